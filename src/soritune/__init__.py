@@ -1,0 +1,37 @@
+"""soritune: from a Korean speech corpus to a judged, deployable wav2vec2-family model.
+
+The public names load on first use, so that importing the package loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+try:
+    __version__ = version("soritune")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"
+
+_PUBLIC = {
+    "Utterance": "soritune.corpus.utterance",
+    "load_manifest": "soritune.corpus.manifest",
+    "Task": "soritune.tasks.task",
+    "Predictor": "soritune.inference.predictor",
+    "load_bundle": "soritune.bundle",
+    "load_recipe": "soritune.recipe",
+    "run": "soritune.pipeline",
+    "evaluate": "soritune.reports.evaluate",
+}
+__all__ = [*_PUBLIC, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'soritune' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,62 @@
+"""Corpora made in code, and where the shared real data is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.utterance import Utterance
+
+STYLES = {"Anxious": 320.0, "Kind": 220.0, "Dry": 140.0}
+TEXTS = ("가나", "다라마", "사과 나무", "바다", "하루 하루")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real speech; tests that need it are skipped where it is not."""
+    folder = Path(os.environ.get("SORITUNE_DATA") or Path(__file__).parent.parent.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("no real speech here: set SORITUNE_DATA to the folder that holds it")
+    return folder
+
+
+def write_tones(folder: Path, speakers: int = 6, per_style: int = 2) -> list[Utterance]:
+    """Clips of 0.5–1.4 s: a tone whose pitch says the style, with the speaker's own offset and a little noise."""
+    rows = []
+    for s in range(speakers):
+        for style, pitch in STYLES.items():
+            for n in range(per_style):
+                rng = np.random.default_rng((s, n, int(pitch)))
+                seconds = 0.5 + 0.9 * rng.random()
+                time = np.arange(int(16000 * seconds)) / 16000
+                wave = 0.3 * np.sin(2 * np.pi * (pitch + 6 * s) * time) + 0.02 * rng.standard_normal(
+                    len(time)
+                )
+                name = f"s{s}_{style}_{n}.flac"
+                soundfile.write(folder / name, wave, 16000, subtype="PCM_16")
+                rows.append(
+                    Utterance(
+                        id=name.removesuffix(".flac"),
+                        audio=name,
+                        duration_s=len(time) / 16000,
+                        sample_rate_hz=16000,
+                        speaker=f"s{s}",
+                        gender="f" if s % 2 else "m",
+                        text=TEXTS[(s + n) % len(TEXTS)],
+                        emotion=style,
+                        source="tones",
+                    )
+                )
+    return rows
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """A corpus of 36 tones by 6 speakers in 3 styles."""
+    folder = tmp_path_factory.mktemp("tones")
+    return write_manifest(folder / "manifest.parquet", write_tones(folder), root=folder)

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pickle
+
+from soritune.errors import AudioError, ManifestError, RecipeError, UnknownNameError, nearest
+
+
+def test_messages_name_the_place() -> None:
+    assert str(ManifestError("bad row", path="m.jsonl", line=3)) == "m.jsonl, line 3: bad row"
+    assert str(RecipeError("r", ["a: missing"])) == "r: a: missing"
+    assert str(RecipeError("r", ["a", "b"])) == "r has 2 faults:\n  a\n  b"
+    assert str(UnknownNameError("task", "emotoin", ["phoneme", "emotion"])) == (
+        "unknown task 'emotoin'; known: emotion, phoneme; did you mean 'emotion'?"
+    )
+
+
+def test_audio_errors_survive_the_way_from_a_worker() -> None:
+    error = pickle.loads(pickle.dumps(AudioError("a.wav", "is empty")))
+    assert (error.path, error.reason, str(error)) == ("a.wav", "is empty", "a.wav: is empty")
+
+
+def test_nearest_says_nothing_when_nothing_is_near() -> None:
+    assert nearest("batch_sise", ["batch_size", "order"]) == "batch_size"
+    assert nearest("zzz", ["batch_size"]) is None

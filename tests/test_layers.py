@@ -1,0 +1,153 @@
+"""The import table is data: each room may import from soritune only what stands beside it, and torch below the line."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "soritune"
+
+EVERYWHERE = {"errors", "registry"}
+ABOVE = {
+    "audio",
+    "korean",
+    "metrics",
+    "corpus",
+    "tasks",
+    "bundle",
+    "inference",
+    "reports",
+    "models",
+    "batches",
+    "training",
+}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "registry": {"errors"},
+    "korean": set(),
+    "audio": set(),
+    "metrics": set(),
+    "corpus": {"audio", "korean"},
+    "tasks": {"corpus", "korean", "metrics"},
+    "bundle": {"tasks"},
+    "inference": {"audio", "corpus", "tasks", "bundle"},
+    "reports": {"inference", "corpus", "audio", "tasks", "metrics", "bundle"},
+    "models": {"tasks", "bundle"},
+    "batches": {"corpus", "audio", "tasks"},
+    "training": {"models", "batches", "corpus", "audio", "inference", "reports", "bundle", "tasks"},
+    "recipe": ABOVE | {"recipes"},
+    "recipes": set(),
+    "pipeline": ABOVE | {"recipe"},
+    "demo": ABOVE | {"recipe", "pipeline"},
+    "testing": ABOVE | {"recipe"},
+    "cli": ABOVE | {"recipe", "pipeline", "demo", "testing", ""},
+}
+"""Room (file or folder) to the rooms it may import from, beside itself and `EVERYWHERE`. "" is the package itself."""
+
+ALSO = {"inference/backends/pytorch.py": {"models"}}
+TORCH_ROOMS = {"models", "batches", "training", "pipeline", "demo", "testing"}
+TORCH_FILES = {"inference/backends/pytorch.py"}
+TORCH_FREE_FILES = {"models/config.py", "batches/config.py", "batches/plan.py", "training/config.py"}
+TORCH = {"torch", "transformers", "peft", "accelerate"}
+NEVER = {"torchaudio", "torchcodec", "speechbrain", "pyctcdecode", "evaluate", "librosa", "datasets"}
+DRAWERS = {"utils", "util", "common", "helpers", "core", "misc", "base", "manager"}
+
+
+def files() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    relative = path.relative_to(SOURCE)
+    return (
+        ""
+        if relative.name == "__init__.py" and len(relative.parts) == 1
+        else relative.parts[0].removesuffix(".py")
+    )
+
+
+def imports_of(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} relative import"
+            module = str(node.module)
+            if module == "soritune":
+                for alias in node.names:
+                    is_room = (SOURCE / alias.name).is_dir() or (SOURCE / f"{alias.name}.py").exists()
+                    yield node.lineno, f"soritune.{alias.name}" if is_room else "soritune"
+            else:
+                yield node.lineno, module
+
+
+def test_every_room_is_in_the_table_and_every_entry_exists() -> None:
+    rooms = {room_of(path) for path in files()} - {""}
+    assert rooms == set(MAY_IMPORT), rooms ^ set(MAY_IMPORT)
+
+
+def test_rooms_import_only_what_the_table_allows() -> None:
+    faults = []
+    for path in files():
+        room, relative = room_of(path), path.relative_to(SOURCE).as_posix()
+        allowed = MAY_IMPORT.get(room, set()) | EVERYWHERE | {room} | ALSO.get(relative, set())
+        for line, module in imports_of(path):
+            if module == "soritune" or module.startswith("soritune."):
+                target = [*module.split("."), ""][1]
+                if target not in allowed and room:
+                    faults.append(f"{relative}:{line} {room} imports {module}")
+    assert not faults, "\n".join(faults)
+
+
+def test_torch_only_below_the_line() -> None:
+    faults = []
+    for path in files():
+        relative = path.relative_to(SOURCE).as_posix()
+        allowed = (
+            room_of(path) in TORCH_ROOMS or relative in TORCH_FILES
+        ) and relative not in TORCH_FREE_FILES
+        for line, module in imports_of(path):
+            top = module.split(".")[0]
+            if (top in TORCH and not allowed) or top in NEVER:
+                faults.append(f"{relative}:{line} imports {module}")
+    assert not faults, "\n".join(faults)
+
+
+def test_no_drawers() -> None:
+    assert not [path for path in SOURCE.rglob("*") if path.stem in DRAWERS]
+
+
+def test_torch_free_rooms_load_no_torch() -> None:
+    free = [
+        "corpus.manifest",
+        "corpus.splits",
+        "corpus.checks",
+        "corpus.prepare",
+        "tasks.emotion",
+        "tasks.phoneme",
+        "bundle",
+    ]
+    free += ["inference.predictor", "reports.score", "reports.report", "recipe", "cli.main"]
+    code = "import sys\n" + "".join(f"import soritune.{name}\n" for name in free)
+    code += f"print([m for m in {sorted(TORCH)!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "absent", ["torchaudio", "datasets", "kiwipiepy", "espeakng_loader", "av", "tensorboard"]
+)
+def test_imports_without_extras(absent: str) -> None:
+    code = f"import sys; sys.modules[{absent!r}] = None\n"
+    code += "import soritune.cli.main, soritune.pipeline, soritune.training.loop, soritune.audio.waveform\n"
+    code += "import soritune.korean\n"
+    code += "print(soritune.korean.phonemize('한국어'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-800:]
+    assert "'H', 'A', 'N', 'G', 'U', 'G', 'EO'" in done.stdout
