@@ -1,0 +1,103 @@
+"""`soritune g2p`: Korean text in, its standard pronunciation out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from soritune.errors import TextError
+
+if TYPE_CHECKING:
+    from soritune.korean.g2p import Boundary, Pronouncer
+
+
+def g2p(
+    text: Annotated[
+        str | None, typer.Argument(help="Text to convert; without it and --file, lines are read from stdin.")
+    ] = None,
+    phones: Annotated[bool, typer.Option("--phones", help="Print phones instead of Hangul.")] = False,
+    variants: Annotated[
+        bool, typer.Option("--variants", help="Print every accepted pronunciation, the principal one first.")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell which article changed what.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    boundary: Annotated[
+        Literal["phrase", "word"],
+        typer.Option(help="phrase: rules apply over spaces; word: a space is a pause, save for 할 수."),
+    ] = "phrase",
+    lexicon: Annotated[
+        Path | None,
+        typer.Option(help="Your own words: word, tab, pronunciation, optionally tab and article."),
+    ] = None,
+    tagger: Annotated[
+        Literal["auto", "kiwi", "none"],
+        typer.Option(help="Use kiwipiepy: auto if it is installed, kiwi always, none never."),
+    ] = "auto",
+    file: Annotated[Path | None, typer.Option(help="Convert each line of this UTF-8 file.")] = None,
+) -> None:
+    """Convert Korean text to its standard pronunciation, one line of output for each line of text."""
+    from soritune.korean.g2p import Pronouncer
+
+    if text is not None and file is not None:
+        raise TextError(f"got both a text and --file {file}; give one of them")
+    pronouncer = Pronouncer(tagger, lexicon)
+    for line in [text] if text is not None else _lines(file):
+        sys.stdout.writelines(
+            f"{shown}\n" for shown in _show(pronouncer, line, boundary, phones, variants, explain, as_json)
+        )
+
+
+def _lines(file: Path | None) -> Iterator[str]:
+    """Yield the lines of a file or of stdin without their ends."""
+    try:
+        if file is None:
+            yield from (line.rstrip("\r\n") for line in sys.stdin)
+            return
+        with file.open(encoding="utf-8-sig") as lines:
+            yield from (line.rstrip("\r\n") for line in lines)
+    except (OSError, UnicodeDecodeError) as error:
+        raise TextError(f"{file or 'stdin'}: cannot be read ({error}); expected UTF-8 text") from error
+
+
+def _show(
+    pronouncer: Pronouncer,
+    line: str,
+    boundary: Boundary,
+    phones: bool,
+    variants: bool,
+    explain: bool,
+    as_json: bool,
+) -> Iterable[str]:
+    """Return the output lines for one line of text."""
+    from soritune.korean.normalize import normalize
+    from soritune.korean.phones import hangul_to_phones
+
+    forms = pronouncer.variants(line, boundary) if variants else [pronouncer.pronounce(line, boundary)]
+    spelled = [hangul_to_phones(form) for form in forms]
+    changes = pronouncer.explain(line, boundary) if explain else []
+    if as_json:
+        record: dict[str, object] = {
+            "text": line,
+            "normalized": normalize(line),
+            "pronunciation": forms[0] if forms else "",
+            "phones": spelled[0] if spelled else [],
+        }
+        if variants:
+            record["variants"] = forms
+        if explain:
+            record["changes"] = [asdict(change) for change in changes]
+        return [json.dumps(record, ensure_ascii=False)]
+    shown = [" ".join(sequence) for sequence in spelled] if phones else list(forms)
+    return [
+        *shown,
+        *(
+            f"  {change.before} → {change.after}  (article {change.article}: {change.title})"
+            for change in changes
+        ),
+    ]

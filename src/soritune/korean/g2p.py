@@ -1,0 +1,248 @@
+"""Korean text to its standard pronunciation: in Hangul, in phones, with all accepted variants, and explained.
+
+The way of a text: `normalize` gives the spoken words, `morphology` (or `tagger`) their joints, `compounds`
+and `lexicon` the kind of each joint, `boundaries` what is sounded there. This file puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from soritune.errors import TextError
+from soritune.korean import boundaries as b
+from soritune.korean.compounds import PLAIN_OBSTRUENTS, compound_marks
+from soritune.korean.layout import Change, Line, Word, combine
+from soritune.korean.lexicon import Lexicon, load_lexicon
+from soritune.korean.linking import link_marks
+from soritune.korean.morphology import Analysis, analyse
+from soritune.korean.normalize import phrases
+from soritune.korean.phones import hangul_to_phones
+from soritune.korean.tagger import Retag, load_tagger
+
+Boundary = Literal["phrase", "word"]
+Tagger = Literal["auto", "kiwi", "none"]
+
+_CACHED_WORDS = 65536
+_VARIANT_LIMIT = 64
+
+
+class Pronouncer:
+    """Converts Korean text with one choice of tagger and lexicon; keeps a cache of the words it has seen.
+
+    Args:
+        tagger: `kiwi` uses kiwipiepy and fails without it, `none` uses spelling alone, `auto` uses it if
+            installed.
+        lexicon: a user lexicon (see `lexicon.py` for the format), whose entries win over all rules.
+
+    Raises:
+        TextError: the tagger is unknown or not installed, or the lexicon has a bad line.
+    """
+
+    def __init__(self, tagger: Tagger = "auto", lexicon: str | Path | None = None) -> None:
+        if tagger not in ("auto", "kiwi", "none"):
+            raise TextError(f"unknown tagger '{tagger}'; expected auto, kiwi or none")
+        self._lexicon: Lexicon = load_lexicon(lexicon)
+        self._words: dict[object, Word] = {}
+        self._retag: Retag | None = None
+        if tagger != "none":
+            self._retag = load_tagger(required=tagger == "kiwi")
+
+    def pronounce(self, text: str, boundary: Boundary = "phrase") -> str:
+        """Return the standard pronunciation in Hangul; see the function of the same name."""
+        _check_boundary(boundary)
+        pieces: list[str] = []
+        for words in self._phrases(text):
+            onset = words[0].syllables[0][0]
+            for word, following in zip(words, [*words[1:], None], strict=True):
+                coda = word.syllables[-1][2]
+                if following is None:
+                    coda, next_onset = b.REPRESENTATIVE_CODA[coda], 0
+                else:
+                    next_onset, vowel, closing = following.syllables[0]
+                    kind = link_marks(word.analysis, following.analysis, boundary)[0][0]
+                    coda, next_onset, _ = b.settle(coda, next_onset, b.vowel_class(vowel, closing), kind)
+                pieces.append(word.spell(onset, coda))
+                onset = next_onset
+        return " ".join(pieces)
+
+    def variants(self, text: str, boundary: Boundary = "phrase", limit: int = _VARIANT_LIMIT) -> list[str]:
+        """Return all accepted pronunciations; see the function of the same name."""
+        _check_boundary(boundary)
+        return combine(list(self._phrases(text)), boundary, limit)
+
+    def phonemize(self, text: str, boundary: Boundary = "phrase") -> list[str]:
+        """Return the phones of the standard pronunciation; see the function of the same name."""
+        return hangul_to_phones(self.pronounce(text, boundary))
+
+    def explain(self, text: str, boundary: Boundary = "phrase") -> list[Change]:
+        """Return which article changed what and where; see the function of the same name."""
+        _check_boundary(boundary)
+        changes: list[Change] = []
+        position = 0
+        for words in self._phrases(text):
+            line = Line(words, boundary)
+            changes.extend(line.changes(position))
+            position += len(line.spelled) + 2
+        return changes
+
+    def _phrases(self, text: str) -> Iterator[list[Word]]:
+        """Yield the words of each phrase (what is said between two pauses), analysed."""
+        for phrase in phrases(text):
+            spelled = phrase.split()
+            words = [self._words.get(word) or self._keep(word, analyse(word)) for word in spelled]
+            if self._retag is not None:
+                self._settle_doubts(phrase, spelled, words)
+            yield words
+
+    def _settle_doubts(self, phrase: str, spelled: list[str], words: list[Word]) -> None:
+        """Let the tagger replace the words whose pronunciation hangs on their parts or on the word after."""
+        doubtful = [word.doubtful for word in words]
+        for index, following in enumerate(words[1:]):
+            if words[index].analysis.may_end_in_future and following.syllables[0][0] in PLAIN_OBSTRUENTS:
+                doubtful[index] = True
+        if self._retag is None or not any(doubtful):
+            return
+        for index, analysis in enumerate(self._retag(phrase, spelled, doubtful)):
+            if analysis is not None and analysis != words[index].analysis:
+                key = (
+                    spelled[index],
+                    analysis.stems,
+                    analysis.futures,
+                    analysis.genitives,
+                    analysis.ends_in_future,
+                    analysis.compounds,
+                )
+                words[index] = self._words.get(key) or self._keep(key, analysis)
+
+    def _keep(self, key: object, analysis: Analysis) -> Word:
+        if len(self._words) >= _CACHED_WORDS:
+            self._words.clear()
+        marks = compound_marks(analysis)
+        marks.update(self._lexicon.joints(analysis.text, analysis.noun_ends))
+        made = self._words[key] = Word(analysis, marks)
+        return made
+
+
+def _check_boundary(boundary: str) -> None:
+    if boundary not in ("phrase", "word"):
+        raise TextError(f"unknown boundary '{boundary}'; expected phrase or word")
+
+
+@cache
+def pronouncer(tagger: Tagger = "auto", lexicon: str | Path | None = None) -> Pronouncer:
+    """Return the shared `Pronouncer` for these settings, made on first use."""
+    return Pronouncer(tagger, lexicon)
+
+
+def pronounce(
+    text: str,
+    boundary: Boundary = "phrase",
+    *,
+    tagger: Tagger = "auto",
+    lexicon: str | Path | None = None,
+) -> str:
+    """Return the standard pronunciation of a text, in Hangul (Standard Pronunciation, articles 5-30).
+
+    Args:
+        text: any text; numbers, Latin letters and symbols are read first (`normalize`).
+        boundary: `phrase` applies articles 12, 15, 18, 23, 27 and 29 over a space; `word` treats a space as a
+            pause, save for article 27 before a dependent noun (할 수). Punctuation always is a pause.
+        tagger: `kiwi`, `none`, or `auto` (kiwipiepy if installed).
+        lexicon: a file of your own words, which win over the rules; see `lexicon.py`.
+
+    Returns:
+        Syllables with the codas ㄱㄴㄷㄹㅁㅂㅇ, words separated by single spaces as in the text.
+
+    Raises:
+        TextError: an unknown boundary or tagger, kiwipiepy required but missing, or a bad lexicon line.
+
+    >>> pronounce("밭 아래 국물", tagger="none")
+    '바 다래 궁물'
+    """
+    return pronouncer(tagger, lexicon).pronounce(text, boundary)
+
+
+def variants(
+    text: str,
+    boundary: Boundary = "phrase",
+    *,
+    tagger: Tagger = "auto",
+    lexicon: str | Path | None = None,
+) -> list[str]:
+    """Return every accepted pronunciation of a text, the principal one first.
+
+    These are the forms that articles 5, 15, 22, 28, 29 and 30 allow beside the principal one, both readings
+    of homographs, and links over spaces that are optional. At most 64 are returned, those nearest the
+    principal first. The free choice between ㅚ and ㅞ (article 4) is not listed: the two are one phone here.
+
+    Args:
+        text: see `pronounce`.
+        boundary: see `pronounce`.
+        tagger: see `pronounce`.
+        lexicon: see `pronounce`.
+
+    Raises:
+        TextError: see `pronounce`.
+
+    >>> variants("깃발", tagger="none")
+    ['기빨', '긷빨']
+    """
+    return pronouncer(tagger, lexicon).variants(text, boundary)
+
+
+def phonemize(
+    text: str,
+    boundary: Boundary = "phrase",
+    *,
+    tagger: Tagger = "auto",
+    lexicon: str | Path | None = None,
+) -> list[str]:
+    """Return the phones of the standard pronunciation, with `|` where the text has a space.
+
+    Args:
+        text: see `pronounce`.
+        boundary: see `pronounce`.
+        tagger: see `pronounce`.
+        lexicon: see `pronounce`.
+
+    Returns:
+        Symbols of `KOREAN` and `|`; never one at either end.
+
+    Raises:
+        TextError: see `pronounce`.
+
+    >>> phonemize("손을 잡고", tagger="none")
+    ['S', 'O', 'N', 'EU', 'L', '|', 'J', 'A', 'p', 'GG', 'O']
+    """
+    return pronouncer(tagger, lexicon).phonemize(text, boundary)
+
+
+def explain(
+    text: str,
+    boundary: Boundary = "phrase",
+    *,
+    tagger: Tagger = "auto",
+    lexicon: str | Path | None = None,
+) -> list[Change]:
+    """Return which article changed what, and where, in the principal pronunciation.
+
+    Args:
+        text: see `pronounce`.
+        boundary: see `pronounce`.
+        tagger: see `pronounce`.
+        lexicon: see `pronounce`.
+
+    Returns:
+        One `Change` for each article at each place, in the order of the text; places count characters of
+        `normalize(text)`.
+
+    Raises:
+        TextError: see `pronounce`.
+
+    >>> [(change.article, change.before, change.after) for change in explain("국물", tagger="none")]
+    [('18', '국물', '궁물')]
+    """
+    return pronouncer(tagger, lexicon).explain(text, boundary)

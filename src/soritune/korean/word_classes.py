@@ -1,0 +1,27 @@
+"""The word classes that the rules refer to, kept as data in `word_classes.tsv` (class, tab, members)."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def _classes() -> dict[str, frozenset[str]]:
+    """Read the whole table once."""
+    members: dict[str, set[str]] = {}
+    table = (files("soritune.korean") / "word_classes.tsv").read_text(encoding="utf-8")
+    for line in table.splitlines():
+        if line and not line.startswith("#"):
+            name, words = line.split("\t")
+            members.setdefault(name, set()).update(words.split())
+    return {name: frozenset(words) for name, words in members.items()}
+
+
+def word_class(name: str) -> frozenset[str]:
+    """Return the members of one class.
+
+    Args:
+        name: a class of `word_classes.tsv`; an unknown one is a defect and raises KeyError.
+    """
+    return _classes()[name]

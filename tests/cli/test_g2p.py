@@ -1,0 +1,51 @@
+import io
+import json
+import sys
+
+import pytest
+
+from soritune.cli.g2p import g2p
+from soritune.errors import TextError
+
+
+def output(capsys, *args, **options):
+    g2p(*args, tagger="none", **options)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_text_and_phones(capsys):
+    assert output(capsys, "학교에 갔습니다") == ["학꾜에 갇씀니다"]
+    assert output(capsys, "학교", phones=True) == ["H A k GG iO"]
+
+
+def test_variants_and_explanation(capsys):
+    assert output(capsys, "깃발", variants=True) == ["기빨", "긷빨"]
+    assert output(capsys, "국물", explain=True) == ["궁물", "  국물 → 궁물  (article 18: nasalisation)"]
+
+
+def test_json(capsys):
+    (line,) = output(capsys, "국물", as_json=True, variants=True, explain=True)
+    record = json.loads(line)
+    assert record["pronunciation"] == "궁물"
+    assert record["phones"] == ["G", "U", "NG", "M", "U", "L"]
+    assert record["variants"] == ["궁물"]
+    assert record["changes"][0]["article"] == "18"
+
+
+def test_file_and_stdin(capsys, tmp_path, monkeypatch):
+    path = tmp_path / "lines.txt"
+    path.write_text("국물\n\n밭 아래\n", encoding="utf-8")
+    assert output(capsys, file=path) == ["궁물", "", "바 다래"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("밭 아래\n"))
+    assert output(capsys, boundary="word") == ["받 아래"]
+
+
+def test_bad_input_is_described(tmp_path):
+    with pytest.raises(TextError, match="cannot be read"):
+        g2p(file=tmp_path / "none.txt", tagger="none")
+    with pytest.raises(TextError, match="give one of them"):
+        g2p("가", file=tmp_path / "none.txt", tagger="none")
+    lexicon = tmp_path / "bad.tsv"
+    lexicon.write_text("콩밥\n", encoding="utf-8")
+    with pytest.raises(TextError, match=r"bad\.tsv, line 1"):
+        g2p("가", lexicon=lexicon, tagger="none")

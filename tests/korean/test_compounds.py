@@ -1,0 +1,42 @@
+import pytest
+
+from soritune.korean import boundaries as b
+from soritune.korean.compounds import compound_marks, spells_compound
+from soritune.korean.morphology import analyse
+
+
+@pytest.mark.parametrize(
+    ("word", "boundary", "kind"),
+    [
+        ("판단력", 1, b.NO_LATERAL),
+        ("손등", 0, b.TENSE),
+        ("갈등", 0, b.TENSE),
+        ("학생용", 1, b.INSERT_N),
+        ("값있는", 0, b.REPRESENTATIVE),
+        ("밟는", 0, b.BAP),
+        ("신고", 0, b.STEM),
+        ("할게", 0, b.TENSE),
+        ("깃발", 0, b.SPELLED_S),
+        ("디귿이", 1, b.LETTER_NAME),
+    ],
+)
+def test_principal_kind(word, boundary, kind):
+    assert compound_marks(analyse(word))[boundary][0][0] == kind
+
+
+@pytest.mark.parametrize(
+    "word", ["신라", "손목", "절절하다", "부작용", "옷이", "잔디", "감도", "알지", "방법"]
+)
+def test_general_articles_are_left_alone(word):
+    assert compound_marks(analyse(word)) == {}
+
+
+def test_spelled_s():
+    assert [
+        spells_compound(word, place) for word, place in (("빗방울", 0), ("빗질", 0), ("옷감", 0), ("냇가", 0))
+    ] == [
+        True,
+        False,
+        False,
+        True,
+    ]

@@ -1,0 +1,50 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soritune.korean.numbers import read_counted, read_decimal, read_digits, read_native, read_sino
+
+
+@pytest.mark.parametrize(
+    ("digits", "spoken"),
+    [
+        ("0", "영"),
+        ("10", "십"),
+        ("11", "십일"),
+        ("106", "백육"),
+        ("10000", "만"),
+        ("110000", "십일만"),
+        ("100000000", "일억"),
+        ("20260", "이만 이백육십"),
+        ("007", "공공칠"),
+        ("1" * 30, "일" * 30),
+    ],
+)
+def test_sino(digits, spoken):
+    assert read_sino(digits) == spoken
+
+
+def test_native_and_others():
+    assert [read_native(number) for number in (1, 20, 21, 99)] == ["한", "스무", "스물한", "아흔아홉"]
+    assert read_decimal("0", "05") == "영쩜영오"
+    assert read_digits("1588") == "일오팔팔"
+
+
+@pytest.mark.parametrize(
+    ("digits", "following", "spoken"),
+    [
+        ("6", "월", "유"),
+        ("6", "월드컵", "육"),
+        ("13", "시", "십삼"),
+        ("30", "대", "삼십"),
+        ("2", "대", "두"),
+        ("0", "개", "영"),
+    ],
+)
+def test_counter_decides(digits, following, spoken):
+    assert read_counted(digits, following) == spoken
+
+
+@given(st.integers(min_value=0))
+def test_every_number_has_a_reading(number):
+    assert read_sino(str(number)).replace(" ", "")
