@@ -1,0 +1,1 @@
+"""Sound in and out, NumPy only: reading, resampling, preprocessing, quality, synthetic speech."""

@@ -1,0 +1,107 @@
+"""What happens to audio before a model hears it, in training and afterwards alike. Stored in every bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from soritune.audio.resample import resample
+from soritune.audio.waveform import Float32Array, read_audio, to_mono
+from soritune.errors import AudioError
+
+
+class Preprocessing(BaseModel):
+    """Decode → mono → resample → crop (`read`), then normalise (`finish`). Usable alone from Python.
+
+    >>> Preprocessing(max_duration_s=15).apply(np.ones(16000, dtype=np.float32), 16000).shape
+    (16000,)
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    sample_rate_hz: int = Field(16000, ge=1000)
+    """Rate the model works at."""
+    min_duration_s: float = Field(0.1, ge=0)
+    """Anything shorter is refused: wav2vec2 makes no frame of less than 0.025 s, and no phone is that
+    short."""
+    max_duration_s: float | None = Field(None, gt=0)
+    """Only the first so many seconds are kept; None keeps all."""
+    normalize: bool = True
+    """Zero mean and unit variance per utterance, as Hugging Face's feature extractor with `do_normalize`."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Preprocessing:
+        if self.max_duration_s is not None and self.max_duration_s < self.min_duration_s:
+            raise ValueError(
+                f"max_duration_s ({self.max_duration_s}) is below min_duration_s ({self.min_duration_s})"
+            )
+        return self
+
+    def load(
+        self,
+        path: str | Path,
+        start_s: float | None = None,
+        duration_s: float | None = None,
+        channel: int | None = None,
+    ) -> Float32Array:
+        """`finish(read(...))`: the samples of an utterance as the model hears them, (samples,) float32."""
+        return self.finish(self.read(path, start_s, duration_s, channel))
+
+    def read(
+        self,
+        path: str | Path,
+        start_s: float | None = None,
+        duration_s: float | None = None,
+        channel: int | None = None,
+    ) -> Float32Array:
+        """Decoded, mono, at `sample_rate_hz`, cropped; not yet normalised. (samples,) float32.
+
+        `start_s` None reads the whole file and ignores `duration_s`, as in an `Utterance`.
+
+        Raises:
+            AudioError: as `read_audio`, or shorter than `min_duration_s`.
+        """
+        waveform = read_audio(
+            path,
+            start_s=start_s,
+            duration_s=None if start_s is None else duration_s,
+            channel=channel,
+            sample_rate_hz=self.sample_rate_hz,
+            at_most_s=self.max_duration_s,
+        )
+        return self._cropped(waveform, path)
+
+    def finish(self, waveform: Float32Array) -> Float32Array:
+        """Normalises (samples,): (x - mean) / sqrt(variance + 1e-7), the formula of
+        `Wav2Vec2FeatureExtractor`."""
+        if not self.normalize:
+            return waveform
+        normal: Float32Array = (waveform - np.mean(waveform)) / np.sqrt(np.var(waveform) + 1e-7)
+        return normal.astype(np.float32, copy=False)
+
+    def apply(self, waveform: NDArray[np.floating], sample_rate_hz: int) -> Float32Array:
+        """Does to samples in memory what `load` does to a file; (samples,) or (samples, channels) in,
+        (samples,) out.
+
+        Raises:
+            AudioError: not one- or two-dimensional, NaN or infinite samples, too short.
+        """
+        if waveform.ndim not in (1, 2):
+            raise AudioError(
+                "waveform", f"must be (samples,) or (samples, channels), got {waveform.ndim} axes"
+            )
+        mono = to_mono(waveform, "waveform")
+        if not np.isfinite(mono).all():
+            raise AudioError("waveform", "holds samples that are NaN or infinite")
+        return self.finish(self._cropped(resample(mono, sample_rate_hz, self.sample_rate_hz), "waveform"))
+
+    def _cropped(self, waveform: Float32Array, path: str | Path) -> Float32Array:
+        seconds = len(waveform) / self.sample_rate_hz
+        if seconds < self.min_duration_s:
+            raise AudioError(path, f"lasts {seconds:.3f} s; at least {self.min_duration_s} s are needed")
+        if self.max_duration_s is None:
+            return waveform
+        return waveform[: round(self.max_duration_s * self.sample_rate_hz)]

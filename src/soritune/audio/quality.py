@@ -1,0 +1,51 @@
+"""How loud, how clean and how clipped a recording is; estimates from the waveform alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FRAME_S = 0.025
+_FLOOR = 1e-10
+"""Power that counts as digital silence, -100 dBFS."""
+
+
+class Quality(NamedTuple):
+    """Estimates for one utterance."""
+
+    snr_db: float
+    """Mean power of speech frames over the noise floor, limited to 0 … 60; nan where nothing can be told
+    apart."""
+    clipped_share: float
+    """Share of samples at full scale."""
+    level_dbfs: float
+    """Root-mean-square level against full scale; -100 for silence."""
+    speech_share: float
+    """Share of frames at least 6 dB above the noise floor."""
+
+
+def measure_quality(waveform: NDArray[np.float32], sample_rate_hz: int) -> Quality:
+    """Estimates from (samples,) in [-1, 1].
+
+    The noise floor is the 5th percentile of the power of 25 ms frames; frames 6 dB above it are speech, and
+    SNR = 10 log10((speech power - noise power) / noise power). With less than 0.25 s, or no speech frame,
+    the SNR is nan.
+    """
+    samples = np.asarray(waveform, dtype=np.float64)
+    if len(samples) == 0:
+        return Quality(float("nan"), 0.0, -100.0, 0.0)
+    level = 10 * np.log10(max(float(np.mean(samples**2)), _FLOOR))
+    clipped = float(np.mean(np.abs(samples) >= 1.0 - 2.0**-15))
+    size = max(1, round(_FRAME_S * sample_rate_hz))
+    frames = samples[: len(samples) // size * size].reshape(-1, size)
+    if len(frames) < 10:
+        return Quality(float("nan"), clipped, level, float(level > -60))
+    power = np.maximum((frames**2).mean(axis=1), _FLOOR)
+    noise = float(np.percentile(power, 5))
+    speech = power > 4 * noise
+    if not speech.any():
+        return Quality(float("nan"), clipped, level, 0.0)
+    ratio = (float(power[speech].mean()) - noise) / noise
+    return Quality(float(np.clip(10 * np.log10(ratio), 0, 60)), clipped, level, float(speech.mean()))

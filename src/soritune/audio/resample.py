@@ -1,0 +1,37 @@
+"""Changing the sampling rate and the speed of a waveform, by soxr."""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+
+def resample(waveform: NDArray[np.float32], from_hz: float, to_hz: float) -> NDArray[np.float32]:
+    """(samples,) at `from_hz` → (about samples × to_hz / from_hz,) at `to_hz`, soxr quality HQ.
+
+    Raises:
+        ValueError: a rate is not positive.
+    """
+    if from_hz <= 0 or to_hz <= 0:
+        raise ValueError(f"sampling rates must be positive, got {from_hz} and {to_hz}")
+    if from_hz == to_hz or len(waveform) == 0:
+        return waveform
+    result: NDArray[np.float32] = soxr.resample(
+        waveform.astype(np.float32, copy=False), from_hz, to_hz, quality="HQ"
+    )
+    return result
+
+
+def change_speed(waveform: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """Plays (samples,) `factor` times as fast: tempo and pitch change together, the length becomes samples /
+    factor.
+
+    The speed perturbation of Ko et al. 2015 ("Audio augmentation for speech recognition").
+
+    Raises:
+        ValueError: `factor` is not positive.
+    """
+    if factor <= 0:
+        raise ValueError(f"the speed factor must be positive, got {factor}")
+    return resample(waveform, factor, 1.0)

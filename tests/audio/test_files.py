@@ -1,0 +1,39 @@
+"""Which files of a tree are audio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from soritune.audio.files import find_audio
+from soritune.errors import AudioError
+
+
+def test_any_case_of_suffix_sorted_and_nothing_hidden(tmp_path: Path) -> None:
+    for name in (
+        "b/나.WAV",
+        "b/가.Flac",
+        "a.mp3",
+        "c.txt",
+        ".hidden.wav",
+        ".git/x.wav",
+        "b/d.webm",
+        "e.wav.part",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [file.relative_to(tmp_path).as_posix() for file in find_audio(tmp_path)] == [
+        "a.mp3",
+        "b/d.webm",
+        "b/가.Flac",
+        "b/나.WAV",
+    ]
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="is not there"):
+        find_audio(tmp_path / "gone")
+    (tmp_path / "f").touch()
+    with pytest.raises(AudioError, match="is not a folder"):
+        find_audio(tmp_path / "f")

@@ -1,0 +1,81 @@
+"""The samples a model hears: the same from file and memory, and as Hugging Face's extractor makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from pydantic import ValidationError
+
+from soritune.audio.preprocessing import Preprocessing
+from soritune.errors import AudioError
+
+
+def noise(seconds: float, rate: int = 16000) -> np.ndarray:
+    return (
+        (0.1 + 0.2 * np.random.default_rng(1).standard_normal(round(seconds * rate)))
+        .clip(-1, 0.99)
+        .astype(np.float32)
+    )
+
+
+def test_normalisation_equals_the_hugging_face_extractor() -> None:
+    transformers = pytest.importorskip("transformers")
+    extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True, sampling_rate=16000)
+    for waveform in (noise(1.3), np.zeros(4000, np.float32), 1e-4 * noise(0.5)):
+        theirs = extractor(waveform, sampling_rate=16000, return_tensors="np").input_values[0]
+        ours = Preprocessing().apply(waveform, 16000)
+        assert ours.dtype == np.float32
+        assert np.abs(ours - theirs).max() < 1e-6
+
+
+def test_file_and_memory_give_identical_samples(tmp_path: Path) -> None:
+    stereo = np.stack([noise(2.0, 48000), 0.5 * noise(2.0, 48000)], axis=1)
+    soundfile.write(tmp_path / "a.wav", stereo, 48000, subtype="FLOAT")
+    chain = Preprocessing(max_duration_s=1.5)
+    assert (
+        np.array_equal(chain.load(tmp_path / "a.wav"), chain.apply(stereo, 48000)) is False
+    )  # the crop comes first
+    whole = Preprocessing()
+    assert np.array_equal(whole.load(tmp_path / "a.wav"), whole.apply(stereo, 48000))
+
+
+def test_only_the_first_seconds_are_kept(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(3.0), 16000, subtype="FLOAT")
+    chain = Preprocessing(max_duration_s=1.25, normalize=False)
+    assert np.array_equal(chain.load(tmp_path / "a.wav"), noise(3.0)[:20000])
+    assert np.array_equal(chain.load(tmp_path / "a.wav", 0.5, 2.0), noise(3.0)[8000:28000])
+    assert len(chain.load(tmp_path / "a.wav", 0.5, 0.75)) == 12000
+    assert len(chain.apply(noise(3.0), 16000)) == 20000
+
+
+def test_the_length_of_a_whole_file_is_not_believed(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(1.0), 16000)
+    assert len(Preprocessing().load(tmp_path / "a.wav", None, 7.0)) == 16000
+
+
+def test_a_clip_of_50_ms_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(0.05), 16000)
+    with pytest.raises(AudioError, match=r"lasts 0\.050 s; at least 0\.1 s are needed"):
+        Preprocessing().load(tmp_path / "a.wav")
+    with pytest.raises(AudioError, match="at least"):
+        Preprocessing().apply(noise(0.05), 16000)
+    assert len(Preprocessing(min_duration_s=0.02).load(tmp_path / "a.wav")) == 800
+
+
+def test_bad_samples_in_memory_are_refused() -> None:
+    with pytest.raises(AudioError, match="NaN"):
+        Preprocessing().apply(np.array([np.nan] * 16000), 16000)
+    with pytest.raises(AudioError, match="3 axes"):
+        Preprocessing().apply(np.zeros((2, 2, 2)), 16000)
+
+
+def test_settings_are_checked_and_travel_as_json() -> None:
+    with pytest.raises(ValidationError, match="below min_duration_s"):
+        Preprocessing(max_duration_s=0.05)
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        Preprocessing(sample_rate=8000)  # type: ignore[call-arg]
+    chain = Preprocessing(max_duration_s=15.0, normalize=False)
+    assert Preprocessing.model_validate(chain.model_dump()) == chain

@@ -1,0 +1,44 @@
+"""Rates and speeds, held against the frequencies of tones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from soritune.audio.resample import change_speed, resample
+
+
+def tone(rate: int, hz: float = 500.0) -> np.ndarray:
+    return np.sin(2 * np.pi * hz * np.arange(rate) / rate).astype(np.float32)
+
+
+def loudest_hz(waveform: np.ndarray, rate: int) -> float:
+    spectrum = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform))))
+    return float(np.argmax(spectrum) * rate / len(waveform))
+
+
+def test_the_same_rate_gives_the_same_samples() -> None:
+    assert np.array_equal(resample(tone(16000), 16000, 16000), tone(16000))
+
+
+def test_resampling_agrees_with_the_tone_made_at_the_new_rate() -> None:
+    assert np.abs(resample(tone(48000), 48000, 16000)[500:-500] - tone(16000)[500:-500]).max() < 1e-3
+
+
+def test_what_the_new_rate_cannot_hold_is_gone() -> None:
+    assert np.abs(resample(tone(48000, 12000), 48000, 16000)[500:-500]).max() < 1e-3
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1, 2.0])
+def test_speed_changes_length_and_pitch_together(factor: float) -> None:
+    faster = change_speed(tone(16000), factor)
+    assert len(faster) == pytest.approx(16000 / factor, abs=2)
+    assert loudest_hz(faster, 16000) == pytest.approx(500 * factor, rel=0.005)
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be positive, got 0"):
+        resample(tone(16000), 0, 16000)
+    with pytest.raises(ValueError, match="must be positive, got -1"):
+        change_speed(tone(16000), -1)
+    assert len(resample(np.empty(0, np.float32), 8000, 16000)) == 0
