@@ -1,0 +1,412 @@
+"""`soritune prepare`, `check`, `split`, `folds`: from a corpus folder to a manifest and splits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from soritune.errors import ManifestError, SplitError, TaskError, TextError
+
+if TYPE_CHECKING:
+    from soritune.corpus.checks import Quarantined
+    from soritune.corpus.manifest import Manifest
+    from soritune.corpus.splits import Splits
+    from soritune.corpus.utterance import Utterance
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+RootOption = Annotated[
+    Path | None, typer.Option(help="Where relative audio paths start; default: as stored.")
+]
+FieldOption = Annotated[
+    list[str] | None,
+    typer.Option("--field", help="FIELD=NAME: read an utterance field from the file's NAME."),
+]
+ConstantOption = Annotated[
+    list[str] | None, typer.Option("--constant", help="FIELD=VALUE for every row that has none of its own.")
+]
+
+
+def prepare(
+    source: Annotated[str, typer.Argument(help="How the corpus lies: manifest, speaker-folders, synthetic.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="The corpus: a folder, or one or several manifest files.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for manifest.parquet and quarantine.jsonl.")
+    ],
+    field: FieldOption = None,
+    constant: ConstantOption = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE of the source's settings; the value is YAML.")
+    ] = None,
+    prefix: Annotated[
+        bool, typer.Option("--prefix", help="Put each manifest's folder name before its ids.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Turn a corpus into a manifest. What cannot be used goes to quarantine.jsonl with its reason."""
+    from soritune.corpus.prepare import load_source
+    from soritune.corpus.prepare import prepare as run
+
+    config = _settings(settings)
+    known = load_source(source).Config.model_fields
+    given = {"fields": _pairs(field, "--field"), "constants": _constants(constant), "prefix": prefix or None}
+    for name, value in given.items():
+        if value and name not in known:
+            option = {"fields": "--field", "constants": "--constant", "prefix": "--prefix"}[name]
+            raise ManifestError(
+                f"{option} has no meaning for the source '{source}'; its settings are: {', '.join(known)}"
+            )
+        if value:
+            config[name] = {**config.get(name, {}), **value} if isinstance(value, dict) else value
+    root = paths[0]
+    if len(paths) > 1:
+        if "files" not in known:
+            raise ManifestError(f"the source '{source}' takes one folder, got {len(paths)} paths")
+        config["files"] = [str(path.absolute()) for path in paths]
+    with _progress("prepare", as_json) as tell:
+        made = run(source, root, config, out, progress=lambda done: tell(done, None))
+    counts = _manifest_json(made.manifest)
+    if as_json:
+        _print_json(
+            {
+                **counts,
+                "quarantined": len(made.quarantined),
+                "skipped": made.skipped,
+                "out": str(out / "manifest.parquet"),
+            }
+        )
+        return
+    console = _console()
+    console.print(f"{_line(counts)} → {escape(str(out / 'manifest.parquet'))}", highlight=False)
+    for reason, count in made.skipped.items():
+        console.print(f"{count:,} skipped: {escape(reason)}", highlight=False)
+    _print_quarantined(console, made.quarantined, out / "quarantine.jsonl")
+
+
+def check(
+    manifest: Annotated[Path, typer.Argument(help="manifest.parquet or .jsonl")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the clean manifest.parquet and quarantine.jsonl."),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", help="Also list rows this task cannot use; may be given again."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="TASK.KEY=VALUE, e.g. emotion.labels=[Anxious,Kind,Dry]")
+    ] = None,
+    field: FieldOption = None,
+    constant: ConstantOption = None,
+    root: RootOption = None,
+    decode: Annotated[bool, typer.Option(help="Decode every file.")] = True,
+    min_duration_s: Annotated[float, typer.Option(help="Shorter utterances are quarantined.")] = 0.1,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 when anything is quarantined.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Decode every file and ask every row: what is bad goes to quarantine.jsonl, the rest is the clean
+    manifest."""
+    from soritune.corpus.checks import check_manifest, read_quarantine, write_quarantine
+    from soritune.corpus.manifest import load_manifest, write_manifest
+
+    problems = [_row_problem(name, _settings(settings).get(name, {})) for name in task or ()]
+    loaded = load_manifest(
+        manifest, root=root, fields=_pairs(field, "--field"), constants=_constants(constant)
+    )
+    with _progress("check", as_json) as tell:
+        result = check_manifest(loaded, problems, decode=decode, min_duration_s=min_duration_s, progress=tell)
+    if out is not None:
+        earlier = (
+            read_quarantine(out / "quarantine.jsonl") if manifest.parent.resolve() == out.resolve() else []
+        )
+        write_manifest(out / "manifest.parquet", result.clean, root=loaded.root)
+        write_quarantine(out / "quarantine.jsonl", [*earlier, *result.quarantined])
+    counts = _manifest_json(result.clean)
+    if as_json:
+        _print_json(
+            {
+                **counts,
+                "quarantined": [
+                    {"id": q.id, "reason": q.reason, "stage": q.stage} for q in result.quarantined
+                ],
+                "tables": result.tables,
+                "levels": result.levels,
+            }
+        )
+    else:
+        console = _console()
+        console.print(f"{_line(counts)} clean", highlight=False)
+        for column, table in result.tables.items():
+            _print_table(console, column, table)
+        if result.levels:
+            told = ", ".join(f"{name} {value:.3g}" for name, value in result.levels.items())
+            console.print(f"levels: {told}", highlight=False)
+        _print_quarantined(console, result.quarantined, None if out is None else out / "quarantine.jsonl")
+    if strict and result.quarantined:
+        raise typer.Exit(1)
+
+
+def split(
+    manifest: Annotated[Path, typer.Argument(help="manifest.parquet or .jsonl")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="splits.parquet to write.")],
+    by: Annotated[
+        str, typer.Option(help="What splits may not share: speaker, script, or speaker,script.")
+    ] = "speaker,script",
+    ratios: Annotated[str, typer.Option(help="Shares of the hours for train,val,test.")] = "0.8,0.1,0.1",
+    seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
+    stratify: Annotated[
+        str, typer.Option(help="Columns whose shares should be alike, e.g. emotion,gender.")
+    ] = "",
+    given: Annotated[str | None, typer.Option(help="Column that already holds the split.")] = None,
+    random: Annotated[
+        bool,
+        typer.Option("--random", help="Ignore speakers and scripts. Scores are then too good, and say so."),
+    ] = False,
+    field: FieldOption = None,
+    constant: ConstantOption = None,
+    root: RootOption = None,
+    as_json: Json = False,
+) -> None:
+    """Put utterances into train, val and test so that no speaker, and no known script, is in two of them."""
+    from soritune.corpus.manifest import load_manifest
+    from soritune.corpus.splits import SPLITS, SplitSettings, make_splits
+
+    shares = _numbers(ratios, "--ratios", len(SPLITS))
+    settings = _validated(
+        SplitSettings,
+        by=("random",) if random else _names(by),
+        ratios=dict(zip(SPLITS, shares, strict=True)),
+        seed=seed,
+        stratify=_names(stratify),
+        given=given,
+    )
+    loaded = load_manifest(
+        manifest, root=root, fields=_pairs(field, "--field"), constants=_constants(constant)
+    )
+    splits = make_splits(loaded, settings)
+    splits.save(out)
+    _tell_splits([splits], loaded, [out], as_json)
+
+
+def folds(
+    manifest: Annotated[Path, typer.Argument(help="manifest.parquet or .jsonl")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for fold-01.parquet, fold-02.parquet …")],
+    by: Annotated[str, typer.Option(help="speaker, or speaker,script.")] = "speaker",
+    number: Annotated[
+        int | None, typer.Option("--folds", "-k", help="Speaker groups; default: leave one speaker out.")
+    ] = None,
+    val_share: Annotated[
+        float, typer.Option(help="Share of the other hours that validates.", min=0, max=0.9)
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Another seed gives other groups.")] = 0,
+    stratify: Annotated[str, typer.Option(help="Columns whose shares should be alike, e.g. emotion.")] = "",
+    script_blocks: Annotated[
+        int | None, typer.Option(help="Blocks of scripts; default: chosen by what is lost.")
+    ] = None,
+    field: FieldOption = None,
+    constant: ConstantOption = None,
+    root: RootOption = None,
+    as_json: Json = False,
+) -> None:
+    """Make several splits that together test every speaker once."""
+    from soritune.corpus.folds import make_folds
+    from soritune.corpus.manifest import load_manifest
+
+    loaded = load_manifest(
+        manifest, root=root, fields=_pairs(field, "--field"), constants=_constants(constant)
+    )
+    made = make_folds(
+        loaded,
+        group_by=_names(by),
+        folds=number,
+        val_share=val_share,
+        seed=seed,
+        stratify=_names(stratify),
+        script_blocks=script_blocks,
+    )
+    files = [out / f"fold-{index:0{len(str(len(made)))}d}.parquet" for index in range(1, len(made) + 1)]
+    for splits, file in zip(made, files, strict=True):
+        splits.save(file)
+    _tell_splits(made, loaded, files, as_json)
+
+
+def _row_problem(name: str, settings: dict[str, Any]) -> Callable[[Utterance], str | None]:
+    """What is wrong with a row for a task: a field it needs, a label outside its set, or no target at all."""
+    from soritune.registry import load_member
+
+    kind = load_member("soritune.tasks", "TASK", name, "task")
+    task = kind(_validated(kind.Config, **settings))
+
+    def problem(utterance: Utterance) -> str | None:
+        absent = [field for field in task.required_fields if getattr(utterance, field) is None]
+        if absent:
+            return f"has no {', '.join(absent)}, which the task {name} needs"
+        try:
+            targets = task.targets(utterance)
+        except (TaskError, TextError) as error:
+            return str(error)
+        return (
+            f"has no target for the task {name}"
+            if all(target is None for target in targets.values())
+            else None
+        )
+
+    return problem
+
+
+def _validated(kind: Any, **values: Any) -> Any:
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            place = ".".join(str(part) for part in fault["loc"]) or kind.__name__
+            faults.append(f"{place}: {fault['msg'].removeprefix('Value error, ')}")
+        raise (SplitError if kind.__name__ == "SplitSettings" else TaskError)("; ".join(faults)) from error
+
+
+def _pairs(items: Sequence[str] | None, option: str) -> dict[str, str]:
+    found = {}
+    for item in items or ():
+        name, sign, value = item.partition("=")
+        if not sign or not name or not value:
+            raise ManifestError(f"{option} wants NAME=VALUE, got '{item}'")
+        found[name.strip()] = value
+    return found
+
+
+def _constants(items: Sequence[str] | None) -> dict[str, Any]:
+    return dict(_pairs(items, "--constant"))
+
+
+def _settings(items: Sequence[str] | None) -> dict[str, Any]:
+    """Dotted KEY=VALUE pairs as nested dicts, values read as YAML."""
+    found: dict[str, Any] = {}
+    for name, text in _pairs(items, "--set").items():
+        *parents, last = name.split(".")
+        place = found
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        try:
+            place[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ManifestError(f"--set {name}: the value is no YAML ({error})") from error
+    return found
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str, option: str, count: int) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.replace("/", ",").split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count:
+        raise SplitError(f"{option} wants {count} numbers with commas, such as 0.8,0.1,0.1; got '{text}'")
+    return numbers
+
+
+@contextmanager
+def _progress(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on the terminal's error stream; nothing with --json or without a terminal."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
+        job = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(job, completed=done, total=total)
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True)
+
+
+def _print_json(found: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+
+
+def _manifest_json(manifest: Manifest) -> dict[str, Any]:
+    speakers = manifest.column("speaker").drop_null().unique()
+    return {
+        "utterances": len(manifest),
+        "hours": manifest.hours,
+        "speakers": len(speakers),
+        "root": str(manifest.root),
+    }
+
+
+def _line(counts: dict[str, Any]) -> str:
+    return f"{counts['utterances']:,} utterances, {counts['hours']:.2f} h, {counts['speakers']:,} speakers"
+
+
+def _print_table(console: Console, column: str, rows: dict[str, dict[str, Any]]) -> None:
+    table = Table(column)
+    for heading in ("utterances", "hours", "speakers"):
+        table.add_column(heading, justify="right")
+    for value, row in rows.items():
+        table.add_row(escape(value), f"{row['utterances']:,}", f"{row['hours']:.2f}", f"{row['speakers']:,}")
+    console.print(table)
+
+
+def _print_quarantined(console: Console, rows: Sequence[Quarantined], file: Path | None) -> None:
+    if not rows:
+        return
+    place = "" if file is None else f" → {escape(str(file))}"
+    console.print(f"[yellow]{len(rows):,} quarantined[/yellow]{place}", highlight=False)
+    for row in rows[:5]:
+        console.print(f"  {escape(row.id or row.audio)}: {escape(row.reason)} ({row.stage})", highlight=False)
+    if len(rows) > 5:
+        console.print(f"  … and {len(rows) - 5:,} more", highlight=False)
+
+
+def _tell_splits(made: Sequence[Splits], manifest: Manifest, files: Sequence[Path], as_json: bool) -> None:
+    summaries = [splits.summary(manifest) for splits in made]
+    if as_json:
+        found = [
+            {"out": str(file), "splits": summary, "policy": splits.policy}
+            for file, summary, splits in zip(files, summaries, made, strict=True)
+        ]
+        _print_json(found[0] if len(found) == 1 else {"folds": found})
+        return
+    console = _console()
+    table = Table(
+        *(("fold",) if len(made) > 1 else ()), "split", "utterances", "hours", "speakers", "emotions"
+    )
+    for file, summary in zip(files, summaries, strict=True):
+        for name, row in summary.items():
+            labels = ", ".join(f"{label} {count}" for label, count in row.get("emotions", {}).items())
+            cells = [
+                name,
+                f"{row['utterances']:,}",
+                f"{row['hours']:.3f}",
+                f"{row['speakers']:,}",
+                escape(labels),
+            ]
+            table.add_row(*((file.stem,) if len(made) > 1 else ()), *cells)
+    console.print(table)
+    for warning in dict.fromkeys(warning for splits in made for warning in splits.policy["warnings"]):
+        console.print(f"[yellow]note:[/yellow] {escape(warning)}", highlight=False)
+    console.print(f"→ {escape(str(files[0] if len(files) == 1 else files[0].parent))}", highlight=False)

@@ -1,0 +1,1 @@
+"""Utterances, manifests, checks, splits, and the sources corpora come from."""

@@ -1,0 +1,198 @@
+"""From the field names and loose values of some corpus to an `Utterance`. Next: `corpus/manifest.py`.
+
+A row is a dict with the file's own names. A mapping says which of them an `Utterance` field is read from; a
+name that is already an `Utterance` field needs no mapping; anything else is kept in `extra`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
+from soritune.errors import ManifestError, nearest
+
+FLOAT_FIELDS = ("duration_s", "start_s", "age", "snr_db")
+INT_FIELDS = ("channel", "sample_rate_hz")
+LIST_FIELDS = ("phones", "canonical", "perceived", "error_labels")
+TEXT_FIELDS = tuple(
+    name for name in FIELDS if name not in (*FLOAT_FIELDS, *INT_FIELDS, *LIST_FIELDS, "extra")
+)
+TEXT_SOURCES = ("gold", "asr", "none")
+
+
+class FieldValueError(ValueError):
+    """A value that does not fit its field; `field` names it, `str()` says what is wrong."""
+
+    def __init__(self, field_name: str, problem: str) -> None:
+        self.field = field_name
+        super().__init__(f"field '{field_name}' {problem}")
+
+
+@dataclass(frozen=True)
+class FieldMapping:
+    """How rows of a file become utterances.
+
+    Raises:
+        ManifestError: `fields` or `constants` name something that is no `Utterance` field.
+    """
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """`Utterance` field → name in the file, e.g. {"duration_s": "duration", "first_language": "l1"}."""
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    """`Utterance` field → value for every row that has none of its own, e.g. {"language": "ko"}."""
+    prefix: str = ""
+    """Put before every id, to keep ids of several files apart."""
+    required: tuple[str, ...] = REQUIRED_FIELDS
+    """Fields without which a row is refused."""
+
+    def __post_init__(self) -> None:
+        for name in (*self.fields, *self.constants):
+            if name not in FIELDS or name == "extra":
+                hint = nearest(name, FIELDS)
+                raise ManifestError(
+                    f"'{name}' is no utterance field{f', did you mean {hint!r}?' if hint else ''}; "
+                    f"fields are: {', '.join(known for known in FIELDS if known != 'extra')}",
+                    field=name,
+                )
+
+    def source_of(self, name: str) -> str:
+        """The name in the file from which the field `name` is read."""
+        return self.fields.get(name, name)
+
+    def check_columns(self, present: Iterable[str], path: Any) -> None:
+        """Refuses a file in which a mapped name, or one that a required field is read from, never occurs.
+
+        Raises:
+            ManifestError: names the column, the ones there are, and the option that maps it.
+        """
+        names = set(present)
+        for name in dict.fromkeys((*self.required, *self.fields)):
+            if self.source_of(name) in names or name in self.constants:
+                continue
+            hint = nearest(self.source_of(name), names)
+            advice = f"--field {name}={hint or 'NAME'}"
+            raise ManifestError(
+                f"column '{self.source_of(name)}' (for '{name}') is missing; there are: "
+                f"{', '.join(sorted(names)) or 'none'}; map another one with {advice}",
+                path=path,
+                field=name,
+            )
+
+    def utterance(self, row: Mapping[str, Any]) -> Utterance:
+        """The utterance of a row. A missing `duration_s` that is not required becomes 0 (to be filled in).
+
+        Raises:
+            FieldValueError: a required value is missing, or a value has the wrong type.
+        """
+        values: dict[str, Any] = {}
+        used = set()
+        for name in FIELDS:
+            if name == "extra":
+                continue
+            source = self.source_of(name)
+            used.add(source)
+            value = convert(name, row.get(source))
+            values[name] = convert(name, self.constants.get(name)) if value is None else value
+            if values[name] is None and name in self.required:
+                raise FieldValueError(
+                    name, f"is missing (read from '{source}')" if source != name else "is missing"
+                )
+        if values["id"] is not None:
+            values["id"] = self.prefix + values["id"]
+        if values["duration_s"] is None:
+            values["duration_s"] = 0.0
+        elif values["duration_s"] <= 0:
+            raise FieldValueError("duration_s", f"must be above 0, got {values['duration_s']}")
+        if values["text_source"] is not None and values["text_source"] not in TEXT_SOURCES:
+            raise FieldValueError(
+                "text_source", f"must be one of {', '.join(TEXT_SOURCES)}, got {values['text_source']!r}"
+            )
+        extra = {k: v for k, v in row.items() if k not in used and k != "extra" and not _missing(v)}
+        inner = row.get("extra")
+        if inner is not None and not isinstance(inner, Mapping):
+            raise FieldValueError("extra", f"must be an object, got {type(inner).__name__}")
+        return Utterance(**values, extra={**(inner or {}), **extra})
+
+
+def convert(name: str, value: Any) -> Any:
+    """`value` as the type of the `Utterance` field `name`; None where it is missing (None, NaN, empty string
+    for anything but text fields).
+
+    Raises:
+        FieldValueError: it is something else.
+    """
+    if _missing(value):
+        return None
+    if name in FLOAT_FIELDS or name in INT_FIELDS:
+        return _number(name, value)
+    if name in LIST_FIELDS:
+        items = value.split() if isinstance(value, str) else value
+        if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+            raise FieldValueError(name, f"must be a list of strings, got {_short(value)}")
+        return tuple(_encodable(name, item) for item in items)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise FieldValueError(name, f"must be text, got {_short(value)}")
+    text = _encodable(name, str(value))
+    if not text and name in ("id", "audio"):
+        return None
+    if not text and name not in ("text", "script_id"):
+        return None
+    return text
+
+
+def canonical_extra(extra: Mapping[str, Any]) -> str | None:
+    """`extra` as JSON in one fixed spelling (sorted keys, no spaces), None when empty.
+
+    Raises:
+        FieldValueError: it holds infinite numbers, or text that UTF-8 cannot write.
+    """
+    if not extra:
+        return None
+    try:
+        text = json.dumps(
+            extra, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str
+        )
+        text.encode("utf-8")
+    except (ValueError, TypeError) as error:
+        raise FieldValueError("extra", f"cannot be written as JSON ({error})") from error
+    return text
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _number(name: str, value: Any) -> float | int | None:
+    if isinstance(value, str) and not value.strip():
+        return None
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        number = float(value)
+        if not math.isfinite(number) or (
+            name in INT_FIELDS and not (number.is_integer() and 0 <= number < 2**31)
+        ):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        wanted = "a whole number from 0" if name in INT_FIELDS else "a finite number"
+        raise FieldValueError(name, f"must be {wanted}, got {_short(value)}") from None
+    return int(number) if name in INT_FIELDS else number
+
+
+def _encodable(name: str, text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise FieldValueError(
+            name, f"holds half a surrogate pair, which UTF-8 cannot write: {_short(text)}"
+        ) from None
+    return text
+
+
+def _short(value: Any) -> str:
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,405 @@
+"""The manifest: a table of utterances, typed Parquet or JSONL, read by column. Next: `corpus/splits.py`.
+
+Parquet is the working format: schema version and root lie in its metadata, and a column is read when it is
+asked for, so 1.77 M rows open at once. JSONL (one object a line) is read and written too; its root is its own
+folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from soritune.corpus.content_hash import content_hash
+from soritune.corpus.field_mapping import (
+    FLOAT_FIELDS,
+    INT_FIELDS,
+    LIST_FIELDS,
+    FieldMapping,
+    FieldValueError,
+    canonical_extra,
+    convert,
+)
+from soritune.corpus.manifest_rows import read_rows
+from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
+from soritune.errors import ManifestError, OutputError
+
+SCHEMA_VERSION = "soritune.manifest/1"
+_BATCH_ROWS = 32768
+
+
+def _type_of(name: str) -> pa.DataType:
+    if name in FLOAT_FIELDS:
+        return pa.float64()
+    if name in INT_FIELDS:
+        return pa.int32()
+    return pa.list_(pa.string()) if name in LIST_FIELDS else pa.string()
+
+
+SCHEMA = pa.schema([pa.field(name, _type_of(name), nullable=name not in REQUIRED_FIELDS) for name in FIELDS])
+"""One column per `Utterance` field; `extra` is JSON text."""
+
+
+class Manifest:
+    """Utterances in a fixed order, held by column. Rows do not change; `select` gives another manifest.
+
+    Made by `load_manifest` and `write_manifest`. Pickles (for loader workers) as its path and rows.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        root: Path,
+        *,
+        table: pa.Table | None = None,
+        rows: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.path = path
+        """The file it came from; None when it was made in memory."""
+        self.root = root
+        """What relative audio paths start from."""
+        self._rows = rows
+        self._columns: dict[str, pa.ChunkedArray] = {}
+        self._hash: str | None = None
+        if table is not None:
+            self._columns = {name: table.column(name) for name in table.column_names}
+            self._absent = set(FIELDS) - set(self._columns)
+            self._stored_rows, self._stamp = table.num_rows, None
+        else:
+            assert path is not None
+            metadata = pq.read_metadata(path)
+            self._absent = set(FIELDS) - set(metadata.schema.to_arrow_schema().names)
+            self._stored_rows, self._stamp = metadata.num_rows, _stamp(path)
+
+    def __len__(self) -> int:
+        return self._stored_rows if self._rows is None else len(self._rows)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return self.utterances()
+
+    def __repr__(self) -> str:
+        return f"Manifest({len(self)} utterances, root={str(self.root)!r}, path={str(self.path)!r})"
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """One field of all rows, in order; nulls where it is not known.
+
+        A name that is no `Utterance` field is looked up in `extra`: text, or numbers when every value is one.
+        """
+        if name not in FIELDS:
+            return self._extra_column(name)
+        column = self._stored_column(name)
+        return column if self._rows is None else column.take(pa.array(self._rows))
+
+    def _stored_column(self, name: str) -> pa.ChunkedArray:
+        if name in self._absent:
+            return pa.chunked_array([pa.nulls(self._stored_rows, _type_of(name))])
+        if name not in self._columns:
+            assert self.path is not None
+            if _stamp(self.path) != self._stamp:
+                raise ManifestError("was changed while it was in use; load it again", path=self.path)
+            self._columns[name] = pq.read_table(self.path, columns=[name], memory_map=True).column(0)
+        return self._columns[name]
+
+    def _extra_column(self, name: str) -> pa.ChunkedArray:
+        values = [
+            None if text is None or f'"{name}"' not in text else json.loads(text).get(name)
+            for text in self.column("extra").to_pylist()
+        ]
+        known = [value for value in values if value is not None]
+        if known and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known):
+            return pa.chunked_array(
+                [pa.array([None if v is None else float(v) for v in values], pa.float64())]
+            )
+        texts = [
+            None if value is None else value if isinstance(value, str) else json.dumps(value)
+            for value in values
+        ]
+        return pa.chunked_array([pa.array(texts, pa.string())])
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids, in order."""
+        ids: list[str] = self.column("id").to_pylist()
+        return ids
+
+    @property
+    def durations_s(self) -> NDArray[np.float64]:
+        """(utterances,) lengths in seconds."""
+        return np.asarray(self.column("duration_s").to_numpy(), dtype=np.float64)
+
+    @property
+    def hours(self) -> float:
+        """Sum of the lengths, in hours."""
+        return float(self.durations_s.sum()) / 3600
+
+    def utterance(self, index: int) -> Utterance:
+        """Row `index` (negative counts from the end).
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"row {index} of a manifest with {len(self)} rows")
+        row = index % len(self) if self._rows is None else int(self._rows[index])
+        return _to_utterance({name: self._stored_column(name)[row].as_py() for name in self._present()})
+
+    def utterances(self, indices: Sequence[int] | NDArray[np.integer] | None = None) -> Iterator[Utterance]:
+        """The rows at `indices` (all by default), in that order; quicker than `utterance` one by one."""
+        chosen = self if indices is None else self.select(indices)
+        names = chosen._present()
+        columns = [chosen.column(name) for name in names]
+        for start in range(0, len(chosen), 4096):
+            parts = [column.slice(start, 4096).to_pylist() for column in columns]
+            for values in zip(*parts, strict=True):
+                yield _to_utterance(dict(zip(names, values, strict=True)))
+
+    def _present(self) -> list[str]:
+        return [name for name in FIELDS if name not in self._absent]
+
+    def select(self, indices: Sequence[int] | NDArray[np.integer] | NDArray[np.bool_]) -> Manifest:
+        """The rows at `indices` (or where a mask is true), sharing the columns already read.
+
+        Raises:
+            IndexError: an index is out of range, or the mask has another length.
+        """
+        chosen = np.asarray(indices)
+        if chosen.dtype == np.bool_:
+            if len(chosen) != len(self):
+                raise IndexError(f"a mask of {len(chosen)} for a manifest with {len(self)} rows")
+            chosen = np.flatnonzero(chosen)
+        chosen = chosen.astype(np.int64)
+        if len(chosen) and (chosen.min() < -len(self) or chosen.max() >= len(self)):
+            raise IndexError(f"rows {chosen.min()} to {chosen.max()} of a manifest with {len(self)} rows")
+        chosen = np.where(chosen < 0, chosen + len(self), chosen)
+        part = object.__new__(Manifest)
+        part.__dict__.update(self.__dict__)
+        part._rows, part._hash = (chosen if self._rows is None else self._rows[chosen]), None
+        return part
+
+    def table(self) -> pa.Table:
+        """All columns as an Arrow table with `SCHEMA`."""
+        return pa.table([self.column(name) for name in FIELDS], schema=SCHEMA)
+
+    def audio_path(self, utterance: Utterance) -> Path:
+        """Where the utterance's file lies."""
+        return self.root / utterance.audio
+
+    @property
+    def hash(self) -> str:
+        """sha256 of every value in order. Does not depend on root, path, file format or row groups."""
+        if self._hash is None:
+            self._hash = content_hash(self.column, SCHEMA_VERSION, len(self))
+        return self._hash
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        if self._stamp is not None:
+            state["_columns"] = {}  # read again from the file on the other side
+        return state
+
+
+def load_manifest(
+    path: str | Path,
+    *,
+    root: str | Path | None = None,
+    fields: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Opens a manifest file.
+
+    Args:
+        path: .parquet or .jsonl; UTF-8, with or without a byte-order mark.
+        root: What relative audio paths start from; None takes the one in the Parquet metadata, else the
+            folder of the file.
+        fields: `Utterance` field → the file's name for it, e.g. {"duration_s": "duration"}.
+        constants: `Utterance` field → value for rows that have none of their own.
+
+    Raises:
+        ManifestError: missing file, unknown suffix, not UTF-8, a line that is no JSON object, a missing
+            column, a value of the wrong type, duplicate ids. The message gives the line.
+    """
+    file = Path(path)
+    if file.suffix.lower() == ".parquet" and not fields and not constants and _is_ours(file):
+        return _checked(Manifest(file, Path(root) if root is not None else manifest_root(file)), file)
+    mapping = FieldMapping(fields or {}, constants or {})
+    utterances = _utterances_of(file, mapping)
+    table = pa.Table.from_batches(_batches(utterances, file), SCHEMA)
+    return _checked(Manifest(file, Path(root) if root is not None else file.parent, table=table), file)
+
+
+def write_manifest(path: str | Path, utterances: Iterable[Utterance], *, root: str | Path) -> Manifest:
+    """Writes .parquet or .jsonl (by suffix) at once or not at all, and opens it.
+
+    The root is kept in Parquet metadata, relative to the file when it lies in or under the file's folder, so
+    that the folder can be moved. JSONL has no place for it: give `root=` again when loading from another
+    folder.
+
+    Raises:
+        ManifestError: unknown suffix, duplicate ids, an unwritable value.
+        OutputError: the place cannot be written to.
+    """
+    file, root_path = Path(path), Path(root)
+    kind = _kind(file)
+    temporary: Path | None = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{file.stem}.", suffix=file.suffix, dir=file.parent)
+        os.close(handle)
+        temporary = Path(name)
+        os.chmod(temporary, 0o644)
+        if kind == "parquet":
+            _write_parquet(temporary, utterances, _stored_root(file, root_path))
+        else:
+            _write_jsonl(temporary, utterances)
+        _checked(load_manifest(temporary, root=root_path), file)
+        os.replace(temporary, file)
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from error
+    except ManifestError as error:
+        raise _renamed(error, temporary, file) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return load_manifest(file, root=root_path)
+
+
+def _write_parquet(path: Path, utterances: Iterable[Utterance], root: str) -> None:
+    schema = SCHEMA.with_metadata({"soritune.schema": SCHEMA_VERSION, "soritune.root": root})
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in _batches(utterances, path):
+            writer.write_batch(batch)
+
+
+def _write_jsonl(path: Path, utterances: Iterable[Utterance]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        for batch in _batches(utterances, path):
+            for row in batch.to_pylist():
+                known = {name: value for name, value in row.items() if value is not None}
+                if "extra" in known:
+                    known["extra"] = json.loads(known["extra"])
+                stream.write(json.dumps(known, ensure_ascii=False) + "\n")
+
+
+def _batches(utterances: Iterable[Utterance], path: Path) -> Iterator[pa.RecordBatch]:
+    rows = iter(utterances)
+    while block := list(islice(rows, _BATCH_ROWS)):
+        columns: dict[str, list[Any]] = {name: [] for name in FIELDS}
+        for utterance in block:
+            try:
+                for name, values in columns.items():
+                    value = getattr(utterance, name)
+                    values.append(canonical_extra(value) if name == "extra" else convert(name, value))
+            except FieldValueError as error:
+                raise ManifestError(
+                    f"utterance '{utterance.id}': {error}", path=path, field=error.field
+                ) from error
+        yield pa.record_batch([pa.array(columns[name], _type_of(name)) for name in FIELDS], schema=SCHEMA)
+
+
+def _utterances_of(path: Path, mapping: FieldMapping) -> Iterator[Utterance]:
+    lines_of_ids: dict[str, int] = {}
+    for line, row in read_rows(path, mapping):
+        try:
+            utterance = mapping.utterance(row)
+        except FieldValueError as error:
+            raise ManifestError(str(error), path=path, line=line, field=error.field) from error
+        first = lines_of_ids.setdefault(utterance.id, line)
+        if first != line:
+            raise ManifestError(
+                f"id '{utterance.id}' is already on line {first}; ids must be unique",
+                path=path,
+                line=line,
+                field="id",
+            )
+        yield utterance
+
+
+def _checked(manifest: Manifest, path: Path) -> Manifest:
+    """Refuses duplicate ids, missing required values and impossible lengths; looks at whole columns."""
+    for name in REQUIRED_FIELDS:
+        column = manifest.column(name)
+        if column.null_count:
+            row = int(pc.index(pc.is_null(column), True).as_py())
+            raise ManifestError(f"'{name}' is missing in row {row + 1}", path=path, line=row + 1, field=name)
+    durations = manifest.durations_s
+    bad = np.flatnonzero(~(np.isfinite(durations) & (durations > 0)))
+    if len(bad):
+        row = int(bad[0])
+        message = f"'duration_s' must be above 0, got {durations[row]} for '{manifest.column('id')[row]}'"
+        raise ManifestError(message, path=path, line=row + 1, field="duration_s")
+    ids = manifest.column("id")
+    if pc.count_distinct(ids).as_py() != len(ids):
+        counts = pc.value_counts(ids.combine_chunks())
+        repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+        name = repeated.field("values")[0].as_py()
+        raise ManifestError(
+            f"id '{name}' occurs {repeated.field('counts')[0]} times ({len(repeated)} ids are repeated); "
+            "ids must be unique",
+            path=path,
+            field="id",
+        )
+    return manifest
+
+
+def _is_ours(path: Path) -> bool:
+    if not path.is_file():
+        raise ManifestError("is not there" if not path.exists() else "is not a file", path=path)
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ManifestError(f"is no Parquet file ({str(error).splitlines()[0]})", path=path) from error
+    version = (schema.metadata or {}).get(b"soritune.schema", b"").decode()
+    if version and version != SCHEMA_VERSION:
+        raise ManifestError(f"has schema '{version}'; this version reads '{SCHEMA_VERSION}'", path=path)
+    return bool(version) and schema.remove_metadata().equals(SCHEMA)
+
+
+def manifest_root(path: Path) -> Path:
+    """What audio paths in a manifest file start from: the root in its metadata, else its folder."""
+    if path.suffix.lower() != ".parquet" or not _is_ours(path):
+        return path.parent
+    stored: bytes = (pq.read_schema(path).metadata or {}).get(b"soritune.root", b".")
+    return path.parent / stored.decode()
+
+
+def _stored_root(file: Path, root: Path) -> str:
+    folder, target = file.parent.resolve(), root.resolve()
+    return target.relative_to(folder).as_posix() if target.is_relative_to(folder) else target.as_posix()
+
+
+def _kind(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in (".parquet", ".jsonl"):
+        raise ManifestError(f"a manifest ends in .parquet or .jsonl, not in '{path.suffix}'", path=path)
+    return suffix[1:]
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _renamed(error: ManifestError, temporary: Path | None, file: Path) -> ManifestError:
+    """The same error about the file that was asked for, not about the temporary one."""
+    renamed = ManifestError(str(error).replace(str(temporary), str(file)), field=error.field)
+    renamed.path, renamed.line = file, error.line
+    return renamed
+
+
+def _to_utterance(row: dict[str, Any]) -> Utterance:
+    for name in LIST_FIELDS:
+        if row.get(name) is not None:
+            row[name] = tuple(row[name])
+    text = row.pop("extra", None)
+    return Utterance(**row, extra={} if text is None else json.loads(text))

@@ -1,0 +1,108 @@
+"""Reads the rows of a Parquet or JSONL file whoever wrote it, with the line numbers errors need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from soritune.corpus.field_mapping import FieldMapping
+from soritune.errors import ManifestError
+
+_SAMPLE_LINES = 1000
+"""A JSONL key counts as absent when it is in none of the first so many lines."""
+
+
+def read_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line from 1, row) of a .jsonl or .parquet file, after checking that the mapped columns are there.
+
+    Raises:
+        ManifestError: missing file, unknown suffix, not UTF-8, a line that is no JSON object, a missing
+            column.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".parquet", ".jsonl"):
+        raise ManifestError(f"a manifest ends in .parquet or .jsonl, not in '{path.suffix}'", path=path)
+    if not path.is_file():
+        raise ManifestError("is not there" if not path.exists() else "is not a file", path=path)
+    return _parquet_rows(path, mapping) if suffix == ".parquet" else _jsonl_rows(path, mapping)
+
+
+def _parquet_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        file = pq.ParquetFile(path)
+        mapping.check_columns(file.schema_arrow.names, path)
+        line = 0
+        for batch in file.iter_batches(batch_size=8192):
+            for row in batch.to_pylist():
+                line += 1
+                if isinstance(row.get("extra"), str):  # our own files keep it as text
+                    row["extra"] = json.loads(row["extra"])
+                yield line, row
+    except (pa.ArrowException, OSError) as error:
+        raise ManifestError(
+            f"is no readable Parquet file ({str(error).splitlines()[0]})", path=path
+        ) from error
+
+
+def _jsonl_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str, Any]]]:
+    waiting: list[tuple[int, dict[str, Any]]] = []
+    seen: set[str] = set()
+    checked = False
+    for line, row in _json_lines(path):
+        if checked:
+            yield line, row
+            continue
+        waiting.append((line, row))
+        seen.update(row)
+        if len(waiting) == _SAMPLE_LINES:
+            mapping.check_columns(seen, path)
+            checked = True
+            yield from waiting
+    if not checked:
+        if not waiting:
+            raise ManifestError("holds no utterances", path=path)
+        mapping.check_columns(seen, path)
+        yield from waiting
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise ManifestError(f"cannot be read ({error.strerror})", path=path) from error
+    with stream:
+        for number, raw in enumerate(stream, start=1):
+            text = decode_text(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number)
+            if not text.strip():
+                continue
+            try:
+                row = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                raise ManifestError(f"is no JSON object ({error})", path=path, line=number) from error
+            if not isinstance(row, dict):
+                raise ManifestError(
+                    f"must be a JSON object, got {type(row).__name__}", path=path, line=number
+                )
+            yield number, row
+
+
+def decode_text(raw: bytes, path: Path, line: int | None = None) -> str:
+    """UTF-8 bytes as text.
+
+    Raises:
+        ManifestError: they are not UTF-8; the message says so when they would be CP949, and how to convert.
+    """
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            raw.decode("cp949")
+            guess = "it looks like CP949; convert the file with: iconv -f CP949 -t UTF-8"
+        except UnicodeDecodeError:
+            guess = "save the file as UTF-8"
+        raise ManifestError(f"is not UTF-8 text; {guess}", path=path, line=line) from None

@@ -1,0 +1,1 @@
+"""One file per corpus layout; the contract is `source.py`."""

@@ -1,0 +1,85 @@
+"""Ready manifests, ours or anyone's: one or several JSONL or Parquet files, fields renamed on the way.
+
+Several files become one corpus whose root is the folder above them all. A row that cannot be read goes to
+quarantine; a file that cannot be read, or a missing column, ends the work.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from soritune.corpus.field_mapping import FieldMapping, FieldValueError
+from soritune.corpus.manifest import manifest_root
+from soritune.corpus.manifest_rows import read_rows
+from soritune.corpus.sources.source import Found, Rejected, Source, SourceConfig
+from soritune.errors import ManifestError
+
+_NEEDED = ("id", "audio")
+
+
+class ManifestFileConfig(SourceConfig):
+    """Which files, and what their fields are called."""
+
+    files: tuple[str, ...] = ()
+    """Manifest files, absolute or relative to ROOT; empty: ROOT itself is the file, or the folder of a
+    manifest.jsonl or manifest.parquet."""
+    fields: dict[str, str] = Field(default_factory=dict)
+    """Utterance field → the file's name for it, as in {"duration_s": "duration"}. Names that no field uses go
+    to `extra`."""
+    constants: dict[str, Any] = Field(default_factory=dict)
+    """Utterance field → value for rows without one, as in {"language": "ko", "text_source": "gold"}."""
+    prefix: bool = False
+    """Put the name of each file's folder before its ids, so that ids of several files cannot collide."""
+
+
+def read_corpus(root: Path, config: ManifestFileConfig) -> Iterator[Found]:
+    """Yields the rows of all files in order.
+
+    Raises:
+        ManifestError: a missing file, a missing column, not UTF-8, no JSON.
+    """
+    base = _base(root, config)
+    for file in _files(root, config):
+        folder = manifest_root(file).resolve()
+        constants = {"source": folder.name, **config.constants}
+        mapping = FieldMapping(
+            config.fields, constants, f"{folder.name}-" if config.prefix else "", required=_NEEDED
+        )
+        for line, row in read_rows(file, mapping):
+            try:
+                utterance = mapping.utterance(row)
+            except FieldValueError as error:
+                name, audio = (str(row.get(mapping.source_of(key)) or "") for key in ("id", "audio"))
+                yield Rejected(
+                    audio, f"{file.name} line {line}: {error}", mapping.prefix + name if name else ""
+                )
+                continue
+            place = os.path.relpath(folder / utterance.audio, base) if base != folder else utterance.audio
+            yield replace(utterance, audio=utterance.audio if os.path.isabs(utterance.audio) else place)
+
+
+def _files(root: Path, config: ManifestFileConfig) -> list[Path]:
+    if config.files:
+        return [root / name if root.is_dir() else root.parent / name for name in config.files]
+    if not root.is_dir():
+        return [root]
+    for name in ("manifest.parquet", "manifest.jsonl"):
+        if (root / name).is_file():
+            return [root / name]
+    raise ManifestError("holds no manifest.parquet or manifest.jsonl; name the file itself", path=root)
+
+
+def _base(root: Path, config: ManifestFileConfig) -> Path:
+    folders = [manifest_root(file).resolve() for file in _files(root, config)]
+    return Path(os.path.commonpath(folders))
+
+
+SOURCE = Source(
+    ManifestFileConfig, read_corpus, "one or several JSONL or Parquet manifests, with field mapping", _base
+)

@@ -1,0 +1,60 @@
+"""One utterance: the row that everything in soritune speaks about. Next: `corpus/manifest.py`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+TextSource = Literal["gold", "asr", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """A stretch of audio and what is known about it.
+
+    `id`, `audio` and `duration_s` are required; everything else may be None. A task names the fields it needs.
+    """
+
+    id: str
+    audio: str
+    """Path relative to the manifest's root, or absolute."""
+    duration_s: float
+    start_s: float | None = None
+    """Where the utterance begins inside the audio file; None means the whole file."""
+    channel: int | None = None
+    """Channel to read, from 0; None mixes all channels to mono."""
+    sample_rate_hz: int | None = None
+    speaker: str | None = None
+    text: str | None = None
+    text_source: TextSource | None = None
+    """Who wrote `text`: people (gold), a recogniser (asr), nobody (none)."""
+    language: str | None = None
+    emotion: str | None = None
+    phones: tuple[str, ...] | None = None
+    """What was said, in phones; derived from `text` by a task where absent."""
+    canonical: tuple[str, ...] | None = None
+    perceived: tuple[str, ...] | None = None
+    error_labels: tuple[str, ...] | None = None
+    age: float | None = None
+    gender: str | None = None
+    first_language: str | None = None
+    script_id: str | None = None
+    """What was read: equal ids mean the same prompt. Falls back to the text itself."""
+    snr_db: float | None = None
+    source: str | None = None
+    """The corpus this row came from."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else the corpus knows; JSON values."""
+
+    @property
+    def script(self) -> str | None:
+        """What identifies the prompt: `script_id`, else the text with its spaces folded, else None."""
+        if self.script_id is not None:
+            return self.script_id
+        return None if not self.text else " ".join(self.text.split())
+
+
+FIELDS: tuple[str, ...] = tuple(f.name for f in dataclasses.fields(Utterance))
+REQUIRED_FIELDS: tuple[str, ...] = ("id", "audio", "duration_s")

@@ -1,0 +1,185 @@
+"""The corpus verbs as typed: what they print, write and refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+from typer.testing import CliRunner
+
+from soritune.cli import corpus
+from soritune.corpus.manifest import load_manifest
+from soritune.corpus.splits import load_splits
+from soritune.errors import ManifestError, OutputError, SplitError, TaskError
+
+app = typer.Typer(pretty_exceptions_enable=False)
+for verb in (corpus.prepare, corpus.check, corpus.split, corpus.folds):
+    app.command(verb.__name__)(verb)
+
+
+def soritune(*arguments: object, code: int = 0) -> str:
+    """Runs a verb; SorituneErrors come through as in `main`."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def answer(*arguments: object) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(soritune(*arguments, "--json"))
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Nine people with six sentences each, as someone else's JSONL."""
+    place = tmp_path / "말뭉치 하나"
+    rows = []
+    for person in range(9):
+        for number in range(6):
+            name = f"소리/{person} {number}.WAV"
+            (place / "소리").mkdir(parents=True, exist_ok=True)
+            soundfile.write(place / name, np.full(8000, 0.1, np.float32), 16000, format="WAV")
+            label = ("화남", "기쁨")[number % 2]
+            rows.append(
+                {
+                    "utt": f"{person}_{number}",
+                    "audio": name,
+                    "duration": 0.5,
+                    "who": f"p{person}",
+                    "text": f"{person} {number}",
+                    "mood": label,
+                }
+            )
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (place / "manifest.jsonl").write_text(text, encoding="utf-8")
+    return place
+
+
+FIELDS = (
+    "--field",
+    "id=utt",
+    "--field",
+    "duration_s=duration",
+    "--field",
+    "speaker=who",
+    "--field",
+    "emotion=mood",
+)
+
+
+def test_prepare_check_split_folds(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    made = answer("prepare", "manifest", folder, "-o", out, *FIELDS, "--constant", "language=ko")
+    assert (made["utterances"], made["speakers"], made["quarantined"]) == (54, 9, 0)
+    assert load_manifest(out / "manifest.parquet").utterance(0).language == "ko"
+    (folder / "소리" / "0 0.WAV").write_bytes(b"")
+    checked = answer(
+        "check",
+        out / "manifest.parquet",
+        "-o",
+        out,
+        "--task",
+        "emotion",
+        "--set",
+        "emotion.labels=[화남, 기쁨]",
+    )
+    assert checked["quarantined"] == [{"id": "0_0", "reason": "is empty (0 bytes)", "stage": "decode"}]
+    assert checked["tables"]["emotion"]["화남"]["utterances"] == 26
+    assert len(load_manifest(out / "manifest.parquet")) == 53
+    split = answer("split", out / "manifest.parquet", "-o", out / "splits.parquet", "--stratify", "emotion")
+    assert [split["splits"][name]["speakers"] for name in ("train", "val", "test")] == [7, 1, 1]
+    assert load_splits(out / "splits.parquet").policy == split["policy"]
+    folds = answer("folds", out / "manifest.parquet", "-o", out / "folds", "-k", 3)["folds"]
+    assert sorted(os.listdir(out / "folds")) == ["fold-1.parquet", "fold-2.parquet", "fold-3.parquet"]
+    assert sum(fold["splits"]["test"]["utterances"] for fold in folds) == 53
+
+
+def test_what_people_read(folder: Path, tmp_path: Path) -> None:
+    text = soritune("prepare", "manifest", folder / "manifest.jsonl", "-o", tmp_path / "o", *FIELDS)
+    assert text.startswith("54 utterances, 0.01 h, 9 speakers → ")
+    text = soritune(
+        "check",
+        tmp_path / "o" / "manifest.parquet",
+        "--task",
+        "emotion",
+        "--set",
+        "emotion.labels=[화남,슬픔]",
+    )
+    assert "27 quarantined" in text
+    assert "0_1: emotion '기쁨' is not in the label set" in text
+    assert "… and 22 more" in text
+    assert not (tmp_path / "quarantine.jsonl").exists()
+    text = soritune("split", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "s.parquet", "--random")
+    assert "random split: the same speakers and scripts" in text
+    soritune("check", tmp_path / "o" / "manifest.parquet", "--no-decode", "--strict")
+    (folder / "소리" / "0 0.WAV").unlink()
+    soritune("check", tmp_path / "o" / "manifest.parquet", "--strict", code=1)
+
+
+def test_an_earlier_quarantine_is_kept(folder: Path, tmp_path: Path) -> None:
+    (folder / "소리" / "0 0.WAV").unlink()
+    soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS)
+    (folder / "소리" / "0 1.WAV").unlink()
+    soritune("check", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "o")
+    lines = (tmp_path / "o" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [(json.loads(line)["id"], json.loads(line)["stage"]) for line in lines] == [
+        ("0_0", "prepare"),
+        ("0_1", "decode"),
+    ]
+
+
+def test_one_sentence_for_every_mistake(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o"
+    with pytest.raises(ManifestError, match="column 'id' .*--field id="):
+        soritune("prepare", "manifest", folder, "-o", out)
+    with pytest.raises(ManifestError, match="--field wants NAME=VALUE, got 'id'"):
+        soritune("prepare", "manifest", folder, "-o", out, "--field", "id")
+    with pytest.raises(ManifestError, match="--field has no meaning for the source 'speaker-folders'"):
+        soritune("prepare", "speaker-folders", folder, "-o", out, "--field", "id=utt")
+    with pytest.raises(ManifestError, match="takes one folder, got 2 paths"):
+        soritune("prepare", "speaker-folders", folder, folder, "-o", out)
+    with pytest.raises(ManifestError, match="id '0_0' occurs twice"):
+        soritune(
+            "prepare", "manifest", folder / "manifest.jsonl", folder / "manifest.jsonl", "-o", out, *FIELDS
+        )
+    assert not (out / "manifest.parquet").exists()
+    soritune("prepare", "manifest", folder, "-o", out, *FIELDS)
+    with pytest.raises(TaskError, match="labels"):
+        soritune("check", out / "manifest.parquet", "--task", "emotion")
+    with pytest.raises(SplitError, match="wants 3 numbers"):
+        soritune("split", out / "manifest.parquet", "-o", out / "s.parquet", "--ratios", "0.8,0.2")
+    with pytest.raises(SplitError, match="must add to 1"):
+        soritune("split", out / "manifest.parquet", "-o", out / "s.parquet", "--ratios", "0.8,0.2,0.2")
+    with pytest.raises(SplitError, match="by"):
+        soritune("split", out / "manifest.parquet", "-o", out / "s.parquet", "--by", "gender")
+    with pytest.raises(SplitError, match="cannot stratify by 'dialect'"):
+        soritune("split", out / "manifest.parquet", "-o", out / "s.parquet", "--stratify", "dialect")
+    with pytest.raises(OutputError, match="cannot be written"):
+        soritune("split", out / "manifest.parquet", "-o", out / "manifest.parquet" / "s.parquet")
+    assert sorted(os.listdir(out)) == ["manifest.parquet", "quarantine.jsonl"]
+
+
+def test_number_ranges_from_the_command_line(tmp_path: Path) -> None:
+    for person in ("F1", "M1", "M2"):
+        for number in (1, 2, 9):
+            file = tmp_path / "c" / person / "wav_48000" / f"{person}_{number:06d}.wav"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(file, np.full(9600, 0.1, np.float32), 48000)
+    made = answer(
+        "prepare",
+        "speaker-folders",
+        tmp_path / "c",
+        "-o",
+        tmp_path / "o",
+        "--set",
+        "labels={a: [[1, 1]], b: [[2, 5]]}",
+    )
+    assert (made["utterances"], made["skipped"]) == (6, {"number outside the label ranges": 3})

@@ -1,0 +1,108 @@
+"""The folder layout of the emotional corpora, and other layouts by pattern."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from pydantic import ValidationError
+
+from soritune.corpus.prepare import prepare
+from soritune.corpus.sources.source import Skipped
+from soritune.corpus.sources.speaker_folders import SOURCE, SpeakerFoldersConfig, read_corpus
+from soritune.corpus.utterance import Utterance
+from soritune.errors import ManifestError
+
+LABELS = {"Anxious": [(21, 30)], "Kind": [(31, 40)], "Dry": [(91, 100)]}
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
+def test_labels_speakers_and_gender_from_the_path(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        *(
+            f"{person}/wav_48000/{person}_{number:06d}.wav"
+            for person in ("F2001", "M2002")
+            for number in (20, 21, 30, 31, 95)
+        ),
+        "F2001/script.txt",
+        "F2001/other/F2001_000021.wav",
+    )
+    found = list(read_corpus(tmp_path, SpeakerFoldersConfig(labels=LABELS)))
+    utterances = [item for item in found if isinstance(item, Utterance)]
+    assert [(u.speaker, u.gender, u.emotion) for u in utterances] == [
+        (person, person[0].lower(), label)
+        for person in ("F2001", "M2002")
+        for label in ("Anxious", "Anxious", "Kind", "Dry")
+    ]
+    assert utterances[0].id == "F2001/wav_48000/F2001_000021"
+    assert utterances[0].script_id is None
+    skipped = [item.reason for item in found if isinstance(item, Skipped)]
+    assert sorted(skipped) == ["number outside the label ranges"] * 2 + ["path does not fit the pattern"]
+
+
+def test_script_from_number_and_no_gender(tmp_path: Path) -> None:
+    touch(tmp_path, "F2001/wav_48000/F2001_000021.WAV")
+    config = SpeakerFoldersConfig(
+        labels=LABELS, script_from_number=True, gender_from_first_letter=False, name="corpus"
+    )
+    (utterance,) = read_corpus(tmp_path, config)
+    assert isinstance(utterance, Utterance)
+    assert (utterance.script_id, utterance.gender, utterance.source) == ("21", None, "corpus")
+
+
+def test_label_folders_by_pattern(tmp_path: Path) -> None:
+    decomposed = unicodedata.normalize("NFD", "기쁨")
+    touch(tmp_path, f"김 하나/{decomposed}/1.wav", "김 하나/화남/1.wav")
+    found = list(
+        read_corpus(tmp_path, SpeakerFoldersConfig(pattern=r"(?P<speaker>[^/]+)/(?P<emotion>[^/]+)/.+"))
+    )
+    assert {(u.speaker, u.emotion) for u in found if isinstance(u, Utterance)} == {
+        ("김 하나", "기쁨"),
+        ("김 하나", "화남"),
+    }
+    assert all((tmp_path / u.audio).is_file() for u in found if isinstance(u, Utterance))
+
+
+def test_one_sentence_when_nothing_fits(tmp_path: Path) -> None:
+    for root, reason in [(tmp_path / "gone", "is not there"), (tmp_path, "holds no audio files")]:
+        with pytest.raises(ManifestError, match=reason):
+            list(read_corpus(root, SpeakerFoldersConfig()))
+    touch(tmp_path, "a.wav")
+    with pytest.raises(ManifestError, match="none of 1 audio files fits the pattern .* the first is 'a.wav'"):
+        list(read_corpus(tmp_path, SpeakerFoldersConfig()))
+
+
+def test_settings_are_checked() -> None:
+    for bad, words in [
+        ({"labels": {"a": [(1, 5)], "b": [(5, 9)]}}, "number 5 is both"),
+        ({"labels": {"a": [(5, 1)]}}, "runs backwards"),
+        ({"pattern": "("}, "no regular expression"),
+        ({"pattern": "(?P<mood>.)"}, "the group 'mood'; known:"),
+    ]:
+        with pytest.raises(ValidationError, match=words):
+            SpeakerFoldersConfig(**bad)  # type: ignore[arg-type]
+
+
+def test_through_prepare(tmp_path: Path) -> None:
+    for person in ("F2001", "M2001", "F2002"):
+        for number in (21, 31, 91, 1):
+            file = tmp_path / "말뭉치" / person / "wav_48000" / f"{person}_{number:06d}.wav"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(file, np.full(24000, 0.1, np.float32), 48000)
+    (tmp_path / "말뭉치" / "F2001" / "wav_48000" / "F2001_000022.wav").touch()
+    made = prepare("speaker-folders", tmp_path / "말뭉치", {"labels": LABELS}, tmp_path / "out")
+    assert len(made.manifest) == 9
+    assert made.skipped == {"number outside the label ranges": 3}
+    assert [row.reason for row in made.quarantined] == ["is empty (0 bytes)"]
+    assert set(made.manifest.column("sample_rate_hz").to_pylist()) == {48000}
+    assert SOURCE.Config is SpeakerFoldersConfig

@@ -1,0 +1,177 @@
+"""Every kind of bad utterance lands in quarantine with its reason; the good ones stay."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from soritune.corpus.checks import (
+    Quarantined,
+    check_manifest,
+    count_tables,
+    in_order,
+    read_quarantine,
+    write_quarantine,
+)
+from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.utterance import Utterance
+from soritune.errors import ManifestError, OutputError
+
+
+def noise(seconds: float, rate: int = 16000) -> np.ndarray:
+    return (0.1 * np.random.default_rng(0).standard_normal(round(seconds * rate))).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A corpus with one file of every kind."""
+    audio = tmp_path / "소리 files"
+    audio.mkdir()
+    soundfile.write(audio / "good.wav", noise(1.0), 16000)
+    soundfile.write(audio / "좋은 소리.WAV", noise(1.0, 48000), 48000, format="WAV", subtype="PCM_24")
+    soundfile.write(audio / "six.wav", np.stack([noise(1.0, 8000)] * 6, axis=1), 8000, subtype="FLOAT")
+    soundfile.write(audio / "x.mp3", noise(1.0), 16000, format="MP3")
+    (audio / "x.mp3").rename(audio / "mp3.wav")
+    soundfile.write(audio / "short.wav", noise(0.05), 16000)
+    soundfile.write(audio / "silent.wav", np.zeros(16000, np.float32), 16000)
+    nan = noise(1.0)
+    nan[5] = np.nan
+    soundfile.write(audio / "nan.wav", nan, 16000, subtype="FLOAT")
+    (audio / "empty.wav").touch()
+    soundfile.write(audio / "cut.flac", noise(3.0), 16000)
+    (audio / "cut.flac").write_bytes((audio / "cut.flac").read_bytes()[:20000])
+    return tmp_path
+
+
+def manifest_of(folder: Path, *rows: tuple[str, dict[str, object]]) -> Manifest:
+    utterances = [
+        Utterance(
+            **{"id": f"u{i}", "audio": f"소리 files/{name}", "duration_s": 1.0, "speaker": "s", **known}
+        )  # type: ignore[arg-type]
+        for i, (name, known) in enumerate(rows)
+    ]
+    return write_manifest(folder / "manifest.parquet", utterances, root=folder)
+
+
+def test_the_good_stay_and_the_bad_go_with_a_reason(folder: Path) -> None:
+    manifest = manifest_of(
+        folder,
+        ("good.wav", {}),
+        ("좋은 소리.WAV", {}),
+        ("six.wav", {"channel": 5}),
+        ("mp3.wav", {}),
+        ("gone.wav", {}),
+        ("empty.wav", {}),
+        ("cut.flac", {"duration_s": 3.0}),
+        ("nan.wav", {}),
+        ("short.wav", {"duration_s": 0.05}),
+        ("short.wav", {"duration_s": 1.0}),
+        ("silent.wav", {}),
+        ("good.wav", {"duration_s": 7.0}),
+        ("good.wav", {"start_s": 0.5, "duration_s": 2.0}),
+        ("good.wav", {"start_s": 0.25, "duration_s": 0.5}),
+        ("six.wav", {"channel": 6}),
+    )
+    seen: list[tuple[int, int]] = []
+    result = check_manifest(manifest, workers=3, progress=lambda done, total: seen.append((done, total)))
+    assert result.clean.ids == ["u0", "u1", "u2", "u3", "u13"]
+    assert [(row.id, row.stage) for row in result.quarantined] == [
+        ("u4", "decode"), ("u5", "decode"), ("u6", "decode"), ("u7", "decode"), ("u8", "check"),
+        ("u9", "decode"), ("u10", "decode"), ("u11", "decode"), ("u12", "decode"), ("u14", "decode"),
+    ]  # fmt: skip
+    reasons = {row.id: row.reason for row in result.quarantined}
+    assert reasons["u4"] == "is not there"
+    assert reasons["u5"] == "is empty (0 bytes)"
+    assert "truncated" in reasons["u6"]
+    assert reasons["u7"] == "holds 1 samples that are NaN or infinite"
+    assert reasons["u8"] == reasons["u9"] == "lasts 0.050 s; at least 0.1 s are needed"
+    assert reasons["u10"] == "is silent: every sample is zero"
+    assert reasons["u11"] == "lasts 1.000 s, but the manifest says 7.000 s"
+    assert "but the utterance ends at 2.500 s" in reasons["u12"]
+    assert "has 6 channels" in reasons["u14"]
+    assert seen[-1] == (15, 15)
+    assert result.levels["level_dbfs"] == pytest.approx(-20, abs=1)  # noise of 0.1
+
+
+def test_rows_are_asked_before_they_are_heard(folder: Path) -> None:
+    manifest = manifest_of(
+        folder, ("good.wav", {"emotion": "화남"}), ("gone.wav", {"emotion": "신남"}), ("good.wav", {})
+    )
+
+    def outside(utterance: Utterance) -> str | None:
+        return (
+            None
+            if utterance.emotion in (None, "화남")
+            else f"emotion '{utterance.emotion}' is not in the label set (화남)"
+        )
+
+    def missing(utterance: Utterance) -> str | None:
+        return None if utterance.emotion else "has no emotion"
+
+    result = check_manifest(manifest, [outside, missing])
+    assert result.clean.ids == ["u0"]
+    assert [(row.reason, row.stage) for row in result.quarantined] == [
+        ("emotion '신남' is not in the label set (화남)", "check"),
+        ("has no emotion", "check"),
+    ]
+
+
+def test_without_decoding_only_rows_are_looked_at(folder: Path) -> None:
+    manifest = manifest_of(folder, ("gone.wav", {}), ("gone.wav", {"duration_s": 0.01}))
+    result = check_manifest(manifest, decode=False)
+    assert result.clean.ids == ["u0"]
+    assert result.levels == {}
+
+
+def test_tables_by_hand(tmp_path: Path) -> None:
+    rows = [
+        Utterance(id=str(i), audio="a", duration_s=1800, speaker=s, emotion=e)
+        for i, (s, e) in enumerate([("a", "x"), ("a", "x"), ("b", "x"), ("b", None)])
+    ]
+    tables = count_tables(write_manifest(tmp_path / "m.parquet", rows, root="."))
+    assert tables == {
+        "emotion": {
+            "x": {"utterances": 3, "hours": 1.5, "speakers": 2},
+            "–": {"utterances": 1, "hours": 0.5, "speakers": 1},
+        }
+    }
+
+
+def test_quarantine_file(tmp_path: Path) -> None:
+    rows = [
+        Quarantined("가", "a b.wav", "is empty", "decode"),
+        Quarantined("", "\udcff.wav", "bad name", "prepare"),
+    ]
+    assert write_quarantine(tmp_path / "x" / "quarantine.jsonl", rows) == 2
+    assert read_quarantine(tmp_path / "x" / "quarantine.jsonl")[0] == rows[0]
+    first = json.loads((tmp_path / "x" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert first == {"id": "가", "audio": "a b.wav", "reason": "is empty", "stage": "decode"}
+    assert os.listdir(tmp_path / "x") == ["quarantine.jsonl"]
+    assert read_quarantine(tmp_path / "none.jsonl") == []
+    (tmp_path / "odd.jsonl").write_text('{"id": 1}\n')
+    with pytest.raises(ManifestError, match="is no quarantine row"):
+        read_quarantine(tmp_path / "odd.jsonl")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_quarantine(tmp_path / "odd.jsonl" / "q.jsonl", rows)
+
+
+def test_a_stream_stays_a_stream() -> None:
+    taken = 0
+
+    def numbers():  # type: ignore[no-untyped-def]
+        nonlocal taken
+        for number in range(100):
+            taken += 1
+            yield number
+
+    with ThreadPoolExecutor(2) as pool:
+        results = in_order(pool, lambda x: x * x, numbers(), 5)
+        assert [next(results) for _ in range(3)] == [(0, 0), (1, 1), (2, 4)]
+        assert taken <= 9
+        assert list(results)[-1] == (99, 99 * 99)

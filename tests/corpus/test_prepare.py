@@ -1,0 +1,132 @@
+"""From a corpus to a manifest: lengths from the headers, the unusable set aside, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from soritune.corpus.manifest import load_manifest
+from soritune.corpus.prepare import load_source, prepare, source_config
+from soritune.errors import ManifestError, OutputError, UnknownNameError
+
+DATA = Path(os.environ.get("SORITUNE_DATA") or Path(__file__).parents[3] / "shared" / "data")
+
+
+def sound(path: Path, seconds: float = 0.5, rate: int = 16000) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.1 * np.ones(round(seconds * rate), np.float32), rate)
+
+
+def rows(path: Path, *found: dict[str, object]) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found), encoding="utf-8")
+    return path
+
+
+def test_lengths_and_rates_come_from_the_headers(tmp_path: Path) -> None:
+    sound(tmp_path / "가 나.wav", 0.5, 48000)
+    file = rows(
+        tmp_path / "m.jsonl",
+        {"id": "a", "audio": "가 나.wav", "duration_s": 9.0},
+        {"id": "b", "audio": "가 나.wav", "start_s": 0.2},
+        {"id": "c", "audio": "가 나.wav", "start_s": 0.1, "duration_s": 0.2},
+    )
+    made = prepare("manifest", file, {}, tmp_path / "out")
+    assert made.manifest.durations_s == pytest.approx([0.5, 0.3, 0.2])
+    assert made.manifest.column("sample_rate_hz").to_pylist() == [48000] * 3
+    assert made.manifest.column("source").to_pylist() == [tmp_path.name] * 3
+    assert (tmp_path / "out" / "quarantine.jsonl").read_text() == ""
+    assert (
+        load_manifest(tmp_path / "out" / "manifest.parquet").audio_path(made.manifest.utterance(0)).is_file()
+    )
+
+
+def test_bad_rows_and_files_are_set_aside(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    (tmp_path / "e.wav").touch()
+    file = rows(
+        tmp_path / "m.jsonl",
+        {"id": "good", "audio": "a.wav", "duration_s": 0.5},
+        {"id": "gone", "audio": "gone.wav", "duration_s": 0.5},
+        {"id": "empty", "audio": "e.wav", "duration_s": 0.5},
+        {"id": "none", "audio": None, "duration_s": 0.5},
+        {"id": "old", "audio": "a.wav", "age": "seven"},
+        {"id": "late", "audio": "a.wav", "start_s": 3.0},
+        {"id": "long", "audio": "a.wav", "start_s": 0.1, "duration_s": 3.0},
+        {"id": "ch", "audio": "a.wav", "channel": 4},
+    )
+    made = prepare("manifest", file, {}, tmp_path / "out")
+    assert made.manifest.ids == ["good"]
+    found = [
+        json.loads(line)
+        for line in (tmp_path / "out" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    assert {row["id"]: row["reason"] for row in found} == {
+        "gone": "is not there",
+        "empty": "is empty (0 bytes)",
+        "none": "m.jsonl line 4: field 'audio' is missing",
+        "old": "m.jsonl line 5: field 'age' must be a finite number, got 'seven'",
+        "late": "lasts 0.500 s, but the utterance begins at 3.0 s",
+        "long": "lasts 0.500 s, but the utterance ends later",
+        "ch": "has 1 channels, so channel 4 does not exist",
+    }
+    assert {row["stage"] for row in found} == {"prepare"}
+
+
+def test_several_manifests_become_one(tmp_path: Path) -> None:
+    for name in ("하나", "둘"):
+        sound(tmp_path / name / "audio" / "x.wav")
+        rows(tmp_path / name / "manifest.jsonl", {"id": "x", "audio": "audio/x.wav", "duration": 0.5})
+    files = [str(tmp_path / name / "manifest.jsonl") for name in ("하나", "둘")]
+    settings = {"files": files, "fields": {"duration_s": "duration"}}
+    with pytest.raises(ManifestError, match="id 'x' occurs twice.*--prefix"):
+        prepare("manifest", tmp_path, settings, tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.parquet").exists()
+    made = prepare("manifest", tmp_path, {**settings, "prefix": True}, tmp_path / "out")
+    assert made.manifest.ids == ["하나-x", "둘-x"]
+    assert made.manifest.column("source").to_pylist() == ["하나", "둘"]
+    assert made.manifest.root == tmp_path
+    assert all(made.manifest.audio_path(u).is_file() for u in made.manifest)
+
+
+def test_nothing_usable_is_one_sentence(tmp_path: Path) -> None:
+    file = rows(tmp_path / "m.jsonl", {"id": "a", "audio": "gone.wav"})
+    with pytest.raises(
+        ManifestError, match=r"nothing in it can be used \(1 rejected; gone.wav: is not there\)"
+    ):
+        prepare("manifest", file, {}, tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == ["quarantine.jsonl"]
+
+
+def test_names_settings_and_places(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'speaker-folders'"):
+        prepare("speaker-folder", tmp_path, {}, tmp_path / "out")
+    with pytest.raises(ManifestError, match="pattrn.*known: pattern, labels"):
+        source_config("speaker-folders", {"pattrn": "x"})
+    with pytest.raises(ManifestError, match="is not there"):
+        prepare("manifest", tmp_path / "gone.jsonl", {}, tmp_path / "out")
+    with pytest.raises(ManifestError, match="holds no manifest"):
+        prepare("manifest", tmp_path, {}, tmp_path / "out")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made"):
+        prepare("manifest", tmp_path, {}, tmp_path / "file" / "out")
+    assert load_source("manifest") is load_source("manifest-file")
+
+
+@pytest.mark.skipif(not (DATA / "ko_speech_selvas").is_dir(), reason="SORITUNE_DATA has no ko_speech_selvas")
+def test_on_two_real_corpora(tmp_path: Path) -> None:
+    files = [
+        str((DATA / name / "manifest.jsonl").resolve()) for name in ("ko_speech_selvas", "pansori_tedxkr")
+    ]
+    made = prepare("manifest", DATA, {"files": files, "fields": {"duration_s": "duration"}}, tmp_path)
+    assert (len(made.manifest), made.quarantined) == (132 + 543, [])
+    stated = [
+        json.loads(line)["duration"]
+        for file in files
+        for line in Path(file).read_text(encoding="utf-8").splitlines()
+    ]
+    assert made.manifest.durations_s == pytest.approx(stated, abs=0.002)
