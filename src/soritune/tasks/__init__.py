@@ -1,0 +1,1 @@
+"""What can be learnt from speech; an open folder with one task a file."""

@@ -1,0 +1,169 @@
+"""Emotion or speaking style: one label for an utterance, out of any set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from soritune.corpus.utterance import Utterance
+from soritune.errors import TaskError
+from soritune.metrics.classification import class_table, confusion_rates
+from soritune.tasks.labels import OutputSettings, label_index, one_hot
+from soritune.tasks.task import Counts, Matrix, Metric, OutputSpec, Pair, Prediction, Section, Table, Task
+
+
+class EmotionConfig(OutputSettings):
+    """Settings of the task `emotion`."""
+
+    labels: tuple[str, ...]
+    """The classes, in the order of the model's output."""
+    rename: dict[str, str] = Field(default_factory=dict)
+    """Corpus label -> class, for corpora that say it otherwise or whose labels are grouped."""
+    class_weights: Literal["none", "balanced"] | tuple[float, ...] = "none"
+    """"balanced": rows / (classes × rows of the class), from the training split; or one weight per class."""
+    metric: Literal["wa", "ua", "macro_f1"] = "ua"
+    """The number that chooses between models; the mean recall does not reward a frequent class."""
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(labels) < 2 or len(set(labels)) != len(labels):
+            raise ValueError(f"labels must be at least two distinct names, got {list(labels)}")
+        return labels
+
+
+class EmotionTask(Task):
+    """Cross-entropy over `labels` on the whole utterance."""
+
+    name: ClassVar[str] = "emotion"
+    Config: ClassVar[type[EmotionConfig]] = EmotionConfig
+    required_fields: ClassVar[tuple[str, ...]] = ("emotion",)
+
+    def __init__(self, config: EmotionConfig) -> None:
+        self.config: EmotionConfig = config
+        if isinstance(config.class_weights, tuple) and len(config.class_weights) != len(config.labels):
+            raise TaskError(
+                f"emotion has {len(config.labels)} labels but {len(config.class_weights)} class weights; "
+                "give one per label"
+            )
+
+    @property
+    def outputs(self) -> tuple[OutputSpec, ...]:
+        """One output, `emotion`."""
+        weights = self.config.class_weights
+        return (
+            OutputSpec(
+                name="emotion",
+                labels=self.config.labels,
+                resolution="utterance",
+                objective="cross_entropy",
+                weight=self.config.weight,
+                layer=self.config.layer,  # type: ignore[arg-type]
+                options={"class_weights": list(weights) if isinstance(weights, tuple) else None},
+            ),
+        )
+
+    @property
+    def primary_metric(self) -> Metric:
+        """Unweighted accuracy unless the recipe says otherwise."""
+        return Metric(self.config.metric, higher_is_better=True)
+
+    def label(self, utterance: Utterance) -> str | None:
+        """The class of a row after `rename`, or None where it has none."""
+        return (
+            None
+            if utterance.emotion is None
+            else self.config.rename.get(utterance.emotion, utterance.emotion)
+        )
+
+    def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
+        """Target mass (labels,), one-hot."""
+        label = self.label(utterance)
+        if label is None:
+            return {"emotion": None}
+        return {
+            "emotion": one_hot(label_index(label, self.config.labels, "emotion"), len(self.config.labels))
+        }
+
+    def prepare(self, utterances: Iterable[Utterance]) -> EmotionTask:
+        """Turns "balanced" into numbers, as scikit-learn's `compute_class_weight("balanced")` does."""
+        if self.config.class_weights != "balanced":
+            return self
+        labels = self.config.labels
+        counts = np.zeros(len(labels))
+        for utterance in utterances:
+            label = self.label(utterance)
+            if label is not None:
+                counts[label_index(label, labels, "emotion")] += 1
+        if (counts == 0).any():
+            missing = ", ".join(label for label, n in zip(labels, counts, strict=True) if n == 0)
+            raise TaskError(
+                f"the training split has no utterance labelled {missing}, so balanced class weights "
+                "cannot be computed; take the label out of tasks.emotion.labels or set tasks.emotion.class_weights=none"
+            )
+        weights = counts.sum() / (len(labels) * counts)
+        return EmotionTask(self.config.model_copy(update={"class_weights": tuple(float(w) for w in weights)}))
+
+    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
+        """The most probable class with all probabilities."""
+        probabilities = np.exp(outputs["emotion"].astype(np.float64))
+        probabilities /= probabilities.sum()
+        best = int(probabilities.argmax())
+        return Prediction(
+            self.name,
+            {
+                "label": self.config.labels[best],
+                "confidence": round(float(probabilities[best]), 6),
+                "probabilities": {
+                    label: round(float(p), 6)
+                    for label, p in zip(self.config.labels, probabilities, strict=True)
+                },
+            },
+        )
+
+    def reference(self, utterance: Utterance) -> dict[str, Any] | None:
+        """`{"label": …}`."""
+        label = self.label(utterance)
+        return None if label is None else {"label": label}
+
+    def count(self, pair: Pair) -> Counts:
+        """A confusion matrix (labels, labels) with a single one: rows reference, columns prediction."""
+        labels = self.config.labels
+        confusion = np.zeros((len(labels), len(labels)))
+        confusion[
+            label_index(pair.reference["label"], labels, "emotion"),
+            labels.index(pair.prediction.fields["label"]),
+        ] = 1
+        return {"confusion": confusion}
+
+    def rates(self, counts: Counts) -> dict[str, float]:
+        """wa, ua, macro_f1, micro_f1 as EmoBox names them."""
+        size = len(self.config.labels)
+        return confusion_rates(counts.get("confusion", np.zeros((size, size))))
+
+    def report(self, pairs: Sequence[Pair]) -> Section:
+        """Confusion matrix and a table per class."""
+        size = len(self.config.labels)
+        confusion = np.zeros((size, size))
+        for pair in pairs:
+            confusion += self.count(pair)["confusion"]
+        rows = tuple(
+            (label, int(row.support), row.precision, row.recall, row.f1)
+            for label, row in zip(self.config.labels, class_table(confusion), strict=True)
+        )
+        return Section(
+            title="Emotion",
+            tables=(Table("Per class", ("class", "utterances", "precision", "recall", "F1"), rows),),
+            matrices=(
+                Matrix(
+                    "Confusion", self.config.labels, tuple(tuple(float(v) for v in row) for row in confusion)
+                ),
+            ),
+        )
+
+
+TASK = EmotionTask

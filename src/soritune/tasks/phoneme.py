@@ -1,0 +1,242 @@
+"""Phones by CTC over an inventory: what was said, symbol by symbol."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from soritune.corpus.utterance import Utterance
+from soritune.errors import TaskError
+from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY, phonemize, phones_to_hangul
+from soritune.metrics.edit_distance import align, edit_counts
+from soritune.tasks.labels import (
+    BLANK,
+    SPECIAL_TOKENS,
+    UNKNOWN,
+    OutputSettings,
+    label_index,
+    rate,
+    read_ctc,
+)
+from soritune.tasks.task import Alignment, Counts, Metric, OutputSpec, Pair, Prediction, Section, Table, Task
+
+WORST_CASES = 12
+"""Alignments shown in a report."""
+
+
+class PhonemeConfig(OutputSettings):
+    """Settings of the task `phoneme`."""
+
+    inventory: Literal["korean", "arpabet"] | tuple[str, ...] = "korean"
+    """The phones: a named inventory, or the symbols themselves."""
+    source: Literal["auto", "text", "phones", "perceived"] = "auto"
+    """Where a row's phones come from: its text by Korean G2P, or the manifest field named; "auto" takes `phones`
+    where the row has them and its text otherwise."""
+    boundary: Literal["phrase", "word"] = "word"
+    """How the G2P treats spaces: "phrase" lets sound changes cross them, "word" does not (read speech of children
+    and learners pauses there)."""
+    vocabulary: tuple[str, ...] = Field(default=())
+    """The model's labels in their order, blank ([PAD]) included; empty means [PAD] [UNK] | phones <s> </s>."""
+
+
+class PhonemeTask(Task):
+    """CTC over phones; `|` stands between words."""
+
+    name: ClassVar[str] = "phoneme"
+    Config: ClassVar[type[PhonemeConfig]] = PhonemeConfig
+    required_fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: PhonemeConfig) -> None:
+        self.config: PhonemeConfig = config
+        named = {"korean": KOREAN.symbols, "arpabet": ARPABET.symbols}
+        self.phones: tuple[str, ...] = (
+            named[config.inventory] if isinstance(config.inventory, str) else config.inventory
+        )
+        self.vocabulary: tuple[str, ...] = config.vocabulary or (
+            BLANK,
+            UNKNOWN,
+            WORD_BOUNDARY,
+            *self.phones,
+            *SPECIAL_TOKENS[2:],
+        )
+        if BLANK not in self.vocabulary:
+            raise TaskError(
+                f"the phoneme vocabulary lacks the blank {BLANK}; add it at the place the model has it"
+            )
+        self._index = {symbol: i for i, symbol in enumerate(self.vocabulary)}
+        self._is_korean = config.inventory == "korean"
+
+    @property
+    def outputs(self) -> tuple[OutputSpec, ...]:
+        """One output, `phoneme`."""
+        return (
+            OutputSpec(
+                name="phoneme",
+                labels=self.vocabulary,
+                resolution="frame",
+                objective="ctc",
+                weight=self.config.weight,
+                layer=self.config.layer,  # type: ignore[arg-type]
+                options={"blank": self._index[BLANK]},
+            ),
+        )
+
+    @property
+    def primary_metric(self) -> Metric:
+        """Phone error rate; lower is better."""
+        return Metric("per", higher_is_better=False)
+
+    def phones_of(self, utterance: Utterance) -> list[str] | None:
+        """The phones of a row with `|` between words, or None where it has neither phones nor text."""
+        source = self.config.source
+        if source == "perceived":
+            return None if utterance.perceived is None else list(utterance.perceived)
+        if utterance.phones is not None and source in ("auto", "phones"):
+            return list(utterance.phones)
+        if source == "phones" or not utterance.text:
+            return None
+        if not self._is_korean:
+            raise TaskError(
+                "only the korean inventory can be derived from text; give the manifest a phones column"
+            )
+        return phonemize(utterance.text, boundary=self.config.boundary)
+
+    def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
+        """Label ids (symbols,)."""
+        phones = self.phones_of(utterance)
+        if phones is None:
+            return {"phoneme": None}
+        try:
+            ids = [self._index[phone] for phone in phones]
+        except KeyError as missing:
+            label_index(str(missing.args[0]), self.vocabulary, "phone")
+            raise
+        return {"phoneme": np.asarray(ids, dtype=np.int64)}
+
+    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
+        """Greedy reading; special tokens other than the blank are dropped after folding."""
+        ids, scores = read_ctc(outputs["phoneme"], self._index[BLANK])
+        symbols = [self.vocabulary[i] for i in ids]
+        kept = [i for i, symbol in enumerate(symbols) if symbol not in SPECIAL_TOKENS]
+        phones = _trim_boundaries([symbols[i] for i in kept])
+        fields: dict[str, Any] = {
+            "phones": phones,
+            "confidence": round(float(np.exp(scores[kept]).mean()), 6) if kept else 0.0,
+        }
+        if self._is_korean:
+            fields["hangul"] = phones_to_hangul(phones)
+        return Prediction(self.name, fields)
+
+    def reference(self, utterance: Utterance) -> dict[str, Any] | None:
+        """`{"phones": […]}`, with the text where there is one."""
+        phones = self.phones_of(utterance)
+        if phones is None:
+            return None
+        return {"phones": phones, **({"text": utterance.text} if utterance.text else {})}
+
+    def count(self, pair: Pair) -> Counts:
+        """Edits by kind over phones (`|` left out), over words of phones, and over Hangul rebuilt from phones."""
+        reference, hypothesis = pair.reference["phones"], pair.prediction.fields["phones"]
+        counts = {
+            "phone": _edits(_without_boundary(reference), _without_boundary(hypothesis)),
+            "word": _edits(_words(reference), _words(hypothesis)),
+        }
+        if self._is_korean:
+            counts["syllable"] = _edits(
+                list(phones_to_hangul(reference).replace(" ", "")),
+                list(phones_to_hangul(hypothesis).replace(" ", "")),
+            )
+        return counts
+
+    def rates(self, counts: Counts) -> dict[str, float]:
+        """per (with its three kinds), word_phone_er, and cer_pron for Korean; all as shares of the reference."""
+        nothing = np.zeros(4)
+        substitutions, deletions, insertions, total = counts.get("phone", nothing)
+        word = counts.get("word", nothing)
+        rates = {
+            "per": rate(substitutions + deletions + insertions, total),
+            "per_substitutions": rate(substitutions, total),
+            "per_deletions": rate(deletions, total),
+            "per_insertions": rate(insertions, total),
+            "word_phone_er": rate(word[:3].sum(), word[3]),
+        }
+        if self._is_korean:
+            syllable = counts.get("syllable", nothing)
+            rates["cer_pron"] = rate(syllable[:3].sum(), syllable[3])
+        return rates
+
+    def report(self, pairs: Sequence[Pair]) -> Section:
+        """Weakest phones, commonest confusions, and the utterances with the most errors, aligned."""
+        seen, wrong, confused = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
+        aligned: list[tuple[float, Alignment]] = []
+        for pair in pairs:
+            reference = _without_boundary(pair.reference["phones"])
+            hypothesis = _without_boundary(pair.prediction.fields["phones"])
+            columns = align(reference, hypothesis).columns
+            errors = 0
+            for said, heard in columns:
+                errors += said != heard
+                if said is not None:
+                    seen[said] += 1
+                    wrong[said] += said != heard
+                if said != heard:
+                    confused[(said or "(inserted)", heard or "(deleted)")] += 1
+            aligned.append(
+                (
+                    errors / max(len(reference), 1),
+                    Alignment(pair.id, tuple(a for a, _ in columns), tuple(b for _, b in columns)),
+                )
+            )
+        aligned.sort(key=lambda item: (-item[0], item[1].id))
+        weakest = sorted(seen, key=lambda phone: (-wrong[phone] / seen[phone], phone))
+        return Section(
+            title="Phones",
+            tables=(
+                Table(
+                    "Phones by error rate",
+                    ("phone", "occurrences", "not recognised", "share"),
+                    tuple(
+                        (phone, seen[phone], wrong[phone], wrong[phone] / seen[phone]) for phone in weakest
+                    ),
+                ),
+                Table(
+                    "Commonest confusions",
+                    ("said", "heard", "times"),
+                    tuple((said, heard, n) for (said, heard), n in confused.most_common(20)),
+                ),
+            ),
+            alignments=tuple(alignment for _, alignment in aligned[:WORST_CASES]),
+        )
+
+
+def _edits(reference: Sequence[str], hypothesis: Sequence[str]) -> NDArray[np.float64]:
+    """(4,): substitutions, deletions, insertions, reference length."""
+    return np.asarray(edit_counts(reference, hypothesis), dtype=np.float64)
+
+
+def _without_boundary(phones: Sequence[str]) -> list[str]:
+    return [phone for phone in phones if phone != WORD_BOUNDARY]
+
+
+def _words(phones: Sequence[str]) -> list[str]:
+    """Phones joined into words at `|`; empty words are dropped."""
+    return [word for word in (part.strip() for part in " ".join(phones).split(WORD_BOUNDARY)) if word]
+
+
+def _trim_boundaries(phones: Sequence[str]) -> list[str]:
+    """`|` only between words: none at the ends, no two in a row."""
+    trimmed: list[str] = []
+    for phone in phones:
+        if phone != WORD_BOUNDARY or (trimmed and trimmed[-1] != WORD_BOUNDARY):
+            trimmed.append(phone)
+    if trimmed and trimmed[-1] == WORD_BOUNDARY:
+        trimmed.pop()
+    return trimmed
+
+
+TASK = PhonemeTask

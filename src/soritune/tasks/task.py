@@ -1,0 +1,231 @@
+"""The seam: a task declares what a model takes and gives, and reads its outputs. It never sees a tensor.
+
+Heads and losses follow from each output's `objective`, so nothing here imports torch, and the same decoding and
+the same metrics serve PyTorch, ONNX and the server. Next: `tasks/phoneme.py`, then `models/model.py`.
+
+Shapes: (frames, labels) for an output of resolution "frame", (labels,) for "utterance"; always one utterance.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from soritune.corpus.utterance import Utterance
+
+Resolution = Literal["frame", "utterance"]
+Objective = Literal["ctc", "cross_entropy", "regression"]
+Encoding = Literal["text", "phones", "raw"]
+Counts = dict[str, NDArray[np.float64]]
+"""Sums over utterances from which every rate of a task is computed; they add, so groups and bootstraps are sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One input beside the waveform."""
+
+    name: str
+    column: str
+    """Manifest column it is read from in training."""
+    request_field: str
+    """Field of a request it is read from in inference."""
+    encoding: Encoding
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One output of the model. Its `name` is the head's key, the ONNX node and the JSON field everywhere."""
+
+    name: str
+    labels: tuple[str, ...]
+    """Label of each column of the logits. For ctc, `options["blank"]` is the blank's index."""
+    resolution: Resolution
+    objective: Objective
+    weight: float = 1.0
+    layer: int | Literal["last", "weighted"] = "last"
+    """What the head reads: the encoder's last state, the state after transformer layer n (0 = before the first),
+    or a learnt weighted sum of all of them."""
+    reads: str | None = None
+    """Name of another output whose log-probabilities are joined to the encoder state this head reads."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the objective: ctc `blank`; cross_entropy `class_weights` (one per label or None)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `from_json` gives the same object back."""
+        return {**asdict(self), "labels": list(self.labels), "options": dict(self.options)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> OutputSpec:
+        """Reads what `to_json` wrote."""
+        return cls(**{**data, "labels": tuple(data["labels"])})
+
+
+class Metric(NamedTuple):
+    """A named number and which way is better."""
+
+    name: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a task read from the outputs for one utterance; plain JSON values only."""
+
+    task: str
+    fields: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"task": …, **fields}`."""
+        return {"task": self.task, **self.fields}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Prediction:
+        """Reads what `to_json` wrote."""
+        return cls(data["task"], {k: v for k, v in data.items() if k != "task"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A prediction beside what it is judged against."""
+
+    id: str
+    reference: Mapping[str, Any]
+    """`Task.reference(utterance)`."""
+    prediction: Prediction
+    groups: Mapping[str, Any] = field(default_factory=dict)
+    """speaker, gender, age …: what scores may be grouped by."""
+    duration_s: float = 0.0
+    audio: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a report section: `columns` head the cells of each of `rows`."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A square count matrix of a report section (rows: reference, columns: prediction); drawn as a heat map."""
+
+    title: str
+    labels: tuple[str, ...]
+    counts: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Reference and hypothesis symbols of one utterance, side by side (None marks a gap), for the report."""
+
+    id: str
+    reference: tuple[str | None, ...]
+    hypothesis: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One task's part of the report."""
+
+    title: str
+    tables: tuple[Table, ...] = ()
+    matrices: tuple[Matrix, ...] = ()
+    alignments: tuple[Alignment, ...] = ()
+    """Worst cases first."""
+
+
+class TaskConfig(BaseModel):
+    """Settings every task has; a task subclasses this with its own. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Task(ABC):
+    """One thing to learn from speech: declares outputs, makes targets, decodes, counts, reports.
+
+    A file in `tasks/` that binds a subclass to `TASK` adds a task. The constructor takes the subclass's `Config`
+    and nothing else, so that `type(task)(task.config)` is the same task: this is how a bundle keeps it.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[TaskConfig]]
+    required_fields: ClassVar[tuple[str, ...]]
+    """Utterance fields without which a row cannot be a training row of this task."""
+    config: TaskConfig
+
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """Inputs beside the waveform; none unless a task says so."""
+        return ()
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[OutputSpec, ...]:
+        """The model's outputs for this task, first the primary one."""
+
+    @property
+    @abstractmethod
+    def primary_metric(self) -> Metric:
+        """The number that chooses between models."""
+
+    @abstractmethod
+    def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
+        """Per output: ctc label ids (symbols,) int64; cross_entropy target mass (labels,) float32; regression
+        (values,) float32; or None where the row has no such label.
+
+        Raises:
+            TaskError: the row has a label that is not in the label set (the message names it).
+        """
+
+    @abstractmethod
+    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
+        """Reads one utterance's outputs: name -> log-probabilities, (frames, labels) or (labels,).
+
+        `prompt` is the text the speaker was asked to say, or None. Zero frames decode to something sensible.
+        """
+
+    @abstractmethod
+    def reference(self, utterance: Utterance) -> dict[str, Any] | None:
+        """What a prediction for this row is judged against (plain JSON), or None where the row has no label."""
+
+    @abstractmethod
+    def count(self, pair: Pair) -> Counts:
+        """One utterance's share of every count; equal keys and shapes for all pairs."""
+
+    @abstractmethod
+    def rates(self, counts: Counts) -> dict[str, float]:
+        """Named numbers from summed counts; `nan` where a denominator is zero."""
+
+    @abstractmethod
+    def report(self, pairs: Sequence[Pair]) -> Section:
+        """Tables, matrices and worst cases for the report."""
+
+    def prepare(self, utterances: Iterable[Utterance]) -> Task:
+        """This task with what it must learn from the training split (class weights); by default itself.
+
+        Called once before the model is built; the result's `config` holds what was learnt.
+        """
+        return self
+
+    def score(self, pairs: Iterable[Pair]) -> dict[str, float]:
+        """Named numbers over `pairs`: `rates` of the summed `count`s. Empty input gives `nan` rates of nothing."""
+        return self.rates(add_counts(self.count(pair) for pair in pairs))
+
+
+def add_counts(parts: Iterable[Counts]) -> Counts:
+    """Key-wise sum; an empty iterable gives an empty dict."""
+    total: Counts = {}
+    for part in parts:
+        for key, value in part.items():
+            total[key] = total[key] + value if key in total else np.array(value, dtype=np.float64)
+    return total

@@ -1,0 +1,82 @@
+"""What every task must do. A new file in `tasks/` is tested the moment it exists."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from soritune.corpus.utterance import Utterance
+from soritune.registry import members
+from soritune.tasks.task import OutputSpec, Pair, Prediction, Task
+
+TASKS: dict[str, type[Task]] = members("soritune.tasks", "TASK")
+CONFIGS: dict[str, dict[str, Any]] = {"emotion": {"labels": ["Anxious", "Kind", "Dry"]}, "phoneme": {}}
+ROWS = [
+    Utterance(id="a", audio="a.wav", duration_s=1.0, speaker="s1", text="한국어를 배워요", emotion="Kind"),
+    Utterance(id="b", audio="b.wav", duration_s=2.0, speaker="s2", text="학교에 갑니다", emotion="Dry"),
+]
+UNLABELLED = Utterance(id="c", audio="c.wav", duration_s=1.0)
+
+
+@pytest.fixture(params=sorted(TASKS))
+def task(request: pytest.FixtureRequest) -> Task:
+    kind = TASKS[request.param]
+    return kind(kind.Config.model_validate(CONFIGS[request.param]))
+
+
+def perfect(task: Task, row: Utterance) -> dict[str, np.ndarray]:
+    """Log-probabilities that say exactly what the targets say."""
+    outputs = {}
+    for spec in task.outputs:
+        target = task.targets(row)[spec.name]
+        assert target is not None
+        if spec.objective == "ctc":
+            blank = spec.options["blank"]
+            path = [label for symbol in target for label in (symbol, blank)]
+            table = np.full((len(path), len(spec.labels)), -20.0, dtype=np.float32)
+            table[np.arange(len(path)), path] = 0.0
+            outputs[spec.name] = table
+        else:
+            outputs[spec.name] = np.log(np.clip(target, 1e-6, None)).astype(np.float32)
+    return outputs
+
+
+def test_outputs_survive_json(task: Task) -> None:
+    for spec in task.outputs:
+        assert OutputSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+    again = type(task)(type(task.config).model_validate(json.loads(task.config.model_dump_json())))
+    assert again.outputs == task.outputs
+
+
+def test_perfect_outputs_decode_to_the_truth_and_score_best(task: Task) -> None:
+    pairs = []
+    for row in ROWS:
+        prediction = task.decode(perfect(task, row))
+        assert Prediction.from_json(json.loads(json.dumps(prediction.to_json()))) == prediction
+        reference = task.reference(row)
+        assert reference is not None
+        pairs.append(Pair(row.id, reference, prediction))
+    metric = task.primary_metric
+    assert task.score(pairs)[metric.name] == (1.0 if metric.higher_is_better else 0.0)
+    assert task.report(pairs).tables
+
+
+def test_a_row_without_a_label_has_no_target_and_no_reference(task: Task) -> None:
+    assert all(target is None for target in task.targets(UNLABELLED).values())
+    assert task.reference(UNLABELLED) is None
+
+
+def test_outputs_of_one_frame_and_of_none_decode(task: Task) -> None:
+    for frames in (0, 1):
+        outputs = {}
+        for spec in task.outputs:
+            shape = (frames, len(spec.labels)) if spec.resolution == "frame" else (len(spec.labels),)
+            outputs[spec.name] = np.full(shape, -np.log(len(spec.labels)), dtype=np.float32)
+        json.dumps(task.decode(outputs).to_json(), allow_nan=False)
+
+
+def test_rates_of_nothing_do_not_fail(task: Task) -> None:
+    assert all(np.isnan(value) for value in task.rates({}).values())

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.utils.class_weight import compute_class_weight
+
+from soritune.corpus.utterance import Utterance
+from soritune.errors import TaskError
+from soritune.tasks.emotion import EmotionConfig, EmotionTask
+from soritune.tasks.task import Pair, Prediction
+
+LABELS = ("Anxious", "Kind", "Dry")
+
+
+def row(label: str | None, number: int = 0) -> Utterance:
+    return Utterance(id=str(number), audio="a.wav", duration_s=1.0, emotion=label)
+
+
+def test_targets_are_one_hot_in_the_order_of_the_labels() -> None:
+    task = EmotionTask(EmotionConfig(labels=LABELS))
+    assert task.targets(row("Kind"))["emotion"].tolist() == [0.0, 1.0, 0.0]  # type: ignore[union-attr]
+    assert task.targets(row(None)) == {"emotion": None}
+    with pytest.raises(TaskError, match="'Others' is not in the label set"):
+        task.targets(row("Others"))
+
+
+def test_rename_groups_corpus_labels() -> None:
+    task = EmotionTask(
+        EmotionConfig(labels=("calm", "tense"), rename={"Kind": "calm", "Dry": "calm", "Anxious": "tense"})
+    )
+    assert task.targets(row("Dry"))["emotion"].tolist() == [1.0, 0.0]  # type: ignore[union-attr]
+    assert task.reference(row("Anxious")) == {"label": "tense"}
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    names = ["Anxious"] * 5 + ["Kind"] * 2 + ["Dry"]
+    task = EmotionTask(EmotionConfig(labels=LABELS, class_weights="balanced")).prepare(
+        row(name) for name in names
+    )
+    expected = compute_class_weight("balanced", classes=np.array(LABELS), y=np.array(names))
+    assert np.allclose(task.outputs[0].options["class_weights"], expected)
+    again = type(task)(task.config)
+    assert again.outputs == task.outputs
+
+
+def test_balanced_weights_of_an_absent_class_are_refused() -> None:
+    with pytest.raises(TaskError, match="no utterance labelled Dry"):
+        EmotionTask(EmotionConfig(labels=LABELS, class_weights="balanced")).prepare(
+            [row("Kind"), row("Anxious")]
+        )
+
+
+def test_scores_are_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    truth, guess = rng.integers(0, 3, 60), rng.integers(0, 3, 60)
+    task = EmotionTask(EmotionConfig(labels=LABELS))
+    pairs = [
+        Pair(str(i), {"label": LABELS[t]}, Prediction("emotion", {"label": LABELS[g]}))
+        for i, (t, g) in enumerate(zip(truth, guess, strict=True))
+    ]
+    scores = task.score(pairs)
+    assert scores["wa"] == pytest.approx((truth == guess).mean())
+    assert scores["ua"] == pytest.approx(balanced_accuracy_score(truth, guess))
+    assert scores["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro"))
+
+
+def test_decode_gives_probabilities_that_add_to_one() -> None:
+    task = EmotionTask(EmotionConfig(labels=LABELS))
+    fields = task.decode({"emotion": np.log(np.array([0.2, 0.5, 0.3], dtype=np.float32))}).fields
+    assert fields["label"] == "Kind"
+    assert fields["confidence"] == pytest.approx(0.5, abs=1e-5)
+    assert sum(fields["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from soritune.corpus.utterance import Utterance
+from soritune.errors import TaskError
+from soritune.tasks.phoneme import PhonemeConfig, PhonemeTask
+from soritune.tasks.task import Pair, Prediction
+
+
+def row(**fields: object) -> Utterance:
+    return Utterance(id="u", audio="a.wav", duration_s=1.0, **fields)  # type: ignore[arg-type]
+
+
+def pair(reference: str, hypothesis: str) -> Pair:
+    return Pair("u", {"phones": reference.split()}, Prediction("phoneme", {"phones": hypothesis.split()}))
+
+
+def test_the_korean_vocabulary_has_45_labels_with_the_blank_first() -> None:
+    output = PhonemeTask(PhonemeConfig()).outputs[0]
+    assert len(output.labels) == len(set(output.labels)) == 45
+    assert output.labels[output.options["blank"]] == "[PAD]"
+
+
+def test_phones_come_from_the_text_or_from_the_row() -> None:
+    task = PhonemeTask(PhonemeConfig())
+    assert task.phones_of(row(text="한국어")) == ["H", "A", "N", "G", "U", "G", "EO"]
+    assert task.phones_of(row(text="한국어", phones=("H", "A"))) == ["H", "A"]
+    assert task.phones_of(row()) is None
+    assert PhonemeTask(PhonemeConfig(source="perceived")).phones_of(row(text="한국어")) is None
+
+
+def test_a_phone_outside_the_inventory_is_named() -> None:
+    with pytest.raises(TaskError, match="phone 'KH' is not in the label set"):
+        PhonemeTask(PhonemeConfig()).targets(row(phones=("KH", "A")))
+
+
+def test_text_cannot_be_turned_into_arpabet() -> None:
+    with pytest.raises(TaskError, match="give the manifest a phones column"):
+        PhonemeTask(PhonemeConfig(inventory="arpabet")).targets(row(text="hello"))
+
+
+def test_rates_of_a_hand_worked_pair() -> None:
+    # phones: S U | B A -> S O | B A NG: one substitution, one insertion over four phones; both of two words differ.
+    task = PhonemeTask(PhonemeConfig())
+    scores = task.score([pair("S U | B A", "S O | B A NG")])
+    assert scores["per"] == pytest.approx(2 / 4)
+    assert (scores["per_substitutions"], scores["per_deletions"], scores["per_insertions"]) == (
+        0.25,
+        0.0,
+        0.25,
+    )
+    assert scores["word_phone_er"] == 1.0
+    assert scores["cer_pron"] == 1.0  # 수바 against 소방
+
+
+def test_the_word_boundary_is_no_phone() -> None:
+    assert PhonemeTask(PhonemeConfig()).score([pair("S U | B A", "S U B A")])["per"] == 0.0
+
+
+def test_an_empty_hypothesis_is_all_deletions_and_an_empty_reference_no_number() -> None:
+    task = PhonemeTask(PhonemeConfig())
+    assert task.score([pair("S U | B A", "")])["per"] == 1.0
+    assert np.isnan(task.score([pair("", "")])["per"])
+
+
+def test_decode_folds_drops_and_trims() -> None:
+    task = PhonemeTask(PhonemeConfig())
+    labels = task.vocabulary
+    path = ["|", "|", "S", "[PAD]", "U", "<s>", "|", "[PAD]", "|", "B", "A", "|"]
+    table = np.full((len(path), len(labels)), -9.0, dtype=np.float32)
+    table[np.arange(len(path)), [labels.index(symbol) for symbol in path]] = 0.0
+    fields = task.decode({"phoneme": table}).fields
+    assert fields["phones"] == ["S", "U", "|", "B", "A"]
+    assert fields["hangul"] == "수 바"
+    assert task.decode({"phoneme": np.zeros((0, 45), dtype=np.float32)}).fields["phones"] == []
+
+
+def test_the_report_finds_the_weakest_phone() -> None:
+    section = PhonemeTask(PhonemeConfig()).report([pair("S U | B A", "S O | B A NG"), pair("B A", "B A")])
+    assert section.tables[0].rows[0] == ("U", 1, 1, 1.0)
+    assert ("U", "O", 1) in section.tables[1].rows
+    assert section.alignments[0].id == "u"
