@@ -1,0 +1,371 @@
+"""A bundle: one folder that holds a trained model and all that is needed to use it. How it lies on disk is
+known here and nowhere else; nothing here imports torch. Next: `models/checkpoint_io.py`.
+
+A full bundle opens with `transformers`, an adapter bundle with `peft`; `soritune.json`, the card, is what
+soritune
+reads: tasks, outputs and labels, preprocessing, and where it all came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from soritune.errors import BundleError, OutputError
+from soritune.registry import load_member
+from soritune.tasks.task import OutputSpec, Task
+
+SCHEMA = "soritune.bundle/1"
+CARD_FILE = "soritune.json"
+WEIGHTS_FILE = "model.safetensors"
+ADAPTER_FILE = "adapter_model.safetensors"
+PACKAGES = ("soritune", "torch", "transformers", "peft", "safetensors", "numpy")
+"""Whose versions a card records."""
+
+Samples = TypeVar("Samples")
+
+
+def frames_of(num_samples: Samples, conv_kernel: Sequence[int], conv_stride: Sequence[int]) -> Samples:
+    """Encoder frames of a number of samples: floor((n - kernel) / stride) + 1 per convolution, never below
+    zero.
+
+    Takes an int, a NumPy array or a tensor of integers and gives the same kind back.
+
+    >>> frames_of(16000, (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
+    49
+    """
+    n: Any = num_samples
+    for kernel, stride in zip(conv_kernel, conv_stride, strict=True):
+        n = (n - kernel) // stride + 1
+        n = n * (n > 0)
+    return n  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on disk, opened for reading. `print(bundle)` says what it is."""
+
+    path: Path
+    card: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Its name, the folder's unless the card has one."""
+        return str(self.card.get("name") or self.path.name)
+
+    @property
+    def is_adapter(self) -> bool:
+        """True when it holds adapters and heads only and needs its base."""
+        return bool(self.card["kind"] == "adapter")
+
+    @property
+    def outputs(self) -> tuple[OutputSpec, ...]:
+        """The model's outputs, the primary one first."""
+        return tuple(OutputSpec.from_json(output) for output in self.card["outputs"])
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Labels by output name."""
+        return {output.name: output.labels for output in self.outputs}
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks, rebuilt from their stored settings."""
+        return tuple(rebuild_task(task["name"], task["config"]) for task in self.card["tasks"])
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """Settings of what happens to audio before the model (`Preprocessing(**…)`)."""
+        return dict(self.card["preprocessing"])
+
+    @property
+    def weights_path(self) -> Path:
+        """The file with the weights."""
+        return self.path / (ADAPTER_FILE if self.is_adapter else WEIGHTS_FILE)
+
+    @property
+    def frame_rate_hz(self) -> float:
+        """Frames per second of the outputs of resolution "frame"."""
+        return float(self.card["encoder"]["frame_rate_hz"])
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """The weights by their names in the file.
+
+        Raises:
+            BundleError: the file is damaged.
+        """
+        try:
+            return dict(load_file(str(self.weights_path)))
+        except Exception as error:
+            raise BundleError(
+                f"{self.weights_path} cannot be read as safetensors ({error}); copy it again"
+            ) from error
+
+    def check_files(self) -> None:
+        """Compares every file with the checksum in the card.
+
+        Raises:
+            BundleError: a file is missing or differs.
+        """
+        for name, expected in self.card.get("files", {}).items():
+            file = self.path / name
+            if not file.is_file():
+                raise BundleError(f"{self.path} lacks {name}, which its card lists; copy the whole folder")
+            if file_sha256(file) != expected:
+                raise BundleError(
+                    f"{file} is not the file the card describes (its sha256 differs); copy it again"
+                )
+
+    def __str__(self) -> str:
+        lines = [f"{self.name} ({self.card['kind']} bundle, {self.card['encoder']['model_type']})"]
+        for output in self.outputs:
+            shape = "(frames, labels)" if output.resolution == "frame" else "(labels,)"
+            shown = " ".join(output.labels[:12]) + (" …" if len(output.labels) > 12 else "")
+            lines.append(
+                f"  {output.name}: {output.objective}, {shape}, {len(output.labels)} labels: {shown}"
+            )
+        return "\n".join(lines)
+
+
+def rebuild_task(name: str, config: Mapping[str, Any]) -> Task:
+    """The task `name` with the settings a card or recipe holds."""
+    member: Any = load_member("soritune.tasks", "TASK", name, "task")
+    task: Task = member(member.Config.model_validate(dict(config)))
+    return task
+
+
+def is_bundle(path: Path | str) -> bool:
+    """True when the folder has a card."""
+    return (Path(path) / CARD_FILE).is_file()
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """Opens a bundle; weights are not read yet.
+
+    Raises:
+        BundleError: no such folder, no card, a card of another schema, or the weights file is missing.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is not a folder; give the folder of a bundle (it holds {CARD_FILE})")
+    if not is_bundle(folder):
+        raise BundleError(f"{folder} is no bundle: it has no {CARD_FILE}; give a folder that training wrote")
+    try:
+        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BundleError(f"{folder / CARD_FILE} cannot be read ({error}); copy the bundle again") from error
+    if not isinstance(card, dict) or card.get("schema") != SCHEMA:
+        found = card.get("schema") if isinstance(card, dict) else type(card).__name__
+        raise BundleError(f"{folder / CARD_FILE} has schema {found!r}, this version reads {SCHEMA!r}")
+    missing = [
+        key for key in ("kind", "tasks", "outputs", "encoder", "preprocessing", "model") if key not in card
+    ]
+    if missing:
+        raise BundleError(
+            f"{folder / CARD_FILE} lacks {', '.join(missing)}; the card is damaged, copy it again"
+        )
+    bundle = Bundle(folder, card)
+    if not bundle.weights_path.is_file():
+        raise BundleError(f"{folder} lacks {bundle.weights_path.name}; copy the whole folder")
+    return bundle
+
+
+def write_bundle(
+    path: Path | str,
+    *,
+    weights: Mapping[str, NDArray[Any]],
+    card: Mapping[str, Any],
+    json_files: Mapping[str, Any],
+    readme: str | None = None,
+) -> Bundle:
+    """Writes a bundle folder: everything into a temporary folder beside it, then one rename. Replaces an old
+    one.
+
+    Args:
+        path: the folder to make.
+        weights: by the name they get in the safetensors file.
+        card: what `soritune.json` says; `schema`, `created`, `version`, `versions` and `files` are filled in.
+        json_files: other JSON files by name (config.json, adapter_config.json, vocab.json …).
+        readme: text of README.md; a few lines are made when None.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    target = Path(path).absolute()
+    building = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    kind = card.get("kind", "full")
+    try:
+        building.mkdir(parents=True)
+        arrays = {name: np.ascontiguousarray(value) for name, value in weights.items()}
+        # transformers refuses a safetensors file that does not say for which library it was written.
+        save_file(
+            arrays, str(building / (ADAPTER_FILE if kind == "adapter" else WEIGHTS_FILE)), {"format": "pt"}
+        )
+        for name, content in json_files.items():
+            _write_json(building / name, content)
+        full = _complete(card, name=target.name)
+        (building / "README.md").write_text(readme or _short_readme(full), encoding="utf-8")
+        full["files"] = {
+            file.name: file_sha256(file) for file in sorted(building.iterdir()) if file.name != "README.md"
+        }
+        _write_json(building / CARD_FILE, full)
+        _swap(building, target)
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written ({error.strerror or error}); choose another place"
+        ) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return load_bundle(target)
+
+
+def update_card(path: Path | str, **fields: Any) -> Bundle:
+    """Changes fields of a bundle's card in place (atomically): a name, metrics, a licence found later."""
+    bundle = load_bundle(path)
+    temporary = bundle.path / f".{CARD_FILE}.{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        _write_json(temporary, {**bundle.card, **fields})
+        os.replace(temporary, bundle.path / CARD_FILE)
+    except OSError as error:
+        raise OutputError(f"{bundle.path} cannot be written ({error.strerror or error})") from error
+    return load_bundle(path)
+
+
+def read_vocabulary(folder: Path | str) -> tuple[str, ...]:
+    """The CTC labels of a checkpoint folder in the order of its logits, from `vocab.json`.
+
+    Raises:
+        BundleError: no vocab.json, or its ids are not 0 … n-1.
+    """
+    file = Path(folder) / "vocab.json"
+    try:
+        vocabulary = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BundleError(
+            f"{file} cannot be read ({error}); a CTC checkpoint needs it to name its labels"
+        ) from error
+    if (
+        isinstance(vocabulary, dict)
+        and all(isinstance(value, dict) for value in vocabulary.values())
+        and vocabulary
+    ):
+        raise BundleError(
+            f"{file} holds a vocabulary per language; save the one you want as a flat vocab.json"
+        )
+    by_id = {index: symbol for symbol, index in vocabulary.items()} if isinstance(vocabulary, dict) else {}
+    if sorted(by_id) != list(range(len(by_id))) or not by_id or len(by_id) != len(vocabulary):
+        raise BundleError(f"{file} does not number its symbols 0, 1, 2 …; the order of the logits is unknown")
+    return tuple(by_id[index] for index in range(len(by_id)))
+
+
+def file_sha256(path: Path | str) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that matter to a model, as far as they are installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def preprocessor_config(preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+    """`preprocessor_config.json` for a `Wav2Vec2FeatureExtractor` that does what `preprocessing` says."""
+    return {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": int(preprocessing.get("sample_rate_hz", 16000)),
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "do_normalize": bool(preprocessing.get("normalize", True)),
+        "return_attention_mask": True,
+    }
+
+
+def tokenizer_files(output: OutputSpec) -> dict[str, Any]:
+    """`vocab.json` and `tokenizer_config.json` of a CTC output, loadable as `Wav2Vec2CTCTokenizer`."""
+    blank = output.labels[int(output.options.get("blank", 0))]
+
+    def special(*names: str) -> str | None:
+        return next((name for name in names if name in output.labels), None)
+
+    return {
+        "vocab.json": {label: index for index, label in enumerate(output.labels)},
+        "tokenizer_config.json": {
+            "tokenizer_class": "Wav2Vec2CTCTokenizer",
+            "pad_token": blank,
+            # A token that is not in the vocabulary would be added to it, and no logit stands for it.
+            "unk_token": special("[UNK]", "<unk>") or blank,
+            "bos_token": special("<s>", "[CLS]") or blank,
+            "eos_token": special("</s>", "[SEP]") or blank,
+            "word_delimiter_token": special("|") or " ",
+            "do_lower_case": False,
+        },
+    }
+
+
+def _complete(card: Mapping[str, Any], name: str) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    found = versions()
+    head = {
+        "schema": SCHEMA,
+        "kind": "full",
+        "name": name,
+        "version": found.get("soritune", "0"),
+        "created": now,
+    }
+    return {**head, "versions": found, **{key: value for key, value in card.items() if value is not None}}
+
+
+def _short_readme(card: Mapping[str, Any]) -> str:
+    tasks = ", ".join(task["name"] for task in card.get("tasks", [])) or "none"
+    base = f"\nNeeds its base: {card['base']['source']}\n" if card.get("base") else ""
+    return (
+        f"# {card['name']}\n\nA soritune bundle ({card['kind']}). Tasks: {tasks}.\n{base}\n"
+        f"    soritune predict --bundle . clip.wav\n"
+    )
+
+
+def _write_json(path: Path, content: Any) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=True)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _swap(building: Path, target: Path) -> None:
+    """Puts `building` in the place of `target`. A reader sees the old folder, none for an instant, or the new
+    one."""
+    if target.is_file():
+        raise OutputError(f"{target} is a file; a bundle needs a folder")
+    if not target.exists():
+        os.replace(building, target)
+        return
+    if not is_bundle(target) and any(target.iterdir()):
+        raise OutputError(f"{target} exists and is no bundle; it is left as it is, choose another place")
+    old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
+    os.replace(target, old)
+    try:
+        os.replace(building, target)
+    except OSError:
+        os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,193 @@
+"""`soritune model-info`: how many parameters a model has and how many are trained. Loads no weights."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from soritune.errors import BundleError
+
+if TYPE_CHECKING:
+    from soritune.models.config import ModelConfig
+    from soritune.tasks.task import OutputSpec
+
+RANKS = (8, 16, 32)
+"""Ranks a LoRA recipe is also counted at."""
+
+
+def model_info(
+    target: Annotated[
+        str, typer.Argument(help="Recipe (name or YAML file), bundle, or folder saved by transformers.")
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="dotted.key=value for a recipe, e.g. model.lora.rank=32.")
+    ] = None,
+    preset: Annotated[
+        list[str] | None, typer.Option("--preset", help="A preset of the recipe; may be given again.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Count a model's parameters, trained and all, from its shapes alone; nothing is downloaded."""
+    if Path(target).is_dir():
+        info = describe_folder(Path(target))
+    else:
+        from soritune.recipe import load_recipe
+
+        recipe = load_recipe(target, overrides or (), presets=preset or ())
+        outputs = [spec for task in recipe.make_tasks() for spec in task.outputs]
+        info = {"name": recipe.name, "kind": "recipe", **describe(recipe.model, outputs)}
+    if as_json:
+        sys.stdout.write(json.dumps(info, ensure_ascii=False) + "\n")
+    else:
+        _print(info, Console())
+
+
+def describe(config: ModelConfig, outputs: Sequence[OutputSpec]) -> dict[str, Any]:
+    """What `model-info` tells of a model that `config` and `outputs` ask for, counted on the meta device.
+
+    Raises:
+        ModelError: settings that contradict each other, or no architecture to be found.
+    """
+    from soritune.models.adapters import parameter_table
+    from soritune.models.model import count_model
+
+    model = count_model(config, outputs)
+    return {
+        "encoder": config.init_from or config.encoder,
+        "model_type": model.encoder.config.model_type,  # type: ignore[union-attr]
+        "num_layers": model.num_layers,
+        "hidden_size": model.hidden_size,
+        "frame_rate_hz": model.frame_rate_hz,
+        "outputs": [
+            {"name": spec.name, "objective": spec.objective, "num_labels": len(spec.labels)}
+            for spec in outputs
+        ],
+        "parameters": parameter_table(model).to_json(),
+        "variants": _variants(config, outputs),
+    }
+
+
+def describe_folder(folder: Path) -> dict[str, Any]:
+    """The same for a bundle, or for a folder saved by transformers with or without a head.
+
+    Raises:
+        ModelError, BundleError: the folder is neither.
+    """
+    from soritune.bundle import is_bundle, load_bundle
+    from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
+    from soritune.models.encoder import open_checkpoint
+
+    if is_bundle(folder):
+        bundle = load_bundle(folder)
+        # A full bundle has its adapters merged, and what was frozen in training is of no use to tell.
+        lora = LoraSettings.model_validate(bundle.card["adapter"]) if bundle.is_adapter else None
+        stored = ModelConfig.model_validate(bundle.card["model"])
+        changes = {"architecture": bundle.card["encoder"]["config"], "lora": lora, "freeze": FreezeSettings()}
+        found = describe(stored.model_copy(update=changes), bundle.outputs)
+        return {"name": bundle.name, "kind": f"{bundle.card['kind']} bundle", **found}
+    checkpoint = open_checkpoint(folder)
+    config = ModelConfig(encoder=str(folder), architecture=checkpoint.config)
+    return {
+        "name": folder.name,
+        "kind": "checkpoint",
+        **describe(config, _outputs_of(checkpoint.config, folder)),
+    }
+
+
+def _outputs_of(config: dict[str, Any], folder: Path) -> list[OutputSpec]:
+    """The head a transformers folder says it has, as an output."""
+    from soritune.bundle import read_vocabulary
+    from soritune.tasks.task import OutputSpec
+
+    architecture = next(iter(config.get("architectures") or []), "")
+    if architecture.endswith("ForCTC"):
+        try:
+            labels = read_vocabulary(folder)
+        except BundleError:
+            labels = ()
+        size = int(config.get("vocab_size") or len(labels))
+        labels = tuple(labels[i] if i < len(labels) else f"#{i}" for i in range(size))
+        return [
+            OutputSpec("ctc", labels, "frame", "ctc", options={"blank": int(config.get("pad_token_id") or 0)})
+        ]
+    if architecture.endswith("ForSequenceClassification"):
+        names = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+        layer = "weighted" if config.get("use_weighted_layer_sum") else "last"
+        labels = tuple(str(names[key]) for key in sorted(names, key=int))
+        return [OutputSpec("class", labels, "utterance", "cross_entropy", layer=layer)]  # type: ignore[arg-type]
+    return []
+
+
+def _variants(config: ModelConfig, outputs: Sequence[OutputSpec]) -> list[dict[str, Any]]:
+    """A LoRA model at other ranks, on all layers and on the ones it has."""
+    if config.lora is None:
+        return []
+    from soritune.models.adapters import parameter_table
+    from soritune.models.config import FreezeSettings
+    from soritune.models.model import count_model
+
+    rows = []
+    everywhere = config.lora.model_copy(update={"layers": None}), FreezeSettings()
+    as_asked = config.lora, config.freeze
+    limited = config.lora.layers is not None or config.freeze.layers > 0
+    for rank in RANKS:
+        for lora, freeze in (everywhere, as_asked) if limited else (everywhere,):
+            changes = {"lora": lora.model_copy(update={"rank": rank}), "freeze": freeze}
+            model = count_model(config.model_copy(update=changes), outputs)
+            table = parameter_table(model)
+            layers = sorted({_layer(name) for name, _ in model.named_parameters() if ".lora_" in name})
+            rows.append(
+                {
+                    "rank": rank,
+                    "layers": [layers[0], layers[-1]],
+                    "trainable": table.trainable,
+                    "total": table.total,
+                }
+            )
+    return rows
+
+
+def _layer(name: str) -> int:
+    return int(name.split("layers.")[1].split(".")[0])
+
+
+def _print(info: dict[str, Any], console: Console) -> None:
+    parameters = info["parameters"]
+    size = f"{info['num_layers']} layers of {info['hidden_size']}, {info['frame_rate_hz']:g} frames/s"
+    console.print(
+        f"[bold]{escape(info['name'])}[/bold] ({info['kind']}): {info['model_type']}, {size}, "
+        f"encoder {escape(info['encoder'])}",
+        highlight=False,
+    )
+    parts = Table("part", title="Parameters", title_justify="left")
+    for heading in ("trained", "all"):
+        parts.add_column(heading, justify="right")
+    for row in parameters["parts"]:
+        parts.add_row(row["part"], f"{row['trainable']:,}", f"{row['total']:,}")
+    parts.add_section()
+    parts.add_row(
+        "without heads", f"{parameters['trainable']:,}", f"{parameters['total'] - parameters['head_total']:,}"
+    )
+    parts.add_row("heads", f"{parameters['head_trainable']:,}", f"{parameters['head_total']:,}")
+    both = parameters["trainable"] + parameters["head_trainable"]
+    parts.add_row("[bold]all[/bold]", f"[bold]{both:,}[/bold]", f"[bold]{parameters['total']:,}[/bold]")
+    console.print(parts)
+    if not info["variants"]:
+        return
+    variants = Table(
+        "rank", "layers", title="LoRA at other ranks (heads not among the trained)", title_justify="left"
+    )
+    for heading in ("trained", "all"):
+        variants.add_column(heading, justify="right")
+    for row in info["variants"]:
+        first, last = row["layers"]
+        variants.add_row(str(row["rank"]), f"{first}–{last}", f"{row['trainable']:,}", f"{row['total']:,}")
+    console.print(variants)

@@ -1,0 +1,1 @@
+"""Encoders, heads, adapters: whatever is made of tensors. Only `config.py` does without torch."""

@@ -1,0 +1,231 @@
+"""LoRA (Hu et al. 2021) on an encoder by peft, merging, and the table of parameters.
+
+Adapters sit inside the encoder under peft's names (`q_proj.base_layer`, `q_proj.lora_A.default`); heads are
+trained as they are, peft's `modules_to_save`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from soritune.errors import ModelError
+from soritune.models.config import LoraSettings
+
+ADAPTER = "default"
+"""peft's name of the one adapter a model has."""
+
+
+def adapter_layers(
+    settings: LoraSettings, num_layers: int, lowest: int = 0, highest: int | None = None
+) -> tuple[int, int]:
+    """First and last layer that get adapters. Without `settings.layers`: all from `lowest` (below is frozen)
+    to `highest`.
+
+    Raises:
+        ModelError: layers that the encoder does not have or that are frozen.
+    """
+    first, last = settings.layers or (lowest, num_layers - 1 if highest is None else highest)
+    if not 0 <= first <= last < num_layers:
+        raise ModelError(
+            f"lora.layers is {first} … {last}; the encoder has layers 0 … {num_layers - 1}, first ≤ last"
+        )
+    if first < lowest:
+        raise ModelError(
+            f"lora.layers begins at {first}, but the lower {lowest} layers are frozen; begin at {lowest}, or "
+            "set freeze.layers lower"
+        )
+    return first, last
+
+
+def peft_config(settings: LoraSettings, first: int, last: int, **more: Any) -> Any:
+    """The `LoraConfig` for adapters on layers `first` to `last`."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]
+        lora_dropout=settings.dropout,
+        target_modules=list(settings.targets),
+        layers_to_transform=list(range(first, last + 1)),
+        layers_pattern="layers",
+        bias="none",
+        **more,
+    )
+
+
+def add_lora(encoder: nn.Module, settings: LoraSettings, first: int, last: int, *, seed: int) -> None:
+    """Puts adapters on layers `first` to `last`, in place: A random from `seed`, B zero, so nothing changes
+    yet.
+
+    Raises:
+        ModelError: a target that names no linear module of the encoder.
+    """
+    from peft import inject_adapter_in_model
+
+    layer: nn.Module = encoder.encoder.layers[first]  # type: ignore[index,union-attr,assignment]
+    linear = sorted(
+        {name.rpartition(".")[2] for name, module in layer.named_modules() if isinstance(module, nn.Linear)}
+    )
+    unknown = [target for target in settings.targets if target not in linear]
+    if unknown or not settings.targets:
+        raise ModelError(
+            f"lora.targets names {', '.join(unknown) or 'nothing'}; the encoder has {', '.join(linear)}"
+        )
+    meta = next(encoder.parameters()).is_meta
+    with torch.random.fork_rng(devices=[]), torch.device("meta" if meta else "cpu"):
+        torch.manual_seed(seed)
+        inject_adapter_in_model(peft_config(settings, first, last), encoder, adapter_name=ADAPTER)
+
+
+def adapted_modules(encoder: nn.Module) -> dict[str, Any]:
+    """The encoder's linear modules that have an adapter, by name."""
+    from peft.tuners.lora import LoraLayer
+
+    return {name: module for name, module in encoder.named_modules() if isinstance(module, LoraLayer)}
+
+
+def merge_adapters(model: nn.Module) -> int:
+    """Adds every adapter into the weights below it and removes it, in place; gives their number.
+
+    Takes an encoder or a `SpeechModel`, whose `config.lora` becomes None.
+    """
+    encoder: nn.Module = getattr(model, "encoder") if hasattr(model, "heads") else model  # noqa: B009
+    found = adapted_modules(encoder)
+    for name, module in found.items():
+        module.merge(safe_merge=False)
+        parent = encoder.get_submodule(name.rpartition(".")[0])
+        setattr(parent, name.rpartition(".")[2], module.base_layer)
+    if hasattr(model, "heads") and hasattr(model, "config"):
+        model.config = model.config.model_copy(update={"lora": None})  # type: ignore[operator,union-attr]
+    return len(found)
+
+
+def plain_weights(encoder: nn.Module) -> dict[str, Tensor]:
+    """The encoder's weights under the names and with the values of one without adapters; the encoder stays as
+    it is."""
+    weights = dict(encoder.state_dict())
+    for name, module in adapted_modules(encoder).items():
+        merged = weights[f"{name}.base_layer.weight"] + module.get_delta_weight(ADAPTER).detach()
+        for key in [key for key in weights if key.startswith(f"{name}.")]:
+            value = weights.pop(key)
+            if key == f"{name}.base_layer.bias":
+                weights[f"{name}.bias"] = value
+        weights[f"{name}.weight"] = merged
+    return weights
+
+
+def adapter_weights(encoder: nn.Module) -> dict[str, Tensor]:
+    """The adapters alone, under peft's names on disk (without the adapter's name)."""
+    return {
+        name.replace(f".{ADAPTER}.", "."): value
+        for name, value in encoder.state_dict().items()
+        if ".lora_" in name
+    }
+
+
+def load_adapter_weights(encoder: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Fills the encoder's adapters with `weights` (names as `adapter_weights` gives them).
+
+    Raises:
+        ModelError: other adapters than the encoder has.
+    """
+    own = {name.replace(f".{ADAPTER}.", "."): name for name in encoder.state_dict() if ".lora_" in name}
+    if set(own) != set(weights):
+        odd = sorted(set(own) ^ set(weights))
+        raise ModelError(f"the adapters do not fit the encoder: {len(odd)} weights differ, first {odd[0]}")
+    encoder.load_state_dict({own[name]: value for name, value in weights.items()}, strict=False)
+
+
+def merge_adapter_weights(plain: dict[str, Tensor], adapters: Mapping[str, Tensor], scale: float) -> None:
+    """Adds adapters given as tensors (names as `adapter_weights` gives them) into plain encoder weights, in
+    place: W + scale · B A.
+
+    Raises:
+        ModelError: an adapter on a module the encoder does not have.
+    """
+    for name, down in adapters.items():
+        if not name.endswith(".lora_A.weight"):
+            continue
+        module = name.removesuffix(".lora_A.weight")
+        up = adapters[f"{module}.lora_B.weight"]
+        if f"{module}.weight" not in plain:
+            raise ModelError(
+                f"the adapter sits on {module}, which the encoder does not have; it belongs to another base"
+            )
+        plain[f"{module}.weight"] = plain[f"{module}.weight"] + scale * (up @ down)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """Parameters of one part of a model."""
+
+    part: str
+    trainable: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterTable:
+    """Parameters of a model by part. The published figures count the trainable ones without the heads and the
+    total with them; both halves are given apart."""
+
+    rows: tuple[ParameterRow, ...]
+
+    @property
+    def total(self) -> int:
+        """All parameters, heads included."""
+        return sum(row.total for row in self.rows)
+
+    @property
+    def trainable(self) -> int:
+        """Parameters that are trained, heads not included."""
+        return sum(row.trainable for row in self.rows if not row.part.startswith("head "))
+
+    @property
+    def head_trainable(self) -> int:
+        """Parameters of the heads that are trained."""
+        return sum(row.trainable for row in self.rows if row.part.startswith("head "))
+
+    @property
+    def head_total(self) -> int:
+        """Parameters of the heads."""
+        return sum(row.total for row in self.rows if row.part.startswith("head "))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "trainable": self.trainable,
+            "total": self.total,
+            "head_trainable": self.head_trainable,
+            "head_total": self.head_total,
+            "parts": [asdict(row) for row in self.rows],
+        }
+
+
+def parameter_table(model: nn.Module) -> ParameterTable:
+    """Counts a `SpeechModel`'s parameters: front end, each run of equal layers, adapters, each head."""
+    counts: dict[str, list[int]] = {}
+    for name, parameter in model.named_parameters():
+        row = counts.setdefault(_part(name), [0, 0])
+        row[0] += parameter.numel() if parameter.requires_grad else 0
+        row[1] += parameter.numel()
+    order = sorted(counts, key=lambda part: (part.startswith("head "), part == "adapters"))
+    return ParameterTable(tuple(ParameterRow(part, *counts[part]) for part in order))
+
+
+def _part(name: str) -> str:
+    if name.startswith("heads."):
+        return f"head {name.split('.')[1]}"
+    if ".lora_" in name:
+        return "adapters"
+    if re.match(r"encoder\.encoder\.layers\.\d+\.", name):
+        return "transformer layers"
+    if name.startswith("encoder.feature_extractor."):
+        return "feature encoder"
+    return "projection, positions, norm"

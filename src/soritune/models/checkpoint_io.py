@@ -1,0 +1,258 @@
+"""Models to bundles and back, and the part of a model a training checkpoint keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel
+from torch import Tensor
+
+from soritune.bundle import (
+    Bundle,
+    load_bundle,
+    preprocessor_config,
+    tokenizer_files,
+    write_bundle,
+)
+from soritune.errors import ModelError
+from soritune.models.adapters import (
+    adapted_modules,
+    adapter_weights,
+    add_lora,
+    load_adapter_weights,
+    peft_config,
+    plain_weights,
+)
+from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
+from soritune.models.encoder import encoder_config, make_encoder
+from soritune.models.hf_names import HeadKind, architecture_name, head_kind, to_hf
+from soritune.models.model import LoadReport, SpeechModel
+from soritune.models.starting_point import PEFT_PREFIX, FoundHead, start_from_bundle
+from soritune.tasks.task import Task
+
+
+def save_bundle(
+    model: SpeechModel,
+    path: Path | str,
+    *,
+    tasks: Sequence[Task],
+    preprocessing: BaseModel | Mapping[str, Any],
+    card_fields: Mapping[str, Any] | None = None,
+    adapter_only: bool | None = None,
+    readme: str | None = None,
+) -> Bundle:
+    """Writes `model` as a bundle; the model stays as it is.
+
+    A full bundle has adapters merged. An adapter bundle holds adapters and heads, and names its base with a
+    checksum.
+
+    Args:
+        model: weights as they shall be used.
+        path: folder to make; an older bundle there is replaced.
+        tasks: what the outputs are for.
+        preprocessing: what happens to audio before the model.
+        card_fields: more of the card: recipe, data, training, seed, licence …
+        adapter_only: None decides: adapters alone for a LoRA model whose base lies on disk or the hub, except
+            WavLM, on which plain peft and transformers would leave the adapters unused without a word.
+        readme: text of README.md.
+
+    Raises:
+        ModelError: an adapter bundle of a model without adapters or whose base lies nowhere.
+        OutputError: the place cannot be written to.
+    """
+    settings = (
+        preprocessing.model_dump(mode="json") if isinstance(preprocessing, BaseModel) else dict(preprocessing)
+    )
+    adapted = bool(adapted_modules(model.encoder))
+    model_type = str(model.encoder.config.model_type)  # type: ignore[union-attr]
+    if adapter_only is None:
+        adapter_only = adapted and model.base is not None and model_type != "wavlm"
+    if adapter_only and not adapted:
+        raise ModelError("an adapter bundle needs a model with adapters; this one has none, save it whole")
+    if adapter_only and model.base is None:
+        raise ModelError(
+            "the encoder below these adapters lies in no folder (random or merged weights); save it whole"
+        )
+    kind = head_kind(model.outputs[0], model.config.pooling)
+    config = hf_config(model, kind)
+    card = {**_card(model, tasks, settings, config), **(card_fields or {})}
+    files: dict[str, Any] = {"preprocessor_config.json": preprocessor_config(settings)}
+    if kind == "ctc":
+        files |= tokenizer_files(model.outputs[0])
+    heads = {f"heads.{name}": value for name, value in model.heads.state_dict().items()}
+    if adapter_only and model.base is not None:
+        card |= {
+            "kind": "adapter",
+            "base": model.base.to_json(),
+            "adapter": _adapter_settings(model).model_dump(mode="json"),
+        }
+        files["adapter_config.json"] = _peft_json(model, kind)
+        weights = {f"encoder.{name}": value for name, value in adapter_weights(model.encoder).items()}
+    else:
+        card |= {"kind": "full", "base": None}
+        files["config.json"] = config
+        weights = {f"encoder.{name}": value for name, value in plain_weights(model.encoder).items()}
+    named = to_hf({**weights, **heads}, model_type, model.outputs[0].name, kind)
+    if adapter_only:
+        named = {PEFT_PREFIX + name: value for name, value in named.items()}
+    return write_bundle(path, weights=_arrays(named), card=card, json_files=files, readme=readme)
+
+
+def load_model(
+    path: Path | str, device: str | torch.device = "cpu", *, base: str | None = None
+) -> SpeechModel:
+    """A bundle's model, ready for inference: evaluation mode, nothing trained, adapters in place.
+
+    Args:
+        path: the bundle's folder.
+        device: where the weights go.
+        base: hub name or folder of an adapter bundle's base, where it is not at the place the card names.
+
+    Raises:
+        BundleError: no bundle, or a damaged one.
+        ModelError: weights that do not fit the card; a base that is not there, or another than the adapters'
+        own.
+    """
+    bundle = load_bundle(path)
+    start = start_from_bundle(bundle, base)
+    config = ModelConfig.model_validate(bundle.card["model"]).model_copy(
+        update={
+            "lora": start.adapter[0] if start.adapter else None,
+            "freeze": FreezeSettings(),
+            "init_from": None,
+        }
+    )
+    hf = encoder_config(start.architecture, source=str(path))
+    model = SpeechModel(make_encoder(hf, start.encoder, source=start.source), bundle.outputs, config)
+    if start.adapter is not None:
+        settings, weights = start.adapter
+        assert settings.layers is not None  # an adapter bundle's card always says
+        add_lora(model.encoder, settings, *settings.layers, seed=0)
+        load_adapter_weights(model.encoder, weights)
+    _load_heads(model, start.heads, bundle)
+    model.base, model.load_report = start.base, LoadReport(tuple(start.words))
+    model.requires_grad_(False)
+    return model.to(device).eval()
+
+
+def trainable_state(model: torch.nn.Module) -> dict[str, Tensor]:
+    """What training changes, by name: trained parameters and buffers. Detached, not copied."""
+    trained = {name: value.detach() for name, value in model.named_parameters() if value.requires_grad}
+    return {**trained, **{name: value.detach() for name, value in model.named_buffers()}}
+
+
+def load_trainable_state(model: torch.nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Puts back what `trainable_state` gave, in place.
+
+    Raises:
+        ModelError: other names or shapes than this model trains: the checkpoint belongs to another recipe.
+    """
+    own = trainable_state(model)
+    odd = sorted(set(own) ^ set(state)) or sorted(
+        name for name in own if own[name].shape != state[name].shape
+    )
+    if odd:
+        raise ModelError(
+            f"the checkpoint does not fit the model: {len(odd)} weights differ, first {odd[0]}; "
+            "resume with the recipe it was written by"
+        )
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(state[name])
+
+
+def hf_config(model: SpeechModel, kind: HeadKind | None) -> dict[str, Any]:
+    """config.json: the encoder's own, and what the class named in `architectures` needs for the primary
+    output."""
+    spec = model.outputs[0]
+    config: dict[str, Any] = dict(model.encoder.config.to_dict())  # type: ignore[union-attr,operator]
+    config.pop("_name_or_path", None)
+    config.pop("dtype", None)
+    config["architectures"] = [architecture_name(config["model_type"], kind)]
+    if kind == "ctc":
+        config |= {"vocab_size": len(spec.labels), "pad_token_id": int(spec.options.get("blank", 0))}
+    if kind == "classification":
+        config |= {
+            "id2label": {str(index): label for index, label in enumerate(spec.labels)},
+            "label2id": {label: index for index, label in enumerate(spec.labels)},
+            "classifier_proj_size": model.heads[spec.name].projector.out_features,  # type: ignore[union-attr]
+            "use_weighted_layer_sum": spec.layer == "weighted",
+        }
+    return config
+
+
+def _card(
+    model: SpeechModel, tasks: Sequence[Task], preprocessing: dict[str, Any], config: dict[str, Any]
+) -> dict[str, Any]:
+    kernel, stride = model.conv_geometry
+    return {
+        "tasks": [{"name": task.name, "config": task.config.model_dump(mode="json")} for task in tasks],
+        "outputs": [spec.to_json() for spec in model.outputs],
+        "inputs": [
+            {
+                "name": spec.name,
+                "column": spec.column,
+                "request_field": spec.request_field,
+                "encoding": spec.encoding,
+                "optional": spec.optional,
+            }
+            for task in tasks
+            for spec in task.inputs
+        ],
+        "encoder": {
+            "model_type": config["model_type"],
+            "source": model.config.init_from or model.config.encoder,
+            "hidden_size": model.hidden_size,
+            "num_layers": model.num_layers,
+            "conv_kernel": list(kernel),
+            "conv_stride": list(stride),
+            "frame_rate_hz": model.frame_rate_hz,
+            "config": config,
+        },
+        "preprocessing": preprocessing,
+        "model": model.config.model_dump(mode="json"),
+    }
+
+
+def _adapter_settings(model: SpeechModel) -> LoraSettings:
+    """The adapters' settings with their layers written out."""
+    assert model.config.lora is not None
+    layers = [int(name.split("layers.")[1].split(".")[0]) for name in adapted_modules(model.encoder)]
+    return model.config.lora.model_copy(update={"layers": (min(layers), max(layers))})
+
+
+def _peft_json(model: SpeechModel, kind: HeadKind | None) -> dict[str, Any]:
+    """adapter_config.json, with which `PeftModel.from_pretrained(base, bundle)` gives the same logits."""
+    settings = _adapter_settings(model)
+    assert settings.layers is not None
+    assert model.base is not None
+    heads: dict[HeadKind, list[str]] = {"ctc": ["lm_head"], "classification": ["projector", "classifier"]}
+    config = peft_config(
+        settings,
+        *settings.layers,
+        base_model_name_or_path=model.base.to_json()["source"],
+        modules_to_save=heads[kind] if kind else None,
+        inference_mode=True,
+    )
+    plain: dict[str, Any] = config.to_dict()
+    return {key: sorted(value) if isinstance(value, set) else value for key, value in plain.items()}
+
+
+def _load_heads(model: SpeechModel, found: Sequence[FoundHead], bundle: Bundle) -> None:
+    for head in found:
+        try:
+            model.heads[head.name].load_state_dict(dict(head.weights))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise ModelError(
+                f"{bundle.path}: head {head.name} does not fit its card ({reason}); copy it again"
+            ) from error
+
+
+def _arrays(weights: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: np.asarray(value.detach().float().cpu().numpy()) for name, value in weights.items()}

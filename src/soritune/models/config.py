@@ -1,0 +1,74 @@
+"""What a recipe says about the model. Torch-free, so recipes can be read and listed quickly."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Unknown keys are refused; values are checked again when they are changed from Python."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class LoraSettings(Settings):
+    """Low-rank adapters (Hu et al. 2021) on the encoder's projections, by peft."""
+
+    rank: int = Field(16, ge=1)
+    """Inner dimension r."""
+    alpha: float = 32.0
+    """Scale numerator; the update is multiplied by alpha / rank."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout before the adapter."""
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
+    """Names of the linear modules that get an adapter."""
+    layers: tuple[int, int] | None = None
+    """First and last transformer layer (both included) that get adapters; None means all."""
+
+
+class FreezeSettings(Settings):
+    """Which parts of the encoder stay as they are; frozen parts run in evaluation mode and without a
+    graph."""
+
+    feature_encoder: bool = True
+    """The convolutional front end."""
+    layers: int = Field(0, ge=0)
+    """How many transformer layers, counted from the input; the feature projection and positional convolution
+    go with them."""
+    encoder: bool = False
+    """Everything but the heads (and adapters, if there are any)."""
+    heads: bool = False
+    """The heads too; only for reproducing published parameter counts."""
+
+
+class ModelConfig(Settings):
+    """Encoder, heads and what of them is trained."""
+
+    encoder: str
+    """Hub name or local folder of a wav2vec2, HuBERT or WavLM model, headless or with a head."""
+    architecture: dict[str, Any] = Field(default_factory=dict)
+    """The encoder's config in Hugging Face's keys (with `model_type`): for counting without weights and for
+    random starts."""
+    random_weights: bool = False
+    """Start from random weights of `architecture`; nothing is loaded."""
+    init_from: str | None = None
+    """Weights to start from: a bundle, a foreign CTC checkpoint folder or a headless encoder. New optimizer;
+    a head whose labels are kept keeps its weights, any other is new."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """Sets hidden, attention, feature-projection and head dropout, and lowers activation dropout to it where
+    it is higher (so 0 means none); None keeps the encoder's own."""
+    layerdrop: float = Field(0.0, ge=0, lt=1)
+    """Share of transformer layers skipped at random in training."""
+    projector_size: int | None = None
+    """Width of the utterance head's projector; None keeps the encoder config's `classifier_proj_size`."""
+    pooling: Literal["mean", "attentive"] = "mean"
+    """How frames become one vector: "mean" is Hugging Face's head, "attentive" is soritune's own and opens
+    nowhere else."""
+    lora: LoraSettings | None = None
+    """Adapters; None trains the encoder's own weights."""
+    freeze: FreezeSettings = Field(default_factory=FreezeSettings)
+    """What stays fixed."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""

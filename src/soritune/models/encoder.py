@@ -1,0 +1,238 @@
+"""Encoders: a hub name or a folder becomes a wav2vec2, HuBERT or WavLM base model, repaired. Next:
+`models/model.py`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from soritune.bundle import ADAPTER_FILE, file_sha256
+from soritune.errors import ModelError
+from soritune.models.attention_wavlm import replace_wavlm_attention
+from soritune.models.group_norm import mask_group_norm
+from soritune.models.hf_names import check_model_type
+
+HUB_TIMEOUT_S = 10.0
+"""How long one question to the hub may take before it counts as out of reach."""
+HUB_FILES = ("config.json", "vocab.json", "preprocessor_config.json", "tokenizer_config.json")
+OPTIONAL_WEIGHTS = ("masked_spec_embed",)
+"""May be missing in a checkpoint: nothing reads it but SpecAugment."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model folder on disk, soritune's or anyone's."""
+
+    source: str
+    """As it was asked for: hub name or folder."""
+    folder: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """config.json.
+
+        Raises:
+            ModelError: unreadable, or of a family soritune does not take.
+        """
+        file = self.folder / "config.json"
+        try:
+            config = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ModelError(
+                f"{file} cannot be read ({error}); a model folder needs its config.json"
+            ) from error
+        check_model_type(config.get("model_type") if isinstance(config, dict) else None, self.source)
+        return dict(config)
+
+    @cached_property
+    def weight_files(self) -> tuple[Path, ...]:
+        """Files holding the weights, safetensors before pytorch_model.bin, one or several shards."""
+        for name in ("model.safetensors", "pytorch_model.bin"):
+            if (self.folder / name).is_file():
+                return (self.folder / name,)
+            index = self.folder / f"{name}.index.json"
+            if index.is_file():
+                shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+                return tuple(self.folder / shard for shard in sorted(set(shards)))
+        return ()
+
+    @cached_property
+    def sha256(self) -> str:
+        """Checksum of the weights: of the file, or of the shards' checksums in order."""
+        sums = [file_sha256(file) for file in self.weight_files]
+        if len(sums) == 1:
+            return sums[0]
+        return hashlib.sha256("".join(sums).encode()).hexdigest()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Weights by the file's names, float32 on the CPU. Pickle runs no code (`weights_only`).
+
+        Raises:
+            ModelError: no weights file, or a damaged one.
+        """
+        if not self.weight_files:
+            raise ModelError(
+                f"{self.folder} holds no weights: neither model.safetensors nor pytorch_model.bin; "
+                "give a folder with one of them"
+            )
+        found: dict[str, Tensor] = {}
+        for file in self.weight_files:
+            try:
+                if file.suffix == ".safetensors":
+                    from safetensors.torch import load_file
+
+                    found.update(load_file(str(file)))
+                else:
+                    found.update(torch.load(file, map_location="cpu", weights_only=True))
+            except Exception as error:
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise ModelError(f"{file} cannot be read ({reason}); it is damaged or incomplete") from error
+        return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
+
+
+def open_checkpoint(source: str | Path) -> Checkpoint:
+    """Finds a model by hub name or folder: a folder first, then the local hub cache, then the hub.
+
+    Raises:
+        ModelError: a folder that holds no model, or a name that is neither a folder nor to be reached.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            what = "an adapter alone" if (folder / ADAPTER_FILE).is_file() else "no model"
+            raise ModelError(
+                f"{folder} holds {what}: it has no config.json; give a folder saved by transformers"
+            )
+        return Checkpoint(str(source), folder)
+    name = str(source)
+    if name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name:
+        raise ModelError(
+            f"{name} is no folder here, and no hub name either (those look like 'facebook/wav2vec2-base')"
+        )
+    return Checkpoint(name, _from_hub(name))
+
+
+def _from_hub(name: str) -> Path:
+    """Folder in the local hub cache; fills it if it must."""
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+    try:
+        cached = Path(huggingface_hub.snapshot_download(name, local_files_only=True))
+        if Checkpoint(name, cached).weight_files and (cached / "config.json").is_file():
+            return cached
+    except HFValidationError as error:
+        raise ModelError(f"'{name}' is no folder here and no valid hub name; give a local folder") from error
+    except Exception as error:
+        logger.debug("%s is not in the hub cache: %s", name, error)
+    try:
+        # One cheap question first: the downloader itself tries again for minutes.
+        found = huggingface_hub.HfApi().model_info(name, timeout=HUB_TIMEOUT_S).siblings or []
+        files = [file.rfilename for file in found]
+        safe = [file for file in files if file.startswith("model") and ".safetensors" in file]
+        wanted = [*HUB_FILES, *(safe or [file for file in files if file.startswith("pytorch_model")])]
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"the hub has no model '{name}' (or it needs a login), and there is no such folder here; check "
+            "the name or give a local folder"
+        ) from error
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{name} could not be reached on the hub ({reason}); give a local folder") from error
+
+
+def encoder_config(
+    architecture: Mapping[str, Any],
+    *,
+    source: str = "architecture",
+    dropout: float | None = None,
+    layerdrop: float = 0.0,
+) -> Any:
+    """A transformers config from its JSON.
+
+    Raises:
+        ModelError: an unknown family, a value transformers refuses, or convolutional adapters on top
+        (`add_adapter`).
+    """
+    from transformers import CONFIG_MAPPING
+
+    model_type = check_model_type(architecture.get("model_type"), source)
+    plain = {key: value for key, value in architecture.items() if key not in ("dtype", "torch_dtype")}
+    try:
+        config = CONFIG_MAPPING[model_type].from_dict(plain)
+    except Exception as error:
+        raise ModelError(f"{source}: transformers refuses this configuration ({error})") from error
+    if getattr(config, "add_adapter", False):
+        raise ModelError(
+            f"{source} has convolutional adapters on top (add_adapter), which soritune does not support"
+        )
+    if dropout is not None:
+        config.hidden_dropout = config.attention_dropout = dropout
+        config.feat_proj_dropout = config.final_dropout = dropout
+        config.activation_dropout = min(config.activation_dropout, dropout)
+    config.layerdrop = layerdrop
+    return config
+
+
+def make_encoder(
+    config: Any, weights: Mapping[str, Tensor] | None, *, seed: int = 0, source: str = "", meta: bool = False
+) -> nn.Module:
+    """The base model with `weights` (base model's names), or with random ones drawn from `seed`.
+
+    Group norm and WavLM attention are repaired; both keep the names and the numbers of an unpadded clip. With
+    `meta` the model has shapes and no memory, for counting.
+
+    Raises:
+        ModelError: weights that do not fit the configuration.
+    """
+    from transformers import AutoModel
+
+    build: Callable[..., nn.Module] = AutoModel.from_config
+    attention = "eager" if config.model_type == "wavlm" else "sdpa"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if meta or weights is not None:
+            with torch.device("meta"):
+                encoder = build(config, attn_implementation=attention)
+        else:
+            encoder = build(config, attn_implementation=attention)
+    if weights is not None:
+        _load(encoder, weights, source, seed)
+    mask_group_norm(encoder)
+    if config.model_type == "wavlm":
+        replace_wavlm_attention(encoder)
+    return encoder
+
+
+def _load(encoder: nn.Module, weights: Mapping[str, Tensor], source: str, seed: int) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in encoder.state_dict().items()}
+    fitting = {name: weights[name] for name in expected if name in weights}
+    wrong = [name for name, tensor in fitting.items() if tuple(tensor.shape) != expected[name]]
+    if wrong:
+        found, wanted = tuple(fitting[wrong[0]].shape), expected[wrong[0]]
+        raise ModelError(
+            f"{source}: {len(wrong)} weights do not fit config.json, first {wrong[0]} with {found} "
+            f"instead of {wanted}"
+        )
+    missing = [name for name in expected if name not in weights and name not in OPTIONAL_WEIGHTS]
+    if missing:
+        raise ModelError(
+            f"{source} lacks {len(missing)} of {len(expected)} encoder weights, first {missing[0]}; "
+            "it is not a complete wav2vec2, HuBERT or WavLM model"
+        )
+    for name in OPTIONAL_WEIGHTS:
+        if name in expected and name not in fitting:
+            fitting[name] = torch.rand(expected[name], generator=torch.Generator().manual_seed(seed))
+    encoder.load_state_dict(fitting, assign=True)

@@ -1,0 +1,144 @@
+"""What is trained and what is not. Frozen means frozen: no gradient, no graph, no dropout.
+
+The encoder is a row of stages: feature encoder, feature projection (with the mask embedding and the
+positional convolution), transformer layers, final norm. Everything below the first stage that is trained runs
+in evaluation mode and, since nothing below needs a gradient, autograd records nothing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from soritune.errors import ModelError
+from soritune.tasks.task import OutputSpec
+
+if TYPE_CHECKING:
+    from soritune.models.model import SpeechModel
+
+NEVER_WATCHED = ("k_proj.bias", "masked_spec_embed", "conv_layers.0.conv.bias")
+"""Trained tensors whose gradient may well be zero: a key bias shifts all scores of a query alike, which
+softmax ignores; the mask embedding is only read where SpecAugment hides frames; a bias before the group norm
+is taken out again by it."""
+
+
+def stages(encoder: nn.Module) -> list[list[nn.Module]]:
+    """The encoder's modules in the order a clip meets them; stage 2 + n is transformer layer n, the last the
+    final norm of a pre-norm encoder (empty otherwise)."""
+    transformer: nn.Module = encoder.encoder  # type: ignore[assignment]
+    before: list[nn.Module] = [encoder.feature_projection, transformer.pos_conv_embed, transformer.dropout]  # type: ignore[list-item]
+    after: list[nn.Module] = []
+    norm: nn.Module = transformer.layer_norm  # type: ignore[assignment]
+    (after if encoder.config.do_stable_layer_norm else before).append(norm)  # type: ignore[union-attr]
+    return [[encoder.feature_extractor], before, *([layer] for layer in transformer.layers), after]  # type: ignore[list-item,union-attr]
+
+
+def read_layers(outputs: Sequence[OutputSpec], num_layers: int) -> tuple[int, bool]:
+    """Number of transformer layers that some head depends on, and whether one depends on the final norm."""
+    deepest, final = 0, False
+    for spec in outputs:
+        if spec.layer == "last":
+            deepest, final = num_layers, True
+        else:
+            deepest = max(deepest, num_layers if spec.layer == "weighted" else int(spec.layer))
+    return deepest, final
+
+
+def apply_freezing(model: SpeechModel) -> None:
+    """Sets what is trained after `model.config`, and remembers the modules that stay in evaluation mode.
+
+    Raises:
+        ModelError: more layers frozen than there are, or layer drop over layers of which some are frozen.
+    """
+    config, freeze, encoder = model.config, model.config.freeze, model.encoder
+    if freeze.layers > model.num_layers:
+        raise ModelError(f"freeze.layers is {freeze.layers}; the encoder has {model.num_layers} layers")
+    parts = stages(encoder)
+    deepest, final = read_layers(model.outputs, model.num_layers)
+    below = 2 + freeze.layers if freeze.layers else int(freeze.feature_encoder)
+    for index, modules in enumerate(parts):
+        unread = index >= 2 + deepest and not (index == len(parts) - 1 and final)
+        fixed = index < below or unread
+        for module in modules:
+            for name, parameter in module.named_parameters():
+                is_weight = ".lora_" not in name
+                parameter.requires_grad = not (
+                    fixed or (is_weight and (freeze.encoder or config.lora is not None))
+                )
+    for parameter in model.heads.parameters():
+        parameter.requires_grad = not freeze.heads
+    everything = below == 0 and not freeze.encoder and config.lora is None
+    embedding = getattr(encoder, "masked_spec_embed", None)
+    if isinstance(embedding, nn.Parameter):
+        embedding.requires_grad = everything
+    model.evaluated = _evaluated(encoder, parts, heads=list(model.heads.values()) if freeze.heads else [])
+    if not _trained(parts[0]):
+        # Without this transformers' feature encoder marks its input as needing a gradient, and the graph runs
+        # through the whole convolution although none of its weights is trained.
+        encoder.feature_extractor._freeze_parameters()  # type: ignore[union-attr,operator]
+    first = next((index for index, modules in enumerate(parts) if _trained(modules)), len(parts))
+    if config.layerdrop > 0 and 2 < first < len(parts):
+        raise ModelError(f"layerdrop {config.layerdrop} would drop frozen layers too; set layerdrop to 0")
+    model.train(model.training)
+
+
+def _trained(modules: list[nn.Module]) -> bool:
+    return any(parameter.requires_grad for module in modules for parameter in module.parameters())
+
+
+def _evaluated(
+    encoder: nn.Module, parts: list[list[nn.Module]], heads: list[nn.Module]
+) -> tuple[nn.Module, ...]:
+    """Modules below the first and above the last trained stage."""
+    trained = [index for index, modules in enumerate(parts) if _trained(modules)]
+    if not trained:
+        return (encoder, *heads)
+    outside = parts[: trained[0]] + parts[trained[-1] + 1 :]
+    return (*(module for modules in outside for module in modules), *heads)
+
+
+def check_gradients(model: nn.Module) -> list[str]:
+    """Names of trained tensors that have no gradient, or only zeros, right now. Waits for the device."""
+    watch = GradientWatch(model)
+    watch.observe()
+    return watch.silent()
+
+
+class GradientWatch:
+    """Tells which trained tensors have never had a gradient.
+
+    `observe` after each backward pass adds a few kernels and never waits for the device; `silent` does, once.
+    An adapter's A has a zero gradient until its B has moved, so ask after several steps.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._watched = [
+            (name, parameter)
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad and not name.endswith(NEVER_WATCHED)
+        ]
+        self._largest: Tensor | None = None
+
+    def observe(self) -> None:
+        """Looks at the gradients that are there now."""
+        with torch.no_grad():
+            present = [(i, p.grad) for i, (_, p) in enumerate(self._watched) if p.grad is not None]
+            if not present:
+                return
+            norms = torch.stack(
+                [norm.float() for norm in torch._foreach_norm([grad for _, grad in present], float("inf"))]
+            )
+            if self._largest is None:
+                self._largest = torch.zeros(len(self._watched), device=norms.device)
+            index = torch.tensor([i for i, _ in present], device=norms.device)
+            self._largest.scatter_reduce_(0, index, norms.nan_to_num(nan=0.0), "amax")
+
+    def silent(self) -> list[str]:
+        """Names of the tensors whose gradient was zero or absent at every look."""
+        if self._largest is None:
+            return [name for name, _ in self._watched]
+        heard = (self._largest > 0).tolist()
+        return [name for (name, _), yes in zip(self._watched, heard, strict=True) if not yes]

@@ -1,0 +1,73 @@
+"""Group norm that does not see padding.
+
+wav2vec2-base and HuBERT-base normalise each channel of their first convolution over time. Zero padding joins
+that mean and variance, so a clip's output depends on how much padding its batch brings. Statistics over the
+valid frames alone give each clip the output it has alone, with the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from soritune.bundle import frames_of
+
+
+class MaskedGroupNorm(nn.Module):
+    """One group per channel (an instance norm over time), over the valid frames of each row only.
+
+    Without `num_valid` it is `nn.GroupNorm`. Weights have the same names and meaning.
+    """
+
+    def __init__(self, norm: nn.GroupNorm, kernel: int, stride: int) -> None:
+        super().__init__()
+        if norm.num_groups != norm.num_channels:
+            raise ValueError(
+                f"one group per channel is needed, got {norm.num_groups} for {norm.num_channels} channels"
+            )
+        self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+        self.kernel, self.stride = kernel, stride
+        self.num_samples: Tensor | None = None
+        """(batch,) int64: samples of each row, set for the length of a forward pass."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(batch, channels, frames of the first convolution) to the same."""
+        channels, frames = hidden.shape[1:]
+        if self.num_samples is None:
+            return nn.functional.group_norm(hidden, channels, self.weight, self.bias, self.eps)
+        num_valid = frames_of(self.num_samples, (self.kernel,), (self.stride,)).clamp(min=1)
+        valid = (torch.arange(frames, device=hidden.device) < num_valid[:, None])[:, None, :]
+        count = num_valid[:, None, None].float()
+        # float32 as autocast does for group norms: sums over tens of thousands of frames.
+        values = hidden.float()
+        mean = torch.where(valid, values, 0.0).sum(-1, keepdim=True) / count
+        centred = values - mean
+        variance = torch.where(valid, centred, 0.0).square().sum(-1, keepdim=True) / count
+        scale = torch.rsqrt(variance + self.eps) * self.weight[None, :, None].float()
+        return (centred * scale + self.bias[None, :, None].float()).to(hidden.dtype)
+
+
+def mask_group_norm(encoder: nn.Module) -> None:
+    """Puts a `MaskedGroupNorm` in the place of the encoder's group norm, if it has one."""
+    for layer in encoder.feature_extractor.conv_layers:  # type: ignore[union-attr]
+        norm = getattr(layer, "layer_norm", None)
+        if isinstance(norm, nn.GroupNorm):
+            layer.layer_norm = MaskedGroupNorm(norm, layer.conv.kernel_size[0], layer.conv.stride[0])
+
+
+@contextmanager
+def samples_known(encoder: nn.Module, num_samples: Tensor | None) -> Iterator[None]:
+    """Tells the encoder's masked group norm the lengths (batch,) for the length of the block."""
+    first: nn.Module = encoder.feature_extractor.conv_layers[0]  # type: ignore[index,union-attr,assignment]
+    norm = getattr(first, "layer_norm", None)
+    if not isinstance(norm, MaskedGroupNorm):
+        yield
+        return
+    norm.num_samples = num_samples
+    yield
+    # Gradient checkpointing runs the layer again in the backward pass, which needs the lengths still.
+    if not (getattr(first, "gradient_checkpointing", False) and first.training):
+        norm.num_samples = None

@@ -1,0 +1,32 @@
+"""SpecAugment between the feature projection and the transformer (Park et al. 2019, as wav2vec2 does it).
+
+Which frames and channels are hidden is drawn by the collator, seeded per utterance; nothing random happens
+here, and the masking of transformers itself, fixed in length and drawn from a global generator, is never
+called.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def hide(
+    hidden: Tensor, time_mask: Tensor | None, feature_mask: Tensor | None, embedding: Tensor | None
+) -> Tensor:
+    """Writes the mask embedding at hidden frames and zeros at hidden channels.
+
+    Args:
+        hidden: (batch, frames, hidden).
+        time_mask: (batch, frames) bool, or None.
+        feature_mask: (batch, hidden) bool, or None.
+        embedding: the encoder's `masked_spec_embed` (hidden,), or None: zeros then.
+    """
+    if time_mask is not None:
+        filler = torch.zeros((), dtype=hidden.dtype, device=hidden.device)
+        if embedding is not None:
+            filler = embedding.to(hidden.dtype)
+        hidden = torch.where(time_mask[:, :, None], filler, hidden)
+    if feature_mask is not None:
+        hidden = hidden.masked_fill(feature_mask[:, None, :], 0.0)
+    return hidden

@@ -1,0 +1,300 @@
+"""Where a model's weights come from: random, a headless encoder, a foreign checkpoint with its head, or a
+bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from soritune.bundle import Bundle, is_bundle, load_bundle, read_vocabulary
+from soritune.errors import BundleError, ModelError
+from soritune.models.adapters import merge_adapter_weights
+from soritune.models.config import LoraSettings, ModelConfig
+from soritune.models.encoder import Checkpoint, open_checkpoint
+from soritune.models.heads import Head
+from soritune.models.hf_names import from_hf
+from soritune.tasks.task import Objective, OutputSpec
+
+PEFT_PREFIX = "base_model.model."
+FOREIGN = "_"
+"""Name of a head that came without one."""
+SAME_SYMBOL = ({"[UNK]", "<unk>"}, {"|", "<space>"}, {"<s>", "[CLS]"}, {"</s>", "[SEP]"})
+"""Spellings of one special symbol in CTC vocabularies."""
+SPECIAL = frozenset(symbol for group in SAME_SYMBOL for symbol in group) | {"[PAD]", "<pad>", "<blank>"}
+
+
+@dataclass(frozen=True)
+class BaseSource:
+    """The model an adapter stands on: where it came from and the checksum of its weights."""
+
+    checkpoint: Checkpoint
+
+    def to_json(self) -> dict[str, str]:
+        """As a card has it."""
+        folder = self.checkpoint.folder
+        is_local = Path(self.checkpoint.source).is_dir()
+        source = str(folder.resolve()) if is_local else self.checkpoint.source
+        return {"source": source, "sha256": self.checkpoint.sha256}
+
+
+@dataclass(frozen=True)
+class FoundHead:
+    """A head that came with the weights, under soritune's names without `heads.<output>.`."""
+
+    name: str
+    objective: Objective
+    labels: tuple[str, ...]
+    blank: int
+    weights: Mapping[str, Tensor]
+
+
+@dataclass
+class StartingPoint:
+    """What `build_model` starts from."""
+
+    architecture: dict[str, Any]
+    """The encoder's config.json."""
+    encoder: dict[str, Tensor] | None
+    """Encoder weights by the base model's names; None draws them."""
+    source: str
+    heads: list[FoundHead] = field(default_factory=list)
+    adapter: tuple[LoraSettings, dict[str, Tensor]] | None = None
+    """Adapters of a bundle, not merged, with their geometry (`layers` filled in)."""
+    base: BaseSource | None = None
+    """What an adapter-only bundle can name as its base; None when the encoder lies nowhere on disk as it
+    is."""
+    words: list[str] = field(default_factory=list)
+
+
+def find_start(config: ModelConfig) -> StartingPoint:
+    """Reads what `config` says to start from.
+
+    Raises:
+        ModelError: nothing there, or no model soritune takes.
+    """
+    source = config.init_from
+    if source is None and config.random_weights:
+        return StartingPoint(
+            random_architecture(config), None, "random weights", words=["encoder: random weights"]
+        )
+    source = source or config.encoder
+    return start_from_bundle(load_bundle(source)) if is_bundle(source) else _start_from_checkpoint(source)
+
+
+def random_architecture(config: ModelConfig) -> dict[str, Any]:
+    """The encoder's config.json without reading weights: the recipe's own, or the one of its encoder."""
+    if config.architecture:
+        return dict(config.architecture)
+    if is_bundle(config.encoder):
+        return dict(load_bundle(config.encoder).card["encoder"]["config"])
+    return open_checkpoint(config.encoder).config
+
+
+def _start_from_checkpoint(source: str) -> StartingPoint:
+    checkpoint = open_checkpoint(source)
+    model_type = checkpoint.config["model_type"]
+    weights = from_hf(checkpoint.weights(), model_type, FOREIGN)
+    encoder, heads = split_weights(weights)
+    start = StartingPoint(checkpoint.config, encoder, source, base=BaseSource(checkpoint))
+    start.words.append(f"encoder: all weights from {source}")
+    head = heads.get(FOREIGN, {})
+    if "linear.weight" in head:
+        _take_foreign_ctc(start, checkpoint, head)
+    elif "classifier.weight" in head:
+        names = checkpoint.config.get("id2label") or {}
+        labels = tuple(str(names[key]) for key in sorted(names, key=int))
+        start.heads.append(FoundHead(FOREIGN, "cross_entropy", labels, 0, head))
+    return start
+
+
+def _take_foreign_ctc(start: StartingPoint, checkpoint: Checkpoint, head: dict[str, Tensor]) -> None:
+    try:
+        labels = read_vocabulary(checkpoint.folder)
+    except BundleError as error:
+        start.words.append(f"its CTC head is left out: {error}")
+        return
+    rows = head["linear.weight"].shape[0]
+    if len(labels) < rows:
+        start.words.append(
+            f"its CTC head is left out: vocab.json has {len(labels)} symbols for {rows} logits"
+        )
+        return
+    # Tokens added after training (an unknown, a language tag) have no logit.
+    labels = labels[:rows]
+    blank = checkpoint.config.get("pad_token_id")
+    named = next((labels.index(name) for name in ("[PAD]", "<pad>", "<blank>") if name in labels), None)
+    blank = blank if isinstance(blank, int) and 0 <= blank < rows else named
+    start.heads.append(FoundHead(FOREIGN, "ctc", labels, blank or 0, head))
+
+
+def start_from_bundle(bundle: Bundle, base: str | None = None) -> StartingPoint:
+    """A bundle's encoder, heads and adapters. `base` says where the base of an adapter bundle lies now.
+
+    Raises:
+        ModelError: the base of an adapter bundle is not there or is another one.
+    """
+    architecture = dict(bundle.card["encoder"]["config"])
+    model_type, primary = architecture["model_type"], bundle.outputs[0].name
+    weights = {name: torch.from_numpy(value) for name, value in bundle.weights().items()}
+    if not bundle.is_adapter:
+        encoder, heads = split_weights(from_hf(weights, model_type, primary))
+        start = StartingPoint(architecture, encoder, str(bundle.path))
+        if (bundle.path / "config.json").is_file():
+            start.base = BaseSource(Checkpoint(str(bundle.path), bundle.path))
+        start.words.append(f"encoder: all weights from bundle {bundle.path}")
+    else:
+        stored = bundle.card["base"]
+        checkpoint = open_base(base or stored["source"], stored["sha256"])
+        encoder, _ = split_weights(from_hf(checkpoint.weights(), model_type, FOREIGN))
+        plain = {name.removeprefix(PEFT_PREFIX): value for name, value in weights.items()}
+        adapters, heads = split_weights(from_hf(plain, model_type, primary))
+        settings = LoraSettings.model_validate(bundle.card["adapter"])
+        start = StartingPoint(architecture, encoder, str(bundle.path), adapter=(settings, adapters))
+        start.base = BaseSource(checkpoint)
+        start.words.append(
+            f"encoder: all weights from {checkpoint.source}, adapters from bundle {bundle.path}"
+        )
+    for spec in bundle.outputs:
+        blank = int(spec.options.get("blank", 0))
+        start.heads.append(FoundHead(spec.name, spec.objective, spec.labels, blank, heads.get(spec.name, {})))
+    return start
+
+
+def open_base(source: str, sha256: str) -> Checkpoint:
+    """The base an adapter was trained on.
+
+    Raises:
+        ModelError: not there, or its weights are not those the adapter knows.
+    """
+    try:
+        checkpoint = open_checkpoint(source)
+    except ModelError as error:
+        raise ModelError(f"the adapter's base cannot be opened: {error}") from error
+    if checkpoint.sha256 != sha256:
+        raise ModelError(
+            f"{source} is not the base this adapter was trained on: sha256 {checkpoint.sha256[:12]}… instead "
+            f"of {sha256[:12]}…; give the folder of the right one as the base"
+        )
+    return checkpoint
+
+
+def split_weights(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+    """soritune's names apart: the encoder's without `encoder.`, and each head's without `heads.<output>.`."""
+    encoder: dict[str, Tensor] = {}
+    heads: dict[str, dict[str, Tensor]] = {}
+    for name, value in weights.items():
+        if name.startswith("encoder."):
+            encoder[name.removeprefix("encoder.")] = value
+        else:
+            _, output, rest = name.split(".", 2)
+            heads.setdefault(output, {})[rest] = value
+    return encoder, heads
+
+
+def merge_unless_same(start: StartingPoint, wanted: tuple[LoraSettings, tuple[int, int]] | None) -> None:
+    """Merges the starting point's adapters into its encoder unless the new model has exactly such
+    adapters."""
+    if start.adapter is None:
+        return
+    old, weights = start.adapter
+    if wanted is not None:
+        new, layers = wanted
+        same = (old.rank, old.alpha, set(old.targets), old.layers) == (
+            new.rank,
+            new.alpha,
+            set(new.targets),
+            layers,
+        )
+        if same:
+            start.words.append(f"adapters of rank {old.rank} go on being trained")
+            return
+    assert start.encoder is not None  # adapters come with their base
+    merge_adapter_weights(start.encoder, weights, old.alpha / old.rank)
+    start.adapter, start.base = None, None
+    start.words.append(f"adapters of rank {old.rank} merged into the encoder")
+
+
+def adopt_heads(start: StartingPoint, heads: Mapping[str, Head]) -> None:
+    """Fills new heads with the ones that came, as far as labels are kept, and says so in `start.words`.
+
+    A CTC head keeps the row of every symbol it still has, at that symbol's new place. A head for utterances
+    is kept when it has the same labels, in any order. A head that came without a name goes to the first
+    output of its kind.
+    """
+    free = {found.name: found for found in start.heads}
+    new: list[str] = []
+    for name, head in heads.items():
+        found = free.get(name) or _unnamed(free, head.spec)
+        words = None if found is None else adopt(head, found)
+        if words is None:
+            new.append(name)
+            continue
+        start.words.append(f"head {name}: {words}")
+        if found is not None:
+            free.pop(found.name, None)
+    if new:
+        start.words.append(f"new: {'head' if len(new) == 1 else 'heads'} {', '.join(new)}")
+
+
+def _unnamed(free: Mapping[str, FoundHead], spec: OutputSpec) -> FoundHead | None:
+    found = free.get(FOREIGN)
+    return found if found is not None and found.objective == spec.objective else None
+
+
+def adopt(head: Head, found: FoundHead) -> str | None:
+    """Copies what fits of `found` into `head`; None when nothing may be kept, else what was kept, in
+    words."""
+    if found.objective != head.spec.objective or not found.weights:
+        return None
+    own = head.state_dict()
+    last = next(name for name, module in head.named_modules() if module is head.last_linear())
+    row_names = (f"{last}.weight", f"{last}.bias")
+    for name, tensor in own.items():
+        other = found.weights.get(name)
+        if other is None or other.shape[1:] != tensor.shape[1:]:
+            return None
+        if name not in row_names and other.shape != tensor.shape:
+            return None
+    rows = _matching_rows(head.spec, found)
+    kept = {label for label, row in zip(head.spec.labels, rows, strict=True) if row is not None}
+    if head.spec.objective == "ctc":
+        if not kept - SPECIAL:
+            return None
+    elif set(head.spec.labels) != set(found.labels):
+        return None
+    with torch.no_grad():
+        for name, tensor in own.items():
+            if name not in row_names:
+                tensor.copy_(found.weights[name])
+                continue
+            for index, row in enumerate(rows):
+                if row is not None:
+                    tensor[index].copy_(found.weights[name][row])
+    lost = [label for label in head.spec.labels if label not in kept]
+    if not lost:
+        return f"kept, all {len(kept)} labels" + ("" if head.spec.labels == found.labels else " (reordered)")
+    shown = ", ".join(lost[:8]) + (" …" if len(lost) > 8 else "")
+    return f"kept for {len(kept)} of {len(rows)} labels; new: {shown}"
+
+
+def _matching_rows(spec: OutputSpec, found: FoundHead) -> list[int | None]:
+    """For each of our labels its row in the head that came: the blank by its role, others by symbol."""
+    place = {label: row for row, label in enumerate(found.labels)}
+    blank = int(spec.options.get("blank", 0)) if spec.objective == "ctc" else None
+    rows: list[int | None] = []
+    for index, label in enumerate(spec.labels):
+        if index == blank:
+            rows.append(found.blank)
+            continue
+        row = place.get(label)
+        if row is None and spec.objective == "ctc":
+            twins: Sequence[str] = [twin for group in SAME_SYMBOL if label in group for twin in group]
+            row = next((place[twin] for twin in twins if twin in place), None)
+        # The other head's blank is no symbol of ours.
+        rows.append(None if spec.objective == "ctc" and row == found.blank else row)
+    return rows

@@ -1,0 +1,134 @@
+"""Toy models made in code, for tests and examples. No downloads, no files in git."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from soritune.tasks.task import OutputSpec
+
+ModelType = Literal["wav2vec2", "hubert", "wavlm"]
+Norm = Literal["group", "layer"]
+FAMILIES: tuple[tuple[ModelType, Norm], ...] = (
+    ("wav2vec2", "group"),
+    ("wav2vec2", "layer"),
+    ("hubert", "group"),
+    ("hubert", "layer"),
+    ("wavlm", "group"),
+    ("wavlm", "layer"),
+)
+"""Every kind of encoder soritune takes, as arguments of `tiny_config`."""
+
+
+def tiny_config(
+    model_type: ModelType = "wav2vec2",
+    norm: Norm = "group",
+    layers: int = 2,
+    **changes: Any,
+) -> dict[str, Any]:
+    """`architecture` of a toy encoder: hidden 16, 2 heads, the real front end's stride of 320 samples in 3
+    convolutions.
+
+    norm "group" is built like wav2vec2-base, HuBERT-base and WavLM-base (norm after each layer), "layer" like
+    the large models (norm before each layer, and a last one).
+    """
+    large = norm == "layer"
+    config: dict[str, Any] = {
+        "model_type": model_type,
+        "hidden_size": 16,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "conv_dim": [8, 8, 8],
+        "conv_kernel": [20, 9, 4],
+        "conv_stride": [10, 8, 4],
+        "conv_bias": large,
+        "num_feat_extract_layers": 3,
+        "feat_extract_norm": norm,
+        "do_stable_layer_norm": large,
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 2,
+        "classifier_proj_size": 8,
+        "vocab_size": 12,
+        "pad_token_id": 0,
+        # Larger than the usual 0.02, so that a toy's outputs are not all near zero.
+        "initializer_range": 0.2,
+    }
+    if model_type == "wavlm":
+        config |= {"num_buckets": 32, "max_bucket_distance": 64}
+    return {**config, **changes}
+
+
+def tiny_checkpoint(
+    folder: Path | str,
+    architecture: Mapping[str, Any] | None = None,
+    *,
+    head: Literal["none", "ctc", "classification"] = "none",
+    vocabulary: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+    seed: int = 0,
+    old_names: bool = False,
+) -> Path:
+    """Saves a toy model as transformers does, and gives its folder.
+
+    Args:
+        folder: made if need be.
+        architecture: as `tiny_config` gives.
+        head: what is on top.
+        vocabulary: CTC labels, written to vocab.json; the blank is `[PAD]` or else the first.
+        labels: class names of a classification head.
+        seed: of the random weights.
+        old_names: a pytorch_model.bin with `weight_g` and `weight_v`, as before PyTorch 2.1.
+    """
+    import torch
+    import transformers
+
+    settings = dict(architecture or tiny_config())
+    if vocabulary is not None:
+        blank = list(vocabulary).index("[PAD]") if "[PAD]" in vocabulary else 0
+        settings |= {"vocab_size": len(vocabulary), "pad_token_id": blank}
+    if labels is not None:
+        settings |= {
+            "id2label": dict(enumerate(labels)),
+            "label2id": {label: i for i, label in enumerate(labels)},
+        }
+    config = transformers.CONFIG_MAPPING[settings["model_type"]].from_dict(settings)
+    classes: dict[str, Any] = {
+        "none": transformers.AutoModel,
+        "ctc": transformers.AutoModelForCTC,
+        "classification": transformers.AutoModelForAudioClassification,
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = classes[head].from_config(config)
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    if old_names:
+        renamed = {
+            name.replace("parametrizations.weight.original0", "weight_g").replace(
+                "parametrizations.weight.original1", "weight_v"
+            ): value
+            for name, value in model.state_dict().items()
+        }
+        model.config.save_pretrained(place)
+        torch.save(renamed, place / "pytorch_model.bin")
+    else:
+        model.save_pretrained(place)
+    if vocabulary is not None:
+        text = json.dumps({symbol: index for index, symbol in enumerate(vocabulary)}, ensure_ascii=False)
+        (place / "vocab.json").write_text(text, encoding="utf-8")
+    return place
+
+
+def ctc_output(
+    name: str = "phoneme", labels: Sequence[str] = tuple("_abcdefghij|"), **more: Any
+) -> OutputSpec:
+    """A CTC output over a dozen labels, blank first."""
+    return OutputSpec(name, tuple(labels), "frame", "ctc", **{"options": {"blank": 0}, **more})
+
+
+def class_output(name: str = "emotion", labels: Sequence[str] = ("a", "b", "c"), **more: Any) -> OutputSpec:
+    """A cross-entropy output over three labels."""
+    return OutputSpec(name, tuple(labels), "utterance", "cross_entropy", **more)

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from soritune.models.config import FreezeSettings, LoraSettings
+from soritune.models.freezing import GradientWatch, check_gradients
+from soritune.models.heads import loss_sum
+from soritune.models.model import SpeechModel
+from soritune.testing import FAMILIES, class_output, ctc_output
+
+
+def trained(model: nn.Module) -> set[str]:
+    return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def graphs(model: SpeechModel, wave, lengths) -> dict[str, bool]:
+    """Which module's output has an autograd graph in a training pass."""
+    found: dict[str, bool] = {}
+    modules = {
+        "cnn": model.encoder.feature_extractor,
+        "projection": model.encoder.feature_projection.projection,
+    }
+    modules |= {str(n): layer for n, layer in enumerate(model.encoder.encoder.layers)}
+    handles = [
+        module.register_forward_hook(
+            lambda m, a, out, name=name: found.__setitem__(
+                name, (out[0] if isinstance(out, tuple) else out).requires_grad
+            )
+        )
+        for name, module in modules.items()
+    ]
+    model.train()(wave, lengths)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_below_the_first_trained_layer_there_is_no_graph(kind, norm, build, waves) -> None:
+    plain = build(kind, norm, 3, freeze={"feature_encoder": False})
+    assert all(graphs(plain, *waves).values())
+    for config in ({}, {"lora": LoraSettings(rank=2)}):
+        model = build(kind, norm, 3, freeze={"layers": 2}, **config)
+        expected = {"cnn": False, "projection": False, "0": False, "1": False, "2": True}
+        assert graphs(model, *waves) == expected
+
+
+def test_a_frozen_feature_encoder_alone_ends_the_graph_there(build, waves) -> None:
+    assert graphs(build(), *waves) == {"cnn": False, "projection": True, "0": True, "1": True}
+    # Adapters need no graph below the first of them, though nothing was said to be frozen.
+    model = build(layers=3, lora=LoraSettings(rank=2, layers=(1, 2)))
+    assert graphs(model, *waves) == {"cnn": False, "projection": False, "0": False, "1": True, "2": True}
+
+
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_frozen_parts_stay_in_evaluation_mode_and_unchanged(kind, norm, build, waves) -> None:
+    model = build(kind, norm, 3, freeze={"layers": 1}, dropout=0.5).train()
+    encoder = model.encoder
+    assert model.training
+    assert encoder.encoder.layers[1].training
+    frozen = [
+        encoder.feature_extractor,
+        encoder.feature_projection,
+        encoder.encoder.layers[0],
+        encoder.encoder.dropout,
+    ]
+    assert not any(part.training for module in frozen for part in module.modules())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
+    model(*waves).logits["phoneme"].square().mean().backward()
+    optimizer.step()
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert changed <= trained(model)
+    below = (
+        "encoder.feature_",
+        "encoder.masked_spec",
+        "encoder.encoder.pos_conv",
+        "encoder.encoder.layers.0.",
+    )
+    assert not any(name.startswith(below) for name in trained(model))
+    # The norm of a post-norm encoder comes before its layers, that of a pre-norm one after them.
+    assert ("encoder.encoder.layer_norm.weight" in trained(model)) == (norm == "layer")
+
+
+def test_with_dropout_the_frozen_span_is_deterministic(build, waves) -> None:
+    model = build(
+        layers=2, freeze={"layers": 1}, dropout=0.5, outputs=(ctc_output(layer=1), ctc_output("b"))
+    ).train()
+    model.heads["phoneme"].eval()
+    one, two = model(*waves).logits, model(*waves).logits
+    assert torch.equal(one["phoneme"], two["phoneme"])
+    assert not torch.equal(one["b"], two["b"])
+
+
+def test_what_each_setting_trains(build) -> None:
+    heads = {"heads.phoneme.linear.weight", "heads.phoneme.linear.bias"}
+    assert trained(build(freeze=FreezeSettings(encoder=True))) == heads
+    assert not build(freeze=FreezeSettings(encoder=True)).train().encoder.training
+    assert trained(build(freeze=FreezeSettings(encoder=True, heads=True))) == set()
+    everything = build(freeze=FreezeSettings(feature_encoder=False))
+    assert trained(everything) == set(dict(everything.named_parameters()))
+    assert "encoder.masked_spec_embed" in trained(everything)
+    default = trained(build())
+    assert "encoder.masked_spec_embed" not in default
+    assert "encoder.feature_projection.projection.weight" in default
+    assert not any("feature_extractor" in name for name in default)
+
+
+@pytest.mark.parametrize("encoder", [False, True])
+def test_adapters_and_heads_are_all_that_lora_trains(encoder, build) -> None:
+    model = build(layers=3, lora=LoraSettings(rank=2), freeze=FreezeSettings(encoder=encoder, layers=1))
+    names = {name for name in trained(model) if not name.startswith("heads.")}
+    assert names == {
+        f"encoder.encoder.layers.{n}.attention.{target}.lora_{side}.default.weight"
+        for n in (1, 2)
+        for target in ("q_proj", "k_proj", "v_proj")
+        for side in "AB"
+    }
+
+
+def test_layers_no_head_reads_are_not_trained(build) -> None:
+    model = build(layers=3, outputs=(ctc_output(layer=1),))
+    assert not any(
+        name.startswith(("encoder.encoder.layers.1", "encoder.encoder.layers.2")) for name in trained(model)
+    )
+    assert any(name.startswith("encoder.encoder.layers.0") for name in trained(model))
+    assert "encoder.encoder.layer_norm.weight" not in trained(model)
+    weighted = build(outputs=(class_output(layer="weighted"),))
+    assert "encoder.encoder.layer_norm.weight" not in trained(weighted)
+    assert "encoder.encoder.layers.1.final_layer_norm.weight" in trained(weighted)
+    adapted = build(layers=3, outputs=(ctc_output(layer=2),), lora=LoraSettings(rank=2))
+    assert not any(".layers.2." in name for name in trained(adapted))
+
+
+@pytest.mark.parametrize("adapters", [False, True])
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_every_trained_tensor_gets_a_gradient(kind, norm, adapters, build, waves) -> None:
+    """The commonest silent fault of the field, for every family, with and without LoRA, and for every
+    head."""
+    outputs = (ctc_output(), class_output(layer="weighted"), class_output("age", reads="phoneme"))
+    model = build(
+        kind, norm, 2, outputs, lora=LoraSettings(rank=2) if adapters else None, pooling="attentive"
+    ).train()
+    watch = GradientWatch(model)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    targets = {"phoneme": torch.tensor([[1, 2], [3, 3], [4, 5]]), "emotion": torch.tensor([0, 1, 2])}
+    for step in range(3):
+        optimizer.zero_grad()
+        output = model(*waves)
+        losses = [
+            loss_sum(
+                spec,
+                output.logits[spec.name],
+                output.num_frames,
+                targets.get(spec.name, targets["emotion"]),
+                torch.tensor([2, 2, 2]),
+            ).total
+            for spec in outputs
+        ]
+        sum(losses).backward()
+        watch.observe()
+        if step == 0 and adapters:
+            # B starts at zero, so A's first gradient is zero: why the watch looks at several steps.
+            assert [name for name in watch.silent() if "lora_A" not in name] == []
+            assert len(watch.silent()) == 6
+        optimizer.step()
+    assert watch.silent() == []
+    if adapters:
+        assert sum("lora_" in name for name in trained(model)) == 12
+
+
+def test_a_silent_tensor_is_named(build, waves) -> None:
+    model = build(outputs=(ctc_output(), class_output())).train()
+    watch = GradientWatch(model)
+    assert set(watch.silent()) <= trained(model)
+    assert watch.silent()
+    model(*waves).logits["phoneme"].square().sum().backward()
+    watch.observe()
+    unused = ["projector.weight", "projector.bias", "classifier.weight", "classifier.bias"]
+    assert watch.silent() == check_gradients(model) == [f"heads.emotion.{name}" for name in unused]
+
+
+def test_a_gradient_seen_once_counts_and_nan_does_not() -> None:
+    model = nn.Linear(2, 1)
+    watch = GradientWatch(model)
+    model.weight.grad, model.bias.grad = torch.full((1, 2), 1e-30), torch.tensor([torch.nan])
+    watch.observe()
+    assert watch.silent() == ["bias"]
+    model.weight.grad, model.bias.grad = torch.zeros(1, 2), torch.tensor([torch.inf])
+    watch.observe()
+    assert watch.silent() == []
+
+
+def test_the_feature_encoder_makes_no_graph_even_in_training_mode(build, waves) -> None:
+    """A wrapper may call `train()` on parts; transformers' own flag must then hold."""
+    frozen, free = build(), build(freeze={"feature_encoder": False})
+    assert not frozen.encoder.feature_extractor.train()(waves[0]).requires_grad
+    assert free.encoder.feature_extractor.train()(waves[0]).requires_grad

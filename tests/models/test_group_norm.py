@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import transformers
+from torch import nn
+
+from soritune.models.group_norm import MaskedGroupNorm
+from soritune.testing import FAMILIES
+
+
+def test_statistics_are_those_of_the_valid_frames_alone() -> None:
+    torch.manual_seed(0)
+    plain = nn.GroupNorm(4, 4)
+    nn.init.normal_(plain.weight)
+    nn.init.normal_(plain.bias)
+    masked = MaskedGroupNorm(plain, kernel=10, stride=5)
+    hidden = torch.randn(2, 4, 20)
+    # 60 samples make (60 - 10) // 5 + 1 = 11 frames, 105 make all 20.
+    masked.num_samples = torch.tensor([60, 105])
+    found = masked(hidden)
+    assert torch.allclose(found[0, :, :11], plain(hidden[:1, :, :11])[0], atol=1e-6)
+    assert torch.allclose(found[1], plain(hidden[1:])[0], atol=1e-6)
+    assert not torch.allclose(found[0, :, :11], plain(hidden[:1])[0, :, :11], atol=1e-2)
+
+
+def test_gradients_equal_those_of_the_unpadded_norm() -> None:
+    torch.manual_seed(1)
+    masked = MaskedGroupNorm(nn.GroupNorm(3, 3), kernel=10, stride=5)
+    masked.num_samples = torch.tensor([60])
+    padded = torch.randn(1, 3, 20, requires_grad=True)
+    alone = padded.detach()[:, :, :11].clone().requires_grad_()
+    masked(padded)[:, :, :11].square().sum().backward()
+    nn.functional.group_norm(alone, 3, masked.weight, masked.bias).square().sum().backward()
+    assert padded.grad is not None
+    assert alone.grad is not None
+    assert torch.allclose(padded.grad[:, :, :11], alone.grad, atol=1e-4)
+    assert not padded.grad[:, :, 11:].any()
+
+
+def test_a_row_without_frames_stays_finite() -> None:
+    masked = MaskedGroupNorm(nn.GroupNorm(3, 3), kernel=10, stride=5)
+    masked.num_samples = torch.tensor([0])
+    assert masked(torch.randn(1, 3, 20)).isfinite().all()
+
+
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_padding_changes_no_logit(kind, norm, build, waves) -> None:
+    model = build(kind, norm).eval()
+    wave, lengths = waves
+    together = model(wave, lengths)
+    doubled = model(nn.functional.pad(wave, (0, 8000)), lengths)
+    for row, (samples, frames) in enumerate(zip(lengths.tolist(), together.num_frames.tolist(), strict=True)):
+        alone = model(wave[row : row + 1, :samples], lengths[row : row + 1]).logits["phoneme"][0]
+        assert len(alone) == frames
+        assert alone.std() > 1e-3
+        assert torch.allclose(together.logits["phoneme"][row, :frames], alone, atol=1e-5)
+        assert torch.allclose(doubled.logits["phoneme"][row, :frames], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_a_clip_alone_gives_what_transformers_gives(kind, norm, build, checkpoint, waves) -> None:
+    folder = checkpoint(kind, norm)
+    theirs = transformers.AutoModel.from_pretrained(folder).eval()
+    model = build(kind, norm).eval()
+    wave, lengths = waves
+    for row, samples in enumerate(lengths.tolist()):
+        clip = wave[row : row + 1, :samples]
+        with torch.no_grad():
+            expected = theirs(clip).last_hidden_state
+            found = model._encode(
+                clip, lengths[row : row + 1], model.num_frames_for(lengths[row : row + 1]), None, None
+            )[0]
+        assert torch.allclose(found, expected, atol=1e-5)

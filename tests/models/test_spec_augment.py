@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import torch
+
+from soritune.models.spec_augment import hide
+
+
+def test_masks_write_the_embedding_and_zeros() -> None:
+    hidden = torch.ones(1, 3, 4)
+    time = torch.tensor([[False, True, False]])
+    feature = torch.tensor([[True, False, False, False]])
+    found = hide(hidden, time, feature, torch.tensor([5.0, 6.0, 7.0, 8.0]))
+    assert found.tolist() == [[[0, 1, 1, 1], [0, 6, 7, 8], [0, 1, 1, 1]]]
+    assert hide(hidden, time, None, None).tolist() == [[[1] * 4, [0] * 4, [1] * 4]]
+    assert hide(hidden, None, None, None) is hidden
+
+
+def test_the_input_is_left_as_it_is() -> None:
+    hidden = torch.ones(1, 3, 4)
+    hide(hidden, torch.ones(1, 3, dtype=torch.bool), torch.ones(1, 4, dtype=torch.bool), None)
+    assert hidden.eq(1).all()
+
+
+def test_masks_reach_the_logits_and_transformers_own_masking_never_does(build, waves) -> None:
+    model = build(dropout=0.0)
+    assert model.encoder.config.mask_time_prob > 0  # as saved in config.json, which stays so
+    wave, lengths = waves
+    model.train()
+    plain = model(wave, lengths).logits["phoneme"]
+    assert torch.equal(model(wave, lengths).logits["phoneme"], plain)
+    time = torch.zeros(3, plain.shape[1], dtype=torch.bool)
+    time[0, 5:9] = True
+    masked = model(wave, lengths, time_mask=time).logits["phoneme"]
+    assert not torch.allclose(masked[0], plain[0])
+    assert torch.equal(masked[1:], plain[1:])
+    feature = torch.zeros(3, model.hidden_size, dtype=torch.bool)
+    feature[1, :4] = True
+    masked = model(wave, lengths, feature_mask=feature).logits["phoneme"]
+    assert not torch.allclose(masked[1], plain[1])
+    assert torch.equal(masked[0], plain[0])
+
+
+def test_hidden_frames_carry_nothing_of_the_audio(build) -> None:
+    model = build(dropout=0.0).eval()
+    frames = model.num_frames_for(4000)
+    everything = torch.ones(1, frames, dtype=torch.bool)
+    length = torch.tensor([4000])
+    one, other = (
+        model(torch.randn(1, 4000), length, time_mask=everything).logits["phoneme"] for _ in range(2)
+    )
+    assert torch.equal(one, other)

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import transformers
+
+from soritune.errors import ModelError
+from soritune.models.checkpoint_io import save_bundle
+from soritune.models.config import LoraSettings, ModelConfig
+from soritune.models.model import build_model
+from soritune.testing import FAMILIES, class_output, ctc_output, tiny_checkpoint, tiny_config
+
+THEIRS = ("ㄱ", "ㄴ", "|", "[PAD]", "ㅏ", "<unk>", "ㅓ")
+OURS = ("[PAD]", "[UNK]", "|", "ㅏ", "ㅓ", "ㄱ", "ㄴ")
+PLAIN = {"preprocessing": {"sample_rate_hz": 16000, "normalize": True}, "tasks": []}
+
+
+def build(encoder: object, *outputs: object, **config: object):  # type: ignore[no-untyped-def]
+    return build_model(ModelConfig(encoder=str(encoder), **config), outputs, seed=0).eval()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_a_ctc_checkpoint_with_its_own_order_gives_its_own_logits(kind, norm, checkpoint, waves) -> None:
+    folder = checkpoint(kind, norm, head="ctc", vocabulary=THEIRS)
+    theirs = transformers.AutoModelForCTC.from_pretrained(folder).eval()
+    model = build(folder, ctc_output(labels=OURS))
+    wave, lengths = waves
+    with torch.no_grad():
+        expected = theirs(wave[:1]).logits
+    found = model(wave[:1], lengths[:1]).logits["phoneme"]
+    places = [THEIRS.index({"[UNK]": "<unk>"}.get(label, label)) for label in OURS]
+    assert torch.allclose(found, expected[..., places], atol=1e-5)
+    assert model.load_report.keeps_heads
+    assert "head phoneme: kept, all 7 labels (reordered)" in str(model.load_report)
+
+
+def test_adopting_the_checkpoint_s_order_is_no_reordering(checkpoint) -> None:
+    folder = checkpoint(head="ctc", vocabulary=THEIRS)
+    model = build(folder, ctc_output(labels=THEIRS, options={"blank": 3}))
+    assert str(model.load_report).endswith("head phoneme: kept, all 7 labels")
+
+
+def test_new_symbols_get_new_rows_and_kept_ones_keep_theirs(checkpoint) -> None:
+    folder = checkpoint(head="ctc", vocabulary=THEIRS)
+    theirs = transformers.AutoModelForCTC.from_pretrained(folder).lm_head
+    labels = ("[PAD]", "ㄲ", "ㅏ", "ㄴ")
+    model = build(folder, ctc_output(labels=labels))
+    head = model.heads["phoneme"].linear
+    for row, label in enumerate(labels):
+        if label == "ㄲ":
+            assert not any(torch.equal(head.weight[row], other) for other in theirs.weight)
+            assert head.bias[row] == 0
+        else:
+            assert torch.equal(head.weight[row], theirs.weight[THEIRS.index(label)])
+            assert torch.equal(head.bias[row], theirs.bias[THEIRS.index(label)])
+    assert "kept for 3 of 4 labels; new: ㄲ" in str(model.load_report)
+
+
+def test_the_blank_is_matched_by_its_role_and_never_as_a_symbol(checkpoint) -> None:
+    folder = checkpoint(head="ctc", vocabulary=THEIRS)
+    theirs = transformers.AutoModelForCTC.from_pretrained(folder).lm_head
+    head = (
+        build(folder, ctc_output(labels=("ㄱ", "epsilon", "[PAD]"), options={"blank": 1}))
+        .heads["phoneme"]
+        .linear
+    )
+    assert torch.equal(head.weight[1], theirs.weight[3])
+    assert not torch.equal(head.weight[2], theirs.weight[3])
+
+
+def test_a_head_of_other_symbols_is_new(checkpoint) -> None:
+    folder = checkpoint(head="ctc", vocabulary=("[PAD]", "[UNK]", "|", "A", "B", "C", "D"))
+    model = build(folder, ctc_output(labels=OURS))
+    assert not model.load_report.keeps_heads
+    assert str(model.load_report).endswith("new: head phoneme")
+
+
+def test_a_ctc_head_without_its_vocabulary_is_left_out_and_said_so(checkpoint) -> None:
+    model = build(checkpoint(head="ctc"), ctc_output())
+    assert "its CTC head is left out" in str(model.load_report)
+    assert not model.load_report.keeps_heads
+
+
+def test_a_head_for_another_objective_is_not_used(checkpoint) -> None:
+    folder = checkpoint(head="ctc", vocabulary=THEIRS)
+    assert str(build(folder, class_output()).load_report).endswith("new: head emotion")
+
+
+def test_a_classification_checkpoint_keeps_equal_labels_in_any_order(checkpoint, waves) -> None:
+    folder = checkpoint("hubert", "layer", head="classification", labels=("sad", "glad", "calm"))
+    theirs = transformers.AutoModelForAudioClassification.from_pretrained(folder).eval()
+    wave, lengths = waves
+    model = build(folder, class_output(labels=("calm", "sad", "glad")))
+    with torch.no_grad():
+        expected = theirs(wave[:1]).logits[:, [2, 0, 1]]
+    assert torch.allclose(model(wave[:1], lengths[:1]).logits["emotion"], expected, atol=1e-5)
+    assert not build(folder, class_output(labels=("calm", "sad", "angry"))).load_report.keeps_heads
+    assert not build(folder, class_output(labels=("calm", "sad"))).load_report.keeps_heads
+
+
+def test_a_bundle_gives_its_heads_by_name_and_the_rest_is_new(checkpoint, waves, tmp_path) -> None:
+    first = build(checkpoint(), ctc_output(), class_output())
+    save_bundle(first, tmp_path / "one", **PLAIN)
+    config = {"init_from": str(tmp_path / "one")}
+    second = build(
+        "not/read", class_output(), class_output("age", labels=("a", "b", "c")), ctc_output(), **config
+    )
+    assert str(second.load_report).endswith(
+        "head emotion: kept, all 3 labels; head phoneme: kept, all 12 labels; new: head age"
+    )
+    for name in ("phoneme", "emotion"):
+        assert torch.equal(second(*waves).logits[name], first(*waves).logits[name])
+
+
+def test_training_on_a_bundle_with_a_new_label_keeps_the_old_rows(checkpoint, tmp_path) -> None:
+    first = build(checkpoint(), ctc_output(labels=OURS))
+    save_bundle(first, tmp_path / "one", **PLAIN)
+    second = build("x", ctc_output(labels=(*OURS, "ㄲ")), init_from=str(tmp_path / "one"))
+    assert torch.equal(second.heads["phoneme"].linear.weight[:7], first.heads["phoneme"].linear.weight)
+
+
+def adapted(encoder: object, rank: int = 2, **lora: object):  # type: ignore[no-untyped-def]
+    model = build(encoder, ctc_output(), lora=LoraSettings(rank=rank, **lora))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3, generator=torch.Generator().manual_seed(1))
+    return model
+
+
+def test_adapters_of_the_same_shape_go_on_and_others_are_merged(checkpoint, waves, tmp_path) -> None:
+    first = adapted(checkpoint())
+    save_bundle(first, tmp_path / "one", **PLAIN)
+    expected = first(*waves).logits["phoneme"]
+    start = {"init_from": str(tmp_path / "one")}
+    same = build("x", ctc_output(), lora=LoraSettings(rank=2), **start)
+    assert torch.equal(same(*waves).logits["phoneme"], expected)
+    assert "adapters of rank 2 go on being trained" in str(same.load_report)
+    assert same.base is not None
+    for lora in (
+        LoraSettings(rank=4),
+        LoraSettings(rank=2, layers=(1, 1)),
+        LoraSettings(rank=2, alpha=8),
+        None,
+    ):
+        other = build("x", ctc_output(), lora=lora, **start)
+        assert torch.allclose(other(*waves).logits["phoneme"], expected, atol=1e-5)
+        assert "adapters of rank 2 merged into the encoder" in str(other.load_report)
+        assert other.base is None
+
+
+def test_merged_encoders_are_saved_whole_and_adapters_alone_refused(checkpoint, waves, tmp_path) -> None:
+    save_bundle(adapted(checkpoint()), tmp_path / "one", **PLAIN)
+    model = build("x", ctc_output(), lora=LoraSettings(rank=4), init_from=str(tmp_path / "one"))
+    assert save_bundle(model, tmp_path / "two", **PLAIN).card["kind"] == "full"
+    with pytest.raises(ModelError, match="lies in no folder"):
+        save_bundle(model, tmp_path / "three", adapter_only=True, **PLAIN)
+    again = build("x", ctc_output(), init_from=str(tmp_path / "two"))
+    assert torch.allclose(again(*waves).logits["phoneme"], model(*waves).logits["phoneme"], atol=1e-5)
+
+
+def test_a_bundle_of_another_family_is_a_start_too(checkpoint, tmp_path) -> None:
+    save_bundle(build(checkpoint("wavlm", "group"), ctc_output()), tmp_path / "one", **PLAIN)
+    assert build("x", ctc_output(), init_from=str(tmp_path / "one")).encoder.config.model_type == "wavlm"
+
+
+def test_a_start_that_is_not_there_is_named(tmp_path) -> None:
+    with pytest.raises(ModelError, match="is no folder here"):
+        build("x", ctc_output(), init_from=str(tmp_path / "nowhere"))
+
+
+def test_a_vocabulary_with_gaps_does_not_name_the_logits(tmp_path) -> None:
+    folder = tiny_checkpoint(tmp_path, tiny_config(), head="ctc", vocabulary=THEIRS)
+    (folder / "vocab.json").write_text(json.dumps({"a": 0, "b": 2}))
+    assert "does not number its symbols" in str(build(folder, ctc_output()).load_report)

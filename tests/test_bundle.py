@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from soritune.bundle import (
+    Bundle,
+    file_sha256,
+    frames_of,
+    is_bundle,
+    load_bundle,
+    read_vocabulary,
+    update_card,
+    write_bundle,
+)
+from soritune.errors import BundleError, OutputError
+
+BASE_KERNEL, BASE_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
+CARD = {
+    "kind": "full",
+    "tasks": [{"name": "emotion", "config": {"labels": ["Anxious", "Kind", "Dry"]}}],
+    "outputs": [
+        {
+            "name": "emotion", "labels": ["Anxious", "Kind", "Dry"], "resolution": "utterance",
+            "objective": "cross_entropy", "weight": 1.0, "layer": "last", "reads": None, "options": {},
+        }
+    ],
+    "encoder": {"model_type": "wav2vec2", "frame_rate_hz": 50.0},
+    "preprocessing": {"sample_rate_hz": 16000},
+    "model": {},
+}  # fmt: skip
+WEIGHTS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(2, np.float32)}
+
+
+def write(path: Path, **card: object) -> Bundle:
+    return write_bundle(
+        path, weights=WEIGHTS, card={**CARD, **card}, json_files={"config.json": {"x": "한글"}}
+    )
+
+
+def test_frames_of_known_lengths() -> None:
+    # wav2vec2-base: 400 samples see one frame, 20 ms apart; one second has 49.
+    lengths = [0, 399, 400, 719, 720, 16000, 160000]
+    expected = [0, 0, 1, 1, 2, 49, 499]
+    assert [frames_of(n, BASE_KERNEL, BASE_STRIDE) for n in lengths] == expected
+    assert frames_of(np.array(lengths), BASE_KERNEL, BASE_STRIDE).tolist() == expected
+    assert isinstance(frames_of(16000, BASE_KERNEL, BASE_STRIDE), int)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    bundle = write(tmp_path / "새 모델", name="toy", licence="CC0")
+    again = load_bundle(tmp_path / "새 모델")
+    assert again == bundle
+    assert (again.name, again.is_adapter, again.labels) == (
+        "toy",
+        False,
+        {"emotion": ("Anxious", "Kind", "Dry")},
+    )
+    assert again.tasks[0].name == "emotion"
+    assert again.preprocessing == {"sample_rate_hz": 16000}
+    assert all(np.array_equal(again.weights()[name], value) for name, value in WEIGHTS.items())
+    assert json.loads((again.path / "config.json").read_text(encoding="utf-8")) == {"x": "한글"}
+    assert "한글" in (again.path / "config.json").read_text(encoding="utf-8")
+    assert again.card["schema"] == "soritune.bundle/1"
+    assert again.card["versions"]["python"].startswith("3.")
+    assert "emotion: cross_entropy" in str(again)
+
+
+def test_checksums_find_a_changed_or_missing_file(tmp_path: Path) -> None:
+    bundle = write(tmp_path / "b")
+    bundle.check_files()
+    assert bundle.card["files"]["model.safetensors"] == file_sha256(bundle.weights_path)
+    (bundle.path / "README.md").write_text("a better card", encoding="utf-8")
+    bundle.check_files()
+    (bundle.path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BundleError, match="sha256 differs"):
+        bundle.check_files()
+    (bundle.path / "config.json").unlink()
+    with pytest.raises(BundleError, match=r"lacks config\.json"):
+        bundle.check_files()
+
+
+def test_sha256_is_the_standard_one(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")
+    # FIPS 180-4, example for "abc".
+    assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_an_older_bundle_is_replaced_and_anything_else_is_not(tmp_path: Path) -> None:
+    write(tmp_path / "b", seed=1)
+    (tmp_path / "b" / "left over").write_text("x")
+    assert write(tmp_path / "b", seed=2).card["seed"] == 2
+    assert not (tmp_path / "b" / "left over").exists()
+    other = tmp_path / "my thesis"
+    other.mkdir()
+    (other / "chapter 1").write_text("all I have")
+    with pytest.raises(OutputError, match="is no bundle; it is left as it is"):
+        write(other)
+    assert (other / "chapter 1").read_text() == "all I have"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="is a file"):
+        write(tmp_path / "file")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "file", "my thesis"]
+
+
+def test_an_unwritable_place_gets_a_sentence_and_nothing_half_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write(tmp_path / "file" / "b")
+
+    class Odd:
+        """Neither an array nor JSON."""
+
+    with pytest.raises(TypeError):
+        write_bundle(tmp_path / "b", weights=WEIGHTS, card=CARD, json_files={"config.json": Odd()})
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_folders_that_are_no_bundle_get_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is not a folder"):
+        load_bundle(tmp_path / "nowhere")
+    with pytest.raises(BundleError, match=r"it has no soritune\.json"):
+        load_bundle(tmp_path)
+    assert not is_bundle(tmp_path)
+    card = tmp_path / "soritune.json"
+    for text, words in [
+        ("{half", "cannot be read"),
+        ("[]", "has schema 'list'"),
+        ('{"schema": "soritune.bundle/9"}', "has schema 'soritune.bundle/9', this version reads"),
+        ('{"schema": "soritune.bundle/1", "kind": "full"}', "lacks tasks, outputs"),
+        (json.dumps({"schema": "soritune.bundle/1", **CARD}), r"lacks model\.safetensors"),
+    ]:
+        card.write_text(text, encoding="utf-8")
+        with pytest.raises(BundleError, match=words):
+            load_bundle(tmp_path)
+    card.write_bytes('{"schema": "가"}'.encode("cp949"))
+    with pytest.raises(BundleError, match="cannot be read"):
+        load_bundle(tmp_path)
+
+
+def test_a_card_can_be_told_more(tmp_path: Path) -> None:
+    write(tmp_path / "b")
+    assert update_card(tmp_path / "b", licence="CC-BY-4.0").card["licence"] == "CC-BY-4.0"
+    assert load_bundle(tmp_path / "b").card["licence"] == "CC-BY-4.0"
+
+
+def test_vocabularies(tmp_path: Path) -> None:
+    file = tmp_path / "vocab.json"
+    file.write_text(json.dumps({"ㅏ": 1, "[PAD]": 0, "|": 2}), encoding="utf-8")
+    assert read_vocabulary(tmp_path) == ("[PAD]", "ㅏ", "|")
+    for text, words in [
+        ('{"a": 0, "b": 2}', "does not number"),
+        ('{"a": 0, "b": 0}', "does not number"),
+        ("[]", "does not number"),
+        ('{"eng": {"a": 0}}', "per language"),
+        ("{", "cannot be read"),
+    ]:
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(BundleError, match=words):
+            read_vocabulary(tmp_path)
+
+
+def test_opening_a_bundle_loads_no_torch(tmp_path: Path) -> None:
+    write(tmp_path / "b")
+    code = (
+        "import sys; from soritune.bundle import load_bundle; b = load_bundle(sys.argv[1]); b.weights(); "
+        "b.outputs; "
+        "sys.exit(len({'torch', 'transformers', 'peft'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "b")], check=False).returncode == 0
