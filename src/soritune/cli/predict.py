@@ -1,0 +1,266 @@
+"""`soritune predict`: audio in, labels or phones out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from soritune.inference.predictor import Predictor, Row
+    from soritune.tasks.task import Task
+
+SHOWN = 100
+"""Rows of the table on the terminal."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is kept of a run of predictions: the first rows, and labels with their confidence of all."""
+
+    keep_all: bool
+    rows: list[Row] = field(default_factory=list)
+    labels: dict[str, list[Row]] = field(default_factory=dict)
+    predicted: int = 0
+    failed: int = 0
+
+    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The rows as they come."""
+        for row in rows:
+            self.failed, self.predicted = (
+                self.failed + ("error" in row),
+                self.predicted + ("error" not in row),
+            )
+            if self.keep_all or len(self.rows) < SHOWN or "error" in row:
+                self.rows.append(row)
+            for name, found in row.get("tasks", {}).items():
+                prediction = found["prediction"]
+                if "label" in prediction:
+                    light = {"label": prediction["label"], "confidence": prediction["confidence"]}
+                    self.labels.setdefault(name, []).append({"tasks": {name: {"prediction": light}}})
+            yield row
+
+
+def predict(
+    audio: Annotated[list[Path] | None, typer.Argument(help="Audio files, or folders of them.")] = None,
+    bundle: Annotated[
+        list[Path] | None,
+        typer.Option("--bundle", "-b", help="Model folder (a bundle or a run); several are averaged."),
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Predict the rows of a manifest instead of files.")
+    ] = None,
+    splits: Annotated[
+        Path | None, typer.Option(help="Splits file, to take one split of the manifest.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split to take when --splits is given.")] = "test",
+    root: Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write predictions.jsonl here.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Bundle of a run folder: best, last, best_loss, …")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    backend: Annotated[str, typer.Option(help="What runs the model.")] = "pytorch",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Predict files, folders or a manifest. Long files go by windows; a bad file stops nothing."""
+    from soritune.errors import BundleError, SorituneError
+    from soritune.inference.predictor import Predictor
+    from soritune.inference.run_folders import choose_bundle
+
+    if not bundle:
+        raise BundleError("no model was given; name a bundle or run folder with --bundle")
+    if bool(audio) == (manifest is not None):
+        raise SorituneError("give either audio files (or folders) or --manifest")
+    items, data, many = _items(audio or [], manifest, splits, split, root)
+    # A model takes seconds to load; what is wrong with the arguments is said before that.
+    predictor = Predictor.load(
+        [choose_bundle(path, checkpoint) for path in bundle], backend=backend, device=device
+    )
+    seen = _predict(predictor, items, data, output, quiet=as_json)
+    distributions = _distributions(predictor.tasks, seen) if many else {}
+    if as_json:
+        _print_json(seen, distributions, output)
+    else:
+        _print_tables(predictor.tasks, seen, distributions, output)
+    if seen.failed:
+        raise typer.Exit(1)
+
+
+def _items(
+    audio: list[Path], manifest: Path | None, splits: Path | None, split: str, root: Path | None
+) -> tuple[Any, dict[str, Any], bool]:
+    """What to predict, what the header says about it, and whether it is a collection."""
+    if manifest is None:
+        files, has_folder = _files(audio)
+        return files, {}, has_folder
+    import pyarrow.compute as pc
+
+    from soritune.corpus.manifest import load_manifest
+    from soritune.corpus.splits import load_splits
+    from soritune.errors import SplitError
+
+    rows = load_manifest(manifest, root=root)
+    data: dict[str, Any] = {"manifest_hash": rows.hash, "split": "all", "root": str(rows.root.resolve())}
+    if splits is not None:
+        decided = load_splits(splits)
+        rows = rows.select(decided.indices(rows, split))
+        data |= {"split": split, "policy": dict(decided.policy)}
+    if not len(rows):
+        raise SplitError(f"{manifest} has no utterance in the split '{split}'; choose another with --split")
+    data["synthetic"] = bool(pc.any(pc.equal(rows.column("source"), "synthetic")).as_py())
+    return rows, data, True
+
+
+def _files(paths: list[Path]) -> tuple[list[Path], bool]:
+    from soritune.audio.files import find_audio
+    from soritune.errors import AudioError
+
+    if not any(path.exists() for path in paths):
+        raise AudioError(paths[0], "is not there; give audio files or folders that exist")
+    files: list[Path] = []
+    for path in paths:
+        files.extend(find_audio(path) if path.is_dir() else [path])
+    if not files:
+        raise AudioError(
+            paths[0], "holds no audio file; wav, flac, mp3, ogg, opus, m4a, aac and webm are looked for"
+        )
+    return files, any(path.is_dir() for path in paths)
+
+
+def _predict(
+    predictor: Predictor, items: Any, data: dict[str, Any], output: Path | None, *, quiet: bool
+) -> _Seen:
+    from soritune.inference.predictions import make_header, write_predictions
+    from soritune.reports.evaluate import progress_bar
+
+    seen = _Seen(keep_all=quiet and output is None)
+    groups = {"split": data["split"]} if "split" in data else None
+    with progress_bar("predict", len(items), quiet=quiet or len(items) < 10) as advance:
+        rows = seen.watch(predictor.predict(items, groups=groups, progress=advance))
+        if output is not None:
+            write_predictions(output, make_header(predictor, data), rows)
+        else:
+            for _ in rows:
+                pass
+    return seen
+
+
+def _distributions(tasks: Iterable[Task], seen: _Seen) -> dict[str, Any]:
+    from soritune.inference.distribution import emotion_distribution
+
+    return {
+        task.name: emotion_distribution(seen.labels[task.name], task=task.name, labels=task.outputs[0].labels)
+        for task in tasks
+        if task.name in seen.labels
+    }
+
+
+def _print_json(seen: _Seen, distributions: dict[str, Any], output: Path | None) -> None:
+    from soritune.inference.predictions import without_nan
+
+    content: dict[str, Any] = {"predicted": seen.predicted, "failed": seen.failed}
+    if output is None:
+        content["predictions"] = seen.rows
+    else:
+        content["output"] = str(output)
+        content["errors"] = [row for row in seen.rows if "error" in row]
+    if distributions:
+        content["distribution"] = {name: found.to_json() for name, found in distributions.items()}
+    sys.stdout.write(json.dumps(without_nan(content), ensure_ascii=False) + "\n")
+
+
+def _print_tables(
+    tasks: tuple[Task, ...], seen: _Seen, distributions: dict[str, Any], output: Path | None
+) -> None:
+    console = _wide_console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("file", overflow="fold")
+    names = _short_names([str(row["id"]) for row in seen.rows[:SHOWN]])
+    fields = _columns(tasks, seen.rows)
+    for _, _, title, numeric in fields:
+        table.add_column(title, justify="right" if numeric else "left", overflow="fold")
+    for row, name in zip(seen.rows[:SHOWN], names, strict=True):
+        shown = Text(name)
+        if "error" in row:
+            table.add_row(shown, Text(row["error"], style="red"), *[""] * (len(fields) - 1))
+            continue
+        table.add_row(shown, *(Text(_cell(row, task, key, numeric)) for task, key, _, numeric in fields))
+    console.print(table)
+    total = seen.predicted + seen.failed
+    if total > SHOWN:
+        console.print(f"… {total - SHOWN} more; --output or --json has all of them", style="dim")
+    for task, found in distributions.items():
+        _print_distribution(console, task, found)
+    if output is not None:
+        console.print(
+            f"{seen.predicted} predictions in {output}", markup=False, highlight=False, soft_wrap=True
+        )
+    if seen.failed:
+        Console(stderr=True).print(
+            f"{seen.failed} of {total} files could not be read", style="red", highlight=False
+        )
+
+
+def _wide_console() -> Console:
+    """As wide as the terminal; into a file or a pipe wide enough for a line of phones."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
+def _short_names(ids: list[str]) -> list[str]:
+    """File names without their folders where that still tells rows apart, else ids as they are."""
+    names = [Path(name).name for name in ids]
+    return names if len(set(names)) == len(set(ids)) else ids
+
+
+def _columns(tasks: tuple[Task, ...], rows: list[Row]) -> list[tuple[str, str, str, bool]]:
+    """(task, prediction field, title, is a probability) of each column after the file's name."""
+    first: Row = next((row for row in rows if "error" not in row), {"tasks": {}})
+    columns: list[tuple[str, str, str, bool]] = []
+    for task in tasks:
+        prediction = first["tasks"].get(task.name, {}).get("prediction", {})
+        if "label" in prediction:
+            columns += [
+                (task.name, "label", task.name, False),
+                (task.name, "confidence", "probability", True),
+            ]
+        elif "phones" in prediction:
+            columns.append((task.name, "phones", "phones", False))
+            if "hangul" in prediction:
+                columns.append((task.name, "hangul", "Hangul", False))
+        else:
+            columns += [(task.name, key, key, False) for key in prediction if key != "task"]
+    return columns or [("", "", "", False)]
+
+
+def _cell(row: Row, task: str, key: str, probability: bool) -> str:
+    value = row["tasks"].get(task, {}).get("prediction", {}).get(key)
+    if value is None:
+        return "–"
+    if probability:
+        return f"{100 * value:.1f} %"
+    return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def _print_distribution(console: Console, name: str, found: Any) -> None:
+    table = Table(title=f"{name}: {found.total} clips", title_justify="left", box=None, pad_edge=False)
+    table.title_style, table.header_style = "bold", "dim"
+    table.add_column("label")
+    for title in ("clips", "share", "mean probability"):
+        table.add_column(title, justify="right")
+    for row in found.labels:
+        sure = "–" if row.mean_confidence is None else f"{100 * row.mean_confidence:.1f} %"
+        table.add_row(Text(row.label), str(row.count), f"{100 * row.share:.1f} %", sure)
+    console.print()
+    console.print(table)

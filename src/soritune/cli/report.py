@@ -1,0 +1,213 @@
+"""Verbs that judge: `evaluate`, `score`, `report`, `compare`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from soritune.reports.compare import Comparison, TaskComparison
+
+GroupBy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group-by", "-g", help="Field to break scores down by (gender, age, snr_db …); may be repeated."
+    ),
+]
+Resamples = Annotated[int, typer.Option(help="Bootstrap draws of speakers behind every interval.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Audio = Annotated[bool, typer.Option("--audio/--no-audio", help="Put audio players into the report.")]
+_DEFAULT_GROUPS = ("gender",)
+
+
+def evaluate(
+    target: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="Bundle of the run: best, best_loss, best_<task>_<metric>, last, start."),
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Judge on this manifest instead of the run's own.")
+    ] = None,
+    splits: Annotated[Path | None, typer.Option(help="Splits file of the manifest.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the results.")] = None,
+    group_by: GroupBy = None,
+    resamples: Resamples = 1000,
+    audio: Audio = True,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    backend: Annotated[str, typer.Option(help="What runs the model.")] = "pytorch",
+    as_json: AsJson = False,
+) -> None:
+    """Predict, score and report in one go."""
+    from soritune.reports.evaluate import evaluate as run_evaluation
+
+    scores = run_evaluation(
+        target,
+        split=split,
+        checkpoint=checkpoint,
+        manifest=manifest,
+        splits=splits,
+        output=output,
+        root=root,
+        group_by=group_by or _DEFAULT_GROUPS,
+        resamples=resamples,
+        audio=audio,
+        device=device,
+        backend=backend,
+        quiet=as_json,
+    )
+    show_scores(scores, as_json)
+    if not as_json:
+        _say(f"report: {scores['files']['report']}")
+    if scores["num_failed"]:
+        raise typer.Exit(1)
+
+
+def score(
+    predictions: Annotated[Path, typer.Argument(help="A predictions.jsonl with references.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="scores.json beside the predictions by default.")
+    ] = None,
+    group_by: GroupBy = None,
+    resamples: Resamples = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Score predictions: rates with intervals over speakers, by group, beside a baseline."""
+    from soritune.reports.score import score_predictions
+
+    scores = score_predictions(predictions, group_by=group_by or _DEFAULT_GROUPS, resamples=resamples)
+    path = scores.save(output or predictions.parent / "scores.json")
+    show_scores(scores.to_json(), as_json)
+    if not as_json:
+        _say(f"written to {path}")
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Run folder, or a folder with scores.json and predictions.")],
+    scores: Annotated[Path | None, typer.Option(help="scores.json, when it lies elsewhere.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="predictions.jsonl, when it lies elsewhere.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="report.html in the folder by default.")
+    ] = None,
+    audio: Audio = True,
+    audio_root: Annotated[
+        Path | None, typer.Option(help="Where the clips lie now, if they were moved.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the report as one HTML file that needs no network and no other file."""
+    from soritune.reports.report import write_report
+
+    path = write_report(
+        folder,
+        scores_path=scores,
+        predictions_path=predictions,
+        output=output,
+        audio=audio,
+        audio_root=audio_root,
+    )
+    if as_json:
+        _write_json({"report": str(path), "bytes": path.stat().st_size})
+    else:
+        _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def compare(
+    scores: Annotated[
+        list[Path], typer.Argument(help="scores.json files or folders with one; the first is compared to.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the comparison as JSON here.")
+    ] = None,
+    resamples: Resamples = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Compare models: rates beside each other, differences paired over common speakers."""
+    from soritune.reports.compare import compare as run_comparison
+    from soritune.reports.files import write_text
+
+    found = run_comparison(scores, resamples=resamples)
+    if output is not None:
+        write_text(output, json.dumps(found.to_json(), ensure_ascii=False, indent=1) + "\n")
+    if as_json:
+        _write_json(found.to_json())
+        return
+    console = Console()
+    for task in found.tasks:
+        _print_comparison(console, found, task)
+
+
+def show_scores(scores: Mapping[str, Any], as_json: bool) -> None:
+    """Prints the content of scores.json: warnings first, then a table per task; or as one JSON object."""
+    if as_json:
+        _write_json(scores)
+        return
+    from soritune.reports.sections import counted, percent, range_text
+
+    console = Console()
+    for warning in scores["warnings"]:
+        console.print(Text(f"! {warning}", style="yellow"), soft_wrap=True)
+    for name, own in scores["tasks"].items():
+        table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left", title_style="bold")
+        table.title = (
+            f"{name}: {counted(own['num_utterances'], 'clip')}, {counted(own['num_speakers'], 'speaker')}"
+        )
+        table.add_column("rate")
+        for title in ("value", "95 % interval", *(f"baseline: {one}" for one in own["baselines"])):
+            table.add_column(title, justify="right")
+        for rate, interval in own["rates"].items():
+            style = "bold" if rate == own["primary_metric"]["name"] else ""
+            doubt = "" if interval["reliable"] else " unreliable"
+            beside = [percent(one["rates"].get(rate)) for one in own["baselines"].values()]
+            table.add_row(
+                rate, percent(interval["value"]), range_text(interval) + doubt, *beside, style=style
+            )
+        console.print()
+        console.print(table)
+
+
+def _print_comparison(console: Console, found: Comparison, task: TaskComparison) -> None:
+    from soritune.reports.compare import verdict
+    from soritune.reports.sections import counted, percent, range_text
+
+    table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left", title_style="bold")
+    table.title = f"{task.name} ({task.primary}: {'higher' if task.higher_is_better else 'lower'} is better)"
+    table.add_column("rate")
+    for name in found.names:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    for rate, row in task.rates.items():
+        cells = ["–" if interval is None else percent(interval.value) for interval in row]
+        table.add_row(rate, *cells, style="bold" if rate == task.primary else "")
+    console.print(table)
+    for name, difference in zip(found.names, task.differences, strict=True):
+        if difference is None or task.primary not in difference:
+            continue
+        gap = difference[task.primary]
+        doubt = "" if gap.reliable else f"; unreliable, {counted(gap.num_speakers, 'speaker')}"
+        said = f"{name} − {found.names[0]}: {100 * gap.value:+.1f} points of {task.primary}"
+        judged = f"{range_text(gap.to_json())}: {verdict(gap, task.higher_is_better)}{doubt}"
+        console.print(f"{said} (95 % interval {judged})", markup=False, highlight=False, soft_wrap=True)
+    for note in task.notes:
+        console.print(Text(note, style="dim"))
+    console.print()
+
+
+def _say(text: str) -> None:
+    """A line that holds a path: not wrapped, so that it can be copied."""
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _write_json(content: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")

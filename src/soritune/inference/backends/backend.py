@@ -1,0 +1,42 @@
+"""The contract of a backend: arrays in, logits out. Next: `inference/predictor.py`.
+
+A file in this folder binds `BACKEND` to a callable `(path: Path, *, device: str) -> Backend` that opens the
+bundle at `path`. Logits become probabilities in the predictor, so every backend is judged by the same code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Backend(Protocol):
+    """A loaded model."""
+
+    padded_seconds: float
+    """Batch it works best with: clips × longest of them, in seconds."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Logits of a batch.
+
+        Args:
+            inputs: "waveform" (batch, samples) float32, zero-padded at the end; "num_samples" (batch,) int64;
+                further inputs a task declares, under their names.
+
+        Returns:
+            Per output its logits, (batch, frames, labels) or (batch, labels) float32; and "num_frames"
+            (batch,) int64, the frames of each utterance that are not padding.
+        """
+        ...
+
+
+class OpenBackend(Protocol):
+    """What `BACKEND` is bound to."""
+
+    def __call__(self, path: Path, *, device: str) -> Backend:
+        """Opens the bundle at `path` on `device` ("auto", "cpu", "cuda", "cuda:1")."""
+        ...

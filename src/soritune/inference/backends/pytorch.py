@@ -1,0 +1,51 @@
+"""Runs a bundle with PyTorch. The only file of this package that may import torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from soritune.errors import ModelError
+from soritune.inference.backends.backend import Arrays
+from soritune.models.checkpoint_io import load_model
+
+
+class PytorchBackend:
+    """A `SpeechModel` in evaluation mode, without gradients, in float32 on a CPU and on a GPU alike."""
+
+    def __init__(self, path: Path, *, device: str = "auto") -> None:
+        self.device = _device(device)
+        self.model = load_model(path, self.device)
+        self.model.eval()
+        # A CPU gains nothing from large batches; a GPU is idle without them.
+        self.padded_seconds = 60.0 if self.device.type == "cpu" else 640.0
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """See `Backend.run`."""
+        waveform = torch.from_numpy(inputs["waveform"]).to(self.device)
+        num_samples = torch.from_numpy(inputs["num_samples"]).to(self.device)
+        with torch.inference_mode():
+            output = self.model(waveform, num_samples)
+        arrays: Arrays = {name: logits.float().cpu().numpy() for name, logits in output.logits.items()}
+        arrays["num_frames"] = output.num_frames.cpu().numpy().astype(np.int64)
+        return arrays
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ModelError(f"device '{name}' is unknown; use auto, cpu, cuda or cuda:<index>") from None
+    if device.type == "cuda" and (
+        not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
+    ):
+        seen = torch.cuda.device_count()
+        raise ModelError(f"device '{name}' is not there ({seen} GPUs seen); use cpu or another index")
+    return device
+
+
+BACKEND = PytorchBackend

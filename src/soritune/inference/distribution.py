@@ -1,0 +1,70 @@
+"""How labels are spread over many predictions: counts, shares, how sure the model was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LabelShare:
+    """One label among the predictions."""
+
+    label: str
+    count: int
+    share: float
+    """Of all predictions, 0 to 1."""
+    mean_confidence: float | None
+    """Mean probability given to the label where it was predicted; None where it never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Labels by how often they were predicted."""
+
+    total: int
+    mean_confidence: float | None
+    labels: tuple[LabelShare, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"total", "emotion_counts", "shares", "mean_confidence", "mean_confidence_by_label"}`."""
+        return {
+            "total": self.total,
+            "emotion_counts": {row.label: row.count for row in self.labels},
+            "shares": {row.label: row.share for row in self.labels},
+            "mean_confidence": self.mean_confidence,
+            "mean_confidence_by_label": {row.label: row.mean_confidence for row in self.labels},
+        }
+
+
+def emotion_distribution(
+    rows: Iterable[Mapping[str, Any]], *, task: str = "emotion", labels: Sequence[str] = ()
+) -> Distribution:
+    """Distribution of a classification task over prediction rows; rows with an `error` or without it are
+    left out.
+
+    Args:
+        rows: as `Predictor.predict` gives them.
+        task: whose predictions to count; they need the fields `label` and `confidence`.
+        labels: listed even where nothing was predicted as such, first and in this order.
+    """
+    seen: dict[str, list[float]] = {label: [] for label in labels}
+    for row in rows:
+        found = row.get("tasks", {}).get(task)
+        if found is not None and "label" in found["prediction"]:
+            prediction = found["prediction"]
+            seen.setdefault(prediction["label"], []).append(float(prediction["confidence"]))
+    total = sum(len(values) for values in seen.values())
+    return Distribution(
+        total,
+        _mean([value for values in seen.values() for value in values]),
+        tuple(
+            LabelShare(label, len(values), len(values) / total if total else 0.0, _mean(values))
+            for label, values in seen.items()
+        ),
+    )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(sum(values) / len(values), 6) if values else None

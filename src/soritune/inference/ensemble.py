@@ -1,0 +1,76 @@
+"""The models of a predictor, and when several may be averaged. Next: `inference/predictor.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from soritune.audio.preprocessing import Preprocessing
+from soritune.bundle import Bundle
+from soritune.errors import BundleError
+from soritune.inference.backends.backend import Backend
+from soritune.tasks.task import OutputSpec, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One model of a predictor."""
+
+    name: str
+    card: Mapping[str, Any]
+    tasks: tuple[Task, ...]
+    preprocessing: Preprocessing
+    samples_per_frame: int
+    backend: Backend
+    folder: str = ""
+    """Name of the bundle's folder; in a run it says which of several bundles this is."""
+
+    @classmethod
+    def of(cls, bundle: Bundle, backend: Backend) -> Member:
+        """The bundle's own settings around a loaded backend."""
+        preprocessing = Preprocessing(**bundle.preprocessing)
+        step = round(preprocessing.sample_rate_hz / bundle.frame_rate_hz)
+        return cls(
+            bundle.name, bundle.card, bundle.tasks, preprocessing, step, backend, bundle.path.resolve().name
+        )
+
+    @property
+    def outputs(self) -> dict[str, OutputSpec]:
+        """Its outputs by name."""
+        return {spec.name: spec for task in self.tasks for spec in task.outputs}
+
+
+def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:
+    """Tasks of all members by name; outputs of one name must have one set of labels."""
+    tasks: dict[str, Task] = {}
+    owners: dict[str, tuple[str, OutputSpec]] = {}
+    for member in members:
+        for task in member.tasks:
+            tasks.setdefault(task.name, task)
+            for spec in task.outputs:
+                owner, first = owners.setdefault(spec.name, (member.name, spec))
+                if set(first.labels) != set(spec.labels) or first.objective != spec.objective:
+                    raise BundleError(
+                        f"bundles '{owner}' and '{member.name}' cannot be averaged: the labels of "
+                        f"'{spec.name}' differ ({_difference(first, spec)}); predict with each alone"
+                    )
+    return tuple(tasks.values())
+
+
+def _difference(first: OutputSpec, second: OutputSpec) -> str:
+    if first.objective != second.objective:
+        return f"{first.objective} and {second.objective}"
+    only_first = [label for label in first.labels if label not in second.labels]
+    only_second = [label for label in second.labels if label not in first.labels]
+    one, two = ", ".join(only_first) or "none", ", ".join(only_second) or "none"
+    return f"only in the first: {one}; only in the second: {two}"
+
+
+def label_orders(member: Member, specs: Mapping[str, OutputSpec]) -> dict[str, list[int]]:
+    """Where a member has the same labels in another order than the joint task: which column goes where."""
+    return {
+        name: [spec.labels.index(label) for label in specs[name].labels]
+        for name, spec in member.outputs.items()
+        if spec.labels != specs[name].labels
+    }

@@ -1,0 +1,155 @@
+"""Several scores.json beside each other; differences are paired over the speakers that all of them have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soritune.errors import ManifestError
+from soritune.inference.predictions import tasks_of, without_nan
+from soritune.metrics.bootstrap import Interval, paired_difference
+from soritune.reports.grouping import UNKNOWN
+from soritune.reports.score import Scores, load_scores
+from soritune.tasks.task import Counts
+
+SCHEMA = "soritune.comparison/1"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskComparison:
+    """One task under every model, in the order they were given."""
+
+    name: str
+    primary: str
+    higher_is_better: bool
+    rates: dict[str, list[Interval | None]]
+    """Rate -> per model its interval over all its own speakers; None where a model lacks it."""
+    differences: list[dict[str, Interval] | None]
+    """Per model: rates minus those of the first model over common speakers; None for the first and where the
+    counts cannot be paired."""
+    common_speakers: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Several models; the first is what the others are compared with."""
+
+    names: tuple[str, ...]
+    paths: tuple[str, ...]
+    tasks: tuple[TaskComparison, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; nan becomes null."""
+        tasks = {
+            task.name: {
+                "primary_metric": {"name": task.primary, "higher_is_better": task.higher_is_better},
+                "rates": {
+                    rate: [None if interval is None else interval.to_json() for interval in row]
+                    for rate, row in task.rates.items()
+                },
+                "differences": [
+                    None if row is None else {rate: interval.to_json() for rate, interval in row.items()}
+                    for row in task.differences
+                ],
+                "common_speakers": task.common_speakers,
+                "notes": list(task.notes),
+            }
+            for task in self.tasks
+        }
+        models = [{"name": name, "path": path} for name, path in zip(self.names, self.paths, strict=True)]
+        content: dict[str, Any] = without_nan({"schema": SCHEMA, "models": models, "tasks": tasks})
+        return content
+
+
+def compare(paths: Sequence[Path | str], *, resamples: int = 1000, seed: int = 0) -> Comparison:
+    """Compares models by their scores.json (or the folders that hold one); the first is the reference.
+
+    Raises:
+        ManifestError: fewer than two files, no scores file, or no task that all have.
+    """
+    if len(paths) < 2:
+        raise ManifestError("a comparison needs at least two scores files")
+    scores = [load_scores(path) for path in paths]
+    shared = [name for name in scores[0].tasks if all(name in other.tasks for other in scores)]
+    if not shared:
+        found = "; ".join(f"{path}: {', '.join(one.tasks)}" for path, one in zip(paths, scores, strict=True))
+        raise ManifestError(f"the scores have no task in common ({found})")
+    return Comparison(
+        _names(paths, scores),
+        tuple(str(path) for path in paths),
+        tuple(_compare_task(name, scores, resamples, seed) for name in shared),
+    )
+
+
+def verdict(difference: Interval, higher_is_better: bool) -> str:
+    """better, worse, or not told apart: whether the interval of a difference leaves out zero."""
+    if not (math.isfinite(difference.low) and math.isfinite(difference.high)):
+        return "not told apart"
+    if difference.low <= 0 <= difference.high:
+        return "not told apart"
+    return "better" if (difference.value > 0) == higher_is_better else "worse"
+
+
+def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int) -> TaskComparison:
+    own = [one.tasks[name] for one in scores]
+    task = next(task for task in tasks_of(scores[0].content["header"]) if task.name == name)
+    rates: dict[str, list[Interval | None]] = {}
+    for rate in own[0]["rates"]:
+        rates[rate] = [
+            Interval.from_json(one["rates"][rate]) if rate in one["rates"] else None for one in own
+        ]
+    common = [speaker for speaker in own[0]["speakers"] if all(speaker in one["speakers"] for one in own)]
+    common = [speaker for speaker in common if speaker != UNKNOWN]
+    notes = _notes(scores, own, common)
+    differences: list[dict[str, Interval] | None] = [None]
+    first = [_counts(own[0]["speakers"][speaker]) for speaker in common]
+    for other in own[1:]:
+        second = [_counts(other["speakers"][speaker]) for speaker in common]
+        if not common or not _alike(first[0], second[0]):
+            differences.append(None)
+            continue
+        differences.append(paired_difference(first, second, task.rates, resamples=resamples, seed=seed))
+    if any(row is None for row in differences[1:]) and common:
+        notes.append("Models with other labels cannot be paired.")
+    metric = task.primary_metric
+    return TaskComparison(
+        name, metric.name, metric.higher_is_better, rates, differences, len(common), tuple(notes)
+    )
+
+
+def _notes(scores: Sequence[Scores], own: Sequence[Mapping[str, Any]], common: Sequence[str]) -> list[str]:
+    notes = []
+    if not common:
+        notes.append("The models were judged on different speakers; differences cannot be paired.")
+    elif any(len(one["speakers"]) != len(common) for one in own):
+        notes.append(f"Differences are over the {len(common)} speakers that all models were judged on.")
+    sizes = [[one["speakers"][speaker]["num_utterances"] for speaker in common] for one in own]
+    if any(row != sizes[0] for row in sizes):
+        notes.append("The models were judged on different numbers of clips of the same speakers.")
+    if any(one.content["synthetic"] for one in scores):
+        notes.append("Synthetic speech is among the data.")
+    return notes
+
+
+def _counts(speaker: Mapping[str, Any]) -> Counts:
+    return {key: np.asarray(value, dtype=np.float64) for key, value in speaker["counts"].items()}
+
+
+def _alike(first: Counts, second: Counts) -> bool:
+    return {key: value.shape for key, value in first.items()} == {key: v.shape for key, v in second.items()}
+
+
+def _names(paths: Sequence[Path | str], scores: Sequence[Scores]) -> tuple[str, ...]:
+    """The bundles' names where they differ, else the folders, else the paths."""
+    bundles = [str(one.content["header"].get("bundle", {}).get("name") or "") for one in scores]
+    folders = [(Path(path) if Path(path).is_dir() else Path(path).parent).resolve().name for path in paths]
+    for names in (bundles, folders):
+        if len(set(names)) == len(names) and all(names):
+            return tuple(names)
+    return tuple(str(path) for path in paths)

@@ -1,0 +1,176 @@
+"""predict + score + report in one call, for a run folder or a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from soritune.corpus.manifest import Manifest, load_manifest
+from soritune.corpus.splits import load_splits
+from soritune.errors import BundleError, SplitError
+from soritune.inference.predictions import make_header, write_predictions
+from soritune.inference.predictor import Predictor
+from soritune.inference.run_folders import choose_bundle, is_run
+from soritune.reports.model_card import write_model_card
+from soritune.reports.report import write_report
+from soritune.reports.score import score_predictions
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is judged on what, and where the results go."""
+
+    bundle: Path
+    run: Path | None
+    manifest: Path
+    splits: Path | None
+    output: Path
+    suffix: str
+
+
+def evaluate(
+    target: Path | str,
+    *,
+    split: str = "test",
+    checkpoint: str | None = None,
+    manifest: Path | str | None = None,
+    splits: Path | str | None = None,
+    output: Path | str | None = None,
+    root: Path | str | None = None,
+    group_by: Sequence[str] = ("gender",),
+    resamples: int = 1000,
+    audio: bool = True,
+    device: str = "auto",
+    backend: str = "pytorch",
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Judges a model on a split and writes predictions, scores and report.
+
+    A run folder brings its manifest and splits; results go into it as `predictions/<split>.jsonl`,
+    `scores.json` and `report.html` (`scores-<split>.json`, `report-<split>.html` for another split than
+    test). A bundle elsewhere needs `manifest`; without `splits` all its rows are judged, as the split "all".
+
+    Args:
+        target: run folder or bundle folder.
+        split: train, val, test or all.
+        checkpoint: bundle of the run; None or "best" is the best by the first task's primary metric.
+        manifest, splits: instead of the run's own.
+        output: folder for the results; default: the run folder, or `evaluation/<bundle>` for a bundle.
+        root: where relative audio paths start, instead of what the manifest says.
+        group_by: fields rates are also given for.
+        resamples: bootstrap draws of speakers.
+        audio: put players into the report.
+        device, backend: as `Predictor.load`.
+        quiet: no progress bar.
+
+    Returns:
+        The content of scores.json, and under "files" where predictions, scores and report lie.
+
+    Raises:
+        BundleError: no model there, or a bundle without a manifest.
+        SplitError: no such split, or nothing in it.
+        ManifestError: no row has a reference.
+    """
+    place = _place(Path(target), split, checkpoint, manifest, splits, output)
+    rows, data = _rows(place, split, root)
+    predictor = Predictor.load(place.bundle, backend=backend, device=device)
+    header = make_header(predictor, data)
+    path = place.output / "predictions" / f"{data['split']}.jsonl"
+    with progress_bar("predict", len(rows), quiet=quiet) as advance:
+        found = predictor.predict(rows, groups={"split": data["split"]}, progress=advance)
+        write_predictions(path, header, found)
+    scores = score_predictions(path, group_by=group_by, resamples=resamples)
+    scores_path = scores.save(place.output / f"scores{place.suffix}.json")
+    report = place.output / f"report{place.suffix}.html"
+    write_report(place.output, scores_path=scores_path, predictions_path=path, output=report, audio=audio)
+    if place.run is not None and not place.suffix:
+        write_model_card(place.bundle, scores)
+    places = {"predictions": str(path), "scores": str(scores_path), "report": str(report)}
+    return scores.to_json() | {"files": places}
+
+
+def _place(
+    target: Path,
+    split: str,
+    checkpoint: str | None,
+    manifest: Path | str | None,
+    splits: Path | str | None,
+    output: Path | str | None,
+) -> _Place:
+    bundle = choose_bundle(target, checkpoint)
+    run = target if is_run(target) else bundle.parent.parent if is_run(bundle.parent.parent) else None
+    suffix = "" if split == "test" else f"-{split}"
+    if manifest is not None:
+        rows = Path(manifest)
+        default = (run or Path()) / "evaluation" / (rows.stem if run else bundle.name)
+        own = None if splits is None else Path(splits)
+        return _Place(bundle, None, rows, own, Path(output or default), "" if own is None else suffix)
+    if run is None:
+        raise BundleError(
+            f"{bundle} lies in no run folder, so there is nothing to judge it on; give --manifest"
+        )
+    checked = run / "checked.parquet"
+    rows = checked if checked.exists() else run / "manifest.parquet"
+    own = Path(splits) if splits is not None else run / "splits.parquet"
+    home = run if output is None else None
+    return _Place(bundle, home, rows, None if split == "all" else own, Path(output or run), suffix)
+
+
+def _rows(place: _Place, split: str, root: Path | str | None) -> tuple[Manifest, dict[str, Any]]:
+    """The rows to judge and what the predictions file says about them."""
+    manifest = load_manifest(place.manifest, root=root)
+    data: dict[str, Any] = {
+        "manifest_hash": manifest.hash,
+        "split": "all",
+        "root": str(manifest.root.resolve()),
+    }
+    chosen = manifest
+    if place.splits is not None:
+        decided = load_splits(place.splits)
+        chosen = manifest.select(decided.indices(manifest, split))
+        data |= {"split": split, "policy": dict(decided.policy)}
+    if not len(chosen):
+        raise SplitError(
+            f"the split '{split}' of {place.manifest} has no utterance; choose another with --split"
+        )
+    data["synthetic"] = bool(pc.any(pc.equal(chosen.column("source"), "synthetic")).as_py())
+    return chosen, data
+
+
+class _Bar(AbstractContextManager[Callable[[int], None]]):
+    """A progress bar on standard error while clips are predicted."""
+
+    def __init__(self, what: str, total: int | None) -> None:
+        self.bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.task = self.bar.add_task(what, total=total)
+
+    def __enter__(self) -> Callable[[int], None]:
+        self.bar.start()
+        return lambda count: self.bar.advance(self.task, count)
+
+    def __exit__(self, *details: object) -> None:
+        self.bar.stop()
+
+
+def progress_bar(
+    what: str, total: int | None, *, quiet: bool = False
+) -> AbstractContextManager[Callable[[int], None]]:
+    """A bar on standard error that is advanced by calling it; nothing is shown when quiet or not on a
+    terminal."""
+    if quiet or not Console(stderr=True).is_terminal:
+        return nullcontext(lambda count: None)
+    return _Bar(what, total)

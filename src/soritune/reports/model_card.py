@@ -1,0 +1,137 @@
+"""README.md of a bundle: what it is, how it was judged, what it must not be used for. Readable on the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from soritune.inference.run_folders import read_card
+from soritune.reports.files import write_text
+from soritune.reports.score import Scores
+from soritune.reports.sections import counted, percent, range_text
+
+_TAGS = {"emotion": "audio-classification", "phoneme": "automatic-speech-recognition"}
+_EMOTION_RULES = (
+    "Inferring emotions of people at work or in education from their voice is prohibited in the European "
+    "Union (AI Act, Article 5(1)(f)) except for medical and safety reasons; elsewhere people must be told. "
+    "Labels are of acted or directed speech: they are speaking styles, not states of mind."
+)
+
+
+def model_card(card: Mapping[str, Any], scores: Scores | None = None) -> str:
+    """The text of README.md, with the front matter the Hugging Face hub reads.
+
+    Args:
+        card: content of `soritune.json`.
+        scores: of an evaluation of this bundle; without them the section says that there is none.
+    """
+    tasks = [task["name"] for task in card["tasks"]]
+    parts = [_front_matter(card, tasks), f"# {card.get('name', 'model')}", _summary(card, tasks), _use(card)]
+    parts += [_training(card), _results(card, scores)]
+    if "emotion" in tasks:
+        parts.append(f"## Limits\n\n{_EMOTION_RULES}")
+    return "\n\n".join(parts) + "\n"
+
+
+def write_model_card(bundle: Path | str, scores: Scores | None = None) -> Path:
+    """Writes README.md into a bundle.
+
+    Raises:
+        BundleError: no bundle there.
+        OutputError: the place cannot be written to.
+    """
+    return write_text(Path(bundle) / "README.md", model_card(read_card(bundle), scores))
+
+
+def _front_matter(card: Mapping[str, Any], tasks: list[str]) -> str:
+    random = (card.get("model") or {}).get("random_weights")
+    base = None if random else (card.get("encoder") or {}).get("source")
+    fields = {
+        "language": ["ko"],
+        "library_name": "peft" if card.get("kind") == "adapter" else "transformers",
+        "pipeline_tag": next((_TAGS[task] for task in tasks if task in _TAGS), None),
+        "base_model": base if base and not Path(str(base)).exists() else None,
+        "license": "other" if card.get("licence") else None,
+        "license_name": card.get("licence"),
+        "tags": ["soritune", "speech", *tasks, *(["synthetic-data"] if _synthetic(card) else [])],
+    }
+    known = {name: value for name, value in fields.items() if value is not None}
+    return f"---\n{yaml.safe_dump(known, allow_unicode=True, sort_keys=False)}---"
+
+
+def _summary(card: Mapping[str, Any], tasks: list[str]) -> str:
+    encoder = card.get("encoder") or {}
+    lines = [
+        f"A {encoder.get('model_type', 'speech')} model for {' and '.join(tasks)}, trained with soritune."
+    ]
+    if card.get("kind") == "adapter":
+        lines.append(
+            f"It holds adapters and heads only and needs `{(card.get('base') or {}).get('source')}`."
+        )
+    if _synthetic(card):
+        lines.append("**Trained on synthetic speech**: nothing it does with people's voices has been shown.")
+    outputs = [
+        f"- `{output['name']}`: {output['objective']}, one answer per {output['resolution']}, "
+        f"{len(output['labels'])} labels: {' '.join(output['labels'])}"
+        for output in card["outputs"]
+    ]
+    return "\n".join([" ".join(lines), "", *outputs])
+
+
+def _use(card: Mapping[str, Any]) -> str:
+    rate = (card.get("preprocessing") or {}).get("sample_rate_hz", 16000)
+    command = "```\nsoritune predict --bundle . clip.wav\n```"
+    return f"## Use\n\n{command}\n\nAny rate and format is resampled to {rate} Hz mono."
+
+
+def _training(card: Mapping[str, Any]) -> str:
+    data, training = card.get("data") or {}, card.get("training") or {}
+    policy = data.get("split") or {}
+    hours = ", ".join(f"{name} {value:.2f} h" for name, value in (data.get("hours") or {}).items())
+    by = ", ".join(policy.get("by", []))
+    split = (
+        "at random, so speakers are on both sides" if by == "random" else f"disjoint by {by}" if by else None
+    )
+    rows = [
+        ("Recipe", card.get("recipe_name")),
+        ("Corpora", ", ".join(data.get("sources") or [])),
+        ("Speech", hours),
+        ("Split", split),
+        ("Step", training.get("step")),
+        ("Seed", card.get("seed")),
+        ("Manifest (sha256)", data.get("manifest_hash")),
+        ("Created", card.get("created")),
+        ("Licence", card.get("licence")),
+    ]
+    lines = [f"| {name} | {value} |" for name, value in rows if value not in (None, "")]
+    return "\n".join(["## Training", "", "| | |", "|---|---|", *lines])
+
+
+def _results(card: Mapping[str, Any], scores: Scores | None) -> str:
+    if scores is None:
+        return "## Results\n\nNot judged yet: `soritune evaluate` writes this part."
+    content = scores.content
+    lines = ["## Results", ""]
+    split = content["header"].get("data", {}).get("split", "all")
+    lines.append(
+        f"Split {split}: "
+        f"{counted(content['num_utterances'], 'clip')} of {counted(content['num_speakers'], 'speaker')}. "
+        "Intervals: 95 %, bootstrap over speakers."
+    )
+    lines += [f"\n> {text}" for text in content["warnings"]]
+    for name, own in scores.tasks.items():
+        baselines = list(own["baselines"])
+        head = " | ".join([f"{name}", "value", "95 % interval", *(f"baseline: {one}" for one in baselines)])
+        lines += ["", f"| {head} |", "|" + "---|" * (3 + len(baselines))]
+        for rate, interval in own["rates"].items():
+            cells = [f"`{rate}`", percent(interval["value"]), range_text(interval)]
+            cells += [percent(own["baselines"][one]["rates"].get(rate)) for one in baselines]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _synthetic(card: Mapping[str, Any]) -> bool:
+    return bool((card.get("data") or {}).get("synthetic"))

@@ -1,0 +1,55 @@
+"""Clips as data URIs for `<audio>`, so that a report stays one file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from soritune.audio.waveform import read_audio
+from soritune.errors import AudioError
+
+LONGEST_S = 20.0
+"""Longer clips are cut in the report."""
+_RATE_HZ = 16000
+
+
+class Players:
+    """Makes at most `limit` players, of rows of a predictions file.
+
+    Args:
+        root: where the rows' audio paths start; None makes no player.
+        limit: a report with hundreds of clips is too large to send.
+    """
+
+    def __init__(self, root: Path | str | None, limit: int = 24) -> None:
+        self.root = None if root is None else Path(root)
+        self.left = limit
+
+    def player(self, row: Mapping[str, Any]) -> str | None:
+        """The clip as a data URI; None where it is not to be had or the limit is reached."""
+        if self.root is None or self.left <= 0:
+            return None
+        start = row.get("start_s")
+        length = min(float(row.get("duration_s") or LONGEST_S), LONGEST_S)
+        try:
+            waveform = read_audio(
+                self.root / row["audio"],
+                start_s=start,
+                duration_s=None if start is None else length,
+                channel=row.get("channel"),
+                sample_rate_hz=_RATE_HZ,
+                at_most_s=LONGEST_S,
+            )
+        except AudioError:
+            return None
+        self.left -= 1
+        buffer = io.BytesIO()
+        kind = "mp3" if "MP3" in soundfile.available_formats() else "flac"
+        soundfile.write(buffer, waveform, _RATE_HZ, format=kind.upper())
+        encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return f"data:audio/{'mpeg' if kind == 'mp3' else kind};base64,{encoded}"

@@ -1,0 +1,176 @@
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+from typer.testing import CliRunner
+
+from soritune.cli.predict import predict
+from soritune.corpus.manifest import write_manifest
+from soritune.corpus.splits import SplitSettings, make_splits
+from soritune.corpus.utterance import Utterance
+from soritune.errors import AudioError, BundleError, SorituneError, SplitError
+from soritune.inference.predictions import read_predictions
+
+APP = typer.Typer()
+APP.command()(predict)
+
+
+@pytest.fixture
+def fakes():
+    name, path = "soritune_fake_models", Path(__file__).parents[1] / "inference" / "fake_models.py"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[name] = module
+    return sys.modules[name]
+
+
+@pytest.fixture
+def models(fakes, tmp_path, monkeypatch):
+    """Folders of an emotion bundle, a second one, and a phoneme bundle, opened by the fake backend."""
+    made = {
+        "emotion": [fakes.emotion_task()],
+        "second": [fakes.emotion_task()],
+        "phoneme": [fakes.phoneme_task()],
+    }
+    for name, tasks in made.items():
+        fakes.make_bundle(tmp_path / name, tasks)
+
+    def load_member(package, attribute, name, kind):
+        return lambda path, *, device: fakes.FakeBackend(made[path.name], seed=sorted(made).index(path.name))
+
+    monkeypatch.setattr("soritune.inference.predictor.load_member", load_member)
+    return {name: str(tmp_path / name) for name in made}
+
+
+@pytest.fixture
+def clips(tmp_path):
+    folder = tmp_path / "소리 파일"
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    for name in ("가.wav", "b.WAV", "c d.flac"):
+        level = draw.uniform(0.1, 0.9)
+        samples = (draw.uniform(-1, 1, 16000) * level).astype(np.float32)
+        soundfile.write(folder / name, samples, 16000, format="FLAC" if name.endswith("flac") else "WAV")
+    return folder
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(APP, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_one_file_as_a_table(models, clips):
+    output = call(clips / "b.WAV", "-b", models["emotion"]).stdout
+    assert "emotion" in output
+    assert "%" in output
+    assert any(label in output for label in ("calm", "tense", "warm"))
+
+
+def test_json_is_one_object_and_equals_the_predictor(models, clips):
+    content = json.loads(call(clips / "b.WAV", "--bundle", models["phoneme"], "--json").stdout)
+    assert (content["predicted"], content["failed"]) == (1, 0)
+    (row,) = content["predictions"]
+    assert row["audio"].endswith("b.WAV")
+    assert isinstance(row["tasks"]["phoneme"]["prediction"]["phones"], list)
+
+
+def test_a_folder_gives_the_distribution(models, clips):
+    content = json.loads(call(clips, "-b", models["emotion"], "--json").stdout)
+    spread = content["distribution"]["emotion"]
+    assert spread["total"] == 3
+    assert sum(spread["emotion_counts"].values()) == 3
+    assert sum(spread["shares"].values()) == pytest.approx(1)
+    assert "mean probability" in call(clips, "-b", models["emotion"]).stdout
+
+
+def test_single_files_give_no_distribution(models, clips):
+    content = json.loads(call(clips / "b.WAV", clips / "c d.flac", "-b", models["emotion"], "--json").stdout)
+    assert "distribution" not in content
+
+
+def test_several_bundles_are_averaged(models, clips):
+    def probabilities(*names):
+        options = [part for name in names for part in ("-b", models[name])]
+        content = json.loads(call(clips / "b.WAV", *options, "--json").stdout)
+        return content["predictions"][0]["tasks"]["emotion"]["prediction"]["probabilities"]
+
+    one, two, both = probabilities("emotion"), probabilities("second"), probabilities("emotion", "second")
+    for label, value in both.items():
+        assert value == pytest.approx((one[label] + two[label]) / 2, abs=2e-6)
+
+
+def test_a_bad_file_among_many_is_a_row_and_exit_code_1(models, clips):
+    (clips / "bad.wav").write_bytes(b"RIFF")
+    content = json.loads(call(clips, "-b", models["emotion"], "--json", code=1).stdout)
+    assert (content["predicted"], content["failed"]) == (3, 1)
+    assert [row["id"] for row in content["predictions"] if "error" in row] == [str(clips / "bad.wav")]
+    result = call(clips, clips / "gone.wav", "-b", models["emotion"], code=1)
+    assert "2 of 5 files could not be read" in result.stderr
+
+
+def test_output_is_a_predictions_file(models, clips, tmp_path):
+    path = tmp_path / "out" / "p.jsonl"
+    content = json.loads(call(clips, "-b", models["emotion"], "-o", path, "--json").stdout)
+    assert content["output"] == str(path)
+    assert "predictions" not in content
+    found = read_predictions(path)
+    assert len(found.good) == 3
+    assert found.header["bundle"]["name"] == "emotion"
+
+
+def test_a_manifest_and_one_of_its_splits(models, clips, tmp_path):
+    rows = [
+        Utterance(
+            id=f"u{k}", audio="b.WAV", duration_s=1.0, speaker=f"s{k}", emotion="calm", source="synthetic"
+        )
+        for k in range(10)
+    ]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=clips)
+    make_splits(manifest, SplitSettings(by=("speaker",))).save(tmp_path / "s.parquet")
+    everything = json.loads(
+        call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], "--json").stdout
+    )
+    assert [row["id"] for row in everything["predictions"]] == [f"u{k}" for k in range(10)]
+    options = ["--splits", tmp_path / "s.parquet", "--split", "train", "-o", tmp_path / "p.jsonl"]
+    call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], *options)
+    found = read_predictions(tmp_path / "p.jsonl")
+    assert 0 < len(found.rows) < 10
+    assert found.header["data"]["split"] == "train"
+    assert found.header["synthetic"] is True
+    with pytest.raises(SplitError):
+        call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], *options[:2], "--split", "tset")
+
+
+def test_a_run_folder_stands_for_its_best_bundle(models, clips, fakes, tmp_path):
+    task = fakes.emotion_task()
+    fakes.make_bundle(tmp_path / "run" / "bundles" / "second", [task])
+    call(clips / "b.WAV", "-b", tmp_path / "run")
+    call(clips / "b.WAV", "-b", tmp_path / "run", "--checkpoint", "second")
+
+
+def test_bad_arguments_are_one_sentence(models, clips, tmp_path):
+    cases = [
+        ([clips / "b.WAV"], BundleError, "--bundle"),
+        (["-b", models["emotion"]], SorituneError, "either audio files"),
+        (
+            [clips, "--manifest", tmp_path / "m.parquet", "-b", models["emotion"]],
+            SorituneError,
+            "either audio",
+        ),
+        ([tmp_path / "gone.wav", "-b", models["emotion"]], AudioError, "is not there"),
+        ([clips, "-b", tmp_path], BundleError, "is no model"),
+    ]
+    (tmp_path / "empty").mkdir()
+    cases.append(([tmp_path / "empty", "-b", models["emotion"]], AudioError, "holds no audio file"))
+    for arguments, kind, message in cases:
+        with pytest.raises(kind, match=message) as raised:
+            call(*arguments)
+        assert "\n" not in str(raised.value)

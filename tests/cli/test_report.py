@@ -1,0 +1,112 @@
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from soritune.cli.report import compare, evaluate, report, score
+from soritune.errors import BundleError, ManifestError
+
+APP = typer.Typer()
+for verb in (evaluate, score, report, compare):
+    APP.command()(verb)
+
+
+@pytest.fixture
+def fakes():
+    name, path = "soritune_fake_models", Path(__file__).parents[1] / "inference" / "fake_models.py"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[name] = module
+    return sys.modules[name]
+
+
+@pytest.fixture
+def folders(fakes, tmp_path):
+    """Two folders with predictions of twelve speakers; the second model has one clip more right in each."""
+    for name, more in (("base", 0), ("tuned", 1)):
+        rows = fakes.prediction_rows({f"s{k:02d}": k % 5 + more for k in range(12)})
+        fakes.write_rows(tmp_path / name / "predictions.jsonl", [fakes.emotion_task()], rows, name=name)
+    return tmp_path / "base", tmp_path / "tuned"
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(APP, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_score_report_compare_in_a_row(folders):
+    base, tuned = folders
+    for folder in folders:
+        shown = call(
+            "score", folder / "predictions.jsonl", "-g", "gender", "-g", "age", "--resamples", 100
+        ).stdout
+        assert "ua" in shown
+        assert "baseline: majority" in shown
+        assert (folder / "scores.json").exists()
+    content = json.loads((base / "scores.json").read_text(encoding="utf-8"))
+    assert set(content["tasks"]["emotion"]["groups"]) == {"gender", "age"}
+    call("report", base)
+    assert (base / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    shown = call("compare", base, tuned).stdout
+    assert "better" in shown
+    assert "+16.7 points" in shown.replace("\n", " ")
+
+
+def test_json_forms(folders, tmp_path):
+    base, tuned = folders
+    for folder in folders:
+        content = json.loads(call("score", folder / "predictions.jsonl", "--json", "--resamples", 50).stdout)
+        assert content["schema"] == "soritune.scores/1"
+    made = json.loads(call("report", base, "--no-audio", "-o", tmp_path / "r.html", "--json").stdout)
+    assert made == {"report": str(tmp_path / "r.html"), "bytes": (tmp_path / "r.html").stat().st_size}
+    found = json.loads(call("compare", base, tuned, "--json", "-o", tmp_path / "c.json").stdout)
+    assert found == json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert found["tasks"]["emotion"]["common_speakers"] == 12
+
+
+def test_evaluate_shows_scores_and_says_when_clips_failed(monkeypatch, folders, tmp_path):
+    import soritune.reports.evaluate as module
+
+    base, _ = folders
+    call("score", base / "predictions.jsonl", "--resamples", 50)
+    content = json.loads((base / "scores.json").read_text(encoding="utf-8"))
+    asked = {}
+
+    def run(target, **options):
+        asked.update(options, target=target)
+        return {**content, "num_failed": 2, "files": {"report": "r.html"}}
+
+    monkeypatch.setattr(module, "evaluate", run)
+    shown = call("evaluate", tmp_path, "--split", "val", "--checkpoint", "last", "--no-audio", code=1).stdout
+    assert "emotion: 72 clips, 12 speakers" in shown
+    assert "report: r.html" in shown
+    expected = {
+        "target": tmp_path,
+        "split": "val",
+        "checkpoint": "last",
+        "audio": False,
+        "group_by": ("gender",),
+    }
+    assert {key: asked[key] for key in expected} == expected
+
+
+def test_bad_input_is_one_sentence(folders, tmp_path):
+    base, _ = folders
+    cases = [
+        (["evaluate", tmp_path], BundleError),
+        (["score", tmp_path / "gone.jsonl"], ManifestError),
+        (["report", tmp_path / "gone"], ManifestError),
+        (["compare", base / "predictions.jsonl", base], ManifestError),
+        (["compare", base], ManifestError),
+    ]
+    for arguments, kind in cases:
+        with pytest.raises(kind) as raised:
+            call(*arguments)
+        assert "\n" not in str(raised.value)

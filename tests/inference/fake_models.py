@@ -1,0 +1,156 @@
+"""A model small enough to know by heart: it sees 0.5 s around each frame and nothing of its neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from soritune.bundle import write_bundle
+from soritune.inference.ensemble import Member
+from soritune.tasks.emotion import EmotionConfig, EmotionTask
+from soritune.tasks.phoneme import PhonemeConfig, PhonemeTask
+
+STEP, WIDTH, RADIUS = 320, 400, 25
+
+
+def emotion_task(labels=("calm", "tense", "warm")):
+    return EmotionTask(EmotionConfig(labels=tuple(labels)))
+
+
+def phoneme_task(inventory=("A", "B", "D")):
+    return PhonemeTask(PhonemeConfig(inventory=tuple(inventory)))
+
+
+class FakeBackend:
+    """Frame features are moving averages of the samples; logits are fixed random mixtures of them."""
+
+    padded_seconds = 60.0
+
+    def __init__(self, tasks, seed=0):
+        self.outputs = [spec for task in tasks for spec in task.outputs]
+        draw = np.random.default_rng(seed)
+        self.weights = {spec.name: draw.normal(size=(3, len(spec.labels))) * 4 for spec in self.outputs}
+        self.batch_shapes = []
+
+    def features(self, samples):
+        count = max((len(samples) - WIDTH) // STEP + 1, 0)
+        cut = (
+            np.stack([samples[i * STEP : i * STEP + WIDTH] for i in range(count)])
+            if count
+            else np.zeros((0, WIDTH))
+        )
+        own = np.stack([cut.mean(1), np.abs(cut).mean(1), cut.max(axis=1, initial=0)], axis=1)
+        smooth = [own[max(i - RADIUS, 0) : i + RADIUS + 1].mean(0) for i in range(count)]
+        return np.array(smooth).reshape(count, 3)
+
+    def run(self, inputs):
+        self.batch_shapes.append(inputs["waveform"].shape)
+        rows = [
+            self.features(line[:length].astype(np.float64))
+            for line, length in zip(inputs["waveform"], inputs["num_samples"], strict=True)
+        ]
+        longest = max(len(row) for row in rows)
+        arrays = {"num_frames": np.array([len(row) for row in rows], dtype=np.int64)}
+        for spec in self.outputs:
+            # Padded frames hold garbage on purpose: whoever reads them fails the tests.
+            logits = np.full((len(rows), longest, len(spec.labels)), 99.0, dtype=np.float32)
+            for line, row in zip(logits, rows, strict=True):
+                line[: len(row)] = row @ self.weights[spec.name]
+            if spec.resolution == "utterance":
+                logits = np.stack([row.mean(0) @ self.weights[spec.name] for row in rows]).astype(np.float32)
+            arrays[spec.name] = logits
+        return arrays
+
+
+def card(tasks, *, synthetic=False, max_duration_s=None):
+    return {
+        "kind": "full",
+        "tasks": [{"name": task.name, "config": task.config.model_dump(mode="json")} for task in tasks],
+        "outputs": [spec.to_json() for task in tasks for spec in task.outputs],
+        "inputs": [],
+        "encoder": {"model_type": "wav2vec2", "source": "none", "frame_rate_hz": 50.0, "hidden_size": 3},
+        "preprocessing": {"sample_rate_hz": 16000, "max_duration_s": max_duration_s, "normalize": True},
+        "model": {},
+        "recipe": {"name": "fake"},
+        "recipe_name": "fake",
+        "data": {
+            "manifest_hash": "c0ffee",
+            "split": {"by": ["speaker"], "seed": 0},
+            "sources": ["made"],
+            "synthetic": synthetic,
+        },
+        "training": {"step": 7, "epoch": 1.5, "metrics": {}, "weights": "raw"},
+        "seed": 3,
+        "licence": "MIT",
+    }
+
+
+def make_bundle(path, tasks, **options):
+    """A bundle folder with a card and a weights file nobody reads."""
+    weights = {"nothing": np.zeros(1, dtype=np.float32)}
+    return write_bundle(path, weights=weights, card=card(tasks, **options), json_files={"config.json": {}})
+
+
+def member(tasks, *, name="fake", seed=0, max_duration_s=None):
+    """A loaded fake model, without a folder."""
+    from soritune.audio.preprocessing import Preprocessing
+
+    preprocessing = Preprocessing(max_duration_s=max_duration_s)
+    made = card(tasks, max_duration_s=max_duration_s)
+    return Member(name, made, tuple(tasks), preprocessing, STEP, FakeBackend(tasks, seed))
+
+
+def prediction_rows(accuracy_by_speaker, *, labels=("calm", "tense", "warm"), clips=6):
+    """Rows of an emotion model that is right on a speaker's first so many clips and wrong on the rest."""
+    rows = []
+    for number, (speaker, right) in enumerate(accuracy_by_speaker.items()):
+        for index in range(clips):
+            truth = labels[index % len(labels)]
+            label = truth if index < right else labels[(index + 1) % len(labels)]
+            probabilities = {name: 0.8 if name == label else 0.1 for name in labels}
+            prediction = {
+                "task": "emotion",
+                "label": label,
+                "confidence": 0.8,
+                "probabilities": probabilities,
+            }
+            groups = {"speaker": speaker, "gender": "F" if number % 2 else "M", "age": 6.0 + number}
+            rows.append(
+                {
+                    "id": f"{speaker}_{index}",
+                    "audio": f"{speaker}_{index}.wav",
+                    "duration_s": 2.0,
+                    "groups": groups,
+                    "tasks": {"emotion": {"prediction": prediction, "reference": {"label": truth}}},
+                }
+            )
+    return rows
+
+
+def phoneme_rows(pairs):
+    """Rows of a phoneme model: `{speaker: [(reference, hypothesis), …]}`, phones separated by spaces."""
+    rows = []
+    for speaker, own in pairs.items():
+        for index, (reference, hypothesis) in enumerate(own):
+            prediction = {"task": "phoneme", "phones": hypothesis.split(), "confidence": 0.9}
+            rows.append(
+                {
+                    "id": f"{speaker}_{index}",
+                    "audio": f"{speaker}_{index}.wav",
+                    "duration_s": 1.0,
+                    "groups": {"speaker": speaker},
+                    "tasks": {
+                        "phoneme": {"prediction": prediction, "reference": {"phones": reference.split()}}
+                    },
+                }
+            )
+    return rows
+
+
+def write_rows(path, tasks, rows, *, data=None, name="fake", synthetic=False):
+    """A predictions file with these rows."""
+    from soritune.inference.predictions import make_header, write_predictions
+    from soritune.inference.predictor import Predictor
+
+    header = make_header(Predictor([member(tasks, name=name)]), {"synthetic": synthetic, **(data or {})})
+    write_predictions(path, header, rows)
+    return path

@@ -1,0 +1,30 @@
+import pytest
+
+from soritune.inference.distribution import emotion_distribution
+
+
+def row(label, confidence):
+    return {"tasks": {"emotion": {"prediction": {"label": label, "confidence": confidence}}}}
+
+
+def test_counts_shares_and_confidence():
+    rows = [row("Kind", 0.9), row("Dry", 0.5), row("Kind", 0.7), {"id": "x", "error": "empty"}]
+    found = emotion_distribution(rows, labels=("Anxious", "Dry", "Kind"))
+    assert found.to_json() == {
+        "total": 3,
+        "emotion_counts": {"Anxious": 0, "Dry": 1, "Kind": 2},
+        "shares": {"Anxious": 0.0, "Dry": pytest.approx(1 / 3), "Kind": pytest.approx(2 / 3)},
+        "mean_confidence": pytest.approx(0.7),
+        "mean_confidence_by_label": {"Anxious": None, "Dry": 0.5, "Kind": pytest.approx(0.8)},
+    }
+
+
+def test_nothing_predicted():
+    found = emotion_distribution([], labels=("Dry",))
+    assert found.total == 0
+    assert found.mean_confidence is None
+    assert found.labels[0].share == 0.0
+
+
+def test_other_tasks_are_left_out():
+    assert emotion_distribution([{"tasks": {"phoneme": {"prediction": {"phones": []}}}}]).total == 0

@@ -1,0 +1,35 @@
+import pytest
+
+from soritune.errors import BundleError
+from soritune.inference.ensemble import Member, joint_tasks, label_orders
+
+
+def test_a_member_takes_its_settings_from_the_bundle(fakes, tmp_path):
+    bundle = fakes.make_bundle(tmp_path / "best_loss", [fakes.emotion_task()], max_duration_s=7.0)
+    member = Member.of(bundle, backend=None)
+    assert member.preprocessing.max_duration_s == 7.0
+    assert (member.samples_per_frame, member.folder) == (320, "best_loss")
+    assert list(member.outputs) == ["emotion"]
+
+
+def test_tasks_are_joined_by_name(fakes):
+    members = [
+        fakes.member([fakes.emotion_task()]),
+        fakes.member([fakes.phoneme_task(), fakes.emotion_task()]),
+    ]
+    assert [task.name for task in joint_tasks(members)] == ["emotion", "phoneme"]
+
+
+def test_columns_are_reordered_to_the_first_model(fakes):
+    first, second = (
+        fakes.member([fakes.emotion_task(("a", "b", "c"))]),
+        fakes.member([fakes.emotion_task(("c", "a", "b"))]),
+    )
+    assert label_orders(second, first.outputs) == {"emotion": [1, 2, 0]}
+    assert label_orders(first, first.outputs) == {}
+
+
+def test_different_label_sets_are_named(fakes):
+    members = [fakes.member([fakes.emotion_task(labels)]) for labels in (("a", "b"), ("a", "c"))]
+    with pytest.raises(BundleError, match="only in the first: b; only in the second: c"):
+        joint_tasks(members)

@@ -1,0 +1,211 @@
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from soritune.corpus.manifest import write_manifest
+from soritune.corpus.utterance import Utterance
+from soritune.errors import BundleError, UnknownNameError
+from soritune.inference.predictor import Predictor
+from soritune.inference.windows import WindowSettings
+
+
+def frames_of(predictor, path):
+    """The stitched log-probabilities of a file, before any task reads them."""
+    read = predictor._read(
+        SimpleNamespace(samples=None, path=path, start_s=None, duration_s=0.0, channel=None)
+    )
+    return predictor._outputs([read])[0][0]
+
+
+def test_windowed_frames_equal_the_whole_file(fakes, clip):
+    # The fake model sees 0.5 s to each side, the overlap is 2 s: stitching must change nothing.
+    tasks = [fakes.phoneme_task(), fakes.emotion_task()]
+    path = clip("long.wav", 47.3)
+    whole = Predictor([fakes.member(tasks)], windows=WindowSettings(longest_s=100))
+    cut = Predictor([fakes.member(tasks)], windows=WindowSettings(longest_s=30))
+    expected, found = frames_of(whole, path), frames_of(cut, path)
+    assert len(whole.members[0].backend.batch_shapes) == 1
+    assert expected["phoneme"].shape == found["phoneme"].shape
+    np.testing.assert_allclose(found["phoneme"], expected["phoneme"], atol=1e-4)
+
+
+def test_too_small_an_overlap_shows_at_the_borders(fakes, clip):
+    tasks = [fakes.phoneme_task()]
+    path = clip("long.wav", 47.3)
+    whole = Predictor([fakes.member(tasks)], windows=WindowSettings(longest_s=100))
+    cut = Predictor([fakes.member(tasks)], windows=WindowSettings(longest_s=30, overlap_s=0.2))
+    gap = np.abs(frames_of(whole, path)["phoneme"] - frames_of(cut, path)["phoneme"]).max(axis=1)
+    assert gap.max() > 1e-3
+    assert (gap < 1e-4).mean() > 0.9
+
+
+def test_long_utterance_output_is_the_duration_weighted_mean(fakes, clip):
+    tasks = [fakes.emotion_task()]
+    predictor = Predictor([fakes.member(tasks)], windows=WindowSettings(longest_s=30, window_s=20))
+    row = next(predictor.predict([clip("long.wav", 47.3)]))
+    windows = row["windows"]
+    assert windows[0]["start_s"] == 0
+    assert windows[-1]["end_s"] == pytest.approx(47.3)
+    expected = (
+        sum((w["end_s"] - w["start_s"]) * w["tasks"]["emotion"]["probabilities"]["calm"] for w in windows)
+        / 47.3
+    )
+    assert row["tasks"]["emotion"]["prediction"]["probabilities"]["calm"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_training_limit_shortens_windows_instead_of_dropping_the_rest(fakes, clip):
+    tasks = [fakes.emotion_task()]
+    predictor = Predictor([fakes.member(tasks, max_duration_s=5.0)])
+    row = next(predictor.predict([clip("a.wav", 12.0)]))
+    assert row["duration_s"] == pytest.approx(12.0)
+    assert len(row["windows"]) >= 3
+    assert all(shape[1] <= 5 * 16000 for shape in predictor.members[0].backend.batch_shapes)
+
+
+def test_alone_equals_in_a_batch_and_order_is_kept(fakes, clip):
+    tasks = [fakes.emotion_task(), fakes.phoneme_task()]
+    paths = [clip(f"{i}.wav", seconds, seed=i) for i, seconds in enumerate((3.0, 0.7, 5.2, 1.1, 2.6))]
+    batched = Predictor([fakes.member(tasks)])
+    together = list(batched.predict(paths))
+    assert [row["id"] for row in together] == [str(path) for path in paths]
+    assert max(shape[0] for shape in batched.members[0].backend.batch_shapes) == 5
+    for path, row in zip(paths, together, strict=True):
+        alone = next(Predictor([fakes.member(tasks)]).predict([path]))
+        assert alone["tasks"]["phoneme"] == row["tasks"]["phoneme"]
+        one, other = (r["tasks"]["emotion"]["prediction"]["probabilities"] for r in (alone, row))
+        assert one == pytest.approx(other, abs=1e-4)
+
+
+def test_batches_stay_within_the_budget(fakes, clip):
+    tasks = [fakes.emotion_task()]
+    predictor = Predictor([fakes.member(tasks)], padded_seconds=6.0)
+    list(predictor.predict([clip(f"{i}.wav", 2.0, seed=i) for i in range(7)]))
+    shapes = predictor.members[0].backend.batch_shapes
+    assert sum(rows for rows, _ in shapes) == 7
+    assert all(rows * samples <= 6 * 16000 for rows, samples in shapes)
+
+
+def test_bad_files_become_rows_and_stop_nothing(fakes, clip, tmp_path):
+    good = clip("한글 이름.WAV", 1.0)
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    text = tmp_path / "text.wav"
+    text.write_text("no audio")
+    short = clip("short.wav", 0.05)
+    paths = [empty, good, tmp_path / "missing.wav", text, short, good]
+    rows = list(Predictor([fakes.member([fakes.emotion_task()])]).predict(paths))
+    assert ["error" in row for row in rows] == [True, False, True, True, True, False]
+    assert all(row["error"] and "\n" not in row["error"] for row in rows if "error" in row)
+
+
+def test_samples_in_memory_equal_the_file(fakes, clip):
+    import soundfile
+
+    path = clip("a.wav", 2.0, rate=16000)
+    waveform, rate = soundfile.read(path, dtype="float32")
+    predictor = Predictor([fakes.member([fakes.emotion_task()])])
+    from_file, from_memory = predictor.predict([path, (waveform, rate)])
+    assert from_memory["tasks"] == from_file["tasks"]
+    assert from_memory["id"] == "1"
+
+
+def test_manifest_rows_carry_reference_and_groups(fakes, clip, tmp_path):
+    clip("a.wav", 3.0)
+    rows = [
+        Utterance(id="u1", audio="a.wav", duration_s=3.0, emotion="warm", speaker="s1", age=7.0),
+        Utterance(id="u2", audio="a.wav", duration_s=1.0, start_s=1.5, speaker="s2"),
+        Utterance(id="u3", audio="gone.wav", duration_s=1.0, speaker="s2"),
+    ]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    predictor = Predictor([fakes.member([fakes.emotion_task()])])
+    first, second, third = predictor.predict(manifest, groups={"split": "test"})
+    assert first["tasks"]["emotion"]["reference"] == {"label": "warm"}
+    assert first["groups"] == {"speaker": "s1", "age": 7.0, "emotion": "warm", "split": "test"}
+    assert second["tasks"]["emotion"]["reference"] is None
+    assert second["duration_s"] == pytest.approx(1.0)
+    assert third["id"] == "u3"
+    assert "error" in third
+
+
+def test_two_models_give_the_mean_of_probabilities(fakes, clip):
+    path = clip("a.wav", 2.0)
+    tasks = [fakes.emotion_task()]
+    one, two = fakes.member(tasks, seed=1), fakes.member(tasks, seed=2)
+    both = next(Predictor([one, two]).predict([path]))["tasks"]["emotion"]["prediction"]["probabilities"]
+    alone = [
+        next(Predictor([m]).predict([path]))["tasks"]["emotion"]["prediction"]["probabilities"]
+        for m in (one, two)
+    ]
+    for label, probability in both.items():
+        assert probability == pytest.approx((alone[0][label] + alone[1][label]) / 2, abs=2e-6)
+
+
+def test_labels_in_another_order_are_lined_up(fakes, clip):
+    path = clip("a.wav", 2.0)
+    one, other = fakes.emotion_task(("calm", "tense")), fakes.emotion_task(("tense", "calm"))
+    first, second = fakes.member([one]), fakes.member([other])
+    second.backend.weights["emotion"] = first.backend.weights["emotion"][:, ::-1]
+    alone = next(Predictor([first]).predict([path]))
+    assert next(Predictor([first, second]).predict([path]))["tasks"] == alone["tasks"]
+
+
+def test_different_labels_are_refused(fakes):
+    one, other = (
+        fakes.member([fakes.phoneme_task()], name="one"),
+        fakes.member([fakes.phoneme_task(("A", "B"))], name="other"),
+    )
+    with pytest.raises(BundleError, match=r"'one' and 'other' cannot be averaged.*only in the first: D"):
+        Predictor([one, other])
+
+
+def test_models_of_different_tasks_answer_side_by_side(fakes, clip):
+    both = Predictor([fakes.member([fakes.phoneme_task()]), fakes.member([fakes.emotion_task()])])
+    row = next(both.predict([clip("a.wav", 1.5)]))
+    assert set(row["tasks"]) == {"phoneme", "emotion"}
+
+
+def test_no_model_is_refused():
+    with pytest.raises(BundleError, match="no model"):
+        Predictor([])
+
+
+def test_load_refuses_what_is_no_bundle(tmp_path):
+    with pytest.raises(BundleError):
+        Predictor.load(tmp_path)
+
+
+def test_load_refuses_an_unknown_backend(fakes, tmp_path):
+    bundle = fakes.make_bundle(tmp_path / "bundle", [fakes.emotion_task()])
+    with pytest.raises(UnknownNameError, match="unknown backend 'pytorhc'"):
+        Predictor.load(bundle.path, backend="pytorhc")
+
+
+def test_load_opens_bundles_with_their_own_settings(fakes, tmp_path, clip, monkeypatch):
+    task = fakes.emotion_task()
+    bundle = fakes.make_bundle(tmp_path / "bundle", [task], max_duration_s=4.0)
+    opened = []
+
+    def load_member(package, attribute, name, kind):
+        def open_backend(path, *, device):
+            opened.append((name, path, device))
+            return fakes.FakeBackend([task])
+
+        return open_backend
+
+    monkeypatch.setattr("soritune.inference.predictor.load_member", load_member)
+    predictor = Predictor.load([bundle.path], device="cpu")
+    assert opened == [("pytorch", bundle.path, "cpu")]
+    assert predictor.members[0].samples_per_frame == 320
+    assert predictor.members[0].preprocessing.max_duration_s == 4.0
+    assert "error" not in next(predictor.predict([clip("a.wav", 1.0)]))
+
+
+def test_importing_inference_loads_no_torch():
+    code = (
+        "import sys, soritune.inference.predictor, soritune.inference.predictions, soritune.reports.report;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

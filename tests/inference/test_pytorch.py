@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+
+from soritune.audio.preprocessing import Preprocessing
+from soritune.errors import BundleError, ModelError
+from soritune.inference.backends.pytorch import PytorchBackend
+from soritune.inference.clips import clips_of_paths
+from soritune.inference.predictor import Predictor
+from soritune.inference.windows import WindowSettings
+from soritune.models.checkpoint_io import save_bundle
+from soritune.models.config import ModelConfig
+from soritune.models.model import build_model
+from soritune.testing import tiny_config
+
+
+@pytest.fixture(params=["group", "layer"])
+def bundle(request, fakes, tmp_path):
+    tasks = [fakes.emotion_task(), fakes.phoneme_task()]
+    config = ModelConfig(encoder="tiny", architecture=tiny_config(norm=request.param), random_weights=True)
+    model = build_model(config, [spec for task in tasks for spec in task.outputs], seed=0)
+    save_bundle(
+        model, tmp_path / "bundle", tasks=tasks, preprocessing=Preprocessing(), card_fields={"seed": 0}
+    )
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def predictor(bundle):
+    return Predictor.load(bundle, device="cpu")
+
+
+def test_one_by_one_equals_in_batch(predictor, clip):
+    paths = [clip(f"{i}.wav", seconds, seed=i) for i, seconds in enumerate((2.0, 0.4, 1.3, 3.1))]
+    clips = list(clips_of_paths(paths))
+    together = predictor._outputs([predictor._read(one) for one in clips])
+    for (batched, _), single in zip(together, clips, strict=True):
+        ((alone, _),) = predictor._outputs([predictor._read(single)])
+        for name, values in alone.items():
+            assert batched[name].shape == values.shape
+            np.testing.assert_allclose(batched[name], values, atol=1e-4)
+
+
+def test_backend_gives_logits_of_the_model(bundle):
+    backend = PytorchBackend(bundle, device="cpu")
+    draw = np.random.default_rng(0)
+    waveform = draw.normal(size=(2, 16000)).astype(np.float32)
+    waveform[1, 8000:] = 0
+    found = backend.run({"waveform": waveform, "num_samples": np.array([16000, 8000])})
+    with torch.no_grad():
+        expected = backend.model(torch.from_numpy(waveform), torch.tensor([16000, 8000]))
+    for name, logits in expected.logits.items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_allclose(found[name], logits.numpy(), atol=1e-6)
+    assert found["num_frames"].tolist() == expected.num_frames.tolist()
+
+
+def test_every_task_is_predicted(predictor, clip):
+    row = next(predictor.predict([clip("a.wav", 1.0)]))
+    assert row["tasks"]["emotion"]["prediction"]["label"] in {"calm", "tense", "warm"}
+    assert isinstance(row["tasks"]["phoneme"]["prediction"]["phones"], list)
+
+
+def test_long_file_has_as_many_frames_as_a_whole_one(predictor, bundle, clip):
+    (one,) = clips_of_paths([clip("long.wav", 9.37)])
+    cut = Predictor.load(bundle, device="cpu", windows=WindowSettings(longest_s=5, window_s=4, overlap_s=1))
+    ((expected, _),) = predictor._outputs([predictor._read(one)])
+    ((found, _),) = cut._outputs([cut._read(one)])
+    assert found["phoneme"].shape == expected["phoneme"].shape
+
+
+def test_unknown_device(bundle):
+    with pytest.raises(ModelError, match="unknown"):
+        PytorchBackend(bundle, device="gpu0")
+    if not torch.cuda.is_available():
+        with pytest.raises(ModelError, match="not there"):
+            PytorchBackend(bundle, device="cuda")
+
+
+def test_no_bundle(tmp_path):
+    with pytest.raises(BundleError):
+        PytorchBackend(tmp_path)

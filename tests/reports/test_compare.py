@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+
+from soritune.errors import ManifestError
+from soritune.metrics.bootstrap import Interval
+from soritune.reports.compare import compare, verdict
+from soritune.reports.score import score_predictions
+
+
+@pytest.fixture
+def scored(fakes, tmp_path):
+    def make(name, rights, labels=("calm", "tense", "warm")):
+        task = fakes.emotion_task(labels)
+        rows = fakes.prediction_rows(rights, labels=labels)
+        path = fakes.write_rows(tmp_path / name / "p.jsonl", [task], rows, name=name)
+        return score_predictions(path, resamples=100).save(tmp_path / name / "scores.json").parent
+
+    return make
+
+
+def test_a_gain_in_every_speaker_is_told_apart(scored):
+    base = scored("base", {f"s{k:02d}": k % 5 for k in range(12)})
+    more = scored("more", {f"s{k:02d}": k % 5 + 1 for k in range(12)})
+    found = compare([base, more])
+    (task,) = found.tasks
+    gap = task.differences[1]["wa"]
+    assert found.names == ("base", "more")
+    assert (gap.value, gap.low, gap.high) == pytest.approx((1 / 6,) * 3)
+    assert verdict(gap, True) == "better"
+    assert task.common_speakers == 12
+    assert task.differences[0] is None
+    assert np.isfinite(task.rates["wa"][1].value)
+
+
+def test_only_common_speakers_are_paired(scored):
+    first = scored("first", {"a": 1, "b": 2, "c": 6})
+    second = scored("second", {"a": 2, "b": 3, "z": 0})
+    (task,) = compare([first, second]).tasks
+    assert task.common_speakers == 2
+    assert task.differences[1]["wa"].value == pytest.approx(2 / 12)
+    assert not task.differences[1]["wa"].reliable
+    assert "2 speakers that all models" in task.notes[0]
+
+
+def test_no_common_speaker(scored):
+    (task,) = compare([scored("first", {"a": 1}), scored("second", {"b": 1})]).tasks
+    assert task.differences == [None, None]
+    assert "different speakers" in task.notes[0]
+
+
+def test_other_labels_cannot_be_paired(scored):
+    (task,) = compare([scored("first", {"a": 1}), scored("second", {"a": 1}, labels=("calm", "tense"))]).tasks
+    assert task.differences[1] is None
+    assert "other labels" in task.notes[-1]
+
+
+def test_json_is_plain(scored):
+    found = compare([scored("first", {"a": 1}), scored("second", {"a": 2})])
+    content = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert [model["name"] for model in content["models"]] == ["first", "second"]
+    assert content["tasks"]["emotion"]["differences"][1]["wa"]["low"] is None
+
+
+def test_bad_input(scored, fakes, tmp_path):
+    first = scored("first", {"a": 1})
+    with pytest.raises(ManifestError, match="at least two"):
+        compare([first])
+    rows = fakes.phoneme_rows({"a": [("A", "A")]})
+    path = fakes.write_rows(tmp_path / "other" / "p.jsonl", [fakes.phoneme_task()], rows)
+    other = score_predictions(path, resamples=10).save(tmp_path / "other" / "scores.json")
+    with pytest.raises(ManifestError, match="no task in common"):
+        compare([first, other])
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "higher", "expected"),
+    [
+        (0.01, 0.02, 0.03, True, "better"),
+        (0.01, 0.02, 0.03, False, "worse"),
+        (-0.03, -0.02, -0.01, False, "better"),
+        (-0.01, 0.02, 0.03, True, "not told apart"),
+        (float("nan"), 0.02, float("nan"), True, "not told apart"),
+    ],
+)
+def test_verdict(low, value, high, higher, expected):
+    assert verdict(Interval(value, low, high, 12, True), higher) == expected

@@ -1,0 +1,117 @@
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from soritune.corpus.manifest import load_manifest, write_manifest
+from soritune.corpus.splits import SplitSettings, make_splits
+from soritune.corpus.utterance import Utterance
+from soritune.errors import BundleError, SplitError
+from soritune.inference.predictions import read_predictions
+from soritune.reports.evaluate import evaluate
+
+
+@pytest.fixture
+def run(fakes, tmp_path, monkeypatch):
+    """A run folder whose bundles are opened by the fake backend."""
+    rows = []
+    draw = np.random.default_rng(0)
+    (tmp_path / "audio").mkdir()
+    for speaker in range(10):
+        for index, label in enumerate(("calm", "tense", "warm")):
+            name = f"s{speaker}_{index}.wav"
+            soundfile.write(
+                tmp_path / "audio" / name, draw.uniform(-0.5, 0.5, 16000).astype(np.float32), 16000
+            )
+            rows.append(
+                Utterance(
+                    id=name,
+                    audio=name,
+                    duration_s=1.0,
+                    speaker=f"s{speaker}",
+                    emotion=label,
+                    gender="F" if speaker % 2 else "M",
+                )
+            )
+    folder = tmp_path / "run"
+    write_manifest(folder / "checked.parquet", rows, root=tmp_path / "audio")
+    manifest = load_manifest(folder / "checked.parquet")
+    make_splits(manifest, SplitSettings(by=("speaker",))).save(folder / "splits.parquet")
+    task = fakes.emotion_task()
+    for name in ("best_emotion_ua", "last"):
+        fakes.make_bundle(folder / "bundles" / name, [task])
+
+    def load_member(package, attribute, name, kind):
+        return lambda path, *, device: fakes.FakeBackend([task])
+
+    monkeypatch.setattr("soritune.inference.predictor.load_member", load_member)
+    return folder
+
+
+def test_a_run_gets_predictions_scores_report_and_card(run):
+    scores = evaluate(run, resamples=100, checkpoint="best", quiet=True)
+    files = scores.pop("files")
+    assert files["report"] == str(run / "report.html")
+    assert json.loads((run / "scores.json").read_text(encoding="utf-8")) == scores
+    found = read_predictions(run / "predictions" / "test.jsonl")
+    assert found.header["bundle"]["name"] == "best_emotion_ua"
+    assert {row["groups"]["split"] for row in found.rows} == {"test"}
+    assert len(found.rows) == scores["num_utterances"] < 30
+    assert set(scores["tasks"]["emotion"]["groups"]) == {"gender"}
+    html = (run / "report.html").read_text(encoding="utf-8")
+    assert "<audio" in html
+    assert "judged on the test split" in html
+    card = (run / "bundles" / "best_emotion_ua" / "README.md").read_text(encoding="utf-8")
+    assert "Split test" in card
+
+
+def test_another_split_does_not_replace_the_test_scores(run):
+    evaluate(run, resamples=20, quiet=True)
+    before = (run / "scores.json").read_bytes()
+    scores = evaluate(run, split="train", resamples=20, audio=False, quiet=True)
+    assert (run / "scores.json").read_bytes() == before
+    assert (run / "scores-train.json").exists()
+    assert (run / "report-train.html").exists()
+    assert scores["num_utterances"] > 10
+
+
+def test_a_bundle_inside_a_run_uses_the_runs_data(run):
+    scores = evaluate(run / "bundles" / "last", resamples=20, audio=False, quiet=True)
+    assert scores["header"]["bundle"]["name"] == "last"
+    assert (run / "scores.json").exists()
+
+
+def test_a_bundle_elsewhere_needs_a_manifest(run, fakes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bundle = fakes.make_bundle(tmp_path / "mine", [fakes.emotion_task()])
+    with pytest.raises(BundleError, match="give --manifest"):
+        evaluate(bundle.path)
+    scores = evaluate(
+        bundle.path,
+        manifest=run / "checked.parquet",
+        output=tmp_path / "out",
+        resamples=20,
+        audio=False,
+        quiet=True,
+    )
+    assert scores["num_utterances"] == 30
+    assert (tmp_path / "out" / "predictions" / "all.jsonl").exists()
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_all_rows_of_a_run_are_marked_as_seen_in_training(run):
+    # The fake card's manifest hash is another one, so only the split's name is checked here.
+    scores = evaluate(run, split="all", resamples=20, audio=False, quiet=True)
+    assert scores["num_utterances"] == 30
+    assert scores["header"]["data"]["split"] == "all"
+
+
+def test_unknown_split(run):
+    with pytest.raises(SplitError):
+        evaluate(run, split="tset", quiet=True)
+
+
+def test_a_folder_that_is_no_model(tmp_path):
+    with pytest.raises(BundleError, match="no model"):
+        evaluate(tmp_path)

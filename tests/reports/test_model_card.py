@@ -1,0 +1,36 @@
+import yaml
+
+from soritune.reports.model_card import model_card, write_model_card
+from soritune.reports.score import score_predictions
+
+
+def front_matter(text):
+    return yaml.safe_load(text.split("---")[1])
+
+
+def test_card_has_hub_fields_and_the_rules_on_emotion(fakes):
+    text = model_card({**fakes.card([fakes.emotion_task()], synthetic=True), "name": "내 모델"})
+    fields = front_matter(text)
+    assert fields["language"] == ["ko"]
+    assert fields["pipeline_tag"] == "audio-classification"
+    assert "synthetic-data" in fields["tags"]
+    assert "# 내 모델" in text
+    assert "Article 5(1)(f)" in text
+    assert "Trained on synthetic speech" in text
+    assert "Not judged yet" in text
+
+
+def test_card_shows_the_scores_with_warnings(fakes, twelve):
+    scores = score_predictions(twelve / "predictions" / "test.jsonl", resamples=100)
+    bundle = fakes.make_bundle(twelve / "bundle", [fakes.emotion_task()])
+    text = write_model_card(bundle.path, scores).read_text(encoding="utf-8")
+    assert "| `wa` | 70.8 % |" in text
+    assert "baseline: majority" in text
+    assert "disjoint by speaker" in text
+    bundle.check_files()  # the card is not among the files with a checksum
+
+
+def test_phoneme_card_has_no_emotion_rules(fakes):
+    text = model_card({**fakes.card([fakes.phoneme_task()]), "name": "x"})
+    assert "Article 5" not in text
+    assert front_matter(text)["pipeline_tag"] == "automatic-speech-recognition"

@@ -1,0 +1,174 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import soundfile
+
+from soritune.errors import ManifestError
+from soritune.reports.report import read_events, write_report
+from soritune.reports.score import score_predictions
+
+VOID = {"meta", "br", "img", "input", "hr", "link"}
+
+
+class Page(HTMLParser):
+    """Collects what a test asks about, and checks that every tag is closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.attributes, self.text = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def page_of(folder, **options):
+    html = write_report(folder, **options).read_text(encoding="utf-8")
+    page = Page()
+    page.feed(html)
+    assert page.open == []
+    return html, page
+
+
+@pytest.fixture
+def run(fakes, tmp_path):
+    """Predictions of two tasks with Hangul labels, clips on disk, and a training log."""
+    labels = ("불안", "친절", "건조")
+    emotion, phoneme = fakes.emotion_task(labels), fakes.phoneme_task()
+    rows = fakes.prediction_rows({f"s{k:02d}": 3 + k % 4 for k in range(11)}, labels=labels)
+    spoken = fakes.phoneme_rows({f"s{k:02d}": [("A B | D", "A D | D")] * 6 for k in range(11)})
+    for row, other in zip(rows, spoken, strict=True):
+        row["tasks"] |= other["tasks"]
+        row["tasks"]["phoneme"]["reference"]["text"] = "안녕 <b>하세요</b>"
+        tone = np.sin(np.arange(8000) / 16000 * 2 * np.pi * 200).astype(np.float32) * 0.1
+        soundfile.write(tmp_path / row["audio"], tone, 16000)
+    data = {"split": "test", "policy": {"by": ["speaker"]}, "root": str(tmp_path)}
+    fakes.write_rows(tmp_path / "predictions" / "test.jsonl", [emotion, phoneme], rows, data=data)
+    events = [{"event": "start", "step": 0, "train_hours": 1.5, "device": "cpu"}]
+    events += [{"event": "step", "step": k, "loss": 3 / k, "lr/all": 1e-4} for k in range(1, 20)]
+    events += [
+        {"event": "evaluate", "step": 10, "val/loss": 1.0, "val/emotion/ua": 0.5, "val/phoneme/per": 0.4}
+    ]
+    log = "\n".join(json.dumps(event) for event in events)
+    (tmp_path / "train.jsonl").write_text(log + '\n{"event": "st', encoding="utf-8")
+    score_predictions(tmp_path / "predictions" / "test.jsonl", resamples=50).save(tmp_path / "scores.json")
+    return tmp_path
+
+
+def test_page_is_one_file(run):
+    html, page = page_of(run)
+    for _, attributes in page.attributes:
+        for name in ("src", "href", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("#", "data:audio/"))
+    assert "@import" not in html
+    assert "url(http" not in html
+    assert "<script" not in html
+
+
+def test_page_shows_the_numbers_of_the_scores(run):
+    _, page = page_of(run)
+    text = " ".join(page.text)
+    scores = json.loads((run / "scores.json").read_text(encoding="utf-8"))
+    for task, rate in (("emotion", "ua"), ("phoneme", "per")):
+        assert f"{100 * scores['tasks'][task]['rates'][rate]['value']:.1f} %" in text
+    assert "always '친절'" in text or "always '불안'" in text
+    assert "0.2 h" not in text
+
+
+def test_figures_keep_hangul_as_text_and_take_the_pages_colours(run):
+    html, _ = page_of(run)
+    figures = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
+    assert len(figures) == 5  # two speaker plots, confusion, calibration, history
+    assert any("불안</text>" in figure for figure in figures)
+    assert all("var(--" in figure for figure in figures)
+    assert "DejaVu" not in html
+    assert not re.search(r"#0[0-9a-f]0[0-9a-f]0[0-9a-f]", html)
+
+
+def test_reference_text_is_escaped(run):
+    html, _ = page_of(run)
+    assert "안녕 &lt;b&gt;하세요&lt;/b&gt;" in html
+    assert "<b>하세요" not in html
+
+
+def test_players_hold_the_clips_and_can_be_left_out(run):
+    with_audio, page = page_of(run)
+    players = [attributes["src"] for tag, attributes in page.attributes if tag == "audio"]
+    assert 0 < len(players) <= 24
+    assert all(source.startswith("data:audio/") and len(source) > 500 for source in players)
+    without, page = page_of(run, audio=False)
+    assert not [tag for tag, _ in page.attributes if tag == "audio"]
+    assert len(without) < len(with_audio)
+
+
+def test_clips_that_were_moved_leave_a_report_without_players(run):
+    _, page = page_of(run, audio_root=run / "elsewhere")
+    assert not [tag for tag, _ in page.attributes if tag == "audio"]
+
+
+def test_alignment_marks_the_wrong_phone(run):
+    html, _ = page_of(run)
+    assert re.search(r'<span class="sub"><b>B</b><b>D</b></span>', html)
+    assert re.search(r'<span class="equal"><b>A</b><b>A</b></span>', html)
+    assert "1 error in 3" in html
+
+
+def test_warnings_are_banners(fakes, tmp_path):
+    rows = fakes.prediction_rows({"s1": 6, "s2": 2})
+    data = {"policy": {"by": ["random"]}}
+    fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows, data=data, synthetic=True)
+    score_predictions(tmp_path / "p.jsonl", resamples=50).save(tmp_path / "scores.json")
+    html, _ = page_of(tmp_path)
+    banners = re.findall(r'<p class="banner.*?</p>', html, flags=re.DOTALL)
+    assert [
+        any(word in banner for banner in banners) for word in ("Synthetic", "Random", "2 known speakers")
+    ] == [True] * 3
+    assert html.index("Synthetic speech") < html.index('class="tiles"')
+
+
+def test_provenance_names_recipe_data_and_versions(run):
+    html, _ = page_of(run)
+    for word in ("fake", "c0ffee", "disjoint by speaker", "MIT", "numpy", "Resolved recipe"):
+        assert word in html
+
+
+def test_same_input_same_figures(run):
+    first, second = (page_of(run, audio=False)[0] for _ in range(2))
+    assert first == second
+
+
+def test_failed_clips_are_listed(twelve):
+    score_predictions(twelve / "predictions" / "test.jsonl", resamples=50).save(twelve / "scores.json")
+    html, _ = page_of(twelve)
+    assert "bad.wav" in html
+    assert "1 of 73 clips could not be read" in html
+    assert 'id="history"' not in html
+
+
+def test_missing_files_are_said(tmp_path, twelve):
+    with pytest.raises(ManifestError, match="soritune score"):
+        write_report(tmp_path / "nothing")
+    score_predictions(twelve / "predictions" / "test.jsonl", resamples=0).save(
+        twelve / "alone" / "scores.json"
+    )
+    with pytest.raises(ManifestError, match="--predictions"):
+        write_report(twelve / "alone")
+
+
+def test_events_of_an_interrupted_run_are_read_up_to_the_cut(tmp_path):
+    (tmp_path / "train.jsonl").write_text('{"event": "step", "step": 1}\n{"event": "st')
+    assert read_events(tmp_path / "train.jsonl") == [{"event": "step", "step": 1}]
+    assert read_events(tmp_path / "gone.jsonl") == []
