@@ -1,0 +1,1 @@
+"""From manifest rows to padded tensors, in an order that is a pure function of four integers."""

@@ -1,0 +1,275 @@
+"""Manifest rows to one padded micro-batch. Everything drawn here is seeded per utterance, so it does not matter
+which process loads a row, in which order, or after which interruption. Next: `batches/loader.py`.
+
+Legend of shapes: batch (utterances), samples, frames (encoder frames), hidden (encoder channels), labels, symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soritune.audio.preprocessing import Preprocessing
+from soritune.audio.resample import change_speed
+from soritune.batches.config import AugmentSettings, SpecAugmentSettings
+from soritune.batches.plan import row_draws, seed_of
+from soritune.corpus.manifest import Manifest
+from soritune.errors import AudioError
+from soritune.tasks.task import OutputSpec, Task
+
+
+@dataclass(slots=True)
+class Target:
+    """What one output is trained on in a micro-batch."""
+
+    values: Tensor
+    """ctc: (batch, symbols) int64, zero-padded; cross_entropy: (batch, labels) float32 target mass."""
+    lengths: Tensor
+    """(batch,) int64 symbols of each row; zeros for cross_entropy."""
+    present: Tensor
+    """(batch,) bool: rows that have this label and could be read."""
+    count: float
+    """The loss's denominator: target symbols (ctc), weighted target mass (cross_entropy), values (regression)."""
+
+    def to(self, device: torch.device) -> Target:
+        """The same on `device`."""
+        return Target(
+            self.values.to(device, non_blocking=True),
+            self.lengths.to(device, non_blocking=True),
+            self.present.to(device, non_blocking=True),
+            self.count,
+        )
+
+
+@dataclass(slots=True)
+class Batch:
+    """One micro-batch."""
+
+    waveform: Tensor
+    """(batch, samples) float32, zero-padded."""
+    num_samples: Tensor
+    """(batch,) int64."""
+    targets: dict[str, Target]
+    rows: NDArray[np.int64]
+    """Manifest rows, (batch,)."""
+    seed: int
+    """For everything random in the model's forward pass."""
+    time_mask: Tensor | None = None
+    """(batch, frames) bool: frames SpecAugment hides."""
+    feature_mask: Tensor | None = None
+    """(batch, hidden) bool: channels SpecAugment hides."""
+    audio_s: float = 0.0
+    """Seconds of speech, without padding."""
+    failed: list[tuple[int, str]] = field(default_factory=list)
+    """(row, reason) of rows that could not be read or learnt from; they weigh nothing."""
+
+    def to(self, device: torch.device) -> Batch:
+        """The same with its tensors on `device`."""
+
+        def move(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=True)
+
+        return Batch(
+            waveform=self.waveform.to(device, non_blocking=True),
+            num_samples=self.num_samples.to(device, non_blocking=True),
+            targets={name: target.to(device) for name, target in self.targets.items()},
+            rows=self.rows,
+            seed=self.seed,
+            time_mask=move(self.time_mask),
+            feature_mask=move(self.feature_mask),
+            audio_s=self.audio_s,
+            failed=self.failed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What the random numbers of an epoch hang on."""
+
+    seed: int
+    phase: int
+    epoch: int
+
+    def of(self, what: str) -> int:
+        """Seed of one kind of draw in this epoch."""
+        return seed_of(self.seed, self.phase, self.epoch, what)
+
+
+class Collator:
+    """Makes micro-batches of rows.
+
+    Args:
+        manifest: where the rows are.
+        tasks: what gives targets.
+        preprocessing: how audio is read.
+        num_frames: encoder frames of a number of samples.
+        hidden_size: encoder channels, for feature masks.
+        augment: what training changes; None for evaluation.
+        label_smoothing: share of the mass of cross-entropy targets spread over all labels.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        tasks: Sequence[Task],
+        preprocessing: Preprocessing,
+        *,
+        num_frames: Callable[[int], int],
+        hidden_size: int,
+        augment: AugmentSettings | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        self.manifest, self.tasks, self.preprocessing = manifest, tuple(tasks), preprocessing
+        self.num_frames, self.hidden_size = num_frames, hidden_size
+        self.augment, self.label_smoothing = augment or AugmentSettings(), label_smoothing
+        self.outputs = {spec.name: spec for task in tasks for spec in task.outputs}
+
+    def speed_factors(self, rows: NDArray[np.int64], draws: Draws) -> NDArray[np.float64]:
+        """Factor of each row in this epoch; ones without speed perturbation."""
+        speed = self.augment.speed
+        if speed is None:
+            return np.ones(len(rows))
+        applied = row_draws(draws.of("speed?"), rows) < speed.probability
+        chosen = (row_draws(draws.of("speed"), rows) * len(speed.factors)).astype(np.int64)
+        return np.where(applied, np.asarray(speed.factors)[chosen], 1.0)
+
+    def __call__(self, rows: NDArray[np.int64], draws: Draws, micro_batch: int) -> Batch:
+        """Reads `rows`; a row that fails is silence that weighs nothing and is named in `failed`."""
+        waveforms: list[NDArray[np.float32]] = []
+        targets: list[Mapping[str, NDArray[Any] | None]] = []
+        failed: list[tuple[int, str]] = []
+        factors = self.speed_factors(rows, draws)
+        for row, factor in zip(rows, factors, strict=True):
+            try:
+                waveform, target = self._row(int(row), float(factor))
+            except AudioError as error:
+                failed.append((int(row), error.reason))
+                waveform, target = np.zeros(self.preprocessing.sample_rate_hz, np.float32), {}
+            waveforms.append(waveform)
+            targets.append(target)
+        lengths = np.array([len(waveform) for waveform in waveforms], dtype=np.int64)
+        frames = np.array([self.num_frames(int(n)) for n in lengths], dtype=np.int64)
+        padded = np.zeros((len(rows), int(lengths.max(initial=0))), dtype=np.float32)
+        for line, waveform in zip(padded, waveforms, strict=True):
+            line[: len(waveform)] = waveform
+        built = {
+            name: self._target(spec, targets, frames, rows, failed) for name, spec in self.outputs.items()
+        }
+        time_mask, feature_mask = self._masks(rows, frames, draws)
+        return Batch(
+            waveform=torch.from_numpy(padded),
+            num_samples=torch.from_numpy(lengths),
+            targets=built,
+            rows=rows,
+            seed=seed_of(draws.seed, draws.phase, draws.epoch, "model", micro_batch),
+            time_mask=time_mask,
+            feature_mask=feature_mask,
+            audio_s=float(lengths.sum()) / self.preprocessing.sample_rate_hz,
+            failed=failed,
+        )
+
+    def _row(self, row: int, factor: float) -> tuple[NDArray[np.float32], dict[str, NDArray[Any] | None]]:
+        utterance = self.manifest.utterance(row)
+        waveform = self.preprocessing.read(
+            self.manifest.audio_path(utterance),
+            start_s=utterance.start_s,
+            duration_s=utterance.duration_s if utterance.start_s is not None else None,
+            channel=utterance.channel,
+        )
+        if factor != 1.0:
+            waveform = change_speed(waveform, factor)
+        targets: dict[str, NDArray[Any] | None] = {}
+        for task in self.tasks:
+            targets.update(task.targets(utterance))
+        return self.preprocessing.finish(waveform), targets
+
+    def _target(
+        self,
+        spec: OutputSpec,
+        targets: Sequence[Mapping[str, NDArray[Any] | None]],
+        frames: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        failed: list[tuple[int, str]],
+    ) -> Target:
+        values = [target.get(spec.name) for target in targets]
+        if spec.objective != "ctc":
+            return self._dense_target(spec, values)
+        for i, value in enumerate(values):
+            if value is not None and (len(value) == 0 or frames_needed(value) > frames[i]):
+                needed = frames_needed(value)
+                reason = f"{spec.name}: {len(value)} symbols need {needed} frames, there are {frames[i]}"
+                failed.append((int(rows[i]), reason))
+                values[i] = None
+        lengths = np.array([0 if value is None else len(value) for value in values], dtype=np.int64)
+        symbols = np.zeros((len(values), max(int(lengths.max(initial=0)), 1)), dtype=np.int64)
+        for i, value in enumerate(values):
+            if value is not None:
+                symbols[i, : len(value)] = value
+        return Target(_tensor(symbols), _tensor(lengths), _tensor(lengths > 0), float(lengths.sum()))
+
+    def _dense_target(self, spec: OutputSpec, values: Sequence[NDArray[Any] | None]) -> Target:
+        """Mass (or values) per label, smoothed; rows without one are zero and not present."""
+        present = np.array([value is not None for value in values], dtype=bool)
+        width = len(spec.labels)
+        mass = np.stack(
+            [np.zeros(width) if value is None else value for value in values] or [np.zeros(width)]
+        )
+        mass = mass[: len(values)].astype(np.float32)
+        none = np.zeros(len(values), dtype=np.int64)
+        if spec.objective == "regression":
+            return Target(_tensor(mass), _tensor(none), _tensor(present), float(present.sum()) * width)
+        even = mass.sum(axis=1, keepdims=True) / width
+        mass = (1.0 - self.label_smoothing) * mass + self.label_smoothing * even
+        weights = np.asarray(spec.options.get("class_weights") or np.ones(width), dtype=np.float64)
+        return Target(_tensor(mass), _tensor(none), _tensor(present), float((mass * weights).sum()))
+
+    def _masks(
+        self, rows: NDArray[np.int64], frames: NDArray[np.int64], draws: Draws
+    ) -> tuple[Tensor | None, Tensor | None]:
+        settings = self.augment.spec_augment
+        if settings is None or len(rows) == 0:
+            return None, None
+        time = np.zeros((len(rows), int(frames.max())), dtype=bool)
+        feature = np.zeros((len(rows), self.hidden_size), dtype=bool)
+        seed = draws.of("spec_augment")
+        for i, row in enumerate(rows):
+            rng = np.random.default_rng((seed, int(row)))
+            if rng.random() < settings.probability:
+                draw_masks(settings, rng, time[i, : frames[i]], feature[i])
+        return _tensor(time), _tensor(feature)
+
+
+def draw_masks(
+    settings: SpecAugmentSettings,
+    rng: np.random.Generator,
+    time: NDArray[np.bool_],
+    feature: NDArray[np.bool_],
+) -> None:
+    """Sets masks in `time` (frames,) and `feature` (hidden,), both False on entry.
+
+    A width is drawn from 0 to the widest, both included, then a start at which the mask fits (Park et al. 2019, §2).
+    """
+    widest = min(settings.time_width_frames, int(settings.longest_share * len(time)))
+    for axis, count, limit in (
+        (time, settings.time_masks, widest),
+        (feature, settings.feature_masks, round(settings.feature_width_share * len(feature))),
+    ):
+        for _ in range(count):
+            width = int(rng.integers(0, limit + 1))
+            start = int(rng.integers(0, len(axis) - width + 1))
+            axis[start : start + width] = True
+
+
+def frames_needed(symbols: NDArray[np.int64]) -> int:
+    """Frames CTC needs for a label sequence: one each, and a blank between equal neighbours (Graves et al. 2006)."""
+    return len(symbols) + int((symbols[1:] == symbols[:-1]).sum())
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))

@@ -1,0 +1,68 @@
+"""What a recipe says about batches and augmentation. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from soritune.audio.augment import SpeedPerturbation
+
+
+class Settings(BaseModel):
+    """Unknown keys are refused; values are checked again when they are changed from Python."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class SpecAugmentSettings(Settings):
+    """Masks on the encoder's input features (Park et al. 2019), drawn per utterance by the collator."""
+
+    probability: float = Field(1.0, ge=0, le=1)
+    """Share of the utterances that are masked at all."""
+    time_masks: int = Field(2, ge=0)
+    """Masks along time."""
+    time_width_frames: int = Field(30, ge=0)
+    """Widest time mask, in encoder frames of 20 ms; a width is drawn from 0 to this, both included."""
+    feature_masks: int = Field(2, ge=0)
+    """Masks along the feature axis."""
+    feature_width_share: float = Field(15 / 80, ge=0, le=1)
+    """Widest feature mask as a share of the axis: 15 of 80 mel bins is 15/80 of the encoder's channels."""
+    longest_share: float = Field(0.25, gt=0, le=1)
+    """No single time mask covers more than this share of an utterance, so that short clips keep something."""
+
+
+class AugmentSettings(Settings):
+    """What is changed in training only; None switches a part off."""
+
+    speed: SpeedPerturbation | None = None
+    """Tempo and pitch together, by resampling."""
+    spec_augment: SpecAugmentSettings | None = None
+    """Time and feature masks."""
+
+
+class BatchSettings(Settings):
+    """How utterances become micro-batches and micro-batches become steps."""
+
+    batch_size: int | None = Field(None, ge=1)
+    """Utterances in a micro-batch; give this or `padded_seconds`."""
+    padded_seconds: float | None = Field(None, gt=0)
+    """Budget of a micro-batch: utterances × longest of them, in seconds."""
+    micro_batches_per_step: int = Field(1, ge=1)
+    """Micro-batches behind one optimizer step, over all processes: accumulation × number of processes."""
+    order: Literal["random", "ascending", "descending"] = "random"
+    """Order of the micro-batches of an epoch by duration; utterances of like duration share one in any case."""
+    first_epoch_ascending: bool = False
+    """Shortest first in the first epoch only: CTC from nothing learns sooner."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target mass of cross-entropy outputs spread evenly over all labels."""
+    num_workers: int | None = Field(None, ge=0)
+    """Loader processes; None takes the cores that training leaves free (at most 8), 0 loads in the training process."""
+    evaluation_padded_seconds: float = Field(120.0, gt=0)
+    """Budget of a micro-batch in evaluation."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> BatchSettings:
+        if (self.batch_size is None) == (self.padded_seconds is None):
+            raise ValueError("give either batch_size or padded_seconds, and set the other to null")
+        return self

@@ -1,0 +1,65 @@
+"""Runs the collator ahead of training, in worker processes, in the plan's order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from soritune.batches.collate import Batch, Collator, Draws
+from soritune.batches.plan import EpochPlan
+
+
+class PlannedBatches(Dataset[Batch]):
+    """Micro-batches of a plan by their index; a filler has no rows."""
+
+    def __init__(self, plan: EpochPlan, collator: Collator, draws: Draws) -> None:
+        self.plan, self.collator, self.draws = plan, collator, draws
+
+    def __len__(self) -> int:
+        return self.plan.num_micro_batches
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.collator(self.plan.micro_batch(index), self.draws, index)
+
+
+def load_batches(
+    plan: EpochPlan,
+    collator: Collator,
+    draws: Draws,
+    indices: Sequence[int],
+    *,
+    num_workers: int | None,
+) -> Iterator[Batch]:
+    """Micro-batches `indices` of the plan, in that order, prefetched.
+
+    Each micro-batch is loaded by exactly one worker, so nothing is repeated and nothing is lost.
+    """
+    workers = default_workers() if num_workers is None else num_workers
+    workers = min(workers, len(indices))
+    loader = DataLoader(
+        PlannedBatches(plan, collator, draws),
+        batch_size=None,
+        sampler=indices,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        # Workers that die with the terminal's Ctrl-C would take the step in progress with them.
+        worker_init_fn=_ignore_interrupt if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
+    return iter(loader)
+
+
+def default_workers() -> int:
+    """Cores beyond the first, at most 8; without a GPU the model keeps the cores busy, and one loader is enough."""
+    cores = os.cpu_count() or 1
+    return min(8, max(cores - 1, 1)) if torch.cuda.is_available() else min(1, cores - 1)
+
+
+def _ignore_interrupt(_: int) -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)

@@ -1,0 +1,65 @@
+"""Where training runs and in what precision, by accelerate."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from soritune.errors import TrainingError
+from soritune.training.config import TrainingSettings
+
+
+def make_accelerator(settings: TrainingSettings) -> Accelerator:
+    """The process's accelerator for `settings.device` and `settings.precision`.
+
+    `gradient_accumulation_steps` stays 1: the loop accumulates and divides by itself.
+
+    Raises:
+        TrainingError: a GPU was asked for and there is none, or the precision does not run there.
+    """
+    device = pick_device(settings.device)
+    precision = settings.precision
+    if precision == "auto":
+        precision = "fp32" if device.type == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    if precision == "fp16" and device.type == "cpu":
+        raise TrainingError("train.precision=fp16 needs a GPU; use fp32 or bf16 on a CPU")
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    if device.index is not None:
+        os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
+        torch.cuda.set_device(device)
+    # A process may train twice (folds, tests) in different precisions; accelerate keeps the first for ever.
+    AcceleratorState._reset_state(reset_partial_state=device.type == "cpu" and "WORLD_SIZE" not in os.environ)
+    return Accelerator(
+        cpu=device.type == "cpu",
+        mixed_precision="no" if precision == "fp32" else precision,
+        gradient_accumulation_steps=1,
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device for "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        TrainingError: no such device on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise TrainingError(f"device '{name}' is unknown; use auto, cpu, cuda or cuda:INDEX") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            f"device '{name}' was asked for, but no GPU is usable here; use device=cpu or auto"
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TrainingError(
+            f"device '{name}' was asked for, but there are {torch.cuda.device_count()} GPUs, counted from 0"
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise TrainingError(f"device '{name}' is not supported; use auto, cpu, cuda or cuda:INDEX")
+    return device

@@ -1,0 +1,77 @@
+"""Which weights are kept, and when there is nothing more to gain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from soritune.errors import TrainingError
+from soritune.tasks.task import Metric, Task
+from soritune.training.checkpoint import Progress
+from soritune.training.config import TrainingSettings
+
+
+class Selection:
+    """The loss, every task's primary metric and what `train.best` names: the best of each is kept.
+
+    Its state is in the run's `Progress`, so that a resumed run goes on counting.
+    """
+
+    def __init__(self, tasks: Sequence[Task], settings: TrainingSettings) -> None:
+        self.stopping = settings.early_stopping
+        self.higher = {"loss": False}
+        for task in tasks:
+            metric: Metric = task.primary_metric
+            self.higher[f"{task.name}/{metric.name}"] = metric.higher_is_better
+        for name in settings.best:
+            self.higher.setdefault(name, higher_is_better(name))
+
+    def improved(self, values: Mapping[str, float], progress: Progress) -> list[str]:
+        """Names whose value is the best so far; notes them in `progress`.
+
+        Raises:
+            TrainingError: `train.best` names something that is not evaluated.
+        """
+        found = []
+        for name, higher in self.higher.items():
+            value = _value(values, name, "train.best")
+            best = progress.best.get(name)
+            if math.isfinite(value) and (best is None or _better(value, best, higher)):
+                progress.best[name] = value
+                found.append(name)
+        return found
+
+    def monitored_improved(self, values: Mapping[str, float], progress: Progress) -> bool:
+        """True where the value that early stopping watches is better than its mark by `min_delta`, which is absolute.
+
+        Otherwise one more evaluation counts as stale. Without early stopping always True.
+        """
+        if self.stopping is None:
+            return True
+        name = self.stopping.monitor
+        value = _value(values, name, "train.early_stopping.monitor")
+        mark = progress.monitored
+        higher = self.higher.get(name, higher_is_better(name))
+        if mark is None or _better(value, mark, higher, self.stopping.min_delta):
+            progress.monitored, progress.stale_evaluations = value, 0
+            return True
+        progress.stale_evaluations += 1
+        return False
+
+
+def higher_is_better(name: str) -> bool:
+    """False for losses and for rates that count errors."""
+    last = name.rsplit("/", 1)[-1]
+    return not ("loss" in name or last.startswith(("per", "wer", "cer")) or last.endswith("_er"))
+
+
+def _value(values: Mapping[str, float], name: str, setting: str) -> float:
+    if name not in values:
+        raise TrainingError(
+            f"{setting} names '{name}', which is not evaluated; known: {', '.join(sorted(values))}"
+        )
+    return values[name]
+
+
+def _better(value: float, than: float, higher: bool, by: float = 0.0) -> bool:
+    return value > than + by if higher else value < than - by

@@ -1,0 +1,136 @@
+"""Losses and rates of the model as it stands, on rows it is not trained on. Logits are read and dropped at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+
+from soritune.batches.collate import Collator, Draws
+from soritune.batches.loader import load_batches
+from soritune.batches.plan import plan_evaluation
+from soritune.models.heads import loss_sum
+from soritune.models.model import SpeechModel
+from soritune.tasks.task import Counts, Pair, Task, add_counts
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Values by name: "loss", "loss/<output>", "<task>/<rate>"."""
+
+    values: dict[str, float]
+    num_rows: int
+    num_failed: int
+
+
+@torch.no_grad()
+def validate(
+    model: SpeechModel,
+    tasks: Sequence[Task],
+    collator: Collator,
+    rows: NDArray[np.int64],
+    durations_s: NDArray[np.float64],
+    *,
+    padded_seconds: float,
+    num_workers: int | None,
+    accelerator: Accelerator,
+) -> Validation:
+    """Evaluates `model` on `rows`; every process takes its share and all get the same result."""
+    plan = plan_evaluation(rows, durations_s, padded_seconds=padded_seconds)
+    mine = range(accelerator.process_index, plan.num_micro_batches, accelerator.num_processes)
+    was_training = model.training
+    model.eval()
+    sums = {spec.name: np.zeros(2) for spec in model.outputs}
+    counts: list[dict[str, Counts]] = []
+    failed = 0
+    for batch in load_batches(plan, collator, Draws(0, 0, 0), list(mine), num_workers=num_workers):
+        failed += len(batch.failed)
+        batch = batch.to(accelerator.device)
+        with accelerator.autocast():
+            output = model(batch.waveform, batch.num_samples)
+        for spec in model.outputs:
+            target = batch.targets[spec.name]
+            total = loss_sum(
+                spec,
+                output.logits[spec.name],
+                output.num_frames,
+                target.values,
+                target.lengths,
+                target.present,
+            ).total
+            sums[spec.name] += (float(total), target.count)
+        scores = {
+            spec.name: (_logits if spec.objective == "regression" else _log_probabilities)(
+                output.logits[spec.name]
+            )
+            for spec in model.outputs
+        }
+        counts += _count_rows(tasks, collator, batch.rows, scores, output.num_frames.cpu().numpy(), model)
+    model.train(was_training)
+    return _summarise(model, tasks, sums, counts, len(rows), failed, accelerator)
+
+
+def _log_probabilities(logits: torch.Tensor) -> NDArray[np.float32]:
+    return torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
+
+
+def _logits(logits: torch.Tensor) -> NDArray[np.float32]:
+    return logits.float().cpu().numpy()
+
+
+def _count_rows(
+    tasks: Sequence[Task],
+    collator: Collator,
+    rows: NDArray[np.int64],
+    scores: dict[str, NDArray[np.float32]],
+    num_frames: NDArray[np.int64],
+    model: SpeechModel,
+) -> list[dict[str, Counts]]:
+    resolution = {spec.name: spec.resolution for spec in model.outputs}
+    counted: list[dict[str, Counts]] = []
+    for i, row in enumerate(rows):
+        utterance = collator.manifest.utterance(int(row))
+        outputs = {
+            name: value[i, : num_frames[i]] if resolution[name] == "frame" else value[i]
+            for name, value in scores.items()
+        }
+        for task in tasks:
+            reference = task.reference(utterance)
+            if reference is not None:
+                pair = Pair(utterance.id, reference, task.decode(outputs, utterance.text))
+                counted.append({task.name: task.count(pair)})
+    return counted
+
+
+def _summarise(
+    model: SpeechModel,
+    tasks: Sequence[Task],
+    sums: dict[str, NDArray[np.float64]],
+    counts: list[dict[str, Counts]],
+    num_rows: int,
+    failed: int,
+    accelerator: Accelerator,
+) -> Validation:
+    if accelerator.num_processes > 1:
+        from accelerate.utils import gather_object
+
+        parts = gather_object([(sums, counts, failed)])
+        sums = {name: sum((part[0][name] for part in parts), np.zeros(2)) for name in sums}
+        counts = [count for part in parts for count in part[1]]
+        failed = sum(part[2] for part in parts)
+    values: dict[str, float] = {}
+    total = 0.0
+    for spec in model.outputs:
+        loss, count = sums[spec.name]
+        mean = float(loss / count) if count else math.nan
+        values[f"loss/{spec.name}"] = mean
+        total += spec.weight * mean if count else 0.0
+    for task in tasks:
+        summed = add_counts(count[task.name] for count in counts if task.name in count)
+        values |= {f"{task.name}/{name}": value for name, value in task.rates(summed).items()}
+    return Validation({"loss": total, **values}, num_rows, failed)

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from soritune.audio.preprocessing import Preprocessing
+from soritune.batches.collate import Batch, Collator, Draws, draw_masks, frames_needed
+from soritune.batches.config import AugmentSettings, BatchSettings, SpecAugmentSettings
+from soritune.batches.loader import load_batches
+from soritune.batches.plan import plan_epoch
+from soritune.bundle import frames_of
+from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.utterance import Utterance
+from soritune.recipe import make_task
+
+KERNEL, STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
+NUM_FRAMES = partial(frames_of, conv_kernel=KERNEL, conv_stride=STRIDE)
+LABELS = ["Anxious", "Kind", "Dry"]
+
+
+def collator(manifest: Manifest, **changes: object) -> Collator:
+    tasks = [make_task("emotion", {"labels": LABELS}), make_task("phoneme", {})]
+    return Collator(manifest, tasks, Preprocessing(), num_frames=NUM_FRAMES, hidden_size=16, **changes)  # type: ignore[arg-type]
+
+
+def test_shapes_padding_and_counts(tones: Manifest) -> None:
+    rows = np.array([0, 5, 9])
+    batch = collator(tones)(rows, Draws(0, 0, 0), 0)
+    assert batch.waveform.shape == (3, int(batch.num_samples.max()))
+    for line, length in zip(batch.waveform, batch.num_samples, strict=True):
+        assert torch.all(line[int(length) :] == 0)
+        assert abs(float(line[: int(length)].mean())) < 1e-4 and float(
+            line[: int(length)].var()
+        ) == pytest.approx(1, abs=1e-3)
+    phones = batch.targets["phoneme"]
+    assert phones.count == float(phones.lengths.sum()) > 0
+    assert batch.targets["emotion"].values.sum(1).tolist() == [1.0, 1.0, 1.0]
+    assert batch.audio_s == pytest.approx(float(batch.num_samples.sum()) / 16000)
+
+
+def test_smoothing_keeps_the_mass_and_weights_make_the_count(tones: Manifest) -> None:
+    weighted = make_task("emotion", {"labels": LABELS, "class_weights": [1.0, 2.0, 4.0]})
+    smooth = Collator(
+        tones, [weighted], Preprocessing(), num_frames=NUM_FRAMES, hidden_size=16, label_smoothing=0.3
+    )
+    row = next(i for i, u in enumerate(tones) if u.emotion == "Kind")
+    target = smooth(np.array([row]), Draws(0, 0, 0), 0).targets["emotion"]
+    assert np.allclose(target.values[0], [0.1, 0.8, 0.1])
+    assert target.count == pytest.approx(0.1 + 1.6 + 0.4)
+
+
+def test_speed_changes_the_length_by_the_factor(tones: Manifest) -> None:
+    augment = AugmentSettings.model_validate({"speed": {"factors": [0.5], "probability": 1.0}})
+    rows = np.arange(4)
+    plain, slow = (
+        collator(tones)(rows, Draws(0, 0, 0), 0),
+        collator(tones, augment=augment)(rows, Draws(0, 0, 0), 0),
+    )
+    assert np.allclose(slow.num_samples / plain.num_samples, 2.0, rtol=1e-3)
+
+
+def test_draws_of_speed_have_their_rate_and_change_with_the_epoch(tones: Manifest) -> None:
+    augment = AugmentSettings.model_validate({"speed": {"factors": [0.9, 1.0, 1.1], "probability": 0.5}})
+    made = collator(tones, augment=augment)
+    factors = made.speed_factors(np.arange(30_000), Draws(0, 0, 0))
+    # Half are drawn at all, two thirds of those change: 1/6 slower, 1/6 faster.
+    assert [np.mean(factors == f).round(2) for f in (0.9, 1.0, 1.1)] == pytest.approx(
+        [1 / 6, 2 / 3, 1 / 6], abs=0.01
+    )
+    assert (made.speed_factors(np.arange(30_000), Draws(0, 0, 1)) != factors).any()
+
+
+def test_a_row_is_the_same_whatever_else_is_in_the_batch(tones: Manifest) -> None:
+    augment = AugmentSettings.model_validate(
+        {"speed": {"probability": 1.0}, "spec_augment": {"probability": 1.0}}
+    )
+    made = collator(tones, augment=augment)
+    alone, among = made(np.array([7]), Draws(1, 0, 2), 5), made(np.array([3, 7, 11]), Draws(1, 0, 2), 9)
+    length = int(alone.num_samples[0])
+    assert int(among.num_samples[1]) == length
+    assert torch.equal(alone.waveform[0], among.waveform[1, :length])
+    assert alone.time_mask is not None and among.time_mask is not None
+    assert torch.equal(alone.time_mask[0], among.time_mask[1, : alone.time_mask.shape[1]])
+    assert torch.equal(alone.feature_mask[0], among.feature_mask[1])  # type: ignore[index]
+
+
+def test_masks_keep_to_their_widths_and_to_the_utterance() -> None:
+    settings = SpecAugmentSettings(time_width_frames=30, feature_width_share=15 / 80)
+    shares, widest_time, widest_feature = [], 0, 0
+    for n in range(400):
+        time, feature = np.zeros(400, dtype=bool), np.zeros(160, dtype=bool)
+        draw_masks(settings, np.random.default_rng(n), time, feature)
+        shares.append(time.mean())
+        widest_time, widest_feature = max(widest_time, time.sum()), max(widest_feature, feature.sum())
+    assert 55 < widest_time <= 60 and 55 < widest_feature <= 60
+    assert np.mean(shares) == pytest.approx(2 * 15 / 400, rel=0.1)
+    short = np.zeros(8, dtype=bool)
+    for n in range(50):
+        draw_masks(settings, np.random.default_rng(n), short, np.zeros(16, dtype=bool))
+        assert short.sum() <= 4
+        short[:] = False
+
+
+def test_no_masks_in_evaluation(tones: Manifest) -> None:
+    batch = collator(tones)(np.array([0]), Draws(0, 0, 0), 0)
+    assert batch.time_mask is None and batch.feature_mask is None
+
+
+def test_unreadable_and_impossible_rows_weigh_nothing(tmp_path: object, tones: Manifest) -> None:
+    folder = tmp_path  # type: ignore[assignment]
+    soundfile.write(folder / "short.wav", np.random.default_rng(0).standard_normal(3200) * 0.1, 16000)  # type: ignore[operator]
+    rows = [
+        Utterance(id="gone", audio="gone.wav", duration_s=1.0, text="가", emotion="Kind"),
+        Utterance(
+            id="dense", audio="short.wav", duration_s=0.2, text="가나다라마바사아자차카타파하", emotion="Kind"
+        ),
+    ]
+    manifest = write_manifest(folder / "m.jsonl", rows, root=folder)  # type: ignore[operator]
+    batch = collator(manifest)(np.array([0, 1]), Draws(0, 0, 0), 0)
+    assert [row for row, _ in batch.failed] == [0, 1]
+    assert "symbols need" in batch.failed[1][1]
+    assert batch.targets["phoneme"].count == 0.0
+    # The second row cannot be spelled in its frames, but its emotion can be learnt.
+    assert batch.targets["emotion"].present.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("symbols", "frames"), [([], 0), ([1], 1), ([1, 2, 3], 3), ([1, 1], 3), ([1, 1, 1, 2], 6)]
+)
+def test_frames_that_ctc_needs(symbols: list[int], frames: int) -> None:
+    assert frames_needed(np.array(symbols, dtype=np.int64)) == frames
+
+
+def test_workers_lose_and_repeat_nothing(tones: Manifest) -> None:
+    rows = np.arange(len(tones))
+    plan = plan_epoch(
+        rows, tones.durations_s, BatchSettings(padded_seconds=5, micro_batches_per_step=3), seed=0
+    )
+    made = collator(tones)
+
+    def order(workers: int, first: int = 0) -> list[Batch]:
+        return list(
+            load_batches(
+                plan, made, Draws(0, 0, 0), range(first, plan.num_micro_batches), num_workers=workers
+            )
+        )
+
+    one, two = order(0), order(2)
+    assert sorted(row for batch in one for row in batch.rows.tolist()) == rows.tolist()
+    assert [b.rows.tolist() for b in one] == [b.rows.tolist() for b in two]
+    assert all(torch.equal(a.waveform, b.waveform) for a, b in zip(one, two, strict=True))
+    assert [b.rows.tolist() for b in order(2, 4)] == [b.rows.tolist() for b in one[4:]]

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import AdamW
+
+from soritune.errors import OutputError, TrainingError
+from soritune.training.checkpoint import (
+    Progress,
+    checkpoints,
+    load_checkpoint,
+    restore_optimizer,
+    save_checkpoint,
+)
+
+IDENTITY = {"recipe": "a", "data": "b"}
+
+
+def trained() -> tuple[nn.Linear, AdamW]:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    optimizer = AdamW(model.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(torch.randn(4, 3)).square().mean().backward()
+        optimizer.step()
+    return model, optimizer
+
+
+def save(folder: Path, step: int, keep: int = 2) -> Path:
+    model, optimizer = trained()
+    progress = Progress(epoch=1, step_in_epoch=2, step=step, best={"loss": 0.5})
+    return save_checkpoint(
+        folder,
+        progress=progress,
+        identity=IDENTITY,
+        weights=model.state_dict(),
+        optimizer=optimizer,
+        scaler=None,
+        log_bytes=123,
+        keep_newest=keep,
+    )
+
+
+def test_round_trip_and_the_optimizer_goes_on_alike(tmp_path: Path) -> None:
+    path = save(tmp_path, 3)
+    loaded = load_checkpoint(path, IDENTITY)
+    assert (loaded.progress.step, loaded.progress.best, loaded.log_bytes) == (3, {"loss": 0.5}, 123)
+    model, optimizer = trained()
+    fresh = nn.Linear(3, 2)
+    fresh.load_state_dict(loaded.weights)
+    other = AdamW(fresh.parameters(), lr=0.1)
+    restore_optimizer(other, loaded.optimizer)
+    for net, opt in ((model, optimizer), (fresh, other)):
+        opt.zero_grad()
+        net(torch.ones(1, 3)).sum().backward()
+        opt.step()
+    assert torch.equal(model.weight, fresh.weight) and torch.equal(model.bias, fresh.bias)
+
+
+def test_the_newest_are_kept_in_the_order_of_steps(tmp_path: Path) -> None:
+    for step in (5, 90, 100):
+        save(tmp_path, step)
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-90", "step-100"]
+
+
+def test_an_unfinished_checkpoint_is_not_one(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    (tmp_path / ".writing-step-2").mkdir()
+    (tmp_path / "step-3").mkdir()
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-1"]
+
+
+def test_another_recipe_is_refused_by_name(tmp_path: Path) -> None:
+    path = save(tmp_path, 1)
+    with pytest.raises(TrainingError, match="another recipe than this run's"):
+        load_checkpoint(path, {**IDENTITY, "recipe": "x"})
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    path = save(tmp_path, 1)
+    (path / "state.json").write_text(json.dumps({})[:1])
+    with pytest.raises(TrainingError, match="is not a whole checkpoint"):
+        load_checkpoint(path, IDENTITY)
+
+
+def test_a_failing_write_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, 1)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("soritune.training.checkpoint.save_file", full)
+    with pytest.raises(OutputError, match="No space left.*earlier checkpoints are whole"):
+        save(tmp_path, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1"]

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from soritune.errors import TrainingError
+from soritune.training.config import TrainingSettings
+from soritune.training.devices import make_accelerator, pick_device
+
+
+def test_devices_that_are_not_there_are_named() -> None:
+    assert pick_device("cpu").type == "cpu"
+    with pytest.raises(TrainingError, match="device 'gpu' is unknown"):
+        pick_device("gpu")
+    with pytest.raises(TrainingError, match="device 'cuda:99' was asked for"):
+        pick_device("cuda:99")
+
+
+def test_precision() -> None:
+    assert make_accelerator(TrainingSettings(device="cpu")).mixed_precision == "no"
+    assert make_accelerator(TrainingSettings(device="cpu", precision="bf16")).mixed_precision == "bf16"
+    assert make_accelerator(TrainingSettings(device="cpu")).gradient_accumulation_steps == 1
+    with pytest.raises(TrainingError, match="fp16 needs a GPU"):
+        make_accelerator(TrainingSettings(device="cpu", precision="fp16"))
+
+
+def test_threads_are_set() -> None:
+    before = torch.get_num_threads()
+    try:
+        make_accelerator(TrainingSettings(device="cpu", threads=1))
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

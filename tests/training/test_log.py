@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from soritune.errors import OutputError
+from soritune.training.log import Meter, RunLog, read_events
+
+
+def test_events_are_written_and_read_back(tmp_path: Path) -> None:
+    with RunLog(tmp_path, quiet=True) as log:
+        log.event("step", step=1, loss=0.5)
+        log.say("한국어")
+    assert [(e["event"], e["step"], e["loss"]) for e in read_events(tmp_path)] == [("step", 1, 0.5)]
+    text = (tmp_path / "train.log").read_text(encoding="utf-8")
+    assert "step=1 loss=0.5" in text and "한국어" in text
+
+
+def test_a_resumed_log_is_cut_at_its_checkpoint(tmp_path: Path) -> None:
+    with RunLog(tmp_path, quiet=True) as log:
+        log.event("step", step=1)
+        kept = log.num_bytes
+        log.event("step", step=2)
+    with RunLog(tmp_path, keep_bytes=kept, quiet=True) as log:
+        log.event("step", step=2, again=1)
+    assert [e["step"] for e in read_events(tmp_path)] == [1, 2]
+    assert read_events(tmp_path)[1]["again"] == 1
+
+
+def test_an_unfinished_line_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"event": "step", "step": 1}\n{"event": "st', encoding="utf-8")
+    assert [e["step"] for e in read_events(tmp_path)] == [1]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written to"):
+        RunLog(tmp_path / "file", quiet=True)
+
+
+def test_the_meter_is_a_ratio_of_sums() -> None:
+    meter = Meter()
+    for _ in range(50):
+        meter.add(audio_s=10.0, waited_s=0.5, took_s=2.0)
+    assert meter.audio_s_per_s == pytest.approx(5.0)
+    assert meter.wait_share == pytest.approx(0.25)
+    assert meter.steps_per_s == pytest.approx(0.5)
+
+
+def test_tensorboard_files_are_written_when_asked(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")
+    with RunLog(tmp_path, tensorboard=True, quiet=True) as log:
+        log.event("step", step=1, loss=0.5)
+    assert list((tmp_path / "tensorboard").glob("events.*"))

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.conftest import write_tones
+
+from soritune.batches.collate import Collator
+from soritune.bundle import load_bundle
+from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.errors import TrainingError
+from soritune.models.checkpoint_io import load_model, trainable_state
+from soritune.training.checkpoint import checkpoints
+from soritune.training.log import RunLog, read_events
+from soritune.training.loop import TrainingRun, _Loop, train
+
+MakeRun = Callable[..., TrainingRun]
+STRONG = {
+    "speed": {"factors": [0.9, 1.0, 1.1], "probability": 0.5},
+    "spec_augment": {"probability": 1.0, "time_width_frames": 8},
+}
+
+
+def gradients(run: TrainingRun, batch_sizes: list[list[int]]) -> dict[str, torch.Tensor]:
+    """Gradient of one step over the rows given, micro-batch by micro-batch, before clipping."""
+    run.settings.max_grad_norm = 1e9
+    with RunLog(run.folder, quiet=True) as log:
+        loop = _Loop(run, log)
+        kept: dict[str, torch.Tensor] = {}
+        loop.optimizer_step.step = lambda: kept.update(  # type: ignore[method-assign]
+            {name: p.grad.clone() for name, p in loop.model.named_parameters() if p.grad is not None}
+        )
+        micro = [
+            loop.collator(np.array(rows), loop.draws(0), index) for index, rows in enumerate(batch_sizes)
+        ]
+        loop.model.train()
+        loop._step(micro)
+    return kept
+
+
+def largest_difference(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
+    assert one.keys() == two.keys() and len(one) > 10
+    return max(float((one[name] - two[name]).abs().max()) for name in one)
+
+
+NO_DROPOUT = {"dropout": 0.0}
+
+
+def test_one_micro_batch_of_four_gives_the_gradient_of_four_of_one(make_run: MakeRun) -> None:
+    whole = gradients(make_run("a", model=NO_DROPOUT), [[0, 7, 13, 20]])
+    parts = gradients(make_run("b", model=NO_DROPOUT), [[0], [7], [13], [20]])
+    assert max(float(g.abs().max()) for g in whole.values()) > 1e-3
+    assert largest_difference(whole, parts) < 1e-5
+
+
+def test_two_ranks_of_two_give_the_gradient_of_one_of_four_with_dropout_and_augmentation(
+    make_run: MakeRun,
+) -> None:
+    """A rank's share is its micro-batches' loss sums over the counts of the whole step, whatever else it holds."""
+    step = [[0, 7], [13, 20], [1, 2], [25, 28]]
+    one_rank = gradients(make_run("a", augment=STRONG), step)
+
+    run = make_run("b", augment=STRONG)
+    with RunLog(run.folder, quiet=True) as log:
+        loop = _Loop(run, log)
+        loop.model.train()
+        micro = [loop.collator(np.array(rows), loop.draws(0), index) for index, rows in enumerate(step)]
+        counts = [sum(batch.targets[spec.name].count for batch in micro) for spec in loop.model.outputs]
+        total: dict[str, torch.Tensor] = {}
+        for rank in (1, 0):  # each rank alone, the other's work done before it or after it
+            loop.model.zero_grad(set_to_none=True)
+            for batch in micro[rank::2]:
+                loop._backward(batch, counts)
+            for name, parameter in loop.model.named_parameters():
+                if parameter.grad is not None:
+                    total[name] = total.get(name, 0) + parameter.grad.clone()
+    assert largest_difference(one_rank, total) < 1e-5
+
+
+def test_augmentation_and_dropout_do_change_the_gradient(make_run: MakeRun) -> None:
+    plain = gradients(make_run("a", model=NO_DROPOUT), [[0, 7, 13, 20]])
+    assert (
+        largest_difference(
+            plain, gradients(make_run("b", model=NO_DROPOUT, augment=STRONG), [[0, 7, 13, 20]])
+        )
+        > 1e-4
+    )
+    assert (
+        largest_difference(plain, gradients(make_run("c", model={"dropout": 0.3}), [[0, 7, 13, 20]])) > 1e-4
+    )
+
+
+def test_total_loss_is_the_weighted_sum_of_each_outputs_own_mean(make_run: MakeRun) -> None:
+    """Hand-computed from torch's own losses: CTC per target symbol plus 0.5 × cross-entropy per row."""
+    run = make_run(
+        "a",
+        tasks={"phoneme": {}, "emotion": {"labels": ["Anxious", "Kind", "Dry"], "weight": 0.5}},
+        model=NO_DROPOUT,
+    )
+    rows = np.array([0, 7, 13, 20])
+    with RunLog(run.folder, quiet=True) as log:
+        loop = _Loop(run, log)
+        loop.model.train()
+        batch = loop.collator(rows, loop.draws(0), 0)
+        means, _ = loop._step([batch])
+        loop.log.event("x")
+    model = make_run(
+        "b", tasks={"phoneme": {}, "emotion": {"labels": ["Anxious", "Kind", "Dry"]}}, model=NO_DROPOUT
+    ).model
+    output = model(batch.waveform, batch.num_samples)
+    target = batch.targets["phoneme"]
+    ctc = torch.nn.functional.ctc_loss(
+        output.logits["phoneme"].log_softmax(-1).transpose(0, 1),
+        target.values,
+        output.num_frames,
+        target.lengths,
+        reduction="sum",
+    )
+    ce = torch.nn.functional.cross_entropy(
+        output.logits["emotion"], batch.targets["emotion"].values.argmax(1)
+    )
+    assert means["phoneme"] == pytest.approx(float(ctc.detach()) / float(target.lengths.sum()), rel=1e-5)
+    assert means["emotion"] == pytest.approx(float(ce.detach()), rel=1e-5)
+
+
+def test_two_ctc_outputs_contribute_by_their_weights(make_run: MakeRun) -> None:
+    """The gradient of two tasks together is the sum of the gradients of each alone, times its weight."""
+    both = gradients(make_run("a", model=NO_DROPOUT), [[0, 7], [13, 20]])
+    emotion = gradients(
+        make_run("b", model=NO_DROPOUT, tasks={"emotion": {"labels": ["Anxious", "Kind", "Dry"]}}),
+        [[0, 7], [13, 20]],
+    )
+    phoneme = gradients(
+        make_run("c", model=NO_DROPOUT, tasks={"phoneme": {"weight": 2.0}}), [[0, 7], [13, 20]]
+    )
+    name = "encoder.encoder.layers.0.attention.v_proj.weight"
+    assert torch.allclose(both[name], emotion[name] + phoneme[name] / 2, atol=1e-6)
+
+
+@pytest.fixture
+def finished(make_run: MakeRun) -> TrainingRun:
+    run = make_run("whole", augment=STRONG, epochs=3)
+    assert train(run, quiet=True).stopped == "end"
+    return run
+
+
+def test_a_run_leaves_bundles_logs_and_a_checkpoint(finished: TrainingRun) -> None:
+    names = {path.name for path in (finished.folder / "bundles").iterdir()}
+    assert {"best_loss", "best_emotion_ua", "best_phoneme_per", "last"} <= names
+    for name in names:
+        bundle = load_bundle(finished.folder / "bundles" / name)
+        assert [output["name"] for output in bundle.card["outputs"]] == ["emotion", "phoneme"]
+        load_model(bundle.path)
+    events = read_events(finished.folder)
+    assert [e["event"] for e in events if e["event"] != "step"][0] == "start"
+    evaluated = [e for e in events if e["event"] == "evaluate"]
+    assert len(evaluated) == 3 and all(np.isfinite(e["val/loss"]) for e in evaluated)
+    assert "evaluate" in (finished.folder / "train.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("stop_at", [2, 5])
+def test_resume_after_an_interruption_is_bit_exact(
+    make_run: MakeRun, finished: TrainingRun, stop_at: int
+) -> None:
+    run = make_run(f"part{stop_at}", augment=STRONG, epochs=3)
+    real = _Loop._step
+
+    def interrupting(self: _Loop, micro: Any) -> Any:
+        if self.progress.step == stop_at - 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(self, micro)
+
+    _Loop._step = interrupting  # type: ignore[method-assign]
+    try:
+        assert train(run, quiet=True).stopped == "interrupted"
+    finally:
+        _Loop._step = real  # type: ignore[method-assign]
+    again = make_run(f"part{stop_at}", augment=STRONG, epochs=3)
+    assert train(again, resume=True, quiet=True).stopped == "end"
+    expected, found = trainable_state(finished.model), trainable_state(again.model)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    steps = [e["step"] for e in read_events(again.folder) if e["event"] == "evaluate"]
+    assert steps == [e["step"] for e in read_events(finished.folder) if e["event"] == "evaluate"]
+
+
+def test_resume_refuses_another_recipe(make_run: MakeRun, finished: TrainingRun) -> None:
+    run = make_run("whole")
+    run.identity["data"] = "other"
+    with pytest.raises(TrainingError, match="was made with another data"):
+        train(run, resume=True, quiet=True)
+
+
+def test_resume_without_a_checkpoint_says_so(make_run: MakeRun) -> None:
+    with pytest.raises(TrainingError, match="no checkpoint to resume from"):
+        train(make_run("empty"), resume=True, quiet=True)
+
+
+def test_only_the_newest_checkpoints_are_kept(finished: TrainingRun) -> None:
+    assert len(checkpoints(finished.folder / "checkpoints")) == 2
+
+
+def test_early_stopping_counts_evaluations(make_run: MakeRun) -> None:
+    stopping = {"monitor": "loss", "patience": 2, "min_delta": 1e6}
+    run = make_run("early", epochs=9, early_stopping=stopping)
+    assert train(run, quiet=True).stopped == "early"
+    # The first evaluation sets the mark, two more without improvement end the run.
+    assert sum(e["event"] == "evaluate" for e in read_events(run.folder)) == 3
+
+
+def test_max_steps_end_a_run(make_run: MakeRun) -> None:
+    assert train(make_run("short", epochs=9, max_steps=3), quiet=True).steps == 3
+
+
+def test_a_silent_parameter_stops_the_run(make_run: MakeRun) -> None:
+    run = make_run("silent", epochs=4)
+    run.model.register_parameter("forgotten", torch.nn.Parameter(torch.ones(2)))
+    with pytest.raises(
+        TrainingError, match="1 trainable tensors had no gradient .* beginning with forgotten"
+    ):
+        train(run, quiet=True)
+
+
+def test_an_unknown_metric_is_named(make_run: MakeRun) -> None:
+    with pytest.raises(TrainingError, match=r"train.best names 'emotion/f1'.*emotion/macro_f1"):
+        train(make_run("metric", best=("emotion/f1",)), quiet=True)
+
+
+def test_an_empty_training_split_is_refused(make_run: MakeRun) -> None:
+    run = make_run("none")
+    run.train_rows = np.zeros(0, dtype=np.int64)
+    with pytest.raises(TrainingError, match="training split is empty"):
+        train(run, quiet=True)
+
+
+def test_one_unreadable_row_weighs_nothing_and_many_stop_the_run(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    rows = write_tones(folder)
+    manifest: Manifest = write_manifest(folder / "manifest.parquet", rows, root=folder)
+    (folder / rows[0].audio).unlink()
+    run = make_run("one", manifest=manifest, epochs=1, max_failed_share=0.1)
+    assert train(run, quiet=True).stopped == "end"
+    found = [
+        json.loads(line)
+        for line in (run.folder / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    assert [row["id"] for row in found] == [rows[0].id] and found[0]["stage"] == "training"
+    for row in rows[:20]:
+        (folder / row.audio).unlink(missing_ok=True)
+    with pytest.raises(TrainingError, match="training rows could not be used"):
+        train(make_run("many", manifest=manifest, epochs=1, max_failed_share=0.1), quiet=True)
+
+
+def test_non_finite_steps_are_skipped_and_counted(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run("nan", epochs=2, max_non_finite_steps=1)
+    real = Collator.__call__
+
+    def poisoned(self: Collator, *args: Any) -> Any:
+        batch = real(self, *args)
+        batch.waveform[:] = float("nan")
+        return batch
+
+    before = {name: value.clone() for name, value in trainable_state(run.model).items()}
+    monkeypatch.setattr(Collator, "__call__", poisoned)
+    with pytest.raises(TrainingError, match="2 steps had a loss or gradient that is not finite"):
+        train(run, quiet=True)
+    assert all(torch.equal(before[name], value) for name, value in trainable_state(run.model).items())
+
+
+def test_learning_lowers_the_loss(make_run: MakeRun) -> None:
+    run = make_run(
+        "learn",
+        tasks={"emotion": {"labels": ["Anxious", "Kind", "Dry"]}},
+        epochs=12,
+        learning_rate=5e-3,
+        log_every_steps=1,
+    )
+    train(run, quiet=True)
+    losses = [e["loss"] for e in read_events(run.folder) if e["event"] == "step"]
+    assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
