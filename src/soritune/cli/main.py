@@ -1,0 +1,104 @@
+"""`soritune`: registers the verbs, sets up logging, and turns expected failures into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from soritune import __version__
+from soritune.cli import corpus, g2p, model_info, predict, report, train
+from soritune.errors import SorituneError
+
+app = typer.Typer(
+    name="soritune",
+    help="From a Korean speech corpus to a judged, deployable model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+TRAIN, CORPUS, JUDGE, LOOK = "Training", "Corpus", "Predicting and judging", "Looking things up"
+app.command("run", rich_help_panel=TRAIN)(train.run)
+app.command("train", rich_help_panel=TRAIN)(train.train)
+app.command("crossval", rich_help_panel=TRAIN)(train.crossval)
+app.command("demo", rich_help_panel=TRAIN)(train.demo)
+app.command("prepare", rich_help_panel=CORPUS)(corpus.prepare)
+app.command("check", rich_help_panel=CORPUS)(corpus.check)
+app.command("split", rich_help_panel=CORPUS)(corpus.split)
+app.command("folds", rich_help_panel=CORPUS)(corpus.folds)
+app.command("predict", rich_help_panel=JUDGE)(predict.predict)
+app.command("evaluate", rich_help_panel=JUDGE)(report.evaluate)
+app.command("score", rich_help_panel=JUDGE)(report.score)
+app.command("report", rich_help_panel=JUDGE)(report.report)
+app.command("compare", rich_help_panel=JUDGE)(report.compare)
+app.command("recipes", rich_help_panel=LOOK)(train.recipes)
+app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)
+app.command("g2p", rich_help_panel=LOOK)(g2p.g2p)
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"soritune {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    log_level: Annotated[
+        LogLevel, typer.Option(help="What the log file and the terminal are told.")
+    ] = "WARNING",
+    log_file: Annotated[Path | None, typer.Option(help="Write the log to this file too.")] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
+) -> None:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if log_file is not None:
+        try:
+            handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        except OSError as error:
+            raise SorituneError(f"the log file {log_file} cannot be written ({error.strerror})") from None
+    logging.basicConfig(
+        level=logging.WARNING, handlers=handlers, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("soritune").setLevel(log_level)
+
+
+def _say_error(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(
+        f"error: {sentence}", style="red", markup=False, highlight=False
+    )
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 done but some items failed, 2 could not be done, 130 interrupted."""
+    try:
+        code = app(standalone_mode=False)
+    except SorituneError as error:
+        logging.getLogger("soritune").debug("traceback", exc_info=True)
+        Console(stderr=True, soft_wrap=True).print(
+            f"error: {error}", style="red", markup=False, highlight=False
+        )
+        code = error.exit_code
+    except typer.TyperException as error:  # wrong verb or option: typer's own wording
+        _say_error(f"{error}; `soritune --help` lists the verbs, `soritune VERB --help` their options")
+        code = 2
+    except (typer.Abort, KeyboardInterrupt):
+        Console(stderr=True).print("interrupted")
+        code = 130
+    except BrokenPipeError:  # `soritune … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

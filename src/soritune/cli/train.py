@@ -1,0 +1,189 @@
+"""Verbs that train: run, train, crossval, demo; and `recipes`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from soritune.cli.report import show_scores
+
+RecipeName = Annotated[
+    str, typer.Argument(help="Name of a recipe (`soritune recipes`) or path of a YAML file.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="data=ROOT and dotted.key=value, e.g. train.epochs=20 train.device=cpu."),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder of the run; runs/<recipe> by default.")
+]
+Preset = Annotated[
+    list[str] | None, typer.Option("--preset", help="A preset of the recipe; may be given again.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def run(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    output: Output = None,
+    preset: Preset = None,
+    resume: Resume = False,
+    dry: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Decode everything, one forward pass on the longest batch, no weights."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do everything: prepare, check, split, train, evaluate. Keeps every file."""
+    from soritune import pipeline
+    from soritune.recipe import load_recipe
+
+    settings = load_recipe(recipe, overrides or (), presets=preset or ())
+    folder = output or Path("runs") / settings.name
+    if dry:
+        _print_dry(pipeline.dry_run(settings, folder / "dry-run", quiet=as_json), as_json)
+        return
+    result = pipeline.run(settings, folder, resume=resume, quiet=as_json)
+    _print_result(result.folder, result.training, result.scores, as_json)
+    if result.training.stopped == "interrupted":
+        raise typer.Exit(130)
+
+
+def train(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Checked manifest; the run folder's by default.")
+    ] = None,
+    splits: Annotated[Path | None, typer.Option(help="Splits file; the run folder's by default.")] = None,
+    output: Output = None,
+    preset: Preset = None,
+    resume: Resume = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train only, from a manifest and its splits."""
+    from soritune import pipeline
+    from soritune.corpus.manifest import load_manifest
+    from soritune.corpus.splits import load_splits
+    from soritune.recipe import load_recipe
+
+    settings = load_recipe(recipe, overrides or (), presets=preset or ())
+    folder = output or Path("runs") / settings.name
+    rows = load_manifest(manifest or folder / pipeline.CHECKED, root=settings.data.root)
+    result = pipeline.train_recipe(
+        settings, rows, load_splits(splits or folder / pipeline.SPLITS), folder, resume=resume, quiet=as_json
+    )
+    _print_result(folder, result, None, as_json)
+    if result.stopped == "interrupted":
+        raise typer.Exit(130)
+
+
+def crossval(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Number of folds; one speaker at a time by default.")
+    ] = None,
+    by: Annotated[
+        Literal["speaker", "speaker+script"], typer.Option(help="What training and test must not share.")
+    ] = "speaker",
+    val_share: Annotated[
+        float, typer.Option(help="Share of each training part that chooses the weights.")
+    ] = 0.1,
+    output: Output = None,
+    preset: Preset = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train once per fold and judge all held-out utterances together. Finished folds are not done again."""
+    from soritune import pipeline
+    from soritune.recipe import load_recipe
+
+    settings = load_recipe(recipe, overrides or (), presets=preset or ())
+    folder = output or Path("runs") / f"{settings.name}-crossval"
+    scores = pipeline.crossval(
+        settings, folder, folds=folds, group_by=tuple(by.split("+")), val_share=val_share, quiet=as_json
+    )
+    _print_result(folder, None, scores, as_json)
+
+
+def recipes(as_json: AsJson = False) -> None:
+    """List the built-in recipes and their presets."""
+    from soritune.recipe import load_recipe, recipe_names
+
+    found = [load_recipe(name) for name in recipe_names()]
+    if as_json:
+        rows = [{"name": r.name, "description": r.description, "presets": list(r.presets)} for r in found]
+        sys.stdout.write(json.dumps(rows, ensure_ascii=False) + "\n")
+        return
+    table = Table("recipe", "what it trains", "presets")
+    for r in found:
+        table.add_row(r.name, r.description, ", ".join(r.presets))
+    Console().print(table)
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for everything the demo makes.")
+    ] = Path("demo"),
+    as_json: AsJson = False,
+) -> None:
+    """Make synthetic Korean speech, train phones and speaking style on it, judge both on unseen voices."""
+    from soritune.demo import run_demo
+
+    result = run_demo(output, quiet=as_json)
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+
+
+def _print_result(folder: Path, training: Any, scores: dict[str, Any] | None, as_json: bool) -> None:
+    if as_json:
+        ended = (
+            None
+            if training is None
+            else {"steps": training.steps, "best": training.best, "stopped": training.stopped}
+        )
+        sys.stdout.write(
+            json.dumps({"folder": str(folder), "training": ended, "scores": scores}, ensure_ascii=False)
+            + "\n"
+        )
+        return
+    console = Console()
+    if training is not None:
+        best = ", ".join(f"{name} {value:.4g}" for name, value in training.best.items())
+        console.print(
+            f"{training.steps} steps in {training.seconds:.0f} s ({training.stopped}); best on validation: {best}"
+        )
+    if scores is not None:
+        show_scores(scores, as_json=False)
+        console.print(f"report: {folder / 'report.html'}")
+
+
+def _print_dry(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
+        return
+    console = Console()
+    labels = sorted({label for row in result["splits"].values() for label in row.get("emotions", {})})
+    table = Table("split", "hours", "utterances", "speakers", *labels)
+    for name, row in result["splits"].items():
+        counts = [str(row.get("emotions", {}).get(label, 0)) for label in labels]
+        table.add_row(name, f"{row['hours']:.3f}", str(row["utterances"]), str(row["speakers"]), *counts)
+    console.print(table)
+    longest = result["longest_batch"]
+    console.print(
+        f"quarantined: {result['quarantined']}; steps per epoch: {result['steps_per_epoch']}; padding: "
+        f"{100 * result['padding_share']:.1f} %; longest batch: {longest['utterances']} utterances of "
+        f"{longest['samples']} samples → {longest['outputs']}"
+    )
+    console.print(result["model"], markup=False)
+    console.print("dry run: no weights were written")

@@ -1,0 +1,386 @@
+"""The flow from a corpus to a judged model: prepare → check → split → train → evaluate, every arrow a file.
+
+Each stage reads what the one before wrote, so any of them can be done again alone. Torch is imported by the stages
+that need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from soritune.corpus.checks import check_manifest, read_quarantine, write_quarantine
+from soritune.corpus.folds import make_folds
+from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
+from soritune.corpus.prepare import prepare
+from soritune.corpus.splits import Splits, load_splits, make_splits
+from soritune.corpus.utterance import Utterance
+from soritune.errors import OutputError, RecipeError, SorituneError, TrainingError
+from soritune.inference.predictions import pool_predictions
+from soritune.recipe import Recipe
+from soritune.reports.evaluate import evaluate, progress_bar
+from soritune.reports.report import write_report
+from soritune.reports.score import score_predictions
+from soritune.tasks.task import Task
+
+if TYPE_CHECKING:
+    from soritune.training.loop import TrainingResult, TrainingRun
+
+MANIFEST, CHECKED, SPLITS, QUARANTINE, RECIPE = (
+    "manifest.parquet",
+    "checked.parquet",
+    "splits.parquet",
+    "quarantine.jsonl",
+    "recipe.yaml",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What `run` reached."""
+
+    folder: Path
+    training: TrainingResult
+    scores: dict[str, Any] | None
+    """Content of scores.json; None where there is no test split."""
+
+
+def run(recipe: Recipe, output: Path | str, *, resume: bool = False, quiet: bool = False) -> RunResult:
+    """Does everything a recipe says, in `output`.
+
+    Raises:
+        SorituneError: any stage cannot be done; what earlier stages wrote stays.
+    """
+    folder = Path(output)
+    if resume and (folder / SPLITS).exists():
+        manifest = load_manifest(folder / CHECKED)
+        splits = load_splits(folder / SPLITS)
+    else:
+        manifest = prepare_corpus(recipe, folder, quiet=quiet)
+        manifest = check_corpus(recipe, manifest, folder, quiet=quiet)
+        splits = split_corpus(recipe, manifest, folder)
+    result = train_recipe(recipe, manifest, splits, folder, resume=resume, quiet=quiet)
+    scores = None
+    if result.stopped != "interrupted" and len(splits.indices(manifest, "test")):
+        scores = evaluate_run(recipe, folder, quiet=quiet)
+    return RunResult(folder, result, scores)
+
+
+def open_folder(folder: Path, *, resume: bool = False) -> None:
+    """Makes the run's folder.
+
+    Raises:
+        OutputError: it cannot be written to, or holds another run that would be mixed up with this one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written to ({error.strerror}); choose another --output"
+        ) from None
+    if not resume and (folder / "train.jsonl").exists():
+        raise OutputError(
+            f"{folder} already holds a run; continue it with --resume, or choose another --output"
+        )
+
+
+def prepare_corpus(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Manifest:
+    """Corpus folder → manifest.parquet and quarantine.jsonl."""
+    if recipe.data.root is None:
+        raise RecipeError(recipe.name, ["data.root: missing; give the corpus folder as data=ROOT"])
+    open_folder(folder)
+    with progress_bar("prepare", None, quiet=quiet) as advance:
+        prepared = prepare(
+            recipe.data.source, recipe.data.root, recipe.data.config, folder, progress=lambda _: advance(1)
+        )
+    return prepared.manifest
+
+
+def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: bool = False) -> Manifest:
+    """Decodes every file, checks every label; writes checked.parquet and adds to quarantine.jsonl.
+
+    Raises:
+        SorituneError: nothing is left.
+    """
+    with progress_bar("check", len(manifest), quiet=quiet) as advance:
+        result = check_manifest(
+            manifest,
+            [row_problem(recipe.make_tasks())],
+            min_duration_s=recipe.preprocessing.min_duration_s,
+            progress=lambda *_: advance(1),
+        )
+    write_quarantine(folder / QUARANTINE, [*read_quarantine(folder / QUARANTINE), *result.quarantined])
+    if len(result.clean) == 0:
+        raise SorituneError(
+            f"none of the {len(manifest)} utterances can be used; the reasons are in {folder / QUARANTINE}"
+        )
+    return write_manifest(folder / CHECKED, result.clean, root=manifest.root)
+
+
+def row_problem(tasks: Sequence[Task]) -> Callable[[Utterance], str | None]:
+    """A function that says why a row cannot be learnt from, or None; a row no task has a label for cannot."""
+    names = " or ".join(task.name for task in tasks)
+
+    def problem(utterance: Utterance) -> str | None:
+        try:
+            targets = [target for task in tasks for target in task.targets(utterance).values()]
+        except SorituneError as error:
+            return str(error)
+        return None if any(target is not None for target in targets) else f"has no label for {names}"
+
+    return problem
+
+
+def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path) -> Splits:
+    """checked.parquet → splits.parquet."""
+    splits = make_splits(manifest, recipe.split)
+    splits.save(folder / SPLITS)
+    return splits
+
+
+def build_run(
+    recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path, *, dry: bool = False
+) -> TrainingRun:
+    """The model and everything else a training needs.
+
+    `dry` builds it without touching the folder.
+    """
+    from soritune.models.model import build_model
+    from soritune.training.loop import TrainingRun
+
+    rows = {split: splits.indices(manifest, split) for split in ("train", "val", "test")}
+    tasks = tuple(task.prepare(manifest.utterances(rows["train"])) for task in recipe.make_tasks())
+    outputs = [spec for task in tasks for spec in task.outputs]
+    model = build_model(recipe.model, outputs, seed=recipe.train.seed)
+    resolved = recipe.resolved()
+    if not dry:
+        (folder / RECIPE).write_text(
+            yaml.safe_dump(resolved, allow_unicode=True, sort_keys=False), encoding="utf-8"
+        )
+    return TrainingRun(
+        folder=folder,
+        model=model,
+        tasks=tasks,
+        manifest=manifest,
+        train_rows=rows["train"],
+        validation_rows=rows["val"],
+        preprocessing=recipe.preprocessing,
+        batches=recipe.batches,
+        augment=recipe.augment,
+        settings=recipe.train,
+        identity={
+            "recipe": _digest(
+                {key: value for key, value in resolved.items() if key not in ("evaluate", "data")}
+            ),
+            "data": _digest(
+                [manifest.hash, [int(n) for n in map(len, rows.values())], splits.policy.get("seed")]
+            ),
+            "labels": _digest([list(spec.labels) for spec in outputs]),
+        },
+        card=card_fields(recipe, manifest, splits),
+        can_predict=model.load_report.keeps_heads,
+    )
+
+
+def train_recipe(
+    recipe: Recipe,
+    manifest: Manifest,
+    splits: Splits,
+    folder: Path,
+    *,
+    resume: bool = False,
+    quiet: bool = False,
+) -> TrainingResult:
+    """Trains into `folder`: train.jsonl, checkpoints/, bundles/."""
+    from soritune.training.loop import train
+
+    open_folder(folder, resume=resume)
+    training = build_run(recipe, manifest, splits, folder)
+    if not quiet:
+        from rich.console import Console
+
+        Console(stderr=True).print(str(training.model.load_report), markup=False, highlight=False)
+    return train(training, resume=resume, quiet=quiet)
+
+
+def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, Any]:
+    """Prepares, checks and splits, then takes one forward pass on the longest batch; no weights are written.
+
+    Returns:
+        `{"splits": summary, "quarantined": n, "longest_batch": {...}, "model": report}`.
+    """
+    import torch
+
+    from soritune.batches.collate import Collator, Draws
+    from soritune.batches.plan import plan_epoch
+
+    manifest = check_corpus(recipe, prepare_corpus(recipe, folder, quiet=quiet), folder, quiet=quiet)
+    splits = split_corpus(recipe, manifest, folder)
+    training = build_run(recipe, manifest, splits, folder, dry=True)
+    model = training.model
+    plan = plan_epoch(
+        training.train_rows,
+        manifest.durations_s[training.train_rows],
+        recipe.batches.model_copy(update={"order": "descending"}),
+        seed=recipe.train.seed,
+    )
+    collator = Collator(
+        manifest,
+        training.tasks,
+        recipe.preprocessing,
+        num_frames=model.num_frames_for,
+        hidden_size=model.hidden_size,
+        augment=recipe.augment,
+    )
+    batch = collator(plan.micro_batch(0), Draws(recipe.train.seed, 0, 0), 0)
+    with torch.no_grad():
+        output = model.eval()(batch.waveform, batch.num_samples)
+    return {
+        "splits": splits.summary(manifest),
+        "policy": splits.policy,
+        "quarantined": len(read_quarantine(folder / QUARANTINE)),
+        "steps_per_epoch": plan.num_steps,
+        "padding_share": plan.padding_share,
+        "longest_batch": {
+            "utterances": len(batch.rows),
+            "samples": batch.waveform.shape[1],
+            "outputs": {name: list(logits.shape) for name, logits in output.logits.items()},
+        },
+        "model": str(model.load_report),
+    }
+
+
+def evaluate_run(
+    recipe: Recipe, folder: Path, *, split: str = "test", checkpoint: str | None = None, quiet: bool = False
+) -> dict[str, Any]:
+    """Predicts, scores and reports one split of a run."""
+    chosen = checkpoint or recipe.evaluate.checkpoint
+    return evaluate(
+        folder,
+        split=split,
+        checkpoint=None if chosen == "best" else chosen,
+        group_by=recipe.evaluate.group_by,
+        resamples=recipe.evaluate.resamples,
+        audio=recipe.evaluate.audio,
+        device=recipe.train.device,
+        quiet=quiet,
+    )
+
+
+def crossval(
+    recipe: Recipe,
+    output: Path | str,
+    *,
+    folds: int | None = None,
+    group_by: tuple[str, ...] = ("speaker",),
+    val_share: float = 0.1,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Trains once per fold and scores all held-out utterances together.
+
+    Args:
+        folds: number of folds; None leaves one speaker out at a time.
+        group_by: what train and test must not share: speaker, or speaker and script.
+        val_share: share of each fold's training hours that chooses the weights.
+
+    Returns:
+        Content of scores.json over the pooled predictions; per fold under "folds".
+    """
+    folder = Path(output)
+    manifest = check_corpus(recipe, prepare_corpus(recipe, folder, quiet=quiet), folder, quiet=quiet)
+    all_splits = make_folds(
+        manifest,
+        group_by=group_by,
+        folds=folds,
+        val_share=val_share,
+        seed=recipe.split.seed,
+        stratify=recipe.split.stratify,
+    )
+    parts, rows = [], []
+    for number, splits in enumerate(all_splits):
+        part = folder / f"fold-{number:02d}"
+        scores_file = part / "scores.json"
+        if not scores_file.exists():  # a fold that was finished is not done again
+            part.mkdir(exist_ok=True)
+            _link_manifest(folder, part)
+            splits.save(part / SPLITS)
+            own = recipe.model_copy(update={"name": f"{recipe.name}-fold-{number:02d}"})
+            unfinished = (part / "train.jsonl").exists() and any((part / "checkpoints").glob("step-*"))
+            if (
+                train_recipe(own, manifest, splits, part, resume=unfinished, quiet=quiet).stopped
+                == "interrupted"
+            ):
+                raise TrainingError(f"interrupted in fold {number}; run the same command again to go on")
+            evaluate_run(own, part, quiet=quiet)
+        parts.append(part / "predictions" / "test.jsonl")
+        rows.append({"fold": number, **json.loads(scores_file.read_text(encoding="utf-8"))["tasks"]})
+    pooled = pool_predictions(parts, folder / "predictions" / "test.jsonl")
+    scores = score_predictions(pooled, group_by=recipe.evaluate.group_by, resamples=recipe.evaluate.resamples)
+    scores.save(folder / "scores.json")
+    write_report(folder, scores_path=folder / "scores.json", audio=recipe.evaluate.audio)
+    return json.loads((folder / "scores.json").read_text(encoding="utf-8")) | {"folds": rows}  # type: ignore[no-any-return]
+
+
+def _link_manifest(folder: Path, part: Path) -> None:
+    """A fold reads the corpus's own manifest; a copy would be one more thing to keep in step."""
+    link = part / CHECKED
+    if not link.exists():
+        link.symlink_to(Path("..") / CHECKED)
+
+
+def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str, Any]:
+    """What a bundle says of where it comes from."""
+    return {
+        "name": recipe.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "recipe_name": recipe.name,
+        "recipe": recipe.resolved(),
+        "data": {
+            "manifest_hash": manifest.hash,
+            "split": splits.policy,
+            "sources": sorted(
+                {str(source) for source in manifest.column("source").unique().to_pylist() if source}
+            ),
+            "hours": {name: row["hours"] for name, row in splits.summary(manifest).items()},
+            "synthetic": recipe.data.synthetic,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "transformers", "peft", "accelerate", "numpy")},
+        },
+        "git_revision": _git_revision(),
+        "seed": recipe.train.seed,
+        "licence": recipe.data.licence,
+    }
+
+
+def _git_revision() -> str | None:
+    try:
+        shown = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return shown.stdout.strip()
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

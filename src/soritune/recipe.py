@@ -1,0 +1,246 @@
+"""A training system as data: the schema of a recipe, the strict loader, and overrides from the command line.
+
+Reading a recipe imports no torch; the configuration classes live beside the code they configure. Next: `pipeline.py`.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.resources
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from soritune.audio.preprocessing import Preprocessing
+from soritune.batches.config import AugmentSettings, BatchSettings
+from soritune.corpus.splits import SplitSettings
+from soritune.errors import RecipeError, UnknownNameError, nearest
+from soritune.models.config import ModelConfig
+from soritune.registry import load_member
+from soritune.tasks.task import Task
+from soritune.training.config import TrainingSettings
+
+
+class Settings(BaseModel):
+    """Unknown keys are refused; values are checked again when they are changed from Python."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class DataSettings(Settings):
+    """Where the corpus is and how its files become utterances."""
+
+    source: str = "manifest"
+    """Name of a reader in `corpus/sources`; `soritune sources` lists them."""
+    root: str | None = None
+    """The corpus folder (or manifest file); given on the command line as `data=ROOT`."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """The reader's own settings: label ranges, field names."""
+    licence: str | None = None
+    """Licence of the corpus; kept in every bundle trained on it."""
+    synthetic: bool = False
+    """The speech is made by a synthesiser; every number from it says so."""
+
+
+class EvaluationSettings(Settings):
+    """How the test split is judged."""
+
+    group_by: tuple[str, ...] = ("speaker", "gender")
+    """Utterance fields that scores are broken down by."""
+    resamples: int = Field(1000, ge=100)
+    """Bootstrap samples of the intervals over speakers."""
+    checkpoint: str = "best"
+    """Bundle judged after training: "best" takes the first task's primary metric, or a bundle's name."""
+    audio: bool = True
+    """Put audio players into the report."""
+
+
+class Recipe(Settings):
+    """One training system."""
+
+    name: str
+    """What the run and its bundles are called."""
+    description: str = ""
+    """One line for `soritune recipes`."""
+    data: DataSettings = Field(default_factory=DataSettings)
+    split: SplitSettings = Field(default_factory=SplitSettings)
+    preprocessing: Preprocessing = Field(default_factory=Preprocessing)
+    tasks: dict[str, dict[str, Any]]
+    """Settings per task, by the task's name; the first is the primary one."""
+    model: ModelConfig
+    batches: BatchSettings = Field(default_factory=lambda: BatchSettings(batch_size=8))
+    augment: AugmentSettings = Field(default_factory=AugmentSettings)
+    train: TrainingSettings = Field(default_factory=TrainingSettings)
+    evaluate: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Named sets of overrides, `dotted.key: value`."""
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _null_is_off(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+    def make_tasks(self) -> tuple[Task, ...]:
+        """The tasks, freshly made."""
+        return tuple(make_task(name, config) for name, config in self.tasks.items())
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything as plain data, presets left out: what bundles keep and resuming compares."""
+        return json.loads(self.model_dump_json(exclude={"presets"}))  # type: ignore[no-any-return]
+
+
+def make_task(name: str, config: Mapping[str, Any]) -> Task:
+    """The task `name` with its settings checked.
+
+    Raises:
+        UnknownNameError: no such task.
+        RecipeError: the settings have faults; all of them are named.
+    """
+    kind = load_member("soritune.tasks", "TASK", name, "task")
+    try:
+        settings = kind.Config.model_validate(dict(config))
+    except ValidationError as error:
+        raise RecipeError(f"tasks.{name}", faults_of(error, kind.Config)) from None
+    task: Task = kind(settings)
+    return task
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes in the package."""
+    folder = importlib.resources.files("soritune.recipes")
+    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+
+
+def recipe_text(name: str) -> str:
+    """Text of a recipe by name, or of a YAML file by path.
+
+    Raises:
+        UnknownNameError: neither a recipe nor a file.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            return path.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            raise RecipeError(
+                name, ["there is no such file; `soritune recipes` lists the built-in recipes"]
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(name, [f"cannot be read as UTF-8 text ({error})"]) from None
+    known = recipe_names()
+    if name not in known:
+        raise UnknownNameError("recipe", name, known)
+    return importlib.resources.files("soritune.recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[str] = ()) -> Recipe:
+    """A recipe by name or path, with presets and then `key=value` overrides applied.
+
+    Args:
+        name: built-in name or path of a YAML file.
+        overrides: `dotted.key=value`, the value read as YAML; `data=ROOT` is short for `data.root=ROOT`.
+        presets: names of the recipe's own presets, applied in order.
+
+    Raises:
+        RecipeError: all faults at once, each with its path, what was given and the nearest known key.
+    """
+    try:
+        raw = yaml.safe_load(recipe_text(name))
+    except yaml.YAMLError as error:
+        raise RecipeError(name, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None
+    if not isinstance(raw, dict):
+        raise RecipeError(name, [f"must be a mapping of settings, got {type(raw).__name__}"])
+    raw.setdefault("name", Path(name).stem)
+    data = copy.deepcopy(raw)
+    for preset in presets:
+        known = raw.get("presets") or {}
+        if preset not in known:
+            raise UnknownNameError(f"preset of {name}", preset, known)
+        for key, value in known[preset].items():
+            set_key(data, key, copy.deepcopy(value))
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            raise RecipeError(name, [f"override '{override}' is not of the form key=value"])
+        set_key(data, "data.root" if key == "data" else key, _value(text))
+    return check_recipe(name, data)
+
+
+def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
+    """A recipe from plain data; raises `RecipeError` with every fault."""
+    faults: list[str] = []
+    recipe: Recipe | None = None
+    try:
+        recipe = Recipe.model_validate(data)
+    except ValidationError as error:
+        faults += faults_of(error, Recipe)
+    tasks = data.get("tasks")
+    for name, config in (tasks if isinstance(tasks, dict) else {}).items():
+        try:
+            make_task(name, config or {})
+        except RecipeError as error:
+            faults += [f"tasks.{name}.{fault}" for fault in error.faults]
+        except UnknownNameError as error:
+            faults.append(f"tasks: {error}")
+    if recipe is None or faults:
+        raise RecipeError(source, faults)
+    return recipe
+
+
+def set_key(data: dict[str, Any], key: str, value: Any) -> None:
+    """Sets `a.b.c` in nested mappings, making those that are missing or null."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        if not isinstance(data.get(parent), dict):
+            data[parent] = {}
+        data = data[parent]
+    data[last] = value
+
+
+def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One line per fault: path, what came, what was expected, the nearest known key."""
+    lines = []
+    for fault in error.errors():
+        path = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            known = _keys_at(model, fault["loc"][:-1])
+            hint = nearest(str(fault["loc"][-1]), known)
+            tail = (
+                f"did you mean '{hint}'?" if hint else f"known here: {', '.join(sorted(known)) or 'nothing'}"
+            )
+            lines.append(f"{path}: unknown key; {tail}")
+        elif fault["type"] == "missing":
+            lines.append(f"{path}: missing; give it a value")
+        else:
+            came = fault.get("input")
+            lines.append(f"{path}: {fault['msg'].removeprefix('Value error, ')} (got {came!r})"[:300])
+    return lines
+
+
+def _keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    current: Any = model
+    for part in path:
+        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
+        candidates = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
+        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        if current is None:
+            return []
+    return list(current.model_fields)
+
+
+def _value(text: str) -> Any:
+    """An override's value as YAML; "1e-5" is a number although YAML 1.1 wants "1.0e-5"."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

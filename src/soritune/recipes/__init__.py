@@ -1,0 +1,1 @@
+"""Training systems as YAML, one a file."""

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from soritune.errors import RecipeError, UnknownNameError
+from soritune.recipe import check_recipe, load_recipe, recipe_names, set_key
+
+GOOD = {
+    "name": "r",
+    "tasks": {"emotion": {"labels": ["a", "b"]}},
+    "model": {"encoder": "somewhere"},
+}
+
+
+def faults(data: dict[str, object]) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        check_recipe("r.yaml", data)
+    return caught.value.faults
+
+
+def test_overrides_are_yaml_and_data_is_short_for_its_root() -> None:
+    recipe = load_recipe(
+        "emotion-3class",
+        [
+            "data=/corpus/한국",
+            "train.learning_rate=1e-5",
+            "train.epochs=20",
+            "augment=null",
+            "model.lora={rank: 4}",
+            "model.freeze.layers=2",
+        ],
+    )
+    assert recipe.data.root == "/corpus/한국"
+    assert (recipe.train.learning_rate, recipe.train.epochs) == (1e-5, 20)
+    assert recipe.augment.spec_augment is None and recipe.augment.speed is None
+    assert recipe.model.lora is not None and recipe.model.lora.rank == 4
+    assert recipe.model.freeze.layers == 2 and recipe.model.freeze.feature_encoder
+
+
+def test_presets_come_before_overrides() -> None:
+    recipe = load_recipe("emotion-3class", ["train.epochs=7"], presets=["little-data"])
+    assert (recipe.train.learning_rate, recipe.train.epochs, recipe.batches.batch_size) == (1e-5, 7, 2)
+
+
+def test_an_unknown_recipe_or_preset_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'emotion-3class'"):
+        load_recipe("emotion-3clas")
+    with pytest.raises(UnknownNameError, match="did you mean 'little-data'"):
+        load_recipe("emotion-3class", presets=["litle-data"])
+    with pytest.raises(RecipeError, match="there is no such file"):
+        load_recipe("nowhere.yaml")
+
+
+def test_unknown_keys_are_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(RecipeError, match=r"train\.learnign_rate: unknown key; did you mean 'learning_rate'"):
+        load_recipe("emotion-3class", ["train.learnign_rate=1"])
+    with pytest.raises(RecipeError, match=r"tasks\.emotion\.lables: unknown key; did you mean 'labels'"):
+        load_recipe("emotion-3class", ["tasks.emotion.lables=[a, b]"])
+    with pytest.raises(RecipeError, match=r"tasks: unknown task 'emotions'.*did you mean 'emotion'"):
+        load_recipe("emotion-3class", ["tasks.emotions.labels=[a, b]"])
+
+
+def test_an_override_without_equals_sign_is_refused() -> None:
+    with pytest.raises(RecipeError, match="override 'epochs' is not of the form key=value"):
+        load_recipe("emotion-3class", ["epochs"])
+
+
+def test_all_faults_come_at_once_with_their_paths() -> None:
+    found = faults(
+        {
+            **GOOD,
+            "trian": {},
+            "train": {"epochs": 0, "precision": "bf8"},
+            "tasks": {"emotion": {"labels": ["a"]}},
+            "model": {},
+            "batches": {"batch_size": 2, "padded_seconds": 3},
+        }
+    )
+    assert len(found) == 6
+    starts = {fault.split(":")[0] for fault in found}
+    assert starts == {
+        "trian",
+        "train.epochs",
+        "train.precision",
+        "tasks.emotion.labels",
+        "model.encoder",
+        "batches",
+    }
+    assert "did you mean 'train'" in next(fault for fault in found if fault.startswith("trian"))
+
+
+def test_files_that_are_no_recipe(tmp_path: Path) -> None:
+    for text, message in (("a: [", "not valid YAML"), ("- 1", "must be a mapping")):
+        (tmp_path / "r.yaml").write_text(text, encoding="utf-8")
+        with pytest.raises(RecipeError, match=message):
+            load_recipe(str(tmp_path / "r.yaml"))
+    (tmp_path / "r.yaml").write_bytes("name: 감정".encode("cp949"))
+    with pytest.raises(RecipeError, match="cannot be read as UTF-8"):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+def test_a_resolved_recipe_is_a_recipe(tmp_path: Path) -> None:
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        assert check_recipe(name, recipe.resolved()).resolved() == recipe.resolved()
+
+
+def test_settings_can_be_changed_and_are_checked_again() -> None:
+    recipe = load_recipe("emotion-3class")
+    recipe.train.epochs = 3
+    assert recipe.resolved()["train"]["epochs"] == 3
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        recipe.train.epochs = 0
+
+
+def test_set_key_makes_what_is_missing() -> None:
+    data: dict[str, object] = {"a": None}
+    set_key(data, "a.b.c", 1)
+    assert data == {"a": {"b": {"c": 1}}}
