@@ -63,6 +63,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "model.freeze.layers": 8,
         "model.freeze.feature_encoder": True,
         "split.by": ["speaker"],
+        "split.stratify": ["age", "snr_db", "duration_s"],
         "train.epochs": 10,
         "train.learning_rate": 5e-4,
         "train.warmup_steps": 500,

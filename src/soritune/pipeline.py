@@ -125,7 +125,8 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
     write_quarantine(folder / QUARANTINE, [*read_quarantine(folder / QUARANTINE), *result.quarantined])
     if len(result.clean) == 0:
         raise SorituneError(
-            f"none of the {len(manifest)} utterances can be used; the reasons are in {folder / QUARANTINE}"
+            f"none of the {len(manifest)} utterances can be used; the first: {result.quarantined[0].reason}; "
+            f"all reasons are in {folder / QUARANTINE}"
         )
     return write_manifest(folder / CHECKED, result.clean, root=manifest.root)
 

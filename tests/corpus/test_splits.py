@@ -297,3 +297,12 @@ def test_on_emotional_speech_with_shared_sentences() -> None:
     summary = splits.summary(manifest)
     assert [summary[name]["speakers"] for name in ("train", "val", "test")] == [7, 1, 1]
     assert all(min(summary[name]["emotions"].values()) > 0 for name in ("train", "val", "test"))
+
+
+def test_a_field_no_row_has_is_left_out_of_the_strata_and_said(tmp_path):
+    rows = [Utterance(id=f"{n}", audio="a.wav", duration_s=1.0, speaker=f"s{n % 5}") for n in range(20)]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    splits = make_splits(manifest, SplitSettings(by=("speaker",), stratify=("age", "duration_s")))
+    assert any("not stratified by age" in warning for warning in splits.policy["warnings"])
+    with pytest.raises(SplitError, match="cannot stratify by 'ages'"):
+        make_splits(manifest, SplitSettings(by=("speaker",), stratify=("ages",)))

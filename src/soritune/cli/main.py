@@ -52,7 +52,7 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     log_level: Annotated[
-        LogLevel, typer.Option(help="What the log file and the terminal are told.")
+        LogLevel, typer.Option(help="How much is logged, to the file where one is given.")
     ] = "WARNING",
     log_file: Annotated[Path | None, typer.Option(help="Write the log to this file too.")] = None,
     version: Annotated[
@@ -62,6 +62,7 @@ def _options(
 ) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if log_file is not None:
+        handlers[0].setLevel(logging.WARNING)  # the terminal has its own lines; the file gets the rest
         try:
             handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
         except OSError as error:

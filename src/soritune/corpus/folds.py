@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from soritune.corpus.assignment import assign_groups
 from soritune.corpus.balance import balance, ratio_cost
-from soritune.corpus.grouping import Codes, Columns, Groups, strata_of, sums_by
+from soritune.corpus.grouping import Codes, Columns, Groups, strata_of, sums_by, with_values
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.splits import SPLITS, Splits, SplitSettings, finish_splits
 from soritune.errors import SplitError
@@ -58,7 +58,8 @@ def make_folds(
     """
     if tuple(group_by) not in (("speaker",), ("speaker", "script")):
         raise SplitError(f"folds group by speaker, or by speaker and script; got {', '.join(group_by)}")
-    columns, strata = Columns.of(manifest), strata_of(manifest, stratify)
+    warnings: list[str] = []
+    columns, strata = Columns.of(manifest), strata_of(manifest, with_values(manifest, stratify, warnings))
     num_speakers = len(columns.speakers)
     if num_speakers < 2 or (folds is not None and not 2 <= folds <= num_speakers):
         wanted = "at least 2" if folds is None else f"from 2 to {num_speakers}"
@@ -88,7 +89,7 @@ def make_folds(
                 if block is not None
                 else "a fold has nothing left to train on; use fewer folds or a smaller val_share"
             )
-        made.append((group, part, codes, notes))
+        made.append((group, part, codes, [*warnings, *notes]))
     return [
         _finish(manifest, columns, settings, fold, (number, len(made)), speaker_group, val_share)
         for number, fold in enumerate(made, start=1)

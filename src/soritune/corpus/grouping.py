@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from soritune.corpus.manifest import Manifest
+from soritune.corpus.utterance import FIELDS
 from soritune.errors import SplitError
 
 Codes = NDArray[np.int64]
@@ -93,6 +94,17 @@ def strata_of(manifest: Manifest, columns: Sequence[str]) -> list[Groups]:
         else:
             found.append(_encode(column.cast(pa.string())))
     return found
+
+
+def with_values(manifest: Manifest, columns: Sequence[str], warnings: list[str]) -> list[str]:
+    """`columns` without the utterance fields no row has, which are told in `warnings`.
+
+    A recipe may name what some corpora lack (age, snr_db); a name that is no field at all stays, and is refused later.
+    """
+    empty = [name for name in columns if name in FIELDS and manifest.column(name).null_count == len(manifest)]
+    if empty:
+        warnings.append(f"not stratified by {', '.join(empty)}: no utterance has it")
+    return [name for name in columns if name not in empty]
 
 
 def sums_by(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from soritune.corpus.assignment import assign_groups, assign_scripts
-from soritune.corpus.grouping import Columns, strata_of
+from soritune.corpus.grouping import Columns, strata_of, with_values
 from soritune.corpus.manifest import Manifest
 from soritune.errors import OutputError, SplitError
 
@@ -323,7 +323,7 @@ def _disjoint_codes(
     manifest: Manifest, columns: Columns, settings: SplitSettings, warnings: list[str]
 ) -> NDArray[np.int8]:
     hours, speakers, scripts = columns.hours, columns.speakers, columns.scripts
-    strata = strata_of(manifest, settings.stratify)
+    strata = strata_of(manifest, with_values(manifest, settings.stratify, warnings))
     wanted = np.array([_code(name) for name in settings.wanted], dtype=np.int8)
     ratios = np.array([settings.ratios[name] for name in settings.wanted])
     by_script = "script" in settings.by

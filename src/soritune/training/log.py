@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import time
@@ -14,6 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from soritune.errors import OutputError, TrainingError
+
+logger = logging.getLogger(__name__)
 
 JSON_LOG = "train.jsonl"
 TEXT_LOG = "train.log"
@@ -96,6 +99,7 @@ class RunLog:
         """A line for people."""
         self._text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         self._text.flush()
+        logger.info(text)
         if to_terminal:
             self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 

@@ -1,0 +1,95 @@
+"""Bad input on the command line: one sentence, an exit code, no traceback, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from soritune import __version__
+from soritune.corpus.manifest import Manifest
+
+
+def soritune(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    code = "from soritune.cli.main import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "200", "HF_HUB_OFFLINE": "1"},
+    )
+
+
+def refused(*arguments: str | Path, cwd: Path | None = None) -> str:
+    done = soritune(*arguments, cwd=cwd)
+    assert done.returncode == 2, done.stderr[-500:]
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_version_and_help() -> None:
+    assert soritune("--version").stdout.strip() == f"soritune {__version__}"
+    shown = soritune("--help").stdout
+    for verb in ("run", "prepare", "predict", "evaluate", "recipes", "demo"):
+        assert f" {verb} " in shown
+
+
+def test_recipes_are_listed() -> None:
+    names = {row["name"] for row in json.loads(soritune("recipes", "--json").stdout)}
+    assert {"emotion-3class", "child-phoneme"} <= names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["rum"], "No such command 'rum'"),
+        (["run", "emotion-3clas"], "unknown recipe 'emotion-3clas'; known: child-phoneme"),
+        (["run", "emotion-3class", "train.epoch=3"], "train.epoch: unknown key; did you mean 'epochs'?"),
+        (["run", "emotion-3class"], "data.root: missing"),
+        (["run", "emotion-3class", "data=nowhere"], "nowhere"),
+        (["run", "emotion-3class", "data=."], "error: "),
+        (["train", "emotion-3class"], "error: "),
+        (["predict", "clip.wav", "--bundle", "."], "error: "),
+        (["model-info", "nothing-such"], "unknown recipe 'nothing-such'"),
+    ],
+)
+def test_refusals(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    before = set(tmp_path.rglob("*"))
+    assert sentence in refused(*arguments, cwd=tmp_path)
+    left = {path for path in set(tmp_path.rglob("*")) - before if path.is_file() and path.name != "quarantine.jsonl"}
+    assert left == set()
+
+
+def test_an_output_that_cannot_be_written(tones: Manifest, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "run"
+    assert "cannot be" in refused("run", "child-phoneme", f"data={tones.path}", "-o", place)
+
+
+def test_a_hub_name_without_network(tones: Manifest, tmp_path: Path) -> None:
+    sentence = refused("run", "child-phoneme", f"data={tones.path}", "-o", tmp_path / "run")
+    assert "facebook/wav2vec2-xls-r-300m" in sentence and "local folder" in sentence
+    assert not (tmp_path / "run" / "bundles").exists()
+
+
+def test_a_folder_that_is_no_model(tones: Manifest, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    sentence = refused(
+        "run", "child-phoneme", f"data={tones.path}", f"model.encoder={tmp_path / 'empty'}", "-o", tmp_path / "run"
+    )
+    assert "empty" in sentence
+
+
+def test_a_log_file_can_be_asked_for(tmp_path: Path) -> None:
+    done = soritune("--log-level", "INFO", "--log-file", tmp_path / "log.txt", "recipes")
+    assert done.returncode == 0
+    assert (tmp_path / "log.txt").exists()
+    refused("--log-file", tmp_path / "none" / "log.txt", "recipes")

@@ -1,0 +1,181 @@
+"""The whole way from a corpus to a report, on toys, with nothing but public entry points."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from soritune import pipeline
+from soritune.bundle import load_bundle
+from soritune.corpus.checks import read_quarantine
+from soritune.corpus.manifest import Manifest, load_manifest
+from soritune.corpus.splits import load_splits
+from soritune.errors import OutputError, RecipeError, SorituneError
+from soritune.recipe import Recipe, load_recipe, recipe_names
+from soritune.testing import tiny_config
+from tests.conftest import STYLES
+
+NUMBERS = {"Anxious": 21, "Kind": 31, "Dry": 91}
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ROOT/<person>/wav_48000/<person>_<number>.wav as the emotion corpus lies, 9 persons, with a few bad files."""
+    root = tmp_path_factory.mktemp("말뭉치 나무")
+    for s in range(9):
+        person = f"{'F' if s % 2 else 'M'}2{s:03d}"
+        folder = root / person / "wav_48000"
+        folder.mkdir(parents=True)
+        for style, pitch in STYLES.items():
+            for n in range(3):
+                rng = np.random.default_rng((s, n, int(pitch)))
+                time = np.arange(int(48000 * (0.4 + 0.4 * rng.random()))) / 48000
+                wave = 0.3 * np.sin(2 * np.pi * (pitch + 6 * s) * time) + 0.01 * rng.standard_normal(len(time))
+                suffix = ".WAV" if n == 1 else ".wav"
+                soundfile.write(folder / f"{person}_{NUMBERS[style] + n:06d}{suffix}", wave, 48000, format="WAV")
+        soundfile.write(folder / f"{person}_000001.wav", np.zeros(4800), 48000)  # a number without a label
+    bad = root / "F2001" / "wav_48000"
+    (bad / "F2001_000025.wav").write_bytes(b"")
+    (bad / "F2001_000026.wav").write_bytes((bad / "F2001_000021.wav").read_bytes()[:60])
+    broken = np.full(24000, np.nan, dtype=np.float32)
+    soundfile.write(bad / "F2001_000027.wav", broken, 48000, subtype="FLOAT")
+    soundfile.write(bad / "F2001_000028.wav", np.ones(2400) * 0.1, 48000)  # 0.05 s
+    return root
+
+
+def emotion(tree: Path, *overrides: str) -> Recipe:
+    recipe = load_recipe("emotion-3class", [f"data={tree}", "train.device=cpu", *overrides])
+    recipe.model.random_weights = True
+    recipe.model.architecture = tiny_config(norm="layer")
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def finished(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pipeline.RunResult]:
+    folder = tmp_path_factory.mktemp("runs") / "emotion"
+    return folder, pipeline.run(emotion(tree, "train.epochs=2"), folder, quiet=True)
+
+
+def test_every_arrow_writes_its_file(finished: tuple[Path, pipeline.RunResult]) -> None:
+    folder, result = finished
+    assert result.training.stopped == "end"
+    expected = ["manifest.parquet", "checked.parquet", "splits.parquet", "quarantine.jsonl", "recipe.yaml"]
+    expected += ["train.jsonl", "train.log", "predictions/test.jsonl", "scores.json", "report.html"]
+    assert [name for name in expected if not (folder / name).is_file()] == []
+    assert {"best_loss", "best_emotion_ua", "best_emotion_macro_f1", "last"} <= {
+        path.name for path in (folder / "bundles").iterdir()
+    }
+
+
+def test_bad_files_are_quarantined_with_their_reasons(finished: tuple[Path, pipeline.RunResult]) -> None:
+    reasons = {Path(row.audio).name: row.reason for row in read_quarantine(finished[0] / "quarantine.jsonl")}
+    assert set(reasons) == {f"F2001_00002{n}.wav" for n in (5, 6, 7, 8)}
+    assert "NaN" in reasons["F2001_000027.wav"]
+    assert "0.050 s" in reasons["F2001_000028.wav"]
+    manifest = load_manifest(finished[0] / "checked.parquet")
+    assert len(manifest) == 9 * 9
+    assert sorted(set(manifest.column("emotion").to_pylist())) == ["Anxious", "Dry", "Kind"]
+
+
+def test_no_speaker_is_on_two_sides(finished: tuple[Path, pipeline.RunResult]) -> None:
+    manifest = load_manifest(finished[0] / "checked.parquet")
+    splits = load_splits(finished[0] / "splits.parquet")
+    speakers = [
+        {manifest.utterance(int(row)).speaker for row in splits.indices(manifest, name)} for name in ("train", "val", "test")
+    ]
+    assert all(speakers) and not (speakers[0] & speakers[1] or speakers[0] & speakers[2] or speakers[1] & speakers[2])
+
+
+def test_the_bundle_says_where_it_comes_from(finished: tuple[Path, pipeline.RunResult]) -> None:
+    card = load_bundle(finished[0] / "bundles" / "last").card
+    manifest = load_manifest(finished[0] / "checked.parquet")
+    assert card["data"]["manifest_hash"] == manifest.hash
+    assert card["data"]["split"]["by"] == ["speaker", "script"] or card["data"]["split"]["by"] == ["speaker"]
+    assert card["recipe"]["train"]["learning_rate"] == 2e-5
+    assert card["outputs"][0]["options"]["class_weights"] is not None
+    assert {"torch", "transformers", "python"} <= set(card["versions"])
+
+
+def test_a_second_run_does_not_overwrite_the_first(tree: Path, finished: tuple[Path, pipeline.RunResult]) -> None:
+    with pytest.raises(OutputError, match="already holds a run"):
+        pipeline.run(emotion(tree), finished[0], quiet=True)
+
+
+def test_a_dry_run_writes_no_weights(tree: Path, tmp_path: Path) -> None:
+    result = pipeline.dry_run(emotion(tree), tmp_path / "dry", quiet=True)
+    assert result["longest_batch"]["outputs"]["emotion"] == [4, 3]
+    assert sum(sum(row["emotions"].values()) for row in result["splits"].values()) == 81
+    assert result["quarantined"] == 4
+    assert not list((tmp_path / "dry").rglob("*.safetensors")) and not (tmp_path / "dry" / "bundles").exists()
+
+
+def test_a_random_split_is_recorded_where_people_look(tree: Path, tmp_path: Path) -> None:
+    recipe = emotion(tree, "split.by=[random]", "train.max_steps=2")
+    scores = pipeline.run(recipe, tmp_path / "run", quiet=True).scores
+    assert load_bundle(tmp_path / "run" / "bundles" / "last").card["data"]["split"]["by"] == ["random"]
+    assert scores is not None and any("random" in warning for warning in scores["warnings"])
+    assert "random" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_cross_validation_judges_every_utterance_once_by_a_model_that_did_not_know_its_speaker(
+    tree: Path, tmp_path: Path
+) -> None:
+    recipe = emotion(tree, "train.max_steps=2")
+    scores = pipeline.crossval(recipe, tmp_path / "cv", folds=3, quiet=True)
+    assert scores["tasks"]["emotion"]["num_utterances"] == 81
+    assert scores["tasks"]["emotion"]["num_speakers"] == 9
+    assert len(scores["folds"]) == 3
+    again = pipeline.crossval(recipe, tmp_path / "cv", folds=3, quiet=True)  # finished folds are not done again
+    assert again["tasks"]["emotion"]["rates"] == scores["tasks"]["emotion"]["rates"]
+
+
+def test_missing_data_and_unusable_rows_are_said_in_a_sentence(tree: Path, tmp_path: Path) -> None:
+    recipe = emotion(tree)
+    recipe.data.root = None
+    with pytest.raises(RecipeError, match="give the corpus folder as data=ROOT"):
+        pipeline.run(recipe, tmp_path / "a", quiet=True)
+    recipe = emotion(tree, "tasks.emotion.labels=[Happy, Sad]")
+    with pytest.raises(SorituneError, match="none of the 83 utterances can be used; the first: emotion"):
+        pipeline.run(recipe, tmp_path / "b", quiet=True)
+    assert "'Anxious' is not in the label set" in (tmp_path / "b" / "quarantine.jsonl").read_text(encoding="utf-8")
+
+
+def toy_encoder(name: str) -> dict[str, Any]:
+    """24 thin layers for the recipes that choose among layers."""
+    return tiny_config(norm="layer", layers=24 if name.startswith("child-phoneme") else 2)
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith("demo-")])
+def test_every_recipe_takes_two_steps(name: str, tree: Path, tones: Manifest, tmp_path: Path) -> None:
+    """Only the encoder, the data and the number of steps are changed."""
+    source = tree if load_recipe(name).data.source == "speaker-folders" else tones.path
+    recipe = load_recipe(name, [f"data={source}", "train.max_steps=2"])
+    recipe.model.random_weights = True
+    recipe.model.architecture = toy_encoder(name)
+    result = pipeline.run(recipe, tmp_path / "run", quiet=True)
+    assert result.training.steps == 2
+    assert result.scores is not None
+    primary = recipe.make_tasks()[0].primary_metric.name
+    assert result.scores["tasks"][recipe.make_tasks()[0].name]["rates"][primary]["value"] is not None
+
+
+def test_phones_then_emotion_from_the_same_encoder(tones: Manifest, tree: Path, tmp_path: Path) -> None:
+    """What the demo does: the second model keeps the first one's encoder and gets a head of its own."""
+    phones = load_recipe("child-phoneme", [f"data={tones.path}", "train.max_steps=2"], presets=["full"])
+    phones.model.random_weights = True
+    phones.model.architecture = tiny_config(norm="layer")
+    first = pipeline.run(phones, tmp_path / "phones", quiet=True)
+    recipe = emotion(tree, "train.max_steps=1")
+    recipe.model.random_weights = False
+    recipe.model.init_from = str(first.folder / "bundles" / "last")
+    second = pipeline.run(recipe, tmp_path / "emotion", quiet=True)
+    weights = [load_bundle(run.folder / "bundles" / "last").weights() for run in (first, second)]
+    name = "wav2vec2.feature_extractor.conv_layers.0.conv.weight"
+    assert np.array_equal(weights[0][name], weights[1][name])  # frozen in the emotion recipe
+    card = json.loads((second.folder / "bundles" / "last" / "soritune.json").read_text(encoding="utf-8"))
+    assert [output["name"] for output in card["outputs"]] == ["emotion"]
