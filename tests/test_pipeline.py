@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests.conftest import STYLES
 
 from soritune import pipeline
 from soritune.bundle import load_bundle
@@ -18,7 +19,6 @@ from soritune.corpus.splits import load_splits
 from soritune.errors import OutputError, RecipeError, SorituneError
 from soritune.recipe import Recipe, load_recipe, recipe_names
 from soritune.testing import tiny_config
-from tests.conftest import STYLES
 
 NUMBERS = {"Anxious": 21, "Kind": 31, "Dry": 91}
 
@@ -35,9 +35,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for n in range(3):
                 rng = np.random.default_rng((s, n, int(pitch)))
                 time = np.arange(int(48000 * (0.4 + 0.4 * rng.random()))) / 48000
-                wave = 0.3 * np.sin(2 * np.pi * (pitch + 6 * s) * time) + 0.01 * rng.standard_normal(len(time))
+                wave = 0.3 * np.sin(2 * np.pi * (pitch + 6 * s) * time) + 0.01 * rng.standard_normal(
+                    len(time)
+                )
                 suffix = ".WAV" if n == 1 else ".wav"
-                soundfile.write(folder / f"{person}_{NUMBERS[style] + n:06d}{suffix}", wave, 48000, format="WAV")
+                soundfile.write(
+                    folder / f"{person}_{NUMBERS[style] + n:06d}{suffix}", wave, 48000, format="WAV"
+                )
         soundfile.write(folder / f"{person}_000001.wav", np.zeros(4800), 48000)  # a number without a label
     bad = root / "F2001" / "wav_48000"
     (bad / "F2001_000025.wav").write_bytes(b"")
@@ -86,9 +90,12 @@ def test_no_speaker_is_on_two_sides(finished: tuple[Path, pipeline.RunResult]) -
     manifest = load_manifest(finished[0] / "checked.parquet")
     splits = load_splits(finished[0] / "splits.parquet")
     speakers = [
-        {manifest.utterance(int(row)).speaker for row in splits.indices(manifest, name)} for name in ("train", "val", "test")
+        {manifest.utterance(int(row)).speaker for row in splits.indices(manifest, name)}
+        for name in ("train", "val", "test")
     ]
-    assert all(speakers) and not (speakers[0] & speakers[1] or speakers[0] & speakers[2] or speakers[1] & speakers[2])
+    assert all(speakers) and not (
+        speakers[0] & speakers[1] or speakers[0] & speakers[2] or speakers[1] & speakers[2]
+    )
 
 
 def test_the_bundle_says_where_it_comes_from(finished: tuple[Path, pipeline.RunResult]) -> None:
@@ -101,7 +108,9 @@ def test_the_bundle_says_where_it_comes_from(finished: tuple[Path, pipeline.RunR
     assert {"torch", "transformers", "python"} <= set(card["versions"])
 
 
-def test_a_second_run_does_not_overwrite_the_first(tree: Path, finished: tuple[Path, pipeline.RunResult]) -> None:
+def test_a_second_run_does_not_overwrite_the_first(
+    tree: Path, finished: tuple[Path, pipeline.RunResult]
+) -> None:
     with pytest.raises(OutputError, match="already holds a run"):
         pipeline.run(emotion(tree), finished[0], quiet=True)
 
@@ -130,7 +139,9 @@ def test_cross_validation_judges_every_utterance_once_by_a_model_that_did_not_kn
     assert scores["tasks"]["emotion"]["num_utterances"] == 81
     assert scores["tasks"]["emotion"]["num_speakers"] == 9
     assert len(scores["folds"]) == 3
-    again = pipeline.crossval(recipe, tmp_path / "cv", folds=3, quiet=True)  # finished folds are not done again
+    again = pipeline.crossval(
+        recipe, tmp_path / "cv", folds=3, quiet=True
+    )  # finished folds are not done again
     assert again["tasks"]["emotion"]["rates"] == scores["tasks"]["emotion"]["rates"]
 
 
@@ -142,7 +153,9 @@ def test_missing_data_and_unusable_rows_are_said_in_a_sentence(tree: Path, tmp_p
     recipe = emotion(tree, "tasks.emotion.labels=[Happy, Sad]")
     with pytest.raises(SorituneError, match="none of the 83 utterances can be used; the first: emotion"):
         pipeline.run(recipe, tmp_path / "b", quiet=True)
-    assert "'Anxious' is not in the label set" in (tmp_path / "b" / "quarantine.jsonl").read_text(encoding="utf-8")
+    assert "'Anxious' is not in the label set" in (tmp_path / "b" / "quarantine.jsonl").read_text(
+        encoding="utf-8"
+    )
 
 
 def toy_encoder(name: str) -> dict[str, Any]:

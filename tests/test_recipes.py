@@ -124,3 +124,10 @@ def test_every_published_system_is_in_the_table() -> None:
 def test_presets_resolve(name: str) -> None:
     for preset in load_recipe(name).presets:
         load_recipe(name, presets=[preset])
+
+
+def test_both_halves_of_the_demo_share_corpus_and_split() -> None:
+    """The emotion half starts from the phone encoder: with another split its test voices would have trained it."""
+    phoneme, emotion = load_recipe("demo-phoneme"), load_recipe("demo-emotion")
+    assert phoneme.data == emotion.data
+    assert phoneme.split == emotion.split

@@ -64,7 +64,11 @@ def test_recipes_are_listed() -> None:
 def test_refusals(arguments: list[str], sentence: str, tmp_path: Path) -> None:
     before = set(tmp_path.rglob("*"))
     assert sentence in refused(*arguments, cwd=tmp_path)
-    left = {path for path in set(tmp_path.rglob("*")) - before if path.is_file() and path.name != "quarantine.jsonl"}
+    left = {
+        path
+        for path in set(tmp_path.rglob("*")) - before
+        if path.is_file() and path.name != "quarantine.jsonl"
+    }
     assert left == set()
 
 
@@ -83,7 +87,12 @@ def test_a_hub_name_without_network(tones: Manifest, tmp_path: Path) -> None:
 def test_a_folder_that_is_no_model(tones: Manifest, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     sentence = refused(
-        "run", "child-phoneme", f"data={tones.path}", f"model.encoder={tmp_path / 'empty'}", "-o", tmp_path / "run"
+        "run",
+        "child-phoneme",
+        f"data={tones.path}",
+        f"model.encoder={tmp_path / 'empty'}",
+        "-o",
+        tmp_path / "run",
     )
     assert "empty" in sentence
 
