@@ -85,6 +85,7 @@ def test_a_row_is_the_same_whatever_else_is_in_the_batch(tones: Manifest) -> Non
     assert torch.equal(alone.waveform[0], among.waveform[1, :length])
     assert alone.time_mask is not None and among.time_mask is not None
     assert torch.equal(alone.time_mask[0], among.time_mask[1, : alone.time_mask.shape[1]])
+    assert alone.masked_share == pytest.approx(float(alone.time_mask.float().mean()))
     assert torch.equal(alone.feature_mask[0], among.feature_mask[1])  # type: ignore[index]
 
 

@@ -285,3 +285,18 @@ def test_learning_lowers_the_loss(make_run: MakeRun) -> None:
     train(run, quiet=True)
     losses = [e["loss"] for e in read_events(run.folder) if e["event"] == "step"]
     assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
+
+
+def test_the_masked_share_is_logged(finished: TrainingRun) -> None:
+    shares = [e["masked_share"] for e in read_events(finished.folder) if e["event"] == "step"]
+    # Two masks of 0 to 8 frames (at most a quarter of a clip) in clips of 25 to 70 frames.
+    assert 0 < np.mean(shares) < 0.4
+
+
+def test_bf16_trains_with_finite_losses(make_run: MakeRun) -> None:
+    run = make_run("bf16", epochs=2, precision="bf16", log_every_steps=1)
+    train(run, quiet=True)
+    events = read_events(run.folder)
+    assert next(e["precision"] for e in events if e["event"] == "start") == "bf16"
+    assert all(np.isfinite(e["loss"]) for e in events if e["event"] == "step")
+    assert all(p.dtype == torch.float32 for p in run.model.parameters())

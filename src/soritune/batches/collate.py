@@ -66,6 +66,8 @@ class Batch:
     """(batch, hidden) bool: channels SpecAugment hides."""
     audio_s: float = 0.0
     """Seconds of speech, without padding."""
+    masked_share: float = 0.0
+    """Share of the valid frames that SpecAugment hides."""
     failed: list[tuple[int, str]] = field(default_factory=list)
     """(row, reason) of rows that could not be read or learnt from; they weigh nothing."""
 
@@ -84,6 +86,7 @@ class Batch:
             time_mask=move(self.time_mask),
             feature_mask=move(self.feature_mask),
             audio_s=self.audio_s,
+            masked_share=self.masked_share,
             failed=self.failed,
         )
 
@@ -171,6 +174,7 @@ class Collator:
             time_mask=time_mask,
             feature_mask=feature_mask,
             audio_s=float(lengths.sum()) / self.preprocessing.sample_rate_hz,
+            masked_share=0.0 if time_mask is None else float(time_mask.sum()) / max(int(frames.sum()), 1),
             failed=failed,
         )
 

@@ -124,6 +124,7 @@ def train(run: TrainingRun, *, resume: bool = False, quiet: bool = False) -> Tra
 class _Loop:
     def __init__(self, run: TrainingRun, log: RunLog) -> None:
         self.run, self.log, self.settings = run, log, run.settings
+        self.progress = Progress()
         self.accelerator: Accelerator = make_accelerator(run.settings)
         self.model = run.model
         self.optimizer = make_optimizer(self.model, self.settings)
@@ -141,7 +142,6 @@ class _Loop:
         self.collator = make_collator(augment=run.augment, label_smoothing=run.batches.label_smoothing)
         self.plain_collator = make_collator()
         self.durations_s = self._durations()
-        self.progress = Progress()
         self.plans: dict[int, EpochPlan] = {}
         per_epoch = self.plan(0).num_steps
         total = per_epoch * self.settings.epochs
@@ -170,7 +170,7 @@ class _Loop:
         return self.plans[epoch]
 
     def draws(self, epoch: int) -> Draws:
-        return Draws(self.settings.seed, self.progress.phase if hasattr(self, "progress") else 0, epoch)
+        return Draws(self.settings.seed, self.progress.phase, epoch)
 
     def restore(self, progress: Progress, scaler: dict[str, Any] | None) -> None:
         self.progress = progress
@@ -258,7 +258,8 @@ class _Loop:
             self.progress.step += 1
             self.progress.step_in_epoch += 1
             meter.add(sum(batch.audio_s for batch in micro), waited, time.perf_counter() - began)
-            self._after_step(losses, norm, meter, plan)
+            masked = sum(batch.masked_share for batch in micro) / len(micro)
+            self._after_step(losses, norm, masked, meter, plan)
             reason = self._due(interrupt, plan)
             if reason is not None:
                 return reason
@@ -402,7 +403,9 @@ class _Loop:
                 f"rows {shown}; lower train.learning_rate or use train.precision=fp32"
             )
 
-    def _after_step(self, losses: dict[str, float], norm: float, meter: Meter, plan: EpochPlan) -> None:
+    def _after_step(
+        self, losses: dict[str, float], norm: float, masked: float, meter: Meter, plan: EpochPlan
+    ) -> None:
         step = self.progress.step
         if step == WATCHED_STEPS or (step == self.total_steps and 1 < step < WATCHED_STEPS):
             silent = self.watch.silent()
@@ -425,6 +428,7 @@ class _Loop:
                 **{f"loss/{name}": loss for name, loss in losses.items()},
                 **{f"lr/{g['name']}": g["lr"] for g in self.optimizer.param_groups},
                 grad_norm=norm,
+                masked_share=masked,
                 audio_s_per_s=meter.audio_s_per_s,
                 steps_per_s=meter.steps_per_s,
                 data_wait=meter.wait_share,
