@@ -29,7 +29,7 @@ check: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 bench: $(STAMP)
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/korean_g2p.py $${SORITUNE_DATA:-../shared/data}
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

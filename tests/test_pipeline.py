@@ -192,3 +192,27 @@ def test_phones_then_emotion_from_the_same_encoder(tones: Manifest, tree: Path, 
     assert np.array_equal(weights[0][name], weights[1][name])  # frozen in the emotion recipe
     card = json.loads((second.folder / "bundles" / "last" / "soritune.json").read_text(encoding="utf-8"))
     assert [output["name"] for output in card["outputs"]] == ["emotion"]
+
+
+def test_a_failed_start_does_not_lock_its_folder(tree: Path, tmp_path: Path) -> None:
+    with pytest.raises(SorituneError, match="no GPU is usable|there are"):
+        pipeline.run(emotion(tree, "train.device=cuda:99"), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run" / "manifest.parquet").exists()  # said before the corpus is read
+    assert pipeline.run(emotion(tree, "train.max_steps=1"), tmp_path / "run", quiet=True).training.steps == 1
+
+
+def test_folds_begun_with_other_settings_are_not_reused(tree: Path, tmp_path: Path) -> None:
+    pipeline.crossval(emotion(tree, "train.max_steps=1"), tmp_path / "cv", folds=2, quiet=True)
+    with pytest.raises(OutputError, match="begun with other settings under train"):
+        pipeline.crossval(emotion(tree, "train.max_steps=2"), tmp_path / "cv", folds=2, quiet=True)
+
+
+def test_train_from_files_elsewhere_leaves_a_folder_that_can_be_evaluated(
+    tree: Path, finished: tuple[Path, pipeline.RunResult], tmp_path: Path
+) -> None:
+    manifest = load_manifest(finished[0] / "checked.parquet")
+    splits = load_splits(finished[0] / "splits.parquet")
+    recipe = emotion(tree, "train.max_steps=1")
+    pipeline.train_recipe(recipe, manifest, splits, tmp_path / "run", quiet=True)
+    scores = pipeline.evaluate_run(recipe, tmp_path / "run", quiet=True)
+    assert scores["tasks"]["emotion"]["num_utterances"] == len(splits.indices(manifest, "test"))

@@ -119,3 +119,9 @@ def test_set_key_makes_what_is_missing() -> None:
     data: dict[str, object] = {"a": None}
     set_key(data, "a.b.c", 1)
     assert data == {"a": {"b": {"c": 1}}}
+
+
+def test_another_source_drops_the_settings_of_the_first() -> None:
+    recipe = load_recipe("emotion-3class", ["data.source=manifest"])
+    assert recipe.data.config == {}
+    assert load_recipe("emotion-3class", ["data.source=speaker-folders"]).data.config["labels"]

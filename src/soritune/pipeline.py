@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from rich.console import Console
 
+from soritune.bundle import is_bundle
 from soritune.corpus.checks import check_manifest, read_quarantine, write_quarantine
 from soritune.corpus.folds import make_folds
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.prepare import prepare
 from soritune.corpus.splits import Splits, load_splits, make_splits
 from soritune.corpus.utterance import Utterance
-from soritune.errors import OutputError, RecipeError, SorituneError, TrainingError
+from soritune.errors import ModelError, OutputError, RecipeError, SorituneError, TrainingError
 from soritune.inference.predictions import pool_predictions
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import evaluate, progress_bar
@@ -62,18 +61,44 @@ def run(recipe: Recipe, output: Path | str, *, resume: bool = False, quiet: bool
         SorituneError: any stage cannot be done; what earlier stages wrote stays.
     """
     folder = Path(output)
+    check_start(recipe)
+    open_folder(folder, resume=resume)
     if resume and (folder / SPLITS).exists():
         manifest = load_manifest(folder / CHECKED)
         splits = load_splits(folder / SPLITS)
     else:
         manifest = prepare_corpus(recipe, folder, quiet=quiet)
         manifest = check_corpus(recipe, manifest, folder, quiet=quiet)
-        splits = split_corpus(recipe, manifest, folder)
+        splits = split_corpus(recipe, manifest, folder, quiet=quiet)
     result = train_recipe(recipe, manifest, splits, folder, resume=resume, quiet=quiet)
     scores = None
     if result.stopped != "interrupted" and len(splits.indices(manifest, "test")):
         scores = evaluate_run(recipe, folder, quiet=quiet)
     return RunResult(folder, result, scores)
+
+
+def check_start(recipe: Recipe) -> None:
+    """Looks for corpus, device and encoder before hours of preparing, not after.
+
+    Raises:
+        SorituneError: no corpus there; no such device; neither a folder nor a reachable hub name.
+    """
+    from soritune.models.encoder import open_checkpoint
+    from soritune.training.devices import pick_device
+
+    if recipe.data.root is None:
+        raise RecipeError(recipe.name, ["data.root: missing; give the corpus folder as data=ROOT"])
+    if not recipe.data.synthetic and not Path(recipe.data.root).exists():
+        raise RecipeError(recipe.name, [f"data.root: there is no file or folder {recipe.data.root}"])
+    pick_device(recipe.train.device)
+    source = recipe.model.init_from or recipe.model.encoder
+    if (recipe.model.random_weights and recipe.model.init_from is None) or is_bundle(source):
+        return
+    try:
+        open_checkpoint(source)
+    except ModelError as error:
+        key = "model.init_from" if recipe.model.init_from else "model.encoder"
+        raise ModelError(f"{key}: {error}") from error
 
 
 def open_folder(folder: Path, *, resume: bool = False) -> None:
@@ -91,7 +116,7 @@ def open_folder(folder: Path, *, resume: bool = False) -> None:
         raise OutputError(
             f"{folder} cannot be written to ({error.strerror}); choose another --output"
         ) from None
-    if not resume and (folder / "train.jsonl").exists():
+    if not resume and any((folder / kept).exists() for kept in ("bundles", "checkpoints")):
         raise OutputError(
             f"{folder} already holds a run; continue it with --resume, or choose another --output"
         )
@@ -99,9 +124,7 @@ def open_folder(folder: Path, *, resume: bool = False) -> None:
 
 def prepare_corpus(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Manifest:
     """Corpus folder → manifest.parquet and quarantine.jsonl."""
-    if recipe.data.root is None:
-        raise RecipeError(recipe.name, ["data.root: missing; give the corpus folder as data=ROOT"])
-    open_folder(folder)
+    assert recipe.data.root is not None, "check_start comes first"
     with progress_bar("prepare", None, quiet=quiet) as advance:
         prepared = prepare(
             recipe.data.source, recipe.data.root, recipe.data.config, folder, progress=lambda _: advance(1)
@@ -145,10 +168,14 @@ def row_problem(tasks: Sequence[Task]) -> Callable[[Utterance], str | None]:
     return problem
 
 
-def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path) -> Splits:
+def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: bool = False) -> Splits:
     """checked.parquet → splits.parquet."""
     splits = make_splits(manifest, recipe.split)
     splits.save(folder / SPLITS)
+    if not quiet:
+        console = Console(stderr=True)
+        for warning in splits.policy["warnings"]:
+            console.print(f"split: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     return splits
 
 
@@ -209,11 +236,15 @@ def train_recipe(
     from soritune.training.loop import train
 
     open_folder(folder, resume=resume)
+    if not (folder / CHECKED).exists():  # given from elsewhere: `evaluate` looks for both in the run's folder
+        manifest = write_manifest(folder / CHECKED, manifest, root=manifest.root)
+    if not (folder / SPLITS).exists():
+        splits.save(folder / SPLITS)
     training = build_run(recipe, manifest, splits, folder)
     if not quiet:
-        from rich.console import Console
-
-        Console(stderr=True).print(str(training.model.load_report), markup=False, highlight=False)
+        Console(stderr=True).print(
+            str(training.model.load_report), markup=False, highlight=False, soft_wrap=True
+        )
     return train(training, resume=resume, quiet=quiet)
 
 
@@ -228,8 +259,10 @@ def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, A
     from soritune.batches.collate import Collator, Draws
     from soritune.batches.plan import plan_epoch
 
+    check_start(recipe)
+    open_folder(folder)
     manifest = check_corpus(recipe, prepare_corpus(recipe, folder, quiet=quiet), folder, quiet=quiet)
-    splits = split_corpus(recipe, manifest, folder)
+    splits = split_corpus(recipe, manifest, folder, quiet=quiet)
     training = build_run(recipe, manifest, splits, folder, dry=True)
     model = training.model
     plan = plan_epoch(
@@ -301,6 +334,8 @@ def crossval(
         Content of scores.json over the pooled predictions; per fold under "folds".
     """
     folder = Path(output)
+    check_start(recipe)
+    open_folder(folder)
     manifest = check_corpus(recipe, prepare_corpus(recipe, folder, quiet=quiet), folder, quiet=quiet)
     all_splits = make_folds(
         manifest,
@@ -311,14 +346,15 @@ def crossval(
         stratify=recipe.split.stratify,
     )
     parts, rows = [], []
-    for number, splits in enumerate(all_splits):
+    for number, splits in enumerate(all_splits, start=1):
         part = folder / f"fold-{number:02d}"
         scores_file = part / "scores.json"
+        own = recipe.model_copy(update={"name": f"{recipe.name}-fold-{number:02d}"})
+        _refuse_other_recipe(own, part)
         if not scores_file.exists():  # a fold that was finished is not done again
             part.mkdir(exist_ok=True)
             _link_manifest(folder, part)
             splits.save(part / SPLITS)
-            own = recipe.model_copy(update={"name": f"{recipe.name}-fold-{number:02d}"})
             unfinished = (part / "train.jsonl").exists() and any((part / "checkpoints").glob("step-*"))
             if (
                 train_recipe(own, manifest, splits, part, resume=unfinished, quiet=quiet).stopped
@@ -335,6 +371,20 @@ def crossval(
     return json.loads((folder / "scores.json").read_text(encoding="utf-8")) | {"folds": rows}  # type: ignore[no-any-return]
 
 
+def _refuse_other_recipe(recipe: Recipe, part: Path) -> None:
+    """A fold's folder is only gone on with by the recipe that began it."""
+    begun = part / RECIPE
+    if not begun.exists():
+        return
+    found, wanted = yaml.safe_load(begun.read_text(encoding="utf-8")), recipe.resolved()
+    differing = [key for key in wanted if key not in ("evaluate", "name") and found.get(key) != wanted[key]]
+    if differing:
+        raise OutputError(
+            f"{part} was begun with other settings under {', '.join(differing)}; choose another --output, or remove "
+            f"{part.parent}"
+        )
+
+
 def _link_manifest(folder: Path, part: Path) -> None:
     """A fold reads the corpus's own manifest; a copy would be one more thing to keep in step."""
     link = part / CHECKED
@@ -346,7 +396,6 @@ def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str,
     """What a bundle says of where it comes from."""
     return {
         "name": recipe.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "recipe_name": recipe.name,
         "recipe": recipe.resolved(),
         "data": {
@@ -357,10 +406,6 @@ def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str,
             ),
             "hours": {name: row["hours"] for name, row in splits.summary(manifest).items()},
             "synthetic": recipe.data.synthetic,
-        },
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "transformers", "peft", "accelerate", "numpy")},
         },
         "git_revision": _git_revision(),
         "seed": recipe.train.seed,

@@ -35,7 +35,7 @@ class DataSettings(Settings):
     """Where the corpus is and how its files become utterances."""
 
     source: str = "manifest"
-    """Name of a reader in `corpus/sources`; `soritune sources` lists them."""
+    """Name of a reader in `corpus/sources`; `soritune prepare --help` names them."""
     root: str | None = None
     """The corpus folder (or manifest file); given on the command line as `data=ROOT`."""
     config: dict[str, Any] = Field(default_factory=dict)
@@ -166,6 +166,8 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise RecipeError(name, [f"override '{override}' is not of the form key=value"])
+        if key == "data.source" and (data.get("data") or {}).get("source") != text:
+            set_key(data, "data.config", {})  # the settings of another reader mean nothing to this one
         set_key(data, "data.root" if key == "data" else key, _value(text))
     return check_recipe(name, data)
 

@@ -93,11 +93,11 @@ def test_prepare_check_split_folds(folder: Path, tmp_path: Path) -> None:
     )
     assert checked["quarantined"] == [{"id": "0_0", "reason": "is empty (0 bytes)", "stage": "decode"}]
     assert checked["tables"]["emotion"]["화남"]["utterances"] == 26
-    assert len(load_manifest(out / "manifest.parquet")) == 53
-    split = answer("split", out / "manifest.parquet", "-o", out / "splits.parquet", "--stratify", "emotion")
+    assert len(load_manifest(out / "checked.parquet")) == 53
+    split = answer("split", out / "checked.parquet", "-o", out / "splits.parquet", "--stratify", "emotion")
     assert [split["splits"][name]["speakers"] for name in ("train", "val", "test")] == [7, 1, 1]
     assert load_splits(out / "splits.parquet").policy == split["policy"]
-    folds = answer("folds", out / "manifest.parquet", "-o", out / "folds", "-k", 3)["folds"]
+    folds = answer("folds", out / "checked.parquet", "-o", out / "folds", "-k", 3)["folds"]
     assert sorted(os.listdir(out / "folds")) == ["fold-1.parquet", "fold-2.parquet", "fold-3.parquet"]
     assert sum(fold["splits"]["test"]["utterances"] for fold in folds) == 53
 

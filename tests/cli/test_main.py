@@ -75,7 +75,8 @@ def test_refusals(arguments: list[str], sentence: str, tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written(tones: Manifest, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     place = tmp_path / "file" / "run"
-    assert "cannot be" in refused("run", "child-phoneme", f"data={tones.path}", "-o", place)
+    sentence = refused("run", "demo-phoneme", f"data={tones.path}", "data.source=manifest", "-o", place)
+    assert "cannot be written to" in sentence
 
 
 def test_a_hub_name_without_network(tones: Manifest, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def check(
     manifest: Annotated[Path, typer.Argument(help="manifest.parquet or .jsonl")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for the clean manifest.parquet and quarantine.jsonl."),
+        typer.Option("--out", "-o", help="Folder for checked.parquet (the clean rows) and quarantine.jsonl."),
     ] = None,
     task: Annotated[
         list[str] | None,
@@ -141,7 +141,7 @@ def check(
         earlier = (
             read_quarantine(out / "quarantine.jsonl") if manifest.parent.resolve() == out.resolve() else []
         )
-        write_manifest(out / "manifest.parquet", result.clean, root=loaded.root)
+        write_manifest(out / "checked.parquet", result.clean, root=loaded.root)
         write_quarantine(out / "quarantine.jsonl", [*earlier, *result.quarantined])
     counts = _manifest_json(result.clean)
     if as_json:
@@ -317,7 +317,7 @@ def _settings(items: Sequence[str] | None) -> dict[str, Any]:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(part.strip() for part in text.replace("+", ",").split(",") if part.strip())
 
 
 def _numbers(text: str, option: str, count: int) -> list[float]:

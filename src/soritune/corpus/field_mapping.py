@@ -75,6 +75,8 @@ class FieldMapping:
                 continue
             hint = nearest(self.source_of(name), names)
             advice = f"--field {name}={hint or 'NAME'}"
+            if name == "duration_s":
+                advice += ", or let `soritune prepare manifest` fill it in from the audio"
             raise ManifestError(
                 f"column '{self.source_of(name)}' (for '{name}') is missing; there are: "
                 f"{', '.join(sorted(names)) or 'none'}; map another one with {advice}",

@@ -38,10 +38,7 @@ def load_source(name: str) -> Source:
     Raises:
         UnknownNameError: there is none; the message names the known ones.
     """
-    # The file is called manifest_file, since manifest.py is the manifest itself; people type the short name.
-    source: Source = load_member(
-        "soritune.corpus.sources", "SOURCE", {"manifest": "manifest-file"}.get(name, name), "source"
-    )
+    source: Source = load_member("soritune.corpus.sources", "SOURCE", name, "source")
     return source
 
 

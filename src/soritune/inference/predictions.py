@@ -195,7 +195,10 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
         bundles.extend(read.header.get("bundles", []))
         synthetic = synthetic or bool(read.header.get("synthetic"))
     data = {**first.header.get("data", {}), "pooled": len(parts)}
-    write_predictions(path, {**first.header, "bundles": bundles, "data": data, "synthetic": synthetic}, rows)
+    bundle = dict(first.header.get("bundle", {}))
+    bundle["name"] = f"{len(parts)} models of {Path(path).resolve().parent.parent.name}"
+    header = {**first.header, "bundle": bundle, "bundles": bundles, "data": data, "synthetic": synthetic}
+    write_predictions(path, header, rows)
     return Path(path)
 
 

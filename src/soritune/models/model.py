@@ -54,8 +54,8 @@ class LoadReport:
 
     @property
     def keeps_heads(self) -> bool:
-        """True when every head came with the weights: the model can predict before it is trained."""
-        return not any(line.startswith("new: head") for line in self.lines)
+        """True when every head came with the weights, whole: the model can predict before it is trained."""
+        return not any(line.startswith("new: head") or "; new: " in line for line in self.lines)
 
     def __str__(self) -> str:
         return "; ".join(self.lines)

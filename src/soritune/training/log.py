@@ -35,21 +35,24 @@ class RunLog:
     def __init__(
         self, folder: Path, *, keep_bytes: int | None = None, tensorboard: bool = False, quiet: bool = False
     ) -> None:
+        # Of several processes only the first writes; torchrun and accelerate say which one this is.
+        first = int(os.environ.get("RANK", "0")) == 0
+        quiet = quiet or not first
         self.console = Console(stderr=True, quiet=quiet)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / JSON_LOG
-            if keep_bytes is None or not path.exists():
-                path.write_bytes(b"")
-            else:
+            path, text = (folder / JSON_LOG, folder / TEXT_LOG) if first else (Path(os.devnull),) * 2
+            if keep_bytes is not None and first and path.exists():
                 os.truncate(path, keep_bytes)
+            elif first:
+                path.write_bytes(b"")
             self._json = path.open("a", encoding="utf-8")
-            self._text = (folder / TEXT_LOG).open("w" if keep_bytes is None else "a", encoding="utf-8")
+            self._text = text.open("w" if keep_bytes is None else "a", encoding="utf-8")
         except OSError as error:
             raise OutputError(
                 f"{folder} cannot be written to ({error.strerror}); choose another --output"
             ) from error
-        self._board = _open_tensorboard(folder) if tensorboard else None
+        self._board = _open_tensorboard(folder) if tensorboard and first else None
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
