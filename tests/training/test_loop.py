@@ -300,3 +300,20 @@ def test_bf16_trains_with_finite_losses(make_run: MakeRun) -> None:
     assert next(e["precision"] for e in events if e["event"] == "start") == "bf16"
     assert all(np.isfinite(e["loss"]) for e in events if e["event"] == "step")
     assert all(p.dtype == torch.float32 for p in run.model.parameters())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"epochs": 2},
+        {"epochs": 9, "max_steps": 3},
+        {"epochs": 9, "early_stopping": {"monitor": "loss", "patience": 1, "min_delta": 1e6}},
+    ],
+)
+def test_resuming_a_finished_run_changes_nothing(make_run: MakeRun, settings: dict[str, Any]) -> None:
+    first = train(make_run("done", **settings), quiet=True)
+    before = load_bundle(first.folder / "bundles" / "last").weights()
+    again = train(make_run("done", **settings), resume=True, quiet=True)
+    assert (again.steps, again.stopped) == (first.steps, first.stopped)
+    after = load_bundle(first.folder / "bundles" / "last").weights()
+    assert all(np.array_equal(before[name], after[name]) for name in before)

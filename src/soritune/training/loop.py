@@ -184,9 +184,9 @@ class _Loop:
         self._say_start()
         if self.run.can_predict and self.progress.step == 0:
             self._keep("start", self._evaluate().values)
-        stopped = "end"
+        stopped = self._ended() or "end"
         with Interrupt() as interrupt:
-            while self.progress.epoch < self.settings.epochs:
+            while self._ended() is None and self.progress.epoch < self.settings.epochs:
                 reason = self._epoch(interrupt)
                 if reason is not None:
                     stopped = reason
@@ -202,6 +202,14 @@ class _Loop:
         seconds = time.perf_counter() - started
         self.log.event("end", step=self.progress.step, stopped=stopped, seconds=round(seconds, 1))
         return TrainingResult(self.run.folder, self.progress.step, dict(self.progress.best), stopped, seconds)
+
+    def _ended(self) -> str | None:
+        """Why a run that is resumed had already ended inside an epoch, or None."""
+        stopping = self.settings.early_stopping
+        if stopping and self.progress.stale_evaluations >= stopping.patience:
+            return "early"
+        inside = self.progress.step >= self.total_steps and self.progress.epoch < self.settings.epochs
+        return "max_steps" if inside and self.settings.max_steps else None
 
     def _say_start(self) -> None:
         plan = self.plan(self.progress.epoch)
