@@ -23,3 +23,10 @@ def test_rows_keep_place_channel_and_what_is_known(tmp_path):
     (one,) = clips_of_rows(manifest, {"split": "val"})
     assert (one.path, one.start_s, one.duration_s, one.channel) == (tmp_path / "x.wav", 1.0, 2.0, 1)
     assert one.groups == {"script": "가 나", "snr_db": 12.0, "split": "val"}
+
+
+def test_short_values_of_extra_are_groups_too_and_texts_are_not(tmp_path):
+    extra = {"script_type": "plain-to-emotional", "text_script": "가" * 60, "round": 2}
+    row = Utterance(id="u", audio="x.wav", duration_s=2.0, speaker="s", extra=extra)
+    (one,) = clips_of_rows(write_manifest(tmp_path / "m.jsonl", [row], root=tmp_path))
+    assert one.groups == {"speaker": "s", "script_type": "plain-to-emotional", "round": 2}

@@ -153,3 +153,9 @@ def test_unwritable_place(twelve):
     (twelve / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         scores.save(twelve / "file" / "scores.json")
+
+
+def test_a_group_no_row_has_is_said(twelve):
+    content = score_predictions(twelve / "predictions" / "test.jsonl", group_by=("gender", "dialect")).content
+    assert "Not grouped by dialect: no row has it." in content["warnings"]
+    assert set(content["tasks"]["emotion"]["groups"]) == {"gender"}

@@ -28,6 +28,9 @@ GROUP_FIELDS = (
 )
 """Utterance fields that go with a prediction, so that scores can be grouped by them later."""
 
+LONGEST_GROUP = 40
+"""Longer values of `extra` are texts rather than names of groups, and stay out of the predictions."""
+
 Samples = tuple[NDArray[np.floating], int]
 """(samples,) or (samples, channels) and the sample rate in Hz."""
 
@@ -90,7 +93,8 @@ def clips_of_rows(manifest: Rows, groups: Mapping[str, Any] | None = None) -> It
     """A clip per manifest row, with what is known of it; `groups` is added to each (e.g. the split's
     name)."""
     for utterance in manifest.utterances():
-        known = {name: getattr(utterance, name) for name in GROUP_FIELDS}
+        known = {name: value for name, value in utterance.extra.items() if len(str(value)) <= LONGEST_GROUP}
+        known |= {name: getattr(utterance, name) for name in GROUP_FIELDS}
         yield Clip(
             id=utterance.id,
             audio=utterance.audio,

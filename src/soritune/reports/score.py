@@ -116,7 +116,7 @@ def score_predictions(
         "hours": _hours(row["duration_s"] for row in predictions.good),
         "resamples": resamples,
         "seed": seed,
-        "warnings": warnings_of(predictions, len(speakers)),
+        "warnings": [*warnings_of(predictions, len(speakers)), *_absent_groups(predictions, group_by)],
         "tasks": tasks,
         "header": dict(predictions.header),
         "versions": environment(),
@@ -175,6 +175,12 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
         (bad > 0, f"{bad} of {everything} clips could not be read and are not scored."),
     ]
     return [text for holds, text in found if holds] + [str(text) for text in policy.get("warnings", [])]
+
+
+def _absent_groups(predictions: Predictions, group_by: Sequence[str]) -> list[str]:
+    known = {name for row in predictions.good for name in row["groups"]}
+    absent = [name for name in group_by if name not in known and name != "speaker"]
+    return [f"Not grouped by {', '.join(absent)}: no row has it."] if absent else []
 
 
 def _task_scores(
