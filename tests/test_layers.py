@@ -143,6 +143,7 @@ def test_torch_free_rooms_load_no_torch() -> None:
 @pytest.mark.parametrize(
     "absent", ["torchaudio", "datasets", "kiwipiepy", "espeakng_loader", "av", "tensorboard"]
 )
+@pytest.mark.slow
 def test_imports_without_extras(absent: str) -> None:
     code = f"import sys; sys.modules[{absent!r}] = None\n"
     code += "import soritune.cli.main, soritune.pipeline, soritune.training.loop, soritune.audio.waveform\n"

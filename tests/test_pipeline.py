@@ -20,6 +20,8 @@ from soritune.errors import OutputError, RecipeError, SorituneError
 from soritune.recipe import Recipe, load_recipe, recipe_names
 from soritune.testing import tiny_config
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = {"Anxious": 21, "Kind": 31, "Dry": 91}
 
 

@@ -13,6 +13,8 @@ import pytest
 from soritune import __version__
 from soritune.corpus.manifest import Manifest
 
+pytestmark = pytest.mark.slow
+
 
 def soritune(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     code = "from soritune.cli.main import main; main()"

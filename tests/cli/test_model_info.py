@@ -41,6 +41,7 @@ def run():  # type: ignore[no-untyped-def]
     return invoke
 
 
+@pytest.mark.slow
 def test_the_published_table_from_a_recipe_without_downloading(run, tmp_path: Path) -> None:
     recipe = tmp_path / "toy.yaml"
     recipe.write_text(RECIPE, encoding="utf-8")

@@ -11,6 +11,8 @@ from soritune.errors import BundleError, SplitError
 from soritune.inference.predictions import read_predictions
 from soritune.reports.evaluate import evaluate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(fakes, tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from soritune.errors import ManifestError
 from soritune.reports.report import read_events, write_report
 from soritune.reports.score import score_predictions
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "br", "img", "input", "hr", "link"}
 
 
