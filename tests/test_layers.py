@@ -52,7 +52,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 ALSO = {"inference/backends/pytorch.py": {"models"}}
 TORCH_ROOMS = {"models", "batches", "training", "pipeline", "demo", "testing"}
 TORCH_FILES = {"inference/backends/pytorch.py"}
-TORCH_FREE_FILES = {"models/config.py", "batches/config.py", "batches/plan.py", "training/config.py"}
+TORCH_FREE_FILES = {
+    "models/config.py",
+    "batches/config.py",
+    "batches/plan.py",
+    "batches/targets.py",
+    "training/config.py",
+}
 TORCH = {"torch", "transformers", "peft", "accelerate"}
 NEVER = {"torchaudio", "torchcodec", "speechbrain", "pyctcdecode", "evaluate", "librosa", "datasets"}
 DRAWERS = {"utils", "util", "common", "helpers", "core", "misc", "base", "manager"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from tests.conftest import STYLES
 from soritune import pipeline
 from soritune.bundle import load_bundle
 from soritune.corpus.checks import read_quarantine
+from soritune.corpus.folds import make_folds
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splits import load_splits
-from soritune.errors import OutputError, RecipeError, SorituneError
+from soritune.errors import OutputError, RecipeError, SorituneError, TrainingError
 from soritune.recipe import Recipe, load_recipe, recipe_names
 from soritune.testing import tiny_config
 
@@ -218,3 +221,79 @@ def test_train_from_files_elsewhere_leaves_a_folder_that_can_be_evaluated(
     pipeline.train_recipe(recipe, manifest, splits, tmp_path / "run", quiet=True)
     scores = pipeline.evaluate_run(recipe, tmp_path / "run", quiet=True)
     assert scores["tasks"]["emotion"]["num_utterances"] == len(splits.indices(manifest, "test"))
+
+
+def test_folds_begun_on_another_plan_are_not_reused(tree: Path, tmp_path: Path) -> None:
+    recipe = emotion(tree, "train.max_steps=1")
+    pipeline.crossval(recipe, tmp_path / "cv", folds=3, quiet=True)
+    with pytest.raises(OutputError, match="other settings under folds"):
+        pipeline.crossval(recipe, tmp_path / "cv", folds=2, quiet=True)
+    with pytest.raises(OutputError, match="other settings under val_share"):
+        pipeline.crossval(recipe, tmp_path / "cv", folds=3, val_share=0.3, quiet=True)
+
+
+def test_resume_refuses_another_split_of_the_same_size_and_another_base(
+    tree: Path, finished: tuple[Path, pipeline.RunResult], tmp_path: Path
+) -> None:
+    manifest = load_manifest(finished[0] / "checked.parquet")
+    one, two = (fold for fold in make_folds(manifest, folds=3)[:2])
+    recipe = emotion(tree, "train.max_steps=2")
+    pipeline.train_recipe(recipe, manifest, one, tmp_path / "run", quiet=True)
+    with pytest.raises(TrainingError, match="another data"):
+        pipeline.train_recipe(recipe, manifest, two, tmp_path / "run", resume=True, quiet=True)
+    recipe.model.architecture = tiny_config(norm="layer", conv_bias=False)
+    with pytest.raises(TrainingError, match="another (recipe|base)"):
+        pipeline.train_recipe(recipe, manifest, one, tmp_path / "run", resume=True, quiet=True)
+
+
+def test_resume_allows_what_changes_no_result(tree: Path, tmp_path: Path) -> None:
+    pipeline.run(emotion(tree, "train.max_steps=2", "batches.num_workers=0"), tmp_path / "run", quiet=True)
+    written = (tmp_path / "run" / "recipe.yaml").read_text(encoding="utf-8")
+    other = emotion(
+        tree, "train.max_steps=2", "batches.num_workers=1", "train.log_every_steps=1", "name=renamed"
+    )
+    assert pipeline.run(other, tmp_path / "run", resume=True, quiet=True).training.stopped == "max_steps"
+    with pytest.raises(TrainingError, match="another recipe"):
+        pipeline.run(emotion(tree, "train.max_steps=3"), tmp_path / "run", resume=True, quiet=True)
+    assert (tmp_path / "run" / "recipe.yaml").read_text(encoding="utf-8") == written
+
+
+def test_splits_from_elsewhere_replace_those_of_a_start_that_failed(
+    tree: Path, finished: tuple[Path, pipeline.RunResult], tmp_path: Path
+) -> None:
+    manifest = load_manifest(finished[0] / "checked.parquet")
+    one, two = (fold for fold in make_folds(manifest, folds=3)[:2])
+    (tmp_path / "run").mkdir()
+    one.save(tmp_path / "run" / "splits.parquet")
+    pipeline.train_recipe(emotion(tree, "train.max_steps=1"), manifest, two, tmp_path / "run", quiet=True)
+    assert load_splits(tmp_path / "run" / "splits.parquet").ids("test") == two.ids("test")
+
+
+def test_rows_that_ctc_cannot_spell_are_listed_before_the_run(tones: Manifest) -> None:
+    recipe = load_recipe("child-phoneme", [f"data={tones.path}"])
+    problem = pipeline.row_problem(recipe)
+    row = tones.utterance(0)
+    assert problem(row) is None
+    assert "symbols need" in str(problem(dataclasses.replace(row, text="가나다라마바사" * 9)))
+    assert "no symbol" in str(problem(dataclasses.replace(row, text="!?")))
+    recipe.preprocessing.max_duration_s = 0.3
+    assert "keeps only 0.3 s" in str(pipeline.row_problem(recipe)(row))
+
+
+def test_a_moved_corpus_can_be_gone_on_with(tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(tree, tmp_path / "before")
+    pipeline.run(emotion(tmp_path / "before", "train.max_steps=2"), tmp_path / "run", quiet=True)
+    (tmp_path / "before").rename(tmp_path / "after")
+    again = emotion(tmp_path / "after", "train.max_steps=2")
+    assert pipeline.run(again, tmp_path / "run", resume=True, quiet=True).scores is not None
+
+
+def test_what_is_checked_before_anything_is_trained(tree: Path, tmp_path: Path) -> None:
+    for override, sentence in (
+        ("evaluate.checkpoint=bestt", "evaluate.checkpoint"),
+        ("train.best=[emotion/f1]", "train.best names"),
+        ("data.config.colour=red", "colour"),
+    ):
+        with pytest.raises(SorituneError, match=sentence):
+            pipeline.run(emotion(tree, override), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run" / "manifest.parquet").exists()

@@ -125,3 +125,36 @@ def test_another_source_drops_the_settings_of_the_first() -> None:
     recipe = load_recipe("emotion-3class", ["data.source=manifest"])
     assert recipe.data.config == {}
     assert load_recipe("emotion-3class", ["data.source=speaker-folders"]).data.config["labels"]
+
+
+def test_paths_are_taken_as_they_stand() -> None:
+    recipe = load_recipe("emotion-3class", ["data=/x/corpus #2", "model.init_from=2024"])
+    assert (recipe.data.root, recipe.model.init_from) == ("/x/corpus #2", "2024")
+
+
+def test_a_rate_for_a_group_of_layers_can_be_given() -> None:
+    assert load_recipe("emotion-3class", ["train.learning_rates.layers.0-7=1e-5"]).train.learning_rates == {
+        "layers.0-7": 1e-5
+    }
+
+
+def test_the_new_sources_settings_survive_any_order() -> None:
+    recipe = load_recipe("emotion-3class", ["data.config={fields: {id: name}}", "data.source=manifest"])
+    assert recipe.data.config == {"fields": {"id": "name"}}
+
+
+@pytest.mark.parametrize("value", ["5", "abc", "[1, 2]"])
+def test_a_task_that_is_no_mapping_is_a_fault(value: str) -> None:
+    with pytest.raises(RecipeError, match=r"tasks.*must be a mapping|tasks\.emotion"):
+        load_recipe("emotion-3class", [f"tasks.emotion={value}"])
+
+
+def test_presets_that_are_none_and_keys_given_twice_are_faults(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    head = "tasks: {emotion: {labels: [a, b]}}\nmodel: {encoder: x}\n"
+    path.write_text(head + "presets: {a: 1}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="presets: must map"):
+        load_recipe(str(path), presets=["a"])
+    path.write_text(head + "train: {epochs: 1}\ntrain: {epochs: 2}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="'train' is given twice"):
+        load_recipe(str(path))

@@ -32,8 +32,9 @@ def run_demo(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
         SorituneError: the extra `speech` (espeak-ng) is missing.
     """
     console = Console(stderr=True, quiet=quiet)
-    if any((folder / name).exists() for name in ("phoneme", "emotion")):
+    if any((folder / name / "checkpoints").exists() for name in ("phoneme", "emotion")):
         raise OutputError(f"{folder} already holds a demo; remove it or give another --output")
+    pipeline.open_folder(folder)
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, float] = {}
@@ -44,6 +45,8 @@ def run_demo(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
         began = time.perf_counter()
         recipe = load_recipe(f"demo-{task}", [f"data={corpus}", *overrides])
         result = pipeline.run(recipe, folder / task, quiet=quiet)
+        if result.training.stopped == "interrupted":
+            raise KeyboardInterrupt
         seconds[task] = round(time.perf_counter() - began, 1)
         scores[task] = (result.scores or {})["tasks"][task]["rates"]
         overrides = [f"model.init_from={choose_bundle(folder / task)}"]

@@ -8,29 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from numpy.typing import NDArray
 from rich.console import Console
 
-from soritune.bundle import is_bundle
+from soritune.batches.targets import frames_needed
+from soritune.bundle import frames_of, is_bundle
 from soritune.corpus.checks import check_manifest, read_quarantine, write_quarantine
 from soritune.corpus.folds import make_folds
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
-from soritune.corpus.prepare import prepare
+from soritune.corpus.prepare import load_source, prepare, source_config
 from soritune.corpus.splits import Splits, load_splits, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ModelError, OutputError, RecipeError, SorituneError, TrainingError
 from soritune.inference.predictions import pool_predictions
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import evaluate, progress_bar
+from soritune.reports.files import write_text
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
-from soritune.tasks.task import Task
+from soritune.tasks.task import OutputSpec
 
 if TYPE_CHECKING:
     from soritune.training.loop import TrainingResult, TrainingRun
@@ -42,6 +46,14 @@ MANIFEST, CHECKED, SPLITS, QUARANTINE, RECIPE = (
     "quarantine.jsonl",
     "recipe.yaml",
 )
+
+CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
+"""Of every published wav2vec2, HuBERT and WavLM."""
+FREE_SETTINGS = {
+    "batches": ("num_workers",),
+    "train": ("device", "threads", "keep_newest", "tensorboard", "log_every_steps"),
+}
+"""Settings that change no result; a run may be resumed with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ def run(recipe: Recipe, output: Path | str, *, resume: bool = False, quiet: bool
     check_start(recipe)
     open_folder(folder, resume=resume)
     if resume and (folder / SPLITS).exists():
-        manifest = load_manifest(folder / CHECKED)
+        manifest = load_manifest(folder / CHECKED, root=root_of(recipe))
         splits = load_splits(folder / SPLITS)
     else:
         manifest = prepare_corpus(recipe, folder, quiet=quiet)
@@ -77,6 +89,14 @@ def run(recipe: Recipe, output: Path | str, *, resume: bool = False, quiet: bool
     return RunResult(folder, result, scores)
 
 
+def root_of(recipe: Recipe) -> Path | None:
+    """Where the audio paths of the recipe's corpus begin; None without `data.root` (then as the manifest says)."""
+    if recipe.data.root is None:
+        return None
+    source = load_source(recipe.data.source)
+    return source.base(Path(recipe.data.root), source_config(recipe.data.source, recipe.data.config))
+
+
 def check_start(recipe: Recipe) -> None:
     """Looks for corpus, device and encoder before hours of preparing, not after.
 
@@ -85,12 +105,20 @@ def check_start(recipe: Recipe) -> None:
     """
     from soritune.models.encoder import open_checkpoint
     from soritune.training.devices import pick_device
+    from soritune.training.selection import Selection
 
     if recipe.data.root is None:
         raise RecipeError(recipe.name, ["data.root: missing; give the corpus folder as data=ROOT"])
     if not recipe.data.synthetic and not Path(recipe.data.root).exists():
         raise RecipeError(recipe.name, [f"data.root: there is no file or folder {recipe.data.root}"])
+    source_config(recipe.data.source, recipe.data.config)
     pick_device(recipe.train.device)
+    Selection(recipe.make_tasks(), recipe.train)
+    wanted = recipe.evaluate.checkpoint
+    if wanted not in ("best", "last", "start") and not wanted.startswith("best_"):
+        raise RecipeError(
+            recipe.name, [f"evaluate.checkpoint: is '{wanted}'; give best, best_<metric>, last or start"]
+        )
     source = recipe.model.init_from or recipe.model.encoder
     if (recipe.model.random_weights and recipe.model.init_from is None) or is_bundle(source):
         return
@@ -116,7 +144,12 @@ def open_folder(folder: Path, *, resume: bool = False) -> None:
         raise OutputError(
             f"{folder} cannot be written to ({error.strerror}); choose another --output"
         ) from None
-    if not resume and any((folder / kept).exists() for kept in ("bundles", "checkpoints")):
+    begun = any((folder / "checkpoints").glob("step-*"))
+    if resume and not begun:
+        raise TrainingError(f"{folder} has no whole checkpoint to resume from; start without --resume")
+    if not begun and (folder / "bundles").exists():
+        shutil.rmtree(folder / "bundles")  # of a start that failed before its first checkpoint
+    if not resume and begun:
         raise OutputError(
             f"{folder} already holds a run; continue it with --resume, or choose another --output"
         )
@@ -141,7 +174,7 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
     with progress_bar("check", len(manifest), quiet=quiet) as advance:
         result = check_manifest(
             manifest,
-            [row_problem(recipe.make_tasks())],
+            [row_problem(recipe)],
             min_duration_s=recipe.preprocessing.min_duration_s,
             progress=lambda *_: advance(1),
         )
@@ -154,18 +187,62 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
     return write_manifest(folder / CHECKED, result.clean, root=manifest.root)
 
 
-def row_problem(tasks: Sequence[Task]) -> Callable[[Utterance], str | None]:
-    """A function that says why a row cannot be learnt from, or None; a row no task has a label for cannot."""
+def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
+    """A function that says why a row cannot be learnt from, or None.
+
+    A row that serves one of several tasks is no problem. For CTC a row must have symbols, frames enough to spell them
+    at the fastest speed, and must not be cropped, since its symbols would go on where its sound does not.
+    """
+    tasks = recipe.make_tasks()
     names = " or ".join(task.name for task in tasks)
+    frames_at = _frame_counter(recipe)
+
+    def unusable(spec: OutputSpec, target: NDArray[Any], utterance: Utterance) -> str | None:
+        if spec.objective != "ctc":
+            return None
+        limit = recipe.preprocessing.max_duration_s
+        if limit is not None and utterance.duration_s > limit:
+            return f"lasts {utterance.duration_s:.1f} s, but preprocessing.max_duration_s keeps only {limit} s of it"
+        needed, there = frames_needed(target), frames_at(utterance.duration_s)
+        if len(target) == 0:
+            return f"its {spec.name} label has no symbol"
+        return (
+            f"{len(target)} {spec.name} symbols need {needed} frames, there are {there}"
+            if needed > there
+            else None
+        )
 
     def problem(utterance: Utterance) -> str | None:
+        reasons = []
         try:
-            targets = [target for task in tasks for target in task.targets(utterance).values()]
+            targets = {name: target for task in tasks for name, target in task.targets(utterance).items()}
         except SorituneError as error:
             return str(error)
-        return None if any(target is not None for target in targets) else f"has no label for {names}"
+        for spec in (spec for task in tasks for spec in task.outputs):
+            target = targets[spec.name]
+            if target is not None:
+                reason = unusable(spec, target, utterance)
+                if reason is None:
+                    return None
+                reasons.append(reason)
+        return reasons[0] if reasons else f"has no label for {names}"
 
     return problem
+
+
+def _frame_counter(recipe: Recipe) -> Callable[[float], int]:
+    """Encoder frames of so many seconds at the fastest speed; wav2vec2's own geometry unless the recipe has another."""
+    kernel = recipe.model.architecture.get("conv_kernel", CONV_KERNEL)
+    stride = recipe.model.architecture.get("conv_stride", CONV_STRIDE)
+    speed = recipe.augment.speed
+    fastest = max(speed.factors, default=1.0) if speed else 1.0
+
+    def frames(seconds: float) -> int:
+        return frames_of(
+            int(seconds / max(fastest, 1.0) * recipe.preprocessing.sample_rate_hz), kernel, stride
+        )
+
+    return frames
 
 
 def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: bool = False) -> Splits:
@@ -179,25 +256,16 @@ def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
     return splits
 
 
-def build_run(
-    recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path, *, dry: bool = False
-) -> TrainingRun:
-    """The model and everything else a training needs.
-
-    `dry` builds it without touching the folder.
-    """
+def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) -> TrainingRun:
+    """The model and everything else a training needs; touches nothing in the folder."""
     from soritune.models.model import build_model
+    from soritune.training.checkpoint import frozen_digest
     from soritune.training.loop import TrainingRun
 
     rows = {split: splits.indices(manifest, split) for split in ("train", "val", "test")}
     tasks = tuple(task.prepare(manifest.utterances(rows["train"])) for task in recipe.make_tasks())
     outputs = [spec for task in tasks for spec in task.outputs]
     model = build_model(recipe.model, outputs, seed=recipe.train.seed)
-    resolved = recipe.resolved()
-    if not dry:
-        (folder / RECIPE).write_text(
-            yaml.safe_dump(resolved, allow_unicode=True, sort_keys=False), encoding="utf-8"
-        )
     return TrainingRun(
         folder=folder,
         model=model,
@@ -210,13 +278,12 @@ def build_run(
         augment=recipe.augment,
         settings=recipe.train,
         identity={
-            "recipe": _digest(
-                {key: value for key, value in resolved.items() if key not in ("evaluate", "data")}
-            ),
+            "recipe": _digest(_what_matters(recipe.resolved())),
             "data": _digest(
-                [manifest.hash, [int(n) for n in map(len, rows.values())], splits.policy.get("seed")]
+                [manifest.hash, *(hashlib.sha256(own.tobytes()).hexdigest() for own in rows.values())]
             ),
             "labels": _digest([list(spec.labels) for spec in outputs]),
+            "base": frozen_digest(model),
         },
         card=card_fields(recipe, manifest, splits),
         can_predict=model.load_report.keeps_heads,
@@ -236,10 +303,12 @@ def train_recipe(
     from soritune.training.loop import train
 
     open_folder(folder, resume=resume)
-    if not (folder / CHECKED).exists():  # given from elsewhere: `evaluate` looks for both in the run's folder
-        manifest = write_manifest(folder / CHECKED, manifest, root=manifest.root)
-    if not (folder / SPLITS).exists():
+    if not resume:
+        if manifest.path is None or not _same_file(manifest.path, folder / CHECKED):
+            # Given from elsewhere; `evaluate` looks for both in the run's folder.
+            manifest = write_manifest(folder / CHECKED, manifest, root=manifest.root)
         splits.save(folder / SPLITS)
+        write_text(folder / RECIPE, yaml.safe_dump(recipe.resolved(), allow_unicode=True, sort_keys=False))
     training = build_run(recipe, manifest, splits, folder)
     if not quiet:
         Console(stderr=True).print(
@@ -263,7 +332,7 @@ def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, A
     open_folder(folder)
     manifest = check_corpus(recipe, prepare_corpus(recipe, folder, quiet=quiet), folder, quiet=quiet)
     splits = split_corpus(recipe, manifest, folder, quiet=quiet)
-    training = build_run(recipe, manifest, splits, folder, dry=True)
+    training = build_run(recipe, manifest, splits, folder)
     model = training.model
     plan = plan_epoch(
         training.train_rows,
@@ -310,6 +379,7 @@ def evaluate_run(
         resamples=recipe.evaluate.resamples,
         audio=recipe.evaluate.audio,
         device=recipe.train.device,
+        root=root_of(recipe),
         quiet=quiet,
     )
 
@@ -345,12 +415,13 @@ def crossval(
         seed=recipe.split.seed,
         stratify=recipe.split.stratify,
     )
+    folding = {"by": list(group_by), "folds": folds, "val_share": val_share, "corpus": manifest.hash}
+    _refuse_other_folds(folder, _what_matters(recipe.resolved()) | folding)
     parts, rows = [], []
     for number, splits in enumerate(all_splits, start=1):
         part = folder / f"fold-{number:02d}"
         scores_file = part / "scores.json"
         own = recipe.model_copy(update={"name": f"{recipe.name}-fold-{number:02d}"})
-        _refuse_other_recipe(own, part)
         if not scores_file.exists():  # a fold that was finished is not done again
             part.mkdir(exist_ok=True)
             _link_manifest(folder, part)
@@ -360,7 +431,10 @@ def crossval(
                 train_recipe(own, manifest, splits, part, resume=unfinished, quiet=quiet).stopped
                 == "interrupted"
             ):
-                raise TrainingError(f"interrupted in fold {number}; run the same command again to go on")
+                Console(stderr=True).print(
+                    f"interrupted in fold {number}; the same command again goes on there"
+                )
+                raise KeyboardInterrupt
             evaluate_run(own, part, quiet=quiet)
         parts.append(part / "predictions" / "test.jsonl")
         rows.append({"fold": number, **json.loads(scores_file.read_text(encoding="utf-8"))["tasks"]})
@@ -371,18 +445,23 @@ def crossval(
     return json.loads((folder / "scores.json").read_text(encoding="utf-8")) | {"folds": rows}  # type: ignore[no-any-return]
 
 
-def _refuse_other_recipe(recipe: Recipe, part: Path) -> None:
-    """A fold's folder is only gone on with by the recipe that began it."""
-    begun = part / RECIPE
-    if not begun.exists():
-        return
-    found, wanted = yaml.safe_load(begun.read_text(encoding="utf-8")), recipe.resolved()
-    differing = [key for key in wanted if key not in ("evaluate", "name") and found.get(key) != wanted[key]]
-    if differing:
-        raise OutputError(
-            f"{part} was begun with other settings under {', '.join(differing)}; choose another --output, or remove "
-            f"{part.parent}"
-        )
+def _refuse_other_folds(folder: Path, plan: dict[str, Any]) -> None:
+    """A folder is only gone on with by the recipe, the corpus and the folds that began it; writes crossval.json."""
+    begun = folder / "crossval.json"
+    plan = json.loads(json.dumps(plan, default=str))
+    if begun.exists():
+        found = json.loads(begun.read_text(encoding="utf-8"))
+        differing = [key for key in plan if found.get(key) != plan[key]]
+        if differing:
+            raise OutputError(
+                f"{folder} was begun with other settings under {', '.join(differing)}; choose another --output, "
+                "or remove it"
+            )
+    write_text(begun, json.dumps(plan, ensure_ascii=False, indent=1) + "\n")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def _link_manifest(folder: Path, part: Path) -> None:
@@ -426,6 +505,18 @@ def _git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return shown.stdout.strip()
+
+
+def _what_matters(resolved: dict[str, Any]) -> dict[str, Any]:
+    """The settings that a result hangs on."""
+    kept = {
+        key: value
+        for key, value in resolved.items()
+        if key not in ("evaluate", "data", "name", "description")
+    }
+    for part, names in FREE_SETTINGS.items():
+        kept[part] = {key: value for key, value in kept[part].items() if key not in names}
+    return kept
 
 
 def _digest(value: Any) -> str:

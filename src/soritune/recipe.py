@@ -24,6 +24,22 @@ from soritune.registry import load_member
 from soritune.tasks.task import Task
 from soritune.training.config import TrainingSettings
 
+LITERAL = ("name", "data.root", "model.encoder", "model.init_from")
+"""Keys whose override is text as it stands: a path may look like a number or hold a #."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key given twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.value != "<<"]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{twice}' is given twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
 
 class Settings(BaseModel):
     """Unknown keys are refused; values are checked again when they are changed from Python."""
@@ -101,6 +117,8 @@ def make_task(name: str, config: Mapping[str, Any]) -> Task:
         RecipeError: the settings have faults; all of them are named.
     """
     kind = load_member("soritune.tasks", "TASK", name, "task")
+    if not isinstance(config, Mapping):
+        raise RecipeError(f"tasks.{name}", [f"must be a mapping of settings (got {config!r})"])
     try:
         settings = kind.Config.model_validate(dict(config))
     except ValidationError as error:
@@ -149,26 +167,30 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
         RecipeError: all faults at once, each with its path, what was given and the nearest known key.
     """
     try:
-        raw = yaml.safe_load(recipe_text(name))
+        raw = yaml.load(recipe_text(name), Loader=_StrictLoader)  # noqa: S506  (a SafeLoader)
     except yaml.YAMLError as error:
         raise RecipeError(name, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None
     if not isinstance(raw, dict):
         raise RecipeError(name, [f"must be a mapping of settings, got {type(raw).__name__}"])
     raw.setdefault("name", Path(name).stem)
     data = copy.deepcopy(raw)
+    known = raw.get("presets") or {}
+    if not isinstance(known, dict) or not all(isinstance(values, dict) for values in known.values()):
+        raise RecipeError(name, ["presets: must map a name to a mapping of `dotted.key: value`"])
     for preset in presets:
-        known = raw.get("presets") or {}
         if preset not in known:
             raise UnknownNameError(f"preset of {name}", preset, known)
         for key, value in known[preset].items():
             set_key(data, key, copy.deepcopy(value))
-    for override in overrides:
+    # A change of source comes first: it drops the settings of the recipe's own, not those given beside it.
+    for override in sorted(overrides, key=lambda one: not one.startswith("data.source=")):
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise RecipeError(name, [f"override '{override}' is not of the form key=value"])
         if key == "data.source" and (data.get("data") or {}).get("source") != text:
             set_key(data, "data.config", {})  # the settings of another reader mean nothing to this one
-        set_key(data, "data.root" if key == "data" else key, _value(text))
+        key = "data.root" if key == "data" else key
+        set_key(data, key, text if key in LITERAL and text != "null" else _value(text))
     return check_recipe(name, data)
 
 
@@ -195,7 +217,9 @@ def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
 
 def set_key(data: dict[str, Any], key: str, value: Any) -> None:
     """Sets `a.b.c` in nested mappings, making those that are missing or null."""
-    *parents, last = key.split(".")
+    head, marker, group = key.partition(".learning_rates.")
+    # A group of layers has a dot of its own: train.learning_rates.layers.0-7=1e-5.
+    *parents, last = [*head.split("."), marker.strip("."), group] if marker else key.split(".")
     for parent in parents:
         if not isinstance(data.get(parent), dict):
             data[parent] = {}

@@ -8,10 +8,11 @@ import soundfile
 import torch
 
 from soritune.audio.preprocessing import Preprocessing
-from soritune.batches.collate import Batch, Collator, Draws, draw_masks, frames_needed
+from soritune.batches.collate import Batch, Collator, Draws, draw_masks
 from soritune.batches.config import AugmentSettings, BatchSettings, SpecAugmentSettings
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import plan_epoch
+from soritune.batches.targets import frames_needed
 from soritune.bundle import frames_of
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.utterance import Utterance

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from torch.optim import AdamW
 
@@ -88,11 +89,16 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         load_checkpoint(path, IDENTITY)
 
 
-def test_a_failing_write_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), SafetensorError("No space left on device")]
+)
+def test_a_failing_write_leaves_the_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     save(tmp_path, 1)
 
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr("soritune.training.checkpoint.save_file", full)
     with pytest.raises(OutputError, match="No space left.*earlier checkpoints are whole"):

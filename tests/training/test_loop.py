@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
 from tests.conftest import write_tones
 
 from soritune.batches.collate import Collator
@@ -198,7 +200,7 @@ def test_resume_refuses_another_recipe(make_run: MakeRun, finished: TrainingRun)
 
 
 def test_resume_without_a_checkpoint_says_so(make_run: MakeRun) -> None:
-    with pytest.raises(TrainingError, match="no checkpoint to resume from"):
+    with pytest.raises(TrainingError, match="no whole checkpoint to resume from"):
         train(make_run("empty"), resume=True, quiet=True)
 
 
@@ -317,3 +319,73 @@ def test_resuming_a_finished_run_changes_nothing(make_run: MakeRun, settings: di
     assert (again.steps, again.stopped) == (first.steps, first.stopped)
     after = load_bundle(first.folder / "bundles" / "last").weights()
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_max_steps_end_a_run_inside_the_last_epoch_too(make_run: MakeRun) -> None:
+    result = train(make_run("last", epochs=1, max_steps=2, batches={"padded_seconds": 3.0}), quiet=True)
+    assert (result.steps, result.stopped) == (2, "max_steps")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_schedule_ends_with_the_run_though_epochs_differ_in_length(make_run: MakeRun, seed: int) -> None:
+    speed = {"speed": {"factors": [0.7, 1.0, 1.4], "probability": 1.0}}
+    run = make_run(f"speed{seed}", augment=speed, epochs=3, seed=seed, batches={"padded_seconds": 4.0})
+    assert train(run, quiet=True).stopped == "end"
+    events = read_events(run.folder)
+    total = next(e["total_steps"] for e in events if e["event"] == "start")
+    assert total == next(e["step"] for e in events if e["event"] == "end")
+    assert sum(e["event"] == "evaluate" for e in events) == 3
+
+
+def test_an_overflow_of_scaled_gradients_lowers_the_scale_and_training_goes_on(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fp16 does on a GPU, with torch's scaler on the CPU: the first steps overflow and are no fault."""
+    run = make_run("scaled", epochs=2, max_non_finite_steps=0)
+    with RunLog(run.folder, quiet=True) as log:
+        loop = _Loop(run, log)
+        loop.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, growth_interval=1000)
+        loop.optimizer_step = AcceleratedOptimizer(
+            loop.optimizer, device_placement=False, scaler=loop.accelerator.scaler
+        )
+        loop.accelerator._optimizers = [loop.optimizer_step]
+        loop.run_to_end()
+    assert loop.accelerator.scaler.get_scale() < 2.0**127
+    assert loop.progress.non_finite_steps == 0
+    assert all(bool(torch.isfinite(p).all()) for p in loop.model.parameters())
+
+
+def test_a_damaged_checkpoint_is_passed_over(make_run: MakeRun, finished: TrainingRun) -> None:
+    newest = checkpoints(finished.folder / "checkpoints")[-1]
+    for name in ("trainable.safetensors", "optimizer.safetensors"):
+        content = (newest / name).read_bytes()
+        (newest / name).write_bytes(content[: len(content) // 2])
+    (finished.folder / "checkpoints" / "step-9 (copy)").mkdir()
+    again = make_run("whole", augment=STRONG, epochs=3)
+    assert train(again, resume=True, quiet=True).stopped == "end"
+    expected = trainable_state(finished.model)
+    assert all(torch.equal(expected[name], value) for name, value in trainable_state(again.model).items())
+
+
+def test_a_validation_of_which_nothing_can_be_read_is_no_best(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    rows = write_tones(folder)
+    manifest = write_manifest(folder / "manifest.parquet", rows, root=folder)
+    for row in rows[-6:]:
+        (folder / row.audio).unlink()
+    run = make_run("blind", manifest=manifest, epochs=1)
+    assert train(run, quiet=True).best == {}
+    event = next(e for e in read_events(run.folder) if e["event"] == "evaluate")
+    assert np.isnan(event["val/loss"]) and event["failed"] == 6
+
+
+def test_a_row_that_only_one_task_can_use_is_not_lost(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = tmp_path / "short"
+    folder.mkdir()
+    rows = [dataclasses.replace(row, text="가나다라마바사아자차카타파하" * 4) for row in write_tones(folder)]
+    manifest = write_manifest(folder / "manifest.parquet", rows, root=folder)
+    run = make_run("dense", manifest=manifest, epochs=1, max_failed_share=0.0)
+    with pytest.raises(TrainingError, match="usable label for phoneme in a whole epoch"):
+        train(run, quiet=True)
+    assert "symbols need" in (run.folder / "quarantine.jsonl").read_text(encoding="utf-8")

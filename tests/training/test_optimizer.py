@@ -90,3 +90,8 @@ def test_warmup_of_a_short_run_is_cut_to_a_third() -> None:
     assert warmup_of(TrainingSettings(warmup_steps=500), 90) == 30
     assert warmup_of(TrainingSettings(warmup_steps=500), 5000) == 500
     assert warmup_of(TrainingSettings(warmup_share=0.1), 5000) == 500
+
+
+def test_a_group_without_weights_is_refused() -> None:
+    with pytest.raises(TrainingError, match="names layers.8-15, lora, but no trained weight"):
+        make_optimizer(Toy(), TrainingSettings(learning_rates={"lora": 1e-3, "layers.8-15": 1e-3}))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from soritune.errors import TrainingError
@@ -50,6 +52,22 @@ def test_which_way_is_better(name: str, higher: bool) -> None:
     assert higher_is_better(name) is higher
 
 
-def test_unknown_names_are_refused() -> None:
-    with pytest.raises(TrainingError, match="train.best names 'emotion/f1'"):
-        Selection(TASKS, TrainingSettings(best=("emotion/f1",))).improved(values(1, 1, 1), Progress())
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"best": ["emotion/f1"]}, "train.best names 'emotion/f1'"),
+        ({"early_stopping": {"monitor": "emotion/uaa"}}, "train.early_stopping.monitor names 'emotion/uaa'"),
+    ],
+)
+def test_unknown_names_are_refused_before_anything_is_trained(
+    settings: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(TrainingError, match=sentence):
+        Selection(TASKS, TrainingSettings.model_validate(settings))
+
+
+def test_a_first_value_that_is_no_number_is_no_mark() -> None:
+    settings = TrainingSettings.model_validate({"early_stopping": {"monitor": "loss", "patience": 2}})
+    selection, progress = Selection(TASKS, settings), Progress()
+    improved = [selection.monitored_improved(values(x, 0, 0), progress) for x in (float("nan"), 3, 2, 2.5)]
+    assert improved == [False, True, True, False]

@@ -19,8 +19,9 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.audio.resample import change_speed
 from soritune.batches.config import AugmentSettings, SpecAugmentSettings
 from soritune.batches.plan import row_draws, seed_of
+from soritune.batches.targets import frames_needed
 from soritune.corpus.manifest import Manifest
-from soritune.errors import AudioError
+from soritune.errors import AudioError, SorituneError
 from soritune.tasks.task import OutputSpec, Task
 
 
@@ -69,7 +70,9 @@ class Batch:
     masked_share: float = 0.0
     """Share of the valid frames that SpecAugment hides."""
     failed: list[tuple[int, str]] = field(default_factory=list)
-    """(row, reason) of rows that could not be read or learnt from; they weigh nothing."""
+    """(row, reason) of rows that could not be read, or not be learnt from by some output; they weigh nothing there."""
+    unread: frozenset[int] = frozenset()
+    """Rows of `failed` that are silence here because they could not be read."""
 
     def to(self, device: torch.device) -> Batch:
         """The same with its tensors on `device`."""
@@ -88,6 +91,7 @@ class Batch:
             audio_s=self.audio_s,
             masked_share=self.masked_share,
             failed=self.failed,
+            unread=self.unread,
         )
 
 
@@ -151,11 +155,12 @@ class Collator:
         for row, factor in zip(rows, factors, strict=True):
             try:
                 waveform, target = self._row(int(row), float(factor))
-            except AudioError as error:
-                failed.append((int(row), error.reason))
+            except SorituneError as error:
+                failed.append((int(row), error.reason if isinstance(error, AudioError) else str(error)))
                 waveform, target = np.zeros(self.preprocessing.sample_rate_hz, np.float32), {}
             waveforms.append(waveform)
             targets.append(target)
+        unread = frozenset(row for row, _ in failed)
         lengths = np.array([len(waveform) for waveform in waveforms], dtype=np.int64)
         frames = np.array([self.num_frames(int(n)) for n in lengths], dtype=np.int64)
         padded = np.zeros((len(rows), int(lengths.max(initial=0))), dtype=np.float32)
@@ -176,6 +181,7 @@ class Collator:
             audio_s=float(lengths.sum()) / self.preprocessing.sample_rate_hz,
             masked_share=0.0 if time_mask is None else float(time_mask.sum()) / max(int(frames.sum()), 1),
             failed=failed,
+            unread=unread,
         )
 
     def _row(self, row: int, factor: float) -> tuple[NDArray[np.float32], dict[str, NDArray[Any] | None]]:
@@ -268,11 +274,6 @@ def draw_masks(
             width = int(rng.integers(0, limit + 1))
             start = int(rng.integers(0, len(axis) - width + 1))
             axis[start : start + width] = True
-
-
-def frames_needed(symbols: NDArray[np.int64]) -> int:
-    """Frames CTC needs for a label sequence: one each, and a blank between equal neighbours (Graves et al. 2006)."""
-    return len(symbols) + int((symbols[1:] == symbols[:-1]).sum())
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

@@ -45,8 +45,8 @@ def load_batches(
         sampler=indices,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
-        # Workers that die with the terminal's Ctrl-C would take the step in progress with them.
-        worker_init_fn=_ignore_interrupt if workers else None,
+        # Workers that die with a Ctrl-C or SIGTERM to the process group would take the step in progress with them.
+        worker_init_fn=_ignore_signals if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
     return iter(loader)
@@ -58,8 +58,9 @@ def default_workers() -> int:
     return min(8, max(cores - 1, 1)) if torch.cuda.is_available() else min(1, cores - 1)
 
 
-def _ignore_interrupt(_: int) -> None:
+def _ignore_signals(_: int) -> None:
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)

@@ -79,7 +79,7 @@ def train(
 
     settings = load_recipe(recipe, overrides or (), presets=preset or ())
     folder = output or Path("runs") / settings.name
-    rows = load_manifest(manifest or folder / pipeline.CHECKED, root=settings.data.root)
+    rows = load_manifest(manifest or folder / pipeline.CHECKED, root=pipeline.root_of(settings))
     result = pipeline.train_recipe(
         settings, rows, load_splits(splits or folder / pipeline.SPLITS), folder, resume=resume, quiet=as_json
     )
@@ -98,7 +98,7 @@ def crossval(
         str, typer.Option(help="What training and test must not share: speaker, or speaker,script.")
     ] = "speaker",
     val_share: Annotated[
-        float, typer.Option(help="Share of each training part that chooses the weights.")
+        float, typer.Option(min=0.0, max=0.9, help="Share of each training part that chooses the weights.")
     ] = 0.1,
     output: Output = None,
     preset: Preset = None,

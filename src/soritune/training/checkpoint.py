@@ -6,7 +6,9 @@ Everything is safetensors and JSON: nothing is unpickled on resume.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -14,13 +16,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW
 
 from soritune.errors import OutputError, TrainingError
 
 STATE, WEIGHTS, OPTIMIZER = "state.json", "trainable.safetensors", "optimizer.safetensors"
+
+
+logger = logging.getLogger(__name__)
+
+
+class DamagedCheckpointError(TrainingError):
+    """A checkpoint that is not whole."""
 
 
 @dataclass(slots=True)
@@ -86,12 +97,12 @@ def save_checkpoint(
             shutil.rmtree(target)
         part.rename(target)
         _sync(folder)
-    except (OSError, RuntimeError) as error:
-        # safetensors reports a full disk as its own error type, a subclass of neither.
-        shutil.rmtree(part, ignore_errors=True)
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise OutputError(
             f"checkpoint {target} could not be written ({error}); earlier checkpoints are whole"
         ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     for old in checkpoints(folder)[:-keep_newest]:
         shutil.rmtree(old, ignore_errors=True)
     return target
@@ -99,7 +110,7 @@ def save_checkpoint(
 
 def checkpoints(folder: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
-    found = [path for path in folder.glob("step-*") if (path / STATE).exists()]
+    found = [path for path in folder.glob("step-*") if path.name[5:].isdecimal() and (path / STATE).exists()]
     return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
 
 
@@ -118,23 +129,42 @@ def load_checkpoint(path: Path, identity: Mapping[str, str]) -> Loaded:
     """Reads a checkpoint.
 
     Raises:
-        TrainingError: it belongs to another recipe, other data or other labels, or is not whole.
+        DamagedCheckpointError: it is not whole.
+        TrainingError: it belongs to another recipe, other data, other labels or another base.
     """
     try:
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
         weights, optimizer = load_file(path / WEIGHTS), load_file(path / OPTIMIZER)
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"{path} is not a whole checkpoint ({error}); resume from an earlier one"
-        ) from error
+        progress, scaler, log_bytes = Progress(**state["progress"]), state["scaler"], int(state["log_bytes"])
+        made_with = dict(state["identity"])
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise DamagedCheckpointError(f"{path} is not a whole checkpoint ({error})") from error
     for what, expected in identity.items():
-        found = state["identity"].get(what)
-        if found != expected:
+        if made_with.get(what) != expected:
             raise TrainingError(
                 f"{path} was made with another {what} than this run's; resume with the {what} it was made with, "
                 "or start anew from its weights with model.init_from"
             )
-    return Loaded(Progress(**state["progress"]), weights, optimizer, state["scaler"], state["log_bytes"])
+    return Loaded(progress, weights, optimizer, scaler, log_bytes)
+
+
+def newest_checkpoint(folder: Path, identity: Mapping[str, str]) -> Loaded:
+    """The newest whole checkpoint below `folder`; damaged ones are passed over with a warning in the log.
+
+    Raises:
+        TrainingError: there is none, or it belongs to another run.
+    """
+    damaged = []
+    for path in reversed(checkpoints(folder)):
+        try:
+            return load_checkpoint(path, identity)
+        except DamagedCheckpointError as error:
+            logger.warning("%s; trying the one before", error)
+            damaged.append(path.name)
+    told = f"; {', '.join(damaged)} cannot be read" if damaged else ""
+    raise TrainingError(
+        f"{folder.parent} has no whole checkpoint to resume from{told}; start without --resume"
+    )
 
 
 def _optimizer_tensors(optimizer: AdamW) -> dict[str, Tensor]:
@@ -163,3 +193,13 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def frozen_digest(model: nn.Module) -> str:
+    """A digest of the weights that are not trained: a run must not be gone on with on another base."""
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            digest.update(name.encode())
+            digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,14 +31,16 @@ class TrainingSettings(Settings):
     """Passes over the training split."""
     max_steps: int | None = Field(None, ge=1)
     """Stop after this many optimizer steps, whatever the epochs say."""
-    learning_rate: float = Field(2e-5, gt=0)
+    learning_rate: float = Field(2e-5, gt=0, allow_inf_nan=False)
     """Peak rate of everything that is not named in `learning_rates`."""
-    learning_rates: dict[str, float] = Field(default_factory=dict)
+    learning_rates: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict
+    )
     """Peak rate per group: "heads", "encoder", "lora", or transformer layers as "layers.8-15". A rate of 0 only
     stops the updates; freeze under `model.freeze` to save the computation too."""
     weight_decay: float = Field(0.01, ge=0)
     """Of weight matrices; biases and norms are not decayed."""
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.98)
     """AdamW's (Loshchilov and Hutter 2019)."""
     epsilon: float = Field(1e-8, gt=0)
     """AdamW's."""

@@ -43,7 +43,7 @@ class RunLog:
             folder.mkdir(parents=True, exist_ok=True)
             path, text = (folder / JSON_LOG, folder / TEXT_LOG) if first else (Path(os.devnull),) * 2
             if keep_bytes is not None and first and path.exists():
-                os.truncate(path, keep_bytes)
+                os.truncate(path, min(keep_bytes, path.stat().st_size))
             elif first:
                 path.write_bytes(b"")
             self._json = path.open("a", encoding="utf-8")

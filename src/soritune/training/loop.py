@@ -36,8 +36,7 @@ from soritune.models.model import SpeechModel
 from soritune.tasks.task import Task
 from soritune.training.checkpoint import (
     Progress,
-    checkpoints,
-    load_checkpoint,
+    newest_checkpoint,
     restore_optimizer,
     save_checkpoint,
 )
@@ -102,10 +101,7 @@ def train(run: TrainingRun, *, resume: bool = False, quiet: bool = False) -> Tra
         raise TrainingError("the training split is empty; look at splits.parquet or give other split ratios")
     loaded = None
     if resume:
-        found = checkpoints(run.folder / "checkpoints")
-        if not found:
-            raise TrainingError(f"{run.folder} has no checkpoint to resume from; start without --resume")
-        loaded = load_checkpoint(found[-1], run.identity)
+        loaded = newest_checkpoint(run.folder / "checkpoints", run.identity)
     log = RunLog(
         run.folder,
         keep_bytes=loaded.log_bytes if loaded else None,
@@ -143,9 +139,9 @@ class _Loop:
         self.plain_collator = make_collator()
         self.durations_s = self._durations()
         self.plans: dict[int, EpochPlan] = {}
-        per_epoch = self.plan(0).num_steps
-        total = per_epoch * self.settings.epochs
-        self.total_steps = min(total, self.settings.max_steps or total)
+        self.total_steps = self._count_steps()
+        self.watched_steps, self.watch_done = 0, False
+        self.targets_seen = [0.0] * len(self.model.outputs)
         self.selection = Selection(run.tasks, self.settings)
 
     def _durations(self) -> NDArray[np.float64]:
@@ -169,6 +165,18 @@ class _Loop:
             }
         return self.plans[epoch]
 
+    def _count_steps(self) -> int:
+        """Optimizer steps of the whole run, exactly: with changes of speed, epochs differ in length."""
+        limit = self.settings.max_steps or math.inf
+        total, steps = 0, 0
+        for epoch in range(self.settings.epochs):
+            if epoch == 0 or self.run.augment.speed is not None:
+                steps = self.plan(epoch).num_steps
+            total += steps
+            if total >= limit:
+                return int(limit)
+        return total
+
     def draws(self, epoch: int) -> Draws:
         return Draws(self.settings.seed, self.progress.phase, epoch)
 
@@ -182,7 +190,7 @@ class _Loop:
     def run_to_end(self) -> TrainingResult:
         started = time.perf_counter()
         self._say_start()
-        if self.run.can_predict and self.progress.step == 0:
+        if self.run.can_predict and self.progress.step == 0 and len(self.run.validation_rows):
             self._keep("start", self._evaluate().values)
         stopped = self._ended() or "end"
         with Interrupt() as interrupt:
@@ -271,7 +279,17 @@ class _Loop:
             reason = self._due(interrupt, plan)
             if reason is not None:
                 return reason
+            if first == 0 and self.progress.step_in_epoch == plan.num_steps:
+                self._refuse_untrained_outputs()
         return None
+
+    def _refuse_untrained_outputs(self) -> None:
+        never = [s.name for s, seen in zip(self.model.outputs, self.targets_seen, strict=True) if not seen]
+        if never:
+            raise TrainingError(
+                f"no training row had a usable label for {', '.join(never)} in a whole epoch; the reasons, if any, are "
+                "in quarantine.jsonl; take the task out of the recipe or give it labels"
+            )
 
     def _due(self, interrupt: Interrupt, plan: EpochPlan) -> str | None:
         """Evaluates and saves where that is due; gives the reason where the run stops here."""
@@ -291,7 +309,8 @@ class _Loop:
             path = self._checkpoint()
             self.log.say(f"interrupted at step {step}; {path} is whole, continue with --resume")
             return "interrupted"
-        return "max_steps" if finished and self.progress.epoch + 1 < self.settings.epochs else None
+        at_the_end = at_end_of_epoch and self.progress.epoch + 1 == self.settings.epochs
+        return "max_steps" if finished and not at_the_end else None
 
     def _any(self, flag: bool) -> bool:
         """True where any process says so: all must stop at the same step."""
@@ -305,6 +324,7 @@ class _Loop:
         counts = self._total(
             [sum(batch.targets[s.name].count for batch in micro) for s in self.model.outputs]
         )
+        self.targets_seen = [seen + count for seen, count in zip(self.targets_seen, counts, strict=True)]
         sums = torch.zeros(len(self.model.outputs), device=self.accelerator.device)
         for i, batch in enumerate(micro):
             last = i == len(micro) - 1
@@ -320,11 +340,16 @@ class _Loop:
             spec.name: losses[j] / counts[j] if counts[j] else math.nan
             for j, spec in enumerate(self.model.outputs)
         }
-        if math.isfinite(norm) and all(math.isfinite(loss) for loss in losses):
-            if self.progress.step < WATCHED_STEPS:
-                self.watch.observe()
+        finite_losses = all(math.isfinite(loss) for loss in losses)
+        finite = finite_losses and math.isfinite(norm)
+        if finite and self.watched_steps < WATCHED_STEPS and all(counts):
+            self.watch.observe()
+            self.watched_steps += 1
+        scaled = self.accelerator.scaler is not None
+        if finite or scaled:
+            # A loss scaler skips the update of an overflow by itself, and must be told of it to come down.
             self.optimizer_step.step()
-        else:
+        if not finite and not (scaled and finite_losses):
             self._note_non_finite(micro)
         self.optimizer.zero_grad(set_to_none=True)
         return means, norm
@@ -381,7 +406,12 @@ class _Loop:
     def _note_failed(self, batch: Batch) -> None:
         if not batch.failed:
             return
-        self.progress.failed_rows += len({row for row, _ in batch.failed})
+        # A row that one task cannot use may still serve another; only what serves none is lost.
+        useful = torch.stack([target.present for target in batch.targets.values()]).any(dim=0).tolist()
+        bad = {row for row, _ in batch.failed}
+        self.progress.failed_rows += sum(
+            row in bad and not good for row, good in zip(batch.rows.tolist(), useful, strict=True)
+        )
         ids, files = self.run.manifest.column("id"), self.run.manifest.column("audio")
         with (self.run.folder / "quarantine.jsonl").open("a", encoding="utf-8") as file:
             for row, reason in batch.failed:
@@ -415,7 +445,9 @@ class _Loop:
         self, losses: dict[str, float], norm: float, masked: float, meter: Meter, plan: EpochPlan
     ) -> None:
         step = self.progress.step
-        if step == WATCHED_STEPS or (step == self.total_steps and 1 < step < WATCHED_STEPS):
+        watched = self.watched_steps
+        if not self.watch_done and (watched == WATCHED_STEPS or (step == self.total_steps and watched > 1)):
+            self.watch_done = True
             silent = self.watch.silent()
             if silent:
                 raise TrainingError(
@@ -460,6 +492,7 @@ class _Loop:
             step=self.progress.step,
             epoch=self.progress.epoch
             + self.progress.step_in_epoch / max(self.plan(self.progress.epoch).num_steps, 1),
+            failed=result.num_failed,
             **{f"val/{name}": value for name, value in result.values.items()},
         )
         return result

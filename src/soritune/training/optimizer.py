@@ -54,6 +54,12 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> AdamW:
         if parameter.requires_grad:
             group = group_of(name, settings.learning_rates) or "default"
             buckets.setdefault((group, parameter.ndim > 1), []).append(parameter)
+    unused = set(settings.learning_rates) - {group for group, _ in buckets}
+    if buckets and unused:
+        raise TrainingError(
+            f"train.learning_rates names {', '.join(sorted(unused))}, but no trained weight belongs there; "
+            "look at model.freeze and model.lora, or take it out"
+        )
     if not buckets:
         raise TrainingError(
             "nothing is trainable: model.freeze freezes the heads too; set model.freeze.heads=false"

@@ -15,6 +15,9 @@ class Selection:
     """The loss, every task's primary metric and what `train.best` names: the best of each is kept.
 
     Its state is in the run's `Progress`, so that a resumed run goes on counting.
+
+    Raises:
+        TrainingError: the settings name something that is not evaluated.
     """
 
     def __init__(self, tasks: Sequence[Task], settings: TrainingSettings) -> None:
@@ -23,18 +26,24 @@ class Selection:
         for task in tasks:
             metric: Metric = task.primary_metric
             self.higher[f"{task.name}/{metric.name}"] = metric.higher_is_better
+        known = {"loss"} | {f"loss/{spec.name}" for task in tasks for spec in task.outputs}
+        known |= {f"{task.name}/{rate}" for task in tasks for rate in task.rates({})}
+        asked = dict.fromkeys(settings.best, "train.best")
+        if self.stopping is not None:
+            asked[self.stopping.monitor] = "train.early_stopping.monitor"
+        for name, setting in asked.items():
+            if name not in known:
+                raise TrainingError(
+                    f"{setting} names '{name}', which is not evaluated; known: {', '.join(sorted(known))}"
+                )
         for name in settings.best:
             self.higher.setdefault(name, higher_is_better(name))
 
     def improved(self, values: Mapping[str, float], progress: Progress) -> list[str]:
-        """Names whose value is the best so far; notes them in `progress`.
-
-        Raises:
-            TrainingError: `train.best` names something that is not evaluated.
-        """
+        """Names whose value is the best so far; notes them in `progress`."""
         found = []
         for name, higher in self.higher.items():
-            value = _value(values, name, "train.best")
+            value = values[name]
             best = progress.best.get(name)
             if math.isfinite(value) and (best is None or _better(value, best, higher)):
                 progress.best[name] = value
@@ -49,10 +58,13 @@ class Selection:
         if self.stopping is None:
             return True
         name = self.stopping.monitor
-        value = _value(values, name, "train.early_stopping.monitor")
+        value = values[name]
         mark = progress.monitored
         higher = self.higher.get(name, higher_is_better(name))
-        if mark is None or _better(value, mark, higher, self.stopping.min_delta):
+        fresh = mark is None or not math.isfinite(mark)
+        if math.isfinite(value) and (
+            fresh or _better(value, float(mark or 0.0), higher, self.stopping.min_delta)
+        ):
             progress.monitored, progress.stale_evaluations = value, 0
             return True
         progress.stale_evaluations += 1
@@ -63,14 +75,6 @@ def higher_is_better(name: str) -> bool:
     """False for losses and for rates that count errors."""
     last = name.rsplit("/", 1)[-1]
     return not ("loss" in name or last.startswith(("per", "wer", "cer")) or last.endswith("_er"))
-
-
-def _value(values: Mapping[str, float], name: str, setting: str) -> float:
-    if name not in values:
-        raise TrainingError(
-            f"{setting} names '{name}', which is not evaluated; known: {', '.join(sorted(values))}"
-        )
-    return values[name]
 
 
 def _better(value: float, than: float, higher: bool, by: float = 0.0) -> bool:

@@ -70,7 +70,8 @@ def validate(
             )
             for spec in model.outputs
         }
-        counts += _count_rows(tasks, collator, batch.rows, scores, output.num_frames.cpu().numpy(), model)
+        frames = output.num_frames.cpu().numpy()
+        counts += _count_rows(tasks, collator, batch.rows, scores, frames, model, batch.unread)
     model.train(was_training)
     return _summarise(model, tasks, sums, counts, len(rows), failed, accelerator)
 
@@ -90,10 +91,13 @@ def _count_rows(
     scores: dict[str, NDArray[np.float32]],
     num_frames: NDArray[np.int64],
     model: SpeechModel,
+    unread: frozenset[int],
 ) -> list[dict[str, Counts]]:
     resolution = {spec.name: spec.resolution for spec in model.outputs}
     counted: list[dict[str, Counts]] = []
     for i, row in enumerate(rows):
+        if int(row) in unread:
+            continue
         utterance = collator.manifest.utterance(int(row))
         outputs = {
             name: value[i, : num_frames[i]] if resolution[name] == "frame" else value[i]
@@ -124,12 +128,13 @@ def _summarise(
         counts = [count for part in parts for count in part[1]]
         failed = sum(part[2] for part in parts)
     values: dict[str, float] = {}
-    total = 0.0
+    total = math.nan
     for spec in model.outputs:
         loss, count = sums[spec.name]
         mean = float(loss / count) if count else math.nan
         values[f"loss/{spec.name}"] = mean
-        total += spec.weight * mean if count else 0.0
+        if count:
+            total = spec.weight * mean + (0.0 if math.isnan(total) else total)
     for task in tasks:
         summed = add_counts(count[task.name] for count in counts if task.name in count)
         values |= {f"{task.name}/{name}": value for name, value in task.rates(summed).items()}
