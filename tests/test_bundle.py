@@ -15,6 +15,7 @@ from soritune.bundle import (
     is_bundle,
     load_bundle,
     read_vocabulary,
+    rebuild_task,
     update_card,
     write_bundle,
 )
@@ -173,3 +174,10 @@ def test_opening_a_bundle_loads_no_torch(tmp_path: Path) -> None:
         "sys.exit(len({'torch', 'transformers', 'peft'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "b")], check=False).returncode == 0
+
+
+def test_a_card_with_faulty_settings_or_without_the_frame_rate_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="its card is damaged: task emotion, labels"):
+        rebuild_task("emotion", {"labels": ["one"]})
+    with pytest.raises(BundleError, match="frame_rate_hz"):
+        _ = Bundle(tmp_path, {"encoder": {}}).frame_rate_hz

@@ -297,3 +297,14 @@ def test_what_is_checked_before_anything_is_trained(tree: Path, tmp_path: Path) 
         with pytest.raises(SorituneError, match=sentence):
             pipeline.run(emotion(tree, override), tmp_path / "run", quiet=True)
     assert not (tmp_path / "run" / "manifest.parquet").exists()
+
+
+def test_judging_other_weights_does_not_replace_the_runs_scores(
+    finished: tuple[Path, pipeline.RunResult], tree: Path
+) -> None:
+    folder = finished[0]
+    before = (folder / "scores.json").read_text(encoding="utf-8")
+    pipeline.evaluate_run(emotion(tree), folder, checkpoint="best_loss", quiet=True)
+    assert (folder / "scores.json").read_text(encoding="utf-8") == before
+    assert (folder / "scores-best_loss.json").is_file() and (folder / "report-best_loss.html").is_file()
+    assert (folder / "predictions" / "test-best_loss.jsonl").is_file()

@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from soritune.errors import BundleError, OutputError
@@ -100,7 +102,12 @@ class Bundle:
     @property
     def frame_rate_hz(self) -> float:
         """Frames per second of the outputs of resolution "frame"."""
-        return float(self.card["encoder"]["frame_rate_hz"])
+        try:
+            return float(self.card["encoder"]["frame_rate_hz"])
+        except (KeyError, TypeError, ValueError):
+            raise BundleError(
+                f"{self.path}: its card lacks encoder.frame_rate_hz; copy the bundle again"
+            ) from None
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """The weights by their names in the file.
@@ -144,7 +151,14 @@ class Bundle:
 def rebuild_task(name: str, config: Mapping[str, Any]) -> Task:
     """The task `name` with the settings a card or recipe holds."""
     member: Any = load_member("soritune.tasks", "TASK", name, "task")
-    task: Task = member(member.Config.model_validate(dict(config)))
+    try:
+        task: Task = member(member.Config.model_validate(dict(config)))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise BundleError(
+            f"its card is damaged: task {name}, {place}: {fault['msg']}; copy the bundle again"
+        ) from None
     return task
 
 
@@ -224,10 +238,10 @@ def write_bundle(
         }
         _write_json(building / CARD_FILE, full)
         _swap(building, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written ({error.strerror or error}); choose another place"
-        ) from error
+    except (OSError, SafetensorError) as error:
+        # safetensors reports a full disk as an error of its own, which is no OSError.
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{target} cannot be written ({reason}); choose another place") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return load_bundle(target)

@@ -81,7 +81,8 @@ def test_another_split_does_not_replace_the_test_scores(run):
 def test_a_bundle_inside_a_run_uses_the_runs_data(run):
     scores = evaluate(run / "bundles" / "last", resamples=20, audio=False, quiet=True)
     assert scores["header"]["bundle"]["name"] == "last"
-    assert (run / "scores.json").exists()
+    # Other weights than the run's best do not replace its scores.
+    assert (run / "scores-last.json").exists() and not (run / "scores.json").exists()
 
 
 def test_a_bundle_elsewhere_needs_a_manifest(run, fakes, tmp_path, monkeypatch):

@@ -159,3 +159,14 @@ def test_a_group_no_row_has_is_said(twelve):
     content = score_predictions(twelve / "predictions" / "test.jsonl", group_by=("gender", "dialect")).content
     assert "Not grouped by dialect: no row has it." in content["warnings"]
     assert set(content["tasks"]["emotion"]["groups"]) == {"gender"}
+
+
+def test_confidences_that_are_no_numbers_are_left_out_of_the_calibration(twelve):
+    path = twelve / "predictions" / "test.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    row = json.loads(lines[1])
+    row["tasks"]["emotion"]["prediction"]["confidence"] = None
+    broken = path.with_name("broken.jsonl")
+    broken.write_text("\n".join([lines[0], json.dumps(row), *lines[2:]]) + "\n", encoding="utf-8")
+    whole, less = (score_predictions(one).tasks["emotion"]["calibration"] for one in (path, broken))
+    assert sum(b["rows"] for b in whole["bins"]) == sum(b["rows"] for b in less["bins"]) + 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
@@ -71,3 +73,18 @@ def test_decode_gives_probabilities_that_add_to_one() -> None:
     assert fields["label"] == "Kind"
     assert fields["confidence"] == pytest.approx(0.5, abs=1e-5)
     assert sum(fields["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_hangul_typed_decomposed_is_the_same_label() -> None:
+    apart = unicodedata.normalize("NFD", "불안")
+    task = EmotionTask(
+        EmotionConfig(labels=(apart, "기쁨"), rename={unicodedata.normalize("NFD", "초조"): "불안"})
+    )
+    assert task.config.labels == ("불안", "기쁨")
+    assert task.reference(row(apart)) == task.reference(row("초조")) == {"label": "불안"}
+
+
+@pytest.mark.parametrize("weights", [(-1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (float("nan"), 1.0, 1.0)])
+def test_weights_that_make_no_sense_are_refused(weights: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="class weights must be finite"):
+        EmotionConfig(labels=LABELS, class_weights=weights)

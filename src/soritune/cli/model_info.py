@@ -82,15 +82,15 @@ def describe_folder(folder: Path) -> dict[str, Any]:
         ModelError, BundleError: the folder is neither.
     """
     from soritune.bundle import is_bundle, load_bundle
-    from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
+    from soritune.models.config import LoraSettings, ModelConfig
     from soritune.models.encoder import open_checkpoint
 
     if is_bundle(folder):
         bundle = load_bundle(folder)
-        # A full bundle has its adapters merged, and what was frozen in training is of no use to tell.
+        # A full bundle has its adapters merged.
         lora = LoraSettings.model_validate(bundle.card["adapter"]) if bundle.is_adapter else None
         stored = ModelConfig.model_validate(bundle.card["model"])
-        changes = {"architecture": bundle.card["encoder"]["config"], "lora": lora, "freeze": FreezeSettings()}
+        changes = {"architecture": bundle.card["encoder"]["config"], "lora": lora}
         found = describe(stored.model_copy(update=changes), bundle.outputs)
         return {"name": bundle.name, "kind": f"{bundle.card['kind']} bundle", **found}
     checkpoint = open_checkpoint(folder)

@@ -50,7 +50,7 @@ class SplitSettings(BaseModel):
     report."""
     ratios: dict[str, float] = Field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     """Shares of the hours; 0 makes no such split."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Another seed gives another split; the same one gives the same on every machine."""
     stratify: tuple[str, ...] = ()
     """Columns (of the manifest or its `extra`) whose shares should be alike in all splits; numbers are cut at

@@ -201,13 +201,17 @@ def make_encoder(
 
     build: Callable[..., nn.Module] = AutoModel.from_config
     attention = "eager" if config.model_type == "wavlm" else "sdpa"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if meta or weights is not None:
-            with torch.device("meta"):
-                encoder = build(config, attn_implementation=attention)
-        else:
+    try:
+        with (
+            torch.random.fork_rng(devices=[]),
+            torch.device("meta" if meta or weights is not None else "cpu"),
+        ):
+            torch.manual_seed(seed)
             encoder = build(config, attn_implementation=attention)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ModelError(
+            f"{source or 'architecture'}: no model can be built of these numbers ({error})"
+        ) from error
     if weights is not None:
         _load(encoder, weights, source, seed)
     mask_group_norm(encoder)

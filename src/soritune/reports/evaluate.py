@@ -55,7 +55,8 @@ def evaluate(
 
     A run folder brings its manifest and splits; results go into it as `predictions/<split>.jsonl`,
     `scores.json` and `report.html` (`scores-<split>.json`, `report-<split>.html` for another split than
-    test). A bundle elsewhere needs `manifest`; without `splits` all its rows are judged, as the split "all".
+    test; `scores-<bundle>.json` for other weights than the best). A bundle elsewhere needs `manifest`; without
+    `splits` all its rows are judged, as the split "all".
 
     Args:
         target: run folder or bundle folder.
@@ -82,7 +83,12 @@ def evaluate(
     rows, data = _rows(place, split, root)
     predictor = Predictor.load(place.bundle, backend=backend, device=device)
     header = make_header(predictor, data)
-    path = place.output / "predictions" / f"{data['split']}.jsonl"
+    own = (
+        ""
+        if place.bundle.parent.name != "bundles" or not place.suffix.endswith(place.bundle.name)
+        else f"-{place.bundle.name}"
+    )
+    path = place.output / "predictions" / f"{data['split']}{own}.jsonl"
     with progress_bar("predict", len(rows), quiet=quiet) as advance:
         found = predictor.predict(rows, groups={"split": data["split"]}, progress=advance)
         write_predictions(path, header, found)
@@ -119,6 +125,8 @@ def _place(
     checked = run / "checked.parquet"
     rows = checked if checked.exists() else run / "manifest.parquet"
     own = Path(splits) if splits is not None else run / "splits.parquet"
+    if not bundle.samefile(choose_bundle(run)):
+        suffix += f"-{bundle.name}"  # the run's own scores are those of its best weights
     home = run if output is None else None
     return _Place(bundle, home, rows, None if split == "all" else own, Path(output or run), suffix)
 

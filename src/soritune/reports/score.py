@@ -269,8 +269,12 @@ def _calibration(pairs: Sequence[Pair]) -> dict[str, Any] | None:
     """Expected calibration error, for predictions of a label with a confidence; else None."""
     if not all({"label", "confidence"} <= set(p.prediction.fields) and "label" in p.reference for p in pairs):
         return None
-    confidence = [float(pair.prediction.fields["confidence"]) for pair in pairs]
-    correct = [pair.prediction.fields["label"] == pair.reference["label"] for pair in pairs]
+    # A model with outputs that are no numbers has no confidence; the JSON says null.
+    sure = [pair for pair in pairs if pair.prediction.fields["confidence"] is not None]
+    if not sure:
+        return None
+    confidence = [float(pair.prediction.fields["confidence"]) for pair in sure]
+    correct = [pair.prediction.fields["label"] == pair.reference["label"] for pair in sure]
     result = calibration(confidence, correct)
     return {"ece": result.ece, "bins": [row._asdict() for row in result.bins]}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -28,12 +30,32 @@ class EmotionConfig(OutputSettings):
     metric: Literal["wa", "ua", "macro_f1"] = "ua"
     """The number that chooses between models; the mean recall does not reward a frequent class."""
 
+    @field_validator("labels", "rename", mode="before")
+    @classmethod
+    def _composed(cls, value: Any) -> Any:
+        """Hangul typed on a Mac comes decomposed; the same label must be the same text."""
+        if isinstance(value, dict):
+            return {compose(key): compose(name) for key, name in value.items()}
+        return [compose(name) for name in value] if isinstance(value, list | tuple) else value
+
+    @field_validator("class_weights")
+    @classmethod
+    def _sound(cls, weights: Any) -> Any:
+        if isinstance(weights, tuple) and (not all(0 <= w < math.inf for w in weights) or sum(weights) == 0):
+            raise ValueError("class weights must be finite, none below zero, and not all zero")
+        return weights
+
     @field_validator("labels")
     @classmethod
     def _distinct(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         if len(labels) < 2 or len(set(labels)) != len(labels):
             raise ValueError(f"labels must be at least two distinct names, got {list(labels)}")
         return labels
+
+
+def compose(text: Any) -> Any:
+    """Text in Unicode's composed form (NFC); anything else as it is."""
+    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
 
 
 class EmotionTask(Task):
@@ -74,11 +96,10 @@ class EmotionTask(Task):
 
     def label(self, utterance: Utterance) -> str | None:
         """The class of a row after `rename`, or None where it has none."""
-        return (
-            None
-            if utterance.emotion is None
-            else self.config.rename.get(utterance.emotion, utterance.emotion)
-        )
+        if utterance.emotion is None:
+            return None
+        label: str = compose(utterance.emotion)
+        return self.config.rename.get(label, label)
 
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
         """Target mass (labels,), one-hot."""
