@@ -18,15 +18,22 @@ from soritune.korean.morphology import analyse
         ("할게", 0, b.TENSE),
         ("깃발", 0, b.SPELLED_S),
         ("디귿이", 1, b.LETTER_NAME),
+        ("윗옷", 0, b.REPRESENTATIVE),
+        ("시적", 0, b.TENSE),
+        ("외적인", 0, b.TENSE),
+        ("분홍빛", 1, b.TENSE),
+        ("엄지손가락", 2, b.TENSE),
+        ("해설자", 1, b.TENSE),
     ],
 )
 def test_principal_kind(word, boundary, kind):
     assert compound_marks(analyse(word))[boundary][0][0] == kind
 
 
-@pytest.mark.parametrize(
-    "word", ["신라", "손목", "절절하다", "부작용", "옷이", "잔디", "감도", "알지", "방법"]
-)
+GENERAL = "신라 손목 절절하다 부작용 옷이 잔디 감도 알지 방법 깨끗이 외적 별사탕 풋사과 남긴 남길 챙길 건설도"
+
+
+@pytest.mark.parametrize("word", GENERAL.split())
 def test_general_articles_are_left_alone(word):
     assert compound_marks(analyse(word)) == {}
 

@@ -24,12 +24,16 @@ def test_shared_examples_core(core, shared_data):
     assert len(misses(core, rows)) / len(rows) < 0.03
 
 
+@pytest.mark.slow  # loads the analyser
 def test_shared_examples_kiwi(kiwi, shared_data):
     rows = read_rows(shared_data / "korean_g2p" / "examples.tsv")
     assert len(misses(kiwi, rows)) / len(rows) < 0.02
 
 
-@pytest.mark.parametrize("name", ["blind_first.tsv", "blind_second.tsv", "blind_third.tsv"])
+BLIND_SETS = [f"blind_{which}.tsv" for which in ("first", "second", "third", "fourth", "fifth", "sixth")]
+
+
+@pytest.mark.parametrize("name", BLIND_SETS)
 @pytest.mark.parametrize("tagger", ["core", "kiwi"])
 def test_blind_sets(name, tagger, request):
     rows = read_rows(HERE / name)
@@ -84,6 +88,22 @@ def test_punctuation_is_a_pause(core):
 def test_kiwi_settles_homographs(kiwi):
     assert kiwi.pronounce("그는 사건을 신고했다").endswith("신고핻따")
     assert kiwi.pronounce("눈을 감지 마세요") == "누늘 감찌 마세요"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("눈을 감지 않았다", "누늘 감찌 아낟따"),
+        ("신발을 신기 전에", "신바를 신끼 저네"),
+        ("양말을 신기다", "양마를 신기다"),
+    ],
+)
+def test_next_word_settles_a_stem(core, text, expected):
+    assert core.pronounce(text) == expected
+
+
+def test_kiwi_keeps_certain_endings(kiwi):
+    assert kiwi.pronounce("들을수록") == "드를쑤록"
 
 
 def test_variants_start_with_the_principal_form(core):
@@ -168,6 +188,7 @@ def test_pronouncing_twice_changes_little(core):
         assert (core.pronounce(word), core.pronounce(once)) == (once, twice)
 
 
+@pytest.mark.slow
 def test_a_million_characters(core):
     text = "나는 어머니의 손을 잡고 외양간으로 갔습니다 2024년 😀 " * 31000
     assert len(text) > 1_000_000

@@ -31,7 +31,11 @@ _CONTENT_AFTER_CODA = re.compile(
     r"있|없|옷|알(?!았|아|으)|아래|앞|위(?!해|하)|어른|어미|아비|아이|아들|아버지|어머니|아저씨|아줌마"
     r"|얼굴|웃음|울음|어깨|안(?!$)|안개|안쪽|오이|우물|앓|아궁|오르|올|외"
 )
-_BARE_PREFIXES = ("헛", "홑", "겉", "첫", "풋", "웃", "덧", "뭇", "옛", "맏", "짓", "숫", "엿")
+_BARE_PREFIXES = ("헛", "홑", "겉", "첫", "풋", "웃", "덧", "뭇", "옛", "맏", "짓", "숫", "엿", "윗", "깃")
+# Of these, the ones that are verb stems too, before -어, -아: 웃어, 짓어. The rest are followed by particles.
+_VERBAL_PREFIXES = frozenset(("웃", "짓", "엿"))
+_PARTICLE_AFTER_PREFIX = ("이", "은", "을", "으", "에", "의")
+_ENDING_AFTER_PREFIX = (*_PARTICLE_AFTER_PREFIX, "어", "아", "었", "았", "음")
 # --- 29: second elements that take ㄴ -----------------------------------------------------------------------
 _N_NATIVE = tuple(word_class("insertion_native"))
 _N_LONG = tuple(word_class("insertion_second"))
@@ -56,6 +60,8 @@ _SINO_LATERAL = word_class("sino_lateral")
 _SINO_DENTAL = word_class("sino_dental")
 _SINO_ENDING_SYLLABLES = word_class("sino_suffix")
 _NATIVE_LATERAL = word_class("native_lateral")
+_LATERAL_NOUNS = word_class("lateral_noun")
+_PLAIN_SECOND = tuple(word_class("plain_second"))
 # --- 28: first and second elements --------------------------------------------------------------------------
 # First elements that are only native, so that a short second element is enough to know the compound ...
 _NATIVE_FIRST = word_class("compound_first")
@@ -64,14 +70,27 @@ _MIXED_FIRST = word_class("compound_first_mixed")
 _SECOND_LONG = tuple(word_class("compound_second"))
 _SECOND_SHORT = word_class("compound_second_short")
 _SECOND_SHORT_MIXED = word_class("compound_second_short_mixed")
-_SEASONS = ("봄", "여름", "가을", "겨울", "달", "오늘")
+_SEASONS = ("봄", "여름", "가을", "겨울", "달", "오늘", "보름", "그믐")
 _SECOND_SEASON = frozenset(("밤", "비"))
 # Suffixes that are nearly always tense, and the least number of syllables before them.
-_TENSE_SINO_SUFFIX = {"권": 1, "법": 1, "증": 1, "가루": 1, "값": 1, "길": 1, "속": 1} | dict.fromkeys(
-    "성점과죄", 2
-)
+_TENSE_SINO_SUFFIX = {
+    "권": 1,
+    "법": 1,
+    "증": 1,
+    "가루": 1,
+    "값": 1,
+    "길": 1,
+    "속": 1,
+    "빛": 1,
+} | dict.fromkeys(("가게", "성", "점", "과", "죄"), 2)
 _PLAIN_SINO_WORDS = word_class("plain_suffix_word")
-_VOWEL_PLAIN_SUFFIXES = ("값", "길", "속", "가루")
+_GI_VERBS = word_class("gi_verb")
+_NATIVE_PREFIXES = "풋햇헛첫맨꿀새헌"
+_VOWEL_PLAIN_SUFFIXES = ("값", "길", "속", "가루", "빛", "가게")
+# One Sino-Korean syllable and 적: 시적, 양적; and, where a noun is spelled alike, only before 인, 으로.
+_JEOK_HEADS = word_class("jeok_head")
+_JEOK_HEADS_ADNOMINAL = word_class("jeok_head_adnominal")
+_ADNOMINAL_JEOK = re.compile(r"적(?:인.*|이[다고며라에었].*|으로.*)")
 # --- 30: a real coda ㅅ, as against the one that only spells a compound ------------------------------------
 _REAL_SIOT = word_class("real_siot")
 _SPELLED_AFTER = {
@@ -79,7 +98,7 @@ _SPELLED_AFTER = {
     "잇": re.compile(r"속|자국|바디"),
     "햇": re.compile(r"빛|볕|살|발|무리|귀"),
     "셋": re.compile(r"방|집|돈"),
-    "깃": re.compile(r"발|대"),
+    "깃": re.compile(r"발|대|감|거리"),
     "젓": re.compile(r"가락"),
     "곗": re.compile(r"돈|날"),
     "윗": re.compile(r"[^옷어]"),
@@ -94,6 +113,7 @@ _SPELLED_AFTER = {
     "엿": re.compile(r"^$"),
     "릿": re.compile(r"속|결|기름|수건|돈|살|발|방|고기"),
     "깻": re.compile(r"."),
+    "멧": re.compile(r"돼지|새|비둘기|나물|부엉"),
 }
 
 
@@ -173,6 +193,8 @@ def _sino_tense(word: str, boundary: int, end: int) -> bool:
         return False
     if left == right or (boundary and word[boundary - 1 : boundary + 1] == word[boundary + 1 : boundary + 3]):
         return False
+    if boundary == 0 and left in _NATIVE_LATERAL and word.startswith(_PLAIN_SECOND, 1):
+        return False
     if left in "일칠팔" and right in "삼사":  # digits read one by one
         return False
     if boundary % 2 == 0:
@@ -183,6 +205,8 @@ def _sino_tense(word: str, boundary: int, end: int) -> bool:
 def _native_tense(word: str, boundary: int, end: int) -> bool:
     """Article 28 for pairs of everyday nouns, and for suffixes that nearly always become tense."""
     head, rest = word[: boundary + 1], word[boundary + 1 : end]
+    if rest == "길" and head in _GI_VERBS:
+        return False
     if coda_of(head[-1]) in SONORANTS:
         native = any(head[-size:] in _NATIVE_FIRST for size in (3, 2, 1) if size == len(head) or size > 1)
         if native or head in _MIXED_FIRST:
@@ -190,13 +214,21 @@ def _native_tense(word: str, boundary: int, end: int) -> bool:
                 return True
             if rest in _SECOND_SEASON and head.endswith(_SEASONS):
                 return True
+    if rest == "적" and head in _JEOK_HEADS:
+        return True
+    if boundary == 0 and head in _JEOK_HEADS_ADNOMINAL and _ADNOMINAL_JEOK.fullmatch(word[1:]):
+        return True
+    if head[-1] in "손발" and rest.startswith(("가락", "바닥")):  # 엄지손가락
+        return True
     need = _TENSE_SINO_SUFFIX.get(rest)
     if need is None or len(head) < need:
         return False
     noun = head + rest
     if noun in _PLAIN_SINO_WORDS or noun[-3:] in _PLAIN_SINO_WORDS:
         return False
-    if noun[-2:] in _PLAIN_SINO_WORDS and (len(noun) > 3 or noun[0] in _SINO_PREFIXES):
+    if noun[-2:] in _PLAIN_SINO_WORDS and (
+        len(noun) > 3 or noun[0] in _SINO_PREFIXES or noun[0] in _NATIVE_PREFIXES
+    ):
         return False
     if rest in _VOWEL_PLAIN_SUFFIXES and not coda_of(head[-1]):
         return False
@@ -223,14 +255,16 @@ def _before_empty_onset(analysis: Analysis, boundary: int, end: int) -> Choices 
     if coda not in _CHANGING_CODAS:
         return None
     rest = word[boundary + 1 :]
-    if coda == _SIOT and spells_compound(word, boundary) and rest[0] not in "을은에의으":
+    if coda == _SIOT and (
+        spells_compound(word, boundary) and rest[0] not in "을은에의으" and not _COPULA.fullmatch(rest)
+    ):
         return ((b.REPRESENTATIVE, "15"),)
     if rest[0] == "있" and head[-1] in "맛멋":
         return ((b.PLAIN, "15"), (b.REPRESENTATIVE, "15"))
     if rest[0] in "있없" and head[-1] not in "았었였겠했":
         return ((b.REPRESENTATIVE, "15"),)
     if head in _BARE_PREFIXES and not rest.startswith(
-        ("이", "은", "을", "으", "에", "의", "어", "아", "었", "았", "음")
+        _ENDING_AFTER_PREFIX if head in _VERBAL_PREFIXES else _PARTICLE_AFTER_PREFIX
     ):
         return ((b.REPRESENTATIVE, "15"),)
     if boundary in analysis.compounds or (
@@ -240,47 +274,7 @@ def _before_empty_onset(analysis: Analysis, boundary: int, end: int) -> Choices 
     return None
 
 
-_NOUN_CODAS = (
-    "꽃",
-    "옷",
-    "맛",
-    "멋",
-    "값",
-    "젖",
-    "겉",
-    "홑",
-    "팥",
-    "밭",
-    "앞",
-    "옆",
-    "숲",
-    "잎",
-    "늪",
-    "릎",
-    "엌",
-    "헛",
-    "첫",
-    "옛",
-    "웃",
-    "풋",
-    "덧",
-    "못",
-    "몇",
-    "빛",
-    "닭",
-    "흙",
-    "넋",
-    "밖",
-    "솥",
-    "볕",
-    "곁",
-    "갓",
-    "엿",
-    "붓",
-    "맏",
-    "뜻",
-    "끝",
-)
+_NOUN_CODAS = tuple(word_class("noun_in_obstruent"))
 
 
 def _is_noun_coda(head: str) -> bool:
@@ -369,30 +363,10 @@ def _verbal(word: str, boundary: int) -> bool:
     head, rest = word[: boundary + 1], word[boundary + 1 :]
     if rest[:1] == "도" and boundary == 0 and head in _NATIVE_LATERAL and not rest.startswith("도록"):
         return True
+    if boundary and head in _LATERAL_NOUNS:  # 해설자, 전달자
+        return False
     stem = next((head[-size:] for size in (3, 2, 1) if head[-size:] in LATERAL_STEMS), None)
     return stem is not None and bool(_L_ENDING.fullmatch(rest)) and word not in _SINO_LIKE_VERBS
 
 
-_SINO_LIKE_VERBS = frozenset(
-    [
-        "일지",
-        "별지",
-        "필지",
-        "발진",
-        "돌진",
-        "열진",
-        "절도",
-        "일자",
-        "별자",
-        "팔자",
-        "활자",
-        "불지",
-        "일질",
-        "물질",
-        "물자",
-        "물자는",
-        "불소",
-        "일소",
-        "말지",
-    ]
-)
+_SINO_LIKE_VERBS = word_class("sino_like_verb")

@@ -7,6 +7,7 @@ and `lexicon` the kind of each joint, `boundaries` what is sounded there. This f
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,7 @@ from soritune.korean.compounds import PLAIN_OBSTRUENTS, compound_marks
 from soritune.korean.layout import Change, Line, Word, combine
 from soritune.korean.lexicon import Lexicon, load_lexicon
 from soritune.korean.linking import link_marks
-from soritune.korean.morphology import Analysis, analyse
+from soritune.korean.morphology import Analysis, analyse, stem_by_context
 from soritune.korean.normalize import phrases
 from soritune.korean.phones import hangul_to_phones
 from soritune.korean.tagger import Retag, load_tagger
@@ -95,7 +96,20 @@ class Pronouncer:
             words = [self._words.get(word) or self._keep(word, analyse(word)) for word in spelled]
             if self._retag is not None:
                 self._settle_doubts(phrase, spelled, words)
+            self._settle_by_next(words)
             yield words
+
+    def _settle_by_next(self, words: list[Word]) -> None:
+        """Mark the stems that the next word proves: 감지 is a verb form before 않다."""
+        for index in range(len(words) - 1):
+            analysis = words[index].analysis
+            if analysis.text[-1] not in "지기":
+                continue
+            boundary = stem_by_context(analysis.text, words[index + 1].analysis.text)
+            if boundary is not None and boundary not in analysis.stems:
+                key = (analysis.text, boundary)
+                settled = replace(analysis, stems=analysis.stems | {boundary})
+                words[index] = self._words.get(key) or self._keep(key, settled)
 
     def _settle_doubts(self, phrase: str, spelled: list[str], words: list[Word]) -> None:
         """Let the tagger replace the words whose pronunciation hangs on their parts or on the word after."""

@@ -35,7 +35,7 @@ _KINDS = (
 
 # A two-syllable word that ends in one of these is not looked for inside another: 시대가 is not 대가.
 _PARTICLES = "가과도만로은는이을를에와의"
-_SUFFIXES = "적들별용형급제권자성화비표인하되이의"
+_SUFFIXES = "적들별용형급제권자성화비표인하되이의체판실율"
 
 
 @dataclass(frozen=True, slots=True)

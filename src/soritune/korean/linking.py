@@ -19,6 +19,8 @@ from soritune.korean.morphology import Analysis
 
 _PAUSE_OR_LINK: Choices = ((b.HALT, ""), (b.PLAIN, "13"))
 _PAUSE: Choices = ((b.HALT, ""),)
+_LINK_OR_PAUSE: Choices = ((b.PLAIN, "13"), (b.HALT, ""))
+_NUMERAL_ENDS = "십백천만억일"
 _FUTURE_LINK: Choices = ((b.TENSE, "27"),)
 _FUTURE_LINK_OPTIONAL: Choices = ((b.TENSE, "27"), (b.HALT, ""))
 _REPRESENTATIVE_LINK: Choices = ((b.REPRESENTATIVE, "15"),)
@@ -27,7 +29,8 @@ _INSERTION_OR_REPRESENTATIVE: Choices = ((b.INSERT_N, "29"), (b.REPRESENTATIVE, 
 _PLAIN_LINK: Choices = ((b.PLAIN, ""),)
 _DEPENDENT_27 = re.compile(r"(?:것|거|걸|건|게|겁니|수|줄|데|바|듯|적|지|성|상|법|정도|도리|밖에|뿐).*")
 _SETTLING_27 = re.compile(
-    r"것.*|거(?:야|예요|에요|다|고|라고|니까|라는|죠|지|든.*)?|걸요?|게요?|건(?:데.*|가.*|지.*)?|겁니.*|수(?:는|도|가|밖에.*|록.*)?|듯(?:이|한.*|하.*|했.*|싶.*)?"
+    r"것.*|거(?:야|예요|에요|다|고|라고|니까|라는|죠|지|든.*)?|걸요?|게요?|건(?:데.*|가.*|지.*)?|겁니.*|수(?:는|도|가|밖에.*|록.*)?"
+    r"|데(?:가|는|도|까지|마다|로|에.*|다가)?|바(?:를|가|는|와|에.*)|적(?:에.*|이.*)|곳(?:이|을|에.*|은|도|으로.*)?|줄(?:은|도|이야)?|듯(?:이|한.*|하.*|했.*|싶.*)?"
 )
 _N_LINK_NOUN = re.compile(
     r"일(?:[이은을도만에로과]|들.*|입니.*|인.*|하.*)?$|잎|엿|여자|여행|연대|약|양말|이불|요리|여섯|여덟|일곱|옆|역|이유|이야기|얘기|연필|열쇠|윷|입"
@@ -53,7 +56,7 @@ def link_marks(left: Analysis, right: Analysis, boundary: str) -> Choices:
     onset = onset_of(right.text[0])
     if left.may_end_in_future and onset in PLAIN_OBSTRUENTS and _SETTLING_27.fullmatch(right.text):
         return _FUTURE_LINK
-    if boundary == "phrase" and left.text == "살" and right.text.startswith(("집", "곳")):
+    if boundary == "phrase" and right.text.startswith(_SETTLING_NOUNS.get(left.text, ("\0",))):
         return _FUTURE_LINK_OPTIONAL
     if left.ends_in_future and onset in PLAIN_OBSTRUENTS:
         if _DEPENDENT_27.fullmatch(right.text):
@@ -83,6 +86,8 @@ def link_marks(left: Analysis, right: Analysis, boundary: str) -> Choices:
                 return _INSERTION_LINK if coda in SONORANTS else _INSERTION_OR_REPRESENTATIVE
         if coda == CODA["ㅇ"]:
             return _PAUSE
+        if left.text[-1] in _NUMERAL_ENDS and right.text.startswith("원"):
+            return _LINK_OR_PAUSE
         return _REPRESENTATIVE_LINK if coda not in SONORANTS else _PAUSE_OR_LINK
     if coda in SONORANTS:
         return (
@@ -93,4 +98,11 @@ def link_marks(left: Analysis, right: Analysis, boundary: str) -> Choices:
     return _PLAIN_LINK
 
 
+# Words in ㄹ that are nouns or adverbs too; before these nouns they are adnominal: 살 집, 잘 시간.
+_SETTLING_NOUNS = {
+    "살": ("집", "곳"),
+    "잘": ("시간", "곳", "방", "자리"),
+    "쓸": ("돈", "곳"),
+    "팔": ("집", "사람"),
+}
 _CLOTHES = frozenset(["옷", "한복", "양복", "교복", "책", "글", "밥", "떡"])

@@ -78,7 +78,7 @@ _L_NOUNS = word_class("lateral_noun")
 # Stems in a vowel (or irregular ones) whose -ㄹ form is common; the last syllable carries the ㄹ.
 _FUTURE_SYLLABLES = word_class("future_syllable")
 _FUTURE_TAILS = re.compile(
-    r".*(?:릴|킬|낄|뀔|띌|(?:으|하|가|보|드|계|되|주|타|쓰|기|리|지|치|우|오|시)실|할|될|만날|끝날|일어날|나갈"
+    r".*(?:릴|킬|낄|뀔|띌|잠잘|(?:혼|떠|태어|깨어|나타|드러|늘어)날|놀|(?:으|하|가|보|드|계|되|주|타|쓰|기|리|지|치|우|오|시)실|할|될|만날|끝날|일어날|나갈"
     r"|들어갈|돌아갈|올라갈|내려갈|가져갈|걸어갈|나올|들어올|돌아올|가져올|보낼|지낼|끝낼|마실|가르칠|고칠|던질|만질|가질"
     r"|떨어질|없어질|느낄|즐길|남길|맡길|옮길|숨길|배울|싸울|키울|세울|채울|피울|외울|태울|치울|바꿀|꾸밀|모일"
     r"|보일|먹일|쓰일|줄일|높일|붙일|도울|추울|더울|쉬울|어려울|아름다울|고마울|무거울|가벼울|즐거울|그럴|이럴|저럴|어떨|아플"
@@ -129,7 +129,11 @@ def is_stem_joint(word: str, boundary: int) -> bool:
         return False
     if not simple and head.endswith(_CLUSTER_NOUNS):
         return False
-    if word in _STEM_LIKE_NOUNS or (len(word) > 2 and word.startswith(_STEM_LIKE_STARTS)):
+    if word in _STEM_LIKE_NOUNS or (
+        len(word) > 2
+        and word.startswith(_STEM_LIKE_STARTS)
+        and not rest.startswith(("도록", "자마자", "습니", "던"))
+    ):
         return False
     if rest[:1] == "기":
         if stem in _CAUSATIVE_STEMS and coda != CODA["ㄺ"]:
@@ -137,6 +141,8 @@ def is_stem_joint(word: str, boundary: int) -> bool:
             bare = rest == "기" or (derived and rest.startswith(("기하", "기한", "기해", "기했")))
             return bool(_NOMINAL_GI_ONLY.fullmatch(rest)) or (bare and (derived or stem not in "감안신"))
         return bool(_NOMINAL_GI.fullmatch(rest))
+    if rest == "긴" and stem in _CAUSATIVE_STEMS:  # 남긴, 옮긴; 감긴 is hardly ever 감기는
+        return False
     if rest == "소" and simple:  # 감소, 검소: the ending -소 is hardly used after these
         return False
     if word == "안다":  # 알다, far more frequent than 안다 of holding
@@ -175,6 +181,52 @@ _ENDINGS_OF_LATERAL_STEMS = ("게", "지", "지도", "지는", "지를", "지가
 _CERTAIN_FUTURE_ENDINGS = ("수록", "게요", "걸요", "거예", "거야", "것", "지라도", "지언정")
 
 
+_AFTER_JI = ("않", "마", "말", "못", "아니", "안")
+_AFTER_GI = (
+    "싫",
+    "전",
+    "어려",
+    "어렵",
+    "쉽",
+    "쉬",
+    "위해",
+    "위한",
+    "때문",
+    "시작",
+    "좋",
+    "편",
+    "힘",
+    "직전",
+    "까지",
+    "바",
+)
+
+
+def stem_by_context(word: str, following: str) -> int | None:
+    """Return the stem boundary that the next word proves: 감지 않다, 신기 전에 (24).
+
+    Args:
+        word: a word that may be a predicate form or a noun.
+        following: the word after it.
+    """
+    if len(word) < 2 or not following.startswith({"지": _AFTER_JI, "기": _AFTER_GI}.get(word[-1], ())):
+        return None
+    head = word[:-1]
+    if coda_of(head[-1]) not in _SIMPLE_TENSING or head not in _TENSING_STEMS:
+        return None
+    return len(head) - 1
+
+
+def certain_futures(analysis: Analysis) -> frozenset[int]:
+    """Return the boundaries before endings that nothing but -ㄹ can precede: -ㄹ수록, -ㄹ지라도 ..."""
+    text = analysis.text
+    return frozenset(
+        boundary
+        for boundary in analysis.futures
+        if text.startswith(("수록", "지라도", "지언정", "세라", "진대", "뿐더러"), boundary + 1)
+    )
+
+
 def may_end_in_future(word: str) -> bool:
     """Tell whether a word could end in the adnominal -ㄹ; a dependent noun after it then settles the
     matter."""
@@ -199,7 +251,7 @@ def ends_in_future(word: str) -> bool:
             or (len(stem) > 1 and coda_of(stem[-1]) in _STEM_ONLY_CODAS)
         )
     if len(word) == 1:
-        return word in "할될갈볼올킬낼뺄샐쉴뛸칠탈쓸줄살클잘멜셀쥘켤펼들걸"
+        return word in "할될갈볼올킬낼뺄샐쉴뛸칠탈쓸줄살클잘멜셀쥘켤펼들걸놀"
     return bool(_FUTURE_TAILS.fullmatch(word))
 
 

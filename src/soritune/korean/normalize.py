@@ -92,12 +92,19 @@ def _range(match: re.Match[str]) -> str:
     return f"{match[1]}{counter}에서 "
 
 
+# Telephone numbers of three digits, said digit by digit: 119에, 112 신고.
+_EMERGENCY = ("112", "114", "119")
+_CALLED = re.compile(r"$|에|로 | ?(?:구급|구조|신고|상황실)")
+
+
 def _number(match: re.Match[str]) -> str:
     whole, fraction, unit = match["whole"].replace(",", ""), match["fraction"], (match["unit"] or "").strip()
     following = match.string[match.end() :]
     money = (match["money"] or "").strip()
     if fraction is not None:
         text = read_decimal(whole, fraction)
+    elif whole in _EMERGENCY and not (unit or money) and _CALLED.match(following):
+        text = read_digits(whole)
     elif unit or money:
         text = read_sino(whole)
     else:

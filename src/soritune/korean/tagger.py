@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from soritune.errors import TextError
-from soritune.korean.morphology import Analysis, analyse
+from soritune.korean.morphology import Analysis, analyse, certain_futures
 
 Retag = Callable[[str, Sequence[str], Sequence[bool]], list[Analysis | None]]
 """Takes a phrase, its words and which of them are doubtful; returns an analysis for each doubtful word."""
@@ -103,7 +103,7 @@ def _from_tokens(word: str, offset: int, tokens: Sequence[Any], alone: bool) -> 
     return replace(
         guess,
         stems=frozenset(stems),
-        futures=frozenset(futures),
+        futures=certain_futures(guess).union(futures),
         genitives=frozenset(genitives),
         compounds=frozenset(compounds),
         ends_in_future=ends_in_future,
