@@ -17,7 +17,8 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/soritune demo --output demo
+	# Threads that wait by spinning make training several times slower beside any other busy process.
+	OMP_WAIT_POLICY=passive $(BIN)/soritune demo --output demo
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
