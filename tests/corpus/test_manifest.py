@@ -299,6 +299,7 @@ utterances = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(utterances, min_size=1, max_size=6, unique_by=lambda u: u.id))
 def test_any_utterances_survive_both_formats(

@@ -263,6 +263,7 @@ def test_row_order_does_not_matter_and_the_seed_does(tmp_path: Path) -> None:
     assert len(tests) > 1
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 7), st.integers(0, 12), st.floats(0.5, 20)), min_size=3, max_size=40),

@@ -23,6 +23,8 @@ from soritune.training.checkpoint import checkpoints
 from soritune.training.log import RunLog, read_events
 from soritune.training.loop import TrainingRun, _Loop, train
 
+pytestmark = pytest.mark.slow
+
 MakeRun = Callable[..., TrainingRun]
 STRONG = {
     "speed": {"factors": [0.9, 1.0, 1.1], "probability": 0.5},
