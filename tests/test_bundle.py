@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
 from soritune.bundle import (
     Bundle,
@@ -177,7 +179,83 @@ def test_opening_a_bundle_loads_no_torch(tmp_path: Path) -> None:
 
 
 def test_a_card_with_faulty_settings_or_without_the_frame_rate_is_said_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="its card is damaged: task emotion, labels"):
+    with pytest.raises(BundleError, match="settings of task emotion: labels: "):
         rebuild_task("emotion", {"labels": ["one"]})
     with pytest.raises(BundleError, match="frame_rate_hz"):
         _ = Bundle(tmp_path, {"encoder": {}}).frame_rate_hz
+
+
+SPEC = CARD["outputs"][0]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tasks": [{"name": "emotion", "config": {"labels": ["one"]}}]}, "'tasks' is faulty .*labels"),
+        ({"tasks": [{"name": "emotion"}]}, "'tasks' is faulty .*no 'config'"),
+        ({"tasks": {"emotion": {}}}, "'tasks' is faulty .*not a list"),
+        ({"outputs": [{"name": "emotion"}]}, "'outputs' is faulty .*no 'labels'"),
+        ({"outputs": [{**SPEC, "labels": "abc"}]}, "labels of 'emotion' must be a list"),
+        ({"outputs": [{**SPEC, "labels": ["a", "a"]}]}, "distinct names"),
+        ({"outputs": [{**SPEC, "labels": None}]}, "'outputs' is faulty"),
+        ({"encoder": {"frame_rate_hz": "quick"}}, "frame_rate_hz"),
+        ({"encoder": {"frame_rate_hz": 0}}, "frame_rate_hz"),
+        ({"encoder": {}}, "frame_rate_hz"),
+        ({"kind": "half"}, "neither 'full' nor 'adapter'"),
+    ],
+)
+def test_faulty_cards_get_one_sentence_that_names_the_file(
+    changes: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "b")
+    file = tmp_path / "b" / "soritune.json"
+    card = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**card, **changes}), encoding="utf-8")
+
+    def use() -> None:
+        bundle = load_bundle(tmp_path / "b")
+        _ = bundle.tasks, bundle.outputs, bundle.frame_rate_hz
+
+    with pytest.raises(BundleError, match=words) as raised:
+        use()
+    assert "\n" not in str(raised.value)
+    assert str(tmp_path / "b") in str(raised.value)
+
+
+@pytest.mark.parametrize("fault", [SafetensorError("No space left on device"), KeyboardInterrupt()])
+def test_a_full_disk_or_an_interrupt_keeps_the_earlier_bundle_and_leaves_nothing(
+    fault: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "b", seed=1)
+
+    def fail(arrays: object, path: str, metadata: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise fault
+
+    monkeypatch.setattr("soritune.bundle.save_file", fail)
+    kind, words = (
+        (OutputError, "No space left") if isinstance(fault, Exception) else (KeyboardInterrupt, None)
+    )
+    with pytest.raises(kind, match=words):
+        write(tmp_path / "b", seed=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert load_bundle(tmp_path / "b").card["seed"] == 1
+
+
+def test_an_interrupt_between_the_two_renames_puts_the_old_bundle_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "b", seed=1)
+    real, calls = os.replace, []
+
+    def interrupted_once(source: Path, target: Path) -> None:
+        calls.append(source)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(source, target)
+
+    monkeypatch.setattr("soritune.bundle.os.replace", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "b", seed=2)
+    assert load_bundle(tmp_path / "b").card["seed"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shutil
@@ -27,7 +28,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from soritune.errors import BundleError, OutputError
+from soritune.errors import BundleError, OutputError, TaskError, UnknownNameError
 from soritune.registry import load_member
 from soritune.tasks.task import OutputSpec, Task
 
@@ -76,8 +77,23 @@ class Bundle:
 
     @property
     def outputs(self) -> tuple[OutputSpec, ...]:
-        """The model's outputs, the primary one first."""
-        return tuple(OutputSpec.from_json(output) for output in self.card["outputs"])
+        """The model's outputs, the primary one first.
+
+        Raises:
+            BundleError: the card's `outputs` are faulty.
+        """
+        try:
+            found = tuple(OutputSpec.from_json(output) for output in self.card["outputs"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.damaged("outputs", first_fault(error)) from error
+        for given, output in zip(self.card["outputs"], found, strict=True):
+            labels = given["labels"]
+            texts = isinstance(labels, list | tuple) and all(isinstance(label, str) for label in labels)
+            if not texts or not labels or len(set(labels)) < len(labels):
+                raise self.damaged(
+                    "outputs", f"labels of '{output.name}' must be a list of distinct names, got {labels!r}"
+                )
+        return found
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
@@ -86,8 +102,18 @@ class Bundle:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks, rebuilt from their stored settings."""
-        return tuple(rebuild_task(task["name"], task["config"]) for task in self.card["tasks"])
+        """The tasks, rebuilt from their stored settings.
+
+        Raises:
+            BundleError: the card's `tasks` are faulty.
+            UnknownNameError: a task this version does not have.
+        """
+        try:
+            return tuple(rebuild_task(task["name"], task["config"]) for task in self.card["tasks"])
+        except UnknownNameError:
+            raise
+        except (KeyError, TypeError, ValueError, BundleError, TaskError) as error:
+            raise self.damaged("tasks", first_fault(error)) from error
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -101,13 +127,34 @@ class Bundle:
 
     @property
     def frame_rate_hz(self) -> float:
-        """Frames per second of the outputs of resolution "frame"."""
+        """Frames per second of the outputs of resolution "frame".
+
+        Raises:
+            BundleError: the card does not say.
+        """
         try:
-            return float(self.card["encoder"]["frame_rate_hz"])
-        except (KeyError, TypeError, ValueError):
-            raise BundleError(
-                f"{self.path}: its card lacks encoder.frame_rate_hz; copy the bundle again"
-            ) from None
+            rate = float(self.card["encoder"]["frame_rate_hz"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.damaged("encoder", f"frame_rate_hz: {first_fault(error)}") from error
+        if not (math.isfinite(rate) and rate > 0):
+            raise self.damaged("encoder", f"frame_rate_hz must be a number above 0, got {rate}")
+        return rate
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The encoder's config.json.
+
+        Raises:
+            BundleError: the card does not hold it.
+        """
+        try:
+            return dict(self.card["encoder"]["config"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.damaged("encoder", first_fault(error)) from error
+
+    def damaged(self, key: str, fault: str) -> BundleError:
+        """What to raise when the card's `key` cannot be used."""
+        return BundleError(f"{self.path / CARD_FILE}: '{key}' is faulty ({fault}); copy the bundle again")
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """The weights by their names in the file.
@@ -148,17 +195,29 @@ class Bundle:
         return "\n".join(lines)
 
 
+def first_fault(error: Exception) -> str:
+    """The first thing that is wrong, in a few words on one line."""
+    if isinstance(error, ValidationError):
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        said = fault["msg"].removeprefix("Value error, ")
+        return f"{place}: {said}" if place else said
+    if isinstance(error, KeyError):
+        return f"no '{error.args[0]}'"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def rebuild_task(name: str, config: Mapping[str, Any]) -> Task:
-    """The task `name` with the settings a card or recipe holds."""
+    """The task `name` with the settings a card or recipe holds.
+
+    Raises:
+        BundleError: the settings are faulty.
+    """
     member: Any = load_member("soritune.tasks", "TASK", name, "task")
     try:
         task: Task = member(member.Config.model_validate(dict(config)))
     except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        raise BundleError(
-            f"its card is damaged: task {name}, {place}: {fault['msg']}; copy the bundle again"
-        ) from None
+        raise BundleError(f"settings of task {name}: {first_fault(error)}") from error
     return task
 
 
@@ -185,14 +244,20 @@ def load_bundle(path: Path | str) -> Bundle:
     if not isinstance(card, dict) or card.get("schema") != SCHEMA:
         found = card.get("schema") if isinstance(card, dict) else type(card).__name__
         raise BundleError(f"{folder / CARD_FILE} has schema {found!r}, this version reads {SCHEMA!r}")
-    missing = [
-        key for key in ("kind", "tasks", "outputs", "encoder", "preprocessing", "model") if key not in card
-    ]
+    kinds: dict[str, type] = {
+        "kind": str, "tasks": list, "outputs": list, "encoder": dict, "preprocessing": dict, "model": dict
+    }  # fmt: skip
+    missing = [key for key in kinds if key not in card]
     if missing:
         raise BundleError(
             f"{folder / CARD_FILE} lacks {', '.join(missing)}; the card is damaged, copy it again"
         )
     bundle = Bundle(folder, card)
+    for key, kind in kinds.items():
+        if not isinstance(card[key], kind):
+            raise bundle.damaged(key, f"is {card[key]!r}, not a {kind.__name__}")
+    if card["kind"] not in ("full", "adapter"):
+        raise bundle.damaged("kind", f"is {card['kind']!r}, neither 'full' nor 'adapter'")
     if not bundle.weights_path.is_file():
         raise BundleError(f"{folder} lacks {bundle.weights_path.name}; copy the whole folder")
     return bundle
@@ -256,6 +321,8 @@ def update_card(path: Path | str, **fields: Any) -> Bundle:
         os.replace(temporary, bundle.path / CARD_FILE)
     except OSError as error:
         raise OutputError(f"{bundle.path} cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
     return load_bundle(path)
 
 
@@ -379,7 +446,8 @@ def _swap(building: Path, target: Path) -> None:
     os.replace(target, old)
     try:
         os.replace(building, target)
-    except OSError:
-        os.replace(old, target)
+    except BaseException:  # an interrupt too must not leave the folder without its bundle
+        if not target.exists():
+            os.replace(old, target)
         raise
     shutil.rmtree(old, ignore_errors=True)

@@ -12,7 +12,7 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.cli.model_info import describe_folder, model_info
 from soritune.errors import ModelError, UnknownNameError
 from soritune.models.checkpoint_io import save_bundle
-from soritune.models.config import LoraSettings, ModelConfig
+from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
 from soritune.models.model import build_model
 from soritune.testing import class_output, ctc_output, tiny_checkpoint, tiny_config
 
@@ -103,3 +103,27 @@ def test_what_is_neither_a_recipe_nor_a_model_is_refused(run, tmp_path: Path) ->
         run(tmp_path)
     with pytest.raises(UnknownNameError, match="child-phoneme"):
         run("child-fonem")
+
+
+def test_a_bundle_is_counted_as_frozen_as_it_was_trained(tmp_path: Path) -> None:
+    base = tiny_checkpoint(tmp_path / "base")
+    settings = ModelConfig(encoder=str(base), freeze=FreezeSettings(encoder=True))
+    model = build_model(settings, (ctc_output(),), seed=0)
+    bundle = save_bundle(model, tmp_path / "b", tasks=[], preprocessing=Preprocessing())
+    parameters = describe_folder(bundle.path)["parameters"]
+    assert parameters["trainable"] == 0
+    assert parameters["head_trainable"] == 16 * 12 + 12
+
+
+def test_a_misspelt_setting_of_a_recipes_architecture_is_named(run, tmp_path: Path) -> None:
+    recipe = tmp_path / "toy.yaml"
+    recipe.write_text(RECIPE.replace("hidden_size", "hiden_size"), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"hiden_size: .* did you mean 'hidden_size'"):
+        run(recipe)
+
+
+def test_older_keys_of_a_checkpoint_are_left_alone(run, tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "old")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "gradient_checkpointing": False}))
+    assert json.loads(run(folder, "--json"))["kind"] == "checkpoint"

@@ -168,9 +168,37 @@ def test_bad_arguments_are_one_sentence(models, clips, tmp_path):
         ([tmp_path / "gone.wav", "-b", models["emotion"]], AudioError, "is not there"),
         ([clips, "-b", tmp_path], BundleError, "is no model"),
     ]
+    (tmp_path / "rows.jsonl").write_text('{"id": "a"}\n', encoding="utf-8")
+    cases.append(
+        ([tmp_path / "rows.jsonl", "-b", models["emotion"]], AudioError, "is not audio; .*--manifest")
+    )
+    cases.append(([clips, "-b", models["emotion"], "--base", tmp_path], BundleError, "needs no base"))
     (tmp_path / "empty").mkdir()
     cases.append(([tmp_path / "empty", "-b", models["emotion"]], AudioError, "holds no audio file"))
     for arguments, kind, message in cases:
         with pytest.raises(kind, match=message) as raised:
             call(*arguments)
         assert "\n" not in str(raised.value)
+
+
+def test_rows_of_a_run_say_whether_they_were_trained_on(models, clips, fakes, tmp_path):
+    rows = [
+        Utterance(id=f"u{k}", audio="b.WAV", duration_s=1.0, speaker=f"s{k}", emotion="calm")
+        for k in range(10)
+    ]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=clips)
+    fakes.make_bundle(tmp_path / "run" / "bundles" / "emotion", [fakes.emotion_task()])
+    splits = make_splits(manifest, SplitSettings(by=("speaker",)))
+    splits.save(tmp_path / "run" / "splits.parquet")
+    call("--manifest", tmp_path / "m.parquet", "-b", tmp_path / "run", "-o", tmp_path / "p.jsonl")
+    seen = read_predictions(tmp_path / "p.jsonl").header["data"]["seen"]
+    assert seen == {"train": len(splits.ids("train")), "val": len(splits.ids("val"))}
+    call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], "-o", tmp_path / "q.jsonl")
+    assert "seen" not in read_predictions(tmp_path / "q.jsonl").header["data"]
+
+
+def test_predictions_without_numbers_are_shown(models, clips, monkeypatch, fakes):
+    monkeypatch.setattr(fakes.FakeBackend, "features", lambda self, samples: np.full((49, 3), np.nan))
+    assert "–" in call(clips, "-b", models["emotion"]).stdout
+    content = json.loads(call(clips, "-b", models["emotion"], "--json").stdout)
+    assert content["distribution"]["emotion"]["mean_confidence"] is None

@@ -113,3 +113,8 @@ def test_on_two_joined_emotional_corpora() -> None:
     for splits in folds:
         assert splits.policy["overlap"]["test"] == {"speaker": 0.0, "script": 0.0}
         assert set(splits.summary(manifest)["train"]["emotions"].values()) != {0}
+
+
+def test_a_seed_below_zero_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SplitError, match="the seed is -1"):
+        make_folds(corpus(tmp_path), folds=3, seed=-1)

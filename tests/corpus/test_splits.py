@@ -247,7 +247,7 @@ def test_save_load_and_other_manifests(tmp_path: Path) -> None:
         loaded.indices(stranger, "train")
     with pytest.raises(SplitError, match="unknown split 'dev'"):
         loaded.ids("dev")
-    with pytest.raises(SplitError, match="is no splits file"):
+    with pytest.raises(SplitError, match="is not there"):
         load_splits(tmp_path / "gone.parquet")
     with pytest.raises(SplitError, match="is no splits file of this version"):
         load_splits(tmp_path / "s.parquet")
@@ -307,3 +307,13 @@ def test_a_field_no_row_has_is_left_out_of_the_strata_and_said(tmp_path):
     assert any("not stratified by age" in warning for warning in splits.policy["warnings"])
     with pytest.raises(SplitError, match="cannot stratify by 'ages'"):
         make_splits(manifest, SplitSettings(by=("speaker",), stratify=("ages",)))
+
+
+def test_a_seed_below_zero_and_a_missing_file_are_said(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        SplitSettings(seed=-1)
+    with pytest.raises(
+        SplitError, match=r"gone\.parquet is not there; make it with `soritune split`"
+    ) as raised:
+        load_splits(tmp_path / "gone.parquet")
+    assert "\n" not in str(raised.value)

@@ -28,3 +28,9 @@ def test_nothing_predicted():
 
 def test_other_tasks_are_left_out():
     assert emotion_distribution([{"tasks": {"phoneme": {"prediction": {"phones": []}}}}]).total == 0
+
+
+def test_confidences_that_are_no_numbers_do_not_count():
+    found = emotion_distribution([row("Kind", 0.5), row("Kind", None), row("Dry", float("nan"))])
+    assert (found.total, found.mean_confidence) == (3, 0.5)
+    assert {one.label: one.mean_confidence for one in found.labels} == {"Kind": 0.5, "Dry": None}

@@ -1,5 +1,8 @@
+from unicodedata import normalize
+
 import pytest
 
+from soritune.bundle import Bundle
 from soritune.errors import BundleError
 from soritune.inference.ensemble import Member, joint_tasks, label_orders
 
@@ -33,3 +36,21 @@ def test_different_label_sets_are_named(fakes):
     members = [fakes.member([fakes.emotion_task(labels)]) for labels in (("a", "b"), ("a", "c"))]
     with pytest.raises(BundleError, match="only in the first: b; only in the second: c"):
         joint_tasks(members)
+
+
+def test_a_card_whose_parts_disagree_or_are_faulty_is_refused(fakes, tmp_path):
+    bundle = fakes.make_bundle(tmp_path / "b", [fakes.emotion_task()])
+    outputs = [{**bundle.card["outputs"][0], "labels": ["calm", "tense"]}]
+    for changes, words in [
+        ({"outputs": outputs}, "not the labels that task settings give 'emotion'"),
+        ({"preprocessing": {"sample_rate_hz": "fast"}}, "'preprocessing' is faulty .*sample_rate_hz"),
+    ]:
+        with pytest.raises(BundleError, match=words):
+            Member.of(Bundle(bundle.path, {**bundle.card, **changes}), backend=None)
+
+
+def test_labels_stored_with_hangul_letters_apart_still_open(fakes, tmp_path):
+    bundle = fakes.make_bundle(tmp_path / "b", [fakes.emotion_task(("불안", "기쁨"))])
+    apart = [normalize("NFD", label) for label in ("불안", "기쁨")]
+    older = Bundle(bundle.path, {**bundle.card, "outputs": [{**bundle.card["outputs"][0], "labels": apart}]})
+    assert Member.of(older, backend=None).outputs["emotion"].labels == ("불안", "기쁨")

@@ -102,13 +102,19 @@ def test_folds_are_pooled_in_order(fakes, tmp_path):
         task = fakes.emotion_task()
         parts.append(
             fakes.write_rows(
-                tmp_path / f"{fold}.jsonl", [task], rows, name=f"fold-{fold}", synthetic=fold == 2
+                tmp_path / f"{fold}.jsonl",
+                [task],
+                rows,
+                name=f"fold-{fold}",
+                synthetic=fold == 2,
+                data={"seen": {"train": 0, "val": fold}},
             )
         )
     found = read_predictions(pool_predictions(parts, tmp_path / "all" / "test.jsonl"))
     assert [row["groups"]["speaker"] for row in found.rows] == ["s0"] * 6 + ["s1"] * 6 + ["s2"] * 6
     assert [bundle["name"] for bundle in found.header["bundles"]] == ["fold-0", "fold-1", "fold-2"]
     assert found.header["data"]["pooled"] == 3
+    assert found.header["data"]["seen"] == {"train": 0, "val": 3}
     assert found.header["synthetic"] is True
 
 

@@ -9,9 +9,9 @@ from soritune.inference.clips import clips_of_paths
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 from soritune.models.checkpoint_io import save_bundle
-from soritune.models.config import ModelConfig
+from soritune.models.config import LoraSettings, ModelConfig
 from soritune.models.model import build_model
-from soritune.testing import tiny_config
+from soritune.testing import tiny_checkpoint, tiny_config
 
 
 @pytest.fixture(params=["group", "layer"])
@@ -80,3 +80,16 @@ def test_unknown_device(bundle):
 def test_no_bundle(tmp_path):
     with pytest.raises(BundleError):
         PytorchBackend(tmp_path)
+
+
+def test_the_base_of_an_adapter_bundle_may_have_moved(fakes, tmp_path, clip):
+    base, task = tiny_checkpoint(tmp_path / "base"), fakes.emotion_task()
+    model = build_model(ModelConfig(encoder=str(base), lora=LoraSettings(rank=2)), task.outputs, seed=0)
+    bundle = save_bundle(model, tmp_path / "b", tasks=[task], preprocessing=Preprocessing()).path
+    path = clip("a.wav", 1.0)
+    (expected,) = Predictor.load(bundle, device="cpu").predict([path])
+    moved = base.rename(tmp_path / "moved")
+    with pytest.raises(ModelError, match="base cannot be opened"):
+        Predictor.load(bundle, device="cpu")
+    (found,) = Predictor.load(bundle, device="cpu", base=str(moved)).predict([path])
+    assert found == expected

@@ -1,7 +1,13 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from soritune.corpus.manifest import write_manifest
+from soritune.corpus.splits import Splits
+from soritune.corpus.utterance import Utterance
 from soritune.errors import BundleError, UnknownNameError
-from soritune.inference.run_folders import bundle_names, choose_bundle, is_run
+from soritune.inference.run_folders import bundle_names, choose_bundle, is_run, rows_seen, run_of
 
 
 @pytest.fixture
@@ -45,3 +51,18 @@ def test_what_is_no_model_is_refused(tmp_path):
     (tmp_path / "run" / "bundles").mkdir(parents=True)
     with pytest.raises(BundleError, match="no finished bundle"):
         choose_bundle(tmp_path / "run")
+
+
+def test_rows_a_run_has_seen_are_counted_by_id(run, tmp_path):
+    rows = [Utterance(id=f"u{k}", audio="a.wav", duration_s=1.0, speaker=f"s{k}") for k in range(10)]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    bundle = run / "bundles" / "last"
+    assert rows_seen([bundle], manifest) is None
+    codes = np.array([0] * 6 + [1] * 2 + [2] * 2, dtype=np.int8)
+    Splits(manifest.column("id").combine_chunks(), codes, {}).save(run / "splits.parquet")
+    assert rows_seen([bundle], manifest) == {"train": 6, "val": 2}
+    assert rows_seen([bundle], manifest.select([5, 6, 9])) == {"train": 1, "val": 1}
+    other = write_manifest(tmp_path / "o.parquet", [replace(rows[0], id="new")], root=tmp_path)
+    assert rows_seen([bundle], other) == {"train": 0, "val": 0}
+    assert run_of(bundle) == run
+    assert run_of(run) is None

@@ -10,6 +10,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from soritune.audio.preprocessing import Preprocessing
+from soritune.bundle import update_card
 from soritune.errors import BundleError, ModelError
 from soritune.models.adapters import adapted_modules
 from soritune.models.checkpoint_io import load_model, load_trainable_state, save_bundle, trainable_state
@@ -261,3 +262,21 @@ def test_trainable_state_is_all_a_checkpoint_needs(build, waves, tmp_path) -> No
     ):
         with pytest.raises(ModelError, match="does not fit the model"):
             load_trainable_state(other, state)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("model", {"encoder": "x", "rank": 3}, "'model' is faulty .rank"),
+        ("adapter", {"rank": 0}, "'adapter' is faulty .rank"),
+        ("adapter", {"rank": 2}, "'adapter' is faulty .no layers"),
+        ("base", {"source": "x"}, "'base' is faulty"),
+        ("encoder", {"frame_rate_hz": 50.0}, "'encoder' is faulty .no 'config'"),
+        ("outputs", [], "'outputs' is faulty .there is none"),
+    ],
+)
+def test_cards_with_faulty_model_settings_get_a_sentence(key, value, words, build, tmp_path) -> None:
+    bundle = update_card(save(build(lora=LORA), tmp_path / "b").path, **{key: value})
+    with pytest.raises(BundleError, match=words) as raised:
+        load_model(bundle.path)
+    assert "\n" not in str(raised.value)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 import torch
@@ -10,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from soritune.errors import ModelError
 from soritune.models import encoder as encoder_file
 from soritune.models.config import ModelConfig
-from soritune.models.encoder import open_checkpoint
-from soritune.models.model import build_model
+from soritune.models.encoder import check_architecture, open_checkpoint
+from soritune.models.model import build_model, count_model
 from soritune.testing import FAMILIES, ctc_output, tiny_checkpoint, tiny_config
 
 
@@ -182,3 +183,35 @@ def test_convolutional_adapters_are_refused() -> None:
     config = ModelConfig(encoder="x", architecture=tiny_config(add_adapter=True), random_weights=True)
     with pytest.raises(ModelError, match="add_adapter"):
         build_model(config, (ctc_output(),), seed=0)
+
+
+@pytest.mark.parametrize("how", [count_model, partial(build_model, seed=0)])
+@pytest.mark.parametrize(
+    "changes", [{"hidden_size": 15}, {"num_conv_pos_embedding_groups": 3}, {"num_attention_heads": 0}]
+)
+def test_sizes_no_encoder_can_have_get_a_sentence(changes, how) -> None:
+    config = ModelConfig(encoder="x", architecture=tiny_config(**changes), random_weights=True)
+    with pytest.raises(ModelError) as raised:
+        how(config, (ctc_output(),))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("how", [count_model, partial(build_model, seed=0)])
+def test_keys_no_encoder_has_are_refused_in_a_recipe(how) -> None:
+    config = ModelConfig(encoder="x", architecture=tiny_config(hiden_size=16), random_weights=True)
+    with pytest.raises(ModelError, match=r"model\.architecture\.hiden_size: .*did you mean 'hidden_size'"):
+        how(config, (ctc_output(),))
+
+
+def test_a_checkpoint_may_hold_keys_of_older_versions(tmp_path) -> None:
+    folder = tiny_checkpoint(tmp_path / "old")
+    stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**stored, "gradient_checkpointing": False}))
+    assert start(folder).config.gradient_checkpointing is False
+    for random in (True, False):
+        count_model(ModelConfig(encoder=str(folder), random_weights=random), (ctc_output(),))
+
+
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_every_key_of_a_saved_config_is_known(kind, norm, checkpoint) -> None:
+    check_architecture(open_checkpoint(checkpoint(kind, norm)).config)

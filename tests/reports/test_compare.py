@@ -86,3 +86,20 @@ def test_bad_input(scored, fakes, tmp_path):
 )
 def test_verdict(low, value, high, higher, expected):
     assert verdict(Interval(value, low, high, 12, True), higher) == expected
+
+
+def test_other_checkpoints_are_said_in_the_names(fakes, tmp_path):
+    def scored(place, name, folder):
+        rows = fakes.prediction_rows({"a": 1})
+        path = fakes.write_rows(tmp_path / place / "p.jsonl", [fakes.emotion_task()], rows)
+        header, *others = path.read_text(encoding="utf-8").splitlines()
+        told = json.loads(header)
+        told["bundle"] |= {"name": name, "folder": folder}
+        path.write_text("\n".join([json.dumps(told), *others]) + "\n", encoding="utf-8")
+        return score_predictions(path, resamples=10).save(tmp_path / place / "scores.json")
+
+    best, last = scored("one", "toy", "best_emotion_ua"), scored("two", "toy", "last")
+    assert compare([best, last]).names == ("toy (best_emotion_ua)", "toy (last)")
+    other = scored("three", "tuned", "best_emotion_ua")
+    assert compare([last, other]).names == ("toy (last)", "tuned (best_emotion_ua)")
+    assert compare([best, other]).names == ("toy", "tuned")

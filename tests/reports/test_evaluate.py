@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
+from soritune.bundle import update_card
 from soritune.corpus.manifest import load_manifest, write_manifest
-from soritune.corpus.splits import SplitSettings, make_splits
+from soritune.corpus.splits import SplitSettings, load_splits, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import BundleError, SplitError
 from soritune.inference.predictions import read_predictions
@@ -79,10 +81,76 @@ def test_another_split_does_not_replace_the_test_scores(run):
 
 
 def test_a_bundle_inside_a_run_uses_the_runs_data(run):
-    scores = evaluate(run / "bundles" / "last", resamples=20, audio=False, quiet=True)
+    scores = evaluate(run / "bundles" / "best_emotion_ua", resamples=20, audio=False, quiet=True)
+    assert scores["header"]["bundle"]["name"] == "best_emotion_ua"
+    assert (run / "scores.json").exists()
+
+
+@pytest.mark.parametrize("by", ["folder", "name"])
+def test_another_checkpoint_does_not_replace_the_scores_of_the_best(run, by):
+    options = {"resamples": 20, "audio": False, "quiet": True}
+    evaluate(run, **options)
+    own = [run / "scores.json", run / "report.html", run / "predictions" / "test.jsonl"]
+    before = [file.read_bytes() for file in own]
+    target = {"target": run / "bundles" / "last"} if by == "folder" else {"target": run, "checkpoint": "last"}
+    scores = evaluate(**target, **options)
+    assert [file.read_bytes() for file in own] == before
     assert scores["header"]["bundle"]["name"] == "last"
-    # Other weights than the run's best do not replace its scores.
-    assert (run / "scores-last.json").exists() and not (run / "scores.json").exists()
+    assert scores["files"] == {
+        "predictions": str(run / "predictions" / "test-last.jsonl"),
+        "scores": str(run / "scores-last.json"),
+        "report": str(run / "report-last.html"),
+    }
+    assert "Split test" in (run / "bundles" / "last" / "README.md").read_text(encoding="utf-8")
+    both = evaluate(**target, split="val", **options)["files"]
+    assert both["scores"] == str(run / "scores-val-last.json")
+    assert both["predictions"] == str(run / "predictions" / "val-last.jsonl")
+    assert not (run / "scores-val.json").exists()
+
+
+def test_a_folder_of_its_own_needs_no_checkpoint_in_the_names(run, tmp_path):
+    out = tmp_path / "judged"
+    evaluate(run, checkpoint="last", output=out, resamples=20, audio=False, quiet=True)
+    assert (out / "scores.json").exists()
+    assert not (run / "scores-last.json").exists()
+
+
+def test_the_checkpoint_a_recipe_chose_is_the_runs_own(run):
+    for name in ("best_emotion_ua", "last"):
+        update_card(run / "bundles" / name, recipe={"evaluate": {"checkpoint": "last"}})
+    evaluate(run, checkpoint="last", resamples=20, audio=False, quiet=True)
+    own = (run / "scores.json").read_bytes()
+    evaluate(run, resamples=20, audio=False, quiet=True)
+    assert (run / "scores.json").read_bytes() == own
+    assert (run / "scores-best_emotion_ua.json").exists()
+
+
+def test_training_rows_are_known_by_their_ids_in_another_manifest(run, tmp_path):
+    manifest = load_manifest(run / "checked.parquet")
+    splits = load_splits(run / "splits.parquet")
+    options = {"resamples": 20, "audio": False, "quiet": True, "output": tmp_path / "out"}
+
+    def warnings(split):
+        # Another content, so another hash than the run's own file has.
+        rows = [
+            replace(row, extra={"note": "x"}) for row in manifest.utterances(splits.indices(manifest, split))
+        ]
+        path = tmp_path / f"{split}.parquet"
+        write_manifest(path, rows, root=manifest.root)
+        assert load_manifest(path).hash != manifest.hash
+        return " ".join(evaluate(run / "bundles" / "last", manifest=path, **options)["warnings"])
+
+    assert "the model was trained on" in warnings("train")
+    assert "chose between models" in warnings("val")
+    assert "trained on" not in warnings("test")
+    assert "trained on" not in " ".join(evaluate(run, **options)["warnings"])
+
+
+def test_a_split_without_a_splits_file_is_refused(run, tmp_path):
+    with pytest.raises(SplitError, match="name its splits file with --splits"):
+        evaluate(run, manifest=run / "checked.parquet", split="val", quiet=True)
+    with pytest.raises(SplitError, match=r"gone\.parquet is not there; make it with `soritune split`"):
+        evaluate(run, splits=tmp_path / "gone.parquet", quiet=True)
 
 
 def test_a_bundle_elsewhere_needs_a_manifest(run, fakes, tmp_path, monkeypatch):
@@ -104,10 +172,10 @@ def test_a_bundle_elsewhere_needs_a_manifest(run, fakes, tmp_path, monkeypatch):
 
 
 def test_all_rows_of_a_run_are_marked_as_seen_in_training(run):
-    # The fake card's manifest hash is another one, so only the split's name is checked here.
     scores = evaluate(run, split="all", resamples=20, audio=False, quiet=True)
     assert scores["num_utterances"] == 30
     assert scores["header"]["data"]["split"] == "all"
+    assert any("the model was trained on" in text for text in scores["warnings"])
 
 
 def test_unknown_split(run):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from soritune.errors import ManifestError, OutputError
+from soritune.reports.report import write_report
 from soritune.reports.score import load_scores, score_predictions
 
 
@@ -105,6 +106,10 @@ def test_nothing_to_score_is_refused(fakes, tmp_path):
         ({"manifest_hash": "c0ffee", "split": "all"}, False, ["were trained on|was trained on"]),
         ({"manifest_hash": "c0ffee", "split": "val"}, False, ["chose between models"]),
         ({"manifest_hash": "other", "split": "all"}, False, []),
+        # What is known by id goes before what the hash and the split's name suggest.
+        ({"manifest_hash": "other", "seen": {"train": 1, "val": 0}}, False, ["was trained on"]),
+        ({"manifest_hash": "other", "seen": {"train": 0, "val": 2}}, False, ["chose between models"]),
+        ({"manifest_hash": "c0ffee", "split": "all", "seen": {"train": 0, "val": 0}}, False, []),
         ({"policy": {"by": ["speaker"], "warnings": ["one fold is small"]}}, False, ["one fold is small"]),
     ],
 )
@@ -170,3 +175,18 @@ def test_confidences_that_are_no_numbers_are_left_out_of_the_calibration(twelve)
     broken.write_text("\n".join([lines[0], json.dumps(row), *lines[2:]]) + "\n", encoding="utf-8")
     whole, less = (score_predictions(one).tasks["emotion"]["calibration"] for one in (path, broken))
     assert sum(b["rows"] for b in whole["bins"]) == sum(b["rows"] for b in less["bins"]) + 1
+
+
+def test_a_model_that_gives_no_numbers_is_scored_and_said(fakes, tmp_path):
+    rows = fakes.prediction_rows({f"s{k}": 4 for k in range(10)})
+    for row in rows:
+        prediction = row["tasks"]["emotion"]["prediction"]
+        prediction["confidence"] = math.nan
+        prediction["probabilities"] = dict.fromkeys(prediction["probabilities"], math.nan)
+    path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows)
+    scores = score_predictions(path, resamples=50)
+    assert scores.tasks["emotion"]["calibration"] is None
+    assert scores.interval("emotion", "wa").value == pytest.approx(4 / 6)
+    assert any("60 of 60 predictions have no probability" in text for text in scores.content["warnings"])
+    scores.save(tmp_path / "scores.json")
+    assert write_report(tmp_path, predictions_path=path, audio=False).is_file()

@@ -88,3 +88,11 @@ def test_hangul_typed_decomposed_is_the_same_label() -> None:
 def test_weights_that_make_no_sense_are_refused(weights: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="class weights must be finite"):
         EmotionConfig(labels=LABELS, class_weights=weights)
+
+
+def test_pairs_with_letters_apart_are_counted_with_their_label() -> None:
+    task = EmotionTask(EmotionConfig(labels=("불안", "기쁨")))
+    apart = unicodedata.normalize("NFD", "불안")
+    assert task.score([Pair("a", {"label": apart}, Prediction("emotion", {"label": apart}))])["wa"] == 1.0
+    with pytest.raises(ValueError, match="two distinct names"):
+        EmotionConfig(labels=("불안", apart))

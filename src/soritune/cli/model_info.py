@@ -50,8 +50,15 @@ def model_info(
         _print(info, Console())
 
 
-def describe(config: ModelConfig, outputs: Sequence[OutputSpec]) -> dict[str, Any]:
+def describe(
+    config: ModelConfig, outputs: Sequence[OutputSpec], *, from_recipe: bool = True
+) -> dict[str, Any]:
     """What `model-info` tells of a model that `config` and `outputs` ask for, counted on the meta device.
+
+    Args:
+        config: the model's settings.
+        outputs: what it gives.
+        from_recipe: somebody wrote `config.architecture`, so a key transformers does not know is a mistake.
 
     Raises:
         ModelError: settings that contradict each other, or no architecture to be found.
@@ -59,7 +66,7 @@ def describe(config: ModelConfig, outputs: Sequence[OutputSpec]) -> dict[str, An
     from soritune.models.adapters import parameter_table
     from soritune.models.model import count_model
 
-    model = count_model(config, outputs)
+    model = count_model(config, outputs, from_recipe=from_recipe)
     return {
         "encoder": config.init_from or config.encoder,
         "model_type": model.encoder.config.model_type,  # type: ignore[union-attr]
@@ -71,7 +78,7 @@ def describe(config: ModelConfig, outputs: Sequence[OutputSpec]) -> dict[str, An
             for spec in outputs
         ],
         "parameters": parameter_table(model).to_json(),
-        "variants": _variants(config, outputs),
+        "variants": _variants(config, outputs, from_recipe),
     }
 
 
@@ -82,23 +89,22 @@ def describe_folder(folder: Path) -> dict[str, Any]:
         ModelError, BundleError: the folder is neither.
     """
     from soritune.bundle import is_bundle, load_bundle
-    from soritune.models.config import LoraSettings, ModelConfig
+    from soritune.models.config import ModelConfig, stored_lora, stored_model
     from soritune.models.encoder import open_checkpoint
 
     if is_bundle(folder):
         bundle = load_bundle(folder)
         # A full bundle has its adapters merged.
-        lora = LoraSettings.model_validate(bundle.card["adapter"]) if bundle.is_adapter else None
-        stored = ModelConfig.model_validate(bundle.card["model"])
-        changes = {"architecture": bundle.card["encoder"]["config"], "lora": lora}
-        found = describe(stored.model_copy(update=changes), bundle.outputs)
+        lora = stored_lora(bundle) if bundle.is_adapter else None
+        changes = {"architecture": bundle.architecture, "lora": lora}
+        found = describe(stored_model(bundle).model_copy(update=changes), bundle.outputs, from_recipe=False)
         return {"name": bundle.name, "kind": f"{bundle.card['kind']} bundle", **found}
     checkpoint = open_checkpoint(folder)
     config = ModelConfig(encoder=str(folder), architecture=checkpoint.config)
     return {
         "name": folder.name,
         "kind": "checkpoint",
-        **describe(config, _outputs_of(checkpoint.config, folder)),
+        **describe(config, _outputs_of(checkpoint.config, folder), from_recipe=False),
     }
 
 
@@ -126,7 +132,7 @@ def _outputs_of(config: dict[str, Any], folder: Path) -> list[OutputSpec]:
     return []
 
 
-def _variants(config: ModelConfig, outputs: Sequence[OutputSpec]) -> list[dict[str, Any]]:
+def _variants(config: ModelConfig, outputs: Sequence[OutputSpec], from_recipe: bool) -> list[dict[str, Any]]:
     """A LoRA model at other ranks, on all layers and on the ones it has."""
     if config.lora is None:
         return []
@@ -141,7 +147,7 @@ def _variants(config: ModelConfig, outputs: Sequence[OutputSpec]) -> list[dict[s
     for rank in RANKS:
         for lora, freeze in (everywhere, as_asked) if limited else (everywhere,):
             changes = {"lora": lora.model_copy(update={"rank": rank}), "freeze": freeze}
-            model = count_model(config.model_copy(update=changes), outputs)
+            model = count_model(config.model_copy(update=changes), outputs, from_recipe=from_recipe)
             table = parameter_table(model)
             layers = sorted({_layer(name) for name, _ in model.named_parameters() if ".lora_" in name})
             rows.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -71,12 +72,16 @@ def predict(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     backend: Annotated[str, typer.Option(help="What runs the model.")] = "pytorch",
+    base: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files go by windows; a bad file stops nothing."""
     from soritune.errors import BundleError, SorituneError
     from soritune.inference.predictor import Predictor
-    from soritune.inference.run_folders import choose_bundle
+    from soritune.inference.run_folders import choose_bundle, rows_seen
 
     if not bundle:
         raise BundleError("no model was given; name a bundle or run folder with --bundle")
@@ -84,9 +89,11 @@ def predict(
         raise SorituneError("give either audio files (or folders) or --manifest")
     items, data, many = _items(audio or [], manifest, splits, split, root)
     # A model takes seconds to load; what is wrong with the arguments is said before that.
-    predictor = Predictor.load(
-        [choose_bundle(path, checkpoint) for path in bundle], backend=backend, device=device
-    )
+    folders = [choose_bundle(path, checkpoint) for path in bundle]
+    predictor = Predictor.load(folders, backend=backend, device=device, base=base)
+    seen_before = rows_seen(folders, items) if manifest is not None else None
+    if seen_before is not None:
+        data["seen"] = seen_before
     seen = _predict(predictor, items, data, output, quiet=as_json)
     distributions = _distributions(predictor.tasks, seen) if many else {}
     if as_json:
@@ -130,6 +137,8 @@ def _files(paths: list[Path]) -> tuple[list[Path], bool]:
         raise AudioError(paths[0], "is not there; give audio files or folders that exist")
     files: list[Path] = []
     for path in paths:
+        if path.suffix.lower() in (".jsonl", ".parquet") and path.is_file():
+            raise AudioError(path, f"is not audio; if it is a manifest, give it as --manifest {path}")
         files.extend(find_audio(path) if path.is_dir() else [path])
     if not files:
         raise AudioError(
@@ -249,6 +258,8 @@ def _cell(row: Row, task: str, key: str, probability: bool) -> str:
     if value is None:
         return "–"
     if probability:
+        if not math.isfinite(value):
+            return "–"
         return f"{100 * value:.1f} %"
     return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
 

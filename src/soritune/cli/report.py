@@ -46,6 +46,10 @@ def evaluate(
     audio: Audio = True,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     backend: Annotated[str, typer.Option(help="What runs the model.")] = "pytorch",
+    base: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict, score and report in one go."""
@@ -64,6 +68,7 @@ def evaluate(
         audio=audio,
         device=device,
         backend=backend,
+        base=base,
         quiet=as_json,
     )
     show_scores(scores, as_json)

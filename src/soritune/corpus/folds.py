@@ -58,6 +58,8 @@ def make_folds(
     """
     if tuple(group_by) not in (("speaker",), ("speaker", "script")):
         raise SplitError(f"folds group by speaker, or by speaker and script; got {', '.join(group_by)}")
+    if seed < 0:
+        raise SplitError(f"the seed is {seed}; give a whole number from 0")
     warnings: list[str] = []
     columns, strata = Columns.of(manifest), strata_of(manifest, with_values(manifest, stratify, warnings))
     num_speakers = len(columns.speakers)

@@ -178,6 +178,10 @@ def load_splits(path: str | Path) -> Splits:
         SplitError: the file is missing or is no splits file.
     """
     file = Path(path)
+    if not file.exists():
+        raise SplitError(
+            f"{file} is not there; make it with `soritune split`, or name the splits file with --splits"
+        )
     try:
         table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ class LabelShare:
     share: float
     """Of all predictions, 0 to 1."""
     mean_confidence: float | None
-    """Mean probability given to the label where it was predicted; None where it never was."""
+    """Mean probability given to the label where it was predicted; None where it never was, or never a
+    number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,12 @@ def emotion_distribution(
         task: whose predictions to count; they need the fields `label` and `confidence`.
         labels: listed even where nothing was predicted as such, first and in this order.
     """
-    seen: dict[str, list[float]] = {label: [] for label in labels}
+    seen: dict[str, list[float | None]] = {label: [] for label in labels}
     for row in rows:
         found = row.get("tasks", {}).get(task)
         if found is not None and "label" in found["prediction"]:
             prediction = found["prediction"]
-            seen.setdefault(prediction["label"], []).append(float(prediction["confidence"]))
+            seen.setdefault(prediction["label"], []).append(prediction["confidence"])
     total = sum(len(values) for values in seen.values())
     return Distribution(
         total,
@@ -66,5 +68,7 @@ def emotion_distribution(
     )
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def _mean(given: Sequence[float | None]) -> float | None:
+    """Of those that are numbers: a model that gives nan has no confidence, in a file null."""
+    values = [value for value in given if value is not None and math.isfinite(value)]
     return round(sum(values) / len(values), 6) if values else None

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
+
+from pydantic import ValidationError
 
 from soritune.audio.preprocessing import Preprocessing
-from soritune.bundle import Bundle
+from soritune.bundle import Bundle, first_fault
 from soritune.errors import BundleError
 from soritune.inference.backends.backend import Backend
 from soritune.tasks.task import OutputSpec, Task
@@ -28,17 +31,31 @@ class Member:
 
     @classmethod
     def of(cls, bundle: Bundle, backend: Backend) -> Member:
-        """The bundle's own settings around a loaded backend."""
-        preprocessing = Preprocessing(**bundle.preprocessing)
-        step = round(preprocessing.sample_rate_hz / bundle.frame_rate_hz)
-        return cls(
-            bundle.name, bundle.card, bundle.tasks, preprocessing, step, backend, bundle.path.resolve().name
-        )
+        """The bundle's own settings around a loaded backend.
+
+        Raises:
+            BundleError: the card is faulty, or its tasks name other labels than its outputs.
+        """
+        try:
+            preprocessing = Preprocessing(**bundle.preprocessing)
+        except (TypeError, ValidationError) as error:
+            raise bundle.damaged("preprocessing", first_fault(error)) from error
+        step, tasks = round(preprocessing.sample_rate_hz / bundle.frame_rate_hz), bundle.tasks
+        given = {name: _composed(labels) for name, labels in bundle.labels.items()}
+        for spec in (spec for task in tasks for spec in task.outputs):
+            if given.get(spec.name) != _composed(spec.labels):
+                raise bundle.damaged("outputs", f"not the labels that task settings give '{spec.name}'")
+        return cls(bundle.name, bundle.card, tasks, preprocessing, step, backend, bundle.path.resolve().name)
 
     @property
     def outputs(self) -> dict[str, OutputSpec]:
         """Its outputs by name."""
         return {spec.name: spec for task in self.tasks for spec in task.outputs}
+
+
+def _composed(labels: Sequence[str]) -> list[str]:
+    """Labels with Hangul as whole syllables, however they were typed."""
+    return [normalize("NFC", label) for label in labels]
 
 
 def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:

@@ -61,8 +61,7 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
     Args:
         predictor: the models.
         data: of the manifest, where there is one: `manifest_hash`, `split`, `policy` of the splits,
-        `synthetic`,
-            `root` (where the audio of the rows lies).
+            `synthetic`, `root` (where the audio of the rows lies), `seen` (`run_folders.rows_seen`).
     """
     known = dict(data or {})
     bundles = [excerpt(member) for member in predictor.members]
@@ -179,6 +178,7 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
     rows: list[Row] = []
     bundles: list[Any] = []
     synthetic, seen = False, dict[str, Path | str]()
+    in_training: list[Mapping[str, int] | None] = []
     for part in parts:
         read = read_predictions(part)
         if [[spec.labels for spec in task.outputs] for task in read.tasks] != labels:
@@ -194,7 +194,12 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
         rows.extend(read.rows)
         bundles.extend(read.header.get("bundles", []))
         synthetic = synthetic or bool(read.header.get("synthetic"))
+        in_training.append(read.header.get("data", {}).get("seen"))
     data = {**first.header.get("data", {}), "pooled": len(parts)}
+    data.pop("seen", None)
+    known = [own for own in in_training if own is not None]
+    if len(known) == len(parts):
+        data["seen"] = {kind: sum(own[kind] for own in known) for kind in ("train", "val")}
     bundle = dict(first.header.get("bundle", {}))
     bundle["name"] = f"{len(parts)} models of {Path(path).resolve().parent.parent.name}"
     header = {**first.header, "bundle": bundle, "bundles": bundles, "data": data, "synthetic": synthetic}

@@ -85,19 +85,32 @@ class Predictor:
         *,
         backend: str = "pytorch",
         device: str = "auto",
+        base: str | None = None,
         padded_seconds: float | None = None,
         windows: WindowSettings | None = None,
     ) -> Predictor:
         """Opens one or several bundle folders.
 
+        Args:
+            paths: the folders.
+            backend: what runs the models.
+            device: auto, cpu, cuda or cuda:1.
+            base: folder or hub name of the adapter bundles' base, where it has moved.
+            padded_seconds, windows: as for the class.
+
         Raises:
-            BundleError: a folder that is no bundle, or bundles whose labels differ.
+            BundleError: a folder that is no bundle, bundles whose labels differ, or a base for none of them.
             UnknownNameError: no such backend.
         """
         folders = [paths] if isinstance(paths, str | Path) else list(paths)
         bundles = [load_bundle(folder) for folder in folders]
         opener: OpenBackend = load_member("soritune.inference.backends", "BACKEND", backend, "backend")
-        members = [Member.of(bundle, opener(bundle.path, device=device)) for bundle in bundles]
+        if base is not None and not any(bundle.is_adapter for bundle in bundles):
+            raise BundleError(f"{bundles[0].path} is a full bundle and needs no base; leave --base out")
+        members = []
+        for bundle in bundles:
+            own = {"base": base} if base is not None and bundle.is_adapter else {}
+            members.append(Member.of(bundle, opener(bundle.path, device=device, **own)))
         return cls(members, padded_seconds=padded_seconds, windows=windows)
 
     def predict(

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from soritune.bundle import is_bundle, load_bundle
-from soritune.errors import BundleError, UnknownNameError
+from soritune.corpus.manifest import Manifest
+from soritune.corpus.splits import Splits, load_splits
+from soritune.errors import BundleError, SplitError, UnknownNameError
 
 
 def is_run(path: Path | str) -> bool:
     """True for a folder that training wrote: it has `bundles/`."""
     folder = Path(path)
     return folder.is_dir() and not is_bundle(folder) and (folder / "bundles").is_dir()
+
+
+def run_of(bundle: Path | str) -> Path | None:
+    """The run folder that a bundle lies in, or None."""
+    for place in (Path(bundle), Path(bundle).resolve()):
+        run = place.parent.parent
+        if place.parent.name == "bundles" and is_run(run):
+            return run
+    return None
+
+
+def rows_seen(bundles: Iterable[Path | str], rows: Manifest) -> dict[str, int] | None:
+    """How many of `rows` the models were trained on ("train") or chosen by ("val"), by id.
+
+    A run's `splits.parquet` tells, whatever file the rows come from now. None where no bundle lies in a run
+    that has one.
+    """
+    train, val = set[int](), set[int]()
+    known = False
+    for bundle in bundles:
+        run = run_of(bundle)
+        if run is None or not (run / "splits.parquet").is_file():
+            continue
+        try:
+            splits = load_splits(run / "splits.parquet")
+        except SplitError:
+            continue
+        known = True
+        train |= _places(splits, rows, "train")
+        val |= _places(splits, rows, "val")
+    return {"train": len(train), "val": len(val - train)} if known else None
+
+
+def _places(splits: Splits, rows: Manifest, split: str) -> set[int]:
+    try:
+        return set(np.asarray(splits.indices(rows, split)).tolist())
+    except SplitError:  # no id in common: another corpus
+        return set()
 
 
 def bundle_names(run: Path | str) -> list[str]:

@@ -28,7 +28,7 @@ from soritune.models.adapters import (
     peft_config,
     plain_weights,
 )
-from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
+from soritune.models.config import FreezeSettings, LoraSettings, stored_model
 from soritune.models.encoder import encoder_config, make_encoder
 from soritune.models.hf_names import HeadKind, architecture_name, head_kind, to_hf
 from soritune.models.model import LoadReport, SpeechModel
@@ -120,7 +120,7 @@ def load_model(
     """
     bundle = load_bundle(path)
     start = start_from_bundle(bundle, base)
-    config = ModelConfig.model_validate(bundle.card["model"]).model_copy(
+    config = stored_model(bundle).model_copy(
         update={
             "lora": start.adapter[0] if start.adapter else None,
             "freeze": FreezeSettings(),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from soritune.bundle import Bundle, first_fault
 
 
 class Settings(BaseModel):
@@ -72,3 +74,30 @@ class ModelConfig(Settings):
     """What stays fixed."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
+
+
+def stored_model(bundle: Bundle) -> ModelConfig:
+    """The model settings a bundle's card holds.
+
+    Raises:
+        BundleError: they are faulty.
+    """
+    try:
+        return ModelConfig.model_validate(bundle.card["model"])
+    except ValidationError as error:
+        raise bundle.damaged("model", first_fault(error)) from error
+
+
+def stored_lora(bundle: Bundle) -> LoraSettings:
+    """The adapters an adapter bundle's card describes, with their layers.
+
+    Raises:
+        BundleError: the card does not say, or says it wrongly.
+    """
+    try:
+        settings = LoraSettings.model_validate(bundle.card["adapter"])
+    except (KeyError, ValidationError) as error:
+        raise bundle.damaged("adapter", first_fault(error)) from error
+    if settings.layers is None:
+        raise bundle.damaged("adapter", "no layers are named")
+    return settings

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from soritune.bundle import ADAPTER_FILE, file_sha256
-from soritune.errors import ModelError
+from soritune.errors import ModelError, nearest
 from soritune.models.attention_wavlm import replace_wavlm_attention
 from soritune.models.group_norm import mask_group_norm
 from soritune.models.hf_names import check_model_type
@@ -24,6 +25,8 @@ from soritune.models.hf_names import check_model_type
 HUB_TIMEOUT_S = 10.0
 """How long one question to the hub may take before it counts as out of reach."""
 HUB_FILES = ("config.json", "vocab.json", "preprocessor_config.json", "tokenizer_config.json")
+OTHER_KEYS = ("torch_dtype", "num_labels", "add_adapter")
+"""Keys of an architecture that are read and are no field of every family's config."""
 OPTIONAL_WEIGHTS = ("masked_spec_embed",)
 """May be missing in a checkpoint: nothing reads it but SpecAugment."""
 
@@ -153,6 +156,29 @@ def _from_hub(name: str) -> Path:
         raise ModelError(f"{name} could not be reached on the hub ({reason}); give a local folder") from error
 
 
+def check_architecture(architecture: Mapping[str, Any]) -> None:
+    """Refuses keys of a recipe's `model.architecture` that its family does not have; {} is fine.
+
+    transformers takes any key without a word, so that a misspelt one would leave a default in its place.
+
+    Raises:
+        ModelError: such a key, or an unknown family.
+    """
+    from transformers import CONFIG_MAPPING
+
+    if not architecture:
+        return
+    made = CONFIG_MAPPING[check_model_type(architecture.get("model_type"), "model.architecture")]
+    known = {*made().to_dict(), *inspect.signature(made.__init__).parameters, *OTHER_KEYS}
+    for key in architecture:
+        if key not in known:
+            hint = nearest(key, known)
+            tail = f"did you mean '{hint}'?" if hint else "take it out"
+            raise ModelError(
+                f"model.architecture.{key}: a {architecture['model_type']} has no such setting; {tail}"
+            )
+
+
 def encoder_config(
     architecture: Mapping[str, Any],
     *,
@@ -195,7 +221,7 @@ def make_encoder(
     `meta` the model has shapes and no memory, for counting.
 
     Raises:
-        ModelError: weights that do not fit the configuration.
+        ModelError: weights that do not fit the configuration, or a configuration no encoder can be built from.
     """
     from transformers import AutoModel
 
@@ -208,9 +234,10 @@ def make_encoder(
         ):
             torch.manual_seed(seed)
             encoder = build(config, attn_implementation=attention)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"{source or 'architecture'}: no model can be built of these numbers ({error})"
+            f"{source or 'architecture'}: no model can be built of these numbers ({reason})"
         ) from error
     if weights is not None:
         _load(encoder, weights, source, seed)

@@ -19,7 +19,7 @@ from soritune.bundle import frames_of
 from soritune.errors import ModelError
 from soritune.models.adapters import adapter_layers, add_lora, load_adapter_weights
 from soritune.models.config import ModelConfig
-from soritune.models.encoder import encoder_config, make_encoder
+from soritune.models.encoder import check_architecture, encoder_config, make_encoder
 from soritune.models.freezing import apply_freezing, read_layers
 from soritune.models.group_norm import samples_known
 from soritune.models.heads import Head, log_probabilities, make_head, reading_order
@@ -263,9 +263,23 @@ def build_model(config: ModelConfig, outputs: Sequence[OutputSpec], *, seed: int
     return model
 
 
-def count_model(config: ModelConfig, outputs: Sequence[OutputSpec]) -> SpeechModel:
+def count_model(
+    config: ModelConfig, outputs: Sequence[OutputSpec], *, from_recipe: bool = True
+) -> SpeechModel:
     """The same model without memory (meta device), for counting parameters; nothing is loaded or downloaded
-    when the configuration has its `architecture`."""
+    when the configuration has its `architecture`.
+
+    Args:
+        config: the model's settings.
+        outputs: what it gives.
+        from_recipe: the architecture was written by hand, so a key that transformers does not know is refused.
+            The config.json of an older checkpoint may hold such keys.
+
+    Raises:
+        ModelError: settings that contradict each other, or that no encoder can be built from.
+    """
+    if from_recipe:
+        check_architecture(config.architecture)
     hf = encoder_config(random_architecture(config), dropout=config.dropout, layerdrop=config.layerdrop)
     model = _assemble(config, outputs, hf, None, None, meta=True)
     _finish(model, _layers_with_adapters(config, outputs, model.num_layers), seed=0)

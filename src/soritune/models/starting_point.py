@@ -14,10 +14,10 @@ from torch import Tensor
 from soritune.bundle import Bundle, is_bundle, load_bundle, read_vocabulary
 from soritune.errors import BundleError, ModelError
 from soritune.models.adapters import merge_adapter_weights
-from soritune.models.config import LoraSettings, ModelConfig
-from soritune.models.encoder import Checkpoint, open_checkpoint
+from soritune.models.config import LoraSettings, ModelConfig, stored_lora
+from soritune.models.encoder import Checkpoint, check_architecture, open_checkpoint
 from soritune.models.heads import Head
-from soritune.models.hf_names import from_hf
+from soritune.models.hf_names import check_model_type, from_hf
 from soritune.tasks.task import Objective, OutputSpec
 
 PEFT_PREFIX = "base_model.model."
@@ -79,6 +79,7 @@ def find_start(config: ModelConfig) -> StartingPoint:
     """
     source = config.init_from
     if source is None and config.random_weights:
+        check_architecture(config.architecture)
         return StartingPoint(
             random_architecture(config), None, "random weights", words=["encoder: random weights"]
         )
@@ -91,7 +92,7 @@ def random_architecture(config: ModelConfig) -> dict[str, Any]:
     if config.architecture:
         return dict(config.architecture)
     if is_bundle(config.encoder):
-        return dict(load_bundle(config.encoder).card["encoder"]["config"])
+        return load_bundle(config.encoder).architecture
     return open_checkpoint(config.encoder).config
 
 
@@ -138,8 +139,11 @@ def start_from_bundle(bundle: Bundle, base: str | None = None) -> StartingPoint:
     Raises:
         ModelError: the base of an adapter bundle is not there or is another one.
     """
-    architecture = dict(bundle.card["encoder"]["config"])
-    model_type, primary = architecture["model_type"], bundle.outputs[0].name
+    architecture, outputs = bundle.architecture, bundle.outputs
+    model_type = check_model_type(architecture.get("model_type"), str(bundle.path))
+    if not outputs:
+        raise bundle.damaged("outputs", "there is none")
+    primary = outputs[0].name
     weights = {name: torch.from_numpy(value) for name, value in bundle.weights().items()}
     if not bundle.is_adapter:
         encoder, heads = split_weights(from_hf(weights, model_type, primary))
@@ -148,18 +152,20 @@ def start_from_bundle(bundle: Bundle, base: str | None = None) -> StartingPoint:
             start.base = BaseSource(Checkpoint(str(bundle.path), bundle.path))
         start.words.append(f"encoder: all weights from bundle {bundle.path}")
     else:
-        stored = bundle.card["base"]
+        stored = bundle.card.get("base")
+        if not isinstance(stored, dict) or not {"source", "sha256"} <= stored.keys():
+            raise bundle.damaged("base", "an adapter bundle must name the source and sha256 of its base")
         checkpoint = open_base(base or stored["source"], stored["sha256"])
         encoder, _ = split_weights(from_hf(checkpoint.weights(), model_type, FOREIGN))
         plain = {name.removeprefix(PEFT_PREFIX): value for name, value in weights.items()}
         adapters, heads = split_weights(from_hf(plain, model_type, primary))
-        settings = LoraSettings.model_validate(bundle.card["adapter"])
+        settings = stored_lora(bundle)
         start = StartingPoint(architecture, encoder, str(bundle.path), adapter=(settings, adapters))
         start.base = BaseSource(checkpoint)
         start.words.append(
             f"encoder: all weights from {checkpoint.source}, adapters from bundle {bundle.path}"
         )
-    for spec in bundle.outputs:
+    for spec in outputs:
         blank = int(spec.options.get("blank", 0))
         start.heads.append(FoundHead(spec.name, spec.objective, spec.labels, blank, heads.get(spec.name, {})))
     return start

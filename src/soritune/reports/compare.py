@@ -146,10 +146,22 @@ def _alike(first: Counts, second: Counts) -> bool:
 
 
 def _names(paths: Sequence[Path | str], scores: Sequence[Scores]) -> tuple[str, ...]:
-    """The bundles' names where they differ, else the folders, else the paths."""
+    """The bundles' names where they differ, else the folders, else the paths; with the checkpoint where the
+    models are at different ones."""
     bundles = [str(one.content["header"].get("bundle", {}).get("name") or "") for one in scores]
     folders = [(Path(path) if Path(path).is_dir() else Path(path).parent).resolve().name for path in paths]
-    for names in (bundles, folders):
-        if len(set(names)) == len(names) and all(names):
+    places = [str(one.content["header"].get("bundle", {}).get("folder") or "") for one in scores]
+    for plain in (bundles, folders, [str(path) for path in paths]):
+        names = _with_checkpoint(plain, places)
+        if len(set(names)) == len(names) and all(plain):
             return tuple(names)
     return tuple(str(path) for path in paths)
+
+
+def _with_checkpoint(names: Sequence[str], places: Sequence[str]) -> list[str]:
+    if len(set(places)) == 1:
+        return list(names)
+    return [
+        f"{name} ({place})" if place not in ("", name) else name
+        for name, place in zip(names, places, strict=True)
+    ]

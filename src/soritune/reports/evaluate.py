@@ -17,7 +17,7 @@ from soritune.corpus.splits import load_splits
 from soritune.errors import BundleError, SplitError
 from soritune.inference.predictions import make_header, write_predictions
 from soritune.inference.predictor import Predictor
-from soritune.inference.run_folders import choose_bundle, is_run
+from soritune.inference.run_folders import bundle_names, choose_bundle, is_run, read_card, rows_seen, run_of
 from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
@@ -33,6 +33,9 @@ class _Place:
     splits: Path | None
     output: Path
     suffix: str
+    """Of a split other than test."""
+    checkpoint: str
+    """Of a bundle other than the run's own choice, so that its results replace no others."""
 
 
 def evaluate(
@@ -49,26 +52,29 @@ def evaluate(
     audio: bool = True,
     device: str = "auto",
     backend: str = "pytorch",
+    base: str | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Judges a model on a split and writes predictions, scores and report.
 
     A run folder brings its manifest and splits; results go into it as `predictions/<split>.jsonl`,
-    `scores.json` and `report.html` (`scores-<split>.json`, `report-<split>.html` for another split than
-    test; `scores-<bundle>.json` for other weights than the best). A bundle elsewhere needs `manifest`; without
-    `splits` all its rows are judged, as the split "all".
+    `scores.json` and `report.html`. Another split than test or another bundle than the run's own choice (the
+    best, or the recipe's `evaluate.checkpoint`) is added to the names: `scores-val.json`,
+    `report-last.html`, `predictions/val-last.jsonl`. A bundle elsewhere needs `manifest`; without `splits` all
+    its rows are judged, as the split "all".
 
     Args:
         target: run folder or bundle folder.
         split: train, val, test or all.
         checkpoint: bundle of the run; None or "best" is the best by the first task's primary metric.
         manifest, splits: instead of the run's own.
-        output: folder for the results; default: the run folder, or `evaluation/<bundle>` for a bundle.
+        output: folder for the results, where no checkpoint is added to their names; default: the run folder,
+            `evaluation/<manifest>` in it when a manifest is given, or `evaluation/<bundle>` for a bundle.
         root: where relative audio paths start, instead of what the manifest says.
         group_by: fields rates are also given for.
         resamples: bootstrap draws of speakers.
         audio: put players into the report.
-        device, backend: as `Predictor.load`.
+        device, backend, base: as `Predictor.load`.
         quiet: no progress bar.
 
     Returns:
@@ -81,20 +87,16 @@ def evaluate(
     """
     place = _place(Path(target), split, checkpoint, manifest, splits, output)
     rows, data = _rows(place, split, root)
-    predictor = Predictor.load(place.bundle, backend=backend, device=device)
+    predictor = Predictor.load(place.bundle, backend=backend, device=device, base=base)
     header = make_header(predictor, data)
-    own = (
-        ""
-        if place.bundle.parent.name != "bundles" or not place.suffix.endswith(place.bundle.name)
-        else f"-{place.bundle.name}"
-    )
-    path = place.output / "predictions" / f"{data['split']}{own}.jsonl"
+    path = place.output / "predictions" / f"{data['split']}{place.checkpoint}.jsonl"
     with progress_bar("predict", len(rows), quiet=quiet) as advance:
         found = predictor.predict(rows, groups={"split": data["split"]}, progress=advance)
         write_predictions(path, header, found)
     scores = score_predictions(path, group_by=group_by, resamples=resamples)
-    scores_path = scores.save(place.output / f"scores{place.suffix}.json")
-    report = place.output / f"report{place.suffix}.html"
+    suffix = place.suffix + place.checkpoint
+    scores_path = scores.save(place.output / f"scores{suffix}.json")
+    report = place.output / f"report{suffix}.html"
     write_report(place.output, scores_path=scores_path, predictions_path=path, output=report, audio=audio)
     if place.run is not None and not place.suffix:
         write_model_card(place.bundle, scores)
@@ -111,13 +113,14 @@ def _place(
     output: Path | str | None,
 ) -> _Place:
     bundle = choose_bundle(target, checkpoint)
-    run = target if is_run(target) else bundle.parent.parent if is_run(bundle.parent.parent) else None
+    run = target if is_run(target) else run_of(bundle)
     suffix = "" if split == "test" else f"-{split}"
     if manifest is not None:
         rows = Path(manifest)
         default = (run or Path()) / "evaluation" / (rows.stem if run else bundle.name)
         own = None if splits is None else Path(splits)
-        return _Place(bundle, None, rows, own, Path(output or default), "" if own is None else suffix)
+        named = _other_checkpoint(run, bundle) if run is not None and output is None else ""
+        return _Place(bundle, None, rows, own, Path(output or default), "" if own is None else suffix, named)
     if run is None:
         raise BundleError(
             f"{bundle} lies in no run folder, so there is nothing to judge it on; give --manifest"
@@ -125,10 +128,17 @@ def _place(
     checked = run / "checked.parquet"
     rows = checked if checked.exists() else run / "manifest.parquet"
     own = Path(splits) if splits is not None else run / "splits.parquet"
-    if not bundle.samefile(choose_bundle(run)):
-        suffix += f"-{bundle.name}"  # the run's own scores are those of its best weights
-    home = run if output is None else None
-    return _Place(bundle, home, rows, None if split == "all" else own, Path(output or run), suffix)
+    home = run if output is None or Path(output).resolve() == run.resolve() else None
+    named = "" if home is None else _other_checkpoint(run, bundle)
+    return _Place(bundle, home, rows, None if split == "all" else own, Path(output or run), suffix, named)
+
+
+def _other_checkpoint(run: Path, bundle: Path) -> str:
+    """`-<bundle>` unless it is the one that the run is judged by: the best, or what its recipe names."""
+    settings = (read_card(bundle).get("recipe") or {}).get("evaluate") or {}
+    wanted = settings.get("checkpoint", "best")
+    own = run / "bundles" / wanted if wanted in bundle_names(run) else choose_bundle(run)
+    return "" if bundle.samefile(own) else f"-{bundle.resolve().name}"
 
 
 def _rows(place: _Place, split: str, root: Path | str | None) -> tuple[Manifest, dict[str, Any]]:
@@ -144,12 +154,15 @@ def _rows(place: _Place, split: str, root: Path | str | None) -> tuple[Manifest,
         decided = load_splits(place.splits)
         chosen = manifest.select(decided.indices(manifest, split))
         data |= {"split": split, "policy": dict(decided.policy)}
+    elif split not in ("test", "all"):
+        raise SplitError(f"'{split}' of {place.manifest} is unknown; name its splits file with --splits")
     if not len(chosen):
         raise SplitError(
             f"the split '{split}' of {place.manifest} has no utterance; choose another with --split"
         )
     data["synthetic"] = bool(pc.any(pc.equal(chosen.column("source"), "synthetic")).as_py())
-    return chosen, data
+    seen = rows_seen([place.bundle], chosen)
+    return chosen, data if seen is None else data | {"seen": seen}
 
 
 class _Bar(AbstractContextManager[Callable[[int], None]]):

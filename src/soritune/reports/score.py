@@ -148,9 +148,21 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
     header = predictions.header
     data, trained = header.get("data", {}), header.get("bundle", {}).get("data", {})
     same = bool(data.get("manifest_hash")) and data.get("manifest_hash") == trained.get("manifest_hash")
+    seen = data.get("seen")
+    if seen is None:  # not said row by row, so the split's name decides
+        in_train, in_val = (
+            same and data.get("split") in (None, "all", "train"),
+            same and data.get("split") == "val",
+        )
+    else:
+        in_train, in_val = seen["train"] > 0, seen["val"] > 0 and not seen["train"]
     policy = data.get("policy") or (trained.get("split") if same else None) or {}
     known, bad, everything = num_speakers or "No", len(predictions.failed), len(predictions.rows)
     plural = "" if num_speakers == 1 else "s"
+    unsure = sum(
+        any(own["prediction"].get("confidence", 0.0) is None for own in row["tasks"].values())
+        for row in predictions.good
+    )
     found = [
         (
             bool(header.get("synthetic")),
@@ -161,16 +173,20 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
             "Random split: speakers of the test set were also heard in training; that flatters every number.",
         ),
         (
-            same and data.get("split") in (None, "all", "train"),
+            in_train,
             "These rows include the ones the model was trained on; the numbers say little about new speech.",
         ),
         (
-            same and data.get("split") == "val",
+            in_val,
             "These rows chose between models (validation split); a test split is the honest judge.",
         ),
         (
             num_speakers < RELIABLE_SPEAKERS,
             f"{known} known speaker{plural}: with fewer than {RELIABLE_SPEAKERS} no interval is reliable.",
+        ),
+        (
+            unsure > 0,
+            f"{unsure} of {everything} predictions have no probability: the model gave no number for them.",
         ),
         (bad > 0, f"{bad} of {everything} clips could not be read and are not scored."),
     ]

@@ -190,7 +190,7 @@ def _errors(pairs: Sequence[Pair], rows: Mapping[str, Any], players: Players) ->
     ):
         return []
     wrong = [pair for pair in pairs if pair.prediction.fields["label"] != pair.reference["label"]]
-    wrong.sort(key=lambda pair: (-pair.prediction.fields["confidence"], pair.id))
+    wrong.sort(key=lambda pair: (-(pair.prediction.fields["confidence"] or 0.0), pair.id))
     return [
         {
             "id": pair.id,

@@ -156,8 +156,8 @@ class EmotionTask(Task):
         labels = self.config.labels
         confusion = np.zeros((len(labels), len(labels)))
         confusion[
-            label_index(pair.reference["label"], labels, "emotion"),
-            labels.index(pair.prediction.fields["label"]),
+            label_index(compose(pair.reference["label"]), labels, "emotion"),
+            labels.index(compose(pair.prediction.fields["label"])),
         ] = 1
         return {"confusion": confusion}
 

@@ -1,6 +1,6 @@
 """The contract of a backend: arrays in, logits out. Next: `inference/predictor.py`.
 
-A file in this folder binds `BACKEND` to a callable `(path: Path, *, device: str) -> Backend` that opens the
+A file in this folder binds `BACKEND` to a callable `(path, *, device, base) -> Backend` that opens the
 bundle at `path`. Logits become probabilities in the predictor, so every backend is judged by the same code.
 """
 
@@ -37,6 +37,7 @@ class Backend(Protocol):
 class OpenBackend(Protocol):
     """What `BACKEND` is bound to."""
 
-    def __call__(self, path: Path, *, device: str) -> Backend:
-        """Opens the bundle at `path` on `device` ("auto", "cpu", "cuda", "cuda:1")."""
+    def __call__(self, path: Path, *, device: str, base: str | None = None) -> Backend:
+        """Opens the bundle at `path` on `device` ("auto", "cpu", "cuda", "cuda:1"). `base` says where the base
+        of an adapter bundle lies now, if not where its card says."""
         ...

@@ -15,9 +15,9 @@ from soritune.models.checkpoint_io import load_model
 class PytorchBackend:
     """A `SpeechModel` in evaluation mode, without gradients, in float32 on a CPU and on a GPU alike."""
 
-    def __init__(self, path: Path, *, device: str = "auto") -> None:
+    def __init__(self, path: Path, *, device: str = "auto", base: str | None = None) -> None:
         self.device = _device(device)
-        self.model = load_model(path, self.device)
+        self.model = load_model(path, self.device, base=base)
         self.model.eval()
         # A CPU gains nothing from large batches; a GPU is idle without them.
         self.padded_seconds = 60.0 if self.device.type == "cpu" else 640.0
