@@ -442,7 +442,7 @@ def crossval(
     scores = score_predictions(pooled, group_by=recipe.evaluate.group_by, resamples=recipe.evaluate.resamples)
     scores.save(folder / "scores.json")
     write_report(folder, scores_path=folder / "scores.json", audio=recipe.evaluate.audio)
-    return json.loads((folder / "scores.json").read_text(encoding="utf-8")) | {"folds": rows}  # type: ignore[no-any-return]
+    return scores.to_json() | {"folds": rows}
 
 
 def _refuse_other_folds(folder: Path, plan: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY, phonemize, phones_to_hangul
-from soritune.metrics.edit_distance import align, edit_counts
+from soritune.metrics.edit_distance import align, character_counts, phone_counts, word_phone_counts
 from soritune.tasks.labels import (
     BLANK,
     SPECIAL_TOKENS,
@@ -143,15 +143,12 @@ class PhonemeTask(Task):
         """Edits by kind over phones (`|` left out), over words of phones, and over Hangul rebuilt from phones."""
         reference, hypothesis = pair.reference["phones"], pair.prediction.fields["phones"]
         counts = {
-            "phone": _edits(_without_boundary(reference), _without_boundary(hypothesis)),
-            "word": _edits(_words(reference), _words(hypothesis)),
+            "phone": phone_counts(reference, hypothesis),
+            "word": word_phone_counts(reference, hypothesis),
         }
         if self._is_korean:
-            counts["syllable"] = _edits(
-                list(phones_to_hangul(reference).replace(" ", "")),
-                list(phones_to_hangul(hypothesis).replace(" ", "")),
-            )
-        return counts
+            counts["syllable"] = character_counts(phones_to_hangul(reference), phones_to_hangul(hypothesis))
+        return {name: np.asarray(edits, dtype=np.float64) for name, edits in counts.items()}
 
     def rates(self, counts: Counts) -> dict[str, float]:
         """per (with its three kinds), word_phone_er, and cer_pron for Korean; all as shares of the reference."""
@@ -214,18 +211,8 @@ class PhonemeTask(Task):
         )
 
 
-def _edits(reference: Sequence[str], hypothesis: Sequence[str]) -> NDArray[np.float64]:
-    """(4,): substitutions, deletions, insertions, reference length."""
-    return np.asarray(edit_counts(reference, hypothesis), dtype=np.float64)
-
-
 def _without_boundary(phones: Sequence[str]) -> list[str]:
     return [phone for phone in phones if phone != WORD_BOUNDARY]
-
-
-def _words(phones: Sequence[str]) -> list[str]:
-    """Phones joined into words at `|`; empty words are dropped."""
-    return [word for word in (part.strip() for part in " ".join(phones).split(WORD_BOUNDARY)) if word]
 
 
 def _trim_boundaries(phones: Sequence[str]) -> list[str]:
