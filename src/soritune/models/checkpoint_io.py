@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,15 @@ def save_bundle(
     )
     adapted = bool(adapted_modules(model.encoder))
     model_type = str(model.encoder.config.model_type)  # type: ignore[union-attr]
+    own_weights = model.config.lora is not None and model.config.lora.train_base
     if adapter_only is None:
-        adapter_only = adapted and model.base is not None and model_type != "wavlm"
+        adapter_only = adapted and model.base is not None and model_type != "wavlm" and not own_weights
     if adapter_only and not adapted:
         raise ModelError("an adapter bundle needs a model with adapters; this one has none, save it whole")
+    if adapter_only and own_weights:
+        raise ModelError(
+            "the encoder's own weights were trained beside these adapters (lora.train_base); save it whole"
+        )
     if adapter_only and model.base is None:
         raise ModelError(
             "the encoder below these adapters lies in no folder (random or merged weights); save it whole"
@@ -140,19 +145,30 @@ def load_model(
     return model.to(device).eval()
 
 
-def trainable_state(model: torch.nn.Module) -> dict[str, Tensor]:
-    """What training changes, by name: trained parameters and buffers. Detached, not copied."""
-    trained = {name: value.detach() for name, value in model.named_parameters() if value.requires_grad}
+def trainable_state(model: torch.nn.Module, also: Collection[str] = ()) -> dict[str, Tensor]:
+    """What training changes, by name: trained parameters and buffers. Detached, not copied.
+
+    Args:
+        model: any.
+        also: names of parameters that are not trained now and were before.
+    """
+    trained = {
+        name: value.detach()
+        for name, value in model.named_parameters()
+        if value.requires_grad or name in also
+    }
     return {**trained, **{name: value.detach() for name, value in model.named_buffers()}}
 
 
-def load_trainable_state(model: torch.nn.Module, state: Mapping[str, Tensor]) -> None:
+def load_trainable_state(
+    model: torch.nn.Module, state: Mapping[str, Tensor], also: Collection[str] = ()
+) -> None:
     """Puts back what `trainable_state` gave, in place.
 
     Raises:
         ModelError: other names or shapes than this model trains: the checkpoint belongs to another recipe.
     """
-    own = trainable_state(model)
+    own = trainable_state(model, also)
     odd = sorted(set(own) ^ set(state)) or sorted(
         name for name in own if own[name].shape != state[name].shape
     )

@@ -38,16 +38,33 @@ class Selection:
                 )
         for name in settings.best:
             self.higher.setdefault(name, higher_is_better(name))
+        self.keep = settings.keep_best
+        self.decisive = (
+            self.stopping.monitor
+            if self.stopping is not None
+            else f"{tasks[0].name}/{tasks[0].primary_metric.name}"
+        )
+        """The value whose best weights the next phase starts from: the one early stopping watches, else the first
+        task's primary metric."""
+        self.higher.setdefault(self.decisive, higher_is_better(self.decisive))
 
     def improved(self, values: Mapping[str, float], progress: Progress) -> list[str]:
         """Names whose value is the best so far; notes them in `progress`."""
-        found = []
+        return [name for name, place in self.entered(values, progress).items() if place == 0]
+
+    def entered(self, values: Mapping[str, float], progress: Progress) -> dict[str, int]:
+        """Names whose value is among the `keep_best` best so far, with its place from 0; notes them in `progress`."""
+        found = {}
         for name, higher in self.higher.items():
-            value = values[name]
-            best = progress.best.get(name)
-            if math.isfinite(value) and (best is None or _better(value, best, higher)):
-                progress.best[name] = value
-                found.append(name)
+            value, kept = values[name], progress.kept.setdefault(name, [])
+            if not math.isfinite(value):
+                continue
+            place = sum(not _better(value, old, higher) for old, _ in kept)
+            if place < self.keep:
+                kept.insert(place, [value, progress.step])
+                del kept[self.keep :]
+                progress.best[name] = kept[0][0]
+                found[name] = place
         return found
 
     def monitored_improved(self, values: Mapping[str, float], progress: Progress) -> bool:
