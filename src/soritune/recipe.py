@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from soritune.audio.preprocessing import Preprocessing
 from soritune.batches.config import AugmentSettings, BatchSettings
 from soritune.corpus.splits import SplitSettings
-from soritune.errors import RecipeError, UnknownNameError, nearest
+from soritune.errors import RecipeError, UnknownNameError
 from soritune.models.config import ModelConfig
 from soritune.registry import load_member
+from soritune.settings import Settings, faults_of
 from soritune.tasks.task import Task
 from soritune.training.config import TrainingSettings
 
@@ -39,12 +40,6 @@ class _StrictLoader(yaml.SafeLoader):
                 None, None, f"the key '{twice}' is given twice", node.start_mark
             )
         return super().construct_mapping(node, deep)
-
-
-class Settings(BaseModel):
-    """Unknown keys are refused; values are checked again when they are changed from Python."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
 
 class DataSettings(Settings):
@@ -225,37 +220,6 @@ def set_key(data: dict[str, Any], key: str, value: Any) -> None:
             data[parent] = {}
         data = data[parent]
     data[last] = value
-
-
-def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line per fault: path, what came, what was expected, the nearest known key."""
-    lines = []
-    for fault in error.errors():
-        path = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            known = _keys_at(model, fault["loc"][:-1])
-            hint = nearest(str(fault["loc"][-1]), known)
-            tail = (
-                f"did you mean '{hint}'?" if hint else f"known here: {', '.join(sorted(known)) or 'nothing'}"
-            )
-            lines.append(f"{path}: unknown key; {tail}")
-        elif fault["type"] == "missing":
-            lines.append(f"{path}: missing; give it a value")
-        else:
-            came = fault.get("input")
-            lines.append(f"{path}: {fault['msg'].removeprefix('Value error, ')} (got {came!r})"[:300])
-    return lines
-
-
-def _keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
-    current: Any = model
-    for part in path:
-        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
-        candidates = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
-        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
-        if current is None:
-            return []
-    return list(current.model_fields)
 
 
 def _value(text: str) -> Any:

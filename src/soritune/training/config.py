@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Settings(BaseModel):
-    """Unknown keys are refused; values are checked again when they are changed from Python."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+from soritune.settings import Settings
 
 
 class EarlyStopping(Settings):
