@@ -17,7 +17,6 @@ from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.labels import OutputSettings, label_index, one_hot
 from soritune.tasks.task import Counts, Matrix, Metric, OutputSpec, Pair, Prediction, Section, Table, Task
 
-
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 """What counts for less is taken as this, so that no single utterance makes the loss infinite; 87 nats."""
 
