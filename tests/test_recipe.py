@@ -111,8 +111,25 @@ def test_settings_can_be_changed_and_are_checked_again() -> None:
     recipe = load_recipe("emotion-3class")
     recipe.train.epochs = 3
     assert recipe.resolved()["train"]["epochs"] == 3
-    with pytest.raises(ValueError, match="greater than or equal to 1"):
+    with pytest.raises(RecipeError, match=r"^TrainingSettings: epochs: .* equal to 1 \(got 0\)$"):
         recipe.train.epochs = 0
+    with pytest.raises(RecipeError, match="lerning_rate: unknown setting; did you mean 'learning_rate'"):
+        recipe.train.lerning_rate = 1e-5  # type: ignore[attr-defined]
+    assert recipe.train.epochs == 3
+
+
+def test_a_refused_change_leaves_everything_as_it_was() -> None:
+    recipe = load_recipe("emotion-3class")
+    with pytest.raises(RecipeError, match="Preprocessing: max_duration_s .* is below min_duration_s"):
+        recipe.preprocessing.max_duration_s = 0.01
+    assert recipe.preprocessing.max_duration_s == 15.0
+    with pytest.raises(RecipeError, match="either batch_size or padded_seconds"):
+        recipe.batches.padded_seconds = 40
+    assert (recipe.batches.batch_size, recipe.batches.padded_seconds) == (4, None)
+    recipe.batches = {"padded_seconds": 40}  # type: ignore[assignment]
+    assert recipe.batches.padded_seconds == 40
+    with pytest.raises(RecipeError, match="Recipe: train.epochs: "):
+        recipe.train = {"epochs": "many"}  # type: ignore[assignment]
 
 
 def test_set_key_makes_what_is_missing() -> None:

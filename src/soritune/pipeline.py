@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -51,9 +52,10 @@ CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 """Of every published wav2vec2, HuBERT and WavLM."""
 FREE_SETTINGS = {
     "batches": ("num_workers",),
-    "train": ("device", "threads", "keep_newest", "tensorboard", "log_every_steps"),
+    "train": ("device", "threads", "keep_newest", "tensorboard", "log_every_steps", "phase", "phases"),
 }
-"""Settings that change no result; a run may be resumed with others."""
+"""Settings that change no result; a run may be resumed with others. Phases are compared one by one, as far as a run
+has come, so that one that has not begun may still be changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,8 @@ def run(recipe: Recipe, output: Path | str, *, resume: bool = False, quiet: bool
     """
     folder = Path(output)
     check_start(recipe)
-    open_folder(folder, resume=resume)
-    if resume and (folder / SPLITS).exists():
+    goes_on = open_folder(folder, resume=resume, phase=recipe.train.phase)
+    if goes_on and (folder / SPLITS).exists():
         manifest = load_manifest(folder / CHECKED, root=root_of(recipe))
         splits = load_splits(folder / SPLITS)
     else:
@@ -105,6 +107,7 @@ def check_start(recipe: Recipe) -> None:
     """
     from soritune.models.encoder import open_checkpoint
     from soritune.training.devices import pick_device
+    from soritune.training.phases import chosen_phases, resolve_phases
     from soritune.training.selection import Selection
 
     if recipe.data.root is None:
@@ -113,9 +116,12 @@ def check_start(recipe: Recipe) -> None:
         raise RecipeError(recipe.name, [f"data.root: there is no file or folder {recipe.data.root}"])
     source_config(recipe.data.source, recipe.data.config)
     pick_device(recipe.train.device)
-    Selection(recipe.make_tasks(), recipe.train)
-    wanted = recipe.evaluate.checkpoint
-    if wanted not in ("best", "last", "start") and not wanted.startswith("best_"):
+    phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
+    chosen_phases(phases, recipe.train.phase)
+    for phase in phases:
+        Selection(recipe.make_tasks(), phase.settings)
+    wanted = re.sub(r"^phase\d+_", "", recipe.evaluate.checkpoint)
+    if wanted not in ("best", "last", "last_raw", "start") and not wanted.startswith("best_"):
         raise RecipeError(
             recipe.name, [f"evaluate.checkpoint: is '{wanted}'; give best, best_<metric>, last or start"]
         )
@@ -129,8 +135,18 @@ def check_start(recipe: Recipe) -> None:
         raise ModelError(f"{key}: {error}") from error
 
 
-def open_folder(folder: Path, *, resume: bool = False) -> None:
+def open_folder(
+    folder: Path, *, resume: bool = False, phase: int | str | tuple[int | str, ...] | None = None
+) -> bool:
     """Makes the run's folder.
+
+    Args:
+        folder: of the run.
+        resume: the run in it is to be gone on with.
+        phase: phases asked for by name; they may follow those that were trained in the folder before.
+
+    Returns:
+        Whether a run in the folder is gone on with.
 
     Raises:
         OutputError: it cannot be written to, or holds another run that would be mixed up with this one.
@@ -149,10 +165,11 @@ def open_folder(folder: Path, *, resume: bool = False) -> None:
         raise TrainingError(f"{folder} has no whole checkpoint to resume from; start without --resume")
     if not begun and (folder / "bundles").exists():
         shutil.rmtree(folder / "bundles")  # of a start that failed before its first checkpoint
-    if not resume and begun:
+    if not resume and begun and phase is None:
         raise OutputError(
             f"{folder} already holds a run; continue it with --resume, or choose another --output"
         )
+    return begun
 
 
 def prepare_corpus(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Manifest:
@@ -302,8 +319,7 @@ def train_recipe(
     """Trains into `folder`: train.jsonl, checkpoints/, bundles/."""
     from soritune.training.loop import train
 
-    open_folder(folder, resume=resume)
-    if not resume:
+    if not open_folder(folder, resume=resume, phase=recipe.train.phase):
         if manifest.path is None or not _same_file(manifest.path, folder / CHECKED):
             # Given from elsewhere; `evaluate` looks for both in the run's folder.
             manifest = write_manifest(folder / CHECKED, manifest, root=manifest.root)

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from soritune.audio.preprocessing import Preprocessing
 from soritune.batches.config import AugmentSettings, BatchSettings
 from soritune.corpus.splits import SplitSettings
-from soritune.errors import RecipeError, UnknownNameError, nearest
+from soritune.errors import RecipeError, UnknownNameError
 from soritune.models.config import ModelConfig
 from soritune.registry import load_member
+from soritune.settings import Settings, faults_of
 from soritune.tasks.task import Task
 from soritune.training.config import TrainingSettings
 
@@ -39,12 +40,6 @@ class _StrictLoader(yaml.SafeLoader):
                 None, None, f"the key '{twice}' is given twice", node.start_mark
             )
         return super().construct_mapping(node, deep)
-
-
-class Settings(BaseModel):
-    """Unknown keys are refused; values are checked again when they are changed from Python."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
 
 class DataSettings(Settings):
@@ -181,7 +176,7 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
         if preset not in known:
             raise UnknownNameError(f"preset of {name}", preset, known)
         for key, value in known[preset].items():
-            set_key(data, key, copy.deepcopy(value))
+            _set(name, data, key, copy.deepcopy(value))
     # A change of source comes first: it drops the settings of the recipe's own, not those given beside it.
     for override in sorted(overrides, key=lambda one: not one.startswith("data.source=")):
         key, separator, text = override.partition("=")
@@ -190,8 +185,42 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
         if key == "data.source" and (data.get("data") or {}).get("source") != text:
             set_key(data, "data.config", {})  # the settings of another reader mean nothing to this one
         key = "data.root" if key == "data" else key
-        set_key(data, key, text if key in LITERAL and text != "null" else _value(text))
+        hiding = _hiding_phases(data, key)
+        if hiding:
+            raise RecipeError(
+                name,
+                [f"{key}: {hiding} set it for themselves; give train.phases.1.… and so on, or train.phases=null"],
+            )
+        _set(name, data, key, text if key in LITERAL and text != "null" else _value(text))
     return check_recipe(name, data)
+
+
+def _set(name: str, data: dict[str, Any], key: str, value: Any) -> None:
+    try:
+        set_key(data, key, value)
+    except KeyError as error:
+        raise RecipeError(name, [f"{key}: there is no entry {error}; entries are counted from 1"]) from None
+
+
+def _hiding_phases(data: Mapping[str, Any], key: str) -> str:
+    """The phases, in words, that make an override of `train`, `augment` or `model.freeze` change nothing."""
+    phases = (data.get("train") or {}).get("phases") or []
+    for room in ("train", "augment", "model.freeze"):
+        if key == room or key.startswith(f"{room}."):
+            path = key.removeprefix("train.").removeprefix("model.").split(".")
+            naming = [number for number, phase in enumerate(phases, start=1) if _names(phase, path)]
+            if naming and len(naming) == len(phases):
+                return f"phases {', '.join(map(str, naming))}"
+    return ""
+
+
+def _names(phase: Any, path: Sequence[str]) -> bool:
+    """Whether a phase sets what `path` leads to, or something inside it."""
+    for part in path:
+        if not isinstance(phase, dict) or part not in phase:
+            return False
+        phase = phase[part]
+    return True
 
 
 def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
@@ -216,46 +245,35 @@ def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
 
 
 def set_key(data: dict[str, Any], key: str, value: Any) -> None:
-    """Sets `a.b.c` in nested mappings, making those that are missing or null."""
+    """Sets `a.b.c` in nested mappings, making those that are missing or null.
+
+    An entry of a list is named by its place, counted from 1, or by its `name`: `train.phases.2.epochs`.
+
+    Raises:
+        KeyError: a list has no such entry.
+    """
     head, marker, group = key.partition(".learning_rates.")
     # A group of layers has a dot of its own: train.learning_rates.layers.0-7=1e-5.
     *parents, last = [*head.split("."), marker.strip("."), group] if marker else key.split(".")
+    place: Any = data
     for parent in parents:
-        if not isinstance(data.get(parent), dict):
-            data[parent] = {}
-        data = data[parent]
-    data[last] = value
+        if isinstance(place, list):
+            place = _entry(place, parent)
+            continue
+        if not isinstance(place.get(parent), dict | list):
+            place[parent] = {}
+        place = place[parent]
+    if isinstance(place, list):
+        place[place.index(_entry(place, last))] = value
+    else:
+        place[last] = value
 
 
-def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line per fault: path, what came, what was expected, the nearest known key."""
-    lines = []
-    for fault in error.errors():
-        path = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            known = _keys_at(model, fault["loc"][:-1])
-            hint = nearest(str(fault["loc"][-1]), known)
-            tail = (
-                f"did you mean '{hint}'?" if hint else f"known here: {', '.join(sorted(known)) or 'nothing'}"
-            )
-            lines.append(f"{path}: unknown key; {tail}")
-        elif fault["type"] == "missing":
-            lines.append(f"{path}: missing; give it a value")
-        else:
-            came = fault.get("input")
-            lines.append(f"{path}: {fault['msg'].removeprefix('Value error, ')} (got {came!r})"[:300])
-    return lines
-
-
-def _keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
-    current: Any = model
-    for part in path:
-        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
-        candidates = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
-        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
-        if current is None:
-            return []
-    return list(current.model_fields)
+def _entry(entries: list[Any], wanted: str) -> Any:
+    for number, entry in enumerate(entries, start=1):
+        if wanted == str(number) or (isinstance(entry, dict) and wanted == entry.get("name")):
+            return entry
+    raise KeyError(wanted)
 
 
 def _value(text: str) -> Any:

@@ -21,12 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from soritune.corpus.assignment import assign_groups, assign_scripts
 from soritune.corpus.grouping import Columns, strata_of, with_values
 from soritune.corpus.manifest import Manifest
 from soritune.errors import OutputError, SplitError
+from soritune.settings import Settings
 
 SPLITS = ("train", "val", "test")
 UNUSED = "unused"
@@ -40,10 +41,8 @@ GIVEN_NAMES = {
 """What a ready split may call its parts (any case)."""
 
 
-class SplitSettings(BaseModel):
+class SplitSettings(Settings):
     """How a manifest is split."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     by: tuple[Literal["speaker", "script", "random"], ...] = ("speaker", "script")
     """What no two splits may share. "random" shares everything, must stand alone, and is recorded in every

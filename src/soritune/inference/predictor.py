@@ -6,6 +6,7 @@ clip gets the same prediction. A file that cannot be read becomes a row with an 
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -153,8 +154,8 @@ class Predictor:
                 yield from (rows[index] for index in range(len(block)))
 
     def _read(self, clip: Clip) -> _Read:
-        """Decodes a clip once per distinct preprocessing. Long files are read whole: windows limit their
-        length."""
+        """Decodes a clip once per distinct preprocessing. Files beyond a model's `max_duration_s` are read whole
+        and left unfinished: their windows are finished one by one, as the crops of training were."""
         waveforms: dict[str, NDArray[np.float32]] = {}
         duration = clip.duration_s
         for member in self.members:
@@ -164,11 +165,13 @@ class Predictor:
             whole = member.preprocessing.model_copy(update={"max_duration_s": None})
             try:
                 if clip.samples is not None:
-                    waveforms[key] = whole.apply(*clip.samples)
+                    waveform = whole.read_samples(*clip.samples)
                 else:
                     assert clip.path is not None
                     length = clip.duration_s if clip.start_s is not None else None
-                    waveforms[key] = whole.load(clip.path, clip.start_s, length, clip.channel)
+                    waveform = whole.read(clip.path, clip.start_s, length, clip.channel)
+                is_beyond = len(waveform) > _longest(member)
+                waveforms[key] = waveform if is_beyond else whole.finish(waveform)
             except AudioError as error:
                 return _Read({}, 0.0, error.reason)
             duration = len(waveforms[key]) / whole.sample_rate_hz
@@ -279,7 +282,7 @@ class Predictor:
             overlap = round(settings.overlap_s * rate)
             plans.append(plan_windows(len(waveform), size, overlap, member.samples_per_frame))
         pieces = [
-            (waveform[window.start : window.stop], position, window)
+            (_finished(member, waveform, window), position, window)
             for position, (waveform, plan) in enumerate(zip(waveforms, plans, strict=True))
             for window in plan
         ]
@@ -332,6 +335,17 @@ class Predictor:
                 row[name] = readable(spec, logits if order is None else logits[..., order])
             rows.append(row)
         return rows
+
+
+def _longest(member: Member) -> float:
+    """Samples that training heard at most."""
+    limit = member.preprocessing.max_duration_s
+    return math.inf if limit is None else round(limit * member.preprocessing.sample_rate_hz)
+
+
+def _finished(member: Member, waveform: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+    piece = waveform[window.start : window.stop]
+    return member.preprocessing.finish(piece) if len(waveform) > _longest(member) else piece
 
 
 def _clips(items: Iterable[str | Path | Samples] | Rows, groups: Mapping[str, Any] | None) -> Iterator[Clip]:

@@ -26,6 +26,20 @@ RATE_NAMES = {
     "ua": "unweighted accuracy: mean recall of the classes",
     "macro_f1": "mean F1 of the classes",
     "micro_f1": "F1 over all clips",
+    "mdd_f1": "F1 of mispronunciations, from the recognised phones; protocol kaldi",
+    "mdd_precision": "share of reported mispronunciations that are real; protocol kaldi",
+    "mdd_recall": "share of mispronunciations that are reported; protocol kaldi",
+    "mdd_false_rejection_rate": "share of right phones reported as wrong",
+    "mdd_diagnosis_error_rate": "share of mispronunciations found whose phone is named wrongly",
+    "mdd_detection_accuracy": "share of phones rightly called right or wrong",
+    "mdd_extra_insertions": "phones only the model put in, per phone said; part of no mdd_ rate",
+    "error_f1": "F1 of errors by aligned labels, whatever the kind of error",
+    "error_precision": "share of reported errors that are real",
+    "error_recall": "share of errors that are reported",
+    "error_balanced_acc": "mean of the shares of errors found and of correct phones left alone",
+    "error_acc": "labels equal at equal positions, as published; always saying C does well here",
+    "error_ler": "label error rate: edits of labels per reference label",
+    "error_ser": "share of clips with any label wrong",
 }
 WORST_ERRORS = 8
 """Confident errors shown."""

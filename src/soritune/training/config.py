@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from soritune.batches.config import AugmentSettings
 from soritune.models.config import FreezeSettings
-
-
-class Settings(BaseModel):
-    """Unknown keys are refused; values are checked again when they are changed from Python."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+from soritune.settings import Settings
 
 
 class EarlyStopping(Settings):
