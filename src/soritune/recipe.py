@@ -189,7 +189,9 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
         if hiding:
             raise RecipeError(
                 name,
-                [f"{key}: {hiding} set it for themselves; give train.phases.1.… and so on, or train.phases=null"],
+                [
+                    f"{key}: {hiding} set it for themselves; give train.phases.1.… and so on, or train.phases=null"
+                ],
             )
         _set(name, data, key, text if key in LITERAL and text != "null" else _value(text))
     return check_recipe(name, data)

@@ -42,7 +42,7 @@ def save(folder: Path, step: int, keep: int = 2) -> Path:
         weights=model.state_dict(),
         optimizer=optimizer,
         scaler=None,
-        log_bytes=123,
+        files={"train.jsonl": 123},
         keep_newest=keep,
     )
 
@@ -50,7 +50,11 @@ def save(folder: Path, step: int, keep: int = 2) -> Path:
 def test_round_trip_and_the_optimizer_goes_on_alike(tmp_path: Path) -> None:
     path = save(tmp_path, 3)
     loaded = load_checkpoint(path, IDENTITY)
-    assert (loaded.progress.step, loaded.progress.best, loaded.log_bytes) == (3, {"loss": 0.5}, 123)
+    assert (loaded.progress.step, loaded.progress.best, loaded.files) == (
+        3,
+        {"loss": 0.5},
+        {"train.jsonl": 123},
+    )
     model, optimizer = trained()
     fresh = nn.Linear(3, 2)
     fresh.load_state_dict(loaded.weights)
@@ -101,6 +105,6 @@ def test_a_failing_write_leaves_the_earlier_one(
         raise error
 
     monkeypatch.setattr("soritune.training.checkpoint.save_file", full)
-    with pytest.raises(OutputError, match="No space left.*earlier checkpoints are whole"):
+    with pytest.raises(OutputError, match="No space left.*step-1 is whole"):
         save(tmp_path, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["step-1"]

@@ -69,7 +69,10 @@ def apply_freezing(model: SpeechModel) -> None:
                 is_weight = ".lora_" not in name
                 parameter.requires_grad = not (
                     fixed
-                    or (is_weight and (freeze.encoder or (config.lora is not None and not config.lora.train_base)))
+                    or (
+                        is_weight
+                        and (freeze.encoder or (config.lora is not None and not config.lora.train_base))
+                    )
                 )
     for parameter in model.heads.parameters():
         parameter.requires_grad = not freeze.heads
@@ -123,9 +126,7 @@ def check_frozen(model: SpeechModel) -> None:
             raise ModelError(f"{name} is {state} and should be {order} by model.freeze and model.lora")
 
 
-def _wanted(
-    name: str, config: ModelConfig, deepest: int, *, final_norm_last: bool, final_read: bool
-) -> bool:
+def _wanted(name: str, config: ModelConfig, deepest: int, *, final_norm_last: bool, final_read: bool) -> bool:
     freeze = config.freeze
     if name.startswith("heads."):
         return not freeze.heads

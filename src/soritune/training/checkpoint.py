@@ -179,6 +179,14 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
+@torch.no_grad()
+def put_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copies weights into the model, by name."""
+    own = dict(model.state_dict())
+    for name, value in weights.items():
+        own[name].copy_(value)
+
+
 def clean(folder: Path) -> None:
     """Removes what a killed process left half-written, and weights that no checkpoint names any more."""
     named: set[str] = set()

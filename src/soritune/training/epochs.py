@@ -1,4 +1,7 @@
-"""What a phase trains on: its rows, the plan of each epoch, and the loader from any step on. Next: `training/loop.py`."""
+"""What a phase trains on: its rows, the plan of each epoch, the loader from any step on.
+
+Next: `training/one_phase.py`.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +126,9 @@ class Epochs:
         for _ in range(first, plan.num_steps):
             yield [next(batches) for _ in range(per_step // processes)]
 
-    def rows_of_step(self, epoch: int, step: int, micro_batches: list[int] | None = None) -> NDArray[np.int64]:
+    def rows_of_step(
+        self, epoch: int, step: int, micro_batches: list[int] | None = None
+    ) -> NDArray[np.int64]:
         """Manifest rows of a step on all processes, or of some of its micro-batches."""
         plan = self.plan(epoch)
         first = step * plan.micro_batches_per_step

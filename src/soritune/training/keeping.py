@@ -43,7 +43,11 @@ class Keeper:
         if averaged and ema is not None:
             training["ema_decay"] = ema.decay
         if self.phase.count > 1:
-            training |= {"phase": self.phase.number, "phases": self.phase.count, "phase_name": self.phase.name}
+            training |= {
+                "phase": self.phase.number,
+                "phases": self.phase.count,
+                "phase_name": self.phase.name,
+            }
         save_bundle(
             self.run.model,
             path,

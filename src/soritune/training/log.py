@@ -61,7 +61,9 @@ class RunLog:
             raise OutputError(
                 f"{folder} cannot be written to ({error.strerror}); choose another --output"
             ) from error
-        self._board = _open_tensorboard(folder, None if keep is None else step) if tensorboard and first else None
+        self._board = (
+            _open_tensorboard(folder, None if keep is None else step) if tensorboard and first else None
+        )
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),

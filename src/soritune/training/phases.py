@@ -154,5 +154,7 @@ def next_phase(
         return left[0]
     if not resume:
         names = ", ".join(str(phase) for phase in chosen)
-        raise TrainingError(f"{names}: already trained in this folder, or a later one is; choose another --output")
+        raise TrainingError(
+            f"{names}: already trained in this folder, or a later one is; choose another --output"
+        )
     return None

@@ -53,7 +53,7 @@ class Stepper:
         self.sums = torch.zeros(len(model.outputs), device=accelerator.device)
         self.counts = [0.0] * len(model.outputs)
         self.norm = torch.zeros((), device=accelerator.device)
-        self._suspects: list[tuple[int, Tensor]] = []
+        self._suspects: list[tuple[int, bool, Tensor]] = []
 
     def release(self) -> None:
         """Takes the model out of the accelerator, so that the next phase can prepare it anew."""
@@ -85,7 +85,8 @@ class Stepper:
         # Each process's own losses matter here only under a loss scaler: a loss that is not finite has made its
         # gradient so, and that of every process with it.
         skipped = torch.stack(wrong).any() if scaled else ~torch.isfinite(self.norm)
-        if self.watched_steps < WATCHED_STEPS and all(counts):
+        watched = self.watched_steps < WATCHED_STEPS and all(counts)
+        if watched and not (scaled and not bool(torch.isfinite(self.norm))):
             self.watch.observe()
             self.watched_steps += 1
         if not scaled:
@@ -95,20 +96,20 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         if self.averager is not None:
             self.averager.update(done + 1)
-        self._suspects.append((done, torch.stack([skipped, *wrong])))
+        self._suspects.append((done, watched and not scaled, torch.stack([skipped, *wrong])))
 
     def non_finite(self) -> list[tuple[int, list[int]]]:
         """Steps since the last call that were not finite, with the micro-batches whose loss was not. Waits once."""
         if not self._suspects:
             return []
-        flags = torch.stack([flag for _, flag in self._suspects])
+        flags = torch.stack([flag for *_, flag in self._suspects])
         if self.accelerator.num_processes > 1:
             flags = self.accelerator.reduce(flags.float(), reduction="sum") > 0
-        found = [
-            (done, [i for i, one in enumerate(each[1:]) if one])
-            for (done, _), each in zip(self._suspects, flags.tolist(), strict=True)
-            if each[0]
-        ]
+        found = []
+        for (done, watched, _), (skipped, *wrong) in zip(self._suspects, flags.tolist(), strict=True):
+            if skipped:
+                found.append((done, [i for i, one in enumerate(wrong) if one]))
+                self.watched_steps -= watched
         self._suspects = []
         return found
 

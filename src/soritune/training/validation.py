@@ -71,9 +71,7 @@ def validate(
             for spec in model.outputs
         }
         frames = output.num_frames.cpu().numpy()
-        for name, counted in _count_rows(
-            tasks, collator, batch.rows, scores, frames, model, batch.unread
-        ):
+        for name, counted in _count_rows(tasks, collator, batch.rows, scores, frames, model, batch.unread):
             counts[name] = add_counts([counts.get(name, {}), counted])
     model.train(was_training)
     return _summarise(model, tasks, sums, counts, len(rows), failed, accelerator)
@@ -128,9 +126,7 @@ def _summarise(
 
         parts = gather_object([(sums, counts, failed)])
         sums = {name: sum((part[0][name] for part in parts), np.zeros(2)) for name in sums}
-        counts = {
-            task.name: add_counts(part[1].get(task.name, {}) for part in parts) for task in tasks
-        }
+        counts = {task.name: add_counts(part[1].get(task.name, {}) for part in parts) for task in tasks}
         failed = sum(part[2] for part in parts)
     values: dict[str, float] = {}
     total = math.nan
