@@ -51,7 +51,7 @@ CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 """Of every published wav2vec2, HuBERT and WavLM."""
 FREE_SETTINGS = {
     "batches": ("num_workers",),
-    "train": ("device", "threads", "keep_newest", "tensorboard", "log_every_steps"),
+    "train": ("device", "threads", "keep_newest", "keep_epochs", "tensorboard", "log_every_steps"),
 }
 """Settings that change no result; a run may be resumed with others."""
 
@@ -113,11 +113,14 @@ def check_start(recipe: Recipe) -> None:
         raise RecipeError(recipe.name, [f"data.root: there is no file or folder {recipe.data.root}"])
     source_config(recipe.data.source, recipe.data.config)
     pick_device(recipe.train.device)
-    Selection(recipe.make_tasks(), recipe.train)
+    kept = ["best", *Selection(recipe.make_tasks(), recipe.train).bundles, "last", "start"]
     wanted = recipe.evaluate.checkpoint
-    if wanted not in ("best", "last", "start") and not wanted.startswith("best_"):
+    epochs = [f"epoch_{number}" for number in range(1, recipe.train.epochs + 1)]
+    if wanted not in kept and not (recipe.train.keep_epochs and wanted in epochs):
+        known = ", ".join([*kept, f"epoch_1 … {epochs[-1]}"] if recipe.train.keep_epochs else kept)
+        hint = " (train.keep_epochs=true keeps every epoch)" if wanted in epochs else ""
         raise RecipeError(
-            recipe.name, [f"evaluate.checkpoint: is '{wanted}'; give best, best_<metric>, last or start"]
+            recipe.name, [f"evaluate.checkpoint: is '{wanted}', which is not kept{hint}; give one of {known}"]
         )
     source = recipe.model.init_from or recipe.model.encoder
     if (recipe.model.random_weights and recipe.model.init_from is None) or is_bundle(source):
