@@ -305,8 +305,8 @@ def _given_codes(manifest: Manifest, column: str) -> NDArray[np.int8]:
     values = manifest.column(column)
     if values.null_count == len(values):
         raise SplitError(
-            f"the split is to be taken from '{column}', but no utterance has it; set split.given=null (or leave --given out) to split "
-            "by speaker, or map it when preparing"
+            f"the split is to be taken from '{column}', but no utterance has it; set split.given=null (or leave "
+            "--given out) to split by speaker, or map it when preparing"
         )
     groups = strata_of(manifest, [column])[0]
     table = []
