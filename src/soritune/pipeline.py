@@ -52,7 +52,16 @@ CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 """Of every published wav2vec2, HuBERT and WavLM."""
 FREE_SETTINGS = {
     "batches": ("num_workers",),
-    "train": ("device", "threads", "keep_newest", "tensorboard", "log_every_steps", "phase", "phases"),
+    "train": (
+        "device",
+        "threads",
+        "keep_newest",
+        "keep_epochs",
+        "tensorboard",
+        "log_every_steps",
+        "phase",
+        "phases",
+    ),
 }
 """Settings that change no result; a run may be resumed with others. Phases are compared one by one, as far as a run
 has come, so that one that has not begun may still be changed."""
@@ -118,12 +127,22 @@ def check_start(recipe: Recipe) -> None:
     pick_device(recipe.train.device)
     phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
     chosen_phases(phases, recipe.train.phase)
+    kept = ["best"]
     for phase in phases:
-        Selection(recipe.make_tasks(), phase.settings)
-    wanted = re.sub(r"^phase\d+_", "", recipe.evaluate.checkpoint)
-    if wanted not in ("best", "last", "last_raw", "start") and not wanted.startswith("best_"):
+        kept += [
+            bundle for bundle in Selection(recipe.make_tasks(), phase.settings).bundles if bundle not in kept
+        ]
+    kept += (
+        ["last", "last_raw", "start"] if any(phase.settings.ema for phase in phases) else ["last", "start"]
+    )
+    wanted = re.sub(r"^phase\d+_|_step\d+$", "", recipe.evaluate.checkpoint)
+    most = max(phase.settings.epochs for phase in phases)
+    epochs = [f"epoch_{number}" for number in range(1, most + 1)]
+    if wanted not in kept and not (recipe.train.keep_epochs and wanted in epochs):
+        known = ", ".join([*kept, f"epoch_1 … {epochs[-1]}"] if recipe.train.keep_epochs else kept)
+        hint = " (train.keep_epochs=true keeps every epoch)" if wanted in epochs else ""
         raise RecipeError(
-            recipe.name, [f"evaluate.checkpoint: is '{wanted}'; give best, best_<metric>, last or start"]
+            recipe.name, [f"evaluate.checkpoint: is '{wanted}', which is not kept{hint}; give one of {known}"]
         )
     source = recipe.model.init_from or recipe.model.encoder
     if (recipe.model.random_weights and recipe.model.init_from is None) or is_bundle(source):

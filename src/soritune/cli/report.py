@@ -33,7 +33,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="Bundle of the run: best, best_loss, best_<task>_<metric>, last, start."),
+        typer.Option(
+            help="Bundle of the run: best, best_loss, best_<task>_<metric>, epoch_<N>, last, start."
+        ),
     ] = None,
     manifest: Annotated[
         Path | None, typer.Option(help="Judge on this manifest instead of the run's own.")

@@ -220,11 +220,11 @@ def make_splits(manifest: Manifest, settings: SplitSettings | None = None) -> Sp
         codes = _disjoint_codes(manifest, columns, settings, warnings)
     for name in settings.wanted:
         if not (codes == _code(name)).any():
-            advice = (
-                "use by=speaker"
-                if "script" in settings.by and settings.given is None
-                else f"set ratios.{name}=0"
-            )
+            advice = f"set ratios.{name}=0"
+            if settings.given is not None and name == "train":
+                advice = f"'{settings.given}' says so in no row; set split.given=null to split by speaker"
+            elif "script" in settings.by and settings.given is None:
+                advice = "use by=speaker"
             raise SplitError(f"split '{name}' came out empty; {advice}, or add data")
     return finish_splits(manifest, columns, codes, settings, warnings)
 
@@ -302,6 +302,12 @@ def _code(split: str) -> int:
 
 
 def _given_codes(manifest: Manifest, column: str) -> NDArray[np.int8]:
+    values = manifest.column(column)
+    if values.null_count == len(values):
+        raise SplitError(
+            f"the split is to be taken from '{column}', but no utterance has it; set split.given=null (or leave "
+            "--given out) to split by speaker, or map it when preparing"
+        )
     groups = strata_of(manifest, [column])[0]
     table = []
     for name in groups.names:

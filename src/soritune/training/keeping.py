@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from soritune.bundle import is_bundle, load_bundle, update_card
 from soritune.models.checkpoint_io import save_bundle
 from soritune.training.checkpoint import Progress
 from soritune.training.phases import Phase
+from soritune.training.selection import drop, drop_old_epochs
 
 if TYPE_CHECKING:
     from soritune.training.loop import TrainingRun
@@ -61,29 +62,50 @@ class Keeper:
         self._save(self.folder / "start", values, progress, averaged=False)
 
     def save_best(
-        self, entered: Mapping[str, int], values: Mapping[str, float], progress: Progress, *, averaged: bool
+        self,
+        bundles: Mapping[str, str],
+        places: Mapping[str, int],
+        values: Mapping[str, float],
+        progress: Progress,
+        *,
+        averaged: bool,
     ) -> None:
         """Saves the weights under the names of the values they are among the best by.
 
         The best is `best_<value>`, the others of the `keep_best` best are `best_<value>_step<N>`.
 
         Args:
-            entered: values with the place the weights took, from 0.
+            bundles: bundle to the value it is the best by.
+            places: of the values the weights are among the best by, from 0.
             values: of this evaluation.
             progress: knows all that are kept.
             averaged: what the weights are.
         """
-        for value, place in entered.items():
-            name, kept = best_name(value), progress.kept[value]
+        for name, value in bundles.items():
+            if value not in places:
+                continue
+            place, kept = places[value], progress.kept[value]
             if place == 0 and len(kept) > 1:
                 self._step_down(name, int(kept[1][1]))
-            self.save(
-                name if place == 0 else f"{name}_step{progress.step}", values, progress, averaged=averaged
-            )
-            others = {f"{self.phase.prefix}{name}_step{int(step)}" for _, step in kept[1:]}
+            own = name if place == 0 else f"{name}_step{progress.step}"
+            self.save(own, values, progress, averaged=averaged)
+            others = {self.path(f"{name}_step{int(step)}").name for _, step in kept[1:]}
             for old in self.folder.glob(f"{self.phase.prefix}{name}_step*"):
                 if old.name not in others and old.name.rpartition("_step")[2].isdecimal():
-                    shutil.rmtree(old, ignore_errors=True)
+                    drop(old)
+
+    def save_epoch(
+        self, keep: bool | int, values: Mapping[str, float], progress: Progress, *, averaged: bool
+    ) -> None:
+        """Saves the weights at the end of an epoch and drops the epochs that are too old.
+
+        It comes before the epoch's checkpoint: a run that is cut off between the two does the epoch again and writes
+        the same bundle again.
+        """
+        epoch = progress.epoch + 1
+        self.save(f"epoch_{epoch}", values, progress, averaged=averaged)
+        if keep is not True:
+            drop_old_epochs(self.folder, epoch - keep, self.phase.prefix)
 
     def _step_down(self, name: str, step: int) -> None:
         """The best so far becomes one of the others. After a kill half-way it may have done so already."""
@@ -92,13 +114,8 @@ class Keeper:
             shutil.rmtree(other, ignore_errors=True)
             best.rename(other)
 
-    def note(self, value: str, **more: Any) -> None:
-        """Adds to what the card of the best by `value` says of the training."""
-        path = self.path(best_name(value))
-        if is_bundle(path):
-            update_card(path, training={**load_bundle(path).card["training"], **more})
-
-
-def best_name(value: str) -> str:
-    """Name of the bundle that is the best by a value: "phoneme/per" gives "best_phoneme_per"."""
-    return f"best_{value.replace('/', '_')}"
+    def note(self, names: Iterable[str], **more: Any) -> None:
+        """Adds to what the cards of some bundles say of the training."""
+        for path in map(self.path, names):
+            if is_bundle(path):
+                update_card(path, training={**load_bundle(path).card["training"], **more})

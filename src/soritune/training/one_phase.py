@@ -74,6 +74,7 @@ class OnePhase:
         self.selection = Selection(session.run.tasks, phase.settings)
         self.keeper = Keeper(session.run, phase)
         self.frozen = frozen_sums(model)
+        self.averages = self.stepper.averager is not None
         self.last_loss = math.nan
         self._say_start(words)
 
@@ -177,12 +178,16 @@ class OnePhase:
         at_end_of_epoch = progress.step_in_epoch == self.epochs.plan(progress.epoch).num_steps
         finished = progress.phase_step >= self.epochs.total_steps
         if (every and step % every == 0) or (every is None and at_end_of_epoch) or finished:
-            improved = self._evaluate_and_keep()
+            values, improved = self._evaluate_and_keep()
+            if at_end_of_epoch:
+                self._keep_epoch(values)
             stopping = settings.early_stopping
             if stopping and not improved and progress.stale_evaluations >= stopping.patience:
                 return "early"
             if settings.save_every_steps is None and not finished:
                 self._checkpoint()
+        elif at_end_of_epoch:
+            self._keep_epoch({})
         if settings.save_every_steps and step % settings.save_every_steps == 0:
             self._checkpoint()
         at_the_end = at_end_of_epoch and progress.epoch + 1 == settings.epochs
@@ -290,21 +295,34 @@ class OnePhase:
         )
         return result
 
-    def _evaluate_and_keep(self) -> bool:
-        """Evaluates, keeps what is among the best so far; True where the monitored value improved."""
+    def _evaluate_and_keep(self) -> tuple[dict[str, float], bool]:
+        """Evaluates, keeps what is among the best so far; gives the values, and whether the monitored one improved."""
         self.faults.settle()
         progress = self.session.progress
         progress.last_evaluation = progress.step
         if len(self.session.validation_rows) == 0:
-            return True
-        averaged = self.stepper.averager is not None
+            return {}, True
         with self._averaged():
             values = self._evaluate(self.session.validation_rows).values
-            entered = self.selection.entered(values, progress)
-            self.session.by_main(lambda: self.keeper.save_best(entered, values, progress, averaged=averaged))
-            if entered.get(self.selection.decisive) == 0:
+            places = self.selection.entered(values, progress)
+            self.session.by_main(
+                lambda: self.keeper.save_best(
+                    self.selection.bundles, places, values, progress, averaged=self.averages
+                )
+            )
+            if places.get(self.selection.decisive) == 0:
                 self._keep_weights()
-        return self.selection.monitored_improved(values, progress)
+        return values, self.selection.monitored_improved(values, progress)
+
+    def _keep_epoch(self, values: dict[str, float]) -> None:
+        keep = self.session.settings.keep_epochs
+        if keep is not False:
+            with self._averaged():
+                self.session.by_main(
+                    lambda: self.keeper.save_epoch(
+                        keep, values, self.session.progress, averaged=self.averages
+                    )
+                )
 
     def _keep_weights(self) -> None:
         """Keeps the weights as they stand as those the next phase starts from."""
@@ -323,12 +341,11 @@ class OnePhase:
         progress = self.session.progress
         if progress.last_evaluation != progress.step:
             self._evaluate_and_keep()
-        averaged = self.stepper.averager is not None
         with self._averaged():
-            self.session.by_main(lambda: self.keeper.save("last", {}, progress, averaged=averaged))
+            self.session.by_main(lambda: self.keeper.save("last", {}, progress, averaged=self.averages))
             if progress.best_weights is None:
                 self._keep_weights()
-        if averaged:
+        if self.averages:
             self.session.by_main(lambda: self.keeper.save("last_raw", {}, progress, averaged=False))
         self._evaluate_best_on_all()
         if not torch.equal(self.frozen, frozen_sums(self.session.model)):
@@ -362,7 +379,10 @@ class OnePhase:
         values = self._evaluate(rows, "evaluate_all").values
         put_weights(self.session.model, own)
         finite = {key: value for key, value in values.items() if math.isfinite(value)}
-        self.session.by_main(lambda: self.keeper.note(self.selection.decisive, metrics_of_all_rows=finite))
+        best = [
+            bundle for bundle, value in self.selection.bundles.items() if value == self.selection.decisive
+        ]
+        self.session.by_main(lambda: self.keeper.note(best, metrics_of_all_rows=finite))
 
     def _checkpoint(self) -> Path | None:
         self.faults.settle()
