@@ -2,11 +2,11 @@
 
     python benchmarks/kill_resume.py [--moments 20] [--seed 0] [--chain]
 
-A toy of three phases (averaged weights, early stopping, thawing layers, sampled validation, changes of speed) is trained
-once in peace, counting every step and every call that writes to the disk. Each moment is one of those calls, drawn at
-random: the process is killed right before it (or, for a write, sometimes half-way through), resumed in a new process,
-and perhaps killed again. At the end the batches of every step, its loss, the weights of every bundle, the values in
-their cards and the last checkpoint must be those of the undisturbed training, bit for bit.
+A toy of three phases (averaged weights, early stopping, thawing layers, sampled validation, changes of speed) is
+trained once in peace, counting every step and every call that writes to the disk. Each moment is one of those calls,
+drawn at random: the process is killed right before it (or, for a write, sometimes half-way through), resumed in a new
+process, and perhaps killed again. At the end the batches of every step, its loss, the weights of every bundle, the
+values in their cards and the last checkpoints must be those of the undisturbed training, bit for bit.
 
 With --chain all kills happen to one and the same training, one after the other. Prints one line per moment and JSON.
 """
@@ -220,7 +220,9 @@ def main() -> int:
             code = child(corpus, folder, Ticks(None))
             differing = ["did not end"] if code else differences(expected, content_of(folder))
             wrong += differing
-            print(f"{len(struck):3d} killed at {at:4d} ({struck[-1]}): {'; '.join(differing[:3]) or 'the same'}")
+            print(
+                f"{len(struck):3d} killed at {at:4d} ({struck[-1]}): {'; '.join(differing[:3]) or 'the same'}"
+            )
             shutil.rmtree(folder, ignore_errors=True)
         if asked.chain:
             if child(corpus, folder, Ticks(None)):

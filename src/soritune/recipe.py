@@ -177,8 +177,9 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
             raise UnknownNameError(f"preset of {name}", preset, known)
         for key, value in known[preset].items():
             _set(name, data, key, copy.deepcopy(value))
-    # A change of source comes first: it drops the settings of the recipe's own, not those given beside it.
-    for override in sorted(overrides, key=lambda one: not one.startswith("data.source=")):
+    # A change of source comes first: it drops the settings of the recipe's own, not those given beside it. So do phases
+    # as a whole, which hide settings or no longer do.
+    for override in sorted(overrides, key=lambda one: not one.startswith(("data.source=", "train.phases="))):
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise RecipeError(name, [f"override '{override}' is not of the form key=value"])

@@ -39,9 +39,14 @@ def test_the_models_own_weights_come_back_bit_for_bit() -> None:
         model.weight.normal_()
     averager.update(1)
     own, average = model.weight.detach().clone(), averager.weights["weight"].clone()
-    with pytest.raises(ValueError, match="inside"), averager.in_place():
-        assert torch.equal(model.weight, average)
-        raise ValueError("inside")
+
+    def fail_inside() -> None:
+        with averager.in_place():
+            assert torch.equal(model.weight, average)
+            raise ValueError("inside")
+
+    with pytest.raises(ValueError, match="inside"):
+        fail_inside()
     assert torch.equal(model.weight, own)
     assert torch.equal(averager.weights["weight"], average)
 

@@ -128,17 +128,26 @@ def test_a_resolved_recipe_says_the_same_when_it_is_read_again() -> None:
     recipe = load_recipe("child-phoneme")
     again = check_recipe("again", recipe.resolved())
     assert again.resolved() == recipe.resolved()
-    for one, other in zip(*(resolve_phases(r.train, r.augment, r.model.freeze) for r in (recipe, again)), strict=True):
+    for one, other in zip(
+        *(resolve_phases(r.train, r.augment, r.model.freeze) for r in (recipe, again)), strict=True
+    ):
         assert one == other
 
 
 def test_overrides_reach_a_phase_and_are_refused_where_phases_hide_them() -> None:
     recipe = load_recipe("child-phoneme", ["train.phases.2.epochs=3"])
     assert [phase.epochs for phase in recipe.train.phases] == [10, 3, 5]
-    for hidden in ("train.epochs=3", "train.early_stopping.patience=1", "augment=null", "train.early_stopping=null"):
+    for hidden in (
+        "train.epochs=3",
+        "train.early_stopping.patience=1",
+        "augment=null",
+        "train.early_stopping=null",
+    ):
         with pytest.raises(RecipeError, match="phases 1, 2, 3 set it for themselves"):
             load_recipe("child-phoneme", [hidden])
-    assert load_recipe("child-phoneme", ["train.early_stopping.min_delta=0.1"]).train.early_stopping is not None
+    assert (
+        load_recipe("child-phoneme", ["train.early_stopping.min_delta=0.1"]).train.early_stopping is not None
+    )
     assert load_recipe("child-phoneme", ["train.phases=null", "train.epochs=3"]).train.epochs == 3
     with pytest.raises(RecipeError, match="there is no entry '4'"):
         load_recipe("child-phoneme", ["train.phases.4.epochs=3"])

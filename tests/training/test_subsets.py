@@ -20,7 +20,9 @@ def test_shares_of_hours_are_nested_and_reached() -> None:
     parts = {share: nested_rows(rows, seconds, who, share, seed=1) for share in (0.2, 0.6, 1.0)}
     assert set(parts[0.2]) < set(parts[0.6]) < set(parts[1.0]) == set(rows)
     for share, part in parts.items():
-        assert seconds[part - 100].sum() / seconds.sum() == pytest.approx(share, abs=seconds.max() / seconds.sum())
+        assert seconds[part - 100].sum() / seconds.sum() == pytest.approx(
+            share, abs=seconds.max() / seconds.sum()
+        )
         assert (np.diff(part) > 0).all()
 
 

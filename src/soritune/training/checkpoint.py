@@ -136,13 +136,16 @@ def save_checkpoint(
 
 
 def _not_written(target: Path, error: Exception, before: list[Path]) -> str:
-    reason = getattr(error, "strerror", None) or error
-    left = (
-        f"{before[-1].name} is whole, make room and go on from there with --resume"
-        if before
-        else "there is no earlier one; make room and start again"
+    return (
+        f"{target} could not be written ({getattr(error, 'strerror', None) or error}); {what_is_left(before)}"
     )
-    return f"{target} could not be written ({reason}); {left}"
+
+
+def what_is_left(before: list[Path]) -> str:
+    """Where a run that could not write can be gone on with, in words."""
+    if not before:
+        return "there is no checkpoint yet; make room and start again"
+    return f"{before[-1].name} is whole, make room and go on from there with --resume"
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:

@@ -163,6 +163,11 @@ class TrainingSettings(Settings):
             raise ValueError("give true, false, or how many of the newest epochs to keep (at least 1)")
         return value
 
+    @field_validator("phases", mode="before")
+    @classmethod
+    def _null_is_none(cls, value: Any) -> Any:
+        return () if value is None else value
+
     @model_validator(mode="after")
     def _names_differ(self) -> TrainingSettings:
         names = [phase.name for phase in self.phases if phase.name is not None]

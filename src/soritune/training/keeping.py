@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soritune.bundle import is_bundle, load_bundle, update_card
+from soritune.errors import OutputError
 from soritune.models.checkpoint_io import save_bundle
-from soritune.training.checkpoint import Progress
+from soritune.training.checkpoint import Progress, checkpoints, what_is_left
 from soritune.training.phases import Phase
 from soritune.training.selection import drop, drop_old_epochs
 
@@ -49,13 +50,17 @@ class Keeper:
                 "phases": self.phase.count,
                 "phase_name": self.phase.name,
             }
-        save_bundle(
-            self.run.model,
-            path,
-            tasks=self.run.tasks,
-            preprocessing=self.run.preprocessing,
-            card_fields=self.run.card | {"training": training},
-        )
+        try:
+            save_bundle(
+                self.run.model,
+                path,
+                tasks=self.run.tasks,
+                preprocessing=self.run.preprocessing,
+                card_fields=self.run.card | {"training": training},
+            )
+        except OutputError as error:
+            left = what_is_left(checkpoints(self.run.folder / "checkpoints"))
+            raise OutputError(f"{str(error).partition('; ')[0]}; {left}") from error
 
     def save_start(self, values: Mapping[str, float], progress: Progress) -> None:
         """Saves the model as it was given, as `start`."""
