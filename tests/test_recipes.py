@@ -84,6 +84,41 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "model.freeze.layers": 0,
         "model.freeze.heads": True,
     },
+    "l2-multitask": {
+        "model.encoder": "facebook/wav2vec2-base",
+        "model.architecture.feat_extract_norm": "group",
+        "data.source": "l2-json",
+        "split.given": "split",
+        "preprocessing.normalize": True,
+        "tasks.mispronunciation.task": "both",
+        "tasks.mispronunciation.labels": "correct-incorrect",
+        "tasks.mispronunciation.phoneme_weight": 1.0,
+        "tasks.mispronunciation.error_weight": 1.0,
+        "train.learning_rates": {"heads": 3e-4, "encoder": 1e-5},
+        "batches.batch_size": 4,
+        "batches.order": "ascending",
+        "batches.micro_batches_per_step": 1,
+        "train.epochs": 30,
+        "train.precision": "fp32",
+        "train.weight_decay": 0.01,
+        "augment.spec_augment.probability": 1.0,
+        "train.best": {"phoneme_per": "mispronunciation/per", "error_acc": "mispronunciation/error_acc"},
+        "train.keep_epochs": True,
+    },
+    "l2-multitask --preset low-memory": {
+        "batches.batch_size": 2,
+        "batches.micro_batches_per_step": 4,
+        "train.precision": "auto",
+    },
+    "l2-multitask --preset slow": {"batches.num_workers": 0, "batches.order": "ascending"},
+    "l2-multitask --preset overfitting": {
+        "train.weight_decay": 0.01,
+        "augment.spec_augment.probability": 1.0,
+    },
+    "l2-multitask --preset performance": {"batches.micro_batches_per_step": 4, "train.precision": "auto"},
+    "l2-multitask --preset four-letters": {
+        "tasks.mispronunciation.labels": "correct-substituted-deleted-inserted"
+    },
 }
 
 

@@ -127,7 +127,15 @@ def recipes(as_json: AsJson = False) -> None:
 
     found = [load_recipe(name) for name in recipe_names()]
     if as_json:
-        rows = [{"name": r.name, "description": r.description, "presets": list(r.presets)} for r in found]
+        rows = [
+            {
+                "name": r.name,
+                "description": r.description,
+                "presets": list(r.presets),
+                "aliases": {name: alias.key for name, alias in r.aliases.items()},
+            }
+            for r in found
+        ]
         sys.stdout.write(json.dumps(rows, ensure_ascii=False) + "\n")
         return
     table = Table("recipe", "what it trains", "presets")

@@ -142,6 +142,7 @@ class _Loop:
         self.total_steps = self._count_steps()
         self.watched_steps, self.watch_done = 0, False
         self.targets_seen = [0.0] * len(self.model.outputs)
+        self.noted: set[tuple[int, str]] = set()
         self.selection = Selection(run.tasks, self.settings)
 
     def _durations(self) -> NDArray[np.float64]:
@@ -417,8 +418,10 @@ class _Loop:
             row in bad and not good for row, good in zip(batch.rows.tolist(), useful, strict=True)
         )
         ids, files = self.run.manifest.column("id"), self.run.manifest.column("audio")
+        fresh = [failure for failure in batch.failed if failure not in self.noted]
+        self.noted.update(fresh)  # the same row fails again in every epoch
         with (self.run.folder / "quarantine.jsonl").open("a", encoding="utf-8") as file:
-            for row, reason in batch.failed:
+            for row, reason in fresh:
                 record = {
                     "id": ids[row].as_py(),
                     "audio": files[row].as_py(),
