@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -23,18 +24,23 @@ from soritune.batches.targets import frames_needed
 from soritune.bundle import frames_of, is_bundle
 from soritune.corpus.checks import check_manifest, read_quarantine, write_quarantine
 from soritune.corpus.folds import make_folds
+from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.prepare import load_source, prepare, source_config
 from soritune.corpus.splits import Splits, load_splits, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ModelError, OutputError, RecipeError, SorituneError, TrainingError
 from soritune.inference.predictions import pool_predictions
-from soritune.recipe import Recipe
+from soritune.recipe import Recipe, check_recipe
 from soritune.reports.evaluate import evaluate, progress_bar
+from soritune.reports.evaluation import Evaluation
 from soritune.reports.files import write_text
+from soritune.reports.history import plot_history
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.reports.text_report import summary
 from soritune.tasks.task import OutputSpec
+from soritune.training.log import note
 
 if TYPE_CHECKING:
     from soritune.training.loop import TrainingResult, TrainingRun
@@ -49,6 +55,11 @@ MANIFEST, CHECKED, SPLITS, QUARANTINE, RECIPE = (
 
 CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 """Of every published wav2vec2, HuBERT and WavLM."""
+LIST = "data.jsonl"
+"""Rows that were given in Python instead of a corpus."""
+
+logger = logging.getLogger(__name__)
+
 FREE_SETTINGS = {
     "batches": ("num_workers",),
     "train": ("device", "threads", "keep_newest", "keep_epochs", "tensorboard", "log_every_steps"),
@@ -62,19 +73,44 @@ class RunResult:
 
     folder: Path
     training: TrainingResult
-    scores: dict[str, Any] | None
-    """Content of scores.json; None where there is no test split."""
+    scores: Evaluation | None
+    """Of the test split, as `evaluate` gives them; None where there is none."""
+
+    def plot_history(self, path: Path | str) -> Path:
+        """Draws the training's history into a .svg or .png file, as `plot_history` does."""
+        return plot_history(self.folder, path)
 
 
-def run(recipe: Recipe, output: Path | str, *, resume: bool = False, quiet: bool = False) -> RunResult:
+def run(
+    recipe: Recipe,
+    output: Path | str,
+    *,
+    data: Manifest | Path | str | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> RunResult:
     """Does everything a recipe says, in `output`.
+
+    Args:
+        recipe: `load_recipe` gives one; whatever was changed in it since then counts.
+        output: the run's folder.
+        data: the corpus, instead of `recipe.data.root`; or a `Manifest`, which is written to `output`/data.jsonl and
+            read from there as the source `manifest` does.
+        resume: go on from the newest checkpoint.
+        quiet: nothing on the terminal.
 
     Raises:
         SorituneError: any stage cannot be done; what earlier stages wrote stays.
     """
     folder = Path(output)
+    recipe = _with_data(recipe, data, folder)
+    if isinstance(data, Manifest) and not resume:
+        open_folder(folder)
+        write_list(folder / LIST, data)
     check_start(recipe)
     open_folder(folder, resume=resume)
+    logger.info("run '%s' in %s", recipe.name, folder)
+    logger.debug("settings: %s", json.dumps(recipe.resolved(), ensure_ascii=False))
     if resume and (folder / SPLITS).exists():
         manifest = load_manifest(folder / CHECKED, root=root_of(recipe))
         splits = load_splits(folder / SPLITS)
@@ -86,7 +122,19 @@ def run(recipe: Recipe, output: Path | str, *, resume: bool = False, quiet: bool
     scores = None
     if result.stopped != "interrupted" and len(splits.indices(manifest, "test")):
         scores = evaluate_run(recipe, folder, quiet=quiet)
+        note(folder, f"test {summary(scores)}")
     return RunResult(folder, result, scores)
+
+
+def _with_data(recipe: Recipe, data: Manifest | Path | str | None, folder: Path) -> Recipe:
+    """A copy of the recipe that reads `data`; checked as a whole, since dicts and lists in it can be changed without
+    anyone noticing."""
+    own = recipe.model_copy(deep=True)
+    if isinstance(data, Manifest):
+        own.data.source, own.data.config, own.data.root = "manifest", {}, str(folder / LIST)
+    elif data is not None:
+        own.data.root = str(data)
+    return check_recipe(own.name, own.model_dump())
 
 
 def root_of(recipe: Recipe) -> Path | None:
@@ -371,7 +419,7 @@ def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, A
 
 def evaluate_run(
     recipe: Recipe, folder: Path, *, split: str = "test", checkpoint: str | None = None, quiet: bool = False
-) -> dict[str, Any]:
+) -> Evaluation:
     """Predicts, scores and reports one split of a run."""
     chosen = checkpoint or recipe.evaluate.checkpoint
     return evaluate(

@@ -100,6 +100,7 @@ def test_another_checkpoint_does_not_replace_the_scores_of_the_best(run, by):
         "predictions": str(run / "predictions" / "test-last.jsonl"),
         "scores": str(run / "scores-last.json"),
         "report": str(run / "report-last.html"),
+        "text": str(run / "report-last.txt"),
     }
     assert "Split test" in (run / "bundles" / "last" / "README.md").read_text(encoding="utf-8")
     both = evaluate(**target, split="val", **options)["files"]

@@ -177,8 +177,11 @@ def _print_result(folder: Path, training: Any, scores: dict[str, Any] | None, as
             f"{training.steps} steps in {training.seconds:.0f} s ({training.stopped}); best on validation: {best}"
         )
     if scores is not None:
+        from soritune.reports.text_report import summary
+
         show_scores(scores, as_json=False)
-        console.print(f"report: {folder / 'report.html'}")
+        console.print(f"\ntest {summary(scores)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_dry(result: dict[str, Any], as_json: bool) -> None:

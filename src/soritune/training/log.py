@@ -113,6 +113,16 @@ class RunLog:
         self._progress.update(self._bar, completed=step, total=total, state=state)
 
 
+def note(folder: Path, text: str) -> None:
+    """Adds a line to the text log of a run that has ended: what came after the training."""
+    logger.info(text)
+    try:
+        with (folder / TEXT_LOG).open("a", encoding="utf-8") as stream:
+            stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+    except OSError as error:
+        raise OutputError(f"{folder / TEXT_LOG} cannot be written to ({error.strerror})") from error
+
+
 class Meter:
     """Speed of the run: a moving average over about the last 20 steps."""
 
