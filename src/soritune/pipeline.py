@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from soritune.batches.targets import frames_needed
-from soritune.bundle import frames_of, is_bundle
-from soritune.corpus.checks import check_manifest, read_quarantine, write_quarantine
+from soritune.bundle import frames_of, is_bundle, versions
+from soritune.corpus.checks import Quarantined, check_manifest, read_quarantine, write_quarantine
 from soritune.corpus.folds import make_folds
 from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
@@ -213,7 +213,21 @@ def prepare_corpus(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Mani
         prepared = prepare(
             recipe.data.source, recipe.data.root, recipe.data.config, folder, progress=lambda _: advance(1)
         )
+    logger.info(
+        "prepare: source %s, %d utterances, %d rejected",
+        recipe.data.source,
+        len(prepared.manifest),
+        len(prepared.quarantined),
+    )
+    for reason, count in prepared.skipped.items():
+        logger.info("prepare: %d skipped: %s", count, reason)
+    _log_quarantined("prepare", prepared.quarantined)
     return prepared.manifest
+
+
+def _log_quarantined(stage: str, rows: Sequence[Quarantined]) -> None:
+    for row in rows:
+        logger.debug("%s: %s left out: %s", stage, row.id or row.audio, row.reason)
 
 
 def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: bool = False) -> Manifest:
@@ -230,6 +244,8 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
             progress=lambda *_: advance(1),
         )
     write_quarantine(folder / QUARANTINE, [*read_quarantine(folder / QUARANTINE), *result.quarantined])
+    logger.info("check: %d utterances clean, %d left out", len(result.clean), len(result.quarantined))
+    _log_quarantined("check", result.quarantined)
     if len(result.clean) == 0:
         raise SorituneError(
             f"none of the {len(manifest)} utterances can be used; the first: {result.quarantined[0].reason}; "
@@ -300,6 +316,8 @@ def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
     """checked.parquet → splits.parquet."""
     splits = make_splits(manifest, recipe.split)
     splits.save(folder / SPLITS)
+    for name, row in splits.summary(manifest).items():
+        logger.info("split: %s %s", name, json.dumps(row, ensure_ascii=False))
     if not quiet:
         console = Console(stderr=True)
         for warning in splits.policy["warnings"]:
@@ -361,6 +379,8 @@ def train_recipe(
         splits.save(folder / SPLITS)
         write_text(folder / RECIPE, yaml.safe_dump(recipe.resolved(), allow_unicode=True, sort_keys=False))
     training = build_run(recipe, manifest, splits, folder)
+    logger.info("model: %s", training.model.load_report)
+    logger.debug("versions: %s", json.dumps(versions()))
     if not quiet:
         Console(stderr=True).print(
             str(training.model.load_report), markup=False, highlight=False, soft_wrap=True

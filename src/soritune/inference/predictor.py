@@ -6,6 +6,7 @@ clip gets the same prediction. A file that cannot be read becomes a row with an 
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections import deque
@@ -30,6 +31,8 @@ from soritune.inference.posteriors import Float32Array, mean_of, readable
 from soritune.inference.run_folders import choose_bundle
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
 from soritune.registry import load_member
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 """`{"id", "audio", "duration_s", "groups", "tasks"}` or `{"id", "audio", "error"}`."""
@@ -178,6 +181,8 @@ class Predictor:
                     batch, futures = reading.popleft()
                     for ahead in islice(following, 1):
                         reading.append((ahead, [pool.submit(self._read, block[i]) for i in ahead]))
+                    seconds = sum(block[i].duration_s for i in batch)
+                    logger.debug("batch of %d clips, %.1f s", len(batch), seconds)
                     done = self._rows([block[i] for i in batch], [future.result() for future in futures])
                     rows.update(zip(batch, done, strict=True))
                     if progress is not None:
@@ -204,6 +209,7 @@ class Predictor:
                 is_beyond = len(waveform) > _longest(member)
                 waveforms[key] = waveform if is_beyond else whole.finish(waveform)
             except AudioError as error:
+                logger.debug("%s cannot be used: %s", clip.id, error.reason)
                 return _Read({}, 0.0, error.reason)
             duration = len(waveforms[key]) / whole.sample_rate_hz
         return _Read(waveforms, duration)

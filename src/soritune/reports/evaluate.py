@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from soritune.reports.judged_data import prepared_rows, refuse_unknown_labels, u
 from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ def evaluate(
         rows, about = data, _about(place, data, data)
     predictor = Predictor.load(place.bundle, backend=backend, device=device, base=base)
     refuse_unknown_labels(predictor.tasks, rows)
+    logger.info("judging %s on %d rows of split %s", place.bundle, len(rows), about["split"])
     header = make_header(predictor, about)
     path = place.output / "predictions" / f"{about['split']}{place.checkpoint}.jsonl"
     with progress_bar("predict", len(rows), quiet=quiet) as advance:

@@ -107,7 +107,8 @@ class RunLog:
             self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def progress(self, step: int, total: int, state: str) -> None:
-        """Moves the bar."""
+        """Moves the bar; every step is a line of the debug log."""
+        logger.debug("step %d of %d: %s", step, total, state)
         if self._bar is None:
             self._bar = self._progress.add_task("train", total=total, state=state)
         self._progress.update(self._bar, completed=step, total=total, state=state)
