@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from soritune.corpus.folder_walk import Folder, composed, is_audio, walk_folders
+from soritune.corpus.folder_walk import Folder, composed, is_audio, walk_folders, writable_name
 from soritune.corpus.sources.source import Rejected, Skipped
 from soritune.corpus.split_names import SplitFolders
 
@@ -142,7 +142,7 @@ def _counted(path: Path, name: str, why: str) -> Iterator[Skipped]:
     for folder in walk_folders(path):
         found = [label for label in folder.names if is_label(label)]
         if found:
-            yield Skipped(f"label in {composed(name)} {told}", len(found), str(folder.path / found[0]))
+            yield Skipped(f"label in {composed(name)} {told}", len(found), writable_name(found[0])[0])
 
 
 def _listed(path: Path, wanted: Callable[[str], bool]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,20 @@ def test_a_mapping_that_finds_nothing_anywhere(tmp_path: Path) -> None:
     (tmp_path / "x" / "1.wav").touch()
     with pytest.raises(ManifestError, match="no recording with a JSON of its name"):
         read(tmp_path / "x")
+
+
+def test_names_that_are_no_utf8_are_told_and_the_rest_is_read(tmp_path: Path) -> None:
+    """As left by an archive of a Korean Windows unpacked elsewhere."""
+    pair(tmp_path, "a", LABEL)
+    for name in ("소리", "홀로"):
+        raw = os.fsdecode(name.encode("cp949"))
+        (tmp_path / f"{raw}.wav").touch()
+    (tmp_path / f"{os.fsdecode('소리'.encode('cp949'))}.json").write_text(json.dumps(LABEL), encoding="utf-8")
+    found = read(tmp_path, fields=FIELDS)
+    assert [row.id for row in rows(found)] == ["a"]
+    told = {item.audio: item.reason for item in found if isinstance(item, Rejected)}
+    assert set(told) == {"소리.wav", "홀로.wav"} and all("convmv" in reason for reason in told.values())
+    json.dumps(told, ensure_ascii=False).encode("utf-8")
 
 
 def test_settings_are_checked_when_they_are_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import soundfile
 from pydantic import ValidationError
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.sources.source import Skipped
+from soritune.corpus.sources.source import Rejected, Skipped
 from soritune.corpus.sources.speaker_folders import SOURCE, SpeakerFoldersConfig, read_corpus
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
@@ -154,6 +155,14 @@ def test_a_corpus_some_folders_down_and_equal_names(tmp_path: Path) -> None:
     anchored = SpeakerFoldersConfig(pattern=r"^(?P<speaker>[^/]+)/wav_48000/.*(?P<number>\d+)\.\w+")
     with pytest.raises(ManifestError, match="none of 3 audio files fits"):
         list(read_corpus(tmp_path, anchored))
+
+
+def test_names_that_are_no_utf8_go_to_quarantine(tmp_path: Path) -> None:
+    touch(tmp_path, "F1/wav_48000/F1_000021.wav", os.fsdecode("F1/wav_48000/소리_000022.wav".encode("cp949")))
+    found = list(read_corpus(tmp_path, SpeakerFoldersConfig()))
+    assert [item.id for item in found if isinstance(item, Utterance)] == ["F1/wav_48000/F1_000021"]
+    (told,) = [item for item in found if isinstance(item, Rejected)]
+    assert told.audio == "F1/wav_48000/소리_000022.wav" and "not UTF-8" in told.reason
 
 
 def test_scripts_keep_sentences_apart_in_the_split(tmp_path: Path) -> None:

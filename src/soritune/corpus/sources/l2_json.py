@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,23 +80,25 @@ class L2JsonConfig(LooseConfig):
 class _Seen:
     """Recordings met so far."""
 
-    content: dict[str, list[Utterance]] = field(default_factory=dict)
+    content: dict[str, list[tuple[str | None, int]]] = field(default_factory=dict)
+    """Id → split and hash of the values of each of its entries."""
 
     def told(self, item: Utterance, place: str) -> Iterator[Found]:
         """The utterance, with another id when its recording was met in another split; or why it is not wanted."""
         earlier = self.content.setdefault(item.id, [])
-        same = [one for one in earlier if one.extra.get("split") == item.extra.get("split")]
-        if any(replace(one, extra={}) == replace(item, extra={}) for one in same):
+        split = item.extra.get("split")
+        values = hash(tuple(getattr(item, f.name) for f in fields(item) if f.name not in ("extra", "source")))
+        if (split, values) in earlier:
             yield Skipped("entry repeated", 1, f"{place} '{item.id}'")
             return
-        if same:
+        if any(split == other for other, _ in earlier):
             yield Rejected(item.audio, f"{place}: the recording has another entry with other values", item.id)
             return
-        earlier.append(item)
+        earlier.append((split, values))
         if len(earlier) > 1:
-            splits = ", ".join(str(one.extra.get("split")) for one in earlier)
+            splits = ", ".join(str(other) for other, _ in earlier)
             yield Skipped(f"recording in several splits (kept in each: {splits})", 1, item.audio)
-            item = replace(item, id=f"{item.id}#{item.extra.get('split') or len(earlier)}")
+            item = replace(item, id=f"{item.id}#{split or len(earlier)}")
         yield item
 
 
