@@ -43,7 +43,7 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
     for fault in error.errors():
         path = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
-            known = _keys_at(model, fault["loc"][:-1])
+            known = keys_at(model, fault["loc"][:-1])
             hint = nearest(str(fault["loc"][-1]), known)
             tail = (
                 f"did you mean '{hint}'?" if hint else f"known here: {', '.join(sorted(known)) or 'nothing'}"
@@ -59,7 +59,8 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
     return lines
 
 
-def _keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+def keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """Keys that `path` can have below it; none where no settings are there, as in a free mapping."""
     current: Any = model
     for part in path:
         if isinstance(part, int):  # a place in a list of settings

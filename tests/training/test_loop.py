@@ -262,7 +262,7 @@ def test_one_unreadable_row_weighs_nothing_and_many_stop_the_run(make_run: MakeR
     rows = write_tones(folder)
     manifest: Manifest = write_manifest(folder / "manifest.parquet", rows, root=folder)
     (folder / rows[0].audio).unlink()
-    run = make_run("one", manifest=manifest, epochs=1, max_failed_share=0.1)
+    run = make_run("one", manifest=manifest, epochs=3, max_failed_share=0.1)
     assert train(run, quiet=True).stopped == "end"
     found = [
         json.loads(line)

@@ -81,7 +81,7 @@ def speaker_intervals(
     matter = dict.fromkeys(values, 0)
     for counts in counts_per_speaker:
         for name, own in _matters(counts, rates_fn, matters_fn).items():
-            matter[name] += own
+            matter[name] += bool(own)
     drawn = _drawn_rates(stacked, rates_fn, _draws(speakers, resamples if speakers > 1 else 0, seed))
     result = {}
     for name, value in values.items():
@@ -124,7 +124,7 @@ def paired_difference(
         before_matters = _matters(own_first, rates_fn, matters_fn)
         after_matters = _matters(own_second, rates_fn, matters_fn)
         for name in names:
-            matter[name] += before_matters[name] and after_matters[name]
+            matter[name] += bool(before_matters[name] and after_matters[name])
     result = {}
     for name in names:
         gaps = [y[name] - x[name] for x, y in zip(drawn_before, drawn_after, strict=True)]

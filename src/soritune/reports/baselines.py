@@ -64,6 +64,7 @@ def _majority(task: Task, spec: OutputSpec, pairs: Sequence[Pair]) -> Baseline:
         accuracy = rates.get("wa", rates.get(task.primary_metric.name, math.nan))
         found.append((accuracy if math.isfinite(accuracy) else -1.0, label, rates))
     accuracy, label, rates = max(found, key=lambda row: row[0])
+    rates.pop("loss", None)  # a constant answer comes with no probabilities that a loss could be honest about
     return Baseline("majority", f"always '{label}', the most frequent class of these references", rates)
 
 

@@ -262,7 +262,7 @@ class MispronunciationTask(Task):
             _, _, _, found, _, overlooked, *_ = counts.get("label", np.zeros(NUM_COUNTS))
             errors["error"] = found + overlooked
         for part in errors:
-            matters |= {f"{part}_{n}": errors[part] > 0 for n in OF_ERRORS if f"{part}_{n}" in matters}
+            matters |= {f"{part}_{n}": bool(errors[part] > 0) for n in OF_ERRORS if f"{part}_{n}" in matters}
         return matters
 
     def report(self, pairs: Sequence[Pair]) -> Section:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
 from soritune.batches.collate import Batch
-from soritune.errors import TrainingError
+from soritune.corpus.checks import read_quarantine, write_quarantine
+from soritune.errors import OutputError, TrainingError
+from soritune.training.checkpoint import checkpoints, what_is_left
 from soritune.training.epochs import Epochs
 from soritune.training.log import QUARANTINE
 from soritune.training.session import Session
@@ -22,6 +25,9 @@ class Faults:
         self.session, self.epochs, self.stepper = session, epochs, stepper
         self.targets_seen = [0.0] * len(session.model.outputs)
         self.watch_done = False
+        # The same row fails again in every epoch; it is written down once, also after an interruption.
+        written = read_quarantine(session.run.folder / QUARANTINE)
+        self.noted = {(row.id, row.reason) for row in written if row.stage == "training"}
 
     def note_targets(self, counts: Sequence[float]) -> None:
         """Remembers which outputs have had labels."""
@@ -29,18 +35,7 @@ class Faults:
 
     def note_rows(self, micro: Sequence[Batch], failed: int) -> None:
         """Writes down this process's unusable rows; counts those of all. Too many stop the run, everywhere alike."""
-        failures = [one for batch in micro for one in batch.failed]
-        if failures:
-            ids, files = self.session.run.manifest.column("id"), self.session.run.manifest.column("audio")
-            with (self.session.run.folder / QUARANTINE).open("a", encoding="utf-8") as file:
-                for row, reason in failures:
-                    record = {
-                        "id": ids[row].as_py(),
-                        "audio": files[row].as_py(),
-                        "reason": reason,
-                        "stage": "training",
-                    }
-                    file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._write_down([one for batch in micro for one in batch.failed])
         self.session.progress.failed_rows += failed
         rows = len(self.epochs.rows)
         if failed and self.session.progress.failed_rows > max(
@@ -50,6 +45,29 @@ class Faults:
                 f"{self.session.progress.failed_rows} of {rows} training rows could not be used in this "
                 "epoch, more than train.max_failed_share allows; their ids and reasons are in quarantine.jsonl"
             )
+
+    def _write_down(self, failures: Sequence[tuple[int, str]]) -> None:
+        if not failures:
+            return
+        ids, files = self.session.run.manifest.column("id"), self.session.run.manifest.column("audio")
+        lines = []
+        for row, reason in failures:
+            record = {
+                "id": ids[row].as_py(),
+                "audio": files[row].as_py(),
+                "reason": reason,
+                "stage": "training",
+            }
+            if (record["id"], reason) not in self.noted:
+                self.noted.add((record["id"], reason))
+                lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+        path = self.session.run.folder / QUARANTINE
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write("".join(lines))
+        except OSError as error:
+            left = what_is_left(checkpoints(self.session.store))
+            raise OutputError(f"{path} cannot be written ({error.strerror}); {left}") from error
 
     def settle(self) -> None:
         """Counts the steps that were skipped since the last look, and names their rows. Too many stop the run."""
@@ -101,6 +119,14 @@ class Faults:
     def _seen_enough(self, last: bool) -> bool:
         watched = self.stepper.watched_steps
         return watched == WATCHED_STEPS or (last and watched > 1)
+
+
+def forget_rows(folder: Path) -> None:
+    """Takes out of quarantine.jsonl what an earlier training in the folder wrote; a new one writes its own."""
+    written = read_quarantine(folder / QUARANTINE)
+    kept = [row for row in written if row.stage != "training"]
+    if len(kept) < len(written):
+        write_quarantine(folder / QUARANTINE, kept)
 
 
 def lost_rows(batch: Batch) -> int:

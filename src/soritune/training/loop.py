@@ -25,6 +25,7 @@ from soritune.models.model import SpeechModel
 from soritune.tasks.task import Task
 from soritune.training.checkpoint import Loaded, checkpoints, clean, newest_checkpoint
 from soritune.training.config import TrainingSettings
+from soritune.training.faults import forget_rows
 from soritune.training.interrupt import Interrupt
 from soritune.training.log import RunLog
 from soritune.training.one_phase import OnePhase
@@ -139,6 +140,8 @@ def _run_phases(
     progress = session.progress
     if session.main:
         clean(session.store)
+        if loaded is None:
+            forget_rows(session.run.folder)
         for half in (session.run.folder / "bundles").glob(".*"):  # left by a killed process
             shutil.rmtree(half, ignore_errors=True)
     stopped = progress.ended or "end"
