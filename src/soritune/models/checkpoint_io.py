@@ -24,6 +24,7 @@ from soritune.models.adapters import (
     adapted_modules,
     adapter_weights,
     add_lora,
+    base_weights,
     load_adapter_weights,
     peft_config,
     plain_weights,
@@ -32,7 +33,7 @@ from soritune.models.config import FreezeSettings, LoraSettings, stored_model
 from soritune.models.encoder import encoder_config, make_encoder
 from soritune.models.hf_names import HeadKind, architecture_name, head_kind, to_hf
 from soritune.models.model import LoadReport, SpeechModel
-from soritune.models.starting_point import PEFT_PREFIX, FoundHead, start_from_bundle
+from soritune.models.starting_point import PEFT_PREFIX, BaseSource, FoundHead, start_from_bundle
 from soritune.tasks.task import Task
 
 
@@ -109,7 +110,11 @@ def save_bundle(
 
 
 def load_model(
-    path: Path | str, device: str | torch.device = "cpu", *, base: str | None = None
+    path: Path | str,
+    device: str | torch.device = "cpu",
+    *,
+    base: str | None = None,
+    opened: SpeechModel | None = None,
 ) -> SpeechModel:
     """A bundle's model, ready for inference: evaluation mode, nothing trained, adapters in place.
 
@@ -117,6 +122,8 @@ def load_model(
         path: the bundle's folder.
         device: where the weights go.
         base: hub name or folder of an adapter bundle's base, where it is not at the place the card names.
+        opened: a model of another adapter bundle. Where both stand on one base, that is not read again and is in
+            memory once; neither may then be merged in place.
 
     Raises:
         BundleError: no bundle, or a damaged one.
@@ -124,7 +131,7 @@ def load_model(
         own.
     """
     bundle = load_bundle(path)
-    start = start_from_bundle(bundle, base)
+    start = start_from_bundle(bundle, base, _base_of(opened))
     config = stored_model(bundle).model_copy(
         update={
             "lora": start.adapter[0] if start.adapter else None,
@@ -143,6 +150,12 @@ def load_model(
     model.base, model.load_report = start.base, LoadReport(tuple(start.words))
     model.requires_grad_(False)
     return model.to(device).eval()
+
+
+def _base_of(model: SpeechModel | None) -> tuple[BaseSource, dict[str, Tensor]] | None:
+    if model is None or model.base is None or not adapted_modules(model.encoder):
+        return None
+    return model.base, base_weights(model.encoder)
 
 
 def trainable_state(model: torch.nn.Module, also: Collection[str] = ()) -> dict[str, Tensor]:
