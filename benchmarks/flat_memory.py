@@ -3,8 +3,8 @@
     python benchmarks/flat_memory.py [--steps 10000] [--workers 1]
 
 Clips of 2–4 seconds, a toy encoder, averaged weights, an evaluation every 500 steps, checkpoints and logs as always.
-The process's resident memory is noted every 100 steps; printed are its means over the second and over the last tenth, as
-JSON. Ends with 1 where the last is more than 3 % (and 8 MiB) above the second.
+The process's resident memory is noted every 100 steps; printed are its means over the second and over the last
+tenth, as JSON. Ends with 1 where the last is more than 3 % (and 8 MiB) above the second.
 """
 
 from __future__ import annotations
