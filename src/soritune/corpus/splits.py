@@ -346,7 +346,9 @@ def _disjoint_codes(
         return np.append(wanted, np.int8(_code(UNUSED)))[part[scripts.codes]]
     if not len(speakers):
         raise SplitError(
-            "cannot split by speaker: no utterance names one; map it (--field speaker=NAME) or use by=script"
+            "cannot split by speaker: no utterance names one; map it (--field speaker=NAME, or in a recipe "
+            "data.config.fields.speaker, or data.config.speaker_pattern for the paths of a table), use by=script, or "
+            "by=random, which is recorded as such"
         )
     part = assign_groups(speakers, strata, hours, ratios, settings.seed, "speaker")
     row_part = part[speakers.codes]
