@@ -86,7 +86,9 @@ def test_a_write_that_fails_is_one_sentence_and_the_run_goes_on_from_the_last_ch
 
     full = run_cli("part", "--phase", "2", blocks=too_little)
     assert full.returncode == 2
-    assert re.search(rf"(could not|cannot) be written \(.*\); {before.name} is whole, make room and go on", full.stderr)
+    assert re.search(
+        rf"(could not|cannot) be written \(.*\); {before.name} is whole, make room and go on", full.stderr
+    )
     assert "Traceback" not in full.stderr
     assert {file.name: file.read_bytes() for file in before.iterdir()} == content
     assert not list(store.glob(".*"))

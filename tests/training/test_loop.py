@@ -19,6 +19,7 @@ from soritune.bundle import load_bundle
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.errors import TrainingError
 from soritune.models.checkpoint_io import load_model, trainable_state
+from soritune.recipe import make_task
 from soritune.training.checkpoint import checkpoints
 from soritune.training.interrupt import Interrupt
 from soritune.training.log import RunLog, read_events
@@ -466,3 +467,48 @@ def test_the_epoch_that_early_stopping_ends_on_is_kept(make_run: MakeRun) -> Non
     run = make_run("early", epochs=9, early_stopping=stopping, keep_epochs=True)
     assert train(run, quiet=True).stopped == "early"
     assert {name for name in bundles(run) if name.startswith("epoch")} == {"epoch_1", "epoch_2"}
+
+
+def test_weights_smoothing_and_soft_labels_are_worked_by_hand(make_run: MakeRun) -> None:
+    """Balanced weights of the training rows, labels smoothed by 0.1: torch's weighted cross-entropy, by definition.
+
+    The training rows here are 2 : 1 : 1, so the weights n / (3 · n_class) are 4/6, 4/3, 4/3.
+    """
+    labels = ["Anxious", "Kind", "Dry"]
+    run = make_run(
+        "a", tasks={"emotion": {"labels": labels}}, model=NO_DROPOUT, batches={"label_smoothing": 0.1}
+    )
+    emotions = [run.manifest.utterance(row).emotion for row in range(30)]
+    rows = np.array(
+        [
+            emotions.index("Anxious"),
+            1 + emotions.index("Anxious"),
+            emotions.index("Kind"),
+            emotions.index("Dry"),
+        ]
+    )
+    task = make_task("emotion", {"labels": labels, "class_weights": "balanced"})
+    prepared = task.prepare(run.manifest.utterances(rows))
+    weights = [4 / 6, 4 / 3, 4 / 3]
+    assert prepared.outputs[0].options["class_weights"] == pytest.approx(weights)
+    run.tasks = (prepared,)
+    run.model.outputs = prepared.outputs
+    with RunLog(run.folder, quiet=True) as log:
+        one = begin(run, log)
+        run.model.eval()
+        batch = one.epochs.collator(rows, one.epochs.draws(0), 0)
+        logits = run.model(batch.waveform, batch.num_samples).logits["emotion"].detach().double()
+        one.stepper.step([batch], counts_of(run, [batch]), done=0, total_steps=1)
+        found = one.stepper.means()["emotion"]
+    total = mass = 0.0
+    for row, label in enumerate([0, 0, 1, 2]):
+        log_p = logits[row] - torch.logsumexp(logits[row], dim=0)
+        for k in range(3):
+            share = 0.9 * (k == label) + 0.1 / 3
+            total -= weights[k] * share * float(log_p[k])
+            mass += weights[k] * share
+    assert found == pytest.approx(total / mass, rel=1e-5)
+    theirs = torch.nn.functional.cross_entropy(
+        logits.float(), batch.targets["emotion"].values, weight=torch.tensor(weights), reduction="sum"
+    )
+    assert found == pytest.approx(float(theirs) / mass, rel=1e-5)

@@ -130,8 +130,7 @@ def save_checkpoint(
         raise OutputError(_not_written(target, error, before)) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    for old in checkpoints(folder)[:-keep_newest]:
-        shutil.rmtree(old, ignore_errors=True)
+    clean(folder, keep_newest)
     return target
 
 
@@ -190,8 +189,10 @@ def put_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         own[name].copy_(value)
 
 
-def clean(folder: Path) -> None:
-    """Removes what a killed process left half-written, and weights that no checkpoint names any more."""
+def clean(folder: Path, keep_newest: int) -> None:
+    """Removes all but the newest checkpoints, weights that none of them names, and what a killed process left."""
+    for old in checkpoints(folder)[:-keep_newest]:
+        shutil.rmtree(old, ignore_errors=True)
     named: set[str] = set()
     for path in checkpoints(folder):
         with contextlib.suppress(OSError, ValueError, KeyError):
@@ -202,6 +203,13 @@ def clean(folder: Path) -> None:
             path.unlink(missing_ok=True)
     for path in folder.glob(".writing-*"):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def drop_newer(loaded: Loaded) -> None:
+    """Removes the checkpoints after the one a run goes on from: they could not be read."""
+    found = checkpoints(loaded.path.parent)
+    for path in found[found.index(loaded.path) + 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _matched(path: Path) -> re.Match[str]:
@@ -220,6 +228,7 @@ def checkpoints(folder: Path) -> list[Path]:
 class Loaded:
     """A checkpoint read back."""
 
+    path: Path
     progress: Progress
     weights: dict[str, Tensor]
     optimizer: dict[str, Tensor]
@@ -249,7 +258,7 @@ def load_checkpoint(path: Path, identity: Mapping[str, str]) -> Loaded:
                 f"{path} was made with another {what} than this run's; resume with the {what} it was made with, "
                 "or start anew from its weights with model.init_from"
             )
-    return Loaded(progress, weights, optimizer, scaler, files, averages)
+    return Loaded(path, progress, weights, optimizer, scaler, files, averages)
 
 
 def newest_checkpoint(folder: Path, identity: Mapping[str, str]) -> Loaded:

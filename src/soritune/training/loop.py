@@ -23,7 +23,7 @@ from soritune.corpus.manifest import Manifest
 from soritune.errors import TrainingError
 from soritune.models.model import SpeechModel
 from soritune.tasks.task import Task
-from soritune.training.checkpoint import Loaded, checkpoints, clean, newest_checkpoint
+from soritune.training.checkpoint import Loaded, checkpoints, clean, drop_newer, newest_checkpoint
 from soritune.training.config import TrainingSettings
 from soritune.training.faults import forget_rows
 from soritune.training.interrupt import Interrupt
@@ -139,9 +139,11 @@ def _run_phases(
         session.progress = loaded.progress
     progress = session.progress
     if session.main:
-        clean(session.store)
         if loaded is None:
             forget_rows(session.run.folder)
+        else:
+            drop_newer(loaded)
+        clean(session.store, session.settings.keep_newest)
         for half in (session.run.folder / "bundles").glob(".*"):  # left by a killed process
             shutil.rmtree(half, ignore_errors=True)
     stopped = progress.ended or "end"

@@ -20,7 +20,6 @@ from soritune.models.checkpoint_io import load_trainable_state, trainable_state
 from soritune.models.freezing import apply_freezing, check_frozen, frozen_sums
 from soritune.training.checkpoint import (
     Loaded,
-    clean,
     load_weights,
     put_weights,
     restore_optimizer,
@@ -401,6 +400,4 @@ class OnePhase:
                 keep_newest=self.session.settings.keep_newest,
             )
         )
-        if self.session.main:
-            clean(self.session.store)
         return path
