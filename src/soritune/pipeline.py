@@ -403,10 +403,14 @@ def train_recipe(
     """Trains into `folder`: train.jsonl, checkpoints/, bundles/."""
     from soritune.training.loop import train
 
-    if not open_folder(folder, resume=resume, phase=recipe.train.phase):
-        if manifest.path is None or not _same_file(manifest.path, folder / CHECKED):
-            # Given from elsewhere; `evaluate` looks for both in the run's folder.
+    goes_on = open_folder(folder, resume=resume, phase=recipe.train.phase)
+    if manifest.path is None or not _same_file(manifest.path, folder / CHECKED):
+        # Given from elsewhere; `evaluate` looks for it in the run's folder, and nobody has looked at its labels.
+        manifest, useless = _usable_rows(recipe, manifest, quiet=quiet)
+        if not goes_on:
+            write_quarantine(folder / QUARANTINE, useless)
             manifest = write_manifest(folder / CHECKED, manifest, root=manifest.root)
+    if not goes_on:
         splits.save(folder / SPLITS)
         write_text(folder / RECIPE, yaml.safe_dump(recipe.resolved(), allow_unicode=True, sort_keys=False))
     training = build_run(recipe, manifest, splits, folder)
@@ -417,6 +421,34 @@ def train_recipe(
             str(training.model.load_report), markup=False, highlight=False, soft_wrap=True
         )
     return train(training, resume=resume, quiet=quiet)
+
+
+def _usable_rows(recipe: Recipe, manifest: Manifest, *, quiet: bool) -> tuple[Manifest, list[Quarantined]]:
+    """The rows that can be learnt from, and the others with their reasons. Opens no audio."""
+    problem, useless, kept = row_problem(recipe), list[Quarantined](), list[int]()
+    with progress_bar("labels", len(manifest), quiet=quiet) as advance:
+        for row, utterance in enumerate(manifest):
+            reason = problem(utterance)
+            if reason is None:
+                kept.append(row)
+            else:
+                useless.append(Quarantined(utterance.id, utterance.audio, reason, "check"))
+            advance(1)
+    if not kept:
+        raise SorituneError(
+            f"none of the {len(manifest)} utterances can be used; the first: {useless[0].reason}"
+        )
+    logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(useless))
+    if useless and not quiet:
+        Console(stderr=True).print(
+            f"{len(useless)} of {len(manifest)} utterances are left out, reasons in {QUARANTINE}; the first: "
+            f"{useless[0].id}: {useless[0].reason}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    return (manifest.select(kept) if useless else manifest), useless
 
 
 def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, Any]:
