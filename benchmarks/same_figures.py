@@ -1,5 +1,7 @@
-"""One corpus in several layouts gives one set of figures: real speech is laid out again, with links instead of copies,
 """One corpus in several layouts gives one set of figures.
+
+Real speech is laid out again, with links instead of copies, as each source system keeps its files, and `soritune run`
+trains and judges the same recipe from every layout.
 
     python benchmarks/same_figures.py $SORITUNE_DATA ENCODER [--work FOLDER] [--epochs N] [--only phones|emotion]
 
