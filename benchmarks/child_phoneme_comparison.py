@@ -160,9 +160,7 @@ def phases_of(folder: Path) -> list[dict[str, Any]]:
 
 def summarise(work: Path, repeat: int) -> dict[str, Any]:
     soritune(work, "evaluate", "r16", "--checkpoint", "start", "--device", "cpu", "--json")
-    found = sorted((work / "r16").rglob("scores.json"), key=lambda path: path.stat().st_mtime)
-    start = next(path for path in reversed(found) if path.parent != work / "r16")
-    shutil.copy(start, work / "start.json")
+    shutil.copy(work / "r16" / "scores-start.json", work / "start.json")
     for name in MODELS:
         shutil.copy(work / name / "scores.json", work / f"{name}.json")
     names = ["start", *MODELS]
