@@ -128,7 +128,7 @@ def figures(recipe: str, arguments: list[str], output: Path) -> dict[str, Any]:
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     scores: dict[str, Any] = json.loads((output / "scores.json").read_text(encoding="utf-8"))
-    return {name: task["overall"] for name, task in scores["tasks"].items()}
+    return {name: task["rates"] for name, task in scores["tasks"].items()}
 
 
 def compare(recipe: str, layouts: dict[str, list[str]], settings: list[str], work: Path) -> bool:
@@ -137,7 +137,12 @@ def compare(recipe: str, layouts: dict[str, list[str]], settings: list[str], wor
     for name, arguments in layouts.items():
         output = work / "runs" / f"{recipe}-{name.split()[0]}"
         found[name] = figures(recipe, [*arguments, *settings], output)
-        print(recipe, name, json.dumps(found[name], ensure_ascii=False), sep="\t", flush=True)
+        shown = (
+            f"{rate} {value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}]"
+            for rates in found[name].values()
+            for rate, value in rates.items()
+        )
+        print(recipe, name, "; ".join(shown), sep="\t", flush=True)
     same = len({json.dumps(value, sort_keys=True) for value in found.values()}) == 1
     print(recipe, "equal to the last digit" if same else "DIFFERENT", sep="\t", flush=True)
     return same
@@ -150,7 +155,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("encoder", type=Path)
     parser.add_argument("--work", type=Path)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--only", choices=("phones", "emotion"))
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="layouts-"))

@@ -253,6 +253,8 @@ def prepare_corpus(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Mani
     )
     for reason, count in prepared.skipped.items():
         logger.info("prepare: %d skipped: %s", count, reason)
+    for reason, count in prepared.notes.items():
+        logger.info("prepare: %d noted: %s", count, reason)
     _log_quarantined("prepare", prepared.quarantined)
     return prepared.manifest
 

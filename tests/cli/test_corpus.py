@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from soritune.cli import corpus
 from soritune.corpus.manifest import load_manifest
+from soritune.corpus.prepare import source_config
 from soritune.corpus.splits import load_splits
 from soritune.errors import ManifestError, OutputError, SplitError, TaskError
 
@@ -183,3 +184,92 @@ def test_number_ranges_from_the_command_line(tmp_path: Path) -> None:
         "labels={a: [[1, 1]], b: [[2, 5]]}",
     )
     assert (made["utterances"], made["skipped"]) == (6, {"number outside the label ranges": 3})
+
+
+def test_a_check_twice_tells_everything_once(folder: Path, tmp_path: Path) -> None:
+    (folder / "소리" / "0 0.WAV").unlink()
+    soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS, "--strict", code=1)
+    (folder / "소리" / "0 1.WAV").unlink()
+    for _ in range(2):
+        soritune("check", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "o")
+    soritune("check", tmp_path / "o" / "checked.parquet", "-o", tmp_path / "o")
+    lines = (tmp_path / "o" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["0_0", "0_1"]
+
+
+def test_a_check_that_leaves_nothing_is_a_failure(folder: Path, tmp_path: Path) -> None:
+    soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS)
+    for file in (folder / "소리").iterdir():
+        file.unlink()
+    with pytest.raises(ManifestError, match="none of its 54 utterances can be used; the first: is not there"):
+        soritune("check", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "o")
+    assert sorted(os.listdir(tmp_path / "o")) == ["manifest.parquet", "quarantine.jsonl"]
+    assert len((tmp_path / "o" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()) == 54
+
+
+def test_splits_replace_no_other_kind_of_file(folder: Path, tmp_path: Path) -> None:
+    soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS)
+    with pytest.raises(OutputError, match=r"quarantine.jsonl: splits are written as \.parquet"):
+        soritune("split", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "o" / "quarantine.jsonl")
+    assert (tmp_path / "o" / "quarantine.jsonl").read_text() == ""
+
+
+def test_a_speaker_in_val_and_test_of_a_given_split_is_told(folder: Path, tmp_path: Path) -> None:
+    given = ("--constant", "source=x")
+    file = folder / "manifest.jsonl"
+    found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    for number, row in enumerate(found):
+        row["part"] = "train" if row["who"] not in ("p7", "p8") else ("dev", "eval")[number % 2]
+    file.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+    soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS, *given)
+    made = answer(
+        "split", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "s.parquet", "--given", "part"
+    )
+    assert made["policy"]["overlap"]["val-test"]["speaker"] == 1.0
+    assert "100% of the test hours have a speaker that is also in val" in made["policy"]["warnings"]
+    file.write_text("".join(json.dumps({**row, "part": "train"}) + "\n" for row in found), encoding="utf-8")
+    soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS)
+    with pytest.raises(SplitError, match="split 'val' came out empty; .*--ratios 1,0,0"):
+        soritune(
+            "split", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "s.parquet", "--given", "part"
+        )
+    soritune("split", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "s.parquet", "--given", "part",
+             "--ratios", "1,0,0")  # fmt: skip
+
+
+def settings(source: str, *items: str) -> dict[str, Any]:
+    return corpus.source_settings(source, [Path("x")], items, None, None, False)[1]
+
+
+@pytest.mark.parametrize(
+    ("source", "item", "expected"),
+    [
+        ("csv", "name=a #1", {"name": "a #1"}),
+        ("csv", "language=no", {"language": "no"}),
+        ("csv", "language=null", {"language": None}),
+        ("csv", 'delimiter="\\t"', {"delimiter": "\t"}),
+        ("csv", "drop_prefix=D:\\corpus", {"drop_prefix": "D:\\corpus"}),
+        ("json-pairs", "utterances=[]", {"utterances": "[]"}),
+        (
+            "json-pairs",
+            "split_folders.2.Validation_split=null",
+            {"split_folders": {"2.Validation_split": None}},
+        ),
+        ("csv", "values.gender.W=f", {"values": {"gender": {"W": "f"}}}),
+        ("csv", "fields.emotion=감정", {"fields": {"emotion": "감정"}}),
+    ],
+)
+def test_settings_as_they_are_typed(source: str, item: str, expected: dict[str, Any]) -> None:
+    assert settings(source, item) == expected
+
+
+def test_settings_that_contradict_each_other(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="'values' is given a value of its own too"):
+        settings("csv", "values=1", "values.gender.W=f")
+    with pytest.raises(ManifestError, match="name.y"):
+        soritune("prepare", "csv", tmp_path, "-o", tmp_path / "o", "--set", "name=x", "--set", "name.y=1")
+
+
+def test_one_text_stands_for_a_list_of_one() -> None:
+    config = source_config("csv", settings("csv", "files=a.csv", "required=text", "name=7"))
+    assert (config.files, config.required, config.name) == (("a.csv",), ("text",), "7")  # type: ignore[attr-defined]

@@ -113,3 +113,18 @@ def test_what_a_recipe_maps_for_other_publishers_is_told_but_no_fault(tmp_path: 
     assert own.exit_code == 0 and "age got no value in any row" in own.output
     mapped = soritune(*asked, "--field", "age=나이")
     assert mapped.exit_code == 1 and "age got no value in any row" in mapped.output
+
+
+def test_a_corpus_without_its_sound_ends_as_prepare_does(corpus: Path) -> None:
+    for file in corpus.glob("*.wav"):
+        file.unlink()
+    result = soritune("sources", "preview", "csv", corpus)
+    assert isinstance(result.exception, ManifestError) and result.exception.exit_code == 2
+    assert "not one of the first 12 recordings can be used; the first: is not there" in str(result.exception)
+    assert "not one of them was found" in result.stdout
+
+
+def test_words_for_gender_that_are_not_known_are_told(corpus: Path) -> None:
+    (corpus / "목록.csv").write_text("file_path,성별\n0.wav,W\n1.wav,남\n", encoding="utf-8")
+    shown = soritune("sources", "preview", "csv", corpus, "--field", "gender=성별").stdout
+    assert "gender is neither f nor m: W in 1" in shown

@@ -43,6 +43,8 @@ def test_other_machines_paths_only_when_told(root: Path) -> None:
     assert AudioFinder([root], root).find("C:\\data\\x\\a\\1.wav") is None
     assert AudioFinder([root], root, "C:\\data\\x\\").find("C:\\data\\x\\a\\1.wav") == "a/1.wav"
     assert AudioFinder([root], root, "/home/lab").find("/home/lab/a/1.wav") == "a/1.wav"
+    assert AudioFinder([root], root, "D:\\corpus").find("D:\\corpus2\\a\\1.wav") is None
+    assert AudioFinder([root], root, "/").find("/a/1.wav") == "a/1.wav"
 
 
 def test_missing_files_and_files_outside(root: Path) -> None:

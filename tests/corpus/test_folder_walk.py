@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from soritune.corpus.folder_walk import walk_folders, writable_name
+from soritune.corpus.sources.source import Rejected, Skipped
 from soritune.errors import ManifestError
 
 
@@ -40,6 +42,44 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     (root / "deep" / "up").symlink_to(root)
     (root / "deep" / "self").symlink_to(root / "deep")
     assert [f.place(n) for f in walk_folders(root) for n in f.names] == ["linked/x.wav"]
+
+
+def test_links_that_lead_to_each_other_and_two_names_of_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "far" / "x").mkdir(parents=True)
+    root = tmp_path / "root"
+    for name in ("a", "b", ".store/kim"):
+        (root / name).mkdir(parents=True)
+        (root / name / "1.wav").touch()
+    (root / "a" / "toB").symlink_to(root / "b")
+    (root / "b" / "toA").symlink_to(root / "a")
+    (root / "kim").symlink_to(root / ".store" / "kim")
+    (root / "kim2").symlink_to(root / ".store" / "kim")
+    (root / "back").symlink_to(tmp_path)
+    folders = list(walk_folders(root))
+    assert [f.place(n) for f in folders for n in f.names] == ["a/1.wav", "b/1.wav", "kim/1.wav"]
+    told = [item.example for folder in folders for item in folder.told if isinstance(item, Skipped)]
+    assert told == ["a/toB", "b/toA", "back", "kim2"]
+
+
+def test_a_folder_that_cannot_be_listed_does_not_end_the_walk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "lost+found", "$RECYCLE.BIN"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.wav").touch()
+    listed = os.scandir
+
+    def scandir(place: str) -> Any:
+        if place.endswith("a"):
+            raise PermissionError(13, "Permission denied")
+        return listed(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    folders = list(walk_folders(tmp_path))
+    assert [f.place(n) for f in folders for n in f.names] == ["b/1.wav"]
+    assert [item for folder in folders for item in folder.told] == [
+        Rejected("a", "folder cannot be listed (Permission denied)")
+    ]
 
 
 def test_what_is_no_folder(tmp_path: Path) -> None:

@@ -64,9 +64,37 @@ def test_parallel_trees(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_counterparts() -> None:
-    assert next(counterpart("a/TL_1.서울/b", {"TL": "TS"})) == "a/TS_1.서울/b"
-    assert list(counterpart("a/TLx/b", {"TL": "TS"})) == []
+def test_counterparts(tmp_path: Path) -> None:
+    for name in ("a/TS_1.서울/b", "a/TSx/b", unicodedata.normalize("NFD", "훈련") + "/01.원천데이터/TS1"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "훈련").mkdir()
+    assert list(counterpart(tmp_path, "a/TL_1.서울/b", {"TL": "TS"})) == ["a/TS_1.서울/b"]
+    assert list(counterpart(tmp_path, "a/TLx/b", {"TL": "TS"})) == []
+    assert list(counterpart(tmp_path, "a/TL2/b", {"TL": "TS"})) == []
+
+
+def test_numbered_trees_and_mixed_spellings_of_hangul(tmp_path: Path) -> None:
+    raw = unicodedata.normalize("NFD", "훈련")
+    found = walk(tmp_path, "Training/01.원천데이터/TS1/1.wav", "Training/02.라벨링데이터/TL1/1.json",
+                 f"{raw}/원천데이터/2.wav", f"{raw}/라벨링데이터/2.json")  # fmt: skip
+    assert partners(found) == [
+        ("Training/02.라벨링데이터/TL1/1.json", "Training/01.원천데이터/TS1/1.wav"),
+        (f"{raw}/라벨링데이터/2.json", f"{raw}/원천데이터/2.wav"),
+    ]
+    assert alone(found) == {}
+
+
+def test_a_label_beside_and_one_in_a_parallel_tree(tmp_path: Path) -> None:
+    found = walk(tmp_path, "audio/a.wav", "audio/a.json", "labels/a.json", "audio/b.wav", "labels/b.json")
+    assert partners(found) == [("audio/a.json", "audio/a.wav"), ("labels/b.json", "audio/b.wav")]
+    assert alone(found) == {"labels/a.json": "'audio/a.wav' already has the label audio/a.json"}
+
+
+def test_sound_without_a_header_is_named(tmp_path: Path) -> None:
+    found = walk(tmp_path, "labels/a.json", "audio/a.pcm", "b.json", "b.PCM", "c.json")
+    assert {name: "without a header" in reason for name, reason in alone(found).items()} == {
+        "labels/a.json": True, "b.json": True, "c.json": False
+    }  # fmt: skip
 
 
 def test_a_validation_set_that_is_there_twice_is_read_once(tmp_path: Path) -> None:

@@ -20,25 +20,31 @@ def read(given: dict[str, Any], **settings: Any) -> Utterance:
 
 
 @pytest.mark.parametrize(
-    ("text", "number"),
-    [("만 7세", 7), ("8", 8), ("12.5 dB", 12.5), (" -3.5dB", -3.5), ("７세", 7), ("초3", 3), ("1e1", 10),
-     ("7~8세", None),
-     ("5세 3개월", None), ("2015-03-01", None), ("미상", None), ("", None), ("nan", None), ("inf", None)],
+    ("name", "text", "number"),
+    [("age", "만 7세", 7), ("age", "8", 8), ("age", "７세", 7), ("age", "7 살", 7), ("age", "9.5", 9.5),
+     ("age", "7 years old", 7), ("snr_db", "12.5 dB", 12.5), ("snr_db", " -3.5dB", -3.5), ("start_s", "3초", 3),
+     ("end_s", "4.5 s", 4.5), ("channel", "1", 1), ("snr_db", "1e1", 10), ("age", 7, 7),
+     ("age", "7~8세", None), ("age", "7_8", None), ("age", "36개월", None), ("age", "초등 3학년", None),
+     ("age", "2015", None), ("age", 2015, None), ("age", "20대", None), ("age", "10세 미만", None), ("age", "-7", None),
+     ("age", "5세 3개월", None), ("age", True, None), ("age", [7], None), ("age", "7 dB", None),
+     ("snr_db", "12 s", None), ("start_s", "14:03:22", None), ("channel", "1.5", None), ("age", "미상", None),
+     ("age", "", None), ("age", "nan", None), ("snr_db", "inf", None), ("age", 1e999, None)],
 )  # fmt: skip
-def test_the_number_in_a_text(text: str, number: float | None) -> None:
-    assert number_in(text) == number
+def test_the_number_in_a_value(name: str, text: Any, number: float | None) -> None:
+    assert number_in(text, name) == number
 
 
-@given(
-    st.integers(0, 10**6), st.sampled_from(["", "만 ", "약 ", "("]), st.sampled_from(["", "세", " 살", ")"])
-)
-def test_any_one_number_is_found(number: int, before: str, after: str) -> None:
-    assert number_in(f"{before}{number}{after}") == number
+@given(st.integers(0, 120), st.sampled_from(["", "만 ", "만"]), st.sampled_from(["", "세", " 살"]))
+def test_any_age_is_found(number: int, before: str, after: str) -> None:
+    assert number_in(f"{before}{number}{after}", "age") == number
 
 
 def test_a_number_that_cannot_be_made_out_stays_in_extra() -> None:
     row = read({"age": "7~8세", "snr_db": "미상", "text": "글"})
     assert row.age is None and row.extra == {"more": 1, "age": "7~8세", "snr_db": "미상"}
+    assert read({"age": [7, 8]}).extra == {"more": 1, "age": [7, 8]}
+    assert read({"age": float("inf")}).extra == {"more": 1, "age": "inf"}
+    assert read({"age": "?"}, values={"age": {"?": None}}).extra == {"more": 1}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +77,7 @@ def test_texts_are_composed_and_gold_unless_told_otherwise() -> None:
 
 def test_stretches() -> None:
     row = read({"start_s": "1.5", "end_s": "4"})
-    assert (row.id, row.start_s, row.duration_s) == ("a/1#1.5", 1.5, 2.5)
+    assert (row.id, row.start_s, row.duration_s) == ("a/1#1.500-4.000", 1.5, 2.5)
     assert read({"start_s": 2, "duration_s": "3 s"}).duration_s == 3
     whole = read({"duration_s": 9})
     assert (whole.id, whole.start_s, whole.duration_s) == ("a/1", None, 0.0)

@@ -102,6 +102,48 @@ def test_nothing_usable_is_one_sentence(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "out") == ["quarantine.jsonl"]
 
 
+def test_a_source_that_fails_loses_no_reason_and_leaves_no_older_manifest(tmp_path: Path) -> None:
+    for name in "abc":
+        sound(tmp_path / "c" / f"{name}.wav")
+        (tmp_path / "c" / f"{name}.json").write_text('{"text": "네"}', encoding="utf-8")
+    prepare("json-pairs", tmp_path / "c", {}, tmp_path / "out")
+    assert len(load_manifest(tmp_path / "out" / "manifest.parquet")) == 3
+    for name in "abc":
+        (tmp_path / "c" / f"{name}.json").write_text('{"text": "네",}', encoding="utf-8")
+    with pytest.raises(
+        ManifestError, match=r"none of its 3 labels.*3 rejected; such as a.wav: a.json: is no JSON"
+    ):
+        prepare("json-pairs", tmp_path / "c", {}, tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == ["quarantine.jsonl"]
+    lines = (tmp_path / "out" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["a", "b", "c"]
+
+
+def test_a_manifest_that_is_its_own_source_is_not_lost(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    prepare("manifest", rows(tmp_path / "m.jsonl", {"id": "a", "audio": "a.wav"}), {}, tmp_path)
+    (tmp_path / "a.wav").unlink()
+    with pytest.raises(ManifestError, match="nothing in it can be used"):
+        prepare("manifest", tmp_path / "manifest.parquet", {}, tmp_path)
+    assert (tmp_path / "manifest.parquet").is_file()
+
+
+def test_places_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    strange = tmp_path / os.fsdecode("가".encode("cp949"))
+    sound(tmp_path / "c" / "a.wav")
+    for root, out in ((strange, tmp_path / "out"), (tmp_path / "c", strange)):
+        with pytest.raises(ManifestError, match="가: its name on disk is not UTF-8") as caught:
+            prepare("speaker-folders", root, {}, out)
+        str(caught.value).encode("utf-8")
+
+
+def test_very_long_values_are_cut_in_quarantine(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    (tmp_path / "l.csv").write_text(f"path,label\na.wav,x\n{'가' * 100_000}.wav,x\n", encoding="utf-8")
+    made = prepare("csv", tmp_path, {}, tmp_path / "out")
+    assert len(made.manifest) == 1 and (tmp_path / "out" / "quarantine.jsonl").stat().st_size < 5000
+
+
 def test_names_settings_and_places(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'speaker-folders'"):
         prepare("speaker-folder", tmp_path, {}, tmp_path / "out")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from soritune.corpus.preview import kind_of, preview
+from soritune.corpus.preview import preview
+from soritune.corpus.reasons import kind_of
 from soritune.errors import ManifestError
 
 LABEL = {"발화정보": {"stt": "글", "recrdTime": "9"}, "녹음자정보": {"나이": "만 7세", "recorderId": "A"}}
@@ -109,3 +110,52 @@ def test_reasons_of_one_kind_are_counted_together(one: str, other: str) -> None:
     assert kind_of("a.json: field 'text' is empty or missing") != kind_of(
         "a.json: field 'age' is empty or missing"
     )
+
+
+def test_half_surrogates_are_shown_as_escapes(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(800), 16000)
+    (tmp_path / "a.json").write_text(
+        '{"text": "네", "x": "\\ud83d", "\\ud83dk": ["\\ud83d"]}', encoding="utf-8"
+    )
+    seen = preview("json-pairs", tmp_path, {})
+    assert seen.utterances == 1 and seen.survey is not None and seen.survey.examples["x"] == "\\ud83d"
+    json.dumps([dict(seen.survey.examples), seen.unmapped], ensure_ascii=False).encode("utf-8")
+
+
+def test_genders_that_are_neither_f_nor_m_are_counted(tmp_path: Path) -> None:
+    lines = "".join(f"{n}.wav,{word}\n" for n, word in enumerate(("남", "W", "여자아이", "W", "")))
+    (tmp_path / "l.csv").write_text("path,성별\n" + lines, encoding="utf-8")
+    assert preview("csv", tmp_path, {"fields": {"gender": "성별"}}).other_genders == {"W": 2, "여자아이": 1}
+
+
+def test_stretches_that_are_not_mapped_are_suggested(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("path,시작,종료\ns.wav,0,1\ns.wav,1,2\n", encoding="utf-8")
+    assert preview("csv", tmp_path, {}).suggestions == {"start_s": "시작", "end_s": "종료"}
+    (tmp_path / "l.csv").write_text("path,시작,종료\ns.wav,0,1\n", encoding="utf-8")
+    assert preview("csv", tmp_path, {}).suggestions == {}
+
+
+def test_wrong_names_are_told_in_keep_and_behind_a_constant(corpus: Path) -> None:
+    fields = {"text": "발화정보.stt", "emotion": "발화정보.mood"}
+    seen = preview("json-pairs", corpus, {"fields": fields, "constants": {"emotion": "x"}, "keep": ["a.b"]})
+    assert seen.values["emotion"] == 27 and set(seen.never_filled) == {"emotion", "extra.a.b"}
+    fields["emotion"] = "녹음자정보.recorderId"
+    assert preview("json-pairs", corpus, {"fields": fields, "constants": {"emotion": "x"}}).never_filled == {}
+
+
+def test_what_is_kept_is_noted_and_not_counted_again(tmp_path: Path) -> None:
+    folder = tmp_path / "F1" / "wav_48000"
+    folder.mkdir(parents=True)
+    for number in (1, 2):
+        soundfile.write(folder / f"F1_{number}.wav", np.zeros(800), 16000)
+    (tmp_path / "script.txt").write_text("1\t글\n", encoding="utf-8")
+    seen = preview("speaker-folders", tmp_path, {})
+    assert (seen.utterances, seen.looked_at, seen.skipped) == (2, 2, {})
+    assert [count for count, _ in seen.notes.values()] == [1]
+
+
+def test_paths_are_asked_for_only_where_files_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "l.csv").write_text("path\na.wav\n", encoding="utf-8")
+    seen = preview("csv", tmp_path, {})
+    assert seen.path_settings == () and list(seen.audio_faults.values()) == ["is empty (0 bytes)"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soritune.corpus.script_file import Script
-from soritune.corpus.sources.source import Rejected, Skipped
+from soritune.corpus.sources.source import Note, Rejected
 
 
 def script(tmp_path: Path, *lines: str, encoding: str = "utf-8") -> Script:
@@ -65,8 +65,8 @@ def test_what_is_wrong_is_told_line_by_line(tmp_path: Path) -> None:
         "lines 4 and 5 give F1_000001.wav different texts; it is read without a text",
         "no recording for lines 8-10 (the first is '4')",
     ]
-    assert [item for item in told if isinstance(item, Skipped)] == [
-        Skipped("line of a script repeated", 1, "F1/script.txt, line 7: 3")
+    assert [item for item in told if isinstance(item, Note)] == [
+        Note("line of a script repeated", 1, "F1/script.txt, line 7: 3")
     ]
 
 
@@ -85,3 +85,8 @@ def test_no_line_is_lost(tmp_path_factory: pytest.TempPathFactory, lines: list[s
         read._add(number, line)
     told = " ".join(f"{item.reason} {getattr(item, 'count', '')}" for item in read.report())
     assert bool(told) == any(line.strip().removeprefix("\ufeff") for line in lines)
+
+
+def test_an_id_longer_than_any_number(tmp_path: Path) -> None:
+    read = script(tmp_path, f"{'1' * 5000}\t글", "2\t둘")
+    assert read.text_of("F1_2.wav", "F1", 2) == (True, "둘")

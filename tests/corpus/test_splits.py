@@ -64,6 +64,7 @@ def test_own_texts_lose_nothing(tmp_path: Path) -> None:
     assert splits.policy["overlap"] == {
         "val": {"speaker": 0.0, "script": 0.0},
         "test": {"speaker": 0.0, "script": 0.0},
+        "val-test": {"speaker": 0.0, "script": 0.0},
     }
     assert splits.policy["manifest_hash"] == manifest.hash
     summary = splits.summary(manifest)

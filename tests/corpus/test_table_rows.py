@@ -46,6 +46,43 @@ def test_a_line_end_inside_a_text_is_part_of_it(tmp_path: Path) -> None:
     assert found[0].cells == ["a.wav", "첫째 줄\r\n둘째 줄"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "faults"),
+    [
+        (['"안녕 하나,a.wav', '"안녕 둘,b.wav', "셋,c.wav"], [2, 3]),
+        (['"열린,a.wav', '",b.wav', "셋,c.wav"], [2, 3]),
+        (['"열린,a.wav', '닫힘",b.wav', "셋,c.wav"], [2]),
+        (['"열린 글,001', '",002', "셋,003"], [2, 3]),
+        (["하나,a.wav", "둘,b.wav", '"열린,c.wav'], [4]),
+    ],
+)
+def test_open_quotes_never_make_one_row_of_several(
+    tmp_path: Path, lines: list[str], faults: list[int]
+) -> None:
+    found = list(table(tmp_path, "\n".join(["text,file_path", *lines]) + "\n"))
+    assert [row.line for row in found] == [2, 3, 4]
+    assert all(row.fault or row.cells == lines[row.line - 2].split(",") for row in found)
+    assert [row.line for row in found if row.fault] == faults
+
+
+def test_a_header_of_several_lines(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes('"파일\r\n경로",emotion\r\na.wav,기쁨\r\n'.encode("cp949"))
+    found = Table(tmp_path / "t.csv", lambda cells: "emotion" in cells)
+    assert found.header == ["파일 경로", "emotion"] and good(found) == [["a.wav", "기쁨"]]
+
+
+def test_a_cell_that_is_too_long_is_not_repeated_in_its_fault(tmp_path: Path) -> None:
+    (row, other) = table(tmp_path, f'file_path,text\na.wav,"{"가" * 200_000}"\nb.wav,네\n')
+    assert row.cells[0] == "a.wav" and sum(map(len, row.cells)) < 300 and "is no CSV" in row.fault
+    assert other.cells == ["b.wav", "네"]
+
+
+def test_utf8_that_is_asked_for_may_have_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file_path,text\na.wav,글\n", encoding="utf-8-sig")
+    found = Table(tmp_path / "t.csv", lambda cells: "file_path" in cells, encoding="UTF-8")
+    assert found.header == ["file_path", "text"]
+
+
 def test_an_endless_quote_over_more_than_a_cell_may_hold(tmp_path: Path) -> None:
     lines = "".join(f"{n}.wav,글 {n}\n" for n in range(20000))
     rows = list(table(tmp_path, 'file_path,text\nx.wav,"열린\n' + lines))
@@ -81,7 +118,7 @@ CELL = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=6), st.sampled_from([",", ";", "\t", "|"]))
 def test_what_the_standard_writer_writes_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], sign: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
 import yaml
@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from soritune.errors import ManifestError, SplitError, TaskError, TextError
+from soritune.errors import ManifestError, OutputError, SplitError, TaskError, TextError
 
 if TYPE_CHECKING:
     from soritune.corpus.checks import Quarantined
@@ -46,6 +46,7 @@ ConstantOption = Annotated[
 SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE of the source's settings; the value is YAML.")
 ]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything is quarantined.")]
 PrefixOption = Annotated[
     bool, typer.Option("--prefix", help="Put each manifest's folder name before its ids.")
 ]
@@ -63,6 +64,7 @@ def prepare(
     constant: ConstantOption = None,
     settings: SettingsOption = None,
     prefix: PrefixOption = False,
+    strict: StrictOption = False,
     as_json: Json = False,
 ) -> None:
     """Turn a corpus into a manifest. What cannot be used goes to quarantine.jsonl with its reason."""
@@ -78,15 +80,19 @@ def prepare(
                 **counts,
                 "quarantined": len(made.quarantined),
                 "skipped": made.skipped,
+                "notes": made.notes,
                 "out": str(out / "manifest.parquet"),
             }
         )
-        return
-    console = _console()
-    console.print(f"{_line(counts)} → {escape(str(out / 'manifest.parquet'))}", highlight=False)
-    for reason, count in made.skipped.items():
-        console.print(f"{count:,} skipped: {escape(reason)}", highlight=False)
-    _print_quarantined(console, made.quarantined, out / "quarantine.jsonl")
+    else:
+        console = _console()
+        console.print(f"{_line(counts)} → {escape(str(out / 'manifest.parquet'))}", highlight=False)
+        for title, found in (("skipped", made.skipped), ("noted", made.notes)):
+            for reason, count in found.items():
+                console.print(f"{count:,} {title}: {escape(reason)}", highlight=False)
+        _print_quarantined(console, made.quarantined, out / "quarantine.jsonl")
+    if strict and made.quarantined:
+        raise typer.Exit(1)
 
 
 def check(
@@ -107,9 +113,7 @@ def check(
     root: RootOption = None,
     decode: Annotated[bool, typer.Option(help="Decode every file.")] = True,
     min_duration_s: Annotated[float, typer.Option(help="Shorter utterances are quarantined.")] = 0.1,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 when anything is quarantined.")
-    ] = False,
+    strict: StrictOption = False,
     as_json: Json = False,
 ) -> None:
     """Decode every file and ask every row: what is bad goes to quarantine.jsonl, the rest is the clean
@@ -124,11 +128,19 @@ def check(
     with _progress("check", as_json) as tell:
         result = check_manifest(loaded, problems, decode=decode, min_duration_s=min_duration_s, progress=tell)
     if out is not None:
-        earlier = (
-            read_quarantine(out / "quarantine.jsonl") if manifest.parent.resolve() == out.resolve() else []
+        same = manifest.parent.resolve() == out.resolve()
+        earlier = read_quarantine(out / "quarantine.jsonl") if same else []
+        anew = set(loaded.ids)
+        kept = [row for row in earlier if row.stage == "prepare" or row.id not in anew]
+        write_quarantine(out / "quarantine.jsonl", [*kept, *result.quarantined])
+    if not len(result.clean):
+        where = "" if out is None else f"; all reasons are in {out / 'quarantine.jsonl'}"
+        first = "" if not result.quarantined else f"; the first: {result.quarantined[0].reason}"
+        raise ManifestError(
+            f"none of its {len(loaded):,} utterances can be used{first}{where}", path=manifest
         )
+    if out is not None:
         write_manifest(out / "checked.parquet", result.clean, root=loaded.root)
-        write_quarantine(out / "quarantine.jsonl", [*earlier, *result.quarantined])
     counts = _manifest_json(result.clean)
     if as_json:
         print_json(
@@ -179,6 +191,10 @@ def split(
     from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splits import SPLITS, SplitSettings, make_splits
 
+    if out.suffix != ".parquet":
+        raise OutputError(
+            f"{out}: splits are written as .parquet; name the file so, as in --out splits.parquet"
+        )
     shares = _numbers(ratios, "--ratios", len(SPLITS))
     settings = _validated(
         SplitSettings,
@@ -254,11 +270,11 @@ def source_settings(
     """
     from soritune.corpus.prepare import load_source
 
+    known = load_source(source).Config.model_fields
     config = dict(start or {})
-    for name, value in _settings(settings).items():
+    for name, value in _settings(settings, {name: field.annotation for name, field in known.items()}).items():
         both = isinstance(value, dict) and isinstance(config.get(name), dict)
         config[name] = {**config[name], **value} if both else value
-    known = load_source(source).Config.model_fields
     given = {"fields": _pairs(field, "--field"), "constants": _constants(constant), "prefix": prefix or None}
     for name, value in given.items():
         if value and name not in known:
@@ -324,19 +340,41 @@ def _constants(items: Sequence[str] | None) -> dict[str, Any]:
     return dict(_pairs(items, "--constant"))
 
 
-def _settings(items: Sequence[str] | None) -> dict[str, Any]:
-    """Dotted KEY=VALUE pairs as nested dicts, values read as YAML."""
+def _settings(items: Sequence[str] | None, kinds: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Dotted KEY=VALUE pairs as nested dicts, values read as YAML.
+
+    `kinds` are types of the settings by name: where text is wanted it is taken as typed, unless in quotation
+    marks, and after the name of a mapping the rest of a KEY is the mapping's own key, dots and all.
+    """
     found: dict[str, Any] = {}
     for name, text in _pairs(items, "--set").items():
-        *parents, last = name.split(".")
+        kind = (kinds or {}).get(name.split(".", 1)[0])
+        *parents, last = name.split(".") if kind is None else name.split(".", _depth(kind))
         place = found
         for parent in parents:
             place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ManifestError(
+                    f"--set {name}: '{parent}' is given a value of its own too; give one of them"
+                )
+        plain = _is_text(kind) and not parents and text.strip()[0] not in "\"'"
         try:
-            place[last] = yaml.safe_load(text)
+            value = yaml.safe_load(text) if not plain or text in ("null", "~") else text
         except yaml.YAMLError as error:
             raise ManifestError(f"--set {name}: the value is no YAML ({error})") from error
+        place[last] = value
     return found
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether a setting of this type is text, or nothing."""
+    return kind is str or set(get_args(kind)) == {str, type(None)}
+
+
+def _depth(kind: Any) -> int:
+    """How many mappings lie in one another in a type."""
+    inner = max(map(_depth, get_args(kind)), default=0)
+    return inner + 1 if get_origin(kind) is dict else inner
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -90,6 +90,11 @@ def preview(
         raise ManifestError(seen.fault)
     if not seen.utterances:
         raise ManifestError("nothing in it can be used; the reasons are above", path=root)
+    if seen.audio_faults and not seen.durations_s:
+        told = next(iter(seen.audio_faults.values()))
+        raise ManifestError(
+            f"not one of the first {seen.audio_checked:,} recordings can be used; the first: {told}", path=root
+        )
     if seen.never_filled.keys() - _of_recipe(given, config):
         raise typer.Exit(1)
 
@@ -123,7 +128,7 @@ def _show(seen: Preview, of_recipe: set[str], console: Console, lines: Console) 
             "without a value: "
             + ", ".join(f"{escape(k)} in {seen.utterances - n:,}" for k, n in partly.items())
         )
-    for title, found in (("rejected", seen.rejected), ("skipped", seen.skipped)):
+    for title, found in (("rejected", seen.rejected), ("skipped", seen.skipped), ("noted", seen.notes)):
         for reason, (count, example) in sorted(found.items(), key=lambda item: -item[1][0]):
             if title == "rejected":
                 told = escape(example) if count == 1 else f"such as {escape(example)}"
@@ -139,6 +144,12 @@ def _show(seen: Preview, of_recipe: set[str], console: Console, lines: Console) 
         if seen.path_settings:
             told = " or ".join(f"--set {name}=…" for name in seen.path_settings)
             say(f"[bold red]not one of them was found[/bold red]; say where the paths begin with {told}")
+    if seen.other_genders:
+        told = ", ".join(f"{escape(word)} in {n:,}" for word, n in list(seen.other_genders.items())[:10])
+        say(
+            f"[yellow]gender is neither f nor m[/yellow]: {told}; say what they mean with --set "
+            f"{escape('values={gender: {WORD: f}}')}"
+        )
     _show_fields(seen, console, say)
     for name, told in seen.never_filled.items():
         style = "yellow" if name in of_recipe else "bold red"
@@ -247,6 +258,8 @@ def _as_json(seen: Preview) -> dict[str, Any]:
         "values": seen.values,
         "rejected": reasons(seen.rejected),
         "skipped": reasons(seen.skipped),
+        "notes": reasons(seen.notes),
+        "other_genders": seen.other_genders,
         "audio": {"checked": seen.audio_checked, "faults": len(seen.audio_faults)},
         "fields": []
         if survey is None

@@ -17,13 +17,13 @@ class AudioFinder:
     Args:
         folders: Where relative paths may start, the likeliest first.
         base: What the paths given back are relative to, where they lie below it.
-        drop_prefix: Beginning that is cut off a written path, as it was on another machine.
+        drop_prefix: First folders that are cut off a written path, as they were on another machine.
     """
 
     def __init__(self, folders: Sequence[Path], base: Path, drop_prefix: str = "") -> None:
         self._folders = [os.path.abspath(folder) for folder in folders]
         self._base = os.path.abspath(base)
-        self._prefix = plain_path(drop_prefix) if drop_prefix else ""
+        self._prefix = plain_path(drop_prefix).rstrip("/") + "/" if drop_prefix else ""
 
     def find(self, written: str) -> str | None:
         """The path of the file that is meant, or None when there is none."""
@@ -40,7 +40,7 @@ class AudioFinder:
     def _path(self, written: str) -> str:
         path = plain_path(written)
         if self._prefix and path.startswith(self._prefix):
-            return path[len(self._prefix) :].lstrip("/")
+            return path[len(self._prefix) :]
         return path
 
     def _below(self, path: str) -> str:

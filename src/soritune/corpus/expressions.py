@@ -53,8 +53,9 @@ class Expression:
         """
         try:
             return self._compiled.search(document)
-        except JMESPathError as error:
-            raise ValueError(f"'{self.text}' fails: {str(error).splitlines()[0]}") from error
+        except Exception as error:  # jmespath lets through whatever its functions run into
+            told = (str(error) or type(error).__name__).splitlines()[0]
+            raise ValueError(f"'{self.text}' fails: {told}") from error
 
     def reads(self, path: Path) -> bool:
         """Whether the expression looks at a key path, or at something above it."""

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soritune.audio.files import SUFFIXES
+from soritune.corpus.sources.source import Rejected, Skipped
 from soritune.errors import ManifestError
+
+_LITTER = ("__MACOSX", "lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir")
+"""Folders that systems put among a corpus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class Folder:
     """Its files, sorted; hidden ones and those that macOS adds (`._name`) are left out."""
     folders: list[str]
     """Its folders, sorted; take names out to keep the walk from going there."""
+    told: list[Rejected | Skipped]
+    """What is not read: the folder itself where it cannot be listed, and links to what is read anyway."""
 
     def place(self, name: str) -> str:
         """The path of one of `names` below the root."""
@@ -30,20 +36,37 @@ class Folder:
 
 
 def walk_folders(root: Path) -> Iterator[Folder]:
-    """Every folder from `root` down, parents first, in order of names. Links to folders are followed, circles
-    are not.
+    """Every folder from `root` down once, parents first, in order of names. Links to folders are followed where
+    they lead out of `root`.
 
     Raises:
-        ManifestError: there is no such folder, or one of them cannot be listed.
+        ManifestError: there is no such folder, or it cannot be listed.
     """
     if not root.is_dir():
         raise ManifestError("is not a folder" if root.exists() else "is not there", path=root)
-    for place, folders, names in os.walk(root, followlinks=True, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if _wanted(name) and not _circle(place, name))
-        relative = os.path.relpath(place, root)
-        yield Folder(
-            Path(place), "" if relative == "." else relative, sorted(n for n in names if _wanted(n)), folders
-        )
+    home, seen = os.path.realpath(root), dict[tuple[int, int], str]()
+    waiting = [""]
+    while waiting:
+        relative = waiting.pop()
+        place = os.path.join(root, relative)
+        shown = writable_name(relative)[0]
+        folder = Folder(Path(place), relative, [], [], [])
+        try:
+            status = os.stat(place)
+            own = (status.st_dev, status.st_ino)
+            if _leads_back(place, home) or seen.setdefault(own, relative) != relative:
+                why = "link to a folder that is read by its own name"
+                folder.told.append(Skipped(why, 1, shown))
+            else:
+                for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
+                    if _wanted(entry.name):
+                        (folder.folders if _is_folder(entry) else folder.names).append(entry.name)
+        except OSError as error:
+            if not relative:
+                raise ManifestError(f"cannot be listed ({error.strerror})", path=root) from error
+            folder.told.append(Rejected(shown, f"folder cannot be listed ({error.strerror})"))
+        yield folder
+        waiting += [folder.place(name) for name in reversed(folder.folders)]
 
 
 def is_audio(name: str) -> bool:
@@ -74,16 +97,22 @@ def writable_name(path: str) -> tuple[str, str | None]:
 
 
 def _wanted(name: str) -> bool:
-    return not name.startswith(".") and name != "__MACOSX"
+    return not name.startswith(".") and name not in _LITTER
 
 
-def _circle(place: str, name: str) -> bool:
-    path = os.path.join(place, name)
-    if not os.path.islink(path):
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to where nobody may look; reading it says so
+
+
+def _leads_back(place: str, home: str) -> bool:
+    """Whether a folder is a link into the corpus, to a place the walk comes to anyway, or to a folder above it."""
+    if not os.path.islink(place):
         return False
-    target, here = os.path.realpath(path), os.path.realpath(place)
-    return here == target or here.startswith(target + os.sep)
-
-
-def _refuse(error: OSError) -> None:
-    raise ManifestError(f"cannot be listed ({error.strerror})", path=error.filename) from error
+    target = os.path.realpath(place)
+    if target == home or home.startswith(target + os.sep):
+        return True
+    inside = target.startswith(home + os.sep)
+    return inside and all(_wanted(part) for part in target[len(home) :].split(os.sep) if part)

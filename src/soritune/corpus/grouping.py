@@ -70,7 +70,7 @@ def speakers_of(manifest: Manifest) -> Groups:
 def scripts_of(manifest: Manifest) -> Groups:
     """What each row read: `script_id`, else its text with spaces folded (as `Utterance.script`)."""
     text = pc.utf8_trim_whitespace(
-        pc.replace_substring_regex(manifest.column("text"), r"[\s\pZ\x{85}\x{1c}-\x{1f}]+", " ")
+        pc.replace_substring_regex(manifest.column("text"), r"[\s\pZ\x{0b}\x{85}\x{1c}-\x{1f}]+", " ")
     )
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
     return _encode(pc.coalesce(manifest.column("script_id"), text))

@@ -1,7 +1,7 @@
 """From the values of other people's tables and JSON files to an utterance.
 
 A field may come as "만 7세" where a number is wanted, or as 여 where f is; what is done about it is settings.
-Nothing is dropped on the way: a number that cannot be made out stays in `extra` as it came.
+Nothing is guessed and nothing dropped: what is no number of its field's unit stays in `extra` as it came.
 """
 
 from __future__ import annotations
@@ -35,9 +35,17 @@ GENDERS: dict[str, str | None] = {
     **dict.fromkeys(("여", "여자", "여성", "여아", "여학생", "female", "f", "woman", "girl"), "f"),
     **dict.fromkeys(("남", "남자", "남성", "남아", "남학생", "male", "m", "man", "boy"), "m"),
 }
-_NUMBER = re.compile(r"(?:(?<!\S)[-+])?\d+(?:\.\d+)?")
+_UNITS: dict[str, str] = {
+    "age": r"세|살|years?|years? old|yrs?\.?",
+    "snr_db": r"db",
+    "sample_rate_hz": r"hz",
+    **dict.fromkeys(("start_s", "duration_s", END), r"초|s|secs?|seconds?"),
+}
+"""Field → what may stand behind its numbers."""
+_OLDEST = 120
 _PLACES = ("start_s", "duration_s", END)
 """Numbers that say where an utterance is: what cannot be read there spoils the row."""
+_NUMBERS = (*FLOAT_FIELDS, *INT_FIELDS, END)
 
 
 def _plain_texts(value: Any) -> Any:
@@ -119,7 +127,7 @@ class ValueReader:
 
         Args:
             given: Utterance field (and `end_s`) → value as the corpus has it.
-            name: The id of a row over a whole file; a stretch gets its start put behind it.
+            name: The id of a row over a whole file; a stretch gets its place put behind it.
             audio: Path of the audio.
             extra: What else is known.
 
@@ -132,12 +140,13 @@ class ValueReader:
         for key, value in given.items():
             if key == "duration_s" and whole:
                 continue  # the audio itself tells how long it is
-            read = self._read(key, value)
-            if read is None and value not in (None, "") and key in (*FLOAT_FIELDS, *INT_FIELDS, END):
+            found[key] = self._read(key, value)
+            if found[key] is None and value not in (None, "") and key in _NUMBERS:
                 if key in _PLACES:
                     raise FieldValueError(key, f"must be a number, got {str(value)[:60]!r}")
-                more.setdefault(key, value)
-            found[key] = read
+                if self._mapped(key, value) is not None:
+                    finite = not isinstance(value, float) or math.isfinite(value)
+                    more.setdefault(key, value if finite else str(value))
         end = found.pop(END, None)
         for key, value in self.constants.items():
             if found.get(key) is None:
@@ -155,7 +164,7 @@ class ValueReader:
         canonical_extra(more)
         found.pop("audio", None)
         return Utterance(
-            id=found.pop("id", None) or (name if start is None else f"{name}#{start:g}"),
+            id=found.pop("id", None) or name + _part(found.get("channel"), start, length),
             audio=audio,
             start_s=start,
             duration_s=length,
@@ -164,35 +173,54 @@ class ValueReader:
         )
 
     def _read(self, name: str, value: Any) -> Any:
-        """`value` cleaned and as its field's type; None for missing and for numbers that cannot be made out."""
+        """`value` cleaned and as its field's type; None for missing and for what is no number of its field."""
+        value = self._mapped(name, value)
+        if value is None:
+            return None
+        if name in _NUMBERS:
+            return number_in(value, name)
+        if name in LIST_FIELDS and isinstance(value, (list, tuple)):
+            value = [composed(item) if isinstance(item, str) else item for item in value]
+        return convert(name, value)
+
+    def _mapped(self, name: str, value: Any) -> Any:
+        """`value` as `values` has it; None for missing."""
         if isinstance(value, str):
             value = composed(value.strip()) or None
         table = self.values.get(name)
         if table is not None and value is not None and not isinstance(value, (list, dict)):
             value = table.get(_folded(_written(value)), value)
-        if value is None:
-            return None
-        if name in (*FLOAT_FIELDS, *INT_FIELDS, END):
-            if isinstance(value, str):
-                value = number_in(value)
-            return convert(name if name != END else "duration_s", value)
-        if name in LIST_FIELDS and isinstance(value, (list, tuple)):
-            value = [composed(item) if isinstance(item, str) else item for item in value]
-        return convert(name, value)
+        return value
 
 
-def number_in(text: str) -> float | None:
-    """The one number in a text, as in "만 7세" or "12.5 dB"; None where there is none or more than one.
+def number_in(value: Any, name: str) -> float | int | None:
+    """The number that a value is for the field `name`: bare, or a text with the field's own unit behind it.
 
-    >>> number_in("만 7세"), number_in("7~8세"), number_in("미상")
-    (7.0, None, None)
+    >>> number_in("만 7세", "age"), number_in("12.5 dB", "snr_db"), number_in("36개월", "age"), number_in(2015, "age")
+    (7.0, 12.5, None, None)
     """
+    if isinstance(value, str):
+        before = "만 ?" if name == "age" else ""
+        unit = f" ?(?:{_UNITS[name]})" if name in _UNITS else ""
+        match = re.fullmatch(
+            rf"(?:{before})?([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?:{unit})?", value.strip(), re.I
+        )
+        if match is None:
+            return None
+        value = match[1]
     try:
-        number = float(text)
-        return number if math.isfinite(number) else None
-    except ValueError:
-        found = _NUMBER.findall(text)
-    return float(found[0]) if len(found) == 1 else None
+        number: float | int | None = convert(name if name != END else "duration_s", value)
+    except FieldValueError:
+        return None
+    return None if name == "age" and number is not None and not 0 <= number <= _OLDEST else number
+
+
+def _part(channel: int | None, start: float | None, length: float) -> str:
+    """What tells a part of a file from its other parts, put behind the file's id; times in milliseconds' steps."""
+    told = [] if channel is None else [f"ch{channel}"]
+    if start is not None:
+        told += [f"{start:.3f}", *([f"{start + length:.3f}"] if length else [])]
+    return f"#{'-'.join(told)}" if told else ""
 
 
 def _stretch(start: float | None, length: float | None, end: float | None) -> tuple[float | None, float]:

@@ -7,7 +7,8 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from pydantic import ValidationError
 
 from soritune.audio.waveform import MISSING_TAIL_S, read_header
 from soritune.corpus.checks import Quarantined, in_order, write_quarantine
+from soritune.corpus.folder_walk import composed, writable_name
 from soritune.corpus.manifest import Manifest, write_manifest
-from soritune.corpus.sources.source import Found, Rejected, Skipped, Source, SourceConfig
+from soritune.corpus.reasons import commonest
+from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, SourceConfig, shortened
 from soritune.corpus.utterance import Utterance
-from soritune.errors import AudioError, ManifestError, OutputError
+from soritune.errors import AudioError, ManifestError, OutputError, SorituneError
 from soritune.registry import load_member
 
 
@@ -30,6 +33,8 @@ class Prepared:
     quarantined: list[Quarantined]
     skipped: dict[str, int]
     """Reason → how many things in the corpus the settings do not want."""
+    notes: dict[str, int] = field(default_factory=dict)
+    """What is worth knowing about the utterances → how many of them, or of things beside them."""
 
 
 def load_source(name: str) -> Source:
@@ -78,8 +83,9 @@ def prepare(
 ) -> Prepared:
     """Streams a source into `out_dir`/manifest.parquet and `out_dir`/quarantine.jsonl.
 
-    Lengths come from the audio headers; what a corpus says about the length of a whole file is not used. Two
-    utterances of one id end the work.
+    Lengths come from the audio headers; what a corpus says about the length of a whole file is not used. What
+    was rejected is written even when the corpus cannot be read to its end; an earlier manifest.parquet is then
+    taken away, for it is not this corpus's.
 
     Args:
         source_name: A member of `corpus/sources`.
@@ -90,55 +96,119 @@ def prepare(
         progress: Told the number of utterances looked at so far.
 
     Raises:
-        ManifestError: the corpus cannot be read, ids repeat, or nothing in it can be used.
+        ManifestError: the corpus cannot be read, ids of several manifests repeat, or nothing in it can be used.
         OutputError: `out_dir` cannot be written to.
     """
     source, place, out = load_source(source_name), Path(root), Path(out_dir)
     config = source_config(source_name, settings)
+    for folder in (place, out):
+        refuse_unwritable(folder)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made ({error.strerror or error})") from error
-    base = source.base(place, config)
-    quarantined: list[Quarantined] = []
-    skipped: Counter[str] = Counter()
+    reading = _Reading(place, config, progress)
+    file = out / "manifest.parquet"
+    try:
+        base = source.base(place, config)
+        items = reading.to_the_end(source.read(place, config))
+        manifest = write_manifest(file, reading.utterances(items, base, workers), root=base)
+    except BaseException:
+        if not _reads(place, config, file):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+        raise
+    finally:
+        write_quarantine(out / "quarantine.jsonl", reading.quarantined)
+    return Prepared(manifest, reading.quarantined, dict(reading.skipped), dict(reading.notes))
 
-    def utterances() -> Iterator[Utterance]:
+
+def refuse_unwritable(folder: Path) -> None:
+    """Refuses a folder whose path no file can name.
+
+    Raises:
+        ManifestError: the path is not UTF-8.
+    """
+    shown, fault = writable_name(os.path.abspath(folder))
+    if fault is not None:
+        raise ManifestError(fault, path=shown)
+
+
+@dataclass
+class _Reading:
+    """One pass over a corpus, and what was met on it."""
+
+    place: Path
+    config: SourceConfig
+    progress: Callable[[int], None] | None
+    quarantined: list[Quarantined] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    fault: SorituneError | None = None
+    """Why the source could not go on."""
+
+    def to_the_end(self, items: Iterator[Found]) -> Iterator[Found]:
+        """The items of a source; what stops it is kept, so that all before it is still dealt with."""
+        try:
+            yield from items
+        except SorituneError as error:
+            self.fault = error
+
+    def utterances(self, items: Iterator[Found], base: Path, workers: int | None) -> Iterator[Utterance]:
+        """The measured utterances.
+
+        Raises:
+            SorituneError: the source failed, or nothing can be used.
+        """
         threads = workers or 4 * (os.cpu_count() or 1)
-        lines_of_ids: set[str] = set()
-        seen = kept = 0
+        audio_of: dict[str, str] = {}
+        seen = 0
         with ThreadPoolExecutor(threads) as pool:
-            for found, result in in_order(
-                pool, lambda item: _measured(item, base), source.read(place, config), 64 * threads
-            ):
-                if isinstance(found, Skipped):
-                    skipped[found.reason] += found.count
+            for found, result in in_order(pool, lambda item: _measured(item, base), items, 64 * threads):
+                if isinstance(found, (Skipped, Note)):
+                    (self.skipped if isinstance(found, Skipped) else self.notes)[found.reason] += found.count
                     continue
                 seen += 1
+                if isinstance(result, Utterance) and result.id in audio_of:
+                    result = self._repeated(result, audio_of[result.id])
                 if isinstance(result, Quarantined):
-                    quarantined.append(result)
+                    self.quarantined.append(result)
                 elif isinstance(result, Utterance):
-                    _refuse_repeat(result.id, lines_of_ids)
-                    kept += 1
+                    audio_of[result.id] = result.audio
                     yield result
-                if progress is not None:
-                    progress(seen)
-        if kept == 0:
-            _nothing_left(place, quarantined, skipped)
+                if self.progress is not None:
+                    self.progress(seen)
+        if self.fault is not None:
+            if not self.quarantined:
+                raise self.fault
+            raise ManifestError(f"{self.fault} ({commonest(self.quarantined)})") from self.fault
+        if not audio_of:
+            reasons = [commonest(self.quarantined)] if self.quarantined else ["0 rejected"]
+            reasons += [f"{count} skipped: {reason}" for reason, count in self.skipped.most_common(1)]
+            raise ManifestError(f"nothing in it can be used ({'; '.join(reasons)})", path=self.place)
 
-    try:
-        manifest = write_manifest(out / "manifest.parquet", utterances(), root=base)
-    finally:
-        if quarantined:
-            write_quarantine(out / "quarantine.jsonl", quarantined)
-    if not quarantined:
-        write_quarantine(out / "quarantine.jsonl", [])
-    return Prepared(manifest, quarantined, dict(skipped))
+    def _repeated(self, item: Utterance, first: str) -> Quarantined:
+        if hasattr(self.config, "prefix"):
+            raise ManifestError(
+                f"id '{item.id}' occurs twice; ids must be unique "
+                "(several manifests: --prefix puts their folder before each id)",
+                field="id",
+            )
+        why = f"its id '{item.id}' is already that of {first!r}"
+        if first != item.audio and composed(first) == composed(item.audio):
+            why += ", whose name differs only in how its Hangul is put together (NFC or NFD)"
+        return Quarantined(item.id, item.audio, why, "prepare")
+
+
+def _reads(place: Path, config: SourceConfig, file: Path) -> bool:
+    """Whether a source reads the very file that is to be written."""
+    read = [place, place / file.name, *(place / name for name in getattr(config, "files", ()))]
+    return any(one.resolve() == file.resolve() for one in read)
 
 
 def _measured(found: Found, base: Path) -> Utterance | Quarantined | None:
     """The utterance with length and rate as its file's header has them, or why it cannot be used."""
-    if isinstance(found, Skipped):
+    if isinstance(found, (Skipped, Note)):
         return None
     if isinstance(found, Rejected):
         return Quarantined(found.id, found.audio, found.reason, "prepare")
@@ -157,22 +227,5 @@ def _measured(found: Found, base: Path) -> Utterance | Quarantined | None:
         if length > left + MISSING_TAIL_S:
             raise AudioError(found.audio, f"lasts {header.duration_s:.3f} s, but the utterance ends later")
     except AudioError as error:
-        return Quarantined(found.id, found.audio, error.reason, "prepare")
+        return Quarantined(shortened(found.id), shortened(found.audio), shortened(error.reason), "prepare")
     return replace(found, duration_s=min(length, left), sample_rate_hz=header.sample_rate_hz)
-
-
-def _refuse_repeat(name: str, seen: set[str]) -> None:
-    if name in seen:
-        raise ManifestError(
-            f"id '{name}' occurs twice; ids must be unique "
-            "(several manifests: --prefix puts their folder before each id)",
-            field="id",
-        )
-    seen.add(name)
-
-
-def _nothing_left(root: Path, quarantined: list[Quarantined], skipped: Counter[str]) -> None:
-    reasons = [f"{row.audio or row.id}: {row.reason}" for row in quarantined[:1]]
-    reasons += [f"{count} skipped: {reason}" for reason, count in skipped.most_common(1)]
-    told = "; ".join([f"{len(quarantined)} rejected", *reasons])
-    raise ManifestError(f"nothing in it can be used ({told})", path=root)

@@ -18,8 +18,9 @@ from typing import Any
 from soritune.audio.waveform import read_header
 from soritune.corpus.folder_walk import composed
 from soritune.corpus.loose_values import END
-from soritune.corpus.prepare import load_source, source_config
-from soritune.corpus.sources.source import Rejected, Skipped, Source, SourceConfig, Survey
+from soritune.corpus.prepare import load_source, refuse_unwritable, source_config
+from soritune.corpus.reasons import kind_of
+from soritune.corpus.sources.source import Note, Rejected, Skipped, Source, SourceConfig, Survey, shortened
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import AudioError, SorituneError, nearest
 
@@ -38,8 +39,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "first_language": ("firstlanguage", "l1", "nativelanguage", "mothertongue", "모국어"),
     "script_id": ("scriptid", "sentenceid", "promptid", "문장번호", "문장id", "대본번호"),
     "snr_db": ("snr", "snrdb"),
-    "start_s": ("start", "starttime", "begin", "시작", "시작시간"),
-    END: ("end", "endtime", "끝", "종료시간"),
+    "start_s": ("start", "starttime", "begin", "시작", "시작시간", "시작시각"),
+    END: ("end", "endtime", "끝", "종료", "종료시간", "종료시각", "끝시간"),
     "audio": ("filepath", "path", "audio", "wav", "filename", "file", "파일명", "파일", "파일경로", "음성파일"),
 }  # fmt: skip
 """Utterance field → what publishers call it (letters and digits only), for suggestions."""
@@ -63,6 +64,10 @@ class Preview:
     rejected: dict[str, tuple[int, str]]
     """Kind of reason → how many, and one in full."""
     skipped: dict[str, tuple[int, str]]
+    notes: dict[str, tuple[int, str]]
+    """Things worth knowing about what is kept."""
+    other_genders: dict[str, int]
+    """Values of gender that are neither f nor m → how many rows have them."""
     whole: bool
     """Whether the whole corpus was looked at."""
     fault: str | None
@@ -120,13 +125,17 @@ def preview(
     values: Counter[str] = Counter()
     rejected: dict[str, tuple[int, str]] = {}
     skipped: dict[str, tuple[int, str]] = {}
+    notes: dict[str, tuple[int, str]] = {}
+    genders: Counter[str] = Counter()
     fault, whole, utterances = None, False, 0
+    refuse_unwritable(root)
     try:
         found = source.read(root, config)
         for item in islice(found, scan or None):
-            if isinstance(item, Skipped):
-                count, example = skipped.get(item.reason, (0, item.example))
-                skipped[item.reason] = (count + item.count, example)
+            if isinstance(item, (Skipped, Note)):
+                table = skipped if isinstance(item, Skipped) else notes
+                count, example = table.get(item.reason, (0, shortened(item.example)))
+                table[item.reason] = (count + item.count, example)
             elif isinstance(item, Rejected):
                 kind = kind_of(item.reason)
                 count, example = rejected.get(kind, (0, f"{item.audio or item.id}: {item.reason}"))
@@ -134,6 +143,8 @@ def preview(
             else:
                 utterances += 1
                 values.update(_filled(item))
+                if item.gender not in (None, "f", "m"):
+                    genders[str(item.gender)] += 1
                 if len(rows) < max(limit, _SURVEYED):
                     rows.append(item)
         whole = next(iter(found), None) is None
@@ -141,27 +152,16 @@ def preview(
         fault, whole = str(error), True
     lengths, faults = _listened(source, root, config, rows[:_SURVEYED])
     survey = _survey(source, root, config)
-    guesses = _suggestions(values, survey)
-    lost = bool(faults) and not lengths
+    parts = any("map start_s" in reason for _, reason in rejected.values())
+    guesses = _suggestions(values, survey, parts)
+    lost = bool(faults) and not lengths and set(faults.values()) == {"is not there"}
     places = tuple(name for name in ("audio_root", "drop_prefix") if lost and hasattr(config, name))
     counts = {name: values[name] for name in _in_order(values)}
     return Preview(
-        rows[:limit], faults, min(len(rows), _SURVEYED), lengths, utterances, counts, rejected, skipped, whole,
+        rows[:limit], faults, min(len(rows), _SURVEYED), lengths, utterances, counts, rejected, skipped, notes,
+        dict(genders.most_common()), whole,
         fault, survey, _never_filled(config, values, survey, guesses), places, guesses,
     )  # fmt: skip
-
-
-def kind_of(reason: str) -> str:
-    """A reason without the names and numbers that make it one case's own.
-
-    >>> kind_of("data.csv line 7: has 3 cells, the header has 2"), kind_of("a.json: is no JSON (line 1)")
-    ('has # cells, the header has #', 'is no JSON')
-    """
-    place = re.match(r"[^:]*(?:\.\w+|line \d+|')\s*: ", reason)
-    bare = reason[place.end() :] if place else reason
-    bare = re.sub(r"\s*\(.*\)", "", bare)
-    bare = re.sub(r"'(?!field)[^']*'", "'…'", bare) if not bare.startswith("field '") else bare
-    return re.sub(r"\d+(?:(?:[-,.]|, | and )\d+)*", "#", bare)
 
 
 def _filled(item: Utterance) -> list[str]:
@@ -197,9 +197,19 @@ def _survey(source: Source, root: Path, config: SourceConfig) -> Survey | None:
     if source.survey is None:
         return None
     try:
-        return source.survey(root, config, _SURVEYED)
+        found = source.survey(root, config, _SURVEYED)
     except SorituneError:
         return None
+    return Survey(found.looked_at, _printable(found.examples), _printable(found.used))
+
+
+def _printable(value: Any) -> Any:
+    """`value` with half surrogate pairs, which no terminal and no file can take, written as escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_printable(key): _printable(one) for key, one in value.items()}
+    return [_printable(one) for one in value] if isinstance(value, list) else value
 
 
 def _never_filled(
@@ -208,8 +218,10 @@ def _never_filled(
     mapped: dict[str, str] = getattr(config, "fields", {})
     extra: dict[str, str] = getattr(config, "extra", {})
     found = {}
-    for name, own in [*mapped.items(), *((f"extra.{name}", own) for name, own in extra.items())]:
-        if values.get(name) or name in ("duration_s", END):
+    kept = {own: own for own in getattr(config, "keep", ())}
+    more = ((f"extra.{name}", own) for name, own in {**extra, **kept}.items())
+    for name, own in [*mapped.items(), *more]:
+        if name in ("duration_s", END) or (values.get(name) and not _only_constant(config, name, survey)):
             continue
         known = {} if survey is None else survey.examples
         hint = guesses.get(name) or (None if own in known else nearest(own, known))
@@ -217,7 +229,16 @@ def _never_filled(
     return found
 
 
-def _suggestions(values: Mapping[str, int], survey: Survey | None) -> dict[str, str]:
+def _only_constant(config: SourceConfig, name: str, survey: Survey | None) -> bool:
+    """Whether a field has its values from `constants` alone, as nothing was read into it."""
+    if survey is None or name not in getattr(config, "constants", {}):
+        return False
+    filled = (used for own, used in survey.used.items() if survey.examples[own] not in (None, "", [], {}))
+    return not any(name in used.split(", ") for used in filled)
+
+
+def _suggestions(values: Mapping[str, int], survey: Survey | None, parts: bool) -> dict[str, str]:
+    """`parts`: whether rows look like stretches of recordings."""
     if survey is None:
         return {}
     free = {
@@ -227,7 +248,7 @@ def _suggestions(values: Mapping[str, int], survey: Survey | None) -> dict[str, 
     }
     found = {}
     for name, usual in USUAL_NAMES.items():
-        if values.get(name) or (name in ("start_s", END) and values):
+        if values.get(name) or (name in ("start_s", END) and values and not parts):
             continue
         if (own := next((free[word] for word in usual if word in free), None)) is not None:
             found[name] = own

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from soritune.corpus.folder_walk import composed, is_audio, writable_name
-from soritune.corpus.sources.source import Rejected, Skipped
+from soritune.corpus.sources.source import Note, Rejected
 from soritune.corpus.text_encoding import EncodingError, decode_text
+
+_LONGEST_NUMBER = 255
+"""Digits of a file's number: a name has no more signs."""
 
 
 @dataclass
@@ -64,7 +67,7 @@ class Script:
         if any(text == other for _, other in self._lines[key]):
             self._repeated.append(f"line {number}: {key}")
             return
-        if not self._lines[key] and key.isdecimal():
+        if not self._lines[key] and key.isdecimal() and len(key) <= _LONGEST_NUMBER:
             self._of_number[int(key)].append(key)
         self._lines[key].append((number, text))
 
@@ -91,7 +94,7 @@ class Script:
             return True, None
         return bool(texts), next(iter(texts), None)
 
-    def report(self) -> Iterator[Rejected | Skipped]:
+    def report(self) -> Iterator[Rejected | Note]:
         """What is wrong with the file, once all recordings it may speak of have been asked for."""
         shown = writable_name(self.place)[0]
         if self.fault:
@@ -112,7 +115,7 @@ class Script:
         if idle:
             yield Rejected(shown, f"no recording for {_told(sorted(idle))}")
         if self._repeated:
-            yield Skipped("line of a script repeated", len(self._repeated), f"{shown}, {self._repeated[0]}")
+            yield Note("line of a script repeated", len(self._repeated), f"{shown}, {self._repeated[0]}")
 
 
 def _halves(line: str) -> tuple[str, str, str]:

@@ -32,6 +32,8 @@ from soritune.settings import Settings
 SPLITS = ("train", "val", "test")
 UNUSED = "unused"
 _NAMES = (*SPLITS, UNUSED)
+_COMPARED = {"val": ("train", "val"), "test": ("train", "test"), "val-test": ("val", "test")}
+"""Key of `overlap` → the split whose speakers are looked for in the other."""
 SCHEMA_VERSION = "soritune.splits/1"
 GIVEN_NAMES = {
     **dict.fromkeys(("train", "training", "1.training"), "train"),
@@ -78,8 +80,8 @@ class Splits:
     """Which split every utterance is in, and how that was decided.
 
     `policy` keys: by, seed, ratios, stratify, given, manifest_hash, dropped (utterances and hours in no
-    split), overlap (share of val and test hours whose speaker, or script, is also in train), warnings; folds
-    add `fold`.
+    split), overlap (share of val and test hours whose speaker, or script, is also in train; under "val-test"
+    that of test hours whose is also in val), warnings; folds add `fold`.
     """
 
     def __init__(self, ids: pa.Array, codes: NDArray[np.int8], policy: dict[str, Any]) -> None:
@@ -220,7 +222,7 @@ def make_splits(manifest: Manifest, settings: SplitSettings | None = None) -> Sp
         codes = _disjoint_codes(manifest, columns, settings, warnings)
     for name in settings.wanted:
         if not (codes == _code(name)).any():
-            advice = f"set ratios.{name}=0"
+            advice = f"set ratios.{name}=0 (--ratios 1,0,0 with a 0 for every split that is not wanted)"
             if settings.given is not None and name == "train":
                 advice = f"'{settings.given}' says so in no row; set split.given=null to split by speaker"
             elif "script" in settings.by and settings.given is None:
@@ -252,21 +254,20 @@ def finish_splits(
 
 
 def overlaps(columns: Columns, codes: NDArray[np.int8]) -> dict[str, dict[str, float]]:
-    """Share of val and test hours whose speaker, or whose script, is also in train: {"test": {"speaker": 0.0,
-    …}}."""
-    train = codes == _code("train")
+    """Share of val and test hours whose speaker, or whose script, is also in train, and of test hours whose is
+    also in val: {"test": {"speaker": 0.0, …}, "val-test": …}."""
     result: dict[str, dict[str, float]] = {}
-    for name in ("val", "test"):
-        inside = codes == _code(name)
-        if not inside.any():
+    for name, (first, second) in _COMPARED.items():
+        other, inside = codes == _code(first), codes == _code(second)
+        if not inside.any() or (first == "val" and not other.any()):
             continue
         shares = {}
         for kind, groups in (("speaker", columns.speakers), ("script", columns.scripts)):
-            in_train = np.zeros(len(groups) + 1, dtype=bool)
-            in_train[groups.codes[train]] = True
-            in_train[-1] = False
+            in_other = np.zeros(len(groups) + 1, dtype=bool)
+            in_other[groups.codes[other]] = True
+            in_other[-1] = False
             shares[kind] = float(
-                columns.hours[inside & in_train[groups.codes]].sum() / columns.hours[inside].sum()
+                columns.hours[inside & in_other[groups.codes]].sum() / columns.hours[inside].sum()
             )
         result[name] = shares
     return result
@@ -277,9 +278,11 @@ def _warnings(
 ) -> list[str]:
     found = []
     for name, shares in overlap.items():
+        first, second = _COMPARED[name]
         for kind, share in shares.items():
             if share > 0:
-                found.append(f"{share:.0%} of the {name} hours have a {kind} that is also in train")
+                told = f"{share:.0%}" if share >= 0.005 else "under 1%"
+                found.append(f"{told} of the {second} hours have a {kind} that is also in {first}")
     lost = columns.hours[codes == _code(UNUSED)].sum() / columns.hours.sum()
     if lost > 0.02:
         found.append(

@@ -1,22 +1,25 @@
 """Rows of a CSV file, one by one, with the line numbers that errors need.
 
 The standard library's reader does the quoting. What it would do silently is mended here: a stray quotation
-mark makes it swallow all following lines into one cell; such a line is given back alone, the others are read.
+mark makes it swallow following lines into one cell; such a line is given back alone, the others are read.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from soritune.corpus.folder_walk import composed, is_audio
-from soritune.corpus.text_encoding import EncodingError, detect_encoding
+from soritune.corpus.text_encoding import EncodingError, codec_of, detect_encoding
 from soritune.errors import ManifestError
 
 DELIMITERS = (",", ";", "\t", "|")
+_LONGEST = 200
+"""Signs kept of each cell of a line that is no CSV."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +76,18 @@ class Table:
     ) -> None:
         self.path, self._has_header = path, not columns
         try:
-            self._encoding = encoding or detect_encoding(path)
-            first = next((row for row in self._lines() if row.strip()), None)
+            self._encoding = codec_of(encoding) if encoding else detect_encoding(path)
+            tried = {sign: self._first(sign) for sign in ((delimiter,) if delimiter else DELIMITERS)}
         except OSError as error:
             raise ManifestError(f"cannot be read ({error.strerror or error})", path=path) from error
         except (EncodingError, UnicodeError, LookupError) as error:
             told = str(error) if isinstance(error, EncodingError) else f"is not {encoding} text ({error})"
             raise ManifestError(told, path=path) from error
-        if first is None:
+        if not any(tried.values()):
             raise ManifestError("is empty", path=path)
-        if delimiter is None:
-            tried = {sign: _cells([first], sign) for sign in DELIMITERS}
-            fitting = [sign for sign, cells in tried.items() if columns or is_header(cells)]
-            delimiter = max(fitting or DELIMITERS, key=lambda sign: len(tried[sign]))
-        self.delimiter = delimiter
-        self.header = list(columns) if columns else _cells([first], delimiter)
+        fitting = [sign for sign, cells in tried.items() if columns or is_header(cells)]
+        self.delimiter = max(fitting or tried, key=lambda sign: len(tried[sign]))
+        self.header = list(columns) or [" ".join(cell.split()) for cell in tried[self.delimiter]]
         while self.header and not self.header[-1]:
             self.header.pop()
 
@@ -95,6 +95,18 @@ class Table:
         with self.path.open(encoding=self._encoding, newline="") as stream:
             for line in stream:
                 yield line.replace("\0", "")
+
+    def _first(self, delimiter: str) -> list[str]:
+        """The cells of the first row that is not empty."""
+        lines = _Lines(self._lines())
+        while True:
+            lines.taken.clear()
+            try:
+                cells, _ = _record(lines, delimiter, 0)
+            except StopIteration:
+                return []
+            if any(cells):
+                return cells
 
     def __iter__(self) -> Iterator[TableRow]:
         """All rows that are not empty.
@@ -112,15 +124,10 @@ class Table:
         while True:
             lines.taken.clear()
             start = lines.number + 1
-            fault = ""
             try:
-                cells = next(csv.reader(lines, delimiter=self.delimiter))
+                cells, fault = _record(lines, self.delimiter, len(self.header))
             except StopIteration:
                 return
-            except csv.Error as error:
-                cells, fault = _cells(lines.taken[:1], self.delimiter), f"is no CSV ({error})"
-                lines.put_back()
-            cells = [composed(cell).strip() for cell in cells]
             if not any(cells):
                 continue
             if waiting:
@@ -128,25 +135,59 @@ class Table:
                 continue
             while len(cells) > len(self.header) and not cells[-1]:
                 cells.pop()
-            if len(lines.taken) > 1 and (len(cells) != len(self.header) or self._swallowed(lines.taken)):
-                fault = "a quotation mark opens here and is not closed in its line"
-                cells = _cells(lines.taken[:1], self.delimiter)
-                lines.put_back()
-            elif len(cells) != len(self.header) and not fault:
+            if len(cells) != len(self.header) and not fault:
                 fault = f"has {_count(len(cells))}, the header has {len(self.header)}"
             yield TableRow(start, cells, fault)
 
-    def _swallowed(self, taken: list[str]) -> bool:
-        """Whether a line after the first is a row of its own."""
-        rows = (_cells([line], self.delimiter) for line in taken[1:])
-        return any(len(row) == len(self.header) and any(map(is_audio, row)) for row in rows)
 
+def _record(lines: _Lines, delimiter: str, columns: int) -> tuple[list[str], str]:
+    """The cells of the next row, and what is wrong with it: then of its first line only, the others are put back.
 
-def _cells(lines: list[str], delimiter: str) -> list[str]:
+    Args:
+        lines: The lines that are left.
+        delimiter: Between cells.
+        columns: How many cells a row should have; 0 where that is not known.
+
+    Raises:
+        StopIteration: no line is left.
+    """
     try:
-        return [composed(cell).strip() for cell in next(csv.reader(lines, delimiter=delimiter), [])]
+        cells = next(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        if len(lines.taken) == 1 and "end of data" not in str(error):  # a mark in the wrong place stands
+            return _lenient(lines.taken[0], delimiter, str(error))
+    else:
+        if len(lines.taken) == 1 or not (
+            (columns and len(cells) != columns) or _swallowed(cells, delimiter, columns)
+        ):
+            return [composed(cell).strip() for cell in cells], ""
+    lines.put_back()
+    cells, _ = _lenient(lines.taken[0], delimiter, "")
+    return cells, "a quotation mark opens here and is not closed in its line"
+
+
+def _swallowed(cells: list[str], delimiter: str, columns: int) -> bool:
+    """Whether a cell of several lines holds what looks like other rows: the name of a recording, or, where rows
+    name none by its suffix, as many delimiters as a row has."""
+    several = [cell for cell in cells if "\n" in cell or "\r" in cell]
+    if any(is_audio(cell.strip()) for cell in cells):
+        return any(
+            is_audio(part.strip())
+            for cell in several
+            for part in re.split(rf'[{re.escape(delimiter)}"\r\n]', cell)
+        )
+    return columns > 1 and any(
+        line.count(delimiter) >= columns - 1 for cell in several for line in cell.splitlines()
+    )
+
+
+def _lenient(line: str, delimiter: str, fault: str) -> tuple[list[str], str]:
+    """The cells of one line whatever its quotation marks, and why it has none."""
+    try:
+        return [composed(cell).strip() for cell in next(csv.reader([line], delimiter=delimiter), [])], ""
     except csv.Error:
-        return [lines[0].strip()]
+        cells = [composed(cell).strip()[:_LONGEST] for cell in line.split(delimiter)]
+        return cells, f"is no CSV ({fault})"
 
 
 def _count(cells: int) -> str:

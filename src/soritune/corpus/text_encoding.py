@@ -30,7 +30,7 @@ def decode_text(raw: bytes, encoding: str | None = None) -> str:
     """
     name = encoding or _encoding_of(raw)
     try:
-        return raw.decode(_codec(name))
+        return raw.decode(codec_of(name))
     except (UnicodeDecodeError, LookupError) as error:
         raise EncodingError(_told(error, encoding)) from None
 
@@ -55,7 +55,7 @@ def detect_encoding(path: Path) -> str:
             except UnicodeDecodeError as error:
                 fault = fault or _told(error, None)
                 continue
-            return _codec(name)
+            return codec_of(name)
     raise EncodingError(fault)
 
 
@@ -73,7 +73,8 @@ def _encoding_of(raw: bytes) -> str:
     return "utf-8"
 
 
-def _codec(name: str) -> str:
+def codec_of(name: str) -> str:
+    """The codec of an encoding; for UTF-8 the one that takes a byte order mark off."""
     return "utf-8-sig" if name.lower().replace("_", "-") in ("utf-8", "utf8") else name
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from soritune.corpus.sources.csv import SOURCE, CsvConfig, read_corpus, survey
-from soritune.corpus.sources.source import Found, Rejected, Skipped
+from soritune.corpus.sources.source import Found, Note, Rejected, Skipped
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 
@@ -79,10 +79,67 @@ def test_repeated_and_contradicting_rows(tmp_path: Path) -> None:
     assert len(told) == 3
 
 
+def test_rows_that_differ_in_other_columns_are_no_repeats(tmp_path: Path) -> None:
+    lines = "".join(f"s.wav,k,{n},{n + 1},문장 {n}\n" for n in range(4))
+    found = read(tmp_path, "file_path,speaker,시작,종료,전사\n" + lines, "s.wav")
+    assert len(found) == 4
+    assert {item.reason for item in found if isinstance(item, Rejected)} == {
+        "list.csv line 2, list.csv line 3, list.csv line 4 and 1 more: listed with different values: '시작' 0 and 1 "
+        "and 2 …, '종료' 1 and 2 and 3 …, '전사' 문장 0 and 문장 1 and 문장 2 …; if they are stretches of one "
+        "recording, map start_s and end_s"
+    }
+    mapped = {"start_s": "시작", "end_s": "종료", "text": "전사"}
+    assert len(rows(list(read_corpus(tmp_path, CsvConfig(fields=mapped))))) == 4
+    (row, _) = [item for item in read(tmp_path, "path,memo\ns.wav,x\ns.wav,\n") if isinstance(item, Rejected)]
+    assert "'memo' x and nothing" in row.reason
+
+
+def test_quarantine_does_not_grow_with_the_square_of_the_rows(tmp_path: Path) -> None:
+    text = "path,text\n" + "".join(f"s.wav,{'긴 문장 ' * 20}{n}\n" for n in range(3000))
+    found = read(tmp_path, text, "s.wav")
+    assert len(found) == 3000 and all(isinstance(item, Rejected) for item in found)
+    assert max(len(item.reason) for item in found if isinstance(item, Rejected)) < 300
+
+
+def test_a_recording_in_several_splits_is_kept_in_each_and_told(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav", "c.wav"):
+        (tmp_path / name).touch()
+    (tmp_path / "train.csv").write_text("path,label\na.wav,x\nb.wav,x\nc.wav,x\nc.wav,x\n")
+    (tmp_path / "test.csv").write_text("path,label\na.wav,x\nb.wav,y\n")
+    found = list(read_corpus(tmp_path, CsvConfig()))
+    kept = [(item.id, item.audio, item.extra["split"]) for item in found if isinstance(item, Utterance)]
+    assert kept == [
+        ("a.wav", "a.wav", "test"),
+        ("a.wav#train", "a.wav", "train"),
+        ("c.wav", "c.wav", "train"),
+    ]
+    assert [item for item in found if isinstance(item, Note)] == [
+        Note("recording in several splits (kept in each: test, train)", 1, "a.wav")
+    ]
+    assert [item.audio for item in found if isinstance(item, Rejected)] == ["b.wav", "b.wav"]
+
+
+def test_channels_and_close_starts_are_told_apart(tmp_path: Path) -> None:
+    text = "path,channel,start,end\na.wav,0,0,1\na.wav,1,0,1\nb.wav,0,1.0000001,1.5\nb.wav,0,1.0000002,1.7\n"
+    text += "c.wav,0,,\nc.wav,1,,\n"
+    assert [row.id for row in rows(read(tmp_path, text, "a.wav", "b.wav", "c.wav"))] == [
+        "a.wav#ch0-0.000-1.000", "a.wav#ch1-0.000-1.000", "b.wav#ch0-1.000-1.500", "b.wav#ch0-1.000-1.700",
+        "c.wav#ch0", "c.wav#ch1",
+    ]  # fmt: skip
+
+
+def test_a_header_alone(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="has a header and no rows"):
+        read(tmp_path, "path,label\n")
+
+
 def test_stretches_of_one_file(tmp_path: Path) -> None:
     text = "path,start,end,text\na.wav,0,1.5,하나\na.wav,1.5,4,둘\n"
     found = rows(read(tmp_path, text, "a.wav"))
-    assert [(r.id, r.start_s, r.duration_s) for r in found] == [("a.wav#0", 0, 1.5), ("a.wav#1.5", 1.5, 2.5)]
+    assert [(r.id, r.start_s, r.duration_s) for r in found] == [
+        ("a.wav#0.000-1.500", 0, 1.5),
+        ("a.wav#1.500-4.000", 1.5, 2.5),
+    ]
 
 
 def test_audio_somewhere_else(tmp_path: Path) -> None:

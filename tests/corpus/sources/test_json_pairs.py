@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.sources.json_pairs import JsonPairsConfig, load_label, read_corpus, survey
-from soritune.corpus.sources.source import Found, Rejected
+from soritune.corpus.sources.source import Found, Note, Rejected
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 
@@ -88,6 +88,53 @@ def test_several_stretches_in_one_label(tmp_path: Path) -> None:
         ("a#3", "field 'text' is empty or missi"),
         ("b", "utterances: 'utterances' gives"),
     ]
+
+
+def test_a_stretch_never_has_the_whole_label_s_text_or_times(tmp_path: Path) -> None:
+    parts = [{"s": 0, "e": 1, "text": "하나"}, {"s": 1, "e": 2, "text": None}, {"s": 2, "e": 3}]
+    pair(tmp_path, "a", {"text": "전체 전사", "speaker": "S", "phones": "a b", "s": 0, "e": 9, "u": parts})
+    fields = {"text": "text", "start_s": "s", "end_s": "e", "phones": "phones"}
+    found = read(tmp_path, fields=fields, utterances="u")
+    (row,) = rows(found)
+    assert (row.text, row.speaker, row.phones, row.start_s) == ("하나", "S", None, 0)
+    assert [item.id for item in found if isinstance(item, Rejected)] == ["a#2", "a#3"]
+    plain = rows(read(tmp_path, fields={"start_s": "s", "end_s": "e"}, utterances="u"))
+    assert [(row.text, row.speaker) for row in plain] == [("하나", "S"), (None, "S"), (None, "S")]
+    used = survey(tmp_path, JsonPairsConfig(fields=fields, utterances="u"), 10).used
+    assert (used["u.s"], used["u.e"], used["u.text"]) == ("start_s", "end_s", "text")
+
+
+def test_a_label_that_is_a_list_of_stretches(tmp_path: Path) -> None:
+    pair(tmp_path, "a", [{"text": "하나", "s": 0, "e": 1}])
+    (told,) = [item for item in read(tmp_path / "..", fields={"text": "text"}) if isinstance(item, Rejected)][
+        :1
+    ]
+    assert "set utterances=[]" in told.reason
+    config: dict[str, Any] = {"fields": {"start_s": "s", "end_s": "e"}, "utterances": []}
+    assert [row.text for row in rows(read(tmp_path, **config))] == ["하나"]
+
+
+def test_labels_that_cannot_be_read_are_not_called_empty(tmp_path: Path) -> None:
+    pair(tmp_path, "a", b'{"text": "x",}')
+    with pytest.raises(ManifestError, match="none of its 1 labels can be read"):
+        read(tmp_path)
+
+
+def test_a_key_that_stands_twice_is_noted(tmp_path: Path) -> None:
+    pair(tmp_path, "a", b'{"text": "1", "d": {"x": 1, "x": 2}, "text": "2"}')
+    note, row = read(tmp_path)
+    assert isinstance(note, Note) and note.example == "a.json: x, text"
+    assert isinstance(row, Utterance) and row.text == "2"
+
+
+def test_whatever_a_function_runs_into_is_the_row_s_fault(tmp_path: Path) -> None:
+    pair(tmp_path, "a", {"stt": "글", "n": [1, "a"]})
+    pair(tmp_path, "b", {"stt": "글", "n": "x"})
+    found = read(tmp_path, fields={"text": "contains(n, `1`) && stt"})
+    assert {item.id: type(item) for item in found if not isinstance(item, Note)} == {
+        "a": Utterance,
+        "b": Rejected,
+    }
 
 
 def test_splits_by_folder(tmp_path: Path) -> None:
@@ -166,7 +213,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON | st.fixed_dictionaries({"t": JSON, "s": JSON, "a": JSON, "x": JSON}))
 def test_whatever_a_label_holds_gives_a_row_that_can_be_written_or_a_reason(
     tmp_path: Path, document: Any
@@ -184,7 +231,7 @@ def test_whatever_a_label_holds_gives_a_row_that_can_be_written_or_a_reason(
     write_manifest(tmp_path / "m.parquet", timed, root=tmp_path)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60))
 def test_whatever_bytes_a_label_holds_it_is_read_or_refused(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "a.json").write_bytes(raw)

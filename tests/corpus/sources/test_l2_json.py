@@ -13,7 +13,7 @@ import soundfile
 
 from soritune.corpus.prepare import prepare
 from soritune.corpus.sources.l2_json import SOURCE, L2JsonConfig, read_corpus, survey
-from soritune.corpus.sources.source import Found, Rejected, Skipped
+from soritune.corpus.sources.source import Found, Note, Rejected
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 
@@ -109,7 +109,7 @@ def test_where_audio_is_looked_for(tmp_path: Path) -> None:
         ("two/x/1", "two/x/1.wav", "val", "two"),
         ("one/x/1#test", "one/x/1.wav", "test", "two"),
     ]
-    assert [item.reason for item in found if isinstance(item, Skipped)] == [
+    assert [item.reason for item in found if isinstance(item, Note)] == [
         "recording in several splits (kept in each: train, test)"
     ]
     outside = L2JsonConfig(files=(str(tmp_path / "two"), str(tmp_path / "one" / "train_data.json")))
@@ -171,7 +171,7 @@ def test_labels_without_their_audio(shared_data: Path, tmp_path: Path) -> None:
         pytest.skip("the L2-ARCTIC labels are not among the real data")
     assert counted(root) == {"train": 1500, "val": 300, "test": 600}
     assert survey(root, L2JsonConfig(), 50).looked_at == 50
-    with pytest.raises(ManifestError, match=r"2400 rejected; .*wav: is not there"):
+    with pytest.raises(ManifestError, match=r"2,400 rejected; .*wav: is not there"):
         prepare("l2-json", root, {}, tmp_path)
     assert not (tmp_path / "manifest.parquet").exists()
     assert len((tmp_path / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()) == 2400

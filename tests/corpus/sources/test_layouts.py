@@ -19,7 +19,7 @@ from tests.corpus.layouts.expected import Expected, compare
 
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.prepare import load_source, prepare
-from soritune.corpus.sources.source import Skipped
+from soritune.corpus.sources.source import Note, Skipped
 from soritune.errors import ManifestError
 
 RANGES = {"Anxious": [[21, 30]], "Kind": [[31, 40]], "Dry": [[91, 100]]}
@@ -70,7 +70,7 @@ def read(tmp_path: Path, kind: str, name: str, **settings: Any) -> Read:
         result.rows.append({**row, "audio": audio, "split": utterance.extra.get("split")})
     one = load_source(source)
     found = one.read(root, one.Config.model_validate(config))
-    result.examples = [item.example for item in found if isinstance(item, Skipped)]
+    result.examples = [item.example for item in found if isinstance(item, (Skipped, Note))]
     return result
 
 

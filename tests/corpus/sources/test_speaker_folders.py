@@ -184,3 +184,19 @@ def test_scripts_keep_sentences_apart_in_the_split(tmp_path: Path) -> None:
         if side != "unused":
             sides.setdefault(str(utterance.script), set()).add(side)
     assert len(sides) == 20 and all(len(side) == 1 for side in sides.values())
+
+
+def test_a_range_without_its_list_says_how_to_write_it() -> None:
+    with pytest.raises(ValidationError, match=r"such as \[\[21, 30\]\] for 21 to 30, got \[21, 30\]"):
+        SpeakerFoldersConfig.model_validate({"labels": {"Anxious": [21, 30]}})
+
+
+def test_names_that_differ_only_in_how_hangul_is_put_together(tmp_path: Path) -> None:
+    for form in ("NFC", "NFD"):
+        place = tmp_path / "c" / "F1" / "wav_48000" / unicodedata.normalize(form, "가_1.wav")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(place, np.zeros(800), 16000)
+    made = prepare("speaker-folders", tmp_path / "c", {}, tmp_path / "out")
+    assert len(made.manifest) == 1 and len(made.quarantined) == 1
+    assert "differs only in how its Hangul is put together" in made.quarantined[0].reason
+    assert made.manifest.utterance(0).audio != made.quarantined[0].audio

@@ -5,8 +5,8 @@ start from the table's own folder or `audio_root`. Columns are found by their na
 spaces; columns that no field uses are kept in `extra`.
 
 Known faults of such tables, all told line by line in quarantine: rows with too few or too many cells, the
-same file twice with different labels, quotation marks that are never closed. Rows that repeat one another are
-read once and counted.
+same file twice with different values in any column, quotation marks that are never closed. Rows that repeat one
+another are read once and counted; so is a recording that several splits list.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from soritune.corpus.audio_paths import AudioFinder
 from soritune.corpus.field_mapping import FieldValueError
 from soritune.corpus.folder_walk import composed
 from soritune.corpus.loose_values import END, MAPPABLE, LooseConfig, ValueReader, check_fields
-from soritune.corpus.sources.source import Found, Rejected, Skipped, Source, Survey
+from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, Survey, shortened
 from soritune.corpus.split_names import split_of_file
 from soritune.corpus.table_rows import Table, TableRow
 from soritune.corpus.utterance import Utterance
@@ -41,6 +41,7 @@ ALIASES = {
 """Utterance field → names of its column in order of preference; other fields are looked for by their own
 name. `id` is read only when `fields` says so: columns of that name are as often row numbers."""
 _SUFFIXES = (".csv", ".tsv")
+_TOLD = 3
 
 
 class CsvConfig(LooseConfig):
@@ -103,23 +104,31 @@ def read_corpus(root: Path, config: CsvConfig) -> Iterator[Found]:
     """
     base, files = _base(root, config), _files(root, config)
     once: dict[str, int] = {}
-    clashing: dict[str, list[tuple[str, Utterance]]] = {}
+    clashing: dict[str, _Clash] = {}
     for _, _, item in _items(files, base, config):
         if isinstance(item, Utterance) and once.setdefault(item.id, _content(item)) != _content(item):
-            clashing[item.id] = []
-    seen: set[str] = set()
+            clashing[item.id] = _Clash()
+    seen: dict[str, tuple[str | None, ...]] = {}
     for file, row, item in _items(files, base, config):
         if not isinstance(item, Utterance):
             yield item
-        elif item.id in clashing:
-            clashing[item.id].append((f"{file.name} line {row.line}", item))
-        elif item.id in seen:
+            continue
+        split, splits = item.extra.get("split"), seen.get(item.id, ())
+        if item.id in clashing:
+            clashing[item.id].add(f"{file.name} line {row.line}", item)
+        elif split in splits:
             yield Skipped("row repeated", 1, f"{file.name} line {row.line}: {item.audio}")
         else:
-            seen.add(item.id)
+            seen[item.id] = (*splits, split)
+            if splits:
+                told = ", ".join(map(str, seen[item.id]))
+                yield Note(f"recording in several splits (kept in each: {told})", 1, item.audio)
+                item = replace(item, id=f"{item.id}#{split or len(seen[item.id])}")
             yield item
-    for rows in clashing.values():
-        yield from _contradictions(rows)
+    if not once and not any(True for file in files for _ in _table(file, config)):
+        raise ManifestError("has a header and no rows", path=files[0])
+    for clash in clashing.values():
+        yield from clash.told()
 
 
 def _items(files: list[Path], base: Path, config: CsvConfig) -> Iterator[tuple[Path, TableRow, Found]]:
@@ -152,23 +161,55 @@ def _found(
     try:
         return reader.utterance(given, name=composed(audio), audio=audio, extra=extra)
     except FieldValueError as error:
-        return Rejected(written, f"{place}: {error}")
+        return Rejected(written, f"{place}: {error}", composed(audio))
 
 
-def _contradictions(rows: list[tuple[str, Utterance]]) -> Iterator[Rejected]:
-    names = [f.name for f in fields(Utterance) if f.name != "extra"]
-    told = []
-    for name in names:
-        values = list(dict.fromkeys(str(getattr(item, name)) for _, item in rows))
-        if len(values) > 1:
-            told.append(f"{name} {' and '.join(values)}")
-    places = ", ".join(place for place, _ in rows)
-    for _, item in rows:
-        yield Rejected(item.audio, f"{places}: listed with different values: {', '.join(told)}", item.id)
+@dataclass
+class _Clash:
+    """Rows of one recording that say different things; of very many only a few are told."""
+
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    """(audio, id) of each."""
+    places: list[str] = field(default_factory=list)
+    values: dict[str, dict[str, None]] = field(default_factory=dict)
+    filled: Counter[str] = field(default_factory=Counter)
+
+    def add(self, place: str, item: Utterance) -> None:
+        self.rows.append((item.audio, item.id))
+        if len(self.places) < _TOLD:
+            self.places.append(place)
+        for name, value in _values(item):
+            known = self.values.setdefault(name, {})
+            self.filled[name] += 1
+            if len(known) <= _TOLD:
+                known[shortened(str(value), 30)] = None
+
+    def told(self) -> Iterator[Rejected]:
+        differing = {
+            name: [*values, *(["nothing"] if self.filled[name] < len(self.rows) else [])]
+            for name, values in self.values.items()
+            if len(values) > 1 or self.filled[name] < len(self.rows)
+        }
+        told = ", ".join(
+            f"{name} {' and '.join(values[:_TOLD])}{' …' if len(values) > _TOLD else ''}"
+            for name, values in differing.items()
+        )
+        more = f" and {len(self.rows) - _TOLD} more" if len(self.rows) > _TOLD else ""
+        reason = f"{', '.join(self.places)}{more}: listed with different values: {told}"
+        if all(name.startswith("'") for name in differing):
+            reason += "; if they are stretches of one recording, map start_s and end_s"
+        for audio, name in self.rows:
+            yield Rejected(audio, reason, name)
+
+
+def _values(item: Utterance) -> Iterator[tuple[str, Any]]:
+    """All values of a row but its split, the table's other columns in quotation marks."""
+    yield from ((f.name, getattr(item, f.name)) for f in fields(item) if f.name != "extra")
+    yield from ((f"'{name}'", value) for name, value in item.extra.items() if name != "split")
 
 
 def _content(item: Utterance) -> int:
-    return hash(tuple(getattr(item, f.name) for f in fields(item) if f.name != "extra"))
+    return hash(frozenset(_values(item)))
 
 
 def _columns(table: Table, config: CsvConfig, *, strict: bool = True) -> _Columns:
@@ -179,21 +220,21 @@ def _columns(table: Table, config: CsvConfig, *, strict: bool = True) -> _Column
     """
     names = [_plain(name) for name in table.header]
     of_field: dict[str, int] = {}
-    for field in MAPPABLE:
-        asked = config.fields.get(field)
-        if asked is None and field == "id":
+    for key in MAPPABLE:
+        asked = config.fields.get(key)
+        if asked is None and key == "id":
             continue
-        wanted = (asked,) if asked is not None else ALIASES.get(field, (field,))
+        wanted = (asked,) if asked is not None else ALIASES.get(key, (key,))
         places = _places(table.header, names, wanted)
         if len(places) > 1 and strict:
             raise ManifestError(
-                f"has {len(places)} columns called '{table.header[places[0]]}', so '{field}' cannot be read",
+                f"has {len(places)} columns called '{table.header[places[0]]}', so '{key}' cannot be read",
                 path=table.path,
             )
         if places:
-            of_field[field] = places[0]
-        elif strict and (asked is not None or field == "audio"):
-            raise ManifestError(_no_column(table, field, asked), path=table.path, field=field)
+            of_field[key] = places[0]
+        elif strict and (asked is not None or key == "audio"):
+            raise ManifestError(_no_column(table, key, asked), path=table.path, field=key)
     taken = set(of_field.values())
     rest: dict[str, int] = {}
     counts: Counter[str] = Counter()

@@ -13,8 +13,7 @@ sets delivered twice (2.Validation and 2.Validation_split). One folder's names a
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -27,9 +26,10 @@ from soritune.corpus.checks import in_order
 from soritune.corpus.expressions import Expression, compiled, leaves, spelt
 from soritune.corpus.field_mapping import FieldValueError
 from soritune.corpus.folder_walk import composed, writable_name
+from soritune.corpus.json_text import read_json
 from soritune.corpus.label_pairs import LABEL_FOLDERS, Pair, find_pairs
-from soritune.corpus.loose_values import MAPPABLE, LooseConfig, ValueReader, check_fields
-from soritune.corpus.sources.source import Found, Rejected, Skipped, Source, Survey
+from soritune.corpus.loose_values import END, MAPPABLE, LooseConfig, ValueReader, check_fields
+from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, Survey
 from soritune.corpus.split_names import SPLIT_FOLDERS, SplitFolders
 from soritune.corpus.text_encoding import decode_text
 from soritune.corpus.utterance import Utterance
@@ -46,6 +46,8 @@ _BY_NAME = (
     "snr_db",
     "language",
 )
+_OF_STRETCH = ("id", "text", "phones", "canonical", "perceived", "error_labels", "start_s", "duration_s", END)
+"""Fields that a whole label cannot give to its stretches."""
 _THREADS = 8
 _FIELDS = tuple(name for name in MAPPABLE if name != "audio")
 
@@ -62,8 +64,8 @@ class JsonPairsConfig(LooseConfig):
     """Expressions whose values go to `extra` under the expression's own text."""
     utterances: str | None = None
     """Expression for the list of stretches of a label that describes several, as in "utterances[]". `fields`
-    then look into the stretch first and into the whole label where that gives nothing; map start_s and
-    duration_s or end_s (seconds)."""
+    then look into the stretch first and into the whole label where that gives nothing (not for text, phones
+    and times); map start_s and duration_s or end_s (seconds)."""
     allow_empty_text: bool = False
     """Keep rows whose text is mapped but empty or missing; otherwise they go to quarantine."""
     label_folders: dict[str, str] = Field(default_factory=dict)
@@ -96,6 +98,11 @@ class JsonPairsConfig(LooseConfig):
         compiled({text: text for text in given})
         return given
 
+    @field_validator("utterances", mode="before")
+    @classmethod
+    def _brackets(cls, given: Any) -> Any:
+        return "[]" if given == [] else given  # YAML reads the brackets as an empty list
+
     @field_validator("utterances")
     @classmethod
     def _utterances_sound(cls, given: str | None) -> str | None:
@@ -124,6 +131,8 @@ class _Reader:
     fields: Mapping[str, Expression] = field(init=False)
     extra: Mapping[str, Expression] = field(init=False)
     utterances: Expression | None = field(init=False)
+    any_label: bool = field(default=False, init=False)
+    """Whether any label could be read."""
     any_value: bool = field(default=False, init=False)
     """Whether any label gave any field a value."""
 
@@ -139,11 +148,15 @@ class _Reader:
             return [Rejected(shown, fault)]
         label = composed(pair.label.rsplit("/", 1)[-1])
         try:
-            document = load_label(self.root / pair.label, self.config.encoding)
+            document, repeated = load_label(self.root / pair.label, self.config.encoding)
+            self.any_label = True
             parts = self._parts(document)
         except ValueError as error:
             return [Rejected(pair.audio, f"{label}: {error}", pair.name)]
         found: list[Found] = []
+        if repeated:
+            told = f"{composed(pair.label)}: {', '.join(repeated[:3])}"
+            found.append(Note("label in which a key stands twice (the last one is read)", 1, told))
         for number, part in enumerate(parts, start=1):
             name = pair.name if self.utterances is None else f"{pair.name}#{number}"
             try:
@@ -164,7 +177,13 @@ class _Reader:
         return [document]
 
     def _utterance(self, part: Any, document: Any, pair: Pair, name: str) -> Utterance:
-        given = {key: value for key in _BY_NAME if (value := _plain_value(part, document, key)) is not None}
+        given: dict[str, Any] = {}
+        for key in _BY_NAME:
+            value = _plain_value(part, key)
+            if value is None and key not in _OF_STRETCH:
+                value = _plain_value(document, key)
+            if value is not None:
+                given[key] = value
         needs_text = "text" in self.fields or "text" in given
         for key, expression in self.fields.items():
             given[key] = self._search(key, expression, part, document)
@@ -186,7 +205,7 @@ class _Reader:
     def _search(self, name: str, expression: Expression, part: Any, document: Any) -> Any:
         try:
             value = expression.search(part)
-            if value is None and part is not document:
+            if value is None and part is not document and name not in _OF_STRETCH:
                 value = expression.search(document)
         except ValueError as error:
             raise FieldValueError(name, str(error)) from error
@@ -210,7 +229,7 @@ def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Found]:
     pairs = labels = 0
     first = ""
 
-    def read(item: Pair | Rejected | Skipped) -> list[Found]:
+    def read(item: Pair | Rejected | Skipped) -> Sequence[Found]:
         return reader.read(item) if isinstance(item, Pair) else [item]
 
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -226,11 +245,14 @@ def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Found]:
             yield from found
     if not pairs:
         raise ManifestError(
-            f"holds no recording with a JSON of its name ({labels:,} files without a partner)"
+            f"holds no recording with a JSON of its name ({labels:,} files without a partner); where labels lie in "
+            "a tree of their own, say so with label_folders={FOLDER OF LABELS: FOLDER OF RECORDINGS}"
             if labels
             else "holds no JSON labels",
             path=root,
         )
+    if not reader.any_label:
+        raise ManifestError(f"none of its {pairs:,} labels can be read", path=root)
     if not reader.any_value:
         known = ", ".join(list(survey(root, config, 20).examples)[:20])
         raise ManifestError(
@@ -240,8 +262,8 @@ def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Found]:
         )
 
 
-def load_label(path: Path, encoding: str | None = None) -> Any:
-    """The JSON value of a label file, keys and texts composed.
+def load_label(path: Path, encoding: str | None = None) -> tuple[Any, list[str]]:
+    """The JSON value of a label file, keys and texts composed, and keys that stand twice in an object.
 
     Raises:
         ValueError: it cannot be read or decoded, or is no JSON; the text says which.
@@ -253,7 +275,7 @@ def load_label(path: Path, encoding: str | None = None) -> Any:
     if not text.strip():
         raise ValueError("is empty")
     try:
-        return json.loads(text, parse_constant=lambda _: None)
+        return read_json(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"is no JSON ({error})") from error
 
@@ -262,13 +284,14 @@ def survey(root: Path, config: JsonPairsConfig, limit: int) -> Survey:
     """The keys of the first labels, as expressions, with the first value of each."""
     fields = compiled(config.fields)
     extra = compiled({**{text: text for text in config.keep}, **config.extra})
+    stretches = () if config.utterances is None else Expression(config.utterances).paths
     examples: dict[str, Any] = {}
     used: dict[str, str] = {}
     looked = 0
     found = (item for item in find_pairs(root, config.parallel(), config.splits()) if isinstance(item, Pair))
     for pair in islice(found, limit):
         try:
-            document = load_label(root / pair.label, config.encoding)
+            document, _ = load_label(root / pair.label, config.encoding)
         except ValueError:
             continue
         looked += 1
@@ -278,21 +301,20 @@ def survey(root: Path, config: JsonPairsConfig, limit: int) -> Survey:
             name = spelt(path)
             if examples.get(name) in (None, "", [], {}):
                 examples[name] = value
-            readers = [key for key, one in fields.items() if one.reads(path)]
-            readers += ["extra" for one in extra.values() if one.reads(path)][:1]
-            if len(path) == 1 and path[0] in _BY_NAME and path[0] not in fields:
-                readers.append(path[0])
+            ways = [path, *(path[len(own) :] for own in stretches if own and path[: len(own)] == own)]
+            readers = [key for key, one in fields.items() if any(map(one.reads, ways))]
+            readers += ["extra" for one in extra.values() if any(map(one.reads, ways))][:1]
+            for way in ways:
+                if len(way) == 1 and way[0] in _BY_NAME and way[0] not in fields:
+                    readers.append(way[0])
             if readers:
                 used[name] = ", ".join(readers)
     return Survey(looked, examples, used)
 
 
-def _plain_value(part: Any, document: Any, key: str) -> Any:
-    for place in (part, document):
-        value = place.get(key) if isinstance(place, dict) else None
-        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-            return value
-    return None
+def _plain_value(place: Any, key: str) -> Any:
+    value = place.get(key) if isinstance(place, dict) else None
+    return value if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
 
 
 SOURCE = Source(

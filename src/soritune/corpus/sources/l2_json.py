@@ -14,7 +14,6 @@ in `extra` as `stated_duration_s` where they differ by more than 0.1 s), a recor
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
@@ -27,8 +26,9 @@ from soritune.audio.waveform import read_header
 from soritune.corpus.audio_paths import AudioFinder
 from soritune.corpus.field_mapping import FieldValueError
 from soritune.corpus.folder_walk import composed
+from soritune.corpus.json_text import read_json
 from soritune.corpus.loose_values import LooseConfig, ValueReader, check_fields, number_in
-from soritune.corpus.sources.source import Found, Rejected, Skipped, Source, Survey
+from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, Survey
 from soritune.corpus.split_names import split_of_file
 from soritune.corpus.text_encoding import EncodingError, decode_text
 from soritune.corpus.utterance import Utterance
@@ -97,7 +97,7 @@ class _Seen:
         earlier.append((split, values))
         if len(earlier) > 1:
             splits = ", ".join(str(other) for other, _ in earlier)
-            yield Skipped(f"recording in several splits (kept in each: {splits})", 1, item.audio)
+            yield Note(f"recording in several splits (kept in each: {splits})", 1, item.audio)
             item = replace(item, id=f"{item.id}#{split or len(earlier)}")
         yield item
 
@@ -137,21 +137,22 @@ def _found(
     if not names:
         return Rejected(file.name, f"{place}: names no audio file")
     audio = next(filter(None, map(finder.find, names)), None) or finder.expected(names[0])
+    own = os.path.splitext(composed(audio))[0]
     given = {key: entry.get(own) for key, own in keys.items() if key not in ("audio", "duration_s")}
     used = set(keys.values())
     extra = {key: value for key, value in entry.items() if key not in used and value not in (None, "")}
     if (split := split_of_file(file.stem)) is not None:
         extra.setdefault("split", split)
     try:
-        return reader.utterance(given, name=os.path.splitext(composed(audio))[0], audio=audio, extra=extra)
+        return reader.utterance(given, name=own, audio=audio, extra=extra)
     except FieldValueError as error:
         origin = keys.get(error.field, error.field)
         told = str(error).replace(f"field '{error.field}'", f"'{origin}'")
-        return Rejected(audio, f"{place}: {told}")
+        return Rejected(audio, f"{place}: {told}", own)
 
 
 def _with_stated_duration(item: Utterance, base: Path, stated: Any) -> Utterance:
-    seconds = number_in(str(stated)) if isinstance(stated, (str, int, float)) else None
+    seconds = number_in(stated, "duration_s")
     if seconds is None:
         return item
     try:
@@ -169,21 +170,8 @@ def _entries(file: Path) -> tuple[dict[str, Any], list[str]]:
     Raises:
         ManifestError: it cannot be read, or is no JSON object.
     """
-    repeated: list[str] = []
-
-    def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            once: set[str] = set()
-            for key, value in pairs:
-                if key in once and isinstance(value, dict):
-                    repeated.append(key)
-                once.add(key)
-        return found
-
     try:
-        text = decode_text(file.read_bytes())
-        entries = json.loads(text, object_pairs_hook=as_dict, parse_constant=lambda _: None)
+        entries, repeated = read_json(decode_text(file.read_bytes()))
     except OSError as error:
         raise ManifestError(f"cannot be read ({error.strerror or error})", path=file) from error
     except EncodingError as error:
@@ -196,7 +184,7 @@ def _entries(file: Path) -> tuple[dict[str, Any], list[str]]:
         )
     if entries and not any(isinstance(entry, dict) for entry in entries.values()):
         raise ManifestError("must be an object of objects, one per recording", path=file)
-    return entries, repeated
+    return entries, [name for name in repeated if isinstance(entries.get(name), dict)]
 
 
 def _folder(root: Path) -> Path:
@@ -247,7 +235,9 @@ def survey(root: Path, config: L2JsonConfig, limit: int) -> Survey:
                 if examples.get(key) in (None, "", []):
                     examples[key] = value
     used = dict.fromkeys(examples, "extra") | {
-        own: key for key, own in config.keys().items() if own in examples
+        own: "compared with the sound" if key == "duration_s" else key
+        for key, own in config.keys().items()
+        if own in examples
     }
     return Survey(looked, examples, used)
 

@@ -27,7 +27,7 @@ from pydantic import Field, field_validator
 from soritune.corpus.field_mapping import TEXT_FIELDS, FieldValueError, convert
 from soritune.corpus.folder_walk import Folder, composed, is_audio, walk_folders, writable_name
 from soritune.corpus.script_file import Script
-from soritune.corpus.sources.source import Found, Rejected, Skipped, Source, SourceConfig
+from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, SourceConfig
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 
@@ -67,6 +67,16 @@ class SpeakerFoldersConfig(SourceConfig):
             raise ValueError(f"pattern has the group '{unknown[0]}'; known: {', '.join(_GROUPS)}")
         return pattern
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _in_brackets(cls, labels: Any) -> Any:
+        for label, spans in labels.items() if isinstance(labels, dict) else ():
+            if isinstance(spans, (list, tuple)) and any(isinstance(one, int) for one in spans):
+                raise ValueError(
+                    f"'{label}' must have a list of ranges, such as [[21, 30]] for 21 to 30, got {list(spans)}"
+                )
+        return labels
+
     @field_validator("labels")
     @classmethod
     def _apart(cls, labels: dict[str, Ranges]) -> dict[str, Ranges]:
@@ -98,6 +108,7 @@ def read_corpus(root: Path, config: SpeakerFoldersConfig) -> Iterator[Found]:
     for folder in walk_folders(root):
         while scripts and not _is_below(folder.relative, scripts[-1][0]):
             yield from scripts.pop()[1].report()
+        yield from folder.told
         for file in folder.names:
             if name and composed(file).casefold() == name:
                 script = Script.read(folder.path / file, folder.place(file))
@@ -167,7 +178,7 @@ def _found(
     if "text" in fields or text is not None:
         fields = {"text": text, **fields, "text_source": "gold"}
     elif scripts and not known:
-        yield Skipped("recording without a line in its script (kept, without a text)", 1, place)
+        yield Note("recording without a line in its script (kept, without a text)", 1, place)
     values: dict[str, Any] = dict(fields)
     try:
         values["age"] = convert("age", values.get("age"))
