@@ -106,7 +106,7 @@ def test_every_counterpart_runs(
     monkeypatch.chdir(tmp_path)
     lay_out(root, section)
     if section == "Children's phonemes, the full corpus":  # what the section before leaves behind
-        run_command(["run", "child-phoneme", "data=ROOT", "--output", "runs/phase2"], section)
+        run_command(["run", "child-phoneme", "data=ROOT", "--output", "runs/child-phoneme"], section)
     space: dict[str, Any] = {}
     done = 0
     for code in spans(section):

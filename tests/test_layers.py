@@ -59,6 +59,8 @@ TORCH_FREE_FILES = {
     "batches/plan.py",
     "batches/targets.py",
     "training/config.py",
+    "training/phases.py",
+    "training/subsets.py",
 }
 TORCH = {"torch", "transformers", "peft", "accelerate"}
 NEVER = {"torchaudio", "torchcodec", "speechbrain", "pyctcdecode", "evaluate", "librosa", "datasets"}

@@ -18,8 +18,8 @@ from soritune import pipeline
 from soritune.bundle import load_bundle
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.folds import make_folds
-from soritune.corpus.manifest import Manifest, load_manifest
-from soritune.corpus.splits import load_splits
+from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
+from soritune.corpus.splits import load_splits, make_splits
 from soritune.errors import OutputError, RecipeError, SorituneError, TrainingError
 from soritune.recipe import Recipe, load_recipe, recipe_names
 from soritune.testing import tiny_config
@@ -211,7 +211,7 @@ def test_every_recipe_takes_two_steps(name: str, request: pytest.FixtureRequest,
     recipe.model.random_weights = True
     recipe.model.architecture = toy_encoder(name)
     result = pipeline.run(recipe, tmp_path / "run", quiet=True)
-    assert result.training.steps == 2
+    assert result.training.steps == 2 * max(len(recipe.train.phases), 1)
     assert result.scores is not None
     primary = recipe.make_tasks()[0].primary_metric.name
     assert result.scores["tasks"][recipe.make_tasks()[0].name]["rates"][primary]["value"] is not None
@@ -329,6 +329,27 @@ def test_rows_that_ctc_cannot_spell_are_listed_before_the_run(tones: Manifest) -
     assert "no symbol" in str(problem(dataclasses.replace(row, text="!?")))
     recipe.preprocessing.max_duration_s = 0.3
     assert "keeps only 0.3 s" in str(pipeline.row_problem(recipe)(row))
+
+
+def test_a_manifest_from_elsewhere_is_looked_at_before_the_run(tones: Manifest, tmp_path: Path) -> None:
+    rows = list(tones)
+    rows[1] = dataclasses.replace(rows[1], text="가나다라마바사" * 9)
+    rows[2] = dataclasses.replace(rows[2], text=None)
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tones.root)
+    recipe = load_recipe(
+        "child-phoneme", [*MANIFEST, f"data={manifest.path}", "train.phases=null", "train.max_steps=2"]
+    )
+    recipe.model.random_weights, recipe.model.architecture = True, toy_encoder("child-phoneme")
+    splits = make_splits(manifest, recipe.split)
+    pipeline.train_recipe(recipe, manifest, splits, tmp_path / "run", quiet=True)
+    found = read_quarantine(tmp_path / "run" / "quarantine.jsonl")
+    assert [(row.id, row.stage) for row in found] == [(rows[1].id, "check"), (rows[2].id, "check")]
+    assert "symbols need" in found[0].reason
+    assert len(load_manifest(tmp_path / "run" / "checked.parquet")) == len(rows) - 2
+    # The same manifest goes on with it.
+    assert (
+        pipeline.train_recipe(recipe, manifest, splits, tmp_path / "run", resume=True, quiet=True).steps == 2
+    )
 
 
 def test_a_moved_corpus_can_be_gone_on_with(tree: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -62,9 +63,19 @@ logger = logging.getLogger(__name__)
 
 FREE_SETTINGS = {
     "batches": ("num_workers",),
-    "train": ("device", "threads", "keep_newest", "keep_epochs", "tensorboard", "log_every_steps"),
+    "train": (
+        "device",
+        "threads",
+        "keep_newest",
+        "keep_epochs",
+        "tensorboard",
+        "log_every_steps",
+        "phase",
+        "phases",
+    ),
 }
-"""Settings that change no result; a run may be resumed with others."""
+"""Settings that change no result; a run may be resumed with others. Phases are compared one by one, as far as a run
+has come, so that one that has not begun may still be changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +115,13 @@ def run(
     """
     folder = Path(output)
     recipe = _with_data(recipe, data, folder)
-    if isinstance(data, Manifest) and not resume:
-        open_folder(folder)
+    if isinstance(data, Manifest) and not open_folder(folder, resume=resume, phase=recipe.train.phase):
         write_list(folder / LIST, data)
     check_start(recipe)
-    open_folder(folder, resume=resume)
+    goes_on = open_folder(folder, resume=resume, phase=recipe.train.phase)
     logger.info("run '%s' in %s", recipe.name, folder)
     logger.debug("settings: %s", json.dumps(recipe.resolved(), ensure_ascii=False))
-    if resume and (folder / SPLITS).exists():
+    if goes_on and (folder / SPLITS).exists():
         manifest = load_manifest(folder / CHECKED, root=root_of(recipe))
         splits = load_splits(folder / SPLITS)
     else:
@@ -153,6 +163,7 @@ def check_start(recipe: Recipe) -> None:
     """
     from soritune.models.encoder import open_checkpoint
     from soritune.training.devices import pick_device
+    from soritune.training.phases import chosen_phases, resolve_phases
     from soritune.training.selection import Selection
 
     if recipe.data.root is None:
@@ -161,9 +172,19 @@ def check_start(recipe: Recipe) -> None:
         raise RecipeError(recipe.name, [f"data.root: there is no file or folder {recipe.data.root}"])
     source_config(recipe.data.source, recipe.data.config)
     pick_device(recipe.train.device)
-    kept = ["best", *Selection(recipe.make_tasks(), recipe.train).bundles, "last", "start"]
-    wanted = recipe.evaluate.checkpoint
-    epochs = [f"epoch_{number}" for number in range(1, recipe.train.epochs + 1)]
+    phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
+    chosen_phases(phases, recipe.train.phase)
+    kept = ["best"]
+    for phase in phases:
+        kept += [
+            bundle for bundle in Selection(recipe.make_tasks(), phase.settings).bundles if bundle not in kept
+        ]
+    kept += (
+        ["last", "last_raw", "start"] if any(phase.settings.ema for phase in phases) else ["last", "start"]
+    )
+    wanted = re.sub(r"^phase\d+_|_step\d+$", "", recipe.evaluate.checkpoint)
+    most = max(phase.settings.epochs for phase in phases)
+    epochs = [f"epoch_{number}" for number in range(1, most + 1)]
     if wanted not in kept and not (recipe.train.keep_epochs and wanted in epochs):
         known = ", ".join([*kept, f"epoch_1 … {epochs[-1]}"] if recipe.train.keep_epochs else kept)
         hint = " (train.keep_epochs=true keeps every epoch)" if wanted in epochs else ""
@@ -180,8 +201,18 @@ def check_start(recipe: Recipe) -> None:
         raise ModelError(f"{key}: {error}") from error
 
 
-def open_folder(folder: Path, *, resume: bool = False) -> None:
+def open_folder(
+    folder: Path, *, resume: bool = False, phase: int | str | tuple[int | str, ...] | None = None
+) -> bool:
     """Makes the run's folder.
+
+    Args:
+        folder: of the run.
+        resume: the run in it is to be gone on with.
+        phase: phases asked for by name; they may follow those that were trained in the folder before.
+
+    Returns:
+        Whether a run in the folder is gone on with.
 
     Raises:
         OutputError: it cannot be written to, or holds another run that would be mixed up with this one.
@@ -200,10 +231,11 @@ def open_folder(folder: Path, *, resume: bool = False) -> None:
         raise TrainingError(f"{folder} has no whole checkpoint to resume from; start without --resume")
     if not begun and (folder / "bundles").exists():
         shutil.rmtree(folder / "bundles")  # of a start that failed before its first checkpoint
-    if not resume and begun:
+    if not resume and begun and phase is None:
         raise OutputError(
             f"{folder} already holds a run; continue it with --resume, or choose another --output"
         )
+    return begun
 
 
 def prepare_corpus(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Manifest:
@@ -373,11 +405,14 @@ def train_recipe(
     """Trains into `folder`: train.jsonl, checkpoints/, bundles/."""
     from soritune.training.loop import train
 
-    open_folder(folder, resume=resume)
-    if not resume:
-        if manifest.path is None or not _same_file(manifest.path, folder / CHECKED):
-            # Given from elsewhere; `evaluate` looks for both in the run's folder.
+    goes_on = open_folder(folder, resume=resume, phase=recipe.train.phase)
+    if manifest.path is None or not _same_file(manifest.path, folder / CHECKED):
+        # Given from elsewhere; `evaluate` looks for it in the run's folder, and nobody has looked at its labels.
+        manifest, useless = _usable_rows(recipe, manifest, quiet=quiet)
+        if not goes_on:
+            write_quarantine(folder / QUARANTINE, useless)
             manifest = write_manifest(folder / CHECKED, manifest, root=manifest.root)
+    if not goes_on:
         splits.save(folder / SPLITS)
         write_text(folder / RECIPE, yaml.safe_dump(recipe.resolved(), allow_unicode=True, sort_keys=False))
     training = build_run(recipe, manifest, splits, folder)
@@ -388,6 +423,34 @@ def train_recipe(
             str(training.model.load_report), markup=False, highlight=False, soft_wrap=True
         )
     return train(training, resume=resume, quiet=quiet)
+
+
+def _usable_rows(recipe: Recipe, manifest: Manifest, *, quiet: bool) -> tuple[Manifest, list[Quarantined]]:
+    """The rows that can be learnt from, and the others with their reasons. Opens no audio."""
+    problem, useless, kept = row_problem(recipe), list[Quarantined](), list[int]()
+    with progress_bar("labels", len(manifest), quiet=quiet) as advance:
+        for row, utterance in enumerate(manifest):
+            reason = problem(utterance)
+            if reason is None:
+                kept.append(row)
+            else:
+                useless.append(Quarantined(utterance.id, utterance.audio, reason, "check"))
+            advance(1)
+    if not kept:
+        raise SorituneError(
+            f"none of the {len(manifest)} utterances can be used; the first: {useless[0].reason}"
+        )
+    logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(useless))
+    if useless and not quiet:
+        Console(stderr=True).print(
+            f"{len(useless)} of {len(manifest)} utterances are left out, reasons in {QUARANTINE}; the first: "
+            f"{useless[0].id}: {useless[0].reason}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    return (manifest.select(kept) if useless else manifest), useless
 
 
 def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, Any]:

@@ -209,18 +209,26 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
     known = raw.get("presets") or {}
     if not isinstance(known, dict) or not all(isinstance(values, dict) for values in known.values()):
         raise RecipeError(name, ["presets: must map a name to a mapping of `dotted.key: value`"])
+    faults: list[str] = []
     for preset in presets:
         if preset not in known:
             raise UnknownNameError(f"preset of {name}", preset, known)
         for key, value in known[preset].items():
-            set_key(data, key, copy.deepcopy(value))
-    aliases, faults = _aliases(name, raw), list[str]()
+            _set(data, key, copy.deepcopy(value), faults)
+    aliases = _aliases(name, raw)
     given = [_override(name, override, aliases, faults) for override in overrides]
-    # A change of source comes first: it drops the settings of the recipe's own, not those given beside it.
-    for key, value in sorted((one for one in given if one), key=lambda one: one[0] != "data.source"):
+    # A change of source comes first: it drops the settings of the recipe's own, not those given beside it. So do phases
+    # as a whole, which hide settings or no longer do.
+    first = ("data.source", "train.phases")
+    for key, value in sorted((one for one in given if one), key=lambda one: one[0] not in first):
         if key == "data.source" and (data.get("data") or {}).get("source") != value:
             set_key(data, "data.config", {})  # the settings of another reader mean nothing to this one
-        set_key(data, key, value)
+        hiding = _hiding_phases(data, key)
+        if hiding:
+            faults.append(
+                f"{key}: {hiding} set it for themselves; give train.phases.1.… and so on, or train.phases=null"
+            )
+        _set(data, key, value, faults)
     try:
         recipe = check_recipe(name, data)
     except RecipeError as error:
@@ -260,6 +268,34 @@ def _aliases(source: str, raw: Mapping[str, Any]) -> dict[str, Alias]:
         return Aliases.model_validate({"aliases": raw.get("aliases")}).aliases
     except ValidationError as error:
         raise RecipeError(source, faults_of(error, Aliases)) from None
+
+
+def _set(data: dict[str, Any], key: str, value: Any, faults: list[str]) -> None:
+    try:
+        set_key(data, key, value)
+    except KeyError as error:
+        faults.append(f"{key}: there is no entry {error}; entries are counted from 1")
+
+
+def _hiding_phases(data: Mapping[str, Any], key: str) -> str:
+    """The phases, in words, that make an override of `train`, `augment` or `model.freeze` change nothing."""
+    phases = (data.get("train") or {}).get("phases") or []
+    for room in ("train", "augment", "model.freeze"):
+        if key == room or key.startswith(f"{room}."):
+            path = key.removeprefix("train.").removeprefix("model.").split(".")
+            naming = [number for number, phase in enumerate(phases, start=1) if _names(phase, path)]
+            if naming and len(naming) == len(phases):
+                return f"phases {', '.join(map(str, naming))}"
+    return ""
+
+
+def _names(phase: Any, path: Sequence[str]) -> bool:
+    """Whether a phase sets what `path` leads to, or something inside it."""
+    for part in path:
+        if not isinstance(phase, dict) or part not in phase:
+            return False
+        phase = phase[part]
+    return True
 
 
 def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
@@ -317,15 +353,35 @@ def _unknown(key: str, known: Sequence[str]) -> str | None:
 
 
 def set_key(data: dict[str, Any], key: str, value: Any) -> None:
-    """Sets `a.b.c` in nested mappings, making those that are missing or null."""
+    """Sets `a.b.c` in nested mappings, making those that are missing or null.
+
+    An entry of a list is named by its place, counted from 1, or by its `name`: `train.phases.2.epochs`.
+
+    Raises:
+        KeyError: a list has no such entry.
+    """
     head, marker, group = key.partition(".learning_rates.")
     # A group of layers has a dot of its own: train.learning_rates.layers.0-7=1e-5.
     *parents, last = [*head.split("."), marker.strip("."), group] if marker else key.split(".")
+    place: Any = data
     for parent in parents:
-        if not isinstance(data.get(parent), dict):
-            data[parent] = {}
-        data = data[parent]
-    data[last] = value
+        if isinstance(place, list):
+            place = _entry(place, parent)
+            continue
+        if not isinstance(place.get(parent), dict | list):
+            place[parent] = {}
+        place = place[parent]
+    if isinstance(place, list):
+        place[place.index(_entry(place, last))] = value
+    else:
+        place[last] = value
+
+
+def _entry(entries: list[Any], wanted: str) -> Any:
+    for number, entry in enumerate(entries, start=1):
+        if wanted == str(number) or (isinstance(entry, dict) and wanted == entry.get("name")):
+            return entry
+    raise KeyError(wanted)
 
 
 def _value(text: str) -> Any:

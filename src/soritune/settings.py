@@ -63,6 +63,8 @@ def keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     """Keys that `path` can have below it; none where no settings are there, as in a free mapping."""
     current: Any = model
     for part in path:
+        if isinstance(part, int):  # a place in a list of settings
+            continue
         field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
         candidates = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
         current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from soritune.audio.preprocessing import Preprocessing
 from soritune.bundle import update_card
 from soritune.errors import BundleError, ModelError
-from soritune.models.adapters import adapted_modules
+from soritune.models.adapters import adapted_modules, base_weights
 from soritune.models.checkpoint_io import load_model, load_trainable_state, save_bundle, trainable_state
 from soritune.models.config import LoraSettings
 from soritune.models.model import SpeechModel
@@ -192,6 +193,32 @@ def test_masks_and_dropouts_of_config_json_are_the_encoder_s_own(build, tmp_path
     assert config["mask_time_prob"] == 0.05
     assert config["apply_spec_augment"] is True
     assert config["hidden_dropout"] == 0.3
+
+
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_several_adapters_share_one_base_that_is_read_once(
+    kind, norm, build, checkpoint, waves, tmp_path
+) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(checkpoint(kind, norm), folder)
+    alone, paths = [], []
+    for seed, rank in ((1, 2), (2, 3)):
+        model = build(kind, norm, encoder=folder, seed=seed, lora=LoraSettings(rank=rank)).eval()
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if "lora_B" in name:
+                    weight.normal_()
+        paths.append(save(model, tmp_path / f"adapters-{seed}", adapter_only=True).path)
+        alone.append(model(*waves).logits["phoneme"])
+    first = load_model(paths[0])
+    shutil.rmtree(folder)  # nothing is read from there again
+    second = load_model(paths[1], opened=first)
+    for model, expected in zip((first, second), alone, strict=True):
+        assert torch.allclose(model(*waves).logits["phoneme"], expected, atol=1e-6)
+    one, other = base_weights(first.encoder), base_weights(second.encoder)
+    assert all(one[name].data_ptr() == other[name].data_ptr() for name in one)
+    third = load_model(paths[0], opened=second)
+    assert torch.allclose(third(*waves).logits["phoneme"], alone[0], atol=1e-6)
 
 
 def test_another_base_is_refused_and_a_moved_one_can_be_named(build, checkpoint, waves, tmp_path) -> None:

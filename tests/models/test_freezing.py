@@ -4,8 +4,15 @@ import pytest
 import torch
 from torch import nn
 
+from soritune.errors import ModelError
 from soritune.models.config import FreezeSettings, LoraSettings
-from soritune.models.freezing import GradientWatch, check_gradients
+from soritune.models.freezing import (
+    GradientWatch,
+    apply_freezing,
+    check_frozen,
+    check_gradients,
+    frozen_sums,
+)
 from soritune.models.heads import loss_sum
 from soritune.models.model import SpeechModel
 from soritune.testing import FAMILIES, class_output, ctc_output
@@ -199,3 +206,63 @@ def test_the_feature_encoder_makes_no_graph_even_in_training_mode(build, waves) 
     frozen, free = build(), build(freeze={"feature_encoder": False})
     assert not frozen.encoder.feature_extractor.train()(waves[0]).requires_grad
     assert free.encoder.feature_extractor.train()(waves[0]).requires_grad
+
+
+SETTINGS = [
+    {},
+    {"freeze": {"feature_encoder": False}},
+    {"freeze": {"layers": 2}},
+    {"freeze": {"encoder": True}},
+    {"freeze": {"encoder": True, "heads": True}},
+    {"freeze": {"layers": 1, "encoder": True}, "lora": LoraSettings(rank=2, layers=(1, 2))},
+    {"lora": LoraSettings(rank=2, layers=(1, 1), train_base=True), "freeze": {"layers": 1}},
+    {"outputs": (ctc_output(layer=1), class_output(layer=2))},
+    {"outputs": (class_output(layer="weighted"),)},
+]
+
+
+@pytest.mark.parametrize("config", SETTINGS)
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_what_is_trained_is_asserted_weight_by_weight(kind, norm, config, build) -> None:
+    model = build(kind, norm, 3, **config)
+    check_frozen(model)
+    for changed in (True, False):
+        weights = [p for p in model.parameters() if p.requires_grad is not changed]
+        for weight in weights[:1] + weights[-1:]:
+            weight.requires_grad = changed
+            state = "trained and should be frozen" if changed else "frozen and should be trained"
+            with pytest.raises(ModelError, match=state):
+                check_frozen(model)
+            weight.requires_grad = not changed
+
+
+def test_thawing_gives_the_graph_and_the_training_mode_back(build, waves) -> None:
+    model = build(layers=3, freeze={"layers": 2}, dropout=0.5).train()
+    for freeze, below in (({"layers": 1}, False), ({"feature_encoder": False}, True), ({"layers": 2}, False)):
+        model.config = model.config.model_copy(update={"freeze": FreezeSettings(**freeze)})
+        apply_freezing(model)
+        check_frozen(model)
+        found = graphs(model, *waves)
+        assert found["cnn"] is below
+        assert found["1"] is (freeze.get("layers", 0) < 2)
+        assert model.encoder.encoder.layers[1].training is (freeze.get("layers", 0) < 2)
+
+
+def test_adapters_beside_trained_weights(build) -> None:
+    """Rates per layer group beside a rate for adapters need the encoder's own weights trained too."""
+    names = trained(build(layers=3, lora=LoraSettings(rank=2, train_base=True), freeze={"layers": 1}))
+    assert any("layers.1.attention.q_proj.lora_A" in name for name in names)
+    assert "encoder.encoder.layers.1.attention.q_proj.base_layer.weight" in names
+    assert "encoder.encoder.layers.2.feed_forward.output_dense.weight" in names
+    assert not any(".layers.0." in name or "feature_" in name for name in names)
+
+
+def test_a_frozen_weight_that_moves_is_seen(build) -> None:
+    model = build(layers=2, freeze={"layers": 1})
+    before = frozen_sums(model)
+    with torch.no_grad():
+        model.heads["phoneme"].linear.weight.add_(1.0)
+    assert torch.equal(before, frozen_sums(model))
+    with torch.no_grad():
+        model.encoder.encoder.layers[0].attention.q_proj.weight[0, 0] += 1e-6
+    assert not torch.equal(before, frozen_sums(model))

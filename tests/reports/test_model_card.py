@@ -34,3 +34,15 @@ def test_phoneme_card_has_no_emotion_rules(fakes):
     text = model_card({**fakes.card([fakes.phoneme_task()]), "name": "x"})
     assert "Article 5" not in text
     assert front_matter(text)["pipeline_tag"] == "automatic-speech-recognition"
+
+
+def test_card_says_which_weights_of_which_phase(fakes):
+    training = {"step": 90, "weights": "ema", "ema_decay": 0.999, "phase": 2, "phases": 3}
+    text = model_card({**fakes.card([fakes.phoneme_task()]), "name": "x", "training": training})
+    assert "| Phase | 2 of 3 |" in text
+    assert "| Weights | moving average, decay 0.999 |" in text
+    plain = model_card(
+        {**fakes.card([fakes.phoneme_task()]), "name": "x", "training": {"step": 1, "weights": "raw"}}
+    )
+    assert "Phase" not in plain
+    assert "Weights" not in plain

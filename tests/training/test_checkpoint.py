@@ -13,9 +13,12 @@ from soritune.errors import OutputError, TrainingError
 from soritune.training.checkpoint import (
     Progress,
     checkpoints,
+    clean,
     load_checkpoint,
+    load_weights,
     restore_optimizer,
     save_checkpoint,
+    save_weights,
 )
 
 IDENTITY = {"recipe": "a", "data": "b"}
@@ -42,7 +45,7 @@ def save(folder: Path, step: int, keep: int = 2) -> Path:
         weights=model.state_dict(),
         optimizer=optimizer,
         scaler=None,
-        log_bytes=123,
+        files={"train.jsonl": 123},
         keep_newest=keep,
     )
 
@@ -50,7 +53,11 @@ def save(folder: Path, step: int, keep: int = 2) -> Path:
 def test_round_trip_and_the_optimizer_goes_on_alike(tmp_path: Path) -> None:
     path = save(tmp_path, 3)
     loaded = load_checkpoint(path, IDENTITY)
-    assert (loaded.progress.step, loaded.progress.best, loaded.log_bytes) == (3, {"loss": 0.5}, 123)
+    assert (loaded.progress.step, loaded.progress.best, loaded.files) == (
+        3,
+        {"loss": 0.5},
+        {"train.jsonl": 123},
+    )
     model, optimizer = trained()
     fresh = nn.Linear(3, 2)
     fresh.load_state_dict(loaded.weights)
@@ -101,6 +108,59 @@ def test_a_failing_write_leaves_the_earlier_one(
         raise error
 
     monkeypatch.setattr("soritune.training.checkpoint.save_file", full)
-    with pytest.raises(OutputError, match="No space left.*earlier checkpoints are whole"):
+    with pytest.raises(OutputError, match="No space left.*step-1 is whole"):
         save(tmp_path, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
+
+
+def test_a_second_checkpoint_at_a_step_leaves_the_first_alone(tmp_path: Path) -> None:
+    first = save(tmp_path, 7)
+    content = {file.name: file.read_bytes() for file in first.iterdir()}
+    second = save(tmp_path, 7)
+    save(tmp_path, 7, keep=3)
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-7", "step-7-2", "step-7-3"]
+    assert second.name == "step-7-2"
+    assert {file.name: file.read_bytes() for file in first.iterdir()} == content
+
+
+def test_weights_that_no_checkpoint_names_are_cleaned_away(tmp_path: Path) -> None:
+    model, optimizer = trained()
+    for step in (1, 2, 3):
+        name = f"best-phase1-step-{step}.safetensors"
+        save_weights(tmp_path / name, model.state_dict())
+        save_checkpoint(
+            tmp_path,
+            progress=Progress(step=step, best_weights=name),
+            identity=IDENTITY,
+            weights=model.state_dict(),
+            optimizer=optimizer,
+            scaler=None,
+            files={},
+            keep_newest=2,
+        )
+    (tmp_path / ".writing-step-9").mkdir()
+    (tmp_path / ".writing-best").write_bytes(b"half")
+    clean(tmp_path, 2)
+    expected = {"step-2", "step-3", "best-phase1-step-2.safetensors", "best-phase1-step-3.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+    assert torch.equal(
+        load_weights(tmp_path / "best-phase1-step-3.safetensors")["weight"], model.state_dict()["weight"]
+    )
+    with pytest.raises(TrainingError, match="cannot be read .* train the phase before again"):
+        load_weights(tmp_path / "best-phase1-step-1.safetensors")
+
+
+def test_a_checkpoint_of_another_phase_is_refused_by_its_number(tmp_path: Path) -> None:
+    path = save(tmp_path, 1)
+    assert load_checkpoint(path, {**IDENTITY, "phase 3": "not begun yet"}).progress.step == 1
+    with pytest.raises(TrainingError, match="another data than this run's"):
+        load_checkpoint(path, {"recipe": "a"})
+
+
+def test_a_phase_begins_with_a_clean_sheet_and_goes_on_counting_steps() -> None:
+    progress = Progress(
+        phase=0, epoch=4, phase_step=9, step=9, best={"loss": 1.0}, ended="end", non_finite_steps=2
+    )
+    progress.done.append({"index": 0})
+    progress.next_phase(1)
+    assert progress == Progress(phase=1, step=9, non_finite_steps=2, done=[{"index": 0}])

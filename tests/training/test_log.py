@@ -20,9 +20,9 @@ def test_events_are_written_and_read_back(tmp_path: Path) -> None:
 def test_a_resumed_log_is_cut_at_its_checkpoint(tmp_path: Path) -> None:
     with RunLog(tmp_path, quiet=True) as log:
         log.event("step", step=1)
-        kept = log.num_bytes
+        kept = log.lengths()
         log.event("step", step=2)
-    with RunLog(tmp_path, keep_bytes=kept, quiet=True) as log:
+    with RunLog(tmp_path, keep=kept, quiet=True) as log:
         log.event("step", step=2, again=1)
     assert [e["step"] for e in read_events(tmp_path)] == [1, 2]
     assert read_events(tmp_path)[1]["again"] == 1

@@ -14,14 +14,20 @@ import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from tests.conftest import write_tones
 
-from soritune.batches.collate import Collator
+from soritune.batches.collate import Batch, Collator
 from soritune.bundle import load_bundle
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.errors import TrainingError
 from soritune.models.checkpoint_io import load_model, trainable_state
+from soritune.recipe import make_task
 from soritune.training.checkpoint import checkpoints
+from soritune.training.interrupt import Interrupt
 from soritune.training.log import RunLog, read_events
-from soritune.training.loop import TrainingRun, _Loop, train
+from soritune.training.loop import TrainingRun, train
+from soritune.training.one_phase import OnePhase
+from soritune.training.phases import resolve_phases
+from soritune.training.session import Session
+from soritune.training.step import Stepper
 
 pytestmark = pytest.mark.slow
 
@@ -36,17 +42,27 @@ def gradients(run: TrainingRun, batch_sizes: list[list[int]]) -> dict[str, torch
     """Gradient of one step over the rows given, micro-batch by micro-batch, before clipping."""
     run.settings.max_grad_norm = 1e9
     with RunLog(run.folder, quiet=True) as log:
-        loop = _Loop(run, log)
+        one = begin(run, log)
         kept: dict[str, torch.Tensor] = {}
-        loop.optimizer_step.step = lambda: kept.update(  # type: ignore[method-assign]
-            {name: p.grad.clone() for name, p in loop.model.named_parameters() if p.grad is not None}
+        one.stepper.optimizer_step.step = lambda: kept.update(  # type: ignore[method-assign]
+            {name: p.grad.clone() for name, p in run.model.named_parameters() if p.grad is not None}
         )
         micro = [
-            loop.collator(np.array(rows), loop.draws(0), index) for index, rows in enumerate(batch_sizes)
+            one.epochs.collator(np.array(rows), one.epochs.draws(0), index)
+            for index, rows in enumerate(batch_sizes)
         ]
-        loop.model.train()
-        loop._step(micro)
+        run.model.train()
+        one.stepper.step(micro, counts_of(run, micro), done=0, total_steps=1)
     return kept
+
+
+def begin(run: TrainingRun, log: RunLog) -> OnePhase:
+    phases = resolve_phases(run.settings, run.augment, run.model.config.freeze)
+    return OnePhase(Session(run, phases, log), phases[0])
+
+
+def counts_of(run: TrainingRun, micro: list[Batch]) -> list[float]:
+    return [sum(batch.targets[spec.name].count for batch in micro) for spec in run.model.outputs]
 
 
 def largest_difference(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
@@ -73,16 +89,16 @@ def test_two_ranks_of_two_give_the_gradient_of_one_of_four_with_dropout_and_augm
 
     run = make_run("b", augment=STRONG)
     with RunLog(run.folder, quiet=True) as log:
-        loop = _Loop(run, log)
-        loop.model.train()
-        micro = [loop.collator(np.array(rows), loop.draws(0), index) for index, rows in enumerate(step)]
-        counts = [sum(batch.targets[spec.name].count for batch in micro) for spec in loop.model.outputs]
+        one = begin(run, log)
+        run.model.train()
+        epochs = one.epochs
+        micro = [epochs.collator(np.array(rows), epochs.draws(0), index) for index, rows in enumerate(step)]
         total: dict[str, torch.Tensor] = {}
         for rank in (1, 0):  # each rank alone, the other's work done before it or after it
-            loop.model.zero_grad(set_to_none=True)
+            run.model.zero_grad(set_to_none=True)
             for batch in micro[rank::2]:
-                loop._backward(batch, counts)
-            for name, parameter in loop.model.named_parameters():
+                one.stepper._backward(batch, counts_of(run, micro))
+            for name, parameter in run.model.named_parameters():
                 if parameter.grad is not None:
                     total[name] = total.get(name, 0) + parameter.grad.clone()
     assert largest_difference(one_rank, total) < 1e-5
@@ -110,11 +126,11 @@ def test_total_loss_is_the_weighted_sum_of_each_outputs_own_mean(make_run: MakeR
     )
     rows = np.array([0, 7, 13, 20])
     with RunLog(run.folder, quiet=True) as log:
-        loop = _Loop(run, log)
-        loop.model.train()
-        batch = loop.collator(rows, loop.draws(0), 0)
-        means, _ = loop._step([batch])
-        loop.log.event("x")
+        one = begin(run, log)
+        run.model.train()
+        batch = one.epochs.collator(rows, one.epochs.draws(0), 0)
+        one.stepper.step([batch], counts_of(run, [batch]), done=0, total_steps=1)
+        means = one.stepper.means()
     model = make_run(
         "b", tasks={"phoneme": {}, "emotion": {"labels": ["Anxious", "Kind", "Dry"]}}, model=NO_DROPOUT
     ).model
@@ -174,18 +190,16 @@ def test_resume_after_an_interruption_is_bit_exact(
     make_run: MakeRun, finished: TrainingRun, stop_at: int
 ) -> None:
     run = make_run(f"part{stop_at}", augment=STRONG, epochs=3)
-    real = _Loop._step
+    real = Stepper.step
 
-    def interrupting(self: _Loop, micro: Any) -> Any:
-        if self.progress.step == stop_at - 1:
+    def interrupting(self: Stepper, *args: Any, done: int, total_steps: int) -> None:
+        if done == stop_at - 1:
             os.kill(os.getpid(), signal.SIGINT)
-        return real(self, micro)
+        real(self, *args, done=done, total_steps=total_steps)
 
-    _Loop._step = interrupting  # type: ignore[method-assign]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stepper, "step", interrupting)
         assert train(run, quiet=True).stopped == "interrupted"
-    finally:
-        _Loop._step = real  # type: ignore[method-assign]
     again = make_run(f"part{stop_at}", augment=STRONG, epochs=3)
     assert train(again, resume=True, quiet=True).stopped == "end"
     expected, found = trainable_state(finished.model), trainable_state(again.model)
@@ -345,16 +359,18 @@ def test_an_overflow_of_scaled_gradients_lowers_the_scale_and_training_goes_on(
     """What fp16 does on a GPU, with torch's scaler on the CPU: the first steps overflow and are no fault."""
     run = make_run("scaled", epochs=2, max_non_finite_steps=0)
     with RunLog(run.folder, quiet=True) as log:
-        loop = _Loop(run, log)
-        loop.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, growth_interval=1000)
-        loop.optimizer_step = AcceleratedOptimizer(
-            loop.optimizer, device_placement=False, scaler=loop.accelerator.scaler
+        one = begin(run, log)
+        accelerator, stepper = one.session.accelerator, one.stepper
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, growth_interval=1000)
+        stepper.optimizer_step = AcceleratedOptimizer(
+            stepper.optimizer, device_placement=False, scaler=accelerator.scaler
         )
-        loop.accelerator._optimizers = [loop.optimizer_step]
-        loop.run_to_end()
-    assert loop.accelerator.scaler.get_scale() < 2.0**127
-    assert loop.progress.non_finite_steps == 0
-    assert all(bool(torch.isfinite(p).all()) for p in loop.model.parameters())
+        accelerator._optimizers = [stepper.optimizer_step]
+        with Interrupt() as interrupt:
+            one.run(interrupt)
+    assert accelerator.scaler.get_scale() < 2.0**127
+    assert one.session.progress.non_finite_steps == 0
+    assert all(bool(torch.isfinite(p).all()) for p in run.model.parameters())
 
 
 def test_a_damaged_checkpoint_is_passed_over(make_run: MakeRun, finished: TrainingRun) -> None:
@@ -426,20 +442,18 @@ def test_only_the_newest_epochs_are_kept_and_the_same_after_an_interruption(
     train(whole, quiet=True)
     assert {name for name in bundles(whole) if name.startswith("epoch")} == {"epoch_3", "epoch_4"}
     per_epoch = read_events(whole.folder)[-1]["step"] // 4
-    real = _Loop._step
+    real = Stepper.step
     for stop_at in (per_epoch * 2, per_epoch * 3 + 1):  # at the very end of an epoch, and inside one
         run = make_run(f"part{stop_at}", epochs=4, keep_epochs=2, **settings)
 
-        def interrupting(self: _Loop, micro: Any, stop_at: int = stop_at) -> Any:
-            if self.progress.step == stop_at - 1:
+        def interrupting(self: Stepper, *args: Any, stop_at: int = stop_at, **more: Any) -> None:
+            if more["done"] == stop_at - 1:
                 os.kill(os.getpid(), signal.SIGINT)
-            return real(self, micro)
+            real(self, *args, **more)
 
-        _Loop._step = interrupting  # type: ignore[method-assign]
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Stepper, "step", interrupting)
             assert train(run, quiet=True).stopped == "interrupted"
-        finally:
-            _Loop._step = real  # type: ignore[method-assign]
         again = make_run(f"part{stop_at}", epochs=4, keep_epochs=2, **settings)
         assert train(again, resume=True, quiet=True).stopped == "end"
         assert bundles(again) == bundles(whole)
@@ -453,3 +467,48 @@ def test_the_epoch_that_early_stopping_ends_on_is_kept(make_run: MakeRun) -> Non
     run = make_run("early", epochs=9, early_stopping=stopping, keep_epochs=True)
     assert train(run, quiet=True).stopped == "early"
     assert {name for name in bundles(run) if name.startswith("epoch")} == {"epoch_1", "epoch_2"}
+
+
+def test_weights_smoothing_and_soft_labels_are_worked_by_hand(make_run: MakeRun) -> None:
+    """Balanced weights of the training rows, labels smoothed by 0.1: torch's weighted cross-entropy, by definition.
+
+    The training rows here are 2 : 1 : 1, so the weights n / (3 · n_class) are 4/6, 4/3, 4/3.
+    """
+    labels = ["Anxious", "Kind", "Dry"]
+    run = make_run(
+        "a", tasks={"emotion": {"labels": labels}}, model=NO_DROPOUT, batches={"label_smoothing": 0.1}
+    )
+    emotions = [run.manifest.utterance(row).emotion for row in range(30)]
+    rows = np.array(
+        [
+            emotions.index("Anxious"),
+            1 + emotions.index("Anxious"),
+            emotions.index("Kind"),
+            emotions.index("Dry"),
+        ]
+    )
+    task = make_task("emotion", {"labels": labels, "class_weights": "balanced"})
+    prepared = task.prepare(run.manifest.utterances(rows))
+    weights = [4 / 6, 4 / 3, 4 / 3]
+    assert prepared.outputs[0].options["class_weights"] == pytest.approx(weights)
+    run.tasks = (prepared,)
+    run.model.outputs = prepared.outputs
+    with RunLog(run.folder, quiet=True) as log:
+        one = begin(run, log)
+        run.model.eval()
+        batch = one.epochs.collator(rows, one.epochs.draws(0), 0)
+        logits = run.model(batch.waveform, batch.num_samples).logits["emotion"].detach().double()
+        one.stepper.step([batch], counts_of(run, [batch]), done=0, total_steps=1)
+        found = one.stepper.means()["emotion"]
+    total = mass = 0.0
+    for row, label in enumerate([0, 0, 1, 2]):
+        log_p = logits[row] - torch.logsumexp(logits[row], dim=0)
+        for k in range(3):
+            share = 0.9 * (k == label) + 0.1 / 3
+            total -= weights[k] * share * float(log_p[k])
+            mass += weights[k] * share
+    assert found == pytest.approx(total / mass, rel=1e-5)
+    theirs = torch.nn.functional.cross_entropy(
+        logits.float(), batch.targets["emotion"].values, weight=torch.tensor(weights), reduction="sum"
+    )
+    assert found == pytest.approx(float(theirs) / mass, rel=1e-5)

@@ -7,7 +7,7 @@ Legend of shapes: batch (utterances), samples, frames (encoder frames), hidden (
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,12 @@ class Target:
             self.count,
         )
 
+    def pin_memory(self) -> Target:
+        """The same in memory that a GPU can copy from while others compute; the loader calls it."""
+        return Target(
+            self.values.pin_memory(), self.lengths.pin_memory(), self.present.pin_memory(), self.count
+        )
+
 
 @dataclass(slots=True)
 class Batch:
@@ -76,22 +82,22 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same with its tensors on `device`."""
+        return self._with(
+            lambda tensor: tensor.to(device, non_blocking=True), lambda target: target.to(device)
+        )
 
-        def move(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=True)
+    def pin_memory(self) -> Batch:
+        """The same in memory that a GPU can copy from while others compute; the loader calls it."""
+        return self._with(Tensor.pin_memory, Target.pin_memory)
 
-        return Batch(
-            waveform=self.waveform.to(device, non_blocking=True),
-            num_samples=self.num_samples.to(device, non_blocking=True),
-            targets={name: target.to(device) for name, target in self.targets.items()},
-            rows=self.rows,
-            seed=self.seed,
-            time_mask=move(self.time_mask),
-            feature_mask=move(self.feature_mask),
-            audio_s=self.audio_s,
-            masked_share=self.masked_share,
-            failed=self.failed,
-            unread=self.unread,
+    def _with(self, move: Callable[[Tensor], Tensor], move_target: Callable[[Target], Target]) -> Batch:
+        return replace(
+            self,
+            waveform=move(self.waveform),
+            num_samples=move(self.num_samples),
+            targets={name: move_target(target) for name, target in self.targets.items()},
+            time_mask=None if self.time_mask is None else move(self.time_mask),
+            feature_mask=None if self.feature_mask is None else move(self.feature_mask),
         )
 
 

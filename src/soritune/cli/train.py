@@ -27,6 +27,12 @@ Preset = Annotated[
     list[str] | None, typer.Option("--preset", help="A preset of the recipe; may be given again.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the folder.")]
+Phase = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--phase", help="Train this phase only, by number or name; may be given again. Same as train.phase."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
@@ -35,6 +41,7 @@ def run(
     overrides: Overrides = None,
     output: Output = None,
     preset: Preset = None,
+    phase: Phase = None,
     resume: Resume = False,
     dry: Annotated[
         bool,
@@ -49,6 +56,8 @@ def run(
     from soritune.recipe import load_recipe
 
     settings = load_recipe(recipe, overrides or (), presets=preset or ())
+    if phase:
+        settings.train.phase = tuple(phase)
     folder = output or Path("runs") / settings.name
     if dry:
         _print_dry(pipeline.dry_run(settings, folder / "dry-run", quiet=as_json), as_json)
@@ -68,6 +77,7 @@ def train(
     splits: Annotated[Path | None, typer.Option(help="Splits file; the run folder's by default.")] = None,
     output: Output = None,
     preset: Preset = None,
+    phase: Phase = None,
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
@@ -78,6 +88,8 @@ def train(
     from soritune.recipe import load_recipe
 
     settings = load_recipe(recipe, overrides or (), presets=preset or ())
+    if phase:
+        settings.train.phase = tuple(phase)
     folder = output or Path("runs") / settings.name
     rows = load_manifest(manifest or folder / pipeline.CHECKED, root=pipeline.root_of(settings))
     result = pipeline.train_recipe(
@@ -163,7 +175,12 @@ def _print_result(folder: Path, training: Any, scores: dict[str, Any] | None, as
         ended = (
             None
             if training is None
-            else {"steps": training.steps, "best": training.best, "stopped": training.stopped}
+            else {
+                "steps": training.steps,
+                "best": training.best,
+                "stopped": training.stopped,
+                "phases": list(training.phases),
+            }
         )
         sys.stdout.write(
             json.dumps({"folder": str(folder), "training": ended, "scores": scores}, ensure_ascii=False)
@@ -172,6 +189,11 @@ def _print_result(folder: Path, training: Any, scores: dict[str, Any] | None, as
         return
     console = Console()
     if training is not None:
+        for done in training.phases if len(training.phases) > 1 else ():
+            best = ", ".join(f"{name} {value:.4g}" for name, value in done["best"].items())
+            console.print(
+                f"phase {done['index'] + 1}: {done['steps']} steps ({done['stopped']}); best: {best}"
+            )
         best = ", ".join(f"{name} {value:.4g}" for name, value in training.best.items())
         console.print(
             f"{training.steps} steps in {training.seconds:.0f} s ({training.stopped}); best on validation: {best}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,8 @@ def choose_bundle(path: Path | str, checkpoint: str | None = None) -> Path:
     """The bundle folder to use.
 
     A bundle folder is itself. In a run folder it is `bundles/<checkpoint>`; without a name, the best by a
-    task's primary metric where there is one such bundle, else `best_loss`, else `last`.
+    task's primary metric where there is one such bundle, else `best_loss`, else `last`. Where only earlier phases
+    of a recipe were trained, a name is that of the latest of them: `best_loss` is then `phase1_best_loss`.
 
     Raises:
         BundleError: neither a bundle nor a run, or a run without bundles.
@@ -97,12 +99,26 @@ def choose_bundle(path: Path | str, checkpoint: str | None = None) -> Path:
     if not names:
         raise BundleError(f"{folder} has no finished bundle under bundles/; training did not get that far")
     if checkpoint not in (None, "best"):
-        if checkpoint not in names:
+        found = _of_latest_phase(names, str(checkpoint))
+        if found is None:
             raise UnknownNameError("checkpoint", str(checkpoint), ["best", *names])
-        return folder / "bundles" / str(checkpoint)
+        return folder / "bundles" / found
     first = load_bundle(folder / "bundles" / names[0]).tasks[0]
-    preferred = [f"best_{first.name}_{first.primary_metric.name}", "best_loss", "last", names[0]]
-    return folder / "bundles" / next(name for name in preferred if name in names)
+    for name in (f"best_{first.name}_{first.primary_metric.name}", "best_loss", "last"):
+        found = _of_latest_phase(names, name)
+        if found is not None:
+            return folder / "bundles" / found
+    return folder / "bundles" / names[0]
+
+
+def _of_latest_phase(names: Iterable[str], name: str) -> str | None:
+    """`name` itself, which belongs to the last phase of a recipe, or else that of the latest phase before it."""
+    numbers = {
+        int(found[1]): found[0]
+        for one in names
+        if (found := re.fullmatch(rf"phase(\d+)_{re.escape(name)}", one))
+    }
+    return name if name in names else numbers[max(numbers)] if numbers else None
 
 
 def read_card(bundle: Path | str) -> dict[str, Any]:

@@ -120,6 +120,15 @@ def plain_weights(encoder: nn.Module) -> dict[str, Tensor]:
     return weights
 
 
+def base_weights(encoder: nn.Module) -> dict[str, Tensor]:
+    """The encoder's weights below its adapters, under the names of one without; the memory is the encoder's own."""
+    return {
+        name.replace(".base_layer.", "."): value
+        for name, value in encoder.state_dict().items()
+        if ".lora_" not in name
+    }
+
+
 def adapter_weights(encoder: nn.Module) -> dict[str, Tensor]:
     """The adapters alone, under peft's names on disk (without the adapter's name)."""
     return {

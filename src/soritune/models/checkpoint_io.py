@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from soritune.models.adapters import (
     adapted_modules,
     adapter_weights,
     add_lora,
+    base_weights,
     load_adapter_weights,
     peft_config,
     plain_weights,
@@ -32,7 +33,7 @@ from soritune.models.config import FreezeSettings, LoraSettings, stored_model
 from soritune.models.encoder import encoder_config, make_encoder
 from soritune.models.hf_names import HeadKind, architecture_name, head_kind, to_hf
 from soritune.models.model import LoadReport, SpeechModel
-from soritune.models.starting_point import PEFT_PREFIX, FoundHead, start_from_bundle
+from soritune.models.starting_point import PEFT_PREFIX, BaseSource, FoundHead, start_from_bundle
 from soritune.tasks.task import Task
 
 
@@ -70,10 +71,15 @@ def save_bundle(
     )
     adapted = bool(adapted_modules(model.encoder))
     model_type = str(model.encoder.config.model_type)  # type: ignore[union-attr]
+    own_weights = model.config.lora is not None and model.config.lora.train_base
     if adapter_only is None:
-        adapter_only = adapted and model.base is not None and model_type != "wavlm"
+        adapter_only = adapted and model.base is not None and model_type != "wavlm" and not own_weights
     if adapter_only and not adapted:
         raise ModelError("an adapter bundle needs a model with adapters; this one has none, save it whole")
+    if adapter_only and own_weights:
+        raise ModelError(
+            "the encoder's own weights were trained beside these adapters (lora.train_base); save it whole"
+        )
     if adapter_only and model.base is None:
         raise ModelError(
             "the encoder below these adapters lies in no folder (random or merged weights); save it whole"
@@ -104,7 +110,11 @@ def save_bundle(
 
 
 def load_model(
-    path: Path | str, device: str | torch.device = "cpu", *, base: str | None = None
+    path: Path | str,
+    device: str | torch.device = "cpu",
+    *,
+    base: str | None = None,
+    opened: SpeechModel | None = None,
 ) -> SpeechModel:
     """A bundle's model, ready for inference: evaluation mode, nothing trained, adapters in place.
 
@@ -112,6 +122,8 @@ def load_model(
         path: the bundle's folder.
         device: where the weights go.
         base: hub name or folder of an adapter bundle's base, where it is not at the place the card names.
+        opened: a model of another adapter bundle. Where both stand on one base, that is not read again and is in
+            memory once; neither may then be merged in place.
 
     Raises:
         BundleError: no bundle, or a damaged one.
@@ -119,7 +131,7 @@ def load_model(
         own.
     """
     bundle = load_bundle(path)
-    start = start_from_bundle(bundle, base)
+    start = start_from_bundle(bundle, base, _base_of(opened))
     config = stored_model(bundle).model_copy(
         update={
             "lora": start.adapter[0] if start.adapter else None,
@@ -140,19 +152,36 @@ def load_model(
     return model.to(device).eval()
 
 
-def trainable_state(model: torch.nn.Module) -> dict[str, Tensor]:
-    """What training changes, by name: trained parameters and buffers. Detached, not copied."""
-    trained = {name: value.detach() for name, value in model.named_parameters() if value.requires_grad}
+def _base_of(model: SpeechModel | None) -> tuple[BaseSource, dict[str, Tensor]] | None:
+    if model is None or model.base is None or not adapted_modules(model.encoder):
+        return None
+    return model.base, base_weights(model.encoder)
+
+
+def trainable_state(model: torch.nn.Module, also: Collection[str] = ()) -> dict[str, Tensor]:
+    """What training changes, by name: trained parameters and buffers. Detached, not copied.
+
+    Args:
+        model: any.
+        also: names of parameters that are not trained now and were before.
+    """
+    trained = {
+        name: value.detach()
+        for name, value in model.named_parameters()
+        if value.requires_grad or name in also
+    }
     return {**trained, **{name: value.detach() for name, value in model.named_buffers()}}
 
 
-def load_trainable_state(model: torch.nn.Module, state: Mapping[str, Tensor]) -> None:
+def load_trainable_state(
+    model: torch.nn.Module, state: Mapping[str, Tensor], also: Collection[str] = ()
+) -> None:
     """Puts back what `trainable_state` gave, in place.
 
     Raises:
         ModelError: other names or shapes than this model trains: the checkpoint belongs to another recipe.
     """
-    own = trainable_state(model)
+    own = trainable_state(model, also)
     odd = sorted(set(own) ^ set(state)) or sorted(
         name for name in own if own[name].shape != state[name].shape
     )

@@ -23,6 +23,8 @@ class LoraSettings(Settings):
     """Names of the linear modules that get an adapter."""
     layers: tuple[int, int] | None = None
     """First and last transformer layer (both included) that get adapters; None means all."""
+    train_base: bool = False
+    """Train the encoder's own weights beside the adapters, as `freeze` leaves them; bundles are whole then."""
 
 
 class FreezeSettings(Settings):

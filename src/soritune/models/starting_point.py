@@ -151,8 +151,16 @@ def _take_foreign_ctc(start: StartingPoint, checkpoint: Checkpoint, head: dict[s
     start.heads.append(FoundHead(FOREIGN, "ctc", labels, named or 0 if blank is None else blank, head))
 
 
-def start_from_bundle(bundle: Bundle, base: str | None = None) -> StartingPoint:
-    """A bundle's encoder, heads and adapters. `base` says where the base of an adapter bundle lies now.
+def start_from_bundle(
+    bundle: Bundle, base: str | None = None, opened: tuple[BaseSource, dict[str, Tensor]] | None = None
+) -> StartingPoint:
+    """A bundle's encoder, heads and adapters.
+
+    Args:
+        bundle: a full one, or adapters.
+        base: where the base of an adapter bundle lies now.
+        opened: a base that is in memory, with its weights by the base model's names; taken where it is the adapters'
+            own, instead of reading it again.
 
     Raises:
         ModelError: the base of an adapter bundle is not there or is another one.
@@ -173,8 +181,11 @@ def start_from_bundle(bundle: Bundle, base: str | None = None) -> StartingPoint:
         stored = bundle.card.get("base")
         if not isinstance(stored, dict) or not {"source", "sha256"} <= stored.keys():
             raise bundle.damaged("base", "an adapter bundle must name the source and sha256 of its base")
-        checkpoint = open_base(base or stored["source"], stored["sha256"])
-        encoder, _ = split_weights(from_hf(checkpoint.weights(), model_type, FOREIGN))
+        if opened is not None and opened[0].checkpoint.sha256 == stored["sha256"]:
+            checkpoint, encoder = opened[0].checkpoint, opened[1]
+        else:
+            checkpoint = open_base(base or stored["source"], stored["sha256"])
+            encoder, _ = split_weights(from_hf(checkpoint.weights(), model_type, FOREIGN))
         plain = {name.removeprefix(PEFT_PREFIX): value for name, value in weights.items()}
         adapters, heads = split_weights(from_hf(plain, model_type, primary))
         settings = stored_lora(bundle)

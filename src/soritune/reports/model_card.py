@@ -95,12 +95,17 @@ def _training(card: Mapping[str, Any]) -> str:
     split = (
         "at random, so speakers are on both sides" if by == "random" else f"disjoint by {by}" if by else None
     )
+    averaged = (
+        f"moving average, decay {training.get('ema_decay')}" if training.get("weights") == "ema" else None
+    )
     rows = [
         ("Recipe", card.get("recipe_name")),
         ("Corpora", ", ".join(data.get("sources") or [])),
         ("Speech", hours),
         ("Split", split),
+        ("Phase", f"{training['phase']} of {training['phases']}" if training.get("phases") else None),
         ("Step", training.get("step")),
+        ("Weights", averaged),
         ("Seed", card.get("seed")),
         ("Manifest (sha256)", data.get("manifest_hash")),
         ("Created", card.get("created")),

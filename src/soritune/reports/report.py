@@ -236,7 +236,8 @@ def _lead(content: Mapping[str, Any]) -> str:
 
 
 def _history_note(events: Sequence[Mapping[str, Any]]) -> str:
-    start: Mapping[str, Any] = next((event for event in events if event.get("event") == "start"), {})
+    starts = [event for event in events if event.get("event") == "start"]
+    start: Mapping[str, Any] = starts[-1] if starts else {}  # the last phase's hours hold those before it
     end: Mapping[str, Any] = next((event for event in reversed(events) if event.get("event") == "end"), {})
     parts = []
     if isinstance(start.get("train_hours"), int | float):

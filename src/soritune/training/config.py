@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from soritune.batches.config import AugmentSettings
+from soritune.models.config import FreezeSettings
 from soritune.settings import Settings
 
 BestName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -23,18 +32,75 @@ class EarlyStopping(Settings):
     """Absolute change of the monitored value that counts as an improvement."""
 
 
+class EmaSettings(Settings):
+    """Exponential moving average of the trained weights (Polyak and Juditsky 1992)."""
+
+    decay: float = Field(0.999, gt=0, lt=1)
+    """Share of the average that a step leaves; less in the first steps, (1 + n) / (10 + n) after step n."""
+
+
+Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class PhaseSettings(Settings):
+    """One phase of training: what it does not name is as under `train`, `augment` and `model.freeze`.
+
+    Kept and compared as given: what was not named stays unnamed.
+    """
+
+    name: str | None = None
+    """What the log calls it."""
+    data_share: float = Field(1.0, gt=0, le=1)
+    """Share of the training hours; a smaller share is part of every larger one."""
+    augment: AugmentSettings | None = None
+    """Changes of `augment`, e.g. `{spec_augment: {probability: 0.5}, speed: null}`."""
+    freeze: FreezeSettings | None = None
+    """Changes of `model.freeze`, e.g. `{layers: 16}`: fewer from phase to phase is gradual unfreezing."""
+    epochs: int = Field(10, ge=1)
+    max_steps: int | None = Field(None, ge=1)
+    learning_rate: float = Field(2e-5, gt=0, allow_inf_nan=False)
+    learning_rates: dict[str, Rate] = Field(default_factory=dict)
+    weight_decay: float = Field(0.01, ge=0)
+    schedule: Literal["linear", "cosine", "constant", "one_cycle"] = "linear"
+    warmup_steps: int = Field(0, ge=0)
+    warmup_share: float | None = Field(None, ge=0, lt=1)
+    max_grad_norm: float = Field(1.0, gt=0)
+    evaluate_every_steps: int | None = Field(None, ge=1)
+    save_every_steps: int | None = Field(None, ge=1)
+    early_stopping: EarlyStopping | None = None
+    ema: EmaSettings | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = handler(self)
+        for name in list(plain):
+            value = getattr(self, name)
+            if name not in self.model_fields_set:
+                del plain[name]
+            elif isinstance(value, BaseModel):
+                plain[name] = value.model_dump(mode="json", exclude_unset=True)
+        return plain
+
+
+OVER_ALL_PHASES = {name for name in PhaseSettings.model_fields if name not in ("name", "data_share")}
+"""Settings that a phase takes over from `train`, `augment` and `model.freeze` unless it names them."""
+
+
 class TrainingSettings(Settings):
     """Optimizer, schedule, evaluation and what is kept."""
 
+    phases: tuple[PhaseSettings, ...] = ()
+    """Trained one after the other, each from the best weights of the one before with a new optimizer; none: one
+    phase as `train` says."""
+    phase: int | str | tuple[int | str, ...] | None = None
+    """Which phases to train now, by number from 1 or by name; None trains all."""
     epochs: int = Field(10, ge=1)
     """Passes over the training split."""
     max_steps: int | None = Field(None, ge=1)
-    """Stop after this many optimizer steps, whatever the epochs say."""
+    """Stop after this many optimizer steps (of a phase), whatever the epochs say."""
     learning_rate: float = Field(2e-5, gt=0, allow_inf_nan=False)
     """Peak rate of everything that is not named in `learning_rates`."""
-    learning_rates: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
-        default_factory=dict
-    )
+    learning_rates: dict[str, Rate] = Field(default_factory=dict)
     """Peak rate per group: "heads", "encoder", "lora", or transformer layers as "layers.8-15". A rate of 0 only
     stops the updates; freeze under `model.freeze` to save the computation too."""
     weight_decay: float = Field(0.01, ge=0)
@@ -70,8 +136,15 @@ class TrainingSettings(Settings):
     its settings leave out nothing is kept."""
     keep_epochs: bool | int = False
     """Keep a bundle epoch_N at the end of each epoch N: all of them, or the newest so many."""
+    keep_best: int = Field(1, ge=1)
+    """How many of the best weights of each value are kept."""
+    validation_sample: int | None = Field(None, ge=1)
+    """Rows of the validation split an evaluation takes: the same ones every time, drawn alike from every speaker and
+    age. The best weights are judged on all of them at the end. None takes all every time."""
     early_stopping: EarlyStopping | None = None
     """None trains to the end."""
+    ema: EmaSettings | None = None
+    """Evaluate and save averaged weights; None takes the weights as they are."""
     log_every_steps: int = Field(10, ge=1)
     """Steps between log lines."""
     max_failed_share: float = Field(0.02, ge=0, le=1)
@@ -89,3 +162,18 @@ class TrainingSettings(Settings):
         if not isinstance(value, bool) and value < 1:
             raise ValueError("give true, false, or how many of the newest epochs to keep (at least 1)")
         return value
+
+    @field_validator("phases", mode="before")
+    @classmethod
+    def _null_is_none(cls, value: Any) -> Any:
+        return () if value is None else value
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> TrainingSettings:
+        names = [phase.name for phase in self.phases if phase.name is not None]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two phases are called '{twice}'; names of phases must differ")
+        if any(name.isdecimal() for name in names):
+            raise ValueError("a phase cannot be called by a number; phases are counted from 1 already")
+        return self

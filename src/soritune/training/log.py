@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -20,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 JSON_LOG = "train.jsonl"
 TEXT_LOG = "train.log"
+QUARANTINE = "quarantine.jsonl"
 
 
 class RunLog:
@@ -27,32 +30,40 @@ class RunLog:
 
     Args:
         folder: the run's folder.
-        keep_bytes: length to cut the JSON log to first, so that a resumed run goes on there; None starts anew.
+        keep: lengths to cut the run's files to first, so that a resumed run goes on there; None starts anew.
+        step: steps so far; TensorBoard drops what came after them.
         tensorboard: write event files too.
         quiet: no progress bar and nothing on the terminal.
     """
 
     def __init__(
-        self, folder: Path, *, keep_bytes: int | None = None, tensorboard: bool = False, quiet: bool = False
+        self,
+        folder: Path,
+        *,
+        keep: Mapping[str, int] | None = None,
+        step: int = 0,
+        tensorboard: bool = False,
+        quiet: bool = False,
     ) -> None:
         # Of several processes only the first writes; torchrun and accelerate say which one this is.
         first = int(os.environ.get("RANK", "0")) == 0
         quiet = quiet or not first
+        self.folder = folder
         self.console = Console(stderr=True, quiet=quiet)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if first:
+                self._cut(keep)
             path, text = (folder / JSON_LOG, folder / TEXT_LOG) if first else (Path(os.devnull),) * 2
-            if keep_bytes is not None and first and path.exists():
-                os.truncate(path, min(keep_bytes, path.stat().st_size))
-            elif first:
-                path.write_bytes(b"")
             self._json = path.open("a", encoding="utf-8")
-            self._text = text.open("w" if keep_bytes is None else "a", encoding="utf-8")
+            self._text = text.open("a", encoding="utf-8")
         except OSError as error:
             raise OutputError(
                 f"{folder} cannot be written to ({error.strerror}); choose another --output"
             ) from error
-        self._board = _open_tensorboard(folder) if tensorboard and first else None
+        self._board = (
+            _open_tensorboard(folder, None if keep is None else step) if tensorboard and first else None
+        )
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -64,6 +75,18 @@ class RunLog:
         )
         self._bar: TaskID | None = None
 
+    def _cut(self, keep: Mapping[str, int] | None) -> None:
+        """Empties the logs, or cuts them (and what else grew since) to the length they had at the checkpoint."""
+        for name in (JSON_LOG, TEXT_LOG):
+            if keep is None:
+                (self.folder / name).write_bytes(b"")
+        for name, length in (keep or {}).items():
+            path = self.folder / name
+            if path.exists() and length:
+                os.truncate(path, min(length, path.stat().st_size))
+            else:
+                path.unlink(missing_ok=True)
+
     def __enter__(self) -> RunLog:
         self._progress.start()
         return self
@@ -73,23 +96,26 @@ class RunLog:
     ) -> None:
         self._progress.stop()
         if error is not None:
-            self.say(f"stopped: {error or type(error).__name__}")
-        self._json.close()
-        self._text.close()
-        if self._board is not None:
-            self._board.close()
+            with contextlib.suppress(OutputError):
+                self.say(f"stopped: {error or type(error).__name__}")
+        for file in (self._json, self._text, self._board):
+            with contextlib.suppress(OSError):
+                if file is not None:
+                    file.close()
 
-    @property
-    def num_bytes(self) -> int:
-        """Length of the JSON log so far; a checkpoint keeps it."""
-        self._json.flush()
-        return self._json.tell()
+    def lengths(self) -> dict[str, int]:
+        """Lengths of the run's growing files, all on the disk; a checkpoint keeps them."""
+        for file in (self._json, self._text):
+            file.flush()
+            if file.name != os.devnull:
+                os.fsync(file.fileno())
+        grown = [self.folder / name for name in (JSON_LOG, TEXT_LOG, QUARANTINE)]
+        return {path.name: path.stat().st_size if path.exists() else 0 for path in grown}
 
     def event(self, event: str, **values: Any) -> None:
         """One JSON line, one text line, and the numbers to TensorBoard under their own names."""
         record = {"event": event, "time": round(time.time(), 3), **values}
-        self._json.write(json.dumps(record, ensure_ascii=False, default=float) + "\n")
-        self._json.flush()
+        self._write(self._json, json.dumps(record, ensure_ascii=False, default=float) + "\n")
         numbers = {k: v for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
         shown = " ".join(f"{key}={_short(value)}" for key, value in numbers.items())
         self.say(f"{event} {shown}", to_terminal=event in ("evaluate", "end"))
@@ -100,11 +126,20 @@ class RunLog:
 
     def say(self, text: str, *, to_terminal: bool = True) -> None:
         """A line for people."""
-        self._text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
-        self._text.flush()
+        self._write(self._text, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         logger.info(text)
         if to_terminal:
             self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _write(self, file: IO[str], line: str) -> None:
+        try:
+            file.write(line)
+            file.flush()
+        except OSError as error:
+            raise OutputError(
+                f"{file.name} cannot be written ({error.strerror}); what was saved so far is whole: make room and go "
+                "on with --resume"
+            ) from error
 
     def progress(self, step: int, total: int, state: str) -> None:
         """Moves the bar; every step is a line of the debug log."""
@@ -158,11 +193,11 @@ def _short(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _open_tensorboard(folder: Path) -> Any:
+def _open_tensorboard(folder: Path, step: int | None) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise TrainingError(
             "train.tensorboard=true needs the extra 'track'; install soritune[track] or set train.tensorboard=false"
         ) from None
-    return SummaryWriter(str(folder / "tensorboard"))
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=None if step is None else step + 1)

@@ -41,6 +41,13 @@ class Selection:
                 )
             if value in evaluated:
                 self.bundles[bundle] = value
+        self.keep = settings.keep_best
+        first = tasks[0]
+        self.decisive = (
+            f"{first.name}/{first.primary_metric.name}" if self.stopping is None else self.stopping.monitor
+        )
+        """The value whose best weights the next phase starts from: the one early stopping watches, else the first
+        task's primary metric."""
 
     def _refuse_unknown(self, best: Iterable[str], evaluated: set[str], possible: set[str]) -> None:
         monitor = None if self.stopping is None else self.stopping.monitor
@@ -56,14 +63,23 @@ class Selection:
 
     def improved(self, values: Mapping[str, float], progress: Progress) -> list[str]:
         """Bundles whose value is the best so far; notes the values in `progress`."""
-        better = set()
-        for name in dict.fromkeys(self.bundles.values()):
-            value = values[name]
-            best = progress.best.get(name)
-            if math.isfinite(value) and (best is None or _better(value, best, self.higher_is_better(name))):
-                progress.best[name] = value
-                better.add(name)
-        return [bundle for bundle, name in self.bundles.items() if name in better]
+        places = self.entered(values, progress)
+        return [bundle for bundle, name in self.bundles.items() if places.get(name) == 0]
+
+    def entered(self, values: Mapping[str, float], progress: Progress) -> dict[str, int]:
+        """Values that are among the `keep_best` best so far, with their place from 0; notes them in `progress`."""
+        places = {}
+        for name in dict.fromkeys([*self.bundles.values(), self.decisive]):
+            value, kept = values[name], progress.kept.setdefault(name, [])
+            if not math.isfinite(value):
+                continue
+            place = sum(not _better(value, old, self.higher_is_better(name)) for old, _ in kept)
+            if place < self.keep:
+                kept.insert(place, [value, progress.step])
+                del kept[self.keep :]
+                progress.best[name] = kept[0][0]
+                places[name] = place
+        return places
 
     def higher_is_better(self, name: str) -> bool:
         """Which way a value is better: never for losses, for rates as their task says."""
@@ -110,15 +126,21 @@ def bundle_of(value: str) -> str:
     return f"best_{value.replace('/', '_')}"
 
 
-def drop_old_epochs(bundles: Path, last: int) -> None:
-    """Removes the bundles epoch_1 … epoch_<last> of a run; each is out of sight before it is taken apart."""
-    for folder in sorted(bundles.glob("epoch_*")):
-        number = folder.name.removeprefix("epoch_")
+def drop_old_epochs(bundles: Path, last: int, prefix: str = "") -> None:
+    """Removes the bundles epoch_1 … epoch_<last> of a run, or of a phase whose names begin with `prefix`; each is out
+    of sight before it is taken apart."""
+    for folder in sorted(bundles.glob(f"{prefix}epoch_*")):
+        number = folder.name.removeprefix(f"{prefix}epoch_")
         if number.isdecimal() and int(number) <= last:
-            going = folder.with_name(f".{folder.name}.old")
-            shutil.rmtree(going, ignore_errors=True)
-            folder.rename(going)
-            shutil.rmtree(going, ignore_errors=True)
+            drop(folder)
+
+
+def drop(folder: Path) -> None:
+    """Removes a bundle at once for whoever looks, then its files."""
+    going = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(going, ignore_errors=True)
+    folder.rename(going)
+    shutil.rmtree(going, ignore_errors=True)
 
 
 def _better(value: float, than: float, higher: bool, by: float = 0.0) -> bool:

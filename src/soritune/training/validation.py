@@ -46,7 +46,7 @@ def validate(
     was_training = model.training
     model.eval()
     sums = {spec.name: np.zeros(2) for spec in model.outputs}
-    counts: list[dict[str, Counts]] = []
+    counts: dict[str, Counts] = {}
     failed = 0
     for batch in load_batches(plan, collator, Draws(0, 0, 0), list(mine), num_workers=num_workers):
         failed += len(batch.failed)
@@ -71,7 +71,8 @@ def validate(
             for spec in model.outputs
         }
         frames = output.num_frames.cpu().numpy()
-        counts += _count_rows(tasks, collator, batch.rows, scores, frames, model, batch.unread)
+        for name, counted in _count_rows(tasks, collator, batch.rows, scores, frames, model, batch.unread):
+            counts[name] = add_counts([counts.get(name, {}), counted])
     model.train(was_training)
     return _summarise(model, tasks, sums, counts, len(rows), failed, accelerator)
 
@@ -92,9 +93,9 @@ def _count_rows(
     num_frames: NDArray[np.int64],
     model: SpeechModel,
     unread: frozenset[int],
-) -> list[dict[str, Counts]]:
+) -> list[tuple[str, Counts]]:
     resolution = {spec.name: spec.resolution for spec in model.outputs}
-    counted: list[dict[str, Counts]] = []
+    counted: list[tuple[str, Counts]] = []
     for i, row in enumerate(rows):
         if int(row) in unread:
             continue
@@ -107,7 +108,7 @@ def _count_rows(
             reference = task.reference(utterance)
             if reference is not None:
                 pair = Pair(utterance.id, reference, task.decode(outputs, utterance.text))
-                counted.append({task.name: task.count(pair)})
+                counted.append((task.name, task.count(pair)))
     return counted
 
 
@@ -115,7 +116,7 @@ def _summarise(
     model: SpeechModel,
     tasks: Sequence[Task],
     sums: dict[str, NDArray[np.float64]],
-    counts: list[dict[str, Counts]],
+    counts: dict[str, Counts],
     num_rows: int,
     failed: int,
     accelerator: Accelerator,
@@ -125,7 +126,7 @@ def _summarise(
 
         parts = gather_object([(sums, counts, failed)])
         sums = {name: sum((part[0][name] for part in parts), np.zeros(2)) for name in sums}
-        counts = [count for part in parts for count in part[1]]
+        counts = {task.name: add_counts(part[1].get(task.name, {}) for part in parts) for task in tasks}
         failed = sum(part[2] for part in parts)
     values: dict[str, float] = {}
     total = math.nan
@@ -136,6 +137,6 @@ def _summarise(
         if count:
             total = spec.weight * mean + (0.0 if math.isnan(total) else total)
     for task in tasks:
-        summed = add_counts(count[task.name] for count in counts if task.name in count)
+        summed = counts.get(task.name, {})
         values |= {f"{task.name}/{name}": value for name, value in task.rates(summed).items()}
     return Validation({"loss": total, **values}, num_rows, failed)

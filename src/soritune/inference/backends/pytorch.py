@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 
+from soritune.bundle import load_bundle
 from soritune.errors import ModelError
 from soritune.inference.backends.backend import Arrays
 from soritune.models.checkpoint_io import load_model
+from soritune.models.model import SpeechModel
+
+_OPENED: WeakValueDictionary[tuple[str, str], SpeechModel] = WeakValueDictionary()
+"""Models in use that stand on a base, by its checksum and the device: further adapters share it."""
 
 
 class PytorchBackend:
@@ -17,7 +23,12 @@ class PytorchBackend:
 
     def __init__(self, path: Path, *, device: str = "auto", base: str | None = None) -> None:
         self.device = _device(device)
-        self.model = load_model(path, self.device, base=base)
+        bundle = load_bundle(path)
+        stored = bundle.card.get("base")
+        place = (str((stored if isinstance(stored, dict) else {}).get("sha256")), str(self.device))
+        self.model = load_model(path, self.device, base=base, opened=_OPENED.get(place))
+        if bundle.is_adapter:
+            _OPENED[place] = self.model
         self.model.eval()
         # A CPU gains nothing from large batches; a GPU is idle without them.
         self.padded_seconds = 60.0 if self.device.type == "cpu" else 640.0

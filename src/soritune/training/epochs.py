@@ -1,0 +1,151 @@
+"""What a phase trains on: its rows, the plan of each epoch, the loader from any step on.
+
+Next: `training/one_phase.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from accelerate import Accelerator
+from numpy.typing import NDArray
+
+from soritune.batches.collate import Batch, Collator, Draws
+from soritune.batches.loader import load_batches
+from soritune.batches.plan import EpochPlan, plan_epoch
+from soritune.bundle import frames_of
+from soritune.errors import TrainingError
+from soritune.training.phases import Phase
+from soritune.training.subsets import nested_rows, values_of
+
+if TYPE_CHECKING:
+    from soritune.training.loop import TrainingRun
+
+
+class Epochs:
+    """The epochs of one phase.
+
+    Attributes:
+        rows: manifest rows of the phase.
+        durations_s: of every row of the manifest, as far as it is kept.
+        total_steps: optimizer steps of the phase, exactly: with changes of speed, epochs differ in length.
+        collator: makes training batches; `plain_collator` those of an evaluation.
+    """
+
+    def __init__(self, run: TrainingRun, phase: Phase) -> None:
+        self.run, self.phase = run, phase
+        self.seed = run.settings.seed
+        self.durations_s = durations_of(run)
+        self.rows = nested_rows(
+            run.train_rows,
+            self.durations_s[run.train_rows],
+            [str(name) for name in values_of(run.manifest, "speaker", run.train_rows)]
+            if phase.data_share < 1
+            else [],
+            phase.data_share,
+            seed=self.seed,
+        )
+        kernel, stride = run.model.conv_geometry
+        make_collator = partial(
+            Collator,
+            run.manifest,
+            run.tasks,
+            run.preprocessing,
+            num_frames=partial(frames_of, conv_kernel=kernel, conv_stride=stride),
+            hidden_size=run.model.hidden_size,
+        )
+        self.collator = make_collator(augment=phase.augment, label_smoothing=run.batches.label_smoothing)
+        self.plain_collator = make_collator()
+        self._plans: dict[int, EpochPlan] = {}
+        self.total_steps = self._count_steps()
+
+    @property
+    def hours(self) -> float:
+        """Of the phase's rows."""
+        return float(self.durations_s[self.rows].sum() / 3600)
+
+    def draws(self, epoch: int) -> Draws:
+        """What everything random of an epoch hangs on."""
+        return Draws(self.seed, self.phase.index, epoch)
+
+    def plan(self, epoch: int) -> EpochPlan:
+        """Plan of an epoch; only the current one is kept."""
+        if epoch not in self._plans:
+            factors = self.collator.speed_factors(self.rows, self.draws(epoch))
+            self._plans = {
+                epoch: plan_epoch(
+                    self.rows,
+                    self.durations_s[self.rows] / factors,
+                    self.run.batches,
+                    seed=self.seed,
+                    phase=self.phase.index,
+                    epoch=epoch,
+                )
+            }
+        return self._plans[epoch]
+
+    def _count_steps(self) -> int:
+        settings = self.phase.settings
+        limit = settings.max_steps or math.inf
+        total, steps = 0, 0
+        for epoch in range(settings.epochs):
+            if epoch == 0 or self.phase.augment.speed is not None:
+                steps = self.plan(epoch).num_steps
+            total += steps
+            if total >= limit:
+                return int(limit)
+        return total
+
+    def load(self, epoch: int, first: int, accelerator: Accelerator) -> Iterator[list[Batch]]:
+        """This process's micro-batches of every step of the epoch from step `first` on, prefetched.
+
+        Raises:
+            TrainingError: a step cannot be shared evenly by the processes.
+        """
+        plan = self.plan(epoch)
+        per_step = plan.micro_batches_per_step
+        processes, rank = accelerator.num_processes, accelerator.process_index
+        if per_step % processes:
+            raise TrainingError(
+                f"batches.micro_batches_per_step={per_step} cannot be shared evenly by {processes} processes; "
+                f"choose a multiple of {processes}"
+            )
+        mine = [
+            step * per_step + j
+            for step in range(first, plan.num_steps)
+            for j in range(rank, per_step, processes)
+        ]
+        batches = load_batches(
+            plan, self.collator, self.draws(epoch), mine, num_workers=self.run.batches.num_workers
+        )
+        for _ in range(first, plan.num_steps):
+            yield [next(batches) for _ in range(per_step // processes)]
+
+    def rows_of_step(
+        self, epoch: int, step: int, micro_batches: list[int] | None = None
+    ) -> NDArray[np.int64]:
+        """Manifest rows of a step on all processes, or of some of its micro-batches."""
+        plan = self.plan(epoch)
+        first = step * plan.micro_batches_per_step
+        wanted = range(plan.micro_batches_per_step) if micro_batches is None else micro_batches
+        return np.concatenate([plan.micro_batch(first + j) for j in wanted])
+
+    def digest_of_step(self, epoch: int, step: int) -> str:
+        """Names a step's rows in their order, for the log: equal in two runs that see the same batches."""
+        plan = self.plan(epoch)
+        first = step * plan.micro_batches_per_step
+        edges = plan.offsets[first : first + plan.micro_batches_per_step + 1]
+        content = np.concatenate([edges - edges[0], plan.rows[edges[0] : edges[-1]]]).astype("<i8")
+        return f"{zlib.crc32(content.tobytes()):08x}"
+
+
+def durations_of(run: TrainingRun) -> NDArray[np.float64]:
+    """Seconds of every row of the manifest that the model gets to hear."""
+    limit = run.preprocessing.max_duration_s
+    durations = run.manifest.durations_s
+    return durations if limit is None else np.minimum(durations, limit)

@@ -1,0 +1,160 @@
+"""Phases of a run: what each of them changes, and which of them are trained now. Torch-free.
+
+Next: `training/subsets.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from soritune.batches.config import AugmentSettings
+from soritune.errors import TrainingError, UnknownNameError
+from soritune.models.config import FreezeSettings
+from soritune.training.config import PhaseSettings, TrainingSettings
+
+Model = TypeVar("Model", bound=BaseModel)
+NOT_INHERITED = ("phases", "phase")
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase with everything it inherits filled in."""
+
+    index: int
+    """From 0; people see `number`."""
+    count: int
+    """Phases of the recipe."""
+    name: str
+    settings: TrainingSettings
+    augment: AugmentSettings
+    freeze: FreezeSettings
+    data_share: float = 1.0
+
+    @property
+    def number(self) -> int:
+        """Counted from 1."""
+        return self.index + 1
+
+    @property
+    def prefix(self) -> str:
+        """Begins the names of its bundles: "phase1_", and nothing for the last phase of a recipe."""
+        return "" if self.number == self.count else f"phase{self.number}_"
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return "the run"
+        return f"phase {self.number} of {self.count}" + (f" ({self.name})" if self.name else "")
+
+    def digest(self) -> str:
+        """What its results hang on, as a hash."""
+        plain = self.settings.model_dump(mode="json", include=set(PhaseSettings.model_fields))
+        content = [
+            plain,
+            self.augment.model_dump(mode="json"),
+            self.freeze.model_dump(mode="json"),
+            self.data_share,
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def resolve_phases(
+    settings: TrainingSettings, augment: AugmentSettings, freeze: FreezeSettings
+) -> tuple[Phase, ...]:
+    """The recipe's phases; a recipe without any is one phase."""
+    whole = settings.model_copy(update={"phases": (), "phase": None})
+    if not settings.phases:
+        return (Phase(0, 1, "", whole, augment, freeze),)
+    return tuple(
+        Phase(
+            index,
+            len(settings.phases),
+            phase.name or "",
+            _settings_of(whole, phase),
+            overlay(augment, phase.augment),
+            overlay(freeze, phase.freeze),
+            phase.data_share,
+        )
+        for index, phase in enumerate(settings.phases)
+    )
+
+
+def _settings_of(whole: TrainingSettings, phase: PhaseSettings) -> TrainingSettings:
+    settings = overlay(whole, phase)
+    if "warmup_steps" in phase.model_fields_set and "warmup_share" not in phase.model_fields_set:
+        settings = settings.model_copy(update={"warmup_share": None})
+    return settings
+
+
+def overlay(under: Model, over: BaseModel | None) -> Model:
+    """`under` with what was named in `over`; settings within settings are laid over each other too."""
+    if over is None:
+        return under
+    update: dict[str, Any] = {}
+    for name in over.model_fields_set & set(type(under).model_fields):
+        new, old = getattr(over, name), getattr(under, name)
+        update[name] = overlay(old, new) if isinstance(old, BaseModel) and isinstance(new, BaseModel) else new
+    return type(under).model_validate({**dict(under), **update})
+
+
+def chosen_phases(
+    phases: tuple[Phase, ...], wanted: int | str | Iterable[int | str] | None
+) -> tuple[Phase, ...]:
+    """The phases asked for, in the recipe's order.
+
+    Raises:
+        UnknownNameError: no such phase.
+    """
+    if wanted is None:
+        return phases
+    known = {str(phase.number): phase for phase in phases} | {p.name: p for p in phases if p.name}
+    found = set()
+    for name in [wanted] if isinstance(wanted, int | str) else wanted:
+        if str(name) not in known:
+            raise UnknownNameError("phase", str(name), known)
+        found.add(known[str(name)].index)
+    return tuple(phase for phase in phases if phase.index in found)
+
+
+def next_phase(
+    phases: tuple[Phase, ...],
+    chosen: tuple[Phase, ...],
+    *,
+    current: int | None,
+    done: Iterable[int],
+    resume: bool,
+) -> Phase | None:
+    """The phase to go on with in a folder that holds a run, or None where nothing is left to do.
+
+    Args:
+        phases: of the recipe.
+        chosen: those to train now.
+        current: index of a phase that was begun and not finished.
+        done: indices of finished ones.
+        resume: whether an unfinished phase may be gone on with.
+
+    Raises:
+        TrainingError: another phase is unfinished, or the ones asked for are finished already.
+    """
+    done = set(done)
+    asked = {phase.index for phase in chosen}
+    if current is not None:
+        if current not in asked:
+            raise TrainingError(f"{phases[current]} was interrupted; finish it first with --resume")
+        if not resume:
+            raise TrainingError(f"{phases[current]} was interrupted; continue it with --resume")
+        return phases[current]
+    left = [phase for phase in chosen if phase.index not in done and phase.index > max(done, default=-1)]
+    if left:
+        return left[0]
+    if not resume:
+        names = ", ".join(str(phase) for phase in chosen)
+        raise TrainingError(
+            f"{names}: already trained in this folder, or a later one is; choose another --output"
+        )
+    return None

@@ -1,0 +1,171 @@
+"""One optimizer step: forward, backward, clipping, update. Next: `training/loop.py`.
+
+A step is G micro-batches, spread over processes; the loss of an output is its sum over the whole step divided by
+that output's own count over the whole step, so batch layout and number of processes change nothing but rounding.
+
+Nothing here waits for the device. A step whose loss or gradient is not finite leaves weights, moments and averages
+as they are, which the fused optimizer does on the device; the loop asks for the tally now and then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from soritune.batches.collate import Batch
+from soritune.models.freezing import GradientWatch
+from soritune.models.heads import loss_sum
+from soritune.models.model import SpeechModel
+from soritune.training.averaging import Averager
+from soritune.training.optimizer import make_optimizer, set_learning_rates
+from soritune.training.phases import Phase
+
+WATCHED_STEPS = 8
+"""Steps after which every trainable tensor must have had a gradient; an adapter's first factor has none in step 1."""
+
+
+class Stepper:
+    """Optimizer, averages and gradients of one phase.
+
+    Attributes:
+        sums: (outputs,) this process's loss sums of the last step, on the device.
+        counts: per output what they are divided by, over all processes.
+        norm: the last step's gradient norm before clipping, on the device.
+    """
+
+    def __init__(
+        self, model: SpeechModel, phase: Phase, accelerator: Accelerator, *, sample_rate_hz: int
+    ) -> None:
+        self.model, self.phase, self.accelerator = model, phase, accelerator
+        self.sample_rate_hz = sample_rate_hz
+        self.optimizer = make_optimizer(model, phase.settings)
+        self.wrapped, self.optimizer_step = accelerator.prepare(model, self.optimizer)
+        ema = phase.settings.ema
+        self.averager = None if ema is None else Averager(model, ema)
+        self.watch = GradientWatch(model)
+        self.watched_steps = 0
+        self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.sums = torch.zeros(len(model.outputs), device=accelerator.device)
+        self.counts = [0.0] * len(model.outputs)
+        self.norm = torch.zeros((), device=accelerator.device)
+        self._suspects: list[tuple[int, bool, Tensor]] = []
+
+    def release(self) -> None:
+        """Takes the model out of the accelerator, so that the next phase can prepare it anew."""
+        self.accelerator.unwrap_model(self.wrapped, keep_fp32_wrapper=self.accelerator.num_processes == 1)
+        self.accelerator.free_memory()
+
+    def step(self, micro: Sequence[Batch], counts: Sequence[float], *, done: int, total_steps: int) -> None:
+        """Takes a step over this process's micro-batches.
+
+        Args:
+            micro: the micro-batches.
+            counts: per output its count over the whole step, all processes together.
+            done: steps of this phase so far.
+            total_steps: steps of this phase in all.
+        """
+        set_learning_rates(self.optimizer, done, self.phase.settings, total_steps)
+        self.counts = list(counts)
+        self.sums = torch.zeros(len(self.model.outputs), device=self.accelerator.device)
+        wrong = []
+        for i, batch in enumerate(micro):
+            with self._no_sync(wanted=i < len(micro) - 1):
+                sums, finite = self._backward(batch.to(self.accelerator.device), counts)
+            self.sums += sums
+            wrong.append(~finite)
+        scaled = self.accelerator.scaler is not None
+        if scaled:
+            self.accelerator.unscale_gradients(self.optimizer_step)
+        self.norm = torch.nn.utils.clip_grad_norm_(self._trained, self.phase.settings.max_grad_norm)
+        # Each process's own losses matter here only under a loss scaler: a loss that is not finite has made its
+        # gradient so, and that of every process with it.
+        skipped = torch.stack(wrong).any() if scaled else ~torch.isfinite(self.norm)
+        watched = self.watched_steps < WATCHED_STEPS and all(counts)
+        if watched and not (scaled and not bool(torch.isfinite(self.norm))):
+            self.watch.observe()
+            self.watched_steps += 1
+        if not scaled:
+            # Read by the fused kernel, which then changes nothing. A scaler does the same by itself.
+            self.optimizer.found_inf = skipped.float()  # type: ignore[attr-defined]
+        self.optimizer_step.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.averager is not None:
+            self.averager.update(done + 1)
+        self._suspects.append((done, watched and not scaled, torch.stack([skipped, *wrong])))
+
+    def non_finite(self) -> list[tuple[int, list[int]]]:
+        """Steps since the last call that were not finite, with the micro-batches whose loss was not. Waits once."""
+        if not self._suspects:
+            return []
+        flags = torch.stack([flag for *_, flag in self._suspects])
+        if self.accelerator.num_processes > 1:
+            flags = self.accelerator.reduce(flags.float(), reduction="sum") > 0
+        found = []
+        for (done, watched, _), (skipped, *wrong) in zip(self._suspects, flags.tolist(), strict=True):
+            if skipped:
+                found.append((done, [i for i, one in enumerate(wrong) if one]))
+                self.watched_steps -= watched
+        self._suspects = []
+        return found
+
+    def means(self) -> dict[str, float]:
+        """Mean loss per output of the last step, over all processes; nan where it had no label. Waits."""
+        sums = self.sums
+        if self.accelerator.num_processes > 1:
+            sums = self.accelerator.reduce(sums, reduction="sum")
+        return {
+            spec.name: total / count if count else float("nan")
+            for spec, total, count in zip(self.model.outputs, sums.tolist(), self.counts, strict=True)
+        }
+
+    def _backward(self, batch: Batch, counts: Sequence[float]) -> tuple[Tensor, Tensor]:
+        """Adds a micro-batch's share to the gradient; gives its loss sums, (outputs,), and whether they are finite."""
+        torch.manual_seed(batch.seed)
+        outputs, device = self.model.outputs, self.accelerator.device
+        if len(batch.rows) == 0:
+            if self.accelerator.num_processes > 1:
+                self._idle()
+            return torch.zeros(len(outputs), device=device), torch.ones((), dtype=torch.bool, device=device)
+        output = self.wrapped(
+            batch.waveform, batch.num_samples, time_mask=batch.time_mask, feature_mask=batch.feature_mask
+        )
+        total = torch.zeros((), device=device)
+        sums = []
+        for spec, count in zip(outputs, counts, strict=True):
+            target = batch.targets[spec.name]
+            loss = loss_sum(
+                spec,
+                output.logits[spec.name],
+                output.num_frames,
+                target.values,
+                target.lengths,
+                target.present,
+            ).total
+            sums.append(loss.detach())
+            # Gradients are averaged over processes on the way; the counts are already those of all of them. An
+            # output without labels takes part with nothing: every process must send a gradient for every weight.
+            total = total + loss * (spec.weight * self.accelerator.num_processes / count if count else 0.0)
+        finite = torch.isfinite(total.detach())
+        # A loss of infinity may have a finite gradient; so that no process takes a step that another one skips, it
+        # becomes one that no process takes.
+        total = total * torch.where(finite, 1.0, torch.nan)
+        if total.requires_grad:
+            self.accelerator.backward(total)
+        return torch.stack(sums), finite
+
+    def _idle(self) -> None:
+        """Takes part in the gradient exchange of a step this process has nothing for."""
+        device, samples = self.accelerator.device, self.sample_rate_hz
+        output = self.wrapped(torch.zeros(1, samples, device=device), torch.tensor([samples], device=device))
+        self.accelerator.backward(sum(logits.sum() * 0.0 for logits in output.logits.values()))
+
+    def _no_sync(self, *, wanted: bool) -> Any:
+        """Holds back the gradient exchange until the last micro-batch of a step."""
+        if wanted and self.accelerator.num_processes > 1:
+            return self.accelerator.no_sync(self.wrapped)
+        return contextlib.nullcontext()

@@ -1,0 +1,99 @@
+"""Kills with SIGKILL and full disks, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from soritune.bundle import load_bundle
+from soritune.corpus.manifest import Manifest
+from soritune.testing import tiny_config
+from soritune.training.checkpoint import checkpoints
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.parametrize("asked", [["--moments", "3"], ["--moments", "12", "--chain"]])
+def test_a_killed_training_goes_on_bit_for_bit(asked: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *asked, "--seed", "1"], capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["differences"] == 0
+    assert result["kills"] == int(asked[1])
+    assert result["steps"] > 10
+    assert result["compared"] > 1000
+
+
+@pytest.fixture
+def run_cli(tones: Manifest, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    recipe = {
+        "name": "toy",
+        "data": {"source": "manifest", "root": str(tones.path)},
+        "split": {"by": ["speaker"], "ratios": {"train": 0.7, "val": 0.3}},
+        "tasks": {"phoneme": {}},
+        "model": {"encoder": "none", "random_weights": True, "architecture": tiny_config(norm="layer")},
+        "batches": {"padded_seconds": 6.0, "num_workers": 0},
+        "train": {
+            "epochs": 2,
+            "learning_rate": 1e-3,
+            "device": "cpu",
+            "save_every_steps": 1,
+            "keep_newest": 1,
+        },
+    }
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+
+    def run(folder: str, *more: str, blocks: int | None = None) -> subprocess.CompletedProcess[str]:
+        """`blocks` is the longest file that may be written, in units of 1,024 bytes."""
+        words = [sys.executable, "-m", "soritune.cli.main", "run", "toy.yaml", "-o", folder, *more]
+        limit = "" if blocks is None else f"ulimit -f {blocks}; "
+        return subprocess.run(
+            ["bash", "-c", limit + 'exec "$@"', "bash", *words],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def test_a_write_that_fails_is_one_sentence_and_the_run_goes_on_from_the_last_checkpoint(
+    run_cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    whole = run_cli("whole")
+    assert whole.returncode == 0, whole.stderr
+    store = tmp_path / "part" / "checkpoints"
+    assert run_cli("part", "--phase", "1").returncode == 0
+    (before,) = checkpoints(store)
+    content = {file.name: file.read_bytes() for file in before.iterdir()}
+    too_little = max((before / "trainable.safetensors").stat().st_size // 2048, 1)
+
+    full = run_cli("part", "--phase", "2", blocks=too_little)
+    assert full.returncode == 2
+    assert re.search(
+        rf"(could not|cannot) be written \(.*\); {before.name} is whole, make room and go on", full.stderr
+    )
+    assert "Traceback" not in full.stderr
+    assert {file.name: file.read_bytes() for file in before.iterdir()} == content
+    assert not list(store.glob(".*"))
+    assert not list((tmp_path / "part" / "bundles").glob(".*"))
+
+    assert run_cli("part", "--phase", "2").returncode == 0
+    one, other = (load_bundle(tmp_path / name / "bundles" / "last").weights() for name in ("whole", "part"))
+    assert all(np.array_equal(one[key], other[key]) for key in one)

@@ -1,0 +1,280 @@
+"""Runs of several phases, with averaged weights and sampled validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from soritune.batches.collate import Collator
+from soritune.bundle import load_bundle
+from soritune.errors import OutputError, TrainingError
+from soritune.models.checkpoint_io import load_model, trainable_state
+from soritune.training.checkpoint import checkpoints
+from soritune.training.log import read_events
+from soritune.training.loop import TrainingRun, train
+from soritune.training.one_phase import OnePhase
+from soritune.training.step import Stepper
+
+pytestmark = pytest.mark.slow
+
+MakeRun = Callable[..., TrainingRun]
+TWO: dict[str, Any] = {
+    "phases": [
+        {"name": "upper", "data_share": 0.4, "freeze": {"layers": 1}, "augment": {"speed": None}},
+        {"name": "all", "epochs": 1, "learning_rate": 5e-4},
+    ],
+    "ema": {"decay": 0.8},
+    "log_every_steps": 1,
+}
+SPEED = {"speed": {"factors": [0.9, 1.1], "probability": 0.5}}
+
+
+def weights_of(bundle: Path) -> dict[str, torch.Tensor]:
+    return dict(load_model(bundle).state_dict())
+
+
+def same(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    return all(np.array_equal(np.asarray(one[name]), np.asarray(value)) for name, value in two.items())
+
+
+@pytest.fixture
+def finished(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> tuple[TrainingRun, list[dict[str, torch.Tensor]]]:
+    """A run of two phases, and the weights each of them began with."""
+    begun: list[dict[str, torch.Tensor]] = []
+    real = Stepper.__init__
+
+    def noting(self: Stepper, model: Any, *args: Any, **more: Any) -> None:
+        begun.append({name: value.clone() for name, value in model.state_dict().items()})
+        real(self, model, *args, **more)
+
+    monkeypatch.setattr(Stepper, "__init__", noting)
+    run = make_run("whole", augment=SPEED, **TWO)
+    result = train(run, quiet=True)
+    assert [done["name"] for done in result.phases] == ["upper", "all"]
+    return run, begun
+
+
+def test_each_phase_begins_with_the_best_averaged_weights_of_the_one_before(finished: Any) -> None:
+    run, (first, second) = finished
+    best = weights_of(run.folder / "bundles" / "phase1_best_emotion_ua")
+    assert not same(first, best)
+    assert same(second, best)
+    card = load_bundle(run.folder / "bundles" / "phase1_best_emotion_ua").card["training"]
+    assert (card["weights"], card["ema_decay"], card["phase"], card["phase_name"]) == ("ema", 0.8, 1, "upper")
+
+
+def test_what_a_phase_freezes_does_not_move_and_the_next_one_thaws_it(finished: Any) -> None:
+    run, (first, second) = finished
+    lower = [name for name in first if ".layers.0." in name]
+    assert len(lower) > 10
+    assert all(torch.equal(first[name], second[name]) for name in lower)
+    last = weights_of(run.folder / "bundles" / "last_raw")
+    assert not any(torch.equal(first[name], last[name]) for name in lower if "k_proj.bias" not in name)
+
+
+def test_names_and_events_say_the_phase(finished: Any) -> None:
+    run, _ = finished
+    names = {path.name for path in (run.folder / "bundles").iterdir()}
+    plain = {"best_loss", "best_emotion_ua", "best_phoneme_per", "last", "last_raw"}
+    assert names == plain | {f"phase1_{name}" for name in plain}
+    events = read_events(run.folder)
+    starts = [e for e in events if e["event"] == "start"]
+    assert [e["phase"] for e in starts] == [1, 2]
+    assert starts[0]["train_hours"] == pytest.approx(0.4 * starts[1]["train_hours"], rel=0.2)
+    steps = [e for e in events if e["event"] == "step"]
+    assert [e["step"] for e in steps] == list(range(1, len(steps) + 1))
+    assert [e["phase"] for e in steps] == sorted(e["phase"] for e in steps)
+    # Each phase warms up and decays by its own count of steps.
+    peaks = [max(e["lr/default"] for e in steps if e["phase"] == phase) for phase in (1, 2)]
+    assert peaks == pytest.approx([1e-3, 5e-4])
+
+
+def test_the_averaged_weights_are_what_is_evaluated_and_kept(finished: Any, make_run: MakeRun) -> None:
+    run, _ = finished
+    averaged, raw = (weights_of(run.folder / "bundles" / name) for name in ("last", "last_raw"))
+    assert not same(averaged, raw)
+    assert same(raw, trainable_state(run.model))
+    # An evaluation of the bundle gives the value that the log has for it.
+    logged = [e for e in read_events(run.folder) if e["event"] == "evaluate" and e["phase"] == 2][-1]
+    other = make_run("other", epochs=1)
+    other.model.load_state_dict(averaged)
+    other.can_predict = True
+    train(other, quiet=True)
+    again = next(e for e in read_events(other.folder) if e["event"] == "evaluate")
+    assert again["val/loss"] == pytest.approx(logged["val/loss"], rel=1e-6)
+
+
+def test_phases_one_by_one_give_what_all_at_once_give(finished: Any, make_run: MakeRun) -> None:
+    run, _ = finished
+    for number in (1, 2):
+        part = make_run("parts", augment=SPEED, phase=number, **TWO)
+        train(part, quiet=True)
+    assert same(trainable_state(part.model), trainable_state(run.model))
+    digests = [
+        [(e["step"], e["batch"], e["loss"]) for e in read_events(r.folder) if e["event"] == "step"]
+        for r in (run, part)
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_phases_that_cannot_begin_say_why(finished: Any, make_run: MakeRun) -> None:
+    with pytest.raises(
+        TrainingError, match=r"phase 2 of 2 \(all\) starts from the best weights of a phase before"
+    ):
+        train(make_run("empty", phase="all", **TWO), quiet=True)
+    with pytest.raises(TrainingError, match="already trained in this folder"):
+        train(make_run("whole", augment=SPEED, phase=1, **TWO), quiet=True)
+    changed = {**TWO, "phases": [{**TWO["phases"][0], "epochs": 3}, TWO["phases"][1]]}
+    with pytest.raises(TrainingError, match="was made with another phase 1 than this run's"):
+        train(make_run("whole", augment=SPEED, **changed), resume=True, quiet=True)
+
+
+def test_a_later_phase_may_be_changed_before_it_begins(make_run: MakeRun) -> None:
+    train(make_run("run", augment=SPEED, phase=1, **TWO), quiet=True)
+    changed = {**TWO, "phases": [TWO["phases"][0], {"epochs": 2}]}
+    result = train(make_run("run", augment=SPEED, phase=2, **changed), quiet=True)
+    assert [done["name"] for done in result.phases] == ["upper", ""]
+
+
+def test_every_phase_counts_its_own_patience(make_run: MakeRun) -> None:
+    stopping = {"monitor": "loss", "min_delta": 1e6, "patience": 9}
+    phases = [
+        {"epochs": 9, "early_stopping": {"patience": patience}, "augment": {"speed": None}}
+        for patience in (2, 1)
+    ]
+    run = make_run("early", early_stopping=stopping, phases=phases)
+    result = train(run, quiet=True)
+    assert [done["stopped"] for done in result.phases] == ["early", "early"]
+    evaluated = [e["phase"] for e in read_events(run.folder) if e["event"] == "evaluate"]
+    assert evaluated == [1, 1, 1, 2, 2]
+
+
+def test_adapters_are_merged_after_averaging(make_run: MakeRun) -> None:
+    """W + α/r · EMA(B) EMA(A), and not the average of B A."""
+    run = make_run(
+        "lora",
+        epochs=2,
+        learning_rate=3e-2,
+        ema={"decay": 0.7},
+        model={"lora": {"rank": 2, "alpha": 4, "dropout": 0.0}},
+    )
+    name = "encoder.encoder.layers.1.attention.q_proj"
+    base = run.model.state_dict()[f"{name}.base_layer.weight"].clone()
+    train(run, quiet=True)
+    stored = load_file(checkpoints(run.folder / "checkpoints")[-1] / "averages.safetensors")
+    down, up = stored[f"{name}.lora_A.default.weight"], stored[f"{name}.lora_B.default.weight"]
+    expected = base + 4 / 2 * (up @ down)
+    merged = weights_of(run.folder / "bundles" / "last")[f"{name}.weight"]
+    assert torch.allclose(merged, expected, atol=1e-6)
+    assert float((merged - base).abs().max()) > 1e-2
+
+
+def test_the_best_three_of_each_value_are_kept(make_run: MakeRun) -> None:
+    run = make_run("three", epochs=6, keep_best=3, learning_rate=3e-2, evaluate_every_steps=2)
+    train(run, quiet=True)
+    for value, higher in (("loss", False), ("emotion/ua", True)):
+        logged = [(e[f"val/{value}"], e["step"]) for e in read_events(run.folder) if e["event"] == "evaluate"]
+        assert len(logged) > 4
+        ranked = sorted(logged, key=lambda one: (-one[0] if higher else one[0], one[1]))[:3]
+        name = f"best_{value.replace('/', '_')}"
+        expected = {name: ranked[0]} | {f"{name}_step{step}": (found, step) for found, step in ranked[1:]}
+        kept = {path.name: load_bundle(path).card["training"] for path in run.folder.glob(f"bundles/{name}*")}
+        assert {key: (card["metrics"][value], card["step"]) for key, card in kept.items()} == expected
+
+
+def test_a_sample_chooses_and_the_whole_split_judges(make_run: MakeRun) -> None:
+    run = make_run("sampled", validation_sample=4, epochs=2)
+    train(run, quiet=True)
+    events = read_events(run.folder)
+    assert [e["rows"] for e in events if e["event"] == "evaluate"] == [4, 4]
+    (whole,) = [e for e in events if e["event"] == "evaluate_all"]
+    assert whole["rows"] == 6
+    card = load_bundle(run.folder / "bundles" / "best_emotion_ua").card["training"]
+    assert card["metrics_of_all_rows"]["loss"] == whole["val/loss"] != card["metrics"]["loss"]
+    # Judged are the best weights; the last ones are what they were.
+    other = make_run("other", epochs=1)
+    other.model.load_state_dict(weights_of(run.folder / "bundles" / "best_emotion_ua"))
+    other.can_predict = True
+    train(other, quiet=True)
+    assert next(e for e in read_events(other.folder))["event"] == "start"
+    first = next(e for e in read_events(other.folder) if e["event"] == "evaluate")
+    assert first["val/loss"] == pytest.approx(whole["val/loss"], rel=1e-6)
+    assert same(weights_of(run.folder / "bundles" / "last"), trainable_state(run.model))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_step_that_is_not_finite_changes_nothing_and_names_its_rows(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    run = make_run("poisoned", epochs=1, ema={"decay": 0.9}, batches={"padded_seconds": 3.0})
+    real_call, real_step = Collator.__call__, Stepper.step
+    states: list[dict[str, torch.Tensor]] = []
+    poisoned: list[int] = []
+
+    def poison(self: Collator, rows: Any, draws: Any, micro_batch: int) -> Any:
+        batch = real_call(self, rows, draws, micro_batch)
+        if micro_batch == 5 and not poisoned:
+            batch.waveform[0, 0] = value
+            poisoned.extend(rows.tolist())
+        return batch
+
+    def noting(self: Stepper, *args: Any, **more: Any) -> None:
+        real_step(self, *args, **more)
+        moments = [v.clone() for s in self.optimizer.state.values() for v in s.values()]
+        own = [p.detach().clone() for p in self.model.parameters() if p.requires_grad]
+        states.append({str(i): v for i, v in enumerate([*own, *moments])})
+
+    monkeypatch.setattr(Collator, "__call__", poison)
+    monkeypatch.setattr(Stepper, "step", noting)
+    train(run, quiet=True)
+    assert same(states[1], states[2])  # micro-batch 5 is in the third step
+    assert not same(states[2], states[3])
+    text = (run.folder / "train.log").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if "not finite" in line)
+    assert "step 3 skipped" in line
+    ids = run.manifest.ids
+    assert all(ids[row] in line for row in poisoned)
+    assert sum(name in line for name in ids) == len(
+        poisoned
+    )  # the other micro-batch of the step is not accused
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = make_run("whole", epochs=3)
+    train(expected, quiet=True)
+    run = make_run("full", epochs=3)
+    real = OnePhase._checkpoint
+    saved: list[int] = []
+
+    def filling(self: OnePhase) -> Any:
+        if saved:
+
+            def full(*_: Any) -> None:
+                raise OSError(28, "No space left on device")
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("soritune.training.checkpoint.save_file", full)
+                return real(self)
+        saved.append(self.session.progress.step)
+        return real(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OnePhase, "_checkpoint", filling)
+        with pytest.raises(
+            OutputError, match=r"step-\d+ could not be written \(No space left on device\); step-\d+ is whole"
+        ):
+            train(run, quiet=True)
+    assert [path.name for path in checkpoints(run.folder / "checkpoints")] == [f"step-{saved[0]}"]
+    again = make_run("full", epochs=3)
+    train(again, resume=True, quiet=True)
+    assert same(trainable_state(again.model), trainable_state(expected.model))
