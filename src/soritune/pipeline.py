@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ from soritune.reports.score import score_predictions
 from soritune.tasks.task import OutputSpec
 
 if TYPE_CHECKING:
+    from soritune.training.find_batch import FoundBatch
     from soritune.training.loop import TrainingResult, TrainingRun
 
 MANIFEST, CHECKED, SPLITS, QUARANTINE, RECIPE = (
@@ -364,6 +366,42 @@ def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, A
         },
         "model": str(model.load_report),
     }
+
+
+def find_batch(
+    recipe: Recipe,
+    manifest: Manifest | None = None,
+    splits: Splits | None = None,
+    *,
+    memory_gb: float | None = None,
+    quiet: bool = False,
+) -> FoundBatch:
+    """The largest padded-seconds budget that fits on the recipe's device; nothing is kept.
+
+    Args:
+        recipe: what would be trained.
+        manifest, splits: as for `train_recipe`; None prepares, checks and splits the recipe's corpus for the
+            purpose alone.
+        memory_gb: memory that may be used; None takes all that is free.
+        quiet: tries are not told on standard error.
+
+    Raises:
+        TrainingError: not even one clip fits.
+    """
+    from soritune.training.find_batch import find_batch as search
+
+    console = Console(stderr=True, quiet=quiet)
+    with tempfile.TemporaryDirectory(prefix="soritune-find-batch-") as scratch:
+        folder = Path(scratch)
+        if manifest is None or splits is None:
+            check_start(recipe)
+            manifest = check_corpus(recipe, prepare_corpus(recipe, folder, quiet=quiet), folder, quiet=quiet)
+            splits = split_corpus(recipe, manifest, folder, quiet=quiet)
+        return search(
+            build_run(recipe, manifest, splits, folder),
+            memory_gb=memory_gb,
+            progress=lambda told: console.print(told, markup=False, highlight=False, soft_wrap=True),
+        )
 
 
 def evaluate_run(

@@ -55,7 +55,8 @@ class MaskedGroupNorm(nn.Module):
         """Whether to take the rows one by one: half the time on a CPU, but it needs the lengths on the host and
         keeps no graph."""
         graph = torch.is_grad_enabled() and (hidden.requires_grad or self.weight.requires_grad)
-        traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+        traced = tracing or torch.compiler.is_compiling()
         return hidden.device.type == "cpu" and not graph and not traced
 
     def _normalise_rows(self, hidden: Tensor, num_valid: list[int]) -> Tensor:

@@ -42,6 +42,7 @@ from soritune.training.checkpoint import (
 )
 from soritune.training.config import TrainingSettings
 from soritune.training.devices import make_accelerator
+from soritune.training.find_batch import memory_explained
 from soritune.training.interrupt import Interrupt
 from soritune.training.log import Meter, RunLog
 from soritune.training.optimizer import make_optimizer, set_learning_rates, warmup_of
@@ -270,7 +271,8 @@ class _Loop:
             began = time.perf_counter()
             micro = [next(batches) for _ in range(per_step // processes)]
             waited = time.perf_counter() - began
-            losses, norm = self._step(micro)
+            with memory_explained(micro, self.run):
+                losses, norm = self._step(micro)
             self.progress.step += 1
             self.progress.step_in_epoch += 1
             meter.add(sum(batch.audio_s for batch in micro), waited, time.perf_counter() - began)
