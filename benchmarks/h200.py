@@ -175,7 +175,9 @@ def measure_training(
     try:
         run = pipeline.build_run(recipe, manifest, make_splits(manifest, recipe.split), folder)
         with watch.running():
-            train(run, quiet=True)
+            stopped = train(run, quiet=True).stopped
+        if stopped == "interrupted":
+            raise KeyboardInterrupt
     except SorituneError as error:
         if "out of memory" not in str(error):
             raise
