@@ -12,7 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "soritune"
 
-EVERYWHERE = {"errors", "registry"}
+EVERYWHERE = {"errors", "registry", "settings"}
 ABOVE = {
     "audio",
     "korean",
@@ -29,6 +29,7 @@ ABOVE = {
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "registry": {"errors"},
+    "settings": {"errors"},
     "korean": set(),
     "audio": set(),
     "metrics": set(),
@@ -147,7 +148,7 @@ def test_torch_free_rooms_load_no_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    "absent", ["torchaudio", "datasets", "kiwipiepy", "espeakng_loader", "av", "tensorboard"]
+    "absent", ["torchaudio", "datasets", "kiwipiepy", "espeakng_loader", "av", "tensorboard", "noisereduce"]
 )
 @pytest.mark.slow
 def test_imports_without_extras(absent: str) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.conftest import STYLES
+from tests.conftest import STYLES, TEXTS
+from tests.test_l2_multitask import write_corpus
 
 from soritune import pipeline
 from soritune.bundle import load_bundle
@@ -26,6 +27,8 @@ from soritune.testing import tiny_config
 pytestmark = pytest.mark.slow
 
 NUMBERS = {"Anxious": 21, "Kind": 31, "Dry": 91}
+MANIFEST = ("data.source=manifest", "split.given=null")
+"""For recipes that read a corpus with splits of its own."""
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +50,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 soundfile.write(
                     folder / f"{person}_{NUMBERS[style] + n:06d}{suffix}", wave, 48000, format="WAV"
                 )
-        soundfile.write(folder / f"{person}_000001.wav", np.zeros(4800), 48000)  # a number without a label
+        soundfile.write(
+            folder / f"{person}_000001.wav", np.zeros(4800), 48000
+        )  # silence, and no label among three
+        noise = 0.1 * np.random.default_rng(s).standard_normal(30000)
+        soundfile.write(folder / f"{person}_000101.wav", noise, 48000)  # one of the others among four labels
     bad = root / "F2001" / "wav_48000"
     (bad / "F2001_000025.wav").write_bytes(b"")
     (bad / "F2001_000026.wav").write_bytes((bad / "F2001_000021.wav").read_bytes()[:60])
@@ -55,6 +62,29 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     soundfile.write(bad / "F2001_000027.wav", broken, 48000, subtype="FLOAT")
     soundfile.write(bad / "F2001_000028.wav", np.ones(2400) * 0.1, 48000)  # 0.05 s
     return root
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ROOT/1.Training/<speaker>/<n>.wav with a JSON beside it, 2.Validation_split and 3.Test."""
+    root = tmp_path_factory.mktemp("아동 음성")
+    for split, speakers in (("1.Training", 4), ("2.Validation_split", 1), ("3.Test", 2)):
+        for s in range(speakers):
+            folder = root / split / f"C{split[0]}{s:02d}"
+            folder.mkdir(parents=True)
+            for n in range(4):
+                rng = np.random.default_rng((s, n))
+                soundfile.write(folder / f"{n}.wav", 0.2 * rng.standard_normal(16000 + 4000 * n), 16000)
+                text = {"stt": TEXTS[(s + n) % len(TEXTS)]}
+                label = {"발화정보": text, "녹음자정보": {"recorderId": folder.name, "age": f"{6 + s}세"}}
+                (folder / f"{n}.json").write_text(json.dumps(label, ensure_ascii=False), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="session")
+def learners(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train_data.json, val_data.json and eval.json."""
+    return write_corpus(tmp_path_factory.mktemp("learners"))
 
 
 def emotion(tree: Path, *overrides: str) -> Recipe:
@@ -164,15 +194,20 @@ def test_missing_data_and_unusable_rows_are_said_in_a_sentence(tree: Path, tmp_p
 
 
 def toy_encoder(name: str) -> dict[str, Any]:
-    """24 thin layers for the recipes that choose among layers."""
-    return tiny_config(norm="layer", layers=24 if name.startswith("child-phoneme") else 2)
+    """24 thin layers for the recipes that choose among layers; the norm of each recipe's own encoder."""
+    norm = "group" if name == "l2-multitask" else "layer"
+    return tiny_config(norm=norm, layers=24 if name.startswith("child-phoneme") else 2)
+
+
+CORPORA = {"speaker-folders": "tree", "json-pairs": "pairs", "l2-json": "learners"}
+"""Source of a recipe → the fixture that writes a corpus for it."""
 
 
 @pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith("demo-")])
-def test_every_recipe_takes_two_steps(name: str, tree: Path, tones: Manifest, tmp_path: Path) -> None:
+def test_every_recipe_takes_two_steps(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Only the encoder, the data and the number of steps are changed."""
-    source = tree if load_recipe(name).data.source == "speaker-folders" else tones.path
-    recipe = load_recipe(name, [f"data={source}", "train.max_steps=2"])
+    root = request.getfixturevalue(CORPORA[load_recipe(name).data.source])
+    recipe = load_recipe(name, [f"data={root}", "train.max_steps=2"])
     recipe.model.random_weights = True
     recipe.model.architecture = toy_encoder(name)
     result = pipeline.run(recipe, tmp_path / "run", quiet=True)
@@ -182,9 +217,25 @@ def test_every_recipe_takes_two_steps(name: str, tree: Path, tones: Manifest, tm
     assert result.scores["tasks"][recipe.make_tasks()[0].name]["rates"][primary]["value"] is not None
 
 
+def test_the_folders_of_the_child_corpus_are_its_splits(pairs: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("child-phoneme", [f"data={pairs}", "train.max_steps=1"])
+    recipe.model.random_weights = True
+    recipe.model.architecture = toy_encoder("child-phoneme")
+    summary = pipeline.dry_run(recipe, tmp_path / "dry", quiet=True)["splits"]
+    assert {name: (row["utterances"], row["speakers"]) for name, row in summary.items()} == {
+        "train": (16, 4),
+        "val": (4, 1),
+        "test": (8, 2),
+    }
+    rows = load_manifest(tmp_path / "dry" / "checked.parquet")
+    assert sorted(set(rows.column("age").to_pylist())) == [6.0, 7.0, 8.0, 9.0]
+
+
 def test_phones_then_emotion_from_the_same_encoder(tones: Manifest, tree: Path, tmp_path: Path) -> None:
     """What the demo does: the second model keeps the first one's encoder and gets a head of its own."""
-    phones = load_recipe("child-phoneme", [f"data={tones.path}", "train.max_steps=2"], presets=["full"])
+    phones = load_recipe(
+        "child-phoneme", [*MANIFEST, f"data={tones.path}", "train.max_steps=2"], presets=["full"]
+    )
     phones.model.random_weights = True
     phones.model.architecture = tiny_config(norm="layer")
     first = pipeline.run(phones, tmp_path / "phones", quiet=True)
@@ -270,7 +321,7 @@ def test_splits_from_elsewhere_replace_those_of_a_start_that_failed(
 
 
 def test_rows_that_ctc_cannot_spell_are_listed_before_the_run(tones: Manifest) -> None:
-    recipe = load_recipe("child-phoneme", [f"data={tones.path}"])
+    recipe = load_recipe("child-phoneme", [*MANIFEST, f"data={tones.path}"])
     problem = pipeline.row_problem(recipe)
     row = tones.utterance(0)
     assert problem(row) is None

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from soritune.errors import RecipeError, UnknownNameError
 from soritune.recipe import check_recipe, load_recipe, recipe_names, set_key
@@ -111,8 +112,25 @@ def test_settings_can_be_changed_and_are_checked_again() -> None:
     recipe = load_recipe("emotion-3class")
     recipe.train.epochs = 3
     assert recipe.resolved()["train"]["epochs"] == 3
-    with pytest.raises(ValueError, match="greater than or equal to 1"):
+    with pytest.raises(RecipeError, match=r"^TrainingSettings: epochs: .* equal to 1 \(got 0\)$"):
         recipe.train.epochs = 0
+    with pytest.raises(RecipeError, match="lerning_rate: unknown setting; did you mean 'learning_rate'"):
+        recipe.train.lerning_rate = 1e-5  # type: ignore[attr-defined]
+    assert recipe.train.epochs == 3
+
+
+def test_a_refused_change_leaves_everything_as_it_was() -> None:
+    recipe = load_recipe("emotion-3class")
+    with pytest.raises(RecipeError, match="Preprocessing: max_duration_s .* is below min_duration_s"):
+        recipe.preprocessing.max_duration_s = 0.01
+    assert recipe.preprocessing.max_duration_s == 15.0
+    with pytest.raises(RecipeError, match="either batch_size or padded_seconds"):
+        recipe.batches.padded_seconds = 40
+    assert (recipe.batches.batch_size, recipe.batches.padded_seconds) == (4, None)
+    recipe.batches = {"padded_seconds": 40}  # type: ignore[assignment]
+    assert recipe.batches.padded_seconds == 40
+    with pytest.raises(RecipeError, match="Recipe: train.epochs: "):
+        recipe.train = {"epochs": "many"}  # type: ignore[assignment]
 
 
 def test_set_key_makes_what_is_missing() -> None:
@@ -157,4 +175,70 @@ def test_presets_that_are_none_and_keys_given_twice_are_faults(tmp_path: Path) -
         load_recipe(str(path), presets=["a"])
     path.write_text(head + "train: {epochs: 1}\ntrain: {epochs: 2}\n", encoding="utf-8")
     with pytest.raises(RecipeError, match="'train' is given twice"):
+        load_recipe(str(path))
+
+
+ALIASES = {
+    "rate": "train.learning_rates.heads",
+    "mixed": {"key": "train.precision", "values": {True: "auto", False: "fp32"}},
+    "folder": "data.root",
+    "classes": "tasks.emotion.labels",
+}
+
+
+def test_aliases_are_short_names_for_overrides(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "aliases": ALIASES}, sort_keys=False), encoding="utf-8")
+    recipe = load_recipe(
+        str(path), ["rate=1e-3", "mixed=True", "folder=/x #1", "classes=[x, y]", "train.epochs=3"]
+    )
+    assert recipe.train.learning_rates == {"heads": 1e-3}
+    assert (recipe.train.precision, recipe.data.root, recipe.train.epochs) == ("auto", "/x #1", 3)
+    assert recipe.tasks["emotion"]["labels"] == ["x", "y"]
+    assert "aliases" not in recipe.resolved()
+    assert load_recipe(str(path), ["mixed=False"]).train.precision == "fp32"
+    # The later of two names for one key counts, as everywhere.
+    assert load_recipe(str(path), ["mixed=False", "train.precision=bf16"]).train.precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("raet=1", "raet: unknown key; did you mean 'rate'"),
+        ("zzz=1", "zzz: unknown key; short names here: rate, mixed, folder, classes"),
+        ("mixed=maybe", "mixed: is 'maybe'; give one of true, false"),
+        ("mixed=[1]", "mixed: is .1.; give one of true, false"),
+        ("mixd=1", "did you mean 'mixed'"),
+        ("trian=1", "did you mean 'train'"),
+    ],
+)
+def test_unknown_short_names_and_values(tmp_path: Path, override: str, sentence: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "aliases": ALIASES}, sort_keys=False), encoding="utf-8")
+    with pytest.raises(RecipeError, match=sentence):
+        load_recipe(str(path), [override])
+    with pytest.raises(RecipeError, match="2 faults"):
+        load_recipe(str(path), [override, "train.epochs=0"])
+
+
+@pytest.mark.parametrize(
+    ("aliases", "sentence"),
+    [
+        ({"a": "train.epocs"}, "aliases.a: train.epocs: unknown key; did you mean 'epochs'"),
+        (
+            {"a": "tasks.emotion.lables"},
+            "aliases.a: tasks.emotion.lables: unknown key; did you mean 'labels'",
+        ),
+        ({"a": "tasks.phoneme.weight"}, "aliases.a: tasks.phoneme.weight: unknown key; known: emotion"),
+        ({"a": "trian.epochs"}, "did you mean 'train'"),
+        ({"train": "train.epochs"}, "aliases.train: is a key already"),
+        ({"data": "data.root"}, "aliases.data: is a key already"),
+        ({"a": {"kye": "train.epochs"}}, "aliases.a.kye: unknown key"),
+        ([1], "aliases: Input should be a valid dictionary"),
+    ],
+)
+def test_aliases_of_nothing_are_refused(tmp_path: Path, aliases: object, sentence: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "aliases": aliases}), encoding="utf-8")
+    with pytest.raises(RecipeError, match=sentence):
         load_recipe(str(path))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from soritune.batches.plan import plan_epoch
+from soritune.corpus.expressions import Expression
 from soritune.recipe import load_recipe, recipe_names, recipe_text
 
 PUBLISHED: dict[str, dict[str, Any]] = {
@@ -49,7 +52,60 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "batches.batch_size": 2,
         "train.weight_decay": 0.05,
     },
+    "emotion-3class --preset gpu-8gb": {
+        "batches.batch_size": 2,
+        "batches.micro_batches_per_step": 2,
+        "model.gradient_checkpointing": True,
+    },
+    "emotion-4class": {
+        "model.encoder": "kresnik/wav2vec2-large-xlsr-korean",
+        "data.source": "speaker-folders",
+        "data.config.labels": {
+            "Anxious": [[21, 30]],
+            "Kind": [[31, 40]],
+            "Dry": [[91, 100]],
+            "Others": [[1, 20], [41, 90], [101, 160]],
+        },
+        "split.by": ["speaker", "script"],
+        "tasks.emotion.labels": ["Anxious", "Kind", "Dry", "Others"],
+        "tasks.emotion.class_weights": "balanced",
+        "preprocessing.max_duration_s": 15.0,
+        "preprocessing.sample_rate_hz": 16000,
+        "train.learning_rate": 3e-5,
+        "train.epochs": 5,
+        "train.warmup_steps": 1000,
+        "batches.batch_size": 4,
+        "batches.micro_batches_per_step": 4,
+        "train.early_stopping": {"monitor": "emotion/ua", "patience": 5, "min_delta": 0.001},
+        "train.precision": "auto",
+    },
+    "emotion-4class --preset gpu-24gb": {"batches.batch_size": 8, "batches.micro_batches_per_step": 2},
+    "emotion-4class --preset gpu-12gb": {"batches.batch_size": 4, "batches.micro_batches_per_step": 4},
+    "emotion-4class --preset gpu-8gb": {"batches.batch_size": 2, "batches.micro_batches_per_step": 8},
+    "emotion-4class --preset little-data": {
+        "train.learning_rate": 1e-5,
+        "train.epochs": 20,
+        "batches.batch_size": 4,
+        "batches.micro_batches_per_step": 1,
+        "train.weight_decay": 0.1,
+    },
+    "emotion-4class --preset overfitting": {
+        "train.learning_rate": 1e-5,
+        "train.early_stopping.patience": 3,
+        "batches.batch_size": 2,
+        "batches.micro_batches_per_step": 1,
+        "train.weight_decay": 0.1,
+    },
+    "emotion-4class --preset unstable": {
+        "train.learning_rate": 5e-6,
+        "train.epochs": 20,
+        "batches.batch_size": 2,
+        "batches.micro_batches_per_step": 1,
+        "train.weight_decay": 0.05,
+    },
     "child-phoneme": {
+        "data.source": "json-pairs",
+        "split.given": "split",
         "model.encoder": "facebook/wav2vec2-xls-r-300m",
         "model.architecture.num_hidden_layers": 24,
         "model.architecture.hidden_size": 1024,
@@ -84,6 +140,74 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "model.freeze.layers": 0,
         "model.freeze.heads": True,
     },
+    "child-phoneme-full": {
+        "data.source": "json-pairs",
+        "split.given": "split",
+        "model.encoder": "facebook/wav2vec2-xls-r-300m",
+        "model.lora.rank": 16,
+        "model.lora.alpha": 32.0,
+        "model.lora.dropout": 0.1,
+        "model.lora.targets": ["q_proj", "k_proj", "v_proj"],
+        "model.lora.layers": [8, 23],
+        "model.freeze.layers": 8,
+        "model.freeze.feature_encoder": True,
+        "batches.batch_size": 8,
+        "batches.micro_batches_per_step": 2,
+        "train.epochs": 3,
+        "train.learning_rate": 5e-4,
+        "train.warmup_steps": 2000,
+        "train.schedule": "linear",
+        "train.evaluate_every_steps": 500,
+        "train.save_every_steps": 2000,
+        "train.keep_newest": 2,
+        "train.early_stopping": {"monitor": "loss", "patience": 15, "min_delta": 0.005},
+    },
+    "child-phoneme-full --preset r32": {
+        "model.lora.rank": 32,
+        "model.lora.alpha": 64.0,
+        "train.learning_rate": 5e-5,
+        "train.evaluate_every_steps": 2000,
+    },
+    "child-phoneme-full --preset from-pilot": {
+        "train.learning_rate": 1e-4,
+        "train.epochs": 3,
+        "model.lora.rank": 16,
+    },
+    "l2-multitask": {
+        "model.encoder": "facebook/wav2vec2-base",
+        "model.architecture.feat_extract_norm": "group",
+        "data.source": "l2-json",
+        "split.given": "split",
+        "preprocessing.normalize": True,
+        "tasks.mispronunciation.task": "both",
+        "tasks.mispronunciation.labels": "correct-incorrect",
+        "tasks.mispronunciation.phoneme_weight": 1.0,
+        "tasks.mispronunciation.error_weight": 1.0,
+        "train.learning_rates": {"heads": 3e-4, "encoder": 1e-5},
+        "batches.batch_size": 4,
+        "batches.order": "ascending",
+        "batches.micro_batches_per_step": 1,
+        "train.epochs": 30,
+        "train.precision": "fp32",
+        "train.weight_decay": 0.01,
+        "augment.spec_augment.probability": 1.0,
+        "train.best": {"phoneme_per": "mispronunciation/per", "error_acc": "mispronunciation/error_acc"},
+        "train.keep_epochs": True,
+    },
+    "l2-multitask --preset low-memory": {
+        "batches.batch_size": 2,
+        "batches.micro_batches_per_step": 4,
+        "train.precision": "auto",
+    },
+    "l2-multitask --preset slow": {"batches.num_workers": 0, "batches.order": "ascending"},
+    "l2-multitask --preset overfitting": {
+        "train.weight_decay": 0.01,
+        "augment.spec_augment.probability": 1.0,
+    },
+    "l2-multitask --preset performance": {"batches.micro_batches_per_step": 4, "train.precision": "auto"},
+    "l2-multitask --preset four-letters": {
+        "tasks.mispronunciation.labels": "correct-substituted-deleted-inserted"
+    },
 }
 
 
@@ -101,8 +225,78 @@ def test_numbers(command: str) -> None:
     assert found == PUBLISHED[command]
 
 
-def test_phoneme_recipes_have_45_labels() -> None:
-    assert len(load_recipe("child-phoneme").make_tasks()[0].outputs[0].labels) == 45
+@pytest.mark.parametrize("name", ["child-phoneme", "child-phoneme-full"])
+def test_phoneme_recipes_have_45_labels(name: str) -> None:
+    assert len(load_recipe(name).make_tasks()[0].outputs[0].labels) == 45
+
+
+def test_the_pilot_and_the_full_recipe_have_one_model_and_read_one_corpus() -> None:
+    """Else the full recipe could not go on with the pilot's adapters."""
+    pilot, full = load_recipe("child-phoneme"), load_recipe("child-phoneme-full")
+    assert pilot.model == full.model
+    assert pilot.data == full.data
+    assert pilot.tasks == full.tasks
+    assert pilot.split == full.split
+
+
+def test_steps_of_the_full_recipe_are_the_published_ones_and_a_half_per_epoch() -> None:
+    """332,211 is 3 × 110,737, what is left of 1,771,800 / 16 = 110,737.5 by dropping the last half step; here it is
+    kept, once an epoch."""
+    recipe = load_recipe("child-phoneme-full")
+    durations_s = np.random.default_rng(0).lognormal(1.8, 0.5, 1_771_800)
+    plan = plan_epoch(np.arange(1_771_800), durations_s, recipe.batches, seed=0)
+    assert plan.num_steps * recipe.train.epochs == 332_211 + 3
+    assert (
+        plan.num_micro_batches - 1 == 1_771_800 // 8
+    )  # and one of the 110,738 steps has an empty micro-batch
+    assert len(plan.rows) == 1_771_800
+
+
+def test_memory_presets_change_no_step() -> None:
+    """The same number of clips a step, so the same training."""
+    for name in ("emotion-3class", "emotion-4class"):
+        own = load_recipe(name).batches
+        for preset in ("gpu-24gb", "gpu-12gb", "gpu-8gb"):
+            if preset in load_recipe(name).presets:
+                other = load_recipe(name, presets=[preset]).batches
+                assert own.batch_size and other.batch_size
+                assert (
+                    own.batch_size * own.micro_batches_per_step
+                    == other.batch_size * other.micro_batches_per_step
+                )
+
+
+def test_labels_of_the_four_classes_cover_a_persons_160_files_once() -> None:
+    ranges = load_recipe("emotion-4class").data.config["labels"].values()
+    numbers = [n for spans in ranges for low, high in spans for n in range(low, high + 1)]
+    assert sorted(numbers) == list(range(1, 161))
+
+
+PUBLISHERS = (
+    ({"발화정보": {"stt": "가"}, "녹음자정보": {"recorderId": "K1", "age": "7", "gender": "여"}}, "K1"),
+    ({"발화정보": {"stt": "가"}, "화자정보": {"화자ID": "K1", "age": "7", "gender": "여"}}, "K1"),
+    (
+        {"Transcription": {"LabelText": "가"}, "Speaker": {"SpeakerName": "K1", "Age": 7, "Gender": "여"}},
+        "K1",
+    ),
+    ({"text": "가", "speaker": {"id": "K1", "age": 7, "gender": "여"}}, "K1"),
+    ({"text": "가", "speaker_id": "K1", "age": 7, "gender": "여"}, "K1"),
+    ({"sentence": "가", "speaker": "K1", "age": 7, "sex": "여"}, "K1"),
+)
+
+
+@pytest.mark.parametrize(("label", "speaker"), PUBLISHERS)
+def test_field_expressions_of_the_child_recipes_fit_several_publishers(
+    label: dict[str, Any], speaker: str
+) -> None:
+    fields = load_recipe("child-phoneme").data.config["fields"]
+    found = {name: Expression(text).search(label) for name, text in fields.items()}
+    assert {name: str(value) for name, value in found.items() if value is not None} == {
+        "text": "가",
+        "speaker": speaker,
+        "age": "7",
+        "gender": "여",
+    }
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -1,4 +1,4 @@
-"""soritune: from a Korean speech corpus to a judged, deployable wav2vec2-family model.
+"""soritune: from a Korean speech corpus to a judged, deployable wav2vec2-family model. Use from Python: docs/python.md.
 
 The public names load on first use, so that importing the package loads no torch.
 """
@@ -15,14 +15,15 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
 _PUBLIC = {
-    "Utterance": "soritune.corpus.utterance",
-    "load_manifest": "soritune.corpus.manifest",
-    "Task": "soritune.tasks.task",
     "Predictor": "soritune.inference.predictor",
-    "load_bundle": "soritune.bundle",
-    "load_recipe": "soritune.recipe",
-    "run": "soritune.pipeline",
+    "Preprocessing": "soritune.audio.preprocessing",
+    "Utterance": "soritune.corpus.utterance",
     "evaluate": "soritune.reports.evaluate",
+    "load_manifest": "soritune.corpus.manifest",
+    "load_recipe": "soritune.recipe",
+    "make_manifest": "soritune.corpus.lists",
+    "plot_history": "soritune.reports.history",
+    "run": "soritune.pipeline",
 }
 __all__ = [*_PUBLIC, "__version__"]
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,21 +22,26 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from soritune.batches.targets import frames_needed
-from soritune.bundle import frames_of, is_bundle
-from soritune.corpus.checks import check_manifest, read_quarantine, write_quarantine
+from soritune.bundle import frames_of, is_bundle, versions
+from soritune.corpus.checks import Quarantined, check_manifest, read_quarantine, write_quarantine
 from soritune.corpus.folds import make_folds
+from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.prepare import load_source, prepare, source_config
 from soritune.corpus.splits import Splits, load_splits, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ModelError, OutputError, RecipeError, SorituneError, TrainingError
 from soritune.inference.predictions import pool_predictions
-from soritune.recipe import Recipe
+from soritune.recipe import Recipe, check_recipe
 from soritune.reports.evaluate import evaluate, progress_bar
+from soritune.reports.evaluation import Evaluation
 from soritune.reports.files import write_text
+from soritune.reports.history import plot_history
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.reports.text_report import summary
 from soritune.tasks.task import OutputSpec
+from soritune.training.log import note
 
 if TYPE_CHECKING:
     from soritune.training.find_batch import FoundBatch
@@ -51,9 +57,14 @@ MANIFEST, CHECKED, SPLITS, QUARANTINE, RECIPE = (
 
 CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 """Of every published wav2vec2, HuBERT and WavLM."""
+LIST = "data.jsonl"
+"""Rows that were given in Python instead of a corpus."""
+
+logger = logging.getLogger(__name__)
+
 FREE_SETTINGS = {
     "batches": ("num_workers",),
-    "train": ("device", "threads", "keep_newest", "tensorboard", "log_every_steps"),
+    "train": ("device", "threads", "keep_newest", "keep_epochs", "tensorboard", "log_every_steps"),
 }
 """Settings that change no result; a run may be resumed with others."""
 
@@ -64,19 +75,44 @@ class RunResult:
 
     folder: Path
     training: TrainingResult
-    scores: dict[str, Any] | None
-    """Content of scores.json; None where there is no test split."""
+    scores: Evaluation | None
+    """Of the test split, as `evaluate` gives them; None where there is none."""
+
+    def plot_history(self, path: Path | str) -> Path:
+        """Draws the training's history into a .svg or .png file, as `plot_history` does."""
+        return plot_history(self.folder, path)
 
 
-def run(recipe: Recipe, output: Path | str, *, resume: bool = False, quiet: bool = False) -> RunResult:
+def run(
+    recipe: Recipe,
+    output: Path | str,
+    *,
+    data: Manifest | Path | str | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> RunResult:
     """Does everything a recipe says, in `output`.
+
+    Args:
+        recipe: `load_recipe` gives one; whatever was changed in it since then counts.
+        output: the run's folder.
+        data: the corpus, instead of `recipe.data.root`; or a `Manifest`, which is written to `output`/data.jsonl and
+            read from there as the source `manifest` does.
+        resume: go on from the newest checkpoint.
+        quiet: nothing on the terminal.
 
     Raises:
         SorituneError: any stage cannot be done; what earlier stages wrote stays.
     """
     folder = Path(output)
+    recipe = _with_data(recipe, data, folder)
+    if isinstance(data, Manifest) and not resume:
+        open_folder(folder)
+        write_list(folder / LIST, data)
     check_start(recipe)
     open_folder(folder, resume=resume)
+    logger.info("run '%s' in %s", recipe.name, folder)
+    logger.debug("settings: %s", json.dumps(recipe.resolved(), ensure_ascii=False))
     if resume and (folder / SPLITS).exists():
         manifest = load_manifest(folder / CHECKED, root=root_of(recipe))
         splits = load_splits(folder / SPLITS)
@@ -88,7 +124,19 @@ def run(recipe: Recipe, output: Path | str, *, resume: bool = False, quiet: bool
     scores = None
     if result.stopped != "interrupted" and len(splits.indices(manifest, "test")):
         scores = evaluate_run(recipe, folder, quiet=quiet)
+        note(folder, f"test {summary(scores)}")
     return RunResult(folder, result, scores)
+
+
+def _with_data(recipe: Recipe, data: Manifest | Path | str | None, folder: Path) -> Recipe:
+    """A copy of the recipe that reads `data`; checked as a whole, since dicts and lists in it can be changed without
+    anyone noticing."""
+    own = recipe.model_copy(deep=True)
+    if isinstance(data, Manifest):
+        own.data.source, own.data.config, own.data.root = "manifest", {}, str(folder / LIST)
+    elif data is not None:
+        own.data.root = str(data)
+    return check_recipe(own.name, own.model_dump())
 
 
 def root_of(recipe: Recipe) -> Path | None:
@@ -115,11 +163,14 @@ def check_start(recipe: Recipe) -> None:
         raise RecipeError(recipe.name, [f"data.root: there is no file or folder {recipe.data.root}"])
     source_config(recipe.data.source, recipe.data.config)
     pick_device(recipe.train.device)
-    Selection(recipe.make_tasks(), recipe.train)
+    kept = ["best", *Selection(recipe.make_tasks(), recipe.train).bundles, "last", "start"]
     wanted = recipe.evaluate.checkpoint
-    if wanted not in ("best", "last", "start") and not wanted.startswith("best_"):
+    epochs = [f"epoch_{number}" for number in range(1, recipe.train.epochs + 1)]
+    if wanted not in kept and not (recipe.train.keep_epochs and wanted in epochs):
+        known = ", ".join([*kept, f"epoch_1 … {epochs[-1]}"] if recipe.train.keep_epochs else kept)
+        hint = " (train.keep_epochs=true keeps every epoch)" if wanted in epochs else ""
         raise RecipeError(
-            recipe.name, [f"evaluate.checkpoint: is '{wanted}'; give best, best_<metric>, last or start"]
+            recipe.name, [f"evaluate.checkpoint: is '{wanted}', which is not kept{hint}; give one of {known}"]
         )
     source = recipe.model.init_from or recipe.model.encoder
     if (recipe.model.random_weights and recipe.model.init_from is None) or is_bundle(source):
@@ -164,7 +215,21 @@ def prepare_corpus(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Mani
         prepared = prepare(
             recipe.data.source, recipe.data.root, recipe.data.config, folder, progress=lambda _: advance(1)
         )
+    logger.info(
+        "prepare: source %s, %d utterances, %d rejected",
+        recipe.data.source,
+        len(prepared.manifest),
+        len(prepared.quarantined),
+    )
+    for reason, count in prepared.skipped.items():
+        logger.info("prepare: %d skipped: %s", count, reason)
+    _log_quarantined("prepare", prepared.quarantined)
     return prepared.manifest
+
+
+def _log_quarantined(stage: str, rows: Sequence[Quarantined]) -> None:
+    for row in rows:
+        logger.debug("%s: %s left out: %s", stage, row.id or row.audio, row.reason)
 
 
 def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: bool = False) -> Manifest:
@@ -181,6 +246,8 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
             progress=lambda *_: advance(1),
         )
     write_quarantine(folder / QUARANTINE, [*read_quarantine(folder / QUARANTINE), *result.quarantined])
+    logger.info("check: %d utterances clean, %d left out", len(result.clean), len(result.quarantined))
+    _log_quarantined("check", result.quarantined)
     if len(result.clean) == 0:
         raise SorituneError(
             f"none of the {len(manifest)} utterances can be used; the first: {result.quarantined[0].reason}; "
@@ -251,6 +318,8 @@ def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
     """checked.parquet → splits.parquet."""
     splits = make_splits(manifest, recipe.split)
     splits.save(folder / SPLITS)
+    for name, row in splits.summary(manifest).items():
+        logger.info("split: %s %s", name, json.dumps(row, ensure_ascii=False))
     if not quiet:
         console = Console(stderr=True)
         for warning in splits.policy["warnings"]:
@@ -312,6 +381,8 @@ def train_recipe(
         splits.save(folder / SPLITS)
         write_text(folder / RECIPE, yaml.safe_dump(recipe.resolved(), allow_unicode=True, sort_keys=False))
     training = build_run(recipe, manifest, splits, folder)
+    logger.info("model: %s", training.model.load_report)
+    logger.debug("versions: %s", json.dumps(versions()))
     if not quiet:
         Console(stderr=True).print(
             str(training.model.load_report), markup=False, highlight=False, soft_wrap=True
@@ -406,7 +477,7 @@ def find_batch(
 
 def evaluate_run(
     recipe: Recipe, folder: Path, *, split: str = "test", checkpoint: str | None = None, quiet: bool = False
-) -> dict[str, Any]:
+) -> Evaluation:
     """Predicts, scores and reports one split of a run."""
     chosen = checkpoint or recipe.evaluate.checkpoint
     return evaluate(

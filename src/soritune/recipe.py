@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from soritune.audio.preprocessing import Preprocessing
 from soritune.batches.config import AugmentSettings, BatchSettings
@@ -21,6 +21,7 @@ from soritune.corpus.splits import SplitSettings
 from soritune.errors import RecipeError, UnknownNameError, nearest
 from soritune.models.config import ModelConfig
 from soritune.registry import load_member
+from soritune.settings import Settings, faults_of, keys_at
 from soritune.tasks.task import Task
 from soritune.training.config import TrainingSettings
 
@@ -39,12 +40,6 @@ class _StrictLoader(yaml.SafeLoader):
                 None, None, f"the key '{twice}' is given twice", node.start_mark
             )
         return super().construct_mapping(node, deep)
-
-
-class Settings(BaseModel):
-    """Unknown keys are refused; values are checked again when they are changed from Python."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
 
 class DataSettings(Settings):
@@ -75,7 +70,43 @@ class EvaluationSettings(Settings):
     """Put audio players into the report."""
 
 
-class Recipe(Settings):
+class Alias(Settings):
+    """A short name for a key on the command line: one that a reproduced system used."""
+
+    key: str
+    """The key it stands for, as `train.precision`."""
+    values: dict[bool | int | float | str, Any] | None = None
+    """What may be given and what it means, as `{true: auto, false: fp32}`; None takes any value as it is."""
+
+    def meaning(self, value: Any) -> Any:
+        """What a value given under this name means.
+
+        Raises:
+            ValueError: not one of those it can have.
+        """
+        if self.values is None:
+            return value
+        try:
+            return copy.deepcopy(self.values[value])
+        except (KeyError, TypeError):
+            raise ValueError(f"is {value!r}; give one of {', '.join(map(json.dumps, self.values))}") from None
+
+
+class Aliases(Settings):
+    """The part of a recipe that is read before its overrides are."""
+
+    aliases: dict[str, Alias] = Field(default_factory=dict)
+    """Short names for overrides: `name: dotted.key`, or `name: {key: …, values: {given: meant}}`."""
+
+    @field_validator("aliases", mode="before")
+    @classmethod
+    def _short_alias(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return {} if value is None else value
+        return {name: {"key": own} if isinstance(own, str) else own for name, own in value.items()}
+
+
+class Recipe(Aliases):
     """One training system."""
 
     name: str
@@ -105,8 +136,8 @@ class Recipe(Settings):
         return tuple(make_task(name, config) for name, config in self.tasks.items())
 
     def resolved(self) -> dict[str, Any]:
-        """Everything as plain data, presets left out: what bundles keep and resuming compares."""
-        return json.loads(self.model_dump_json(exclude={"presets"}))  # type: ignore[no-any-return]
+        """Everything as plain data, presets and aliases left out: what bundles keep and resuming compares."""
+        return json.loads(self.model_dump_json(exclude={"presets", "aliases"}))  # type: ignore[no-any-return]
 
 
 def make_task(name: str, config: Mapping[str, Any]) -> Task:
@@ -160,7 +191,8 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
 
     Args:
         name: built-in name or path of a YAML file.
-        overrides: `dotted.key=value`, the value read as YAML; `data=ROOT` is short for `data.root=ROOT`.
+        overrides: `dotted.key=value`, the value read as YAML; `data=ROOT` is short for `data.root=ROOT`, and a
+            recipe's `aliases` are short for what they say.
         presets: names of the recipe's own presets, applied in order.
 
     Raises:
@@ -182,16 +214,52 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
             raise UnknownNameError(f"preset of {name}", preset, known)
         for key, value in known[preset].items():
             set_key(data, key, copy.deepcopy(value))
+    aliases, faults = _aliases(name, raw), list[str]()
+    given = [_override(name, override, aliases, faults) for override in overrides]
     # A change of source comes first: it drops the settings of the recipe's own, not those given beside it.
-    for override in sorted(overrides, key=lambda one: not one.startswith("data.source=")):
-        key, separator, text = override.partition("=")
-        if not separator or not key:
-            raise RecipeError(name, [f"override '{override}' is not of the form key=value"])
-        if key == "data.source" and (data.get("data") or {}).get("source") != text:
+    for key, value in sorted((one for one in given if one), key=lambda one: one[0] != "data.source"):
+        if key == "data.source" and (data.get("data") or {}).get("source") != value:
             set_key(data, "data.config", {})  # the settings of another reader mean nothing to this one
-        key = "data.root" if key == "data" else key
-        set_key(data, key, text if key in LITERAL and text != "null" else _value(text))
-    return check_recipe(name, data)
+        set_key(data, key, value)
+    try:
+        recipe = check_recipe(name, data)
+    except RecipeError as error:
+        raise RecipeError(name, [*faults, *error.faults]) from None
+    if faults:
+        raise RecipeError(name, faults)
+    return recipe
+
+
+def _override(
+    name: str, override: str, aliases: Mapping[str, Alias], faults: list[str]
+) -> tuple[str, Any] | None:
+    """Key and value of an override, or None with a fault more."""
+    given, separator, text = override.partition("=")
+    if not separator or not given:
+        raise RecipeError(name, [f"override '{override}' is not of the form key=value"])
+    key = "data.root" if given == "data" else given
+    alias = aliases.get(given)
+    if alias is not None:
+        key = alias.key
+    elif "." not in key and key not in Recipe.model_fields:
+        hint = nearest(key, [*aliases, *Recipe.model_fields])
+        short = f"; short names here: {', '.join(aliases)}" if aliases else ""
+        faults.append(f"{key}: unknown key" + (f"; did you mean '{hint}'?" if hint else short))
+        return None
+    value = text if key in LITERAL and text != "null" else _value(text)
+    try:
+        return key, value if alias is None else alias.meaning(value)
+    except ValueError as error:
+        faults.append(f"{given}: {error}")
+        return None
+
+
+def _aliases(source: str, raw: Mapping[str, Any]) -> dict[str, Alias]:
+    """The recipe's short names, checked."""
+    try:
+        return Aliases.model_validate({"aliases": raw.get("aliases")}).aliases
+    except ValidationError as error:
+        raise RecipeError(source, faults_of(error, Aliases)) from None
 
 
 def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
@@ -210,9 +278,42 @@ def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
             faults += [f"tasks.{name}.{fault}" for fault in error.faults]
         except UnknownNameError as error:
             faults.append(f"tasks: {error}")
+    if recipe is not None:
+        faults += _alias_faults(recipe)
     if recipe is None or faults:
         raise RecipeError(source, faults)
     return recipe
+
+
+def _alias_faults(recipe: Recipe) -> list[str]:
+    """Short names that hide a key of a recipe, or stand for one that is not there."""
+    faults = []
+    for name, alias in recipe.aliases.items():
+        if "." in name or name == "data" or name in Recipe.model_fields:
+            faults.append(f"aliases.{name}: is a key already, or has a dot; choose another short name")
+        reason = _unknown_key(recipe, alias.key.split("."))
+        if reason:
+            faults.append(f"aliases.{name}: {alias.key}: {reason}")
+    return faults
+
+
+def _unknown_key(recipe: Recipe, parts: Sequence[str]) -> str | None:
+    """What is wrong with a key, or None; keys below a free mapping are not looked at."""
+    if parts[0] == "tasks" and len(parts) > 2 and parts[1] in recipe.tasks:
+        known = list(load_member("soritune.tasks", "TASK", parts[1], "task").Config.model_fields)
+        return _unknown(parts[2], known)
+    for depth, part in enumerate(parts):
+        known = keys_at(Recipe, parts[:depth])
+        if known and part not in known:
+            return _unknown(part, known)
+    return _unknown(parts[1], list(recipe.tasks)) if parts[0] == "tasks" and len(parts) > 1 else None
+
+
+def _unknown(key: str, known: Sequence[str]) -> str | None:
+    if key in known:
+        return None
+    hint = nearest(key, known)
+    return f"unknown key; did you mean '{hint}'?" if hint else f"unknown key; known: {', '.join(known)}"
 
 
 def set_key(data: dict[str, Any], key: str, value: Any) -> None:
@@ -225,37 +326,6 @@ def set_key(data: dict[str, Any], key: str, value: Any) -> None:
             data[parent] = {}
         data = data[parent]
     data[last] = value
-
-
-def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line per fault: path, what came, what was expected, the nearest known key."""
-    lines = []
-    for fault in error.errors():
-        path = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            known = _keys_at(model, fault["loc"][:-1])
-            hint = nearest(str(fault["loc"][-1]), known)
-            tail = (
-                f"did you mean '{hint}'?" if hint else f"known here: {', '.join(sorted(known)) or 'nothing'}"
-            )
-            lines.append(f"{path}: unknown key; {tail}")
-        elif fault["type"] == "missing":
-            lines.append(f"{path}: missing; give it a value")
-        else:
-            came = fault.get("input")
-            lines.append(f"{path}: {fault['msg'].removeprefix('Value error, ')} (got {came!r})"[:300])
-    return lines
-
-
-def _keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
-    current: Any = model
-    for part in path:
-        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
-        candidates = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
-        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
-        if current is None:
-            return []
-    return list(current.model_fields)
 
 
 def _value(text: str) -> Any:

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from pydantic import ValidationError
 
+from soritune.audio.augment import SpeedPerturbation
 from soritune.audio.preprocessing import Preprocessing
 from soritune.errors import AudioError
 
@@ -34,12 +35,28 @@ def test_normalisation_equals_the_hugging_face_extractor() -> None:
 def test_file_and_memory_give_identical_samples(tmp_path: Path) -> None:
     stereo = np.stack([noise(2.0, 48000), 0.5 * noise(2.0, 48000)], axis=1)
     soundfile.write(tmp_path / "a.wav", stereo, 48000, subtype="FLOAT")
-    chain = Preprocessing(max_duration_s=1.5)
-    assert (
-        np.array_equal(chain.load(tmp_path / "a.wav"), chain.apply(stereo, 48000)) is False
-    )  # the crop comes first
-    whole = Preprocessing()
-    assert np.array_equal(whole.load(tmp_path / "a.wav"), whole.apply(stereo, 48000))
+    for chain in (Preprocessing(), Preprocessing(max_duration_s=1.5)):
+        assert np.array_equal(chain.load(tmp_path / "a.wav"), chain.apply(stereo, 48000))
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
+def test_a_crop_is_the_beginning_of_the_whole(tmp_path: Path, rate: int) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(4.0, rate), rate, subtype="FLOAT")
+    whole = Preprocessing(normalize=False).load(tmp_path / "a.wav")
+    crop = Preprocessing(normalize=False, max_duration_s=2.5).load(tmp_path / "a.wav")
+    assert np.array_equal(crop, whole[:40000])
+
+
+def test_an_augmentation_is_only_what_is_asked_for_and_its_seed_repeats_it(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(1.0), 16000, subtype="FLOAT")
+    chain, speed = Preprocessing(normalize=False), SpeedPerturbation(factors=(0.8, 1.25), probability=1)
+    found = [chain.load(tmp_path / "a.wav", augment=speed, seed=seed) for seed in (3, 3, 4, 5, 6)]
+    assert np.array_equal(found[0], found[1])
+    assert {len(waveform) for waveform in found} == {20000, 12800}  # a second at 0.8 and at 1.25 of its speed
+    assert len(chain.load(tmp_path / "a.wav")) == 16000
+    with pytest.raises(ValueError, match="give augment and seed together"):
+        chain.load(tmp_path / "a.wav", augment=speed)
+    assert "augment" not in chain.model_dump()
 
 
 def test_only_the_first_seconds_are_kept(tmp_path: Path) -> None:

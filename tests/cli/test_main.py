@@ -82,7 +82,8 @@ def test_an_output_that_cannot_be_written(tones: Manifest, tmp_path: Path) -> No
 
 
 def test_a_hub_name_without_network(tones: Manifest, tmp_path: Path) -> None:
-    sentence = refused("run", "child-phoneme", f"data={tones.path}", "-o", tmp_path / "run")
+    source = (f"data={tones.path}", "data.source=manifest", "split.given=null")
+    sentence = refused("run", "child-phoneme", *source, "-o", tmp_path / "run")
     assert "facebook/wav2vec2-xls-r-300m" in sentence and "local folder" in sentence
     assert not (tmp_path / "run" / "bundles").exists()
 
@@ -93,6 +94,7 @@ def test_a_folder_that_is_no_model(tones: Manifest, tmp_path: Path) -> None:
         "run",
         "child-phoneme",
         f"data={tones.path}",
+        "data.source=manifest",
         f"model.encoder={tmp_path / 'empty'}",
         "-o",
         tmp_path / "run",

@@ -97,6 +97,37 @@ def test_evaluate_shows_scores_and_says_when_clips_failed(monkeypatch, folders, 
     assert {key: asked[key] for key in expected} == expected
 
 
+def test_evaluate_takes_a_corpus_and_draws_plots(monkeypatch, folders, tmp_path):
+    import soritune.reports.evaluate as module
+    from soritune.reports.evaluation import Evaluation
+
+    base, _ = folders
+    call("score", base / "predictions.jsonl", "--resamples", 50)
+    content = json.loads((base / "scores.json").read_text(encoding="utf-8"))
+    asked = {}
+
+    def run(target, **options):
+        asked.update(options)
+        files = {"report": "r.html", "scores": str(tmp_path / "out" / "scores.json")}
+        return Evaluation({**content, "files": files})
+
+    monkeypatch.setattr(module, "evaluate", run)
+    options = ["--data", tmp_path / "corpus", "--source", "speaker-folders", "--output", tmp_path / "out"]
+    options += ["--set", "pattern=(?P<speaker>.+)", "--set", "labels.불안=[[1, 2]]", "--plots", "svg"]
+    shown = json.loads(call("evaluate", tmp_path, *options, "--json").stdout)
+    assert asked["data"] == tmp_path / "corpus"
+    assert asked["source"] == "speaker-folders"
+    assert asked["settings"] == {"pattern": "(?P<speaker>.+)", "labels": {"불안": [[1, 2]]}}
+    assert [Path(path).name for path in shown["files"]["plots"]] == [
+        "confusion_matrix.svg",
+        "class_metrics.svg",
+    ]
+    assert all(Path(path).is_file() for path in shown["files"]["plots"])
+    for wrong in (["--source", "csv"], ["--set", "a=1"], ["--data", base, "--set", "a"]):
+        with pytest.raises(ManifestError, match="give --data too|wants KEY=VALUE, got 'a'"):
+            call("evaluate", tmp_path, *wrong)
+
+
 def test_bad_input_is_one_sentence(folders, tmp_path):
     base, _ = folders
     cases = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,33 @@ def build_synthetic(root: Path) -> tuple[Path, dict[str, Any], int]:
     return root, {"utterances": 3, "speakers": 3, "workers": 1}, 3
 
 
+def build_csv(root: Path) -> tuple[Path, dict[str, Any], int]:
+    rows = write_tones(root, speakers=1, per_style=1)
+    lines = ["file_path,emotion", *(f"{row.audio},{row.emotion}" for row in rows)]
+    (root / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    return root, {"speaker_pattern": "^(?P<speaker>[^_]+)"}, 3
+
+
+def build_json_pairs(root: Path) -> tuple[Path, dict[str, Any], int]:
+    for row in write_tones(root, speakers=1, per_style=1):
+        label = {"발화정보": {"stt": row.text}, "녹음자정보": {"id": row.speaker}}
+        (root / row.audio).with_suffix(".json").write_text(json.dumps(label), encoding="utf-8")
+    return root, {"fields": {"text": "발화정보.stt", "speaker": "녹음자정보.id"}}, 3
+
+
+def build_l2_json(root: Path) -> tuple[Path, dict[str, Any], int]:
+    entry = {"spk_id": "s0", "canonical_aligned": "k ae t", "perceived_aligned": "k ah t"}
+    entry |= {"perceived_train_target": "k ah t", "wrd": "cat", "error_labels": "C S C"}
+    rows = write_tones(root, speakers=1, per_style=1)
+    for row, name in zip(rows, ("train_data.json", "val_data.json", "eval.json"), strict=True):
+        (root / name).write_text(json.dumps({row.audio: {**entry, "wav": row.audio}}), encoding="utf-8")
+    return root, {}, 3
+
+
 BUILDERS: dict[str, Callable[[Path], tuple[Path, dict[str, Any], int]]] = {
+    "csv": build_csv,
+    "json-pairs": build_json_pairs,
+    "l2-json": build_l2_json,
     "manifest": build_manifest_file,
     "speaker-folders": build_speaker_folders,
     "synthetic": build_synthetic,

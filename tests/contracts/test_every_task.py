@@ -13,10 +13,23 @@ from soritune.registry import members
 from soritune.tasks.task import OutputSpec, Pair, Prediction, Task
 
 TASKS: dict[str, type[Task]] = members("soritune.tasks", "TASK")
-CONFIGS: dict[str, dict[str, Any]] = {"emotion": {"labels": ["Anxious", "Kind", "Dry"]}, "phoneme": {}}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "emotion": {"labels": ["Anxious", "Kind", "Dry"]},
+    "phoneme": {},
+    "mispronunciation": {"labels": "correct-incorrect", "inventory": "korean"},
+}
+HEARD: dict[str, Any] = {
+    "canonical": ("G", "A", "sil"),
+    "perceived": ("G", "O", "M"),
+    "error_labels": ("C", "I", "I"),
+}
 ROWS = [
-    Utterance(id="a", audio="a.wav", duration_s=1.0, speaker="s1", text="한국어를 배워요", emotion="Kind"),
-    Utterance(id="b", audio="b.wav", duration_s=2.0, speaker="s2", text="학교에 갑니다", emotion="Dry"),
+    Utterance(
+        id="a", audio="a.wav", duration_s=1.0, speaker="s1", text="한국어를 배워요", emotion="Kind", **HEARD
+    ),
+    Utterance(
+        id="b", audio="b.wav", duration_s=2.0, speaker="s2", text="학교에 갑니다", emotion="Dry", **HEARD
+    ),
 ]
 UNLABELLED = Utterance(id="c", audio="c.wav", duration_s=1.0)
 

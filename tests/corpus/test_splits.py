@@ -183,8 +183,12 @@ def test_given_split(tmp_path: Path) -> None:
     splits = make_splits(manifest, SplitSettings(given="part"))
     assert splits.assignment == {"0": "train", "1": "val", "2": "test", "3": "train", "4": "unused"}
     assert "100% of the test hours have a speaker that is also in train" in splits.policy["warnings"]
-    with pytest.raises(SplitError, match="no utterance has it"):
+    with pytest.raises(SplitError, match="taken from 'fold', but no utterance has it; set split.given=null"):
         make_splits(manifest, SplitSettings(given="fold"))
+    with pytest.raises(
+        SplitError, match="'train' came out empty; 'part' says so in no row; set split.given=null"
+    ):
+        make_splits(manifest.select([1, 2]), SplitSettings(given="part"))
     rows[0] = Utterance(id="0", audio="a", duration_s=1, extra={"part": "extra"})
     with pytest.raises(SplitError, match="holds 'extra', which is none of"):
         make_splits(write_manifest(tmp_path / "n.parquet", rows, root="."), SplitSettings(given="part"))

@@ -1,5 +1,7 @@
+import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
-from soritune.errors import BundleError, UnknownNameError
+from soritune.errors import AudioError, BundleError, TaskError, UnknownNameError
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 
@@ -209,3 +211,76 @@ def test_importing_inference_loads_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_folders_stand_for_what_lies_in_them(fakes, clip, tmp_path):
+    paths = [clip("folder/b.wav", 1.0), clip("folder/가/a.wav", 1.2), clip("alone.wav", 0.8)]
+    (tmp_path / "folder" / "notes.txt").touch()
+    (tmp_path / "folder" / "bad.flac").write_bytes(b"no audio")
+    predictor = Predictor([fakes.member([fakes.emotion_task()])])
+    names = [Path(row["audio"]).name for row in predictor.predict(tmp_path / "folder")]
+    assert names == ["b.wav", "bad.flac", "a.wav"]
+    rows = list(predictor.predict([paths[2], tmp_path / "folder"]))
+    assert [Path(row["audio"]).name for row in rows] == ["alone.wav", *names]
+    assert ["error" in row for row in rows] == [False, False, True, False]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AudioError, match=r"empty: holds no audio file; looked for: \.aac"):
+        list(predictor.predict(tmp_path / "empty"))
+
+
+def test_the_distribution_of_labels(fakes):
+    predictor = Predictor([fakes.member([fakes.phoneme_task()]), fakes.member([fakes.emotion_task()])])
+    sure = {"calm": [0.6, 0.8], "warm": [0.7]}
+    rows = [
+        {"tasks": {"emotion": {"prediction": {"label": label, "confidence": value}}}}
+        for label, values in sure.items()
+        for value in values
+    ]
+    found = predictor.distribution([*rows, {"id": "x", "audio": "x.wav", "error": "is empty"}])
+    assert found.emotion_counts == {"calm": 2, "tense": 0, "warm": 1}
+    assert found.shares == {"calm": pytest.approx(2 / 3), "tense": 0.0, "warm": pytest.approx(1 / 3)}
+    assert found.mean_confidence == pytest.approx(0.7)
+    with pytest.raises(TaskError, match="no task 'phoneme' that gives a label; there is: emotion"):
+        predictor.distribution(rows, task="phoneme")
+
+
+def test_load_takes_a_run_and_one_of_its_bundles(fakes, tmp_path, monkeypatch):
+    for name in ("best_emotion_ua", "last"):
+        fakes.make_bundle(tmp_path / "bundles" / name, [fakes.emotion_task()])
+    backend = fakes.FakeBackend([fakes.emotion_task()])
+    monkeypatch.setattr(
+        "soritune.inference.predictor.load_member", lambda *asked: lambda path, *, device: backend
+    )
+    assert Predictor.load(tmp_path).members[0].folder == "best_emotion_ua"
+    assert Predictor.load(tmp_path, checkpoint="last").members[0].folder == "last"
+    with pytest.raises(UnknownNameError, match="unknown checkpoint 'lats'"):
+        Predictor.load(tmp_path, checkpoint="lats")
+
+
+def test_windows_beyond_the_training_limit_are_normalised_one_by_one(fakes, tmp_path):
+    import soundfile
+
+    # Ten quiet seconds, then ten loud ones: normalised as a whole, the quiet ones would nearly vanish.
+    loud = np.random.default_rng(0).uniform(-1, 1, 20 * 16000)
+    loud[: 10 * 16000] *= 0.01
+    soundfile.write(tmp_path / "a.wav", loud, 16000, subtype="FLOAT")
+    heard = []
+
+    class Ear(fakes.FakeBackend):
+        def run(self, inputs):
+            heard.extend(inputs["waveform"][:, :1000].std(axis=1))
+            return super().run(inputs)
+
+    def first_window(max_duration_s):
+        heard.clear()
+        member = fakes.member([fakes.emotion_task()], max_duration_s=max_duration_s)
+        member = dataclasses.replace(member, backend=Ear([fakes.emotion_task()]))
+        list(
+            Predictor([member], windows=WindowSettings(longest_s=12, window_s=10)).predict(
+                [tmp_path / "a.wav"]
+            )
+        )
+        return heard[0]
+
+    assert first_window(10.0) == pytest.approx(1.0, abs=0.1)
+    assert first_window(None) < 0.1

@@ -35,6 +35,15 @@ def test_unknown_checkpoint_names_the_known(run):
         choose_bundle(run, "lasst")
 
 
+def test_epochs_are_listed_by_number_and_what_is_being_replaced_is_not(fakes, tmp_path):
+    for name in ("epoch_10", "epoch_2", "best_loss", ".epoch_1.old"):
+        fakes.make_bundle(tmp_path / "bundles" / name, [fakes.emotion_task()])
+    assert bundle_names(tmp_path) == ["best_loss", "epoch_2", "epoch_10"]
+    assert choose_bundle(tmp_path, "epoch_2").name == "epoch_2"
+    with pytest.raises(UnknownNameError, match="known: best, best_loss, epoch_10, epoch_2"):
+        choose_bundle(tmp_path, "epoch_3")
+
+
 def test_a_bundle_is_itself(run):
     bundle = run / "bundles" / "last"
     assert choose_bundle(bundle) == bundle

@@ -90,3 +90,23 @@ def test_matrices_of_counts_are_resampled_too():
     rows = [{"confusion": np.array([[2.0, 0.0], [1.0, 1.0]])} for _ in range(3)]
     result = speaker_intervals(rows, lambda c: {"wa": float(np.trace(c["confusion"]) / c["confusion"].sum())})
     assert result["wa"].value == pytest.approx(0.75)
+
+
+def test_who_matters_can_be_said_by_the_caller():
+    """Twelve speakers have a rate, but only three of them the kind of thing it is about."""
+    counts = [
+        {"hit": np.array(1.0), "all": np.array(2.0), "errors": np.array(float(k < 3))} for k in range(12)
+    ]
+
+    def rates(sums):
+        return {"share": float(sums["hit"] / sums["all"]), "other": 1.0}
+
+    def matters(own):
+        return {"share": bool(own["errors"] > 0), "other": True}
+
+    found = speaker_intervals(counts, rates, resamples=20, matters_fn=matters)
+    assert (found["share"].num_speakers, found["share"].reliable) == (3, False)
+    assert (found["other"].num_speakers, found["other"].reliable) == (12, True)
+    assert speaker_intervals(counts, rates, resamples=20)["share"].reliable
+    paired = paired_difference(counts, counts, rates, resamples=20, matters_fn=matters)
+    assert (paired["share"].num_speakers, paired["share"].reliable) == (3, False)

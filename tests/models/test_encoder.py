@@ -206,8 +206,16 @@ def test_keys_no_encoder_has_are_refused_in_a_recipe(how) -> None:
 def test_a_checkpoint_may_hold_keys_of_older_versions(tmp_path) -> None:
     folder = tiny_checkpoint(tmp_path / "old")
     stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (folder / "config.json").write_text(json.dumps({**stored, "gradient_checkpointing": False}))
-    assert start(folder).config.gradient_checkpointing is False
+    old = {
+        "gradient_checkpointing": True,
+        "return_dict": False,
+        "output_attentions": True,
+        "xla_device": None,
+    }
+    (folder / "config.json").write_text(json.dumps({**stored, **old}))
+    encoder = start(folder)
+    assert not any(getattr(module, "gradient_checkpointing", False) for module in encoder.modules())
+    assert not isinstance(encoder.eval()(torch.zeros(1, 800)), tuple)
     for random in (True, False):
         count_model(ModelConfig(encoder=str(folder), random_weights=random), (ctc_output(),))
 

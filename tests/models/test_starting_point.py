@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +21,124 @@ PLAIN = {"preprocessing": {"sample_rate_hz": 16000, "normalize": True}, "tasks":
 
 def build(encoder: object, *outputs: object, **config: object):  # type: ignore[no-untyped-def]
     return build_model(ModelConfig(encoder=str(encoder), **config), outputs, seed=0).eval()  # type: ignore[arg-type]
+
+
+def changed(folder: Path, place: Path, **config: object) -> Path:
+    """A copy of `folder` whose config.json has other keys; None takes a key out."""
+    copy = place / "copy"
+    shutil.copytree(folder, copy)
+    content = json.loads((copy / "config.json").read_text()) | config
+    kept = {key: value for key, value in content.items() if value is not None}
+    (copy / "config.json").write_text(json.dumps(kept))
+    return copy
+
+
+def as_saved_years_ago(place: Path) -> Path:
+    """A CTC checkpoint as old versions left it on the hub: weights in a pickle under the old names, layer drop and
+    gradient checkpointing in its config, the last two tokens in a file of their own, no file for the processor."""
+    old = tiny_checkpoint(
+        place / "old",
+        tiny_config(norm="layer"),
+        head="ctc",
+        vocabulary=(*THEIRS, "<s>", "</s>"),
+        old_names=True,
+    )
+    (old / "vocab.json").write_text(json.dumps({symbol: row for row, symbol in enumerate(THEIRS)}))
+    (old / "added_tokens.json").write_text(json.dumps({"</s>": 8, "<s>": 7}))
+    more = {"layerdrop": 0.1, "gradient_checkpointing": True, "architectures": ["Wav2Vec2ForCTC"]}
+    return changed(old, place, transformers_version="4.6.0.dev0", torch_dtype="float32", **more)
+
+
+def test_a_folder_saved_years_ago_gives_the_logits_transformers_gives(waves, tmp_path) -> None:
+    folder = as_saved_years_ago(tmp_path)
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "added_tokens.json",
+        "config.json",
+        "pytorch_model.bin",
+        "vocab.json",
+    ]
+    theirs = transformers.Wav2Vec2ForCTC.from_pretrained(folder).eval()
+    labels = ("[PAD]", "[UNK]", "|", "ㄱ", "ㄴ", "ㅏ", "ㅓ", "<s>", "</s>")
+    wave, lengths = waves
+    for lora in (None, LoraSettings(rank=2)):
+        model = build(folder, ctc_output(labels=labels), lora=lora)
+        with torch.no_grad():
+            expected = theirs(wave[:1]).logits
+        places = [(*THEIRS, "<s>", "</s>").index({"[UNK]": "<unk>"}.get(label, label)) for label in labels]
+        assert torch.allclose(
+            model(wave[:1], lengths[:1]).logits["phoneme"], expected[..., places], atol=1e-5
+        )
+        assert model.load_report.keeps_heads
+        assert model.encoder.config.layerdrop == 0.0
+        assert not any(getattr(module, "gradient_checkpointing", False) for module in model.encoder.modules())
+
+
+def test_added_tokens_named_in_tokenizer_config_are_read_too(tmp_path) -> None:
+    folder = as_saved_years_ago(tmp_path)
+    (folder / "added_tokens.json").unlink()
+    assert "its CTC head is left out" in str(build(folder, ctc_output(labels=OURS)).load_report)
+    added = {str(row): {"content": token, "special": True} for row, token in ((7, "<s>"), (8, "</s>"))}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": added}))
+    assert build(folder, ctc_output(labels=OURS)).load_report.keeps_heads
+
+
+def test_a_blank_by_name_goes_before_a_default_of_the_config(checkpoint, tmp_path) -> None:
+    """Whoever forgot `pad_token_id` left 0 in config.json, a letter's row."""
+    folder = changed(checkpoint(head="ctc", vocabulary=THEIRS), tmp_path, pad_token_id=0)
+    theirs = transformers.AutoModelForCTC.from_pretrained(folder).lm_head
+    model = build(folder, ctc_output(labels=OURS))
+    assert torch.equal(model.heads["phoneme"].linear.weight[0], theirs.weight[THEIRS.index("[PAD]")])
+    assert torch.equal(model.heads["phoneme"].linear.weight[5], theirs.weight[THEIRS.index("ㄱ")])
+    assert "its blank is [PAD] by name, although config.json has pad_token_id 0 (ㄱ)" in str(
+        model.load_report
+    )
+
+
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_a_headless_folder_without_model_type_and_in_shards(kind, norm, waves, tmp_path) -> None:
+    folder = tiny_checkpoint(tmp_path / "one", tiny_config(kind, norm))
+    theirs = transformers.AutoModel.from_pretrained(folder).eval()
+    (folder / "model.safetensors").unlink()
+    weights = {
+        name.replace("parametrizations.weight.original0", "weight_g").replace(
+            "parametrizations.weight.original1", "weight_v"
+        ): value
+        for name, value in theirs.state_dict().items()
+    }
+    names = list(weights)
+    parts = {"pytorch_model-00001-of-00002.bin": names[::2], "pytorch_model-00002-of-00002.bin": names[1::2]}
+    for file, own in parts.items():
+        torch.save({name: weights[name] for name in own}, folder / file)
+    index = {name: file for file, own in parts.items() for name in own}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    folder = changed(folder, tmp_path, model_type=None, architectures=[type(theirs).__name__])
+    wave, lengths = waves
+    model = build(folder, ctc_output())
+    states = []
+    model.heads["phoneme"].register_forward_hook(lambda module, args, output: states.append(args[0]))
+    model(wave[:1], lengths[:1])
+    with torch.no_grad():
+        assert torch.allclose(states[0], theirs(wave[:1]).last_hidden_state, atol=1e-5)
+    assert str(model.load_report).endswith("new: head phoneme")
+    (folder / "pytorch_model-00002-of-00002.bin").unlink()
+    with pytest.raises(ModelError, match="lacks 1 of the 2 weight files .* first pytorch_model-00002"):
+        build(folder, ctc_output())
+    (folder / "pytorch_model.bin.index.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be read as an index of weights"):
+        build(folder, ctc_output())
+
+
+def test_a_pickle_of_something_else_is_no_model(tmp_path) -> None:
+    folder = tiny_checkpoint(tmp_path, tiny_config(), old_names=True)
+    torch.save({"state_dict": {}, "epoch": 3}, folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="holds 'state_dict', which is no weight"):
+        build(folder, ctc_output())
+
+
+def test_families_with_names_alike_are_not_taken_for_ours(checkpoint, tmp_path) -> None:
+    folder = changed(checkpoint(), tmp_path, model_type=None, architectures=["Wav2Vec2ConformerForCTC"])
+    with pytest.raises(ModelError, match="is a model of type None"):
+        build(folder, ctc_output())
 
 
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
@@ -88,7 +208,7 @@ def test_a_head_for_another_objective_is_not_used(checkpoint) -> None:
     assert str(build(folder, class_output()).load_report).endswith("new: head emotion")
 
 
-def test_a_classification_checkpoint_keeps_equal_labels_in_any_order(checkpoint, waves) -> None:
+def test_a_classification_checkpoint_keeps_its_labels_in_any_order(checkpoint, waves) -> None:
     folder = checkpoint("hubert", "layer", head="classification", labels=("sad", "glad", "calm"))
     theirs = transformers.AutoModelForAudioClassification.from_pretrained(folder).eval()
     wave, lengths = waves
@@ -96,8 +216,24 @@ def test_a_classification_checkpoint_keeps_equal_labels_in_any_order(checkpoint,
     with torch.no_grad():
         expected = theirs(wave[:1]).logits[:, [2, 0, 1]]
     assert torch.allclose(model(wave[:1], lengths[:1]).logits["emotion"], expected, atol=1e-5)
-    assert not build(folder, class_output(labels=("calm", "sad", "angry"))).load_report.keeps_heads
-    assert not build(folder, class_output(labels=("calm", "sad"))).load_report.keeps_heads
+    fewer = build(folder, class_output(labels=("calm", "sad")))
+    assert torch.allclose(fewer(wave[:1], lengths[:1]).logits["emotion"], expected[:, :2], atol=1e-5)
+    assert str(fewer.load_report).endswith("head emotion: kept, all 2 labels of its 3")
+    more = build(folder, class_output(labels=("calm", "angry", "sad")))
+    found = more(wave[:1], lengths[:1]).logits["emotion"]
+    assert torch.allclose(found[:, [0, 2]], expected[:, :2], atol=1e-5)
+    assert "kept for 2 of 3 labels; new: angry" in str(more.load_report)
+    assert not more.load_report.keeps_heads
+    other = build(folder, class_output(labels=("angry", "bored")))
+    assert str(other.load_report).endswith("new: head emotion")
+
+
+@pytest.mark.parametrize("names", [None, {"0": "sad"}, {"0": "sad", "2": "glad"}])
+def test_classes_without_names_give_no_head(names, checkpoint, tmp_path) -> None:
+    folder = changed(checkpoint(head="classification", labels=("sad", "glad")), tmp_path, id2label=names)
+    model = build(folder, class_output(labels=("sad", "glad")))
+    assert "id2label of config.json does not name its 2 classes" in str(model.load_report)
+    assert not model.load_report.keeps_heads
 
 
 def test_a_bundle_gives_its_heads_by_name_and_the_rest_is_new(checkpoint, waves, tmp_path) -> None:

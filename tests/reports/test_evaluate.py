@@ -9,7 +9,7 @@ from soritune.bundle import update_card
 from soritune.corpus.manifest import load_manifest, write_manifest
 from soritune.corpus.splits import SplitSettings, load_splits, make_splits
 from soritune.corpus.utterance import Utterance
-from soritune.errors import BundleError, SplitError
+from soritune.errors import BundleError, ManifestError, OutputError, SplitError, TaskError
 from soritune.inference.predictions import read_predictions
 from soritune.reports.evaluate import evaluate
 
@@ -100,6 +100,7 @@ def test_another_checkpoint_does_not_replace_the_scores_of_the_best(run, by):
         "predictions": str(run / "predictions" / "test-last.jsonl"),
         "scores": str(run / "scores-last.json"),
         "report": str(run / "report-last.html"),
+        "text": str(run / "report-last.txt"),
     }
     assert "Split test" in (run / "bundles" / "last" / "README.md").read_text(encoding="utf-8")
     both = evaluate(**target, split="val", **options)["files"]
@@ -186,3 +187,102 @@ def test_unknown_split(run):
 def test_a_folder_that_is_no_model(tmp_path):
     with pytest.raises(BundleError, match="no model"):
         evaluate(tmp_path)
+
+
+@pytest.fixture
+def lists(run):
+    audio = sorted((run.parent / "audio").glob("*.wav"))
+    return audio, [("calm", "tense", "warm")[int(path.stem[-1])] for path in audio]
+
+
+OPTIONS = {"resamples": 20, "audio": False, "quiet": True}
+
+
+def test_lists_of_paths_and_labels_are_judged(run, lists, tmp_path):
+    audio, labels = lists
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no audio")
+    found = evaluate(
+        run, audio_paths=[*audio, bad], labels=[*labels, "calm"], output=tmp_path / "out", **OPTIONS
+    )
+    assert (found["num_utterances"], found["num_failed"], found["num_speakers"]) == (30, 1, 0)
+    assert found.confusion.sum(axis=1).tolist() == [10, 10, 10]
+    assert (tmp_path / "out" / "report.txt").read_text(encoding="utf-8") == found.report()
+    # Nobody is known, so there is no range and the value is marked.
+    interval = found["tasks"]["emotion"]["rates"]["wa"]
+    assert (interval["low"], interval["reliable"]) == (None, False)
+    named = evaluate(run, audio_paths=audio, labels=labels, speakers=[p.stem[:2] for p in audio], **OPTIONS)
+    assert named["num_speakers"] == 10
+    assert named["tasks"]["emotion"]["rates"]["wa"]["reliable"]
+    assert named["files"]["scores"] == str(run / "evaluation" / "lists" / "scores.json")
+
+
+def test_labels_the_model_does_not_know_are_all_named_before_anything_is_predicted(run, lists, tmp_path):
+    audio, labels = lists
+    strange = ["angry", "angry", "sad", *labels[3:]]
+    with pytest.raises(
+        TaskError, match=r"3 of 30 rows .*: angry \(2\), sad \(1\); it knows calm, tense, warm"
+    ):
+        evaluate(run, audio_paths=audio, labels=strange, output=tmp_path / "out", **OPTIONS)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ManifestError, match="30 audio_paths but 2 labels"):
+        evaluate(run, audio_paths=audio, labels=["calm", "warm"], **OPTIONS)
+    with pytest.raises(ManifestError, match="two data sets"):
+        evaluate(run, audio_paths=audio, labels=labels, data=tmp_path, **OPTIONS)
+
+
+def corpus(folder):
+    """A tree <speaker>/<label>/<n>.wav with a broken file."""
+    draw = np.random.default_rng(1)
+    for speaker in ("가", "나"):
+        for label in ("calm", "tense", "warm"):
+            place = folder / speaker / label
+            place.mkdir(parents=True)
+            soundfile.write(place / "1.wav", draw.uniform(-0.5, 0.5, 16000), 16000)
+    (folder / "나" / "warm" / "2.wav").touch()
+    return folder
+
+
+PATTERN = r"(?P<speaker>[^/]+)/(?P<emotion>[^/]+)/.+"
+
+
+def test_a_corpus_folder_is_read_as_the_models_own_was(run, tmp_path):
+    data = {"source": "speaker-folders", "config": {"pattern": PATTERN}}
+    for name in ("best_emotion_ua", "last"):
+        update_card(run / "bundles" / name, recipe={"data": data})
+    root, out = corpus(tmp_path / "말뭉치"), tmp_path / "out"
+    found = evaluate(run, data=root, output=out, **OPTIONS)
+    assert (found["num_utterances"], found["num_failed"], found["num_speakers"]) == (6, 1, 2)
+    assert any("1 of 7 clips could not be read" in text for text in found["warnings"])
+    assert load_manifest(out / "manifest.parquet").column("speaker").unique().to_pylist() == ["가", "나"]
+    assert "2.wav" in (out / "quarantine.jsonl").read_text(encoding="utf-8")
+    assert {"report.html", "report.txt", "scores.json", "predictions"} <= {
+        path.name for path in out.iterdir()
+    }
+    default = evaluate(run, data=root, **OPTIONS)["files"]["scores"]
+    assert default == str(run / "evaluation" / "말뭉치" / "scores.json")
+
+
+def test_a_corpus_can_be_read_in_another_way(run, tmp_path):
+    root = corpus(tmp_path / "corpus")
+    with pytest.raises(BundleError, match="does not say how a corpus is read; name a source"):
+        evaluate(run, data=root, output=tmp_path / "out", **OPTIONS)
+    found = evaluate(
+        run,
+        data=root,
+        source="speaker-folders",
+        settings={"pattern": PATTERN},
+        output=tmp_path / "out",
+        **OPTIONS,
+    )
+    assert found["num_utterances"] == 6
+    listed = evaluate(run, data=tmp_path / "out" / "manifest.parquet", output=tmp_path / "again", **OPTIONS)
+    assert listed.scores == found.scores
+
+
+def test_a_run_is_no_place_for_another_corpus(run, tmp_path):
+    before = (run / "checked.parquet").read_bytes()
+    with pytest.raises(OutputError, match="is a run, whose own manifest would be replaced"):
+        evaluate(run, data=corpus(tmp_path / "corpus"), output=run, **OPTIONS)
+    assert (run / "checked.parquet").read_bytes() == before
+    assert not (run / "manifest.parquet").exists()

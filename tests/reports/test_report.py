@@ -93,7 +93,7 @@ def test_page_shows_the_numbers_of_the_scores(run):
 def test_figures_keep_hangul_as_text_and_take_the_pages_colours(run):
     html, _ = page_of(run)
     figures = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
-    assert len(figures) == 5  # two speaker plots, confusion, calibration, history
+    assert len(figures) == 6  # two speaker plots, confusion, classes, calibration, history
     assert any("불안</text>" in figure for figure in figures)
     assert all("var(--" in figure for figure in figures)
     assert "DejaVu" not in html

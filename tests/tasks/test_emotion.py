@@ -84,6 +84,43 @@ def test_hangul_typed_decomposed_is_the_same_label() -> None:
     assert task.reference(row(apart)) == task.reference(row("초조")) == {"label": "불안"}
 
 
+def judged(reference: str, **probabilities: float | None) -> Pair:
+    best = max(probabilities, key=lambda label: probabilities[label] or 0.0)
+    fields = {"label": best, "confidence": probabilities[best], "probabilities": probabilities}
+    return Pair("u", {"label": reference}, Prediction("emotion", fields))
+
+
+def test_the_loss_is_the_mean_cross_entropy_worked_by_hand() -> None:
+    task = EmotionTask(EmotionConfig(labels=LABELS, class_weights=(5.0, 1.0, 1.0)))
+    pairs = [
+        judged("Anxious", Anxious=0.5, Kind=0.25, Dry=0.25),  # ln 2 = 0.693147
+        judged("Kind", Anxious=0.5, Kind=0.25, Dry=0.25),  # ln 4 = 1.386294
+        judged("Dry", Anxious=0.0, Kind=0.0, Dry=1.0),  # 0
+    ]
+    assert task.score(pairs)["loss"] == pytest.approx((0.693147 + 1.386294) / 3, abs=1e-6)
+    assert task.score(pairs[2:])["loss"] == 0.0
+    nothing = judged("Dry", Anxious=None, Kind=None, Dry=None)
+    assert task.score([*pairs, nothing])["loss"] == task.score(pairs)["loss"]
+    assert np.isnan(task.score([nothing])["loss"]) and np.isnan(task.score([])["loss"])
+    assert task.score([judged("Kind", Anxious=1.0, Kind=0.0, Dry=0.0)])["loss"] == pytest.approx(
+        87.34, abs=0.01
+    )
+
+
+def test_the_loss_is_that_of_torch_even_where_a_probability_is_tiny() -> None:
+    torch = pytest.importorskip("torch")
+    logits = torch.tensor([[9.0, -9.0, 2.0], [0.3, 0.1, -0.2], [-30.0, 2.0, 1.0]])
+    truth = torch.tensor([1, 0, 0])
+    task = EmotionTask(EmotionConfig(labels=LABELS))
+    pairs = [
+        Pair("u", {"label": LABELS[t]}, task.decode({"emotion": torch.log_softmax(row, 0).numpy()}))
+        for row, t in zip(logits, truth, strict=True)
+    ]
+    expected = float(torch.nn.functional.cross_entropy(logits, truth))
+    assert task.score(pairs)["loss"] == pytest.approx(expected, rel=1e-5)
+    assert not task.higher_is_better("loss")
+
+
 @pytest.mark.parametrize("weights", [(-1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (float("nan"), 1.0, 1.0)])
 def test_weights_that_make_no_sense_are_refused(weights: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="class weights must be finite"):

@@ -249,7 +249,7 @@ def test_one_unreadable_row_weighs_nothing_and_many_stop_the_run(make_run: MakeR
     rows = write_tones(folder)
     manifest: Manifest = write_manifest(folder / "manifest.parquet", rows, root=folder)
     (folder / rows[0].audio).unlink()
-    run = make_run("one", manifest=manifest, epochs=1, max_failed_share=0.1)
+    run = make_run("one", manifest=manifest, epochs=3, max_failed_share=0.1)
     assert train(run, quiet=True).stopped == "end"
     found = [
         json.loads(line)
@@ -391,3 +391,65 @@ def test_a_row_that_only_one_task_can_use_is_not_lost(make_run: MakeRun, tmp_pat
     with pytest.raises(TrainingError, match="usable label for phoneme in a whole epoch"):
         train(run, quiet=True)
     assert "symbols need" in (run.folder / "quarantine.jsonl").read_text(encoding="utf-8")
+
+
+def bundles(run: TrainingRun) -> set[str]:
+    return {path.name for path in (run.folder / "bundles").iterdir()}
+
+
+def test_epochs_are_kept_by_number(make_run: MakeRun) -> None:
+    run = make_run("epochs", epochs=3, keep_epochs=True, best={"phones": "phoneme/per"})
+    train(run, quiet=True)
+    expected = {
+        "epoch_1",
+        "epoch_2",
+        "epoch_3",
+        "best_loss",
+        "best_emotion_ua",
+        "best_phoneme_per",
+        "best_phones",
+    }
+    assert bundles(run) == expected | {"last"}
+    cards = [load_bundle(run.folder / "bundles" / f"epoch_{n}").card["training"] for n in (1, 2, 3)]
+    evaluated = [e for e in read_events(run.folder) if e["event"] == "evaluate"]
+    assert [card["step"] for card in cards] == [e["step"] for e in evaluated]
+    assert [card["metrics"]["loss"] for card in cards] == [e["val/loss"] for e in evaluated]
+    last, third = (load_bundle(run.folder / "bundles" / name).weights() for name in ("last", "epoch_3"))
+    assert all(np.array_equal(last[name], third[name]) for name in last)
+
+
+@pytest.mark.parametrize("settings", [{}, {"evaluate_every_steps": 2}, {"save_every_steps": 1}])
+def test_only_the_newest_epochs_are_kept_and_the_same_after_an_interruption(
+    make_run: MakeRun, settings: dict[str, Any]
+) -> None:
+    whole = make_run("whole", epochs=4, keep_epochs=2, **settings)
+    train(whole, quiet=True)
+    assert {name for name in bundles(whole) if name.startswith("epoch")} == {"epoch_3", "epoch_4"}
+    per_epoch = read_events(whole.folder)[-1]["step"] // 4
+    real = _Loop._step
+    for stop_at in (per_epoch * 2, per_epoch * 3 + 1):  # at the very end of an epoch, and inside one
+        run = make_run(f"part{stop_at}", epochs=4, keep_epochs=2, **settings)
+
+        def interrupting(self: _Loop, micro: Any, stop_at: int = stop_at) -> Any:
+            if self.progress.step == stop_at - 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            return real(self, micro)
+
+        _Loop._step = interrupting  # type: ignore[method-assign]
+        try:
+            assert train(run, quiet=True).stopped == "interrupted"
+        finally:
+            _Loop._step = real  # type: ignore[method-assign]
+        again = make_run(f"part{stop_at}", epochs=4, keep_epochs=2, **settings)
+        assert train(again, resume=True, quiet=True).stopped == "end"
+        assert bundles(again) == bundles(whole)
+        for name in ("epoch_3", "epoch_4"):
+            one, other = (load_bundle(r.folder / "bundles" / name).weights() for r in (whole, again))
+            assert all(np.array_equal(one[key], other[key]) for key in one)
+
+
+def test_the_epoch_that_early_stopping_ends_on_is_kept(make_run: MakeRun) -> None:
+    stopping = {"monitor": "loss", "patience": 1, "min_delta": 1e6}
+    run = make_run("early", epochs=9, early_stopping=stopping, keep_epochs=True)
+    assert train(run, quiet=True).stopped == "early"
+    assert {name for name in bundles(run) if name.startswith("epoch")} == {"epoch_1", "epoch_2"}

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from soritune.errors import TrainingError
 from soritune.recipe import make_task
 from soritune.training.checkpoint import Progress
 from soritune.training.config import TrainingSettings
-from soritune.training.selection import Selection, higher_is_better
+from soritune.training.selection import Selection, drop_old_epochs
 
 TASKS = [make_task("emotion", {"labels": ["a", "b"]}), make_task("phoneme", {})]
 
@@ -19,15 +21,89 @@ def values(loss: float, ua: float, per: float) -> dict[str, float]:
 
 def test_the_best_of_each_metric_is_kept_apart() -> None:
     selection, progress = Selection(TASKS, TrainingSettings()), Progress()
-    assert selection.improved(values(1.0, 0.4, 0.9), progress) == ["loss", "emotion/ua", "phoneme/per"]
-    assert selection.improved(values(1.1, 0.5, 0.9), progress) == ["emotion/ua"]
-    assert selection.improved(values(0.9, 0.5, 0.8), progress) == ["loss", "phoneme/per"]
+    everything = ["best_loss", "best_emotion_ua", "best_phoneme_per"]
+    assert selection.improved(values(1.0, 0.4, 0.9), progress) == everything
+    assert selection.improved(values(1.1, 0.5, 0.9), progress) == ["best_emotion_ua"]
+    assert selection.improved(values(0.9, 0.5, 0.8), progress) == ["best_loss", "best_phoneme_per"]
     assert progress.best == {"loss": 0.9, "emotion/ua": 0.5, "phoneme/per": 0.8}
 
 
 def test_what_is_not_a_number_is_never_best() -> None:
     selection, progress = Selection(TASKS, TrainingSettings()), Progress()
-    assert selection.improved(values(float("nan"), 0.4, float("nan")), progress) == ["emotion/ua"]
+    assert selection.improved(values(float("nan"), 0.4, float("nan")), progress) == ["best_emotion_ua"]
+
+
+def learner(output: str = "both", **train: Any) -> Selection:
+    task = make_task("mispronunciation", {"labels": "correct-incorrect", "task": output})
+    return Selection([task], TrainingSettings.model_validate(train))
+
+
+NAMED = {"phoneme_per": "mispronunciation/per", "error_acc": "mispronunciation/error_acc"}
+
+
+def test_bundles_can_be_named() -> None:
+    selection, progress = learner(best=NAMED), Progress()
+    assert selection.bundles == {
+        "best_loss": "loss",
+        "best_mispronunciation_error_f1": "mispronunciation/error_f1",
+        "best_phoneme_per": "mispronunciation/per",
+        "best_error_acc": "mispronunciation/error_acc",
+    }
+    found = {"loss": 1.0, "mispronunciation/error_f1": 0.0, "mispronunciation/per": 0.5}
+    assert selection.improved({**found, "mispronunciation/error_acc": 0.8}, progress) == list(
+        selection.bundles
+    )
+    worse_by_rate = {"loss": 1.0, "mispronunciation/error_f1": 0.0, "mispronunciation/per": 0.6}
+    assert selection.improved({**worse_by_rate, "mispronunciation/error_acc": 0.9}, progress) == [
+        "best_error_acc"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("output", "bundles"),
+    [
+        ("phoneme", {"best_loss", "best_mispronunciation_per", "best_phoneme_per"}),
+        ("error", {"best_loss", "best_mispronunciation_error_f1", "best_error_acc"}),
+    ],
+)
+def test_nothing_is_kept_of_an_output_that_is_left_out(output: str, bundles: set[str]) -> None:
+    assert set(learner(output, best=NAMED).bundles) == bundles
+    as_list = learner(output, best=["loss/error", "loss/phoneme", *NAMED.values()])
+    assert ("best_loss_phoneme" in as_list.bundles) == (output == "phoneme")
+    assert ("best_mispronunciation_error_acc" in as_list.bundles) == (output == "error")
+
+
+def test_stopping_cannot_watch_an_output_that_is_left_out() -> None:
+    with pytest.raises(
+        TrainingError, match="monitor names 'mispronunciation/per', .* leave that output out; known"
+    ):
+        learner("error", early_stopping={"monitor": "mispronunciation/per"})
+
+
+def test_one_name_is_not_given_to_two_values() -> None:
+    with pytest.raises(TrainingError, match="wants best_loss to be the best by 'mispronunciation/per'"):
+        learner(best={"loss": "mispronunciation/per"})
+    with pytest.raises(TrainingError, match="train.best names 'mispronunciation/perr'"):
+        learner(best={"phoneme_per": "mispronunciation/perr"})
+
+
+@pytest.mark.parametrize("settings", [{"best": {"a/b": "loss"}}, {"keep_epochs": 0}, {"best": {"": "loss"}}])
+def test_names_and_numbers_that_make_no_bundle(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        TrainingSettings.model_validate(settings)
+
+
+def test_old_epochs_are_dropped_by_number(tmp_path: Path) -> None:
+    for name in ("epoch_1", "epoch_2", "epoch_10", "best_loss", "epoch_last", ".epoch_3.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "soritune.json").write_text("{}", encoding="utf-8")
+    drop_old_epochs(tmp_path, 2)
+    assert {folder.name for folder in tmp_path.iterdir()} == {
+        "epoch_10",
+        "best_loss",
+        "epoch_last",
+        ".epoch_3.old",
+    }
 
 
 def test_patience_counts_evaluations_and_the_delta_is_absolute() -> None:
@@ -46,10 +122,12 @@ def test_patience_counts_evaluations_and_the_delta_is_absolute() -> None:
 @pytest.mark.parametrize(
     ("name", "higher"),
     [("loss", False), ("loss/phoneme", False), ("phoneme/per", False), ("phoneme/cer_pron", False),
-     ("phoneme/word_phone_er", False), ("emotion/ua", True), ("emotion/macro_f1", True)],
+     ("phoneme/word_phone_er", False), ("emotion/ua", True), ("emotion/macro_f1", True),
+     ("mispronunciation/error_ler", False), ("mispronunciation/error_acc", True)],
 )  # fmt: skip
 def test_which_way_is_better(name: str, higher: bool) -> None:
-    assert higher_is_better(name) is higher
+    tasks = [*TASKS, make_task("mispronunciation", {"labels": "correct-incorrect"})]
+    assert Selection(tasks, TrainingSettings()).higher_is_better(name) is higher
 
 
 @pytest.mark.parametrize(

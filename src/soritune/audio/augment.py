@@ -4,13 +4,15 @@ replayed."""
 from __future__ import annotations
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from soritune.audio.resample import change_speed
+from soritune.settings import Settings
 
 
-class SpeedPerturbation(BaseModel):
+class SpeedPerturbation(Settings):
     """Plays an utterance faster or slower (`resample.change_speed`), as Ko et al. 2015."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     factors: tuple[float, ...] = (0.9, 1.0, 1.1)
     """Speeds to draw from, all equally likely; 1.0 changes nothing."""
@@ -29,3 +31,10 @@ class SpeedPerturbation(BaseModel):
         shift."""
         chance, place = rng.random(2)
         return self.factors[int(place * len(self.factors))] if chance < self.probability else 1.0
+
+    def __call__(
+        self, waveform: NDArray[np.float32], sample_rate_hz: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Draws a speed and plays (samples,) at it."""
+        factor = self.draw(rng)
+        return waveform if factor == 1.0 else change_speed(waveform, factor)

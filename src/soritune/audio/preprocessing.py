@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from soritune.audio.noise_reduction import NoiseReduction
 from soritune.audio.resample import resample
 from soritune.audio.waveform import Float32Array, read_audio, to_mono
 from soritune.errors import AudioError
+from soritune.settings import Settings
+
+Augmentation = Callable[[Float32Array, int, np.random.Generator], Float32Array]
+"""(samples,) and their rate → (samples,), drawing from the generator; those of `audio/augment.py` are such."""
+MARGIN_S = 0.25
+"""Read beyond `max_duration_s` and cut off after resampling, whose filter would else see the end of the sound
+there."""
 
 
-class Preprocessing(BaseModel):
-    """Decode → mono → resample → crop (`read`), then normalise (`finish`). Usable alone from Python.
+class Preprocessing(Settings):
+    """Decode → mono → resample → crop (`read`), then reduce noise and normalise (`finish`). Usable alone from
+    Python.
 
     >>> Preprocessing(max_duration_s=15).apply(np.ones(16000, dtype=np.float32), 16000).shape
     (16000,)
     """
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     sample_rate_hz: int = Field(16000, ge=1000)
     """Rate the model works at."""
@@ -31,6 +40,14 @@ class Preprocessing(BaseModel):
     """Only the first so many seconds are kept; None keeps all."""
     normalize: bool = True
     """Zero mean and unit variance per utterance, as Hugging Face's feature extractor with `do_normalize`."""
+    noise_reduction: NoiseReduction | None = None
+    """Spectral gating before the normalisation; true takes its defaults. Needs the extra `denoise`."""
+
+    @field_validator("noise_reduction", mode="before")
+    @classmethod
+    def _yes_or_no(cls, value: Any) -> Any:
+        """True and false for people who want no settings."""
+        return {} if value is True else None if value is False else value
 
     @model_validator(mode="after")
     def _ordered(self) -> Preprocessing:
@@ -46,9 +63,28 @@ class Preprocessing(BaseModel):
         start_s: float | None = None,
         duration_s: float | None = None,
         channel: int | None = None,
+        *,
+        augment: Augmentation | None = None,
+        seed: int | None = None,
     ) -> Float32Array:
-        """`finish(read(...))`: the samples of an utterance as the model hears them, (samples,) float32."""
-        return self.finish(self.read(path, start_s, duration_s, channel))
+        """`finish(read(...))`: the samples of an utterance as the model hears them, (samples,) float32.
+
+        Args:
+            path, start_s, duration_s, channel: as for `read`.
+            augment: what training would change, applied between the two; it is no part of the settings, so
+                prediction never does it.
+            seed: of what `augment` draws; the same seed gives the same samples.
+
+        Raises:
+            AudioError: as `read` and `finish`.
+            ValueError: one of `augment` and `seed` without the other.
+        """
+        if (augment is None) != (seed is None):
+            raise ValueError("give augment and seed together, such as augment=SpeedPerturbation(), seed=1")
+        waveform = self.read(path, start_s, duration_s, channel)
+        if augment is not None:
+            waveform = augment(waveform, self.sample_rate_hz, np.random.default_rng(seed))
+        return self.finish(waveform)
 
     def read(
         self,
@@ -70,13 +106,19 @@ class Preprocessing(BaseModel):
             duration_s=None if start_s is None else duration_s,
             channel=channel,
             sample_rate_hz=self.sample_rate_hz,
-            at_most_s=self.max_duration_s,
+            at_most_s=None if self.max_duration_s is None else self.max_duration_s + MARGIN_S,
         )
         return self._cropped(waveform, path)
 
     def finish(self, waveform: Float32Array) -> Float32Array:
-        """Normalises (samples,): (x - mean) / sqrt(variance + 1e-7), the formula of
-        `Wav2Vec2FeatureExtractor`."""
+        """Reduces noise where that is asked for, then normalises (samples,): (x - mean) / sqrt(variance + 1e-7),
+        the formula of `Wav2Vec2FeatureExtractor`.
+
+        Raises:
+            SorituneError: noise reduction is asked for and its library is not installed.
+        """
+        if self.noise_reduction is not None:
+            waveform = self.noise_reduction.apply(waveform, self.sample_rate_hz)
         if not self.normalize:
             return waveform
         normal: Float32Array = (waveform - np.mean(waveform)) / np.sqrt(np.var(waveform) + 1e-7)
@@ -85,6 +127,14 @@ class Preprocessing(BaseModel):
     def apply(self, waveform: NDArray[np.floating], sample_rate_hz: int) -> Float32Array:
         """Does to samples in memory what `load` does to a file; (samples,) or (samples, channels) in,
         (samples,) out.
+
+        Raises:
+            AudioError: as `read_samples`.
+        """
+        return self.finish(self.read_samples(waveform, sample_rate_hz))
+
+    def read_samples(self, waveform: NDArray[np.floating], sample_rate_hz: int) -> Float32Array:
+        """Does to samples in memory what `read` does to a file.
 
         Raises:
             AudioError: not one- or two-dimensional, NaN or infinite samples, too short.
@@ -96,7 +146,7 @@ class Preprocessing(BaseModel):
         mono = to_mono(waveform, "waveform")
         if not np.isfinite(mono).all():
             raise AudioError("waveform", "holds samples that are NaN or infinite")
-        return self.finish(self._cropped(resample(mono, sample_rate_hz, self.sample_rate_hz), "waveform"))
+        return self._cropped(resample(mono, sample_rate_hz, self.sample_rate_hz), "waveform")
 
     def _cropped(self, waveform: Float32Array, path: str | Path) -> Float32Array:
         seconds = len(waveform) / self.sample_rate_hz

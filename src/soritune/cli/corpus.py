@@ -43,10 +43,16 @@ FieldOption = Annotated[
 ConstantOption = Annotated[
     list[str] | None, typer.Option("--constant", help="FIELD=VALUE for every row that has none of its own.")
 ]
+SettingsOption = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE of the source's settings; the value is YAML.")
+]
+PrefixOption = Annotated[
+    bool, typer.Option("--prefix", help="Put each manifest's folder name before its ids.")
+]
 
 
 def prepare(
-    source: Annotated[str, typer.Argument(help="How the corpus lies: manifest, speaker-folders, synthetic.")],
+    source: Annotated[str, typer.Argument(help="How the corpus lies; `soritune sources` lists the layouts.")],
     paths: Annotated[
         list[Path], typer.Argument(help="The corpus: a folder, or one or several manifest files.")
     ],
@@ -55,39 +61,19 @@ def prepare(
     ],
     field: FieldOption = None,
     constant: ConstantOption = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE of the source's settings; the value is YAML.")
-    ] = None,
-    prefix: Annotated[
-        bool, typer.Option("--prefix", help="Put each manifest's folder name before its ids.")
-    ] = False,
+    settings: SettingsOption = None,
+    prefix: PrefixOption = False,
     as_json: Json = False,
 ) -> None:
     """Turn a corpus into a manifest. What cannot be used goes to quarantine.jsonl with its reason."""
-    from soritune.corpus.prepare import load_source
     from soritune.corpus.prepare import prepare as run
 
-    config = _settings(settings)
-    known = load_source(source).Config.model_fields
-    given = {"fields": _pairs(field, "--field"), "constants": _constants(constant), "prefix": prefix or None}
-    for name, value in given.items():
-        if value and name not in known:
-            option = {"fields": "--field", "constants": "--constant", "prefix": "--prefix"}[name]
-            raise ManifestError(
-                f"{option} has no meaning for the source '{source}'; its settings are: {', '.join(known)}"
-            )
-        if value:
-            config[name] = {**config.get(name, {}), **value} if isinstance(value, dict) else value
-    root = paths[0]
-    if len(paths) > 1:
-        if "files" not in known:
-            raise ManifestError(f"the source '{source}' takes one folder, got {len(paths)} paths")
-        config["files"] = [str(path.absolute()) for path in paths]
+    root, config = source_settings(source, paths, settings, field, constant, prefix)
     with _progress("prepare", as_json) as tell:
         made = run(source, root, config, out, progress=lambda done: tell(done, None))
     counts = _manifest_json(made.manifest)
     if as_json:
-        _print_json(
+        print_json(
             {
                 **counts,
                 "quarantined": len(made.quarantined),
@@ -145,7 +131,7 @@ def check(
         write_quarantine(out / "quarantine.jsonl", [*earlier, *result.quarantined])
     counts = _manifest_json(result.clean)
     if as_json:
-        _print_json(
+        print_json(
             {
                 **counts,
                 "quarantined": [
@@ -252,6 +238,43 @@ def folds(
     _tell_splits(made, loaded, files, as_json)
 
 
+def source_settings(
+    source: str,
+    paths: Sequence[Path],
+    settings: Sequence[str] | None,
+    field: Sequence[str] | None,
+    constant: Sequence[str] | None,
+    prefix: bool,
+    start: dict[str, Any] | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """Root and settings of a source from the options of the command line, over those of `start`.
+
+    Raises:
+        SorituneError: no such source, or an option that it has no use for.
+    """
+    from soritune.corpus.prepare import load_source
+
+    config = dict(start or {})
+    for name, value in _settings(settings).items():
+        both = isinstance(value, dict) and isinstance(config.get(name), dict)
+        config[name] = {**config[name], **value} if both else value
+    known = load_source(source).Config.model_fields
+    given = {"fields": _pairs(field, "--field"), "constants": _constants(constant), "prefix": prefix or None}
+    for name, value in given.items():
+        if value and name not in known:
+            option = {"fields": "--field", "constants": "--constant", "prefix": "--prefix"}[name]
+            raise ManifestError(
+                f"{option} has no meaning for the source '{source}'; its settings are: {', '.join(known)}"
+            )
+        if value:
+            config[name] = {**config.get(name, {}), **value} if isinstance(value, dict) else value
+    if len(paths) > 1:
+        if "files" not in known:
+            raise ManifestError(f"the source '{source}' takes one folder, got {len(paths)} paths")
+        config["files"] = [str(path.absolute()) for path in paths]
+    return paths[0], config
+
+
 def _row_problem(name: str, settings: dict[str, Any]) -> Callable[[Utterance], str | None]:
     """What is wrong with a row for a task: a field it needs, a label outside its set, or no target at all."""
     from soritune.registry import load_member
@@ -344,7 +367,8 @@ def _console() -> Console:
     return Console(soft_wrap=True)
 
 
-def _print_json(found: dict[str, Any]) -> None:
+def print_json(found: dict[str, Any]) -> None:
+    """One JSON object on standard output."""
     sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
 
 
@@ -389,7 +413,7 @@ def _tell_splits(made: Sequence[Splits], manifest: Manifest, files: Sequence[Pat
             {"out": str(file), "splits": summary, "policy": splits.policy}
             for file, summary, splits in zip(files, summaries, made, strict=True)
         ]
-        _print_json(found[0] if len(found) == 1 else {"folds": found})
+        print_json(found[0] if len(found) == 1 else {"folds": found})
         return
     console = _console()
     table = Table(

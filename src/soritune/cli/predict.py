@@ -248,6 +248,8 @@ def _columns(tasks: tuple[Task, ...], rows: list[Row]) -> list[tuple[str, str, s
             columns.append((task.name, "phones", "phones", False))
             if "hangul" in prediction:
                 columns.append((task.name, "hangul", "Hangul", False))
+            if "labels" in prediction:
+                columns.append((task.name, "labels", "labels", False))
         else:
             columns += [(task.name, key, key, False) for key in prediction if key != "task"]
     return columns or [("", "", "", False)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -33,14 +33,32 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="Bundle of the run: best, best_loss, best_<task>_<metric>, last, start."),
+        typer.Option(
+            help="Bundle of the run: best, best_loss, best_<task>_<metric>, epoch_<N>, last, start."
+        ),
     ] = None,
     manifest: Annotated[
         Path | None, typer.Option(help="Judge on this manifest instead of the run's own.")
     ] = None,
     splits: Annotated[Path | None, typer.Option(help="Splits file of the manifest.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Judge on this corpus instead: a folder, or a JSONL, Parquet or CSV file."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="How --data lies (`soritune prepare --help`); default: as the model's own corpus."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE of the source's settings; the value is YAML."),
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the results.")] = None,
+    plots: Annotated[
+        Literal["svg", "png"] | None,
+        typer.Option(help="Also write confusion_matrix and class_metrics as files of this kind."),
+    ] = None,
     group_by: GroupBy = None,
     resamples: Resamples = 1000,
     audio: Audio = True,
@@ -52,15 +70,21 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict, score and report in one go."""
+    """Predict, score and report in one go: a split of a run, a manifest, or any labelled corpus (--data)."""
+    from soritune.errors import ManifestError
     from soritune.reports.evaluate import evaluate as run_evaluation
 
+    if data is None and (source is not None or settings):
+        raise ManifestError("--source and --set say how --data is read; give --data too")
     scores = run_evaluation(
         target,
         split=split,
         checkpoint=checkpoint,
         manifest=manifest,
         splits=splits,
+        data=data,
+        source=source,
+        settings=_settings(settings or ()),
         output=output,
         root=root,
         group_by=group_by or _DEFAULT_GROUPS,
@@ -71,6 +95,12 @@ def evaluate(
         base=base,
         quiet=as_json,
     )
+    if plots is not None:
+        folder = Path(scores["files"]["scores"]).parent
+        scores["files"]["plots"] = [
+            str(scores.plot_confusion_matrix(folder / f"confusion_matrix.{plots}")),
+            str(scores.plot_class_metrics(folder / f"class_metrics.{plots}")),
+        ]
     show_scores(scores, as_json)
     if not as_json:
         _say(f"report: {scores['files']['report']}")
@@ -155,37 +185,20 @@ def compare(
 
 
 def show_scores(scores: Mapping[str, Any], as_json: bool) -> None:
-    """Prints the content of scores.json: warnings first, then a table per task; or as one JSON object."""
+    """Prints the content of scores.json: warnings first, then tables per task; or as one JSON object."""
     if as_json:
         _write_json(scores)
         return
-    from soritune.reports.sections import counted, percent, range_text
+    from soritune.reports.text_report import score_tables
 
     console = Console()
-    for warning in scores["warnings"]:
-        console.print(Text(f"! {warning}", style="yellow"), soft_wrap=True)
-    for name, own in scores["tasks"].items():
-        table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left", title_style="bold")
-        table.title = (
-            f"{name}: {counted(own['num_utterances'], 'clip')}, {counted(own['num_speakers'], 'speaker')}"
-        )
-        table.add_column("rate")
-        for title in ("value", "95 % interval", *(f"baseline: {one}" for one in own["baselines"])):
-            table.add_column(title, justify="right")
-        for rate, interval in own["rates"].items():
-            style = "bold" if rate == own["primary_metric"]["name"] else ""
-            doubt = "" if interval["reliable"] else " unreliable"
-            beside = [percent(one["rates"].get(rate)) for one in own["baselines"].values()]
-            table.add_row(
-                rate, percent(interval["value"]), range_text(interval) + doubt, *beside, style=style
-            )
-        console.print()
-        console.print(table)
+    for part in score_tables(scores):
+        console.print(part, soft_wrap=isinstance(part, Text))
 
 
 def _print_comparison(console: Console, found: Comparison, task: TaskComparison) -> None:
     from soritune.reports.compare import verdict
-    from soritune.reports.sections import counted, percent, range_text
+    from soritune.reports.sections import counted, range_text, rate_text
 
     table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left", title_style="bold")
     table.title = f"{task.name} ({task.primary}: {'higher' if task.higher_is_better else 'lower'} is better)"
@@ -193,7 +206,7 @@ def _print_comparison(console: Console, found: Comparison, task: TaskComparison)
     for name in found.names:
         table.add_column(Text(name), justify="right", overflow="fold")
     for rate, row in task.rates.items():
-        cells = ["–" if interval is None else percent(interval.value) for interval in row]
+        cells = ["–" if interval is None else rate_text(rate, interval.value) for interval in row]
         table.add_row(rate, *cells, style="bold" if rate == task.primary else "")
     console.print(table)
     for name, difference in zip(found.names, task.differences, strict=True):
@@ -207,6 +220,25 @@ def _print_comparison(console: Console, found: Comparison, task: TaskComparison)
     for note in task.notes:
         console.print(Text(note, style="dim"))
     console.print()
+
+
+def _settings(given: Sequence[str]) -> dict[str, Any]:
+    """`key=value` with dots for nested keys, the value read as YAML."""
+    import yaml
+
+    from soritune.errors import ManifestError
+    from soritune.recipe import set_key
+
+    found: dict[str, Any] = {}
+    for item in given:
+        key, sign, text = item.partition("=")
+        if not sign or not key:
+            raise ManifestError(f"--set wants KEY=VALUE, got '{item}'")
+        try:
+            set_key(found, key, yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise ManifestError(f"--set {key}: {text!r} is no YAML value") from None
+    return found
 
 
 def _say(text: str) -> None:

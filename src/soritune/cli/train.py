@@ -151,7 +151,15 @@ def recipes(as_json: AsJson = False) -> None:
 
     found = [load_recipe(name) for name in recipe_names()]
     if as_json:
-        rows = [{"name": r.name, "description": r.description, "presets": list(r.presets)} for r in found]
+        rows = [
+            {
+                "name": r.name,
+                "description": r.description,
+                "presets": list(r.presets),
+                "aliases": {name: alias.key for name, alias in r.aliases.items()},
+            }
+            for r in found
+        ]
         sys.stdout.write(json.dumps(rows, ensure_ascii=False) + "\n")
         return
     table = Table("recipe", "what it trains", "presets")
@@ -193,8 +201,11 @@ def _print_result(folder: Path, training: Any, scores: dict[str, Any] | None, as
             f"{training.steps} steps in {training.seconds:.0f} s ({training.stopped}); best on validation: {best}"
         )
     if scores is not None:
+        from soritune.reports.text_report import summary
+
         show_scores(scores, as_json=False)
-        console.print(f"report: {folder / 'report.html'}")
+        console.print(f"\ntest {summary(scores)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_found(found: Any, as_json: bool) -> None:

@@ -132,7 +132,9 @@ def convert(name: str, value: Any) -> Any:
     if name in FLOAT_FIELDS or name in INT_FIELDS:
         return _number(name, value)
     if name in LIST_FIELDS:
-        items = value.split() if isinstance(value, str) else value
+        if isinstance(value, str):
+            return tuple(_encodable(name, value).split())
+        items = value
         if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
             raise FieldValueError(name, f"must be a list of strings, got {_short(value)}")
         return tuple(_encodable(name, item) for item in items)

@@ -21,12 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from soritune.corpus.assignment import assign_groups, assign_scripts
 from soritune.corpus.grouping import Columns, strata_of, with_values
 from soritune.corpus.manifest import Manifest
 from soritune.errors import OutputError, SplitError
+from soritune.settings import Settings
 
 SPLITS = ("train", "val", "test")
 UNUSED = "unused"
@@ -40,10 +41,8 @@ GIVEN_NAMES = {
 """What a ready split may call its parts (any case)."""
 
 
-class SplitSettings(BaseModel):
+class SplitSettings(Settings):
     """How a manifest is split."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     by: tuple[Literal["speaker", "script", "random"], ...] = ("speaker", "script")
     """What no two splits may share. "random" shares everything, must stand alone, and is recorded in every
@@ -221,11 +220,11 @@ def make_splits(manifest: Manifest, settings: SplitSettings | None = None) -> Sp
         codes = _disjoint_codes(manifest, columns, settings, warnings)
     for name in settings.wanted:
         if not (codes == _code(name)).any():
-            advice = (
-                "use by=speaker"
-                if "script" in settings.by and settings.given is None
-                else f"set ratios.{name}=0"
-            )
+            advice = f"set ratios.{name}=0"
+            if settings.given is not None and name == "train":
+                advice = f"'{settings.given}' says so in no row; set split.given=null to split by speaker"
+            elif "script" in settings.by and settings.given is None:
+                advice = "use by=speaker"
             raise SplitError(f"split '{name}' came out empty; {advice}, or add data")
     return finish_splits(manifest, columns, codes, settings, warnings)
 
@@ -303,6 +302,12 @@ def _code(split: str) -> int:
 
 
 def _given_codes(manifest: Manifest, column: str) -> NDArray[np.int8]:
+    values = manifest.column(column)
+    if values.null_count == len(values):
+        raise SplitError(
+            f"the split is to be taken from '{column}', but no utterance has it; set split.given=null (or leave "
+            "--given out) to split by speaker, or map it when preparing"
+        )
     groups = strata_of(manifest, [column])[0]
     table = []
     for name in groups.names:
@@ -341,7 +346,9 @@ def _disjoint_codes(
         return np.append(wanted, np.int8(_code(UNUSED)))[part[scripts.codes]]
     if not len(speakers):
         raise SplitError(
-            "cannot split by speaker: no utterance names one; map it (--field speaker=NAME) or use by=script"
+            "cannot split by speaker: no utterance names one; map it (--field speaker=NAME, or in a recipe "
+            "data.config.fields.speaker, or data.config.speaker_pattern for the paths of a table), use by=script, or "
+            "by=random, which is recorded as such"
         )
     part = assign_groups(speakers, strata, hours, ratios, settings.seed, "speaker")
     row_part = part[speakers.codes]

@@ -29,12 +29,22 @@ class Distribution:
     mean_confidence: float | None
     labels: tuple[LabelShare, ...]
 
+    @property
+    def emotion_counts(self) -> dict[str, int]:
+        """Label to how often it was predicted."""
+        return {row.label: row.count for row in self.labels}
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Label to its share of all predictions, 0 to 1."""
+        return {row.label: row.share for row in self.labels}
+
     def to_json(self) -> dict[str, Any]:
         """`{"total", "emotion_counts", "shares", "mean_confidence", "mean_confidence_by_label"}`."""
         return {
             "total": self.total,
-            "emotion_counts": {row.label: row.count for row in self.labels},
-            "shares": {row.label: row.share for row in self.labels},
+            "emotion_counts": self.emotion_counts,
+            "shares": self.shares,
             "mean_confidence": self.mean_confidence,
             "mean_confidence_by_label": {row.label: row.mean_confidence for row in self.labels},
         }

@@ -6,6 +6,8 @@ clip gets the same prediction. A file that cannot be read becomes a row with an 
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,14 +20,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soritune.audio.files import SUFFIXES, find_audio
 from soritune.bundle import load_bundle
 from soritune.errors import AudioError, BundleError, SorituneError, TaskError
 from soritune.inference.backends.backend import OpenBackend
 from soritune.inference.clips import Clip, Rows, Samples, clips_of_paths, clips_of_rows, clips_of_samples
+from soritune.inference.distribution import Distribution, emotion_distribution
 from soritune.inference.ensemble import Member, joint_tasks, label_orders
 from soritune.inference.posteriors import Float32Array, mean_of, readable
+from soritune.inference.run_folders import choose_bundle
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
 from soritune.registry import load_member
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 """`{"id", "audio", "duration_s", "groups", "tasks"}` or `{"id", "audio", "error"}`."""
@@ -83,27 +90,29 @@ class Predictor:
         cls,
         paths: str | Path | Sequence[str | Path],
         *,
+        checkpoint: str | None = None,
         backend: str = "pytorch",
         device: str = "auto",
         base: str | None = None,
         padded_seconds: float | None = None,
         windows: WindowSettings | None = None,
     ) -> Predictor:
-        """Opens one or several bundle folders.
+        """Opens one or several models.
 
         Args:
-            paths: the folders.
+            paths: bundle folders, or run folders, of which the best bundle is taken.
+            checkpoint: another bundle of the run folders, such as "last".
             backend: what runs the models.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
             padded_seconds, windows: as for the class.
 
         Raises:
-            BundleError: a folder that is no bundle, bundles whose labels differ, or a base for none of them.
-            UnknownNameError: no such backend.
+            BundleError: a folder that is no model, bundles whose labels differ, or a base for none of them.
+            UnknownNameError: no such backend or checkpoint.
         """
         folders = [paths] if isinstance(paths, str | Path) else list(paths)
-        bundles = [load_bundle(folder) for folder in folders]
+        bundles = [load_bundle(choose_bundle(folder, checkpoint)) for folder in folders]
         opener: OpenBackend = load_member("soritune.inference.backends", "BACKEND", backend, "backend")
         if base is not None and not any(bundle.is_adapter for bundle in bundles):
             raise BundleError(f"{bundles[0].path} is a full bundle and needs no base; leave --base out")
@@ -120,14 +129,40 @@ class Predictor:
         groups: Mapping[str, Any] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Row]:
-        """Predicts files, `(waveform, sample rate)` pairs, or the rows of a `Manifest`, in their order.
+        """Predicts files, folders, `(waveform, sample rate)` pairs, or the rows of a `Manifest`, in their order.
+
+        Rows come as they are done; `list(…)` takes them all. A file that cannot be read is a row with an `error`.
 
         Args:
-            items: what to predict; a single path is taken as one file.
+            items: what to predict, or a single path. A folder stands for the audio files in it and below, sorted.
             groups: added to the groups of manifest rows (e.g. `{"split": "test"}`).
             progress: called with how many more clips are done.
+
+        Raises:
+            AudioError: a folder without audio files.
         """
         return self.predict_clips(_clips(items, groups), progress=progress)
+
+    def distribution(self, rows: Iterable[Row], *, task: str | None = None) -> Distribution:
+        """How the labels of a classification task are spread over rows that `predict` gave; rows with an `error`
+        do not count.
+
+        Args:
+            task: whose labels; None takes the first task that gives one.
+
+        Raises:
+            TaskError: no such task, or none that gives a label.
+        """
+        found = [
+            one
+            for one in self.tasks
+            if one.outputs[0].objective == "cross_entropy" and one.outputs[0].resolution == "utterance"
+        ]
+        chosen = next((one for one in found if task in (None, one.name)), None)
+        if chosen is None:
+            known = ", ".join(one.name for one in found) or "none"
+            raise TaskError(f"no task {f'{task!r} ' if task else ''}that gives a label; there is: {known}")
+        return emotion_distribution(rows, task=chosen.name, labels=chosen.outputs[0].labels)
 
     def predict_clips(
         self, clips: Iterable[Clip], *, progress: Callable[[int], None] | None = None
@@ -146,6 +181,8 @@ class Predictor:
                     batch, futures = reading.popleft()
                     for ahead in islice(following, 1):
                         reading.append((ahead, [pool.submit(self._read, block[i]) for i in ahead]))
+                    seconds = sum(block[i].duration_s for i in batch)
+                    logger.debug("batch of %d clips, %.1f s", len(batch), seconds)
                     done = self._rows([block[i] for i in batch], [future.result() for future in futures])
                     rows.update(zip(batch, done, strict=True))
                     if progress is not None:
@@ -153,8 +190,8 @@ class Predictor:
                 yield from (rows[index] for index in range(len(block)))
 
     def _read(self, clip: Clip) -> _Read:
-        """Decodes a clip once per distinct preprocessing. Long files are read whole: windows limit their
-        length."""
+        """Decodes a clip once per distinct preprocessing. Files beyond a model's `max_duration_s` are read whole
+        and left unfinished: their windows are finished one by one, as the crops of training were."""
         waveforms: dict[str, NDArray[np.float32]] = {}
         duration = clip.duration_s
         for member in self.members:
@@ -164,12 +201,15 @@ class Predictor:
             whole = member.preprocessing.model_copy(update={"max_duration_s": None})
             try:
                 if clip.samples is not None:
-                    waveforms[key] = whole.apply(*clip.samples)
+                    waveform = whole.read_samples(*clip.samples)
                 else:
                     assert clip.path is not None
                     length = clip.duration_s if clip.start_s is not None else None
-                    waveforms[key] = whole.load(clip.path, clip.start_s, length, clip.channel)
+                    waveform = whole.read(clip.path, clip.start_s, length, clip.channel)
+                is_beyond = len(waveform) > _longest(member)
+                waveforms[key] = waveform if is_beyond else whole.finish(waveform)
             except AudioError as error:
+                logger.debug("%s cannot be used: %s", clip.id, error.reason)
                 return _Read({}, 0.0, error.reason)
             duration = len(waveforms[key]) / whole.sample_rate_hz
         return _Read(waveforms, duration)
@@ -279,7 +319,7 @@ class Predictor:
             overlap = round(settings.overlap_s * rate)
             plans.append(plan_windows(len(waveform), size, overlap, member.samples_per_frame))
         pieces = [
-            (waveform[window.start : window.stop], position, window)
+            (_finished(member, waveform, window), position, window)
             for position, (waveform, plan) in enumerate(zip(waveforms, plans, strict=True))
             for window in plan
         ]
@@ -334,9 +374,20 @@ class Predictor:
         return rows
 
 
+def _longest(member: Member) -> float:
+    """Samples that training heard at most."""
+    limit = member.preprocessing.max_duration_s
+    return math.inf if limit is None else round(limit * member.preprocessing.sample_rate_hz)
+
+
+def _finished(member: Member, waveform: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+    piece = waveform[window.start : window.stop]
+    return member.preprocessing.finish(piece) if len(waveform) > _longest(member) else piece
+
+
 def _clips(items: Iterable[str | Path | Samples] | Rows, groups: Mapping[str, Any] | None) -> Iterator[Clip]:
     if isinstance(items, str | Path):
-        return clips_of_paths([items])
+        return clips_of_paths(_files([items]))
     if isinstance(items, Rows):
         return clips_of_rows(items, groups)
     return _mixed_clips(items)
@@ -345,10 +396,22 @@ def _clips(items: Iterable[str | Path | Samples] | Rows, groups: Mapping[str, An
 def _mixed_clips(items: Any) -> Iterator[Clip]:
     for index, item in enumerate(items):
         if isinstance(item, str | Path):
-            yield from clips_of_paths([item])
+            yield from clips_of_paths(_files([item]))
         else:
             for clip in clips_of_samples([item]):
                 yield Clip(id=str(index), audio=clip.audio, samples=clip.samples, duration_s=clip.duration_s)
+
+
+def _files(paths: Iterable[str | Path]) -> Iterator[str | Path]:
+    """The paths, folders replaced by what lies in them."""
+    for path in paths:
+        if not Path(path).is_dir():
+            yield path
+            continue
+        inside = find_audio(path)
+        if not inside:
+            raise AudioError(path, f"holds no audio file; looked for: {', '.join(sorted(SUFFIXES))}")
+        yield from inside
 
 
 def _batches(clips: Sequence[Clip], padded_seconds: float) -> list[list[int]]:

@@ -59,8 +59,16 @@ def _places(splits: Splits, rows: Manifest, split: str) -> set[int]:
 
 
 def bundle_names(run: Path | str) -> list[str]:
-    """Names of the bundles of a run, sorted."""
-    return sorted(folder.name for folder in (Path(run) / "bundles").iterdir() if is_bundle(folder))
+    """Names of the bundles of a run, sorted, epochs by number."""
+    folders = (Path(run) / "bundles").iterdir()
+    names = [folder.name for folder in folders if is_bundle(folder) and not folder.name.startswith(".")]
+    return sorted(names, key=_by_number)
+
+
+def _by_number(name: str) -> tuple[str, int, str]:
+    """`epoch_2` before `epoch_10`."""
+    stem, _, number = name.rpartition("_")
+    return (stem, int(number), name) if number.isdecimal() else (name, -1, name)
 
 
 def choose_bundle(path: Path | str, checkpoint: str | None = None) -> Path:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Counts = Mapping[str, NDArray[np.float64]]
 Rates = Callable[[dict[str, NDArray[np.float64]]], Mapping[str, float]]
+Matters = Callable[[dict[str, NDArray[np.float64]]], Mapping[str, bool]]
+"""Counts of one speaker to whether that speaker has a say, per rate."""
 RELIABLE_SPEAKERS = 10
 """With fewer speakers that matter to a rate, its interval says little and is marked as unreliable."""
 
@@ -28,7 +30,7 @@ class Interval:
     low: float
     high: float
     num_speakers: int
-    """Speakers that matter: those whose own rate has a denominator."""
+    """Speakers that matter: those whose own rate has a denominator, or whom the caller counts as such."""
     reliable: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -56,6 +58,7 @@ def speaker_intervals(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    matters_fn: Matters | None = None,
 ) -> dict[str, Interval]:
     """Every rate of `rates_fn` with its percentile interval over resampled speakers.
 
@@ -65,6 +68,7 @@ def speaker_intervals(
         resamples: How often as many speakers are drawn with replacement; 0 gives values without a range.
         seed: Of the draw; the same seed gives the same intervals.
         level: Share of the resampled rates inside the range.
+        matters_fn: Which speakers matter to which rate; None: those whose own rate is not nan.
 
     Returns:
         Name to `Interval`; empty for no speakers. One speaker gives no range.
@@ -76,8 +80,8 @@ def speaker_intervals(
     speakers = len(counts_per_speaker)
     matter = dict.fromkeys(values, 0)
     for counts in counts_per_speaker:
-        for name, own in rates_fn(dict(counts)).items():
-            matter[name] += math.isfinite(own)
+        for name, own in _matters(counts, rates_fn, matters_fn).items():
+            matter[name] += bool(own)
     drawn = _drawn_rates(stacked, rates_fn, _draws(speakers, resamples if speakers > 1 else 0, seed))
     result = {}
     for name, value in values.items():
@@ -94,6 +98,7 @@ def paired_difference(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    matters_fn: Matters | None = None,
 ) -> dict[str, Interval]:
     """Rates of `second` minus rates of `first`, both over the same drawn speakers.
 
@@ -116,9 +121,10 @@ def paired_difference(
     names = [name for name in before if name in after]
     matter = dict.fromkeys(names, 0)
     for own_first, own_second in zip(first, second, strict=True):
-        own_before, own_after = rates_fn(dict(own_first)), rates_fn(dict(own_second))
+        before_matters = _matters(own_first, rates_fn, matters_fn)
+        after_matters = _matters(own_second, rates_fn, matters_fn)
         for name in names:
-            matter[name] += math.isfinite(own_before[name]) and math.isfinite(own_after[name])
+            matter[name] += bool(before_matters[name] and after_matters[name])
     result = {}
     for name in names:
         gaps = [y[name] - x[name] for x, y in zip(drawn_before, drawn_after, strict=True)]
@@ -126,6 +132,13 @@ def paired_difference(
         difference = float(after[name]) - float(before[name])
         result[name] = Interval(difference, low, high, matter[name], matter[name] >= RELIABLE_SPEAKERS)
     return result
+
+
+def _matters(counts: Counts, rates_fn: Rates, matters_fn: Matters | None) -> Mapping[str, bool]:
+    """Per rate, whether a speaker with these counts matters to it."""
+    if matters_fn is not None:
+        return matters_fn(dict(counts))
+    return {name: math.isfinite(own) for name, own in rates_fn(dict(counts)).items()}
 
 
 def _stack(counts: Sequence[Counts]) -> dict[str, NDArray[np.float64]]:

@@ -20,14 +20,33 @@ from soritune.bundle import ADAPTER_FILE, file_sha256
 from soritune.errors import ModelError, nearest
 from soritune.models.attention_wavlm import replace_wavlm_attention
 from soritune.models.group_norm import mask_group_norm
-from soritune.models.hf_names import check_model_type
+from soritune.models.hf_names import check_model_type, model_type_of
 from soritune.models.quick_dropout import quicken_dropout
 
 HUB_TIMEOUT_S = 10.0
 """How long one question to the hub may take before it counts as out of reach."""
-HUB_FILES = ("config.json", "vocab.json", "preprocessor_config.json", "tokenizer_config.json")
+HUB_FILES = (
+    "config.json",
+    "vocab.json",
+    "added_tokens.json",
+    "preprocessor_config.json",
+    "tokenizer_config.json",
+)
 OTHER_KEYS = ("torch_dtype", "num_labels", "add_adapter")
 """Keys of an architecture that are read and are no field of every family's config."""
+RUN_TIME_KEYS = (
+    "dtype",
+    "torch_dtype",
+    "gradient_checkpointing",
+    "output_attentions",
+    "output_hidden_states",
+    "return_dict",
+    "attn_implementation",
+    "_attn_implementation",
+    "quantization_config",
+)
+"""Keys of a config.json that say how somebody ran the model, not what it is. Older versions of transformers wrote
+them; newer ones act on them without a word, and then the recipe no longer decides."""
 OPTIONAL_WEIGHTS = ("masked_spec_embed",)
 """May be missing in a checkpoint: nothing reads it but SpecAugment."""
 
@@ -56,20 +75,41 @@ class Checkpoint:
             raise ModelError(
                 f"{file} cannot be read ({error}); a model folder needs its config.json"
             ) from error
-        check_model_type(config.get("model_type") if isinstance(config, dict) else None, self.source)
-        return dict(config)
+        model_type = check_model_type(
+            model_type_of(config) if isinstance(config, dict) else None, self.source
+        )
+        return {**config, "model_type": model_type}
 
     @cached_property
     def weight_files(self) -> tuple[Path, ...]:
-        """Files holding the weights, safetensors before pytorch_model.bin, one or several shards."""
+        """Files holding the weights, safetensors before pytorch_model.bin, one or several shards.
+
+        Raises:
+            ModelError: an index of shards that cannot be read, or that names files which are not there.
+        """
         for name in ("model.safetensors", "pytorch_model.bin"):
             if (self.folder / name).is_file():
                 return (self.folder / name,)
             index = self.folder / f"{name}.index.json"
             if index.is_file():
-                shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-                return tuple(self.folder / shard for shard in sorted(set(shards)))
+                return self._shards(index)
         return ()
+
+    def _shards(self, index: Path) -> tuple[Path, ...]:
+        try:
+            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            files = tuple(self.folder / shard for shard in sorted(named))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(
+                f"{index} cannot be read as an index of weights ({error!r}); copy it again"
+            ) from error
+        missing = [file.name for file in files if not file.is_file()]
+        if missing or not files:
+            raise ModelError(
+                f"{self.folder} lacks {len(missing)} of the {len(files)} weight files that {index.name} names"
+                f"{f', first {missing[0]}' if missing else ''}; copy the whole folder"
+            )
+        return files
 
     @cached_property
     def sha256(self) -> str:
@@ -102,6 +142,12 @@ class Checkpoint:
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise ModelError(f"{file} cannot be read ({reason}); it is damaged or incomplete") from error
+        odd = next((name for name, value in found.items() if not isinstance(value, Tensor)), None)
+        if odd is not None:
+            raise ModelError(
+                f"{self.weight_files[0]} holds '{odd}', which is no weight; give the file that `save_pretrained` "
+                "writes, a plain mapping of names to weights"
+            )
         return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
 
 
@@ -196,7 +242,7 @@ def encoder_config(
     from transformers import CONFIG_MAPPING
 
     model_type = check_model_type(architecture.get("model_type"), source)
-    plain = {key: value for key, value in architecture.items() if key not in ("dtype", "torch_dtype")}
+    plain = {key: value for key, value in architecture.items() if key not in RUN_TIME_KEYS}
     try:
         config = CONFIG_MAPPING[model_type].from_dict(plain)
     except Exception as error:

@@ -103,6 +103,25 @@ def new_name(name: str) -> str:
     return name
 
 
+def model_type_of(config: Mapping[str, object]) -> object:
+    """`model_type` of a config.json, or the family that its `architectures` name where it has none (files written
+    before transformers 3)."""
+    named = config.get("model_type")
+    classes = config.get("architectures")
+    if named is not None or not isinstance(classes, list | tuple):
+        return named
+    return next(
+        (
+            family
+            for family, begins in CLASS_PREFIX.items()
+            for found in classes
+            # Not the families whose names begin alike, such as Wav2Vec2ConformerForCTC.
+            if str(found).startswith((f"{begins}For", f"{begins}Model"))
+        ),
+        None,
+    )
+
+
 def check_model_type(model_type: object, source: str) -> str:
     """`model_type` if soritune knows it.
 

@@ -23,9 +23,11 @@ from soritune.tasks.task import Objective, OutputSpec
 PEFT_PREFIX = "base_model.model."
 FOREIGN = "_"
 """Name of a head that came without one."""
-SAME_SYMBOL = ({"[UNK]", "<unk>"}, {"|", "<space>"}, {"<s>", "[CLS]"}, {"</s>", "[SEP]"})
+SAME_SYMBOL = ({"[UNK]", "<unk>", "<UNK>"}, {"|", "<space>", " "}, {"<s>", "[CLS]"}, {"</s>", "[SEP]"})
 """Spellings of one special symbol in CTC vocabularies."""
-SPECIAL = frozenset(symbol for group in SAME_SYMBOL for symbol in group) | {"[PAD]", "<pad>", "<blank>"}
+BLANKS = ("[PAD]", "<pad>", "<PAD>", "<blank>", "<blk>")
+"""Names a CTC blank goes by."""
+SPECIAL = frozenset(symbol for group in SAME_SYMBOL for symbol in group) | frozenset(BLANKS)
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,19 @@ def _start_from_checkpoint(source: str) -> StartingPoint:
     if "linear.weight" in head:
         _take_foreign_ctc(start, checkpoint, head)
     elif "classifier.weight" in head:
-        names = checkpoint.config.get("id2label") or {}
-        labels = tuple(str(names[key]) for key in sorted(names, key=int))
-        start.heads.append(FoundHead(FOREIGN, "cross_entropy", labels, 0, head))
+        _take_foreign_classes(start, checkpoint, head)
     return start
+
+
+def _take_foreign_classes(start: StartingPoint, checkpoint: Checkpoint, head: dict[str, Tensor]) -> None:
+    names, rows = checkpoint.config.get("id2label"), head["classifier.weight"].shape[0]
+    try:
+        by_row = {int(key): str(name) for key, name in (names or {}).items()}
+        labels = tuple(by_row[row] for row in range(rows))
+    except (AttributeError, KeyError, ValueError):
+        start.words.append(f"its head is left out: id2label of config.json does not name its {rows} classes")
+        return
+    start.heads.append(FoundHead(FOREIGN, "cross_entropy", labels, 0, head))
 
 
 def _take_foreign_ctc(start: StartingPoint, checkpoint: Checkpoint, head: dict[str, Tensor]) -> None:
@@ -122,15 +133,22 @@ def _take_foreign_ctc(start: StartingPoint, checkpoint: Checkpoint, head: dict[s
     rows = head["linear.weight"].shape[0]
     if len(labels) < rows:
         start.words.append(
-            f"its CTC head is left out: vocab.json has {len(labels)} symbols for {rows} logits"
+            f"its CTC head is left out: vocab.json (with added_tokens.json) has {len(labels)} symbols for "
+            f"{rows} logits"
         )
         return
     # Tokens added after training (an unknown, a language tag) have no logit.
     labels = labels[:rows]
     blank = checkpoint.config.get("pad_token_id")
-    named = next((labels.index(name) for name in ("[PAD]", "<pad>", "<blank>") if name in labels), None)
-    blank = blank if isinstance(blank, int) and 0 <= blank < rows else named
-    start.heads.append(FoundHead(FOREIGN, "ctc", labels, blank or 0, head))
+    blank = blank if isinstance(blank, int) and 0 <= blank < rows else None
+    named = next((labels.index(name) for name in BLANKS if name in labels), None)
+    if blank is not None and named is not None and labels[blank] not in BLANKS:
+        # 0 stands in config.json wherever nobody set it; decoding goes by the tokenizer's name.
+        start.words.append(
+            f"its blank is {labels[named]} by name, although config.json has pad_token_id {blank} ({labels[blank]})"
+        )
+        blank = named
+    start.heads.append(FoundHead(FOREIGN, "ctc", labels, named or 0 if blank is None else blank, head))
 
 
 def start_from_bundle(bundle: Bundle, base: str | None = None) -> StartingPoint:
@@ -228,9 +246,9 @@ def merge_unless_same(start: StartingPoint, wanted: tuple[LoraSettings, tuple[in
 def adopt_heads(start: StartingPoint, heads: Mapping[str, Head]) -> None:
     """Fills new heads with the ones that came, as far as labels are kept, and says so in `start.words`.
 
-    A CTC head keeps the row of every symbol it still has, at that symbol's new place. A head for utterances
-    is kept when it has the same labels, in any order. A head that came without a name goes to the first
-    output of its kind.
+    A head keeps the row of every label it still has, at that label's new place; rows of new labels are new. A CTC
+    head of which nothing but special symbols is left is new altogether. A head that came without a name goes to the
+    first output of its kind.
     """
     free = {found.name: found for found in start.heads}
     new: list[str] = []
@@ -268,10 +286,7 @@ def adopt(head: Head, found: FoundHead) -> str | None:
             return None
     rows = _matching_rows(head.spec, found)
     kept = {label for label, row in zip(head.spec.labels, rows, strict=True) if row is not None}
-    if head.spec.objective == "ctc":
-        if not kept - SPECIAL:
-            return None
-    elif set(head.spec.labels) != set(found.labels):
+    if not (kept - SPECIAL if head.spec.objective == "ctc" else kept):
         return None
     with torch.no_grad():
         for name, tensor in own.items():
@@ -283,7 +298,9 @@ def adopt(head: Head, found: FoundHead) -> str | None:
                     tensor[index].copy_(found.weights[name][row])
     lost = [label for label in head.spec.labels if label not in kept]
     if not lost:
-        return f"kept, all {len(kept)} labels" + ("" if head.spec.labels == found.labels else " (reordered)")
+        more = len(found.labels) - len(kept)
+        order = "" if head.spec.labels == found.labels else " (reordered)"
+        return f"kept, all {len(kept)} labels" + (f" of its {len(found.labels)}" if more else order)
     shown = ", ".join(lost[:8]) + (" …" if len(lost) > 8 else "")
     return f"kept for {len(kept)} of {len(rows)} labels; new: {shown}"
 

@@ -114,7 +114,11 @@ def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int
         if not common or not _alike(first[0], second[0]):
             differences.append(None)
             continue
-        differences.append(paired_difference(first, second, task.rates, resamples=resamples, seed=seed))
+        differences.append(
+            paired_difference(
+                first, second, task.rates, resamples=resamples, seed=seed, matters_fn=task.matters
+            )
+        )
     if any(row is None for row in differences[1:]) and common:
         notes.append("Models with other labels cannot be paired.")
     metric = task.primary_metric

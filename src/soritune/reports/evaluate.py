@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,20 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from soritune.corpus.lists import make_manifest
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splits import load_splits
-from soritune.errors import BundleError, SplitError
+from soritune.errors import BundleError, ManifestError, OutputError, SplitError
 from soritune.inference.predictions import make_header, write_predictions
-from soritune.inference.predictor import Predictor
+from soritune.inference.predictor import Predictor, Row
 from soritune.inference.run_folders import bundle_names, choose_bundle, is_run, read_card, rows_seen, run_of
+from soritune.reports.evaluation import Evaluation
+from soritune.reports.judged_data import prepared_rows, refuse_unknown_labels, unusable_rows
 from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,13 @@ def evaluate(
     checkpoint: str | None = None,
     manifest: Path | str | None = None,
     splits: Path | str | None = None,
+    data: Manifest | Path | str | None = None,
+    source: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    audio_paths: Sequence[Path | str] | None = None,
+    labels: Sequence[str | None] | None = None,
+    speakers: Sequence[str | None] | None = None,
+    texts: Sequence[str | None] | None = None,
     output: Path | str | None = None,
     root: Path | str | None = None,
     group_by: Sequence[str] = ("gender",),
@@ -54,22 +68,26 @@ def evaluate(
     backend: str = "pytorch",
     base: str | None = None,
     quiet: bool = False,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Judges a model on a split and writes predictions, scores and report.
 
     A run folder brings its manifest and splits; results go into it as `predictions/<split>.jsonl`,
-    `scores.json` and `report.html`. Another split than test or another bundle than the run's own choice (the
-    best, or the recipe's `evaluate.checkpoint`) is added to the names: `scores-val.json`,
+    `scores.json`, `report.html` and `report.txt`. Another split than test or another bundle than the run's own
+    choice (the best, or the recipe's `evaluate.checkpoint`) is added to the names: `scores-val.json`,
     `report-last.html`, `predictions/val-last.jsonl`. A bundle elsewhere needs `manifest`; without `splits` all
-    its rows are judged, as the split "all".
+    its rows are judged, as the split "all". Speech of any other kind is given as `data`, or as lists.
 
     Args:
         target: run folder or bundle folder.
         split: train, val, test or all.
         checkpoint: bundle of the run; None or "best" is the best by the first task's primary metric.
         manifest, splits: instead of the run's own.
+        data: judge on this instead: a corpus folder or file, or a `Manifest`. Of a corpus that is read here,
+            manifest.parquet and quarantine.jsonl are kept in `output`; what cannot be read counts as failed.
+        source, settings: how `data` is read, as for `prepare`; by default as the model's own recipe reads its corpus.
+        audio_paths, labels, speakers, texts: lists instead of `data`, as for `make_manifest`.
         output: folder for the results, where no checkpoint is added to their names; default: the run folder,
-            `evaluation/<manifest>` in it when a manifest is given, or `evaluation/<bundle>` for a bundle.
+            `evaluation/<manifest or data>` in it when one is given, or `evaluation/<bundle>` for a bundle.
         root: where relative audio paths start, instead of what the manifest says.
         group_by: fields rates are also given for.
         resamples: bootstrap draws of speakers.
@@ -78,21 +96,39 @@ def evaluate(
         quiet: no progress bar.
 
     Returns:
-        The content of scores.json, and under "files" where predictions, scores and report lie.
+        The content of scores.json, under "files" where predictions, scores and report lie, and what can be drawn.
 
     Raises:
         BundleError: no model there, or a bundle without a manifest.
         SplitError: no such split, or nothing in it.
-        ManifestError: no row has a reference.
+        ManifestError: no row has a reference, or lists that do not fit together.
+        TaskError: labels that the model does not know; all are named.
     """
-    place = _place(Path(target), split, checkpoint, manifest, splits, output)
-    rows, data = _rows(place, split, root)
+    if audio_paths is not None:
+        if data is not None:
+            raise ManifestError("data and audio_paths are two data sets; give one of them")
+        data = make_manifest(audio_paths, labels, speakers=speakers, texts=texts)
+    unusable: list[Row] = []
+    if data is None:
+        place = _place(Path(target), split, checkpoint, manifest, splits, output)
+        rows, about = _rows(place, split, root)
+    else:
+        if manifest is not None or splits is not None:
+            raise ManifestError("data and manifest are two data sets; give one of them")
+        place = _place_of_data(Path(target), checkpoint, data, output)
+        if not isinstance(data, Manifest):
+            card = read_card(place.bundle)
+            data, quarantined = prepared_rows(data, place.output, card, source=source, settings=settings)
+            unusable = unusable_rows(quarantined)
+        rows, about = data, _about(place, data, data)
     predictor = Predictor.load(place.bundle, backend=backend, device=device, base=base)
-    header = make_header(predictor, data)
-    path = place.output / "predictions" / f"{data['split']}{place.checkpoint}.jsonl"
+    refuse_unknown_labels(predictor.tasks, rows)
+    logger.info("judging %s on %d rows of split %s", place.bundle, len(rows), about["split"])
+    header = make_header(predictor, about)
+    path = place.output / "predictions" / f"{about['split']}{place.checkpoint}.jsonl"
     with progress_bar("predict", len(rows), quiet=quiet) as advance:
-        found = predictor.predict(rows, groups={"split": data["split"]}, progress=advance)
-        write_predictions(path, header, found)
+        found = predictor.predict(rows, groups={"split": about["split"]}, progress=advance)
+        write_predictions(path, header, chain(found, unusable))
     scores = score_predictions(path, group_by=group_by, resamples=resamples)
     suffix = place.suffix + place.checkpoint
     scores_path = scores.save(place.output / f"scores{suffix}.json")
@@ -100,8 +136,11 @@ def evaluate(
     write_report(place.output, scores_path=scores_path, predictions_path=path, output=report, audio=audio)
     if place.run is not None and not place.suffix:
         write_model_card(place.bundle, scores)
-    places = {"predictions": str(path), "scores": str(scores_path), "report": str(report)}
-    return scores.to_json() | {"files": places}
+    text = report.with_suffix(".txt")
+    places = {"predictions": str(path), "scores": str(scores_path), "report": str(report), "text": str(text)}
+    found_all = Evaluation(scores.to_json() | {"files": places})
+    found_all.write_report(text)
+    return found_all
 
 
 def _place(
@@ -133,6 +172,19 @@ def _place(
     return _Place(bundle, home, rows, None if split == "all" else own, Path(output or run), suffix, named)
 
 
+def _place_of_data(
+    target: Path, checkpoint: str | None, data: Manifest | Path | str, output: Path | str | None
+) -> _Place:
+    bundle = choose_bundle(target, checkpoint)
+    run = target if is_run(target) else run_of(bundle)
+    if output is not None and is_run(output):
+        raise OutputError(f"{output} is a run, whose own manifest would be replaced; choose another --output")
+    name = "lists" if isinstance(data, Manifest) else Path(data).resolve().stem
+    folder = Path(output) if output is not None else (run or Path()) / "evaluation" / name
+    named = _other_checkpoint(run, bundle) if run is not None and output is None else ""
+    return _Place(bundle, None, folder / "manifest.parquet", None, folder, "", named)
+
+
 def _other_checkpoint(run: Path, bundle: Path) -> str:
     """`-<bundle>` unless it is the one that the run is judged by: the best, or what its recipe names."""
     settings = (read_card(bundle).get("recipe") or {}).get("evaluate") or {}
@@ -144,25 +196,30 @@ def _other_checkpoint(run: Path, bundle: Path) -> str:
 def _rows(place: _Place, split: str, root: Path | str | None) -> tuple[Manifest, dict[str, Any]]:
     """The rows to judge and what the predictions file says about them."""
     manifest = load_manifest(place.manifest, root=root)
-    data: dict[str, Any] = {
-        "manifest_hash": manifest.hash,
-        "split": "all",
-        "root": str(manifest.root.resolve()),
-    }
-    chosen = manifest
+    chosen, known = manifest, {}
     if place.splits is not None:
         decided = load_splits(place.splits)
         chosen = manifest.select(decided.indices(manifest, split))
-        data |= {"split": split, "policy": dict(decided.policy)}
+        known = {"split": split, "policy": dict(decided.policy)}
     elif split not in ("test", "all"):
         raise SplitError(f"'{split}' of {place.manifest} is unknown; name its splits file with --splits")
     if not len(chosen):
         raise SplitError(
             f"the split '{split}' of {place.manifest} has no utterance; choose another with --split"
         )
-    data["synthetic"] = bool(pc.any(pc.equal(chosen.column("source"), "synthetic")).as_py())
+    return chosen, _about(place, manifest, chosen) | known
+
+
+def _about(place: _Place, manifest: Manifest, chosen: Manifest) -> dict[str, Any]:
+    """What a predictions file says of the rows `chosen` of a manifest."""
+    data: dict[str, Any] = {
+        "manifest_hash": manifest.hash,
+        "split": "all",
+        "root": str(manifest.root.resolve()),
+        "synthetic": bool(pc.any(pc.equal(chosen.column("source"), "synthetic")).as_py()),
+    }
     seen = rows_seen([place.bundle], chosen)
-    return chosen, data if seen is None else data | {"seen": seen}
+    return data if seen is None else data | {"seen": seen}
 
 
 class _Bar(AbstractContextManager[Callable[[int], None]]):

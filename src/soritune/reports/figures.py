@@ -1,40 +1,32 @@
-"""Figures of a report as SVG with real text, in the page's own colours and fonts.
+"""What a report draws: history, confusion, classes, speakers, calibration.
 
-matplotlib draws with stand-in colours; they become CSS variables afterwards, so one figure serves light and
-dark pages, and Hangul is drawn by the browser's fonts, whichever fonts this machine has.
+Each drawing takes the colours to draw with. The `…_figure` functions give it for the report's page, as SVG with real
+text in the page's own colours and fonts; `reports/figure_files.py` writes the same drawings to files.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-INK, MUTED, GRID, ACCENT, SECOND, SURFACE = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f", "#101112"
-_VARIABLES = {
-    INK: "ink",
-    MUTED: "muted",
-    GRID: "line",
-    ACCENT: "accent",
-    SECOND: "second",
-    SURFACE: "surface",
-}
+from soritune.metrics.classification import ClassRates
+from soritune.reports.figure_files import PAGE, Palette, inline_svg
+
 SPEAKERS_SHOWN = 60
 """Speakers in a dot plot; the best and the worst are kept when there are more."""
 
 
-def history_figure(events: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> str | None:
+def draw_history(
+    events: Sequence[Mapping[str, Any]], metrics: Sequence[str], colours: Palette
+) -> Figure | None:
     """Losses, the named validation rates (as `<task>/<rate>`) and the learning rate over steps; None without
     any."""
     steps = [event for event in events if event.get("event") == "step"]
@@ -51,29 +43,32 @@ def history_figure(events: Sequence[Mapping[str, Any]], metrics: Sequence[str]) 
     axes = iter(np.atleast_1d(figure.subplots(1, sum(panels))).tolist())
     if panels[0]:
         axis = next(axes)
-        axis.plot(*loss, color=MUTED, linewidth=1.2, label="train")
-        axis.plot(*val_loss, color=ACCENT, linewidth=1.8, marker="o", markersize=3, label="validation")
-        _style(axis, "Loss")
+        axis.plot(*loss, color=colours.muted, linewidth=1.2, label="train")
+        axis.plot(
+            *val_loss, color=colours.accent, linewidth=1.8, marker="o", markersize=3, label="validation"
+        )
+        _style(axis, colours, "Loss")
         _name_lines(axis)
     if panels[1]:
         axis = next(axes)
-        for (name, series), colour in zip(
-            rates.items(), [ACCENT, SECOND, INK, MUTED] * len(rates), strict=False
-        ):
-            axis.plot(*series, color=colour, linewidth=1.8, marker="o", markersize=3, label=name)
-        _style(axis, "Validation")
+        lines = [colours.accent, colours.second, colours.ink, colours.muted] * len(rates)
+        tasks = {name.partition("/")[0] for name in rates}
+        for (name, series), colour in zip(rates.items(), lines, strict=False):
+            shown = name if len(tasks) > 1 else name.partition("/")[2]
+            axis.plot(*series, color=colour, linewidth=1.8, marker="o", markersize=3, label=shown)
+        _style(axis, colours, "Validation")
         _name_lines(axis)
     if panels[2]:
         axis = next(axes)
         exponent = math.floor(math.log10(max(*lr[1], 1e-12)))
-        axis.plot(lr[0], np.asarray(lr[1]) / 10.0**exponent, color=SECOND, linewidth=1.6)
-        _style(axis, f"Learning rate (in 1e{exponent})")
-    return _svg(figure, w_pad=2.5)
+        axis.plot(lr[0], np.asarray(lr[1]) / 10.0**exponent, color=colours.second, linewidth=1.6)
+        _style(axis, colours, f"Learning rate (in 1e{exponent})")
+    return _fitted(figure, w_pad=2.5)
 
 
-def speaker_figure(
-    speakers: Mapping[str, Mapping[str, Any]], rate: str, overall: Mapping[str, Any]
-) -> str | None:
+def draw_speakers(
+    speakers: Mapping[str, Mapping[str, Any]], rate: str, overall: Mapping[str, Any], colours: Palette
+) -> Figure | None:
     """A dot per speaker with the interval over that speaker's utterances; the line and band are all
     speakers."""
     rows = [
@@ -91,23 +86,23 @@ def speaker_figure(
     axis = figure.subplots()
     places = np.arange(len(rows))
     if overall["low"] is not None and overall["high"] is not None:
-        axis.axvspan(overall["low"], overall["high"], color=ACCENT, alpha=0.12, linewidth=0)
+        axis.axvspan(overall["low"], overall["high"], color=colours.accent, alpha=0.12, linewidth=0)
     if overall["value"] is not None:
-        axis.axvline(overall["value"], color=ACCENT, linewidth=1.2)
+        axis.axvline(overall["value"], color=colours.accent, linewidth=1.2)
     for place, (_, value, low, high) in zip(places, rows, strict=True):
         if low is not None and high is not None:
-            axis.plot([low, high], [place, place], color=MUTED, linewidth=1.6, solid_capstyle="round")
-        axis.plot([value], [place], "o", color=INK, markersize=5)
+            axis.plot([low, high], [place, place], color=colours.muted, linewidth=1.6, solid_capstyle="round")
+        axis.plot([value], [place], "o", color=colours.ink, markersize=5)
     axis.set_yticks(places, [row[0] for row in rows])
     axis.set_ylim(-0.7, len(rows) - 0.3)
-    _style(axis, "", grid_axis="x")
+    _style(axis, colours, "", grid_axis="x")
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
     axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    return _svg(figure, pad=0.6)
+    return _fitted(figure, pad=0.6)
 
 
-def matrix_figure(labels: Sequence[str], counts: Sequence[Sequence[float]]) -> str:
+def draw_matrix(labels: Sequence[str], counts: Sequence[Sequence[float]], colours: Palette) -> Figure:
     """A count matrix as a heat map: colour is the share of the row, text the count and the share."""
     matrix = np.asarray(counts, dtype=np.float64)
     totals = matrix.sum(axis=1, keepdims=True)
@@ -120,9 +115,11 @@ def matrix_figure(labels: Sequence[str], counts: Sequence[Sequence[float]]) -> s
             # Opacity of one colour instead of a colour map: it works on light and dark pages alike.
             strength = 0.04 + 0.86 * share[row, column]
             axis.add_patch(
-                Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, color=ACCENT, alpha=strength, linewidth=0)
+                Rectangle(
+                    (column - 0.47, row - 0.46), 0.94, 0.92, color=colours.accent, alpha=strength, linewidth=0
+                )
             )
-            colour = SURFACE if share[row, column] > 0.55 else INK
+            colour = colours.surface if share[row, column] > 0.55 else colours.ink
             axis.text(
                 column,
                 row - 0.1,
@@ -140,30 +137,98 @@ def matrix_figure(labels: Sequence[str], counts: Sequence[Sequence[float]]) -> s
     axis.set_xticks(range(size), labels)
     axis.set_yticks(range(size), labels)
     axis.xaxis.tick_top()
-    axis.set_xlabel("predicted", color=MUTED, fontsize=9)
+    axis.set_xlabel("predicted", color=colours.muted, fontsize=9)
     axis.xaxis.set_label_position("top")
-    axis.set_ylabel("reference", color=MUTED, fontsize=9)
-    axis.tick_params(length=0, labelsize=9.5, labelcolor=INK, pad=2)
+    axis.set_ylabel("reference", color=colours.muted, fontsize=9)
+    axis.tick_params(length=0, labelsize=9.5, labelcolor=colours.ink, pad=2)
     for spine in axis.spines.values():
         spine.set_visible(False)
-    return _svg(figure, pad=0.4)
+    return _fitted(figure, pad=0.4)
 
 
-def calibration_figure(bins: Sequence[Mapping[str, float]]) -> str:
+def draw_classes(labels: Sequence[str], rates: Sequence[ClassRates], colours: Palette) -> Figure:
+    """Precision, recall and F1 of every class as bars, in the order of the labels from above; where a rate has no
+    denominator there is a dash."""
+    size = len(labels)
+    figure = Figure(figsize=(4.6, 0.95 + 0.78 * size))
+    axis = figure.subplots()
+    kinds = (("precision", colours.muted), ("recall", colours.second), ("f1", colours.accent))
+    for number, (kind, colour) in enumerate(kinds):
+        places = np.arange(size) + 0.25 * (number - 1)
+        values = [getattr(row, kind) for row in rates]
+        known = np.nan_to_num(values)
+        axis.barh(places, known, height=0.21, color=colour, label="F1" if kind == "f1" else kind)
+        for place, value in zip(places, values, strict=True):
+            text = f"{100 * value:.0f} %" if math.isfinite(value) else "–"
+            x = (value if math.isfinite(value) else 0.0) + 0.012
+            axis.text(x, place, text, va="center", color=colours.muted, fontsize=7.5)
+    clips = [f"{row.support:g} clip{'' if row.support == 1 else 's'}" for row in rates]
+    axis.set_yticks(range(size), [f"{label}\n{count}" for label, count in zip(labels, clips, strict=True)])
+    axis.set_ylim(size - 0.5, -0.5)
+    axis.set_xlim(0, 1.1)
+    axis.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    _style(axis, colours, "", grid_axis="x")
+    axis.tick_params(axis="y", labelcolor=colours.ink)
+    axis.spines["left"].set_visible(False)
+    axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    _name_lines(axis)
+    return _fitted(figure, pad=0.4)
+
+
+def draw_calibration(bins: Sequence[Mapping[str, float]], colours: Palette) -> Figure:
     """Accuracy against confidence; dots on the diagonal mean the confidence can be believed."""
     figure = Figure(figsize=(3.4, 2.9))
     axis = figure.subplots()
-    axis.plot([0, 1], [0, 1], color=GRID, linewidth=1.2)
+    axis.plot([0, 1], [0, 1], color=colours.line, linewidth=1.2)
     most = max(row["rows"] for row in bins)
     for row in bins:
         size = 4 + 9 * math.sqrt(row["rows"] / most)
-        axis.plot([row["confidence"]], [row["accuracy"]], "o", color=ACCENT, markersize=size, alpha=0.85)
+        axis.plot(
+            [row["confidence"]], [row["accuracy"]], "o", color=colours.accent, markersize=size, alpha=0.85
+        )
     axis.set_xlim(0, 1.03)
     axis.set_ylim(0, 1.05)
-    axis.set_xlabel("confidence", color=MUTED, fontsize=9)
-    axis.set_ylabel("share right", color=MUTED, fontsize=9)
-    _style(axis, "", xlabel=None)
-    return _svg(figure, pad=0.4)
+    axis.set_xlabel("confidence", color=colours.muted, fontsize=9)
+    axis.set_ylabel("share right", color=colours.muted, fontsize=9)
+    _style(axis, colours, "", xlabel=None)
+    return _fitted(figure, pad=0.4)
+
+
+def history_figure(events: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> str | None:
+    """`draw_history` for the page."""
+    figure = draw_history(events, metrics, PAGE)
+    return None if figure is None else inline_svg(figure)
+
+
+def speaker_figure(
+    speakers: Mapping[str, Mapping[str, Any]], rate: str, overall: Mapping[str, Any]
+) -> str | None:
+    """`draw_speakers` for the page."""
+    figure = draw_speakers(speakers, rate, overall, PAGE)
+    return None if figure is None else inline_svg(figure)
+
+
+def matrix_figure(labels: Sequence[str], counts: Sequence[Sequence[float]]) -> str:
+    """`draw_matrix` for the page."""
+    return inline_svg(draw_matrix(labels, counts, PAGE))
+
+
+def class_figure(labels: Sequence[str], rates: Sequence[ClassRates]) -> str:
+    """`draw_classes` for the page."""
+    return inline_svg(draw_classes(labels, rates, PAGE))
+
+
+def calibration_figure(bins: Sequence[Mapping[str, float]]) -> str:
+    """`draw_calibration` for the page."""
+    return inline_svg(draw_calibration(bins, PAGE))
+
+
+def _fitted(figure: Figure, *, pad: float = 1.08, w_pad: float | None = None) -> Figure:
+    with warnings.catch_warnings():
+        # Widths of letters this machine's fonts lack are guessed; who draws the text says whether it has them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.tight_layout(pad=pad, w_pad=w_pad)
+    return figure
 
 
 def _series(events: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], list[float]]:
@@ -180,7 +245,7 @@ def _name_lines(axis: Axes) -> None:
     axis.legend(
         loc="lower right",
         bbox_to_anchor=(1.02, 0.99),
-        ncols=2,
+        ncols=3,
         frameon=False,
         fontsize=8.5,
         handlelength=1.0,
@@ -191,43 +256,18 @@ def _name_lines(axis: Axes) -> None:
     )
 
 
-def _style(axis: Axes, title: str, *, grid_axis: str = "y", xlabel: str | None = "step") -> None:
+def _style(
+    axis: Axes, colours: Palette, title: str, *, grid_axis: str = "y", xlabel: str | None = "step"
+) -> None:
     if title:
-        axis.set_title(title, loc="left", fontsize=10, color=INK, pad=8)
+        axis.set_title(title, loc="left", fontsize=10, color=colours.ink, pad=8)
         if xlabel:
-            axis.set_xlabel(xlabel, color=MUTED, fontsize=8.5)
-    axis.grid(True, axis=grid_axis, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
+            axis.set_xlabel(xlabel, color=colours.muted, fontsize=8.5)
+    axis.grid(True, axis=grid_axis, color=colours.line, linewidth=0.8)  # type: ignore[arg-type]
     axis.set_axisbelow(True)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axis.spines[side].set_color(GRID)
-    axis.tick_params(colors=MUTED, labelsize=8.5, length=0)
+        axis.spines[side].set_color(colours.line)
+    axis.tick_params(colors=colours.muted, labelsize=8.5, length=0)
     axis.margins(y=0.16)
-
-
-def _svg(figure: Figure, *, pad: float = 1.08, w_pad: float | None = None) -> str:
-    """The figure as an inline `<svg>` that takes colours and fonts from the page."""
-    figure.patch.set_alpha(0)
-    for axis in figure.axes:
-        axis.patch.set_alpha(0)
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "soritune"}), warnings.catch_warnings():
-        # Widths of letters this machine's fonts lack are guessed; the browser has them.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.tight_layout(pad=pad, w_pad=w_pad)
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    head, rest = text.split(">", 1)
-    width = re.search(r'viewBox="0 0 ([\d.]+)', head)
-    head = re.sub(r' (?:width|height)="[^"]*"', "", head)
-    # Text may be wider in the browser's font than it was guessed to be, hence the visible overflow.
-    style = f"width:{width[1] if width else 600}pt;max-width:100%;height:auto;overflow:visible"
-    text = f'{head} style="{style}">{rest}'
-    text = re.sub(r"font:\s*(?:\w+ )?([\d.]+px)[^;\"]*", r"font-size: \1", text)
-    text = re.sub(r"font-family:[^;\"]*;?", "", text)
-    for stand_in, variable in _VARIABLES.items():
-        text = text.replace(stand_in, f"var(--{variable})")
-    return text

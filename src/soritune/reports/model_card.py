@@ -11,7 +11,7 @@ import yaml
 from soritune.inference.run_folders import read_card
 from soritune.reports.files import write_text
 from soritune.reports.score import Scores
-from soritune.reports.sections import counted, percent, range_text
+from soritune.reports.sections import counted, rate_range_text, rate_text
 
 _TAGS = {"emotion": "audio-classification", "phoneme": "automatic-speech-recognition"}
 _EMOTION_RULES = (
@@ -127,8 +127,8 @@ def _results(card: Mapping[str, Any], scores: Scores | None) -> str:
         head = " | ".join([f"{name}", "value", "95 % interval", *(f"baseline: {one}" for one in baselines)])
         lines += ["", f"| {head} |", "|" + "---|" * (3 + len(baselines))]
         for rate, interval in own["rates"].items():
-            cells = [f"`{rate}`", percent(interval["value"]), range_text(interval)]
-            cells += [percent(own["baselines"][one]["rates"].get(rate)) for one in baselines]
+            cells = [f"`{rate}`", rate_text(rate, interval["value"]), rate_range_text(rate, interval)]
+            cells += [rate_text(rate, own["baselines"][one]["rates"].get(rate)) for one in baselines]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -17,6 +17,7 @@ from soritune.errors import ManifestError
 from soritune.inference.predictions import Predictions, read_predictions
 from soritune.reports.figures import history_figure
 from soritune.reports.files import write_text
+from soritune.reports.history import history_rates, read_events
 from soritune.reports.players import Players
 from soritune.reports.score import Scores, load_scores
 from soritune.reports.sections import counted, hours_text, percent, range_text, task_section
@@ -86,8 +87,8 @@ def render_report(
         for name, own in scores.tasks.items()
         if name in tasks
     ]
-    metrics = [f"{name}/{own['primary_metric']['name']}" for name, own in scores.tasks.items()]
-    history = history_figure(events, metrics)
+    primary = [f"{name}/{own['primary_metric']['name']}" for name, own in scores.tasks.items()]
+    history = history_figure(events, history_rates(events, primary))
     contents = [{"id": section["id"], "title": section["title"]} for section in sections]
     contents += [{"id": "history", "title": "Training"}] if history else []
     contents += [{"id": "provenance", "title": "Where this comes from"}]
@@ -115,22 +116,6 @@ def render_report(
         failed_more=len(failed) if len(failed) > FAILED_SHOWN else None,
         footer=f"Written by soritune {content['versions'].get('soritune', '')}, {content['created']}.",
     )
-
-
-def read_events(path: Path) -> list[dict[str, Any]]:
-    """Training events, one JSON object a line; [] where there are none, an unfinished last line is left
-    out."""
-    if not path.is_file():
-        return []
-    events = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(event, dict):
-            events.append(event)
-    return events
 
 
 def provenance(content: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -205,7 +205,9 @@ def _task_scores(
     counts = [task.count(pair) for pair in pairs]
     speakers = group_names([_speaker(pair) for pair in pairs])
     per_speaker = _sums(counts, speakers)
-    rates = speaker_intervals(list(per_speaker.values()), task.rates, resamples=resamples, seed=seed)
+    rates = speaker_intervals(
+        list(per_speaker.values()), task.rates, resamples=resamples, seed=seed, matters_fn=task.matters
+    )
     metric = task.primary_metric
     return {
         "primary_metric": {"name": metric.name, "higher_is_better": metric.higher_is_better},
@@ -241,7 +243,9 @@ def _group_scores(
     for name in distinct:
         inside = [index for index, own in enumerate(names) if own == name]
         summed = _sums([counts[index] for index in inside], [speakers[index] for index in inside])
-        rates = speaker_intervals(list(summed.values()), task.rates, resamples=draws, seed=seed)
+        rates = speaker_intervals(
+            list(summed.values()), task.rates, resamples=draws, seed=seed, matters_fn=task.matters
+        )
         result[name] = {
             "num_utterances": len(inside),
             "num_speakers": len(set(summed) - {UNKNOWN}),

@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soritune.inference.predictions import Predictions
-from soritune.reports.figures import SPEAKERS_SHOWN, calibration_figure, matrix_figure, speaker_figure
+from soritune.metrics.classification import class_table
+from soritune.reports.figures import (
+    SPEAKERS_SHOWN,
+    calibration_figure,
+    class_figure,
+    matrix_figure,
+    speaker_figure,
+)
 from soritune.reports.players import Players
 from soritune.reports.score import pairs_of
 from soritune.tasks.task import Alignment, Pair, Table, Task
@@ -26,10 +33,29 @@ RATE_NAMES = {
     "ua": "unweighted accuracy: mean recall of the classes",
     "macro_f1": "mean F1 of the classes",
     "micro_f1": "F1 over all clips",
+    "loss": "mean cross-entropy in nats, every clip alike, labels not smoothed",
+    "mdd_f1": "F1 of mispronunciations, from the recognised phones; protocol kaldi",
+    "mdd_precision": "share of reported mispronunciations that are real; protocol kaldi",
+    "mdd_recall": "share of mispronunciations that are reported; protocol kaldi",
+    "mdd_false_rejection_rate": "share of right phones reported as wrong",
+    "mdd_diagnosis_error_rate": "share of mispronunciations found whose phone is named wrongly",
+    "mdd_detection_accuracy": "share of phones rightly called right or wrong",
+    "mdd_extra_insertions": "phones only the model put in, per phone said; part of no mdd_ rate",
+    "error_f1": "F1 of errors by aligned labels, whatever the kind of error",
+    "error_precision": "share of reported errors that are real",
+    "error_recall": "share of errors that are reported",
+    "error_balanced_acc": "mean of the shares of errors found and of correct phones left alone",
+    "error_acc": "labels equal at equal positions, as published; always saying C does well here",
+    "error_ler": "label error rate: edits of labels per reference label",
+    "error_ser": "share of clips with any label wrong",
 }
+NOT_SHARES = ("loss",)
+"""Rates that are no share of anything, and so are not written in percent."""
 WORST_ERRORS = 8
 """Confident errors shown."""
 GROUPS_SHOWN = 40
+CLASSES_DRAWN = 12
+"""With more classes than this, bars say less than the table."""
 ROWS_SHOWN = 12
 """Rows of a table that are open; the rest unfolds."""
 GROUP_TITLES = {"snr_db": "SNR (dB)", "age": "age", "text_source": "origin of the text"}
@@ -44,6 +70,21 @@ def range_text(interval: Mapping[str, Any]) -> str:
     """The interval as `21.0 – 33.5`; a dash where there is none."""
     low, high = interval.get("low"), interval.get("high")
     return "–" if low is None or high is None else f"{100 * low:.1f} – {100 * high:.1f}"
+
+
+def rate_text(rate: str, value: float | None) -> str:
+    """A rate as people read it: `27.3 %`, or `0.4231` for a loss."""
+    if rate not in NOT_SHARES:
+        return percent(value)
+    return "–" if value is None or not math.isfinite(value) else f"{value:.4f}"
+
+
+def rate_range_text(rate: str, interval: Mapping[str, Any]) -> str:
+    """The interval of a rate, in the unit of `rate_text`."""
+    if rate not in NOT_SHARES:
+        return range_text(interval)
+    low, high = interval.get("low"), interval.get("high")
+    return "–" if low is None or high is None else f"{low:.4f} – {high:.4f}"
 
 
 def counted(number: int, noun: str) -> str:
@@ -77,6 +118,11 @@ def task_section(
         "speaker_note": _speaker_note(scores, primary),
         "groups": [_group_table(name, group, scores) for name, group in scores["groups"].items()],
         "matrices": [{"title": m.title, "svg": matrix_figure(m.labels, m.counts)} for m in section.matrices],
+        "classes": [
+            class_figure(matrix.labels, class_table(matrix.counts))
+            for matrix in section.matrices
+            if len(matrix.labels) <= CLASSES_DRAWN
+        ],
         "ece": "–" if not scores["calibration"] else f"{scores['calibration']['ece']:.3f}",
         "tables": [_shown(part) for part in section.tables if part.rows],
         "errors": errors,
@@ -96,9 +142,12 @@ def rates_table(scores: Mapping[str, Any]) -> dict[str, Any]:
         )
         cells = [
             _cell(rate, small=RATE_NAMES.get(rate, "")),
-            _cell(percent(interval["value"]), numeric=True),
-            _cell(range_text(interval), numeric=True, small=warning),
-            *(_cell(percent(scores["baselines"][name]["rates"].get(rate)), numeric=True) for name in names),
+            _cell(rate_text(rate, interval["value"]), numeric=True),
+            _cell(rate_range_text(rate, interval), numeric=True, small=warning),
+            *(
+                _cell(rate_text(rate, scores["baselines"][name]["rates"].get(rate)), numeric=True)
+                for name in names
+            ),
         ]
         rows.append({"cells": cells, "primary": rate == scores["primary_metric"]["name"]})
     notes = [f"Baseline {name}: {row['description']}." for name, row in scores["baselines"].items()]
@@ -131,7 +180,7 @@ def _group_table(field: str, groups: Mapping[str, Any], scores: Mapping[str, Any
             _cell(str(group["num_speakers"]), numeric=True),
             _cell(percent(interval["value"]), numeric=True, share=interval["value"]),
             _cell(range_text(interval), numeric=True, small=warning),
-            *(_cell(percent(group["rates"][rate]["value"]), numeric=True) for rate in others),
+            *(_cell(rate_text(rate, group["rates"][rate]["value"]), numeric=True) for rate in others),
         ]
         rows.append({"cells": cells, "primary": False})
     hidden = len(groups) - len(rows)

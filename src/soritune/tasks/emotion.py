@@ -17,6 +17,9 @@ from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.labels import OutputSettings, label_index, one_hot
 from soritune.tasks.task import Counts, Matrix, Metric, OutputSpec, Pair, Prediction, Section, Table, Task
 
+LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
+"""What counts for less is taken as this, so that no single utterance makes the loss infinite; 87 nats."""
+
 
 class EmotionConfig(OutputSettings):
     """Settings of the task `emotion`."""
@@ -134,15 +137,14 @@ class EmotionTask(Task):
         probabilities = np.exp(outputs["emotion"].astype(np.float64))
         probabilities /= probabilities.sum()
         best = int(probabilities.argmax())
+        # Six digits, not six decimals: the loss asks for the logarithm of the small ones.
+        shown = [float(f"{p:.6g}") for p in probabilities]
         return Prediction(
             self.name,
             {
                 "label": self.config.labels[best],
-                "confidence": round(float(probabilities[best]), 6),
-                "probabilities": {
-                    label: round(float(p), 6)
-                    for label, p in zip(self.config.labels, probabilities, strict=True)
-                },
+                "confidence": shown[best],
+                "probabilities": dict(zip(self.config.labels, shown, strict=True)),
             },
         )
 
@@ -152,19 +154,42 @@ class EmotionTask(Task):
         return None if label is None else {"label": label}
 
     def count(self, pair: Pair) -> Counts:
-        """A confusion matrix (labels, labels) with a single one: rows reference, columns prediction."""
+        """A confusion matrix (labels, labels) with a single one (rows reference, columns prediction); `nats`,
+        -log of the probability given to the reference, and `judged`, 1 where there is such a probability."""
         labels = self.config.labels
         confusion = np.zeros((len(labels), len(labels)))
         confusion[
             label_index(compose(pair.reference["label"]), labels, "emotion"),
             labels.index(compose(pair.prediction.fields["label"])),
         ] = 1
-        return {"confusion": confusion}
+        nats = self._nats(pair)
+        return {
+            "confusion": confusion,
+            "nats": np.asarray(0.0 if nats is None else nats),
+            "judged": np.asarray(0.0 if nats is None else 1.0),
+        }
+
+    @staticmethod
+    def _nats(pair: Pair) -> float | None:
+        """Cross-entropy of one utterance; None where the model gave no number, as null or nan."""
+        wanted = compose(pair.reference["label"])
+        given = pair.prediction.fields.get("probabilities") or {}
+        probability = next((p for label, p in given.items() if compose(label) == wanted), None)
+        if probability is None or not math.isfinite(probability):
+            return None
+        return -math.log(max(probability, LEAST_PROBABILITY))
 
     def rates(self, counts: Counts) -> dict[str, float]:
-        """wa, ua, macro_f1, micro_f1 as EmoBox names them."""
+        """wa, ua, macro_f1, micro_f1 as EmoBox names them, and `loss`: the mean cross-entropy in nats, every
+        utterance alike, so without class weights and without smoothing of the labels."""
         size = len(self.config.labels)
-        return confusion_rates(counts.get("confusion", np.zeros((size, size))))
+        judged = float(counts.get("judged", 0.0))
+        loss = float(counts["nats"]) / judged if judged else math.nan
+        return {**confusion_rates(counts.get("confusion", np.zeros((size, size)))), "loss": loss}
+
+    def higher_is_better(self, rate: str) -> bool:
+        """Of all rates but the loss."""
+        return rate != "loss"
 
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Confusion matrix and a table per class."""

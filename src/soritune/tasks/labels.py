@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,22 @@ def label_index(label: str, labels: Sequence[str], what: str) -> int:
         raise TaskError(f"{what} '{label}' is not in the label set ({shown}){tail}") from None
 
 
+def symbol_ids(symbols: Sequence[str], index: Mapping[str, int], what: str) -> NDArray[np.int64]:
+    """Label ids (symbols,) of a CTC target.
+
+    Args:
+        index: label to its place in the logits.
+        what: what a symbol is called in an error.
+
+    Raises:
+        TaskError: a symbol is not among the labels.
+    """
+    for symbol in symbols:
+        if symbol not in index:
+            label_index(symbol, tuple(index), what)
+    return np.asarray([index[symbol] for symbol in symbols], dtype=np.int64)
+
+
 def one_hot(index: int, size: int) -> NDArray[np.float32]:
     """Vector (size,) of zeros with a one at `index`."""
     target = np.zeros(size, dtype=np.float32)
@@ -67,6 +83,20 @@ def read_ctc(
     first = np.concatenate([[True], best[1:] != best[:-1]]) & (best != blank)
     frames = np.flatnonzero(first)
     return best[frames].astype(np.int64), log_probabilities[frames, best[frames]]
+
+
+def read_symbols(
+    log_probabilities: NDArray[np.float32], labels: Sequence[str], *, dropped: Collection[str]
+) -> tuple[list[str], float]:
+    """Greedy CTC reading as symbols, `dropped` ones (and the blank) left out after folding.
+
+    Returns:
+        the symbols, and the mean probability of their first frames (0 where there are none).
+    """
+    ids, scores = read_ctc(log_probabilities, list(labels).index(BLANK))
+    kept = [i for i, symbol in enumerate(ids) if labels[symbol] not in dropped]
+    confidence = round(float(np.exp(scores[kept]).mean()), 6) if kept else 0.0
+    return [labels[ids[i]] for i in kept], confidence
 
 
 def rate(edits: Any, total: Any) -> float:

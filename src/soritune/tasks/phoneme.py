@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -13,20 +12,18 @@ from pydantic import Field
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY, phonemize, phones_to_hangul
-from soritune.metrics.edit_distance import align, character_counts, phone_counts, word_phone_counts
+from soritune.metrics.edit_distance import character_counts, phone_counts, word_phone_counts
 from soritune.tasks.labels import (
     BLANK,
     SPECIAL_TOKENS,
     UNKNOWN,
     OutputSettings,
-    label_index,
     rate,
-    read_ctc,
+    read_symbols,
+    symbol_ids,
 )
-from soritune.tasks.task import Alignment, Counts, Metric, OutputSpec, Pair, Prediction, Section, Table, Task
-
-WORST_CASES = 12
-"""Alignments shown in a report."""
+from soritune.tasks.phone_tables import phone_tables
+from soritune.tasks.task import Counts, Metric, OutputSpec, Pair, Prediction, Section, Task
 
 
 class PhonemeConfig(OutputSettings):
@@ -111,23 +108,13 @@ class PhonemeTask(Task):
         phones = self.phones_of(utterance)
         if phones is None:
             return {"phoneme": None}
-        try:
-            ids = [self._index[phone] for phone in phones]
-        except KeyError as missing:
-            label_index(str(missing.args[0]), self.vocabulary, "phone")
-            raise
-        return {"phoneme": np.asarray(ids, dtype=np.int64)}
+        return {"phoneme": symbol_ids(phones, self._index, "phone")}
 
     def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
         """Greedy reading; special tokens other than the blank are dropped after folding."""
-        ids, scores = read_ctc(outputs["phoneme"], self._index[BLANK])
-        symbols = [self.vocabulary[i] for i in ids]
-        kept = [i for i, symbol in enumerate(symbols) if symbol not in SPECIAL_TOKENS]
-        phones = _trim_boundaries([symbols[i] for i in kept])
-        fields: dict[str, Any] = {
-            "phones": phones,
-            "confidence": round(float(np.exp(scores[kept]).mean()), 6) if kept else 0.0,
-        }
+        symbols, confidence = read_symbols(outputs["phoneme"], self.vocabulary, dropped=SPECIAL_TOKENS)
+        phones = _trim_boundaries(symbols)
+        fields: dict[str, Any] = {"phones": phones, "confidence": confidence}
         if self._is_korean:
             fields["hangul"] = phones_to_hangul(phones)
         return Prediction(self.name, fields)
@@ -169,46 +156,15 @@ class PhonemeTask(Task):
 
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Weakest phones, commonest confusions, and the utterances with the most errors, aligned."""
-        seen, wrong, confused = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
-        aligned: list[tuple[float, Alignment]] = []
-        for pair in pairs:
-            reference = _without_boundary(pair.reference["phones"])
-            hypothesis = _without_boundary(pair.prediction.fields["phones"])
-            columns = align(reference, hypothesis).columns
-            errors = 0
-            for said, heard in columns:
-                errors += said != heard
-                if said is not None:
-                    seen[said] += 1
-                    wrong[said] += said != heard
-                if said != heard:
-                    confused[(said or "(inserted)", heard or "(deleted)")] += 1
-            aligned.append(
-                (
-                    errors / max(len(reference), 1),
-                    Alignment(pair.id, tuple(a for a, _ in columns), tuple(b for _, b in columns)),
-                )
+        tables, alignments = phone_tables(
+            (
+                pair.id,
+                _without_boundary(pair.reference["phones"]),
+                _without_boundary(pair.prediction.fields["phones"]),
             )
-        aligned.sort(key=lambda item: (-item[0], item[1].id))
-        weakest = sorted(seen, key=lambda phone: (-wrong[phone] / seen[phone], phone))
-        return Section(
-            title="Phones",
-            tables=(
-                Table(
-                    "Phones by error rate",
-                    ("phone", "occurrences", "not recognised", "share"),
-                    tuple(
-                        (phone, seen[phone], wrong[phone], wrong[phone] / seen[phone]) for phone in weakest
-                    ),
-                ),
-                Table(
-                    "Commonest confusions",
-                    ("said", "heard", "times"),
-                    tuple((said, heard, n) for (said, heard), n in confused.most_common(20)),
-                ),
-            ),
-            alignments=tuple(alignment for _, alignment in aligned[:WORST_CASES]),
+            for pair in pairs
         )
+        return Section(title="Phones", tables=tables, alignments=alignments)
 
 
 def _without_boundary(phones: Sequence[str]) -> list[str]:

@@ -8,8 +8,9 @@ Shapes: (frames, labels) for an output of resolution "frame", (labels,) for "utt
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -103,6 +104,16 @@ class Pair:
     """speaker, gender, age …: what scores may be grouped by."""
     duration_s: float = 0.0
     audio: str | None = None
+
+
+class Guess(NamedTuple):
+    """An answer that needs no listening, from what a prediction will be judged against; a baseline."""
+
+    name: str
+    description: str
+    """What is answered, as part of a sentence."""
+    answer: Callable[[Mapping[str, Any]], Prediction]
+    """`Task.reference(utterance)` to the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +227,30 @@ class Task(ABC):
         Called once before the model is built; the result's `config` holds what was learnt.
         """
         return self
+
+    def widest(self) -> Task:
+        """This task with every output its settings can switch off; by default itself.
+
+        A recipe may name the rates of these outputs as values to keep the best of, whichever it trains.
+        """
+        return self
+
+    def guesses(self) -> tuple[Guess, ...]:
+        """Baselines of this task's own, beside those that follow from its outputs (`reports/baselines.py`)."""
+        return ()
+
+    def higher_is_better(self, rate: str) -> bool:
+        """Which way a rate is better; by default False for names of error rates: per…, wer…, cer…, …_er."""
+        if rate == self.primary_metric.name:
+            return self.primary_metric.higher_is_better
+        return not (rate.startswith(("per", "wer", "cer")) or rate.endswith("_er"))
+
+    def matters(self, counts: Counts) -> dict[str, bool]:
+        """Per rate, whether a speaker with these counts has a say in it; by default where it has a value.
+
+        Intervals from fewer than ten speakers that matter are marked as unreliable.
+        """
+        return {name: math.isfinite(value) for name, value in self.rates(counts).items()}
 
     def score(self, pairs: Iterable[Pair]) -> dict[str, float]:
         """Named numbers over `pairs`: `rates` of the summed `count`s. Empty input gives `nan` rates of nothing."""

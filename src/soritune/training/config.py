@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, field_validator
 
+from soritune.settings import Settings
 
-class Settings(BaseModel):
-    """Unknown keys are refused; values are checked again when they are changed from Python."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+BestName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+"""Part of a folder's name."""
 
 
 class EarlyStopping(Settings):
@@ -65,8 +64,12 @@ class TrainingSettings(Settings):
     """Resumable checkpoint every so many steps; None: at every evaluation."""
     keep_newest: int = Field(2, ge=1)
     """Resumable checkpoints kept."""
-    best: tuple[str, ...] = ()
-    """Values whose best weights are kept as bundles, beside "loss" and each task's primary metric."""
+    best: tuple[str, ...] | dict[BestName, str] = ()
+    """Values whose best weights are kept as bundles, beside "loss" and each task's primary metric: a list gives
+    bundles best_<task>_<metric>, a mapping `name: value` gives best_<name>. Of an output that a task could have but
+    its settings leave out nothing is kept."""
+    keep_epochs: bool | int = False
+    """Keep a bundle epoch_N at the end of each epoch N: all of them, or the newest so many."""
     early_stopping: EarlyStopping | None = None
     """None trains to the end."""
     log_every_steps: int = Field(10, ge=1)
@@ -79,3 +82,10 @@ class TrainingSettings(Settings):
     """Of the run: order, augmentation, dropout, new heads."""
     tensorboard: bool = False
     """Write event files beside the JSON log; needs the extra `track`."""
+
+    @field_validator("keep_epochs")
+    @classmethod
+    def _whole(cls, value: bool | int) -> bool | int:
+        if not isinstance(value, bool) and value < 1:
+            raise ValueError("give true, false, or how many of the newest epochs to keep (at least 1)")
+        return value

@@ -107,10 +107,21 @@ class RunLog:
             self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def progress(self, step: int, total: int, state: str) -> None:
-        """Moves the bar."""
+        """Moves the bar; every step is a line of the debug log."""
+        logger.debug("step %d of %d: %s", step, total, state)
         if self._bar is None:
             self._bar = self._progress.add_task("train", total=total, state=state)
         self._progress.update(self._bar, completed=step, total=total, state=state)
+
+
+def note(folder: Path, text: str) -> None:
+    """Adds a line to the text log of a run that has ended: what came after the training."""
+    logger.info(text)
+    try:
+        with (folder / TEXT_LOG).open("a", encoding="utf-8") as stream:
+            stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+    except OSError as error:
+        raise OutputError(f"{folder / TEXT_LOG} cannot be written to ({error.strerror})") from error
 
 
 class Meter:

@@ -46,7 +46,7 @@ from soritune.training.find_batch import memory_explained
 from soritune.training.interrupt import Interrupt
 from soritune.training.log import Meter, RunLog
 from soritune.training.optimizer import make_optimizer, set_learning_rates, warmup_of
-from soritune.training.selection import Selection
+from soritune.training.selection import Selection, drop_old_epochs
 from soritune.training.validation import Validation, validate
 
 WATCHED_STEPS = 8
@@ -143,6 +143,7 @@ class _Loop:
         self.total_steps = self._count_steps()
         self.watched_steps, self.watch_done = 0, False
         self.targets_seen = [0.0] * len(self.model.outputs)
+        self.noted: set[tuple[int, str]] = set()
         self.selection = Selection(run.tasks, self.settings)
 
     def _durations(self) -> NDArray[np.float64]:
@@ -299,12 +300,16 @@ class _Loop:
         at_end_of_epoch = self.progress.step_in_epoch == plan.num_steps
         finished = step >= self.total_steps
         if (every and step % every == 0) or (every is None and at_end_of_epoch) or finished:
-            improved = self._evaluate_and_keep()
+            values, improved = self._evaluate_and_keep()
+            if at_end_of_epoch:
+                self._keep_epoch(values)
             stopping = self.settings.early_stopping
             if stopping and not improved and self.progress.stale_evaluations >= stopping.patience:
                 return "early"
             if self.settings.save_every_steps is None and not finished:
                 self._checkpoint()
+        elif at_end_of_epoch:
+            self._keep_epoch({})
         if self.settings.save_every_steps and step % self.settings.save_every_steps == 0:
             self._checkpoint()
         if self._any(interrupt.asked):
@@ -415,8 +420,10 @@ class _Loop:
             row in bad and not good for row, good in zip(batch.rows.tolist(), useful, strict=True)
         )
         ids, files = self.run.manifest.column("id"), self.run.manifest.column("audio")
+        fresh = [failure for failure in batch.failed if failure not in self.noted]
+        self.noted.update(fresh)  # the same row fails again in every epoch
         with (self.run.folder / "quarantine.jsonl").open("a", encoding="utf-8") as file:
-            for row, reason in batch.failed:
+            for row, reason in fresh:
                 record = {
                     "id": ids[row].as_py(),
                     "audio": files[row].as_py(),
@@ -499,14 +506,28 @@ class _Loop:
         )
         return result
 
-    def _evaluate_and_keep(self) -> bool:
-        """Evaluates, keeps what is best so far; True where the monitored value improved."""
+    def _evaluate_and_keep(self) -> tuple[dict[str, float], bool]:
+        """Evaluates, keeps what is best so far; gives the values and whether the monitored one improved."""
         if len(self.run.validation_rows) == 0:
-            return True
+            return {}, True
         values = self._evaluate().values
-        for name in self.selection.improved(values, self.progress):
-            self._keep(f"best_{name.replace('/', '_')}", values)
-        return self.selection.monitored_improved(values, self.progress)
+        for bundle in self.selection.improved(values, self.progress):
+            self._keep(bundle, values)
+        return values, self.selection.monitored_improved(values, self.progress)
+
+    def _keep_epoch(self, values: dict[str, float]) -> None:
+        """Keeps the weights at the end of an epoch and drops the epochs that are too old.
+
+        It comes before the epoch's checkpoint: a run that is cut off between the two does the epoch again and writes
+        the same bundle again.
+        """
+        keep = self.settings.keep_epochs
+        if keep is False or not self.accelerator.is_main_process:
+            return
+        epoch = self.progress.epoch + 1
+        self._keep(f"epoch_{epoch}", values)
+        if keep is not True:
+            drop_old_epochs(self.run.folder / "bundles", epoch - keep)
 
     def _keep(self, name: str, values: dict[str, float]) -> None:
         """Saves the weights as they stand as the bundle `name`."""

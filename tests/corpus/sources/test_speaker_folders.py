@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import soundfile
 from pydantic import ValidationError
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.sources.source import Skipped
+from soritune.corpus.sources.source import Rejected, Skipped
 from soritune.corpus.sources.speaker_folders import SOURCE, SpeakerFoldersConfig, read_corpus
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
@@ -34,7 +35,6 @@ def test_labels_speakers_and_gender_from_the_path(tmp_path: Path) -> None:
             for person in ("F2001", "M2002")
             for number in (20, 21, 30, 31, 95)
         ),
-        "F2001/script.txt",
         "F2001/other/F2001_000021.wav",
     )
     found = list(read_corpus(tmp_path, SpeakerFoldersConfig(labels=LABELS)))
@@ -106,3 +106,81 @@ def test_through_prepare(tmp_path: Path) -> None:
     assert [row.reason for row in made.quarantined] == ["is empty (0 bytes)"]
     assert set(made.manifest.column("sample_rate_hz").to_pylist()) == {48000}
     assert SOURCE.Config is SpeakerFoldersConfig
+
+
+def test_one_label_may_be_all_the_rest(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"F2001/wav_48000/F2001_{number:06d}.wav" for number in (1, 21, 31, 41, 91, 160)))
+    config = SpeakerFoldersConfig(labels={**LABELS, "Others": "rest"})
+    found = list(read_corpus(tmp_path, config))
+    assert [u.emotion for u in found if isinstance(u, Utterance)] == [
+        "Others", "Anxious", "Kind", "Others", "Dry", "Others"
+    ]  # fmt: skip
+    assert len(found) == 6
+    with pytest.raises(ValidationError, match="only one label can be the rest"):
+        SpeakerFoldersConfig(labels={"a": "rest", "b": "rest"})
+    with pytest.raises(ValidationError, match="labels"):
+        SpeakerFoldersConfig(labels={"a": "others"})  # type: ignore[dict-item]
+
+
+def test_texts_from_the_nearest_script(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"F{n}/wav_48000/F{n}_{i:06d}.wav" for n in (1, 2) for i in (21, 22)))
+    (tmp_path / "script.txt").write_text("21 모두의 글\n22 모두의 다른 글\n", encoding="utf-8")
+    (tmp_path / "F1" / "script.txt").write_text("F1_000021\t자기 글\n", encoding="cp949")
+    found = list(read_corpus(tmp_path, SpeakerFoldersConfig()))
+    texts = {u.id.rsplit("/", 1)[-1]: (u.text, u.text_source) for u in found if isinstance(u, Utterance)}
+    assert texts == {
+        "F1_000021": ("자기 글", "gold"),
+        "F1_000022": ("모두의 다른 글", "gold"),
+        "F2_000021": ("모두의 글", "gold"),
+        "F2_000022": ("모두의 다른 글", "gold"),
+    }
+    assert [item for item in found if not isinstance(item, Utterance)] == []
+    off = [u for u in read_corpus(tmp_path, SpeakerFoldersConfig(script=None)) if isinstance(u, Utterance)]
+    assert {u.text for u in off} == {None}
+
+
+def test_a_corpus_some_folders_down_and_equal_names(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        "1차/여/F1/wav_48000/000021.wav",
+        "1차/여/F2/wav_48000/000021.wav",
+        "1차/여/F2/wav_48000/000021.flac",
+    )
+    found = [u for u in read_corpus(tmp_path, SpeakerFoldersConfig()) if isinstance(u, Utterance)]
+    assert [(u.speaker, u.id) for u in found] == [
+        ("F1", "1차/여/F1/wav_48000/000021"),
+        ("F2", "1차/여/F2/wav_48000/000021.flac"),
+        ("F2", "1차/여/F2/wav_48000/000021.wav"),
+    ]
+    anchored = SpeakerFoldersConfig(pattern=r"^(?P<speaker>[^/]+)/wav_48000/.*(?P<number>\d+)\.\w+")
+    with pytest.raises(ManifestError, match="none of 3 audio files fits"):
+        list(read_corpus(tmp_path, anchored))
+
+
+def test_names_that_are_no_utf8_go_to_quarantine(tmp_path: Path) -> None:
+    touch(tmp_path, "F1/wav_48000/F1_000021.wav", os.fsdecode("F1/wav_48000/소리_000022.wav".encode("cp949")))
+    found = list(read_corpus(tmp_path, SpeakerFoldersConfig()))
+    assert [item.id for item in found if isinstance(item, Utterance)] == ["F1/wav_48000/F1_000021"]
+    (told,) = [item for item in found if isinstance(item, Rejected)]
+    assert told.audio == "F1/wav_48000/소리_000022.wav" and "not UTF-8" in told.reason
+
+
+def test_scripts_keep_sentences_apart_in_the_split(tmp_path: Path) -> None:
+    from soritune.corpus.splits import SplitSettings, make_splits
+
+    for person in range(12):
+        folder = tmp_path / "c" / f"F{person}" / "wav_48000"
+        folder.mkdir(parents=True)
+        for number in range(21, 41):
+            soundfile.write(folder / f"F{person}_{number:06d}.wav", np.full(1600, 0.1, np.float32), 16000)
+        (folder.parent / "script.txt").write_text(
+            "".join(f"{n} 문장 {n}\n" for n in range(21, 41)), encoding="utf-8"
+        )
+    made = prepare("speaker-folders", tmp_path / "c", {"labels": LABELS}, tmp_path / "out")
+    splits = make_splits(made.manifest, SplitSettings(by=("speaker", "script")))
+    sides: dict[str, set[str]] = {}
+    for utterance in made.manifest:
+        side = splits.assignment[utterance.id]
+        if side != "unused":
+            sides.setdefault(str(utterance.script), set()).add(side)
+    assert len(sides) == 20 and all(len(side) == 1 for side in sides.values())

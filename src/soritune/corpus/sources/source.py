@@ -7,7 +7,7 @@ says what the corpus is, who made it, its licence, its layout and its known faul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,27 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that is fine but not wanted by the settings; only counted, by reason."""
+    """Something that is fine but not wanted by the settings, or worth knowing; only counted, by reason."""
 
     reason: str
     count: int = 1
+    example: str = ""
+    """One of them, shown by `soritune sources preview`."""
 
 
 Found = Utterance | Rejected | Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the corpus's own fields are called, whatever the settings make of them; for `sources preview`."""
+
+    looked_at: int
+    """How many rows or files were looked at."""
+    examples: Mapping[str, Any]
+    """Field, spelt as the settings want it → the first value that is not empty."""
+    used: Mapping[str, str]
+    """Field → what it becomes: an utterance field, or `extra`. Fields that become nothing are not in it."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +72,10 @@ class Source:
     """One line for `soritune prepare --help`."""
     base: Callable[[Path, Any], Path] = lambda root, config: root
     """The manifest's root for a corpus at `root`."""
+    survey: Callable[[Path, Any, int], Survey] | None = None
+    """`survey(root, config, limit)` looks at the first `limit` rows or label files; None where a source reads
+    no fields of the corpus's own.
+
+    Raises:
+        SorituneError: the corpus as a whole cannot be read.
+    """

@@ -1,0 +1,79 @@
+"""Noise reduction by spectral gating, with the library noisereduce (extra `denoise`); off unless a recipe asks for it.
+
+Source: Sainburg, Thielk and Gentner 2020, "Finding, visualizing, and quantifying latent structure across diverse
+animal vocal repertoires", PLOS Computational Biology 16(10), doi 10.1371/journal.pcbi.1008228.
+
+About 17 ms of one core for a second of speech, many times what decoding takes: expect training to wait for it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from soritune.errors import SorituneError
+from soritune.settings import Settings
+
+_importing = threading.Lock()
+
+
+class NoiseReduction(Settings):
+    """Turns down what does not rise above a noise floor, frequency by frequency."""
+
+    stationary: bool = False
+    """One floor for the whole utterance; false follows a floor that changes over about two seconds."""
+    strength: float = Field(1.0, ge=0, le=1)
+    """Share of the noise that is taken away."""
+
+    def apply(self, waveform: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
+        """(samples,) → (samples,) float32; the same samples give the same result. Digital silence stays as it is.
+
+        Raises:
+            SorituneError: noisereduce is not installed.
+        """
+        if not waveform.any():  # its floor is zero, and noisereduce divides by it
+            return waveform
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reduced: NDArray[np.float32] = _library()(
+                y=waveform,
+                sr=sample_rate_hz,
+                stationary=self.stationary,
+                prop_decrease=self.strength,
+                # In one piece: otherwise long files are cut, and written to temporary files.
+                chunk_size=None,
+                n_jobs=1,
+            )
+        # A frequency that is exactly zero all the time has no floor either.
+        return reduced.astype(np.float32, copy=False) if np.isfinite(reduced).all() else waveform
+
+
+@cache
+def _library() -> Callable[..., Any]:
+    """noisereduce's function. The library imports torch where it finds it, only for a variant that is not used
+    here; what runs without torch stays without it."""
+    try:
+        with _importing:
+            import scipy.signal  # noqa: F401  (it looks for torch itself, and must not meet the stand-in below)
+
+            hide = "torch" not in sys.modules
+            if hide:
+                sys.modules["torch"] = None  # type: ignore[assignment]
+            try:
+                from noisereduce import reduce_noise
+            finally:
+                if hide:
+                    del sys.modules["torch"]
+    except ImportError as error:
+        raise SorituneError(
+            "noise reduction needs noisereduce: pip install 'soritune[denoise]', or set "
+            "preprocessing.noise_reduction=null"
+        ) from error
+    function: Callable[..., Any] = reduce_noise
+    return function

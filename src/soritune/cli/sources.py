@@ -1,0 +1,252 @@
+"""`soritune sources`: which corpus layouts can be read, and what one makes of a corpus."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.cells import cell_len
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from soritune.cli.corpus import (
+    ConstantOption,
+    FieldOption,
+    Json,
+    PrefixOption,
+    SettingsOption,
+    print_json,
+    source_settings,
+)
+from soritune.errors import ManifestError
+
+if TYPE_CHECKING:
+    from soritune.corpus.preview import Preview
+    from soritune.corpus.utterance import Utterance
+
+app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+_CELL = 32
+
+
+@app.callback()
+def sources(context: typer.Context, as_json: Json = False) -> None:
+    """List the corpus layouts that `prepare` reads; `sources preview` shows what one makes of a corpus."""
+    if context.invoked_subcommand is not None:
+        return
+    from soritune.registry import members
+
+    found = {
+        name: source.description for name, source in members("soritune.corpus.sources", "SOURCE").items()
+    }
+    if as_json:
+        print_json({"sources": [{"name": name, "description": text} for name, text in found.items()]})
+        return
+    table = Table("source", "reads")
+    for name, text in found.items():
+        table.add_row(name, escape(text))
+    console = Console()
+    console.print(table)
+    console.print("Try one: soritune sources preview SOURCE ROOT", highlight=False)
+
+
+@app.command("preview")
+def preview(
+    source: Annotated[str, typer.Argument(help="How the corpus lies; `soritune sources` lists them.")],
+    paths: Annotated[list[Path], typer.Argument(help="The corpus: a folder, or one or several files.")],
+    field: FieldOption = None,
+    constant: ConstantOption = None,
+    settings: SettingsOption = None,
+    prefix: PrefixOption = False,
+    config_from: Annotated[
+        str | None, typer.Option(help="Start from the data settings of a recipe (name or YAML file).")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 10,
+    limit_scan: Annotated[
+        int | None, typer.Option(help="Stop after so many things found; 0 looks at the whole corpus.", min=0)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the first rows a source makes of a corpus, what else the corpus knows, and what cannot be used.
+
+    Writes nothing. Ends with 1 when a mapped field never gets a value, with 2 when nothing can be used.
+    """
+    from soritune.corpus.preview import ENOUGH
+    from soritune.corpus.preview import preview as run
+
+    if source == "synthetic":
+        raise ManifestError("the source 'synthetic' makes its corpus; there is nothing to preview")
+    given = _recipe_settings(config_from, source) if config_from else {}
+    root, config = source_settings(source, paths, settings, field, constant, prefix, start=given)
+    seen = run(source, root, config, limit=limit, scan=ENOUGH if limit_scan is None else limit_scan)
+    if as_json:
+        print_json(_as_json(seen))
+    else:
+        _show(seen, Console(), Console(soft_wrap=True))
+    if seen.fault is not None:
+        raise ManifestError(seen.fault)
+    if not seen.utterances:
+        raise ManifestError("nothing in it can be used; the reasons are above", path=root)
+    if seen.never_filled:
+        raise typer.Exit(1)
+
+
+def _recipe_settings(recipe: str, source: str) -> dict[str, Any]:
+    from soritune.recipe import load_recipe
+
+    data = load_recipe(recipe).data
+    if data.source != source:
+        raise ManifestError(f"the recipe {recipe} reads with the source '{data.source}', not '{source}'")
+    return dict(data.config)
+
+
+def _show(seen: Preview, console: Console, lines: Console) -> None:
+    def say(text: str) -> None:
+        lines.print(text, highlight=False)
+
+    if seen.rows:
+        _show_rows(seen, console)
+    scope = "the whole corpus" if seen.whole else "not the whole corpus; --limit-scan 0 looks at all of it"
+    say(f"{seen.utterances:,} utterances among {seen.looked_at:,} things looked at ({scope})")
+    partly = {name: n for name, n in seen.values.items() if n < seen.utterances}
+    if partly:
+        say(
+            "without a value: "
+            + ", ".join(f"{escape(k)} in {seen.utterances - n:,}" for k, n in partly.items())
+        )
+    for title, found in (("rejected", seen.rejected), ("skipped", seen.skipped)):
+        for reason, (count, example) in sorted(found.items(), key=lambda item: -item[1][0]):
+            if title == "rejected":
+                told = escape(example) if count == 1 else f"such as {escape(example)}"
+            else:
+                told = f"{escape(reason)}{f', such as {escape(example)}' if example else ''}"
+            say(f"[yellow]{count:,} {title}[/yellow]: {told}")
+    if seen.audio_faults:
+        name, reason = next(iter(seen.audio_faults.items()))
+        say(
+            f"[yellow]{len(seen.audio_faults):,} of the first {seen.audio_checked:,} recordings cannot be used"
+            f"[/yellow], the first is {escape(name)}: {escape(reason)}"
+        )
+        if seen.path_settings:
+            told = " or ".join(f"--set {name}=…" for name in seen.path_settings)
+            say(f"[bold red]not one of them was found[/bold red]; say where the paths begin with {told}")
+    _show_fields(seen, console, say)
+    for name, told in seen.never_filled.items():
+        say(f"[bold red]{escape(name)} got no value in any row[/bold red]: it is read from {escape(told)}")
+    if seen.advice:
+        say(f"perhaps: {escape(seen.advice)}")
+
+
+def _show_rows(seen: Preview, console: Console) -> None:
+    columns = ["id", "audio", *(name for name in _fields_of(seen.rows) if name not in ("id", "audio"))]
+    constant = {
+        name: _cell(values[0])
+        for name in columns
+        if name in ("source", "language", "text_source")
+        and len(set(values := [getattr(row, name) for row in seen.rows])) == 1
+    }
+    columns = [name for name in columns if name not in constant]
+    headings = [*columns[:2], "seconds", *columns[2:]]
+    lines = []
+    for row in seen.rows:
+        cells = [_cell(row.extra if name == "extra" else getattr(row, name)) for name in columns]
+        length = seen.durations_s.get(row.id)
+        told = seen.audio_faults.get(row.id, "") if length is None else f"{length:.2f}"
+        lines.append([escape(cell) for cell in (*cells[:2], told, *cells[2:])])
+    needed = sum(max(map(cell_len, column)) + 3 for column in zip(headings, *lines, strict=True)) + 1
+    if console.is_terminal and needed > console.width:
+        _show_blocks(headings, lines, console)
+    else:
+        table = Table(*headings)
+        for line in lines:
+            table.add_row(*line)
+        Console(width=max(needed, console.width)).print(table)
+    if constant:
+        console.print(
+            "all of them: " + ", ".join(f"{k} {escape(v)}" for k, v in constant.items()), highlight=False
+        )
+
+
+def _show_blocks(headings: list[str], lines: list[list[str]], console: Console) -> None:
+    """The rows one below the other, where the terminal is too narrow for a table."""
+    for line in lines:
+        grid = Table.grid(padding=(0, 2))
+        for heading, cell in zip(headings, line, strict=True):
+            if cell:
+                grid.add_row(f"[bold]{heading}[/bold]", cell)
+        console.print(grid)
+        console.rule(style="dim")
+
+
+def _show_fields(seen: Preview, console: Console, say: Any) -> None:
+    if seen.survey is None:
+        return
+    table = Table("the corpus's field", "becomes", "example")
+    for name, value in seen.survey.examples.items():
+        table.add_row(escape(name), escape(seen.survey.used.get(name, "–")), escape(_cell(value)))
+    console.print(table)
+    if seen.unmapped:
+        say(
+            f"{len(seen.unmapped)} of its fields are not read (–); the first {seen.survey.looked_at} rows were asked"
+        )
+
+
+def _fields_of(rows: list[Utterance]) -> list[str]:
+    from soritune.corpus.utterance import FIELDS
+
+    return [
+        name
+        for name in FIELDS
+        if name != "duration_s" and any(getattr(row, name) not in (None, "", {}) for row in rows)
+    ]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        text = " ".join(value)
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+
+
+def _as_json(seen: Preview) -> dict[str, Any]:
+    import dataclasses
+
+    def reasons(found: dict[str, tuple[int, str]]) -> list[dict[str, Any]]:
+        return [
+            {"reason": key, "count": count, "example": example} for key, (count, example) in found.items()
+        ]
+
+    rows = []
+    for row in seen.rows:
+        values = {key: value for key, value in dataclasses.asdict(row).items() if value not in (None, {})}
+        values["duration_s"] = seen.durations_s.get(row.id)
+        rows.append(
+            {**values, **({"fault": seen.audio_faults[row.id]} if row.id in seen.audio_faults else {})}
+        )
+    survey = seen.survey
+    return {
+        "rows": rows,
+        "utterances": seen.utterances,
+        "looked_at": seen.looked_at,
+        "whole": seen.whole,
+        "values": seen.values,
+        "rejected": reasons(seen.rejected),
+        "skipped": reasons(seen.skipped),
+        "audio": {"checked": seen.audio_checked, "faults": len(seen.audio_faults)},
+        "fields": []
+        if survey is None
+        else [
+            {"field": name, "becomes": survey.used.get(name), "example": value}
+            for name, value in survey.examples.items()
+        ],
+        "never_filled": seen.never_filled,
+        "suggestions": seen.suggestions,
+        "fault": seen.fault,
+    }

@@ -1,0 +1,147 @@
+"""A manifest from lists of paths and labels, as they are at hand in Python, without a file in between."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from soritune.audio.waveform import read_header
+from soritune.corpus.field_mapping import FieldMapping, FieldValueError
+from soritune.corpus.manifest import SCHEMA, Manifest
+from soritune.corpus.utterance import FIELDS, Utterance
+from soritune.errors import AudioError, ManifestError, OutputError
+
+Values = Sequence[Any]
+
+
+def make_manifest(
+    audio_paths: Sequence[str | Path],
+    labels: Values | None = None,
+    *,
+    speakers: Values | None = None,
+    texts: Values | None = None,
+    **fields: Values,
+) -> Manifest:
+    """A data set from lists, one entry per recording: to train on (`run(recipe, output, data=…)`), to predict and
+    to judge a model by (`evaluate(model, data=…)`).
+
+    Without speakers, scores have no reliable intervals, and training has to be told to split at random
+    (`recipe.split.by = ("random",)`), since speakers cannot be kept apart.
+
+    Args:
+        audio_paths: the files; relative ones start from the present folder. An id is the path as it is given.
+        labels: emotions; None where one is not known.
+        speakers: who speaks.
+        texts: what is said.
+        fields: other fields of an utterance, such as `gender=[…]`, `age=[…]` or `script_id=[…]`.
+
+    Returns:
+        The manifest, in memory. A file that cannot be read stays in it with length 0; training leaves it out, and
+        prediction gives it an error.
+
+    Raises:
+        ManifestError: lists of different lengths, no path, a path given twice, no such field, or a value that a field
+            cannot have.
+    """
+    if isinstance(audio_paths, str | Path):
+        raise ManifestError(f"audio_paths must be a list of paths, got '{audio_paths}' alone")
+    given = {"emotion": labels, "speaker": speakers, "text": texts, **fields}
+    names = {"emotion": "labels", "speaker": "speakers", "text": "texts"}
+    columns = {field: list(values) for field, values in given.items() if values is not None}
+    for field, values in columns.items():
+        if len(values) != len(audio_paths):
+            raise ManifestError(
+                f"{len(audio_paths)} audio_paths but {len(values)} {names.get(field, field)}; give one for each path, "
+                "None where it is not known"
+            )
+    paths = [Path(path) for path in audio_paths]
+    if not paths:
+        raise ManifestError("audio_paths is empty; give at least one path")
+    _refuse_repeats(paths)
+    FieldMapping(constants=dict.fromkeys(columns, ""))  # refuses what is no field, with the nearest
+    root = _common_folder(paths)
+    with ThreadPoolExecutor() as pool:
+        lengths = list(pool.map(_measure, paths))
+    rows = []
+    for number, (path, (seconds, rate)) in enumerate(zip(paths, lengths, strict=True)):
+        row = {field: values[number] for field, values in columns.items()}
+        row |= {
+            "id": path.as_posix(),
+            "audio": os.path.relpath(path.absolute(), root),
+            "sample_rate_hz": rate,
+        }
+        rows.append(_utterance(row, seconds))
+    table = pa.table({name: [_stored(row, name) for row in rows] for name in FIELDS}, schema=SCHEMA)
+    return Manifest(None, root, table=table)
+
+
+def write_list(path: Path | str, manifest: Manifest) -> Path:
+    """Writes rows as a JSONL list for the source `manifest`, with absolute paths and without the lengths that the
+    files tell; so files that cannot be read are no fault of the list.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    target = Path(path)
+    lines = []
+    for utterance in manifest:
+        row = {name: getattr(utterance, name) for name in FIELDS if name != "extra"}
+        row["audio"] = str(manifest.audio_path(utterance).absolute())
+        if utterance.start_s is None:
+            row["duration_s"] = None
+        known = {name: value for name, value in {**utterance.extra, **row}.items() if value is not None}
+        lines.append(json.dumps(known, ensure_ascii=False) + "\n")
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text("".join(lines), encoding="utf-8")
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def _refuse_repeats(paths: Sequence[Path]) -> None:
+    seen: dict[Path, int] = {}
+    for number, path in enumerate(paths):
+        first = seen.setdefault(path.absolute(), number)
+        if first != number:
+            raise ManifestError(
+                f"audio_paths names {path} twice, at {first} and {number}; give every file once"
+            )
+
+
+def _common_folder(paths: Sequence[Path]) -> Path:
+    try:
+        return Path(os.path.commonpath([path.absolute().parent for path in paths]))
+    except ValueError:  # on several drives
+        return Path.cwd()
+
+
+def _measure(path: Path) -> tuple[float, int | None]:
+    try:
+        header = read_header(path)
+    except AudioError:
+        return 0.0, None
+    return header.duration_s, header.sample_rate_hz
+
+
+def _utterance(row: dict[str, Any], seconds: float) -> Utterance:
+    mapping = FieldMapping(required=("id", "audio"))
+    try:
+        return mapping.utterance({**row, **({"duration_s": seconds} if seconds > 0 else {})})
+    except FieldValueError as error:
+        raise ManifestError(f"of {row['id']} the {error}", field=error.field) from error
+
+
+def _stored(utterance: Utterance, name: str) -> Any:
+    value = getattr(utterance, name)
+    return None if name == "extra" else list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,217 @@
+"""From the values of other people's tables and JSON files to an utterance.
+
+A field may come as "만 7세" where a number is wanted, or as 여 where f is; what is done about it is settings.
+Nothing is dropped on the way: a number that cannot be made out stays in `extra` as it came.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from soritune.corpus.field_mapping import (
+    FLOAT_FIELDS,
+    INT_FIELDS,
+    LIST_FIELDS,
+    TEXT_SOURCES,
+    FieldValueError,
+    canonical_extra,
+    convert,
+)
+from soritune.corpus.folder_walk import composed
+from soritune.corpus.sources.source import SourceConfig
+from soritune.corpus.utterance import FIELDS, Utterance
+from soritune.errors import nearest
+
+END = "end_s"
+"""Not an utterance field: where a stretch ends; becomes `duration_s`."""
+MAPPABLE = (*(name for name in FIELDS if name != "extra"), END)
+GENDERS: dict[str, str | None] = {
+    **dict.fromkeys(("여", "여자", "여성", "여아", "여학생", "female", "f", "woman", "girl"), "f"),
+    **dict.fromkeys(("남", "남자", "남성", "남아", "남학생", "male", "m", "man", "boy"), "m"),
+}
+_NUMBER = re.compile(r"(?:(?<!\S)[-+])?\d+(?:\.\d+)?")
+_PLACES = ("start_s", "duration_s", END)
+"""Numbers that say where an utterance is: what cannot be read there spoils the row."""
+
+
+def _plain_texts(value: Any) -> Any:
+    """YAML reads 1 and true as no text; as keys and values of a table they are meant as written."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: {_written(key): None if to is None else _written(to) for key, to in table.items()}
+        if isinstance(table, Mapping)
+        else table
+        for name, table in value.items()
+    }
+
+
+ValueTables = Annotated[dict[str, dict[str, str | None]], BeforeValidator(_plain_texts)]
+
+
+class LooseConfig(SourceConfig):
+    """Settings of all sources that read somebody else's fields."""
+
+    values: ValueTables = Field(default_factory=dict)
+    """Utterance field → the corpus's value → ours, as in {gender: {여: f, 남: m}, emotion: {angry: 화남}}; a
+    value mapped to null counts as missing. Case and outer spaces do not matter; values that are not listed
+    stay. The usual words for gender are known."""
+    constants: dict[str, Any] = Field(default_factory=dict)
+    """Utterance field → value for rows without one, as in {text_source: asr}. Texts count as `gold`."""
+    required: tuple[str, ...] = ()
+    """Utterance fields without which a row goes to quarantine, as in [text, speaker]."""
+    name: str | None = None
+    """What `source` says; None takes the name of the root folder."""
+
+    @field_validator("values", "constants", "required")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        check_fields(given)
+        return given
+
+
+def check_fields(names: Iterable[str], known: Iterable[str] = MAPPABLE) -> None:
+    """Refuses names that are no utterance fields.
+
+    Raises:
+        ValueError: names the nearest.
+    """
+    allowed = tuple(known)
+    for name in names:
+        if name not in allowed:
+            hint = nearest(name, allowed)
+            raise ValueError(
+                f"'{name}' is no utterance field{f', did you mean {hint!r}?' if hint else ''}; "
+                f"fields are: {', '.join(allowed)}"
+            )
+
+
+@dataclass(frozen=True)
+class ValueReader:
+    """Turns the loose values of a row into an `Utterance`."""
+
+    values: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    required: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, config: LooseConfig, source: str, language: str | None) -> ValueReader:
+        """The reader of a source's settings; `source` and `language` for rows that have none of their own."""
+        tables = {"gender": GENDERS} | {
+            name: {**(GENDERS if name == "gender" else {}), **table} for name, table in config.values.items()
+        }
+        folded = {
+            name: {_folded(key): value for key, value in table.items()} for name, table in tables.items()
+        }
+        constants: dict[str, Any] = {"source": config.name or source, "language": language}
+        return cls(folded, {**constants, **config.constants}, config.required)
+
+    def utterance(
+        self, given: Mapping[str, Any], *, name: str, audio: str, extra: Mapping[str, Any]
+    ) -> Utterance:
+        """The utterance of a row.
+
+        Args:
+            given: Utterance field (and `end_s`) → value as the corpus has it.
+            name: The id of a row over a whole file; a stretch gets its start put behind it.
+            audio: Path of the audio.
+            extra: What else is known.
+
+        Raises:
+            FieldValueError: a value has the wrong type, or a stretch has no length.
+        """
+        found: dict[str, Any] = {}
+        more = dict(extra)
+        whole = all(given.get(key) in (None, "") for key in ("start_s", END))
+        for key, value in given.items():
+            if key == "duration_s" and whole:
+                continue  # the audio itself tells how long it is
+            read = self._read(key, value)
+            if read is None and value not in (None, "") and key in (*FLOAT_FIELDS, *INT_FIELDS, END):
+                if key in _PLACES:
+                    raise FieldValueError(key, f"must be a number, got {str(value)[:60]!r}")
+                more.setdefault(key, value)
+            found[key] = read
+        end = found.pop(END, None)
+        for key, value in self.constants.items():
+            if found.get(key) is None:
+                found[key] = convert(key, value)
+        if found.get("text") and found.get("text_source") is None:
+            found["text_source"] = "gold"
+        if found.get("text_source") not in (None, *TEXT_SOURCES):
+            raise FieldValueError(
+                "text_source", f"must be one of {', '.join(TEXT_SOURCES)}, got {found['text_source']!r}"
+            )
+        for key in self.required:
+            if found.get(key) in (None, "", ()):
+                raise FieldValueError(key, "is empty or missing")
+        start, length = _stretch(found.pop("start_s", None), found.pop("duration_s", None), end)
+        canonical_extra(more)
+        found.pop("audio", None)
+        return Utterance(
+            id=found.pop("id", None) or (name if start is None else f"{name}#{start:g}"),
+            audio=audio,
+            start_s=start,
+            duration_s=length,
+            extra=more,
+            **found,
+        )
+
+    def _read(self, name: str, value: Any) -> Any:
+        """`value` cleaned and as its field's type; None for missing and for numbers that cannot be made out."""
+        if isinstance(value, str):
+            value = composed(value.strip()) or None
+        table = self.values.get(name)
+        if table is not None and value is not None and not isinstance(value, (list, dict)):
+            value = table.get(_folded(_written(value)), value)
+        if value is None:
+            return None
+        if name in (*FLOAT_FIELDS, *INT_FIELDS, END):
+            if isinstance(value, str):
+                value = number_in(value)
+            return convert(name if name != END else "duration_s", value)
+        if name in LIST_FIELDS and isinstance(value, (list, tuple)):
+            value = [composed(item) if isinstance(item, str) else item for item in value]
+        return convert(name, value)
+
+
+def number_in(text: str) -> float | None:
+    """The one number in a text, as in "만 7세" or "12.5 dB"; None where there is none or more than one.
+
+    >>> number_in("만 7세"), number_in("7~8세"), number_in("미상")
+    (7.0, None, None)
+    """
+    try:
+        number = float(text)
+        return number if math.isfinite(number) else None
+    except ValueError:
+        found = _NUMBER.findall(text)
+    return float(found[0]) if len(found) == 1 else None
+
+
+def _stretch(start: float | None, length: float | None, end: float | None) -> tuple[float | None, float]:
+    """Start and length of an utterance; (None, 0) for a whole file, whose length the audio itself tells."""
+    if start is None and end is None:
+        return None, 0.0
+    begin = start or 0.0
+    if begin < 0:
+        raise FieldValueError("start_s", f"must not be below 0, got {begin:g}")
+    if end is not None:
+        length = end - begin
+    if length is not None and length <= 0:
+        raise FieldValueError("duration_s", f"is {length:g} s; a stretch must end after it begins")
+    return begin, length or 0.0
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _folded(text: str) -> str:
+    return composed(text).strip().casefold()

@@ -1,0 +1,303 @@
+"""A JSON label for every recording, as the large public Korean corpora (AI Hub and others) are laid out.
+
+ROOT/1.Training/…/0001.wav with 0001.json beside it, or the labels in a parallel tree (라벨링데이터 beside
+원천데이터, TL… beside TS…), at any depth, in splits by folder: 1.Training, 2.Validation or 2.Validation_split,
+3.Test. Every publisher names its fields differently, so the mapping is settings: JMESPath expressions such as
+{text: 발화정보.stt, speaker: 녹음자정보.recorderId, age: 녹음자정보.age}. `soritune sources preview` shows what
+fields a corpus has. The corpora have licences of their own; most forbid passing recordings on.
+
+Known faults of such corpora: labels in CP949, with a byte order mark or cut off; ages as "만 7세"; stated
+durations that are not those of the sound; recordings without label and labels without recording; validation
+sets delivered twice (2.Validation and 2.Validation_split). One folder's names at a time are in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from soritune.corpus.checks import in_order
+from soritune.corpus.expressions import Expression, compiled, leaves, spelt
+from soritune.corpus.field_mapping import FieldValueError
+from soritune.corpus.folder_walk import composed, writable_name
+from soritune.corpus.label_pairs import LABEL_FOLDERS, Pair, find_pairs
+from soritune.corpus.loose_values import MAPPABLE, LooseConfig, ValueReader, check_fields
+from soritune.corpus.sources.source import Found, Rejected, Skipped, Source, Survey
+from soritune.corpus.split_names import SPLIT_FOLDERS, SplitFolders
+from soritune.corpus.text_encoding import decode_text
+from soritune.corpus.utterance import Utterance
+from soritune.errors import ManifestError
+
+_BY_NAME = (
+    "text",
+    "speaker",
+    "emotion",
+    "age",
+    "gender",
+    "first_language",
+    "script_id",
+    "snr_db",
+    "language",
+)
+_THREADS = 8
+_FIELDS = tuple(name for name in MAPPABLE if name != "audio")
+
+
+class JsonPairsConfig(LooseConfig):
+    """What a publisher's fields are called."""
+
+    fields: dict[str, str] = Field(default_factory=dict)
+    """Utterance field (or `end_s`) → JMESPath expression, as in {text: "발화정보.stt || 전사"}. A key at the
+    top that is called like a field needs none."""
+    extra: dict[str, str] = Field(default_factory=dict)
+    """Name in `extra` → JMESPath expression."""
+    keep: tuple[str, ...] = ()
+    """Expressions whose values go to `extra` under the expression's own text."""
+    utterances: str | None = None
+    """Expression for the list of stretches of a label that describes several, as in "utterances[]". `fields`
+    then look into the stretch first and into the whole label where that gives nothing; map start_s and
+    duration_s or end_s (seconds)."""
+    allow_empty_text: bool = False
+    """Keep rows whose text is mapped but empty or missing; otherwise they go to quarantine."""
+    label_folders: dict[str, str] = Field(default_factory=dict)
+    """Folder of labels → folder of recordings, by name or beginning of a name, where the two are parallel
+    trees; the usual names are known."""
+    split_folders: dict[str, str | None] | None = Field(default_factory=dict)
+    """Folder → split, or null to leave the folder out; the usual names are known. Goes to `extra` as `split`,
+    so that `split.given=split` works. null instead of a mapping: folders say nothing."""
+    encoding: str | None = None
+    """Of the labels; None tries UTF-8, UTF-16 with a byte order mark, and CP949."""
+    language: str | None = "ko"
+    """Language of labels that name none."""
+
+    @field_validator("fields")
+    @classmethod
+    def _fields_known(cls, given: dict[str, str]) -> dict[str, str]:
+        check_fields(given, _FIELDS)
+        compiled(given)
+        return given
+
+    @field_validator("extra")
+    @classmethod
+    def _extra_sound(cls, given: dict[str, str]) -> dict[str, str]:
+        compiled(given)
+        return given
+
+    @field_validator("keep")
+    @classmethod
+    def _keep_sound(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        compiled({text: text for text in given})
+        return given
+
+    @field_validator("utterances")
+    @classmethod
+    def _utterances_sound(cls, given: str | None) -> str | None:
+        return given if given is None else Expression(given).text
+
+    def splits(self) -> SplitFolders:
+        """The folders that tell a split."""
+        return SplitFolders({} if self.split_folders is None else {**SPLIT_FOLDERS, **self.split_folders})
+
+    def parallel(self) -> dict[str, str]:
+        """Folders of labels and of their recordings."""
+        return {
+            **self.label_folders,
+            **{k: v for k, v in LABEL_FOLDERS.items() if k not in self.label_folders},
+        }
+
+
+@dataclass
+class _Reader:
+    """Turns one label into utterances."""
+
+    root: Path
+    config: JsonPairsConfig
+    values: ValueReader
+    splits: SplitFolders
+    fields: Mapping[str, Expression] = field(init=False)
+    extra: Mapping[str, Expression] = field(init=False)
+    utterances: Expression | None = field(init=False)
+    any_value: bool = field(default=False, init=False)
+    """Whether any label gave any field a value."""
+
+    def __post_init__(self) -> None:
+        self.fields = compiled(self.config.fields)
+        self.extra = compiled({**{text: text for text in self.config.keep}, **self.config.extra})
+        self.utterances = None if self.config.utterances is None else Expression(self.config.utterances)
+
+    def read(self, pair: Pair) -> list[Found]:
+        """The utterances of a label, or why there are none."""
+        shown, fault = writable_name(pair.audio)
+        if fault is not None:
+            return [Rejected(shown, fault)]
+        label = composed(pair.label.rsplit("/", 1)[-1])
+        try:
+            document = load_label(self.root / pair.label, self.config.encoding)
+            parts = self._parts(document)
+        except ValueError as error:
+            return [Rejected(pair.audio, f"{label}: {error}", pair.name)]
+        found: list[Found] = []
+        for number, part in enumerate(parts, start=1):
+            name = pair.name if self.utterances is None else f"{pair.name}#{number}"
+            try:
+                found.append(self._utterance(part, document, pair, name))
+            except ValueError as error:
+                found.append(Rejected(pair.audio, f"{label}: {error}{self._origin(error)}", name))
+        return found
+
+    def _parts(self, document: Any) -> list[Any]:
+        if self.utterances is not None:
+            parts = self.utterances.search(document)
+            if not isinstance(parts, list) or not parts:
+                raise ValueError(f"utterances: '{self.utterances.text}' gives no list of stretches")
+            return parts
+        if not isinstance(document, dict):
+            advice = "; set utterances=[] where it lists stretches" if isinstance(document, list) else ""
+            raise ValueError(f"is a {type(document).__name__} at the top, not an object{advice}")
+        return [document]
+
+    def _utterance(self, part: Any, document: Any, pair: Pair, name: str) -> Utterance:
+        given = {key: value for key in _BY_NAME if (value := _plain_value(part, document, key)) is not None}
+        needs_text = "text" in self.fields or "text" in given
+        for key, expression in self.fields.items():
+            given[key] = self._search(key, expression, part, document)
+        if self.utterances is not None:
+            given["id"] = given.get("id") or name
+        self.any_value = self.any_value or any(
+            value is not None for key, value in given.items() if key != "id"
+        )
+        extra = {key: self._search(key, one, part, document) for key, one in self.extra.items()}
+        extra = {key: value for key, value in extra.items() if value is not None}
+        parts = [*pair.audio.split("/")[:-1], *pair.label.split("/")[:-1]]
+        if (split := self.splits.split_of(parts)) is not None:
+            extra.setdefault("split", split)
+        utterance = self.values.utterance(given, name=name, audio=pair.audio, extra=extra)
+        if needs_text and not utterance.text and not self.config.allow_empty_text:
+            raise FieldValueError("text", "is empty or missing")
+        return utterance
+
+    def _search(self, name: str, expression: Expression, part: Any, document: Any) -> Any:
+        try:
+            value = expression.search(part)
+            if value is None and part is not document:
+                value = expression.search(document)
+        except ValueError as error:
+            raise FieldValueError(name, str(error)) from error
+        return value
+
+    def _origin(self, error: ValueError) -> str:
+        name = getattr(error, "field", "")
+        text = self.config.fields.get(name, "")
+        return f" (read from '{text}')" if text and text not in str(error) else ""
+
+
+def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Found]:
+    """Yields the utterances of all labels, folder by folder, and whatever has no partner.
+
+    Raises:
+        ManifestError: no such folder, no pair in it, or no label gives a value for any field.
+    """
+    reader = _Reader(
+        root, config, ValueReader.of(config, composed(root.resolve().name), config.language), config.splits()
+    )
+    pairs = labels = 0
+    first = ""
+
+    def read(item: Pair | Rejected | Skipped) -> list[Found]:
+        return reader.read(item) if isinstance(item, Pair) else [item]
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        items = find_pairs(root, config.parallel(), reader.splits)
+        for item, found in in_order(pool, read, items, 64 * _THREADS):
+            if isinstance(item, Pair):
+                pairs += 1
+                first = first or item.label
+            elif isinstance(item, Rejected):
+                labels += 1
+                if (told := writable_name(item.audio))[1] is not None:
+                    found = [Rejected(told[0], f"{item.reason}; {told[1]}")]
+            yield from found
+    if not pairs:
+        raise ManifestError(
+            f"holds no recording with a JSON of its name ({labels:,} files without a partner)"
+            if labels
+            else "holds no JSON labels",
+            path=root,
+        )
+    if not reader.any_value:
+        known = ", ".join(list(survey(root, config, 20).examples)[:20])
+        raise ManifestError(
+            f"no label gives a value for any field; say where they are with fields={{text: …}}; "
+            f"{first} and others have: {known or 'nothing'}",
+            path=root,
+        )
+
+
+def load_label(path: Path, encoding: str | None = None) -> Any:
+    """The JSON value of a label file, keys and texts composed.
+
+    Raises:
+        ValueError: it cannot be read or decoded, or is no JSON; the text says which.
+    """
+    try:
+        text = composed(decode_text(path.read_bytes(), encoding))
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror or error})") from error
+    if not text.strip():
+        raise ValueError("is empty")
+    try:
+        return json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is no JSON ({error})") from error
+
+
+def survey(root: Path, config: JsonPairsConfig, limit: int) -> Survey:
+    """The keys of the first labels, as expressions, with the first value of each."""
+    fields = compiled(config.fields)
+    extra = compiled({**{text: text for text in config.keep}, **config.extra})
+    examples: dict[str, Any] = {}
+    used: dict[str, str] = {}
+    looked = 0
+    found = (item for item in find_pairs(root, config.parallel(), config.splits()) if isinstance(item, Pair))
+    for pair in islice(found, limit):
+        try:
+            document = load_label(root / pair.label, config.encoding)
+        except ValueError:
+            continue
+        looked += 1
+        for path, value in leaves(document):
+            if not path:
+                continue
+            name = spelt(path)
+            if examples.get(name) in (None, "", [], {}):
+                examples[name] = value
+            readers = [key for key, one in fields.items() if one.reads(path)]
+            readers += ["extra" for one in extra.values() if one.reads(path)][:1]
+            if len(path) == 1 and path[0] in _BY_NAME and path[0] not in fields:
+                readers.append(path[0])
+            if readers:
+                used[name] = ", ".join(readers)
+    return Survey(looked, examples, used)
+
+
+def _plain_value(part: Any, document: Any, key: str) -> Any:
+    for place in (part, document):
+        value = place.get(key) if isinstance(place, dict) else None
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            return value
+    return None
+
+
+SOURCE = Source(
+    JsonPairsConfig,
+    read_corpus,
+    "a JSON label for every recording, beside it or in a parallel tree; fields by JMESPath",
+    survey=survey,
+)

@@ -1,0 +1,86 @@
+"""Text files of Korean corpora: UTF-8, UTF-16 with a byte order mark, or CP949; decoded strictly, never guessed at.
+
+The order matters: a file that is valid UTF-8 is hardly ever meant as CP949, while CP949 accepts much that is
+UTF-16. Bytes that fit none of them are refused instead of being replaced by question marks.
+"""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+ENCODINGS = ("utf-8", "utf-16", "cp949")
+_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BLOCK = 1 << 20
+
+
+class EncodingError(ValueError):
+    """Bytes in none of the known encodings; `str()` says where."""
+
+
+def decode_text(raw: bytes, encoding: str | None = None) -> str:
+    """`raw` as text without its byte order mark, line ends as they are.
+
+    Args:
+        raw: A whole file.
+        encoding: A codec's name; None tries UTF-8, UTF-16 (only with a byte order mark) and CP949.
+
+    Raises:
+        EncodingError: none of them fits.
+    """
+    name = encoding or _encoding_of(raw)
+    try:
+        return raw.decode(_codec(name))
+    except (UnicodeDecodeError, LookupError) as error:
+        raise EncodingError(_told(error, encoding)) from None
+
+
+def detect_encoding(path: Path) -> str:
+    """The codec that reads the whole of a file, with any byte order mark taken off. Reads the file in blocks.
+
+    Raises:
+        EncodingError: none of the known encodings fits.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        names = ("utf-16",) if stream.read(2) in _BOMS else ("utf-8", "cp949")
+        fault = ""
+        for name in names:
+            stream.seek(0)
+            decoder = codecs.getincrementaldecoder(name)()
+            try:
+                while block := stream.read(_BLOCK):
+                    decoder.decode(block)
+                decoder.decode(b"", final=True)
+            except UnicodeDecodeError as error:
+                fault = fault or _told(error, None)
+                continue
+            return _codec(name)
+    raise EncodingError(fault)
+
+
+def _encoding_of(raw: bytes) -> str:
+    if raw.startswith(_BOMS):
+        return "utf-16"
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            raw.decode("cp949")
+        except UnicodeDecodeError:
+            return "utf-8"  # its message tells the first byte that is wrong
+        return "cp949"
+    return "utf-8"
+
+
+def _codec(name: str) -> str:
+    return "utf-8-sig" if name.lower().replace("_", "-") in ("utf-8", "utf8") else name
+
+
+def _told(error: UnicodeDecodeError | LookupError, asked: str | None) -> str:
+    if isinstance(error, LookupError):
+        return f"'{asked}' is no known encoding"
+    place = f"byte {error.object[error.start]:#04x} at {error.start}"
+    if asked is not None:
+        return f"is not {asked} text ({place})"
+    return f"is neither UTF-8, UTF-16 with a byte order mark, nor CP949 text ({place}); save it as UTF-8"

@@ -1,0 +1,76 @@
+"""The history of a training, from the events it wrote: what to draw of it, and the drawing as a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from soritune.errors import ManifestError
+from soritune.reports.figure_files import Palette, save_figure
+from soritune.reports.figures import draw_history
+
+DRAWN = ("ua", "wa", "macro_f1", "per")
+"""Rates that a history shows, where they were measured: accuracies, F1 and error rates."""
+
+
+def plot_history(run: Path | str, path: Path | str) -> Path:
+    """Draws losses of training and validation, the validation rates (accuracy and F1 for emotion) and the learning
+    rate over the steps of a run.
+
+    Args:
+        run: a run folder, or its train.jsonl.
+        path: a .svg or .png file.
+
+    Returns:
+        The figure's path.
+
+    Raises:
+        ManifestError: the run has no events that could be drawn.
+        OutputError: as `save_figure`.
+    """
+    log = Path(run) / "train.jsonl" if Path(run).is_dir() else Path(run)
+    if not log.is_file():
+        raise ManifestError("is not there; give a run folder, in which training wrote it", path=log)
+    events = read_events(log)
+    draw = partial(draw_history, events, history_rates(events))
+    if draw(Palette(*["#000000"] * 6)) is None:
+        raise ManifestError("holds no step and no evaluation yet, so there is nothing to draw", path=log)
+    return save_figure(path, draw)  # type: ignore[arg-type]
+
+
+def history_rates(events: Sequence[Mapping[str, Any]], first: Sequence[str] = ()) -> list[str]:
+    """Which validation rates to draw, as `<task>/<rate>`: those in `first`, then `DRAWN` of every task; for a task
+    that has none of these, the first rate it has."""
+    measured = dict.fromkeys(
+        key.removeprefix("val/")
+        for event in events
+        if event.get("event") == "evaluate"
+        for key in event
+        if key.startswith("val/") and key.count("/") == 2 and not key.startswith("val/loss/")
+    )
+    chosen = dict.fromkeys(first)
+    for task in dict.fromkeys(name.partition("/")[0] for name in measured):
+        own = [name for name in measured if name.partition("/")[0] == task]
+        wanted = [f"{task}/{rate}" for rate in DRAWN if f"{task}/{rate}" in measured]
+        known = [name for name in chosen if name in own]
+        chosen |= dict.fromkeys(wanted or ([] if known else own[:1]))
+    return list(chosen)
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """Training events, one JSON object a line; [] where there are none, an unfinished last line is left
+    out."""
+    if not path.is_file():
+        return []
+    events = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(event, dict):
+            events.append(event)
+    return events

@@ -1,0 +1,83 @@
+"""Speech that a model is judged on and that is not its run's own: a corpus, a file, or rows in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from soritune.corpus.checks import Quarantined
+from soritune.corpus.manifest import Manifest
+from soritune.corpus.prepare import prepare
+from soritune.errors import BundleError, TaskError
+from soritune.inference.predictor import Row
+from soritune.tasks.task import Task
+
+SOURCES = {".jsonl": "manifest", ".parquet": "manifest", ".csv": "csv", ".tsv": "csv"}
+"""Files that say by their name which source reads them."""
+
+
+def prepared_rows(
+    data: Path | str,
+    output: Path,
+    card: Mapping[str, Any],
+    *,
+    source: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[Manifest, list[Quarantined]]:
+    """A corpus folder or file as rows, and what of it cannot be used; writes manifest.parquet and quarantine.jsonl
+    into `output`.
+
+    Args:
+        data: the corpus.
+        output: where the two files go.
+        card: of the model; says how its training corpus was read.
+        source: a reader of corpora; None takes what the file's name says, or else the card's.
+        settings: of the source; without `source` they are added to the card's.
+
+    Raises:
+        BundleError: the card does not say how a corpus is read, and `source` does not either.
+        ManifestError: nothing in the corpus can be used.
+    """
+    stored = (card.get("recipe") or {}).get("data") or {}
+    named = source or (SOURCES.get(Path(data).suffix.lower()) if Path(data).is_file() else None)
+    if source is None and named in (None, stored.get("source")):
+        if not stored.get("source"):
+            raise BundleError(
+                f"the model's card does not say how a corpus is read; name a source for {data}, such as "
+                "--source speaker-folders (in Python: source='speaker-folders')"
+            )
+        named, settings = stored["source"], {**(stored.get("config") or {}), **(settings or {})}
+    assert named is not None
+    made = prepare(named, data, dict(settings or {}), output)
+    return made.manifest, made.quarantined
+
+
+def unusable_rows(quarantined: Iterable[Quarantined]) -> list[Row]:
+    """What cannot be used, as rows of a predictions file."""
+    return [{"id": one.id or one.audio, "audio": one.audio, "error": one.reason} for one in quarantined]
+
+
+def refuse_unknown_labels(tasks: Iterable[Task], rows: Manifest) -> None:
+    """Says before any prediction that a model does not have the classes it is to be judged by.
+
+    Raises:
+        TaskError: names every such label with its number of rows.
+    """
+    for task in tasks:
+        specs = task.outputs
+        if not all(spec.objective == "cross_entropy" and spec.resolution == "utterance" for spec in specs):
+            continue
+        unknown: Counter[str] = Counter()
+        for utterance in rows:
+            try:
+                task.targets(utterance)
+            except TaskError:
+                unknown[str((task.reference(utterance) or {}).get("label"))] += 1
+        if unknown:
+            shown = ", ".join(f"{label} ({count})" for label, count in unknown.most_common(12))
+            raise TaskError(
+                f"{sum(unknown.values())} of {len(rows)} rows have labels that the model's task '{task.name}' does not "
+                f"know: {shown}; it knows {', '.join(specs[0].labels)}; rename these labels, or leave the rows out"
+            )

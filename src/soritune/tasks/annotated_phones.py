@@ -1,0 +1,126 @@
+"""Two phone sequences and error labels set position against position, as second-language corpora annotate them.
+
+canonical is what should be said, perceived what a person heard. A gap symbol (`sil`) fills the shorter side:
+in canonical it marks an insertion, in perceived a deletion, in both a real silence.
+
+    canonical  sil dh ah th ih ng k   t  sil        labels under `correct-substituted-deleted-inserted`:
+    perceived  sil d  ah s  ih ng sil t  uh          C S C S C C D C I
+
+The letter I means *incorrect* where there are two letters and *insertion* where there are four. No data can
+always tell which, so the scheme is a setting, and rows that contradict it are refused one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from soritune.errors import TaskError
+from soritune.metrics.error_labels import CORRECT
+
+Scheme = Literal["correct-incorrect", "correct-substituted-deleted-inserted"]
+SETTING = "tasks.mispronunciation.labels"
+LETTERS: dict[str, tuple[str, ...]] = {
+    "correct-incorrect": (CORRECT, "I"),
+    "correct-substituted-deleted-inserted": (CORRECT, "S", "D", "I"),
+}
+"""Labels of a scheme, in the order of the model's output."""
+OTHER: dict[str, Scheme] = {
+    "correct-incorrect": "correct-substituted-deleted-inserted",
+    "correct-substituted-deleted-inserted": "correct-incorrect",
+}
+Position = tuple[str, str]
+"""Canonical and perceived symbol at one place."""
+
+
+def pair_up(canonical: Sequence[str], perceived: Sequence[str], gap: str) -> tuple[Position, ...]:
+    """The positions of an aligned pair.
+
+    Raises:
+        TaskError: the two differ in length.
+    """
+    if len(canonical) != len(perceived):
+        raise TaskError(
+            f"canonical has {len(canonical)} symbols and perceived {len(perceived)}; they must be aligned one to "
+            f"one, with '{gap}' in the gaps"
+        )
+    return tuple(zip(canonical, perceived, strict=True))
+
+
+def read_labels(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
+    """The labels in the scheme's letters; with two letters E is another way to write I.
+
+    Raises:
+        TaskError: a label is not of the scheme; the message names the setting.
+    """
+    known = LETTERS[scheme]
+    read = tuple("I" if label == "E" and len(known) == 2 else label for label in labels)
+    strange = next((label for label in read if label not in known), None)
+    if strange is not None:
+        letters = ", ".join(known)
+        hint = (
+            "if I means insertion here and S and D are the other errors"
+            if len(known) == 2
+            else "if every error has one letter, I or E"
+        )
+        raise TaskError(
+            f"label '{strange}' is not of {SETTING}={scheme} ({letters}); set {SETTING}={OTHER[scheme]} {hint}"
+        )
+    return read
+
+
+def labelled_positions(
+    labels: Sequence[str], positions: Sequence[Position], *, scheme: Scheme, gap: str
+) -> tuple[Position, ...]:
+    """The positions that the labels stand for: all of them, or all but the real silences.
+
+    Args:
+        labels: as `read_labels` gives them.
+        positions: as `pair_up` gives them.
+
+    Raises:
+        TaskError: their number fits neither, or a label contradicts its pair of symbols.
+    """
+    spoken = tuple(position for position in positions if position != (gap, gap))
+    if len(labels) not in (len(positions), len(spoken)):
+        expected = (
+            f"{len(positions)}" if len(spoken) == len(positions) else f"{len(positions)} or {len(spoken)}"
+        )
+        raise TaskError(
+            f"there are {len(labels)} error labels for {len(positions)} aligned positions; {expected} were expected, "
+            f"one for each position (those where both sides are '{gap}' may be left out)"
+        )
+    chosen = tuple(positions) if len(labels) == len(positions) else spoken
+    for place, (label, position) in enumerate(zip(labels, chosen, strict=True), start=1):
+        reason = _contradiction(label, position, scheme, gap)
+        if reason is not None:
+            said, heard = position
+            raise TaskError(
+                f"label {label} at position {place} (canonical '{said}', perceived '{heard}') contradicts "
+                f"{SETTING}={scheme}: {reason}"
+            )
+    return chosen
+
+
+def _contradiction(label: str, position: Position, scheme: Scheme, gap: str) -> str | None:
+    """Why a label cannot stand there, or None.
+
+    An S (or two-letter I) over equal phones is allowed: a phone can be "mostly like" the right one and wrong.
+    """
+    said, heard = position
+    if label == CORRECT:
+        return None if said == heard else "C says that both are equal"
+    if position == (gap, gap):
+        return "silence is labelled C"
+    if scheme == "correct-incorrect":
+        return None
+    if label == "I" and said != gap:
+        hint = f"set {SETTING}={OTHER[scheme]} if I means incorrect"
+        return f"I is an insertion, whose canonical side is '{gap}'; {hint}"
+    if label == "D" and heard != gap:
+        return f"D is a deletion, whose perceived side is '{gap}'"
+    return (
+        f"S is a substitution of one phone by another, without '{gap}'"
+        if label == "S" and gap in position
+        else None
+    )

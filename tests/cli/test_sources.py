@@ -1,0 +1,103 @@
+"""`soritune sources` as typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+from typer.testing import CliRunner, Result
+
+from soritune.cli import sources
+from soritune.errors import ManifestError
+from soritune.registry import members
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.add_typer(sources.app, name="sources")
+
+
+@app.command()
+def another() -> None:
+    """So that `sources` keeps its name."""
+
+
+def soritune(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "100"})
+    assert result.exception is None or isinstance(result.exception, (SystemExit, ManifestError)), (
+        result.exception
+    )
+    return result
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    root = tmp_path / "말뭉치"
+    root.mkdir()
+    lines = ["file_path,감정,[화자]"]
+    for number in range(12):
+        soundfile.write(root / f"{number}.wav", np.full(8000, 0.1, np.float32), 16000)
+        lines.append(f"{number}.wav,기쁨,F{number}")
+    (root / "목록.csv").write_bytes("\n".join([*lines, "x.wav"]).encode("cp949"))
+    return root
+
+
+def test_all_sources_are_listed() -> None:
+    names = set(members("soritune.corpus.sources", "SOURCE"))
+    listed = json.loads(soritune("sources", "--json").stdout)["sources"]
+    assert {one["name"] for one in listed} == names and all(one["description"] for one in listed)
+    shown = soritune("sources").stdout
+    assert all(name in shown for name in names)
+
+
+def test_preview_shows_rows_fields_and_faults(corpus: Path) -> None:
+    options = ("--field", "emotion=감정", "--set", "constants={first_language: ko}", "--limit", 3)
+    result = soritune("sources", "preview", "csv", corpus, *options)
+    assert result.exit_code == 0
+    for told in ("기쁨", "2.wav", "0.50", "[화자]", "12 utterances among 13 things looked at (the whole corpus)",
+                 "x.wav: 목록.csv line 14: has 1 cell, the header has 3", "--field 'speaker=[화자]'"):  # fmt: skip
+        assert told in result.stdout, told
+    assert "3.wav" not in result.stdout
+    found = json.loads(soritune("sources", "preview", "csv", corpus, *options, "--json").stdout)
+    assert len(found["rows"]) == 3 and found["rows"][0]["first_language"] == "ko"
+    assert found["rejected"][0]["count"] == 1 and found["fault"] is None
+    assert {"field": "[화자]", "becomes": "extra", "example": "F0"} in found["fields"]
+
+
+def test_a_field_that_never_gets_a_value_is_said_loudly(corpus: Path) -> None:
+    (corpus / "목록.csv").write_text("file_path,감정,나이\n0.wav,,\n1.wav,,\n", encoding="utf-8")
+    result = soritune("sources", "preview", "csv", corpus, "--field", "emotion=감정")
+    assert result.exit_code == 1
+    assert "emotion got no value in any row: it is read from '감정'" in result.stdout
+
+
+def test_a_mapping_that_fails_shows_what_there_is(corpus: Path) -> None:
+    result = soritune("sources", "preview", "csv", corpus, "--field", "audio=파일", "--json")
+    assert isinstance(result.exception, ManifestError) and "no column 파일" in str(result.exception)
+    assert [one["field"] for one in json.loads(result.stdout)["fields"]] == ["file_path", "감정", "[화자]"]
+    assert "file_path" in soritune("sources", "preview", "csv", corpus, "--field", "audio=파일").stdout
+
+
+def test_settings_of_a_recipe(corpus: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        "tasks: {emotion: {labels: [기쁨, 화남]}}\nmodel: {encoder: x}\n"
+        "data: {source: csv, config: {fields: {emotion: 감정}, name: mine}}\n",
+        encoding="utf-8",
+    )
+    one = soritune(
+        "sources", "preview", "csv", corpus, "--config-from", recipe, "--set", "name=other", "--json"
+    )
+    row = json.loads(one.stdout)["rows"][0]
+    assert (row["emotion"], row["source"]) == ("기쁨", "other")
+    wrong = soritune("sources", "preview", "json-pairs", corpus, "--config-from", recipe)
+    assert "reads with the source 'csv', not 'json-pairs'" in str(wrong.exception)
+
+
+def test_what_has_no_preview(corpus: Path) -> None:
+    assert "makes its corpus" in str(soritune("sources", "preview", "synthetic", corpus).exception)
+    assert "--prefix has no meaning" in str(
+        soritune("sources", "preview", "csv", corpus, "--prefix").exception
+    )

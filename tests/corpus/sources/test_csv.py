@@ -1,0 +1,125 @@
+"""Tables of recordings: columns by name, rows that contradict each other, and splits by file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from soritune.corpus.sources.csv import SOURCE, CsvConfig, read_corpus, survey
+from soritune.corpus.sources.source import Found, Rejected, Skipped
+from soritune.corpus.utterance import Utterance
+from soritune.errors import ManifestError
+
+
+def read(root: Path, text: str, *audio: str, name: str = "list.csv", **settings: Any) -> list[Found]:
+    for place in audio:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).touch()
+    (root / name).write_text(text, encoding="utf-8")
+    return list(read_corpus(root, CsvConfig(**settings)))
+
+
+def rows(found: list[Found]) -> list[Utterance]:
+    assert [item for item in found if not isinstance(item, Utterance)] == []
+    return [item for item in found if isinstance(item, Utterance)]
+
+
+def test_columns_are_found_by_name_and_the_rest_is_kept(tmp_path: Path) -> None:
+    text = "File Name;LABEL;Speaker;Age;녹음일;id;split\na.wav;화남;F1;만 7세;5월;17;train\n"
+    (row,) = rows(read(tmp_path, text, "a.wav"))
+    assert (row.id, row.audio, row.emotion, row.speaker, row.age) == ("a.wav", "a.wav", "화남", "F1", 7)
+    assert row.extra == {"녹음일": "5월", "id": "17", "split": "train"}
+    assert (row.language, row.source) == ("ko", tmp_path.name)
+
+
+def test_fields_name_columns(tmp_path: Path) -> None:
+    text = "파일,감정,번호\na.wav,화남,u1\n"
+    found = read(tmp_path, text, "a.wav", fields={"audio": "파일", "emotion": " 감 정", "id": "번호"})
+    (row,) = rows(found)
+    assert (row.id, row.emotion, dict(row.extra)) == ("u1", "화남", {})
+    with pytest.raises(ManifestError, match=r"no column file_path or path .*there are: 파일, 감정, 번호"):
+        read(tmp_path, text)
+    with pytest.raises(ManifestError, match=r"no column 감정들 \(for 'emotion'\).*--field emotion=감정"):
+        read(tmp_path, text, fields={"audio": "파일", "emotion": "감정들"})
+    with pytest.raises(ManifestError, match="has 2 columns called 'label'"):
+        read(tmp_path, "path,label,label\na.wav,1,2\n")
+
+
+def test_the_speaker_from_the_path(tmp_path: Path) -> None:
+    settings = {"speaker_pattern": r"(?P<speaker>F\d+)[/_](?P<emotion>[a-z]+)"}
+    text = "path,speaker\nx\\F1\\joy\\1.wav,\nx/F2/joy/1.wav,S9\ny.wav,\n"
+    found = rows(read(tmp_path, text, "x/F1/joy/1.wav", "x/F2/joy/1.wav", "y.wav", **settings))
+    assert [(r.speaker, r.emotion) for r in found] == [("F1", "joy"), ("S9", "joy"), (None, None)]
+    for bad, told in (
+        ("(", "no regular expression"),
+        ("a", "no named group"),
+        ("(?P<who>a)", "no utterance field"),
+    ):
+        with pytest.raises(ValidationError, match=told):
+            CsvConfig(speaker_pattern=bad)
+
+
+def test_repeated_and_contradicting_rows(tmp_path: Path) -> None:
+    text = "path,emotion\na.wav,x\nb.wav,x\n./a.wav,x\nb.wav,y\nb.wav,x\nc.wav,z\n"
+    found = read(tmp_path, text, "a.wav", "b.wav", "c.wav")
+    assert [item.id for item in found if isinstance(item, Utterance)] == ["a.wav", "c.wav"]
+    assert [item for item in found if isinstance(item, Skipped)] == [
+        Skipped("row repeated", 1, "list.csv line 4: a.wav")
+    ]
+    told = [item for item in found if isinstance(item, Rejected)]
+    assert {(item.id, item.reason) for item in told} == {
+        (
+            "b.wav",
+            "list.csv line 3, list.csv line 5, list.csv line 6: listed with different values: emotion x and y",
+        )
+    }
+    assert len(told) == 3
+
+
+def test_stretches_of_one_file(tmp_path: Path) -> None:
+    text = "path,start,end,text\na.wav,0,1.5,하나\na.wav,1.5,4,둘\n"
+    found = rows(read(tmp_path, text, "a.wav"))
+    assert [(r.id, r.start_s, r.duration_s) for r in found] == [("a.wav#0", 0, 1.5), ("a.wav#1.5", 1.5, 2.5)]
+
+
+def test_audio_somewhere_else(tmp_path: Path) -> None:
+    (tmp_path / "meta").mkdir()
+    text = "path\nD:\\corpus\\s\\1.wav\n"
+    settings: dict[str, Any] = {"audio_root": "../audio", "drop_prefix": "D:\\corpus"}
+    (row,) = rows(read(tmp_path / "meta", text, "../audio/s/1.wav", **settings))
+    assert row.audio == "s/1.wav"
+    base = SOURCE.base(tmp_path / "meta", CsvConfig(**settings))
+    assert (base / row.audio).samefile(tmp_path / "audio" / "s" / "1.wav")
+
+
+def test_which_tables(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"holds no \.csv or \.tsv"):
+        list(read_corpus(tmp_path, CsvConfig()))
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "b.wav").touch()
+    (tmp_path / "train.csv").write_text("path,label\na.wav,x\n")
+    (tmp_path / "test.csv").write_text("path,label\nb.wav,x\n")
+    found = rows(list(read_corpus(tmp_path, CsvConfig())))
+    assert {r.audio: r.extra["split"] for r in found} == {"a.wav": "train", "b.wav": "test"}
+    (tmp_path / "other.csv").write_text("path,label\nb.wav,x\n")
+    with pytest.raises(ManifestError, match=r"several tables \(other.csv, test.csv, train.csv\)"):
+        list(read_corpus(tmp_path, CsvConfig()))
+    assert len(rows(list(read_corpus(tmp_path, CsvConfig(files=("other.csv",)))))) == 1
+    assert len(rows(list(read_corpus(tmp_path / "other.csv", CsvConfig())))) == 1
+    with pytest.raises(ManifestError, match="is not there"):
+        list(read_corpus(tmp_path, CsvConfig(files=("gone.csv",))))
+
+
+def test_a_table_without_a_header(tmp_path: Path) -> None:
+    found = rows(read(tmp_path, "a.wav,x\nb.wav,y\n", "a.wav", "b.wav", columns=("path", "emotion")))
+    assert [(r.id, r.emotion) for r in found] == [("a.wav", "x"), ("b.wav", "y")]
+
+
+def test_survey(tmp_path: Path) -> None:
+    read(tmp_path, "path,label,memo\na.wav,,\nb.wav,x,좋음\n")
+    seen = survey(tmp_path, CsvConfig(), 10)
+    assert (seen.looked_at, seen.examples) == (2, {"path": "a.wav", "label": "x", "memo": "좋음"})
+    assert seen.used == {"path": "audio", "label": "emotion", "memo": "extra"}

@@ -1,0 +1,209 @@
+"""A JSON label for every recording: fields by expression, stretches, splits by folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from soritune.corpus.manifest import write_manifest
+from soritune.corpus.sources.json_pairs import JsonPairsConfig, load_label, read_corpus, survey
+from soritune.corpus.sources.source import Found, Rejected
+from soritune.corpus.utterance import Utterance
+from soritune.errors import ManifestError
+
+FIELDS = {"text": "발화정보.stt", "speaker": "녹음자정보.recorderId", "age": "녹음자정보.age"}
+LABEL = {
+    "발화정보": {"stt": "나는 학교에 가요", "scriptId": "K1", "recrdTime": "99"},
+    "녹음자정보": {"recorderId": "A1", "age": "만 7세", "gender": "여", "city": "서울"},
+}
+
+
+def pair(root: Path, name: str, label: Any) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / f"{name}.wav").touch()
+    raw = label if isinstance(label, bytes) else json.dumps(label, ensure_ascii=False).encode()
+    (root / f"{name}.json").write_bytes(raw)
+
+
+def read(root: Path, **config: Any) -> list[Found]:
+    return list(read_corpus(root, JsonPairsConfig(**config)))
+
+
+def rows(found: list[Found]) -> list[Utterance]:
+    return [item for item in found if isinstance(item, Utterance)]
+
+
+def test_nested_korean_keys(tmp_path: Path) -> None:
+    pair(tmp_path, "1.Training/서울/A1/0001", LABEL)
+    fields = {**FIELDS, "gender": "녹음자정보.gender || 성별", "script_id": "발화정보.scriptId"}
+    (row,) = read(tmp_path, fields=fields, extra={"city": "녹음자정보.city"}, keep=["발화정보.recrdTime"])
+    assert row == Utterance(
+        id="1.Training/서울/A1/0001", audio="1.Training/서울/A1/0001.wav", duration_s=0, speaker="A1",
+        text="나는 학교에 가요", text_source="gold", language="ko", age=7, gender="f", script_id="K1",
+        source=tmp_path.name, extra={"city": "서울", "발화정보.recrdTime": "99", "split": "train"},
+    )  # fmt: skip
+
+
+def test_top_level_keys_called_like_fields_need_no_mapping(tmp_path: Path) -> None:
+    pair(tmp_path, "a", {"text": "글", "speaker": 3, "age": [1], "other": "x"})
+    (row,) = rows(read(tmp_path))
+    assert (row.text, row.speaker, row.age, dict(row.extra)) == ("글", "3", None, {})
+
+
+def test_empty_texts(tmp_path: Path) -> None:
+    pair(tmp_path, "a", {**LABEL, "발화정보": {"stt": " "}})
+    pair(tmp_path, "b", LABEL)
+    told = [item for item in read(tmp_path, fields=FIELDS) if isinstance(item, Rejected)]
+    assert [(item.audio, item.id) for item in told] == [("a.wav", "a")]
+    assert told[0].reason == "a.json: field 'text' is empty or missing (read from '발화정보.stt')"
+    assert len(rows(read(tmp_path, fields=FIELDS, allow_empty_text=True))) == 2
+    only = {"speaker": FIELDS["speaker"]}
+    assert len(rows(read(tmp_path, fields=only))) == 2
+
+
+def test_several_stretches_in_one_label(tmp_path: Path) -> None:
+    label = {"who": {"id": "S1"}, "utterances": [
+        {"start": 0.5, "end": "2.0 s", "form": "하나"}, {"start": 3, "end": 2, "form": "둘"},
+        {"start": 4, "end": 5}]}  # fmt: skip
+    pair(tmp_path, "a", label)
+    pair(tmp_path, "b", {"utterances": []})
+    fields = {"text": "form", "start_s": "start", "end_s": "end", "speaker": "who.id"}
+    found = read(tmp_path, fields=fields, utterances="utterances")
+    (row,) = rows(found)
+    assert (row.id, row.start_s, row.duration_s, row.text, row.speaker) == ("a#1", 0.5, 1.5, "하나", "S1")
+    assert [
+        (item.id, item.reason.split(": ", 1)[1][:30]) for item in found if isinstance(item, Rejected)
+    ] == [
+        ("a#2", "field 'duration_s' is -1 s; a "),
+        ("a#3", "field 'text' is empty or missi"),
+        ("b", "utterances: 'utterances' gives"),
+    ]
+
+
+def test_splits_by_folder(tmp_path: Path) -> None:
+    for name in ("x/1.Training/a", "x/2.Validation/b", "x/2.Validation_split/c", "x/3.Test/d", "e"):
+        pair(tmp_path, name, LABEL)
+
+    def splits(**config: Any) -> dict[str, str | None]:
+        return {row.id[-1]: row.extra.get("split") for row in rows(read(tmp_path, fields=FIELDS, **config))}
+
+    assert splits() == {"a": "train", "c": "val", "d": "test", "e": None}
+    assert splits(split_folders={"2.Validation_split": None}) == {
+        "a": "train",
+        "b": "val",
+        "d": "test",
+        "e": None,
+    }
+    assert splits(split_folders=None) == dict.fromkeys("abcde")
+    assert splits(split_folders={"x": "train"})["d"] == "train"
+
+
+def test_a_mapping_that_finds_nothing_anywhere(tmp_path: Path) -> None:
+    pair(tmp_path, "a", LABEL)
+    with pytest.raises(ManifestError, match=r"no label gives a value.*발화정보\.stt"):
+        read(tmp_path, fields={"speaker": "화자"})
+    (tmp_path / "x").mkdir()
+    with pytest.raises(ManifestError, match="holds no JSON labels"):
+        read(tmp_path / "x")
+    (tmp_path / "x" / "1.wav").touch()
+    with pytest.raises(ManifestError, match="no recording with a JSON of its name"):
+        read(tmp_path / "x")
+
+
+def test_names_that_are_no_utf8_are_told_and_the_rest_is_read(tmp_path: Path) -> None:
+    """As left by an archive of a Korean Windows unpacked elsewhere."""
+    pair(tmp_path, "a", LABEL)
+    for name in ("소리", "홀로"):
+        raw = os.fsdecode(name.encode("cp949"))
+        (tmp_path / f"{raw}.wav").touch()
+    (tmp_path / f"{os.fsdecode('소리'.encode('cp949'))}.json").write_text(json.dumps(LABEL), encoding="utf-8")
+    found = read(tmp_path, fields=FIELDS)
+    assert [row.id for row in rows(found)] == ["a"]
+    told = {item.audio: item.reason for item in found if isinstance(item, Rejected)}
+    assert set(told) == {"소리.wav", "홀로.wav"} and all("convmv" in reason for reason in told.values())
+    json.dumps(told, ensure_ascii=False).encode("utf-8")
+
+
+def test_settings_are_checked_when_they_are_read() -> None:
+    for bad, told in (
+        ({"fields": {"text": "a..b"}}, "text: 'a..b' is no JMESPath"),
+        ({"fields": {"mood": "a"}}, "'mood' is no utterance field"),
+        ({"fields": {"audio": "a"}}, "'audio' is no utterance field"),
+        ({"extra": {"x": "a b c"}}, "x: 'a b c' is no JMESPath"),
+        ({"keep": ["a["]}, "is no JMESPath"),
+        ({"utterances": "a["}, "is no JMESPath"),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            JsonPairsConfig(**bad)  # type: ignore[arg-type]
+        assert told in str(caught.value)
+
+
+def test_survey_tells_what_becomes_of_every_key(tmp_path: Path) -> None:
+    pair(tmp_path, "a", {**LABEL, "발화정보": {"stt": ""}})
+    pair(tmp_path, "b", {**LABEL, "gender": "여"})
+    seen = survey(tmp_path, JsonPairsConfig(fields=FIELDS, keep=("녹음자정보.city",)), 10)
+    assert seen.looked_at == 2 and seen.examples["발화정보.stt"] == "나는 학교에 가요"
+    assert seen.used == {
+        "발화정보.stt": "text", "녹음자정보.recorderId": "speaker", "녹음자정보.age": "age", "녹음자정보.city": "extra",
+        "gender": "gender",
+    }  # fmt: skip
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(JSON | st.fixed_dictionaries({"t": JSON, "s": JSON, "a": JSON, "x": JSON}))
+def test_whatever_a_label_holds_gives_a_row_that_can_be_written_or_a_reason(
+    tmp_path: Path, document: Any
+) -> None:
+    pair(tmp_path, "a", json.dumps(document).encode())
+    pair(tmp_path, "b", {"s": "S"})
+    config = {
+        "fields": {"text": "t", "speaker": "s", "age": "a"},
+        "extra": {"x": "x"},
+        "allow_empty_text": True,
+    }
+    found = read(tmp_path, **config)
+    assert len(found) == 2
+    timed = [dataclasses.replace(row, duration_s=1.0) for row in rows(found)]
+    write_manifest(tmp_path / "m.parquet", timed, root=tmp_path)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60))
+def test_whatever_bytes_a_label_holds_it_is_read_or_refused(tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(raw)
+    with contextlib.suppress(ValueError):  # and nothing else
+        load_label(tmp_path / "a.json")
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
+    def peak(folders: range) -> int:
+        for folder in folders:
+            for number in range(50):
+                pair(tmp_path, f"{folder:04d}/{number}", LABEL)
+        tracemalloc.start()
+        count = sum(1 for _ in read_corpus(tmp_path, JsonPairsConfig(fields=FIELDS)))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert count == 50 * (folders.stop)
+        return most
+
+    few, many = peak(range(20)), peak(range(20, 100))
+    assert many < few + 500_000  # five times the files

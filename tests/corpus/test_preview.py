@@ -1,0 +1,111 @@
+"""What a preview tells of a foreign corpus."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from soritune.corpus.preview import kind_of, preview
+from soritune.errors import ManifestError
+
+LABEL = {"발화정보": {"stt": "글", "recrdTime": "9"}, "녹음자정보": {"나이": "만 7세", "recorderId": "A"}}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    root = tmp_path / "말뭉치"
+    (root / "1.Training").mkdir(parents=True)
+    for number in range(30):
+        soundfile.write(root / f"1.Training/{number:03d}.wav", np.full(4000, 0.1, np.float32), 16000)
+        (root / f"1.Training/{number:03d}.json").write_text(json.dumps(LABEL), encoding="utf-8")
+    (root / "1.Training/007.json").write_text("{", encoding="utf-8")
+    (root / "1.Training/008.json").write_text("[", encoding="utf-8")
+    (root / "1.Training/009.wav").unlink()
+    (root / "1.Training/010.wav").write_bytes(b"")
+    return root
+
+
+def files(root: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in root.parent.rglob("*")}
+
+
+def test_rows_counts_and_what_is_not_read(corpus: Path) -> None:
+    before = files(corpus)
+    settings = {"fields": {"text": "발화정보.stt", "age": "녹음자정보.나이"}}
+    seen = preview("json-pairs", corpus, settings)
+    assert files(corpus) == before
+    assert len(seen.rows) == 10 and seen.utterances == 27 and seen.whole and seen.fault is None
+    assert seen.looked_at == 30
+    assert seen.rejected == {
+        "is no JSON": (2, seen.rejected["is no JSON"][1]),
+        "has no recording of its name": (1, "1.Training/009.json: has no recording of its name"),
+    }
+    assert seen.values["age"] == 27 and seen.values["extra.split"] == 27
+    assert seen.unmapped == {"발화정보.recrdTime": "9", "녹음자정보.recorderId": "A"}
+    assert seen.suggestions == {"speaker": "녹음자정보.recorderId"} and seen.never_filled == {}
+    assert seen.audio_faults == {"1.Training/010": "is empty (0 bytes)"} and seen.audio_checked == 27
+    assert seen.durations_s["1.Training/000"] == 0.25
+
+
+def test_a_mapping_that_fills_nothing_is_told_with_a_better_one(corpus: Path) -> None:
+    seen = preview("json-pairs", corpus, {"fields": {"text": "발화정보.stt", "age": "녹음자정보.age"}})
+    assert seen.never_filled == {"age": "'녹음자정보.age'; did you mean '녹음자정보.나이'?"}
+    wrong = preview("json-pairs", corpus, {"fields": {"text": "발화정보.sst"}, "extra": {"x": "녹음자.x"}})
+    assert (
+        wrong.utterances == 0 and wrong.never_filled["text"] == "'발화정보.sst'; did you mean '발화정보.stt'?"
+    )
+    assert "extra.x" in wrong.never_filled
+
+
+def test_without_any_mapping_the_keys_are_shown(corpus: Path) -> None:
+    seen = preview("json-pairs", corpus, {})
+    assert seen.fault is not None and "no label gives a value" in seen.fault
+    assert seen.suggestions == {
+        "text": "발화정보.stt", "speaker": "녹음자정보.recorderId", "age": "녹음자정보.나이"
+    }  # fmt: skip
+    assert shlex.split(seen.advice) == [
+        "--field", "text=발화정보.stt", "--field", "speaker=녹음자정보.recorderId", "--field", "age=녹음자정보.나이"
+    ]  # fmt: skip
+
+
+def test_a_large_corpus_is_not_read_to_its_end(corpus: Path) -> None:
+    seen = preview("json-pairs", corpus, {"fields": {"text": "발화정보.stt"}}, limit=2, scan=5)
+    assert (len(seen.rows), seen.looked_at, seen.whole) == (2, 5, False)
+    assert preview("json-pairs", corpus, {"fields": {"text": "발화정보.stt"}}, scan=0).looked_at == 30
+
+
+def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,label,memo\nC:\\x\\a.wav,1,x\n", encoding="utf-8")
+    seen = preview("csv", tmp_path, {})
+    assert seen.path_settings == ("audio_root", "drop_prefix")
+    assert list(seen.audio_faults.values()) == ["is not there"]
+    with pytest.raises(ManifestError, match="unknown_setting"):
+        preview("csv", tmp_path, {"unknown_setting": 1})
+    broken: dict[str, Any] = {"fields": {"audio": "파일"}}
+    seen = preview("csv", tmp_path, broken)
+    assert seen.fault is not None and "no column 파일" in seen.fault and seen.suggestions == {"audio": "path"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a.csv line 3: has 1 cell, the header has 2", "b.csv line 40: has 1 cell, the header has 2"),
+        (
+            "train_data.json 'a/1.wav': 'wrd' is empty or missing",
+            "eval.json 'b/2.wav': 'wrd' is empty or missing",
+        ),
+        ("0006.json: is no JSON (line 1 column 4)", "x y.json: is no JSON (line 2 column 1)"),
+        ("no recording for lines 8-9 (the first is 'x')", "no recording for lines 3, 4-6 (the first is 'y')"),
+    ],
+)
+def test_reasons_of_one_kind_are_counted_together(one: str, other: str) -> None:
+    assert kind_of(one) == kind_of(other)
+    assert kind_of("a.json: field 'text' is empty or missing") != kind_of(
+        "a.json: field 'age' is empty or missing"
+    )

@@ -1,0 +1,87 @@
+import json
+import math
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from soritune.errors import OutputError, TaskError
+from soritune.reports.evaluation import Evaluation
+from soritune.reports.report import write_report
+from soritune.reports.score import score_predictions
+
+
+@pytest.fixture
+def judged(fakes, tmp_path):
+    """Eight clips of two speakers, worked by hand: confusion [[2, 1, 0], [0, 3, 0], [0, 1, 1]]."""
+    truth = ["불안", "불안", "불안", "친절", "친절", "친절", "건조", "건조"]
+    guess = ["불안", "불안", "친절", "친절", "친절", "친절", "건조", "친절"]
+    labels = ("불안", "친절", "건조")
+    rows = []
+    for number, (t, g) in enumerate(zip(truth, guess, strict=True)):
+        given = {label: 0.5 if label == g else 0.25 for label in labels}
+        prediction = {"task": "emotion", "label": g, "confidence": 0.5, "probabilities": given}
+        groups = {"speaker": f"s{number % 2}"}
+        tasks = {"emotion": {"prediction": prediction, "reference": {"label": t}}}
+        rows.append(
+            {"id": str(number), "audio": f"{number}.wav", "duration_s": 1.0, "groups": groups, "tasks": tasks}
+        )
+    path = fakes.write_rows(tmp_path / "predictions" / "all.jsonl", [fakes.emotion_task(labels)], rows)
+    scores = score_predictions(path, resamples=20)
+    scores.save(tmp_path / "scores.json")
+    page = write_report(tmp_path, predictions_path=path, audio=False)
+    return Evaluation(scores.to_json() | {"files": {"report": str(page)}})
+
+
+def test_numbers_worked_by_hand(judged):
+    assert judged.labels == ("불안", "친절", "건조")
+    assert judged.confusion.tolist() == [[2, 1, 0], [0, 3, 0], [0, 1, 1]]
+    assert judged.scores["wa"] == pytest.approx(6 / 8)
+    assert judged.scores["ua"] == pytest.approx((2 / 3 + 1 + 1 / 2) / 3)
+    # Six clips were given a half, two a quarter: (6 ln 2 + 2 ln 4) / 8.
+    assert judged.scores["loss"] == pytest.approx((6 * math.log(2) + 2 * math.log(4)) / 8)
+    kind = judged.classes["친절"]
+    assert (kind.precision, kind.recall, kind.support) == (pytest.approx(3 / 5), 1.0, 3)
+    assert "loss" not in judged["tasks"]["emotion"]["baselines"]["majority"]["rates"]
+    assert json.loads(json.dumps(judged)) == judged
+
+
+def test_figures(judged, tmp_path):
+    names = {"불안", "친절", "건조"}
+    for draw in (judged.plot_confusion_matrix, judged.plot_class_metrics):
+        root = ElementTree.parse(draw(tmp_path / "a.svg"))
+        words = " ".join(element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text"))
+        assert all(name in words for name in names)
+
+
+def test_the_text_report_says_it_all(judged, tmp_path):
+    text = judged.report()
+    lines = text.splitlines()
+    assert "! 2 known speakers: with fewer than 10 no interval is reliable." in lines
+    assert next(line for line in lines if line.startswith("loss ")).split()[1] == "0.8664"
+    assert next(line for line in lines if line.startswith("wa ")).split()[1] == "75.0"
+    assert ["친절", "3", "60.0", "%", "100.0", "%", "75.0", "%"] in [line.split() for line in lines]
+    assert ["건조", "0", "1", "1"] in [line.split() for line in lines]
+    assert judged.write_report(tmp_path / "r.txt").read_text(encoding="utf-8") == text
+    assert text in judged.write_report(tmp_path / "r.md").read_text(encoding="utf-8")
+    assert judged.write_report(tmp_path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    with pytest.raises(OutputError, match=r"written as \.txt, \.md or \.html, not as '\.doc'"):
+        judged.write_report(tmp_path / "r.doc")
+
+
+def test_the_page_draws_classes_and_writes_the_loss_as_a_number(judged):
+    page = Path(judged["files"]["report"]).read_text(encoding="utf-8")
+    assert "Precision, recall and F1 by class" in page
+    assert "0.8664" in page
+    assert "86.6 %" not in page
+
+
+def test_a_task_without_classes_has_no_confusion(fakes, tmp_path):
+    path = fakes.write_rows(
+        tmp_path / "p.jsonl", [fakes.phoneme_task()], fakes.phoneme_rows({"s": [("A B", "A D"), ("B", "B")]})
+    )
+    found = Evaluation(score_predictions(path, resamples=20).to_json())
+    assert found.scores["per"] == pytest.approx(1 / 3)
+    with pytest.raises(TaskError, match="phoneme: no task with classes"):
+        found.plot_confusion_matrix(tmp_path / "a.svg")
+    assert "confusion" not in found.report()

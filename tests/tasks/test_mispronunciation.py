@@ -1,0 +1,386 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from soritune.corpus.utterance import Utterance
+from soritune.errors import TaskError
+from soritune.reports.baselines import baselines
+from soritune.tasks.mispronunciation import MispronunciationConfig, MispronunciationTask, fold_phone
+from soritune.tasks.task import Pair, Prediction
+
+TWO, FOUR = "correct-incorrect", "correct-substituted-deleted-inserted"
+CANONICAL = "sil dh ah sil th ih ng k   s t r iy t sil"
+PERCEIVED = "sil d  ah sil s  ih ng sil s t r iy t uh"
+HEARD = "d ah t ih ng k z t r ah iy t"
+LABELS = "C S C C S C C D C C C C C I"
+
+
+def task(labels: str = FOUR, **settings: Any) -> MispronunciationTask:
+    return MispronunciationTask(MispronunciationConfig.model_validate({"labels": labels, **settings}))
+
+
+def row(canonical: str | None, perceived: str | None, labels: str | None = None, **fields: Any) -> Utterance:
+    parts = {"canonical": canonical, "perceived": perceived, "error_labels": labels}
+    given = {name: tuple(text.split()) for name, text in parts.items() if text is not None}
+    return Utterance(id="u", audio="u.wav", duration_s=1.0, **given, **fields)
+
+
+def judged(
+    own: MispronunciationTask, utterance: Utterance, phones: str = "", labels: str = "", **more: Any
+) -> Pair:
+    reference = own.reference(utterance)
+    assert reference is not None
+    fields = {"phones": phones.split(), "labels": labels.split(), "confidence": 1.0}
+    return Pair("u", json.loads(json.dumps(reference)), Prediction("mispronunciation", fields), more)
+
+
+def said(symbols: list[str], output: Any) -> np.ndarray:
+    """Log-probabilities (frames, labels) of a path that spells the symbols, each for two frames, blanks between."""
+    blank = output.options["blank"]
+    path = [place for symbol in symbols for place in (output.labels.index(symbol),) * 2 + (blank,)]
+    table = np.full((len(path), len(output.labels)), -20.0, dtype=np.float32)
+    table[np.arange(len(path)), path] = math.log(0.8)
+    return table
+
+
+# Outputs and decoding.
+
+
+def test_the_outputs_follow_the_settings() -> None:
+    phoneme, error = task(phoneme_weight=0.5, error_weight=2.0, error_layer=6).outputs
+    assert (phoneme.name, error.name) == ("phoneme", "error")
+    assert phoneme.labels[0] == "[PAD]" and phoneme.labels[-1] == "sil"
+    assert len(phoneme.labels) == 1 + 39 + 1 + 1  # blank, phones, err, silence
+    assert "err" in phoneme.labels and "ah" in phoneme.labels
+    assert error.labels == ("[PAD]", "C", "S", "D", "I")
+    assert (phoneme.weight, error.weight, error.layer) == (0.5, 2.0, 6)
+    assert task(TWO).outputs[1].labels == ("[PAD]", "C", "I")
+    assert [spec.name for spec in task(task="phoneme").outputs] == ["phoneme"]
+    assert [spec.name for spec in task(task="error").outputs] == ["error"]
+
+
+def test_greedy_decoding_drops_silence_and_keeps_repeated_labels() -> None:
+    own = task()
+    phoneme, error = own.outputs
+    found = own.decode(
+        {"phoneme": said(["sil", "dh", "ah", "sil"], phoneme), "error": said(["C", "C", "S"], error)}
+    )
+    assert found.fields["phones"] == ["dh", "ah"]
+    assert found.fields["labels"] == ["C", "C", "S"]
+    assert found.fields["confidence"] == found.fields["labels_confidence"] == pytest.approx(0.8)
+
+
+def test_what_the_letters_mean_must_be_said() -> None:
+    with pytest.raises(ValidationError, match="labels\n  Field required"):
+        MispronunciationConfig.model_validate({})
+    with pytest.raises(ValidationError, match="correct-substituted"):
+        MispronunciationConfig.model_validate({"labels": "CI"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"inventory": ["a", "a"]}, "distinct phones"),
+        ({"inventory": ["a", "sil"]}, "'sil' is a gap"),
+        ({"inventory": ["a", "-"], "gap": "-"}, "'-' is a gap"),
+        ({"inventory": "korean", "fold": ["case"]}, "inventory=arpabet only"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        task(**settings)
+
+
+# Rows.
+
+
+def test_targets_are_what_was_said_and_the_labels() -> None:
+    own = task()
+    targets = own.targets(row(CANONICAL, PERCEIVED, LABELS, phones=("sil", "d", "ah", "sil")))
+    phoneme, error = own.outputs
+    assert targets["phoneme"] is not None and targets["error"] is not None
+    assert [phoneme.labels[i] for i in targets["phoneme"]] == ["sil", "d", "ah", "sil"]
+    assert [error.labels[i] for i in targets["error"]] == LABELS.split()
+    fallback = own.targets(row(CANONICAL, PERCEIVED, LABELS))["phoneme"]
+    assert fallback is not None
+    assert [phoneme.labels[i] for i in fallback] == [s for s in PERCEIVED.split() if s != "sil"]
+
+
+def test_a_row_may_have_only_some_labels() -> None:
+    own = task()
+    only_phones = row(None, None, phones=("d", "ah"))
+    assert own.targets(only_phones)["error"] is None
+    assert own.reference(only_phones) == {
+        "phones": ["d", "ah"],
+        "canonical": None,
+        "perceived": None,
+        "labels": None,
+    }
+    assert own.targets(row(None, None, "C S"))["phoneme"] is None
+    assert task(task="phoneme").reference(row(None, None, "C S")) is None
+    assert task(task="error").reference(only_phones) is None
+
+
+@pytest.mark.parametrize(
+    ("scheme", "canonical", "perceived", "labels", "sentence"),
+    [
+        (FOUR, "a b", "a", "C C", "canonical has 2 symbols and perceived 1; they must be aligned one to one"),
+        (FOUR, "a b", "a b", "C", "there are 1 error labels for 2 aligned positions; 2 were expected"),
+        (FOUR, "sil a b sil", "sil a b sil", "C C C", "3 error labels for 4 aligned positions; 4 or 2 were"),
+        (FOUR, "a b", "a b", "C X", f"label 'X' is not of tasks.mispronunciation.labels={FOUR}"),
+        (FOUR, "a b", "a b", "C E", f"set tasks.mispronunciation.labels={TWO} if every error has one letter"),
+        (TWO, "a b", "a d", "C S", f"'S' is not of .*{TWO}.*set .*={FOUR} if I means insertion"),
+        (TWO, "a sil b", "a d sil", "C I D", f"set tasks.mispronunciation.labels={FOUR}"),
+        (
+            FOUR,
+            "a b",
+            "a d",
+            "C I",
+            f"label I at position 2 .*I is an insertion.*set .*={TWO} if I means incorrect",
+        ),
+        (FOUR, "a b", "a d", "C C", "label C at position 2 .canonical 'b', perceived 'd'. contradicts"),
+        (TWO, "a b", "a d", "C C", "C says that both are equal"),
+        (FOUR, "a b", "a d", "C D", "D is a deletion, whose perceived side is 'sil'"),
+        (FOUR, "a b", "a sil", "C S", "S is a substitution"),
+        (FOUR, "a sil", "a d", "C S", "S is a substitution"),
+        (TWO, "a sil", "a sil", "C I", "silence is labelled C"),
+        (FOUR, "a sil", "a sil", "C D", "silence is labelled C"),
+        (FOUR, "a q", "a q", "C C", "phone 'q' is not in the label set"),
+    ],
+)
+def test_rows_that_contradict_themselves_or_the_setting_are_refused(
+    scheme: str, canonical: str, perceived: str, labels: str, sentence: str
+) -> None:
+    own = task(scheme, inventory=["a", "b", "d"])
+    utterance = row(canonical, perceived, labels)
+    for read in (own.targets, own.reference):
+        with pytest.raises(TaskError, match=sentence):
+            read(utterance)
+
+
+def test_what_must_be_accepted_is() -> None:
+    own = task(inventory=["a", "b", "d"])
+    assert own.reference(row("a b", "a b", "C S")) is not None  # "mostly like b, but wrong"
+    two = task(TWO, inventory=["a", "b", "d"])
+    reference = two.reference(row("a sil b", "a d b", "C I C"))  # an insertion is incorrect too
+    assert reference is not None
+    binary = two.reference(row("a b", "a d", "C E"))
+    assert binary is not None and binary["labels"] == ["C", "I"]
+
+
+def test_labels_may_leave_real_silence_out() -> None:
+    reference = task().reference(row(CANONICAL, PERCEIVED, "S C S C C D C C C C C I"))
+    assert reference is not None
+    assert len(reference["labels"]) == len(reference["canonical"]) == len(reference["perceived"]) == 12
+    assert reference["canonical"][-1] == "sil" and reference["perceived"][-1] == "uh"
+
+
+def test_labels_that_are_not_learnt_cannot_refuse_a_row() -> None:
+    assert task(TWO, task="phoneme").reference(row("ah b", "ah d", "C S")) is not None
+    assert task(task="error").reference(row("AH0 b", "AH0 d", "C S")) is not None
+
+
+def test_spelling_is_folded_only_when_asked() -> None:
+    utterance = row("AH0 T SIL", "AH0 D IY1", "C S I")
+    with pytest.raises(TaskError, match=r"phone 'AH0' .*fold=\[case, stress\] reads it as 'ah'"):
+        task().targets(utterance)
+    reference = task(fold=["case", "stress"]).reference(utterance)
+    assert reference is not None and reference["phones"] == ["ah", "d", "iy"]
+    assert reference["canonical"] == ["ah", "t", "sil"]
+    assert fold_phone("IY1", ("stress",)) == "IY"
+
+
+def test_korean_phones_work() -> None:
+    own = task(TWO, inventory="korean", gap="*")
+    utterance = row("G A M * D A", "GG A M S D *", "I C C I C I")
+    (found,) = [own.score([judged(own, utterance, "GG A M S D", "I C C I C I")])]
+    assert found["per"] == 0.0 and found["error_f1"] == found["mdd_f1"] == found["error_acc"] == 1.0
+    assert own.outputs[0].labels[-1] == "*"
+    with pytest.raises(TaskError, match="phone 'sil' is not in the label set"):
+        own.targets(row("G sil", "G A", "C I"))
+
+
+# Numbers.
+
+
+def test_rates_of_the_worked_example() -> None:
+    """kaldi: TA 7, FR 1, FA 2, CD 1, DE 1; phones: s→t, s→z, +k, +ah, −uh over 12."""
+    own = task()
+    found = own.score([judged(own, row(CANONICAL, PERCEIVED, LABELS), HEARD, LABELS)])
+    assert found["mdd_precision"] == pytest.approx(2 / 3)
+    assert found["mdd_recall"] == pytest.approx(0.5)
+    assert found["mdd_f1"] == pytest.approx(4 / 7)
+    assert found["mdd_false_rejection_rate"] == pytest.approx(1 / 8)
+    assert found["mdd_diagnosis_error_rate"] == pytest.approx(1 / 2)
+    assert found["mdd_detection_accuracy"] == pytest.approx(0.75)
+    assert found["mdd_extra_insertions"] == pytest.approx(2 / 11)  # k and ah over the perceived phones
+    assert found["per"] == pytest.approx(5 / 11)
+    assert found["error_acc"] == found["error_f1"] == 1.0
+
+
+def test_rates_of_an_output_that_is_not_trained_are_absent() -> None:
+    phones, labels = task(task="phoneme"), task(task="error")
+    assert not [name for name in phones.rates({}) if name.startswith("error")]
+    assert {name.split("_")[0] for name in labels.rates({})} == {"error"}
+    assert phones.primary_metric == ("per", False)
+    assert labels.primary_metric == task().primary_metric == ("error_f1", True)
+    assert set(phones.widest().rates({})) == set(task().rates({})) == set(labels.widest().rates({}))
+
+
+def test_which_way_each_rate_is_better() -> None:
+    own = task()
+    worse = {name for name in own.rates({}) if not own.higher_is_better(name)}
+    assert worse == {
+        "per", "per_substitutions", "per_deletions", "per_insertions", "mdd_extra_insertions",
+        "mdd_false_rejection_rate", "mdd_diagnosis_error_rate", "error_ler", "error_ser",
+    }  # fmt: skip
+
+
+def test_only_speakers_with_errors_have_a_say_in_f1() -> None:
+    own = task()
+    flawless = own.count(judged(own, row("ah b", "ah b", "C C"), "ah d", "C S"))
+    matters = own.matters(flawless)
+    assert not any(matters[f"{part}_{n}"] for part in ("error", "mdd") for n in ("f1", "precision", "recall"))
+    assert own.rates(flawless)["error_precision"] == 0.0  # a number, but of false alarms alone
+    assert matters["per"] and matters["error_acc"]
+    erring = own.matters(own.count(judged(own, row("ah b", "ah d", "C S"), "ah b", "C C")))
+    assert erring["error_f1"] and erring["mdd_f1"] and erring["mdd_recall"]
+
+
+def test_always_correct_is_offered_as_a_baseline() -> None:
+    own = task()
+    pairs = [judged(own, row("ah b t", "ah d t", "C S C"), "ah d t", "C S C")] * 3
+    found = {baseline.name: baseline.rates for baseline in baselines(own, pairs)}
+    assert set(found) == {"empty", "always-correct"}
+    always = found["always-correct"]
+    assert always["error_acc"] == pytest.approx(2 / 3)
+    assert always["error_f1"] == 0.0
+    assert always["per"] == pytest.approx(1 / 3)
+    assert math.isnan(always["mdd_f1"]) and always["mdd_recall"] == 0.0
+    labels = task(task="error")
+    pairs = [judged(labels, row(None, None, "C S C"), labels="C S C")]
+    assert {b.name: b.rates["error_acc"] for b in baselines(labels, pairs)}[
+        "always-correct"
+    ] == pytest.approx(2 / 3)
+
+
+def test_the_report_counts_who_makes_errors() -> None:
+    own = task()
+    wrong, right = row("ah b t", "ah d t", "C S C"), row("ah b", "ah b", "C C")
+    pairs = [judged(own, wrong, "ah b t", "C C C", speaker="s1")] * 6
+    pairs += [judged(own, wrong, "ah d t", "C S C", speaker=f"s{n}") for n in (2, 3, 4, 5)]
+    pairs += [judged(own, right, "ah b", "C S", speaker=f"t{n}") for n in range(7)]
+    section = own.report(pairs)
+    tables = {table.title: table for table in section.tables}
+    who = dict(tables["Who makes errors"].rows)
+    assert (
+        who["speakers"] == "12" and who["speakers with at least one error"] == "5" and who["errors"] == "10"
+    )
+    assert who["share of the 3 speakers with the most errors"] == "80.0 %"  # 6 + 1 + 1 of 10
+    assert tables["Errors by speaker"].rows[0] == ("s1", 6, 18, 1 / 3)
+    labels = {line[0]: line[1:] for line in tables["Labels"].rows}
+    assert labels["S"] == (10, 11, 4, 4, 4 / 11, 4 / 10)
+    phones = {line[0]: line[1:] for line in tables["Errors by expected phone, most mistakes first"].rows}
+    assert phones["b"] == (17, 10, 4, 6, 7)
+    protocols = {line[0]: line[1:7] for line in tables["Mispronunciations from the phones"].rows}
+    assert protocols["kaldi"] == (34, 0, 6, 4, 0, 0)
+    assert section.alignments[0].id == "u"
+    assert own.report([]).title == "Mispronunciation"
+
+
+# Real annotations.
+
+
+def utterances(file: Path) -> list[Utterance]:
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    return [
+        Utterance(
+            id=key,
+            audio=own["wav"],
+            duration_s=float(own["duration"]),
+            speaker=own["spk_id"],
+            canonical=tuple(own["canonical_aligned"].split()),
+            perceived=tuple(own["perceived_aligned"].split()),
+            phones=tuple(own["perceived_train_target"].split()),
+            error_labels=tuple(own["error_labels"].split()),
+        )
+        for key, own in rows.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("l2arctic_labels_text/train_data.json", {"C": 47719, "S": 5991, "D": 1613, "I": 463}),
+        ("l2arctic_labels_text/val_data.json", {"C": 9648, "S": 845, "D": 158, "I": 75}),
+        ("l2arctic_labels_text/eval.json", {"C": 18658, "S": 2248, "D": 774, "I": 184}),
+        ("speechocean762/train_data.json", {"C": 3476, "S": 120, "D": 72, "I": 5}),
+        ("speechocean762/val_data.json", {"C": 1232, "S": 45, "D": 11, "I": 4}),
+        ("speechocean762_train/train_data.json", {"C": 12061, "S": 1378, "D": 0, "I": 46}),
+    ],
+)
+def test_published_totals_of_real_corpora(shared_data: Path, file: str, expected: dict[str, int]) -> None:
+    own = task()
+    totals = dict.fromkeys("CSDI", 0)
+    for utterance in utterances(shared_data / file):
+        reference = own.reference(utterance)
+        assert reference is not None
+        assert own.targets(utterance)["phoneme"] is not None
+        for label in reference["labels"]:
+            totals[label] += 1
+    assert totals == expected
+
+
+def test_a_corpus_of_four_letters_is_refused_under_two(shared_data: Path) -> None:
+    own = task(TWO)
+    for utterance in utterances(shared_data / "l2arctic_labels_text" / "val_data.json")[:50]:
+        if {"S", "D"} & set(utterance.error_labels or ()):
+            with pytest.raises(TaskError, match=f"tasks.mispronunciation.labels={FOUR} if I means insertion"):
+                own.reference(utterance)
+        else:
+            assert own.reference(utterance) is not None
+
+
+@pytest.mark.parametrize("system", ["careful", "noisy"])
+def test_counts_and_phone_error_rate_of_the_public_evaluators(shared_data: Path, system: str) -> None:
+    content = json.loads((shared_data / "mdd_metrics" / "fixture.json").read_text(encoding="utf-8"))
+    own = task()
+    pairs = []
+    for line in content["utterances"]:
+        utterance = row(line["canonical_aligned"], line["perceived_aligned"], line["error_labels_cdsi"])
+        heard = " ".join(phone for phone in line["hyp"][system].split() if phone != "sil")
+        pairs.append(judged(own, utterance, heard, line["error_labels_cdsi"]))
+    expected = content["expected"][system]
+    found = own.score(pairs)
+    kaldi, per = expected["kaldi_cageyoko"], expected["per_kaldi_perceived_vs_hyp"]
+    for ours, theirs in (("mdd_precision", "precision"), ("mdd_recall", "recall")):
+        assert found[ours] == pytest.approx(kaldi[theirs], abs=1e-9)
+    assert found["mdd_f1"] == pytest.approx({"careful": 0.7211, "noisy": 0.6106}[system], abs=5e-5)
+    assert found["per"] == pytest.approx(per["errors"] / per["ref_tokens"])
+    assert found["error_f1"] == 1.0
+    mpl = next(t for t in own.report(pairs).tables if t.title.startswith("Mispronunciations")).rows[1]
+    corrected = expected["mpl_trailing_insertion_corrected"]["totals"]
+    assert mpl[:6] == (
+        "mpl",
+        corrected["TA"],
+        corrected["FR"],
+        corrected["FA"],
+        corrected["CD"],
+        corrected["ED"],
+    )
+
+
+def test_the_two_letters_of_the_fixture_agree_with_its_four(shared_data: Path) -> None:
+    content = json.loads((shared_data / "mdd_metrics" / "fixture.json").read_text(encoding="utf-8"))
+    for line in content["utterances"]:
+        two = task(TWO).reference(
+            row(line["canonical_aligned"], line["perceived_aligned"], line["error_labels"])
+        )
+        assert two is not None and two["labels"] == line["error_labels"].split()

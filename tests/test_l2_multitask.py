@@ -1,0 +1,211 @@
+"""The recipe l2-multitask on a toy encoder and made-up learners: its names, presets, checkpoints and honest scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from soritune import pipeline
+from soritune.bundle import load_bundle
+from soritune.corpus.checks import read_quarantine
+from soritune.errors import RecipeError, TrainingError, UnknownNameError
+from soritune.inference.predictor import Predictor
+from soritune.inference.run_folders import bundle_names, choose_bundle
+from soritune.recipe import Recipe, load_recipe
+from soritune.reports.evaluate import evaluate
+from soritune.testing import tiny_config
+from soritune.training.log import read_events
+
+pytestmark = pytest.mark.slow
+
+PITCH = {"ah": 200.0, "iy": 400.0, "s": 900.0, "k": 1500.0}
+FILES = {"train_data.json": range(4), "val_data.json": range(4, 6), "eval.json": range(6, 8)}
+CLIPS = 4
+
+
+def entry(folder: Path, speaker: int, clip: int, scheme: str) -> tuple[str, dict[str, Any]]:
+    """A clip of tones, one a phone; every second speaker says k for s in one place."""
+    rng = np.random.default_rng((speaker, clip))
+    canonical = [str(phone) for phone in rng.choice(list(PITCH), size=4 + clip)]
+    canonical[1] = "s"
+    perceived = list(canonical)
+    if speaker % 2:
+        perceived[1] = "k"
+    labels = ["C" if one == other else scheme for one, other in zip(canonical, perceived, strict=True)]
+    time = np.arange(int(0.15 * 16000)) / 16000
+    wave = np.concatenate([0.3 * np.sin(2 * np.pi * PITCH[phone] * time) for phone in perceived])
+    name = f"audio/s{speaker}_{clip}.flac"
+    soundfile.write(folder / name, wave + 0.01 * rng.standard_normal(len(wave)), 16000, subtype="PCM_16")
+    return name, {
+        "wav": name,
+        "duration": len(wave) / 16000,
+        "spk_id": f"s{speaker}",
+        "canonical_aligned": " ".join(canonical),
+        "perceived_aligned": " ".join(perceived),
+        "perceived_train_target": " ".join(perceived),
+        "wrd": "",
+        "error_labels": " ".join(labels),
+    }
+
+
+def write_corpus(folder: Path, scheme: str = "I") -> Path:
+    (folder / "audio").mkdir()
+    for file, speakers in FILES.items():
+        rows = dict(entry(folder, speaker, clip, scheme) for speaker in speakers for clip in range(CLIPS))
+        (folder / file).write_text(json.dumps(rows), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("l2"))
+
+
+def recipe(corpus: Path, *overrides: str, presets: tuple[str, ...] = ()) -> Recipe:
+    own = load_recipe(
+        "l2-multitask",
+        [f"data={corpus}", "train.device=cpu", "num_workers=0", "evaluate.resamples=100", *overrides],
+        presets=presets,
+    )
+    own.model.random_weights = True
+    own.model.architecture = tiny_config(norm="group")
+    return own
+
+
+@pytest.fixture(scope="module")
+def finished(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pipeline.RunResult]:
+    folder = tmp_path_factory.mktemp("runs") / "both"
+    return folder, pipeline.run(recipe(corpus, "number_of_epochs=2"), folder, quiet=True)
+
+
+def test_the_run_keeps_the_checkpoints_of_the_original_by_its_names(
+    finished: tuple[Path, pipeline.RunResult],
+) -> None:
+    folder, _ = finished
+    expected = {"best_loss", "best_phoneme_per", "best_error_acc", "best_mispronunciation_error_f1"}
+    assert set(bundle_names(folder)) == expected | {"epoch_1", "epoch_2", "last"}
+    assert [spec.name for spec in load_bundle(folder / "bundles" / "last").outputs] == ["phoneme", "error"]
+    assert choose_bundle(folder).name == "best_mispronunciation_error_f1"
+
+
+def test_every_checkpoint_can_be_judged_and_used_by_name(finished: tuple[Path, pipeline.RunResult]) -> None:
+    folder, _ = finished
+    for name in bundle_names(folder):
+        evaluate(folder, checkpoint=name, resamples=100, audio=False, quiet=True)
+    clip = next((Path(str(folder)).parents[1]).glob("**/audio/s6_0.flac"))
+    (row,) = Predictor.load(folder / "bundles" / "epoch_1").predict([clip])
+    assert set(row["tasks"]["mispronunciation"]["prediction"]) >= {"phones", "labels"}
+    assert (folder / "scores-epoch_1.json").is_file() and (folder / "report-best_phoneme_per.html").is_file()
+    with pytest.raises(UnknownNameError, match="best_error_acc.*epoch_1.*did you mean 'epoch_2'"):
+        evaluate(folder, checkpoint="epoch_20", quiet=True)
+
+
+def test_always_correct_stands_beside_and_few_speakers_are_marked(
+    finished: tuple[Path, pipeline.RunResult],
+) -> None:
+    folder, result = finished
+    assert result.scores is not None
+    own = result.scores["tasks"]["mispronunciation"]
+    labels = sum(4 + clip for clip in range(CLIPS)) * 2
+    assert own["baselines"]["always-correct"]["rates"]["error_acc"] == pytest.approx(1 - CLIPS / labels)
+    assert own["baselines"]["always-correct"]["rates"]["error_f1"] == 0.0
+    assert own["primary_metric"]["name"] == "error_f1"
+    assert (own["rates"]["error_f1"]["num_speakers"], own["rates"]["error_f1"]["reliable"]) == (1, False)
+    assert own["rates"]["per"]["num_speakers"] == 2
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    for text in (
+        "baseline: always-correct",
+        "speakers with at least one error",
+        "unreliable, 1 speaker",
+        "kaldi",
+    ):
+        assert text in report
+
+
+OVERRIDES: dict[str, dict[str, Any]] = {
+    "task=phoneme": {"tasks.mispronunciation.task": "phoneme"},
+    "task=error": {"tasks.mispronunciation.task": "error"},
+    "task=both": {"tasks.mispronunciation.task": "both"},
+    "phoneme_weight=0.5": {"tasks.mispronunciation.phoneme_weight": 0.5},
+    "error_weight=2.0": {"tasks.mispronunciation.error_weight": 2.0},
+    "lr=0.0003": {"train.learning_rates.heads": 0.0003},
+    "lr_wav2vec=0.00001": {"train.learning_rates.encoder": 0.00001},
+    "batch_size=2": {"batches.batch_size": 2},
+    "number_of_epochs=1": {"train.epochs": 1},
+    "sorting=ascending": {"batches.order": "ascending"},
+    "sorting=descending": {"batches.order": "descending"},
+    "sorting=random": {"batches.order": "random"},
+    "gradient_accumulation=4": {"batches.micro_batches_per_step": 4},
+    "auto_mix_prec=True": {"train.precision": "auto"},
+    "auto_mix_prec=False": {"train.precision": "fp32"},
+    "wav2vec2_specaug=True": {"augment.spec_augment.time_width_frames": 20},
+    "wav2vec2_specaug=False": {"augment.spec_augment": None},
+    "weight_decay=0.05": {"train.weight_decay": 0.05},
+    "num_workers=1": {"batches.num_workers": 1},
+    "device=cpu": {"train.device": "cpu"},
+}
+
+
+@pytest.mark.parametrize("override", OVERRIDES)
+def test_every_override_of_the_original_trains(corpus: Path, tmp_path: Path, override: str) -> None:
+    own = recipe(corpus, "train.max_steps=1", "train.keep_epochs=false", override)
+    resolved = own.resolved()
+    assert "aliases" not in resolved
+    for path, expected in OVERRIDES[override].items():
+        value: Any = resolved
+        for part in path.split("."):
+            value = value[part]
+        assert value == expected
+    result = pipeline.run(own, tmp_path / "run", quiet=True)
+    assert result.training.steps == 1
+    events = read_events(tmp_path / "run")
+    start, step = (next(e for e in events if e["event"] == name) for name in ("start", "step"))
+    assert start["precision"] == "no"  # mixed precision stays off on a CPU, asked for or not
+    assert (step["masked_share"] > 0) == (override != "wav2vec2_specaug=False")
+    task = own.tasks["mispronunciation"]["task"]
+    rates = {
+        name for name in next(e for e in events if e["event"] == "evaluate") if "mispronunciation" in name
+    }
+    assert any(name.endswith("/per") for name in rates) == (task != "error")
+    assert any(name.endswith("/error_f1") for name in rates) == (task != "phoneme")
+    kept = set(bundle_names(tmp_path / "run"))
+    assert ("best_phoneme_per" in kept) == (task != "error")
+    assert ("best_error_acc" in kept) == (task != "phoneme")
+
+
+@pytest.mark.parametrize("preset", ["low-memory", "slow", "overfitting", "performance"])
+def test_every_preset_trains(corpus: Path, tmp_path: Path, preset: str) -> None:
+    own = recipe(corpus, "train.max_steps=1", presets=(preset,))
+    assert pipeline.run(own, tmp_path / "run", quiet=True).training.steps == 1
+
+
+def test_four_letters_are_a_preset_and_the_wrong_scheme_is_told_row_by_row(tmp_path: Path) -> None:
+    (tmp_path / "four").mkdir()
+    corpus = write_corpus(tmp_path / "four", scheme="S")
+    result = pipeline.run(
+        recipe(corpus, "train.max_steps=1", presets=("four-letters",)), tmp_path / "run", quiet=True
+    )
+    assert result.training.steps == 1
+    own = recipe(corpus, "train.max_steps=1")
+    manifest = pipeline.prepare_corpus(own, tmp_path / "run", quiet=True)
+    clean = pipeline.check_corpus(own, manifest, tmp_path / "run", quiet=True)
+    assert len(clean) == len(manifest) / 2  # those without an error fit both
+    reasons = {row.reason for row in read_quarantine(tmp_path / "run" / "quarantine.jsonl")}
+    (reason,) = reasons
+    assert "label 'S' is not of tasks.mispronunciation.labels=correct-incorrect" in reason
+
+
+def test_names_that_are_not_kept_are_refused_before_anything_is_read(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="train.best names 'mispronunciation/acc'"):
+        pipeline.run(recipe(corpus, "train.best=[mispronunciation/acc]"), tmp_path / "a", quiet=True)
+    with pytest.raises(RecipeError, match="'epoch_31', which is not kept; give one of best, best_loss"):
+        pipeline.run(recipe(corpus, "evaluate.checkpoint=epoch_31"), tmp_path / "b", quiet=True)
+    own = recipe(corpus, "evaluate.checkpoint=epoch_3", "train.keep_epochs=false")
+    with pytest.raises(RecipeError, match="train.keep_epochs=true keeps every epoch"):
+        pipeline.run(own, tmp_path / "c", quiet=True)
+    assert not any((tmp_path / name).exists() for name in "abc")

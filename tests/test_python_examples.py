@@ -1,0 +1,123 @@
+"""The blocks of docs/python.md run from top to bottom, as a reader would run them, on toy recordings."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib import image
+
+from soritune.testing import tiny_checkpoint, tiny_config
+
+pytestmark = pytest.mark.slow
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "python.md"
+NAMED_ENCODER = "kresnik/wav2vec2-large-xlsr-korean"
+PITCH = {"Anxious": 320.0, "Kind": 220.0, "Dry": 140.0}
+
+
+def blocks() -> list[str]:
+    return re.findall(
+        r"^```python\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+
+
+def record(folder: Path) -> None:
+    """`<speaker>_<label>_<number>.wav`, as the document says that they are named."""
+    folder.mkdir()
+    for speaker in range(6):
+        for label, pitch in PITCH.items():
+            rng = np.random.default_rng((speaker, int(pitch)))
+            time = np.arange(int(16000 * (0.5 + 0.4 * rng.random()))) / 16000
+            wave = 0.3 * np.sin(2 * np.pi * (pitch + 6 * speaker) * time) + 0.02 * rng.standard_normal(
+                len(time)
+            )
+            soundfile.write(folder / f"s{speaker}_{label}_1.wav", wave, 16000)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], list[str]]:
+    """The folder, the names and what each block printed, after all of them."""
+    for module in ("noisereduce", "av"):
+        pytest.importorskip(module, reason="the document uses the extras denoise and audio")
+    folder = tmp_path_factory.mktemp("reader")
+    record(folder / "recordings")
+    tiny_checkpoint(folder / "toy-encoder", tiny_config(norm="layer"))
+    names: dict[str, Any] = {}
+    printed = []
+    with contextlib.chdir(folder):
+        for block in blocks():
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                exec(compile(block.replace(NAMED_ENCODER, "toy-encoder"), str(DOCUMENT), "exec"), names)
+            printed.append(out.getvalue())
+    return folder, names, printed
+
+
+def test_the_document_names_the_encoder_once() -> None:
+    assert sum(block.count(NAMED_ENCODER) for block in blocks()) == 1
+
+
+def test_every_public_name_is_told_of_and_used() -> None:
+    import soritune
+
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for name in set(soritune.__all__) - {"__version__"}:
+        assert f"`{name}`" in text, name
+
+
+def test_settings_reach_the_bundle(told: tuple[Path, dict[str, Any], list[str]]) -> None:
+    from soritune.bundle import load_bundle
+
+    folder, _, printed = told
+    card = load_bundle(folder / "runs" / "mine" / "bundles" / "last").card
+    assert card["recipe"]["train"]["learning_rate"] == 5e-5
+    assert card["recipe"]["batches"]["micro_batches_per_step"] == 4
+    assert card["outputs"][0]["labels"] == ["Anxious", "Kind", "Dry"]
+    assert card["preprocessing"]["max_duration_s"] == 15
+    assert printed[1] == "TrainingSettings: learning_rate: Input should be greater than 0 (got -1)\n"
+
+
+def test_figures_and_reports_are_there(told: tuple[Path, dict[str, Any], list[str]]) -> None:
+    folder, names, _ = told
+    for name in ("history.png", "confusion.png"):
+        assert image.imread(folder / name).std() > 0.01
+    for name in ("history.svg", "classes.svg"):
+        assert "<text" in (folder / name).read_text(encoding="utf-8")
+    assert "macro_f1" in (folder / "report.txt").read_text(encoding="utf-8")
+    assert (folder / "judged" / "report.html").is_file()
+    assert names["results"].confusion.sum() == 18
+    assert any("trained on" in warning for warning in names["results"]["warnings"])
+
+
+def test_the_end_of_the_training_log_tells_the_test_scores(
+    told: tuple[Path, dict[str, Any], list[str]],
+) -> None:
+    folder, names, _ = told
+    last = (folder / "runs" / "mine" / "train.log").read_text(encoding="utf-8").splitlines()[-1]
+    scores = names["result"].scores.scores
+    assert f"test emotion: accuracy (wa) {scores['wa']:.4f}, ua {scores['ua']:.4f}" in last
+    assert f"macro_f1 {scores['macro_f1']:.4f}" in last and f"loss {scores['loss']:.4f}" in last
+
+
+def test_predictions_and_their_distribution(told: tuple[Path, dict[str, Any], list[str]]) -> None:
+    _, names, printed = told
+    assert len(names["rows"]) == 18
+    assert sum(names["distribution"].emotion_counts.values()) == 18
+    assert any("missing.wav failed: is not there" in text for text in printed)
+
+
+def test_preprocessing_and_logging(told: tuple[Path, dict[str, Any], list[str]]) -> None:
+    folder, names, _ = told
+    ratio = len(names["samples"]) / len(names["augmented"])
+    assert min(abs(ratio - 0.9), abs(ratio - 1.1)) < 0.001
+    assert names["samples"].dtype == np.float32
+    assert "DEBUG soritune.inference.predictor: batch of 2 clips" in (folder / "soritune.log").read_text(
+        encoding="utf-8"
+    )
