@@ -157,7 +157,7 @@ def recipe_of(chosen: argparse.Namespace, budget: float, steps: int) -> Recipe:
                 "max_steps": steps,
                 "learning_rate": 5e-4,
                 "device": chosen.device,
-                "precision": "bf16",
+                "precision": "fp32" if chosen.device == "cpu" else "bf16",  # few CPUs are quick in bf16
                 "log_every_steps": 10,
             },
         },
@@ -319,7 +319,7 @@ def machine(device: str) -> dict[str, Any]:
     name = (
         torch.cuda.get_device_name(torch.device(device))
         if device.startswith("cuda")
-        else platform.processor()
+        else platform.processor() or platform.machine()
     )
     return {
         "device": name,
