@@ -132,7 +132,9 @@ def _in_turns(
             lines[arm.name][1].send("go")
             stretch = _receive(arm.name, lines[arm.name][1])
             found[arm.name]["stretches"].append(stretch)
-            say(f"stretch {chunk + 1}/{bench.chunks}  {arm.name}: {stretch['seconds']:.1f} s")
+            say(
+                f"stretch {chunk + 1}/{bench.chunks}  {arm.name}: {stretch['seconds']:.1f} s, {stretch['cpu_s']:.1f} cpu-s"
+            )
     for arm in arms:
         process, connection = lines[arm.name]
         own = found[arm.name]
