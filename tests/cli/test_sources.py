@@ -101,3 +101,15 @@ def test_what_has_no_preview(corpus: Path) -> None:
     assert "--prefix has no meaning" in str(
         soritune("sources", "preview", "csv", corpus, "--prefix").exception
     )
+
+
+def test_what_a_recipe_maps_for_other_publishers_is_told_but_no_fault(tmp_path: Path) -> None:
+    folder = tmp_path / "1.Training" / "C1"
+    folder.mkdir(parents=True)
+    soundfile.write(folder / "1.wav", np.zeros(8000), 16000)
+    (folder / "1.json").write_text(json.dumps({"text": "가나", "speaker": "C1"}), encoding="utf-8")
+    asked = ("sources", "preview", "json-pairs", tmp_path, "--config-from", "child-phoneme")
+    own = soritune(*asked)
+    assert own.exit_code == 0 and "age got no value in any row" in own.output
+    mapped = soritune(*asked, "--field", "age=나이")
+    assert mapped.exit_code == 1 and "age got no value in any row" in mapped.output

@@ -71,7 +71,8 @@ def preview(
 ) -> None:
     """Show the first rows a source makes of a corpus, what else the corpus knows, and what cannot be used.
 
-    Writes nothing. Ends with 1 when a mapped field never gets a value, with 2 when nothing can be used.
+    Writes nothing. Ends with 1 when a field you mapped never gets a value, with 2 when nothing can be used. A recipe
+    maps for many publishers: what of its own mapping this corpus lacks is only told.
     """
     from soritune.corpus.preview import ENOUGH
     from soritune.corpus.preview import preview as run
@@ -84,12 +85,12 @@ def preview(
     if as_json:
         print_json(_as_json(seen))
     else:
-        _show(seen, Console(), Console(soft_wrap=True))
+        _show(seen, _of_recipe(given, config), Console(), Console(soft_wrap=True))
     if seen.fault is not None:
         raise ManifestError(seen.fault)
     if not seen.utterances:
         raise ManifestError("nothing in it can be used; the reasons are above", path=root)
-    if seen.never_filled:
+    if seen.never_filled.keys() - _of_recipe(given, config):
         raise typer.Exit(1)
 
 
@@ -102,7 +103,13 @@ def _recipe_settings(recipe: str, source: str) -> dict[str, Any]:
     return dict(data.config)
 
 
-def _show(seen: Preview, console: Console, lines: Console) -> None:
+def _of_recipe(given: dict[str, Any], config: dict[str, Any]) -> set[str]:
+    """Fields that are mapped as the recipe has them, not by the options of this call."""
+    before, now = given.get("fields") or {}, config.get("fields") or {}
+    return {name for name, expression in before.items() if now.get(name) == expression}
+
+
+def _show(seen: Preview, of_recipe: set[str], console: Console, lines: Console) -> None:
     def say(text: str) -> None:
         lines.print(text, highlight=False)
 
@@ -134,7 +141,8 @@ def _show(seen: Preview, console: Console, lines: Console) -> None:
             say(f"[bold red]not one of them was found[/bold red]; say where the paths begin with {told}")
     _show_fields(seen, console, say)
     for name, told in seen.never_filled.items():
-        say(f"[bold red]{escape(name)} got no value in any row[/bold red]: it is read from {escape(told)}")
+        style = "yellow" if name in of_recipe else "bold red"
+        say(f"[{style}]{escape(name)} got no value in any row[/{style}]: it is read from {escape(told)}")
     if seen.advice:
         say(f"perhaps: {escape(seen.advice)}")
 
