@@ -133,7 +133,8 @@ def _in_turns(
             stretch = _receive(arm.name, lines[arm.name][1])
             found[arm.name]["stretches"].append(stretch)
             say(
-                f"stretch {chunk + 1}/{bench.chunks}  {arm.name}: {stretch['seconds']:.1f} s, {stretch['cpu_s']:.1f} cpu-s"
+                f"stretch {chunk + 1}/{bench.chunks}  {arm.name}: {stretch['seconds']:.1f} s, "
+                f"{stretch['cpu_s']:.1f} cpu-s"
             )
     for arm in arms:
         process, connection = lines[arm.name]
