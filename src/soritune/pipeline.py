@@ -12,6 +12,7 @@ import logging
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ from soritune.tasks.task import OutputSpec
 from soritune.training.log import note
 
 if TYPE_CHECKING:
+    from soritune.training.find_batch import FoundBatch
     from soritune.training.loop import TrainingResult, TrainingRun
 
 MANIFEST, CHECKED, SPLITS, QUARANTINE, RECIPE = (
@@ -500,6 +502,42 @@ def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, A
         },
         "model": str(model.load_report),
     }
+
+
+def find_batch(
+    recipe: Recipe,
+    manifest: Manifest | None = None,
+    splits: Splits | None = None,
+    *,
+    memory_gb: float | None = None,
+    quiet: bool = False,
+) -> FoundBatch:
+    """The largest padded-seconds budget that fits on the recipe's device; nothing is kept.
+
+    Args:
+        recipe: what would be trained.
+        manifest, splits: as for `train_recipe`; None prepares, checks and splits the recipe's corpus for the
+            purpose alone.
+        memory_gb: memory that may be used; None takes all that is free.
+        quiet: tries are not told on standard error.
+
+    Raises:
+        TrainingError: not even one clip fits.
+    """
+    from soritune.training.find_batch import find_batch as search
+
+    console = Console(stderr=True, quiet=quiet)
+    with tempfile.TemporaryDirectory(prefix="soritune-find-batch-") as scratch:
+        folder = Path(scratch)
+        if manifest is None or splits is None:
+            check_start(recipe)
+            manifest = check_corpus(recipe, prepare_corpus(recipe, folder, quiet=quiet), folder, quiet=quiet)
+            splits = split_corpus(recipe, manifest, folder, quiet=quiet)
+        return search(
+            build_run(recipe, manifest, splits, folder),
+            memory_gb=memory_gb,
+            progress=lambda told: console.print(told, markup=False, highlight=False, soft_wrap=True),
+        )
 
 
 def evaluate_run(

@@ -93,7 +93,8 @@ def preview(
     if seen.audio_faults and not seen.durations_s:
         told = next(iter(seen.audio_faults.values()))
         raise ManifestError(
-            f"not one of the first {seen.audio_checked:,} recordings can be used; the first: {told}", path=root
+            f"not one of the first {seen.audio_checked:,} recordings can be used; the first: {told}",
+            path=root,
         )
     if seen.never_filled.keys() - _of_recipe(given, config):
         raise typer.Exit(1)
