@@ -111,6 +111,8 @@ def test_what_a_recipe_maps_for_other_publishers_is_told_but_no_fault(tmp_path: 
     asked = ("sources", "preview", "json-pairs", tmp_path, "--config-from", "child-phoneme")
     own = soritune(*asked)
     assert own.exit_code == 0 and "age got no value in any row" in own.output
+    assert soritune(*asked, "--set", "keep=[text]").exit_code == 0
+    assert soritune(*asked, "--set", "keep=typo.x").exit_code == 1
     mapped = soritune(*asked, "--field", "age=나이")
     assert mapped.exit_code == 1 and "age got no value in any row" in mapped.output
 
@@ -128,3 +130,16 @@ def test_words_for_gender_that_are_not_known_are_told(corpus: Path) -> None:
     (corpus / "목록.csv").write_text("file_path,성별\n0.wav,W\n1.wav,남\n", encoding="utf-8")
     shown = soritune("sources", "preview", "csv", corpus, "--field", "gender=성별").stdout
     assert "gender is neither f nor m: W in 1" in shown
+
+
+def test_what_a_recipe_keeps_for_other_publishers_is_no_fault(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        "tasks: {emotion: {labels: [a, b]}}\nmodel: {encoder: x}\n"
+        "data: {source: json-pairs, config: {keep: [x.y], extra: {z: x.z}}}\n",
+        encoding="utf-8",
+    )
+    soundfile.write(tmp_path / "1.wav", np.zeros(8000), 16000)
+    (tmp_path / "1.json").write_text('{"text": "가나"}', encoding="utf-8")
+    result = soritune("sources", "preview", "json-pairs", tmp_path, "--config-from", recipe)
+    assert result.exit_code == 0 and "extra.x.y got no value in any row" in result.output

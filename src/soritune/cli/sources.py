@@ -19,8 +19,8 @@ from soritune.cli.corpus import (
     PrefixOption,
     SettingsOption,
     print_json,
-    source_settings,
 )
+from soritune.cli.source_options import source_settings
 from soritune.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -111,8 +111,13 @@ def _recipe_settings(recipe: str, source: str) -> dict[str, Any]:
 
 def _of_recipe(given: dict[str, Any], config: dict[str, Any]) -> set[str]:
     """Fields that are mapped as the recipe has them, not by the options of this call."""
-    before, now = given.get("fields") or {}, config.get("fields") or {}
-    return {name for name, expression in before.items() if now.get(name) == expression}
+
+    def mapped(settings: dict[str, Any]) -> set[tuple[str, str]]:
+        extra = {**{text: text for text in settings.get("keep") or ()}, **(settings.get("extra") or {})}
+        fields = settings.get("fields") or {}
+        return {*fields.items(), *((f"extra.{name}", own) for name, own in extra.items())}
+
+    return {name for name, _ in mapped(given) & mapped(config)}
 
 
 def _show(seen: Preview, of_recipe: set[str], console: Console, lines: Console) -> None:

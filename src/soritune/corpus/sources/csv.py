@@ -15,7 +15,8 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from soritune.corpus.loose_values import END, MAPPABLE, LooseConfig, ValueReader
 from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, Survey, shortened
 from soritune.corpus.split_names import split_of_file
 from soritune.corpus.table_rows import Table, TableRow
-from soritune.corpus.utterance import Utterance
+from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import ManifestError, nearest
 
 ALIASES = {
@@ -42,6 +43,8 @@ ALIASES = {
 name. `id` is read only when `fields` says so: columns of that name are as often row numbers."""
 _SUFFIXES = (".csv", ".tsv")
 _TOLD = 3
+_OWN = tuple(name for name in FIELDS if name != "extra")
+_own = attrgetter(*_OWN)
 
 
 class CsvConfig(LooseConfig):
@@ -204,12 +207,12 @@ class _Clash:
 
 def _values(item: Utterance) -> Iterator[tuple[str, Any]]:
     """All values of a row but its split, the table's other columns in quotation marks."""
-    yield from ((f.name, getattr(item, f.name)) for f in fields(item) if f.name != "extra")
+    yield from zip(_OWN, _own(item), strict=True)
     yield from ((f"'{name}'", value) for name, value in item.extra.items() if name != "split")
 
 
 def _content(item: Utterance) -> int:
-    return hash(frozenset(_values(item)))
+    return hash((_own(item), frozenset(pair for pair in item.extra.items() if pair[0] != "split")))
 
 
 def _columns(table: Table, config: CsvConfig, *, strict: bool = True) -> _Columns:
