@@ -49,11 +49,10 @@ def run_cli(tones: Manifest, tmp_path: Path) -> Callable[..., subprocess.Complet
         "model": {"encoder": "none", "random_weights": True, "architecture": tiny_config(norm="layer")},
         "batches": {"padded_seconds": 6.0, "num_workers": 0},
         "train": {
-            "epochs": 2,
             "learning_rate": 1e-3,
             "device": "cpu",
-            "save_every_steps": 1,
             "keep_newest": 1,
+            "phases": [{"epochs": 1}, {"epochs": 1}],
         },
     }
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
