@@ -286,3 +286,26 @@ def test_a_run_is_no_place_for_another_corpus(run, tmp_path):
         evaluate(run, data=corpus(tmp_path / "corpus"), output=run, **OPTIONS)
     assert (run / "checked.parquet").read_bytes() == before
     assert not (run / "manifest.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"labels": ["calm"]}, "labels without audio_paths would be left unused; give audio_paths"),
+        ({"speakers": ["a"], "texts": ["b"]}, "speakers and texts without audio_paths"),
+        ({"labels": ["calm"], "data": "corpus"}, "labels without audio_paths"),
+        ({"source": "csv"}, "source without data would be left unused; give data"),
+        ({"settings": {"delimiter": ";"}}, "settings without data"),
+        ({"source": "csv", "audio_paths": ["a.wav"]}, "audio_paths needs no reading; leave them out"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(run, options, sentence):
+    with pytest.raises(ManifestError, match=sentence):
+        evaluate(run, **options, **OPTIONS)
+    assert not (run / "scores.json").exists()
+
+
+def test_a_manifest_in_memory_is_read_by_no_source(run):
+    rows = load_manifest(run / "checked.parquet")
+    with pytest.raises(ManifestError, match="source would be left unused.*a Manifest needs no reading"):
+        evaluate(run, data=rows, source="csv", **OPTIONS)

@@ -10,12 +10,46 @@ from typing import Any
 from soritune.corpus.checks import Quarantined
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.prepare import prepare
-from soritune.errors import BundleError, TaskError
+from soritune.errors import BundleError, ManifestError, TaskError
 from soritune.inference.predictor import Row
 from soritune.tasks.task import Task
 
 SOURCES = {".jsonl": "manifest", ".parquet": "manifest", ".csv": "csv", ".tsv": "csv"}
 """Files that say by their name which source reads them."""
+
+
+def refuse_stray_options(
+    data: object, audio_paths: object, *, lists: Mapping[str, object], reading: Mapping[str, object]
+) -> None:
+    """Says which options would change nothing, before something else than what was meant is judged.
+
+    Args:
+        data: what is judged, or None.
+        audio_paths: as `make_manifest`'s, or None.
+        lists: option to its value, of those that go with `audio_paths`; None where it was not given.
+        reading: the same of those that say how `data` is read; empty ones say nothing.
+
+    Raises:
+        ManifestError: such an option without what it goes with.
+    """
+    stray = [name for name, value in lists.items() if value is not None]
+    if stray and audio_paths is None:
+        raise ManifestError(
+            f"{' and '.join(stray)} without audio_paths would be left unused; give audio_paths, one path for each"
+        )
+    stray = [name for name, value in reading.items() if value]
+    if not stray:
+        return
+    if audio_paths is not None or isinstance(data, Manifest):
+        what = "a Manifest" if audio_paths is None else "audio_paths"
+        raise ManifestError(
+            f"{' and '.join(stray)} would be left unused: they say how a corpus is read, and {what} needs no reading; "
+            "leave them out"
+        )
+    if data is None:
+        raise ManifestError(
+            f"{' and '.join(stray)} without data would be left unused; give data, the corpus folder or file to read"
+        )
 
 
 def prepared_rows(
