@@ -26,6 +26,7 @@ from soritune.reports.judged_data import (
     prepared_rows,
     refuse_stray_options,
     refuse_unknown_labels,
+    refuse_unlabelled,
     unusable_rows,
 )
 from soritune.reports.model_card import write_model_card
@@ -134,6 +135,7 @@ def evaluate(
             unusable = unusable_rows(quarantined)
         rows, about = data, _about(place, data, data)
     predictor = Predictor.load(place.bundle, backend=backend, device=device, base=base)
+    refuse_unlabelled(predictor.tasks, rows)
     refuse_unknown_labels(predictor.tasks, rows)
     logger.info("judging %s on %d rows of split %s", place.bundle, len(rows), about["split"])
     header = make_header(predictor, about)
