@@ -13,7 +13,7 @@ import soundfile
 from soritune import pipeline
 from soritune.bundle import load_bundle
 from soritune.corpus.checks import read_quarantine
-from soritune.errors import RecipeError, TrainingError, UnknownNameError
+from soritune.errors import RecipeError, SplitError, TrainingError, UnknownNameError
 from soritune.inference.predictor import Predictor
 from soritune.inference.run_folders import bundle_names, choose_bundle
 from soritune.recipe import Recipe, load_recipe
@@ -54,7 +54,7 @@ def entry(folder: Path, speaker: int, clip: int, scheme: str) -> tuple[str, dict
 
 
 def write_corpus(folder: Path, scheme: str = "I") -> Path:
-    (folder / "audio").mkdir()
+    (folder / "audio").mkdir(parents=True)
     for file, speakers in FILES.items():
         rows = dict(entry(folder, speaker, clip, scheme) for speaker in speakers for clip in range(CLIPS))
         (folder / file).write_text(json.dumps(rows), encoding="utf-8")
@@ -209,3 +209,32 @@ def test_names_that_are_not_kept_are_refused_before_anything_is_read(corpus: Pat
     with pytest.raises(RecipeError, match="train.keep_epochs=true keeps every epoch"):
         pipeline.run(own, tmp_path / "c", quiet=True)
     assert not any((tmp_path / name).exists() for name in "abc")
+
+
+def test_learners_whose_labels_are_read_the_wrong_way_are_missed_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S and D contradict two letters, so the rows with errors are left out; what is left looks perfect."""
+    corpus = write_corpus(tmp_path / "l2")
+    for file in ("train_data.json", "val_data.json", "eval.json"):
+        rows = json.loads((corpus / file).read_text(encoding="utf-8"))
+        for row in rows.values():
+            row["error_labels"] = row["error_labels"].replace("I", "S")
+        (corpus / file).write_text(json.dumps(rows), encoding="utf-8")
+    own = recipe(corpus, "number_of_epochs=1")
+    result = pipeline.run(own, tmp_path / "run", quiet=False)
+    assert result.scores is not None
+    told = next(text for text in result.scores["warnings"] if "rejected" in text)
+    assert "of 32 utterances 16 rejected" in told and "tasks.mispronunciation.labels=" in told
+    assert told.split(";")[0] in " ".join(capsys.readouterr().err.split())
+    assert "16 rejected" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_split_emptied_by_rejections_says_so(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "l2")
+    rows = json.loads((corpus / "val_data.json").read_text(encoding="utf-8"))
+    for row in rows.values():
+        row["error_labels"] = row["error_labels"].replace("C", "D", 1)
+    (corpus / "val_data.json").write_text(json.dumps(rows), encoding="utf-8")
+    with pytest.raises(SplitError, match=r"'val' came out empty.*of 32 utterances 8 rejected.*labels="):
+        pipeline.run(recipe(corpus, "number_of_epochs=1"), tmp_path / "run", quiet=True)

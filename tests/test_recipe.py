@@ -242,3 +242,50 @@ def test_aliases_of_nothing_are_refused(tmp_path: Path, aliases: object, sentenc
     path.write_text(yaml.safe_dump({**GOOD, "aliases": aliases}), encoding="utf-8")
     with pytest.raises(RecipeError, match=sentence):
         load_recipe(str(path))
+
+
+def test_aliases_of_a_task_that_was_replaced_are_not_offered(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "aliases": ALIASES}, sort_keys=False), encoding="utf-8")
+    recipe = load_recipe(str(path), ["tasks={phoneme: {}}"])
+    assert (list(recipe.tasks), list(recipe.aliases)) == (["phoneme"], ["rate", "mixed", "folder"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["train.best={a b: loss}"], "train.best.a b: the name has signs it cannot have; it must match"),
+        (["train.best=loss"], r"train.best: Input should be a list or a mapping \(got 'loss'\)"),
+        (["train.keep_epochs=x"], r"train.keep_epochs: Input should be true, false or a whole number \(got"),
+        (["gap=ah"], "tasks.mispronunciation: 'ah' is a gap, a silence or the blank"),
+        (
+            ["inventory=x"],
+            "tasks.mispronunciation.inventory: Input should be 'arpabet' or 'korean' or a list",
+        ),
+        (["phoneme_weight=.inf"], "tasks.mispronunciation.phoneme_weight: Input should be a finite number"),
+        (["error_weight=.nan"], "tasks.mispronunciation.error_weight: Input should be"),
+        (
+            ["phoneme_weight=0", "error_weight=0"],
+            "tasks.mispronunciation.phoneme_weight and tasks.mispronunciation.error_weight are all 0, so nothing",
+        ),
+        (["task=error", "error_weight=0"], "tasks.mispronunciation.error_weight is 0, so nothing"),
+    ],
+)
+def test_faults_are_told_as_they_were_written(tmp_path: Path, overrides: list[str], sentence: str) -> None:
+    path = tmp_path / "r.yaml"
+    tasks = {"mispronunciation": {"labels": "correct-incorrect"}}
+    path.write_text(yaml.safe_dump({**GOOD, "tasks": tasks}), encoding="utf-8")
+    given = [one if one.startswith("train.") else f"tasks.mispronunciation.{one}" for one in overrides]
+    with pytest.raises(RecipeError, match=f": {sentence}") as caught:
+        load_recipe(str(path), given)
+    assert len(caught.value.faults) == 1
+
+
+def test_every_fault_within_a_value_of_several_kinds_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump(GOOD), encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(path), ["train.best=[1, 2]"])
+    assert [fault.split(":")[0] for fault in caught.value.faults] == ["train.best.0", "train.best.1"]
+    with pytest.raises(RecipeError, match="tasks.emotion.weight is 0, so nothing would be learnt"):
+        load_recipe(str(path), ["tasks.emotion.weight=0"])

@@ -12,6 +12,7 @@ import logging
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +29,10 @@ from soritune.corpus.folds import make_folds
 from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.prepare import load_source, prepare, source_config
+from soritune.corpus.reasons import commonest
 from soritune.corpus.splits import Splits, load_splits, make_splits
 from soritune.corpus.utterance import Utterance
-from soritune.errors import ModelError, OutputError, RecipeError, SorituneError, TrainingError
+from soritune.errors import ModelError, OutputError, RecipeError, SorituneError, SplitError, TrainingError
 from soritune.inference.predictions import pool_predictions
 from soritune.recipe import Recipe, check_recipe
 from soritune.reports.evaluate import evaluate, progress_bar
@@ -44,6 +46,7 @@ from soritune.tasks.task import OutputSpec
 from soritune.training.log import note
 
 if TYPE_CHECKING:
+    from soritune.training.find_batch import FoundBatch
     from soritune.training.loop import TrainingResult, TrainingRun
 
 MANIFEST, CHECKED, SPLITS, QUARANTINE, RECIPE = (
@@ -347,8 +350,21 @@ def _frame_counter(recipe: Recipe) -> Callable[[float], int]:
 
 
 def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: bool = False) -> Splits:
-    """checked.parquet → splits.parquet."""
-    splits = make_splits(manifest, recipe.split)
+    """checked.parquet → splits.parquet.
+
+    What was left out before is among the splits' warnings, and so in scores and report: rows are seldom left out by
+    chance. Labels read the wrong way, for one, leave out just the rows with errors.
+
+    Raises:
+        SplitError: a split is empty; where rows were left out the message says so.
+    """
+    left_out = _left_out(manifest, folder)
+    try:
+        splits = make_splits(manifest, recipe.split)
+    except SplitError as error:
+        raise SplitError(f"{error}; {left_out}" if left_out else str(error)) from error
+    if left_out:
+        splits.policy["warnings"].insert(0, left_out)
     splits.save(folder / SPLITS)
     for name, row in splits.summary(manifest).items():
         logger.info("split: %s %s", name, json.dumps(row, ensure_ascii=False))
@@ -357,6 +373,16 @@ def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
         for warning in splits.policy["warnings"]:
             console.print(f"split: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     return splits
+
+
+def _left_out(manifest: Manifest, folder: Path) -> str | None:
+    """How much of the corpus is in quarantine.jsonl and why most of it, as a sentence."""
+    rows = read_quarantine(folder / QUARANTINE)
+    if not rows:
+        return None
+    return (
+        f"of {len(manifest) + len(rows):,} utterances {commonest(rows)} (all reasons: {folder / QUARANTINE})"
+    )
 
 
 def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) -> TrainingRun:
@@ -500,6 +526,42 @@ def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, A
         },
         "model": str(model.load_report),
     }
+
+
+def find_batch(
+    recipe: Recipe,
+    manifest: Manifest | None = None,
+    splits: Splits | None = None,
+    *,
+    memory_gb: float | None = None,
+    quiet: bool = False,
+) -> FoundBatch:
+    """The largest padded-seconds budget that fits on the recipe's device; nothing is kept.
+
+    Args:
+        recipe: what would be trained.
+        manifest, splits: as for `train_recipe`; None prepares, checks and splits the recipe's corpus for the
+            purpose alone.
+        memory_gb: memory that may be used; None takes all that is free.
+        quiet: tries are not told on standard error.
+
+    Raises:
+        TrainingError: not even one clip fits.
+    """
+    from soritune.training.find_batch import find_batch as search
+
+    console = Console(stderr=True, quiet=quiet)
+    with tempfile.TemporaryDirectory(prefix="soritune-find-batch-") as scratch:
+        folder = Path(scratch)
+        if manifest is None or splits is None:
+            check_start(recipe)
+            manifest = check_corpus(recipe, prepare_corpus(recipe, folder, quiet=quiet), folder, quiet=quiet)
+            splits = split_corpus(recipe, manifest, folder, quiet=quiet)
+        return search(
+            build_run(recipe, manifest, splits, folder),
+            memory_gb=memory_gb,
+            progress=lambda told: console.print(told, markup=False, highlight=False, soft_wrap=True),
+        )
 
 
 def evaluate_run(

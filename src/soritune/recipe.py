@@ -147,13 +147,19 @@ def make_task(name: str, config: Mapping[str, Any]) -> Task:
         UnknownNameError: no such task.
         RecipeError: the settings have faults; all of them are named.
     """
+    return _task(name, config)
+
+
+def _task(name: str, config: Mapping[str, Any], place: str = "") -> Task:
+    """The same; faults begin with `place`."""
     kind = load_member("soritune.tasks", "TASK", name, "task")
     if not isinstance(config, Mapping):
-        raise RecipeError(f"tasks.{name}", [f"must be a mapping of settings (got {config!r})"])
+        told = f"must be a mapping of settings (got {config!r})"
+        raise RecipeError(f"tasks.{name}", [f"{place}: {told}" if place else told])
     try:
         settings = kind.Config.model_validate(dict(config))
     except ValidationError as error:
-        raise RecipeError(f"tasks.{name}", faults_of(error, kind.Config)) from None
+        raise RecipeError(f"tasks.{name}", faults_of(error, kind.Config, place)) from None
     task: Task = kind(settings)
     return task
 
@@ -229,6 +235,7 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
                 f"{key}: {hiding} set it for themselves; give train.phases.1.… and so on, or train.phases=null"
             )
         _set(data, key, value, faults)
+    _drop_aliases_of(data, raw, aliases)
     try:
         recipe = check_recipe(name, data)
     except RecipeError as error:
@@ -260,6 +267,19 @@ def _override(
     except ValueError as error:
         faults.append(f"{given}: {error}")
         return None
+
+
+def _drop_aliases_of(data: dict[str, Any], raw: Mapping[str, Any], aliases: Mapping[str, Alias]) -> None:
+    """Takes the short names for settings of tasks that a recipe had and overrides took away out of `data`."""
+    tasks, own = data.get("tasks"), raw.get("tasks")
+    if not isinstance(tasks, dict) or not isinstance(own, dict) or not isinstance(data.get("aliases"), dict):
+        return
+    gone = {f"tasks.{name}" for name in own if name not in tasks}
+    data["aliases"] = {
+        name: value
+        for name, value in data["aliases"].items()
+        if name not in aliases or ".".join(aliases[name].key.split(".")[:2]) not in gone
+    }
 
 
 def _aliases(source: str, raw: Mapping[str, Any]) -> dict[str, Alias]:
@@ -307,18 +327,33 @@ def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
     except ValidationError as error:
         faults += faults_of(error, Recipe)
     tasks = data.get("tasks")
+    made: list[Task] = []
     for name, config in (tasks if isinstance(tasks, dict) else {}).items():
         try:
-            make_task(name, config or {})
+            made.append(_task(name, config or {}, f"tasks.{name}"))
         except RecipeError as error:
-            faults += [f"tasks.{name}.{fault}" for fault in error.faults]
+            faults += error.faults
         except UnknownNameError as error:
             faults.append(f"tasks: {error}")
     if recipe is not None:
         faults += _alias_faults(recipe)
+    faults += _idle_faults(made)
     if recipe is None or faults:
         raise RecipeError(source, faults)
     return recipe
+
+
+def _idle_faults(tasks: Sequence[Task]) -> list[str]:
+    """Outputs of which none has a weight in the loss, so that nothing would be learnt."""
+    outputs = [(task, spec) for task in tasks for spec in task.outputs]
+    if not outputs or any(spec.weight > 0 for _, spec in outputs):
+        return []
+    names = [
+        f"tasks.{task.name}.{own if (own := f'{spec.name}_weight') in task.Config.model_fields else 'weight'}"
+        for task, spec in outputs
+    ]
+    verb = "is" if len(names) == 1 else "are all"
+    return [f"{' and '.join(names)} {verb} 0, so nothing would be learnt; give one a weight above 0"]
 
 
 def _alias_faults(recipe: Recipe) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -37,11 +38,11 @@ class Settings(BaseModel):
             raise RecipeError(type(self).__name__, faults_of(error, type(self))) from None
 
 
-def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line per fault: path, what came, what was expected, the nearest known key."""
+def faults_of(error: ValidationError, model: type[BaseModel], place: str = "") -> list[str]:
+    """One line per fault: path (below `place`), what came, what was expected, the nearest known key."""
     lines = []
-    for fault in error.errors():
-        path = ".".join(str(part) for part in fault["loc"])
+    for fault in _one_per_value(error.errors(), model):
+        path = ".".join(str(part) for part in (place, *fault["loc"]) if part != "")
         if fault["type"] == "extra_forbidden":
             known = keys_at(model, fault["loc"][:-1])
             hint = nearest(str(fault["loc"][-1]), known)
@@ -54,9 +55,69 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
         else:
             said = fault["msg"].removeprefix("Value error, ")
             # A fault between several fields has no path, and what came is the whole object.
-            came = f"{path}: {said} (got {fault.get('input')!r})" if path else said
+            came = f"{path}: {said}" if path else said
+            came += f" (got {fault.get('input')!r})" if fault["loc"] else ""
             lines.append(came[:300])
     return lines
+
+
+def _one_per_value(faults: Sequence[Any], model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The faults of a value that may be of several kinds as one, told without the names of the kinds."""
+    merged: dict[Any, dict[str, Any]] = {}
+    entered = set()
+    for number, fault in enumerate(faults):
+        depth = _union_depth(model, fault["loc"])
+        if depth is None:
+            merged[number] = dict(fault)
+            continue
+        field, inside = fault["loc"][:depth], fault["loc"][depth + 1 :]
+        told = {**fault, "loc": (*field, *(part for part in inside if part != "[key]"))}
+        if inside:  # the kind that was meant; what the others say is no help
+            if "[key]" in inside and fault["type"] == "string_pattern_mismatch":
+                told["msg"] = f"the name has signs it cannot have; it must match {fault['ctx']['pattern']}"
+            merged.pop(field, None)
+            entered.add(field)
+            merged[told["loc"]] = told
+        elif field in merged:
+            merged[field]["msg"] += f" or {_plain(told['msg'])}"
+        elif field not in entered:
+            merged[field] = {**told, "msg": f"Input should be {_plain(told['msg'])}"}
+    return list(merged.values())
+
+
+_KINDS = {
+    "a valid tuple": "a list",
+    "a valid dictionary": "a mapping",
+    "a valid boolean": "true, false",
+    "a valid integer": "a whole number",
+    "a valid string": "text",
+}
+
+
+def _plain(said: str) -> str:
+    """What a value should be, as in "a list"."""
+    wanted = said.removeprefix("Value error, ").removeprefix("Input should be ").split(", unable to")[0]
+    return _KINDS.get(wanted, wanted)
+
+
+def _union_depth(model: type[BaseModel], path: Sequence[int | str]) -> int | None:
+    """How many parts of a fault's path name the field, where the next one names one of its kinds."""
+    current: Any = model
+    for depth, part in enumerate(path[:-1], start=1):
+        field = current.model_fields.get(part)
+        if field is None:
+            return None
+        kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
+        if get_origin(field.annotation) in (Union, UnionType) and len(kinds) > 1:
+            return depth
+        current = next((c for c in (field.annotation, *kinds) if _is_settings(c)), None)
+        if current is None:
+            return None
+    return None
+
+
+def _is_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:

@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from soritune.cli import corpus
+from soritune.cli.source_options import source_settings
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.prepare import source_config
 from soritune.corpus.splits import load_splits
@@ -238,7 +239,7 @@ def test_a_speaker_in_val_and_test_of_a_given_split_is_told(folder: Path, tmp_pa
 
 
 def settings(source: str, *items: str) -> dict[str, Any]:
-    return corpus.source_settings(source, [Path("x")], items, None, None, False)[1]
+    return source_settings(source, [Path("x")], items, None, None, False)[1]
 
 
 @pytest.mark.parametrize(
@@ -246,6 +247,7 @@ def settings(source: str, *items: str) -> dict[str, Any]:
     [
         ("csv", "name=a #1", {"name": "a #1"}),
         ("csv", "language=no", {"language": "no"}),
+        ("csv", "name= ", {"name": " "}),
         ("csv", "language=null", {"language": None}),
         ("csv", 'delimiter="\\t"', {"delimiter": "\t"}),
         ("csv", "drop_prefix=D:\\corpus", {"drop_prefix": "D:\\corpus"}),

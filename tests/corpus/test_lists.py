@@ -35,7 +35,7 @@ def test_rows_have_what_the_lists_and_the_files_say(files: list[Path]) -> None:
     manifest = make_manifest(
         files,
         ["기쁨", None, "화남", "화남"],
-        speakers="abca",
+        speakers=list("abca"),
         gender=["f", "m", "f", None],
         age=[7, 8.5, None, 9],
     )
@@ -76,6 +76,24 @@ def test_lists_that_do_not_fit_are_refused_in_a_sentence(files: list[Path]) -> N
         make_manifest(str(files[0]))
     with pytest.raises(ManifestError, match="audio_paths is empty"):
         make_manifest([])
+    with pytest.raises(ManifestError, match="audio_paths has None at 1; every entry must be a path"):
+        make_manifest([files[0], None])  # type: ignore[list-item]
+    with pytest.raises(ManifestError, match="audio_paths must be a list of paths, got None"):
+        make_manifest(None)  # type: ignore[arg-type]
+    with pytest.raises(ManifestError, match="speakers must be a list of values, got 'sp1' alone"):
+        make_manifest(files[:3], speakers="sp1")
+    with pytest.raises(ManifestError, match="age must be a list of values, got 7"):
+        make_manifest(files, age=7)  # type: ignore[arg-type]
+
+
+def test_iterables_are_taken_and_blanks_around_values_are_not(files: list[Path]) -> None:
+    manifest = make_manifest(
+        (path for path in files),
+        (label for label in (" 기쁨 ", "기쁨", "\t", None)),
+        speakers=iter(["a ", "b", "c", "d"]),
+    )
+    assert [row.emotion for row in manifest] == ["기쁨", "기쁨", None, None]
+    assert [row.speaker for row in manifest] == ["a", "b", "c", "d"]
 
 
 def test_without_speakers_only_a_random_split_is_possible(files: list[Path]) -> None:

@@ -228,6 +228,46 @@ def test_folders_stand_for_what_lies_in_them(fakes, clip, tmp_path):
         list(predictor.predict(tmp_path / "empty"))
 
 
+def test_a_pair_alone_is_one_clip_and_pairs_that_cannot_be_used_stop_nothing(fakes, tmp_path, clip):
+    predictor = Predictor([fakes.member([fakes.emotion_task()])])
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 16000).astype(np.float32)
+    (alone,) = predictor.predict((waveform, 16000))
+    assert alone["duration_s"] == 1.0
+    pairs = [(waveform, rate) for rate in (0, -1, np.nan, None, 16000, np.int64(16000))]
+    rows = list(predictor.predict([*pairs, (np.array(["a", "b"]), 16000), clip("a.wav", 1.0)]))
+    assert ["error" in row for row in rows] == [True, True, True, True, False, False, True, False]
+    assert rows[0]["error"] == "has the sample rate 0; it must be a number above 0"
+    assert rows[6]["error"].startswith("must be numbers")
+    assert rows[4]["tasks"] == alone["tasks"]
+    # Two pairs are no pair, and neither are a pair and a path.
+    assert len(list(predictor.predict([(waveform, 16000), (waveform, 16000)]))) == 2
+    assert len(list(predictor.predict([(waveform, 16000), clip("b.wav", 1.0)]))) == 2
+    assert len(list(predictor.predict((clip("a.wav", 1.0), clip("b.wav", 1.0))))) == 2
+
+
+@pytest.mark.parametrize(
+    ("items", "sentence"),
+    [
+        (None, "got None; give files, folders"),
+        (3, "got 3; give files"),
+        ([None], "item 0 is None; give files"),
+        ([3], "item 0 is 3"),
+        (np.zeros(16000), "does not say its sample rate; give .samples, rate."),
+        ([np.zeros(3)], "item 0 is array"),
+    ],
+)
+def test_what_is_nothing_to_predict_is_refused_in_a_sentence(fakes, items, sentence):
+    with pytest.raises(AudioError, match=sentence):
+        list(Predictor([fakes.member([fakes.emotion_task()])]).predict(items))
+
+
+def test_a_distribution_is_of_rows_and_not_of_paths(fakes):
+    predictor = Predictor([fakes.member([fakes.emotion_task()])])
+    for strange in (["a.wav"], [Path("a.wav")], {"id": "x"}):
+        with pytest.raises(TaskError, match="row 0 is .* no prediction; give the rows that predict gave"):
+            predictor.distribution(strange)
+
+
 def test_the_distribution_of_labels(fakes):
     predictor = Predictor([fakes.member([fakes.phoneme_task()]), fakes.member([fakes.emotion_task()])])
     sure = {"calm": [0.6, 0.8], "warm": [0.7]}

@@ -218,12 +218,6 @@ def test_bad_settings_are_named(core):
 
 
 def test_import_needs_the_standard_library_only():
-    code = (
-        "import sys, time; start = time.perf_counter(); import soritune.korean; "
-        "print(time.perf_counter() - start, *{'torch', 'numpy', 'kiwipiepy'}.intersection(sys.modules))"
-    )
-    took = min(
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
-    )
-    assert took < 0.2
+    code = "import sys, soritune.korean; print(*{'torch', 'numpy', 'kiwipiepy'}.intersection(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

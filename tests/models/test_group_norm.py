@@ -44,6 +44,28 @@ def test_a_row_without_frames_stays_finite() -> None:
     assert masked(torch.randn(1, 3, 20)).isfinite().all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_without_a_graph_the_numbers_are_the_same(dtype: torch.dtype) -> None:
+    """The way taken on a CPU when nothing is trained here, beside the one that keeps a graph."""
+    torch.manual_seed(2)
+    plain = nn.GroupNorm(5, 5)
+    nn.init.normal_(plain.weight)
+    nn.init.normal_(plain.bias)
+    masked = MaskedGroupNorm(plain, kernel=10, stride=5)
+    # 20, 11, 1 and no valid frames; the last keeps one all the same.
+    masked.num_samples = torch.tensor([105, 60, 10, 0])
+    hidden = (3.0 + 0.2 * torch.randn(4, 5, 20)).to(dtype)
+    with_graph = masked(hidden)
+    with torch.no_grad():
+        without = masked(hidden)
+    assert with_graph.requires_grad
+    assert without.dtype == dtype
+    assert without.isfinite().all()
+    for row, frames in enumerate((20, 11, 1, 1)):
+        assert torch.allclose(without[row, :, :frames], with_graph[row, :, :frames], atol=2e-5, rtol=1e-2)
+    assert not without[1, :, 11:].any()
+
+
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
 def test_padding_changes_no_logit(kind, norm, build, waves) -> None:
     model = build(kind, norm).eval()

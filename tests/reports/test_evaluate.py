@@ -286,3 +286,53 @@ def test_a_run_is_no_place_for_another_corpus(run, tmp_path):
         evaluate(run, data=corpus(tmp_path / "corpus"), output=run, **OPTIONS)
     assert (run / "checked.parquet").read_bytes() == before
     assert not (run / "manifest.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"labels": ["calm"]}, "labels without audio_paths would be left unused; give audio_paths"),
+        ({"speakers": ["a"], "texts": ["b"]}, "speakers and texts without audio_paths"),
+        ({"labels": ["calm"], "data": "corpus"}, "labels without audio_paths"),
+        ({"source": "csv"}, "source without data would be left unused; give data"),
+        ({"settings": {"delimiter": ";"}}, "settings without data"),
+        ({"source": "csv", "audio_paths": ["a.wav"]}, "audio_paths needs no reading; leave them out"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(run, options, sentence):
+    with pytest.raises(ManifestError, match=sentence):
+        evaluate(run, **options, **OPTIONS)
+    assert not (run / "scores.json").exists()
+
+
+def test_a_manifest_in_memory_is_read_by_no_source(run):
+    rows = load_manifest(run / "checked.parquet")
+    with pytest.raises(ManifestError, match="source would be left unused.*a Manifest needs no reading"):
+        evaluate(run, data=rows, source="csv", **OPTIONS)
+
+
+def test_missing_labels_are_told_before_anything_is_predicted(run, lists, tmp_path):
+    audio, labels = lists
+    sentence = "labels are missing: none of 30 rows has what the model's 'emotion' is judged by .emotion."
+    for given in (None, [None] * len(audio)):
+        with pytest.raises(ManifestError, match=sentence):
+            evaluate(run, audio_paths=audio, labels=given, output=tmp_path / "out", **OPTIONS)
+    assert not (tmp_path / "out").exists()
+    table = tmp_path / "unlabelled.csv"
+    table.write_text(f"file_path\n{audio[0]}\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match="labels are missing: none of 1 rows"):
+        evaluate(run, data=table, output=tmp_path / "out", **OPTIONS)
+    assert not (tmp_path / "out" / "predictions").exists()
+    some = evaluate(
+        run, audio_paths=audio, labels=[None, "", *labels[2:]], output=tmp_path / "some", **OPTIONS
+    )
+    told = "2 of 30 clips have no label for the task 'emotion' and are not scored by it."
+    assert told in some["warnings"]
+    assert told not in evaluate(run, **OPTIONS)["warnings"]
+
+
+def test_a_corpus_that_is_not_there(run, tmp_path):
+    for options in ({"source": "csv"}, {"source": "manifest"}, {"source": "speaker-folders"}):
+        with pytest.raises(ManifestError, match="gone: is not there"):
+            evaluate(run, data=tmp_path / "gone", output=tmp_path / "out", **options, **OPTIONS)
+    assert not (tmp_path / "out").exists()

@@ -153,10 +153,16 @@ def test_a_row_may_have_only_some_labels() -> None:
         (TWO, "a sil", "a sil", "C I", "silence is labelled C"),
         (FOUR, "a sil", "a sil", "C D", "silence is labelled C"),
         (FOUR, "a q", "a q", "C C", "phone 'q' is not in the label set"),
+        (FOUR, "a b", "a b", "C s", "label 's' is not of .* the letters are upper case: write 'S'"),
+        (TWO, "a b", "a d", "c I", "write 'C'"),
+        (TWO, "a b", "a d", "C e", "write 'E'"),
+        (FOUR, "a b", None, "C", "1 error labels for 2 canonical symbols; 2 were expected"),
+        (FOUR, "a sil b", None, "C", "1 error labels for 3 canonical symbols; 2 to 3 were expected"),
+        (TWO, "a b", None, "C C I", "3 error labels for 2 canonical"),
     ],
 )
 def test_rows_that_contradict_themselves_or_the_setting_are_refused(
-    scheme: str, canonical: str, perceived: str, labels: str, sentence: str
+    scheme: str, canonical: str, perceived: str | None, labels: str, sentence: str
 ) -> None:
     own = task(scheme, inventory=["a", "b", "d"])
     utterance = row(canonical, perceived, labels)
@@ -167,6 +173,8 @@ def test_rows_that_contradict_themselves_or_the_setting_are_refused(
 
 def test_what_must_be_accepted_is() -> None:
     own = task(inventory=["a", "b", "d"])
+    for labels in ("C S", "C I S"):
+        assert own.reference(row("a sil b", None, labels)) is not None
     assert own.reference(row("a b", "a b", "C S")) is not None  # "mostly like b, but wrong"
     two = task(TWO, inventory=["a", "b", "d"])
     reference = two.reference(row("a sil b", "a d b", "C I C"))  # an insertion is incorrect too

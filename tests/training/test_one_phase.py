@@ -181,9 +181,11 @@ def test_the_best_three_of_each_value_are_kept(make_run: MakeRun) -> None:
     run = make_run("three", epochs=6, keep_best=3, learning_rate=3e-2, evaluate_every_steps=2)
     train(run, quiet=True)
     for value, higher in (("loss", False), ("emotion/ua", True)):
-        logged = [(e[f"val/{value}"], e["step"]) for e in read_events(run.folder) if e["event"] == "evaluate"]
+        logged = [e for e in read_events(run.folder) if e["event"] == "evaluate"]
         assert len(logged) > 4
-        ranked = sorted(logged, key=lambda one: (-one[0] if higher else one[0], one[1]))[:3]
+        sign = -1 if higher else 1
+        logged.sort(key=lambda e: (sign * e[f"val/{value}"], e["val/loss"], e["step"]))
+        ranked = [(e[f"val/{value}"], e["step"]) for e in logged[:3]]
         name = f"best_{value.replace('/', '_')}"
         expected = {name: ranked[0]} | {f"{name}_step{step}": (found, step) for found, step in ranked[1:]}
         kept = {path.name: load_bundle(path).card["training"] for path in run.folder.glob(f"bundles/{name}*")}

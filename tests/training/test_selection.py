@@ -24,8 +24,19 @@ def test_the_best_of_each_metric_is_kept_apart() -> None:
     everything = ["best_loss", "best_emotion_ua", "best_phoneme_per"]
     assert selection.improved(values(1.0, 0.4, 0.9), progress) == everything
     assert selection.improved(values(1.1, 0.5, 0.9), progress) == ["best_emotion_ua"]
-    assert selection.improved(values(0.9, 0.5, 0.8), progress) == ["best_loss", "best_phoneme_per"]
+    assert selection.improved(values(0.9, 0.45, 0.8), progress) == ["best_loss", "best_phoneme_per"]
     assert progress.best == {"loss": 0.9, "emotion/ua": 0.5, "phoneme/per": 0.8}
+
+
+def test_of_equal_rates_the_lower_loss_is_better() -> None:
+    selection, progress = Selection(TASKS, TrainingSettings()), Progress()
+    selection.improved(values(3.0, 0.0, 1.0), progress)
+    assert selection.improved(values(2.0, 0.0, 1.0), progress) == [
+        "best_loss",
+        "best_emotion_ua",
+        "best_phoneme_per",
+    ]
+    assert selection.improved(values(2.5, 0.0, 1.0), progress) == []
 
 
 def test_what_is_not_a_number_is_never_best() -> None:

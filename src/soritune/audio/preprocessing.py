@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +139,15 @@ class Preprocessing(Settings):
         """Does to samples in memory what `read` does to a file.
 
         Raises:
-            AudioError: not one- or two-dimensional, NaN or infinite samples, too short.
+            AudioError: no sample rate above 0, samples that are no numbers or NaN or infinite, not one- or
+                two-dimensional, too short.
         """
+        if not is_rate(sample_rate_hz):
+            raise AudioError(
+                "waveform", f"has the sample rate {sample_rate_hz!r}; it must be a number above 0"
+            )
+        if waveform.dtype.kind not in "iuf":
+            raise AudioError("waveform", f"must be numbers, got samples of the type {waveform.dtype}")
         if waveform.ndim not in (1, 2):
             raise AudioError(
                 "waveform", f"must be (samples,) or (samples, channels), got {waveform.ndim} axes"
@@ -155,3 +164,8 @@ class Preprocessing(Settings):
         if self.max_duration_s is None:
             return waveform
         return waveform[: round(self.max_duration_s * self.sample_rate_hz)]
+
+
+def is_rate(value: Any) -> bool:
+    """Whether a value can be a sample rate: a finite number above 0."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
@@ -24,6 +23,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from soritune.cli.source_options import constants, pairs, settings_of, source_settings
 from soritune.errors import ManifestError, OutputError, SplitError, TaskError, TextError
 
 if TYPE_CHECKING:
@@ -121,10 +121,8 @@ def check(
     from soritune.corpus.checks import check_manifest, read_quarantine, write_quarantine
     from soritune.corpus.manifest import load_manifest, write_manifest
 
-    problems = [_row_problem(name, _settings(settings).get(name, {})) for name in task or ()]
-    loaded = load_manifest(
-        manifest, root=root, fields=_pairs(field, "--field"), constants=_constants(constant)
-    )
+    problems = [_row_problem(name, settings_of(settings).get(name, {})) for name in task or ()]
+    loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
     with _progress("check", as_json) as tell:
         result = check_manifest(loaded, problems, decode=decode, min_duration_s=min_duration_s, progress=tell)
     if out is not None:
@@ -204,9 +202,7 @@ def split(
         stratify=_names(stratify),
         given=given,
     )
-    loaded = load_manifest(
-        manifest, root=root, fields=_pairs(field, "--field"), constants=_constants(constant)
-    )
+    loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
     splits = make_splits(loaded, settings)
     splits.save(out)
     _tell_splits([splits], loaded, [out], as_json)
@@ -236,9 +232,7 @@ def folds(
     from soritune.corpus.folds import make_folds
     from soritune.corpus.manifest import load_manifest
 
-    loaded = load_manifest(
-        manifest, root=root, fields=_pairs(field, "--field"), constants=_constants(constant)
-    )
+    loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
     made = make_folds(
         loaded,
         group_by=_names(by),
@@ -252,43 +246,6 @@ def folds(
     for splits, file in zip(made, files, strict=True):
         splits.save(file)
     _tell_splits(made, loaded, files, as_json)
-
-
-def source_settings(
-    source: str,
-    paths: Sequence[Path],
-    settings: Sequence[str] | None,
-    field: Sequence[str] | None,
-    constant: Sequence[str] | None,
-    prefix: bool,
-    start: dict[str, Any] | None = None,
-) -> tuple[Path, dict[str, Any]]:
-    """Root and settings of a source from the options of the command line, over those of `start`.
-
-    Raises:
-        SorituneError: no such source, or an option that it has no use for.
-    """
-    from soritune.corpus.prepare import load_source
-
-    known = load_source(source).Config.model_fields
-    config = dict(start or {})
-    for name, value in _settings(settings, {name: field.annotation for name, field in known.items()}).items():
-        both = isinstance(value, dict) and isinstance(config.get(name), dict)
-        config[name] = {**config[name], **value} if both else value
-    given = {"fields": _pairs(field, "--field"), "constants": _constants(constant), "prefix": prefix or None}
-    for name, value in given.items():
-        if value and name not in known:
-            option = {"fields": "--field", "constants": "--constant", "prefix": "--prefix"}[name]
-            raise ManifestError(
-                f"{option} has no meaning for the source '{source}'; its settings are: {', '.join(known)}"
-            )
-        if value:
-            config[name] = {**config.get(name, {}), **value} if isinstance(value, dict) else value
-    if len(paths) > 1:
-        if "files" not in known:
-            raise ManifestError(f"the source '{source}' takes one folder, got {len(paths)} paths")
-        config["files"] = [str(path.absolute()) for path in paths]
-    return paths[0], config
 
 
 def _row_problem(name: str, settings: dict[str, Any]) -> Callable[[Utterance], str | None]:
@@ -324,57 +281,6 @@ def _validated(kind: Any, **values: Any) -> Any:
             place = ".".join(str(part) for part in fault["loc"]) or kind.__name__
             faults.append(f"{place}: {fault['msg'].removeprefix('Value error, ')}")
         raise (SplitError if kind.__name__ == "SplitSettings" else TaskError)("; ".join(faults)) from error
-
-
-def _pairs(items: Sequence[str] | None, option: str) -> dict[str, str]:
-    found = {}
-    for item in items or ():
-        name, sign, value = item.partition("=")
-        if not sign or not name or not value:
-            raise ManifestError(f"{option} wants NAME=VALUE, got '{item}'")
-        found[name.strip()] = value
-    return found
-
-
-def _constants(items: Sequence[str] | None) -> dict[str, Any]:
-    return dict(_pairs(items, "--constant"))
-
-
-def _settings(items: Sequence[str] | None, kinds: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Dotted KEY=VALUE pairs as nested dicts, values read as YAML.
-
-    `kinds` are types of the settings by name: where text is wanted it is taken as typed, unless in quotation
-    marks, and after the name of a mapping the rest of a KEY is the mapping's own key, dots and all.
-    """
-    found: dict[str, Any] = {}
-    for name, text in _pairs(items, "--set").items():
-        kind = (kinds or {}).get(name.split(".", 1)[0])
-        *parents, last = name.split(".") if kind is None else name.split(".", _depth(kind))
-        place = found
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise ManifestError(
-                    f"--set {name}: '{parent}' is given a value of its own too; give one of them"
-                )
-        plain = _is_text(kind) and not parents and text.strip()[0] not in "\"'"
-        try:
-            value = yaml.safe_load(text) if not plain or text in ("null", "~") else text
-        except yaml.YAMLError as error:
-            raise ManifestError(f"--set {name}: the value is no YAML ({error})") from error
-        place[last] = value
-    return found
-
-
-def _is_text(kind: Any) -> bool:
-    """Whether a setting of this type is text, or nothing."""
-    return kind is str or set(get_args(kind)) == {str, type(None)}
-
-
-def _depth(kind: Any) -> int:
-    """How many mappings lie in one another in a type."""
-    inner = max(map(_depth, get_args(kind)), default=0)
-    return inner + 1 if get_origin(kind) is dict else inner
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ from soritune.cli.corpus import (
     PrefixOption,
     SettingsOption,
     print_json,
-    source_settings,
 )
+from soritune.cli.source_options import source_settings
 from soritune.errors import ManifestError
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -33,6 +34,20 @@ Phase = Annotated[
         "--phase", help="Train this phase only, by number or name; may be given again. Same as train.phase."
     ),
 ]
+FindBatch = Annotated[
+    bool,
+    typer.Option(
+        "--find-batch", help="Only find the largest batches.padded_seconds that fits in memory, and print it."
+    ),
+]
+MemoryGb = Annotated[
+    float | None,
+    typer.Option(
+        "--memory-gb",
+        min=0.1,
+        help="With --find-batch: gigabytes that may be used; all free ones by default.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
@@ -49,6 +64,8 @@ def run(
             "--dry-run", help="Decode everything, one forward pass on the longest batch, no weights."
         ),
     ] = False,
+    find: FindBatch = False,
+    memory_gb: MemoryGb = None,
     as_json: AsJson = False,
 ) -> None:
     """Do everything: prepare, check, split, train, evaluate. Keeps every file."""
@@ -61,6 +78,9 @@ def run(
     folder = output or Path("runs") / settings.name
     if dry:
         _print_dry(pipeline.dry_run(settings, folder / "dry-run", quiet=as_json), as_json)
+        return
+    if find:
+        _print_found(pipeline.find_batch(settings, memory_gb=memory_gb, quiet=as_json), as_json)
         return
     result = pipeline.run(settings, folder, resume=resume, quiet=as_json)
     _print_result(result.folder, result.training, result.scores, as_json)
@@ -79,6 +99,8 @@ def train(
     preset: Preset = None,
     phase: Phase = None,
     resume: Resume = False,
+    find: FindBatch = False,
+    memory_gb: MemoryGb = None,
     as_json: AsJson = False,
 ) -> None:
     """Train only, from a manifest and its splits."""
@@ -92,9 +114,11 @@ def train(
         settings.train.phase = tuple(phase)
     folder = output or Path("runs") / settings.name
     rows = load_manifest(manifest or folder / pipeline.CHECKED, root=pipeline.root_of(settings))
-    result = pipeline.train_recipe(
-        settings, rows, load_splits(splits or folder / pipeline.SPLITS), folder, resume=resume, quiet=as_json
-    )
+    chosen = load_splits(splits or folder / pipeline.SPLITS)
+    if find:
+        _print_found(pipeline.find_batch(settings, rows, chosen, memory_gb=memory_gb, quiet=as_json), as_json)
+        return
+    result = pipeline.train_recipe(settings, rows, chosen, folder, resume=resume, quiet=as_json)
     _print_result(folder, result, None, as_json)
     if result.stopped == "interrupted":
         raise typer.Exit(130)
@@ -204,6 +228,14 @@ def _print_result(folder: Path, training: Any, scores: dict[str, Any] | None, as
         show_scores(scores, as_json=False)
         console.print(f"\ntest {summary(scores)}", markup=False, highlight=False, soft_wrap=True)
         console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_found(found: Any, as_json: bool) -> None:
+    if as_json:
+        shown = {**dataclasses.asdict(found), "setting": found.setting}
+        sys.stdout.write(json.dumps(shown, ensure_ascii=False) + "\n")
+        return
+    Console().print(str(found), markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_dry(result: dict[str, Any], as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,19 @@ from soritune.corpus.manifest import SCHEMA, Manifest
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import AudioError, ManifestError, OutputError
 
-Values = Sequence[Any]
+Values = Iterable[Any]
 
 
 def make_manifest(
-    audio_paths: Sequence[str | Path],
+    audio_paths: Iterable[str | Path],
     labels: Values | None = None,
     *,
     speakers: Values | None = None,
     texts: Values | None = None,
     **fields: Values,
 ) -> Manifest:
-    """A data set from lists, one entry per recording: to train on (`run(recipe, output, data=…)`), to predict and
-    to judge a model by (`evaluate(model, data=…)`).
+    """A data set from lists (or other iterables), one entry per recording: to train on
+    (`run(recipe, output, data=…)`), to predict and to judge a model by (`evaluate(model, data=…)`).
 
     Without speakers, scores have no reliable intervals, and training has to be told to split at random
     (`recipe.split.by = ("random",)`), since speakers cannot be kept apart.
@@ -49,18 +49,24 @@ def make_manifest(
         ManifestError: lists of different lengths, no path, a path given twice, no such field, or a value that a field
             cannot have.
     """
-    if isinstance(audio_paths, str | Path):
-        raise ManifestError(f"audio_paths must be a list of paths, got '{audio_paths}' alone")
+    entries = _listed("audio_paths", audio_paths, "paths")
     given = {"emotion": labels, "speaker": speakers, "text": texts, **fields}
     names = {"emotion": "labels", "speaker": "speakers", "text": "texts"}
-    columns = {field: list(values) for field, values in given.items() if values is not None}
+    columns = {
+        field: [_stripped(value) for value in _listed(names.get(field, field), values, "values")]
+        for field, values in given.items()
+        if values is not None
+    }
     for field, values in columns.items():
-        if len(values) != len(audio_paths):
+        if len(values) != len(entries):
             raise ManifestError(
-                f"{len(audio_paths)} audio_paths but {len(values)} {names.get(field, field)}; give one for each path, "
+                f"{len(entries)} audio_paths but {len(values)} {names.get(field, field)}; give one for each path, "
                 "None where it is not known"
             )
-    paths = [Path(path) for path in audio_paths]
+    strange = next((n for n, path in enumerate(entries) if not isinstance(path, str | os.PathLike)), None)
+    if strange is not None:
+        raise ManifestError(f"audio_paths has {entries[strange]!r} at {strange}; every entry must be a path")
+    paths = [Path(path) for path in entries]
     if not paths:
         raise ManifestError("audio_paths is empty; give at least one path")
     _refuse_repeats(paths)
@@ -107,6 +113,20 @@ def write_list(path: Path | str, manifest: Manifest) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return target
+
+
+def _listed(name: str, values: Any, what: str) -> list[Any]:
+    """The values as a list; text, which is a sequence of letters too, is no list of anything."""
+    if isinstance(values, str | bytes | os.PathLike):
+        raise ManifestError(f"{name} must be a list of {what}, got '{os.fsdecode(values)}' alone")
+    if not isinstance(values, Iterable):
+        raise ManifestError(f"{name} must be a list of {what}, got {values!r}")
+    return list(values)
+
+
+def _stripped(value: Any) -> Any:
+    """Text without the blanks around it, as the readers of tables take it."""
+    return value.strip() if isinstance(value, str) else value
 
 
 def _refuse_repeats(paths: Sequence[Path]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from soritune.audio.preprocessing import is_rate
 from soritune.audio.waveform import read_header
 from soritune.errors import AudioError
 
@@ -33,6 +34,10 @@ LONGEST_GROUP = 40
 
 Samples = tuple[NDArray[np.floating], int]
 """(samples,) or (samples, channels) and the sample rate in Hz."""
+
+
+GIVEN = "files, folders, (samples, rate) pairs, or a manifest"
+"""What can be predicted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +83,26 @@ def clips_of_paths(paths: Iterable[str | Path]) -> Iterator[Clip]:
         yield Clip(id=str(path), audio=str(path), path=Path(path), duration_s=duration)
 
 
+def is_samples(item: object) -> bool:
+    """Whether something is a pair (waveform, sample rate); how sound they are shows when they are read."""
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        return False
+    waveform, rate = item
+    if isinstance(waveform, str | Path | tuple) or isinstance(rate, str | Path):
+        return False
+    return hasattr(waveform, "__len__") and not hasattr(rate, "__len__")
+
+
 def clips_of_samples(items: Iterable[Samples]) -> Iterator[Clip]:
     """A clip per (waveform, sample rate), called `0`, `1`, …"""
     for index, (waveform, rate) in enumerate(items):
+        samples = np.asarray(waveform)
+        known = is_rate(rate) and samples.ndim > 0
         yield Clip(
             id=str(index),
             audio="(samples)",
-            samples=(waveform, rate),
-            duration_s=len(waveform) / max(rate, 1),
+            samples=(samples, rate),
+            duration_s=len(samples) / rate if known else 0.0,
         )
 
 

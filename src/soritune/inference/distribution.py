@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from soritune.errors import TaskError
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,16 @@ def emotion_distribution(
         rows: as `Predictor.predict` gives them.
         task: whose predictions to count; they need the fields `label` and `confidence`.
         labels: listed even where nothing was predicted as such, first and in this order.
+
+    Raises:
+        TaskError: something else than such rows.
     """
     seen: dict[str, list[float | None]] = {label: [] for label in labels}
-    for row in rows:
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise TaskError(
+                f"row {number} is {reprlib.repr(row)}, no prediction; give the rows that predict gave"
+            )
         found = row.get("tasks", {}).get(task)
         if found is not None and "label" in found["prediction"]:
             prediction = found["prediction"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import reprlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +25,16 @@ from soritune.audio.files import SUFFIXES, find_audio
 from soritune.bundle import load_bundle
 from soritune.errors import AudioError, BundleError, SorituneError, TaskError
 from soritune.inference.backends.backend import OpenBackend
-from soritune.inference.clips import Clip, Rows, Samples, clips_of_paths, clips_of_rows, clips_of_samples
+from soritune.inference.clips import (
+    GIVEN,
+    Clip,
+    Rows,
+    Samples,
+    clips_of_paths,
+    clips_of_rows,
+    clips_of_samples,
+    is_samples,
+)
 from soritune.inference.distribution import Distribution, emotion_distribution
 from soritune.inference.ensemble import Member, joint_tasks, label_orders
 from soritune.inference.posteriors import Float32Array, mean_of, readable
@@ -134,12 +144,13 @@ class Predictor:
         Rows come as they are done; `list(…)` takes them all. A file that cannot be read is a row with an `error`.
 
         Args:
-            items: what to predict, or a single path. A folder stands for the audio files in it and below, sorted.
+            items: what to predict, or a single path or pair. A folder stands for the audio files in it and below,
+                sorted.
             groups: added to the groups of manifest rows (e.g. `{"split": "test"}`).
             progress: called with how many more clips are done.
 
         Raises:
-            AudioError: a folder without audio files.
+            AudioError: a folder without audio files, or something that is none of these.
         """
         return self.predict_clips(_clips(items, groups), progress=progress)
 
@@ -151,7 +162,7 @@ class Predictor:
             task: whose labels; None takes the first task that gives one.
 
         Raises:
-            TaskError: no such task, or none that gives a label.
+            TaskError: no such task, none that gives a label, or rows that `predict` did not give.
         """
         found = [
             one
@@ -390,6 +401,12 @@ def _clips(items: Iterable[str | Path | Samples] | Rows, groups: Mapping[str, An
         return clips_of_paths(_files([items]))
     if isinstance(items, Rows):
         return clips_of_rows(items, groups)
+    if is_samples(items):
+        return _mixed_clips([items])
+    if isinstance(items, np.ndarray) and items.dtype.kind in "biufc":
+        raise AudioError("predict", "an array alone does not say its sample rate; give (samples, rate)")
+    if not isinstance(items, Iterable):
+        raise AudioError("predict", f"got {items!r}; give {GIVEN}")
     return _mixed_clips(items)
 
 
@@ -397,6 +414,8 @@ def _mixed_clips(items: Any) -> Iterator[Clip]:
     for index, item in enumerate(items):
         if isinstance(item, str | Path):
             yield from clips_of_paths(_files([item]))
+        elif not is_samples(item):
+            raise AudioError("predict", f"item {index} is {reprlib.repr(item)}; give {GIVEN}")
         else:
             for clip in clips_of_samples([item]):
                 yield Clip(id=str(index), audio=clip.audio, samples=clip.samples, duration_s=clip.duration_s)

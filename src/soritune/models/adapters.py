@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from soritune.errors import ModelError
 from soritune.models.config import LoraSettings
+from soritune.models.quick_dropout import quicken_dropout
 
 ADAPTER = "default"
 """peft's name of the one adapter a model has."""
@@ -81,6 +82,7 @@ def add_lora(encoder: nn.Module, settings: LoraSettings, first: int, last: int, 
     with torch.random.fork_rng(devices=[]), torch.device("meta" if meta else "cpu"):
         torch.manual_seed(seed)
         inject_adapter_in_model(peft_config(settings, first, last), encoder, adapter_name=ADAPTER)
+    quicken_dropout(encoder)
 
 
 def adapted_modules(encoder: nn.Module) -> dict[str, Any]:

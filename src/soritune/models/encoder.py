@@ -21,6 +21,7 @@ from soritune.errors import ModelError, nearest
 from soritune.models.attention_wavlm import replace_wavlm_attention
 from soritune.models.group_norm import mask_group_norm
 from soritune.models.hf_names import check_model_type, model_type_of
+from soritune.models.quick_dropout import quicken_dropout
 
 HUB_TIMEOUT_S = 10.0
 """How long one question to the hub may take before it counts as out of reach."""
@@ -290,6 +291,7 @@ def make_encoder(
     mask_group_norm(encoder)
     if config.model_type == "wavlm":
         replace_wavlm_attention(encoder)
+    quicken_dropout(encoder)
     return encoder
 
 

@@ -39,6 +39,8 @@ class MaskedGroupNorm(nn.Module):
         if self.num_samples is None:
             return nn.functional.group_norm(hidden, channels, self.weight, self.bias, self.eps)
         num_valid = frames_of(self.num_samples, (self.kernel,), (self.stride,)).clamp(min=1)
+        if self._by_row(hidden):
+            return self._normalise_rows(hidden, num_valid.tolist())
         valid = (torch.arange(frames, device=hidden.device) < num_valid[:, None])[:, None, :]
         count = num_valid[:, None, None].float()
         # float32 as autocast does for group norms: sums over tens of thousands of frames.
@@ -48,6 +50,26 @@ class MaskedGroupNorm(nn.Module):
         variance = torch.where(valid, centred, 0.0).square().sum(-1, keepdim=True) / count
         scale = torch.rsqrt(variance + self.eps) * self.weight[None, :, None].float()
         return (centred * scale + self.bias[None, :, None].float()).to(hidden.dtype)
+
+    def _by_row(self, hidden: Tensor) -> bool:
+        """Whether to take the rows one by one: half the time on a CPU, but it needs the lengths on the host and
+        keeps no graph."""
+        graph = torch.is_grad_enabled() and (hidden.requires_grad or self.weight.requires_grad)
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+        traced = tracing or torch.compiler.is_compiling()
+        return hidden.device.type == "cpu" and not graph and not traced
+
+    def _normalise_rows(self, hidden: Tensor, num_valid: list[int]) -> Tensor:
+        """Each row's valid frames by the library's own kernel; the frames after them are zero."""
+        weight, bias = self.weight.float(), self.bias.float()
+        result = torch.empty_like(hidden)
+        for row, given, valid in zip(result, hidden, num_valid, strict=True):
+            # float32 as autocast does for group norms: sums over tens of thousands of frames.
+            alone = given[None, :, :valid].float()
+            # The functional form refuses a single frame.
+            row[:, :valid] = torch.group_norm(alone, hidden.shape[1], weight, bias, self.eps)[0]
+            row[:, valid:] = 0.0
+        return result
 
 
 def mask_group_norm(encoder: nn.Module) -> None:

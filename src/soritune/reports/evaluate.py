@@ -22,7 +22,13 @@ from soritune.inference.predictions import make_header, write_predictions
 from soritune.inference.predictor import Predictor, Row
 from soritune.inference.run_folders import bundle_names, choose_bundle, is_run, read_card, rows_seen, run_of
 from soritune.reports.evaluation import Evaluation
-from soritune.reports.judged_data import prepared_rows, refuse_unknown_labels, unusable_rows
+from soritune.reports.judged_data import (
+    prepared_rows,
+    refuse_stray_options,
+    refuse_unknown_labels,
+    refuse_unlabelled,
+    unusable_rows,
+)
 from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
@@ -101,9 +107,16 @@ def evaluate(
     Raises:
         BundleError: no model there, or a bundle without a manifest.
         SplitError: no such split, or nothing in it.
-        ManifestError: no row has a reference, or lists that do not fit together.
+        ManifestError: no row has a reference, lists that do not fit together, or lists, a source or settings of
+            nothing, as `labels` without `audio_paths`.
         TaskError: labels that the model does not know; all are named.
     """
+    refuse_stray_options(
+        data,
+        audio_paths,
+        lists={"labels": labels, "speakers": speakers, "texts": texts},
+        reading={"source": source, "settings": settings},
+    )
     if audio_paths is not None:
         if data is not None:
             raise ManifestError("data and audio_paths are two data sets; give one of them")
@@ -122,6 +135,7 @@ def evaluate(
             unusable = unusable_rows(quarantined)
         rows, about = data, _about(place, data, data)
     predictor = Predictor.load(place.bundle, backend=backend, device=device, base=base)
+    refuse_unlabelled(predictor.tasks, rows)
     refuse_unknown_labels(predictor.tasks, rows)
     logger.info("judging %s on %d rows of split %s", place.bundle, len(rows), about["split"])
     header = make_header(predictor, about)

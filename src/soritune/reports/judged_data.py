@@ -10,12 +10,47 @@ from typing import Any
 from soritune.corpus.checks import Quarantined
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.prepare import prepare
-from soritune.errors import BundleError, TaskError
+from soritune.corpus.utterance import Utterance
+from soritune.errors import BundleError, ManifestError, SorituneError, TaskError
 from soritune.inference.predictor import Row
 from soritune.tasks.task import Task
 
 SOURCES = {".jsonl": "manifest", ".parquet": "manifest", ".csv": "csv", ".tsv": "csv"}
 """Files that say by their name which source reads them."""
+
+
+def refuse_stray_options(
+    data: object, audio_paths: object, *, lists: Mapping[str, object], reading: Mapping[str, object]
+) -> None:
+    """Says which options would change nothing, before something else than what was meant is judged.
+
+    Args:
+        data: what is judged, or None.
+        audio_paths: as `make_manifest`'s, or None.
+        lists: option to its value, of those that go with `audio_paths`; None where it was not given.
+        reading: the same of those that say how `data` is read; empty ones say nothing.
+
+    Raises:
+        ManifestError: such an option without what it goes with.
+    """
+    stray = [name for name, value in lists.items() if value is not None]
+    if stray and audio_paths is None:
+        raise ManifestError(
+            f"{' and '.join(stray)} without audio_paths would be left unused; give audio_paths, one path for each"
+        )
+    stray = [name for name, value in reading.items() if value]
+    if not stray:
+        return
+    if audio_paths is not None or isinstance(data, Manifest):
+        what = "a Manifest" if audio_paths is None else "audio_paths"
+        raise ManifestError(
+            f"{' and '.join(stray)} would be left unused: they say how a corpus is read, and {what} needs no reading; "
+            "leave them out"
+        )
+    if data is None:
+        raise ManifestError(
+            f"{' and '.join(stray)} without data would be left unused; give data, the corpus folder or file to read"
+        )
 
 
 def prepared_rows(
@@ -38,7 +73,7 @@ def prepared_rows(
 
     Raises:
         BundleError: the card does not say how a corpus is read, and `source` does not either.
-        ManifestError: nothing in the corpus can be used.
+        ManifestError: no such corpus, or nothing in it can be used.
     """
     stored = (card.get("recipe") or {}).get("data") or {}
     named = source or (SOURCES.get(Path(data).suffix.lower()) if Path(data).is_file() else None)
@@ -50,6 +85,8 @@ def prepared_rows(
             )
         named, settings = stored["source"], {**(stored.get("config") or {}), **(settings or {})}
     assert named is not None
+    if named != "synthetic" and not Path(data).exists():  # that one makes what is not there
+        raise ManifestError("is not there", path=data)
     made = prepare(named, data, dict(settings or {}), output)
     return made.manifest, made.quarantined
 
@@ -57,6 +94,29 @@ def prepared_rows(
 def unusable_rows(quarantined: Iterable[Quarantined]) -> list[Row]:
     """What cannot be used, as rows of a predictions file."""
     return [{"id": one.id or one.audio, "audio": one.audio, "error": one.reason} for one in quarantined]
+
+
+def refuse_unlabelled(tasks: Iterable[Task], rows: Manifest) -> None:
+    """Says before any prediction that nothing is there to judge a model by.
+
+    Raises:
+        ManifestError: no row has what any of the tasks is judged by.
+    """
+    tasks = list(tasks)
+    if not any(_is_labelled(task, utterance) for utterance in rows for task in tasks):
+        names = " and ".join(f"'{task.name}'" for task in tasks)
+        fields = ", ".join(dict.fromkeys(field for task in tasks for field in task.required_fields))
+        raise ManifestError(
+            f"labels are missing: none of {len(rows)} rows has what the model's {names} is judged by"
+            f"{f' ({fields})' if fields else ''}; give labels with the paths, or data that has them"
+        )
+
+
+def _is_labelled(task: Task, utterance: Utterance) -> bool:
+    try:
+        return task.reference(utterance) is not None
+    except SorituneError:  # there is something, and what is wrong with it is told later
+        return True
 
 
 def refuse_unknown_labels(tasks: Iterable[Task], rows: Manifest) -> None:

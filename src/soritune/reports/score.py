@@ -116,7 +116,11 @@ def score_predictions(
         "hours": _hours(row["duration_s"] for row in predictions.good),
         "resamples": resamples,
         "seed": seed,
-        "warnings": [*warnings_of(predictions, len(speakers)), *_absent_groups(predictions, group_by)],
+        "warnings": [
+            *warnings_of(predictions, len(speakers)),
+            *_unlabelled(tasks, len(predictions.good)),
+            *_absent_groups(predictions, group_by),
+        ],
         "tasks": tasks,
         "header": dict(predictions.header),
         "versions": environment(),
@@ -191,6 +195,14 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
         (bad > 0, f"{bad} of {everything} clips could not be read and are not scored."),
     ]
     return [text for holds, text in found if holds] + [str(text) for text in policy.get("warnings", [])]
+
+
+def _unlabelled(tasks: Mapping[str, Any], total: int) -> list[str]:
+    return [
+        f"{own['num_unlabelled']} of {total} clips have no label for the task '{name}' and are not scored by it."
+        for name, own in tasks.items()
+        if own["num_unlabelled"]
+    ]
 
 
 def _absent_groups(predictions: Predictions, group_by: Sequence[str]) -> list[str]:

@@ -58,6 +58,11 @@ def read_labels(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
     strange = next((label for label in read if label not in known), None)
     if strange is not None:
         letters = ", ".join(known)
+        if strange.upper() in (*known, "E"[: len(known) == 2]) and strange != strange.upper():
+            raise TaskError(
+                f"label '{strange}' is not of {SETTING}={scheme} ({letters}); the letters are upper case: write "
+                f"'{strange.upper()}'"
+            )
         hint = (
             "if I means insertion here and S and D are the other errors"
             if len(known) == 2
@@ -67,6 +72,23 @@ def read_labels(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
             f"label '{strange}' is not of {SETTING}={scheme} ({letters}); set {SETTING}={OTHER[scheme]} {hint}"
         )
     return read
+
+
+def refuse_other_length(labels: Sequence[str], canonical: Sequence[str], *, gap: str) -> None:
+    """Refuses labels that cannot be one for each canonical symbol, where nothing says what was perceived.
+
+    Canonical symbols that are `gap` may be labelled (insertions, silence) or left out.
+
+    Raises:
+        TaskError: fewer labels than phones, or more than symbols.
+    """
+    least = sum(symbol != gap for symbol in canonical)
+    if not least <= len(labels) <= len(canonical):
+        expected = f"{least}" if least == len(canonical) else f"{least} to {len(canonical)}"
+        raise TaskError(
+            f"there are {len(labels)} error labels for {len(canonical)} canonical symbols; {expected} were expected, "
+            f"one for each (those that are '{gap}' may be left out)"
+        )
 
 
 def labelled_positions(

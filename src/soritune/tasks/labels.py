@@ -21,7 +21,7 @@ SPECIAL_TOKENS: tuple[str, ...] = (BLANK, UNKNOWN, "<s>", "</s>")
 class OutputSettings(TaskConfig):
     """What a recipe may say of an output, whatever the task."""
 
-    weight: float = Field(1.0, ge=0)
+    weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Factor of this output's loss in the total."""
     layer: int | str = "last"
     """What the head reads: "last", "weighted" (learnt sum of all layers) or the number of a transformer layer."""

@@ -34,6 +34,7 @@ from soritune.tasks.annotated_phones import (
     labelled_positions,
     pair_up,
     read_labels,
+    refuse_other_length,
 )
 from soritune.tasks.labels import BLANK, label_index, rate, read_symbols, symbol_ids
 from soritune.tasks.mispronunciation_tables import error_tables, protocol_table, speaker_tables
@@ -81,9 +82,9 @@ class MispronunciationConfig(TaskConfig):
     """Of the arpabet inventory: read AH as ah ("case"), ah0 as ah ("stress")."""
     gap: str = SILENCE
     """Symbol of a gap in the aligned phones and of real silence."""
-    phoneme_weight: float = Field(1.0, ge=0)
+    phoneme_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Factor of the phone output's loss in the total."""
-    error_weight: float = Field(1.0, ge=0)
+    error_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Factor of the error output's loss in the total."""
     phoneme_layer: int | str = "last"
     """What the phone head reads: "last", "weighted" or the number of a transformer layer."""
@@ -326,6 +327,8 @@ class MispronunciationTask(Task):
         labels = None
         if self.has_labels and utterance.error_labels is not None:
             labels = read_labels(utterance.error_labels, self.config.labels)
+            if canonical is not None and perceived is None:
+                refuse_other_length(labels, canonical, gap=self.config.gap)
         if canonical is not None and perceived is not None:
             gap = self.config.gap
             positions = pair_up(canonical, perceived, gap)

@@ -55,7 +55,7 @@ class Progress:
     best: dict[str, float] = field(default_factory=dict)
     """Best value in this phase of everything that is kept the best of."""
     kept: dict[str, list[list[float]]] = field(default_factory=dict)
-    """[value, step] of the weights that are kept of each, best first."""
+    """[value, step, validation loss] of the weights that are kept of each, best first."""
     best_weights: str | None = None
     """File beside the checkpoints with the weights that the next phase starts from."""
     stale_evaluations: int = 0

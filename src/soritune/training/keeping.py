@@ -94,7 +94,7 @@ class Keeper:
                 self._step_down(name, int(kept[1][1]))
             own = name if place == 0 else f"{name}_step{progress.step}"
             self.save(own, values, progress, averaged=averaged)
-            others = {self.path(f"{name}_step{int(step)}").name for _, step in kept[1:]}
+            others = {self.path(f"{name}_step{int(step)}").name for _, step, _ in kept[1:]}
             for old in self.folder.glob(f"{self.phase.prefix}{name}_step*"):
                 if old.name not in others and old.name.rpartition("_step")[2].isdecimal():
                     drop(old)

@@ -28,6 +28,7 @@ from soritune.training.checkpoint import (
 )
 from soritune.training.epochs import Epochs
 from soritune.training.faults import Faults, lost_rows
+from soritune.training.find_batch import memory_explained
 from soritune.training.interrupt import Interrupt
 from soritune.training.keeping import Keeper
 from soritune.training.log import Meter
@@ -147,9 +148,10 @@ class OnePhase:
                 return "interrupted"
             self.faults.note_rows(micro, agreed.failed)
             self.faults.note_targets(agreed.counts)
-            self.stepper.step(
-                micro, agreed.counts, done=progress.phase_step, total_steps=self.epochs.total_steps
-            )
+            with memory_explained(micro, self.session.run):
+                self.stepper.step(
+                    micro, agreed.counts, done=progress.phase_step, total_steps=self.epochs.total_steps
+                )
             progress.step += 1
             progress.phase_step += 1
             progress.step_in_epoch += 1

@@ -67,15 +67,24 @@ class Selection:
         return [bundle for bundle, name in self.bundles.items() if places.get(name) == 0]
 
     def entered(self, values: Mapping[str, float], progress: Progress) -> dict[str, int]:
-        """Values that are among the `keep_best` best so far, with their place from 0; notes them in `progress`."""
+        """Values that are among the `keep_best` best so far, with their place from 0; notes them in `progress`.
+
+        Of equal values the one with the lower validation loss is the better: a rate that stands still, such as an F1 of
+        0, would otherwise keep the first weights of all.
+        """
         places = {}
+        loss = values["loss"]
         for name in dict.fromkeys([*self.bundles.values(), self.decisive]):
             value, kept = values[name], progress.kept.setdefault(name, [])
             if not math.isfinite(value):
                 continue
-            place = sum(not _better(value, old, self.higher_is_better(name)) for old, _ in kept)
+            higher = self.higher_is_better(name)
+            place = sum(
+                not (_better(value, old, higher) or (value == old and loss < old_loss))
+                for old, _, old_loss in kept
+            )
             if place < self.keep:
-                kept.insert(place, [value, progress.step])
+                kept.insert(place, [value, progress.step, loss])
                 del kept[self.keep :]
                 progress.best[name] = kept[0][0]
                 places[name] = place

@@ -17,6 +17,7 @@ from soritune.batches.plan import plan_evaluation
 from soritune.models.heads import loss_sum
 from soritune.models.model import SpeechModel
 from soritune.tasks.task import Counts, Pair, Task, add_counts
+from soritune.training.find_batch import evaluation_memory_explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ def validate(
     for batch in load_batches(plan, collator, Draws(0, 0, 0), list(mine), num_workers=num_workers):
         failed += len(batch.failed)
         batch = batch.to(accelerator.device)
-        with accelerator.autocast():
+        rate = collator.preprocessing.sample_rate_hz
+        explained = evaluation_memory_explained(batch, collator.manifest, rate, padded_seconds)
+        with explained, accelerator.autocast():
             output = model(batch.waveform, batch.num_samples)
         for spec in model.outputs:
             target = batch.targets[spec.name]

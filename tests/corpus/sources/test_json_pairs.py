@@ -105,13 +105,12 @@ def test_a_stretch_never_has_the_whole_label_s_text_or_times(tmp_path: Path) -> 
 
 
 def test_a_label_that_is_a_list_of_stretches(tmp_path: Path) -> None:
-    pair(tmp_path, "a", [{"text": "하나", "s": 0, "e": 1}])
-    (told,) = [item for item in read(tmp_path / "..", fields={"text": "text"}) if isinstance(item, Rejected)][
-        :1
-    ]
+    pair(tmp_path / "lists", "a", [{"text": "하나", "s": 0, "e": 1}])
+    pair(tmp_path / "objects", "b", {"text": "둘"})
+    (told,) = (item for item in read(tmp_path, fields={"text": "text"}) if isinstance(item, Rejected))
     assert "set utterances=[]" in told.reason
     config: dict[str, Any] = {"fields": {"start_s": "s", "end_s": "e"}, "utterances": []}
-    assert [row.text for row in rows(read(tmp_path, **config))] == ["하나"]
+    assert [row.text for row in rows(read(tmp_path / "lists", **config))] == ["하나"]
 
 
 def test_labels_that_cannot_be_read_are_not_called_empty(tmp_path: Path) -> None:

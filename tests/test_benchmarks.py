@@ -1,0 +1,144 @@
+"""The benchmarks measure what they say: equal work on both sides, realistic lengths, sums that hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from soritune.batches.config import BatchSettings
+from soritune.batches.plan import plan_epoch
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: Any) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+
+def program(name: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", FOLDER / name, *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | more,
+    )
+
+
+def test_lengths_are_those_of_speech_and_waste_half_of_random_batches() -> None:
+    """7 s in the mean between 0.5 and 15 s; 49 % of random batches of 16 were padding in a corpus of such lengths."""
+    from noise_corpus import durations
+    from timed_arms import random_padded_s
+
+    lengths = durations(4000, scale=1.0, seed=0, real=None)
+    assert 6.5 < lengths.mean() < 7.5
+    assert lengths.min() >= 0.5
+    assert lengths.max() <= 15.0
+    waste = 1.0 - lengths.sum() / random_padded_s(lengths, 16)
+    assert 0.45 < waste < 0.55
+    plan = plan_epoch(np.arange(4000), lengths, BatchSettings(padded_seconds=112.0), seed=0)
+    assert plan.padding_share < 0.05
+
+
+def test_padding_of_random_batches_is_counted_by_hand() -> None:
+    from timed_arms import random_padded_s
+
+    assert random_padded_s(np.full(10, 2.0), 4) == pytest.approx(20.0)
+    # Every order of 1, 1, 4 in twos has 4 in a pair (4 + 4 + 1) twice of three times, and alone (1 + 1 + 4) else.
+    assert random_padded_s(np.array([1.0, 1.0, 4.0]), 2, orders=3000) == pytest.approx(8.0, abs=0.15)
+
+
+def test_projected_hours_are_hours_of_speech_over_the_rate() -> None:
+    from h200 import projections
+
+    found = projections(3000.0)
+    assert found["full_3500_h_times_3_h"] == pytest.approx(3.5)
+    # 20 % × 10 + 60 % × 8 + 100 % × 5 = 11.8 passes over 136.19 h.
+    assert found["pilot_three_phases_h"] == pytest.approx(11.8 * 136.19 / 3000)
+
+
+@pytest.mark.parametrize("frozen", [0, 2])
+def test_both_sides_train_the_same_weights(frozen: int) -> None:
+    from naive_peer import make_model
+    from timed_arms import LORA, Arm, Bench, recipe_for
+    from train_epoch import TINY
+
+    from soritune.models.model import build_model
+
+    recipe = recipe_for(Bench("nowhere", TINY), Arm("ours", "ours", frozen), 10.0)
+    outputs = [spec for task in recipe.make_tasks() for spec in task.outputs]
+    ours = build_model(recipe.model, outputs, seed=0)
+    mine = sorted(tuple(p.shape) for p in ours.parameters() if p.requires_grad)
+    assert len(mine) == 2 * 3 * (6 - frozen) + 2  # two factors on q, k and v of each layer, and the head
+    for call in (False, True):
+        peer = make_model(
+            TINY, len(outputs[0].labels), lora=LORA, freeze_call=call, frozen_layers=frozen, seed=0
+        )
+        theirs = sorted(tuple(p.shape) for p in peer.parameters() if p.requires_grad)
+        assert theirs == mine
+
+
+def test_the_freeze_call_takes_the_graph_away() -> None:
+    """The difference between the two peers: without it the first convolution's output has a gradient."""
+    from naive_peer import make_model
+    from timed_arms import LORA
+    from train_epoch import TINY
+
+    for call in (False, True):
+        peer: Any = make_model(TINY, 45, lora=LORA, freeze_call=call, frozen_layers=2, seed=0)
+        seen: list[bool] = []
+        front = peer.base_model.model.wav2vec2.feature_extractor
+        front.register_forward_hook(lambda m, a, out, seen=seen: seen.append(out.requires_grad))
+        peer.train()
+        peer(input_values=torch.randn(1, 16000), labels=torch.ones(1, 3, dtype=torch.long)).loss.backward()
+        assert seen == [not call]
+
+
+def test_without_a_gpu_the_gpu_benchmark_says_so() -> None:
+    done = program("h200.py")
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("error: no CUDA GPU is usable here")
+    assert done.stdout == ""
+
+
+@pytest.mark.slow
+def test_the_gpu_benchmark_runs_end_to_end_on_a_cpu(tmp_path: Path) -> None:
+    done = program("h200.py", "--device", "cpu", "--tiny", "--work", str(tmp_path), "--workers", "1")
+    assert done.returncode == 0, done.stderr[-1000:]
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert len(result["training"]) == 2
+    for row in (*result["training"], result["best"]):
+        assert row["audio_s_per_s"] > 0
+        assert 0 <= row["data_wait_share"] < 1
+        assert 0 <= row["padding_share"] < 1
+    assert sum(row["share"] for row in result["best"]["profile"]["most_expensive"]) <= 1.0001
+    for name in ("validation", "predictor"):
+        row = result["evaluation"][name]
+        assert row["minutes_for_114539"] == pytest.approx(114539 / row["utterances_per_s"] / 60)
+
+
+@pytest.mark.slow
+def test_epochs_are_timed_in_turns(tmp_path: Path) -> None:
+    done = program(
+        "train_epoch.py", "--tiny", "--clips", "200", "--steps", "2", "--chunks", "2", "--modes", "frozen",
+        "--work", str(tmp_path), OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-1000:]
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert [row["peer"] for row in result["ratios"]] == ["peft alone", "peft + freeze call"]
+    arms = result["arms"]
+    assert len({arm["trainable"] for arm in arms.values()}) == 1
+    ours = arms["frozen: soritune"]
+    for row in result["ratios"]:
+        peer = arms[f"frozen: {row['peer']}"]
+        assert row["ratio"] == pytest.approx(peer["seconds"] / ours["seconds"])
+        assert peer["padding_share"] > 0.35 > ours["padding_share"]
+        assert [part["steps"] for part in peer["stretches"]] == [1, 2]
