@@ -20,7 +20,9 @@ from soritune.corpus.checks import read_quarantine
 from soritune.corpus.folds import make_folds
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.splits import load_splits, make_splits
+from soritune.crossval import crossval
 from soritune.errors import OutputError, RecipeError, SorituneError, TrainingError
+from soritune.preparing import row_problem
 from soritune.recipe import Recipe, load_recipe, recipe_names
 from soritune.testing import tiny_config
 
@@ -170,13 +172,11 @@ def test_cross_validation_judges_every_utterance_once_by_a_model_that_did_not_kn
     tree: Path, tmp_path: Path
 ) -> None:
     recipe = emotion(tree, "train.max_steps=2")
-    scores = pipeline.crossval(recipe, tmp_path / "cv", folds=3, quiet=True)
+    scores = crossval(recipe, tmp_path / "cv", folds=3, quiet=True)
     assert scores["tasks"]["emotion"]["num_utterances"] == 81
     assert scores["tasks"]["emotion"]["num_speakers"] == 9
     assert len(scores["folds"]) == 3
-    again = pipeline.crossval(
-        recipe, tmp_path / "cv", folds=3, quiet=True
-    )  # finished folds are not done again
+    again = crossval(recipe, tmp_path / "cv", folds=3, quiet=True)  # finished folds are not done again
     assert again["tasks"]["emotion"]["rates"] == scores["tasks"]["emotion"]["rates"]
 
 
@@ -258,9 +258,9 @@ def test_a_failed_start_does_not_lock_its_folder(tree: Path, tmp_path: Path) -> 
 
 
 def test_folds_begun_with_other_settings_are_not_reused(tree: Path, tmp_path: Path) -> None:
-    pipeline.crossval(emotion(tree, "train.max_steps=1"), tmp_path / "cv", folds=2, quiet=True)
+    crossval(emotion(tree, "train.max_steps=1"), tmp_path / "cv", folds=2, quiet=True)
     with pytest.raises(OutputError, match="begun with other settings under train"):
-        pipeline.crossval(emotion(tree, "train.max_steps=2"), tmp_path / "cv", folds=2, quiet=True)
+        crossval(emotion(tree, "train.max_steps=2"), tmp_path / "cv", folds=2, quiet=True)
 
 
 def test_train_from_files_elsewhere_leaves_a_folder_that_can_be_evaluated(
@@ -276,11 +276,11 @@ def test_train_from_files_elsewhere_leaves_a_folder_that_can_be_evaluated(
 
 def test_folds_begun_on_another_plan_are_not_reused(tree: Path, tmp_path: Path) -> None:
     recipe = emotion(tree, "train.max_steps=1")
-    pipeline.crossval(recipe, tmp_path / "cv", folds=3, quiet=True)
+    crossval(recipe, tmp_path / "cv", folds=3, quiet=True)
     with pytest.raises(OutputError, match="other settings under folds"):
-        pipeline.crossval(recipe, tmp_path / "cv", folds=2, quiet=True)
+        crossval(recipe, tmp_path / "cv", folds=2, quiet=True)
     with pytest.raises(OutputError, match="other settings under val_share"):
-        pipeline.crossval(recipe, tmp_path / "cv", folds=3, val_share=0.3, quiet=True)
+        crossval(recipe, tmp_path / "cv", folds=3, val_share=0.3, quiet=True)
 
 
 def test_resume_refuses_another_split_of_the_same_size_and_another_base(
@@ -322,13 +322,13 @@ def test_splits_from_elsewhere_replace_those_of_a_start_that_failed(
 
 def test_rows_that_ctc_cannot_spell_are_listed_before_the_run(tones: Manifest) -> None:
     recipe = load_recipe("child-phoneme", [*MANIFEST, f"data={tones.path}"])
-    problem = pipeline.row_problem(recipe)
+    problem = row_problem(recipe)
     row = tones.utterance(0)
     assert problem(row) is None
     assert "symbols need" in str(problem(dataclasses.replace(row, text="가나다라마바사" * 9)))
     assert "no symbol" in str(problem(dataclasses.replace(row, text="!?")))
     recipe.preprocessing.max_duration_s = 0.3
-    assert "keeps only 0.3 s" in str(pipeline.row_problem(recipe)(row))
+    assert "keeps only 0.3 s" in str(row_problem(recipe)(row))
 
 
 def test_a_manifest_from_elsewhere_is_looked_at_before_the_run(tones: Manifest, tmp_path: Path) -> None:

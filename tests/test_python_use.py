@@ -105,8 +105,8 @@ def test_the_debug_log_of_a_run_tells_stages_and_steps(tones: Manifest, tmp_path
     log = (tmp_path / "x.log").read_text(encoding="utf-8")
     for line in (
         "DEBUG soritune.pipeline: settings: {",
-        "INFO soritune.pipeline: prepare: source manifest, 36 utterances, 0 rejected",
-        "INFO soritune.pipeline: split: test {",
+        "INFO soritune.preparing: prepare: source manifest, 36 utterances, 0 rejected",
+        "INFO soritune.preparing: split: test {",
         "DEBUG soritune.training.log: step 2 of 2: ",
         "DEBUG soritune.inference.predictor: batch of",
         "INFO soritune.training.log: test emotion: accuracy (wa)",

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from soritune import pipeline
+from soritune.preparing import CHECKED, SPLITS
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.splits import load_splits
 from soritune.errors import OutputError
@@ -70,8 +71,8 @@ def run_demo(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
 
 def _unseen_clip(run: Path) -> tuple[Path, dict[str, Any]]:
     """A clip of the test split, and what was said in it and how."""
-    manifest = load_manifest(run / pipeline.CHECKED)
-    rows = load_splits(run / pipeline.SPLITS).indices(manifest, "test")
+    manifest = load_manifest(run / CHECKED)
+    rows = load_splits(run / SPLITS).indices(manifest, "test")
     utterance = manifest.utterance(int(rows[0]))
     return manifest.audio_path(utterance), {"text": utterance.text, "emotion": utterance.emotion}
 

@@ -1,7 +1,8 @@
 """The flow from a corpus to a judged model: prepare → check → split → train → evaluate, every arrow a file.
 
-Each stage reads what the one before wrote, so any of them can be done again alone. Torch is imported by the stages
-that need it.
+Each stage reads what the one before wrote, so any of them can be done again alone; those before training are in
+`preparing.py`. Of several processes the first prepares and judges while the others wait; all of them train. Torch is
+imported by the stages that need it.
 """
 
 from __future__ import annotations
@@ -13,54 +14,50 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from numpy.typing import NDArray
 from rich.console import Console
 
-from soritune.batches.targets import frames_needed
-from soritune.bundle import frames_of, is_bundle, versions
-from soritune.corpus.checks import Quarantined, check_manifest, read_quarantine, write_quarantine
-from soritune.corpus.folds import make_folds
+from soritune import processes
+from soritune.bundle import is_bundle, versions
+from soritune.corpus.checks import Quarantined, read_quarantine, write_quarantine
 from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
-from soritune.corpus.prepare import load_source, prepare, source_config
-from soritune.corpus.reasons import commonest
-from soritune.corpus.splits import Splits, load_splits, make_splits
-from soritune.corpus.utterance import Utterance
-from soritune.errors import ModelError, OutputError, RecipeError, SorituneError, SplitError, TrainingError
-from soritune.inference.predictions import pool_predictions
+from soritune.corpus.prepare import source_config
+from soritune.corpus.splits import Splits, load_splits
+from soritune.errors import ModelError, OutputError, RecipeError, TrainingError
+from soritune.preparing import (
+    CHECKED,
+    QUARANTINE,
+    SPLITS,
+    check_corpus,
+    prepare_corpus,
+    root_of,
+    split_corpus,
+    usable_rows,
+)
 from soritune.recipe import Recipe, check_recipe
-from soritune.reports.evaluate import evaluate, progress_bar
+from soritune.reports.evaluate import evaluate
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.files import write_text
 from soritune.reports.history import plot_history
-from soritune.reports.report import write_report
-from soritune.reports.score import score_predictions
 from soritune.reports.text_report import summary
-from soritune.tasks.task import OutputSpec
 from soritune.training.log import note
 
 if TYPE_CHECKING:
     from soritune.training.find_batch import FoundBatch
     from soritune.training.loop import TrainingResult, TrainingRun
 
-MANIFEST, CHECKED, SPLITS, QUARANTINE, RECIPE = (
-    "manifest.parquet",
-    "checked.parquet",
-    "splits.parquet",
-    "quarantine.jsonl",
-    "recipe.yaml",
-)
-
-CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
-"""Of every published wav2vec2, HuBERT and WavLM."""
+RECIPE = "recipe.yaml"
 LIST = "data.jsonl"
 """Rows that were given in Python instead of a corpus."""
+SEEN_WITHIN_S = 60.0
+"""How long a file of the first process may take to be seen on another machine: network file systems keep what they
+have looked up for a while."""
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +85,7 @@ class RunResult:
     folder: Path
     training: TrainingResult
     scores: Evaluation | None
-    """Of the test split, as `evaluate` gives them; None where there is none."""
+    """Of the test split, as `evaluate` gives them; None where there is none, and in all processes but the first."""
 
     def plot_history(self, path: Path | str) -> Path:
         """Draws the training's history into a .svg or .png file, as `plot_history` does."""
@@ -116,27 +113,58 @@ def run(
     Raises:
         SorituneError: any stage cannot be done; what earlier stages wrote stays.
     """
+    from soritune.training.process_group import process_group
+
+    group = process_group()
     folder = Path(output)
     recipe = _with_data(recipe, data, folder)
-    if isinstance(data, Manifest) and not open_folder(folder, resume=resume, phase=recipe.train.phase):
-        write_list(folder / LIST, data)
-    check_start(recipe)
-    goes_on = open_folder(folder, resume=resume, phase=recipe.train.phase)
-    logger.info("run '%s' in %s", recipe.name, folder)
-    logger.debug("settings: %s", json.dumps(recipe.resolved(), ensure_ascii=False))
-    if goes_on and (folder / SPLITS).exists():
-        manifest = load_manifest(folder / CHECKED, root=root_of(recipe))
-        splits = load_splits(folder / SPLITS)
-    else:
-        manifest = prepare_corpus(recipe, folder, quiet=quiet)
-        manifest = check_corpus(recipe, manifest, folder, quiet=quiet)
-        splits = split_corpus(recipe, manifest, folder, quiet=quiet)
+
+    def begin() -> tuple[Manifest, Splits]:
+        if isinstance(data, Manifest) and not open_folder(folder, resume=resume, phase=recipe.train.phase):
+            write_list(folder / LIST, data)
+        check_start(recipe)
+        goes_on = open_folder(folder, resume=resume, phase=recipe.train.phase)
+        logger.info("run '%s' in %s", recipe.name, folder)
+        logger.debug("settings: %s", json.dumps(recipe.resolved(), ensure_ascii=False))
+        if goes_on and (folder / SPLITS).exists():
+            return load_manifest(folder / CHECKED, root=root_of(recipe)), load_splits(folder / SPLITS)
+        checked = check_corpus(recipe, prepare_corpus(recipe, folder, quiet=quiet), folder, quiet=quiet)
+        return checked, split_corpus(recipe, checked, folder, quiet=quiet)
+
+    def judge() -> Evaluation:
+        scores = evaluate_run(recipe, folder, quiet=quiet)
+        note(folder, f"test {summary(scores)}")
+        return scores
+
+    manifest, splits = group.by_main(begin) or _begun_by_main(recipe, folder)
     result = train_recipe(recipe, manifest, splits, folder, resume=resume, quiet=quiet)
     scores = None
     if result.stopped != "interrupted" and len(splits.indices(manifest, "test")):
-        scores = evaluate_run(recipe, folder, quiet=quiet)
-        note(folder, f"test {summary(scores)}")
+        scores = group.by_main(judge)
     return RunResult(folder, result, scores)
+
+
+def _begun_by_main(recipe: Recipe, folder: Path) -> tuple[Manifest, Splits]:
+    """What the first process prepared, for the others, which look at their own machine first."""
+    check_start(recipe)
+    return load_manifest(seen(folder / CHECKED), root=root_of(recipe)), load_splits(seen(folder / SPLITS))
+
+
+def seen(path: Path) -> Path:
+    """A path that another process wrote, once this one sees it.
+
+    Raises:
+        OutputError: it does not come.
+    """
+    began = time.monotonic()
+    while not path.exists():
+        if time.monotonic() - began > SEEN_WITHIN_S:
+            raise OutputError(
+                f"{path} is not here, though the first process wrote it; the run's folder must be on a file system "
+                "that all machines share, at the same path"
+            )
+        time.sleep(0.2)
+    return path
 
 
 def _with_data(recipe: Recipe, data: Manifest | Path | str | None, folder: Path) -> Recipe:
@@ -150,25 +178,24 @@ def _with_data(recipe: Recipe, data: Manifest | Path | str | None, folder: Path)
     return check_recipe(own.name, own.model_dump())
 
 
-def root_of(recipe: Recipe) -> Path | None:
-    """Where the audio paths of the recipe's corpus begin; None without `data.root` (then as the manifest says)."""
-    if recipe.data.root is None:
-        return None
-    source = load_source(recipe.data.source)
-    return source.base(Path(recipe.data.root), source_config(recipe.data.source, recipe.data.config))
-
-
 def check_start(recipe: Recipe) -> None:
     """Looks for corpus, device and encoder before hours of preparing, not after.
 
     Raises:
-        SorituneError: no corpus there; no such device; neither a folder nor a reachable hub name.
+        SorituneError: no corpus there; no such device; neither a folder nor a reachable hub name; steps that the
+            processes cannot share.
     """
     from soritune.models.encoder import open_checkpoint
     from soritune.training.devices import pick_device
     from soritune.training.phases import chosen_phases, resolve_phases
     from soritune.training.selection import Selection
 
+    per_step, several = recipe.batches.micro_batches_per_step, processes.count()
+    if per_step % several:
+        raise TrainingError(
+            f"batches.micro_batches_per_step={per_step} cannot be shared evenly by {several} processes; choose a "
+            f"multiple of {several}"
+        )
     if recipe.data.root is None:
         raise RecipeError(recipe.name, ["data.root: missing; give the corpus folder as data=ROOT"])
     if not recipe.data.synthetic and not Path(recipe.data.root).exists():
@@ -241,150 +268,6 @@ def open_folder(
     return begun
 
 
-def prepare_corpus(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Manifest:
-    """Corpus folder → manifest.parquet and quarantine.jsonl."""
-    assert recipe.data.root is not None, "check_start comes first"
-    with progress_bar("prepare", None, quiet=quiet) as advance:
-        prepared = prepare(
-            recipe.data.source, recipe.data.root, recipe.data.config, folder, progress=lambda _: advance(1)
-        )
-    logger.info(
-        "prepare: source %s, %d utterances, %d rejected",
-        recipe.data.source,
-        len(prepared.manifest),
-        len(prepared.quarantined),
-    )
-    for reason, count in prepared.skipped.items():
-        logger.info("prepare: %d skipped: %s", count, reason)
-    for reason, count in prepared.notes.items():
-        logger.info("prepare: %d noted: %s", count, reason)
-    _log_quarantined("prepare", prepared.quarantined)
-    return prepared.manifest
-
-
-def _log_quarantined(stage: str, rows: Sequence[Quarantined]) -> None:
-    for row in rows:
-        logger.debug("%s: %s left out: %s", stage, row.id or row.audio, row.reason)
-
-
-def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: bool = False) -> Manifest:
-    """Decodes every file, checks every label; writes checked.parquet and adds to quarantine.jsonl.
-
-    Raises:
-        SorituneError: nothing is left.
-    """
-    with progress_bar("check", len(manifest), quiet=quiet) as advance:
-        result = check_manifest(
-            manifest,
-            [row_problem(recipe)],
-            min_duration_s=recipe.preprocessing.min_duration_s,
-            progress=lambda *_: advance(1),
-        )
-    write_quarantine(folder / QUARANTINE, [*read_quarantine(folder / QUARANTINE), *result.quarantined])
-    logger.info("check: %d utterances clean, %d left out", len(result.clean), len(result.quarantined))
-    _log_quarantined("check", result.quarantined)
-    if len(result.clean) == 0:
-        raise SorituneError(
-            f"none of the {len(manifest)} utterances can be used; the first: {result.quarantined[0].reason}; "
-            f"all reasons are in {folder / QUARANTINE}"
-        )
-    return write_manifest(folder / CHECKED, result.clean, root=manifest.root)
-
-
-def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
-    """A function that says why a row cannot be learnt from, or None.
-
-    A row that serves one of several tasks is no problem. For CTC a row must have symbols, frames enough to spell them
-    at the fastest speed, and must not be cropped, since its symbols would go on where its sound does not.
-    """
-    tasks = recipe.make_tasks()
-    names = " or ".join(task.name for task in tasks)
-    frames_at = _frame_counter(recipe)
-
-    def unusable(spec: OutputSpec, target: NDArray[Any], utterance: Utterance) -> str | None:
-        if spec.objective != "ctc":
-            return None
-        limit = recipe.preprocessing.max_duration_s
-        if limit is not None and utterance.duration_s > limit:
-            return f"lasts {utterance.duration_s:.1f} s, but preprocessing.max_duration_s keeps only {limit} s of it"
-        needed, there = frames_needed(target), frames_at(utterance.duration_s)
-        if len(target) == 0:
-            return f"its {spec.name} label has no symbol"
-        return (
-            f"{len(target)} {spec.name} symbols need {needed} frames, there are {there}"
-            if needed > there
-            else None
-        )
-
-    def problem(utterance: Utterance) -> str | None:
-        reasons = []
-        try:
-            targets = {name: target for task in tasks for name, target in task.targets(utterance).items()}
-        except SorituneError as error:
-            return str(error)
-        for spec in (spec for task in tasks for spec in task.outputs):
-            target = targets[spec.name]
-            if target is not None:
-                reason = unusable(spec, target, utterance)
-                if reason is None:
-                    return None
-                reasons.append(reason)
-        return reasons[0] if reasons else f"has no label for {names}"
-
-    return problem
-
-
-def _frame_counter(recipe: Recipe) -> Callable[[float], int]:
-    """Encoder frames of so many seconds at the fastest speed; wav2vec2's own geometry unless the recipe has another."""
-    kernel = recipe.model.architecture.get("conv_kernel", CONV_KERNEL)
-    stride = recipe.model.architecture.get("conv_stride", CONV_STRIDE)
-    speed = recipe.augment.speed
-    fastest = max(speed.factors, default=1.0) if speed else 1.0
-
-    def frames(seconds: float) -> int:
-        return frames_of(
-            int(seconds / max(fastest, 1.0) * recipe.preprocessing.sample_rate_hz), kernel, stride
-        )
-
-    return frames
-
-
-def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: bool = False) -> Splits:
-    """checked.parquet → splits.parquet.
-
-    What was left out before is among the splits' warnings, and so in scores and report: rows are seldom left out by
-    chance. Labels read the wrong way, for one, leave out just the rows with errors.
-
-    Raises:
-        SplitError: a split is empty; where rows were left out the message says so.
-    """
-    left_out = _left_out(manifest, folder)
-    try:
-        splits = make_splits(manifest, recipe.split)
-    except SplitError as error:
-        raise SplitError(f"{error}; {left_out}" if left_out else str(error)) from error
-    if left_out:
-        splits.policy["warnings"].insert(0, left_out)
-    splits.save(folder / SPLITS)
-    for name, row in splits.summary(manifest).items():
-        logger.info("split: %s %s", name, json.dumps(row, ensure_ascii=False))
-    if not quiet:
-        console = Console(stderr=True)
-        for warning in splits.policy["warnings"]:
-            console.print(f"split: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    return splits
-
-
-def _left_out(manifest: Manifest, folder: Path) -> str | None:
-    """How much of the corpus is in quarantine.jsonl and why most of it, as a sentence."""
-    rows = read_quarantine(folder / QUARANTINE)
-    if not rows:
-        return None
-    return (
-        f"of {len(manifest) + len(rows):,} utterances {commonest(rows)} (all reasons: {folder / QUARANTINE})"
-    )
-
-
 def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) -> TrainingRun:
     """The model and everything else a training needs; touches nothing in the folder."""
     from soritune.models.model import build_model
@@ -407,7 +290,7 @@ def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) 
         augment=recipe.augment,
         settings=recipe.train,
         identity={
-            "recipe": _digest(_what_matters(recipe.resolved())),
+            "recipe": _digest(what_matters(recipe.resolved())),
             "data": _digest(
                 [manifest.hash, *(hashlib.sha256(own.tobytes()).hexdigest() for own in rows.values())]
             ),
@@ -430,61 +313,57 @@ def train_recipe(
 ) -> TrainingResult:
     """Trains into `folder`: train.jsonl, checkpoints/, bundles/."""
     from soritune.training.loop import train
+    from soritune.training.process_group import process_group
 
-    goes_on = open_folder(folder, resume=resume, phase=recipe.train.phase)
+    group = process_group()
+    quiet_here = quiet or group.rank > 0
+    goes_on = group.from_main(lambda: open_folder(folder, resume=resume, phase=recipe.train.phase))
+    useless: list[Quarantined] | None = None
     if manifest.path is None or not _same_file(manifest.path, folder / CHECKED):
         # Given from elsewhere; `evaluate` looks for it in the run's folder, and nobody has looked at its labels.
-        manifest, useless = _usable_rows(recipe, manifest, quiet=quiet)
-        if not goes_on:
-            write_quarantine(folder / QUARANTINE, useless)
-            manifest = write_manifest(folder / CHECKED, manifest, root=manifest.root)
+        manifest, useless = usable_rows(recipe, manifest, quiet=quiet_here)
     if not goes_on:
-        splits.save(folder / SPLITS)
-        write_text(folder / RECIPE, yaml.safe_dump(recipe.resolved(), allow_unicode=True, sort_keys=False))
+        given = manifest
+        manifest = group.by_main(lambda: _write_inputs(recipe, given, splits, folder, useless)) or manifest
     training = build_run(recipe, manifest, splits, folder)
     logger.info("model: %s", training.model.load_report)
     logger.debug("versions: %s", json.dumps(versions()))
-    if not quiet:
+    if not quiet_here:
         Console(stderr=True).print(
             str(training.model.load_report), markup=False, highlight=False, soft_wrap=True
         )
     return train(training, resume=resume, quiet=quiet)
 
 
-def _usable_rows(recipe: Recipe, manifest: Manifest, *, quiet: bool) -> tuple[Manifest, list[Quarantined]]:
-    """The rows that can be learnt from, and the others with their reasons. Opens no audio."""
-    problem, useless, kept = row_problem(recipe), list[Quarantined](), list[int]()
-    with progress_bar("labels", len(manifest), quiet=quiet) as advance:
-        for row, utterance in enumerate(manifest):
-            reason = problem(utterance)
-            if reason is None:
-                kept.append(row)
-            else:
-                useless.append(Quarantined(utterance.id, utterance.audio, reason, "check"))
-            advance(1)
-    if not kept:
-        raise SorituneError(
-            f"none of the {len(manifest)} utterances can be used; the first: {useless[0].reason}"
-        )
-    logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(useless))
-    if useless and not quiet:
-        Console(stderr=True).print(
-            f"{len(useless)} of {len(manifest)} utterances are left out, reasons in {QUARANTINE}; the first: "
-            f"{useless[0].id}: {useless[0].reason}",
-            style="yellow",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-    return (manifest.select(kept) if useless else manifest), useless
+def _same_file(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def _write_inputs(
+    recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path, useless: list[Quarantined] | None
+) -> Manifest:
+    """Writes what a training begins with; a manifest from elsewhere comes with its useless rows."""
+    if useless is not None:
+        write_quarantine(folder / QUARANTINE, useless)
+        manifest = write_manifest(folder / CHECKED, manifest, root=manifest.root)
+    splits.save(folder / SPLITS)
+    write_text(folder / RECIPE, yaml.safe_dump(recipe.resolved(), allow_unicode=True, sort_keys=False))
+    return manifest
 
 
 def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, Any]:
     """Prepares, checks and splits, then takes one forward pass on the longest batch; no weights are written.
 
     Returns:
-        `{"splits": summary, "quarantined": n, "longest_batch": {...}, "model": report}`.
+        `{"splits": summary, "quarantined": n, "longest_batch": {...}, "model": report}`; of several processes the
+        first does it all, and it is empty on the others.
     """
+    from soritune.training.process_group import process_group
+
+    return process_group().by_main(lambda: _dry_run(recipe, folder, quiet=quiet)) or {}
+
+
+def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
     import torch
 
     from soritune.batches.collate import Collator, Draws
@@ -546,10 +425,15 @@ def find_batch(
         quiet: tries are not told on standard error.
 
     Raises:
-        TrainingError: not even one clip fits.
+        TrainingError: not even one clip fits, or several processes were started.
     """
     from soritune.training.find_batch import find_batch as search
 
+    if processes.count() > 1:
+        raise TrainingError(
+            "--find-batch tries batches on one device; start it in one process, without torchrun or accelerate launch: "
+            "the budget it tells is that of each process"
+        )
     console = Console(stderr=True, quiet=quiet)
     with tempfile.TemporaryDirectory(prefix="soritune-find-batch-") as scratch:
         folder = Path(scratch)
@@ -580,93 +464,6 @@ def evaluate_run(
         root=root_of(recipe),
         quiet=quiet,
     )
-
-
-def crossval(
-    recipe: Recipe,
-    output: Path | str,
-    *,
-    folds: int | None = None,
-    group_by: tuple[str, ...] = ("speaker",),
-    val_share: float = 0.1,
-    quiet: bool = False,
-) -> dict[str, Any]:
-    """Trains once per fold and scores all held-out utterances together.
-
-    Args:
-        folds: number of folds; None leaves one speaker out at a time.
-        group_by: what train and test must not share: speaker, or speaker and script.
-        val_share: share of each fold's training hours that chooses the weights.
-
-    Returns:
-        Content of scores.json over the pooled predictions; per fold under "folds".
-    """
-    folder = Path(output)
-    check_start(recipe)
-    open_folder(folder)
-    manifest = check_corpus(recipe, prepare_corpus(recipe, folder, quiet=quiet), folder, quiet=quiet)
-    all_splits = make_folds(
-        manifest,
-        group_by=group_by,
-        folds=folds,
-        val_share=val_share,
-        seed=recipe.split.seed,
-        stratify=recipe.split.stratify,
-    )
-    folding = {"by": list(group_by), "folds": folds, "val_share": val_share, "corpus": manifest.hash}
-    _refuse_other_folds(folder, _what_matters(recipe.resolved()) | folding)
-    parts, rows = [], []
-    for number, splits in enumerate(all_splits, start=1):
-        part = folder / f"fold-{number:02d}"
-        scores_file = part / "scores.json"
-        own = recipe.model_copy(update={"name": f"{recipe.name}-fold-{number:02d}"})
-        if not scores_file.exists():  # a fold that was finished is not done again
-            part.mkdir(exist_ok=True)
-            _link_manifest(folder, part)
-            splits.save(part / SPLITS)
-            unfinished = (part / "train.jsonl").exists() and any((part / "checkpoints").glob("step-*"))
-            if (
-                train_recipe(own, manifest, splits, part, resume=unfinished, quiet=quiet).stopped
-                == "interrupted"
-            ):
-                Console(stderr=True).print(
-                    f"interrupted in fold {number}; the same command again goes on there"
-                )
-                raise KeyboardInterrupt
-            evaluate_run(own, part, quiet=quiet)
-        parts.append(part / "predictions" / "test.jsonl")
-        rows.append({"fold": number, **json.loads(scores_file.read_text(encoding="utf-8"))["tasks"]})
-    pooled = pool_predictions(parts, folder / "predictions" / "test.jsonl")
-    scores = score_predictions(pooled, group_by=recipe.evaluate.group_by, resamples=recipe.evaluate.resamples)
-    scores.save(folder / "scores.json")
-    write_report(folder, scores_path=folder / "scores.json", audio=recipe.evaluate.audio)
-    return scores.to_json() | {"folds": rows}
-
-
-def _refuse_other_folds(folder: Path, plan: dict[str, Any]) -> None:
-    """A folder is only gone on with by the recipe, the corpus and the folds that began it; writes crossval.json."""
-    begun = folder / "crossval.json"
-    plan = json.loads(json.dumps(plan, default=str))
-    if begun.exists():
-        found = json.loads(begun.read_text(encoding="utf-8"))
-        differing = [key for key in plan if found.get(key) != plan[key]]
-        if differing:
-            raise OutputError(
-                f"{folder} was begun with other settings under {', '.join(differing)}; choose another --output, "
-                "or remove it"
-            )
-    write_text(begun, json.dumps(plan, ensure_ascii=False, indent=1) + "\n")
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
-
-
-def _link_manifest(folder: Path, part: Path) -> None:
-    """A fold reads the corpus's own manifest; a copy would be one more thing to keep in step."""
-    link = part / CHECKED
-    if not link.exists():
-        link.symlink_to(Path("..") / CHECKED)
 
 
 def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str, Any]:
@@ -705,7 +502,7 @@ def _git_revision() -> str | None:
     return shown.stdout.strip()
 
 
-def _what_matters(resolved: dict[str, Any]) -> dict[str, Any]:
+def what_matters(resolved: dict[str, Any]) -> dict[str, Any]:
     """The settings that a result hangs on."""
     kept = {
         key: value

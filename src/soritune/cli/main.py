@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from soritune import __version__
+from soritune import __version__, processes
 from soritune.cli import corpus, g2p, model_info, predict, report, sources, train
 from soritune.errors import SorituneError
 
@@ -42,6 +45,8 @@ app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)
 app.command("g2p", rich_help_panel=LOOK)(g2p.g2p)
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+SHARED = ("run", "train", "crossval")
+"""Verbs whose work several processes share."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -52,6 +57,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     log_level: Annotated[
         LogLevel, typer.Option(help="How much is logged, to the file where one is given.")
     ] = "WARNING",
@@ -61,9 +67,19 @@ def _options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
     ] = False,
 ) -> None:
+    processes.refuse_lonely_launch()
+    if processes.count() > 1 and context.invoked_subcommand not in SHARED:
+        raise SorituneError(
+            f"`soritune {context.invoked_subcommand}` runs in one process, and {processes.count()} were started; only "
+            f"{', '.join(SHARED)} share their work, start this one without torchrun or accelerate launch"
+        )
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if not processes.is_main():  # the terminal belongs to the first; a failure is told by whoever it befalls
+        handlers[0].setLevel(logging.ERROR)
+        log_file = log_file and log_file.with_stem(f"{log_file.stem}-process-{processes.rank()}")
     if log_file is not None:
-        handlers[0].setLevel(logging.WARNING)  # the terminal has its own lines; the file gets the rest
+        # The terminal has its own lines; the file gets the rest.
+        handlers[0].setLevel(max(handlers[0].level, logging.WARNING))
         try:
             handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
         except OSError as error:
@@ -72,6 +88,18 @@ def _options(
         level=logging.WARNING, handlers=handlers, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("soritune").setLevel(log_level)
+
+
+def _say_once(fault: BaseException, say: Callable[[], None]) -> None:
+    """Says it on one of the processes that stop for the same reason."""
+    if processes.count() == 1:
+        say()
+        return
+    from soritune.training.process_group import tell
+
+    # Whoever started the processes ends the others as soon as one has left, and one of those may be the one to say it.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    tell(fault, say)
 
 
 def _say_error(sentence: str) -> None:
@@ -86,15 +114,13 @@ def main() -> None:
         code = app(standalone_mode=False)
     except SorituneError as error:
         logging.getLogger("soritune").debug("traceback", exc_info=True)
-        Console(stderr=True, soft_wrap=True).print(
-            f"error: {error}", style="red", markup=False, highlight=False
-        )
+        _say_once(error, partial(_say_error, str(error)))
         code = error.exit_code
     except typer.TyperException as error:  # wrong verb or option: typer's own wording
         _say_error(f"{error}; `soritune --help` lists the verbs, `soritune VERB --help` their options")
         code = 2
-    except (typer.Abort, KeyboardInterrupt):
-        Console(stderr=True).print("interrupted")
+    except (typer.Abort, KeyboardInterrupt) as stop:
+        _say_once(stop, lambda: Console(stderr=True).print("interrupted"))
         code = 130
     except BrokenPipeError:  # `soritune … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

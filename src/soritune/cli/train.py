@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from soritune import processes
 from soritune.cli.report import show_scores
 
 RecipeName = Annotated[
@@ -72,18 +75,19 @@ def run(
     from soritune import pipeline
     from soritune.recipe import load_recipe
 
-    settings = load_recipe(recipe, overrides or (), presets=preset or ())
-    if phase:
-        settings.train.phase = tuple(phase)
-    folder = output or Path("runs") / settings.name
-    if dry:
-        _print_dry(pipeline.dry_run(settings, folder / "dry-run", quiet=as_json), as_json)
-        return
-    if find:
-        _print_found(pipeline.find_batch(settings, memory_gb=memory_gb, quiet=as_json), as_json)
-        return
-    result = pipeline.run(settings, folder, resume=resume, quiet=as_json)
-    _print_result(result.folder, result.training, result.scores, as_json)
+    with _together():
+        settings = load_recipe(recipe, overrides or (), presets=preset or ())
+        if phase:
+            settings.train.phase = tuple(phase)
+        folder = output or Path("runs") / settings.name
+        if dry:
+            _print_dry(pipeline.dry_run(settings, folder / "dry-run", quiet=as_json), as_json)
+            return
+        if find:
+            _print_found(pipeline.find_batch(settings, memory_gb=memory_gb, quiet=as_json), as_json)
+            return
+        result = pipeline.run(settings, folder, resume=resume, quiet=as_json)
+        _print_result(result.folder, result.training, result.scores, as_json)
     if result.training.stopped == "interrupted":
         raise typer.Exit(130)
 
@@ -107,19 +111,22 @@ def train(
     from soritune import pipeline
     from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splits import load_splits
+    from soritune.preparing import CHECKED, SPLITS, root_of
     from soritune.recipe import load_recipe
 
-    settings = load_recipe(recipe, overrides or (), presets=preset or ())
-    if phase:
-        settings.train.phase = tuple(phase)
-    folder = output or Path("runs") / settings.name
-    rows = load_manifest(manifest or folder / pipeline.CHECKED, root=pipeline.root_of(settings))
-    chosen = load_splits(splits or folder / pipeline.SPLITS)
-    if find:
-        _print_found(pipeline.find_batch(settings, rows, chosen, memory_gb=memory_gb, quiet=as_json), as_json)
-        return
-    result = pipeline.train_recipe(settings, rows, chosen, folder, resume=resume, quiet=as_json)
-    _print_result(folder, result, None, as_json)
+    with _together():
+        settings = load_recipe(recipe, overrides or (), presets=preset or ())
+        if phase:
+            settings.train.phase = tuple(phase)
+        folder = output or Path("runs") / settings.name
+        rows = load_manifest(manifest or folder / CHECKED, root=root_of(settings))
+        chosen = load_splits(splits or folder / SPLITS)
+        if find:
+            found = pipeline.find_batch(settings, rows, chosen, memory_gb=memory_gb, quiet=as_json)
+            _print_found(found, as_json)
+            return
+        result = pipeline.train_recipe(settings, rows, chosen, folder, resume=resume, quiet=as_json)
+        _print_result(folder, result, None, as_json)
     if result.stopped == "interrupted":
         raise typer.Exit(130)
 
@@ -141,20 +148,21 @@ def crossval(
     as_json: AsJson = False,
 ) -> None:
     """Train once per fold and judge all held-out utterances together. Finished folds are not done again."""
-    from soritune import pipeline
+    from soritune.crossval import crossval as train_folds
     from soritune.recipe import load_recipe
 
-    settings = load_recipe(recipe, overrides or (), presets=preset or ())
-    folder = output or Path("runs") / f"{settings.name}-crossval"
-    scores = pipeline.crossval(
-        settings,
-        folder,
-        folds=folds,
-        group_by=tuple(by.replace("+", ",").split(",")),
-        val_share=val_share,
-        quiet=as_json,
-    )
-    _print_result(folder, None, scores, as_json)
+    with _together():
+        settings = load_recipe(recipe, overrides or (), presets=preset or ())
+        folder = output or Path("runs") / f"{settings.name}-crossval"
+        scores = train_folds(
+            settings,
+            folder,
+            folds=folds,
+            group_by=tuple(by.replace("+", ",").split(",")),
+            val_share=val_share,
+            quiet=as_json,
+        )
+        _print_result(folder, None, scores, as_json)
 
 
 def recipes(as_json: AsJson = False) -> None:
@@ -194,7 +202,22 @@ def demo(
         sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
 
 
+@contextmanager
+def _together() -> Iterator[None]:
+    """Of several processes: they meet before anything can fail on one of them, and leave together."""
+    if processes.count() == 1:
+        yield
+        return
+    from soritune.training.process_group import process_group
+
+    group = process_group()
+    yield
+    group.leave()
+
+
 def _print_result(folder: Path, training: Any, scores: dict[str, Any] | None, as_json: bool) -> None:
+    if not processes.is_main():
+        return
     if as_json:
         ended = (
             None
@@ -239,6 +262,8 @@ def _print_found(found: Any, as_json: bool) -> None:
 
 
 def _print_dry(result: dict[str, Any], as_json: bool) -> None:
+    if not processes.is_main():
+        return
     if as_json:
         sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
         return

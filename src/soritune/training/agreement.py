@@ -7,17 +7,10 @@ the same on every process once gradients are summed (`training/step.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-import torch
-import torch.distributed
-from accelerate import Accelerator
-
-from soritune.errors import TrainingError
-
-Result = TypeVar("Result")
+from soritune.training.process_group import ProcessGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,51 +20,27 @@ class Agreed:
     counts: list[float]
     """Per output what its loss is divided by, over the whole step."""
     failed: int
-    """Rows that could not be used."""
+    """Rows that could not be used by any output."""
+    to_note: int
+    """Rows that some output could not use."""
     interrupted: bool
     """Somebody asked for a stop."""
 
 
-class Agreement:
-    """Sums of a few numbers over processes, on the host."""
+def agree_on_step(
+    group: ProcessGroup,
+    counts: Sequence[float],
+    *,
+    failed: int,
+    to_note: int,
+    interrupted: bool,
+    fault: BaseException | None,
+) -> Agreed:
+    """Agrees on a step before it is taken.
 
-    def __init__(self, accelerator: Accelerator) -> None:
-        self.alone = accelerator.num_processes == 1
-        self._group = None
-        if not self.alone and torch.distributed.get_backend() != "gloo":
-            self._group = torch.distributed.new_group(backend="gloo")
-
-    def total(self, values: Sequence[float]) -> list[float]:
-        """Element-wise sums."""
-        if self.alone:
-            return [float(value) for value in values]
-        tensor = torch.tensor(values, dtype=torch.float64)
-        torch.distributed.all_reduce(tensor, group=self._group)
-        return list(tensor.tolist())
-
-    def of_step(
-        self, counts: Sequence[float], *, failed: int, interrupted: bool, fault: BaseException | None
-    ) -> Agreed:
-        """Agrees on a step before it is taken.
-
-        Raises:
-            BaseException: `fault`, where this process has one; `TrainingError` where another one does.
-        """
-        *sums, lost, asked, faults = self.total([*counts, failed, interrupted, fault is not None])
-        if fault is not None:
-            raise fault
-        if faults:
-            raise TrainingError("another process of this run failed; its message says why")
-        return Agreed(sums, int(lost), bool(asked))
-
-    def by_one(self, does_it: bool, action: Callable[[], Result]) -> Result | None:
-        """Runs `action` where `does_it` is true; a failure there stops all processes instead of hanging the others."""
-        result: Result | None = None
-        fault: Exception | None = None
-        if does_it:
-            try:
-                result = action()
-            except Exception as error:
-                fault = error
-        self.of_step([], failed=0, interrupted=False, fault=fault)
-        return result
+    Raises:
+        BaseException: `fault`, where this process has one.
+        OtherProcessError: where another one does.
+    """
+    *sums, lost, noted, asked = group.agree(fault, [*counts, failed, to_note, interrupted])
+    return Agreed(sums, int(lost), int(noted), bool(asked))

@@ -7,9 +7,12 @@ import os
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
 
+from soritune import processes
 from soritune.errors import TrainingError
 from soritune.training.config import TrainingSettings
+from soritune.training.process_group import timeout
 
 
 def make_accelerator(settings: TrainingSettings) -> Accelerator:
@@ -18,7 +21,8 @@ def make_accelerator(settings: TrainingSettings) -> Accelerator:
     `gradient_accumulation_steps` stays 1: the loop accumulates and divides by itself.
 
     Raises:
-        TrainingError: a GPU was asked for and there is none, or the precision does not run there.
+        TrainingError: a GPU was asked for and there is none, several processes were given one GPU, or the precision
+            does not run there.
     """
     device = pick_device(settings.device)
     precision = settings.precision
@@ -28,15 +32,22 @@ def make_accelerator(settings: TrainingSettings) -> Accelerator:
         raise TrainingError("train.precision=fp16 needs a GPU; use fp32 or bf16 on a CPU")
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
+    several = processes.count() > 1
+    if device.index is not None and several:
+        raise TrainingError(
+            f"train.device={device} is one GPU, and {processes.count()} processes would share it; give cuda, and each "
+            "takes its own"
+        )
     if device.index is not None:
         os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
         torch.cuda.set_device(device)
     # A process may train twice (folds, tests) in different precisions; accelerate keeps the first for ever.
-    AcceleratorState._reset_state(reset_partial_state=device.type == "cpu" and "WORLD_SIZE" not in os.environ)
+    AcceleratorState._reset_state(reset_partial_state=device.type == "cpu" and not several)
     return Accelerator(
         cpu=device.type == "cpu",
         mixed_precision="no" if precision == "fp32" else precision,
         gradient_accumulation_steps=1,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout())] if several else None,
     )
 
 

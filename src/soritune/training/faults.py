@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from soritune.batches.collate import Batch
 from soritune.corpus.checks import read_quarantine, write_quarantine
 from soritune.errors import OutputError, TrainingError
+from soritune.training.agreement import Agreed
 from soritune.training.checkpoint import checkpoints, what_is_left
 from soritune.training.epochs import Epochs
 from soritune.training.log import QUARANTINE
@@ -33,22 +35,24 @@ class Faults:
         """Remembers which outputs have had labels."""
         self.targets_seen = [a + b for a, b in zip(self.targets_seen, counts, strict=True)]
 
-    def note_rows(self, micro: Sequence[Batch], failed: int) -> None:
-        """Writes down this process's unusable rows; counts those of all. Too many stop the run, everywhere alike."""
-        self._write_down([one for batch in micro for one in batch.failed])
+    def note_rows(self, micro: Sequence[Batch], agreed: Agreed) -> None:
+        """Writes down the unusable rows of all processes and counts them. Too many stop the run, everywhere alike."""
+        failed = agreed.failed
+        if agreed.to_note:
+            rows = self.session.group.gather([one for batch in micro for one in batch.failed])
+            self.session.by_main(lambda: self._write_down(rows))
         self.session.progress.failed_rows += failed
-        rows = len(self.epochs.rows)
+        of_all = len(self.epochs.rows)
         if failed and self.session.progress.failed_rows > max(
-            self.session.settings.max_failed_share * rows, 1
+            self.session.settings.max_failed_share * of_all, 1
         ):
             raise TrainingError(
-                f"{self.session.progress.failed_rows} of {rows} training rows could not be used in this "
+                f"{self.session.progress.failed_rows} of {of_all} training rows could not be used in this "
                 "epoch, more than train.max_failed_share allows; their ids and reasons are in quarantine.jsonl"
             )
 
-    def _write_down(self, failures: Sequence[tuple[int, str]]) -> None:
-        if not failures:
-            return
+    def _write_down(self, failures: Sequence[Sequence[Any]]) -> None:
+        """Adds (row, reason) of rows to quarantine.jsonl."""
         ids, files = self.session.run.manifest.column("id"), self.session.run.manifest.column("audio")
         lines = []
         for row, reason in failures:

@@ -8,10 +8,14 @@ from typing import Any
 
 
 class Interrupt:
-    """Ctrl-C and SIGTERM ask for a stop after the step in progress; a second Ctrl-C stops at once."""
+    """Ctrl-C and SIGTERM ask for a stop after the step in progress; a second Ctrl-C stops at once.
+
+    SIGTERM may come again and again: torchrun and Kubernetes send it to whoever has not left yet.
+    """
 
     def __enter__(self) -> Interrupt:
         self.asked = False
+        self._by_hand = False
         self._before: dict[signal.Signals, Any] = {}
         try:
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -21,9 +25,11 @@ class Interrupt:
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
         self.asked = True
+        if number == signal.SIGINT:
+            if self._by_hand:
+                raise KeyboardInterrupt
+            self._by_hand = True
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

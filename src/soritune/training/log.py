@@ -16,6 +16,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from soritune import processes
 from soritune.errors import OutputError, TrainingError
 
 logger = logging.getLogger(__name__)
@@ -45,8 +46,7 @@ class RunLog:
         tensorboard: bool = False,
         quiet: bool = False,
     ) -> None:
-        # Of several processes only the first writes; torchrun and accelerate say which one this is.
-        first = int(os.environ.get("RANK", "0")) == 0
+        first = processes.is_main()  # of several processes only one writes
         quiet = quiet or not first
         self.folder = folder
         self.console = Console(stderr=True, quiet=quiet)

@@ -7,10 +7,11 @@ nothing had happened.
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from soritune.training.interrupt import Interrupt
 from soritune.training.log import RunLog
 from soritune.training.one_phase import OnePhase
 from soritune.training.phases import Phase, chosen_phases, next_phase, resolve_phases
+from soritune.training.process_group import process_group
 from soritune.training.selection import Selection
 from soritune.training.session import Session
 
@@ -101,7 +103,7 @@ def train(run: TrainingRun, *, resume: bool = False, quiet: bool = False) -> Tra
         tensorboard=run.settings.tensorboard,
         quiet=quiet,
     )
-    with log:
+    with log, process_group().losses_told():
         return _run_phases(Session(run, phases, log), chosen, first, loaded)
 
 
@@ -138,6 +140,9 @@ def _run_phases(
     if loaded is not None:
         session.progress = loaded.progress
     progress = session.progress
+    session.group.refuse_differing(
+        "what is to be trained", json.dumps([session.run.identity, asdict(progress)])
+    )
     if session.main:
         if loaded is None:
             forget_rows(session.run.folder)
@@ -157,8 +162,11 @@ def _run_phases(
             one.stepper.release()
             if stopped == "interrupted":
                 break
-    seconds = time.perf_counter() - started
-    session.log.event("end", step=progress.step, stopped=stopped, seconds=round(seconds, 1))
+        seconds = time.perf_counter() - started
+        # Whoever started the processes ends the rest when one has left: none leaves before the last line is written.
+        session.by_main(
+            lambda: session.log.event("end", step=progress.step, stopped=stopped, seconds=round(seconds, 1))
+        )
     return TrainingResult(
         session.run.folder, progress.step, dict(progress.best), stopped, seconds, tuple(progress.done)
     )

@@ -18,6 +18,7 @@ from soritune.errors import TrainingError
 from soritune.models.adapters import parameter_table
 from soritune.models.checkpoint_io import load_trainable_state, trainable_state
 from soritune.models.freezing import apply_freezing, check_frozen, frozen_sums
+from soritune.training.agreement import agree_on_step
 from soritune.training.checkpoint import (
     Loaded,
     load_weights,
@@ -138,15 +139,17 @@ class OnePhase:
             began = time.perf_counter()
             micro, fault = self._next(steps)
             waited = time.perf_counter() - began
-            agreed = self.session.agreement.of_step(
+            agreed = agree_on_step(
+                self.session.group,
                 [sum(batch.targets[s.name].count for batch in micro) for s in self.session.model.outputs],
                 failed=sum(lost_rows(batch) for batch in micro),
+                to_note=sum(len(batch.failed) for batch in micro),
                 interrupted=interrupt.asked,
                 fault=fault,
             )
             if agreed.interrupted:
                 return "interrupted"
-            self.faults.note_rows(micro, agreed.failed)
+            self.faults.note_rows(micro, agreed)
             self.faults.note_targets(agreed.counts)
             with memory_explained(micro, self.session.run):
                 self.stepper.step(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 from accelerate import Accelerator
 
 from soritune.models.model import SpeechModel
-from soritune.training.agreement import Agreement
 from soritune.training.checkpoint import Progress
 from soritune.training.config import TrainingSettings
 from soritune.training.devices import make_accelerator
 from soritune.training.log import RunLog
 from soritune.training.phases import Phase
+from soritune.training.process_group import process_group
 from soritune.training.subsets import validation_sample
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Session:
 
     Attributes:
         validation_rows: those that an evaluation takes.
+        group: the processes of the run.
         main: this is the process that writes.
         looks_at_every_step: nothing runs ahead of the host here, so looking at every step costs nothing.
     """
@@ -38,9 +39,9 @@ class Session:
         self.model: SpeechModel = run.model
         self.store: Path = run.folder / "checkpoints"
         self.progress = Progress()
+        self.group = process_group()
         self.accelerator: Accelerator = make_accelerator(run.settings)
-        self.agreement = Agreement(self.accelerator)
-        self.main = bool(self.accelerator.is_main_process)
+        self.main = self.group.rank == 0
         self.looks_at_every_step = (
             self.accelerator.num_processes == 1 and self.accelerator.device.type == "cpu"
         )
@@ -50,4 +51,4 @@ class Session:
 
     def by_main(self, action: Callable[[], Result]) -> Result | None:
         """What only the first process does; where it fails, all stop."""
-        return self.agreement.by_one(self.main, action)
+        return self.group.by_one(self.main, action)

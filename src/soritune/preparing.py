@@ -1,0 +1,220 @@
+"""From a recipe's corpus to its splits: prepare → check → split, every arrow a file in the run's folder.
+
+Each stage reads what the one before wrote, so any of them can be done again alone. Nothing here loads torch.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from rich.console import Console
+
+from soritune.batches.targets import frames_needed
+from soritune.bundle import frames_of
+from soritune.corpus.checks import Quarantined, check_manifest, read_quarantine, write_quarantine
+from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.prepare import load_source, prepare, source_config
+from soritune.corpus.reasons import commonest
+from soritune.corpus.splits import Splits, make_splits
+from soritune.corpus.utterance import Utterance
+from soritune.errors import SorituneError, SplitError
+from soritune.recipe import Recipe
+from soritune.reports.evaluate import progress_bar
+from soritune.tasks.task import OutputSpec
+
+MANIFEST, CHECKED, SPLITS, QUARANTINE = (
+    "manifest.parquet",
+    "checked.parquet",
+    "splits.parquet",
+    "quarantine.jsonl",
+)
+
+CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
+"""Of every published wav2vec2, HuBERT and WavLM."""
+
+logger = logging.getLogger(__name__)
+
+
+def root_of(recipe: Recipe) -> Path | None:
+    """Where the audio paths of the recipe's corpus begin; None without `data.root` (then as the manifest says)."""
+    if recipe.data.root is None:
+        return None
+    source = load_source(recipe.data.source)
+    return source.base(Path(recipe.data.root), source_config(recipe.data.source, recipe.data.config))
+
+
+def prepare_corpus(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Manifest:
+    """Corpus folder → manifest.parquet and quarantine.jsonl."""
+    assert recipe.data.root is not None, "check_start comes first"
+    with progress_bar("prepare", None, quiet=quiet) as advance:
+        prepared = prepare(
+            recipe.data.source, recipe.data.root, recipe.data.config, folder, progress=lambda _: advance(1)
+        )
+    logger.info(
+        "prepare: source %s, %d utterances, %d rejected",
+        recipe.data.source,
+        len(prepared.manifest),
+        len(prepared.quarantined),
+    )
+    for reason, count in prepared.skipped.items():
+        logger.info("prepare: %d skipped: %s", count, reason)
+    for reason, count in prepared.notes.items():
+        logger.info("prepare: %d noted: %s", count, reason)
+    _log_quarantined("prepare", prepared.quarantined)
+    return prepared.manifest
+
+
+def _log_quarantined(stage: str, rows: Sequence[Quarantined]) -> None:
+    for row in rows:
+        logger.debug("%s: %s left out: %s", stage, row.id or row.audio, row.reason)
+
+
+def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: bool = False) -> Manifest:
+    """Decodes every file, checks every label; writes checked.parquet and adds to quarantine.jsonl.
+
+    Raises:
+        SorituneError: nothing is left.
+    """
+    with progress_bar("check", len(manifest), quiet=quiet) as advance:
+        result = check_manifest(
+            manifest,
+            [row_problem(recipe)],
+            min_duration_s=recipe.preprocessing.min_duration_s,
+            progress=lambda *_: advance(1),
+        )
+    write_quarantine(folder / QUARANTINE, [*read_quarantine(folder / QUARANTINE), *result.quarantined])
+    logger.info("check: %d utterances clean, %d left out", len(result.clean), len(result.quarantined))
+    _log_quarantined("check", result.quarantined)
+    if len(result.clean) == 0:
+        raise SorituneError(
+            f"none of the {len(manifest)} utterances can be used; the first: {result.quarantined[0].reason}; "
+            f"all reasons are in {folder / QUARANTINE}"
+        )
+    return write_manifest(folder / CHECKED, result.clean, root=manifest.root)
+
+
+def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
+    """A function that says why a row cannot be learnt from, or None.
+
+    A row that serves one of several tasks is no problem. For CTC a row must have symbols, frames enough to spell them
+    at the fastest speed, and must not be cropped, since its symbols would go on where its sound does not.
+    """
+    tasks = recipe.make_tasks()
+    names = " or ".join(task.name for task in tasks)
+    frames_at = _frame_counter(recipe)
+
+    def unusable(spec: OutputSpec, target: NDArray[Any], utterance: Utterance) -> str | None:
+        if spec.objective != "ctc":
+            return None
+        limit = recipe.preprocessing.max_duration_s
+        if limit is not None and utterance.duration_s > limit:
+            return f"lasts {utterance.duration_s:.1f} s, but preprocessing.max_duration_s keeps only {limit} s of it"
+        needed, there = frames_needed(target), frames_at(utterance.duration_s)
+        if len(target) == 0:
+            return f"its {spec.name} label has no symbol"
+        return (
+            f"{len(target)} {spec.name} symbols need {needed} frames, there are {there}"
+            if needed > there
+            else None
+        )
+
+    def problem(utterance: Utterance) -> str | None:
+        reasons = []
+        try:
+            targets = {name: target for task in tasks for name, target in task.targets(utterance).items()}
+        except SorituneError as error:
+            return str(error)
+        for spec in (spec for task in tasks for spec in task.outputs):
+            target = targets[spec.name]
+            if target is not None:
+                reason = unusable(spec, target, utterance)
+                if reason is None:
+                    return None
+                reasons.append(reason)
+        return reasons[0] if reasons else f"has no label for {names}"
+
+    return problem
+
+
+def _frame_counter(recipe: Recipe) -> Callable[[float], int]:
+    """Encoder frames of so many seconds at the fastest speed; wav2vec2's own geometry unless the recipe has another."""
+    kernel = recipe.model.architecture.get("conv_kernel", CONV_KERNEL)
+    stride = recipe.model.architecture.get("conv_stride", CONV_STRIDE)
+    speed = recipe.augment.speed
+    fastest = max(speed.factors, default=1.0) if speed else 1.0
+
+    def frames(seconds: float) -> int:
+        return frames_of(
+            int(seconds / max(fastest, 1.0) * recipe.preprocessing.sample_rate_hz), kernel, stride
+        )
+
+    return frames
+
+
+def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: bool = False) -> Splits:
+    """checked.parquet → splits.parquet.
+
+    What was left out before is among the splits' warnings, and so in scores and report: rows are seldom left out by
+    chance. Labels read the wrong way, for one, leave out just the rows with errors.
+
+    Raises:
+        SplitError: a split is empty; where rows were left out the message says so.
+    """
+    left_out = _left_out(manifest, folder)
+    try:
+        splits = make_splits(manifest, recipe.split)
+    except SplitError as error:
+        raise SplitError(f"{error}; {left_out}" if left_out else str(error)) from error
+    if left_out:
+        splits.policy["warnings"].insert(0, left_out)
+    splits.save(folder / SPLITS)
+    for name, row in splits.summary(manifest).items():
+        logger.info("split: %s %s", name, json.dumps(row, ensure_ascii=False))
+    if not quiet:
+        console = Console(stderr=True)
+        for warning in splits.policy["warnings"]:
+            console.print(f"split: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    return splits
+
+
+def _left_out(manifest: Manifest, folder: Path) -> str | None:
+    """How much of the corpus is in quarantine.jsonl and why most of it, as a sentence."""
+    rows = read_quarantine(folder / QUARANTINE)
+    if not rows:
+        return None
+    return (
+        f"of {len(manifest) + len(rows):,} utterances {commonest(rows)} (all reasons: {folder / QUARANTINE})"
+    )
+
+
+def usable_rows(recipe: Recipe, manifest: Manifest, *, quiet: bool) -> tuple[Manifest, list[Quarantined]]:
+    """The rows that can be learnt from, and the others with their reasons. Opens no audio."""
+    problem, useless, kept = row_problem(recipe), list[Quarantined](), list[int]()
+    with progress_bar("labels", len(manifest), quiet=quiet) as advance:
+        for row, utterance in enumerate(manifest):
+            reason = problem(utterance)
+            if reason is None:
+                kept.append(row)
+            else:
+                useless.append(Quarantined(utterance.id, utterance.audio, reason, "check"))
+            advance(1)
+    if not kept:
+        raise SorituneError(
+            f"none of the {len(manifest)} utterances can be used; the first: {useless[0].reason}"
+        )
+    logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(useless))
+    if useless and not quiet:
+        Console(stderr=True).print(
+            f"{len(useless)} of {len(manifest)} utterances are left out, reasons in {QUARANTINE}; the first: "
+            f"{useless[0].id}: {useless[0].reason}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    return (manifest.select(kept) if useless else manifest), useless

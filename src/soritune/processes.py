@@ -1,0 +1,45 @@
+"""Which of a run's processes this is, as torchrun, accelerate and mpirun tell it. What they say to each other is in
+`training/process_group.py`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from soritune.errors import TrainingError
+
+_COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+_RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+
+
+def _number(names: tuple[str, ...], otherwise: int) -> int:
+    given = (os.environ[name] for name in names if name in os.environ)
+    return int(next(given, otherwise))
+
+
+def count() -> int:
+    """Processes of the run, on all machines; 1 where nobody started several."""
+    return _number(_COUNTS, 1)
+
+
+def rank() -> int:
+    """Which of them this is, from 0."""
+    return _number(_RANKS, 0)
+
+
+def is_main() -> bool:
+    """Whether this is the one that writes."""
+    return rank() == 0
+
+
+def refuse_lonely_launch() -> None:
+    """Raises TrainingError where accelerate was asked for several processes and started one.
+
+    `accelerate launch --cpu --num_processes 2` does so: it leaves starting them to mpirun.
+    """
+    asked = "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ
+    if asked and count() == 1 and not any(name in os.environ for name in _COUNTS):
+        raise TrainingError(
+            "accelerate launch was asked for several processes and started one, as it does with --cpu; give "
+            "--multi_gpu in its place, which works without a GPU too, or use torchrun"
+        )

@@ -1,0 +1,218 @@
+"""Real processes for the tests of several: a toy recipe, the launchers, and what their processes leave."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from safetensors.numpy import load_file
+
+from soritune.corpus.manifest import Manifest
+from soritune.testing import tiny_config
+
+BIN = Path(sys.executable).parent
+OBSERVED = Path(__file__).with_name("observed.py")
+LIMIT_S = 240.0
+"""No launch lasts as long unless it hangs."""
+
+
+def toy_recipe(data: Manifest, **train: Any) -> dict[str, Any]:
+    """Two tasks on a toy encoder, with dropout, changes of speed and SpecAugment; 4 micro-batches a step."""
+    return {
+        "name": "toy",
+        "data": {"source": "manifest", "root": str(data.path)},
+        "split": {"by": ["speaker"], "ratios": {"train": 0.6, "val": 0.2, "test": 0.2}},
+        "tasks": {"phoneme": {}, "emotion": {"labels": ["Anxious", "Kind", "Dry"]}},
+        "model": {
+            "encoder": "none",
+            "random_weights": True,
+            "architecture": tiny_config(
+                norm="layer", hidden_dropout=0.1, attention_dropout=0.1, activation_dropout=0.1
+            ),
+        },
+        "augment": {"speed": {"probability": 0.8}, "spec_augment": {}},
+        "batches": {
+            "padded_seconds": 2.5,
+            "micro_batches_per_step": 4,
+            "num_workers": 0,
+            "label_smoothing": 0.1,
+        },
+        "evaluate": {"resamples": 20},
+        "train": {
+            "learning_rate": 1e-3,
+            "device": "cpu",
+            "threads": 1,
+            "epochs": 30,
+            "max_steps": 50,
+            **train,
+        },
+    }
+
+
+@dataclass
+class Ended:
+    """How a launch ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The sentences of our own."""
+        return [line for line in self.err.splitlines() if line.startswith("error: ")]
+
+    @property
+    def traces(self) -> int:
+        """Tracebacks of our processes; the launcher has one of its own for a process that failed."""
+        return self.err.count("Traceback") - self.err.count("ChildFailedError:")
+
+
+class Toy:
+    """A folder with toy.yaml, in which processes are started."""
+
+    def __init__(self, place: Path, recipe: dict[str, Any]) -> None:
+        self.place = place
+        place.mkdir(parents=True, exist_ok=True)
+        self.save(recipe)
+
+    def save(self, recipe: dict[str, Any]) -> None:
+        (self.place / "toy.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+
+    def recipe(self) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load((self.place / "toy.yaml").read_text(encoding="utf-8"))
+        return found
+
+    def environment(self, seen: str | None, sabotage: dict[str, Any] | None, **more: str) -> dict[str, str]:
+        """Of the processes."""
+        own = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
+        own |= {"OMP_NUM_THREADS": "1", "COLUMNS": "400", "HF_HUB_OFFLINE": "1", **more}
+        if seen is not None:
+            (self.place / seen).mkdir(exist_ok=True)
+            own["OBSERVE"] = str(self.place / seen)
+        if sabotage is not None:
+            own["SABOTAGE"] = json.dumps(sabotage)
+        return own
+
+    def start(
+        self,
+        words: list[str],
+        processes: int = 2,
+        *,
+        seen: str | None = None,
+        sabotage: dict[str, Any] | None = None,
+        **environment: str,
+    ) -> subprocess.Popen[str]:
+        """`soritune WORDS` in so many processes, by torchrun; in one by Python."""
+        launcher = [str(BIN / "torchrun"), "--standalone", "--nproc-per-node", str(processes)]
+        return self.start_raw(
+            [*(launcher if processes > 1 else [sys.executable]), str(OBSERVED), *words],
+            self.environment(seen, sabotage, **environment),
+        )
+
+    def start_raw(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+        """A process group of its own, so that nothing outlives the test."""
+        return subprocess.Popen(
+            command,
+            cwd=self.place,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, words: list[str], processes: int = 2, **more: Any) -> Ended:
+        return wait(self.start(words, processes, **more))
+
+
+def wait(process: subprocess.Popen[str], limit_s: float = LIMIT_S) -> Ended:
+    """Waits for a launch; one that hangs is ended, and fails the test.
+
+    Raises:
+        AssertionError: it hangs.
+    """
+    try:
+        out, err = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        for pid in [*below(process.pid), process.pid]:
+            kill(pid, signal.SIGKILL)
+        out, err = process.communicate()
+        raise AssertionError(f"still running after {limit_s} s:\n{out[-2000:]}\n{err[-4000:]}") from None
+    return Ended(process.returncode, out, err)
+
+
+def kill(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def below(pid: int) -> list[int]:
+    """Processes that a process started, and those that they started."""
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    found = [pid]
+    for parent in found:
+        found += [child for child, its in pairs if its == parent]
+    return found[1:]
+
+
+def pid_of_rank(launcher: int, rank: int) -> int | None:
+    """The process of a rank below a launcher."""
+    for pid in below(launcher):
+        try:
+            words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"RANK={rank}".encode() in words and b"torchrun" not in command:
+            return pid
+    return None
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def rows_seen(folder: Path, ranks: int) -> dict[tuple[int, int], list[list[int]]]:
+    """(phase, step) to the rows of its micro-batches, of all ranks, in the plan's order."""
+    parts = []
+    for rank in range(ranks):
+        lines = (folder / f"rows-{rank}.jsonl").read_text(encoding="utf-8").splitlines()
+        parts.append({(phase, step): rows for phase, step, rows in map(json.loads, lines)})
+    assert len({tuple(part) for part in parts}) == 1, "the ranks took different steps"
+    return {
+        key: [rows for together in zip(*(part[key] for part in parts), strict=True) for rows in together]
+        for key in parts[0]
+    }
+
+
+def weights_of(folder: Path, rank: int = 0) -> dict[str, np.ndarray]:
+    return load_file(folder / f"weights-{rank}.safetensors")
+
+
+def events(run: Path, kind: str) -> list[dict[str, Any]]:
+    lines = (run / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+
+def largest_difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> tuple[float, str]:
+    """Largest |a − b| / max|b| over the tensors, and where."""
+    assert one.keys() == other.keys()
+    found = [
+        (float(np.abs(one[name] - other[name]).max() / max(np.abs(other[name]).max(), 1e-30)), name)
+        for name in one
+    ]
+    return max(found)

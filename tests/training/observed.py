@@ -1,0 +1,172 @@
+"""`soritune …` with a look inside and, if asked for, a fault in one process: `torchrun observed.py run toy.yaml …`.
+
+Environment: OBSERVE names a folder for what is seen, SABOTAGE is JSON: {"rank": 1, "what": a function below, …}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from soritune.batches import collate
+from soritune.errors import AudioError
+from soritune.training import checkpoint, loop, one_phase, step
+
+RANK = int(os.environ.get("RANK", "0"))
+GRADIENTS_OF = 3
+
+
+def observe(folder: Path) -> None:
+    """Writes rows-<rank>.jsonl, a line per step, and gradients-<step>-<rank> and weights-<rank> as safetensors."""
+    real_step, real_clip, real_run = step.Stepper.step, torch.nn.utils.clip_grad_norm_, loop._run_phases
+    taken = 0
+
+    def noted_step(self: Any, micro: Any, counts: Any, **more: Any) -> None:
+        with (folder / f"rows-{RANK}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps([self.phase.index, more["done"], [b.rows.tolist() for b in micro]]) + "\n")
+        real_step(self, micro, counts, **more)
+
+    def noted_clip(parameters: Any, *rest: Any) -> Any:
+        nonlocal taken
+        taken += 1
+        if taken <= GRADIENTS_OF:
+            found = {
+                f"{i:04d}": torch.zeros_like(p) if p.grad is None else p.grad.clone()
+                for i, p in enumerate(parameters)
+            }
+            save_file(found, folder / f"gradients-{taken}-{RANK}.safetensors")
+        return real_clip(parameters, *rest)
+
+    def noted_run(session: Any, *rest: Any) -> Any:
+        result = None
+        try:
+            result = real_run(session, *rest)
+        finally:
+            weights = {n: p.detach().clone() for n, p in session.model.named_parameters() if p.requires_grad}
+            save_file(weights, folder / f"weights-{RANK}.safetensors")
+        return result
+
+    step.Stepper.step = noted_step  # type: ignore[method-assign]
+    torch.nn.utils.clip_grad_norm_ = noted_clip
+    loop._run_phases = noted_run
+
+
+def unreadable(row: int | str, **_: Any) -> None:
+    real = collate.Collator._row
+
+    def read(self: Any, wanted: int, factor: float) -> Any:
+        if row in (wanted, "all"):
+            raise AudioError("a.flac", "cannot be read on this machine")
+        return real(self, wanted, factor)
+
+    collate.Collator._row = read  # type: ignore[method-assign]
+
+
+def not_finite(steps: list[int], **_: Any) -> None:
+    real_loss, real_step = step.loss_sum, step.Stepper.step
+    now = -1
+
+    def noted_step(self: Any, micro: Any, counts: Any, **more: Any) -> None:
+        nonlocal now
+        now = more["done"]
+        real_step(self, micro, counts, **more)
+
+    def loss(*arguments: Any) -> Any:
+        found = real_loss(*arguments)
+        return found._replace(total=found.total * torch.inf) if now in steps else found
+
+    step.Stepper.step = noted_step  # type: ignore[method-assign]
+    step.loss_sum = loss
+
+
+def at_step(done: int, signal_number: int | None = None, sleep_s: float = 0.0, **_: Any) -> None:
+    """A signal to this process, or a failure of its own, as it begins a step."""
+    real = step.Stepper.step
+
+    def hit(self: Any, micro: Any, counts: Any, **more: Any) -> None:
+        if more["done"] == done:
+            if signal_number is None:
+                raise OSError(5, "Input/output error")
+            os.kill(os.getpid(), signal_number)
+            time.sleep(sleep_s)
+        real(self, micro, counts, **more)
+
+    step.Stepper.step = hit  # type: ignore[method-assign]
+
+
+def full_disk(step_of_run: int, **_: Any) -> None:
+    real = checkpoint._save_tensors
+    before = one_phase.save_checkpoint
+
+    def save(folder: Any, **more: Any) -> Any:
+        if more["progress"].step == step_of_run:
+            checkpoint._save_tensors = _no_space
+        try:
+            return before(folder, **more)
+        finally:
+            checkpoint._save_tensors = real
+
+    one_phase.save_checkpoint = save
+
+
+def _no_space(path: Any, tensors: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def slow_prepare(seconds: float, fail: bool = False, **_: Any) -> None:
+    from soritune import pipeline
+    from soritune.errors import ManifestError
+
+    real = pipeline.prepare_corpus
+
+    def prepare(*arguments: Any, **more: Any) -> Any:
+        time.sleep(seconds)
+        if fail:
+            raise ManifestError("the corpus went away while it was read")
+        return real(*arguments, **more)
+
+    pipeline.prepare_corpus = prepare
+
+
+def another_recipe(**_: Any) -> None:
+    """The recipe is not on this machine."""
+    from soritune import recipe
+
+    real = recipe.load_recipe
+    recipe.load_recipe = lambda name, *more, **named: real("elsewhere/" + name, *more, **named)
+
+
+def other_seed(**_: Any) -> None:
+    """Another seed here than there."""
+    from soritune import recipe
+
+    real = recipe.load_recipe
+    recipe.load_recipe = lambda name, given, **named: real(name, [*given, "train.seed=9"], **named)
+
+
+def leaves(**_: Any) -> None:
+    """Ends before it meets the others."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    if "OBSERVE" in os.environ:
+        observe(Path(os.environ["OBSERVE"]))
+    fault = json.loads(os.environ.get("SABOTAGE", "{}"))
+    if fault and fault.pop("rank") == RANK:
+        globals()[fault.pop("what")](**fault)
+    from soritune.cli.main import main as soritune
+
+    soritune()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
