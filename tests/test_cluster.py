@@ -90,7 +90,7 @@ def test_a_fresh_job_starts_and_ends(tmp_path: Path) -> None:
     assert "--nnodes 2 --nproc-per-node 4" in calls[0]
     assert "--rdzv-endpoint node-a:23456" in calls[0]
     assert (
-        f"--module soritune.cli.main train child-phoneme train.epochs=8 model.lora.rank=32 --output {tmp_path}/run"
+        f"--module soritune train child-phoneme train.epochs=8 model.lora.rank=32 --output {tmp_path}/run"
         in calls[0]
     )
     assert "--resume" not in calls[0]

@@ -37,7 +37,7 @@ fi
 srun --kill-on-bad-exit=0 "$VENV/bin/torchrun" \
   --nnodes "$SLURM_NNODES" --nproc-per-node "$GPUS" --max-restarts 0 \
   --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$HEAD:$PORT" \
-  --module soritune.cli.main train "$RECIPE" "$@" --output "$RUN" "${resume[@]}"
+  --module soritune train "$RECIPE" "$@" --output "$RUN" "${resume[@]}"
 code=$?
 
 # An interrupted run has said so in its log, after its checkpoint was whole. Pre-empted jobs are queued again by SLURM

@@ -13,12 +13,12 @@ from typing import Any
 from rich.console import Console
 
 from soritune import pipeline
-from soritune.preparing import CHECKED, SPLITS
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.splits import load_splits
 from soritune.errors import OutputError
 from soritune.inference.predictor import Predictor
 from soritune.inference.run_folders import choose_bundle
+from soritune.preparing import CHECKED, SPLITS
 from soritune.recipe import load_recipe
 
 

@@ -47,7 +47,7 @@ def toy_recipe(data: Manifest, **train: Any) -> dict[str, Any]:
             "num_workers": 0,
             "label_smoothing": 0.1,
         },
-        "evaluate": {"resamples": 20},
+        "evaluate": {"resamples": 100},
         "train": {
             "learning_rate": 1e-3,
             "device": "cpu",

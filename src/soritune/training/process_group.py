@@ -19,6 +19,9 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed
+from torch.distributed import AllreduceOptions
+from torch.distributed.distributed_c10d import PrefixStore, ProcessGroupGloo
+from torch.distributed.rendezvous import rendezvous
 
 from soritune import processes
 from soritune.errors import TrainingError
@@ -89,10 +92,10 @@ class ProcessGroup:
     def _meet(self) -> None:
         limit = timeout()
         try:
-            meeting = torch.distributed.rendezvous("env://", self.rank, self.size, timeout=limit)
-            self._store = torch.distributed.PrefixStore("soritune", next(meeting)[0])
-            self._steps = self._group("steps", limit)
-            self._patient = self._group("patient", PATIENCE)
+            meeting = rendezvous("env://", self.rank, self.size, timeout=limit)
+            self._store = PrefixStore("soritune", next(meeting)[0])
+            # Its stub lacks the exchanges it has.
+            self._group: Any = ProcessGroupGloo(self._store, self.rank, self.size, limit)
         except (RuntimeError, ValueError) as error:
             place = f"{os.environ.get('MASTER_ADDR', '?')}:{os.environ.get('MASTER_PORT', '?')}"
             raise OtherProcessError(
@@ -100,10 +103,6 @@ class ProcessGroup:
                 f"{limit.total_seconds():g} s ({_first_line(error)}); look at the output of the others, and see that "
                 f"the machines reach each other (GLOO_SOCKET_IFNAME names the network to use)"
             ) from error
-
-    def _group(self, name: str, limit: timedelta) -> torch.distributed.ProcessGroupGloo:
-        store = torch.distributed.PrefixStore(name, self._store)
-        return torch.distributed.ProcessGroupGloo(store, self.rank, self.size, limit)
 
     def total(self, values: Sequence[float], *, patient: bool = False) -> list[float]:
         """Element-wise sums over all processes.
@@ -119,7 +118,9 @@ class ProcessGroup:
             return [float(value) for value in values]
         tensor = torch.tensor(list(values), dtype=torch.float64)
         with self.losses_told():
-            work = (self._patient if patient else self._steps).allreduce([tensor])
+            options = AllreduceOptions()
+            options.timeout = PATIENCE if patient else timeout()
+            work = self._group.allreduce([tensor], options)
             while patient and not work.is_completed():
                 time.sleep(POLL_S)
             work.wait()

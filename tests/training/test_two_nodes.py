@@ -1,0 +1,118 @@
+"""Two machines: two network namespaces joined by a cable, one process on each, and one file system."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.training.launching import BIN, OBSERVED, Ended, Toy, events, toy_recipe, wait, weights_of
+
+from soritune.corpus.manifest import Manifest
+
+pytestmark = pytest.mark.slow
+CABLE = "sori0"
+"""Name of the network on both machines."""
+
+
+@dataclass
+class Node:
+    """A network namespace."""
+
+    name: str
+    address: str
+
+    def command(self, *words: str | Path) -> list[str]:
+        """What runs `words` there."""
+        return ["nsenter", f"--net=/var/run/netns/{self.name}", *map(str, words)]
+
+    def does(self, *words: str) -> None:
+        subprocess.run(self.command(*words), check=True, capture_output=True, text=True)
+
+
+@pytest.fixture
+def nodes() -> Iterator[tuple[Node, Node]]:
+    """Two namespaces that reach each other, and nothing else."""
+    if not (shutil.which("ip") and shutil.which("nsenter")):
+        pytest.skip("needs the programs ip (iproute2) and nsenter (util-linux)")
+    both = tuple(Node(f"soritune-{os.getpid()}-{n}", f"10.77.0.{n}") for n in (1, 2))
+    try:
+        for node in both:
+            made = subprocess.run(["ip", "netns", "add", node.name], capture_output=True, text=True)
+            if made.returncode:
+                pytest.skip(f"network namespaces cannot be made here: {made.stderr.strip()}")
+        joined = ["ip", "link", "add", CABLE, "netns", both[0].name, "type", "veth"]
+        made = subprocess.run(
+            [*joined, "peer", "name", CABLE, "netns", both[1].name], capture_output=True, text=True
+        )
+        if made.returncode:
+            pytest.skip(f"they cannot be joined here: {made.stderr.strip()}")
+        for node in both:
+            node.does("ip", "address", "add", f"{node.address}/24", "dev", CABLE)
+            node.does("ip", "link", "set", "lo", "up")
+            node.does("ip", "link", "set", CABLE, "up")
+        yield both  # type: ignore[misc]
+    finally:
+        for node in both:
+            subprocess.run(["ip", "netns", "delete", node.name], capture_output=True)
+
+
+@pytest.fixture
+def toy(tones: Manifest, tmp_path: Path) -> Toy:
+    return Toy(tmp_path, toy_recipe(tones, max_steps=20, evaluate_every_steps=10))
+
+
+def start(toy: Toy, nodes: tuple[Node, Node], words: list[str], **more: str) -> list[subprocess.Popen[str]]:
+    """The same command on both; they meet at the first."""
+    environment = toy.environment("seen-two", None, GLOO_SOCKET_IFNAME=CABLE, **more)
+    started = []
+    for node in nodes:
+        launcher = [BIN / "torchrun", "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d"]
+        launcher += ["--rdzv-id", "toys", "--rdzv-endpoint", f"{nodes[0].address}:29500"]
+        launcher += ["--local-addr", node.address]
+        started.append(toy.start_raw(node.command(*launcher, OBSERVED, *words), environment))
+    return started
+
+
+def both_end(started: list[subprocess.Popen[str]], limit_s: float = 240.0) -> list[Ended]:
+    return [wait(process, limit_s) for process in started]
+
+
+def test_two_nodes_train_as_two_processes_of_one(toy: Toy, nodes: tuple[Node, Node]) -> None:
+    here = toy.run(["run", "toy.yaml", "-o", "one-node"], seen="seen-one")
+    assert here.code == 0, here.err
+    ended = both_end(start(toy, nodes, ["run", "toy.yaml", "-o", "two-nodes"]))
+    assert [done.code for done in ended] == [0, 0], [done.err[-3000:] for done in ended]
+    assert sum(done.out.count("report: ") for done in ended) == 1
+    expected = weights_of(toy.place / "seen-one", 0)
+    for rank in (0, 1):
+        found = weights_of(toy.place / "seen-two", rank)
+        assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    assert events(toy.place / "two-nodes", "end")[0]["step"] == 20
+    assert events(toy.place / "two-nodes", "start")[0]["processes"] == 2
+
+
+def test_a_machine_that_vanishes_is_given_up(toy: Toy, nodes: tuple[Node, Node]) -> None:
+    """The cable is cut: no connection closes, and only the timeout tells."""
+    words = ["run", "toy.yaml", "-o", "cut", "train.max_steps=100000", "train.epochs=100000"]
+    words += ["train.log_every_steps=1", "train.evaluate_every_steps=100000", "train.save_every_steps=5"]
+    started = start(toy, nodes, words, SORITUNE_PROCESS_TIMEOUT_S="10", TORCH_ELASTIC_SHUTDOWN_TIMEOUT="5")
+    began = time.monotonic()
+    log = toy.place / "cut" / "train.jsonl"
+    while not log.exists() or len(events(toy.place / "cut", "step")) < 8:
+        assert time.monotonic() - began < 150 and all(process.poll() is None for process in started)
+        time.sleep(0.5)
+    nodes[1].does("ip", "link", "set", CABLE, "down")
+    began = time.monotonic()
+    ended = both_end(started, 180)
+    print(f"both ended {time.monotonic() - began:.1f} s after the cut")  # noqa: T201
+    assert all(done.code != 0 for done in ended)
+    for done in ended:
+        assert any("has not answered for 10 s" in line for line in done.errors), done.err[-3000:]
+    assert list((toy.place / "cut" / "checkpoints").glob("step-*"))
