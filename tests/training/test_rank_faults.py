@@ -26,6 +26,7 @@ from tests.training.launching import (
 
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest, load_manifest
+from soritune.corpus.splits import load_splits
 from soritune.training.checkpoint import checkpoints
 
 pytestmark = pytest.mark.slow
@@ -71,7 +72,7 @@ def events_so_far(run: Path) -> list[dict[str, object]]:
 def test_a_row_that_one_process_cannot_read_weighs_nothing(toy: Toy) -> None:
     rows = toy.place / "ready"
     manifest = load_manifest(rows / "checked.parquet")
-    row = 5
+    row = int(load_splits(rows / "splits.parquet").indices(manifest, "train")[0])
     bad = {"rank": 1, "what": "unreadable", "row": row}
     done = toy.run([*TRAIN, "-o", "row", "train.max_failed_share=0.5"], seen="seen-row", sabotage=bad)
     assert done.code == 0, done.err

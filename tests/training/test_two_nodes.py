@@ -75,7 +75,8 @@ def start(toy: Toy, nodes: tuple[Node, Node], words: list[str], **more: str) -> 
     for node in nodes:
         launcher = [BIN / "torchrun", "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d"]
         launcher += ["--rdzv-id", "toys", "--rdzv-endpoint", f"{nodes[0].address}:29500"]
-        launcher += ["--local-addr", node.address]
+        # Neither knows its own address by its name, as machines of a cluster do.
+        launcher += ["--local-addr", node.address, "--rdzv-conf", f"is_host={int(node is nodes[0])}"]
         started.append(toy.start_raw(node.command(*launcher, OBSERVED, *words), environment))
     return started
 
