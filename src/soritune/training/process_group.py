@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ PATIENCE = timedelta(days=30)
 """How long the others wait while the first process prepares or judges. One that is gone is noticed at once all the
 same; only a machine that vanishes without closing its connections is not."""
 POLL_S = 0.05
+STORE_S = 5.0
+"""How long an answer of the store is waited for where a process stops; one on a machine that is gone gives none."""
 
 
 class OtherProcessError(TrainingError):
@@ -226,7 +229,7 @@ class ProcessGroup:
             return
         sentence = f"process {self.rank} of this run stopped: {fault or type(fault).__name__}"
         with contextlib.suppress(RuntimeError):  # the store may be gone with the process that held it
-            self._store.set("stopped", sentence)
+            _within(STORE_S, lambda: self._store.set("stopped", sentence))
 
     def leave(self) -> None:
         """Waits for all, then takes leave: whoever started the processes ends the others when one has left."""
@@ -238,10 +241,15 @@ class ProcessGroup:
 
     def _announced(self) -> str | None:
         """Why another process stopped, where one has said so."""
-        with contextlib.suppress(RuntimeError):
-            if self._store.check(["stopped"]):
-                return bytes(self._store.get("stopped")).decode()
-        return None
+
+        def read() -> str | None:
+            said = self._store.check(["stopped"])
+            return bytes(self._store.get("stopped")).decode() if said else None
+
+        try:
+            return _within(STORE_S, read)
+        except RuntimeError:
+            return None
 
     def tell(self, fault: BaseException, say: Callable[[], None]) -> None:
         """Calls `say` on one of the processes that stop for the same reason: the first, where it is one of them.
@@ -252,10 +260,16 @@ class ProcessGroup:
         if self.alone:
             say()
             return
+        silent = threading.Lock()
+
+        def say_it() -> None:
+            if silent.acquire(blocking=False):
+                say()
+
         try:
-            self._tell(fault, say)
+            _within(3 * STORE_S, lambda: self._tell(fault, say_it))
         except RuntimeError:
-            say()
+            say_it()
 
     def _tell(self, fault: BaseException, say: Callable[[], None]) -> None:
         if isinstance(fault, OtherProcessError):
@@ -287,6 +301,29 @@ def is_of_exchange(error: RuntimeError) -> bool:
         word in text
         for word in ("gloo", "NCCL", "Connection closed by peer", "Connection reset", "Broken pipe")
     )
+
+
+def _within(seconds: float, action: Callable[[], Result]) -> Result:
+    """What `action` gives, if it does so in time; its thread is left behind otherwise.
+
+    Raises:
+        RuntimeError: it failed, or took longer.
+    """
+    done: list[Result] = []
+    failed: list[RuntimeError] = []
+
+    def act() -> None:
+        try:
+            done.append(action())
+        except RuntimeError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not done:
+        raise failed[0] if failed else RuntimeError(f"no answer within {seconds:g} s")
+    return done[0]
 
 
 def _first_line(error: Exception) -> str:
