@@ -76,7 +76,7 @@ class MispronunciationConfig(TaskConfig):
     labels: Scheme
     """What the letters of `error_labels` mean: C and I (or E) for any error, or C, S, D, and I for an insertion. No
     default: corpora differ."""
-    inventory: Literal["arpabet", "korean"] | tuple[str, ...] = "arpabet"
+    inventory: Literal["korean", "arpabet"] | tuple[str, ...] = "arpabet"
     """The phones: "arpabet" is 39 in lower case without stress and `err`; "korean"; or the symbols themselves."""
     fold: tuple[Literal["case", "stress"], ...] = ()
     """Of the arpabet inventory: read AH as ah ("case"), ah0 as ah ("stress")."""
