@@ -76,12 +76,16 @@ class MispronunciationConfig(TaskConfig):
     labels: Scheme
     """What the letters of `error_labels` mean: C and I (or E) for any error, or C, S, D, and I for an insertion. No
     default: corpora differ."""
-    inventory: Literal["arpabet", "korean"] | tuple[str, ...] = "arpabet"
+    inventory: Literal["korean", "arpabet"] | tuple[str, ...] = "arpabet"
     """The phones: "arpabet" is 39 in lower case without stress and `err`; "korean"; or the symbols themselves."""
     fold: tuple[Literal["case", "stress"], ...] = ()
     """Of the arpabet inventory: read AH as ah ("case"), ah0 as ah ("stress")."""
+    language: str | None = None
+    """Rows of another language (manifest field `language`) are none of this task's; null takes all."""
     gap: str = SILENCE
     """Symbol of a gap in the aligned phones and of real silence."""
+    phoneme_output: str = Field("phoneme", min_length=1)
+    """Name of the phone output: another one beside a task whose output is called `phoneme` too."""
     phoneme_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Factor of the phone output's loss in the total."""
     error_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
@@ -132,7 +136,13 @@ class MispronunciationTask(Task):
         """`phoneme`, `error`, or both."""
         config = self.config
         parts = (
-            (self.has_phones, "phoneme", self._phone_index, config.phoneme_weight, config.phoneme_layer),
+            (
+                self.has_phones,
+                config.phoneme_output,
+                self._phone_index,
+                config.phoneme_weight,
+                config.phoneme_layer,
+            ),
             (self.has_labels, "error", self._label_index, config.error_weight, config.error_layer),
         )
         return tuple(
@@ -168,7 +178,9 @@ class MispronunciationTask(Task):
         targets: dict[str, NDArray[Any] | None] = {}
         if self.has_phones:
             said = row["target"]
-            targets["phoneme"] = None if said is None else symbol_ids(said, self._phone_index, "phone")
+            targets[self.config.phoneme_output] = (
+                None if said is None else symbol_ids(said, self._phone_index, "phone")
+            )
         if self.has_labels:
             labels = row["labels"]
             targets["error"] = None if labels is None else symbol_ids(labels, self._label_index, "label")
@@ -180,7 +192,7 @@ class MispronunciationTask(Task):
         if self.has_phones:
             dropped = (BLANK, self.config.gap)
             fields["phones"], fields["confidence"] = read_symbols(
-                outputs["phoneme"], tuple(self._phone_index), dropped=dropped
+                outputs[self.config.phoneme_output], tuple(self._phone_index), dropped=dropped
             )
         if self.has_labels:
             fields["labels"], fields["labels_confidence"] = read_symbols(
@@ -319,6 +331,9 @@ class MispronunciationTask(Task):
         Raises:
             TaskError: lengths differ, a symbol is unknown, or a label contradicts the phones or the setting.
         """
+        wanted = self.config.language
+        if wanted is not None and utterance.language not in (None, wanted):
+            return dict.fromkeys(("target", "phones", "canonical", "perceived", "labels"))
         canonical, perceived, target = (
             self._folded(part) for part in (utterance.canonical, utterance.perceived, utterance.phones)
         )
