@@ -85,7 +85,7 @@ def synthesize(
     manifest = write_manifest(root / "manifest.parquet", rows, root=root)
     if settings.hours and (settings.val_hours or settings.test_hours):
         ratios = {part: wanted[part] / total for part in PARTS}
-        make_splits(manifest, SplitSettings(given="part", ratios=ratios)).save(root / "splits.parquet")
+        make_splits(manifest, SplitSettings(given="split", ratios=ratios)).save(root / "splits.parquet")
     return manifest
 
 

@@ -72,7 +72,7 @@ def make_voice(root: Path, settings: SynthesisSettings, part: Part, number: int)
         write_audio(root / audio, heard, SAMPLE_RATE_HZ)
         facts: dict[str, Any] = {
             "synthetic": True,
-            "part": part,
+            "split": part,
             "kind": kind,
             "pronounced": ", ".join(reading.pronounced),
             "voice_kind": voice.speaker,
