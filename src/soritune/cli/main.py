@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from soritune import __version__, processes
-from soritune.cli import corpus, g2p, model_info, predict, report, sources, train
+from soritune.cli import corpus, g2p, model_info, predict, report, sources, synthesize, train
 from soritune.errors import SorituneError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app.command("prepare", rich_help_panel=CORPUS)(corpus.prepare)
 app.command("check", rich_help_panel=CORPUS)(corpus.check)
 app.command("split", rich_help_panel=CORPUS)(corpus.split)
 app.command("folds", rich_help_panel=CORPUS)(corpus.folds)
+app.command("synthesize", rich_help_panel=CORPUS)(synthesize.synthesize)
 app.add_typer(sources.app, name="sources", rich_help_panel=CORPUS)
 app.command("predict", rich_help_panel=JUDGE)(predict.predict)
 app.command("evaluate", rich_help_panel=JUDGE)(report.evaluate)
