@@ -16,9 +16,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
-# Threads that wait by spinning make training several times slower beside any other busy process.
 demo: $(STAMP)
-	OMP_WAIT_POLICY=passive $(BIN)/soritune demo --output demo
+	$(BIN)/soritune demo --output demo
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -122,9 +121,7 @@ def emotion_layouts(data: Path, work: Path) -> dict[str, list[str]]:
 def figures(recipe: str, arguments: list[str], output: Path) -> dict[str, Any]:
     """Runs the recipe and returns what its scores say, per task."""
     command = [sys.executable, "-m", "soritune.cli.main", "run", recipe, *arguments, "--output", str(output)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "OMP_WAIT_POLICY": "passive"}
-    )
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     scores: dict[str, Any] = json.loads((output / "scores.json").read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
 """Trainings that run in turns, for `train_epoch.py`: each in a process of its own, a stretch of its epoch at a time.
 
 Taking turns cancels drift of a shared machine: other load, heat, clock. A stretch is timed inside the process, from the
-"go" to the end of its last optimizer step, and waiting for the turn is not counted. All sides are stopped by the same
-hook, behind every optimizer step, whatever trainer calls it.
+"go" to the end of its last optimizer step; a first step to warm up and waiting for the turn are not counted. All sides
+are stopped by the same hook, behind every optimizer step, whatever trainer calls it.
 
 The first steps of an epoch in random order are a random sample of its steps. How much work they were is counted in
 padded seconds, by a hook before the model; the epoch's time is theirs times the padded seconds of the whole epoch over
@@ -66,12 +66,12 @@ class Turns:
 
     def __init__(self, connection: Connection, bench: Bench) -> None:
         self.connection, self.bench = connection, bench
-        self.steps = self.chunk = 0
+        self.steps, self.chunk = -1, 0
         self.padded_samples = 0
         self.began = self.cpu = 0.0
 
     def watch(self, model: Any) -> None:
-        """Waits for the first go where `model` is first called, and counts what it is given from there on."""
+        """Waits for the first go where `model` is first called, and counts what it is given."""
 
         def before(_: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
             if self.began == 0.0:
@@ -81,9 +81,13 @@ class Turns:
         model.register_forward_pre_hook(before, with_kwargs=True)
 
     def after_step(self) -> None:
-        """Ends a stretch where one is over, and waits for the next."""
+        """Ends a stretch where one is over, and waits for the next. The first step is a warm-up and belongs to none."""
         self.steps += 1
-        if (
+        if self.steps == 0:
+            give_memory_back()
+            self.connection.send({})
+            self._await()
+        elif (
             self.chunk < self.bench.chunks
             and self.steps >= self.bench.steps * (self.chunk + 1) / self.bench.chunks
         ):
@@ -125,7 +129,10 @@ def _in_turns(
         there.close()
         lines[arm.name] = (process, here)
     for arm in arms:
-        _receive(arm.name, lines[arm.name][1])  # built and warm
+        _receive(arm.name, lines[arm.name][1])  # built
+    for arm in arms:  # one after the other: all at once would need the memory of all
+        lines[arm.name][1].send("go")
+        _receive(arm.name, lines[arm.name][1])  # warm
     found: dict[str, dict[str, Any]] = {arm.name: {"arm": asdict(arm), "stretches": []} for arm in arms}
     for chunk in range(bench.chunks):
         for arm in arms if chunk % 2 == 0 else arms[::-1]:
@@ -200,7 +207,7 @@ def recipe_for(bench: Bench, arm: Arm, padded_seconds: float) -> Any:
             "augment": {"spec_augment": {"probability": 1.0}},
             "train": {
                 "epochs": 1,
-                "max_steps": bench.steps,
+                "max_steps": bench.steps + 1,
                 "learning_rate": 3e-4,
                 "device": "cpu",
                 "precision": "fp32",
@@ -270,8 +277,17 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
 
         plan._cut = random_batches  # type: ignore[assignment]
     elif part == "frozen part without graph":
-        model.evaluated = ()
-        model.encoder.feature_extractor._requires_grad = True
+        from soritune.training import one_phase
+
+        freeze = one_phase.apply_freezing
+
+        def with_graph(*given: Any, **more: Any) -> Any:
+            table = freeze(*given, **more)
+            model.evaluated = ()
+            model.encoder.feature_extractor._requires_grad = True
+            return table
+
+        one_phase.apply_freezing = with_graph
     elif part == "fused optimizer":
         from soritune.training import optimizer
 
@@ -327,7 +343,7 @@ def _peer(arm: Arm, bench: Bench, folder: Path, turns: Turns) -> Callable[[], di
     )
     clips = Clips([manifest.audio_path(row) for row in rows], labels, extractor)
     trainer = make_trainer(
-        model, clips, folder, batch_size=bench.utterances, max_steps=bench.steps, learning_rate=3e-4
+        model, clips, folder, batch_size=bench.utterances, max_steps=bench.steps + 1, learning_rate=3e-4
     )
     model.train()
     warm = {"input_values": torch.randn(2, 24000), "labels": torch.ones(2, 3, dtype=torch.long)}

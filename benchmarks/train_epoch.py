@@ -145,8 +145,10 @@ def ablation(bench: Bench, frozen: int, say: Any) -> dict[str, Any]:
             a["epoch_seconds"] / b["epoch_seconds"]
             for a, b in zip(row["stretches"], found["whole"]["stretches"], strict=True)
         ]
-        ratio = row["seconds"] / found["whole"]["seconds"]
-        print(f"{name:36} {ratio:5.2f} × the time of the whole (stretches {min(parts):.2f}–{max(parts):.2f})")
+        print(
+            f"{name:36} {statistics.median(parts):5.2f} × the time of the whole in the median "
+            f"(stretches {min(parts):.2f}–{max(parts):.2f})"
+        )
     return found
 
 

@@ -181,7 +181,6 @@ def stage(
     out = log.with_name(f"{log.name}.out")
     environment = os.environ | {
         "HF_HUB_OFFLINE": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONFAULTHANDLER": "1",
     }
     with log.open("wb") as errors, out.open("wb") as output:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.conftest import STYLES, TEXTS
+from tests.conftest import STYLES, TEXTS, write_tones
 from tests.test_l2_multitask import write_corpus
 
 from soritune import pipeline
@@ -199,7 +199,33 @@ def toy_encoder(name: str) -> dict[str, Any]:
     return tiny_config(norm=norm, layers=24 if name.startswith("child-phoneme") else 2)
 
 
-CORPORA = {"speaker-folders": "tree", "json-pairs": "pairs", "l2-json": "learners"}
+@pytest.fixture
+def two_languages(tmp_path: Path) -> Path:
+    """Korean phones of four speakers, whose split is given, and English ones of two, all in training."""
+    folder = tmp_path / "two-languages"
+    folder.mkdir()
+    parts = {"s0": "train", "s1": "train", "s2": "val", "s3": "test"}
+    rows = []
+    for row in write_tones(folder):
+        if row.speaker in parts:
+            own = {"language": "ko", "phones": ("G", "A", "|", "N", "A"), "source": "synthetic"}
+        else:
+            own = {
+                "language": "en",
+                "canonical": ("dh", "ah"),
+                "perceived": ("d", "ah"),
+                "source": "learners",
+            }
+        rows.append(dataclasses.replace(row, **own, extra={"split": parts.get(str(row.speaker), "train")}))
+    return write_manifest(folder / "manifest.parquet", rows, root=folder).root / "manifest.parquet"
+
+
+CORPORA = {
+    "speaker-folders": "tree",
+    "json-pairs": "pairs",
+    "l2-json": "learners",
+    "manifest": "two_languages",
+}
 """Source of a recipe → the fixture that writes a corpus for it."""
 
 

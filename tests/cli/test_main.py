@@ -53,7 +53,7 @@ def test_recipes_are_listed() -> None:
     ("arguments", "sentence"),
     [
         (["rum"], "No such command 'rum'"),
-        (["run", "emotion-3clas"], "unknown recipe 'emotion-3clas'; known: child-phoneme"),
+        (["run", "emotion-3clas"], "unknown recipe 'emotion-3clas'; known: bundled-encoder"),
         (["run", "emotion-3class", "train.epoch=3"], "train.epoch: unknown key; did you mean 'epochs'?"),
         (["run", "emotion-3class"], "data.root: missing"),
         (["run", "emotion-3class", "data=nowhere"], "nowhere"),
@@ -107,3 +107,20 @@ def test_a_log_file_can_be_asked_for(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert (tmp_path / "log.txt").exists()
     refused("--log-file", tmp_path / "none" / "log.txt", "recipes")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "passive"}, "None")],
+)
+def test_threads_look_a_little_for_work_before_they_sleep(given: dict[str, str], found: str) -> None:
+    """Set before torch is loaded, which reads it once, and only where the caller has not decided."""
+    code = """
+import os, sys
+from soritune.cli import main
+main.app = lambda **_: print(os.environ.get("GOMP_SPINCOUNT"), "torch" in sys.modules)
+main.main()
+"""
+    left = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=left | given)
+    assert done.stdout.split() == [found, "False"], done.stderr

@@ -46,6 +46,9 @@ app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)
 app.command("g2p", rich_help_panel=LOOK)(g2p.g2p)
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+SPIN_COUNT = "10000"
+"""How long threads of torch's CPU build (GNU OpenMP) look for work before they sleep. Sleeping at once, or waking late
+on a core that something else is using, both cost up to twice the time of a training step. Read when torch is loaded."""
 SHARED = ("run", "train", "crossval")
 """Verbs whose work several processes share."""
 
@@ -111,6 +114,8 @@ def _say_error(sentence: str) -> None:
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 done but some items failed, 2 could not be done, 130 interrupted."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     try:
         code = app(standalone_mode=False)
     except SorituneError as error:
