@@ -1,0 +1,75 @@
+"""A training step by how torch's threads wait for work: as torch has it, asleep at once, and as `soritune` sets it.
+
+    python benchmarks/thread_waiting.py          about 2 minutes; two cores with nothing else on them
+
+The small encoder of `bundled-encoder`, 36 s of sound, two threads; forward and backward passes in a process of its own
+per setting, since GNU OpenMP reads them once. Then the same beside a process that keeps one core busy. Prints medians.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from soritune.cli.main import SPIN_COUNT
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "as torch has it": {},
+    "asleep at once (OMP_WAIT_POLICY=passive)": {"OMP_WAIT_POLICY": "passive"},
+    f"soritune (GOMP_SPINCOUNT={SPIN_COUNT})": {"GOMP_SPINCOUNT": SPIN_COUNT},
+}
+STEPS, ROUNDS = 5, 2
+
+
+def step_seconds() -> list[float]:
+    """Seconds of each step but the first, in this process."""
+    import torch
+
+    from soritune.models.encoder import encoder_config, make_encoder
+    from soritune.recipe import load_recipe
+
+    torch.set_num_threads(2)
+    encoder = make_encoder(encoder_config(load_recipe("bundled-encoder").model.architecture), None)
+    encoder.config.apply_spec_augment = False
+    waveform, took = torch.randn(9, 64000), []
+    for _ in range(STEPS + 1):
+        began = time.perf_counter()
+        encoder(waveform).last_hidden_state.sum().backward()
+        encoder.zero_grad()
+        took.append(time.perf_counter() - began)
+    return took[1:]
+
+
+def main() -> None:
+    if sys.argv[1:] == ["child"]:
+        print(json.dumps(step_seconds()))
+        return
+    plain = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    for busy in (False, True):
+        neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
+        took: dict[str, list[float]] = {name: [] for name in SETTINGS}
+        try:
+            for _ in range(ROUNDS):
+                for name, setting in SETTINGS.items():
+                    done = subprocess.run(
+                        [sys.executable, __file__, "child"],
+                        env=plain | {"OMP_NUM_THREADS": "2"} | setting,
+                        stdout=subprocess.PIPE, text=True, check=True,
+                    )  # fmt: skip
+                    took[name] += json.loads(done.stdout)
+        finally:
+            if neighbour is not None:
+                neighbour.kill()
+        ours = statistics.median(list(took.values())[-1])
+        print("beside a busy process" if busy else "alone")
+        for name, seconds in took.items():
+            middle = statistics.median(seconds)
+            print(f"  {name:44} {middle:6.2f} s a step, {middle / ours:4.2f} × soritune's", flush=True)
+
+
+if __name__ == "__main__":
+    main()
