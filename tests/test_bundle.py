@@ -16,12 +16,15 @@ from soritune.bundle import (
     frames_of,
     is_bundle,
     load_bundle,
+    located,
+    packaged_models,
     read_vocabulary,
     rebuild_task,
     update_card,
     write_bundle,
 )
 from soritune.errors import BundleError, OutputError
+from soritune.inference.run_folders import choose_bundle
 
 BASE_KERNEL, BASE_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 CARD = {
@@ -259,3 +262,22 @@ def test_an_interrupt_between_the_two_renames_puts_the_old_bundle_back(
         write(tmp_path / "b", seed=2)
     assert load_bundle(tmp_path / "b").card["seed"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_model_of_the_package_goes_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soritune.bundle.PACKAGED_FOLDER", tmp_path / "package")
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "package" / "tiny-xx")
+    assert packaged_models() == ["soritune/tiny-xx"]
+    assert is_bundle("soritune/tiny-xx")
+    assert load_bundle("soritune/tiny-xx").path == tmp_path / "package" / "tiny-xx"
+    assert choose_bundle("soritune/tiny-xx") == tmp_path / "package" / "tiny-xx"
+    # Neither a folder of the same name nor a hub is asked; other names are paths as ever.
+    (tmp_path / "soritune" / "tiny-xx").mkdir(parents=True)
+    assert located("soritune/tiny-xx") == tmp_path / "package" / "tiny-xx"
+    assert located("other/tiny-xx") == Path("other/tiny-xx")
+    assert located("soritune/runs/mine") == Path("soritune/runs/mine")
+    with pytest.raises(
+        BundleError, match=r"'soritune/tiny-yy' is no model of this package .* has: soritune/tiny-xx"
+    ):
+        load_bundle("soritune/tiny-yy")
