@@ -206,7 +206,7 @@ def two_languages(tmp_path: Path) -> Path:
     folder.mkdir()
     parts = {"s0": "train", "s1": "train", "s2": "val", "s3": "test"}
     rows = []
-    for row in write_tones(folder):
+    for row in write_tones(folder, per_style=8):
         if row.speaker in parts:
             own = {"language": "ko", "phones": ("G", "A", "|", "N", "A"), "source": "synthetic"}
         else:
@@ -233,7 +233,10 @@ CORPORA = {
 def test_every_recipe_takes_two_steps(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Only the encoder, the data and the number of steps are changed."""
     root = request.getfixturevalue(CORPORA[load_recipe(name).data.source])
-    recipe = load_recipe(name, [f"data={root}", "train.max_steps=2"])
+    phases = load_recipe(name).train.phases
+    own = [number for number, phase in enumerate(phases, start=1) if phase.max_steps is not None]
+    limits = [f"train.phases.{number}.max_steps=2" for number in own] or ["train.max_steps=2"]
+    recipe = load_recipe(name, [f"data={root}", *limits])
     recipe.model.random_weights = True
     recipe.model.architecture = toy_encoder(name)
     result = pipeline.run(recipe, tmp_path / "run", quiet=True)
