@@ -13,8 +13,16 @@ _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 
 
 def _number(names: tuple[str, ...], otherwise: int) -> int:
-    given = (os.environ[name] for name in names if name in os.environ)
-    return int(next(given, otherwise))
+    name = next((name for name in names if name in os.environ), None)
+    if name is None:
+        return otherwise
+    try:
+        return int(os.environ[name])
+    except ValueError:
+        raise TrainingError(
+            f"the environment says {name}={os.environ[name]!r}, which is no number; unset it, or start the processes "
+            "with torchrun"
+        ) from None
 
 
 def count() -> int:

@@ -14,7 +14,7 @@ from soritune.errors import RecipeError, nearest
 class Settings(BaseModel):
     """Unknown keys are refused; values are checked again when they are changed from Python."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Sets a checked value; after a refusal everything is as before.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -122,3 +123,18 @@ def test_draws_stay_in_their_settings_and_follow_from_the_generator() -> None:
     assert np.mean([one.telephone for one in usual]) == pytest.approx(0.08, abs=0.03)
     with pytest.raises(ValidationError):
         RecordingSettings(room=1.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"silence_s": (0.5, 0.02)}, r"silence_s is \[0.5, 0.02\]; give a range"),
+        ({"silence_s": (-1.0, -0.5)}, "within 0 and 30"),
+        ({"peak_db": (-28.0, 20.0)}, "within -80 and 0"),
+        ({"snr_db": (math.nan, math.nan)}, "finite number"),
+        ({"microphone_db": math.inf}, "finite number"),
+    ],
+)
+def test_settings_that_no_recording_can_have_are_refused(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        RecordingSettings.model_validate(given)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from soritune.corpus.manifest import Manifest
+
 SCRIPT = """
 import sys, threading
 from functools import partial
@@ -32,11 +34,15 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_an_error_inside_an_epoch_ends_the_process_and_its_workers(tones: object, tmp_path: Path) -> None:
-    """The module's global keeps the batches alive to the end, as a traceback does."""
+@pytest.mark.parametrize("first", ["", "import multiprocessing.util\n"])
+def test_an_error_inside_an_epoch_ends_the_process_and_its_workers(
+    first: str, tones: Manifest, tmp_path: Path
+) -> None:
+    """The module's global keeps the batches alive to the end, as a traceback does. Which of torch's and
+    multiprocessing's own endings comes first hangs on which was imported first."""
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT, encoding="utf-8")
-    path = tones.path if hasattr(tones, "path") else tones.root / "manifest.parquet"  # type: ignore[attr-defined]
+    script.write_text(first + SCRIPT, encoding="utf-8")
+    path = tones.root / "manifest.parquet"
     done = subprocess.run(
         [sys.executable, str(script), str(path)], capture_output=True, text=True, timeout=120, check=False
     )

@@ -38,7 +38,8 @@ def epochs_of(run: TrainingRun) -> Epochs:
 
 def visits(epochs: Epochs, number: int) -> Counter[int]:
     plan = epochs.plan(number)
-    return Counter(np.concatenate([plan.micro_batch(m) for m in range(plan.num_micro_batches)]).tolist())
+    steps = [epochs.rows_of_step(number, step) for step in range(plan.num_steps)]
+    return Counter(np.concatenate(steps).tolist())
 
 
 def test_an_epoch_visits_rows_by_the_weight_of_their_source(make_run: MakeRun, two_sources: Manifest) -> None:
@@ -67,7 +68,9 @@ def test_a_weighted_run_trains_to_its_end(make_run: MakeRun, two_sources: Manife
 
 def test_an_unknown_source_is_named(make_run: MakeRun, two_sources: Manifest) -> None:
     run = make_run(manifest=two_sources, batches={"source_weights": {"larg": 0.5}})
-    with pytest.raises(TrainingError, match="names larg, but the training rows come from large, small"):
+    with pytest.raises(
+        TrainingError, match="names larg, but the rows of the manifest come from large, small"
+    ):
         epochs_of(run)
 
 
@@ -78,5 +81,63 @@ def test_weights_that_leave_nothing_or_mean_nothing_are_refused(
     with pytest.raises(TrainingError, match="leaves no row"):
         epochs_of(run)
     for weight in (-1.0, float("nan")):
-        with pytest.raises(ValidationError, match="a weight is a number from 0"):
+        with pytest.raises(ValidationError, match="a weight is a number from 0|finite number"):
             BatchSettings(batch_size=4, source_weights={"large": weight})
+
+
+def test_visits_to_a_row_in_one_epoch_have_speeds_and_masks_of_their_own(
+    make_run: MakeRun, two_sources: Manifest
+) -> None:
+    run = make_run(
+        manifest=two_sources,
+        batches={"source_weights": {"small": 8.0}},
+        augment={
+            "speed": {"factors": [0.9, 1.0, 1.1], "probability": 1.0},
+            "spec_augment": {"time_width_frames": 12},
+        },
+    )
+    epochs, count = epochs_of(run), len(two_sources)
+    visits = 20 + count * np.arange(8)
+    batch = epochs.collator(visits, epochs.draws(0), 0)
+    assert batch.rows.tolist() == [20] * 8 and not batch.failed
+    assert len(set(batch.num_samples.tolist())) > 1
+    assert batch.time_mask is not None
+    assert len({line.numpy().tobytes() for line in batch.time_mask}) > 4
+
+
+def test_a_phase_visits_other_rows_than_the_one_before(make_run: MakeRun, two_sources: Manifest) -> None:
+    weights = {"large": 0.25, "small": 0.25}
+    run = make_run(
+        manifest=two_sources, batches={"source_weights": weights}, phases=[{"epochs": 1}, {"epochs": 1}]
+    )
+    phases = resolve_phases(run.settings, run.augment, run.model.config.freeze)
+    first, second = (set(Epochs(run, phase).visits(0).tolist()) for phase in phases)
+    assert first != second
+
+
+@pytest.mark.slow
+def test_a_source_that_comes_seldom_is_waited_for(make_run: MakeRun, two_sources: Manifest) -> None:
+    """Only the rare source has emotions; an epoch without any of them is no reason to stop."""
+    rows = [replace(row, emotion=row.emotion if row.source == "small" else None) for row in two_sources]
+    place = two_sources.root / "rare.parquet"
+    rare = write_manifest(place, rows, root=two_sources.root)
+    run = make_run(manifest=rare, batches={"source_weights": {"small": 0.02}}, epochs=2)
+    assert epochs_of(run).round == 50
+    assert train(run, quiet=True).stopped == "end"
+
+
+@pytest.mark.slow
+def test_unreadable_rows_are_counted_against_what_an_epoch_visits(
+    make_run: MakeRun, two_sources: Manifest
+) -> None:
+    """All 12 training rows of `small` are gone: nearly all of an epoch's 14 visits, but 40 % of the 30 rows."""
+    for n in range(18, 30):
+        (two_sources.root / two_sources.utterance(n).audio).unlink()
+    run = make_run(
+        manifest=two_sources,
+        batches={"source_weights": {"large": 0.1}},
+        max_failed_share=0.5,
+        tasks={"phoneme": {}},
+    )
+    with pytest.raises(TrainingError, match="could not be used in this epoch"):
+        train(run, quiet=True)

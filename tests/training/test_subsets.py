@@ -76,23 +76,26 @@ def test_a_sample_that_is_no_smaller_is_everything(tones: Manifest) -> None:
 def test_a_quarter_comes_once_in_four_epochs_and_a_double_twice_in_each() -> None:
     rows = np.arange(1000)
     weights = np.where(rows < 600, 0.25, np.where(rows < 900, 2.0, 0.0))
-    epochs = [visited_rows(rows, weights, epoch=epoch, seed=3) for epoch in range(8)]
+    epochs = [visited_rows(rows, weights, num_rows=1000, epoch=epoch, seed=3) for epoch in range(8)]
     for first in (0, 1, 4):  # any four in a row
-        seen = Counter(np.concatenate(epochs[first : first + 4]).tolist())
+        seen = Counter((np.concatenate(epochs[first : first + 4]) % 1000).tolist())
         assert all(seen[n] == 1 for n in range(600))
         assert all(seen[n] == 8 for n in range(600, 900))
         assert not any(seen[n] for n in range(900, 1000))
+    for visits in epochs:  # every visit is told from the others, the second by the manifest's length
+        assert len(set(visits.tolist())) == len(visits)
+        assert sorted(visits[visits >= 1000] - 1000) == list(range(600, 900))
     quarter = [sum(row < 600 for row in rows_of) for rows_of in epochs]
     assert all(100 < count < 200 for count in quarter)  # spread, not one epoch of 600
     assert sum(quarter[:4]) == 600
-    assert visited_rows(rows, weights, epoch=2, seed=3).tolist() == epochs[2].tolist()
+    assert visited_rows(rows, weights, num_rows=1000, epoch=2, seed=3).tolist() == epochs[2].tolist()
 
 
 def test_uneven_weights_keep_their_average() -> None:
     rows = np.arange(500)
     seen = Counter(
-        row
+        visit % 500
         for epoch in range(10)
-        for row in visited_rows(rows, np.full(500, 1.3), epoch=epoch, seed=0).tolist()
+        for visit in visited_rows(rows, np.full(500, 1.3), num_rows=500, epoch=epoch, seed=0).tolist()
     )
     assert set(seen.values()) == {13}

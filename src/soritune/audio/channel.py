@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from soritune.audio.resample import resample
 from soritune.audio.rooms import Room, draw_room, impulse_response
@@ -53,6 +53,17 @@ class RecordingSettings(Settings):
     """Range of the peak of the file, in dB below full scale."""
     silence_s: tuple[float, float] = (0.02, 0.5)
     """Range of the silence before and after."""
+
+    @model_validator(mode="after")
+    def _ranges(self) -> RecordingSettings:
+        limits = {"snr_db": (-40.0, 100.0), "peak_db": (-80.0, 0.0), "silence_s": (0.0, 30.0)}
+        for name, (lowest, highest) in limits.items():
+            low, high = getattr(self, name)
+            if not lowest <= low <= high <= highest:
+                raise ValueError(
+                    f"{name} is [{low:g}, {high:g}]; give a range from low to high within {lowest:g} and {highest:g}"
+                )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from soritune.audio.synthesize import FEMALE_VARIANTS, MALE_VARIANTS
 from soritune.settings import Settings
@@ -57,6 +57,13 @@ class VoiceSettings(Settings):
     """Share of voices whose source is changed to one of the five of the Klatt synthesizer."""
     rate_wpm: tuple[float, float] = (190.0, 40.0)
     """Mean and deviation of the voices' speed, in espeak-ng's words per minute."""
+
+    @field_validator("rate_wpm")
+    @classmethod
+    def _deviation(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not (80 <= value[0] <= 450 and 0 <= value[1] <= 200):
+            raise ValueError("give a mean from 80 to 450 and a deviation from 0 to 200")
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,12 +152,20 @@ class Collator:
         chosen = (row_draws(draws.of("speed"), rows) * len(speed.factors)).astype(np.int64)
         return np.where(applied, np.asarray(speed.factors)[chosen], 1.0)
 
-    def __call__(self, rows: NDArray[np.int64], draws: Draws, micro_batch: int) -> Batch:
-        """Reads `rows`; a row that fails is silence that weighs nothing and is named in `failed`."""
+    def __call__(self, visits: NDArray[np.int64], draws: Draws, micro_batch: int) -> Batch:
+        """Reads rows; one that fails is silence that weighs nothing and is named in `failed`.
+
+        Args:
+            visits: manifest rows; one beyond the manifest's length is a further visit to the row it is modulo that,
+                with draws of its own.
+            draws: of the epoch.
+            micro_batch: index in it.
+        """
+        rows = visits % len(self.manifest)
         waveforms: list[NDArray[np.float32]] = []
         targets: list[Mapping[str, NDArray[Any] | None]] = []
         failed: list[tuple[int, str]] = []
-        factors = self.speed_factors(rows, draws)
+        factors = self.speed_factors(visits, draws)
         for row, factor in zip(rows, factors, strict=True):
             try:
                 waveform, target = self._row(int(row), float(factor))
@@ -175,7 +183,7 @@ class Collator:
         built = {
             name: self._target(spec, targets, frames, rows, failed) for name, spec in self.outputs.items()
         }
-        time_mask, feature_mask = self._masks(rows, frames, draws)
+        time_mask, feature_mask = self._masks(visits, frames, draws)
         return Batch(
             waveform=torch.from_numpy(padded),
             num_samples=torch.from_numpy(lengths),

@@ -63,7 +63,8 @@ def load_batches(
 def _stop(batches: weakref.ref[Any]) -> None:
     living = batches()
     if living is not None:
-        living._shutdown_workers()
+        for worker in living._workers:
+            worker.kill()
 
 
 def default_workers() -> int:

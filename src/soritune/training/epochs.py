@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from soritune.batches.collate import Batch, Collator, Draws
 from soritune.batches.loader import load_batches
-from soritune.batches.plan import EpochPlan, plan_epoch
+from soritune.batches.plan import EpochPlan, plan_epoch, seed_of
 from soritune.bundle import frames_of
 from soritune.errors import TrainingError
 from soritune.training.phases import Phase
@@ -80,13 +80,14 @@ class Epochs:
         given = self.run.batches.source_weights
         if not given:
             return None
-        sources = [str(name) for name in values_of(self.run.manifest, "source", self.rows)]
-        unknown = sorted(given.keys() - set(sources))
+        every = {str(name) for name in self.run.manifest.column("source").unique().to_pylist()}
+        unknown = sorted(given.keys() - every)
         if unknown:
             raise TrainingError(
-                f"batches.source_weights names {', '.join(unknown)}, but the training rows come from "
-                f"{', '.join(sorted(set(sources)))}"
+                f"batches.source_weights names {', '.join(unknown)}, but the rows of the manifest come from "
+                f"{', '.join(sorted(every))}"
             )
+        sources = [str(name) for name in values_of(self.run.manifest, "source", self.rows)]
         weights = np.array([given.get(name, 1.0) for name in sources])
         if not weights.any():
             raise TrainingError(
@@ -94,11 +95,19 @@ class Epochs:
             )
         return weights
 
-    def rows_of_epoch(self, epoch: int) -> NDArray[np.int64]:
-        """Manifest rows that an epoch visits."""
+    def visits(self, epoch: int) -> NDArray[np.int64]:
+        """Manifest rows that an epoch visits; the second visit to a row is that row plus the manifest's length."""
         if self._weights is None:
             return self.rows
-        return visited_rows(self.rows, self._weights, epoch=epoch, seed=self.seed)
+        seed = seed_of(self.seed, "phase", self.phase.index)
+        return visited_rows(self.rows, self._weights, num_rows=len(self.run.manifest), epoch=epoch, seed=seed)
+
+    @property
+    def round(self) -> int:
+        """Epochs in which every row that is trained on has come at least once."""
+        if self._weights is None:
+            return 1
+        return math.ceil(1 / min(1.0, float(self._weights[self._weights > 0].min())))
 
     def draws(self, epoch: int) -> Draws:
         """What everything random of an epoch hangs on."""
@@ -107,12 +116,12 @@ class Epochs:
     def plan(self, epoch: int) -> EpochPlan:
         """Plan of an epoch; only the current one is kept."""
         if epoch not in self._plans:
-            rows = self.rows_of_epoch(epoch)
+            rows = self.visits(epoch)
             factors = self.collator.speed_factors(rows, self.draws(epoch))
             self._plans = {
                 epoch: plan_epoch(
                     rows,
-                    self.durations_s[rows] / factors,
+                    self.durations_s[rows % len(self.run.manifest)] / factors,
                     self.run.batches,
                     seed=self.seed,
                     phase=self.phase.index,
@@ -165,7 +174,8 @@ class Epochs:
         plan = self.plan(epoch)
         first = step * plan.micro_batches_per_step
         wanted = range(plan.micro_batches_per_step) if micro_batches is None else micro_batches
-        return np.concatenate([plan.micro_batch(first + j) for j in wanted])
+        visits = np.concatenate([plan.micro_batch(first + j) for j in wanted])
+        return visits % len(self.run.manifest)
 
     def digest_of_step(self, epoch: int, step: int) -> str:
         """Names a step's rows in their order, for the log: equal in two runs that see the same batches."""

@@ -26,6 +26,7 @@ class Faults:
     def __init__(self, session: Session, epochs: Epochs, stepper: Stepper) -> None:
         self.session, self.epochs, self.stepper = session, epochs, stepper
         self.targets_seen = [0.0] * len(session.model.outputs)
+        self.epochs_seen = 0
         self.watch_done = False
         # The same row fails again in every epoch; it is written down once, also after an interruption.
         written = read_quarantine(session.run.folder / QUARANTINE)
@@ -42,7 +43,7 @@ class Faults:
             rows = self.session.group.gather([one for batch in micro for one in batch.failed])
             self.session.by_main(lambda: self._write_down(rows))
         self.session.progress.failed_rows += failed
-        of_all = len(self.epochs.rows)
+        of_all = len(self.epochs.plan(self.session.progress.epoch).rows)
         if failed and self.session.progress.failed_rows > max(
             self.session.settings.max_failed_share * of_all, 1
         ):
@@ -93,14 +94,17 @@ class Faults:
                 )
 
     def refuse_untrained_outputs(self) -> None:
-        """Stops a run that has seen an epoch without a single label for one of its outputs."""
+        """Counts an epoch that was seen whole; once all rows have come, an output without any label stops the run."""
+        self.epochs_seen += 1
+        if self.epochs_seen != self.epochs.round:
+            return
         never = [
             s.name for s, seen in zip(self.session.model.outputs, self.targets_seen, strict=True) if not seen
         ]
         if never:
             raise TrainingError(
-                f"no training row had a usable label for {', '.join(never)} in a whole epoch; the reasons, if any, are "
-                "in quarantine.jsonl; take the task out of the recipe or give it labels"
+                f"no training row had a usable label for {', '.join(never)} though each has come; the reasons, if "
+                "any, are in quarantine.jsonl; take the task out of the recipe or give it labels"
             )
 
     def refuse_silent_weights(self) -> None:

@@ -242,7 +242,7 @@ class OnePhase:
             step=self.session.progress.step,
             total_steps=self.session.progress.step - self.session.progress.phase_step + total,
             **self._of_phase(),
-            train_rows=len(self.epochs.rows),
+            train_rows=len(self.epochs.visits(0)),
             train_hours=self.epochs.hours,
             validation_rows=len(self.session.validation_rows),
             padding_share=plan.padding_share,
@@ -253,7 +253,7 @@ class OnePhase:
             seed=self.session.settings.seed,
         )
         self.session.log.say(
-            f"{phase} {words}: {len(self.epochs.rows)} utterances, {self.epochs.hours:.2f} h, {total} steps"
+            f"{phase} {words}: {len(self.epochs.visits(0))} utterances, {self.epochs.hours:.2f} h, {total} steps"
         )
         for row in parameter_table(self.session.model).rows:
             self.session.log.say(

@@ -165,7 +165,8 @@ class ProcessGroup:
 
     def by_main(self, action: Callable[[], Result]) -> Result | None:
         """What only the first process does, however long it takes; None on the others."""
-        return self.by_one(self.rank == 0, action, patient=True)
+        # The others wait for the first; the first, when it is done, need not wait for them.
+        return self.by_one(self.rank == 0, action, patient=self.rank != 0)
 
     def from_main(self, action: Callable[[], Result]) -> Result:
         """What the first process found out, on all of them; something JSON can hold."""
@@ -227,7 +228,7 @@ class ProcessGroup:
         """Lets the others know why this process stops, before it does."""
         if self.alone or isinstance(fault, OtherProcessError):
             return
-        sentence = f"process {self.rank} of this run stopped: {fault or type(fault).__name__}"
+        sentence = f"process {self.rank} of this run stopped: {str(fault) or type(fault).__name__}"
         with contextlib.suppress(RuntimeError):  # the store may be gone with the process that held it
             _within(STORE_S, lambda: self._store.set("stopped", sentence))
 
@@ -235,7 +236,7 @@ class ProcessGroup:
         """Waits for all, then takes leave: whoever started the processes ends the others when one has left."""
         if self.alone:
             return
-        self.total([0.0], patient=True)
+        self.total([0.0], patient=self.rank != 0)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 

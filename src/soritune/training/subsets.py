@@ -55,9 +55,9 @@ def nested_rows(
 
 
 def visited_rows(
-    rows: NDArray[np.int64], weights: NDArray[np.float64], *, epoch: int, seed: int
+    rows: NDArray[np.int64], weights: NDArray[np.float64], *, num_rows: int, epoch: int, seed: int
 ) -> NDArray[np.int64]:
-    """`rows` as one epoch visits them: a row of weight w comes w times on the average, evenly over the epochs.
+    """Visits of one epoch to `rows`: a row of weight w gets w of them on the average, evenly over the epochs.
 
     After e epochs it has come floor(u + e·w) times, with u drawn once per row: weight 0.25 is each row exactly once
     in any four epochs, weight 2 twice in each.
@@ -65,12 +65,20 @@ def visited_rows(
     Args:
         rows: manifest rows.
         weights: of each of them, not negative.
+        num_rows: of the manifest.
         epoch: counted from 0.
         seed: another seed, other epochs for the same row.
+
+    Returns:
+        Each visit as row + n · `num_rows`, n counting the visits to that row in this epoch from 0, so that every visit
+        has draws of its own.
     """
     begin = row_draws(seed_of(seed, "visits"), rows)
     times = np.floor(begin + (epoch + 1) * weights) - np.floor(begin + epoch * weights)
-    return np.repeat(rows, times.astype(np.int64))
+    counts = times.astype(np.int64)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    visits: NDArray[np.int64] = np.repeat(rows, counts) + num_rows * (np.arange(counts.sum()) - first)
+    return visits
 
 
 def sampled_rows(

@@ -83,6 +83,7 @@ def synthesize(
             raise
     rows = chain.from_iterable(read_rows(file) for file in kept)
     manifest = write_manifest(root / "manifest.parquet", rows, root=root)
+    (root / "splits.parquet").unlink(missing_ok=True)  # of a corpus that had other parts
     if settings.hours and (settings.val_hours or settings.test_hours):
         ratios = {part: wanted[part] / total for part in PARTS}
         make_splits(manifest, SplitSettings(given="split", ratios=ratios)).save(root / "splits.parquet")
