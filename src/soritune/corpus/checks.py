@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,10 @@ import numpy as np
 
 from soritune.audio.quality import measure_quality
 from soritune.audio.waveform import read_audio
+from soritune.corpus.json_text import write_json_lines
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.utterance import Utterance
-from soritune.errors import AudioError, ManifestError, OutputError
+from soritune.errors import AudioError, ManifestError
 
 RowProblem = Callable[[Utterance], str | None]
 """What is wrong with a row for some use of it (a label outside the set, a missing field), or None."""
@@ -195,24 +195,7 @@ def write_quarantine(path: str | Path, rows: Iterable[Quarantined]) -> int:
     Raises:
         OutputError: the place cannot be written to.
     """
-    file, count = Path(path), 0
-    temporary: Path | None = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{file.stem}.", suffix=file.suffix, dir=file.parent)
-        temporary = Path(name)
-        os.chmod(temporary, 0o644)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n", errors="backslashreplace") as stream:
-            for row in rows:
-                stream.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
-                count += 1
-        os.replace(temporary, file)
-    except OSError as error:
-        raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-    return count
+    return write_json_lines(Path(path), map(asdict, rows), errors="backslashreplace")
 
 
 def read_quarantine(path: str | Path) -> list[Quarantined]:

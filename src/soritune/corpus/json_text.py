@@ -1,10 +1,16 @@
-"""JSON as other people write it: NaN is nothing, keys that stand twice are told."""
+"""JSON as other people write it: NaN is nothing, keys that stand twice are told. JSON lines, written whole or not."""
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from soritune.errors import OutputError
 
 
 def read_json(text: str) -> tuple[Any, list[str]]:
@@ -23,3 +29,33 @@ def read_json(text: str) -> tuple[Any, list[str]]:
         return found
 
     return json.loads(text, object_pairs_hook=as_dict, parse_constant=lambda _: None), repeated
+
+
+def write_json_lines(file: Path, records: Iterable[Mapping[str, Any]], *, errors: str = "strict") -> int:
+    """Writes one JSON object a line, whole or not at all; gives their number.
+
+    Args:
+        file: is replaced; its folder is made.
+        records: are written as they come.
+        errors: what is done with text that UTF-8 cannot hold, as `open` takes it.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    count, temporary = 0, None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{file.stem}.", suffix=file.suffix, dir=file.parent)
+        temporary = Path(name)
+        os.chmod(temporary, 0o644)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n", errors=errors) as stream:
+            for record in records:
+                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+                count += 1
+        os.replace(temporary, file)
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return count

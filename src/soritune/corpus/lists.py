@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +12,10 @@ import pyarrow as pa
 
 from soritune.audio.waveform import read_header
 from soritune.corpus.field_mapping import FieldMapping, FieldValueError
+from soritune.corpus.json_text import write_json_lines
 from soritune.corpus.manifest import SCHEMA, Manifest
 from soritune.corpus.utterance import FIELDS, Utterance
-from soritune.errors import AudioError, ManifestError, OutputError
+from soritune.errors import AudioError, ManifestError
 
 Values = Iterable[Any]
 
@@ -95,23 +95,15 @@ def write_list(path: Path | str, manifest: Manifest) -> Path:
         OutputError: the place cannot be written to.
     """
     target = Path(path)
-    lines = []
+    records = []
     for utterance in manifest:
         row = {name: getattr(utterance, name) for name in FIELDS if name != "extra"}
         row["audio"] = str(manifest.audio_path(utterance).absolute())
         if utterance.start_s is None:
             row["duration_s"] = None
         known = {name: value for name, value in {**utterance.extra, **row}.items() if value is not None}
-        lines.append(json.dumps(known, ensure_ascii=False) + "\n")
-    temporary = target.with_name(f".{target.name}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text("".join(lines), encoding="utf-8")
-        os.replace(temporary, target)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        records.append(known)
+    write_json_lines(target, records)
     return target
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ from soritune.audio.resample import resample
 from soritune.audio.synthesize import Synthesizer
 from soritune.audio.voices import Voice, draw_voice
 from soritune.audio.waveform import write_audio
+from soritune.corpus.json_text import write_json_lines
 from soritune.corpus.synthesis.reading import Reading, draw_reading
 from soritune.corpus.synthesis.sentences import PARTS, Part, draw_text
 from soritune.corpus.synthesis.settings import SynthesisSettings
 from soritune.corpus.synthesis.sounds import Accent, draw_accent, in_phonemes, stop_codas
 from soritune.corpus.utterance import Utterance
-from soritune.errors import OutputError
 
 SAMPLE_RATE_HZ = 16000
 _VOICE, _BABBLE, _UTTERANCES = 0, 1, 2
@@ -181,14 +180,5 @@ def _babble(
 
 def _write_rows(file: Path, rows: list[Utterance]) -> None:
     names = [field.name for field in dataclasses.fields(Utterance)]
-    lines = []
-    for row in rows:
-        known = {name: getattr(row, name) for name in names}
-        lines.append(json.dumps({k: v for k, v in known.items() if v is not None}, ensure_ascii=False) + "\n")
-    temporary = file.with_suffix(".tmp")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text("".join(lines), encoding="utf-8")
-        os.replace(temporary, file)
-    except OSError as error:
-        raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from error
+    known = ({name: getattr(row, name) for name in names} for row in rows)
+    write_json_lines(file, ({k: v for k, v in values.items() if v is not None} for values in known))
