@@ -1,6 +1,6 @@
 """Kills a training with SIGKILL at random moments, resumes it, and compares with the training nobody killed.
 
-    python benchmarks/kill_resume.py [--moments 20] [--seed 0] [--chain]
+    python benchmarks/kill_resume.py [--moments 20] [--seed 0] [--chain] [--at 300 301 …]
 
 A toy of three phases (averaged weights, early stopping, thawing layers, sampled validation, changes of speed) is
 trained once in peace, counting every step and every call that writes to the disk. Each moment is one of those calls,
@@ -8,7 +8,8 @@ drawn at random: the process is killed right before it (or, for a write, sometim
 process, and perhaps killed again. At the end the batches of every step, its loss, the weights of every bundle, the
 values in their cards and the last checkpoints must be those of the undisturbed training, bit for bit.
 
-With --chain all kills happen to one and the same training, one after the other. Prints one line per moment and JSON.
+With --at the moments are given; with --chain all kills happen to one and the same training, one after the other.
+Prints one line per moment and JSON.
 """
 
 from __future__ import annotations
@@ -185,6 +186,7 @@ def main() -> int:
     parser.add_argument("--moments", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--chain", action="store_true")
+    parser.add_argument("--at", type=int, nargs="+", default=[], help="these moments instead of random ones")
     asked = parser.parse_args()
     rng = np.random.default_rng(asked.seed)
     with tempfile.TemporaryDirectory() as name:
@@ -199,12 +201,12 @@ def main() -> int:
         struck: list[str] = []
         wrong: list[str] = []
         folder = base / "chain"
-        while len(struck) < asked.moments:
+        while len(struck) < (len(asked.at) or asked.moments):
             if not asked.chain:
                 folder = base / f"killed-{len(struck)}"
             # In a chain each life is short, so that all kills fit into one training.
             limit = max(len(kinds) // 8, 2) if asked.chain else len(kinds)
-            at = int(rng.integers(1, limit + 1))
+            at = asked.at[len(struck)] if asked.at else int(rng.integers(1, limit + 1))
             code = child(corpus, folder, Ticks(at, half=bool(rng.integers(2))))
             if code != -signal.SIGKILL:
                 if asked.chain and code == 0:

@@ -275,8 +275,14 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
     elif part == "fused optimizer":
         from soritune.training import optimizer
 
-        fused = optimizer.AdamW
-        optimizer.AdamW = lambda *a, **k: fused(*a, **(k | {"fused": False, "foreach": False}))  # type: ignore[assignment,misc]
+        class Unfused(torch.optim.AdamW):
+            # The flag by which the fused kernel skips a step is not understood by the others.
+            found_inf = property(lambda self: None, lambda self, value: None)
+
+            def __init__(self, *given: Any, **more: Any) -> None:
+                super().__init__(*given, **(more | {"fused": False, "foreach": False}))
+
+        optimizer.AdamW = Unfused  # type: ignore[misc]
     elif part == "SDPA attention":
         model.encoder.set_attn_implementation("eager")
     elif part == "layer drop 0":

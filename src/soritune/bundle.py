@@ -36,6 +36,9 @@ SCHEMA = "soritune.bundle/1"
 CARD_FILE = "soritune.json"
 WEIGHTS_FILE = "model.safetensors"
 ADAPTER_FILE = "adapter_model.safetensors"
+PACKAGED = "soritune/"
+"""Begins the name of a model that comes with the package."""
+PACKAGED_FOLDER = Path(__file__).parent / "pretrained"
 PACKAGES = ("soritune", "torch", "transformers", "peft", "safetensors", "numpy")
 """Whose versions a card records."""
 
@@ -221,18 +224,42 @@ def rebuild_task(name: str, config: Mapping[str, Any]) -> Task:
     return task
 
 
+def packaged_models() -> list[str]:
+    """Names of the models that come with the package, as `soritune/tiny-ko`."""
+    return sorted(PACKAGED + card.parent.name for card in PACKAGED_FOLDER.glob(f"*/{CARD_FILE}"))
+
+
+def located(source: Path | str) -> Path:
+    """The folder that is meant: inside the package for a name as `soritune/tiny-ko`, else the path itself.
+
+    Such a name never goes to a hub.
+
+    Raises:
+        BundleError: the name of a packaged model that is not there, and no such folder either.
+    """
+    name = Path(source).as_posix()
+    if not name.startswith(PACKAGED) or name.count("/") != 1:
+        return Path(source)
+    if name in packaged_models():
+        return PACKAGED_FOLDER / name.removeprefix(PACKAGED)
+    if Path(source).exists():
+        return Path(source)
+    there = ", ".join(packaged_models()) or "none in this installation"
+    raise BundleError(f"'{name}' is no model of this package and no folder here; the package has: {there}")
+
+
 def is_bundle(path: Path | str) -> bool:
     """True when the folder has a card."""
-    return (Path(path) / CARD_FILE).is_file()
+    return (located(path) / CARD_FILE).is_file()
 
 
 def load_bundle(path: Path | str) -> Bundle:
-    """Opens a bundle; weights are not read yet.
+    """Opens a bundle by its folder, or by name when it comes with the package; weights are not read yet.
 
     Raises:
         BundleError: no such folder, no card, a card of another schema, or the weights file is missing.
     """
-    folder = Path(path)
+    folder = located(path)
     if not folder.is_dir():
         raise BundleError(f"{folder} is not a folder; give the folder of a bundle (it holds {CARD_FILE})")
     if not is_bundle(folder):

@@ -392,3 +392,15 @@ def test_the_two_letters_of_the_fixture_agree_with_its_four(shared_data: Path) -
             row(line["canonical_aligned"], line["perceived_aligned"], line["error_labels"])
         )
         assert two is not None and two["labels"] == line["error_labels"].split()
+
+
+def test_the_phone_output_can_have_another_name() -> None:
+    """Beside a task of another language whose output is called `phoneme`."""
+    own = task(phoneme_output="english", task="phoneme")
+    (output,) = own.outputs
+    assert output.name == "english"
+    utterance = row("dh ah", "d ah")
+    target = own.targets(utterance)["english"]
+    assert target is not None and [output.labels[n] for n in target] == ["d", "ah"]
+    prediction = own.decode({"english": said(["d", "ah"], output)})
+    assert prediction.fields["phones"] == ["d", "ah"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from soritune.corpus.manifest import Manifest
-from soritune.training.subsets import nested_rows, sampled_rows, validation_sample
+from soritune.training.subsets import nested_rows, sampled_rows, validation_sample, visited_rows
 
 
 def corpus(rows: int = 4000, speakers: int = 23) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -71,3 +71,28 @@ def test_a_sample_that_is_no_smaller_is_everything(tones: Manifest) -> None:
     assert validation_sample(tones, rows, 12, seed=0) is rows
     speakers = Counter(tones.utterance(int(row)).speaker for row in validation_sample(tones, rows, 6, seed=0))
     assert speakers == {"s0": 3, "s1": 3}
+
+
+def test_a_quarter_comes_once_in_four_epochs_and_a_double_twice_in_each() -> None:
+    rows = np.arange(1000)
+    weights = np.where(rows < 600, 0.25, np.where(rows < 900, 2.0, 0.0))
+    epochs = [visited_rows(rows, weights, epoch=epoch, seed=3) for epoch in range(8)]
+    for first in (0, 1, 4):  # any four in a row
+        seen = Counter(np.concatenate(epochs[first : first + 4]).tolist())
+        assert all(seen[n] == 1 for n in range(600))
+        assert all(seen[n] == 8 for n in range(600, 900))
+        assert not any(seen[n] for n in range(900, 1000))
+    quarter = [sum(row < 600 for row in rows_of) for rows_of in epochs]
+    assert all(100 < count < 200 for count in quarter)  # spread, not one epoch of 600
+    assert sum(quarter[:4]) == 600
+    assert visited_rows(rows, weights, epoch=2, seed=3).tolist() == epochs[2].tolist()
+
+
+def test_uneven_weights_keep_their_average() -> None:
+    rows = np.arange(500)
+    seen = Counter(
+        row
+        for epoch in range(10)
+        for row in visited_rows(rows, np.full(500, 1.3), epoch=epoch, seed=0).tolist()
+    )
+    assert set(seen.values()) == {13}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from soritune.audio.augment import SpeedPerturbation
 from soritune.settings import Settings
@@ -45,6 +45,9 @@ class BatchSettings(Settings):
     """Budget of a micro-batch: utterances × longest of them, in seconds."""
     micro_batches_per_step: int = Field(1, ge=1)
     """Micro-batches behind one optimizer step, over all processes: accumulation × number of processes."""
+    source_weights: dict[str, float] = Field(default_factory=dict)
+    """How often an epoch visits a row, by the row's field `source`; 1 where it is not named. Of several corpora in one
+    manifest a small one may come several times, a large one by a part per epoch: 0.25 visits every row once in four."""
     order: Literal["random", "ascending", "descending"] = "random"
     """Order of the micro-batches of an epoch by duration; utterances of like duration share one in any case."""
     first_epoch_ascending: bool = False
@@ -55,6 +58,14 @@ class BatchSettings(Settings):
     """Loader processes; None takes the cores that training leaves free (at most 8), 0 loads in the training process."""
     evaluation_padded_seconds: float = Field(120.0, gt=0)
     """Budget of a micro-batch in evaluation."""
+
+    @field_validator("source_weights")
+    @classmethod
+    def _weights_count(cls, value: dict[str, float]) -> dict[str, float]:
+        wrong = next((name for name, weight in value.items() if not 0 <= weight < 1000), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong} is {value[wrong]}; a weight is a number from 0 to 1000")
+        return value
 
     @model_validator(mode="after")
     def _one_size(self) -> BatchSettings:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator, Sequence
+from multiprocessing.util import Finalize
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -49,7 +52,18 @@ def load_batches(
         worker_init_fn=_ignore_signals if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
-    return iter(loader)
+    batches = iter(loader)
+    if workers:
+        # Workers ignore SIGTERM, with which multiprocessing ends what is left of them when the interpreter exits, and
+        # would wait for it for ever: an error keeps the iterator alive, so nobody has told them to stop.
+        Finalize(batches, _stop, args=(weakref.ref(batches),), exitpriority=10)
+    return batches
+
+
+def _stop(batches: weakref.ref[Any]) -> None:
+    living = batches()
+    if living is not None:
+        living._shutdown_workers()
 
 
 def default_workers() -> int:

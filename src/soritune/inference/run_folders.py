@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from soritune.bundle import is_bundle, load_bundle
+from soritune.bundle import is_bundle, load_bundle, located
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.splits import Splits, load_splits
 from soritune.errors import BundleError, SplitError, UnknownNameError
@@ -83,7 +83,7 @@ def choose_bundle(path: Path | str, checkpoint: str | None = None) -> Path:
         BundleError: neither a bundle nor a run, or a run without bundles.
         UnknownNameError: the run has no bundle of that name.
     """
-    folder = Path(path)
+    folder = located(path)
     if is_bundle(folder):
         if checkpoint not in (None, "best"):
             raise BundleError(

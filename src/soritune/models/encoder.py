@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from soritune.bundle import ADAPTER_FILE, file_sha256
+from soritune.bundle import ADAPTER_FILE, file_sha256, located
 from soritune.errors import ModelError, nearest
 from soritune.models.attention_wavlm import replace_wavlm_attention
 from soritune.models.group_norm import mask_group_norm
@@ -152,12 +152,12 @@ class Checkpoint:
 
 
 def open_checkpoint(source: str | Path) -> Checkpoint:
-    """Finds a model by hub name or folder: a folder first, then the local hub cache, then the hub.
+    """Finds a model by name or folder: those of the package and folders first, then the hub's cache, then the hub.
 
     Raises:
         ModelError: a folder that holds no model, or a name that is neither a folder nor to be reached.
     """
-    folder = Path(source)
+    folder = located(source)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             what = "an adapter alone" if (folder / ADAPTER_FILE).is_file() else "no model"

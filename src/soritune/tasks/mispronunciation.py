@@ -82,6 +82,8 @@ class MispronunciationConfig(TaskConfig):
     """Of the arpabet inventory: read AH as ah ("case"), ah0 as ah ("stress")."""
     gap: str = SILENCE
     """Symbol of a gap in the aligned phones and of real silence."""
+    phoneme_output: str = Field("phoneme", min_length=1)
+    """Name of the phone output: another one beside a task whose output is called `phoneme` too."""
     phoneme_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Factor of the phone output's loss in the total."""
     error_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
@@ -132,7 +134,13 @@ class MispronunciationTask(Task):
         """`phoneme`, `error`, or both."""
         config = self.config
         parts = (
-            (self.has_phones, "phoneme", self._phone_index, config.phoneme_weight, config.phoneme_layer),
+            (
+                self.has_phones,
+                config.phoneme_output,
+                self._phone_index,
+                config.phoneme_weight,
+                config.phoneme_layer,
+            ),
             (self.has_labels, "error", self._label_index, config.error_weight, config.error_layer),
         )
         return tuple(
@@ -168,7 +176,9 @@ class MispronunciationTask(Task):
         targets: dict[str, NDArray[Any] | None] = {}
         if self.has_phones:
             said = row["target"]
-            targets["phoneme"] = None if said is None else symbol_ids(said, self._phone_index, "phone")
+            targets[self.config.phoneme_output] = (
+                None if said is None else symbol_ids(said, self._phone_index, "phone")
+            )
         if self.has_labels:
             labels = row["labels"]
             targets["error"] = None if labels is None else symbol_ids(labels, self._label_index, "label")
@@ -180,7 +190,7 @@ class MispronunciationTask(Task):
         if self.has_phones:
             dropped = (BLANK, self.config.gap)
             fields["phones"], fields["confidence"] = read_symbols(
-                outputs["phoneme"], tuple(self._phone_index), dropped=dropped
+                outputs[self.config.phoneme_output], tuple(self._phone_index), dropped=dropped
             )
         if self.has_labels:
             fields["labels"], fields["labels_confidence"] = read_symbols(

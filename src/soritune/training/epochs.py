@@ -21,7 +21,7 @@ from soritune.batches.plan import EpochPlan, plan_epoch
 from soritune.bundle import frames_of
 from soritune.errors import TrainingError
 from soritune.training.phases import Phase
-from soritune.training.subsets import nested_rows, values_of
+from soritune.training.subsets import nested_rows, values_of, visited_rows
 
 if TYPE_CHECKING:
     from soritune.training.loop import TrainingRun
@@ -62,12 +62,43 @@ class Epochs:
         self.collator = make_collator(augment=phase.augment, label_smoothing=run.batches.label_smoothing)
         self.plain_collator = make_collator()
         self._plans: dict[int, EpochPlan] = {}
+        self._weights = self._row_weights()
         self.total_steps = self._count_steps()
 
     @property
     def hours(self) -> float:
-        """Of the phase's rows."""
-        return float(self.durations_s[self.rows].sum() / 3600)
+        """Of the phase's rows, as often as an epoch visits them."""
+        seconds = self.durations_s[self.rows]
+        return float((seconds if self._weights is None else seconds * self._weights).sum() / 3600)
+
+    def _row_weights(self) -> NDArray[np.float64] | None:
+        """How often an epoch visits each row; None where all are visited once.
+
+        Raises:
+            TrainingError: a source is named that no row has, or nothing is left.
+        """
+        given = self.run.batches.source_weights
+        if not given:
+            return None
+        sources = [str(name) for name in values_of(self.run.manifest, "source", self.rows)]
+        unknown = sorted(given.keys() - set(sources))
+        if unknown:
+            raise TrainingError(
+                f"batches.source_weights names {', '.join(unknown)}, but the training rows come from "
+                f"{', '.join(sorted(set(sources)))}"
+            )
+        weights = np.array([given.get(name, 1.0) for name in sources])
+        if not weights.any():
+            raise TrainingError(
+                "batches.source_weights leaves no row to train on; give one source a weight above 0"
+            )
+        return weights
+
+    def rows_of_epoch(self, epoch: int) -> NDArray[np.int64]:
+        """Manifest rows that an epoch visits."""
+        if self._weights is None:
+            return self.rows
+        return visited_rows(self.rows, self._weights, epoch=epoch, seed=self.seed)
 
     def draws(self, epoch: int) -> Draws:
         """What everything random of an epoch hangs on."""
@@ -76,11 +107,12 @@ class Epochs:
     def plan(self, epoch: int) -> EpochPlan:
         """Plan of an epoch; only the current one is kept."""
         if epoch not in self._plans:
-            factors = self.collator.speed_factors(self.rows, self.draws(epoch))
+            rows = self.rows_of_epoch(epoch)
+            factors = self.collator.speed_factors(rows, self.draws(epoch))
             self._plans = {
                 epoch: plan_epoch(
-                    self.rows,
-                    self.durations_s[self.rows] / factors,
+                    rows,
+                    self.durations_s[rows] / factors,
                     self.run.batches,
                     seed=self.seed,
                     phase=self.phase.index,
@@ -94,7 +126,7 @@ class Epochs:
         limit = settings.max_steps or math.inf
         total, steps = 0, 0
         for epoch in range(settings.epochs):
-            if epoch == 0 or self.phase.augment.speed is not None:
+            if epoch == 0 or self.phase.augment.speed is not None or self._weights is not None:
                 steps = self.plan(epoch).num_steps
             total += steps
             if total >= limit:

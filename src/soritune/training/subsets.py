@@ -54,6 +54,25 @@ def nested_rows(
     return rows[np.sort(listed[:count])]
 
 
+def visited_rows(
+    rows: NDArray[np.int64], weights: NDArray[np.float64], *, epoch: int, seed: int
+) -> NDArray[np.int64]:
+    """`rows` as one epoch visits them: a row of weight w comes w times on the average, evenly over the epochs.
+
+    After e epochs it has come floor(u + e·w) times, with u drawn once per row: weight 0.25 is each row exactly once
+    in any four epochs, weight 2 twice in each.
+
+    Args:
+        rows: manifest rows.
+        weights: of each of them, not negative.
+        epoch: counted from 0.
+        seed: another seed, other epochs for the same row.
+    """
+    begin = row_draws(seed_of(seed, "visits"), rows)
+    times = np.floor(begin + (epoch + 1) * weights) - np.floor(begin + epoch * weights)
+    return np.repeat(rows, times.astype(np.int64))
+
+
 def sampled_rows(
     rows: NDArray[np.int64], strata: Sequence[Sequence[object]], count: int, *, seed: int
 ) -> NDArray[np.int64]:

@@ -1,0 +1,82 @@
+"""Corpora of different weight in one run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from tests.conftest import write_tones
+
+from soritune.batches.config import BatchSettings
+from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.errors import TrainingError
+from soritune.training.epochs import Epochs
+from soritune.training.log import read_events
+from soritune.training.loop import TrainingRun, train
+from soritune.training.phases import resolve_phases
+
+MakeRun = Callable[..., TrainingRun]
+
+
+@pytest.fixture
+def two_sources(tmp_path: Path) -> Manifest:
+    """36 rows, the first 18 (three speakers) of `large`, the others of `small`."""
+    folder = tmp_path / "two"
+    folder.mkdir()
+    rows = [replace(row, source="large" if n < 18 else "small") for n, row in enumerate(write_tones(folder))]
+    return write_manifest(folder / "manifest.parquet", rows, root=folder)
+
+
+def epochs_of(run: TrainingRun) -> Epochs:
+    return Epochs(run, resolve_phases(run.settings, run.augment, run.model.config.freeze)[0])
+
+
+def visits(epochs: Epochs, number: int) -> Counter[int]:
+    plan = epochs.plan(number)
+    return Counter(np.concatenate([plan.micro_batch(m) for m in range(plan.num_micro_batches)]).tolist())
+
+
+def test_an_epoch_visits_rows_by_the_weight_of_their_source(make_run: MakeRun, two_sources: Manifest) -> None:
+    weights = {"large": 0.5, "small": 3.0}
+    epochs = epochs_of(make_run(manifest=two_sources, batches={"source_weights": weights}, epochs=4))
+    seen = [visits(epochs, number) for number in range(4)]
+    for number in (0, 2):
+        both = seen[number] + seen[number + 1]
+        assert all(both[row] == 1 for row in range(18))
+    assert all(count[row] == 3 for count in seen for row in range(18, 30))
+    seconds = two_sources.durations_s
+    assert epochs.hours * 3600 == pytest.approx(0.5 * seconds[:18].sum() + 3 * seconds[18:30].sum())
+    assert epochs.total_steps == sum(epochs.plan(number).num_steps for number in range(4))
+
+
+@pytest.mark.slow
+def test_a_weighted_run_trains_to_its_end(make_run: MakeRun, two_sources: Manifest) -> None:
+    run = make_run(
+        manifest=two_sources, batches={"source_weights": {"large": 0.5, "small": 2.0}}, log_every_steps=1
+    )
+    result = train(run, quiet=True)
+    steps = [event for event in read_events(run.folder) if event["event"] == "step"]
+    assert result.stopped == "end"
+    assert result.steps == epochs_of(run).total_steps == steps[-1]["step"]
+
+
+def test_an_unknown_source_is_named(make_run: MakeRun, two_sources: Manifest) -> None:
+    run = make_run(manifest=two_sources, batches={"source_weights": {"larg": 0.5}})
+    with pytest.raises(TrainingError, match="names larg, but the training rows come from large, small"):
+        epochs_of(run)
+
+
+def test_weights_that_leave_nothing_or_mean_nothing_are_refused(
+    make_run: MakeRun, two_sources: Manifest
+) -> None:
+    run = make_run(manifest=two_sources, batches={"source_weights": {"large": 0, "small": 0}})
+    with pytest.raises(TrainingError, match="leaves no row"):
+        epochs_of(run)
+    for weight in (-1.0, float("nan")):
+        with pytest.raises(ValidationError, match="a weight is a number from 0"):
+            BatchSettings(batch_size=4, source_weights={"large": weight})
