@@ -21,8 +21,10 @@ from soritune.settings import Settings
 
 _PLAIN_TONE = (600.0, 170.0, 1200.0, 135.0, 2000.0, 110.0)
 """espeak-ng's own tone: levels (0 to 255) at three frequencies."""
-_FAINT_BREATH = 2.0
+_FAINT_BREATH = 5.0
 """Breath of a voice that has none, where a style asks for more."""
+_VOICING = 0.3
+"""How far the voice itself gives way to breath: share of the logarithm."""
 _NEARLY_NOTHING = 0.1
 
 
@@ -42,7 +44,7 @@ class Style(Settings):
     tremor: float = 0.0
     """Change of espeak-ng's flutter: unsteadiness of the pitch; 2 is its normal."""
     breath: float = 0.0
-    """Change of the breath in the voice, as a logarithm."""
+    """Change of the breath in the voice, as a logarithm; the voice itself changes the other way."""
     tilt: float = 0.0
     """Change of the level above 1 kHz, as a logarithm: below 0 softer, above 0 pressed."""
     roughness: float = 0.0
@@ -50,9 +52,9 @@ class Style(Settings):
 
 
 STYLES = {
-    "Anxious": Style(rate=0.18, pitch=9, pitch_range=4, pauses=0.12, tremor=12, breath=0.4, tilt=0.1),
-    "Kind": Style(rate=-0.1, pitch=4, pitch_range=24, level_db=-3, pauses=0.04, breath=0.9, tilt=-0.6, roughness=-1.5),
-    "Dry": Style(pitch=-6, pitch_range=-28, pauses=-0.05, tremor=-3, breath=-1.2, tilt=0.35, roughness=2),
+    "Anxious": Style(rate=0.18, pitch=8, pitch_range=4, pauses=0.12, tremor=14, breath=0.5, tilt=0.2),
+    "Kind": Style(rate=-0.1, pitch=4, pitch_range=28, level_db=-3, pauses=0.04, tremor=-2, breath=1.6, tilt=-0.9),
+    "Dry": Style(rate=0.02, pitch=-6, pitch_range=-34, pauses=-0.05, tremor=-3, breath=-2, tilt=0.5, roughness=1),
 }  # fmt: skip
 """Styles by the label that they have in a manifest."""
 
@@ -92,18 +94,22 @@ def in_measure(style: Style, measure: Mapping[str, float]) -> Style:
 def in_style(voice: Voice, style: Style) -> Voice:
     """The voice as it speaks in a style; level and pauses are for those who record and read."""
     lines = attributes_of(voice.description)
-    flutter = float(lines.get("flutter", "2")) + style.tremor
-    lines["flutter"] = f"{min(max(flutter, 0), 40):.0f}"
-    roughness = float(lines.get("roughness", "2")) + style.roughness
-    lines["roughness"] = f"{min(max(roughness, 0), 7):.0f}"
+    if style.tremor:
+        lines["flutter"] = f"{min(max(_first(lines, 'flutter', 2) + style.tremor, 0), 40):.0f}"
+    if style.roughness:
+        lines["roughness"] = f"{min(max(_first(lines, 'roughness', 2) + style.roughness, 0), 7):.0f}"
     breath = [float(value) for value in lines.get("breath", "").split()]
-    if breath or style.breath > 0:
+    if style.breath and (breath or style.breath > 0):
         breath = breath or [_FAINT_BREATH] * 8
         lines["breath"] = " ".join(f"{min(value * np.exp(style.breath), 60):.0f}" for value in breath)
-    tone = [float(value) for value in lines.get("tone", "").split()] or list(_PLAIN_TONE)
-    for place in range(3, len(tone), 2):
-        tone[place] = min(max(tone[place] * float(np.exp(style.tilt)), 20), 250)
-    lines["tone"] = " ".join(f"{value:.0f}" for value in tone)
+    if style.breath:
+        voicing = _first(lines, "voicing", 100) * np.exp(-_VOICING * style.breath)
+        lines["voicing"] = f"{min(max(voicing, 20), 250):.0f}"
+    if style.tilt:
+        tone = [float(value) for value in lines.get("tone", "").split()] or list(_PLAIN_TONE)
+        for place in range(3, len(tone), 2):
+            tone[place] = min(max(tone[place] * float(np.exp(style.tilt)), 20), 250)
+        lines["tone"] = " ".join(f"{value:.0f}" for value in tone)
     return dataclasses.replace(
         voice,
         description=description_of(lines),
@@ -111,3 +117,8 @@ def in_style(voice: Voice, style: Style) -> Voice:
         pitch=voice.pitch + style.pitch,
         pitch_range=voice.pitch_range + style.pitch_range,
     )
+
+
+def _first(lines: Mapping[str, str], name: str, default: float) -> float:
+    """The first value of an attribute, or what espeak-ng takes where it is left out."""
+    return float((lines.get(name) or str(default)).split()[0])

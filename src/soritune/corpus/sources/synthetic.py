@@ -24,7 +24,7 @@ from pydantic import Field
 from soritune.audio.channel import RecordingSettings
 from soritune.audio.styles import STYLES, Style, Styles, draw_measure, in_measure
 from soritune.audio.synthesize import Synthesizer
-from soritune.audio.voices import MEN, WOMEN, VoiceSettings, voice_of
+from soritune.audio.voices import MEN, WOMEN, VoiceSettings, attributes_of, voice_of
 from soritune.corpus.sources.source import Found, Source, SourceConfig
 from soritune.corpus.sources.synthetic_sentences import sentences
 from soritune.corpus.synthesis.mispronunciations import (
@@ -153,8 +153,12 @@ def _speakers(config: SyntheticConfig) -> list[tuple[Speaker, dict[str, Style]]]
     """The speakers, and the styles as each of them has them."""
     synthesizer = Synthesizer()
     rng = np.random.default_rng([config.seed, _SPEAKER])
-    women = [str(name) for name in rng.permutation(WOMEN)]
-    men = [str(name) for name in rng.permutation(MEN)]
+    women, men = ([str(name) for name in rng.permutation(names)] for names in (WOMEN, MEN))
+    for names in (
+        women,
+        men,
+    ):  # those of the Klatt synthesizer, which has fewer of the styles' changes, come last
+        names.sort(key=lambda name: "klatt" not in attributes_of(synthesizer.description(name)))
     found = []
     for index in range(config.speakers):
         rng = np.random.default_rng([config.seed, _SPEAKER, index])
