@@ -1,6 +1,6 @@
 """`child-phoneme` whole, on a thin encoder and synthetic speech: base, r16 and r32, a JSON each and a summary.
 
-    python benchmarks/child_phoneme_comparison.py --work FOLDER [--minutes 30] [--base-steps 1500]
+    python benchmarks/child_phoneme_comparison.py --work FOLDER [--minutes 36] [--base-steps 1500]
 
 Everything is done by soritune's own commands, in FOLDER:
 
@@ -35,7 +35,7 @@ MODELS = {"base": ["--preset", "base"], "r16": [], "r32": ["--preset", "r32"]}
 OVERRIDES = [
     "data.source=manifest",
     "split.given=null",
-    "split.ratios={train: 0.8, val: 0.1, test: 0.1}",
+    "split.ratios={train: 0.6, val: 0.1, test: 0.3}",
     "split.stratify=[]",
     "batches.padded_seconds=20",
     "batches.micro_batches_per_step=1",
@@ -106,9 +106,9 @@ def run_once(work: Path, name: str, *words: str) -> None:
 
 
 def train_all(work: Path, minutes: float, base_steps: int) -> None:
-    for name, seed, share in (("base-corpus", 11, 0.6), ("corpus", 12, 0.4)):
+    for name, seed, share, speakers in (("base-corpus", 11, 0.5, 30), ("corpus", 12, 0.5, 44)):
         if not (work / name / "manifest.parquet").exists():
-            config = {"minutes": minutes * share, "speakers": 30, "seed": seed}
+            config = {"minutes": minutes * share, "speakers": speakers, "seed": seed}
             settings = [word for key, value in config.items() for word in ("--set", f"{key}={value}")]
             soritune(work, "prepare", "synthetic", name, "--out", name, *settings)
     (work / "base.yaml").write_text(yaml.safe_dump(BASE, sort_keys=False), encoding="utf-8")
@@ -201,7 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument(
-        "--minutes", type=float, default=30.0, help="of synthetic speech, both corpora together"
+        "--minutes", type=float, default=36.0, help="of synthetic speech, both corpora together"
     )
     parser.add_argument("--base-steps", type=int, default=1500)
     parser.add_argument("--repeat", type=int, default=3)

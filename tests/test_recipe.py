@@ -260,7 +260,7 @@ def test_aliases_of_a_task_that_was_replaced_are_not_offered(tmp_path: Path) -> 
         (["gap=ah"], "tasks.mispronunciation: 'ah' is a gap, a silence or the blank"),
         (
             ["inventory=x"],
-            "tasks.mispronunciation.inventory: Input should be 'arpabet' or 'korean' or a list",
+            "tasks.mispronunciation.inventory: Input should be 'korean' or 'arpabet' or a list",
         ),
         (["phoneme_weight=.inf"], "tasks.mispronunciation.phoneme_weight: Input should be a finite number"),
         (["error_weight=.nan"], "tasks.mispronunciation.error_weight: Input should be"),

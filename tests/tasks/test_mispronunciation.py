@@ -404,3 +404,12 @@ def test_the_phone_output_can_have_another_name() -> None:
     assert target is not None and [output.labels[n] for n in target] == ["d", "ah"]
     prediction = own.decode({"english": said(["d", "ah"], output)})
     assert prediction.fields["phones"] == ["d", "ah"]
+
+
+def test_rows_of_another_language_are_not_the_tasks() -> None:
+    own = task(language="en")
+    korean = row(None, None, language="ko", phones=("G", "A"))
+    assert own.targets(korean) == {"phoneme": None, "error": None}
+    assert own.reference(korean) is None
+    english = own.targets(row("dh ah", "d ah", "S C", language="en"))
+    assert english["phoneme"] is not None and english["error"] is not None

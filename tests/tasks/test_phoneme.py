@@ -82,3 +82,12 @@ def test_the_report_finds_the_weakest_phone() -> None:
     assert section.tables[0].rows[0] == ("U", 1, 1, 1.0)
     assert ("U", "O", 1) in section.tables[1].rows
     assert section.alignments[0].id == "u"
+
+
+def test_rows_of_another_language_are_not_the_tasks() -> None:
+    own = PhonemeTask(PhonemeConfig(language="ko", source="phones"))
+    english = row(phones=("dh", "ah"), language="en")
+    assert own.targets(english) == {"phoneme": None}
+    for language in ("ko", None):
+        target = own.targets(row(phones=("G", "A"), language=language))["phoneme"]
+        assert target is not None and [own.vocabulary[n] for n in target] == ["G", "A"]

@@ -76,10 +76,12 @@ class MispronunciationConfig(TaskConfig):
     labels: Scheme
     """What the letters of `error_labels` mean: C and I (or E) for any error, or C, S, D, and I for an insertion. No
     default: corpora differ."""
-    inventory: Literal["arpabet", "korean"] | tuple[str, ...] = "arpabet"
+    inventory: Literal["korean", "arpabet"] | tuple[str, ...] = "arpabet"
     """The phones: "arpabet" is 39 in lower case without stress and `err`; "korean"; or the symbols themselves."""
     fold: tuple[Literal["case", "stress"], ...] = ()
     """Of the arpabet inventory: read AH as ah ("case"), ah0 as ah ("stress")."""
+    language: str | None = None
+    """Rows of another language (manifest field `language`) are none of this task's; null takes all."""
     gap: str = SILENCE
     """Symbol of a gap in the aligned phones and of real silence."""
     phoneme_output: str = Field("phoneme", min_length=1)
@@ -329,6 +331,9 @@ class MispronunciationTask(Task):
         Raises:
             TaskError: lengths differ, a symbol is unknown, or a label contradicts the phones or the setting.
         """
+        wanted = self.config.language
+        if wanted is not None and utterance.language not in (None, wanted):
+            return dict.fromkeys(("target", "phones", "canonical", "perceived", "labels"))
         canonical, perceived, target = (
             self._folded(part) for part in (utterance.canonical, utterance.perceived, utterance.phones)
         )

@@ -34,6 +34,8 @@ class PhonemeConfig(OutputSettings):
     source: Literal["auto", "text", "phones", "perceived"] = "auto"
     """Where a row's phones come from: its text by Korean G2P, or the manifest field named; "auto" takes `phones`
     where the row has them and its text otherwise."""
+    language: str | None = None
+    """Rows of another language (manifest field `language`) are none of this task's; null takes all."""
     boundary: Literal["phrase", "word"] = "word"
     """How the G2P treats spaces: "phrase" lets sound changes cross them, "word" does not (read speech of children
     and learners pauses there)."""
@@ -89,8 +91,10 @@ class PhonemeTask(Task):
         return Metric("per", higher_is_better=False)
 
     def phones_of(self, utterance: Utterance) -> list[str] | None:
-        """The phones of a row with `|` between words, or None where it has neither phones nor text."""
-        source = self.config.source
+        """The phones of a row with `|` between words, or None where it has none of this task's."""
+        source, wanted = self.config.source, self.config.language
+        if wanted is not None and utterance.language not in (None, wanted):
+            return None
         if source == "perceived":
             return None if utterance.perceived is None else list(utterance.perceived)
         if utterance.phones is not None and source in ("auto", "phones"):
