@@ -98,7 +98,7 @@ def _styles(settings: SynthesisSettings, part: Part, number: int) -> list[tuple[
     """The style of each utterance, in this voice's measure: all of them in turn, each turn in an order of its own."""
     rng = _rng(settings, part, number, _STYLES)
     measure = draw_measure(rng)
-    own = [(label, in_measure(style, measure)) for label, style in settings.styles.items()]
+    own = [(label, in_measure(style, measure)) for label, style in sorted(settings.styles.items())]
     turns = -(-settings.utterances_per_voice // len(own)) if own else 0
     return [own[int(place)] for _ in range(turns) for place in rng.permutation(len(own))]
 
