@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from soritune.audio.channel import Recording, RecordingSettings, draw_recording, record
+from soritune.audio.channel import Recording, RecordingSettings, at_level, draw_recording, record
 
 RATE = 16000
 PLAIN = Recording(
@@ -138,3 +138,10 @@ def test_draws_stay_in_their_settings_and_follow_from_the_generator() -> None:
 def test_settings_that_no_recording_can_have_are_refused(given: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         RecordingSettings.model_validate(given)
+
+
+def test_who_speaks_louder_is_louder_over_the_same_noise() -> None:
+    louder = at_level(PLAIN, 4.0)
+    assert (louder.peak_db, louder.snr_db) == (-2.0, 204.0)
+    assert at_level(PLAIN, 20.0).peak_db == -0.3
+    assert at_level(PLAIN, 0.0) is PLAIN

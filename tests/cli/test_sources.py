@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from soritune.cli import sources
+from soritune.cli.source_options import source_settings
 from soritune.errors import ManifestError
 from soritune.registry import members
 
@@ -143,3 +144,14 @@ def test_what_a_recipe_keeps_for_other_publishers_is_no_fault(tmp_path: Path) ->
     (tmp_path / "1.json").write_text('{"text": "가나"}', encoding="utf-8")
     result = soritune("sources", "preview", "json-pairs", tmp_path, "--config-from", recipe)
     assert result.exit_code == 0 and "extra.x.y got no value in any row" in result.output
+
+
+def test_settings_of_a_setting_are_set_by_a_dotted_key() -> None:
+    given = ["recording.room=0.5", "mispronunciations.rate=0.1", "styles=[Kind, Dry]", "speakers=3"]
+    _, config = source_settings("synthetic", [Path("out")], given, None, None, False)
+    assert config == {
+        "recording": {"room": 0.5},
+        "mispronunciations": {"rate": 0.1},
+        "styles": ["Kind", "Dry"],
+        "speakers": 3,
+    }

@@ -172,3 +172,8 @@ def test_on_two_real_corpora(tmp_path: Path) -> None:
         for line in Path(file).read_text(encoding="utf-8").splitlines()
     ]
     assert made.manifest.durations_s == pytest.approx(stated, abs=0.002)
+
+
+def test_an_unknown_setting_of_a_setting_is_told_what_is_known_there() -> None:
+    with pytest.raises(ManifestError, match=r"recording\.romm: .*; known: room, noise, snr_db"):
+        source_config("synthetic", {"recording": {"romm": 1}})

@@ -7,7 +7,7 @@ of speech costs about a millisecond.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -130,6 +130,14 @@ def draw_recording(rng: np.random.Generator, settings: RecordingSettings) -> Rec
         peak_db=float(settings.peak_db[0] + (settings.peak_db[1] - settings.peak_db[0]) * levels[6] ** 0.6),
         lead_s=float(rng.uniform(*settings.silence_s)),
         tail_s=float(rng.uniform(*settings.silence_s)),
+    )
+
+
+def at_level(recording: Recording, change_db: float) -> Recording:
+    """The recording of somebody who speaks louder or softer: at another level, over the same noise."""
+    peak = float(np.clip(recording.peak_db + change_db, -40, -0.3))
+    return (
+        recording if not change_db else replace(recording, peak_db=peak, snr_db=recording.snr_db + change_db)
     )
 
 

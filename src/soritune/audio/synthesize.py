@@ -1,14 +1,14 @@
-"""Korean speech from text by espeak-ng, for demonstrations and tests.
+"""Speech by espeak-ng from its own phonemes, in voices described to it. Next: `audio/voices.py`.
 
 espeak-ng is GPL-3.0 and comes with the extra `speech` (package `espeakng-loader`); it is loaded here, when
 first used, and nowhere else. The library keeps global state (oscillator phases among it) that starting it
 again does not clear, so it is opened and closed for every utterance, about 3 ms: the same call gives the same
 samples whatever was spoken before. One utterance at a time; parallel synthesis takes processes.
 
-Where espeak-ng's Korean departs from the standard pronunciation: it does not nasalise (갑니다 as [갑니다],
-국물 as [국물]) nor turn ㄴ into ㄹ (신라 as [신라]), drops the tense sound of 있어요 and the t of 바닷가,
-and says ㄹㄹ as one ㄹ. It applies liaison, tensification, palatalisation and coda neutralisation, so labels
-made by G2P agree with it for words without the first contexts.
+It is given phonemes, in `[[…]]`, because its reading of Hangul departs from the standard pronunciation: it does not
+nasalise (갑니다 as [갑니다]), says ㄹㄹ as one ㄹ, and has one sound for ㄱ and ㄲ inside a word. What it would do with
+Hangul, and how far its phonemes agree with a label, is in docs/synthetic-speech.md; which phonemes stand for which
+phones is in `corpus/synthesis/sounds.py`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _close: Callable[[int], Any] = getattr(_ctypes, "FreeLibrary" if os.name == "nt"
 
 
 class Synthesizer:
-    """Speaks ready spelling or espeak-ng's own phonemes, in its voices or in one described to it.
+    """Speaks espeak-ng's own phonemes, or spelling, in a voice described to it.
 
     Raises:
         SorituneError: espeak-ng is not installed.
@@ -107,38 +107,6 @@ class Synthesizer:
         except OSError:
             raise SorituneError(self._no_variant(variant)) from None
 
-    def speak(
-        self,
-        text: str,
-        *,
-        variant: str = "f2",
-        rate_wpm: int = 160,
-        pitch: int = 50,
-        pitch_range: int = 50,
-        volume: int = 100,
-    ) -> tuple[NDArray[np.float32], int]:
-        """One utterance.
-
-        Args:
-            text: Korean spelling; numbers and other writing should be spelled out.
-            variant: One of `voices()`, or any other espeak-ng variant.
-            rate_wpm: Speed in espeak-ng's words per minute, 80 to 450.
-            pitch: 0 to 99, 50 is the variant's own.
-            pitch_range: 0 (monotone) to 99, 50 is the variant's own.
-            volume: 0 to 200, 100 is normal.
-
-        Returns:
-            (samples,) float32 in [-1, 1], and their rate (22050 Hz).
-
-        Raises:
-            SorituneError: no such variant, the text gives no sound, or the library does not start.
-        """
-        if not variant or not (self._variants / variant).is_file():
-            raise SorituneError(self._no_variant(variant))
-        with self._opened(f"ko+{variant}") as (library, rate):
-            spoken = _spoken(library, rate, text, _UTF8, (rate_wpm, volume, pitch, pitch_range))
-        return spoken.samples, spoken.sample_rate_hz
-
     def speak_as(
         self,
         description: str,
@@ -156,10 +124,10 @@ class Synthesizer:
             description: A whole voice file (espeak-ng's docs/voices.md), `language ko` in it.
             text: What to say; with `phonemes`, what stands in `[[…]]` is in espeak-ng's phonemes.
             phonemes: Whether `[[…]]` means that.
-            rate_wpm: See `speak`, as are the others.
-            pitch: 50 is the description's own.
-            pitch_range: 50 is the description's own.
-            volume: 100 is normal.
+            rate_wpm: Speed in espeak-ng's words per minute, 80 to 450.
+            pitch: 0 to 99, 50 is the description's own.
+            pitch_range: 0 (monotone) to 99, 50 is the description's own.
+            volume: 0 to 200, 100 is normal.
 
         Returns:
             Samples, rate (22050 Hz), and what was said when.
@@ -168,27 +136,15 @@ class Synthesizer:
             SorituneError: the text gives no sound, the description is none, or the library does not start.
         """
         flags = _UTF8 | (_PHONEMES if phonemes else 0)
-        with _file_with(description) as file, self._opened(file, by_file=True) as (library, rate):
+        with _file_with(description) as file, self._opened(file) as (library, rate):
             return _spoken(library, rate, text, flags, (rate_wpm, volume, pitch, pitch_range))
-
-    def phonemes(self, text: str) -> str:
-        """What espeak-ng is going to say, in its own phoneme names joined by "_"; words are separated by
-        spaces."""
-        pointer = ctypes.c_char_p(text.encode("utf-8"))
-        clauses = []
-        with self._opened("ko") as (library, _):
-            library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-            while pointer.value:
-                clause: bytes = library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, ord("_") << 8)
-                clauses.append(clause.decode("utf-8"))
-        return " ".join(clauses)
 
     def _no_variant(self, variant: str) -> str:
         return f"espeak-ng has no voice variant '{variant}'; there are: {', '.join(self.voices())}"
 
     @contextmanager
-    def _opened(self, voice: str, by_file: bool = False) -> Iterator[tuple[ctypes.CDLL, int]]:
-        """The library in its first state with a voice set, and its sampling rate; closed afterwards."""
+    def _opened(self, voice: str) -> Iterator[tuple[ctypes.CDLL, int]]:
+        """The library in its first state with the voice of a file, and its sampling rate; closed afterwards."""
         with _lock:
             try:
                 library = ctypes.CDLL(self._library_path)
@@ -197,12 +153,11 @@ class Synthesizer:
                     f"espeak-ng cannot be loaded ({error}); reinstall espeakng-loader"
                 ) from error
             try:
-                options = _PHONEME_EVENTS if by_file else 0
-                rate = int(library.espeak_Initialize(_SYNCHRONOUS, 0, os.fsencode(self._data_path), options))
+                data = os.fsencode(self._data_path)
+                rate = int(library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS))
                 library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # of the Klatt synthesizer
                 _seed_c_library(1)  # of the breath of the other one
-                choose = library.espeak_SetVoiceByFile if by_file else library.espeak_SetVoiceByName
-                if rate <= 0 or choose(os.fsencode(voice)) != 0:
+                if rate <= 0 or library.espeak_SetVoiceByFile(os.fsencode(voice)) != 0:
                     raise SorituneError(
                         f"espeak-ng does not start with the data in {self._data_path}; reinstall it"
                     )

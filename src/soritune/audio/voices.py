@@ -105,12 +105,25 @@ def draw_voice(
     chance, which = rng.random(), rng.random()
     speaker: Speaker = "child" if chance < settings.children else "woman" if which < settings.women else "man"
     pool = [name for name in (MEN if speaker == "man" else WOMEN) if part_of_variant(name) == part]
-    variant = pool[int(rng.integers(len(pool)))]
+    return voice_of(pool[int(rng.integers(len(pool)))], speaker, rng, settings, describe)
+
+
+def voice_of(
+    variant: str,
+    speaker: Speaker,
+    rng: np.random.Generator,
+    settings: VoiceSettings,
+    describe: Callable[[str], str],
+) -> Voice:
+    """A voice made from a given variant, of a man's or a woman's; see `draw_voice`."""
     spread = settings.variety
     scale = float(np.exp(rng.normal(0, 0.045 * spread)))
     if speaker == "child":
         scale *= float(rng.uniform(1.03, 1.25))
-    lines = _varied(_attributes(describe(variant)), rng, scale, spread)
+    lines = {
+        name: said for name, said in attributes_of(describe(variant)).items() if name.split()[0] in _KEPT
+    }
+    lines = _varied(lines, rng, scale, spread)
     low, top = _pitch(speaker, rng)
     lines["pitch"] = f"{low:.0f} {top:.0f}"
     if rng.random() < settings.klatt and "klatt" not in lines:
@@ -118,7 +131,7 @@ def draw_voice(
     lines["intonation"] = str(int(rng.integers(1, 5)))
     mean, deviation = settings.rate_wpm
     return Voice(
-        description="language ko\nname drawn\n" + _written(lines),
+        description=description_of(lines),
         speaker=speaker,
         variant=variant,
         scale=scale,
@@ -128,19 +141,20 @@ def draw_voice(
     )
 
 
-def _attributes(text: str) -> dict[str, str]:
-    """Attribute → its values; formants as "formant 1" and so on."""
+def attributes_of(text: str) -> dict[str, str]:
+    """What a voice file says but its name, as attribute → its values; formants as "formant 1" and so on."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         words = line.split("//")[0].split()
-        if words and words[0] in _KEPT:
+        if words and words[0] not in ("language", "name"):
             take = 2 if words[0] == "formant" else 1
             found[" ".join(words[:take])] = " ".join(words[take:])
     return found
 
 
-def _written(lines: dict[str, str]) -> str:
-    return "".join(f"{name} {values}\n" for name, values in lines.items())
+def description_of(lines: dict[str, str]) -> str:
+    """A voice file of attributes and their values."""
+    return "language ko\nname drawn\n" + "".join(f"{name} {values}\n" for name, values in lines.items())
 
 
 def _pitch(speaker: Speaker, rng: np.random.Generator) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import yaml
+from pydantic import BaseModel
 
 from soritune.errors import ManifestError
 
@@ -74,12 +75,15 @@ def settings_of(items: Sequence[str] | None, kinds: Mapping[str, Any] | None = N
     """Dotted KEY=VALUE pairs as nested dicts, values read as YAML.
 
     `kinds` are types of the settings by name: where text is wanted it is taken as typed, unless in quotation
-    marks, and after the name of a mapping the rest of a KEY is the mapping's own key, dots and all.
+    marks, and after the name of a mapping the rest of a KEY is the mapping's own key, dots and all; settings may have
+    settings of their own.
     """
     found: dict[str, Any] = {}
     for name, text in pairs(items, "--set").items():
         kind = (kinds or {}).get(name.split(".", 1)[0])
-        *parents, last = name.split(".") if kind is None else name.split(".", _depth(kind))
+        *parents, last = (
+            name.split(".") if kind is None or _has_settings(kind) else name.split(".", _depth(kind))
+        )
         place = found
         for parent in parents:
             place = place.setdefault(parent, {})
@@ -99,6 +103,11 @@ def settings_of(items: Sequence[str] | None, kinds: Mapping[str, Any] | None = N
 def _is_text(kind: Any) -> bool:
     """Whether a setting of this type is text, or nothing."""
     return kind is str or set(get_args(kind)) == {str, type(None)}
+
+
+def _has_settings(kind: Any) -> bool:
+    """Whether a value of this type has settings of its own."""
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _depth(kind: Any) -> int:

@@ -23,6 +23,7 @@ from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Sourc
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError, OutputError, SorituneError
 from soritune.registry import load_member
+from soritune.settings import keys_at
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,9 @@ def source_config(name: str, settings: dict[str, Any] | SourceConfig) -> SourceC
         faults = []
         for fault in error.errors():
             place = ".".join(str(part) for part in fault["loc"]) or name
-            known = (
-                f"; known: {', '.join(source.Config.model_fields)}"
-                if fault["type"] == "extra_forbidden"
-                else ""
-            )
-            faults.append(f"{place}: {fault['msg'].removeprefix('Value error, ')}{known}")
+            known = keys_at(source.Config, fault["loc"][:-1]) if fault["type"] == "extra_forbidden" else []
+            tail = f"; known: {', '.join(known)}" if known else ""
+            faults.append(f"{place}: {fault['msg'].removeprefix('Value error, ')}{tail}")
         raise ManifestError(f"source '{name}': {'; '.join(faults)}") from error
 
 

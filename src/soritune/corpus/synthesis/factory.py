@@ -14,11 +14,8 @@ ten thousand files of 50 to 100 KiB.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -35,11 +32,15 @@ from soritune.corpus.splits import SplitSettings, make_splits
 from soritune.corpus.synthesis.sentences import PARTS, Part
 from soritune.corpus.synthesis.settings import SynthesisSettings
 from soritune.corpus.synthesis.voice_work import make_voice, read_rows, rows_file
+from soritune.corpus.synthesis.workers import worker_pool
 from soritune.errors import OutputError
 
 FORMAT = 1
 """Changes when the same seed gives other speech."""
 _GUESSED_VOICE_S = 120.0
+_GOING_ON = (
+    "finished voices are kept and the same command goes on with them; fewer --workers take less memory"
+)
 
 
 def synthesize(
@@ -58,7 +59,7 @@ def synthesize(
         progress: told the hours done and the hours wanted.
 
     Raises:
-        SorituneError: espeak-ng is not installed.
+        SorituneError: espeak-ng is not installed, or the system ended a process.
         OutputError: `root` holds another corpus, or cannot be written to.
     """
     Synthesizer()  # a missing extra is said here, not by a worker
@@ -67,20 +68,15 @@ def synthesize(
     wanted = settings.wanted()
     total, before = sum(wanted.values()), 0.0
     kept: list[Path] = []
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_ignore_interrupts) as pool:
-        try:
-            for part in PARTS:
+    with worker_pool(processes, _GOING_ON) as pool:
+        for part in PARTS:
 
-                def tell(done: float, before: float = before) -> None:
-                    if progress is not None:
-                        progress(before + done, total)
+            def tell(done: float, before: float = before) -> None:
+                if progress is not None:
+                    progress(before + done, total)
 
-                kept += _make_part(pool, root, settings, part, wanted[part], 2 * processes, tell)
-                before += wanted[part]
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+            kept += _make_part(pool, root, settings, part, wanted[part], 2 * processes, tell)
+            before += wanted[part]
     rows = chain.from_iterable(read_rows(file) for file in kept)
     manifest = write_manifest(root / "manifest.parquet", rows, root=root)
     (root / "splits.parquet").unlink(missing_ok=True)  # of a corpus that had other parts
@@ -128,11 +124,6 @@ def _voice_seconds(root: Path, settings: SynthesisSettings, part: Part, number: 
     if file.exists():
         return sum(row.duration_s for row in read_rows(file))
     return make_voice(root, settings, part, number)
-
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C is the parent's affair: it waits for the voices under way and stops."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _claim(root: Path, settings: SynthesisSettings) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 from pydantic import Field
 
 from soritune.audio.channel import RecordingSettings
+from soritune.audio.styles import Styles
 from soritune.audio.voices import VoiceSettings
+from soritune.corpus.synthesis.mispronunciations import MispronunciationSettings
 from soritune.corpus.synthesis.sentences import Part
 from soritune.settings import Settings
 
@@ -35,11 +37,20 @@ class SynthesisSettings(Settings):
     """Share of utterances whose words are linked, sounds changing over spaces."""
     voices: VoiceSettings = Field(default_factory=VoiceSettings)
     recording: RecordingSettings = Field(default_factory=RecordingSettings)
+    mispronunciations: MispronunciationSettings = Field(default_factory=MispronunciationSettings)
+    styles: Styles = Field(default_factory=dict)
+    """Speaking styles, equally often in every voice; none for everybody's own way and no label."""
 
     def wanted(self) -> dict[Part, float]:
         """Part → hours."""
         return {"train": self.hours, "val": self.val_hours, "test": self.test_hours}
 
     def identity(self) -> dict[str, Any]:
-        """What two corpora must share for one to be the beginning of the other: all but the hours."""
-        return self.model_dump(mode="json", exclude={"hours", "val_hours", "test_hours"})
+        """What two corpora must share for one to be the beginning of the other: all but the hours.
+
+        What a corpus has not is not named: corpora without errors or styles are told apart by nothing more than before.
+        """
+        unused = {"hours", "val_hours", "test_hours"}
+        unused |= {"mispronunciations"} if not self.mispronunciations.rate else set()
+        unused |= {"styles"} if not self.styles else set()
+        return self.model_dump(mode="json", exclude=unused)
