@@ -18,7 +18,7 @@ import numpy as np
 
 from soritune.errors import ManifestError
 from soritune.inference.predictions import Predictions, environment, read_predictions, without_nan
-from soritune.metrics.bootstrap import RELIABLE_SPEAKERS, Interval, speaker_intervals
+from soritune.metrics.bootstrap import RELIABLE_SPEAKERS, Interval, paired_difference, speaker_intervals
 from soritune.metrics.classification import calibration
 from soritune.reports.baselines import baselines
 from soritune.reports.files import write_text
@@ -221,6 +221,15 @@ def _task_scores(
         list(per_speaker.values()), task.rates, resamples=resamples, seed=seed, matters_fn=task.matters
     )
     metric = task.primary_metric
+
+    def differences(guessed: Sequence[Counts]) -> Mapping[str, Interval]:
+        """The model's rates minus a baseline's."""
+        beside = _sums(guessed, speakers)
+        own, guess = list(per_speaker.values()), [beside[name] for name in per_speaker]
+        return paired_difference(
+            guess, own, task.rates, resamples=resamples, seed=seed, matters_fn=task.matters
+        )
+
     return {
         "primary_metric": {"name": metric.name, "higher_is_better": metric.higher_is_better},
         "num_utterances": len(pairs),
@@ -232,7 +241,7 @@ def _task_scores(
             for name in group_by
             if name != "speaker" and any(name in pair.groups for pair in pairs)
         },
-        "baselines": {baseline.name: baseline.to_json() for baseline in baselines(task, pairs)},
+        "baselines": {one.name: one.to_json() for one in baselines(task, pairs, differences)},
         "calibration": _calibration(pairs),
         "speakers": _speaker_scores(task, pairs, counts, speakers, seed),
     }

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from soritune.metrics.classification import class_table
 from soritune.reports.confusion import confusion_of
-from soritune.reports.sections import counted, percent, rate_range_text, rate_text
+from soritune.reports.sections import baseline_notes, counted, percent, rate_range_text, rate_text
 
 WIDTH = 110
 """Columns of a text file."""
@@ -55,6 +55,8 @@ def score_tables(content: Mapping[str, Any]) -> Iterator[RenderableType]:
     for name, own in content["tasks"].items():
         yield Text("")
         yield _rates(name, own)
+        for note in baseline_notes(own):
+            yield Text(f"{note}, paired over speakers", style="dim")
         found = confusion_of(content, name)
         if found is not None and len(found[0]) <= CLASSES_SHOWN:
             yield Text("")
