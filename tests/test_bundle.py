@@ -18,6 +18,7 @@ from soritune.bundle import (
     load_bundle,
     located,
     packaged_models,
+    packaged_name,
     read_vocabulary,
     rebuild_task,
     update_card,
@@ -272,11 +273,21 @@ def test_a_model_of_the_package_goes_by_name(tmp_path: Path, monkeypatch: pytest
     assert is_bundle("soritune/tiny-xx")
     assert load_bundle("soritune/tiny-xx").path == tmp_path / "package" / "tiny-xx"
     assert choose_bundle("soritune/tiny-xx") == tmp_path / "package" / "tiny-xx"
+    assert packaged_name(tmp_path / "package" / "tiny-xx") == "soritune/tiny-xx"
+    assert packaged_name(tmp_path / "package") is None
     # Neither a folder of the same name nor a hub is asked; other names are paths as ever.
-    (tmp_path / "soritune" / "tiny-xx").mkdir(parents=True)
+    mine = write(tmp_path / "soritune" / "tiny-xx").path
     assert located("soritune/tiny-xx") == tmp_path / "package" / "tiny-xx"
     assert located("other/tiny-xx") == Path("other/tiny-xx")
     assert located("soritune/runs/mine") == Path("soritune/runs/mine")
+    # A folder of that name is a path when it is written as one, and stays one when that is written down again.
+    for path in ("./soritune/tiny-xx", "soritune/tiny-xx/", Path("soritune/tiny-xx"), mine):
+        assert located(path) == mine
+        assert load_bundle(str(load_bundle(path).path)).path == mine
+    assert packaged_name(mine) is None
+    assert located("./soritune/tiny-zz") == tmp_path / "soritune" / "tiny-zz"
+    write(tmp_path / "soritune" / "tiny-zz")
+    assert located("soritune/tiny-zz") == tmp_path / "soritune" / "tiny-zz"
     with pytest.raises(
         BundleError, match=r"'soritune/tiny-yy' is no model of this package .* has: soritune/tiny-xx"
     ):

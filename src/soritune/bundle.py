@@ -229,23 +229,39 @@ def packaged_models() -> list[str]:
     return sorted(PACKAGED + card.parent.name for card in PACKAGED_FOLDER.glob(f"*/{CARD_FILE}"))
 
 
+def packaged_name(path: Path | str) -> str | None:
+    """The name of the model of the package that lies in this folder, as `soritune/tiny-ko`, or None."""
+    folder = Path(path).resolve()
+    if folder.parent != PACKAGED_FOLDER.resolve():
+        return None
+    return PACKAGED + folder.name
+
+
 def located(source: Path | str) -> Path:
     """The folder that is meant: inside the package for a name as `soritune/tiny-ko`, else the path itself.
 
-    Such a name never goes to a hub.
+    Such a name never goes to a hub. `./soritune/tiny-ko` and a `Path` to a folder that is there are paths.
 
     Raises:
         BundleError: the name of a packaged model that is not there, and no such folder either.
     """
-    name = Path(source).as_posix()
-    if not name.startswith(PACKAGED) or name.count("/") != 1:
-        return Path(source)
-    if name in packaged_models():
-        return PACKAGED_FOLDER / name.removeprefix(PACKAGED)
-    if Path(source).exists():
-        return Path(source)
+    text = source if isinstance(source, str) else source.as_posix()
+    if not _is_packaged_name(text):
+        path = Path(text)
+        # Path drops the leading ./, and what is left would be the name when somebody writes it down.
+        return path.absolute() if _is_packaged_name(path.as_posix()) else path
+    if isinstance(source, Path) and source.exists():
+        return source.absolute()
+    if text in packaged_models():
+        return PACKAGED_FOLDER / text.removeprefix(PACKAGED)
+    if Path(text).exists():
+        return Path(text).absolute()
     there = ", ".join(packaged_models()) or "none in this installation"
-    raise BundleError(f"'{name}' is no model of this package and no folder here; the package has: {there}")
+    raise BundleError(f"'{text}' is no model of this package and no folder here; the package has: {there}")
+
+
+def _is_packaged_name(text: str) -> bool:
+    return text.startswith(PACKAGED) and text.count("/") == 1 and text != PACKAGED
 
 
 def is_bundle(path: Path | str) -> bool:

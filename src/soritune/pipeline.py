@@ -29,7 +29,7 @@ from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.prepare import source_config
 from soritune.corpus.splits import Splits, load_splits
-from soritune.errors import ModelError, OutputError, RecipeError, TrainingError
+from soritune.errors import BundleError, ModelError, OutputError, RecipeError, TrainingError
 from soritune.preparing import (
     CHECKED,
     QUARANTINE,
@@ -222,11 +222,12 @@ def check_start(recipe: Recipe) -> None:
             recipe.name, [f"evaluate.checkpoint: is '{wanted}', which is not kept{hint}; give one of {known}"]
         )
     source = recipe.model.init_from or recipe.model.encoder
-    if (recipe.model.random_weights and recipe.model.init_from is None) or is_bundle(source):
+    if recipe.model.random_weights and recipe.model.init_from is None:
         return
     try:
-        open_checkpoint(source)
-    except ModelError as error:
+        if not is_bundle(source):
+            open_checkpoint(source)
+    except (ModelError, BundleError) as error:
         key = "model.init_from" if recipe.model.init_from else "model.encoder"
         raise ModelError(f"{key}: {error}") from error
 

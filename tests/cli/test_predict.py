@@ -156,7 +156,8 @@ def test_a_run_folder_stands_for_its_best_bundle(models, clips, fakes, tmp_path)
     call(clips / "b.WAV", "-b", tmp_path / "run", "--checkpoint", "second")
 
 
-def test_bad_arguments_are_one_sentence(models, clips, tmp_path):
+def test_bad_arguments_are_one_sentence(models, clips, tmp_path, monkeypatch):
+    monkeypatch.setattr("soritune.bundle.PACKAGED_FOLDER", tmp_path / "no package")
     cases = [
         ([clips / "b.WAV"], BundleError, "--bundle"),
         (["-b", models["emotion"]], SorituneError, "either audio files"),

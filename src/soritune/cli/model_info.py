@@ -25,7 +25,10 @@ RANKS = (8, 16, 32)
 
 def model_info(
     target: Annotated[
-        str, typer.Argument(help="Recipe (name or YAML file), bundle, or folder saved by transformers.")
+        str,
+        typer.Argument(
+            help="Recipe (name or YAML file), bundle, soritune/tiny-ko, or folder saved by transformers."
+        ),
     ],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="dotted.key=value for a recipe, e.g. model.lora.rank=32.")
@@ -36,8 +39,11 @@ def model_info(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Count a model's parameters, trained and all, from its shapes alone; nothing is downloaded."""
-    if Path(target).is_dir():
-        info = describe_folder(Path(target))
+    from soritune.bundle import located
+
+    folder = Path(target) if target.endswith((".yaml", ".yml")) else located(target)
+    if folder.is_dir():
+        info = describe_folder(folder)
     else:
         from soritune.recipe import load_recipe
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from soritune.inference.predictor import Predictor, Row
     from soritune.tasks.task import Task
 
+RECOGNISER = "soritune/tiny-ko"
+"""Predicts where no bundle is named."""
+PURPOSE = "for trying things out and as a start for fine-tuning, not for judging anybody's pronunciation"
 SHOWN = 100
 """Rows of the table on the terminal."""
 
@@ -53,8 +56,13 @@ class _Seen:
 def predict(
     audio: Annotated[list[Path] | None, typer.Argument(help="Audio files, or folders of them.")] = None,
     bundle: Annotated[
-        list[Path] | None,
-        typer.Option("--bundle", "-b", help="Model folder (a bundle or a run); several are averaged."),
+        list[str] | None,
+        typer.Option(
+            "--bundle",
+            "-b",
+            help="Model folder (a bundle or a run), or soritune/tiny-ko; several are averaged. Without it, "
+            "soritune/tiny-ko.",
+        ),
     ] = None,
     manifest: Annotated[
         Path | None, typer.Option(help="Predict the rows of a manifest instead of files.")
@@ -79,17 +87,15 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files go by windows; a bad file stops nothing."""
-    from soritune.errors import BundleError, SorituneError
+    from soritune.errors import SorituneError
     from soritune.inference.predictor import Predictor
     from soritune.inference.run_folders import choose_bundle, rows_seen
 
-    if not bundle:
-        raise BundleError("no model was given; name a bundle or run folder with --bundle")
     if bool(audio) == (manifest is not None):
         raise SorituneError("give either audio files (or folders) or --manifest")
     items, data, many = _items(audio or [], manifest, splits, split, root)
     # A model takes seconds to load; what is wrong with the arguments is said before that.
-    folders = [choose_bundle(path, checkpoint) for path in bundle]
+    folders = [choose_bundle(path, checkpoint) for path in bundle or [_packaged_model()]]
     predictor = Predictor.load(folders, backend=backend, device=device, base=base)
     seen_before = rows_seen(folders, items) if manifest is not None else None
     if seen_before is not None:
@@ -102,6 +108,20 @@ def predict(
         _print_tables(predictor.tasks, seen, distributions, output)
     if seen.failed:
         raise typer.Exit(1)
+
+
+def _packaged_model() -> str:
+    """The model of the package that is taken where none was named; says so on standard error."""
+    from soritune.bundle import packaged_models
+    from soritune.errors import BundleError
+
+    if RECOGNISER not in packaged_models():
+        raise BundleError("no model was given; name a bundle or run folder with --bundle")
+    told = (
+        f"{RECOGNISER}: Korean phones, trained on synthetic speech; {PURPOSE}; --bundle names another model"
+    )
+    Console(stderr=True, soft_wrap=True).print(told, style="dim", markup=False, highlight=False)
+    return RECOGNISER
 
 
 def _items(

@@ -29,7 +29,7 @@ _DEFAULT_GROUPS = ("gender",)
 
 
 def evaluate(
-    target: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    target: Annotated[str, typer.Argument(help="Run folder, bundle folder, or soritune/tiny-ko.")],
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     checkpoint: Annotated[
         str | None,

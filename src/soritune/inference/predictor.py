@@ -110,7 +110,8 @@ class Predictor:
         """Opens one or several models.
 
         Args:
-            paths: bundle folders, or run folders, of which the best bundle is taken.
+            paths: bundle folders, run folders, of which the best bundle is taken, or names of models of the package
+                (`soritune/tiny-ko`).
             checkpoint: another bundle of the run folders, such as "last".
             backend: what runs the models.
             device: auto, cpu, cuda or cuda:1.

@@ -46,7 +46,8 @@ class ModelConfig(Settings):
     """Encoder, heads and what of them is trained."""
 
     encoder: str
-    """Hub name or local folder of a wav2vec2, HuBERT or WavLM model, headless or with a head."""
+    """Hub name or local folder of a wav2vec2, HuBERT or WavLM model, headless or with a head; a bundle; or a model of
+    the package by name, `soritune/tiny-ko`."""
     architecture: dict[str, Any] = Field(default_factory=dict)
     """The encoder's config in Hugging Face's keys (with `model_type`): for counting without weights and for
     random starts."""

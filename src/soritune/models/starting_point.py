@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from soritune.bundle import Bundle, is_bundle, load_bundle, read_vocabulary
+from soritune.bundle import Bundle, is_bundle, load_bundle, packaged_name, read_vocabulary
 from soritune.errors import BundleError, ModelError
 from soritune.models.adapters import merge_adapter_weights
 from soritune.models.config import LoraSettings, ModelConfig, stored_lora
@@ -41,6 +41,8 @@ class BaseSource:
         folder = self.checkpoint.folder
         is_local = Path(self.checkpoint.source).is_dir()
         source = str(folder.resolve()) if is_local else self.checkpoint.source
+        # A model of the package lies elsewhere in every environment; its name means it in all of them.
+        source = packaged_name(folder) or source
         return {"source": source, "sha256": self.checkpoint.sha256}
 
 
@@ -170,13 +172,15 @@ def start_from_bundle(
     if not outputs:
         raise bundle.damaged("outputs", "there is none")
     primary = outputs[0].name
-    weights = {name: torch.from_numpy(value) for name, value in bundle.weights().items()}
+    # Half-precision files too are computed in float32.
+    weights = {name: torch.from_numpy(value).float() for name, value in bundle.weights().items()}
+    shown = packaged_name(bundle.path) or str(bundle.path)
     if not bundle.is_adapter:
         encoder, heads = split_weights(from_hf(weights, model_type, primary))
-        start = StartingPoint(architecture, encoder, str(bundle.path))
+        start = StartingPoint(architecture, encoder, shown)
         if (bundle.path / "config.json").is_file():
             start.base = BaseSource(Checkpoint(str(bundle.path), bundle.path))
-        start.words.append(f"encoder: all weights from bundle {bundle.path}")
+        start.words.append(f"encoder: all weights from bundle {shown}")
     else:
         stored = bundle.card.get("base")
         if not isinstance(stored, dict) or not {"source", "sha256"} <= stored.keys():
@@ -208,7 +212,7 @@ def open_base(source: str, sha256: str) -> Checkpoint:
     """
     try:
         checkpoint = open_checkpoint(source)
-    except ModelError as error:
+    except (ModelError, BundleError) as error:
         raise ModelError(f"the adapter's base cannot be opened: {error}") from error
     if checkpoint.sha256 != sha256:
         raise ModelError(

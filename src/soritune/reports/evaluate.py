@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from soritune.bundle import located
 from soritune.corpus.lists import make_manifest
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splits import load_splits
@@ -84,7 +85,7 @@ def evaluate(
     its rows are judged, as the split "all". Speech of any other kind is given as `data`, or as lists.
 
     Args:
-        target: run folder or bundle folder.
+        target: run folder, bundle folder, or the name of a model of the package.
         split: train, val, test or all.
         checkpoint: bundle of the run; None or "best" is the best by the first task's primary metric.
         manifest, splits: instead of the run's own.
@@ -123,12 +124,12 @@ def evaluate(
         data = make_manifest(audio_paths, labels, speakers=speakers, texts=texts)
     unusable: list[Row] = []
     if data is None:
-        place = _place(Path(target), split, checkpoint, manifest, splits, output)
+        place = _place(located(target), split, checkpoint, manifest, splits, output)
         rows, about = _rows(place, split, root)
     else:
         if manifest is not None or splits is not None:
             raise ManifestError("data and manifest are two data sets; give one of them")
-        place = _place_of_data(Path(target), checkpoint, data, output)
+        place = _place_of_data(located(target), checkpoint, data, output)
         if not isinstance(data, Manifest):
             card = read_card(place.bundle)
             data, quarantined = prepared_rows(data, place.output, card, source=source, settings=settings)

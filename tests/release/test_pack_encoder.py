@@ -1,0 +1,181 @@
+"""Packing a bundle, on a toy one that has what the real one has: two tasks, and paths of a machine in its card."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from release.pack_encoder import LOCAL, check, corpus_of, pack
+
+from soritune.audio.preprocessing import Preprocessing
+from soritune.bundle import Bundle, load_bundle, update_card
+from soritune.models.checkpoint_io import load_model, save_bundle
+from soritune.models.config import ModelConfig
+from soritune.models.model import build_model
+from soritune.recipe import make_task
+from soritune.testing import tiny_config
+
+CARD: dict[str, Any] = {
+    "name": "bundled-encoder",
+    "recipe_name": "bundled-encoder",
+    "seed": 3,
+    "licence": "free",
+    "git_revision": "0123456789",
+    "recipe": {
+        "name": "bundled-encoder",
+        "data": {
+            "source": "manifest",
+            "root": "/",
+            "config": {"files": ["/home/kim/synth/manifest.parquet"]},
+        },
+    },
+    "data": {
+        "manifest_hash": "abc",
+        "split": {"by": ["speaker"]},
+        "sources": ["speechocean762", "speechocean762_train", "synthetic"],
+        "hours": {"train": 1.5},
+        "synthetic": True,
+    },
+    "training": {"step": 9, "weights": "ema", "metrics": {"phoneme/per": 0.2, "mispronunciation/per": 0.5}},
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    tasks = (
+        make_task("phoneme", {"inventory": "korean", "source": "phones", "language": "ko"}),
+        make_task(
+            "mispronunciation",
+            {
+                "task": "phoneme",
+                "language": "en",
+                "labels": "correct-substituted-deleted-inserted",
+                "phoneme_output": "english",
+            },
+        ),
+    )
+    config = ModelConfig(encoder="none", random_weights=True, architecture=tiny_config(norm="layer"))
+    model = build_model(config, [spec for task in tasks for spec in task.outputs], seed=1)
+    folder = tmp_path_factory.mktemp("somebody") / "runs" / "night-run-7" / "best"
+    return save_bundle(model, folder, tasks=tasks, preprocessing=Preprocessing(), card_fields=CARD)
+
+
+@pytest.fixture(scope="module")
+def packed(trained: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return pack(trained.path, tmp_path_factory.mktemp("package") / "tiny-ko")
+
+
+def test_the_korean_head_alone_is_kept_and_gives_what_it_gave(trained: Bundle, packed: Bundle) -> None:
+    assert packed.name == "soritune/tiny-ko"
+    assert [task.name for task in packed.tasks] == ["phoneme"]
+    assert [output.name for output in packed.outputs] == ["phoneme"]
+    assert not any("english" in name for name in packed.weights())
+    wave, lengths = torch.randn(2, 16000), torch.tensor([16000, 9000])
+    with torch.inference_mode():
+        before, after = (load_model(one.path)(wave, lengths) for one in (trained, packed))
+    assert list(after.logits) == ["phoneme"]
+    largest = float(before.logits["phoneme"].abs().max())
+    # Half precision has 11 bits: about a two-thousandth.
+    assert float((before.logits["phoneme"] - after.logits["phoneme"]).abs().max()) < 0.01 * largest
+
+
+def test_stored_in_half_precision_and_computed_in_float32(packed: Bundle) -> None:
+    assert {value.dtype for value in packed.weights().values()} == {np.dtype(np.float16)}
+    model = load_model(packed.path)
+    assert {value.dtype for value in model.state_dict().values()} == {torch.float32}
+    config = ModelConfig(encoder=str(packed.path), freeze={"feature_encoder": False})  # type: ignore[arg-type]
+    again = build_model(config, packed.outputs, seed=0)
+    assert {value.dtype for value in again.state_dict().values()} == {torch.float32}
+    assert torch.equal(
+        again.state_dict()["heads.phoneme.linear.weight"], model.state_dict()["heads.phoneme.linear.weight"]
+    )
+
+
+def test_transformers_opens_it_in_float32(packed: Bundle) -> None:
+    from transformers import AutoModelForCTC, AutoTokenizer
+
+    model = AutoModelForCTC.from_pretrained(packed.path)
+    assert model.dtype == torch.float32
+    wave = torch.randn(1, 16000)
+    with torch.inference_mode():
+        ours = load_model(packed.path)(wave, torch.tensor([16000])).logits["phoneme"]
+        theirs = model.eval()(wave).logits
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    assert AutoTokenizer.from_pretrained(packed.path).convert_ids_to_tokens([0, 2]) == ["[PAD]", "|"]
+
+
+def test_nothing_of_the_machine_goes_along_and_the_facts_do(trained: Bundle, packed: Bundle) -> None:
+    texts = [file.read_text(encoding="utf-8") for file in packed.path.iterdir() if file.suffix == ".json"]
+    for word in (
+        "/home",
+        "kim",
+        "manifest.parquet",
+        "night-run",
+        "somebody",
+        "speechocean762_train",
+        "0123456789",
+    ):
+        assert [text for text in texts if word in text] == []
+    card = packed.card
+    assert (card["recipe_name"], card["seed"], card["licence"]) == ("bundled-encoder", 3, "free")
+    assert card["versions"] == trained.card["versions"]
+    assert card["created"] == trained.card["created"]
+    assert card["data"]["sources"] == ["speechocean762", "synthetic"]
+    assert card["data"]["hours"] == {"train": 1.5}
+    assert card["training"] == {"step": 9, "weights": "ema", "metrics": {"phoneme/per": 0.2}}
+    assert card["tasks"][0]["config"]["source"] == "auto"  # other people's rows have a text and no phones
+    packed.check_files()
+    assert {stat.S_IMODE(file.stat().st_mode) for file in packed.path.iterdir()} == {0o644}
+
+
+def test_packing_again_keeps_the_card_that_people_wrote(trained: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny-ko"
+    folder.mkdir()
+    (folder / "README.md").write_text("written by hand\n", encoding="utf-8")
+    pack(trained.path, folder)
+    pack(trained.path, folder)
+    assert (folder / "README.md").read_text(encoding="utf-8") == "written by hand\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny-ko"]
+
+
+def test_what_must_not_be_published_is_refused(trained: Bundle, packed: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="trained on 'private-clinic'"):
+        corpus_of("private-clinic")
+    with pytest.raises(ValueError, match="speechocean7629"):
+        corpus_of("speechocean7629")
+    with pytest.raises(ValueError, match="not in half precision"):
+        check(trained.path)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in packed.path.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    check(copy)
+    update_card(copy, note="see /srv/models/one")
+    with pytest.raises(ValueError, match=r"soritune.json line \d+ holds a path of a machine \(/s…\)"):
+        check(copy)
+    (copy / "extra.safetensors").write_bytes(b"0" * 12_000_001)
+    with pytest.raises(ValueError, match="at most 12,000,000"):
+        check(copy)
+
+
+@pytest.mark.parametrize("text", ["in /tmp/x", '"/home/kim"', "(C:\\Users)", "~/x", "../runs", "files: /"])
+def test_paths_are_found(text: str) -> None:
+    assert bool(LOCAL.search(text)) is (text != "files: /")
+
+
+@pytest.mark.parametrize(
+    "text", ["https://www.openslr.org/101", "a/b", "</s>", "0.5 / 0.2", "soritune/tiny-ko", "CC/x"]
+)
+def test_addresses_and_names_are_none(text: str) -> None:
+    assert LOCAL.search(text) is None
+
+
+def test_the_card_is_plain_json(packed: Bundle) -> None:
+    text = (packed.path / "soritune.json").read_text(encoding="utf-8")
+    assert json.loads(text)["encoder"]["config"]["dtype"] == "float32"
+    assert load_bundle(packed.path).name == "soritune/tiny-ko"
