@@ -1,36 +1,43 @@
 """What the encoder that comes with soritune is worth: its weights beside random ones, on real speech.
 
-    python benchmarks/bundled_encoder.py --output exp/bundled --jobs 16                  # everything, a GPU
-    python benchmarks/bundled_encoder.py --output exp/bundled --only real --seeds 0      # a part of it
+    python benchmarks/bundled_encoder.py --output exp/bundled --jobs 16                # everything, on a GPU
+    python benchmarks/bundled_encoder.py --output exp/bundled --only real --seeds 0    # a part of it
     python benchmarks/bundled_encoder.py --output exp/bundled --deadline-s 300 --stop-s 340
-    python benchmarks/bundled_encoder.py --output exp/bundled --summary                  # only the tables again
+    python benchmarks/bundled_encoder.py --output exp/bundled --summary                # only the tables again
 
-$SORITUNE_DATA is the folder with the corpora. Everything is done by soritune's own commands, one process a run, `--jobs`
-of them side by side with one thread each. A run that is finished is not done again, and a cross-validation that was cut goes
-on at the fold it was in; after `--deadline-s` no run is begun, at `--stop-s` those under way are ended, and in both cases the
-summary is made of what is there and names what is missing. Runs go seed by seed.
+$SORITUNE_DATA is the folder with the corpora. Everything is done by soritune's own commands, one process a run,
+`--jobs` of them side by side with one thread each. A run that is finished is not done again, and a cross-validation
+that was cut goes on after its last finished fold. After `--deadline-s` no run is begun, at `--stop-s` those under way
+are ended; either way the summary is made of what is there and names what is missing. Runs go seed by seed, the longest
+first. An output folder belongs to one set of settings.
 
-Compared are two starts with the same recipe, the same budget and everything trained, the convolutional front end too: the
-encoder (with its phoneme head, where phones are learnt), and the same architecture from random weights. Nothing is
-selected: no speech is held back for choosing, the number of epochs is fixed and the last averaged weights are judged.
+Compared are two starts with the same recipe, the same budget and everything trained, the convolutional front end too:
+`encoder`, the bundle (with its phoneme head where phones are learnt), and `random`, the same architecture from random
+weights. Nothing is selected: no speech is held back for choosing, the number of epochs is fixed and the last averaged
+weights are judged. The learning rates are those of the options below, not searched for on these corpora.
 
-| arm | what is run | what is counted |
-|---|---|---|
-| `zero-shot` | `evaluate` of the bundle as it stands on `ko_speech_selvas` and `pansori_tedxkr` | PER; phones from the text by the project's G2P |
-| `real` | `crossval`, 5 folds of speakers of each corpus (`--pooled`: of both together as well) | PER |
-| `emotion` | `crossval`, one speaker of `ko_emotion_selvas` out at a time; also the frozen encoder under a learnt sum of its layers; baselines of `emotion_baselines.py` on the same folds | UA, `em*` (text-neutral) and `ne*` apart |
-| `l2` | `run` on the 47 training speakers of both folders of speechocean762, phones and error labels by CTC, judged on the 16 speakers of their validation and test files | PER, `error_…`, `mdd_…` |
-| `adaptation` | `crossval` of `pansori_tedxkr`: everything trained (the run of `real`), LoRA r=16 on all layers, the head alone | PER, weights trained, size of a bundle |
-| `timing` | after all others and alone: `train` on the first fold for each way of adaptation | seconds a step and for the training |
+    zero-shot    `evaluate` of the bundle as it stands on ko_speech_selvas and pansori_tedxkr: PER. The phones are derived
+                 from the text by the project's G2P, sound changes inside words only.
+    real         `crossval`, 5 folds of speakers of each of the two corpora (--pooled: of both together as well): PER.
+    emotion      `crossval`, one speaker of ko_emotion_selvas out at a time: UA, of all, of the text-neutral part em* and
+                 of ne*. Beside the starts: `frozen`, the encoder untouched under a learnt sum of its layers, and the
+                 baselines of emotion_baselines.py on the same folds.
+    l2           `run` on the 47 training speakers of both folders of speechocean762, phones and error labels by CTC, judged
+                 on the 16 speakers of their validation and test files: PER, error_… and mdd_…, beside the guesses that
+                 need no listening. The encoder itself was trained on the English phones of those 47, too; the 16 are
+                 strangers to both starts.
+    adaptation   `crossval` of pansori_tedxkr: everything trained (the run of `real`), LoRA r=16 on all layers, the head
+                 alone: PER, weights trained, seconds, size of the bundle (of adapters it needs its base beside it).
+    timing       `train` on the first fold for each way of adaptation, after all other runs and alone on the machine:
+                 seconds a step, and for the training at that pace (--timed-steps measures fewer).
 
-Counts of a speaker are summed over the seeds, so a rate is that of all seeds together (for PER and UA the mean over seeds);
-intervals are 95 %, speakers resampled, by soritune.metrics.bootstrap; differences are paired over the speakers. Only
-seeds that both sides have enter a difference. In `l2` the encoder itself was trained on the 47 training speakers, too, on
-their English phones; the 16 are strangers to both starts. Rates of errors come with the guesses that need no listening.
+Counts of a speaker are summed over the seeds, so a rate is that of all seeds together (for PER and UA the mean over
+seeds). Intervals are 95 %, speakers resampled, and differences are paired over the speakers, both by
+soritune.metrics.bootstrap; only seeds that both sides have enter a difference.
 
-Under `--output`: `summary.json` and `summary.md`; `runs/<name>/` with `scores.json`, `predictions/`, splits, logs and
-`record.json` (command, seconds, steps, weights trained); `recipes/`, `data/` (manifests), `logs/`. Checkpoints and bundles are
-deleted when a run is judged (`--keep-weights` leaves them): the corpora are for research only.
+Under `--output`: summary.json and summary.md; runs/<name>/ with scores.json, predictions/, splits, logs and record.json
+(command, seconds, steps, weights trained); recipes/, data/ (manifests), logs/. Checkpoints and bundles are deleted as
+soon as a run is judged (--keep-weights leaves them): most of these corpora are for research only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Part of `bundled_encoder.py`: runs as processes side by side, what is kept of them, and the trainings that are timed."""
+"""Part of `bundled_encoder.py`: runs as processes side by side, what is kept of them, trainings that are timed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bundled_runs import ADAPTED, METHODS, Run, recipe_of
 DONE = "record.json"
 """Written when a run is finished, judged and tidied."""
 HEAVY = ("checkpoints", "bundles", "report.html", "manifest.parquet")
-LOADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+LOADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 TRAINED = re.compile(r"^\S+ \S+   (.+): ([\d,]+) of ([\d,]+) trained$", re.MULTILINE)
 
 

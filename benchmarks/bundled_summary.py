@@ -1,14 +1,13 @@
 """Part of `bundled_encoder.py`: scores of the runs to one JSON file and a table in Markdown.
 
-Counts add: those of a speaker are summed over the seeds, then soritune's own bootstrap draws speakers, for both sides of a
-difference the same ones.
+Counts add: those of a speaker are summed over the seeds, then soritune's own bootstrap draws speakers, for both sides
+of a difference the same ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,12 +109,7 @@ def comparison(
         result["starts"][start] = {
             "seeds": list(own.seeds),
             "per_seed": {
-                seed: {
-                    rate: value
-                    for rate, value in own.task.rates(
-                        add_counts(list(own.pooled([seed], chosen).values()))
-                    ).items()
-                }
+                seed: own.task.rates(add_counts(list(own.pooled([seed], chosen).values())))
                 for seed in own.seeds
             },
             "rates": rates(own.task, own.pooled(list(own.seeds), chosen)),
@@ -296,7 +290,7 @@ def _table(title: str, own: Mapping[str, Any], shown: Sequence[str]) -> list[str
 
 def _costs(cost: Mapping[str, Any]) -> list[str]:
     lines = [
-        "| | weights trained | bundle | training of a fold, beside other runs | alone: a step | alone: the first fold |",
+        "| | weights trained | bundle | training of a fold, beside others | alone: a step | alone: the first fold |",
         "|---|---|---|---|---|---|",
     ]
     for method, row in cost.items():
@@ -334,8 +328,9 @@ def points(own: Mapping[str, Any] | None) -> str:
         return "–"
     interval = Interval.from_json(own)
     doubt = "" if interval.reliable else ", unreliable"
-    return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}] {own['verdict']}{doubt}"
+    span = f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+    return f"{100 * interval.value:+.1f} {span} {own['verdict']}{doubt}"
 
 
 def _plain(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "–" if value is None or value != value else f"{100 * value:.1f} %"
