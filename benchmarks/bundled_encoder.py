@@ -16,18 +16,18 @@ Compared are two starts with the same recipe, the same budget and everything tra
 weights. Nothing is selected: no speech is held back for choosing, the number of epochs is fixed and the last averaged
 weights are judged. The learning rates are those of the options below, not searched for on these corpora.
 
-    zero-shot    `evaluate` of the bundle as it stands on ko_speech_selvas and pansori_tedxkr: PER. The phones are derived
-                 from the text by the project's G2P, sound changes inside words only.
-    real         `crossval`, 5 folds of speakers of each of the two corpora (--pooled: of both together as well): PER.
-    emotion      `crossval`, one speaker of ko_emotion_selvas out at a time: UA, of all, of the text-neutral part em* and
-                 of ne*. Beside the starts: `frozen`, the encoder untouched under a learnt sum of its layers, and the
-                 baselines of emotion_baselines.py on the same folds.
-    l2           `run` on the 47 training speakers of both folders of speechocean762, phones and error labels by CTC, judged
-                 on the 16 speakers of their validation and test files: PER, error_… and mdd_…, beside the guesses that
-                 need no listening. The encoder itself was trained on the English phones of those 47, too; the 16 are
-                 strangers to both starts.
-    adaptation   `crossval` of pansori_tedxkr: everything trained (the run of `real`), LoRA r=16 on all layers, the head
-                 alone: PER, weights trained, seconds, size of the bundle (of adapters it needs its base beside it).
+    zero-shot    `evaluate` of the bundle as it stands on ko_speech_selvas and pansori_tedxkr: PER. The phones are
+                 derived from the text by the project's G2P, sound changes inside words only.
+    real         `crossval`, 5 folds of speakers of each of the two corpora (--pooled: of both together too): PER.
+    emotion      `crossval`, one speaker of ko_emotion_selvas out at a time: UA, of all, of the text-neutral part em*
+                 and of ne*. Beside the starts: `frozen`, the encoder untouched under a learnt sum of its layers, and
+                 the baselines of emotion_baselines.py on the same folds.
+    l2           `run` on the 47 training speakers of both folders of speechocean762, phones and error labels by CTC,
+                 judged on the 16 speakers of their validation and test files: PER, error_… and mdd_…, beside the
+                 guesses that need no listening. The encoder itself was trained on the English phones of those 47,
+                 too; the 16 are strangers to both starts.
+    adaptation   `crossval` of pansori_tedxkr: everything trained (the run of `real`), LoRA r=16 on all layers, the
+                 head alone: PER, weights trained, seconds, size of the bundle (adapters need their base beside it).
     timing       `train` on the first fold for each way of adaptation, after all other runs and alone on the machine:
                  seconds a step, and for the training at that pace (--timed-steps measures fewer).
 

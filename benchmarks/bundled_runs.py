@@ -17,8 +17,9 @@ from typing import Any
 
 import yaml
 
-from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
+from soritune.corpus.manifest import load_manifest, write_manifest
 from soritune.corpus.prepare import prepare
+from soritune.corpus.utterance import Utterance
 from soritune.korean import phonemize
 
 ARMS = ("zero-shot", "real", "emotion", "l2", "adaptation", "timing")
@@ -41,6 +42,8 @@ METHODS = {"full": ENCODER, "lora": "lora", "head": "head"}
 """Ways of adaptation → what their runs are called."""
 ADAPTED = "pansori_tedxkr"
 NEVER = 1_000_000
+Maker = Callable[[Path, Path], tuple[list[Utterance], Path]]
+"""From the data folder and a folder to work in: rows, and where their audio paths start."""
 
 
 @dataclass(frozen=True)
@@ -75,34 +78,36 @@ def manifest_of(name: str, work: Path) -> Path:
     path = work / "data" / f"{name}.parquet"
     if not path.exists():
         root = data_folder()
-        makers: dict[str, Callable[[Path, Path], Manifest]] = {"emotion": _emotion, "l2": _l2}
-        rows = makers.get(name, _phones(name))(root, work / "data" / name)
-        write_manifest(path, rows, root=root)
+        makers: dict[str, Maker] = {"emotion": _emotion, "l2": _l2}
+        rows, place = makers.get(name, _phones(name))(root, work / "data" / name)
+        write_manifest(path, rows, root=place)
     return path
 
 
-def _phones(name: str) -> Callable[[Path, Path], Any]:
+def _phones(name: str) -> Maker:
     """Rows with the phones of their text by the G2P, sound changes inside words only."""
 
-    def made(root: Path, out: Path) -> Any:
+    def made(root: Path, out: Path) -> tuple[list[Utterance], Path]:
         corpora = CORPORA if name == BOTH else (name,)
         files = [f"{corpus}/manifest.jsonl" for corpus in corpora]
         config = {"files": files, "fields": {"duration_s": "duration"}}
         found = prepare("manifest", root, config, out).manifest
-        return [
+        rows = [
             dataclasses.replace(row, phones=tuple(phonemize(row.text or "", boundary="word")))
             for row in found
         ]
+        return rows, found.root
 
     return made
 
 
-def _emotion(root: Path, out: Path) -> Any:
+def _emotion(root: Path, out: Path) -> tuple[list[Utterance], Path]:
     config = {"files": ["ko_emotion_selvas/manifest.jsonl"], "fields": {"duration_s": "duration"}}
-    return prepare("manifest", root, config, out).manifest
+    found = prepare("manifest", root, config, out).manifest
+    return list(found), found.root
 
 
-def _l2(root: Path, out: Path) -> Any:
+def _l2(root: Path, out: Path) -> tuple[list[Utterance], Path]:
     """Training speakers under `train`, those of validation and test files under `test`; they must be apart."""
     found = prepare("l2-json", root, {"files": L2_FILES}, out).manifest
     rows = [
@@ -120,7 +125,7 @@ def _l2(root: Path, out: Path) -> Any:
     sizes = (len(speakers["train"]), len(speakers["test"]))
     if sizes != L2_SPEAKERS:
         print(f"note: {sizes[0]} training and {sizes[1]} judged speakers, not {L2_SPEAKERS}", flush=True)
-    return rows
+    return rows, found.root
 
 
 def about(path: Path) -> dict[str, Any]:
@@ -208,7 +213,7 @@ def recipe_of(kind: str, name: str, start: str, asked: argparse.Namespace, work:
         "evaluate": {
             "checkpoint": "last",
             "audio": False,
-            "group_by": {"phones": ["gender", "source"], "emotion": ["script_type"], "l2": ["gender"]}[kind],
+            "group_by": {"phones": ["gender", "source"], "emotion": ["script_type"], "l2": ["source"]}[kind],
         },
     }
     path = work / "recipes" / f"{name}-{start}.yaml"
