@@ -49,8 +49,11 @@ import time
 from pathlib import Path
 
 from bundled_queue import Queue, write_json
-from bundled_runs import ARMS, runs_of
+from bundled_runs import ARMS, CORPORA, runs_of
 from bundled_summary import summarise
+
+from soritune.bundle import load_bundle
+from soritune.errors import BundleError
 
 
 def main() -> None:
@@ -61,6 +64,9 @@ def main() -> None:
     parser.add_argument("--encoder", default="soritune/tiny-ko", help="bundle to start from, name or folder")
     parser.add_argument("--only", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument(
+        "--corpora", nargs="+", choices=CORPORA, default=list(CORPORA), help="of zero-shot and real"
+    )
     parser.add_argument("--pooled", action="store_true", help="real: the two corpora together as well")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     parser.add_argument("--deadline-s", type=float, help="no run is begun after so many seconds")
@@ -94,6 +100,10 @@ def main() -> None:
     group.add_argument("--timed-steps", type=int, help="of the timed trainings; all of them by default")
     asked = parser.parse_args()
     began = time.monotonic()
+    try:
+        load_bundle(asked.encoder)
+    except BundleError as error:
+        sys.exit(str(error))
     if Path(asked.encoder).is_dir():
         asked.encoder = str(Path(asked.encoder).resolve())
     work = asked.output.resolve()
@@ -110,7 +120,18 @@ def main() -> None:
 
 def refuse_other_settings(asked: argparse.Namespace, work: Path) -> None:
     """Runs of other settings are not to be mixed with those that an output folder holds."""
-    free = ("output", "only", "seeds", "pooled", "jobs", "deadline_s", "stop_s", "summary", "keep_weights")
+    free = (
+        "output",
+        "only",
+        "seeds",
+        "corpora",
+        "pooled",
+        "jobs",
+        "deadline_s",
+        "stop_s",
+        "summary",
+        "keep_weights",
+    )
     own = {key: value for key, value in vars(asked).items() if key not in (*free, "workers", "device")}
     file = work / "settings.json"
     begun = json.loads(file.read_text("utf-8")) if file.exists() else own

@@ -227,11 +227,11 @@ def runs_of(asked: argparse.Namespace, work: Path) -> list[Run]:
     whole seeds."""
     found: dict[str, Run] = {}
     if "zero-shot" in asked.only:
-        for corpus in CORPORA:
+        for corpus in asked.corpora:
             run = _zero_shot(corpus, asked, work)
             found.setdefault(run.name, run)
     for seed in asked.seeds:
-        for corpus in (*CORPORA, *((BOTH,) if asked.pooled else ())):
+        for corpus in (*asked.corpora, *((BOTH,) if asked.pooled else ())):
             for start in (ENCODER, RANDOM) if "real" in asked.only else ():
                 run = _folds("phones", corpus, start, seed, asked.folds, asked, work)
                 found.setdefault(run.name, run)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from bundled_queue import DONE, Queue, write_json
-from bundled_runs import ADAPTED, BOTH, CORPORA, EMOTIONS, ENCODER, METHODS, RANDOM, Run, about
+from bundled_runs import ADAPTED, BOTH, EMOTIONS, ENCODER, METHODS, RANDOM, Run, about
 
 from soritune.inference.predictions import environment, tasks_of, without_nan
 from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
@@ -227,13 +227,13 @@ def summarise(work: Path, runs: Sequence[Run], queue: Queue, asked: argparse.Nam
     if "zero-shot" in arms:
         summary["zero-shot"] = {
             corpus: rates(*read_scores(folder)[:2])
-            for corpus in CORPORA
+            for corpus in asked.corpora
             if ((folder := work / "runs" / f"zero-shot-{corpus}") / DONE).exists()
         }
     if "real" in arms:
         summary["real"] = {
             corpus: comparison(work, f"phones-{corpus}", (ENCODER, RANDOM), seeds)
-            for corpus in (*CORPORA, *((BOTH,) if asked.pooled else ()))
+            for corpus in (*asked.corpora, *((BOTH,) if asked.pooled else ()))
         }
     if "emotion" in arms:
         summary["emotion"] = emotion(work, seeds)
