@@ -133,7 +133,7 @@ class Queue:
             if not (folder / "bundles" / "last").exists():
                 self.skipped.append(name)
                 continue
-            record = {"name": name, "method": method, "command": ["soritune", *command]}
+            record: dict[str, Any] = {"name": name, "method": method, "command": ["soritune", *command]}
             record |= trained(folder) | {"s_per_step": pace(folder / "train.jsonl")}
             if not self.asked.keep_weights:
                 tidy(folder)

@@ -272,7 +272,7 @@ def _folds(
 
 def _zero_shot(corpus: str, asked: argparse.Namespace, work: Path) -> Run:
     name = f"zero-shot-{corpus}"
-    command = ("evaluate", asked.encoder, "--manifest", str(manifest_of(corpus, work)), "--split", "all")
-    command += ("--group-by", "gender", "--no-audio", "--device", asked.device)
-    command += ("-o", str(work / "runs" / name), "--json")
-    return Run(name, name, ENCODER, -1, command, 0.0)
+    command = ["evaluate", asked.encoder, "--manifest", str(manifest_of(corpus, work)), "--split", "all"]
+    command += ["--group-by", "gender", "--no-audio", "--device", asked.device]
+    command += ["-o", str(work / "runs" / name), "--json"]
+    return Run(name, name, ENCODER, -1, tuple(command), 0.0)
