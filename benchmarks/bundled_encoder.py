@@ -9,7 +9,7 @@ $SORITUNE_DATA is the folder with the corpora. Everything is done by soritune's 
 `--jobs` of them side by side with one thread each. A run that is finished is not done again, and a cross-validation
 that was cut goes on after its last finished fold. After `--deadline-s` no run is begun, at `--stop-s` those under way
 are ended; either way the summary is made of what is there and names what is missing. Runs go seed by seed, the longest
-first. An output folder belongs to one set of settings.
+first (--longest-first: of all seeds). An output folder belongs to one set of settings.
 
 Compared are two starts with the same recipe, the same budget and everything trained, the convolutional front end too:
 `encoder`, the bundle (with its phoneme head where phones are learnt), and `random`, the same architecture from random
@@ -69,6 +69,9 @@ def main() -> None:
     )
     parser.add_argument("--pooled", action="store_true", help="real: the two corpora together as well")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument(
+        "--longest-first", action="store_true", help="not seed by seed: sooner over, where all of it fits"
+    )
     parser.add_argument("--deadline-s", type=float, help="no run is begun after so many seconds")
     parser.add_argument("--stop-s", type=float, help="runs under way are ended after so many seconds")
     parser.add_argument("--summary", action="store_true", help="run nothing, make the tables again")
@@ -92,7 +95,9 @@ def main() -> None:
     group.add_argument("--warmup-share", type=float, default=0.1)
     group.add_argument("--ema", type=float, default=0.99)
     group.add_argument("--dropout", type=float, default=0.1)
-    group.add_argument("--padded-seconds", type=float, default=40.0)
+    group.add_argument("--padded-seconds", type=float, default=40.0, help="of a batch, phones")
+    group.add_argument("--emotion-padded-seconds", type=float, default=40.0)
+    group.add_argument("--l2-padded-seconds", type=float, default=40.0)
     group.add_argument("--workers", type=int, default=0, help="loader processes of a run")
     group.add_argument("--precision", default="auto")
     group.add_argument("--device", default="auto")

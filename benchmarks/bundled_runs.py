@@ -156,6 +156,11 @@ def recipe_of(kind: str, name: str, start: str, asked: argparse.Namespace, work:
     }
     rate = {"phones": asked.rate, "emotion": asked.emotion_rate, "l2": asked.l2_rate}[kind]
     epochs = {"phones": asked.epochs, "emotion": asked.emotion_epochs, "l2": asked.l2_epochs}[kind]
+    padded = {
+        "phones": asked.padded_seconds,
+        "emotion": asked.emotion_padded_seconds,
+        "l2": asked.l2_padded_seconds,
+    }[kind]
     model: dict[str, Any] = {
         "encoder": asked.encoder,
         "dropout": asked.dropout,
@@ -181,7 +186,7 @@ def recipe_of(kind: str, name: str, start: str, asked: argparse.Namespace, work:
         "tasks": tasks[kind],
         "model": model,
         "batches": {
-            "padded_seconds": asked.padded_seconds,
+            "padded_seconds": padded,
             "num_workers": asked.workers,
             "first_epoch_ascending": kind != "emotion",
         },
@@ -223,9 +228,10 @@ def recipe_of(kind: str, name: str, start: str, asked: argparse.Namespace, work:
 
 
 def runs_of(asked: argparse.Namespace, work: Path) -> list[Run]:
-    """The runs of all arms asked for, each once; seed by seed, the longest first, so that what a deadline leaves is
-    whole seeds."""
+    """The runs of all arms asked for, each once, the longest first; seed by seed unless asked otherwise, so that what
+    a deadline leaves is whole seeds."""
     found: dict[str, Run] = {}
+    by_seed = not asked.longest_first
     if "zero-shot" in asked.only:
         for corpus in asked.corpora:
             run = _zero_shot(corpus, asked, work)
@@ -246,7 +252,7 @@ def runs_of(asked: argparse.Namespace, work: Path) -> list[Run]:
             recipe = recipe_of("l2", "l2", start, asked, work)
             command = ("run", str(recipe), f"train.seed={seed}", "-o", str(work / "runs" / name), "--json")
             found.setdefault(name, Run(name, "l2", start, seed, command, 1.1 * asked.l2_epochs))
-    return sorted(found.values(), key=lambda run: (run.seed, -run.weight))
+    return sorted(found.values(), key=lambda run: (run.seed if by_seed else run.seed >= 0, -run.weight))
 
 
 def _folds(
