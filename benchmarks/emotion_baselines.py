@@ -9,6 +9,7 @@ CROSSVAL_FOLDER is what `soritune crossval … -o CROSSVAL_FOLDER` wrote; its fo
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,17 @@ def mel_filters(count: int = 40) -> NDArray[np.float64]:
 
 
 FILTERS = mel_filters()
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """What the baselines say of the tested clips of all folds, as places in `labels`."""
+
+    labels: list[str]
+    truth: list[int]
+    speakers: list[str]
+    groups: list[str]
+    guesses: dict[str, list[int]]
 
 
 def features(path: Path) -> NDArray[np.float64]:
@@ -96,23 +108,18 @@ def judge(
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--group", default="script_type")
-    options = parser.parse_args()
-    manifest: Manifest = load_manifest(options.folder / "checked.parquet")
+def guesses_of(folder: Path, group_field: str = "script_type") -> Guesses:
+    """The baselines' guesses for every tested clip of the folds."""
+    manifest: Manifest = load_manifest(folder / "checked.parquet")
     labels = sorted(set(manifest.column("emotion").to_pylist()))
     y = np.array([labels.index(value) for value in manifest.column("emotion").to_pylist()])
     texts = np.array(manifest.column("text").to_pylist())
     speakers = manifest.column("speaker").to_pylist()
-    group = [str(value) for value in manifest.column(options.group).to_pylist()]
+    group = [str(value) for value in manifest.column(group_field).to_pylist()]
     x = np.stack([features(manifest.audio_path(utterance)) for utterance in manifest])
     order: list[int] = []
     guesses: dict[str, list[int]] = {"majority": [], "text only": [], "MFCC + pitch": []}
-    for part in sorted(options.folder.glob("fold-*")):
+    for part in sorted(folder.glob("fold-*")):
         splits = load_splits(part / "splits.parquet")
         train = np.concatenate([splits.indices(manifest, "train"), splits.indices(manifest, "val")])
         test = splits.indices(manifest, "test")
@@ -124,15 +131,21 @@ def main() -> None:
         guesses["text only"] += words.fit(texts[train], y[train]).predict(texts[test]).tolist()
         linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
         guesses["MFCC + pitch"] += linear.fit(x[train], y[train]).predict(x[test]).tolist()
-    for name, guess in guesses.items():
-        judge(
-            name,
-            y[order].tolist(),
-            guess,
-            [speakers[i] for i in order],
-            [group[i] for i in order],
-            len(labels),
-        )
+    return Guesses(
+        labels, y[order].tolist(), [speakers[i] for i in order], [group[i] for i in order], guesses
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--group", default="script_type")
+    options = parser.parse_args()
+    found = guesses_of(options.folder, options.group)
+    for name, guess in found.guesses.items():
+        judge(name, found.truth, guess, found.speakers, found.groups, len(found.labels))
 
 
 if __name__ == "__main__":

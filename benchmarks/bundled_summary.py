@@ -1,0 +1,336 @@
+"""Part of `bundled_encoder.py`: scores of the runs to one JSON file and a table in Markdown.
+
+Counts add: those of a speaker are summed over the seeds, then soritune's own bootstrap draws speakers, for both sides
+of a difference the same ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bundled_queue import DONE, Queue, write_json
+from bundled_runs import ADAPTED, BOTH, EMOTIONS, ENCODER, METHODS, RANDOM, Run, about
+
+from soritune.inference.predictions import environment, tasks_of, without_nan
+from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
+from soritune.reports.compare import verdict
+from soritune.reports.score import load_scores
+from soritune.tasks.task import Counts, Task, add_counts
+
+PerSpeaker = dict[str, Counts]
+SHOWN = {
+    "phones": ("per",),
+    "emotion": ("ua",),
+    "l2": ("per", "error_f1", "error_precision", "error_recall", "error_ler", "error_acc", "mdd_f1"),
+}
+"""Rates in the tables; the JSON file has all."""
+GROUPS: dict[str, Callable[[str], bool]] = {
+    "all": lambda speaker: True,
+    "em*": lambda speaker: speaker.startswith("em"),
+    "ne*": lambda speaker: speaker.startswith("ne"),
+}
+
+
+@dataclass
+class Side:
+    """Finished runs of one start, by seed."""
+
+    task: Task | None
+    seeds: dict[int, PerSpeaker]
+    baselines: dict[str, Any]
+
+    def pooled(self, seeds: Sequence[int], chosen: Callable[[str], bool] = GROUPS["all"]) -> PerSpeaker:
+        """Counts per speaker, summed over the seeds."""
+        speakers = sorted({s for seed in seeds for s in self.seeds[seed] if chosen(s)})
+        return {s: add_counts([self.seeds[seed][s] for seed in seeds]) for s in speakers}
+
+
+def side(work: Path, what: str, start: str, seeds: Sequence[int]) -> Side:
+    """The runs of a start that are finished."""
+    found = Side(None, {}, {})
+    for seed in seeds:
+        folder = work / "runs" / f"{what}-{start}-s{seed}"
+        if (folder / DONE).exists():
+            found.task, found.seeds[seed], found.baselines = read_scores(folder)
+    return found
+
+
+def read_scores(folder: Path) -> tuple[Task, PerSpeaker, dict[str, Any]]:
+    """Task, counts per speaker and baselines of the first task that was judged."""
+    scores = load_scores(folder)
+    name = next(iter(scores.tasks))
+    task = next(task for task in tasks_of(scores.content["header"]) if task.name == name)
+    own = scores.tasks[name]
+    counts = {
+        speaker: {key: np.asarray(value, dtype=np.float64) for key, value in row["counts"].items()}
+        for speaker, row in own["speakers"].items()
+    }
+    return task, counts, own["baselines"]
+
+
+def rates(task: Task, counts: PerSpeaker) -> dict[str, Any]:
+    """All rates with intervals over speakers."""
+    found = speaker_intervals(list(counts.values()), task.rates, matters_fn=task.matters)
+    return {name: interval.to_json() for name, interval in found.items()}
+
+
+def difference(task: Task, first: PerSpeaker, second: PerSpeaker) -> dict[str, Any]:
+    """Rates of `second` minus those of `first`, paired over the speakers that both have."""
+    common = [speaker for speaker in first if speaker in second]
+    gaps = paired_difference(
+        [first[s] for s in common], [second[s] for s in common], task.rates, matters_fn=task.matters
+    )
+    return {
+        name: gap.to_json() | {"verdict": verdict(gap, task.higher_is_better(name))}
+        for name, gap in gaps.items()
+    }
+
+
+def comparison(
+    work: Path,
+    what: str,
+    starts: Sequence[str],
+    seeds: Sequence[int],
+    chosen: Callable[[str], bool] = GROUPS["all"],
+) -> dict[str, Any]:
+    """Every start over its seeds, and each but the last minus the last over the seeds both have."""
+    sides = {start: side(work, what, start, seeds) for start in starts}
+    result: dict[str, Any] = {"starts": {}, "differences": {}}
+    for start, own in sides.items():
+        if own.task is None:
+            continue
+        result["baselines"] = own.baselines
+        result["starts"][start] = {
+            "seeds": list(own.seeds),
+            "per_seed": {
+                seed: own.task.rates(add_counts(list(own.pooled([seed], chosen).values())))
+                for seed in own.seeds
+            },
+            "rates": rates(own.task, own.pooled(list(own.seeds), chosen)),
+        }
+    last = sides[starts[-1]]
+    for start in starts[:-1]:
+        own = sides[start]
+        both = [seed for seed in own.seeds if seed in last.seeds]
+        if own.task is not None and both:
+            gaps = difference(own.task, last.pooled(both, chosen), own.pooled(both, chosen))
+            result["differences"][f"{start} - {starts[-1]}"] = {"seeds": both, "rates": gaps}
+    return result
+
+
+def emotion(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
+    """Per group of speakers the starts, the baselines on the same folds, and the encoder minus each of them."""
+    starts = ("frozen", ENCODER, RANDOM)
+    result = {name: comparison(work, "emotion", starts, seeds, chosen) for name, chosen in GROUPS.items()}
+    folder = next((own for own in sorted((work / "runs").glob("emotion-*")) if (own / DONE).exists()), None)
+    if folder is None:
+        return result
+    task, own, _ = read_scores(folder)
+    simple = _simple(work, folder, next(iter(own.values())))
+    encoder = side(work, "emotion", ENCODER, seeds)
+    for name, chosen in GROUPS.items():
+        part = result[name]
+        part["baselines"] = {}
+        for guess, every in simple.items():
+            counts = {speaker: row for speaker, row in every.items() if chosen(speaker)}
+            part["baselines"][guess] = {"rates": rates(task, counts)}
+            if encoder.seeds:
+                # As often as there are seeds, so that what adds up is weighted alike on both sides.
+                times = {s: add_counts([row] * len(encoder.seeds)) for s, row in counts.items()}
+                gaps = difference(task, times, encoder.pooled(list(encoder.seeds), chosen))
+                part["differences"][f"{ENCODER} - {guess}"] = {"seeds": list(encoder.seeds), "rates": gaps}
+    return result
+
+
+def _simple(work: Path, folder: Path, like: Counts) -> dict[str, PerSpeaker]:
+    """Confusions per speaker of the baselines; computed once."""
+    file = work / "emotion_baselines.json"
+    if not file.exists():
+        from emotion_baselines import guesses_of
+
+        found = guesses_of(folder)
+        places = [EMOTIONS.index(label) for label in found.labels]
+        content: dict[str, Any] = {name: {} for name in found.guesses}
+        for name, guess in found.guesses.items():
+            for truth, said, speaker in zip(found.truth, guess, found.speakers, strict=True):
+                row = content[name].setdefault(speaker, np.zeros((len(EMOTIONS), len(EMOTIONS))).tolist())
+                row[places[truth]][places[said]] += 1
+        write_json(file, content)
+    read = json.loads(file.read_text("utf-8"))
+    empty = {key: np.zeros_like(value) for key, value in like.items()}
+    return {
+        name: {speaker: {**empty, "confusion": np.asarray(row)} for speaker, row in speakers.items()}
+        for name, speakers in read.items()
+    }
+
+
+def adaptation(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
+    """The ways of adaptation beside everything trained, with what they cost."""
+    result = comparison(work, f"phones-{ADAPTED}", ("head", "lora", ENCODER), seeds)
+    result["cost"] = {}
+    for method, start in METHODS.items():
+        records = [
+            json.loads(file.read_text("utf-8"))
+            for seed in seeds
+            if (file := work / "runs" / f"phones-{ADAPTED}-{start}-s{seed}" / DONE).exists()
+        ]
+        if not records:
+            continue
+        first = records[0]
+        seconds = [s for record in records for s in record["train_s"] if s is not None]
+        steps = [s for record in records for s in record["steps"] if s is not None]
+        row = {
+            "trainable": first["trainable"],
+            "parameters": first["parameters"],
+            "bundle_mb": round(first["bundle_bytes"] / 1e6, 3),
+            "train_s_of_a_fold": round(float(np.mean(seconds)), 1),
+            "steps_of_a_fold": round(float(np.mean(steps)), 1),
+            "timed_with_jobs": sorted({record["jobs"] for record in records}),
+            "device": first["device"],
+            "precision": first["precision"],
+        }
+        timed = work / "runs" / f"timing-{method}" / DONE
+        if timed.exists():
+            alone = json.loads(timed.read_text("utf-8"))
+            whole = first["steps"][0]
+            row["alone"] = {
+                "s_per_step": round(alone["s_per_step"], 5),
+                "steps_measured": alone["steps"][0],
+                "train_s_measured": alone["train_s"][0],
+                "train_s_of_first_fold": round(alone["s_per_step"] * whole, 1),
+            }
+        result["cost"][method] = row
+    return result
+
+
+def summarise(work: Path, runs: Sequence[Run], queue: Queue, asked: argparse.Namespace) -> str:
+    """Writes summary.json and summary.md, and gives the latter."""
+    seeds, arms = asked.seeds, asked.only
+    done = {run.name for run in runs if (work / "runs" / run.name / DONE).exists()}
+    summary: dict[str, Any] = {
+        "settings": {
+            key: str(value) if isinstance(value, Path) else value for key, value in vars(asked).items()
+        },
+        "versions": environment(),
+        "data": {file.stem: about(file) for file in sorted((work / "data").glob("*.parquet"))},
+        "missing": [run.name for run in runs if run.name not in done],
+        "failed": queue.failed,
+        "cut": queue.skipped,
+        "wall_s": round(queue.seconds(), 1),
+    }
+    if "zero-shot" in arms:
+        summary["zero-shot"] = {
+            corpus: rates(*read_scores(folder)[:2])
+            for corpus in asked.corpora
+            if ((folder := work / "runs" / f"zero-shot-{corpus}") / DONE).exists()
+        }
+    if "real" in arms:
+        summary["real"] = {
+            corpus: comparison(work, f"phones-{corpus}", (ENCODER, RANDOM), seeds)
+            for corpus in (*asked.corpora, *((BOTH,) if asked.pooled else ()))
+        }
+    if "emotion" in arms:
+        summary["emotion"] = emotion(work, seeds)
+    if "l2" in arms:
+        summary["l2"] = comparison(work, "l2", (ENCODER, RANDOM), seeds)
+    if "adaptation" in arms or "timing" in arms:
+        summary["adaptation"] = adaptation(work, seeds)
+    summary = without_nan(summary)
+    write_json(work / "summary.json", summary)
+    text = markdown(summary)
+    (work / "summary.md").write_text(text, encoding="utf-8")
+    return text
+
+
+def markdown(summary: Mapping[str, Any]) -> str:
+    """The tables."""
+    lines = ["# The bundled encoder beside random weights", ""]
+    for word in ("missing", "cut"):
+        if summary[word]:
+            lines += [f"**{word}**: {', '.join(summary[word])}", ""]
+    lines += [f"**failed** {name}: {told}\n" for name, told in summary["failed"].items()]
+    if summary.get("zero-shot"):
+        lines += ["## As it stands", "", "| corpus | PER |", "|---|---|"]
+        lines += [f"| `{corpus}` | {percent(own['per'])} |" for corpus, own in summary["zero-shot"].items()]
+        lines.append("")
+    for corpus, own in summary.get("real", {}).items():
+        lines += _table(f"Phones, `{corpus}`, unseen speakers", own, SHOWN["phones"])
+    for group, own in summary.get("emotion", {}).items():
+        lines += _table(f"Emotion, unseen speakers: {group}", own, SHOWN["emotion"])
+    if "l2" in summary:
+        lines += _table("Learners of English, 16 unseen speakers", summary["l2"], SHOWN["l2"])
+    if "adaptation" in summary:
+        lines += _table(f"Ways of adaptation, `{ADAPTED}`", summary["adaptation"], SHOWN["phones"])
+        lines += _costs(summary["adaptation"]["cost"])
+    lines.append(f"{summary['wall_s']:.0f} s with {summary['settings']['jobs']} runs at once (this call).")
+    return "\n".join(lines) + "\n"
+
+
+def _table(title: str, own: Mapping[str, Any], shown: Sequence[str]) -> list[str]:
+    lines = [f"## {title}", "", f"| | seeds | {' | '.join(shown)} | per seed: {shown[0]} |"]
+    lines.append("|---" * (len(shown) + 3) + "|")
+    for start, row in own["starts"].items():
+        each = ", ".join(_plain(seed[shown[0]]) for seed in row["per_seed"].values())
+        cells = " | ".join(percent(row["rates"].get(rate)) for rate in shown)
+        lines.append(f"| {start} | {len(row['seeds'])} | {cells} | {each} |")
+    for name, row in own.get("baselines", {}).items():
+        cells = " | ".join(percent(row["rates"].get(rate)) for rate in shown)
+        lines.append(f"| {name} | | {cells} | |")
+    for name, row in own["differences"].items():
+        cells = " | ".join(points(row["rates"].get(rate)) for rate in shown)
+        lines.append(f"| **{name}** | {len(row['seeds'])} | {cells} | |")
+    return [*lines, ""]
+
+
+def _costs(cost: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| | weights trained | bundle | training of a fold, beside others | alone: a step | alone: the first fold |",
+        "|---|---|---|---|---|---|",
+    ]
+    for method, row in cost.items():
+        jobs = ", ".join(map(str, row["timed_with_jobs"]))
+        alone = row.get("alone")
+        quiet = (
+            f"{1000 * alone['s_per_step']:.1f} ms | {alone['train_s_of_first_fold']:.0f} s (from "
+            f"{alone['steps_measured']} steps)"
+            if alone
+            else "– | –"
+        )
+        lines.append(
+            f"| {method} | {row['trainable']:,} of {row['parameters']:,} | {row['bundle_mb']:.2f} MB | "
+            f"{row['train_s_of_a_fold']:.0f} s, {jobs} at once, {row['device']} | {quiet} |"
+        )
+    return [*lines, ""]
+
+
+def percent(own: Any) -> str:
+    """`12.3 % [10.0, 14.5]`, or without the interval."""
+    if own is None:
+        return "–"
+    if not isinstance(own, Mapping):
+        return _plain(own)
+    interval = Interval.from_json(own)
+    text = _plain(interval.value)
+    if own["low"] is not None:
+        text += f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    return text if interval.reliable or own["low"] is None else f"{text} (unreliable)"
+
+
+def points(own: Mapping[str, Any] | None) -> str:
+    """`-12.3 [-14.0, -10.1] better`."""
+    if own is None or own["value"] is None:
+        return "–"
+    interval = Interval.from_json(own)
+    doubt = "" if interval.reliable else ", unreliable"
+    span = f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+    return f"{100 * interval.value:+.1f} {span} {own['verdict']}{doubt}"
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{100 * value:.1f} %"
