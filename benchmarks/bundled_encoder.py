@@ -18,7 +18,8 @@ weights are judged. The learning rates are those of the options below, not searc
 
     zero-shot    `evaluate` of the bundle as it stands on ko_speech_selvas and pansori_tedxkr: PER. The phones are
                  derived from the text by the project's G2P, sound changes inside words only.
-    real         `crossval`, 5 folds of speakers of each of the two corpora (--pooled: of both together too): PER.
+    real         `crossval`, 5 folds of speakers of both corpora together: PER, of all and of each corpus's speakers
+                 (--corpora: trained on one corpus alone).
     emotion      `crossval`, one speaker of ko_emotion_selvas out at a time: UA, of all, of the text-neutral part em*
                  and of ne*. Beside the starts: `frozen`, the encoder untouched under a learnt sum of its layers, and
                  the baselines of emotion_baselines.py on the same folds.
@@ -26,8 +27,8 @@ weights are judged. The learning rates are those of the options below, not searc
                  judged on the 16 speakers of their validation and test files: PER, error_… and mdd_…, beside the
                  guesses that need no listening. The encoder itself was trained on the English phones of those 47,
                  too; the 16 are strangers to both starts.
-    adaptation   `crossval` of pansori_tedxkr: everything trained (the run of `real`), LoRA r=16 on all layers, the
-                 head alone: PER, weights trained, seconds, size of the bundle (adapters need their base beside it).
+    adaptation   `crossval` of ko_speech_selvas: everything trained, LoRA r=16 on all layers, the head alone: PER,
+                 weights trained, seconds, size of the bundle (adapters need their base beside it).
     timing       `train` on the first fold for each way of adaptation, after all other runs and alone on the machine:
                  seconds a step, and for the training at that pace (--timed-steps measures fewer).
 
@@ -49,7 +50,7 @@ import time
 from pathlib import Path
 
 from bundled_queue import Queue, write_json
-from bundled_runs import ARMS, CORPORA, runs_of
+from bundled_runs import ARMS, BOTH, CORPORA, runs_of
 from bundled_summary import summarise
 
 from soritune.bundle import load_bundle
@@ -65,9 +66,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument(
-        "--corpora", nargs="+", choices=CORPORA, default=list(CORPORA), help="of zero-shot and real"
+        "--corpora", nargs="+", choices=(*CORPORA, BOTH), default=[BOTH], help="of zero-shot and real"
     )
-    parser.add_argument("--pooled", action="store_true", help="real: the two corpora together as well")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     parser.add_argument(
         "--longest-first", action="store_true", help="not seed by seed: sooner over, where all of it fits"
@@ -130,7 +130,6 @@ def refuse_other_settings(asked: argparse.Namespace, work: Path) -> None:
         "only",
         "seeds",
         "corpora",
-        "pooled",
         "jobs",
         "deadline_s",
         "stop_s",

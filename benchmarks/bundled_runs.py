@@ -40,7 +40,7 @@ L2_SPEAKERS = (47, 16)
 """Of training, and of the judged part."""
 METHODS = {"full": ENCODER, "lora": "lora", "head": "head"}
 """Ways of adaptation → what their runs are called."""
-ADAPTED = "pansori_tedxkr"
+ADAPTED = "ko_speech_selvas"
 NEVER = 1_000_000
 Maker = Callable[[Path, Path], tuple[list[Utterance], Path]]
 """From the data folder and a folder to work in: rows, and where their audio paths start."""
@@ -237,7 +237,7 @@ def runs_of(asked: argparse.Namespace, work: Path) -> list[Run]:
             run = _zero_shot(corpus, asked, work)
             found.setdefault(run.name, run)
     for seed in asked.seeds:
-        for corpus in (*asked.corpora, *((BOTH,) if asked.pooled else ())):
+        for corpus in asked.corpora:
             for start in (ENCODER, RANDOM) if "real" in asked.only else ():
                 run = _folds("phones", corpus, start, seed, asked.folds, asked, work)
                 found.setdefault(run.name, run)
@@ -279,6 +279,6 @@ def _folds(
 def _zero_shot(corpus: str, asked: argparse.Namespace, work: Path) -> Run:
     name = f"zero-shot-{corpus}"
     command = ["evaluate", asked.encoder, "--manifest", str(manifest_of(corpus, work)), "--split", "all"]
-    command += ["--group-by", "gender", "--no-audio", "--device", asked.device]
+    command += ["--group-by", "source", "--no-audio", "--device", asked.device]
     command += ["-o", str(work / "runs" / name), "--json"]
     return Run(name, name, ENCODER, -1, tuple(command), 0.0)

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 from bundled_queue import DONE, Queue, write_json
-from bundled_runs import ADAPTED, BOTH, EMOTIONS, ENCODER, METHODS, RANDOM, Run, about
+from bundled_runs import ADAPTED, BOTH, EMOTIONS, ENCODER, METHODS, RANDOM, Run, about, manifest_of
 
+from soritune.corpus.manifest import load_manifest
 from soritune.inference.predictions import environment, tasks_of, without_nan
 from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.reports.compare import verdict
@@ -170,6 +171,16 @@ def _simple(work: Path, folder: Path, like: Counts) -> dict[str, PerSpeaker]:
     }
 
 
+def parts_of(corpus: str, work: Path) -> dict[str, Callable[[str], bool]]:
+    """The corpus, and where it is two, the speakers of each."""
+    if corpus != BOTH:
+        return {corpus: GROUPS["all"]}
+    speakers: dict[str, set[str]] = {}
+    for row in load_manifest(manifest_of(corpus, work)):
+        speakers.setdefault(str(row.source), set()).add(str(row.speaker))
+    return {BOTH: GROUPS["all"], **{name: own.__contains__ for name, own in sorted(speakers.items())}}
+
+
 def adaptation(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
     """The ways of adaptation beside everything trained, with what they cost."""
     result = comparison(work, f"phones-{ADAPTED}", ("head", "lora", ENCODER), seeds)
@@ -226,14 +237,19 @@ def summarise(work: Path, runs: Sequence[Run], queue: Queue, asked: argparse.Nam
     }
     if "zero-shot" in arms:
         summary["zero-shot"] = {
-            corpus: rates(*read_scores(folder)[:2])
+            part: rates(task, {speaker: own for speaker, own in counts.items() if chosen(speaker)})
             for corpus in asked.corpora
             if ((folder := work / "runs" / f"zero-shot-{corpus}") / DONE).exists()
+            for task, counts, _ in [read_scores(folder)]
+            for part, chosen in parts_of(corpus, work).items()
         }
     if "real" in arms:
         summary["real"] = {
-            corpus: comparison(work, f"phones-{corpus}", (ENCODER, RANDOM), seeds)
-            for corpus in (*asked.corpora, *((BOTH,) if asked.pooled else ()))
+            f"trained on {corpus}, judged on {part}": comparison(
+                work, f"phones-{corpus}", (ENCODER, RANDOM), seeds, chosen
+            )
+            for corpus in asked.corpora
+            for part, chosen in parts_of(corpus, work).items()
         }
     if "emotion" in arms:
         summary["emotion"] = emotion(work, seeds)
@@ -260,7 +276,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
         lines += [f"| `{corpus}` | {percent(own['per'])} |" for corpus, own in summary["zero-shot"].items()]
         lines.append("")
     for corpus, own in summary.get("real", {}).items():
-        lines += _table(f"Phones, `{corpus}`, unseen speakers", own, SHOWN["phones"])
+        lines += _table(f"Phones, unseen speakers: {corpus}", own, SHOWN["phones"])
     for group, own in summary.get("emotion", {}).items():
         lines += _table(f"Emotion, unseen speakers: {group}", own, SHOWN["emotion"])
     if "l2" in summary:
