@@ -1,7 +1,7 @@
 """`soritune demo`: the whole toolkit on speech it makes itself, in minutes, on a laptop.
 
-Two recipes over one synthetic corpus: phones by CTC on a tiny encoder from random weights, then speaking style started
-from that encoder. Both are judged on voices nobody trained on. Every number is about synthetic speech.
+One recipe: the encoder that comes with the package is fine-tuned on a synthetic corpus for phones, speaking style and
+mispronunciations together, and judged on voices nobody trained on. Every number is about synthetic speech.
 """
 
 from __future__ import annotations
@@ -20,48 +20,48 @@ from soritune.inference.predictor import Predictor
 from soritune.inference.run_folders import choose_bundle
 from soritune.preparing import CHECKED, SPLITS
 from soritune.recipe import load_recipe
+from soritune.reports.sections import baseline_notes
+
+CORPUS, RUN = "corpus", "run"
+TOLD = (
+    ("phoneme", "per", "phone error rate"),
+    ("emotion", "ua", "mean recall of 3 styles"),
+    ("mispronunciation", "mdd_f1", "F1 of mispronounced phones"),
+)
+"""Task, rate, and the rate in words."""
 
 
 def run_demo(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
-    """Makes `folder`/corpus, `folder`/phoneme and `folder`/emotion, and predicts one clip of an unseen voice.
+    """Makes `folder`/corpus and `folder`/run, and predicts one clip of an unseen voice.
 
     Returns:
-        Rates of both tasks on unseen voices with their intervals, the clip's predictions, seconds per part.
+        Rates of the tasks on unseen voices with their intervals, the clip's predictions, seconds.
 
     Raises:
         OutputError: the folder already holds a demo, or cannot be written to.
         SorituneError: the extra `speech` (espeak-ng) is missing.
     """
     console = Console(stderr=True, quiet=quiet)
-    if any((folder / name / "checkpoints").exists() for name in ("phoneme", "emotion")):
+    if (folder / RUN / "checkpoints").exists():
         raise OutputError(f"{folder} already holds a demo; remove it or give another --output")
     pipeline.open_folder(folder)
-    corpus = folder / "corpus"
+    corpus = folder / CORPUS
     corpus.mkdir(parents=True, exist_ok=True)
-    seconds: dict[str, float] = {}
-    scores: dict[str, Any] = {}
-    overrides: list[str] = []
-    for task in ("phoneme", "emotion"):
-        console.rule(f"{task}: synthetic speech")
-        began = time.perf_counter()
-        recipe = load_recipe(f"demo-{task}", [f"data={corpus}", *overrides])
-        result = pipeline.run(recipe, folder / task, quiet=quiet)
-        if result.training.stopped == "interrupted":
-            raise KeyboardInterrupt
-        seconds[task] = round(time.perf_counter() - began, 1)
-        assert result.scores is not None, "the demo's recipes have a test split"
-        scores[task] = result.scores["tasks"][task]["rates"]
-        overrides = [f"model.init_from={choose_bundle(folder / task)}"]
-    clip, said = _unseen_clip(folder / "emotion")
-    predictions = {}
-    for task in ("phoneme", "emotion"):
-        (row,) = Predictor.load(choose_bundle(folder / task)).predict([clip])
-        predictions[task] = row["tasks"][task]["prediction"]
-    _tell(console, folder, scores, seconds, clip, said, predictions)
+    console.rule("phones, style and mispronunciations: synthetic speech")
+    began = time.perf_counter()
+    result = pipeline.run(load_recipe("demo", [f"data={corpus}"]), folder / RUN, quiet=quiet)
+    if result.training.stopped == "interrupted":
+        raise KeyboardInterrupt
+    seconds = round(time.perf_counter() - began, 1)
+    assert result.scores is not None, "the demo's recipe has a test split"
+    clip, said = _unseen_clip(folder / RUN)
+    (row,) = Predictor.load(choose_bundle(folder / RUN)).predict([clip])
+    predictions = {task: row["tasks"][task]["prediction"] for task, _, _ in TOLD}
+    _tell(console, folder / RUN, result.scores["tasks"], seconds, clip, said, predictions)
     return {
         "synthetic": True,
         "folder": str(folder),
-        "rates": scores,
+        "rates": {task: result.scores["tasks"][task]["rates"] for task, _, _ in TOLD},
         "clip": str(clip),
         "said": said,
         "predictions": predictions,
@@ -79,31 +79,28 @@ def _unseen_clip(run: Path) -> tuple[Path, dict[str, Any]]:
 
 def _tell(
     console: Console,
-    folder: Path,
+    run: Path,
     scores: dict[str, Any],
-    seconds: dict[str, float],
+    seconds: float,
     clip: Path,
     said: dict[str, Any],
     predictions: dict[str, Any],
 ) -> None:
     console.rule("synthetic speech, voices nobody trained on")
-    for task, rate, words in (
-        ("phoneme", "per", "phone error rate"),
-        ("emotion", "ua", "mean recall of 3 styles"),
-    ):
-        found = scores[task][rate]
+    for task, rate, words in TOLD:
+        found = scores[task]["rates"][rate]
         console.print(
             f"{words}: {100 * found['value']:.1f} % (95 % interval over {found['num_speakers']} synthetic voices "
-            f"{100 * found['low']:.1f}–{100 * found['high']:.1f} %), {seconds[task]:.0f} s, "
-            f"report {folder / task / 'report.html'}",
+            f"{100 * found['low']:.1f}–{100 * found['high']:.1f} %)",
             highlight=False,
         )
+        for note in baseline_notes(scores[task]):
+            console.print(f"  {note}", highlight=False)
+    console.print(f"{seconds:.0f} s, report {run / 'report.html'}", highlight=False)
     console.print(f"clip {clip}\n  said:  {said['text']} ({said['emotion']})", highlight=False)
     console.print(
         f"  heard: {predictions['phoneme']['hangul']} ({predictions['emotion']['label']}, "
         f"{100 * predictions['emotion']['confidence']:.0f} %)",
         highlight=False,
     )
-    console.print(
-        f"try: soritune predict --bundle {choose_bundle(folder / 'phoneme')} {clip}", highlight=False
-    )
+    console.print(f"try: soritune predict --bundle {run} {clip}", highlight=False)
