@@ -10,6 +10,8 @@ import pytest
 import soundfile
 
 from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.synthesis.factory import synthesize
+from soritune.corpus.synthesis.settings import SynthesisSettings
 from soritune.corpus.utterance import Utterance
 
 STYLES = {"Anxious": 320.0, "Kind": 220.0, "Dry": 140.0}
@@ -60,3 +62,18 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     """A corpus of 36 tones by 6 speakers in 3 styles."""
     folder = tmp_path_factory.mktemp("tones")
     return write_manifest(folder / "manifest.parquet", write_tones(folder), root=folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_ko() -> str:
+    """The recogniser of the package, for tests in which random weights would prove little."""
+    return "soritune/tiny-ko"
+
+
+@pytest.fixture(scope="session")
+def unseen(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """About twenty clips of six voices with text and phones, from the part of the speech factory that nothing is
+    trained on: other sentences and other variants of voices than any training split has, and a seed of its own."""
+    pytest.importorskip("espeakng_loader", reason="the extra 'speech' is not installed")
+    settings = SynthesisSettings(hours=0, test_hours=0.02, utterances_per_voice=4, seed=77_001)
+    return synthesize(tmp_path_factory.mktemp("unseen"), settings, workers=1)

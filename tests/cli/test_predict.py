@@ -15,6 +15,9 @@ from soritune.corpus.splits import SplitSettings, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, BundleError, SorituneError, SplitError
 from soritune.inference.predictions import read_predictions
+from soritune.inference.predictor import Predictor
+from soritune.korean import KOREAN
+from soritune.metrics.edit_distance import phone_counts
 
 APP = typer.Typer()
 APP.command()(predict)
@@ -74,12 +77,26 @@ def test_one_file_as_a_table(models, clips):
     assert any(label in output for label in ("calm", "tense", "warm"))
 
 
-def test_json_is_one_object_and_equals_the_predictor(models, clips):
-    content = json.loads(call(clips / "b.WAV", "--bundle", models["phoneme"], "--json").stdout)
-    assert (content["predicted"], content["failed"]) == (1, 0)
-    (row,) = content["predictions"]
-    assert row["audio"].endswith("b.WAV")
-    assert isinstance(row["tasks"]["phoneme"]["prediction"]["phones"], list)
+def test_json_is_one_object_and_equals_the_predictor(unseen, tiny_ko):
+    files = [unseen.audio_path(row) for row in unseen][:3]
+    content = json.loads(call(*files, "--bundle", tiny_ko, "--json").stdout)
+    assert (content["predicted"], content["failed"]) == (3, 0)
+    same = list(Predictor.load(tiny_ko).predict(files))
+    assert [row["tasks"] for row in content["predictions"]] == [row["tasks"] for row in same]
+    assert [row["audio"] for row in content["predictions"]] == [str(file) for file in files]
+    heard = [row["tasks"]["phoneme"]["prediction"] for row in content["predictions"]]
+    assert all(len(one["phones"]) > 5 and one["hangul"] for one in heard)
+    assert len({one["hangul"] for one in heard}) == 3
+
+
+def test_phones_as_a_table_are_those_that_were_said(unseen, tiny_ko):
+    rows = [row for row in unseen if row.extra["kind"] == "sentence"][:2]
+    shown = call(*(unseen.audio_path(row) for row in rows), "-b", tiny_ko).stdout
+    assert "Hangul" in shown.splitlines()[0]
+    for row, line in zip(rows, shown.splitlines()[1:], strict=True):
+        heard = [symbol for symbol in line.split() if symbol in set(KOREAN.symbols)]
+        said = [phone for phone in row.phones if phone != "|"]
+        assert sum(phone_counts(said, heard)[:3]) < 0.6 * len(said)
 
 
 def test_a_folder_gives_the_distribution(models, clips):

@@ -1,0 +1,302 @@
+"""The model that comes with the package: what lies in its folder, that its name stays on the machine, that it hears."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import numpy as np
+import pytest
+import soundfile
+import torch
+import transformers
+from release.pack_encoder import CORPORA, check
+from typer.testing import CliRunner
+
+from soritune.audio.waveform import read_audio
+from soritune.bundle import PACKAGED_FOLDER, load_bundle, located, packaged_models
+from soritune.cli.main import app
+from soritune.cli.model_info import describe_folder
+from soritune.corpus.manifest import Manifest
+from soritune.errors import BundleError, ModelError, SorituneError
+from soritune.inference.predictor import Predictor
+from soritune.inference.windows import WindowSettings
+from soritune.metrics.edit_distance import phone_counts
+from soritune.models.checkpoint_io import load_model, save_bundle
+from soritune.models.config import LoraSettings, ModelConfig
+from soritune.models.model import SpeechModel, build_model
+from soritune.pipeline import check_start, run
+from soritune.recipe import load_recipe
+from soritune.reports.evaluate import evaluate
+
+FOLDER = PACKAGED_FOLDER / "tiny-ko"
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks a hub or opens a connection fails, whatever the environment says about being offline."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
+
+    def asked(*arguments: object, **more: object) -> None:
+        raise AssertionError(f"something outside was asked: {arguments} {more}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    monkeypatch.setattr(socket.socket, "connect", asked)
+    for place, name in (
+        (huggingface_hub, "snapshot_download"),
+        (huggingface_hub, "hf_hub_download"),
+        (huggingface_hub.HfApi, "model_info"),
+        (transformers.AutoConfig, "from_pretrained"),
+        (transformers.AutoModel, "from_pretrained"),
+        (transformers.PreTrainedModel, "from_pretrained"),
+    ):
+        monkeypatch.setattr(place, name, asked)
+
+
+def adapted(**lora: Any) -> SpeechModel:
+    """Adapters over the model of the package that change something."""
+    config = ModelConfig(encoder="soritune/tiny-ko", lora=LoraSettings(rank=4, **lora))
+    model = build_model(config, load_bundle("soritune/tiny-ko").outputs, seed=0).eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if "lora_B" in name:
+                value.copy_(0.02 * torch.randn(value.shape, generator=generator))
+    return model
+
+
+def logits(model: SpeechModel, seconds: float = 1.0) -> torch.Tensor:
+    wave = torch.randn(1, int(16000 * seconds), generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        return model(wave, torch.tensor([wave.shape[1]])).logits["phoneme"]
+
+
+def test_the_folder_is_small_whole_and_says_nothing_of_a_machine() -> None:
+    assert packaged_models() == ["soritune/tiny-ko"]
+    check(FOLDER)
+    assert sum(file.stat().st_size for file in FOLDER.iterdir()) <= 12_000_000
+    bundle = load_bundle("soritune/tiny-ko")
+    bundle.check_files()
+    weights = bundle.weights()
+    assert {value.dtype for value in weights.values()} == {np.dtype(np.float16)}
+    assert sum(value.size for name, value in weights.items() if not name.startswith("lm_head.")) == 5_253_696
+    for file in FOLDER.iterdir():
+        content = file.read_bytes()
+        for word in (
+            b"/tmp",
+            b"/home",
+            b"/root",
+            b"/work",
+            b"runs/",
+            b"://localhost",
+            socket.gethostname().encode(),
+        ):
+            # The card that people wrote shows where a run of the reader's own would lie.
+            assert word not in content.replace(b"runs/quickstart", b""), (file.name, word)
+
+
+def test_the_card_tells_where_the_weights_come_from() -> None:
+    card = load_bundle("soritune/tiny-ko").card
+    assert card["recipe_name"] == "bundled-encoder" == card["recipe"]["name"]
+    assert isinstance(card["seed"], int)
+    assert {"python", "soritune", "torch", "transformers", "numpy"} <= card["versions"].keys()
+    assert card["training"]["step"] > 0 and card["data"]["hours"]["train"] > 1
+    assert set(card["data"]["corpora"]) == set(CORPORA)
+    assert "CC BY 4.0" in card["licence"]
+    assert [task["name"] for task in card["tasks"]] == ["phoneme"]
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for word in (
+        "license: mit",
+        "speechocean762",
+        "CC BY 4.0",
+        "must not be used",
+        "children",
+        "hiring",
+        "emotion",
+    ):
+        assert word in text
+    assert "PENDING" not in text  # stands where a measured figure belongs
+
+
+def test_the_name_never_goes_to_a_hub(no_hub: None, tmp_path: Path) -> None:
+    assert Predictor.load("soritune/tiny-ko").tasks[0].name == "phoneme"
+    config = ModelConfig(encoder="soritune/tiny-ko")
+    model = build_model(config, load_bundle("soritune/tiny-ko").outputs, seed=0)
+    assert "head phoneme: kept, all 45 labels" in str(model.load_report)
+    assert build_model(config.model_copy(update={"init_from": "soritune/tiny-ko"}), model.outputs, seed=0)
+    save_bundle(adapted(), tmp_path / "adapter", tasks=[], preprocessing={"sample_rate_hz": 16000})
+    load_model(tmp_path / "adapter")
+    check_start(load_recipe("quickstart", [f"data={tmp_path}"]))
+    assert describe_folder(located("soritune/tiny-ko"))["parameters"]["total"] == 5_265_261
+    # The guard works: another name does ask.
+    with pytest.raises((AssertionError, ModelError), match="outside was asked|could not be reached"):
+        build_model(ModelConfig(encoder="somebody/tiny-ko"), model.outputs, seed=0)
+
+
+@pytest.mark.parametrize("key", ["encoder", "init_from"])
+def test_an_unknown_name_says_which_models_there_are(key: str, no_hub: None, tmp_path: Path) -> None:
+    said = r"'soritune/tiny-kr' is no model of this package and no folder here; the package has: soritune/tiny-ko"
+    with pytest.raises(SorituneError, match=said):
+        build_model(
+            ModelConfig(**{"encoder": "none", key: "soritune/tiny-kr"}), load_bundle(FOLDER).outputs, seed=0
+        )
+    with pytest.raises(SorituneError, match=f"^model.{key}: {said}"):
+        check_start(load_recipe("quickstart", [f"data={tmp_path}", f"model.{key}=soritune/tiny-kr"]))
+    with pytest.raises(BundleError, match=said):
+        Predictor.load("soritune/tiny-kr")
+    result = CliRunner().invoke(app, ["model-info", "soritune/tiny-kr"])
+    assert isinstance(result.exception, BundleError)
+
+
+def test_adapters_name_their_base_and_load_in_another_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = adapted()
+    bundle = save_bundle(model, tmp_path / "adapter", tasks=[], preprocessing={"sample_rate_hz": 16000})
+    assert bundle.is_adapter
+    assert bundle.card["base"]["source"] == "soritune/tiny-ko"
+    settings = json.loads((bundle.path / "adapter_config.json").read_text(encoding="utf-8"))
+    assert settings["base_model_name_or_path"] == "soritune/tiny-ko"
+    for file in bundle.path.iterdir():
+        assert str(PACKAGED_FOLDER).encode() not in file.read_bytes(), file.name
+    before = logits(model)
+    assert not torch.allclose(before, logits(load_model("soritune/tiny-ko")), atol=1e-2)
+    # There the package lies elsewhere, and a folder that happens to have its name is no base.
+    elsewhere = tmp_path / "other" / "site-packages" / "soritune" / "pretrained"
+    shutil.copytree(FOLDER, elsewhere / "tiny-ko")
+    monkeypatch.setattr("soritune.bundle.PACKAGED_FOLDER", elsewhere)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "soritune" / "tiny-ko").mkdir(parents=True)
+    assert torch.allclose(before, logits(load_model(bundle.path)), atol=1e-5)
+    again = save_bundle(
+        load_model(bundle.path), tmp_path / "again", tasks=[], preprocessing={"sample_rate_hz": 16000}
+    )
+    assert again.card["base"] == bundle.card["base"]
+    # Without that model one sentence says so.
+    monkeypatch.setattr("soritune.bundle.PACKAGED_FOLDER", tmp_path / "none")
+    (tmp_path / "soritune" / "tiny-ko").rmdir()
+    with pytest.raises(
+        ModelError, match="the adapter's base cannot be opened: 'soritune/tiny-ko' is no model"
+    ):
+        load_model(bundle.path)
+
+
+def test_a_folder_of_that_name_is_reached_as_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its adapters name the folder then, not the package."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(FOLDER, tmp_path / "soritune" / "tiny-ko")
+    config = ModelConfig(encoder="./soritune/tiny-ko", lora=LoraSettings(rank=2))
+    model = build_model(config, load_bundle(FOLDER).outputs, seed=0)
+    bundle = save_bundle(model, tmp_path / "adapter", tasks=[], preprocessing={"sample_rate_hz": 16000})
+    assert bundle.card["base"]["source"] == str(tmp_path / "soritune" / "tiny-ko")
+
+
+def test_predict_takes_it_where_no_model_is_named(unseen: Manifest, tiny_ko: str) -> None:
+    clip = str(unseen.audio_path(unseen.utterance(0)))
+    alone = CliRunner().invoke(app, ["predict", clip, "--json"])
+    named = CliRunner().invoke(app, ["predict", clip, "--json", "--bundle", tiny_ko])
+    assert (alone.exit_code, named.exit_code) == (0, 0), alone.output
+    assert alone.stdout == named.stdout
+    (row,) = json.loads(alone.stdout)["predictions"]
+    (same,) = Predictor.load(tiny_ko).predict([clip])
+    assert row["tasks"] == same["tasks"]
+    assert named.stderr == ""
+    (line,) = alone.stderr.splitlines()
+    for word in ("soritune/tiny-ko", "synthetic speech", "fine-tuning", "--bundle"):
+        assert word in line
+
+
+def test_it_hears_sentences_and_voices_it_was_not_trained_on(
+    unseen: Manifest, tiny_ko: str, tmp_path: Path
+) -> None:
+    scores = evaluate(
+        tiny_ko, data=unseen, output=tmp_path / "judged", resamples=100, audio=False, quiet=True
+    )
+    own = scores["tasks"]["phoneme"]
+    per = own["rates"]["per"]["value"]
+    baselines = {name: found["rates"]["per"] for name, found in own["baselines"].items()}
+    phones = [phone for row in unseen for phone in row.phones or () if phone != "|"]
+    commonest = max(set(phones), key=phones.count)
+    always = 1 - phones.count(commonest) / len(phones)  # the best that one phone said again and again can do
+    assert baselines["empty"] == 1.0
+    assert always > 0.8
+    assert per < 0.5 * always, f"phone error rate {per:.3f}, saying nothing {baselines['empty']:.3f}"
+    assert own["rates"]["per"]["high"] < baselines["empty"]
+
+
+def test_a_clip_is_heard_alike_alone_and_among_others(unseen: Manifest, tiny_ko: str) -> None:
+    clips = [unseen.audio_path(row) for row in unseen]
+    together = Predictor.load(tiny_ko)
+    alone = Predictor.load(tiny_ko, padded_seconds=0.1)
+    heard = [
+        [row["tasks"]["phoneme"]["prediction"]["phones"] for row in one.predict(clips)]
+        for one in (together, alone)
+    ]
+    assert sum(map(len, heard[0])) > 10 * len(clips)
+    # A frame in which two phones are as likely may go either way.
+    differing = sum(sum(phone_counts(a, b)[:3]) for a, b in zip(*heard, strict=True))
+    assert differing <= 0.002 * sum(map(len, heard[0]))
+
+
+def test_windows_over_a_long_file_hear_what_the_clips_have(
+    unseen: Manifest, tiny_ko: str, tmp_path: Path
+) -> None:
+    rows = list(unseen)[:8]
+    silence = np.zeros(4800, dtype=np.float32)
+    parts = [read_audio(unseen.audio_path(row)) for row in rows]
+    soundfile.write(
+        tmp_path / "long.wav", np.concatenate([one for part in parts for one in (part, silence)]), 16000
+    )
+    (whole,) = Predictor.load(tiny_ko, windows=WindowSettings(longest_s=1000)).predict(
+        [tmp_path / "long.wav"]
+    )
+    (cut,) = Predictor.load(tiny_ko, windows=WindowSettings(longest_s=9, window_s=8, overlap_s=2)).predict(
+        [tmp_path / "long.wav"]
+    )
+    heard = [found["tasks"]["phoneme"]["prediction"]["phones"] for found in (whole, cut)]
+    substituted, deleted, inserted, phones = phone_counts(heard[0], heard[1])
+    assert phones > 100
+    assert substituted + deleted + inserted < 0.1 * phones
+
+
+def test_transformers_alone_reads_the_same(unseen: Manifest, tiny_ko: str) -> None:
+    """As docs/bundle.md shows it."""
+    from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
+
+    clip = unseen.audio_path(unseen.utterance(0))
+    samples, rate = soundfile.read(clip, dtype="float32")
+    inputs = AutoFeatureExtractor.from_pretrained(FOLDER)(samples, sampling_rate=rate, return_tensors="pt")
+    with torch.no_grad():
+        best = AutoModelForCTC.from_pretrained(FOLDER).eval()(**inputs).logits.argmax(-1)
+    theirs = AutoTokenizer.from_pretrained(FOLDER).batch_decode(best)[0]
+    (row,) = Predictor.load(tiny_ko).predict([clip])
+    ours = [phone for phone in row["tasks"]["phoneme"]["prediction"]["phones"] if phone != "|"]
+    assert len(ours) > 5
+    assert theirs.replace(" ", "") == "".join(ours)
+
+
+@pytest.mark.slow
+def test_quickstart_goes_on_from_what_the_model_hears(unseen: Manifest, tmp_path: Path) -> None:
+    """Its head survives: before the first step the recipe is far better than nothing."""
+    rows = [
+        {"id": row.id, "audio": str(unseen.audio_path(row)), "speaker": row.speaker, "text": row.text}
+        for row in unseen
+    ]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (tmp_path / "my.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    recipe = load_recipe(
+        "quickstart", [f"data={tmp_path / 'my.jsonl'}", "train.max_steps=2", "batches.num_workers=0"]
+    )
+    result = run(recipe, tmp_path / "run", quiet=True)
+    assert result.training.steps == 2
+    events = [json.loads(line) for line in (tmp_path / "run" / "train.jsonl").read_text().splitlines()]
+    start = next(event for event in events if event["event"] == "evaluate" and event["step"] == 0)
+    assert start["val/phoneme/per"] < 0.5
+    card = load_bundle(tmp_path / "run" / "bundles" / "last").card
+    assert card["encoder"]["source"] == "soritune/tiny-ko"
+    assert str(PACKAGED_FOLDER) not in json.dumps(card)
