@@ -1,6 +1,6 @@
 """Part of `train_epoch.py`: does the quicker way learn as much? Phone error rates after the same number of epochs.
 
-The demo's encoder (4 layers of 192 channels, random weights, all of them trained) on the demo's synthetic Korean, by
+A tiny encoder (4 layers of 192 channels, random weights, all of them trained) on synthetic Korean, by
 ours and by Hugging Face's Trainer on random batches; same peak rate and shape of its schedule, same AdamW, about the
 same number of clips a step. Judged clip by clip on voices that neither was trained on.
 """
@@ -29,7 +29,7 @@ def quality(work: Path, minutes: float, epochs: int, threads: int) -> dict[str, 
     folder = work / f"quality-{minutes:g}"
     folder.mkdir(parents=True, exist_ok=True)
     recipe = load_recipe(
-        "demo-phoneme",
+        str(Path(__file__).with_suffix(".yaml")),
         [
             f"data={folder / 'speech'}",
             f"data.config.minutes={minutes}",

@@ -229,7 +229,7 @@ CORPORA = {
 """Source of a recipe → the fixture that writes a corpus for it."""
 
 
-@pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith("demo-")])
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name != "demo"])
 def test_every_recipe_takes_two_steps(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Only the encoder, the data and the number of steps are changed."""
     root = request.getfixturevalue(CORPORA[load_recipe(name).data.source])

@@ -338,8 +338,8 @@ def test_headers_say_what_how_and_faults(name: str) -> None:
 
 
 def test_every_published_system_is_in_the_table() -> None:
-    own = {"bundled-encoder", "quickstart"}
-    ours = {name for name in recipe_names() if not name.startswith("demo-") and name not in own}
+    own = {"bundled-encoder", "demo", "quickstart"}
+    ours = {name for name in recipe_names() if name not in own}
     assert ours == {command.split()[0] for command in PUBLISHED}
 
 
@@ -347,10 +347,3 @@ def test_every_published_system_is_in_the_table() -> None:
 def test_presets_resolve(name: str) -> None:
     for preset in load_recipe(name).presets:
         load_recipe(name, presets=[preset])
-
-
-def test_both_halves_of_the_demo_share_corpus_and_split() -> None:
-    """The emotion half starts from the phone encoder: with another split its test voices would have trained it."""
-    phoneme, emotion = load_recipe("demo-phoneme"), load_recipe("demo-emotion")
-    assert phoneme.data == emotion.data
-    assert phoneme.split == emotion.split

@@ -77,7 +77,7 @@ def test_refusals(arguments: list[str], sentence: str, tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written(tones: Manifest, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     place = tmp_path / "file" / "run"
-    sentence = refused("run", "demo-phoneme", f"data={tones.path}", "data.source=manifest", "-o", place)
+    sentence = refused("run", "demo", f"data={tones.path}", "data.source=manifest", "-o", place)
     assert "cannot be written to" in sentence
 
 
