@@ -5,7 +5,7 @@ trains and judges the same recipe from every layout.
 
     python benchmarks/same_figures.py $SORITUNE_DATA ENCODER [--work FOLDER] [--epochs N] [--only phones|emotion]
 
-ENCODER is a bundle to start from, for example the demo's `demo/phoneme/bundles/best_phoneme_per`.
+ENCODER is a bundle to start from, for example `soritune/tiny-ko`, which comes with the package.
 
 - `child-phoneme` on `ko_speech_selvas` and `pansori_tedxkr`: a manifest, and a JSON label beside each WAV below
   `1.Training`, `2.Validation_split` and `3.Test`, nested under Korean keys.
