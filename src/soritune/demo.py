@@ -55,9 +55,10 @@ def run_demo(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
     seconds = round(time.perf_counter() - began, 1)
     assert result.scores is not None, "the demo's recipe has a test split"
     clip, said = _unseen_clip(folder / RUN)
-    (row,) = Predictor.load(choose_bundle(folder / RUN)).predict([clip])
+    model = choose_bundle(folder / RUN, "last")  # the one that was judged
+    (row,) = Predictor.load(model).predict([clip])
     predictions = {task: row["tasks"][task]["prediction"] for task, _, _ in TOLD}
-    _tell(console, folder / RUN, result.scores["tasks"], seconds, clip, said, predictions)
+    _tell(console, folder / RUN, model, result.scores["tasks"], seconds, clip, said, predictions)
     return {
         "synthetic": True,
         "folder": str(folder),
@@ -80,6 +81,7 @@ def _unseen_clip(run: Path) -> tuple[Path, dict[str, Any]]:
 def _tell(
     console: Console,
     run: Path,
+    model: Path,
     scores: dict[str, Any],
     seconds: float,
     clip: Path,
@@ -103,4 +105,4 @@ def _tell(
         f"{100 * predictions['emotion']['confidence']:.0f} %)",
         highlight=False,
     )
-    console.print(f"try: soritune predict --bundle {run} {clip}", highlight=False)
+    console.print(f"try: soritune predict --bundle {model} {clip}", highlight=False)

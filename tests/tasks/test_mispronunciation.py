@@ -218,6 +218,19 @@ def test_korean_phones_work() -> None:
 # Numbers.
 
 
+def test_boundaries_between_words_are_no_phones() -> None:
+    """A row that `phoneme` learns from too; with the boundary among the symbols it is one of them."""
+    row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=("G", "A", "|", "N", "A"))
+    korean = MispronunciationConfig(
+        task="phoneme", labels="correct-substituted-deleted-inserted", inventory="korean"
+    )
+    (target,) = MispronunciationTask(korean).targets(row).values()
+    assert target is not None and len(target) == 4
+    own = korean.model_copy(update={"inventory": ("G", "A", "N", "|")})
+    (target,) = MispronunciationTask(own).targets(row).values()
+    assert target is not None and len(target) == 5
+
+
 def test_rates_of_the_worked_example() -> None:
     """kaldi: TA 7, FR 1, FA 2, CD 1, DE 1; phones: s→t, s→z, +k, +ah, −uh over 12."""
     own = task()

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
-from soritune.korean import ARPABET, KOREAN
+from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY
 from soritune.metrics.edit_distance import edit_counts
 from soritune.metrics.error_labels import CORRECT, NUM_COUNTS, error_label_counts, error_label_rates
 from soritune.metrics.mispronunciation import (
@@ -335,7 +335,8 @@ class MispronunciationTask(Task):
         if wanted is not None and utterance.language not in (None, wanted):
             return dict.fromkeys(("target", "phones", "canonical", "perceived", "labels"))
         canonical, perceived, target = (
-            self._folded(part) for part in (utterance.canonical, utterance.perceived, utterance.phones)
+            self._folded(part)
+            for part in (utterance.canonical, utterance.perceived, self._without_boundaries(utterance.phones))
         )
         heard = target if perceived is None else perceived
         phones = None if heard is None else tuple(s for s in heard if s != self.config.gap)
@@ -360,6 +361,12 @@ class MispronunciationTask(Task):
             "perceived": perceived,
             "labels": labels,
         }
+
+    def _without_boundaries(self, symbols: Sequence[str] | None) -> Sequence[str] | None:
+        """The phones of a row that was made for `phoneme` too; positions of errors know no words."""
+        if symbols is None or WORD_BOUNDARY in self.phones:
+            return symbols
+        return [symbol for symbol in symbols if symbol != WORD_BOUNDARY]
 
     def _folded(self, symbols: Sequence[str] | None) -> tuple[str, ...] | None:
         """The symbols in the inventory's spelling; an unknown one is refused where phones are learnt."""

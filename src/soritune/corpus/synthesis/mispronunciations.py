@@ -86,8 +86,11 @@ class Pronounced:
 
     @property
     def phones(self) -> tuple[str, ...]:
-        """`perceived` without gaps."""
-        return tuple(phone for phone in self.perceived if phone != GAP)
+        """All that is said in one sequence, `|` between words: `perceived` without gaps, with boundaries."""
+        found: list[str] = []
+        for phrase in self.phrases:
+            found += [WORD_BOUNDARY, *phrase] if found else phrase
+        return tuple(found)
 
     def facts(self, learner: Learner) -> dict[str, Any]:
         """What else there is to know: what is said, in Hangul, and how often this voice is wrong."""
