@@ -31,6 +31,7 @@ from soritune.models.model import SpeechModel, build_model
 from soritune.pipeline import check_start, run
 from soritune.recipe import load_recipe
 from soritune.reports.evaluate import evaluate
+from soritune.reports.model_card import model_card
 
 FOLDER = PACKAGED_FOLDER / "tiny-ko"
 
@@ -298,4 +299,9 @@ def test_quickstart_goes_on_from_what_the_model_hears(unseen: Manifest, tmp_path
     assert start["val/phoneme/per"] < 0.5
     card = load_bundle(tmp_path / "run" / "bundles" / "last").card
     assert card["encoder"]["source"] == "soritune/tiny-ko"
+    assert card["start"]["name"] == "soritune/tiny-ko" and "CC BY 4.0" in card["start"]["licence"]
+    assert (
+        "| Started from | soritune/tiny-ko (synthetic speech, free to use; speechocean762, CC BY 4.0) |"
+        in (model_card(card))
+    )
     assert str(PACKAGED_FOLDER) not in json.dumps(card)

@@ -1,7 +1,7 @@
 """`soritune demo`: the whole toolkit on speech it makes itself, in minutes, on a laptop.
 
 One recipe: the encoder that comes with the package is fine-tuned on a synthetic corpus for phones, speaking style and
-mispronunciations together, and judged on voices nobody trained on. Every number is about synthetic speech.
+mispronunciations together, and judged on voices that this never heard. Every number is about synthetic speech.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _tell(
     said: dict[str, Any],
     predictions: dict[str, Any],
 ) -> None:
-    console.rule("synthetic speech, voices nobody trained on")
+    console.rule("synthetic speech, voices the fine-tuning never heard")
     for task, rate, words in TOLD:
         found = scores[task]["rates"][rate]
         console.print(

@@ -23,7 +23,7 @@ import yaml
 from rich.console import Console
 
 from soritune import processes
-from soritune.bundle import is_bundle, versions
+from soritune.bundle import is_bundle, load_bundle, versions
 from soritune.corpus.checks import Quarantined, read_quarantine, write_quarantine
 from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
@@ -485,7 +485,21 @@ def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str,
         "git_revision": _git_revision(),
         "seed": recipe.train.seed,
         "licence": recipe.data.licence,
+        "start": _start_of(recipe),
     }
+
+
+def _start_of(recipe: Recipe) -> dict[str, Any] | None:
+    """The bundle whose weights training begins with, by name, and what it owes to whom; None for other weights."""
+    name = recipe.model.init_from or (None if recipe.model.random_weights else recipe.model.encoder)
+    try:
+        if name is None or not is_bundle(name):
+            return None
+        card = load_bundle(name).card
+    except BundleError:
+        return None  # a hub's name, or said elsewhere
+    own = {"name": card.get("name"), "licence": card.get("licence"), "start": card.get("start")}
+    return {key: value for key, value in own.items() if value is not None}
 
 
 def _git_revision() -> str | None:

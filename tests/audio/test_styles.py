@@ -73,3 +73,16 @@ def test_names_and_descriptions() -> None:
     for bad in (["Angry"], {"Calm": {"volume": 0.1}}, 3):
         with pytest.raises(ValidationError):
             read(bad)
+
+
+def test_a_slow_style_can_be_slower_still_in_a_voice_but_not_beyond_speech() -> None:
+    most = dict.fromkeys(Style.model_fields, 1.4)
+    assert in_measure(Style(rate=-0.7), most).rate == -0.79
+    assert in_measure(Style(rate=1.9), most).rate == 1.99
+    assert in_measure(Style(rate=0.5), most).rate == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("label", ["../x", "a/b", "..", "", "a\\b"])
+def test_a_label_that_cannot_be_part_of_a_file_name_is_refused(label: str) -> None:
+    with pytest.raises(ValidationError, match="cannot be part of a file's name"):
+        TypeAdapter(Styles).validate_python({label: {"rate": 0.1}})

@@ -51,12 +51,14 @@ def test_differences_are_the_models_minus_the_baselines_over_the_same_speakers(f
 
 
 def test_a_difference_is_told_in_points_and_by_its_side():
-    def of(value, low, high):
-        baseline = {"differences": {"per": {"value": value, "low": low, "high": high}}}
+    def of(value, low, high, reliable=True):
+        difference = {"value": value, "low": low, "high": high, "reliable": reliable}
+        baseline = {"differences": {"per": difference}}
         return {"primary_metric": {"name": "per"}, "baselines": {"empty": baseline}}
 
     assert baseline_notes(of(-0.5, -0.6, -0.45)) == ["per: 50.0 points below empty [45.0, 60.0]"]
     assert baseline_notes(of(0.02, -0.01, 0.05)) == ["per: 2.0 points above empty [-1.0, 5.0]"]
+    assert baseline_notes(of(0.0, 0.0, 0.0, False)) == ["per: 0.0 points above empty [0.0, 0.0], unreliable"]
     assert baseline_notes(of(0.02, None, None)) == []
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from soritune.audio.voices import Voice, attributes_of, description_of
 from soritune.settings import Settings
@@ -26,6 +26,8 @@ _FAINT_BREATH = 5.0
 _VOICING = 0.3
 """How far the voice itself gives way to breath: share of the logarithm."""
 _NEARLY_NOTHING = 0.1
+_SLOWEST, _FASTEST = -0.79, 1.99
+"""Relative changes of the rate that a voice can have."""
 
 
 class Style(Settings):
@@ -74,7 +76,16 @@ def _of_names(value: Any) -> Any:
     return {name: STYLES[name] for name in value}
 
 
-Styles = Annotated[dict[str, Style], BeforeValidator(_of_names)]
+def _no_paths(styles: dict[str, Style]) -> dict[str, Style]:
+    odd = next((name for name in styles if not name.strip(". ") or set(name) & set('/\\:*?"<>|\0')), None)
+    if odd is not None:
+        raise ValueError(
+            f"the style '{odd}' cannot be part of a file's name; give it letters, digits, - or _"
+        )
+    return styles
+
+
+Styles = Annotated[dict[str, Style], BeforeValidator(_of_names), AfterValidator(_no_paths)]
 """Label → style; a list of names takes those of `STYLES`."""
 
 
@@ -87,8 +98,10 @@ def draw_measure(rng: np.random.Generator) -> dict[str, float]:
 
 
 def in_measure(style: Style, measure: Mapping[str, float]) -> Style:
-    """The style as one voice has it."""
-    return Style(**{name: getattr(style, name) * share for name, share in measure.items()})
+    """The style as one voice has it; a voice may go beyond what can be asked for, but not beyond what can be said."""
+    own = {name: getattr(style, name) * share for name, share in measure.items()}
+    own["rate"] = min(max(own["rate"], _SLOWEST), _FASTEST)
+    return Style(**own)
 
 
 def in_style(voice: Voice, style: Style) -> Voice:

@@ -110,9 +110,20 @@ def _training(card: Mapping[str, Any]) -> str:
         ("Manifest (sha256)", data.get("manifest_hash")),
         ("Created", card.get("created")),
         ("Licence", card.get("licence")),
+        ("Started from", _started_from(card.get("start"))),
     ]
     lines = [f"| {name} | {value} |" for name, value in rows if value not in (None, "")]
     return "\n".join(["## Training", "", "| | |", "|---|---|", *lines])
+
+
+def _started_from(start: Mapping[str, Any] | None) -> str:
+    """`soritune/tiny-ko (synthetic speech …; speechocean762, CC BY 4.0)`, and so on back to where it began."""
+    told = []
+    while start:
+        licence = start.get("licence")
+        told.append(f"{start.get('name')}" + (f" ({licence})" if licence else ""))
+        start = start.get("start")
+    return ", itself from ".join(told)
 
 
 def _results(card: Mapping[str, Any], scores: Scores | None) -> str:

@@ -96,10 +96,11 @@ def baseline_notes(scores: Mapping[str, Any]) -> list[str]:
         if rate in NOT_SHARES or difference is None or difference["low"] is None:
             continue
         value, low, high = (100 * difference[part] for part in ("value", "low", "high"))
-        side = "above" if value > 0 else "below"
+        side = "above" if value >= 0 else "below"
         if value < 0:
             value, low, high = -value, -high, -low
-        found.append(f"{rate}: {value:.1f} points {side} {name} [{low:.1f}, {high:.1f}]")
+        doubt = "" if difference["reliable"] else ", unreliable"
+        found.append(f"{rate}: {value:.1f} points {side} {name} [{low:.1f}, {high:.1f}]{doubt}")
     return found
 
 

@@ -43,7 +43,7 @@ _MEAN_UTTERANCE_S = 2.0
 _TEXTS, _SPEAKER, _UTTERANCE, _ERRORS = 0, 1, 2, 3
 """Streams of random numbers."""
 _NOTHING_KEPT = (
-    "nothing of the corpus is kept; the same command begins again, and fewer workers take less memory"
+    "the corpus is not finished; the same command begins again, and fewer workers take less memory"
 )
 
 
