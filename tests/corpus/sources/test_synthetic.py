@@ -161,7 +161,7 @@ def test_a_worker_ended_by_the_system_is_one_sentence(
     if multiprocessing.get_start_method() == "spawn" or sys.platform != "linux":
         pytest.skip("the worker's function can only be changed where processes are forked")
     monkeypatch.setattr(synthetic, "_make", _dies)
-    with pytest.raises(SorituneError, match="ended from outside.*nothing of the corpus is kept"):
+    with pytest.raises(SorituneError, match="ended from outside.*the corpus is not finished"):
         made(tmp_path, utterances=24, speakers=6, workers=2)
 
 
