@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -47,24 +49,12 @@ def test_releases_of_stop_codas_are_found() -> None:
     assert stop_codas(sounds) == [(0.2, 0.3), (0.6, 0.7)]
 
 
-def test_what_is_spoken_is_what_was_asked() -> None:
-    pytest.importorskip("espeakng_loader", reason="the extra 'speech' is not installed")
-    from soritune.audio.synthesize import Synthesizer
-
-    synthesizer = Synthesizer()
+def test_what_is_spoken_is_what_was_asked(says_what_was_asked: Callable[[str], bool]) -> None:
     asked, heard = 0, 0
     for index in range(60):
         rng = np.random.default_rng([8, index])
         reading = draw_reading(draw_text(rng, "train")[0], rng, 0.1, 0.7)
         text = in_phonemes(reading.phrases, draw_accent(rng), rng)
-        wanted = [
-            name
-            for name in text.translate(str.maketrans("[],.?|", "      ")).split()
-            if name not in ("'", "_")
-        ]
-        spoken = synthesizer.speak_as("language ko\nname x\npitch 80 118\n", text)
-        names = [sound.name.strip("',") for sound in spoken.sounds]
-        got = [name for name in names if name and not name.startswith("_") and name != ";"]
         asked += 1
-        heard += wanted == got
+        heard += says_what_was_asked(text)
     assert heard >= asked - 1  # in one of some hundred, espeak-ng drops a vowel between two others

@@ -42,9 +42,7 @@ _MEAN_UTTERANCE_S = 2.0
 """Measured mean length, to turn minutes into a number of sentences."""
 _TEXTS, _SPEAKER, _UTTERANCE, _ERRORS = 0, 1, 2, 3
 """Streams of random numbers."""
-_NOTHING_KEPT = (
-    "the corpus is not finished; the same command begins again, and fewer workers take less memory"
-)
+_BEGIN_AGAIN = "the corpus is not finished; the same command begins again, and fewer workers take less memory"
 
 
 class PlainVoices(VoiceSettings):
@@ -129,7 +127,7 @@ def read_corpus(root: Path, config: SyntheticConfig) -> Iterator[Found]:
     if workers == 1 or len(orders) < 8:
         yield from map(_make, orders)
         return
-    with worker_pool(min(workers, len(orders)), _NOTHING_KEPT) as pool:
+    with worker_pool(min(workers, len(orders)), _BEGIN_AGAIN) as pool:
         yield from pool.map(_make, orders, chunksize=8)
 
 

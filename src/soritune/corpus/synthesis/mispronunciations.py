@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from soritune.corpus.synthesis.confusions import DIFFICULTY, GAP, Step, family, possible_errors
+from soritune.corpus.synthesis.reading import in_one_sequence
 from soritune.korean.phones import WORD_BOUNDARY, phones_to_hangul
 from soritune.settings import Settings
 
@@ -87,10 +88,7 @@ class Pronounced:
     @property
     def phones(self) -> tuple[str, ...]:
         """All that is said in one sequence, `|` between words: `perceived` without gaps, with boundaries."""
-        found: list[str] = []
-        for phrase in self.phrases:
-            found += [WORD_BOUNDARY, *phrase] if found else phrase
-        return tuple(found)
+        return in_one_sequence(self.phrases)
 
     def facts(self, learner: Learner) -> dict[str, Any]:
         """What else there is to know: what is said, in Hangul, and how often this voice is wrong."""

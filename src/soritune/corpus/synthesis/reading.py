@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,15 +27,20 @@ class Reading:
     @property
     def phones(self) -> tuple[str, ...]:
         """All of it in one sequence, `|` between words."""
-        found: list[str] = []
-        for phrase in self.phrases:
-            found += [WORD_BOUNDARY, *phrase] if found else phrase
-        return tuple(found)
+        return in_one_sequence(self.phrases)
 
     @property
     def num_syllables(self) -> int:
         """Syllables."""
         return sum(len(phrase.replace(" ", "")) for phrase in self.pronounced)
+
+
+def in_one_sequence(phrases: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The phones of phrases one after the other; a pause is between two words."""
+    found: list[str] = []
+    for phrase in phrases:
+        found += [WORD_BOUNDARY, *phrase] if found else phrase
+    return tuple(found)
 
 
 def draw_reading(text: str, rng: np.random.Generator, pauses: float, linked: float) -> Reading:
