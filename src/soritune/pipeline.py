@@ -221,8 +221,8 @@ def check_start(recipe: Recipe) -> None:
         raise RecipeError(
             recipe.name, [f"evaluate.checkpoint: is '{wanted}', which is not kept{hint}; give one of {known}"]
         )
-    source = recipe.model.init_from or recipe.model.encoder
-    if recipe.model.random_weights and recipe.model.init_from is None:
+    source = recipe.model.starts_from
+    if source is None:
         return
     try:
         if not is_bundle(source):
@@ -491,11 +491,11 @@ def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str,
 
 def _start_of(recipe: Recipe) -> dict[str, Any] | None:
     """The bundle whose weights training begins with, by name, and what it owes to whom; None for other weights."""
-    name = recipe.model.init_from or (None if recipe.model.random_weights else recipe.model.encoder)
+    source = recipe.model.starts_from
     try:
-        if name is None or not is_bundle(name):
+        if source is None or not is_bundle(source):
             return None
-        card = load_bundle(name).card
+        card = load_bundle(source).card
     except BundleError:
         return None  # a hub's name, or said elsewhere
     own = {"name": card.get("name"), "licence": card.get("licence"), "start": card.get("start")}

@@ -73,6 +73,11 @@ class ModelConfig(Settings):
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
 
+    @property
+    def starts_from(self) -> str | None:
+        """What the weights are read from, or None for random ones."""
+        return None if self.init_from is None and self.random_weights else self.init_from or self.encoder
+
 
 def stored_model(bundle: Bundle) -> ModelConfig:
     """The model settings a bundle's card holds.

@@ -81,13 +81,12 @@ def find_start(config: ModelConfig) -> StartingPoint:
     Raises:
         ModelError: nothing there, or no model soritune takes.
     """
-    source = config.init_from
-    if source is None and config.random_weights:
+    source = config.starts_from
+    if source is None:
         check_architecture(config.architecture)
         return StartingPoint(
             random_architecture(config), None, "random weights", words=["encoder: random weights"]
         )
-    source = source or config.encoder
     return start_from_bundle(load_bundle(source)) if is_bundle(source) else _start_from_checkpoint(source)
 
 
