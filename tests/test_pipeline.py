@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -205,6 +206,7 @@ def two_languages(tmp_path: Path) -> Path:
     folder = tmp_path / "two-languages"
     folder.mkdir()
     parts = {"s0": "train", "s1": "train", "s2": "val", "s3": "test"}
+    learners = itertools.cycle(("speechocean762", "speechocean762_train"))
     rows = []
     for row in write_tones(folder, per_style=8):
         if row.speaker in parts:
@@ -214,7 +216,7 @@ def two_languages(tmp_path: Path) -> Path:
                 "language": "en",
                 "canonical": ("dh", "ah"),
                 "perceived": ("d", "ah"),
-                "source": "learners",
+                "source": next(learners),
             }
         rows.append(dataclasses.replace(row, **own, extra={"split": parts.get(str(row.speaker), "train")}))
     return write_manifest(folder / "manifest.parquet", rows, root=folder).root / "manifest.parquet"

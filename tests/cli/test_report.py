@@ -88,7 +88,7 @@ def test_evaluate_shows_scores_and_says_when_clips_failed(monkeypatch, folders, 
     assert "emotion: 72 clips, 12 speakers" in shown
     assert "report: r.html" in shown
     expected = {
-        "target": tmp_path,
+        "target": str(tmp_path),
         "split": "val",
         "checkpoint": "last",
         "audio": False,
