@@ -21,6 +21,7 @@ from soritune.corpus.checks import read_quarantine
 from soritune.corpus.folds import make_folds
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.splits import load_splits, make_splits
+from soritune.corpus.utterance import Utterance
 from soritune.crossval import crossval
 from soritune.errors import OutputError, RecipeError, SorituneError, TrainingError
 from soritune.preparing import row_problem
@@ -411,3 +412,14 @@ def test_judging_other_weights_does_not_replace_the_runs_scores(
     assert (folder / "scores.json").read_text(encoding="utf-8") == before
     assert (folder / "scores-best_loss.json").is_file() and (folder / "report-best_loss.html").is_file()
     assert (folder / "predictions" / "test-best_loss.jsonl").is_file()
+
+
+def test_a_row_in_another_language_is_left_out_with_that_reason(tones: Manifest) -> None:
+    recipe = load_recipe("child-phoneme", [*MANIFEST, f"data={tones.path}", "tasks.phoneme.source=text"])
+    row = Utterance(id="a", audio="a.wav", duration_s=4.0, text="she had your dark suit")
+    problem = row_problem(recipe)
+    assert str(problem(row)).startswith(
+        "has no label for phoneme: its text 'she had your dark suit' has no Hangul"
+    )
+    assert "its language is 'eng'" in str(problem(dataclasses.replace(row, text="안녕", language="eng")))
+    assert problem(dataclasses.replace(row, text="안녕", language="ko-KR")) is None

@@ -31,6 +31,7 @@ from safetensors.numpy import load_file, save_file
 from soritune.errors import BundleError, OutputError, TaskError, UnknownNameError
 from soritune.registry import load_member
 from soritune.tasks.task import OutputSpec, Task
+from soritune.whole_file import whole_file
 
 SCHEMA = "soritune.bundle/1"
 CARD_FILE = "soritune.json"
@@ -358,14 +359,8 @@ def write_bundle(
 def update_card(path: Path | str, **fields: Any) -> Bundle:
     """Changes fields of a bundle's card in place (atomically): a name, metrics, a licence found later."""
     bundle = load_bundle(path)
-    temporary = bundle.path / f".{CARD_FILE}.{uuid.uuid4().hex[:8]}.tmp"
-    try:
-        _write_json(temporary, {**bundle.card, **fields})
-        os.replace(temporary, bundle.path / CARD_FILE)
-    except OSError as error:
-        raise OutputError(f"{bundle.path} cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(bundle.path / CARD_FILE) as part:
+        _write_json(part, {**bundle.card, **fields})
     return load_bundle(path)
 
 

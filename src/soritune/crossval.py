@@ -17,9 +17,9 @@ from soritune.inference.predictions import pool_predictions
 from soritune.pipeline import check_start, evaluate_run, open_folder, seen, train_recipe, what_matters
 from soritune.preparing import CHECKED, SPLITS, check_corpus, prepare_corpus, root_of
 from soritune.recipe import Recipe
-from soritune.reports.files import write_text
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.whole_file import write_text
 
 
 def crossval(

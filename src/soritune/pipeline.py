@@ -43,10 +43,10 @@ from soritune.preparing import (
 from soritune.recipe import Recipe, check_recipe
 from soritune.reports.evaluate import evaluate
 from soritune.reports.evaluation import Evaluation
-from soritune.reports.files import write_text
 from soritune.reports.history import plot_history
 from soritune.reports.text_report import summary
 from soritune.training.log import note
+from soritune.whole_file import write_text
 
 if TYPE_CHECKING:
     from soritune.training.find_batch import FoundBatch

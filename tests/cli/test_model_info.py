@@ -127,3 +127,15 @@ def test_older_keys_of_a_checkpoint_are_left_alone(run, tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps({**config, "gradient_checkpointing": False}))
     assert json.loads(run(folder, "--json"))["kind"] == "checkpoint"
+
+
+def test_each_rank_of_an_adapter_is_listed_once(tmp_path: Path) -> None:
+    """A saved adapter names all the layers it is on, which is no choice among them."""
+    base = tiny_checkpoint(tmp_path / "base")
+    model = build_model(ModelConfig(encoder=str(base), lora=LoraSettings(rank=2)), (ctc_output(),), seed=0)
+    bundle = save_bundle(
+        model, tmp_path / "bundle", tasks=[], preprocessing=Preprocessing(), adapter_only=True
+    )
+    ranks = [row["rank"] for row in describe_folder(bundle.path)["variants"]]
+    assert ranks
+    assert len(ranks) == len(set(ranks))

@@ -91,3 +91,41 @@ def test_rows_of_another_language_are_not_the_tasks() -> None:
     for language in ("ko", None):
         target = own.targets(row(phones=("G", "A"), language=language))["phoneme"]
         assert target is not None and [own.vocabulary[n] for n in target] == ["G", "A"]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "read", "word"),
+    [
+        ("안녕", None, True, None),
+        ("안녕", "ko-KR", True, None),
+        ("안녕", "kor", True, None),
+        ("안녕", "KO_kr", True, None),
+        ("OK", None, True, None),
+        ("123", None, True, None),
+        ("KBS News", "ko", True, None),
+        ("she had your dark suit", None, False, "has no Hangul"),
+        (
+            "she had your dark suit",
+            "en-US",
+            False,
+            "its language is 'en-US', wanted is 'ko', and it has no phones",
+        ),
+        ("안녕", "en", False, "its language is 'en'"),
+    ],
+)
+def test_only_korean_text_is_read_as_korean(
+    text: str, language: str | None, read: bool, word: str | None
+) -> None:
+    task = PhonemeTask(PhonemeConfig())
+    row = Utterance(id="a", audio="a.wav", duration_s=1.0, text=text, language=language)
+    assert (task.targets(row)["phoneme"] is not None) == read
+    assert (task.reference(row) is not None) == read
+    assert word is None if task.absence(row) is None else word in str(task.absence(row))
+
+
+@pytest.mark.parametrize(("language", "taken"), [("ko-KR", True), ("kor", True), (None, True), ("en", False)])
+def test_a_language_is_taken_whatever_its_region(language: str | None, taken: bool) -> None:
+    task = PhonemeTask(PhonemeConfig(language="ko"))
+    row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=("G", "A"), language=language)
+    assert (task.phones_of(row) is not None) == taken
+    assert (task.absence(row) is None) == taken

@@ -7,9 +7,7 @@ in [-1, 1].
 
 from __future__ import annotations
 
-import os
 import struct
-import tempfile
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from soritune.audio.resample import resample
 from soritune.errors import AudioError, OutputError
+from soritune.whole_file import whole_file
 
 Float32Array = NDArray[np.float32]
 
@@ -127,17 +126,11 @@ def write_audio(path: str | Path, waveform: Float32Array, sample_rate_hz: int) -
         raise OutputError(f"{file}: cannot write '{file.suffix}' audio; use .wav or .flac")
     clipped = np.clip(waveform, -1.0, 1.0 - 2.0**-15)
     subtype = "PCM_16" if soundfile.check_format(kind, "PCM_16") else None
-    temporary: str | None = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{file.stem}.", suffix=file.suffix, dir=file.parent)
-        with os.fdopen(handle, "wb") as stream:
+    with whole_file(file) as part, part.open("wb") as stream:
+        try:
             soundfile.write(stream, clipped, sample_rate_hz, format=kind, subtype=subtype)
-        os.replace(temporary, file)
-    except (OSError, soundfile.SoundFileError) as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise OutputError(f"{file}: cannot be written ({error})") from error
+        except soundfile.SoundFileError as error:
+            raise OutputError(f"{file} cannot be written ({error})") from error
 
 
 def _existing(path: str | Path) -> Path:

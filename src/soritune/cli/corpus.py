@@ -263,11 +263,9 @@ def _row_problem(name: str, settings: dict[str, Any]) -> Callable[[Utterance], s
             targets = task.targets(utterance)
         except (TaskError, TextError) as error:
             return str(error)
-        return (
-            f"has no target for the task {name}"
-            if all(target is None for target in targets.values())
-            else None
-        )
+        if any(target is not None for target in targets.values()):
+            return None
+        return ": ".join([f"has no target for the task {name}", *filter(None, [task.absence(utterance)])])
 
     return problem
 

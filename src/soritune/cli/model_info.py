@@ -156,14 +156,15 @@ def _variants(config: ModelConfig, outputs: Sequence[OutputSpec], from_recipe: b
             model = count_model(config.model_copy(update=changes), outputs, from_recipe=from_recipe)
             table = parameter_table(model)
             layers = sorted({_layer(name) for name, _ in model.named_parameters() if ".lora_" in name})
-            rows.append(
-                {
-                    "rank": rank,
-                    "layers": [layers[0], layers[-1]],
-                    "trainable": table.trainable,
-                    "total": table.total,
-                }
-            )
+            row = {
+                "rank": rank,
+                "layers": [layers[0], layers[-1]],
+                "trainable": table.trainable,
+                "total": table.total,
+            }
+            # A saved adapter names its layers one by one, which may be all of them.
+            if row not in rows:
+                rows.append(row)
     return rows
 
 

@@ -171,7 +171,7 @@ def compare(
 ) -> None:
     """Compare models: rates beside each other, differences paired over common speakers."""
     from soritune.reports.compare import compare as run_comparison
-    from soritune.reports.files import write_text
+    from soritune.whole_file import write_text
 
     found = run_comparison(scores, resamples=resamples)
     if output is not None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from soritune.errors import OutputError
+from soritune.whole_file import whole_file
 
 
 def read_json(text: str) -> tuple[Any, list[str]]:
@@ -42,20 +40,9 @@ def write_json_lines(file: Path, records: Iterable[Mapping[str, Any]], *, errors
     Raises:
         OutputError: the place cannot be written to.
     """
-    count, temporary = 0, None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{file.stem}.", suffix=file.suffix, dir=file.parent)
-        temporary = Path(name)
-        os.chmod(temporary, 0o644)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n", errors=errors) as stream:
-            for record in records:
-                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-                count += 1
-        os.replace(temporary, file)
-    except OSError as error:
-        raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    count = 0
+    with whole_file(file) as part, part.open("w", encoding="utf-8", newline="\n", errors=errors) as stream:
+        for record in records:
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
     return count

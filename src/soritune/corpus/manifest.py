@@ -8,8 +8,6 @@ folder.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -33,7 +31,8 @@ from soritune.corpus.field_mapping import (
 )
 from soritune.corpus.manifest_rows import read_rows
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
-from soritune.errors import ManifestError, OutputError
+from soritune.errors import ManifestError
+from soritune.whole_file import whole_file
 
 SCHEMA_VERSION = "soritune.manifest/1"
 _BATCH_ROWS = 32768
@@ -251,26 +250,15 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance], *, root: s
     """
     file, root_path = Path(path), Path(root)
     kind = _kind(file)
-    temporary: Path | None = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{file.stem}.", suffix=file.suffix, dir=file.parent)
-        os.close(handle)
-        temporary = Path(name)
-        os.chmod(temporary, 0o644)
-        if kind == "parquet":
-            _write_parquet(temporary, utterances, _stored_root(file, root_path))
-        else:
-            _write_jsonl(temporary, utterances)
-        _checked(load_manifest(temporary, root=root_path), file)
-        os.replace(temporary, file)
-    except OSError as error:
-        raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from error
-    except ManifestError as error:
-        raise _renamed(error, temporary, file) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    with whole_file(file) as part:
+        try:
+            if kind == "parquet":
+                _write_parquet(part, utterances, _stored_root(file, root_path))
+            else:
+                _write_jsonl(part, utterances)
+            _checked(load_manifest(part, root=root_path), file)
+        except ManifestError as error:
+            raise _renamed(error, part, file) from error
     return load_manifest(file, root=root_path)
 
 

@@ -9,8 +9,6 @@ counted. Where nearly every utterance has its own text nothing is lost. Folds: `
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -26,8 +24,9 @@ from pydantic import Field, model_validator
 from soritune.corpus.assignment import assign_groups, assign_scripts
 from soritune.corpus.grouping import Columns, strata_of, with_values
 from soritune.corpus.manifest import Manifest
-from soritune.errors import OutputError, SplitError
+from soritune.errors import SplitError
 from soritune.settings import Settings
+from soritune.whole_file import whole_file
 
 SPLITS = ("train", "val", "test")
 UNUSED = "unused"
@@ -149,27 +148,14 @@ class Splits:
         Raises:
             OutputError: the place cannot be written to.
         """
-        file = Path(path)
         names = pa.DictionaryArray.from_arrays(pa.array(self._codes), pa.array(_NAMES))
         metadata = {
             "soritune.schema": SCHEMA_VERSION,
             "soritune.policy": json.dumps(self.policy, ensure_ascii=False),
         }
         table = pa.table({"id": self._ids, "split": names}).replace_schema_metadata(metadata)
-        temporary: Path | None = None
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{file.stem}.", suffix=".parquet", dir=file.parent)
-            os.close(handle)
-            temporary = Path(name)
-            os.chmod(temporary, 0o644)
-            pq.write_table(table, temporary, compression="zstd")
-            os.replace(temporary, file)
-        except OSError as error:
-            raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from error
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
+        with whole_file(path) as part:
+            pq.write_table(table, part, compression="zstd")
 
 
 def load_splits(path: str | Path) -> Splits:

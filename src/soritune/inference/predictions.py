@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from soritune.bundle import rebuild_task, versions
-from soritune.errors import ManifestError, OutputError
+from soritune.errors import ManifestError
 from soritune.inference.ensemble import Member
 from soritune.inference.predictor import Predictor, Row
 from soritune.tasks.task import Task
+from soritune.whole_file import whole_file
 
 SCHEMA = "soritune.predictions/1"
 
@@ -118,29 +117,12 @@ def write_predictions(path: Path | str, header: Mapping[str, Any], rows: Iterabl
     Raises:
         OutputError: the place cannot be written to.
     """
-    target = Path(path)
     good = failed = 0
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written ({error.strerror or error}); choose another place"
-        ) from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(_line(header))
-            for row in rows:
-                failed, good = failed + ("error" in row), good + ("error" not in row)
-                stream.write(_line(row))
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written ({error.strerror or error}); choose another place"
-        ) from error
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(_line(header))
+        for row in rows:
+            failed, good = failed + ("error" in row), good + ("error" not in row)
+            stream.write(_line(row))
     return good, failed
 
 

@@ -120,7 +120,10 @@ def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int
             )
         )
     if any(row is None for row in differences[1:]) and common:
-        notes.append("Models with other labels cannot be paired.")
+        notes.append(
+            "Scores with other counts cannot be paired: the models have other labels, or one file is of another "
+            "version of soritune (`soritune score` writes it anew from the predictions)."
+        )
     metric = task.primary_metric
     return TaskComparison(
         name, metric.name, metric.higher_is_better, rates, differences, len(common), tuple(notes)

@@ -15,8 +15,8 @@ from soritune.metrics.classification import ClassRates, class_table
 from soritune.reports.confusion import confusion_of
 from soritune.reports.figure_files import save_figure
 from soritune.reports.figures import draw_classes, draw_matrix
-from soritune.reports.files import write_bytes, write_text
 from soritune.reports.text_report import text_report
+from soritune.whole_file import write_bytes, write_text
 
 
 class Evaluation(dict[str, Any]):

@@ -24,7 +24,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
 
 from soritune.errors import OutputError
-from soritune.reports.files import write_bytes
+from soritune.whole_file import write_bytes
 
 DOTS_PER_INCH = 200
 """Of PNG files."""

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from soritune.inference.run_folders import read_card
-from soritune.reports.files import write_text
 from soritune.reports.score import Scores
 from soritune.reports.sections import counted, rate_range_text, rate_text
+from soritune.whole_file import write_text
 
 _TAGS = {"emotion": "audio-classification", "phoneme": "automatic-speech-recognition"}
 _EMOTION_RULES = (

@@ -16,11 +16,11 @@ from markupsafe import Markup
 from soritune.errors import ManifestError
 from soritune.inference.predictions import Predictions, read_predictions
 from soritune.reports.figures import history_figure
-from soritune.reports.files import write_text
 from soritune.reports.history import history_rates, read_events
 from soritune.reports.players import Players
 from soritune.reports.score import Scores, load_scores
 from soritune.reports.sections import counted, hours_text, percent, range_text, task_section
+from soritune.whole_file import write_text
 
 FAILED_SHOWN = 50
 

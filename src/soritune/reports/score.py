@@ -21,9 +21,9 @@ from soritune.inference.predictions import Predictions, environment, read_predic
 from soritune.metrics.bootstrap import RELIABLE_SPEAKERS, Interval, paired_difference, speaker_intervals
 from soritune.metrics.classification import calibration
 from soritune.reports.baselines import baselines
-from soritune.reports.files import write_text
 from soritune.reports.grouping import UNKNOWN, group_names, sorted_names
 from soritune.tasks.task import Counts, Pair, Prediction, Task, add_counts
+from soritune.whole_file import write_text
 
 SCHEMA = "soritune.scores/1"
 SPEAKERS_WITH_INTERVALS = 200

@@ -37,6 +37,7 @@ from soritune.tasks.annotated_phones import (
     refuse_other_length,
 )
 from soritune.tasks.labels import BLANK, label_index, rate, read_symbols, symbol_ids
+from soritune.tasks.language import in_language, other_language
 from soritune.tasks.mispronunciation_tables import error_tables, protocol_table, speaker_tables
 from soritune.tasks.phone_tables import WORST_CASES, phone_tables, worst_alignments
 from soritune.tasks.task import (
@@ -81,7 +82,8 @@ class MispronunciationConfig(TaskConfig):
     fold: tuple[Literal["case", "stress"], ...] = ()
     """Of the arpabet inventory: read AH as ah ("case"), ah0 as ah ("stress")."""
     language: str | None = None
-    """Rows of another language (manifest field `language`) are none of this task's; null takes all."""
+    """Rows of another language (manifest field `language`) are none of this task's, with or without a region (`en`,
+    `en-US`); null takes all."""
     gap: str = SILENCE
     """Symbol of a gap in the aligned phones and of real silence."""
     phoneme_output: str = Field("phoneme", min_length=1)
@@ -325,14 +327,17 @@ class MispronunciationTask(Task):
             fields |= {"labels": [CORRECT] * len(reference["labels"] or []), "labels_confidence": 1.0}
         return Prediction(self.name, fields)
 
+    def absence(self, utterance: Utterance) -> str | None:
+        """Names a language that the task does not take."""
+        return other_language(utterance.language, self.config.language)
+
     def _row(self, utterance: Utterance) -> dict[str, Any]:
         """The annotation of a row, checked: target, phones, canonical, perceived, labels; None each that is not there.
 
         Raises:
             TaskError: lengths differ, a symbol is unknown, or a label contradicts the phones or the setting.
         """
-        wanted = self.config.language
-        if wanted is not None and utterance.language not in (None, wanted):
+        if not in_language(utterance.language, self.config.language):
             return dict.fromkeys(("target", "phones", "canonical", "perceived", "labels"))
         canonical, perceived, target = (
             self._folded(part)

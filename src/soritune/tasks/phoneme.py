@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -22,8 +23,12 @@ from soritune.tasks.labels import (
     read_symbols,
     symbol_ids,
 )
+from soritune.tasks.language import in_language, other_language
 from soritune.tasks.phone_tables import phone_tables
 from soritune.tasks.task import Counts, Metric, OutputSpec, Pair, Prediction, Section, Task
+
+_HANGUL = re.compile(r"[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
+_LATIN_WORD = re.compile(r"[A-Za-z]{2,}")
 
 
 class PhonemeConfig(OutputSettings):
@@ -35,7 +40,8 @@ class PhonemeConfig(OutputSettings):
     """Where a row's phones come from: its text by Korean G2P, or the manifest field named; "auto" takes `phones`
     where the row has them and its text otherwise."""
     language: str | None = None
-    """Rows of another language (manifest field `language`) are none of this task's; null takes all."""
+    """Rows of another language (manifest field `language`) are none of this task's, with or without a region (`ko`,
+    `ko-KR`); null takes all. Phones are derived from text that is Korean only, whatever is set here."""
     boundary: Literal["phrase", "word"] = "word"
     """How the G2P treats spaces: "phrase" lets sound changes cross them, "word" does not (read speech of children
     and learners pauses there)."""
@@ -92,8 +98,8 @@ class PhonemeTask(Task):
 
     def phones_of(self, utterance: Utterance) -> list[str] | None:
         """The phones of a row with `|` between words, or None where it has none of this task's."""
-        source, wanted = self.config.source, self.config.language
-        if wanted is not None and utterance.language not in (None, wanted):
+        source = self.config.source
+        if not in_language(utterance.language, self.config.language):
             return None
         if source == "perceived":
             return None if utterance.perceived is None else list(utterance.perceived)
@@ -105,7 +111,15 @@ class PhonemeTask(Task):
             raise TaskError(
                 "only the korean inventory can be derived from text; give the manifest a phones column"
             )
+        if _not_korean(utterance) is not None:
+            return None
         return phonemize(utterance.text, boundary=self.config.boundary)
+
+    def absence(self, utterance: Utterance) -> str | None:
+        """Names a language that the task does not take, or text that cannot be read as Korean."""
+        other = other_language(utterance.language, self.config.language)
+        from_text = self.config.source in ("auto", "text") and self._is_korean
+        return _not_korean(utterance) if other is None and from_text else other
 
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
         """Label ids (symbols,)."""
@@ -173,6 +187,21 @@ class PhonemeTask(Task):
 
 def _without_boundary(phones: Sequence[str]) -> list[str]:
     return [phone for phone in phones if phone != WORD_BOUNDARY]
+
+
+def _not_korean(utterance: Utterance) -> str | None:
+    """Why the Korean G2P should not read a row's text; None where it may.
+
+    One Latin word may be a Korean's (OK, KBS); two without any Hangul are a sentence of another language, which the
+    G2P would spell out letter by letter, unless the row says that it is Korean.
+    """
+    if utterance.language is not None:
+        other = other_language(utterance.language, "ko")
+        return None if other is None else f"{other}, and it has no phones"
+    text = utterance.text or ""
+    if _HANGUL.search(text) or len(_LATIN_WORD.findall(text)) < 2:
+        return None
+    return f"its text '{text[:40]}' has no Hangul; say language: ko where it is Korean, or give its phones"
 
 
 def _trim_boundaries(phones: Sequence[str]) -> list[str]:

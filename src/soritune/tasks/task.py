@@ -209,6 +209,10 @@ class Task(ABC):
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
         """What a prediction for this row is judged against (plain JSON), or None where the row has no label."""
 
+    def absence(self, utterance: Utterance) -> str | None:
+        """Why a row whose fields are filled has no label of this task; None where that needs no word."""
+        return None
+
     @abstractmethod
     def count(self, pair: Pair) -> Counts:
         """One utterance's share of every count; equal keys and shapes for all pairs."""

@@ -34,6 +34,7 @@ from soritune.corpus.synthesis.settings import SynthesisSettings
 from soritune.corpus.synthesis.voice_work import make_voice, read_rows, rows_file
 from soritune.corpus.synthesis.workers import worker_pool
 from soritune.errors import OutputError
+from soritune.whole_file import write_text
 
 FORMAT = 1
 """Changes when the same seed gives other speech."""
@@ -152,9 +153,7 @@ def _claim(root: Path, settings: SynthesisSettings) -> None:
         text = json.dumps(
             {**identity, "synthetic": True, "versions": _versions()}, ensure_ascii=False, indent=1
         )
-        temporary = file.with_suffix(".tmp")
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, file)
+        write_text(file, text + "\n")
     except (OSError, ValueError) as error:
         raise OutputError(f"{root}: no corpus can be written there ({error})") from error
 
