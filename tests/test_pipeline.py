@@ -414,6 +414,23 @@ def test_judging_other_weights_does_not_replace_the_runs_scores(
     assert (folder / "predictions" / "test-best_loss.jsonl").is_file()
 
 
+def test_a_dry_run_counts_each_source_as_often_as_the_recipe_visits_it(
+    two_languages: Path, tmp_path: Path
+) -> None:
+    steps = {}
+    for weight in (1, 3):
+        weights = f"batches.source_weights={{synthetic: 1, speechocean762: {weight}, speechocean762_train: {weight}}}"
+        recipe = load_recipe(
+            "bundled-encoder",
+            [f"data={two_languages}", weights, "batches.padded_seconds=null", "batches.batch_size=4"],
+        )
+        recipe.model.random_weights = True
+        recipe.model.architecture = toy_encoder("bundled-encoder")
+        steps[weight] = pipeline.dry_run(recipe, tmp_path / str(weight), quiet=True)["steps_per_epoch"]
+    rows = {1: 2 + 2, 3: 2 + 3 * 2}  # speakers visited: two of Korean, two of English
+    assert steps[3] / steps[1] == rows[3] / rows[1]
+
+
 def test_a_row_in_another_language_is_left_out_with_that_reason(tones: Manifest) -> None:
     recipe = load_recipe("child-phoneme", [*MANIFEST, f"data={tones.path}", "tasks.phoneme.source=text"])
     row = Utterance(id="a", audio="a.wav", duration_s=4.0, text="she had your dark suit")

@@ -369,6 +369,8 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
 
     from soritune.batches.collate import Collator, Draws
     from soritune.batches.plan import plan_epoch
+    from soritune.training.epochs import Epochs
+    from soritune.training.phases import resolve_phases
 
     check_start(recipe)
     open_folder(folder)
@@ -376,9 +378,12 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
     splits = split_corpus(recipe, manifest, folder, quiet=quiet)
     training = build_run(recipe, manifest, splits, folder)
     model = training.model
+    # The last phase has the most rows; its first epoch visits each source as often as the recipe says.
+    phase = resolve_phases(training.settings, training.augment, model.config.freeze)[-1]
+    rows = Epochs(training, phase).visits(0)
     plan = plan_epoch(
-        training.train_rows,
-        manifest.durations_s[training.train_rows],
+        rows,
+        manifest.durations_s[rows % len(manifest)],
         recipe.batches.model_copy(update={"order": "descending"}),
         seed=recipe.train.seed,
     )
