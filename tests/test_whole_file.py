@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,10 @@ def test_the_place_is_taken_only_at_the_end(tmp_path: Path) -> None:
     with whole_file(file) as part:
         part.write_text("new")
         assert file.read_text() == "old"
+        reader = file.open()
         assert part.parent == file.parent and part.suffix == ".json" and part.name.startswith(".")
+    with reader:
+        assert reader.read() == "old"  # it is another file that took the name
     assert file.read_text() == "new"
     assert [entry.name for entry in file.parent.iterdir()] == ["scores.json"]
 
@@ -62,3 +67,29 @@ def test_permissions_are_those_of_any_new_file(tmp_path: Path, umask: int, mode:
         os.umask(before)
     found = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
     assert found == {"a.txt": mode, "a.flac": mode, "m.parquet": mode}
+
+
+@pytest.mark.parametrize("place", [".", "/", ""])
+def test_a_place_without_a_name_is_said(place: str) -> None:
+    with pytest.raises(OutputError, match="name a file in it"):
+        write_text(place, "x")
+
+
+def test_the_longest_name_a_file_can_have_is_written(tmp_path: Path) -> None:
+    name = "가" * 83 + ".json"
+    assert len(name.encode()) == 254
+    assert write_text(tmp_path / name, "x").read_text() == "x"
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_full_disk_is_said_of_audio_too(tmp_path: Path, suffix: str) -> None:
+    """A limit on the size of files stands in for the disk."""
+    program = (
+        "import resource, signal, sys, numpy as np; from soritune.audio.waveform import write_audio; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
+        "write_audio(sys.argv[1], np.random.default_rng(0).uniform(-1, 1, 160000).astype('float32'), 16000)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / f"a{suffix}")]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert said.strip().splitlines()[-1].startswith("soritune.errors.OutputError:")
+    assert not list(tmp_path.iterdir())

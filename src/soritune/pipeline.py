@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 from rich.console import Console
 
@@ -370,7 +371,7 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
     from soritune.batches.collate import Collator, Draws
     from soritune.batches.plan import plan_epoch
     from soritune.training.epochs import Epochs
-    from soritune.training.phases import resolve_phases
+    from soritune.training.phases import chosen_phases, resolve_phases
 
     check_start(recipe)
     open_folder(folder)
@@ -378,13 +379,13 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
     splits = split_corpus(recipe, manifest, folder, quiet=quiet)
     training = build_run(recipe, manifest, splits, folder)
     model = training.model
-    # The last phase has the most rows; its first epoch visits each source as often as the recipe says.
-    phase = resolve_phases(training.settings, training.augment, model.config.freeze)[-1]
-    rows = Epochs(training, phase).visits(0)
-    plan = plan_epoch(
+    phases = resolve_phases(training.settings, training.augment, model.config.freeze)
+    epochs = [Epochs(training, phase) for phase in chosen_phases(phases, training.settings.phase)]
+    rows = np.unique(np.concatenate([phase.trained_rows for phase in epochs]))
+    longest_first = plan_epoch(
         rows,
-        manifest.durations_s[rows % len(manifest)],
-        recipe.batches.model_copy(update={"order": "descending"}),
+        manifest.durations_s[rows],
+        recipe.batches.model_copy(update={"order": "descending", "first_epoch_ascending": False}),
         seed=recipe.train.seed,
     )
     collator = Collator(
@@ -395,15 +396,15 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
         hidden_size=model.hidden_size,
         augment=recipe.augment,
     )
-    batch = collator(plan.micro_batch(0), Draws(recipe.train.seed, 0, 0), 0)
+    batch = collator(longest_first.micro_batch(0), Draws(recipe.train.seed, 0, 0), 0)
     with torch.no_grad():
         output = model.eval()(batch.waveform, batch.num_samples)
     return {
         "splits": splits.summary(manifest),
         "policy": splits.policy,
         "quarantined": len(read_quarantine(folder / QUARANTINE)),
-        "steps_per_epoch": plan.num_steps,
-        "padding_share": plan.padding_share,
+        "steps_per_epoch": max(phase.plan(0).num_steps for phase in epochs),
+        "padding_share": longest_first.padding_share,
         "longest_batch": {
             "utterances": len(batch.rows),
             "samples": batch.waveform.shape[1],

@@ -136,8 +136,8 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
                 if reason is None:
                     return None
                 reasons.append(reason)
-        absences = [absence for task in tasks if (absence := task.absence(utterance))]
-        return reasons[0] if reasons else ": ".join([f"has no label for {names}", *absences[:1]])
+        absences = [f"{task.name}: {why}" for task in tasks if (why := task.absence(utterance))]
+        return reasons[0] if reasons else "; ".join([f"has no label for {names}", *absences])
 
     return problem
 

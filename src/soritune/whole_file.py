@@ -22,7 +22,10 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         OutputError: the place cannot be written to, or the disk is full.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{target.suffix}")
+    if not target.name:
+        raise OutputError(f"{target} is a folder and cannot be written as a file; name a file in it")
+    # A part of the stem, because a name that is as long as the file system allows must not become longer.
+    temporary = target.with_name(f".{target.stem[:16]}.{secrets.token_hex(4)}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
@@ -38,7 +41,7 @@ def whole_file(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path | str, content: bytes) -> Path:
+def write_bytes(path: Path | str, content: bytes | memoryview) -> Path:
     """Writes to `path`, whole or not at all, making its folder.
 
     Raises:

@@ -426,3 +426,7 @@ def test_rows_of_another_language_are_not_the_tasks() -> None:
     assert own.reference(korean) is None
     english = own.targets(row("dh ah", "d ah", "S C", language="en"))
     assert english["phoneme"] is not None and english["error"] is not None
+    for tag in ("en-US", "ENG", "English", None):
+        assert own.targets(row("dh ah", "d ah", "S C", language=tag))["error"] is not None
+    assert own.absence(korean) == "its language is 'ko', wanted is 'en'"
+    assert own.absence(row("dh ah", "d ah", "S C", language="en-GB")) is None

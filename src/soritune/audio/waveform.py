@@ -7,6 +7,7 @@ in [-1, 1].
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from soritune.audio.resample import resample
 from soritune.errors import AudioError, OutputError
-from soritune.whole_file import whole_file
+from soritune.whole_file import write_bytes
 
 Float32Array = NDArray[np.float32]
 
@@ -126,11 +127,13 @@ def write_audio(path: str | Path, waveform: Float32Array, sample_rate_hz: int) -
         raise OutputError(f"{file}: cannot write '{file.suffix}' audio; use .wav or .flac")
     clipped = np.clip(waveform, -1.0, 1.0 - 2.0**-15)
     subtype = "PCM_16" if soundfile.check_format(kind, "PCM_16") else None
-    with whole_file(file) as part, part.open("wb") as stream:
-        try:
-            soundfile.write(stream, clipped, sample_rate_hz, format=kind, subtype=subtype)
-        except soundfile.SoundFileError as error:
-            raise OutputError(f"{file} cannot be written ({error})") from error
+    # libsndfile does not tell of a full disk; encoded in memory, the write is Python's own, which does.
+    encoded = io.BytesIO()
+    try:
+        soundfile.write(encoded, clipped, sample_rate_hz, format=kind, subtype=subtype)
+    except soundfile.SoundFileError as error:
+        raise OutputError(f"{file} cannot be written ({error})") from error
+    write_bytes(file, encoded.getbuffer())
 
 
 def _existing(path: str | Path) -> Path:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-THREE_LETTERS = {"kor": "ko", "eng": "en"}
-"""ISO 639-2 codes that corpora use where BCP 47 has two letters."""
+import re
+
+NAMES = {"ko": ("kor", "korean", "kr", "한국어"), "en": ("eng", "english", "영어")}
+"""How corpora write the languages of the phone inventories, beside BCP 47."""
+NOT_SAID = ("", "und", "unknown", "none", "null", "mul", "zxx")
+_LANGUAGE = {name: tag for tag, names in NAMES.items() for name in names}
 
 
 def in_language(given: str | None, wanted: str | None) -> bool:
-    """Whether `given` (a row's tag, `ko`, `ko-KR`, `KOR`) is the language `wanted`; true where either is not said."""
-    return given is None or wanted is None or _primary(given) == _primary(wanted)
+    """Whether `given` (`ko`, `ko-KR`, `KOR`) is the language `wanted`; true where either is not said."""
+    first, second = _primary(given), _primary(wanted)
+    return first is None or second is None or first == second
 
 
 def other_language(given: str | None, wanted: str | None) -> str | None:
@@ -16,7 +21,7 @@ def other_language(given: str | None, wanted: str | None) -> str | None:
     return None if in_language(given, wanted) else f"its language is '{given}', wanted is '{wanted}'"
 
 
-def _primary(tag: str) -> str:
-    """The first subtag, which alone names the language."""
-    first = tag.strip().replace("_", "-").split("-")[0].lower()
-    return THREE_LETTERS.get(first, first)
+def _primary(tag: str | None) -> str | None:
+    """The first subtag, which alone names the language; None where the tag names none."""
+    first = re.split(r"[-_/,;\s]", (tag or "").strip().casefold())[0]
+    return None if first in NOT_SAID else _LANGUAGE.get(first, first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -27,8 +28,9 @@ from soritune.tasks.language import in_language, other_language
 from soritune.tasks.phone_tables import phone_tables
 from soritune.tasks.task import Counts, Metric, OutputSpec, Pair, Prediction, Section, Task
 
-_HANGUL = re.compile(r"[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
-_LATIN_WORD = re.compile(r"[A-Za-z]{2,}")
+_HANGUL = re.compile(r"[\u1100-\u115e\u1161-\u11ff\uac00-\ud7a3]")
+"""After NFKC, which makes these of other jamo too; the two fillers left out."""
+_LATIN_WORD = re.compile(r"(?<!\S)[A-Za-z]?[a-z]+(?:'[a-z]+)?[.,!?;:]*(?!\S)")
 
 
 class PhonemeConfig(OutputSettings):
@@ -41,7 +43,7 @@ class PhonemeConfig(OutputSettings):
     where the row has them and its text otherwise."""
     language: str | None = None
     """Rows of another language (manifest field `language`) are none of this task's, with or without a region (`ko`,
-    `ko-KR`); null takes all. Phones are derived from text that is Korean only, whatever is set here."""
+    `ko-KR`); null takes all. Phones are derived only from text that is Korean, whatever is set here."""
     boundary: Literal["phrase", "word"] = "word"
     """How the G2P treats spaces: "phrase" lets sound changes cross them, "word" does not (read speech of children
     and learners pauses there)."""
@@ -116,9 +118,11 @@ class PhonemeTask(Task):
         return phonemize(utterance.text, boundary=self.config.boundary)
 
     def absence(self, utterance: Utterance) -> str | None:
-        """Names a language that the task does not take, or text that cannot be read as Korean."""
+        """Names a language that the task does not take, or text that is not Korean."""
+        if self.phones_of(utterance) is not None:
+            return None
+        from_text = self._is_korean and self.config.source in ("auto", "text") and utterance.text
         other = other_language(utterance.language, self.config.language)
-        from_text = self.config.source in ("auto", "text") and self._is_korean
         return _not_korean(utterance) if other is None and from_text else other
 
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
@@ -192,16 +196,19 @@ def _without_boundary(phones: Sequence[str]) -> list[str]:
 def _not_korean(utterance: Utterance) -> str | None:
     """Why the Korean G2P should not read a row's text; None where it may.
 
-    One Latin word may be a Korean's (OK, KBS); two without any Hangul are a sentence of another language, which the
-    G2P would spell out letter by letter, unless the row says that it is Korean.
+    Text with Hangul is Korean whatever the row says. Without any, numbers and a Latin word or two may still be (180cm,
+    LG TV, Wi-Fi), but three words in small letters are a sentence of another language, which the G2P would spell out
+    letter by letter.
     """
-    if utterance.language is not None:
-        other = other_language(utterance.language, "ko")
-        return None if other is None else f"{other}, and it has no phones"
-    text = utterance.text or ""
-    if _HANGUL.search(text) or len(_LATIN_WORD.findall(text)) < 2:
+    text = unicodedata.normalize("NFKC", utterance.text or "")
+    if _HANGUL.search(text):
         return None
-    return f"its text '{text[:40]}' has no Hangul; say language: ko where it is Korean, or give its phones"
+    other = other_language(utterance.language, "ko")
+    if other is not None:
+        return f"{other} (Korean phones are derived from its text, which has no Hangul)"
+    if len(_LATIN_WORD.findall(text)) >= 3:
+        return f"its text '{text[:40]}' is not Korean, so its phones cannot be derived from it"
+    return None
 
 
 def _trim_boundaries(phones: Sequence[str]) -> list[str]:

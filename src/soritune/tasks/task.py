@@ -210,7 +210,8 @@ class Task(ABC):
         """What a prediction for this row is judged against (plain JSON), or None where the row has no label."""
 
     def absence(self, utterance: Utterance) -> str | None:
-        """Why a row whose fields are filled has no label of this task; None where that needs no word."""
+        """Why a row has no label of this task although its fields are filled; None where it has one, or where fields
+        are missing."""
         return None
 
     @abstractmethod

@@ -95,6 +95,11 @@ class Epochs:
             )
         return weights
 
+    @property
+    def trained_rows(self) -> NDArray[np.int64]:
+        """Manifest rows of the phase that any epoch visits."""
+        return self.rows if self._weights is None else self.rows[self._weights > 0]
+
     def visits(self, epoch: int) -> NDArray[np.int64]:
         """Manifest rows that an epoch visits; the second visit to a row is that row plus the manifest's length."""
         if self._weights is None:
