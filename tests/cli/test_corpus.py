@@ -83,8 +83,9 @@ def test_prepare_check_split_folds(folder: Path, tmp_path: Path) -> None:
     assert (made["utterances"], made["speakers"], made["quarantined"]) == (54, 9, 0)
     assert load_manifest(out / "manifest.parquet").utterance(0).language == "ko"
     english = ("--no-decode", "--task", "phoneme", "--set", "phoneme.language=en")
-    text = soritune("check", out / "manifest.parquet", *english)
-    assert "has no target for the task phoneme; its language is 'ko', wanted is 'en'" in text
+    sentence = "has no target for the task phoneme; its language is 'ko', wanted is 'en'"
+    with pytest.raises(ManifestError, match=sentence):
+        soritune("check", out / "manifest.parquet", *english)
     (folder / "소리" / "0 0.WAV").write_bytes(b"")
     checked = answer(
         "check",
