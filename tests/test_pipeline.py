@@ -154,16 +154,6 @@ def test_a_second_run_does_not_overwrite_the_first(
         pipeline.run(emotion(tree), finished[0], quiet=True)
 
 
-def test_a_bundle_tells_how_long_its_training_clips_were(finished: tuple[Path, pipeline.RunResult]) -> None:
-    folder, _ = finished
-    manifest = load_manifest(folder / "checked.parquet")
-    train = set(load_splits(folder / "splits.parquet").ids("train"))
-    durations = [row.duration_s for row in manifest if row.id in train]
-    told = load_bundle(folder / "bundles" / "last").card["data"]["usual_longest_s"]
-    assert sum(seconds <= told for seconds in durations) >= 0.98 * len(durations)
-    assert told <= max(durations) + 0.005
-
-
 def test_a_dry_run_writes_no_weights(tree: Path, tmp_path: Path) -> None:
     result = pipeline.dry_run(emotion(tree), tmp_path / "dry", quiet=True)
     assert result["longest_batch"]["outputs"]["emotion"] == [4, 3]

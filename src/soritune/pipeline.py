@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 from rich.console import Console
 
 from soritune import processes
@@ -300,7 +299,7 @@ def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) 
             "labels": _digest([list(spec.labels) for spec in outputs]),
             "base": frozen_digest(model),
         },
-        card=card_fields(recipe, manifest, splits, rows["train"]),
+        card=card_fields(recipe, manifest, splits),
         can_predict=model.load_report.keeps_heads,
     )
 
@@ -474,9 +473,7 @@ def evaluate_run(
     )
 
 
-def card_fields(
-    recipe: Recipe, manifest: Manifest, splits: Splits, train_rows: NDArray[np.int64]
-) -> dict[str, Any]:
+def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str, Any]:
     """What a bundle says of where it comes from."""
     return {
         "name": recipe.name,
@@ -489,7 +486,6 @@ def card_fields(
                 {str(source) for source in manifest.column("source").unique().to_pylist() if source}
             ),
             "hours": {name: row["hours"] for name, row in splits.summary(manifest).items()},
-            "usual_longest_s": _usual_longest_s(manifest.durations_s[train_rows]),
             "synthetic": recipe.data.synthetic,
         },
         "git_revision": _git_revision(),
@@ -497,11 +493,6 @@ def card_fields(
         "licence": recipe.data.licence,
         "start": _start_of(recipe),
     }
-
-
-def _usual_longest_s(durations_s: NDArray[np.float64]) -> float | None:
-    """What 99 of 100 training clips do not exceed, in seconds; a few long ones teach a model nothing about length."""
-    return round(float(np.percentile(durations_s, 99)), 2) if len(durations_s) else None
 
 
 def _start_of(recipe: Recipe) -> dict[str, Any] | None:

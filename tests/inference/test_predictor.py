@@ -67,25 +67,6 @@ def test_training_limit_shortens_windows_instead_of_dropping_the_rest(fakes, cli
     assert all(shape[1] <= 5 * 16000 for shape in predictor.members[0].backend.batch_shapes)
 
 
-@pytest.mark.parametrize(
-    ("usual_longest_s", "seconds", "longest_s"), [(5.0, 12.0, 5.0), (5.0, 7.0, 7.0), (None, 12.0, 12.0)]
-)
-def test_a_model_hears_no_longer_pieces_than_it_was_trained_on(
-    fakes, clip, usual_longest_s, seconds, longest_s
-):
-    member = fakes.member([fakes.phoneme_task()])
-    member.card["data"]["usual_longest_s"] = usual_longest_s
-    next(Predictor([member]).predict([clip("a.wav", seconds)]))
-    assert max(shape[1] for shape in member.backend.batch_shapes) == longest_s * 16000
-
-
-def test_windows_that_are_asked_for_are_used_whatever_the_training_clips(fakes, clip):
-    member = fakes.member([fakes.phoneme_task()])
-    member.card["data"]["usual_longest_s"] = 5.0
-    next(Predictor([member], windows=WindowSettings()).predict([clip("a.wav", 12.0)]))
-    assert max(shape[1] for shape in member.backend.batch_shapes) == 12 * 16000
-
-
 def test_alone_equals_in_a_batch_and_order_is_kept(fakes, clip):
     tasks = [fakes.emotion_task(), fakes.phoneme_task()]
     paths = [clip(f"{i}.wav", seconds, seed=i) for i, seconds in enumerate((3.0, 0.7, 5.2, 1.1, 2.6))]

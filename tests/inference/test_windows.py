@@ -57,14 +57,3 @@ def test_windows_are_no_longer_than_training_clips():
     assert WindowSettings().limited(None) == WindowSettings()
     assert WindowSettings().limited(60.0) == WindowSettings()
     assert WindowSettings().limited(2.0).overlap_s == pytest.approx(0.4)
-
-
-def test_windows_are_as_long_as_the_clips_a_model_was_trained_on() -> None:
-    plain = WindowSettings()
-    assert plain.heard(None) == plain
-    assert plain.heard(25.0) == plain
-    heard = plain.heard(8.0)
-    assert (heard.longest_s, heard.window_s, heard.overlap_s) == (12.0, 8.0, 1.6)
-    words = plain.heard(0.9)
-    assert (words.longest_s, words.window_s) == (6.0, 4.0)
-    assert plain.heard(19.0).window_s == 19.0

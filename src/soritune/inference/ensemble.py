@@ -13,7 +13,6 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.bundle import Bundle, first_fault
 from soritune.errors import BundleError
 from soritune.inference.backends.backend import Backend
-from soritune.inference.windows import WindowSettings
 from soritune.tasks.task import OutputSpec, Task
 
 
@@ -47,15 +46,6 @@ class Member:
             if given.get(spec.name) != _composed(spec.labels):
                 raise bundle.damaged("outputs", f"not the labels that task settings give '{spec.name}'")
         return cls(bundle.name, bundle.card, tasks, preprocessing, step, backend, bundle.path.resolve().name)
-
-    @property
-    def windows(self) -> WindowSettings:
-        """How long files are cut for it where nobody asks for something else: by its own `max_duration_s`, and where
-        it has none by the length of the clips it was trained on."""
-        if self.preprocessing.max_duration_s is not None:
-            return WindowSettings().limited(self.preprocessing.max_duration_s)
-        longest = (self.card.get("data") or {}).get("usual_longest_s")
-        return WindowSettings().heard(longest if isinstance(longest, int | float) and longest > 0 else None)
 
     @property
     def outputs(self) -> dict[str, OutputSpec]:

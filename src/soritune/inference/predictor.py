@@ -70,8 +70,7 @@ class Predictor:
     Args:
         members: the models.
         padded_seconds: budget of a batch: clips × longest of them, in seconds; None takes the backends' own.
-        windows: how long files are cut; None cuts what is much longer than the clips a model was trained on. A bundle's
-            own `max_duration_s` is respected by shorter windows in either case.
+        windows: how long files are cut; a bundle's own `max_duration_s` is respected by shorter windows.
     """
 
     def __init__(
@@ -86,10 +85,7 @@ class Predictor:
         self.members = tuple(members)
         self.tasks = joint_tasks(self.members)
         self.padded_seconds = padded_seconds or min(member.backend.padded_seconds for member in members)
-        self.windows = [
-            member.windows if windows is None else windows.limited(member.preprocessing.max_duration_s)
-            for member in self.members
-        ]
+        self.windows = windows or WindowSettings()
         self._specs = {spec.name: spec for task in self.tasks for spec in task.outputs}
         self._orders = [label_orders(member, self._specs) for member in self.members]
         for task in self.tasks:
@@ -319,7 +315,10 @@ class Predictor:
         self, index: int, read: Sequence[_Read]
     ) -> list[tuple[Outputs, list[tuple[float, float, Outputs]]]]:
         """One model's outputs of each clip, from a batch of whole clips and batches of windows."""
-        member, settings = self.members[index], self.windows[index]
+        member, settings = (
+            self.members[index],
+            self.windows.limited(self.members[index].preprocessing.max_duration_s),
+        )
         key, rate = member.preprocessing.model_dump_json(), member.preprocessing.sample_rate_hz
         waveforms = [one.waveforms[key] for one in read]
         plans: list[list[Window]] = []

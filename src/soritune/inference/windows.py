@@ -16,11 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-WHOLE = 1.5
-"""Times the longest usual training clip that goes through a model whole."""
-SHORTEST_WINDOW_S = 4.0
-"""Where a model was trained on single words."""
-
 
 class WindowSettings(BaseModel):
     """When and how long files are cut."""
@@ -49,19 +44,6 @@ class WindowSettings(BaseModel):
         window = min(self.window_s, max_duration_s)
         return WindowSettings(
             longest_s=max_duration_s, window_s=window, overlap_s=min(self.overlap_s, window / 5)
-        )
-
-    def heard(self, usual_longest_s: float | None) -> WindowSettings:
-        """Windows as long as the clips a model was trained on; unchanged where those were long or are not known.
-
-        A clip half as long again still goes through whole, so that an evaluation on like data cuts next to nothing.
-        """
-        if usual_longest_s is None or usual_longest_s * WHOLE >= self.longest_s:
-            return self
-        usual = max(usual_longest_s, SHORTEST_WINDOW_S)
-        window = min(self.window_s, usual)
-        return WindowSettings(
-            longest_s=usual * WHOLE, window_s=window, overlap_s=min(self.overlap_s, window / 5)
         )
 
 
