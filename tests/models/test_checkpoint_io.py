@@ -204,21 +204,24 @@ def test_several_adapters_share_one_base_that_is_read_once(
     alone, paths = [], []
     for seed, rank in ((1, 2), (2, 3)):
         model = build(kind, norm, encoder=folder, seed=seed, lora=LoraSettings(rank=rank)).eval()
+        random = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 if "lora_B" in name:
-                    weight.normal_()
+                    weight.normal_(generator=random)
         paths.append(save(model, tmp_path / f"adapters-{seed}", adapter_only=True).path)
         alone.append(model(*waves).logits["phoneme"])
     first = load_model(paths[0])
     shutil.rmtree(folder)  # nothing is read from there again
     second = load_model(paths[1], opened=first)
+    # Rounding hangs on where tensors lie in memory; the two adapters differ by ten thousand times as much.
+    assert not torch.allclose(alone[0], alone[1], atol=0.1)
     for model, expected in zip((first, second), alone, strict=True):
-        assert torch.allclose(model(*waves).logits["phoneme"], expected, atol=1e-6)
+        assert torch.allclose(model(*waves).logits["phoneme"], expected, atol=1e-5)
     one, other = base_weights(first.encoder), base_weights(second.encoder)
     assert all(one[name].data_ptr() == other[name].data_ptr() for name in one)
     third = load_model(paths[0], opened=second)
-    assert torch.allclose(third(*waves).logits["phoneme"], alone[0], atol=1e-6)
+    assert torch.allclose(third(*waves).logits["phoneme"], alone[0], atol=1e-5)
 
 
 def test_another_base_is_refused_and_a_moved_one_can_be_named(build, checkpoint, waves, tmp_path) -> None:
