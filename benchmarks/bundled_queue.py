@@ -17,6 +17,8 @@ from typing import Any
 
 from bundled_runs import ADAPTED, METHODS, Run, recipe_of
 
+from soritune.whole_file import write_text
+
 DONE = "record.json"
 """Written when a run is finished, judged and tidied."""
 HEAVY = ("checkpoints", "bundles", "report.html", "manifest.parquet")
@@ -205,6 +207,4 @@ def tail(log: Path) -> str:
 
 def write_json(path: Path, content: Any) -> None:
     """At once or not at all."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

@@ -381,7 +381,7 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
     model = training.model
     phases = resolve_phases(training.settings, training.augment, model.config.freeze)
     epochs = [Epochs(training, phase) for phase in chosen_phases(phases, training.settings.phase)]
-    rows = np.unique(np.concatenate([phase.trained_rows for phase in epochs]))
+    rows = np.unique(np.concatenate([each.trained_rows for each in epochs]))
     longest_first = plan_epoch(
         rows,
         manifest.durations_s[rows],
@@ -403,7 +403,7 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
         "splits": splits.summary(manifest),
         "policy": splits.policy,
         "quarantined": len(read_quarantine(folder / QUARANTINE)),
-        "steps_per_epoch": max(phase.plan(0).num_steps for phase in epochs),
+        "steps_per_epoch": max(each.plan(0).num_steps for each in epochs),
         "padding_share": longest_first.padding_share,
         "longest_batch": {
             "utterances": len(batch.rows),

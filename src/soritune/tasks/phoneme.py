@@ -119,11 +119,11 @@ class PhonemeTask(Task):
 
     def absence(self, utterance: Utterance) -> str | None:
         """Names a language that the task does not take, or text that is not Korean."""
-        if self.phones_of(utterance) is not None:
-            return None
-        from_text = self._is_korean and self.config.source in ("auto", "text") and utterance.text
         other = other_language(utterance.language, self.config.language)
-        return _not_korean(utterance) if other is None and from_text else other
+        if other is not None or self.phones_of(utterance) is not None:
+            return other
+        from_text = self._is_korean and self.config.source in ("auto", "text") and utterance.text
+        return _not_korean(utterance) if from_text else None
 
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
         """Label ids (symbols,)."""
