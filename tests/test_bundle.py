@@ -13,7 +13,6 @@ from safetensors import SafetensorError
 from soritune.bundle import (
     Bundle,
     file_sha256,
-    frames_of,
     is_bundle,
     load_bundle,
     located,
@@ -27,7 +26,6 @@ from soritune.bundle import (
 from soritune.errors import BundleError, OutputError
 from soritune.inference.run_folders import choose_bundle
 
-BASE_KERNEL, BASE_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 CARD = {
     "kind": "full",
     "tasks": [{"name": "emotion", "config": {"labels": ["Anxious", "Kind", "Dry"]}}],
@@ -48,15 +46,6 @@ def write(path: Path, **card: object) -> Bundle:
     return write_bundle(
         path, weights=WEIGHTS, card={**CARD, **card}, json_files={"config.json": {"x": "한글"}}
     )
-
-
-def test_frames_of_known_lengths() -> None:
-    # wav2vec2-base: 400 samples see one frame, 20 ms apart; one second has 49.
-    lengths = [0, 399, 400, 719, 720, 16000, 160000]
-    expected = [0, 0, 1, 1, 2, 49, 499]
-    assert [frames_of(n, BASE_KERNEL, BASE_STRIDE) for n in lengths] == expected
-    assert frames_of(np.array(lengths), BASE_KERNEL, BASE_STRIDE).tolist() == expected
-    assert isinstance(frames_of(16000, BASE_KERNEL, BASE_STRIDE), int)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

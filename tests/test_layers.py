@@ -12,7 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "soritune"
 
-EVERYWHERE = {"errors", "registry", "settings", "processes", "whole_file"}
+EVERYWHERE = {"errors", "registry", "settings", "processes", "whole_file", "draws", "geometry"}
 ABOVE = {
     "audio",
     "korean",
@@ -32,6 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors"},
     "processes": {"errors"},
     "whole_file": {"errors"},
+    "draws": set(),
+    "geometry": set(),
     "korean": set(),
     "audio": set(),
     "metrics": set(),

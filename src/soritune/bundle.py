@@ -16,11 +16,11 @@ import os
 import platform
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,24 +42,6 @@ PACKAGED = "soritune/"
 PACKAGED_FOLDER = Path(__file__).parent / "pretrained"
 PACKAGES = ("soritune", "torch", "transformers", "peft", "safetensors", "numpy")
 """Whose versions a card records."""
-
-Samples = TypeVar("Samples")
-
-
-def frames_of(num_samples: Samples, conv_kernel: Sequence[int], conv_stride: Sequence[int]) -> Samples:
-    """Encoder frames of a number of samples: floor((n - kernel) / stride) + 1 per convolution, never below
-    zero.
-
-    Takes an int, a NumPy array or a tensor of integers and gives the same kind back.
-
-    >>> frames_of(16000, (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
-    49
-    """
-    n: Any = num_samples
-    for kernel, stride in zip(conv_kernel, conv_stride, strict=True):
-        n = (n - kernel) // stride + 1
-        n = n * (n > 0)
-    return n  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)

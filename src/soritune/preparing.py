@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from soritune.batches.targets import frames_needed
-from soritune.bundle import frames_of
 from soritune.corpus.checks import Quarantined, check_manifest, read_quarantine, write_quarantine
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.prepare import load_source, prepare, source_config
@@ -23,6 +22,7 @@ from soritune.corpus.reasons import commonest
 from soritune.corpus.splits import Splits, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import SorituneError, SplitError
+from soritune.geometry import frames_of
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
 from soritune.tasks.task import OutputSpec

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from pydantic import ValidationError
 
-from soritune.audio.augment import SpeedPerturbation
+from soritune.audio.augment.speed import SpeedPerturbation
 from soritune.audio.preprocessing import Preprocessing
 from soritune.errors import AudioError
 

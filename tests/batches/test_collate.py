@@ -13,9 +13,9 @@ from soritune.batches.config import AugmentSettings, BatchSettings, SpecAugmentS
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import plan_epoch
 from soritune.batches.targets import frames_needed
-from soritune.bundle import frames_of
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.utterance import Utterance
+from soritune.geometry import frames_of
 from soritune.recipe import make_task
 
 KERNEL, STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)

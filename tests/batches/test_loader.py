@@ -17,7 +17,7 @@ from soritune.batches.collate import Collator, Draws
 from soritune.batches.config import BatchSettings
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import plan_epoch
-from soritune.bundle import frames_of
+from soritune.geometry import frames_of
 from soritune.corpus.manifest import load_manifest
 from soritune.recipe import make_task
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 import transformers
 
-from soritune.bundle import frames_of
 from soritune.errors import ModelError
+from soritune.geometry import frames_of
 from soritune.models.config import LoraSettings, ModelConfig
 from soritune.models.heads import loss_sum
 from soritune.models.model import build_model

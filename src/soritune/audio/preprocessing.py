@@ -19,7 +19,7 @@ from soritune.errors import AudioError
 from soritune.settings import Settings
 
 Augmentation = Callable[[Float32Array, int, np.random.Generator], Float32Array]
-"""(samples,) and their rate → (samples,), drawing from the generator; those of `audio/augment.py` are such."""
+"""(samples,) and their rate → (samples,), drawing from the generator; those of `audio/augment/` are such."""
 MARGIN_S = 0.25
 """Read beyond `max_duration_s` and cut off after resampling, whose filter would else see the end of the sound
 there."""

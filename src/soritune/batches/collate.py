@@ -18,9 +18,9 @@ from torch import Tensor
 from soritune.audio.preprocessing import Preprocessing
 from soritune.audio.resample import change_speed
 from soritune.batches.config import AugmentSettings, SpecAugmentSettings
-from soritune.batches.plan import row_draws, seed_of
 from soritune.batches.targets import frames_needed
 from soritune.corpus.manifest import Manifest
+from soritune.draws import row_draws, seed_of
 from soritune.errors import AudioError, SorituneError
 from soritune.tasks.task import OutputSpec, Task
 

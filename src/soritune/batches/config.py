@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from soritune.audio.augment import SpeedPerturbation
+from soritune.audio.augment.speed import SpeedPerturbation
 from soritune.settings import Settings
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from soritune.bundle import frames_of
+from soritune.geometry import frames_of
 
 
 class MaskedGroupNorm(nn.Module):

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from soritune.bundle import frames_of
 from soritune.errors import ModelError
+from soritune.geometry import frames_of
 from soritune.models.adapters import adapter_layers, add_lora, load_adapter_weights
 from soritune.models.config import ModelConfig
 from soritune.models.encoder import check_architecture, encoder_config, make_encoder

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from soritune.batches.collate import Batch, Collator, Draws
 from soritune.batches.loader import load_batches
-from soritune.batches.plan import EpochPlan, plan_epoch, seed_of
-from soritune.bundle import frames_of
+from soritune.batches.plan import EpochPlan, plan_epoch
+from soritune.draws import seed_of
 from soritune.errors import TrainingError
+from soritune.geometry import frames_of
 from soritune.training.phases import Phase
 from soritune.training.subsets import nested_rows, values_of, visited_rows
 

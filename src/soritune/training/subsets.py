@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.batches.plan import row_draws, seed_of
 from soritune.corpus.manifest import Manifest
+from soritune.draws import row_draws, seed_of
 
 STRATA = ("age", "speaker")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from soritune.audio.augment import SpeedPerturbation
+from soritune.audio.augment.speed import SpeedPerturbation
 
 
 def test_draw_rates_are_the_stated_ones() -> None:
