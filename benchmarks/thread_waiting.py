@@ -29,7 +29,7 @@ def step_seconds() -> list[float]:
     """Seconds of each step but the first, in this process."""
     import torch
 
-    from soritune.models.encoder import encoder_config, make_encoder
+    from soritune.models.architecture import encoder_config, make_encoder
     from soritune.recipe import load_recipe
 
     torch.set_num_threads(2)

@@ -308,7 +308,7 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
 
         QuickDropout.forward = torch.nn.Dropout.forward  # type: ignore[method-assign]
     elif part == "group norm by rows":
-        from soritune.models.group_norm import MaskedGroupNorm
+        from soritune.models.encoders.wav2vec2.group_norm import MaskedGroupNorm
 
         MaskedGroupNorm._by_row = lambda self, hidden: False  # type: ignore[method-assign]
 

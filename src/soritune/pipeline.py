@@ -186,7 +186,7 @@ def check_start(recipe: Recipe) -> None:
         SorituneError: no corpus there; no such device; neither a folder nor a reachable hub name; steps that the
             processes cannot share.
     """
-    from soritune.models.encoder import open_checkpoint
+    from soritune.models.checkpoint import open_checkpoint
     from soritune.training.devices import pick_device
     from soritune.training.phases import chosen_phases, resolve_phases
     from soritune.training.selection import Selection

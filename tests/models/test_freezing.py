@@ -7,12 +7,11 @@ from torch import nn
 from soritune.errors import ModelError
 from soritune.models.config import FreezeSettings, LoraSettings
 from soritune.models.freezing import (
-    GradientWatch,
     apply_freezing,
     check_frozen,
-    check_gradients,
     frozen_sums,
 )
+from soritune.models.gradient_watch import GradientWatch, check_gradients
 from soritune.models.heads import loss_sum
 from soritune.models.model import SpeechModel
 from soritune.testing import FAMILIES, class_output, ctc_output

@@ -95,8 +95,8 @@ def describe_folder(folder: Path) -> dict[str, Any]:
         ModelError, BundleError: the folder is neither.
     """
     from soritune.bundle import is_bundle, load_bundle
+    from soritune.models.checkpoint import open_checkpoint
     from soritune.models.config import ModelConfig, stored_lora, stored_model
-    from soritune.models.encoder import open_checkpoint
 
     if is_bundle(folder):
         bundle = load_bundle(folder)

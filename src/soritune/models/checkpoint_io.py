@@ -29,8 +29,8 @@ from soritune.models.adapters import (
     peft_config,
     plain_weights,
 )
+from soritune.models.architecture import encoder_config, make_encoder
 from soritune.models.config import FreezeSettings, LoraSettings, stored_model
-from soritune.models.encoder import encoder_config, make_encoder
 from soritune.models.hf_names import HeadKind, architecture_name, head_kind, to_hf
 from soritune.models.model import LoadReport, SpeechModel
 from soritune.models.starting_point import PEFT_PREFIX, BaseSource, FoundHead, start_from_bundle

@@ -21,11 +21,6 @@ from soritune.tasks.task import OutputSpec
 if TYPE_CHECKING:
     from soritune.models.model import SpeechModel
 
-NEVER_WATCHED = ("k_proj.bias", "masked_spec_embed", "conv_layers.0.conv.bias")
-"""Trained tensors whose gradient may well be zero: a key bias shifts all scores of a query alike, which
-softmax ignores; the mask embedding is only read where SpecAugment hides frames; a bias before the group norm
-is taken out again by it."""
-
 
 def stages(encoder: nn.Module) -> list[list[nn.Module]]:
     """The encoder's modules in the order a clip meets them; stage 2 + n is transformer layer n, the last the
@@ -156,47 +151,3 @@ def frozen_sums(model: nn.Module) -> Tensor:
         if not parameter.requires_grad and parameter.element_size() == 4
     ]
     return torch.stack(sums).cpu() if sums else torch.zeros(0, dtype=torch.int64)
-
-
-def check_gradients(model: nn.Module) -> list[str]:
-    """Names of trained tensors that have no gradient, or only zeros, right now. Waits for the device."""
-    watch = GradientWatch(model)
-    watch.observe()
-    return watch.silent()
-
-
-class GradientWatch:
-    """Tells which trained tensors have never had a gradient.
-
-    `observe` after each backward pass adds a few kernels and never waits for the device; `silent` does, once.
-    An adapter's A has a zero gradient until its B has moved, so ask after several steps.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        self._watched = [
-            (name, parameter)
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad and not name.endswith(NEVER_WATCHED)
-        ]
-        self._largest: Tensor | None = None
-
-    def observe(self) -> None:
-        """Looks at the gradients that are there now."""
-        with torch.no_grad():
-            present = [(i, p.grad) for i, (_, p) in enumerate(self._watched) if p.grad is not None]
-            if not present:
-                return
-            norms = torch.stack(
-                [norm.float() for norm in torch._foreach_norm([grad for _, grad in present], float("inf"))]
-            )
-            if self._largest is None:
-                self._largest = torch.zeros(len(self._watched), device=norms.device)
-            index = torch.tensor([i for i, _ in present], device=norms.device)
-            self._largest.scatter_reduce_(0, index, norms.nan_to_num(nan=0.0), "amax")
-
-    def silent(self) -> list[str]:
-        """Names of the tensors whose gradient was zero or absent at every look."""
-        if self._largest is None:
-            return [name for name, _ in self._watched]
-        heard = (self._largest > 0).tolist()
-        return [name for (name, _), yes in zip(self._watched, heard, strict=True) if not yes]

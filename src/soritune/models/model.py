@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from soritune.errors import ModelError
 from soritune.geometry import frames_of
 from soritune.models.adapters import adapter_layers, add_lora, load_adapter_weights
+from soritune.models.architecture import check_architecture, encoder_config, make_encoder
 from soritune.models.config import ModelConfig
-from soritune.models.encoder import check_architecture, encoder_config, make_encoder
+from soritune.models.encoders.wav2vec2.group_norm import samples_known
 from soritune.models.freezing import apply_freezing, read_layers
-from soritune.models.group_norm import samples_known
 from soritune.models.heads import Head, log_probabilities, make_head, reading_order
 from soritune.models.spec_augment import hide
 from soritune.models.starting_point import (

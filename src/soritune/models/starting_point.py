@@ -14,8 +14,9 @@ from torch import Tensor
 from soritune.bundle import Bundle, is_bundle, load_bundle, packaged_name, read_vocabulary
 from soritune.errors import BundleError, ModelError
 from soritune.models.adapters import merge_adapter_weights
+from soritune.models.architecture import check_architecture
+from soritune.models.checkpoint import Checkpoint, open_checkpoint
 from soritune.models.config import LoraSettings, ModelConfig, stored_lora
-from soritune.models.encoder import Checkpoint, check_architecture, open_checkpoint
 from soritune.models.heads import Head
 from soritune.models.hf_names import check_model_type, from_hf
 from soritune.tasks.task import Objective, OutputSpec

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from soritune.batches.collate import Batch
-from soritune.models.freezing import GradientWatch
+from soritune.models.gradient_watch import GradientWatch
 from soritune.models.heads import loss_sum
 from soritune.models.model import SpeechModel
 from soritune.training.averaging import Averager

@@ -5,7 +5,7 @@ import torch
 import transformers
 from torch import nn
 
-from soritune.models.group_norm import MaskedGroupNorm
+from soritune.models.encoders.wav2vec2.group_norm import MaskedGroupNorm
 from soritune.testing import FAMILIES
 
 

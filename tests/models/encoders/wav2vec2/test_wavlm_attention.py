@@ -4,8 +4,8 @@ import pytest
 import torch
 import transformers
 
-from soritune.models.attention_wavlm import WavLMAttention
 from soritune.models.config import LoraSettings
+from soritune.models.encoders.wav2vec2.wavlm_attention import WavLMAttention
 from soritune.testing import tiny_config
 
 

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from soritune.errors import ModelError
-from soritune.models import encoder as encoder_file
+from soritune.models import checkpoint as encoder_file
+from soritune.models.architecture import check_architecture
+from soritune.models.checkpoint import open_checkpoint
 from soritune.models.config import ModelConfig
-from soritune.models.encoder import check_architecture, open_checkpoint
 from soritune.models.model import build_model, count_model
 from soritune.testing import FAMILIES, ctc_output, tiny_checkpoint, tiny_config
 

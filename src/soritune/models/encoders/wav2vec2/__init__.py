@@ -1,0 +1,1 @@
+"""wav2vec2, HuBERT and WavLM."""
