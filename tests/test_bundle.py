@@ -24,8 +24,10 @@ from soritune.bundle import (
     write_bundle,
 )
 from soritune.errors import BundleError, OutputError
+from soritune.geometry import Geometry
 from soritune.inference.run_folders import choose_bundle
 
+GEOMETRY = Geometry((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
 CARD = {
     "kind": "full",
     "tasks": [{"name": "emotion", "config": {"labels": ["Anxious", "Kind", "Dry"]}}],
@@ -35,7 +37,7 @@ CARD = {
             "objective": "cross_entropy", "weight": 1.0, "layer": "last", "reads": None, "options": {},
         }
     ],
-    "encoder": {"model_type": "wav2vec2", "frame_rate_hz": 50.0},
+    "encoder": {"model_type": "wav2vec2", "geometry": GEOMETRY.to_json()},
     "preprocessing": {"sample_rate_hz": 16000},
     "model": {},
 }  # fmt: skip
@@ -62,7 +64,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert all(np.array_equal(again.weights()[name], value) for name, value in WEIGHTS.items())
     assert json.loads((again.path / "config.json").read_text(encoding="utf-8")) == {"x": "한글"}
     assert "한글" in (again.path / "config.json").read_text(encoding="utf-8")
-    assert again.card["schema"] == "soritune.bundle/1"
+    assert again.card["schema"] == "soritune.bundle/2"
     assert again.card["versions"]["python"].startswith("3.")
     assert "emotion: cross_entropy" in str(again)
 
@@ -129,7 +131,8 @@ def test_folders_that_are_no_bundle_get_a_sentence(tmp_path: Path) -> None:
         ("[]", "has schema 'list'"),
         ('{"schema": "soritune.bundle/9"}', "has schema 'soritune.bundle/9', this version reads"),
         ('{"schema": "soritune.bundle/1", "kind": "full"}', "lacks tasks, outputs"),
-        (json.dumps({"schema": "soritune.bundle/1", **CARD}), r"lacks model\.safetensors"),
+        ('{"schema": "soritune.bundle/2", "kind": "full"}', "lacks tasks, outputs"),
+        (json.dumps({"schema": "soritune.bundle/2", **CARD}), r"lacks model\.safetensors"),
     ]:
         card.write_text(text, encoding="utf-8")
         with pytest.raises(BundleError, match=words):
@@ -171,11 +174,11 @@ def test_opening_a_bundle_loads_no_torch(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "b")], check=False).returncode == 0
 
 
-def test_a_card_with_faulty_settings_or_without_the_frame_rate_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_faulty_task_settings_or_a_missing_geometry_give_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="settings of task emotion: labels: "):
         rebuild_task("emotion", {"labels": ["one"]})
-    with pytest.raises(BundleError, match="frame_rate_hz"):
-        _ = Bundle(tmp_path, {"encoder": {}}).frame_rate_hz
+    with pytest.raises(BundleError, match="geometry"):
+        _ = Bundle(tmp_path, {"encoder": {}}).geometry
 
 
 SPEC = CARD["outputs"][0]  # type: ignore[index]
@@ -191,9 +194,11 @@ SPEC = CARD["outputs"][0]  # type: ignore[index]
         ({"outputs": [{**SPEC, "labels": "abc"}]}, "labels of 'emotion' must be a list"),
         ({"outputs": [{**SPEC, "labels": ["a", "a"]}]}, "distinct names"),
         ({"outputs": [{**SPEC, "labels": None}]}, "'outputs' is faulty"),
-        ({"encoder": {"frame_rate_hz": "quick"}}, "frame_rate_hz"),
-        ({"encoder": {"frame_rate_hz": 0}}, "frame_rate_hz"),
-        ({"encoder": {}}, "frame_rate_hz"),
+        ({"encoder": {"geometry": "quick"}}, "'encoder' is faulty .geometry: a geometry has the keys"),
+        ({"encoder": {"geometry": {**GEOMETRY.to_json(), "strides": [5, 0]}}}, "geometry: kernels, strides"),
+        ({"encoder": {"geometry": {**GEOMETRY.to_json(), "sample_rate_hz": 0}}}, "whole numbers above 0"),
+        ({"encoder": {}}, "geometry: no 'geometry'"),
+        ({"schema": "soritune.bundle/1"}, "'encoder' is faulty .no 'conv_kernel'"),
         ({"kind": "half"}, "neither 'full' nor 'adapter'"),
     ],
 )
@@ -207,7 +212,7 @@ def test_faulty_cards_get_one_sentence_that_names_the_file(
 
     def use() -> None:
         bundle = load_bundle(tmp_path / "b")
-        _ = bundle.tasks, bundle.outputs, bundle.frame_rate_hz
+        _ = bundle.tasks, bundle.outputs, bundle.geometry
 
     with pytest.raises(BundleError, match=words) as raised:
         use()

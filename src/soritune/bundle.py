@@ -1,8 +1,7 @@
 """A bundle: one folder that holds a trained model and all that is needed to use it. How it lies on disk is
 known here and nowhere else; nothing here imports torch. Next: `models/checkpoint_io.py`.
 
-A full bundle opens with `transformers`, an adapter bundle with `peft`; `soritune.json`, the card, is what
-soritune
+A full bundle opens with `transformers`, an adapter bundle with `peft`; `soritune.json`, the card, is what soritune
 reads: tasks, outputs and labels, preprocessing, and where it all came from.
 """
 
@@ -11,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import math
 import os
 import platform
 import shutil
@@ -29,11 +27,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from soritune.errors import BundleError, OutputError, TaskError, UnknownNameError
+from soritune.geometry import Geometry
 from soritune.registry import load_member
 from soritune.tasks.task import OutputSpec, Task
 from soritune.whole_file import whole_file
 
-SCHEMA = "soritune.bundle/1"
+SCHEMA, FIRST_SCHEMA = "soritune.bundle/2", "soritune.bundle/1"
+"""Of the cards written now, and of older ones, which are converted when they are opened."""
 CARD_FILE = "soritune.json"
 WEIGHTS_FILE = "model.safetensors"
 ADAPTER_FILE = "adapter_model.safetensors"
@@ -112,19 +112,16 @@ class Bundle:
         return self.path / (ADAPTER_FILE if self.is_adapter else WEIGHTS_FILE)
 
     @property
-    def frame_rate_hz(self) -> float:
-        """Frames per second of the outputs of resolution "frame".
+    def geometry(self) -> Geometry:
+        """How samples become frames.
 
         Raises:
             BundleError: the card does not say.
         """
         try:
-            rate = float(self.card["encoder"]["frame_rate_hz"])
+            return Geometry.from_json(self.card["encoder"]["geometry"])
         except (KeyError, TypeError, ValueError) as error:
-            raise self.damaged("encoder", f"frame_rate_hz: {first_fault(error)}") from error
-        if not (math.isfinite(rate) and rate > 0):
-            raise self.damaged("encoder", f"frame_rate_hz must be a number above 0, got {rate}")
-        return rate
+            raise self.damaged("encoder", f"geometry: {first_fault(error)}") from error
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -267,6 +264,8 @@ def load_bundle(path: Path | str) -> Bundle:
         card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BundleError(f"{folder / CARD_FILE} cannot be read ({error}); copy the bundle again") from error
+    if isinstance(card, dict) and card.get("schema") == FIRST_SCHEMA:
+        card = _converted(card, folder)
     if not isinstance(card, dict) or card.get("schema") != SCHEMA:
         found = card.get("schema") if isinstance(card, dict) else type(card).__name__
         raise BundleError(f"{folder / CARD_FILE} has schema {found!r}, this version reads {SCHEMA!r}")
@@ -287,6 +286,28 @@ def load_bundle(path: Path | str) -> Bundle:
     if not bundle.weights_path.is_file():
         raise BundleError(f"{folder} lacks {bundle.weights_path.name}; copy the whole folder")
     return bundle
+
+
+def _converted(card: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A card of the first schema as one of today's: the geometry was the convolutions' kernels and strides.
+
+    Raises:
+        BundleError: they are missing or faulty.
+    """
+    encoder, preprocessing = card.get("encoder"), card.get("preprocessing")
+    if not isinstance(encoder, dict) or not isinstance(preprocessing, dict):
+        return {**card, "schema": SCHEMA}  # refused by the checks that follow
+    try:
+        geometry = Geometry(
+            tuple(encoder["conv_kernel"]),
+            tuple(encoder["conv_stride"]),
+            sample_rate_hz=preprocessing.get("sample_rate_hz", 16000),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Bundle(folder, card).damaged("encoder", first_fault(error)) from error
+    dropped = ("conv_kernel", "conv_stride", "frame_rate_hz")
+    kept = {key: value for key, value in encoder.items() if key not in dropped}
+    return {**card, "schema": SCHEMA, "encoder": {**kept, "geometry": geometry.to_json()}}
 
 
 def write_bundle(
@@ -408,41 +429,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def preprocessor_config(preprocessing: Mapping[str, Any]) -> dict[str, Any]:
-    """`preprocessor_config.json` for a `Wav2Vec2FeatureExtractor` that does what `preprocessing` says."""
-    return {
-        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-        "feature_size": 1,
-        "sampling_rate": int(preprocessing.get("sample_rate_hz", 16000)),
-        "padding_side": "right",
-        "padding_value": 0.0,
-        "do_normalize": bool(preprocessing.get("normalize", True)),
-        "return_attention_mask": True,
-    }
-
-
-def tokenizer_files(output: OutputSpec) -> dict[str, Any]:
-    """`vocab.json` and `tokenizer_config.json` of a CTC output, loadable as `Wav2Vec2CTCTokenizer`."""
-    blank = output.labels[int(output.options.get("blank", 0))]
-
-    def special(*names: str) -> str | None:
-        return next((name for name in names if name in output.labels), None)
-
-    return {
-        "vocab.json": {label: index for index, label in enumerate(output.labels)},
-        "tokenizer_config.json": {
-            "tokenizer_class": "Wav2Vec2CTCTokenizer",
-            "pad_token": blank,
-            # A token that is not in the vocabulary would be added to it, and no logit stands for it.
-            "unk_token": special("[UNK]", "<unk>") or blank,
-            "bos_token": special("<s>", "[CLS]") or blank,
-            "eos_token": special("</s>", "[SEP]") or blank,
-            "word_delimiter_token": special("|") or " ",
-            "do_lower_case": False,
-        },
-    }
 
 
 def _complete(card: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -279,7 +279,12 @@ def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) 
     rows = {split: splits.indices(manifest, split) for split in ("train", "val", "test")}
     tasks = tuple(task.prepare(manifest.utterances(rows["train"])) for task in recipe.make_tasks())
     outputs = [spec for task in tasks for spec in task.outputs]
-    model = build_model(recipe.model, outputs, seed=recipe.train.seed)
+    model = build_model(
+        recipe.model,
+        outputs,
+        seed=recipe.train.seed,
+        sample_rate_hz=recipe.preprocessing.sample_rate_hz,
+    )
     return TrainingRun(
         folder=folder,
         model=model,
@@ -392,7 +397,7 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
         manifest,
         training.tasks,
         recipe.preprocessing,
-        num_frames=model.num_frames_for,
+        num_frames=model.geometry.num_frames,
         hidden_size=model.hidden_size,
         augment=recipe.augment,
     )

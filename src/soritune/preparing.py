@@ -22,7 +22,8 @@ from soritune.corpus.reasons import commonest
 from soritune.corpus.splits import Splits, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import SorituneError, SplitError
-from soritune.geometry import frames_of
+from soritune.geometry import Geometry
+from soritune.models.encoders.encoder import geometry_of
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
 from soritune.tasks.task import OutputSpec
@@ -33,9 +34,6 @@ MANIFEST, CHECKED, SPLITS, QUARANTINE = (
     "splits.parquet",
     "quarantine.jsonl",
 )
-
-CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
-"""Of every published wav2vec2, HuBERT and WavLM."""
 
 logger = logging.getLogger(__name__)
 
@@ -142,17 +140,24 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
     return problem
 
 
+def geometry_of_recipe(recipe: Recipe) -> Geometry:
+    """How samples become frames in the model that the recipe trains; loads no torch and no weights.
+
+    Raises:
+        ModelError, BundleError: the encoder cannot be found, or cannot work at the recipe's sample rate.
+    """
+    architecture = recipe.model.architecture or {"model_type": "wav2vec2"}
+    return geometry_of(architecture, recipe.preprocessing.sample_rate_hz)
+
+
 def _frame_counter(recipe: Recipe) -> Callable[[float], int]:
-    """Encoder frames of so many seconds at the fastest speed; wav2vec2's own geometry unless the recipe has another."""
-    kernel = recipe.model.architecture.get("conv_kernel", CONV_KERNEL)
-    stride = recipe.model.architecture.get("conv_stride", CONV_STRIDE)
+    """Encoder frames of so many seconds at the fastest speed."""
+    geometry = geometry_of_recipe(recipe)
     speed = recipe.augment.speed
     fastest = max(speed.factors, default=1.0) if speed else 1.0
 
     def frames(seconds: float) -> int:
-        return frames_of(
-            int(seconds / max(fastest, 1.0) * recipe.preprocessing.sample_rate_hz), kernel, stride
-        )
+        return geometry.num_frames(int(seconds / max(fastest, 1.0) * geometry.sample_rate_hz))
 
     return frames
 

@@ -19,7 +19,7 @@ from soritune.geometry import frames_of
 from soritune.recipe import make_task
 
 KERNEL, STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
-NUM_FRAMES = partial(frames_of, conv_kernel=KERNEL, conv_stride=STRIDE)
+NUM_FRAMES = partial(frames_of, kernels=KERNEL, strides=STRIDE)
 LABELS = ["Anxious", "Kind", "Dry"]
 
 

@@ -25,7 +25,7 @@ if __name__ == "__main__":
     manifest = load_manifest(sys.argv[1])
     rows = np.arange(len(manifest))
     plan = plan_epoch(rows, manifest.durations_s, BatchSettings(batch_size=2), seed=0)
-    frames = partial(frames_of, conv_kernel=(10,), conv_stride=(320,))
+    frames = partial(frames_of, kernels=(10,), strides=(320,))
     collator = Collator(manifest, (make_task("phoneme", {}),), Preprocessing(), num_frames=frames, hidden_size=8)
     batches = load_batches(plan, collator, Draws(0, 0, 0), list(range(plan.num_micro_batches)), num_workers=1)
     print(len(next(batches).rows), flush=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from soritune.bundle import write_bundle
+from soritune.geometry import Geometry
 from soritune.inference.ensemble import Member
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
 from soritune.tasks.phoneme import PhonemeConfig, PhonemeTask
 
 STEP, WIDTH, RADIUS = 320, 400, 25
+GEOMETRY = Geometry((WIDTH,), (STEP,))
 
 
 def emotion_task(labels=("calm", "tense", "warm")):
@@ -67,7 +69,12 @@ def card(tasks, *, synthetic=False, max_duration_s=None):
         "tasks": [{"name": task.name, "config": task.config.model_dump(mode="json")} for task in tasks],
         "outputs": [spec.to_json() for task in tasks for spec in task.outputs],
         "inputs": [],
-        "encoder": {"model_type": "wav2vec2", "source": "none", "frame_rate_hz": 50.0, "hidden_size": 3},
+        "encoder": {
+            "model_type": "wav2vec2",
+            "source": "none",
+            "geometry": GEOMETRY.to_json(),
+            "hidden_size": 3,
+        },
         "preprocessing": {"sample_rate_hz": 16000, "max_duration_s": max_duration_s, "normalize": True},
         "model": {},
         "recipe": {"name": "fake"},

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from soritune.audio.preprocessing import Preprocessing
 from soritune.bundle import update_card
 from soritune.errors import BundleError, ModelError
+from soritune.geometry import Geometry
 from soritune.models.adapters import adapted_modules, base_weights
 from soritune.models.checkpoint_io import load_model, load_trainable_state, save_bundle, trainable_state
 from soritune.models.config import LoraSettings
@@ -273,7 +274,7 @@ def test_the_card_rebuilds_tasks_and_says_what_was_given(build, tmp_path) -> Non
     assert Preprocessing(**bundle.preprocessing) == Preprocessing(max_duration_s=4)
     assert {key: bundle.card[key] for key in card} == card
     assert bundle.card["model"]["encoder"] == model.config.encoder
-    assert bundle.frame_rate_hz == 50.0
+    assert bundle.geometry == model.geometry
 
 
 def test_trainable_state_is_all_a_checkpoint_needs(build, waves, tmp_path) -> None:
@@ -301,7 +302,7 @@ def test_trainable_state_is_all_a_checkpoint_needs(build, waves, tmp_path) -> No
         ("adapter", {"rank": 0}, "'adapter' is faulty .rank"),
         ("adapter", {"rank": 2}, "'adapter' is faulty .no layers"),
         ("base", {"source": "x"}, "'base' is faulty"),
-        ("encoder", {"frame_rate_hz": 50.0}, "'encoder' is faulty .no 'config'"),
+        ("encoder", {"geometry": Geometry((10,), (320,)).to_json()}, "'encoder' is faulty .no 'config'"),
         ("outputs", [], "'outputs' is faulty .there is none"),
     ],
 )

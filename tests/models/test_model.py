@@ -8,7 +8,6 @@ import torch
 import transformers
 
 from soritune.errors import ModelError
-from soritune.geometry import frames_of
 from soritune.models.config import LoraSettings, ModelConfig
 from soritune.models.heads import loss_sum
 from soritune.models.model import build_model
@@ -60,7 +59,7 @@ def test_layer_drop_hands_on_the_state_below(build, waves) -> None:
     seen = set()
     for seed in range(6):
         torch.manual_seed(seed)
-        _, states, _ = model._encode(wave, lengths, model.num_frames_for(lengths), None, None)
+        _, states, _ = model.encode(wave, lengths)
         assert sorted(states) == [0, 1, 2, 3, 4]
         seen.add(sum(torch.equal(states[n], states[n - 1]) for n in range(1, 5)))
     assert max(seen) >= 3
@@ -91,14 +90,15 @@ def test_attentive_pooling_ignores_padding(build, waves) -> None:
 def test_frames_agree_with_transformers_for_every_kind_of_number(build) -> None:
     model = build("wav2vec2", "group")
     lengths = [340, 659, 660, 661, 5000, 16000]
-    expected = [int(model.encoder._get_feat_extract_output_lengths(n)) for n in lengths]
-    assert [model.num_frames_for(n) for n in lengths] == expected
-    assert model.num_frames_for(np.array(lengths)).tolist() == expected
-    assert model.num_frames_for(torch.tensor(lengths)).tolist() == expected
-    assert [model.num_frames_for(n) for n in (0, 1, 339)] == [0, 0, 0]
-    assert model.least_samples == 340
-    assert model.frame_rate_hz == 50.0
-    assert frames_of(16000, *model.conv_geometry) == expected[-1]
+    theirs = transformers.AutoModel.from_config(model.encoder.config)
+    expected = [int(theirs._get_feat_extract_output_lengths(n)) for n in lengths]
+    geometry = model.geometry
+    assert [geometry.num_frames(n) for n in lengths] == expected
+    assert geometry.num_frames(np.array(lengths)).tolist() == expected
+    assert geometry.num_frames(torch.tensor(lengths)).tolist() == expected
+    assert [geometry.num_frames(n) for n in (0, 1, 339)] == [0, 0, 0]
+    assert geometry.least_samples == 340
+    assert geometry.frame_rate_hz == 50.0
 
 
 def test_clips_below_one_frame_give_finite_logits_and_no_frames(build) -> None:

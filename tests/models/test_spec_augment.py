@@ -42,7 +42,7 @@ def test_masks_reach_the_logits_and_transformers_own_masking_never_does(build, w
 
 def test_hidden_frames_carry_nothing_of_the_audio(build) -> None:
     model = build(dropout=0.0).eval()
-    frames = model.num_frames_for(4000)
+    frames = model.geometry.num_frames(4000)
     everything = torch.ones(1, frames, dtype=torch.bool)
     length = torch.tensor([4000])
     one, other = (

@@ -15,20 +15,23 @@ class Toy(nn.Module):
         self.encoder.layers = nn.ModuleList([nn.Linear(2, 2) for _ in range(3)])
         self.heads = nn.ModuleDict({"emotion": nn.Linear(2, 2)})
 
+    def layer_of(self, name: str) -> int | None:
+        return int(name.split(".")[2]) if name.startswith("encoder.layers.") else None
+
 
 @pytest.mark.parametrize(
-    ("name", "group"),
+    ("name", "layer", "group"),
     [
-        ("heads.emotion.weight", "heads"),
-        ("encoder.encoder.layers.9.attention.q_proj.weight", "layers.8-15"),
-        ("encoder.encoder.layers.16.attention.q_proj.weight", "encoder"),
-        ("encoder.encoder.layers.9.attention.q_proj.lora_A.default.weight", "lora"),
-        ("encoder.feature_projection.projection.weight", "encoder"),
+        ("heads.emotion.weight", None, "heads"),
+        ("encoder.encoder.layers.9.attention.q_proj.weight", 9, "layers.8-15"),
+        ("encoder.encoder.layers.16.attention.q_proj.weight", 16, "encoder"),
+        ("encoder.encoder.layers.9.attention.q_proj.lora_A.default.weight", 9, "lora"),
+        ("encoder.feature_projection.projection.weight", None, "encoder"),
     ],
 )
-def test_groups(name: str, group: str) -> None:
-    assert group_of(name, ("heads", "encoder", "lora", "layers.8-15")) == group
-    assert group_of(name, ()) is None
+def test_groups(name: str, layer: int | None, group: str) -> None:
+    assert group_of(name, ("heads", "encoder", "lora", "layers.8-15"), layer) == group
+    assert group_of(name, (), layer) is None
 
 
 def test_rates_and_decay_per_group() -> None:

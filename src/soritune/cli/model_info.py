@@ -49,7 +49,9 @@ def model_info(
 
         recipe = load_recipe(target, overrides or (), presets=preset or ())
         outputs = [spec for task in recipe.make_tasks() for spec in task.outputs]
-        info = {"name": recipe.name, "kind": "recipe", **describe(recipe.model, outputs)}
+        rate = recipe.preprocessing.sample_rate_hz
+        described = describe(recipe.model, outputs, sample_rate_hz=rate)
+        info = {"name": recipe.name, "kind": "recipe", **described}
     if as_json:
         sys.stdout.write(json.dumps(info, ensure_ascii=False) + "\n")
     else:
@@ -57,7 +59,11 @@ def model_info(
 
 
 def describe(
-    config: ModelConfig, outputs: Sequence[OutputSpec], *, from_recipe: bool = True
+    config: ModelConfig,
+    outputs: Sequence[OutputSpec],
+    *,
+    from_recipe: bool = True,
+    sample_rate_hz: int = 16000,
 ) -> dict[str, Any]:
     """What `model-info` tells of a model that `config` and `outputs` ask for, counted on the meta device.
 
@@ -72,13 +78,13 @@ def describe(
     from soritune.models.adapters import parameter_table
     from soritune.models.model import count_model
 
-    model = count_model(config, outputs, from_recipe=from_recipe)
+    model = count_model(config, outputs, from_recipe=from_recipe, sample_rate_hz=sample_rate_hz)
     return {
         "encoder": config.init_from or config.encoder,
-        "model_type": model.encoder.config.model_type,  # type: ignore[union-attr]
+        "model_type": model.encoder.config.model_type,
         "num_layers": model.num_layers,
         "hidden_size": model.hidden_size,
-        "frame_rate_hz": model.frame_rate_hz,
+        "frame_rate_hz": model.geometry.frame_rate_hz,
         "outputs": [
             {"name": spec.name, "objective": spec.objective, "num_labels": len(spec.labels)}
             for spec in outputs
@@ -103,7 +109,12 @@ def describe_folder(folder: Path) -> dict[str, Any]:
         # A full bundle has its adapters merged.
         lora = stored_lora(bundle) if bundle.is_adapter else None
         changes = {"architecture": bundle.architecture, "lora": lora}
-        found = describe(stored_model(bundle).model_copy(update=changes), bundle.outputs, from_recipe=False)
+        found = describe(
+            stored_model(bundle).model_copy(update=changes),
+            bundle.outputs,
+            from_recipe=False,
+            sample_rate_hz=bundle.geometry.sample_rate_hz,
+        )
         return {"name": bundle.name, "kind": f"{bundle.card['kind']} bundle", **found}
     checkpoint = open_checkpoint(folder)
     config = ModelConfig(encoder=str(folder), architecture=checkpoint.config)
@@ -117,10 +128,14 @@ def describe_folder(folder: Path) -> dict[str, Any]:
 def _outputs_of(config: dict[str, Any], folder: Path) -> list[OutputSpec]:
     """The head a transformers folder says it has, as an output."""
     from soritune.bundle import read_vocabulary
+    from soritune.models.encoders.encoder import family_of
     from soritune.tasks.task import OutputSpec
 
-    architecture = next(iter(config.get("architectures") or []), "")
-    if architecture.endswith("ForCTC"):
+    family = family_of(config["model_type"], str(folder))
+    written = next(iter(config.get("architectures") or []), "")
+    classes = family.hub_names(config["model_type"]).classes
+    kind = next((kind for kind, name in classes.items() if name == written), None)
+    if kind == "ctc":
         try:
             labels = read_vocabulary(folder)
         except BundleError:
@@ -130,9 +145,9 @@ def _outputs_of(config: dict[str, Any], folder: Path) -> list[OutputSpec]:
         return [
             OutputSpec("ctc", labels, "frame", "ctc", options={"blank": int(config.get("pad_token_id") or 0)})
         ]
-    if architecture.endswith("ForSequenceClassification"):
+    if kind == "classification":
         names = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-        layer = "weighted" if config.get("use_weighted_layer_sum") else "last"
+        layer = "weighted" if family.reads_weighted_layers(config) else "last"
         labels = tuple(str(names[key]) for key in sorted(names, key=int))
         return [OutputSpec("class", labels, "utterance", "cross_entropy", layer=layer)]  # type: ignore[arg-type]
     return []
@@ -155,7 +170,8 @@ def _variants(config: ModelConfig, outputs: Sequence[OutputSpec], from_recipe: b
             changes = {"lora": lora.model_copy(update={"rank": rank}), "freeze": freeze}
             model = count_model(config.model_copy(update=changes), outputs, from_recipe=from_recipe)
             table = parameter_table(model)
-            layers = sorted({_layer(name) for name, _ in model.named_parameters() if ".lora_" in name})
+            adapted = (model.layer_of(name) for name, _ in model.named_parameters() if ".lora_" in name)
+            layers = sorted({layer for layer in adapted if layer is not None})
             row = {
                 "rank": rank,
                 "layers": [layers[0], layers[-1]],
@@ -166,10 +182,6 @@ def _variants(config: ModelConfig, outputs: Sequence[OutputSpec], from_recipe: b
             if row not in rows:
                 rows.append(row)
     return rows
-
-
-def _layer(name: str) -> int:
-    return int(name.split("layers.")[1].split(".")[0])
 
 
 def _print(info: dict[str, Any], console: Console) -> None:

@@ -6,7 +6,6 @@ trained as they are, peft's `modules_to_save`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +15,8 @@ from torch import Tensor, nn
 
 from soritune.errors import ModelError
 from soritune.models.config import LoraSettings
+from soritune.models.encoder_module import FRONT, EncoderModule
+from soritune.models.encoders.encoder import family_of
 from soritune.models.quick_dropout import quicken_dropout
 
 ADAPTER = "default"
@@ -44,23 +45,23 @@ def adapter_layers(
     return first, last
 
 
-def peft_config(settings: LoraSettings, first: int, last: int, **more: Any) -> Any:
-    """The `LoraConfig` for adapters on layers `first` to `last`."""
+def peft_config(settings: LoraSettings, first: int, last: int, *, layers_pattern: str, **more: Any) -> Any:
+    """The `LoraConfig` for adapters on layers `first` to `last` of the list that peft finds by `layers_pattern`."""
     from peft import LoraConfig
 
     return LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type]
         lora_dropout=settings.dropout,
-        target_modules=list(settings.targets),
+        target_modules=list(settings.targets or ()),
         layers_to_transform=list(range(first, last + 1)),
-        layers_pattern="layers",
+        layers_pattern=layers_pattern,
         bias="none",
         **more,
     )
 
 
-def add_lora(encoder: nn.Module, settings: LoraSettings, first: int, last: int, *, seed: int) -> None:
+def add_lora(encoder: EncoderModule, settings: LoraSettings, first: int, last: int, *, seed: int) -> None:
     """Puts adapters on layers `first` to `last`, in place: A random from `seed`, B zero, so nothing changes
     yet.
 
@@ -69,11 +70,11 @@ def add_lora(encoder: nn.Module, settings: LoraSettings, first: int, last: int, 
     """
     from peft import inject_adapter_in_model
 
-    layer: nn.Module = encoder.encoder.layers[first]  # type: ignore[index,union-attr,assignment]
+    layer = encoder.layers[first]
     linear = sorted(
         {name.rpartition(".")[2] for name, module in layer.named_modules() if isinstance(module, nn.Linear)}
     )
-    unknown = [target for target in settings.targets if target not in linear]
+    unknown = [target for target in settings.targets or () if target not in linear]
     if unknown or not settings.targets:
         raise ModelError(
             f"lora.targets names {', '.join(unknown) or 'nothing'}; the encoder has {', '.join(linear)}"
@@ -81,7 +82,9 @@ def add_lora(encoder: nn.Module, settings: LoraSettings, first: int, last: int, 
     meta = next(encoder.parameters()).is_meta
     with torch.random.fork_rng(devices=[]), torch.device("meta" if meta else "cpu"):
         torch.manual_seed(seed)
-        inject_adapter_in_model(peft_config(settings, first, last), encoder, adapter_name=ADAPTER)
+        pattern = family_of(encoder.config.model_type, "the encoder").layers_pattern
+        adapters = peft_config(settings, first, last, layers_pattern=pattern)
+        inject_adapter_in_model(adapters, encoder, adapter_name=ADAPTER)
     quicken_dropout(encoder)
 
 
@@ -222,21 +225,21 @@ class ParameterTable:
 def parameter_table(model: nn.Module) -> ParameterTable:
     """Counts a `SpeechModel`'s parameters: front end, each run of equal layers, adapters, each head."""
     counts: dict[str, list[int]] = {}
+    encoder: EncoderModule = model.encoder  # type: ignore[assignment]
     for name, parameter in model.named_parameters():
-        row = counts.setdefault(_part(name), [0, 0])
+        row = counts.setdefault(_part(name, encoder), [0, 0])
         row[0] += parameter.numel() if parameter.requires_grad else 0
         row[1] += parameter.numel()
     order = sorted(counts, key=lambda part: (part.startswith("head "), part == "adapters"))
     return ParameterTable(tuple(ParameterRow(part, *counts[part]) for part in order))
 
 
-def _part(name: str) -> str:
+def _part(name: str, encoder: EncoderModule) -> str:
     if name.startswith("heads."):
         return f"head {name.split('.')[1]}"
     if ".lora_" in name:
         return "adapters"
-    if re.match(r"encoder\.encoder\.layers\.\d+\.", name):
+    inside = name.removeprefix("encoder.")
+    if encoder.layer_of(inside) is not None:
         return "transformer layers"
-    if name.startswith("encoder.feature_extractor."):
-        return "feature encoder"
-    return "projection, positions, norm"
+    return "feature encoder" if encoder.stage_of(inside) == FRONT else "projection, positions, norm"

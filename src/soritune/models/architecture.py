@@ -1,21 +1,24 @@
-"""An encoder out of its config.json and its weights, repaired. Next: `models/model.py`."""
+"""An encoder out of its config.json and its weights. What differs between families is theirs (`models/encoders/`).
+
+Next: `models/model.py`.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from soritune.errors import ModelError, nearest
-from soritune.models.encoders.wav2vec2.group_norm import mask_group_norm
-from soritune.models.encoders.wav2vec2.wavlm_attention import replace_wavlm_attention
-from soritune.models.hf_names import check_model_type
+from soritune.geometry import Geometry
+from soritune.models.encoder_module import EncoderModule
+from soritune.models.encoders.encoder import EncoderFamily, family_of
 from soritune.models.quick_dropout import quicken_dropout
 
-OTHER_KEYS = ("torch_dtype", "num_labels", "add_adapter")
+OTHER_KEYS = ("torch_dtype", "num_labels")
 """Keys of an architecture that are read and are no field of every family's config."""
 RUN_TIME_KEYS = (
     "dtype",
@@ -28,10 +31,8 @@ RUN_TIME_KEYS = (
     "_attn_implementation",
     "quantization_config",
 )
-"""Keys of a config.json that say how somebody ran the model, not what it is. Older versions of transformers wrote
-them; newer ones act on them without a word, and then the recipe no longer decides."""
-OPTIONAL_WEIGHTS = ("masked_spec_embed",)
-"""May be missing in a checkpoint: nothing reads it but SpecAugment."""
+"""Keys of a config.json that say how a model was run, not what it is. Older versions of transformers wrote them; newer
+ones act on them silently, and then the recipe no longer decides."""
 
 
 def check_architecture(architecture: Mapping[str, Any]) -> None:
@@ -42,12 +43,17 @@ def check_architecture(architecture: Mapping[str, Any]) -> None:
     Raises:
         ModelError: such a key, or an unknown family.
     """
-    from transformers import CONFIG_MAPPING
-
     if not architecture:
         return
-    made = CONFIG_MAPPING[check_model_type(architecture.get("model_type"), "model.architecture")]
-    known = {*made().to_dict(), *inspect.signature(made.__init__).parameters, *OTHER_KEYS}
+    model_type = str(architecture.get("model_type"))
+    family = family_of(architecture.get("model_type"), "model.architecture")
+    config: Any = family.config_class(model_type)
+    known = {
+        *config().to_dict(),
+        *inspect.signature(config.__init__).parameters,
+        *OTHER_KEYS,
+        *family.other_keys,
+    }
     for key in architecture:
         if key not in known:
             hint = nearest(key, known)
@@ -67,82 +73,76 @@ def encoder_config(
     """A transformers config from its JSON.
 
     Raises:
-        ModelError: an unknown family, a value transformers refuses, or convolutional adapters on top
-        (`add_adapter`).
+        ModelError: an unknown family, a value transformers refuses, or a configuration that the family does not
+            support.
     """
-    from transformers import CONFIG_MAPPING
-
-    model_type = check_model_type(architecture.get("model_type"), source)
+    family = family_of(architecture.get("model_type"), source)
     plain = {key: value for key, value in architecture.items() if key not in RUN_TIME_KEYS}
+    config_class: Any = family.config_class(str(architecture["model_type"]))
     try:
-        config = CONFIG_MAPPING[model_type].from_dict(plain)
+        config = config_class.from_dict(plain)
     except Exception as error:
         raise ModelError(f"{source}: transformers refuses this configuration ({error})") from error
-    if getattr(config, "add_adapter", False):
-        raise ModelError(
-            f"{source} has convolutional adapters on top (add_adapter), which soritune does not support"
-        )
-    if dropout is not None:
-        config.hidden_dropout = config.attention_dropout = dropout
-        config.feat_proj_dropout = config.final_dropout = dropout
-        config.activation_dropout = min(config.activation_dropout, dropout)
-    config.layerdrop = layerdrop
+    family.configure(config, dropout=dropout, layerdrop=layerdrop, source=source)
     return config
 
 
 def make_encoder(
-    config: Any, weights: Mapping[str, Tensor] | None, *, seed: int = 0, source: str = "", meta: bool = False
-) -> nn.Module:
-    """The base model with `weights` (base model's names), or with random ones drawn from `seed`.
+    config: Any,
+    weights: Mapping[str, Tensor] | None,
+    *,
+    sample_rate_hz: int = 16000,
+    seed: int = 0,
+    source: str = "",
+    meta: bool = False,
+) -> EncoderModule:
+    """The encoder of a configuration with `weights` (base model's names), or with random ones drawn from `seed`.
 
-    Group norm and WavLM attention are repaired; both keep the names and the numbers of an unpadded clip. With
-    `meta` the model has shapes and no memory, for counting.
+    With `meta` it has shapes and no memory, for counting.
 
     Raises:
-        ModelError: weights that do not fit the configuration, or a configuration no encoder can be built from.
+        ModelError: weights that do not fit the configuration, a configuration no encoder can be built from, or a
+            sample rate that the family cannot work at.
     """
-    from transformers import AutoModel
-
-    build: Callable[..., nn.Module] = AutoModel.from_config
-    attention = "eager" if config.model_type == "wavlm" else "sdpa"
+    family = family_of(config.model_type, source or "architecture")
+    geometry: Geometry = family.geometry(config.to_dict(), sample_rate_hz)
     try:
         with (
             torch.random.fork_rng(devices=[]),
             torch.device("meta" if meta or weights is not None else "cpu"),
         ):
             torch.manual_seed(seed)
-            encoder = build(config, attn_implementation=attention)
+            encoder = family.build(config, geometry)
     except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"{source or 'architecture'}: no model can be built of these numbers ({reason})"
         ) from error
     if weights is not None:
-        _load(encoder, weights, source, seed)
-    mask_group_norm(encoder)
-    if config.model_type == "wavlm":
-        replace_wavlm_attention(encoder)
+        _load(encoder, family, weights, source, seed)
     quicken_dropout(encoder)
     return encoder
 
 
-def _load(encoder: nn.Module, weights: Mapping[str, Tensor], source: str, seed: int) -> None:
+def _load(
+    encoder: EncoderModule, family: EncoderFamily, weights: Mapping[str, Tensor], source: str, seed: int
+) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in encoder.state_dict().items()}
     fitting = {name: weights[name] for name in expected if name in weights}
     wrong = [name for name, tensor in fitting.items() if tuple(tensor.shape) != expected[name]]
     if wrong:
-        found, wanted = tuple(fitting[wrong[0]].shape), expected[wrong[0]]
+        stored, wanted = tuple(fitting[wrong[0]].shape), expected[wrong[0]]
         raise ModelError(
-            f"{source}: {len(wrong)} weights do not fit config.json, first {wrong[0]} with {found} "
+            f"{source}: {len(wrong)} weights do not fit config.json, first {wrong[0]} with {stored} "
             f"instead of {wanted}"
         )
-    missing = [name for name in expected if name not in weights and name not in OPTIONAL_WEIGHTS]
+    missing = [name for name in expected if name not in weights and name not in family.optional_weights]
     if missing:
         raise ModelError(
             f"{source} lacks {len(missing)} of {len(expected)} encoder weights, first {missing[0]}; "
-            "it is not a complete wav2vec2, HuBERT or WavLM model"
+            f"it is not a complete {encoder.config.model_type} model"
         )
-    for name in OPTIONAL_WEIGHTS:
+    for name in family.optional_weights:
         if name in expected and name not in fitting:
             fitting[name] = torch.rand(expected[name], generator=torch.Generator().manual_seed(seed))
     encoder.load_state_dict(fitting, assign=True)

@@ -1,4 +1,6 @@
-"""A model on disk or on the hub: its config.json and its weights, under the names they have there."""
+"""A model on disk or on the hub: its config.json and its weights, under the names they have there.
+
+Torch is imported only where weights are read."""
 
 from __future__ import annotations
 
@@ -8,14 +10,15 @@ import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from soritune.bundle import ADAPTER_FILE, file_sha256, located
+from soritune.bundle import ADAPTER_FILE, file_sha256, is_bundle, load_bundle, located
 from soritune.errors import ModelError
-from soritune.models.hf_names import check_model_type, model_type_of
+from soritune.models.config import ModelConfig
+from soritune.models.encoders.encoder import family_of, model_type_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HUB_TIMEOUT_S = 10.0
 """How long one question to the hub may take before it counts as out of reach."""
@@ -52,9 +55,8 @@ class Checkpoint:
             raise ModelError(
                 f"{file} cannot be read ({error}); a model folder needs its config.json"
             ) from error
-        model_type = check_model_type(
-            model_type_of(config) if isinstance(config, dict) else None, self.source
-        )
+        model_type = model_type_of(config) if isinstance(config, dict) else None
+        family_of(model_type, self.source)
         return {**config, "model_type": model_type}
 
     @cached_property
@@ -107,6 +109,8 @@ class Checkpoint:
                 f"{self.folder} holds no weights: neither model.safetensors nor pytorch_model.bin; "
                 "give a folder with one of them"
             )
+        import torch
+
         found: dict[str, Tensor] = {}
         for file in self.weight_files:
             try:
@@ -119,7 +123,7 @@ class Checkpoint:
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise ModelError(f"{file} cannot be read ({reason}); it is damaged or incomplete") from error
-        odd = next((name for name, value in found.items() if not isinstance(value, Tensor)), None)
+        odd = next((name for name, value in found.items() if not isinstance(value, torch.Tensor)), None)
         if odd is not None:
             raise ModelError(
                 f"{self.weight_files[0]} holds '{odd}', which is no weight; give the file that `save_pretrained` "
@@ -148,6 +152,29 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
             f"{name} is no folder here, and no hub name either (those look like 'facebook/wav2vec2-base')"
         )
     return Checkpoint(name, _from_hub(name))
+
+
+def architecture_of(config: ModelConfig) -> dict[str, Any]:
+    """The config.json of the encoder that `build_model` would build, without reading weights.
+
+    Raises:
+        ModelError, BundleError: it cannot be found.
+    """
+    source = config.starts_from
+    return described_architecture(config) if source is None else _stored_architecture(source)
+
+
+def described_architecture(config: ModelConfig) -> dict[str, Any]:
+    """The recipe's own `model.architecture`, or that of its encoder: for counting and for random weights.
+
+    Raises:
+        ModelError, BundleError: there is neither.
+    """
+    return dict(config.architecture) if config.architecture else _stored_architecture(config.encoder)
+
+
+def _stored_architecture(source: str) -> dict[str, Any]:
+    return load_bundle(source).architecture if is_bundle(source) else open_checkpoint(source).config
 
 
 def _from_hub(name: str) -> Path:

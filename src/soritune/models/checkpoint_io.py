@@ -15,8 +15,6 @@ from torch import Tensor
 from soritune.bundle import (
     Bundle,
     load_bundle,
-    preprocessor_config,
-    tokenizer_files,
     write_bundle,
 )
 from soritune.errors import ModelError
@@ -31,7 +29,8 @@ from soritune.models.adapters import (
 )
 from soritune.models.architecture import encoder_config, make_encoder
 from soritune.models.config import FreezeSettings, LoraSettings, stored_model
-from soritune.models.hf_names import HeadKind, architecture_name, head_kind, to_hf
+from soritune.models.encoders.encoder import EncoderFamily, family_of
+from soritune.models.hub_names import HeadKind, head_kind
 from soritune.models.model import LoadReport, SpeechModel
 from soritune.models.starting_point import PEFT_PREFIX, BaseSource, FoundHead, start_from_bundle
 from soritune.tasks.task import Task
@@ -58,8 +57,8 @@ def save_bundle(
         tasks: what the outputs are for.
         preprocessing: what happens to audio before the model.
         card_fields: more of the card: recipe, data, training, seed, licence …
-        adapter_only: None decides: adapters alone for a LoRA model whose base lies on disk or the hub, except
-            WavLM, on which plain peft and transformers would leave the adapters unused without a word.
+        adapter_only: None decides: adapters alone for a LoRA model whose base lies on disk or the hub, unless
+            transformers and peft would leave the adapters of its family unused.
         readme: text of README.md.
 
     Raises:
@@ -70,7 +69,9 @@ def save_bundle(
         preprocessing.model_dump(mode="json") if isinstance(preprocessing, BaseModel) else dict(preprocessing)
     )
     adapted = bool(adapted_modules(model.encoder))
-    model_type = str(model.encoder.config.model_type)  # type: ignore[union-attr]
+    model_type = str(model.encoder.config.model_type)
+    family = family_of(model_type, "the encoder")
+    names = family.hub_names(model_type)
     own_weights = model.config.lora is not None and model.config.lora.train_base
     if adapter_only is None:
         adapter_only = adapted and model.base is not None and model_type != "wavlm" and not own_weights
@@ -84,12 +85,12 @@ def save_bundle(
         raise ModelError(
             "the encoder below these adapters lies in no folder (random or merged weights); save it whole"
         )
-    kind = head_kind(model.outputs[0], model.config.pooling)
-    config = hf_config(model, kind)
+    kind = names.usable(head_kind(model.outputs[0], model.config.pooling))
+    config = hf_config(model, family, kind)
     card = {**_card(model, tasks, settings, config), **(card_fields or {})}
-    files: dict[str, Any] = {"preprocessor_config.json": preprocessor_config(settings)}
+    files: dict[str, Any] = {"preprocessor_config.json": family.preprocessor_config(settings)}
     if kind == "ctc":
-        files |= tokenizer_files(model.outputs[0])
+        files |= family.tokenizer_files(model.outputs[0])
     heads = {f"heads.{name}": value for name, value in model.heads.state_dict().items()}
     if adapter_only and model.base is not None:
         card |= {
@@ -97,13 +98,13 @@ def save_bundle(
             "base": model.base.to_json(),
             "adapter": _adapter_settings(model).model_dump(mode="json"),
         }
-        files["adapter_config.json"] = _peft_json(model, kind)
+        files["adapter_config.json"] = _peft_json(model, family, kind)
         weights = {f"encoder.{name}": value for name, value in adapter_weights(model.encoder).items()}
     else:
         card |= {"kind": "full", "base": None}
         files["config.json"] = config
         weights = {f"encoder.{name}": value for name, value in plain_weights(model.encoder).items()}
-    named = to_hf({**weights, **heads}, model_type, model.outputs[0].name, kind)
+    named = names.to_hf({**weights, **heads}, model.outputs[0].name, kind)
     if adapter_only:
         named = {PEFT_PREFIX + name: value for name, value in named.items()}
     return write_bundle(path, weights=_arrays(named), card=card, json_files=files, readme=readme)
@@ -140,7 +141,9 @@ def load_model(
         }
     )
     hf = encoder_config(start.architecture, source=str(path))
-    model = SpeechModel(make_encoder(hf, start.encoder, source=start.source), bundle.outputs, config)
+    rate = bundle.geometry.sample_rate_hz
+    encoder = make_encoder(hf, start.encoder, sample_rate_hz=rate, source=start.source)
+    model = SpeechModel(encoder, bundle.outputs, config)
     if start.adapter is not None:
         settings, weights = start.adapter
         assert settings.layers is not None  # an adapter bundle's card always says
@@ -195,30 +198,29 @@ def load_trainable_state(
             value.copy_(state[name])
 
 
-def hf_config(model: SpeechModel, kind: HeadKind | None) -> dict[str, Any]:
+def hf_config(model: SpeechModel, family: EncoderFamily, kind: HeadKind | None) -> dict[str, Any]:
     """config.json: the encoder's own, and what the class named in `architectures` needs for the primary
     output."""
     spec = model.outputs[0]
-    config: dict[str, Any] = dict(model.encoder.config.to_dict())  # type: ignore[union-attr,operator]
+    config: dict[str, Any] = dict(model.encoder.config.to_dict())
     config.pop("_name_or_path", None)
     config.pop("dtype", None)
-    config["architectures"] = [architecture_name(config["model_type"], kind)]
+    config["architectures"] = [family.hub_names(config["model_type"]).classes[kind]]
     if kind == "ctc":
         config |= {"vocab_size": len(spec.labels), "pad_token_id": int(spec.options.get("blank", 0))}
     if kind == "classification":
         config |= {
             "id2label": {str(index): label for index, label in enumerate(spec.labels)},
             "label2id": {label: index for index, label in enumerate(spec.labels)},
-            "classifier_proj_size": model.heads[spec.name].projector.out_features,  # type: ignore[union-attr]
-            "use_weighted_layer_sum": spec.layer == "weighted",
         }
-    return config
+    projector = getattr(model.heads[spec.name], "projector", None)
+    width = model.encoder.projector_size if projector is None else int(projector.out_features)
+    return config | family.head_config(kind, spec, width)
 
 
 def _card(
     model: SpeechModel, tasks: Sequence[Task], preprocessing: dict[str, Any], config: dict[str, Any]
 ) -> dict[str, Any]:
-    kernel, stride = model.conv_geometry
     return {
         "tasks": [{"name": task.name, "config": task.config.model_dump(mode="json")} for task in tasks],
         "outputs": [spec.to_json() for spec in model.outputs],
@@ -238,9 +240,7 @@ def _card(
             "source": model.config.init_from or model.config.encoder,
             "hidden_size": model.hidden_size,
             "num_layers": model.num_layers,
-            "conv_kernel": list(kernel),
-            "conv_stride": list(stride),
-            "frame_rate_hz": model.frame_rate_hz,
+            "geometry": model.geometry.to_json(),
             "config": config,
         },
         "preprocessing": preprocessing,
@@ -251,21 +251,23 @@ def _card(
 def _adapter_settings(model: SpeechModel) -> LoraSettings:
     """The adapters' settings with their layers written out."""
     assert model.config.lora is not None
-    layers = [int(name.split("layers.")[1].split(".")[0]) for name in adapted_modules(model.encoder)]
-    return model.config.lora.model_copy(update={"layers": (min(layers), max(layers))})
+    layers = [model.encoder.layer_of(f"{name}.") for name in adapted_modules(model.encoder)]
+    numbers = [layer for layer in layers if layer is not None]
+    return model.config.lora.model_copy(update={"layers": (min(numbers), max(numbers))})
 
 
-def _peft_json(model: SpeechModel, kind: HeadKind | None) -> dict[str, Any]:
+def _peft_json(model: SpeechModel, family: EncoderFamily, kind: HeadKind | None) -> dict[str, Any]:
     """adapter_config.json, with which `PeftModel.from_pretrained(base, bundle)` gives the same logits."""
     settings = _adapter_settings(model)
     assert settings.layers is not None
     assert model.base is not None
-    heads: dict[HeadKind, list[str]] = {"ctc": ["lm_head"], "classification": ["projector", "classifier"]}
+    names = family.hub_names(str(model.encoder.config.model_type))
     config = peft_config(
         settings,
         *settings.layers,
         base_model_name_or_path=model.base.to_json()["source"],
-        modules_to_save=heads[kind] if kind else None,
+        layers_pattern=family.layers_pattern,
+        modules_to_save=names.head_modules(kind) if kind else None,
         inference_mode=True,
     )
     plain: dict[str, Any] = config.to_dict()

@@ -19,8 +19,9 @@ class LoraSettings(Settings):
     """Scale numerator; the update is multiplied by alpha / rank."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout before the adapter."""
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
-    """Names of the linear modules that get an adapter."""
+    targets: tuple[str, ...] | None = None
+    """Names of the linear modules that get an adapter; None takes those the encoder's family names: what makes queries,
+    keys and values."""
     layers: tuple[int, int] | None = None
     """First and last transformer layer (both included) that get adapters; None means all."""
     train_base: bool = False
@@ -46,8 +47,8 @@ class ModelConfig(Settings):
     """Encoder, heads and what of them is trained."""
 
     encoder: str
-    """Hub name or local folder of a wav2vec2, HuBERT or WavLM model, headless or with a head; a bundle; or a model of
-    the package by name, `soritune/tiny-ko`."""
+    """Hub name or local folder of a model of a known family, headless or with a head; a bundle; or a model of the
+    package by name, `soritune/tiny-ko`."""
     architecture: dict[str, Any] = Field(default_factory=dict)
     """The encoder's config in Hugging Face's keys (with `model_type`): for counting without weights and for
     random starts."""
@@ -62,7 +63,7 @@ class ModelConfig(Settings):
     layerdrop: float = Field(0.0, ge=0, lt=1)
     """Share of transformer layers skipped at random in training."""
     projector_size: int | None = None
-    """Width of the utterance head's projector; None keeps the encoder config's `classifier_proj_size`."""
+    """Width of the utterance head's projector; None keeps the encoder's own."""
     pooling: Literal["mean", "attentive"] = "mean"
     """How frames become one vector: "mean" is Hugging Face's head, "attentive" is soritune's own and opens
     nowhere else."""

@@ -1,36 +1,41 @@
 """What is trained and what is not. Frozen means frozen: no gradient, no graph, no dropout.
 
-The encoder is a row of stages: feature encoder, feature projection (with the mask embedding and the
-positional convolution), transformer layers, final norm. Everything below the first stage that is trained runs
+The encoder is a row of stages (`EncoderModule.stages`): front end, what stands between it and the layers, transformer
+layers, final norm. Everything below the first stage that is trained runs
 in evaluation mode and, since nothing below needs a gradient, autograd records nothing there.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from soritune.errors import ModelError
 from soritune.models.config import ModelConfig
+from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT, EncoderModule
 from soritune.tasks.task import OutputSpec
 
-if TYPE_CHECKING:
-    from soritune.models.model import SpeechModel
 
+class Freezable(Protocol):
+    """What freezing asks of a model."""
 
-def stages(encoder: nn.Module) -> list[list[nn.Module]]:
-    """The encoder's modules in the order a clip meets them; stage 2 + n is transformer layer n, the last the
-    final norm of a pre-norm encoder (empty otherwise)."""
-    transformer: nn.Module = encoder.encoder  # type: ignore[assignment]
-    before: list[nn.Module] = [encoder.feature_projection, transformer.pos_conv_embed, transformer.dropout]  # type: ignore[list-item]
-    after: list[nn.Module] = []
-    norm: nn.Module = transformer.layer_norm  # type: ignore[assignment]
-    (after if encoder.config.do_stable_layer_norm else before).append(norm)  # type: ignore[union-attr]
-    return [[encoder.feature_extractor], before, *([layer] for layer in transformer.layers), after]  # type: ignore[list-item,union-attr]
+    config: ModelConfig
+    encoder: EncoderModule
+    outputs: tuple[OutputSpec, ...]
+    heads: nn.ModuleDict
+    evaluated: tuple[nn.Module, ...]
+    training: bool
+
+    def train(self, mode: bool = True) -> nn.Module:
+        """As for any module."""
+        ...
+
+    def named_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
+        """As for any module."""
+        ...
 
 
 def read_layers(outputs: Sequence[OutputSpec], num_layers: int) -> tuple[int, bool]:
@@ -44,20 +49,20 @@ def read_layers(outputs: Sequence[OutputSpec], num_layers: int) -> tuple[int, bo
     return deepest, final
 
 
-def apply_freezing(model: SpeechModel) -> None:
+def apply_freezing(model: Freezable) -> None:
     """Sets what is trained after `model.config`, and remembers the modules that stay in evaluation mode.
 
     Raises:
         ModelError: more layers frozen than there are, or layer drop over layers of which some are frozen.
     """
     config, freeze, encoder = model.config, model.config.freeze, model.encoder
-    if freeze.layers > model.num_layers:
-        raise ModelError(f"freeze.layers is {freeze.layers}; the encoder has {model.num_layers} layers")
-    parts = stages(encoder)
-    deepest, final = read_layers(model.outputs, model.num_layers)
-    below = 2 + freeze.layers if freeze.layers else int(freeze.feature_encoder)
+    if freeze.layers > encoder.num_layers:
+        raise ModelError(f"freeze.layers is {freeze.layers}; the encoder has {encoder.num_layers} layers")
+    parts = encoder.stages()
+    deepest, final = read_layers(model.outputs, encoder.num_layers)
+    below = FIRST_LAYER + freeze.layers if freeze.layers else int(freeze.feature_encoder)
     for index, modules in enumerate(parts):
-        unread = index >= 2 + deepest and not (index == len(parts) - 1 and final)
+        unread = index >= FIRST_LAYER + deepest and not (index == len(parts) - 1 and final)
         fixed = index < below or unread
         for module in modules:
             for name, parameter in module.named_parameters():
@@ -72,38 +77,33 @@ def apply_freezing(model: SpeechModel) -> None:
     for parameter in model.heads.parameters():
         parameter.requires_grad = not freeze.heads
     everything = below == 0 and not freeze.encoder and config.lora is None
-    embedding = getattr(encoder, "masked_spec_embed", None)
+    embedding = encoder.mask_embedding
     if isinstance(embedding, nn.Parameter):
         embedding.requires_grad = everything
     model.evaluated = _evaluated(encoder, parts, heads=list(model.heads.values()) if freeze.heads else [])
-    if not _trained(parts[0]):
-        # Without this transformers' feature encoder marks its input as needing a gradient, and the graph runs
-        # through the whole convolution although none of its weights is trained.
-        encoder.feature_extractor._freeze_parameters()  # type: ignore[union-attr,operator]
-    else:
-        encoder.feature_extractor._requires_grad = True  # type: ignore[union-attr]
+    encoder.set_front_graph(_trained(parts[FRONT]))
     first = next((index for index, modules in enumerate(parts) if _trained(modules)), len(parts))
-    if config.layerdrop > 0 and 2 < first < len(parts):
+    if config.layerdrop > 0 and FIRST_LAYER < first < len(parts):
         raise ModelError(f"layerdrop {config.layerdrop} would drop frozen layers too; set layerdrop to 0")
     model.train(model.training)
 
 
-def _trained(modules: list[nn.Module]) -> bool:
+def _trained(modules: Sequence[nn.Module]) -> bool:
     return any(parameter.requires_grad for module in modules for parameter in module.parameters())
 
 
 def _evaluated(
-    encoder: nn.Module, parts: list[list[nn.Module]], heads: list[nn.Module]
+    encoder: nn.Module, parts: Sequence[tuple[nn.Module, ...]], heads: Sequence[nn.Module]
 ) -> tuple[nn.Module, ...]:
     """Modules below the first and above the last trained stage."""
     trained = [index for index, modules in enumerate(parts) if _trained(modules)]
     if not trained:
         return (encoder, *heads)
-    outside = parts[: trained[0]] + parts[trained[-1] + 1 :]
+    outside = (*parts[: trained[0]], *parts[trained[-1] + 1 :])
     return (*(module for modules in outside for module in modules), *heads)
 
 
-def check_frozen(model: SpeechModel) -> None:
+def check_frozen(model: Freezable) -> None:
     """Compares what is trained with what `model.config` says, weight by weight and by its name alone.
 
     `apply_freezing` goes by modules; this is the same rule said another way, so that neither a change there nor a
@@ -112,16 +112,17 @@ def check_frozen(model: SpeechModel) -> None:
     Raises:
         ModelError: a weight is trained that should not be, or the other way round.
     """
-    deepest, final = read_layers(model.outputs, model.num_layers)
-    pre_norm = bool(model.encoder.config.do_stable_layer_norm)  # type: ignore[union-attr]
+    deepest, final = read_layers(model.outputs, model.encoder.num_layers)
     for name, parameter in model.named_parameters():
-        wanted = _wanted(name, model.config, deepest, final_norm_last=pre_norm, final_read=final)
+        wanted = _wanted(name, model.config, model.encoder, deepest, final_read=final)
         if wanted != parameter.requires_grad:
             state, order = ("trained", "frozen") if parameter.requires_grad else ("frozen", "trained")
             raise ModelError(f"{name} is {state} and should be {order} by model.freeze and model.lora")
 
 
-def _wanted(name: str, config: ModelConfig, deepest: int, *, final_norm_last: bool, final_read: bool) -> bool:
+def _wanted(
+    name: str, config: ModelConfig, encoder: EncoderModule, deepest: int, *, final_read: bool
+) -> bool:
     freeze = config.freeze
     if name.startswith("heads."):
         return not freeze.heads
@@ -130,16 +131,15 @@ def _wanted(name: str, config: ModelConfig, deepest: int, *, final_norm_last: bo
     is_adapter = ".lora_" in name
     if not is_adapter and (freeze.encoder or (config.lora is not None and not config.lora.train_base)):
         return False
-    layer = re.match(r"encoder\.encoder\.layers\.(\d+)\.", name)
-    if layer:
-        return freeze.layers <= int(layer[1]) < deepest
-    if name.startswith("encoder.encoder.layer_norm.") and final_norm_last:
-        return final_read
-    if name.startswith("encoder.feature_extractor."):
-        return not freeze.feature_encoder and freeze.layers == 0
-    if name.endswith("masked_spec_embed"):
+    stage = encoder.stage_of(name.removeprefix("encoder."))
+    if stage is None:
         return not (freeze.feature_encoder or freeze.layers or freeze.encoder or config.lora is not None)
-    return freeze.layers == 0
+    if stage == FRONT:
+        return not freeze.feature_encoder and freeze.layers == 0
+    if stage == ENTRY:
+        return freeze.layers == 0
+    layer = stage - FIRST_LAYER
+    return final_read if layer == encoder.num_layers else freeze.layers <= layer < deepest
 
 
 @torch.no_grad()

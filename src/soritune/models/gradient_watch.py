@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-NEVER_WATCHED = ("k_proj.bias", "masked_spec_embed", "conv_layers.0.conv.bias")
-"""Trained tensors whose gradient may well be zero: a key bias shifts all scores of a query alike, which
-softmax ignores; the mask embedding is only read where SpecAugment hides frames; a bias before the group norm
-is taken out again by it."""
+from soritune.models.encoder_module import EncoderModule
 
 
 def check_gradients(model: nn.Module) -> list[str]:
@@ -26,10 +23,12 @@ class GradientWatch:
     """
 
     def __init__(self, model: nn.Module) -> None:
+        encoder = getattr(model, "encoder", None)
+        silent = encoder.silent_weights if isinstance(encoder, EncoderModule) else ()
         self._watched = [
             (name, parameter)
             for name, parameter in model.named_parameters()
-            if parameter.requires_grad and not name.endswith(NEVER_WATCHED)
+            if parameter.requires_grad and not name.endswith(silent)
         ]
         self._largest: Tensor | None = None
 

@@ -5,22 +5,22 @@ Shapes: batch, samples, frames (encoder frames), hidden (encoder channels), labe
 
 from __future__ import annotations
 
-import math
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from soritune.errors import ModelError
-from soritune.geometry import frames_of
+from soritune.geometry import Geometry
 from soritune.models.adapters import adapter_layers, add_lora, load_adapter_weights
 from soritune.models.architecture import check_architecture, encoder_config, make_encoder
+from soritune.models.checkpoint import described_architecture
 from soritune.models.config import ModelConfig
-from soritune.models.encoders.wav2vec2.group_norm import samples_known
+from soritune.models.encoder_module import EncoderModule
+from soritune.models.encoders.encoder import family_of
 from soritune.models.freezing import apply_freezing, read_layers
 from soritune.models.heads import Head, log_probabilities, make_head, reading_order
 from soritune.models.spec_augment import hide
@@ -30,11 +30,8 @@ from soritune.models.starting_point import (
     adopt_heads,
     find_start,
     merge_unless_same,
-    random_architecture,
 )
 from soritune.tasks.task import OutputSpec
-
-Count = TypeVar("Count")
 
 
 class ModelOutput(NamedTuple):
@@ -67,7 +64,7 @@ class SpeechModel(nn.Module):
     Padding changes nothing: every encoder gets an attention mask, and a group norm counts valid frames only.
 
     Attributes:
-        encoder: transformers' base model, repaired (`models/encoder.py`).
+        encoder: what gives frames (`models/encoder_module.py`).
         heads: a head per output, by name.
         outputs: their declarations, the primary one first.
         config: what the model was built from.
@@ -76,20 +73,12 @@ class SpeechModel(nn.Module):
         evaluated: frozen modules that stay in evaluation mode under `train()`.
     """
 
-    def __init__(self, encoder: nn.Module, outputs: Sequence[OutputSpec], config: ModelConfig) -> None:
+    def __init__(self, encoder: EncoderModule, outputs: Sequence[OutputSpec], config: ModelConfig) -> None:
         super().__init__()
-        hf: Any = encoder.config
         self.encoder, self.outputs, self.config = encoder, tuple(outputs), config
         self.load_report = LoadReport(())
         self.base: BaseSource | None = None
         self.evaluated: tuple[nn.Module, ...] = ()
-        self.hidden_size: int = hf.hidden_size
-        self.num_layers: int = hf.num_hidden_layers
-        self.conv_geometry: tuple[tuple[int, ...], tuple[int, ...]] = (
-            tuple(hf.conv_kernel),
-            tuple(hf.conv_stride),
-        )
-        """Kernels and strides of the feature encoder, for `frames_of`."""
         self._order = reading_order(self.outputs)
         width = {spec.name: len(spec.labels) for spec in self.outputs}
         self.heads = nn.ModuleDict()
@@ -99,29 +88,31 @@ class SpeechModel(nn.Module):
                 hidden_size=self.hidden_size,
                 num_layers=self.num_layers,
                 read_width=width[spec.reads] if spec.reads else 0,
-                dropout=hf.final_dropout,
+                dropout=encoder.head_dropout,
                 utterance_dropout=config.dropout or 0.0,
-                projector_size=config.projector_size or hf.classifier_proj_size,
+                projector_size=config.projector_size or encoder.projector_size,
                 pooling=config.pooling,
             )
         self._kept_layers = self._layers_to_keep()
 
     @property
-    def frame_rate_hz(self) -> float:
-        """Frames per second at 16 kHz."""
-        return 16000 / math.prod(self.conv_geometry[1])
+    def hidden_size(self) -> int:
+        """Encoder channels."""
+        return self.encoder.hidden_size
 
     @property
-    def least_samples(self) -> int:
-        """Samples that make one frame: the receptive field."""
-        needed = 1
-        for kernel, stride in zip(*(reversed(axis) for axis in self.conv_geometry), strict=True):
-            needed = (needed - 1) * stride + kernel
-        return needed
+    def num_layers(self) -> int:
+        """Transformer layers."""
+        return self.encoder.num_layers
 
-    def num_frames_for(self, num_samples: Count) -> Count:
-        """Frames of a number of samples: int, NumPy array or tensor."""
-        return frames_of(num_samples, *self.conv_geometry)
+    @property
+    def geometry(self) -> Geometry:
+        """How samples become frames."""
+        return self.encoder.geometry
+
+    def layer_of(self, name: str) -> int | None:
+        """Transformer layer of one of the model's weights, counted from 0; None for any other weight."""
+        return self.encoder.layer_of(name.removeprefix("encoder.")) if name.startswith("encoder.") else None
 
     def train(self, mode: bool = True) -> SpeechModel:
         """As for any module, but frozen parts stay in evaluation mode."""
@@ -146,11 +137,11 @@ class SpeechModel(nn.Module):
             time_mask: (batch, frames) bool, frames SpecAugment hides, or None.
             feature_mask: (batch, hidden) bool, channels SpecAugment hides, or None.
         """
-        missing = self.least_samples - waveform.shape[1]
+        missing = self.geometry.least_samples - waveform.shape[1]
         if missing > 0:
             waveform = nn.functional.pad(waveform, (0, missing))
-        num_frames = self.num_frames_for(num_samples)
-        last, states, valid = self._encode(waveform, num_samples, num_frames, time_mask, feature_mask)
+        num_frames: Tensor = self.geometry.num_frames(num_samples)
+        last, states, valid = self.encode(waveform, num_samples, time_mask, feature_mask)
         logits: dict[str, Tensor] = {}
         specs = {spec.name: spec for spec in self.outputs}
         for name in self._order:
@@ -165,30 +156,29 @@ class SpeechModel(nn.Module):
             logits[name] = head(state, valid)
         return ModelOutput({spec.name: logits[spec.name] for spec in self.outputs}, num_frames)
 
-    def _encode(
+    def encode(
         self,
         waveform: Tensor,
         num_samples: Tensor,
-        num_frames: Tensor,
-        time_mask: Tensor | None,
-        feature_mask: Tensor | None,
+        time_mask: Tensor | None = None,
+        feature_mask: Tensor | None = None,
     ) -> tuple[Tensor, dict[int, Tensor], Tensor]:
-        """The base model's forward pass, its parts called one by one: last state (batch, frames, hidden),
-        states that heads read by layer, and the valid frames (batch, frames) bool."""
-        encoder: Any = self.encoder
-        with samples_known(self.encoder, num_samples):
-            features = encoder.feature_extractor(waveform).transpose(1, 2)
-        projected = encoder.feature_projection(features)
-        hidden = projected[0] if isinstance(projected, tuple) else projected
-        hidden = hide(hidden, time_mask, feature_mask, getattr(encoder, "masked_spec_embed", None))
-        # A row without a frame keeps one, so that no softmax runs over nothing; the caller drops such rows.
-        valid = torch.arange(hidden.shape[1], device=hidden.device) < num_frames[:, None].clamp(min=1)
-        with self._states(encoder.encoder) as states:
-            last = encoder.encoder(hidden, attention_mask=valid).last_hidden_state
-        for layer in range(1, self.num_layers + 1):
-            # A layer that layer drop skipped hands on what it was given.
-            if layer in self._kept_layers and layer not in states:
-                states[layer] = states[max(kept for kept in states if kept < layer)]
+        """The encoder alone; arguments as for `forward`, no fewer samples than make a frame.
+
+        Returns:
+            The last state (batch, frames, hidden), the states that heads read by layer, and the valid frames
+            (batch, frames) bool. A row without a frame keeps one, so that no softmax runs over nothing; the caller
+            drops such rows.
+        """
+        geometry = self.geometry
+        features = self.encoder.front(waveform, num_samples)
+        hidden = hide(features, time_mask, feature_mask, self.encoder.mask_embedding)
+        valid = _valid(geometry.num_computed_frames(num_samples), hidden.shape[1])
+        last, states = self.encoder.run(hidden, valid, self._kept_layers)
+        if geometry.appended_samples:
+            frames = max(geometry.num_frames(waveform.shape[1]), 1)
+            last, states = last[:, :frames], {layer: state[:, :frames] for layer, state in states.items()}
+            valid = _valid(geometry.num_frames(num_samples), frames)
         return last, states, valid
 
     def _layers_to_keep(self) -> frozenset[int]:
@@ -199,28 +189,10 @@ class SpeechModel(nn.Module):
         # With layer drop, the state below may have to stand in.
         return frozenset(range(max(numbers) + 1)) if numbers and self.config.layerdrop > 0 else numbers
 
-    @contextmanager
-    def _states(self, transformer: Any) -> Iterator[dict[int, Tensor]]:
-        """Keeps the states heads read while the block runs: 0 is what the first layer is given, n what layer
-        n gives, before any final norm. That is transformers' `hidden_states`."""
-        states: dict[int, Tensor] = {}
 
-        def keep(number: int) -> Any:
-            def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-                states[number] = output[0] if isinstance(output, tuple) else output
-
-            return hook
-
-        handles = []
-        for number in sorted(self._kept_layers):
-            # The dropout before the layers stands for layer 0: layer drop may skip the first layer.
-            source = transformer.layers[number - 1] if number else transformer.dropout
-            handles.append(source.register_forward_hook(keep(number)))
-        try:
-            yield states
-        finally:
-            for handle in handles:
-                handle.remove()
+def _valid(num_frames: Tensor, width: int) -> Tensor:
+    """(batch, width) bool; at least the first frame of each row."""
+    return torch.arange(width, device=num_frames.device) < num_frames[:, None].clamp(min=1)
 
 
 def _check_names(outputs: Sequence[OutputSpec]) -> None:
@@ -235,11 +207,19 @@ def _check_names(outputs: Sequence[OutputSpec]) -> None:
         raise ModelError(f"output name '{odd}' has a dot or is empty; weights are named after it")
 
 
-def build_model(config: ModelConfig, outputs: Sequence[OutputSpec], *, seed: int) -> SpeechModel:
+def build_model(
+    config: ModelConfig, outputs: Sequence[OutputSpec], *, seed: int, sample_rate_hz: int = 16000
+) -> SpeechModel:
     """Builds a model: weights, heads, adapters, freezing. `model.load_report` says in words what came from
     where.
 
-    Everything drawn hangs on `seed` and the output's name, so an output more or less changes no other head.
+    Initial weights depend only on `seed` and the output's name; adding an output leaves the other heads unchanged.
+
+    Args:
+        config: the model's settings.
+        outputs: what it gives, the primary one first.
+        seed: of everything drawn.
+        sample_rate_hz: rate of the samples it will be given (`preprocessing.sample_rate_hz`).
 
     Raises:
         ModelError: the starting point cannot be read or does not fit; settings that contradict each other.
@@ -249,13 +229,14 @@ def build_model(config: ModelConfig, outputs: Sequence[OutputSpec], *, seed: int
     hf = encoder_config(
         start.architecture, source=start.source, dropout=config.dropout, layerdrop=config.layerdrop
     )
-    layers = _layers_with_adapters(config, outputs, hf.num_hidden_layers)
+    config = _with_lora_targets(config, hf.model_type)
+    layers = _layers_with_adapters(config, outputs, family_of(hf.model_type, start.source).num_layers(hf))
     merge_unless_same(start, None if config.lora is None or layers is None else (config.lora, layers))
-    model = _assemble(config, outputs, hf, start.encoder, start, seed=seed)
+    model = _assemble(config, outputs, hf, start.encoder, start, seed=seed, sample_rate_hz=sample_rate_hz)
     for name, head in model.heads.items():
         head.initialise(seed_for(seed, name))  # type: ignore[operator]
     adopt_heads(start, model.heads)  # type: ignore[arg-type]
-    _finish(model, layers, seed)
+    _add_adapters_and_freeze(model, layers, seed)
     if start.adapter is not None:
         load_adapter_weights(model.encoder, start.adapter[1])
     model.base = start.base
@@ -264,7 +245,11 @@ def build_model(config: ModelConfig, outputs: Sequence[OutputSpec], *, seed: int
 
 
 def count_model(
-    config: ModelConfig, outputs: Sequence[OutputSpec], *, from_recipe: bool = True
+    config: ModelConfig,
+    outputs: Sequence[OutputSpec],
+    *,
+    from_recipe: bool = True,
+    sample_rate_hz: int = 16000,
 ) -> SpeechModel:
     """The same model without memory (meta device), for counting parameters; nothing is loaded or downloaded
     when the configuration has its `architecture`.
@@ -274,15 +259,17 @@ def count_model(
         outputs: what it gives.
         from_recipe: the architecture was written by hand, so a key that transformers does not know is refused.
             The config.json of an older checkpoint may hold such keys.
+        sample_rate_hz: rate of the samples it will be given.
 
     Raises:
         ModelError: settings that contradict each other, or that no encoder can be built from.
     """
     if from_recipe:
         check_architecture(config.architecture)
-    hf = encoder_config(random_architecture(config), dropout=config.dropout, layerdrop=config.layerdrop)
-    model = _assemble(config, outputs, hf, None, None, meta=True)
-    _finish(model, _layers_with_adapters(config, outputs, model.num_layers), seed=0)
+    hf = encoder_config(described_architecture(config), dropout=config.dropout, layerdrop=config.layerdrop)
+    config = _with_lora_targets(config, hf.model_type)
+    model = _assemble(config, outputs, hf, None, None, meta=True, sample_rate_hz=sample_rate_hz)
+    _add_adapters_and_freeze(model, _layers_with_adapters(config, outputs, model.num_layers), seed=0)
     return model
 
 
@@ -298,14 +285,28 @@ def _assemble(
     weights: dict[str, Tensor] | None,
     start: StartingPoint | None,
     *,
+    sample_rate_hz: int,
     seed: int = 0,
     meta: bool = False,
 ) -> SpeechModel:
     encoder = make_encoder(
-        hf, weights, seed=seed_for(seed, "encoder"), source=start.source if start else "", meta=meta
+        hf,
+        weights,
+        sample_rate_hz=sample_rate_hz,
+        seed=seed_for(seed, "encoder"),
+        source=start.source if start else "",
+        meta=meta,
     )
     with torch.random.fork_rng(devices=[]), torch.device("meta" if meta else "cpu"):
         return SpeechModel(encoder, outputs, config)
+
+
+def _with_lora_targets(config: ModelConfig, model_type: str) -> ModelConfig:
+    """The settings with the family's own targets of adapters where the recipe names none."""
+    if config.lora is None or config.lora.targets is not None:
+        return config
+    targets = family_of(model_type, "the encoder").lora_targets
+    return config.model_copy(update={"lora": config.lora.model_copy(update={"targets": targets})})
 
 
 def _layers_with_adapters(
@@ -318,14 +319,9 @@ def _layers_with_adapters(
     return adapter_layers(config.lora, num_layers, config.freeze.layers, max(deepest - 1, 0))
 
 
-def _finish(model: SpeechModel, layers: tuple[int, int] | None, seed: int) -> None:
+def _add_adapters_and_freeze(model: SpeechModel, layers: tuple[int, int] | None, seed: int) -> None:
     if layers is not None and model.config.lora is not None:
         add_lora(model.encoder, model.config.lora, *layers, seed=seed_for(seed, "adapters"))
     apply_freezing(model)
     if model.config.gradient_checkpointing:
-        encoder: Any = model.encoder
-        # The second is its name before transformers 5.23.
-        enable = (
-            getattr(encoder, "activation_checkpointing_enable", None) or encoder.gradient_checkpointing_enable
-        )
-        enable({"use_reentrant": False})
+        model.encoder.checkpoint_activations()

@@ -1,4 +1,4 @@
-"""SpecAugment between the feature projection and the transformer (Park et al. 2019, as wav2vec2 does it).
+"""SpecAugment between an encoder's front and its layers (Park et al. 2019).
 
 Which frames and channels are hidden is drawn by the collator, seeded per utterance; nothing random happens
 here, and the masking of transformers itself, fixed in length and drawn from a global generator, is never
@@ -8,7 +8,7 @@ called.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def hide(
@@ -18,11 +18,14 @@ def hide(
 
     Args:
         hidden: (batch, frames, hidden).
-        time_mask: (batch, frames) bool, or None.
+        time_mask: (batch, frames or fewer) bool, or None. Frames beyond it stay.
         feature_mask: (batch, hidden) bool, or None.
-        embedding: the encoder's `masked_spec_embed` (hidden,), or None: zeros then.
+        embedding: (hidden,) of the encoder, or None: zeros then.
     """
     if time_mask is not None:
+        beyond = hidden.shape[1] - time_mask.shape[1]
+        if beyond > 0:
+            time_mask = nn.functional.pad(time_mask, (0, beyond))
         filler = torch.zeros((), dtype=hidden.dtype, device=hidden.device)
         if embedding is not None:
             filler = embedding.to(hidden.dtype)

@@ -15,10 +15,11 @@ from soritune.bundle import Bundle, is_bundle, load_bundle, packaged_name, read_
 from soritune.errors import BundleError, ModelError
 from soritune.models.adapters import merge_adapter_weights
 from soritune.models.architecture import check_architecture
-from soritune.models.checkpoint import Checkpoint, open_checkpoint
+from soritune.models.checkpoint import Checkpoint, described_architecture, open_checkpoint
 from soritune.models.config import LoraSettings, ModelConfig, stored_lora
+from soritune.models.encoders.encoder import family_of
 from soritune.models.heads import Head
-from soritune.models.hf_names import check_model_type, from_hf
+from soritune.models.hub_names import HubNames
 from soritune.tasks.task import Objective, OutputSpec
 
 PEFT_PREFIX = "base_model.model."
@@ -86,24 +87,19 @@ def find_start(config: ModelConfig) -> StartingPoint:
     if source is None:
         check_architecture(config.architecture)
         return StartingPoint(
-            random_architecture(config), None, "random weights", words=["encoder: random weights"]
+            described_architecture(config), None, "random weights", words=["encoder: random weights"]
         )
     return start_from_bundle(load_bundle(source)) if is_bundle(source) else _start_from_checkpoint(source)
 
 
-def random_architecture(config: ModelConfig) -> dict[str, Any]:
-    """The encoder's config.json without reading weights: the recipe's own, or the one of its encoder."""
-    if config.architecture:
-        return dict(config.architecture)
-    if is_bundle(config.encoder):
-        return load_bundle(config.encoder).architecture
-    return open_checkpoint(config.encoder).config
+def _names_of(architecture: Mapping[str, Any], source: str) -> HubNames:
+    model_type = architecture.get("model_type")
+    return family_of(model_type, source).hub_names(str(model_type))
 
 
 def _start_from_checkpoint(source: str) -> StartingPoint:
     checkpoint = open_checkpoint(source)
-    model_type = checkpoint.config["model_type"]
-    weights = from_hf(checkpoint.weights(), model_type, FOREIGN)
+    weights = _names_of(checkpoint.config, source).from_hf(checkpoint.weights(), FOREIGN)
     encoder, heads = split_weights(weights)
     start = StartingPoint(checkpoint.config, encoder, source, base=BaseSource(checkpoint))
     start.words.append(f"encoder: all weights from {source}")
@@ -168,7 +164,7 @@ def start_from_bundle(
         ModelError: the base of an adapter bundle is not there or is another one.
     """
     architecture, outputs = bundle.architecture, bundle.outputs
-    model_type = check_model_type(architecture.get("model_type"), str(bundle.path))
+    names = _names_of(architecture, str(bundle.path))
     if not outputs:
         raise bundle.damaged("outputs", "there is none")
     primary = outputs[0].name
@@ -176,7 +172,7 @@ def start_from_bundle(
     weights = {name: torch.from_numpy(value).float() for name, value in bundle.weights().items()}
     shown = packaged_name(bundle.path) or str(bundle.path)
     if not bundle.is_adapter:
-        encoder, heads = split_weights(from_hf(weights, model_type, primary))
+        encoder, heads = split_weights(names.from_hf(weights, primary))
         start = StartingPoint(architecture, encoder, shown)
         if (bundle.path / "config.json").is_file():
             start.base = BaseSource(Checkpoint(str(bundle.path), bundle.path))
@@ -189,9 +185,9 @@ def start_from_bundle(
             checkpoint, encoder = opened[0].checkpoint, opened[1]
         else:
             checkpoint = open_base(base or stored["source"], stored["sha256"])
-            encoder, _ = split_weights(from_hf(checkpoint.weights(), model_type, FOREIGN))
+            encoder, _ = split_weights(names.from_hf(checkpoint.weights(), FOREIGN))
         plain = {name.removeprefix(PEFT_PREFIX): value for name, value in weights.items()}
-        adapters, heads = split_weights(from_hf(plain, model_type, primary))
+        adapters, heads = split_weights(names.from_hf(plain, primary))
         settings = stored_lora(bundle)
         start = StartingPoint(architecture, encoder, str(bundle.path), adapter=(settings, adapters))
         start.base = BaseSource(checkpoint)
@@ -243,10 +239,10 @@ def merge_unless_same(start: StartingPoint, wanted: tuple[LoraSettings, tuple[in
     old, weights = start.adapter
     if wanted is not None:
         new, layers = wanted
-        same = (old.rank, old.alpha, set(old.targets), old.layers) == (
+        same = (old.rank, old.alpha, set(old.targets or ()), old.layers) == (
             new.rank,
             new.alpha,
-            set(new.targets),
+            set(new.targets or ()),
             layers,
         )
         if same:

@@ -20,7 +20,6 @@ from soritune.batches.loader import load_batches
 from soritune.batches.plan import EpochPlan, plan_epoch
 from soritune.draws import seed_of
 from soritune.errors import TrainingError
-from soritune.geometry import frames_of
 from soritune.training.phases import Phase
 from soritune.training.subsets import nested_rows, values_of, visited_rows
 
@@ -51,13 +50,12 @@ class Epochs:
             phase.data_share,
             seed=self.seed,
         )
-        kernel, stride = run.model.conv_geometry
         make_collator = partial(
             Collator,
             run.manifest,
             run.tasks,
             run.preprocessing,
-            num_frames=partial(frames_of, conv_kernel=kernel, conv_stride=stride),
+            num_frames=run.model.geometry.num_frames,
             hidden_size=run.model.hidden_size,
         )
         self.collator = make_collator(augment=phase.augment, label_smoothing=run.batches.label_smoothing)

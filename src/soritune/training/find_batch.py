@@ -178,7 +178,7 @@ class _Trial:
             run.manifest,
             run.tasks,
             run.preprocessing,
-            num_frames=run.model.num_frames_for,
+            num_frames=run.model.geometry.num_frames,
             hidden_size=run.model.hidden_size,
             augment=AugmentSettings(),
             label_smoothing=run.batches.label_smoothing,
@@ -214,7 +214,7 @@ class _Trial:
         batch.waveform = 0.1 * torch.randn(utterances, samples)
         batch.num_samples = torch.full((utterances,), samples)
         if self.masked:
-            frames = self.run.model.num_frames_for(samples)
+            frames = self.run.model.geometry.num_frames(samples)
             batch.time_mask = torch.zeros(utterances, frames, dtype=torch.bool)
             batch.feature_mask = torch.zeros(utterances, self.run.model.hidden_size, dtype=torch.bool)
         return batch.to(self.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from typing import Protocol
 
 from torch import nn
 from torch.optim import AdamW
@@ -12,23 +13,38 @@ from torch.optim import AdamW
 from soritune.errors import TrainingError
 from soritune.training.config import TrainingSettings
 
-_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 _LAYER_GROUP = re.compile(r"layers\.(\d+)-(\d+)")
 
 
-def group_of(name: str, groups: Iterable[str]) -> str | None:
+class Layered(Protocol):
+    """What the optimizer asks of a model."""
+
+    def named_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
+        """As for any module."""
+        ...
+
+    def layer_of(self, name: str) -> int | None:
+        """Transformer layer of a parameter, or None."""
+        ...
+
+
+def group_of(name: str, groups: Iterable[str], layer: int | None) -> str | None:
     """Which of `groups` a parameter belongs to, or None for the default rate.
 
     Adapters are "lora" before anything else; then layer groups; then "heads" and "encoder".
+
+    Args:
+        name: of the parameter.
+        groups: names of groups that have a rate of their own.
+        layer: transformer layer of the parameter, or None (`SpeechModel.layer_of`).
     """
     groups = set(groups)
     if "lora_" in name:
         return "lora" if "lora" in groups else None
-    layer = _LAYER.search(name)
-    if layer:
+    if layer is not None:
         for group in groups:
             span = _LAYER_GROUP.fullmatch(group)
-            if span and int(span[1]) <= int(layer[1]) <= int(span[2]):
+            if span and int(span[1]) <= layer <= int(span[2]):
                 return group
     side = "heads" if name.startswith("heads.") else "encoder"
     return side if side in groups else None
@@ -43,7 +59,7 @@ def check_groups(settings: TrainingSettings) -> None:
             )
 
 
-def make_optimizer(model: nn.Module, settings: TrainingSettings) -> AdamW:
+def make_optimizer(model: Layered, settings: TrainingSettings) -> AdamW:
     """AdamW over the trainable parameters, fused where the device allows it.
 
     Biases and norm weights (one-dimensional tensors) are not decayed.
@@ -52,7 +68,7 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> AdamW:
     buckets: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            group = group_of(name, settings.learning_rates) or "default"
+            group = group_of(name, settings.learning_rates, model.layer_of(name)) or "default"
             buckets.setdefault((group, parameter.ndim > 1), []).append(parameter)
     unused = set(settings.learning_rates) - {group for group, _ in buckets}
     if buckets and unused:

@@ -90,7 +90,5 @@ def test_a_clip_alone_gives_what_transformers_gives(kind, norm, build, checkpoin
         clip = wave[row : row + 1, :samples]
         with torch.no_grad():
             expected = theirs(clip).last_hidden_state
-            found = model._encode(
-                clip, lengths[row : row + 1], model.num_frames_for(lengths[row : row + 1]), None, None
-            )[0]
+            found = model.encode(clip, lengths[row : row + 1])[0]
         assert torch.allclose(found, expected, atol=1e-5)

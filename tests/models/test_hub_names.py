@@ -4,8 +4,13 @@ import pytest
 import transformers
 
 from soritune.errors import ModelError
-from soritune.models.hf_names import architecture_name, check_model_type, from_hf, head_kind, to_hf
+from soritune.models.encoders.encoder import family_of, model_type_of
+from soritune.models.hub_names import HubNames, head_kind
 from soritune.testing import FAMILIES, class_output, ctc_output
+
+
+def names_of(model_type: str) -> HubNames:
+    return family_of(model_type, "x").hub_names(model_type)
 
 
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
@@ -18,15 +23,15 @@ def test_a_model_of_transformers_goes_there_and_back(kind, norm, checkpoint) -> 
         }
         model = auto[head].from_pretrained(folder)
         names = dict.fromkeys(model.state_dict(), 0)
-        ours = from_hf(names, kind, name)
+        ours = names_of(kind).from_hf(names, name)
         assert all(key.startswith(("encoder.", f"heads.{name}.")) for key in ours)
         assert len(ours) == len(names)
-        assert to_hf(ours, kind, name, head) == names
-        assert type(model).__name__ == architecture_name(kind, head)
+        assert names_of(kind).to_hf(ours, name, head) == names
+        assert type(model).__name__ == names_of(kind).classes[head]
 
 
 def test_old_names_other_heads_and_strangers() -> None:
-    found = from_hf(
+    found = names_of("hubert").from_hf(
         {
             "hubert.encoder.pos_conv_embed.conv.weight_g": 1,
             "hubert.encoder.pos_conv_embed.conv.weight_v": 2,
@@ -34,7 +39,6 @@ def test_old_names_other_heads_and_strangers() -> None:
             "heads.age.classifier.bias": 4,
             "quantizer.codevectors": 5,
         },
-        "hubert",
         "phoneme",
     )
     assert found == {
@@ -60,6 +64,16 @@ def test_which_outputs_transformers_can_compute() -> None:
 
 
 def test_other_families_are_refused() -> None:
-    assert check_model_type("wavlm", "x") == "wavlm"
-    with pytest.raises(ModelError, match="some/where is a model of type 'whisper'"):
-        check_model_type("whisper", "some/where")
+    assert "wavlm" in family_of("wavlm", "x").model_types
+    with pytest.raises(
+        ModelError, match="some/where is a model of type 'bert'; soritune takes wav2vec2, hubert"
+    ):
+        family_of("bert", "some/where")
+
+
+def test_old_configs_are_recognised_by_their_classes() -> None:
+    assert model_type_of({"architectures": ["HubertForPreTraining"]}) == "hubert"
+    assert model_type_of({"architectures": ["WavLMModel"]}) == "wavlm"
+    assert model_type_of({"architectures": ["Wav2Vec2ConformerForCTC"]}) is None
+    assert model_type_of({"model_type": "bert", "architectures": ["WavLMModel"]}) == "bert"
+    assert model_type_of({}) is None

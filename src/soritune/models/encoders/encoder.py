@@ -1,0 +1,153 @@
+"""The contract of a family of encoders. All that is known of a family stands in its own file or folder here.
+
+A member binds `ENCODER` to an `EncoderFamily`; other packages join through the entry-point group
+`soritune.models.encoders`. Nothing here imports torch, so that a corpus is checked and a bundle described without it;
+`EncoderFamily.build` does, and gives an `EncoderModule` (`models/encoder_module.py`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from soritune.errors import ModelError
+from soritune.geometry import Geometry
+from soritune.models.hub_names import HeadKind, HubNames
+from soritune.registry import members
+from soritune.tasks.task import OutputSpec
+
+if TYPE_CHECKING:
+    from soritune.models.encoder_module import EncoderModule
+
+PACKAGE = "soritune.models.encoders"
+
+
+class EncoderFamily(ABC):
+    """One or several model types of transformers that are built and handled alike."""
+
+    model_types: ClassVar[tuple[str, ...]]
+    """`model_type` of the configurations it takes."""
+    lora_targets: ClassVar[tuple[str, ...]]
+    """Linear modules of a layer that get an adapter where the recipe names none."""
+    layers_pattern: ClassVar[str] = "layers"
+    """Name of the list of layers in peft's terms."""
+    optional_weights: ClassVar[tuple[str, ...]] = ()
+    """Weights that may be missing in a checkpoint: nothing but training reads them."""
+    other_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys of an architecture that are read and are no field of transformers' configuration."""
+
+    @abstractmethod
+    def hub_names(self, model_type: str) -> HubNames:
+        """Names of weights and classes in transformers."""
+
+    @abstractmethod
+    def geometry(self, architecture: Mapping[str, Any], sample_rate_hz: int) -> Geometry:
+        """How samples become frames.
+
+        Args:
+            architecture: config.json; keys that are absent have transformers' defaults.
+            sample_rate_hz: rate of the samples the model is given.
+
+        Raises:
+            ModelError: numbers that give no geometry, or a rate that the family cannot work at.
+        """
+
+    def config_class(self, model_type: str) -> type:
+        """Class of the configuration; transformers' own by default."""
+        from transformers import CONFIG_MAPPING
+
+        found: type = CONFIG_MAPPING[model_type]
+        return found
+
+    @abstractmethod
+    def configure(self, config: Any, *, dropout: float | None, layerdrop: float, source: str) -> None:
+        """Writes a recipe's settings into a configuration.
+
+        Args:
+            config: the configuration, changed in place.
+            dropout: as `ModelConfig.dropout`; None leaves the model's own.
+            layerdrop: share of the layers skipped at random in training.
+            source: what the configuration is called in an error.
+
+        Raises:
+            ModelError: a configuration of this family that soritune does not support.
+        """
+
+    @abstractmethod
+    def num_layers(self, config: Any) -> int:
+        """Transformer layers of a configuration."""
+
+    @abstractmethod
+    def build(self, config: Any, geometry: Geometry) -> EncoderModule:
+        """An encoder with random weights from torch's generator, on torch's default device."""
+
+    @abstractmethod
+    def head_config(self, kind: HeadKind | None, spec: OutputSpec, projector_size: int) -> dict[str, Any]:
+        """Keys of config.json that the class with a head of `kind` needs beside the encoder's own."""
+
+    @abstractmethod
+    def reads_weighted_layers(self, architecture: Mapping[str, Any]) -> bool:
+        """Whether the head of such a config.json reads a weighted sum of all layers."""
+
+    def saves_adapters(self, model_type: str) -> bool:
+        """Whether an adapter alone opens in transformers and peft and is used there."""
+        return True
+
+    @abstractmethod
+    def preprocessor_config(self, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+        """preprocessor_config.json of a feature extractor that does what `preprocessing` says."""
+
+    @abstractmethod
+    def tokenizer_files(self, output: OutputSpec) -> dict[str, Any]:
+        """JSON files by name with which transformers names the labels of a CTC output."""
+
+
+def families() -> dict[str, EncoderFamily]:
+    """Every family by each of its model types."""
+    return {
+        model_type: family
+        for family in members(PACKAGE, "ENCODER").values()
+        for model_type in family.model_types
+    }
+
+
+def family_of(model_type: object, source: str) -> EncoderFamily:
+    """The family of a model type.
+
+    Raises:
+        ModelError: another type, or none named.
+    """
+    known = families()
+    if isinstance(model_type, str) and model_type in known:
+        return known[model_type]
+    raise ModelError(
+        f"{source} is a model of type {model_type!r}; soritune takes {', '.join(known)} "
+        "(a folder with config.json that names one of them as model_type)"
+    )
+
+
+def model_type_of(config: Mapping[str, object]) -> object:
+    """`model_type` of a config.json, or the type whose class its `architectures` name where it has none (files written
+    before transformers 3)."""
+    named, classes = config.get("model_type"), config.get("architectures")
+    if named is not None or not isinstance(classes, list | tuple):
+        return named
+    for model_type, family in families().items():
+        bare = family.hub_names(model_type).classes[None]
+        # Not the types whose names begin alike, such as Wav2Vec2ConformerForCTC.
+        begins = (bare.removesuffix("Model") + "For", bare)
+        if any(str(name).startswith(begins) for name in classes):
+            return model_type
+    return None
+
+
+def geometry_of(
+    architecture: Mapping[str, Any], sample_rate_hz: int, source: str = "architecture"
+) -> Geometry:
+    """How the samples of an encoder become frames, from its config.json.
+
+    Raises:
+        ModelError: an unknown family, or numbers that give no geometry.
+    """
+    return family_of(architecture.get("model_type"), source).geometry(architecture, sample_rate_hz)

@@ -1,0 +1,129 @@
+"""What is known of wav2vec2, HuBERT and WavLM without torch: names, configuration, geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from soritune.errors import ModelError
+from soritune.geometry import Geometry
+from soritune.models.encoders.encoder import EncoderFamily
+from soritune.models.hub_names import HeadKind, HubNames
+from soritune.tasks.task import OutputSpec
+
+if TYPE_CHECKING:
+    from soritune.models.encoder_module import EncoderModule
+
+CLASS_PREFIX: dict[str, str] = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM"}
+"""Model types, with the beginning of their class names in transformers. The model type itself is the prefix of the
+encoder's weights in a model with a head."""
+CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
+"""Of every published model of these types, and transformers' defaults."""
+OLD_NAMES: tuple[tuple[str, str], ...] = (
+    ("conv.weight_g", "conv.parametrizations.weight.original0"),
+    ("conv.weight_v", "conv.parametrizations.weight.original1"),
+)
+"""Weight norm was stored under the left names until PyTorch 2.1."""
+
+
+class Wav2Vec2Family(EncoderFamily):
+    """wav2vec2 (with XLS-R), HuBERT and WavLM. They differ in their attention and in the norm of the front end."""
+
+    model_types: ClassVar[tuple[str, ...]] = tuple(CLASS_PREFIX)
+    lora_targets: ClassVar[tuple[str, ...]] = ("q_proj", "k_proj", "v_proj")
+    optional_weights: ClassVar[tuple[str, ...]] = ("masked_spec_embed",)
+    other_keys: ClassVar[tuple[str, ...]] = ("add_adapter",)
+
+    def hub_names(self, model_type: str) -> HubNames:
+        """`Wav2Vec2Model`, `Wav2Vec2ForCTC` and their like."""
+        begins = CLASS_PREFIX[model_type]
+        return HubNames(
+            classes={
+                None: f"{begins}Model",
+                "ctc": f"{begins}ForCTC",
+                "classification": f"{begins}ForSequenceClassification",
+            },
+            prefix=f"{model_type}.",
+            old_names=OLD_NAMES,
+        )
+
+    def geometry(self, architecture: Mapping[str, Any], sample_rate_hz: int) -> Geometry:
+        """Unpadded convolutions over the waveform; any sample rate."""
+        kernels = architecture.get("conv_kernel", CONV_KERNEL)
+        strides = architecture.get("conv_stride", CONV_STRIDE)
+        for name, axis in (("conv_kernel", kernels), ("conv_stride", strides)):
+            if not isinstance(axis, Sequence) or isinstance(axis, str):
+                raise ModelError(f"{name} is {axis!r}; it must be a list of whole numbers above 0")
+        try:
+            return Geometry(tuple(kernels), tuple(strides), sample_rate_hz=sample_rate_hz)
+        except ValueError as error:
+            raise ModelError(f"conv_kernel and conv_stride give no geometry ({error})") from error
+
+    def configure(self, config: Any, *, dropout: float | None, layerdrop: float, source: str) -> None:
+        """Dropout of hidden states, attention, projection and head; activation dropout is only lowered."""
+        if getattr(config, "add_adapter", False):
+            raise ModelError(
+                f"{source} has convolutional adapters on top (add_adapter), which soritune does not support"
+            )
+        if dropout is not None:
+            config.hidden_dropout = config.attention_dropout = dropout
+            config.feat_proj_dropout = config.final_dropout = dropout
+            config.activation_dropout = min(config.activation_dropout, dropout)
+        config.layerdrop = layerdrop
+
+    def num_layers(self, config: Any) -> int:
+        """`num_hidden_layers`."""
+        return int(config.num_hidden_layers)
+
+    def build(self, config: Any, geometry: Geometry) -> EncoderModule:
+        """transformers' base model, repaired."""
+        from soritune.models.encoders.wav2vec2.encoder import Wav2Vec2Encoder
+
+        return Wav2Vec2Encoder(config, geometry)
+
+    def head_config(self, kind: HeadKind | None, spec: OutputSpec, projector_size: int) -> dict[str, Any]:
+        """Of `ForSequenceClassification`: width of the projector and what it reads."""
+        if kind != "classification":
+            return {}
+        return {"classifier_proj_size": projector_size, "use_weighted_layer_sum": spec.layer == "weighted"}
+
+    def reads_weighted_layers(self, architecture: Mapping[str, Any]) -> bool:
+        """`use_weighted_layer_sum`."""
+        return bool(architecture.get("use_weighted_layer_sum"))
+
+    def saves_adapters(self, model_type: str) -> bool:
+        """Not for WavLM: plain peft and transformers would leave its adapters unused without a word."""
+        return model_type != "wavlm"
+
+    def preprocessor_config(self, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+        """For a `Wav2Vec2FeatureExtractor`."""
+        return {
+            "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+            "feature_size": 1,
+            "sampling_rate": int(preprocessing.get("sample_rate_hz", 16000)),
+            "padding_side": "right",
+            "padding_value": 0.0,
+            "do_normalize": bool(preprocessing.get("normalize", True)),
+            "return_attention_mask": True,
+        }
+
+    def tokenizer_files(self, output: OutputSpec) -> dict[str, Any]:
+        """`vocab.json` and `tokenizer_config.json`, loadable as `Wav2Vec2CTCTokenizer`."""
+        blank = output.labels[int(output.options.get("blank", 0))]
+
+        def special(*names: str) -> str | None:
+            return next((name for name in names if name in output.labels), None)
+
+        return {
+            "vocab.json": {label: index for index, label in enumerate(output.labels)},
+            "tokenizer_config.json": {
+                "tokenizer_class": "Wav2Vec2CTCTokenizer",
+                "pad_token": blank,
+                # A token that is not in the vocabulary would be added to it, and no logit stands for it.
+                "unk_token": special("[UNK]", "<unk>") or blank,
+                "bos_token": special("<s>", "[CLS]") or blank,
+                "eos_token": special("</s>", "[SEP]") or blank,
+                "word_delimiter_token": special("|") or " ",
+                "do_lower_case": False,
+            },
+        }

@@ -1,0 +1,107 @@
+"""One table between soritune's names of weights and transformers', used in both directions. Torch-free.
+
+soritune keeps an encoder's weights under the base model's own names and a head's under `heads.<output>.…`.
+transformers puts a prefix before the encoder and knows two heads a speech model can have. A family of encoders brings
+its own table (`models/encoders/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+from soritune.tasks.task import OutputSpec
+
+Value = TypeVar("Value")
+HeadKind = Literal["ctc", "classification"]
+
+HEAD_NAMES: dict[HeadKind, dict[str, str]] = {
+    "ctc": {"linear.weight": "lm_head.weight", "linear.bias": "lm_head.bias"},
+    "classification": {
+        "projector.weight": "projector.weight",
+        "projector.bias": "projector.bias",
+        "classifier.weight": "classifier.weight",
+        "classifier.bias": "classifier.bias",
+        "layer_weights": "layer_weights",
+    },
+}
+"""Head weight in soritune, without `heads.<output>.` → name in the classes of transformers that have such a head."""
+
+
+def head_kind(spec: OutputSpec, pooling: str) -> HeadKind | None:
+    """Which head of transformers computes the same as this output's; None when none does."""
+    if spec.reads is not None:
+        return None
+    if spec.resolution == "frame" and spec.objective == "ctc":
+        return "ctc" if spec.layer == "last" else None
+    if spec.resolution == "utterance" and pooling == "mean":
+        return "classification" if spec.layer in ("last", "weighted") else None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class HubNames:
+    """How transformers names one model type's weights and classes."""
+
+    classes: Mapping[HeadKind | None, str]
+    """Class name by the head it has; None is the class without a head. A missing kind has no class."""
+    prefix: str
+    """Before the encoder's weights in a class with a head."""
+    bare_prefix: str = ""
+    """The same in the class without a head."""
+    old_names: tuple[tuple[str, str], ...] = ()
+    """(old, new) ends of names that transformers or PyTorch have changed since."""
+    heads: Mapping[HeadKind, Mapping[str, str]] = field(default_factory=lambda: HEAD_NAMES)
+    """Head weight in soritune → name in transformers, by kind."""
+
+    def usable(self, kind: HeadKind | None) -> HeadKind | None:
+        """`kind` where transformers has a class for it, else None."""
+        return kind if kind in self.classes else None
+
+    def head_modules(self, kind: HeadKind) -> list[str]:
+        """Names of the head's modules in transformers, for peft's `modules_to_save`."""
+        modules = (name.rpartition(".")[0] for name in self.heads[kind].values())
+        return list(dict.fromkeys(module for module in modules if module))
+
+    def to_hf(self, weights: Mapping[str, Value], primary: str, kind: HeadKind | None) -> dict[str, Value]:
+        """soritune's names to transformers': the encoder's, and the head of output `primary` if it has a counterpart.
+
+        Other heads keep their names, which transformers reports as unexpected and leaves alone.
+        """
+        prefix = self.prefix if kind else self.bare_prefix
+        head = (
+            {f"heads.{primary}.{ours}": theirs for ours, theirs in self.heads[kind].items()} if kind else {}
+        )
+        renamed: dict[str, Value] = {}
+        for name, value in weights.items():
+            if name.startswith("encoder."):
+                renamed[prefix + name.removeprefix("encoder.")] = value
+            else:
+                renamed[head.get(name, name)] = value
+        return renamed
+
+    def from_hf(self, weights: Mapping[str, Value], primary: str) -> dict[str, Value]:
+        """transformers' names to soritune's: `encoder.…` and `heads.…`; whatever is neither is left out.
+
+        `primary` is the output that a head of transformers becomes. Takes a model with or without a head, with old or
+        new names.
+        """
+        prefixes = [prefix for prefix in (self.prefix, self.bare_prefix) if prefix]
+        prefix = next((each for each in prefixes if any(name.startswith(each) for name in weights)), "")
+        heads = {theirs: ours for table in self.heads.values() for ours, theirs in table.items()}
+        renamed: dict[str, Value] = {}
+        for name, value in weights.items():
+            if name in heads:
+                renamed[f"heads.{primary}.{heads[name]}"] = value
+            elif name.startswith("heads."):
+                renamed[name] = value
+            elif name.startswith(prefix):
+                renamed["encoder." + self._new_name(name.removeprefix(prefix))] = value
+        return renamed
+
+    def _new_name(self, name: str) -> str:
+        for old, new in self.old_names:
+            if name.endswith(old):
+                return name.removesuffix(old) + new
+        return name
