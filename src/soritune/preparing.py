@@ -23,6 +23,7 @@ from soritune.corpus.splits import Splits, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import SorituneError, SplitError
 from soritune.geometry import Geometry
+from soritune.models.checkpoint import architecture_of
 from soritune.models.encoders.encoder import geometry_of
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
@@ -146,8 +147,9 @@ def geometry_of_recipe(recipe: Recipe) -> Geometry:
     Raises:
         ModelError, BundleError: the encoder cannot be found, or cannot work at the recipe's sample rate.
     """
-    architecture = recipe.model.architecture or {"model_type": "wav2vec2"}
-    return geometry_of(architecture, recipe.preprocessing.sample_rate_hz)
+    architecture = architecture_of(recipe.model)
+    source = recipe.model.starts_from or "model.architecture"
+    return geometry_of(architecture, recipe.preprocessing.sample_rate_hz, source)
 
 
 def _frame_counter(recipe: Recipe) -> Callable[[float], int]:
