@@ -69,6 +69,24 @@ def test_long_file_has_as_many_frames_as_a_whole_one(predictor, bundle, clip):
     assert found["phoneme"].shape == expected["phoneme"].shape
 
 
+def test_windows_of_an_8_khz_model_join_to_the_frames_of_the_whole_file(fakes, clip, tmp_path):
+    task = fakes.phoneme_task()
+    config = ModelConfig(encoder="tiny", architecture=tiny_config(), random_weights=True)
+    model = build_model(config, task.outputs, seed=0, sample_rate_hz=8000)
+    assert model.geometry.frame_rate_hz == 25.0
+    preprocessing = Preprocessing(sample_rate_hz=8000)
+    bundle = save_bundle(model, tmp_path / "b", tasks=[task], preprocessing=preprocessing)
+    (one,) = clips_of_paths([clip("long.wav", 9.0)])
+    shapes = []
+    for longest_s in (30, 5):
+        windows = WindowSettings(longest_s=longest_s, window_s=4, overlap_s=1)
+        predictor = Predictor.load(bundle.path, device="cpu", windows=windows)
+        ((outputs, _),) = predictor._outputs([predictor._read(one)])
+        shapes.append(outputs["phoneme"].shape[0])
+    # (72,000 - 340) // 320 + 1 frames of the toy's convolutions.
+    assert shapes == [224, 224]
+
+
 def test_unknown_device(bundle):
     with pytest.raises(ModelError, match="unknown"):
         PytorchBackend(bundle, device="gpu0")

@@ -40,8 +40,7 @@ class Member:
             preprocessing = Preprocessing(**bundle.preprocessing)
         except (TypeError, ValidationError) as error:
             raise bundle.damaged("preprocessing", first_fault(error)) from error
-        step = round(preprocessing.sample_rate_hz / (16000 / bundle.geometry.samples_per_frame))
-        tasks = bundle.tasks
+        step, tasks = bundle.geometry.samples_per_frame, bundle.tasks
         given = {name: _composed(labels) for name, labels in bundle.labels.items()}
         for spec in (spec for task in tasks for spec in task.outputs):
             if given.get(spec.name) != _composed(spec.labels):
