@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
+import transformers
 
-from soritune.geometry import frames_of
+from soritune.geometry import Geometry, frames_of
 
 BASE_KERNEL, BASE_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
+WHISPER = Geometry((400, 3, 3), (160, 1, 2), (240, 2, 2))
+"""A spectrogram of 25 ms windows every 10 ms whose last column is dropped, then two convolutions."""
 
 
 def test_frames_of_known_lengths() -> None:
@@ -13,4 +18,59 @@ def test_frames_of_known_lengths() -> None:
     expected = [0, 0, 1, 1, 2, 49, 499]
     assert [frames_of(n, BASE_KERNEL, BASE_STRIDE) for n in lengths] == expected
     assert frames_of(np.array(lengths), BASE_KERNEL, BASE_STRIDE).tolist() == expected
+    assert frames_of(torch.tensor(lengths), BASE_KERNEL, BASE_STRIDE).tolist() == expected
     assert isinstance(frames_of(16000, BASE_KERNEL, BASE_STRIDE), int)
+
+
+def test_padded_convolutions_count_as_whisper_s_front_does() -> None:
+    extractor = transformers.WhisperFeatureExtractor()
+    for samples in (201, 320, 479, 480, 1600, 15999, 16000, 16161):
+        mel = extractor(np.zeros(samples, np.float32), sampling_rate=16000, padding=False)["input_features"]
+        width = np.shape(mel)[-1]
+        # Two convolutions of width 3, padded by one on each side, the second with stride 2.
+        after = torch.nn.Conv1d(1, 1, 3, 2, 1)(torch.nn.Conv1d(1, 1, 3, 1, 1)(torch.zeros(1, 1, width)))
+        assert WHISPER.num_frames(samples) == after.shape[-1]
+
+
+@pytest.mark.parametrize(
+    "geometry", [Geometry(BASE_KERNEL, BASE_STRIDE), Geometry((64, 8, 4, 4), (16, 5, 2, 2)), WHISPER]
+)
+def test_the_least_samples_are_the_first_that_make_a_frame(geometry: Geometry) -> None:
+    assert geometry.num_frames(geometry.least_samples) == 1
+    assert geometry.num_frames(geometry.least_samples - 1) == 0
+
+
+def test_rates() -> None:
+    geometry = Geometry(BASE_KERNEL, BASE_STRIDE, sample_rate_hz=8000)
+    assert (geometry.samples_per_frame, geometry.frame_rate_hz) == (320, 25.0)
+    assert (WHISPER.samples_per_frame, WHISPER.frame_rate_hz) == (320, 50.0)
+
+
+def test_appended_silence_is_computed_and_does_not_count() -> None:
+    geometry = Geometry((400,), (320,), appended_samples=3200)
+    assert geometry.num_frames(4000) == 12
+    assert geometry.num_computed_frames(4000) == 22
+    assert geometry.num_computed_frames(np.array([4000])).tolist() == [22]
+
+
+def test_json_gives_the_same_geometry_back() -> None:
+    geometry = Geometry((400, 3), (160, 2), (0, 1), sample_rate_hz=8000, appended_samples=800)
+    assert Geometry.from_json(geometry.to_json()) == geometry
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kernels": [10]}, "of one length above 0, got 1, 2 and 2"),
+        ({"strides": [0, 1]}, "whole numbers above 0"),
+        ({"kernels": [10, 2.5]}, "whole numbers above 0"),
+        ({"paddings": [-1, 0]}, "whole numbers from 0 on"),
+        ({"appended_samples": True}, "whole numbers from 0 on"),
+        ({"kernels": "abc"}, "kernels must be a list"),
+        ({"colour": 3}, "has the keys appended_samples, kernels"),
+    ],
+)
+def test_faulty_numbers_are_refused(changes: dict[str, object], message: str) -> None:
+    good = Geometry((10, 3), (5, 2)).to_json()
+    with pytest.raises(ValueError, match=message):
+        Geometry.from_json({**good, **changes})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,23 @@ NEVER = {"torchaudio", "torchcodec", "speechbrain", "pyctcdecode", "evaluate", "
 DRAWERS = {"utils", "util", "common", "helpers", "core", "misc", "base", "manager"}
 
 
+OF_FAMILIES = re.compile(
+    "wav2vec2?|hubert|wavlm|whisper|conv_kernel|conv_stride|conv_layers|feature_extractor(?!_type)|feature_projection|"
+    "feat_extract|feat_proj|pos_conv|masked_spec_embed|do_stable_layer_norm|final_dropout|hidden_dropout|"
+    "activation_dropout|attention_dropout|classifier_proj_size|use_weighted_layer_sum|num_hidden_layers|"
+    r"[qkv]_proj|out_proj|lm_head|encoder_layers|\bd_model\b",
+    re.IGNORECASE,
+)
+"""Names of encoder families, of their modules in transformers and of keys of their configurations."""
+MAY_NAME_FAMILIES = ("models/encoders/", "testing.py")
+"""`testing.py` makes a toy of each family."""
+MAY_NAME_ALSO = {
+    "models/hub_names.py": ("lm_head.weight", "lm_head.bias"),
+    "bundle.py": ("conv_kernel", "conv_stride"),
+}
+"""Heads of transformers that all families share; keys of cards of the first schema, which are converted."""
+
+
 def files() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
 
@@ -133,6 +151,103 @@ def test_torch_only_below_the_line() -> None:
             if (top in TORCH and not allowed) or top in NEVER:
                 faults.append(f"{relative}:{line} imports {module}")
     assert not faults, "\n".join(faults)
+
+
+def names_and_texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Identifiers, attributes, keyword arguments and strings of a file; not its docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documented = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.lineno, node.attr
+        elif isinstance(node, ast.arg | ast.keyword):
+            yield node.lineno, node.arg or ""
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, node.module or ""
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
+            yield node.lineno, node.value
+
+
+def test_families_of_encoders_are_named_in_their_own_folder_alone() -> None:
+    faults = []
+    for path in files():
+        relative = path.relative_to(SOURCE).as_posix()
+        if relative.startswith(MAY_NAME_FAMILIES):
+            continue
+        for line, text in names_and_texts(path):
+            match = OF_FAMILIES.search(text)
+            if match and text not in MAY_NAME_ALSO.get(relative, ()):
+                faults.append(f"{relative}:{line} {match.group()} in {text[:60]!r}")
+    assert not faults, "\n".join(faults)
+
+
+def cycles(imports: Mapping[str, set[str]]) -> list[list[str]]:
+    """Groups of files that import each other, directly or through others (Tarjan 1972)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    groups: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for target in sorted(imports.get(node, ())):
+            if target not in index:
+                visit(target)
+                low[node] = min(low[node], low[target])
+            elif target in stack:
+                low[node] = min(low[node], index[target])
+        if low[node] == index[node]:
+            group = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(group) > 1:
+                groups.append(sorted(group))
+
+    for node in sorted(imports):
+        if node not in index:
+            visit(node)
+    return groups
+
+
+def file_imports() -> dict[str, set[str]]:
+    """Module to the modules of soritune it imports anywhere, under `TYPE_CHECKING` and in functions too."""
+    modules = {
+        ".".join(("soritune", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        ): path
+        for path in files()
+    }
+    imports: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        targets = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                full = {f"{node.module}.{alias.name}" for alias in node.names}
+                targets |= {target if target in modules else node.module for target in full}
+        imports[module] = {target for target in targets if target in modules} - {module}
+    return imports
+
+
+def test_cycles_are_found() -> None:
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [["a", "b", "c"]]
+    assert cycles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+@pytest.mark.parametrize("room", ["models"])
+def test_no_cycle_between_files(room: str) -> None:
+    inside = {
+        module: {target for target in targets if target.startswith(f"soritune.{room}.")}
+        for module, targets in file_imports().items()
+        if module.startswith(f"soritune.{room}.")
+    }
+    assert len(inside) > 10
+    assert cycles(inside) == []
 
 
 def test_no_drawers() -> None:

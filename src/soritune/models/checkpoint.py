@@ -148,9 +148,7 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
         return Checkpoint(str(source), folder)
     name = str(source)
     if name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name:
-        raise ModelError(
-            f"{name} is no folder here, and no hub name either (those look like 'facebook/wav2vec2-base')"
-        )
+        raise ModelError(f"{name} is no folder here, and no hub name either (those look like 'owner/model')")
     return Checkpoint(name, _from_hub(name))
 
 

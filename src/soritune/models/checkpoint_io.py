@@ -74,7 +74,9 @@ def save_bundle(
     names = family.hub_names(model_type)
     own_weights = model.config.lora is not None and model.config.lora.train_base
     if adapter_only is None:
-        adapter_only = adapted and model.base is not None and model_type != "wavlm" and not own_weights
+        adapter_only = (
+            adapted and model.base is not None and family.saves_adapters(model_type) and not own_weights
+        )
     if adapter_only and not adapted:
         raise ModelError("an adapter bundle needs a model with adapters; this one has none, save it whole")
     if adapter_only and own_weights:
