@@ -29,7 +29,7 @@ from safetensors.numpy import load_file, save_file
 from soritune.errors import BundleError, OutputError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
 from soritune.registry import load_member
-from soritune.tasks.task import OutputSpec, Task
+from soritune.tasks.task import InputSpec, OutputSpec, Task
 from soritune.whole_file import whole_file
 
 SCHEMA, FIRST_SCHEMA = "soritune.bundle/2", "soritune.bundle/1"
@@ -80,6 +80,18 @@ class Bundle:
                     "outputs", f"labels of '{output.name}' must be a list of distinct names, got {labels!r}"
                 )
         return found
+
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """What the model reads beside the waveform.
+
+        Raises:
+            BundleError: the card's `inputs` are faulty.
+        """
+        try:
+            return tuple(InputSpec.from_json(given) for given in self.card.get("inputs") or ())
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.damaged("inputs", first_fault(error)) from error
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:

@@ -237,6 +237,8 @@ def parameter_table(model: nn.Module) -> ParameterTable:
 def _part(name: str, encoder: EncoderModule) -> str:
     if name.startswith("heads."):
         return f"head {name.split('.')[1]}"
+    if name.startswith("inputs."):
+        return f"input {name.split('.')[1]}"
     if ".lora_" in name:
         return "adapters"
     inside = name.removeprefix("encoder.")

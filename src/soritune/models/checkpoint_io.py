@@ -32,7 +32,13 @@ from soritune.models.config import FreezeSettings, LoraSettings, stored_model
 from soritune.models.encoders.encoder import EncoderFamily, family_of
 from soritune.models.hub_names import HeadKind, head_kind
 from soritune.models.model import LoadReport, SpeechModel
-from soritune.models.starting_point import PEFT_PREFIX, BaseSource, FoundHead, start_from_bundle
+from soritune.models.starting_point import (
+    PEFT_PREFIX,
+    BaseSource,
+    FoundHead,
+    StartingPoint,
+    start_from_bundle,
+)
 from soritune.tasks.task import Task
 
 
@@ -94,6 +100,7 @@ def save_bundle(
     if kind == "ctc":
         files |= family.tokenizer_files(model.outputs[0])
     heads = {f"heads.{name}": value for name, value in model.heads.state_dict().items()}
+    heads |= {f"inputs.{name}": value for name, value in model.inputs.state_dict().items()}
     if adapter_only and model.base is not None:
         card |= {
             "kind": "adapter",
@@ -145,13 +152,14 @@ def load_model(
     hf = encoder_config(start.architecture, source=str(path))
     rate = bundle.geometry.sample_rate_hz
     encoder = make_encoder(hf, start.encoder, sample_rate_hz=rate, source=start.source)
-    model = SpeechModel(encoder, bundle.outputs, config)
+    model = SpeechModel(encoder, bundle.outputs, config, bundle.inputs)
     if start.adapter is not None:
         settings, weights = start.adapter
         assert settings.layers is not None  # an adapter bundle's card always says
         add_lora(model.encoder, settings, *settings.layers, seed=0)
         load_adapter_weights(model.encoder, weights)
     _load_heads(model, start.heads, bundle)
+    _load_inputs(model, start, bundle)
     model.base, model.load_report = start.base, LoadReport(tuple(start.words))
     model.requires_grad_(False)
     return model.to(device).eval()
@@ -226,17 +234,7 @@ def _card(
     return {
         "tasks": [{"name": task.name, "config": task.config.model_dump(mode="json")} for task in tasks],
         "outputs": [spec.to_json() for spec in model.outputs],
-        "inputs": [
-            {
-                "name": spec.name,
-                "column": spec.column,
-                "request_field": spec.request_field,
-                "encoding": spec.encoding,
-                "optional": spec.optional,
-            }
-            for task in tasks
-            for spec in task.inputs
-        ],
+        "inputs": [spec.to_json() for spec in model.input_specs],
         "encoder": {
             "model_type": config["model_type"],
             "source": model.config.init_from or model.config.encoder,
@@ -284,6 +282,17 @@ def _load_heads(model: SpeechModel, found: Sequence[FoundHead], bundle: Bundle) 
             reason = str(error).splitlines()[-1].strip()
             raise ModelError(
                 f"{bundle.path}: head {head.name} does not fit its card ({reason}); copy it again"
+            ) from error
+
+
+def _load_inputs(model: SpeechModel, start: StartingPoint, bundle: Bundle) -> None:
+    for name, module in model.inputs.items():
+        try:
+            module.load_state_dict(start.inputs.get(name, {}))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise ModelError(
+                f"{bundle.path}: input {name} does not fit its card ({reason}); copy it again"
             ) from error
 
 

@@ -26,6 +26,7 @@ class Freezable(Protocol):
     encoder: EncoderModule
     outputs: tuple[OutputSpec, ...]
     heads: nn.ModuleDict
+    inputs: nn.ModuleDict
     evaluated: tuple[nn.Module, ...]
     training: bool
 
@@ -74,7 +75,7 @@ def apply_freezing(model: Freezable) -> None:
                         and (freeze.encoder or (config.lora is not None and not config.lora.train_base))
                     )
                 )
-    for parameter in model.heads.parameters():
+    for parameter in (*model.heads.parameters(), *model.inputs.parameters()):
         parameter.requires_grad = not freeze.heads
     everything = below == 0 and not freeze.encoder and config.lora is None
     embedding = encoder.mask_embedding
@@ -124,7 +125,7 @@ def _wanted(
     name: str, config: ModelConfig, encoder: EncoderModule, deepest: int, *, final_read: bool
 ) -> bool:
     freeze = config.freeze
-    if name.startswith("heads."):
+    if name.startswith(("heads.", "inputs.")):
         return not freeze.heads
     if not name.startswith("encoder."):
         return True  # no part of the model as built; the watch on gradients looks after it

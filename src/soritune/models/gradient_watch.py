@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from soritune.models.encoder_module import EncoderModule
-
 
 def check_gradients(model: nn.Module) -> list[str]:
     """Names of trained tensors that have no gradient, or only zeros, right now. Waits for the device."""
@@ -23,8 +21,7 @@ class GradientWatch:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        encoder = getattr(model, "encoder", None)
-        silent = encoder.silent_weights if isinstance(encoder, EncoderModule) else ()
+        silent: tuple[str, ...] = getattr(model, "silent_weights", ())
         self._watched = [
             (name, parameter)
             for name, parameter in model.named_parameters()

@@ -31,7 +31,7 @@ HEAD_NAMES: dict[HeadKind, dict[str, str]] = {
 
 def head_kind(spec: OutputSpec, pooling: str) -> HeadKind | None:
     """Which head of transformers computes the same as this output's; None when none does."""
-    if spec.reads is not None:
+    if spec.reads is not None or spec.inputs:
         return None
     if spec.resolution == "frame" and spec.objective == "ctc":
         return "ctc" if spec.layer == "last" else None
@@ -82,7 +82,7 @@ class HubNames:
         return renamed
 
     def from_hf(self, weights: Mapping[str, Value], primary: str) -> dict[str, Value]:
-        """transformers' names to soritune's: `encoder.…` and `heads.…`; whatever is neither is left out.
+        """transformers' names to soritune's: `encoder.…`, `heads.…` and `inputs.…`; other weights are left out.
 
         `primary` is the output that a head of transformers becomes. Takes a model with or without a head, with old or
         new names.
@@ -94,7 +94,7 @@ class HubNames:
         for name, value in weights.items():
             if name in heads:
                 renamed[f"heads.{primary}.{heads[name]}"] = value
-            elif name.startswith("heads."):
+            elif name.startswith(("heads.", "inputs.")):
                 renamed[name] = value
             elif name.startswith(prefix):
                 renamed["encoder." + self._new_name(name.removeprefix(prefix))] = value

@@ -23,15 +23,17 @@ from soritune.models.encoder_module import EncoderModule
 from soritune.models.encoders.encoder import family_of
 from soritune.models.freezing import apply_freezing, read_layers
 from soritune.models.heads import Head, log_probabilities, make_head, reading_order
+from soritune.models.inputs.input import InputModule, make_input
 from soritune.models.spec_augment import hide
 from soritune.models.starting_point import (
     BaseSource,
     StartingPoint,
     adopt_heads,
+    adopt_inputs,
     find_start,
     merge_unless_same,
 )
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.task import InputSpec, OutputSpec
 
 
 class ModelOutput(NamedTuple):
@@ -67,18 +69,26 @@ class SpeechModel(nn.Module):
         encoder: what gives frames (`models/encoder_module.py`).
         heads: a head per output, by name.
         outputs: their declarations, the primary one first.
+        inputs: a module per input beside the waveform, by name.
         config: what the model was built from.
         load_report: where the weights came from.
         base: what an adapter-only bundle may name as its base, or None.
         evaluated: frozen modules that stay in evaluation mode under `train()`.
     """
 
-    def __init__(self, encoder: EncoderModule, outputs: Sequence[OutputSpec], config: ModelConfig) -> None:
+    def __init__(
+        self,
+        encoder: EncoderModule,
+        outputs: Sequence[OutputSpec],
+        config: ModelConfig,
+        inputs: Sequence[InputSpec] = (),
+    ) -> None:
         super().__init__()
         self.encoder, self.outputs, self.config = encoder, tuple(outputs), config
         self.load_report = LoadReport(())
         self.base: BaseSource | None = None
         self.evaluated: tuple[nn.Module, ...] = ()
+        self.inputs = nn.ModuleDict({spec.name: make_input(spec) for spec in inputs})
         self._order = reading_order(self.outputs)
         width = {spec.name: len(spec.labels) for spec in self.outputs}
         self.heads = nn.ModuleDict()
@@ -87,13 +97,35 @@ class SpeechModel(nn.Module):
                 spec,
                 hidden_size=self.hidden_size,
                 num_layers=self.num_layers,
-                read_width=width[spec.reads] if spec.reads else 0,
+                read_width=(width[spec.reads] if spec.reads else 0) + self._width_of(spec.inputs, spec.name),
                 dropout=encoder.head_dropout,
                 utterance_dropout=config.dropout or 0.0,
                 projector_size=config.projector_size or encoder.projector_size,
                 pooling=config.pooling,
             )
         self._kept_layers = self._layers_to_keep()
+
+    @property
+    def input_specs(self) -> tuple[InputSpec, ...]:
+        """The inputs beside the waveform."""
+        return tuple(module.spec for module in self._input_modules())
+
+    def _input_modules(self) -> list[InputModule]:
+        return list(self.inputs.values())  # type: ignore[arg-type]
+
+    def _width_of(self, names: Sequence[str], output: str) -> int:
+        unknown = [name for name in names if name not in self.inputs]
+        if unknown:
+            raise ModelError(f"output '{output}' reads the input '{unknown[0]}', which no task declares")
+        return sum(module.width for module in self._input_modules() if module.spec.name in names)
+
+    @property
+    def silent_weights(self) -> tuple[str, ...]:
+        """Ends of names of trained weights whose gradient may be zero without a fault."""
+        inputs = (
+            f"inputs.{module.spec.name}.{name}" for module in self._input_modules() for name in module.silent
+        )
+        return (*self.encoder.silent_weights, *inputs)
 
     @property
     def hidden_size(self) -> int:
@@ -128,14 +160,16 @@ class SpeechModel(nn.Module):
         *,
         time_mask: Tensor | None = None,
         feature_mask: Tensor | None = None,
+        **inputs: Tensor,
     ) -> ModelOutput:
-        """One pass.
+        """One pass; takes what `Batch.inputs` holds.
 
         Args:
             waveform: (batch, samples) float32, normalised, zero-padded.
             num_samples: (batch,) int64, on the waveform's device.
             time_mask: (batch, frames) bool, frames SpecAugment hides, or None.
             feature_mask: (batch, hidden) bool, channels SpecAugment hides, or None.
+            inputs: arrays of the other inputs, as `tasks/inputs` names them.
         """
         missing = self.geometry.least_samples - waveform.shape[1]
         if missing > 0:
@@ -144,15 +178,20 @@ class SpeechModel(nn.Module):
         last, states, valid = self.encode(waveform, num_samples, time_mask, feature_mask)
         logits: dict[str, Tensor] = {}
         specs = {spec.name: spec for spec in self.outputs}
+        joined = {
+            module.spec.name: _per_frame(module(inputs, len(last), last.shape[1]), last.shape[1])
+            for module in self._input_modules()
+        }
         for name in self._order:
             head: Head = self.heads[name]  # type: ignore[assignment]
             state = head.state(last, states)
             source = specs[name].reads
             if source is not None:
                 seen = log_probabilities(specs[source], logits[source]).to(state.dtype)
-                if seen.ndim == 2:
-                    seen = seen[:, None, :].expand(-1, state.shape[1], -1)
-                state = torch.cat([state, seen], dim=-1)
+                state = torch.cat([state, _per_frame(seen, state.shape[1])], dim=-1)
+            if specs[name].inputs:
+                more = [joined[given].to(state.dtype) for given in specs[name].inputs]
+                state = torch.cat([state, *more], dim=-1)
             logits[name] = head(state, valid)
         return ModelOutput({spec.name: logits[spec.name] for spec in self.outputs}, num_frames)
 
@@ -190,6 +229,11 @@ class SpeechModel(nn.Module):
         return frozenset(range(max(numbers) + 1)) if numbers and self.config.layerdrop > 0 else numbers
 
 
+def _per_frame(values: Tensor, frames: int) -> Tensor:
+    """(batch, width) as (batch, frames, width); values that have frames stay."""
+    return values if values.ndim == 3 else values[:, None, :].expand(-1, frames, -1)
+
+
 def _valid(num_frames: Tensor, width: int) -> Tensor:
     """(batch, width) bool; at least the first frame of each row."""
     return torch.arange(width, device=num_frames.device) < num_frames[:, None].clamp(min=1)
@@ -208,7 +252,12 @@ def _check_names(outputs: Sequence[OutputSpec]) -> None:
 
 
 def build_model(
-    config: ModelConfig, outputs: Sequence[OutputSpec], *, seed: int, sample_rate_hz: int = 16000
+    config: ModelConfig,
+    outputs: Sequence[OutputSpec],
+    *,
+    seed: int,
+    inputs: Sequence[InputSpec] = (),
+    sample_rate_hz: int = 16000,
 ) -> SpeechModel:
     """Builds a model: weights, heads, adapters, freezing. `model.load_report` says in words what came from
     where.
@@ -219,6 +268,7 @@ def build_model(
         config: the model's settings.
         outputs: what it gives, the primary one first.
         seed: of everything drawn.
+        inputs: what it reads beside the waveform.
         sample_rate_hz: rate of the samples it will be given (`preprocessing.sample_rate_hz`).
 
     Raises:
@@ -232,10 +282,15 @@ def build_model(
     config = _with_lora_targets(config, hf.model_type)
     layers = _layers_with_adapters(config, outputs, family_of(hf.model_type, start.source).num_layers(hf))
     merge_unless_same(start, None if config.lora is None or layers is None else (config.lora, layers))
-    model = _assemble(config, outputs, hf, start.encoder, start, seed=seed, sample_rate_hz=sample_rate_hz)
+    model = _assemble(
+        config, outputs, hf, start.encoder, start, inputs=inputs, seed=seed, sample_rate_hz=sample_rate_hz
+    )
     for name, head in model.heads.items():
         head.initialise(seed_for(seed, name))  # type: ignore[operator]
+    for name, module in model.inputs.items():
+        module.initialise(torch.Generator().manual_seed(seed_for(seed, f"input {name}")))  # type: ignore[operator]
     adopt_heads(start, model.heads)  # type: ignore[arg-type]
+    adopt_inputs(start, model.inputs)
     _add_adapters_and_freeze(model, layers, seed)
     if start.adapter is not None:
         load_adapter_weights(model.encoder, start.adapter[1])
@@ -249,6 +304,7 @@ def count_model(
     outputs: Sequence[OutputSpec],
     *,
     from_recipe: bool = True,
+    inputs: Sequence[InputSpec] = (),
     sample_rate_hz: int = 16000,
 ) -> SpeechModel:
     """The same model without memory (meta device), for counting parameters; nothing is loaded or downloaded
@@ -259,6 +315,7 @@ def count_model(
         outputs: what it gives.
         from_recipe: the architecture was written by hand, so a key that transformers does not know is refused.
             The config.json of an older checkpoint may hold such keys.
+        inputs: what it reads beside the waveform.
         sample_rate_hz: rate of the samples it will be given.
 
     Raises:
@@ -268,7 +325,9 @@ def count_model(
         check_architecture(config.architecture)
     hf = encoder_config(described_architecture(config), dropout=config.dropout, layerdrop=config.layerdrop)
     config = _with_lora_targets(config, hf.model_type)
-    model = _assemble(config, outputs, hf, None, None, meta=True, sample_rate_hz=sample_rate_hz)
+    model = _assemble(
+        config, outputs, hf, None, None, meta=True, inputs=inputs, sample_rate_hz=sample_rate_hz
+    )
     _add_adapters_and_freeze(model, _layers_with_adapters(config, outputs, model.num_layers), seed=0)
     return model
 
@@ -285,6 +344,7 @@ def _assemble(
     weights: dict[str, Tensor] | None,
     start: StartingPoint | None,
     *,
+    inputs: Sequence[InputSpec],
     sample_rate_hz: int,
     seed: int = 0,
     meta: bool = False,
@@ -298,7 +358,7 @@ def _assemble(
         meta=meta,
     )
     with torch.random.fork_rng(devices=[]), torch.device("meta" if meta else "cpu"):
-        return SpeechModel(encoder, outputs, config)
+        return SpeechModel(encoder, outputs, config, inputs)
 
 
 def _with_lora_targets(config: ModelConfig, model_type: str) -> ModelConfig:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from soritune.bundle import Bundle, is_bundle, load_bundle, packaged_name, read_vocabulary
 from soritune.errors import BundleError, ModelError
@@ -69,6 +69,8 @@ class StartingPoint:
     """Encoder weights by the base model's names; None draws them."""
     source: str
     heads: list[FoundHead] = field(default_factory=list)
+    inputs: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    """Weights of inputs beside the waveform, by the input's name."""
     adapter: tuple[LoraSettings, dict[str, Tensor]] | None = None
     """Adapters of a bundle, not merged, with their geometry (`layers` filled in)."""
     base: BaseSource | None = None
@@ -100,7 +102,7 @@ def _names_of(architecture: Mapping[str, Any], source: str) -> HubNames:
 def _start_from_checkpoint(source: str) -> StartingPoint:
     checkpoint = open_checkpoint(source)
     weights = _names_of(checkpoint.config, source).from_hf(checkpoint.weights(), FOREIGN)
-    encoder, heads = split_weights(weights)
+    encoder, heads, _ = split_weights(weights)
     start = StartingPoint(checkpoint.config, encoder, source, base=BaseSource(checkpoint))
     start.words.append(f"encoder: all weights from {source}")
     head = heads.get(FOREIGN, {})
@@ -172,8 +174,8 @@ def start_from_bundle(
     weights = {name: torch.from_numpy(value).float() for name, value in bundle.weights().items()}
     shown = packaged_name(bundle.path) or str(bundle.path)
     if not bundle.is_adapter:
-        encoder, heads = split_weights(names.from_hf(weights, primary))
-        start = StartingPoint(architecture, encoder, shown)
+        encoder, heads, inputs = split_weights(names.from_hf(weights, primary))
+        start = StartingPoint(architecture, encoder, shown, inputs=inputs)
         if (bundle.path / "config.json").is_file():
             start.base = BaseSource(Checkpoint(str(bundle.path), bundle.path))
         start.words.append(f"encoder: all weights from bundle {shown}")
@@ -185,11 +187,13 @@ def start_from_bundle(
             checkpoint, encoder = opened[0].checkpoint, opened[1]
         else:
             checkpoint = open_base(base or stored["source"], stored["sha256"])
-            encoder, _ = split_weights(names.from_hf(checkpoint.weights(), FOREIGN))
+            encoder, _, _ = split_weights(names.from_hf(checkpoint.weights(), FOREIGN))
         plain = {name.removeprefix(PEFT_PREFIX): value for name, value in weights.items()}
-        adapters, heads = split_weights(names.from_hf(plain, primary))
+        adapters, heads, inputs = split_weights(names.from_hf(plain, primary))
         settings = stored_lora(bundle)
-        start = StartingPoint(architecture, encoder, str(bundle.path), adapter=(settings, adapters))
+        start = StartingPoint(
+            architecture, encoder, str(bundle.path), adapter=(settings, adapters), inputs=inputs
+        )
         start.base = BaseSource(checkpoint)
         start.words.append(
             f"encoder: all weights from {checkpoint.source}, adapters from bundle {bundle.path}"
@@ -218,17 +222,21 @@ def open_base(source: str, sha256: str) -> Checkpoint:
     return checkpoint
 
 
-def split_weights(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-    """soritune's names apart: the encoder's without `encoder.`, and each head's without `heads.<output>.`."""
+def split_weights(
+    weights: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]], dict[str, dict[str, Tensor]]]:
+    """soritune's names apart: the encoder's without `encoder.`, each head's without `heads.<output>.`, and each input's
+    without `inputs.<input>.`."""
     encoder: dict[str, Tensor] = {}
     heads: dict[str, dict[str, Tensor]] = {}
+    inputs: dict[str, dict[str, Tensor]] = {}
     for name, value in weights.items():
         if name.startswith("encoder."):
             encoder[name.removeprefix("encoder.")] = value
         else:
-            _, output, rest = name.split(".", 2)
-            heads.setdefault(output, {})[rest] = value
-    return encoder, heads
+            part, owner, rest = name.split(".", 2)
+            (heads if part == "heads" else inputs).setdefault(owner, {})[rest] = value
+    return encoder, heads, inputs
 
 
 def merge_unless_same(start: StartingPoint, wanted: tuple[LoraSettings, tuple[int, int]] | None) -> None:
@@ -274,6 +282,17 @@ def adopt_heads(start: StartingPoint, heads: Mapping[str, Head]) -> None:
             free.pop(found.name, None)
     if new:
         start.words.append(f"new: {'head' if len(new) == 1 else 'heads'} {', '.join(new)}")
+
+
+def adopt_inputs(start: StartingPoint, inputs: nn.ModuleDict) -> None:
+    """Fills new modules of inputs with those that came under the same names and fit, and notes so in `start.words`."""
+    for name, module in inputs.items():
+        state = module.state_dict()
+        stored = start.inputs.get(name, {})
+        fits = stored.keys() == state.keys() and all(stored[key].shape == state[key].shape for key in state)
+        if fits:
+            module.load_state_dict(stored)
+        start.words.append(f"input {name}: {'kept' if fits else 'new weights'}")
 
 
 def _unnamed(free: Mapping[str, FoundHead], spec: OutputSpec) -> FoundHead | None:

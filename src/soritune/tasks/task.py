@@ -22,7 +22,6 @@ from soritune.corpus.utterance import Utterance
 
 Resolution = Literal["frame", "utterance"]
 Objective = Literal["ctc", "cross_entropy", "regression"]
-Encoding = Literal["text", "phones", "raw"]
 Counts = dict[str, NDArray[np.float64]]
 """Sums over utterances from which every rate of a task is computed; they add, so groups and bootstraps are sums."""
 
@@ -32,12 +31,26 @@ class InputSpec:
     """One input beside the waveform."""
 
     name: str
+    """Under this name the model takes it; an identifier."""
     column: str
-    """Manifest column it is read from in training."""
+    """Manifest column it is read from in training: a field of `Utterance`, or a key of its `extra`."""
     request_field: str
     """Field of a request it is read from in inference."""
-    encoding: Encoding
+    encoding: str
+    """Kind of input: the name of a file of `tasks/inputs` and `models/inputs`, as "number"."""
     optional: bool = False
+    """A row without it is used all the same."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the kind."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `from_json` gives the same object back."""
+        return {**asdict(self), "options": dict(self.options)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> InputSpec:
+        """Reads what `to_json` wrote."""
+        return cls(**data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +68,24 @@ class OutputSpec:
     or a learnt weighted sum of all of them."""
     reads: str | None = None
     """Name of another output whose log-probabilities are joined to the encoder state this head reads."""
+    inputs: tuple[str, ...] = ()
+    """Names of inputs beside the waveform that are joined to the encoder state this head reads."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the objective: ctc `blank`; cross_entropy `class_weights` (one per label or None)."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` gives the same object back."""
-        return {**asdict(self), "labels": list(self.labels), "options": dict(self.options)}
+        return {
+            **asdict(self),
+            "labels": list(self.labels),
+            "inputs": list(self.inputs),
+            "options": dict(self.options),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> OutputSpec:
         """Reads what `to_json` wrote."""
-        return cls(**{**data, "labels": tuple(data["labels"])})
+        return cls(**{**data, "labels": tuple(data["labels"]), "inputs": tuple(data.get("inputs", ()))})
 
 
 class Metric(NamedTuple):

@@ -31,7 +31,7 @@ class Layered(Protocol):
 def group_of(name: str, groups: Iterable[str], layer: int | None) -> str | None:
     """Which of `groups` a parameter belongs to, or None for the default rate.
 
-    Adapters are "lora" before anything else; then layer groups; then "heads" and "encoder".
+    Adapters are "lora" before anything else; then layer groups; then "heads", "inputs" and "encoder".
 
     Args:
         name: of the parameter.
@@ -46,16 +46,17 @@ def group_of(name: str, groups: Iterable[str], layer: int | None) -> str | None:
             span = _LAYER_GROUP.fullmatch(group)
             if span and int(span[1]) <= layer <= int(span[2]):
                 return group
-    side = "heads" if name.startswith("heads.") else "encoder"
+    side = next((part for part in ("heads", "inputs") if name.startswith(f"{part}.")), "encoder")
     return side if side in groups else None
 
 
 def check_groups(settings: TrainingSettings) -> None:
     """Raises TrainingError where `learning_rates` names a group that is none."""
     for group in settings.learning_rates:
-        if group not in ("heads", "encoder", "lora") and not _LAYER_GROUP.fullmatch(group):
+        if group not in ("heads", "inputs", "encoder", "lora") and not _LAYER_GROUP.fullmatch(group):
             raise TrainingError(
-                f"train.learning_rates has the group '{group}'; groups are heads, encoder, lora and layers.FIRST-LAST"
+                f"train.learning_rates has the group '{group}'; groups are heads, inputs, encoder, "
+                "lora and layers.FIRST-LAST"
             )
 
 

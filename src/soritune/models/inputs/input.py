@@ -1,0 +1,69 @@
+"""The contract of a kind of input, its torch half: from arrays of a batch to what heads read beside the encoder.
+
+A member of this folder binds `INPUT` to a subclass of `InputModule`, under the name of its torch-free half
+(`tasks/inputs/input.py`).
+
+Shapes: batch, frames (encoder frames), width (channels that the input adds).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from soritune.registry import load_member
+from soritune.tasks.task import InputSpec
+
+PACKAGE = "soritune.models.inputs"
+
+
+class InputModule(nn.Module, ABC):
+    """One input of a model. Every parameter takes part in every forward pass, so that processes that train together
+    exchange a gradient for each.
+
+    Attributes:
+        spec: the input.
+        silent: names of weights whose gradient may be zero without a fault.
+    """
+
+    silent: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Channels that it adds to what a head reads."""
+
+    @abstractmethod
+    def initialise(self, generator: torch.Generator) -> None:
+        """New weights, drawn from `generator` alone."""
+
+    @abstractmethod
+    def forward(self, inputs: Mapping[str, Tensor], batch: int, frames: int) -> Tensor:
+        """What heads read.
+
+        Args:
+            inputs: the arrays of `InputKind.pad` as tensors; without them no row has a value.
+            batch: rows.
+            frames: encoder frames of the longest row.
+
+        Returns:
+            (batch, width) or (batch, frames, width).
+        """
+
+
+def make_input(spec: InputSpec) -> InputModule:
+    """The module of an input.
+
+    Raises:
+        UnknownNameError: no such kind.
+    """
+    kind: type[InputModule] = load_member(PACKAGE, "INPUT", spec.encoding.replace("_", "-"), "kind of input")
+    return kind(spec)

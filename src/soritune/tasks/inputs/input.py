@@ -1,0 +1,177 @@
+"""The contract of a kind of input, its torch-free half: from a value in a row or a request to arrays of a batch.
+
+An `InputSpec` names its kind by `encoding`. A member of this folder binds `INPUT` to an `InputKind`; what the model
+does with the arrays is the other half (`models/inputs/input.py`). Other packages join through the entry-point groups
+`soritune.tasks.inputs` and `soritune.models.inputs`.
+
+Shapes: batch, frames (encoder frames), width (numbers per input).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.corpus.utterance import FIELDS, Utterance
+from soritune.errors import TaskError
+from soritune.registry import load_member
+from soritune.tasks.task import InputSpec, Task
+
+PACKAGE = "soritune.tasks.inputs"
+PRESENT = "_present"
+"""Ends the name of the array that says which rows have an input."""
+
+
+class InputKind(ABC):
+    """How values of one kind become arrays."""
+
+    def check(self, spec: InputSpec) -> None:
+        """Refuses settings of `spec.options` that this kind does not have.
+
+        Raises:
+            TaskError: such a setting.
+        """
+        if spec.options:
+            raise TaskError(
+                f"input '{spec.name}': {spec.encoding} takes no options, got {sorted(spec.options)}"
+            )
+
+    @abstractmethod
+    def encode(self, spec: InputSpec, value: Any) -> NDArray[Any]:
+        """One row's value as an array.
+
+        Raises:
+            TaskError: not a value of this kind; the message names the input and the value.
+        """
+
+    @abstractmethod
+    def pad(
+        self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
+    ) -> dict[str, NDArray[Any]]:
+        """Arrays of a batch by the names under which the model takes them.
+
+        Args:
+            spec: the input.
+            rows: what `encode` gave per row; None where a row has no value.
+            num_frames: (batch,) encoder frames of each row.
+
+        Returns:
+            `spec.name` and whatever belongs to it, under names that begin with `spec.name` and an underscore; among
+            them `<name>_present` (batch,) bool.
+        """
+
+
+def kind_of(spec: InputSpec) -> InputKind:
+    """The kind of an input.
+
+    Raises:
+        UnknownNameError: no such kind.
+        TaskError: options that the kind does not have.
+    """
+    kind: InputKind = load_member(PACKAGE, "INPUT", spec.encoding.replace("_", "-"), "kind of input")
+    kind.check(spec)
+    return kind
+
+
+def inputs_of(tasks: Iterable[Task]) -> tuple[InputSpec, ...]:
+    """The inputs of several tasks, each once.
+
+    Raises:
+        TaskError: two tasks declare an input of one name differently, or one bears the name of another argument.
+    """
+    specs: dict[str, InputSpec] = {}
+    for task in tasks:
+        for spec in task.inputs:
+            if specs.setdefault(spec.name, spec) != spec:
+                raise TaskError(
+                    f"two tasks declare the input '{spec.name}' differently; give one another name"
+                )
+            if not spec.name.isidentifier() or spec.name in (
+                "waveform",
+                "num_samples",
+                "time_mask",
+                "feature_mask",
+            ):
+                raise TaskError(f"'{spec.name}' cannot be the name of an input; use another identifier")
+    return tuple(specs.values())
+
+
+def value_in_row(spec: InputSpec, utterance: Utterance) -> Any:
+    """The value of an input in a manifest row, from a field or from `extra`; None where it has none."""
+    if spec.column in FIELDS:
+        return getattr(utterance, spec.column)
+    return utterance.extra.get(spec.column)
+
+
+def values_in_row(specs: Iterable[InputSpec], utterance: Utterance) -> dict[str, Any]:
+    """The values of inputs in a manifest row by the input's name; absent ones are left out."""
+    values = {spec.name: value_in_row(spec, utterance) for spec in specs}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def values_in_request(specs: Sequence[InputSpec], request: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of inputs in a request by the input's name; absent ones are left out.
+
+    Raises:
+        TaskError: a field that no input reads.
+    """
+    known = {spec.request_field: spec.name for spec in specs}
+    unknown = sorted(set(request) - set(known))
+    if unknown:
+        raise TaskError(
+            f"the model reads no field {', '.join(unknown)}; it reads {', '.join(sorted(known)) or 'audio alone'}"
+        )
+    return {known[field]: value for field, value in request.items() if value is not None}
+
+
+def missing_inputs(task: Task, values: Mapping[str, Any]) -> list[str]:
+    """Names of inputs that a task cannot do without and that `values` lacks."""
+    return [spec.name for spec in task.inputs if not spec.optional and values.get(spec.name) is None]
+
+
+def encode_inputs(specs: Iterable[InputSpec], values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """One row's values as arrays, by the input's name; absent ones are left out.
+
+    Raises:
+        TaskError: a value that its kind cannot read.
+    """
+    return {
+        spec.name: kind_of(spec).encode(spec, values[spec.name])
+        for spec in specs
+        if values.get(spec.name) is not None
+    }
+
+
+def pad_inputs(
+    specs: Iterable[InputSpec], rows: Sequence[Mapping[str, NDArray[Any]]], num_frames: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    """Arrays of a batch by the names under which the model takes them.
+
+    Args:
+        specs: the model's inputs.
+        rows: what `encode_inputs` gave for each row.
+        num_frames: (batch,) encoder frames of each row.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    for spec in specs:
+        arrays |= kind_of(spec).pad(spec, [row.get(spec.name) for row in rows], num_frames)
+    return arrays
+
+
+def finite_numbers(spec: InputSpec, value: Any, shape: str) -> NDArray[np.float32]:
+    """A value as float32 numbers.
+
+    Raises:
+        TaskError: not numbers, or not finite; `shape` says what was expected.
+    """
+    try:
+        numbers = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError):
+        numbers = np.array([np.nan], dtype=np.float32)
+    if isinstance(value, str | bytes | bool) or not np.isfinite(numbers).all():
+        raise TaskError(f"input '{spec.name}' must be {shape}, got {value!r:.60}")
+    return numbers
