@@ -13,7 +13,7 @@ from soritune.models.freezing import (
     check_gradients,
     frozen_sums,
 )
-from soritune.models.heads import loss_sum
+from soritune.models.losses.loss import loss_sum
 from soritune.models.model import SpeechModel
 from soritune.testing import FAMILIES, class_output, ctc_output
 

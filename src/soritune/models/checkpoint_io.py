@@ -31,7 +31,8 @@ from soritune.models.adapters import (
 )
 from soritune.models.config import FreezeSettings, LoraSettings, stored_model
 from soritune.models.encoder import encoder_config, make_encoder
-from soritune.models.hf_names import HeadKind, architecture_name, head_kind, to_hf
+from soritune.models.hf_names import HeadKind, architecture_name, to_hf
+from soritune.models.losses.loss import head_kind
 from soritune.models.model import LoadReport, SpeechModel
 from soritune.models.starting_point import PEFT_PREFIX, BaseSource, FoundHead, start_from_bundle
 from soritune.tasks.task import Task

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Literal, TypeVar
 
 from soritune.errors import ModelError
-from soritune.tasks.task import OutputSpec
 
 Value = TypeVar("Value")
 HeadKind = Literal["ctc", "classification"]
@@ -38,17 +37,6 @@ OLD_NAMES: tuple[tuple[str, str], ...] = (
     ("conv.weight_v", "conv.parametrizations.weight.original1"),
 )
 """Weight norm was stored under the left names until PyTorch 2.1."""
-
-
-def head_kind(spec: OutputSpec, pooling: str) -> HeadKind | None:
-    """Which head of transformers computes the same as this output's; None when none does."""
-    if spec.reads is not None:
-        return None
-    if spec.resolution == "frame" and spec.objective == "ctc":
-        return "ctc" if spec.layer == "last" else None
-    if spec.resolution == "utterance" and pooling == "mean":
-        return "classification" if spec.layer in ("last", "weighted") else None
-    return None
 
 
 def architecture_name(model_type: str, kind: HeadKind | None) -> str:

@@ -22,7 +22,8 @@ from soritune.models.config import ModelConfig
 from soritune.models.encoder import check_architecture, encoder_config, make_encoder
 from soritune.models.freezing import apply_freezing, read_layers
 from soritune.models.group_norm import samples_known
-from soritune.models.heads import Head, log_probabilities, make_head, reading_order
+from soritune.models.heads import Head, reading_order
+from soritune.models.losses.loss import log_probabilities, make_head
 from soritune.models.spec_augment import hide
 from soritune.models.starting_point import (
     BaseSource,
