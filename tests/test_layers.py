@@ -65,7 +65,6 @@ TORCH_FREE_FILES = {
     "models/config.py",
     "batches/config.py",
     "batches/plan.py",
-    "batches/targets.py",
     "training/config.py",
     "training/phases.py",
     "training/subsets.py",

@@ -29,6 +29,7 @@ from safetensors.numpy import load_file, save_file
 from soritune.errors import BundleError, OutputError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
 from soritune.registry import load_member
+from soritune.tasks.objectives.objective import check_output
 from soritune.tasks.task import InputSpec, OutputSpec, Task
 from soritune.whole_file import whole_file
 
@@ -67,6 +68,7 @@ class Bundle:
 
         Raises:
             BundleError: the card's `outputs` are faulty.
+            UnknownNameError: an objective that is not installed here.
         """
         try:
             found = tuple(OutputSpec.from_json(output) for output in self.card["outputs"])
@@ -79,6 +81,10 @@ class Bundle:
                 raise self.damaged(
                     "outputs", f"labels of '{output.name}' must be a list of distinct names, got {labels!r}"
                 )
+            try:
+                check_output(output)
+            except TaskError as error:
+                raise self.damaged("outputs", str(error)) from error
         return found
 
     @property
@@ -182,7 +188,7 @@ class Bundle:
     def __str__(self) -> str:
         lines = [f"{self.name} ({self.card['kind']} bundle, {self.card['encoder']['model_type']})"]
         for output in self.outputs:
-            shape = "(frames, labels)" if output.resolution == "frame" else "(labels,)"
+            shape = "(frames, labels)" if output.per_frame else "(labels,)"
             shown = " ".join(output.labels[:12]) + (" …" if len(output.labels) > 12 else "")
             lines.append(
                 f"  {output.name}: {output.objective}, {shape}, {len(output.labels)} labels: {shown}"

@@ -14,7 +14,6 @@ from typing import Any
 from numpy.typing import NDArray
 from rich.console import Console
 
-from soritune.batches.targets import frames_needed
 from soritune.corpus.checks import Quarantined, check_manifest, read_quarantine, write_quarantine
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.prepare import load_source, prepare, source_config
@@ -27,6 +26,7 @@ from soritune.models.checkpoint import architecture_of
 from soritune.models.encoders.encoder import geometry_of
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
+from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.task import OutputSpec
 
 MANIFEST, CHECKED, SPLITS, QUARANTINE = (
@@ -100,27 +100,18 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
 def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
     """A function that says why a row cannot be learnt from, or None.
 
-    A row that serves one of several tasks is no problem. For CTC a row must have symbols, frames enough to spell them
-    at the fastest speed, and must not be cropped, since its symbols would go on where its sound does not.
+    A row that serves one of several outputs is no problem. Its target must be one that the output's objective can learn
+    in the frames there are at the fastest speed; a row with a target that lies in time must not be cropped.
     """
     tasks = recipe.make_tasks()
     names = " or ".join(task.name for task in tasks)
     frames_at = _frame_counter(recipe)
 
     def unusable(spec: OutputSpec, target: NDArray[Any], utterance: Utterance) -> str | None:
-        if spec.objective != "ctc":
-            return None
-        limit = recipe.preprocessing.max_duration_s
-        if limit is not None and utterance.duration_s > limit:
+        objective, limit = objective_of(spec), recipe.preprocessing.max_duration_s
+        if limit is not None and utterance.duration_s > limit and objective.follows_time(spec):
             return f"lasts {utterance.duration_s:.1f} s, but preprocessing.max_duration_s keeps only {limit} s of it"
-        needed, there = frames_needed(target), frames_at(utterance.duration_s)
-        if len(target) == 0:
-            return f"its {spec.name} label has no symbol"
-        return (
-            f"{len(target)} {spec.name} symbols need {needed} frames, there are {there}"
-            if needed > there
-            else None
-        )
+        return objective.row_fault(spec, target, frames_at(utterance.duration_s))
 
     def problem(utterance: Utterance) -> str | None:
         reasons = []

@@ -43,6 +43,21 @@ def load_member(package: str, attribute: str, name: str, kind: str) -> Any:
     raise UnknownNameError(kind, name, members(package, attribute))
 
 
+def load_identifier(package: str, attribute: str, name: str, kind: str) -> Any:
+    """As `load_member`, for names that code and JSON write with underscores: `cross_entropy`, not `cross-entropy`.
+
+    Raises:
+        UnknownNameError: no such member; the message names the known ones and the nearest.
+    """
+    known = {member.replace("-", "_"): member for member in member_names(package)}
+    try:
+        if name in known:
+            return load_member(package, attribute, known[name], kind)
+    except UnknownNameError:
+        pass  # a file of the folder that is not a member
+    raise UnknownNameError(kind, name, (member.replace("-", "_") for member in members(package, attribute)))
+
+
 def members(package: str, attribute: str) -> dict[str, Any]:
     """All members of `package` by name: every file binding `attribute`, and every entry point."""
     found: dict[str, Any] = {}

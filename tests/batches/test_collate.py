@@ -12,7 +12,6 @@ from soritune.batches.collate import Batch, Collator, Draws, draw_masks
 from soritune.batches.config import AugmentSettings, BatchSettings, SpecAugmentSettings
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import plan_epoch
-from soritune.batches.targets import frames_needed
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.geometry import frames_of
@@ -128,13 +127,6 @@ def test_unreadable_and_impossible_rows_weigh_nothing(tmp_path: object, tones: M
     assert batch.targets["phoneme"].count == 0.0
     # The second row cannot be spelled in its frames, but its emotion can be learnt.
     assert batch.targets["emotion"].present.tolist() == [False, True]
-
-
-@pytest.mark.parametrize(
-    ("symbols", "frames"), [([], 0), ([1], 1), ([1, 2, 3], 3), ([1, 1], 3), ([1, 1, 1, 2], 6)]
-)
-def test_frames_that_ctc_needs(symbols: list[int], frames: int) -> None:
-    assert frames_needed(np.array(symbols, dtype=np.int64)) == frames
 
 
 def test_workers_lose_and_repeat_nothing(tones: Manifest) -> None:

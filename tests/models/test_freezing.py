@@ -12,7 +12,7 @@ from soritune.models.freezing import (
     frozen_sums,
 )
 from soritune.models.gradient_watch import GradientWatch, check_gradients
-from soritune.models.heads import loss_sum
+from soritune.models.losses.loss import loss_sum
 from soritune.models.model import SpeechModel
 from soritune.testing import FAMILIES, class_output, ctc_output
 

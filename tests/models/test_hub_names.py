@@ -5,8 +5,8 @@ import transformers
 
 from soritune.errors import ModelError
 from soritune.models.encoders.encoder import family_of, model_type_of
-from soritune.models.hub_names import HubNames, head_kind
-from soritune.testing import FAMILIES, class_output, ctc_output
+from soritune.models.hub_names import HubNames
+from soritune.testing import FAMILIES
 
 
 def names_of(model_type: str) -> HubNames:
@@ -47,20 +47,6 @@ def test_old_names_other_heads_and_strangers() -> None:
         "heads.phoneme.linear.bias": 3,
         "heads.age.classifier.bias": 4,
     }
-
-
-def test_which_outputs_transformers_can_compute() -> None:
-    assert head_kind(ctc_output(), "mean") == "ctc"
-    assert head_kind(class_output(), "mean") == "classification"
-    assert head_kind(class_output(layer="weighted"), "mean") == "classification"
-    for spec in (
-        ctc_output(layer=3),
-        ctc_output(layer="weighted"),
-        class_output(layer=2),
-        class_output(reads="x"),
-    ):
-        assert head_kind(spec, "mean") is None
-    assert head_kind(class_output(), "attentive") is None
 
 
 def test_other_families_are_refused() -> None:

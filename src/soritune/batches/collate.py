@@ -18,10 +18,10 @@ from torch import Tensor
 from soritune.audio.preprocessing import Preprocessing
 from soritune.audio.resample import change_speed
 from soritune.batches.config import AugmentSettings, SpecAugmentSettings
-from soritune.batches.targets import frames_needed
 from soritune.corpus.manifest import Manifest
 from soritune.draws import row_draws, seed_of
 from soritune.errors import AudioError, SorituneError
+from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.task import OutputSpec, Task
 
 
@@ -30,13 +30,14 @@ class Target:
     """What one output is trained on in a micro-batch."""
 
     values: Tensor
-    """ctc: (batch, symbols) int64, zero-padded; cross_entropy: (batch, labels) float32 target mass."""
+    """ctc: (batch, symbols) int64; others, per utterance, (batch, labels) and, per frame, (batch, frames, labels)
+    float32. Zero-padded (`Objective.pad`)."""
     lengths: Tensor
-    """(batch,) int64 symbols of each row; zeros for cross_entropy."""
+    """(batch,) int64: symbols or frames of each row; zeros for an output per utterance."""
     present: Tensor
     """(batch,) bool: rows that have this label and could be read."""
     count: float
-    """The loss's denominator: target symbols (ctc), weighted target mass (cross_entropy), values (regression)."""
+    """The loss's denominator, as the objective counts it."""
 
     def to(self, device: torch.device) -> Target:
         """The same on `device`."""
@@ -124,7 +125,7 @@ class Collator:
         num_frames: encoder frames of a number of samples.
         hidden_size: encoder channels, for feature masks.
         augment: what training changes; None for evaluation.
-        label_smoothing: share of the mass of cross-entropy targets spread over all labels.
+        label_smoothing: share of the mass of classification targets spread over all labels.
     """
 
     def __init__(
@@ -221,37 +222,15 @@ class Collator:
         rows: NDArray[np.int64],
         failed: list[tuple[int, str]],
     ) -> Target:
+        objective = objective_of(spec)
         values = [target.get(spec.name) for target in targets]
-        if spec.objective != "ctc":
-            return self._dense_target(spec, values)
         for i, value in enumerate(values):
-            if value is not None and (len(value) == 0 or frames_needed(value) > frames[i]):
-                needed = frames_needed(value)
-                reason = f"{spec.name}: {len(value)} symbols need {needed} frames, there are {frames[i]}"
+            reason = None if value is None else objective.row_fault(spec, value, int(frames[i]))
+            if reason is not None:
                 failed.append((int(rows[i]), reason))
                 values[i] = None
-        lengths = np.array([0 if value is None else len(value) for value in values], dtype=np.int64)
-        symbols = np.zeros((len(values), max(int(lengths.max(initial=0)), 1)), dtype=np.int64)
-        for i, value in enumerate(values):
-            if value is not None:
-                symbols[i, : len(value)] = value
-        return Target(_tensor(symbols), _tensor(lengths), _tensor(lengths > 0), float(lengths.sum()))
-
-    def _dense_target(self, spec: OutputSpec, values: Sequence[NDArray[Any] | None]) -> Target:
-        """Mass (or values) per label, smoothed; rows without one are zero and not present."""
-        present = np.array([value is not None for value in values], dtype=bool)
-        width = len(spec.labels)
-        mass = np.stack(
-            [np.zeros(width) if value is None else value for value in values] or [np.zeros(width)]
-        )
-        mass = mass[: len(values)].astype(np.float32)
-        none = np.zeros(len(values), dtype=np.int64)
-        if spec.objective == "regression":
-            return Target(_tensor(mass), _tensor(none), _tensor(present), float(present.sum()) * width)
-        even = mass.sum(axis=1, keepdims=True) / width
-        mass = (1.0 - self.label_smoothing) * mass + self.label_smoothing * even
-        weights = np.asarray(spec.options.get("class_weights") or np.ones(width), dtype=np.float64)
-        return Target(_tensor(mass), _tensor(none), _tensor(present), float((mass * weights).sum()))
+        padded = objective.pad(spec, values, frames, label_smoothing=self.label_smoothing)
+        return Target(_tensor(padded.values), _tensor(padded.lengths), _tensor(padded.present), padded.count)
 
     def _masks(
         self, rows: NDArray[np.int64], frames: NDArray[np.int64], draws: Draws

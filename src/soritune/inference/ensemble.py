@@ -13,6 +13,7 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.bundle import Bundle, first_fault
 from soritune.errors import BundleError
 from soritune.inference.backends.backend import Backend
+from soritune.tasks.objectives.objective import same_kind
 from soritune.tasks.task import OutputSpec, Task
 
 
@@ -67,7 +68,7 @@ def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:
             tasks.setdefault(task.name, task)
             for spec in task.outputs:
                 owner, first = owners.setdefault(spec.name, (member.name, spec))
-                if set(first.labels) != set(spec.labels) or first.objective != spec.objective:
+                if set(first.labels) != set(spec.labels) or not same_kind(first, spec):
                     raise BundleError(
                         f"bundles '{owner}' and '{member.name}' cannot be averaged: the labels of "
                         f"'{spec.name}' differ ({_difference(first, spec)}); predict with each alone"
@@ -76,8 +77,8 @@ def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:
 
 
 def _difference(first: OutputSpec, second: OutputSpec) -> str:
-    if first.objective != second.objective:
-        return f"{first.objective} and {second.objective}"
+    if not same_kind(first, second):
+        return " and ".join(f"{spec.objective} per {spec.resolution}" for spec in (first, second))
     only_first = [label for label in first.labels if label not in second.labels]
     only_second = [label for label in second.labels if label not in first.labels]
     one, two = ", ".join(only_first) or "none", ", ".join(only_second) or "none"

@@ -37,10 +37,12 @@ from soritune.inference.clips import (
 )
 from soritune.inference.distribution import Distribution, emotion_distribution
 from soritune.inference.ensemble import Member, joint_tasks, label_orders
-from soritune.inference.posteriors import Float32Array, mean_of, readable
+from soritune.inference.posteriors import mean_of, readable
 from soritune.inference.run_folders import choose_bundle
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
 from soritune.registry import load_member
+from soritune.tasks.objectives.objective import objective_of
+from soritune.tasks.objectives.probabilities import Float32Array
 
 logger = logging.getLogger(__name__)
 
@@ -165,11 +167,7 @@ class Predictor:
         Raises:
             TaskError: no such task, none that gives a label, or rows that `predict` did not give.
         """
-        found = [
-            one
-            for one in self.tasks
-            if one.outputs[0].objective == "cross_entropy" and one.outputs[0].resolution == "utterance"
-        ]
+        found = [one for one in self.tasks if objective_of(one.outputs[0]).is_choice(one.outputs[0])]
         chosen = next((one for one in found if task in (None, one.name)), None)
         if chosen is None:
             known = ", ".join(one.name for one in found) or "none"
@@ -261,7 +259,7 @@ class Predictor:
             row["start_s"] = clip.start_s
         if clip.channel is not None:
             row["channel"] = clip.channel
-        timed = [task for task in self.tasks if all(spec.resolution == "utterance" for spec in task.outputs)]
+        timed = [task for task in self.tasks if not any(spec.per_frame for spec in task.outputs)]
         if len(parts) > 1 and timed:
             # What a long file sounds like over time; frame outputs have their times already.
             row["windows"] = [
@@ -357,7 +355,7 @@ class Predictor:
         whole: Outputs = {}
         for name, spec in member.outputs.items():
             own = [part[name] for part in parts]
-            if spec.resolution == "frame":
+            if spec.per_frame:
                 whole[name] = stitch_frames(own, plan, member.samples_per_frame)
             else:
                 whole[name] = mean_of(spec, own, weights)
@@ -378,7 +376,7 @@ class Predictor:
             row: Outputs = {}
             for name, spec in member.outputs.items():
                 logits = arrays[name][position]
-                if spec.resolution == "frame":
+                if spec.per_frame:
                     logits = logits[: int(frames[position])]
                 order = orders.get(name)
                 row[name] = readable(spec, logits if order is None else logits[..., order])

@@ -30,7 +30,8 @@ from soritune.models.adapters import (
 from soritune.models.architecture import encoder_config, make_encoder
 from soritune.models.config import FreezeSettings, LoraSettings, stored_model
 from soritune.models.encoders.encoder import EncoderFamily, family_of
-from soritune.models.hub_names import HeadKind, head_kind
+from soritune.models.hub_names import HeadKind
+from soritune.models.losses.loss import head_kind
 from soritune.models.model import LoadReport, SpeechModel
 from soritune.models.starting_point import (
     PEFT_PREFIX,

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from soritune.tasks.task import OutputSpec
-
 Value = TypeVar("Value")
 HeadKind = Literal["ctc", "classification"]
 
@@ -27,17 +25,6 @@ HEAD_NAMES: dict[HeadKind, dict[str, str]] = {
     },
 }
 """Head weight in soritune, without `heads.<output>.` → name in the classes of transformers that have such a head."""
-
-
-def head_kind(spec: OutputSpec, pooling: str) -> HeadKind | None:
-    """Which head of transformers computes the same as this output's; None when none does."""
-    if spec.reads is not None or spec.inputs:
-        return None
-    if spec.resolution == "frame" and spec.objective == "ctc":
-        return "ctc" if spec.layer == "last" else None
-    if spec.resolution == "utterance" and pooling == "mean":
-        return "classification" if spec.layer in ("last", "weighted") else None
-    return None
 
 
 @dataclass(frozen=True, slots=True)

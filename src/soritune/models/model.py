@@ -22,8 +22,9 @@ from soritune.models.config import ModelConfig
 from soritune.models.encoder_module import EncoderModule
 from soritune.models.encoders.encoder import family_of
 from soritune.models.freezing import apply_freezing, read_layers
-from soritune.models.heads import Head, log_probabilities, make_head, reading_order
+from soritune.models.heads import Head, reading_order
 from soritune.models.inputs.input import InputModule, make_input
+from soritune.models.losses.loss import log_probabilities, make_head
 from soritune.models.spec_augment import hide
 from soritune.models.starting_point import (
     BaseSource,

@@ -3,7 +3,7 @@ bundle."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,13 @@ from soritune.models.config import LoraSettings, ModelConfig, stored_lora
 from soritune.models.encoders.encoder import family_of
 from soritune.models.heads import Head
 from soritune.models.hub_names import HubNames
-from soritune.tasks.task import Objective, OutputSpec
+from soritune.tasks.objectives.ctc import BLANKS
+from soritune.tasks.objectives.objective import objective_of, same_kind
+from soritune.tasks.task import OutputSpec
 
 PEFT_PREFIX = "base_model.model."
 FOREIGN = "_"
 """Name of a head that came without one."""
-SAME_SYMBOL = ({"[UNK]", "<unk>", "<UNK>"}, {"|", "<space>", " "}, {"<s>", "[CLS]"}, {"</s>", "[SEP]"})
-"""Spellings of one special symbol in CTC vocabularies."""
-BLANKS = ("[PAD]", "<pad>", "<PAD>", "<blank>", "<blk>")
-"""Names a CTC blank goes by."""
-SPECIAL = frozenset(symbol for group in SAME_SYMBOL for symbol in group) | frozenset(BLANKS)
 
 
 @dataclass(frozen=True)
@@ -52,11 +49,14 @@ class BaseSource:
 class FoundHead:
     """A head that came with the weights, under soritune's names without `heads.<output>.`."""
 
-    name: str
-    objective: Objective
-    labels: tuple[str, ...]
-    blank: int
+    spec: OutputSpec
+    """What it was trained for; a head of transformers as the output that would have such a head."""
     weights: Mapping[str, Tensor]
+
+    @property
+    def name(self) -> str:
+        """Of its output."""
+        return self.spec.name
 
 
 @dataclass
@@ -121,7 +121,7 @@ def _take_foreign_classes(start: StartingPoint, checkpoint: Checkpoint, head: di
     except (AttributeError, KeyError, ValueError):
         start.words.append(f"its head is left out: id2label of config.json does not name its {rows} classes")
         return
-    start.heads.append(FoundHead(FOREIGN, "cross_entropy", labels, 0, head))
+    start.heads.append(FoundHead(OutputSpec(FOREIGN, labels, "utterance", "cross_entropy"), head))
 
 
 def _take_foreign_ctc(start: StartingPoint, checkpoint: Checkpoint, head: dict[str, Tensor]) -> None:
@@ -148,7 +148,8 @@ def _take_foreign_ctc(start: StartingPoint, checkpoint: Checkpoint, head: dict[s
             f"its blank is {labels[named]} by name, although config.json has pad_token_id {blank} ({labels[blank]})"
         )
         blank = named
-    start.heads.append(FoundHead(FOREIGN, "ctc", labels, named or 0 if blank is None else blank, head))
+    options = {"blank": named or 0 if blank is None else blank}
+    start.heads.append(FoundHead(OutputSpec(FOREIGN, labels, "frame", "ctc", options=options), head))
 
 
 def start_from_bundle(
@@ -198,9 +199,7 @@ def start_from_bundle(
         start.words.append(
             f"encoder: all weights from {checkpoint.source}, adapters from bundle {bundle.path}"
         )
-    for spec in outputs:
-        blank = int(spec.options.get("blank", 0))
-        start.heads.append(FoundHead(spec.name, spec.objective, spec.labels, blank, heads.get(spec.name, {})))
+    start.heads += [FoundHead(spec, heads.get(spec.name, {})) for spec in outputs]
     return start
 
 
@@ -265,9 +264,9 @@ def merge_unless_same(start: StartingPoint, wanted: tuple[LoraSettings, tuple[in
 def adopt_heads(start: StartingPoint, heads: Mapping[str, Head]) -> None:
     """Fills new heads with the ones that came, as far as labels are kept, and says so in `start.words`.
 
-    A head keeps the row of every label it still has, at that label's new place; rows of new labels are new. A CTC
-    head of which nothing but special symbols is left is new altogether. A head that came without a name goes to the
-    first output of its kind.
+    A head keeps the row of every label it still has, at that label's new place; rows of new labels are new. The
+    objective says which labels match (`Objective.matching_rows`). A head that came without a name goes to the first
+    output of its kind.
     """
     free = {found.name: found for found in start.heads}
     new: list[str] = []
@@ -297,13 +296,13 @@ def adopt_inputs(start: StartingPoint, inputs: nn.ModuleDict) -> None:
 
 def _unnamed(free: Mapping[str, FoundHead], spec: OutputSpec) -> FoundHead | None:
     found = free.get(FOREIGN)
-    return found if found is not None and found.objective == spec.objective else None
+    return found if found is not None and same_kind(found.spec, spec) else None
 
 
 def adopt(head: Head, found: FoundHead) -> str | None:
     """Copies what fits of `found` into `head`; None when nothing may be kept, else what was kept, in
     words."""
-    if found.objective != head.spec.objective or not found.weights:
+    if not same_kind(found.spec, head.spec) or not found.weights:
         return None
     own = head.state_dict()
     last = next(name for name, module in head.named_modules() if module is head.last_linear())
@@ -314,9 +313,9 @@ def adopt(head: Head, found: FoundHead) -> str | None:
             return None
         if name not in row_names and other.shape != tensor.shape:
             return None
-    rows = _matching_rows(head.spec, found)
+    rows = objective_of(head.spec).matching_rows(head.spec, found.spec)
     kept = {label for label, row in zip(head.spec.labels, rows, strict=True) if row is not None}
-    if not (kept - SPECIAL if head.spec.objective == "ctc" else kept):
+    if not kept:
         return None
     with torch.no_grad():
         for name, tensor in own.items():
@@ -328,26 +327,10 @@ def adopt(head: Head, found: FoundHead) -> str | None:
                     tensor[index].copy_(found.weights[name][row])
     lost = [label for label in head.spec.labels if label not in kept]
     if not lost:
-        more = len(found.labels) - len(kept)
-        order = "" if head.spec.labels == found.labels else " (reordered)"
-        return f"kept, all {len(kept)} labels" + (f" of its {len(found.labels)}" if more else order)
+        labels = found.spec.labels
+        order = "" if head.spec.labels == labels else " (reordered)"
+        return f"kept, all {len(kept)} labels" + (
+            f" of its {len(labels)}" if len(labels) > len(kept) else order
+        )
     shown = ", ".join(lost[:8]) + (" …" if len(lost) > 8 else "")
     return f"kept for {len(kept)} of {len(rows)} labels; new: {shown}"
-
-
-def _matching_rows(spec: OutputSpec, found: FoundHead) -> list[int | None]:
-    """For each of our labels its row in the head that came: the blank by its role, others by symbol."""
-    place = {label: row for row, label in enumerate(found.labels)}
-    blank = int(spec.options.get("blank", 0)) if spec.objective == "ctc" else None
-    rows: list[int | None] = []
-    for index, label in enumerate(spec.labels):
-        if index == blank:
-            rows.append(found.blank)
-            continue
-        row = place.get(label)
-        if row is None and spec.objective == "ctc":
-            twins: Sequence[str] = [twin for group in SAME_SYMBOL if label in group for twin in group]
-            row = next((place[twin] for twin in twins if twin in place), None)
-        # The other head's blank is no symbol of ours.
-        rows.append(None if spec.objective == "ctc" and row == found.blank else row)
-    return rows

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from soritune.metrics.bootstrap import Interval
-from soritune.tasks.task import Counts, OutputSpec, Pair, Prediction, Task, add_counts
+from soritune.tasks.objectives.objective import objective_of
+from soritune.tasks.task import Counts, Pair, Prediction, Task, add_counts
 
 Differences = Callable[[Sequence[Counts]], Mapping[str, Interval]]
 """From a baseline's counts per utterance to the model's rates minus the baseline's, paired over speakers."""
@@ -39,7 +38,7 @@ def baselines(task: Task, pairs: Sequence[Pair], differences: Differences | None
     """Baselines of `task` on these references: those that follow from its outputs, then its own `guesses`.
 
     Classification: always the class that is most frequent in these references (the best constant answer, so
-    no other constant does better). CTC: saying nothing.
+    no other constant does better). CTC: no symbol. Multi-label: no label.
 
     Args:
         differences: sets a baseline's counts of the utterances, in the order of `pairs`, against the model's.
@@ -61,35 +60,34 @@ def _baseline(
 
 
 def _of_outputs(task: Task, pairs: Sequence[Pair], beside: Differences) -> list[Baseline]:
+    """The baseline that follows from the primary output: the best of its objective's constant guesses."""
     spec = task.outputs[0]
-    if spec.objective == "cross_entropy" and spec.resolution == "utterance":
-        return [_majority(task, spec, pairs, beside)]
-    if spec.objective == "ctc":
-        blank = {output.name: np.zeros((0, len(output.labels)), dtype=np.float32) for output in task.outputs}
-        silent = task.decode(blank)
-        counts = _answer_counts(task, lambda reference: silent, pairs)
-        return [_baseline("empty", "nothing is recognised in any utterance", task, counts, beside)]
-    return []
-
-
-def _majority(task: Task, spec: OutputSpec, pairs: Sequence[Pair], beside: Differences) -> Baseline:
-    found: list[tuple[float, str, list[Counts]]] = []
-    for index, label in enumerate(spec.labels):
-        logits = np.full(len(spec.labels), -30.0, dtype=np.float32)
-        logits[index] = 0.0
-        answer = task.decode({spec.name: logits})
+    guess = objective_of(spec).constant_guess(spec)
+    if guess is None:
+        return []
+    nothing = {output.name: objective_of(output).empty_output(output) for output in task.outputs}
+    ranked: list[tuple[float, str, list[Counts]]] = []
+    for description, output in guess.candidates:
+        answer = task.decode({**nothing, spec.name: output})
         counts = _answer_counts(task, lambda reference, answer=answer: answer, pairs)  # type: ignore[misc]
-        rates = task.rates(_summed(counts))
-        accuracy = rates.get("wa", rates.get(task.primary_metric.name, math.nan))
-        found.append((accuracy if math.isfinite(accuracy) else -1.0, label, counts))
-    accuracy, label, counts = max(found, key=lambda row: row[0])
-    description = f"always '{label}', the most frequent class of these references"
-    baseline = _baseline("majority", description, task, counts, beside)
-    for of in (baseline.rates, baseline.differences):
-        of.pop(
+        ranked.append((_quality(task, counts) if len(guess.candidates) > 1 else 0.0, description, counts))
+    _, description, counts = max(ranked, key=lambda candidate: candidate[0])
+    baseline = _baseline(guess.name, description, task, counts, beside)
+    for rates in (baseline.rates, baseline.differences):
+        rates.pop(
             "loss", None
-        )  # a constant answer comes with no probabilities that a loss could be honest about
-    return baseline
+        )  # the probabilities of a constant guess are arbitrary, and so would its loss be
+    return [baseline]
+
+
+def _quality(task: Task, counts: Sequence[Counts]) -> float:
+    """Accuracy where the task has it, else the primary metric, higher for a better answer."""
+    rates = task.rates(_summed(counts))
+    name = "wa" if "wa" in rates else task.primary_metric.name
+    value = rates.get(name, math.nan)
+    if not math.isfinite(value):
+        return -math.inf
+    return value if task.higher_is_better(name) else -value
 
 
 def _answer_counts(

@@ -13,6 +13,7 @@ from soritune.corpus.prepare import prepare
 from soritune.corpus.utterance import Utterance
 from soritune.errors import BundleError, ManifestError, SorituneError, TaskError
 from soritune.inference.predictor import Row
+from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.task import Task
 
 SOURCES = {".jsonl": "manifest", ".parquet": "manifest", ".csv": "csv", ".tsv": "csv"}
@@ -129,7 +130,7 @@ def refuse_unknown_labels(tasks: Iterable[Task], rows: Manifest) -> None:
     """
     for task in tasks:
         specs = task.outputs
-        if not all(spec.objective == "cross_entropy" and spec.resolution == "utterance" for spec in specs):
+        if not all(objective_of(spec).is_choice(spec) for spec in specs):
             continue
         unknown: Counter[str] = Counter()
         for utterance in rows:

@@ -1,7 +1,7 @@
 """The seam: a task declares what a model takes and gives, and reads its outputs. It never sees a tensor.
 
-Heads and losses follow from each output's `objective`, so nothing here imports torch, and the same decoding and
-the same metrics serve PyTorch, ONNX and the server. Next: `tasks/phoneme.py`, then `models/model.py`.
+Heads and losses follow from each output's `objective` (`tasks/objectives/`), so nothing here imports torch, and the
+same decoding and the same metrics serve PyTorch, ONNX and the server. Next: `tasks/phoneme.py`, then `models/model.py`.
 
 Shapes: (frames, labels) for an output of resolution "frame", (labels,) for "utterance"; always one utterance.
 """
@@ -21,7 +21,6 @@ from pydantic import BaseModel, ConfigDict
 from soritune.corpus.utterance import Utterance
 
 Resolution = Literal["frame", "utterance"]
-Objective = Literal["ctc", "cross_entropy", "regression"]
 Counts = dict[str, NDArray[np.float64]]
 """Sums over utterances from which every rate of a task is computed; they add, so groups and bootstraps are sums."""
 
@@ -61,7 +60,9 @@ class OutputSpec:
     labels: tuple[str, ...]
     """Label of each column of the logits. For ctc, `options["blank"]` is the blank's index."""
     resolution: Resolution
-    objective: Objective
+    objective: str
+    """Name of a member of `tasks/objectives/`: ctc, cross_entropy, regression, or one that another package
+    brings."""
     weight: float = 1.0
     layer: int | Literal["last", "weighted"] = "last"
     """What the head reads: the encoder's last state, the state after transformer layer n (0 = before the first),
@@ -72,6 +73,11 @@ class OutputSpec:
     """Names of inputs beside the waveform that are joined to the encoder state this head reads."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the objective: ctc `blank`; cross_entropy `class_weights` (one per label or None)."""
+
+    @property
+    def per_frame(self) -> bool:
+        """True where logits are (frames, labels) per utterance, False where they are (labels,)."""
+        return self.resolution == "frame"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` gives the same object back."""
@@ -211,8 +217,11 @@ class Task(ABC):
 
     @abstractmethod
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
-        """Per output: ctc label ids (symbols,) int64; cross_entropy target mass (labels,) float32; regression
-        (values,) float32; or None where the row has no such label.
+        """Per output the array its objective takes, or None where the row has no such label.
+
+        ctc: label ids (symbols,) int64. Others, per utterance, float32 (labels,): target mass (cross_entropy),
+        numbers (regression); per frame (n, labels), which covers the
+        utterance evenly whatever the number of frames. Label ids stand for mass: () per utterance, (n,) per frame.
 
         Raises:
             TaskError: the row has a label that is not in the label set (the message names it).

@@ -25,7 +25,7 @@ from soritune.batches.collate import Batch, Collator, Draws
 from soritune.batches.config import AugmentSettings
 from soritune.corpus.manifest import Manifest
 from soritune.errors import TrainingError
-from soritune.models.heads import loss_sum
+from soritune.models.losses.loss import loss_sum
 from soritune.training.devices import make_accelerator
 from soritune.training.optimizer import make_optimizer
 from soritune.training.phases import resolve_phases

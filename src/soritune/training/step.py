@@ -19,7 +19,7 @@ from torch import Tensor
 
 from soritune.batches.collate import Batch
 from soritune.models.gradient_watch import GradientWatch
-from soritune.models.heads import loss_sum
+from soritune.models.losses.loss import loss_sum
 from soritune.models.model import SpeechModel
 from soritune.training.averaging import Averager
 from soritune.training.optimizer import make_optimizer, set_learning_rates

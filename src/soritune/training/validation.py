@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from soritune.batches.collate import Collator, Draws
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import plan_evaluation
-from soritune.models.heads import loss_sum
+from soritune.models.losses.loss import log_probabilities, loss_sum
 from soritune.models.model import SpeechModel
 from soritune.tasks.task import Counts, Pair, Task, add_counts
 from soritune.training.find_batch import evaluation_memory_explained
@@ -68,9 +68,7 @@ def validate(
             ).total
             sums[spec.name] += (float(total), target.count)
         scores = {
-            spec.name: (_logits if spec.objective == "regression" else _log_probabilities)(
-                output.logits[spec.name]
-            )
+            spec.name: log_probabilities(spec, output.logits[spec.name]).cpu().numpy()
             for spec in model.outputs
         }
         frames = output.num_frames.cpu().numpy()
@@ -78,14 +76,6 @@ def validate(
             counts[name] = add_counts([counts.get(name, {}), counted])
     model.train(was_training)
     return _summarise(model, tasks, sums, counts, len(rows), failed, accelerator)
-
-
-def _log_probabilities(logits: torch.Tensor) -> NDArray[np.float32]:
-    return torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
-
-
-def _logits(logits: torch.Tensor) -> NDArray[np.float32]:
-    return logits.float().cpu().numpy()
 
 
 def _count_rows(
@@ -97,15 +87,14 @@ def _count_rows(
     model: SpeechModel,
     unread: frozenset[int],
 ) -> list[tuple[str, Counts]]:
-    resolution = {spec.name: spec.resolution for spec in model.outputs}
+    per_frame = {spec.name: spec.per_frame for spec in model.outputs}
     counted: list[tuple[str, Counts]] = []
     for i, row in enumerate(rows):
         if int(row) in unread:
             continue
         utterance = collator.manifest.utterance(int(row))
         outputs = {
-            name: value[i, : num_frames[i]] if resolution[name] == "frame" else value[i]
-            for name, value in scores.items()
+            name: value[i, : num_frames[i]] if per_frame[name] else value[i] for name, value in scores.items()
         }
         for task in tasks:
             reference = task.reference(utterance)

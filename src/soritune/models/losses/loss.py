@@ -1,0 +1,163 @@
+"""The contract of a loss: the head of an output and what its logits are trained on. The torch half of an objective.
+
+A file in this folder that binds an instance of a `Loss` to `LOSS` is the torch half of the objective of its name
+(`tasks/objectives/`); the functions below ask it. Other packages join with an entry point in the group
+`soritune.models.losses`. Next: `models/model.py`.
+
+Legend of shapes: batch, frames, hidden (encoder channels), labels, symbols.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from soritune.errors import ModelError
+from soritune.models.heads import FrameHead, Head, HeadSettings, UtteranceHead
+from soritune.models.hub_names import HeadKind
+from soritune.registry import load_identifier
+from soritune.tasks.objectives.objective import check_output
+from soritune.tasks.task import OutputSpec
+
+FOLDER = "soritune.models.losses"
+
+
+class LossSum(NamedTuple):
+    """A loss not yet divided: sums and counts of micro-batches and ranks add, their quotients do not."""
+
+    total: Tensor
+    """Scalar float32 with gradient: the sum over labelled rows, or frames of them."""
+    count: Tensor  # type: ignore[assignment]
+    """Scalar float32: what `total` is divided by, as `Objective.pad` counts it."""
+
+
+class Loss(ABC):
+    """Head and loss of an objective. Instances have no state."""
+
+    def head(self, spec: OutputSpec) -> type[Head]:
+        """The head of an output; by default a linear layer per frame, or a pooled head per utterance."""
+        return FrameHead if spec.per_frame else UtteranceHead
+
+    @abstractmethod
+    def loss_sum(
+        self,
+        spec: OutputSpec,
+        logits: Tensor,
+        num_frames: Tensor,
+        targets: Tensor,
+        target_lengths: Tensor | None,
+        labelled: Tensor,
+    ) -> LossSum:
+        """Loss of one output over one micro-batch; `logits` are float32 and autocast is off.
+
+        Args:
+            spec: the output.
+            logits: (batch, frames, labels), or (batch, labels) for an output per utterance.
+            num_frames: (batch,) int64 valid frames.
+            targets: `PaddedTargets.values` of the objective.
+            target_lengths: (batch,) int64, `PaddedTargets.lengths`, or None.
+            labelled: (batch,) bool: rows with a target. The others must have neither weight nor gradient.
+        """
+
+    def log_probabilities(self, spec: OutputSpec, logits: Tensor) -> Tensor:
+        """What `Objective.log_probabilities` gives, as float32 in the shape of `logits`; by default log-softmax."""
+        return torch.log_softmax(logits.float(), dim=-1)
+
+    def head_kind(self, spec: OutputSpec, pooling: str) -> HeadKind | None:
+        """Which head of transformers gives the same logits from the same encoder state; by default that of
+        `ForSequenceClassification` for an output per utterance with mean pooling."""
+        is_classification = not spec.per_frame and pooling == "mean" and spec.layer in ("last", "weighted")
+        return "classification" if is_classification else None
+
+
+@lru_cache(maxsize=256)
+def _named(name: str) -> Loss:
+    loss: Loss = load_identifier(FOLDER, "LOSS", name, "loss (the torch half of an objective)")
+    return loss
+
+
+def loss_of(spec: OutputSpec) -> Loss:
+    """The loss of the objective that `spec` names.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    return _named(spec.objective)
+
+
+def loss_sum(
+    spec: OutputSpec,
+    logits: Tensor,
+    num_frames: Tensor,
+    targets: Tensor,
+    target_lengths: Tensor | None = None,
+    labelled: Tensor | None = None,
+) -> LossSum:
+    """Loss of one output over one micro-batch, in float32 whatever autocast is on.
+
+    Args:
+        spec: the output.
+        logits: (batch, frames, labels), or (batch, labels) for an output per utterance.
+        num_frames: (batch,) int64 valid frames.
+        targets: as the objective pads them.
+        target_lengths: (batch,) int64 symbols or frames of each row's target; None where there is no such axis, or
+            where targets of frames are as long as `num_frames`.
+        labelled: (batch,) bool, False for rows that have no such label; None means all have.
+    """
+    if labelled is None:
+        labelled = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+    with torch.autocast(logits.device.type, enabled=False):
+        return loss_of(spec).loss_sum(spec, logits.float(), num_frames, targets, target_lengths, labelled)
+
+
+def log_probabilities(spec: OutputSpec, logits: Tensor) -> Tensor:
+    """What tasks decode and what a head that reads this output sees: float32 log-probabilities in the shape of
+    `logits`, or the numbers of a regression."""
+    return loss_of(spec).log_probabilities(spec, logits)
+
+
+def head_kind(spec: OutputSpec, pooling: str) -> HeadKind | None:
+    """Which head of transformers computes the same as this output's; None when none does."""
+    return None if spec.reads is not None or spec.inputs else loss_of(spec).head_kind(spec, pooling)
+
+
+def make_head(
+    spec: OutputSpec,
+    *,
+    hidden_size: int,
+    num_layers: int,
+    read_width: int,
+    dropout: float,
+    projector_size: int,
+    pooling: str,
+    utterance_dropout: float,
+) -> Head:
+    """The head an output asks for; `read_width` is the number of channels of what it reads beside the encoder, or 0.
+
+    Raises:
+        UnknownNameError: there is no objective of that name.
+        TaskError: a resolution or an option that the objective does not take.
+        ModelError: a layer the encoder does not have.
+    """
+    check_output(spec)
+    if isinstance(spec.layer, str) and spec.layer not in ("last", "weighted") and not spec.layer.isdigit():
+        raise ModelError(
+            f"output '{spec.name}' reads layer '{spec.layer}'; use last, weighted or 0 … {num_layers}"
+        )
+    if spec.layer not in ("last", "weighted") and not 0 <= int(spec.layer) <= num_layers:
+        raise ModelError(
+            f"output '{spec.name}' reads layer {spec.layer}; the encoder has layers 0 … {num_layers}"
+        )
+    settings = HeadSettings(
+        width=hidden_size + read_width,
+        num_layers=num_layers,
+        dropout=dropout,
+        utterance_dropout=utterance_dropout,
+        projector_size=projector_size,
+        pooling=pooling,
+    )
+    return loss_of(spec).head(spec).of(spec, settings)

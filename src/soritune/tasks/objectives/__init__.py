@@ -1,0 +1,1 @@
+"""Objectives, the torch-free half; every file that binds `OBJECTIVE` is one, by its file name."""

@@ -1,0 +1,85 @@
+"""Cross-entropy: one of the labels, per utterance or per frame."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.errors import TaskError
+from soritune.tasks.objectives.dense import DenseObjective
+from soritune.tasks.objectives.objective import ConstantGuess
+from soritune.tasks.task import OutputSpec
+
+NO_LABEL = -1
+"""The label id of a frame without a label."""
+FALSE = -30.0
+"""Log-probability of the labels that a constant guess does not choose."""
+
+
+class CrossEntropy(DenseObjective):
+    """Target: mass of each label ([n,] labels), not below 0; or label ids, () per utterance and (n,) per frame, -1 for
+    a frame without a label. Options: `class_weights`, one weight per label or None.
+
+    Count: weighted target mass, so that the loss is PyTorch's weighted mean. What is decoded: log-probabilities.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ("class_weights",)
+    takes_ids: ClassVar[bool] = True
+
+    def check_options(self, spec: OutputSpec) -> None:
+        """A finite weight, not below 0, for each label."""
+        weights = spec.options.get("class_weights")
+        if weights is None:
+            return
+        if not isinstance(weights, list | tuple) or len(weights) != len(spec.labels):
+            raise TaskError(
+                f"class weights of output '{spec.name}' must be one number for each of its {len(spec.labels)} labels, "
+                f"got {weights}"
+            )
+        if not all(0 <= weight < math.inf for weight in weights):
+            raise TaskError(
+                f"class weights of output '{spec.name}' must be finite and not below 0, got {weights}"
+            )
+
+    def id_fault(self, spec: OutputSpec, ids: NDArray[Any]) -> str | None:
+        """Ids beyond the labels; an utterance without a label has no target at all, a frame may have `NO_LABEL`."""
+        return super().id_fault(spec, ids[ids != NO_LABEL] if spec.per_frame else ids)
+
+    def value_fault(self, spec: OutputSpec, values: NDArray[Any]) -> str | None:
+        """Mass below 0 or not finite."""
+        if not (np.isfinite(values).all() and (values >= 0).all()):
+            return "the mass of a label must be finite and not below 0"
+        return None
+
+    def values(self, spec: OutputSpec, target: NDArray[Any], label_smoothing: float) -> NDArray[np.float32]:
+        """Mass of each label; `label_smoothing` spreads a share of it evenly over all labels."""
+        mass = super().values(spec, target, label_smoothing)
+        even = mass.sum(axis=-1, keepdims=True) / mass.shape[-1]
+        smoothed: NDArray[np.float32] = (1.0 - label_smoothing) * mass + label_smoothing * even
+        return smoothed
+
+    def count(self, spec: OutputSpec, values: NDArray[np.float32], num_cells: int) -> float:
+        """Mass, times the class weights."""
+        weights = np.asarray(spec.options.get("class_weights") or np.ones(values.shape[-1]), dtype=np.float64)
+        return float((values * weights).sum())
+
+    def is_choice(self, spec: OutputSpec) -> bool:
+        """Per utterance, yes."""
+        return not spec.per_frame
+
+    def constant_guess(self, spec: OutputSpec) -> ConstantGuess | None:
+        """Per utterance always the same label; the best of these is the most frequent one."""
+        if spec.per_frame:
+            return None
+        candidates = []
+        for index, label in enumerate(spec.labels):
+            output = np.full(len(spec.labels), FALSE, dtype=np.float32)
+            output[index] = 0.0
+            candidates.append((f"always '{label}', the most frequent class of these references", output))
+        return ConstantGuess("majority", tuple(candidates))
+
+
+OBJECTIVE = CrossEntropy()

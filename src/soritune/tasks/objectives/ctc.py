@@ -1,0 +1,114 @@
+"""CTC: a sequence of labels without times, per frame a label or the blank (Graves et al. 2006)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.errors import TaskError
+from soritune.tasks.objectives.objective import ConstantGuess, Objective, PaddedTargets
+from soritune.tasks.objectives.probabilities import Float32Array, log_softmax
+from soritune.tasks.task import OutputSpec, Resolution
+
+SAME_SYMBOL = ({"[UNK]", "<unk>", "<UNK>"}, {"|", "<space>", " "}, {"<s>", "[CLS]"}, {"</s>", "[SEP]"})
+"""Spellings of one special symbol in CTC vocabularies."""
+BLANKS = ("[PAD]", "<pad>", "<PAD>", "<blank>", "<blk>")
+"""Names a CTC blank goes by."""
+SPECIAL = frozenset(symbol for group in SAME_SYMBOL for symbol in group) | frozenset(BLANKS)
+
+
+def blank_of(spec: OutputSpec) -> int:
+    """Index of the blank among the labels."""
+    return int(spec.options.get("blank", 0))
+
+
+class Ctc(Objective):
+    """Target: label ids (symbols,) int64 without blanks. Options: `blank`, its index (0).
+
+    Count: target symbols. What is decoded: log-probabilities (frames, labels).
+    """
+
+    resolutions: ClassVar[tuple[Resolution, ...]] = ("frame",)
+    options: ClassVar[tuple[str, ...]] = ("blank",)
+
+    def check_options(self, spec: OutputSpec) -> None:
+        """The blank must be the index of a label."""
+        blank = spec.options.get("blank", 0)
+        if not isinstance(blank, int) or not 0 <= blank < len(spec.labels):
+            raise TaskError(
+                f"output '{spec.name}' has blank {blank!r}; it must be the index of one of its "
+                f"{len(spec.labels)} labels"
+            )
+
+    def target_fault(self, spec: OutputSpec, target: NDArray[Any]) -> str | None:
+        """Names a wrong shape or type, ids that no label has, a blank, or no symbol."""
+        ids, blank = np.asarray(target), blank_of(spec)
+        if ids.ndim != 1 or (ids.dtype.kind not in "iu" and len(ids)):
+            fault = f"it has the shape {ids.shape} and type {ids.dtype}, expected integer label ids (n,)"
+        elif len(ids) == 0:
+            return f"its {spec.name} label has no symbol"
+        elif ((ids < 0) | (ids >= len(spec.labels)) | (ids == blank)).any():
+            fault = f"label ids must be 0 … {len(spec.labels) - 1} and not the blank, {blank}"
+        else:
+            return None
+        return f"its {spec.name} target cannot be used: {fault}"
+
+    def frames_needed(self, spec: OutputSpec, target: NDArray[Any]) -> int:
+        """One per symbol, and a blank between equal neighbours (Graves et al. 2006, §3.1)."""
+        return len(target) + int((target[1:] == target[:-1]).sum())
+
+    def row_fault(self, spec: OutputSpec, target: NDArray[Any], num_frames: int) -> str | None:
+        """As for any objective; names the number of symbols too."""
+        fault = self.target_fault(spec, target)
+        needed = 0 if fault else self.frames_needed(spec, target)
+        if needed > num_frames:
+            return f"{len(target)} {spec.name} symbols need {needed} frames, there are {num_frames}"
+        return fault
+
+    def pad(
+        self,
+        spec: OutputSpec,
+        targets: Sequence[NDArray[Any] | None],
+        num_frames: NDArray[np.int64],
+        *,
+        label_smoothing: float = 0.0,
+    ) -> PaddedTargets:
+        """`values` (batch, symbols) int64; `lengths` in symbols. Labels are not smoothed."""
+        lengths = np.array([0 if target is None else len(target) for target in targets], dtype=np.int64)
+        symbols = np.zeros((len(targets), max(int(lengths.max(initial=0)), 1)), dtype=np.int64)
+        for row, target in enumerate(targets):
+            if target is not None:
+                symbols[row, : len(target)] = target
+        return PaddedTargets(symbols, lengths, lengths > 0, float(lengths.sum()))
+
+    def weighted_mean(self, parts: NDArray[np.float64], shares: NDArray[np.float64]) -> Float32Array:
+        """Log-probabilities are averaged and normalised: a mean of probabilities blurs peaks a frame apart."""
+        return log_softmax(np.tensordot(shares, parts, axes=1))
+
+    def constant_guess(self, spec: OutputSpec) -> ConstantGuess:
+        """No symbol in any utterance."""
+        return ConstantGuess("empty", (("nothing is recognised in any utterance", self.empty_output(spec)),))
+
+    def matching_rows(self, spec: OutputSpec, other: OutputSpec) -> list[int | None]:
+        """The blank by its role, other labels by symbol. Where only special symbols match, none does."""
+        row_of = {label: row for row, label in enumerate(other.labels)}
+        blank, other_blank = blank_of(spec), blank_of(other)
+        rows: list[int | None] = []
+        for index, label in enumerate(spec.labels):
+            if index == blank:
+                rows.append(other_blank)
+                continue
+            row = row_of.get(label)
+            if row is None:
+                twins = (twin for group in SAME_SYMBOL if label in group for twin in group)
+                row = next((row_of[twin] for twin in twins if twin in row_of), None)
+            # The blank of the other head is not a symbol here.
+            rows.append(None if row == other_blank else row)
+        kept = {label for label, row in zip(spec.labels, rows, strict=True) if row is not None}
+        return rows if kept - SPECIAL else [None] * len(rows)
+
+
+OBJECTIVE = Ctc()

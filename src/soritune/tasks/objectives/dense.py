@@ -1,0 +1,117 @@
+"""What objectives with a value per label share: targets of one shape per row, and how targets meet frames.
+
+Legend of shapes: targets (of one utterance along time), frames (encoder frames), labels.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.tasks.objectives.objective import Objective, PaddedTargets
+from soritune.tasks.task import OutputSpec, Resolution
+
+
+def targets_of_frames(num_targets: int, num_frames: int) -> NDArray[np.int64]:
+    """Index of the target that each frame takes, (frames,).
+
+    Targets and frames each cover the utterance evenly, so their numbers may differ: labels may come at another rate
+    than the encoder's, and a change of speed changes the frames only. Target i covers [i, i + 1) / targets of the
+    utterance, the centre of frame t is at (t + 1/2) / frames, and the frame takes the target that covers it.
+    """
+    return (2 * np.arange(num_frames, dtype=np.int64) + 1) * num_targets // (2 * num_frames)
+
+
+class DenseObjective(Objective):
+    """An objective whose target has a value per label: (labels,) per utterance, (targets, labels) per frame."""
+
+    resolutions: ClassVar[tuple[Resolution, ...]] = ("frame", "utterance")
+    takes_ids: ClassVar[bool] = False
+    """True where label ids may stand for values: an integer () per utterance, integers (targets,) per frame."""
+
+    def target_fault(self, spec: OutputSpec, target: NDArray[Any]) -> str | None:
+        """Names a wrong shape, no target at all, or what `value_fault` and `id_fault` find."""
+        target, width = np.asarray(target), len(spec.labels)
+        axes = int(spec.per_frame)
+        if self.takes_ids and target.ndim == axes:
+            fault = (
+                self.id_fault(spec, target)
+                if target.dtype.kind in "iu"
+                else f"label ids must be integers, got {target.dtype}"
+            )
+        elif target.ndim != axes + 1 or target.shape[-1] != width:
+            fault = f"it has the shape {target.shape}, expected {self._shapes(spec)}"
+        elif target.dtype.kind not in "biuf":
+            fault = f"values must be numbers, got {target.dtype}"
+        else:
+            fault = self.value_fault(spec, target)
+        if fault is None and spec.per_frame and len(target) == 0:
+            fault = "it has no entry"
+        return None if fault is None else f"its {spec.name} target cannot be used: {fault}"
+
+    def _shapes(self, spec: OutputSpec) -> str:
+        width = len(spec.labels)
+        values = f"(n, {width})" if spec.per_frame else f"({width},)"
+        ids = "(n,)" if spec.per_frame else "()"
+        return f"{values} values" + (f" or {ids} label ids" if self.takes_ids else "")
+
+    def id_fault(self, spec: OutputSpec, ids: NDArray[Any]) -> str | None:
+        """What is wrong with label ids; by default those below 0 or beyond the labels."""
+        if ((ids < 0) | (ids >= len(spec.labels))).any():
+            return f"label ids must be 0 … {len(spec.labels) - 1}, got {int(ids.min())} … {int(ids.max())}"
+        return None
+
+    @abstractmethod
+    def value_fault(self, spec: OutputSpec, values: NDArray[Any]) -> str | None:
+        """What is wrong with the values of a target of the right shape; None where nothing is."""
+
+    def values(self, spec: OutputSpec, target: NDArray[Any], label_smoothing: float) -> NDArray[np.float32]:
+        """([targets,] labels) of a target without fault, as the loss takes them."""
+        target = np.asarray(target)
+        if target.ndim > int(spec.per_frame):
+            return target.astype(np.float32)
+        one_hot: NDArray[np.float32] = (target[..., None] == np.arange(len(spec.labels))).astype(np.float32)
+        return one_hot
+
+    def count(self, spec: OutputSpec, values: NDArray[np.float32], num_cells: int) -> float:
+        """The denominator of the loss; by default values of all labels.
+
+        Args:
+            spec: the output.
+            values: (batch, [frames,] labels), zero where there is no target.
+            num_cells: rows, or frames of rows, that have a target.
+        """
+        return float(num_cells) * len(spec.labels)
+
+    def pad(
+        self,
+        spec: OutputSpec,
+        targets: Sequence[NDArray[Any] | None],
+        num_frames: NDArray[np.int64],
+        *,
+        label_smoothing: float = 0.0,
+    ) -> PaddedTargets:
+        """`values` (batch, labels) with zero lengths, or (batch, frames, labels) with each row's frames as lengths."""
+        present = np.array([target is not None for target in targets], dtype=bool)
+        lengths = (
+            np.where(present, num_frames, 0).astype(np.int64)
+            if spec.per_frame
+            else np.zeros(len(targets), dtype=np.int64)
+        )
+        frames = (max(int(lengths.max(initial=0)), 1),) if spec.per_frame else ()
+        padded = np.zeros((len(targets), *frames, len(spec.labels)), dtype=np.float32)
+        for row, target in enumerate(targets):
+            if target is None:
+                continue
+            values = self.values(spec, target, label_smoothing)
+            if spec.per_frame:
+                length = int(lengths[row])
+                padded[row, :length] = values[targets_of_frames(len(values), length)]
+            else:
+                padded[row] = values
+        cells = int(lengths.sum()) if spec.per_frame else int(present.sum())
+        return PaddedTargets(padded, lengths, present, self.count(spec, padded, cells))

@@ -1,0 +1,199 @@
+"""The contract of an objective: what an output is trained on and what its logits mean. The torch-free half.
+
+A file in this folder that binds an instance of an `Objective` to `OBJECTIVE` adds an objective; `OutputSpec.objective`
+is its file name. The file of that name in `models/losses/` holds the torch half: head and loss. Other packages join
+with an entry point in each of the groups `soritune.tasks.objectives` and `soritune.models.losses`.
+
+Legend of shapes: frames (encoder frames of one utterance), labels; an utterance output has no frame axis.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.errors import TaskError
+from soritune.registry import load_identifier
+from soritune.tasks.objectives.probabilities import Float32Array, log_softmax, mean_of_probabilities
+from soritune.tasks.task import OutputSpec, Resolution
+
+FOLDER = "soritune.tasks.objectives"
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedTargets:
+    """The targets of one output for the rows of a micro-batch."""
+
+    values: NDArray[Any]
+    """(batch, …), zero where a row has no target or has ended."""
+    lengths: NDArray[np.int64]
+    """(batch,): length of each row's target along the second axis of `values`; zeros where rows have no such axis."""
+    present: NDArray[np.bool_]
+    """(batch,): rows that have a target."""
+    count: float
+    """The denominator of the loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantGuess:
+    """A baseline that gives every utterance the same output."""
+
+    name: str
+    candidates: tuple[tuple[str, Float32Array], ...]
+    """(description, output) of each constant; the baseline is the one with the best score. The output is what
+    `Task.decode` reads: (labels,), or (0, labels) for an output per frame."""
+
+
+class Objective(ABC):
+    """What the targets and logits of an output mean. Instances have no state."""
+
+    resolutions: ClassVar[tuple[Resolution, ...]]
+    """The resolutions an output of this objective may have."""
+    options: ClassVar[tuple[str, ...]] = ()
+    """Keys that `OutputSpec.options` may have."""
+
+    def check(self, spec: OutputSpec) -> None:
+        """Checks the declaration of an output.
+
+        Raises:
+            TaskError: a resolution or an option that this objective does not take.
+        """
+        if spec.resolution not in self.resolutions:
+            raise TaskError(
+                f"output '{spec.name}' asks for {spec.objective} per {spec.resolution}; {spec.objective} is per "
+                f"{' or per '.join(self.resolutions)}"
+            )
+        unknown = next((key for key in spec.options if key not in self.options), None)
+        if unknown is not None:
+            known = ", ".join(self.options) or "none"
+            raise TaskError(
+                f"output '{spec.name}' has the option '{unknown}'; the options of {spec.objective} are: {known}"
+            )
+        self.check_options(spec)
+
+    def check_options(self, spec: OutputSpec) -> None:
+        """Checks the values of `spec.options`; by default there is nothing to check.
+
+        Raises:
+            TaskError: a value out of range.
+        """
+        return
+
+    # ── targets ──
+
+    @abstractmethod
+    def target_fault(self, spec: OutputSpec, target: NDArray[Any]) -> str | None:
+        """Why `target`, as `Task.targets` gave it, has a wrong shape or wrong values; None where it is right."""
+
+    def frames_needed(self, spec: OutputSpec, target: NDArray[Any]) -> int:
+        """Encoder frames without which a row with a right `target` cannot be learnt from."""
+        return int(spec.per_frame)
+
+    def row_fault(self, spec: OutputSpec, target: NDArray[Any], num_frames: int) -> str | None:
+        """Why a row of `num_frames` encoder frames cannot be learnt from; None where it can."""
+        fault = self.target_fault(spec, target)
+        needed = 0 if fault else self.frames_needed(spec, target)
+        if needed > num_frames:
+            return f"{spec.name} needs {needed} frames, there are {num_frames}"
+        return fault
+
+    def follows_time(self, spec: OutputSpec) -> bool:
+        """True where a target belongs to the whole length of an utterance, so that a cropped one does not fit it."""
+        return spec.per_frame
+
+    @abstractmethod
+    def pad(
+        self,
+        spec: OutputSpec,
+        targets: Sequence[NDArray[Any] | None],
+        num_frames: NDArray[np.int64],
+        *,
+        label_smoothing: float = 0.0,
+    ) -> PaddedTargets:
+        """Targets of a micro-batch as arrays.
+
+        Args:
+            spec: the output.
+            targets: per row a target without fault, or None where the row has none.
+            num_frames: (batch,) encoder frames of each row.
+            label_smoothing: share of the target mass spread over all labels, for objectives that have such mass.
+        """
+
+    # ── logits ──
+
+    def log_probabilities(self, spec: OutputSpec, logits: NDArray[np.floating]) -> Float32Array:
+        """What `Task.decode` reads, in the shape of `logits` ([frames,] labels); by default their log-softmax."""
+        return log_softmax(logits)
+
+    def mean(
+        self, spec: OutputSpec, parts: Sequence[Float32Array], weights: Sequence[float] | None = None
+    ) -> Float32Array:
+        """Mean over models or windows of what `log_probabilities` gave; all parts have one shape."""
+        if len(parts) == 1:
+            return parts[0]
+        share = (
+            np.full(len(parts), 1 / len(parts)) if weights is None else np.asarray(weights, dtype=np.float64)
+        )
+        return self.weighted_mean(np.stack(parts).astype(np.float64), share / share.sum())
+
+    def weighted_mean(self, parts: NDArray[np.float64], shares: NDArray[np.float64]) -> Float32Array:
+        """The mean of `parts` (parts, …) with `shares` (parts,), which sum to one; by default of probabilities."""
+        return mean_of_probabilities(parts, shares)
+
+    def empty_output(self, spec: OutputSpec) -> Float32Array:
+        """What `Task.decode` reads of an utterance of which nothing is known: (0, labels), or that of equal logits."""
+        width = len(spec.labels)
+        if spec.per_frame:
+            return np.zeros((0, width), dtype=np.float32)
+        return self.log_probabilities(spec, np.zeros(width, dtype=np.float32))
+
+    # ── what follows from an output ──
+
+    def is_choice(self, spec: OutputSpec) -> bool:
+        """True where an utterance gets exactly one of the labels."""
+        return False
+
+    def constant_guess(self, spec: OutputSpec) -> ConstantGuess | None:
+        """The baseline that follows from the output; None where none does."""
+        return None
+
+    def matching_rows(self, spec: OutputSpec, other: OutputSpec) -> list[int | None]:
+        """For each label of `spec`, the row of a head of `other` that means the same; None where none does."""
+        row_of = {label: row for row, label in enumerate(other.labels)}
+        return [row_of.get(label) for label in spec.labels]
+
+
+@lru_cache(maxsize=256)
+def _named(name: str) -> Objective:
+    objective: Objective = load_identifier(FOLDER, "OBJECTIVE", name, "objective")
+    return objective
+
+
+def objective_of(spec: OutputSpec) -> Objective:
+    """The objective that `spec` names.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    return _named(spec.objective)
+
+
+def check_output(spec: OutputSpec) -> None:
+    """Checks that the objective of `spec` exists and takes it.
+
+    Raises:
+        UnknownNameError: there is no objective of that name.
+        TaskError: a resolution or an option that the objective does not take.
+    """
+    objective_of(spec).check(spec)
+
+
+def same_kind(first: OutputSpec, second: OutputSpec) -> bool:
+    """True where two outputs have one objective and one resolution, so that their logits mean the same."""
+    return (first.objective, first.resolution) == (second.objective, second.resolution)

@@ -1,0 +1,35 @@
+"""Log-probabilities of logits and their means, in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32Array = NDArray[np.float32]
+
+
+def log_softmax(logits: NDArray[np.floating]) -> Float32Array:
+    """Log-probabilities over the last axis, computed in float64: no overflow, no -inf from finite logits."""
+    wide = logits.astype(np.float64)
+    wide = wide - wide.max(axis=-1, keepdims=True, initial=-np.inf) if wide.size else wide
+    result: Float32Array = (wide - np.log(np.exp(wide).sum(axis=-1, keepdims=True))).astype(np.float32)
+    return result
+
+
+def log_sigmoid(logits: NDArray[np.floating]) -> Float32Array:
+    """log σ(x) = -log(1 + exp(-x)) of each logit, computed in float64."""
+    result: Float32Array = (-np.logaddexp(0.0, -logits.astype(np.float64))).astype(np.float32)
+    return result
+
+
+def mean_of_probabilities(parts: NDArray[np.float64], shares: NDArray[np.float64]) -> Float32Array:
+    """log of the mean of exp(parts).
+
+    Args:
+        parts: (parts, …) log-probabilities.
+        shares: (parts,), which sum to one.
+    """
+    probabilities = np.tensordot(shares, np.exp(parts), axes=1)
+    tiny = np.finfo(np.float32).tiny
+    logs: Float32Array = np.log(np.maximum(probabilities, tiny)).astype(np.float32)
+    return logs
