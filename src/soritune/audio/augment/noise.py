@@ -1,16 +1,83 @@
-"""Noise beside speech."""
+"""Noise beside speech: an augmentation, and the noise of the speech factory."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
-from soritune.audio.spectrum import mean_power
+from soritune.audio.augment.augmentation import Augmentation, Parameters, within
+from soritune.audio.spectrum import fast_length, mean_power
 from soritune.audio.waveform import Float32Array
+from soritune.draws import RowDraws
 
 Noise = Literal["none", "steady", "wavering", "hum", "babble", "knocks"]
+
+
+class AdditiveNoise(Augmentation):
+    """Adds noise that is made here, at a level against the active speech (as ITU-T P.56 means it: pauses do not
+    count). Digital silence stays silent, since nothing is active in it.
+    """
+
+    snr_db: Annotated[tuple[float, float], within(-40.0, 100.0)] = (5.0, 30.0)
+    """Range of the level of the speech over the noise, equally likely in dB."""
+    kinds: tuple[Literal["steady", "wavering", "hum", "knocks"], ...] = (
+        "steady",
+        "wavering",
+        "hum",
+        "knocks",
+    )
+    """Kinds of noise, all equally likely. Babble is not among them: it is made of other utterances, and what is done to
+    one never depends on others."""
+    colour_exponent: Annotated[tuple[float, float], within(-2.0, 4.0)] = (-0.3, 2.0)
+    """Range of the exponent by which the power falls over frequency: 0 white, 1 pink, 2 brown."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _some(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if not kinds:
+            raise ValueError("name at least one kind of noise")
+        return kinds
+
+    def draw(self, rng: RowDraws) -> Parameters:
+        """`snr_db`, `kind`, `colour_exponent`."""
+        return {
+            "snr_db": rng.between("snr_db", self.snr_db),
+            "kind": np.asarray(self.kinds)[(rng.uniform("kind") * len(self.kinds)).astype(np.int64)],
+            "colour_exponent": rng.between("colour_exponent", self.colour_exponent),
+        }
+
+    def apply(
+        self,
+        samples: Float32Array,
+        sample_rate_hz: int,
+        parameters: Mapping[str, Any],
+        generator: np.random.Generator,
+    ) -> Float32Array:
+        """(samples,) plus noise from `generator`."""
+        size = len(samples)
+        points = fast_length(size)
+        frequencies = np.fft.rfftfreq(points, 1 / sample_rate_hz).astype(np.float64)
+        spectrum = noise_spectrum(
+            parameters["kind"],
+            float(parameters["colour_exponent"]),
+            size,
+            points,
+            frequencies,
+            sample_rate_hz,
+            generator,
+        )
+        noise = np.fft.irfft(spectrum, points)[:size]
+        wanted = active_power(samples, sample_rate_hz) * 10 ** (-float(parameters["snr_db"]) / 10)
+        gain = np.sqrt(wanted / max(float(np.mean(noise**2)), 1e-20))
+        noisy: Float32Array = (samples + noise * np.float32(gain)).astype(np.float32)
+        return noisy
+
+
+AUGMENTATION = AdditiveNoise
 
 
 def noise_spectrum(
@@ -78,3 +145,9 @@ def active_share(speech: Float32Array, frame_samples: int) -> float:
         return 1.0
     powers = np.mean(frames**2, axis=1)
     return float(np.mean(powers > powers.max() * 1e-3)) or 1.0
+
+
+def active_power(speech: Float32Array, sample_rate_hz: int) -> float:
+    """Mean square over the active part of (samples,), without a constant offset."""
+    level = speech - np.mean(speech)
+    return float(np.mean(level**2)) / active_share(level, sample_rate_hz // 100)
