@@ -14,6 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 from rich.console import Console
 
+from soritune.audio.augment.chain import Chain
 from soritune.batches.targets import frames_needed
 from soritune.corpus.checks import Quarantined, check_manifest, read_quarantine, write_quarantine
 from soritune.corpus.manifest import Manifest, write_manifest
@@ -26,6 +27,7 @@ from soritune.geometry import frames_of
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
 from soritune.tasks.task import OutputSpec
+from soritune.training.phases import resolve_phases
 
 MANIFEST, CHECKED, SPLITS, QUARANTINE = (
     "manifest.parquet",
@@ -146,13 +148,11 @@ def _frame_counter(recipe: Recipe) -> Callable[[float], int]:
     """Encoder frames of so many seconds at the fastest speed; wav2vec2's own geometry unless the recipe has another."""
     kernel = recipe.model.architecture.get("conv_kernel", CONV_KERNEL)
     stride = recipe.model.architecture.get("conv_stride", CONV_STRIDE)
-    speed = recipe.augment.speed
-    fastest = max(speed.factors, default=1.0) if speed else 1.0
+    phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
+    fastest = max(1.0, *(Chain.of(phase.augment).fastest for phase in phases))
 
     def frames(seconds: float) -> int:
-        return frames_of(
-            int(seconds / max(fastest, 1.0) * recipe.preprocessing.sample_rate_hz), kernel, stride
-        )
+        return frames_of(int(seconds / fastest * recipe.preprocessing.sample_rate_hz), kernel, stride)
 
     return frames
 
