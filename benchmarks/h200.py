@@ -235,7 +235,11 @@ def measure_evaluation(chosen: argparse.Namespace, manifest: Manifest, folder: P
     accelerator = make_accelerator(recipe.train)
     model = run.model.to(accelerator.device)
     collator = Collator(
-        manifest, run.tasks, run.preprocessing, num_frames=model.geometry.num_frames, hidden_size=model.hidden_size
+        manifest,
+        run.tasks,
+        run.preprocessing,
+        num_frames=model.geometry.num_frames,
+        hidden_size=model.hidden_size,
     )
     rows = np.arange(len(manifest))
     found: dict[str, Any] = {"mean_s": float(manifest.durations_s.mean())}

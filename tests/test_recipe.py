@@ -63,6 +63,29 @@ def test_unknown_keys_are_refused_with_the_nearest_known_one() -> None:
         load_recipe("emotion-3class", ["tasks.emotions.labels=[a, b]"])
 
 
+def test_any_augmentation_can_be_named_and_overridden() -> None:
+    recipe = load_recipe(
+        "emotion-3class",
+        ["augment.noise.snr_db=[0, 10]", "augment.speed.probability=1", "augment.spec_augment=null"],
+    )
+    assert list(recipe.augment.members) == ["noise", "speed"]
+    assert recipe.augment.noise.snr_db == (0.0, 10.0)
+    assert recipe.augment.speed.model_dump() == {"probability": 1.0, "factors": (0.9, 1.0, 1.1)}
+    again = check_recipe("again", recipe.resolved())
+    assert list(again.augment.members) == ["noise", "speed"] and again.resolved() == recipe.resolved()
+    for override, sentence in (
+        ("augment.nois.snr_db=[0, 10]", r"augment\.nois: unknown key; did you mean 'noise'"),
+        ("augment.noise.snr=[0, 10]", r"augment\.noise\.snr: unknown key; did you mean 'snr_db'"),
+        (
+            "augment.room.decay_s=[1, 0.2]",
+            r"augment\.room\.decay_s: give a range from low to high within 0\.05",
+        ),
+        ("train.phases=[{augment: {rom: {}}}]", r"augment\.rom: unknown key; did you mean 'room'"),
+    ):
+        with pytest.raises(RecipeError, match=sentence):
+            load_recipe("emotion-3class", [override])
+
+
 def test_an_override_without_equals_sign_is_refused() -> None:
     with pytest.raises(RecipeError, match="override 'epochs' is not of the form key=value"):
         load_recipe("emotion-3class", ["epochs"])
@@ -230,6 +253,8 @@ def test_unknown_short_names_and_values(tmp_path: Path, override: str, sentence:
             "aliases.a: tasks.emotion.lables: unknown key; did you mean 'labels'",
         ),
         ({"a": "tasks.phoneme.weight"}, "aliases.a: tasks.phoneme.weight: unknown key; known: emotion"),
+        ({"a": "augment.noise.snr"}, "augment.noise.snr: unknown key; did you mean 'snr_db'"),
+        ({"a": "augment.nois"}, "augment.nois: unknown key; did you mean 'noise'"),
         ({"a": "trian.epochs"}, "did you mean 'train'"),
         ({"train": "train.epochs"}, "aliases.train: is a key already"),
         ({"data": "data.root"}, "aliases.data: is a key already"),

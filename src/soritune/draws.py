@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,3 +26,66 @@ def row_draws(seed: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
     return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What the random numbers of an epoch are a function of."""
+
+    seed: int
+    phase: int
+    epoch: int
+
+    def of(self, what: str) -> int:
+        """Seed of one kind of draw in this epoch."""
+        return seed_of(self.seed, self.phase, self.epoch, what)
+
+    def generator(self, what: str, number: int) -> np.random.Generator:
+        """A generator for one kind of draw of one row, or of one micro-batch of the epoch."""
+        return np.random.default_rng((self.of(what), number))
+
+    def for_rows(self, subject: str, rows: NDArray[np.int64]) -> RowDraws:
+        """The draws of one subject, such as an augmentation, for many rows at once."""
+        return RowDraws(self, subject, rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowDraws:
+    """Random numbers of many rows: those of a row are the same alone, in any order and beside any other rows.
+
+    Attributes:
+        draws: the epoch.
+        subject: whose numbers they are; two subjects share none.
+        rows: (rows,) int64.
+    """
+
+    draws: Draws
+    subject: str
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def occurs(self, probability: float) -> NDArray[np.bool_]:
+        """(rows,) True with this probability: never at 0, always at 1."""
+        return row_draws(self.draws.of(f"{self.subject}?"), self.rows) < probability
+
+    def uniform(self, what: str = "") -> NDArray[np.float64]:
+        """(rows,) uniform in [0, 1).
+
+        Args:
+            what: name of the number; a subject that draws only one number needs none.
+        """
+        return row_draws(self.draws.of(self._label(what)), self.rows)
+
+    def between(self, what: str, bounds: tuple[float, float]) -> NDArray[np.float64]:
+        """(rows,) uniform from the lower to the upper bound."""
+        low, high = bounds
+        return low + (high - low) * self.uniform(what)
+
+    def generator(self, index: int, what: str = "") -> np.random.Generator:
+        """A generator for row `rows[index]`: for what cannot be drawn for many rows at once, as it is slower."""
+        return self.draws.generator(f"{self._label(what)}#", int(self.rows[index]))
+
+    def _label(self, what: str) -> str:
+        return f"{self.subject}.{what}" if what else self.subject

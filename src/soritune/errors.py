@@ -52,6 +52,10 @@ class AudioError(SorituneError):
         return type(self), (self.path, self.reason)
 
 
+class AugmentationError(SorituneError):
+    """An augmentation that cannot be used, or that breaks its contract."""
+
+
 class SplitError(SorituneError):
     """A split that cannot be made as asked, with the reason."""
 

@@ -373,8 +373,9 @@ def dry_run(recipe: Recipe, folder: Path, *, quiet: bool = False) -> dict[str, A
 def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
     import torch
 
-    from soritune.batches.collate import Collator, Draws
+    from soritune.batches.collate import Collator
     from soritune.batches.plan import plan_epoch
+    from soritune.draws import Draws
     from soritune.training.epochs import Epochs
     from soritune.training.phases import chosen_phases, resolve_phases
 
@@ -537,6 +538,8 @@ def what_matters(resolved: dict[str, Any]) -> dict[str, Any]:
     }
     for part, names in FREE_SETTINGS.items():
         kept[part] = {key: value for key, value in kept[part].items() if key not in names}
+    # A digest sorts keys, but augmentations in another order give other samples.
+    kept["augment"] = [[key, value] for key, value in kept["augment"].items() if value is not None]
     return kept
 
 

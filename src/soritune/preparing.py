@@ -14,6 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 from rich.console import Console
 
+from soritune.audio.augment.chain import Chain
 from soritune.corpus.checks import Quarantined, check_manifest, read_quarantine, write_quarantine
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.prepare import load_source, prepare, source_config
@@ -28,6 +29,7 @@ from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
 from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.task import OutputSpec
+from soritune.training.phases import resolve_phases
 
 MANIFEST, CHECKED, SPLITS, QUARANTINE = (
     "manifest.parquet",
@@ -144,13 +146,13 @@ def geometry_of_recipe(recipe: Recipe) -> Geometry:
 
 
 def _frame_counter(recipe: Recipe) -> Callable[[float], int]:
-    """Encoder frames of so many seconds at the fastest speed."""
+    """Encoder frames of so many seconds at the fastest speed of any phase."""
     geometry = geometry_of_recipe(recipe)
-    speed = recipe.augment.speed
-    fastest = max(speed.factors, default=1.0) if speed else 1.0
+    phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
+    fastest = max(1.0, *(Chain.of(phase.augment).fastest for phase in phases))
 
     def frames(seconds: float) -> int:
-        return geometry.num_frames(int(seconds / max(fastest, 1.0) * geometry.sample_rate_hz))
+        return geometry.num_frames(int(seconds / fastest * geometry.sample_rate_hz))
 
     return frames
 

@@ -15,15 +15,20 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from soritune.audio.augment.chain import Chain
+from soritune.audio.augment.mixing import refusals
+from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
-from soritune.batches.config import AugmentSettings, BatchSettings
+from soritune.batches.config import BatchSettings
 from soritune.corpus.splits import SplitSettings
 from soritune.errors import RecipeError, UnknownNameError, nearest
 from soritune.models.config import ModelConfig
 from soritune.registry import load_member
 from soritune.settings import Settings, faults_of, keys_at
+from soritune.tasks.objectives.objective import unmixable
 from soritune.tasks.task import Task
 from soritune.training.config import TrainingSettings
+from soritune.training.phases import resolve_phases
 
 LITERAL = ("name", "data.root", "model.encoder", "model.init_from")
 """Keys whose override is text as it stands: a path may look like a number or hold a #."""
@@ -336,7 +341,7 @@ def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
         except UnknownNameError as error:
             faults.append(f"tasks: {error}")
     if recipe is not None:
-        faults += _alias_faults(recipe)
+        faults += [*_alias_faults(recipe), *_mixing_faults(recipe, made)]
     faults += _idle_faults(made)
     if recipe is None or faults:
         raise RecipeError(source, faults)
@@ -354,6 +359,13 @@ def _idle_faults(tasks: Sequence[Task]) -> list[str]:
     ]
     verb = "is" if len(names) == 1 else "are all"
     return [f"{' and '.join(names)} {verb} 0, so nothing would be learnt; give one a weight above 0"]
+
+
+def _mixing_faults(recipe: Recipe, tasks: Sequence[Task]) -> list[str]:
+    """Why batches cannot be mixed as any phase asks for."""
+    phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
+    mixing = dict.fromkeys(key for phase in phases for key in Chain.of(phase.augment).mixing)
+    return refusals(mixing, unmixable(spec for task in tasks for spec in task.outputs))
 
 
 def _alias_faults(recipe: Recipe) -> list[str]:

@@ -16,6 +16,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
 
+    @classmethod
+    def key_types(cls) -> dict[str, Any]:
+        """Every key and the type of its value."""
+        return {name: field.annotation for name, field in cls.model_fields.items()}
+
     def __setattr__(self, name: str, value: Any) -> None:
         """Sets a checked value; after a refusal everything is as before.
 
@@ -104,16 +109,22 @@ def _union_depth(model: type[BaseModel], path: Sequence[int | str]) -> int | Non
     """How many parts of a fault's path name the field, where the next one names one of its kinds."""
     current: Any = model
     for depth, part in enumerate(path[:-1], start=1):
-        field = current.model_fields.get(part)
-        if field is None:
+        annotation = _key_types(current).get(part)
+        if annotation is None:
             return None
-        kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
-        if get_origin(field.annotation) in (Union, UnionType) and len(kinds) > 1:
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        if get_origin(annotation) in (Union, UnionType) and len(kinds) > 1:
             return depth
-        current = next((c for c in (field.annotation, *kinds) if _is_settings(c)), None)
+        current = next((c for c in (annotation, *kinds) if _is_settings(c)), None)
         if current is None:
             return None
     return None
+
+
+def _key_types(model: Any) -> dict[Any, Any]:
+    if isinstance(model, type) and issubclass(model, Settings):
+        return dict(model.key_types())
+    return {name: field.annotation for name, field in getattr(model, "model_fields", {}).items()}
 
 
 def _is_settings(kind: Any) -> bool:
@@ -126,9 +137,8 @@ def keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     for part in path:
         if isinstance(part, int):  # a place in a list of settings
             continue
-        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
-        candidates = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
-        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        annotation = _key_types(current).get(part)
+        current = next((c for c in (annotation, *get_args(annotation)) if _is_settings(c)), None)
         if current is None:
             return []
-    return list(current.model_fields)
+    return list(_key_types(current))

@@ -13,10 +13,11 @@ import sys, threading
 from functools import partial
 import numpy as np
 from soritune.audio.preprocessing import Preprocessing
-from soritune.batches.collate import Collator, Draws
+from soritune.batches.collate import Collator
 from soritune.batches.config import BatchSettings
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import plan_epoch
+from soritune.draws import Draws
 from soritune.geometry import frames_of
 from soritune.corpus.manifest import load_manifest
 from soritune.recipe import make_task

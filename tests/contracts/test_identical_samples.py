@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from soritune.audio.preprocessing import Preprocessing
 from soritune.audio.waveform import read_audio
-from soritune.batches.collate import Collator, Draws
+from soritune.batches.collate import Collator
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
+from soritune.draws import Draws
 from soritune.inference.ensemble import Member
 from soritune.inference.predictor import Predictor
 from soritune.tasks.emotion import EmotionConfig, EmotionTask

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
-from soritune.batches.config import AugmentSettings, BatchSettings
+from soritune.batches.config import BatchSettings
 from soritune.corpus.manifest import Manifest
 from soritune.models.config import ModelConfig
 from soritune.models.model import build_model

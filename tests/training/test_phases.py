@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from soritune.batches.config import AugmentSettings
+from soritune.audio.augment.settings import AugmentSettings
 from soritune.errors import RecipeError, TrainingError, UnknownNameError
 from soritune.models.config import FreezeSettings
 from soritune.recipe import check_recipe, load_recipe
@@ -121,6 +121,24 @@ def test_a_change_of_a_later_phase_leaves_an_earlier_one_alone() -> None:
     same, other = phases({"epochs": 2}, {"epochs": 4})
     assert one.digest() == same.digest()
     assert two.digest() != other.digest()
+
+
+def test_augmentations_in_another_order_or_switched_off_are_told_apart() -> None:
+    def digest(augment: dict[str, Any]) -> str:
+        settings = AugmentSettings.model_validate(augment)
+        return resolve_phases(TrainingSettings(), settings, FreezeSettings())[0].digest()
+
+    assert digest({"room": {}, "noise": {}}) != digest({"noise": {}, "room": {}})
+    assert digest({"room": {}, "noise": None}) == digest({"room": {}}) != digest({})
+
+
+def test_a_phase_keeps_the_order_and_adds_at_the_end() -> None:
+    settings = TrainingSettings.model_validate(
+        {"phases": [{"augment": {"telephone": {}, "microphone": {}, "speed": {"probability": 1}}}]}
+    )
+    (phase,) = resolve_phases(settings, AugmentSettings.model_validate(AUGMENT), FreezeSettings())
+    assert list(phase.augment.members) == ["speed", "spec_augment", "telephone", "microphone"]
+    assert phase.augment.speed.model_dump() == {"probability": 1.0, "factors": (0.9, 1.1)}
 
 
 def test_a_resolved_recipe_says_the_same_when_it_is_read_again() -> None:

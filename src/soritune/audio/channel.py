@@ -1,31 +1,25 @@
 """What lies between a mouth and a file: room, noise, microphone, level, band, telephone.
 
 `draw_recording` draws what happens to one utterance, `record` does it; the two are apart so that what was drawn can
-be written down. Rooms are in `audio/rooms.py`. Everything linear is one product in the frequency domain, so a second
-of speech costs about a millisecond.
+be written down. Rooms are in `audio/rooms.py`; noise, microphones and telephones are in `audio/augment/`, for training.
+Everything linear is one product in the frequency domain, so a second of speech costs about a millisecond.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from soritune.audio.resample import resample
+from soritune.audio.augment.microphone import ANCHORS_HZ, response_curve
+from soritune.audio.augment.noise import Noise, active_share, noise_spectrum
+from soritune.audio.augment.telephone import by_telephone
 from soritune.audio.rooms import Room, draw_room, impulse_response
+from soritune.audio.spectrum import fast_length, mean_power
+from soritune.audio.waveform import Float32Array
 from soritune.settings import Settings
-
-Float32Array = NDArray[np.float32]
-Noise = Literal["none", "steady", "wavering", "hum", "babble", "knocks"]
-
-_ANCHORS_HZ = np.array([60.0, 150.0, 400.0, 1000.0, 2400.0, 5000.0, 8000.0])
-"""Where a microphone's response is drawn; between them it is a line over log frequency."""
-_TELEPHONE_HZ = 8000
-_MU = 255.0
-"""ITU-T G.711, mu-law."""
 
 
 class RecordingSettings(Settings):
@@ -76,7 +70,7 @@ class Recording:
     colour: float
     """Exponent of the noise's power over frequency: 0 white, 1 pink, 2 brown."""
     response_db: tuple[float, ...]
-    """Of the microphone at `_ANCHORS_HZ`."""
+    """Of the microphone at `ANCHORS_HZ`."""
     low_hz: float
     high_hz: float
     slope: int
@@ -120,7 +114,7 @@ def draw_recording(rng: np.random.Generator, settings: RecordingSettings) -> Rec
         noise=noise,
         snr_db=float(low + (high - low) * levels[1]) if noise != "none" else float(45 + 25 * levels[1]),
         colour=float(rng.uniform(-0.3, 2.0)),
-        response_db=tuple(float(value) for value in rng.normal(0, settings.microphone_db, len(_ANCHORS_HZ))),
+        response_db=tuple(float(value) for value in rng.normal(0, settings.microphone_db, len(ANCHORS_HZ))),
         low_hz=300.0 if telephone else float(20 * 12 ** levels[2]),
         high_hz=3400.0 if telephone else float(3400 * 2.3 ** levels[3]) if narrow else 8000.0,
         slope=int(rng.integers(2, 9)),
@@ -167,77 +161,26 @@ def record(
     response = None
     if recording.room is not None:
         response = impulse_response(recording.room, sample_rate_hz, rng)
-    points = _fast_length(size + (0 if response is None else len(response)))
+    points = fast_length(size + (0 if response is None else len(response)))
     frequencies = np.fft.rfftfreq(points, 1 / sample_rate_hz).astype(np.float64)
     spectrum = np.fft.rfft(padded, points)
     if response is not None:
         spectrum *= np.fft.rfft(response, points)
-    active = _active_share(speech) * len(speech) / points
-    loudness = _power(spectrum, points) / max(active, 1e-6)
-    hiss = _noise(recording, size, points, frequencies, sample_rate_hz, rng, babble)
-    present = _power(hiss, points) * points / size
+    active = active_share(speech, sample_rate_hz // 100) * len(speech) / points
+    loudness = mean_power(spectrum, points) / max(active, 1e-6)
+    hiss = noise_spectrum(
+        recording.noise, recording.colour, size, points, frequencies, sample_rate_hz, rng, babble
+    )
+    present = mean_power(hiss, points) * points / size
     spectrum += hiss * np.float32(np.sqrt(loudness / max(present, 1e-20) * 10 ** (-recording.snr_db / 10)))
-    spectrum *= _response(recording, frequencies)
+    spectrum *= response_curve(
+        frequencies, recording.response_db, recording.low_hz, recording.high_hz, recording.slope
+    )
     heard = np.fft.irfft(spectrum, points)[:size].astype(np.float32)
     heard = _pressed(heard / (np.abs(heard).max() + 1e-9), recording, sample_rate_hz)
     if recording.telephone:
-        heard = _by_telephone(heard, sample_rate_hz)
+        heard = by_telephone(heard, sample_rate_hz)
     result: Float32Array = heard * np.float32(10 ** (recording.peak_db / 20) / (np.abs(heard).max() + 1e-9))
-    return result
-
-
-def _noise(
-    recording: Recording,
-    size: int,
-    points: int,
-    frequencies: NDArray[np.float64],
-    sample_rate_hz: int,
-    rng: np.random.Generator,
-    babble: Float32Array | None,
-) -> NDArray[np.complexfloating[Any, Any]]:
-    """(bins,) the spectrum of the noise; its level does not matter. Coloured noise is under every kind."""
-    white = rng.standard_normal(size, dtype=np.float32)
-    if recording.noise == "wavering":
-        knots = max(2, size * 4 // sample_rate_hz)
-        drawn = np.cumsum(rng.normal(0, 0.5, knots))
-        envelope = np.exp(np.clip(drawn - drawn.mean(), -2, 2))
-        white *= np.interp(np.arange(size), np.linspace(0, size, knots), envelope).astype(np.float32)
-    coloured = np.fft.rfft(white, points)
-    coloured *= (np.maximum(frequencies, 40.0) ** (-recording.colour / 2)).astype(np.float32)
-    extra = None
-    if recording.noise == "babble" and babble is not None and len(babble):
-        extra = np.zeros(size, np.float32)
-        for start in rng.integers(0, len(babble), int(rng.integers(3, 9))):
-            extra += np.take(babble, np.arange(start, start + size), mode="wrap")
-    elif recording.noise == "hum":
-        times = np.arange(size, dtype=np.float32) / sample_rate_hz
-        base = float(rng.choice([50.0, 60.0, 100.0, 120.0]))
-        extra = np.zeros(size, np.float32)
-        for harmonic, strength in enumerate(rng.random(8), start=1):
-            extra += np.float32(strength / harmonic) * np.sin(np.float32(2 * np.pi * base * harmonic) * times)
-    elif recording.noise == "knocks":
-        extra = np.zeros(size, np.float32)
-        decay = np.exp(
-            -np.arange(size, dtype=np.float32) / (sample_rate_hz * float(rng.uniform(0.003, 0.03)))
-        )
-        for start in rng.integers(0, size, int(rng.integers(1, 8))):
-            extra[start:] += decay[: size - start] * rng.standard_normal(size - start, dtype=np.float32)
-    if extra is None:
-        return coloured
-    added = np.fft.rfft(extra, points)
-    share = np.float32(np.sqrt(_power(coloured, points) / max(_power(added, points), 1e-20)))
-    return added * (share * np.float32(rng.uniform(1.5, 6))) + coloured
-
-
-def _response(recording: Recording, frequencies: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(bins,) of microphone and band, without phase."""
-    places = np.log(np.maximum(frequencies, _ANCHORS_HZ[0]))
-    curve = 10 ** (np.interp(places, np.log(_ANCHORS_HZ), recording.response_db) / 20)
-    power = 2 * recording.slope
-    curve /= np.sqrt(1 + (recording.low_hz / np.maximum(frequencies, 1.0)) ** min(power, 8))
-    if recording.high_hz < _ANCHORS_HZ[-1]:
-        curve /= np.sqrt(1 + (frequencies / recording.high_hz) ** (power * 2))
-    result: NDArray[np.float32] = curve.astype(np.float32)
     return result
 
 
@@ -256,37 +199,6 @@ def _pressed(heard: Float32Array, recording: Recording, sample_rate_hz: int) -> 
     if recording.drive_db > 0:
         heard = np.clip(heard * np.float32(10 ** (recording.drive_db / 20)), -1.0, 1.0)
     return heard
-
-
-def _by_telephone(heard: Float32Array, sample_rate_hz: int) -> Float32Array:
-    """There and back through 8 bit mu-law at 8 kHz."""
-    narrow = np.clip(resample(heard, sample_rate_hz, _TELEPHONE_HZ), -1, 1)
-    coded = np.round(np.sign(narrow) * np.log1p(_MU * np.abs(narrow)) / np.log1p(_MU) * 127) / 127
-    decoded = np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(_MU)) / _MU
-    wide = resample(decoded.astype(np.float32), _TELEPHONE_HZ, sample_rate_hz)
-    result = np.zeros(len(heard), np.float32)
-    result[: len(wide)] = wide[: len(heard)]
-    return result
-
-
-def _active_share(speech: Float32Array) -> float:
-    """The share of 10 ms stretches within 30 dB of the loudest."""
-    frames = speech[: len(speech) // 160 * 160].reshape(-1, 160)
-    if not len(frames):
-        return 1.0
-    powers = np.mean(frames**2, axis=1)
-    return float(np.mean(powers > powers.max() * 1e-3)) or 1.0
-
-
-def _power(spectrum: NDArray[Any], points: int) -> float:
-    """Mean power of the signal over `points` samples, by Parseval."""
-    return float(2 * (np.sum(np.square(spectrum.real)) + np.sum(np.square(spectrum.imag)))) / points**2
-
-
-def _fast_length(least: int) -> int:
-    """The next length whose only factors are 2, 3 and 5, one of the latter two at most."""
-    power = 1 << max(4, (least - 1).bit_length())
-    return next(size for size in (power // 8 * 5, power // 4 * 3, power) if size >= least)
 
 
 def _rounded(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
+from soritune.audio.augment.augmentation import Augmentation
+from soritune.audio.augment.chain import Chain
+from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.noise_reduction import NoiseReduction
 from soritune.audio.resample import resample
 from soritune.audio.waveform import Float32Array, read_audio, to_mono
+from soritune.draws import Draws
 from soritune.errors import AudioError
 from soritune.settings import Settings
 
-Augmentation = Callable[[Float32Array, int, np.random.Generator], Float32Array]
-"""(samples,) and their rate → (samples,), drawing from the generator; those of `audio/augment/` are such."""
 MARGIN_S = 0.25
 """Read beyond `max_duration_s` and cut off after resampling, whose filter would else see the end of the sound
 there."""
@@ -66,16 +67,17 @@ class Preprocessing(Settings):
         duration_s: float | None = None,
         channel: int | None = None,
         *,
-        augment: Augmentation | None = None,
+        augment: Augmentation | AugmentSettings | Chain | None = None,
         seed: int | None = None,
     ) -> Float32Array:
         """`finish(read(...))`: the samples of an utterance as the model hears them, (samples,) float32.
 
         Args:
             path, start_s, duration_s, channel: as for `read`.
-            augment: what training would change, applied between the two; it is no part of the settings, so
-                prediction never does it.
-            seed: of what `augment` draws; the same seed gives the same samples.
+            augment: what training would change in the waveform, applied between the two: an augmentation, a chain of
+                them, or what a recipe has under `augment`. It is no part of the settings, so prediction never does it.
+            seed: of what `augment` draws; gives what a training with this seed does to the manifest's first row in its
+                first epoch.
 
         Raises:
             AudioError: as `read` and `finish`.
@@ -84,8 +86,8 @@ class Preprocessing(Settings):
         if (augment is None) != (seed is None):
             raise ValueError("give augment and seed together, such as augment=SpeedPerturbation(), seed=1")
         waveform = self.read(path, start_s, duration_s, channel)
-        if augment is not None:
-            waveform = augment(waveform, self.sample_rate_hz, np.random.default_rng(seed))
+        if augment is not None and seed is not None:
+            waveform = Chain.of(augment).apply(waveform, self.sample_rate_hz, 0, Draws(seed, 0, 0))
         return self.finish(waveform)
 
     def read(

@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soritune.audio.augment.chain import Chain
+from soritune.audio.augment.mixing import MixableBatch, refusals
+from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
-from soritune.audio.resample import change_speed
-from soritune.batches.config import AugmentSettings, SpecAugmentSettings
 from soritune.corpus.manifest import Manifest
-from soritune.draws import row_draws, seed_of
-from soritune.errors import AudioError, SorituneError
-from soritune.tasks.objectives.objective import objective_of
+from soritune.draws import Draws, seed_of
+from soritune.errors import AudioError, AugmentationError, SorituneError
+from soritune.tasks.objectives.objective import PaddedTargets, objective_of, unmixable
 from soritune.tasks.task import OutputSpec, Task
 
 
@@ -102,19 +103,6 @@ class Batch:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """What the random numbers of an epoch hang on."""
-
-    seed: int
-    phase: int
-    epoch: int
-
-    def of(self, what: str) -> int:
-        """Seed of one kind of draw in this epoch."""
-        return seed_of(self.seed, self.phase, self.epoch, what)
-
-
 class Collator:
     """Makes micro-batches of rows.
 
@@ -126,6 +114,9 @@ class Collator:
         hidden_size: encoder channels, for feature masks.
         augment: what training changes; None for evaluation.
         label_smoothing: share of the mass of classification targets spread over all labels.
+
+    Raises:
+        AugmentationError: batches are to be mixed, and an output has targets that cannot be.
     """
 
     def __init__(
@@ -141,17 +132,11 @@ class Collator:
     ) -> None:
         self.manifest, self.tasks, self.preprocessing = manifest, tuple(tasks), preprocessing
         self.num_frames, self.hidden_size = num_frames, hidden_size
-        self.augment, self.label_smoothing = augment or AugmentSettings(), label_smoothing
+        self.chain, self.label_smoothing = Chain.of(augment or AugmentSettings()), label_smoothing
         self.outputs = {spec.name: spec for task in tasks for spec in task.outputs}
-
-    def speed_factors(self, rows: NDArray[np.int64], draws: Draws) -> NDArray[np.float64]:
-        """Factor of each row in this epoch; ones without speed perturbation."""
-        speed = self.augment.speed
-        if speed is None:
-            return np.ones(len(rows))
-        applied = row_draws(draws.of("speed?"), rows) < speed.probability
-        chosen = (row_draws(draws.of("speed"), rows) * len(speed.factors)).astype(np.int64)
-        return np.where(applied, np.asarray(speed.factors)[chosen], 1.0)
+        reasons = refusals(self.chain.mixing, unmixable(self.outputs.values()))
+        if reasons:
+            raise AugmentationError("; ".join(reasons))
 
     def __call__(self, visits: NDArray[np.int64], draws: Draws, micro_batch: int) -> Batch:
         """Reads rows; one that fails is silence that weighs nothing and is named in `failed`.
@@ -166,10 +151,9 @@ class Collator:
         waveforms: list[NDArray[np.float32]] = []
         targets: list[Mapping[str, NDArray[Any] | None]] = []
         failed: list[tuple[int, str]] = []
-        factors = self.speed_factors(visits, draws)
-        for row, factor in zip(rows, factors, strict=True):
+        for row, visit in zip(rows, visits, strict=True):
             try:
-                waveform, target = self._row(int(row), float(factor))
+                waveform, target = self._row(int(row), int(visit), draws)
             except SorituneError as error:
                 failed.append((int(row), error.reason if isinstance(error, AudioError) else str(error)))
                 waveform, target = np.zeros(self.preprocessing.sample_rate_hz, np.float32), {}
@@ -184,7 +168,11 @@ class Collator:
         built = {
             name: self._target(spec, targets, frames, rows, failed) for name, spec in self.outputs.items()
         }
-        time_mask, feature_mask = self._masks(visits, frames, draws)
+        if self.chain.mixing and len(rows):
+            padded, lengths, built = self._mixed(padded, lengths, built, draws, micro_batch)
+            frames = np.array([self.num_frames(int(n)) for n in lengths], dtype=np.int64)
+        masks = self.chain.masks(visits, frames, self.hidden_size, draws)
+        time_mask, feature_mask = (None, None) if masks is None else (_tensor(mask) for mask in masks)
         return Batch(
             waveform=torch.from_numpy(padded),
             num_samples=torch.from_numpy(lengths),
@@ -199,7 +187,9 @@ class Collator:
             unread=unread,
         )
 
-    def _row(self, row: int, factor: float) -> tuple[NDArray[np.float32], dict[str, NDArray[Any] | None]]:
+    def _row(
+        self, row: int, visit: int, draws: Draws
+    ) -> tuple[NDArray[np.float32], dict[str, NDArray[Any] | None]]:
         utterance = self.manifest.utterance(row)
         waveform = self.preprocessing.read(
             self.manifest.audio_path(utterance),
@@ -207,8 +197,7 @@ class Collator:
             duration_s=utterance.duration_s if utterance.start_s is not None else None,
             channel=utterance.channel,
         )
-        if factor != 1.0:
-            waveform = change_speed(waveform, factor)
+        waveform = self.chain.apply(waveform, self.preprocessing.sample_rate_hz, visit, draws)
         targets: dict[str, NDArray[Any] | None] = {}
         for task in self.tasks:
             targets.update(task.targets(utterance))
@@ -230,43 +219,28 @@ class Collator:
                 failed.append((int(rows[i]), reason))
                 values[i] = None
         padded = objective.pad(spec, values, frames, label_smoothing=self.label_smoothing)
-        return Target(_tensor(padded.values), _tensor(padded.lengths), _tensor(padded.present), padded.count)
+        return _target(padded)
 
-    def _masks(
-        self, rows: NDArray[np.int64], frames: NDArray[np.int64], draws: Draws
-    ) -> tuple[Tensor | None, Tensor | None]:
-        settings = self.augment.spec_augment
-        if settings is None or len(rows) == 0:
-            return None, None
-        time = np.zeros((len(rows), int(frames.max())), dtype=bool)
-        feature = np.zeros((len(rows), self.hidden_size), dtype=bool)
-        seed = draws.of("spec_augment")
-        for i, row in enumerate(rows):
-            rng = np.random.default_rng((seed, int(row)))
-            if rng.random() < settings.probability:
-                draw_masks(settings, rng, time[i, : frames[i]], feature[i])
-        return _tensor(time), _tensor(feature)
+    def _mixed(
+        self,
+        padded: NDArray[np.float32],
+        lengths: NDArray[np.int64],
+        targets: Mapping[str, Target],
+        draws: Draws,
+        micro_batch: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], dict[str, Target]]:
+        """Waveforms, their lengths and targets after mixing; a row has a label if any of its parts has."""
+        arrays = {name: target.values.numpy() for name, target in targets.items()}
+        mixed = self.chain.mix(MixableBatch(padded, lengths, arrays), draws, micro_batch)
+        built = {}
+        for name, mass in mixed.targets.items():
+            rows = [row if row.any() else None for row in mass]
+            built[name] = _target(objective_of(self.outputs[name]).pad(self.outputs[name], rows, lengths))
+        return mixed.waveform, mixed.num_samples, built
 
 
-def draw_masks(
-    settings: SpecAugmentSettings,
-    rng: np.random.Generator,
-    time: NDArray[np.bool_],
-    feature: NDArray[np.bool_],
-) -> None:
-    """Sets masks in `time` (frames,) and `feature` (hidden,), both False on entry.
-
-    A width is drawn from 0 to the widest, both included, then a start at which the mask fits (Park et al. 2019, §2).
-    """
-    widest = min(settings.time_width_frames, int(settings.longest_share * len(time)))
-    for axis, count, limit in (
-        (time, settings.time_masks, widest),
-        (feature, settings.feature_masks, round(settings.feature_width_share * len(feature))),
-    ):
-        for _ in range(count):
-            width = int(rng.integers(0, limit + 1))
-            start = int(rng.integers(0, len(axis) - width + 1))
-            axis[start : start + width] = True
+def _target(padded: PaddedTargets) -> Target:
+    return Target(_tensor(padded.values), _tensor(padded.lengths), _tensor(padded.present), padded.count)
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a recipe says about batches and augmentation. Torch-free."""
+"""What a recipe says about batches. Torch-free."""
 
 from __future__ import annotations
 
@@ -6,34 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from soritune.audio.augment.speed import SpeedPerturbation
 from soritune.settings import Settings
-
-
-class SpecAugmentSettings(Settings):
-    """Masks on the encoder's input features (Park et al. 2019), drawn per utterance by the collator."""
-
-    probability: float = Field(1.0, ge=0, le=1)
-    """Share of the utterances that are masked at all."""
-    time_masks: int = Field(2, ge=0)
-    """Masks along time."""
-    time_width_frames: int = Field(30, ge=0)
-    """Widest time mask, in encoder frames of 20 ms; a width is drawn from 0 to this, both included."""
-    feature_masks: int = Field(2, ge=0)
-    """Masks along the feature axis."""
-    feature_width_share: float = Field(15 / 80, ge=0, le=1)
-    """Widest feature mask as a share of the axis: 15 of 80 mel bins is 15/80 of the encoder's channels."""
-    longest_share: float = Field(0.25, gt=0, le=1)
-    """No single time mask covers more than this share of an utterance, so that short clips keep something."""
-
-
-class AugmentSettings(Settings):
-    """What is changed in training only; None switches a part off."""
-
-    speed: SpeedPerturbation | None = None
-    """Tempo and pitch together, by resampling."""
-    spec_augment: SpecAugmentSettings | None = None
-    """Time and feature masks."""
 
 
 class BatchSettings(Settings):

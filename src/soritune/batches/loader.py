@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from soritune.batches.collate import Batch, Collator, Draws
+from soritune.batches.collate import Batch, Collator
 from soritune.batches.plan import EpochPlan
+from soritune.draws import Draws
 
 
 class PlannedBatches(Dataset[Batch]):

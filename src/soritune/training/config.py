@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from soritune.batches.config import AugmentSettings
+from soritune.audio.augment.settings import AugmentSettings
 from soritune.models.config import FreezeSettings
 from soritune.settings import Settings
 

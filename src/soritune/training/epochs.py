@@ -15,10 +15,10 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from soritune.batches.collate import Batch, Collator, Draws
+from soritune.batches.collate import Batch, Collator
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import EpochPlan, plan_epoch
-from soritune.draws import seed_of
+from soritune.draws import Draws, seed_of
 from soritune.errors import TrainingError
 from soritune.training.phases import Phase
 from soritune.training.subsets import nested_rows, values_of, visited_rows
@@ -33,7 +33,8 @@ class Epochs:
     Attributes:
         rows: manifest rows of the phase.
         durations_s: of every row of the manifest, as far as it is kept.
-        total_steps: optimizer steps of the phase, exactly: with changes of speed, epochs differ in length.
+        total_steps: optimizer steps of the phase, exactly: epochs differ in length where augmentations change that of
+            utterances.
         collator: makes training batches; `plain_collator` those of an evaluation.
     """
 
@@ -114,14 +115,14 @@ class Epochs:
         return math.ceil(1 / min(1.0, float(self._weights[self._weights > 0].min())))
 
     def draws(self, epoch: int) -> Draws:
-        """What everything random of an epoch hangs on."""
+        """What the random numbers of an epoch are a function of."""
         return Draws(self.seed, self.phase.index, epoch)
 
     def plan(self, epoch: int) -> EpochPlan:
         """Plan of an epoch; only the current one is kept."""
         if epoch not in self._plans:
             rows = self.visits(epoch)
-            factors = self.collator.speed_factors(rows, self.draws(epoch))
+            factors = self.collator.chain.speed_factors(rows, self.draws(epoch))
             self._plans = {
                 epoch: plan_epoch(
                     rows,
@@ -139,7 +140,7 @@ class Epochs:
         limit = settings.max_steps or math.inf
         total, steps = 0, 0
         for epoch in range(settings.epochs):
-            if epoch == 0 or self.phase.augment.speed is not None or self._weights is not None:
+            if epoch == 0 or self.collator.chain.changes_length or self._weights is not None:
                 steps = self.plan(epoch).num_steps
             total += steps
             if total >= limit:

@@ -21,9 +21,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils.memory import should_reduce_batch_size
 
-from soritune.batches.collate import Batch, Collator, Draws
-from soritune.batches.config import AugmentSettings
+from soritune.audio.augment.chain import Chain
+from soritune.batches.collate import Batch, Collator
 from soritune.corpus.manifest import Manifest
+from soritune.draws import Draws
 from soritune.errors import TrainingError
 from soritune.models.losses.loss import loss_sum
 from soritune.training.devices import make_accelerator
@@ -173,23 +174,21 @@ class _Trial:
         averaged = any(phase.settings.ema is not None for phase in phases)
         trained = [parameter for parameter in run.model.parameters() if parameter.requires_grad]
         self.averages = [parameter.detach().clone() for parameter in trained] if averaged else []
-        self.masked = any(phase.augment.spec_augment is not None for phase in phases)
+        chains = [Chain.of(phase.augment) for phase in phases]
+        self.masked = any(chain.masking for chain in chains)
         self.collator = Collator(
             run.manifest,
             run.tasks,
             run.preprocessing,
             num_frames=run.model.geometry.num_frames,
             hidden_size=run.model.hidden_size,
-            augment=AugmentSettings(),
             label_smoothing=run.batches.label_smoothing,
         )
         limit = run.preprocessing.max_duration_s
         durations = run.manifest.durations_s[run.train_rows]
         durations = durations if limit is None else np.minimum(durations, limit)
         self.rows = run.train_rows[np.argsort(-durations, kind="stable")]
-        speeds = [phase.augment.speed for phase in phases]
-        slowest = min(1.0, *(factor for speed in speeds if speed for factor in speed.factors), 1.0)
-        self.longest_s = float(durations.max()) / slowest
+        self.longest_s = float(durations.max()) / min(1.0, *(chain.slowest for chain in chains))
         self.longest_id = str(run.manifest.column("id")[int(self.rows[0])].as_py())
 
     def step(self, utterances: int) -> bool:

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
-from soritune.batches.config import AugmentSettings, BatchSettings
+from soritune.batches.config import BatchSettings
 from soritune.corpus.manifest import Manifest
 from soritune.errors import TrainingError
 from soritune.models.model import SpeechModel

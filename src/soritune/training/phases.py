@@ -9,16 +9,15 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
-from pydantic import BaseModel
-
-from soritune.batches.config import AugmentSettings
+from soritune.audio.augment.settings import AugmentSettings
 from soritune.errors import TrainingError, UnknownNameError
 from soritune.models.config import FreezeSettings
+from soritune.settings import Settings
 from soritune.training.config import PhaseSettings, TrainingSettings
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound=Settings)
 NOT_INHERITED = ("phases", "phase")
 
 
@@ -56,7 +55,7 @@ class Phase:
         plain = self.settings.model_dump(mode="json", include=set(PhaseSettings.model_fields))
         content = [
             plain,
-            self.augment.model_dump(mode="json"),
+            self.augment.identity(),
             self.freeze.model_dump(mode="json"),
             self.data_share,
         ]
@@ -91,15 +90,17 @@ def _settings_of(whole: TrainingSettings, phase: PhaseSettings) -> TrainingSetti
     return settings
 
 
-def overlay(under: Model, over: BaseModel | None) -> Model:
+def overlay(under: Model, over: Settings | None) -> Model:
     """`under` with what was named in `over`; settings within settings are laid over each other too."""
     if over is None:
         return under
-    update: dict[str, Any] = {}
-    for name in over.model_fields_set & set(type(under).model_fields):
-        new, old = getattr(over, name), getattr(under, name)
-        update[name] = overlay(old, new) if isinstance(old, BaseModel) and isinstance(new, BaseModel) else new
-    return type(under).model_validate({**dict(under), **update})
+    values, known = dict(under), type(under).key_types()
+    for name, new in over:
+        if name in over.model_fields_set and name in known:
+            old = values.get(name)
+            within = isinstance(old, Settings) and isinstance(new, Settings)
+            values[name] = overlay(cast(Settings, old), new) if within else new
+    return type(under).model_validate(values)
 
 
 def chosen_phases(

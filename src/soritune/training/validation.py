@@ -11,9 +11,10 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from soritune.batches.collate import Collator, Draws
+from soritune.batches.collate import Collator
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import plan_evaluation
+from soritune.draws import Draws
 from soritune.models.losses.loss import log_probabilities, loss_sum
 from soritune.models.model import SpeechModel
 from soritune.tasks.task import Counts, Pair, Task, add_counts

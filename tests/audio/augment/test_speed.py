@@ -1,30 +1,48 @@
-"""Draw rates of speed perturbation."""
+"""Speed perturbation draws what it states, and the same as before it was a member of the open folder."""
 
 from __future__ import annotations
+
+import hashlib
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from soritune.audio.augment.chain import Chain
 from soritune.audio.augment.speed import SpeedPerturbation
+from soritune.draws import Draws
+
+
+def factors(rows: int, draws: Draws, **settings: object) -> np.ndarray:
+    speed = SpeedPerturbation.model_validate(settings)
+    return Chain({"speed": speed}).speed_factors(np.arange(rows), draws)
 
 
 def test_draw_rates_are_the_stated_ones() -> None:
-    rng = np.random.default_rng(0)
-    drawn = np.array([SpeedPerturbation(probability=0.6).draw(rng) for _ in range(30000)])
+    drawn = factors(30_000, Draws(0, 0, 0), probability=0.6)
     # 0.6 × 1/3 each for 0.9 and 1.1; the rest stays at 1.0. Three standard errors are below 0.008.
     assert np.mean(drawn == 0.9) == pytest.approx(0.2, abs=0.008)
     assert np.mean(drawn == 1.1) == pytest.approx(0.2, abs=0.008)
     assert np.mean(drawn == 1.0) == pytest.approx(0.6, abs=0.01)
+    assert (factors(30_000, Draws(0, 0, 1), probability=0.6) != drawn).any()
 
 
-def test_a_draw_takes_as_many_numbers_whether_or_not_it_changes_the_speed() -> None:
-    states = []
-    for probability in (0.0, 1.0):
-        rng = np.random.default_rng(3)
-        SpeedPerturbation(probability=probability).draw(rng)
-        states.append(rng.random())
-    assert states[0] == states[1]
+def test_draws_are_those_of_earlier_versions() -> None:
+    """Noted from the collator that drew speeds itself, so that runs of the same seed train on the same audio."""
+    assert factors(12, Draws(1, 0, 2)).tolist() == [
+        0.9, 1.1, 0.9, 1.0, 1.0, 1.0, 1.0, 0.9, 1.1, 1.0, 0.9, 1.0
+    ]  # fmt: skip
+    many = factors(10_000, Draws(5, 1, 2)).astype("<f8")
+    assert hashlib.sha256(many.tobytes()).hexdigest().startswith("1899f5ab9fe650a9")
+
+
+def test_a_factor_is_the_speed_so_more_is_shorter() -> None:
+    double = Chain({"speed": SpeedPerturbation(factors=(2.0,), probability=1)})
+    tone = np.sin(2 * np.pi * 200 * np.arange(16000) / 16000).astype(np.float32)
+    fast = double.apply(tone, 16000, 0, Draws(0, 0, 0))
+    assert len(fast) == 8000
+    # An octave higher: the peak of the spectrum, 2 Hz a bin, moves from 200 to 400 Hz.
+    assert 2 * int(np.abs(np.fft.rfft(fast)).argmax()) == 400
 
 
 def test_nonsense_is_refused() -> None:

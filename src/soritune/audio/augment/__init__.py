@@ -1,1 +1,1 @@
-"""Changes to audio that happen in training only; each has a file of its own."""
+"""Changes to audio in training; each has a file of its own. The speech factory uses some of the same code."""

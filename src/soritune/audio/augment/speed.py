@@ -1,23 +1,25 @@
-"""Changes to audio that happen in training only. The draw is apart from the doing, so that a plan can be
-replayed."""
+"""Speed perturbation: tempo and pitch together."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
+from soritune.audio.augment.augmentation import Augmentation, Parameters
 from soritune.audio.resample import change_speed
-from soritune.settings import Settings
+from soritune.audio.waveform import Float32Array
+from soritune.draws import RowDraws
 
 
-class SpeedPerturbation(Settings):
+class SpeedPerturbation(Augmentation):
     """Plays an utterance faster or slower (`resample.change_speed`), as Ko et al. 2015."""
 
     factors: tuple[float, ...] = (0.9, 1.0, 1.1)
     """Speeds to draw from, all equally likely; 1.0 changes nothing."""
-    probability: float = Field(0.5, ge=0, le=1)
-    """Share of utterances for which a speed is drawn at all."""
 
     @field_validator("factors")
     @classmethod
@@ -26,15 +28,36 @@ class SpeedPerturbation(Settings):
             raise ValueError(f"speed factors must lie between 0.5 and 2.0, got {list(factors)}")
         return factors
 
-    def draw(self, rng: np.random.Generator) -> float:
-        """The speed for one utterance; always takes two numbers from `rng`, so that later draws do not
-        shift."""
-        chance, place = rng.random(2)
-        return self.factors[int(place * len(self.factors))] if chance < self.probability else 1.0
+    def draw(self, rng: RowDraws) -> Parameters:
+        """`factor`."""
+        chosen = (rng.uniform() * len(self.factors)).astype(np.int64)
+        return {"factor": np.asarray(self.factors)[chosen]}
 
-    def __call__(
-        self, waveform: NDArray[np.float32], sample_rate_hz: int, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
-        """Draws a speed and plays (samples,) at it."""
-        factor = self.draw(rng)
-        return waveform if factor == 1.0 else change_speed(waveform, factor)
+    def apply(
+        self,
+        samples: Float32Array,
+        sample_rate_hz: int,
+        parameters: Mapping[str, Any],
+        generator: np.random.Generator,
+    ) -> Float32Array:
+        """Plays (samples,) at the factor drawn."""
+        factor = float(parameters["factor"])
+        return samples if factor == 1.0 else change_speed(samples, factor)
+
+    def speed_factor(self, parameters: Parameters) -> NDArray[np.float64]:
+        """The factor itself."""
+        factors: NDArray[np.float64] = parameters["factor"]
+        return factors
+
+    @property
+    def fastest(self) -> float:
+        """The largest factor."""
+        return max(self.factors)
+
+    @property
+    def slowest(self) -> float:
+        """The smallest factor."""
+        return min(self.factors)
+
+
+AUGMENTATION = SpeedPerturbation

@@ -44,6 +44,10 @@ class CrossEntropy(DenseObjective):
                 f"class weights of output '{spec.name}' must be finite and not below 0, got {weights}"
             )
 
+    def is_mixable(self, spec: OutputSpec) -> bool:
+        """Per utterance."""
+        return not spec.per_frame
+
     def id_fault(self, spec: OutputSpec, ids: NDArray[Any]) -> str | None:
         """Ids beyond the labels; an utterance without a label has no target at all, a frame may have `NO_LABEL`."""
         return super().id_fault(spec, ids[ids != NO_LABEL] if spec.per_frame else ids)

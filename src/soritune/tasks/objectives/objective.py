@@ -10,7 +10,7 @@ Legend of shapes: frames (encoder frames of one utterance), labels; an utterance
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -107,6 +107,10 @@ class Objective(ABC):
         """True where a target belongs to the whole length of an utterance, so that a cropped one does not fit it."""
         return spec.per_frame
 
+    def is_mixable(self, spec: OutputSpec) -> bool:
+        """True where targets are masses over labels that may be averaged over utterances, as MixUp does."""
+        return False
+
     @abstractmethod
     def pad(
         self,
@@ -182,6 +186,15 @@ def objective_of(spec: OutputSpec) -> Objective:
         UnknownNameError: there is none of that name.
     """
     return _named(spec.objective)
+
+
+def unmixable(outputs: Iterable[OutputSpec]) -> dict[str, str]:
+    """Outputs whose targets cannot be averaged over utterances: name → objective and resolution."""
+    return {
+        spec.name: f"{spec.objective} per {spec.resolution}"
+        for spec in outputs
+        if not objective_of(spec).is_mixable(spec)
+    }
 
 
 def check_output(spec: OutputSpec) -> None:

@@ -1,0 +1,110 @@
+"""The response of a microphone and the band it records: an augmentation, and those of the speech factory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from soritune.audio.augment.augmentation import Augmentation, Parameters, within
+from soritune.audio.spectrum import fast_length
+from soritune.audio.waveform import Float32Array
+from soritune.draws import RowDraws
+
+ANCHORS_HZ = np.array([60.0, 150.0, 400.0, 1000.0, 2400.0, 5000.0, 8000.0])
+"""Where a microphone's response is drawn; between them it is a line over log frequency."""
+_STEEPEST = 8
+"""Order of the band's edges: at most 48 dB an octave."""
+
+
+class MicrophoneResponse(Augmentation):
+    """Filters an utterance by a drawn microphone, without phase, so that labels in time stay right."""
+
+    deviation_db: float = Field(4.0, ge=0, le=20)
+    """Standard deviation of the response from flat at each of seven frequencies from 60 Hz to 8 kHz."""
+    low_hz: Annotated[tuple[float, float], within(1.0, 1000.0)] = (20.0, 240.0)
+    """Range of the frequency below which nothing is recorded, equally likely on a logarithmic scale."""
+    narrow_share: float = Field(0.35, ge=0, le=1)
+    """Share of microphones whose band ends at `high_hz`."""
+    high_hz: Annotated[tuple[float, float], within(1000.0, 8000.0)] = (3400.0, 7800.0)
+    """Range of the frequency above which a narrow one records nothing, equally likely on a logarithmic scale."""
+
+    def draw(self, rng: RowDraws) -> Parameters:
+        """`response_db` (rows, 7), `low_hz`, `high_hz` (8000 for a band that does not end), `slope`."""
+        generators = [rng.generator(index) for index in range(len(rng))]
+        drawn = [each.normal(0.0, self.deviation_db, len(ANCHORS_HZ)) for each in generators]
+        low, high = np.log(self.low_hz), np.log(self.high_hz)
+        narrow = rng.uniform("narrow") < self.narrow_share
+        ends = np.exp(rng.between("high_hz", (float(high[0]), float(high[1]))))
+        return {
+            "response_db": np.reshape(drawn, (len(rng), len(ANCHORS_HZ))),
+            "low_hz": np.exp(rng.between("low_hz", (float(low[0]), float(low[1])))),
+            "high_hz": np.where(narrow, ends, ANCHORS_HZ[-1]),
+            "slope": 2 + (rng.uniform("slope") * (_STEEPEST - 1)).astype(np.int64),
+        }
+
+    def apply(
+        self,
+        samples: Float32Array,
+        sample_rate_hz: int,
+        parameters: Mapping[str, Any],
+        generator: np.random.Generator,
+    ) -> Float32Array:
+        """(samples,) filtered."""
+        return filtered(
+            samples,
+            sample_rate_hz,
+            parameters["response_db"],
+            float(parameters["low_hz"]),
+            float(parameters["high_hz"]),
+            int(parameters["slope"]),
+        )
+
+
+AUGMENTATION = MicrophoneResponse
+
+
+def filtered(
+    samples: Float32Array,
+    sample_rate_hz: int,
+    response_db: Sequence[float] | NDArray[np.float64],
+    low_hz: float,
+    high_hz: float,
+    slope: int,
+) -> Float32Array:
+    """(samples,) through `response_curve`; 0.1 s of zeros keep the end from reaching the beginning."""
+    points = fast_length(len(samples) + sample_rate_hz // 10)
+    frequencies = np.fft.rfftfreq(points, 1 / sample_rate_hz).astype(np.float64)
+    curve = response_curve(frequencies, response_db, low_hz, high_hz, slope)
+    return np.fft.irfft(np.fft.rfft(samples, points) * curve, points)[: len(samples)].astype(np.float32)
+
+
+def response_curve(
+    frequencies: NDArray[np.float64],
+    response_db: Sequence[float] | NDArray[np.float64],
+    low_hz: float,
+    high_hz: float,
+    slope: int,
+) -> NDArray[np.float32]:
+    """Gain of a microphone and its band at each frequency, without phase.
+
+    Args:
+        frequencies: (bins,) in Hz.
+        response_db: (7,) at `ANCHORS_HZ`.
+        low_hz, high_hz: where the band begins and ends (3 dB down); from the highest anchor on it does not end.
+        slope: order of the band's edges, 6 dB an octave each.
+
+    Returns:
+        (bins,) factors of the amplitude.
+    """
+    places = np.log(np.maximum(frequencies, ANCHORS_HZ[0]))
+    curve = 10 ** (np.interp(places, np.log(ANCHORS_HZ), response_db) / 20)
+    power = 2 * slope
+    curve /= np.sqrt(1 + (low_hz / np.maximum(frequencies, 1.0)) ** min(power, 8))
+    if high_hz < ANCHORS_HZ[-1]:
+        curve /= np.sqrt(1 + (frequencies / high_hz) ** (power * 2))
+    result: NDArray[np.float32] = curve.astype(np.float32)
+    return result

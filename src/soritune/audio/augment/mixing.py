@@ -1,0 +1,89 @@
+"""The contract of augmentations that mix the utterances of a micro-batch, such as MixUp and CutMix.
+
+They are members of the open folder `audio/augment` as augmentations of the waveform are, and a recipe names them in the
+same mapping: `augment: {mixup: {probability: 0.5}}`. Mixing averages targets, so every output of the run needs soft
+targets: a probability for every label of an utterance. A label sequence of CTC cannot be averaged with another.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from soritune.audio.waveform import Float32Array
+from soritune.errors import AugmentationError
+from soritune.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class MixableBatch:
+    """The arrays of a micro-batch."""
+
+    waveform: Float32Array
+    """(batch, samples), zero-padded."""
+    num_samples: NDArray[np.int64]
+    """(batch,)"""
+    targets: dict[str, NDArray[np.float32]]
+    """(batch, labels) target mass by output; a row without a label is zero."""
+
+
+class Mixing(Settings, ABC):
+    """Settings of a way of mixing, and what it does."""
+
+    probability: float = Field(0.5, ge=0, le=1)
+    """Share of micro-batches that are mixed."""
+
+    @abstractmethod
+    def mix(self, batch: MixableBatch, rng: np.random.Generator) -> MixableBatch:
+        """Mixes the utterances of a micro-batch with one another.
+
+        Args:
+            batch: not to be changed in place.
+            rng: a function of the run's seed, the phase, the epoch and the index of the micro-batch.
+
+        Returns:
+            Arrays of the same shapes.
+        """
+
+
+def refusals(mixing: Iterable[str], unmixable: Mapping[str, str]) -> list[str]:
+    """Why a run cannot mix its batches, one sentence for each key and output.
+
+    Args:
+        mixing: keys of `Mixing` members that the recipe names.
+        unmixable: outputs whose targets cannot be averaged, each with what it is trained by.
+    """
+    return [
+        f"augment.{key}: mixes the targets of several utterances, but the output '{output}' is trained by {objective}, "
+        f"whose targets cannot be mixed; switch it off (augment.{key}=null) or leave that task out"
+        for key in mixing
+        for output, objective in unmixable.items()
+    ]
+
+
+def checked(key: str, before: MixableBatch, after: MixableBatch) -> MixableBatch:
+    """`after` as float32, if it is what the contract says.
+
+    Raises:
+        AugmentationError: other shapes or outputs, values that are not finite, or lengths beyond the batch.
+    """
+    pairs: list[tuple[NDArray[Any], NDArray[Any]]]
+    pairs = [(before.waveform, after.waveform), (before.num_samples, after.num_samples)]
+    pairs += [(before.targets[name], after.targets.get(name, np.zeros(0))) for name in before.targets]
+    if before.targets.keys() != after.targets.keys() or any(old.shape != new.shape for old, new in pairs):
+        raise AugmentationError(f"augment.{key} gave a micro-batch of other outputs or shapes than it got")
+    if not all(np.isfinite(new).all() for _, new in pairs):
+        raise AugmentationError(f"augment.{key} gave values that are NaN or infinite")
+    if (after.num_samples < 0).any() or (after.num_samples > after.waveform.shape[1]).any():
+        raise AugmentationError(f"augment.{key} gave numbers of samples that do not fit in the micro-batch")
+    return MixableBatch(
+        after.waveform.astype(np.float32, copy=False),
+        after.num_samples.astype(np.int64, copy=False),
+        {name: target.astype(np.float32, copy=False) for name, target in after.targets.items()},
+    )

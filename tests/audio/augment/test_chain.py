@@ -1,0 +1,146 @@
+"""A chain answers for all its members, in their order, and notices a member that breaks its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from soritune.audio.augment.augmentation import Augmentation, Parameters
+from soritune.audio.augment.chain import Chain
+from soritune.audio.augment.settings import AugmentSettings
+from soritune.audio.augment.speed import SpeedPerturbation
+from soritune.draws import Draws, RowDraws
+from soritune.errors import AugmentationError
+
+RATE, DRAWS = 16000, Draws(0, 0, 0)
+NOISE = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+
+
+def chain(**settings: dict[str, Any]) -> Chain:
+    return Chain.of(AugmentSettings.model_validate(settings))
+
+
+class Repeat(Augmentation):
+    """Plays everything twice, or does something else than it promises."""
+
+    promised: float = 0.5
+    bound: float = 0.5
+    result: str = "twice"
+
+    def draw(self, rng: RowDraws) -> Parameters:
+        return {"factor": np.full(len(rng), self.promised)}
+
+    def apply(
+        self,
+        samples: np.ndarray,
+        sample_rate_hz: int,
+        parameters: Mapping[str, Any],
+        generator: np.random.Generator,
+    ) -> np.ndarray:
+        made: dict[str, Any] = {
+            "twice": np.tile(samples, 2),
+            "float64": np.tile(samples, 2).astype(np.float64),
+            "stereo": np.stack([samples, samples]),
+            "a list": samples.tolist() * 2,
+            "NaN": np.full(2 * len(samples), np.nan, np.float32),
+        }
+        return made[self.result]
+
+    def speed_factor(self, parameters: Parameters) -> np.ndarray:
+        return parameters["factor"]
+
+    @property
+    def fastest(self) -> float:
+        return self.bound
+
+    @property
+    def slowest(self) -> float:
+        return self.bound
+
+
+def share_above_4_khz(samples: np.ndarray) -> float:
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    return float(power[len(power) // 2 :].sum() / power.sum())
+
+
+def test_members_are_applied_in_the_order_given() -> None:
+    noise = {"probability": 1, "snr_db": (0, 0), "kinds": ["steady"], "colour_exponent": (0, 0)}
+    telephone = {"probability": 1}
+    before = chain(noise=noise, telephone=telephone).apply(NOISE, RATE, 0, DRAWS)
+    after = chain(telephone=telephone, noise=noise).apply(NOISE, RATE, 0, DRAWS)
+    assert share_above_4_khz(before) < 1e-4 < 0.1 < share_above_4_khz(after)
+
+
+def test_factors_and_bounds_are_products() -> None:
+    speed = SpeedPerturbation(factors=(0.8, 1.25), probability=1)
+    both = Chain({"speed": speed, "repeat": Repeat(probability=1)})
+    factors = both.speed_factors(np.arange(100), DRAWS)
+    assert set(factors.tolist()) == {0.4, 0.625}
+    assert (both.slowest, both.fastest, both.changes_length) == (0.4, 0.625, True)
+    assert [len(both.apply(NOISE, RATE, visit, DRAWS)) for visit in range(20)] == [
+        round(RATE / factor) for factor in factors[:20]
+    ]
+
+
+def test_bounds_include_the_utterances_that_stay_as_they_are() -> None:
+    for probability, bounds in ((1.0, (1.25, 1.5)), (0.5, (1.0, 1.5)), (0.0, (1.0, 1.0))):
+        faster = Chain({"speed": SpeedPerturbation(factors=(1.25, 1.5), probability=probability)})
+        assert (faster.slowest, faster.fastest) == bounds
+    assert Chain({}).speed_factors(np.arange(3), DRAWS).tolist() == [1.0, 1.0, 1.0]
+    assert (Chain({}).fastest, Chain({}).slowest, Chain({}).changes_length) == (1, 1, False)
+    assert not chain(speed={"factors": [1.0]}).changes_length
+
+
+def test_two_members_of_one_kind_draw_apart() -> None:
+    noise = {"probability": 0.5, "snr_db": (0, 0)}
+    member = chain(noise=noise).waveform["noise"]
+    one, other = (Chain({key: member}) for key in ("noise", "noise_again"))
+    changed = [
+        [not np.array_equal(each.apply(NOISE, RATE, visit, DRAWS), NOISE) for visit in range(30)]
+        for each in (one, other)
+    ]
+    assert changed[0] != changed[1]
+
+
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        ("float64", "augment.repeat gave float64 \\(32000,\\); it must give float32 in one dimension"),
+        ("stereo", "gave float32 \\(2, 16000\\)"),
+        ("a list", "gave list; it must give float32"),
+        ("NaN", "gave samples that are NaN or infinite"),
+    ],
+)
+def test_samples_that_break_the_contract_are_refused(result: str, sentence: str) -> None:
+    with pytest.raises(AugmentationError, match=sentence):
+        Chain({"repeat": Repeat(probability=1, result=result)}).apply(NOISE, RATE, 0, DRAWS)
+
+
+def test_a_length_that_was_not_promised_is_refused() -> None:
+    with pytest.raises(AugmentationError, match=r"32000 samples where its speed_factor promises 20000\.0"):
+        Chain({"repeat": Repeat(probability=1, promised=0.8, bound=0.8)}).apply(NOISE, RATE, 0, DRAWS)
+
+
+def test_factors_beyond_the_bounds_are_refused_in_plan_and_collation() -> None:
+    wrong = Chain({"repeat": Repeat(probability=1, promised=0.5, bound=0.9)})
+    sentence = r"augment.repeat drew a speed factor of 0\.5, but says that they lie between 0\.9 and 0\.9"
+    with pytest.raises(AugmentationError, match=sentence):
+        wrong.speed_factors(np.arange(3), DRAWS)
+    with pytest.raises(AugmentationError, match=sentence):
+        wrong.apply(NOISE, RATE, 0, DRAWS)
+    silent = Chain({"repeat": Repeat(probability=1, promised=0.5, bound=1.0)})
+    with pytest.raises(AugmentationError, match="between 1 and 1"):
+        silent.apply(NOISE, RATE, 0, DRAWS)
+
+
+def test_one_augmentation_draws_as_in_a_recipe() -> None:
+    speed = SpeedPerturbation(factors=(0.8, 1.25), probability=0.5)
+    assert list(Chain.of(speed).waveform) == ["speed"]
+    assert list(Chain.of(Repeat()).waveform) == ["Repeat"]
+    rows = np.arange(50)
+    recipe = chain(speed={"factors": [0.8, 1.25], "probability": 0.5})
+    assert np.array_equal(Chain.of(speed).speed_factors(rows, DRAWS), recipe.speed_factors(rows, DRAWS))
+    assert Chain.of(recipe) is recipe

@@ -1,0 +1,121 @@
+"""A recipe names augmentations by key: any member, in any order, each strictly checked."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from soritune.audio.augment.settings import AugmentSettings, kind_of, kinds
+from soritune.errors import AugmentationError, RecipeError
+from soritune.settings import faults_of
+
+
+def settings(**given: Any) -> AugmentSettings:
+    return AugmentSettings.model_validate(given)
+
+
+def faults(given: Any) -> list[str]:
+    with pytest.raises(ValidationError) as caught:
+        AugmentSettings.model_validate(given)
+    return faults_of(caught.value, AugmentSettings, "augment")
+
+
+def test_the_order_given_is_kept_through_json_copies_and_processes() -> None:
+    for order in (["telephone", "noise", "room"], ["room", "telephone", "noise"]):
+        given = settings(**{key: {} for key in order})
+        assert list(given.members) == order
+        for again in (
+            AugmentSettings.model_validate_json(given.model_dump_json()),
+            AugmentSettings.model_validate(given.model_dump()),
+            pickle.loads(pickle.dumps(given)),
+            copy.deepcopy(given),
+        ):
+            assert again == given and list(again.members) == order
+    assert settings(noise={}, room={}).identity() != settings(room={}, noise={}).identity()
+
+
+def test_null_is_off_and_what_is_not_named_is_off() -> None:
+    given = settings(speed=None, noise={"probability": 1})
+    assert (given.speed, given.room, list(given.members)) == (None, None, ["noise"])
+    assert json.loads(given.model_dump_json())["speed"] is None
+    assert given.identity() == settings(noise={"probability": 1}).identity()
+    with pytest.raises(AttributeError, match="sped"):
+        _ = given.sped
+
+
+def test_only_what_was_named_is_kept_as_named() -> None:
+    """As a phase of a recipe is kept: what is not named must stay unnamed."""
+    given = settings(speed={"probability": 0.2}, room=None)
+    assert given.model_dump(mode="json", exclude_unset=True) == {"speed": {"probability": 0.2}, "room": None}
+    assert given.model_fields_set == {"speed", "room"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentences"),
+    [
+        ({"sped": {}}, ["augment.sped: unknown key; did you mean 'speed'?"]),
+        ({"chain": {}}, ["augment.chain: unknown key; known here: "]),
+        ({"speed": {"factr": 1}}, ["augment.speed.factr: unknown key; did you mean 'factors'?"]),
+        (
+            {"speed": 3},
+            ["augment.speed: Input should be a valid dictionary or instance of SpeedPerturbation"],
+        ),
+        (
+            {"noise": {"snr_db": [30, 5]}, "room": {"probability": 2}},
+            [
+                "augment.noise.snr_db: give a range from low to high within -40 and 100 (got [30, 5])",
+                "augment.room.probability: Input should be less than or equal to 1 (got 2)",
+            ],
+        ),
+        ({"noise": {"snr_db": [".nan", 5]}}, ["augment.noise.snr_db.0: Input should be"]),
+        ([1], ["augment: Input should be a valid dictionary"]),
+    ],
+)
+def test_every_fault_is_named_with_its_path(given: Any, sentences: list[str]) -> None:
+    lines = faults(given)
+    assert len(lines) == len(sentences)
+    for line, sentence in zip(lines, sentences, strict=True):
+        assert line.startswith(sentence)
+
+
+def test_members_can_be_changed_and_are_checked_again() -> None:
+    given = settings(speed={"probability": 0.2}, noise={})
+    given.speed.probability = 0.9
+    assert given.members["speed"].probability == 0.9
+    given.speed = None
+    given.telephone = {"peak_db": (-3, 0)}
+    assert list(given.members) == ["noise", "telephone"]
+    for name, value, sentence in (
+        ("telphone", {}, "AugmentSettings: telphone: unknown key; did you mean 'telephone'"),
+        ("telephone", {"peak": 1}, "AugmentSettings: telephone.peak: unknown key"),
+    ):
+        with pytest.raises(RecipeError, match=sentence):
+            setattr(given, name, value)
+    with pytest.raises(RecipeError, match="TelephoneLine: probability: Input should be"):
+        given.telephone.probability = 7
+    assert given.members["telephone"].probability == 0.1
+
+
+def test_an_entry_point_that_is_no_augmentation_is_named(tmp_path: Path, monkeypatch: Any) -> None:
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(
+        "[soritune.audio.augment]\njoin = os.path:join\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(AugmentationError, match=r"augment\.join: the entry point .* must give a subclass"):
+        settings(join={})
+    assert settings(speed={}).speed is not None  # others are not imported
+
+
+def test_files_of_the_folder_that_are_no_members_are_none() -> None:
+    assert {"speed", "room", "noise", "microphone", "telephone", "spec_augment"} <= kinds().keys()
+    for name in ("chain", "augmentation", "masks", "mixing", "settings"):
+        assert name not in kinds() and kind_of(name) is None
