@@ -24,7 +24,7 @@ from soritune.errors import SorituneError, SplitError
 from soritune.geometry import frames_of
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
-from soritune.tasks.objectives.objective import objective_of
+from soritune.tasks.objectives.objective import check_output, objective_of
 from soritune.tasks.task import OutputSpec
 
 MANIFEST, CHECKED, SPLITS, QUARANTINE = (
@@ -103,8 +103,14 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
 
     A row that serves one of several outputs is no problem. Its target must be one that the output's objective can learn
     in the frames there are at the fastest speed; a row with a target that lies in time must not be cropped.
+
+    Raises:
+        SorituneError: a task's output is declared in a way that its objective does not take.
     """
     tasks = recipe.make_tasks()
+    outputs = [spec for task in tasks for spec in task.outputs]
+    for spec in outputs:
+        check_output(spec)
     names = " or ".join(task.name for task in tasks)
     frames_at = _frame_counter(recipe)
 
@@ -120,7 +126,7 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
             targets = {name: target for task in tasks for name, target in task.targets(utterance).items()}
         except SorituneError as error:
             return str(error)
-        for spec in (spec for task in tasks for spec in task.outputs):
+        for spec in outputs:
             target = targets[spec.name]
             if target is not None:
                 reason = unusable(spec, target, utterance)
