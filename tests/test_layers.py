@@ -249,6 +249,78 @@ def test_no_cycle_between_files(room: str) -> None:
     assert cycles(inside) == []
 
 
+OBJECTIVE_FOLDERS = ("tasks/objectives/", "models/losses/")
+
+
+def deciding_parts(node: ast.AST) -> list[ast.AST]:
+    """What a piece of code decides by: both sides of a comparison, the key of a look-up, the cases of a match."""
+    if isinstance(node, ast.Compare):
+        return [node.left, *node.comparators]
+    if isinstance(node, ast.Subscript):
+        return [node.slice]
+    if isinstance(node, ast.Match):
+        return [node.subject, *(case.pattern for case in node.cases)]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr in ("startswith", "endswith", "__eq__"):
+            return [node.func.value, *node.args]
+        return list(node.args) if node.func.attr == "get" else []
+    return []
+
+
+def objective_comparisons(source: str, names: set[str]) -> list[int]:
+    """Lines that decide by an output's objective or resolution, or compare with a literal name of an objective."""
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        parts = [part for decided in deciding_parts(node) for part in ast.walk(decided)]
+        # `kind` is the kind of a head of transformers, of which one is called "ctc" too.
+        if any(isinstance(part, ast.Name) and part.id == "kind" for part in parts):
+            continue
+        if any(
+            (isinstance(part, ast.Attribute) and part.attr in ("objective", "resolution"))
+            or (
+                isinstance(part, ast.Constant) and part.value in names and not isinstance(node, ast.Subscript)
+            )
+            for part in parts
+        ):
+            lines.append(node.lineno)  # type: ignore[attr-defined]
+    return lines
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'spec.objective == "x"',
+        "a.objective != b.objective",
+        'spec.objective in ("x", "y")',
+        'name == "ctc"',
+        "HEADS[spec.objective]",
+        "HEADS.get(spec.objective)",
+        'spec.resolution == "frame"',
+        'match spec.objective:\n    case "x": pass',
+        'match name:\n    case "ctc": pass',
+        'spec.objective.startswith("c")',
+    ],
+)
+def test_the_search_finds_decisions_by_an_objective(code: str) -> None:
+    assert objective_comparisons(code, {"ctc"})
+
+
+def test_objectives_are_compared_in_their_own_folders_only() -> None:
+    """An output's objective decides through its members; its resolution through `OutputSpec.per_frame`."""
+    from soritune.registry import members
+
+    names = {name.replace("-", "_") for name in members("soritune.tasks.objectives", "OBJECTIVE")}
+    faults = []
+    for path in files():
+        relative = path.relative_to(SOURCE).as_posix()
+        if not relative.startswith(OBJECTIVE_FOLDERS) and relative != "tasks/task.py":
+            lines = objective_comparisons(path.read_text(encoding="utf-8"), names)
+            faults += [f"{relative}:{line}" for line in lines]
+    assert not faults, faults
+    per_frame = objective_comparisons((SOURCE / "tasks/task.py").read_text(encoding="utf-8"), names)
+    assert len(per_frame) == 1  # `OutputSpec.per_frame` itself
+
+
 def test_no_drawers() -> None:
     assert not [path for path in SOURCE.rglob("*") if path.stem in DRAWERS]
 
@@ -261,6 +333,7 @@ def test_torch_free_rooms_load_no_torch() -> None:
         "corpus.prepare",
         "tasks.emotion",
         "tasks.phoneme",
+        "tasks.objectives.objective",
         "bundle",
     ]
     free += [

@@ -27,7 +27,7 @@ from soritune.models.checkpoint import architecture_of
 from soritune.models.encoders.encoder import geometry_of
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
-from soritune.tasks.objectives.objective import objective_of
+from soritune.tasks.objectives.objective import check_output, objective_of
 from soritune.tasks.task import OutputSpec
 from soritune.training.phases import resolve_phases
 
@@ -104,8 +104,14 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
 
     A row that serves one of several outputs is no problem. Its target must be one that the output's objective can learn
     in the frames there are at the fastest speed; a row with a target that lies in time must not be cropped.
+
+    Raises:
+        SorituneError: a task's output is declared in a way that its objective does not take.
     """
     tasks = recipe.make_tasks()
+    outputs = [spec for task in tasks for spec in task.outputs]
+    for spec in outputs:
+        check_output(spec)
     names = " or ".join(task.name for task in tasks)
     frames_at = _frame_counter(recipe)
 
@@ -121,7 +127,7 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
             targets = {name: target for task in tasks for name, target in task.targets(utterance).items()}
         except SorituneError as error:
             return str(error)
-        for spec in (spec for task in tasks for spec in task.outputs):
+        for spec in outputs:
             target = targets[spec.name]
             if target is not None:
                 reason = unusable(spec, target, utterance)

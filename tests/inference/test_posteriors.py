@@ -7,6 +7,8 @@ from soritune.tasks.task import OutputSpec
 LABELS = ("a", "b")
 CTC = OutputSpec("x", LABELS, "frame", "ctc", options={"blank": 0})
 CLASSES = OutputSpec("x", LABELS, "utterance", "cross_entropy")
+SOFT = OutputSpec("x", LABELS, "utterance", "kl_divergence")
+EVENTS = OutputSpec("x", LABELS, "utterance", "multi_label")
 VALUES = OutputSpec("x", LABELS, "utterance", "regression")
 
 
@@ -16,11 +18,16 @@ def test_regression_is_left_alone():
     np.testing.assert_allclose(mean_of(VALUES, parts, [3, 1]), [1.5, 3.0])
 
 
-@pytest.mark.parametrize("spec", [CLASSES])
+@pytest.mark.parametrize("spec", [CLASSES, SOFT])
 def test_classification_averages_probabilities(spec):
     parts = [np.log(np.array(p, dtype=np.float32)) for p in ((0.9, 0.1), (0.3, 0.7))]
     np.testing.assert_allclose(np.exp(mean_of(spec, parts)), [0.6, 0.4], rtol=1e-5)
     np.testing.assert_allclose(np.exp(mean_of(spec, parts, [3, 1])), [0.75, 0.25], rtol=1e-5)
+
+
+def test_labels_that_do_not_exclude_each_other_are_averaged_one_by_one():
+    parts = [np.log(np.array(p, dtype=np.float32)) for p in ((0.9, 0.8), (0.3, 0.6))]
+    np.testing.assert_allclose(np.exp(mean_of(EVENTS, parts)), [0.6, 0.7], rtol=1e-5)
 
 
 def test_ctc_averages_log_probabilities():

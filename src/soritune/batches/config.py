@@ -26,7 +26,8 @@ class BatchSettings(Settings):
     first_epoch_ascending: bool = False
     """Shortest first in the first epoch only: CTC from nothing learns sooner."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of the target mass of cross-entropy outputs spread evenly over all labels."""
+    """Share of the target mass of cross-entropy outputs spread evenly over all labels; of multi-label outputs over yes
+    and no of each label."""
     num_workers: int | None = Field(None, ge=0)
     """Loader processes; None takes the cores that training leaves free (at most 8), 0 loads in the training process."""
     evaluation_padded_seconds: float = Field(120.0, gt=0)

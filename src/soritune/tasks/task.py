@@ -61,8 +61,8 @@ class OutputSpec:
     """Label of each column of the logits. For ctc, `options["blank"]` is the blank's index."""
     resolution: Resolution
     objective: str
-    """Name of a member of `tasks/objectives/`: ctc, cross_entropy, regression, or one that another package
-    brings."""
+    """Name of a member of `tasks/objectives/`: ctc, cross_entropy, multi_label, regression, kl_divergence, or one
+    that another package brings."""
     weight: float = 1.0
     layer: int | Literal["last", "weighted"] = "last"
     """What the head reads: the encoder's last state, the state after transformer layer n (0 = before the first),
@@ -72,7 +72,8 @@ class OutputSpec:
     inputs: tuple[str, ...] = ()
     """Names of inputs beside the waveform that are joined to the encoder state this head reads."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Of the objective: ctc `blank`; cross_entropy `class_weights` (one per label or None)."""
+    """Of the objective: ctc `blank`; cross_entropy `class_weights` (one per label or None); kl_divergence
+    `temperature`."""
 
     @property
     def per_frame(self) -> bool:
@@ -220,7 +221,7 @@ class Task(ABC):
         """Per output the array its objective takes, or None where the row has no such label.
 
         ctc: label ids (symbols,) int64. Others, per utterance, float32 (labels,): target mass (cross_entropy),
-        numbers (regression); per frame (n, labels), which covers the
+        probabilities (multi_label, kl_divergence), numbers (regression); per frame (n, labels), which covers the
         utterance evenly whatever the number of frames. Label ids stand for mass: () per utterance, (n,) per frame.
 
         Raises:

@@ -47,7 +47,7 @@ def test_losses_are_float32_under_autocast() -> None:
 
 
 def test_the_head_follows_from_objective_and_resolution() -> None:
-    for name in ("cross_entropy", "regression"):
+    for name in ("cross_entropy", "multi_label", "kl_divergence", "regression"):
         frame, utterance = (OutputSpec("x", ("a", "b"), r, name) for r in ("frame", "utterance"))  # type: ignore[arg-type]
         assert isinstance(make_head(frame, **SIZES), FrameHead)  # type: ignore[arg-type]
         assert isinstance(make_head(utterance, **SIZES), UtteranceHead)  # type: ignore[arg-type]

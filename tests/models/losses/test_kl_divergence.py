@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy.stats import entropy
+from torch import nn
+
+from soritune.models.losses.loss import loss_sum
+from soritune.tasks.task import OutputSpec, Resolution
+
+
+def output(resolution: Resolution = "utterance", **options: float) -> OutputSpec:
+    return OutputSpec("soft", ("a", "b", "c"), resolution, "kl_divergence", options=options)
+
+
+def test_one_row_worked_by_hand() -> None:
+    """Teacher (0.5, 0.5, 0), student (0.25, 0.5, 0.25): 0.5 ln 2 + 0.5 ln 1 + 0."""
+    student = torch.tensor([[0.25, 0.5, 0.25]]).log()
+    total, count = loss_sum(output(), student, torch.tensor([9]), torch.tensor([[0.5, 0.5, 0.0]]))
+    assert total.item() == pytest.approx(0.5 * math.log(2), abs=1e-6)
+    assert count.item() == 1
+
+
+def test_a_temperature_of_two_worked_by_hand() -> None:
+    """At T = 2 probabilities (0.64, 0.36, 0) become their roots (0.8, 0.6, 0) / 1.4, the student's
+    (0.25, 0.25, 0.5) with the logits ln become roots (0.5, 0.5, 0.7071) / 1.7071; the divergence is multiplied by 4."""
+    student = torch.tensor([[0.25, 0.25, 0.5]]).log()
+    total, _ = loss_sum(
+        output(temperature=2.0), student, torch.tensor([9]), torch.tensor([[0.64, 0.36, 0.0]])
+    )
+    p, q = (4 / 7, 3 / 7), 0.5 / (1 + math.sqrt(0.5))
+    expected = 4 * (p[0] * math.log(p[0] / q) + p[1] * math.log(p[1] / q))
+    assert total.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_rows_equal_pytorchs_and_scipys_divergence_of_logits(temperature: float) -> None:
+    """The teacher's logits are divided by the temperature too; its probabilities are all that is given."""
+    torch.manual_seed(0)
+    teacher, student = torch.randn(6, 3), torch.randn(6, 3, requires_grad=True)
+    total, count = loss_sum(
+        output(temperature=temperature), student, torch.full((6,), 9), torch.softmax(teacher, -1)
+    )
+    soft = torch.softmax(teacher / temperature, -1)
+    log_student = torch.log_softmax(student / temperature, -1)
+    expected = temperature**2 * nn.functional.kl_div(log_student, soft, reduction="batchmean")
+    assert (total / count).item() == pytest.approx(expected.item(), rel=1e-5)
+    ours, theirs = (
+        torch.autograd.grad(loss, student, retain_graph=True)[0] for loss in (total / count, expected)
+    )
+    assert torch.allclose(ours, theirs, atol=1e-6)
+    by_scipy = entropy(soft.double().numpy(), log_student.detach().double().exp().numpy(), axis=1)
+    assert (total / count).item() == pytest.approx(temperature**2 * by_scipy.mean(), rel=1e-5)
+
+
+def test_frames_equal_pytorchs_divergence_of_the_frames_that_are_there() -> None:
+    torch.manual_seed(1)
+    student, frames = torch.randn(2, 5, 3), torch.tensor([5, 2])
+    teacher = torch.softmax(torch.randn(2, 5, 3), -1)
+    teacher[1, 2:] = math.nan
+    total, count = loss_sum(output("frame"), student, frames, teacher, frames)
+    there = torch.cat([teacher[0], teacher[1, :2]])
+    expected = nn.functional.kl_div(
+        torch.log_softmax(torch.cat([student[0], student[1, :2]]), -1), there, reduction="batchmean"
+    )
+    assert count.item() == 7
+    assert (total / count).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_sure_teacher_gives_the_cross_entropy() -> None:
+    torch.manual_seed(2)
+    logits, ids = torch.randn(4, 3), torch.tensor([0, 2, 2, 1])
+    total, count = loss_sum(output(), logits, torch.full((4,), 9), nn.functional.one_hot(ids, 3))
+    assert (total / count).item() == pytest.approx(nn.functional.cross_entropy(logits, ids).item(), rel=1e-6)
