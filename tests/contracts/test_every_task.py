@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from soritune.corpus.utterance import Utterance
 from soritune.registry import members
+from soritune.tasks.decoding.decoder import Decoded
+from soritune.tasks.decoding.greedy import GreedyDecoder
 from soritune.tasks.task import OutputSpec, Pair, Prediction, Task
 
 TASKS: dict[str, type[Task]] = members("soritune.tasks", "TASK")
@@ -89,6 +92,23 @@ def test_outputs_of_one_frame_and_of_none_decode(task: Task) -> None:
             shape = (frames, len(spec.labels)) if spec.resolution == "frame" else (len(spec.labels),)
             outputs[spec.name] = np.full(shape, -np.log(len(spec.labels)), dtype=np.float32)
         json.dumps(task.decode(outputs).to_json(), allow_nan=False)
+
+
+def test_a_given_decoder_reads_every_ctc_output_and_none_is_greedy(task: Task) -> None:
+    read: list[tuple[tuple[str, ...], int]] = []
+
+    class Deaf(GreedyDecoder):
+        name = "deaf"
+
+        def decode(self, log_probabilities: np.ndarray, labels: Sequence[str], blank: int) -> Decoded:
+            read.append((tuple(labels), blank))
+            return super().decode(log_probabilities[:0], labels, blank)
+
+    outputs = perfect(task, ROWS[0])
+    silent = {name: table[:0] if table.ndim == 2 else table for name, table in outputs.items()}
+    assert task.decode(outputs, decoder=Deaf()) == task.decode(silent)
+    assert task.decode(outputs, decoder=GreedyDecoder()) == task.decode(outputs)
+    assert read == [(spec.labels, spec.options["blank"]) for spec in task.outputs if spec.objective == "ctc"]
 
 
 def test_rates_of_nothing_do_not_fail(task: Task) -> None:

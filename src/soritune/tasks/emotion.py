@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.metrics.classification import class_table, confusion_rates
+from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import OutputSettings, label_index, one_hot
 from soritune.tasks.task import Counts, Matrix, Metric, OutputSpec, Pair, Prediction, Section, Table, Task
 
@@ -132,8 +133,13 @@ class EmotionTask(Task):
         weights = counts.sum() / (len(labels) * counts)
         return EmotionTask(self.config.model_copy(update={"class_weights": tuple(float(w) for w in weights)}))
 
-    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
-        """The most probable class with all probabilities."""
+    def decode(
+        self,
+        outputs: Mapping[str, NDArray[np.float32]],
+        prompt: str | None = None,
+        decoder: Decoder | None = None,
+    ) -> Prediction:
+        """The most probable class with all probabilities; neither prompt nor decoder changes it."""
         probabilities = np.exp(outputs["emotion"].astype(np.float64))
         probabilities /= probabilities.sum()
         best = int(probabilities.argmax())

@@ -36,6 +36,7 @@ from soritune.tasks.annotated_phones import (
     read_labels,
     refuse_other_length,
 )
+from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import BLANK, label_index, rate, read_symbols, symbol_ids
 from soritune.tasks.language import in_language, other_language
 from soritune.tasks.mispronunciation_tables import error_tables, protocol_table, speaker_tables
@@ -188,17 +189,25 @@ class MispronunciationTask(Task):
             targets["error"] = None if labels is None else symbol_ids(labels, self._label_index, "label")
         return targets
 
-    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
-        """Greedy reading of each output; silence is no phone."""
+    def decode(
+        self,
+        outputs: Mapping[str, NDArray[np.float32]],
+        prompt: str | None = None,
+        decoder: Decoder | None = None,
+    ) -> Prediction:
+        """Each output as `decoder` reads it; silence is not a phone."""
         fields: dict[str, Any] = {}
         if self.has_phones:
             dropped = (BLANK, self.config.gap)
             fields["phones"], fields["confidence"] = read_symbols(
-                outputs[self.config.phoneme_output], tuple(self._phone_index), dropped=dropped
+                outputs[self.config.phoneme_output],
+                tuple(self._phone_index),
+                dropped=dropped,
+                decoder=decoder,
             )
         if self.has_labels:
             fields["labels"], fields["labels_confidence"] = read_symbols(
-                outputs["error"], tuple(self._label_index), dropped=(BLANK,)
+                outputs["error"], tuple(self._label_index), dropped=(BLANK,), decoder=decoder
             )
         return Prediction(self.name, fields)
 

@@ -15,6 +15,7 @@ from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY, phonemize, phones_to_hangul
 from soritune.metrics.edit_distance import character_counts, phone_counts, word_phone_counts
+from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import (
     BLANK,
     SPECIAL_TOKENS,
@@ -132,9 +133,16 @@ class PhonemeTask(Task):
             return {"phoneme": None}
         return {"phoneme": symbol_ids(phones, self._index, "phone")}
 
-    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
-        """Greedy reading; special tokens other than the blank are dropped after folding."""
-        symbols, confidence = read_symbols(outputs["phoneme"], self.vocabulary, dropped=SPECIAL_TOKENS)
+    def decode(
+        self,
+        outputs: Mapping[str, NDArray[np.float32]],
+        prompt: str | None = None,
+        decoder: Decoder | None = None,
+    ) -> Prediction:
+        """The symbols as `decoder` reads them; special tokens other than the blank are dropped after that."""
+        symbols, confidence = read_symbols(
+            outputs["phoneme"], self.vocabulary, dropped=SPECIAL_TOKENS, decoder=decoder
+        )
         phones = _trim_boundaries(symbols)
         fields: dict[str, Any] = {"phones": phones, "confidence": confidence}
         if self._is_korean:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from soritune.corpus.utterance import Utterance
+from soritune.tasks.decoding.decoder import Decoder
 
 Resolution = Literal["frame", "utterance"]
 Objective = Literal["ctc", "cross_entropy", "regression"]
@@ -199,10 +200,18 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
-        """Reads one utterance's outputs: name -> log-probabilities, (frames, labels) or (labels,).
+    def decode(
+        self,
+        outputs: Mapping[str, NDArray[np.float32]],
+        prompt: str | None = None,
+        decoder: Decoder | None = None,
+    ) -> Prediction:
+        """Reads one utterance's outputs. Zero frames decode to something sensible.
 
-        `prompt` is the text the speaker was asked to say, or None. Zero frames decode to something sensible.
+        Args:
+            outputs: name -> log-probabilities, (frames, labels) or (labels,).
+            prompt: the text the speaker was asked to say, or None.
+            decoder: reads the CTC outputs; None is the greedy one. Tasks without such outputs have no use for it.
         """
 
     @abstractmethod
