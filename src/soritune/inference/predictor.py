@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import reprlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,20 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.audio.files import SUFFIXES, find_audio
 from soritune.bundle import load_bundle
 from soritune.errors import AudioError, BundleError, SorituneError, TaskError
 from soritune.inference.backends.backend import OpenBackend
-from soritune.inference.clips import (
-    GIVEN,
-    Clip,
-    Rows,
-    Samples,
-    clips_of_paths,
-    clips_of_rows,
-    clips_of_samples,
-    is_samples,
-)
+from soritune.inference.clips import Clip, Rows, Samples, clips_of
 from soritune.inference.distribution import Distribution, emotion_distribution
 from soritune.inference.ensemble import Member, joint_tasks, label_orders
 from soritune.inference.posteriors import Float32Array, mean_of, readable
@@ -153,7 +142,7 @@ class Predictor:
         Raises:
             AudioError: a folder without audio files, or something that is none of these.
         """
-        return self.predict_clips(_clips(items, groups), progress=progress)
+        return self.predict_clips(clips_of(items, groups), progress=progress)
 
     def distribution(self, rows: Iterable[Row], *, task: str | None = None) -> Distribution:
         """How the labels of a classification task are spread over rows that `predict` gave; rows with an `error`
@@ -395,43 +384,6 @@ def _longest(member: Member) -> float:
 def _finished(member: Member, waveform: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
     piece = waveform[window.start : window.stop]
     return member.preprocessing.finish(piece) if len(waveform) > _longest(member) else piece
-
-
-def _clips(items: Iterable[str | Path | Samples] | Rows, groups: Mapping[str, Any] | None) -> Iterator[Clip]:
-    if isinstance(items, str | Path):
-        return clips_of_paths(_files([items]))
-    if isinstance(items, Rows):
-        return clips_of_rows(items, groups)
-    if is_samples(items):
-        return _mixed_clips([items])
-    if isinstance(items, np.ndarray) and items.dtype.kind in "biufc":
-        raise AudioError("predict", "an array alone does not say its sample rate; give (samples, rate)")
-    if not isinstance(items, Iterable):
-        raise AudioError("predict", f"got {items!r}; give {GIVEN}")
-    return _mixed_clips(items)
-
-
-def _mixed_clips(items: Any) -> Iterator[Clip]:
-    for index, item in enumerate(items):
-        if isinstance(item, str | Path):
-            yield from clips_of_paths(_files([item]))
-        elif not is_samples(item):
-            raise AudioError("predict", f"item {index} is {reprlib.repr(item)}; give {GIVEN}")
-        else:
-            for clip in clips_of_samples([item]):
-                yield Clip(id=str(index), audio=clip.audio, samples=clip.samples, duration_s=clip.duration_s)
-
-
-def _files(paths: Iterable[str | Path]) -> Iterator[str | Path]:
-    """The paths, folders replaced by what lies in them."""
-    for path in paths:
-        if not Path(path).is_dir():
-            yield path
-            continue
-        inside = find_audio(path)
-        if not inside:
-            raise AudioError(path, f"holds no audio file; looked for: {', '.join(sorted(SUFFIXES))}")
-        yield from inside
 
 
 def _batches(clips: Sequence[Clip], padded_seconds: float) -> list[list[int]]:
