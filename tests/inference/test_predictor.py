@@ -2,7 +2,6 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,10 +15,8 @@ from soritune.inference.windows import WindowSettings
 
 def frames_of(predictor, path):
     """The stitched log-probabilities of a file, before any task reads them."""
-    read = predictor._read(
-        SimpleNamespace(samples=None, path=path, start_s=None, duration_s=0.0, channel=None)
-    )
-    return predictor._outputs([read])[0][0]
+    (posteriors,) = predictor.posteriors(path)
+    return posteriors.outputs
 
 
 def test_windowed_frames_equal_the_whole_file(fakes, clip):

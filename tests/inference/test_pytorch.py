@@ -5,7 +5,6 @@ import torch
 from soritune.audio.preprocessing import Preprocessing
 from soritune.errors import BundleError, ModelError
 from soritune.inference.backends.pytorch import PytorchBackend
-from soritune.inference.clips import clips_of_paths
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 from soritune.models.checkpoint_io import save_bundle
@@ -32,13 +31,12 @@ def predictor(bundle):
 
 def test_one_by_one_equals_in_batch(predictor, clip):
     paths = [clip(f"{i}.wav", seconds, seed=i) for i, seconds in enumerate((2.0, 0.4, 1.3, 3.1))]
-    clips = list(clips_of_paths(paths))
-    together = predictor._outputs([predictor._read(one) for one in clips])
-    for (batched, _), single in zip(together, clips, strict=True):
-        ((alone, _),) = predictor._outputs([predictor._read(single)])
-        for name, values in alone.items():
-            assert batched[name].shape == values.shape
-            np.testing.assert_allclose(batched[name], values, atol=1e-4)
+    together = list(predictor.posteriors(paths))
+    for batched, path in zip(together, paths, strict=True):
+        (alone,) = predictor.posteriors(path)
+        for name, values in alone.outputs.items():
+            assert batched.outputs[name].shape == values.shape
+            np.testing.assert_allclose(batched.outputs[name], values, atol=1e-4)
 
 
 def test_backend_gives_logits_of_the_model(bundle):
@@ -62,11 +60,10 @@ def test_every_task_is_predicted(predictor, clip):
 
 
 def test_long_file_has_as_many_frames_as_a_whole_one(predictor, bundle, clip):
-    (one,) = clips_of_paths([clip("long.wav", 9.37)])
+    path = clip("long.wav", 9.37)
     cut = Predictor.load(bundle, device="cpu", windows=WindowSettings(longest_s=5, window_s=4, overlap_s=1))
-    ((expected, _),) = predictor._outputs([predictor._read(one)])
-    ((found, _),) = cut._outputs([cut._read(one)])
-    assert found["phoneme"].shape == expected["phoneme"].shape
+    (expected,), (found,) = predictor.posteriors(path), cut.posteriors(path)
+    assert found.outputs["phoneme"].shape == expected.outputs["phoneme"].shape
 
 
 def test_unknown_device(bundle):

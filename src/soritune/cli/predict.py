@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from soritune.inference.predictor import Predictor, Row
+    from soritune.inference.predictor import Predictor
+    from soritune.inference.rows import Row
     from soritune.tasks.task import Task
 
 RECOGNISER = "soritune/tiny-ko"

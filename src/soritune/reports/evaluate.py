@@ -20,7 +20,8 @@ from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splits import load_splits
 from soritune.errors import BundleError, ManifestError, OutputError, SplitError
 from soritune.inference.predictions import make_header, write_predictions
-from soritune.inference.predictor import Predictor, Row
+from soritune.inference.predictor import Predictor
+from soritune.inference.rows import Row
 from soritune.inference.run_folders import bundle_names, choose_bundle, is_run, read_card, rows_seen, run_of
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.judged_data import (

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from soritune.corpus.utterance import Utterance
-from soritune.tasks.decoding.decoder import Decoder
+from soritune.errors import TaskError
+from soritune.tasks.decoding.decoder import GREEDY, Decoder
 
 Resolution = Literal["frame", "utterance"]
 Objective = Literal["ctc", "cross_entropy", "regression"]
@@ -278,3 +279,18 @@ def add_counts(parts: Iterable[Counts]) -> Counts:
         for key, value in part.items():
             total[key] = total[key] + value if key in total else np.array(value, dtype=np.float64)
     return total
+
+
+def refuse_idle_decoder(decoder: Decoder, tasks: Iterable[Task]) -> None:
+    """Refuses a decoder that would read nothing; the greedy one, which is used where none is named, is never refused.
+
+    Raises:
+        TaskError: none of the tasks has a CTC output.
+    """
+    tasks = list(tasks)
+    if decoder.name == GREEDY or any(spec.objective == "ctc" for task in tasks for spec in task.outputs):
+        return
+    names = ", ".join(task.name for task in tasks)
+    raise TaskError(
+        f"the decoder '{decoder.name}' reads CTC outputs, and the model has none (tasks: {names}); leave it out"
+    )
