@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
+
 if TYPE_CHECKING:
     from soritune.inference.predictor import Predictor
     from soritune.inference.rows import Row
@@ -85,6 +87,8 @@ def predict(
         str | None,
         typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
     ] = None,
+    decoder: DecoderName = "greedy",
+    decoder_set: DecoderValues = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files go by windows; a bad file stops nothing."""
@@ -97,7 +101,8 @@ def predict(
     items, data, many = _items(audio or [], manifest, splits, split, root)
     # A model takes seconds to load; what is wrong with the arguments is said before that.
     folders = [choose_bundle(path, checkpoint) for path in bundle or [_packaged_model()]]
-    predictor = Predictor.load(folders, backend=backend, device=device, base=base)
+    reader = chosen_decoder(decoder, decoder_set)
+    predictor = Predictor.load(folders, backend=backend, device=device, base=base, decoder=reader)
     seen_before = rows_seen(folders, items) if manifest is not None else None
     if seen_before is not None:
         data["seen"] = seen_before

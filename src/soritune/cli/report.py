@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
+
 if TYPE_CHECKING:
     from soritune.reports.compare import Comparison, TaskComparison
 
@@ -68,6 +70,8 @@ def evaluate(
         str | None,
         typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
     ] = None,
+    decoder: DecoderName = "greedy",
+    decoder_set: DecoderValues = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict, score and report in one go: a split of a run, a manifest, or any labelled corpus (--data)."""
@@ -93,6 +97,7 @@ def evaluate(
         device=device,
         backend=backend,
         base=base,
+        decoder=chosen_decoder(decoder, decoder_set),
         quiet=as_json,
     )
     if plots is not None:

@@ -15,6 +15,7 @@ from soritune.inference.predictions import tasks_of, without_nan
 from soritune.metrics.bootstrap import Interval, paired_difference
 from soritune.reports.grouping import UNKNOWN
 from soritune.reports.score import Scores, load_scores
+from soritune.tasks.decoding.decoder import decoder_text
 from soritune.tasks.task import Counts
 
 SCHEMA = "soritune.comparison/1"
@@ -139,6 +140,9 @@ def _notes(scores: Sequence[Scores], own: Sequence[Mapping[str, Any]], common: S
     sizes = [[one["speakers"][speaker]["num_utterances"] for speaker in common] for one in own]
     if any(row != sizes[0] for row in sizes):
         notes.append("The models were judged on different numbers of clips of the same speakers.")
+    decoders = [decoder_text(one.content["header"].get("decoder")) for one in scores]
+    if len(set(decoders)) > 1:
+        notes.append(f"The outputs were read by different decoders: {', '.join(decoders)}.")
     if any(one.content["synthetic"] for one in scores):
         notes.append("Synthetic speech is among the data.")
     return notes

@@ -11,6 +11,7 @@ import yaml
 from soritune.inference.run_folders import read_card
 from soritune.reports.score import Scores
 from soritune.reports.sections import counted, rate_range_text, rate_text
+from soritune.tasks.decoding.decoder import decoder_text
 from soritune.whole_file import write_text
 
 _TAGS = {"emotion": "audio-classification", "phoneme": "automatic-speech-recognition"}
@@ -131,9 +132,11 @@ def _results(card: Mapping[str, Any], scores: Scores | None) -> str:
         return "## Results\n\nNot judged yet: `soritune evaluate` writes this part."
     content = scores.content
     lines = ["## Results", ""]
-    split = content["header"].get("data", {}).get("split", "all")
+    header = content["header"]
+    split = header.get("data", {}).get("split", "all")
+    decoded = f", decoder {decoder_text(header['decoder'])}" if header.get("decoder") else ""
     lines.append(
-        f"Split {split}: "
+        f"Split {split}{decoded}: "
         f"{counted(content['num_utterances'], 'clip')} of {counted(content['num_speakers'], 'speaker')}. "
         "Intervals: 95 %, bootstrap over speakers."
     )

@@ -20,6 +20,7 @@ from soritune.reports.history import history_rates, read_events
 from soritune.reports.players import Players
 from soritune.reports.score import Scores, load_scores
 from soritune.reports.sections import counted, hours_text, percent, range_text, task_section
+from soritune.tasks.decoding.decoder import decoder_text
 from soritune.whole_file import write_text
 
 FAILED_SHOWN = 50
@@ -132,6 +133,7 @@ def provenance(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Checkpoint", bundle.get("folder") if bundle.get("folder") != bundle.get("name") else None),
         ("Models averaged", ", ".join(ensemble) if len(ensemble) > 1 and not data.get("pooled") else None),
         ("Folds pooled", data.get("pooled")),
+        ("Decoder", decoder_text(header["decoder"]) if header.get("decoder") else None),
         ("Weights (sha256)", bundle.get("sha256")),
         ("Encoder", " · ".join(str(encoder[key]) for key in ("model_type", "source") if encoder.get(key))),
         ("Recipe", bundle.get("recipe_name")),

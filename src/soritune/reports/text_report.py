@@ -13,6 +13,7 @@ from rich.text import Text
 from soritune.metrics.classification import class_table
 from soritune.reports.confusion import confusion_of
 from soritune.reports.sections import baseline_notes, counted, percent, rate_range_text, rate_text
+from soritune.tasks.decoding.decoder import decoder_text
 
 WIDTH = 110
 """Columns of a text file."""
@@ -39,10 +40,9 @@ def text_report(content: Mapping[str, Any]) -> str:
     console = Console(file=buffer, width=WIDTH, color_system=None, force_terminal=False)
     header = content["header"]
     data = header.get("data", {})
-    console.print(
-        Text(f"{header.get('bundle', {}).get('name', 'model')}, judged on split {data.get('split', 'all')}"),
-        soft_wrap=True,
-    )
+    name, split = header.get("bundle", {}).get("name", "model"), data.get("split", "all")
+    decoded = f", decoder {decoder_text(header['decoder'])}" if header.get("decoder") else ""
+    console.print(Text(f"{name}, judged on split {split}{decoded}"), soft_wrap=True)
     for part in score_tables(content):
         console.print(part, soft_wrap=isinstance(part, Text))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"

@@ -123,3 +123,10 @@ def make_decoder(given: str | Mapping[str, Any] | Decoder | None) -> Decoder:
 def record_of(decoder: Decoder) -> dict[str, Any] | None:
     """What files say of the decoder that made them: nothing of the greedy one."""
     return None if decoder.name == GREEDY else decoder.to_json()
+
+
+def decoder_text(record: Mapping[str, Any] | None) -> str:
+    """What `record_of` gave, as people read it: `beam (width 8)`."""
+    settings = {key: value for key, value in (record or {}).items() if key != "name"}
+    shown = ", ".join(f"{key} {value}" for key, value in settings.items())
+    return str((record or {}).get("name", GREEDY)) + (f" ({shown})" if shown else "")
