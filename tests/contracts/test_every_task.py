@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from soritune.corpus.utterance import Utterance
+from soritune.errors import TaskError
 from soritune.registry import members
 from soritune.tasks.decoding.decoder import Decoded
 from soritune.tasks.decoding.greedy import GreedyDecoder
@@ -109,6 +110,17 @@ def test_a_given_decoder_reads_every_ctc_output_and_none_is_greedy(task: Task) -
     assert task.decode(outputs, decoder=Deaf()) == task.decode(silent)
     assert task.decode(outputs, decoder=GreedyDecoder()) == task.decode(outputs)
     assert read == [(spec.labels, spec.options["blank"]) for spec in task.outputs if spec.objective == "ctc"]
+
+
+def test_every_rate_is_described(task: Task) -> None:
+    descriptions = task.rate_descriptions
+    assert set(task.rates({})) <= set(descriptions)
+    assert set(task.widest().rates({})) <= set(task.widest().rate_descriptions)
+    assert all(description.title for description in descriptions.values())
+    metric = task.primary_metric
+    assert task.higher_is_better(metric.name) is metric.higher_is_better
+    with pytest.raises(TaskError, match="does not describe the rate 'nothing', but: "):
+        task.higher_is_better("nothing")
 
 
 def test_rates_of_nothing_do_not_fail(task: Task) -> None:

@@ -203,7 +203,7 @@ def show_scores(scores: Mapping[str, Any], as_json: bool) -> None:
 
 def _print_comparison(console: Console, found: Comparison, task: TaskComparison) -> None:
     from soritune.reports.compare import verdict
-    from soritune.reports.sections import counted, range_text, rate_text
+    from soritune.reports.sections import counted, is_share, rate_range_text, rate_text
 
     table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left", title_style="bold")
     table.title = f"{task.name} ({task.primary}: {'higher' if task.higher_is_better else 'lower'} is better)"
@@ -211,16 +211,19 @@ def _print_comparison(console: Console, found: Comparison, task: TaskComparison)
     for name in found.names:
         table.add_column(Text(name), justify="right", overflow="fold")
     for rate, row in task.rates.items():
-        cells = ["–" if interval is None else rate_text(rate, interval.value) for interval in row]
+        cells = ["–" if interval is None else rate_text(task.task, rate, interval.value) for interval in row]
         table.add_row(rate, *cells, style="bold" if rate == task.primary else "")
     console.print(table)
+    shares = is_share(task.task, task.primary)
     for name, difference in zip(found.names, task.differences, strict=True):
         if difference is None or task.primary not in difference:
             continue
         gap = difference[task.primary]
         doubt = "" if gap.reliable else f"; unreliable, {counted(gap.num_speakers, 'speaker')}"
-        said = f"{name} − {found.names[0]}: {100 * gap.value:+.1f} points of {task.primary}"
-        judged = f"{range_text(gap.to_json())}: {verdict(gap, task.higher_is_better)}{doubt}"
+        size = f"{100 * gap.value:+.1f} points of" if shares else f"{gap.value:+.4f} of"
+        said = f"{name} − {found.names[0]}: {size} {task.primary}"
+        spread = rate_range_text(task.task, task.primary, gap.to_json())
+        judged = f"{spread}: {verdict(gap, task.higher_is_better)}{doubt}"
         console.print(f"{said} (95 % interval {judged})", markup=False, highlight=False, soft_wrap=True)
     for note in task.notes:
         console.print(Text(note, style="dim"))

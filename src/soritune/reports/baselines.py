@@ -80,15 +80,16 @@ def _majority(task: Task, spec: OutputSpec, pairs: Sequence[Pair], beside: Diffe
         answer = task.decode({spec.name: logits})
         counts = _answer_counts(task, lambda reference, answer=answer: answer, pairs)  # type: ignore[misc]
         rates = task.rates(_summed(counts))
-        accuracy = rates.get("wa", rates.get(task.primary_metric.name, math.nan))
-        found.append((accuracy if math.isfinite(accuracy) else -1.0, label, counts))
-    accuracy, label, counts = max(found, key=lambda row: row[0])
+        rate = "wa" if "wa" in rates else task.primary_metric.name
+        value = rates.get(rate, math.nan) * (1 if task.higher_is_better(rate) else -1)
+        found.append((value if math.isfinite(value) else -math.inf, label, counts))
+    _, label, counts = max(found, key=lambda row: row[0])
     description = f"always '{label}', the most frequent class of these references"
     baseline = _baseline("majority", description, task, counts, beside)
-    for of in (baseline.rates, baseline.differences):
-        of.pop(
-            "loss", None
-        )  # a constant answer comes with no probabilities that a loss could be honest about
+    for rate, rate_description in task.rate_descriptions.items():
+        if rate_description.needs_probabilities:  # a constant answer comes without honest ones
+            baseline.rates.pop(rate, None)
+            baseline.differences.pop(rate, None)
     return baseline
 
 

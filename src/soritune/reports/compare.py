@@ -16,7 +16,7 @@ from soritune.metrics.bootstrap import Interval, paired_difference
 from soritune.reports.grouping import UNKNOWN
 from soritune.reports.score import Scores, load_scores
 from soritune.tasks.decoding.decoder import decoder_text
-from soritune.tasks.task import Counts
+from soritune.tasks.task import Counts, Task
 
 SCHEMA = "soritune.comparison/1"
 
@@ -25,7 +25,7 @@ SCHEMA = "soritune.comparison/1"
 class TaskComparison:
     """One task under every model, in the order they were given."""
 
-    name: str
+    task: Task
     primary: str
     higher_is_better: bool
     rates: dict[str, list[Interval | None]]
@@ -35,6 +35,11 @@ class TaskComparison:
     counts cannot be paired."""
     common_speakers: int
     notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.task.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int
         )
     metric = task.primary_metric
     return TaskComparison(
-        name, metric.name, metric.higher_is_better, rates, differences, len(common), tuple(notes)
+        task, metric.name, metric.higher_is_better, rates, differences, len(common), tuple(notes)
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from soritune.inference.predictions import tasks_of
 from soritune.inference.run_folders import read_card
 from soritune.reports.score import Scores
 from soritune.reports.sections import counted, rate_range_text, rate_text
@@ -141,13 +142,19 @@ def _results(card: Mapping[str, Any], scores: Scores | None) -> str:
         "Intervals: 95 %, bootstrap over speakers."
     )
     lines += [f"\n> {text}" for text in content["warnings"]]
+    tasks = {task.name: task for task in tasks_of(header)}
     for name, own in scores.tasks.items():
+        task = tasks[name]
         baselines = list(own["baselines"])
         head = " | ".join([f"{name}", "value", "95 % interval", *(f"baseline: {one}" for one in baselines)])
         lines += ["", f"| {head} |", "|" + "---|" * (3 + len(baselines))]
         for rate, interval in own["rates"].items():
-            cells = [f"`{rate}`", rate_text(rate, interval["value"]), rate_range_text(rate, interval)]
-            cells += [rate_text(rate, own["baselines"][one]["rates"].get(rate)) for one in baselines]
+            cells = [
+                f"`{rate}`",
+                rate_text(task, rate, interval["value"]),
+                rate_range_text(task, rate, interval),
+            ]
+            cells += [rate_text(task, rate, own["baselines"][one]["rates"].get(rate)) for one in baselines]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

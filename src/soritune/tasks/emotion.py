@@ -16,8 +16,33 @@ from soritune.errors import TaskError
 from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import OutputSettings, label_index, one_hot
-from soritune.tasks.task import Counts, Matrix, Metric, OutputSpec, Pair, Prediction, Section, Table, Task
+from soritune.tasks.task import (
+    Counts,
+    Matrix,
+    Metric,
+    OutputSpec,
+    Pair,
+    Prediction,
+    RateDescription,
+    Section,
+    Table,
+    Task,
+)
 
+RATES = {
+    "wa": RateDescription(
+        "weighted accuracy: share of clips that are right", higher_is_better=True, known_as="accuracy"
+    ),
+    "ua": RateDescription("unweighted accuracy: mean recall of the classes", higher_is_better=True),
+    "macro_f1": RateDescription("mean F1 of the classes", higher_is_better=True),
+    "micro_f1": RateDescription("F1 over all clips", higher_is_better=True),
+    "loss": RateDescription(
+        "mean cross-entropy in nats, every clip alike, labels not smoothed",
+        higher_is_better=False,
+        is_share=False,
+        needs_probabilities=True,
+    ),
+}
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 """What counts for less is taken as this, so that no single utterance makes the loss infinite; 87 nats."""
 
@@ -193,9 +218,10 @@ class EmotionTask(Task):
         loss = float(counts["nats"]) / judged if judged else math.nan
         return {**confusion_rates(counts.get("confusion", np.zeros((size, size)))), "loss": loss}
 
-    def higher_is_better(self, rate: str) -> bool:
-        """Of all rates but the loss."""
-        return rate != "loss"
+    @property
+    def rate_descriptions(self) -> Mapping[str, RateDescription]:
+        """Of the rates of a classification."""
+        return RATES
 
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Confusion matrix and a table per class."""

@@ -39,7 +39,7 @@ from soritune.tasks.annotated_phones import (
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import BLANK, label_index, rate, read_symbols, symbol_ids
 from soritune.tasks.language import in_language, other_language
-from soritune.tasks.mispronunciation_tables import error_tables, protocol_table, speaker_tables
+from soritune.tasks.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
 from soritune.tasks.phone_tables import WORST_CASES, phone_tables, worst_alignments
 from soritune.tasks.task import (
     Alignment,
@@ -49,6 +49,7 @@ from soritune.tasks.task import (
     OutputSpec,
     Pair,
     Prediction,
+    RateDescription,
     Section,
     Task,
     TaskConfig,
@@ -61,13 +62,6 @@ INVENTORIES: dict[str, tuple[str, ...]] = {"arpabet": L2_ARPABET, "korean": KORE
 PHONE_COUNTS, PROTOCOL_COUNTS = 4, 7
 OF_ERRORS = ("precision", "recall", "f1")
 """Rates in which only speakers who make errors have a say."""
-LOWER_IS_BETTER = (
-    "error_ler",
-    "error_ser",
-    "mdd_false_rejection_rate",
-    "mdd_diagnosis_error_rate",
-    "mdd_extra_insertions",
-)
 
 
 class MispronunciationConfig(TaskConfig):
@@ -171,9 +165,10 @@ class MispronunciationTask(Task):
         """With both outputs."""
         return MispronunciationTask(self.config.model_copy(update={"task": "both"}))
 
-    def higher_is_better(self, rate: str) -> bool:
-        """False for the rates of phone errors and label edits, rejections of right phones and wrong diagnoses."""
-        return rate not in LOWER_IS_BETTER and not rate.startswith("per")
+    @property
+    def rate_descriptions(self) -> Mapping[str, RateDescription]:
+        """Of the rates of both outputs, whichever are trained."""
+        return RATES
 
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
         """Per trained output label ids (symbols,): phones with the silences of `phones`, labels as they stand."""

@@ -26,9 +26,25 @@ from soritune.tasks.labels import (
     symbol_ids,
 )
 from soritune.tasks.language import in_language, other_language
-from soritune.tasks.phone_tables import phone_tables
-from soritune.tasks.task import Counts, Metric, OutputSpec, Pair, Prediction, Section, Task
+from soritune.tasks.phone_tables import PHONE_RATES, phone_tables
+from soritune.tasks.task import (
+    Counts,
+    Metric,
+    OutputSpec,
+    Pair,
+    Prediction,
+    RateDescription,
+    Section,
+    Task,
+)
 
+RATES = {
+    **PHONE_RATES,
+    "word_phone_er": RateDescription("word error rate, words written in phones", higher_is_better=False),
+    "cer_pron": RateDescription(
+        "character error rate of the pronunciation in Hangul", higher_is_better=False
+    ),
+}
 _HANGUL = re.compile(r"[\u1100-\u115e\u1161-\u11ff\uac00-\ud7a3]")
 """After NFKC, which makes these of other jamo too; the two fillers left out."""
 _LATIN_WORD = re.compile(r"(?<!\S)[A-Za-z]?[a-z]+(?:'[a-z]+)?[.,!?;:]*(?!\S)")
@@ -183,6 +199,11 @@ class PhonemeTask(Task):
             syllable = counts.get("syllable", nothing)
             rates["cer_pron"] = rate(syllable[:3].sum(), syllable[3])
         return rates
+
+    @property
+    def rate_descriptions(self) -> Mapping[str, RateDescription]:
+        """Of the error rates of phones, words and syllables."""
+        return RATES
 
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Weakest phones, commonest confusions, and the utterances with the most errors, aligned."""

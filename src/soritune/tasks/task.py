@@ -78,6 +78,22 @@ class Metric(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class RateDescription:
+    """What reports say of a rate, and how they write it."""
+
+    title: str
+    """What it is, as part of a sentence: "phone error rate, without word boundaries"."""
+    higher_is_better: bool
+    is_share: bool = True
+    """A share from 0 to 1, written in percent; else any number, written with four decimals."""
+    known_as: str = ""
+    """A common name that summaries on one line put before the rate's own: "accuracy" for wa."""
+    needs_probabilities: bool = False
+    """It is computed from probabilities, which an answer that needs no listening does not have; so baselines have no
+    such rate."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """What a task read from the outputs for one utterance; plain JSON values only."""
 
@@ -232,6 +248,11 @@ class Task(ABC):
     def rates(self, counts: Counts) -> dict[str, float]:
         """Named numbers from summed counts; `nan` where a denominator is zero."""
 
+    @property
+    @abstractmethod
+    def rate_descriptions(self) -> Mapping[str, RateDescription]:
+        """Name to description of every rate that `rates` gives; more are allowed."""
+
     @abstractmethod
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Tables, matrices and worst cases for the report."""
@@ -255,10 +276,16 @@ class Task(ABC):
         return ()
 
     def higher_is_better(self, rate: str) -> bool:
-        """Which way a rate is better; by default False for names of error rates: per…, wer…, cer…, …_er."""
-        if rate == self.primary_metric.name:
-            return self.primary_metric.higher_is_better
-        return not (rate.startswith(("per", "wer", "cer")) or rate.endswith("_er"))
+        """Which way a rate is better.
+
+        Raises:
+            TaskError: the task does not describe this rate.
+        """
+        description = self.rate_descriptions.get(rate)
+        if description is None:
+            known = ", ".join(self.rate_descriptions)
+            raise TaskError(f"the task '{self.name}' does not describe the rate '{rate}', but: {known}")
+        return description.higher_is_better
 
     def matters(self, counts: Counts) -> dict[str, bool]:
         """Per rate, whether a speaker with these counts has a say in it; by default where it has a value.
