@@ -109,7 +109,7 @@ def test_the_end_of_the_training_log_tells_the_test_scores(
 def test_predictions_and_their_distribution(told: tuple[Path, dict[str, Any], list[str]]) -> None:
     _, names, printed = told
     assert len(names["rows"]) == 18
-    assert sum(names["distribution"].emotion_counts.values()) == 18
+    assert sum(names["distribution"].counts.values()) == 18
     assert any("missing.wav failed: is not there" in text for text in printed)
 
 

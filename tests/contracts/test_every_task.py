@@ -112,6 +112,20 @@ def test_a_given_decoder_reads_every_ctc_output_and_none_is_greedy(task: Task) -
     assert read == [(spec.labels, spec.options["blank"]) for spec in task.outputs if spec.objective == "ctc"]
 
 
+def test_columns_name_fields_of_the_prediction(task: Task) -> None:
+    prediction = task.decode(perfect(task, ROWS[0]))
+    columns = task.columns(prediction)
+    assert columns and all(column.title for column in columns)
+    assert {column.field for column in columns} <= set(prediction.fields)
+
+
+def test_predictions_of_single_labels_have_label_and_confidence(task: Task) -> None:
+    prediction, reference = task.decode(perfect(task, ROWS[0])), task.reference(ROWS[0])
+    labels = task.outputs[0].labels
+    has_them = prediction.fields.get("label") in labels and 0 <= prediction.fields["confidence"] <= 1
+    assert task.single_label is (has_them and reference is not None and reference.get("label") in labels)
+
+
 def test_every_rate_is_described(task: Task) -> None:
     descriptions = task.rate_descriptions
     assert set(task.rates({})) <= set(descriptions)

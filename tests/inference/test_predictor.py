@@ -274,7 +274,7 @@ def test_the_distribution_of_labels(fakes):
         for value in values
     ]
     found = predictor.distribution([*rows, {"id": "x", "audio": "x.wav", "error": "is empty"}])
-    assert found.emotion_counts == {"calm": 2, "tense": 0, "warm": 1}
+    assert found.counts == {"calm": 2, "tense": 0, "warm": 1}
     assert found.shares == {"calm": pytest.approx(2 / 3), "tense": 0.0, "warm": pytest.approx(1 / 3)}
     assert found.mean_confidence == pytest.approx(0.7)
     with pytest.raises(TaskError, match="no task 'phoneme' that gives a label; there is: emotion"):

@@ -25,7 +25,7 @@ from soritune.errors import AudioError, BundleError, TaskError
 from soritune.inference.backends.backend import OpenBackend
 from soritune.inference.clip_outputs import Outputs, Posteriors, WindowOutputs
 from soritune.inference.clips import Clip, Rows, Samples, clips_of
-from soritune.inference.distribution import Distribution, emotion_distribution
+from soritune.inference.distribution import Distribution, label_distribution
 from soritune.inference.ensemble import Member, frame_rates, joint_tasks, label_orders
 from soritune.inference.posteriors import mean_of, readable
 from soritune.inference.rows import Row, row_of
@@ -186,16 +186,12 @@ class Predictor:
         Raises:
             TaskError: no such task, none that gives a label, or rows that `predict` did not give.
         """
-        found = [
-            one
-            for one in self.tasks
-            if one.outputs[0].objective == "cross_entropy" and one.outputs[0].resolution == "utterance"
-        ]
-        chosen = next((one for one in found if task in (None, one.name)), None)
+        labelling = [each for each in self.tasks if each.single_label]
+        chosen = next((each for each in labelling if task in (None, each.name)), None)
         if chosen is None:
-            known = ", ".join(one.name for one in found) or "none"
+            known = ", ".join(each.name for each in labelling) or "none"
             raise TaskError(f"no task {f'{task!r} ' if task else ''}that gives a label; there is: {known}")
-        return emotion_distribution(rows, task=chosen.name, labels=chosen.outputs[0].labels)
+        return label_distribution(rows, task=chosen.name, labels=chosen.outputs[0].labels)
 
     def predict_clips(
         self, clips: Iterable[Clip], *, progress: Callable[[int], None] | None = None

@@ -17,7 +17,7 @@ from soritune.reports.figures import (
     speaker_figure,
 )
 from soritune.reports.players import Players
-from soritune.reports.score import pairs_of
+from soritune.reports.score import has_single_labels, pairs_of
 from soritune.tasks.task import Alignment, Pair, Table, Task
 
 WORST_ERRORS = 8
@@ -102,7 +102,7 @@ def task_section(
     if scores["calibration"] and scores["calibration"]["bins"]:
         figures["calibration"] = calibration_figure(scores["calibration"]["bins"])
     alignments = [_alignment(item, pairs, rows, players) for item in section.alignments]
-    errors = _errors(pairs, rows, players)
+    errors = _errors(task, pairs, rows, players)
     unlabelled = scores.get("num_unlabelled", 0)
     return {
         "id": task.name,
@@ -233,11 +233,11 @@ def _text(value: Any) -> str:
     return "–" if value is None else str(value)
 
 
-def _errors(pairs: Sequence[Pair], rows: Mapping[str, Any], players: Players) -> list[dict[str, Any]]:
+def _errors(
+    task: Task, pairs: Sequence[Pair], rows: Mapping[str, Any], players: Players
+) -> list[dict[str, Any]]:
     """Wrong labels the model was surest of; nothing for tasks that give no label."""
-    if not pairs or not all(
-        {"label", "confidence"} <= set(p.prediction.fields) and "label" in p.reference for p in pairs
-    ):
+    if not has_single_labels(task, pairs):
         return []
     wrong = [pair for pair in pairs if pair.prediction.fields["label"] != pair.reference["label"]]
     wrong.sort(key=lambda pair: (-(pair.prediction.fields["confidence"] or 0.0), pair.id))

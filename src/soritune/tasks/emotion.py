@@ -17,6 +17,7 @@ from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import OutputSettings, label_index, one_hot
 from soritune.tasks.task import (
+    Column,
     Counts,
     Matrix,
     Metric,
@@ -93,6 +94,7 @@ class EmotionTask(Task):
     name: ClassVar[str] = "emotion"
     Config: ClassVar[type[EmotionConfig]] = EmotionConfig
     required_fields: ClassVar[tuple[str, ...]] = ("emotion",)
+    single_label: ClassVar[bool] = True
 
     def __init__(self, config: EmotionConfig) -> None:
         self.config: EmotionConfig = config
@@ -178,6 +180,10 @@ class EmotionTask(Task):
                 "probabilities": dict(zip(self.config.labels, shown, strict=True)),
             },
         )
+
+    def columns(self, prediction: Prediction) -> tuple[Column, ...]:
+        """The label and its probability."""
+        return (Column(self.name, "label"), Column("probability", "confidence", "share"))
 
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
         """`{"label": …}`."""

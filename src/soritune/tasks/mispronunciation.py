@@ -43,6 +43,7 @@ from soritune.tasks.mispronunciation_tables import RATES, error_tables, protocol
 from soritune.tasks.phone_tables import WORST_CASES, phone_tables, worst_alignments
 from soritune.tasks.task import (
     Alignment,
+    Column,
     Counts,
     Guess,
     Metric,
@@ -205,6 +206,10 @@ class MispronunciationTask(Task):
                 outputs["error"], tuple(self._label_index), dropped=(BLANK,), decoder=decoder
             )
         return Prediction(self.name, fields)
+
+    def columns(self, prediction: Prediction) -> tuple[Column, ...]:
+        """The phones and the labels, as far as the model has them."""
+        return tuple(Column(field, field) for field in ("phones", "labels") if field in prediction.fields)
 
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
         """`{"phones", "canonical", "perceived", "labels"}`; what the row has not is None.

@@ -28,6 +28,7 @@ from soritune.tasks.labels import (
 from soritune.tasks.language import in_language, other_language
 from soritune.tasks.phone_tables import PHONE_RATES, phone_tables
 from soritune.tasks.task import (
+    Column,
     Counts,
     Metric,
     OutputSpec,
@@ -164,6 +165,11 @@ class PhonemeTask(Task):
         if self._is_korean:
             fields["hangul"] = phones_to_hangul(phones)
         return Prediction(self.name, fields)
+
+    def columns(self, prediction: Prediction) -> tuple[Column, ...]:
+        """The phones, and Hangul where they are Korean."""
+        phones = Column("phones", "phones")
+        return (phones, Column("Hangul", "hangul")) if self._is_korean else (phones,)
 
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
         """`{"phones": […]}`, with the text where there is one."""

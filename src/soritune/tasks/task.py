@@ -124,6 +124,16 @@ class Pair:
     audio: str | None = None
 
 
+class Column(NamedTuple):
+    """A column of the table that `soritune predict` prints."""
+
+    title: str
+    field: str
+    """Of the prediction; its value may be absent or None."""
+    kind: Literal["text", "number", "share"] = "text"
+    """Text (a list is joined by spaces), a number as it is, or a share from 0 to 1 in percent."""
+
+
 class Guess(NamedTuple):
     """An answer that needs no listening, from what a prediction will be judged against; a baseline."""
 
@@ -190,6 +200,10 @@ class Task(ABC):
     Config: ClassVar[type[TaskConfig]]
     required_fields: ClassVar[tuple[str, ...]]
     """Utterance fields without which a row cannot be a training row of this task."""
+    single_label: ClassVar[bool] = False
+    """Whether every prediction is one of the labels of the first output: its fields `label` and `confidence` (the
+    label's probability, None where the model gives none), judged against `label` of the reference. Calibration, the
+    worst errors and the distribution of labels follow from it."""
     config: TaskConfig
 
     @property
@@ -230,6 +244,10 @@ class Task(ABC):
             prompt: the text the speaker was asked to say, or None.
             decoder: reads the CTC outputs; None is the greedy one. Tasks without such outputs have no use for it.
         """
+
+    def columns(self, prediction: Prediction) -> tuple[Column, ...]:
+        """What the table of `soritune predict` shows of predictions like this one; by default every field, as text."""
+        return tuple(Column(field, field) for field in prediction.fields)
 
     @abstractmethod
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
