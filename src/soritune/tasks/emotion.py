@@ -95,6 +95,12 @@ class EmotionTask(Task):
     Config: ClassVar[type[EmotionConfig]] = EmotionConfig
     required_fields: ClassVar[tuple[str, ...]] = ("emotion",)
     single_label: ClassVar[bool] = True
+    hub_tag: ClassVar[str | None] = "audio-classification"
+    limits: ClassVar[tuple[str, ...]] = (
+        "Inferring emotions of people at work or in education from their voice is prohibited in the European "
+        "Union (AI Act, Article 5(1)(f)) except for medical and safety reasons; elsewhere people must be told.",
+        "Labels are of acted or directed speech: they are speaking styles, not states of mind.",
+    )
 
     def __init__(self, config: EmotionConfig) -> None:
         self.config: EmotionConfig = config

@@ -75,6 +75,7 @@ class PhonemeTask(Task):
     name: ClassVar[str] = "phoneme"
     Config: ClassVar[type[PhonemeConfig]] = PhonemeConfig
     required_fields: ClassVar[tuple[str, ...]] = ()
+    hub_tag: ClassVar[str | None] = "automatic-speech-recognition"
 
     def __init__(self, config: PhonemeConfig) -> None:
         self.config: PhonemeConfig = config

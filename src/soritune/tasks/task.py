@@ -204,6 +204,10 @@ class Task(ABC):
     """Whether every prediction is one of the labels of the first output: its fields `label` and `confidence` (the
     label's probability, None where the model gives none), judged against `label` of the reference. Calibration, the
     worst errors and the distribution of labels follow from it."""
+    hub_tag: ClassVar[str | None] = None
+    """`pipeline_tag` of a model card on the Hugging Face hub, such as "audio-classification"; None where none fits."""
+    limits: ClassVar[tuple[str, ...]] = ()
+    """Sentences on what a model of this task must not be used for; they stand in every model card."""
     config: TaskConfig
 
     @property
