@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +19,27 @@ from soritune.corpus.synthesis.settings import SynthesisSettings
 from soritune.corpus.utterance import Utterance
 
 STYLES = {"Anxious": 320.0, "Kind": 220.0, "Dry": 140.0}
+MUTE_DECODER = '''
+from soritune.tasks.decoding.decoder import DecoderSettings
+from soritune.tasks.decoding.greedy import GreedyDecoder
+
+
+class MuteSettings(DecoderSettings):
+    keep: int = 0
+    """Frames that are read."""
+
+
+class Mute(GreedyDecoder):
+    name = "mute"
+    Settings = MuteSettings
+
+    def decode(self, log_probabilities, labels, blank):
+        return super().decode(log_probabilities[: self.settings.keep], labels, blank)
+
+
+DECODER = Mute
+'''
+"""A decoder as another package brings it: it reads the first frames only."""
 TEXTS = ("가나", "다라마", "사과 나무", "바다", "하루 하루")
 
 
@@ -77,3 +102,55 @@ def unseen(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     pytest.importorskip("espeakng_loader", reason="the extra 'speech' is not installed")
     settings = SynthesisSettings(hours=0, test_hours=0.02, utterances_per_voice=4, seed=77_001)
     return synthesize(tmp_path_factory.mktemp("unseen"), settings, workers=1)
+
+
+def write_external_package(folder: Path, group: str, name: str, source: str) -> str:
+    """Writes what another package that adds a member to an open folder looks like when it is installed.
+
+    Args:
+        folder: for `sys.path`; gets one module and its `.dist-info` with `entry_points.txt`.
+        group: the open folder, such as "soritune.tasks".
+        name: of the member, as people type it.
+        source: text of the module; the last name in capitals that it binds (`TASK = …`) is the entry point.
+
+    Returns:
+        The module's name.
+    """
+    bound = [
+        target.id
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id.isupper()
+    ]
+    module = f"external_{name.replace('-', '_')}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{module}.py").write_text(source, encoding="utf-8")
+    information = folder / f"{module}-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}:{bound[-1]}\n")
+    return module
+
+
+@pytest.fixture
+def external_package(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, str, str], Path]]:
+    """Adds a member to an open folder from a separate package, by its entry point, for the length of a test.
+
+    Called with the group ("soritune.tasks"), the member's name and the text of its module, as
+    `write_external_package`; gives the folder that is on `sys.path`, for the PYTHONPATH of other processes.
+    """
+    modules = []
+
+    def add(group: str, name: str, source: str) -> Path:
+        folder = tmp_path_factory.mktemp("site-packages")
+        modules.append(write_external_package(folder, group, name, source))
+        monkeypatch.syspath_prepend(folder)
+        importlib.invalidate_caches()
+        return folder
+
+    yield add
+    for module in modules:
+        sys.modules.pop(module, None)

@@ -109,8 +109,18 @@ def test_the_end_of_the_training_log_tells_the_test_scores(
 def test_predictions_and_their_distribution(told: tuple[Path, dict[str, Any], list[str]]) -> None:
     _, names, printed = told
     assert len(names["rows"]) == 18
-    assert sum(names["distribution"].emotion_counts.values()) == 18
+    assert sum(names["distribution"].counts.values()) == 18
     assert any("missing.wav failed: is not there" in text for text in printed)
+
+
+def test_posteriors_are_probabilities_with_times(told: tuple[Path, dict[str, Any], list[str]]) -> None:
+    _, names, printed = told
+    (shown,) = [words for text in printed if len(words := text.split()) == 6 and words[0] == "Anxious"]
+    assert shown[::2] == ["Anxious", "Kind", "Dry"]
+    assert sum(map(float, shown[1::2])) == pytest.approx(1, abs=1e-5)
+    frames, seconds = names["posteriors"].num_frames, names["posteriors"].duration_s
+    assert frames / names["posteriors"].frame_rate_hz == pytest.approx(seconds, abs=0.08)
+    assert any(f"{frames} frames, " in text for text in printed)
 
 
 def test_preprocessing_and_logging(told: tuple[Path, dict[str, Any], list[str]]) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.conftest import MUTE_DECODER
 
 from soritune.errors import RecipeError, UnknownNameError
 from soritune.recipe import check_recipe, load_recipe, recipe_names, set_key
@@ -314,3 +317,33 @@ def test_every_fault_within_a_value_of_several_kinds_is_told(tmp_path: Path) -> 
     assert [fault.split(":")[0] for fault in caught.value.faults] == ["train.best.0", "train.best.1"]
     with pytest.raises(RecipeError, match="tasks.emotion.weight is 0, so nothing would be learnt"):
         load_recipe(str(path), ["tasks.emotion.weight=0"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "value", "sentence"),
+    [
+        ("child-phoneme", "gredy", "evaluate.decoder: unknown decoder 'gredy'; known: greedy"),
+        ("child-phoneme", "{name: mute, kep: 3}", "evaluate.decoder: decoder 'mute': kep: unknown key"),
+        ("child-phoneme", "{keep: 3}", "evaluate.decoder: {'keep': 3} names no decoder"),
+        (
+            "emotion-3class",
+            "mute",
+            "evaluate.decoder: the decoder 'mute' reads CTC outputs, and the model has none",
+        ),
+    ],
+)
+def test_a_decoder_that_cannot_be_used_is_a_fault(
+    external_package: Callable[[str, str, str], Path], recipe: str, value: str, sentence: str
+) -> None:
+    external_package("soritune.tasks.decoding", "mute", MUTE_DECODER)
+    with pytest.raises(RecipeError, match=re.escape(sentence)):
+        load_recipe(recipe, [f"evaluate.decoder={value}"])
+
+
+def test_a_recipe_names_its_decoder_with_settings(
+    external_package: Callable[[str, str, str], Path],
+) -> None:
+    external_package("soritune.tasks.decoding", "mute", MUTE_DECODER)
+    assert load_recipe("child-phoneme").evaluate.decoder == "greedy"
+    given = ["evaluate.decoder.name=mute", "evaluate.decoder.keep=3"]
+    assert load_recipe("child-phoneme", given).evaluate.decoder == {"name": "mute", "keep": 3}

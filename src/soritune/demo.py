@@ -7,6 +7,7 @@ mispronunciations together, and judged on voices that this never heard. Every nu
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from soritune import pipeline
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.splits import load_splits
 from soritune.errors import OutputError
+from soritune.inference.predictions import tasks_of
 from soritune.inference.predictor import Predictor
 from soritune.inference.run_folders import choose_bundle
 from soritune.preparing import CHECKED, SPLITS
@@ -58,7 +60,7 @@ def run_demo(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
     model = choose_bundle(folder / RUN, "last")  # the one that was judged
     (row,) = Predictor.load(model).predict([clip])
     predictions = {task: row["tasks"][task]["prediction"] for task, _, _ in TOLD}
-    _tell(console, folder / RUN, model, result.scores["tasks"], seconds, clip, said, predictions)
+    _tell(console, folder / RUN, model, result.scores, seconds, clip, said, predictions)
     return {
         "synthetic": True,
         "folder": str(folder),
@@ -82,13 +84,15 @@ def _tell(
     console: Console,
     run: Path,
     model: Path,
-    scores: dict[str, Any],
+    content: Mapping[str, Any],
     seconds: float,
     clip: Path,
     said: dict[str, Any],
     predictions: dict[str, Any],
 ) -> None:
     console.rule("synthetic speech, voices the fine-tuning never heard")
+    scores = content["tasks"]
+    tasks = {task.name: task for task in tasks_of(content["header"])}
     for task, rate, words in TOLD:
         found = scores[task]["rates"][rate]
         console.print(
@@ -96,7 +100,7 @@ def _tell(
             f"{100 * found['low']:.1f}–{100 * found['high']:.1f} %)",
             highlight=False,
         )
-        for note in baseline_notes(scores[task]):
+        for note in baseline_notes(tasks[task], scores[task]):
             console.print(f"  {note}", highlight=False)
     console.print(f"{seconds:.0f} s, report {run / 'report.html'}", highlight=False)
     console.print(f"clip {clip}\n  said:  {said['text']} ({said['emotion']})", highlight=False)

@@ -474,6 +474,7 @@ def evaluate_run(
         resamples=recipe.evaluate.resamples,
         audio=recipe.evaluate.audio,
         device=recipe.train.device,
+        decoder=recipe.evaluate.decoder,
         root=root_of(recipe),
         quiet=quiet,
     )

@@ -21,11 +21,12 @@ from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
 from soritune.batches.config import BatchSettings
 from soritune.corpus.splits import SplitSettings
-from soritune.errors import RecipeError, UnknownNameError, nearest
+from soritune.errors import RecipeError, TaskError, UnknownNameError, nearest
 from soritune.models.config import ModelConfig
 from soritune.registry import load_member
 from soritune.settings import Settings, faults_of, keys_at
-from soritune.tasks.objectives.objective import unmixable
+from soritune.tasks.decoding.decoder import GREEDY, make_decoder
+from soritune.tasks.objectives.objective import refuse_idle_decoder, unmixable
 from soritune.tasks.task import Task
 from soritune.training.config import TrainingSettings
 from soritune.training.phases import resolve_phases
@@ -73,6 +74,9 @@ class EvaluationSettings(Settings):
     """Bundle judged after training: "best" takes the first task's primary metric, or a bundle's name."""
     audio: bool = True
     """Put audio players into the report."""
+    decoder: str | dict[str, Any] = GREEDY
+    """What reads the CTC outputs after training: a name in `tasks/decoding`, or `{name: …}` with its settings beside
+    the name. Validation during training is always greedy, because it is done after every epoch."""
 
 
 class Alias(Settings):
@@ -341,11 +345,20 @@ def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
         except UnknownNameError as error:
             faults.append(f"tasks: {error}")
     if recipe is not None:
-        faults += [*_alias_faults(recipe), *_mixing_faults(recipe, made)]
+        faults += [*_alias_faults(recipe), *_mixing_faults(recipe, made), *_decoder_faults(recipe, made)]
     faults += _idle_faults(made)
     if recipe is None or faults:
         raise RecipeError(source, faults)
     return recipe
+
+
+def _decoder_faults(recipe: Recipe, tasks: Sequence[Task]) -> list[str]:
+    """A decoder that is not there, that has other settings, or that none of the tasks has an output for."""
+    try:
+        refuse_idle_decoder(make_decoder(recipe.evaluate.decoder), tasks)
+    except (TaskError, UnknownNameError) as error:
+        return [f"evaluate.decoder: {error}"]
+    return []
 
 
 def _idle_faults(tasks: Sequence[Task]) -> list[str]:

@@ -103,7 +103,7 @@ def test_a_folder_gives_the_distribution(models, clips):
     content = json.loads(call(clips, "-b", models["emotion"], "--json").stdout)
     spread = content["distribution"]["emotion"]
     assert spread["total"] == 3
-    assert sum(spread["emotion_counts"].values()) == 3
+    assert sum(spread["counts"].values()) == 3
     assert sum(spread["shares"].values()) == pytest.approx(1)
     assert "mean probability" in call(clips, "-b", models["emotion"]).stdout
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from soritune.corpus.utterance import Utterance
+from soritune.errors import TaskError
 from soritune.registry import members
+from soritune.tasks.decoding.decoder import Decoded
+from soritune.tasks.decoding.greedy import GreedyDecoder
 from soritune.tasks.task import OutputSpec, Pair, Prediction, Task
 
 TASKS: dict[str, type[Task]] = members("soritune.tasks", "TASK")
@@ -89,6 +93,48 @@ def test_outputs_of_one_frame_and_of_none_decode(task: Task) -> None:
             shape = (frames, len(spec.labels)) if spec.resolution == "frame" else (len(spec.labels),)
             outputs[spec.name] = np.full(shape, -np.log(len(spec.labels)), dtype=np.float32)
         json.dumps(task.decode(outputs).to_json(), allow_nan=False)
+
+
+def test_a_given_decoder_reads_every_ctc_output_and_none_is_greedy(task: Task) -> None:
+    read: list[tuple[tuple[str, ...], int]] = []
+
+    class Deaf(GreedyDecoder):
+        name = "deaf"
+
+        def decode(self, log_probabilities: np.ndarray, labels: Sequence[str], blank: int) -> Decoded:
+            read.append((tuple(labels), blank))
+            return super().decode(log_probabilities[:0], labels, blank)
+
+    outputs = perfect(task, ROWS[0])
+    silent = {name: table[:0] if table.ndim == 2 else table for name, table in outputs.items()}
+    assert task.decode(outputs, decoder=Deaf()) == task.decode(silent)
+    assert task.decode(outputs, decoder=GreedyDecoder()) == task.decode(outputs)
+    assert read == [(spec.labels, spec.options["blank"]) for spec in task.outputs if spec.objective == "ctc"]
+
+
+def test_columns_name_fields_of_the_prediction(task: Task) -> None:
+    prediction = task.decode(perfect(task, ROWS[0]))
+    columns = task.columns(prediction)
+    assert columns and all(column.title for column in columns)
+    assert {column.field for column in columns} <= set(prediction.fields)
+
+
+def test_predictions_of_single_labels_have_label_and_confidence(task: Task) -> None:
+    prediction, reference = task.decode(perfect(task, ROWS[0])), task.reference(ROWS[0])
+    labels = task.outputs[0].labels
+    has_them = prediction.fields.get("label") in labels and 0 <= prediction.fields["confidence"] <= 1
+    assert task.single_label is (has_them and reference is not None and reference.get("label") in labels)
+
+
+def test_every_rate_is_described(task: Task) -> None:
+    descriptions = task.rate_descriptions
+    assert set(task.rates({})) <= set(descriptions)
+    assert set(task.widest().rates({})) <= set(task.widest().rate_descriptions)
+    assert all(description.title for description in descriptions.values())
+    metric = task.primary_metric
+    assert task.higher_is_better(metric.name) is metric.higher_is_better
+    with pytest.raises(TaskError, match="does not describe the rate 'nothing', but: "):
+        task.higher_is_better("nothing")
 
 
 def test_rates_of_nothing_do_not_fail(task: Task) -> None:

@@ -2,7 +2,6 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,10 +15,8 @@ from soritune.inference.windows import WindowSettings
 
 def frames_of(predictor, path):
     """The stitched log-probabilities of a file, before any task reads them."""
-    read = predictor._read(
-        SimpleNamespace(samples=None, path=path, start_s=None, duration_s=0.0, channel=None)
-    )
-    return predictor._outputs([read])[0][0]
+    (posteriors,) = predictor.posteriors(path)
+    return posteriors.outputs
 
 
 def test_windowed_frames_equal_the_whole_file(fakes, clip):
@@ -277,7 +274,7 @@ def test_the_distribution_of_labels(fakes):
         for value in values
     ]
     found = predictor.distribution([*rows, {"id": "x", "audio": "x.wav", "error": "is empty"}])
-    assert found.emotion_counts == {"calm": 2, "tense": 0, "warm": 1}
+    assert found.counts == {"calm": 2, "tense": 0, "warm": 1}
     assert found.shares == {"calm": pytest.approx(2 / 3), "tense": 0.0, "warm": pytest.approx(1 / 3)}
     assert found.mean_confidence == pytest.approx(0.7)
     with pytest.raises(TaskError, match="no task 'phoneme' that gives a label; there is: emotion"):

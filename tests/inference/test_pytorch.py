@@ -5,7 +5,6 @@ import torch
 from soritune.audio.preprocessing import Preprocessing
 from soritune.errors import BundleError, ModelError
 from soritune.inference.backends.pytorch import PytorchBackend
-from soritune.inference.clips import clips_of_paths
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 from soritune.models.checkpoint_io import save_bundle
@@ -32,13 +31,12 @@ def predictor(bundle):
 
 def test_one_by_one_equals_in_batch(predictor, clip):
     paths = [clip(f"{i}.wav", seconds, seed=i) for i, seconds in enumerate((2.0, 0.4, 1.3, 3.1))]
-    clips = list(clips_of_paths(paths))
-    together = predictor._outputs([predictor._read(one) for one in clips])
-    for (batched, _), single in zip(together, clips, strict=True):
-        ((alone, _),) = predictor._outputs([predictor._read(single)])
-        for name, values in alone.items():
-            assert batched[name].shape == values.shape
-            np.testing.assert_allclose(batched[name], values, atol=1e-4)
+    together = list(predictor.posteriors(paths))
+    for batched, path in zip(together, paths, strict=True):
+        (alone,) = predictor.posteriors(path)
+        for name, values in alone.outputs.items():
+            assert batched.outputs[name].shape == values.shape
+            np.testing.assert_allclose(batched.outputs[name], values, atol=1e-4)
 
 
 def test_backend_gives_logits_of_the_model(bundle):
@@ -62,11 +60,10 @@ def test_every_task_is_predicted(predictor, clip):
 
 
 def test_long_file_has_as_many_frames_as_a_whole_one(predictor, bundle, clip):
-    (one,) = clips_of_paths([clip("long.wav", 9.37)])
+    path = clip("long.wav", 9.37)
     cut = Predictor.load(bundle, device="cpu", windows=WindowSettings(longest_s=5, window_s=4, overlap_s=1))
-    ((expected, _),) = predictor._outputs([predictor._read(one)])
-    ((found, _),) = cut._outputs([cut._read(one)])
-    assert found["phoneme"].shape == expected["phoneme"].shape
+    (expected,), (found,) = predictor.posteriors(path), cut.posteriors(path)
+    assert found.outputs["phoneme"].shape == expected.outputs["phoneme"].shape
 
 
 def test_windows_of_an_8_khz_model_join_to_the_frames_of_the_whole_file(fakes, clip, tmp_path):
@@ -76,13 +73,14 @@ def test_windows_of_an_8_khz_model_join_to_the_frames_of_the_whole_file(fakes, c
     assert model.geometry.frame_rate_hz == 25.0
     preprocessing = Preprocessing(sample_rate_hz=8000)
     bundle = save_bundle(model, tmp_path / "b", tasks=[task], preprocessing=preprocessing)
-    (one,) = clips_of_paths([clip("long.wav", 9.0)])
+    path = clip("long.wav", 9.0)
     shapes = []
     for longest_s in (30, 5):
         windows = WindowSettings(longest_s=longest_s, window_s=4, overlap_s=1)
         predictor = Predictor.load(bundle.path, device="cpu", windows=windows)
-        ((outputs, _),) = predictor._outputs([predictor._read(one)])
-        shapes.append(outputs["phoneme"].shape[0])
+        (posteriors,) = predictor.posteriors(path)
+        assert posteriors.frame_rate_hz == 25.0
+        shapes.append(len(posteriors.outputs["phoneme"]))
     # (72,000 - 340) // 320 + 1 frames of the toy's convolutions.
     assert shapes == [224, 224]
 

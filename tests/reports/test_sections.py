@@ -4,6 +4,8 @@ from soritune.inference.predictions import read_predictions
 from soritune.reports.players import Players
 from soritune.reports.score import score_predictions
 from soritune.reports.sections import hours_text, percent, range_text, rates_table, task_section
+from soritune.tasks.emotion import EmotionConfig, EmotionTask
+from soritune.tasks.task import Metric
 
 
 def test_numbers_as_people_read_them():
@@ -14,9 +16,9 @@ def test_numbers_as_people_read_them():
     assert (hours_text(0.05), hours_text(2.5)) == ("3.0 min", "2.50 h")
 
 
-def test_rates_stand_beside_the_baseline_and_the_primary_one_is_marked(twelve):
+def test_rates_stand_beside_the_baseline_and_the_primary_one_is_marked(fakes, twelve):
     own = score_predictions(twelve / "predictions" / "test.jsonl", resamples=50).tasks["emotion"]
-    table = rates_table(own)
+    table = rates_table(fakes.emotion_task(), own)
     assert [column["title"] for column in table["columns"]] == [
         "rate",
         "value",
@@ -26,6 +28,33 @@ def test_rates_stand_beside_the_baseline_and_the_primary_one_is_marked(twelve):
     (primary,) = [row for row in table["rows"] if row["primary"]]
     assert primary["cells"][0]["text"] == "ua"
     assert primary["cells"][3]["text"] == "33.3 %"
+
+
+class Nats(EmotionTask):
+    """Judged by its loss, which is no share."""
+
+    @property
+    def primary_metric(self):
+        return Metric("loss", higher_is_better=False)
+
+
+def test_a_primary_rate_that_is_no_share_is_written_as_a_number(twelve):
+    path = twelve / "predictions" / "test.jsonl"
+    own = score_predictions(path, resamples=50).tasks["emotion"]
+    own = {**own, "primary_metric": {"name": "loss", "higher_is_better": False}}
+    task = Nats(EmotionConfig(labels=("calm", "tense", "warm")))
+    section = task_section(task, own, read_predictions(path), Players(None))
+    # 51 of 72 clips are right with probability 0.8, the others give the right one 0.1:
+    # (51 · 0.2231 + 21 · 2.3026) / 72 nats.
+    (primary,) = [row["cells"] for row in section["rates"]["rows"] if row["primary"]]
+    assert (primary[0]["text"], primary[1]["text"]) == ("loss", "0.8296")
+    assert primary[0]["small"] == "mean cross-entropy in nats, every clip alike, labels not smoothed"
+    first = section["groups"][0]["rows"][0]["cells"]
+    assert "%" not in first[3]["text"] and first[3]["share"] is None
+    assert " %<" not in section["figures"]["speakers"]
+    own["primary_metric"] = {"name": "ua", "higher_is_better": True}
+    shares = task_section(EmotionTask(task.config), own, read_predictions(path), Players(None))
+    assert " %<" in shares["figures"]["speakers"]
 
 
 def test_most_confident_errors_come_first(fakes, tmp_path):

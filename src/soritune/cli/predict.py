@@ -15,9 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
+
 if TYPE_CHECKING:
-    from soritune.inference.predictor import Predictor, Row
-    from soritune.tasks.task import Task
+    from soritune.inference.predictor import Predictor
+    from soritune.inference.rows import Row
+    from soritune.tasks.task import Column, Task
 
 RECOGNISER = "soritune/tiny-ko"
 """Predicts where no bundle is named."""
@@ -31,6 +34,8 @@ class _Seen:
     """What is kept of a run of predictions: the first rows, and labels with their confidence of all."""
 
     keep_all: bool
+    labelling: frozenset[str]
+    """Names of the tasks whose predictions are one label."""
     rows: list[Row] = field(default_factory=list)
     labels: dict[str, list[Row]] = field(default_factory=dict)
     predicted: int = 0
@@ -47,7 +52,7 @@ class _Seen:
                 self.rows.append(row)
             for name, found in row.get("tasks", {}).items():
                 prediction = found["prediction"]
-                if "label" in prediction:
+                if name in self.labelling:
                     light = {"label": prediction["label"], "confidence": prediction["confidence"]}
                     self.labels.setdefault(name, []).append({"tasks": {name: {"prediction": light}}})
             yield row
@@ -84,6 +89,8 @@ def predict(
         str | None,
         typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
     ] = None,
+    decoder: DecoderName = "greedy",
+    decoder_set: DecoderValues = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files go by windows; a bad file stops nothing."""
@@ -96,7 +103,8 @@ def predict(
     items, data, many = _items(audio or [], manifest, splits, split, root)
     # A model takes seconds to load; what is wrong with the arguments is said before that.
     folders = [choose_bundle(path, checkpoint) for path in bundle or [_packaged_model()]]
-    predictor = Predictor.load(folders, backend=backend, device=device, base=base)
+    reader = chosen_decoder(decoder, decoder_set)
+    predictor = Predictor.load(folders, backend=backend, device=device, base=base, decoder=reader)
     seen_before = rows_seen(folders, items) if manifest is not None else None
     if seen_before is not None:
         data["seen"] = seen_before
@@ -173,7 +181,8 @@ def _predict(
     from soritune.inference.predictions import make_header, write_predictions
     from soritune.reports.evaluate import progress_bar
 
-    seen = _Seen(keep_all=quiet and output is None)
+    labelling = frozenset(task.name for task in predictor.tasks if task.single_label)
+    seen = _Seen(keep_all=quiet and output is None, labelling=labelling)
     groups = {"split": data["split"]} if "split" in data else None
     with progress_bar("predict", len(items), quiet=quiet or len(items) < 10) as advance:
         rows = seen.watch(predictor.predict(items, groups=groups, progress=advance))
@@ -186,10 +195,10 @@ def _predict(
 
 
 def _distributions(tasks: Iterable[Task], seen: _Seen) -> dict[str, Any]:
-    from soritune.inference.distribution import emotion_distribution
+    from soritune.inference.distribution import label_distribution
 
     return {
-        task.name: emotion_distribution(seen.labels[task.name], task=task.name, labels=task.outputs[0].labels)
+        task.name: label_distribution(seen.labels[task.name], task=task.name, labels=task.outputs[0].labels)
         for task in tasks
         if task.name in seen.labels
     }
@@ -217,14 +226,14 @@ def _print_tables(
     table.add_column("file", overflow="fold")
     names = _short_names([str(row["id"]) for row in seen.rows[:SHOWN]])
     fields = _columns(tasks, seen.rows)
-    for _, _, title, numeric in fields:
-        table.add_column(title, justify="right" if numeric else "left", overflow="fold")
+    for _, column in fields:
+        table.add_column(column.title, justify="left" if column.kind == "text" else "right", overflow="fold")
     for row, name in zip(seen.rows[:SHOWN], names, strict=True):
         shown = Text(name)
         if "error" in row:
             table.add_row(shown, Text(row["error"], style="red"), *[""] * (len(fields) - 1))
             continue
-        table.add_row(shown, *(Text(_cell(row, task, key, numeric)) for task, key, _, numeric in fields))
+        table.add_row(shown, *(Text(_cell(row, task, column)) for task, column in fields))
     console.print(table)
     total = seen.predicted + seen.failed
     if total > SHOWN:
@@ -253,35 +262,25 @@ def _short_names(ids: list[str]) -> list[str]:
     return names if len(set(names)) == len(set(ids)) else ids
 
 
-def _columns(tasks: tuple[Task, ...], rows: list[Row]) -> list[tuple[str, str, str, bool]]:
-    """(task, prediction field, title, is a probability) of each column after the file's name."""
+def _columns(tasks: tuple[Task, ...], rows: list[Row]) -> list[tuple[str, Column]]:
+    """Task and column of each column after the file's name, as the tasks name them for the first prediction."""
+    from soritune.tasks.task import Column, Prediction
+
     first: Row = next((row for row in rows if "error" not in row), {"tasks": {}})
-    columns: list[tuple[str, str, str, bool]] = []
-    for task in tasks:
-        prediction = first["tasks"].get(task.name, {}).get("prediction", {})
-        if "label" in prediction:
-            columns += [
-                (task.name, "label", task.name, False),
-                (task.name, "confidence", "probability", True),
-            ]
-        elif "phones" in prediction:
-            columns.append((task.name, "phones", "phones", False))
-            if "hangul" in prediction:
-                columns.append((task.name, "hangul", "Hangul", False))
-            if "labels" in prediction:
-                columns.append((task.name, "labels", "labels", False))
-        else:
-            columns += [(task.name, key, key, False) for key in prediction if key != "task"]
-    return columns or [("", "", "", False)]
+    columns = [
+        (task.name, column)
+        for task in tasks
+        if task.name in first["tasks"]
+        for column in task.columns(Prediction.from_json(first["tasks"][task.name]["prediction"]))
+    ]
+    return columns or [("", Column("", ""))]
 
 
-def _cell(row: Row, task: str, key: str, probability: bool) -> str:
-    value = row["tasks"].get(task, {}).get("prediction", {}).get(key)
-    if value is None:
+def _cell(row: Row, task: str, column: Column) -> str:
+    value = row["tasks"].get(task, {}).get("prediction", {}).get(column.field)
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
-    if probability:
-        if not math.isfinite(value):
-            return "–"
+    if column.kind == "share":
         return f"{100 * value:.1f} %"
     return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
 

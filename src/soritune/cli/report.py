@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
+
 if TYPE_CHECKING:
     from soritune.reports.compare import Comparison, TaskComparison
 
@@ -68,6 +70,8 @@ def evaluate(
         str | None,
         typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
     ] = None,
+    decoder: DecoderName = "greedy",
+    decoder_set: DecoderValues = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict, score and report in one go: a split of a run, a manifest, or any labelled corpus (--data)."""
@@ -93,6 +97,7 @@ def evaluate(
         device=device,
         backend=backend,
         base=base,
+        decoder=chosen_decoder(decoder, decoder_set),
         quiet=as_json,
     )
     if plots is not None:
@@ -198,7 +203,7 @@ def show_scores(scores: Mapping[str, Any], as_json: bool) -> None:
 
 def _print_comparison(console: Console, found: Comparison, task: TaskComparison) -> None:
     from soritune.reports.compare import verdict
-    from soritune.reports.sections import counted, range_text, rate_text
+    from soritune.reports.sections import counted, is_share, rate_range_text, rate_text
 
     table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left", title_style="bold")
     table.title = f"{task.name} ({task.primary}: {'higher' if task.higher_is_better else 'lower'} is better)"
@@ -206,16 +211,19 @@ def _print_comparison(console: Console, found: Comparison, task: TaskComparison)
     for name in found.names:
         table.add_column(Text(name), justify="right", overflow="fold")
     for rate, row in task.rates.items():
-        cells = ["–" if interval is None else rate_text(rate, interval.value) for interval in row]
+        cells = ["–" if interval is None else rate_text(task.task, rate, interval.value) for interval in row]
         table.add_row(rate, *cells, style="bold" if rate == task.primary else "")
     console.print(table)
+    shares = is_share(task.task, task.primary)
     for name, difference in zip(found.names, task.differences, strict=True):
         if difference is None or task.primary not in difference:
             continue
         gap = difference[task.primary]
         doubt = "" if gap.reliable else f"; unreliable, {counted(gap.num_speakers, 'speaker')}"
-        said = f"{name} − {found.names[0]}: {100 * gap.value:+.1f} points of {task.primary}"
-        judged = f"{range_text(gap.to_json())}: {verdict(gap, task.higher_is_better)}{doubt}"
+        size = f"{100 * gap.value:+.1f} points of" if shares else f"{gap.value:+.4f} of"
+        said = f"{name} − {found.names[0]}: {size} {task.primary}"
+        spread = rate_range_text(task.task, task.primary, gap.to_json())
+        judged = f"{spread}: {verdict(gap, task.higher_is_better)}{doubt}"
         console.print(f"{said} (95 % interval {judged})", markup=False, highlight=False, soft_wrap=True)
     for note in task.notes:
         console.print(Text(note, style="dim"))

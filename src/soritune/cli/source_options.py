@@ -71,15 +71,17 @@ def constants(items: Sequence[str] | None) -> dict[str, Any]:
     return dict(pairs(items, "--constant"))
 
 
-def settings_of(items: Sequence[str] | None, kinds: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Dotted KEY=VALUE pairs as nested dicts, values read as YAML.
+def settings_of(
+    items: Sequence[str] | None, kinds: Mapping[str, Any] | None = None, option: str = "--set"
+) -> dict[str, Any]:
+    """Dotted KEY=VALUE pairs as nested dicts, values read as YAML; `option` is what errors call them.
 
     `kinds` are types of the settings by name: where text is wanted it is taken as typed, unless in quotation
     marks, and after the name of a mapping the rest of a KEY is the mapping's own key, dots and all; settings may have
     settings of their own.
     """
     found: dict[str, Any] = {}
-    for name, text in pairs(items, "--set").items():
+    for name, text in pairs(items, option).items():
         kind = (kinds or {}).get(name.split(".", 1)[0])
         *parents, last = (
             name.split(".") if kind is None or _has_settings(kind) else name.split(".", _depth(kind))
@@ -89,13 +91,13 @@ def settings_of(items: Sequence[str] | None, kinds: Mapping[str, Any] | None = N
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
                 raise ManifestError(
-                    f"--set {name}: '{parent}' is given a value of its own too; give one of them"
+                    f"{option} {name}: '{parent}' is given a value of its own too; give one of them"
                 )
         plain = _is_text(kind) and not parents and not text.lstrip().startswith(("'", '"'))
         try:
             value = yaml.safe_load(text) if not plain or text in ("null", "~") else text
         except yaml.YAMLError as error:
-            raise ManifestError(f"--set {name}: the value is no YAML ({error})") from error
+            raise ManifestError(f"{option} {name}: the value is no YAML ({error})") from error
         place[last] = value
     return found
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from soritune.audio.files import SUFFIXES, find_audio
 from soritune.audio.preprocessing import is_rate
 from soritune.audio.waveform import read_header
 from soritune.errors import AudioError
@@ -72,6 +74,27 @@ class Rows(Protocol):
         ...
 
 
+def clips_of(
+    items: Iterable[str | Path | Samples] | Rows, groups: Mapping[str, Any] | None
+) -> Iterator[Clip]:
+    """A clip for each of the `items` that a predictor is given, in their order.
+
+    Raises:
+        AudioError: a folder without audio files, or something that cannot be predicted.
+    """
+    if isinstance(items, str | Path):
+        return clips_of_paths(_files([items]))
+    if isinstance(items, Rows):
+        return clips_of_rows(items, groups)
+    if is_samples(items):
+        return _mixed_clips([items])
+    if isinstance(items, np.ndarray) and items.dtype.kind in "biufc":
+        raise AudioError("predict", "an array alone does not say its sample rate; give (samples, rate)")
+    if not isinstance(items, Iterable):
+        raise AudioError("predict", f"got {items!r}; give {GIVEN}")
+    return _mixed_clips(items)
+
+
 def clips_of_paths(paths: Iterable[str | Path]) -> Iterator[Clip]:
     """A clip per file; its id is the path as given. Files that cannot be read get duration 0 and fail
     later."""
@@ -122,3 +145,26 @@ def clips_of_rows(manifest: Rows, groups: Mapping[str, Any] | None = None) -> It
             utterance=utterance,
             groups={**{name: value for name, value in known.items() if value is not None}, **(groups or {})},
         )
+
+
+def _mixed_clips(items: Any) -> Iterator[Clip]:
+    for index, item in enumerate(items):
+        if isinstance(item, str | Path):
+            yield from clips_of_paths(_files([item]))
+        elif not is_samples(item):
+            raise AudioError("predict", f"item {index} is {reprlib.repr(item)}; give {GIVEN}")
+        else:
+            for clip in clips_of_samples([item]):
+                yield Clip(id=str(index), audio=clip.audio, samples=clip.samples, duration_s=clip.duration_s)
+
+
+def _files(paths: Iterable[str | Path]) -> Iterator[str | Path]:
+    """The paths, folders replaced by what lies in them."""
+    for path in paths:
+        if not Path(path).is_dir():
+            yield path
+            continue
+        inside = find_audio(path)
+        if not inside:
+            raise AudioError(path, f"holds no audio file; looked for: {', '.join(sorted(SUFFIXES))}")
+        yield from inside

@@ -33,7 +33,7 @@ class Distribution:
     labels: tuple[LabelShare, ...]
 
     @property
-    def emotion_counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """Label to how often it was predicted."""
         return {row.label: row.count for row in self.labels}
 
@@ -43,25 +43,26 @@ class Distribution:
         return {row.label: row.share for row in self.labels}
 
     def to_json(self) -> dict[str, Any]:
-        """`{"total", "emotion_counts", "shares", "mean_confidence", "mean_confidence_by_label"}`."""
+        """`{"total", "counts", "shares", "mean_confidence", "mean_confidence_by_label"}`; docs/cli.md says what each
+        key holds."""
         return {
             "total": self.total,
-            "emotion_counts": self.emotion_counts,
+            "counts": self.counts,
             "shares": self.shares,
             "mean_confidence": self.mean_confidence,
             "mean_confidence_by_label": {row.label: row.mean_confidence for row in self.labels},
         }
 
 
-def emotion_distribution(
-    rows: Iterable[Mapping[str, Any]], *, task: str = "emotion", labels: Sequence[str] = ()
+def label_distribution(
+    rows: Iterable[Mapping[str, Any]], *, task: str, labels: Sequence[str] = ()
 ) -> Distribution:
-    """Distribution of a classification task over prediction rows; rows with an `error` or without it are
-    left out.
+    """How the labels of a task are spread over prediction rows; rows with an `error`, or without this task, do not
+    count.
 
     Args:
         rows: as `Predictor.predict` gives them.
-        task: whose predictions to count; they need the fields `label` and `confidence`.
+        task: name of a task whose predictions are one label (`Task.single_label`).
         labels: listed even where nothing was predicted as such, first and in this order.
 
     Raises:
@@ -73,9 +74,9 @@ def emotion_distribution(
             raise TaskError(
                 f"row {number} is {reprlib.repr(row)}, no prediction; give the rows that predict gave"
             )
-        found = row.get("tasks", {}).get(task)
-        if found is not None and "label" in found["prediction"]:
-            prediction = found["prediction"]
+        answer = row.get("tasks", {}).get(task)
+        if answer is not None:
+            prediction = answer["prediction"]
             seen.setdefault(prediction["label"], []).append(prediction["confidence"])
     total = sum(len(values) for values in seen.values())
     return Distribution(

@@ -49,6 +49,11 @@ class Member:
         return cls(bundle.name, bundle.card, tasks, preprocessing, step, backend, bundle.path.resolve().name)
 
     @property
+    def frame_rate_hz(self) -> float:
+        """Frames per second of its outputs of resolution "frame"."""
+        return self.preprocessing.sample_rate_hz / self.samples_per_frame
+
+    @property
     def outputs(self) -> dict[str, OutputSpec]:
         """Its outputs by name."""
         return {spec.name: spec for task in self.tasks for spec in task.outputs}
@@ -92,3 +97,23 @@ def label_orders(member: Member, specs: Mapping[str, OutputSpec]) -> dict[str, l
         for name, spec in member.outputs.items()
         if spec.labels != specs[name].labels
     }
+
+
+def frame_rates(members: Sequence[Member], specs: Mapping[str, OutputSpec]) -> dict[str, float]:
+    """Frames per second of every output of resolution "frame".
+
+    Raises:
+        BundleError: members that give the same output at different rates, which cannot be averaged.
+    """
+    rates: dict[str, float] = {}
+    for member in members:
+        for name in member.outputs:
+            if not specs[name].per_frame:
+                continue
+            rate = rates.setdefault(name, member.frame_rate_hz)
+            if rate != member.frame_rate_hz:
+                raise BundleError(
+                    f"the bundles give '{name}' at {rate:g} and at {member.frame_rate_hz:g} frames per second, which "
+                    "cannot be averaged; predict with each alone"
+                )
+    return rates

@@ -14,7 +14,9 @@ from typing import Any
 from soritune.bundle import rebuild_task, versions
 from soritune.errors import ManifestError
 from soritune.inference.ensemble import Member
-from soritune.inference.predictor import Predictor, Row
+from soritune.inference.predictor import Predictor
+from soritune.inference.rows import Row
+from soritune.tasks.decoding.decoder import record_of
 from soritune.tasks.task import Task
 from soritune.whole_file import whole_file
 
@@ -55,7 +57,7 @@ def environment() -> dict[str, str]:
 
 
 def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What a predictions file says about its origin.
+    """What a predictions file says about its origin; `decoder` only where it is not the greedy one.
 
     Args:
         predictor: the models.
@@ -67,9 +69,11 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
     synthetic = bool(known.pop("synthetic", False)) or any(
         bundle["data"].get("synthetic") for bundle in bundles
     )
+    decoder = record_of(predictor.decoder)
     return {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **({} if decoder is None else {"decoder": decoder}),
         "bundle": bundles[0],
         "bundles": bundles,
         "tasks": [
@@ -151,7 +155,7 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
     The header is the first part's; its bundle is the first of `bundles`, and `data` says that it is pooled.
 
     Raises:
-        ManifestError: no part, parts of different tasks, or a clip that is in two of them.
+        ManifestError: no part, parts of different tasks or decoders, or a clip that is in two of them.
     """
     if not parts:
         raise ManifestError("no predictions to pool; give at least one file", path=path)
@@ -166,6 +170,10 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
         if [[spec.labels for spec in task.outputs] for task in read.tasks] != labels:
             raise ManifestError(
                 f"has other tasks or labels than {parts[0]}; pool folds of one recipe", path=part
+            )
+        if read.header.get("decoder") != first.header.get("decoder"):
+            raise ManifestError(
+                f"was read by another decoder than {parts[0]}; pool predictions of one decoder", path=part
             )
         for row in read.rows:
             if row["id"] in seen:

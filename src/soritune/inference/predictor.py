@@ -1,4 +1,4 @@
-"""Audio in, task predictions out, with one model or several. Next: `inference/predictions.py`.
+"""Audio in, posteriors or task predictions out, with one model or several. Next: `inference/rows.py`.
 
 Clips are sorted by length into padded batches and come out in the order they went in; alone or in a batch a
 clip gets the same prediction. A file that cannot be read becomes a row with an `error` and stops nothing.
@@ -9,48 +9,40 @@ from __future__ import annotations
 import logging
 import math
 import os
-import reprlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.audio.files import SUFFIXES, find_audio
 from soritune.bundle import load_bundle
-from soritune.errors import AudioError, BundleError, SorituneError, TaskError
+from soritune.errors import AudioError, BundleError, TaskError
 from soritune.inference.backends.backend import OpenBackend
-from soritune.inference.clips import (
-    GIVEN,
-    Clip,
-    Rows,
-    Samples,
-    clips_of_paths,
-    clips_of_rows,
-    clips_of_samples,
-    is_samples,
-)
-from soritune.inference.distribution import Distribution, emotion_distribution
-from soritune.inference.ensemble import Member, joint_tasks, label_orders
+from soritune.inference.clip_outputs import Outputs, Posteriors, WindowOutputs
+from soritune.inference.clips import Clip, Rows, Samples, clips_of
+from soritune.inference.distribution import Distribution, label_distribution
+from soritune.inference.ensemble import Member, frame_rates, joint_tasks, label_orders
 from soritune.inference.posteriors import mean_of, readable
+from soritune.inference.rows import Row, row_of
 from soritune.inference.run_folders import choose_bundle
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
 from soritune.registry import load_member
-from soritune.tasks.objectives.objective import objective_of
-from soritune.tasks.objectives.probabilities import Float32Array
+from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
+from soritune.tasks.objectives.objective import refuse_idle_decoder
 
 logger = logging.getLogger(__name__)
 
-Row = dict[str, Any]
-"""`{"id", "audio", "duration_s", "groups", "tasks"}` or `{"id", "audio", "error"}`."""
-Outputs = dict[str, Float32Array]
+Result = TypeVar("Result")
 _BLOCK = 2048
 """Clips sorted together: enough for little padding, few enough that results come while the rest is read."""
+_POSTERIOR_BLOCK = 256
+"""The same where log-probabilities are kept until all clips of a block are done: 256 clips of 10 s with 1,000 labels
+are half a gigabyte."""
 
 
 @dataclass(slots=True)
@@ -73,6 +65,7 @@ class Predictor:
         members: the models.
         padded_seconds: budget of a batch: clips × longest of them, in seconds; None takes the backends' own.
         windows: how long files are cut; a bundle's own `max_duration_s` is respected by shorter windows.
+        decoder: what reads the CTC outputs: a name, `{"name": …}` with settings beside it, or a `Decoder`.
     """
 
     def __init__(
@@ -81,6 +74,7 @@ class Predictor:
         *,
         padded_seconds: float | None = None,
         windows: WindowSettings | None = None,
+        decoder: str | Mapping[str, Any] | Decoder = GREEDY,
     ) -> None:
         if not members:
             raise BundleError("no model was given; name at least one bundle")
@@ -88,8 +82,13 @@ class Predictor:
         self.tasks = joint_tasks(self.members)
         self.padded_seconds = padded_seconds or min(member.backend.padded_seconds for member in members)
         self.windows = windows or WindowSettings()
-        self._specs = {spec.name: spec for task in self.tasks for spec in task.outputs}
-        self._orders = [label_orders(member, self._specs) for member in self.members]
+        self.decoder = make_decoder(decoder)
+        refuse_idle_decoder(self.decoder, self.tasks)
+        self.outputs = {spec.name: spec for task in self.tasks for spec in task.outputs}
+        """The outputs by name, with labels, objective and resolution."""
+        self._labels = {name: spec.labels for name, spec in self.outputs.items()}
+        self._frame_rates_hz = frame_rates(self.members, self.outputs)
+        self._orders = [label_orders(member, self.outputs) for member in self.members]
         for task in self.tasks:
             needed = [spec.name for spec in task.inputs if not spec.optional]
             if needed:
@@ -108,6 +107,7 @@ class Predictor:
         base: str | None = None,
         padded_seconds: float | None = None,
         windows: WindowSettings | None = None,
+        decoder: str | Mapping[str, Any] | Decoder = GREEDY,
     ) -> Predictor:
         """Opens one or several models.
 
@@ -118,12 +118,14 @@ class Predictor:
             backend: what runs the models.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
-            padded_seconds, windows: as for the class.
+            padded_seconds, windows, decoder: as for the class.
 
         Raises:
             BundleError: a folder that is no model, bundles whose labels differ, or a base for none of them.
-            UnknownNameError: no such backend or checkpoint.
+            TaskError: settings that the decoder does not take, or a decoder for bundles without a CTC output.
+            UnknownNameError: no such backend, checkpoint or decoder.
         """
+        decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read
         folders = [paths] if isinstance(paths, str | Path) else list(paths)
         bundles = [load_bundle(choose_bundle(folder, checkpoint)) for folder in folders]
         opener: OpenBackend = load_member("soritune.inference.backends", "BACKEND", backend, "backend")
@@ -133,7 +135,7 @@ class Predictor:
         for bundle in bundles:
             own = {"base": base} if base is not None and bundle.is_adapter else {}
             members.append(Member.of(bundle, opener(bundle.path, device=device, **own)))
-        return cls(members, padded_seconds=padded_seconds, windows=windows)
+        return cls(members, padded_seconds=padded_seconds, windows=windows, decoder=decoder)
 
     def predict(
         self,
@@ -155,7 +157,24 @@ class Predictor:
         Raises:
             AudioError: a folder without audio files, or something that is none of these.
         """
-        return self.predict_clips(_clips(items, groups), progress=progress)
+        return self.predict_clips(clips_of(items, groups), progress=progress)
+
+    def posteriors(
+        self,
+        items: Iterable[str | Path | Samples] | Rows,
+        *,
+        groups: Mapping[str, Any] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Posteriors]:
+        """The log-probabilities that `predict` decodes, in the same order, for the same items and arguments.
+
+        They come as they are done. A file that cannot be read has an `error` and no outputs.
+
+        Raises:
+            AudioError: a folder without audio files, or something that cannot be predicted.
+        """
+        clips = clips_of(items, groups)
+        return self._through(clips, lambda done: done, progress=progress, block_size=_POSTERIOR_BLOCK)
 
     def distribution(self, rows: Iterable[Row], *, task: str | None = None) -> Distribution:
         """How the labels of a classification task are spread over rows that `predict` gave; rows with an `error`
@@ -167,21 +186,35 @@ class Predictor:
         Raises:
             TaskError: no such task, none that gives a label, or rows that `predict` did not give.
         """
-        found = [one for one in self.tasks if objective_of(one.outputs[0]).is_choice(one.outputs[0])]
-        chosen = next((one for one in found if task in (None, one.name)), None)
+        labelling = [each for each in self.tasks if each.single_label]
+        chosen = next((each for each in labelling if task in (None, each.name)), None)
         if chosen is None:
-            known = ", ".join(one.name for one in found) or "none"
+            known = ", ".join(each.name for each in labelling) or "none"
             raise TaskError(f"no task {f'{task!r} ' if task else ''}that gives a label; there is: {known}")
-        return emotion_distribution(rows, task=chosen.name, labels=chosen.outputs[0].labels)
+        return label_distribution(rows, task=chosen.name, labels=chosen.outputs[0].labels)
 
     def predict_clips(
         self, clips: Iterable[Clip], *, progress: Callable[[int], None] | None = None
     ) -> Iterator[Row]:
         """As `predict`, for clips made elsewhere."""
+        return self._through(
+            clips, lambda done: row_of(done, self.tasks, self.decoder), progress=progress, block_size=_BLOCK
+        )
+
+    def _through(
+        self,
+        clips: Iterable[Clip],
+        finish: Callable[[Posteriors], Result],
+        *,
+        progress: Callable[[int], None] | None,
+        block_size: int,
+    ) -> Iterator[Result]:
+        """What `finish` makes of each clip's posteriors, in the order of the clips. It is called as soon as the clip's
+        batch is done, so that a block holds its results and not all log-probabilities."""
         waiting = iter(clips)
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            while block := list(islice(waiting, _BLOCK)):
-                rows: dict[int, Row] = {}
+            while block := list(islice(waiting, block_size)):
+                results: dict[int, Result] = {}
                 batches = _batches(block, self.padded_seconds)
                 following = iter(batches)
                 reading: deque[tuple[list[int], list[Future[_Read]]]] = deque()
@@ -193,11 +226,13 @@ class Predictor:
                         reading.append((ahead, [pool.submit(self._read, block[i]) for i in ahead]))
                     seconds = sum(block[i].duration_s for i in batch)
                     logger.debug("batch of %d clips, %.1f s", len(batch), seconds)
-                    done = self._rows([block[i] for i in batch], [future.result() for future in futures])
-                    rows.update(zip(batch, done, strict=True))
+                    done = self._posteriors(
+                        [block[i] for i in batch], [future.result() for future in futures]
+                    )
+                    results.update((i, finish(each)) for i, each in zip(batch, done, strict=True))
                     if progress is not None:
                         progress(len(batch))
-                yield from (rows[index] for index in range(len(block)))
+                yield from (results[index] for index in range(len(block)))
 
     def _read(self, clip: Clip) -> _Read:
         """Decodes a clip once per distinct preprocessing. Files beyond a model's `max_duration_s` are read whole
@@ -224,53 +259,30 @@ class Predictor:
             duration = len(waveforms[key]) / whole.sample_rate_hz
         return _Read(waveforms, duration)
 
-    def _rows(self, clips: Sequence[Clip], read: Sequence[_Read]) -> list[Row]:
-        good = [index for index, one in enumerate(read) if one.error is None]
-        outputs: dict[int, tuple[Outputs, list[tuple[float, float, Outputs]]]] = {}
-        if good:
-            outputs = dict(zip(good, self._outputs([read[index] for index in good]), strict=True))
-        rows = []
-        for index, (clip, one) in enumerate(zip(clips, read, strict=True)):
-            if one.error is not None:
-                rows.append({"id": clip.id, "audio": clip.audio, "error": one.error})
-                continue
-            try:
-                rows.append(self._row(clip, one, *outputs[index]))
-            except SorituneError as error:
-                rows.append({"id": clip.id, "audio": clip.audio, "error": str(error)})
-        return rows
+    def _posteriors(self, clips: Sequence[Clip], read: Sequence[_Read]) -> Iterator[Posteriors]:
+        """One batch through all models."""
+        good = [index for index, each in enumerate(read) if each.error is None]
+        outputs = dict(zip(good, self._outputs([read[index] for index in good]), strict=True)) if good else {}
+        for index, (clip, each) in enumerate(zip(clips, read, strict=True)):
+            whole, parts = outputs.get(index, ({}, []))
+            yield Posteriors(
+                id=clip.id,
+                audio=clip.audio,
+                duration_s=each.duration_s,
+                outputs=whole,
+                labels=self._labels,
+                frame_rates_hz=self._frame_rates_hz,
+                error=each.error,
+                windows=tuple(WindowOutputs(start, end, self._timed(part)) for start, end, part in parts),
+                groups=dict(clip.groups),
+                utterance=clip.utterance,
+                start_s=clip.start_s,
+                channel=clip.channel,
+            )
 
-    def _row(
-        self, clip: Clip, read: _Read, outputs: Outputs, parts: Sequence[tuple[float, float, Outputs]]
-    ) -> Row:
-        prompt = getattr(clip.utterance, "text", None)
-        tasks = {}
-        for task in self.tasks:
-            reference = None if clip.utterance is None else task.reference(clip.utterance)
-            tasks[task.name] = {"prediction": task.decode(outputs, prompt).to_json(), "reference": reference}
-        row: Row = {
-            "id": clip.id,
-            "audio": clip.audio,
-            "duration_s": round(read.duration_s, 4),
-            "groups": dict(clip.groups),
-            "tasks": tasks,
-        }
-        if clip.start_s is not None:
-            row["start_s"] = clip.start_s
-        if clip.channel is not None:
-            row["channel"] = clip.channel
-        timed = [task for task in self.tasks if not any(spec.per_frame for spec in task.outputs)]
-        if len(parts) > 1 and timed:
-            # What a long file sounds like over time; frame outputs have their times already.
-            row["windows"] = [
-                {
-                    "start_s": start,
-                    "end_s": end,
-                    "tasks": {task.name: task.decode(part, prompt).to_json() for task in timed},
-                }
-                for start, end, part in parts
-            ]
-        return row
+    def _timed(self, outputs: Outputs) -> Outputs:
+        """Those of resolution "utterance", which have no times but those of their window."""
+        return {name: value for name, value in outputs.items() if not self.outputs[name].per_frame}
 
     def _outputs(self, read: Sequence[_Read]) -> list[tuple[Outputs, list[tuple[float, float, Outputs]]]]:
         """Per clip: its outputs, averaged over the models, and those of its windows with their times."""
@@ -297,7 +309,7 @@ class Predictor:
 
     def _mean(self, outputs: Sequence[Outputs]) -> Outputs:
         mean: Outputs = {}
-        for name, spec in self._specs.items():
+        for name, spec in self.outputs.items():
             parts = [one[name] for one in outputs if name in one]
             if not parts:
                 continue
@@ -393,43 +405,6 @@ def _longest(member: Member) -> float:
 def _finished(member: Member, waveform: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
     piece = waveform[window.start : window.stop]
     return member.preprocessing.finish(piece) if len(waveform) > _longest(member) else piece
-
-
-def _clips(items: Iterable[str | Path | Samples] | Rows, groups: Mapping[str, Any] | None) -> Iterator[Clip]:
-    if isinstance(items, str | Path):
-        return clips_of_paths(_files([items]))
-    if isinstance(items, Rows):
-        return clips_of_rows(items, groups)
-    if is_samples(items):
-        return _mixed_clips([items])
-    if isinstance(items, np.ndarray) and items.dtype.kind in "biufc":
-        raise AudioError("predict", "an array alone does not say its sample rate; give (samples, rate)")
-    if not isinstance(items, Iterable):
-        raise AudioError("predict", f"got {items!r}; give {GIVEN}")
-    return _mixed_clips(items)
-
-
-def _mixed_clips(items: Any) -> Iterator[Clip]:
-    for index, item in enumerate(items):
-        if isinstance(item, str | Path):
-            yield from clips_of_paths(_files([item]))
-        elif not is_samples(item):
-            raise AudioError("predict", f"item {index} is {reprlib.repr(item)}; give {GIVEN}")
-        else:
-            for clip in clips_of_samples([item]):
-                yield Clip(id=str(index), audio=clip.audio, samples=clip.samples, duration_s=clip.duration_s)
-
-
-def _files(paths: Iterable[str | Path]) -> Iterator[str | Path]:
-    """The paths, folders replaced by what lies in them."""
-    for path in paths:
-        if not Path(path).is_dir():
-            yield path
-            continue
-        inside = find_audio(path)
-        if not inside:
-            raise AudioError(path, f"holds no audio file; looked for: {', '.join(sorted(SUFFIXES))}")
-        yield from inside
 
 
 def _batches(clips: Sequence[Clip], padded_seconds: float) -> list[list[int]]:

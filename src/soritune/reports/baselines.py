@@ -73,10 +73,10 @@ def _of_outputs(task: Task, pairs: Sequence[Pair], beside: Differences) -> list[
         ranked.append((_quality(task, counts) if len(guess.candidates) > 1 else 0.0, description, counts))
     _, description, counts = max(ranked, key=lambda candidate: candidate[0])
     baseline = _baseline(guess.name, description, task, counts, beside)
-    for rates in (baseline.rates, baseline.differences):
-        rates.pop(
-            "loss", None
-        )  # the probabilities of a constant guess are arbitrary, and so would its loss be
+    for rate, rate_description in task.rate_descriptions.items():
+        if rate_description.needs_probabilities:  # those of a constant guess are arbitrary
+            baseline.rates.pop(rate, None)
+            baseline.differences.pop(rate, None)
     return [baseline]
 
 

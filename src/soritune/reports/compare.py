@@ -15,7 +15,8 @@ from soritune.inference.predictions import tasks_of, without_nan
 from soritune.metrics.bootstrap import Interval, paired_difference
 from soritune.reports.grouping import UNKNOWN
 from soritune.reports.score import Scores, load_scores
-from soritune.tasks.task import Counts
+from soritune.tasks.decoding.decoder import decoder_text
+from soritune.tasks.task import Counts, Task
 
 SCHEMA = "soritune.comparison/1"
 
@@ -24,7 +25,7 @@ SCHEMA = "soritune.comparison/1"
 class TaskComparison:
     """One task under every model, in the order they were given."""
 
-    name: str
+    task: Task
     primary: str
     higher_is_better: bool
     rates: dict[str, list[Interval | None]]
@@ -34,6 +35,11 @@ class TaskComparison:
     counts cannot be paired."""
     common_speakers: int
     notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.task.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int
         )
     metric = task.primary_metric
     return TaskComparison(
-        name, metric.name, metric.higher_is_better, rates, differences, len(common), tuple(notes)
+        task, metric.name, metric.higher_is_better, rates, differences, len(common), tuple(notes)
     )
 
 
@@ -139,6 +145,9 @@ def _notes(scores: Sequence[Scores], own: Sequence[Mapping[str, Any]], common: S
     sizes = [[one["speakers"][speaker]["num_utterances"] for speaker in common] for one in own]
     if any(row != sizes[0] for row in sizes):
         notes.append("The models were judged on different numbers of clips of the same speakers.")
+    decoders = [decoder_text(one.content["header"].get("decoder")) for one in scores]
+    if len(set(decoders)) > 1:
+        notes.append(f"The outputs were read by different decoders: {', '.join(decoders)}.")
     if any(one.content["synthetic"] for one in scores):
         notes.append("Synthetic speech is among the data.")
     return notes

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -20,7 +21,8 @@ from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splits import load_splits
 from soritune.errors import BundleError, ManifestError, OutputError, SplitError
 from soritune.inference.predictions import make_header, write_predictions
-from soritune.inference.predictor import Predictor, Row
+from soritune.inference.predictor import Predictor
+from soritune.inference.rows import Row
 from soritune.inference.run_folders import bundle_names, choose_bundle, is_run, read_card, rows_seen, run_of
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.judged_data import (
@@ -33,6 +35,7 @@ from soritune.reports.judged_data import (
 from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,8 @@ class _Place:
     """Of a split other than test."""
     checkpoint: str
     """Of a bundle other than the run's own choice, so that its results replace no others."""
+    decoder: str
+    """Of a decoder other than the one the run is judged with, for the same reason."""
 
 
 def evaluate(
@@ -74,15 +79,17 @@ def evaluate(
     device: str = "auto",
     backend: str = "pytorch",
     base: str | None = None,
+    decoder: str | Mapping[str, Any] | Decoder = GREEDY,
     quiet: bool = False,
 ) -> Evaluation:
     """Judges a model on a split and writes predictions, scores and report.
 
-    A run folder brings its manifest and splits; results go into it as `predictions/<split>.jsonl`,
-    `scores.json`, `report.html` and `report.txt`. Another split than test or another bundle than the run's own
-    choice (the best, or the recipe's `evaluate.checkpoint`) is added to the names: `scores-val.json`,
-    `report-last.html`, `predictions/val-last.jsonl`. A bundle elsewhere needs `manifest`; without `splits` all
-    its rows are judged, as the split "all". Speech of any other kind is given as `data`, or as lists.
+    A run folder brings its manifest and splits; results go into it as `predictions/<split>.jsonl`, `scores.json`,
+    `report.html` and `report.txt`. Another split than test, and another bundle or decoder than the run's own choice
+    (the best and the greedy one, or the recipe's `evaluate.checkpoint` and `evaluate.decoder`), is added to the
+    names: `scores-val.json`, `report-last.html`, `predictions/val-last.jsonl`. A bundle elsewhere needs `manifest`;
+    without `splits` all its rows are judged, as the split "all". Speech of any other kind is given as `data`, or as
+    lists.
 
     Args:
         target: run folder, bundle folder, or the name of a model of the package.
@@ -93,13 +100,13 @@ def evaluate(
             manifest.parquet and quarantine.jsonl are kept in `output`; what cannot be read counts as failed.
         source, settings: how `data` is read, as for `prepare`; by default as the model's own recipe reads its corpus.
         audio_paths, labels, speakers, texts: lists instead of `data`, as for `make_manifest`.
-        output: folder for the results, where no checkpoint is added to their names; default: the run folder,
+        output: folder for the results, where no checkpoint or decoder is added to their names; default: the run folder,
             `evaluation/<manifest or data>` in it when one is given, or `evaluation/<bundle>` for a bundle.
         root: where relative audio paths start, instead of what the manifest says.
         group_by: fields rates are also given for.
         resamples: bootstrap draws of speakers.
         audio: put players into the report.
-        device, backend, base: as `Predictor.load`.
+        device, backend, base, decoder: as `Predictor.load`.
         quiet: no progress bar.
 
     Returns:
@@ -110,8 +117,9 @@ def evaluate(
         SplitError: no such split, or nothing in it.
         ManifestError: no row has a reference, lists that do not fit together, or lists, a source or settings of
             nothing, as `labels` without `audio_paths`.
-        TaskError: labels that the model does not know; all are named.
+        TaskError: labels that the model does not know, all of them named; or a decoder that does not fit it.
     """
+    decoder = make_decoder(decoder)
     refuse_stray_options(
         data,
         audio_paths,
@@ -124,32 +132,32 @@ def evaluate(
         data = make_manifest(audio_paths, labels, speakers=speakers, texts=texts)
     unusable: list[Row] = []
     if data is None:
-        place = _place(located(target), split, checkpoint, manifest, splits, output)
+        place = _place(located(target), split, checkpoint, manifest, splits, output, decoder)
         rows, about = _rows(place, split, root)
     else:
         if manifest is not None or splits is not None:
             raise ManifestError("data and manifest are two data sets; give one of them")
-        place = _place_of_data(located(target), checkpoint, data, output)
+        place = _place_of_data(located(target), checkpoint, data, output, decoder)
         if not isinstance(data, Manifest):
             card = read_card(place.bundle)
             data, quarantined = prepared_rows(data, place.output, card, source=source, settings=settings)
             unusable = unusable_rows(quarantined)
         rows, about = data, _about(place, data, data)
-    predictor = Predictor.load(place.bundle, backend=backend, device=device, base=base)
+    predictor = Predictor.load(place.bundle, backend=backend, device=device, base=base, decoder=decoder)
     refuse_unlabelled(predictor.tasks, rows)
     refuse_unknown_labels(predictor.tasks, rows)
     logger.info("judging %s on %d rows of split %s", place.bundle, len(rows), about["split"])
     header = make_header(predictor, about)
-    path = place.output / "predictions" / f"{about['split']}{place.checkpoint}.jsonl"
+    path = place.output / "predictions" / f"{about['split']}{place.checkpoint}{place.decoder}.jsonl"
     with progress_bar("predict", len(rows), quiet=quiet) as advance:
         found = predictor.predict(rows, groups={"split": about["split"]}, progress=advance)
         write_predictions(path, header, chain(found, unusable))
     scores = score_predictions(path, group_by=group_by, resamples=resamples)
-    suffix = place.suffix + place.checkpoint
+    suffix = place.suffix + place.checkpoint + place.decoder
     scores_path = scores.save(place.output / f"scores{suffix}.json")
     report = place.output / f"report{suffix}.html"
     write_report(place.output, scores_path=scores_path, predictions_path=path, output=report, audio=audio)
-    if place.run is not None and not place.suffix:
+    if place.run is not None and not place.suffix and not place.decoder:
         write_model_card(place.bundle, scores)
     text = report.with_suffix(".txt")
     places = {"predictions": str(path), "scores": str(scores_path), "report": str(report), "text": str(text)}
@@ -165,6 +173,7 @@ def _place(
     manifest: Path | str | None,
     splits: Path | str | None,
     output: Path | str | None,
+    decoder: Decoder,
 ) -> _Place:
     bundle = choose_bundle(target, checkpoint)
     run = target if is_run(target) else run_of(bundle)
@@ -174,7 +183,9 @@ def _place(
         default = (run or Path()) / "evaluation" / (rows.stem if run else bundle.name)
         own = None if splits is None else Path(splits)
         named = _other_checkpoint(run, bundle) if run is not None and output is None else ""
-        return _Place(bundle, None, rows, own, Path(output or default), "" if own is None else suffix, named)
+        other = _other_decoder(bundle, decoder) if output is None else ""
+        split_name = "" if own is None else suffix
+        return _Place(bundle, None, rows, own, Path(output or default), split_name, named, other)
     if run is None:
         raise BundleError(
             f"{bundle} lies in no run folder, so there is nothing to judge it on; give --manifest"
@@ -183,12 +194,19 @@ def _place(
     rows = checked if checked.exists() else run / "manifest.parquet"
     own = Path(splits) if splits is not None else run / "splits.parquet"
     home = run if output is None or Path(output).resolve() == run.resolve() else None
-    named = "" if home is None else _other_checkpoint(run, bundle)
-    return _Place(bundle, home, rows, None if split == "all" else own, Path(output or run), suffix, named)
+    named, other = (
+        ("", "") if home is None else (_other_checkpoint(run, bundle), _other_decoder(bundle, decoder))
+    )
+    kept = None if split == "all" else own
+    return _Place(bundle, home, rows, kept, Path(output or run), suffix, named, other)
 
 
 def _place_of_data(
-    target: Path, checkpoint: str | None, data: Manifest | Path | str, output: Path | str | None
+    target: Path,
+    checkpoint: str | None,
+    data: Manifest | Path | str,
+    output: Path | str | None,
+    decoder: Decoder,
 ) -> _Place:
     bundle = choose_bundle(target, checkpoint)
     run = target if is_run(target) else run_of(bundle)
@@ -197,15 +215,33 @@ def _place_of_data(
     name = "lists" if isinstance(data, Manifest) else Path(data).resolve().stem
     folder = Path(output) if output is not None else (run or Path()) / "evaluation" / name
     named = _other_checkpoint(run, bundle) if run is not None and output is None else ""
-    return _Place(bundle, None, folder / "manifest.parquet", None, folder, "", named)
+    other = _other_decoder(bundle, decoder) if output is None else ""
+    return _Place(bundle, None, folder / "manifest.parquet", None, folder, "", named, other)
 
 
 def _other_checkpoint(run: Path, bundle: Path) -> str:
     """`-<bundle>` unless it is the one that the run is judged by: the best, or what its recipe names."""
-    settings = (read_card(bundle).get("recipe") or {}).get("evaluate") or {}
-    wanted = settings.get("checkpoint", "best")
+    wanted = _judged_by(bundle).get("checkpoint", "best")
     own = run / "bundles" / wanted if wanted in bundle_names(run) else choose_bundle(run)
     return "" if bundle.samefile(own) else f"-{bundle.resolve().name}"
+
+
+def _other_decoder(bundle: Path, decoder: Decoder) -> str:
+    """`-<decoder>` unless it is the one that the model's recipe names, with the same settings."""
+    wanted = _judged_by(bundle).get("decoder", GREEDY)
+    settings = dict(wanted) if isinstance(wanted, Mapping) else {"name": wanted}
+    if settings.pop("name", None) == decoder.name:
+        try:
+            if decoder.Settings.model_validate(settings) == decoder.settings:
+                return ""
+        except ValidationError:  # settings of another version
+            pass
+    return f"-{decoder.name}"
+
+
+def _judged_by(bundle: Path) -> Mapping[str, Any]:
+    """The part `evaluate` of the recipe that a model was trained with; empty where the card has none."""
+    return (read_card(bundle).get("recipe") or {}).get("evaluate") or {}
 
 
 def _rows(place: _Place, split: str, root: Path | str | None) -> tuple[Manifest, dict[str, Any]]:

@@ -67,7 +67,12 @@ def draw_history(
 
 
 def draw_speakers(
-    speakers: Mapping[str, Mapping[str, Any]], rate: str, overall: Mapping[str, Any], colours: Palette
+    speakers: Mapping[str, Mapping[str, Any]],
+    rate: str,
+    overall: Mapping[str, Any],
+    colours: Palette,
+    *,
+    in_percent: bool = True,
 ) -> Figure | None:
     """A dot per speaker with the interval over that speaker's utterances; the line and band are all
     speakers."""
@@ -98,7 +103,8 @@ def draw_speakers(
     _style(axis, colours, "", grid_axis="x")
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
-    axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    if in_percent:
+        axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     return _fitted(figure, pad=0.6)
 
 
@@ -201,10 +207,14 @@ def history_figure(events: Sequence[Mapping[str, Any]], metrics: Sequence[str]) 
 
 
 def speaker_figure(
-    speakers: Mapping[str, Mapping[str, Any]], rate: str, overall: Mapping[str, Any]
+    speakers: Mapping[str, Mapping[str, Any]],
+    rate: str,
+    overall: Mapping[str, Any],
+    *,
+    in_percent: bool = True,
 ) -> str | None:
     """`draw_speakers` for the page."""
-    figure = draw_speakers(speakers, rate, overall, PAGE)
+    figure = draw_speakers(speakers, rate, overall, PAGE, in_percent=in_percent)
     return None if figure is None else inline_svg(figure)
 
 

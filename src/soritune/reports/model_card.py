@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from soritune.inference.predictions import tasks_of
 from soritune.inference.run_folders import read_card
 from soritune.reports.score import Scores
 from soritune.reports.sections import counted, rate_range_text, rate_text
+from soritune.tasks.decoding.decoder import decoder_text
+from soritune.tasks.task import Task
 from soritune.whole_file import write_text
-
-_TAGS = {"emotion": "audio-classification", "phoneme": "automatic-speech-recognition"}
-_EMOTION_RULES = (
-    "Inferring emotions of people at work or in education from their voice is prohibited in the European "
-    "Union (AI Act, Article 5(1)(f)) except for medical and safety reasons; elsewhere people must be told. "
-    "Labels are of acted or directed speech: they are speaking styles, not states of mind."
-)
 
 
 def model_card(card: Mapping[str, Any], scores: Scores | None = None) -> str:
@@ -27,12 +23,17 @@ def model_card(card: Mapping[str, Any], scores: Scores | None = None) -> str:
     Args:
         card: content of `soritune.json`.
         scores: of an evaluation of this bundle; without them the section says that there is none.
+
+    Raises:
+        UnknownNameError: a task that is not installed.
+        BundleError: the card's settings of a task are faulty.
     """
-    tasks = [task["name"] for task in card["tasks"]]
+    tasks = tasks_of(card)
     parts = [_front_matter(card, tasks), f"# {card.get('name', 'model')}", _summary(card, tasks), _use(card)]
     parts += [_training(card), _results(card, scores)]
-    if "emotion" in tasks:
-        parts.append(f"## Limits\n\n{_EMOTION_RULES}")
+    limits = [" ".join(task.limits) for task in tasks if task.limits]
+    if limits:
+        parts.append("\n\n".join(["## Limits", *limits]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -46,27 +47,27 @@ def write_model_card(bundle: Path | str, scores: Scores | None = None) -> Path:
     return write_text(Path(bundle) / "README.md", model_card(read_card(bundle), scores))
 
 
-def _front_matter(card: Mapping[str, Any], tasks: list[str]) -> str:
+def _front_matter(card: Mapping[str, Any], tasks: Sequence[Task]) -> str:
     random = (card.get("model") or {}).get("random_weights")
     base = None if random else (card.get("encoder") or {}).get("source")
+    synthetic = ["synthetic-data"] if _synthetic(card) else []
     fields = {
         "language": ["ko"],
         "library_name": "peft" if card.get("kind") == "adapter" else "transformers",
-        "pipeline_tag": next((_TAGS[task] for task in tasks if task in _TAGS), None),
+        "pipeline_tag": next((task.hub_tag for task in tasks if task.hub_tag), None),
         "base_model": base if base and not Path(str(base)).exists() else None,
         "license": "other" if card.get("licence") else None,
         "license_name": card.get("licence"),
-        "tags": ["soritune", "speech", *tasks, *(["synthetic-data"] if _synthetic(card) else [])],
+        "tags": ["soritune", "speech", *(task.name for task in tasks), *synthetic],
     }
     known = {name: value for name, value in fields.items() if value is not None}
     return f"---\n{yaml.safe_dump(known, allow_unicode=True, sort_keys=False)}---"
 
 
-def _summary(card: Mapping[str, Any], tasks: list[str]) -> str:
+def _summary(card: Mapping[str, Any], tasks: Sequence[Task]) -> str:
     encoder = card.get("encoder") or {}
-    lines = [
-        f"A {encoder.get('model_type', 'speech')} model for {' and '.join(tasks)}, trained with soritune."
-    ]
+    names = " and ".join(task.name for task in tasks)
+    lines = [f"A {encoder.get('model_type', 'speech')} model for {names}, trained with soritune."]
     if card.get("kind") == "adapter":
         lines.append(
             f"It holds adapters and heads only and needs `{(card.get('base') or {}).get('source')}`."
@@ -131,20 +132,28 @@ def _results(card: Mapping[str, Any], scores: Scores | None) -> str:
         return "## Results\n\nNot judged yet: `soritune evaluate` writes this part."
     content = scores.content
     lines = ["## Results", ""]
-    split = content["header"].get("data", {}).get("split", "all")
+    header = content["header"]
+    split = header.get("data", {}).get("split", "all")
+    decoded = f", decoder {decoder_text(header['decoder'])}" if header.get("decoder") else ""
     lines.append(
-        f"Split {split}: "
+        f"Split {split}{decoded}: "
         f"{counted(content['num_utterances'], 'clip')} of {counted(content['num_speakers'], 'speaker')}. "
         "Intervals: 95 %, bootstrap over speakers."
     )
     lines += [f"\n> {text}" for text in content["warnings"]]
+    tasks = {task.name: task for task in tasks_of(header)}
     for name, own in scores.tasks.items():
+        task = tasks[name]
         baselines = list(own["baselines"])
         head = " | ".join([f"{name}", "value", "95 % interval", *(f"baseline: {one}" for one in baselines)])
         lines += ["", f"| {head} |", "|" + "---|" * (3 + len(baselines))]
         for rate, interval in own["rates"].items():
-            cells = [f"`{rate}`", rate_text(rate, interval["value"]), rate_range_text(rate, interval)]
-            cells += [rate_text(rate, own["baselines"][one]["rates"].get(rate)) for one in baselines]
+            cells = [
+                f"`{rate}`",
+                rate_text(task, rate, interval["value"]),
+                rate_range_text(task, rate, interval),
+            ]
+            cells += [rate_text(task, rate, own["baselines"][one]["rates"].get(rate)) for one in baselines]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

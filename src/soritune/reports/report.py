@@ -14,12 +14,20 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from soritune.errors import ManifestError
-from soritune.inference.predictions import Predictions, read_predictions
+from soritune.inference.predictions import Predictions, read_predictions, tasks_of
 from soritune.reports.figures import history_figure
 from soritune.reports.history import history_rates, read_events
 from soritune.reports.players import Players
 from soritune.reports.score import Scores, load_scores
-from soritune.reports.sections import counted, hours_text, percent, range_text, task_section
+from soritune.reports.sections import (
+    counted,
+    hours_text,
+    is_share,
+    rate_range_text,
+    rate_text,
+    task_section,
+)
+from soritune.tasks.decoding.decoder import decoder_text
 from soritune.whole_file import write_text
 
 FAILED_SHOWN = 50
@@ -132,6 +140,7 @@ def provenance(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Checkpoint", bundle.get("folder") if bundle.get("folder") != bundle.get("name") else None),
         ("Models averaged", ", ".join(ensemble) if len(ensemble) > 1 and not data.get("pooled") else None),
         ("Folds pooled", data.get("pooled")),
+        ("Decoder", decoder_text(header["decoder"]) if header.get("decoder") else None),
         ("Weights (sha256)", bundle.get("sha256")),
         ("Encoder", " · ".join(str(encoder[key]) for key in ("model_type", "source") if encoder.get(key))),
         ("Recipe", bundle.get("recipe_name")),
@@ -165,21 +174,24 @@ def _training_text(training: Mapping[str, Any], created: Any) -> str | None:
 
 
 def _rate_tiles(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    tasks = {task.name: task for task in tasks_of(content["header"])}
     tiles: list[dict[str, Any]] = []
     for name, own in content["tasks"].items():
+        task = tasks[name]
         metric = own["primary_metric"]["name"]
         interval = own["rates"][metric]
         baseline = next((row["rates"].get(metric) for row in own["baselines"].values()), None)
         better = "higher is better" if own["primary_metric"]["higher_is_better"] else "lower is better"
-        spread = range_text(interval)
+        spread = rate_range_text(task, metric, interval)
         note = f"95 % interval {spread}" if spread != "–" else "no interval"
         tiles.append(
             {
                 "big": True,
                 "name": f"{name}: {metric} ({better})",
-                "number": percent(interval["value"]),
-                "gauge": _gauge(interval, baseline),
-                "note": note + (f" · baseline {percent(baseline)}" if baseline is not None else ""),
+                "number": rate_text(task, metric, interval["value"]),
+                "gauge": _gauge(interval, baseline) if is_share(task, metric) else None,
+                "note": note
+                + ("" if baseline is None else f" · baseline {rate_text(task, metric, baseline)}"),
             }
         )
     return tiles

@@ -242,7 +242,7 @@ def _task_scores(
             if name != "speaker" and any(name in pair.groups for pair in pairs)
         },
         "baselines": {one.name: one.to_json() for one in baselines(task, pairs, differences)},
-        "calibration": _calibration(pairs),
+        "calibration": _calibration(task, pairs),
         "speakers": _speaker_scores(task, pairs, counts, speakers, seed),
     }
 
@@ -306,9 +306,15 @@ def _speaker(pair: Pair) -> str | None:
     return None if speaker is None else str(speaker)
 
 
-def _calibration(pairs: Sequence[Pair]) -> dict[str, Any] | None:
+def has_single_labels(task: Task, pairs: Sequence[Pair]) -> bool:
+    """Whether all pairs are one label with a confidence beside another: what a task of single labels gives, as far as
+    a file that was not written here has it."""
+    return task.single_label and all("confidence" in pair.prediction.fields for pair in pairs)
+
+
+def _calibration(task: Task, pairs: Sequence[Pair]) -> dict[str, Any] | None:
     """Expected calibration error, for predictions of a label with a confidence; else None."""
-    if not all({"label", "confidence"} <= set(p.prediction.fields) and "label" in p.reference for p in pairs):
+    if not has_single_labels(task, pairs):
         return None
     # A model with outputs that are no numbers has no confidence; the JSON says null.
     sure = [pair for pair in pairs if pair.prediction.fields["confidence"] is not None]

@@ -17,40 +17,9 @@ from soritune.reports.figures import (
     speaker_figure,
 )
 from soritune.reports.players import Players
-from soritune.reports.score import pairs_of
+from soritune.reports.score import has_single_labels, pairs_of
 from soritune.tasks.task import Alignment, Pair, Table, Task
 
-RATE_NAMES = {
-    "per": "phone error rate, without word boundaries",
-    "per_substitutions": "of these: another phone",
-    "per_deletions": "of these: not heard",
-    "per_insertions": "of these: put in",
-    "word_phone_er": "word error rate, words written in phones",
-    "cer_pron": "character error rate of the pronunciation in Hangul",
-    "wer": "word error rate of the text",
-    "cer": "character error rate of the text",
-    "wa": "weighted accuracy: share of clips that are right",
-    "ua": "unweighted accuracy: mean recall of the classes",
-    "macro_f1": "mean F1 of the classes",
-    "micro_f1": "F1 over all clips",
-    "loss": "mean cross-entropy in nats, every clip alike, labels not smoothed",
-    "mdd_f1": "F1 of mispronunciations, from the recognised phones; protocol kaldi",
-    "mdd_precision": "share of reported mispronunciations that are real; protocol kaldi",
-    "mdd_recall": "share of mispronunciations that are reported; protocol kaldi",
-    "mdd_false_rejection_rate": "share of right phones reported as wrong",
-    "mdd_diagnosis_error_rate": "share of mispronunciations found whose phone is named wrongly",
-    "mdd_detection_accuracy": "share of phones rightly called right or wrong",
-    "mdd_extra_insertions": "phones only the model put in, per phone said; part of no mdd_ rate",
-    "error_f1": "F1 of errors by aligned labels, whatever the kind of error",
-    "error_precision": "share of reported errors that are real",
-    "error_recall": "share of errors that are reported",
-    "error_balanced_acc": "mean of the shares of errors found and of correct phones left alone",
-    "error_acc": "labels equal at equal positions, as published; always saying C does well here",
-    "error_ler": "label error rate: edits of labels per reference label",
-    "error_ser": "share of clips with any label wrong",
-}
-NOT_SHARES = ("loss",)
-"""Rates that are no share of anything, and so are not written in percent."""
 WORST_ERRORS = 8
 """Confident errors shown."""
 GROUPS_SHOWN = 40
@@ -72,35 +41,43 @@ def range_text(interval: Mapping[str, Any]) -> str:
     return "–" if low is None or high is None else f"{100 * low:.1f} – {100 * high:.1f}"
 
 
-def rate_text(rate: str, value: float | None) -> str:
-    """A rate as people read it: `27.3 %`, or `0.4231` for a loss."""
-    if rate not in NOT_SHARES:
+def is_share(task: Task, rate: str) -> bool:
+    """Whether a rate is written in percent; true for rates of older scores, which the task does not describe."""
+    description = task.rate_descriptions.get(rate)
+    return description is None or description.is_share
+
+
+def rate_text(task: Task, rate: str, value: float | None) -> str:
+    """A rate as people read it: `27.3 %`, or `0.4231` where it is not a share, such as a loss."""
+    if is_share(task, rate):
         return percent(value)
     return "–" if value is None or not math.isfinite(value) else f"{value:.4f}"
 
 
-def rate_range_text(rate: str, interval: Mapping[str, Any]) -> str:
+def rate_range_text(task: Task, rate: str, interval: Mapping[str, Any]) -> str:
     """The interval of a rate, in the unit of `rate_text`."""
-    if rate not in NOT_SHARES:
+    if is_share(task, rate):
         return range_text(interval)
     low, high = interval.get("low"), interval.get("high")
     return "–" if low is None or high is None else f"{low:.4f} – {high:.4f}"
 
 
-def baseline_notes(scores: Mapping[str, Any]) -> list[str]:
+def baseline_notes(task: Task, scores: Mapping[str, Any]) -> list[str]:
     """The primary rate against each baseline, paired over speakers: `ua: 33.9 points above majority [26.7, 40.2]`."""
     rate = scores["primary_metric"]["name"]
+    factor, unit = (100, " points") if is_share(task, rate) else (1, "")
     found = []
     for name, own in scores["baselines"].items():
         difference = own.get("differences", {}).get(rate)  # scores of an earlier version have none
-        if rate in NOT_SHARES or difference is None or difference["low"] is None:
+        if difference is None or difference["low"] is None:
             continue
-        value, low, high = (100 * difference[part] for part in ("value", "low", "high"))
+        value, low, high = (factor * difference[part] for part in ("value", "low", "high"))
         side = "above" if value >= 0 else "below"
         if value < 0:
             value, low, high = -value, -high, -low
         doubt = "" if difference["reliable"] else ", unreliable"
-        found.append(f"{rate}: {value:.1f} points {side} {name} [{low:.1f}, {high:.1f}]{doubt}")
+        size, bottom, top = (f"{number:.{1 if unit else 4}f}" for number in (value, low, high))
+        found.append(f"{rate}: {size}{unit} {side} {name} [{bottom}, {top}]{doubt}")
     return found
 
 
@@ -119,21 +96,23 @@ def task_section(
     primary = scores["primary_metric"]["name"]
     figures: dict[str, str | None] = {"speakers": None, "calibration": None}
     if len(scores["speakers"]) > 1:
-        figures["speakers"] = speaker_figure(scores["speakers"], primary, scores["rates"][primary])
+        figures["speakers"] = speaker_figure(
+            scores["speakers"], primary, scores["rates"][primary], in_percent=is_share(task, primary)
+        )
     if scores["calibration"] and scores["calibration"]["bins"]:
         figures["calibration"] = calibration_figure(scores["calibration"]["bins"])
     alignments = [_alignment(item, pairs, rows, players) for item in section.alignments]
-    errors = _errors(pairs, rows, players)
+    errors = _errors(task, pairs, rows, players)
     unlabelled = scores.get("num_unlabelled", 0)
     return {
         "id": task.name,
         "title": section.title,
         "note": _counts_text(scores)
         + (f" Left out: {counted(unlabelled, 'clip')} without a reference." if unlabelled else ""),
-        "rates": rates_table(scores),
+        "rates": rates_table(task, scores),
         "figures": figures,
         "speaker_note": _speaker_note(scores, primary),
-        "groups": [_group_table(name, group, scores) for name, group in scores["groups"].items()],
+        "groups": [_group_table(task, name, group, scores) for name, group in scores["groups"].items()],
         "matrices": [{"title": m.title, "svg": matrix_figure(m.labels, m.counts)} for m in section.matrices],
         "classes": [
             class_figure(matrix.labels, class_table(matrix.counts))
@@ -148,27 +127,28 @@ def task_section(
     }
 
 
-def rates_table(scores: Mapping[str, Any]) -> dict[str, Any]:
+def rates_table(task: Task, scores: Mapping[str, Any]) -> dict[str, Any]:
     """Every rate with its interval and the baselines."""
     names = list(scores["baselines"])
     columns = ["rate", "value", "95 % interval", *(f"baseline: {name}" for name in names)]
+    titles = {rate: description.title for rate, description in task.rate_descriptions.items()}
     rows = []
     for rate, interval in scores["rates"].items():
         warning = (
             "" if interval["reliable"] else f"unreliable, {counted(interval['num_speakers'], 'speaker')}"
         )
         cells = [
-            _cell(rate, small=RATE_NAMES.get(rate, "")),
-            _cell(rate_text(rate, interval["value"]), numeric=True),
-            _cell(rate_range_text(rate, interval), numeric=True, small=warning),
+            _cell(rate, small=titles.get(rate, "")),
+            _cell(rate_text(task, rate, interval["value"]), numeric=True),
+            _cell(rate_range_text(task, rate, interval), numeric=True, small=warning),
             *(
-                _cell(rate_text(rate, scores["baselines"][name]["rates"].get(rate)), numeric=True)
+                _cell(rate_text(task, rate, scores["baselines"][name]["rates"].get(rate)), numeric=True)
                 for name in names
             ),
         ]
         rows.append({"cells": cells, "primary": rate == scores["primary_metric"]["name"]})
     notes = [f"Baseline {name}: {row['description']}." for name, row in scores["baselines"].items()]
-    notes += [f"{note}, paired over speakers." for note in baseline_notes(scores)]
+    notes += [f"{note}, paired over speakers." for note in baseline_notes(task, scores)]
     note = " ".join(["Intervals: 95 %, bootstrap over speakers.", *notes])
     return {
         "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
@@ -177,7 +157,9 @@ def rates_table(scores: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _group_table(field: str, groups: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, Any]:
+def _group_table(
+    task: Task, field: str, groups: Mapping[str, Any], scores: Mapping[str, Any]
+) -> dict[str, Any]:
     primary = scores["primary_metric"]["name"]
     others = [rate for rate in scores["rates"] if rate != primary and not rate.startswith(f"{primary}_")][:2]
     columns = [
@@ -192,13 +174,14 @@ def _group_table(field: str, groups: Mapping[str, Any], scores: Mapping[str, Any
     for name, group in list(groups.items())[:GROUPS_SHOWN]:
         interval = group["rates"][primary]
         warning = "" if interval["reliable"] else "unreliable"
+        bar = interval["value"] if is_share(task, primary) else None
         cells = [
             _cell(name),
             _cell(str(group["num_utterances"]), numeric=True),
             _cell(str(group["num_speakers"]), numeric=True),
-            _cell(percent(interval["value"]), numeric=True, share=interval["value"]),
-            _cell(range_text(interval), numeric=True, small=warning),
-            *(_cell(rate_text(rate, group["rates"][rate]["value"]), numeric=True) for rate in others),
+            _cell(rate_text(task, primary, interval["value"]), numeric=True, share=bar),
+            _cell(rate_range_text(task, primary, interval), numeric=True, small=warning),
+            *(_cell(rate_text(task, rate, group["rates"][rate]["value"]), numeric=True) for rate in others),
         ]
         rows.append({"cells": cells, "primary": False})
     hidden = len(groups) - len(rows)
@@ -250,11 +233,11 @@ def _text(value: Any) -> str:
     return "–" if value is None else str(value)
 
 
-def _errors(pairs: Sequence[Pair], rows: Mapping[str, Any], players: Players) -> list[dict[str, Any]]:
+def _errors(
+    task: Task, pairs: Sequence[Pair], rows: Mapping[str, Any], players: Players
+) -> list[dict[str, Any]]:
     """Wrong labels the model was surest of; nothing for tasks that give no label."""
-    if not pairs or not all(
-        {"label", "confidence"} <= set(p.prediction.fields) and "label" in p.reference for p in pairs
-    ):
+    if not has_single_labels(task, pairs):
         return []
     wrong = [pair for pair in pairs if pair.prediction.fields["label"] != pair.reference["label"]]
     wrong.sort(key=lambda pair: (-(pair.prediction.fields["confidence"] or 0.0), pair.id))

@@ -14,9 +14,36 @@ from pydantic import Field, field_validator
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.metrics.classification import class_table, confusion_rates
+from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import OutputSettings, label_index, one_hot
-from soritune.tasks.task import Counts, Matrix, Metric, OutputSpec, Pair, Prediction, Section, Table, Task
+from soritune.tasks.task import (
+    Column,
+    Counts,
+    Matrix,
+    Metric,
+    OutputSpec,
+    Pair,
+    Prediction,
+    RateDescription,
+    Section,
+    Table,
+    Task,
+)
 
+RATES = {
+    "wa": RateDescription(
+        "weighted accuracy: share of clips that are right", higher_is_better=True, known_as="accuracy"
+    ),
+    "ua": RateDescription("unweighted accuracy: mean recall of the classes", higher_is_better=True),
+    "macro_f1": RateDescription("mean F1 of the classes", higher_is_better=True),
+    "micro_f1": RateDescription("F1 over all clips", higher_is_better=True),
+    "loss": RateDescription(
+        "mean cross-entropy in nats, every clip alike, labels not smoothed",
+        higher_is_better=False,
+        is_share=False,
+        needs_probabilities=True,
+    ),
+}
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 """What counts for less is taken as this, so that no single utterance makes the loss infinite; 87 nats."""
 
@@ -67,6 +94,13 @@ class EmotionTask(Task):
     name: ClassVar[str] = "emotion"
     Config: ClassVar[type[EmotionConfig]] = EmotionConfig
     required_fields: ClassVar[tuple[str, ...]] = ("emotion",)
+    single_label: ClassVar[bool] = True
+    hub_tag: ClassVar[str | None] = "audio-classification"
+    limits: ClassVar[tuple[str, ...]] = (
+        "Inferring emotions of people at work or in education from their voice is prohibited in the European "
+        "Union (AI Act, Article 5(1)(f)) except for medical and safety reasons; elsewhere people must be told.",
+        "Labels are of acted or directed speech: they are speaking styles, not states of mind.",
+    )
 
     def __init__(self, config: EmotionConfig) -> None:
         self.config: EmotionConfig = config
@@ -132,8 +166,13 @@ class EmotionTask(Task):
         weights = counts.sum() / (len(labels) * counts)
         return EmotionTask(self.config.model_copy(update={"class_weights": tuple(float(w) for w in weights)}))
 
-    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
-        """The most probable class with all probabilities."""
+    def decode(
+        self,
+        outputs: Mapping[str, NDArray[np.float32]],
+        prompt: str | None = None,
+        decoder: Decoder | None = None,
+    ) -> Prediction:
+        """The most probable class with all probabilities; neither prompt nor decoder changes it."""
         probabilities = np.exp(outputs["emotion"].astype(np.float64))
         probabilities /= probabilities.sum()
         best = int(probabilities.argmax())
@@ -147,6 +186,10 @@ class EmotionTask(Task):
                 "probabilities": dict(zip(self.config.labels, shown, strict=True)),
             },
         )
+
+    def columns(self, prediction: Prediction) -> tuple[Column, ...]:
+        """The label and its probability."""
+        return (Column(self.name, "label"), Column("probability", "confidence", "share"))
 
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
         """`{"label": …}`."""
@@ -187,9 +230,10 @@ class EmotionTask(Task):
         loss = float(counts["nats"]) / judged if judged else math.nan
         return {**confusion_rates(counts.get("confusion", np.zeros((size, size)))), "loss": loss}
 
-    def higher_is_better(self, rate: str) -> bool:
-        """Of all rates but the loss."""
-        return rate != "loss"
+    @property
+    def rate_descriptions(self) -> Mapping[str, RateDescription]:
+        """Of the rates of a classification."""
+        return RATES
 
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Confusion matrix and a table per class."""

@@ -1,4 +1,4 @@
-"""Label sets, and what several tasks do with them: greedy CTC reading, one-hot targets, settings shared by outputs."""
+"""Label sets, and what several tasks do with them: CTC reading, one-hot targets, settings shared by outputs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from soritune.errors import TaskError, nearest
+from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.decoding.greedy import GreedyDecoder
 from soritune.tasks.task import TaskConfig
 
 BLANK = "[PAD]"
 """The CTC blank. wav2vec2 checkpoints use the padding token for it."""
 UNKNOWN = "[UNK]"
 SPECIAL_TOKENS: tuple[str, ...] = (BLANK, UNKNOWN, "<s>", "</s>")
+_GREEDY = GreedyDecoder()
 
 
 class OutputSettings(TaskConfig):
@@ -65,38 +68,27 @@ def one_hot(index: int, size: int) -> NDArray[np.float32]:
     return target
 
 
-def read_ctc(
-    log_probabilities: NDArray[np.float32], blank: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Greedy CTC reading: best label per frame, repeats folded, blanks dropped (Graves et al. 2006, eq. 4).
+def read_symbols(
+    log_probabilities: NDArray[np.float32],
+    labels: Sequence[str],
+    *,
+    dropped: Collection[str],
+    decoder: Decoder | None = None,
+) -> tuple[list[str], float]:
+    """A CTC output as symbols, `dropped` ones (and the blank) left out after decoding.
 
     Args:
-        log_probabilities: (frames, labels); zero frames are allowed.
-        blank: index of the blank.
-
-    Returns:
-        label ids (symbols,) and, for each, the log-probability at its first frame.
-    """
-    if len(log_probabilities) == 0:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-    best = log_probabilities.argmax(axis=1)
-    first = np.concatenate([[True], best[1:] != best[:-1]]) & (best != blank)
-    frames = np.flatnonzero(first)
-    return best[frames].astype(np.int64), log_probabilities[frames, best[frames]]
-
-
-def read_symbols(
-    log_probabilities: NDArray[np.float32], labels: Sequence[str], *, dropped: Collection[str]
-) -> tuple[list[str], float]:
-    """Greedy CTC reading as symbols, `dropped` ones (and the blank) left out after folding.
+        log_probabilities: (frames, labels).
+        labels: label of each column, `BLANK` among them.
+        dropped: labels that are no symbols of the task.
+        decoder: what reads it; None is the greedy one.
 
     Returns:
         the symbols, and the mean probability of their first frames (0 where there are none).
     """
-    ids, scores = read_ctc(log_probabilities, list(labels).index(BLANK))
-    kept = [i for i, symbol in enumerate(ids) if labels[symbol] not in dropped]
-    confidence = round(float(np.exp(scores[kept]).mean()), 6) if kept else 0.0
-    return [labels[ids[i]] for i in kept], confidence
+    decoded = (decoder or _GREEDY).decode(log_probabilities, labels, list(labels).index(BLANK))
+    kept = decoded.without(dropped)
+    return list(kept.symbols), kept.confidence
 
 
 def rate(edits: Any, total: Any) -> float:

@@ -36,18 +36,21 @@ from soritune.tasks.annotated_phones import (
     read_labels,
     refuse_other_length,
 )
+from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import BLANK, label_index, rate, read_symbols, symbol_ids
 from soritune.tasks.language import in_language, other_language
-from soritune.tasks.mispronunciation_tables import error_tables, protocol_table, speaker_tables
+from soritune.tasks.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
 from soritune.tasks.phone_tables import WORST_CASES, phone_tables, worst_alignments
 from soritune.tasks.task import (
     Alignment,
+    Column,
     Counts,
     Guess,
     Metric,
     OutputSpec,
     Pair,
     Prediction,
+    RateDescription,
     Section,
     Task,
     TaskConfig,
@@ -60,13 +63,6 @@ INVENTORIES: dict[str, tuple[str, ...]] = {"arpabet": L2_ARPABET, "korean": KORE
 PHONE_COUNTS, PROTOCOL_COUNTS = 4, 7
 OF_ERRORS = ("precision", "recall", "f1")
 """Rates in which only speakers who make errors have a say."""
-LOWER_IS_BETTER = (
-    "error_ler",
-    "error_ser",
-    "mdd_false_rejection_rate",
-    "mdd_diagnosis_error_rate",
-    "mdd_extra_insertions",
-)
 
 
 class MispronunciationConfig(TaskConfig):
@@ -170,9 +166,10 @@ class MispronunciationTask(Task):
         """With both outputs."""
         return MispronunciationTask(self.config.model_copy(update={"task": "both"}))
 
-    def higher_is_better(self, rate: str) -> bool:
-        """False for the rates of phone errors and label edits, rejections of right phones and wrong diagnoses."""
-        return rate not in LOWER_IS_BETTER and not rate.startswith("per")
+    @property
+    def rate_descriptions(self) -> Mapping[str, RateDescription]:
+        """Of the rates of both outputs, whichever are trained."""
+        return RATES
 
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
         """Per trained output label ids (symbols,): phones with the silences of `phones`, labels as they stand."""
@@ -188,19 +185,31 @@ class MispronunciationTask(Task):
             targets["error"] = None if labels is None else symbol_ids(labels, self._label_index, "label")
         return targets
 
-    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
-        """Greedy reading of each output; silence is no phone."""
+    def decode(
+        self,
+        outputs: Mapping[str, NDArray[np.float32]],
+        prompt: str | None = None,
+        decoder: Decoder | None = None,
+    ) -> Prediction:
+        """Each output as `decoder` reads it; silence is not a phone."""
         fields: dict[str, Any] = {}
         if self.has_phones:
             dropped = (BLANK, self.config.gap)
             fields["phones"], fields["confidence"] = read_symbols(
-                outputs[self.config.phoneme_output], tuple(self._phone_index), dropped=dropped
+                outputs[self.config.phoneme_output],
+                tuple(self._phone_index),
+                dropped=dropped,
+                decoder=decoder,
             )
         if self.has_labels:
             fields["labels"], fields["labels_confidence"] = read_symbols(
-                outputs["error"], tuple(self._label_index), dropped=(BLANK,)
+                outputs["error"], tuple(self._label_index), dropped=(BLANK,), decoder=decoder
             )
         return Prediction(self.name, fields)
+
+    def columns(self, prediction: Prediction) -> tuple[Column, ...]:
+        """The phones and the labels, as far as the model has them."""
+        return tuple(Column(field, field) for field in ("phones", "labels") if field in prediction.fields)
 
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
         """`{"phones", "canonical", "perceived", "labels"}`; what the row has not is None.

@@ -9,8 +9,48 @@ from soritune.metrics.edit_distance import align
 from soritune.metrics.error_labels import CORRECT, ERROR, kinds_aside
 from soritune.metrics.mispronunciation import MispronunciationCounts, mispronunciation_rates
 from soritune.tasks.labels import rate
-from soritune.tasks.task import Pair, Table
+from soritune.tasks.phone_tables import PHONE_RATES
+from soritune.tasks.task import Pair, RateDescription, Table
 
+RATES = {
+    **PHONE_RATES,
+    "mdd_f1": RateDescription(
+        "F1 of mispronunciations, from the recognised phones; protocol kaldi", higher_is_better=True
+    ),
+    "mdd_precision": RateDescription(
+        "share of reported mispronunciations that are real; protocol kaldi", higher_is_better=True
+    ),
+    "mdd_recall": RateDescription(
+        "share of mispronunciations that are reported; protocol kaldi", higher_is_better=True
+    ),
+    "mdd_false_rejection_rate": RateDescription(
+        "share of right phones reported as wrong", higher_is_better=False
+    ),
+    "mdd_diagnosis_error_rate": RateDescription(
+        "share of mispronunciations found whose phone is named wrongly", higher_is_better=False
+    ),
+    "mdd_detection_accuracy": RateDescription(
+        "share of phones rightly called right or wrong", higher_is_better=True
+    ),
+    "mdd_extra_insertions": RateDescription(
+        "phones only the model put in, per phone said; part of no mdd_ rate", higher_is_better=False
+    ),
+    "error_f1": RateDescription(
+        "F1 of errors by aligned labels, whatever the kind of error", higher_is_better=True
+    ),
+    "error_precision": RateDescription("share of reported errors that are real", higher_is_better=True),
+    "error_recall": RateDescription("share of errors that are reported", higher_is_better=True),
+    "error_balanced_acc": RateDescription(
+        "mean of the shares of errors found and of correct phones left alone", higher_is_better=True
+    ),
+    "error_acc": RateDescription(
+        "labels equal at equal positions, as published; always saying C does well here", higher_is_better=True
+    ),
+    "error_ler": RateDescription(
+        "label error rate: edits of labels per reference label", higher_is_better=False
+    ),
+    "error_ser": RateDescription("share of clips with any label wrong", higher_is_better=False),
+}
 TOP_SPEAKERS = 3
 """Speakers whose share of all errors says how much the numbers hang on a few people."""
 

@@ -6,8 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from soritune.metrics.edit_distance import align
-from soritune.tasks.task import Alignment, Table
+from soritune.tasks.task import Alignment, RateDescription, Table
 
+PHONE_RATES = {
+    "per": RateDescription("phone error rate, without word boundaries", higher_is_better=False),
+    "per_substitutions": RateDescription("of these: another phone", higher_is_better=False),
+    "per_deletions": RateDescription("of these: not heard", higher_is_better=False),
+    "per_insertions": RateDescription("of these: put in", higher_is_better=False),
+}
 WORST_CASES = 12
 """Alignments shown in a report."""
 

@@ -15,6 +15,7 @@ from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY, phonemize, phones_to_hangul
 from soritune.metrics.edit_distance import character_counts, phone_counts, word_phone_counts
+from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import (
     BLANK,
     SPECIAL_TOKENS,
@@ -25,9 +26,26 @@ from soritune.tasks.labels import (
     symbol_ids,
 )
 from soritune.tasks.language import in_language, other_language
-from soritune.tasks.phone_tables import phone_tables
-from soritune.tasks.task import Counts, Metric, OutputSpec, Pair, Prediction, Section, Task
+from soritune.tasks.phone_tables import PHONE_RATES, phone_tables
+from soritune.tasks.task import (
+    Column,
+    Counts,
+    Metric,
+    OutputSpec,
+    Pair,
+    Prediction,
+    RateDescription,
+    Section,
+    Task,
+)
 
+RATES = {
+    **PHONE_RATES,
+    "word_phone_er": RateDescription("word error rate, words written in phones", higher_is_better=False),
+    "cer_pron": RateDescription(
+        "character error rate of the pronunciation in Hangul", higher_is_better=False
+    ),
+}
 _HANGUL = re.compile(r"[\u1100-\u115e\u1161-\u11ff\uac00-\ud7a3]")
 """After NFKC, which makes these of other jamo too; the two fillers left out."""
 _LATIN_WORD = re.compile(r"(?<!\S)[A-Za-z]?[a-z]+(?:'[a-z]+)?[.,!?;:]*(?!\S)")
@@ -57,6 +75,7 @@ class PhonemeTask(Task):
     name: ClassVar[str] = "phoneme"
     Config: ClassVar[type[PhonemeConfig]] = PhonemeConfig
     required_fields: ClassVar[tuple[str, ...]] = ()
+    hub_tag: ClassVar[str | None] = "automatic-speech-recognition"
 
     def __init__(self, config: PhonemeConfig) -> None:
         self.config: PhonemeConfig = config
@@ -132,14 +151,26 @@ class PhonemeTask(Task):
             return {"phoneme": None}
         return {"phoneme": symbol_ids(phones, self._index, "phone")}
 
-    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
-        """Greedy reading; special tokens other than the blank are dropped after folding."""
-        symbols, confidence = read_symbols(outputs["phoneme"], self.vocabulary, dropped=SPECIAL_TOKENS)
+    def decode(
+        self,
+        outputs: Mapping[str, NDArray[np.float32]],
+        prompt: str | None = None,
+        decoder: Decoder | None = None,
+    ) -> Prediction:
+        """The symbols as `decoder` reads them; special tokens other than the blank are dropped after that."""
+        symbols, confidence = read_symbols(
+            outputs["phoneme"], self.vocabulary, dropped=SPECIAL_TOKENS, decoder=decoder
+        )
         phones = _trim_boundaries(symbols)
         fields: dict[str, Any] = {"phones": phones, "confidence": confidence}
         if self._is_korean:
             fields["hangul"] = phones_to_hangul(phones)
         return Prediction(self.name, fields)
+
+    def columns(self, prediction: Prediction) -> tuple[Column, ...]:
+        """The phones, and Hangul where they are Korean."""
+        phones = Column("phones", "phones")
+        return (phones, Column("Hangul", "hangul")) if self._is_korean else (phones,)
 
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
         """`{"phones": […]}`, with the text where there is one."""
@@ -175,6 +206,11 @@ class PhonemeTask(Task):
             syllable = counts.get("syllable", nothing)
             rates["cer_pron"] = rate(syllable[:3].sum(), syllable[3])
         return rates
+
+    @property
+    def rate_descriptions(self) -> Mapping[str, RateDescription]:
+        """Of the error rates of phones, words and syllables."""
+        return RATES
 
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Weakest phones, commonest confusions, and the utterances with the most errors, aligned."""

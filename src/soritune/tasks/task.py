@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from soritune.corpus.utterance import Utterance
+from soritune.errors import TaskError
+from soritune.tasks.decoding.decoder import Decoder
 
 Resolution = Literal["frame", "utterance"]
 Counts = dict[str, NDArray[np.float64]]
@@ -103,6 +105,22 @@ class Metric(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class RateDescription:
+    """What reports say of a rate, and how they write it."""
+
+    title: str
+    """What it is, as part of a sentence: "phone error rate, without word boundaries"."""
+    higher_is_better: bool
+    is_share: bool = True
+    """A share from 0 to 1, written in percent; else any number, written with four decimals."""
+    known_as: str = ""
+    """A common name that summaries on one line put before the rate's own: "accuracy" for wa."""
+    needs_probabilities: bool = False
+    """It is computed from probabilities, which an answer that needs no listening does not have; so baselines have no
+    such rate."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """What a task read from the outputs for one utterance; plain JSON values only."""
 
@@ -131,6 +149,16 @@ class Pair:
     """speaker, gender, age …: what scores may be grouped by."""
     duration_s: float = 0.0
     audio: str | None = None
+
+
+class Column(NamedTuple):
+    """A column of the table that `soritune predict` prints."""
+
+    title: str
+    field: str
+    """Of the prediction; its value may be absent or None."""
+    kind: Literal["text", "number", "share"] = "text"
+    """Text (a list is joined by spaces), a number as it is, or a share from 0 to 1 in percent."""
 
 
 class Guess(NamedTuple):
@@ -199,6 +227,14 @@ class Task(ABC):
     Config: ClassVar[type[TaskConfig]]
     required_fields: ClassVar[tuple[str, ...]]
     """Utterance fields without which a row cannot be a training row of this task."""
+    single_label: ClassVar[bool] = False
+    """Whether every prediction is one of the labels of the first output: its fields `label` and `confidence` (the
+    label's probability, None where the model gives none), judged against `label` of the reference. Calibration, the
+    worst errors and the distribution of labels follow from it."""
+    hub_tag: ClassVar[str | None] = None
+    """`pipeline_tag` of a model card on the Hugging Face hub, such as "audio-classification"; None where none fits."""
+    limits: ClassVar[tuple[str, ...]] = ()
+    """Sentences on what a model of this task must not be used for; they stand in every model card."""
     config: TaskConfig
 
     @property
@@ -229,11 +265,23 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def decode(self, outputs: Mapping[str, NDArray[np.float32]], prompt: str | None = None) -> Prediction:
-        """Reads one utterance's outputs: name -> log-probabilities, (frames, labels) or (labels,).
+    def decode(
+        self,
+        outputs: Mapping[str, NDArray[np.float32]],
+        prompt: str | None = None,
+        decoder: Decoder | None = None,
+    ) -> Prediction:
+        """Reads one utterance's outputs. Zero frames decode to something sensible.
 
-        `prompt` is the text the speaker was asked to say, or None. Zero frames decode to something sensible.
+        Args:
+            outputs: name -> log-probabilities, (frames, labels) or (labels,).
+            prompt: the text the speaker was asked to say, or None.
+            decoder: reads the CTC outputs; None is the greedy one. Tasks without such outputs have no use for it.
         """
+
+    def columns(self, prediction: Prediction) -> tuple[Column, ...]:
+        """What the table of `soritune predict` shows of predictions like this one; by default every field, as text."""
+        return tuple(Column(field, field) for field in prediction.fields)
 
     @abstractmethod
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
@@ -251,6 +299,11 @@ class Task(ABC):
     @abstractmethod
     def rates(self, counts: Counts) -> dict[str, float]:
         """Named numbers from summed counts; `nan` where a denominator is zero."""
+
+    @property
+    @abstractmethod
+    def rate_descriptions(self) -> Mapping[str, RateDescription]:
+        """Name to description of every rate that `rates` gives; more are allowed."""
 
     @abstractmethod
     def report(self, pairs: Sequence[Pair]) -> Section:
@@ -275,10 +328,16 @@ class Task(ABC):
         return ()
 
     def higher_is_better(self, rate: str) -> bool:
-        """Which way a rate is better; by default False for names of error rates: per…, wer…, cer…, …_er."""
-        if rate == self.primary_metric.name:
-            return self.primary_metric.higher_is_better
-        return not (rate.startswith(("per", "wer", "cer")) or rate.endswith("_er"))
+        """Which way a rate is better.
+
+        Raises:
+            TaskError: the task does not describe this rate.
+        """
+        description = self.rate_descriptions.get(rate)
+        if description is None:
+            known = ", ".join(self.rate_descriptions)
+            raise TaskError(f"the task '{self.name}' does not describe the rate '{rate}', but: {known}")
+        return description.higher_is_better
 
     def matters(self, counts: Counts) -> dict[str, bool]:
         """Per rate, whether a speaker with these counts has a say in it; by default where it has a value.

@@ -32,6 +32,7 @@ class Ctc(Objective):
     """
 
     resolutions: ClassVar[tuple[Resolution, ...]] = ("frame",)
+    needs_decoder: ClassVar[bool] = True
     options: ClassVar[tuple[str, ...]] = ("blank",)
 
     def check_options(self, spec: OutputSpec) -> None:

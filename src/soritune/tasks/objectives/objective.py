@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from soritune.errors import TaskError
 from soritune.registry import load_identifier
+from soritune.tasks.decoding.decoder import GREEDY, Decoder
 from soritune.tasks.objectives.probabilities import Float32Array, log_softmax, mean_of_probabilities
-from soritune.tasks.task import OutputSpec, Resolution
+from soritune.tasks.task import OutputSpec, Resolution, Task
 
 FOLDER = "soritune.tasks.objectives"
 
@@ -55,6 +56,8 @@ class Objective(ABC):
 
     resolutions: ClassVar[tuple[Resolution, ...]]
     """The resolutions an output of this objective may have."""
+    needs_decoder: ClassVar[bool] = False
+    """Whether a decoder (`tasks/decoding`) reads such an output."""
     options: ClassVar[tuple[str, ...]] = ()
     """Keys that `OutputSpec.options` may have."""
 
@@ -210,3 +213,20 @@ def check_output(spec: OutputSpec) -> None:
 def same_kind(first: OutputSpec, second: OutputSpec) -> bool:
     """True where two outputs have one objective and one resolution, so that their logits mean the same."""
     return (first.objective, first.resolution) == (second.objective, second.resolution)
+
+
+def refuse_idle_decoder(decoder: Decoder, tasks: Iterable[Task]) -> None:
+    """Refuses a decoder that would read nothing; the greedy one, which is used where none is named, is never refused.
+
+    Raises:
+        TaskError: none of the tasks has a CTC output.
+    """
+    tasks = list(tasks)
+    if decoder.name == GREEDY or any(
+        objective_of(spec).needs_decoder for task in tasks for spec in task.outputs
+    ):
+        return
+    names = ", ".join(task.name for task in tasks)
+    raise TaskError(
+        f"the decoder '{decoder.name}' reads CTC outputs, and the model has none (tasks: {names}); leave it out"
+    )

@@ -1,0 +1,81 @@
+"""What the models gave for one clip: log-probabilities with their labels and times. Next: `inference/rows.py`.
+
+Shapes: (frames, labels) for an output of resolution "frame", (labels,) for "utterance".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from soritune.errors import TaskError
+from soritune.tasks.objectives.probabilities import Float32Array
+
+Outputs = dict[str, Float32Array]
+"""Output name to log-probabilities, or to the values themselves for a regression."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOutputs:
+    """The outputs of resolution "utterance" for one stretch of a long file."""
+
+    start_s: float
+    end_s: float
+    outputs: Outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posteriors:
+    """One clip's outputs, averaged over the models and joined over the windows of a long file."""
+
+    id: str
+    audio: str
+    """The path as it was given, or "(samples)"."""
+    duration_s: float = 0.0
+    """Of what was read, in seconds; 0 where there is an error."""
+    outputs: Outputs = field(default_factory=dict)
+    """Output name to float32 log-probabilities, (frames, labels) or (labels,); a regression gives its values. Empty
+    where there is an error."""
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Output name to the label of each column."""
+    frame_rates_hz: Mapping[str, float] = field(default_factory=dict)
+    """Output name to frames per second, for the outputs that have frames: frame f begins at f / rate seconds."""
+    error: str | None = None
+    """Why the clip could not be used; None where it could."""
+    windows: tuple[WindowOutputs, ...] = ()
+    """Of a file that was cut: each stretch with its outputs of resolution "utterance"; frames are joined already."""
+    groups: Mapping[str, Any] = field(default_factory=dict)
+    """Of a manifest row: speaker, gender and so on; with the groups that were given."""
+    utterance: Any = None
+    """The manifest row, a `soritune.Utterance`; None for files and samples."""
+    start_s: float | None = None
+    """Where the clip begins in its file; None is the whole file."""
+    channel: int | None = None
+
+    @property
+    def num_frames(self) -> int | None:
+        """Frames of the outputs that have frames; None where none has.
+
+        Raises:
+            TaskError: they have different numbers of frames, as those of different models may.
+        """
+        counts = {name: len(self.outputs[name]) for name in self.frame_rates_hz if name in self.outputs}
+        common = _common_value(counts, "numbers of frames", "take len(outputs[name])")
+        return None if common is None else int(common)
+
+    @property
+    def frame_rate_hz(self) -> float | None:
+        """Frames per second of the outputs that have frames; None where none has.
+
+        Raises:
+            TaskError: they have different rates, as those of different models may.
+        """
+        return _common_value(self.frame_rates_hz, "frame rates", "take frame_rates_hz[name]")
+
+
+def _common_value(values: Mapping[str, float], what: str, way_out: str) -> float | None:
+    if len(set(values.values())) > 1:
+        shown = ", ".join(f"{name} {value:g}" for name, value in values.items())
+        raise TaskError(f"the outputs have different {what} ({shown}); {way_out}")
+    return next(iter(values.values()), None)

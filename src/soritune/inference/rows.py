@@ -1,0 +1,63 @@
+"""A clip's outputs as a row of a predictions file. Next: `inference/predictions.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from soritune.errors import SorituneError
+from soritune.inference.clip_outputs import Posteriors
+from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.task import Task
+
+Row = dict[str, Any]
+"""`{"id", "audio", "duration_s", "groups", "tasks"}` or `{"id", "audio", "error"}`."""
+
+
+def row_of(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) -> Row:
+    """The row of a clip; one with an `error` where it could not be read, decoded or compared with its reference."""
+    if posteriors.error is not None:
+        return _failed(posteriors, posteriors.error)
+    try:
+        return _decoded(posteriors, tasks, decoder)
+    except SorituneError as error:
+        return _failed(posteriors, str(error))
+
+
+def _failed(posteriors: Posteriors, reason: str) -> Row:
+    return {"id": posteriors.id, "audio": posteriors.audio, "error": reason}
+
+
+def _decoded(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) -> Row:
+    utterance = posteriors.utterance
+    prompt = getattr(utterance, "text", None)
+    answers = {}
+    for task in tasks:
+        reference = None if utterance is None else task.reference(utterance)
+        prediction = task.decode(posteriors.outputs, prompt, decoder).to_json()
+        answers[task.name] = {"prediction": prediction, "reference": reference}
+    row: Row = {
+        "id": posteriors.id,
+        "audio": posteriors.audio,
+        "duration_s": round(posteriors.duration_s, 4),
+        "groups": dict(posteriors.groups),
+        "tasks": answers,
+    }
+    if posteriors.start_s is not None:
+        row["start_s"] = posteriors.start_s
+    if posteriors.channel is not None:
+        row["channel"] = posteriors.channel
+    timed = [task for task in tasks if not any(spec.per_frame for spec in task.outputs)]
+    if len(posteriors.windows) > 1 and timed:
+        # What a long file sounds like over time; frame outputs have their times already.
+        row["windows"] = [
+            {
+                "start_s": window.start_s,
+                "end_s": window.end_s,
+                "tasks": {
+                    task.name: task.decode(window.outputs, prompt, decoder).to_json() for task in timed
+                },
+            }
+            for window in posteriors.windows
+        ]
+    return row

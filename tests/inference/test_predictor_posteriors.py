@@ -1,0 +1,175 @@
+"""Posteriors of a predictor: what `predict` decodes, and decoders that are given to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import islice
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.special import log_softmax
+
+from soritune.corpus.manifest import write_manifest
+from soritune.corpus.utterance import Utterance
+from soritune.errors import BundleError, TaskError, UnknownNameError
+from soritune.inference.clip_outputs import Posteriors
+from soritune.inference.predictions import make_header
+from soritune.inference.predictor import Predictor
+from soritune.inference.windows import WindowSettings
+from soritune.tasks.decoding.decoder import DecoderSettings
+from soritune.tasks.decoding.greedy import GreedyDecoder
+
+
+class BackwardSettings(DecoderSettings):
+    skip: int = 0
+
+
+class Backward(GreedyDecoder):
+    """Reads the frames from the last to the first."""
+
+    name = "backward"
+    Settings = BackwardSettings
+
+    def decode(self, log_probabilities, labels, blank):
+        return super().decode(log_probabilities[::-1][self.settings.skip :], labels, blank)
+
+
+def test_posteriors_are_the_log_softmax_of_the_logits(fakes, clip):
+    member = fakes.member([fakes.phoneme_task(), fakes.emotion_task()])
+    path = clip("a.wav", 2.0)
+    (found,) = Predictor([member]).posteriors(path)
+    samples = soundfile.read(path, dtype="float32")[0].astype(np.float64)
+    samples = ((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)).astype(np.float32)
+    logits = member.backend.run({"waveform": samples[None], "num_samples": np.array([len(samples)])})
+    for name in ("phoneme", "emotion"):
+        assert found.outputs[name].dtype == np.float32
+        np.testing.assert_allclose(found.outputs[name], log_softmax(logits[name][0], axis=-1), atol=1e-4)
+    # 2 s: (32000 - 400) // 320 + 1 frames of the fake model, 50 a second.
+    assert (found.num_frames, found.frame_rate_hz, found.duration_s) == (99, 50.0, 2.0)
+    assert found.frame_rates_hz == {"phoneme": 50.0}
+    assert found.labels["emotion"] == ("calm", "tense", "warm")
+    assert found.outputs["phoneme"].shape == (99, len(found.labels["phoneme"]))
+    assert not hasattr(found, "__dict__")
+
+
+def test_predict_is_the_decoding_of_the_posteriors_in_the_same_order(fakes, clip, tmp_path):
+    tasks = [fakes.phoneme_task(), fakes.emotion_task()]
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    paths = [
+        clip("a.wav", 1.0),
+        empty,
+        clip("b.wav", 3.0, seed=1),
+        tmp_path / "missing.wav",
+        clip("c.wav", 0.5),
+    ]
+    predictor = Predictor([fakes.member(tasks)])
+    rows, found, done = list(predictor.predict(paths)), [], []
+    found = list(predictor.posteriors(paths, progress=done.append))
+    assert sum(done) == len(paths)
+    assert [(p.id, p.audio, p.error) for p in found] == [(r["id"], r["audio"], r.get("error")) for r in rows]
+    for posteriors, row in zip(found, rows, strict=True):
+        if posteriors.error is not None:
+            assert (posteriors.outputs, posteriors.duration_s, posteriors.windows) == ({}, 0.0, ())
+            continue
+        for task in tasks:
+            assert task.decode(posteriors.outputs).to_json() == row["tasks"][task.name]["prediction"]
+
+
+def test_posteriors_come_block_by_block(fakes, monkeypatch):
+    monkeypatch.setattr("soritune.inference.predictor._POSTERIOR_BLOCK", 2)
+    predictor = Predictor([fakes.member([fakes.emotion_task()])])
+    taken = []
+
+    def pairs():
+        for index in range(100):
+            taken.append(index)
+            yield np.full(8000, 0.1 + index / 1000, dtype=np.float32), 16000
+
+    first = list(islice(predictor.posteriors(pairs()), 3))
+    assert [posteriors.id for posteriors in first] == ["0", "1", "2"]
+    assert len(taken) == 4
+
+
+def test_rows_of_a_manifest_bring_their_utterance_and_groups(fakes, clip, tmp_path):
+    clip("a.wav", 3.0)
+    row = Utterance(
+        id="u1", audio="a.wav", duration_s=1.0, start_s=1.5, channel=0, emotion="warm", speaker="s1"
+    )
+    manifest = write_manifest(tmp_path / "m.parquet", [row], root=tmp_path)
+    predictor = Predictor([fakes.member([fakes.emotion_task()])])
+    (found,) = predictor.posteriors(manifest, groups={"split": "test"})
+    assert found.utterance == row
+    assert found.groups == {"speaker": "s1", "emotion": "warm", "split": "test"}
+    assert (found.start_s, found.channel, found.duration_s) == (1.5, 0, 1.0)
+
+
+def test_long_files_have_joined_frames_and_utterance_outputs_of_each_window(fakes, clip):
+    tasks = [fakes.phoneme_task(), fakes.emotion_task()]
+    predictor = Predictor([fakes.member(tasks)], windows=WindowSettings(longest_s=30, window_s=20))
+    path = clip("long.wav", 47.3)
+    (found,), (row,) = predictor.posteriors(path), predictor.predict(path)
+    assert found.num_frames == (int(47.3 * 16000) - 400) // 320 + 1
+    assert [(w.start_s, w.end_s) for w in found.windows] == [
+        (w["start_s"], w["end_s"]) for w in row["windows"]
+    ]
+    assert all(set(window.outputs) == {"emotion"} for window in found.windows)
+
+
+def test_models_that_give_one_output_at_different_rates_are_refused(fakes):
+    first, second = (fakes.member([fakes.phoneme_task()], name=name) for name in ("one", "two"))
+    second = dataclasses.replace(second, samples_per_frame=640)
+    with pytest.raises(BundleError, match="give 'phoneme' at 50 and at 25 frames per second"):
+        Predictor([first, second])
+
+
+def test_outputs_of_different_rates_are_asked_for_by_name(fakes):
+    found = Posteriors(
+        id="a",
+        audio="a",
+        outputs={"slow": np.zeros((5, 2), np.float32), "fast": np.zeros((10, 2), np.float32)},
+        frame_rates_hz={"slow": 25.0, "fast": 50.0},
+    )
+    with pytest.raises(TaskError, match=r"different frame rates \(slow 25, fast 50\); take frame_rates_hz"):
+        _ = found.frame_rate_hz
+    with pytest.raises(TaskError, match=r"different numbers of frames \(slow 5, fast 10\)"):
+        _ = found.num_frames
+    assert Posteriors(id="a", audio="a").frame_rate_hz is None
+
+
+def test_a_decoder_reads_what_the_greedy_one_would(fakes, clip, monkeypatch):
+    draw = np.random.default_rng(0).normal(size=(99, 3))
+    monkeypatch.setattr(fakes.FakeBackend, "features", lambda self, samples: draw)
+    tasks = [fakes.phoneme_task(), fakes.emotion_task()]
+    path = clip("a.wav", 2.0)
+    greedy, backward = Predictor([fakes.member(tasks)]), Predictor([fakes.member(tasks)], decoder=Backward())
+    (plain,), (turned,) = (predictor.predict(path) for predictor in (greedy, backward))
+    phones = plain["tasks"]["phoneme"]["prediction"]["phones"]
+    assert len(phones) > 2
+    assert turned["tasks"]["phoneme"]["prediction"]["phones"] == phones[::-1]
+    assert turned["tasks"]["emotion"] == plain["tasks"]["emotion"]
+
+
+def test_a_predictions_file_names_another_decoder_than_the_greedy_one(fakes):
+    member = fakes.member([fakes.phoneme_task()])
+    assert "decoder" not in make_header(Predictor([member]))
+    given = Backward(BackwardSettings(skip=2))
+    assert make_header(Predictor([member], decoder=given))["decoder"] == {"name": "backward", "skip": 2}
+
+
+def test_a_decoder_without_a_ctc_output_is_refused(fakes):
+    member = fakes.member([fakes.emotion_task()])
+    with pytest.raises(
+        TaskError, match="'backward' reads CTC outputs, and the model has none .tasks: emotion."
+    ):
+        Predictor([member], decoder=Backward())
+    assert Predictor([member], decoder="greedy").decoder.name == "greedy"
+
+
+def test_load_reports_a_wrong_decoder_before_it_reads_weights(fakes, tmp_path, monkeypatch):
+    bundle = fakes.make_bundle(tmp_path / "bundle", [fakes.phoneme_task()])
+    with pytest.raises(UnknownNameError, match="unknown decoder 'gredy'; known: greedy"):
+        Predictor.load(bundle.path, decoder="gredy")
+    with pytest.raises(TaskError, match="decoder 'greedy': width: unknown key"):
+        Predictor.load(bundle.path, decoder={"name": "greedy", "width": 3})

@@ -1,0 +1,87 @@
+"""What every decoder shares: how it is named, its settings, and what is kept of its symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from soritune.errors import TaskError, UnknownNameError
+from soritune.registry import members
+from soritune.tasks.decoding import greedy
+from soritune.tasks.decoding.decoder import Decoded, Decoder, DecoderSettings, make_decoder, record_of
+from soritune.tasks.decoding.greedy import GreedyDecoder
+
+
+class WidthSettings(DecoderSettings):
+    width: int = 8
+
+
+class Wide(Decoder):
+    """Reads nothing, whatever the width."""
+
+    name: ClassVar[str] = "wide"
+    Settings: ClassVar[type[DecoderSettings]] = WidthSettings
+
+    def decode(self, log_probabilities: np.ndarray, labels: Sequence[str], blank: int) -> Decoded:
+        return GreedyDecoder().decode(log_probabilities[:0], labels, blank)
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Wide` is a member of the open folder, in the place of the greedy decoder's file."""
+    monkeypatch.setattr(greedy, "DECODER", Wide)
+
+
+def decoded() -> Decoded:
+    return Decoded(
+        ("a", "[UNK]", "b"),
+        np.log(np.array([0.5, 0.1, 0.8], dtype=np.float32)),
+        np.array([1, 4, 6]),
+        np.array([2, 4, 9]),
+    )
+
+
+def test_dropped_symbols_take_their_frames_and_their_confidence_along() -> None:
+    kept = decoded().without({"[UNK]"})
+    assert kept.symbols == ("a", "b")
+    assert (kept.first_frames.tolist(), kept.last_frames.tolist()) == ([1, 6], [2, 9])
+    assert kept.confidence == pytest.approx(0.65, abs=1e-6)
+    assert decoded().confidence == pytest.approx(1.4 / 3, abs=1e-6)
+    assert decoded().without({"a", "b", "[UNK]"}).confidence == 0.0
+
+
+def test_every_member_is_named_like_its_file_and_made_again_from_its_record() -> None:
+    found = members("soritune.tasks.decoding", "DECODER")
+    assert "greedy" in found and "decoder" not in found
+    for name, kind in found.items():
+        decoder = make_decoder(name)
+        assert (type(decoder), decoder.name) == (kind, name)
+        assert make_decoder(decoder.to_json()).to_json() == decoder.to_json()
+
+
+def test_a_decoder_is_given_by_name_by_mapping_or_as_it_is(wide: None) -> None:
+    assert make_decoder("greedy").to_json() == {"name": "wide", "width": 8}
+    assert make_decoder({"name": "greedy", "width": 3}).to_json() == {"name": "wide", "width": 3}
+    own = Wide(WidthSettings(width=2))
+    assert make_decoder(own) is own
+    assert make_decoder(None).name == "wide"
+
+
+def test_only_the_greedy_decoder_leaves_no_record() -> None:
+    assert record_of(GreedyDecoder()) is None
+    assert record_of(Wide()) == {"name": "wide", "width": 8}
+
+
+def test_unusable_decoders_are_refused_in_one_sentence(wide: None) -> None:
+    with pytest.raises(UnknownNameError, match="unknown decoder 'gredy'; known: greedy; did you mean"):
+        make_decoder("gredy")
+    with pytest.raises(TaskError, match="decoder 'greedy': widht: unknown key; did you mean 'width'"):
+        make_decoder({"name": "greedy", "widht": 3})
+    with pytest.raises(TaskError, match="decoder 'greedy': width: Input should be a valid integer"):
+        make_decoder({"name": "greedy", "width": "many"})
+    for strange in ({"width": 3}, 7):
+        with pytest.raises(TaskError, match="names no decoder; give a name such as 'greedy'"):
+            make_decoder(strange)  # type: ignore[arg-type]
