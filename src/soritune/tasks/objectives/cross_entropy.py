@@ -66,6 +66,10 @@ class CrossEntropy(DenseObjective):
         weights = np.asarray(spec.options.get("class_weights") or np.ones(values.shape[-1]), dtype=np.float64)
         return float((values * weights).sum())
 
+    def is_mixable(self, spec: OutputSpec) -> bool:
+        """Per utterance, yes: mass may be shared by labels."""
+        return not spec.per_frame
+
     def is_choice(self, spec: OutputSpec) -> bool:
         """Per utterance, yes."""
         return not spec.per_frame

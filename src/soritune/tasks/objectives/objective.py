@@ -125,6 +125,10 @@ class Objective(ABC):
             label_smoothing: share of the target mass spread over all labels, for objectives that have such mass.
         """
 
+    def is_mixable(self, spec: OutputSpec) -> bool:
+        """True where the mean of two rows' padded values is the target of a mixture of the two utterances."""
+        return False
+
     # ── logits ──
 
     def log_probabilities(self, spec: OutputSpec, logits: NDArray[np.floating]) -> Float32Array:
