@@ -191,6 +191,8 @@ SPEC = CARD["outputs"][0]  # type: ignore[index]
         ({"outputs": [{**SPEC, "labels": "abc"}]}, "labels of 'emotion' must be a list"),
         ({"outputs": [{**SPEC, "labels": ["a", "a"]}]}, "distinct names"),
         ({"outputs": [{**SPEC, "labels": None}]}, "'outputs' is faulty"),
+        ({"outputs": [{**SPEC, "objective": "focal"}]}, "unknown objective 'focal'; .*install the package"),
+        ({"outputs": [{**SPEC, "options": {"blank": 0}}]}, "'outputs' is faulty .*has the option 'blank'"),
         ({"encoder": {"frame_rate_hz": "quick"}}, "frame_rate_hz"),
         ({"encoder": {"frame_rate_hz": 0}}, "frame_rate_hz"),
         ({"encoder": {}}, "frame_rate_hz"),

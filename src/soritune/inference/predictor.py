@@ -167,10 +167,11 @@ class Predictor:
         Raises:
             TaskError: no such task, none that gives a label, or rows that `predict` did not give.
         """
-        found = [one for one in self.tasks if objective_of(one.outputs[0]).is_choice(one.outputs[0])]
-        chosen = next((one for one in found if task in (None, one.name)), None)
+        primary = {candidate: candidate.outputs[0] for candidate in self.tasks}
+        choices = [candidate for candidate, spec in primary.items() if objective_of(spec).is_choice(spec)]
+        chosen = next((candidate for candidate in choices if task in (None, candidate.name)), None)
         if chosen is None:
-            known = ", ".join(one.name for one in found) or "none"
+            known = ", ".join(choice.name for choice in choices) or "none"
             raise TaskError(f"no task {f'{task!r} ' if task else ''}that gives a label; there is: {known}")
         return emotion_distribution(rows, task=chosen.name, labels=chosen.outputs[0].labels)
 
