@@ -107,7 +107,7 @@ class Stopwatch:
         if self.first <= self.count < self.last:
             self.waited_s += waited_s
             self.audio_s += batch.audio_s
-            self.padded_s += batch.waveform.numel() / 16000
+            self.padded_s += batch.padded_samples / 16000
 
     def _stepped(self) -> None:
         self.count += 1

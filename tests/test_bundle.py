@@ -199,6 +199,8 @@ SPEC = CARD["outputs"][0]  # type: ignore[index]
         ({"encoder": {"geometry": {**GEOMETRY.to_json(), "sample_rate_hz": 0}}}, "whole numbers above 0"),
         ({"encoder": {}}, "geometry: no 'geometry'"),
         ({"schema": "soritune.bundle/1"}, "'encoder' is faulty .no 'conv_kernel'"),
+        ({"outputs": [{**SPEC, "objective": "focal"}]}, "unknown objective 'focal'; .*install the package"),
+        ({"outputs": [{**SPEC, "options": {"blank": 0}}]}, "'outputs' is faulty .*has the option 'blank'"),
         ({"kind": "half"}, "neither 'full' nor 'adapter'"),
     ],
 )

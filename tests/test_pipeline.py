@@ -363,6 +363,13 @@ def test_rows_that_ctc_cannot_spell_are_listed_before_the_run(tones: Manifest) -
     assert "keeps only 0.3 s" in str(row_problem(recipe)(row))
 
 
+def test_only_targets_that_lie_in_time_suffer_from_cropping(tones: Manifest) -> None:
+    labels = "tasks.emotion={labels: [Anxious, Kind, Dry]}"
+    recipe = load_recipe("emotion-3class", [*MANIFEST, f"data={tones.path}", labels])
+    recipe.preprocessing.max_duration_s = 0.3
+    assert row_problem(recipe)(tones.utterance(0)) is None
+
+
 def test_a_manifest_from_elsewhere_is_looked_at_before_the_run(tones: Manifest, tmp_path: Path) -> None:
     rows = list(tones)
     rows[1] = dataclasses.replace(rows[1], text="가나다라마바사" * 9)

@@ -67,8 +67,7 @@ class Bundle:
         """The model's outputs, the primary one first.
 
         Raises:
-            BundleError: the card's `outputs` are faulty.
-            UnknownNameError: an objective that is not installed here.
+            BundleError: the card's `outputs` are faulty, or name an objective that is not installed here.
         """
         try:
             found = tuple(OutputSpec.from_json(output) for output in self.card["outputs"])
@@ -83,6 +82,10 @@ class Bundle:
                 )
             try:
                 check_output(output)
+            except UnknownNameError as error:
+                raise BundleError(
+                    f"{self.path / CARD_FILE}: {error}; install the package that brings this objective"
+                ) from error
             except TaskError as error:
                 raise self.damaged("outputs", str(error)) from error
         return found

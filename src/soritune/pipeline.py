@@ -46,6 +46,7 @@ from soritune.reports.evaluate import evaluate
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.history import plot_history
 from soritune.reports.text_report import summary
+from soritune.tasks.inputs.input import inputs_of
 from soritune.training.log import note
 from soritune.whole_file import write_text
 
@@ -283,6 +284,7 @@ def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) 
         recipe.model,
         outputs,
         seed=recipe.train.seed,
+        inputs=inputs_of(tasks),
         sample_rate_hz=recipe.preprocessing.sample_rate_hz,
     )
     return TrainingRun(
@@ -404,7 +406,7 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
     )
     batch = collator(longest_first.micro_batch(0), Draws(recipe.train.seed, 0, 0), 0)
     with torch.no_grad():
-        output = model.eval()(batch.waveform, batch.num_samples)
+        output = model.eval()(**batch.inputs)
     return {
         "splits": splits.summary(manifest),
         "policy": splits.policy,
@@ -413,7 +415,7 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
         "padding_share": longest_first.padding_share,
         "longest_batch": {
             "utterances": len(batch.rows),
-            "samples": batch.waveform.shape[1],
+            "samples": batch.longest_samples,
             "outputs": {name: list(logits.shape) for name, logits in output.logits.items()},
         },
         "model": str(model.load_report),

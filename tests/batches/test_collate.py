@@ -9,7 +9,8 @@ import torch
 
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
-from soritune.batches.collate import Batch, Collator
+from soritune.batches.batch import Batch
+from soritune.batches.collate import Collator
 from soritune.batches.config import BatchSettings
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import plan_epoch
@@ -26,14 +27,14 @@ LABELS = ["Anxious", "Kind", "Dry"]
 
 def collator(manifest: Manifest, **changes: object) -> Collator:
     tasks = [make_task("emotion", {"labels": LABELS}), make_task("phoneme", {})]
-    return Collator(manifest, tasks, Preprocessing(), num_frames=NUM_FRAMES, hidden_size=16, **changes)  # type: ignore[arg-type]
+    return Collator(manifest, tasks, Preprocessing(), num_frames=NUM_FRAMES, hidden_size=16, **changes)
 
 
 def test_shapes_padding_and_counts(tones: Manifest) -> None:
     rows = np.array([0, 5, 9])
     batch = collator(tones)(rows, Draws(0, 0, 0), 0)
-    assert batch.waveform.shape == (3, int(batch.num_samples.max()))
-    for line, length in zip(batch.waveform, batch.num_samples, strict=True):
+    assert batch.inputs["waveform"].shape == (3, int(batch.inputs["num_samples"].max()))
+    for line, length in zip(batch.inputs["waveform"], batch.inputs["num_samples"], strict=True):
         assert torch.all(line[int(length) :] == 0)
         assert abs(float(line[: int(length)].mean())) < 1e-4 and float(
             line[: int(length)].var()
@@ -41,7 +42,7 @@ def test_shapes_padding_and_counts(tones: Manifest) -> None:
     phones = batch.targets["phoneme"]
     assert phones.count == float(phones.lengths.sum()) > 0
     assert batch.targets["emotion"].values.sum(1).tolist() == [1.0, 1.0, 1.0]
-    assert batch.audio_s == pytest.approx(float(batch.num_samples.sum()) / 16000)
+    assert batch.audio_s == pytest.approx(float(batch.inputs["num_samples"].sum()) / 16000)
 
 
 def test_smoothing_keeps_the_mass_and_weights_make_the_count(tones: Manifest) -> None:
@@ -62,7 +63,7 @@ def test_speed_changes_the_length_by_the_factor(tones: Manifest) -> None:
         collator(tones)(rows, Draws(0, 0, 0), 0),
         collator(tones, augment=augment)(rows, Draws(0, 0, 0), 0),
     )
-    assert np.allclose(slow.num_samples / plain.num_samples, 2.0, rtol=1e-3)
+    assert np.allclose(slow.inputs["num_samples"] / plain.inputs["num_samples"], 2.0, rtol=1e-3)
 
 
 def test_a_row_is_the_same_whatever_else_is_in_the_batch(tones: Manifest) -> None:
@@ -71,13 +72,15 @@ def test_a_row_is_the_same_whatever_else_is_in_the_batch(tones: Manifest) -> Non
     )
     made = collator(tones, augment=augment)
     alone, among = made(np.array([7]), Draws(1, 0, 2), 5), made(np.array([3, 7, 11]), Draws(1, 0, 2), 9)
-    length = int(alone.num_samples[0])
-    assert int(among.num_samples[1]) == length
-    assert torch.equal(alone.waveform[0], among.waveform[1, :length])
-    assert alone.time_mask is not None and among.time_mask is not None
-    assert torch.equal(alone.time_mask[0], among.time_mask[1, : alone.time_mask.shape[1]])
-    assert alone.masked_share == pytest.approx(float(alone.time_mask.float().mean()))
-    assert torch.equal(alone.feature_mask[0], among.feature_mask[1])  # type: ignore[index]
+    length = int(alone.inputs["num_samples"][0])
+    assert int(among.inputs["num_samples"][1]) == length
+    assert torch.equal(alone.inputs["waveform"][0], among.inputs["waveform"][1, :length])
+    assert "time_mask" in alone.inputs and "time_mask" in among.inputs
+    assert torch.equal(
+        alone.inputs["time_mask"][0], among.inputs["time_mask"][1, : alone.inputs["time_mask"].shape[1]]
+    )
+    assert alone.masked_share == pytest.approx(float(alone.inputs["time_mask"].float().mean()))
+    assert torch.equal(alone.inputs["feature_mask"][0], among.inputs["feature_mask"][1])
 
 
 EVERY = AugmentSettings.model_validate(
@@ -101,22 +104,26 @@ def test_every_augmentation_gives_the_same_samples_with_0_or_2_workers(tones: Ma
         for each, workers in ((made, 0), (made, 2), (plain, 0))
     )
     for a, b, c in zip(one, two, without, strict=True):
-        assert torch.equal(a.waveform, b.waveform) and torch.equal(a.num_samples, b.num_samples)
-        assert torch.equal(a.time_mask, b.time_mask) and torch.equal(a.feature_mask, b.feature_mask)  # type: ignore[arg-type]
-        assert not a.failed and not torch.equal(a.waveform, c.waveform)
+        assert torch.equal(a.inputs["waveform"], b.inputs["waveform"]) and torch.equal(
+            a.inputs["num_samples"], b.inputs["num_samples"]
+        )
+        assert torch.equal(a.inputs["time_mask"], b.inputs["time_mask"]) and torch.equal(
+            a.inputs["feature_mask"], b.inputs["feature_mask"]
+        )
+        assert not a.failed and not torch.equal(a.inputs["waveform"], c.inputs["waveform"])
 
 
 def test_every_augmentation_of_a_row_is_the_same_whatever_else_is_in_the_batch(tones: Manifest) -> None:
     made = collator(tones, augment=EVERY)
     alone, among = made(np.array([7]), Draws(1, 0, 2), 5), made(np.array([3, 11, 7]), Draws(1, 0, 2), 9)
-    length = int(alone.num_samples[0])
-    assert int(among.num_samples[2]) == length
-    assert torch.equal(alone.waveform[0], among.waveform[2, :length])
+    length = int(alone.inputs["num_samples"][0])
+    assert int(among.inputs["num_samples"][2]) == length
+    assert torch.equal(alone.inputs["waveform"][0], among.inputs["waveform"][2, :length])
 
 
 def test_no_masks_in_evaluation(tones: Manifest) -> None:
     batch = collator(tones)(np.array([0]), Draws(0, 0, 0), 0)
-    assert batch.time_mask is None and batch.feature_mask is None
+    assert "time_mask" not in batch.inputs and "feature_mask" not in batch.inputs
 
 
 def test_unreadable_and_impossible_rows_weigh_nothing(tmp_path: object, tones: Manifest) -> None:
@@ -154,5 +161,5 @@ def test_workers_lose_and_repeat_nothing(tones: Manifest) -> None:
     one, two = order(0), order(2)
     assert sorted(row for batch in one for row in batch.rows.tolist()) == rows.tolist()
     assert [b.rows.tolist() for b in one] == [b.rows.tolist() for b in two]
-    assert all(torch.equal(a.waveform, b.waveform) for a, b in zip(one, two, strict=True))
+    assert all(torch.equal(a.inputs["waveform"], b.inputs["waveform"]) for a, b in zip(one, two, strict=True))
     assert [b.rows.tolist() for b in order(2, 4)] == [b.rows.tolist() for b in one[4:]]

@@ -191,14 +191,14 @@ def test_both_halves_give_the_same_log_probabilities(case: Case) -> None:
 
 def test_means_over_models(case: Case) -> None:
     objective = objective_of(case.spec)
-    one, two = (objective.log_probabilities(case.spec, part.numpy()) for part in case.logits[:2])
-    assert objective.mean(case.spec, [one]) is one
-    np.testing.assert_allclose(objective.mean(case.spec, [one, one, one]), one, atol=1e-6)
-    np.testing.assert_allclose(objective.mean(case.spec, [one, two], [1.0, 0.0]), one, atol=1e-6)
-    mixed = objective.mean(case.spec, [one, two])
-    assert mixed.dtype == np.float32 and mixed.shape == one.shape
-    np.testing.assert_allclose(mixed, objective.mean(case.spec, [two, one]), atol=1e-6)
-    assert np.abs(mixed - one).max() > 0.01
+    first, second = (objective.log_probabilities(case.spec, part.numpy()) for part in case.logits[:2])
+    assert objective.mean(case.spec, [first]) is first
+    np.testing.assert_allclose(objective.mean(case.spec, [first, first, first]), first, atol=1e-6)
+    np.testing.assert_allclose(objective.mean(case.spec, [first, second], [1.0, 0.0]), first, atol=1e-6)
+    mixed = objective.mean(case.spec, [first, second])
+    assert mixed.dtype == np.float32 and mixed.shape == first.shape
+    np.testing.assert_allclose(mixed, objective.mean(case.spec, [second, first]), atol=1e-6)
+    assert np.abs(mixed - first).max() > 0.01
 
 
 def test_outputs_of_nothing_and_constant_guesses_have_the_shape_that_is_decoded(case: Case) -> None:

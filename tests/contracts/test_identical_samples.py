@@ -99,7 +99,7 @@ def in_training(preprocessing: Preprocessing, path: Path, seconds: float) -> NDA
     collator = Collator(manifest, [TASK], preprocessing, num_frames=lambda n: n // 320, hidden_size=8)
     batch = collator(np.array([0]), Draws(0, 0, 0), 0)
     assert not batch.failed
-    waveform: NDArray[np.float32] = batch.waveform[0, : int(batch.num_samples[0])].numpy()
+    waveform: NDArray[np.float32] = batch.inputs["waveform"][0, : int(batch.inputs["num_samples"][0])].numpy()
     return waveform
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+from types import SimpleNamespace
 from unicodedata import normalize
 
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from soritune.bundle import Bundle
 from soritune.errors import BundleError
 from soritune.inference.ensemble import Member, joint_tasks, label_orders
+from soritune.tasks.task import OutputSpec
 
 
 def test_a_member_takes_its_settings_from_the_bundle(fakes, tmp_path):
@@ -36,6 +39,14 @@ def test_different_label_sets_are_named(fakes):
     members = [fakes.member([fakes.emotion_task(labels)]) for labels in (("a", "b"), ("a", "c"))]
     with pytest.raises(BundleError, match="only in the first: b; only in the second: c"):
         joint_tasks(members)
+
+
+def test_outputs_of_one_name_that_are_trained_differently_are_named(fakes):
+    first, second = fakes.member([fakes.emotion_task()]), fakes.member([fakes.emotion_task()])
+    events = OutputSpec("emotion", ("calm", "tense", "warm"), "utterance", "multi_label")
+    other = SimpleNamespace(name="emotion", outputs=(events,))
+    with pytest.raises(BundleError, match="cross_entropy per utterance and multi_label per utterance"):
+        joint_tasks([first, replace(second, tasks=(other,))])
 
 
 def test_a_card_whose_parts_disagree_or_are_faulty_is_refused(fakes, tmp_path):

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from soritune.tasks.objectives.dense import DenseObjective
-from soritune.tasks.task import Metric, OutputSpec, Prediction, Section, Task, TaskConfig
+from soritune.tasks.task import Metric, OutputSpec, Prediction, RateDescription, Section, Task, TaskConfig
 
 PITCH = {"Dry": -1.0, "Kind": 0.0, "Anxious": 1.0}
 
@@ -75,7 +75,7 @@ class Pitch(Task):
     def targets(self, utterance):
         return {"pitch": None if utterance.emotion is None else np.array([PITCH[utterance.emotion]])}
 
-    def decode(self, outputs, prompt=None):
+    def decode(self, outputs, prompt=None, decoder=None):
         return Prediction(self.name, {"octaves": float(outputs["pitch"][0])})
 
     def reference(self, utterance):
@@ -88,6 +88,10 @@ class Pitch(Task):
     def rates(self, counts):
         rows = float(counts.get("rows", 0.0))
         return {"absolute_error": float(counts["error"]) / rows if rows else float("nan")}
+
+    @property
+    def rate_descriptions(self):
+        return {"absolute_error": RateDescription("mean error in octaves", False, is_share=False)}
 
     def report(self, pairs):
         return Section(title="Pitch")

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from soritune.tasks.task import Metric, OutputSpec, Prediction, Section, Task, TaskConfig
+from soritune.tasks.task import Metric, OutputSpec, Prediction, RateDescription, Section, Task, TaskConfig
 
 STYLES = ("Anxious", "Kind", "Dry")
 
@@ -34,6 +34,10 @@ class ToyTask(Task):
         of = float(counts.get("of", 0.0))
         return {"right": float(counts["right"]) / of if of else float("nan")}
 
+    @property
+    def rate_descriptions(self):
+        return {"right": RateDescription("share of answers that are right", higher_is_better=True)}
+
     def report(self, pairs):
         return Section(title=self.name)
 
@@ -58,7 +62,7 @@ class Tones(ToyTask):
         phones = self.answer(utterance)
         return {"tones": None if phones is None else np.array([self.labels.index(p) for p in phones])}
 
-    def decode(self, outputs, prompt=None):
+    def decode(self, outputs, prompt=None, decoder=None):
         best = outputs["tones"].argmax(axis=1)
         return Prediction(self.name, {"answer": [self.labels[i] for i in best]})
 
@@ -86,7 +90,7 @@ class Above(ToyTask):
         answer = self.answer(utterance)
         return {"above": None if answer is None else np.array(answer, dtype=np.float32)}
 
-    def decode(self, outputs, prompt=None):
+    def decode(self, outputs, prompt=None, decoder=None):
         probabilities = np.exp(outputs["above"].astype(np.float64))
         return Prediction(
             self.name,
@@ -101,6 +105,7 @@ class Soft(ToyTask):
     """KL divergence: a teacher that gives the style 0.8 and the two others 0.1 each."""
 
     name: ClassVar = "soft"
+    single_label: ClassVar = True
 
     @property
     def outputs(self):
@@ -113,7 +118,7 @@ class Soft(ToyTask):
         teacher = [0.8 if style == utterance.emotion else 0.1 for style in STYLES]
         return {"soft": None if utterance.emotion is None else np.array(teacher)}
 
-    def decode(self, outputs, prompt=None):
+    def decode(self, outputs, prompt=None, decoder=None):
         probabilities = np.exp(outputs["soft"].astype(np.float64))
         label = STYLES[int(probabilities.argmax())]
         return Prediction(

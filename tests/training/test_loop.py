@@ -14,7 +14,8 @@ import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from tests.conftest import write_tones
 
-from soritune.batches.collate import Batch, Collator
+from soritune.batches.batch import Batch
+from soritune.batches.collate import Collator
 from soritune.bundle import load_bundle
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.errors import TrainingError
@@ -134,7 +135,7 @@ def test_total_loss_is_the_weighted_sum_of_each_outputs_own_mean(make_run: MakeR
     model = make_run(
         "b", tasks={"phoneme": {}, "emotion": {"labels": ["Anxious", "Kind", "Dry"]}}, model=NO_DROPOUT
     ).model
-    output = model(batch.waveform, batch.num_samples)
+    output = model(batch.inputs["waveform"], batch.inputs["num_samples"])
     target = batch.targets["phoneme"]
     ctc = torch.nn.functional.ctc_loss(
         output.logits["phoneme"].log_softmax(-1).transpose(0, 1),
@@ -282,7 +283,7 @@ def test_non_finite_steps_are_skipped_and_counted(make_run: MakeRun, monkeypatch
 
     def poisoned(self: Collator, *args: Any) -> Any:
         batch = real(self, *args)
-        batch.waveform[:] = float("nan")
+        batch.inputs["waveform"][:] = float("nan")
         return batch
 
     before = {name: value.clone() for name, value in trainable_state(run.model).items()}
@@ -497,7 +498,12 @@ def test_weights_smoothing_and_soft_labels_are_worked_by_hand(make_run: MakeRun)
         one = begin(run, log)
         run.model.eval()
         batch = one.epochs.collator(rows, one.epochs.draws(0), 0)
-        logits = run.model(batch.waveform, batch.num_samples).logits["emotion"].detach().double()
+        logits = (
+            run.model(batch.inputs["waveform"], batch.inputs["num_samples"])
+            .logits["emotion"]
+            .detach()
+            .double()
+        )
         one.stepper.step([batch], counts_of(run, [batch]), done=0, total_steps=1)
         found = one.stepper.means()["emotion"]
     total = mass = 0.0

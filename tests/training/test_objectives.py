@@ -36,7 +36,7 @@ LISTEN = {"freeze": {"feature_encoder": False}, "dropout": 0.0}
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """install("toy_tasks") → a folder on the path that holds this package as pip leaves one."""
 
-    def place(name: str) -> Path:
+    def write(name: str) -> Path:
         site = tmp_path / "site"
         info = site / f"{name}-1.0.dist-info"
         info.mkdir(parents=True)
@@ -47,7 +47,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         (info / "entry_points.txt").write_text(module.ENTRY_POINTS)
         return site
 
-    return place
+    return write
 
 
 @pytest.fixture
@@ -120,15 +120,15 @@ def test_a_task_of_each_new_objective_learns_and_opens_again(
     predictor = Predictor.load(bundle.path, device="cpu")
     pairs = pairs_of(run, list(predictor.predict(run.manifest.select(run.validation_rows.tolist()))))
     assert run.tasks[0].score(pairs)["right"] == pytest.approx(values[-1], abs=0.01)
-    found = [baseline.name for baseline in baselines(run.tasks[0], pairs)]
-    assert found == {"tones": [], "above": ["empty"], "soft": ["majority"]}[name]
+    names = [baseline.name for baseline in baselines(run.tasks[0], pairs)]
+    assert names == {"tones": [], "above": ["empty"], "soft": ["majority"]}[name]
     both = Predictor.load([bundle.path, run.folder / "bundles" / f"best_{name}_right"], device="cpu")
     mixed = list(both.predict(run.manifest.select([0])))
     assert "error" not in mixed[0]
     if name == "soft":
         shown = mixed[0]["tasks"]["soft"]["prediction"]
         assert shown["sum"] == pytest.approx(1, abs=1e-5)
-        assert both.distribution(mixed).emotion_counts[shown["label"]] == 1
+        assert both.distribution(mixed).counts[shown["label"]] == 1
     else:
         with pytest.raises(TaskError, match="no task that gives a label"):
             both.distribution(mixed)

@@ -224,7 +224,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_names_its_rows(
     def poison(self: Collator, rows: Any, draws: Any, micro_batch: int) -> Any:
         batch = real_call(self, rows, draws, micro_batch)
         if micro_batch == 5 and not poisoned:
-            batch.waveform[0, 0] = value
+            batch.inputs["waveform"][0, 0] = value
             poisoned.extend(rows.tolist())
         return batch
 

@@ -100,9 +100,9 @@ def test_visits_to_a_row_in_one_epoch_have_speeds_and_masks_of_their_own(
     visits = 20 + count * np.arange(8)
     batch = epochs.collator(visits, epochs.draws(0), 0)
     assert batch.rows.tolist() == [20] * 8 and not batch.failed
-    assert len(set(batch.num_samples.tolist())) > 1
-    assert batch.time_mask is not None
-    assert len({line.numpy().tobytes() for line in batch.time_mask}) > 4
+    assert len(set(batch.inputs["num_samples"].tolist())) > 1
+    assert "time_mask" in batch.inputs
+    assert len({line.numpy().tobytes() for line in batch.inputs["time_mask"]}) > 4
 
 
 def test_a_phase_visits_other_rows_than_the_one_before(make_run: MakeRun, two_sources: Manifest) -> None:

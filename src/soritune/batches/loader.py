@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from soritune.batches.collate import Batch, Collator
+from soritune.batches.batch import Batch
+from soritune.batches.collate import Collator
 from soritune.batches.plan import EpochPlan
 from soritune.draws import Draws
 

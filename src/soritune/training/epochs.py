@@ -15,7 +15,8 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from soritune.batches.collate import Batch, Collator
+from soritune.batches.batch import Batch
+from soritune.batches.collate import Collator
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import EpochPlan, plan_epoch
 from soritune.draws import Draws, seed_of

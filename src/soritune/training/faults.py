@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from soritune.batches.collate import Batch
+from soritune.batches.batch import Batch
 from soritune.corpus.checks import read_quarantine, write_quarantine
 from soritune.errors import OutputError, TrainingError
 from soritune.training.agreement import Agreed

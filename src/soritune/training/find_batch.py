@@ -12,7 +12,7 @@ import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,13 @@ from accelerate import Accelerator
 from accelerate.utils.memory import should_reduce_batch_size
 
 from soritune.audio.augment.chain import Chain
-from soritune.batches.collate import Batch, Collator
+from soritune.batches.batch import Batch
+from soritune.batches.collate import Collator
 from soritune.corpus.manifest import Manifest
 from soritune.draws import Draws
 from soritune.errors import TrainingError
-from soritune.models.losses.loss import loss_sum
 from soritune.training.devices import make_accelerator
+from soritune.training.losses import losses
 from soritune.training.optimizer import make_optimizer
 from soritune.training.phases import resolve_phases
 
@@ -208,28 +209,29 @@ class _Trial:
 
     def _batch(self, utterances: int) -> Batch:
         """The longest rows with their labels, all stretched with noise to the longest clip at the slowest speed."""
-        batch = self.collator(np.resize(self.rows, utterances), Draws(0, 0, 0), 0)
-        samples = math.ceil(self.longest_s * self.run.preprocessing.sample_rate_hz)
-        batch.waveform = 0.1 * torch.randn(utterances, samples)
-        batch.num_samples = torch.full((utterances,), samples)
+        draws = Draws(0, 0, 0)
+        length = math.ceil(self.longest_s * self.run.preprocessing.sample_rate_hz)
+        noise = 0.1 * np.random.default_rng(0).standard_normal(length, dtype=np.float32)
+        rows = np.resize(self.rows, utterances)
+        samples = [replace(self.collator.read(int(row), draws), waveform=noise) for row in rows]
+        batch = self.collator.collate(samples, draws, 0)
         if self.masked:
-            frames = self.run.model.geometry.num_frames(samples)
-            batch.time_mask = torch.zeros(utterances, frames, dtype=torch.bool)
-            batch.feature_mask = torch.zeros(utterances, self.run.model.hidden_size, dtype=torch.bool)
+            frames = self.run.model.geometry.num_frames(length)
+            batch.inputs["time_mask"] = torch.zeros(utterances, frames, dtype=torch.bool)
+            batch.inputs["feature_mask"] = torch.zeros(
+                utterances, self.run.model.hidden_size, dtype=torch.bool
+            )
         return batch.to(self.device)
 
     def _step(self, batch: Batch) -> None:
         self.run.model.train()
         with self.accelerator.autocast():
-            output = self.model(
-                batch.waveform, batch.num_samples, time_mask=batch.time_mask, feature_mask=batch.feature_mask
-            )
+            _, by_output = losses(self.run.model, batch, wrapped=self.model)
         total = torch.zeros((), device=self.device)
         for spec in self.run.model.outputs:
-            target = batch.targets[spec.name]
-            logits = output.logits[spec.name]
-            loss = loss_sum(spec, logits, output.num_frames, target.values, target.lengths, target.present)
-            total = total + spec.weight * loss.total / max(target.count, 1.0)
+            total = total + spec.weight * by_output[spec.name].total / max(
+                batch.targets[spec.name].count, 1.0
+            )
         self.accelerator.backward(total)
         trainable = [parameter for parameter in self.run.model.parameters() if parameter.requires_grad]
         self.accelerator.clip_grad_norm_(trainable, self.run.settings.max_grad_norm)
@@ -348,7 +350,7 @@ def memory_explained(batches: Sequence[Batch], run: TrainingRun) -> Iterator[Non
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        batch = max(batches, key=lambda one: one.waveform.numel())
+        batch = max(batches, key=lambda each: each.padded_samples)
         settings = run.batches
         advice = (
             ALONE
@@ -384,7 +386,7 @@ def evaluation_memory_explained(
 def _batch_in_words(batch: Batch, manifest: Manifest, sample_rate_hz: int) -> str:
     ids = [str(manifest.column("id")[int(row)].as_py()) for row in batch.rows[:4]]
     names = ", ".join(ids) + (f" and {len(batch.rows) - 4} more" if len(batch.rows) > 4 else "")
-    longest_s, padded_s = batch.waveform.shape[1] / sample_rate_hz, batch.waveform.numel() / sample_rate_hz
+    longest_s, padded_s = batch.longest_samples / sample_rate_hz, batch.padded_samples / sample_rate_hz
     return (
         f"a batch of {len(batch.rows)} utterances ({names}), the longest of {longest_s:.1f} s, {padded_s:.0f} padded "
         "seconds in all"

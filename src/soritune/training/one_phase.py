@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from soritune.batches.collate import Batch
+from soritune.batches.batch import Batch
 from soritune.errors import TrainingError
 from soritune.models.adapters import parameter_table
 from soritune.models.checkpoint_io import load_trainable_state, trainable_state

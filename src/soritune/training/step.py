@@ -17,11 +17,11 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from soritune.batches.collate import Batch
+from soritune.batches.batch import Batch
 from soritune.models.gradient_watch import GradientWatch
-from soritune.models.losses.loss import loss_sum
 from soritune.models.model import SpeechModel
 from soritune.training.averaging import Averager
+from soritune.training.losses import losses
 from soritune.training.optimizer import make_optimizer, set_learning_rates
 from soritune.training.phases import Phase
 
@@ -131,21 +131,11 @@ class Stepper:
             if self.accelerator.num_processes > 1:
                 self._idle()
             return torch.zeros(len(outputs), device=device), torch.ones((), dtype=torch.bool, device=device)
-        output = self.wrapped(
-            batch.waveform, batch.num_samples, time_mask=batch.time_mask, feature_mask=batch.feature_mask
-        )
+        _, by_output = losses(self.model, batch, wrapped=self.wrapped)
         total = torch.zeros((), device=device)
         sums = []
         for spec, count in zip(outputs, counts, strict=True):
-            target = batch.targets[spec.name]
-            loss = loss_sum(
-                spec,
-                output.logits[spec.name],
-                output.num_frames,
-                target.values,
-                target.lengths,
-                target.present,
-            ).total
+            loss = by_output[spec.name].total
             sums.append(loss.detach())
             # Gradients are averaged over processes on the way; the counts are already those of all of them. An
             # output without labels takes part with nothing: every process must send a gradient for every weight.
@@ -161,8 +151,12 @@ class Stepper:
     def _idle(self) -> None:
         """Takes part in the gradient exchange of a step this process has nothing for."""
         device, samples = self.accelerator.device, self.sample_rate_hz
-        output = self.wrapped(torch.zeros(1, samples, device=device), torch.tensor([samples], device=device))
-        self.accelerator.backward(sum(logits.sum() * 0.0 for logits in output.logits.values()))
+        silence = {"waveform": torch.zeros(1, samples), "num_samples": torch.tensor([samples])}
+        output = self.wrapped(**{name: tensor.to(device) for name, tensor in silence.items()})
+        total = sum(logits.sum() * 0.0 for logits in output.logits.values())
+        # Without a value an input reads only what stands in for it; its other weights must send a gradient too.
+        unused = [weight for weight in self.model.inputs.parameters() if weight.requires_grad]
+        self.accelerator.backward(total + sum(weight.sum() * 0.0 for weight in unused))
 
     def _no_sync(self, *, wanted: bool) -> Any:
         """Holds back the gradient exchange until the last micro-batch of a step."""

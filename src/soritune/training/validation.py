@@ -15,10 +15,12 @@ from soritune.batches.collate import Collator
 from soritune.batches.loader import load_batches
 from soritune.batches.plan import plan_evaluation
 from soritune.draws import Draws
-from soritune.models.losses.loss import log_probabilities, loss_sum
+from soritune.models.losses.loss import log_probabilities
 from soritune.models.model import SpeechModel
+from soritune.tasks.inputs.input import missing_inputs, values_in_row
 from soritune.tasks.task import Counts, Pair, Task, add_counts
 from soritune.training.find_batch import evaluation_memory_explained
+from soritune.training.losses import losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,9 @@ def validate(
         rate = collator.preprocessing.sample_rate_hz
         explained = evaluation_memory_explained(batch, collator.manifest, rate, padded_seconds)
         with explained, accelerator.autocast():
-            output = model(batch.waveform, batch.num_samples)
-        for spec in model.outputs:
-            target = batch.targets[spec.name]
-            total = loss_sum(
-                spec,
-                output.logits[spec.name],
-                output.num_frames,
-                target.values,
-                target.lengths,
-                target.present,
-            ).total
-            sums[spec.name] += (float(total), target.count)
+            output, by_output = losses(model, batch)
+        for name, loss in by_output.items():
+            sums[name] += (float(loss.total), batch.targets[name].count)
         scores = {
             spec.name: log_probabilities(spec, output.logits[spec.name]).cpu().numpy()
             for spec in model.outputs
@@ -97,8 +90,9 @@ def _count_rows(
         outputs = {
             name: value[i, : num_frames[i]] if per_frame[name] else value[i] for name, value in scores.items()
         }
+        values = values_in_row(collator.read.inputs, utterance)
         for task in tasks:
-            reference = task.reference(utterance)
+            reference = None if missing_inputs(task, values) else task.reference(utterance)
             if reference is not None:
                 pair = Pair(utterance.id, reference, task.decode(outputs, utterance.text))
                 counted.append((task.name, task.count(pair)))

@@ -29,6 +29,6 @@ def test_frames_count_up_to_the_shorter_of_target_and_utterance() -> None:
 
 
 def test_more_targets_than_logits_are_refused() -> None:
-    one = torch.ones(1, dtype=torch.bool)
+    labelled = torch.ones(1, dtype=torch.bool)
     with pytest.raises(ValueError, match="'tone' has targets for 5 frames, logits for 4"):
-        labelled_cells(SPEC, torch.zeros(1, 4, 2), torch.tensor([4]), torch.zeros(1, 5, 2), None, one)
+        labelled_cells(SPEC, torch.zeros(1, 4, 2), torch.tensor([4]), torch.zeros(1, 5, 2), None, labelled)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,9 @@ class MixableBatch:
     num_samples: NDArray[np.int64]
     """(batch,)"""
     targets: dict[str, NDArray[np.float32]]
-    """(batch, labels) target mass by output; a row without a label is zero."""
+    """(batch, labels) soft target by output; a row without a label is zero."""
+    present: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """(batch,) by output: rows that have a label. A mixing that leaves this out keeps what the batch had."""
 
 
 class Mixing(Settings, ABC):
@@ -76,6 +78,8 @@ def checked(key: str, before: MixableBatch, after: MixableBatch) -> MixableBatch
     pairs: list[tuple[NDArray[Any], NDArray[Any]]]
     pairs = [(before.waveform, after.waveform), (before.num_samples, after.num_samples)]
     pairs += [(before.targets[name], after.targets.get(name, np.zeros(0))) for name in before.targets]
+    present = after.present or before.present
+    pairs += [(before.present[name], present.get(name, np.zeros(0))) for name in before.present]
     if before.targets.keys() != after.targets.keys() or any(old.shape != new.shape for old, new in pairs):
         raise AugmentationError(f"augment.{key} gave a micro-batch of other outputs or shapes than it got")
     if not all(np.isfinite(new).all() for _, new in pairs):
@@ -86,4 +90,5 @@ def checked(key: str, before: MixableBatch, after: MixableBatch) -> MixableBatch
         after.waveform.astype(np.float32, copy=False),
         after.num_samples.astype(np.int64, copy=False),
         {name: target.astype(np.float32, copy=False) for name, target in after.targets.items()},
+        {name: flags.astype(bool, copy=False) for name, flags in present.items()},
     )

@@ -25,7 +25,7 @@ class Backend(Protocol):
 
         Args:
             inputs: "waveform" (batch, samples) float32, zero-padded at the end; "num_samples" (batch,) int64;
-                further inputs a task declares, under their names.
+                the arrays of the other inputs that the bundle's card declares (`tasks/inputs/`).
 
         Returns:
             Per output its logits, (batch, frames, labels) or (batch, labels) float32; and "num_frames"

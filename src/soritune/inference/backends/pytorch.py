@@ -35,10 +35,9 @@ class PytorchBackend:
 
     def run(self, inputs: Arrays) -> Arrays:
         """See `Backend.run`."""
-        waveform = torch.from_numpy(inputs["waveform"]).to(self.device)
-        num_samples = torch.from_numpy(inputs["num_samples"]).to(self.device)
+        tensors = {name: torch.from_numpy(array).to(self.device) for name, array in inputs.items()}
         with torch.inference_mode():
-            output = self.model(waveform, num_samples)
+            output = self.model(**tensors)
         arrays: Arrays = {name: logits.float().cpu().numpy() for name, logits in output.logits.items()}
         arrays["num_frames"] = output.num_frames.cpu().numpy().astype(np.int64)
         return arrays

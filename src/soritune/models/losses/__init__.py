@@ -1,1 +1,1 @@
-"""Objectives, the torch half; every file that binds `LOSS` is one, under the name of its objective."""
+"""Objectives, the torch half; every file that binds `LOSS` is a member, under the name of its objective."""

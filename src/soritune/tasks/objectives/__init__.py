@@ -1,1 +1,1 @@
-"""Objectives, the torch-free half; every file that binds `OBJECTIVE` is one, by its file name."""
+"""Objectives, the torch-free half; every file that binds `OBJECTIVE` is a member, by its file name."""

@@ -44,10 +44,6 @@ class CrossEntropy(DenseObjective):
                 f"class weights of output '{spec.name}' must be finite and not below 0, got {weights}"
             )
 
-    def is_mixable(self, spec: OutputSpec) -> bool:
-        """Per utterance."""
-        return not spec.per_frame
-
     def id_fault(self, spec: OutputSpec, ids: NDArray[Any]) -> str | None:
         """Ids beyond the labels; an utterance without a label has no target at all, a frame may have `NO_LABEL`."""
         return super().id_fault(spec, ids[ids != NO_LABEL] if spec.per_frame else ids)
@@ -69,6 +65,10 @@ class CrossEntropy(DenseObjective):
         """Mass, times the class weights."""
         weights = np.asarray(spec.options.get("class_weights") or np.ones(values.shape[-1]), dtype=np.float64)
         return float((values * weights).sum())
+
+    def is_mixable(self, spec: OutputSpec) -> bool:
+        """Per utterance, yes: mass may be shared by labels."""
+        return not spec.per_frame
 
     def is_choice(self, spec: OutputSpec) -> bool:
         """Per utterance, yes."""

@@ -32,6 +32,10 @@ class MultiLabel(DenseObjective):
         """Probabilities; `label_smoothing` spreads a share of each evenly over the two answers, yes and no."""
         return (1.0 - label_smoothing) * super().values(spec, target, label_smoothing) + label_smoothing / 2
 
+    def is_mixable(self, spec: OutputSpec) -> bool:
+        """Per utterance, yes: each value is a probability."""
+        return not spec.per_frame
+
     def log_probabilities(self, spec: OutputSpec, logits: NDArray[np.floating]) -> Float32Array:
         """log σ of each logit."""
         return log_sigmoid(logits)

@@ -110,10 +110,6 @@ class Objective(ABC):
         """True where a target belongs to the whole length of an utterance, so that a cropped one does not fit it."""
         return spec.per_frame
 
-    def is_mixable(self, spec: OutputSpec) -> bool:
-        """True where targets are masses over labels that may be averaged over utterances, as MixUp does."""
-        return False
-
     @abstractmethod
     def pad(
         self,
@@ -131,6 +127,10 @@ class Objective(ABC):
             num_frames: (batch,) encoder frames of each row.
             label_smoothing: share of the target mass spread over all labels, for objectives that have such mass.
         """
+
+    def is_mixable(self, spec: OutputSpec) -> bool:
+        """True where the mean of two rows' padded values is the target of a mixture of the two utterances."""
+        return False
 
     # ── logits ──
 

@@ -1,0 +1,32 @@
+"""The losses of a micro-batch: one forward pass, then one loss per output. Next: `training/step.py`."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from soritune.batches.batch import Batch
+from soritune.models.losses.loss import LossSum, loss_sum
+from soritune.models.model import ModelOutput, SpeechModel
+
+
+def losses(
+    model: SpeechModel, batch: Batch, *, wrapped: nn.Module | None = None
+) -> tuple[ModelOutput, dict[str, LossSum]]:
+    """Logits of a micro-batch and the loss of each output, not yet divided.
+
+    Args:
+        model: whose outputs.
+        batch: on the model's device.
+        wrapped: the model as the accelerator wrapped it, to be called in its place.
+
+    Returns:
+        What the forward pass gave, and by output's name its loss sum and count.
+    """
+    output: ModelOutput = (wrapped or model)(**batch.inputs)
+    sums = {}
+    for spec in model.outputs:
+        target, logits = batch.targets[spec.name], output.logits[spec.name]
+        sums[spec.name] = loss_sum(
+            spec, logits, output.num_frames, target.values, target.lengths, target.present
+        )
+    return output, sums
