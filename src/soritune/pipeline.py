@@ -46,6 +46,7 @@ from soritune.reports.evaluate import evaluate
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.history import plot_history
 from soritune.reports.text_report import summary
+from soritune.tasks.task import label_fields
 from soritune.training.log import note
 from soritune.whole_file import write_text
 
@@ -400,7 +401,7 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
     with torch.no_grad():
         output = model.eval()(batch.waveform, batch.num_samples)
     return {
-        "splits": splits.summary(manifest),
+        "splits": splits.summary(manifest, label_fields(training.tasks)),
         "policy": splits.policy,
         "quarantined": len(read_quarantine(folder / QUARANTINE)),
         "steps_per_epoch": max(each.plan(0).num_steps for each in epochs),
