@@ -272,7 +272,11 @@ def _row_problem(name: str, settings: dict[str, Any]) -> Callable[[Utterance], s
     task = kind(_validated(kind.Config, **settings))
 
     def problem(utterance: Utterance) -> str | None:
-        absent = [field for field in task.required_fields if getattr(utterance, field) is None]
+        absent = [
+            field
+            for field in task.required_fields
+            if getattr(utterance, field, utterance.extra.get(field)) is None
+        ]
         if absent:
             return f"has no {', '.join(absent)}, which the task {name} needs"
         try:

@@ -199,7 +199,7 @@ class Task(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[TaskConfig]]
     required_fields: ClassVar[tuple[str, ...]]
-    """Utterance fields without which a row cannot be a training row of this task."""
+    """Utterance fields, or keys of `extra`, without which a row cannot be a training row of this task."""
     single_label: ClassVar[bool] = False
     """Whether every prediction is one of the labels of the first output: its fields `label` and `confidence` (the
     label's probability, None where the model gives none), judged against `label` of the reference. Calibration, the
