@@ -157,7 +157,7 @@ def test_a_second_run_does_not_overwrite_the_first(
 def test_a_dry_run_writes_no_weights(tree: Path, tmp_path: Path) -> None:
     result = pipeline.dry_run(emotion(tree), tmp_path / "dry", quiet=True)
     assert result["longest_batch"]["outputs"]["emotion"] == [4, 3]
-    assert sum(sum(row["emotions"].values()) for row in result["splits"].values()) == 81
+    assert sum(sum(row["labels"]["emotion"].values()) for row in result["splits"].values()) == 81
     assert result["quarantined"] == 4
     assert not list((tmp_path / "dry").rglob("*.safetensors")) and not (tmp_path / "dry" / "bundles").exists()
 

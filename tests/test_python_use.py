@@ -53,7 +53,7 @@ def test_a_run_on_lists_without_speakers_has_to_be_random(tones: Manifest, tmp_p
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no audio")
     paths = [*(tones.audio_path(row) for row in rows), bad]
-    data = soritune.make_manifest(paths, [*(row.emotion for row in rows), "Kind"])
+    data = soritune.make_manifest(paths, emotion=[*(row.emotion for row in rows), "Kind"])
     recipe = recipe_of(tones)
     with pytest.raises(SplitError, match="no utterance names one"):
         soritune.run(recipe, tmp_path / "run", data=data, quiet=True)

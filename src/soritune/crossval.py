@@ -19,6 +19,7 @@ from soritune.preparing import CHECKED, SPLITS, check_corpus, prepare_corpus, ro
 from soritune.recipe import Recipe
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.tasks.task import label_fields
 from soritune.whole_file import write_text
 
 
@@ -63,6 +64,7 @@ def crossval(
         val_share=val_share,
         seed=recipe.split.seed,
         stratify=recipe.split.stratify,
+        label_fields=label_fields(recipe.make_tasks()),
     )
     folding = {"by": list(group_by), "folds": folds, "val_share": val_share, "corpus": manifest.hash}
     group.by_main(lambda: _refuse_other_folds(folder, what_matters(recipe.resolved()) | folding))

@@ -47,6 +47,7 @@ from soritune.reports.evaluation import Evaluation
 from soritune.reports.history import plot_history
 from soritune.reports.text_report import summary
 from soritune.tasks.inputs.input import inputs_of
+from soritune.tasks.task import label_fields
 from soritune.training.log import note
 from soritune.whole_file import write_text
 
@@ -408,7 +409,7 @@ def _dry_run(recipe: Recipe, folder: Path, *, quiet: bool) -> dict[str, Any]:
     with torch.no_grad():
         output = model.eval()(**batch.inputs)
     return {
-        "splits": splits.summary(manifest),
+        "splits": splits.summary(manifest, label_fields(training.tasks)),
         "policy": splits.policy,
         "quarantined": len(read_quarantine(folder / QUARANTINE)),
         "steps_per_epoch": max(each.plan(0).num_steps for each in epochs),

@@ -28,7 +28,7 @@ from soritune.models.encoders.encoder import geometry_of
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
 from soritune.tasks.objectives.objective import check_output, objective_of
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.task import OutputSpec, label_fields
 from soritune.training.phases import resolve_phases
 
 MANIFEST, CHECKED, SPLITS, QUARANTINE = (
@@ -172,15 +172,15 @@ def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, quiet: boo
     Raises:
         SplitError: a split is empty; where rows were left out the message says so.
     """
-    left_out = _left_out(manifest, folder)
+    left_out, labels = _left_out(manifest, folder), label_fields(recipe.make_tasks())
     try:
-        splits = make_splits(manifest, recipe.split)
+        splits = make_splits(manifest, recipe.split, label_fields=labels)
     except SplitError as error:
         raise SplitError(f"{error}; {left_out}" if left_out else str(error)) from error
     if left_out:
         splits.policy["warnings"].insert(0, left_out)
     splits.save(folder / SPLITS)
-    for name, row in splits.summary(manifest).items():
+    for name, row in splits.summary(manifest, labels).items():
         logger.info("split: %s %s", name, json.dumps(row, ensure_ascii=False))
     if not quiet:
         console = Console(stderr=True)

@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 
 from soritune.cli import corpus
 from soritune.cli.source_options import source_settings
-from soritune.corpus.manifest import load_manifest
+from soritune.corpus.manifest import load_manifest, write_manifest
 from soritune.corpus.prepare import source_config
 from soritune.corpus.splits import load_splits
+from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, OutputError, SplitError, TaskError
+from soritune.tasks.emotion import EmotionTask
 
 app = typer.Typer(pretty_exceptions_enable=False)
 for verb in (corpus.prepare, corpus.check, corpus.split, corpus.folds):
@@ -279,3 +281,15 @@ def test_settings_that_contradict_each_other(tmp_path: Path) -> None:
 def test_one_text_stands_for_a_list_of_one() -> None:
     config = source_config("csv", settings("csv", "files=a.csv", "required=text", "name=7"))
     assert (config.files, config.required, config.name) == (("a.csv",), ("text",), "7")  # type: ignore[attr-defined]
+
+
+def test_a_field_that_a_task_needs_may_be_in_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmotionTask, "required_fields", ("emotion", "studio"))
+    rows = [
+        Utterance(id=f"{n}", audio="a.wav", duration_s=1.0, emotion="a", extra=extra)
+        for n, extra in enumerate(({"studio": "서울"}, {}))
+    ]
+    path = tmp_path / "m.parquet"
+    write_manifest(path, rows, root=tmp_path)
+    told = answer("check", path, "--no-decode", "--task", "emotion", "--set", "emotion.labels=[a, b]")
+    assert [row["reason"] for row in told["quarantined"]] == ["has no studio, which the task emotion needs"]

@@ -134,7 +134,10 @@ def test_tables_by_hand(tmp_path: Path) -> None:
         Utterance(id=str(i), audio="a", duration_s=1800, speaker=s, emotion=e)
         for i, (s, e) in enumerate([("a", "x"), ("a", "x"), ("b", "x"), ("b", None)])
     ]
-    tables = count_tables(write_manifest(tmp_path / "m.parquet", rows, root="."))
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=".")
+    assert count_tables(manifest) == {}
+    tables = count_tables(manifest, ["emotion", "gender"])
+    assert check_manifest(manifest, decode=False, label_fields=["emotion"]).tables == tables
     assert tables == {
         "emotion": {
             "x": {"utterances": 3, "hours": 1.5, "speakers": 2},

@@ -112,7 +112,7 @@ def test_on_two_joined_emotional_corpora() -> None:
     assert times(folds) == Counter(manifest.ids)
     for splits in folds:
         assert splits.policy["overlap"]["test"] == {"speaker": 0.0, "script": 0.0}
-        assert set(splits.summary(manifest)["train"]["emotions"].values()) != {0}
+        assert set(splits.summary(manifest, ["emotion"])["train"]["labels"]["emotion"].values()) != {0}
 
 
 def test_a_seed_below_zero_is_refused(tmp_path: Path) -> None:

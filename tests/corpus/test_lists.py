@@ -35,6 +35,7 @@ def test_rows_have_what_the_lists_and_the_files_say(files: list[Path]) -> None:
     manifest = make_manifest(
         files,
         ["기쁨", None, "화남", "화남"],
+        label_field="emotion",
         speakers=list("abca"),
         gender=["f", "m", "f", None],
         age=[7, 8.5, None, 9],
@@ -61,7 +62,7 @@ def test_ids_are_the_paths_as_given_and_do_not_hang_on_the_other_files(
 
 def test_lists_that_do_not_fit_are_refused_in_a_sentence(files: list[Path]) -> None:
     with pytest.raises(ManifestError, match="4 audio_paths but 2 labels; give one for each path"):
-        make_manifest(files, ["a", "b"])
+        make_manifest(files, ["a", "b"], label_field="emotion")
     with pytest.raises(ManifestError, match="4 audio_paths but 1 speakers"):
         make_manifest(files, speakers=["a"])
     with pytest.raises(ManifestError, match=r"names .*1\.wav twice, at 0 and 2"):
@@ -86,10 +87,22 @@ def test_lists_that_do_not_fit_are_refused_in_a_sentence(files: list[Path]) -> N
         make_manifest(files, age=7)  # type: ignore[arg-type]
 
 
+def test_labels_are_of_a_field_that_is_named(files: list[Path]) -> None:
+    labels = ["f", "m", "f", None]
+    assert [row.gender for row in make_manifest(files, labels, label_field="gender")] == labels
+    with pytest.raises(ManifestError, match=r"labels need label_field, .*label_field='emotion', or emotion="):
+        make_manifest(files, labels)
+    with pytest.raises(ManifestError, match="labels are of the field 'gender', which is given too"):
+        make_manifest(files, labels, label_field="gender", gender=labels)
+    with pytest.raises(ManifestError, match="'dialect' is no utterance field"):
+        make_manifest(files, labels, label_field="dialect")
+
+
 def test_iterables_are_taken_and_blanks_around_values_are_not(files: list[Path]) -> None:
     manifest = make_manifest(
         (path for path in files),
         (label for label in (" 기쁨 ", "기쁨", "\t", None)),
+        label_field="emotion",
         speakers=iter(["a ", "b", "c", "d"]),
     )
     assert [row.emotion for row in manifest] == ["기쁨", "기쁨", None, None]
@@ -97,7 +110,7 @@ def test_iterables_are_taken_and_blanks_around_values_are_not(files: list[Path])
 
 
 def test_without_speakers_only_a_random_split_is_possible(files: list[Path]) -> None:
-    manifest = make_manifest(files[:3], ["a", "b", "a"])
+    manifest = make_manifest(files[:3], emotion=["a", "b", "a"])
     with pytest.raises(SplitError, match="no utterance names one"):
         make_splits(manifest, SplitSettings(by=("speaker",)))
     splits = make_splits(
@@ -107,7 +120,7 @@ def test_without_speakers_only_a_random_split_is_possible(files: list[Path]) -> 
 
 
 def test_a_written_list_is_a_corpus_and_bad_files_are_told(files: list[Path], tmp_path: Path) -> None:
-    manifest = make_manifest(files, ["x"] * 4, speakers=list("abcd"))
+    manifest = make_manifest(files, emotion=["x"] * 4, speakers=list("abcd"))
     path = write_list(tmp_path / "lists" / "data.jsonl", manifest)
     assert "duration_s" not in json.loads(path.read_text(encoding="utf-8").splitlines()[0])
     made = prepare("manifest", path, {}, tmp_path / "out")

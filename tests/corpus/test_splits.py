@@ -82,7 +82,9 @@ def test_shared_texts_are_kept_apart_by_leaving_rows_out(tmp_path: Path) -> None
     assert disjoint(sets(manifest, splits, "script"))
     # 24 of 30 sentences × 16 of 20 speakers, and 3 × 2 twice: 396 of 600 utterances are kept.
     assert len(splits.ids("unused")) == splits.policy["dropped"]["utterances"] == pytest.approx(204, abs=12)
-    assert splits.summary(manifest)["test"]["emotions"] == {"기쁨": 2, "슬픔": 2, "화남": 2}
+    counts = splits.summary(manifest, ["emotion", "first_language"])["test"]["labels"]
+    assert counts == {"emotion": {"기쁨": 2, "슬픔": 2, "화남": 2}}  # no row has a first language
+    assert "labels" not in splits.summary(manifest)["test"]
     assert any("are unused" in warning for warning in splits.policy["warnings"])
     by_speaker = make_splits(manifest, SplitSettings(by=("speaker",)))
     assert by_speaker.policy["overlap"]["test"] == {"speaker": 0.0, "script": 1.0}
@@ -300,9 +302,36 @@ def test_on_emotional_speech_with_shared_sentences() -> None:
     splits = make_splits(manifest, SplitSettings(stratify=("emotion",)))
     assert disjoint(sets(manifest, splits, "speaker"))
     assert disjoint(sets(manifest, splits, "script"))
-    summary = splits.summary(manifest)
+    summary = splits.summary(manifest, ["emotion"])
     assert [summary[name]["speakers"] for name in ("train", "val", "test")] == [7, 1, 1]
-    assert all(min(summary[name]["emotions"].values()) > 0 for name in ("train", "val", "test"))
+    assert all(min(summary[name]["labels"]["emotion"].values()) > 0 for name in ("train", "val", "test"))
+
+
+def test_a_split_that_lacks_a_label_is_warned_of_for_the_fields_that_are_asked_for(tmp_path: Path) -> None:
+    rows = [
+        Utterance(
+            id=f"{n}",
+            audio="a.wav",
+            duration_s=1.0,
+            speaker=f"s{n}",
+            age=float(n < 3),
+            extra={"split": ("train", "test")[n > 2], "dialect": "서울" if n < 4 else "제주"},
+        )
+        for n in range(6)
+    ]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    settings = SplitSettings(given="split", ratios={"train": 0.5, "val": 0.0, "test": 0.5})
+
+    def warned(*fields: str) -> list[str]:
+        return make_splits(manifest, settings, label_fields=fields).policy["warnings"]
+
+    assert warned() == warned("emotion") == []
+    assert warned("dialect") == ["train has no utterance labelled 제주"]
+    assert warned("dialect", "age") == [
+        "train has no utterance labelled 제주 (dialect)",
+        "train has no utterance labelled 0 (age)",
+        "test has no utterance labelled 1 (age)",
+    ]
 
 
 def test_a_field_no_row_has_is_left_out_of_the_strata_and_said(tmp_path):

@@ -217,6 +217,16 @@ def test_lists_of_paths_and_labels_are_judged(run, lists, tmp_path):
     assert named["files"]["scores"] == str(run / "evaluation" / "lists" / "scores.json")
 
 
+def test_labels_for_a_model_without_labels_are_refused(fakes, lists, tmp_path):
+    bundle = fakes.make_bundle(tmp_path / "phones", [fakes.phoneme_task()])
+    paths, labels = lists
+    with pytest.raises(
+        TaskError, match=r"no task of the model has one label for an utterance .tasks: phoneme."
+    ):
+        evaluate(bundle.path, audio_paths=paths, labels=labels, output=tmp_path / "judged")
+    assert not (tmp_path / "judged").exists()
+
+
 def test_labels_the_model_does_not_know_are_all_named_before_anything_is_predicted(run, lists, tmp_path):
     audio, labels = lists
     strange = ["angry", "angry", "sad", *labels[3:]]

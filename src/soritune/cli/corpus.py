@@ -124,7 +124,14 @@ def check(
     problems = [_row_problem(name, settings_of(settings).get(name, {})) for name in task or ()]
     loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
     with _progress("check", as_json) as tell:
-        result = check_manifest(loaded, problems, decode=decode, min_duration_s=min_duration_s, progress=tell)
+        result = check_manifest(
+            loaded,
+            problems,
+            decode=decode,
+            min_duration_s=min_duration_s,
+            progress=tell,
+            label_fields=_label_fields(),
+        )
     if out is not None:
         same = manifest.parent.resolve() == out.resolve()
         earlier = read_quarantine(out / "quarantine.jsonl") if same else []
@@ -203,7 +210,7 @@ def split(
         given=given,
     )
     loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
-    splits = make_splits(loaded, settings)
+    splits = make_splits(loaded, settings, label_fields=_label_fields())
     splits.save(out)
     _tell_splits([splits], loaded, [out], as_json)
 
@@ -241,11 +248,20 @@ def folds(
         seed=seed,
         stratify=_names(stratify),
         script_blocks=script_blocks,
+        label_fields=_label_fields(),
     )
     files = [out / f"fold-{index:0{len(str(len(made)))}d}.parquet" for index in range(1, len(made) + 1)]
     for splits, file in zip(made, files, strict=True):
         splits.save(file)
     _tell_splits(made, loaded, files, as_json)
+
+
+def _label_fields() -> tuple[str, ...]:
+    """The manifest columns with labels of any task that is installed; these verbs know no recipe."""
+    from soritune.registry import members
+    from soritune.tasks.task import label_fields
+
+    return label_fields(members("soritune.tasks", "TASK").values())
 
 
 def _row_problem(name: str, settings: dict[str, Any]) -> Callable[[Utterance], str | None]:
@@ -256,7 +272,11 @@ def _row_problem(name: str, settings: dict[str, Any]) -> Callable[[Utterance], s
     task = kind(_validated(kind.Config, **settings))
 
     def problem(utterance: Utterance) -> str | None:
-        absent = [field for field in task.required_fields if getattr(utterance, field) is None]
+        absent = [
+            field
+            for field in task.required_fields
+            if getattr(utterance, field, utterance.extra.get(field)) is None
+        ]
         if absent:
             return f"has no {', '.join(absent)}, which the task {name} needs"
         try:
@@ -349,7 +369,7 @@ def _print_quarantined(console: Console, rows: Sequence[Quarantined], file: Path
 
 
 def _tell_splits(made: Sequence[Splits], manifest: Manifest, files: Sequence[Path], as_json: bool) -> None:
-    summaries = [splits.summary(manifest) for splits in made]
+    summaries = [splits.summary(manifest, _label_fields()) for splits in made]
     if as_json:
         found = [
             {"out": str(file), "splits": summary, "policy": splits.policy}
@@ -358,18 +378,20 @@ def _tell_splits(made: Sequence[Splits], manifest: Manifest, files: Sequence[Pat
         print_json(found[0] if len(found) == 1 else {"folds": found})
         return
     console = _console()
-    table = Table(
-        *(("fold",) if len(made) > 1 else ()), "split", "utterances", "hours", "speakers", "emotions"
-    )
+    fields = list(dict.fromkeys(name for row in summaries[0].values() for name in row.get("labels", {})))
+    table = Table(*(("fold",) if len(made) > 1 else ()), "split", "utterances", "hours", "speakers", *fields)
     for file, summary in zip(files, summaries, strict=True):
         for name, row in summary.items():
-            labels = ", ".join(f"{label} {count}" for label, count in row.get("emotions", {}).items())
+            labels = [
+                ", ".join(f"{label} {count}" for label, count in row["labels"][field].items())
+                for field in fields
+            ]
             cells = [
                 name,
                 f"{row['utterances']:,}",
                 f"{row['hours']:.3f}",
                 f"{row['speakers']:,}",
-                escape(labels),
+                *map(escape, labels),
             ]
             table.add_row(*((file.stem,) if len(made) > 1 else ()), *cells)
     console.print(table)

@@ -268,10 +268,12 @@ def _print_dry(result: dict[str, Any], as_json: bool) -> None:
         sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
         return
     console = Console()
-    labels = sorted({label for row in result["splits"].values() for label in row.get("emotions", {})})
-    table = Table("split", "hours", "utterances", "speakers", *labels)
+    known = sorted({label for row in result["splits"].values() for label in _labels_of(row)})
+    fields = {field for field, _ in known}
+    titles = [label if len(fields) == 1 else f"{field}: {label}" for field, label in known]
+    table = Table("split", "hours", "utterances", "speakers", *titles)
     for name, row in result["splits"].items():
-        counts = [str(row.get("emotions", {}).get(label, 0)) for label in labels]
+        counts = [str(_labels_of(row).get(label, 0)) for label in known]
         table.add_row(name, f"{row['hours']:.3f}", str(row["utterances"]), str(row["speakers"]), *counts)
     console.print(table)
     longest = result["longest_batch"]
@@ -282,3 +284,12 @@ def _print_dry(result: dict[str, Any], as_json: bool) -> None:
     )
     console.print(result["model"], markup=False)
     console.print("dry run: no weights were written")
+
+
+def _labels_of(row: dict[str, Any]) -> dict[tuple[str, str], int]:
+    """(column, label) to utterances, of a split's summary."""
+    return {
+        (field, label): count
+        for field, counts in row.get("labels", {}).items()
+        for label, count in counts.items()
+    }

@@ -28,6 +28,8 @@ RowProblem = Callable[[Utterance], str | None]
 """What is wrong with a row for some use of it (a label outside the set, a missing field), or None."""
 Progress = Callable[[int, int], None]
 """Called with the number of utterances done and their total."""
+COUNTED = ("gender", "language", "source", "sample_rate_hz")
+"""Columns whose values are counted in every corpus."""
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -72,6 +74,7 @@ def check_manifest(
     min_duration_s: float = 0.1,
     workers: int | None = None,
     progress: Progress | None = None,
+    label_fields: Sequence[str] = (),
 ) -> CheckResult:
     """Checks every row, and decodes every file unless told not to.
 
@@ -83,6 +86,7 @@ def check_manifest(
         min_duration_s: Shorter utterances are quarantined.
         workers: Threads that decode (libsndfile lets them run side by side); None takes one per core.
         progress: Told how far it is.
+        label_fields: Columns with the label of an utterance, which get a table too.
     """
     threads = workers or os.cpu_count() or 1
 
@@ -110,7 +114,7 @@ def check_manifest(
             if progress is not None:
                 progress(row + 1, len(manifest))
     clean = manifest if keep.all() else manifest.select(keep)
-    return CheckResult(clean, quarantined, count_tables(clean), _levels(heard))
+    return CheckResult(clean, quarantined, count_tables(clean, (*label_fields, *COUNTED)), _levels(heard))
 
 
 def in_order(
@@ -165,7 +169,7 @@ def _levels(heard: list[tuple[float, float, float]]) -> dict[str, float]:
 
 
 def count_tables(
-    manifest: Manifest, columns: Sequence[str] = ("emotion", "gender", "language", "source", "sample_rate_hz")
+    manifest: Manifest, columns: Sequence[str] = COUNTED
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Per column that has values: value → utterances, hours, speakers. Rows without one count under "–"."""
     durations = manifest.durations_s

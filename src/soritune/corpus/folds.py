@@ -37,6 +37,7 @@ def make_folds(
     seed: int = 0,
     stratify: tuple[str, ...] = (),
     script_blocks: int | None = None,
+    label_fields: Sequence[str] = (),
 ) -> list[Splits]:
     """Splits whose test parts cover every utterance that has a speaker, each once.
 
@@ -49,6 +50,7 @@ def make_folds(
         stratify: Columns whose shares should be alike in all groups and blocks.
         script_blocks: With script: number of script blocks; 1 takes a test speaker's sentences out of
             training instead. None chooses 1 where that costs little, else 5.
+        label_fields: Columns with the label of an utterance; parts that lack one of the labels are warned of.
 
     Returns:
         One `Splits` per fold; `policy["fold"]` has number, of, test_speakers, script_block.
@@ -61,7 +63,8 @@ def make_folds(
     if seed < 0:
         raise SplitError(f"the seed is {seed}; give a whole number from 0")
     warnings: list[str] = []
-    columns, strata = Columns.of(manifest), strata_of(manifest, with_values(manifest, stratify, warnings))
+    columns = Columns.of(manifest, label_fields)
+    strata = strata_of(manifest, with_values(manifest, stratify, warnings))
     num_speakers = len(columns.speakers)
     if num_speakers < 2 or (folds is not None and not 2 <= folds <= num_speakers):
         wanted = "at least 2" if folds is None else f"from 2 to {num_speakers}"

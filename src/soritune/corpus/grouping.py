@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -49,16 +49,18 @@ class Columns:
     hours: NDArray[np.float64]
     speakers: Groups
     scripts: Groups
-    emotions: Groups
+    labels: Mapping[str, Groups]
+    """Column to the labels in it, of the columns that have any."""
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Columns:
-        """The columns of a manifest."""
+    def of(cls, manifest: Manifest, label_fields: Sequence[str] = ()) -> Columns:
+        """The columns of a manifest; `label_fields` are columns with the label of an utterance."""
+        labels = {name: _encode(manifest.column(name).cast(pa.string())) for name in label_fields}
         return cls(
             manifest.durations_s / 3600,
             speakers_of(manifest),
             scripts_of(manifest),
-            _encode(manifest.column("emotion")),
+            {name: groups for name, groups in labels.items() if len(groups)},
         )
 
 

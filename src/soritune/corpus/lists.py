@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ def make_manifest(
     audio_paths: Iterable[str | Path],
     labels: Values | None = None,
     *,
+    label_field: str | None = None,
     speakers: Values | None = None,
     texts: Values | None = None,
     **fields: Values,
@@ -36,7 +37,8 @@ def make_manifest(
 
     Args:
         audio_paths: the files; relative ones start from the present folder. An id is the path as it is given.
-        labels: emotions; None where one is not known.
+        labels: the values of `label_field`; None where one is not known.
+        label_field: the field of an utterance that `labels` are of, such as "emotion"; needed with them.
         speakers: who speaks.
         texts: what is said.
         fields: other fields of an utterance, such as `gender=[…]`, `age=[…]` or `script_id=[…]`.
@@ -46,12 +48,12 @@ def make_manifest(
         prediction gives it an error.
 
     Raises:
-        ManifestError: lists of different lengths, no path, a path given twice, no such field, or a value that a field
-            cannot have.
+        ManifestError: labels without a field, lists of different lengths, no path, a path given twice, no such field,
+            or a value that a field cannot have.
     """
     entries = _listed("audio_paths", audio_paths, "paths")
-    given = {"emotion": labels, "speaker": speakers, "text": texts, **fields}
-    names = {"emotion": "labels", "speaker": "speakers", "text": "texts"}
+    given = {**_labelled(labels, label_field, fields), "speaker": speakers, "text": texts, **fields}
+    names = {"speaker": "speakers", "text": "texts", **({label_field: "labels"} if label_field else {})}
     columns = {
         field: [_stripped(value) for value in _listed(names.get(field, field), values, "values")]
         for field, values in given.items()
@@ -85,6 +87,20 @@ def make_manifest(
         rows.append(_utterance(row, seconds))
     table = pa.table({name: [_stored(row, name) for row in rows] for name in FIELDS}, schema=SCHEMA)
     return Manifest(None, root, table=table)
+
+
+def _labelled(labels: Values | None, field: str | None, others: Mapping[str, Values]) -> dict[str, Values]:
+    """The labels under the name of their field."""
+    if labels is None:
+        return {}
+    if field is None:
+        raise ManifestError(
+            "labels need label_field, the utterance field that they are of: label_field='emotion', or emotion=[…] "
+            "instead of labels"
+        )
+    if field in others:
+        raise ManifestError(f"labels are of the field '{field}', which is given too; give one of them")
+    return {field: labels}
 
 
 def write_list(path: Path | str, manifest: Manifest) -> Path:

@@ -9,7 +9,7 @@ counted. Where nearly every utterance has its own text nothing is lost. Folds: `
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from soritune.corpus.assignment import assign_groups, assign_scripts
-from soritune.corpus.grouping import Columns, strata_of, with_values
+from soritune.corpus.grouping import Columns, Groups, strata_of, with_values
 from soritune.corpus.manifest import Manifest
 from soritune.errors import SplitError
 from soritune.settings import Settings
@@ -121,10 +121,16 @@ class Splits:
             )
         return np.where(places < 0, np.int8(-1), self._codes[places])
 
-    def summary(self, manifest: Manifest) -> dict[str, dict[str, Any]]:
-        """Per split: hours, utterances, speakers, and utterances per emotion where there are any."""
-        codes, columns = self._codes_for(manifest), Columns.of(manifest)
-        hours, speakers, emotions = columns.hours, columns.speakers, columns.emotions
+    def summary(self, manifest: Manifest, label_fields: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+        """Per split: hours, utterances, speakers, and `labels`: column to label to its number of utterances.
+
+        Args:
+            manifest: what was split.
+            label_fields: the columns that are counted; those without values are left out, and so is `labels` where
+                none is left.
+        """
+        codes, columns = self._codes_for(manifest), Columns.of(manifest, label_fields)
+        hours, speakers = columns.hours, columns.speakers
         result: dict[str, dict[str, Any]] = {}
         for name in _NAMES:
             inside = codes == _code(name)
@@ -135,10 +141,10 @@ class Splits:
                 "utterances": int(inside.sum()),
                 "speakers": len(np.setdiff1d(speakers.codes[inside], [-1])),
             }
-            if len(emotions):
-                known = emotions.codes[inside & (emotions.codes >= 0)]
-                counts = np.bincount(known, minlength=len(emotions)).tolist()
-                row["emotions"] = dict(zip(emotions.names, counts, strict=True))
+            if columns.labels:
+                row["labels"] = {
+                    field: _label_counts(groups, inside) for field, groups in columns.labels.items()
+                }
             result[name] = row
         return result
 
@@ -156,6 +162,12 @@ class Splits:
         table = pa.table({"id": self._ids, "split": names}).replace_schema_metadata(metadata)
         with whole_file(path) as part:
             pq.write_table(table, part, compression="zstd")
+
+
+def _label_counts(groups: Groups, inside: NDArray[np.bool_]) -> dict[str, int]:
+    """Label to its number of rows among those that are `inside` (rows,); 0 where it has none there."""
+    counts = np.bincount(groups.codes[inside & (groups.codes >= 0)], minlength=len(groups)).tolist()
+    return dict(zip(groups.names, counts, strict=True))
 
 
 def load_splits(path: str | Path) -> Splits:
@@ -185,8 +197,15 @@ def load_splits(path: str | Path) -> Splits:
     return Splits(table.column("id").combine_chunks(), codes.to_numpy().astype(np.int8), policy)
 
 
-def make_splits(manifest: Manifest, settings: SplitSettings | None = None) -> Splits:
+def make_splits(
+    manifest: Manifest, settings: SplitSettings | None = None, *, label_fields: Sequence[str] = ()
+) -> Splits:
     """Splits a manifest.
+
+    Args:
+        manifest: what to split.
+        settings: how.
+        label_fields: columns with the label of an utterance; a split that lacks one of the labels is warned of.
 
     Raises:
         SplitError: no speakers, too few speakers or scripts, or a split that comes out empty. The message
@@ -196,7 +215,7 @@ def make_splits(manifest: Manifest, settings: SplitSettings | None = None) -> Sp
     if len(manifest) == 0:
         raise SplitError("the manifest has no utterances to split")
     warnings: list[str] = []
-    columns = Columns.of(manifest)
+    columns = Columns.of(manifest, label_fields)
     if settings.given is not None:
         codes = _given_codes(manifest, settings.given)
     elif settings.by == ("random",):
@@ -277,10 +296,11 @@ def _warnings(
         )
     for name in SPLITS:
         inside = codes == _code(name)
-        counts = np.bincount(columns.emotions.codes[inside] + 1, minlength=len(columns.emotions) + 1)[1:]
-        absent = [e for e, count in zip(columns.emotions.names, counts, strict=True) if count == 0]
-        if inside.any() and absent:
-            found.append(f"{name} has no utterance labelled {', '.join(absent)}")
+        for field, groups in columns.labels.items():
+            absent = [label for label, count in _label_counts(groups, inside).items() if count == 0]
+            if inside.any() and absent:
+                of_field = f" ({field})" if len(columns.labels) > 1 else ""
+                found.append(f"{name} has no utterance labelled {', '.join(absent)}{of_field}")
     return found
 
 

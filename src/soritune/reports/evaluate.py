@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from soritune.bundle import located
+from soritune.bundle import load_bundle, located
 from soritune.corpus.lists import make_manifest
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splits import load_splits
-from soritune.errors import BundleError, ManifestError, OutputError, SplitError
+from soritune.errors import BundleError, ManifestError, OutputError, SplitError, TaskError
 from soritune.inference.predictions import make_header, write_predictions
 from soritune.inference.predictor import Predictor
 from soritune.inference.rows import Row
@@ -36,6 +36,7 @@ from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
+from soritune.tasks.task import label_fields
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,8 @@ def evaluate(
         data: judge on this instead: a corpus folder or file, or a `Manifest`. Of a corpus that is read here,
             manifest.parquet and quarantine.jsonl are kept in `output`; what cannot be read counts as failed.
         source, settings: how `data` is read, as for `prepare`; by default as the model's own recipe reads its corpus.
-        audio_paths, labels, speakers, texts: lists instead of `data`, as for `make_manifest`.
+        audio_paths, labels, speakers, texts: lists instead of `data`, as for `make_manifest`; the labels are those of
+            the model's first task that has one label for an utterance.
         output: folder for the results, where no checkpoint or decoder is added to their names; default: the run folder,
             `evaluation/<manifest or data>` in it when one is given, or `evaluation/<bundle>` for a bundle.
         root: where relative audio paths start, instead of what the manifest says.
@@ -117,7 +119,8 @@ def evaluate(
         SplitError: no such split, or nothing in it.
         ManifestError: no row has a reference, lists that do not fit together, or lists, a source or settings of
             nothing, as `labels` without `audio_paths`.
-        TaskError: labels that the model does not know, all of them named; or a decoder that does not fit it.
+        TaskError: labels for a model without such a task, labels that the model does not know (all of them are
+            named), or a decoder that does not fit it.
     """
     decoder = make_decoder(decoder)
     refuse_stray_options(
@@ -129,7 +132,8 @@ def evaluate(
     if audio_paths is not None:
         if data is not None:
             raise ManifestError("data and audio_paths are two data sets; give one of them")
-        data = make_manifest(audio_paths, labels, speakers=speakers, texts=texts)
+        field = None if labels is None else _label_field(choose_bundle(located(target), checkpoint))
+        data = make_manifest(audio_paths, labels, label_field=field, speakers=speakers, texts=texts)
     unusable: list[Row] = []
     if data is None:
         place = _place(located(target), split, checkpoint, manifest, splits, output, decoder)
@@ -237,6 +241,23 @@ def _other_decoder(bundle: Path, decoder: Decoder) -> str:
         except ValidationError:  # settings of another version
             pass
     return f"-{decoder.name}"
+
+
+def _label_field(bundle: Path) -> str:
+    """The manifest column that lists of labels are of.
+
+    Raises:
+        TaskError: no task of the model has one label for an utterance.
+    """
+    tasks = load_bundle(bundle).tasks
+    fields = label_fields(tasks)
+    if not fields:
+        names = ", ".join(task.name for task in tasks)
+        raise TaskError(
+            f"labels would be left unused: no task of the model has one label for an utterance (tasks: {names}); give "
+            "texts, or a Manifest with what the tasks need as data"
+        )
+    return fields[0]
 
 
 def _judged_by(bundle: Path) -> Mapping[str, Any]:

@@ -95,6 +95,7 @@ class EmotionTask(Task):
     Config: ClassVar[type[EmotionConfig]] = EmotionConfig
     required_fields: ClassVar[tuple[str, ...]] = ("emotion",)
     single_label: ClassVar[bool] = True
+    label_field: ClassVar[str | None] = "emotion"
     hub_tag: ClassVar[str | None] = "audio-classification"
     limits: ClassVar[tuple[str, ...]] = (
         "Inferring emotions of people at work or in education from their voice is prohibited in the European "

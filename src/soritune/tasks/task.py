@@ -226,11 +226,14 @@ class Task(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[TaskConfig]]
     required_fields: ClassVar[tuple[str, ...]]
-    """Utterance fields without which a row cannot be a training row of this task."""
+    """Utterance fields, or keys of `extra`, without which a row cannot be a training row of this task."""
     single_label: ClassVar[bool] = False
     """Whether every prediction is one of the labels of the first output: its fields `label` and `confidence` (the
     label's probability, None where the model gives none), judged against `label` of the reference. Calibration, the
     worst errors and the distribution of labels follow from it."""
+    label_field: ClassVar[str | None] = None
+    """Manifest column (an utterance field, or a key of `extra`) with the label of an utterance, where a task has one
+    such as emotion; summaries of splits count its values. None for tasks of phones or text."""
     hub_tag: ClassVar[str | None] = None
     """`pipeline_tag` of a model card on the Hugging Face hub, such as "audio-classification"; None where none fits."""
     limits: ClassVar[tuple[str, ...]] = ()
@@ -349,6 +352,11 @@ class Task(ABC):
     def score(self, pairs: Iterable[Pair]) -> dict[str, float]:
         """Named numbers over `pairs`: `rates` of the summed `count`s. Empty input gives `nan` rates of nothing."""
         return self.rates(add_counts(self.count(pair) for pair in pairs))
+
+
+def label_fields(tasks: Iterable[Task | type[Task]]) -> tuple[str, ...]:
+    """The manifest columns with the labels of these tasks, each once, in the tasks' order."""
+    return tuple(dict.fromkeys(task.label_field for task in tasks if task.label_field is not None))
 
 
 def add_counts(parts: Iterable[Counts]) -> Counts:

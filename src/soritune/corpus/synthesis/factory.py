@@ -38,6 +38,8 @@ from soritune.whole_file import write_text
 
 FORMAT = 1
 """Changes when the same seed gives other speech."""
+STYLE_FIELD = "emotion"
+"""The field of an utterance that holds its speaking style."""
 _GUESSED_VOICE_S = 120.0
 _GOING_ON = (
     "finished voices are kept and the same command goes on with them; fewer --workers take less memory"
@@ -83,7 +85,10 @@ def synthesize(
     (root / "splits.parquet").unlink(missing_ok=True)  # of a corpus that had other parts
     if settings.hours and (settings.val_hours or settings.test_hours):
         ratios = {part: wanted[part] / total for part in PARTS}
-        make_splits(manifest, SplitSettings(given="split", ratios=ratios)).save(root / "splits.parquet")
+        splits = make_splits(
+            manifest, SplitSettings(given="split", ratios=ratios), label_fields=[STYLE_FIELD]
+        )
+        splits.save(root / "splits.parquet")
     return manifest
 
 
