@@ -27,6 +27,7 @@ from soritune.models.checkpoint import architecture_of
 from soritune.models.encoders.encoder import geometry_of
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
+from soritune.tasks.inputs.input import encode_inputs, inputs_of, missing_inputs, values_in_row
 from soritune.tasks.objectives.objective import check_output, objective_of
 from soritune.tasks.task import OutputSpec, label_fields
 from soritune.training.phases import resolve_phases
@@ -112,6 +113,7 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
     outputs = [spec for task in tasks for spec in task.outputs]
     for spec in outputs:
         check_output(spec)
+    inputs = inputs_of(tasks)
     names = " or ".join(task.name for task in tasks)
     frames_at = _frame_counter(recipe)
 
@@ -122,19 +124,26 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
         return objective.row_fault(spec, target, frames_at(utterance.duration_s))
 
     def problem(utterance: Utterance) -> str | None:
-        reasons = []
+        reasons, targets, absences = [], dict[str, NDArray[Any] | None](), list[str]()
+        values = values_in_row(inputs, utterance)
         try:
-            targets = {name: target for task in tasks for name, target in task.targets(utterance).items()}
+            encode_inputs(inputs, values)
+            for task in tasks:
+                missing = missing_inputs(task, values)
+                if missing:
+                    absences.append(f"{task.name}: lacks the input {', '.join(missing)}")
+                else:
+                    targets |= task.targets(utterance)
         except SorituneError as error:
             return str(error)
         for spec in outputs:
-            target = targets[spec.name]
+            target = targets.get(spec.name)
             if target is not None:
                 reason = unusable(spec, target, utterance)
                 if reason is None:
                     return None
                 reasons.append(reason)
-        absences = [f"{task.name}: {why}" for task in tasks if (why := task.absence(utterance))]
+        absences += [f"{task.name}: {why}" for task in tasks if (why := task.absence(utterance))]
         return reasons[0] if reasons else "; ".join([f"has no label for {names}", *absences])
 
     return problem

@@ -103,7 +103,7 @@ def member(tasks, *, name="fake", seed=0, max_duration_s=None):
 
     preprocessing = Preprocessing(max_duration_s=max_duration_s)
     made = card(tasks, max_duration_s=max_duration_s)
-    return Member(name, made, tuple(tasks), preprocessing, STEP, FakeBackend(tasks, seed))
+    return Member(name, made, tuple(tasks), preprocessing, GEOMETRY, FakeBackend(tasks, seed))
 
 
 def prediction_rows(accuracy_by_speaker, *, labels=("calm", "tense", "warm"), clips=6):

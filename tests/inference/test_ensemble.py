@@ -14,7 +14,7 @@ def test_a_member_takes_its_settings_from_the_bundle(fakes, tmp_path):
     bundle = fakes.make_bundle(tmp_path / "best_loss", [fakes.emotion_task()], max_duration_s=7.0)
     member = Member.of(bundle, backend=None)
     assert member.preprocessing.max_duration_s == 7.0
-    assert (member.samples_per_frame, member.folder) == (320, "best_loss")
+    assert (member.geometry.samples_per_frame, member.folder) == (320, "best_loss")
     assert list(member.outputs) == ["emotion"]
 
 

@@ -197,7 +197,7 @@ def test_load_opens_bundles_with_their_own_settings(fakes, tmp_path, clip, monke
     monkeypatch.setattr("soritune.inference.predictor.load_member", load_member)
     predictor = Predictor.load([bundle.path], device="cpu")
     assert opened == [("pytorch", bundle.path, "cpu")]
-    assert predictor.members[0].samples_per_frame == 320
+    assert predictor.members[0].geometry.samples_per_frame == 320
     assert predictor.members[0].preprocessing.max_duration_s == 4.0
     assert "error" not in next(predictor.predict([clip("a.wav", 1.0)]))
 

@@ -13,6 +13,7 @@ from scipy.special import log_softmax
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import BundleError, TaskError, UnknownNameError
+from soritune.geometry import Geometry
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.predictions import make_header
 from soritune.inference.predictor import Predictor
@@ -119,7 +120,7 @@ def test_long_files_have_joined_frames_and_utterance_outputs_of_each_window(fake
 
 def test_models_that_give_one_output_at_different_rates_are_refused(fakes):
     first, second = (fakes.member([fakes.phoneme_task()], name=name) for name in ("one", "two"))
-    second = dataclasses.replace(second, samples_per_frame=640)
+    second = dataclasses.replace(second, geometry=Geometry((400,), (640,)))
     with pytest.raises(BundleError, match="give 'phoneme' at 50 and at 25 frames per second"):
         Predictor([first, second])
 

@@ -14,6 +14,7 @@ from soritune.corpus.manifest import Manifest
 from soritune.models.config import ModelConfig
 from soritune.models.model import build_model
 from soritune.recipe import make_task
+from soritune.tasks.inputs.input import inputs_of
 from soritune.testing import tiny_config
 from soritune.training.config import TrainingSettings
 from soritune.training.loop import TrainingRun
@@ -44,7 +45,7 @@ def make_run(tones: Manifest, tmp_path: Path) -> Callable[..., TrainingRun]:
         } | (model or {})
         return TrainingRun(
             folder=tmp_path / name,
-            model=build_model(ModelConfig.model_validate(settings), outputs, seed=3),
+            model=build_model(ModelConfig.model_validate(settings), outputs, seed=3, inputs=inputs_of(made)),
             tasks=made,
             manifest=manifest,
             train_rows=np.arange(len(manifest) - 6),

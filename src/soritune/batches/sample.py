@@ -18,7 +18,7 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.manifest import Manifest
 from soritune.draws import Draws
 from soritune.errors import AudioError, SorituneError
-from soritune.tasks.inputs.input import encode_inputs, inputs_of, missing_inputs, values_in_row
+from soritune.tasks.inputs.input import cut_inputs, encode_inputs, inputs_of, missing_inputs, values_in_row
 from soritune.tasks.task import Task
 
 
@@ -92,4 +92,9 @@ class SampleReader:
             if not missing_inputs(task, values):
                 targets.update(task.targets(utterance))
         inputs = encode_inputs(self.inputs, values)
+        limit = self.preprocessing.max_duration_s
+        if limit is not None and utterance.duration_s > limit:
+            # What is left of the sound has its own part of an input along time; a millisecond is fine enough.
+            kept, whole = max(round(limit * 1000), 1), max(round(utterance.duration_s * 1000), 1)
+            inputs = cut_inputs(self.inputs, inputs, 0, min(kept, whole), whole)
         return Sample(row, visit, self.preprocessing.finish(waveform), inputs, targets)

@@ -17,7 +17,7 @@ from soritune.errors import BundleError
 
 if TYPE_CHECKING:
     from soritune.models.config import ModelConfig
-    from soritune.tasks.task import OutputSpec
+    from soritune.tasks.task import InputSpec, OutputSpec
 
 RANKS = (8, 16, 32)
 """Ranks a LoRA recipe is also counted at."""
@@ -46,11 +46,13 @@ def model_info(
         info = describe_folder(folder)
     else:
         from soritune.recipe import load_recipe
+        from soritune.tasks.inputs.input import inputs_of
 
         recipe = load_recipe(target, overrides or (), presets=preset or ())
-        outputs = [spec for task in recipe.make_tasks() for spec in task.outputs]
+        tasks = recipe.make_tasks()
+        outputs = [spec for task in tasks for spec in task.outputs]
         rate = recipe.preprocessing.sample_rate_hz
-        described = describe(recipe.model, outputs, sample_rate_hz=rate)
+        described = describe(recipe.model, outputs, inputs=inputs_of(tasks), sample_rate_hz=rate)
         info = {"name": recipe.name, "kind": "recipe", **described}
     if as_json:
         sys.stdout.write(json.dumps(info, ensure_ascii=False) + "\n")
@@ -63,6 +65,7 @@ def describe(
     outputs: Sequence[OutputSpec],
     *,
     from_recipe: bool = True,
+    inputs: Sequence[InputSpec] = (),
     sample_rate_hz: int = 16000,
 ) -> dict[str, Any]:
     """What `model-info` tells of a model that `config` and `outputs` ask for, counted on the meta device.
@@ -78,7 +81,9 @@ def describe(
     from soritune.models.adapters import parameter_table
     from soritune.models.model import count_model
 
-    model = count_model(config, outputs, from_recipe=from_recipe, sample_rate_hz=sample_rate_hz)
+    model = count_model(
+        config, outputs, from_recipe=from_recipe, inputs=inputs, sample_rate_hz=sample_rate_hz
+    )
     return {
         "encoder": config.init_from or config.encoder,
         "model_type": model.encoder.config.model_type,
@@ -90,7 +95,7 @@ def describe(
             for spec in outputs
         ],
         "parameters": parameter_table(model).to_json(),
-        "variants": _variants(config, outputs, from_recipe),
+        "variants": _variants(config, outputs, inputs, from_recipe),
     }
 
 
@@ -113,6 +118,7 @@ def describe_folder(folder: Path) -> dict[str, Any]:
             stored_model(bundle).model_copy(update=changes),
             bundle.outputs,
             from_recipe=False,
+            inputs=bundle.inputs,
             sample_rate_hz=bundle.geometry.sample_rate_hz,
         )
         return {"name": bundle.name, "kind": f"{bundle.card['kind']} bundle", **found}
@@ -153,7 +159,9 @@ def _outputs_of(config: dict[str, Any], folder: Path) -> list[OutputSpec]:
     return []
 
 
-def _variants(config: ModelConfig, outputs: Sequence[OutputSpec], from_recipe: bool) -> list[dict[str, Any]]:
+def _variants(
+    config: ModelConfig, outputs: Sequence[OutputSpec], inputs: Sequence[InputSpec], from_recipe: bool
+) -> list[dict[str, Any]]:
     """A LoRA model at other ranks, on all layers and on the ones it has."""
     if config.lora is None:
         return []
@@ -168,7 +176,9 @@ def _variants(config: ModelConfig, outputs: Sequence[OutputSpec], from_recipe: b
     for rank in RANKS:
         for lora, freeze in (everywhere, as_asked) if limited else (everywhere,):
             changes = {"lora": lora.model_copy(update={"rank": rank}), "freeze": freeze}
-            model = count_model(config.model_copy(update=changes), outputs, from_recipe=from_recipe)
+            model = count_model(
+                config.model_copy(update=changes), outputs, from_recipe=from_recipe, inputs=inputs
+            )
             table = parameter_table(model)
             adapted = (model.layer_of(name) for name, _ in model.named_parameters() if ".lora_" in name)
             layers = sorted({layer for layer in adapted if layer is not None})

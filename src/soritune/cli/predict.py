@@ -91,16 +91,29 @@ def predict(
     ] = None,
     decoder: DecoderName = "greedy",
     decoder_set: DecoderValues = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            help="FIELD=VALUE of another input of the model, for every file; the value is YAML; may be repeated.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files go by windows; a bad file stops nothing."""
+    from soritune.cli.source_options import settings_of
     from soritune.errors import SorituneError
     from soritune.inference.predictor import Predictor
     from soritune.inference.run_folders import choose_bundle, rows_seen
 
     if bool(audio) == (manifest is not None):
         raise SorituneError("give either audio files (or folders) or --manifest")
+    if given and manifest is not None:
+        raise SorituneError("--input is for files; the rows of a manifest have their inputs in their columns")
     items, data, many = _items(audio or [], manifest, splits, split, root)
+    if given:
+        request = settings_of(given, {"text": str}, "--input")
+        items = [{"audio": path, **request} for path in items]
     # A model takes seconds to load; what is wrong with the arguments is said before that.
     folders = [choose_bundle(path, checkpoint) for path in bundle or [_packaged_model()]]
     reader = chosen_decoder(decoder, decoder_set)

@@ -49,6 +49,8 @@ class Posteriors:
     """Of a manifest row: speaker, gender and so on; with the groups that were given."""
     utterance: Any = None
     """The manifest row, a `soritune.Utterance`; None for files and samples."""
+    prompt: str | None = None
+    """The text the speaker was asked to say: a manifest row's, or the field `text` of a request."""
     start_s: float | None = None
     """Where the clip begins in its file; None is the whole file."""
     channel: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -38,7 +38,7 @@ Samples = tuple[NDArray[np.floating], int]
 """(samples,) or (samples, channels) and the sample rate in Hz."""
 
 
-GIVEN = "files, folders, (samples, rate) pairs, or a manifest"
+GIVEN = "files, folders, (samples, rate) pairs, requests with the key audio, or a manifest"
 """What can be predicted."""
 
 
@@ -59,6 +59,8 @@ class Clip:
     utterance: Any = None
     """The manifest row, for references; None for plain files."""
     groups: Mapping[str, Any] = field(default_factory=dict)
+    request: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of a request beside the audio, for the model's other inputs (`InputSpec.request_field`)."""
 
 
 @runtime_checkable
@@ -74,9 +76,11 @@ class Rows(Protocol):
         ...
 
 
-def clips_of(
-    items: Iterable[str | Path | Samples] | Rows, groups: Mapping[str, Any] | None
-) -> Iterator[Clip]:
+Item = str | Path | Samples | Mapping[str, Any]
+"""A file, a folder, samples with their rate, or a request: `{"audio": one of these}` with the model's other inputs."""
+
+
+def clips_of(items: Iterable[Item] | Rows, groups: Mapping[str, Any] | None) -> Iterator[Clip]:
     """A clip for each of the `items` that a predictor is given, in their order.
 
     Raises:
@@ -86,7 +90,7 @@ def clips_of(
         return clips_of_paths(_files([items]))
     if isinstance(items, Rows):
         return clips_of_rows(items, groups)
-    if is_samples(items):
+    if is_samples(items) or isinstance(items, Mapping):
         return _mixed_clips([items])
     if isinstance(items, np.ndarray) and items.dtype.kind in "biufc":
         raise AudioError("predict", "an array alone does not say its sample rate; give (samples, rate)")
@@ -149,13 +153,16 @@ def clips_of_rows(manifest: Rows, groups: Mapping[str, Any] | None = None) -> It
 
 def _mixed_clips(items: Any) -> Iterator[Clip]:
     for index, item in enumerate(items):
-        if isinstance(item, str | Path):
-            yield from clips_of_paths(_files([item]))
-        elif not is_samples(item):
+        request = dict(item) if isinstance(item, Mapping) else {}
+        audio = request.pop("audio", None) if isinstance(item, Mapping) else item
+        if isinstance(audio, str | Path):
+            for clip in clips_of_paths(_files([audio])):
+                yield replace(clip, request=request)
+        elif not is_samples(audio):
             raise AudioError("predict", f"item {index} is {reprlib.repr(item)}; give {GIVEN}")
         else:
-            for clip in clips_of_samples([item]):
-                yield Clip(id=str(index), audio=clip.audio, samples=clip.samples, duration_s=clip.duration_s)
+            for clip in clips_of_samples([audio]):
+                yield replace(clip, id=str(index), request=request)
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[str | Path]:

@@ -12,9 +12,11 @@ from pydantic import ValidationError
 from soritune.audio.preprocessing import Preprocessing
 from soritune.bundle import Bundle, first_fault
 from soritune.errors import BundleError
+from soritune.geometry import Geometry
 from soritune.inference.backends.backend import Backend
+from soritune.tasks.inputs.input import inputs_of
 from soritune.tasks.objectives.objective import same_kind
-from soritune.tasks.task import OutputSpec, Task
+from soritune.tasks.task import InputSpec, OutputSpec, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Member:
     card: Mapping[str, Any]
     tasks: tuple[Task, ...]
     preprocessing: Preprocessing
-    samples_per_frame: int
+    geometry: Geometry
     backend: Backend
     folder: str = ""
     """Name of the bundle's folder; in a run it says which of several bundles this is."""
@@ -41,17 +43,26 @@ class Member:
             preprocessing = Preprocessing(**bundle.preprocessing)
         except (TypeError, ValidationError) as error:
             raise bundle.damaged("preprocessing", first_fault(error)) from error
-        step, tasks = bundle.geometry.samples_per_frame, bundle.tasks
+        geometry, tasks = bundle.geometry, bundle.tasks
         given = {name: _composed(labels) for name, labels in bundle.labels.items()}
         for spec in (spec for task in tasks for spec in task.outputs):
             if given.get(spec.name) != _composed(spec.labels):
                 raise bundle.damaged("outputs", f"not the labels that task settings give '{spec.name}'")
-        return cls(bundle.name, bundle.card, tasks, preprocessing, step, backend, bundle.path.resolve().name)
+        if bundle.inputs != inputs_of(tasks):
+            raise bundle.damaged("inputs", "not those that its tasks declare")
+        return cls(
+            bundle.name, bundle.card, tasks, preprocessing, geometry, backend, bundle.path.resolve().name
+        )
 
     @property
     def frame_rate_hz(self) -> float:
         """Frames per second of its outputs of resolution "frame"."""
-        return self.preprocessing.sample_rate_hz / self.samples_per_frame
+        return self.geometry.frame_rate_hz
+
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """What it reads beside the waveform."""
+        return inputs_of(self.tasks)
 
     @property
     def outputs(self) -> dict[str, OutputSpec]:

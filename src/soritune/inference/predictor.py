@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from soritune.bundle import load_bundle
 from soritune.errors import AudioError, BundleError, TaskError
-from soritune.inference.backends.backend import OpenBackend
+from soritune.inference.backends.backend import Arrays, OpenBackend
 from soritune.inference.clip_outputs import Outputs, Posteriors, WindowOutputs
-from soritune.inference.clips import Clip, Rows, Samples, clips_of
+from soritune.inference.clips import Clip, Item, Rows, clips_of
 from soritune.inference.distribution import Distribution, label_distribution
 from soritune.inference.ensemble import Member, frame_rates, joint_tasks, label_orders
 from soritune.inference.posteriors import mean_of, readable
@@ -33,6 +33,14 @@ from soritune.inference.run_folders import choose_bundle
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
 from soritune.registry import load_member
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
+from soritune.tasks.inputs.input import (
+    cut_inputs,
+    encode_inputs,
+    inputs_of,
+    pad_inputs,
+    values_in_request,
+    values_in_row,
+)
 from soritune.tasks.objectives.objective import refuse_idle_decoder
 
 logger = logging.getLogger(__name__)
@@ -51,6 +59,8 @@ class _Read:
 
     waveforms: dict[str, NDArray[np.float32]]
     duration_s: float
+    inputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """The other inputs as arrays, by name."""
     error: str | None = None
 
 
@@ -89,12 +99,8 @@ class Predictor:
         self._labels = {name: spec.labels for name, spec in self.outputs.items()}
         self._frame_rates_hz = frame_rates(self.members, self.outputs)
         self._orders = [label_orders(member, self.outputs) for member in self.members]
-        for task in self.tasks:
-            needed = [spec.name for spec in task.inputs if not spec.optional]
-            if needed:
-                raise TaskError(
-                    f"task '{task.name}' needs the input {', '.join(needed)}; only audio can be given yet"
-                )
+        self.inputs = inputs_of(task for member in self.members for task in member.tasks)
+        """What the models read beside the waveform."""
 
     @classmethod
     def load(
@@ -139,18 +145,18 @@ class Predictor:
 
     def predict(
         self,
-        items: Iterable[str | Path | Samples] | Rows,
+        items: Iterable[Item] | Rows,
         *,
         groups: Mapping[str, Any] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Row]:
-        """Predicts files, folders, `(waveform, sample rate)` pairs, or the rows of a `Manifest`, in their order.
+        """Predicts files, folders, `(waveform, sample rate)` pairs, requests, or the rows of a `Manifest`, in order.
 
         Rows come as they are done; `list(…)` takes them all. A file that cannot be read is a row with an `error`.
 
         Args:
-            items: what to predict, or a single path or pair. A folder stands for the audio files in it and below,
-                sorted.
+            items: what to predict, or a single one. A folder stands for the audio files in it and below, sorted. A
+                request is a mapping with the key `audio`, a path or pair, and the fields of the model's other inputs.
             groups: added to the groups of manifest rows (e.g. `{"split": "test"}`).
             progress: called with how many more clips are done.
 
@@ -161,7 +167,7 @@ class Predictor:
 
     def posteriors(
         self,
-        items: Iterable[str | Path | Samples] | Rows,
+        items: Iterable[Item] | Rows,
         *,
         groups: Mapping[str, Any] | None = None,
         progress: Callable[[int], None] | None = None,
@@ -239,6 +245,10 @@ class Predictor:
         and left unfinished: their windows are finished one by one, as the crops of training were."""
         waveforms: dict[str, NDArray[np.float32]] = {}
         duration = clip.duration_s
+        try:
+            inputs = self._encoded_inputs(clip)
+        except TaskError as error:
+            return _Read({}, 0.0, error=str(error))
         for member in self.members:
             key = member.preprocessing.model_dump_json()
             if key in waveforms:
@@ -255,9 +265,28 @@ class Predictor:
                 waveforms[key] = waveform if is_beyond else whole.finish(waveform)
             except AudioError as error:
                 logger.debug("%s cannot be used: %s", clip.id, error.reason)
-                return _Read({}, 0.0, error.reason)
+                return _Read({}, 0.0, error=error.reason)
             duration = len(waveforms[key]) / whole.sample_rate_hz
-        return _Read(waveforms, duration)
+        return _Read(waveforms, duration, inputs)
+
+    def _encoded_inputs(self, clip: Clip) -> dict[str, NDArray[Any]]:
+        """The clip's other inputs as arrays.
+
+        Raises:
+            TaskError: one is missing or cannot be read, or a request has a field that no model reads.
+        """
+        if clip.utterance is not None:
+            values = values_in_row(self.inputs, clip.utterance)
+        else:
+            values = values_in_request(self.inputs, clip.request)
+        missing = [spec for spec in self.inputs if not spec.optional and spec.name not in values]
+        if missing:
+            spec = missing[0]
+            place = (
+                f"column '{spec.column}'" if clip.utterance is not None else f"field '{spec.request_field}'"
+            )
+            raise TaskError(f"the input '{spec.name}' is missing; give it as the {place}")
+        return encode_inputs(self.inputs, values)
 
     def _posteriors(self, clips: Sequence[Clip], read: Sequence[_Read]) -> Iterator[Posteriors]:
         """One batch through all models."""
@@ -276,6 +305,7 @@ class Predictor:
                 windows=tuple(WindowOutputs(start, end, self._timed(part)) for start, end, part in parts),
                 groups=dict(clip.groups),
                 utterance=clip.utterance,
+                prompt=_prompt(clip),
                 start_s=clip.start_s,
                 channel=clip.channel,
             )
@@ -339,9 +369,13 @@ class Predictor:
                 else round(settings.window_s * rate)
             )
             overlap = round(settings.overlap_s * rate)
-            plans.append(plan_windows(len(waveform), size, overlap, member.samples_per_frame))
+            plans.append(plan_windows(len(waveform), size, overlap, member.geometry.samples_per_frame))
         pieces = [
-            (_finished(member, waveform, window), position, window)
+            (
+                _finished(member, waveform, window),
+                position,
+                self._piece_inputs(member, read[position], window),
+            )
             for position, (waveform, plan) in enumerate(zip(waveforms, plans, strict=True))
             for window in plan
         ]
@@ -351,12 +385,25 @@ class Predictor:
             count = 1
             while count < len(pieces) and max(len(p[0]) for p in pieces[: count + 1]) * (count + 1) <= limit:
                 count += 1
-            for (_, position, _), outputs in zip(
-                pieces[:count], self._run(index, [piece[0] for piece in pieces[:count]]), strict=True
-            ):
+            batch = self._run(
+                index, [piece[0] for piece in pieces[:count]], [piece[2] for piece in pieces[:count]]
+            )
+            for (_, position, _), outputs in zip(pieces[:count], batch, strict=True):
                 found[position].append(outputs)
             del pieces[:count]
         return [self._joined(member, own, plan, rate) for own, plan in zip(found, plans, strict=True)]
+
+    def _piece_inputs(self, member: Member, read: _Read, window: Window) -> Mapping[str, NDArray[Any]]:
+        """A clip's other inputs for one of its windows."""
+        specs, geometry = member.inputs, member.geometry
+        if not specs:
+            return {}
+        samples = len(read.waveforms[member.preprocessing.model_dump_json()])
+        if (window.start, window.stop) == (0, samples):
+            return read.inputs
+        first, total = window.start // geometry.samples_per_frame, geometry.num_frames(samples)
+        count = min(geometry.num_frames(window.stop - window.start), total - first)
+        return cut_inputs(specs, read.inputs, first, count, total)
 
     def _joined(
         self, member: Member, parts: Sequence[Outputs], plan: Sequence[Window], rate: int
@@ -368,20 +415,28 @@ class Predictor:
         for name, spec in member.outputs.items():
             own = [part[name] for part in parts]
             if spec.per_frame:
-                whole[name] = stitch_frames(own, plan, member.samples_per_frame)
+                whole[name] = stitch_frames(own, plan, member.geometry.samples_per_frame)
             else:
                 whole[name] = mean_of(spec, own, weights)
         times = [(round(window.keep_start / rate, 3), round(window.keep_stop / rate, 3)) for window in plan]
         return whole, [(*time, part) for time, part in zip(times, parts, strict=True)]
 
-    def _run(self, index: int, waveforms: Sequence[NDArray[np.float32]]) -> list[Outputs]:
+    def _run(
+        self,
+        index: int,
+        waveforms: Sequence[NDArray[np.float32]],
+        inputs: Sequence[Mapping[str, NDArray[Any]]],
+    ) -> list[Outputs]:
         """One batch through one model: what tasks decode, per waveform, without padding."""
         member, orders = self.members[index], self._orders[index]
         lengths = np.array([len(waveform) for waveform in waveforms], dtype=np.int64)
         padded = np.zeros((len(waveforms), int(lengths.max())), dtype=np.float32)
         for line, waveform in zip(padded, waveforms, strict=True):
             line[: len(waveform)] = waveform
-        arrays = member.backend.run({"waveform": padded, "num_samples": lengths})
+        given: Arrays = {"waveform": padded, "num_samples": lengths}
+        if member.inputs:
+            given |= pad_inputs(member.inputs, inputs, member.geometry.num_frames(lengths))
+        arrays = member.backend.run(given)
         frames = arrays["num_frames"]
         rows: list[Outputs] = []
         for position in range(len(waveforms)):
@@ -394,6 +449,11 @@ class Predictor:
                 row[name] = readable(spec, logits if order is None else logits[..., order])
             rows.append(row)
         return rows
+
+
+def _prompt(clip: Clip) -> str | None:
+    text = getattr(clip.utterance, "text", None) if clip.utterance is not None else clip.request.get("text")
+    return text if isinstance(text, str) else None
 
 
 def _longest(member: Member) -> float:

@@ -30,7 +30,7 @@ def _failed(posteriors: Posteriors, reason: str) -> Row:
 
 def _decoded(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) -> Row:
     utterance = posteriors.utterance
-    prompt = getattr(utterance, "text", None)
+    prompt = posteriors.prompt
     answers = {}
     for task in tasks:
         reference = None if utterance is None else task.reference(utterance)

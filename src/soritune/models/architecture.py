@@ -120,6 +120,13 @@ def make_encoder(
         ) from error
     if weights is not None:
         _load(encoder, family, weights, source, seed)
+        encoder.fill_buffers()
+        empty = next((name for name, buffer in encoder.named_buffers() if buffer.is_meta), None)
+        if empty is not None:
+            raise ModelError(
+                f"{config.model_type}: the buffer {empty} is not stored and `fill_buffers` does not compute it; "
+                "this is a defect of the encoder's family"
+            )
     quicken_dropout(encoder)
     return encoder
 

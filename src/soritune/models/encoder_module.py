@@ -95,6 +95,13 @@ class EncoderModule(nn.Module, ABC):
             first layer reads, n what layer n gives before any final norm (transformers' `hidden_states`).
         """
 
+    def fill_buffers(self) -> None:
+        """Computes the buffers that are not stored with the weights, such as a window or a filter bank, on the CPU.
+
+        Called after weights were loaded into an encoder that was built without memory.
+        """
+        return
+
     @abstractmethod
     def stages(self) -> tuple[tuple[nn.Module, ...], ...]:
         """The modules in the order a clip meets them: `FRONT`, `ENTRY`, one stage a layer, and what follows the last

@@ -33,8 +33,8 @@ class HubNames:
 
     classes: Mapping[HeadKind | None, str]
     """Class name by the head it has; None is the class without a head. A missing kind has no class."""
-    prefix: str
-    """Before the encoder's weights in a class with a head."""
+    prefix: str = ""
+    """Before the encoder's weights in a class with a head. No module of the encoder may bear this name."""
     bare_prefix: str = ""
     """The same in the class without a head."""
     old_names: tuple[tuple[str, str], ...] = ()

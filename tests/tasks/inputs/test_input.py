@@ -50,7 +50,8 @@ def test_values_of_a_request_go_by_its_own_field_names() -> None:
     with pytest.raises(TaskError, match="the model reads no field age; it reads age_years, pitch"):
         values_in_request((AGE, PITCH), {"age": 7})
     with pytest.raises(TaskError, match="it reads audio alone"):
-        values_in_request((), {"text": "x"})
+        values_in_request((), {"colour": "x"})
+    assert values_in_request((), {"text": "x"}) == {}
 
 
 def test_only_required_inputs_are_missed() -> None:

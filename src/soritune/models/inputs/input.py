@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from soritune.registry import load_member
+from soritune.registry import load_identifier
 from soritune.tasks.task import InputSpec
 
 PACKAGE = "soritune.models.inputs"
@@ -65,5 +65,5 @@ def make_input(spec: InputSpec) -> InputModule:
     Raises:
         UnknownNameError: no such kind.
     """
-    kind: type[InputModule] = load_member(PACKAGE, "INPUT", spec.encoding.replace("_", "-"), "kind of input")
+    kind: type[InputModule] = load_identifier(PACKAGE, "INPUT", spec.encoding, "kind of input")
     return kind(spec)

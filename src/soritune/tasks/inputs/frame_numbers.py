@@ -38,6 +38,10 @@ class FrameNumbersInput(InputKind):
             )
         return numbers
 
+    def cut(self, spec: InputSpec, row: NDArray[Any], first: int, count: int, total: int) -> NDArray[Any]:
+        """(count, width): one value for each step of the stretch."""
+        return _at_centres(row, first, count, total)
+
     def pad(
         self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
     ) -> dict[str, NDArray[Any]]:
@@ -46,10 +50,16 @@ class FrameNumbersInput(InputKind):
         values = np.zeros((len(rows), longest, width), dtype=np.float32)
         for line, row, frames in zip(values, rows, num_frames.tolist(), strict=True):
             if row is not None and frames:
-                # In whole numbers: floor((t + 1/2) n / frames).
-                line[:frames] = row[(2 * np.arange(frames) + 1) * len(row) // (2 * frames)]
+                line[:frames] = _at_centres(row, 0, frames, frames)
         present = np.array([row is not None for row in rows], dtype=bool)
         return {spec.name: values, spec.name + PRESENT: present}
+
+
+def _at_centres(row: NDArray[Any], first: int, count: int, total: int) -> NDArray[Any]:
+    """Values at the centres of `count` of `total` steps: floor((t + 1/2) n / total), in whole numbers."""
+    steps = first + np.arange(count)
+    values: NDArray[Any] = row[(2 * steps + 1) * len(row) // (2 * total)]
+    return values
 
 
 INPUT = FrameNumbersInput()

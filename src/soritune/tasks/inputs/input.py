@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import TaskError
-from soritune.registry import load_member
+from soritune.registry import load_identifier
 from soritune.tasks.task import InputSpec, Task
 
 PACKAGE = "soritune.tasks.inputs"
+PROMPT = "text"
+"""Field of a request with the text the speaker was asked to say."""
 PRESENT = "_present"
 """Ends the name of the array that says which rows have an input."""
 
@@ -48,6 +51,18 @@ class InputKind(ABC):
             TaskError: not a value of this kind; the message names the input and the value.
         """
 
+    def cut(self, spec: InputSpec, row: NDArray[Any], first: int, count: int, total: int) -> NDArray[Any]:
+        """The value for a stretch of an utterance; by default that of the whole.
+
+        Args:
+            spec: the input.
+            row: what `encode` gave for the utterance.
+            first: first step of the stretch.
+            count: steps of the stretch.
+            total: steps of the utterance, such as encoder frames.
+        """
+        return row
+
     @abstractmethod
     def pad(
         self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
@@ -72,8 +87,14 @@ def kind_of(spec: InputSpec) -> InputKind:
         UnknownNameError: no such kind.
         TaskError: options that the kind does not have.
     """
-    kind: InputKind = load_member(PACKAGE, "INPUT", spec.encoding.replace("_", "-"), "kind of input")
+    kind = _named(spec.encoding)
     kind.check(spec)
+    return kind
+
+
+@lru_cache(maxsize=256)
+def _named(name: str) -> InputKind:
+    kind: InputKind = load_identifier(PACKAGE, "INPUT", name, "kind of input")
     return kind
 
 
@@ -117,15 +138,15 @@ def values_in_request(specs: Sequence[InputSpec], request: Mapping[str, Any]) ->
     """The values of inputs in a request by the input's name; absent ones are left out.
 
     Raises:
-        TaskError: a field that no input reads.
+        TaskError: a field that no input reads. `text`, the prompt, may always be given.
     """
     known = {spec.request_field: spec.name for spec in specs}
-    unknown = sorted(set(request) - set(known))
+    unknown = sorted(set(request) - {*known, PROMPT})
     if unknown:
         raise TaskError(
             f"the model reads no field {', '.join(unknown)}; it reads {', '.join(sorted(known)) or 'audio alone'}"
         )
-    return {known[field]: value for field, value in request.items() if value is not None}
+    return {known[key]: value for key, value in request.items() if key in known and value is not None}
 
 
 def missing_inputs(task: Task, values: Mapping[str, Any]) -> list[str]:
@@ -143,6 +164,17 @@ def encode_inputs(specs: Iterable[InputSpec], values: Mapping[str, Any]) -> dict
         spec.name: kind_of(spec).encode(spec, values[spec.name])
         for spec in specs
         if values.get(spec.name) is not None
+    }
+
+
+def cut_inputs(
+    specs: Iterable[InputSpec], row: Mapping[str, NDArray[Any]], first: int, count: int, total: int
+) -> dict[str, NDArray[Any]]:
+    """One row's arrays for a stretch of its utterance; arguments as for `InputKind.cut`."""
+    return {
+        spec.name: kind_of(spec).cut(spec, row[spec.name], first, count, total)
+        for spec in specs
+        if spec.name in row
     }
 
 

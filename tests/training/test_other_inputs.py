@@ -1,0 +1,210 @@
+"""Inputs beside the waveform from the row to the reopened model: trained, saved, reopened, predicted from a request."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from typer.testing import CliRunner
+
+from soritune.audio.augment.chain import Chain
+from soritune.batches.collate import Collator
+from soritune.batches.sample import SampleReader
+from soritune.bundle import load_bundle
+from soritune.cli.main import app
+from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.utterance import Utterance
+from soritune.draws import Draws
+from soritune.errors import BundleError
+from soritune.inference.ensemble import Member
+from soritune.inference.predictor import Predictor
+from soritune.inference.windows import WindowSettings
+from soritune.models.checkpoint_io import load_model
+from soritune.training.find_batch import find_batch
+from soritune.training.log import read_events
+from soritune.training.loop import TrainingRun, train
+
+pytestmark = pytest.mark.slow
+
+PACKAGE = Path(__file__).parent.parent / "packages" / "asking_tasks.py"
+MakeRun = Callable[..., TrainingRun]
+FAST = {"learning_rate": 2e-2, "epochs": 12, "warmup_steps": 0}
+
+
+@pytest.fixture(autouse=True)
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package of the two tasks lies on the path as pip leaves one."""
+    site = tmp_path / "site"
+    information = site / "asking_tasks-1.0.dist-info"
+    information.mkdir(parents=True)
+    shutil.copy(PACKAGE, site)
+    monkeypatch.syspath_prepend(site)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: asking_tasks\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(__import__("asking_tasks").ENTRY_POINTS)
+    yield
+    sys.modules.pop("asking_tasks", None)
+
+
+def noise(folder: Path, name: str, seconds: float, seed: int) -> float:
+    wave = 0.1 * np.random.default_rng(seed).standard_normal(int(16000 * seconds))
+    soundfile.write(folder / name, wave, 16000)
+    return len(wave) / 16000
+
+
+def clips(folder: Path, **changes: Any) -> Manifest:
+    """24 clips of noise. `age` is 10 or 30 and `answer` names it; `contour` has three values and so has the answer."""
+    rows = []
+    for n in range(24):
+        seconds = noise(folder, f"{n}.wav", 0.5 + 0.02 * n, n)
+        if changes.get("along"):
+            order = [1.0, -1.0, 1.0] if n % 2 else [-1.0, 1.0, -1.0]
+            extra = {"contour": order, "answer": ["high" if value > 0 else "low" for value in order]}
+            rows.append(Utterance(id=str(n), audio=f"{n}.wav", duration_s=seconds, speaker="s", extra=extra))
+        else:
+            age = 30.0 if n % 2 else 10.0
+            extra = {"answer": ["high" if age > 20 else "low"]}
+            rows.append(
+                Utterance(id=str(n), audio=f"{n}.wav", duration_s=seconds, speaker="s", age=age, extra=extra)
+            )
+    return write_manifest(folder / "manifest.parquet", rows, root=folder)
+
+
+def run_of(make_run: MakeRun, name: str, manifest: Manifest, **more: Any) -> TrainingRun:
+    return make_run(tasks={name: {}}, manifest=manifest, **{**FAST, **more})
+
+
+def last_rate(run: TrainingRun, name: str) -> float:
+    return [event for event in read_events(run.folder) if "val/loss" in event][-1][f"val/{name}/right"]
+
+
+def test_a_number_per_row_is_learnt_saved_and_read_from_a_request(make_run: MakeRun, tmp_path: Path) -> None:
+    run = run_of(make_run, "grown", clips(tmp_path), epochs=30, model={"freeze": {"encoder": True}})
+    train(run, quiet=True)
+    assert last_rate(run, "grown") == 1.0
+    bundle = load_bundle(run.folder / "bundles" / "last")
+    assert bundle.inputs == run.tasks[0].inputs
+    assert bundle.card["inputs"][0]["request_field"] == "age_years"
+    assert torch.equal(load_model(bundle.path).inputs["age"].absent, run.model.inputs["age"].absent)  # type: ignore[union-attr,arg-type]
+
+    predictor = Predictor.load(bundle.path, device="cpu")
+    audio = tmp_path / "3.wav"
+    requests = [
+        {"audio": audio, "age_years": 30, "text": "가나다"},
+        {"audio": soundfile.read(audio, dtype="float32"), "age_years": 10},
+        {"audio": audio},
+        {"audio": audio, "age_years": "old"},
+        {"audio": audio, "age_years": 10, "colour": "red"},
+    ]
+    rows = list(predictor.predict(requests))
+    fields = [row["tasks"]["grown"]["prediction"] for row in rows[:2]]
+    assert [field["answer"] for field in fields] == [["high"], ["low"]]
+    assert [field["prompt"] for field in fields] == ["가나다", None]
+    assert rows[2]["error"] == "the input 'age' is missing; give it as the field 'age_years'"
+    assert "input 'age' must be a number, got 'old'" in rows[3]["error"]
+    assert "reads no field colour; it reads age_years" in rows[4]["error"]
+    by_row = list(predictor.predict(run.manifest))
+    assert [row["tasks"]["grown"]["prediction"]["answer"] for row in by_row[:2]] == [["low"], ["high"]]
+
+
+def test_the_command_line_gives_an_input_to_every_file(make_run: MakeRun, tmp_path: Path) -> None:
+    run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
+    train(run, quiet=True)
+    command = ["predict", str(tmp_path / "1.wav"), "--bundle", str(run.folder / "bundles" / "last"), "--json"]
+    done = CliRunner().invoke(app, [*command, "--input", "age_years=31"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["predictions"][0]["tasks"]["grown"]["prediction"]["answer"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 1
+    assert "the input 'age' is missing" in done.stdout
+
+
+def test_numbers_along_an_utterance_keep_their_place(make_run: MakeRun, tmp_path: Path) -> None:
+    manifest = clips(tmp_path, along=True)
+    augment = {"speed": {"factors": [0.8, 1.25], "probability": 0.5}}
+    run = run_of(make_run, "contour", manifest, augment=augment)
+    train(run, quiet=True)
+    # A frame at a border may go either way: there are two borders in about 25 frames.
+    assert last_rate(run, "contour") > 0.9
+    bundle = load_bundle(run.folder / "bundles" / "last")
+    predictor = Predictor.load(bundle.path, device="cpu")
+    row, silent = predictor.predict(
+        [{"audio": tmp_path / "2.wav", "contour": [-1, 1, -1]}, {"audio": tmp_path / "2.wav"}]
+    )
+    answer = row["tasks"]["contour"]["prediction"]["answer"]
+    third = len(answer) // 3
+    assert (answer[third // 2], answer[third + third // 2], answer[-third // 2]) == ("low", "high", "low")
+    assert "error" not in silent  # this input may be absent
+
+
+def test_windows_of_a_long_file_read_their_own_part(make_run: MakeRun, tmp_path: Path) -> None:
+    run = run_of(make_run, "contour", clips(tmp_path, along=True))
+    train(run, quiet=True)
+    noise(tmp_path, "long.wav", 20.0, 99)
+    steps = [1.0 if (second // 3) % 2 else -1.0 for second in range(20)]
+    windows = WindowSettings(longest_s=5, window_s=4, overlap_s=0.5)
+    bundle = run.folder / "bundles" / "last"
+    predictor = Predictor.load(bundle, device="cpu", windows=windows)
+    (row,) = predictor.predict([{"audio": tmp_path / "long.wav", "contour": steps}])
+    answer = row["tasks"]["contour"]["prediction"]["answer"]
+    expected = ["high" if steps[int(20 * (t + 0.5) / len(answer))] > 0 else "low" for t in range(len(answer))]
+    assert np.mean([a == b for a, b in zip(answer, expected, strict=True)]) > 0.97
+
+
+def test_cropped_training_clips_read_the_part_that_is_left(make_run: MakeRun, tmp_path: Path) -> None:
+    run = run_of(make_run, "contour", clips(tmp_path, along=True))
+    short = run.preprocessing.model_copy(update={"max_duration_s": 0.25})
+    read = SampleReader(run.manifest, run.tasks, short, Chain({}))
+    sample = read(0, Draws(0, 0, 0))  # 0.5 s, contour -1, 1, -1: the first half is -1, then 1 from a third on
+    assert len(sample.waveform) == 4000
+    contour = sample.inputs["contour"][:, 0]
+    assert len(contour) == 250
+    assert contour[:166].tolist() == [-1.0] * 166
+    assert contour[168:].tolist() == [1.0] * 82
+
+
+def test_a_row_without_a_required_input_trains_nothing(make_run: MakeRun, tmp_path: Path) -> None:
+    rows = [
+        Utterance(
+            id=str(n), audio=f"{n}.wav", duration_s=noise(tmp_path, f"{n}.wav", 0.5, n), speaker="s",
+            age=30.0 if n else None, extra={"answer": ["high"]},
+        )
+        for n in range(8)
+    ]  # fmt: skip
+    manifest = write_manifest(tmp_path / "manifest.parquet", rows, root=tmp_path)
+    run = run_of(make_run, "grown", manifest)
+    collator = Collator(
+        manifest, run.tasks, run.preprocessing, num_frames=run.model.geometry.num_frames, hidden_size=16
+    )
+    batch = collator(np.arange(3), Draws(0, 0, 0), 0)
+    assert batch.targets["grown"].present.tolist() == [False, True, True]
+    assert batch.inputs["age_present"].tolist() == [False, True, True]
+    assert not batch.failed
+
+
+def test_find_batch_knows_the_inputs(make_run: MakeRun, tmp_path: Path) -> None:
+    run = run_of(make_run, "contour", clips(tmp_path, along=True))
+    found = find_batch(run, memory_gb=None)
+    assert found.failed_s is None  # the toy's whole split fits
+
+
+def test_a_card_with_other_inputs_than_its_tasks_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
+    run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
+    train(run, quiet=True)
+    bundle = load_bundle(run.folder / "bundles" / "last")
+    file = bundle.path / "soritune.json"
+    card = json.loads(file.read_text(encoding="utf-8"))
+    card["inputs"][0]["options"]["mean"] = 5.0
+    file.write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(BundleError, match="'inputs' is faulty .not those that its tasks declare"):
+        Member.of(load_bundle(bundle.path), None)  # type: ignore[arg-type]
+    file.write_text(json.dumps({**card, "inputs": [{"name": "age"}]}), encoding="utf-8")
+    with pytest.raises(BundleError, match="'inputs' is faulty"):
+        _ = load_bundle(bundle.path).inputs
