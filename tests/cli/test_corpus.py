@@ -291,5 +291,7 @@ def test_a_field_that_a_task_needs_may_be_in_extra(tmp_path: Path, monkeypatch: 
     ]
     path = tmp_path / "m.parquet"
     write_manifest(path, rows, root=tmp_path)
-    told = answer("check", path, "--no-decode", "--task", "emotion", "--set", "emotion.labels=[a, b]")
-    assert [row["reason"] for row in told["quarantined"]] == ["has no studio, which the task emotion needs"]
+    checked = answer("check", path, "--no-decode", "--task", "emotion", "--set", "emotion.labels=[a, b]")
+    assert [row["reason"] for row in checked["quarantined"]] == [
+        "has no studio, which the task emotion needs"
+    ]

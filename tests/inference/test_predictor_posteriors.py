@@ -39,19 +39,19 @@ class Backward(GreedyDecoder):
 def test_posteriors_are_the_log_softmax_of_the_logits(fakes, clip):
     member = fakes.member([fakes.phoneme_task(), fakes.emotion_task()])
     path = clip("a.wav", 2.0)
-    (found,) = Predictor([member]).posteriors(path)
+    (result,) = Predictor([member]).posteriors(path)
     samples = soundfile.read(path, dtype="float32")[0].astype(np.float64)
     samples = ((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)).astype(np.float32)
     logits = member.backend.run({"waveform": samples[None], "num_samples": np.array([len(samples)])})
     for name in ("phoneme", "emotion"):
-        assert found.outputs[name].dtype == np.float32
-        np.testing.assert_allclose(found.outputs[name], log_softmax(logits[name][0], axis=-1), atol=1e-4)
+        assert result.outputs[name].dtype == np.float32
+        np.testing.assert_allclose(result.outputs[name], log_softmax(logits[name][0], axis=-1), atol=1e-4)
     # 2 s: (32000 - 400) // 320 + 1 frames of the fake model, 50 a second.
-    assert (found.num_frames, found.frame_rate_hz, found.duration_s) == (99, 50.0, 2.0)
-    assert found.frame_rates_hz == {"phoneme": 50.0}
-    assert found.labels["emotion"] == ("calm", "tense", "warm")
-    assert found.outputs["phoneme"].shape == (99, len(found.labels["phoneme"]))
-    assert not hasattr(found, "__dict__")
+    assert (result.num_frames, result.frame_rate_hz, result.duration_s) == (99, 50.0, 2.0)
+    assert result.frame_rates_hz == {"phoneme": 50.0}
+    assert result.labels["emotion"] == ("calm", "tense", "warm")
+    assert result.outputs["phoneme"].shape == (99, len(result.labels["phoneme"]))
+    assert not hasattr(result, "__dict__")
 
 
 def test_predict_is_the_decoding_of_the_posteriors_in_the_same_order(fakes, clip, tmp_path):
@@ -66,11 +66,13 @@ def test_predict_is_the_decoding_of_the_posteriors_in_the_same_order(fakes, clip
         clip("c.wav", 0.5),
     ]
     predictor = Predictor([fakes.member(tasks)])
-    rows, found, done = list(predictor.predict(paths)), [], []
-    found = list(predictor.posteriors(paths, progress=done.append))
+    rows, done = list(predictor.predict(paths)), []
+    results = list(predictor.posteriors(paths, progress=done.append))
     assert sum(done) == len(paths)
-    assert [(p.id, p.audio, p.error) for p in found] == [(r["id"], r["audio"], r.get("error")) for r in rows]
-    for posteriors, row in zip(found, rows, strict=True):
+    assert [(p.id, p.audio, p.error) for p in results] == [
+        (r["id"], r["audio"], r.get("error")) for r in rows
+    ]
+    for posteriors, row in zip(results, rows, strict=True):
         if posteriors.error is not None:
             assert (posteriors.outputs, posteriors.duration_s, posteriors.windows) == ({}, 0.0, ())
             continue
@@ -100,22 +102,22 @@ def test_rows_of_a_manifest_bring_their_utterance_and_groups(fakes, clip, tmp_pa
     )
     manifest = write_manifest(tmp_path / "m.parquet", [row], root=tmp_path)
     predictor = Predictor([fakes.member([fakes.emotion_task()])])
-    (found,) = predictor.posteriors(manifest, groups={"split": "test"})
-    assert found.utterance == row
-    assert found.groups == {"speaker": "s1", "emotion": "warm", "split": "test"}
-    assert (found.start_s, found.channel, found.duration_s) == (1.5, 0, 1.0)
+    (result,) = predictor.posteriors(manifest, groups={"split": "test"})
+    assert result.utterance == row
+    assert result.groups == {"speaker": "s1", "emotion": "warm", "split": "test"}
+    assert (result.start_s, result.channel, result.duration_s) == (1.5, 0, 1.0)
 
 
 def test_long_files_have_joined_frames_and_utterance_outputs_of_each_window(fakes, clip):
     tasks = [fakes.phoneme_task(), fakes.emotion_task()]
     predictor = Predictor([fakes.member(tasks)], windows=WindowSettings(longest_s=30, window_s=20))
     path = clip("long.wav", 47.3)
-    (found,), (row,) = predictor.posteriors(path), predictor.predict(path)
-    assert found.num_frames == (int(47.3 * 16000) - 400) // 320 + 1
-    assert [(w.start_s, w.end_s) for w in found.windows] == [
+    (result,), (row,) = predictor.posteriors(path), predictor.predict(path)
+    assert result.num_frames == (int(47.3 * 16000) - 400) // 320 + 1
+    assert [(w.start_s, w.end_s) for w in result.windows] == [
         (w["start_s"], w["end_s"]) for w in row["windows"]
     ]
-    assert all(set(window.outputs) == {"emotion"} for window in found.windows)
+    assert all(set(window.outputs) == {"emotion"} for window in result.windows)
 
 
 def test_models_that_give_one_output_at_different_rates_are_refused(fakes):
@@ -126,16 +128,16 @@ def test_models_that_give_one_output_at_different_rates_are_refused(fakes):
 
 
 def test_outputs_of_different_rates_are_asked_for_by_name(fakes):
-    found = Posteriors(
+    result = Posteriors(
         id="a",
         audio="a",
         outputs={"slow": np.zeros((5, 2), np.float32), "fast": np.zeros((10, 2), np.float32)},
         frame_rates_hz={"slow": 25.0, "fast": 50.0},
     )
     with pytest.raises(TaskError, match=r"different frame rates \(slow 25, fast 50\); take frame_rates_hz"):
-        _ = found.frame_rate_hz
+        _ = result.frame_rate_hz
     with pytest.raises(TaskError, match=r"different numbers of frames \(slow 5, fast 10\)"):
-        _ = found.num_frames
+        _ = result.num_frames
     assert Posteriors(id="a", audio="a").frame_rate_hz is None
 
 

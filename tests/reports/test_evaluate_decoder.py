@@ -52,14 +52,14 @@ def run(fakes, tmp_path, monkeypatch, external_package):
 
     class Turns(fakes.FakeBackend):
         def run(self, inputs):
-            found = super().run(inputs)
+            arrays = super().run(inputs)
             columns = [task.vocabulary.index(phone) for phone in ("A", "B", "D")]
-            for name, table in found.items():
+            for name, table in arrays.items():
                 if name == "phoneme":
                     table[:] = 0.0
                     for frame in range(table.shape[1]):
                         table[:, frame, columns[frame // 5 % 3] if frame < 15 else 0] = 9.0
-            return found
+            return arrays
 
     monkeypatch.setattr(
         "soritune.inference.predictor.load_member", lambda *asked: lambda path, *, device: Turns([task])
@@ -69,11 +69,11 @@ def run(fakes, tmp_path, monkeypatch, external_package):
 
 def test_another_decoder_is_named_and_replaces_no_results(run):
     greedy = evaluate(run, **OPTIONS)
-    own = [run / "scores.json", run / "report.html", run / "predictions" / "test.jsonl"]
-    own += [run / "bundles" / "best_phoneme_per" / "README.md"]
-    before = [file.read_bytes() for file in own]
+    greedy_files = [run / "scores.json", run / "report.html", run / "predictions" / "test.jsonl"]
+    greedy_files += [run / "bundles" / "best_phoneme_per" / "README.md"]
+    before = [file.read_bytes() for file in greedy_files]
     muted = evaluate(run, decoder={"name": "mute", "keep": 7}, **OPTIONS)
-    assert [file.read_bytes() for file in own] == before
+    assert [file.read_bytes() for file in greedy_files] == before
     # Seven frames hold A and the beginning of B: one of three phones is missing.
     assert (greedy.scores["per"], muted.scores["per"]) == (0.0, pytest.approx(1 / 3))
     assert muted["files"]["scores"] == str(run / "scores-mute.json")
@@ -88,7 +88,7 @@ def test_another_decoder_is_named_and_replaces_no_results(run):
     assert "decoder" not in greedy.report()
     assert any("different decoders: greedy, mute (keep 7)" in note for note in compared_notes(run))
     with pytest.raises(ManifestError, match="was read by another decoder than .*test.jsonl"):
-        pool_predictions([own[2], run / "predictions" / "test-mute.jsonl"], run / "pooled.jsonl")
+        pool_predictions([greedy_files[2], run / "predictions" / "test-mute.jsonl"], run / "pooled.jsonl")
 
 
 def compared_notes(run):
@@ -99,13 +99,13 @@ def test_the_decoder_a_recipe_chose_is_the_runs_own(run):
     recipe = {"evaluate": {"decoder": {"name": "mute", "keep": 7}}}
     update_card(run / "bundles" / "best_phoneme_per", recipe=recipe)
     evaluate(run, decoder={"name": "mute", "keep": 7}, **OPTIONS)
-    own = (run / "scores.json").read_bytes()
+    before = (run / "scores.json").read_bytes()
     card = (run / "bundles" / "best_phoneme_per" / "README.md").read_text(encoding="utf-8")
     assert "Split test, decoder mute (keep 7): " in card
     for other, name in (("greedy", "scores-greedy.json"), ({"name": "mute", "keep": 2}, "scores-mute.json")):
         evaluate(run, decoder=other, **OPTIONS)
         assert (run / name).exists()
-    assert (run / "scores.json").read_bytes() == own
+    assert (run / "scores.json").read_bytes() == before
 
 
 def test_the_command_line_takes_a_decoder_with_settings(run):

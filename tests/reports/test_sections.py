@@ -40,10 +40,10 @@ class Nats(EmotionTask):
 
 def test_a_primary_rate_that_is_no_share_is_written_as_a_number(twelve):
     path = twelve / "predictions" / "test.jsonl"
-    own = score_predictions(path, resamples=50).tasks["emotion"]
-    own = {**own, "primary_metric": {"name": "loss", "higher_is_better": False}}
+    scores = score_predictions(path, resamples=50).tasks["emotion"]
+    scores = {**scores, "primary_metric": {"name": "loss", "higher_is_better": False}}
     task = Nats(EmotionConfig(labels=("calm", "tense", "warm")))
-    section = task_section(task, own, read_predictions(path), Players(None))
+    section = task_section(task, scores, read_predictions(path), Players(None))
     # 51 of 72 clips are right with probability 0.8, the others give the right one 0.1:
     # (51 · 0.2231 + 21 · 2.3026) / 72 nats.
     (primary,) = [row["cells"] for row in section["rates"]["rows"] if row["primary"]]
@@ -52,8 +52,8 @@ def test_a_primary_rate_that_is_no_share_is_written_as_a_number(twelve):
     first = section["groups"][0]["rows"][0]["cells"]
     assert "%" not in first[3]["text"] and first[3]["share"] is None
     assert " %<" not in section["figures"]["speakers"]
-    own["primary_metric"] = {"name": "ua", "higher_is_better": True}
-    shares = task_section(EmotionTask(task.config), own, read_predictions(path), Players(None))
+    scores["primary_metric"] = {"name": "ua", "higher_is_better": True}
+    shares = task_section(EmotionTask(task.config), scores, read_predictions(path), Players(None))
     assert " %<" in shares["figures"]["speakers"]
 
 

@@ -54,9 +54,9 @@ def test_dropped_symbols_take_their_frames_and_their_confidence_along() -> None:
 
 
 def test_every_member_is_named_like_its_file_and_made_again_from_its_record() -> None:
-    found = members("soritune.tasks.decoding", "DECODER")
-    assert "greedy" in found and "decoder" not in found
-    for name, kind in found.items():
+    known = members("soritune.tasks.decoding", "DECODER")
+    assert "greedy" in known and "decoder" not in known
+    for name, kind in known.items():
         decoder = make_decoder(name)
         assert (type(decoder), decoder.name) == (kind, name)
         assert make_decoder(decoder.to_json()).to_json() == decoder.to_json()
@@ -65,8 +65,8 @@ def test_every_member_is_named_like_its_file_and_made_again_from_its_record() ->
 def test_a_decoder_is_given_by_name_by_mapping_or_as_it_is(wide: None) -> None:
     assert make_decoder("greedy").to_json() == {"name": "wide", "width": 8}
     assert make_decoder({"name": "greedy", "width": 3}).to_json() == {"name": "wide", "width": 3}
-    own = Wide(WidthSettings(width=2))
-    assert make_decoder(own) is own
+    given = Wide(WidthSettings(width=2))
+    assert make_decoder(given) is given
     assert make_decoder(None).name == "wide"
 
 
