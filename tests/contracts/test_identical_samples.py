@@ -18,6 +18,7 @@ from soritune.batches.collate import Collator
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.draws import Draws
+from soritune.geometry import Geometry
 from soritune.inference.ensemble import Member
 from soritune.inference.predictor import Predictor
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
@@ -88,7 +89,9 @@ def digest(waveform: NDArray[np.float32]) -> str:
 
 def in_prediction(preprocessing: Preprocessing, items: Any) -> list[NDArray[np.float32]]:
     ear = Ear()
-    rows = list(Predictor([Member("ear", {}, (TASK,), preprocessing, 320, ear)]).predict(items))
+    rows = list(
+        Predictor([Member("ear", {}, (TASK,), preprocessing, Geometry((320,), (320,)), ear)]).predict(items)
+    )
     assert not [row for row in rows if "error" in row]
     return ear.heard
 
