@@ -102,6 +102,7 @@ def test_the_freeze_call_takes_the_graph_away() -> None:
         assert seen == [not call]
 
 
+@pytest.mark.slow
 def test_without_a_gpu_the_gpu_benchmark_says_so() -> None:
     done = program("h200.py")
     assert done.returncode == 2

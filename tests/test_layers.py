@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,12 @@ MAY_NAME_ALSO = {
 """Heads of transformers that all families share; keys of cards of the first schema, which are converted."""
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def files() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
 
@@ -105,7 +112,7 @@ def room_of(path: Path) -> str:
 
 
 def imports_of(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -154,7 +161,7 @@ def test_torch_only_below_the_line() -> None:
 
 def names_and_texts(path: Path) -> Iterator[tuple[int, str]]:
     """Identifiers, attributes, keyword arguments and strings of a file; not its docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     documented = {
         id(node.value)
         for node in ast.walk(tree)
@@ -225,7 +232,7 @@ def file_imports() -> dict[str, set[str]]:
     imports: dict[str, set[str]] = {}
     for module, path in modules.items():
         targets = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 full = {f"{node.module}.{alias.name}" for alias in node.names}
                 targets |= {target if target in modules else node.module for target in full}

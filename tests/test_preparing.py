@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from soritune.bundle import load_bundle
 from soritune.corpus.utterance import Utterance
 from soritune.preparing import geometry_of_recipe, row_problem
@@ -28,6 +30,7 @@ def test_checks_count_frames_at_the_recipe_s_sample_rate() -> None:
     assert row_problem(recipe)(row) == "24 phoneme symbols need 24 frames, there are 23"
 
 
+@pytest.mark.slow
 def test_frames_are_counted_without_torch() -> None:
     code = (
         "import sys; from soritune.recipe import load_recipe; from soritune.preparing import row_problem; "

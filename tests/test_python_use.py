@@ -15,6 +15,7 @@ from soritune.recipe import Recipe
 from soritune.testing import tiny_config
 
 
+@pytest.mark.slow
 def test_importing_the_public_names_loads_no_torch_but_for_training() -> None:
     names = [name for name in soritune.__all__ if name not in ("__version__", "run")]
     code = f"import sys, soritune\nfor name in {names!r}: getattr(soritune, name)\n"

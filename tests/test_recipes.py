@@ -267,6 +267,7 @@ def test_the_pilot_and_the_full_recipe_have_one_model_and_read_one_corpus() -> N
     assert pilot.split == full.split
 
 
+@pytest.mark.slow
 def test_steps_of_the_full_recipe_are_the_published_ones_and_a_half_per_epoch() -> None:
     """332,211 is 3 × 110,737, what is left of 1,771,800 / 16 = 110,737.5 by dropping the last half step; here it is
     kept, once an epoch."""

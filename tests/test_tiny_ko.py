@@ -153,6 +153,7 @@ def test_an_unknown_name_says_which_models_there_are(key: str, no_hub: None, tmp
     assert isinstance(result.exception, BundleError)
 
 
+@pytest.mark.slow
 def test_adapters_name_their_base_and_load_in_another_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +212,7 @@ def test_predict_takes_it_where_no_model_is_named(unseen: Manifest, tiny_ko: str
         assert word in line
 
 
+@pytest.mark.slow
 def test_it_hears_sentences_and_voices_it_was_not_trained_on(
     unseen: Manifest, tiny_ko: str, tmp_path: Path
 ) -> None:
@@ -229,6 +231,7 @@ def test_it_hears_sentences_and_voices_it_was_not_trained_on(
     assert own["rates"]["per"]["high"] < baselines["empty"]
 
 
+@pytest.mark.slow
 def test_a_clip_is_heard_alike_alone_and_among_others(unseen: Manifest, tiny_ko: str) -> None:
     clips = [unseen.audio_path(row) for row in unseen]
     together = Predictor.load(tiny_ko)
@@ -243,6 +246,7 @@ def test_a_clip_is_heard_alike_alone_and_among_others(unseen: Manifest, tiny_ko:
     assert differing <= 0.002 * sum(map(len, heard[0]))
 
 
+@pytest.mark.slow
 def test_windows_over_a_long_file_hear_what_the_clips_have(
     unseen: Manifest, tiny_ko: str, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_bundle_from_before_has_none() -> None:
     assert Preprocessing(**old).noise_reduction is None
 
 
+@pytest.mark.slow
 def test_it_loads_no_torch_and_leaves_torch_importable() -> None:
     code = (
         "import sys, numpy as np; from soritune.audio.preprocessing import Preprocessing\n"

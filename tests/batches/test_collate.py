@@ -95,6 +95,7 @@ EVERY = AugmentSettings.model_validate(
 )
 
 
+@pytest.mark.slow
 def test_every_augmentation_gives_the_same_samples_with_0_or_2_workers(tones: Manifest) -> None:
     plan = plan_epoch(np.arange(len(tones)), tones.durations_s, BatchSettings(batch_size=5), seed=0)
     made, plain = collator(tones, augment=EVERY), collator(tones)
@@ -144,6 +145,7 @@ def test_unreadable_and_impossible_rows_weigh_nothing(tmp_path: object, tones: M
     assert batch.targets["emotion"].present.tolist() == [False, True]
 
 
+@pytest.mark.slow
 def test_workers_lose_and_repeat_nothing(tones: Manifest) -> None:
     rows = np.arange(len(tones))
     plan = plan_epoch(

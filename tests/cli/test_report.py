@@ -41,6 +41,7 @@ def call(*arguments, code=0):
     return result
 
 
+@pytest.mark.slow
 def test_score_report_compare_in_a_row(folders):
     base, tuned = folders
     for folder in folders:

@@ -18,6 +18,7 @@ def soritune(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_corpus_and_its_splits(tmp_path: Path) -> None:
     done = soritune(
         "synthesize", tmp_path / "out", "--hours", 0.002, "--test-hours", 0.002, "--seed", 7, "--json",
@@ -38,6 +39,7 @@ def test_a_corpus_and_its_splits(tmp_path: Path) -> None:
     assert len(rows) == found["utterances"]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_in_a_sentence_and_nothing_is_left(tmp_path: Path) -> None:
     done = soritune("synthesize", tmp_path / "out", "--set", "recording.romm=1", "--set", "voices.children=3")
     assert done.returncode == 2

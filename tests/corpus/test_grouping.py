@@ -19,6 +19,7 @@ def utterance(index: int, **known: object) -> Utterance:
     return Utterance(id=str(index), audio="a", duration_s=3600.0, **known)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(

@@ -83,6 +83,7 @@ def test_utf8_that_is_asked_for_may_have_a_byte_order_mark(tmp_path: Path) -> No
     assert found.header == ["file_path", "text"]
 
 
+@pytest.mark.slow
 def test_an_endless_quote_over_more_than_a_cell_may_hold(tmp_path: Path) -> None:
     lines = "".join(f"{n}.wav,글 {n}\n" for n in range(20000))
     rows = list(table(tmp_path, 'file_path,text\nx.wav,"열린\n' + lines))

@@ -202,6 +202,7 @@ def test_load_opens_bundles_with_their_own_settings(fakes, tmp_path, clip, monke
     assert "error" not in next(predictor.predict([clip("a.wav", 1.0)]))
 
 
+@pytest.mark.slow
 def test_importing_inference_loads_no_torch():
     code = (
         "import sys, soritune.inference.predictor, soritune.inference.predictions, soritune.reports.report;"

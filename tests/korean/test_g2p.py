@@ -33,6 +33,7 @@ def test_shared_examples_kiwi(kiwi, shared_data):
 BLIND_SETS = [f"blind_{which}.tsv" for which in ("first", "second", "third", "fourth", "fifth", "sixth")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BLIND_SETS)
 @pytest.mark.parametrize("tagger", ["core", "kiwi"])
 def test_blind_sets(name, tagger, request):
@@ -85,6 +86,7 @@ def test_punctuation_is_a_pause(core):
     assert core.pronounce("밭, 아래") == "받 아래"
 
 
+@pytest.mark.slow
 def test_kiwi_settles_homographs(kiwi):
     assert kiwi.pronounce("그는 사건을 신고했다").endswith("신고핻따")
     assert kiwi.pronounce("눈을 감지 마세요") == "누늘 감찌 마세요"
@@ -154,6 +156,7 @@ def test_any_hangul_gives_inventory_phones_and_round_trips(text):
     assert len(pronounced.replace(" ", "")) == len(text.replace(" ", ""))
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60), st.sampled_from(["phrase", "word"]))
 @settings(max_examples=200, deadline=None)
 def test_any_text_converts(text, boundary):

@@ -15,6 +15,7 @@ def test_missing_analyser(monkeypatch):
     assert Pronouncer("auto").pronounce("신을 신고") == "시늘 신꼬"
 
 
+@pytest.mark.slow
 def test_only_doubtful_phrases_are_tagged(kiwi, monkeypatch):
     asked = []
     retag = kiwi._retag

@@ -39,6 +39,7 @@ def stirred(model: SpeechModel) -> SpeechModel:
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lora", [None, LORA])
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
 def test_round_trip_and_transformers_gives_the_same_logits(kind, norm, lora, build, waves, tmp_path) -> None:
@@ -70,6 +71,7 @@ def test_round_trip_and_transformers_gives_the_same_logits(kind, norm, lora, bui
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["phoneme", "emotion"])
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
 def test_adapter_bundles_open_with_plain_peft(kind, norm, name, build, checkpoint, waves, tmp_path) -> None:
@@ -196,6 +198,7 @@ def test_masks_and_dropouts_of_config_json_are_the_encoder_s_own(build, tmp_path
     assert config["hidden_dropout"] == 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
 def test_several_adapters_share_one_base_that_is_read_once(
     kind, norm, build, checkpoint, waves, tmp_path

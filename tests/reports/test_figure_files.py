@@ -39,6 +39,7 @@ def test_svg_has_real_text_and_no_stand_in_colours(tmp_path):
     assert path.read_bytes() == save_figure(tmp_path / "b.svg", HANGUL).read_bytes()
 
 
+@pytest.mark.slow
 def test_hangul_is_drawn_into_png_with_a_font_that_has_it(tmp_path):
     family = hangul_font()
     assert ord("불") in FT2Font(findfont(family)).get_charmap()
@@ -94,6 +95,7 @@ def test_a_history_of_losses_and_rates(tmp_path):
     assert {"train", "validation", "wa", "ua"} <= set(found)
 
 
+@pytest.mark.slow
 def test_finding_a_font_changes_no_settings_of_matplotlib():
     code = (
         "import matplotlib as mpl; before = dict(mpl.rcParams)\n"

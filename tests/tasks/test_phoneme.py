@@ -108,7 +108,7 @@ SENTENCE = "she had your dark suit"
         ("OK", None, None),
         ("123", "ko", None),
         ("100km 50kg, 10 am 3 pm", None, None),
-        ("LG TV, KBS MBC, Wi-Fi", None, None),
+        pytest.param("LG TV, KBS MBC, Wi-Fi", None, None, marks=pytest.mark.slow),  # loads the analyser
         (SENTENCE, None, f"its text '{SENTENCE}' is not Korean"),
         (SENTENCE, "ko", f"its text '{SENTENCE}' is not Korean"),
         ("Ｓｈｅ ｈａｄ ｙｏｕｒ ｓｕｉｔ", None, "its text 'She had your suit' is not Korean"),

@@ -141,6 +141,7 @@ def test_on_the_host_nothing_is_tried_that_would_not_fit(make_run: MakeRun, monk
     assert len(told) == 6  # 1, 2, 4, then 8 foreseen, 6, 7
 
 
+@pytest.mark.slow
 def test_the_high_water_mark_follows_what_is_held() -> None:
     room._reset_peak()
     before = room._peak_gb()

@@ -134,6 +134,7 @@ def test_a_task_of_each_new_objective_learns_and_opens_again(
             both.distribution(mixed)
 
 
+@pytest.mark.slow
 def test_an_objective_of_another_package_trains_saves_and_opens(
     make_run: MakeRun, install: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -212,6 +212,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON | st.fixed_dictionaries({"t": JSON, "s": JSON, "a": JSON, "x": JSON}))
 def test_whatever_a_label_holds_gives_a_row_that_can_be_written_or_a_reason(

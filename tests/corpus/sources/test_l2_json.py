@@ -149,6 +149,7 @@ def counted(root: Path, **config: Any) -> Counter[str]:
     return Counter(row.extra["split"] for row in rows(found))
 
 
+@pytest.mark.slow
 def test_published_counts(shared_data: Path) -> None:
     """As the READMEs of the two excerpts of speechocean762 say."""
     first, second = shared_data / "speechocean762", shared_data / "speechocean762_train"
@@ -165,6 +166,7 @@ def test_published_counts(shared_data: Path) -> None:
     assert labels == {"C": 1206, "S": 41, "D": 11, "I": 1}
 
 
+@pytest.mark.slow
 def test_labels_without_their_audio(shared_data: Path, tmp_path: Path) -> None:
     root = shared_data / "l2arctic_labels_text"
     if not root.is_dir():

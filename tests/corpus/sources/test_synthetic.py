@@ -30,6 +30,7 @@ def made(root: Path, **settings: object) -> list[Utterance]:
     return [item for item in read_corpus(root, SyntheticConfig(**settings)) if isinstance(item, Utterance)]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_it_follows_from_the_seed_whatever_the_workers(tmp_path: Path) -> None:
     alone = made(tmp_path / "a", utterances=24, speakers=6, workers=1)
     together = made(tmp_path / "b", utterances=24, speakers=6, workers=2)
@@ -41,6 +42,7 @@ def test_it_follows_from_the_seed_whatever_the_workers(tmp_path: Path) -> None:
     assert [u.text for u in other] != [u.text for u in alone]
 
 
+@pytest.mark.slow
 def test_every_sentence_in_every_style_and_no_sentence_in_two_mouths(tmp_path: Path) -> None:
     utterances = made(tmp_path, utterances=72, speakers=24, workers=1)
     assert Counter(u.emotion for u in utterances) == {"Anxious": 24, "Kind": 24, "Dry": 24}

@@ -37,6 +37,7 @@ def contents(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_it_follows_from_the_seed_whatever_the_workers_and_interruptions(tmp_path: Path) -> None:
     alone = made(tmp_path / "a", test_hours=0.002)
     assert alone.hours >= 0.007
@@ -73,6 +74,7 @@ def test_the_same_seed_goes_on_giving_the_same_speech(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_mispronunciations_change_nothing_but_what_is_said(tmp_path: Path) -> None:
     wrong = {"rate": 0.25, "fluent": 0.0}
     without = made(tmp_path / "a", hours=0.001)
@@ -99,6 +101,7 @@ def test_mispronunciations_change_nothing_but_what_is_said(tmp_path: Path) -> No
         made(tmp_path / "a", mispronunciations=wrong)
 
 
+@pytest.mark.slow
 def test_styles_are_equally_frequent_in_every_voice_and_change_no_word(tmp_path: Path) -> None:
     without = made(tmp_path / "a", hours=0.004)
     found = made(tmp_path / "b", hours=0.004, styles=["Anxious", "Kind", "Dry"])
@@ -111,6 +114,7 @@ def test_styles_are_equally_frequent_in_every_voice_and_change_no_word(tmp_path:
         SynthesisSettings(styles=["Angry"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc")
 def test_a_worker_ended_by_the_system_is_one_sentence_and_nothing_finished_is_lost(tmp_path: Path) -> None:
     options = ["--hours", "0.2", "--seed", "4", "--workers", "2", "--set", "utterances_per_voice=3"]
@@ -134,6 +138,7 @@ def test_a_worker_ended_by_the_system_is_one_sentence_and_nothing_finished_is_lo
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items() if path.exists())
 
 
+@pytest.mark.slow
 def test_parts_share_no_voice_no_variant_and_no_sentence(tmp_path: Path) -> None:
     manifest = made(tmp_path, hours=0.01, val_hours=0.01, test_hours=0.01)
     splits = load_splits(tmp_path / "splits.parquet")

@@ -90,6 +90,7 @@ def test_substitutions_by_hand() -> None:
     assert all_wrong("D A | H E")[2] == "S S C S"
 
 
+@pytest.mark.slow
 def test_what_an_accent_says_too_is_no_error() -> None:
     # ㅜ이 would become ㅡ이, which voices say for 의; ㄹ after a pause is l in some voices.
     assert "EU" not in {steps[0][1] for _, steps in possible_errors(["U", "I"], 0)}
@@ -112,6 +113,7 @@ def as_said(phrase: object, seed: int) -> str:
     return text.replace("'", "").replace("|", " ").replace("  ", " ").replace("_ ", "")
 
 
+@pytest.mark.slow
 def test_the_share_of_errors_is_the_one_asked_for() -> None:
     settings = MispronunciationSettings(rate=0.1)
     rates = np.array([draw_learner(np.random.default_rng([7, v]), settings).rate for v in range(4000)])

@@ -25,6 +25,7 @@ def texts(part: str, count: int, seed: int = 0) -> list[str]:
     return [draw_text(np.random.default_rng([seed, index]), part)[0] for index in range(count)]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_there_are_tens_of_thousands_and_they_follow_from_the_generator() -> None:
     found = texts("train", 3000)
     assert len(set(found)) > 2900  # of which short ones repeat now and then
@@ -35,6 +36,7 @@ def test_there_are_tens_of_thousands_and_they_follow_from_the_generator() -> Non
     assert len(set(found)) * len(set(other)) / (again + 1) > 50_000
 
 
+@pytest.mark.slow
 def test_a_text_is_in_one_part_whatever_the_seed() -> None:
     found = {part: set(texts(part, 400, seed)) for seed, part in enumerate(("train", "val", "test"))}
     assert not found["train"] & found["test"]
@@ -46,6 +48,7 @@ def test_a_text_is_in_one_part_whatever_the_seed() -> None:
     assert part_of_text("나무를  봐요") == part_of_text("나무를 봐요")
 
 
+@pytest.mark.slow
 def test_words_are_hangul_and_there_are_many() -> None:
     assert len(nouns()) > 1500
     for kind in ("thing", "verb_object", "adjective", "name", "particle", "phrase"):
@@ -75,6 +78,7 @@ def test_syllable_strings_hold_every_onset_with_every_vowel_and_every_vowel_with
     assert {*sonorants, *stops, *laterals} - set(pairs) == set()
 
 
+@pytest.mark.slow
 def test_running_text_holds_every_phone() -> None:
     found: Counter[str] = Counter()
     for index in range(1500):

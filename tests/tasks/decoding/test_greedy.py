@@ -50,6 +50,7 @@ def test_no_frames_give_no_symbols_and_no_confidence() -> None:
     assert decoded.first_frames.shape == decoded.last_frames.shape == decoded.log_probabilities.shape == (0,)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=30), st.integers(0, 3))
 def test_equals_folding_with_groupby(path: list[int], blank: int) -> None:
