@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from soritune.audio.noise_reduction import NoiseReduction
 from soritune.audio.preprocessing import Preprocessing
 from soritune.errors import RecipeError, SorituneError
 
-pytest.importorskip("noisereduce", reason="the extra 'denoise' is not installed")
-
+# Looked up, not imported: the import alone takes seconds.
+pytestmark = pytest.mark.skipif(
+    find_spec("noisereduce") is None, reason="the extra 'denoise' is not installed"
+)
 
 TIME = np.arange(64000) / 16000
 SOUNDING = (TIME * 1.25) % 1 < 0.15
