@@ -1,7 +1,7 @@
 """The contract of a kind of input, its torch half: from arrays of a batch to what heads read beside the encoder.
 
-A member of this folder binds `INPUT` to a subclass of `InputModule`, under the name of its torch-free half
-(`tasks/inputs/input.py`).
+A member of this folder binds `INPUT` to a subclass of `InputModule`, or to a function that makes one of a spec, under the
+name of its torch-free half (`tasks/inputs/input.py`).
 
 Shapes: batch, frames (encoder frames), width (channels that the input adds).
 """
@@ -9,7 +9,7 @@ Shapes: batch, frames (encoder frames), width (channels that the input adds).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -65,5 +65,5 @@ def make_input(spec: InputSpec) -> InputModule:
     Raises:
         UnknownNameError: no such kind.
     """
-    kind: type[InputModule] = load_identifier(PACKAGE, "INPUT", spec.encoding, "kind of input")
+    kind: Callable[[InputSpec], InputModule] = load_identifier(PACKAGE, "INPUT", spec.encoding, "kind of input")
     return kind(spec)
