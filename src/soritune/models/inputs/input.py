@@ -1,6 +1,6 @@
 """The contract of a kind of input, its torch half: from arrays of a batch to what heads read beside the encoder.
 
-A member of this folder binds `INPUT` to a subclass of `InputModule`, or to a function that makes one of a spec, under the
+A member of this folder binds `INPUT` to a subclass of `InputModule`, or to a function from a spec to one, under the
 name of its torch-free half (`tasks/inputs/input.py`).
 
 Shapes: batch, frames (encoder frames), width (channels that the input adds).
