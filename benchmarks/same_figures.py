@@ -120,7 +120,7 @@ def emotion_layouts(data: Path, work: Path) -> dict[str, list[str]]:
 
 def figures(recipe: str, arguments: list[str], output: Path) -> dict[str, Any]:
     """Runs the recipe and returns what its scores say, per task."""
-    command = [sys.executable, "-m", "soritune.cli.main", "run", recipe, *arguments, "--output", str(output)]
+    command = [sys.executable, "-m", "soritune", "run", recipe, *arguments, "--output", str(output)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
@@ -160,6 +160,7 @@ def main() -> None:
     same = []
     if options.only != "emotion":
         own = [
+            "train.phases=null",
             "train.learning_rate=3e-4",
             "train.warmup_steps=20",
             "batches.padded_seconds=16",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.conftest import write_tones
 
 from soritune.batches.config import BatchSettings
 from soritune.batches.plan import plan_epoch
@@ -143,3 +145,116 @@ def test_epochs_are_timed_in_turns(tmp_path: Path) -> None:
         assert row["ratio"] == pytest.approx(peer["seconds"] / ours["seconds"])
         assert peer["padding_share"] > 0.35 > ours["padding_share"]
         assert [part["steps"] for part in peer["stretches"]] == [1, 2]
+
+
+def test_values_are_equal_where_their_text_is() -> None:
+    from two_checkouts import differences
+
+    before = {"loss": 0.1, "nan": float("nan"), "count": 1, "only before": True, "name": "가"}
+    after = {"loss": 0.1 + 2**-56, "nan": float("nan"), "count": 1.0, "only after": None, "name": "가"}
+    assert differences(before, after, []) == (
+        6,
+        [
+            "loss: 0.1 → 0.10000000000000002",
+            "count: 1 → 1.0",
+            "only before: true → –",
+            "only after: – → null",
+        ],
+    )
+    assert differences(before, after, ["losses:*", "train.jsonl:only *"], "train.jsonl")[0] == 4
+    renamed = differences({"a": 1, "b": 2}, {"a": 2, "b": 1}, [])[1]
+    assert renamed == ["the same values in another order or under other names; a: 1 → 2", "b: 2 → 1"]
+
+
+def test_a_comparison_of_nothing_fails() -> None:
+    from two_checkouts import compare
+
+    (row,) = compare("gradients", {"case": {"gradients": {}}}, {"case": {"gradients": {}}}, [])
+    assert row.differing == 1
+
+
+def test_timestamps_and_folders_of_runs_are_left_out() -> None:
+    from two_checkouts_capture import Checkout
+
+    side = Checkout("after", Path("/code"), Path("/runs/after"), (Path("/kept/before"),))
+    value = {"loss": [1.5, None], "time": 1.0, "a": {"created": "x"}, "b": "/runs/after/x /code/src", "c": []}
+    expected = {"loss.0": 1.5, "loss.1": None, "b": "RUNS/x CHECKOUT/src", "c": []}
+    assert side.flat(value) == expected
+    assert side.neutral("/kept/before/bundles") == "RUNS/bundles"
+
+
+@pytest.mark.parametrize(
+    ("after", "verdict"),
+    [
+        ([1.03, 1.04, 1.05], "equal within 5 %"),
+        ([0.98, 1.1, 1.2], "equal within the spread"),  # 1.1 ≤ 1.15 and 0.98 ≤ 1.0
+        ([1.2, 1.3, 1.4], "slower"),
+        ([0.5, 0.6, 0.7], "faster"),
+        ([1.3, 1.3], "too few runs"),
+    ],
+)
+def test_medians_are_equal_within_5_percent_or_within_the_spread(after: list[float], verdict: str) -> None:
+    from two_checkouts_speed import judge
+
+    assert judge([0.9, 1.0, 1.15], after)["verdict"] == verdict
+
+
+def test_every_recipe_has_a_toy_training() -> None:
+    from two_checkouts_inputs import TRAININGS
+
+    from soritune.recipe import recipe_names
+
+    assert set(recipe_names()) <= {training.recipe for training in TRAININGS.values()}
+
+
+@pytest.mark.slow
+def test_another_learning_rate_is_seen_from_the_second_gradient_on(tmp_path: Path) -> None:
+    """A rate has no part in the first gradient; the second is that of other weights."""
+    source, copy = FOLDER.parent, tmp_path / "copy"
+    shutil.copytree(source / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    recipe = copy / "src" / "soritune" / "recipes" / "emotion-3class.yaml"
+    text = recipe.read_text(encoding="utf-8")
+    assert text.count("learning_rate: 2.0e-5") == 2  # the second is in a preset
+    only = ("--only", "gradients", "--cases", "emotion-3class")
+    kept, results = str(tmp_path / "kept"), tmp_path / "results.json"
+    same = program("two_checkouts.py", str(source), str(copy), *only, "--keep", kept, SORITUNE_DATA="")
+    assert same.returncode == 0, same.stdout[-2000:] + same.stderr[-2000:]
+    recipe.write_text(text.replace("learning_rate: 2.0e-5", "learning_rate: 2.1e-5"), encoding="utf-8")
+    more = ("--reuse", kept, "--output", str(results))
+    other = program("two_checkouts.py", str(source), str(copy), *only, *more, SORITUNE_DATA="")
+    assert other.returncode == 1, other.stdout[-2000:] + other.stderr[-2000:]
+    assert "before" not in other.stderr  # nothing of the first checkout ran again
+    rows = {row["what"]: row for row in json.loads(results.read_text(encoding="utf-8"))["rows"]}
+    gradients = rows["gradients"]["differences"]
+    steps = [line.split(": ")[0] for line in gradients if " tensor " in line]
+    assert steps and all(step.startswith("step 2 ") for step in steps)
+    assert gradients[0].startswith("step 1 group 0: ")
+    assert rows["weights of bundles"]["differing"] > 0
+
+
+@pytest.mark.slow
+def test_speed_and_predictions_of_a_toy_corpus(tmp_path: Path) -> None:
+    corpus = tmp_path / "ko_speech_selvas"
+    corpus.mkdir()
+    rows = write_tones(corpus, speakers=6, per_style=1)
+    lines = [
+        json.dumps(
+            {"id": row.id, "audio": row.audio, "duration": row.duration_s, "speaker": row.speaker}
+            | {"text": row.text, "gender": row.gender}
+        )
+        for row in rows
+    ]
+    (corpus / "manifest.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    source, results = str(FOLDER.parent), tmp_path / "results.json"
+    done = program(
+        "two_checkouts.py", source, source, "--only", "predictions", "speed", "--data", str(tmp_path),
+        "--runs", "1", "--steps", "5", "--predict-clips", "30", "--output", str(results),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    result = json.loads(results.read_text(encoding="utf-8"))
+    assert result["differing"] == 0
+    assert result["values"] > 100
+    assert len(result["speed"]) == 6
+    for table in result["speed"]:
+        assert len(table["before"]) == len(table["after"]) == 1
+        assert table["ratio"] == pytest.approx(table["after"][0] / table["before"][0])

@@ -1,0 +1,145 @@
+"""Part of `two_checkouts.py`: training steps and predictions of two checkouts, timed in turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from two_checkouts_capture import MODEL, RECORDER, Checkout, FailedError
+from two_checkouts_inputs import write_real
+
+TOLERANCE = 0.05
+"""Medians whose ratio differs from 1 by no more than this are equal."""
+FEWEST = 3
+"""Runs of each side that a verdict needs."""
+MANY, SINGLE = "predict, {} clips", "predict, 1 clip (start-up)"
+Seconds = tuple[float, float]
+"""Wall clock and CPU time."""
+
+
+def measure_speed(
+    before: Checkout,
+    after: Checkout,
+    data: Path,
+    work: Path,
+    *,
+    runs: int,
+    steps: int,
+    clips: int,
+    threads: int,
+) -> list[dict[str, Any]]:
+    """Times both checkouts in turns; every second round begins with the other one.
+
+    Args:
+        before, after: the checkouts.
+        data: folder with the real corpora.
+        work: a new folder for manifests and runs.
+        runs: of each checkout.
+        steps: optimizer steps of a training; the first fifth is not timed.
+        clips: of the long prediction; the real ones are repeated.
+        threads: of torch.
+
+    Returns:
+        A table per thing and clock: all values, the medians, their ratio, a verdict.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    corpus, many, single = (work / f"{name}.jsonl" for name in ("corpus", "many", "single"))
+    write_real(corpus, data, None)
+    write_real(many, data, None, repeated_to=clips)
+    write_real(single, data, 1)
+    timed: dict[str, Callable[[Checkout], Seconds]] = {
+        "training step": lambda side: _step(side, corpus, work, steps, threads),
+        MANY.format(clips): lambda side: _predict(side, many, work, threads),
+        SINGLE: lambda side: _predict(side, single, work, threads),
+    }
+    values: dict[tuple[str, str], list[Seconds]] = {}
+    for number in range(runs):
+        for name, measure in timed.items():
+            for side in (before, after) if number % 2 == 0 else (after, before):
+                seconds = measure(side)
+                values.setdefault((name, side.name), []).append(seconds)
+                text = f"{side.name:6}  speed  {number + 1} of {runs}  {name:28}"
+                print(f"{text} {seconds[0]:8.3f} s, {seconds[1]:8.3f} s CPU", file=sys.stderr, flush=True)
+    tables = []
+    for name in timed:
+        for index, clock in enumerate(("wall", "CPU")):
+            sides = [[seconds[index] for seconds in values[name, side]] for side in ("before", "after")]
+            tables.append({"what": name, "clock": clock, **judge(*sides)})
+    return tables
+
+
+def judge(before: list[float], after: list[float]) -> dict[str, Any]:
+    """Medians, the ratio after / before, and a verdict.
+
+    Equal are medians within 5 %, and medians of which each lies between the other side's smallest and largest value.
+    """
+    medians = statistics.median(before), statistics.median(after)
+    ratio = medians[1] / medians[0]
+    overlap = min(after) <= medians[0] <= max(after) and min(before) <= medians[1] <= max(before)
+    if abs(ratio - 1) <= TOLERANCE:
+        verdict = "equal within 5 %"
+    elif len(before) < FEWEST or len(after) < FEWEST:
+        verdict = "too few runs"
+    elif overlap:
+        verdict = "equal within the spread"
+    else:
+        verdict = "slower" if ratio > 1 else "faster"
+    return {"before": before, "after": after, "medians": medians, "ratio": ratio, "verdict": verdict}
+
+
+def _step(side: Checkout, corpus: Path, work: Path, steps: int, threads: int) -> Seconds:
+    """Mean seconds of a step of `quickstart`; data loading is part of it, evaluations and checkpoints are not."""
+    record, run = work / "steps.json", work / f"run-{time.time_ns()}"
+    settings = (
+        f"data={corpus}",
+        "data.source=manifest",
+        "batches.padded_seconds=16",
+        "batches.num_workers=0",
+        "train.device=cpu",
+        f"train.threads={threads}",
+        "train.epochs=1000",
+        f"train.max_steps={steps + 1}",
+        "train.evaluate_every_steps=1000000",
+        f"train.log_every_steps={steps + 2}",
+    )
+    side.python(
+        RECORDER,
+        record,
+        str(steps),
+        "run",
+        "quickstart",
+        *settings,
+        "--output",
+        run,
+        "--json",
+        threads=threads,
+    )
+    times = json.loads(record.read_text(encoding="utf-8"))
+    first = max(steps // 5, 1)
+    (wall, cpu), (last_wall, last_cpu) = times[first - 1], times[-1]
+    return (last_wall - wall) / (steps - first), (last_cpu - cpu) / (steps - first)
+
+
+def _predict(side: Checkout, manifest: Path, work: Path, threads: int) -> Seconds:
+    """Seconds of the command `predict`, from its start to its end."""
+    command = ["predict", "-b", MODEL, "--manifest", str(manifest), "-o", str(work / "predictions.jsonl")]
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "soritune", *command, "--device", "cpu", "--json"],
+        cwd=work,
+        env=side.environment(threads),
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise FailedError(f"soritune {' '.join(command)}: exit code {process.returncode}")
+    return wall, usage.ru_utime + usage.ru_stime
