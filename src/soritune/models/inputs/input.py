@@ -65,5 +65,7 @@ def make_input(spec: InputSpec) -> InputModule:
     Raises:
         UnknownNameError: no such kind.
     """
-    kind: Callable[[InputSpec], InputModule] = load_identifier(PACKAGE, "INPUT", spec.encoding, "kind of input")
+    kind: Callable[[InputSpec], InputModule] = load_identifier(
+        PACKAGE, "INPUT", spec.encoding, "kind of input"
+    )
     return kind(spec)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from soritune.errors import TaskError
 from soritune.tasks.inputs.input import PRESENT, InputKind, finite_numbers
+from soritune.tasks.objectives.dense import targets_of_frames
 from soritune.tasks.task import InputSpec
 
 
@@ -40,7 +41,8 @@ class FrameNumbersInput(InputKind):
 
     def cut(self, spec: InputSpec, row: NDArray[Any], first: int, count: int, total: int) -> NDArray[Any]:
         """(count, width): one value for each step of the stretch."""
-        return _at_centres(row, first, count, total)
+        values: NDArray[Any] = row[targets_of_frames(len(row), total)[first : first + count]]
+        return values
 
     def pad(
         self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
@@ -50,16 +52,9 @@ class FrameNumbersInput(InputKind):
         values = np.zeros((len(rows), longest, width), dtype=np.float32)
         for line, row, frames in zip(values, rows, num_frames.tolist(), strict=True):
             if row is not None and frames:
-                line[:frames] = _at_centres(row, 0, frames, frames)
+                line[:frames] = row[targets_of_frames(len(row), frames)]
         present = np.array([row is not None for row in rows], dtype=bool)
         return {spec.name: values, spec.name + PRESENT: present}
-
-
-def _at_centres(row: NDArray[Any], first: int, count: int, total: int) -> NDArray[Any]:
-    """Values at the centres of `count` of `total` steps: floor((t + 1/2) n / total), in whole numbers."""
-    steps = first + np.arange(count)
-    values: NDArray[Any] = row[(2 * steps + 1) * len(row) // (2 * total)]
-    return values
 
 
 INPUT = FrameNumbersInput()
