@@ -28,7 +28,7 @@ from soritune.models.encoders.encoder import geometry_of
 from soritune.recipe import Recipe
 from soritune.reports.evaluate import progress_bar
 from soritune.tasks.inputs.input import encode_inputs, inputs_of, missing_inputs, values_in_row
-from soritune.tasks.objectives.objective import check_output, objective_of
+from soritune.tasks.objectives.objective import check_output, cropping_fault, objective_of
 from soritune.tasks.task import OutputSpec, label_fields
 from soritune.training.phases import resolve_phases
 
@@ -118,10 +118,12 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
     frames_at = _frame_counter(recipe)
 
     def unusable(spec: OutputSpec, target: NDArray[Any], utterance: Utterance) -> str | None:
-        objective, limit = objective_of(spec), recipe.preprocessing.max_duration_s
-        if limit is not None and utterance.duration_s > limit and objective.follows_time(spec):
-            return f"lasts {utterance.duration_s:.1f} s, but preprocessing.max_duration_s keeps only {limit} s of it"
-        return objective.row_fault(spec, target, frames_at(utterance.duration_s))
+        limit = recipe.preprocessing.max_duration_s
+        if limit is not None and recipe.preprocessing.crops(utterance.duration_s):
+            reason = cropping_fault(spec, utterance.duration_s, limit)
+            if reason is not None:
+                return reason
+        return objective_of(spec).row_fault(spec, target, frames_at(utterance.duration_s))
 
     def problem(utterance: Utterance) -> str | None:
         reasons, targets, absences = [], dict[str, NDArray[Any] | None](), list[str]()
@@ -131,7 +133,10 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
             for task in tasks:
                 missing = missing_inputs(task, values)
                 if missing:
-                    absences.append(f"{task.name}: lacks the input {', '.join(missing)}")
+                    columns = {spec.name: spec.column for spec in task.inputs}
+                    absences += [
+                        f"{task.name} needs the input '{name}' (column {columns[name]})" for name in missing
+                    ]
                 else:
                     targets |= task.targets(utterance)
         except SorituneError as error:

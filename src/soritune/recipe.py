@@ -26,7 +26,8 @@ from soritune.models.config import ModelConfig
 from soritune.registry import load_member
 from soritune.settings import Settings, faults_of, keys_at
 from soritune.tasks.decoding.decoder import GREEDY, make_decoder
-from soritune.tasks.objectives.objective import refuse_idle_decoder, unmixable
+from soritune.tasks.mixable import unmixable_parts
+from soritune.tasks.objectives.objective import refuse_idle_decoder
 from soritune.tasks.task import Task
 from soritune.training.config import TrainingSettings
 from soritune.training.phases import resolve_phases
@@ -378,7 +379,7 @@ def _mixing_faults(recipe: Recipe, tasks: Sequence[Task]) -> list[str]:
     """Why batches cannot be mixed as any phase asks for."""
     phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
     mixing = dict.fromkeys(key for phase in phases for key in Chain.of(phase.augment).mixing)
-    return refusals(mixing, unmixable(spec for task in tasks for spec in task.outputs))
+    return refusals(mixing, unmixable_parts(tasks))
 
 
 def _alias_faults(recipe: Recipe) -> list[str]:

@@ -130,7 +130,7 @@ def test_a_bad_file_among_many_is_a_row_and_exit_code_1(models, clips):
     assert (content["predicted"], content["failed"]) == (3, 1)
     assert [row["id"] for row in content["predictions"] if "error" in row] == [str(clips / "bad.wav")]
     result = call(clips, clips / "gone.wav", "-b", models["emotion"], code=1)
-    assert "2 of 5 files could not be read" in result.stderr
+    assert "2 of 5 files could not be predicted" in result.stderr
 
 
 def test_output_is_a_predictions_file(models, clips, tmp_path):

@@ -51,7 +51,6 @@ from soritune.errors import ModelError
 from soritune.geometry import Geometry
 from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT, EncoderModule
 from soritune.models.encoders.encoder import EncoderFamily
-from soritune.models.hub_names import HubNames
 
 WIDTH, STEP, APPENDED = 640, 320, 3200
 
@@ -124,17 +123,10 @@ class Bands(EncoderModule):
             return FIRST_LAYER + int(rest.split(".")[0])
         return FRONT if part == "bands" else ENTRY
 
-    def checkpoint_activations(self):
-        raise ModelError("bands has nothing worth recomputing")
-
 
 class BandsFamily(EncoderFamily):
     model_types = ("bands",)
     lora_targets = ("query", "value")
-    layers_pattern = "blocks"
-
-    def hub_names(self, model_type):
-        return HubNames(classes={None: "BandsModel"})
 
     def geometry(self, architecture, sample_rate_hz):
         if sample_rate_hz != 16000:
@@ -154,20 +146,8 @@ class BandsFamily(EncoderFamily):
     def build(self, config, geometry):
         return Bands(config, geometry)
 
-    def head_config(self, kind, spec, projector_size):
-        return {}
-
-    def reads_weighted_layers(self, architecture):
-        return False
-
     def saves_adapters(self, model_type):
         return False
-
-    def preprocessor_config(self, preprocessing):
-        return {"feature_extractor_type": "BandsFeatureExtractor"}
-
-    def tokenizer_files(self, output):
-        return {}
 
 
 ENCODER = BandsFamily()

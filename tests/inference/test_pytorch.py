@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,31 @@ def test_windows_of_an_8_khz_model_join_to_the_frames_of_the_whole_file(fakes, c
         shapes.append(len(posteriors.outputs["phoneme"]))
     # (72,000 - 340) // 320 + 1 frames of the toy's convolutions.
     assert shapes == [224, 224]
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("preprocessing", "sample_rate_hz", 8000, "'preprocessing' is faulty .it gives 8000 Hz"),
+        ("geometry", "strides", [10, 8, 8], "'encoder' is faulty .its config gives"),
+        ("geometry", "appended_samples", 320, "'encoder' is faulty .its config gives"),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused(bundle, part, key, value, message):
+    file = bundle / "soritune.json"
+    card = json.loads(file.read_text(encoding="utf-8"))
+    (card["encoder"]["geometry"] if part == "geometry" else card[part])[key] = value
+    file.write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(BundleError, match=message):
+        Predictor.load(bundle, device="cpu")
+
+
+def test_a_bundle_is_not_written_with_another_rate_than_its_model_s(fakes, tmp_path):
+    task = fakes.phoneme_task()
+    config = ModelConfig(encoder="tiny", architecture=tiny_config(), random_weights=True)
+    model = build_model(config, task.outputs, seed=0)
+    with pytest.raises(ModelError, match="built for 16000 Hz and its preprocessing gives 8000"):
+        save_bundle(model, tmp_path / "b", tasks=[task], preprocessing=Preprocessing(sample_rate_hz=8000))
 
 
 def test_unknown_device(bundle):

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,19 @@ from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.draws import Draws
-from soritune.errors import BundleError
-from soritune.inference.ensemble import Member
+from soritune.errors import BundleError, SorituneError, TaskError
+from soritune.inference.ensemble import Member, joint_inputs
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 from soritune.models.checkpoint_io import load_model
+from soritune.models.config import ModelConfig
+from soritune.models.model import build_model
+from soritune.tasks.task import InputSpec
+from soritune.training.devices import make_accelerator
 from soritune.training.find_batch import find_batch
 from soritune.training.log import read_events
 from soritune.training.loop import TrainingRun, train
+from soritune.training.validation import validate
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +114,7 @@ def test_a_number_per_row_is_learnt_saved_and_read_from_a_request(make_run: Make
     assert [field["answer"] for field in fields] == [["high"], ["low"]]
     assert [field["prompt"] for field in fields] == ["가나다", None]
     assert rows[2]["error"] == "the input 'age' is missing; give it as the field 'age_years'"
-    assert "input 'age' must be a number, got 'old'" in rows[3]["error"]
+    assert "input 'age' must be a number, finite and within float32, got 'old'" in rows[3]["error"]
     assert "reads no field colour; it reads age_years" in rows[4]["error"]
     by_row = list(predictor.predict(run.manifest))
     assert [row["tasks"]["grown"]["prediction"]["answer"] for row in by_row[:2]] == [["low"], ["high"]]
@@ -208,3 +214,113 @@ def test_a_card_with_other_inputs_than_its_tasks_is_refused(make_run: MakeRun, t
     file.write_text(json.dumps({**card, "inputs": [{"name": "age"}]}), encoding="utf-8")
     with pytest.raises(BundleError, match="'inputs' is faulty"):
         _ = load_bundle(bundle.path).inputs
+
+
+def test_two_models_that_standardise_alike_inputs_differently_are_used_together(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
+    train(run, quiet=True)
+    first = load_bundle(run.folder / "bundles" / "last")
+    second = shutil.copytree(first.path, tmp_path / "second")
+    card = json.loads((second / "soritune.json").read_text(encoding="utf-8"))
+    one, other = Member.of(first, None), Member.of(load_bundle(second), None)  # type: ignore[arg-type]
+    assert joint_inputs([one, other]) == first.inputs
+    card["inputs"][0]["column"] = "height"
+    (second / "soritune.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(BundleError, match="not those that its tasks declare"):
+        Member.of(load_bundle(second), None)  # type: ignore[arg-type]
+
+
+def test_a_start_from_a_bundle_says_what_is_read_otherwise(make_run: MakeRun, tmp_path: Path) -> None:
+    run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
+    train(run, quiet=True)
+    config = ModelConfig(encoder="x", init_from=str(run.folder / "bundles" / "last"))
+    (age,), (output,) = run.tasks[0].inputs, run.tasks[0].outputs
+    same = build_model(config, [output], seed=1, inputs=[age])
+    assert same.load_report.keeps_heads
+    changed = build_model(config, [output], seed=1, inputs=[replace(age, options={"mean": 50.0})])
+    assert "input age: kept, but its options were" in str(changed.load_report)
+    height = InputSpec("height", "height", "height", "number")
+    # A head that reads another input, or the same ones in another order, has columns of another meaning.
+    for inputs in (("height",), ("height", "age")):
+        other = build_model(config, [replace(output, inputs=inputs)], seed=1, inputs=[age, height])
+        assert "new: head grown" in str(other.load_report)
+        assert not other.load_report.keeps_heads
+
+
+def test_a_task_that_lacks_its_input_leaves_the_others_predicted(make_run: MakeRun, tmp_path: Path) -> None:
+    rows = [replace(row, emotion="Kind", age=None if row.id == "0" else row.age) for row in clips(tmp_path)]
+    manifest = write_manifest(tmp_path / "both.parquet", rows, root=tmp_path)
+    tasks = {"emotion": {"labels": ["Kind", "Dry"]}, "grown": {}}
+    run = make_run(tasks=tasks, manifest=manifest, epochs=1)
+    train(run, quiet=True)
+    predicted = list(Predictor.load(run.folder / "bundles" / "last", device="cpu").predict(manifest))
+    assert not [row for row in predicted if "error" in row]
+    assert set(predicted[0]["tasks"]) == {"emotion"}
+    assert set(predicted[1]["tasks"]) == {"emotion", "grown"}
+    posteriors = next(Predictor.load(run.folder / "bundles" / "last", device="cpu").posteriors(manifest))
+    assert set(posteriors.outputs) == {"emotion"}
+    assert posteriors.left_out == ("grown",)
+
+
+def test_requests_keep_their_names_and_faults_stay_in_their_rows(make_run: MakeRun, tmp_path: Path) -> None:
+    run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
+    train(run, quiet=True)
+    predictor = Predictor.load(run.folder / "bundles" / "last", device="cpu")
+    audio = tmp_path / "1.wav"
+    rows = list(
+        predictor.predict(
+            [
+                {"audio": audio, "age_years": 1, "id": "a"},
+                {"age_years": 1},
+                {"audio": 5, "age_years": 1},
+                {"audio": audio, "age_years": 10**400},
+                {"audio": audio, "age_years": 1, "text": 5},
+                {"audio": audio, "age_years": 1, 1: 2, "x": 3},
+            ]
+        )
+    )
+    assert (rows[0]["id"], "error" in rows[0]) == ("a", False)
+    assert [row["error"] for row in rows[1:3]] == [
+        "the request lacks the key audio: a path, or samples with their rate",
+        "the request's audio is 5; give a path, or samples with their rate",
+    ]
+    assert "finite and within float32" in rows[3]["error"]
+    assert "'text' must be the text the speaker was asked to say, got 5" in rows[4]["error"]
+    assert "the model reads no field 1, x" in rows[5]["error"]
+
+
+def test_the_command_line_refuses_names_that_are_no_inputs(make_run: MakeRun, tmp_path: Path) -> None:
+    run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
+    train(run, quiet=True)
+    command = ["predict", str(tmp_path / "1.wav"), "-b", str(run.folder / "bundles" / "last"), "--input"]
+    with pytest.raises(SorituneError, match="files are given as arguments"):
+        CliRunner().invoke(app, [*command, f"audio={tmp_path / '2.wav'}"], catch_exceptions=False)
+    with pytest.raises(TaskError, match="reads no field colour; it reads age_years"):
+        CliRunner().invoke(app, [*command, "colour=3"], catch_exceptions=False)
+
+
+def test_a_cropped_clip_is_not_trained_on_targets_along_its_time(make_run: MakeRun, tmp_path: Path) -> None:
+    rows = [replace(row, emotion="Kind") for row in clips(tmp_path, along=True)]
+    manifest = write_manifest(tmp_path / "both.parquet", rows, root=tmp_path)
+    run = make_run(tasks={"emotion": {"labels": ["Kind", "Dry"]}, "contour": {}}, manifest=manifest)
+    short = run.preprocessing.model_copy(update={"max_duration_s": 0.7})
+    collator = Collator(manifest, run.tasks, short, num_frames=run.model.geometry.num_frames, hidden_size=16)
+    batch = collator(np.array([0, 20]), Draws(0, 0, 0), 0)  # 0.5 s and 0.9 s
+    assert batch.targets["emotion"].present.tolist() == [True, True]
+    assert batch.targets["contour_label"].present.tolist() == [True, False]
+    reason = "contour_label: lasts 0.9 s, but preprocessing.max_duration_s keeps only 0.7 s of it"
+    assert batch.failed == [(20, reason)]
+    assert not batch.unread
+    result = validate(
+        run.model, run.tasks, collator, np.array([0, 20]), manifest.durations_s[[0, 20]],
+        padded_seconds=10, num_workers=0, accelerator=make_accelerator(run.settings),
+    )  # fmt: skip
+    assert result.num_failed == 1
+    # One frame rate, 0.5 s: only the first row's frames are counted.
+    only = validate(
+        run.model, run.tasks, collator, np.array([0]), manifest.durations_s[[0]],
+        padded_seconds=10, num_workers=0, accelerator=make_accelerator(run.settings),
+    )  # fmt: skip
+    assert result.values["contour/right"] == only.values["contour/right"]

@@ -60,6 +60,10 @@ class Preprocessing(Settings):
             )
         return self
 
+    def crops(self, duration_s: float) -> bool:
+        """Whether an utterance of this length loses its end in training."""
+        return self.max_duration_s is not None and duration_s > self.max_duration_s
+
     def load(
         self,
         path: str | Path,

@@ -23,7 +23,8 @@ from soritune.corpus.manifest import Manifest
 from soritune.draws import Draws, seed_of
 from soritune.errors import AugmentationError
 from soritune.tasks.inputs.input import pad_inputs
-from soritune.tasks.objectives.objective import PaddedTargets, objective_of, unmixable
+from soritune.tasks.mixable import unmixable_parts
+from soritune.tasks.objectives.objective import PaddedTargets, objective_of
 from soritune.tasks.task import OutputSpec, Task
 
 
@@ -60,10 +61,7 @@ class Collator:
         self.chain, self.label_smoothing = Chain.of(augment or AugmentSettings()), label_smoothing
         self.read = SampleReader(manifest, tasks, preprocessing, self.chain)
         self.outputs = {spec.name: spec for task in tasks for spec in task.outputs}
-        reasons = refusals(self.chain.mixing, unmixable(self.outputs.values()))
-        if self.chain.mixing and self.read.inputs:
-            names = ", ".join(spec.name for spec in self.read.inputs)
-            reasons.append(f"augment mixes waveforms, but a row's other inputs ({names}) cannot be mixed")
+        reasons = refusals(self.chain.mixing, unmixable_parts(self.tasks))
         if reasons:
             raise AugmentationError("; ".join(reasons))
 
@@ -84,6 +82,7 @@ class Collator:
         visits = np.array([sample.visit for sample in samples], dtype=np.int64)
         failed = [(sample.row, sample.failure) for sample in samples if sample.failure is not None]
         unread = frozenset(row for row, _ in failed)
+        failed += [(sample.row, fault) for sample in samples for fault in sample.faults]
         lengths = np.array([len(sample.waveform) for sample in samples], dtype=np.int64)
         frames = self._frames(lengths)
         padded = np.zeros((len(samples), int(lengths.max(initial=0))), dtype=np.float32)

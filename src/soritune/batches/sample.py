@@ -19,6 +19,7 @@ from soritune.corpus.manifest import Manifest
 from soritune.draws import Draws
 from soritune.errors import AudioError, SorituneError
 from soritune.tasks.inputs.input import cut_inputs, encode_inputs, inputs_of, missing_inputs, values_in_row
+from soritune.tasks.objectives.objective import cropping_fault
 from soritune.tasks.task import Task
 
 
@@ -35,6 +36,8 @@ class Sample:
     """What `InputKind.encode` gave, by the input's name; absent ones are left out."""
     targets: dict[str, NDArray[Any] | None] = field(default_factory=dict)
     """By output; None, or left out, where the row has no such label."""
+    faults: tuple[str, ...] = ()
+    """Why some outputs cannot be trained on the row, although it has their labels."""
     failure: str | None = None
     """Why the row could not be read; it weighs nothing then."""
 
@@ -92,9 +95,15 @@ class SampleReader:
             if not missing_inputs(task, values):
                 targets.update(task.targets(utterance))
         inputs = encode_inputs(self.inputs, values)
+        faults: list[str] = []
         limit = self.preprocessing.max_duration_s
-        if limit is not None and utterance.duration_s > limit:
+        if limit is not None and self.preprocessing.crops(utterance.duration_s):
             # What is left of the sound has its own part of an input along time; a millisecond is fine enough.
             kept, whole = max(round(limit * 1000), 1), max(round(utterance.duration_s * 1000), 1)
             inputs = cut_inputs(self.inputs, inputs, 0, min(kept, whole), whole)
-        return Sample(row, visit, self.preprocessing.finish(waveform), inputs, targets)
+            for spec in (spec for task in self.tasks for spec in task.outputs):
+                fault = cropping_fault(spec, utterance.duration_s, limit)
+                if fault is not None and targets.get(spec.name) is not None:
+                    targets[spec.name] = None
+                    faults.append(f"{spec.name}: {fault}")
+        return Sample(row, visit, self.preprocessing.finish(waveform), inputs, targets, tuple(faults))

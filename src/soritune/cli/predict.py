@@ -105,19 +105,27 @@ def predict(
     from soritune.errors import SorituneError
     from soritune.inference.predictor import Predictor
     from soritune.inference.run_folders import choose_bundle, rows_seen
+    from soritune.tasks.inputs.input import values_in_request
 
     if bool(audio) == (manifest is not None):
         raise SorituneError("give either audio files (or folders) or --manifest")
     if given and manifest is not None:
         raise SorituneError("--input is for files; the rows of a manifest have their inputs in their columns")
     items, data, many = _items(audio or [], manifest, splits, split, root)
+    request: dict[str, Any] = {}
     if given:
         request = settings_of(given, {"text": str}, "--input")
-        items = [{"audio": path, **request} for path in items]
+        reserved = sorted({"audio", "id"} & set(request))
+        if reserved:
+            raise SorituneError(
+                f"--input {reserved[0]}=… is no input of a model; files are given as arguments"
+            )
+        items = [{**request, "audio": path} for path in items]
     # A model takes seconds to load; what is wrong with the arguments is said before that.
     folders = [choose_bundle(path, checkpoint) for path in bundle or [_packaged_model()]]
     reader = chosen_decoder(decoder, decoder_set)
     predictor = Predictor.load(folders, backend=backend, device=device, base=base, decoder=reader)
+    values_in_request(predictor.inputs, request)  # a wrong name is reported before the first file is read
     seen_before = rows_seen(folders, items) if manifest is not None else None
     if seen_before is not None:
         data["seen"] = seen_before
@@ -259,7 +267,7 @@ def _print_tables(
         )
     if seen.failed:
         Console(stderr=True).print(
-            f"{seen.failed} of {total} files could not be read", style="red", highlight=False
+            f"{seen.failed} of {total} files could not be predicted", style="red", highlight=False
         )
 
 

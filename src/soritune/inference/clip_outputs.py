@@ -41,6 +41,8 @@ class Posteriors:
     """Output name to the label of each column."""
     frame_rates_hz: Mapping[str, float] = field(default_factory=dict)
     """Output name to frames per second, for the outputs that have frames: frame f begins at f / rate seconds."""
+    left_out: tuple[str, ...] = ()
+    """Tasks without outputs here, because the clip lacks an input that they cannot do without."""
     error: str | None = None
     """Why the clip could not be used; None where it could."""
     windows: tuple[WindowOutputs, ...] = ()

@@ -61,6 +61,8 @@ class Clip:
     groups: Mapping[str, Any] = field(default_factory=dict)
     request: Mapping[str, Any] = field(default_factory=dict)
     """Fields of a request beside the audio, for the model's other inputs (`InputSpec.request_field`)."""
+    fault: str | None = None
+    """Why a request cannot be predicted."""
 
 
 @runtime_checkable
@@ -77,7 +79,8 @@ class Rows(Protocol):
 
 
 Item = str | Path | Samples | Mapping[str, Any]
-"""A file, a folder, samples with their rate, or a request: `{"audio": one of these}` with the model's other inputs."""
+"""A file, a folder, samples with their rate, or a request: `{"audio": one of these}`, an `id`, a
+prompt `text` and the model's other inputs."""
 
 
 def clips_of(items: Iterable[Item] | Rows, groups: Mapping[str, Any] | None) -> Iterator[Clip]:
@@ -155,14 +158,22 @@ def _mixed_clips(items: Any) -> Iterator[Clip]:
     for index, item in enumerate(items):
         request = dict(item) if isinstance(item, Mapping) else {}
         audio = request.pop("audio", None) if isinstance(item, Mapping) else item
-        if isinstance(audio, str | Path):
+        name = str(request.pop("id")) if "id" in request else None
+        if isinstance(item, Mapping) and not isinstance(audio, str | Path) and not is_samples(audio):
+            fault = (
+                "the request lacks the key audio: a path, or samples with their rate"
+                if audio is None
+                else f"the request's audio is {reprlib.repr(audio)}; give a path, or samples with their rate"
+            )
+            yield Clip(id=name or str(index), audio="", fault=fault)
+        elif isinstance(audio, str | Path):
             for clip in clips_of_paths(_files([audio])):
-                yield replace(clip, request=request)
+                yield replace(clip, id=name or clip.id, request=request)
         elif not is_samples(audio):
             raise AudioError("predict", f"item {index} is {reprlib.repr(item)}; give {GIVEN}")
         else:
             for clip in clips_of_samples([audio]):
-                yield replace(clip, id=str(index), request=request)
+                yield replace(clip, id=name or str(index), request=request)
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[str | Path]:

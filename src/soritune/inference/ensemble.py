@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unicodedata import normalize
 
@@ -48,8 +48,14 @@ class Member:
         for spec in (spec for task in tasks for spec in task.outputs):
             if given.get(spec.name) != _composed(spec.labels):
                 raise bundle.damaged("outputs", f"not the labels that task settings give '{spec.name}'")
-        if bundle.inputs != inputs_of(tasks):
+        if [spec.to_json() for spec in bundle.inputs] != [spec.to_json() for spec in inputs_of(tasks)]:
             raise bundle.damaged("inputs", "not those that its tasks declare")
+        if geometry.sample_rate_hz != preprocessing.sample_rate_hz:
+            raise bundle.damaged(
+                "preprocessing",
+                f"it gives {preprocessing.sample_rate_hz} Hz, the encoder's geometry is for "
+                f"{geometry.sample_rate_hz} Hz",
+            )
         return cls(
             bundle.name, bundle.card, tasks, preprocessing, geometry, backend, bundle.path.resolve().name
         )
@@ -99,6 +105,25 @@ def _difference(first: OutputSpec, second: OutputSpec) -> str:
     only_second = [label for label in second.labels if label not in first.labels]
     one, two = ", ".join(only_first) or "none", ", ".join(only_second) or "none"
     return f"only in the first: {one}; only in the second: {two}"
+
+
+def joint_inputs(members: Sequence[Member]) -> tuple[InputSpec, ...]:
+    """The inputs beside the waveform of all members by name. Each member encodes a value by its own options.
+
+    Raises:
+        BundleError: members that take an input of one name from different places, or as different kinds.
+    """
+    inputs: dict[str, tuple[str, InputSpec]] = {}
+    for member in members:
+        for spec in member.inputs:
+            owner, first = inputs.setdefault(spec.name, (member.name, spec))
+            if replace(first, options={}, optional=False) != replace(spec, options={}, optional=False):
+                raise BundleError(
+                    f"bundles '{owner}' and '{member.name}' cannot be used together: they read the input "
+                    f"'{spec.name}' as {first.encoding} from '{first.column}' and as {spec.encoding} from "
+                    f"'{spec.column}'; predict with each alone"
+                )
+    return tuple(spec for _, spec in inputs.values())
 
 
 def label_orders(member: Member, specs: Mapping[str, OutputSpec]) -> dict[str, list[int]]:

@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from soritune.inference.backends.backend import Arrays, OpenBackend
 from soritune.inference.clip_outputs import Outputs, Posteriors, WindowOutputs
 from soritune.inference.clips import Clip, Item, Rows, clips_of
 from soritune.inference.distribution import Distribution, label_distribution
-from soritune.inference.ensemble import Member, frame_rates, joint_tasks, label_orders
+from soritune.inference.ensemble import Member, frame_rates, joint_inputs, joint_tasks, label_orders
 from soritune.inference.posteriors import mean_of, readable
 from soritune.inference.rows import Row, row_of
 from soritune.inference.run_folders import choose_bundle
@@ -36,12 +36,13 @@ from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
 from soritune.tasks.inputs.input import (
     cut_inputs,
     encode_inputs,
-    inputs_of,
+    missing_inputs,
     pad_inputs,
     values_in_request,
     values_in_row,
 )
 from soritune.tasks.objectives.objective import refuse_idle_decoder
+from soritune.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +60,10 @@ class _Read:
 
     waveforms: dict[str, NDArray[np.float32]]
     duration_s: float
-    inputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """The other inputs as arrays, by name."""
+    inputs: tuple[Mapping[str, NDArray[Any]], ...] = ()
+    """Per model its other inputs as arrays, by name."""
+    left_out: tuple[str, ...] = ()
+    """Tasks that lack an input they cannot do without."""
     error: str | None = None
 
 
@@ -99,7 +102,7 @@ class Predictor:
         self._labels = {name: spec.labels for name, spec in self.outputs.items()}
         self._frame_rates_hz = frame_rates(self.members, self.outputs)
         self._orders = [label_orders(member, self.outputs) for member in self.members]
-        self.inputs = inputs_of(task for member in self.members for task in member.tasks)
+        self.inputs = joint_inputs(self.members)
         """What the models read beside the waveform."""
 
     @classmethod
@@ -245,8 +248,10 @@ class Predictor:
         and left unfinished: their windows are finished one by one, as the crops of training were."""
         waveforms: dict[str, NDArray[np.float32]] = {}
         duration = clip.duration_s
+        if clip.fault is not None:
+            return _Read({}, 0.0, error=clip.fault)
         try:
-            inputs = self._encoded_inputs(clip)
+            inputs, left_out = self._encoded_inputs(clip)
         except TaskError as error:
             return _Read({}, 0.0, error=str(error))
         for member in self.members:
@@ -267,26 +272,30 @@ class Predictor:
                 logger.debug("%s cannot be used: %s", clip.id, error.reason)
                 return _Read({}, 0.0, error=error.reason)
             duration = len(waveforms[key]) / whole.sample_rate_hz
-        return _Read(waveforms, duration, inputs)
+        return _Read(waveforms, duration, inputs, left_out)
 
-    def _encoded_inputs(self, clip: Clip) -> dict[str, NDArray[Any]]:
-        """The clip's other inputs as arrays.
+    def _encoded_inputs(self, clip: Clip) -> tuple[tuple[Mapping[str, NDArray[Any]], ...], tuple[str, ...]]:
+        """The clip's other inputs as arrays, per model, and the tasks that lack one.
 
         Raises:
-            TaskError: one is missing or cannot be read, or a request has a field that no model reads.
+            TaskError: every task lacks one, one cannot be read, or a request has a field that no model reads.
         """
+        if not self.inputs and not clip.request:
+            return tuple({} for _ in self.members), ()
         if clip.utterance is not None:
             values = values_in_row(self.inputs, clip.utterance)
         else:
             values = values_in_request(self.inputs, clip.request)
-        missing = [spec for spec in self.inputs if not spec.optional and spec.name not in values]
-        if missing:
-            spec = missing[0]
+        lacking = {task.name: missing_inputs(task, values) for task in self.tasks}
+        left_out = tuple(name for name, missing in lacking.items() if missing)
+        if len(left_out) == len(self.tasks):
+            name = lacking[left_out[0]][0]
+            spec = next(spec for spec in self.inputs if spec.name == name)
             place = (
                 f"column '{spec.column}'" if clip.utterance is not None else f"field '{spec.request_field}'"
             )
             raise TaskError(f"the input '{spec.name}' is missing; give it as the {place}")
-        return encode_inputs(self.inputs, values)
+        return tuple(encode_inputs(member.inputs, values) for member in self.members), left_out
 
     def _posteriors(self, clips: Sequence[Clip], read: Sequence[_Read]) -> Iterator[Posteriors]:
         """One batch through all models."""
@@ -294,11 +303,15 @@ class Predictor:
         outputs = dict(zip(good, self._outputs([read[index] for index in good]), strict=True)) if good else {}
         for index, (clip, each) in enumerate(zip(clips, read, strict=True)):
             whole, parts = outputs.get(index, ({}, []))
+            for task in self.tasks:
+                if task.name in each.left_out:
+                    whole = {name: value for name, value in whole.items() if name not in _names_of(task)}
             yield Posteriors(
                 id=clip.id,
                 audio=clip.audio,
                 duration_s=each.duration_s,
                 outputs=whole,
+                left_out=each.left_out,
                 labels=self._labels,
                 frame_rates_hz=self._frame_rates_hz,
                 error=each.error,
@@ -374,7 +387,7 @@ class Predictor:
             (
                 _finished(member, waveform, window),
                 position,
-                self._piece_inputs(member, read[position], window),
+                self._piece_inputs(index, read[position], window),
             )
             for position, (waveform, plan) in enumerate(zip(waveforms, plans, strict=True))
             for window in plan
@@ -393,17 +406,18 @@ class Predictor:
             del pieces[:count]
         return [self._joined(member, own, plan, rate) for own, plan in zip(found, plans, strict=True)]
 
-    def _piece_inputs(self, member: Member, read: _Read, window: Window) -> Mapping[str, NDArray[Any]]:
+    def _piece_inputs(self, index: int, read: _Read, window: Window) -> Mapping[str, NDArray[Any]]:
         """A clip's other inputs for one of its windows."""
+        member = self.members[index]
         specs, geometry = member.inputs, member.geometry
         if not specs:
             return {}
         samples = len(read.waveforms[member.preprocessing.model_dump_json()])
         if (window.start, window.stop) == (0, samples):
-            return read.inputs
+            return read.inputs[index]
         first, total = window.start // geometry.samples_per_frame, geometry.num_frames(samples)
         count = min(geometry.num_frames(window.stop - window.start), total - first)
-        return cut_inputs(specs, read.inputs, first, count, total)
+        return cut_inputs(specs, read.inputs[index], first, count, total)
 
     def _joined(
         self, member: Member, parts: Sequence[Outputs], plan: Sequence[Window], rate: int
@@ -449,6 +463,10 @@ class Predictor:
                 row[name] = readable(spec, logits if order is None else logits[..., order])
             rows.append(row)
         return rows
+
+
+def _names_of(task: Task) -> set[str]:
+    return {spec.name for spec in task.outputs}
 
 
 def _prompt(clip: Clip) -> str | None:

@@ -32,6 +32,7 @@ def _decoded(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) ->
     utterance = posteriors.utterance
     prompt = posteriors.prompt
     answers = {}
+    tasks = [task for task in tasks if task.name not in posteriors.left_out]
     for task in tasks:
         reference = None if utterance is None else task.reference(utterance)
         prediction = task.decode(posteriors.outputs, prompt, decoder).to_json()

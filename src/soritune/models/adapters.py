@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from soritune.errors import ModelError
 from soritune.models.config import LoraSettings
 from soritune.models.encoder_module import FRONT, EncoderModule
-from soritune.models.encoders.encoder import family_of
 from soritune.models.quick_dropout import quicken_dropout
 
 ADAPTER = "default"
@@ -82,8 +81,7 @@ def add_lora(encoder: EncoderModule, settings: LoraSettings, first: int, last: i
     meta = next(encoder.parameters()).is_meta
     with torch.random.fork_rng(devices=[]), torch.device("meta" if meta else "cpu"):
         torch.manual_seed(seed)
-        pattern = family_of(encoder.config.model_type, "the encoder").layers_pattern
-        adapters = peft_config(settings, first, last, layers_pattern=pattern)
+        adapters = peft_config(settings, first, last, layers_pattern=encoder.layers_name)
         inject_adapter_in_model(adapters, encoder, adapter_name=ADAPTER)
     quicken_dropout(encoder)
 

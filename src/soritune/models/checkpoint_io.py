@@ -94,6 +94,12 @@ def save_bundle(
         raise ModelError(
             "the encoder below these adapters lies in no folder (random or merged weights); save it whole"
         )
+    rate = int(settings.get("sample_rate_hz", model.geometry.sample_rate_hz))
+    if rate != model.geometry.sample_rate_hz:
+        raise ModelError(
+            f"the model was built for {model.geometry.sample_rate_hz} Hz and its preprocessing gives {rate}; build it "
+            f"with sample_rate_hz={rate}"
+        )
     kind = names.usable(head_kind(model.outputs[0], model.config.pooling))
     config = hf_config(model, family, kind)
     card = {**_card(model, tasks, settings, config), **(card_fields or {})}
@@ -153,6 +159,8 @@ def load_model(
     hf = encoder_config(start.architecture, source=str(path))
     rate = bundle.geometry.sample_rate_hz
     encoder = make_encoder(hf, start.encoder, sample_rate_hz=rate, source=start.source)
+    if encoder.geometry != bundle.geometry:
+        raise bundle.damaged("encoder", f"its config gives {encoder.geometry}, its geometry is another")
     model = SpeechModel(encoder, bundle.outputs, config, bundle.inputs)
     if start.adapter is not None:
         settings, weights = start.adapter
@@ -267,7 +275,7 @@ def _peft_json(model: SpeechModel, family: EncoderFamily, kind: HeadKind | None)
         settings,
         *settings.layers,
         base_model_name_or_path=model.base.to_json()["source"],
-        layers_pattern=family.layers_pattern,
+        layers_pattern=model.encoder.layers_name,
         modules_to_save=names.head_modules(kind) if kind else None,
         inference_mode=True,
     )

@@ -38,9 +38,9 @@ class FreezeSettings(Settings):
     """How many transformer layers, counted from the input; the feature projection and positional convolution
     go with them."""
     encoder: bool = False
-    """Everything but the heads (and adapters, if there are any)."""
+    """The encoder whole, its adapters excepted; heads and other inputs are trained."""
     heads: bool = False
-    """The heads too; only for reproducing published parameter counts."""
+    """The heads and the other inputs too; only for reproducing published parameter counts."""
 
 
 class ModelConfig(Settings):

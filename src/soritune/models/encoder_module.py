@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from soritune.errors import ModelError
 from soritune.geometry import Geometry
 
 FRONT, ENTRY, FIRST_LAYER = 0, 1, 2
@@ -120,6 +121,19 @@ class EncoderModule(nn.Module, ABC):
     def set_front_graph(self, needed: bool) -> None:
         """Called whenever freezing changes: whether the front end is trained. Without it, no graph is needed there."""
 
-    @abstractmethod
+    @property
+    def layers_name(self) -> str:
+        """Name of the list of layers inside the encoder, without what lies above it, as peft asks for it."""
+        path: str = next(name for name, module in self.named_modules() if module is self.layers)
+        return path.rpartition(".")[2]
+
     def checkpoint_activations(self) -> None:
-        """Recomputes activations of the layers in the backward pass from now on."""
+        """Recomputes activations of the layers in the backward pass from now on; by default that is refused.
+
+        Raises:
+            ModelError: this family cannot.
+        """
+        raise ModelError(
+            f"model.gradient_checkpointing: an encoder of type {self.config.model_type} cannot recompute its "
+            "activations; set it to false"
+        )

@@ -51,11 +51,13 @@ class LoadReport:
     """What a model's weights are, in words."""
 
     lines: tuple[str, ...]
+    new_parts: tuple[str, ...] = ()
+    """Heads and inputs with new weights, wholly or for some labels."""
 
     @property
     def keeps_heads(self) -> bool:
-        """True when every head came with the weights, whole: the model can predict before it is trained."""
-        return not any(line.startswith("new: head") or "; new: " in line for line in self.lines)
+        """True when every head and input came with the weights, whole: the model can predict before it is trained."""
+        return not self.new_parts
 
     def __str__(self) -> str:
         return "; ".join(self.lines)
@@ -296,7 +298,7 @@ def build_model(
     if start.adapter is not None:
         load_adapter_weights(model.encoder, start.adapter[1])
     model.base = start.base
-    model.load_report = LoadReport(tuple(start.words))
+    model.load_report = LoadReport(tuple(start.words), tuple(start.new_parts))
     return model
 
 

@@ -22,7 +22,7 @@ from soritune.models.heads import Head
 from soritune.models.hub_names import HubNames
 from soritune.tasks.objectives.ctc import BLANKS
 from soritune.tasks.objectives.objective import objective_of, same_kind
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.task import InputSpec, OutputSpec
 
 PEFT_PREFIX = "base_model.model."
 FOREIGN = "_"
@@ -76,7 +76,11 @@ class StartingPoint:
     base: BaseSource | None = None
     """What an adapter-only bundle can name as its base; None when the encoder lies nowhere on disk as it
     is."""
+    input_specs: tuple[InputSpec, ...] = ()
+    """The inputs that `inputs` belong to."""
     words: list[str] = field(default_factory=list)
+    new_parts: list[str] = field(default_factory=list)
+    """Heads and inputs of the new model that have new weights, wholly or for some labels; filled in as they adopt."""
 
 
 def find_start(config: ModelConfig) -> StartingPoint:
@@ -176,7 +180,7 @@ def start_from_bundle(
     shown = packaged_name(bundle.path) or str(bundle.path)
     if not bundle.is_adapter:
         encoder, heads, inputs = split_weights(names.from_hf(weights, primary))
-        start = StartingPoint(architecture, encoder, shown, inputs=inputs)
+        start = StartingPoint(architecture, encoder, shown, inputs=inputs, input_specs=bundle.inputs)
         if (bundle.path / "config.json").is_file():
             start.base = BaseSource(Checkpoint(str(bundle.path), bundle.path))
         start.words.append(f"encoder: all weights from bundle {shown}")
@@ -192,8 +196,16 @@ def start_from_bundle(
         plain = {name.removeprefix(PEFT_PREFIX): value for name, value in weights.items()}
         adapters, heads, inputs = split_weights(names.from_hf(plain, primary))
         settings = stored_lora(bundle)
+        if settings.targets is None:
+            family = family_of(architecture.get("model_type"), str(bundle.path))
+            settings = settings.model_copy(update={"targets": family.lora_targets})
         start = StartingPoint(
-            architecture, encoder, str(bundle.path), adapter=(settings, adapters), inputs=inputs
+            architecture,
+            encoder,
+            str(bundle.path),
+            adapter=(settings, adapters),
+            inputs=inputs,
+            input_specs=bundle.inputs,
         )
         start.base = BaseSource(checkpoint)
         start.words.append(
@@ -272,10 +284,14 @@ def adopt_heads(start: StartingPoint, heads: Mapping[str, Head]) -> None:
     new: list[str] = []
     for name, head in heads.items():
         found = free.get(name) or _unnamed(free, head.spec)
-        words = None if found is None else adopt(head, found)
-        if words is None:
+        kept = None if found is None else adopt(head, found)
+        if kept is None:
             new.append(name)
+            start.new_parts.append(f"head {name}")
             continue
+        words, is_whole = kept
+        if not is_whole:
+            start.new_parts.append(f"head {name}")
         start.words.append(f"head {name}: {words}")
         if found is not None:
             free.pop(found.name, None)
@@ -291,7 +307,20 @@ def adopt_inputs(start: StartingPoint, inputs: nn.ModuleDict) -> None:
         fits = stored.keys() == state.keys() and all(stored[key].shape == state[key].shape for key in state)
         if fits:
             module.load_state_dict(stored)
-        start.words.append(f"input {name}: {'kept' if fits else 'new weights'}")
+        else:
+            start.new_parts.append(f"input {name}")
+        start.words.append(
+            f"input {name}: {'kept' if fits else 'new weights'}{_changed_options(start, module)}"
+        )
+
+
+def _changed_options(start: StartingPoint, module: nn.Module) -> str:
+    """What is read otherwise than the weights were trained on, in words; empty where nothing is."""
+    after: InputSpec = module.spec  # type: ignore[assignment]
+    before = next((spec for spec in start.input_specs if spec.name == after.name), None)
+    if before is None or (before.encoding, dict(before.options)) == (after.encoding, dict(after.options)):
+        return ""
+    return f", but its options were {dict(before.options)} and are {dict(after.options)}"
 
 
 def _unnamed(free: Mapping[str, FoundHead], spec: OutputSpec) -> FoundHead | None:
@@ -299,10 +328,15 @@ def _unnamed(free: Mapping[str, FoundHead], spec: OutputSpec) -> FoundHead | Non
     return found if found is not None and same_kind(found.spec, spec) else None
 
 
-def adopt(head: Head, found: FoundHead) -> str | None:
-    """Copies what fits of `found` into `head`; None when nothing may be kept, else what was kept, in
-    words."""
-    if not same_kind(found.spec, head.spec) or not found.weights:
+def adopt(head: Head, found: FoundHead) -> tuple[str, bool] | None:
+    """Copies what fits of `found` into `head`.
+
+    Returns:
+        What was kept, in words, and whether that is every label; None when nothing may be kept. A head that reads other
+        inputs, or another output, has columns of another meaning.
+    """
+    reads_alike = (found.spec.inputs, found.spec.reads) == (head.spec.inputs, head.spec.reads)
+    if not same_kind(found.spec, head.spec) or not found.weights or not reads_alike:
         return None
     own = head.state_dict()
     last = next(name for name, module in head.named_modules() if module is head.last_linear())
@@ -329,8 +363,7 @@ def adopt(head: Head, found: FoundHead) -> str | None:
     if not lost:
         labels = found.spec.labels
         order = "" if head.spec.labels == labels else " (reordered)"
-        return f"kept, all {len(kept)} labels" + (
-            f" of its {len(labels)}" if len(labels) > len(kept) else order
-        )
+        rest = f" of its {len(labels)}" if len(labels) > len(kept) else order
+        return f"kept, all {len(kept)} labels{rest}", True
     shown = ", ".join(lost[:8]) + (" …" if len(lost) > 8 else "")
-    return f"kept for {len(kept)} of {len(rows)} labels; new: {shown}"
+    return f"kept for {len(kept)} of {len(rows)} labels; new: {shown}", False

@@ -8,6 +8,7 @@ Shapes: (frames, labels) for an output of resolution "frame", (labels,) for "utt
 
 from __future__ import annotations
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,8 +46,9 @@ class InputSpec:
     """Settings of the kind."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `from_json` gives the same object back."""
-        return {**asdict(self), "options": dict(self.options)}
+        """Plain JSON, tuples in `options` as lists."""
+        plain: dict[str, Any] = json.loads(json.dumps({**asdict(self), "options": dict(self.options)}))
+        return plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> InputSpec:

@@ -18,6 +18,7 @@ from soritune.draws import Draws
 from soritune.models.losses.loss import log_probabilities
 from soritune.models.model import SpeechModel
 from soritune.tasks.inputs.input import missing_inputs, values_in_row
+from soritune.tasks.objectives.objective import follows_time
 from soritune.tasks.task import Counts, Pair, Task, add_counts
 from soritune.training.find_batch import evaluation_memory_explained
 from soritune.training.losses import losses
@@ -91,8 +92,11 @@ def _count_rows(
             name: value[i, : num_frames[i]] if per_frame[name] else value[i] for name, value in scores.items()
         }
         values = values_in_row(collator.read.inputs, utterance)
+        is_cropped = collator.preprocessing.crops(utterance.duration_s)
         for task in tasks:
-            reference = None if missing_inputs(task, values) else task.reference(utterance)
+            # What was cut off cannot be compared with the whole reference; prediction takes long files in windows.
+            lacks = missing_inputs(task, values) or (is_cropped and any(map(follows_time, task.outputs)))
+            reference = None if lacks else task.reference(utterance)
             if reference is not None:
                 pair = Pair(utterance.id, reference, task.decode(outputs, utterance.text))
                 counted.append((task.name, task.count(pair)))

@@ -12,7 +12,9 @@ from soritune.audio.augment.chain import Chain
 from soritune.audio.augment.mixing import MixableBatch, Mixing, refusals
 from soritune.draws import Draws
 from soritune.errors import AugmentationError
-from soritune.tasks.objectives.objective import unmixable
+from soritune.tasks.emotion import EmotionConfig, EmotionTask
+from soritune.tasks.mixable import unmixable_parts
+from soritune.tasks.task import OutputSpec
 from soritune.testing import class_output, ctc_output
 
 
@@ -96,11 +98,20 @@ def test_batches_that_break_the_contract_are_refused(fault: str, sentence: str) 
         mixed(0, Draws(0, 0, 0), probability=1, fault=fault)
 
 
+def parts(outputs: list[OutputSpec]) -> list[str]:
+    class Toy(EmotionTask):
+        @property
+        def outputs(self) -> tuple[OutputSpec, ...]:
+            return tuple(outputs)
+
+    return unmixable_parts([Toy(EmotionConfig(labels=("a", "b")))])
+
+
 def test_only_outputs_with_soft_targets_can_be_mixed() -> None:
-    assert refusals(["blend"], unmixable([class_output()])) == []
-    assert refusals([], unmixable([ctc_output()])) == []
-    (sentence,) = refusals(["blend"], unmixable([class_output(), ctc_output()]))
+    assert refusals(["blend"], parts([class_output()])) == []
+    assert refusals([], parts([ctc_output()])) == []
+    (sentence,) = refusals(["blend"], parts([class_output(), ctc_output()]))
     assert sentence == (
-        "augment.blend: mixes the targets of several utterances, but the output 'phoneme' is trained by ctc per "
+        "augment.blend: mixes several utterances, but the output 'phoneme' is trained by ctc per "
         "frame, whose targets cannot be mixed; switch it off (augment.blend=null) or leave that task out"
     )

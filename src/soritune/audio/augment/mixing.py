@@ -8,7 +8,7 @@ targets: a probability for every label of an utterance. A label sequence of CTC 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,18 +54,17 @@ class Mixing(Settings, ABC):
         """
 
 
-def refusals(mixing: Iterable[str], unmixable: Mapping[str, str]) -> list[str]:
-    """Why a run cannot mix its batches, one sentence for each key and output.
+def refusals(mixing: Iterable[str], unmixable: Sequence[str]) -> list[str]:
+    """Why a run cannot mix its batches, one sentence for each key and part.
 
     Args:
         mixing: keys of `Mixing` members that the recipe names.
-        unmixable: outputs whose targets cannot be averaged, each with what it is trained by.
+        unmixable: parts of the run that cannot be averaged over utterances, each as a clause that says why.
     """
     return [
-        f"augment.{key}: mixes the targets of several utterances, but the output '{output}' is trained by {objective}, "
-        f"whose targets cannot be mixed; switch it off (augment.{key}=null) or leave that task out"
+        f"augment.{key}: mixes several utterances, but {why}; switch it off (augment.{key}=null) or leave that task out"
         for key in mixing
-        for output, objective in unmixable.items()
+        for why in unmixable
     ]
 
 

@@ -30,16 +30,14 @@ class EncoderFamily(ABC):
     """`model_type` of the configurations it takes."""
     lora_targets: ClassVar[tuple[str, ...]]
     """Linear modules of a layer that get an adapter where the recipe names none."""
-    layers_pattern: ClassVar[str] = "layers"
-    """Name of the list of layers in peft's terms."""
     optional_weights: ClassVar[tuple[str, ...]] = ()
     """Weights that may be missing in a checkpoint: nothing but training reads them."""
     other_keys: ClassVar[tuple[str, ...]] = ()
     """Keys of an architecture that are read and are no field of transformers' configuration."""
 
-    @abstractmethod
     def hub_names(self, model_type: str) -> HubNames:
-        """Names of weights and classes in transformers."""
+        """Names of weights and classes in transformers; by default those of a type that transformers does not have."""
+        return HubNames(classes={None: f"{model_type.capitalize()}Model"})
 
     @abstractmethod
     def geometry(self, architecture: Mapping[str, Any], sample_rate_hz: int) -> Geometry:
@@ -82,25 +80,25 @@ class EncoderFamily(ABC):
     def build(self, config: Any, geometry: Geometry) -> EncoderModule:
         """An encoder with random weights from torch's generator, on torch's default device."""
 
-    @abstractmethod
     def head_config(self, kind: HeadKind | None, spec: OutputSpec, projector_size: int) -> dict[str, Any]:
-        """Keys of config.json that the class with a head of `kind` needs beside the encoder's own."""
+        """Keys of config.json that the class with a head of `kind` needs beside the encoder's own; none by default."""
+        return {}
 
-    @abstractmethod
     def reads_weighted_layers(self, architecture: Mapping[str, Any]) -> bool:
-        """Whether the head of such a config.json reads a weighted sum of all layers."""
+        """Whether the head of such a config.json reads a weighted sum of all layers; by default it does not."""
+        return False
 
     def saves_adapters(self, model_type: str) -> bool:
         """Whether an adapter alone opens in transformers and peft and is used there."""
         return True
 
-    @abstractmethod
     def preprocessor_config(self, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
-        """preprocessor_config.json of a feature extractor that does what `preprocessing` says."""
+        """preprocessor_config.json of a feature extractor that does what `preprocessing` says; by default its rate."""
+        return {"sampling_rate": int(preprocessing.get("sample_rate_hz", 16000))}
 
-    @abstractmethod
     def tokenizer_files(self, output: OutputSpec) -> dict[str, Any]:
-        """JSON files by name with which transformers names the labels of a CTC output."""
+        """JSON files by name with which transformers names the labels of a CTC output; none by default."""
+        return {}
 
 
 def families() -> dict[str, EncoderFamily]:

@@ -141,10 +141,15 @@ def values_in_request(specs: Sequence[InputSpec], request: Mapping[str, Any]) ->
         TaskError: a field that no input reads. `text`, the prompt, may always be given.
     """
     known = {spec.request_field: spec.name for spec in specs}
-    unknown = sorted(set(request) - {*known, PROMPT})
+    unknown = sorted(map(str, set(request) - {*known, PROMPT}))
     if unknown:
         raise TaskError(
             f"the model reads no field {', '.join(unknown)}; it reads {', '.join(sorted(known)) or 'audio alone'}"
+        )
+    prompt = request.get(PROMPT)
+    if PROMPT not in known and prompt is not None and not isinstance(prompt, str):
+        raise TaskError(
+            f"the field '{PROMPT}' must be the text the speaker was asked to say, got {prompt!r:.60}"
         )
     return {known[key]: value for key, value in request.items() if key in known and value is not None}
 
@@ -201,9 +206,10 @@ def finite_numbers(spec: InputSpec, value: Any, shape: str) -> NDArray[np.float3
         TaskError: not numbers, or not finite; `shape` says what was expected.
     """
     try:
-        numbers = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError):
+        with np.errstate(over="ignore"):
+            numbers = np.asarray(value, dtype=np.float64).astype(np.float32)
+    except (TypeError, ValueError, OverflowError):
         numbers = np.array([np.nan], dtype=np.float32)
     if isinstance(value, str | bytes | bool) or not np.isfinite(numbers).all():
-        raise TaskError(f"input '{spec.name}' must be {shape}, got {value!r:.60}")
+        raise TaskError(f"input '{spec.name}' must be {shape}, finite and within float32, got {value!r:.60}")
     return numbers

@@ -200,6 +200,18 @@ def unmixable(outputs: Iterable[OutputSpec]) -> dict[str, str]:
     }
 
 
+def follows_time(spec: OutputSpec) -> bool:
+    """Whether the output's targets belong to the whole length of an utterance."""
+    return objective_of(spec).follows_time(spec)
+
+
+def cropping_fault(spec: OutputSpec, duration_s: float, kept_s: float) -> str | None:
+    """Why the target of an output does not fit an utterance that lost its end; None where it does."""
+    if not follows_time(spec):
+        return None
+    return f"lasts {duration_s:.1f} s, but preprocessing.max_duration_s keeps only {kept_s} s of it"
+
+
 def check_output(spec: OutputSpec) -> None:
     """Checks that the objective of `spec` exists and takes it.
 
