@@ -28,9 +28,8 @@ from safetensors.numpy import load_file, save_file
 
 from soritune.errors import BundleError, OutputError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
-from soritune.registry import load_member
 from soritune.tasks.objectives.objective import check_output
-from soritune.tasks.task import InputSpec, OutputSpec, Task
+from soritune.tasks.task import InputSpec, OutputSpec, Task, task_kind
 from soritune.whole_file import whole_file
 
 SCHEMA, FIRST_SCHEMA = "soritune.bundle/2", "soritune.bundle/1"
@@ -217,9 +216,9 @@ def rebuild_task(name: str, config: Mapping[str, Any]) -> Task:
     Raises:
         BundleError: the settings are faulty.
     """
-    member: Any = load_member("soritune.tasks", "TASK", name, "task")
+    kind = task_kind(name)
     try:
-        task: Task = member(member.Config.model_validate(dict(config)))
+        task: Task = kind(kind.Config.model_validate(dict(config)))
     except ValidationError as error:
         raise BundleError(f"settings of task {name}: {first_fault(error)}") from error
     return task

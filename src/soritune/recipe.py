@@ -23,12 +23,11 @@ from soritune.batches.config import BatchSettings
 from soritune.corpus.splits import SplitSettings
 from soritune.errors import RecipeError, TaskError, UnknownNameError, nearest
 from soritune.models.config import ModelConfig
-from soritune.registry import load_member
 from soritune.settings import Settings, faults_of, keys_at
 from soritune.tasks.decoding.decoder import GREEDY, make_decoder
 from soritune.tasks.mixable import unmixable_parts
 from soritune.tasks.objectives.objective import refuse_idle_decoder
-from soritune.tasks.task import Task
+from soritune.tasks.task import Task, task_kind
 from soritune.training.config import TrainingSettings
 from soritune.training.phases import resolve_phases
 
@@ -162,7 +161,7 @@ def make_task(name: str, config: Mapping[str, Any]) -> Task:
 
 def _task(name: str, config: Mapping[str, Any], place: str = "") -> Task:
     """The same; faults begin with `place`."""
-    kind = load_member("soritune.tasks", "TASK", name, "task")
+    kind = task_kind(name)
     if not isinstance(config, Mapping):
         told = f"must be a mapping of settings (got {config!r})"
         raise RecipeError(f"tasks.{name}", [f"{place}: {told}" if place else told])
@@ -397,7 +396,7 @@ def _alias_faults(recipe: Recipe) -> list[str]:
 def _unknown_key(recipe: Recipe, parts: Sequence[str]) -> str | None:
     """What is wrong with a key, or None; keys below a free mapping are not looked at."""
     if parts[0] == "tasks" and len(parts) > 2 and parts[1] in recipe.tasks:
-        known = list(load_member("soritune.tasks", "TASK", parts[1], "task").Config.model_fields)
+        known = list(task_kind(parts[1]).Config.model_fields)
         return _unknown(parts[2], known)
     for depth, part in enumerate(parts):
         known = keys_at(Recipe, parts[:depth])

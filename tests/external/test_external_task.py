@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 
 from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest
+from soritune.errors import TaskError
+from soritune.recipe import make_task
 from soritune.testing import tiny_config
 
 pytestmark = pytest.mark.slow
@@ -267,3 +269,18 @@ def test_lists_of_labels_are_of_its_field(
         quiet=True,
     )
     assert results["tasks"]["voice"]["num_utterances"] == 36
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (VOICE.replace('name = "voice"', 'name = "tone"'), "the task 'other' calls itself 'tone'"),
+        ("TASK = 5\n", "'other' of soritune.tasks is 5; it must be a subclass of Task"),
+    ],
+)
+def test_a_member_that_is_no_task_or_has_another_name_is_refused_at_once(
+    source: str, message: str, external_package: Callable[[str, str, str], Path]
+) -> None:
+    external_package("soritune.tasks", "other", source)
+    with pytest.raises(TaskError, match=message):
+        make_task("other", {})

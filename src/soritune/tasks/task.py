@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
+from soritune.registry import load_member
 from soritune.tasks.decoding.decoder import Decoder
 
 Resolution = Literal["frame", "utterance"]
@@ -359,6 +360,24 @@ class Task(ABC):
 def label_fields(tasks: Iterable[Task | type[Task]]) -> tuple[str, ...]:
     """The manifest columns with the labels of these tasks, each once, in the tasks' order."""
     return tuple(dict.fromkeys(task.label_field for task in tasks if task.label_field is not None))
+
+
+def task_kind(name: str) -> Any:
+    """The class of the task `name`, a subclass of `Task`.
+
+    Raises:
+        UnknownNameError: no such task.
+        TaskError: what a package offers under this name is not a task, or is a task of another name.
+    """
+    kind: object = load_member("soritune.tasks", "TASK", name, "task")
+    if not (isinstance(kind, type) and issubclass(kind, Task)):
+        raise TaskError(f"'{name}' of soritune.tasks is {kind!r}; it must be a subclass of Task")
+    if kind.name != name:
+        raise TaskError(
+            f"the task '{name}' calls itself '{kind.name}', so that a bundle could not find it again; its `name` must "
+            "be that of its file or entry point"
+        )
+    return kind
 
 
 def add_counts(parts: Iterable[Counts]) -> Counts:

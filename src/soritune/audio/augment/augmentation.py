@@ -5,7 +5,8 @@ A file in the folder that binds `AUGMENTATION` to a subclass is a member, and it
 
 Drawing is apart from doing. What is drawn for a row depends on the run's seed, the phase, the epoch and the row alone.
 An epoch can then be planned without audio, and no result depends on the order of rows, on loader workers or on the
-number of processes. Preprocessing normalises afterwards by default, which takes out changes of level and offset. Next: `audio/augment/chain.py`.
+number of processes. Preprocessing normalises afterwards by default, which takes out changes of level and offset.
+Next: `audio/augment/chain.py`.
 """
 
 from __future__ import annotations
