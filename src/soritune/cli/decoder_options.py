@@ -30,9 +30,8 @@ def chosen_decoder(name: str, values: Sequence[str] | None) -> Decoder:
         ManifestError: a setting that is not KEY=VALUE.
     """
     from soritune.cli.source_options import settings_of
-    from soritune.registry import load_member
-    from soritune.tasks.decoding.decoder import make_decoder
+    from soritune.tasks.decoding.decoder import decoder_kind, make_decoder
 
-    kind: type[Decoder] = load_member("soritune.tasks.decoding", "DECODER", name, "decoder")
+    kind = decoder_kind(name)
     kinds = {key: field.annotation for key, field in kind.Settings.model_fields.items()}
     return make_decoder({**settings_of(values, kinds, "--decoder-set"), "name": name})

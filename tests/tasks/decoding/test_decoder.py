@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from tests.conftest import MUTE_DECODER
 
 from soritune.errors import TaskError, UnknownNameError
 from soritune.registry import members
@@ -85,3 +87,18 @@ def test_unusable_decoders_are_refused_in_one_sentence(wide: None) -> None:
     for strange in ({"width": 3}, 7):
         with pytest.raises(TaskError, match="names no decoder; give a name such as 'greedy'"):
             make_decoder(strange)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (MUTE_DECODER, "the decoder 'other' calls itself 'mute'"),
+        ("DECODER = 5\n", "'other' of soritune.tasks.decoding is 5; it must be a subclass of Decoder"),
+    ],
+)
+def test_a_member_that_is_no_decoder_or_has_another_name_is_refused(
+    source: str, message: str, external_package: Callable[[str, str, str], Path]
+) -> None:
+    external_package("soritune.tasks.decoding", "other", source)
+    with pytest.raises(TaskError, match=message):
+        make_decoder("other")

@@ -113,11 +113,29 @@ def make_decoder(given: str | Mapping[str, Any] | Decoder | None) -> Decoder:
             f"{given!r} names no decoder; give a name such as '{GREEDY}', or a mapping such as "
             f"{{name: {GREEDY}}} with the decoder's settings beside the name"
         )
-    kind: type[Decoder] = load_member("soritune.tasks.decoding", "DECODER", name, "decoder")
+    kind = decoder_kind(name)
     try:
         return kind(kind.Settings.model_validate(settings))
     except ValidationError as error:
         raise TaskError(f"decoder '{name}': {'; '.join(faults_of(error, kind.Settings))}") from None
+
+
+def decoder_kind(name: str) -> type[Decoder]:
+    """The class of the decoder `name`.
+
+    Raises:
+        UnknownNameError: no decoder of this name.
+        TaskError: what a package offers under this name is not a decoder, or is one of another name.
+    """
+    kind: object = load_member("soritune.tasks.decoding", "DECODER", name, "decoder")
+    if not (isinstance(kind, type) and issubclass(kind, Decoder)):
+        raise TaskError(f"'{name}' of soritune.tasks.decoding is {kind!r}; it must be a subclass of Decoder")
+    if getattr(kind, "name", None) != name:
+        raise TaskError(
+            f"the decoder '{name}' calls itself '{getattr(kind, 'name', None)}'; its `name` must be that of its file or "
+            "entry point, since predictions are recorded by it"
+        )
+    return kind
 
 
 def record_of(decoder: Decoder) -> dict[str, Any] | None:
