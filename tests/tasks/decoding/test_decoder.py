@@ -12,7 +12,6 @@ from tests.conftest import MUTE_DECODER
 
 from soritune.errors import TaskError, UnknownNameError
 from soritune.registry import members
-from soritune.tasks.decoding import greedy
 from soritune.tasks.decoding.decoder import Decoded, Decoder, DecoderSettings, make_decoder, record_of
 from soritune.tasks.decoding.greedy import GreedyDecoder
 
@@ -32,9 +31,9 @@ class Wide(Decoder):
 
 
 @pytest.fixture
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`Wide` is a member of the open folder, in the place of the greedy decoder's file."""
-    monkeypatch.setattr(greedy, "DECODER", Wide)
+def mute(external_package: Callable[[str, str, str], Path]) -> None:
+    """The decoder `mute`, with the setting `keep`, is a member from another package."""
+    external_package("soritune.tasks.decoding", "mute", MUTE_DECODER)
 
 
 def decoded() -> Decoded:
@@ -64,12 +63,12 @@ def test_every_member_is_named_like_its_file_and_made_again_from_its_record() ->
         assert make_decoder(decoder.to_json()).to_json() == decoder.to_json()
 
 
-def test_a_decoder_is_given_by_name_by_mapping_or_as_it_is(wide: None) -> None:
-    assert make_decoder("greedy").to_json() == {"name": "wide", "width": 8}
-    assert make_decoder({"name": "greedy", "width": 3}).to_json() == {"name": "wide", "width": 3}
+def test_a_decoder_is_given_by_name_by_mapping_or_as_it_is(mute: None) -> None:
+    assert make_decoder("mute").to_json() == {"name": "mute", "keep": 0}
+    assert make_decoder({"name": "mute", "keep": 3}).to_json() == {"name": "mute", "keep": 3}
     given = Wide(WidthSettings(width=2))
     assert make_decoder(given) is given
-    assert make_decoder(None).name == "wide"
+    assert make_decoder(None).name == "greedy"
 
 
 def test_only_the_greedy_decoder_leaves_no_record() -> None:
@@ -77,14 +76,14 @@ def test_only_the_greedy_decoder_leaves_no_record() -> None:
     assert record_of(Wide()) == {"name": "wide", "width": 8}
 
 
-def test_unusable_decoders_are_refused_in_one_sentence(wide: None) -> None:
-    with pytest.raises(UnknownNameError, match="unknown decoder 'gredy'; known: greedy; did you mean"):
+def test_unusable_decoders_are_refused_in_one_sentence(mute: None) -> None:
+    with pytest.raises(UnknownNameError, match="unknown decoder 'gredy'; known: greedy, mute; did you mean"):
         make_decoder("gredy")
-    with pytest.raises(TaskError, match="decoder 'greedy': widht: unknown key; did you mean 'width'"):
-        make_decoder({"name": "greedy", "widht": 3})
-    with pytest.raises(TaskError, match="decoder 'greedy': width: Input should be a valid integer"):
-        make_decoder({"name": "greedy", "width": "many"})
-    for strange in ({"width": 3}, 7):
+    with pytest.raises(TaskError, match="decoder 'mute': kep: unknown key; did you mean 'keep'"):
+        make_decoder({"name": "mute", "kep": 3})
+    with pytest.raises(TaskError, match="decoder 'mute': keep: Input should be a valid integer"):
+        make_decoder({"name": "mute", "keep": "many"})
+    for strange in ({"keep": 3}, 7):
         with pytest.raises(TaskError, match="names no decoder; give a name such as 'greedy'"):
             make_decoder(strange)  # type: ignore[arg-type]
 

@@ -132,8 +132,8 @@ def decoder_kind(name: str) -> type[Decoder]:
         raise TaskError(f"'{name}' of soritune.tasks.decoding is {kind!r}; it must be a subclass of Decoder")
     if getattr(kind, "name", None) != name:
         raise TaskError(
-            f"the decoder '{name}' calls itself '{getattr(kind, 'name', None)}'; its `name` must be that of its file or "
-            "entry point, since predictions are recorded by it"
+            f"the decoder '{name}' calls itself '{getattr(kind, 'name', None)}'; its `name` must be that of its "
+            "file or entry point, since predictions are recorded by it"
         )
     return kind
 
