@@ -38,7 +38,7 @@ class Ctc(Objective):
     def check_options(self, spec: OutputSpec) -> None:
         """The blank must be the index of a label."""
         blank = spec.options.get("blank", 0)
-        if not isinstance(blank, int) or not 0 <= blank < len(spec.labels):
+        if not isinstance(blank, int) or isinstance(blank, bool) or not 0 <= blank < len(spec.labels):
             raise TaskError(
                 f"output '{spec.name}' has blank {blank!r}; it must be the index of one of its "
                 f"{len(spec.labels)} labels"
@@ -59,7 +59,8 @@ class Ctc(Objective):
 
     def frames_needed(self, spec: OutputSpec, target: NDArray[Any]) -> int:
         """One per symbol, and a blank between equal neighbours (Graves et al. 2006, §3.1)."""
-        return len(target) + int((target[1:] == target[:-1]).sum())
+        ids = np.asarray(target)
+        return len(ids) + int((ids[1:] == ids[:-1]).sum())
 
     def row_fault(self, spec: OutputSpec, target: NDArray[Any], num_frames: int) -> str | None:
         """As for any objective; names the number of symbols too."""

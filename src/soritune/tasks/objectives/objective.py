@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -174,6 +175,11 @@ class Objective(ABC):
         """For each label of `spec`, the row of a head of `other` that means the same; None where none does."""
         row_of = {label: row for row, label in enumerate(other.labels)}
         return [row_of.get(label) for label in spec.labels]
+
+
+def is_number(value: Any) -> bool:
+    """Whether the value of an option is a real number; True and False are not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @lru_cache(maxsize=256)
