@@ -25,6 +25,10 @@ def blank_of(spec: OutputSpec) -> int:
     return int(spec.options.get("blank", 0))
 
 
+def _blank_label(spec: OutputSpec) -> str:
+    return spec.labels[blank_of(spec)]
+
+
 class Ctc(Objective):
     """Target: label ids (symbols,) int64 without blanks. Options: `blank`, its index (0).
 
@@ -93,6 +97,14 @@ class Ctc(Objective):
     def constant_guess(self, spec: OutputSpec) -> ConstantGuess:
         """No symbol in any utterance."""
         return ConstantGuess("empty", (("nothing is recognised in any utterance", self.empty_output(spec)),))
+
+    def same_meaning(self, first: OutputSpec, second: OutputSpec) -> bool:
+        """The label that is the blank must be the same; its index may differ."""
+        return super().same_meaning(first, second) and _blank_label(first) == _blank_label(second)
+
+    def description(self, spec: OutputSpec) -> str:
+        """Names the label that is the blank."""
+        return f"{super().description(spec)} with the blank '{_blank_label(spec)}'"
 
     def matching_rows(self, spec: OutputSpec, other: OutputSpec) -> list[int | None]:
         """The blank by its role, other labels by symbol. Where only special symbols match, none does."""
