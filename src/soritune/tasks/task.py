@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.json_fields import INPUT_FIELDS, OUTPUT_FIELDS, checked_fields
 
 Resolution = Literal["frame", "utterance"]
 Counts = dict[str, NDArray[np.float64]]
@@ -50,8 +51,13 @@ class InputSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> InputSpec:
-        """Reads what `to_json` wrote."""
-        return cls(**data)
+        """Reads what `to_json` wrote.
+
+        Raises:
+            KeyError: a key without a default is missing.
+            ValueError: an unknown key, or a value of another type.
+        """
+        return cls(**checked_fields(cls, data, INPUT_FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +99,14 @@ class OutputSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> OutputSpec:
-        """Reads what `to_json` wrote."""
-        return cls(**{**data, "labels": tuple(data["labels"]), "inputs": tuple(data.get("inputs", ()))})
+        """Reads what `to_json` wrote.
+
+        Raises:
+            KeyError: a key without a default is missing.
+            ValueError: an unknown key, or a value of another type.
+        """
+        given = checked_fields(cls, data, OUTPUT_FIELDS)
+        return cls(**{**given, "labels": tuple(given["labels"]), "inputs": tuple(given.get("inputs", ()))})
 
 
 class Metric(NamedTuple):
