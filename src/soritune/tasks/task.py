@@ -366,6 +366,11 @@ class Task(ABC):
         return self.rates(add_counts(self.count(pair) for pair in pairs))
 
 
+def is_task(value: object) -> bool:
+    """Whether an object can be bound to `TASK`: a subclass of `Task`."""
+    return isinstance(value, type) and issubclass(value, Task)
+
+
 def label_fields(tasks: Iterable[Task | type[Task]]) -> tuple[str, ...]:
     """The manifest columns with the labels of these tasks, each once, in the tasks' order."""
     return tuple(dict.fromkeys(task.label_field for task in tasks if task.label_field is not None))
