@@ -182,6 +182,7 @@ def test_faulty_task_settings_or_a_missing_geometry_give_one_sentence(tmp_path: 
 
 
 SPEC = CARD["outputs"][0]  # type: ignore[index]
+INPUT = {"name": "age", "column": "age", "request_field": "age_years", "encoding": "number"}
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,39 @@ SPEC = CARD["outputs"][0]  # type: ignore[index]
         ({"outputs": [{**SPEC, "labels": "abc"}]}, "labels of 'emotion' must be a list"),
         ({"outputs": [{**SPEC, "labels": ["a", "a"]}]}, "distinct names"),
         ({"outputs": [{**SPEC, "labels": None}]}, "'outputs' is faulty"),
+        ({"outputs": [{**SPEC, "labels": []}]}, "list of distinct names, got .."),
+        ({"outputs": ["emotion"]}, "'outputs' is faulty .must be a mapping, got 'emotion'"),
+        ({"outputs": [{**SPEC, "colour": 1}]}, "'outputs' is faulty .unknown key 'colour'; known: name"),
+        ({"outputs": [{**SPEC, "name": 5}]}, "name of '5' must be a text"),
+        (
+            {"outputs": [{**SPEC, "options": None}]},
+            "options of 'emotion' must be a mapping of settings, got None",
+        ),
+        (
+            {"outputs": [{**SPEC, "options": ["class_weights"]}]},
+            "must be a mapping of settings, got ..class_weig",
+        ),
+        (
+            {"outputs": [{**SPEC, "options": {"class_weights": ["a", "b", "c"]}}]},
+            "'outputs' is faulty .*class weights of output 'emotion' must be finite numbers",
+        ),
+        ({"outputs": [{**SPEC, "objective": ["ctc"]}]}, "objective of 'emotion' must be a text"),
+        ({"outputs": [{**SPEC, "resolution": "clip"}]}, "resolution of 'emotion' must be frame or utterance"),
+        ({"outputs": [{**SPEC, "layer": [1]}]}, "layer of 'emotion' must be last, weighted or the number"),
+        ({"outputs": [{**SPEC, "layer": True}]}, "layer of 'emotion' must be last, weighted or the number"),
+        ({"outputs": [{**SPEC, "inputs": "age"}]}, "inputs of 'emotion' must be a list of names, got 'age'"),
+        ({"outputs": [{**SPEC, "inputs": None}]}, "inputs of 'emotion' must be a list of names, got None"),
+        ({"outputs": [{**SPEC, "reads": ["phoneme"]}]}, "reads of 'emotion' must be the name of an output"),
+        ({"outputs": [{**SPEC, "weight": "x"}]}, "weight of 'emotion' must be a finite number, got 'x'"),
+        ({"inputs": [{**INPUT, "name": None}]}, "'inputs' is faulty .name of 'None' must be a text"),
+        (
+            {"inputs": [{**INPUT, "encoding": ["number"]}]},
+            "'inputs' is faulty .encoding of 'age' must be a text",
+        ),
+        ({"inputs": [{**INPUT, "options": 5}]}, "options of 'age' must be a mapping of settings, got 5"),
+        ({"inputs": [{**INPUT, "optional": "no"}]}, "optional of 'age' must be true or false, got 'no'"),
+        ({"inputs": [{"name": "age"}]}, "'inputs' is faulty .no 'column'"),
+        ({"inputs": [5]}, "'inputs' is faulty .must be a mapping, got 5"),
         ({"encoder": {"geometry": "quick"}}, "'encoder' is faulty .geometry: a geometry has the keys"),
         ({"encoder": {"geometry": {**GEOMETRY.to_json(), "strides": [5, 0]}}}, "geometry: kernels, strides"),
         ({"encoder": {"geometry": {**GEOMETRY.to_json(), "sample_rate_hz": 0}}}, "whole numbers above 0"),
@@ -214,7 +248,7 @@ def test_faulty_cards_get_one_sentence_that_names_the_file(
 
     def use() -> None:
         bundle = load_bundle(tmp_path / "b")
-        _ = bundle.tasks, bundle.outputs, bundle.geometry
+        _ = bundle.tasks, bundle.outputs, bundle.inputs, bundle.geometry
 
     with pytest.raises(BundleError, match=words) as raised:
         use()

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import MUTE_DECODER
 
-from soritune.errors import UnknownNameError
-from soritune.registry import load_member, members
+from soritune.errors import MemberError, UnknownNameError
+from soritune.registry import load_identifier, load_member, members
 
 
 def test_a_file_that_binds_the_name_is_a_member_and_the_contract_is_not() -> None:
@@ -35,3 +35,58 @@ def test_a_member_of_another_package_is_found_by_its_entry_point(
 def test_a_member_is_gone_with_its_package() -> None:
     with pytest.raises(UnknownNameError, match="unknown decoder 'mute'; known: greedy"):
         load_member("soritune.tasks.decoding", "DECODER", "mute", "decoder")
+
+
+DECODERS = ("soritune.tasks.decoding", "DECODER")
+BROKEN = "import a_module_that_is_not_installed\n\nDECODER = None\n"
+
+
+def test_a_member_that_cannot_be_imported_stops_only_what_asks_for_it(
+    external_package: Callable[[str, str, str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    external_package(DECODERS[0], "broken", BROKEN)
+    reason = (
+        "'broken' of soritune.tasks.decoding, which the package external_broken offers, cannot be imported"
+    )
+    for _ in range(2):
+        assert set(members(*DECODERS)) == {"greedy"}
+    assert [record.getMessage().startswith(reason) for record in caplog.records] == [True]
+    assert "ModuleNotFoundError: No module named 'a_module_that_is_not_installed'" in caplog.text
+    assert load_member(*DECODERS, "greedy", "decoder").name == "greedy"
+    for load in (load_member, load_identifier):
+        with pytest.raises(MemberError, match=f"^{reason}.*; repair or remove external_broken$"):
+            load(*DECODERS, "broken", "decoder")
+        with pytest.raises(UnknownNameError, match=f"unknown decoder 'brokn'; known: greedy; {reason}"):
+            load(*DECODERS, "brokn", "decoder")
+
+
+def test_two_packages_with_one_name_are_both_named(
+    external_package: Callable[[str, str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    external_package(DECODERS[0], "mute", MUTE_DECODER)
+    information = tmp_path / "second-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: second\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(f"[{DECODERS[0]}]\nmute = os:sep\ngreedy = os:sep\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    both = "offered by several packages: .*"
+    with pytest.raises(MemberError, match=f"'mute' of .* {both}second and external_mute; remove all but one"):
+        load_member(*DECODERS, "mute", "decoder")
+    with pytest.raises(MemberError, match=f"'greedy' of .* {both}soritune and second; remove all but one"):
+        load_member(*DECODERS, "greedy", "decoder")
+    assert members(*DECODERS) == {}
+
+
+def test_a_member_that_does_not_keep_the_contract_is_left_out(
+    external_package: Callable[[str, str, str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    external_package("soritune.tasks", "number", "TASK = 5\n")
+    known = members("soritune.tasks", "TASK", lambda value: isinstance(value, type))
+    assert "number" not in known and "emotion" in known
+    assert "'number' of soritune.tasks, which the package external_number offers, is 5" in caplog.text
+
+
+def test_a_package_that_comes_later_is_seen(external_package: Callable[[str, str, str], Path]) -> None:
+    assert set(members(*DECODERS)) == {"greedy"}
+    external_package(DECODERS[0], "mute", MUTE_DECODER)
+    assert set(members(*DECODERS)) == {"greedy", "mute"}

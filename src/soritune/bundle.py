@@ -72,13 +72,7 @@ class Bundle:
             found = tuple(OutputSpec.from_json(output) for output in self.card["outputs"])
         except (KeyError, TypeError, ValueError) as error:
             raise self.damaged("outputs", first_fault(error)) from error
-        for given, output in zip(self.card["outputs"], found, strict=True):
-            labels = given["labels"]
-            texts = isinstance(labels, list | tuple) and all(isinstance(label, str) for label in labels)
-            if not texts or not labels or len(set(labels)) < len(labels):
-                raise self.damaged(
-                    "outputs", f"labels of '{output.name}' must be a list of distinct names, got {labels!r}"
-                )
+        for output in found:
             try:
                 check_output(output)
             except UnknownNameError as error:

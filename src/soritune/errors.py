@@ -89,13 +89,21 @@ class OutputError(SorituneError):
     """A place that cannot be written to."""
 
 
-class UnknownNameError(SorituneError):
-    """A name that is not among the known ones. Attributes: `kind`, `name`, `known`."""
+class MemberError(SorituneError):
+    """A member of an open folder that another package offers and that cannot be used."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+
+class UnknownNameError(SorituneError):
+    """A name that is not among the known ones. Attributes: `kind`, `name`, `known`.
+
+    `faults` are sentences on members that cannot be used; the one that is meant may be among them.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], faults: Iterable[str] = ()) -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
         hint = nearest(name, self.known)
         tail = f"; did you mean '{hint}'?" if hint else ""
+        tail += "".join(f"; {fault}" for fault in faults)
         super().__init__(f"unknown {kind} '{name}'; known: {', '.join(self.known) or 'none'}{tail}")
 
 

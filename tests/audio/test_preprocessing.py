@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from pydantic import ValidationError
 
+from soritune.audio.augment.chain import Chain
+from soritune.audio.augment.mixing import MixableBatch, Mixing
+from soritune.audio.augment.settings import AugmentSettings
+from soritune.audio.augment.spec_augment import SpecAugment
 from soritune.audio.augment.speed import SpeedPerturbation
 from soritune.audio.preprocessing import Preprocessing
-from soritune.errors import AudioError
+from soritune.errors import AudioError, AugmentationError
 
 
 def noise(seconds: float, rate: int = 16000) -> np.ndarray:
@@ -57,6 +62,33 @@ def test_an_augmentation_is_only_what_is_asked_for_and_its_seed_repeats_it(tmp_p
     with pytest.raises(ValueError, match="give augment and seed together"):
         chain.load(tmp_path / "a.wav", augment=speed)
     assert "augment" not in chain.model_dump()
+
+
+def test_an_augmentation_may_be_a_mapping_and_other_types_are_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(1.0), 16000, subtype="FLOAT")
+    chain, given = Preprocessing(normalize=False), {"speed": {"factors": [0.8], "probability": 1}}
+    assert len(chain.load(tmp_path / "a.wav", augment=given, seed=1)) == 20000  # a second at 0.8 of its speed
+    others: list[Any] = [SpeedPerturbation, [SpeedPerturbation()], "speed"]
+    for other in others:
+        with pytest.raises(AugmentationError, match="is not an augmentation"):
+            chain.load(tmp_path / "a.wav", augment=other, seed=1)
+
+
+def test_masks_and_mixing_alone_are_refused_for_a_waveform(tmp_path: Path) -> None:
+    class Swap(Mixing):
+        def mix(self, batch: MixableBatch, rng: np.random.Generator) -> MixableBatch:
+            return batch
+
+    soundfile.write(tmp_path / "a.wav", noise(1.0), 16000, subtype="FLOAT")
+    chain = Preprocessing(normalize=False)
+    for masks in (SpecAugment(), AugmentSettings.model_validate({"spec_augment": {}}), {"spec_augment": {}}):
+        with pytest.raises(AugmentationError, match=r"augment\.spec_augment acts on features .* waveform"):
+            chain.load(tmp_path / "a.wav", augment=masks, seed=1)
+    with pytest.raises(AugmentationError, match=r"augment\.Swap acts on batches .* waveform"):
+        chain.load(tmp_path / "a.wav", augment=Chain.of(Swap()), seed=1)
+    both = {"speed": {"factors": [0.8], "probability": 1}, "spec_augment": {}}
+    assert len(chain.load(tmp_path / "a.wav", augment=both, seed=1)) == 20000
+    assert len(chain.load(tmp_path / "a.wav", augment={}, seed=1)) == 16000
 
 
 def test_only_the_first_seconds_are_kept(tmp_path: Path) -> None:

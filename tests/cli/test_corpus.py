@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +296,17 @@ def test_a_field_that_a_task_needs_may_be_in_extra(tmp_path: Path, monkeypatch: 
     assert [row["reason"] for row in checked["quarantined"]] == [
         "has no studio, which the task emotion needs"
     ]
+
+
+def test_a_package_with_a_broken_task_stops_neither_split_nor_folds(
+    tmp_path: Path, external_package: Callable[[str, str, str], Path]
+) -> None:
+    external_package("soritune.tasks", "broken", "import a_module_that_is_not_installed\n\nTASK = None\n")
+    external_package("soritune.tasks", "number", "TASK = 5\n")
+    manifest = tmp_path / "m.parquet"
+    rows = [Utterance(id=str(i), audio="a.wav", duration_s=1.0, speaker=f"p{i}") for i in range(9)]
+    write_manifest(manifest, rows, root=tmp_path)
+    split = answer("split", manifest, "-o", tmp_path / "s.parquet")
+    assert sum(part["speakers"] for part in split["splits"].values()) == 9
+    soritune("folds", manifest, "-o", tmp_path / "folds", "--folds", "3")
+    assert len(list((tmp_path / "folds").iterdir())) == 3

@@ -49,6 +49,25 @@ def test_outputs_of_one_name_that_are_trained_differently_are_named(fakes):
         joint_tasks([first, replace(second, tasks=(other,))])
 
 
+def blanks(fakes, labels, blank):
+    spec = OutputSpec("phones", labels, "frame", "ctc", options={"blank": blank})
+    task = SimpleNamespace(name="phones", outputs=(spec,), inputs=())
+    return replace(fakes.member([fakes.phoneme_task()]), tasks=(task,))
+
+
+def test_ctc_outputs_with_other_blanks_are_not_averaged(fakes):
+    first, second = blanks(fakes, ("x", "y", "z"), 0), blanks(fakes, ("x", "y", "z"), 2)
+    with pytest.raises(BundleError, match="'phones' has another meaning.*blank 'x' and .*blank 'z'"):
+        joint_tasks([first, second])
+
+
+def test_a_blank_at_another_index_is_the_same_blank(fakes):
+    """Columns are reordered by label: z is the blank of both."""
+    first, second = blanks(fakes, ("x", "y", "z"), 2), blanks(fakes, ("z", "x", "y"), 0)
+    assert [task.name for task in joint_tasks([first, second])] == ["phones"]
+    assert label_orders(second, first.outputs) == {"phones": [1, 2, 0]}
+
+
 def test_a_card_whose_parts_disagree_or_are_faulty_is_refused(fakes, tmp_path):
     bundle = fakes.make_bundle(tmp_path / "b", [fakes.emotion_task()])
     outputs = [{**bundle.card["outputs"][0], "labels": ["calm", "tense"]}]

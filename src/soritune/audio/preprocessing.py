@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from soritune.audio.noise_reduction import NoiseReduction
 from soritune.audio.resample import resample
 from soritune.audio.waveform import Float32Array, read_audio, to_mono
 from soritune.draws import Draws
-from soritune.errors import AudioError
+from soritune.errors import AudioError, AugmentationError
 from soritune.settings import Settings
 
 MARGIN_S = 0.25
@@ -71,7 +72,7 @@ class Preprocessing(Settings):
         duration_s: float | None = None,
         channel: int | None = None,
         *,
-        augment: Augmentation | AugmentSettings | Chain | None = None,
+        augment: Augmentation | AugmentSettings | Chain | Mapping[str, Any] | None = None,
         seed: int | None = None,
     ) -> Float32Array:
         """`finish(read(...))`: the samples of an utterance as the model hears them, (samples,) float32.
@@ -79,19 +80,24 @@ class Preprocessing(Settings):
         Args:
             path, start_s, duration_s, channel: as for `read`.
             augment: what training would change in the waveform, applied between the two: an augmentation, a chain of
-                them, or what a recipe has under `augment`. It is no part of the settings, so prediction never does it.
+                them, or what a recipe has under `augment`, checked or as a mapping. It is no part of the settings, so
+                prediction never does it. Masking and mixing in it have no effect on a waveform.
             seed: of what `augment` draws; gives what a training with this seed does to the manifest's first row in its
                 first epoch.
 
         Raises:
             AudioError: as `read` and `finish`.
+            AugmentationError: `augment` is none of these, has a fault, or has only masking or mixing.
             ValueError: one of `augment` and `seed` without the other.
         """
         if (augment is None) != (seed is None):
             raise ValueError("give augment and seed together, such as augment=SpeedPerturbation(), seed=1")
+        chain = None if augment is None else Chain.of(augment)
+        if chain is not None:
+            _refuse_features_and_batches(chain)
         waveform = self.read(path, start_s, duration_s, channel)
-        if augment is not None and seed is not None:
-            waveform = Chain.of(augment).apply(waveform, self.sample_rate_hz, 0, Draws(seed, 0, 0))
+        if chain is not None and seed is not None:
+            waveform = chain.apply(waveform, self.sample_rate_hz, 0, Draws(seed, 0, 0))
         return self.finish(waveform)
 
     def read(
@@ -170,6 +176,17 @@ class Preprocessing(Settings):
         if self.max_duration_s is None:
             return waveform
         return waveform[: round(self.max_duration_s * self.sample_rate_hz)]
+
+
+def _refuse_features_and_batches(chain: Chain) -> None:
+    """Refuses a chain that has members, none of which acts on a waveform."""
+    if chain.waveform:
+        return
+    for members, subject in ((chain.masking, "features"), (chain.mixing, "batches")):
+        if members:
+            raise AugmentationError(
+                f"augment.{next(iter(members))} acts on {subject} in training, not on a waveform; leave it out here"
+            )
 
 
 def is_rate(value: Any) -> bool:

@@ -259,9 +259,9 @@ def folds(
 def _label_fields() -> tuple[str, ...]:
     """The manifest columns with labels of any task that is installed; these verbs know no recipe."""
     from soritune.registry import members
-    from soritune.tasks.task import label_fields
+    from soritune.tasks.task import is_task, label_fields
 
-    return label_fields(members("soritune.tasks", "TASK").values())
+    return label_fields(members("soritune.tasks", "TASK", is_task).values())
 
 
 def _row_problem(name: str, settings: dict[str, Any]) -> Callable[[Utterance], str | None]:

@@ -36,11 +36,11 @@ def sources(context: typer.Context, as_json: Json = False) -> None:
     """List the corpus layouts that `prepare` reads; `sources preview` shows what one makes of a corpus."""
     if context.invoked_subcommand is not None:
         return
+    from soritune.corpus.sources.source import Source
     from soritune.registry import members
 
-    found = {
-        name: source.description for name, source in members("soritune.corpus.sources", "SOURCE").items()
-    }
+    known = members("soritune.corpus.sources", "SOURCE", lambda value: isinstance(value, Source))
+    found = {name: source.description for name, source in known.items()}
     if as_json:
         print_json({"sources": [{"name": name, "description": text} for name, text in found.items()]})
         return

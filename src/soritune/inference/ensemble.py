@@ -15,7 +15,7 @@ from soritune.errors import BundleError
 from soritune.geometry import Geometry
 from soritune.inference.backends.backend import Backend
 from soritune.tasks.inputs.input import inputs_of
-from soritune.tasks.objectives.objective import same_kind
+from soritune.tasks.objectives.objective import objective_of, same_meaning
 from soritune.tasks.task import InputSpec, OutputSpec, Task
 
 
@@ -82,7 +82,11 @@ def _composed(labels: Sequence[str]) -> list[str]:
 
 
 def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:
-    """Tasks of all members by name; outputs of one name must have one set of labels."""
+    """Tasks of all members by name.
+
+    Raises:
+        BundleError: outputs of one name with other labels, or to which their objectives give another meaning.
+    """
     tasks: dict[str, Task] = {}
     owners: dict[str, tuple[str, OutputSpec]] = {}
     for member in members:
@@ -90,21 +94,22 @@ def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:
             tasks.setdefault(task.name, task)
             for spec in task.outputs:
                 owner, first = owners.setdefault(spec.name, (member.name, spec))
-                if set(first.labels) != set(spec.labels) or not same_kind(first, spec):
+                if set(first.labels) != set(spec.labels) or not same_meaning(first, spec):
                     raise BundleError(
-                        f"bundles '{owner}' and '{member.name}' cannot be averaged: the labels of "
-                        f"'{spec.name}' differ ({_difference(first, spec)}); predict with each alone"
+                        f"bundles '{owner}' and '{member.name}' cannot be averaged: "
+                        f"{_difference(first, spec)}; predict with each alone"
                     )
     return tuple(tasks.values())
 
 
 def _difference(first: OutputSpec, second: OutputSpec) -> str:
-    if not same_kind(first, second):
-        return " and ".join(f"{spec.objective} per {spec.resolution}" for spec in (first, second))
+    if not same_meaning(first, second):
+        meanings = " and ".join(objective_of(spec).description(spec) for spec in (first, second))
+        return f"'{first.name}' has another meaning in each ({meanings})"
     only_first = [label for label in first.labels if label not in second.labels]
     only_second = [label for label in second.labels if label not in first.labels]
     one, two = ", ".join(only_first) or "none", ", ".join(only_second) or "none"
-    return f"only in the first: {one}; only in the second: {two}"
+    return f"the labels of '{first.name}' differ (only in the first: {one}; only in the second: {two})"
 
 
 def joint_inputs(members: Sequence[Member]) -> tuple[InputSpec, ...]:

@@ -19,7 +19,7 @@ from soritune.models.encoders.encoder import EncoderFamily, family_of
 from soritune.models.quick_dropout import quicken_dropout
 
 OTHER_KEYS = ("torch_dtype", "num_labels")
-"""Keys of an architecture that are read and are no field of every family's config."""
+"""Keys of an architecture that are read and that not every family's configuration has."""
 RUN_TIME_KEYS = (
     "dtype",
     "torch_dtype",

@@ -47,5 +47,5 @@ class GradientWatch:
         """Names of the tensors whose gradient was zero or absent at every look."""
         if self._largest is None:
             return [name for name, _ in self._watched]
-        heard = (self._largest > 0).tolist()
-        return [name for (name, _), yes in zip(self._watched, heard, strict=True) if not yes]
+        has_gradient = (self._largest > 0).tolist()
+        return [name for (name, _), yes in zip(self._watched, has_gradient, strict=True) if not yes]

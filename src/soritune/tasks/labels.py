@@ -80,7 +80,7 @@ def read_symbols(
     Args:
         log_probabilities: (frames, labels).
         labels: label of each column, `BLANK` among them.
-        dropped: labels that are no symbols of the task.
+        dropped: labels that do not stand for a symbol of the task.
         decoder: what reads it; None is the greedy one.
 
     Returns:

@@ -23,6 +23,7 @@ from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.registry import load_member
 from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.json_fields import INPUT_FIELDS, OUTPUT_FIELDS, checked_fields
 
 Resolution = Literal["frame", "utterance"]
 Counts = dict[str, NDArray[np.float64]]
@@ -53,8 +54,13 @@ class InputSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> InputSpec:
-        """Reads what `to_json` wrote."""
-        return cls(**data)
+        """Reads what `to_json` wrote.
+
+        Raises:
+            KeyError: a key without a default is missing.
+            ValueError: an unknown key, or a value of another type.
+        """
+        return cls(**checked_fields(cls, data, INPUT_FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +102,14 @@ class OutputSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> OutputSpec:
-        """Reads what `to_json` wrote."""
-        return cls(**{**data, "labels": tuple(data["labels"]), "inputs": tuple(data.get("inputs", ()))})
+        """Reads what `to_json` wrote.
+
+        Raises:
+            KeyError: a key without a default is missing.
+            ValueError: an unknown key, or a value of another type.
+        """
+        given = checked_fields(cls, data, OUTPUT_FIELDS)
+        return cls(**{**given, "labels": tuple(given["labels"]), "inputs": tuple(given.get("inputs", ()))})
 
 
 class Metric(NamedTuple):
@@ -355,6 +367,11 @@ class Task(ABC):
     def score(self, pairs: Iterable[Pair]) -> dict[str, float]:
         """Named numbers over `pairs`: `rates` of the summed `count`s. Empty input gives `nan` rates of nothing."""
         return self.rates(add_counts(self.count(pair) for pair in pairs))
+
+
+def is_task(value: object) -> bool:
+    """Whether an object can be bound to `TASK`: a subclass of `Task`."""
+    return isinstance(value, type) and issubclass(value, Task)
 
 
 def label_fields(tasks: Iterable[Task | type[Task]]) -> tuple[str, ...]:

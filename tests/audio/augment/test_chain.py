@@ -144,3 +144,22 @@ def test_one_augmentation_draws_as_in_a_recipe() -> None:
     recipe = chain(speed={"factors": [0.8, 1.25], "probability": 0.5})
     assert np.array_equal(Chain.of(speed).speed_factors(rows, DRAWS), recipe.speed_factors(rows, DRAWS))
     assert Chain.of(recipe) is recipe
+
+
+def test_a_mapping_is_checked_as_a_recipe_is() -> None:
+    given = {"speed": {"factors": [0.8, 1.25], "probability": 1}, "telephone": {}}
+    checked = Chain.of(given)
+    assert list(checked.waveform) == ["speed", "telephone"]
+    assert np.array_equal(checked.apply(NOISE, RATE, 0, DRAWS), chain(**given).apply(NOISE, RATE, 0, DRAWS))
+    with pytest.raises(AugmentationError, match=r"augment\.sped: unknown key; did you mean 'speed'\?"):
+        Chain.of({"sped": {}})
+    with pytest.raises(AugmentationError, match=r"augment\.speed\.probability: .* \(got 2\)"):
+        Chain.of({"speed": {"probability": 2}})
+
+
+@pytest.mark.parametrize("given", ["speed", SpeedPerturbation, [SpeedPerturbation()], 3])
+def test_what_is_not_an_augmentation_is_refused(given: Any) -> None:
+    with pytest.raises(AugmentationError, match=r"is not an augmentation; give an instance such as"):
+        Chain.of(given)
+    with pytest.raises(AugmentationError, match=r"augment\.key is .*, which is not an augmentation"):
+        Chain({"key": given})

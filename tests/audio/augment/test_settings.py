@@ -113,6 +113,7 @@ def test_an_entry_point_that_is_no_augmentation_is_named(tmp_path: Path, monkeyp
     with pytest.raises(AugmentationError, match=r"augment\.join: the entry point .* must give a subclass"):
         settings(join={})
     assert settings(speed={}).speed is not None  # others are not imported
+    assert "join" not in kinds() and "speed" in kinds()
 
 
 def test_files_of_the_folder_that_are_no_members_are_none() -> None:

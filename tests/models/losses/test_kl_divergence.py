@@ -74,3 +74,29 @@ def test_a_sure_teacher_gives_the_cross_entropy() -> None:
     logits, ids = torch.randn(4, 3), torch.tensor([0, 2, 2, 1])
     total, count = loss_sum(output(), logits, torch.full((4,), 9), nn.functional.one_hot(ids, 3))
     assert (total / count).item() == pytest.approx(nn.functional.cross_entropy(logits, ids).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-2])
+def test_a_low_temperature_makes_the_teacher_sure(temperature: float) -> None:
+    """p^1000 of 0.2, 0.3 and 0.5 is 0 in float32. Normalised it is (0, 0, 1), so the loss is the cross-entropy of the
+    logits / T to the label c. Rows without a target, which are zero, have no gradient."""
+    student = torch.tensor([[0.02, -0.01, 0.0], [0.5, 0.5, 0.5]], requires_grad=True)
+    teacher = torch.tensor([[0.2, 0.3, 0.5], [0.0, 0.0, 0.0]])
+    labelled = torch.tensor([True, False])
+    total, count = loss_sum(
+        output(temperature=temperature), student, torch.tensor([9, 9]), teacher, None, labelled
+    )
+    expected = temperature**2 * nn.functional.cross_entropy(student[:1] / temperature, torch.tensor([2]))
+    assert count.item() == 1
+    assert total.item() == pytest.approx(expected.item(), rel=1e-5)
+    ours, theirs = (torch.autograd.grad(loss, student, retain_graph=True)[0] for loss in (total, expected))
+    assert torch.allclose(ours, theirs, rtol=1e-5, atol=0)
+
+
+def test_an_impossible_label_stays_impossible_at_a_low_temperature() -> None:
+    """A teacher (0, 1/4, 3/4) at T = 1/2: squares (0, 1/16, 9/16), normalised (0, 0.1, 0.9); the student's logits are
+    ln (1, 1, 1)."""
+    student, teacher = torch.zeros(1, 3), torch.tensor([[0.0, 0.25, 0.75]])
+    total, _ = loss_sum(output(temperature=0.5), student, torch.tensor([9]), teacher)
+    expected = 0.25 * (0.1 * math.log(0.3) + 0.9 * math.log(2.7))
+    assert total.item() == pytest.approx(expected, rel=1e-5)

@@ -35,7 +35,21 @@ def test_frames_without_a_label_are_allowed_and_utterances_have_none_at_all() ->
     assert objective_of(TONE).row_fault(TONE, np.array([0, 1]), 0) == "tone needs 1 frames, there are 0"
 
 
-@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [1.0, float("nan")], 3.0])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [1.0],
+        [1.0, -1.0],
+        [1.0, float("nan")],
+        3.0,
+        [0, 0.0],
+        ["1", "2"],
+        [1, None],
+        [True, True],
+        True,
+        {"low": 1},
+    ],
+)
 def test_class_weights_that_do_not_fit_are_refused(weights: object) -> None:
     spec = OutputSpec("tone", ("low", "high"), "frame", "cross_entropy", options={"class_weights": weights})
     with pytest.raises(TaskError, match="class weights of output 'tone'"):

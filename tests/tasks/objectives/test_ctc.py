@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,15 @@ def test_rows_that_cannot_be_spelt() -> None:
     assert CTC.row_fault(SPEC, np.array([], np.int64), 3) == "its phoneme label has no symbol"
 
 
+@pytest.mark.parametrize("symbols", [[1, 1, 2], (1, 1, 2)])
+def test_a_list_of_ids_is_counted_as_an_array_is(symbols: Any) -> None:
+    """Two equal neighbours need a blank between them: four frames."""
+    assert CTC.target_fault(SPEC, symbols) is None
+    assert CTC.frames_needed(SPEC, symbols) == 4
+    assert CTC.row_fault(SPEC, symbols, 3) == "3 phoneme symbols need 4 frames, there are 3"
+    assert CTC.pad(SPEC, [symbols], np.array([4])).values.tolist() == [[1, 1, 2]]
+
+
 @pytest.mark.parametrize(
     "target", [np.array([0.5]), np.array([[1]]), np.array([12]), np.array([-1]), np.array([0])]
 )
@@ -42,7 +53,7 @@ def test_rows_are_padded_and_counted_in_symbols() -> None:
     assert padded.count == 3
 
 
-@pytest.mark.parametrize("blank", [12, -1, "0", None])
+@pytest.mark.parametrize("blank", [12, -1, "0", None, True, False])
 def test_a_blank_that_is_not_a_label_is_refused(blank: object) -> None:
     with pytest.raises(TaskError, match="'phoneme' has blank"):
         check_output(ctc_output(options={"blank": blank}))

@@ -33,7 +33,7 @@ def test_every_frame_needs_a_teacher() -> None:
     assert "label ids must be 0 … 1" in str(OBJECTIVE.row_fault(SOFT, np.array([0, -1]), 9))
 
 
-@pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), "2"])
+@pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), "2", True])
 def test_temperatures_that_are_not_above_zero_are_refused(temperature: object) -> None:
     spec = OutputSpec("soft", ("a", "b"), "frame", "kl_divergence", options={"temperature": temperature})
     with pytest.raises(TaskError, match="'soft' has temperature"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soritune.errors import UnknownNameError
-from soritune.tasks.objectives.objective import check_output, objective_of, same_kind
+from soritune.tasks.objectives.objective import check_output, objective_of, same_kind, same_meaning
 from soritune.tasks.task import OutputSpec
 from soritune.testing import class_output, ctc_output
 
@@ -26,6 +26,9 @@ def test_outputs_of_one_kind_have_one_objective_and_one_resolution() -> None:
     assert same_kind(class_output("a"), class_output("b"))
     assert not same_kind(class_output(), ctc_output())
     assert not same_kind(class_output(), frames)
+    assert same_meaning(class_output("a"), class_output("b"))
+    assert not same_meaning(class_output(), ctc_output())
+    assert not same_meaning(class_output(), frames)
 
 
 def test_an_utterance_of_which_nothing_is_known() -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from soritune.audio.augment.augmentation import Augmentation, Parameters
 from soritune.audio.augment.masks import Masking
@@ -18,6 +20,10 @@ from soritune.audio.augment.settings import AugmentSettings, Member, kinds
 from soritune.audio.waveform import Float32Array
 from soritune.draws import Draws
 from soritune.errors import AugmentationError
+from soritune.settings import faults_of
+
+ACCEPTED = 'give an instance such as SpeedPerturbation(), or settings such as {"speed": {"probability": 0.5}}'
+"""Ends errors: what a chain is made of."""
 
 
 class Chain:
@@ -29,20 +35,44 @@ class Chain:
         waveform: what acts on the samples of an utterance.
         mixing: what acts on the arrays of a micro-batch.
         masking: what hides features of an utterance.
+
+    Raises:
+        AugmentationError: a value that is not an augmentation.
     """
 
     def __init__(self, members: Mapping[str, Member]) -> None:
+        for key, member in members.items():
+            if not isinstance(member, Augmentation | Mixing | Masking):
+                raise AugmentationError(
+                    f"augment.{key} is {member!r}, which is not an augmentation; {ACCEPTED}"
+                )
         self.waveform = {key: one for key, one in members.items() if isinstance(one, Augmentation)}
         self.mixing = {key: one for key, one in members.items() if isinstance(one, Mixing)}
         self.masking = {key: one for key, one in members.items() if isinstance(one, Masking)}
 
     @classmethod
-    def of(cls, source: Chain | AugmentSettings | Augmentation) -> Chain:
-        """The chain of a recipe's settings, or of one augmentation under its usual key."""
+    def of(cls, source: Chain | AugmentSettings | Member | Mapping[str, Any]) -> Chain:
+        """The chain of a recipe's settings, or of one augmentation under its usual key.
+
+        Args:
+            source: a chain; settings, checked or as a mapping of keys such as {"speed": {"probability": 0.5}}; or one
+                augmentation.
+
+        Raises:
+            AugmentationError: settings with a fault, or an object of another type.
+        """
         if isinstance(source, Chain):
             return source
+        if isinstance(source, Mapping):
+            try:
+                source = AugmentSettings.model_validate(source)
+            except ValidationError as error:
+                faults = "; ".join(faults_of(error, AugmentSettings, "augment"))
+                raise AugmentationError(f"the augmentation settings are faulty: {faults}") from None
         if isinstance(source, AugmentSettings):
             return cls(source.members)
+        if not isinstance(source, Augmentation | Mixing | Masking):
+            raise AugmentationError(f"{source!r} is not an augmentation; {ACCEPTED}")
         usual = [key for key, kind in kinds().items() if kind is type(source)]
         return cls({usual[0] if usual else type(source).__name__: source})
 

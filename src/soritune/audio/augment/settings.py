@@ -22,8 +22,8 @@ Kind = type[Augmentation] | type[Masking] | type[Mixing]
 
 def kinds() -> dict[str, Kind]:
     """Every augmentation by its key in a recipe, those of other packages included. Keys have underscores, as those of
-    all settings."""
-    return {_key(name): _checked_kind(name, kind) for name, kind in members(PACKAGE, ATTRIBUTE).items()}
+    all settings. What is not an augmentation is left out."""
+    return {_key(name): kind for name, kind in members(PACKAGE, ATTRIBUTE, _is_kind).items()}
 
 
 def kind_of(key: str) -> Kind | None:
@@ -37,7 +37,7 @@ def kind_of(key: str) -> Kind | None:
         return None
     try:
         return _checked_kind(key, load_member(PACKAGE, ATTRIBUTE, names[key], "augmentation"))
-    except UnknownNameError:  # a file of the folder that is no member, such as a contract
+    except UnknownNameError:  # a file of the folder that is not a member, such as a contract
         return None
 
 
@@ -45,13 +45,18 @@ def _key(name: str) -> str:
     return name.replace("-", "_")
 
 
+def _is_kind(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Augmentation | Masking | Mixing)
+
+
 def _checked_kind(key: str, kind: Any) -> Kind:
-    if not (isinstance(kind, type) and issubclass(kind, Augmentation | Masking | Mixing)):
+    if not _is_kind(kind):
         raise AugmentationError(
             f"augment.{key}: the entry point of {PACKAGE} gives {kind!r}; it must give a subclass of Augmentation, "
             "Masking or Mixing"
         )
-    return kind
+    checked: Kind = kind
+    return checked
 
 
 class AugmentSettings(Settings):

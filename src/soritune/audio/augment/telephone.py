@@ -56,12 +56,12 @@ class TelephoneLine(Augmentation):
 AUGMENTATION = TelephoneLine
 
 
-def by_telephone(heard: Float32Array, sample_rate_hz: int) -> Float32Array:
-    """There and back through 8 bit mu-law at 8 kHz; (samples,) with a full scale of 1."""
-    narrow = np.clip(resample(heard, sample_rate_hz, _TELEPHONE_HZ), -1, 1)
+def by_telephone(samples: Float32Array, sample_rate_hz: int) -> Float32Array:
+    """Samples after 8 bit mu-law coding at 8 kHz, back at their rate; (samples,) with a full scale of 1."""
+    narrow = np.clip(resample(samples, sample_rate_hz, _TELEPHONE_HZ), -1, 1)
     wide = resample(through_mu_law(narrow).astype(np.float32), _TELEPHONE_HZ, sample_rate_hz)
-    result = np.zeros(len(heard), np.float32)
-    result[: len(wide)] = wide[: len(heard)]
+    result = np.zeros(len(samples), np.float32)
+    result[: len(wide)] = wide[: len(samples)]
     return result
 
 

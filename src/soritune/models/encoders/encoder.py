@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from soritune.errors import ModelError
 from soritune.geometry import Geometry
 from soritune.models.hub_names import HeadKind, HubNames
-from soritune.registry import members
+from soritune.registry import Member, Members, all_members
 from soritune.tasks.task import OutputSpec
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class EncoderFamily(ABC):
     optional_weights: ClassVar[tuple[str, ...]] = ()
     """Weights that may be missing in a checkpoint: nothing but training reads them."""
     other_keys: ClassVar[tuple[str, ...]] = ()
-    """Keys of an architecture that are read and are no field of transformers' configuration."""
+    """Keys of an architecture that are read and that transformers' configuration does not have."""
 
     def hub_names(self, model_type: str) -> HubNames:
         """Names of weights and classes in transformers; by default those of a type that transformers does not have."""
@@ -102,11 +102,12 @@ class EncoderFamily(ABC):
 
 
 def families() -> dict[str, EncoderFamily]:
-    """Every family by each of its model types."""
+    """The family of each model type. Not those of a package that cannot be imported, nor types that two packages
+    bring."""
     return {
-        model_type: family
-        for family in members(PACKAGE, "ENCODER").values()
-        for model_type in family.model_types
+        model_type: member.value
+        for model_type, (member, *others) in _by_type(_installed()).items()
+        if not others
     }
 
 
@@ -114,15 +115,44 @@ def family_of(model_type: object, source: str) -> EncoderFamily:
     """The family of a model type.
 
     Raises:
-        ModelError: another type, or none named.
+        ModelError: another type, none named, or one that two packages bring.
     """
-    known = families()
-    if isinstance(model_type, str) and model_type in known:
-        return known[model_type]
-    raise ModelError(
-        f"{source} is a model of type {model_type!r}; soritune takes {', '.join(known)} "
-        "(a folder with config.json that names one of them as model_type)"
-    )
+    installed = _installed()
+    known = _by_type(installed)
+    if not isinstance(model_type, str) or model_type not in known:
+        faults = "".join(f"; {fault}" for fault in installed.faults.values())
+        raise ModelError(
+            f"{source} is a model of type {model_type!r}; soritune takes {', '.join(known)} "
+            f"(a folder with config.json that names one of them as model_type){faults}"
+        )
+    member, *others = known[model_type]
+    if others:
+        packages = " and ".join(offered.package for offered in known[model_type])
+        raise ModelError(
+            f"{source} is a model of type {model_type!r}, for which several packages bring a family of encoders: "
+            f"{packages}; remove all but one"
+        )
+    family: EncoderFamily = member.value
+    return family
+
+
+def _installed() -> Members:
+    return all_members(PACKAGE, "ENCODER", _is_family)
+
+
+def _is_family(value: object) -> bool:
+    return isinstance(value, EncoderFamily) and isinstance(getattr(value, "model_types", None), tuple)
+
+
+def _by_type(installed: Members) -> dict[str, list[Member]]:
+    """The members that take a model type, without repetitions of one family object."""
+    by_type: dict[str, list[Member]] = {}
+    for member in installed.usable.values():
+        for model_type in member.value.model_types:
+            same_type = by_type.setdefault(model_type, [])
+            if all(member.value is not other.value for other in same_type):
+                same_type.append(member)
+    return by_type
 
 
 def model_type_of(config: Mapping[str, object]) -> object:

@@ -14,7 +14,8 @@ class KlDivergenceLoss(Loss):
     """Sum of T² Σ_k p_k log(p_k / q_k), counted in rows or frames, in nats.
 
     q is softmax(logits / T). The teacher's distribution at temperature T follows from its probabilities: softmax of
-    logits / T is p^(1/T), normalised. T² keeps the size of the gradient (Hinton et al. 2015, §2).
+    log(p) / T, which is p^(1/T), normalised; computed as powers, all of them may vanish at a small T. T² keeps the size
+    of the gradient (Hinton et al. 2015, §2).
     """
 
     def loss_sum(
@@ -31,8 +32,8 @@ class KlDivergenceLoss(Loss):
         temperature = float(spec.options.get("temperature", 1.0))
         teacher = torch.where(counted, targets.float(), 0.0)
         if temperature != 1.0:
-            softened = teacher.pow(1 / temperature)
-            teacher = softened / torch.where(counted, softened.sum(dim=-1, keepdim=True), 1.0)
+            softened = torch.softmax(torch.where(counted, teacher, 1.0).log() / temperature, dim=-1)
+            teacher = torch.where(counted, softened, 0.0)
         student = torch.log_softmax(logits / temperature, dim=-1)
         total = temperature**2 * (torch.xlogy(teacher, teacher) - teacher * student).sum()
         return LossSum(total, counted.sum().float())

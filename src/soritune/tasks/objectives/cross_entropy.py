@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from soritune.errors import TaskError
 from soritune.tasks.objectives.dense import DenseObjective
-from soritune.tasks.objectives.objective import ConstantGuess
+from soritune.tasks.objectives.objective import ConstantGuess, is_number
 from soritune.tasks.task import OutputSpec
 
 NO_LABEL = -1
@@ -23,6 +23,9 @@ class CrossEntropy(DenseObjective):
     """Target: mass of each label ([n,] labels), not below 0; or label ids, () per utterance and (n,) per frame, -1 for
     a frame without a label. Options: `class_weights`, one weight per label or None.
 
+    The number of axes tells ids from mass, not the type: integers (n,) of an output per frame are ids even where n is
+    the number of labels, so one mass for all frames must be (1, labels), not a one-hot vector (labels,).
+
     Count: weighted target mass, so that the loss is PyTorch's weighted mean. What is decoded: log-probabilities.
     """
 
@@ -30,18 +33,22 @@ class CrossEntropy(DenseObjective):
     takes_ids: ClassVar[bool] = True
 
     def check_options(self, spec: OutputSpec) -> None:
-        """A finite weight, not below 0, for each label."""
+        """A finite weight, not below 0, for each label, and one above 0 among them."""
         weights = spec.options.get("class_weights")
         if weights is None:
             return
         if not isinstance(weights, list | tuple) or len(weights) != len(spec.labels):
             raise TaskError(
                 f"class weights of output '{spec.name}' must be one number for each of its {len(spec.labels)} labels, "
-                f"got {weights}"
+                f"got {weights!r}"
             )
-        if not all(0 <= weight < math.inf for weight in weights):
+        if not all(is_number(weight) and 0 <= weight < math.inf for weight in weights):
             raise TaskError(
-                f"class weights of output '{spec.name}' must be finite and not below 0, got {weights}"
+                f"class weights of output '{spec.name}' must be finite numbers, not below 0, got {weights!r}"
+            )
+        if not any(weights):
+            raise TaskError(
+                f"class weights of output '{spec.name}' are all 0, so nothing is learnt; give one above 0"
             )
 
     def id_fault(self, spec: OutputSpec, ids: NDArray[Any]) -> str | None:

@@ -25,6 +25,10 @@ def blank_of(spec: OutputSpec) -> int:
     return int(spec.options.get("blank", 0))
 
 
+def _blank_label(spec: OutputSpec) -> str:
+    return spec.labels[blank_of(spec)]
+
+
 class Ctc(Objective):
     """Target: label ids (symbols,) int64 without blanks. Options: `blank`, its index (0).
 
@@ -38,7 +42,7 @@ class Ctc(Objective):
     def check_options(self, spec: OutputSpec) -> None:
         """The blank must be the index of a label."""
         blank = spec.options.get("blank", 0)
-        if not isinstance(blank, int) or not 0 <= blank < len(spec.labels):
+        if not isinstance(blank, int) or isinstance(blank, bool) or not 0 <= blank < len(spec.labels):
             raise TaskError(
                 f"output '{spec.name}' has blank {blank!r}; it must be the index of one of its "
                 f"{len(spec.labels)} labels"
@@ -59,7 +63,8 @@ class Ctc(Objective):
 
     def frames_needed(self, spec: OutputSpec, target: NDArray[Any]) -> int:
         """One per symbol, and a blank between equal neighbours (Graves et al. 2006, §3.1)."""
-        return len(target) + int((target[1:] == target[:-1]).sum())
+        ids = np.asarray(target)
+        return len(ids) + int((ids[1:] == ids[:-1]).sum())
 
     def row_fault(self, spec: OutputSpec, target: NDArray[Any], num_frames: int) -> str | None:
         """As for any objective; names the number of symbols too."""
@@ -92,6 +97,14 @@ class Ctc(Objective):
     def constant_guess(self, spec: OutputSpec) -> ConstantGuess:
         """No symbol in any utterance."""
         return ConstantGuess("empty", (("nothing is recognised in any utterance", self.empty_output(spec)),))
+
+    def same_meaning(self, first: OutputSpec, second: OutputSpec) -> bool:
+        """The label that is the blank must be the same; its index may differ."""
+        return super().same_meaning(first, second) and _blank_label(first) == _blank_label(second)
+
+    def description(self, spec: OutputSpec) -> str:
+        """Names the label that is the blank."""
+        return f"{super().description(spec)} with the blank '{_blank_label(spec)}'"
 
     def matching_rows(self, spec: OutputSpec, other: OutputSpec) -> list[int | None]:
         """The blank by its role, other labels by symbol. Where only special symbols match, none does."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from soritune.errors import TaskError
 from soritune.tasks.objectives.cross_entropy import CrossEntropy
 from soritune.tasks.objectives.dense import DenseObjective
+from soritune.tasks.objectives.objective import is_number
 from soritune.tasks.task import OutputSpec
 
 TOLERANCE = 1e-3
@@ -31,7 +32,7 @@ class KlDivergence(CrossEntropy):
     def check_options(self, spec: OutputSpec) -> None:
         """A finite temperature above 0."""
         temperature = spec.options.get("temperature", 1.0)
-        if not isinstance(temperature, int | float) or not 0 < temperature < math.inf:
+        if not is_number(temperature) or not 0 < temperature < math.inf:
             raise TaskError(
                 f"output '{spec.name}' has temperature {temperature!r}; it must be a finite number above 0"
             )

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -170,10 +171,26 @@ class Objective(ABC):
         """The baseline that follows from the output; None where none does."""
         return None
 
+    def same_meaning(self, first: OutputSpec, second: OutputSpec) -> bool:
+        """Whether columns of one label mean the same in two outputs of this objective, so that they may be averaged.
+
+        By default True where the resolutions are equal. The labels may be in any order: columns are matched by label.
+        """
+        return first.resolution == second.resolution
+
+    def description(self, spec: OutputSpec) -> str:
+        """What `same_meaning` compares, in a few words for an error."""
+        return f"{spec.objective} per {spec.resolution}"
+
     def matching_rows(self, spec: OutputSpec, other: OutputSpec) -> list[int | None]:
         """For each label of `spec`, the row of a head of `other` that means the same; None where none does."""
         row_of = {label: row for row, label in enumerate(other.labels)}
         return [row_of.get(label) for label in spec.labels]
+
+
+def is_number(value: Any) -> bool:
+    """Whether the value of an option is a real number; True and False are not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @lru_cache(maxsize=256)
@@ -223,8 +240,14 @@ def check_output(spec: OutputSpec) -> None:
 
 
 def same_kind(first: OutputSpec, second: OutputSpec) -> bool:
-    """True where two outputs have one objective and one resolution, so that their logits mean the same."""
+    """True where two outputs have one objective and one resolution, so that the head of one can be matched to the other
+    (`Objective.matching_rows`)."""
     return (first.objective, first.resolution) == (second.objective, second.resolution)
+
+
+def same_meaning(first: OutputSpec, second: OutputSpec) -> bool:
+    """True where two outputs have one objective, and it gives columns of one label the same meaning in both."""
+    return first.objective == second.objective and objective_of(first).same_meaning(first, second)
 
 
 def refuse_idle_decoder(decoder: Decoder, tasks: Iterable[Task]) -> None:
