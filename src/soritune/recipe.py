@@ -346,7 +346,7 @@ def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
             faults.append(f"tasks: {error}")
     if recipe is not None:
         faults += [*_alias_faults(recipe), *_mixing_faults(recipe, made), *_decoder_faults(recipe, made)]
-    faults += _idle_faults(made)
+    faults += [*_idle_faults(made), *_rate_faults(made)]
     if recipe is None or faults:
         raise RecipeError(source, faults)
     return recipe
@@ -372,6 +372,16 @@ def _idle_faults(tasks: Sequence[Task]) -> list[str]:
     ]
     verb = "is" if len(names) == 1 else "are all"
     return [f"{' and '.join(names)} {verb} 0, so nothing would be learnt; give one a weight above 0"]
+
+
+def _rate_faults(tasks: Sequence[Task]) -> list[str]:
+    """Rates that a task gives and does not describe: reports could not say what they are."""
+    return [
+        f"tasks.{task.name}: gives the rate '{rate}', which its rate_descriptions lack; this is a defect of the task"
+        for task in tasks
+        for rate in task.score([])
+        if rate not in task.rate_descriptions
+    ]
 
 
 def _mixing_faults(recipe: Recipe, tasks: Sequence[Task]) -> list[str]:

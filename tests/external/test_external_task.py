@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest
-from soritune.errors import TaskError
-from soritune.recipe import make_task
+from soritune.errors import RecipeError, TaskError
+from soritune.recipe import check_recipe, make_task
 from soritune.testing import tiny_config
 
 pytestmark = pytest.mark.slow
@@ -284,3 +284,15 @@ def test_a_member_that_is_no_task_or_has_another_name_is_refused_at_once(
     external_package("soritune.tasks", "other", source)
     with pytest.raises(TaskError, match=message):
         make_task("other", {})
+
+
+def test_a_rate_without_a_description_is_refused_when_the_recipe_is_read(
+    external_package: Callable[[str, str, str], Path], recipe: Path
+) -> None:
+    source = VOICE.replace('name = "voice"', 'name = "other"').replace(
+        'return {"hits":', 'return {"misses": 0.0, "hits":'
+    )
+    external_package("soritune.tasks", "other", source)
+    settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    with pytest.raises(RecipeError, match="gives the rate 'misses', which its rate_descriptions lack"):
+        check_recipe("toy", {**settings, "tasks": {"other": {}}})
