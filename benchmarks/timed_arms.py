@@ -76,7 +76,9 @@ class Turns:
         def before(_: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
             if self.began == 0.0:
                 self._await()
-            self.padded_samples += (given[0] if given else named["input_values"]).numel()
+            self.padded_samples += (
+                given[0] if given else named.get("waveform", named.get("input_values"))
+            ).numel()
 
         model.register_forward_pre_hook(before, with_kwargs=True)
 
@@ -284,7 +286,7 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
         def with_graph(*given: Any, **more: Any) -> Any:
             table = freeze(*given, **more)
             model.evaluated = ()
-            model.encoder.feature_extractor._requires_grad = True
+            model.encoder.set_front_graph(True)
             return table
 
         one_phase.apply_freezing = with_graph
@@ -300,7 +302,7 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
 
         optimizer.AdamW = Unfused  # type: ignore[misc]
     elif part == "SDPA attention":
-        model.encoder.set_attn_implementation("eager")
+        model.encoder.hf.set_attn_implementation("eager")
     elif part == "layer drop 0":
         model.encoder.config.layerdrop = 0.1
     elif part == "quick dropout":

@@ -354,6 +354,8 @@ def test_splits_from_elsewhere_replace_those_of_a_start_that_failed(
 
 def test_rows_that_ctc_cannot_spell_are_listed_before_the_run(tones: Manifest) -> None:
     recipe = load_recipe("child-phoneme", [*MANIFEST, f"data={tones.path}"])
+    recipe.model.random_weights = True
+    recipe.model.architecture = tiny_config(norm="layer")
     problem = row_problem(recipe)
     row = tones.utterance(0)
     assert problem(row) is None
@@ -366,6 +368,8 @@ def test_rows_that_ctc_cannot_spell_are_listed_before_the_run(tones: Manifest) -
 def test_only_targets_that_lie_in_time_suffer_from_cropping(tones: Manifest) -> None:
     labels = "tasks.emotion={labels: [Anxious, Kind, Dry]}"
     recipe = load_recipe("emotion-3class", [*MANIFEST, f"data={tones.path}", labels])
+    recipe.model.random_weights = True
+    recipe.model.architecture = tiny_config()
     recipe.preprocessing.max_duration_s = 0.3
     assert row_problem(recipe)(tones.utterance(0)) is None
 
@@ -458,6 +462,8 @@ def test_the_longest_batch_of_a_dry_run_is_the_longest_there_can_be(
 
 def test_a_row_in_another_language_is_left_out_with_that_reason(tones: Manifest) -> None:
     recipe = load_recipe("child-phoneme", [*MANIFEST, f"data={tones.path}", "tasks.phoneme.source=text"])
+    recipe.model.random_weights = True
+    recipe.model.architecture = tiny_config(norm="layer")
     row = Utterance(id="a", audio="a.wav", duration_s=4.0, text="she had your dark suit")
     problem = row_problem(recipe)
     assert str(problem(row)).startswith(

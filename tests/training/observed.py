@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from soritune.batches import collate
+from soritune.batches import sample
 from soritune.errors import AudioError
-from soritune.training import checkpoint, loop, one_phase, step
+from soritune.training import checkpoint, loop, losses, one_phase, step
 
 RANK = int(os.environ.get("RANK", "0"))
 GRADIENTS_OF = 3
@@ -60,18 +60,18 @@ def observe(folder: Path) -> None:
 
 
 def unreadable(row: int | str, **_: Any) -> None:
-    real = collate.Collator._row
+    real = sample.SampleReader._read
 
-    def read(self: Any, wanted: int, factor: float) -> Any:
+    def read(self: Any, wanted: int, *rest: Any) -> Any:
         if row in (wanted, "all"):
             raise AudioError("a.flac", "cannot be read on this machine")
-        return real(self, wanted, factor)
+        return real(self, wanted, *rest)
 
-    collate.Collator._row = read  # type: ignore[method-assign]
+    sample.SampleReader._read = read  # type: ignore[method-assign]
 
 
 def not_finite(steps: list[int], **_: Any) -> None:
-    real_loss, real_step = step.loss_sum, step.Stepper.step
+    real_loss, real_step = losses.loss_sum, step.Stepper.step
     now = -1
 
     def noted_step(self: Any, micro: Any, counts: Any, **more: Any) -> None:
@@ -84,7 +84,7 @@ def not_finite(steps: list[int], **_: Any) -> None:
         return found._replace(total=found.total * torch.inf) if now in steps else found
 
     step.Stepper.step = noted_step  # type: ignore[method-assign]
-    step.loss_sum = loss
+    losses.loss_sum = loss  # type: ignore[assignment]
 
 
 def at_step(done: int, signal_number: int | None = None, sleep_s: float = 0.0, **_: Any) -> None:
