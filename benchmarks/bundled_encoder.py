@@ -53,7 +53,7 @@ from bundled_queue import Queue, write_json
 from bundled_runs import ARMS, BOTH, CORPORA, runs_of
 from bundled_summary import summarise
 
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.errors import BundleError
 
 

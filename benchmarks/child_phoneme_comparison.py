@@ -124,7 +124,7 @@ def speeds(work: Path, repeat: int) -> dict[str, float]:
     """Seconds of audio a second that each model predicts, medians of interleaved repetitions."""
     from soritune.corpus.manifest import load_manifest
     from soritune.inference.predictor import Predictor
-    from soritune.inference.run_folders import choose_bundle
+    from soritune.run_folder import choose_bundle
 
     rows = load_manifest(work / "corpus" / "manifest.parquet")
     rows = rows.select(list(range(min(len(rows), 150))))

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from soritune.audio.waveform import read_audio
 from soritune.corpus.manifest import Manifest, load_manifest
-from soritune.corpus.splits import load_splits
+from soritune.corpus.splitting.splits import load_splits
 from soritune.inference.predictions import read_predictions
 from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.metrics.classification import confusion_rates

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from soritune.audio.synthesize import Sound, Synthesizer
-from soritune.corpus.synthesis.reading import draw_reading
-from soritune.corpus.synthesis.sentences import draw_text
-from soritune.corpus.synthesis.sounds import draw_accent, in_phonemes
+from soritune.audio.synthesis.espeak import Sound, Synthesizer
+from soritune.audio.synthesis.phonemes import draw_accent, in_phonemes
+from soritune.audio.synthesis.reading import draw_reading
+from soritune.audio.synthesis.sentences import draw_text
 from soritune.metrics.edit_distance import align
 
 VOICE = "language ko\nname plain\npitch 80 118\nintonation 2\n"

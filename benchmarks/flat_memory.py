@@ -28,11 +28,11 @@ import numpy as np
 import soundfile
 import torch
 
-from soritune import pipeline
 from soritune.corpus.manifest import Manifest, write_manifest
-from soritune.corpus.splits import SplitSettings, make_splits
+from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.recipe import check_recipe
+from soritune.stages.train import train_recipe
 from soritune.testing import tiny_config
 from soritune.training.step import Stepper
 
@@ -112,9 +112,7 @@ def main() -> int:
         corpus = make_corpus(base / "corpus", 400)
         splits = make_splits(corpus, SplitSettings(by=("speaker",), ratios={"train": 0.9, "val": 0.1}))
         began = time.perf_counter()
-        result = pipeline.train_recipe(
-            check_recipe("long", settings), corpus, splits, base / "run", quiet=True
-        )
+        result = train_recipe(check_recipe("long", settings), corpus, splits, base / "run")
     seconds = time.perf_counter() - began
     table = np.array(noted)
     tenths = [

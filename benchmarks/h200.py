@@ -33,11 +33,11 @@ from torch.autograd import DeviceType
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import dataloader
 
-from soritune import pipeline
 from soritune.corpus.manifest import Manifest
-from soritune.corpus.splits import make_splits
+from soritune.corpus.splitting.splits import make_splits
 from soritune.errors import SorituneError
 from soritune.recipe import Recipe, check_recipe
+from soritune.stages.train import build_run
 
 XLS_R_300M = {
     "model_type": "wav2vec2",
@@ -173,9 +173,9 @@ def measure_training(
     watch = Stopwatch(chosen.device, chosen.warmup, chosen.steps, profiled)
     recipe = recipe_of(chosen, budget, watch.total)
     try:
-        run = pipeline.build_run(recipe, manifest, make_splits(manifest, recipe.split), folder)
+        run = build_run(recipe, manifest, make_splits(manifest, recipe.split), folder)
         with watch.running():
-            stopped = train(run, quiet=True).stopped
+            stopped = train(run).stopped
         if stopped == "interrupted":
             raise KeyboardInterrupt
     except SorituneError as error:
@@ -225,13 +225,13 @@ def measure_evaluation(chosen: argparse.Namespace, manifest: Manifest, folder: P
     """Validation as in training, and the predictor of `soritune evaluate`, each after a warm-up."""
     import numpy as np
 
-    from soritune.batches.collate import Collator
     from soritune.inference.predictor import Predictor
+    from soritune.training.batches.collate import Collator
     from soritune.training.devices import make_accelerator
     from soritune.training.validation import validate
 
     recipe = recipe_of(chosen, 100.0, 1)
-    run = pipeline.build_run(recipe, manifest, make_splits(manifest, recipe.split), folder)
+    run = build_run(recipe, manifest, make_splits(manifest, recipe.split), folder)
     accelerator = make_accelerator(recipe.train)
     model = run.model.to(accelerator.device)
     collator = Collator(

@@ -33,13 +33,13 @@ import safetensors.torch
 import soundfile
 import torch
 
-import soritune.bundle
+import soritune.bundles.write
 import soritune.training.checkpoint
-from soritune import pipeline
 from soritune.corpus.manifest import Manifest, write_manifest
-from soritune.corpus.splits import SplitSettings, make_splits
+from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.recipe import check_recipe
+from soritune.stages.train import train_recipe
 from soritune.testing import tiny_config
 from soritune.training import one_phase
 from soritune.training.log import read_events
@@ -125,7 +125,7 @@ class Ticks:
     def install(self) -> None:
         self.before(Stepper, "step", "step")
         self.before(soritune.training.checkpoint, "save_file", "write weights")
-        self.before(soritune.bundle, "save_file", "write weights")
+        self.before(soritune.bundles.write, "save_file", "write weights")
         self.before(os, "fsync", "sync")
         self.before(os, "replace", "replace")
         self.before(Path, "rename", "rename")
@@ -145,7 +145,7 @@ def child(corpus: Manifest, folder: Path, ticks: Ticks, report: Path | None = No
         recipe = check_recipe("toy", RECIPE)
         splits = make_splits(corpus, SplitSettings(by=("speaker",), ratios={"train": 0.75, "val": 0.25}))
         ticks.install()
-        pipeline.train_recipe(recipe, corpus, splits, folder, resume=resume, quiet=True)
+        train_recipe(recipe, corpus, splits, folder, resume=resume)
         if report is not None:
             report.write_text(json.dumps(ticks.kinds))
         os._exit(0)

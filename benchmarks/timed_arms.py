@@ -223,16 +223,16 @@ def recipe_for(bench: Bench, arm: Arm, padded_seconds: float) -> Any:
 def _ours(arm: Arm, bench: Bench, folder: Path, turns: Turns) -> Callable[[], dict[str, Any]]:
     import torch
 
-    from soritune import pipeline
     from soritune.corpus.manifest import load_manifest
-    from soritune.corpus.splits import make_splits
+    from soritune.corpus.splitting.splits import make_splits
+    from soritune.stages.train import build_run
     from soritune.training.log import read_events
     from soritune.training.loop import train
 
     manifest = load_manifest(Path(bench.corpus) / "manifest.parquet")
     budget = bench.utterances * float(manifest.durations_s.mean())
     recipe = recipe_for(bench, arm, max(budget, float(manifest.durations_s.max())))
-    run = pipeline.build_run(recipe, manifest, make_splits(manifest, recipe.split), folder)
+    run = build_run(recipe, manifest, make_splits(manifest, recipe.split), folder)
     _leave_out(arm.without, run.model, bench)
     warm = torch.randn(2, 24000)
     run.model.train()
@@ -247,10 +247,10 @@ def _ours(arm: Arm, bench: Bench, folder: Path, turns: Turns) -> Callable[[], di
             from torch.profiler import profile
 
             with profile() as profiler:
-                train(run, quiet=True)
+                train(run)
             table = profiler.key_averages()
         else:
-            train(run, quiet=True)
+            train(run)
             table = []
         event = next(e for e in read_events(folder) if e["event"] == "start")
         share = event["padding_share"]
@@ -270,7 +270,7 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
     import torch
 
     if part == "bucketing by length":
-        from soritune.batches import plan
+        from soritune.training.batches import plan
 
         def random_batches(sorted_s: Any, settings: Any, rng: Any) -> tuple[Any, Any]:
             count, size = len(sorted_s), bench.utterances

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from naive_peer import Clips, extractor_for, log_probabilities, make_model, make_trainer
 
-from soritune import pipeline
 from soritune.corpus.manifest import Manifest
 from soritune.metrics.bootstrap import paired_difference, speaker_intervals
 from soritune.recipe import Recipe, load_recipe
+from soritune.stages.prepare import check_corpus, prepare_corpus, split_corpus
+from soritune.stages.train import build_run
 from soritune.tasks.task import Pair, Task, add_counts
 
 
@@ -41,10 +42,8 @@ def quality(work: Path, minutes: float, epochs: int, threads: int) -> dict[str, 
             "batches.num_workers=0",
         ],
     )
-    manifest = pipeline.check_corpus(
-        recipe, pipeline.prepare_corpus(recipe, folder, quiet=True), folder, quiet=True
-    )
-    splits = pipeline.split_corpus(recipe, manifest, folder, quiet=True)
+    manifest = check_corpus(recipe, prepare_corpus(recipe, folder), folder)
+    splits = split_corpus(recipe, manifest, folder)
     train_rows, test_rows = splits.indices(manifest, "train"), splits.indices(manifest, "test")
     hours = manifest.durations_s[train_rows].sum() / 3600
     print(
@@ -87,8 +86,8 @@ def _ours(recipe: Recipe, manifest: Manifest, splits: Any, folder: Path) -> tupl
     from soritune.training.loop import train
 
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        run = pipeline.build_run(recipe, manifest, splits, Path(scratch))
-        train(run, quiet=True)
+        run = build_run(recipe, manifest, splits, Path(scratch))
+        train(run)
     model = run.model.eval()
 
     @torch.no_grad()

@@ -117,7 +117,8 @@ def check(base: Path, run: Path, clip: Path) -> dict[str, Any]:
     import torch
 
     from soritune.audio.preprocessing import Preprocessing
-    from soritune.bundle import load_bundle, read_vocabulary
+    from soritune.bundles.hf_files import read_vocabulary
+    from soritune.bundles.read import load_bundle
     from soritune.inference.predictor import Predictor
 
     found: dict[str, Any] = {"bundle_mb": {}}
@@ -312,7 +313,7 @@ def _refuse_without(free_gb: float, work: Path) -> None:
 
 def machine() -> dict[str, Any]:
     """What the figures hang on."""
-    from soritune.bundle import versions
+    from soritune.bundles.versions import versions
 
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     name = next(

@@ -22,10 +22,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.bundle import PACKAGED, PACKAGED_FOLDER, Bundle, load_bundle, write_bundle
+from soritune.bundles.card import Bundle
+from soritune.bundles.packaged import PACKAGED, PACKAGED_FOLDER
+from soritune.bundles.read import load_bundle
+from soritune.bundles.write import write_bundle
 from soritune.corpus.manifest import load_manifest
-from soritune.corpus.splits import load_splits
-from soritune.inference.run_folders import run_of
+from soritune.corpus.splitting.splits import load_splits
+from soritune.run_folder import run_of
 
 TASK = "phoneme"
 """The one task that is kept."""

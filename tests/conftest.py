@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import soundfile
 
 from soritune.corpus.manifest import Manifest, write_manifest
-from soritune.corpus.synthesis.factory import synthesize
-from soritune.corpus.synthesis.settings import SynthesisSettings
+from soritune.corpus.synthetic.factory import synthesize
+from soritune.corpus.synthetic.settings import SynthesisSettings
 from soritune.corpus.utterance import Utterance
 
 STYLES = {"Anxious": 320.0, "Kind": 220.0, "Dry": 140.0}
@@ -154,3 +156,42 @@ def external_package(
     yield add
     for module in modules:
         sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def fakes() -> ModuleType:
+    """The module `tests/inference/fake_models.py`, whatever the import mode."""
+    name, path = "soritune_fake_models", Path(__file__).parent / "inference" / "fake_models.py"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[name] = module
+    return sys.modules[name]
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a clip of noise whose level wanders, and returns its path."""
+
+    def write(name: str, seconds: float, seed: int = 0, rate: int = 16000) -> Path:
+        draw = np.random.default_rng(seed)
+        level = np.repeat(draw.uniform(0.02, 0.9, int(seconds * 4) + 1), rate // 4)[: int(seconds * rate)]
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, (draw.uniform(-1, 1, len(level)) * level).astype(np.float32), rate)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def twelve(fakes: ModuleType, tmp_path: Path) -> Path:
+    """A folder with predictions of twelve speakers, six clips each, of whom speaker k has min(k, 6) right."""
+    rows = fakes.prediction_rows({f"s{k:02d}": min(k, 6) for k in range(12)})
+    rows.append({"id": "bad", "audio": "bad.wav", "error": "is empty"})
+    fakes.write_rows(
+        tmp_path / "predictions" / "test.jsonl", [fakes.emotion_task()], rows, data={"split": "test"}
+    )
+    return tmp_path

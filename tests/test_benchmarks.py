@@ -15,8 +15,8 @@ import pytest
 import torch
 from tests.conftest import write_tones
 
-from soritune.batches.config import BatchSettings
-from soritune.batches.plan import plan_epoch
+from soritune.training.batches.config import BatchSettings
+from soritune.training.batches.plan import plan_epoch
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 

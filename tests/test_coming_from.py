@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.test_pipeline import learners, pairs, toy_encoder, tree  # noqa: F401  (fixtures)
+from tests.stages.test_run import learners, pairs, toy_encoder, tree  # noqa: F401  (fixtures)
 from typer.testing import CliRunner
 
 from soritune.cli.main import app

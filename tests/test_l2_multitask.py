@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from soritune import pipeline
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.corpus.checks import read_quarantine
 from soritune.errors import RecipeError, SplitError, TrainingError, UnknownNameError
 from soritune.inference.predictor import Predictor
-from soritune.inference.run_folders import bundle_names, choose_bundle
+from soritune.progress import Console
 from soritune.recipe import Recipe, load_recipe
-from soritune.reports.evaluate import evaluate
+from soritune.run_folder import bundle_names, choose_bundle
+from soritune.stages.evaluate import evaluate
+from soritune.stages.prepare import check_corpus, prepare_corpus
+from soritune.stages.run import RunResult, run
 from soritune.testing import tiny_config
 from soritune.training.log import read_events
 
@@ -78,13 +80,13 @@ def recipe(corpus: Path, *overrides: str, presets: tuple[str, ...] = ()) -> Reci
 
 
 @pytest.fixture(scope="module")
-def finished(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pipeline.RunResult]:
+def finished(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
     folder = tmp_path_factory.mktemp("runs") / "both"
-    return folder, pipeline.run(recipe(corpus, "number_of_epochs=2"), folder, quiet=True)
+    return folder, run(recipe(corpus, "number_of_epochs=2"), folder)
 
 
 def test_the_run_keeps_the_checkpoints_of_the_original_by_its_names(
-    finished: tuple[Path, pipeline.RunResult],
+    finished: tuple[Path, RunResult],
 ) -> None:
     folder, _ = finished
     expected = {"best_loss", "best_phoneme_per", "best_error_acc", "best_mispronunciation_error_f1"}
@@ -93,20 +95,20 @@ def test_the_run_keeps_the_checkpoints_of_the_original_by_its_names(
     assert choose_bundle(folder).name == "best_mispronunciation_error_f1"
 
 
-def test_every_checkpoint_can_be_judged_and_used_by_name(finished: tuple[Path, pipeline.RunResult]) -> None:
+def test_every_checkpoint_can_be_judged_and_used_by_name(finished: tuple[Path, RunResult]) -> None:
     folder, _ = finished
     for name in bundle_names(folder):
-        evaluate(folder, checkpoint=name, resamples=100, audio=False, quiet=True)
+        evaluate(folder, checkpoint=name, resamples=100, audio=False)
     clip = next((Path(str(folder)).parents[1]).glob("**/audio/s6_0.flac"))
     (row,) = Predictor.load(folder / "bundles" / "epoch_1").predict([clip])
     assert set(row["tasks"]["mispronunciation"]["prediction"]) >= {"phones", "labels"}
     assert (folder / "scores-epoch_1.json").is_file() and (folder / "report-best_phoneme_per.html").is_file()
     with pytest.raises(UnknownNameError, match="best_error_acc.*epoch_1.*did you mean 'epoch_2'"):
-        evaluate(folder, checkpoint="epoch_20", quiet=True)
+        evaluate(folder, checkpoint="epoch_20")
 
 
 def test_always_correct_stands_beside_and_few_speakers_are_marked(
-    finished: tuple[Path, pipeline.RunResult],
+    finished: tuple[Path, RunResult],
 ) -> None:
     folder, result = finished
     assert result.scores is not None
@@ -161,7 +163,7 @@ def test_every_override_of_the_original_trains(corpus: Path, tmp_path: Path, ove
         for part in path.split("."):
             value = value[part]
         assert value == expected
-    result = pipeline.run(own, tmp_path / "run", quiet=True)
+    result = run(own, tmp_path / "run")
     assert result.training.steps == 1
     events = read_events(tmp_path / "run")
     start, step = (next(e for e in events if e["event"] == name) for name in ("start", "step"))
@@ -181,19 +183,17 @@ def test_every_override_of_the_original_trains(corpus: Path, tmp_path: Path, ove
 @pytest.mark.parametrize("preset", ["low-memory", "slow", "overfitting", "performance"])
 def test_every_preset_trains(corpus: Path, tmp_path: Path, preset: str) -> None:
     own = recipe(corpus, "train.max_steps=1", presets=(preset,))
-    assert pipeline.run(own, tmp_path / "run", quiet=True).training.steps == 1
+    assert run(own, tmp_path / "run").training.steps == 1
 
 
 def test_four_letters_are_a_preset_and_the_wrong_scheme_is_told_row_by_row(tmp_path: Path) -> None:
     (tmp_path / "four").mkdir()
     corpus = write_corpus(tmp_path / "four", scheme="S")
-    result = pipeline.run(
-        recipe(corpus, "train.max_steps=1", presets=("four-letters",)), tmp_path / "run", quiet=True
-    )
+    result = run(recipe(corpus, "train.max_steps=1", presets=("four-letters",)), tmp_path / "run")
     assert result.training.steps == 1
     own = recipe(corpus, "train.max_steps=1")
-    manifest = pipeline.prepare_corpus(own, tmp_path / "run", quiet=True)
-    clean = pipeline.check_corpus(own, manifest, tmp_path / "run", quiet=True)
+    manifest = prepare_corpus(own, tmp_path / "run")
+    clean = check_corpus(own, manifest, tmp_path / "run")
     assert len(clean) == len(manifest) / 2  # those without an error fit both
     reasons = {row.reason for row in read_quarantine(tmp_path / "run" / "quarantine.jsonl")}
     (reason,) = reasons
@@ -202,12 +202,12 @@ def test_four_letters_are_a_preset_and_the_wrong_scheme_is_told_row_by_row(tmp_p
 
 def test_names_that_are_not_kept_are_refused_before_anything_is_read(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="train.best names 'mispronunciation/acc'"):
-        pipeline.run(recipe(corpus, "train.best=[mispronunciation/acc]"), tmp_path / "a", quiet=True)
+        run(recipe(corpus, "train.best=[mispronunciation/acc]"), tmp_path / "a")
     with pytest.raises(RecipeError, match="'epoch_31', which is not kept; give one of best, best_loss"):
-        pipeline.run(recipe(corpus, "evaluate.checkpoint=epoch_31"), tmp_path / "b", quiet=True)
+        run(recipe(corpus, "evaluate.checkpoint=epoch_31"), tmp_path / "b")
     own = recipe(corpus, "evaluate.checkpoint=epoch_3", "train.keep_epochs=false")
     with pytest.raises(RecipeError, match="train.keep_epochs=true keeps every epoch"):
-        pipeline.run(own, tmp_path / "c", quiet=True)
+        run(own, tmp_path / "c")
     assert not any((tmp_path / name).exists() for name in "abc")
 
 
@@ -222,7 +222,7 @@ def test_learners_whose_labels_are_read_the_wrong_way_are_missed_aloud(
             row["error_labels"] = row["error_labels"].replace("I", "S")
         (corpus / file).write_text(json.dumps(rows), encoding="utf-8")
     own = recipe(corpus, "number_of_epochs=1")
-    result = pipeline.run(own, tmp_path / "run", quiet=False)
+    result = run(own, tmp_path / "run", console=Console())
     assert result.scores is not None
     told = next(text for text in result.scores["warnings"] if "rejected" in text)
     assert "of 32 utterances 16 rejected" in told and "tasks.mispronunciation.labels=" in told
@@ -237,4 +237,4 @@ def test_a_split_emptied_by_rejections_says_so(tmp_path: Path) -> None:
         row["error_labels"] = row["error_labels"].replace("C", "D", 1)
     (corpus / "val_data.json").write_text(json.dumps(rows), encoding="utf-8")
     with pytest.raises(SplitError, match=r"'val' came out empty.*of 32 utterances 8 rejected.*labels="):
-        pipeline.run(recipe(corpus, "number_of_epochs=1"), tmp_path / "run", quiet=True)
+        run(recipe(corpus, "number_of_epochs=1"), tmp_path / "run")

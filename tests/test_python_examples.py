@@ -73,7 +73,7 @@ def test_every_public_name_is_told_of_and_used() -> None:
 
 
 def test_settings_reach_the_bundle(told: tuple[Path, dict[str, Any], list[str]]) -> None:
-    from soritune.bundle import load_bundle
+    from soritune.bundles.read import load_bundle
 
     folder, _, printed = told
     card = load_bundle(folder / "runs" / "mine" / "bundles" / "last").card

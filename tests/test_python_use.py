@@ -40,11 +40,11 @@ def test_what_was_changed_inside_dicts_is_checked_before_anything_is_written(
     recipe = recipe_of(tones)
     recipe.tasks["emotion"]["lables"] = ["a", "b"]
     with pytest.raises(RecipeError, match="tasks.emotion.lables: unknown key; did you mean 'labels'"):
-        soritune.run(recipe, tmp_path / "run", quiet=True)
+        soritune.run(recipe, tmp_path / "run")
     recipe = recipe_of(tones)
     recipe.split.ratios["train"] = 0.5
     with pytest.raises(RecipeError, match="ratios must add to 1"):
-        soritune.run(recipe, tmp_path / "run", quiet=True)
+        soritune.run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -57,18 +57,18 @@ def test_a_run_on_lists_without_speakers_has_to_be_random(tones: Manifest, tmp_p
     data = soritune.make_manifest(paths, emotion=[*(row.emotion for row in rows), "Kind"])
     recipe = recipe_of(tones)
     with pytest.raises(SplitError, match="no utterance names one"):
-        soritune.run(recipe, tmp_path / "run", data=data, quiet=True)
+        soritune.run(recipe, tmp_path / "run", data=data)
     recipe.split.by = ("random",)
-    result = soritune.run(recipe, tmp_path / "run", data=data, quiet=True)
+    result = soritune.run(recipe, tmp_path / "run", data=data)
     assert result.scores is not None
     assert any(text.startswith("Random split") for text in result.scores["warnings"])
     assert not result.scores["tasks"]["emotion"]["rates"]["wa"]["reliable"]
     assert "bad.wav" in (tmp_path / "run" / "quarantine.jsonl").read_text(encoding="utf-8")
     assert recipe.data.root == str(tones.path)  # the run had a copy
-    again = soritune.run(recipe, tmp_path / "run", data=data, resume=True, quiet=True)
+    again = soritune.run(recipe, tmp_path / "run", data=data, resume=True)
     assert again.training.steps == 1
     with pytest.raises(SorituneError, match="already holds a run"):
-        soritune.run(recipe, tmp_path / "run", data=data, quiet=True)
+        soritune.run(recipe, tmp_path / "run", data=data)
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_noise_reduction_of_a_recipe_is_in_the_bundle_and_in_prediction(
     pytest.importorskip("noisereduce", reason="the extra 'denoise' is not installed")
     recipe = recipe_of(tones)
     recipe.preprocessing.noise_reduction = {"strength": 0.5}  # type: ignore[assignment]
-    soritune.run(recipe, tmp_path / "run", quiet=True)
+    soritune.run(recipe, tmp_path / "run")
     predictor = soritune.Predictor.load(tmp_path / "run")
     assert predictor.members[0].preprocessing == recipe.preprocessing
     assert recipe.preprocessing.noise_reduction is not None
@@ -105,9 +105,9 @@ def test_the_debug_log_of_a_run_tells_stages_and_steps(tones: Manifest, tmp_path
     assert done.returncode == 0, done.stderr
     log = (tmp_path / "x.log").read_text(encoding="utf-8")
     for line in (
-        "DEBUG soritune.pipeline: settings: {",
-        "INFO soritune.preparing: prepare: source manifest, 36 utterances, 0 rejected",
-        "INFO soritune.preparing: split: test {",
+        "DEBUG soritune.stages.run: settings: {",
+        "INFO soritune.stages.prepare: prepare: source manifest, 36 utterances, 0 rejected",
+        "INFO soritune.stages.prepare: split: test {",
         "DEBUG soritune.training.log: step 2 of 2: ",
         "DEBUG soritune.inference.predictor: batch of",
         "INFO soritune.training.log: test emotion: accuracy (wa)",

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from soritune.batches.plan import plan_epoch
-from soritune.corpus.expressions import Expression
+from soritune.corpus.reading.expressions import Expression
 from soritune.recipe import load_recipe, recipe_names, recipe_text
+from soritune.training.batches.plan import plan_epoch
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     "emotion-3class": {

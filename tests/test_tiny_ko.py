@@ -18,7 +18,8 @@ from release.pack_encoder import CORPORA, check
 from typer.testing import CliRunner
 
 from soritune.audio.waveform import read_audio
-from soritune.bundle import PACKAGED_FOLDER, load_bundle, located, packaged_models
+from soritune.bundles.packaged import PACKAGED_FOLDER, packaged_models, resolve_model_folder
+from soritune.bundles.read import load_bundle
 from soritune.cli.main import app
 from soritune.cli.model_info import describe_folder
 from soritune.corpus.manifest import Manifest
@@ -28,10 +29,11 @@ from soritune.metrics.edit_distance import phone_counts
 from soritune.models.checkpoint_io import load_model, save_bundle
 from soritune.models.config import LoraSettings, ModelConfig
 from soritune.models.model import SpeechModel, build_model
-from soritune.pipeline import check_start, run
 from soritune.recipe import load_recipe
-from soritune.reports.evaluate import evaluate
 from soritune.reports.model_card import model_card
+from soritune.stages.evaluate import evaluate
+from soritune.stages.run import run
+from soritune.stages.start import check_start
 
 FOLDER = PACKAGED_FOLDER / "tiny-ko"
 
@@ -132,7 +134,7 @@ def test_the_name_never_goes_to_a_hub(no_hub: None, tmp_path: Path) -> None:
     save_bundle(adapted(), tmp_path / "adapter", tasks=[], preprocessing={"sample_rate_hz": 16000})
     load_model(tmp_path / "adapter")
     check_start(load_recipe("quickstart", [f"data={tmp_path}"]))
-    assert describe_folder(located("soritune/tiny-ko"))["parameters"]["total"] == 5_265_261
+    assert describe_folder(resolve_model_folder("soritune/tiny-ko"))["parameters"]["total"] == 5_265_261
     # The guard works: another name does ask.
     with pytest.raises((AssertionError, ModelError), match="outside was asked|could not be reached"):
         build_model(ModelConfig(encoder="somebody/tiny-ko"), model.outputs, seed=0)
@@ -170,7 +172,7 @@ def test_adapters_name_their_base_and_load_in_another_environment(
     # There the package lies elsewhere, and a folder that happens to have its name is no base.
     elsewhere = tmp_path / "other" / "site-packages" / "soritune" / "pretrained"
     shutil.copytree(FOLDER, elsewhere / "tiny-ko")
-    monkeypatch.setattr("soritune.bundle.PACKAGED_FOLDER", elsewhere)
+    monkeypatch.setattr("soritune.bundles.packaged.PACKAGED_FOLDER", elsewhere)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "soritune" / "tiny-ko").mkdir(parents=True)
     assert torch.allclose(before, logits(load_model(bundle.path)), atol=1e-5)
@@ -179,7 +181,7 @@ def test_adapters_name_their_base_and_load_in_another_environment(
     )
     assert again.card["base"] == bundle.card["base"]
     # Without that model one sentence says so.
-    monkeypatch.setattr("soritune.bundle.PACKAGED_FOLDER", tmp_path / "none")
+    monkeypatch.setattr("soritune.bundles.packaged.PACKAGED_FOLDER", tmp_path / "none")
     (tmp_path / "soritune" / "tiny-ko").rmdir()
     with pytest.raises(
         ModelError, match="the adapter's base cannot be opened: 'soritune/tiny-ko' is no model"
@@ -216,9 +218,7 @@ def test_predict_takes_it_where_no_model_is_named(unseen: Manifest, tiny_ko: str
 def test_it_hears_sentences_and_voices_it_was_not_trained_on(
     unseen: Manifest, tiny_ko: str, tmp_path: Path
 ) -> None:
-    scores = evaluate(
-        tiny_ko, data=unseen, output=tmp_path / "judged", resamples=100, audio=False, quiet=True
-    )
+    scores = evaluate(tiny_ko, data=unseen, output=tmp_path / "judged", resamples=100, audio=False)
     own = scores["tasks"]["phoneme"]
     per = own["rates"]["per"]["value"]
     baselines = {name: found["rates"]["per"] for name, found in own["baselines"].items()}
@@ -296,7 +296,7 @@ def test_quickstart_goes_on_from_what_the_model_hears(unseen: Manifest, tmp_path
     recipe = load_recipe(
         "quickstart", [f"data={tmp_path / 'my.jsonl'}", "train.max_steps=2", "batches.num_workers=0"]
     )
-    result = run(recipe, tmp_path / "run", quiet=True)
+    result = run(recipe, tmp_path / "run")
     assert result.training.steps == 2
     events = [json.loads(line) for line in (tmp_path / "run" / "train.jsonl").read_text().splitlines()]
     start = next(event for event in events if event["event"] == "evaluate" and event["step"] == 0)

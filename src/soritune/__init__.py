@@ -18,12 +18,12 @@ _PUBLIC = {
     "Predictor": "soritune.inference.predictor",
     "Preprocessing": "soritune.audio.preprocessing",
     "Utterance": "soritune.corpus.utterance",
-    "evaluate": "soritune.reports.evaluate",
+    "evaluate": "soritune.stages.evaluate",
     "load_manifest": "soritune.corpus.manifest",
     "load_recipe": "soritune.recipe",
     "make_manifest": "soritune.corpus.lists",
     "plot_history": "soritune.reports.history",
-    "run": "soritune.pipeline",
+    "run": "soritune.stages.run",
 }
 __all__ = [*_PUBLIC, "__version__"]
 

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import os
+import time
+from pathlib import Path
 
-from soritune.errors import TrainingError
+from soritune.errors import OutputError, TrainingError
 
 _COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
@@ -40,7 +42,7 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def refuse_lonely_launch() -> None:
+def refuse_single_process_launch() -> None:
     """Raises TrainingError where accelerate was asked for several processes and started one.
 
     `accelerate launch --cpu --num_processes 2` does so: it leaves starting them to mpirun.
@@ -51,3 +53,25 @@ def refuse_lonely_launch() -> None:
             "accelerate launch was asked for several processes and started one, as it does with --cpu; give "
             "--multi_gpu in its place, which works without a GPU too, or use torchrun"
         )
+
+
+SEEN_WITHIN_S = 60.0
+"""How long a file of the first process may take to be seen on another machine: network file systems keep what they
+have looked up for a while."""
+
+
+def wait_until_visible(path: Path) -> Path:
+    """A path that another process wrote, once this one sees it.
+
+    Raises:
+        OutputError: it does not come.
+    """
+    began = time.monotonic()
+    while not path.exists():
+        if time.monotonic() - began > SEEN_WITHIN_S:
+            raise OutputError(
+                f"{path} is not here, though the first process wrote it; the run's folder must be on a file system "
+                "that all machines share, at the same path"
+            )
+        time.sleep(0.2)
+    return path

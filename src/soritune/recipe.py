@@ -1,6 +1,6 @@
 """A training system as data: the schema of a recipe, the strict loader, and overrides from the command line.
 
-Reading a recipe imports no torch; the configuration classes live beside the code they configure. Next: `pipeline.py`.
+Reading a recipe imports no torch; the configuration classes live beside the code they configure. Next: `stages/run.py`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from soritune.audio.augment.chain import Chain
 from soritune.audio.augment.mixing import refusals
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
-from soritune.batches.config import BatchSettings
-from soritune.corpus.splits import SplitSettings
+from soritune.corpus.splitting.splits import SplitSettings
 from soritune.errors import RecipeError, TaskError, UnknownNameError, nearest
 from soritune.models.config import ModelConfig
 from soritune.settings import Settings, faults_of, keys_at
@@ -28,6 +27,7 @@ from soritune.tasks.decoding.decoder import GREEDY, make_decoder
 from soritune.tasks.mixable import unmixable_parts
 from soritune.tasks.objectives.objective import refuse_idle_decoder
 from soritune.tasks.task import Task, task_kind
+from soritune.training.batches.config import BatchSettings
 from soritune.training.config import TrainingSettings
 from soritune.training.phases import resolve_phases
 

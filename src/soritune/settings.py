@@ -142,3 +142,15 @@ def keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
         if current is None:
             return []
     return list(_key_types(current))
+
+
+def first_fault(error: Exception) -> str:
+    """The first thing that is wrong, in a few words on one line."""
+    if isinstance(error, ValidationError):
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        said = fault["msg"].removeprefix("Value error, ")
+        return f"{place}: {said}" if place else said
+    if isinstance(error, KeyError):
+        return f"no '{error.args[0]}'"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

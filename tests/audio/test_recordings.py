@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soxr
 
-from soritune.audio.channel import RecordingSettings, at_level, draw_recording, record
+from soritune.audio.synthesis.recording import RecordingSettings, at_level, draw_recording, record
 
 RATE = 16000
 EXPECTED = json.loads((Path(__file__).parent / "recordings.json").read_text(encoding="utf-8"))

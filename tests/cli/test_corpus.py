@@ -18,7 +18,7 @@ from soritune.cli import corpus
 from soritune.cli.source_options import source_settings
 from soritune.corpus.manifest import load_manifest, write_manifest
 from soritune.corpus.prepare import source_config
-from soritune.corpus.splits import load_splits
+from soritune.corpus.splitting.splits import load_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, OutputError, SplitError, TaskError
 from soritune.tasks.emotion import EmotionTask

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from soritune.cli.predict import predict
 from soritune.corpus.manifest import write_manifest
-from soritune.corpus.splits import SplitSettings, make_splits
+from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, BundleError, SorituneError, SplitError
 from soritune.inference.predictions import read_predictions
@@ -174,7 +174,7 @@ def test_a_run_folder_stands_for_its_best_bundle(models, clips, fakes, tmp_path)
 
 
 def test_bad_arguments_are_one_sentence(models, clips, tmp_path, monkeypatch):
-    monkeypatch.setattr("soritune.bundle.PACKAGED_FOLDER", tmp_path / "no package")
+    monkeypatch.setattr("soritune.bundles.packaged.PACKAGED_FOLDER", tmp_path / "no package")
     cases = [
         ([clips / "b.WAV"], BundleError, "--bundle"),
         (["-b", models["emotion"]], SorituneError, "either audio files"),

@@ -73,7 +73,7 @@ def test_json_forms(folders, tmp_path):
 
 
 def test_evaluate_shows_scores_and_says_when_clips_failed(monkeypatch, folders, tmp_path):
-    import soritune.reports.evaluate as module
+    import soritune.stages.evaluate as module
 
     base, _ = folders
     call("score", base / "predictions.jsonl", "--resamples", 50)
@@ -99,7 +99,7 @@ def test_evaluate_shows_scores_and_says_when_clips_failed(monkeypatch, folders, 
 
 
 def test_evaluate_takes_a_corpus_and_draws_plots(monkeypatch, folders, tmp_path):
-    import soritune.reports.evaluate as module
+    import soritune.stages.evaluate as module
     from soritune.reports.evaluation import Evaluation
 
     base, _ = folders

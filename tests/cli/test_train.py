@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from soritune.audio.preprocessing import Preprocessing
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.cli.report import evaluate
 from soritune.cli.train import run
 from soritune.corpus.manifest import Manifest

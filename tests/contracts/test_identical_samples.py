@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from soritune.audio.preprocessing import Preprocessing
 from soritune.audio.waveform import read_audio
-from soritune.batches.collate import Collator
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.draws import Draws
@@ -22,6 +21,7 @@ from soritune.geometry import Geometry
 from soritune.inference.ensemble import Member
 from soritune.inference.predictor import Predictor
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
+from soritune.training.batches.collate import Collator
 
 av = pytest.importorskip("av", reason="the extra 'audio' is not installed")
 

@@ -15,11 +15,11 @@ from soritune.corpus.checks import (
     Quarantined,
     check_manifest,
     count_tables,
-    in_order,
     read_quarantine,
     write_quarantine,
 )
 from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.reading.in_order import in_order
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, OutputError
 

@@ -11,7 +11,7 @@ import soundfile
 from soritune.corpus.lists import make_manifest, write_list
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.prepare import prepare
-from soritune.corpus.splits import SplitSettings, make_splits
+from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.errors import ManifestError, SplitError
 
 

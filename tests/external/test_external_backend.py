@@ -26,7 +26,7 @@ ARRAYS = '''
 
 import numpy as np
 
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 
 
 class Arrays:

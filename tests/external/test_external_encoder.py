@@ -21,7 +21,7 @@ import yaml
 from tests.conftest import write_external_package
 from typer.testing import CliRunner
 
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest
 from soritune.errors import ModelError
@@ -34,8 +34,8 @@ from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
 from soritune.models.freezing import check_frozen
 from soritune.models.gradient_watch import check_gradients
 from soritune.models.model import SpeechModel, build_model
-from soritune.preparing import geometry_of_recipe
 from soritune.recipe import load_recipe
+from soritune.stages.prepare import geometry_of_recipe
 from soritune.testing import class_output, ctc_output
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ import soundfile
 import yaml
 from typer.testing import CliRunner
 
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.cli.main import app
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance

@@ -266,7 +266,6 @@ def test_lists_of_labels_are_of_its_field(
         speakers=[row.speaker for row in rows],
         output=tmp_path / "lists",
         audio=False,
-        quiet=True,
     )
     assert results["tasks"]["voice"]["num_utterances"] == 36
 

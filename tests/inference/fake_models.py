@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from soritune.bundle import write_bundle
+from soritune.bundles.write import write_bundle
 from soritune.geometry import Geometry
 from soritune.inference.ensemble import Member
 from soritune.tasks.emotion import EmotionConfig, EmotionTask

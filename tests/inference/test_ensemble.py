@@ -4,7 +4,7 @@ from unicodedata import normalize
 
 import pytest
 
-from soritune.bundle import Bundle
+from soritune.bundles.card import Bundle
 from soritune.errors import BundleError
 from soritune.inference.ensemble import Member, joint_tasks, label_orders
 from soritune.tasks.task import OutputSpec

@@ -11,7 +11,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from soritune.audio.preprocessing import Preprocessing
-from soritune.bundle import update_card
+from soritune.bundles.write import update_card
 from soritune.errors import BundleError, ModelError
 from soritune.geometry import Geometry
 from soritune.models.adapters import adapted_modules, base_weights

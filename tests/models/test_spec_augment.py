@@ -2,22 +2,22 @@ from __future__ import annotations
 
 import torch
 
-from soritune.models.spec_augment import hide
+from soritune.models.spec_augment import apply_masks
 
 
 def test_masks_write_the_embedding_and_zeros() -> None:
     hidden = torch.ones(1, 3, 4)
     time = torch.tensor([[False, True, False]])
     feature = torch.tensor([[True, False, False, False]])
-    found = hide(hidden, time, feature, torch.tensor([5.0, 6.0, 7.0, 8.0]))
+    found = apply_masks(hidden, time, feature, torch.tensor([5.0, 6.0, 7.0, 8.0]))
     assert found.tolist() == [[[0, 1, 1, 1], [0, 6, 7, 8], [0, 1, 1, 1]]]
-    assert hide(hidden, time, None, None).tolist() == [[[1] * 4, [0] * 4, [1] * 4]]
-    assert hide(hidden, None, None, None) is hidden
+    assert apply_masks(hidden, time, None, None).tolist() == [[[1] * 4, [0] * 4, [1] * 4]]
+    assert apply_masks(hidden, None, None, None) is hidden
 
 
 def test_the_input_is_left_as_it_is() -> None:
     hidden = torch.ones(1, 3, 4)
-    hide(hidden, torch.ones(1, 3, dtype=torch.bool), torch.ones(1, 4, dtype=torch.bool), None)
+    apply_masks(hidden, torch.ones(1, 3, dtype=torch.bool), torch.ones(1, 4, dtype=torch.bool), None)
     assert hidden.eq(1).all()
 
 

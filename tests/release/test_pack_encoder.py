@@ -13,7 +13,9 @@ import torch
 from release.pack_encoder import LOCAL, check, corpus_of, pack
 
 from soritune.audio.preprocessing import Preprocessing
-from soritune.bundle import Bundle, load_bundle, update_card
+from soritune.bundles.card import Bundle
+from soritune.bundles.read import load_bundle
+from soritune.bundles.write import update_card
 from soritune.models.checkpoint_io import load_model, save_bundle
 from soritune.models.config import ModelConfig
 from soritune.models.model import build_model

@@ -9,15 +9,15 @@ import pytest
 
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
-from soritune.batches.config import BatchSettings
 from soritune.corpus.manifest import Manifest
 from soritune.models.config import ModelConfig
 from soritune.models.model import build_model
 from soritune.recipe import make_task
 from soritune.tasks.inputs.input import inputs_of
 from soritune.testing import tiny_config
+from soritune.training.batches.config import BatchSettings
 from soritune.training.config import TrainingSettings
-from soritune.training.loop import TrainingRun
+from soritune.training.run import TrainingRun
 
 TASKS = {"emotion": {"labels": ["Anxious", "Kind", "Dry"]}, "phoneme": {}}
 

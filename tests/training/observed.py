@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from soritune.batches import sample
 from soritune.errors import AudioError
 from soritune.training import checkpoint, loop, losses, one_phase, step
+from soritune.training.batches import sample
 
 RANK = int(os.environ.get("RANK", "0"))
 GRADIENTS_OF = 3
@@ -122,10 +122,10 @@ def _no_space(path: Any, tensors: Any) -> None:
 
 
 def slow_prepare(seconds: float, fail: bool = False, **_: Any) -> None:
-    from soritune import pipeline
     from soritune.errors import ManifestError
+    from soritune.stages import run
 
-    real = pipeline.prepare_corpus
+    real = run.prepare_corpus
 
     def prepare(*arguments: Any, **more: Any) -> Any:
         time.sleep(seconds)
@@ -133,7 +133,7 @@ def slow_prepare(seconds: float, fail: bool = False, **_: Any) -> None:
             raise ManifestError("the corpus went away while it was read")
         return real(*arguments, **more)
 
-    pipeline.prepare_corpus = prepare
+    run.prepare_corpus = prepare
 
 
 def another_recipe(**_: Any) -> None:

@@ -12,21 +12,22 @@ import numpy as np
 import pytest
 import torch
 
-from soritune import pipeline
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
-from soritune.batches.collate import Collator
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.draws import Draws
 from soritune.errors import AugmentationError, RecipeError
-from soritune.preparing import row_problem
 from soritune.recipe import Recipe, check_recipe, make_task
+from soritune.stages.prepare import row_problem
+from soritune.stages.run import run
 from soritune.testing import tiny_config
+from soritune.training.batches.collate import Collator
 from soritune.training.epochs import Epochs
 from soritune.training.find_batch import find_batch
 from soritune.training.log import read_events
-from soritune.training.loop import TrainingRun, train
+from soritune.training.loop import train
 from soritune.training.phases import resolve_phases
+from soritune.training.run import TrainingRun
 
 MakeRun = Callable[..., TrainingRun]
 
@@ -200,7 +201,7 @@ def test_a_run_trains_with_it_from_corpus_to_scores(
 ) -> None:
     augment = {"drag": {"probability": 1, "speeds": [0.5, 0.6]}, "noise": {}, "spec_augment": {}}
     recipe = recipe_of(tones, augment=augment)
-    result = pipeline.run(recipe, tmp_path / "run", quiet=True)
+    result = run(recipe, tmp_path / "run")
     assert result.training.steps == 2
     steps = [event for event in read_events(tmp_path / "run") if event["event"] == "step"]
     assert all(np.isfinite(event["loss"]) for event in steps)
@@ -245,7 +246,7 @@ def test_a_row_that_cannot_be_read_has_the_label_of_its_partner(
 
 @pytest.mark.slow
 def test_a_run_trains_with_mixed_batches(loose_parts: Path, make_run: MakeRun) -> None:
-    result = train(make_run(tasks=EMOTION, augment={"blend": {}}, max_steps=2), quiet=True)
+    result = train(make_run(tasks=EMOTION, augment={"blend": {}}, max_steps=2))
     assert result.steps == 2
 
 

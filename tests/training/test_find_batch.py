@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from soritune.errors import TrainingError
 from soritune.training import find_batch as room
 from soritune.training.find_batch import find_batch, is_out_of_memory, largest_that_fits
-from soritune.training.loop import TrainingRun, train
+from soritune.training.loop import train
+from soritune.training.run import TrainingRun
 
 MakeRun = Callable[..., TrainingRun]
 CARD_FULL = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.79 GiB"
@@ -157,7 +158,7 @@ def test_running_out_in_training_names_batch_and_setting(make_run: MakeRun) -> N
     run = make_run()
     limit_memory(run, 3.0)
     with pytest.raises(TrainingError) as caught:
-        train(run, quiet=True)
+        train(run)
     text = str(caught.value)
     assert "training ran out of memory at a batch of" in text
     assert "lower batches.padded_seconds, now 6; the option --find-batch" in text
@@ -173,7 +174,7 @@ def test_running_out_in_evaluation_names_its_own_setting(make_run: MakeRun) -> N
     run = make_run(batches={"padded_seconds": 1.6, "evaluation_padded_seconds": 30.0})
     limit_memory(run, 2.0)
     with pytest.raises(TrainingError, match=r"lower batches\.evaluation_padded_seconds, now 30$"):
-        train(run, quiet=True)
+        train(run)
 
 
 @pytest.mark.slow
@@ -185,7 +186,7 @@ def test_other_faults_pass_through(make_run: MakeRun, monkeypatch: Any) -> None:
 
     monkeypatch.setattr(run.model, "forward", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
-        train(run, quiet=True)
+        train(run)
     with pytest.raises(RuntimeError, match="shapes differ"):
         find_batch(run)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest
 from soritune.testing import tiny_config
 from soritune.training.checkpoint import checkpoints

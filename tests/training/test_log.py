@@ -9,7 +9,7 @@ from soritune.training.log import Meter, RunLog, read_events
 
 
 def test_events_are_written_and_read_back(tmp_path: Path) -> None:
-    with RunLog(tmp_path, quiet=True) as log:
+    with RunLog(tmp_path) as log:
         log.event("step", step=1, loss=0.5)
         log.say("한국어")
     assert [(e["event"], e["step"], e["loss"]) for e in read_events(tmp_path)] == [("step", 1, 0.5)]
@@ -18,11 +18,11 @@ def test_events_are_written_and_read_back(tmp_path: Path) -> None:
 
 
 def test_a_resumed_log_is_cut_at_its_checkpoint(tmp_path: Path) -> None:
-    with RunLog(tmp_path, quiet=True) as log:
+    with RunLog(tmp_path) as log:
         log.event("step", step=1)
         kept = log.lengths()
         log.event("step", step=2)
-    with RunLog(tmp_path, keep=kept, quiet=True) as log:
+    with RunLog(tmp_path, keep=kept) as log:
         log.event("step", step=2, again=1)
     assert [e["step"] for e in read_events(tmp_path)] == [1, 2]
     assert read_events(tmp_path)[1]["again"] == 1
@@ -36,7 +36,7 @@ def test_an_unfinished_line_is_left_out(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written to"):
-        RunLog(tmp_path / "file", quiet=True)
+        RunLog(tmp_path / "file")
 
 
 def test_the_meter_is_a_ratio_of_sums() -> None:
@@ -50,6 +50,6 @@ def test_the_meter_is_a_ratio_of_sums() -> None:
 
 def test_tensorboard_files_are_written_when_asked(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")
-    with RunLog(tmp_path, tensorboard=True, quiet=True) as log:
+    with RunLog(tmp_path, tensorboard=True) as log:
         log.event("step", step=1, loss=0.5)
     assert list((tmp_path / "tensorboard").glob("events.*"))

@@ -14,19 +14,20 @@ import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from tests.conftest import write_tones
 
-from soritune.batches.batch import Batch
-from soritune.batches.collate import Collator
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.errors import TrainingError
 from soritune.models.checkpoint_io import load_model, trainable_state
 from soritune.recipe import make_task
+from soritune.training.batches.batch import Batch
+from soritune.training.batches.collate import Collator
 from soritune.training.checkpoint import checkpoints
 from soritune.training.interrupt import Interrupt
 from soritune.training.log import RunLog, read_events
-from soritune.training.loop import TrainingRun, train
+from soritune.training.loop import train
 from soritune.training.one_phase import OnePhase
 from soritune.training.phases import resolve_phases
+from soritune.training.run import TrainingRun
 from soritune.training.session import Session
 from soritune.training.step import Stepper
 
@@ -42,7 +43,7 @@ STRONG = {
 def gradients(run: TrainingRun, batch_sizes: list[list[int]]) -> dict[str, torch.Tensor]:
     """Gradient of one step over the rows given, micro-batch by micro-batch, before clipping."""
     run.settings.max_grad_norm = 1e9
-    with RunLog(run.folder, quiet=True) as log:
+    with RunLog(run.folder) as log:
         one = begin(run, log)
         kept: dict[str, torch.Tensor] = {}
         one.stepper.optimizer_step.step = lambda: kept.update(  # type: ignore[method-assign]
@@ -89,7 +90,7 @@ def test_two_ranks_of_two_give_the_gradient_of_one_of_four_with_dropout_and_augm
     one_rank = gradients(make_run("a", augment=STRONG), step)
 
     run = make_run("b", augment=STRONG)
-    with RunLog(run.folder, quiet=True) as log:
+    with RunLog(run.folder) as log:
         one = begin(run, log)
         run.model.train()
         epochs = one.epochs
@@ -126,7 +127,7 @@ def test_total_loss_is_the_weighted_sum_of_each_outputs_own_mean(make_run: MakeR
         model=NO_DROPOUT,
     )
     rows = np.array([0, 7, 13, 20])
-    with RunLog(run.folder, quiet=True) as log:
+    with RunLog(run.folder) as log:
         one = begin(run, log)
         run.model.train()
         batch = one.epochs.collator(rows, one.epochs.draws(0), 0)
@@ -168,7 +169,7 @@ def test_two_ctc_outputs_contribute_by_their_weights(make_run: MakeRun) -> None:
 @pytest.fixture
 def finished(make_run: MakeRun) -> TrainingRun:
     run = make_run("whole", augment=STRONG, epochs=3)
-    assert train(run, quiet=True).stopped == "end"
+    assert train(run).stopped == "end"
     return run
 
 
@@ -200,9 +201,9 @@ def test_resume_after_an_interruption_is_bit_exact(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stepper, "step", interrupting)
-        assert train(run, quiet=True).stopped == "interrupted"
+        assert train(run).stopped == "interrupted"
     again = make_run(f"part{stop_at}", augment=STRONG, epochs=3)
-    assert train(again, resume=True, quiet=True).stopped == "end"
+    assert train(again, resume=True).stopped == "end"
     expected, found = trainable_state(finished.model), trainable_state(again.model)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     steps = [e["step"] for e in read_events(again.folder) if e["event"] == "evaluate"]
@@ -213,12 +214,12 @@ def test_resume_refuses_another_recipe(make_run: MakeRun, finished: TrainingRun)
     run = make_run("whole")
     run.identity["data"] = "other"
     with pytest.raises(TrainingError, match="was made with another data"):
-        train(run, resume=True, quiet=True)
+        train(run, resume=True)
 
 
 def test_resume_without_a_checkpoint_says_so(make_run: MakeRun) -> None:
     with pytest.raises(TrainingError, match="no whole checkpoint to resume from"):
-        train(make_run("empty"), resume=True, quiet=True)
+        train(make_run("empty"), resume=True)
 
 
 def test_only_the_newest_checkpoints_are_kept(finished: TrainingRun) -> None:
@@ -228,13 +229,13 @@ def test_only_the_newest_checkpoints_are_kept(finished: TrainingRun) -> None:
 def test_early_stopping_counts_evaluations(make_run: MakeRun) -> None:
     stopping = {"monitor": "loss", "patience": 2, "min_delta": 1e6}
     run = make_run("early", epochs=9, early_stopping=stopping)
-    assert train(run, quiet=True).stopped == "early"
+    assert train(run).stopped == "early"
     # The first evaluation sets the mark, two more without improvement end the run.
     assert sum(e["event"] == "evaluate" for e in read_events(run.folder)) == 3
 
 
 def test_max_steps_end_a_run(make_run: MakeRun) -> None:
-    assert train(make_run("short", epochs=9, max_steps=3), quiet=True).steps == 3
+    assert train(make_run("short", epochs=9, max_steps=3)).steps == 3
 
 
 def test_a_silent_parameter_stops_the_run(make_run: MakeRun) -> None:
@@ -243,19 +244,19 @@ def test_a_silent_parameter_stops_the_run(make_run: MakeRun) -> None:
     with pytest.raises(
         TrainingError, match="1 trainable tensors had no gradient .* beginning with forgotten"
     ):
-        train(run, quiet=True)
+        train(run)
 
 
 def test_an_unknown_metric_is_named(make_run: MakeRun) -> None:
     with pytest.raises(TrainingError, match=r"train.best names 'emotion/f1'.*emotion/macro_f1"):
-        train(make_run("metric", best=("emotion/f1",)), quiet=True)
+        train(make_run("metric", best=("emotion/f1",)))
 
 
 def test_an_empty_training_split_is_refused(make_run: MakeRun) -> None:
     run = make_run("none")
     run.train_rows = np.zeros(0, dtype=np.int64)
     with pytest.raises(TrainingError, match="training split is empty"):
-        train(run, quiet=True)
+        train(run)
 
 
 def test_one_unreadable_row_weighs_nothing_and_many_stop_the_run(make_run: MakeRun, tmp_path: Path) -> None:
@@ -265,7 +266,7 @@ def test_one_unreadable_row_weighs_nothing_and_many_stop_the_run(make_run: MakeR
     manifest: Manifest = write_manifest(folder / "manifest.parquet", rows, root=folder)
     (folder / rows[0].audio).unlink()
     run = make_run("one", manifest=manifest, epochs=3, max_failed_share=0.1)
-    assert train(run, quiet=True).stopped == "end"
+    assert train(run).stopped == "end"
     found = [
         json.loads(line)
         for line in (run.folder / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
@@ -274,7 +275,7 @@ def test_one_unreadable_row_weighs_nothing_and_many_stop_the_run(make_run: MakeR
     for row in rows[:20]:
         (folder / row.audio).unlink(missing_ok=True)
     with pytest.raises(TrainingError, match="training rows could not be used"):
-        train(make_run("many", manifest=manifest, epochs=1, max_failed_share=0.1), quiet=True)
+        train(make_run("many", manifest=manifest, epochs=1, max_failed_share=0.1))
 
 
 def test_non_finite_steps_are_skipped_and_counted(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +290,7 @@ def test_non_finite_steps_are_skipped_and_counted(make_run: MakeRun, monkeypatch
     before = {name: value.clone() for name, value in trainable_state(run.model).items()}
     monkeypatch.setattr(Collator, "__call__", poisoned)
     with pytest.raises(TrainingError, match="2 steps had a loss or gradient that is not finite"):
-        train(run, quiet=True)
+        train(run)
     assert all(torch.equal(before[name], value) for name, value in trainable_state(run.model).items())
 
 
@@ -301,7 +302,7 @@ def test_learning_lowers_the_loss(make_run: MakeRun) -> None:
         learning_rate=5e-3,
         log_every_steps=1,
     )
-    train(run, quiet=True)
+    train(run)
     losses = [e["loss"] for e in read_events(run.folder) if e["event"] == "step"]
     assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
 
@@ -314,7 +315,7 @@ def test_the_masked_share_is_logged(finished: TrainingRun) -> None:
 
 def test_bf16_trains_with_finite_losses(make_run: MakeRun) -> None:
     run = make_run("bf16", epochs=2, precision="bf16", log_every_steps=1)
-    train(run, quiet=True)
+    train(run)
     events = read_events(run.folder)
     assert next(e["precision"] for e in events if e["event"] == "start") == "bf16"
     assert all(np.isfinite(e["loss"]) for e in events if e["event"] == "step")
@@ -330,16 +331,16 @@ def test_bf16_trains_with_finite_losses(make_run: MakeRun) -> None:
     ],
 )
 def test_resuming_a_finished_run_changes_nothing(make_run: MakeRun, settings: dict[str, Any]) -> None:
-    first = train(make_run("done", **settings), quiet=True)
+    first = train(make_run("done", **settings))
     before = load_bundle(first.folder / "bundles" / "last").weights()
-    again = train(make_run("done", **settings), resume=True, quiet=True)
+    again = train(make_run("done", **settings), resume=True)
     assert (again.steps, again.stopped) == (first.steps, first.stopped)
     after = load_bundle(first.folder / "bundles" / "last").weights()
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 def test_max_steps_end_a_run_inside_the_last_epoch_too(make_run: MakeRun) -> None:
-    result = train(make_run("last", epochs=1, max_steps=2, batches={"padded_seconds": 3.0}), quiet=True)
+    result = train(make_run("last", epochs=1, max_steps=2, batches={"padded_seconds": 3.0}))
     assert (result.steps, result.stopped) == (2, "max_steps")
 
 
@@ -347,7 +348,7 @@ def test_max_steps_end_a_run_inside_the_last_epoch_too(make_run: MakeRun) -> Non
 def test_the_schedule_ends_with_the_run_though_epochs_differ_in_length(make_run: MakeRun, seed: int) -> None:
     speed = {"speed": {"factors": [0.7, 1.0, 1.4], "probability": 1.0}}
     run = make_run(f"speed{seed}", augment=speed, epochs=3, seed=seed, batches={"padded_seconds": 4.0})
-    assert train(run, quiet=True).stopped == "end"
+    assert train(run).stopped == "end"
     events = read_events(run.folder)
     total = next(e["total_steps"] for e in events if e["event"] == "start")
     assert total == next(e["step"] for e in events if e["event"] == "end")
@@ -359,7 +360,7 @@ def test_an_overflow_of_scaled_gradients_lowers_the_scale_and_training_goes_on(
 ) -> None:
     """What fp16 does on a GPU, with torch's scaler on the CPU: the first steps overflow and are no fault."""
     run = make_run("scaled", epochs=2, max_non_finite_steps=0)
-    with RunLog(run.folder, quiet=True) as log:
+    with RunLog(run.folder) as log:
         one = begin(run, log)
         accelerator, stepper = one.session.accelerator, one.stepper
         accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, growth_interval=1000)
@@ -381,7 +382,7 @@ def test_a_damaged_checkpoint_is_passed_over(make_run: MakeRun, finished: Traini
         (newest / name).write_bytes(content[: len(content) // 2])
     (finished.folder / "checkpoints" / "step-9 (copy)").mkdir()
     again = make_run("whole", augment=STRONG, epochs=3)
-    assert train(again, resume=True, quiet=True).stopped == "end"
+    assert train(again, resume=True).stopped == "end"
     expected = trainable_state(finished.model)
     assert all(torch.equal(expected[name], value) for name, value in trainable_state(again.model).items())
 
@@ -394,7 +395,7 @@ def test_a_validation_of_which_nothing_can_be_read_is_no_best(make_run: MakeRun,
     for row in rows[-6:]:
         (folder / row.audio).unlink()
     run = make_run("blind", manifest=manifest, epochs=1)
-    assert train(run, quiet=True).best == {}
+    assert train(run).best == {}
     event = next(e for e in read_events(run.folder) if e["event"] == "evaluate")
     assert np.isnan(event["val/loss"]) and event["failed"] == 6
 
@@ -406,7 +407,7 @@ def test_a_row_that_only_one_task_can_use_is_not_lost(make_run: MakeRun, tmp_pat
     manifest = write_manifest(folder / "manifest.parquet", rows, root=folder)
     run = make_run("dense", manifest=manifest, epochs=1, max_failed_share=0.0)
     with pytest.raises(TrainingError, match="usable label for phoneme though each has come"):
-        train(run, quiet=True)
+        train(run)
     assert "symbols need" in (run.folder / "quarantine.jsonl").read_text(encoding="utf-8")
 
 
@@ -416,7 +417,7 @@ def bundles(run: TrainingRun) -> set[str]:
 
 def test_epochs_are_kept_by_number(make_run: MakeRun) -> None:
     run = make_run("epochs", epochs=3, keep_epochs=True, best={"phones": "phoneme/per"})
-    train(run, quiet=True)
+    train(run)
     expected = {
         "epoch_1",
         "epoch_2",
@@ -440,7 +441,7 @@ def test_only_the_newest_epochs_are_kept_and_the_same_after_an_interruption(
     make_run: MakeRun, settings: dict[str, Any]
 ) -> None:
     whole = make_run("whole", epochs=4, keep_epochs=2, **settings)
-    train(whole, quiet=True)
+    train(whole)
     assert {name for name in bundles(whole) if name.startswith("epoch")} == {"epoch_3", "epoch_4"}
     per_epoch = read_events(whole.folder)[-1]["step"] // 4
     real = Stepper.step
@@ -454,9 +455,9 @@ def test_only_the_newest_epochs_are_kept_and_the_same_after_an_interruption(
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Stepper, "step", interrupting)
-            assert train(run, quiet=True).stopped == "interrupted"
+            assert train(run).stopped == "interrupted"
         again = make_run(f"part{stop_at}", epochs=4, keep_epochs=2, **settings)
-        assert train(again, resume=True, quiet=True).stopped == "end"
+        assert train(again, resume=True).stopped == "end"
         assert bundles(again) == bundles(whole)
         for name in ("epoch_3", "epoch_4"):
             one, other = (load_bundle(r.folder / "bundles" / name).weights() for r in (whole, again))
@@ -466,7 +467,7 @@ def test_only_the_newest_epochs_are_kept_and_the_same_after_an_interruption(
 def test_the_epoch_that_early_stopping_ends_on_is_kept(make_run: MakeRun) -> None:
     stopping = {"monitor": "loss", "patience": 1, "min_delta": 1e6}
     run = make_run("early", epochs=9, early_stopping=stopping, keep_epochs=True)
-    assert train(run, quiet=True).stopped == "early"
+    assert train(run).stopped == "early"
     assert {name for name in bundles(run) if name.startswith("epoch")} == {"epoch_1", "epoch_2"}
 
 
@@ -494,7 +495,7 @@ def test_weights_smoothing_and_soft_labels_are_worked_by_hand(make_run: MakeRun)
     assert prepared.outputs[0].options["class_weights"] == pytest.approx(weights)
     run.tasks = (prepared,)
     run.model.outputs = prepared.outputs
-    with RunLog(run.folder, quiet=True) as log:
+    with RunLog(run.folder) as log:
         one = begin(run, log)
         run.model.eval()
         batch = one.epochs.collator(rows, one.epochs.draws(0), 0)

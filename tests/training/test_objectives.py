@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import torch
 
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
@@ -24,7 +24,8 @@ from soritune.reports.baselines import baselines
 from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.task import Pair, Prediction
 from soritune.training.log import read_events
-from soritune.training.loop import TrainingRun, train
+from soritune.training.loop import train
+from soritune.training.run import TrainingRun
 
 PACKAGES = Path(__file__).parent.parent / "packages"
 MakeRun = Callable[..., TrainingRun]
@@ -109,7 +110,7 @@ def test_a_task_of_each_new_objective_learns_and_opens_again(
     install("toy_tasks")
     augment = {"speed": {"factors": [0.9, 1.1], "probability": 0.5}}
     run = make_run(tasks={name: {}}, model=LISTEN, augment=augment, manifest=clips(tmp_path, name), **FAST)
-    train(run, quiet=True)
+    train(run)
     values = [event[f"val/{name}/right"] for event in validations(run)]
     assert values[-1] > 0.75
     losses = [event["val/loss"] for event in validations(run)]
@@ -148,7 +149,7 @@ def test_an_objective_of_another_package_trains_saves_and_opens(
     )
     assert (loss.total.item(), loss.count.item()) == (0.03125 + 0.875, 2)
     assert objective_of(spec).row_fault(spec, np.array([np.nan]), 9) is not None
-    result = train(run, quiet=True)
+    result = train(run)
     assert (result.steps, result.stopped) == (2, "max_steps")
 
     last = run.folder / "bundles" / "last"
@@ -158,9 +159,7 @@ def test_an_objective_of_another_package_trains_saves_and_opens(
     error = run.tasks[0].score(pairs_of(run, rows))["absolute_error"]
     assert error == pytest.approx(validations(run)[-1]["val/pitch/absolute_error"], abs=1e-4)
 
-    read = (
-        f"import sys; from soritune.bundle import load_bundle; outputs = load_bundle({str(last)!r}).outputs"
-    )
+    read = f"import sys; from soritune.bundles.read import load_bundle; outputs = load_bundle({str(last)!r}).outputs"
     command = [sys.executable, "-c", read + "; print(outputs[0].objective, 'torch' in sys.modules)"]
     path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *sys.path])}
     done = subprocess.run(command, capture_output=True, text=True, env=path, check=True)

@@ -11,14 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from soritune.batches.collate import Collator
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.errors import OutputError, TrainingError
 from soritune.models.checkpoint_io import load_model, trainable_state
+from soritune.training.batches.collate import Collator
 from soritune.training.checkpoint import checkpoints
 from soritune.training.log import read_events
-from soritune.training.loop import TrainingRun, train
+from soritune.training.loop import train
 from soritune.training.one_phase import OnePhase
+from soritune.training.run import TrainingRun
 from soritune.training.step import Stepper
 
 pytestmark = pytest.mark.slow
@@ -57,7 +58,7 @@ def finished(
 
     monkeypatch.setattr(Stepper, "__init__", noting)
     run = make_run("whole", augment=SPEED, **TWO)
-    result = train(run, quiet=True)
+    result = train(run)
     assert [done["name"] for done in result.phases] == ["upper", "all"]
     return run, begun
 
@@ -107,7 +108,7 @@ def test_the_averaged_weights_are_what_is_evaluated_and_kept(finished: Any, make
     other = make_run("other", epochs=1)
     other.model.load_state_dict(averaged)
     other.can_predict = True
-    train(other, quiet=True)
+    train(other)
     again = next(e for e in read_events(other.folder) if e["event"] == "evaluate")
     assert again["val/loss"] == pytest.approx(logged["val/loss"], rel=1e-6)
 
@@ -116,7 +117,7 @@ def test_phases_one_by_one_give_what_all_at_once_give(finished: Any, make_run: M
     run, _ = finished
     for number in (1, 2):
         part = make_run("parts", augment=SPEED, phase=number, **TWO)
-        train(part, quiet=True)
+        train(part)
     assert same(trainable_state(part.model), trainable_state(run.model))
     digests = [
         [(e["step"], e["batch"], e["loss"]) for e in read_events(r.folder) if e["event"] == "step"]
@@ -129,18 +130,18 @@ def test_phases_that_cannot_begin_say_why(finished: Any, make_run: MakeRun) -> N
     with pytest.raises(
         TrainingError, match=r"phase 2 of 2 \(all\) starts from the best weights of a phase before"
     ):
-        train(make_run("empty", phase="all", **TWO), quiet=True)
+        train(make_run("empty", phase="all", **TWO))
     with pytest.raises(TrainingError, match="already trained in this folder"):
-        train(make_run("whole", augment=SPEED, phase=1, **TWO), quiet=True)
+        train(make_run("whole", augment=SPEED, phase=1, **TWO))
     changed = {**TWO, "phases": [{**TWO["phases"][0], "epochs": 3}, TWO["phases"][1]]}
     with pytest.raises(TrainingError, match="was made with another phase 1 than this run's"):
-        train(make_run("whole", augment=SPEED, **changed), resume=True, quiet=True)
+        train(make_run("whole", augment=SPEED, **changed), resume=True)
 
 
 def test_a_later_phase_may_be_changed_before_it_begins(make_run: MakeRun) -> None:
-    train(make_run("run", augment=SPEED, phase=1, **TWO), quiet=True)
+    train(make_run("run", augment=SPEED, phase=1, **TWO))
     changed = {**TWO, "phases": [TWO["phases"][0], {"epochs": 2}]}
-    result = train(make_run("run", augment=SPEED, phase=2, **changed), quiet=True)
+    result = train(make_run("run", augment=SPEED, phase=2, **changed))
     assert [done["name"] for done in result.phases] == ["upper", ""]
 
 
@@ -151,7 +152,7 @@ def test_every_phase_counts_its_own_patience(make_run: MakeRun) -> None:
         for patience in (2, 1)
     ]
     run = make_run("early", early_stopping=stopping, phases=phases)
-    result = train(run, quiet=True)
+    result = train(run)
     assert [done["stopped"] for done in result.phases] == ["early", "early"]
     evaluated = [e["phase"] for e in read_events(run.folder) if e["event"] == "evaluate"]
     assert evaluated == [1, 1, 1, 2, 2]
@@ -168,7 +169,7 @@ def test_adapters_are_merged_after_averaging(make_run: MakeRun) -> None:
     )
     name = "encoder.encoder.layers.1.attention.q_proj"
     base = run.model.state_dict()[f"{name}.base_layer.weight"].clone()
-    train(run, quiet=True)
+    train(run)
     stored = load_file(checkpoints(run.folder / "checkpoints")[-1] / "averages.safetensors")
     down, up = stored[f"{name}.lora_A.default.weight"], stored[f"{name}.lora_B.default.weight"]
     expected = base + 4 / 2 * (up @ down)
@@ -179,7 +180,7 @@ def test_adapters_are_merged_after_averaging(make_run: MakeRun) -> None:
 
 def test_the_best_three_of_each_value_are_kept(make_run: MakeRun) -> None:
     run = make_run("three", epochs=6, keep_best=3, learning_rate=3e-2, evaluate_every_steps=2)
-    train(run, quiet=True)
+    train(run)
     for value, higher in (("loss", False), ("emotion/ua", True)):
         logged = [e for e in read_events(run.folder) if e["event"] == "evaluate"]
         assert len(logged) > 4
@@ -194,7 +195,7 @@ def test_the_best_three_of_each_value_are_kept(make_run: MakeRun) -> None:
 
 def test_a_sample_chooses_and_the_whole_split_judges(make_run: MakeRun) -> None:
     run = make_run("sampled", validation_sample=4, epochs=2)
-    train(run, quiet=True)
+    train(run)
     events = read_events(run.folder)
     assert [e["rows"] for e in events if e["event"] == "evaluate"] == [4, 4]
     (whole,) = [e for e in events if e["event"] == "evaluate_all"]
@@ -205,7 +206,7 @@ def test_a_sample_chooses_and_the_whole_split_judges(make_run: MakeRun) -> None:
     other = make_run("other", epochs=1)
     other.model.load_state_dict(weights_of(run.folder / "bundles" / "best_emotion_ua"))
     other.can_predict = True
-    train(other, quiet=True)
+    train(other)
     assert next(e for e in read_events(other.folder))["event"] == "start"
     first = next(e for e in read_events(other.folder) if e["event"] == "evaluate")
     assert first["val/loss"] == pytest.approx(whole["val/loss"], rel=1e-6)
@@ -236,7 +237,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_names_its_rows(
 
     monkeypatch.setattr(Collator, "__call__", poison)
     monkeypatch.setattr(Stepper, "step", noting)
-    train(run, quiet=True)
+    train(run)
     assert same(states[1], states[2])  # micro-batch 5 is in the third step
     assert not same(states[2], states[3])
     text = (run.folder / "train.log").read_text(encoding="utf-8")
@@ -253,7 +254,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = make_run("whole", epochs=3)
-    train(expected, quiet=True)
+    train(expected)
     run = make_run("full", epochs=3)
     real = OnePhase._checkpoint
     saved: list[int] = []
@@ -275,8 +276,8 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
         with pytest.raises(
             OutputError, match=r"step-\d+ could not be written \(No space left on device\); step-\d+ is whole"
         ):
-            train(run, quiet=True)
+            train(run)
     assert [path.name for path in checkpoints(run.folder / "checkpoints")] == [f"step-{saved[0]}"]
     again = make_run("full", epochs=3)
-    train(again, resume=True, quiet=True)
+    train(again, resume=True)
     assert same(trainable_state(again.model), trainable_state(expected.model))

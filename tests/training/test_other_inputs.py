@@ -17,9 +17,7 @@ import torch
 from typer.testing import CliRunner
 
 from soritune.audio.augment.chain import Chain
-from soritune.batches.collate import Collator
-from soritune.batches.sample import SampleReader
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.utterance import Utterance
@@ -32,10 +30,13 @@ from soritune.models.checkpoint_io import load_model
 from soritune.models.config import ModelConfig
 from soritune.models.model import build_model
 from soritune.tasks.task import InputSpec
+from soritune.training.batches.collate import Collator
+from soritune.training.batches.sample import SampleReader
 from soritune.training.devices import make_accelerator
 from soritune.training.find_batch import find_batch
 from soritune.training.log import read_events
-from soritune.training.loop import TrainingRun, train
+from soritune.training.loop import train
+from soritune.training.run import TrainingRun
 from soritune.training.validation import validate
 
 pytestmark = pytest.mark.slow
@@ -93,7 +94,7 @@ def last_rate(run: TrainingRun, name: str) -> float:
 
 def test_a_number_per_row_is_learnt_saved_and_read_from_a_request(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=30, model={"freeze": {"encoder": True}})
-    train(run, quiet=True)
+    train(run)
     assert last_rate(run, "grown") == 1.0
     bundle = load_bundle(run.folder / "bundles" / "last")
     assert bundle.inputs == run.tasks[0].inputs
@@ -122,7 +123,7 @@ def test_a_number_per_row_is_learnt_saved_and_read_from_a_request(make_run: Make
 
 def test_the_command_line_gives_an_input_to_every_file(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
-    train(run, quiet=True)
+    train(run)
     command = ["predict", str(tmp_path / "1.wav"), "--bundle", str(run.folder / "bundles" / "last"), "--json"]
     done = CliRunner().invoke(app, [*command, "--input", "age_years=31"])
     assert done.exit_code == 0, done.output
@@ -136,7 +137,7 @@ def test_numbers_along_an_utterance_keep_their_place(make_run: MakeRun, tmp_path
     manifest = clips(tmp_path, along=True)
     augment = {"speed": {"factors": [0.8, 1.25], "probability": 0.5}}
     run = run_of(make_run, "contour", manifest, augment=augment)
-    train(run, quiet=True)
+    train(run)
     # A frame at a border may go either way: there are two borders in about 25 frames.
     assert last_rate(run, "contour") > 0.9
     bundle = load_bundle(run.folder / "bundles" / "last")
@@ -152,7 +153,7 @@ def test_numbers_along_an_utterance_keep_their_place(make_run: MakeRun, tmp_path
 
 def test_windows_of_a_long_file_read_their_own_part(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "contour", clips(tmp_path, along=True))
-    train(run, quiet=True)
+    train(run)
     noise(tmp_path, "long.wav", 20.0, 99)
     steps = [1.0 if (second // 3) % 2 else -1.0 for second in range(20)]
     windows = WindowSettings(longest_s=5, window_s=4, overlap_s=0.5)
@@ -203,7 +204,7 @@ def test_find_batch_knows_the_inputs(make_run: MakeRun, tmp_path: Path) -> None:
 
 def test_a_card_with_other_inputs_than_its_tasks_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
-    train(run, quiet=True)
+    train(run)
     bundle = load_bundle(run.folder / "bundles" / "last")
     file = bundle.path / "soritune.json"
     card = json.loads(file.read_text(encoding="utf-8"))
@@ -220,7 +221,7 @@ def test_two_models_that_standardise_alike_inputs_differently_are_used_together(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
-    train(run, quiet=True)
+    train(run)
     first = load_bundle(run.folder / "bundles" / "last")
     second = shutil.copytree(first.path, tmp_path / "second")
     card = json.loads((second / "soritune.json").read_text(encoding="utf-8"))
@@ -234,7 +235,7 @@ def test_two_models_that_standardise_alike_inputs_differently_are_used_together(
 
 def test_a_start_from_a_bundle_says_what_is_read_otherwise(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
-    train(run, quiet=True)
+    train(run)
     config = ModelConfig(encoder="x", init_from=str(run.folder / "bundles" / "last"))
     (age,), (output,) = run.tasks[0].inputs, run.tasks[0].outputs
     same = build_model(config, [output], seed=1, inputs=[age])
@@ -254,7 +255,7 @@ def test_a_task_that_lacks_its_input_leaves_the_others_predicted(make_run: MakeR
     manifest = write_manifest(tmp_path / "both.parquet", rows, root=tmp_path)
     tasks = {"emotion": {"labels": ["Kind", "Dry"]}, "grown": {}}
     run = make_run(tasks=tasks, manifest=manifest, epochs=1)
-    train(run, quiet=True)
+    train(run)
     predicted = list(Predictor.load(run.folder / "bundles" / "last", device="cpu").predict(manifest))
     assert not [row for row in predicted if "error" in row]
     assert set(predicted[0]["tasks"]) == {"emotion"}
@@ -266,7 +267,7 @@ def test_a_task_that_lacks_its_input_leaves_the_others_predicted(make_run: MakeR
 
 def test_requests_keep_their_names_and_faults_stay_in_their_rows(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
-    train(run, quiet=True)
+    train(run)
     predictor = Predictor.load(run.folder / "bundles" / "last", device="cpu")
     audio = tmp_path / "1.wav"
     rows = list(
@@ -293,7 +294,7 @@ def test_requests_keep_their_names_and_faults_stay_in_their_rows(make_run: MakeR
 
 def test_the_command_line_refuses_names_that_are_no_inputs(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
-    train(run, quiet=True)
+    train(run)
     command = ["predict", str(tmp_path / "1.wav"), "-b", str(run.folder / "bundles" / "last"), "--input"]
     with pytest.raises(SorituneError, match="files are given as arguments"):
         CliRunner().invoke(app, [*command, f"audio={tmp_path / '2.wav'}"], catch_exceptions=False)

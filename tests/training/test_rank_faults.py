@@ -26,7 +26,7 @@ from tests.training.launching import (
 
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest, load_manifest
-from soritune.corpus.splits import load_splits
+from soritune.corpus.splitting.splits import load_splits
 from soritune.training.checkpoint import checkpoints
 
 pytestmark = pytest.mark.slow

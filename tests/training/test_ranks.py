@@ -22,7 +22,7 @@ from tests.training.launching import (
     weights_of,
 )
 
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest
 

@@ -12,13 +12,14 @@ import pytest
 from pydantic import ValidationError
 from tests.conftest import write_tones
 
-from soritune.batches.config import BatchSettings
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.errors import TrainingError
+from soritune.training.batches.config import BatchSettings
 from soritune.training.epochs import Epochs
 from soritune.training.log import read_events
-from soritune.training.loop import TrainingRun, train
+from soritune.training.loop import train
 from soritune.training.phases import resolve_phases
+from soritune.training.run import TrainingRun
 
 MakeRun = Callable[..., TrainingRun]
 
@@ -60,7 +61,7 @@ def test_a_weighted_run_trains_to_its_end(make_run: MakeRun, two_sources: Manife
     run = make_run(
         manifest=two_sources, batches={"source_weights": {"large": 0.5, "small": 2.0}}, log_every_steps=1
     )
-    result = train(run, quiet=True)
+    result = train(run)
     steps = [event for event in read_events(run.folder) if event["event"] == "step"]
     assert result.stopped == "end"
     assert result.steps == epochs_of(run).total_steps == steps[-1]["step"]
@@ -123,7 +124,7 @@ def test_a_source_that_comes_seldom_is_waited_for(make_run: MakeRun, two_sources
     rare = write_manifest(place, rows, root=two_sources.root)
     run = make_run(manifest=rare, batches={"source_weights": {"small": 0.02}}, epochs=2)
     assert epochs_of(run).round == 50
-    assert train(run, quiet=True).stopped == "end"
+    assert train(run).stopped == "end"
 
 
 @pytest.mark.slow
@@ -140,4 +141,4 @@ def test_unreadable_rows_are_counted_against_what_an_epoch_visits(
         tasks={"phoneme": {}},
     )
     with pytest.raises(TrainingError, match="could not be used in this epoch"):
-        train(run, quiet=True)
+        train(run)

@@ -1,4 +1,4 @@
-"""Rooms: impulse responses drawn from a statistical model. Next: `audio/channel.py`.
+"""Rooms: impulse responses drawn from a statistical model. Next: `audio/synthesis/recording.py`.
 
 A response is the direct sound, a few early reflections, and a tail of noise under an exponential decay (Polack 1988,
 "La transmission de l'énergie sonore dans les salles"; Moorer 1979, "About this reverberation business"): above the

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,23 +12,16 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
+from soritune import progress
 from soritune.cli.source_options import constants, pairs, settings_of, source_settings
 from soritune.errors import ManifestError, OutputError, SplitError, TaskError, TextError
 
 if TYPE_CHECKING:
     from soritune.corpus.checks import Quarantined
     from soritune.corpus.manifest import Manifest
-    from soritune.corpus.splits import Splits
+    from soritune.corpus.splitting.splits import Splits
     from soritune.corpus.utterance import Utterance
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -71,8 +63,8 @@ def prepare(
     from soritune.corpus.prepare import prepare as run
 
     root, config = source_settings(source, paths, settings, field, constant, prefix)
-    with _progress("prepare", as_json) as tell:
-        made = run(source, root, config, out, progress=lambda done: tell(done, None))
+    with progress.Console(quiet=as_json).bar("prepare") as bar:
+        made = run(source, root, config, out, progress=bar.update)
     counts = _manifest_json(made.manifest)
     if as_json:
         print_json(
@@ -123,13 +115,13 @@ def check(
 
     problems = [_row_problem(name, settings_of(settings).get(name, {})) for name in task or ()]
     loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
-    with _progress("check", as_json) as tell:
+    with progress.Console(quiet=as_json).bar("check") as bar:
         result = check_manifest(
             loaded,
             problems,
             decode=decode,
             min_duration_s=min_duration_s,
-            progress=tell,
+            progress=bar.update,
             label_fields=_label_fields(),
         )
     if out is not None:
@@ -194,7 +186,7 @@ def split(
 ) -> None:
     """Put utterances into train, val and test so that no speaker, and no known script, is in two of them."""
     from soritune.corpus.manifest import load_manifest
-    from soritune.corpus.splits import SPLITS, SplitSettings, make_splits
+    from soritune.corpus.splitting.splits import SPLITS, SplitSettings, make_splits
 
     if out.suffix != ".parquet":
         raise OutputError(
@@ -236,8 +228,8 @@ def folds(
     as_json: Json = False,
 ) -> None:
     """Make several splits that together test every speaker once."""
-    from soritune.corpus.folds import make_folds
     from soritune.corpus.manifest import load_manifest
+    from soritune.corpus.splitting.folds import make_folds
 
     loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
     made = make_folds(
@@ -313,16 +305,6 @@ def _numbers(text: str, option: str, count: int) -> list[float]:
     if len(numbers) != count:
         raise SplitError(f"{option} wants {count} numbers with commas, such as 0.8,0.1,0.1; got '{text}'")
     return numbers
-
-
-@contextmanager
-def _progress(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on the terminal's error stream; nothing with --json or without a terminal."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
-        job = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(job, completed=done, total=total)
 
 
 def _console() -> Console:

@@ -71,7 +71,7 @@ def _options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
     ] = False,
 ) -> None:
-    processes.refuse_lonely_launch()
+    processes.refuse_single_process_launch()
     if processes.count() > 1 and context.invoked_subcommand not in SHARED:
         raise SorituneError(
             f"`soritune {context.invoked_subcommand}` runs in one process, and {processes.count()} were started; only "

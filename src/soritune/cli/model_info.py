@@ -39,9 +39,9 @@ def model_info(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Count a model's parameters, trained and all, from its shapes alone; nothing is downloaded."""
-    from soritune.bundle import located
+    from soritune.bundles.packaged import resolve_model_folder
 
-    folder = Path(target) if target.endswith((".yaml", ".yml")) else located(target)
+    folder = Path(target) if target.endswith((".yaml", ".yml")) else resolve_model_folder(target)
     if folder.is_dir():
         info = describe_folder(folder)
     else:
@@ -105,7 +105,7 @@ def describe_folder(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError, BundleError: the folder is neither.
     """
-    from soritune.bundle import is_bundle, load_bundle
+    from soritune.bundles.read import is_bundle, load_bundle
     from soritune.models.checkpoint import open_checkpoint
     from soritune.models.config import ModelConfig, stored_lora, stored_model
 
@@ -133,7 +133,7 @@ def describe_folder(folder: Path) -> dict[str, Any]:
 
 def _outputs_of(config: dict[str, Any], folder: Path) -> list[OutputSpec]:
     """The head a transformers folder says it has, as an output."""
-    from soritune.bundle import read_vocabulary
+    from soritune.bundles.hf_files import read_vocabulary
     from soritune.models.encoders.encoder import family_of
     from soritune.tasks.task import OutputSpec
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def predict(
     from soritune.cli.source_options import settings_of
     from soritune.errors import SorituneError
     from soritune.inference.predictor import Predictor
-    from soritune.inference.run_folders import choose_bundle, rows_seen
+    from soritune.run_folder import choose_bundle, rows_seen
     from soritune.tasks.inputs.input import values_in_request
 
     if bool(audio) == (manifest is not None):
@@ -141,7 +142,7 @@ def predict(
 
 def _packaged_model() -> str:
     """The model of the package that is taken where none was named; says so on standard error."""
-    from soritune.bundle import packaged_models
+    from soritune.bundles.packaged import packaged_models
     from soritune.errors import BundleError
 
     if RECOGNISER not in packaged_models():
@@ -163,7 +164,7 @@ def _items(
     import pyarrow.compute as pc
 
     from soritune.corpus.manifest import load_manifest
-    from soritune.corpus.splits import load_splits
+    from soritune.corpus.splitting.splits import load_splits
     from soritune.errors import SplitError
 
     rows = load_manifest(manifest, root=root)
@@ -200,13 +201,12 @@ def _predict(
     predictor: Predictor, items: Any, data: dict[str, Any], output: Path | None, *, quiet: bool
 ) -> _Seen:
     from soritune.inference.predictions import make_header, write_predictions
-    from soritune.reports.evaluate import progress_bar
 
     labelling = frozenset(task.name for task in predictor.tasks if task.single_label)
     seen = _Seen(keep_all=quiet and output is None, labelling=labelling)
     groups = {"split": data["split"]} if "split" in data else None
-    with progress_bar("predict", len(items), quiet=quiet or len(items) < 10) as advance:
-        rows = seen.watch(predictor.predict(items, groups=groups, progress=advance))
+    with progress.Console(quiet=quiet or len(items) < 10).bar("predict", len(items)) as bar:
+        rows = seen.watch(predictor.predict(items, groups=groups, progress=bar.advance))
         if output is not None:
             write_predictions(output, make_header(predictor, data), rows)
         else:

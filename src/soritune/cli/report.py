@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def evaluate(
 ) -> None:
     """Predict, score and report in one go: a split of a run, a manifest, or any labelled corpus (--data)."""
     from soritune.errors import ManifestError
-    from soritune.reports.evaluate import evaluate as run_evaluation
+    from soritune.stages.evaluate import evaluate as run_evaluation
 
     if data is None and (source is not None or settings):
         raise ManifestError("--source and --set say how --data is read; give --data too")
@@ -98,7 +99,7 @@ def evaluate(
         backend=backend,
         base=base,
         decoder=chosen_decoder(decoder, decoder_set),
-        quiet=as_json,
+        console=progress.Console(quiet=as_json),
     )
     if plots is not None:
         folder = Path(scores["files"]["scores"]).parent

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,15 +9,8 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from soritune import progress
 from soritune.cli.corpus import Json, print_json
 from soritune.cli.source_options import settings_of
 from soritune.errors import RecipeError
@@ -47,8 +38,8 @@ def synthesize(
     Voices, rooms, microphones and noise are drawn for every voice and utterance; docs/synthetic-speech.md tells how.
     What it says about people has to be shown on people.
     """
-    from soritune.corpus.synthesis.factory import synthesize as run
-    from soritune.corpus.synthesis.settings import SynthesisSettings
+    from soritune.corpus.synthetic.factory import synthesize as run
+    from soritune.corpus.synthetic.settings import SynthesisSettings
     from soritune.settings import faults_of
 
     given = {"hours": hours, "val_hours": val_hours, "test_hours": test_hours, "seed": seed}
@@ -56,8 +47,13 @@ def synthesize(
         made = SynthesisSettings(**{**given, **settings_of(settings)})
     except ValidationError as error:
         raise RecipeError("synthesize", faults_of(error, SynthesisSettings)) from None
-    with _progress(as_json) as tell:
-        manifest = run(out, made, workers=workers, progress=tell)
+    with progress.Console(quiet=as_json).bar("synthesize") as bar:
+        manifest = run(
+            out,
+            made,
+            workers=workers,
+            progress=lambda done, total: bar.update(done, total, f"{done:.2f} of {total:g} h"),
+        )
     speakers = len(manifest.column("speaker").unique())
     found: dict[str, Any] = {
         "synthetic": True,
@@ -76,20 +72,3 @@ def synthesize(
         f"→ {escape(found['manifest'])}",
         highlight=False,
     )
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[float, float], None]]:
-    console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.fields[said]}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
-        job = bar.add_task("synthesize", total=None, said="synthesize")
-        yield lambda done, total: bar.update(
-            job, completed=done, total=total, said=f"{done:.2f} of {total:g} h"
-        )

@@ -14,8 +14,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from soritune import processes
+from soritune import processes, progress
 from soritune.cli.report import show_scores
+from soritune.run_folder import RunFolder
 
 RecipeName = Annotated[
     str, typer.Argument(help="Name of a recipe (`soritune recipes`) or path of a YAML file.")
@@ -72,21 +73,27 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Do everything: prepare, check, split, train, evaluate. Keeps every file."""
-    from soritune import pipeline
     from soritune.recipe import load_recipe
+    from soritune.stages.dry_run import dry_run
+    from soritune.stages.find_batch import find_batch
+    from soritune.stages.run import run as run_recipe
 
-    with _together():
+    with joined_processes():
         settings = load_recipe(recipe, overrides or (), presets=preset or ())
         if phase:
             settings.train.phase = tuple(phase)
         folder = output or Path("runs") / settings.name
         if dry:
-            _print_dry(pipeline.dry_run(settings, folder / "dry-run", quiet=as_json), as_json)
+            _print_dry(
+                dry_run(settings, folder / "dry-run", console=progress.Console(quiet=as_json)), as_json
+            )
             return
         if find:
-            _print_found(pipeline.find_batch(settings, memory_gb=memory_gb, quiet=as_json), as_json)
+            _print_found(
+                find_batch(settings, memory_gb=memory_gb, console=progress.Console(quiet=as_json)), as_json
+            )
             return
-        result = pipeline.run(settings, folder, resume=resume, quiet=as_json)
+        result = run_recipe(settings, folder, resume=resume, console=progress.Console(quiet=as_json))
         _print_result(result.folder, result.training, result.scores, as_json)
     if result.training.stopped == "interrupted":
         raise typer.Exit(130)
@@ -108,24 +115,29 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train only, from a manifest and its splits."""
-    from soritune import pipeline
     from soritune.corpus.manifest import load_manifest
-    from soritune.corpus.splits import load_splits
-    from soritune.preparing import CHECKED, SPLITS, root_of
+    from soritune.corpus.splitting.splits import load_splits
     from soritune.recipe import load_recipe
+    from soritune.stages.find_batch import find_batch
+    from soritune.stages.prepare import root_of
+    from soritune.stages.train import train_recipe
 
-    with _together():
+    with joined_processes():
         settings = load_recipe(recipe, overrides or (), presets=preset or ())
         if phase:
             settings.train.phase = tuple(phase)
         folder = output or Path("runs") / settings.name
-        rows = load_manifest(manifest or folder / CHECKED, root=root_of(settings))
-        chosen = load_splits(splits or folder / SPLITS)
+        rows = load_manifest(manifest or RunFolder(folder).checked, root=root_of(settings))
+        chosen = load_splits(splits or RunFolder(folder).splits)
         if find:
-            found = pipeline.find_batch(settings, rows, chosen, memory_gb=memory_gb, quiet=as_json)
+            found = find_batch(
+                settings, rows, chosen, memory_gb=memory_gb, console=progress.Console(quiet=as_json)
+            )
             _print_found(found, as_json)
             return
-        result = pipeline.train_recipe(settings, rows, chosen, folder, resume=resume, quiet=as_json)
+        result = train_recipe(
+            settings, rows, chosen, folder, resume=resume, console=progress.Console(quiet=as_json)
+        )
         _print_result(folder, result, None, as_json)
     if result.stopped == "interrupted":
         raise typer.Exit(130)
@@ -148,10 +160,10 @@ def crossval(
     as_json: AsJson = False,
 ) -> None:
     """Train once per fold and judge all held-out utterances together. Finished folds are not done again."""
-    from soritune.crossval import crossval as train_folds
     from soritune.recipe import load_recipe
+    from soritune.stages.crossval import crossval as train_folds
 
-    with _together():
+    with joined_processes():
         settings = load_recipe(recipe, overrides or (), presets=preset or ())
         folder = output or Path("runs") / f"{settings.name}-crossval"
         scores = train_folds(
@@ -160,7 +172,7 @@ def crossval(
             folds=folds,
             group_by=tuple(by.replace("+", ",").split(",")),
             val_share=val_share,
-            quiet=as_json,
+            console=progress.Console(quiet=as_json),
         )
         _print_result(folder, None, scores, as_json)
 
@@ -195,15 +207,15 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Make synthetic Korean speech, train phones and speaking style on it, judge both on unseen voices."""
-    from soritune.demo import run_demo
+    from soritune.stages.demo import run_demo
 
-    result = run_demo(output, quiet=as_json)
+    result = run_demo(output, console=progress.Console(quiet=as_json))
     if as_json:
         sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
 
 
 @contextmanager
-def _together() -> Iterator[None]:
+def joined_processes() -> Iterator[None]:
     """Of several processes: they meet before anything can fail on one of them, and leave together."""
     if processes.count() == 1:
         yield

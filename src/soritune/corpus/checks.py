@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from soritune.audio.quality import measure_quality
 from soritune.audio.waveform import read_audio
-from soritune.corpus.json_text import write_json_lines
 from soritune.corpus.manifest import Manifest
+from soritune.corpus.reading.in_order import in_order
+from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
 
@@ -30,8 +29,6 @@ Progress = Callable[[int, int], None]
 """Called with the number of utterances done and their total."""
 COUNTED = ("gender", "language", "source", "sample_rate_hz")
 """Columns whose values are counted in every corpus."""
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +112,6 @@ def check_manifest(
                 progress(row + 1, len(manifest))
     clean = manifest if keep.all() else manifest.select(keep)
     return CheckResult(clean, quarantined, count_tables(clean, (*label_fields, *COUNTED)), _levels(heard))
-
-
-def in_order(
-    pool: ThreadPoolExecutor, work: Callable[[In], Out], items: Iterable[In], ahead: int
-) -> Iterator[tuple[In, Out]]:
-    """`(item, work(item))` in order, with no more than `ahead` items waiting, so that a long stream stays a
-    stream."""
-    stream = iter(items)
-    waiting = deque((item, pool.submit(work, item)) for item in islice(stream, ahead))
-    while waiting:
-        item, future = waiting.popleft()
-        for following in islice(stream, 1):
-            waiting.append((following, pool.submit(work, following)))
-        yield item, future.result()
 
 
 def _listen(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> _Heard:

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from soritune.audio.waveform import read_header
-from soritune.corpus.field_mapping import FieldMapping, FieldValueError
-from soritune.corpus.json_text import write_json_lines
 from soritune.corpus.manifest import SCHEMA, Manifest
+from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError
+from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import AudioError, ManifestError
 

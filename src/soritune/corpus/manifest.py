@@ -1,4 +1,4 @@
-"""The manifest: a table of utterances, typed Parquet or JSONL, read by column. Next: `corpus/splits.py`.
+"""The manifest: a table of utterances, typed Parquet or JSONL, read by column. Next: `corpus/splitting/splits.py`.
 
 Parquet is the working format: schema version and root lie in its metadata, and a column is read when it is
 asked for, so 1.77 M rows open at once. JSONL (one object a line) is read and written too; its root is its own
@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from soritune.corpus.content_hash import content_hash
-from soritune.corpus.field_mapping import (
+from soritune.corpus.manifest_rows import read_rows
+from soritune.corpus.reading.field_mapping import (
     FLOAT_FIELDS,
     INT_FIELDS,
     LIST_FIELDS,
@@ -29,7 +30,6 @@ from soritune.corpus.field_mapping import (
     canonical_extra,
     convert,
 )
-from soritune.corpus.manifest_rows import read_rows
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError
 from soritune.whole_file import whole_file

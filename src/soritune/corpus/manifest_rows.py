@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from soritune.corpus.field_mapping import FieldMapping
+from soritune.corpus.reading.field_mapping import FieldMapping
 from soritune.errors import ManifestError
 
 _SAMPLE_LINES = 1000

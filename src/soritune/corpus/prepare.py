@@ -15,13 +15,23 @@ from typing import Any
 from pydantic import ValidationError
 
 from soritune.audio.waveform import MISSING_TAIL_S, read_header
-from soritune.corpus.checks import Quarantined, in_order, write_quarantine
-from soritune.corpus.folder_walk import composed, writable_name
+from soritune.corpus.checks import Quarantined, write_quarantine
 from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.reading.folder_walk import writable_name
+from soritune.corpus.reading.in_order import in_order
+from soritune.corpus.reading.items import (
+    Item,
+    Note,
+    Rejected,
+    Skipped,
+    shortened,
+)
+from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reasons import commonest
-from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, SourceConfig, shortened
+from soritune.corpus.sources.source import Source
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError, OutputError, SorituneError
+from soritune.korean.hangul import composed
 from soritune.registry import load_member
 from soritune.settings import keys_at
 
@@ -145,14 +155,14 @@ class _Reading:
     fault: SorituneError | None = None
     """Why the source could not go on."""
 
-    def to_the_end(self, items: Iterator[Found]) -> Iterator[Found]:
+    def to_the_end(self, items: Iterator[Item]) -> Iterator[Item]:
         """The items of a source; what stops it is kept, so that all before it is still dealt with."""
         try:
             yield from items
         except SorituneError as error:
             self.fault = error
 
-    def utterances(self, items: Iterator[Found], base: Path, workers: int | None) -> Iterator[Utterance]:
+    def utterances(self, items: Iterator[Item], base: Path, workers: int | None) -> Iterator[Utterance]:
         """The measured utterances.
 
         Raises:
@@ -204,7 +214,7 @@ def _reads(place: Path, config: SourceConfig, file: Path) -> bool:
     return any(one.resolve() == file.resolve() for one in read)
 
 
-def _measured(found: Found, base: Path) -> Utterance | Quarantined | None:
+def _measured(found: Item, base: Path) -> Utterance | Quarantined | None:
     """The utterance with length and rate as its file's header has them, or why it cannot be used."""
     if isinstance(found, (Skipped, Note)):
         return None

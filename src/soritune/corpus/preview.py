@@ -16,13 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from soritune.audio.waveform import read_header
-from soritune.corpus.folder_walk import composed
-from soritune.corpus.loose_values import END
 from soritune.corpus.prepare import load_source, refuse_unwritable, source_config
+from soritune.corpus.reading.items import (
+    Note,
+    Rejected,
+    Skipped,
+    shortened,
+)
+from soritune.corpus.reading.loose_values import END
+from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reasons import kind_of
-from soritune.corpus.sources.source import Note, Rejected, Skipped, Source, SourceConfig, Survey, shortened
+from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import AudioError, SorituneError, nearest
+from soritune.korean.hangul import composed
 
 ENOUGH = 20_000
 """Things found after which a preview stops by default."""

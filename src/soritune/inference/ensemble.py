@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from unicodedata import normalize
 
 from pydantic import ValidationError
 
 from soritune.audio.preprocessing import Preprocessing
-from soritune.bundle import Bundle, first_fault
+from soritune.bundles.card import Bundle
 from soritune.errors import BundleError
 from soritune.geometry import Geometry
 from soritune.inference.backends.backend import Backend
+from soritune.korean.hangul import composed
+from soritune.settings import first_fault
 from soritune.tasks.inputs.input import inputs_of
 from soritune.tasks.objectives.objective import objective_of, same_meaning
 from soritune.tasks.task import InputSpec, OutputSpec, Task
@@ -78,7 +79,7 @@ class Member:
 
 def _composed(labels: Sequence[str]) -> list[str]:
     """Labels with Hangul as whole syllables, however they were typed."""
-    return [normalize("NFC", label) for label in labels]
+    return [composed(label) for label in labels]
 
 
 def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from soritune.bundle import rebuild_task, versions
+from soritune.bundles.versions import versions
 from soritune.errors import ManifestError
 from soritune.inference.ensemble import Member
 from soritune.inference.predictor import Predictor
 from soritune.inference.rows import Row
 from soritune.tasks.decoding.decoder import record_of
-from soritune.tasks.task import Task
+from soritune.tasks.task import Task, rebuild_task
 from soritune.whole_file import whole_file
 
 SCHEMA = "soritune.predictions/1"

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.errors import AudioError, BundleError, TaskError
 from soritune.inference.backends.backend import Arrays, OpenBackend
 from soritune.inference.clip_outputs import Outputs, Posteriors, WindowOutputs
@@ -29,9 +29,9 @@ from soritune.inference.distribution import Distribution, label_distribution
 from soritune.inference.ensemble import Member, frame_rates, joint_inputs, joint_tasks, label_orders
 from soritune.inference.posteriors import mean_of, readable
 from soritune.inference.rows import Row, row_of
-from soritune.inference.run_folders import choose_bundle
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
 from soritune.registry import load_member
+from soritune.run_folder import choose_bundle
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
 from soritune.tasks.inputs.input import (
     cut_inputs,

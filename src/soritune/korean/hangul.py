@@ -7,6 +7,8 @@ rule table.
 
 from __future__ import annotations
 
+import unicodedata
+
 ONSETS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 """The 19 initial consonants in code-point order."""
 
@@ -73,3 +75,8 @@ def onset_of(character: str) -> int:
 def vowel_of(character: str) -> int:
     """Return the vowel index of a syllable."""
     return (ord(character) - FIRST_SYLLABLE) // 28 % 21
+
+
+def composed(text: str) -> str:
+    """`text` with Hangul in whole syllables (NFC); folders made on a Mac spell it in pieces."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

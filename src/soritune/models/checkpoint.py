@@ -12,7 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soritune.bundle import ADAPTER_FILE, file_sha256, is_bundle, load_bundle, located
+from soritune.bundles.card import ADAPTER_FILE, file_sha256
+from soritune.bundles.packaged import resolve_model_folder
+from soritune.bundles.read import is_bundle, load_bundle
 from soritune.errors import ModelError
 from soritune.models.config import ModelConfig
 from soritune.models.encoders.encoder import family_of, model_type_of
@@ -138,7 +140,7 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     Raises:
         ModelError: a folder that holds no model, or a name that is neither a folder nor to be reached.
     """
-    folder = located(source)
+    folder = resolve_model_folder(source)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             what = "an adapter alone" if (folder / ADAPTER_FILE).is_file() else "no model"

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from torch import Tensor
 
-from soritune.bundle import (
-    Bundle,
-    load_bundle,
-    write_bundle,
-)
+from soritune.bundles.card import Bundle
+from soritune.bundles.read import load_bundle
+from soritune.bundles.write import write_bundle
 from soritune.errors import ModelError
 from soritune.models.adapters import (
     adapted_modules,

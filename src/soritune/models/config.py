@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from soritune.bundle import Bundle, first_fault
-from soritune.settings import Settings
+from soritune.bundles.card import Bundle
+from soritune.settings import Settings, first_fault
 
 
 class LoraSettings(Settings):

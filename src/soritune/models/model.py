@@ -25,7 +25,7 @@ from soritune.models.freezing import apply_freezing, read_layers
 from soritune.models.heads import Head, reading_order
 from soritune.models.inputs.input import InputModule, make_input
 from soritune.models.losses.loss import log_probabilities, make_head
-from soritune.models.spec_augment import hide
+from soritune.models.spec_augment import apply_masks
 from soritune.models.starting_point import (
     BaseSource,
     StartingPoint,
@@ -214,7 +214,7 @@ class SpeechModel(nn.Module):
         """
         geometry = self.geometry
         features = self.encoder.front(waveform, num_samples)
-        hidden = hide(features, time_mask, feature_mask, self.encoder.mask_embedding)
+        hidden = apply_masks(features, time_mask, feature_mask, self.encoder.mask_embedding)
         valid = _valid(geometry.num_computed_frames(num_samples), hidden.shape[1])
         last, states = self.encoder.run(hidden, valid, self._kept_layers)
         if geometry.appended_samples:

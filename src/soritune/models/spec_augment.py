@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 
-def hide(
+def apply_masks(
     hidden: Tensor, time_mask: Tensor | None, feature_mask: Tensor | None, embedding: Tensor | None
 ) -> Tensor:
     """Writes the mask embedding at hidden frames and zeros at hidden channels.

@@ -11,7 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from soritune.bundle import Bundle, is_bundle, load_bundle, packaged_name, read_vocabulary
+from soritune.bundles.card import Bundle
+from soritune.bundles.hf_files import read_vocabulary
+from soritune.bundles.packaged import packaged_name
+from soritune.bundles.read import is_bundle, load_bundle
 from soritune.errors import BundleError, ModelError
 from soritune.models.adapters import merge_adapter_weights
 from soritune.models.architecture import check_architecture

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from soritune.inference.predictions import tasks_of
-from soritune.inference.run_folders import read_card
 from soritune.reports.score import Scores
 from soritune.reports.sections import counted, rate_range_text, rate_text
+from soritune.run_folder import read_card
 from soritune.tasks.decoding.decoder import decoder_text
 from soritune.tasks.task import Task
 from soritune.whole_file import write_text

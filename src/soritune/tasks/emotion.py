@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +12,7 @@ from pydantic import Field, field_validator
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
+from soritune.korean.hangul import composed
 from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import OutputSettings, label_index, one_hot
@@ -85,7 +85,7 @@ class EmotionConfig(OutputSettings):
 
 def compose(text: Any) -> Any:
     """Text in Unicode's composed form (NFC); anything else as it is."""
-    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
+    return composed(text) if isinstance(text, str) else text
 
 
 class EmotionTask(Task):

@@ -17,11 +17,12 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from soritune.corpus.utterance import Utterance
-from soritune.errors import TaskError
+from soritune.errors import BundleError, TaskError
 from soritune.registry import load_member
+from soritune.settings import first_fault
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.json_fields import INPUT_FIELDS, OUTPUT_FIELDS, checked_fields
 
@@ -404,3 +405,17 @@ def add_counts(parts: Iterable[Counts]) -> Counts:
         for key, value in part.items():
             total[key] = total[key] + value if key in total else np.array(value, dtype=np.float64)
     return total
+
+
+def rebuild_task(name: str, config: Mapping[str, Any]) -> Task:
+    """The task `name` with the settings a card or recipe holds.
+
+    Raises:
+        BundleError: the settings are faulty.
+    """
+    kind = task_kind(name)
+    try:
+        task: Task = kind(kind.Config.model_validate(dict(config)))
+    except ValidationError as error:
+        raise BundleError(f"settings of task {name}: {first_fault(error)}") from error
+    return task

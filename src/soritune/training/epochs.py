@@ -9,23 +9,20 @@ import math
 import zlib
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from soritune.batches.batch import Batch
-from soritune.batches.collate import Collator
-from soritune.batches.loader import load_batches
-from soritune.batches.plan import EpochPlan, plan_epoch
+from soritune.corpus.splitting.subsets import nested_rows, values_of, visited_rows
 from soritune.draws import Draws, seed_of
 from soritune.errors import TrainingError
+from soritune.training.batches.batch import Batch
+from soritune.training.batches.collate import Collator
+from soritune.training.batches.loader import load_batches
+from soritune.training.batches.plan import EpochPlan, plan_epoch
 from soritune.training.phases import Phase
-from soritune.training.subsets import nested_rows, values_of, visited_rows
-
-if TYPE_CHECKING:
-    from soritune.training.loop import TrainingRun
+from soritune.training.run import TrainingRun
 
 
 class Epochs:

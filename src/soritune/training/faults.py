@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from soritune.batches.batch import Batch
 from soritune.corpus.checks import read_quarantine, write_quarantine
 from soritune.errors import OutputError, TrainingError
+from soritune.run_folder import RunFolder
 from soritune.training.agreement import Agreed
+from soritune.training.batches.batch import Batch
 from soritune.training.checkpoint import checkpoints, what_is_left
 from soritune.training.epochs import Epochs
-from soritune.training.log import QUARANTINE
 from soritune.training.session import Session
 from soritune.training.step import WATCHED_STEPS, Stepper
 
@@ -29,7 +29,7 @@ class Faults:
         self.epochs_seen = 0
         self.watch_done = False
         # The same row fails again in every epoch; it is written down once, also after an interruption.
-        written = read_quarantine(session.run.folder / QUARANTINE)
+        written = read_quarantine(RunFolder(session.run.folder).quarantine)
         self.noted = {(row.id, row.reason) for row in written if row.stage == "training"}
 
     def note_targets(self, counts: Sequence[float]) -> None:
@@ -41,7 +41,7 @@ class Faults:
         failed = agreed.failed
         if agreed.to_note:
             rows = self.session.group.gather([one for batch in micro for one in batch.failed])
-            self.session.by_main(lambda: self._write_down(rows))
+            self.session.on_main(lambda: self._write_down(rows))
         self.session.progress.failed_rows += failed
         of_all = len(self.epochs.plan(self.session.progress.epoch).rows)
         if failed and self.session.progress.failed_rows > max(
@@ -66,7 +66,7 @@ class Faults:
             if (record["id"], reason) not in self.noted:
                 self.noted.add((record["id"], reason))
                 lines.append(json.dumps(record, ensure_ascii=False) + "\n")
-        path = self.session.run.folder / QUARANTINE
+        path = RunFolder(self.session.run.folder).quarantine
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write("".join(lines))
@@ -74,7 +74,7 @@ class Faults:
             left = what_is_left(checkpoints(self.session.store))
             raise OutputError(f"{path} cannot be written ({error.strerror}); {left}") from error
 
-    def settle(self) -> None:
+    def collect_skipped_steps(self) -> None:
         """Counts the steps that were skipped since the last look, and names their rows. Too many stop the run."""
         progress, processes = self.session.progress, self.session.accelerator.num_processes
         for done, local in self.stepper.non_finite():
@@ -112,7 +112,7 @@ class Faults:
         last = self.session.progress.phase_step == self.epochs.total_steps
         if self.watch_done or not self._seen_enough(last):
             return
-        self.settle()  # steps that were not finite showed nothing
+        self.collect_skipped_steps()  # steps that were not finite showed nothing
         if not self._seen_enough(last):
             return
         self.watch_done = True
@@ -131,10 +131,10 @@ class Faults:
 
 def forget_rows(folder: Path) -> None:
     """Takes out of quarantine.jsonl what an earlier training in the folder wrote; a new one writes its own."""
-    written = read_quarantine(folder / QUARANTINE)
+    written = read_quarantine(RunFolder(folder).quarantine)
     kept = [row for row in written if row.stage != "training"]
     if len(kept) < len(written):
-        write_quarantine(folder / QUARANTINE, kept)
+        write_quarantine(RunFolder(folder).quarantine, kept)
 
 
 def lost_rows(batch: Batch) -> int:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,18 +21,16 @@ from accelerate import Accelerator
 from accelerate.utils.memory import should_reduce_batch_size
 
 from soritune.audio.augment.chain import Chain
-from soritune.batches.batch import Batch
-from soritune.batches.collate import Collator
 from soritune.corpus.manifest import Manifest
 from soritune.draws import Draws
 from soritune.errors import TrainingError
+from soritune.training.batches.batch import Batch
+from soritune.training.batches.collate import Collator
 from soritune.training.devices import make_accelerator
 from soritune.training.losses import losses
 from soritune.training.optimizer import make_optimizer
 from soritune.training.phases import resolve_phases
-
-if TYPE_CHECKING:
-    from soritune.training.loop import TrainingRun
+from soritune.training.run import TrainingRun
 
 GB = 1e9
 ALONE = (
@@ -338,7 +335,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def memory_explained(batches: Sequence[Batch], run: TrainingRun) -> Iterator[None]:
+def explain_out_of_memory(batches: Sequence[Batch], run: TrainingRun) -> Iterator[None]:
     """Turns running out of memory in a training step into one sentence that names its largest micro-batch and the
     setting to lower.
 

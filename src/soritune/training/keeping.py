@@ -6,20 +6,19 @@ import math
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from soritune.bundle import is_bundle, load_bundle, update_card
+from soritune.bundles.read import is_bundle, load_bundle
+from soritune.bundles.write import update_card
 from soritune.errors import OutputError
 from soritune.models.checkpoint_io import save_bundle
 from soritune.training.checkpoint import Progress, checkpoints, what_is_left
 from soritune.training.phases import Phase
+from soritune.training.run import TrainingRun
 from soritune.training.selection import drop, drop_old_epochs
 
-if TYPE_CHECKING:
-    from soritune.training.loop import TrainingRun
 
-
-class Keeper:
+class BundleKeeper:
     """Saves the model of a run, as it stands, under the names of a phase."""
 
     def __init__(self, run: TrainingRun, phase: Phase) -> None:

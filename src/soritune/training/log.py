@@ -13,17 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
 from soritune import processes
 from soritune.errors import OutputError, TrainingError
+from soritune.progress import SILENT, Bar, Console
+from soritune.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
-
-JSON_LOG = "train.jsonl"
-TEXT_LOG = "train.log"
-QUARANTINE = "quarantine.jsonl"
 
 
 class RunLog:
@@ -34,7 +29,7 @@ class RunLog:
         keep: lengths to cut the run's files to first, so that a resumed run goes on there; None starts anew.
         step: steps so far; TensorBoard drops what came after them.
         tensorboard: write event files too.
-        quiet: no progress bar and nothing on the terminal.
+        console: where the bar and the main lines are shown; nothing is shown by default.
     """
 
     def __init__(
@@ -44,17 +39,16 @@ class RunLog:
         keep: Mapping[str, int] | None = None,
         step: int = 0,
         tensorboard: bool = False,
-        quiet: bool = False,
+        console: Console = SILENT,
     ) -> None:
         first = processes.is_main()  # of several processes only one writes
-        quiet = quiet or not first
-        self.folder = folder
-        self.console = Console(stderr=True, quiet=quiet)
+        self.folder, self.files = folder, RunFolder(folder)
+        self.console = console
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if first:
                 self._cut(keep)
-            path, text = (folder / JSON_LOG, folder / TEXT_LOG) if first else (Path(os.devnull),) * 2
+            path, text = (self.files.events, self.files.text_log) if first else (Path(os.devnull),) * 2
             self._json = path.open("a", encoding="utf-8")
             self._text = text.open("a", encoding="utf-8")
         except OSError as error:
@@ -64,22 +58,14 @@ class RunLog:
         self._board = (
             _open_tensorboard(folder, None if keep is None else step) if tensorboard and first else None
         )
-        self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=quiet or not self.console.is_terminal,
-        )
-        self._bar: TaskID | None = None
+        self._open_bar = contextlib.ExitStack()
+        self._bar: Bar | None = None
 
     def _cut(self, keep: Mapping[str, int] | None) -> None:
         """Empties the logs, or cuts them (and what else grew since) to the length they had at the checkpoint."""
-        for name in (JSON_LOG, TEXT_LOG):
-            if keep is None:
-                (self.folder / name).write_bytes(b"")
+        if keep is None:
+            for path in (self.files.events, self.files.text_log):
+                path.write_bytes(b"")
         for name, length in (keep or {}).items():
             path = self.folder / name
             if path.exists() and length:
@@ -88,13 +74,12 @@ class RunLog:
                 path.unlink(missing_ok=True)
 
     def __enter__(self) -> RunLog:
-        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._open_bar.close()
         if error is not None:
             with contextlib.suppress(OutputError):
                 self.say(f"stopped: {error or type(error).__name__}")
@@ -109,7 +94,7 @@ class RunLog:
             file.flush()
             if file.name != os.devnull:
                 os.fsync(file.fileno())
-        grown = [self.folder / name for name in (JSON_LOG, TEXT_LOG, QUARANTINE)]
+        grown = [self.files.events, self.files.text_log, self.files.quarantine]
         return {path.name: path.stat().st_size if path.exists() else 0 for path in grown}
 
     def event(self, event: str, **values: Any) -> None:
@@ -129,7 +114,7 @@ class RunLog:
         self._write(self._text, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         logger.info(text)
         if to_terminal:
-            self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self.console.message(text)
 
     def _write(self, file: IO[str], line: str) -> None:
         try:
@@ -145,18 +130,18 @@ class RunLog:
         """Moves the bar; every step is a line of the debug log."""
         logger.debug("step %d of %d: %s", step, total, state)
         if self._bar is None:
-            self._bar = self._progress.add_task("train", total=total, state=state)
-        self._progress.update(self._bar, completed=step, total=total, state=state)
+            self._bar = self._open_bar.enter_context(self.console.bar("train", total, transient=False))
+        self._bar.update(step, total, state)
 
 
 def note(folder: Path, text: str) -> None:
     """Adds a line to the text log of a run that has ended: what came after the training."""
     logger.info(text)
     try:
-        with (folder / TEXT_LOG).open("a", encoding="utf-8") as stream:
+        with RunFolder(folder).text_log.open("a", encoding="utf-8") as stream:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
     except OSError as error:
-        raise OutputError(f"{folder / TEXT_LOG} cannot be written to ({error.strerror})") from error
+        raise OutputError(f"{RunFolder(folder).text_log} cannot be written to ({error.strerror})") from error
 
 
 class Meter:
@@ -180,7 +165,7 @@ class Meter:
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
     """All events of a run, in order; an unfinished last line is left out."""
-    path = folder / JSON_LOG
+    path = RunFolder(folder).events
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")
@@ -200,4 +185,4 @@ def _open_tensorboard(folder: Path, step: int | None) -> Any:
         raise TrainingError(
             "train.tensorboard=true needs the extra 'track'; install soritune[track] or set train.tensorboard=false"
         ) from None
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=None if step is None else step + 1)
+    return SummaryWriter(str(RunFolder(folder).tensorboard), purge_step=None if step is None else step + 1)

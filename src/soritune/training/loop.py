@@ -11,52 +11,22 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from soritune.audio.augment.settings import AugmentSettings
-from soritune.audio.preprocessing import Preprocessing
-from soritune.batches.config import BatchSettings
-from soritune.corpus.manifest import Manifest
 from soritune.errors import TrainingError
-from soritune.models.model import SpeechModel
-from soritune.tasks.task import Task
+from soritune.progress import SILENT, Console
 from soritune.training.checkpoint import Loaded, checkpoints, clean, drop_newer, newest_checkpoint
-from soritune.training.config import TrainingSettings
 from soritune.training.faults import forget_rows
 from soritune.training.interrupt import Interrupt
 from soritune.training.log import RunLog
 from soritune.training.one_phase import OnePhase
 from soritune.training.phases import Phase, chosen_phases, next_phase, resolve_phases
 from soritune.training.process_group import process_group
+from soritune.training.run import TrainingRun
 from soritune.training.selection import Selection
 from soritune.training.session import Session
-
-
-@dataclass(slots=True)
-class TrainingRun:
-    """Everything a run is made of."""
-
-    folder: Path
-    model: SpeechModel
-    tasks: tuple[Task, ...]
-    manifest: Manifest
-    train_rows: NDArray[np.int64]
-    validation_rows: NDArray[np.int64]
-    preprocessing: Preprocessing
-    batches: BatchSettings
-    augment: AugmentSettings
-    settings: TrainingSettings
-    identity: dict[str, str]
-    """Hashes that a checkpoint must share to be resumed: recipe, data, labels."""
-    card: dict[str, Any] = field(default_factory=dict)
-    """What every bundle says of the run."""
-    can_predict: bool = False
-    """The starting point has all its heads: it is scored and kept before training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +44,13 @@ class TrainingResult:
     """Per finished phase: its index, steps, why it ended, its best values."""
 
 
-def train(run: TrainingRun, *, resume: bool = False, quiet: bool = False) -> TrainingResult:
+def train(run: TrainingRun, *, resume: bool = False, console: Console = SILENT) -> TrainingResult:
     """Trains `run.model`, writing checkpoints and bundles into `run.folder`.
 
     Args:
         run: what to train.
         resume: continue from the newest whole checkpoint of the folder.
-        quiet: nothing on the terminal.
+        console: where progress is shown; nothing is shown by default.
 
     Raises:
         TrainingError: nothing to train on, a silent parameter, too many unusable rows or non-finite steps, a
@@ -102,9 +72,9 @@ def train(run: TrainingRun, *, resume: bool = False, quiet: bool = False) -> Tra
         keep=loaded.files if loaded else None,
         step=loaded.progress.step if loaded else 0,
         tensorboard=run.settings.tensorboard,
-        quiet=quiet,
+        console=console,
     )
-    with log, process_group().losses_told():
+    with log, process_group().connection_errors_explained():
         return _run_phases(Session(run, phases, log), chosen, first, loaded)
 
 
@@ -165,7 +135,7 @@ def _run_phases(
                 break
         seconds = time.perf_counter() - started
         # Whoever started the processes ends the rest when one has left: none leaves before the last line is written.
-        session.by_main(
+        session.on_main(
             lambda: session.log.event("end", step=progress.step, stopped=stopped, seconds=round(seconds, 1))
         )
     return TrainingResult(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from soritune.batches.batch import Batch
 from soritune.models.losses.loss import LossSum, loss_sum
 from soritune.models.model import ModelOutput, SpeechModel
+from soritune.training.batches.batch import Batch
 
 
 def losses(

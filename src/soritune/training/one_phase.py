@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from soritune.batches.batch import Batch
 from soritune.errors import TrainingError
 from soritune.models.adapters import parameter_table
 from soritune.models.checkpoint_io import load_trainable_state, trainable_state
 from soritune.models.freezing import apply_freezing, check_frozen, frozen_sums
 from soritune.training.agreement import agree_on_step
+from soritune.training.batches.batch import Batch
 from soritune.training.checkpoint import (
     Loaded,
     load_weights,
@@ -29,9 +29,9 @@ from soritune.training.checkpoint import (
 )
 from soritune.training.epochs import Epochs
 from soritune.training.faults import Faults, lost_rows
-from soritune.training.find_batch import memory_explained
+from soritune.training.find_batch import explain_out_of_memory
 from soritune.training.interrupt import Interrupt
-from soritune.training.keeping import Keeper
+from soritune.training.keeping import BundleKeeper
 from soritune.training.log import Meter
 from soritune.training.optimizer import warmup_of
 from soritune.training.phases import Phase
@@ -73,7 +73,7 @@ class OnePhase:
             self._restore(goes_on)
         self.faults = Faults(session, self.epochs, self.stepper)
         self.selection = Selection(session.run.tasks, phase.settings)
-        self.keeper = Keeper(session.run, phase)
+        self.keeper = BundleKeeper(session.run, phase)
         self.frozen = frozen_sums(model)
         self.averages = self.stepper.averager is not None
         self.last_loss = math.nan
@@ -100,7 +100,7 @@ class OnePhase:
         progress = self.session.progress
         if self.session.run.can_predict and progress.step == 0 and len(self.session.validation_rows):
             values = self._evaluate(self.session.validation_rows).values
-            self.session.by_main(lambda: self.keeper.save_start(values, progress))
+            self.session.on_main(lambda: self.keeper.save_start(values, progress))
         stopped = self._ended()
         while stopped is None and progress.epoch < self.phase.settings.epochs:
             stopped = self._epoch(interrupt)
@@ -151,7 +151,7 @@ class OnePhase:
                 return "interrupted"
             self.faults.note_rows(micro, agreed)
             self.faults.note_targets(agreed.counts)
-            with memory_explained(micro, self.session.run):
+            with explain_out_of_memory(micro, self.session.run):
                 self.stepper.step(
                     micro, agreed.counts, done=progress.phase_step, total_steps=self.epochs.total_steps
                 )
@@ -163,7 +163,7 @@ class OnePhase:
             reason = self._due()
             if reason is not None:
                 return reason
-        self.faults.settle()
+        self.faults.collect_skipped_steps()
         if first == 0:
             self.faults.refuse_untrained_outputs()
         return None
@@ -202,7 +202,7 @@ class OnePhase:
         progress = self.session.progress
         due = progress.step % self.session.settings.log_every_steps == 0 or progress.phase_step == 1
         if due or self.session.looks_at_every_step:
-            self.faults.settle()
+            self.faults.collect_skipped_steps()
         self.faults.refuse_silent_weights()
         if due:
             losses = self.stepper.means()
@@ -301,7 +301,7 @@ class OnePhase:
 
     def _evaluate_and_keep(self) -> tuple[dict[str, float], bool]:
         """Evaluates, keeps what is among the best so far; gives the values, and whether the monitored one improved."""
-        self.faults.settle()
+        self.faults.collect_skipped_steps()
         progress = self.session.progress
         progress.last_evaluation = progress.step
         if len(self.session.validation_rows) == 0:
@@ -309,7 +309,7 @@ class OnePhase:
         with self._averaged():
             values = self._evaluate(self.session.validation_rows).values
             places = self.selection.entered(values, progress)
-            self.session.by_main(
+            self.session.on_main(
                 lambda: self.keeper.save_best(
                     self.selection.bundles, places, values, progress, averaged=self.averages
                 )
@@ -322,7 +322,7 @@ class OnePhase:
         keep = self.session.settings.keep_epochs
         if keep is not False:
             with self._averaged():
-                self.session.by_main(
+                self.session.on_main(
                     lambda: self.keeper.save_epoch(
                         keep, values, self.session.progress, averaged=self.averages
                     )
@@ -333,7 +333,7 @@ class OnePhase:
         name = f"best-phase{self.phase.number}-step-{self.session.progress.step}.safetensors"
         followed = self.phase.number < self.phase.count
         if followed or len(self.session.validation_rows) < len(self.session.run.validation_rows):
-            self.session.by_main(
+            self.session.on_main(
                 lambda: save_weights(
                     self.session.store / name, trainable_state(self.session.model, self.changed)
                 )
@@ -346,11 +346,11 @@ class OnePhase:
         if progress.last_evaluation != progress.step:
             self._evaluate_and_keep()
         with self._averaged():
-            self.session.by_main(lambda: self.keeper.save("last", {}, progress, averaged=self.averages))
+            self.session.on_main(lambda: self.keeper.save("last", {}, progress, averaged=self.averages))
             if progress.best_weights is None:
                 self._keep_weights()
         if self.averages:
-            self.session.by_main(lambda: self.keeper.save("last_raw", {}, progress, averaged=False))
+            self.session.on_main(lambda: self.keeper.save("last_raw", {}, progress, averaged=False))
         self._evaluate_best_on_all()
         if not torch.equal(self.frozen, frozen_sums(self.session.model)):
             raise TrainingError(
@@ -386,13 +386,13 @@ class OnePhase:
         best = [
             bundle for bundle, value in self.selection.bundles.items() if value == self.selection.decisive
         ]
-        self.session.by_main(lambda: self.keeper.note(best, metrics_of_all_rows=finite))
+        self.session.on_main(lambda: self.keeper.note(best, metrics_of_all_rows=finite))
 
     def _checkpoint(self) -> Path | None:
-        self.faults.settle()
+        self.faults.collect_skipped_steps()
         averager, scaler = self.stepper.averager, self.session.accelerator.scaler
         done = self.session.phases[: self.phase.number]
-        path: Path | None = self.session.by_main(
+        path: Path | None = self.session.on_main(
             lambda: save_checkpoint(
                 self.session.store,
                 progress=self.session.progress,

@@ -1,6 +1,6 @@
 """Phases of a run: what each of them changes, and which of them are trained now. Torch-free.
 
-Next: `training/subsets.py`.
+Next: `corpus/splitting/subsets.py`.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ class ProcessGroup:
         if self.alone:
             return [float(value) for value in values]
         tensor = torch.tensor(list(values), dtype=torch.float64)
-        with self.losses_told():
+        with self.connection_errors_explained():
             options = AllreduceOptions()
             options.timeout = PATIENCE if patient else timeout()
             work = self._group.allreduce([tensor], options)
@@ -149,7 +149,7 @@ class ProcessGroup:
             )
         return sums
 
-    def by_one(self, does_it: bool, action: Callable[[], Result], *, patient: bool = False) -> Result | None:
+    def on_one(self, does_it: bool, action: Callable[[], Result], *, patient: bool = False) -> Result | None:
         """Runs `action` where `does_it` is true; a failure there stops all processes instead of hanging the others."""
         result: Result | None = None
         fault: BaseException | None = None
@@ -163,10 +163,10 @@ class ProcessGroup:
         self.agree(fault, patient=patient)
         return result
 
-    def by_main(self, action: Callable[[], Result]) -> Result | None:
+    def on_main(self, action: Callable[[], Result]) -> Result | None:
         """What only the first process does, however long it takes; None on the others."""
         # The others wait for the first; the first, when it is done, need not wait for them.
-        return self.by_one(self.rank == 0, action, patient=self.rank != 0)
+        return self.on_one(self.rank == 0, action, patient=self.rank != 0)
 
     def from_main(self, action: Callable[[], Result]) -> Result:
         """What the first process found out, on all of them; something JSON can hold."""
@@ -174,8 +174,8 @@ class ProcessGroup:
             return action()
         self._told += 1
         key = f"told/{self._told}"
-        self.by_main(lambda: self._store.set(key, json.dumps(action())))
-        with self.losses_told():
+        self.on_main(lambda: self._store.set(key, json.dumps(action())))
+        with self.connection_errors_explained():
             result: Result = json.loads(self._store.get(key))
         return result
 
@@ -188,7 +188,7 @@ class ProcessGroup:
         self._store.set(keys[self.rank], json.dumps(items))
         if self.rank:
             return []
-        with self.losses_told():
+        with self.connection_errors_explained():
             return [item for key in keys for item in json.loads(self._store.get(key))]
 
     def refuse_differing(self, what: str, content: str) -> None:
@@ -206,7 +206,7 @@ class ProcessGroup:
             )
 
     @contextmanager
-    def losses_told(self) -> Iterator[None]:
+    def connection_errors_explained(self) -> Iterator[None]:
         """Turns the failure of an exchange into a sentence.
 
         Raises:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from accelerate import Accelerator
 
+from soritune.corpus.splitting.subsets import validation_sample
 from soritune.models.model import SpeechModel
 from soritune.training.checkpoint import Progress
 from soritune.training.config import TrainingSettings
@@ -15,10 +16,7 @@ from soritune.training.devices import make_accelerator
 from soritune.training.log import RunLog
 from soritune.training.phases import Phase
 from soritune.training.process_group import process_group
-from soritune.training.subsets import validation_sample
-
-if TYPE_CHECKING:
-    from soritune.training.loop import TrainingRun
+from soritune.training.run import TrainingRun
 
 Result = TypeVar("Result")
 
@@ -49,6 +47,6 @@ class Session:
             run.manifest, run.validation_rows, run.settings.validation_sample, seed=run.settings.seed
         )
 
-    def by_main(self, action: Callable[[], Result]) -> Result | None:
+    def on_main(self, action: Callable[[], Result]) -> Result | None:
         """What only the first process does; where it fails, all stop."""
-        return self.group.by_one(self.main, action)
+        return self.group.on_one(self.main, action)

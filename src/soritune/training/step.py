@@ -17,10 +17,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from soritune.batches.batch import Batch
 from soritune.models.gradient_watch import GradientWatch
 from soritune.models.model import SpeechModel
 from soritune.training.averaging import Averager
+from soritune.training.batches.batch import Batch
 from soritune.training.losses import losses
 from soritune.training.optimizer import make_optimizer, set_learning_rates
 from soritune.training.phases import Phase

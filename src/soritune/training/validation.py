@@ -11,15 +11,15 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from soritune.batches.collate import Collator
-from soritune.batches.loader import load_batches
-from soritune.batches.plan import plan_evaluation
 from soritune.draws import Draws
 from soritune.models.losses.loss import log_probabilities
 from soritune.models.model import SpeechModel
 from soritune.tasks.inputs.input import missing_inputs, values_in_row
 from soritune.tasks.objectives.objective import follows_time
 from soritune.tasks.task import Counts, Pair, Task, add_counts
+from soritune.training.batches.collate import Collator
+from soritune.training.batches.loader import load_batches
+from soritune.training.batches.plan import plan_evaluation
 from soritune.training.find_batch import evaluation_memory_explained
 from soritune.training.losses import losses
 

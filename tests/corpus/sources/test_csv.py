@@ -8,13 +8,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from soritune.corpus.reading.items import (
+    Item,
+    Note,
+    Rejected,
+    Skipped,
+)
 from soritune.corpus.sources.csv import SOURCE, CsvConfig, read_corpus, survey
-from soritune.corpus.sources.source import Found, Note, Rejected, Skipped
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 
 
-def read(root: Path, text: str, *audio: str, name: str = "list.csv", **settings: Any) -> list[Found]:
+def read(root: Path, text: str, *audio: str, name: str = "list.csv", **settings: Any) -> list[Item]:
     for place in audio:
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).touch()
@@ -22,7 +27,7 @@ def read(root: Path, text: str, *audio: str, name: str = "list.csv", **settings:
     return list(read_corpus(root, CsvConfig(**settings)))
 
 
-def rows(found: list[Found]) -> list[Utterance]:
+def rows(found: list[Item]) -> list[Utterance]:
     assert [item for item in found if not isinstance(item, Utterance)] == []
     return [item for item in found if isinstance(item, Utterance)]
 

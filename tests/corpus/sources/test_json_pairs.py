@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from soritune.corpus.manifest import write_manifest
+from soritune.corpus.reading.items import Item, Note, Rejected
 from soritune.corpus.sources.json_pairs import JsonPairsConfig, load_label, read_corpus, survey
-from soritune.corpus.sources.source import Found, Note, Rejected
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 
@@ -35,11 +35,11 @@ def pair(root: Path, name: str, label: Any) -> None:
     (root / f"{name}.json").write_bytes(raw)
 
 
-def read(root: Path, **config: Any) -> list[Found]:
+def read(root: Path, **config: Any) -> list[Item]:
     return list(read_corpus(root, JsonPairsConfig(**config)))
 
 
-def rows(found: list[Found]) -> list[Utterance]:
+def rows(found: list[Item]) -> list[Utterance]:
     return [item for item in found if isinstance(item, Utterance)]
 
 

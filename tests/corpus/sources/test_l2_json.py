@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 from soritune.corpus.prepare import prepare
+from soritune.corpus.reading.items import Item, Note, Rejected
 from soritune.corpus.sources.l2_json import SOURCE, L2JsonConfig, read_corpus, survey
-from soritune.corpus.sources.source import Found, Note, Rejected
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 
@@ -39,11 +39,11 @@ def write(root: Path, file: str, entries: dict[str, Any], *, sound: bool = True)
     (root / file).write_text(json.dumps(entries), encoding="utf-8")
 
 
-def read(root: Path, **config: Any) -> list[Found]:
+def read(root: Path, **config: Any) -> list[Item]:
     return list(read_corpus(root, L2JsonConfig(**config)))
 
 
-def rows(found: list[Found]) -> list[Utterance]:
+def rows(found: list[Item]) -> list[Utterance]:
     return [item for item in found if isinstance(item, Utterance)]
 
 

@@ -19,7 +19,7 @@ from tests.corpus.layouts.expected import Expected, compare
 
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.prepare import load_source, prepare
-from soritune.corpus.sources.source import Note, Skipped
+from soritune.corpus.reading.items import Note, Skipped
 from soritune.errors import ManifestError
 
 RANGES = {"Anxious": [[21, 30]], "Kind": [[31, 40]], "Dry": [[91, 100]]}

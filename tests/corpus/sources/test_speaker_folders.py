@@ -12,7 +12,7 @@ import soundfile
 from pydantic import ValidationError
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.sources.source import Rejected, Skipped
+from soritune.corpus.reading.items import Rejected, Skipped
 from soritune.corpus.sources.speaker_folders import SOURCE, SpeakerFoldersConfig, read_corpus
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
@@ -166,7 +166,7 @@ def test_names_that_are_no_utf8_go_to_quarantine(tmp_path: Path) -> None:
 
 
 def test_scripts_keep_sentences_apart_in_the_split(tmp_path: Path) -> None:
-    from soritune.corpus.splits import SplitSettings, make_splits
+    from soritune.corpus.splitting.splits import SplitSettings, make_splits
 
     for person in range(12):
         folder = tmp_path / "c" / f"F{person}" / "wav_48000"

@@ -18,7 +18,7 @@ from soritune.audio.waveform import read_audio, read_header
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.sources import synthetic
 from soritune.corpus.sources.synthetic import SyntheticConfig, read_corpus
-from soritune.corpus.splits import make_splits
+from soritune.corpus.splitting.splits import make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import SorituneError
 from soritune.korean import phonemize

@@ -1,6 +1,7 @@
 """The augmentations of a run, in the order its recipe gives: one answer for plan, checks, memory search and collation.
 
-What acts on the waveform of an utterance comes first, then what mixes the batch, then masks. Next: `batches/plan.py`.
+What acts on the waveform of an utterance comes first, then what mixes the batch, then masks.
+Next: `training/batches/plan.py`.
 """
 
 from __future__ import annotations

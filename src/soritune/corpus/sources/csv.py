@@ -22,15 +22,22 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from soritune.corpus.audio_paths import AudioFinder
-from soritune.corpus.field_mapping import FieldValueError
-from soritune.corpus.folder_walk import composed
-from soritune.corpus.loose_values import END, MAPPABLE, LooseConfig, ValueReader, check_fields
-from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, Survey, shortened
-from soritune.corpus.split_names import split_of_file
-from soritune.corpus.table_rows import Table, TableRow
+from soritune.corpus.reading.audio_paths import AudioFinder
+from soritune.corpus.reading.field_mapping import FieldValueError
+from soritune.corpus.reading.items import (
+    Item,
+    Note,
+    Rejected,
+    Skipped,
+    shortened,
+)
+from soritune.corpus.reading.loose_values import END, MAPPABLE, LooseConfig, ValueReader, check_fields
+from soritune.corpus.reading.split_names import split_of_file
+from soritune.corpus.reading.table_rows import Table, TableRow
+from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import ManifestError, nearest
+from soritune.korean.hangul import composed
 
 ALIASES = {
     "audio": ("file_path", "path", "audio", "wav", "filename", "file", "audio_path", "wav_path"),
@@ -99,7 +106,7 @@ class _Columns:
     """Column → its place, for those that no field uses."""
 
 
-def read_corpus(root: Path, config: CsvConfig) -> Iterator[Found]:
+def read_corpus(root: Path, config: CsvConfig) -> Iterator[Item]:
     """Yields the rows of all tables in order; those that contradict each other come last.
 
     Raises:
@@ -134,7 +141,7 @@ def read_corpus(root: Path, config: CsvConfig) -> Iterator[Found]:
         yield from clash.told()
 
 
-def _items(files: list[Path], base: Path, config: CsvConfig) -> Iterator[tuple[Path, TableRow, Found]]:
+def _items(files: list[Path], base: Path, config: CsvConfig) -> Iterator[tuple[Path, TableRow, Item]]:
     for file in files:
         table = _table(file, config)
         columns = _columns(table, config)
@@ -147,7 +154,7 @@ def _items(files: list[Path], base: Path, config: CsvConfig) -> Iterator[tuple[P
 
 def _found(
     row: TableRow, file: Path, columns: _Columns, finder: AudioFinder, reader: ValueReader, config: CsvConfig
-) -> Found:
+) -> Item:
     place, where = f"{file.name} line {row.line}", columns.of_field["audio"]
     written = row.cells[where] if where < len(row.cells) else ""
     if row.fault or not written:

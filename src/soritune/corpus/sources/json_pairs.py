@@ -22,18 +22,25 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from soritune.corpus.checks import in_order
-from soritune.corpus.expressions import Expression, compiled, leaves, spelt
-from soritune.corpus.field_mapping import FieldValueError
-from soritune.corpus.folder_walk import composed, writable_name
-from soritune.corpus.json_text import read_json
-from soritune.corpus.label_pairs import LABEL_FOLDERS, Pair, find_pairs
-from soritune.corpus.loose_values import END, MAPPABLE, LooseConfig, ValueReader, check_fields
-from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, Survey
-from soritune.corpus.split_names import SPLIT_FOLDERS, SplitFolders
-from soritune.corpus.text_encoding import decode_text
+from soritune.corpus.reading.expressions import Expression, compiled, leaves, spelt
+from soritune.corpus.reading.field_mapping import FieldValueError
+from soritune.corpus.reading.folder_walk import writable_name
+from soritune.corpus.reading.in_order import in_order
+from soritune.corpus.reading.items import (
+    Item,
+    Note,
+    Rejected,
+    Skipped,
+)
+from soritune.corpus.reading.json_text import read_json
+from soritune.corpus.reading.label_pairs import LABEL_FOLDERS, Pair, find_pairs
+from soritune.corpus.reading.loose_values import END, MAPPABLE, LooseConfig, ValueReader, check_fields
+from soritune.corpus.reading.split_names import SPLIT_FOLDERS, SplitFolders
+from soritune.corpus.reading.text_encoding import decode_text
+from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
+from soritune.korean.hangul import composed
 
 _BY_NAME = (
     "text",
@@ -141,7 +148,7 @@ class _Reader:
         self.extra = compiled({**{text: text for text in self.config.keep}, **self.config.extra})
         self.utterances = None if self.config.utterances is None else Expression(self.config.utterances)
 
-    def read(self, pair: Pair) -> list[Found]:
+    def read(self, pair: Pair) -> list[Item]:
         """The utterances of a label, or why there are none."""
         shown, fault = writable_name(pair.audio)
         if fault is not None:
@@ -153,7 +160,7 @@ class _Reader:
             parts = self._parts(document)
         except ValueError as error:
             return [Rejected(pair.audio, f"{label}: {error}", pair.name)]
-        found: list[Found] = []
+        found: list[Item] = []
         if repeated:
             told = f"{composed(pair.label)}: {', '.join(repeated[:3])}"
             found.append(Note("label in which a key stands twice (the last one is read)", 1, told))
@@ -217,7 +224,7 @@ class _Reader:
         return f" (read from '{text}')" if text and text not in str(error) else ""
 
 
-def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Found]:
+def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Item]:
     """Yields the utterances of all labels, folder by folder, and whatever has no partner.
 
     Raises:
@@ -229,7 +236,7 @@ def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Found]:
     pairs = labels = 0
     first = ""
 
-    def read(item: Pair | Rejected | Skipped) -> Sequence[Found]:
+    def read(item: Pair | Rejected | Skipped) -> Sequence[Item]:
         return reader.read(item) if isinstance(item, Pair) else [item]
 
     with ThreadPoolExecutor(_THREADS) as pool:

@@ -23,16 +23,22 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from soritune.audio.waveform import read_header
-from soritune.corpus.audio_paths import AudioFinder
-from soritune.corpus.field_mapping import FieldValueError
-from soritune.corpus.folder_walk import composed
-from soritune.corpus.json_text import read_json
-from soritune.corpus.loose_values import LooseConfig, ValueReader, check_fields, number_in
-from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, Survey
-from soritune.corpus.split_names import split_of_file
-from soritune.corpus.text_encoding import EncodingError, decode_text
+from soritune.corpus.reading.audio_paths import AudioFinder
+from soritune.corpus.reading.field_mapping import FieldValueError
+from soritune.corpus.reading.items import (
+    Item,
+    Note,
+    Rejected,
+    Skipped,
+)
+from soritune.corpus.reading.json_text import read_json
+from soritune.corpus.reading.loose_values import LooseConfig, ValueReader, check_fields, number_in
+from soritune.corpus.reading.split_names import split_of_file
+from soritune.corpus.reading.text_encoding import EncodingError, decode_text
+from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError, SorituneError
+from soritune.korean.hangul import composed
 
 FILES = ("train_data.json", "val_data.json", "eval.json")
 FIELDS = {
@@ -83,7 +89,7 @@ class _Seen:
     content: dict[str, list[tuple[str | None, int]]] = field(default_factory=dict)
     """Id → split and hash of the values of each of its entries."""
 
-    def told(self, item: Utterance, place: str) -> Iterator[Found]:
+    def told(self, item: Utterance, place: str) -> Iterator[Item]:
         """The utterance, with another id when its recording was met in another split; or why it is not wanted."""
         earlier = self.content.setdefault(item.id, [])
         split = item.extra.get("split")
@@ -102,7 +108,7 @@ class _Seen:
         yield item
 
 
-def read_corpus(root: Path, config: L2JsonConfig) -> Iterator[Found]:
+def read_corpus(root: Path, config: L2JsonConfig) -> Iterator[Item]:
     """Yields the entries of all files in order.
 
     Raises:
@@ -126,7 +132,7 @@ def read_corpus(root: Path, config: L2JsonConfig) -> Iterator[Found]:
 
 def _found(
     name: str, entry: Any, file: Path, finder: AudioFinder, reader: ValueReader, keys: dict[str, str]
-) -> Found:
+) -> Item:
     place = f"{file.name} '{name}'"
     if not isinstance(entry, dict):
         return Rejected(name, f"{place}: must be an object, got {type(entry).__name__}")

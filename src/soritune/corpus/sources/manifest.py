@@ -14,10 +14,12 @@ from typing import Any
 
 from pydantic import Field
 
-from soritune.corpus.field_mapping import FieldMapping, FieldValueError
 from soritune.corpus.manifest import manifest_root
 from soritune.corpus.manifest_rows import read_rows
-from soritune.corpus.sources.source import Found, Rejected, Source, SourceConfig
+from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError
+from soritune.corpus.reading.items import Item, Rejected
+from soritune.corpus.reading.source_config import SourceConfig
+from soritune.corpus.sources.source import Source
 from soritune.errors import ManifestError
 
 _NEEDED = ("id", "audio")
@@ -38,7 +40,7 @@ class ManifestFileConfig(SourceConfig):
     """Put the name of each file's folder before its ids, so that ids of several files cannot collide."""
 
 
-def read_corpus(root: Path, config: ManifestFileConfig) -> Iterator[Found]:
+def read_corpus(root: Path, config: ManifestFileConfig) -> Iterator[Item]:
     """Yields the rows of all files in order.
 
     Raises:

@@ -12,69 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
-
-from soritune.corpus.utterance import Utterance
-
-_LONGEST = 500
-
-
-class SourceConfig(BaseModel):
-    """Settings of a source; each source subclasses it. Unknown keys are refused; one text stands for a list of
-    one, a number for its text."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, coerce_numbers_to_str=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: Any, info: ValidationInfo) -> Any:
-        wanted = cls.model_fields[info.field_name or ""].annotation
-        return (value,) if wanted == tuple[str, ...] and isinstance(value, (str, int, float)) else value
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """Something in the corpus that cannot become an utterance; goes to `quarantine.jsonl`. Very long texts are cut."""
-
-    audio: str
-    reason: str
-    id: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("audio", "reason", "id"):
-            object.__setattr__(self, name, shortened(getattr(self, name)))
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """Something that is fine but not wanted by the settings; only counted, by reason."""
-
-    reason: str
-    count: int = 1
-    example: str = ""
-    """One of them, shown by `soritune sources preview`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something worth knowing about what is kept; only counted, by reason, and not among what was found."""
-
-    reason: str
-    count: int = 1
-    example: str = ""
-    """One of them, shown by `soritune sources preview`."""
-
-
-Found = Utterance | Rejected | Skipped | Note
-
-
-def shortened(text: str, longest: int = _LONGEST) -> str:
-    """`text`, cut where it is longer than `longest`.
-
-    >>> shortened("가나다라마", 4)
-    '가나다…'
-    """
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+from soritune.corpus.reading.items import Item
+from soritune.corpus.reading.source_config import SourceConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +33,7 @@ class Source:
     """A member of this folder."""
 
     Config: type[SourceConfig]
-    read: Callable[[Path, Any], Iterator[Found]]
+    read: Callable[[Path, Any], Iterator[Item]]
     """`read(root, config)`; audio paths are relative to `base(root, config)`, or absolute.
 
     Raises:

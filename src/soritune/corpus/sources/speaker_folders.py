@@ -7,7 +7,7 @@ groups become fields: with `(?P<speaker>[^/]+)/(?P<emotion>[^/]+)/.+` a tree
 ROOT/<person>/<label>/<anything>.wav is read.
 
 Texts come from `script.txt` files in a recording's folder or any folder above it up to ROOT
-(`corpus/script_file.py`); the nearest one that has a line decides.
+(`corpus/reading/script_file.py`); the nearest one that has a line decides.
 
 Known faults of such corpora: some come without texts, so sentences shared between people cannot be kept apart
 unless the number stands for the sentence (`script_from_number`).
@@ -24,12 +24,25 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from soritune.corpus.field_mapping import TEXT_FIELDS, FieldValueError, convert
-from soritune.corpus.folder_walk import Folder, composed, is_audio, walk_folders, writable_name
-from soritune.corpus.script_file import Script
-from soritune.corpus.sources.source import Found, Note, Rejected, Skipped, Source, SourceConfig
+from soritune.corpus.reading.field_mapping import TEXT_FIELDS, FieldValueError, convert
+from soritune.corpus.reading.folder_walk import (
+    Folder,
+    is_audio,
+    walk_folders,
+    writable_name,
+)
+from soritune.corpus.reading.items import (
+    Item,
+    Note,
+    Rejected,
+    Skipped,
+)
+from soritune.corpus.reading.script_file import Script
+from soritune.corpus.reading.source_config import SourceConfig
+from soritune.corpus.sources.source import Source
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
+from soritune.korean.hangul import composed
 
 _GROUPS = (*(name for name in TEXT_FIELDS if name not in ("id", "audio", "text_source")), "age", "number")
 Ranges = list[tuple[int, int]] | Literal["rest"]
@@ -95,7 +108,7 @@ class SpeakerFoldersConfig(SourceConfig):
         return labels
 
 
-def read_corpus(root: Path, config: SpeakerFoldersConfig) -> Iterator[Found]:
+def read_corpus(root: Path, config: SpeakerFoldersConfig) -> Iterator[Item]:
     """Yields the recordings below `root` folder by folder, and what is wrong with the scripts.
 
     Raises:
@@ -150,7 +163,7 @@ def _found(
     scripts: Sequence[Script],
     root: Path,
     config: SpeakerFoldersConfig,
-) -> Iterator[Found]:
+) -> Iterator[Item]:
     fields = {} if match is None else {name: value for name, value in match.groupdict().items() if value}
     digits = fields.pop("number", None)
     known, text = _text(place, fields.get("speaker", ""), digits, scripts)

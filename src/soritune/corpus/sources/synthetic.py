@@ -1,10 +1,10 @@
 """A small labelled Korean corpus spoken by espeak-ng, for demonstrations and tests.
 
-Made here, from nothing, by the speech factory (`corpus/synthesis/`) in its plainest form: short sentences of a few
+Made here, from nothing, by the speech factory (`audio/synthesis/`) in its plainest form: short sentences of a few
 hundred of the project's own words, read word by word without pauses, by women and men who differ in formants, rate and
-pitch, near a good microphone in a quiet room. Each sentence is spoken in every speaking style (`audio/styles.py`), so
-that the text says nothing about the label, and by one speaker only. `voices`, `recording` and `mispronunciations`
-are the factory's settings: with them the corpus is as hard as wanted. `soritune synthesize` makes larger ones.
+pitch, near a good microphone in a quiet room. Each sentence is spoken in every speaking style, so that
+the text says nothing about the label, and by one speaker only. `voices`, `recording` and `mispronunciations` are the
+factory's settings: with them the corpus is as hard as wanted. `soritune synthesize` makes larger ones.
 
 ROOT is where the audio is written: ROOT/audio/<speaker>/<id>.flac, 16 kHz. The corpus follows from the seed
 alone, whatever the number of workers. Synthetic speech judges nothing but the machinery. espeak-ng's own
@@ -21,21 +21,24 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from soritune.audio.channel import RecordingSettings
-from soritune.audio.styles import STYLES, Style, Styles, draw_measure, in_measure
-from soritune.audio.synthesize import Synthesizer
-from soritune.audio.voices import MEN, WOMEN, VoiceSettings, attributes_of, voice_of
-from soritune.corpus.sources.source import Found, Source, SourceConfig
-from soritune.corpus.sources.synthetic_sentences import sentences
-from soritune.corpus.synthesis.mispronunciations import (
+from soritune.audio.synthesis.espeak import Synthesizer
+from soritune.audio.synthesis.mispronunciations import (
     MispronunciationSettings,
     draw_learner,
     mispronounce,
 )
-from soritune.corpus.synthesis.reading import draw_reading
-from soritune.corpus.synthesis.sounds import Accent
-from soritune.corpus.synthesis.speaking import Line, Speaker, make_utterance
-from soritune.corpus.synthesis.workers import worker_pool
+from soritune.audio.synthesis.phonemes import Accent
+from soritune.audio.synthesis.reading import draw_reading
+from soritune.audio.synthesis.recording import RecordingSettings
+from soritune.audio.synthesis.speaking import Line, Speaker
+from soritune.audio.synthesis.styles import STYLES, Style, Styles, draw_measure, in_measure
+from soritune.audio.synthesis.template_sentences import sentences
+from soritune.audio.synthesis.voices import MEN, WOMEN, VoiceSettings, attributes_of, voice_of
+from soritune.corpus.reading.items import Item
+from soritune.corpus.reading.source_config import SourceConfig
+from soritune.corpus.sources.source import Source
+from soritune.corpus.synthetic.utterances import make_utterance
+from soritune.corpus.synthetic.workers import worker_pool
 from soritune.corpus.utterance import Utterance
 
 _MEAN_UTTERANCE_S = 2.0
@@ -115,7 +118,7 @@ class _Order:
     config: SyntheticConfig
 
 
-def read_corpus(root: Path, config: SyntheticConfig) -> Iterator[Found]:
+def read_corpus(root: Path, config: SyntheticConfig) -> Iterator[Item]:
     """Makes the audio below `root` and yields its utterances in order.
 
     Raises:

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 
-from soritune.bundle import load_bundle
+from soritune.bundles.read import load_bundle
 from soritune.errors import ModelError
 from soritune.inference.backends.backend import Arrays
 from soritune.models.checkpoint_io import load_model

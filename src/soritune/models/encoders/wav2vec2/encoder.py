@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from soritune.geometry import Geometry
 from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT, EncoderModule
-from soritune.models.encoders.wav2vec2.group_norm import mask_group_norm, samples_known
+from soritune.models.encoders.wav2vec2.group_norm import mask_group_norm, sample_counts
 from soritune.models.encoders.wav2vec2.wavlm_attention import replace_wavlm_attention
 
 _LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
@@ -83,7 +83,7 @@ class Wav2Vec2Encoder(EncoderModule):
 
     def front(self, waveform: Tensor, num_samples: Tensor) -> Tensor:
         """Convolutions and projection."""
-        with samples_known(self, num_samples):
+        with sample_counts(self, num_samples):
             features = self.feature_extractor(waveform).transpose(1, 2)
         projected = self.feature_projection(features)
         hidden: Tensor = projected[0] if isinstance(projected, tuple) else projected

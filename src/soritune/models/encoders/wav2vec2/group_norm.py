@@ -81,7 +81,7 @@ def mask_group_norm(encoder: nn.Module) -> None:
 
 
 @contextmanager
-def samples_known(encoder: nn.Module, num_samples: Tensor | None) -> Iterator[None]:
+def sample_counts(encoder: nn.Module, num_samples: Tensor | None) -> Iterator[None]:
     """Tells the encoder's masked group norm the lengths (batch,) for the length of the block."""
     first: nn.Module = encoder.feature_extractor.conv_layers[0]  # type: ignore[index,union-attr,assignment]
     norm = getattr(first, "layer_norm", None)

@@ -1,0 +1,178 @@
+"""A trained model on disk, as its card describes it: tasks, outputs, labels, origin. Next: `bundles/read.py`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from soritune.errors import BundleError, TaskError, UnknownNameError
+from soritune.geometry import Geometry
+from soritune.settings import first_fault
+from soritune.tasks.objectives.objective import check_output
+from soritune.tasks.task import InputSpec, OutputSpec, Task, rebuild_task
+
+SCHEMA, FIRST_SCHEMA = "soritune.bundle/2", "soritune.bundle/1"
+"""Of the cards written now, and of older ones, which are converted when they are opened."""
+CARD_FILE = "soritune.json"
+WEIGHTS_FILE = "model.safetensors"
+ADAPTER_FILE = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on disk, opened for reading. `print(bundle)` says what it is."""
+
+    path: Path
+    card: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Its name, the folder's unless the card has one."""
+        return str(self.card.get("name") or self.path.name)
+
+    @property
+    def is_adapter(self) -> bool:
+        """True when it holds adapters and heads only and needs its base."""
+        return bool(self.card["kind"] == "adapter")
+
+    @property
+    def outputs(self) -> tuple[OutputSpec, ...]:
+        """The model's outputs, the primary one first.
+
+        Raises:
+            BundleError: the card's `outputs` are faulty, or name an objective that is not installed here.
+        """
+        try:
+            found = tuple(OutputSpec.from_json(output) for output in self.card["outputs"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.damaged("outputs", first_fault(error)) from error
+        for output in found:
+            try:
+                check_output(output)
+            except UnknownNameError as error:
+                raise BundleError(
+                    f"{self.path / CARD_FILE}: {error}; install the package that brings this objective"
+                ) from error
+            except TaskError as error:
+                raise self.damaged("outputs", str(error)) from error
+        return found
+
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """What the model reads beside the waveform.
+
+        Raises:
+            BundleError: the card's `inputs` are faulty.
+        """
+        try:
+            return tuple(InputSpec.from_json(given) for given in self.card.get("inputs") or ())
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.damaged("inputs", first_fault(error)) from error
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Labels by output name."""
+        return {output.name: output.labels for output in self.outputs}
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks, rebuilt from their stored settings.
+
+        Raises:
+            BundleError: the card's `tasks` are faulty.
+            UnknownNameError: a task this version does not have.
+        """
+        try:
+            return tuple(rebuild_task(task["name"], task["config"]) for task in self.card["tasks"])
+        except UnknownNameError:
+            raise
+        except (KeyError, TypeError, ValueError, BundleError, TaskError) as error:
+            raise self.damaged("tasks", first_fault(error)) from error
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """Settings of what happens to audio before the model (`Preprocessing(**…)`)."""
+        return dict(self.card["preprocessing"])
+
+    @property
+    def weights_path(self) -> Path:
+        """The file with the weights."""
+        return self.path / (ADAPTER_FILE if self.is_adapter else WEIGHTS_FILE)
+
+    @property
+    def geometry(self) -> Geometry:
+        """How samples become frames.
+
+        Raises:
+            BundleError: the card does not say.
+        """
+        try:
+            return Geometry.from_json(self.card["encoder"]["geometry"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.damaged("encoder", f"geometry: {first_fault(error)}") from error
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The encoder's config.json.
+
+        Raises:
+            BundleError: the card does not hold it.
+        """
+        try:
+            return dict(self.card["encoder"]["config"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.damaged("encoder", first_fault(error)) from error
+
+    def damaged(self, key: str, fault: str) -> BundleError:
+        """What to raise when the card's `key` cannot be used."""
+        return BundleError(f"{self.path / CARD_FILE}: '{key}' is faulty ({fault}); copy the bundle again")
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """The weights by their names in the file.
+
+        Raises:
+            BundleError: the file is damaged.
+        """
+        try:
+            return dict(load_file(str(self.weights_path)))
+        except Exception as error:
+            raise BundleError(
+                f"{self.weights_path} cannot be read as safetensors ({error}); copy it again"
+            ) from error
+
+    def check_files(self) -> None:
+        """Compares every file with the checksum in the card.
+
+        Raises:
+            BundleError: a file is missing or differs.
+        """
+        for name, expected in self.card.get("files", {}).items():
+            file = self.path / name
+            if not file.is_file():
+                raise BundleError(f"{self.path} lacks {name}, which its card lists; copy the whole folder")
+            if file_sha256(file) != expected:
+                raise BundleError(
+                    f"{file} is not the file the card describes (its sha256 differs); copy it again"
+                )
+
+    def __str__(self) -> str:
+        lines = [f"{self.name} ({self.card['kind']} bundle, {self.card['encoder']['model_type']})"]
+        for output in self.outputs:
+            shape = "(frames, labels)" if output.per_frame else "(labels,)"
+            shown = " ".join(output.labels[:12]) + (" …" if len(output.labels) > 12 else "")
+            lines.append(
+                f"  {output.name}: {output.objective}, {shape}, {len(output.labels)} labels: {shown}"
+            )
+        return "\n".join(lines)
+
+
+def file_sha256(path: Path | str) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

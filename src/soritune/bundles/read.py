@@ -1,0 +1,79 @@
+"""Opening a bundle: a folder with a card, or a model of the package by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from soritune.bundles.card import CARD_FILE, FIRST_SCHEMA, SCHEMA, Bundle
+from soritune.bundles.packaged import resolve_model_folder
+from soritune.errors import BundleError
+from soritune.geometry import Geometry
+from soritune.settings import first_fault
+
+
+def is_bundle(path: Path | str) -> bool:
+    """True when the folder has a card."""
+    return (resolve_model_folder(path) / CARD_FILE).is_file()
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """Opens a bundle by its folder, or by name when it comes with the package; weights are not read yet.
+
+    Raises:
+        BundleError: no such folder, no card, a card of another schema, or the weights file is missing.
+    """
+    folder = resolve_model_folder(path)
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is not a folder; give the folder of a bundle (it holds {CARD_FILE})")
+    if not is_bundle(folder):
+        raise BundleError(f"{folder} is no bundle: it has no {CARD_FILE}; give a folder that training wrote")
+    try:
+        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BundleError(f"{folder / CARD_FILE} cannot be read ({error}); copy the bundle again") from error
+    if isinstance(card, dict) and card.get("schema") == FIRST_SCHEMA:
+        card = _converted(card, folder)
+    if not isinstance(card, dict) or card.get("schema") != SCHEMA:
+        found = card.get("schema") if isinstance(card, dict) else type(card).__name__
+        raise BundleError(f"{folder / CARD_FILE} has schema {found!r}, this version reads {SCHEMA!r}")
+    kinds: dict[str, type] = {
+        "kind": str, "tasks": list, "outputs": list, "encoder": dict, "preprocessing": dict, "model": dict
+    }  # fmt: skip
+    missing = [key for key in kinds if key not in card]
+    if missing:
+        raise BundleError(
+            f"{folder / CARD_FILE} lacks {', '.join(missing)}; the card is damaged, copy it again"
+        )
+    bundle = Bundle(folder, card)
+    for key, kind in kinds.items():
+        if not isinstance(card[key], kind):
+            raise bundle.damaged(key, f"is {card[key]!r}, not a {kind.__name__}")
+    if card["kind"] not in ("full", "adapter"):
+        raise bundle.damaged("kind", f"is {card['kind']!r}, neither 'full' nor 'adapter'")
+    if not bundle.weights_path.is_file():
+        raise BundleError(f"{folder} lacks {bundle.weights_path.name}; copy the whole folder")
+    return bundle
+
+
+def _converted(card: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A card of the first schema as one of today's: the geometry was the convolutions' kernels and strides.
+
+    Raises:
+        BundleError: they are missing or faulty.
+    """
+    encoder, preprocessing = card.get("encoder"), card.get("preprocessing")
+    if not isinstance(encoder, dict) or not isinstance(preprocessing, dict):
+        return {**card, "schema": SCHEMA}  # refused by the checks that follow
+    try:
+        geometry = Geometry(
+            tuple(encoder["conv_kernel"]),
+            tuple(encoder["conv_stride"]),
+            sample_rate_hz=preprocessing.get("sample_rate_hz", 16000),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Bundle(folder, card).damaged("encoder", first_fault(error)) from error
+    dropped = ("conv_kernel", "conv_stride", "frame_rate_hz")
+    kept = {key: value for key, value in encoder.items() if key not in dropped}
+    return {**card, "schema": SCHEMA, "encoder": {**kept, "geometry": geometry.to_json()}}

@@ -1,0 +1,128 @@
+"""Writing a bundle: the folder appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
+from soritune.bundles.card import ADAPTER_FILE, CARD_FILE, SCHEMA, WEIGHTS_FILE, Bundle, file_sha256
+from soritune.bundles.read import is_bundle, load_bundle
+from soritune.bundles.versions import versions
+from soritune.errors import OutputError
+from soritune.whole_file import whole_file
+
+
+def write_bundle(
+    path: Path | str,
+    *,
+    weights: Mapping[str, NDArray[Any]],
+    card: Mapping[str, Any],
+    json_files: Mapping[str, Any],
+    readme: str | None = None,
+) -> Bundle:
+    """Writes a bundle folder: everything into a temporary folder beside it, then one rename. Replaces an old
+    one.
+
+    Args:
+        path: the folder to make.
+        weights: by the name they get in the safetensors file.
+        card: what `soritune.json` says; `schema`, `created`, `version`, `versions` and `files` are filled in.
+        json_files: other JSON files by name (config.json, adapter_config.json, vocab.json …).
+        readme: text of README.md; a few lines are made when None.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    target = Path(path).absolute()
+    building = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    kind = card.get("kind", "full")
+    try:
+        building.mkdir(parents=True)
+        arrays = {name: np.ascontiguousarray(value) for name, value in weights.items()}
+        # transformers refuses a safetensors file that does not say for which library it was written.
+        save_file(
+            arrays, str(building / (ADAPTER_FILE if kind == "adapter" else WEIGHTS_FILE)), {"format": "pt"}
+        )
+        for name, content in json_files.items():
+            _write_json(building / name, content)
+        full = _complete(card, name=target.name)
+        (building / "README.md").write_text(readme or _short_readme(full), encoding="utf-8")
+        full["files"] = {
+            file.name: file_sha256(file) for file in sorted(building.iterdir()) if file.name != "README.md"
+        }
+        _write_json(building / CARD_FILE, full)
+        _swap(building, target)
+    except (OSError, SafetensorError) as error:
+        # safetensors reports a full disk as an error of its own, which is no OSError.
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{target} cannot be written ({reason}); choose another place") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return load_bundle(target)
+
+
+def update_card(path: Path | str, **fields: Any) -> Bundle:
+    """Changes fields of a bundle's card in place (atomically): a name, metrics, a licence found later."""
+    bundle = load_bundle(path)
+    with whole_file(bundle.path / CARD_FILE) as part:
+        _write_json(part, {**bundle.card, **fields})
+    return load_bundle(path)
+
+
+def _complete(card: Mapping[str, Any], name: str) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    found = versions()
+    head = {
+        "schema": SCHEMA,
+        "kind": "full",
+        "name": name,
+        "version": found.get("soritune", "0"),
+        "created": now,
+    }
+    return {**head, "versions": found, **{key: value for key, value in card.items() if value is not None}}
+
+
+def _short_readme(card: Mapping[str, Any]) -> str:
+    tasks = ", ".join(task["name"] for task in card.get("tasks", [])) or "none"
+    base = f"\nNeeds its base: {card['base']['source']}\n" if card.get("base") else ""
+    return (
+        f"# {card['name']}\n\nA soritune bundle ({card['kind']}). Tasks: {tasks}.\n{base}\n"
+        f"    soritune predict --bundle . clip.wav\n"
+    )
+
+
+def _write_json(path: Path, content: Any) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=True)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _swap(building: Path, target: Path) -> None:
+    """Puts `building` in the place of `target`. A reader sees the old folder, none for an instant, or the new
+    one."""
+    if target.is_file():
+        raise OutputError(f"{target} is a file; a bundle needs a folder")
+    if not target.exists():
+        os.replace(building, target)
+        return
+    if not is_bundle(target) and any(target.iterdir()):
+        raise OutputError(f"{target} exists and is no bundle; it is left as it is, choose another place")
+    old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
+    os.replace(target, old)
+    try:
+        os.replace(building, target)
+    except BaseException:  # an interrupt too must not leave the folder without its bundle
+        if not target.exists():
+            os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

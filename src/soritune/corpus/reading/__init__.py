@@ -1,0 +1,1 @@
+"""What sources share: walking folders, tables, JSON, encodings, field names, loose values."""

@@ -1,0 +1,245 @@
+"""From the values of other people's tables and JSON files to an utterance.
+
+A field may come as "만 7세" where a number is wanted, or as 여 where f is; what is done about it is settings.
+Nothing is guessed and nothing dropped: what is no number of its field's unit stays in `extra` as it came.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from soritune.corpus.reading.field_mapping import (
+    FLOAT_FIELDS,
+    INT_FIELDS,
+    LIST_FIELDS,
+    TEXT_SOURCES,
+    FieldValueError,
+    canonical_extra,
+    convert,
+)
+from soritune.corpus.reading.source_config import SourceConfig
+from soritune.corpus.utterance import FIELDS, Utterance
+from soritune.errors import nearest
+from soritune.korean.hangul import composed
+
+END = "end_s"
+"""Not an utterance field: where a stretch ends; becomes `duration_s`."""
+MAPPABLE = (*(name for name in FIELDS if name != "extra"), END)
+GENDERS: dict[str, str | None] = {
+    **dict.fromkeys(("여", "여자", "여성", "여아", "여학생", "female", "f", "woman", "girl"), "f"),
+    **dict.fromkeys(("남", "남자", "남성", "남아", "남학생", "male", "m", "man", "boy"), "m"),
+}
+_UNITS: dict[str, str] = {
+    "age": r"세|살|years?|years? old|yrs?\.?",
+    "snr_db": r"db",
+    "sample_rate_hz": r"hz",
+    **dict.fromkeys(("start_s", "duration_s", END), r"초|s|secs?|seconds?"),
+}
+"""Field → what may stand behind its numbers."""
+_OLDEST = 120
+_PLACES = ("start_s", "duration_s", END)
+"""Numbers that say where an utterance is: what cannot be read there spoils the row."""
+_NUMBERS = (*FLOAT_FIELDS, *INT_FIELDS, END)
+
+
+def _plain_texts(value: Any) -> Any:
+    """YAML reads 1 and true as no text; as keys and values of a table they are meant as written."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: {_written(key): None if to is None else _written(to) for key, to in table.items()}
+        if isinstance(table, Mapping)
+        else table
+        for name, table in value.items()
+    }
+
+
+ValueTables = Annotated[dict[str, dict[str, str | None]], BeforeValidator(_plain_texts)]
+
+
+class LooseConfig(SourceConfig):
+    """Settings of all sources that read somebody else's fields."""
+
+    values: ValueTables = Field(default_factory=dict)
+    """Utterance field → the corpus's value → ours, as in {gender: {여: f, 남: m}, emotion: {angry: 화남}}; a
+    value mapped to null counts as missing. Case and outer spaces do not matter; values that are not listed
+    stay. The usual words for gender are known."""
+    constants: dict[str, Any] = Field(default_factory=dict)
+    """Utterance field → value for rows without one, as in {text_source: asr}. Texts count as `gold`."""
+    required: tuple[str, ...] = ()
+    """Utterance fields without which a row goes to quarantine, as in [text, speaker]."""
+    name: str | None = None
+    """What `source` says; None takes the name of the root folder."""
+
+    @field_validator("values", "constants", "required")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        check_fields(given)
+        return given
+
+
+def check_fields(names: Iterable[str], known: Iterable[str] = MAPPABLE) -> None:
+    """Refuses names that are no utterance fields.
+
+    Raises:
+        ValueError: names the nearest.
+    """
+    allowed = tuple(known)
+    for name in names:
+        if name not in allowed:
+            hint = nearest(name, allowed)
+            raise ValueError(
+                f"'{name}' is no utterance field{f', did you mean {hint!r}?' if hint else ''}; "
+                f"fields are: {', '.join(allowed)}"
+            )
+
+
+@dataclass(frozen=True)
+class ValueReader:
+    """Turns the loose values of a row into an `Utterance`."""
+
+    values: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    required: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, config: LooseConfig, source: str, language: str | None) -> ValueReader:
+        """The reader of a source's settings; `source` and `language` for rows that have none of their own."""
+        tables = {"gender": GENDERS} | {
+            name: {**(GENDERS if name == "gender" else {}), **table} for name, table in config.values.items()
+        }
+        folded = {
+            name: {_folded(key): value for key, value in table.items()} for name, table in tables.items()
+        }
+        constants: dict[str, Any] = {"source": config.name or source, "language": language}
+        return cls(folded, {**constants, **config.constants}, config.required)
+
+    def utterance(
+        self, given: Mapping[str, Any], *, name: str, audio: str, extra: Mapping[str, Any]
+    ) -> Utterance:
+        """The utterance of a row.
+
+        Args:
+            given: Utterance field (and `end_s`) → value as the corpus has it.
+            name: The id of a row over a whole file; a stretch gets its place put behind it.
+            audio: Path of the audio.
+            extra: What else is known.
+
+        Raises:
+            FieldValueError: a value has the wrong type, or a stretch has no length.
+        """
+        found: dict[str, Any] = {}
+        more = dict(extra)
+        whole = all(given.get(key) in (None, "") for key in ("start_s", END))
+        for key, value in given.items():
+            if key == "duration_s" and whole:
+                continue  # the audio itself tells how long it is
+            found[key] = self._read(key, value)
+            if found[key] is None and value not in (None, "") and key in _NUMBERS:
+                if key in _PLACES:
+                    raise FieldValueError(key, f"must be a number, got {str(value)[:60]!r}")
+                if self._mapped(key, value) is not None:
+                    finite = not isinstance(value, float) or math.isfinite(value)
+                    more.setdefault(key, value if finite else str(value))
+        end = found.pop(END, None)
+        for key, value in self.constants.items():
+            if found.get(key) is None:
+                found[key] = convert(key, value)
+        if found.get("text") and found.get("text_source") is None:
+            found["text_source"] = "gold"
+        if found.get("text_source") not in (None, *TEXT_SOURCES):
+            raise FieldValueError(
+                "text_source", f"must be one of {', '.join(TEXT_SOURCES)}, got {found['text_source']!r}"
+            )
+        for key in self.required:
+            if found.get(key) in (None, "", ()):
+                raise FieldValueError(key, "is empty or missing")
+        start, length = _stretch(found.pop("start_s", None), found.pop("duration_s", None), end)
+        canonical_extra(more)
+        found.pop("audio", None)
+        return Utterance(
+            id=found.pop("id", None) or name + _part(found.get("channel"), start, length),
+            audio=audio,
+            start_s=start,
+            duration_s=length,
+            extra=more,
+            **found,
+        )
+
+    def _read(self, name: str, value: Any) -> Any:
+        """`value` cleaned and as its field's type; None for missing and for what is no number of its field."""
+        value = self._mapped(name, value)
+        if value is None:
+            return None
+        if name in _NUMBERS:
+            return number_in(value, name)
+        if name in LIST_FIELDS and isinstance(value, (list, tuple)):
+            value = [composed(item) if isinstance(item, str) else item for item in value]
+        return convert(name, value)
+
+    def _mapped(self, name: str, value: Any) -> Any:
+        """`value` as `values` has it; None for missing."""
+        if isinstance(value, str):
+            value = composed(value.strip()) or None
+        table = self.values.get(name)
+        if table is not None and value is not None and not isinstance(value, (list, dict)):
+            value = table.get(_folded(_written(value)), value)
+        return value
+
+
+def number_in(value: Any, name: str) -> float | int | None:
+    """The number that a value is for the field `name`: bare, or a text with the field's own unit behind it.
+
+    >>> number_in("만 7세", "age"), number_in("12.5 dB", "snr_db"), number_in("36개월", "age"), number_in(2015, "age")
+    (7.0, 12.5, None, None)
+    """
+    if isinstance(value, str):
+        before = "만 ?" if name == "age" else ""
+        unit = f" ?(?:{_UNITS[name]})" if name in _UNITS else ""
+        match = re.fullmatch(
+            rf"(?:{before})?([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?:{unit})?", value.strip(), re.I
+        )
+        if match is None:
+            return None
+        value = match[1]
+    try:
+        number: float | int | None = convert(name if name != END else "duration_s", value)
+    except FieldValueError:
+        return None
+    return None if name == "age" and number is not None and not 0 <= number <= _OLDEST else number
+
+
+def _part(channel: int | None, start: float | None, length: float) -> str:
+    """What tells a part of a file from its other parts, put behind the file's id; times in milliseconds' steps."""
+    told = [] if channel is None else [f"ch{channel}"]
+    if start is not None:
+        told += [f"{start:.3f}", *([f"{start + length:.3f}"] if length else [])]
+    return f"#{'-'.join(told)}" if told else ""
+
+
+def _stretch(start: float | None, length: float | None, end: float | None) -> tuple[float | None, float]:
+    """Start and length of an utterance; (None, 0) for a whole file, whose length the audio itself tells."""
+    if start is None and end is None:
+        return None, 0.0
+    begin = start or 0.0
+    if begin < 0:
+        raise FieldValueError("start_s", f"must not be below 0, got {begin:g}")
+    if end is not None:
+        length = end - begin
+    if length is not None and length <= 0:
+        raise FieldValueError("duration_s", f"is {length:g} s; a stretch must end after it begins")
+    return begin, length or 0.0
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _folded(text: str) -> str:
+    return composed(text).strip().casefold()

@@ -1,0 +1,1 @@
+"""Splits, folds, balance, and parts of splits; speakers stay apart."""

@@ -1,0 +1,231 @@
+"""Folds: several splits of one manifest that together test every speaker (and script), for small corpora.
+
+By speaker: fold k tests one group of speakers; validation speakers are taken from the rest. By speaker and
+script, where speakers read the same sentences: the scripts are cut into blocks too, and the folds are all
+pairs of a speaker group and a script block, so every utterance is tested once, by a model that knew neither
+its speaker nor its sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.corpus.manifest import Manifest
+from soritune.corpus.splitting.assignment import assign_groups
+from soritune.corpus.splitting.balance import balance, ratio_cost
+from soritune.corpus.splitting.grouping import Codes, Columns, Groups, strata_of, sums_by, with_values
+from soritune.corpus.splitting.splits import SPLITS, Splits, SplitSettings, finish_splits
+from soritune.errors import SplitError
+
+_TRAIN, _VAL, _TEST = range(3)
+_UNUSED = len(SPLITS)
+_LOSS = 0.2
+"""Script blocks are made when keeping test sentences out of training would cost a fold more than this share
+of it."""
+_BLOCKS = 5
+
+
+def make_folds(
+    manifest: Manifest,
+    *,
+    group_by: Sequence[str] = ("speaker",),
+    folds: int | None = None,
+    val_share: float = 0.1,
+    seed: int = 0,
+    stratify: tuple[str, ...] = (),
+    script_blocks: int | None = None,
+    label_fields: Sequence[str] = (),
+) -> list[Splits]:
+    """Splits whose test parts cover every utterance that has a speaker, each once.
+
+    Args:
+        manifest: What to split.
+        group_by: ("speaker",) or ("speaker", "script").
+        folds: Number of speaker groups; None leaves one speaker out at a time.
+        val_share: Share of the non-test hours that validates, by whole speakers. 0 makes no validation part.
+        seed: Another seed gives other groups.
+        stratify: Columns whose shares should be alike in all groups and blocks.
+        script_blocks: With script: number of script blocks; 1 takes a test speaker's sentences out of
+            training instead. None chooses 1 where that costs little, else 5.
+        label_fields: Columns with the label of an utterance; parts that lack one of the labels are warned of.
+
+    Returns:
+        One `Splits` per fold; `policy["fold"]` has number, of, test_speakers, script_block.
+
+    Raises:
+        SplitError: too few speakers or scripts, or a train part that comes out empty.
+    """
+    if tuple(group_by) not in (("speaker",), ("speaker", "script")):
+        raise SplitError(f"folds group by speaker, or by speaker and script; got {', '.join(group_by)}")
+    if seed < 0:
+        raise SplitError(f"the seed is {seed}; give a whole number from 0")
+    warnings: list[str] = []
+    columns = Columns.of(manifest, label_fields)
+    strata = strata_of(manifest, with_values(manifest, stratify, warnings))
+    num_speakers = len(columns.speakers)
+    if num_speakers < 2 or (folds is not None and not 2 <= folds <= num_speakers):
+        wanted = "at least 2" if folds is None else f"from 2 to {num_speakers}"
+        raise SplitError(
+            f"{num_speakers} speakers make no {folds or 'leave-one-out'} folds; folds must be {wanted}"
+        )
+    speaker_group = _speaker_groups(columns, strata, folds, seed)
+    block = (
+        _script_blocks(columns, strata, speaker_group, script_blocks, seed) if "script" in group_by else None
+    )
+    pairs = [
+        (group, part)
+        for group in range(speaker_group.max() + 1)
+        for part in range(block.max() + 1 if block is not None else 1)
+    ]
+    settings = SplitSettings(
+        by=("speaker", "script") if block is not None else ("speaker",), seed=seed, stratify=stratify
+    )
+    made = []
+    for group, part in pairs:
+        codes, notes = _fold_codes(columns, strata, speaker_group, block, (group, part), val_share, seed)
+        if not (codes == _TEST).any():
+            continue  # this group reads nothing of the block
+        if not (codes == _TRAIN).any():
+            raise SplitError(
+                "a fold has nothing left to train on: all its sentences are in test too; use by=speaker"
+                if block is not None
+                else "a fold has nothing left to train on; use fewer folds or a smaller val_share"
+            )
+        made.append((group, part, codes, [*warnings, *notes]))
+    return [
+        _finish(manifest, columns, settings, fold, (number, len(made)), speaker_group, val_share)
+        for number, fold in enumerate(made, start=1)
+    ]
+
+
+def _finish(
+    manifest: Manifest,
+    columns: Columns,
+    settings: SplitSettings,
+    fold: tuple[int, int, NDArray[np.int8], list[str]],
+    place: tuple[int, int],
+    speaker_group: Codes,
+    val_share: float,
+) -> Splits:
+    group, part, codes, notes = fold
+    tested = [name for name, own in zip(columns.speakers.names, speaker_group, strict=True) if own == group]
+    about = {
+        "number": place[0],
+        "of": place[1],
+        "test_speakers": tested,
+        "script_block": part,
+        "val_share": val_share,
+    }
+    splits = finish_splits(manifest, columns, codes, settings, notes, fold=about)
+    splits.policy["ratios"] = None  # folds have a val_share, not ratios
+    return splits
+
+
+def _speaker_groups(columns: Columns, strata: list[Groups], folds: int | None, seed: int) -> Codes:
+    speakers = columns.speakers
+    if folds is None or folds == len(speakers):
+        return np.arange(len(speakers))
+    even = np.full(folds, 1 / folds)
+    return assign_groups(speakers, strata, columns.hours, even, seed, "speaker")[:-1]
+
+
+def _script_blocks(
+    columns: Columns, strata: list[Groups], speaker_group: Codes, blocks: int | None, seed: int
+) -> Codes:
+    """The block of each script, (scripts + 1,); scripts are spread so that every speaker has some in every
+    block."""
+    scripts, speakers = columns.scripts, columns.speakers
+    if not len(scripts):
+        raise SplitError("cannot group by script: no utterance has a text or script_id; use group_by=speaker")
+    if blocks is None:
+        blocks = 1 if _worst_loss(columns, speaker_group) <= _LOSS else min(_BLOCKS, len(scripts))
+    if not 1 <= blocks <= len(scripts):
+        raise SplitError(
+            f"{len(scripts)} scripts cannot be cut into {blocks} blocks; give 1 to {len(scripts)}"
+        )
+    if blocks == 1:
+        return np.zeros(len(scripts) + 1, dtype=np.int64)
+    spread = [*strata, speakers] if len(speakers) <= 200 else strata
+    sums = sums_by(scripts.codes, len(scripts), spread, columns.hours)
+    gains = np.repeat(sums[:, None, :], blocks, axis=1)
+    part = balance(gains, ratio_cost(sums.sum(axis=0), np.full(blocks, 1 / blocks)), seed)
+    return np.append(part, -1)
+
+
+def _worst_loss(columns: Columns, speaker_group: Codes) -> float:
+    """Largest share of the other speakers' hours, over groups, that reads a sentence of the group."""
+    group = np.append(speaker_group, -1)[columns.speakers.codes]
+    worst = 0.0
+    for own in range(speaker_group.max() + 1):
+        read = np.zeros(len(columns.scripts) + 1, dtype=bool)
+        read[columns.scripts.codes[group == own]] = True
+        read[-1] = False
+        others = group != own
+        worst = max(
+            worst,
+            float(columns.hours[others & read[columns.scripts.codes]].sum() / columns.hours[others].sum()),
+        )
+    return worst
+
+
+def _fold_codes(
+    columns: Columns,
+    strata: list[Groups],
+    speaker_group: Codes,
+    block: Codes | None,
+    fold: tuple[int, int],
+    val_share: float,
+    seed: int,
+) -> tuple[NDArray[np.int8], list[str]]:
+    """Codes (utterances,) of one fold, and what to note about it."""
+    group, part = fold
+    notes: list[str] = []
+    own = np.append(speaker_group, -1)[columns.speakers.codes]
+    known = columns.speakers.codes >= 0
+    test = known & (own == group)
+    rest = known & ~test
+    if block is not None:
+        of_row = block[columns.scripts.codes]
+        if block.max() > 0:
+            test &= (of_row == part) | (of_row < 0)
+            rest &= of_row != part
+        else:
+            read = np.zeros(len(columns.scripts) + 1, dtype=bool)
+            read[columns.scripts.codes[test]] = True
+            read[-1] = False
+            rest &= ~read[columns.scripts.codes]
+    codes = np.full(len(known), _UNUSED, dtype=np.int8)
+    codes[test], codes[rest] = _TEST, _TRAIN
+    if val_share > 0 and rest.any():
+        val = _validation(columns, strata, rest, val_share, seed, notes)
+        codes[val] = _VAL
+    return codes, notes
+
+
+def _validation(
+    columns: Columns, strata: list[Groups], rest: NDArray[np.bool_], share: float, seed: int, notes: list[str]
+) -> NDArray[np.bool_]:
+    """Rows of `rest` that validate: whole speakers where there are two, else whole scripts, else single
+    utterances."""
+    ratios = np.array([1 - share, share])
+    for kind, groups in (("speaker", columns.speakers), ("script", columns.scripts)):
+        present = np.unique(groups.codes[rest & (groups.codes >= 0)])
+        if len(present) < 2:
+            continue
+        place = np.full(len(groups) + 1, -1, dtype=np.int64)
+        place[present] = np.arange(len(present))
+        local = Groups(
+            np.where(rest, place[groups.codes], -1), tuple(groups.names[index] for index in present)
+        )
+        part = assign_groups(local, strata, columns.hours, ratios, seed, kind)
+        if kind == "script":
+            notes.append("only one speaker is left for training, so validation has the same speaker")
+        return np.asarray(part[local.codes] == 1)
+    notes.append("one speaker and no scripts are left for training, so validation is drawn at random from it")
+    chosen = np.zeros(len(rest), dtype=bool)
+    rows = np.flatnonzero(rest)
+    chosen[np.random.default_rng(seed).permutation(rows)[: round(share * len(rows))]] = True
+    return chosen

@@ -1,0 +1,1 @@
+"""The speech factory: a manifest made by `audio/synthesis`, voice by voice."""

@@ -1,0 +1,80 @@
+"""Messages and progress bars of long work: one console, which the command line makes. Library code prints through
+it or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich import console as rich_console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from soritune import processes
+
+
+@dataclass
+class Bar:
+    """A progress bar that is under way."""
+
+    _progress: Progress
+    _task: TaskID
+
+    def advance(self, count: int = 1) -> None:
+        """Adds to what is done."""
+        self._progress.advance(self._task, count)
+
+    def update(self, done: float, total: float | None = None, state: str = "") -> None:
+        """Sets what is done of how much, and a few words beside the bar."""
+        self._progress.update(self._task, completed=done, total=total, state=state)
+
+
+class Console:
+    """Where messages and progress bars go: standard error.
+
+    Of several processes only the first shows anything. Bars are shown on a terminal only.
+
+    Args:
+        quiet: nothing is shown.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet or not processes.is_main()
+        self._rich = rich_console.Console(stderr=True, quiet=self.quiet)
+
+    def message(self, text: str, *, style: str | None = None) -> None:
+        """Shows a line as it is, without markup, highlighting or wrapping."""
+        self._rich.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def warning(self, text: str) -> None:
+        """Shows a line in yellow."""
+        self.message(text, style="yellow")
+
+    def heading(self, text: str) -> None:
+        """Shows a line across the terminal with a title."""
+        self._rich.rule(text)
+
+    @contextmanager
+    def bar(self, label: str, total: float | None = None, *, transient: bool = True) -> Iterator[Bar]:
+        """A progress bar while the block runs.
+
+        Args:
+            label: before the bar.
+            total: how much there is to do; None while it is not known.
+            transient: the bar disappears at the end.
+        """
+        columns = (
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        disable = self.quiet or not self._rich.is_terminal
+        with Progress(*columns, console=self._rich, disable=disable, transient=transient) as progress:
+            yield Bar(progress, progress.add_task(label, total=total, state=""))
+
+
+SILENT = Console(quiet=True)
+"""Shows nothing: the default of library functions."""

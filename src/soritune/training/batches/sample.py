@@ -1,0 +1,109 @@
+"""One manifest row as arrays: the waveform as the model gets it, its other inputs, its targets. No tensors.
+
+Everything drawn here is seeded per utterance, so it does not matter which process loads a row, in which order, or after
+which interruption. Next: `training/batches/collate.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.audio.augment.chain import Chain
+from soritune.audio.preprocessing import Preprocessing
+from soritune.corpus.manifest import Manifest
+from soritune.draws import Draws
+from soritune.errors import AudioError, SorituneError
+from soritune.tasks.inputs.input import cut_inputs, encode_inputs, inputs_of, missing_inputs, values_in_row
+from soritune.tasks.objectives.objective import cropping_fault
+from soritune.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One visit to a row."""
+
+    row: int
+    visit: int
+    """The row, or the row plus a multiple of the manifest's length for a further visit with draws of its own."""
+    waveform: NDArray[np.float32]
+    """(samples,); a second of silence where the row could not be read."""
+    inputs: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """What `InputKind.encode` gave, by the input's name; absent ones are left out."""
+    targets: dict[str, NDArray[Any] | None] = field(default_factory=dict)
+    """By output; None, or left out, where the row has no such label."""
+    faults: tuple[str, ...] = ()
+    """Why some outputs cannot be trained on the row, although it has their labels."""
+    failure: str | None = None
+    """Why the row could not be read; it weighs nothing then."""
+
+
+class SampleReader:
+    """Reads rows.
+
+    Args:
+        manifest: where the rows are.
+        tasks: what gives targets and names inputs.
+        preprocessing: how audio is read.
+        chain: what training changes.
+
+    Attributes:
+        inputs: the inputs of all tasks, each once.
+
+    Raises:
+        TaskError: inputs of two tasks that contradict each other.
+    """
+
+    def __init__(
+        self, manifest: Manifest, tasks: Sequence[Task], preprocessing: Preprocessing, chain: Chain
+    ) -> None:
+        self.manifest, self.tasks, self.preprocessing, self.chain = (
+            manifest,
+            tuple(tasks),
+            preprocessing,
+            chain,
+        )
+        self.inputs = inputs_of(self.tasks)
+
+    def __call__(self, visit: int, draws: Draws) -> Sample:
+        """The sample of a visit; a row that cannot be read becomes silence and names the reason."""
+        row = visit % len(self.manifest)
+        try:
+            return self._read(row, visit, draws)
+        except SorituneError as error:
+            reason = error.reason if isinstance(error, AudioError) else str(error)
+            silence = np.zeros(self.preprocessing.sample_rate_hz, np.float32)
+            return Sample(row, visit, silence, failure=reason)
+
+    def _read(self, row: int, visit: int, draws: Draws) -> Sample:
+        utterance = self.manifest.utterance(row)
+        waveform = self.preprocessing.read(
+            self.manifest.audio_path(utterance),
+            start_s=utterance.start_s,
+            duration_s=utterance.duration_s if utterance.start_s is not None else None,
+            channel=utterance.channel,
+        )
+        waveform = self.chain.apply(waveform, self.preprocessing.sample_rate_hz, visit, draws)
+        values = values_in_row(self.inputs, utterance)
+        targets: dict[str, NDArray[Any] | None] = {}
+        for task in self.tasks:
+            # A task is not trained on a row without the inputs it cannot do without.
+            if not missing_inputs(task, values):
+                targets.update(task.targets(utterance))
+        inputs = encode_inputs(self.inputs, values)
+        faults: list[str] = []
+        limit = self.preprocessing.max_duration_s
+        if limit is not None and self.preprocessing.crops(utterance.duration_s):
+            # What is left of the sound has its own part of an input along time; a millisecond is fine enough.
+            kept, whole = max(round(limit * 1000), 1), max(round(utterance.duration_s * 1000), 1)
+            inputs = cut_inputs(self.inputs, inputs, 0, min(kept, whole), whole)
+            for spec in (spec for task in self.tasks for spec in task.outputs):
+                fault = cropping_fault(spec, utterance.duration_s, limit)
+                if fault is not None and targets.get(spec.name) is not None:
+                    targets[spec.name] = None
+                    faults.append(f"{spec.name}: {fault}")
+        return Sample(row, visit, self.preprocessing.finish(waveform), inputs, targets, tuple(faults))

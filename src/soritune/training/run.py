@@ -1,0 +1,40 @@
+"""Everything that a training run is made of, in one object. Next: `training/loop.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.audio.augment.settings import AugmentSettings
+from soritune.audio.preprocessing import Preprocessing
+from soritune.corpus.manifest import Manifest
+from soritune.models.model import SpeechModel
+from soritune.tasks.task import Task
+from soritune.training.batches.config import BatchSettings
+from soritune.training.config import TrainingSettings
+
+
+@dataclass(slots=True)
+class TrainingRun:
+    """Everything a run is made of."""
+
+    folder: Path
+    model: SpeechModel
+    tasks: tuple[Task, ...]
+    manifest: Manifest
+    train_rows: NDArray[np.int64]
+    validation_rows: NDArray[np.int64]
+    preprocessing: Preprocessing
+    batches: BatchSettings
+    augment: AugmentSettings
+    settings: TrainingSettings
+    identity: dict[str, str]
+    """Hashes that a checkpoint must share to be resumed: recipe, data, labels."""
+    card: dict[str, Any] = field(default_factory=dict)
+    """What every bundle says of the run."""
+    can_predict: bool = False
+    """The starting point has all its heads: it is scored and kept before training."""

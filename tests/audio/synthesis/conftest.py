@@ -1,0 +1,28 @@
+"""What several tests of synthetic speech ask espeak-ng."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture
+def says_what_was_asked() -> Callable[[str], bool]:
+    """Whether espeak-ng reports the very phonemes that it was given."""
+    pytest.importorskip("espeakng_loader", reason="the extra 'speech' is not installed")
+    from soritune.audio.synthesis.espeak import Synthesizer
+
+    synthesizer = Synthesizer()
+
+    def says(text: str) -> bool:
+        wanted = [
+            name
+            for name in text.translate(str.maketrans("[],.?|", "      ")).split()
+            if name not in ("'", "_")
+        ]
+        spoken = synthesizer.speak_as("language ko\nname x\npitch 80 118\n", text)
+        names = [sound.name.strip("',") for sound in spoken.sounds]
+        return wanted == [name for name in names if name and not name.startswith("_") and name != ";"]
+
+    return says

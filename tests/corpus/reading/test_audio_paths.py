@@ -1,0 +1,58 @@
+"""Written paths and the files they mean."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from soritune.corpus.reading.audio_paths import AudioFinder, plain_path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("a/1.wav", "b/a/1.wav", unicodedata.normalize("NFD", "소리/가.wav"), "c.WAV"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_spellings_of_one_file(root: Path) -> None:
+    find = AudioFinder([root], root).find
+    for written in (
+        "a/1.wav",
+        "./a/1.wav",
+        ".\\a\\1.wav",
+        "b/../a//1.wav",
+        " a/1.wav ",
+        "a/1",
+        str(root / "a/1.wav"),
+    ):
+        assert find(written) == "a/1.wav", written
+    assert find("c") == "c.WAV"
+    assert find("소리/가.wav") == unicodedata.normalize("NFD", "소리/가.wav")
+
+
+def test_the_first_folder_that_has_it(root: Path) -> None:
+    assert AudioFinder([root / "b", root], root).find("a/1.wav") == "b/a/1.wav"
+    assert AudioFinder([root / "b", root], root).find("c.WAV") == "c.WAV"
+
+
+def test_other_machines_paths_only_when_told(root: Path) -> None:
+    assert AudioFinder([root], root).find("C:\\data\\x\\a\\1.wav") is None
+    assert AudioFinder([root], root, "C:\\data\\x\\").find("C:\\data\\x\\a\\1.wav") == "a/1.wav"
+    assert AudioFinder([root], root, "/home/lab").find("/home/lab/a/1.wav") == "a/1.wav"
+    assert AudioFinder([root], root, "D:\\corpus").find("D:\\corpus2\\a\\1.wav") is None
+    assert AudioFinder([root], root, "/").find("/a/1.wav") == "a/1.wav"
+
+
+def test_missing_files_and_files_outside(root: Path) -> None:
+    finder = AudioFinder([root / "b"], root / "b")
+    assert finder.find("x.wav") is None and finder.expected("x.wav") == "x.wav"
+    assert finder.find("../c.WAV") == str(root / "c.WAV")
+    assert AudioFinder([root], root).find("a") is None  # a folder
+
+
+def test_plain_path() -> None:
+    assert plain_path("a\\..\\b//c.wav") == "b/c.wav"

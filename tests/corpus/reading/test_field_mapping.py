@@ -1,0 +1,90 @@
+"""Loose values in, typed utterances out, one sentence for what does not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError, canonical_extra, convert
+from soritune.errors import ManifestError
+
+ROW = {"id": "a", "audio": "a.wav", "duration": 1.5, "l1": "zh", "age_group": "10s", "gender": ""}
+
+
+def test_fields_constants_and_the_rest() -> None:
+    mapping = FieldMapping(
+        {"duration_s": "duration", "first_language": "l1"}, {"language": "ko", "gender": "f"}, prefix="x-"
+    )
+    utterance = mapping.utterance(ROW)
+    assert (utterance.id, utterance.duration_s, utterance.first_language) == ("x-a", 1.5, "zh")
+    assert (utterance.language, utterance.gender) == ("ko", "f")  # an empty string is no value
+    assert utterance.extra == {"age_group": "10s"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("id", 17, "17"),
+        ("age", "7", 7.0),
+        ("age", "", None),
+        ("age", float("nan"), None),
+        ("channel", 1.0, 1),
+        ("phones", "G A | N A", ("G", "A", "|", "N", "A")),
+        ("phones", ["G", "A"], ("G", "A")),
+        ("text", "", ""),
+        ("speaker", "", None),
+        ("snr_db", None, None),
+    ],
+)
+def test_values_that_are_taken(field: str, value: object, expected: object) -> None:
+    assert convert(field, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("duration_s", "long", "a finite number, got 'long'"),
+        ("duration_s", True, "a finite number"),
+        ("duration_s", float("inf"), "a finite number"),
+        ("channel", 0.5, "a whole number"),
+        ("channel", -1, "a whole number"),
+        ("sample_rate_hz", 2**40, "a whole number"),
+        ("speaker", ["a"], "must be text"),
+        ("gender", False, "must be text"),
+        ("phones", [1, 2], "list of strings"),
+        ("text", "\ud800", "surrogate"),
+    ],
+)
+def test_values_that_are_refused(field: str, value: object, words: str) -> None:
+    with pytest.raises(FieldValueError, match=words) as caught:
+        convert(field, value)
+    assert caught.value.field == field
+
+
+def test_row_faults() -> None:
+    mapping = FieldMapping()
+    with pytest.raises(FieldValueError, match="'audio' is missing"):
+        mapping.utterance({"id": "a", "audio": None, "duration_s": 1})
+    with pytest.raises(FieldValueError, match="must be above 0, got -1"):
+        mapping.utterance({"id": "a", "audio": "a", "duration_s": -1})
+    with pytest.raises(FieldValueError, match="must be one of gold, asr, none"):
+        mapping.utterance({"id": "a", "audio": "a", "duration_s": 1, "text_source": "people"})
+    with pytest.raises(FieldValueError, match="must be an object"):
+        mapping.utterance({"id": "a", "audio": "a", "duration_s": 1, "extra": [1]})
+
+
+def test_mapping_faults_name_the_nearest() -> None:
+    with pytest.raises(ManifestError, match="'speeker' is no utterance field, did you mean 'speaker'"):
+        FieldMapping({"speeker": "spk"})
+    with pytest.raises(ManifestError, match="--field duration_s=duration"):
+        FieldMapping().check_columns(["id", "audio", "duration"], "m.jsonl")
+    with pytest.raises(ManifestError, match=r"'l1' \(for 'first_language'\) is missing"):
+        FieldMapping({"first_language": "l1"}).check_columns(["id", "audio", "duration_s"], "m.jsonl")
+    FieldMapping(constants={"duration_s": 1.0}).check_columns(["id", "audio"], "m.jsonl")
+
+
+def test_extra_has_one_spelling() -> None:
+    assert canonical_extra({"b": [1, 2.5], "a": "가"}) == '{"a":"가","b":[1,2.5]}'
+    assert canonical_extra({}) is None
+    for bad in ({"a": float("inf")}, {"a": "\udc00"}):
+        with pytest.raises(FieldValueError, match="cannot be written as JSON"):
+            canonical_extra(bad)

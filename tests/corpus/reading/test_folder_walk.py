@@ -1,0 +1,96 @@
+"""What a walk finds, in which order, and where it does not go."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soritune.corpus.reading.folder_walk import walk_folders, writable_name
+from soritune.corpus.reading.items import Rejected, Skipped
+from soritune.errors import ManifestError
+
+
+def test_order_litter_and_pruning(tmp_path: Path) -> None:
+    for name in (
+        "b/2.wav",
+        "b/1.wav",
+        "a/c/x.wav",
+        ".hidden/x.wav",
+        "__MACOSX/x.wav",
+        "b/._1.wav",
+        "skip/x.wav",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    seen = []
+    for folder in walk_folders(tmp_path):
+        if "skip" in folder.folders:
+            folder.folders.remove("skip")
+        seen += [folder.place(name) for name in folder.names]
+    assert seen == ["a/c/x.wav", "b/1.wav", "b/2.wav"]
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.wav").touch()
+    root = tmp_path / "root"
+    (root / "deep").mkdir(parents=True)
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "deep" / "up").symlink_to(root)
+    (root / "deep" / "self").symlink_to(root / "deep")
+    assert [f.place(n) for f in walk_folders(root) for n in f.names] == ["linked/x.wav"]
+
+
+def test_links_that_lead_to_each_other_and_two_names_of_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "far" / "x").mkdir(parents=True)
+    root = tmp_path / "root"
+    for name in ("a", "b", ".store/kim"):
+        (root / name).mkdir(parents=True)
+        (root / name / "1.wav").touch()
+    (root / "a" / "toB").symlink_to(root / "b")
+    (root / "b" / "toA").symlink_to(root / "a")
+    (root / "kim").symlink_to(root / ".store" / "kim")
+    (root / "kim2").symlink_to(root / ".store" / "kim")
+    (root / "back").symlink_to(tmp_path)
+    folders = list(walk_folders(root))
+    assert [f.place(n) for f in folders for n in f.names] == ["a/1.wav", "b/1.wav", "kim/1.wav"]
+    told = [item.example for folder in folders for item in folder.told if isinstance(item, Skipped)]
+    assert told == ["a/toB", "b/toA", "back", "kim2"]
+
+
+def test_a_folder_that_cannot_be_listed_does_not_end_the_walk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "lost+found", "$RECYCLE.BIN"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.wav").touch()
+    listed = os.scandir
+
+    def scandir(place: str) -> Any:
+        if place.endswith("a"):
+            raise PermissionError(13, "Permission denied")
+        return listed(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    folders = list(walk_folders(tmp_path))
+    assert [f.place(n) for f in folders for n in f.names] == ["b/1.wav"]
+    assert [item for folder in folders for item in folder.told] == [
+        Rejected("a", "folder cannot be listed (Permission denied)")
+    ]
+
+
+def test_what_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, told in (("file", "is not a folder"), ("gone", "is not there")):
+        with pytest.raises(ManifestError, match=told):
+            list(walk_folders(tmp_path / name))
+
+
+def test_names_of_an_archive_unpacked_with_the_wrong_encoding() -> None:
+    name = os.fsdecode("소리.wav".encode("cp949"))
+    shown, fault = writable_name(f"a/{name}")
+    assert shown == "a/소리.wav" and fault is not None and "convmv" in fault
+    assert writable_name("a/소리.wav") == ("a/소리.wav", None)

@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from soritune.corpus.manifest import write_manifest
+from soritune.corpus.splitting.splits import Splits
+from soritune.corpus.utterance import Utterance
+from soritune.errors import BundleError, UnknownNameError
+from soritune.run_folder import (
+    bundle_names,
+    choose_bundle,
+    is_run,
+    rows_seen,
+    run_of,
+)
+
+
+@pytest.fixture
+def run(fakes, tmp_path):
+    for name in ("best_loss", "last", "best_emotion_ua"):
+        fakes.make_bundle(tmp_path / "run" / "bundles" / name, [fakes.emotion_task()])
+    return tmp_path / "run"
+
+
+def test_a_run_gives_its_best_by_metric_unless_named(run):
+    assert is_run(run)
+    assert bundle_names(run) == ["best_emotion_ua", "best_loss", "last"]
+    assert choose_bundle(run).name == "best_emotion_ua"
+    assert choose_bundle(run, "last").name == "last"
+
+
+def test_without_a_best_by_metric_the_loss_decides(fakes, tmp_path):
+    for name in ("best_loss", "best_phoneme_per", "last"):
+        fakes.make_bundle(tmp_path / "bundles" / name, [fakes.emotion_task()])
+    assert choose_bundle(tmp_path, "best").name == "best_loss"
+
+
+def test_unknown_checkpoint_names_the_known(run):
+    with pytest.raises(UnknownNameError, match="best_loss, last; did you mean 'last'"):
+        choose_bundle(run, "lasst")
+
+
+def test_epochs_are_listed_by_number_and_what_is_being_replaced_is_not(fakes, tmp_path):
+    for name in ("epoch_10", "epoch_2", "best_loss", ".epoch_1.old"):
+        fakes.make_bundle(tmp_path / "bundles" / name, [fakes.emotion_task()])
+    assert bundle_names(tmp_path) == ["best_loss", "epoch_2", "epoch_10"]
+    assert choose_bundle(tmp_path, "epoch_2").name == "epoch_2"
+    with pytest.raises(UnknownNameError, match="known: best, best_loss, epoch_10, epoch_2"):
+        choose_bundle(tmp_path, "epoch_3")
+
+
+def test_a_bundle_is_itself(run):
+    bundle = run / "bundles" / "last"
+    assert choose_bundle(bundle) == bundle
+    assert not is_run(bundle)
+    with pytest.raises(BundleError, match="single bundle"):
+        choose_bundle(bundle, "last")
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(BundleError, match="is no model"):
+        choose_bundle(tmp_path)
+    with pytest.raises(BundleError, match="is not there"):
+        choose_bundle(tmp_path / "gone")
+    (tmp_path / "run" / "bundles").mkdir(parents=True)
+    with pytest.raises(BundleError, match="no finished bundle"):
+        choose_bundle(tmp_path / "run")
+
+
+def test_rows_a_run_has_seen_are_counted_by_id(run, tmp_path):
+    rows = [Utterance(id=f"u{k}", audio="a.wav", duration_s=1.0, speaker=f"s{k}") for k in range(10)]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    bundle = run / "bundles" / "last"
+    assert rows_seen([bundle], manifest) is None
+    codes = np.array([0] * 6 + [1] * 2 + [2] * 2, dtype=np.int8)
+    Splits(manifest.column("id").combine_chunks(), codes, {}).save(run / "splits.parquet")
+    assert rows_seen([bundle], manifest) == {"train": 6, "val": 2}
+    assert rows_seen([bundle], manifest.select([5, 6, 9])) == {"train": 1, "val": 1}
+    other = write_manifest(tmp_path / "o.parquet", [replace(rows[0], id="new")], root=tmp_path)
+    assert rows_seen([bundle], other) == {"train": 0, "val": 0}
+    assert run_of(bundle) == run
+    assert run_of(run) is None

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soritune.training.batches.config import BatchSettings
+from soritune.training.batches.plan import plan_epoch, plan_evaluation
+
+
+def corpus(count: int, seed: int = 0) -> np.ndarray:
+    """Log-normal durations of 0.5–15 s with a mean near 7 s, as read-speech corpora have."""
+    return np.clip(np.random.default_rng(seed).lognormal(1.85, 0.5, count), 0.5, 15.0)
+
+
+@given(
+    count=st.integers(1, 400),
+    seconds=st.floats(5, 200),
+    per_step=st.integers(1, 5),
+    order=st.sampled_from(["random", "ascending", "descending"]),
+    epoch=st.integers(0, 3),
+)
+@settings(max_examples=80, deadline=None)
+def test_every_row_once_within_the_budget_and_whole_steps(
+    count: int, seconds: float, per_step: int, order: str, epoch: int
+) -> None:
+    durations = corpus(count)
+    rows = np.arange(count) * 3 + 1
+    batches = BatchSettings(padded_seconds=seconds, micro_batches_per_step=per_step, order=order)  # type: ignore[arg-type]
+    plan = plan_epoch(rows, durations, batches, seed=1, epoch=epoch)
+    assert sorted(plan.rows.tolist()) == rows.tolist()
+    assert plan.num_micro_batches == plan.num_steps * per_step
+    by_row = dict(zip(rows.tolist(), durations.tolist(), strict=True))
+    sizes = []
+    for index in range(plan.num_micro_batches):
+        micro = plan.micro_batch(index)
+        sizes.append(len(micro))
+        if len(micro) > 1:
+            assert len(micro) * max(by_row[int(row)] for row in micro) <= seconds + 1e-6
+    # Fillers stand in the last step only, so a process never has more steps than another.
+    assert all(sizes[:-per_step]) and sizes[-per_step] > 0
+
+
+def test_the_plan_is_a_function_of_its_arguments_and_changes_with_epoch_and_seed() -> None:
+    durations, rows = corpus(300), np.arange(300)
+    batches = BatchSettings(padded_seconds=40, micro_batches_per_step=4)
+
+    def order(**of: int) -> list[int]:
+        return plan_epoch(rows, durations, batches, **({"seed": 1} | of)).rows.tolist()
+
+    assert order() == order()
+    assert len({tuple(order()), tuple(order(epoch=1)), tuple(order(seed=2)), tuple(order(phase=1))}) == 4
+
+
+def test_fixed_numbers_of_utterances() -> None:
+    plan = plan_epoch(np.arange(22), corpus(22), BatchSettings(batch_size=4), seed=0)
+    assert sorted((len(plan.micro_batch(i)) for i in range(plan.num_micro_batches)), reverse=True) == [
+        4,
+        4,
+        4,
+        4,
+        4,
+        2,
+    ]
+
+
+def test_padding_waste_of_a_large_corpus_is_below_two_per_cent() -> None:
+    plan = plan_epoch(np.arange(200_000), corpus(200_000), BatchSettings(padded_seconds=160), seed=0)
+    assert plan.padding_share < 0.02
+    # The same corpus in random batches of 16, for comparison with the figure above.
+    shuffled = np.random.default_rng(0).permutation(corpus(200_000)).reshape(-1, 16)
+    assert 1 - shuffled.sum() / (shuffled.max(1) * 16).sum() > 0.4
+
+
+def test_a_steps_micro_batches_come_from_different_durations() -> None:
+    durations = corpus(5000)
+    plan = plan_epoch(
+        np.arange(5000), durations, BatchSettings(padded_seconds=60, micro_batches_per_step=4), seed=0
+    )
+    spans = []
+    for step in range(plan.num_steps - 1):
+        longest = [durations[plan.micro_batch(step * 4 + j)].max() for j in range(4)]
+        spans.append(max(longest) - min(longest))
+    assert min(spans) > 1.0
+
+
+def test_ascending_first_epoch_then_random() -> None:
+    durations = corpus(200)
+    batches = BatchSettings(batch_size=4, first_epoch_ascending=True)
+    longest = []
+    for epoch in (0, 1):
+        plan = plan_epoch(np.arange(200), durations, batches, seed=0, epoch=epoch)
+        longest.append([durations[plan.micro_batch(i)].max() for i in range(plan.num_micro_batches)])
+    assert longest[0] == sorted(longest[0])
+    assert longest[1] != sorted(longest[1])
+
+
+def test_evaluation_visits_the_longest_first() -> None:
+    durations = corpus(100)
+    plan = plan_evaluation(np.arange(100), durations, padded_seconds=60)
+    assert durations[plan.micro_batch(0)].max() == durations.max()
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"batch_size": None, "padded_seconds": None}, {"batch_size": 2, "padded_seconds": 3.0}]
+)
+def test_one_size_must_be_given(sizes: dict[str, float | None]) -> None:
+    with pytest.raises(ValueError, match="either batch_size or padded_seconds"):
+        BatchSettings(**sizes)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_an_epoch_of_1771800_rows_can_be_planned() -> None:
+    durations = corpus(1_771_800)
+    plan = plan_epoch(np.arange(len(durations)), durations, BatchSettings(padded_seconds=160), seed=0)
+    assert plan.padding_share < 0.02
