@@ -46,7 +46,8 @@ class Settings(BaseModel):
 def faults_of(error: ValidationError, model: type[BaseModel], place: str = "") -> list[str]:
     """One line per fault: path (below `place`), what came, what was expected, the nearest known key."""
     lines = []
-    for fault in _one_per_value(error.errors(), model):
+    faults = [{**fault, "msg": _message(fault)} for fault in error.errors()]
+    for fault in _one_per_value(faults, model):
         path = ".".join(str(part) for part in (place, *fault["loc"]) if part != "")
         if fault["type"] == "extra_forbidden":
             known = keys_at(model, fault["loc"][:-1])
@@ -58,12 +59,16 @@ def faults_of(error: ValidationError, model: type[BaseModel], place: str = "") -
         elif fault["type"] == "missing":
             lines.append(f"{path}: missing; give it a value")
         else:
-            said = fault["msg"].removeprefix("Value error, ")
-            # A fault between several fields has no path, and what came is the whole object.
-            came = f"{path}: {said}" if path else said
-            came += f" (got {fault.get('input')!r})" if fault["loc"] else ""
-            lines.append(came[:300])
+            # A fault between several fields has no path, and its input is the whole object.
+            line = f"{path}: {fault['msg']}" if path else fault["msg"]
+            line += f" (got {fault.get('input')!r})" if fault["loc"] else ""
+            lines.append(line[:300])
     return lines
+
+
+def _message(fault: Any) -> str:
+    """The sentence of a validator in this package, or pydantic's."""
+    return str(fault["ctx"]["error"] if fault["type"] == "value_error" else fault["msg"])
 
 
 def _one_per_value(faults: Sequence[Any], model: type[BaseModel]) -> list[dict[str, Any]]:
@@ -99,10 +104,10 @@ _KINDS = {
 }
 
 
-def _plain(said: str) -> str:
-    """What a value should be, as in "a list"."""
-    wanted = said.removeprefix("Value error, ").removeprefix("Input should be ").split(", unable to")[0]
-    return _KINDS.get(wanted, wanted)
+def _plain(message: str) -> str:
+    """What a value should be, as in "a list", from pydantic's sentence about one kind of a union."""
+    kind = message.removeprefix("Input should be ").split(", unable to")[0]
+    return _KINDS.get(kind, kind)
 
 
 def _union_depth(model: type[BaseModel], path: Sequence[int | str]) -> int | None:
@@ -148,9 +153,8 @@ def first_fault(error: Exception) -> str:
     """The first thing that is wrong, in a few words on one line."""
     if isinstance(error, ValidationError):
         fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        said = fault["msg"].removeprefix("Value error, ")
-        return f"{place}: {said}" if place else said
+        path = ".".join(str(part) for part in fault["loc"])
+        return f"{path}: {_message(fault)}" if path else _message(fault)
     if isinstance(error, KeyError):
         return f"no '{error.args[0]}'"
     return str(error).splitlines()[0] if str(error) else type(error).__name__

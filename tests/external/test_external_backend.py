@@ -18,7 +18,7 @@ from soritune.inference.predictor import Predictor
 from soritune.models.checkpoint_io import save_bundle
 from soritune.models.config import ModelConfig
 from soritune.models.model import build_model
-from soritune.recipe import make_task
+from soritune.tasks.task import make_task
 from soritune.testing import tiny_config
 
 ARRAYS = '''

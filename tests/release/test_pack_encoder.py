@@ -19,7 +19,7 @@ from soritune.bundles.write import update_card
 from soritune.models.checkpoint_io import load_model, save_bundle
 from soritune.models.config import ModelConfig
 from soritune.models.model import build_model
-from soritune.recipe import make_task
+from soritune.tasks.task import make_task
 from soritune.testing import tiny_config
 
 CARD: dict[str, Any] = {

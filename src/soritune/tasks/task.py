@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from soritune.corpus.utterance import Utterance
-from soritune.errors import BundleError, TaskError
+from soritune.errors import TaskError, TaskSettingsError
 from soritune.registry import load_member
-from soritune.settings import first_fault
+from soritune.settings import faults_of
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.json_fields import INPUT_FIELDS, OUTPUT_FIELDS, checked_fields
 
@@ -398,6 +398,30 @@ def task_kind(name: str) -> Any:
     return kind
 
 
+def make_task(name: str, config: Mapping[str, Any], place: str = "") -> Task:
+    """The task `name` with the settings that a recipe, a card or a predictions file holds.
+
+    Args:
+        name: of the task.
+        config: its settings.
+        place: what the paths of faults begin with, as `tasks.phoneme`.
+
+    Raises:
+        UnknownNameError: no such task.
+        TaskSettingsError: the settings have faults; all of them are named.
+    """
+    kind = task_kind(name)
+    if not isinstance(config, Mapping):
+        fault = f"must be a mapping of settings (got {config!r})"
+        raise TaskSettingsError(name, [f"{place}: {fault}" if place else fault])
+    try:
+        settings = kind.Config.model_validate(dict(config))
+    except ValidationError as error:
+        raise TaskSettingsError(name, faults_of(error, kind.Config, place)) from error
+    task: Task = kind(settings)
+    return task
+
+
 def add_counts(parts: Iterable[Counts]) -> Counts:
     """Key-wise sum; an empty iterable gives an empty dict."""
     total: Counts = {}
@@ -405,17 +429,3 @@ def add_counts(parts: Iterable[Counts]) -> Counts:
         for key, value in part.items():
             total[key] = total[key] + value if key in total else np.array(value, dtype=np.float64)
     return total
-
-
-def rebuild_task(name: str, config: Mapping[str, Any]) -> Task:
-    """The task `name` with the settings a card or recipe holds.
-
-    Raises:
-        BundleError: the settings are faulty.
-    """
-    kind = task_kind(name)
-    try:
-        task: Task = kind(kind.Config.model_validate(dict(config)))
-    except ValidationError as error:
-        raise BundleError(f"settings of task {name}: {first_fault(error)}") from error
-    return task
