@@ -107,7 +107,7 @@ def test_the_debug_log_of_a_run_tells_stages_and_steps(tones: Manifest, tmp_path
     for line in (
         "DEBUG soritune.stages.run: settings: {",
         "INFO soritune.stages.prepare: prepare: source manifest, 36 utterances, 0 rejected",
-        "INFO soritune.stages.prepare: split: test {",
+        "INFO soritune.stages.split: split: test {",
         "DEBUG soritune.training.log: step 2 of 2: ",
         "DEBUG soritune.inference.predictor: batch of",
         "INFO soritune.training.log: test emotion: accuracy (wa)",
