@@ -10,11 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
-import typer.main
-
-from soritune.cli.main import app
+from tests.command_tree import help_texts
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "soritune"
@@ -111,18 +108,6 @@ def files_of(name: str) -> list[Path]:
     return [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
 
 
-def help_texts(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
-    """Name of each command of a tree, and its help as it is printed without colours."""
-    texts = [command.help, command.short_help, command.epilog]
-    texts += [getattr(parameter, "help", None) for parameter in command.params]
-    yield context.command_path, "\n".join(text for text in texts if text)
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            member = command.get_command(context, name)
-            assert member is not None
-            yield from help_texts(member, click.Context(member, info_name=name, parent=context))
-
-
 def complaint(where: str, line: int, phrase: str, instead: str) -> str:
     return f"{where}:{line}: '{phrase}', write instead: {instead}"
 
@@ -138,8 +123,7 @@ def test_no_phrase_of_the_dialect_is_left(name: str) -> None:
 
 
 def test_no_phrase_of_the_dialect_is_left_in_the_help_of_the_commands() -> None:
-    command = typer.main.get_command(app)
-    texts = list(help_texts(command, click.Context(command, info_name="soritune")))
+    texts = help_texts()
     assert len(texts) > 15
     complaints = [complaint(name, *found) for name, text in texts for found in phrases_of(text)]
     assert not complaints, "\n".join(complaints)
