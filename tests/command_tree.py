@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-import click
 import typer.main
+from typer.core import TyperGroup
 
 from soritune.cli.main import app
 
 
 def help_texts() -> list[tuple[str, str]]:
     """Each command as it is typed, and the help of the command, its arguments and its options."""
-    root = typer.main.get_command(app)
-    return list(_below(root, click.Context(root, info_name="soritune")))
+    return list(_below(typer.main.get_command(app), "soritune"))
 
 
-def _below(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+def _below(command: Any, name: str) -> Iterator[tuple[str, str]]:
     texts = [command.help, command.epilog, *(getattr(option, "help", None) for option in command.params)]
-    yield context.command_path, "\n".join(text for text in texts if text)
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            member = command.get_command(context, name)
-            assert member is not None
-            yield from _below(member, click.Context(member, info_name=name, parent=context))
+    yield name, "\n".join(text for text in texts if text)
+    if isinstance(command, TyperGroup):
+        for member_name, member in command.commands.items():
+            yield from _below(member, f"{name} {member_name}")
