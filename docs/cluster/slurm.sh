@@ -1,9 +1,9 @@
 #!/bin/bash
-# Trains on several nodes under SLURM, and goes on by itself after pre-emption or at the time limit.
+# Trains on several nodes under SLURM, and resumes by itself after pre-emption or at the time limit.
 #
 #   RECIPE=child-phoneme RUN=/shared/runs/children sbatch slurm.sh train.epochs=8
 #
-# RUN lies on a file system that all nodes share and holds checked.parquet and splits.parquet already (docs/cluster.md).
+# RUN is on a file system that all nodes share, and has checked.parquet and splits.parquet already (docs/cluster.md).
 # Arguments are overrides of the recipe. Lines to adapt: the #SBATCH ones, and how Python is found.
 #SBATCH --job-name=soritune
 #SBATCH --nodes=2
