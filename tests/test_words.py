@@ -39,7 +39,7 @@ PHRASES = {
     r"\bbefalls?\b": "'happens to', or name the process that fails",
     r"\btakes? leave\b": "exit",
     # reporting
-    r"(?<!what )\b(?:is|are|was|were) said\b": "'is reported', 'is logged'; of speech: 'is pronounced'",
+    r"(?<!what )(?<!that )\b(?:is|are|was|were) said\b": "'is reported', 'is logged'; of speech: 'is pronounced'",
     r"\b(?:is|are|was|were|be|been|being) told\b": "'is reported', 'is passed', 'is distinguished'",
     r"\b(?:say|says|said|saying|tell|tells) so\b": "'states it', 'reports it', or what exactly is stated",
     r"\b(?:hear|hears|heard|tell|tells|told|speak|speaks) of\b": "'report', 'mention', 'contain'",

@@ -40,10 +40,10 @@ srun --kill-on-bad-exit=0 "$VENV/bin/torchrun" \
   --module soritune train "$RECIPE" "$@" --output "$RUN" "${resume[@]}"
 code=$?
 
-# An interrupted run has said so in its log, after its checkpoint was whole. Pre-empted jobs are queued again by SLURM
-# itself; at the time limit it is done here.
+# An interrupted run has written this to its log after its checkpoint. SLURM itself queues pre-empted jobs
+# again; at the time limit this script does it.
 if [[ $code -ne 0 ]] && tail -n 1 "$RUN/train.jsonl" 2> /dev/null | grep -q '"stopped": "interrupted"'; then
-  echo "interrupted; queued again to go on from $(ls -t "$RUN/checkpoints" | head -n 1)"
+  echo "interrupted; queued again to resume from $(ls -t "$RUN/checkpoints" | head -n 1)"
   scontrol requeue "$SLURM_JOB_ID"
   exit 0
 fi
