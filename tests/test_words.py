@@ -115,9 +115,9 @@ def complaint(where: str, line: int, phrase: str, instead: str) -> str:
 @pytest.mark.parametrize("name", SEARCHED)
 def test_no_phrase_of_the_dialect_is_left(name: str) -> None:
     complaints = [
-        complaint(file.relative_to(ROOT).as_posix(), *found)
+        complaint(file.relative_to(ROOT).as_posix(), *hit)
         for file in files_of(name)
-        for found in phrases_of(file.read_text(encoding="utf-8"))
+        for hit in phrases_of(file.read_text(encoding="utf-8"))
     ]
     assert not complaints, "\n".join(complaints)
 
@@ -125,7 +125,7 @@ def test_no_phrase_of_the_dialect_is_left(name: str) -> None:
 def test_no_phrase_of_the_dialect_is_left_in_the_help_of_the_commands() -> None:
     texts = help_texts()
     assert len(texts) > 15
-    complaints = [complaint(name, *found) for name, text in texts for found in phrases_of(text)]
+    complaints = [complaint(name, *hit) for name, text in texts for hit in phrases_of(text)]
     assert not complaints, "\n".join(complaints)
 
 
