@@ -75,6 +75,11 @@ def test_changes_count_positions_from_the_offset_and_include_spaces():
     ]
 
 
+def test_change_in_the_second_word_is_counted_after_the_space():
+    (change,) = line("나무 국물").changes(0)
+    assert (change.start, change.end, change.before, change.word) == (3, 5, "국물", "국물")
+
+
 def test_change_of_a_vowel_concerns_one_syllable():
     (change,) = line("희망").changes(0)
     assert (change.article, change.start, change.end, change.before, change.after) == ("5", 0, 1, "희", "히")
