@@ -29,8 +29,8 @@ TRAINED = re.compile(r"^\S+ \S+   (.+): ([\d,]+) of ([\d,]+) trained$", re.MULTI
 class Queue:
     """Starts runs until the deadline, at most `jobs` in parallel."""
 
-    def __init__(self, work: Path, options: argparse.Namespace, began: float) -> None:
-        self.work, self.options, self.began = work, options, began
+    def __init__(self, work: Path, options: argparse.Namespace, started_s: float) -> None:
+        self.work, self.options, self.started_s = work, options, started_s
         self.lock = threading.Lock()
         self.left = 0
         self.failed: dict[str, str] = {}
@@ -40,7 +40,7 @@ class Queue:
 
     def seconds(self) -> float:
         """Seconds since the script started."""
-        return time.monotonic() - self.began
+        return time.monotonic() - self.started_s
 
     def report(self, text: str) -> None:
         """Prints a line of progress."""

@@ -52,7 +52,7 @@ def main() -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     for busy in (False, True):
         neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
-        took: dict[str, list[float]] = {name: [] for name in SETTINGS}
+        seconds_by_setting: dict[str, list[float]] = {name: [] for name in SETTINGS}
         try:
             for _ in range(ROUNDS):
                 for name, setting in SETTINGS.items():
@@ -61,13 +61,13 @@ def main() -> None:
                         env=environment | {"OMP_NUM_THREADS": "2"} | setting,
                         stdout=subprocess.PIPE, text=True, check=True,
                     )  # fmt: skip
-                    took[name] += json.loads(process.stdout)
+                    seconds_by_setting[name] += json.loads(process.stdout)
         finally:
             if neighbour is not None:
                 neighbour.kill()
-        ours = statistics.median(list(took.values())[-1])
+        ours = statistics.median(list(seconds_by_setting.values())[-1])
         print("beside a busy process" if busy else "alone")
-        for name, seconds in took.items():
+        for name, seconds in seconds_by_setting.items():
             median = statistics.median(seconds)
             print(f"  {name:44} {median:6.2f} s per step, {median / ours:4.2f} × soritune's", flush=True)
 

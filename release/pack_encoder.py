@@ -171,7 +171,7 @@ def corpus_of(source: str) -> str:
     """
     corpus = next((name for name in CORPORA if re.fullmatch(rf"{name}(_\w+)?", source)), None)
     if corpus is None:
-        raise ValueError(f"the model was trained on '{source}', whose terms are not known here")
+        raise ValueError(f"the model was trained on '{source}', whose terms are unknown")
     return corpus
 
 
