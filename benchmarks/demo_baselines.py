@@ -4,8 +4,7 @@
 
 The features are duration, percentiles and deviation of the pitch, and the voiced share of each clip
 (`emotion_baselines.py`). A linear classifier and boosted trees are trained on the clips of the model's training and
-validation speakers and scored on the run's test clips. The run's mean recall is compared with each, paired over the
-speakers.
+validation speakers and scored on the run's test clips. The run's mean recall is compared with each by speaker.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Runs forward and backward passes of the encoder of `bundled-encoder` on 36 s of audio with two threads. Each setting has
 its own process, since GNU OpenMP reads it only once. Then repeats this beside a process that keeps one core busy.
-Prints medians.
+The printed times are medians.
 """
 
 from __future__ import annotations

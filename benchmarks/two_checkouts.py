@@ -17,9 +17,9 @@ internals may differ. Both use one thread, no GPU, and the same inputs at the sa
 $SORITUNE_DATA (or --data) is the folder with the real corpora. --keep stores the inputs and the captures of BEFORE in a
 folder; --reuse reads them from there and runs only AFTER (except for `speed`).
 
-Prints what was compared, the number of values, the number that differ and the first difference. The exit code is 1 if
-any value differs or AFTER is slower, and 2 if no comparison is possible: a command of BEFORE fails, or a source changes
-meanwhile.
+Prints what was compared, the number of values, the number that differ and the first difference. The exit code is 1
+if any value differs or AFTER is slower, and 2 if no comparison is possible: a command of BEFORE fails, or a source
+changes during the comparison.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def test_padding_of_random_batches_equals_hand_count() -> None:
     from timed_arms import random_padded_s
 
     assert random_padded_s(np.full(10, 2.0), 4) == pytest.approx(20.0)
-    # Of the orders of 1, 1, 4 in batches of two, two thirds have 4 in the pair (4 + 4 + 1), the others alone (1 + 1 + 4).
+    # Orders of 1, 1, 4 in batches of two: two thirds have 4 in the pair (4 + 4 + 1), the others alone (1 + 1 + 4).
     assert random_padded_s(np.array([1.0, 1.0, 4.0]), 2, orders=3000) == pytest.approx(8.0, abs=0.15)
 
 

@@ -1,7 +1,6 @@
 """How samples become encoder frames: a property of a model, stored in its bundle, computed without torch.
 
-All code before and after the encoder uses it: the plan of an epoch, checks of a corpus, collation, windows over long
-files, exporters.
+All code around the encoder uses it: the plan of an epoch, checks of a corpus, collation, windows, exporters.
 """
 
 from __future__ import annotations

@@ -15,8 +15,7 @@ from soritune.errors import OutputError
 def whole_file(path: Path | str) -> Iterator[Path]:
     """A new, empty file beside `path` to write to, which replaces `path` when the block succeeds.
 
-    It has the suffix of `path` and the permissions of any new file. The folder is created. After an error the new file
-    is removed.
+    It has the suffix of `path` and the permissions of any new file. Its folder is created. An error removes the file.
 
     Raises:
         OutputError: the path cannot be written to, or the disk is full.

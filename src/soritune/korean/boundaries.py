@@ -100,8 +100,7 @@ _PALATAL = {
 _BEFORE_HIEUT = {CODA[letter]: (NO_CODA, ONSET["ㅋ"]) for letter in "ㄱㄲㅋㄳㄺ"}
 _BEFORE_HIEUT |= {CODA[letter]: (NO_CODA, ONSET["ㅍ"]) for letter in "ㅂㅍㅄㄿ"}
 _BEFORE_HIEUT |= {CODA[letter]: (NO_CODA, ONSET["ㅌ"]) for letter in "ㄷㅅㅆㅈㅊㅌㅎ"}
-# Stem before the suffix 히: the whole cluster is pronounced, and ㄷ, ㅌ are palatal (12.1 addition 1, 17
-# addition).
+# Stem before the suffix 히: the whole cluster is pronounced; ㄷ, ㅌ are palatal (additions of 12.1 and 17).
 _BEFORE_SUFFIX_HI = {
     CODA["ㄷ"]: (NO_CODA, ONSET["ㅊ"]),
     CODA["ㅌ"]: (NO_CODA, ONSET["ㅊ"]),

@@ -1,8 +1,7 @@
 """Joints inside nouns: compounds, prefixes, Sino-Korean suffixes (articles 15, 20 proviso, 26, 28, 29, 30).
 
 These articles depend on the parts of a word. A rule that holds for a whole series of words is in this file (two
-lists of elements that meet, or a suffix with the word ends it must not be mistaken for). Single facts are in the
-lexicon.
+lists of elements that meet, or a suffix with the word ends it must not be mistaken for). The lexicon has single facts.
 """
 
 from __future__ import annotations

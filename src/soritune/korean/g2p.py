@@ -95,7 +95,7 @@ class Pronouncer:
         """Yield the analysed words of each phrase (the speech between two pauses)."""
         for phrase in phrases(text):
             spelled = phrase.split()
-            words = [self._words.get(word) or self._cache(word, analyse(word)) for word in spelled]
+            words = [self._words.get(word) or self._cache_word(word, analyse(word)) for word in spelled]
             if self._retag is not None:
                 self._tag_doubtful_words(phrase, spelled, words)
             self._mark_stems_by_next_word(words)
@@ -111,7 +111,7 @@ class Pronouncer:
             if boundary is not None and boundary not in analysis.stems:
                 key = (analysis.text, boundary)
                 with_stem = replace(analysis, stems=analysis.stems | {boundary})
-                words[index] = self._words.get(key) or self._cache(key, with_stem)
+                words[index] = self._words.get(key) or self._cache_word(key, with_stem)
 
     def _tag_doubtful_words(self, phrase: str, spelled: list[str], words: list[Word]) -> None:
         """Let the tagger replace the words whose pronunciation depends on their parts or on the next word."""
@@ -131,9 +131,9 @@ class Pronouncer:
                     analysis.ends_in_future,
                     analysis.compounds,
                 )
-                words[index] = self._words.get(key) or self._cache(key, analysis)
+                words[index] = self._words.get(key) or self._cache_word(key, analysis)
 
-    def _cache(self, key: object, analysis: Analysis) -> Word:
+    def _cache_word(self, key: object, analysis: Analysis) -> Word:
         if len(self._words) >= _CACHED_WORDS:
             self._words.clear()
         marks = compound_marks(analysis)
@@ -252,8 +252,7 @@ def explain(
         lexicon: see `pronounce`.
 
     Returns:
-        One `Change` for each article at each position, in the order of the text; positions count characters of
-        `normalize(text)`.
+        One `Change` for each article and position in the order of the text, in characters of `normalize(text)`.
 
     Raises:
         TextError: see `pronounce`.

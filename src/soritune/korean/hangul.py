@@ -1,7 +1,7 @@
 """Hangul arithmetic: syllables to letter indices and back.
 
-A precomposed syllable is one code point, `0xAC00 + (onset * 21 + vowel) * 28 + coda`, so the
-rules of this package work on three small integers instead of letters. Read next: `boundaries.py`, the rule table.
+A precomposed syllable is one code point, `0xAC00 + (onset * 21 + vowel) * 28 + coda`, so the rules of this
+package work on three small integers instead of letters. Read next: `boundaries.py`, the rule table.
 """
 
 from __future__ import annotations

@@ -37,8 +37,7 @@ class Analysis:
     """Boundaries between two content words, found by an analyser."""
 
 
-# Predicate stems whose coda makes the ending tense. Nouns with the same coda keep it plain (24, 25, 11
-# proviso).
+# Predicate stems whose coda makes the ending tense (24, 25, 11 proviso); after nouns it stays plain.
 _TENSING_STEMS = word_class("tensing_stem")
 _CLUSTERS = frozenset(CODA[letter] for letter in "ㄵㄻㄼㄾㄺ")
 _SIMPLE_TENSING = frozenset(CODA[letter] for letter in "ㄴㅁ")

@@ -23,8 +23,7 @@ def read_sino(digits: str) -> str:
     """Read a whole number with Sino-Korean numerals: 12345 is 만 이천삼백사십오.
 
     Args:
-        digits: ASCII digits. A number with leading zeros or beyond the largest unit (해, 24 digits) is read digit by
-            digit.
+        digits: ASCII digits; with leading zeros or more than 24 (beyond 해) they are read one by one.
 
     Returns:
         Hangul, with a space after each of the units from 만 up.

@@ -169,8 +169,7 @@ def hangul_to_phones(pronounced: str) -> list[str]:
         `L`, also over a space; every other onset ㄹ is the tap `R`.
 
     Raises:
-        TextError: a syllable has a coda that occurs only in spelling (ㅅ, ㄺ ...), so the text was not pronounced
-            first.
+        TextError: a coda occurs only in spelling (ㅅ, ㄺ ...), so the text was not pronounced first.
 
     >>> hangul_to_phones("실라")
     ['S', 'I', 'L', 'L', 'A']

@@ -27,8 +27,7 @@ def clean_transcript(text: str, side: Side = "pronunciation", keep_fillers: bool
         text: one transcript line.
         side: which half of a double transcription `(A)/(B)` to keep: `spelling` is A (as written, 7시),
             `pronunciation` is B (as spoken, 일곱 시).
-        keep_fillers: keep words marked as fillers (`음/`) or broken off (`그+`) without their mark; False
-            drops them.
+        keep_fillers: keep fillers (`음/`) and broken-off words (`그+`) without their mark, or drop them.
 
     Returns:
         The text that was spoken, single spaces, no annotation; possibly empty.

@@ -1,7 +1,7 @@
 """Rates of a classifier from its confusion matrix (rows: reference, columns: prediction), with EmoBox's names.
 
-Confusion matrices add up over utterances, so groups and bootstraps are sums of matrices. Checked against
-scikit-learn.
+Confusion matrices add up over utterances, so groups and bootstraps are sums of matrices. The tests
+compare with scikit-learn.
 """
 
 from __future__ import annotations

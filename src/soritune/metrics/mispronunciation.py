@@ -8,8 +8,10 @@ their protocols. On the same output their F1 differs by 4 to 7 points, so a repo
 
 `kaldi` (github.com/cageyoko/CTC-Attention-Mispronunciation): three independent alignments of the phones without
 `sil`. Phones that only the model inserted are not counted; `extra_insertions` reports them.
+
 `mpl` (github.com/Mu-Y/mpl-mdd): the annotation aligns canonical and perceived, so only canonical and predicted are
 aligned. A phone that only the model inserted is a false reject.
+
 `mpl_exact`: `mpl` with that evaluator's fault in counting insertions at the end, to reproduce its numbers.
 """
 
