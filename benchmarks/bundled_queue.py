@@ -140,7 +140,7 @@ class Queue:
             if not self.options.keep_weights:
                 clean_up(folder)
             write_json(folder / DONE, record)
-            self.report(f"{name}: {1000 * record['s_per_step']:.0f} ms a step alone")
+            self.report(f"{name}: {1000 * record['s_per_step']:.0f} ms per step alone")
 
 
 def trained(folder: Path) -> dict[str, Any]:
