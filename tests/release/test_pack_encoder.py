@@ -158,7 +158,7 @@ def test_what_must_not_be_published_is_refused(trained: Bundle, packed: Bundle, 
         (copy / file.name).write_bytes(file.read_bytes())
     check(copy)
     update_card(copy, note="see /srv/models/one")
-    with pytest.raises(ValueError, match=r"soritune.json line \d+ holds a path of a machine \(/s…\)"):
+    with pytest.raises(ValueError, match=r"soritune.json line \d+ contains a path of a machine \(/s…\)"):
         check(copy)
     (copy / "extra.safetensors").write_bytes(b"0" * 12_000_001)
     with pytest.raises(ValueError, match="at most 12,000,000"):
