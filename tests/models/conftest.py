@@ -11,7 +11,7 @@ from torch import Tensor
 
 from soritune.models.config import ModelConfig
 from soritune.models.model import SpeechModel, build_model
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 from soritune.testing import ctc_output, tiny_checkpoint, tiny_config
 
 

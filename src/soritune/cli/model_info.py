@@ -17,7 +17,7 @@ from soritune.errors import BundleError
 
 if TYPE_CHECKING:
     from soritune.models.config import ModelConfig
-    from soritune.tasks.task import InputSpec, OutputSpec
+    from soritune.tasks.specs import InputSpec, OutputSpec
 
 RANKS = (8, 16, 32)
 """Ranks a LoRA recipe is also counted at."""
@@ -135,7 +135,7 @@ def _outputs_of(config: dict[str, Any], folder: Path) -> list[OutputSpec]:
     """The head a transformers folder says it has, as an output."""
     from soritune.bundles.hf_files import read_vocabulary
     from soritune.models.encoders.encoder import family_of
-    from soritune.tasks.task import OutputSpec
+    from soritune.tasks.specs import OutputSpec
 
     family = family_of(config["model_type"], str(folder))
     written = next(iter(config.get("architectures") or []), "")

@@ -34,7 +34,7 @@ from soritune.models.starting_point import (
     find_start,
     merge_unless_same,
 )
-from soritune.tasks.task import InputSpec, OutputSpec
+from soritune.tasks.specs import InputSpec, OutputSpec
 
 
 class ModelOutput(NamedTuple):
@@ -55,7 +55,7 @@ class LoadReport:
     """Heads and inputs with new weights, wholly or for some labels."""
 
     @property
-    def keeps_heads(self) -> bool:
+    def is_complete(self) -> bool:
         """True when every head and input came with the weights, whole: the model can predict before it is trained."""
         return not self.new_parts
 

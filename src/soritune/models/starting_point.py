@@ -25,7 +25,7 @@ from soritune.models.heads import Head
 from soritune.models.hub_names import HubNames
 from soritune.tasks.objectives.ctc import BLANKS
 from soritune.tasks.objectives.objective import objective_of, same_kind
-from soritune.tasks.task import InputSpec, OutputSpec
+from soritune.tasks.specs import InputSpec, OutputSpec
 
 PEFT_PREFIX = "base_model.model."
 FOREIGN = "_"

@@ -87,7 +87,7 @@ def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) 
             "base": frozen_digest(model),
         },
         card=card_fields(recipe, manifest, splits),
-        can_predict=model.load_report.keeps_heads,
+        can_predict=model.load_report.is_complete,
     )
 
 

@@ -28,7 +28,8 @@ from soritune.metrics.mispronunciation import (
     count_mispronunciations,
     mispronunciation_rates,
 )
-from soritune.tasks.annotated_phones import (
+from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.parts.annotated_phones import (
     LETTERS,
     Scheme,
     labelled_positions,
@@ -36,25 +37,23 @@ from soritune.tasks.annotated_phones import (
     read_labels,
     refuse_other_length,
 )
-from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.labels import BLANK, label_index, rate, read_symbols, symbol_ids
-from soritune.tasks.language import in_language, other_language
-from soritune.tasks.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
-from soritune.tasks.phone_tables import WORST_CASES, phone_tables, worst_alignments
-from soritune.tasks.task import (
+from soritune.tasks.parts.labels import BLANK, label_index, rate, read_symbols, symbol_ids
+from soritune.tasks.parts.language import in_language, other_language
+from soritune.tasks.parts.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
+from soritune.tasks.parts.phone_tables import WORST_CASES, phone_tables, worst_alignments
+from soritune.tasks.results import (
     Alignment,
     Column,
     Counts,
     Guess,
     Metric,
-    OutputSpec,
     Pair,
     Prediction,
     RateDescription,
     Section,
-    Task,
-    TaskConfig,
 )
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task, TaskConfig
 
 UNINTELLIGIBLE = "err"
 """A sound that annotators could not name; a phone of its own in second-language corpora."""
@@ -275,9 +274,9 @@ class MispronunciationTask(Task):
             rates |= {f"error_{name}": value for name, value in labels.items()}
         return rates
 
-    def matters(self, counts: Counts) -> dict[str, bool]:
+    def contributes(self, counts: Counts) -> dict[str, bool]:
         """In precision, recall and F1 only speakers have a say who made at least one error themselves."""
-        matters = super().matters(counts)
+        matters = super().contributes(counts)
         errors = {"mdd": 0.0, "error": 0.0}
         if self.has_phones:
             _, _, missed, right, wrong, *_ = counts.get("mdd", np.zeros(PROTOCOL_COUNTS))
@@ -336,7 +335,7 @@ class MispronunciationTask(Task):
             fields |= {"labels": [CORRECT] * len(reference["labels"] or []), "labels_confidence": 1.0}
         return Prediction(self.name, fields)
 
-    def absence(self, utterance: Utterance) -> str | None:
+    def missing_label_reason(self, utterance: Utterance) -> str | None:
         """Names a language that the task does not take."""
         return other_language(utterance.language, self.config.language)
 

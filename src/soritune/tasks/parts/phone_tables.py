@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from soritune.metrics.edit_distance import align
-from soritune.tasks.task import Alignment, RateDescription, Table
+from soritune.tasks.results import Alignment, RateDescription, Table
 
 PHONE_RATES = {
     "per": RateDescription("phone error rate, without word boundaries", higher_is_better=False),

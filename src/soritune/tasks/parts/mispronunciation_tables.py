@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from soritune.metrics.edit_distance import align
 from soritune.metrics.error_labels import CORRECT, ERROR, kinds_aside
 from soritune.metrics.mispronunciation import MispronunciationCounts, mispronunciation_rates
-from soritune.tasks.labels import rate
-from soritune.tasks.phone_tables import PHONE_RATES
-from soritune.tasks.task import Pair, RateDescription, Table
+from soritune.tasks.parts.labels import rate
+from soritune.tasks.parts.phone_tables import PHONE_RATES
+from soritune.tasks.results import Pair, RateDescription, Table
 
 RATES = {
     **PHONE_RATES,
