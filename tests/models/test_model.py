@@ -8,9 +8,9 @@ import torch
 import transformers
 
 from soritune.errors import ModelError
+from soritune.models.build import build_model
 from soritune.models.config import LoraSettings, ModelConfig
 from soritune.models.losses.loss import loss_sum
-from soritune.models.model import build_model
 from soritune.testing import FAMILIES, class_output, ctc_output, tiny_config
 
 

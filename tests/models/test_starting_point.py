@@ -9,9 +9,9 @@ import torch
 import transformers
 
 from soritune.errors import ModelError
-from soritune.models.checkpoint_io import save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import LoraSettings, ModelConfig
-from soritune.models.model import build_model
+from soritune.models.saving import save_bundle
 from soritune.testing import FAMILIES, class_output, ctc_output, tiny_checkpoint, tiny_config
 
 THEIRS = ("ㄱ", "ㄴ", "|", "[PAD]", "ㅏ", "<unk>", "ㅓ")
@@ -131,7 +131,7 @@ def test_a_headless_folder_without_model_type_and_in_shards(kind, norm, waves, t
 def test_a_pickle_of_something_else_is_no_model(tmp_path) -> None:
     folder = tiny_checkpoint(tmp_path, tiny_config(), old_names=True)
     torch.save({"state_dict": {}, "epoch": 3}, folder / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="holds 'state_dict', which is no weight"):
+    with pytest.raises(ModelError, match="holds 'state_dict', which is not a weight"):
         build(folder, ctc_output())
 
 
@@ -273,7 +273,7 @@ def test_adapters_of_the_same_shape_go_on_and_others_are_merged(checkpoint, wave
     start = {"init_from": str(tmp_path / "one")}
     same = build("x", ctc_output(), lora=LoraSettings(rank=2), **start)
     assert torch.equal(same(*waves).logits["phoneme"], expected)
-    assert "adapters of rank 2 go on being trained" in str(same.load_report)
+    assert "adapters of rank 2 are trained further" in str(same.load_report)
     assert same.base is not None
     for lora in (
         LoraSettings(rank=4),
@@ -291,7 +291,7 @@ def test_merged_encoders_are_saved_whole_and_adapters_alone_refused(checkpoint, 
     save_bundle(adapted(checkpoint()), tmp_path / "one", **PLAIN)
     model = build("x", ctc_output(), lora=LoraSettings(rank=4), init_from=str(tmp_path / "one"))
     assert save_bundle(model, tmp_path / "two", **PLAIN).card["kind"] == "full"
-    with pytest.raises(ModelError, match="lies in no folder"):
+    with pytest.raises(ModelError, match="is not stored in a folder"):
         save_bundle(model, tmp_path / "three", adapter_only=True, **PLAIN)
     again = build("x", ctc_output(), init_from=str(tmp_path / "two"))
     assert torch.allclose(again(*waves).logits["phoneme"], model(*waves).logits["phoneme"], atol=1e-5)
@@ -303,7 +303,7 @@ def test_a_bundle_of_another_family_is_a_start_too(checkpoint, tmp_path) -> None
 
 
 def test_a_start_that_is_not_there_is_named(tmp_path) -> None:
-    with pytest.raises(ModelError, match="is no folder here"):
+    with pytest.raises(ModelError, match="is not a folder here"):
         build("x", ctc_output(), init_from=str(tmp_path / "nowhere"))
 
 

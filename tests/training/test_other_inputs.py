@@ -26,9 +26,9 @@ from soritune.errors import BundleError, SorituneError, TaskError
 from soritune.inference.ensemble import Member, joint_inputs
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
-from soritune.models.checkpoint_io import load_model
+from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
-from soritune.models.model import build_model
+from soritune.models.loading import load_model
 from soritune.tasks.specs import InputSpec
 from soritune.training.batches.collate import Collator
 from soritune.training.batches.sample import SampleReader

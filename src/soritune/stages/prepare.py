@@ -22,8 +22,8 @@ from soritune.corpus.splitting.splits import Splits, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import SorituneError, SplitError
 from soritune.geometry import Geometry
-from soritune.models.checkpoint import architecture_of
 from soritune.models.encoders.encoder import geometry_of
+from soritune.models.pretrained import architecture_of
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
