@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.reports.baselines import baselines
-from soritune.tasks.mispronunciation import MispronunciationConfig, MispronunciationTask, fold_phone
+from soritune.tasks.mispronunciation import MispronunciationConfig, MispronunciationTask
+from soritune.tasks.parts.annotation_reader import fold_phone
 from soritune.tasks.results import Pair, Prediction
 
 TWO, FOUR = "correct-incorrect", "correct-substituted-deleted-inserted"
@@ -146,7 +147,7 @@ def test_a_row_may_have_only_some_labels() -> None:
             f"label I at position 2 .*I is an insertion.*set .*={TWO} if I means incorrect",
         ),
         (FOUR, "a b", "a d", "C C", "label C at position 2 .canonical 'b', perceived 'd'. contradicts"),
-        (TWO, "a b", "a d", "C C", "C says that both are equal"),
+        (TWO, "a b", "a d", "C C", "C means that both are equal"),
         (FOUR, "a b", "a d", "C D", "D is a deletion, whose perceived side is 'sil'"),
         (FOUR, "a b", "a sil", "C S", "S is a substitution"),
         (FOUR, "a sil", "a d", "C S", "S is a substitution"),

@@ -25,7 +25,7 @@ from soritune.tasks.parts.labels import (
     read_symbols,
     symbol_ids,
 )
-from soritune.tasks.parts.language import in_language, other_language
+from soritune.tasks.parts.language import in_language, language_mismatch
 from soritune.tasks.parts.phone_tables import PHONE_RATES, phone_tables
 from soritune.tasks.results import Column, Counts, Metric, Pair, Prediction, RateDescription, Section
 from soritune.tasks.specs import OutputSpec
@@ -130,7 +130,7 @@ class PhonemeTask(Task):
 
     def missing_label_reason(self, utterance: Utterance) -> str | None:
         """Names a language that the task does not take, or text that is not Korean."""
-        other = other_language(utterance.language, self.config.language)
+        other = language_mismatch(utterance.language, self.config.language)
         if other is not None or self.phones_of(utterance) is not None:
             return other
         from_text = self._is_korean and self.config.source in ("auto", "text") and utterance.text
@@ -231,7 +231,7 @@ def _not_korean(utterance: Utterance) -> str | None:
     text = unicodedata.normalize("NFKC", utterance.text or "")
     if _HANGUL.search(text):
         return None
-    other = other_language(utterance.language, "ko")
+    other = language_mismatch(utterance.language, "ko")
     if other is not None:
         return f"{other} (Korean phones are derived from its text, which has no Hangul)"
     if len(_LATIN_WORD.findall(text)) >= 3:
