@@ -22,7 +22,8 @@ from soritune.inference.predictions import environment, tasks_of, without_nan
 from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.reports.compare import verdict
 from soritune.reports.score import load_scores
-from soritune.tasks.task import Counts, Task, add_counts
+from soritune.tasks.results import Counts, add_counts
+from soritune.tasks.task import Task
 
 PerSpeaker = dict[str, Counts]
 SHOWN = {
@@ -77,7 +78,7 @@ def read_scores(folder: Path) -> tuple[Task, PerSpeaker, dict[str, Any]]:
 
 def rates(task: Task, counts: PerSpeaker) -> dict[str, Any]:
     """All rates with intervals over speakers."""
-    intervals = speaker_intervals(list(counts.values()), task.rates, matters_fn=task.matters)
+    intervals = speaker_intervals(list(counts.values()), task.rates, matters_fn=task.contributes)
     return {name: interval.to_json() for name, interval in intervals.items()}
 
 
@@ -85,7 +86,7 @@ def difference(task: Task, first: PerSpeaker, second: PerSpeaker) -> dict[str, A
     """Rates of `second` minus those of `first`, paired over the speakers that both have."""
     common = [speaker for speaker in first if speaker in second]
     gaps = paired_difference(
-        [first[s] for s in common], [second[s] for s in common], task.rates, matters_fn=task.matters
+        [first[s] for s in common], [second[s] for s in common], task.rates, matters_fn=task.contributes
     )
     return {
         name: gap.to_json() | {"verdict": verdict(gap, task.higher_is_better(name))}

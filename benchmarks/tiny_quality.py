@@ -22,7 +22,8 @@ from soritune.metrics.bootstrap import paired_difference, speaker_intervals
 from soritune.recipe import Recipe, load_recipe
 from soritune.stages.prepare import check_corpus, prepare_corpus, split_corpus
 from soritune.stages.train import build_run
-from soritune.tasks.task import Pair, Task, add_counts
+from soritune.tasks.results import Pair, add_counts
+from soritune.tasks.task import Task
 
 
 def quality(work: Path, minutes: float, epochs: int, threads: int) -> dict[str, Any]:

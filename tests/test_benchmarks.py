@@ -73,7 +73,7 @@ def test_both_sides_train_the_same_weights(frozen: int) -> None:
     from timed_arms import LORA, Arm, Bench, recipe_for
     from train_epoch import TINY
 
-    from soritune.models.model import build_model
+    from soritune.models.build import build_model
 
     recipe = recipe_for(Bench("nowhere", TINY), Arm("ours", "ours", frozen), 10.0)
     outputs = [spec for task in recipe.make_tasks() for spec in task.outputs]

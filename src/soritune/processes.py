@@ -75,8 +75,8 @@ def wait_until_visible(path: Path) -> Path:
     while not path.exists():
         if time.monotonic() - started > VISIBLE_WITHIN_S:
             raise OutputError(
-                f"{path} does not exist here, though the first process wrote it; the run's folder must be on a file system "
-                "that all machines share, at the same path"
+                f"{path} does not exist here, though the first process wrote it; the run's folder must be on a file "
+                "system that all machines share, at the same path"
             )
         time.sleep(0.2)
     return path

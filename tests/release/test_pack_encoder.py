@@ -16,9 +16,10 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.bundles.card import Bundle
 from soritune.bundles.read import load_bundle
 from soritune.bundles.write import update_card
-from soritune.models.checkpoint_io import load_model, save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
-from soritune.models.model import build_model
+from soritune.models.loading import load_model
+from soritune.models.saving import save_bundle
 from soritune.recipe import make_task
 from soritune.testing import tiny_config
 

@@ -277,7 +277,9 @@ def _row_problem(name: str, settings: dict[str, Any]) -> Callable[[Utterance], s
             return str(error)
         if any(target is not None for target in targets.values()):
             return None
-        return "; ".join([f"has no target for the task {name}", *filter(None, [task.absence(utterance)])])
+        return "; ".join(
+            [f"has no target for the task {name}", *filter(None, [task.missing_label_reason(utterance)])]
+        )
 
     return problem
 

@@ -21,7 +21,8 @@ from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_deco
 if TYPE_CHECKING:
     from soritune.inference.predictor import Predictor
     from soritune.inference.rows import Row
-    from soritune.tasks.task import Column, Task
+    from soritune.tasks.results import Column
+    from soritune.tasks.task import Task
 
 RECOGNISER = "soritune/tiny-ko"
 """Predicts where no bundle is named."""
@@ -285,7 +286,7 @@ def _short_names(ids: list[str]) -> list[str]:
 
 def _columns(tasks: tuple[Task, ...], rows: list[Row]) -> list[tuple[str, Column]]:
     """Task and column of each column after the file's name, as the tasks name them for the first prediction."""
-    from soritune.tasks.task import Column, Prediction
+    from soritune.tasks.results import Column, Prediction
 
     first: Row = next((row for row in rows if "error" not in row), {"tasks": {}})
     columns = [

@@ -22,14 +22,15 @@ from soritune.corpus.splitting.splits import Splits, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import SorituneError, SplitError
 from soritune.geometry import Geometry
-from soritune.models.checkpoint import architecture_of
 from soritune.models.encoders.encoder import geometry_of
+from soritune.models.pretrained import architecture_of
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
 from soritune.tasks.inputs.input import encode_inputs, inputs_of, missing_inputs, values_in_row
 from soritune.tasks.objectives.objective import check_output, cropping_fault, objective_of
-from soritune.tasks.task import OutputSpec, label_fields
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import label_fields
 from soritune.training.phases import resolve_phases
 
 logger = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ def row_problem(recipe: Recipe) -> Callable[[Utterance], str | None]:
                 if reason is None:
                     return None
                 reasons.append(reason)
-        absences += [f"{task.name}: {why}" for task in tasks if (why := task.absence(utterance))]
+        absences += [f"{task.name}: {why}" for task in tasks if (why := task.missing_label_reason(utterance))]
         return reasons[0] if reasons else "; ".join([f"has no label for {names}", *absences])
 
     return problem

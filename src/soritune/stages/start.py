@@ -24,7 +24,7 @@ def check_start(recipe: Recipe) -> None:
         SorituneError: no corpus there; no such device; neither a folder nor a reachable hub name; steps that the
             processes cannot share.
     """
-    from soritune.models.checkpoint import open_checkpoint
+    from soritune.models.pretrained import open_pretrained
     from soritune.training.devices import pick_device
     from soritune.training.phases import chosen_phases, resolve_phases
     from soritune.training.selection import Selection
@@ -65,7 +65,7 @@ def check_start(recipe: Recipe) -> None:
         return
     try:
         if not is_bundle(source):
-            open_checkpoint(source)
+            open_pretrained(source)
     except (ModelError, BundleError) as error:
         key = "model.init_from" if recipe.model.init_from else "model.encoder"
         raise ModelError(f"{key}: {error}") from error

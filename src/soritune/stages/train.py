@@ -53,7 +53,7 @@ has come, so that one that has not begun may still be changed."""
 
 def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) -> TrainingRun:
     """The model and everything else a training needs; touches nothing in the folder."""
-    from soritune.models.model import build_model
+    from soritune.models.build import build_model
     from soritune.training.checkpoint import frozen_digest
     from soritune.training.run import TrainingRun
 
@@ -87,7 +87,7 @@ def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) 
             "base": frozen_digest(model),
         },
         card=card_fields(recipe, manifest, splits),
-        can_predict=model.load_report.keeps_heads,
+        can_predict=model.load_report.is_complete,
     )
 
 
