@@ -1,9 +1,10 @@
 """Noise reduction by spectral gating, with the library noisereduce (extra `denoise`); off by default.
 
-Source: Sainburg, Thielk and Gentner 2020, "Finding, visualizing, and quantifying latent structure across diverse
-animal vocal repertoires", PLOS Computational Biology 16(10), doi 10.1371/journal.pcbi.1008228.
+Source: Sainburg, Thielk and Gentner 2020, "Finding, visualizing, and quantifying latent structure across
+diverse animal vocal repertoires", PLOS Computational Biology 16(10), doi 10.1371/journal.pcbi.1008228.
 
-It takes about 17 ms of one core for a second of speech, many times longer than decoding: training may wait for it.
+It takes about 17 ms of one core for a second of speech, many times longer than decoding: training may wait
+for it.
 Next: `audio/preprocessing.py`.
 """
 
@@ -34,7 +35,8 @@ class NoiseReduction(Settings):
     """Share of the noise that is removed."""
 
     def apply(self, waveform: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
-        """(samples,) → (samples,) float32; the same samples give the same result. Digital silence is returned unchanged.
+        """(samples,) → (samples,) float32; the same samples give the same result. Digital silence is
+        returned unchanged.
 
         Raises:
             SorituneError: noisereduce is not installed.
@@ -57,8 +59,8 @@ class NoiseReduction(Settings):
 
 @cache
 def _library() -> Callable[..., Any]:
-    """The function of noisereduce. The library imports torch if that is installed, for a variant that is not used here.
-    It is hidden during the import, so that a process without torch does not load it."""
+    """The function of noisereduce. The library imports torch if that is installed, for a variant that is not
+    used here. It is hidden during the import, so that a process without torch does not load it."""
     try:
         with _importing:
             import scipy.signal  # noqa: F401  (it looks for torch itself and must not find the None below)

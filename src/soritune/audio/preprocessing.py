@@ -26,8 +26,8 @@ from soritune.errors import AudioError, AugmentationError
 from soritune.settings import Settings
 
 MARGIN_S = 0.25
-"""How much is read beyond `max_duration_s`. It is cut off after resampling, so that the resampling filter does not see
-an end of the sound there."""
+"""How much is read beyond `max_duration_s`. It is cut off after resampling, so that the resampling filter
+does not see an end of the sound there."""
 
 
 class Preprocessing(Settings):
@@ -80,11 +80,12 @@ class Preprocessing(Settings):
 
         Args:
             path, start_s, duration_s, channel: as for `read`.
-            augment: changes of the waveform as in training, applied between `read` and `finish`. An augmentation, a
-                chain, or the settings under `augment` of a recipe, checked or as a mapping. It is not part of the
-                preprocessing settings, so prediction never applies it. Masking and mixing in it have no effect.
-            seed: of the random numbers of `augment`. The result is that of a training with this seed for the first row
-                of the manifest in the first epoch.
+            augment: changes of the waveform as in training, applied between `read` and `finish`. An
+                augmentation, a chain, or the settings under `augment` of a recipe, checked or as a mapping.
+                It is not part of the preprocessing settings, so prediction never applies it. Masking and
+                mixing in it have no effect.
+            seed: of the random numbers of `augment`. The result is that of a training with this seed for the
+                first row of the manifest in the first epoch.
 
         Raises:
             AudioError: as `read` and `finish`.
@@ -126,8 +127,8 @@ class Preprocessing(Settings):
         return self._cropped(waveform, path)
 
     def finish(self, waveform: Float32Array) -> Float32Array:
-        """Reduces noise if the settings request it, then normalises (samples,): (x - mean) / sqrt(variance + 1e-7), the
-        formula of `Wav2Vec2FeatureExtractor`.
+        """Reduces noise if the settings request it, then normalises (samples,) by the formula of
+        `Wav2Vec2FeatureExtractor`: (x - mean) / sqrt(variance + 1e-7).
 
         Raises:
             SorituneError: the library for noise reduction is not installed.
@@ -151,8 +152,8 @@ class Preprocessing(Settings):
         """Processes samples in memory as `read` does a file: (samples,) or (samples, channels) → (samples,).
 
         Raises:
-            AudioError: the sample rate is not a number above 0, the samples are not finite numbers, have not one or two
-                axes, or are shorter than `min_duration_s`.
+            AudioError: the sample rate is not a number above 0, the samples are not finite numbers, have not
+                one or two axes, or are shorter than `min_duration_s`.
         """
         if not is_rate(sample_rate_hz):
             raise AudioError(

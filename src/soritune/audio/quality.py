@@ -16,8 +16,8 @@ class Quality(NamedTuple):
     """Estimates for one utterance."""
 
     snr_db: float
-    """Mean power of the speech frames over the noise floor, limited to 0 … 60; nan if speech and noise cannot be
-    distinguished."""
+    """Mean power of the speech frames over the noise floor, limited to 0 … 60; nan if speech and noise cannot
+    be distinguished."""
     clipped_share: float
     """Share of samples at full scale."""
     level_dbfs: float
@@ -30,8 +30,8 @@ def measure_quality(waveform: NDArray[np.float32], sample_rate_hz: int) -> Quali
     """Estimates from (samples,) in [-1, 1].
 
     The noise floor is the 5th percentile of the power of 25 ms frames. Frames 6 dB above it are speech, and
-    SNR = 10 log10((speech power - noise power) / noise power). With less than 0.25 s, or no speech frame, the SNR is
-    nan.
+    SNR = 10 log10((speech power - noise power) / noise power). With less than 0.25 s, or no speech frame, the
+    SNR is nan.
     """
     samples = np.asarray(waveform, dtype=np.float64)
     if len(samples) == 0:

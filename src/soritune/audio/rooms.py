@@ -1,11 +1,12 @@
 """Rooms: impulse responses drawn from a statistical model. Next: `audio/synthesis/recording.py`.
 
-A response is the direct sound, a few early reflections, and a tail of noise with an exponential decay (Polack 1988, "La
-transmission de l'énergie sonore dans les salles"; Moorer 1979, "About this reverberation business"). After the mixing
-time of the room, echoes are so dense that they are noise: only the decay time and the level of the tail relative to the
-direct sound are audible. High frequencies decay faster, since air and walls absorb them more. Decay times are those of
-furnished rooms to small halls, 0.15 to 1 s (ISO 3382-2). Distances range from a headset to a laptop across a table. A
-geometric simulation would take more time than everything else that is done to an utterance.
+A response is the direct sound, a few early reflections, and a tail of noise with an exponential decay (Polack
+1988, "La transmission de l'énergie sonore dans les salles"; Moorer 1979, "About this reverberation
+business"). After the mixing time of the room, echoes are so dense that they are noise: only the decay time
+and the level of the tail relative to the direct sound are audible. High frequencies decay faster, since air
+and walls absorb them more. Decay times are those of furnished rooms to small halls, 0.15 to 1 s (ISO 3382-2).
+Distances range from a headset to a laptop across a table. A geometric simulation would take more time than
+everything else that is done to an utterance.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Room:
 
 
 def draw_room(rng: np.random.Generator) -> Room:
-    """A room with a decay time around 0.35 s and a direct sound from -2 dB (across a room) to 20 dB (near the mouth)."""
+    """A room with a decay time around 0.35 s and a direct sound from -2 dB (across a room) to 20 dB (near
+    the mouth)."""
     return Room(
         decay_s=float(np.clip(np.exp(rng.normal(np.log(0.35), 0.5)), 0.12, 1.2)),
         direct_db=float(np.clip(rng.normal(7, 6), -2, 20)),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 def mean_power(spectrum: NDArray[Any], points: int) -> float:
     """Mean square of a signal over `points` samples, by Parseval's theorem.
 
-    The bins at 0 Hz and at half the sampling rate occur once in the full spectrum but are counted twice here. For audio
-    without a constant offset the difference is negligible.
+    The bins at 0 Hz and at half the sampling rate occur once in the full spectrum but are counted twice here.
+    For audio without a constant offset the difference is negligible.
 
     Args:
         spectrum: (points // 2 + 1,) complex, as returned by `np.fft.rfft`.

@@ -1,8 +1,8 @@
 """Reading and writing audio files. Next: `audio/preprocessing.py`.
 
-The content of a file decides how it is read, not its suffix. libsndfile reads WAV, FLAC, MP3, Ogg, Opus and more.
-Other formats (M4A, WebM) are read by PyAV (`audio/pyav.py`) where that extra is installed. A waveform is (samples,)
-float32 in [-1, 1].
+The content of a file decides how it is read, not its suffix. libsndfile reads WAV, FLAC, MP3, Ogg, Opus and
+more. Other formats (M4A, WebM) are read by PyAV (`audio/pyav.py`) where that extra is installed. A waveform
+is (samples,) float32 in [-1, 1].
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def read_header(path: str | Path) -> AudioHeader:
     """Rate, channels and length of a file, without decoding it.
 
     Raises:
-        AudioError: the file is missing (`MissingAudioError`), empty, truncated (where the header shows it), or not
-            audio.
+        AudioError: the file is missing (`MissingAudioError`), empty, truncated (where the header shows it),
+            or not audio.
     """
     file = _existing(path)
     try:
@@ -78,8 +78,8 @@ def read_audio(
         (samples,) float32, finite, not empty.
 
     Raises:
-        AudioError: the file is missing (`MissingAudioError`), empty, truncated or not audio, contains NaN or infinite
-            samples, lacks the channel, or ends before the part does.
+        AudioError: the file is missing (`MissingAudioError`), empty, truncated or not audio, contains NaN or
+            infinite samples, lacks the channel, or ends before the part does.
     """
     file = _existing(path)
     try:

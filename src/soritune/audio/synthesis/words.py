@@ -40,7 +40,8 @@ def words(kind: str) -> tuple[str, ...]:
 
 @cache
 def nouns() -> tuple[str, ...]:
-    """All nouns: those of `words.tsv`, the entries of the pronunciation lexicon, and those of the pronunciation rules.
+    """All nouns: those of `words.tsv`, the entries of the pronunciation lexicon, and those of the
+    pronunciation rules.
 
     Their order is fixed, since sentences are drawn by index.
     """
