@@ -47,9 +47,19 @@ class AudioError(SorituneError):
         self.path, self.reason = path, reason
         super().__init__(f"{path}: {reason}")
 
-    def __reduce__(self) -> tuple[type[AudioError], tuple[Path | str, str]]:
+    def __reduce__(self) -> tuple[type[AudioError], tuple[Path | str, ...]]:
         # Loader workers send errors through pickle, which calls the class with `args` alone.
         return type(self), (self.path, self.reason)
+
+
+class MissingAudioError(AudioError):
+    """There is no audio file at the path."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path, "does not exist")
+
+    def __reduce__(self) -> tuple[type[MissingAudioError], tuple[Path | str]]:
+        return type(self), (self.path,)
 
 
 class AugmentationError(SorituneError):
