@@ -43,7 +43,7 @@ def nouns() -> tuple[str, ...]:
 @cache
 def _table() -> dict[str, tuple[str, ...]]:
     found: dict[str, dict[str, None]] = {}
-    text = (files("soritune.corpus.synthesis") / "words.tsv").read_text(encoding="utf-8")
+    text = (files("soritune.audio.synthesis") / "words.tsv").read_text(encoding="utf-8")
     for line in text.splitlines():
         if line and not line.startswith("#"):
             kind, members = line.split("\t")
