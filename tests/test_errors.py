@@ -15,8 +15,9 @@ def test_messages_name_the_place() -> None:
 
 
 def test_audio_errors_survive_the_way_from_a_worker() -> None:
-    error = pickle.loads(pickle.dumps(AudioError("a.wav", "is empty")))
-    assert (error.path, error.reason, str(error)) == ("a.wav", "is empty", "a.wav: is empty")
+    error = pickle.loads(pickle.dumps(AudioError("a.wav", "is empty", "audio-empty")))
+    assert (error.path, error.reason, error.kind) == ("a.wav", "is empty", "audio-empty")
+    assert str(error) == "a.wav: is empty"
 
 
 def test_nearest_says_nothing_when_nothing_is_near() -> None:

@@ -24,7 +24,7 @@ class TextError(SorituneError):
 class ManifestError(SorituneError):
     """A manifest that cannot be read or lacks what was asked of it.
 
-    Attributes: `path`, `line` (1-based, or None), `field` (or None).
+    Attributes: `message` (without path and line), `path`, `line` (1-based, or None), `field` (or None).
     """
 
     def __init__(
@@ -35,21 +35,25 @@ class ManifestError(SorituneError):
         line: int | None = None,
         field: str | None = None,
     ) -> None:
-        self.path, self.line, self.field = path, line, field
+        self.message, self.path, self.line, self.field = message, path, line, field
         place = "" if path is None else f"{path}{'' if line is None else f', line {line}'}: "
         super().__init__(place + message)
 
 
 class AudioError(SorituneError):
-    """One audio file that cannot be used. Attributes: `path`, `reason` (short, for `quarantine.jsonl`)."""
+    """One audio file that cannot be used.
 
-    def __init__(self, path: Path | str, reason: str) -> None:
-        self.path, self.reason = path, reason
+    Attributes: `path`, `reason` (short, for `quarantine.jsonl`), `kind` (a short identifier by which faults are
+    counted together, such as "audio-missing"; empty where they are not counted).
+    """
+
+    def __init__(self, path: Path | str, reason: str, kind: str = "") -> None:
+        self.path, self.reason, self.kind = path, reason, kind
         super().__init__(f"{path}: {reason}")
 
-    def __reduce__(self) -> tuple[type[AudioError], tuple[Path | str, str]]:
+    def __reduce__(self) -> tuple[type[AudioError], tuple[Path | str, str, str]]:
         # Loader workers send errors through pickle, which calls the class with `args` alone.
-        return type(self), (self.path, self.reason)
+        return type(self), (self.path, self.reason, self.kind)
 
 
 class AugmentationError(SorituneError):

@@ -87,9 +87,8 @@ def read_audio(
         samples = samples if at_most_s is None else samples[: round(at_most_s * rate)]
     waveform = to_mono(samples, file, channel)
     if not np.isfinite(waveform).all():
-        raise AudioError(
-            file, f"holds {int((~np.isfinite(waveform)).sum())} samples that are NaN or infinite"
-        )
+        count = int((~np.isfinite(waveform)).sum())
+        raise AudioError(file, f"holds {count} samples that are NaN or infinite", "audio-not-finite")
     if sample_rate_hz is None or sample_rate_hz == rate:
         return waveform
     return resample(waveform, rate, sample_rate_hz)
@@ -106,7 +105,9 @@ def to_mono(samples: NDArray[Any], path: str | Path, channel: int | None = None)
     if channel is not None:
         if not 0 <= channel < samples.shape[1]:
             raise AudioError(
-                path, f"has {samples.shape[1]} channels, so channel {channel} (from 0) does not exist"
+                path,
+                f"has {samples.shape[1]} channels, so channel {channel} (from 0) does not exist",
+                "channel-missing",
             )
         return np.ascontiguousarray(samples[:, channel], dtype=np.float32)
     if samples.shape[1] == 1:
@@ -141,21 +142,21 @@ def _existing(path: str | Path) -> Path:
     try:
         size = file.stat().st_size
     except OSError as error:
-        raise AudioError(
-            file, "is not there" if isinstance(error, FileNotFoundError) else str(error)
-        ) from error
+        if isinstance(error, FileNotFoundError):
+            raise AudioError(file, "is not there", "audio-missing") from error
+        raise AudioError(file, str(error), "audio-unreadable") from error
     if not file.is_file():
-        raise AudioError(file, "is not a file")
+        raise AudioError(file, "is not a file", "audio-not-a-file")
     if size == 0:
-        raise AudioError(file, "is empty (0 bytes)")
+        raise AudioError(file, "is empty (0 bytes)", "audio-empty")
     return file
 
 
 def _checked_header(file: Path, rate: int, channels: int, frames: int) -> AudioHeader:
     if channels < 1 or rate < 1:
-        raise AudioError(file, f"has {channels} channels at {rate} Hz")
+        raise AudioError(file, f"has {channels} channels at {rate} Hz", "audio-header")
     if frames < 1:
-        raise AudioError(file, "holds no samples")
+        raise AudioError(file, "holds no samples", "audio-empty")
     return AudioHeader(rate, channels, frames, frames / rate)
 
 
@@ -165,14 +166,20 @@ def _span(
     """First frame and number of frames of a stretch, held against the length of the file."""
     first = round((start_s or 0.0) * rate)
     if first < 0 or (first >= frames and frames > 0):
-        raise AudioError(file, f"lasts {frames / rate:.3f} s, but the utterance begins at {start_s:.3f} s")
+        raise AudioError(
+            file,
+            f"lasts {frames / rate:.3f} s, but the utterance begins at {start_s:.3f} s",
+            "stretch-outside",
+        )
     if duration_s is None:
         return first, frames - first
     wanted = round(duration_s * rate)
     if first + wanted > frames + MISSING_TAIL_S * rate:
         end_s = (first + wanted) / rate
         raise AudioError(
-            file, f"is truncated: lasts {frames / rate:.3f} s, but the utterance ends at {end_s:.3f} s"
+            file,
+            f"is truncated: lasts {frames / rate:.3f} s, but the utterance ends at {end_s:.3f} s",
+            "stretch-outside",
         )
     return first, min(wanted, frames - first)
 
@@ -193,11 +200,13 @@ def _decode(
                 sound.seek(first)
             samples = sound.read(wanted, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
-            raise AudioError(file, f"is truncated or damaged ({error})") from error
+            raise AudioError(file, f"is truncated or damaged ({error})", "audio-damaged") from error
     if len(samples) + MISSING_TAIL_S * rate < wanted:
-        raise AudioError(file, f"is truncated: {len(samples)} of {wanted} samples can be decoded")
+        raise AudioError(
+            file, f"is truncated: {len(samples)} of {wanted} samples can be decoded", "audio-truncated"
+        )
     if len(samples) == 0:
-        raise AudioError(file, "holds no samples")
+        raise AudioError(file, "holds no samples", "audio-empty")
     return samples, rate
 
 
@@ -213,7 +222,9 @@ def _refuse_cut(file: Path) -> None:
         else:
             return
     if missing > 0:
-        raise AudioError(file, f"is truncated: at least {missing} bytes are missing at its end")
+        raise AudioError(
+            file, f"is truncated: at least {missing} bytes are missing at its end", "audio-truncated"
+        )
 
 
 def _missing_wav_bytes(stream: IO[bytes], size: int) -> int:
@@ -246,14 +257,15 @@ def _open_av(file: Path, error: Exception) -> Any:
         raise AudioError(
             file,
             "is no audio that libsndfile reads; M4A and WebM need the extra: pip install 'soritune[audio]'",
+            "audio-format",
         ) from error
     try:
         container = av.open(str(file), metadata_errors="ignore")
     except (av.error.FFmpegError, OSError, ValueError) as failure:
-        raise AudioError(file, "is not audio, or is damaged") from failure
+        raise AudioError(file, "is not audio, or is damaged", "audio-damaged") from failure
     if not container.streams.audio:
         container.close()
-        raise AudioError(file, "holds no audio stream") from error
+        raise AudioError(file, "holds no audio stream", "audio-format") from error
     return container
 
 
@@ -284,9 +296,9 @@ def _decode_by_av(
                 parts.extend(plane.to_ndarray() for plane in to_planar.resample(frame))
             parts.extend(plane.to_ndarray() for plane in to_planar.resample(None))
         except (av.error.FFmpegError, OSError, ValueError) as failure:
-            raise AudioError(file, f"is truncated or damaged ({failure})") from failure
+            raise AudioError(file, f"is truncated or damaged ({failure})", "audio-damaged") from failure
     if not parts:
-        raise AudioError(file, "holds no samples")
+        raise AudioError(file, "holds no samples", "audio-empty")
     samples = np.concatenate(parts, axis=1).T.astype(np.float32, copy=False)
     first, wanted = _span(file, rate, len(samples), start_s, duration_s)
     return samples[first : first + wanted], rate
