@@ -15,8 +15,9 @@ def test_message_states_location_and_faults() -> None:
 
 
 def test_audio_error_is_restored_from_pickle() -> None:
-    error = pickle.loads(pickle.dumps(AudioError("a.wav", "is empty")))
-    assert (error.path, error.reason, str(error)) == ("a.wav", "is empty", "a.wav: is empty")
+    error = pickle.loads(pickle.dumps(AudioError("a.wav", "is empty", "audio-empty")))
+    assert (error.path, error.reason, error.kind) == ("a.wav", "is empty", "audio-empty")
+    assert str(error) == "a.wav: is empty"
 
 
 def test_nearest_is_none_if_no_name_is_close() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 
 class SorituneError(Exception):
@@ -24,7 +25,7 @@ class TextError(SorituneError):
 class ManifestError(SorituneError):
     """A manifest that cannot be read or lacks a requested part.
 
-    Attributes: `path`, `line` (1-based, or None), `field` (or None).
+    Attributes: `message` (without path and line), `path`, `line` (1-based, or None), `field` (or None).
     """
 
     def __init__(
@@ -35,30 +36,34 @@ class ManifestError(SorituneError):
         line: int | None = None,
         field: str | None = None,
     ) -> None:
-        self.path, self.line, self.field = path, line, field
+        self.message, self.path, self.line, self.field = message, path, line, field
         location = "" if path is None else f"{path}{'' if line is None else f', line {line}'}: "
         super().__init__(location + message)
 
 
 class AudioError(SorituneError):
-    """One audio file that cannot be used. Attributes: `path`, `reason` (short, for `quarantine.jsonl`)."""
+    """One audio file that cannot be used.
 
-    def __init__(self, path: Path | str, reason: str) -> None:
-        self.path, self.reason = path, reason
+    Attributes: `path`, `reason` (short, for `quarantine.jsonl`), `kind` (a short identifier by which faults are
+    counted together, such as "audio-missing"; empty where they are not counted).
+    """
+
+    def __init__(self, path: Path | str, reason: str, kind: str = "") -> None:
+        self.path, self.reason, self.kind = path, reason, kind
         super().__init__(f"{path}: {reason}")
 
-    def __reduce__(self) -> tuple[type[AudioError], tuple[Path | str, ...]]:
+    def __reduce__(self) -> tuple[type[AudioError], Any]:
         # Loader workers send errors through pickle, which calls the class with `args` alone.
-        return type(self), (self.path, self.reason)
+        return type(self), (self.path, self.reason, self.kind)
 
 
 class MissingAudioError(AudioError):
     """There is no audio file at the path."""
 
     def __init__(self, path: Path | str) -> None:
-        super().__init__(path, "does not exist")
+        super().__init__(path, "does not exist", "audio-missing")
 
-    def __reduce__(self) -> tuple[type[MissingAudioError], tuple[Path | str]]:
+    def __reduce__(self) -> tuple[type[AudioError], Any]:
         return type(self), (self.path,)
 
 

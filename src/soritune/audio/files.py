@@ -22,7 +22,7 @@ def find_audio(folder: str | Path) -> list[Path]:
     if not root.exists():
         raise MissingAudioError(root)
     if not root.is_dir():
-        raise AudioError(root, "is not a folder")
+        raise AudioError(root, "is not a folder", "audio-not-a-folder")
     files = []
     for parent, folders, names in os.walk(root, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -56,9 +56,9 @@ def decode_all(file: Path, error: Exception) -> tuple[NDArray[np.float32], int]:
                 parts.extend(plane.to_ndarray() for plane in to_planar.resample(frame))
             parts.extend(plane.to_ndarray() for plane in to_planar.resample(None))
         except (av.error.FFmpegError, OSError, ValueError) as failure:
-            raise AudioError(file, f"is truncated or damaged ({failure})") from failure
+            raise AudioError(file, f"is truncated or damaged ({failure})", "audio-damaged") from failure
     if not parts:
-        raise AudioError(file, "holds no samples")
+        raise AudioError(file, "holds no samples", "audio-empty")
     return np.concatenate(parts, axis=1).T.astype(np.float32, copy=False), rate
 
 
@@ -70,12 +70,13 @@ def _open(file: Path, error: Exception) -> Any:
         raise AudioError(
             file,
             "is not audio that libsndfile reads; M4A and WebM need the extra: pip install 'soritune[audio]'",
+            "audio-format",
         ) from error
     try:
         container = av.open(str(file), metadata_errors="ignore")
     except (av.error.FFmpegError, OSError, ValueError) as failure:
-        raise AudioError(file, "is not audio, or is damaged") from failure
+        raise AudioError(file, "is not audio, or is damaged", "audio-damaged") from failure
     if not container.streams.audio:
         container.close()
-        raise AudioError(file, "holds no audio stream") from error
+        raise AudioError(file, "holds no audio stream", "audio-format") from error
     return container

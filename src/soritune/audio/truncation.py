@@ -33,7 +33,9 @@ def refuse_truncated(file: Path) -> None:
         else:
             return
     if missing > 0:
-        raise AudioError(file, f"is truncated: at least {missing} bytes are missing at its end")
+        raise AudioError(
+            file, f"is truncated: at least {missing} bytes are missing at its end", "audio-truncated"
+        )
 
 
 def _missing_wav_bytes(stream: IO[bytes], size: int) -> int:

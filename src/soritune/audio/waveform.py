@@ -91,9 +91,8 @@ def read_audio(
         samples = samples if at_most_s is None else samples[: round(at_most_s * rate)]
     waveform = to_mono(samples, file, channel)
     if not np.isfinite(waveform).all():
-        raise AudioError(
-            file, f"holds {int((~np.isfinite(waveform)).sum())} samples that are NaN or infinite"
-        )
+        count = int((~np.isfinite(waveform)).sum())
+        raise AudioError(file, f"holds {count} samples that are NaN or infinite", "audio-not-finite")
     if sample_rate_hz is None or sample_rate_hz == rate:
         return waveform
     return resample(waveform, rate, sample_rate_hz)
@@ -110,7 +109,9 @@ def to_mono(samples: NDArray[Any], path: str | Path, channel: int | None = None)
     if channel is not None:
         if not 0 <= channel < samples.shape[1]:
             raise AudioError(
-                path, f"has {samples.shape[1]} channels, so channel {channel} (from 0) does not exist"
+                path,
+                f"has {samples.shape[1]} channels, so channel {channel} (from 0) does not exist",
+                "channel-missing",
             )
         return np.ascontiguousarray(samples[:, channel], dtype=np.float32)
     if samples.shape[1] == 1:
@@ -148,19 +149,19 @@ def _existing(path: str | Path) -> Path:
     except FileNotFoundError as error:
         raise MissingAudioError(file) from error
     except OSError as error:
-        raise AudioError(file, str(error)) from error
+        raise AudioError(file, str(error), "audio-unreadable") from error
     if not file.is_file():
-        raise AudioError(file, "is not a file")
+        raise AudioError(file, "is not a file", "audio-not-a-file")
     if size == 0:
-        raise AudioError(file, "is empty (0 bytes)")
+        raise AudioError(file, "is empty (0 bytes)", "audio-empty")
     return file
 
 
 def _checked_header(file: Path, rate: int, channels: int, frames: int) -> AudioHeader:
     if channels < 1 or rate < 1:
-        raise AudioError(file, f"has {channels} channels at {rate} Hz")
+        raise AudioError(file, f"has {channels} channels at {rate} Hz", "audio-header")
     if frames < 1:
-        raise AudioError(file, "holds no samples")
+        raise AudioError(file, "holds no samples", "audio-empty")
     return AudioHeader(rate, channels, frames, frames / rate)
 
 
@@ -170,14 +171,20 @@ def _span(
     """First frame and number of frames of a part, checked against the length of the file."""
     first = round((start_s or 0.0) * rate)
     if first < 0 or (first >= frames and frames > 0):
-        raise AudioError(file, f"lasts {frames / rate:.3f} s, but the utterance begins at {start_s:.3f} s")
+        raise AudioError(
+            file,
+            f"lasts {frames / rate:.3f} s, but the utterance begins at {start_s:.3f} s",
+            "stretch-outside",
+        )
     if duration_s is None:
         return first, frames - first
     count = round(duration_s * rate)
     if first + count > frames + MISSING_TAIL_S * rate:
         end_s = (first + count) / rate
         raise AudioError(
-            file, f"is truncated: lasts {frames / rate:.3f} s, but the utterance ends at {end_s:.3f} s"
+            file,
+            f"is truncated: lasts {frames / rate:.3f} s, but the utterance ends at {end_s:.3f} s",
+            "stretch-outside",
         )
     return first, min(count, frames - first)
 
@@ -198,9 +205,11 @@ def _decode(
                 sound.seek(first)
             samples = sound.read(count, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
-            raise AudioError(file, f"is truncated or damaged ({error})") from error
+            raise AudioError(file, f"is truncated or damaged ({error})", "audio-damaged") from error
     if len(samples) + MISSING_TAIL_S * rate < count:
-        raise AudioError(file, f"is truncated: {len(samples)} of {count} samples can be decoded")
+        raise AudioError(
+            file, f"is truncated: {len(samples)} of {count} samples can be decoded", "audio-truncated"
+        )
     if len(samples) == 0:
-        raise AudioError(file, "holds no samples")
+        raise AudioError(file, "holds no samples", "audio-empty")
     return samples, rate

@@ -120,7 +120,9 @@ def test_samples_that_break_the_contract_are_refused(result: str, sentence: str)
 
 
 def test_a_length_that_was_not_promised_is_refused() -> None:
-    with pytest.raises(AugmentationError, match=r"32000 samples; by its speed_factor they should be 20000\.0"):
+    with pytest.raises(
+        AugmentationError, match=r"32000 samples; by its speed_factor they should be 20000\.0"
+    ):
         Chain({"repeat": Repeat(probability=1, promised=0.8, bound=0.8)}).apply(NOISE, RATE, 0, DRAWS)
 
 
