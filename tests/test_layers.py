@@ -393,11 +393,11 @@ def test_objectives_are_compared_in_their_own_folders_only() -> None:
     faults = []
     for path in files():
         relative = path.relative_to(SOURCE).as_posix()
-        if not relative.startswith(OBJECTIVE_FOLDERS) and relative != "tasks/task.py":
+        if not relative.startswith(OBJECTIVE_FOLDERS) and relative != "tasks/specs.py":
             lines = objective_comparisons(path.read_text(encoding="utf-8"), names)
             faults += [f"{relative}:{line}" for line in lines]
     assert not faults, faults
-    per_frame = objective_comparisons((SOURCE / "tasks/task.py").read_text(encoding="utf-8"), names)
+    per_frame = objective_comparisons((SOURCE / "tasks/specs.py").read_text(encoding="utf-8"), names)
     assert len(per_frame) == 1  # `OutputSpec.per_frame` itself
 
 

@@ -58,12 +58,16 @@ def test_the_console_is_a_public_name() -> None:
 def printing(tree: ast.Module) -> Iterator[int]:
     """Lines that print: `print`, the standard streams, anything of rich."""
     for node in ast.walk(tree):
-        if (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print") or (
-            isinstance(node, ast.Attribute)
-            and node.attr in ("stdout", "stderr")
-            and isinstance(node.value, ast.Name)
-            and node.value.id == "sys"
-        ) or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "rich"):
+        if (
+            (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print")
+            or (
+                isinstance(node, ast.Attribute)
+                and node.attr in ("stdout", "stderr")
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "sys"
+            )
+            or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "rich")
+        ):
             yield node.lineno
         elif isinstance(node, ast.Import):
             yield from (node.lineno for alias in node.names if alias.name.split(".")[0] == "rich")

@@ -282,7 +282,7 @@ def test_aliases_of_a_task_that_was_replaced_are_not_offered(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["train.best={a b: loss}"], "train.best.a b: the name has signs it cannot have; it must match"),
+        (["train.best={a b: loss}"], "train.best.a b: the name has invalid characters; it must match"),
         (["train.best=loss"], r"train.best: Input should be a list or a mapping \(got 'loss'\)"),
         (["train.keep_epochs=x"], r"train.keep_epochs: Input should be true, false or a whole number \(got"),
         (["gap=ah"], "tasks.mispronunciation: 'ah' is a gap, a silence or the blank"),

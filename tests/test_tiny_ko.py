@@ -26,9 +26,11 @@ from soritune.corpus.manifest import Manifest
 from soritune.errors import BundleError, ModelError, SorituneError
 from soritune.inference.predictor import Predictor
 from soritune.metrics.edit_distance import phone_counts
-from soritune.models.checkpoint_io import load_model, save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import LoraSettings, ModelConfig
-from soritune.models.model import SpeechModel, build_model
+from soritune.models.loading import load_model
+from soritune.models.model import SpeechModel
+from soritune.models.saving import save_bundle
 from soritune.recipe import load_recipe
 from soritune.reports.model_card import model_card
 from soritune.stages.evaluate import evaluate

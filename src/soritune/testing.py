@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 ModelType = Literal["wav2vec2", "hubert", "wavlm"]
 Norm = Literal["group", "layer"]

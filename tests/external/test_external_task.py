@@ -30,9 +30,9 @@ import math
 
 import numpy as np
 
-from soritune.tasks.task import (
-    Column, Metric, OutputSpec, Prediction, RateDescription, Section, Table, Task, TaskConfig,
-)
+from soritune.tasks.results import Column, Metric, Prediction, RateDescription, Section, Table
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task, TaskConfig
 
 
 class VoiceConfig(TaskConfig):

@@ -15,7 +15,8 @@ from soritune.errors import BundleError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
 from soritune.settings import first_fault
 from soritune.tasks.objectives.objective import check_output
-from soritune.tasks.task import InputSpec, OutputSpec, Task, make_task
+from soritune.tasks.specs import InputSpec, OutputSpec
+from soritune.tasks.task import Task, make_task
 
 SCHEMA, FIRST_SCHEMA = "soritune.bundle/2", "soritune.bundle/1"
 """Of the cards written now, and of older ones, which are converted when they are opened."""

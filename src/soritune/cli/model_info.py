@@ -16,7 +16,7 @@ from soritune.errors import BundleError
 
 if TYPE_CHECKING:
     from soritune.models.config import ModelConfig
-    from soritune.tasks.task import InputSpec, OutputSpec
+    from soritune.tasks.specs import InputSpec, OutputSpec
 
 RANKS = (8, 16, 32)
 """Ranks a LoRA recipe is also counted at."""
@@ -80,7 +80,7 @@ def describe(
         ModelError: settings that contradict each other, or an architecture that cannot be found.
     """
     from soritune.models.adapters import parameter_table
-    from soritune.models.model import count_model
+    from soritune.models.build import count_model
 
     model = count_model(
         config, outputs, from_recipe=from_recipe, inputs=inputs, sample_rate_hz=sample_rate_hz
@@ -107,8 +107,8 @@ def describe_folder(folder: Path) -> dict[str, Any]:
         ModelError, BundleError: the folder is neither.
     """
     from soritune.bundles.read import is_bundle, load_bundle
-    from soritune.models.checkpoint import open_checkpoint
     from soritune.models.config import ModelConfig, stored_lora, stored_model
+    from soritune.models.pretrained import open_pretrained
 
     if is_bundle(folder):
         bundle = load_bundle(folder)
@@ -123,12 +123,12 @@ def describe_folder(folder: Path) -> dict[str, Any]:
             sample_rate_hz=bundle.geometry.sample_rate_hz,
         )
         return {"name": bundle.name, "kind": f"{bundle.card['kind']} bundle", **described}
-    checkpoint = open_checkpoint(folder)
-    config = ModelConfig(encoder=str(folder), architecture=checkpoint.config)
+    model = open_pretrained(folder)
+    config = ModelConfig(encoder=str(folder), architecture=model.config)
     return {
         "name": folder.name,
         "kind": "checkpoint",
-        **describe(config, _outputs_of(checkpoint.config, folder), from_recipe=False),
+        **describe(config, _outputs_of(model.config, folder), from_recipe=False),
     }
 
 
@@ -136,7 +136,7 @@ def _outputs_of(config: dict[str, Any], folder: Path) -> list[OutputSpec]:
     """The head that the config of a transformers folder names, as an output."""
     from soritune.bundles.hf_files import read_vocabulary
     from soritune.models.encoders.encoder import family_of
-    from soritune.tasks.task import OutputSpec
+    from soritune.tasks.specs import OutputSpec
 
     family = family_of(config["model_type"], str(folder))
     written = next(iter(config.get("architectures") or []), "")
@@ -167,8 +167,8 @@ def _variants(
     if config.lora is None:
         return []
     from soritune.models.adapters import parameter_table
+    from soritune.models.build import count_model
     from soritune.models.config import FreezeSettings
-    from soritune.models.model import count_model
 
     rows = []
     everywhere = config.lora.model_copy(update={"layers": None}), FreezeSettings()

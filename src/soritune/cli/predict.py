@@ -21,7 +21,8 @@ from soritune.cli.terminal import print_error, print_json, print_line
 if TYPE_CHECKING:
     from soritune.inference.distribution import Distribution
     from soritune.inference.rows import Row
-    from soritune.tasks.task import Column, Task
+    from soritune.tasks.results import Column
+    from soritune.tasks.task import Task
 
 PURPOSE = "for trying things out and as a start for fine-tuning, not for judging a person's pronunciation"
 SHOWN = 100
@@ -226,7 +227,7 @@ def _short_names(ids: list[str]) -> list[str]:
 
 def _columns(tasks: tuple[Task, ...], rows: list[Row]) -> list[tuple[str, Column]]:
     """Task and column of each table column after the file's name, for predictions like the first one."""
-    from soritune.tasks.task import Column, Prediction
+    from soritune.tasks.results import Column, Prediction
 
     first: Row = next((row for row in rows if "error" not in row), {"tasks": {}})
     columns = [

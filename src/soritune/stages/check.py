@@ -25,14 +25,15 @@ from soritune.corpus.manifest import CHECKED_FILE, QUARANTINE_FILE, Manifest, wr
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, SorituneError, TaskError, TextError
 from soritune.geometry import Geometry
-from soritune.models.checkpoint import architecture_of
 from soritune.models.encoders.encoder import geometry_of
+from soritune.models.pretrained import architecture_of
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.stages.prepare import log_quarantined
 from soritune.tasks.inputs.input import encode_inputs, inputs_of, missing_inputs, values_in_row
 from soritune.tasks.objectives.objective import check_output, cropping_fault, objective_of
-from soritune.tasks.task import OutputSpec, Task
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task
 from soritune.training.phases import resolve_phases
 
 logger = logging.getLogger(__name__)
@@ -161,7 +162,7 @@ def task_problem(task: Task) -> RowProblem:
         if any(target is not None for target in targets.values()):
             return None
         return "; ".join(
-            [f"has no target for the task {task.name}", *filter(None, [task.absence(utterance)])]
+            [f"has no target for the task {task.name}", *filter(None, [task.missing_label_reason(utterance)])]
         )
 
     return problem
@@ -215,7 +216,7 @@ def row_problem(recipe: Recipe) -> RowProblem:
                 if reason is None:
                     return None
                 reasons.append(reason)
-        absences += [f"{task.name}: {why}" for task in tasks if (why := task.absence(utterance))]
+        absences += [f"{task.name}: {why}" for task in tasks if (why := task.missing_label_reason(utterance))]
         return reasons[0] if reasons else "; ".join([f"has no label for {names}", *absences])
 
     return problem

@@ -116,7 +116,7 @@ def refuse_unlabelled(tasks: Iterable[Task], rows: Manifest) -> None:
     tasks = list(tasks)
     if not any(_is_labelled(task, utterance) for utterance in rows for task in tasks):
         names = " and ".join(f"'{task.name}'" for task in tasks)
-        absences = (task.absence(utterance) for utterance in rows for task in tasks)
+        absences = (task.missing_label_reason(utterance) for utterance in rows for task in tasks)
         first = next((f"; the first: {absence}" for absence in absences if absence), "")
         fields = ", ".join(dict.fromkeys(field for task in tasks for field in task.required_fields))
         raise ManifestError(

@@ -71,14 +71,14 @@ def _check_judged_bundle(recipe: Recipe, phases: Sequence[Phase]) -> None:
 
 
 def _check_encoder(recipe: Recipe) -> None:
-    from soritune.models.checkpoint import open_checkpoint
+    from soritune.models.pretrained import open_pretrained
 
     source = recipe.model.starts_from
     if source is None:
         return
     try:
         if not is_bundle(source):
-            open_checkpoint(source)
+            open_pretrained(source)
     except (ModelError, BundleError) as error:
         key = "model.init_from" if recipe.model.init_from else "model.encoder"
         raise ModelError(f"{key}: {error}") from error

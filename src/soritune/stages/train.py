@@ -90,7 +90,7 @@ def train_recipe(
 
 def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) -> TrainingRun:
     """The model and everything else that a training needs; writes nothing."""
-    from soritune.models.model import build_model
+    from soritune.models.build import build_model
     from soritune.training.checkpoint import frozen_digest
     from soritune.training.run import TrainingRun
 
@@ -123,7 +123,7 @@ def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) 
             "base": frozen_digest(model),
         },
         card=card_fields(recipe, manifest, splits),
-        can_predict=model.load_report.keeps_heads,
+        can_predict=model.load_report.is_complete,
     )
 
 

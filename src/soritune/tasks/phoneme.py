@@ -16,7 +16,7 @@ from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY, phonemize, phones_to_hangul
 from soritune.metrics.edit_distance import character_counts, phone_counts, word_phone_counts
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.labels import (
+from soritune.tasks.parts.labels import (
     BLANK,
     SPECIAL_TOKENS,
     UNKNOWN,
@@ -25,19 +25,11 @@ from soritune.tasks.labels import (
     read_symbols,
     symbol_ids,
 )
-from soritune.tasks.language import in_language, other_language
-from soritune.tasks.phone_tables import PHONE_RATES, phone_tables
-from soritune.tasks.task import (
-    Column,
-    Counts,
-    Metric,
-    OutputSpec,
-    Pair,
-    Prediction,
-    RateDescription,
-    Section,
-    Task,
-)
+from soritune.tasks.parts.language import in_language, language_mismatch
+from soritune.tasks.parts.phone_tables import PHONE_RATES, phone_tables
+from soritune.tasks.results import Column, Counts, Metric, Pair, Prediction, RateDescription, Section
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task
 
 RATES = {
     **PHONE_RATES,
@@ -136,9 +128,9 @@ class PhonemeTask(Task):
             return None
         return phonemize(utterance.text, boundary=self.config.boundary)
 
-    def absence(self, utterance: Utterance) -> str | None:
+    def missing_label_reason(self, utterance: Utterance) -> str | None:
         """Names a language that the task does not take, or text that is not Korean."""
-        other = other_language(utterance.language, self.config.language)
+        other = language_mismatch(utterance.language, self.config.language)
         if other is not None or self.phones_of(utterance) is not None:
             return other
         from_text = self._is_korean and self.config.source in ("auto", "text") and utterance.text
@@ -239,7 +231,7 @@ def _not_korean(utterance: Utterance) -> str | None:
     text = unicodedata.normalize("NFKC", utterance.text or "")
     if _HANGUL.search(text):
         return None
-    other = other_language(utterance.language, "ko")
+    other = language_mismatch(utterance.language, "ko")
     if other is not None:
         return f"{other} (Korean phones are derived from its text, which has no Hangul)"
     if len(_LATIN_WORD.findall(text)) >= 3:

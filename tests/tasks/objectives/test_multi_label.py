@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soritune.tasks.objectives.objective import objective_of
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 EVENTS = OutputSpec("events", ("cough", "laugh"), "utterance", "multi_label")
 OBJECTIVE = objective_of(EVENTS)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from soritune.errors import TaskError
 from soritune.tasks.inputs.input import PRESENT, InputKind, finite_numbers
 from soritune.tasks.objectives.dense import targets_of_frames
-from soritune.tasks.task import InputSpec
+from soritune.tasks.specs import InputSpec
 
 
 class FrameNumbersInput(InputKind):

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import TaskError
 from soritune.registry import load_identifier
-from soritune.tasks.task import InputSpec, Task
+from soritune.tasks.specs import InputSpec
+from soritune.tasks.task import Task
 
 PACKAGE = "soritune.tasks.inputs"
 PROMPT = "text"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from soritune.errors import TaskError
 from soritune.tasks.inputs.input import PRESENT, InputKind, finite_numbers
-from soritune.tasks.task import InputSpec
+from soritune.tasks.specs import InputSpec
 
 OPTIONS = {"mean": 0.0, "deviation": 1.0}
 """What a value is standardised by, (value - mean) / deviation, with their defaults."""

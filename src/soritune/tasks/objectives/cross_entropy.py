@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from soritune.errors import TaskError
 from soritune.tasks.objectives.dense import DenseObjective
 from soritune.tasks.objectives.objective import ConstantGuess, is_number
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 NO_LABEL = -1
 """The label id of a frame without a label."""

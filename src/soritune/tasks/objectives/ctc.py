@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from soritune.errors import TaskError
 from soritune.tasks.objectives.objective import ConstantGuess, Objective, PaddedTargets
 from soritune.tasks.objectives.probabilities import Float32Array, log_softmax
-from soritune.tasks.task import OutputSpec, Resolution
+from soritune.tasks.specs import OutputSpec, Resolution
 
 SAME_SYMBOL = ({"[UNK]", "<unk>", "<UNK>"}, {"|", "<space>", " "}, {"<s>", "[CLS]"}, {"</s>", "[SEP]"})
 """Spellings of one special symbol in CTC vocabularies."""

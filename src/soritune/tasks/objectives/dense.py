@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.tasks.objectives.objective import Objective, PaddedTargets
-from soritune.tasks.task import OutputSpec, Resolution
+from soritune.tasks.specs import OutputSpec, Resolution
 
 
 def targets_of_frames(num_targets: int, num_frames: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from soritune.errors import TaskError
 from soritune.tasks.objectives.cross_entropy import CrossEntropy
 from soritune.tasks.objectives.dense import DenseObjective
 from soritune.tasks.objectives.objective import is_number
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 TOLERANCE = 1e-3
 """How far a teacher's probabilities may sum from one: half precision loses that much."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from soritune.tasks.objectives.dense import DenseObjective
 from soritune.tasks.objectives.objective import ConstantGuess
 from soritune.tasks.objectives.probabilities import Float32Array, log_sigmoid
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 ABSENT = -30.0
 """Log-probability of each label in the constant guess that none applies."""

@@ -23,7 +23,8 @@ from soritune.errors import TaskError
 from soritune.registry import load_identifier
 from soritune.tasks.decoding.decoder import GREEDY, Decoder
 from soritune.tasks.objectives.probabilities import Float32Array, log_softmax, mean_of_probabilities
-from soritune.tasks.task import OutputSpec, Resolution, Task
+from soritune.tasks.specs import OutputSpec, Resolution
+from soritune.tasks.task import Task
 
 FOLDER = "soritune.tasks.objectives"
 
@@ -107,7 +108,7 @@ class Objective(ABC):
             return f"{spec.name} needs {needed} frames, there are {num_frames}"
         return fault
 
-    def follows_time(self, spec: OutputSpec) -> bool:
+    def is_time_aligned(self, spec: OutputSpec) -> bool:
         """True where a target belongs to the whole length of an utterance, so that a cropped one does not fit it."""
         return spec.per_frame
 
@@ -217,14 +218,14 @@ def unmixable(outputs: Iterable[OutputSpec]) -> dict[str, str]:
     }
 
 
-def follows_time(spec: OutputSpec) -> bool:
+def is_time_aligned(spec: OutputSpec) -> bool:
     """Whether the output's targets belong to the whole length of an utterance."""
-    return objective_of(spec).follows_time(spec)
+    return objective_of(spec).is_time_aligned(spec)
 
 
 def cropping_fault(spec: OutputSpec, duration_s: float, kept_s: float) -> str | None:
     """Why the target of an output does not fit an utterance that lost its end; None where it does."""
-    if not follows_time(spec):
+    if not is_time_aligned(spec):
         return None
     return f"lasts {duration_s:.1f} s, but preprocessing.max_duration_s keeps only {kept_s} s of it"
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from soritune.tasks.objectives.dense import DenseObjective
 from soritune.tasks.objectives.probabilities import Float32Array
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 
 class Regression(DenseObjective):
