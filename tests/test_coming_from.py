@@ -99,7 +99,7 @@ def lay_out(root: Path, section: str) -> None:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_every_counterpart_runs(
+def test_every_counterpart_of_a_foreign_command_runs(
     section: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root: Path = request.getfixturevalue(SECTIONS[section])

@@ -41,7 +41,7 @@ def test_unknown_checkpoint_names_the_known(run):
         choose_bundle(run, "lasst")
 
 
-def test_epochs_are_listed_by_number_and_what_is_being_replaced_is_not(fakes, tmp_path):
+def test_epochs_are_listed_by_number_without_hidden_folders(fakes, tmp_path):
     for name in ("epoch_10", "epoch_2", "best_loss", ".epoch_1.old"):
         fakes.make_bundle(tmp_path / "bundles" / name, [fakes.emotion_task()])
     assert bundle_names(tmp_path) == ["best_loss", "epoch_2", "epoch_10"]
@@ -50,7 +50,7 @@ def test_epochs_are_listed_by_number_and_what_is_being_replaced_is_not(fakes, tm
         choose_bundle(tmp_path, "epoch_3")
 
 
-def test_a_bundle_is_itself(run):
+def test_a_bundle_folder_is_returned_as_given(run):
     bundle = run / "bundles" / "last"
     assert choose_bundle(bundle) == bundle
     assert not is_run(bundle)
@@ -58,11 +58,11 @@ def test_a_bundle_is_itself(run):
         choose_bundle(bundle, "last")
 
 
-def test_what_is_no_model_is_refused(tmp_path):
+def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(BundleError, match="is not a model"):
         choose_bundle(tmp_path)
     with pytest.raises(BundleError, match="does not exist"):
-        choose_bundle(tmp_path / "gone")
+        choose_bundle(tmp_path / "missing")
     (tmp_path / "run" / "bundles").mkdir(parents=True)
     with pytest.raises(BundleError, match="no finished bundle"):
         choose_bundle(tmp_path / "run")

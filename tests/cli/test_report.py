@@ -42,7 +42,7 @@ def call(*arguments, code=0):
 
 
 @pytest.mark.slow
-def test_score_report_compare_in_a_row(folders):
+def test_score_report_and_compare_follow_one_another(folders):
     base, tuned = folders
     for folder in folders:
         shown = call(
@@ -60,19 +60,19 @@ def test_score_report_compare_in_a_row(folders):
     assert "+16.7 points" in shown.replace("\n", " ")
 
 
-def test_json_forms(folders, tmp_path):
+def test_json_output_equals_the_written_files(folders, tmp_path):
     base, tuned = folders
     for folder in folders:
         content = json.loads(call("score", folder / "predictions.jsonl", "--json", "--resamples", 50).stdout)
         assert content["schema"] == "soritune.scores/1"
     made = json.loads(call("report", base, "--no-audio", "-o", tmp_path / "r.html", "--json").stdout)
     assert made == {"report": str(tmp_path / "r.html"), "bytes": (tmp_path / "r.html").stat().st_size}
-    found = json.loads(call("compare", base, tuned, "--json", "-o", tmp_path / "c.json").stdout)
-    assert found == json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
-    assert found["tasks"]["emotion"]["common_speakers"] == 12
+    comparison = json.loads(call("compare", base, tuned, "--json", "-o", tmp_path / "c.json").stdout)
+    assert comparison == json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert comparison["tasks"]["emotion"]["common_speakers"] == 12
 
 
-def test_evaluate_shows_scores_and_says_when_clips_failed(monkeypatch, folders, tmp_path):
+def test_evaluate_shows_scores_and_exits_with_1_if_clips_failed(monkeypatch, folders, tmp_path):
     import soritune.stages.evaluate as module
 
     base, _ = folders
@@ -98,7 +98,7 @@ def test_evaluate_shows_scores_and_says_when_clips_failed(monkeypatch, folders, 
     assert {key: asked[key] for key in expected} == expected
 
 
-def test_evaluate_takes_a_corpus_and_draws_plots(monkeypatch, folders, tmp_path):
+def test_evaluate_passes_the_corpus_options_and_draws_plots(monkeypatch, folders, tmp_path):
     import soritune.stages.evaluate as module
     from soritune.reports.evaluation import Evaluation
 
@@ -129,7 +129,7 @@ def test_evaluate_takes_a_corpus_and_draws_plots(monkeypatch, folders, tmp_path)
             call("evaluate", tmp_path, *wrong)
 
 
-def test_bad_input_is_one_sentence(folders, tmp_path):
+def test_bad_input_is_refused_with_one_sentence(folders, tmp_path):
     base, _ = folders
     cases = [
         (["evaluate", tmp_path], BundleError),

@@ -22,7 +22,7 @@ def test_checks_count_frames_as_the_packaged_model_does() -> None:
     assert row_problem(recipe)(fits) is None
 
 
-def test_checks_count_frames_at_the_recipe_s_sample_rate() -> None:
+def test_checks_count_frames_at_the_sample_rate_of_the_recipe() -> None:
     recipe = load_recipe("quickstart", ["data=x", "augment.speed=null", "preprocessing.sample_rate_hz=8000"])
     # Kernels 64, 8, 4, 4 and strides 16, 5, 2, 2 over 8,000 samples: 497, 98, 48 and 23 frames.
     assert geometry_of_recipe(recipe).num_frames(8000) == 23

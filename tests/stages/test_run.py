@@ -1,4 +1,4 @@
-"""The whole way from a corpus to a report, on toys, with nothing but public entry points."""
+"""From a corpus to a report on toys, through public entry points only."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def finished(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     return folder, run(emotion(tree, "train.epochs=2"), folder)
 
 
-def test_every_arrow_writes_its_file(finished: tuple[Path, RunResult]) -> None:
+def test_every_stage_writes_its_files(finished: tuple[Path, RunResult]) -> None:
     folder, result = finished
     assert result.training.stopped == "end"
     expected = ["manifest.parquet", "checked.parquet", "splits.parquet", "quarantine.jsonl", "recipe.yaml"]
@@ -128,7 +128,7 @@ def test_bad_files_are_quarantined_with_their_reasons(finished: tuple[Path, RunR
     assert sorted(set(manifest.column("emotion").to_pylist())) == ["Anxious", "Dry", "Kind"]
 
 
-def test_no_speaker_is_on_two_sides(finished: tuple[Path, RunResult]) -> None:
+def test_no_speaker_is_in_two_splits(finished: tuple[Path, RunResult]) -> None:
     manifest = load_manifest(finished[0] / "checked.parquet")
     splits = load_splits(finished[0] / "splits.parquet")
     speakers = [
@@ -140,7 +140,7 @@ def test_no_speaker_is_on_two_sides(finished: tuple[Path, RunResult]) -> None:
     )
 
 
-def test_the_bundle_says_where_it_comes_from(finished: tuple[Path, RunResult]) -> None:
+def test_the_card_records_the_origin_of_the_bundle(finished: tuple[Path, RunResult]) -> None:
     card = load_bundle(finished[0] / "bundles" / "last").card
     manifest = load_manifest(finished[0] / "checked.parquet")
     assert card["data"]["manifest_hash"] == manifest.hash
@@ -163,7 +163,7 @@ def test_a_dry_run_writes_no_weights(tree: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "dry").rglob("*.safetensors")) and not (tmp_path / "dry" / "bundles").exists()
 
 
-def test_a_random_split_is_recorded_where_people_look(tree: Path, tmp_path: Path) -> None:
+def test_a_random_split_is_recorded_in_card_and_scores(tree: Path, tmp_path: Path) -> None:
     recipe = emotion(tree, "split.by=[random]", "train.max_steps=2")
     scores = run(recipe, tmp_path / "run").scores
     assert load_bundle(tmp_path / "run" / "bundles" / "last").card["data"]["split"]["by"] == ["random"]
@@ -171,7 +171,7 @@ def test_a_random_split_is_recorded_where_people_look(tree: Path, tmp_path: Path
     assert "random" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
-def test_cross_validation_judges_every_utterance_once_by_a_model_that_did_not_know_its_speaker(
+def test_cross_validation_judges_every_utterance_once_by_a_model_that_was_not_trained_on_its_speaker(
     tree: Path, tmp_path: Path
 ) -> None:
     recipe = emotion(tree, "train.max_steps=2")
@@ -183,7 +183,7 @@ def test_cross_validation_judges_every_utterance_once_by_a_model_that_did_not_kn
     assert again["tasks"]["emotion"]["rates"] == scores["tasks"]["emotion"]["rates"]
 
 
-def test_missing_data_and_unusable_rows_are_said_in_a_sentence(tree: Path, tmp_path: Path) -> None:
+def test_missing_data_and_unusable_rows_are_reported_in_one_sentence(tree: Path, tmp_path: Path) -> None:
     recipe = emotion(tree)
     recipe.data.root = None
     with pytest.raises(RecipeError, match="give the corpus folder as data=ROOT"):
@@ -212,15 +212,15 @@ def two_languages(tmp_path: Path) -> Path:
     rows = []
     for row in write_tones(folder, per_style=8):
         if row.speaker in parts:
-            own = {"language": "ko", "phones": ("G", "A", "|", "N", "A"), "source": "synthetic"}
+            fields = {"language": "ko", "phones": ("G", "A", "|", "N", "A"), "source": "synthetic"}
         else:
-            own = {
+            fields = {
                 "language": "en",
                 "canonical": ("dh", "ah"),
                 "perceived": ("d", "ah"),
                 "source": next(learners),
             }
-        rows.append(dataclasses.replace(row, **own, extra={"split": parts.get(str(row.speaker), "train")}))
+        rows.append(dataclasses.replace(row, **fields, extra={"split": parts.get(str(row.speaker), "train")}))
     return write_manifest(folder / "manifest.parquet", rows, root=folder).root / "manifest.parquet"
 
 
@@ -238,8 +238,8 @@ def test_every_recipe_takes_two_steps(name: str, request: pytest.FixtureRequest,
     """Only the encoder, the data and the number of steps are changed."""
     root = request.getfixturevalue(CORPORA[load_recipe(name).data.source])
     phases = load_recipe(name).train.phases
-    own = [number for number, phase in enumerate(phases, start=1) if phase.max_steps is not None]
-    limits = [f"train.phases.{number}.max_steps=2" for number in own] or ["train.max_steps=2"]
+    limited = [number for number, phase in enumerate(phases, start=1) if phase.max_steps is not None]
+    limits = [f"train.phases.{number}.max_steps=2" for number in limited] or ["train.max_steps=2"]
     recipe = load_recipe(name, [f"data={root}", *limits])
     recipe.model.random_weights = True
     recipe.model.architecture = toy_encoder(name)
@@ -286,7 +286,7 @@ def test_phones_then_emotion_from_the_same_encoder(tones: Manifest, tree: Path, 
 def test_a_failed_start_does_not_lock_its_folder(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(SorituneError, match="no GPU is usable|there are"):
         run(emotion(tree, "train.device=cuda:99"), tmp_path / "run")
-    assert not (tmp_path / "run" / "manifest.parquet").exists()  # said before the corpus is read
+    assert not (tmp_path / "run" / "manifest.parquet").exists()  # reported before the corpus is read
     assert run(emotion(tree, "train.max_steps=1"), tmp_path / "run").training.steps == 1
 
 
@@ -320,17 +320,17 @@ def test_resume_refuses_another_split_of_the_same_size_and_another_base(
     tree: Path, finished: tuple[Path, RunResult], tmp_path: Path
 ) -> None:
     manifest = load_manifest(finished[0] / "checked.parquet")
-    one, two = (fold for fold in make_folds(manifest, folds=3)[:2])
+    first, second = (fold for fold in make_folds(manifest, folds=3)[:2])
     recipe = emotion(tree, "train.max_steps=2")
-    train_recipe(recipe, manifest, one, tmp_path / "run")
+    train_recipe(recipe, manifest, first, tmp_path / "run")
     with pytest.raises(TrainingError, match="another data"):
-        train_recipe(recipe, manifest, two, tmp_path / "run", resume=True)
+        train_recipe(recipe, manifest, second, tmp_path / "run", resume=True)
     recipe.model.architecture = tiny_config(norm="layer", conv_bias=False)
     with pytest.raises(TrainingError, match="another (recipe|base)"):
-        train_recipe(recipe, manifest, one, tmp_path / "run", resume=True)
+        train_recipe(recipe, manifest, first, tmp_path / "run", resume=True)
 
 
-def test_resume_allows_what_changes_no_result(tree: Path, tmp_path: Path) -> None:
+def test_settings_that_change_no_result_may_differ_on_resume(tree: Path, tmp_path: Path) -> None:
     run(emotion(tree, "train.max_steps=2", "batches.num_workers=0"), tmp_path / "run")
     written = (tmp_path / "run" / "recipe.yaml").read_text(encoding="utf-8")
     other = emotion(
@@ -346,11 +346,11 @@ def test_splits_from_elsewhere_replace_those_of_a_start_that_failed(
     tree: Path, finished: tuple[Path, RunResult], tmp_path: Path
 ) -> None:
     manifest = load_manifest(finished[0] / "checked.parquet")
-    one, two = (fold for fold in make_folds(manifest, folds=3)[:2])
+    first, second = (fold for fold in make_folds(manifest, folds=3)[:2])
     (tmp_path / "run").mkdir()
-    one.save(tmp_path / "run" / "splits.parquet")
-    train_recipe(emotion(tree, "train.max_steps=1"), manifest, two, tmp_path / "run")
-    assert load_splits(tmp_path / "run" / "splits.parquet").ids("test") == two.ids("test")
+    first.save(tmp_path / "run" / "splits.parquet")
+    train_recipe(emotion(tree, "train.max_steps=1"), manifest, second, tmp_path / "run")
+    assert load_splits(tmp_path / "run" / "splits.parquet").ids("test") == second.ids("test")
 
 
 def test_rows_that_ctc_cannot_spell_are_listed_before_the_run(tones: Manifest) -> None:
@@ -366,7 +366,7 @@ def test_rows_that_ctc_cannot_spell_are_listed_before_the_run(tones: Manifest) -
     assert "keeps only 0.3 s" in str(row_problem(recipe)(row))
 
 
-def test_only_targets_that_lie_in_time_suffer_from_cropping(tones: Manifest) -> None:
+def test_only_rows_with_targets_in_time_must_not_be_cropped(tones: Manifest) -> None:
     labels = "tasks.emotion={labels: [Anxious, Kind, Dry]}"
     recipe = load_recipe("emotion-3class", [*MANIFEST, f"data={tones.path}", labels])
     recipe.model.random_weights = True
@@ -375,7 +375,7 @@ def test_only_targets_that_lie_in_time_suffer_from_cropping(tones: Manifest) -> 
     assert row_problem(recipe)(tones.utterance(0)) is None
 
 
-def test_a_manifest_from_elsewhere_is_looked_at_before_the_run(tones: Manifest, tmp_path: Path) -> None:
+def test_a_manifest_from_elsewhere_is_checked_before_the_run(tones: Manifest, tmp_path: Path) -> None:
     rows = list(tones)
     rows[1] = dataclasses.replace(rows[1], text="가나다라마바사" * 9)
     rows[2] = dataclasses.replace(rows[2], text=None)
@@ -386,15 +386,15 @@ def test_a_manifest_from_elsewhere_is_looked_at_before_the_run(tones: Manifest, 
     recipe.model.random_weights, recipe.model.architecture = True, toy_encoder("child-phoneme")
     splits = make_splits(manifest, recipe.split)
     train_recipe(recipe, manifest, splits, tmp_path / "run")
-    found = read_quarantine(tmp_path / "run" / "quarantine.jsonl")
-    assert [(row.id, row.stage) for row in found] == [(rows[1].id, "check"), (rows[2].id, "check")]
-    assert "symbols need" in found[0].reason
+    quarantined = read_quarantine(tmp_path / "run" / "quarantine.jsonl")
+    assert [(row.id, row.stage) for row in quarantined] == [(rows[1].id, "check"), (rows[2].id, "check")]
+    assert "symbols need" in quarantined[0].reason
     assert len(load_manifest(tmp_path / "run" / "checked.parquet")) == len(rows) - 2
-    # The same manifest goes on with it.
+    # The same manifest resumes the run.
     assert train_recipe(recipe, manifest, splits, tmp_path / "run", resume=True).steps == 2
 
 
-def test_a_moved_corpus_can_be_gone_on_with(tree: Path, tmp_path: Path) -> None:
+def test_a_run_on_a_moved_corpus_is_resumed(tree: Path, tmp_path: Path) -> None:
     shutil.copytree(tree, tmp_path / "before")
     run(emotion(tmp_path / "before", "train.max_steps=2"), tmp_path / "run")
     (tmp_path / "before").rename(tmp_path / "after")
@@ -402,7 +402,7 @@ def test_a_moved_corpus_can_be_gone_on_with(tree: Path, tmp_path: Path) -> None:
     assert run(again, tmp_path / "run", resume=True).scores is not None
 
 
-def test_what_is_checked_before_anything_is_trained(tree: Path, tmp_path: Path) -> None:
+def test_faulty_settings_are_refused_before_any_training(tree: Path, tmp_path: Path) -> None:
     for override, sentence in (
         ("evaluate.checkpoint=bestt", "evaluate.checkpoint"),
         ("train.best=[emotion/f1]", "train.best names"),
@@ -455,8 +455,8 @@ def test_the_longest_batch_of_a_dry_run_is_the_longest_there_can_be(
     )
     recipe.model.random_weights = True
     recipe.model.architecture = toy_encoder("bundled-encoder")
-    found = dry_run(recipe, tmp_path / "dry")["longest_batch"]
-    assert found["samples"] == round(longest * 16000)
+    batch = dry_run(recipe, tmp_path / "dry")["longest_batch"]
+    assert batch["samples"] == round(longest * 16000)
 
 
 def test_a_row_in_another_language_is_left_out_with_that_reason(tones: Manifest) -> None:
