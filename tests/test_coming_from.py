@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 import torch
-from tests.stages.test_run import learners, pairs, toy_encoder, tree  # noqa: F401  (fixtures)
+from tests.stages.conftest import learners, pairs, tree  # noqa: F401  (fixtures)
+from tests.stages.toy_recipes import toy_encoder
 from typer.testing import CliRunner
 
 from soritune.cli.main import app

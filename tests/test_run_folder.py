@@ -8,6 +8,7 @@ from soritune.corpus.splitting.splits import Splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import BundleError, UnknownNameError
 from soritune.run_folder import (
+    RunFolder,
     bundle_names,
     choose_bundle,
     is_run,
@@ -81,3 +82,30 @@ def test_rows_a_run_has_seen_are_counted_by_id(run, tmp_path):
     assert rows_seen([bundle], other) == {"train": 0, "val": 0}
     assert run_of(bundle) == run
     assert run_of(run) is None
+
+
+def test_folders_with_results_are_named_like_the_run_itself(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.evaluation("children").scores() == tmp_path / "evaluation" / "children" / "scores.json"
+    assert run.fold(7).predictions() == tmp_path / "fold-07" / "predictions" / "test.jsonl"
+    assert run.report("-val-last") == tmp_path / "report-val-last.html"
+    assert run.text_report("-val-last").stem == run.report("-val-last").stem
+
+
+def test_a_checkpoint_is_a_folder_named_by_its_step(tmp_path):
+    run = RunFolder(tmp_path)
+    assert not run.has_checkpoint
+    (run.checkpoints / "other").mkdir(parents=True)
+    assert not run.has_checkpoint
+    (run.checkpoints / "step-10").mkdir()
+    assert run.has_checkpoint
+
+
+def test_a_name_stands_for_the_latest_phase_that_has_it(fakes, tmp_path):
+    for name in ("phase1_best_loss", "phase2_best_loss", "phase10_best_loss", "phase1_last"):
+        fakes.make_bundle(tmp_path / "bundles" / name, [fakes.emotion_task()])
+    assert choose_bundle(tmp_path, "best_loss").name == "phase10_best_loss"
+    assert choose_bundle(tmp_path, "last").name == "phase1_last"
+    assert choose_bundle(tmp_path).name == "phase10_best_loss"
+    fakes.make_bundle(tmp_path / "bundles" / "last", [fakes.emotion_task()])
+    assert choose_bundle(tmp_path, "last").name == "last"

@@ -15,9 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from soritune.cli import corpus
-from soritune.cli.source_options import source_settings
 from soritune.corpus.manifest import load_manifest, write_manifest
-from soritune.corpus.prepare import source_config
 from soritune.corpus.splitting.splits import load_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, OutputError, SplitError, TaskError
@@ -245,47 +243,6 @@ def test_a_speaker_in_val_and_test_of_a_given_split_is_reported(folder: Path, tm
         )
     soritune("split", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "s.parquet", "--given", "part",
              "--ratios", "1,0,0")  # fmt: skip
-
-
-def settings(source: str, *items: str) -> dict[str, Any]:
-    return source_settings(source, [Path("x")], items, None, None, False)[1]
-
-
-@pytest.mark.parametrize(
-    ("source", "item", "expected"),
-    [
-        ("csv", "name=a #1", {"name": "a #1"}),
-        ("csv", "language=no", {"language": "no"}),
-        ("csv", "name= ", {"name": " "}),
-        ("csv", "language=null", {"language": None}),
-        ("csv", 'delimiter="\\t"', {"delimiter": "\t"}),
-        ("csv", "drop_prefix=D:\\corpus", {"drop_prefix": "D:\\corpus"}),
-        ("json-pairs", "utterances=[]", {"utterances": "[]"}),
-        (
-            "json-pairs",
-            "split_folders.2.Validation_split=null",
-            {"split_folders": {"2.Validation_split": None}},
-        ),
-        ("csv", "values.gender.W=f", {"values": {"gender": {"W": "f"}}}),
-        ("csv", "fields.emotion=감정", {"fields": {"emotion": "감정"}}),
-    ],
-)
-def test_settings_are_read_by_the_type_of_the_setting(
-    source: str, item: str, expected: dict[str, Any]
-) -> None:
-    assert settings(source, item) == expected
-
-
-def test_two_values_for_one_setting_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="'values' is given a value of its own too"):
-        settings("csv", "values=1", "values.gender.W=f")
-    with pytest.raises(ManifestError, match="name.y"):
-        soritune("prepare", "csv", tmp_path, "-o", tmp_path / "o", "--set", "name=x", "--set", "name.y=1")
-
-
-def test_a_text_is_read_as_a_list_with_one_entry() -> None:
-    config = source_config("csv", settings("csv", "files=a.csv", "required=text", "name=7"))
-    assert (config.files, config.required, config.name) == (("a.csv",), ("text",), "7")  # type: ignore[attr-defined]
 
 
 def test_a_field_that_a_task_needs_may_be_in_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
