@@ -20,7 +20,7 @@ from naive_peer import Clips, extractor_for, log_probabilities, make_model, make
 from soritune.corpus.manifest import Manifest
 from soritune.metrics.bootstrap import paired_difference, speaker_intervals
 from soritune.recipe import Recipe, load_recipe
-from soritune.stages.prepare import check_corpus, prepare_corpus, split_corpus
+from soritune.stages.split import corpus_to_splits
 from soritune.stages.train import build_run
 from soritune.tasks.results import Pair, add_counts
 from soritune.tasks.task import Task
@@ -43,8 +43,7 @@ def quality(work: Path, minutes: float, epochs: int, threads: int) -> dict[str, 
             "batches.num_workers=0",
         ],
     )
-    manifest = check_corpus(recipe, prepare_corpus(recipe, folder), folder)
-    splits = split_corpus(recipe, manifest, folder)
+    manifest, splits = corpus_to_splits(recipe, folder)
     train_rows, test_rows = splits.indices(manifest, "train"), splits.indices(manifest, "test")
     hours = manifest.durations_s[train_rows].sum() / 3600
     print(

@@ -144,7 +144,7 @@ def test_the_name_never_goes_to_a_hub(no_hub: None, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["encoder", "init_from"])
 def test_an_unknown_name_says_which_models_there_are(key: str, no_hub: None, tmp_path: Path) -> None:
-    said = r"'soritune/tiny-kr' is no model of this package and no folder here; the package has: soritune/tiny-ko"
+    said = r"'soritune/tiny-kr' is neither a model of this package nor a folder here; the package has: soritune/tiny-ko"
     with pytest.raises(SorituneError, match=said):
         build_model(
             ModelConfig(**{"encoder": "none", key: "soritune/tiny-kr"}), load_bundle(FOLDER).outputs, seed=0
@@ -186,7 +186,7 @@ def test_adapters_name_their_base_and_load_in_another_environment(
     monkeypatch.setattr("soritune.bundles.packaged.PACKAGED_FOLDER", tmp_path / "none")
     (tmp_path / "soritune" / "tiny-ko").rmdir()
     with pytest.raises(
-        ModelError, match="the adapter's base cannot be opened: 'soritune/tiny-ko' is no model"
+        ModelError, match="the adapter's base cannot be opened: 'soritune/tiny-ko' is neither a model"
     ):
         load_model(bundle.path)
 

@@ -79,6 +79,14 @@ class TaskError(SorituneError):
     """A task that is declared or used in an unsupported way."""
 
 
+class TaskSettingsError(TaskError):
+    """Settings that a task refuses. Attributes: `task` (its name), `faults` (one line each)."""
+
+    def __init__(self, task: str, faults: Sequence[str]) -> None:
+        self.task, self.faults = task, list(faults)
+        super().__init__(f"settings of the task {task}: {'; '.join(self.faults)}")
+
+
 class RecipeError(SorituneError):
     """All faults of a recipe at once. Attributes: `source`, `faults` (one line each)."""
 

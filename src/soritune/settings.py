@@ -46,7 +46,8 @@ class Settings(BaseModel):
 def faults_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[str]:
     """One line per fault: path (below `prefix`), what came, what was expected, the nearest known key."""
     lines = []
-    for fault in _merge_kinds(error.errors(), model):
+    faults = [{**fault, "msg": _message(fault)} for fault in error.errors()]
+    for fault in _merge_kinds(faults, model):
         path = ".".join(str(part) for part in (prefix, *fault["loc"]) if part != "")
         if fault["type"] == "extra_forbidden":
             known = keys_at(model, fault["loc"][:-1])
@@ -58,12 +59,16 @@ def faults_of(error: ValidationError, model: type[BaseModel], prefix: str = "") 
         elif fault["type"] == "missing":
             lines.append(f"{path}: missing; give it a value")
         else:
-            message = fault["msg"].removeprefix("Value error, ")
             # A fault between several fields has no path, and its input is the whole object.
-            line = f"{path}: {message}" if path else message
+            line = f"{path}: {fault['msg']}" if path else fault["msg"]
             line += f" (got {fault.get('input')!r})" if fault["loc"] else ""
             lines.append(line[:300])
     return lines
+
+
+def _message(fault: Any) -> str:
+    """The message of a validator of this package, or of pydantic."""
+    return str(fault["ctx"]["error"] if fault["type"] == "value_error" else fault["msg"])
 
 
 def _merge_kinds(faults: Sequence[Any], model: type[BaseModel]) -> list[dict[str, Any]]:
@@ -100,9 +105,9 @@ _KINDS = {
 
 
 def _expected(message: str) -> str:
-    """The expected value in a message of pydantic, such as "a list"."""
-    expected = message.removeprefix("Value error, ").removeprefix("Input should be ").split(", unable to")[0]
-    return _KINDS.get(expected, expected)
+    """The expected value in pydantic's message about one kind of a union, such as "a list"."""
+    kind = message.removeprefix("Input should be ").split(", unable to")[0]
+    return _KINDS.get(kind, kind)
 
 
 def _union_depth(model: type[BaseModel], path: Sequence[int | str]) -> int | None:
@@ -152,8 +157,7 @@ def first_fault(error: Exception) -> str:
     if isinstance(error, ValidationError):
         fault = error.errors()[0]
         path = ".".join(str(part) for part in fault["loc"])
-        message = fault["msg"].removeprefix("Value error, ")
-        return f"{path}: {message}" if path else message
+        return f"{path}: {_message(fault)}" if path else _message(fault)
     if isinstance(error, KeyError):
         return f"no '{error.args[0]}'"
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -149,7 +149,7 @@ def test_one_sentence_for_every_mistake(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
     with pytest.raises(ManifestError, match="column 'id' .*--field id="):
         soritune("prepare", "manifest", folder, "-o", out)
-    with pytest.raises(ManifestError, match="--field wants NAME=VALUE, got 'id'"):
+    with pytest.raises(ManifestError, match="--field expects NAME=VALUE, got 'id'"):
         soritune("prepare", "manifest", folder, "-o", out, "--field", "id")
     with pytest.raises(ManifestError, match="--field has no meaning for the source 'speaker-folders'"):
         soritune("prepare", "speaker-folders", folder, "-o", out, "--field", "id=utt")
@@ -163,7 +163,7 @@ def test_one_sentence_for_every_mistake(folder: Path, tmp_path: Path) -> None:
     soritune("prepare", "manifest", folder, "-o", out, *FIELDS)
     with pytest.raises(TaskError, match="labels"):
         soritune("check", out / "manifest.parquet", "--task", "emotion")
-    with pytest.raises(SplitError, match="wants 3 numbers"):
+    with pytest.raises(SplitError, match="expects 3 numbers"):
         soritune("split", out / "manifest.parquet", "-o", out / "s.parquet", "--ratios", "0.8,0.2")
     with pytest.raises(SplitError, match="must add to 1"):
         soritune("split", out / "manifest.parquet", "-o", out / "s.parquet", "--ratios", "0.8,0.2,0.2")

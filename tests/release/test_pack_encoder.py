@@ -20,7 +20,7 @@ from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
 from soritune.models.loading import load_model
 from soritune.models.saving import save_bundle
-from soritune.recipe import make_task
+from soritune.tasks.task import make_task
 from soritune.testing import tiny_config
 
 CARD: dict[str, Any] = {

@@ -124,7 +124,7 @@ def test_the_command_line_takes_a_decoder_with_settings(run):
     assert scores["header"]["decoder"] == {"name": "mute", "keep": 7}
     with pytest.raises(TaskError, match="decoder 'mute': kep: unknown key; did you mean 'keep'"):
         phones("--decoder", "mute", "--decoder-set", "kep=7")
-    with pytest.raises(ManifestError, match="--decoder-set wants NAME=VALUE, got 'keep'"):
+    with pytest.raises(ManifestError, match="--decoder-set expects NAME=VALUE, got 'keep'"):
         phones("--decoder", "mute", "--decoder-set", "keep")
 
 

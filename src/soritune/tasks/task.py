@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from soritune.corpus.utterance import Utterance
-from soritune.errors import BundleError, TaskError
+from soritune.errors import TaskError, TaskSettingsError
 from soritune.registry import load_member
-from soritune.settings import first_fault
+from soritune.settings import faults_of
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.results import (
     Column,
@@ -211,15 +211,25 @@ def task_kind(name: str) -> Any:
     return kind
 
 
-def rebuild_task(name: str, config: Mapping[str, Any]) -> Task:
-    """The task `name` with the settings of a card or recipe.
+def make_task(name: str, config: Mapping[str, Any], prefix: str = "") -> Task:
+    """The task `name` with the settings that a recipe, a card or a predictions file holds.
+
+    Args:
+        name: of the task.
+        config: its settings.
+        prefix: begins the paths of faults, such as `tasks.phoneme`.
 
     Raises:
-        BundleError: the settings are faulty.
+        UnknownNameError: no such task.
+        TaskSettingsError: the settings have faults; all of them are named.
     """
     kind = task_kind(name)
+    if not isinstance(config, Mapping):
+        fault = f"must be a mapping of settings (got {config!r})"
+        raise TaskSettingsError(name, [f"{prefix}: {fault}" if prefix else fault])
     try:
-        task: Task = kind(kind.Config.model_validate(dict(config)))
+        settings = kind.Config.model_validate(dict(config))
     except ValidationError as error:
-        raise BundleError(f"settings of task {name}: {first_fault(error)}") from error
+        raise TaskSettingsError(name, faults_of(error, kind.Config, prefix)) from error
+    task: Task = kind(settings)
     return task
