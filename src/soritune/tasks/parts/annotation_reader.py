@@ -107,7 +107,6 @@ class AnnotationReader:
         except TaskError as error:
             folded = fold_phone(symbol, ("case", "stress"))
             if self.folding_helps and self._is_known(folded):
-
                 raise TaskError(
                     f"{error}; tasks.mispronunciation.fold=[case, stress] reads it as '{folded}'"
                 ) from None
