@@ -31,7 +31,7 @@ def test_visible_audio_files_are_found_by_suffix_in_any_case_and_sorted(tmp_path
     ]
 
 
-def test_missing_folder_and_file_are_refused(tmp_path: Path) -> None:
+def test_missing_folder_and_file_instead_of_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="does not exist"):
         find_audio(tmp_path / "gone")
     (tmp_path / "f").touch()

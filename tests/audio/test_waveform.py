@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soritune.audio.waveform import read_audio, read_header, to_mono, write_audio
-from soritune.errors import AudioError, OutputError
+from soritune.errors import AudioError, MissingAudioError, OutputError
 
 
 def tone(seconds: float = 1.0, rate: int = 16000, hz: float = 440.0, amplitude: float = 0.5) -> np.ndarray:
@@ -76,6 +77,16 @@ def test_paths_with_hangul_spaces_and_capitals_are_read(tmp_path: Path) -> None:
     soundfile.write(folder / "첫 번째 문장.WAV", tone(), 16000, format="WAV")
     assert len(read_audio(folder / "첫 번째 문장.WAV")) == 16000
     assert read_header(folder / "첫 번째 문장.WAV").duration_s == 1.0
+
+
+def test_missing_file_is_an_error_of_its_own_class(tmp_path: Path) -> None:
+    """Callers distinguish it by class, also after a loader worker has sent it through pickle."""
+    for read in (read_header, read_audio):
+        with pytest.raises(MissingAudioError) as caught:
+            read(tmp_path / "gone.wav")
+        received = pickle.loads(pickle.dumps(caught.value))
+        assert type(received) is MissingAudioError
+        assert (received.path, received.reason) == (tmp_path / "gone.wav", "does not exist")
 
 
 def test_missing_empty_and_non_audio_files_are_refused(tmp_path: Path) -> None:
