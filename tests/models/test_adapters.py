@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from soritune.models.adapters import merge_adapters, parameter_table, plain_weights
+from soritune.models.adapters import merge_adapters, plain_weights
 from soritune.models.build import count_model
 from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
 from soritune.models.model import SpeechModel
+from soritune.models.parameter_table import parameter_table
 from soritune.tasks.specs import OutputSpec
 from soritune.testing import FAMILIES, class_output, ctc_output
 

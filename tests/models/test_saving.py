@@ -106,7 +106,7 @@ def test_what_is_saved_when_nothing_is_said(build, tmp_path) -> None:
     }
     for kind, model in kinds.items():
         assert save(model, tmp_path / kind).card["kind"] == kind.split()[0]
-    with pytest.raises(ModelError, match="has none"):
+    with pytest.raises(ModelError, match="has no adapters"):
         save(build(), tmp_path / "x", adapter_only=True)
     assert not (tmp_path / "x").exists()
     files = {file.name for file in (tmp_path / "adapter").iterdir()}
@@ -308,7 +308,7 @@ def test_trainable_state_is_all_a_checkpoint_needs(build, waves, tmp_path) -> No
         ("adapter", {"rank": 2}, "'adapter' is faulty .no layers"),
         ("base", {"source": "x"}, "'base' is faulty"),
         ("encoder", {"geometry": Geometry((10,), (320,)).to_json()}, "'encoder' is faulty .no 'config'"),
-        ("outputs", [], "'outputs' is faulty .there is none"),
+        ("outputs", [], "'outputs' is faulty .it is empty"),
     ],
 )
 def test_cards_with_faulty_model_settings_get_a_sentence(key, value, words, build, tmp_path) -> None:

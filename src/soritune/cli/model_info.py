@@ -78,8 +78,8 @@ def describe(
     Raises:
         ModelError: settings that contradict each other, or no architecture to be found.
     """
-    from soritune.models.adapters import parameter_table
     from soritune.models.build import count_model
+    from soritune.models.parameter_table import parameter_table
 
     model = count_model(
         config, outputs, from_recipe=from_recipe, inputs=inputs, sample_rate_hz=sample_rate_hz
@@ -165,9 +165,9 @@ def _variants(
     """A LoRA model at other ranks, on all layers and on the ones it has."""
     if config.lora is None:
         return []
-    from soritune.models.adapters import parameter_table
     from soritune.models.build import count_model
     from soritune.models.config import FreezeSettings
+    from soritune.models.parameter_table import parameter_table
 
     rows = []
     everywhere = config.lora.model_copy(update={"layers": None}), FreezeSettings()
