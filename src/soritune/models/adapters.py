@@ -1,7 +1,7 @@
 """LoRA (Hu et al. 2021) on an encoder by peft: adding adapters, merging them, and their weights.
 
-Adapters are inside the encoder under peft's names (`q_proj.base_layer`, `q_proj.lora_A.default`); heads have no adapters and
-are peft's `modules_to_save`.
+Adapters are inside the encoder under peft's names (`q_proj.base_layer`, `q_proj.lora_A.default`). Heads have no
+adapters; they are peft's `modules_to_save`.
 """
 
 from __future__ import annotations
