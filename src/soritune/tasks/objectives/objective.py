@@ -1,7 +1,7 @@
 """The contract of an objective, its torch-free half: the targets of an output and the meaning of its logits.
 
 A file in this folder that binds an instance of an `Objective` to `OBJECTIVE` adds an objective; `OutputSpec.objective`
-is its file name. The file of that name in `models/losses/` holds the torch half: head and loss. Other packages join
+is its file name. The file with this name in `models/losses/` holds the torch half: head and loss. Other packages join
 with an entry point in each of the groups `soritune.tasks.objectives` and `soritune.models.losses`.
 
 Legend of shapes: frames (encoder frames of one utterance), labels; an utterance output has no frame axis.
