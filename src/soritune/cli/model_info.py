@@ -123,12 +123,12 @@ def describe_folder(folder: Path) -> dict[str, Any]:
             sample_rate_hz=bundle.geometry.sample_rate_hz,
         )
         return {"name": bundle.name, "kind": f"{bundle.card['kind']} bundle", **described}
-    checkpoint = open_pretrained(folder)
-    config = ModelConfig(encoder=str(folder), architecture=checkpoint.config)
+    model = open_pretrained(folder)
+    config = ModelConfig(encoder=str(folder), architecture=model.config)
     return {
         "name": folder.name,
         "kind": "checkpoint",
-        **describe(config, _outputs_of(checkpoint.config, folder), from_recipe=False),
+        **describe(config, _outputs_of(model.config, folder), from_recipe=False),
     }
 
 

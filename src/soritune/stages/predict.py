@@ -24,7 +24,7 @@ from soritune.progress import SILENT, Console
 from soritune.run_folder import rows_seen
 
 RECOGNISER = "soritune/tiny-ko"
-"""The model that predicts when the caller names none."""
+"""The model that is used if the caller names no model."""
 
 
 def default_model() -> str:
