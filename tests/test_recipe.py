@@ -324,11 +324,11 @@ def test_every_fault_of_a_value_of_several_kinds_is_reported(tmp_path: Path) -> 
     [
         ("child-phoneme", "gredy", "evaluate.decoder: unknown decoder 'gredy'; known: greedy"),
         ("child-phoneme", "{name: mute, kep: 3}", "evaluate.decoder: decoder 'mute': kep: unknown key"),
-        ("child-phoneme", "{keep: 3}", "evaluate.decoder: {'keep': 3} names no decoder"),
+        ("child-phoneme", "{keep: 3}", "evaluate.decoder: {'keep': 3} does not name a decoder"),
         (
             "emotion-3class",
             "mute",
-            "evaluate.decoder: the decoder 'mute' reads CTC outputs, and the model has none",
+            "evaluate.decoder: the decoder 'mute' reads CTC outputs, but the model has no such output",
         ),
     ],
 )

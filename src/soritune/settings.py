@@ -67,7 +67,7 @@ def faults_of(error: ValidationError, model: type[BaseModel], prefix: str = "") 
 
 
 def _message(fault: Any) -> str:
-    """The sentence of a validator in this package, or pydantic's."""
+    """The message of a validator of this package, or of pydantic."""
     return str(fault["ctx"]["error"] if fault["type"] == "value_error" else fault["msg"])
 
 

@@ -130,6 +130,8 @@ def test_the_command_line_takes_a_decoder_with_settings(run):
 
 def test_a_decoder_for_a_model_without_ctc_is_refused(run, fakes):
     fakes.make_bundle(run / "bundles" / "styles", [fakes.emotion_task()])
-    with pytest.raises(TaskError, match="the decoder 'mute' reads CTC outputs, and the model has none"):
+    with pytest.raises(
+        TaskError, match="the decoder 'mute' reads CTC outputs, but the model has no such output"
+    ):
         evaluate(run, checkpoint="styles", decoder="mute", **OPTIONS)
     assert not (run / "scores-styles-mute.json").exists()

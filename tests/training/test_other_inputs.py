@@ -288,7 +288,7 @@ def test_requests_keep_their_names_and_faults_stay_in_their_rows(make_run: MakeR
         "the request's audio is 5; give a path, or samples with their rate",
     ]
     assert "finite and within float32" in rows[3]["error"]
-    assert "'text' must be the text the speaker was asked to say, got 5" in rows[4]["error"]
+    assert "'text' must be the text the speaker was asked to read, got 5" in rows[4]["error"]
     assert "the model reads no field 1, x" in rows[5]["error"]
 
 

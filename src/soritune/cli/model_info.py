@@ -79,8 +79,8 @@ def describe(
     Raises:
         ModelError: settings that contradict each other, or an architecture that cannot be found.
     """
-    from soritune.models.adapters import parameter_table
     from soritune.models.build import count_model
+    from soritune.models.parameter_table import parameter_table
 
     model = count_model(
         config, outputs, from_recipe=from_recipe, inputs=inputs, sample_rate_hz=sample_rate_hz
@@ -166,9 +166,9 @@ def _variants(
     """A LoRA model at other ranks, on all layers and on its own ones."""
     if config.lora is None:
         return []
-    from soritune.models.adapters import parameter_table
     from soritune.models.build import count_model
     from soritune.models.config import FreezeSettings
+    from soritune.models.parameter_table import parameter_table
 
     rows = []
     everywhere = config.lora.model_copy(update={"layers": None}), FreezeSettings()

@@ -56,7 +56,7 @@ class Task(ABC):
     """Utterance fields, or keys of `extra`, without which a row cannot be a training row of this task."""
     single_label: ClassVar[bool] = False
     """Whether every prediction is one of the labels of the first output: its fields `label` and `confidence` (the
-    label's probability, None where the model gives none), judged against `label` of the reference. Calibration, the
+    label's probability, None without probabilities), judged against `label` of the reference. Calibration, the
     worst errors and the distribution of labels follow from it."""
     label_field: ClassVar[str | None] = None
     """Manifest column (an utterance field, or a key of `extra`) with the label of an utterance, for tasks with such
@@ -69,7 +69,7 @@ class Task(ABC):
 
     @property
     def inputs(self) -> tuple[InputSpec, ...]:
-        """Inputs beside the waveform; by default there are none."""
+        """Inputs beside the waveform; empty by default."""
         return ()
 
     @property
@@ -211,13 +211,13 @@ def task_kind(name: str) -> Any:
     return kind
 
 
-def make_task(name: str, config: Mapping[str, Any], place: str = "") -> Task:
+def make_task(name: str, config: Mapping[str, Any], prefix: str = "") -> Task:
     """The task `name` with the settings that a recipe, a card or a predictions file holds.
 
     Args:
         name: of the task.
         config: its settings.
-        place: what the paths of faults begin with, as `tasks.phoneme`.
+        prefix: begins the paths of faults, such as `tasks.phoneme`.
 
     Raises:
         UnknownNameError: no such task.
@@ -226,10 +226,10 @@ def make_task(name: str, config: Mapping[str, Any], place: str = "") -> Task:
     kind = task_kind(name)
     if not isinstance(config, Mapping):
         fault = f"must be a mapping of settings (got {config!r})"
-        raise TaskSettingsError(name, [f"{place}: {fault}" if place else fault])
+        raise TaskSettingsError(name, [f"{prefix}: {fault}" if prefix else fault])
     try:
         settings = kind.Config.model_validate(dict(config))
     except ValidationError as error:
-        raise TaskSettingsError(name, faults_of(error, kind.Config, place)) from error
+        raise TaskSettingsError(name, faults_of(error, kind.Config, prefix)) from error
     task: Task = kind(settings)
     return task
