@@ -140,7 +140,7 @@ def test_output_is_a_predictions_file(models, clips, tmp_path):
     assert "predictions" not in content
     found = read_predictions(path)
     assert len(found.good) == 3
-    assert found.header["bundle"]["name"] == "emotion"
+    assert found.header.model.name == "emotion"
 
 
 def test_a_manifest_and_one_of_its_splits(models, clips, tmp_path):
@@ -160,8 +160,8 @@ def test_a_manifest_and_one_of_its_splits(models, clips, tmp_path):
     call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], *options)
     found = read_predictions(tmp_path / "p.jsonl")
     assert 0 < len(found.rows) < 10
-    assert found.header["data"]["split"] == "train"
-    assert found.header["synthetic"] is True
+    assert found.header.data.split == "train"
+    assert found.header.synthetic is True
     with pytest.raises(SplitError):
         call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], *options[:2], "--split", "tset")
 
@@ -209,10 +209,10 @@ def test_rows_of_a_run_say_whether_they_were_trained_on(models, clips, fakes, tm
     splits = make_splits(manifest, SplitSettings(by=("speaker",)))
     splits.save(tmp_path / "run" / "splits.parquet")
     call("--manifest", tmp_path / "m.parquet", "-b", tmp_path / "run", "-o", tmp_path / "p.jsonl")
-    seen = read_predictions(tmp_path / "p.jsonl").header["data"]["seen"]
+    seen = read_predictions(tmp_path / "p.jsonl").header.data.seen
     assert seen == {"train": len(splits.ids("train")), "val": len(splits.ids("val"))}
     call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], "-o", tmp_path / "q.jsonl")
-    assert "seen" not in read_predictions(tmp_path / "q.jsonl").header["data"]
+    assert read_predictions(tmp_path / "q.jsonl").header.data.seen is None
 
 
 def test_predictions_without_numbers_are_shown(models, clips, monkeypatch, fakes):

@@ -15,7 +15,7 @@ from soritune.corpus.utterance import Utterance
 from soritune.errors import BundleError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
 from soritune.inference.clip_outputs import Posteriors
-from soritune.inference.predictions import make_header
+from soritune.inference.origin import make_header
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 from soritune.tasks.decoding.decoder import DecoderSettings
@@ -156,9 +156,9 @@ def test_a_decoder_reads_what_the_greedy_one_would(fakes, clip, monkeypatch):
 
 def test_a_predictions_file_names_another_decoder_than_the_greedy_one(fakes):
     member = fakes.member([fakes.phoneme_task()])
-    assert "decoder" not in make_header(Predictor([member]))
+    assert "decoder" not in make_header(Predictor([member])).content
     given = Backward(BackwardSettings(skip=2))
-    assert make_header(Predictor([member], decoder=given))["decoder"] == {"name": "backward", "skip": 2}
+    assert make_header(Predictor([member], decoder=given)).decoder == {"name": "backward", "skip": 2}
 
 
 def test_a_decoder_without_a_ctc_output_is_refused(fakes):

@@ -3,7 +3,7 @@ import numpy as np
 from soritune.reports.grouping import UNKNOWN, group_names, sorted_names
 
 
-def test_few_values_are_groups_of_their_own():
+def test_each_of_few_values_is_a_group():
     assert group_names(["F", "M", None, ""]) == ["F", "M", UNKNOWN, UNKNOWN]
     assert group_names([7.0, 6, 12.5]) == ["7", "6", "12.5"]
 
@@ -14,7 +14,7 @@ def test_many_numbers_are_cut_into_quarters():
     assert names[0] == "0 to 24.8"
 
 
-def test_equal_quartiles_do_not_break_it():
+def test_equal_quartiles_give_fewer_groups():
     names = group_names([*([1.0] * 100), *np.linspace(2, 3, 12).tolist(), None])
     assert len(names) == 113
     assert names[-1] == UNKNOWN

@@ -59,7 +59,7 @@ def test_a_run_gets_predictions_scores_report_and_card(run):
     assert files["report"] == str(run / "report.html")
     assert json.loads((run / "scores.json").read_text(encoding="utf-8")) == scores
     found = read_predictions(run / "predictions" / "test.jsonl")
-    assert found.header["bundle"]["name"] == "best_emotion_ua"
+    assert found.header.model.name == "best_emotion_ua"
     assert {row["groups"]["split"] for row in found.rows} == {"test"}
     assert len(found.rows) == scores["num_utterances"] < 30
     assert set(scores["tasks"]["emotion"]["groups"]) == {"gender"}

@@ -278,7 +278,7 @@ def test_only_speakers_with_errors_have_a_say_in_f1() -> None:
 def test_always_correct_is_offered_as_a_baseline() -> None:
     own = task()
     pairs = [judged(own, row("ah b t", "ah d t", "C S C"), "ah d t", "C S C")] * 3
-    found = {baseline.name: baseline.rates for baseline in baselines(own, pairs)}
+    found = {name: baseline.rates for name, baseline in baselines(own, pairs).items()}
     assert set(found) == {"empty", "always-correct"}
     always = found["always-correct"]
     assert always["error_acc"] == pytest.approx(2 / 3)
@@ -287,9 +287,7 @@ def test_always_correct_is_offered_as_a_baseline() -> None:
     assert math.isnan(always["mdd_f1"]) and always["mdd_recall"] == 0.0
     labels = task(task="error")
     pairs = [judged(labels, row(None, None, "C S C"), labels="C S C")]
-    assert {b.name: b.rates["error_acc"] for b in baselines(labels, pairs)}[
-        "always-correct"
-    ] == pytest.approx(2 / 3)
+    assert baselines(labels, pairs)["always-correct"].rates["error_acc"] == pytest.approx(2 / 3)
 
 
 def test_the_report_counts_who_makes_errors() -> None:

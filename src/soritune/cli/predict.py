@@ -19,8 +19,8 @@ from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 
 if TYPE_CHECKING:
+    from soritune.inference.predictions import Row
     from soritune.inference.predictor import Predictor
-    from soritune.inference.rows import Row
     from soritune.tasks.task import Column, Task
 
 RECOGNISER = "soritune/tiny-ko"
@@ -200,7 +200,8 @@ def _files(paths: list[Path]) -> tuple[list[Path], bool]:
 def _predict(
     predictor: Predictor, items: Any, data: dict[str, Any], output: Path | None, *, quiet: bool
 ) -> _Seen:
-    from soritune.inference.predictions import make_header, write_predictions
+    from soritune.inference.origin import make_header
+    from soritune.inference.predictions import write_predictions
 
     labelling = frozenset(task.name for task in predictor.tasks if task.single_label)
     seen = _Seen(keep_all=quiet and output is None, labelling=labelling)
@@ -226,7 +227,7 @@ def _distributions(tasks: Iterable[Task], seen: _Seen) -> dict[str, Any]:
 
 
 def _print_json(seen: _Seen, distributions: dict[str, Any], output: Path | None) -> None:
-    from soritune.inference.predictions import without_nan
+    from soritune.inference.json_values import without_nan
 
     content: dict[str, Any] = {"predicted": seen.predicted, "failed": seen.failed}
     if output is None:

@@ -18,6 +18,7 @@ from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_deco
 
 if TYPE_CHECKING:
     from soritune.reports.compare import Comparison, TaskComparison
+    from soritune.reports.scores import Scores
 
 GroupBy = Annotated[
     list[str] | None,
@@ -107,8 +108,10 @@ def evaluate(
             str(scores.plot_confusion_matrix(folder / f"confusion_matrix.{plots}")),
             str(scores.plot_class_metrics(folder / f"class_metrics.{plots}")),
         ]
-    show_scores(scores, as_json)
-    if not as_json:
+    if as_json:
+        _write_json(scores)
+    else:
+        show_scores(scores.all_scores)
         _say(f"report: {scores['files']['report']}")
     if scores["num_failed"]:
         raise typer.Exit(1)
@@ -128,8 +131,10 @@ def score(
 
     scores = score_predictions(predictions, group_by=group_by or _DEFAULT_GROUPS, resamples=resamples)
     path = scores.save(output or predictions.parent / "scores.json")
-    show_scores(scores.to_json(), as_json)
-    if not as_json:
+    if as_json:
+        _write_json(scores.to_json())
+    else:
+        show_scores(scores)
         _say(f"written to {path}")
 
 
@@ -190,11 +195,8 @@ def compare(
         _print_comparison(console, found, task)
 
 
-def show_scores(scores: Mapping[str, Any], as_json: bool) -> None:
-    """Prints the content of scores.json: warnings first, then tables per task; or as one JSON object."""
-    if as_json:
-        _write_json(scores)
-        return
+def show_scores(scores: Scores) -> None:
+    """Prints scores: warnings first, then tables per task."""
     from soritune.reports.text_report import score_tables
 
     console = Console()
@@ -204,7 +206,7 @@ def show_scores(scores: Mapping[str, Any], as_json: bool) -> None:
 
 def _print_comparison(console: Console, found: Comparison, task: TaskComparison) -> None:
     from soritune.reports.compare import verdict
-    from soritune.reports.sections import counted, is_share, rate_range_text, rate_text
+    from soritune.reports.numbers import counted, is_share, rate_range_text, rate_text
 
     table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left", title_style="bold")
     table.title = f"{task.name} ({task.primary}: {'higher' if task.higher_is_better else 'lower'} is better)"
@@ -223,7 +225,7 @@ def _print_comparison(console: Console, found: Comparison, task: TaskComparison)
         doubt = "" if gap.reliable else f"; unreliable, {counted(gap.num_speakers, 'speaker')}"
         size = f"{100 * gap.value:+.1f} points of" if shares else f"{gap.value:+.4f} of"
         said = f"{name} − {found.names[0]}: {size} {task.primary}"
-        spread = rate_range_text(task.task, task.primary, gap.to_json())
+        spread = rate_range_text(task.task, task.primary, gap)
         judged = f"{spread}: {verdict(gap, task.higher_is_better)}{doubt}"
         console.print(f"{said} (95 % interval {judged})", markup=False, highlight=False, soft_wrap=True)
     for note in task.notes:

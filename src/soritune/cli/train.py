@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from rich.table import Table
 from soritune import processes, progress
 from soritune.cli.report import show_scores
 from soritune.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from soritune.reports.evaluation import Evaluation
 
 RecipeName = Annotated[
     str, typer.Argument(help="Name of a recipe (`soritune recipes`) or path of a YAML file.")
@@ -227,7 +230,7 @@ def joined_processes() -> Iterator[None]:
     group.leave()
 
 
-def _print_result(folder: Path, training: Any, scores: dict[str, Any] | None, as_json: bool) -> None:
+def _print_result(folder: Path, training: Any, scores: Evaluation | None, as_json: bool) -> None:
     if not processes.is_main():
         return
     if as_json:
@@ -260,8 +263,8 @@ def _print_result(folder: Path, training: Any, scores: dict[str, Any] | None, as
     if scores is not None:
         from soritune.reports.text_report import summary
 
-        show_scores(scores, as_json=False)
-        console.print(f"\ntest {summary(scores)}", markup=False, highlight=False, soft_wrap=True)
+        show_scores(scores.all_scores)
+        console.print(f"\ntest {summary(scores.all_scores)}", markup=False, highlight=False, soft_wrap=True)
         console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -28,7 +28,8 @@ from soritune.inference.clips import Clip, Item, Rows, clips_of
 from soritune.inference.distribution import Distribution, label_distribution
 from soritune.inference.ensemble import Member, frame_rates, joint_inputs, joint_tasks, label_orders
 from soritune.inference.posteriors import mean_of, readable
-from soritune.inference.rows import Row, row_of
+from soritune.inference.predictions import Row
+from soritune.inference.rows import row_of
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
 from soritune.registry import load_member
 from soritune.run_folder import choose_bundle

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from soritune.errors import SorituneError
 from soritune.inference.clip_outputs import Posteriors
+from soritune.inference.predictions import Row
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.task import Task
-
-Row = dict[str, Any]
-"""`{"id", "audio", "duration_s", "groups", "tasks"}` or `{"id", "audio", "error"}`."""
 
 
 def row_of(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) -> Row:

@@ -17,8 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from soritune.metrics.classification import ClassRates
+from soritune.metrics.bootstrap import Interval
+from soritune.metrics.classification import CalibrationBin, ClassRates
 from soritune.reports.figure_files import PAGE, Palette, inline_svg
+from soritune.reports.numbers import has_range
+from soritune.reports.scores import SpeakerScores
 
 SPEAKERS_SHOWN = 60
 """Speakers in a dot plot; the best and the worst are kept when there are more."""
@@ -67,38 +70,35 @@ def draw_history(
 
 
 def draw_speakers(
-    speakers: Mapping[str, Mapping[str, Any]],
+    speakers: Mapping[str, SpeakerScores],
     rate: str,
-    overall: Mapping[str, Any],
+    overall: Interval,
     colours: Palette,
     *,
     in_percent: bool = True,
 ) -> Figure | None:
-    """A dot per speaker with the interval over that speaker's utterances; the line and band are all
-    speakers."""
-    rows = [
-        (name, row["rates"][rate]["value"], row["rates"][rate]["low"], row["rates"][rate]["high"])
-        for name, row in speakers.items()
-        if row["rates"][rate]["value"] is not None
-    ]
+    """A dot per speaker with the interval over that speaker's utterances; the line and band are all speakers."""
+    rows = [(name, scores.rates[rate]) for name, scores in speakers.items()]
+    rows = [(name, row) for name, row in rows if math.isfinite(row.value)]
     if not rows:
         return None
-    rows.sort(key=lambda row: row[1])
+    rows.sort(key=lambda row: row[1].value)
     if len(rows) > SPEAKERS_SHOWN:
         half = SPEAKERS_SHOWN // 2
         rows = rows[:half] + rows[-half:]
     figure = Figure(figsize=(7.2, 0.62 + 0.235 * len(rows)))
     axis = figure.subplots()
-    places = np.arange(len(rows))
-    if overall["low"] is not None and overall["high"] is not None:
-        axis.axvspan(overall["low"], overall["high"], color=colours.accent, alpha=0.12, linewidth=0)
-    if overall["value"] is not None:
-        axis.axvline(overall["value"], color=colours.accent, linewidth=1.2)
-    for place, (_, value, low, high) in zip(places, rows, strict=True):
-        if low is not None and high is not None:
-            axis.plot([low, high], [place, place], color=colours.muted, linewidth=1.6, solid_capstyle="round")
-        axis.plot([value], [place], "o", color=colours.ink, markersize=5)
-    axis.set_yticks(places, [row[0] for row in rows])
+    heights = np.arange(len(rows))
+    if has_range(overall):
+        axis.axvspan(overall.low, overall.high, color=colours.accent, alpha=0.12, linewidth=0)
+    if math.isfinite(overall.value):
+        axis.axvline(overall.value, color=colours.accent, linewidth=1.2)
+    for height, (_, row) in zip(heights, rows, strict=True):
+        if has_range(row):
+            ends, level = [row.low, row.high], [height, height]
+            axis.plot(ends, level, color=colours.muted, linewidth=1.6, solid_capstyle="round")
+        axis.plot([row.value], [height], "o", color=colours.ink, markersize=5)
+    axis.set_yticks(heights, [name for name, _ in rows])
     axis.set_ylim(-0.7, len(rows) - 0.3)
     _style(axis, colours, "", grid_axis="x")
     axis.tick_params(axis="y", length=0)
@@ -181,17 +181,15 @@ def draw_classes(labels: Sequence[str], rates: Sequence[ClassRates], colours: Pa
     return _fitted(figure, pad=0.4)
 
 
-def draw_calibration(bins: Sequence[Mapping[str, float]], colours: Palette) -> Figure:
+def draw_calibration(bins: Sequence[CalibrationBin], colours: Palette) -> Figure:
     """Accuracy against confidence; dots on the diagonal mean the confidence can be believed."""
     figure = Figure(figsize=(3.4, 2.9))
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color=colours.line, linewidth=1.2)
-    most = max(row["rows"] for row in bins)
+    most = max(row.rows for row in bins)
     for row in bins:
-        size = 4 + 9 * math.sqrt(row["rows"] / most)
-        axis.plot(
-            [row["confidence"]], [row["accuracy"]], "o", color=colours.accent, markersize=size, alpha=0.85
-        )
+        size = 4 + 9 * math.sqrt(row.rows / most)
+        axis.plot([row.confidence], [row.accuracy], "o", color=colours.accent, markersize=size, alpha=0.85)
     axis.set_xlim(0, 1.03)
     axis.set_ylim(0, 1.05)
     axis.set_xlabel("confidence", color=colours.muted, fontsize=9)
@@ -207,9 +205,9 @@ def history_figure(events: Sequence[Mapping[str, Any]], metrics: Sequence[str]) 
 
 
 def speaker_figure(
-    speakers: Mapping[str, Mapping[str, Any]],
+    speakers: Mapping[str, SpeakerScores],
     rate: str,
-    overall: Mapping[str, Any],
+    overall: Interval,
     *,
     in_percent: bool = True,
 ) -> str | None:
@@ -228,7 +226,7 @@ def class_figure(labels: Sequence[str], rates: Sequence[ClassRates]) -> str:
     return inline_svg(draw_classes(labels, rates, PAGE))
 
 
-def calibration_figure(bins: Sequence[Mapping[str, float]]) -> str:
+def calibration_figure(bins: Sequence[CalibrationBin]) -> str:
     """`draw_calibration` for the page."""
     return inline_svg(draw_calibration(bins, PAGE))
 

@@ -15,8 +15,10 @@ from soritune.inference.predictions import pool_predictions
 from soritune.processes import wait_until_visible
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
+from soritune.reports.evaluation import Evaluation
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.reports.scores import load_scores
 from soritune.run_folder import RunFolder
 from soritune.stages.evaluate import evaluate_run
 from soritune.stages.prepare import check_corpus, prepare_corpus, root_of
@@ -34,7 +36,7 @@ def crossval(
     group_by: tuple[str, ...] = ("speaker",),
     val_share: float = 0.1,
     console: Console = SILENT,
-) -> dict[str, Any]:
+) -> Evaluation | None:
     """Trains once per fold and scores all held-out utterances together.
 
     Args:
@@ -44,7 +46,7 @@ def crossval(
 
     Returns:
         Content of scores.json over the pooled predictions; per fold under "folds". Of several processes only the
-        first has them; all of them train.
+        first has them, the others return None; all of them train.
     """
     from soritune.training.process_group import process_group
 
@@ -84,7 +86,7 @@ def crossval(
             console.message(f"interrupted in fold {number}; the same command resumes there")
             raise KeyboardInterrupt
         group.on_main(partial(evaluate_run, own, part, console=console))
-    return group.on_main(lambda: _score_all(recipe, folder, len(all_splits))) or {}
+    return group.on_main(lambda: _score_all(recipe, folder, len(all_splits)))
 
 
 def _fold(folder: Path, number: int) -> Path:
@@ -99,18 +101,17 @@ def _begin_fold(folder: Path, part: Path, splits: Splits) -> bool:
     return RunFolder(part).events.exists() and RunFolder(part).has_checkpoint
 
 
-def _score_all(recipe: Recipe, folder: Path, folds: int) -> dict[str, Any]:
+def _score_all(recipe: Recipe, folder: Path, folds: int) -> Evaluation:
     parts, rows = [], []
     for number in range(1, folds + 1):
         part = _fold(folder, number)
         parts.append(part / "predictions" / "test.jsonl")
-        scores = json.loads((part / "scores.json").read_text(encoding="utf-8"))
-        rows.append({"fold": number, **scores["tasks"]})
+        rows.append({"fold": number, **load_scores(part).to_json()["tasks"]})
     pooled = pool_predictions(parts, folder / "predictions" / "test.jsonl")
     scored = score_predictions(pooled, group_by=recipe.evaluate.group_by, resamples=recipe.evaluate.resamples)
     scored.save(folder / "scores.json")
     write_report(folder, scores_path=folder / "scores.json", audio=recipe.evaluate.audio)
-    return scored.to_json() | {"folds": rows}
+    return Evaluation(scored, folds=rows)
 
 
 def _refuse_other_folds(folder: Path, plan: dict[str, Any]) -> None:

@@ -7,18 +7,17 @@ mispronunciations together, and judged on voices that this never heard. Every nu
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import OutputError
-from soritune.inference.predictions import tasks_of
 from soritune.inference.predictor import Predictor
 from soritune.progress import SILENT, Console
 from soritune.recipe import load_recipe
-from soritune.reports.sections import baseline_notes
+from soritune.reports.numbers import baseline_notes
+from soritune.reports.scores import Scores
 from soritune.run_folder import RunFolder, choose_bundle
 from soritune.stages.run import run as run_recipe
 from soritune.stages.start import open_folder
@@ -58,7 +57,7 @@ def run_demo(folder: Path, *, console: Console = SILENT) -> dict[str, Any]:
     model = choose_bundle(folder / RUN, "last")  # the one that was judged
     (row,) = Predictor.load(model).predict([clip])
     predictions = {task: row["tasks"][task]["prediction"] for task, _, _ in TOLD}
-    _tell(console, folder / RUN, model, result.scores, seconds, clip, said, predictions)
+    _tell(console, folder / RUN, model, result.scores.all_scores, seconds, clip, said, predictions)
     return {
         "synthetic": True,
         "folder": str(folder),
@@ -82,22 +81,21 @@ def _tell(
     console: Console,
     run: Path,
     model: Path,
-    content: Mapping[str, Any],
+    scores: Scores,
     seconds: float,
     clip: Path,
     said: dict[str, Any],
     predictions: dict[str, Any],
 ) -> None:
     console.heading("synthetic speech, voices the fine-tuning never heard")
-    scores = content["tasks"]
-    tasks = {task.name: task for task in tasks_of(content["header"])}
+    tasks = scores.header.tasks_by_name
     for task, rate, words in TOLD:
-        found = scores[task]["rates"][rate]
+        interval = scores.interval(task, rate)
         console.message(
-            f"{words}: {100 * found['value']:.1f} % (95 % interval over {found['num_speakers']} synthetic voices "
-            f"{100 * found['low']:.1f}–{100 * found['high']:.1f} %)",
+            f"{words}: {100 * interval.value:.1f} % (95 % interval over {interval.num_speakers} synthetic voices "
+            f"{100 * interval.low:.1f}–{100 * interval.high:.1f} %)",
         )
-        for note in baseline_notes(tasks[task], scores[task]):
+        for note in baseline_notes(tasks[task], scores.tasks[task]):
             console.message(f"  {note}")
     console.message(f"{seconds:.0f} s, report {run / 'report.html'}")
     console.message(f"clip {clip}\n  said:  {said['text']} ({said['emotion']})")

@@ -18,9 +18,9 @@ from soritune.corpus.lists import make_manifest
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import BundleError, ManifestError, OutputError, SplitError, TaskError
-from soritune.inference.predictions import make_header, write_predictions
+from soritune.inference.origin import make_header
+from soritune.inference.predictions import Row, write_predictions
 from soritune.inference.predictor import Predictor
-from soritune.inference.rows import Row
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.reports.evaluation import Evaluation
@@ -175,9 +175,9 @@ def evaluate(
         write_model_card(place.bundle, scores)
     text = report.with_suffix(".txt")
     places = {"predictions": str(path), "scores": str(scores_path), "report": str(report), "text": str(text)}
-    found_all = Evaluation(scores.to_json() | {"files": places})
-    found_all.write_report(text)
-    return found_all
+    evaluation = Evaluation(scores, files=places)
+    evaluation.write_report(text)
+    return evaluation
 
 
 def _place(

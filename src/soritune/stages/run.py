@@ -99,7 +99,7 @@ def run(
 
     def judge() -> Evaluation:
         scores = evaluate_run(recipe, folder, console=console)
-        note(folder, f"test {summary(scores)}")
+        note(folder, f"test {summary(scores.all_scores)}")
         return scores
 
     manifest, splits = group.on_main(begin) or _begun_by_main(recipe, folder)
