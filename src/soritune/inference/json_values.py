@@ -11,7 +11,7 @@ from soritune.errors import ManifestError
 
 
 def without_nan(value: Any) -> Any:
-    """JSON values with null in the place of nan and infinities, which JSON does not have."""
+    """JSON values with null instead of nan and infinities, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -27,7 +27,7 @@ class JsonObject:
     Args:
         values: the object as `json.loads` returns it.
         path: the file, for messages.
-        place: dotted keys that lead to the object; "" for the file's own.
+        keys: the dotted keys that lead to the object; "" for the file's own.
         remedy: what the user can do about a faulty file, as the end of a sentence.
 
     Raises:
@@ -35,12 +35,12 @@ class JsonObject:
             The message names the file and the dotted keys.
     """
 
-    __slots__ = ("path", "place", "remedy", "values")
+    __slots__ = ("keys", "path", "remedy", "values")
 
-    def __init__(self, values: Any, path: Path | str | None, remedy: str, place: str = "") -> None:
-        self.path, self.place, self.remedy = path, place, remedy
+    def __init__(self, values: Any, path: Path | str | None, remedy: str, keys: str = "") -> None:
+        self.path, self.keys, self.remedy = path, keys, remedy
         if not isinstance(values, Mapping):
-            name = f"'{place}'" if place else "the content"
+            name = f"'{keys}'" if keys else "the content"
             raise self.fault(f"{name} is not a JSON object")
         self.values: Mapping[str, Any] = values
 
@@ -56,7 +56,7 @@ class JsonObject:
 
     def where(self, key: str) -> str:
         """The dotted keys that lead to a value."""
-        return f"{self.place}.{key}" if self.place else key
+        return f"{self.keys}.{key}" if self.keys else key
 
     def text(self, key: str) -> str:
         """A text."""

@@ -46,13 +46,13 @@ def test_backend_gives_logits_of_the_model(bundle):
     draw = np.random.default_rng(0)
     waveform = draw.normal(size=(2, 16000)).astype(np.float32)
     waveform[1, 8000:] = 0
-    found = backend.run({"waveform": waveform, "num_samples": np.array([16000, 8000])})
+    arrays = backend.run({"waveform": waveform, "num_samples": np.array([16000, 8000])})
     with torch.no_grad():
         expected = backend.model(torch.from_numpy(waveform), torch.tensor([16000, 8000]))
     for name, logits in expected.logits.items():
-        assert found[name].dtype == np.float32
-        np.testing.assert_allclose(found[name], logits.numpy(), atol=1e-6)
-    assert found["num_frames"].tolist() == expected.num_frames.tolist()
+        assert arrays[name].dtype == np.float32
+        np.testing.assert_allclose(arrays[name], logits.numpy(), atol=1e-6)
+    assert arrays["num_frames"].tolist() == expected.num_frames.tolist()
 
 
 def test_every_task_is_predicted(predictor, clip):
@@ -112,15 +112,15 @@ def test_a_bundle_is_not_written_with_another_rate_than_its_model_s(fakes, tmp_p
         save_bundle(model, tmp_path / "b", tasks=[task], preprocessing=Preprocessing(sample_rate_hz=8000))
 
 
-def test_unknown_device(bundle):
+def test_unknown_and_missing_devices_are_refused(bundle):
     with pytest.raises(ModelError, match="unknown"):
         PytorchBackend(bundle, device="gpu0")
     if not torch.cuda.is_available():
-        with pytest.raises(ModelError, match="not there"):
+        with pytest.raises(ModelError, match="does not exist"):
             PytorchBackend(bundle, device="cuda")
 
 
-def test_no_bundle(tmp_path):
+def test_folder_that_is_not_a_bundle_is_refused(tmp_path):
     with pytest.raises(BundleError):
         PytorchBackend(tmp_path)
 
