@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 from matplotlib import image
+from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
@@ -57,6 +58,24 @@ def test_letters_that_no_font_has_are_named_and_nothing_is_written(tmp_path, mon
         save_figure(tmp_path / "a.png", HANGUL)
     assert list(tmp_path.iterdir()) == []
     assert save_figure(tmp_path / "b.png", LATIN).stat().st_size > 5000
+
+
+def test_letters_of_ticks_titles_and_legends_count(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(figure_files, "font_with", lambda codes: asked.append(codes))
+
+    def draw(colours):
+        figure = Figure()
+        axis = figure.subplots()
+        axis.plot([0, 1], [0, 1], label="나")
+        axis.set_title("가 A\n다")
+        axis.set_yticks([0, 1], ["라", "−1"])
+        axis.legend()
+        return figure
+
+    with pytest.raises(OutputError, match="letters 가나다라;"):
+        save_figure(tmp_path / "a.png", draw)
+    assert asked == [frozenset(map(ord, "가나다라"))]
 
 
 def test_other_suffixes_are_refused(tmp_path):

@@ -1,7 +1,7 @@
-"""What a report draws: history, confusion, classes, speakers, calibration.
+"""The figures of a report: history, confusion, classes, speakers, calibration.
 
-Each drawing takes the colours to draw with. The `…_figure` functions give it for the report's page, as SVG with real
-text in the page's own colours and fonts; `reports/figure_files.py` writes the same drawings to files.
+Each drawing takes its colours as an argument. The `…_figure` functions return it for the report's page, as SVG with
+real text in the page's colours and fonts; `reports/figure_files.py` writes the same drawings to files.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ SPEAKERS_SHOWN = 60
 def draw_history(
     events: Sequence[Mapping[str, Any]], metrics: Sequence[str], colours: Palette
 ) -> Figure | None:
-    """Losses, the named validation rates (as `<task>/<rate>`) and the learning rate over steps; None without
-    any."""
+    """Losses, the named validation rates (as `<task>/<rate>`) and the learning rate over steps; None without events."""
     steps = [event for event in events if event.get("event") == "step"]
     checks = [event for event in events if event.get("event") == "evaluate"]
     loss, val_loss = _series(steps, "loss"), _series(checks, "val/loss")
@@ -153,21 +152,21 @@ def draw_matrix(labels: Sequence[str], counts: Sequence[Sequence[float]], colour
 
 
 def draw_classes(labels: Sequence[str], rates: Sequence[ClassRates], colours: Palette) -> Figure:
-    """Precision, recall and F1 of every class as bars, in the order of the labels from above; where a rate has no
-    denominator there is a dash."""
+    """Precision, recall and F1 of every class as bars, in the order of the labels from above; a dash for a rate without
+    a denominator."""
     size = len(labels)
     figure = Figure(figsize=(4.6, 0.95 + 0.78 * size))
     axis = figure.subplots()
     kinds = (("precision", colours.muted), ("recall", colours.second), ("f1", colours.accent))
     for number, (kind, colour) in enumerate(kinds):
-        places = np.arange(size) + 0.25 * (number - 1)
+        heights = np.arange(size) + 0.25 * (number - 1)
         values = [getattr(row, kind) for row in rates]
         known = np.nan_to_num(values)
-        axis.barh(places, known, height=0.21, color=colour, label="F1" if kind == "f1" else kind)
-        for place, value in zip(places, values, strict=True):
+        axis.barh(heights, known, height=0.21, color=colour, label="F1" if kind == "f1" else kind)
+        for height, value in zip(heights, values, strict=True):
             text = f"{100 * value:.0f} %" if math.isfinite(value) else "–"
             x = (value if math.isfinite(value) else 0.0) + 0.012
-            axis.text(x, place, text, va="center", color=colours.muted, fontsize=7.5)
+            axis.text(x, height, text, va="center", color=colours.muted, fontsize=7.5)
     clips = [f"{row.support:g} clip{'' if row.support == 1 else 's'}" for row in rates]
     axis.set_yticks(range(size), [f"{label}\n{count}" for label, count in zip(labels, clips, strict=True)])
     axis.set_ylim(size - 0.5, -0.5)
@@ -182,7 +181,7 @@ def draw_classes(labels: Sequence[str], rates: Sequence[ClassRates], colours: Pa
 
 
 def draw_calibration(bins: Sequence[CalibrationBin], colours: Palette) -> Figure:
-    """Accuracy against confidence; dots on the diagonal mean the confidence can be believed."""
+    """Accuracy against confidence; dots on the diagonal mean that the confidence is right."""
     figure = Figure(figsize=(3.4, 2.9))
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color=colours.line, linewidth=1.2)
@@ -233,19 +232,19 @@ def calibration_figure(bins: Sequence[CalibrationBin]) -> str:
 
 def _fitted(figure: Figure, *, pad: float = 1.08, w_pad: float | None = None) -> Figure:
     with warnings.catch_warnings():
-        # Widths of letters this machine's fonts lack are guessed; who draws the text says whether it has them.
+        # Widths of letters that this machine's fonts lack are estimated; `figure_files` reports missing letters.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.tight_layout(pad=pad, w_pad=w_pad)
     return figure
 
 
 def _series(events: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    found = [
+    points = [
         (float(event["step"]), float(event[key]))
         for event in events
         if isinstance(event.get(key), int | float) and math.isfinite(event[key]) and "step" in event
     ]
-    return [step for step, _ in found], [value for _, value in found]
+    return [step for step, _ in points], [value for _, value in points]
 
 
 def _name_lines(axis: Axes) -> None:

@@ -1,5 +1,4 @@
-"""How utterances fall into groups: by a known value as it is, by quarters where a number takes many
-values."""
+"""Groups of utterances: by each value of a field, or by quarters if a number has many values."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ MANY_VALUES = 10
 
 
 def group_names(values: Sequence[Any]) -> list[str]:
-    """The group each value is in, as text, in the order given; None and "" are unknown.
+    """The name of the group of each value, in the given order; None and "" are unknown.
 
     >>> group_names([7.0, None, "F"])
     ['7', '(unknown)', 'F']

@@ -189,9 +189,9 @@ class TaskScores:
         parts |= {f"speakers.{name}.": speaker.rates for name, speaker in scores.speakers.items()}
         for field, values in scores.groups.items():
             parts |= {f"groups.{field}.{value}.": group.rates for value, group in values.items()}
-        for place, rates in parts.items():
+        for prefix, rates in parts.items():
             if primary not in rates:
-                raise content.fault(f"'{content.where(f'{place}rates.{primary}')}' is missing")
+                raise content.fault(f"'{content.where(f'{prefix}rates.{primary}')}' is missing")
         return scores
 
 
