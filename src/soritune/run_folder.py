@@ -95,6 +95,11 @@ class RunFolder:
         """Whether a training in the folder got as far as a checkpoint."""
         return any(self.checkpoints.glob("step-*"))
 
+    @classmethod
+    def of_predictions(cls, path: Path) -> RunFolder:
+        """The run whose predictions are in the file `path`."""
+        return cls(path.resolve().parent.parent)
+
     def predictions(self, name: str) -> Path:
         """Predictions of a split, or of a split with a suffix."""
         return self.path / "predictions" / f"{name}.jsonl"

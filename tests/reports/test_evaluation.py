@@ -55,7 +55,7 @@ def test_evaluation_is_a_dict_with_the_content_of_scores_json(judged):
     assert judged.task == "emotion"
 
 
-def test_rate_that_cannot_be_computed_is_none(fakes, tmp_path):
+def test_rate_that_cannot_be_computed_has_no_value(fakes, tmp_path):
     rows = fakes.phoneme_rows({"s": [("A", "A")]})
     path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.phoneme_task()], rows)
     scores = score_predictions(path, resamples=0)

@@ -32,7 +32,7 @@ def test_player_holds_the_whole_clip_or_the_stretch_of_its_row(clip):
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(0.5 / np.sqrt(2), abs=0.05)
 
 
-def test_player_is_none_without_a_file_a_root_or_beyond_the_limit(clip):
+def test_no_player_without_a_file_or_a_root_or_beyond_the_limit(clip):
     players = Players(clip, limit=1)
     assert players.player({"audio": "gone.wav", "duration_s": 1.0}) is None
     assert players.player({"audio": "가.wav", "duration_s": 3.0}) is not None

@@ -1,27 +1,11 @@
 from dataclasses import replace
 
-import pytest
-
 from soritune.inference.predictions import read_predictions
 from soritune.reports.players import Players
 from soritune.reports.score import score_predictions
-from soritune.reports.sections import rates_table, task_section
+from soritune.reports.sections import task_section
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
 from soritune.tasks.task import Metric
-
-
-def test_table_of_rates_has_the_baseline_and_marks_the_primary_rate(fakes, twelve):
-    scores = score_predictions(twelve / "predictions" / "test.jsonl", resamples=50).tasks["emotion"]
-    table = rates_table(fakes.emotion_task(), scores)
-    assert [column["title"] for column in table["columns"]] == [
-        "rate",
-        "value",
-        "95 % interval",
-        "baseline: majority",
-    ]
-    (primary,) = [row for row in table["rows"] if row["primary"]]
-    assert primary["cells"][0]["text"] == "ua"
-    assert primary["cells"][3]["text"] == "33.3 %"
 
 
 class Nats(EmotionTask):
@@ -64,16 +48,3 @@ def test_most_confident_errors_come_first(fakes, tmp_path):
     assert [row["confidence"] for row in section["errors"][:2]] == ["61.0 %", "60.0 %"]
     assert len(section["errors"]) == 8
     assert all(row["reference"] != row["predicted"] for row in section["errors"])
-
-
-@pytest.mark.parametrize("count", [16, 17])
-def test_long_tables_fold_unless_few_rows_are_left(fakes, tmp_path, count):
-    phones = tuple(f"p{k:02d}" for k in range(count))
-    task = fakes.phoneme_task(phones)
-    rows = fakes.phoneme_rows({"s": [(" ".join(phones), " ".join(phones))]})
-    path = fakes.write_rows(tmp_path / "p.jsonl", [task], rows)
-    scores = score_predictions(path, resamples=0)
-    table = task_section(task, scores.tasks["phoneme"], read_predictions(path), Players(None))["tables"][0]
-    assert (len(table["rows"]), len(table["rest"]["rows"]) if table["rest"] else 0) == (
-        (16, 0) if count == 16 else (12, 5)
-    )

@@ -70,7 +70,7 @@ class JudgedRows:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header. `content` is kept as it was written, so that scores repeat it unchanged."""
+    """A header. `content` is the JSON that was read, which scores repeat unchanged."""
 
     content: Mapping[str, Any]
 

@@ -14,6 +14,7 @@ from typing import Any
 from soritune.errors import ManifestError
 from soritune.inference.header import SCHEMA, Header
 from soritune.inference.json_values import JsonObject, without_nan
+from soritune.run_folder import RunFolder
 from soritune.tasks.task import Task
 from soritune.whole_file import whole_file
 
@@ -128,7 +129,7 @@ def _pooled_header(headers: Sequence[Header], path: Path) -> Header:
     known = [counts for counts in seen if counts is not None]
     if len(known) == len(headers):
         data["seen"] = {kind: sum(counts[kind] for counts in known) for kind in ("train", "val")}
-    name = f"{len(headers)} models of {path.resolve().parent.parent.name}"
+    name = f"{len(headers)} models of {RunFolder.of_predictions(path).path.name}"
     changed = {
         "bundle": {**first.get("bundle", {}), "name": name},
         "bundles": [bundle for header in headers for bundle in header.content.get("bundles", [])],

@@ -20,7 +20,7 @@ from soritune.inference.predictions import Predictions, read_predictions
 from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.metrics.classification import Calibration, calibration
 from soritune.reports.baselines import baselines
-from soritune.reports.grouping import UNKNOWN, group_names, sorted_names
+from soritune.reports.grouping import UNKNOWN, Grouping, grouping
 from soritune.reports.score_warnings import absent_groups, unlabelled, warnings_of
 from soritune.reports.scores import GroupScores, Scores, SpeakerRate, SpeakerScores, TaskScores
 from soritune.tasks.task import Counts, Pair, Prediction, Task, add_counts
@@ -114,7 +114,7 @@ class Judged:
     task: Task
     pairs: Sequence[Pair]
     counts: Sequence[Counts]
-    speakers: Sequence[str]
+    speakers: Grouping
     by_speaker: Mapping[str, Counts]
     """The counts summed per speaker."""
     resamples: int
@@ -124,15 +124,15 @@ class Judged:
     def of(cls, task: Task, pairs: Sequence[Pair], resamples: int, seed: int) -> Judged:
         """Counts the pairs."""
         counts = [task.count(pair) for pair in pairs]
-        speakers = group_names([_speaker(pair) for pair in pairs])
-        return cls(task, pairs, counts, speakers, _sums(counts, speakers), resamples, seed)
+        speakers = grouping([_speaker(pair) for pair in pairs])
+        return cls(task, pairs, counts, speakers, _sums(counts, speakers.names), resamples, seed)
 
     def scores(self, group_by: Sequence[str], *, num_unlabelled: int) -> TaskScores:
         """Rates over all speakers, by group and by speaker, beside the baselines."""
         return TaskScores(
             primary_metric=self.task.primary_metric,
             num_utterances=len(self.pairs),
-            num_speakers=len(set(self.speakers) - {UNKNOWN}),
+            num_speakers=len(set(self.speakers.ordered) - {UNKNOWN}),
             hours=_hours(pair.duration_s for pair in self.pairs),
             rates=self._intervals(self.by_speaker, self.resamples),
             groups={
@@ -158,7 +158,7 @@ class Judged:
 
     def _differences(self, guessed: Sequence[Counts]) -> Mapping[str, Interval]:
         """The model's rates minus a baseline's, whose counts are in the order of the pairs."""
-        baseline = _sums(guessed, self.speakers)
+        baseline = _sums(guessed, self.speakers.names)
         return paired_difference(
             [baseline[name] for name in self.by_speaker],
             list(self.by_speaker.values()),
@@ -169,12 +169,12 @@ class Judged:
         )
 
     def _groups(self, field: str) -> dict[str, GroupScores]:
-        names = group_names([pair.groups.get(field) for pair in self.pairs])
-        distinct = sorted_names(names)
-        draws = self.resamples if len(distinct) <= GROUPS_WITH_ALL_DRAWS else min(self.resamples, FEWER_DRAWS)
+        values = grouping([pair.groups.get(field) for pair in self.pairs])
+        is_coarse = len(values.ordered) > GROUPS_WITH_ALL_DRAWS
+        draws = min(self.resamples, FEWER_DRAWS) if is_coarse else self.resamples
         groups = {}
-        for name, inside in _positions(names, distinct).items():
-            counts = _sums([self.counts[i] for i in inside], [self.speakers[i] for i in inside])
+        for name, inside in _positions(values).items():
+            counts = _sums([self.counts[i] for i in inside], [self.speakers.names[i] for i in inside])
             groups[name] = GroupScores(
                 num_utterances=len(inside),
                 num_speakers=len(set(counts) - {UNKNOWN}),
@@ -185,16 +185,17 @@ class Judged:
 
     def _speakers(self) -> dict[str, SpeakerScores]:
         """Per speaker: counts, and rates with an interval over that speaker's own utterances."""
-        distinct = sorted_names(self.speakers)
-        draws = FEWER_DRAWS if len(distinct) <= SPEAKERS_WITH_INTERVALS else 0
+        draws = FEWER_DRAWS if len(self.speakers.ordered) <= SPEAKERS_WITH_INTERVALS else 0
         speakers = {}
-        for name, inside in _positions(self.speakers, distinct).items():
+        for name, inside in _positions(self.speakers).items():
             counts = [self.counts[i] for i in inside]
             rates = speaker_intervals(counts, self.task.rates, resamples=draws, seed=self.seed)
             speakers[name] = SpeakerScores(
                 num_utterances=len(inside),
                 hours=_hours(self.pairs[i].duration_s for i in inside),
-                rates={rate: SpeakerRate(own.value, own.low, own.high) for rate, own in rates.items()},
+                rates={
+                    rate: SpeakerRate(range_.value, range_.low, range_.high) for rate, range_ in rates.items()
+                },
                 counts=add_counts(counts),
             )
         return speakers
@@ -205,10 +206,10 @@ def _speaker(pair: Pair) -> str | None:
     return None if speaker is None else str(speaker)
 
 
-def _positions(names: Sequence[str], distinct: Sequence[str]) -> dict[str, list[int]]:
-    """Where each of the `distinct` names is in `names`."""
-    positions: dict[str, list[int]] = {name: [] for name in distinct}
-    for index, name in enumerate(names):
+def _positions(values: Grouping) -> dict[str, list[int]]:
+    """Per group, in order, the positions of its values."""
+    positions: dict[str, list[int]] = {name: [] for name in values.ordered}
+    for index, name in enumerate(values.names):
         positions[name].append(index)
     return positions
 
