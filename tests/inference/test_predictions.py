@@ -32,7 +32,7 @@ def test_what_is_written_is_read_again(header, tmp_path):
     assert "가 나" in path.read_text(encoding="utf-8")
 
 
-def test_a_failing_prediction_leaves_no_file(header, tmp_path):
+def test_failing_prediction_leaves_no_file(header, tmp_path):
     def rows():
         yield ROWS[0]
         raise RuntimeError("stop")

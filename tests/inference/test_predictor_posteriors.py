@@ -14,7 +14,6 @@ from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import BundleError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
-from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.origin import make_header
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
@@ -127,20 +126,6 @@ def test_models_that_give_one_output_at_different_rates_are_refused(fakes):
         Predictor([first, second])
 
 
-def test_outputs_of_different_rates_have_no_common_rate(fakes):
-    result = Posteriors(
-        id="a",
-        audio="a",
-        outputs={"slow": np.zeros((5, 2), np.float32), "fast": np.zeros((10, 2), np.float32)},
-        frame_rates_hz={"slow": 25.0, "fast": 50.0},
-    )
-    with pytest.raises(TaskError, match=r"different frame rates \(slow 25, fast 50\); take frame_rates_hz"):
-        _ = result.frame_rate_hz
-    with pytest.raises(TaskError, match=r"different numbers of frames \(slow 5, fast 10\)"):
-        _ = result.num_frames
-    assert Posteriors(id="a", audio="a").frame_rate_hz is None
-
-
 def test_given_decoder_replaces_the_greedy_one(fakes, clip, monkeypatch):
     draw = np.random.default_rng(0).normal(size=(99, 3))
     monkeypatch.setattr(fakes.FakeBackend, "features", lambda self, samples: draw)
@@ -161,7 +146,7 @@ def test_header_names_a_decoder_other_than_the_greedy_one(fakes):
     assert make_header(Predictor([member], decoder=given)).decoder == {"name": "backward", "skip": 2}
 
 
-def test_a_decoder_without_a_ctc_output_is_refused(fakes):
+def test_decoder_without_a_ctc_output_is_refused(fakes):
     member = fakes.member([fakes.emotion_task()])
     with pytest.raises(
         TaskError, match="'backward' reads CTC outputs, and the model has none .tasks: emotion."

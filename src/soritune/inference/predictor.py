@@ -47,8 +47,7 @@ class Predictor:
     """Runs one or several bundles. `Predictor.load` opens them from disk.
 
     Several bundles: an output that more than one of them has is averaged (probabilities for classification,
-    log-probabilities for CTC); its labels must be the same set everywhere. A task of only one bundle comes
-    from it.
+    log-probabilities for CTC), and its labels must be the same set in all of them.
 
     Args:
         members: the models.

@@ -95,7 +95,7 @@ def test_windows_of_an_8_khz_model_join_to_the_frames_of_the_whole_file(fakes, c
         ("geometry", "appended_samples", 320, "'encoder' is faulty .its config gives"),
     ],
 )
-def test_a_card_that_contradicts_itself_is_refused(bundle, part, key, value, message):
+def test_card_that_contradicts_itself_is_refused(bundle, part, key, value, message):
     file = bundle / "soritune.json"
     card = json.loads(file.read_text(encoding="utf-8"))
     (card["encoder"]["geometry"] if part == "geometry" else card[part])[key] = value
@@ -104,7 +104,7 @@ def test_a_card_that_contradicts_itself_is_refused(bundle, part, key, value, mes
         Predictor.load(bundle, device="cpu")
 
 
-def test_a_bundle_is_not_written_with_another_rate_than_its_model_s(fakes, tmp_path):
+def test_bundle_with_another_rate_than_its_model_is_refused(fakes, tmp_path):
     task = fakes.phoneme_task()
     config = ModelConfig(encoder="tiny", architecture=tiny_config(), random_weights=True)
     model = build_model(config, task.outputs, seed=0)
@@ -125,7 +125,7 @@ def test_folder_that_is_not_a_bundle_is_refused(tmp_path):
         PytorchBackend(tmp_path)
 
 
-def test_the_base_of_an_adapter_bundle_may_have_moved(fakes, tmp_path, clip):
+def test_base_of_an_adapter_bundle_may_have_moved(fakes, tmp_path, clip):
     base, task = tiny_checkpoint(tmp_path / "base"), fakes.emotion_task()
     model = build_model(ModelConfig(encoder=str(base), lora=LoraSettings(rank=2)), task.outputs, seed=0)
     bundle = save_bundle(model, tmp_path / "b", tasks=[task], preprocessing=Preprocessing()).path
