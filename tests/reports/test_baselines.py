@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from soritune.reports.baselines import baselines
-from soritune.reports.score import Judged
+from soritune.reports.score import CountedPairs
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
-from soritune.tasks.task import Metric, Pair, Prediction, RateDescription
+from soritune.tasks.results import Metric, Pair, Prediction, RateDescription
 
 
 def emotion_pairs(labels):
@@ -46,7 +46,7 @@ def test_differences_are_the_models_minus_the_baselines_over_the_same_speakers(f
             prediction = Prediction("emotion", {"label": label if right else "tense", "confidence": 1.0})
             groups = {"speaker": str(number)}
             pairs.append(Pair(f"{number}{label}", {"label": label}, prediction, groups=groups))
-    scores = Judged.of(fakes.emotion_task(), pairs, 400, 0).scores((), num_unlabelled=0)
+    scores = CountedPairs.of(fakes.emotion_task(), pairs, 400, 0).scores((), num_unlabelled=0)
     majority = scores.baselines["majority"]
     assert majority.rates["wa"] == pytest.approx(0.5)
     difference = majority.differences["wa"]

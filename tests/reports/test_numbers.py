@@ -15,7 +15,7 @@ from soritune.reports.numbers import (
 )
 from soritune.reports.scores import Baseline, TaskScores
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
-from soritune.tasks.task import Metric, RateDescription
+from soritune.tasks.results import Metric, RateDescription
 
 UNKNOWN = math.nan
 EMOTION = EmotionTask(EmotionConfig(labels=("calm", "tense", "warm")))

@@ -2,7 +2,7 @@ import pytest
 
 from soritune.reports.page_tables import group_table, rates_table, shown_table
 from soritune.reports.score import score_predictions
-from soritune.tasks.task import Table
+from soritune.tasks.results import Table
 
 
 def test_table_of_rates_has_the_baseline_and_marks_the_primary_rate(fakes, twelve):

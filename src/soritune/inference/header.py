@@ -11,7 +11,7 @@ from typing import Any
 
 from soritune.inference.json_values import JsonObject
 from soritune.tasks.decoding.decoder import decoder_text
-from soritune.tasks.task import Task, rebuild_task
+from soritune.tasks.task import Task, make_task
 
 SCHEMA = "soritune.predictions/1"
 
@@ -159,4 +159,4 @@ class Header:
 
 def tasks_of(content: Mapping[str, Any]) -> tuple[Task, ...]:
     """The tasks that a header or a bundle's card names, rebuilt with their settings; errors as for `Header.tasks`."""
-    return tuple(rebuild_task(task["name"], task["config"]) for task in content["tasks"])
+    return tuple(make_task(task["name"], task["config"]) for task in content["tasks"])

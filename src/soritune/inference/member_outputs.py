@@ -19,7 +19,7 @@ from soritune.inference.ensemble import Member, label_orders
 from soritune.inference.posteriors import mean_of, readable
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
 from soritune.tasks.inputs.input import cut_inputs, pad_inputs
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 
 class ClipOutputs(NamedTuple):

@@ -13,7 +13,8 @@ from soritune.inference.json_values import without_nan
 from soritune.metrics.bootstrap import Interval, paired_difference
 from soritune.reports.grouping import UNKNOWN
 from soritune.reports.scores import Scores, TaskScores, load_scores
-from soritune.tasks.task import Counts, Task
+from soritune.tasks.results import Counts
+from soritune.tasks.task import Task
 
 SCHEMA = "soritune.comparison/1"
 
@@ -116,7 +117,7 @@ def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int
             continue
         differences.append(
             paired_difference(
-                before, after, task.rates, resamples=resamples, seed=seed, matters_fn=task.matters
+                before, after, task.rates, resamples=resamples, seed=seed, matters_fn=task.contributes
             )
         )
     if any(row is None for row in differences[1:]) and common:

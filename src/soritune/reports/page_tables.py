@@ -8,7 +8,8 @@ from typing import Any
 
 from soritune.reports.numbers import baseline_notes, counted, is_share, percent, rate_range_text, rate_text
 from soritune.reports.scores import GroupScores, TaskScores
-from soritune.tasks.task import Table, Task
+from soritune.tasks.results import Table
+from soritune.tasks.task import Task
 
 GROUPS_SHOWN = 40
 ROWS_SHOWN = 12

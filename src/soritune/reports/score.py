@@ -23,7 +23,8 @@ from soritune.reports.baselines import baselines
 from soritune.reports.grouping import UNKNOWN, Grouping, grouping
 from soritune.reports.score_warnings import absent_groups, unlabelled, warnings_of
 from soritune.reports.scores import GroupScores, Scores, SpeakerRate, SpeakerScores, TaskScores
-from soritune.tasks.task import Counts, Pair, Prediction, Task, add_counts
+from soritune.tasks.results import Counts, Pair, Prediction, add_counts
+from soritune.tasks.task import Task
 
 SPEAKERS_WITH_INTERVALS = 200
 """With more speakers than this, single speakers get a value without an interval."""
@@ -52,8 +53,8 @@ def score_predictions(
     for task in predictions.tasks:
         pairs = pairs_of(predictions, task.name)
         if pairs:
-            judged = Judged.of(task, pairs, resamples, seed)
-            tasks[task.name] = judged.scores(group_by, num_unlabelled=len(predictions.good) - len(pairs))
+            counted = CountedPairs.of(task, pairs, resamples, seed)
+            tasks[task.name] = counted.scores(group_by, num_unlabelled=len(predictions.good) - len(pairs))
     if not tasks:
         raise ManifestError(
             "has no row with a reference, so there is nothing to score; predict a manifest", path=path
@@ -108,7 +109,7 @@ def has_single_labels(task: Task, pairs: Sequence[Pair]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CountedPairs:
     """One task's pairs with the counts and the speaker of each, and how intervals are drawn."""
 
     task: Task
@@ -121,7 +122,7 @@ class Judged:
     seed: int
 
     @classmethod
-    def of(cls, task: Task, pairs: Sequence[Pair], resamples: int, seed: int) -> Judged:
+    def of(cls, task: Task, pairs: Sequence[Pair], resamples: int, seed: int) -> CountedPairs:
         """Counts the pairs."""
         counts = [task.count(pair) for pair in pairs]
         speakers = grouping([_speaker(pair) for pair in pairs])
@@ -153,7 +154,7 @@ class Judged:
             self.task.rates,
             resamples=resamples,
             seed=self.seed,
-            matters_fn=self.task.matters,
+            matters_fn=self.task.contributes,
         )
 
     def _differences(self, guessed: Sequence[Counts]) -> Mapping[str, Interval]:
@@ -165,7 +166,7 @@ class Judged:
             self.task.rates,
             resamples=self.resamples,
             seed=self.seed,
-            matters_fn=self.task.matters,
+            matters_fn=self.task.contributes,
         )
 
     def _groups(self, field: str) -> dict[str, GroupScores]:

@@ -19,7 +19,7 @@ from soritune.inference.json_values import JsonObject, without_nan
 from soritune.metrics.bootstrap import Interval
 from soritune.metrics.classification import Calibration, CalibrationBin
 from soritune.run_folder import RunFolder
-from soritune.tasks.task import Counts, Metric
+from soritune.tasks.results import Counts, Metric
 from soritune.whole_file import write_text
 
 SCHEMA = "soritune.scores/1"

@@ -19,7 +19,8 @@ from soritune.reports.page_tables import group_table, rates_table, shown_table
 from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
 from soritune.reports.scores import TaskScores
-from soritune.tasks.task import Alignment, Pair, Task
+from soritune.tasks.results import Alignment, Pair
+from soritune.tasks.task import Task
 
 WORST_ERRORS = 8
 """Confident errors shown."""
