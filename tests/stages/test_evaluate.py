@@ -183,8 +183,8 @@ def test_unknown_split(run):
         evaluate(run, split="tset")
 
 
-def test_a_folder_that_is_no_model(tmp_path):
-    with pytest.raises(BundleError, match="no model"):
+def test_folder_that_is_not_a_model_is_refused(tmp_path):
+    with pytest.raises(BundleError, match="is not a model"):
         evaluate(tmp_path)
 
 
