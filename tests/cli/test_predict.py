@@ -144,7 +144,7 @@ def test_the_output_is_a_predictions_file(models, clips, tmp_path):
     assert "predictions" not in content
     predictions = read_predictions(path)
     assert len(predictions.good) == 3
-    assert predictions.header["bundle"]["name"] == "emotion"
+    assert predictions.header.model.name == "emotion"
 
 
 def test_one_split_of_a_manifest_is_predicted(models, clips, tmp_path):
@@ -164,8 +164,8 @@ def test_one_split_of_a_manifest_is_predicted(models, clips, tmp_path):
     call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], *options)
     predictions = read_predictions(tmp_path / "p.jsonl")
     assert 0 < len(predictions.rows) < 10
-    assert predictions.header["data"]["split"] == "train"
-    assert predictions.header["synthetic"] is True
+    assert predictions.header.data.split == "train"
+    assert predictions.header.synthetic is True
     with pytest.raises(SplitError):
         call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], *options[:2], "--split", "tset")
 
@@ -213,10 +213,10 @@ def test_the_header_counts_rows_that_the_run_was_trained_on(models, clips, fakes
     splits = make_splits(manifest, SplitSettings(by=("speaker",)))
     splits.save(tmp_path / "run" / "splits.parquet")
     call("--manifest", tmp_path / "m.parquet", "-b", tmp_path / "run", "-o", tmp_path / "p.jsonl")
-    seen = read_predictions(tmp_path / "p.jsonl").header["data"]["seen"]
+    seen = read_predictions(tmp_path / "p.jsonl").header.data.seen
     assert seen == {"train": len(splits.ids("train")), "val": len(splits.ids("val"))}
     call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], "-o", tmp_path / "q.jsonl")
-    assert "seen" not in read_predictions(tmp_path / "q.jsonl").header["data"]
+    assert read_predictions(tmp_path / "q.jsonl").header.data.seen is None
 
 
 def test_predictions_without_numbers_are_shown(models, clips, monkeypatch, fakes):

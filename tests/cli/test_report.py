@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from soritune.cli.report import compare, evaluate, report, score
 from soritune.errors import BundleError, ManifestError
+from soritune.reports.evaluation import Evaluation
+from soritune.reports.scores import load_scores
 
 APP = typer.Typer()
 for verb in (evaluate, score, report, compare):
@@ -77,12 +79,12 @@ def test_evaluate_shows_scores_and_exits_with_1_if_clips_failed(monkeypatch, fol
 
     base, _ = folders
     call("score", base / "predictions.jsonl", "--resamples", 50)
-    content = json.loads((base / "scores.json").read_text(encoding="utf-8"))
+    scores = load_scores(base)
     asked = {}
 
     def run(target, **options):
         asked.update(options, target=target)
-        return {**content, "num_failed": 2, "files": {"report": "r.html"}}
+        return Evaluation(scores, num_failed=2, files={"report": "r.html"})
 
     monkeypatch.setattr(module, "evaluate", run)
     shown = call("evaluate", tmp_path, "--split", "val", "--checkpoint", "last", "--no-audio", code=1).stdout
@@ -100,17 +102,16 @@ def test_evaluate_shows_scores_and_exits_with_1_if_clips_failed(monkeypatch, fol
 
 def test_evaluate_passes_the_corpus_options_and_draws_plots(monkeypatch, folders, tmp_path):
     import soritune.stages.evaluate as module
-    from soritune.reports.evaluation import Evaluation
 
     base, _ = folders
     call("score", base / "predictions.jsonl", "--resamples", 50)
-    content = json.loads((base / "scores.json").read_text(encoding="utf-8"))
+    scores = load_scores(base)
     asked = {}
 
     def run(target, **options):
         asked.update(options)
         files = {"report": "r.html", "scores": str(tmp_path / "out" / "scores.json")}
-        return Evaluation({**content, "files": files})
+        return Evaluation(scores, files=files)
 
     monkeypatch.setattr(module, "evaluate", run)
     options = ["--data", tmp_path / "corpus", "--source", "speaker-folders", "--output", tmp_path / "out"]

@@ -59,7 +59,7 @@ def test_a_run_gets_predictions_scores_report_and_card(run):
     assert files["report"] == str(run / "report.html")
     assert json.loads((run / "scores.json").read_text(encoding="utf-8")) == scores
     predictions = read_predictions(run / "predictions" / "test.jsonl")
-    assert predictions.header["bundle"]["name"] == "best_emotion_ua"
+    assert predictions.header.model.name == "best_emotion_ua"
     assert {row["groups"]["split"] for row in predictions.rows} == {"test"}
     assert len(predictions.rows) == scores["num_utterances"] < 30
     assert set(scores["tasks"]["emotion"]["groups"]) == {"gender"}
@@ -183,7 +183,7 @@ def test_an_unknown_split_is_refused(run):
         evaluate(run, split="tset")
 
 
-def test_a_folder_without_a_model_is_refused(tmp_path):
+def test_folder_that_is_not_a_model_is_refused(tmp_path):
     with pytest.raises(BundleError, match="is not a model"):
         evaluate(tmp_path)
 

@@ -81,7 +81,7 @@ def test_results_of_another_decoder_have_its_name(run):
     assert "decoder" not in greedy["header"]
     assert muted["header"]["decoder"] == {"name": "mute", "keep": 7}
     predictions = read_predictions(run / "predictions" / "test-mute.jsonl")
-    assert predictions.header["decoder"] == {"name": "mute", "keep": 7}
+    assert predictions.header.decoder == {"name": "mute", "keep": 7}
     page = (run / "report-mute.html").read_text(encoding="utf-8")
     assert "mute (keep 7)" in page
     assert "judged on split test, decoder mute (keep 7)" in muted.report()

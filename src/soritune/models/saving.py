@@ -104,7 +104,9 @@ def _as_adapter(model: SpeechModel, family: EncoderFamily, adapter_only: bool | 
         usable_there = family.saves_adapters(str(model.encoder.config.model_type))
         return adapted and model.base is not None and usable_there and not base_trained
     if adapter_only and not adapted:
-        raise ModelError("an adapter bundle needs a model with adapters; this model has no adapters, save it whole")
+        raise ModelError(
+            "an adapter bundle needs a model with adapters; this model has no adapters, save it whole"
+        )
     if adapter_only and base_trained:
         raise ModelError(
             "the encoder's own weights were trained beside these adapters (lora.train_base); save it whole"
