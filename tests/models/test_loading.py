@@ -49,7 +49,7 @@ def test_adapters_of_one_base_share_its_weights(kind, norm, build, checkpoint, w
     first = load_model(paths[0])
     shutil.rmtree(folder)  # nothing is read from there again
     second = load_model(paths[1], opened=first)
-    # Rounding hangs on where tensors lie in memory; the two adapters differ by ten thousand times as much.
+    # Rounding depends on the position of tensors in memory; the two adapters differ by ten thousand times as much.
     assert not torch.allclose(alone[0], alone[1], atol=0.1)
     for model, expected in zip((first, second), alone, strict=True):
         assert torch.allclose(model(*waves).logits["phoneme"], expected, atol=1e-5)

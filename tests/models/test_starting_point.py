@@ -83,7 +83,7 @@ def test_added_tokens_named_in_tokenizer_config_are_read_too(tmp_path) -> None:
 
 
 def test_blank_by_name_is_preferred_to_pad_token_id(checkpoint, tmp_path) -> None:
-    """Whoever forgot `pad_token_id` left 0 in config.json, a letter's row."""
+    """Without `pad_token_id`, config.json has 0, which is the row of a letter here."""
     folder = changed(checkpoint(head="ctc", vocabulary=THEIRS), tmp_path, pad_token_id=0)
     theirs = transformers.AutoModelForCTC.from_pretrained(folder).lm_head
     model = build(folder, ctc_output(labels=OURS))
