@@ -4,18 +4,26 @@ import pytest
 import torch
 import transformers
 
+from soritune.models.adoption import Adopted, adopt, adopt_inputs
 from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
+from soritune.models.heads import UtteranceHead
+from soritune.models.inputs.input import make_input
 from soritune.models.saving import save_bundle
+from soritune.models.starting_point import StartingPoint, StoredHead
+from soritune.tasks.specs import InputSpec, OutputSpec
 from soritune.testing import FAMILIES, class_output, ctc_output
 
 THEIRS = ("ㄱ", "ㄴ", "|", "[PAD]", "ㅏ", "<unk>", "ㅓ")
-
-
 OURS = ("[PAD]", "[UNK]", "|", "ㅏ", "ㅓ", "ㄱ", "ㄴ")
-
-
 PLAIN = {"preprocessing": {"sample_rate_hz": 16000, "normalize": True}, "tasks": []}
+
+
+def head_of(spec: OutputSpec, seed: int, width: int = 4) -> UtteranceHead:
+    """A head per utterance with weights from `seed`."""
+    head = UtteranceHead(spec, width, 2, 0.0, 3, "mean")
+    head.initialise(seed)
+    return head
 
 
 def build(encoder: object, *outputs: object, **config: object):  # type: ignore[no-untyped-def]
@@ -122,3 +130,49 @@ def test_training_on_a_bundle_with_a_new_label_keeps_the_old_rows(checkpoint, tm
     save_bundle(first, tmp_path / "one", **PLAIN)
     second = build("x", ctc_output(labels=(*OURS, "ㄲ")), init_from=str(tmp_path / "one"))
     assert torch.equal(second.heads["phoneme"].linear.weight[:7], first.heads["phoneme"].linear.weight)
+
+
+def test_head_that_reads_other_inputs_is_not_adopted() -> None:
+    """Its columns have other meanings, even where their number is the same."""
+    stored = StoredHead(class_output(inputs=("age",)), head_of(class_output(), seed=1).state_dict())
+    head = head_of(class_output(), seed=2)
+    assert adopt(head, stored) is None
+    same = StoredHead(class_output(), stored.weights)
+    assert adopt(head, same) == Adopted("kept, all 3 labels", is_whole=True)
+    assert torch.equal(head.classifier.weight, stored.weights["classifier.weight"])
+
+
+def test_head_of_another_width_is_not_adopted() -> None:
+    stored = StoredHead(class_output(), head_of(class_output(), seed=1, width=5).state_dict())
+    assert adopt(head_of(class_output(), seed=2), stored) is None
+    assert adopt(head_of(class_output(), seed=2), StoredHead(class_output(), {})) is None
+
+
+def test_rows_of_kept_labels_are_copied_and_other_rows_are_not() -> None:
+    """Rows of a, b, c; b and a are kept in the order b, x, a."""
+    stored = StoredHead(class_output(labels=("a", "b", "c")), head_of(class_output(), seed=1).state_dict())
+    spec = class_output(labels=("b", "x", "a"))
+    head = head_of(spec, seed=2)
+    before = head.classifier.weight.detach().clone()
+    assert adopt(head, stored) == Adopted("kept for 2 of 3 labels; new: x", is_whole=False)
+    rows = stored.weights["classifier.weight"]
+    assert torch.equal(head.classifier.weight, torch.stack([rows[1], before[1], rows[0]]))
+    assert torch.equal(head.projector.weight, stored.weights["projector.weight"])
+
+
+def test_inputs_are_adopted_by_name_and_changed_options_are_reported() -> None:
+    age = InputSpec("age", "age", "age", "number", options={"mean": 10.0})
+    pitch = InputSpec("pitch", "pitch", "pitch", "frame_numbers", options={"width": 2})
+    stored = {"age": {"absent": torch.tensor([7.0])}, "pitch": {"absent": torch.tensor([1.0])}}
+    start = StartingPoint(
+        {}, None, "x", inputs=stored, input_specs=(InputSpec("age", "age", "age", "number"),)
+    )
+    modules = torch.nn.ModuleDict({"age": make_input(age), "pitch": make_input(pitch)})
+    adopt_inputs(start, modules)
+    assert modules["age"].absent.tolist() == [7.0]
+    assert start.messages == [
+        "input age: kept, but its options were {} and are {'mean': 10.0}",
+        "input pitch: new weights",
+    ]
+    assert start.report.new_parts == ("input pitch",)
+    assert not start.report.is_complete
