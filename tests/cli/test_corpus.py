@@ -209,7 +209,7 @@ def test_a_check_that_leaves_nothing_is_a_failure(folder: Path, tmp_path: Path) 
     soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS)
     for file in (folder / "소리").iterdir():
         file.unlink()
-    with pytest.raises(ManifestError, match="none of its 54 utterances can be used; the first: is not there"):
+    with pytest.raises(ManifestError, match="none of its 54 utterances can be used; the first: does not exist"):
         soritune("check", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "o")
     assert sorted(os.listdir(tmp_path / "o")) == ["manifest.parquet", "quarantine.jsonl"]
     assert len((tmp_path / "o" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()) == 54

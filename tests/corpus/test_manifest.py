@@ -195,7 +195,7 @@ GOOD = {"id": "a", "audio": "a.wav", "duration_s": 1.0}
     ("content", "words", "line"),
     [
         (b"", "holds no utterances", None),
-        (b'{"id": "a"\n', "is no JSON object", 1),
+        (b'{"id": "a"\n', "is not a JSON object", 1),
         (json.dumps(GOOD).encode() + b"\n[1]\n", "must be a JSON object, got list", 2),
         (json.dumps(GOOD).encode() + b"\n" + json.dumps(GOOD).encode(), "id 'a' is already on line 1", 2),
         (b'{"id": "a", "audio": "x"}\n', "column 'duration_s' .* is missing", None),
@@ -205,7 +205,7 @@ GOOD = {"id": "a", "audio": "a.wav", "duration_s": 1.0}
         (json.dumps({**GOOD, "text": "\ud800"}).encode(), "surrogate", 1),
         ('{"id": "가", "audio": "a", "duration_s": 1}'.encode("cp949"), "looks like CP949.*iconv", 1),
         (b'{"id": "\xff\xfe\xff"}', "is not UTF-8 text; save the file as UTF-8", 1),
-        (b"[" * 100000, "is no JSON object", 1),
+        (b"[" * 100000, "is not a JSON object", 1),
     ],
 )
 def test_jsonl_faults_say_where(tmp_path: Path, content: bytes, words: str, line: int | None) -> None:
@@ -218,12 +218,12 @@ def test_jsonl_faults_say_where(tmp_path: Path, content: bytes, words: str, line
 
 
 def test_file_faults(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="is not there"):
+    with pytest.raises(ManifestError, match="does not exist"):
         load_manifest(tmp_path / "gone.parquet")
-    with pytest.raises(ManifestError, match="is not there"):
+    with pytest.raises(ManifestError, match="does not exist"):
         load_manifest(tmp_path / "gone.jsonl")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 is not enough")
-    with pytest.raises(ManifestError, match="is no Parquet file"):
+    with pytest.raises(ManifestError, match="is not a Parquet file"):
         load_manifest(tmp_path / "bad.parquet")
     (tmp_path / "m.csv").touch()
     with pytest.raises(ManifestError, match="ends in .parquet or .jsonl, not in '.csv'"):

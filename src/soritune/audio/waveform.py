@@ -143,7 +143,7 @@ def _existing(path: str | Path) -> Path:
         size = file.stat().st_size
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            raise AudioError(file, "is not there", "audio-missing") from error
+            raise AudioError(file, "does not exist", "audio-missing") from error
         raise AudioError(file, str(error), "audio-unreadable") from error
     if not file.is_file():
         raise AudioError(file, "is not a file", "audio-not-a-file")
@@ -169,7 +169,7 @@ def _span(
         raise AudioError(
             file,
             f"lasts {frames / rate:.3f} s, but the utterance begins at {start_s:.3f} s",
-            "stretch-outside",
+            "stretch-begins-late",
         )
     if duration_s is None:
         return first, frames - first
@@ -179,7 +179,7 @@ def _span(
         raise AudioError(
             file,
             f"is truncated: lasts {frames / rate:.3f} s, but the utterance ends at {end_s:.3f} s",
-            "stretch-outside",
+            "stretch-ends-late",
         )
     return first, min(wanted, frames - first)
 

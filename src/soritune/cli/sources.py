@@ -134,13 +134,14 @@ def _show(seen: Preview, of_recipe: set[str], console: Console, lines: Console) 
             "without a value: "
             + ", ".join(f"{escape(k)} in {seen.utterances - n:,}" for k, n in partly.items())
         )
-    for title, found in (("rejected", seen.rejected), ("skipped", seen.skipped), ("noted", seen.notes)):
-        for reason, (count, example) in sorted(found.items(), key=lambda item: -item[1][0]):
+    for title, tallies in (("rejected", seen.rejected), ("skipped", seen.skipped), ("noted", seen.notes)):
+        for tally in sorted(tallies.values(), key=lambda tally: -tally.count):
+            example = escape(tally.example)
             if title == "rejected":
-                told = escape(example) if count == 1 else f"such as {escape(example)}"
+                text = example if tally.count == 1 else f"such as {example}"
             else:
-                told = f"{escape(reason)}{f', such as {escape(example)}' if example else ''}"
-            say(f"[yellow]{count:,} {title}[/yellow]: {told}")
+                text = f"{escape(tally.reason)}{f', such as {example}' if example else ''}"
+            say(f"[yellow]{tally.count:,} {title}[/yellow]: {text}")
     if seen.audio_faults:
         name, reason = next(iter(seen.audio_faults.items()))
         say(
@@ -243,11 +244,6 @@ def _cell(value: Any) -> str:
 def _as_json(seen: Preview) -> dict[str, Any]:
     import dataclasses
 
-    def reasons(found: dict[str, tuple[int, str]]) -> list[dict[str, Any]]:
-        return [
-            {"reason": key, "count": count, "example": example} for key, (count, example) in found.items()
-        ]
-
     rows = []
     for row in seen.rows:
         values = {key: value for key, value in dataclasses.asdict(row).items() if value not in (None, {})}
@@ -262,9 +258,9 @@ def _as_json(seen: Preview) -> dict[str, Any]:
         "looked_at": seen.looked_at,
         "whole": seen.whole,
         "values": seen.values,
-        "rejected": reasons(seen.rejected),
-        "skipped": reasons(seen.skipped),
-        "notes": reasons(seen.notes),
+        "rejected": [dataclasses.asdict(tally) for tally in seen.rejected.values()],
+        "skipped": [dataclasses.asdict(tally) for tally in seen.skipped.values()],
+        "notes": [dataclasses.asdict(tally) for tally in seen.notes.values()],
         "other_genders": seen.other_genders,
         "audio": {"checked": seen.audio_checked, "faults": len(seen.audio_faults)},
         "fields": []

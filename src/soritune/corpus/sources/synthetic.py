@@ -34,7 +34,7 @@ from soritune.audio.synthesis.speaking import Line, Speaker
 from soritune.audio.synthesis.styles import STYLES, Style, Styles, draw_measure, in_measure
 from soritune.audio.synthesis.template_sentences import sentences
 from soritune.audio.synthesis.voices import MEN, WOMEN, VoiceSettings, attributes_of, voice_of
-from soritune.corpus.reading.items import Item
+from soritune.corpus.reading.outcomes import Outcome
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.sources.source import Source
 from soritune.corpus.synthetic.utterances import make_utterance
@@ -118,7 +118,7 @@ class _Order:
     config: SyntheticConfig
 
 
-def read_corpus(root: Path, config: SyntheticConfig) -> Iterator[Item]:
+def read_corpus(root: Path, config: SyntheticConfig) -> Iterator[Outcome]:
     """Makes the audio below `root` and yields its utterances in order.
 
     Raises:
