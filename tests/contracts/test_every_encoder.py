@@ -11,13 +11,15 @@ import transformers
 
 from soritune.audio.preprocessing import Preprocessing
 from soritune.models.adapters import adapted_modules, merge_adapters
-from soritune.models.checkpoint_io import load_model, save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
 from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT
 from soritune.models.encoders.encoder import families, family_of, geometry_of
 from soritune.models.freezing import check_frozen
 from soritune.models.gradient_watch import check_gradients
-from soritune.models.model import SpeechModel, build_model
+from soritune.models.loading import load_model
+from soritune.models.model import SpeechModel
+from soritune.models.saving import save_bundle
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
 from soritune.testing import FAMILIES, class_output, ctc_output, tiny_config
 
@@ -59,7 +61,7 @@ def test_frames_counted_are_frames_produced(kind: str, norm: str) -> None:
 
 
 @KINDS
-def test_a_clip_alone_equals_the_clip_in_a_batch(kind: str, norm: str) -> None:
+def test_clip_alone_equals_the_clip_in_a_batch(kind: str, norm: str) -> None:
     model = build(kind, norm, (ctc_output(), class_output(layer="weighted"))).eval()
     wave, sizes = waves([8000, 340, 4803, 3200])
     together = model(wave, sizes)
@@ -71,7 +73,7 @@ def test_a_clip_alone_equals_the_clip_in_a_batch(kind: str, norm: str) -> None:
 
 
 @KINDS
-def test_the_geometry_of_the_config_is_that_of_the_model(kind: str, norm: str) -> None:
+def test_geometry_of_the_config_is_that_of_the_model(kind: str, norm: str) -> None:
     model = build(kind, norm, rate=8000)
     assert geometry_of(model.encoder.config.to_dict(), 8000) == model.geometry
     assert model.geometry.frame_rate_hz == 8000 / model.geometry.samples_per_frame
@@ -182,7 +184,7 @@ def test_activation_checkpointing_gives_the_same_gradients(kind: str, norm: str)
 @pytest.mark.slow
 @KINDS
 @pytest.mark.parametrize("head", ["ctc", "classification"])
-def test_a_bundle_reopens_and_opens_in_transformers(kind: str, norm: str, head: str, tmp_path: Path) -> None:
+def test_bundle_opens_here_and_in_transformers(kind: str, norm: str, head: str, tmp_path: Path) -> None:
     task = EmotionTask(EmotionConfig(labels=("a", "b", "c")))
     outputs = task.outputs if head == "classification" else PHONEME
     model = build(kind, norm, outputs).eval()

@@ -3,10 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from soritune.models.adapters import merge_adapters, parameter_table, plain_weights
+from soritune.models.adapters import merge_adapters, plain_weights
+from soritune.models.build import count_model
 from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
-from soritune.models.model import SpeechModel, count_model
-from soritune.tasks.task import OutputSpec
+from soritune.models.model import SpeechModel
+from soritune.models.parameter_table import parameter_table
+from soritune.tasks.specs import OutputSpec
 from soritune.testing import FAMILIES, class_output, ctc_output
 
 XLS_R_300M = {
@@ -41,15 +43,15 @@ def count(**config: object) -> tuple[int, int, int]:
         (8, (8, 23), 786_432, None),
     ],
 )
-def test_published_counts_with_the_head_apart(rank, layers, trainable, total) -> None:
-    found = count(lora=LoraSettings(rank=rank, layers=layers))
-    assert found[0] == trainable
-    assert found[1] == 315_484_845 + trainable
-    assert total is None or found[1] == total
-    assert found[2] == 1024 * 45 + 45
+def test_parameter_counts_equal_published_ones(rank, layers, trainable, total) -> None:
+    counts = count(lora=LoraSettings(rank=rank, layers=layers))
+    assert counts[0] == trainable
+    assert counts[1] == 315_484_845 + trainable
+    assert total is None or counts[1] == total
+    assert counts[2] == 1024 * 45 + 45
 
 
-def test_freezing_layers_gives_the_counts_of_the_upper_ones() -> None:
+def test_frozen_layers_get_no_adapters() -> None:
     frozen = FreezeSettings(layers=8, encoder=True)
     assert count(lora=LoraSettings(rank=16), freeze=frozen)[0] == 1_572_864
     assert count(lora=LoraSettings(rank=16), freeze=FreezeSettings(heads=True)) == (2_359_296, 317_844_141, 0)
@@ -81,7 +83,7 @@ def stir(model: SpeechModel) -> SpeechModel:
 
 
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
-def test_merging_keeps_the_logits_and_leaves_no_adapter(kind, norm, build, waves) -> None:
+def test_merging_keeps_the_logits_and_removes_adapters(kind, norm, build, waves) -> None:
     model = build(kind, norm, lora=LoraSettings(rank=2, dropout=0.0)).eval()
     untouched = model(*waves).logits["phoneme"]
     assert torch.allclose(build(kind, norm).eval()(*waves).logits["phoneme"], untouched, atol=1e-6)

@@ -7,10 +7,10 @@ from soritune.models.heads import reading_order
 from soritune.testing import class_output, ctc_output
 
 
-def test_reading_order_puts_the_read_before_the_reader() -> None:
+def test_output_comes_after_the_one_it_reads() -> None:
     a, b, c = class_output("a", reads="b"), class_output("b", reads="c"), ctc_output("c")
     assert reading_order([a, b, c]) == ("c", "b", "a")
     with pytest.raises(ModelError, match="not an output of this model"):
-        reading_order([class_output("a", reads="nobody")])
+        reading_order([class_output("a", reads="missing")])
     with pytest.raises(ModelError, match="ring"):
         reading_order([class_output("a", reads="b"), class_output("b", reads="a")])

@@ -8,9 +8,9 @@ import torch
 import transformers
 
 from soritune.errors import ModelError
+from soritune.models.build import build_model
 from soritune.models.config import LoraSettings, ModelConfig
 from soritune.models.losses.loss import loss_sum
-from soritune.models.model import build_model
 from soritune.testing import FAMILIES, class_output, ctc_output, tiny_config
 
 
@@ -25,32 +25,32 @@ def test_weighted_layer_sum_is_transformers_own(kind, norm, checkpoint, waves, t
     labels = tuple(f"LABEL_{i}" for i in range(3))
     spec = class_output(labels=labels, layer="weighted")
     ours = build_model(ModelConfig(encoder=str(tmp_path)), (spec,), seed=0).eval()
-    assert ours.load_report.keeps_heads
+    assert ours.load_report.is_complete
     wave, lengths = waves
     with torch.no_grad():
-        found = ours(wave, lengths).logits["emotion"]
+        logits = ours(wave, lengths).logits["emotion"]
         for row, samples in enumerate(lengths.tolist()):
             expected = theirs(wave[row : row + 1, :samples]).logits[0]
-            assert torch.allclose(found[row], expected, atol=1e-5)
-    assert found.std() > 1e-3
+            assert torch.allclose(logits[row], expected, atol=1e-5)
+    assert logits.std() > 1e-3
 
 
-def test_heads_read_the_layer_they_ask_for(checkpoint, build, waves) -> None:
+def test_heads_read_the_layer_of_their_output(checkpoint, build, waves) -> None:
     wave, lengths = waves
     theirs = transformers.AutoModel.from_pretrained(checkpoint("wav2vec2", "layer", 3)).eval()
     outputs = (*(ctc_output(f"at{layer}", layer=layer) for layer in (0, 1, 3)), ctc_output("end"))
     model = build("wav2vec2", "layer", 3, outputs).eval()
     with torch.no_grad():
         hidden = theirs(wave[:1], output_hidden_states=True)
-        found = model(wave[:1], lengths[:1]).logits
+        logits = model(wave[:1], lengths[:1]).logits
         for layer in (0, 1, 3):
             expected = model.heads[f"at{layer}"].linear(hidden.hidden_states[layer])
-            assert torch.allclose(found[f"at{layer}"], expected, atol=1e-5)
-        assert torch.allclose(found["end"], model.heads["end"].linear(hidden.last_hidden_state), atol=1e-5)
-    assert not torch.allclose(found["at3"], found["end"], atol=1e-3)
+            assert torch.allclose(logits[f"at{layer}"], expected, atol=1e-5)
+        assert torch.allclose(logits["end"], model.heads["end"].linear(hidden.last_hidden_state), atol=1e-5)
+    assert not torch.allclose(logits["at3"], logits["end"], atol=1e-3)
 
 
-def test_layer_drop_hands_on_the_state_below(build, waves) -> None:
+def test_dropped_layer_has_the_state_below_it(build, waves) -> None:
     wave, lengths = waves
     freeze = {"feature_encoder": False}
     model = build(
@@ -65,7 +65,7 @@ def test_layer_drop_hands_on_the_state_below(build, waves) -> None:
     assert max(seen) >= 3
 
 
-def test_a_head_reads_another_output(build, waves) -> None:
+def test_head_reads_another_output(build, waves) -> None:
     wave, lengths = waves
     outputs = (class_output("judge", reads="phoneme"), ctc_output(), class_output("age", reads="judge"))
     model = build(outputs=outputs).eval()
@@ -108,24 +108,27 @@ def test_clips_below_one_frame_give_finite_logits_and_no_frames(build) -> None:
     assert all(logits.isfinite().all() for logits in output.logits.values())
 
 
-def test_the_same_seed_gives_the_same_model_and_outputs_do_not_disturb_each_other(build) -> None:
-    one, two = build(outputs=(ctc_output(), class_output())), build(outputs=(class_output(), ctc_output()))
-    for name, value in one.state_dict().items():
-        assert torch.equal(value, two.state_dict()[name])
+def test_same_seed_gives_the_same_weights_for_any_order_of_outputs(build) -> None:
+    first, second = (
+        build(outputs=(ctc_output(), class_output())),
+        build(outputs=(class_output(), ctc_output())),
+    )
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name])
     other = build(seed=1)
-    assert not torch.equal(other.heads["phoneme"].linear.weight, one.heads["phoneme"].linear.weight)
+    assert not torch.equal(other.heads["phoneme"].linear.weight, first.heads["phoneme"].linear.weight)
 
 
-def test_random_weights_need_no_file_and_hang_on_the_seed() -> None:
+def test_random_weights_need_no_file_and_depend_only_on_the_seed() -> None:
     config = ModelConfig(encoder="nowhere/at-all", architecture=tiny_config(), random_weights=True)
     before = torch.random.get_rng_state()
-    one, same, other = (build_model(config, (ctc_output(),), seed=seed) for seed in (0, 0, 1))
+    first, same, other = (build_model(config, (ctc_output(),), seed=seed) for seed in (0, 0, 1))
     assert torch.equal(torch.random.get_rng_state(), before)
     weight = "encoder.layers.0.attention.q_proj.weight"
-    assert torch.equal(one.encoder.state_dict()[weight], same.encoder.state_dict()[weight])
-    assert not torch.equal(one.encoder.state_dict()[weight], other.encoder.state_dict()[weight])
-    assert str(one.load_report) == "encoder: random weights; new: head phoneme"
-    assert not one.load_report.keeps_heads
+    assert torch.equal(first.encoder.state_dict()[weight], same.encoder.state_dict()[weight])
+    assert not torch.equal(first.encoder.state_dict()[weight], other.encoder.state_dict()[weight])
+    assert str(first.load_report) == "encoder: random weights; new: head phoneme"
+    assert not first.load_report.is_complete
 
 
 def test_dropout_sets_every_dropout_and_layerdrop_is_off_unless_asked(build) -> None:
@@ -189,7 +192,7 @@ def test_gradients_of_a_padded_batch_are_those_of_its_clips_alone(kind, norm, bu
         assert (gradient - alone[name]).abs().max() <= 1e-4 * scale + 1e-5, name
 
 
-def test_a_copy_does_not_share_states_with_the_original(build, waves) -> None:
+def test_deep_copy_shares_no_states_with_the_original(build, waves) -> None:
     wave, lengths = waves
     model = build(outputs=(class_output(layer="weighted"),)).eval()
     twin = copy.deepcopy(model)
@@ -202,7 +205,7 @@ def test_a_copy_does_not_share_states_with_the_original(build, waves) -> None:
     assert not model.encoder.encoder.layers[0]._forward_hooks
 
 
-def test_autocast_gives_nearly_the_same(build, waves) -> None:
+def test_autocast_logits_correlate_with_float32_logits(build, waves) -> None:
     wave, lengths = waves
     for kind in ("wav2vec2", "wavlm"):
         model = build(kind, "group", outputs=(ctc_output(), class_output(layer="weighted"))).eval()
@@ -214,7 +217,7 @@ def test_autocast_gives_nearly_the_same(build, waves) -> None:
             assert torch.corrcoef(values)[0, 1] > 0.97
 
 
-def test_contradictions_are_refused_in_a_sentence(build, checkpoint) -> None:
+def test_contradicting_settings_are_refused(build, checkpoint) -> None:
     for changes, words in [
         ({"outputs": ()}, "at least one output"),
         ({"outputs": (ctc_output(), ctc_output())}, "two outputs are called 'phoneme'"),

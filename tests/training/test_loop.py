@@ -17,7 +17,8 @@ from tests.conftest import write_tones
 from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.errors import TrainingError
-from soritune.models.checkpoint_io import load_model, trainable_state
+from soritune.models.loading import load_model
+from soritune.models.trainable_state import trainable_state
 from soritune.recipe import make_task
 from soritune.training.batches.batch import Batch
 from soritune.training.batches.collate import Collator

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from soritune.audio.waveform import MISSING_TAIL_S, read_header
 from soritune.corpus.checks import Quarantined, write_quarantine
-from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE, Manifest, write_manifest
 from soritune.corpus.reading.folder_walk import writable_name
 from soritune.corpus.reading.outcomes import Note, Outcome, Rejected, Skipped, shortened
 from soritune.corpus.reading.parallel_map import parallel_map
@@ -112,7 +112,7 @@ def prepare(
     except OSError as error:
         raise OutputError(f"{out}: cannot be made ({error.strerror or error})") from error
     reading = _Reading(root, config, progress)
-    file = out / "manifest.parquet"
+    file = out / MANIFEST_FILE
     try:
         base = source.base(root, config)
         outcomes = reading.until_fault(source.read(root, config))
@@ -123,7 +123,7 @@ def prepare(
                 file.unlink(missing_ok=True)
         raise
     finally:
-        write_quarantine(out / "quarantine.jsonl", reading.quarantined)
+        write_quarantine(out / QUARANTINE_FILE, reading.quarantined)
     return Prepared(manifest, reading.quarantined, _by_reason(reading.skipped), _by_reason(reading.notes))
 
 

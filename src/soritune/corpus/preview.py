@@ -29,7 +29,7 @@ from soritune.corpus.reading.value_reader import END
 from soritune.corpus.reasons import Tally, add_to
 from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import FIELDS, Utterance
-from soritune.errors import AudioError, SorituneError, nearest
+from soritune.errors import AudioError, MissingAudioError, SorituneError, nearest
 from soritune.korean.hangul import composed
 
 ENOUGH = 20_000
@@ -144,7 +144,11 @@ def preview(
     lengths, faults = _read_headers(source, root, config, seen.rows[:_SURVEYED])
     survey = _survey(source, root, config)
     suggestions = _suggestions(seen.values, survey, STRETCHES_UNMAPPED in seen.rejected)
-    lost = bool(faults) and not lengths and {error.kind for error in faults.values()} == {"audio-missing"}
+    lost = (
+        bool(faults)
+        and not lengths
+        and all(isinstance(error, MissingAudioError) for error in faults.values())
+    )
     return Preview(
         rows=seen.rows[:limit],
         audio_faults={name: error.reason for name, error in faults.items()},

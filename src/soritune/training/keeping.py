@@ -11,7 +11,7 @@ from typing import Any
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.bundles.write import update_card
 from soritune.errors import OutputError
-from soritune.models.checkpoint_io import save_bundle
+from soritune.models.saving import save_bundle
 from soritune.training.checkpoint import Progress, checkpoints, what_is_left
 from soritune.training.phases import Phase
 from soritune.training.run import TrainingRun

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from soritune.errors import TrainingError
-from soritune.models.adapters import parameter_table
-from soritune.models.checkpoint_io import load_trainable_state, trainable_state
 from soritune.models.freezing import apply_freezing, check_frozen, frozen_sums
+from soritune.models.parameter_table import parameter_table
+from soritune.models.trainable_state import load_trainable_state, trainable_state
 from soritune.training.agreement import agree_on_step
 from soritune.training.batches.batch import Batch
 from soritune.training.checkpoint import (

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from soritune.errors import TrainingError
-from soritune.tasks.task import Metric, Task
+from soritune.tasks.results import Metric
+from soritune.tasks.task import Task
 from soritune.training.checkpoint import Progress
 from soritune.training.config import TrainingSettings
 

@@ -110,7 +110,7 @@ def test_styles_are_equally_frequent_in_every_voice_and_change_no_word(tmp_path:
     assert set(styles.values()) == {1} and len(styles) == 3 * len({u.speaker for u in found})
     texts = {u.id: u.text for u in without}
     assert all(texts.get(u.id, u.text) == u.text for u in found)
-    with pytest.raises(ValidationError, match="no style 'Angry'; there are Anxious, Kind, Dry"):
+    with pytest.raises(ValidationError, match="unknown style 'Angry'; known: Anxious, Kind, Dry"):
         SynthesisSettings(styles=["Angry"])
 
 

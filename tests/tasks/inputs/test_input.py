@@ -17,7 +17,7 @@ from soritune.tasks.inputs.input import (
     values_in_request,
     values_in_row,
 )
-from soritune.tasks.task import InputSpec
+from soritune.tasks.specs import InputSpec
 
 AGE = InputSpec("age", "age", "age_years", "number", options={"mean": 10.0, "deviation": 4.0})
 PITCH = InputSpec("pitch", "pitch_hz", "pitch", "frame_numbers", optional=True)
@@ -45,7 +45,7 @@ def test_values_come_from_fields_and_from_extra() -> None:
     assert values_in_row((AGE, PITCH), Utterance(id="a", audio="a.wav", duration_s=1.0)) == {}
 
 
-def test_values_of_a_request_go_by_its_own_field_names() -> None:
+def test_values_of_a_request_are_read_by_request_field() -> None:
     assert values_in_request((AGE, PITCH), {"age_years": 7, "pitch": None}) == {"age": 7}
     with pytest.raises(TaskError, match="the model reads no field age; it reads age_years, pitch"):
         values_in_request((AGE, PITCH), {"age": 7})
@@ -54,7 +54,7 @@ def test_values_of_a_request_go_by_its_own_field_names() -> None:
     assert values_in_request((), {"text": "x"}) == {}
 
 
-def test_only_required_inputs_are_missed() -> None:
+def test_only_required_inputs_are_reported_missing() -> None:
     assert missing_inputs(asking(AGE, PITCH), {}) == ["age"]
     assert missing_inputs(asking(AGE, PITCH), {"age": 3}) == []
 
@@ -66,7 +66,7 @@ def test_numbers_are_standardised_and_padded_by_hand() -> None:
     assert arrays["age_present"].tolist() == [True, False, True]
 
 
-def test_numbers_along_an_utterance_keep_their_place_at_any_number_of_frames() -> None:
+def test_frame_numbers_stay_aligned_for_any_number_of_frames() -> None:
     rows = [encode_inputs((PITCH,), {"pitch": [10, 20, 30]}), {}, encode_inputs((PITCH,), {"pitch": [5]})]
     arrays = pad_inputs((PITCH,), rows, np.array([6, 2, 3]))
     # Frame centres 1/12, 3/12 … 11/12 of the utterance lie in its thirds.
@@ -94,7 +94,7 @@ def test_numbers_along_an_utterance_keep_their_place_at_any_number_of_frames() -
         (PITCH, [[1], [2, 3]]),
     ],
 )
-def test_a_value_of_another_kind_is_refused_by_name(spec: InputSpec, value: Any) -> None:
+def test_value_of_another_kind_is_refused_by_name(spec: InputSpec, value: Any) -> None:
     with pytest.raises(TaskError, match=f"input '{spec.name}' must be"):
         encode_inputs((spec,), {spec.name: value})
 
@@ -115,5 +115,5 @@ def test_unknown_kinds_options_and_names_are_refused() -> None:
     assert inputs_of([asking(AGE), asking(AGE, PITCH)]) == (AGE, PITCH)
 
 
-def test_json_gives_the_same_spec_back() -> None:
+def test_spec_survives_json() -> None:
     assert InputSpec.from_json(AGE.to_json()) == AGE

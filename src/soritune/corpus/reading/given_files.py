@@ -17,7 +17,7 @@ def folder_of(root: Path) -> Path:
 
 
 def named_paths(root: Path, names: Sequence[str]) -> list[Path]:
-    """The paths that the setting `files` names, absolute or below ROOT; ROOT itself if it names none."""
+    """The paths that the setting `files` names, absolute or below ROOT; ROOT itself if the setting is empty."""
     return [folder_of(root) / name for name in names] or [root]
 
 

@@ -145,7 +145,7 @@ class _RowReader:
         return f"{self.file.name} line {row.line}"
 
     def read(self, row: TableRow) -> Outcome:
-        """The utterance of a row, or why there is none."""
+        """The utterance of a row, or why the row is rejected."""
         index = self.columns.of_field["audio"]
         written = row.cells[index] if index < len(row.cells) else ""
         if row.fault:

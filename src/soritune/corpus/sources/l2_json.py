@@ -125,7 +125,7 @@ class _EntryReader:
     values: ValueReader
 
     def read(self, name: str, entry: Any) -> Outcome:
-        """The utterance of the entry with the key `name`, or why there is none."""
+        """The utterance of the entry with the key `name`, or why the entry is rejected."""
         place, audio_key = f"{self.file.name} '{name}'", self.keys["audio"]
         if not isinstance(entry, dict):
             reason = f"{place}: must be an object, got {type(entry).__name__}"

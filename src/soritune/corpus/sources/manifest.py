@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
-from soritune.corpus.manifest import manifest_root
+from soritune.corpus.manifest import MANIFEST_FILE, manifest_root
 from soritune.corpus.manifest_rows import read_rows
 from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError
 from soritune.corpus.reading.given_files import named_paths
@@ -70,7 +70,7 @@ def read_corpus(root: Path, config: ManifestFileConfig) -> Iterator[Outcome]:
 def _files(root: Path, config: ManifestFileConfig) -> list[Path]:
     if config.files or not root.is_dir():
         return named_paths(root, config.files)
-    for name in ("manifest.parquet", "manifest.jsonl"):
+    for name in (MANIFEST_FILE, "manifest.jsonl"):
         if (root / name).is_file():
             return [root / name]
     raise ManifestError("holds no manifest.parquet or manifest.jsonl; name the file itself", path=root)

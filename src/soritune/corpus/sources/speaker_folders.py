@@ -155,7 +155,7 @@ def _outcomes(
     source: str,
     config: SpeakerFoldersConfig,
 ) -> Iterator[Outcome]:
-    """The utterance of one file, or why there is none.
+    """The utterance of one file, or why the file is not read; and a note if its text is missing.
 
     Args:
         path: The file below the root.

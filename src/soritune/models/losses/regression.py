@@ -7,11 +7,11 @@ from torch import Tensor
 
 from soritune.models.losses.cells import labelled_cells
 from soritune.models.losses.loss import Loss, LossSum
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 
 class RegressionLoss(Loss):
-    """Sum of the squared errors, counted in numbers: the mean squared error once divided."""
+    """Sum of the squared errors, counted in numbers; the quotient is the mean squared error."""
 
     def loss_sum(
         self,

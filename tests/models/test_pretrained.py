@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from soritune.errors import ModelError
-from soritune.models import checkpoint as encoder_file
+from soritune.models import pretrained
 from soritune.models.architecture import check_architecture
-from soritune.models.checkpoint import open_checkpoint
+from soritune.models.build import build_model, count_model
 from soritune.models.config import ModelConfig
-from soritune.models.model import build_model, count_model
+from soritune.models.pretrained import open_pretrained
 from soritune.testing import FAMILIES, ctc_output, tiny_checkpoint, tiny_config
 
 
@@ -22,12 +22,12 @@ def start(source: object) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
-def test_every_weight_arrives_bit_for_bit(kind, norm, checkpoint) -> None:
+def test_every_weight_is_loaded_bit_for_bit(kind, norm, checkpoint) -> None:
     folder = checkpoint(kind, norm)
     stored = load_file(folder / "model.safetensors")
-    found = start(folder).state_dict()
-    assert found.keys() == stored.keys()
-    assert all(torch.equal(found[name], stored[name]) for name in stored)
+    loaded = start(folder).state_dict()
+    assert loaded.keys() == stored.keys()
+    assert all(torch.equal(loaded[name], stored[name]) for name in stored)
 
 
 @pytest.mark.parametrize("head", ["none", "ctc"])
@@ -37,8 +37,8 @@ def test_old_pickles_with_old_names_load_bit_for_bit(head, tmp_path) -> None:
     assert sorted(file.name for file in old.iterdir()) == ["config.json", "pytorch_model.bin"]
     names = torch.load(old / "pytorch_model.bin", weights_only=True)
     assert any(name.endswith("pos_conv_embed.conv.weight_g") for name in names)
-    expected, found = start(new).state_dict(), start(old).state_dict()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    expected, loaded = start(new).state_dict(), start(old).state_dict()
+    assert all(torch.equal(loaded[name], expected[name]) for name in expected)
 
 
 def test_half_precision_weights_become_float32(checkpoint, tmp_path) -> None:
@@ -64,12 +64,12 @@ def test_shards_are_read_together(checkpoint, tmp_path) -> None:
         save_file({name: weights[name] for name in part}, folder / file, {"format": "pt"})
     index = {"weight_map": {name: file for file, part in halves.items() for name in part}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    found = start(folder).state_dict()
-    assert all(torch.equal(found[name], weights[name]) for name in weights)
-    assert len(open_checkpoint(folder).sha256) == 64
+    loaded = start(folder).state_dict()
+    assert all(torch.equal(loaded[name], weights[name]) for name in weights)
+    assert len(open_pretrained(folder).sha256) == 64
 
 
-def test_a_missing_mask_embedding_is_no_fault_and_any_other_gap_is(checkpoint, tmp_path) -> None:
+def test_only_a_missing_mask_embedding_is_accepted(checkpoint, tmp_path) -> None:
     weights = load_file(checkpoint() / "model.safetensors")
     for gone, wrong in [("masked_spec_embed", None), ("feature_projection.projection.bias", "lacks 1 of 54")]:
         folder = shutil.copytree(checkpoint(), tmp_path / gone)
@@ -82,7 +82,7 @@ def test_a_missing_mask_embedding_is_no_fault_and_any_other_gap_is(checkpoint, t
                 start(folder)
 
 
-def test_folders_that_are_no_model_get_a_sentence(checkpoint, tmp_path) -> None:
+def test_folder_without_a_model_is_refused(checkpoint, tmp_path) -> None:
     empty = tmp_path / "빈 폴더"
     empty.mkdir()
     with pytest.raises(ModelError, match=r"holds no model: it has no config\.json"):
@@ -119,13 +119,13 @@ def test_pickles_run_no_code(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "one-word", "far/too/deep"])
-def test_paths_that_are_not_there_are_not_asked_of_the_hub(name, monkeypatch) -> None:
-    monkeypatch.setattr(encoder_file, "_from_hub", lambda name: pytest.fail("asked the hub"))
-    with pytest.raises(ModelError, match="is no folder here"):
-        open_checkpoint(name)
+def test_missing_path_is_not_looked_up_on_the_hub(name, monkeypatch) -> None:
+    monkeypatch.setattr(pretrained, "_from_hub", lambda name: pytest.fail("asked the hub"))
+    with pytest.raises(ModelError, match="is not a folder here"):
+        open_pretrained(name)
 
 
-def test_a_hub_name_without_network_gets_a_sentence(monkeypatch, tmp_path) -> None:
+def test_hub_name_without_network_is_reported_in_one_sentence(monkeypatch, tmp_path) -> None:
     import huggingface_hub
 
     def unreachable(*args: object, **kwargs: object) -> None:
@@ -140,19 +140,19 @@ def test_a_hub_name_without_network_gets_a_sentence(monkeypatch, tmp_path) -> No
     with pytest.raises(
         ModelError, match=r"facebook/x could not be reached .*Name or service.*; give a local folder"
     ):
-        open_checkpoint("facebook/x")
+        open_pretrained("facebook/x")
 
 
-def test_the_local_cache_is_used_before_the_hub(monkeypatch, checkpoint) -> None:
+def test_local_cache_is_used_before_the_hub(monkeypatch, checkpoint) -> None:
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **options: str(checkpoint()))
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *a, **k: pytest.fail("asked the hub"))
-    found = open_checkpoint("someone/model")
-    assert (found.source, found.folder) == ("someone/model", checkpoint())
+    model = open_pretrained("someone/model")
+    assert (model.source, model.folder) == ("someone/model", checkpoint())
 
 
-def test_only_the_model_s_own_files_are_downloaded(monkeypatch, checkpoint) -> None:
+def test_only_files_of_the_model_are_downloaded(monkeypatch, checkpoint) -> None:
     import huggingface_hub
 
     calls: list[dict[str, object]] = []
@@ -173,11 +173,11 @@ def test_only_the_model_s_own_files_are_downloaded(monkeypatch, checkpoint) -> N
     info = type("Info", (), {"siblings": [type("File", (), {"rfilename": file})() for file in files]})
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *a, **k: info)
-    open_checkpoint("someone/model")
+    open_pretrained("someone/model")
     (call,) = calls
-    wanted = call["allow_patterns"]
-    assert "model.safetensors" in wanted  # type: ignore[operator]
-    assert not {"pytorch_model.bin", "adapter.kor.safetensors", "flax_model.msgpack"} & set(wanted)  # type: ignore[call-overload]
+    patterns = call["allow_patterns"]
+    assert "model.safetensors" in patterns  # type: ignore[operator]
+    assert not {"pytorch_model.bin", "adapter.kor.safetensors", "flax_model.msgpack"} & set(patterns)  # type: ignore[call-overload]
 
 
 def test_convolutional_adapters_are_refused() -> None:
@@ -190,7 +190,7 @@ def test_convolutional_adapters_are_refused() -> None:
 @pytest.mark.parametrize(
     "changes", [{"hidden_size": 15}, {"num_conv_pos_embedding_groups": 3}, {"num_attention_heads": 0}]
 )
-def test_sizes_no_encoder_can_have_get_a_sentence(changes, how) -> None:
+def test_invalid_sizes_are_refused_in_one_sentence(changes, how) -> None:
     config = ModelConfig(encoder="x", architecture=tiny_config(**changes), random_weights=True)
     with pytest.raises(ModelError) as raised:
         how(config, (ctc_output(),))
@@ -198,13 +198,13 @@ def test_sizes_no_encoder_can_have_get_a_sentence(changes, how) -> None:
 
 
 @pytest.mark.parametrize("how", [count_model, partial(build_model, seed=0)])
-def test_keys_no_encoder_has_are_refused_in_a_recipe(how) -> None:
+def test_unknown_architecture_key_is_refused(how) -> None:
     config = ModelConfig(encoder="x", architecture=tiny_config(hiden_size=16), random_weights=True)
     with pytest.raises(ModelError, match=r"model\.architecture\.hiden_size: .*did you mean 'hidden_size'"):
         how(config, (ctc_output(),))
 
 
-def test_a_checkpoint_may_hold_keys_of_older_versions(tmp_path) -> None:
+def test_config_keys_of_older_versions_are_accepted(tmp_path) -> None:
     folder = tiny_checkpoint(tmp_path / "old")
     stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     old = {
@@ -225,5 +225,5 @@ def test_a_checkpoint_may_hold_keys_of_older_versions(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
-def test_every_key_of_a_saved_config_is_known(kind, norm, checkpoint) -> None:
-    check_architecture(open_checkpoint(checkpoint(kind, norm)).config)
+def test_every_key_of_a_saved_config_is_accepted(kind, norm, checkpoint) -> None:
+    check_architecture(open_pretrained(checkpoint(kind, norm)).config)

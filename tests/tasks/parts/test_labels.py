@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from soritune.errors import TaskError
-from soritune.tasks.labels import label_index, rate
+from soritune.tasks.parts.labels import label_index, rate
 
 
-def test_unknown_labels_are_named_with_the_nearest() -> None:
+def test_unknown_label_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(
         TaskError, match=r"emotion 'Kindd' is not in the label set \(Anxious, Kind\); did you mean 'Kind'"
     ):
