@@ -56,7 +56,7 @@ def test_a_run_on_lists_without_speakers_has_to_be_random(tones: Manifest, tmp_p
     paths = [*(tones.audio_path(row) for row in rows), bad]
     data = soritune.make_manifest(paths, emotion=[*(row.emotion for row in rows), "Kind"])
     recipe = recipe_of(tones)
-    with pytest.raises(SplitError, match="no utterance names one"):
+    with pytest.raises(SplitError, match="no utterance has one"):
         soritune.run(recipe, tmp_path / "run", data=data)
     recipe.split.by = ("random",)
     result = soritune.run(recipe, tmp_path / "run", data=data)

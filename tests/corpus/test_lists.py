@@ -111,7 +111,7 @@ def test_iterables_are_accepted_and_blanks_around_values_removed(files: list[Pat
 
 def test_without_speakers_only_a_random_split_is_possible(files: list[Path]) -> None:
     manifest = make_manifest(files[:3], emotion=["a", "b", "a"])
-    with pytest.raises(SplitError, match="no utterance names one"):
+    with pytest.raises(SplitError, match="no utterance has one"):
         make_splits(manifest, SplitSettings(by=("speaker",)))
     splits = make_splits(
         manifest, SplitSettings(by=("random",), ratios={"train": 0.5, "val": 0.0, "test": 0.5})
