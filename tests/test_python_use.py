@@ -54,7 +54,7 @@ def test_a_run_on_lists_without_speakers_needs_a_random_split(tones: Manifest, t
     paths = [*(tones.audio_path(row) for row in rows), bad]
     data = soritune.make_manifest(paths, emotion=[*(row.emotion for row in rows), "Kind"])
     recipe = recipe_of(tones)
-    with pytest.raises(SplitError, match="no utterance names one"):
+    with pytest.raises(SplitError, match="no utterance has one"):
         soritune.run(recipe, tmp_path / "run", data=data)
     recipe.split.by = ("random",)
     result = soritune.run(recipe, tmp_path / "run", data=data)

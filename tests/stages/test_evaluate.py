@@ -150,7 +150,7 @@ def test_training_rows_are_known_by_their_ids_in_another_manifest(run, tmp_path)
 def test_a_split_without_a_splits_file_is_refused(run, tmp_path):
     with pytest.raises(SplitError, match="name its splits file with --splits"):
         evaluate(run, manifest=run / "checked.parquet", split="val")
-    with pytest.raises(SplitError, match=r"gone\.parquet is not there; make it with `soritune split`"):
+    with pytest.raises(SplitError, match=r"gone\.parquet does not exist; make it with `soritune split`"):
         evaluate(run, splits=tmp_path / "gone.parquet")
 
 

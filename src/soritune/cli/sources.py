@@ -151,18 +151,19 @@ def _show(result: Preview, of_recipe: set[str]) -> None:
 
 
 def _show_reasons(result: Preview) -> None:
-    """Rejected, skipped and noted things, by reason, the commonest first."""
-    for title, reasons in (
+    """Rejected, skipped and noted things, by kind, the commonest first."""
+    for title, tallies in (
         ("rejected", result.rejected),
         ("skipped", result.skipped),
         ("noted", result.notes),
     ):
-        for reason, (count, example) in sorted(reasons.items(), key=lambda item: -item[1][0]):
+        for tally in sorted(tallies.values(), key=lambda tally: -tally.count):
+            example = escape(tally.example)
             if title == "rejected":
-                text = escape(example) if count == 1 else f"such as {escape(example)}"
+                text = example if tally.count == 1 else f"such as {example}"
             else:
-                text = f"{escape(reason)}{f', such as {escape(example)}' if example else ''}"
-            print_markup(f"[yellow]{count:,} {title}[/yellow]: {text}")
+                text = f"{escape(tally.reason)}{f', such as {example}' if example else ''}"
+            print_markup(f"[yellow]{tally.count:,} {title}[/yellow]: {text}")
 
 
 def _show_audio_faults(result: Preview) -> None:
@@ -262,12 +263,6 @@ def _cell(value: Any) -> str:
 def _as_json(result: Preview) -> dict[str, Any]:
     import dataclasses
 
-    def reasons(counted: dict[str, tuple[int, str]]) -> list[dict[str, Any]]:
-        return [
-            {"reason": reason, "count": count, "example": example}
-            for reason, (count, example) in counted.items()
-        ]
-
     rows = []
     for row in result.rows:
         values = {key: value for key, value in dataclasses.asdict(row).items() if value not in (None, {})}
@@ -282,9 +277,9 @@ def _as_json(result: Preview) -> dict[str, Any]:
         "looked_at": result.looked_at,
         "whole": result.whole,
         "values": result.values,
-        "rejected": reasons(result.rejected),
-        "skipped": reasons(result.skipped),
-        "notes": reasons(result.notes),
+        "rejected": [dataclasses.asdict(tally) for tally in result.rejected.values()],
+        "skipped": [dataclasses.asdict(tally) for tally in result.skipped.values()],
+        "notes": [dataclasses.asdict(tally) for tally in result.notes.values()],
         "other_genders": result.other_genders,
         "audio": {"checked": result.audio_checked, "faults": len(result.audio_faults)},
         "fields": []
