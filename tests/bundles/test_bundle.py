@@ -90,7 +90,7 @@ def test_an_older_bundle_is_replaced_and_anything_else_is_not(tmp_path: Path) ->
     other = tmp_path / "my thesis"
     other.mkdir()
     (other / "chapter 1").write_text("all I have")
-    with pytest.raises(OutputError, match="is no bundle; it is left as it is"):
+    with pytest.raises(OutputError, match="is not a bundle; it is left unchanged"):
         write(other)
     assert (other / "chapter 1").read_text() == "all I have"
     (tmp_path / "file").write_text("")

@@ -99,11 +99,11 @@ def _say_once(fault: BaseException, say: Callable[[], None]) -> None:
     if processes.count() == 1:
         say()
         return
-    from soritune.training.process_group import tell
+    from soritune.training.process_group import report_once
 
     # Whoever started the processes ends the others as soon as one has left, and one of those may be the one to say it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    tell(fault, say)
+    report_once(fault, say)
 
 
 def _say_error(sentence: str) -> None:
