@@ -1,9 +1,9 @@
-"""What augmentation costs: seconds of audio in a second of processor time, and the plan of an epoch of a large corpus.
+"""The cost of augmentation: seconds of audio per second of CPU time, and the plan of an epoch of a large corpus.
 
     OMP_NUM_THREADS=1 python benchmarks/augmentation.py
 
-Every augmentation of the waveform at probability 1 on harmonic clips of 4 s at 16 kHz, the median of five rounds; then
-the speed factors of 1,771,800 rows for the chain of a recipe with all of them.
+Applies every waveform augmentation with probability 1 to harmonic clips of 4 s at 16 kHz and takes the median of five
+rounds. Then draws the speed factors of 1,771,800 rows for a chain of all augmentations.
 """
 
 from __future__ import annotations
@@ -32,28 +32,32 @@ def clip() -> np.ndarray:
 def audio_seconds_per_second(chain: Chain, samples: np.ndarray) -> float:
     rounds = []
     for _ in range(5):
-        begun = time.process_time()
-        for visit in range(CLIPS):
-            chain.apply(samples, RATE, visit, DRAWS)
-        rounds.append(CLIPS * SECONDS / (time.process_time() - begun))
+        started = time.process_time()
+        for row in range(CLIPS):
+            chain.apply(samples, RATE, row, DRAWS)
+        rounds.append(CLIPS * SECONDS / (time.process_time() - started))
     return statistics.median(rounds)
 
 
 def main() -> None:
     samples = clip()
-    every = {key: kind for key, kind in kinds().items() if issubclass(kind, Augmentation)}
-    members = {key: kind.model_validate({"probability": 1}) for key, kind in every.items()}
-    found = {key: audio_seconds_per_second(Chain({key: member}), samples) for key, member in members.items()}
-    found["all"] = audio_seconds_per_second(Chain(members), samples)
+    classes = {key: kind for key, kind in kinds().items() if issubclass(kind, Augmentation)}
+    members = {key: kind.model_validate({"probability": 1}) for key, kind in classes.items()}
+    audio_s_per_s = {
+        key: audio_seconds_per_second(Chain({key: member}), samples) for key, member in members.items()
+    }
+    audio_s_per_s["all"] = audio_seconds_per_second(Chain(members), samples)
     rows = np.arange(ROWS)
     rounds = []
     for _ in range(5):
-        begun = time.process_time()
+        started = time.process_time()
         Chain(members).speed_factors(rows, DRAWS)
-        rounds.append(time.process_time() - begun)
+        rounds.append(time.process_time() - started)
     plan = {"rows": ROWS, "speed_factors_s": round(statistics.median(rounds), 3)}
     print(
-        json.dumps({"audio_s_per_s": {key: round(value) for key, value in found.items()}, **plan}, indent=1)
+        json.dumps(
+            {"audio_s_per_s": {key: round(value) for key, value in audio_s_per_s.items()}, **plan}, indent=1
+        )
     )
 
 

@@ -1,7 +1,7 @@
-"""Part of `bundled_encoder.py`: scores of the runs to one JSON file and a table in Markdown.
+"""Part of `bundled_encoder.py`: writes the scores of the runs as one JSON file and Markdown tables.
 
-Counts add: those of a speaker are summed over the seeds, then soritune's own bootstrap draws speakers, for both sides
-of a difference the same ones.
+The counts of a speaker are summed over the seeds. Then soritune's bootstrap draws speakers, the same ones for both
+sides of a difference.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from soritune.inference.predictions import environment, tasks_of, without_nan
 from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.reports.compare import verdict
 from soritune.reports.score import load_scores
-from soritune.tasks.task import Counts, Task, add_counts
+from soritune.tasks.results import Counts, add_counts
+from soritune.tasks.task import Task
 
 PerSpeaker = dict[str, Counts]
 SHOWN = {
@@ -30,7 +31,7 @@ SHOWN = {
     "emotion": ("ua",),
     "l2": ("per", "error_f1", "error_precision", "error_recall", "error_ler", "error_acc", "mdd_f1"),
 }
-"""Rates in the tables; the JSON file has all."""
+"""Rates in the tables; the JSON file has all rates."""
 GROUPS: dict[str, Callable[[str], bool]] = {
     "all": lambda speaker: True,
     "em*": lambda speaker: speaker.startswith("em"),
@@ -40,52 +41,52 @@ GROUPS: dict[str, Callable[[str], bool]] = {
 
 @dataclass
 class Side:
-    """Finished runs of one start, by seed."""
+    """Finished runs of one start by seed."""
 
     task: Task | None
     seeds: dict[int, PerSpeaker]
     baselines: dict[str, Any]
 
     def pooled(self, seeds: Sequence[int], chosen: Callable[[str], bool] = GROUPS["all"]) -> PerSpeaker:
-        """Counts per speaker, summed over the seeds."""
+        """Counts per speaker summed over the seeds."""
         speakers = sorted({s for seed in seeds for s in self.seeds[seed] if chosen(s)})
         return {s: add_counts([self.seeds[seed][s] for seed in seeds]) for s in speakers}
 
 
 def side(work: Path, what: str, start: str, seeds: Sequence[int]) -> Side:
-    """The runs of a start that are finished."""
-    found = Side(None, {}, {})
+    """The finished runs of a start."""
+    result = Side(None, {}, {})
     for seed in seeds:
         folder = work / "runs" / f"{what}-{start}-s{seed}"
         if (folder / DONE).exists():
-            found.task, found.seeds[seed], found.baselines = read_scores(folder)
-    return found
+            result.task, result.seeds[seed], result.baselines = read_scores(folder)
+    return result
 
 
 def read_scores(folder: Path) -> tuple[Task, PerSpeaker, dict[str, Any]]:
-    """Task, counts per speaker and baselines of the first task that was judged."""
+    """The first evaluated task, its counts per speaker and its baselines."""
     scores = load_scores(folder)
     name = next(iter(scores.tasks))
     task = next(task for task in tasks_of(scores.content["header"]) if task.name == name)
-    own = scores.tasks[name]
+    task_scores = scores.tasks[name]
     counts = {
         speaker: {key: np.asarray(value, dtype=np.float64) for key, value in row["counts"].items()}
-        for speaker, row in own["speakers"].items()
+        for speaker, row in task_scores["speakers"].items()
     }
-    return task, counts, own["baselines"]
+    return task, counts, task_scores["baselines"]
 
 
 def rates(task: Task, counts: PerSpeaker) -> dict[str, Any]:
     """All rates with intervals over speakers."""
-    found = speaker_intervals(list(counts.values()), task.rates, matters_fn=task.matters)
-    return {name: interval.to_json() for name, interval in found.items()}
+    intervals = speaker_intervals(list(counts.values()), task.rates, matters_fn=task.contributes)
+    return {name: interval.to_json() for name, interval in intervals.items()}
 
 
 def difference(task: Task, first: PerSpeaker, second: PerSpeaker) -> dict[str, Any]:
     """Rates of `second` minus those of `first`, paired over the speakers that both have."""
     common = [speaker for speaker in first if speaker in second]
     gaps = paired_difference(
-        [first[s] for s in common], [second[s] for s in common], task.rates, matters_fn=task.matters
+        [first[s] for s in common], [second[s] for s in common], task.rates, matters_fn=task.contributes
     )
     return {
         name: gap.to_json() | {"verdict": verdict(gap, task.higher_is_better(name))}
@@ -100,89 +101,94 @@ def comparison(
     seeds: Sequence[int],
     chosen: Callable[[str], bool] = GROUPS["all"],
 ) -> dict[str, Any]:
-    """Every start over its seeds, and each but the last minus the last over the seeds both have."""
+    """Every start over its seeds, and the difference of each to the last start over their common seeds."""
     sides = {start: side(work, what, start, seeds) for start in starts}
     result: dict[str, Any] = {"starts": {}, "differences": {}}
-    for start, own in sides.items():
-        if own.task is None:
+    for start, side_of_start in sides.items():
+        if side_of_start.task is None:
             continue
-        result["baselines"] = own.baselines
+        result["baselines"] = side_of_start.baselines
         result["starts"][start] = {
-            "seeds": list(own.seeds),
+            "seeds": list(side_of_start.seeds),
             "per_seed": {
-                seed: own.task.rates(add_counts(list(own.pooled([seed], chosen).values())))
-                for seed in own.seeds
+                seed: side_of_start.task.rates(
+                    add_counts(list(side_of_start.pooled([seed], chosen).values()))
+                )
+                for seed in side_of_start.seeds
             },
-            "rates": rates(own.task, own.pooled(list(own.seeds), chosen)),
+            "rates": rates(side_of_start.task, side_of_start.pooled(list(side_of_start.seeds), chosen)),
         }
     last = sides[starts[-1]]
     for start in starts[:-1]:
-        own = sides[start]
-        both = [seed for seed in own.seeds if seed in last.seeds]
-        if own.task is not None and both:
-            gaps = difference(own.task, last.pooled(both, chosen), own.pooled(both, chosen))
-            result["differences"][f"{start} - {starts[-1]}"] = {"seeds": both, "rates": gaps}
+        side_of_start = sides[start]
+        common = [seed for seed in side_of_start.seeds if seed in last.seeds]
+        if side_of_start.task is not None and common:
+            gaps = difference(
+                side_of_start.task, last.pooled(common, chosen), side_of_start.pooled(common, chosen)
+            )
+            result["differences"][f"{start} - {starts[-1]}"] = {"seeds": common, "rates": gaps}
     return result
 
 
 def emotion(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
-    """Per group of speakers the starts, the baselines on the same folds, and the encoder minus each of them."""
+    """Per group of speakers: the starts, the baselines on the same folds, and the encoder minus each baseline."""
     starts = ("frozen", ENCODER, RANDOM)
     result = {name: comparison(work, "emotion", starts, seeds, chosen) for name, chosen in GROUPS.items()}
-    folder = next((own for own in sorted((work / "runs").glob("emotion-*")) if (own / DONE).exists()), None)
+    finished = (run for run in sorted((work / "runs").glob("emotion-*")) if (run / DONE).exists())
+    folder = next(finished, None)
     if folder is None:
         return result
-    task, own, _ = read_scores(folder)
-    simple = _simple(work, folder, next(iter(own.values())))
+    task, speakers, _ = read_scores(folder)
+    simple = _simple(work, folder, next(iter(speakers.values())))
     encoder = side(work, "emotion", ENCODER, seeds)
     for name, chosen in GROUPS.items():
         part = result[name]
         part["baselines"] = {}
-        for guess, every in simple.items():
-            counts = {speaker: row for speaker, row in every.items() if chosen(speaker)}
-            part["baselines"][guess] = {"rates": rates(task, counts)}
+        for baseline, all_counts in simple.items():
+            counts = {speaker: row for speaker, row in all_counts.items() if chosen(speaker)}
+            part["baselines"][baseline] = {"rates": rates(task, counts)}
             if encoder.seeds:
-                # As often as there are seeds, so that what adds up is weighted alike on both sides.
-                times = {s: add_counts([row] * len(encoder.seeds)) for s, row in counts.items()}
-                gaps = difference(task, times, encoder.pooled(list(encoder.seeds), chosen))
-                part["differences"][f"{ENCODER} - {guess}"] = {"seeds": list(encoder.seeds), "rates": gaps}
+                # Repeated once per seed, so that both sides have the same weight.
+                repeated = {s: add_counts([row] * len(encoder.seeds)) for s, row in counts.items()}
+                gaps = difference(task, repeated, encoder.pooled(list(encoder.seeds), chosen))
+                part["differences"][f"{ENCODER} - {baseline}"] = {"seeds": list(encoder.seeds), "rates": gaps}
     return result
 
 
 def _simple(work: Path, folder: Path, like: Counts) -> dict[str, PerSpeaker]:
-    """Confusions per speaker of the baselines; computed once."""
+    """Confusion matrices of the baselines per speaker; computed once and cached in a file."""
     file = work / "emotion_baselines.json"
     if not file.exists():
         from emotion_baselines import guesses_of
 
-        found = guesses_of(folder)
-        places = [EMOTIONS.index(label) for label in found.labels]
-        content: dict[str, Any] = {name: {} for name in found.guesses}
-        for name, guess in found.guesses.items():
-            for truth, said, speaker in zip(found.truth, guess, found.speakers, strict=True):
+        baselines = guesses_of(folder)
+        indices = [EMOTIONS.index(label) for label in baselines.labels]
+        content: dict[str, Any] = {name: {} for name in baselines.guesses}
+        for name, guess in baselines.guesses.items():
+            for reference, predicted, speaker in zip(baselines.truth, guess, baselines.speakers, strict=True):
                 row = content[name].setdefault(speaker, np.zeros((len(EMOTIONS), len(EMOTIONS))).tolist())
-                row[places[truth]][places[said]] += 1
+                row[indices[reference]][indices[predicted]] += 1
         write_json(file, content)
-    read = json.loads(file.read_text("utf-8"))
+    cached = json.loads(file.read_text("utf-8"))
     empty = {key: np.zeros_like(value) for key, value in like.items()}
     return {
         name: {speaker: {**empty, "confusion": np.asarray(row)} for speaker, row in speakers.items()}
-        for name, speakers in read.items()
+        for name, speakers in cached.items()
     }
 
 
 def parts_of(corpus: str, work: Path) -> dict[str, Callable[[str], bool]]:
-    """The corpus, and where it is two, the speakers of each."""
+    """The corpus and, for both corpora together, the speakers of each."""
     if corpus != BOTH:
         return {corpus: GROUPS["all"]}
     speakers: dict[str, set[str]] = {}
     for row in load_manifest(manifest_of(corpus, work)):
         speakers.setdefault(str(row.source), set()).add(str(row.speaker))
-    return {BOTH: GROUPS["all"], **{name: own.__contains__ for name, own in sorted(speakers.items())}}
+    return {BOTH: GROUPS["all"], **{name: names.__contains__ for name, names in sorted(speakers.items())}}
 
 
 def adaptation(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
-    """The ways of adaptation beside everything trained, with what they cost."""
+    """The adaptation methods compared with training all weights, and their costs."""
     result = comparison(work, f"phones-{ADAPTED}", ("head", "lora", ENCODER), seeds)
     result["cost"] = {}
     for method, start in METHODS.items():
@@ -220,13 +226,13 @@ def adaptation(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
     return result
 
 
-def summarise(work: Path, runs: Sequence[Run], queue: Queue, asked: argparse.Namespace) -> str:
-    """Writes summary.json and summary.md, and gives the latter."""
-    seeds, arms = asked.seeds, asked.only
+def summarise(work: Path, runs: Sequence[Run], queue: Queue, options: argparse.Namespace) -> str:
+    """Writes summary.json and summary.md; returns the text of the latter."""
+    seeds, arms = options.seeds, options.only
     done = {run.name for run in runs if (work / "runs" / run.name / DONE).exists()}
     summary: dict[str, Any] = {
         "settings": {
-            key: str(value) if isinstance(value, Path) else value for key, value in vars(asked).items()
+            key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()
         },
         "versions": environment(),
         "data": {file.stem: about(file) for file in sorted((work / "data").glob("*.parquet"))},
@@ -237,8 +243,11 @@ def summarise(work: Path, runs: Sequence[Run], queue: Queue, asked: argparse.Nam
     }
     if "zero-shot" in arms:
         summary["zero-shot"] = {
-            part: rates(task, {speaker: own for speaker, own in counts.items() if chosen(speaker)})
-            for corpus in asked.corpora
+            part: rates(
+                task,
+                {speaker: speaker_counts for speaker, speaker_counts in counts.items() if chosen(speaker)},
+            )
+            for corpus in options.corpora
             if ((folder := work / "runs" / f"zero-shot-{corpus}") / DONE).exists()
             for task, counts, _ in [read_scores(folder)]
             for part, chosen in parts_of(corpus, work).items()
@@ -248,7 +257,7 @@ def summarise(work: Path, runs: Sequence[Run], queue: Queue, asked: argparse.Nam
             f"trained on {corpus}, judged on {part}": comparison(
                 work, f"phones-{corpus}", (ENCODER, RANDOM), seeds, chosen
             )
-            for corpus in asked.corpora
+            for corpus in options.corpora
             for part, chosen in parts_of(corpus, work).items()
         }
     if "emotion" in arms:
@@ -265,40 +274,42 @@ def summarise(work: Path, runs: Sequence[Run], queue: Queue, asked: argparse.Nam
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
-    """The tables."""
-    lines = ["# The bundled encoder beside random weights", ""]
-    for word in ("missing", "cut"):
-        if summary[word]:
-            lines += [f"**{word}**: {', '.join(summary[word])}", ""]
-    lines += [f"**failed** {name}: {told}\n" for name, told in summary["failed"].items()]
+    """The tables in Markdown."""
+    lines = ["# The bundled encoder and random weights", ""]
+    for key in ("missing", "cut"):
+        if summary[key]:
+            lines += [f"**{key}**: {', '.join(summary[key])}", ""]
+    lines += [f"**failed** {name}: {message}\n" for name, message in summary["failed"].items()]
     if summary.get("zero-shot"):
-        lines += ["## As it stands", "", "| corpus | PER |", "|---|---|"]
-        lines += [f"| `{corpus}` | {percent(own['per'])} |" for corpus, own in summary["zero-shot"].items()]
+        lines += ["## Without training", "", "| corpus | PER |", "|---|---|"]
+        lines += [
+            f"| `{corpus}` | {percent(result['per'])} |" for corpus, result in summary["zero-shot"].items()
+        ]
         lines.append("")
-    for corpus, own in summary.get("real", {}).items():
-        lines += _table(f"Phones, unseen speakers: {corpus}", own, SHOWN["phones"])
-    for group, own in summary.get("emotion", {}).items():
-        lines += _table(f"Emotion, unseen speakers: {group}", own, SHOWN["emotion"])
+    for corpus, result in summary.get("real", {}).items():
+        lines += _table(f"Phones, unseen speakers: {corpus}", result, SHOWN["phones"])
+    for group, result in summary.get("emotion", {}).items():
+        lines += _table(f"Emotion, unseen speakers: {group}", result, SHOWN["emotion"])
     if "l2" in summary:
         lines += _table("Learners of English, 16 unseen speakers", summary["l2"], SHOWN["l2"])
     if "adaptation" in summary:
-        lines += _table(f"Ways of adaptation, `{ADAPTED}`", summary["adaptation"], SHOWN["phones"])
+        lines += _table(f"Adaptation methods, `{ADAPTED}`", summary["adaptation"], SHOWN["phones"])
         lines += _costs(summary["adaptation"]["cost"])
-    lines.append(f"{summary['wall_s']:.0f} s with {summary['settings']['jobs']} runs at once (this call).")
+    lines.append(f"{summary['wall_s']:.0f} s with {summary['settings']['jobs']} parallel runs (this call).")
     return "\n".join(lines) + "\n"
 
 
-def _table(title: str, own: Mapping[str, Any], shown: Sequence[str]) -> list[str]:
+def _table(title: str, result: Mapping[str, Any], shown: Sequence[str]) -> list[str]:
     lines = [f"## {title}", "", f"| | seeds | {' | '.join(shown)} | per seed: {shown[0]} |"]
     lines.append("|---" * (len(shown) + 3) + "|")
-    for start, row in own["starts"].items():
+    for start, row in result["starts"].items():
         each = ", ".join(_plain(seed[shown[0]]) for seed in row["per_seed"].values())
         cells = " | ".join(percent(row["rates"].get(rate)) for rate in shown)
         lines.append(f"| {start} | {len(row['seeds'])} | {cells} | {each} |")
-    for name, row in own.get("baselines", {}).items():
+    for name, row in result.get("baselines", {}).items():
         cells = " | ".join(percent(row["rates"].get(rate)) for rate in shown)
         lines.append(f"| {name} | | {cells} | |")
-    for name, row in own["differences"].items():
+    for name, row in result["differences"].items():
         cells = " | ".join(points(row["rates"].get(rate)) for rate in shown)
         lines.append(f"| **{name}** | {len(row['seeds'])} | {cells} | |")
     return [*lines, ""]
@@ -306,7 +317,7 @@ def _table(title: str, own: Mapping[str, Any], shown: Sequence[str]) -> list[str
 
 def _costs(cost: Mapping[str, Any]) -> list[str]:
     lines = [
-        "| | weights trained | bundle | training of a fold, beside others | alone: a step | alone: the first fold |",
+        "| | trained weights | bundle | training of a fold, in parallel | alone: one step | alone: the first fold |",
         "|---|---|---|---|---|---|",
     ]
     for method, row in cost.items():
@@ -320,32 +331,32 @@ def _costs(cost: Mapping[str, Any]) -> list[str]:
         )
         lines.append(
             f"| {method} | {row['trainable']:,} of {row['parameters']:,} | {row['bundle_mb']:.2f} MB | "
-            f"{row['train_s_of_a_fold']:.0f} s, {jobs} at once, {row['device']} | {quiet} |"
+            f"{row['train_s_of_a_fold']:.0f} s, {jobs} in parallel, {row['device']} | {quiet} |"
         )
     return [*lines, ""]
 
 
-def percent(own: Any) -> str:
-    """`12.3 % [10.0, 14.5]`, or without the interval."""
-    if own is None:
+def percent(rate: Any) -> str:
+    """`12.3 % [10.0, 14.5]`, or only the value if the interval is unknown."""
+    if rate is None:
         return "–"
-    if not isinstance(own, Mapping):
-        return _plain(own)
-    interval = Interval.from_json(own)
+    if not isinstance(rate, Mapping):
+        return _plain(rate)
+    interval = Interval.from_json(rate)
     text = _plain(interval.value)
-    if own["low"] is not None:
+    if rate["low"] is not None:
         text += f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-    return text if interval.reliable or own["low"] is None else f"{text} (unreliable)"
+    return text if interval.reliable or rate["low"] is None else f"{text} (unreliable)"
 
 
-def points(own: Mapping[str, Any] | None) -> str:
+def points(rate: Mapping[str, Any] | None) -> str:
     """`-12.3 [-14.0, -10.1] better`."""
-    if own is None or own["value"] is None:
+    if rate is None or rate["value"] is None:
         return "–"
-    interval = Interval.from_json(own)
-    doubt = "" if interval.reliable else ", unreliable"
+    interval = Interval.from_json(rate)
+    note = "" if interval.reliable else ", unreliable"
     span = f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
-    return f"{100 * interval.value:+.1f} {span} {own['verdict']}{doubt}"
+    return f"{100 * interval.value:+.1f} {span} {rate['verdict']}{note}"
 
 
 def _plain(value: float | None) -> str:

@@ -1,19 +1,19 @@
-"""`child-phoneme` whole, on a thin encoder and synthetic speech: base, r16 and r32, a JSON each and a summary.
+"""The complete `child-phoneme` recipe on a thin encoder and synthetic speech: base, r16 and r32 compared.
 
     python benchmarks/child_phoneme_comparison.py --work FOLDER [--minutes 36] [--base-steps 1500]
 
-Everything is done by soritune's own commands, in FOLDER:
+All steps are soritune commands in FOLDER:
 
 1. `prepare synthetic`: Korean sentences spoken by espeak-ng (needs the extra `speech`);
-2. `run base.yaml`: an encoder of 24 layers of width 64 trained whole from random weights: what XLS-R is to the recipe;
-3. `run child-phoneme` three times, `--preset base` (the head alone), as it is (r=16) and `--preset r32`, from that
-   encoder with its head: three phases, nested shares of the hours, averaged weights, early stopping. Changed are only
-   the encoder, the data, the size of a batch and what a corpus of minutes needs (`OVERRIDES`);
-4. `evaluate --checkpoint start` for the untouched encoder, `model-info` for parameters, `compare` for the summary.
+2. `run base.yaml`: an encoder of 24 layers of width 64, trained from random weights, takes the role of XLS-R;
+3. `run child-phoneme` three times, with `--preset base` (the head alone), unchanged (r=16) and with `--preset r32`,
+   from that encoder and its head: three phases, nested shares of the hours, averaged weights, early stopping. Only the
+   encoder, the data, the batch size and the needs of a small corpus differ from the recipe (`OVERRIDES`);
+4. `evaluate --checkpoint start` for the unchanged encoder, `model-info` for parameters, `compare` for the summary.
 
-Written are `start.json`, `base.json`, `r16.json`, `r32.json` (scores with their intervals) and `summary.json`: phases,
-parameters, rates, paired differences, and speed of prediction relative to the encoder without adapters. A stage that is
-done is not done again, so an interrupted comparison can be started anew.
+Writes `start.json`, `base.json`, `r16.json`, `r32.json` (scores with their intervals) and `summary.json`: phases,
+parameters, rates, paired differences, and speed of prediction relative to the encoder without adapters. Finished stages
+are skipped, so an interrupted comparison can be started again.
 """
 
 from __future__ import annotations
@@ -87,22 +87,22 @@ BASE: dict[str, Any] = {
 
 
 def soritune(work: Path, *words: str) -> str:
-    """Runs a command; gives its standard output."""
+    """Runs a command and returns its standard output."""
     print("soritune", *words, flush=True)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "soritune.cli.main", *words], cwd=work, stdout=subprocess.PIPE, text=True
     )
-    if done.returncode:
-        raise SystemExit(done.returncode)
-    return done.stdout
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return process.stdout
 
 
 def run_once(work: Path, name: str, *words: str) -> None:
-    """`soritune run` into `name`, going on where it was interrupted; not again when it is judged."""
+    """`soritune run` into `name`: resumes an interrupted run, skips an evaluated one."""
     if (work / name / "scores.json").exists():
         return
-    begun = any((work / name / "checkpoints").glob("step-*"))
-    soritune(work, "run", *words, "-o", name, *(["--resume"] if begun else []))
+    started = any((work / name / "checkpoints").glob("step-*"))
+    soritune(work, "run", *words, "-o", name, *(["--resume"] if started else []))
 
 
 def train_all(work: Path, minutes: float, base_steps: int) -> None:
@@ -121,7 +121,7 @@ def train_all(work: Path, minutes: float, base_steps: int) -> None:
 
 
 def speeds(work: Path, repeat: int) -> dict[str, float]:
-    """Seconds of audio a second that each model predicts, medians of interleaved repetitions."""
+    """Seconds of audio per CPU second of each model's prediction, medians of interleaved repetitions."""
     from soritune.corpus.manifest import load_manifest
     from soritune.inference.predictor import Predictor
     from soritune.run_folder import choose_bundle
@@ -130,15 +130,15 @@ def speeds(work: Path, repeat: int) -> dict[str, float]:
     rows = rows.select(list(range(min(len(rows), 150))))
     predictors = {"start": Predictor.load(choose_bundle(work / "r16", "start"), device="cpu")}
     predictors |= {name: Predictor.load(choose_bundle(work / name), device="cpu") for name in MODELS}
-    took: dict[str, list[float]] = {name: [] for name in predictors}
+    seconds: dict[str, list[float]] = {name: [] for name in predictors}
     for _ in range(repeat + 1):
         for name, predictor in predictors.items():
-            began = time.process_time()
+            started = time.process_time()
             for _ in predictor.predict(rows):
                 pass
-            took[name].append(time.process_time() - began)
+            seconds[name].append(time.process_time() - started)
     audio_s = float(rows.durations_s.sum())
-    return {name: audio_s / statistics.median(values[1:]) for name, values in took.items()}
+    return {name: audio_s / statistics.median(values[1:]) for name, values in seconds.items()}
 
 
 def phases_of(folder: Path) -> list[dict[str, Any]]:
@@ -205,12 +205,12 @@ def main() -> None:
     )
     parser.add_argument("--base-steps", type=int, default=1500)
     parser.add_argument("--repeat", type=int, default=3)
-    asked = parser.parse_args()
-    work = asked.work.resolve()
+    options = parser.parse_args()
+    work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    train_all(work, asked.minutes, asked.base_steps)
-    summary = summarise(work, asked.repeat)
+    train_all(work, options.minutes, options.base_steps)
+    summary = summarise(work, options.repeat)
     text = json.dumps(summary, ensure_ascii=False, indent=1) + "\n"
     (work / "summary.json").write_text(text, encoding="utf-8")
     print(text)

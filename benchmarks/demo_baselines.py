@@ -1,10 +1,10 @@
-"""Speaking style from duration and pitch alone, beside what a run heard: does the model listen to more than that?
+"""Does the demo's model use more than duration and pitch? Speaking style from these alone, compared with a run.
 
     python benchmarks/demo_baselines.py demo/run        after `make demo`
 
-Duration, percentiles and deviation of the pitch and the voiced share of each clip (`emotion_baselines.py`), all known
-voices' clips to train on, as the model had. A linear classifier, and one of boosted trees that can bend; both are
-scored on the run's test clips, and the run's mean recall is set against each, paired over the speakers.
+The features are duration, percentiles and deviation of the pitch, and the voiced share of each clip
+(`emotion_baselines.py`). A linear classifier and boosted trees are trained on the clips of the model's training and
+validation speakers and scored on the run's test clips. The run's mean recall is compared with each by speaker.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ def duration_and_pitch(path: Path) -> NDArray[np.float64]:
     )
 
 
-def confusions(truth: list[int], guess: list[int], speakers: list[str], classes: int) -> Confusions:
-    """(classes, classes) of every speaker."""
-    found: Confusions = {}
-    for reference, said, speaker in zip(truth, guess, speakers, strict=True):
-        found.setdefault(speaker, np.zeros((classes, classes)))[reference, said] += 1
-    return found
+def confusions(reference: list[int], predicted: list[int], speakers: list[str], classes: int) -> Confusions:
+    """The confusion matrix (classes, classes) of every speaker."""
+    matrices: Confusions = {}
+    for expected, label, speaker in zip(reference, predicted, speakers, strict=True):
+        matrices.setdefault(speaker, np.zeros((classes, classes)))[expected, label] += 1
+    return matrices
 
 
-def told(name: str, found: Interval, sign: str = "") -> str:
-    """A line."""
-    value, low, high = (f"{100 * part:{sign}.1f}" for part in (found.value, found.low, found.high))
-    return f"{name:42} {value} [{low}, {high}]  {found.num_speakers} speakers"
+def line(name: str, interval: Interval, sign: str = "") -> str:
+    """One line of output."""
+    value, low, high = (f"{100 * part:{sign}.1f}" for part in (interval.value, interval.low, interval.high))
+    return f"{name:42} {value} [{low}, {high}]  {interval.num_speakers} speakers"
 
 
 def main() -> None:
@@ -70,20 +70,22 @@ def main() -> None:
     train = np.concatenate([splits.indices(manifest, part) for part in ("train", "val")])
     test = splits.indices(manifest, "test")
     x = np.stack([duration_and_pitch(manifest.audio_path(row)) for row in manifest])
-    heard = {
+    predictions = {
         row["id"]: row["tasks"]["emotion"]["prediction"]["label"]
         for row in read_predictions(run / "predictions" / "test.jsonl").good
     }
     ids, speakers = manifest.column("id").to_pylist(), manifest.column("speaker").to_pylist()
-    test = np.array([index for index in test if ids[index] in heard])
-    truth, who = y[test].tolist(), [speakers[index] for index in test]
-    model = confusions(truth, [labels.index(heard[ids[index]]) for index in test], who, len(labels))
+    test = np.array([index for index in test if ids[index] in predictions])
+    reference, test_speakers = y[test].tolist(), [speakers[index] for index in test]
+    model = confusions(
+        reference, [labels.index(predictions[ids[index]]) for index in test], test_speakers, len(labels)
+    )
 
     def ua(counts: dict[str, NDArray[np.float64]]) -> dict[str, float]:
         return {"ua": confusion_rates(counts["c"])["ua"]}
 
-    own = [{"c": counts} for counts in model.values()]
-    print(told("the run, mean recall (%)", speaker_intervals(own, ua)["ua"]))
+    run_counts = [{"c": counts} for counts in model.values()]
+    print(line("the run, mean recall (%)", speaker_intervals(run_counts, ua)["ua"]))
     for name, classifier in (
         (
             "duration and pitch, linear",
@@ -91,11 +93,15 @@ def main() -> None:
         ),
         ("duration and pitch, boosted trees", HistGradientBoostingClassifier(max_iter=200, random_state=0)),
     ):
-        guess = classifier.fit(x[train], y[train]).predict(x[test]).tolist()
-        other = confusions(truth, guess, who, len(labels))
-        beside = [{"c": other[speaker]} for speaker in model]
-        print(told(name, speaker_intervals(beside, ua)["ua"]))
-        print(told("  the run minus that (points)", paired_difference(beside, own, ua)["ua"], "+"))
+        predicted = classifier.fit(x[train], y[train]).predict(x[test]).tolist()
+        baseline = confusions(reference, predicted, test_speakers, len(labels))
+        baseline_counts = [{"c": baseline[speaker]} for speaker in model]
+        print(line(name, speaker_intervals(baseline_counts, ua)["ua"]))
+        print(
+            line(
+                "  the run minus that (points)", paired_difference(baseline_counts, run_counts, ua)["ua"], "+"
+            )
+        )
 
 
 if __name__ == "__main__":

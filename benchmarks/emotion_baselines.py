@@ -1,9 +1,10 @@
-"""Simple baselines on the folds of an emotion cross-validation: majority, the words alone, and a linear classifier on
-MFCC and pitch statistics. A neural model that does not beat them has learnt nothing about voices.
+"""Simple baselines on the folds of an emotion cross-validation, which a model of voices must beat.
+
+The baselines are the majority class, the words alone, and a linear classifier on MFCC and pitch statistics.
 
     python benchmarks/emotion_baselines.py CROSSVAL_FOLDER [--group script_type]
 
-CROSSVAL_FOLDER is what `soritune crossval … -o CROSSVAL_FOLDER` wrote; its folds are used as they are.
+CROSSVAL_FOLDER is the output of `soritune crossval … -o CROSSVAL_FOLDER`; its folds are used unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ FRAME, HOP, FFT = 400, 160, 512
 
 
 def mel_filters(count: int = 40) -> NDArray[np.float64]:
-    """(count, FFT / 2 + 1) triangular filters, equally wide on the mel scale (O'Shaughnessy 1987)."""
+    """(count, FFT / 2 + 1) triangular filters of equal width on the mel scale (O'Shaughnessy 1987)."""
     top = 2595 * np.log10(1 + RATE / 2 / 700)
     edges = 700 * (10 ** (np.linspace(0, top, count + 2) / 2595) - 1)
     bins = np.fft.rfftfreq(FFT, 1 / RATE)
@@ -45,7 +46,7 @@ FILTERS = mel_filters()
 
 @dataclass(frozen=True)
 class Guesses:
-    """What the baselines say of the tested clips of all folds, as places in `labels`."""
+    """Predictions of the baselines for the test clips of all folds, as indices into `labels`."""
 
     labels: list[str]
     truth: list[int]
@@ -55,7 +56,7 @@ class Guesses:
 
 
 def features(path: Path) -> NDArray[np.float64]:
-    """Mean and deviation of 20 MFCC and of log energy; percentiles and deviation of the pitch; voiced share; length."""
+    """Mean and deviation of 20 MFCC and log energy; percentiles and deviation of the pitch; voiced share; duration."""
     wave = read_audio(path, sample_rate_hz=RATE).astype(np.float64)
     frames = np.lib.stride_tricks.sliding_window_view(wave, FRAME)[::HOP] * np.hanning(FRAME)
     power = np.abs(np.fft.rfft(frames, FFT)) ** 2
@@ -76,7 +77,7 @@ def features(path: Path) -> NDArray[np.float64]:
 
 
 def pitch_of(wave: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Hz per 20 ms by the highest normalised autocorrelation between 75 and 500 Hz; 0 where it stays below 0.5."""
+    """Pitch in Hz per 20 ms by the highest normalised autocorrelation between 75 and 500 Hz; 0 if it is below 0.5."""
     window, hop = 800, 320
     frames = np.lib.stride_tricks.sliding_window_view(wave, window)[::hop]
     frames = frames - frames.mean(1, keepdims=True)
@@ -92,24 +93,24 @@ def pitch_of(wave: NDArray[np.float64]) -> NDArray[np.float64]:
 def judge(
     name: str, truth: list[int], guess: list[int], speakers: list[str], groups: list[str], labels: int
 ) -> None:
-    """Prints mean recall with its interval over speakers, over all and per group."""
+    """Prints mean recall with its interval over speakers, in total and per group."""
     for group in ["all", *sorted(set(groups))] if len(set(groups)) > 1 else ["all"]:
         counts: dict[str, NDArray[np.float64]] = {}
-        for t, g, speaker, own in zip(truth, guess, speakers, groups, strict=True):
-            if group in ("all", own):
-                counts.setdefault(speaker, np.zeros((labels, labels)))[t, g] += 1
-        found = speaker_intervals([{"c": c} for c in counts.values()], lambda c: confusion_rates(c["c"]))[
+        for expected, label, speaker, clip_group in zip(truth, guess, speakers, groups, strict=True):
+            if group in ("all", clip_group):
+                counts.setdefault(speaker, np.zeros((labels, labels)))[expected, label] += 1
+        interval = speaker_intervals([{"c": c} for c in counts.values()], lambda c: confusion_rates(c["c"]))[
             "ua"
         ]
-        doubt = "" if found.reliable else "  (unreliable: fewer than 10 speakers)"
+        note = "" if interval.reliable else "  (unreliable: fewer than 10 speakers)"
+        bounds = f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
         print(
-            f"{name:12} {group:24} UA {100 * found.value:5.1f} %  [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-            f"  {len(counts)} speakers{doubt}"
+            f"{name:12} {group:24} UA {100 * interval.value:5.1f} %  {bounds}  {len(counts)} speakers{note}"
         )
 
 
 def guesses_of(folder: Path, group_field: str = "script_type") -> Guesses:
-    """The baselines' guesses for every tested clip of the folds."""
+    """The baselines' predictions for every test clip of the folds."""
     manifest: Manifest = load_manifest(folder / "checked.parquet")
     labels = sorted(set(manifest.column("emotion").to_pylist()))
     y = np.array([labels.index(value) for value in manifest.column("emotion").to_pylist()])
@@ -143,9 +144,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--group", default="script_type")
     options = parser.parse_args()
-    found = guesses_of(options.folder, options.group)
-    for name, guess in found.guesses.items():
-        judge(name, found.truth, guess, found.speakers, found.groups, len(found.labels))
+    result = guesses_of(options.folder, options.group)
+    for name, guess in result.guesses.items():
+        judge(name, result.truth, guess, result.speakers, result.groups, len(result.labels))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Does espeak-ng say what the label says? Its phonemes against the project's phones, over 1,000 sentences.
+"""Does espeak-ng pronounce the phones of the label? Its reported phonemes compared over 1,000 sentences.
 
     python benchmarks/espeak_agreement.py [--sentences 1000]
 
-Three ways to make it speak: the spelling as written, the pronounced spelling (G2P output), and its own phonemes, as
-`soritune synthesize` does. What espeak-ng reports while it speaks is mapped back to phones and held against the label;
-`phones` is the share of label phones that agree (1 - edits / phones), `utterances` the share without any edit. The
-commonest edits of each way are listed. What cannot be told apart from the report (ㄱ and ㄲ inside a word are one
-phoneme in its reading of Hangul) counts as the label's other phone.
+Three kinds of input are compared: the spelling, the pronounced spelling (G2P output), and espeak-ng's own phonemes, as
+in `soritune synthesize`. The phonemes that espeak-ng reports are mapped to phones and compared with the label: `phones`
+is the share of label phones that agree (1 - edits / phones), `utterances` the share without any edit. The most common
+edits of each input are listed. Phones that the report does not distinguish (ㄱ and ㄲ inside a word are one phoneme in
+its reading of Hangul) count as edits.
 """
 
 from __future__ import annotations
@@ -50,45 +50,45 @@ ASPIRATED = {"t": "Th", "tS;": "CHh", "tS": "CHh", "k": "Kh", "kh": "Kh", "p": "
 
 
 def phones_of(sounds: Sequence[Sound]) -> list[str]:
-    """espeak-ng's report as phones."""
+    """The phonemes that espeak-ng reports, as phones."""
     names = [
         name for name in (sound.name.strip("',%=") for sound in sounds) if name and not name.startswith("_")
     ]
-    # The glide that espeak-ng puts between ㅣ and a vowel is the transition between them, no sound of its own.
-    names = [name for place, name in enumerate(names) if name != ";" or names[place - 1] != "i"]
-    found: list[str] = []
-    place = 0
-    while place < len(names):
-        name, after = names[place], names[place + 1] if place + 1 < len(names) else ""
-        further = names[place + 2] if place + 2 < len(names) else ""
+    # The glide that espeak-ng inserts between ㅣ and a vowel is only the transition between them.
+    names = [name for index, name in enumerate(names) if name != ";" or names[index - 1] != "i"]
+    phones: list[str] = []
+    index = 0
+    while index < len(names):
+        name, after = names[index], names[index + 1] if index + 1 < len(names) else ""
+        after_next = names[index + 2] if index + 2 < len(names) else ""
         if name in ("j", ";", "w"):
             table = W if name == "w" else J
             vowel = VOWELS.get(after, "")
             if vowel:
-                found.append(table.get(vowel, vowel))
-                place += 2
+                phones.append(table.get(vowel, vowel))
+                index += 2
                 continue
-            place += 1
-        elif name == "u-" and ((after == "j" and further not in VOWELS) or after == "i"):
-            found.append("euI")
-            place += 2
+            index += 1
+        elif name == "u-" and ((after == "j" and after_next not in VOWELS) or after == "i"):
+            phones.append("euI")
+            index += 2
         elif name in VOWELS:
-            found.append(VOWELS[name])
-            place += 1
-        elif after == "h" and name in ASPIRATED and further in (*VOWELS, "j", "w", "h"):
-            found.append(ASPIRATED[name])
-            place += 2
+            phones.append(VOWELS[name])
+            index += 1
+        elif after == "h" and name in ASPIRATED and after_next in (*VOWELS, "j", "w", "h"):
+            phones.append(ASPIRATED[name])
+            index += 2
         elif name in ("s", "S;") and after == name:
-            found.append("SS")
-            place += 2
+            phones.append("SS")
+            index += 2
         elif after in (*VOWELS, "j", "w", ";"):
-            lateral = name in ("l", "L") and found  # ㄹㄹ, or a coda before a word that begins with a vowel
-            found.append("L" if lateral else ONSETS.get(name, name))
-            place += 1
+            lateral = name in ("l", "L") and phones  # ㄹㄹ, or a coda before a word that begins with a vowel
+            phones.append("L" if lateral else ONSETS.get(name, name))
+            index += 1
         else:
-            found.append(CODAS.get(name, name))
-            place += 1
-    return found
+            phones.append(CODAS.get(name, name))
+            index += 1
+    return phones
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     chosen = options.parse_args()
     synthesizer = Synthesizer()
-    edits: dict[str, Counter[str]] = {way: Counter() for way in ("written", "pronounced", "phonemes")}
+    edits: dict[str, Counter[str]] = {kind: Counter() for kind in ("written", "pronounced", "phonemes")}
     wrong, phones, whole = Counter[str](), 0, Counter[str]()
     for number in range(chosen.sentences):
         rng = np.random.default_rng([chosen.seed, number])
@@ -105,34 +105,34 @@ def main() -> None:
         reading = draw_reading(text, rng, 0.0, 1.0)
         label = [phone for phone in reading.phones if phone != "|"]
         phones += len(label)
-        said = {
+        inputs = {
             "written": (", ".join(reading.pronounced) if any(c.isdigit() for c in text) else text, False),
             "pronounced": (", ".join(reading.pronounced), False),
             "phonemes": (in_phonemes(reading.phrases, draw_accent(rng), rng), True),
         }
-        for way, (what, in_its_own) in said.items():
-            heard = phones_of(synthesizer.speak_as(VOICE, what, phonemes=in_its_own).sounds)
-            reference = merged(label) if way == "phonemes" else label
-            found = align(reference, merged(heard) if way == "phonemes" else heard)
-            steps = [(pair.reference, pair.hypothesis) for pair in found.ops if pair.operation != "equal"]
-            wrong[way] += len(steps)
-            whole[way] += not steps
-            edits[way].update(f"{before or '-'}>{after or '-'}" for before, after in steps)
-    for way in edits:
-        shares = 100 * (1 - wrong[way] / phones), 100 * whole[way] / chosen.sentences
-        print(f"{way:10s} phones {shares[0]:6.2f} %  utterances {shares[1]:6.2f} %")
-        print("           " + ", ".join(f"{edit} {count}" for edit, count in edits[way].most_common(14)))
+        for kind, (text_in, as_phonemes) in inputs.items():
+            reported = phones_of(synthesizer.speak_as(VOICE, text_in, phonemes=as_phonemes).sounds)
+            reference = merged(label) if kind == "phonemes" else label
+            alignment = align(reference, merged(reported) if kind == "phonemes" else reported)
+            steps = [(pair.reference, pair.hypothesis) for pair in alignment.ops if pair.operation != "equal"]
+            wrong[kind] += len(steps)
+            whole[kind] += not steps
+            edits[kind].update(f"{before or '-'}>{after or '-'}" for before, after in steps)
+    for kind in edits:
+        shares = 100 * (1 - wrong[kind] / phones), 100 * whole[kind] / chosen.sentences
+        print(f"{kind:10s} phones {shares[0]:6.2f} %  utterances {shares[1]:6.2f} %")
+        print("           " + ", ".join(f"{edit} {count}" for edit, count in edits[kind].most_common(14)))
 
 
 def merged(phones: Sequence[str]) -> list[str]:
-    """ㅡ followed by ㅣ as ㅢ: the accent that says ㅢ in two vowels does not tell them apart, and no one does."""
-    found: list[str] = []
+    """Replaces ㅡ followed by ㅣ by ㅢ, since the accent that pronounces ㅢ as two vowels does not distinguish them."""
+    result: list[str] = []
     for phone in phones:
-        if phone == "I" and found and found[-1] == "EU":
-            found[-1] = "euI"
+        if phone == "I" and result and result[-1] == "EU":
+            result[-1] = "euI"
         else:
-            found.append(phone)
-    return found
+            result.append(phone)
+    return result
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Resident memory over a long training of a toy: it must not grow with the steps.
+"""Memory over a long toy training: it must not grow with the steps.
 
     python benchmarks/flat_memory.py [--steps 10000] [--workers 1]
 
-Clips of 2–4 seconds, a toy encoder, averaged weights, an evaluation every 500 steps, checkpoints and logs as always.
-Every 100 steps it notes the resident memory, the bytes that the C allocator has handed out (glibc's mallinfo2) and the
-number of Python objects. Printed are means over every tenth of the steps, as JSON. What is handed out must not grow by
-more than 3 % from the second tenth to the last. What is resident beyond that is free space between blocks of many
-sizes, which the allocator keeps: it must not grow by more than 5 %.
+Trains a toy encoder on clips of 2–4 seconds with averaged weights, an evaluation every 500 steps, and the usual
+checkpoints and logs. Every 100 steps it records the resident memory, the bytes allocated by the C allocator (glibc's
+mallinfo2) and the number of Python objects. It prints their means over every tenth of the steps as JSON. Allocated
+bytes must not grow by more than 3 % from the second tenth to the last. Resident memory also contains free space that
+the allocator keeps between blocks; it must not grow by more than 5 %.
 """
 
 from __future__ import annotations
@@ -78,18 +78,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=1)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    noted: list[tuple[int, float, float, int]] = []
-    real = Stepper.step
+    records: list[tuple[int, float, float, int]] = []
+    original_step = Stepper.step
 
-    def noting(self: Stepper, *args: Any, **more: Any) -> None:
-        real(self, *args, **more)
-        if more["done"] % 100 == 0:
+    def recording_step(self: Stepper, *args: Any, **named: Any) -> None:
+        original_step(self, *args, **named)
+        if named["done"] % 100 == 0:
             gc.collect()
-            noted.append((more["done"], resident_mib(), handed_out_mib(), len(gc.get_objects())))
+            records.append((named["done"], resident_mib(), handed_out_mib(), len(gc.get_objects())))
 
-    Stepper.step = noting  # type: ignore[method-assign]
+    Stepper.step = recording_step  # type: ignore[method-assign]
     settings = {
         "name": "long",
         "data": {"root": ".", "synthetic": True},
@@ -99,10 +99,10 @@ def main() -> int:
             "random_weights": True,
             "architecture": tiny_config(norm="layer", conv_stride=[10, 8, 8]),
         },
-        "batches": {"padded_seconds": 8.0, "num_workers": asked.workers},
+        "batches": {"padded_seconds": 8.0, "num_workers": options.workers},
         "augment": {"speed": {}, "spec_augment": {}},
         "train": {
-            "device": "cpu", "epochs": asked.steps, "max_steps": asked.steps, "learning_rate": 1e-4,
+            "device": "cpu", "epochs": options.steps, "max_steps": options.steps, "learning_rate": 1e-4,
             "ema": {}, "evaluate_every_steps": 500, "tensorboard": False,
         },
     }  # fmt: skip
@@ -111,14 +111,14 @@ def main() -> int:
         (base / "corpus").mkdir()
         corpus = make_corpus(base / "corpus", 400)
         splits = make_splits(corpus, SplitSettings(by=("speaker",), ratios={"train": 0.9, "val": 0.1}))
-        began = time.perf_counter()
+        started = time.perf_counter()
         result = train_recipe(check_recipe("long", settings), corpus, splits, base / "run")
-    seconds = time.perf_counter() - began
-    table = np.array(noted)
+    seconds = time.perf_counter() - started
+    table = np.array(records)
     tenths = [
-        table[(table[:, 0] >= n * asked.steps / 10) & (table[:, 0] < (n + 1) * asked.steps / 10), 1:].mean(
-            axis=0
-        )
+        table[
+            (table[:, 0] >= n * options.steps / 10) & (table[:, 0] < (n + 1) * options.steps / 10), 1:
+        ].mean(axis=0)
         for n in range(10)
     ]
     resident, handed_out, objects = np.array(tenths).T

@@ -1,16 +1,16 @@
-"""One GPU, the way the children's recipe trains: XLS-R-300M (random weights), LoRA r=16 on layers 8 to 23, bf16.
+"""How fast does one GPU train the children's recipe? XLS-R-300M (random weights), LoRA r=16 on layers 8 to 23, bf16.
 
     python benchmarks/h200.py                          on a machine with a CUDA GPU; about 15 minutes
-    python benchmarks/h200.py --device cpu --tiny      that everything runs; says nothing about speed
+    python benchmarks/h200.py --device cpu --tiny      checks that it runs; does not measure speed
 
-Makes two hours of FLAC first (speech-like noise, lengths as in real corpora), then trains with the project's own loop:
-files decoded, changed in speed, normalised and masked by loader processes, whole optimizer steps. Each budget of padded
-seconds is tried in a model of its own; budgets that run out of memory are said and left. Warm-up is not timed. The best
-budget is then profiled. Evaluation is measured twice: validation as in training (bf16, losses and phone error rates,
-logits dropped at once), and `soritune evaluate`'s predictor (float32, every prediction written).
+First writes two hours of FLAC (speech-like noise with realistic lengths). Then trains with the project's own loop:
+loader processes decode, change the speed, normalise and mask, and whole optimizer steps are taken. Each budget of
+padded seconds has its own model; budgets that run out of memory are reported and skipped. Warm-up is not timed. The
+best budget is then profiled. Evaluation is measured twice: validation as in training (bf16, losses and phone error
+rates, logits dropped at once), and the predictor of `soritune evaluate` (float32, every prediction written).
 
-Counted: seconds of speech, without padding, a second; peak memory; the share of the time that the loop waits for data;
-kernels by their share of the GPU's time. The files are read again and again, so they come from the page cache.
+Measures seconds of speech without padding per second, peak memory, the share of time that the loop waits for data, and
+kernels by their share of the GPU's time. Files are read repeatedly, so they come from the page cache.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ TINY = {
 TARGET_AUDIO_S_PER_S = 3000
 UTTERANCES, EVALUATION_TARGET_MIN = 114_539, 3.0
 PILOT_HOURS, PILOT_PHASES = 136.19, ((0.2, 10), (0.6, 8), (1.0, 5))
-"""Hours of the pilot's training split (of 148.86), and per phase the share of them and its epochs."""
+"""Hours of the pilot's training split (of 148.86), and per phase its share of them and its epochs."""
 FULL_HOURS, FULL_EPOCHS = 3500.0, 3
 
 
 class Stopwatch:
-    """Times the steps of a training from outside, whatever its loop looks like.
+    """Times the steps of a training from outside, for any training loop.
 
-    Behind every optimizer step it counts; before and after the timed steps it waits for the device. What the loader
-    hands over, and how long the loop waits for it, is seen at the loader's iterator.
+    It counts after every optimizer step, and synchronises the device before and after the timed steps. A wrapper of the
+    loader's iterator records the batches and how long the loop waits for them.
     """
 
     def __init__(self, device: str, warmup: int, steps: int, profiled: int = 0) -> None:
@@ -80,27 +80,27 @@ class Stopwatch:
 
     @property
     def total(self) -> int:
-        """Steps the training must take."""
+        """Number of steps that the training must take."""
         return self.last + self.profiled
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Watches while the block runs."""
+        """Measures while the block runs."""
         iterator = dataloader._BaseDataLoaderIter
-        plain = iterator.__next__
+        original = iterator.__next__
 
-        def watched(loader: Any) -> Any:
-            began = time.perf_counter()
-            batch = plain(loader)
-            self._loaded(batch, time.perf_counter() - began)
+        def timed(loader: Any) -> Any:
+            started = time.perf_counter()
+            batch = original(loader)
+            self._loaded(batch, time.perf_counter() - started)
             return batch
 
-        iterator.__next__ = watched  # type: ignore[method-assign]
+        iterator.__next__ = timed  # type: ignore[method-assign]
         hook = register_optimizer_step_post_hook(lambda *_: self._stepped())
         try:
             yield
         finally:
-            iterator.__next__ = plain  # type: ignore[method-assign]
+            iterator.__next__ = original  # type: ignore[method-assign]
             hook.remove()
 
     def _loaded(self, batch: Any, waited_s: float) -> None:
@@ -115,10 +115,10 @@ class Stopwatch:
             self._wait()
             if self.cuda:
                 torch.cuda.reset_peak_memory_stats()
-            self.began = time.perf_counter()
+            self.started_s = time.perf_counter()
         elif self.count == self.last:
             self._wait()
-            self.seconds = time.perf_counter() - self.began
+            self.seconds = time.perf_counter() - self.started_s
             self.peak_gb = torch.cuda.max_memory_allocated() / 1e9 if self.cuda else 0.0
             if self.profiled:
                 self.profiler = torch.profiler.profile()
@@ -132,8 +132,8 @@ class Stopwatch:
             torch.cuda.synchronize()
 
 
-def recipe_of(chosen: argparse.Namespace, budget: float, steps: int) -> Recipe:
-    """The children's recipe on made-up speech."""
+def recipe_of(options: argparse.Namespace, budget: float, steps: int) -> Recipe:
+    """The children's recipe on generated speech."""
     return check_recipe(
         "benchmark",
         {
@@ -143,21 +143,21 @@ def recipe_of(chosen: argparse.Namespace, budget: float, steps: int) -> Recipe:
             "model": {
                 "encoder": "none",
                 "random_weights": True,
-                "architecture": TINY if chosen.tiny else XLS_R_300M,
+                "architecture": TINY if options.tiny else XLS_R_300M,
                 "lora": {"rank": 16, "alpha": 32, "dropout": 0.1, "layers": [8, 23]},
                 "freeze": {"feature_encoder": True, "layers": 8, "encoder": True},
             },
-            "batches": {"padded_seconds": budget, "num_workers": chosen.workers},
+            "batches": {"padded_seconds": budget, "num_workers": options.workers},
             "augment": {
-                "speed": {"factors": [0.9, 1.0, 1.1], "probability": 0.0 if chosen.no_speed else 0.5},
+                "speed": {"factors": [0.9, 1.0, 1.1], "probability": 0.0 if options.no_speed else 0.5},
                 "spec_augment": {"probability": 0.5, "feature_width_share": 0.1875},
             },
             "train": {
                 "epochs": 1,
                 "max_steps": steps,
                 "learning_rate": 5e-4,
-                "device": chosen.device,
-                "precision": "fp32" if chosen.device == "cpu" else "bf16",  # few CPUs are quick in bf16
+                "device": options.device,
+                "precision": "fp32" if options.device == "cpu" else "bf16",  # few CPUs are fast in bf16
                 "log_every_steps": 10,
             },
         },
@@ -165,13 +165,13 @@ def recipe_of(chosen: argparse.Namespace, budget: float, steps: int) -> Recipe:
 
 
 def measure_training(
-    chosen: argparse.Namespace, manifest: Manifest, budget: float, folder: Path, *, profiled: int = 0
+    options: argparse.Namespace, manifest: Manifest, budget: float, folder: Path, *, profiled: int = 0
 ) -> dict[str, Any]:
-    """Trains under one budget; `{"out_of_memory": sentence}` where it does not fit."""
+    """Trains with one budget; returns `{"out_of_memory": message}` if it does not fit."""
     from soritune.training.loop import train
 
-    watch = Stopwatch(chosen.device, chosen.warmup, chosen.steps, profiled)
-    recipe = recipe_of(chosen, budget, watch.total)
+    watch = Stopwatch(options.device, options.warmup, options.steps, profiled)
+    recipe = recipe_of(options, budget, watch.total)
     try:
         run = build_run(recipe, manifest, make_splits(manifest, recipe.split), folder)
         with watch.running():
@@ -186,9 +186,9 @@ def measure_training(
         gc.collect()
         if watch.cuda:
             torch.cuda.empty_cache()
-    found = {
+    result = {
         "padded_seconds": budget,
-        "steps": chosen.steps,
+        "steps": options.steps,
         "seconds": watch.seconds,
         "audio_s_per_s": watch.audio_s / watch.seconds,
         "padding_share": 1.0 - watch.audio_s / watch.padded_s,
@@ -196,12 +196,12 @@ def measure_training(
         "peak_gb": watch.peak_gb,
     }
     if profiled:
-        found["profile"] = profile_of(watch.profiler, watch.cuda)
-    return found
+        result["profile"] = profile_of(watch.profiler, watch.cuda)
+    return result
 
 
 def profile_of(profiler: Any, cuda: bool) -> dict[str, Any]:
-    """Kernels (operators on a CPU) by share of the device's time, and how busy the device was."""
+    """Kernels (operators on a CPU) by share of the device's time, and the busy share of the device."""
     kind = "self_device_time_total" if cuda else "self_cpu_time_total"
     rows = [row for row in profiler.key_averages() if getattr(row, kind) > 0]
     if cuda:  # an operator's own entry repeats the time of its kernels
@@ -221,8 +221,8 @@ def profile_of(profiler: Any, cuda: bool) -> dict[str, Any]:
     }
 
 
-def measure_evaluation(chosen: argparse.Namespace, manifest: Manifest, folder: Path) -> dict[str, Any]:
-    """Validation as in training, and the predictor of `soritune evaluate`, each after a warm-up."""
+def measure_evaluation(options: argparse.Namespace, manifest: Manifest, folder: Path) -> dict[str, Any]:
+    """Speed of validation as in training and of the predictor of `soritune evaluate`, each after a warm-up."""
     import numpy as np
 
     from soritune.inference.predictor import Predictor
@@ -230,7 +230,7 @@ def measure_evaluation(chosen: argparse.Namespace, manifest: Manifest, folder: P
     from soritune.training.devices import make_accelerator
     from soritune.training.validation import validate
 
-    recipe = recipe_of(chosen, 100.0, 1)
+    recipe = recipe_of(options, 100.0, 1)
     run = build_run(recipe, manifest, make_splits(manifest, recipe.split), folder)
     accelerator = make_accelerator(recipe.train)
     model = run.model.to(accelerator.device)
@@ -242,35 +242,37 @@ def measure_evaluation(chosen: argparse.Namespace, manifest: Manifest, folder: P
         hidden_size=model.hidden_size,
     )
     rows = np.arange(len(manifest))
-    found: dict[str, Any] = {"mean_s": float(manifest.durations_s.mean())}
-    for part, key in ((rows[: len(rows) // 8 + 1], "warm-up"), (rows, "validation")):
-        began = time.perf_counter()
+    result: dict[str, Any] = {"mean_s": float(manifest.durations_s.mean())}
+    for part, name in ((rows[: len(rows) // 8 + 1], "warm-up"), (rows, "validation")):
+        started = time.perf_counter()
         validate(
             model,
             run.tasks,
             collator,
             part,
             manifest.durations_s[part],
-            padded_seconds=chosen.evaluation_budget,
-            num_workers=chosen.workers,
+            padded_seconds=options.evaluation_budget,
+            num_workers=options.workers,
             accelerator=accelerator,
         )
-        found[key] = rate_of(len(part), float(manifest.durations_s[part].sum()), time.perf_counter() - began)
-    del found["warm-up"], model, run
+        result[name] = rate_of(
+            len(part), float(manifest.durations_s[part].sum()), time.perf_counter() - started
+        )
+    del result["warm-up"], model, run
     gc.collect()
-    predictor = Predictor.load(folder / "bundles" / "last", device=chosen.device)
+    predictor = Predictor.load(folder / "bundles" / "last", device=options.device)
     few = manifest.select(rows[: len(rows) // 8 + 1])
     for part_manifest in (few, manifest):
-        began = time.perf_counter()
+        started = time.perf_counter()
         count = sum(1 for _ in predictor.predict(part_manifest))
-        found["predictor"] = rate_of(
-            count, float(part_manifest.durations_s.sum()), time.perf_counter() - began
+        result["predictor"] = rate_of(
+            count, float(part_manifest.durations_s.sum()), time.perf_counter() - started
         )
-    return found
+    return result
 
 
 def rate_of(utterances: int, audio_s: float, seconds: float) -> dict[str, float]:
-    """Speed, and the time that 114,539 utterances of these lengths would take."""
+    """Speed, and the time for 114,539 utterances of these lengths."""
     per_s = utterances / seconds
     return {
         "utterances_per_s": per_s,
@@ -280,7 +282,7 @@ def rate_of(utterances: int, audio_s: float, seconds: float) -> dict[str, float]
 
 
 def projections(audio_s_per_s: float) -> dict[str, float]:
-    """Hours of training, evaluation left out."""
+    """Hours of training without evaluation."""
     pilot = sum(share * epochs for share, epochs in PILOT_PHASES) * PILOT_HOURS
     return {
         "pilot_three_phases_h": pilot / audio_s_per_s,
@@ -288,33 +290,31 @@ def projections(audio_s_per_s: float) -> dict[str, float]:
     }
 
 
-def options() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1 or cpu")
-    parser.add_argument("--tiny", action="store_true", help="a thin model, seconds of audio, few steps")
-    parser.add_argument("--hours", type=float, default=2.0, help="of audio on disk")
-    parser.add_argument("--budgets", default="160,320,640,1280", help="padded seconds of a step, each tried")
+    parser.add_argument("--tiny", action="store_true", help="a tiny model, seconds of audio, few steps")
+    parser.add_argument("--hours", type=float, default=2.0, help="hours of audio on disk")
+    parser.add_argument("--budgets", default="160,320,640,1280", help="padded seconds per step to try")
     parser.add_argument("--evaluation-budget", type=float, default=640.0)
-    parser.add_argument("--workers", type=int, help="loader processes; by default what training takes")
-    parser.add_argument("--warmup", type=int, default=10, help="steps not timed")
-    parser.add_argument("--steps", type=int, default=40, help="steps timed, per budget")
-    parser.add_argument(
-        "--no-speed", action="store_true", help="no change of speed by resampling in the loaders"
-    )
+    parser.add_argument("--workers", type=int, help="loader processes; default: the training default")
+    parser.add_argument("--warmup", type=int, default=10, help="steps that are not timed")
+    parser.add_argument("--steps", type=int, default=40, help="timed steps per budget")
+    parser.add_argument("--no-speed", action="store_true", help="no speed perturbation in the loaders")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "soritune-gpu")
-    parser.add_argument("--json", type=Path, help="write everything here too")
-    chosen = parser.parse_args()
-    chosen.scale = 1.0
-    if chosen.tiny:
-        chosen.hours, chosen.budgets, chosen.warmup, chosen.steps = 0.05, "3,6", 1, 2
-        chosen.evaluation_budget, chosen.scale = 6.0, 0.15
-    return chosen
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
+    options = parser.parse_args()
+    options.scale = 1.0
+    if options.tiny:
+        options.hours, options.budgets, options.warmup, options.steps = 0.05, "3,6", 1, 2
+        options.evaluation_budget, options.scale = 6.0, 0.15
+    return options
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What the figures hang on."""
+    """Hardware and versions that the figures depend on."""
     import os
 
     import peft
@@ -335,69 +335,72 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    chosen = options()
-    if chosen.device.startswith("cuda") and not torch.cuda.is_available():
+    options = parse_options()
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
         print(
-            "error: no CUDA GPU is usable here; run this where there is one, or see that it runs with "
+            "error: no CUDA GPU is usable here; run this on a machine with a GPU, or check that it runs with "
             "--device cpu --tiny",
             file=sys.stderr,
         )
         sys.exit(2)
-    about = machine(chosen.device)
-    print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
-    budgets = [float(text) for text in chosen.budgets.split(",")]
-    clips = max(int(chosen.hours * 3600 / 7.0), 24)
-    place = chosen.work / f"clips-{clips}-{chosen.scale:g}"
-    corpus = make_corpus(place, clips, scale=chosen.scale)
+    facts = machine(options.device)
+    print(", ".join(f"{key} {value}" for key, value in facts.items()), flush=True)
+    budgets = [float(text) for text in options.budgets.split(",")]
+    clips = max(int(options.hours * 3600 / 7.0), 24)
+    folder = options.work / f"clips-{clips}-{options.scale:g}"
+    corpus = make_corpus(folder, clips, scale=options.scale)
     hours = float(corpus.durations_s.sum()) / 3600
-    # Enough rows that no epoch ends while a budget is timed: real corpora have thousands of steps in one.
-    needed_h = (chosen.warmup + chosen.steps + 8) * max(budgets) / 3600
-    manifest = make_corpus(place, clips, scale=chosen.scale, copies=int(1.5 * needed_h / hours) + 1)
+    # Enough rows that no epoch ends while a budget is timed: an epoch of a real corpus has thousands of steps.
+    needed_h = (options.warmup + options.steps + 8) * max(budgets) / 3600
+    manifest = make_corpus(folder, clips, scale=options.scale, copies=int(1.5 * needed_h / hours) + 1)
     print(f"{clips} files, {hours:.2f} h on disk; {len(manifest)} rows")
-    result: dict[str, Any] = {"machine": about, "training": []}
+    result: dict[str, Any] = {"machine": facts, "training": []}
     with tempfile.TemporaryDirectory(prefix="soritune-gpu-") as scratch:
         for budget in budgets:
-            found = measure_training(chosen, manifest, budget, Path(scratch) / f"{budget:g}")
-            result["training"].append(found)
-            show_training(found)
-            if "out_of_memory" in found:
+            result_of_budget = measure_training(options, manifest, budget, Path(scratch) / f"{budget:g}")
+            result["training"].append(result_of_budget)
+            show_training(result_of_budget)
+            if "out_of_memory" in result_of_budget:
                 break
         fitting = [row for row in result["training"] if "out_of_memory" not in row]
         if not fitting:
-            print("error: none of the budgets fits; give smaller ones with --budgets", file=sys.stderr)
+            print("error: no budget fits; give smaller ones with --budgets", file=sys.stderr)
             sys.exit(2)
         best = max(fitting, key=lambda row: row["audio_s_per_s"])
         profiled = measure_training(
-            chosen, manifest, best["padded_seconds"], Path(scratch) / "best", profiled=1 if chosen.tiny else 5
+            options,
+            manifest,
+            best["padded_seconds"],
+            Path(scratch) / "best",
+            profiled=1 if options.tiny else 5,
         )
         result["best"] = profiled
-        result["evaluation"] = measure_evaluation(chosen, corpus, Path(scratch) / "best")
+        result["evaluation"] = measure_evaluation(options, corpus, Path(scratch) / "best")
     result["projected"] = projections(profiled["audio_s_per_s"])
     show_result(result)
     print(json.dumps(result, ensure_ascii=False))
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def show_training(found: dict[str, Any]) -> None:
-    if "out_of_memory" in found:
-        print(f"{found['padded_seconds']:6.0f} padded s: {found['out_of_memory']}", flush=True)
+def show_training(result: dict[str, Any]) -> None:
+    if "out_of_memory" in result:
+        print(f"{result['padded_seconds']:6.0f} padded s: {result['out_of_memory']}", flush=True)
         return
     print(
-        f"{found['padded_seconds']:6.0f} padded s: {found['audio_s_per_s']:8.1f} audio-s/s, "
-        f"peak {found['peak_gb']:.1f} GB, waiting for data {100 * found['data_wait_share']:.1f} %, "
-        f"padding {100 * found['padding_share']:.1f} %",
+        f"{result['padded_seconds']:6.0f} padded s: {result['audio_s_per_s']:8.1f} audio-s/s, "
+        f"peak {result['peak_gb']:.1f} GB, waiting for data {100 * result['data_wait_share']:.1f} %, "
+        f"padding {100 * result['padding_share']:.1f} %",
         flush=True,
     )
 
 
 def show_result(result: dict[str, Any]) -> None:
     best, evaluation, projected = result["best"], result["evaluation"], result["projected"]
-    print("\nbest budget, measured again and profiled:")
+    print("\nbest budget, measured again with a profile:")
     show_training(best)
-    print(
-        f"target {TARGET_AUDIO_S_PER_S} audio-s/s on one H200: {best['audio_s_per_s'] / TARGET_AUDIO_S_PER_S:.2f} of it"
-    )
+    share = best["audio_s_per_s"] / TARGET_AUDIO_S_PER_S
+    print(f"{share:.2f} of the target of {TARGET_AUDIO_S_PER_S} audio-s/s on one H200")
     busy = best["profile"]["device_busy_share"]
     if busy is not None:
         print(f"kernels fill {100 * busy:.0f} % of the profiled time")
@@ -411,7 +414,7 @@ def show_result(result: dict[str, Any]) -> None:
             f"(target {EVALUATION_TARGET_MIN:g})"
         )
     print(
-        f"projected, evaluation left out: pilot (20/60/100 % of {PILOT_HOURS:.0f} h, 10/8/5 epochs) "
+        f"projected without evaluation: pilot (20/60/100 % of {PILOT_HOURS:.0f} h, 10/8/5 epochs) "
         f"{projected['pilot_three_phases_h']:.2f} h; 3,500 h × 3 {projected['full_3500_h_times_3_h']:.1f} h"
     )
 

@@ -1,15 +1,15 @@
-"""Kills a training with SIGKILL at random moments, resumes it, and compares with the training nobody killed.
+"""Kills a training with SIGKILL at random moments, resumes it, and compares it with an uninterrupted training.
 
     python benchmarks/kill_resume.py [--moments 20] [--seed 0] [--chain] [--at 300 301 …]
 
-A toy of three phases (averaged weights, early stopping, thawing layers, sampled validation, changes of speed) is
-trained once in peace, counting every step and every call that writes to the disk. Each moment is one of those calls,
-drawn at random: the process is killed right before it (or, for a write, sometimes half-way through), resumed in a new
-process, and perhaps killed again. At the end the batches of every step, its loss, the weights of every bundle, the
-values in their cards and the last checkpoints must be those of the undisturbed training, bit for bit.
+A toy training of three phases (averaged weights, early stopping, unfreezing layers, sampled validation, speed
+perturbation) first runs without interruption, and every step and every call that writes to disk is counted. Each moment
+is a random one of those calls: the process is killed directly before it (or, for a write, sometimes during it), resumed
+in a new process, and perhaps killed again. At the end the batch and the loss of every step, the weights of every
+bundle, the values in their cards and the last checkpoints must equal those of the uninterrupted training, bit for bit.
 
-With --at the moments are given; with --chain all kills happen to one and the same training, one after the other.
-Prints one line per moment and JSON.
+--at sets the moments; with --chain all kills happen to the same training, one after the other. Prints one line per
+moment and JSON.
 """
 
 from __future__ import annotations
@@ -93,13 +93,13 @@ def make_corpus(folder: Path) -> Manifest:
                 speaker=f"s{n // 4}", age=6 + n // 8, text=text, emotion=style,
             )
         )  # fmt: skip
-    # A row that cannot be read is skipped, written down, and must not be written down twice.
+    # A row that cannot be read is skipped and recorded, and must be recorded only once.
     (folder / "7.flac").write_bytes(b"no sound")
     return write_manifest(folder / "manifest.parquet", rows, root=folder)
 
 
 class Ticks:
-    """Counts the calls where a kill is interesting, and kills at one of them."""
+    """Counts the calls where a kill is tested, and kills the process at one of them."""
 
     def __init__(self, kill_at: int | None, *, half: bool = False) -> None:
         self.kill_at, self.half, self.seen = kill_at, half, 0
@@ -114,11 +114,11 @@ class Ticks:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def before(self, owner: Any, name: str, kind: str) -> None:
-        real: Callable[..., Any] = getattr(owner, name)
+        original: Callable[..., Any] = getattr(owner, name)
 
-        def counted(*args: Any, **more: Any) -> Any:
+        def counted(*args: Any, **named: Any) -> Any:
             self._tick(kind, *args)
-            return real(*args, **more)
+            return original(*args, **named)
 
         setattr(owner, name, counted)
 
@@ -135,7 +135,7 @@ class Ticks:
 
 
 def child(corpus: Manifest, folder: Path, ticks: Ticks, report: Path | None = None) -> int:
-    """Trains in a process of its own; gives its exit code, or minus the signal that ended it."""
+    """Trains in a new process; returns its exit code, or minus the signal that ended it."""
     pid = os.fork()
     if pid:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -155,9 +155,9 @@ def child(corpus: Manifest, folder: Path, ticks: Ticks, report: Path | None = No
 
 
 def content_of(folder: Path) -> dict[str, Any]:
-    """Everything that must be the same."""
+    """All values that must be equal."""
     events = read_events(folder)
-    found: dict[str, Any] = {
+    content: dict[str, Any] = {
         "steps": [(e["step"], e["phase"], e["batch"], e["loss"]) for e in events if e["event"] == "step"],
         "evaluations": [
             {k: str(v) for k, v in e.items() if k not in ("time",)}
@@ -168,17 +168,17 @@ def content_of(folder: Path) -> dict[str, Any]:
     }
     for file in sorted(folder.rglob("*.safetensors")):
         for name, value in safetensors.torch.load_file(file).items():
-            found[f"{file.relative_to(folder)}:{name}"] = value.numpy().tobytes()
+            content[f"{file.relative_to(folder)}:{name}"] = value.numpy().tobytes()
     for card in sorted(folder.glob("bundles/*/soritune.json")):
         training = json.loads(card.read_text(encoding="utf-8"))["training"]
-        found[str(card.relative_to(folder))] = json.dumps(training)
+        content[str(card.relative_to(folder))] = json.dumps(training)
     for state in sorted(folder.glob("checkpoints/*/state.json")):
-        found[str(state.relative_to(folder))] = json.dumps(json.loads(state.read_text())["progress"])
-    return found
+        content[str(state.relative_to(folder))] = json.dumps(json.loads(state.read_text())["progress"])
+    return content
 
 
-def differences(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
-    return sorted(key for key in one.keys() | two.keys() if one.get(key) != two.get(key))
+def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    return sorted(key for key in first.keys() | second.keys() if first.get(key) != second.get(key))
 
 
 def main() -> int:
@@ -186,9 +186,11 @@ def main() -> int:
     parser.add_argument("--moments", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--chain", action="store_true")
-    parser.add_argument("--at", type=int, nargs="+", default=[], help="these moments instead of random ones")
-    asked = parser.parse_args()
-    rng = np.random.default_rng(asked.seed)
+    parser.add_argument(
+        "--at", type=int, nargs="+", default=[], help="kill at these moments instead of random ones"
+    )
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         (base / "corpus").mkdir()
@@ -197,42 +199,42 @@ def main() -> int:
             return 1
         kinds = json.loads((base / "ticks.json").read_text())
         expected = content_of(base / "whole")
-        print(f"undisturbed: {len(expected['steps'])} steps, {len(kinds)} moments: {dict(Counter(kinds))}")
-        struck: list[str] = []
+        print(f"uninterrupted: {len(expected['steps'])} steps, {len(kinds)} moments: {dict(Counter(kinds))}")
+        killed: list[str] = []
         wrong: list[str] = []
         folder = base / "chain"
-        while len(struck) < (len(asked.at) or asked.moments):
-            if not asked.chain:
-                folder = base / f"killed-{len(struck)}"
-            # In a chain each life is short, so that all kills fit into one training.
-            limit = max(len(kinds) // 8, 2) if asked.chain else len(kinds)
-            at = asked.at[len(struck)] if asked.at else int(rng.integers(1, limit + 1))
-            code = child(corpus, folder, Ticks(at, half=bool(rng.integers(2))))
+        while len(killed) < (len(options.at) or options.moments):
+            if not options.chain:
+                folder = base / f"killed-{len(killed)}"
+            # In a chain each process lives shortly, so that all kills fit into one training.
+            limit = max(len(kinds) // 8, 2) if options.chain else len(kinds)
+            moment = options.at[len(killed)] if options.at else int(rng.integers(1, limit + 1))
+            code = child(corpus, folder, Ticks(moment, half=bool(rng.integers(2))))
             if code != -signal.SIGKILL:
-                if asked.chain and code == 0:
+                if options.chain and code == 0:
                     wrong += differences(expected, content_of(folder))
                     shutil.rmtree(folder)
                     continue
                 return 1
-            struck.append(kinds[at - 1] if not asked.chain else "chained")
-            if asked.chain:
+            killed.append(kinds[moment - 1] if not options.chain else "chained")
+            if options.chain:
                 continue
             if rng.random() < 0.3:
                 child(corpus, folder, Ticks(int(rng.integers(1, len(kinds) // 2))))
             code = child(corpus, folder, Ticks(None))
-            differing = ["did not end"] if code else differences(expected, content_of(folder))
+            differing = ["did not finish"] if code else differences(expected, content_of(folder))
             wrong += differing
             print(
-                f"{len(struck):3d} killed at {at:4d} ({struck[-1]}): {'; '.join(differing[:3]) or 'the same'}"
+                f"{len(killed):3d} killed at {moment:4d} ({killed[-1]}): {'; '.join(differing[:3]) or 'the same'}"
             )
             shutil.rmtree(folder, ignore_errors=True)
-        if asked.chain:
+        if options.chain:
             if child(corpus, folder, Ticks(None)):
                 return 1
             wrong += differences(expected, content_of(folder))
         result = {
-            "kills": len(struck),
-            "at": dict(Counter(struck)),
+            "kills": len(killed),
+            "at": dict(Counter(killed)),
             "steps": len(expected["steps"]),
             "compared": len(expected),
             "differences": len(wrong),

@@ -1,11 +1,11 @@
-"""Speed and accuracy of the Korean pronunciation converter beside the peers that are installed.
+"""Speed and accuracy of the Korean pronunciation converter, compared with the installed peers.
 
     python benchmarks/korean_g2p.py DATA_FOLDER [--repeat N]
 
-DATA_FOLDER holds `korean_g2p/examples.tsv` and `pansori_tedxkr/manifest.jsonl`. One process; each
-converter is made anew and warmed on one sentence that is not in the timed text, so no cache knows the text.
-The median of the repetitions is printed, with the processor and the load, since a shared machine moves the
-figures. Peers that are missing, or that fail to start without a network, are named and skipped.
+DATA_FOLDER holds `korean_g2p/examples.tsv` and `pansori_tedxkr/manifest.jsonl`. All converters run in one process. Each
+is created anew and warmed up with a sentence that is not in the timed text, so no cache contains the text. The median
+of the repetitions is printed with the processor and its load, since other load changes the figures. Peers that are
+missing, or that fail to start without a network, are reported and skipped.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def accuracy(convert: Convert, examples: list[tuple[str, set[str]]]) -> float:
     for text, accepted in examples:
         try:
             right += convert(text).replace(" ", "") in accepted
-        except Exception as error:  # a peer's crash on one word is a miss, not the end of the comparison
+        except Exception as error:  # a peer's crash on one word counts as a wrong result
             print(f"  failed on {text}: {error!r}")
     return right / len(examples)
 

@@ -1,8 +1,8 @@
-"""The peer of `train_epoch.py`: fine-tuning as the usual tutorials write it, with Hugging Face's Trainer and peft.
+"""The peer of `train_epoch.py`: fine-tuning as in common tutorials, with Hugging Face's Trainer and peft.
 
-`Wav2Vec2ForCTC`, `get_peft_model` on q, k and v with the head in `modules_to_save`, a collator that pads to the longest
-of a batch of random utterances, `Trainer` with its defaults (fused AdamW, clipping at 1.0, no loader processes). Audio
-is decoded by soundfile as it is asked for, which is quicker than `datasets`' lists of floats.
+It uses `Wav2Vec2ForCTC`, `get_peft_model` on q, k and v with the head in `modules_to_save`, a collator that pads random
+utterances to the longest of the batch, and `Trainer` with its defaults (fused AdamW, clipping at 1.0, no loader
+processes). Audio is decoded by soundfile on demand, which is faster than `datasets`' lists of floats.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Clips(Dataset[dict[str, Any]]):
 
 
 class PaddingCollator:
-    """To the longest of the batch; labels with -100."""
+    """Pads audio to the longest of the batch, and labels with -100."""
 
     def __init__(self, extractor: Any) -> None:
         self.extractor = extractor
@@ -56,16 +56,16 @@ def make_model(
     frozen_layers: int,
     seed: int,
 ) -> nn.Module:
-    """Random weights.
+    """The model with random weights.
 
     Args:
-        architecture: in Hugging Face's keys.
+        architecture: configuration with Hugging Face's keys.
         labels: size of the vocabulary, blank first.
         lora: rank, alpha, dropout and targets; None trains all weights.
-        freeze_call: `freeze_feature_encoder()` is called, which also takes the convolution out of the graph; without
-            it peft freezes the convolution's weights and the graph still runs through it.
-        frozen_layers: the lowest so many layers, and all below them, have requires_grad=False and no adapters.
-        seed: of the weights.
+        freeze_call: call `freeze_feature_encoder()`, which also removes the convolution from the graph. Without it peft
+            freezes the convolution's weights, but the graph still contains it.
+        frozen_layers: number of lowest layers that, with all modules below them, are frozen and have no adapters.
+        seed: seed of the weights.
     """
     from peft import LoraConfig, get_peft_model
     from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
@@ -104,7 +104,7 @@ def make_model(
 
 
 def extractor_for(architecture: dict[str, Any]) -> Any:
-    """As the published checkpoints ship it: an attention mask for layer-norm models only."""
+    """The feature extractor of the published checkpoints: an attention mask for layer-norm models only."""
     from transformers import Wav2Vec2FeatureExtractor
 
     layer_norm = architecture.get("feat_extract_norm", "group") == "layer"
@@ -144,7 +144,7 @@ def make_trainer(
 
 @torch.no_grad()
 def log_probabilities(model: nn.Module, clip: np.ndarray[Any, Any], extractor: Any) -> np.ndarray[Any, Any]:
-    """(frames, labels) of one clip alone."""
+    """(frames, labels) of a single clip."""
     model.eval()
     values = extractor(clip, sampling_rate=16000, return_tensors="pt").input_values
     logits = model(values).logits[0]

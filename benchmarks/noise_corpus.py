@@ -1,7 +1,7 @@
-"""A corpus for measuring speed: FLAC files of speech-like noise with random phones, made once and kept on disk.
+"""A corpus for speed measurements: FLAC files of speech-like noise with random phones, written once and reused.
 
-Lengths follow the log-normal distribution of read and spoken utterances between 0.5 and 15 s, 7 s in the mean (or the
-lengths of a real manifest), so that padding costs what it costs on real speech. What is said does not matter to speed.
+Lengths follow a log-normal distribution of read and spontaneous utterances between 0.5 and 15 s, 7 s on average (or
+the lengths of a real manifest), so that padding costs as much as on real speech. The content does not affect speed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SPEAKERS = 20
 
 
 def durations(clips: int, *, scale: float, seed: int, real: Path | None) -> NDArray[np.float64]:
-    """Lengths of so many clips."""
+    """(clips,) lengths in seconds."""
     rng = np.random.default_rng(seed)
     if real is not None:
         drawn = rng.choice(load_manifest(real).durations_s, size=clips)
@@ -44,13 +44,13 @@ def make_corpus(
     real: Path | None = None,
     copies: int = 1,
 ) -> Manifest:
-    """The corpus in `folder`; made anew only where another one, or none, is there.
+    """The corpus in `folder`; written only if the folder does not hold the same corpus.
 
-    With `copies` the manifest has every file so many times, as an epoch that is longer than the files are.
+    The manifest repeats every file `copies` times, for epochs longer than the files.
     """
-    asked = {"clips": clips, "scale": scale, "seed": seed, "real": None if real is None else str(real)}
-    note, path = folder / "asked.json", folder / "manifest.parquet"
-    if note.exists() and json.loads(note.read_text(encoding="utf-8")) == asked:
+    requested = {"clips": clips, "scale": scale, "seed": seed, "real": None if real is None else str(real)}
+    settings_file, path = folder / "asked.json", folder / "manifest.parquet"
+    if settings_file.exists() and json.loads(settings_file.read_text(encoding="utf-8")) == requested:
         return _copied(load_manifest(path), copies)
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     lengths = durations(clips, scale=scale, seed=seed, real=real)
@@ -73,7 +73,7 @@ def make_corpus(
         for i, count in enumerate(samples)
     ]
     manifest = write_manifest(path, rows, root=folder)
-    note.write_text(json.dumps(asked), encoding="utf-8")
+    settings_file.write_text(json.dumps(requested), encoding="utf-8")
     return _copied(manifest, copies)
 
 
@@ -85,14 +85,14 @@ def _copied(manifest: Manifest, copies: int) -> Manifest:
 
 
 def _phones(seconds: float, seed: int) -> tuple[str, ...]:
-    """Two neighbours always differ, so that every label fits its frames."""
+    """Random phones; neighbours always differ, so that every label fits its frames."""
     rng = np.random.default_rng((seed, 1))
     steps = rng.integers(1, len(PHONES), size=max(1, int(seconds * PHONES_PER_S)))
     return tuple(PHONES[i] for i in np.cumsum(steps) % len(PHONES))
 
 
 def _write(job: tuple[str, float, int]) -> int:
-    """Noise with the slope of speech's spectrum, in syllables of a quarter of a second."""
+    """Writes noise with the spectral slope of speech in syllables of a quarter of a second; returns its samples."""
     path, seconds, seed = job
     rng = np.random.default_rng((seed, 0))
     count = int(seconds * RATE)

@@ -1,12 +1,12 @@
-"""Trainings that run in turns, for `train_epoch.py`: each in a process of its own, a stretch of its epoch at a time.
+"""Part of `train_epoch.py`: trainings in alternation, each in its own process, one stretch of its epoch at a time.
 
-Taking turns cancels drift of a shared machine: other load, heat, clock. A stretch is timed inside the process, from the
-"go" to the end of its last optimizer step; a first step to warm up and waiting for the turn are not counted. All sides
-are stopped by the same hook, behind every optimizer step, whatever trainer calls it.
+Alternation cancels drift of a shared machine: other load, heat, clock. A stretch is timed inside the process, from its
+start signal to the end of its last optimizer step, without the first step (warm-up) and without waiting for its turn.
+All sides are paused by the same hook after every optimizer step, whichever trainer calls it.
 
-The first steps of an epoch in random order are a random sample of its steps. How much work they were is counted in
-padded seconds, by a hook before the model; the epoch's time is theirs times the padded seconds of the whole epoch over
-those measured. Those of the whole epoch are exact for ours (the plan is known) and for random batches the mean over
+The first steps of an epoch in random order are a random sample of its steps. A hook before the model counts their work
+in padded seconds. The time of the epoch is their time multiplied by the padded seconds of the epoch over those
+measured. The padded seconds of the epoch are exact for soritune (from its plan), and for random batches the mean over
 drawn orders.
 """
 
@@ -39,21 +39,21 @@ class Arm:
     kind: str
     """"ours" or "peer"."""
     frozen_layers: int = 0
-    """Lowest transformer layers that are not trained."""
+    """Number of lowest transformer layers that are not trained."""
     freeze_call: bool = False
-    """Peer: calls `freeze_feature_encoder()`."""
+    """Only for the peer: call `freeze_feature_encoder()`."""
     without: str = ""
-    """Ours: the part that is left out (ablation)."""
+    """Only for soritune: the part to remove (ablation)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What all arms share."""
+    """Settings that all arms share."""
 
     corpus: str
     architecture: dict[str, Any] = field(default_factory=lambda: dict(BASE))
     utterances: int = 16
-    """In a micro-batch; ours gets the same on the average, as a budget of seconds."""
+    """Utterances in a micro-batch; soritune gets the same number on average as a budget of seconds."""
     steps: int = 8
     chunks: int = 4
     threads: int = 2
@@ -62,31 +62,31 @@ class Bench:
 
 
 class Turns:
-    """One side of the turn-taking, inside an arm's process."""
+    """The alternation, seen from inside an arm's process."""
 
     def __init__(self, connection: Connection, bench: Bench) -> None:
         self.connection, self.bench = connection, bench
         self.steps, self.chunk = -1, 0
         self.padded_samples = 0
-        self.began = self.cpu = 0.0
+        self.started_s = self.cpu = 0.0
 
     def watch(self, model: Any) -> None:
-        """Waits for the first go where `model` is first called, and counts what it is given."""
+        """Waits for the first start signal when `model` is first called, and counts its input samples."""
 
-        def before(_: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-            if self.began == 0.0:
+        def before(_: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if self.started_s == 0.0:
                 self._await()
             self.padded_samples += (
-                given[0] if given else named.get("waveform", named.get("input_values"))
+                positional[0] if positional else named.get("waveform", named.get("input_values"))
             ).numel()
 
         model.register_forward_pre_hook(before, with_kwargs=True)
 
     def after_step(self) -> None:
-        """Ends a stretch where one is over, and waits for the next. The first step is a warm-up and belongs to none."""
+        """Ends a stretch after its last step and waits for the next. The first step is warm-up and in no stretch."""
         self.steps += 1
         if self.steps == 0:
-            give_memory_back()
+            return_memory()
             self.connection.send({})
             self._await()
         elif (
@@ -94,11 +94,11 @@ class Turns:
             and self.steps >= self.bench.steps * (self.chunk + 1) / self.bench.chunks
         ):
             self.chunk += 1
-            took = time.perf_counter() - self.began, time.process_time() - self.cpu
+            elapsed = time.perf_counter() - self.started_s, time.process_time() - self.cpu
             padded_s = self.padded_samples / 16000
-            give_memory_back()
+            return_memory()
             self.connection.send(
-                {"seconds": took[0], "cpu_s": took[1], "steps": self.steps, "padded_s": padded_s}
+                {"seconds": elapsed[0], "cpu_s": elapsed[1], "steps": self.steps, "padded_s": padded_s}
             )
             if self.chunk < self.bench.chunks:
                 self._await()
@@ -106,66 +106,66 @@ class Turns:
     def _await(self) -> None:
         self.connection.recv()
         self.padded_samples = 0
-        self.began, self.cpu = time.perf_counter(), time.process_time()
+        self.started_s, self.cpu = time.perf_counter(), time.process_time()
 
 
-def run_arms(arms: list[Arm], bench: Bench, say: Callable[[str], None]) -> dict[str, dict[str, Any]]:
-    """Runs each, in turns; gives stretches, the epoch's seconds and what each arm says of itself, by name."""
-    lines: dict[str, tuple[Any, Connection]] = {}
+def run_arms(arms: list[Arm], bench: Bench, report: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """Runs the arms in alternation; returns the stretches, the epoch's seconds and the arm's own facts by name."""
+    processes: dict[str, tuple[Any, Connection]] = {}
     try:
-        return _in_turns(arms, bench, lines, say)
+        return _alternate(arms, bench, processes, report)
     finally:
-        for process, _ in lines.values():
-            if process.is_alive():  # one of the others failed
+        for process, _ in processes.values():
+            if process.is_alive():  # another arm failed
                 process.terminate()
 
 
-def _in_turns(
-    arms: list[Arm], bench: Bench, lines: dict[str, tuple[Any, Connection]], say: Callable[[str], None]
+def _alternate(
+    arms: list[Arm], bench: Bench, processes: dict[str, tuple[Any, Connection]], report: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
     context = get_context("spawn")
     for arm in arms:
-        here, there = context.Pipe()
-        process = context.Process(target=_arm, args=(there, arm, bench), daemon=False)
+        parent_end, child_end = context.Pipe()
+        process = context.Process(target=_arm, args=(child_end, arm, bench), daemon=False)
         process.start()
-        there.close()
-        lines[arm.name] = (process, here)
+        child_end.close()
+        processes[arm.name] = (process, parent_end)
     for arm in arms:
-        _receive(arm.name, lines[arm.name][1])  # built
-    for arm in arms:  # one after the other: all at once would need the memory of all
-        lines[arm.name][1].send("go")
-        _receive(arm.name, lines[arm.name][1])  # warm
-    found: dict[str, dict[str, Any]] = {arm.name: {"arm": asdict(arm), "stretches": []} for arm in arms}
+        _receive(arm.name, processes[arm.name][1])  # built
+    for arm in arms:  # one after the other: in parallel the peaks of memory would add up
+        processes[arm.name][1].send("go")
+        _receive(arm.name, processes[arm.name][1])  # warm
+    results: dict[str, dict[str, Any]] = {arm.name: {"arm": asdict(arm), "stretches": []} for arm in arms}
     for chunk in range(bench.chunks):
         for arm in arms if chunk % 2 == 0 else arms[::-1]:
-            lines[arm.name][1].send("go")
-            stretch = _receive(arm.name, lines[arm.name][1])
-            found[arm.name]["stretches"].append(stretch)
-            say(
+            processes[arm.name][1].send("go")
+            stretch = _receive(arm.name, processes[arm.name][1])
+            results[arm.name]["stretches"].append(stretch)
+            report(
                 f"stretch {chunk + 1}/{bench.chunks}  {arm.name}: {stretch['seconds']:.1f} s, "
                 f"{stretch['cpu_s']:.1f} cpu-s"
             )
     for arm in arms:
-        process, connection = lines[arm.name]
-        own = found[arm.name]
-        own |= _receive(arm.name, connection)
+        process, connection = processes[arm.name]
+        result = results[arm.name]
+        result |= _receive(arm.name, connection)
         process.join()
         measured = {
-            key: sum(part[key] for part in own["stretches"]) for key in ("seconds", "cpu_s", "padded_s")
+            key: sum(part[key] for part in result["stretches"]) for key in ("seconds", "cpu_s", "padded_s")
         }
-        own["measured"] = measured
+        result["measured"] = measured
         for key in ("seconds", "cpu_s"):
-            own[key] = measured[key] * own["epoch_padded_s"] / measured["padded_s"]
-        for part in own["stretches"]:
-            part["epoch_seconds"] = part["seconds"] * own["epoch_padded_s"] / part["padded_s"]
-    return found
+            result[key] = measured[key] * result["epoch_padded_s"] / measured["padded_s"]
+        for part in result["stretches"]:
+            part["epoch_seconds"] = part["seconds"] * result["epoch_padded_s"] / part["padded_s"]
+    return results
 
 
 def _receive(name: str, connection: Connection) -> dict[str, Any]:
     try:
         return dict(connection.recv())
     except EOFError:
-        raise SystemExit(f"the process of '{name}' ended early; what it said is above") from None
+        raise SystemExit(f"the process of '{name}' ended early; its messages are above") from None
 
 
 def _arm(connection: Connection, arm: Arm, bench: Bench) -> None:
@@ -184,7 +184,7 @@ def _arm(connection: Connection, arm: Arm, bench: Bench) -> None:
 
 
 def recipe_for(bench: Bench, arm: Arm, padded_seconds: float) -> Any:
-    """Ours as a recipe."""
+    """The recipe of a soritune arm."""
     from soritune.recipe import check_recipe
 
     batches: dict[str, Any] = {"padded_seconds": padded_seconds, "num_workers": bench.workers}
@@ -266,7 +266,7 @@ def _ours(arm: Arm, bench: Bench, folder: Path, turns: Turns) -> Callable[[], di
 
 
 def _leave_out(part: str, model: Any, bench: Bench) -> None:
-    """Takes one part of the speed out, for the ablation."""
+    """Removes one optimisation for the ablation."""
     import torch
 
     if part == "bucketing by length":
@@ -283,8 +283,8 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
 
         freeze = phase_start.apply_freezing
 
-        def with_graph(*given: Any, **more: Any) -> Any:
-            table = freeze(*given, **more)
+        def with_graph(*positional: Any, **named: Any) -> Any:
+            table = freeze(*positional, **named)
             model.evaluated = ()
             model.encoder.set_front_graph(True)
             return table
@@ -294,11 +294,11 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
         from soritune.training import optimizer
 
         class Unfused(torch.optim.AdamW):
-            # The flag by which the fused kernel skips a step is not understood by the others.
+            # Only the fused kernel supports this flag, which skips a step.
             found_inf = property(lambda self: None, lambda self, value: None)
 
-            def __init__(self, *given: Any, **more: Any) -> None:
-                super().__init__(*given, **(more | {"fused": False, "foreach": False}))
+            def __init__(self, *positional: Any, **named: Any) -> None:
+                super().__init__(*positional, **(named | {"fused": False, "foreach": False}))
 
         optimizer.AdamW = Unfused  # type: ignore[misc]
     elif part == "SDPA attention":
@@ -366,14 +366,14 @@ def _peer(arm: Arm, bench: Bench, folder: Path, turns: Turns) -> Callable[[], di
     return start
 
 
-def give_memory_back() -> None:
-    """Asks glibc to: several trainings wait at once, and what they freed would stay theirs."""
+def return_memory() -> None:
+    """Returns freed memory to the system, since several trainings wait at the same time and glibc would keep it."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def random_padded_s(durations_s: Any, size: int, orders: int = 20) -> float:
-    """Padded seconds of an epoch of random batches, in the mean over drawn orders."""
+    """Padded seconds of an epoch of random batches, averaged over drawn orders."""
     rng = np.random.default_rng(0)
     total = 0.0
     for _ in range(orders):

@@ -1,8 +1,8 @@
-"""Part of `train_epoch.py`: does the quicker way learn as much? Phone error rates after the same number of epochs.
+"""Part of `train_epoch.py`: does the faster training learn as much? Phone error rates after equally many epochs.
 
-A tiny encoder (4 layers of 192 channels, random weights, all of them trained) on synthetic Korean, by
-ours and by Hugging Face's Trainer on random batches; same peak rate and shape of its schedule, same AdamW, about the
-same number of clips a step. Judged clip by clip on voices that neither was trained on.
+soritune and Hugging Face's Trainer on random batches train a tiny encoder (4 layers of 192 channels, random
+weights, all trained) on synthetic Korean, with the same peak rate and schedule, the same AdamW, and about the
+same number of clips per step. Both are evaluated clip by clip on voices that neither was trained on.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from naive_peer import Clips, extractor_for, log_probabilities, make_model, make
 from soritune.corpus.manifest import Manifest
 from soritune.metrics.bootstrap import paired_difference, speaker_intervals
 from soritune.recipe import Recipe, load_recipe
-from soritune.stages.prepare import check_corpus, prepare_corpus, split_corpus
+from soritune.stages.split import corpus_to_splits
 from soritune.stages.train import build_run
-from soritune.tasks.task import Pair, Task, add_counts
+from soritune.tasks.results import Pair, add_counts
+from soritune.tasks.task import Task
 
 
 def quality(work: Path, minutes: float, epochs: int, threads: int) -> dict[str, Any]:
-    """Trains both, prints and gives their error rates with 95 % intervals over speakers."""
+    """Trains both; prints and returns their error rates with 95 % intervals over speakers."""
     folder = work / f"quality-{minutes:g}"
     folder.mkdir(parents=True, exist_ok=True)
     recipe = load_recipe(
@@ -42,39 +43,38 @@ def quality(work: Path, minutes: float, epochs: int, threads: int) -> dict[str, 
             "batches.num_workers=0",
         ],
     )
-    manifest = check_corpus(recipe, prepare_corpus(recipe, folder), folder)
-    splits = split_corpus(recipe, manifest, folder)
+    manifest, splits = corpus_to_splits(recipe, folder)
     train_rows, test_rows = splits.indices(manifest, "train"), splits.indices(manifest, "test")
     hours = manifest.durations_s[train_rows].sum() / 3600
     print(
-        f"{len(train_rows)} clips, {hours:.2f} h, {epochs} epochs; judged on {len(test_rows)} clips",
+        f"{len(train_rows)} clips, {hours:.2f} h, {epochs} epochs; evaluated on {len(test_rows)} clips",
         flush=True,
     )
-    judged: dict[str, dict[str, Any]] = {}
+    counts: dict[str, dict[str, Any]] = {}
     seconds: dict[str, float] = {}
     for name, make in (("soritune", _ours), ("Trainer on random batches", _peer)):
-        began = time.perf_counter()
+        started = time.perf_counter()
         task, log_probs = make(recipe, manifest, splits, folder)
-        seconds[name] = time.perf_counter() - began
-        judged[name] = _judge(task, manifest, test_rows, log_probs)
-    found: dict[str, Any] = {"epochs": epochs, "train_hours": float(hours), "test_clips": len(test_rows)}
-    for name, per_speaker in judged.items():
+        seconds[name] = time.perf_counter() - started
+        counts[name] = _evaluate(task, manifest, test_rows, log_probs)
+    result: dict[str, Any] = {"epochs": epochs, "train_hours": float(hours), "test_clips": len(test_rows)}
+    for name, per_speaker in counts.items():
         per = speaker_intervals(list(per_speaker.values()), task.rates)["per"]
-        found[name] = {"per": per.to_json(), "training_s": seconds[name]}
+        result[name] = {"per": per.to_json(), "training_s": seconds[name]}
         print(
             f"{name:28} PER {100 * per.value:5.1f} % [{100 * per.low:.1f}, {100 * per.high:.1f}], {seconds[name]:.0f} s"
         )
-    ours, theirs = judged.values()
+    ours, theirs = counts.values()
     speakers = list(ours)
     difference = paired_difference([ours[s] for s in speakers], [theirs[s] for s in speakers], task.rates)[
         "per"
     ]
-    found["difference"] = difference.to_json()
+    result["difference"] = difference.to_json()
     print(
         f"paired difference over {len(speakers)} speakers {100 * difference.value:+.1f} points "
         f"[{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
     )
-    return found
+    return result
 
 
 LogProbabilities = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
@@ -103,7 +103,7 @@ def _peer(recipe: Recipe, manifest: Manifest, splits: Any, folder: Path) -> tupl
     rows = list(manifest.utterances(splits.indices(manifest, "train")))
     task = recipe.make_tasks()[0].prepare(iter(rows))
     labels = [np.asarray(task.targets(row)["phoneme"]).tolist() for row in rows]
-    # Ours has no SpecAugment in this recipe, so none here.
+    # The recipe has no SpecAugment, so it is disabled here too.
     architecture = recipe.model.architecture | {"mask_time_prob": 0.0}
     extractor = extractor_for(architecture)
     model = make_model(
@@ -128,7 +128,7 @@ def _peer(recipe: Recipe, manifest: Manifest, splits: Any, folder: Path) -> tupl
     return task, lambda clip: log_probabilities(model, clip, extractor)
 
 
-def _judge(task: Task, manifest: Manifest, rows: Any, log_probs: LogProbabilities) -> dict[str, Any]:
+def _evaluate(task: Task, manifest: Manifest, rows: Any, log_probs: LogProbabilities) -> dict[str, Any]:
     """Counts per speaker."""
     from soritune.audio.waveform import read_audio
 
@@ -136,6 +136,6 @@ def _judge(task: Task, manifest: Manifest, rows: Any, log_probs: LogProbabilitie
     for row in manifest.utterances(rows):
         reference = task.reference(row)
         assert reference is not None
-        said = task.decode({"phoneme": log_probs(read_audio(manifest.audio_path(row)))}, row.text)
-        counts[str(row.speaker)].append(task.count(Pair(row.id, reference, said)))
-    return {speaker: add_counts(found) for speaker, found in sorted(counts.items())}
+        hypothesis = task.decode({"phoneme": log_probs(read_audio(manifest.audio_path(row)))}, row.text)
+        counts[str(row.speaker)].append(task.count(Pair(row.id, reference, hypothesis)))
+    return {speaker: add_counts(utterance_counts) for speaker, utterance_counts in sorted(counts.items())}

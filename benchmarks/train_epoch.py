@@ -1,20 +1,20 @@
-"""Epoch time beside fine-tuning as the tutorials write it: Hugging Face's Trainer with peft on random batches.
+"""How much faster is an epoch than with Hugging Face's Trainer and peft on random batches, as in tutorials?
 
     python benchmarks/train_epoch.py                 the table; about 10 minutes on two quiet cores
-    python benchmarks/train_epoch.py --ablation      what each part of the speed is worth; about 6 minutes
-    python benchmarks/train_epoch.py --profile       what one epoch of ours spends its time on; about 2 minutes
-    python benchmarks/train_epoch.py --quality       the same number of epochs on synthetic speech, PER of both; needs
+    python benchmarks/train_epoch.py --ablation      the effect of each optimisation; about 6 minutes
+    python benchmarks/train_epoch.py --profile       where an epoch of soritune spends its time; about 2 minutes
+    python benchmarks/train_epoch.py --quality       PER of both after equally many epochs on synthetic speech; needs
                                                      espeak-ng (extra `speech`); about 12 minutes
 
-Same machine, same run, same clips on disk, same model (wav2vec2-base, random weights), same dropout and SpecAugment,
-same adapters (LoRA r=16 on q, k, v) and trained head, float32, 16 clips a step. Of the epoch of a corpus of 4,000
-clips a random sample of steps is timed, the sides taking turns, and carried to the whole epoch by its padded seconds
-(`timed_arms.py`). The lengths are those of real corpora scaled down (`--scale`) so that this ends in minutes.
+Both sides use the same machine, clips, model (wav2vec2-base, random weights), dropout, SpecAugment, adapters (LoRA r=16
+on q, k, v) and trained head, in float32 with 16 clips per step. A random sample of the steps of an epoch of 4,000 clips
+is timed, alternating between the sides, and extrapolated to the epoch by its padded seconds (`timed_arms.py`). The
+lengths are those of real corpora scaled down (`--scale`), so that this takes minutes.
 
 There are two peers. "peft alone" freezes as peft does, by requires_grad=False; transformers' feature encoder then still
-keeps the graph through all of it. "peft + freeze call" also calls `freeze_feature_encoder()`, as the better tutorials
-do, which takes the graph away and is the fairer one. Modes: `same` trains adapters on all layers on both sides;
-`frozen` leaves the lower third of the layers, and everything below, untrained on both sides.
+keeps the whole graph. "peft + freeze call" also calls `freeze_feature_encoder()`, as better tutorials do, which removes
+the graph; it is the fairer peer. Mode `same` trains adapters on all layers on both sides. Mode `frozen` does not train
+the lower third of the layers and all modules below, on both sides.
 """
 
 from __future__ import annotations
@@ -56,36 +56,36 @@ PARTS = (
 
 
 def arms_of(modes: list[str], layers: int) -> list[Arm]:
-    """Both peers and ours in each mode."""
-    made = []
+    """Both peers and soritune in each mode."""
+    arms = []
     for mode in modes:
         frozen = layers // 3 if mode == "frozen" else 0
-        made += [
+        arms += [
             Arm(f"{mode}: peft alone", "peer", frozen),
             Arm(f"{mode}: peft + freeze call", "peer", frozen, freeze_call=True),
             Arm(f"{mode}: soritune", "ours", frozen),
         ]
-    return made
+    return arms
 
 
-def ratios_of(found: dict[str, dict[str, Any]], modes: list[str]) -> list[dict[str, Any]]:
-    """Each peer's epoch over ours: of the whole epoch, the median over stretches, and by CPU time."""
+def ratios_of(results: dict[str, dict[str, Any]], modes: list[str]) -> list[dict[str, Any]]:
+    """Time of each peer over soritune's: for the whole epoch, the median over stretches, and by CPU time."""
     rows = []
     for mode in modes:
-        ours = found[f"{mode}: soritune"]
+        our_result = results[f"{mode}: soritune"]
         for peer in ("peft alone", "peft + freeze call"):
-            theirs = found[f"{mode}: {peer}"]
-            pairs = zip(theirs["stretches"], ours["stretches"], strict=True)
-            parts = [one["epoch_seconds"] / other["epoch_seconds"] for one, other in pairs]
+            peer_result = results[f"{mode}: {peer}"]
+            pairs = zip(peer_result["stretches"], our_result["stretches"], strict=True)
+            parts = [peer_part["epoch_seconds"] / our_part["epoch_seconds"] for peer_part, our_part in pairs]
             rows.append(
                 {
                     "mode": mode,
                     "peer": peer,
-                    "ratio": theirs["seconds"] / ours["seconds"],
+                    "ratio": peer_result["seconds"] / our_result["seconds"],
                     "median_of_stretches": statistics.median(parts),
                     "lowest": min(parts),
                     "highest": max(parts),
-                    "cpu_ratio": theirs["cpu_s"] / ours["cpu_s"],
+                    "cpu_ratio": peer_result["cpu_s"] / our_result["cpu_s"],
                     "target": TARGETS[mode],
                 }
             )
@@ -93,7 +93,7 @@ def ratios_of(found: dict[str, dict[str, Any]], modes: list[str]) -> list[dict[s
 
 
 def machine() -> dict[str, Any]:
-    """What the figures hang on."""
+    """Hardware and versions that the figures depend on."""
     import peft
     import torch
     import transformers
@@ -113,9 +113,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def show_arms(found: dict[str, dict[str, Any]]) -> None:
+def show_arms(results: dict[str, dict[str, Any]]) -> None:
     print(f"\n{'epoch of':34} {'seconds':>8} {'cpu-s':>7} {'padding':>8} {'peak GB':>8} {'trained':>10}")
-    for name, row in found.items():
+    for name, row in results.items():
         print(
             f"{name:34} {row['seconds']:8.0f} {row['cpu_s']:7.0f} {100 * row['padding_share']:7.1f}% "
             f"{row['peak_gb']:8.2f} {row['trainable']:10,}"
@@ -134,25 +134,25 @@ def show_ratios(rows: list[dict[str, Any]]) -> None:
         )
 
 
-def ablation(bench: Bench, frozen: int, say: Any) -> dict[str, Any]:
-    """Ours without each part, beside ours whole."""
+def ablation(bench: Bench, frozen: int, report: Any) -> dict[str, Any]:
+    """Soritune without each optimisation, compared with complete soritune."""
     arms = [Arm("whole", "ours", frozen)] + [Arm(f"without {p}", "ours", frozen, without=p) for p in PARTS]
-    found = run_arms(arms, bench, say)
-    show_arms(found)
+    results = run_arms(arms, bench, report)
+    show_arms(results)
     print()
-    for name, row in found.items():
+    for name, row in results.items():
         parts = [
-            a["epoch_seconds"] / b["epoch_seconds"]
-            for a, b in zip(row["stretches"], found["whole"]["stretches"], strict=True)
+            part["epoch_seconds"] / whole["epoch_seconds"]
+            for part, whole in zip(row["stretches"], results["whole"]["stretches"], strict=True)
         ]
         print(
-            f"{name:36} {statistics.median(parts):5.2f} × the time of the whole in the median "
+            f"{name:36} {statistics.median(parts):5.2f} × the complete one's time in the median "
             f"(stretches {min(parts):.2f}–{max(parts):.2f})"
         )
-    return found
+    return results
 
 
-def options() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -161,42 +161,47 @@ def options() -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--quality", action="store_true")
     parser.add_argument(
-        "--quality-minutes", type=float, default=50.0, help="synthetic speech, three quarters trained on"
+        "--quality-minutes",
+        type=float,
+        default=50.0,
+        help="minutes of synthetic speech, three quarters for training",
     )
     parser.add_argument("--quality-epochs", type=int, default=6)
-    parser.add_argument("--clips", type=int, default=4000, help="in the corpus")
-    parser.add_argument("--steps", type=int, help="timed of each; default 8, and 4 for ablation and profile")
+    parser.add_argument("--clips", type=int, default=4000, help="clips in the corpus")
     parser.add_argument(
-        "--scale", type=float, default=0.25, help="of the lengths (7 s in the mean, 0.5 to 15 s)"
+        "--steps", type=int, help="timed steps of each arm; default 8, or 4 for ablation and profile"
     )
-    parser.add_argument("--durations", type=Path, help="take the lengths of this manifest instead")
-    parser.add_argument("--utterances", type=int, default=16, help="clips a step")
-    parser.add_argument("--chunks", type=int, default=4, help="stretches the steps are cut into")
+    parser.add_argument(
+        "--scale", type=float, default=0.25, help="factor of the lengths (7 s on average, 0.5 to 15 s)"
+    )
+    parser.add_argument("--durations", type=Path, help="use the lengths of this manifest instead")
+    parser.add_argument("--utterances", type=int, default=16, help="clips per step")
+    parser.add_argument("--chunks", type=int, default=4, help="number of stretches that divide the steps")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--tiny", action="store_true", help="a toy model, to see that it runs")
+    parser.add_argument("--tiny", action="store_true", help="a toy model, to check that it runs")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "soritune-train-epoch")
-    parser.add_argument("--json", type=Path, help="write everything here too")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     return parser.parse_args()
 
 
 def main() -> None:
-    chosen = options()
-    began = time.perf_counter()
-    architecture = TINY if chosen.tiny else BASE
+    options = parse_options()
+    started = time.perf_counter()
+    architecture = TINY if options.tiny else BASE
     layers = int(architecture.get("num_hidden_layers", 12))  # type: ignore[call-overload]
-    about = machine()
-    steps = chosen.steps or (4 if chosen.ablation or chosen.profile else 8)
-    result: dict[str, Any] = {"machine": about, "settings": {k: str(v) for k, v in vars(chosen).items()}}
-    print(", ".join(f"{key} {value}" for key, value in about.items()))
-    if chosen.quality:
+    facts = machine()
+    steps = options.steps or (4 if options.ablation or options.profile else 8)
+    result: dict[str, Any] = {"machine": facts, "settings": {k: str(v) for k, v in vars(options).items()}}
+    print(", ".join(f"{key} {value}" for key, value in facts.items()))
+    if options.quality:
         from tiny_quality import quality
 
         result["quality"] = quality(
-            chosen.work, chosen.quality_minutes, chosen.quality_epochs, chosen.threads
+            options.work, options.quality_minutes, options.quality_epochs, options.threads
         )
     else:
-        corpus = chosen.work / f"noise-{chosen.clips}-{chosen.scale:g}"
-        manifest = make_corpus(corpus, chosen.clips, scale=chosen.scale, real=chosen.durations)
+        corpus = options.work / f"noise-{options.clips}-{options.scale:g}"
+        manifest = make_corpus(corpus, options.clips, scale=options.scale, real=options.durations)
         mean = manifest.durations_s.mean()
         result["corpus"] = {
             "clips": len(manifest),
@@ -204,41 +209,41 @@ def main() -> None:
             "mean_s": float(mean),
         }
         print(
-            f"{len(manifest)} clips, {manifest.durations_s.sum():.0f} s, {mean:.2f} s in the mean; "
-            f"{steps} steps of each; {chosen.threads} threads"
+            f"{len(manifest)} clips, {manifest.durations_s.sum():.0f} s, {mean:.2f} s on average; "
+            f"{steps} steps per arm; {options.threads} threads"
         )
         bench = Bench(
             str(corpus),
             architecture=dict(architecture),
-            utterances=chosen.utterances,
+            utterances=options.utterances,
             steps=steps,
-            chunks=1 if chosen.profile else min(chosen.chunks, steps),
-            threads=chosen.threads,
-            workers=1 if chosen.ablation else 0,
-            profile=chosen.profile,
+            chunks=1 if options.profile else min(options.chunks, steps),
+            threads=options.threads,
+            workers=1 if options.ablation else 0,
+            profile=options.profile,
         )
-        say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
-        modes = chosen.modes.split(",")
-        if chosen.ablation:
-            result["arms"] = ablation(bench, layers // 3 if "frozen" in modes else 0, say)
-        elif chosen.profile:
-            result["arms"] = found = run_arms([Arm("soritune", "ours", layers // 3)], bench, say)
-            for row in found["soritune"]["most_expensive"]:
+        report = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
+        modes = options.modes.split(",")
+        if options.ablation:
+            result["arms"] = ablation(bench, layers // 3 if "frozen" in modes else 0, report)
+        elif options.profile:
+            result["arms"] = results = run_arms([Arm("soritune", "ours", layers // 3)], bench, report)
+            for row in results["soritune"]["most_expensive"]:
                 print(f"{100 * row['share']:5.1f} %  {row['calls']:6} calls  {row['what']}")
         else:
-            # A mode at a time: six trainings at once would want 20 GB.
-            found = {}
+            # One mode at a time: six parallel trainings would need 20 GB.
+            results = {}
             for mode in modes:
-                found |= run_arms(arms_of([mode], layers), bench, say)
-            result["arms"] = found
-            result["ratios"] = ratios_of(found, modes)
-            show_arms(found)
+                results |= run_arms(arms_of([mode], layers), bench, report)
+            result["arms"] = results
+            result["ratios"] = ratios_of(results, modes)
+            show_arms(results)
             show_ratios(result["ratios"])
-    result["took_s"] = round(time.perf_counter() - began, 1)
+    result["took_s"] = round(time.perf_counter() - started, 1)
     print(f"\ntook {result['took_s'] / 60:.1f} minutes")
     print(json.dumps(result, ensure_ascii=False))
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

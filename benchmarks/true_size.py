@@ -1,21 +1,22 @@
-"""Every published system at its true size, through the command line: the numbers behind "it runs".
+"""Does every published system run at its true size, and with how much time and memory?
 
     python benchmarks/true_size.py [--recipe child-phoneme] [--work FOLDER] [--output true_size.json] [--keep]
 
 For each recipe, one after another:
 
-- a base folder of the recipe's architecture with random weights, made by plain transformers and saved as old folders on
-  the hub are: `pytorch_model.bin`, `weight_g`/`weight_v`, layer drop and gradient checkpointing in config.json, a
-  vocab.json in an order of its own, no file for a processor;
-- a small corpus in the recipe's own layout, tones and noise of 2 to 3 s, by several speakers;
-- `soritune run` with the recipe's own batch sizes: Ctrl-C to its process group after step 2, `--resume` to step 4;
-- `soritune predict` and `soritune evaluate`;
-- the bundle opened by plain transformers (adapters: by plain peft on the plain base), its logits of one clip beside
-  those of soritune; where the base has a head of its labels, also `bundles/start` beside the untouched base.
+- a base folder of the recipe's architecture with random weights is written by plain transformers in the old format of
+  the hub: `pytorch_model.bin`, `weight_g`/`weight_v`, layer drop and gradient checkpointing in config.json, a
+  vocab.json in another order, no file for a processor;
+- a small corpus is written in the recipe's layout: tones and noise of 2 to 3 s by several speakers;
+- `soritune run` with the recipe's batch sizes gets Ctrl-C in its process group after step 2, and `--resume` runs to
+  step 4;
+- `soritune predict` and `soritune evaluate` run;
+- plain transformers opens the bundle (adapters: plain peft on the plain base), and its logits of one clip are compared
+  with those of soritune; if the base has a head with the labels, also `bundles/start` with the unchanged base.
 
 Seconds and the peak resident memory of each stage's largest process are printed and written as JSON with the machine.
-The figures are of a CPU and random weights: they say that it runs and what it needs, nothing of accuracy. A stage that
-fails ends the whole with its last lines and exit code 1. Needs about 15 GB of disk and 12 GB of free memory.
+The figures are measured on a CPU with random weights: they do not describe accuracy. If a stage fails, its last lines
+are printed and the exit code is 1. Needs about 15 GB of disk and 12 GB of free memory.
 """
 
 from __future__ import annotations
@@ -57,20 +58,20 @@ of 1,024 terms in another order differ by about 1e-6 a layer."""
 
 @dataclass(frozen=True)
 class Case:
-    """A recipe with what it is run on."""
+    """A recipe with its base and corpus."""
 
     recipe: str
     base: dict[str, Any]
     """`kind` (ctc or pretraining), config changes and vocabulary, for `make_base`."""
     corpus: Callable[[Path], None]
     free_gb: float
-    """Memory that should be free before it starts."""
+    """Memory that must be free before the case starts."""
     overrides: tuple[str, ...] = field(default=())
 
 
 @dataclass
 class Stage:
-    """One command: how long it took and how much memory its largest process held."""
+    """One command: its duration and the peak memory of its largest process."""
 
     name: str
     seconds: float
@@ -79,7 +80,7 @@ class Stage:
 
 
 class FailedError(Exception):
-    """A stage that failed; the text is the tail of its output."""
+    """A stage failed; the message has the last lines of its output."""
 
 
 CHILD, ADDED = child_vocabulary()
@@ -113,7 +114,7 @@ CASES = {
 
 
 def check(base: Path, run: Path, clip: Path) -> dict[str, Any]:
-    """Logits of one clip by plain transformers or peft beside soritune's, for `last` and, where it is, `start`."""
+    """Compares logits of one clip by plain transformers or peft with soritune's, for `last` and an existing `start`."""
     import torch
 
     from soritune.audio.preprocessing import Preprocessing
@@ -121,7 +122,7 @@ def check(base: Path, run: Path, clip: Path) -> dict[str, Any]:
     from soritune.bundles.read import load_bundle
     from soritune.inference.predictor import Predictor
 
-    found: dict[str, Any] = {"bundle_mb": {}}
+    result: dict[str, Any] = {"bundle_mb": {}}
     for name in ("last", "start"):
         folder = run / "bundles" / name
         if not folder.exists():
@@ -139,21 +140,21 @@ def check(base: Path, run: Path, clip: Path) -> dict[str, Any]:
             order = read_vocabulary(base)
             theirs = theirs[..., [order.index(label) for label in spec.labels]]
         if theirs.shape != ours.shape:
-            raise SystemExit(f"{name}: logits of shape {ours.shape}, plain ones of shape {theirs.shape}")
-        found[name] = float(np.abs(theirs - ours).max())
-        found[f"{name}_spread"] = float(ours.std())
-        found["bundle_mb"][name] = round(bundle.weights_path.stat().st_size / 1e6, 1)
-        if not found[f"{name}_spread"] > 100 * TOLERANCE:
+            raise SystemExit(f"{name}: logits of shape {ours.shape}, expected shape {theirs.shape}")
+        result[name] = float(np.abs(theirs - ours).max())
+        result[f"{name}_spread"] = float(ours.std())
+        result["bundle_mb"][name] = round(bundle.weights_path.stat().st_size / 1e6, 1)
+        if not result[f"{name}_spread"] > 100 * TOLERANCE:
             raise SystemExit(
-                f"{name}: logits vary by {found[f'{name}_spread']:.2e} only; equality would say nothing"
+                f"{name}: logits vary by only {result[f'{name}_spread']:.2e}; equality would prove nothing"
             )
-        if not found[name] <= TOLERANCE:
-            raise SystemExit(f"{name}: logits differ by {found[name]:.2e}, more than {TOLERANCE:.0e}")
-    return found
+        if not result[name] <= TOLERANCE:
+            raise SystemExit(f"{name}: logits differ by {result[name]:.2e}, more than {TOLERANCE:.0e}")
+    return result
 
 
 def _plain_model(folder: Path, base: Path, bundle: Any) -> Any:
-    """The bundle in plain transformers, adapters by peft on the plain base; the base itself when that is asked for."""
+    """The bundle in plain transformers, adapters by peft on the plain base; the base itself if `folder` is `base`."""
     import peft
     import transformers
 
@@ -162,8 +163,8 @@ def _plain_model(folder: Path, base: Path, bundle: Any) -> Any:
     if bundle.is_adapter:
         model = transformers.Wav2Vec2ForCTC.from_pretrained(base, vocab_size=len(bundle.outputs[0].labels))
         return peft.PeftModel.from_pretrained(model, str(folder)).eval()
-    named = json.loads((folder / "config.json").read_text())["architectures"][0]
-    return getattr(transformers, named).from_pretrained(folder).eval()
+    class_name = json.loads((folder / "config.json").read_text())["architectures"][0]
+    return getattr(transformers, class_name).from_pretrained(folder).eval()
 
 
 # ------------------------------------------------------------------------------------------------ stages
@@ -172,13 +173,13 @@ def _plain_model(folder: Path, base: Path, bundle: Any) -> Any:
 def stage(
     name: str, command: list[str], log: Path, *, expect: int = 0, watch: Callable[[int], None] | None = None
 ) -> Stage:
-    """Runs a command in a process group of its own.
+    """Runs a command in its own process group.
 
     Raises:
-        FailedError: another exit code than `expect`.
+        FailedError: the exit code is not `expect`.
     """
     print(f"  {name} …", end="", flush=True)
-    began = time.perf_counter()
+    started = time.perf_counter()
     out = log.with_name(f"{log.name}.out")
     environment = os.environ | {
         "HF_HUB_OFFLINE": "1",
@@ -196,14 +197,16 @@ def stage(
             os.killpg(process.pid, signal.SIGKILL)
             raise
         process.returncode = os.waitstatus_to_exitcode(status)
-    seconds, peak_gb = time.perf_counter() - began, usage.ru_maxrss / 1e6
+    seconds, peak_gb = time.perf_counter() - started, usage.ru_maxrss / 1e6
     print(f" {seconds:.1f} s, {peak_gb:.2f} GB", flush=True)
     text = out.read_text(encoding="utf-8", errors="replace")
     if process.returncode != expect:
-        told = log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:] + text.splitlines()[-10:]
+        last_lines = (
+            log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:] + text.splitlines()[-10:]
+        )
         raise FailedError(
-            f"{name} ended with {process.returncode} instead of {expect}: {' '.join(command)}\n"
-            + "\n".join(told)
+            f"{name} ended with exit code {process.returncode} instead of {expect}: {' '.join(command)}\n"
+            + "\n".join(last_lines)
         )
     return Stage(name, round(seconds, 1), round(peak_gb, 2), text)
 
@@ -212,8 +215,8 @@ def interrupt_after(log: Path, step: int, limit_s: float = 1800) -> Callable[[in
     """Sends Ctrl-C to the process group once `step` is in train.jsonl."""
 
     def watch(pid: int) -> None:
-        until = time.monotonic() + limit_s
-        while time.monotonic() < until:
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 return
             if any(event["step"] >= step for event in steps_of(log)):
@@ -226,7 +229,7 @@ def interrupt_after(log: Path, step: int, limit_s: float = 1800) -> Callable[[in
 
 
 def steps_of(log: Path) -> list[dict[str, Any]]:
-    """The "step" events of a train.jsonl; a line that is being written is left out."""
+    """The "step" events of a train.jsonl; an incomplete last line is ignored."""
     if not log.exists():
         return []
     lines = [
@@ -236,7 +239,7 @@ def steps_of(log: Path) -> list[dict[str, Any]]:
 
 
 def run_case(case: Case, work: Path) -> dict[str, Any]:
-    """All stages of one recipe; its folder below `work` is made anew."""
+    """Runs all stages of one recipe in a new folder below `work`."""
     print(case.recipe, flush=True)
     _refuse_without(case.free_gb, work)
     folder = work / case.recipe
@@ -245,9 +248,9 @@ def run_case(case: Case, work: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
     case.corpus(corpus)
     (folder / "base.yaml").write_text(yaml.safe_dump(case.base, allow_unicode=True), encoding="utf-8")
-    me, soritune = [sys.executable, __file__], [sys.executable, "-m", "soritune.cli.main"]
-    stages = [stage("make base", [*me, "--make-base", str(folder)], folder / "base.log")]
-    made = json.loads(stages[0].output)
+    this_script, soritune = [sys.executable, __file__], [sys.executable, "-m", "soritune.cli.main"]
+    stages = [stage("make base", [*this_script, "--make-base", str(folder)], folder / "base.log")]
+    base_facts = json.loads(stages[0].output)
     train = [
         *soritune,
         "run",
@@ -261,9 +264,9 @@ def run_case(case: Case, work: Path) -> dict[str, Any]:
     stages.append(stage("train to Ctrl-C", train, folder / "train.log", expect=130, watch=watch))
     stopped = json.loads(stages[-1].output)["training"]
     stages.append(stage("resume to the end", [*train, "--resume"], folder / "resume.log"))
-    ended = json.loads(stages[-1].output)
+    finished = json.loads(stages[-1].output)
     steps = [event["step"] for event in steps_of(run / "train.jsonl")]
-    expected = STEPS * max(len(load_recipe(case.recipe).train.phases), 1)  # the limit is one of each phase
+    expected = STEPS * max(len(load_recipe(case.recipe).train.phases), 1)  # the limit applies to each phase
     if stopped["stopped"] != "interrupted" or steps != list(range(1, expected + 1)):
         raise FailedError(f"{case.recipe}: stopped {stopped}, then logged the steps {steps}")
     clips = sorted(corpus.rglob("*.wav"))[:5]
@@ -277,17 +280,17 @@ def run_case(case: Case, work: Path) -> dict[str, Any]:
         raise FailedError(f"{case.recipe}: predicted {predicted}, failed {scores['num_failed']}")
     if (run / "bundles" / "start").exists():
         stages.append(stage("evaluate start", [*command, "--checkpoint", "start"], folder / "start.log"))
-    command = [*me, "--check", str(base), str(run), str(clips[0])]
+    command = [*this_script, "--check", str(base), str(run), str(clips[0])]
     stages.append(stage("open elsewhere", command, folder / "check.log"))
     return {
         "recipe": case.recipe,
-        "base": made,
+        "base": base_facts,
         "stages": [{"name": s.name, "seconds": s.seconds, "peak_gb": s.peak_gb} for s in stages],
         "seconds_per_step": _seconds_per_step(run / "train.jsonl"),
         "largest_difference": json.loads(stages[-1].output),
         "rates": {
-            name: {key: rate["value"] for key, rate in own["rates"].items()}
-            for name, own in ended["scores"]["tasks"].items()
+            name: {key: rate["value"] for key, rate in task_scores["rates"].items()}
+            for name, task_scores in finished["scores"]["tasks"].items()
         },
         "disk_gb": round(sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 1e9, 1),
     }
@@ -312,7 +315,7 @@ def _refuse_without(free_gb: float, work: Path) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures hang on."""
+    """Hardware and versions that the figures depend on."""
     from soritune.bundles.versions import versions
 
     lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -337,8 +340,8 @@ def print_table(results: list[dict[str, Any]]) -> None:
             print(f"{result['recipe']:20} {row['name']:20} {row['seconds']:8.1f} {row['peak_gb']:8.2f}")
         difference = {k: v for k, v in result["largest_difference"].items() if k in ("last", "start")}
         print(
-            f"{'':20} base {result['base']['parameters']:,} parameters; seconds a step {result['seconds_per_step']}; "
-            f"logits elsewhere within {difference}; {result['disk_gb']} GB on disk"
+            f"{'':20} base {result['base']['parameters']:,} parameters; seconds per step {result['seconds_per_step']}; "
+            f"logits of other libraries within {difference}; {result['disk_gb']} GB on disk"
         )
 
 
@@ -346,10 +349,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--recipe", action="append", choices=list(CASES), help="one of them; may be repeated")
-    parser.add_argument("--work", type=Path, help="folder for bases and runs; a temporary one by default")
+    parser.add_argument(
+        "--recipe", action="append", choices=list(CASES), help="run only this recipe; may be repeated"
+    )
+    parser.add_argument("--work", type=Path, help="folder for bases and runs; default: a temporary folder")
     parser.add_argument("--output", type=Path, default=Path("true_size.json"))
-    parser.add_argument("--keep", action="store_true", help="leave the folders there")
+    parser.add_argument("--keep", action="store_true", help="keep the folders")
     parser.add_argument("--make-base", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--check", type=Path, nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()

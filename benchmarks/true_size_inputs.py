@@ -1,4 +1,4 @@
-"""What `true_size.py` runs on: bases of true size with random weights, small corpora in the layout of each recipe."""
+"""Inputs of `true_size.py`: bases of true size with random weights, and small corpora in the layout of each recipe."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ OLD_KEYS = {
     "return_dict": True,
 }
 PHONES = KOREAN.symbols
-"""The 40 phones; the base's file has them in another order, its specials at the end."""
+"""The 40 phones; the file of the base has them in another order, with the special tokens at the end."""
 SENTENCES = ("가나다라", "사과 나무", "바다 위로", "하루 하루", "나는 학교에 갔어요", "비가 왔다")
 WORDS = (("sh iy", "s iy", "I C"), ("w ao k", "w ao k", "C C C"), ("dh ah", "d ah", "I C"))
 """Canonical phones, perceived phones, error labels."""
 
 
 def syllables() -> list[str]:
-    """1,205 symbols as the Korean recogniser has: syllables, the word boundary and two specials at the end."""
+    """1,205 symbols like the Korean recogniser: syllables, the word boundary and two special tokens at the end."""
     return [*(chr(0xAC00 + 9 * i) for i in range(1202)), "|", "[UNK]", "[PAD]"]
 
 
 def child_vocabulary() -> tuple[list[str], list[str]]:
-    """vocab.json of the phone recogniser and the two tokens added after it: 43 + 2."""
+    """The vocab.json of the phone recogniser and the two tokens added after it: 43 + 2."""
     return [*sorted(PHONES, key=str.lower), "|", "[UNK]", "[PAD]"], ["<s>", "</s>"]
 
 
@@ -49,7 +49,7 @@ def child_vocabulary() -> tuple[list[str], list[str]]:
 
 
 def make_base(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
-    """Random weights by transformers, saved as years ago; gives the number of parameters."""
+    """Writes random weights by transformers in the old format; returns the number of parameters."""
     import torch
     import transformers
 
@@ -64,7 +64,7 @@ def make_base(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
     with torch.no_grad():
         for name, value in model.named_parameters():
             if name.startswith("lm_head"):
-                value.normal_(std=0.1)  # logits that differ visibly between frames and labels
+                value.normal_(std=0.1)  # logits then differ clearly between frames and labels
     weights = {
         name.replace("parametrizations.weight.original0", "weight_g").replace(
             "parametrizations.weight.original1", "weight_v"
@@ -77,11 +77,11 @@ def make_base(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
     content.pop("dtype", None)
     (folder / "config.json").write_text(json.dumps(content, indent=1))
     if vocabulary:
-        numbered = {symbol: row for row, symbol in enumerate(vocabulary)}
-        (folder / "vocab.json").write_text(json.dumps(numbered, ensure_ascii=False), encoding="utf-8")
+        ids = {symbol: row for row, symbol in enumerate(vocabulary)}
+        (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False), encoding="utf-8")
     if added:
-        more = {symbol: len(vocabulary) + i for i, symbol in enumerate(added)}
-        (folder / "added_tokens.json").write_text(json.dumps(more))
+        added_ids = {symbol: len(vocabulary) + i for i, symbol in enumerate(added)}
+        (folder / "added_tokens.json").write_text(json.dumps(added_ids))
     encoder = sum(value.numel() for value in model.wav2vec2.parameters())
     return {"parameters": sum(value.numel() for value in model.parameters()), "encoder": encoder}
 
@@ -90,7 +90,7 @@ def make_base(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_clip(path: Path, number: int, rate: int = 16000) -> float:
-    """A tone with overtones, noise and pauses; gives its seconds, 2 to 3."""
+    """Writes a tone with overtones, noise and pauses; returns its seconds, 2 to 3."""
     rng = np.random.default_rng(number)
     seconds = 2 + rng.random()
     moments = np.arange(int(rate * seconds)) / rate
@@ -111,8 +111,8 @@ def speaker_folders(*starts: int) -> Callable[[Path], None]:
         ):
             for start in starts:
                 for i in range(3):
-                    place = root / person / "wav_48000" / f"{person}_{start + i:06d}.wav"
-                    write_clip(place, 100 * number + start + i, rate=48000)
+                    path = root / person / "wav_48000" / f"{person}_{start + i:06d}.wav"
+                    write_clip(path, 100 * number + start + i, rate=48000)
 
     return write
 
@@ -122,23 +122,23 @@ def json_pairs(utterances: int) -> Callable[[Path], None]:
 
     def write(root: Path) -> None:
         number = 0
-        for split, speakers, each in (
+        for split, speakers, clips_per_speaker in (
             ("1.Training", 4, utterances),
             ("2.Validation", 2, 3),
             ("3.Test", 2, 4),
         ):
             for s in range(speakers):
                 speaker = f"{split[0]}{s:03d}"
-                for i in range(each):
-                    place = root / split / speaker / f"{speaker}_{i:04d}.wav"
-                    write_clip(place, number)
+                for i in range(clips_per_speaker):
+                    path = root / split / speaker / f"{speaker}_{i:04d}.wav"
+                    write_clip(path, number)
                     number += 1
                     label = {
                         "Transcription": {"LabelText": SENTENCES[number % len(SENTENCES)]},
                         "Speaker": {"SpeakerName": speaker, "Age": 6 + s, "Gender": "여" if s % 2 else "남"},
                     }
                     text = json.dumps(label, ensure_ascii=False)
-                    place.with_suffix(".json").write_text(text, encoding="utf-8")
+                    path.with_suffix(".json").write_text(text, encoding="utf-8")
 
     return write
 
@@ -146,13 +146,13 @@ def json_pairs(utterances: int) -> Callable[[Path], None]:
 def second_language(root: Path) -> None:
     """train_data.json, val_data.json and eval.json of utterances with aligned phones and error labels."""
     number = 0
-    for file, speakers, each in (("train_data", 4, 6), ("val_data", 1, 4), ("eval", 2, 3)):
+    for file, speakers, clips_per_speaker in (("train_data", 4, 6), ("val_data", 1, 4), ("eval", 2, 3)):
         rows: dict[str, Any] = {}
         for s in range(speakers):
-            for i in range(each):
+            for i in range(clips_per_speaker):
                 speaker = f"{file[0].upper()}{s:03d}"
-                place = root / "wav" / speaker / f"{i:03d}.wav"
-                seconds = write_clip(place, number)
+                path = root / "wav" / speaker / f"{i:03d}.wav"
+                seconds = write_clip(path, number)
                 words = [WORDS[(number + k) % len(WORDS)] for k in range(3)]
                 number += 1
                 perceived = " ".join(word[1] for word in words)

@@ -2,23 +2,24 @@
 
     python benchmarks/two_checkouts.py BEFORE AFTER [--only PART …] [--keep FOLDER | --reuse FOLDER] [--output JSON]
 
-For refactorings. Each checkout runs in processes of its own with its `src` on PYTHONPATH, by `python -m soritune`, so
-internals may differ. One thread, no GPU, the same inputs at the same paths. Parts:
+Checks refactorings. Each checkout runs as `python -m soritune` in separate processes with its `src` on PYTHONPATH, so
+internals may differ. Both use one thread, no GPU, and the same inputs at the same paths. Parts:
 
     predictions   `evaluate` and `predict` of the packaged model on ko_speech_selvas: predictions and scores
     gradients     a toy training of three steps a phase for every recipe and every family of encoders: gradients
                   (recorded by a hook of torch's optimizers), train.jsonl, weights of bundles, predictions, scores
-    bundles       bundles that BEFORE wrote, and its packaged model, opened by AFTER: predictions equal to those of
-                  BEFORE, and trainings that start from them
-    same-figures  same_figures.py, which lies beside this program: its printed figures and the rates of its runs
-    speed         training steps (start-up excluded), `predict` on many clips and on one, in turns; wall and CPU time.
-                  Run it on a quiet machine
+    bundles       bundles written by BEFORE, and its packaged model, opened by AFTER: predictions must equal those of
+                  BEFORE, also of trainings that start from them
+    same-figures  same_figures.py of this folder: its printed figures and the rates of its runs
+    speed         training steps (without start-up), `predict` on many clips and on one, alternating; wall and CPU time.
+                  Needs an idle machine
 
-$SORITUNE_DATA (or --data) is the folder with the real corpora. With --keep the inputs and what was captured of BEFORE
-stay in a folder; with --reuse they are taken from there, and only AFTER is run (not for `speed`).
+$SORITUNE_DATA (or --data) is the folder with the real corpora. --keep stores the inputs and the captures of BEFORE in a
+folder; --reuse reads them from there and runs only AFTER (except for `speed`).
 
-Prints what was compared, how many values, how many differ and the first difference. Exit code 1 if any value differs
-or AFTER is slower, 2 if nothing can be said: a command of BEFORE fails, or a source changes meanwhile.
+Prints what was compared, the number of values, the number that differ and the first difference. The exit code is 1
+if any value differs or AFTER is slower, and 2 if no comparison is possible: a command of BEFORE fails, or a source
+changes during the comparison.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ PARTS = ("predictions", "gradients", "bundles", "same-figures", "speed")
 REAL = ("predictions", "same-figures", "speed")
 """Parts that need the real corpora."""
 SHOWN = 20
-"""Differences of a row that the JSON has."""
+"""Number of differences of a row in the JSON."""
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Row:
 
 
 def differences(before: Values, after: Values, leave_out: list[str], name: str = "") -> tuple[int, list[str]]:
-    """How many values were compared, and a sentence for each that differs; equal means equal as JSON text."""
+    """The number of compared values, and a line for each that differs; values are compared as JSON text."""
     paths = [
         path
         for path in dict.fromkeys((*before, *after))
@@ -92,91 +93,97 @@ def differences(before: Values, after: Values, leave_out: list[str], name: str =
 
 
 def compare(part: str, before: Capture, after: Capture, leave_out: list[str]) -> list[Row]:
-    """A row for each case and each thing captured of it."""
+    """One row for each case and each of its tables."""
     rows = []
     for case in dict.fromkeys((*before, *after)):
         sides = before.get(case, {}), after.get(case, {})
-        # What only the second one has comes first: a failed command explains the rest.
+        # Tables of only the second checkout come first, since a failed command explains the rest.
         for what in dict.fromkeys((*(what for what in sides[1] if what not in sides[0]), *sides[0])):
             before_values, after_values = (side.get(what, {}) for side in sides)
             count, lines = differences(before_values, after_values, leave_out, what)
             if not before_values and not after_values:
-                lines = ["nothing was captured"]  # such a row proves nothing
+                lines = ["nothing was captured"]  # an empty row proves nothing
             rows.append(Row(part, case, what, count, len(lines), lines[:SHOWN]))
     return rows
 
 
 class Program:
-    """Captures both checkouts as the options say."""
+    """Captures both checkouts according to the options."""
 
-    def __init__(self, asked: argparse.Namespace, kept: Path, work: Path) -> None:
-        self.asked, self.kept, self.work = asked, kept, work
+    def __init__(self, options: argparse.Namespace, kept: Path, work: Path) -> None:
+        self.options, self.kept, self.work = options, kept, work
         self.inputs = kept / "inputs"
         self.sides = {name: self.side(name, "start").describe() for name in ("before", "after")}
         self.captures: dict[str, Capture] = {}
-        """Part → what was captured of the first checkout."""
+        """Part → its capture of the first checkout."""
 
     def side(self, name: str, part: str) -> Checkout:
         """A checkout with the folder of its runs for a part."""
-        folder, runs = (self.asked.before, self.kept) if name == "before" else (self.asked.after, self.work)
+        folder, runs = (
+            (self.options.before, self.kept) if name == "before" else (self.options.after, self.work)
+        )
         bundles = self.kept / "before" / "gradients"
         return Checkout(name, folder.resolve(), runs / name / part, (bundles,))
 
     def refuse_changes(self) -> None:
-        """Raises FailedError where the source of a checkout is no longer what it was at the start."""
+        """Checks that the sources of both checkouts are unchanged since the start.
+
+        Raises:
+            FailedError: a source was changed.
+        """
         for name, earlier in self.sides.items():
             if self.side(name, "start").describe() != earlier:
                 raise FailedError(
-                    f"{earlier['folder']} was changed while it ran; compare a checkout that is still"
+                    f"{earlier['folder']} was changed during the comparison; compare a checkout that does not change"
                 )
 
     def prepare(self) -> None:
-        """Makes the inputs, or takes those that were kept."""
-        settings = {"data": self.asked.data and str(self.asked.data), "clips": self.asked.clips}
+        """Creates the inputs, or checks the stored ones."""
+        settings = {"data": self.options.data and str(self.options.data), "clips": self.options.clips}
         file = self.inputs / "settings.json"
         if not file.exists():
-            if self.asked.reuse is not None:
-                raise FailedError(f"{self.kept} holds no inputs; run once with --keep {self.kept}")
+            if self.options.reuse is not None:
+                raise FailedError(f"{self.kept} has no inputs; run once with --keep {self.kept}")
             if self.inputs.exists():
                 raise FailedError(f"{self.inputs} is not complete; remove it, or choose another folder")
-            make_inputs(self.inputs, self.asked.data, self.asked.clips)
+            make_inputs(self.inputs, self.options.data, self.options.clips)
             file.write_text(json.dumps(settings), encoding="utf-8")
-        elif (made := json.loads(file.read_text(encoding="utf-8"))) != settings:
+        elif (created := json.loads(file.read_text(encoding="utf-8"))) != settings:
             raise FailedError(
-                f"{self.kept} was made with {made}, not {settings}; give the same --data and --clips"
+                f"{self.kept} was created with {created}, not {settings}; give the same --data and --clips"
             )
 
     @cached_property
     def names(self) -> list[str]:
-        """The toy trainings to run; all recipes of the first checkout must be among those that exist."""
+        """The toy trainings to run; every recipe of the first checkout must have one."""
         printed = self.side("before", "start").soritune("recipes", "--json")
         missing = {row["name"] for row in json.loads(printed)}
         missing -= {training.recipe for training in TRAININGS.values()}
         if missing:
             listed = ", ".join(sorted(missing))
             raise FailedError(f"no toy training has the recipe {listed}; add one to two_checkouts_inputs.py")
-        return self.asked.cases or list(TRAININGS)
+        return self.options.cases or list(TRAININGS)
 
     def cases(self, part: str, side: Checkout) -> Cases:
-        """What a part runs of a checkout."""
+        """The cases of a part for a checkout."""
         if part == "predictions":
             return prediction_cases(side, self.inputs)
         if part == "gradients":
             return training_cases(side, self.inputs, self.names)
         if part == "bundles":
-            self.captured("gradients")  # which writes the bundles
+            self.captured("gradients")  # writes the bundles
             return bundle_cases(side, self.inputs, self.side("before", "gradients"), self.names)
-        return figure_cases(side, self.asked.data, self.asked.figures)
+        return figure_cases(side, self.options.data, self.options.figures)
 
     def captured(self, part: str) -> Capture:
-        """What a part captures of the first checkout; with --reuse what was captured earlier."""
+        """The capture of a part of the first checkout; with --reuse the stored one."""
         if part not in self.captures:
             side = self.side("before", part)
             cases = self.cases(part, side)
             earlier = self.earlier(part, cases)
-            if isinstance(earlier, str) and self.asked.reuse is not None:
+            if isinstance(earlier, str) and self.options.reuse is not None:
                 raise FailedError(f"{earlier}; capture it with --keep {self.kept}")
-            if isinstance(earlier, str) or (self.asked.reuse is None and part in self.asked.only):
+            if isinstance(earlier, str) or (self.options.reuse is None and part in self.options.only):
                 shutil.rmtree(side.runs, ignore_errors=True)
                 earlier = run_cases(side, part, cases, stop=True)
                 content = {"checkout": self.sides["before"], "capture": earlier}
@@ -187,40 +194,40 @@ class Program:
         return self.captures[part]
 
     def file(self, part: str) -> Path:
-        """Where the capture of the first checkout is kept."""
+        """File of the stored capture of the first checkout."""
         return self.kept / f"{part}.json"
 
     def earlier(self, part: str, cases: Cases) -> Capture | str:
-        """The capture that was kept, or why there is none to use."""
+        """The stored capture, or the reason why it cannot be used."""
         if not self.file(part).exists():
             return f"{self.kept} has no capture of '{part}'"
-        kept = json.loads(self.file(part).read_text(encoding="utf-8"))
-        if kept["checkout"]["source"] != self.sides["before"]["source"]:
-            return f"{self.file(part)} is of another source: {kept['checkout']}, not {self.sides['before']}"
-        if missing := [case for case in cases if case not in kept["capture"]]:
+        stored = json.loads(self.file(part).read_text(encoding="utf-8"))
+        if stored["checkout"]["source"] != self.sides["before"]["source"]:
+            return f"{self.file(part)} is of another source: {stored['checkout']}, not {self.sides['before']}"
+        if missing := [case for case in cases if case not in stored["capture"]]:
             return f"{self.file(part)} lacks {', '.join(missing)}"
-        return {case: kept["capture"][case] for case in cases}
+        return {case: stored["capture"][case] for case in cases}
 
     def compare(self, part: str) -> list[Row]:
-        """Captures a part of both checkouts and compares it."""
+        """Captures a part of both checkouts and compares them."""
         before, side = self.captured(part), self.side("after", part)
         if side.runs.exists():
             raise FailedError(f"{side.runs} exists; choose another --work")
         after = run_cases(side, part, self.cases(part, side), stop=False)
-        return compare(part, before, after, self.asked.leave_out)
+        return compare(part, before, after, self.options.leave_out)
 
     def speed(self) -> list[dict[str, Any]]:
         """Times both checkouts."""
-        asked = self.asked
+        options = self.options
         return measure_speed(
             self.side("before", "speed"),
             self.side("after", "speed"),
-            asked.data,
+            options.data,
             self.work / "timed",
-            runs=asked.runs,
-            steps=asked.steps,
-            clips=asked.predict_clips,
-            threads=asked.threads,
+            runs=options.runs,
+            steps=options.steps,
+            clips=options.predict_clips,
+            threads=options.threads,
         )
 
 
@@ -233,36 +240,36 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("after", type=Path, help="checkout after the change")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     parser.add_argument(
-        "--cases", nargs="+", choices=TRAININGS, metavar="CASE", help="only these toy trainings"
+        "--cases", nargs="+", choices=TRAININGS, metavar="CASE", help="run only these toy trainings"
     )
-    parser.add_argument("--figures", choices=("phones", "emotion"), help="only this part of same_figures.py")
+    parser.add_argument(
+        "--figures", choices=("phones", "emotion"), help="run only this part of same_figures.py"
+    )
     parser.add_argument(
         "--data", type=Path, default=Path(data) if data else None, help="folder of the real corpora"
     )
-    parser.add_argument("--clips", type=int, help="of the real corpus; all by default")
+    parser.add_argument("--clips", type=int, help="number of clips of the real corpus; default: all")
     kept = parser.add_mutually_exclusive_group()
-    kept.add_argument("--keep", type=Path, help="folder for the inputs and what is captured of BEFORE")
-    kept.add_argument("--reuse", type=Path, help="such a folder; BEFORE is not run again")
-    parser.add_argument(
-        "--work", type=Path, help="folder for the runs of AFTER; removed at the end by default"
-    )
+    kept.add_argument("--keep", type=Path, help="folder for the inputs and the captures of BEFORE")
+    kept.add_argument("--reuse", type=Path, help="a folder of --keep; BEFORE is not run again")
+    parser.add_argument("--work", type=Path, help="folder for the runs of AFTER; default: a temporary folder")
     parser.add_argument(
         "--leave-out", nargs="+", default=[], metavar="PATTERN",
         help="values not to compare, e.g. 'scores.json:warnings.*' (shell patterns of TABLE:PATH)",
     )  # fmt: skip
     group = parser.add_argument_group("speed")
-    group.add_argument("--runs", type=int, default=7, help="of each checkout")
-    group.add_argument("--steps", type=int, default=40, help="of a training")
+    group.add_argument("--runs", type=int, default=7, help="runs of each checkout")
+    group.add_argument("--steps", type=int, default=40, help="steps of a training")
     group.add_argument("--predict-clips", type=int, default=500)
-    group.add_argument("--threads", type=int, default=1, help="of torch")
-    parser.add_argument("--output", type=Path, help="the results as JSON")
-    asked = parser.parse_args()
-    if asked.data is None and set(asked.only) & set(REAL):
+    group.add_argument("--threads", type=int, default=1, help="threads of torch")
+    parser.add_argument("--output", type=Path, help="write the results as JSON to this file")
+    options = parser.parse_args()
+    if options.data is None and set(options.only) & set(REAL):
         parser.error(f"{', '.join(REAL)} need real speech: set SORITUNE_DATA or give --data")
     for name in ("data", "keep", "reuse", "work"):
-        if (path := getattr(asked, name)) is not None:
-            setattr(asked, name, path.resolve())
-    return asked
+        if (path := getattr(options, name)) is not None:
+            setattr(options, name, path.resolve())
+    return options
 
 
 def show(rows: list[Row], speeds: list[dict[str, Any]], leave_out: list[str]) -> None:
@@ -295,13 +302,13 @@ def show(rows: list[Row], speeds: list[dict[str, Any]], leave_out: list[str]) ->
 
 
 def main() -> int:
-    asked = arguments()
+    options = arguments()
     with tempfile.TemporaryDirectory(prefix="two-checkouts-") as name:
-        work = asked.work or Path(name)
-        kept = asked.keep or asked.reuse or Path(name) / "kept"
+        work = options.work or Path(name)
+        kept = options.keep or options.reuse or Path(name) / "kept"
         try:
-            program = Program(asked, kept, work)
-            parts = [part for part in PARTS if part in asked.only]
+            program = Program(options, kept, work)
+            parts = [part for part in PARTS if part in options.only]
             if parts != ["speed"]:
                 program.prepare()
             rows = [row for part in parts if part != "speed" for row in program.compare(part)]
@@ -310,24 +317,24 @@ def main() -> int:
         except FailedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-    show(rows, speeds, asked.leave_out)
+    show(rows, speeds, options.leave_out)
     values, differing = sum(row.values for row in rows), sum(row.differing for row in rows)
     slower = [f"{table['what']} ({table['clock']})" for table in speeds if table["verdict"] == "slower"]
     if rows:
         print(f"\n{values:,} values compared, {differing:,} differ")
     if slower:
         print(f"slower: {', '.join(slower)}")
-    if asked.output is not None:
+    if options.output is not None:
         result = {
             **program.sides,
             "parts": parts,
-            "left_out": {**LEFT_OUT, "paths": asked.leave_out},
+            "left_out": {**LEFT_OUT, "paths": options.leave_out},
             "values": values,
             "differing": differing,
             "rows": [vars(row) for row in rows],
             "speed": speeds,
         }
-        asked.output.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
+        options.output.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
     return 1 if differing or slower else 0
 
 

@@ -1,6 +1,6 @@
 """Part of `two_checkouts.py`: runs a checkout's commands and reads their results as flat tables of values.
 
-Nothing of soritune is imported here: checkouts are run as processes and read by their files.
+This file imports no soritune module: checkouts run as processes, and their files are read.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ LEFT_OUT = {
     "version": "version of soritune",
     "git_revision": "revision of the checkout",
 }
-"""Keys that are not compared, wherever they stand, and what they hold."""
+"""Keys that are not compared at any depth, and what they hold."""
 
 Values = dict[str, Any]
 """Path of a value → the value: a number, a text, true, false or null."""
 Tables = dict[str, Values]
-"""What was captured of a case → its values."""
+"""Name of a captured table → its values."""
 Capture = dict[str, Tables]
 """Case → its tables."""
 Cases = dict[str, Callable[[], Tables]]
@@ -50,60 +50,60 @@ Cases = dict[str, Callable[[], Tables]]
 
 
 class FailedError(Exception):
-    """A command that failed; the text has its last lines."""
+    """A command failed; the message has its last lines."""
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """A checkout, and where its runs are written."""
+    """A checkout and the folder of its runs."""
 
     name: str
     """"before" or "after"."""
     folder: Path
     runs: Path
     read: tuple[Path, ...] = ()
-    """Runs of another checkout that it reads."""
+    """Runs of another checkout that this one reads."""
 
     def environment(self, threads: int = 1) -> dict[str, str]:
-        """The variables of its processes: its own source, no GPU, no hub."""
+        """The environment of its processes: its own source, no GPU, no hub."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         fixed = {"PYTHONPATH": str(self.folder / "src"), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
         return kept | fixed | dict.fromkeys(THREADS, str(threads))
 
     def python(self, *arguments: str | Path, threads: int = 1) -> str:
-        """Runs the interpreter and gives its standard output.
+        """Runs the interpreter and returns its standard output.
 
         Raises:
             FailedError: the exit code is not 0.
         """
         self.runs.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-W", "ignore", *map(str, arguments)],
             cwd=self.runs,
             env=self.environment(threads),
             capture_output=True,
             text=True,
         )
-        if done.returncode:
+        if process.returncode:
             command = " ".join(map(str, arguments))
             raise FailedError(
-                f"{command}\nexit code {done.returncode}: {(done.stdout + done.stderr)[-1500:]}"
+                f"{command}\nexit code {process.returncode}: {(process.stdout + process.stderr)[-1500:]}"
             )
-        return done.stdout
+        return process.stdout
 
     def soritune(self, *arguments: str | Path) -> str:
         """Runs a command of soritune."""
         return self.python("-m", "soritune", *arguments)
 
     def describe(self) -> dict[str, Any]:
-        """Its folder, its revision, and a digest of its source as it lies there.
+        """Its folder, its revision, and a digest of its current source.
 
         Raises:
             FailedError: its processes import soritune from elsewhere.
         """
         source = self.python("-c", "import soritune; print(soritune.__file__)").strip()
         if not Path(source).resolve().is_relative_to(self.folder.resolve()):
-            raise FailedError(f"{self.folder} is no checkout of soritune: its processes import {source}")
+            raise FailedError(f"{self.folder} is not a checkout of soritune: its processes import {source}")
         git = ["git", "-C", str(self.folder), "rev-parse", "HEAD"]
         revision = subprocess.run(git, capture_output=True, text=True).stdout.strip()
         digest = hashlib.sha256()
@@ -113,11 +113,11 @@ class Checkout:
         return {"folder": str(self.folder), "revision": revision or None, "source": digest.hexdigest()}
 
     def flat(self, value: Any) -> Values:
-        """JSON as a flat table, without what is left out and with folders of the checkout written as names."""
+        """JSON as a flat table without the keys of `LEFT_OUT`; folders of the checkout have neutral names."""
         return {path: self.neutral(leaf) for path, leaf in _leaves(value, "")}
 
     def neutral(self, value: Any) -> Any:
-        """A value in which the checkout's own folders have neutral names."""
+        """A value in which the folders of the checkout have neutral names."""
         if not isinstance(value, str):
             return value
         for runs in (self.runs, *self.read):
@@ -147,21 +147,21 @@ def run_cases(checkout: Checkout, part: str, cases: Cases, *, stop: bool) -> Cap
     """Runs the cases of a part in their order.
 
     Args:
-        checkout: for the lines of progress.
-        part: for the lines of progress.
-        cases: what to run.
-        stop: raise FailedError at the first failed command, instead of capturing its message.
+        checkout: named in the lines of progress.
+        part: named in the lines of progress.
+        cases: the cases to run.
+        stop: raise FailedError at the first failed command instead of capturing its message.
     """
     capture: Capture = {}
     for name, run in cases.items():
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             capture[name] = run()
         except FailedError as error:
             if stop:
                 raise
             capture[name] = {"failed command": {"message": checkout.neutral(str(error))}}
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - started
         print(f"{checkout.name:6}  {part:12}  {name:44} {seconds:6.1f} s", file=sys.stderr, flush=True)
     return capture
 
@@ -203,7 +203,7 @@ def _scores(checkout: Checkout, run: Path) -> Tables:
 
 
 def _with_header(checkout: Checkout, scores: dict[str, Any], name: str) -> Tables:
-    """Scores and the description of the model apart, so that a change of the latter is seen as one."""
+    """Separates scores and the description of the model, so that their changes are distinguished."""
     header = scores.pop("header", None)
     return {name: checkout.flat(scores), f"{name}, header": checkout.flat(header)}
 
@@ -214,7 +214,7 @@ def _rows(checkout: Checkout, path: Path, name: str) -> Tables:
 
 
 def _predict(checkout: Checkout, inputs: Path, *bundles: Path | str) -> Tables:
-    """What `predict --json` prints for a few toy clips and, where there are any, real ones."""
+    """The output of `predict --json` for a few toy clips and, if the corpus is given, real clips."""
     clips = [inputs / name for name in CLIPS]
     if (inputs / "real.jsonl").exists():
         clips += [Path(row["audio"]) for row in read_lines(inputs / "real.jsonl")[:10]]
@@ -232,7 +232,7 @@ def training_cases(checkout: Checkout, inputs: Path, names: Iterable[str]) -> Ca
 
 
 def _train(checkout: Checkout, inputs: Path, name: str, training: Training) -> Tables:
-    """Trains a toy and reads what it wrote: losses, gradients, weights of all bundles, predictions, scores."""
+    """Trains a toy and reads its files: losses, gradients, weights of all bundles, predictions, scores."""
     run = run_of(checkout, name)
     record = run.with_name(f"{run.name}.json")
     if training.copied is not None:

@@ -1,7 +1,7 @@
 """Part of `two_checkouts.py`: toy encoders and corpora that both checkouts read, and the trainings that use them.
 
-Everything is made once, by the soritune that the program itself imports, and lies in one folder, so both checkouts read
-the same bytes from the same paths.
+All inputs are written once to one folder by the soritune that the program imports, so both checkouts read the
+same bytes from the same paths.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ TWO_TASKS: dict[str, Any] = {
         ],
     },
 }
-"""A recipe for every family of encoders: two tasks, three phases that thaw layers, averaged weights."""
+"""A recipe for every family of encoders: two tasks, three phases that unfreeze layers, averaged weights."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Training:
     before: tuple[str, ...] = ()
     """Commands of soritune that make its corpus."""
     copied: str | None = None
-    """Folder of the inputs that is copied beside the runs first, since a manifest's root depends on where files lie."""
+    """Folder of the inputs that is first copied beside the runs, since a manifest's root depends on its location."""
     audio: str | None = None
-    """Folder of audio files that the commands make; they are compared too."""
+    """Folder of audio files written by the commands; they are also compared."""
     base: str | None = None
     """The training whose bundle it starts from."""
 
@@ -153,7 +153,7 @@ TRAININGS: dict[str, Training] = {
     for family in ("wav2vec2", "hubert", "wavlm")
     for norm in ("group", "layer")
 }
-"""Name → a training of three steps a phase; every recipe of the package has one."""
+"""Name → a training of three steps per phase; every recipe of the package has one."""
 COMMON = (
     "train.device=cpu",
     "train.threads=1",
@@ -161,11 +161,11 @@ COMMON = (
     "batches.num_workers=0",
 )
 CLIPS = ("long.flac", "stereo.wav", "tones/0.flac", "tones/7.flac", "tones/13.flac")
-"""What bundles predict: a file long enough for windows, one to resample and mix down, short ones."""
+"""Clips that bundles predict: a file long enough for windows, one to resample and mix down, and short ones."""
 
 
 def make_inputs(folder: Path, data: Path | None, clips: int | None) -> None:
-    """Makes the encoders, the toy corpora and a manifest of the first `clips` real clips."""
+    """Writes the encoders, the toy corpora and a manifest of the first `clips` real clips."""
     from true_size_inputs import json_pairs, second_language, speaker_folders
 
     _make_encoders(folder)
@@ -181,7 +181,7 @@ def make_inputs(folder: Path, data: Path | None, clips: int | None) -> None:
 
 
 def write_real(manifest: Path, data: Path, clips: int | None, *, repeated_to: int | None = None) -> int:
-    """A manifest of real clips, with absolute paths; gives its number of rows."""
+    """Writes a manifest of real clips with absolute paths; returns its number of rows."""
     lines = (data / CORPUS / "manifest.jsonl").read_text(encoding="utf-8").splitlines()[:clips]
     rows = []
     for number in range(repeated_to or len(lines)):

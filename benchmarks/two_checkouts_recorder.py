@@ -3,8 +3,8 @@
     python two_checkouts_recorder.py RECORD gradients ARGUMENTS…      the gradients that each step uses
     python two_checkouts_recorder.py RECORD STEPS ARGUMENTS…          seconds after each step; ends after STEPS steps
 
-ARGUMENTS are those of the command line of soritune. Nothing of soritune but `python -m soritune` is used, so that
-checkouts with other internals can be recorded: torch calls the hooks of every optimizer.
+ARGUMENTS are those of the command line of soritune. Only `python -m soritune` is used, so checkouts with different
+internals can be recorded: torch calls the hooks of every optimizer.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Gradients:
         self.values: dict[str, Any] = {}
 
     def before_step(self, optimizer: Optimizer, *_: Any) -> None:
-        """The hook."""
+        """The hook before a step."""
         self.steps += 1
         number = 0
         for index, group in enumerate(optimizer.param_groups):
@@ -65,7 +65,7 @@ class Times:
         self.values: list[tuple[float, float]] = []
 
     def after_step(self, *_: Any) -> None:
-        """The hook; ends the process after the last step, since only steps are timed."""
+        """The hook after a step; ends the process after the last step, since only steps are timed."""
         self.values.append((time.perf_counter(), time.process_time()))
         if len(self.values) == self.steps:
             self.record.write_text(json.dumps(self.values), encoding="utf-8")

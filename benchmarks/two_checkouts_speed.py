@@ -1,4 +1,4 @@
-"""Part of `two_checkouts.py`: training steps and predictions of two checkouts, timed in turns."""
+"""Part of `two_checkouts.py`: training steps and predictions of two checkouts, timed in alternation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from two_checkouts_capture import MODEL, RECORDER, Checkout, FailedError
 from two_checkouts_inputs import write_real
 
 TOLERANCE = 0.05
-"""Medians whose ratio differs from 1 by no more than this are equal."""
+"""Medians are equal if their ratio differs from 1 by at most this."""
 FEWEST = 3
-"""Runs of each side that a verdict needs."""
+"""Minimum number of runs of each side for a verdict."""
 MANY, SINGLE = "predict, {} clips", "predict, 1 clip (start-up)"
 Seconds = tuple[float, float]
 """Wall clock and CPU time."""
@@ -35,19 +35,19 @@ def measure_speed(
     clips: int,
     threads: int,
 ) -> list[dict[str, Any]]:
-    """Times both checkouts in turns; every second round begins with the other one.
+    """Times both checkouts in alternation; every second round starts with the other one.
 
     Args:
         before, after: the checkouts.
         data: folder with the real corpora.
         work: a new folder for manifests and runs.
-        runs: of each checkout.
+        runs: runs of each checkout.
         steps: optimizer steps of a training; the first fifth is not timed.
-        clips: of the long prediction; the real ones are repeated.
-        threads: of torch.
+        clips: clips of the long prediction; the real ones are repeated.
+        threads: threads of torch.
 
     Returns:
-        A table per thing and clock: all values, the medians, their ratio, a verdict.
+        A table per measurement and clock: all values, the medians, their ratio, a verdict.
     """
     work.mkdir(parents=True, exist_ok=True)
     corpus, many, single = (work / f"{name}.jsonl" for name in ("corpus", "many", "single"))
@@ -78,7 +78,7 @@ def measure_speed(
 def judge(before: list[float], after: list[float]) -> dict[str, Any]:
     """Medians, the ratio after / before, and a verdict.
 
-    Equal are medians within 5 %, and medians of which each lies between the other side's smallest and largest value.
+    Medians are equal if they differ by at most 5 %, or if each is between the other side's smallest and largest value.
     """
     medians = statistics.median(before), statistics.median(after)
     ratio = medians[1] / medians[0]
@@ -95,7 +95,7 @@ def judge(before: list[float], after: list[float]) -> dict[str, Any]:
 
 
 def _step(side: Checkout, corpus: Path, work: Path, steps: int, threads: int) -> Seconds:
-    """Mean seconds of a step of `quickstart`; data loading is part of it, evaluations and checkpoints are not."""
+    """Mean seconds of a step of `quickstart` with data loading, without evaluations and checkpoints."""
     record, run = work / "steps.json", work / f"run-{time.time_ns()}"
     settings = (
         f"data={corpus}",
@@ -128,9 +128,9 @@ def _step(side: Checkout, corpus: Path, work: Path, steps: int, threads: int) ->
 
 
 def _predict(side: Checkout, manifest: Path, work: Path, threads: int) -> Seconds:
-    """Seconds of the command `predict`, from its start to its end."""
+    """Seconds of the command `predict` from start to end."""
     command = ["predict", "-b", MODEL, "--manifest", str(manifest), "-o", str(work / "predictions.jsonl")]
-    began = time.perf_counter()
+    started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "soritune", *command, "--device", "cpu", "--json"],
         cwd=work,
@@ -138,7 +138,7 @@ def _predict(side: Checkout, manifest: Path, work: Path, threads: int) -> Second
         stdout=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - began
+    wall = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise FailedError(f"soritune {' '.join(command)}: exit code {process.returncode}")

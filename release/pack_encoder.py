@@ -1,10 +1,10 @@
-"""Makes the model that comes with the package out of a bundle that the recipe `bundled-encoder` left.
+"""Makes the packaged model from a bundle of the recipe `bundled-encoder`.
 
     python release/pack_encoder.py RUN/bundles/best_phoneme_per
 
-Weights become half precision and the card is written anew: what is in it is named below, so that nothing of the
-machine that trained it goes along. README.md of the folder is written by people and stays. When the bundle lies in
-its run, the card also says how many hours of each corpus there were.
+Converts the weights to half precision and writes a new card from an explicit list of fields, so that it holds
+no data of the training machine. README.md of the folder is written by hand and kept. If the bundle is in its
+run folder, the card also states the training hours of each corpus.
 """
 
 from __future__ import annotations
@@ -31,70 +31,70 @@ from soritune.corpus.splitting.splits import load_splits
 from soritune.run_folder import run_of
 
 TASK = "phoneme"
-"""The one task that is kept."""
+"""The only task that is kept."""
 CORPORA = {
     "synthetic": "speech of `soritune synthesize`, free to use",
     "speechocean762": "read English of Mandarin speakers, CC BY 4.0, https://www.openslr.org/101",
 }
-"""What a published model may be trained on, and under what terms. Names of sources begin with these."""
+"""Corpora that a published model may be trained on, with their terms. Names of sources begin with these names."""
 LONGEST_S = 8.0
-"""What is longer goes through the model by windows: 99 % of the training speech was shorter, and over more it fails."""
+"""Longer audio is processed in windows: 99 % of the training speech was shorter, and the model fails on more."""
 SAME_MACHINE = ("recipe_name", "seed", "licence", "created", "version", "inputs")
-"""Parts of a card that say nothing of a machine and are taken over as they are."""
+"""Fields of a card without data of a machine, which are copied unchanged."""
 LARGEST_BYTES = 12_000_000
-"""Of the folder."""
+"""Largest size of the folder."""
 LOCAL = re.compile(r"(?<![\w.:/<])(/|[A-Za-z]:\\|~/|\.\./)[\w.-]")
-"""Begins a path of somebody's machine; addresses and `a/b` are none."""
+"""Start of a path of a machine; URLs and relative paths such as `a/b` do not match."""
 
 
 def pack(source: Path | str, target: Path | str) -> Bundle:
-    """Writes `target` out of the bundle `source`.
+    """Writes `target` from the bundle `source`.
 
     Raises:
-        ValueError: a bundle that is not such a model, or a folder that would not do.
-        SorituneError: no bundle there, or a place that cannot be written to.
+        ValueError: the bundle is not such a model, or the packed folder fails `check`.
+        SorituneError: `source` is not a bundle, or `target` cannot be written to.
     """
     bundle, folder = load_bundle(source), Path(target)
     if bundle.is_adapter or bundle.outputs[0].name != TASK:
-        raise ValueError(f"{bundle.path} is no full bundle whose first output is {TASK}")
+        raise ValueError(f"{bundle.path} is not a full bundle whose first output is {TASK}")
     readme = next(
-        (place for place in (folder, PACKAGED_FOLDER / folder.name) if (place / "README.md").is_file()), None
+        (path for path in (folder, PACKAGED_FOLDER / folder.name) if (path / "README.md").is_file()), None
     )
-    with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as space:
-        made = write_bundle(
-            Path(space) / folder.name,
+    with tempfile.TemporaryDirectory(dir=_created(folder.parent)) as temporary:
+        packed = write_bundle(
+            Path(temporary) / folder.name,
             weights=_half(bundle),
             card=_card(bundle, folder.name),
             json_files=_json_files(bundle),
             readme=(readme / "README.md").read_text(encoding="utf-8") if readme else None,
         )
-        for file in made.path.iterdir():
-            file.chmod(0o644)  # goes into the wheel as it is, and is read by whoever installs that
-        check(made.path)
+        for file in packed.path.iterdir():
+            file.chmod(0o644)  # the wheel keeps the mode, and every user must be able to read the file
+        check(packed.path)
         shutil.rmtree(folder, ignore_errors=True)
-        made.path.replace(folder)
+        packed.path.replace(folder)
     return load_bundle(folder)
 
 
 def check(folder: Path) -> None:
-    """Looks at a packed folder as if somebody else had made it.
+    """Checks a packed folder independently of how it was written.
 
     Raises:
-        ValueError: too large, weights of another kind, or a path in a file of text.
+        ValueError: it is too large, has weights of another type, or a text file contains a path of a machine.
     """
     size = sum(file.stat().st_size for file in folder.iterdir())
     if size > LARGEST_BYTES:
-        raise ValueError(f"{folder} has {size:,} bytes; at most {LARGEST_BYTES:,} go into the package")
+        raise ValueError(f"{folder} has {size:,} bytes; at most {LARGEST_BYTES:,} are allowed in the package")
     odd = {name for name, value in load_bundle(folder).weights().items() if value.dtype != np.float16}
     if odd:
         raise ValueError(f"{folder}: {min(odd)} and {len(odd) - 1} more weights are not in half precision")
     for file in sorted(folder.iterdir()):
         if file.suffix == ".safetensors":
             continue
-        found = LOCAL.search(file.read_text(encoding="utf-8"))
-        if found:
-            line = file.read_text(encoding="utf-8")[: found.start()].count("\n") + 1
-            raise ValueError(f"{file.name} line {line} holds a path of a machine ({found.group()}…)")
+        match = LOCAL.search(file.read_text(encoding="utf-8"))
+        if match:
+            line = file.read_text(encoding="utf-8")[: match.start()].count("\n") + 1
+            raise ValueError(f"{file.name} line {line} contains a path of a machine ({match.group()}…)")
 
 
 def _half(bundle: Bundle) -> dict[str, NDArray[np.float16]]:
@@ -102,7 +102,7 @@ def _half(bundle: Bundle) -> dict[str, NDArray[np.float16]]:
     halves = {}
     for name, value in bundle.weights().items():
         if name.startswith("heads."):
-            continue  # the kept one has the names of transformers
+            continue  # the kept head has the names of transformers
         half = value.astype(np.float16)
         if not np.isfinite(half).all():
             raise ValueError(f"{name} does not fit into half precision")
@@ -131,12 +131,12 @@ def _card(bundle: Bundle, name: str) -> dict[str, Any]:
 
 
 def _portable_task(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Training read phones that the synthesiser wrote; other people's rows have a text."""
+    """The task reads phones from the text too: training rows had phones of the synthesiser, users' rows have a text."""
     return {"name": task["name"], "config": {**task["config"], "source": "auto"}}
 
 
 def _config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """config.json; transformers takes the precision of the file where this does not say, and runs in it."""
+    """config.json with its precision; without it transformers would compute in the precision of the weights file."""
     return {**config, "dtype": "float32"}
 
 
@@ -147,39 +147,39 @@ def _json_files(bundle: Bundle) -> dict[str, Any]:
 
 
 def _recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The resolved recipe without where its corpora lay."""
+    """The resolved recipe without the locations of its corpora."""
     data = {key: value for key, value in recipe["data"].items() if key not in ("root", "config")}
     return {**recipe, "data": data}
 
 
 def _data(bundle: Bundle) -> dict[str, Any]:
     data = bundle.card["data"]
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "manifest_hash": data["manifest_hash"],
         "split": data["split"],
         "sources": sorted({corpus_of(name) for name in data["sources"]}),
         "hours": data["hours"],
         "synthetic": data["synthetic"],
     }
-    found["corpora"] = {name: CORPORA[name] for name in found["sources"]}
+    facts["corpora"] = {name: CORPORA[name] for name in facts["sources"]}
     hours = _hours_by_corpus(bundle)
-    return {**found, "train_hours_by_source": hours} if hours else found
+    return {**facts, "train_hours_by_source": hours} if hours else facts
 
 
 def corpus_of(source: str) -> str:
-    """The corpus behind the name of a source, which may be that of somebody's folder.
+    """The corpus of a source, whose name may be that of a local folder.
 
     Raises:
-        ValueError: none that a published model may be trained on.
+        ValueError: it is not a corpus that a published model may be trained on.
     """
     corpus = next((name for name in CORPORA if re.fullmatch(rf"{name}(_\w+)?", source)), None)
     if corpus is None:
-        raise ValueError(f"the model was trained on '{source}', whose terms are not known here")
+        raise ValueError(f"the model was trained on '{source}', whose terms are unknown")
     return corpus
 
 
 def _hours_by_corpus(bundle: Bundle) -> dict[str, float]:
-    """Of the training split; nothing where the bundle does not lie in its run."""
+    """Training hours per corpus; empty if the bundle is not in its run folder."""
     run = run_of(bundle.path)
     if run is None or not (run / "checked.parquet").is_file():
         return {}
@@ -195,7 +195,7 @@ def _hours_by_corpus(bundle: Bundle) -> dict[str, float]:
 
 
 def _training(training: Mapping[str, Any]) -> dict[str, Any]:
-    """Steps, phase and averaging; of the values on validation those of the kept task."""
+    """Steps, phase and averaging; of the validation metrics only those of the kept task."""
     kept = {key: value for key, value in training.items() if key != "metrics"}
     metrics = {
         name: value for name, value in training.get("metrics", {}).items() if name.startswith(f"{TASK}/")
@@ -203,26 +203,24 @@ def _training(training: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "metrics": metrics}
 
 
-def _made(folder: Path) -> Path:
+def _created(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def main() -> None:
-    """Packs, and says what came out."""
-    parser = argparse.ArgumentParser(
-        description="Make the model that comes with the package out of a bundle."
-    )
+    """Packs a bundle and prints the result."""
+    parser = argparse.ArgumentParser(description="Make the packaged model from a bundle.")
     parser.add_argument("bundle", type=Path, help="a bundle of the recipe bundled-encoder")
     parser.add_argument("--out", type=Path, default=PACKAGED_FOLDER / "tiny-ko", help="folder to write")
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
-        made = pack(given.bundle, given.out)
+        packed = pack(options.bundle, options.out)
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    size = sum(file.stat().st_size for file in made.path.iterdir())
-    print(made)
-    print(f"{made.path}: {size:,} bytes in {len(list(made.path.iterdir()))} files")
+    size = sum(file.stat().st_size for file in packed.path.iterdir())
+    print(packed)
+    print(f"{packed.path}: {size:,} bytes in {len(list(packed.path.iterdir()))} files")
 
 
 if __name__ == "__main__":

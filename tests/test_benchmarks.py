@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say: equal work on both sides, realistic lengths, sums that hold."""
+"""The benchmarks measure what they claim: equal work on both sides, realistic lengths, consistent sums."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def _importable(monkeypatch: Any) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
 
 
-def program(name: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def program(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "ignore", FOLDER / name, *arguments],
         capture_output=True,
         text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | more,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment,
     )
 
 
-def test_lengths_are_those_of_speech_and_waste_half_of_random_batches() -> None:
-    """7 s in the mean between 0.5 and 15 s; 49 % of random batches of 16 were padding in a corpus of such lengths."""
+def test_lengths_are_realistic_and_half_of_random_batches_is_padding() -> None:
+    """7 s on average between 0.5 and 15 s; 49 % of random batches of 16 were padding in a corpus of such lengths."""
     from noise_corpus import durations
     from timed_arms import random_padded_s
 
@@ -50,21 +50,21 @@ def test_lengths_are_those_of_speech_and_waste_half_of_random_batches() -> None:
     assert plan.padding_share < 0.05
 
 
-def test_padding_of_random_batches_is_counted_by_hand() -> None:
+def test_padding_of_random_batches_equals_hand_count() -> None:
     from timed_arms import random_padded_s
 
     assert random_padded_s(np.full(10, 2.0), 4) == pytest.approx(20.0)
-    # Every order of 1, 1, 4 in twos has 4 in a pair (4 + 4 + 1) twice of three times, and alone (1 + 1 + 4) else.
+    # Orders of 1, 1, 4 in batches of two: two thirds have 4 in the pair (4 + 4 + 1), the others alone (1 + 1 + 4).
     assert random_padded_s(np.array([1.0, 1.0, 4.0]), 2, orders=3000) == pytest.approx(8.0, abs=0.15)
 
 
 def test_projected_hours_are_hours_of_speech_over_the_rate() -> None:
     from h200 import projections
 
-    found = projections(3000.0)
-    assert found["full_3500_h_times_3_h"] == pytest.approx(3.5)
+    projected = projections(3000.0)
+    assert projected["full_3500_h_times_3_h"] == pytest.approx(3.5)
     # 20 % × 10 + 60 % × 8 + 100 % × 5 = 11.8 passes over 136.19 h.
-    assert found["pilot_three_phases_h"] == pytest.approx(11.8 * 136.19 / 3000)
+    assert projected["pilot_three_phases_h"] == pytest.approx(11.8 * 136.19 / 3000)
 
 
 @pytest.mark.parametrize("frozen", [0, 2])
@@ -73,23 +73,24 @@ def test_both_sides_train_the_same_weights(frozen: int) -> None:
     from timed_arms import LORA, Arm, Bench, recipe_for
     from train_epoch import TINY
 
-    from soritune.models.model import build_model
+    from soritune.models.build import build_model
 
     recipe = recipe_for(Bench("nowhere", TINY), Arm("ours", "ours", frozen), 10.0)
     outputs = [spec for task in recipe.make_tasks() for spec in task.outputs]
     ours = build_model(recipe.model, outputs, seed=0)
-    mine = sorted(tuple(p.shape) for p in ours.parameters() if p.requires_grad)
-    assert len(mine) == 2 * 3 * (6 - frozen) + 2  # two factors on q, k and v of each layer, and the head
-    for call in (False, True):
+    our_shapes = sorted(tuple(p.shape) for p in ours.parameters() if p.requires_grad)
+    # Two factors on q, k and v of each layer, and weight and bias of the head.
+    assert len(our_shapes) == 2 * 3 * (6 - frozen) + 2
+    for freeze_call in (False, True):
         peer = make_model(
-            TINY, len(outputs[0].labels), lora=LORA, freeze_call=call, frozen_layers=frozen, seed=0
+            TINY, len(outputs[0].labels), lora=LORA, freeze_call=freeze_call, frozen_layers=frozen, seed=0
         )
-        theirs = sorted(tuple(p.shape) for p in peer.parameters() if p.requires_grad)
-        assert theirs == mine
+        peer_shapes = sorted(tuple(p.shape) for p in peer.parameters() if p.requires_grad)
+        assert peer_shapes == our_shapes
 
 
-def test_the_freeze_call_takes_the_graph_away() -> None:
-    """The difference between the two peers: without it the first convolution's output has a gradient."""
+def test_freeze_call_removes_the_graph() -> None:
+    """The difference between the peers: without the call the output of the first convolution has a gradient."""
     from naive_peer import make_model
     from timed_arms import LORA
     from train_epoch import TINY
@@ -105,18 +106,18 @@ def test_the_freeze_call_takes_the_graph_away() -> None:
 
 
 @pytest.mark.slow
-def test_without_a_gpu_the_gpu_benchmark_says_so() -> None:
-    done = program("h200.py")
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith("error: no CUDA GPU is usable here")
-    assert done.stdout == ""
+def test_gpu_benchmark_without_a_gpu_is_refused() -> None:
+    process = program("h200.py")
+    assert process.returncode == 2
+    assert process.stderr.strip().splitlines()[-1].startswith("error: no CUDA GPU is usable here")
+    assert process.stdout == ""
 
 
 @pytest.mark.slow
-def test_the_gpu_benchmark_runs_end_to_end_on_a_cpu(tmp_path: Path) -> None:
-    done = program("h200.py", "--device", "cpu", "--tiny", "--work", str(tmp_path), "--workers", "1")
-    assert done.returncode == 0, done.stderr[-1000:]
-    result = json.loads(done.stdout.splitlines()[-1])
+def test_gpu_benchmark_runs_end_to_end_on_a_cpu(tmp_path: Path) -> None:
+    process = program("h200.py", "--device", "cpu", "--tiny", "--work", str(tmp_path), "--workers", "1")
+    assert process.returncode == 0, process.stderr[-1000:]
+    result = json.loads(process.stdout.splitlines()[-1])
     assert len(result["training"]) == 2
     for row in (*result["training"], result["best"]):
         assert row["audio_s_per_s"] > 0
@@ -129,13 +130,13 @@ def test_the_gpu_benchmark_runs_end_to_end_on_a_cpu(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_epochs_are_timed_in_turns(tmp_path: Path) -> None:
-    done = program(
+def test_epochs_are_timed_in_alternation(tmp_path: Path) -> None:
+    process = program(
         "train_epoch.py", "--tiny", "--clips", "200", "--steps", "2", "--chunks", "2", "--modes", "frozen",
         "--work", str(tmp_path), OMP_NUM_THREADS="1",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-1000:]
-    result = json.loads(done.stdout.splitlines()[-1])
+    assert process.returncode == 0, process.stderr[-1000:]
+    result = json.loads(process.stdout.splitlines()[-1])
     assert [row["peer"] for row in result["ratios"]] == ["peft alone", "peft + freeze call"]
     arms = result["arms"]
     assert len({arm["trainable"] for arm in arms.values()}) == 1
@@ -147,7 +148,7 @@ def test_epochs_are_timed_in_turns(tmp_path: Path) -> None:
         assert [part["steps"] for part in peer["stretches"]] == [1, 2]
 
 
-def test_values_are_equal_where_their_text_is() -> None:
+def test_values_are_equal_if_their_json_text_is() -> None:
     from two_checkouts import differences
 
     before = {"loss": 0.1, "nan": float("nan"), "count": 1, "only before": True, "name": "가"}
@@ -166,14 +167,14 @@ def test_values_are_equal_where_their_text_is() -> None:
     assert renamed == ["the same values in another order or under other names; a: 1 → 2", "b: 2 → 1"]
 
 
-def test_a_comparison_of_nothing_fails() -> None:
+def test_empty_comparison_fails() -> None:
     from two_checkouts import compare
 
     (row,) = compare("gradients", {"case": {"gradients": {}}}, {"case": {"gradients": {}}}, [])
     assert row.differing == 1
 
 
-def test_timestamps_and_folders_of_runs_are_left_out() -> None:
+def test_timestamps_and_folders_of_runs_are_ignored() -> None:
     from two_checkouts_capture import Checkout
 
     side = Checkout("after", Path("/code"), Path("/runs/after"), (Path("/kept/before"),))
@@ -208,8 +209,8 @@ def test_every_recipe_has_a_toy_training() -> None:
 
 
 @pytest.mark.slow
-def test_another_learning_rate_is_seen_from_the_second_gradient_on(tmp_path: Path) -> None:
-    """A rate has no part in the first gradient; the second is that of other weights."""
+def test_changed_learning_rate_is_detected_in_the_second_gradient(tmp_path: Path) -> None:
+    """The first gradient does not depend on the learning rate; the second is that of changed weights."""
     source, copy = FOLDER.parent, tmp_path / "copy"
     shutil.copytree(source / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
     recipe = copy / "src" / "soritune" / "recipes" / "emotion-3class.yaml"
@@ -221,9 +222,9 @@ def test_another_learning_rate_is_seen_from_the_second_gradient_on(tmp_path: Pat
     assert same.returncode == 0, same.stdout[-2000:] + same.stderr[-2000:]
     recipe.write_text(text.replace("learning_rate: 2.0e-5", "learning_rate: 2.1e-5"), encoding="utf-8")
     more = ("--reuse", kept, "--output", str(results))
-    other = program("two_checkouts.py", str(source), str(copy), *only, *more, SORITUNE_DATA="")
-    assert other.returncode == 1, other.stdout[-2000:] + other.stderr[-2000:]
-    assert "before" not in other.stderr  # nothing of the first checkout ran again
+    changed = program("two_checkouts.py", str(source), str(copy), *only, *more, SORITUNE_DATA="")
+    assert changed.returncode == 1, changed.stdout[-2000:] + changed.stderr[-2000:]
+    assert "before" not in changed.stderr  # the first checkout was not run again
     rows = {row["what"]: row for row in json.loads(results.read_text(encoding="utf-8"))["rows"]}
     gradients = rows["gradients"]["differences"]
     steps = [line.split(": ")[0] for line in gradients if " tensor " in line]
@@ -233,7 +234,7 @@ def test_another_learning_rate_is_seen_from_the_second_gradient_on(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_speed_and_predictions_of_a_toy_corpus(tmp_path: Path) -> None:
+def test_speed_and_predictions_of_a_toy_corpus_are_compared(tmp_path: Path) -> None:
     corpus = tmp_path / "ko_speech_selvas"
     corpus.mkdir()
     rows = write_tones(corpus, speakers=6, per_style=1)
@@ -246,11 +247,11 @@ def test_speed_and_predictions_of_a_toy_corpus(tmp_path: Path) -> None:
     ]
     (corpus / "manifest.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     source, results = str(FOLDER.parent), tmp_path / "results.json"
-    done = program(
+    process = program(
         "two_checkouts.py", source, source, "--only", "predictions", "speed", "--data", str(tmp_path),
         "--runs", "1", "--steps", "5", "--predict-clips", "30", "--output", str(results),
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
     result = json.loads(results.read_text(encoding="utf-8"))
     assert result["differing"] == 0
     assert result["values"] > 100

@@ -1,9 +1,14 @@
-"""The documents agree with the tree: rooms, ids of the feature table, the two READMEs."""
+"""The documents agree with the tree and with the commands: rooms, ids of the feature table, the two READMEs, links."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+import pytest
+from tests.command_tree import help_texts
+
+from soritune.recipe import load_recipe
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "soritune"
@@ -36,27 +41,97 @@ def test_every_feature_has_a_row_with_a_status() -> None:
     assert [name for name in IDS if not re.search(r"\| *(works|partly|not yet)\b", rows[name])] == []
 
 
+def read(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def documents() -> list[Path]:
+    return [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
 def blocks(document: str) -> list[str]:
-    """Commands and code of a document, comments and placeholders aside."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    lines = [line.split("#")[0].rstrip() for line in text.splitlines() if line.startswith("    ")]
-    return [line for line in lines if line.lstrip().startswith(("make", "soritune", ".", "pip"))]
+    """Code of a document, line by line, without comments."""
+    lines = [line.split("#")[0].rstrip() for line in read(document).splitlines() if line.startswith("    ")]
+    return [line for line in lines if line]
 
 
-def test_both_readmes_give_the_same_commands() -> None:
+def recipes_of(document: str) -> list[str]:
+    return [
+        text
+        for text in re.findall(r"^```yaml\n(.*?)^```", read(document), re.DOTALL | re.M)
+        if "name:" in text
+    ]
+
+
+def test_both_readmes_give_the_same_commands_and_recipes() -> None:
     assert blocks("README.md") == blocks("README.ko.md")
+    assert recipes_of("README.md") == recipes_of("README.ko.md") != []
+
+
+def test_both_readmes_have_the_same_sections_and_links() -> None:
+    def outline(document: str) -> list[str]:
+        return re.findall(r"^#+(?= )", read(document), re.MULTILINE)
+
+    def links(document: str) -> set[str]:
+        return set(re.findall(r"\]\(([^)]+)\)", read(document))) - {"README.md", "README.ko.md"}
+
+    assert outline("README.md") == outline("README.ko.md")
+    assert links("README.md") == links("README.ko.md")
+
+
+@pytest.mark.parametrize("document", ["README.md", "README.ko.md"])
+def test_a_readme_is_short_and_leaves_the_source_tree_to_architecture(document: str) -> None:
+    text = read(document)
+    assert len(text.splitlines()) <= 130
+    assert "src/" not in text
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/quick-start.md", "docs/recipes.md"])
+def test_recipes_in_documents_are_valid(document: str, tmp_path: Path) -> None:
+    texts = [text for text in recipes_of(document) if text.startswith("name:")]
+    assert texts
+    for text in texts:
+        (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
+        load_recipe(str(tmp_path / "recipe.yaml"), ["data=ROOT"])
+
+
+def test_commands_in_documents_exist() -> None:
+    commands = {name for name, _ in help_texts()}
+    named = {
+        (path.name, match[1])
+        for path in documents()
+        for match in re.finditer(
+            r"^    (?:\S+ )?soritune ([a-z][a-z0-9-]+)", path.read_text(encoding="utf-8"), re.M
+        )
+    }
+    assert {command for _, command in named} >= {"run", "predict", "evaluate", "prepare"}
+    assert [name for name in sorted(named) if f"soritune {name[1]}" not in commands] == []
+
+
+def anchors(text: str) -> set[str]:
+    """Anchors of the headings of a document, as code hosts make them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_local_links_lead_somewhere() -> None:
     broken = []
-    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
-        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
-        broken += [
-            f"{document.name}: {target}" for target in targets if not (document.parent / target).exists()
-        ]
+    for document in documents():
+        text = document.read_text(encoding="utf-8")
+        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
+            path = document.parent / target if target else document
+            if not path.exists() or (anchor and anchor not in anchors(path.read_text(encoding="utf-8"))):
+                broken.append(f"{document.name}: {target}#{anchor}")
     assert broken == []
 
 
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_lines_of_prose_are_short(path: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    lines = [line for line in prose.splitlines() if not line.startswith(("|", "    "))]
+    longest = 200 if path.name == "decisions.md" else 120  # a decision is one line
+    assert [line for line in lines if len(line) > longest] == []
+
+
 def test_no_placeholder_is_left() -> None:
-    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-    assert [path.name for path in documents if "<!-- NUMBER" in path.read_text(encoding="utf-8")] == []
+    assert [path.name for path in documents() if "<!-- NUMBER" in path.read_text(encoding="utf-8")] == []

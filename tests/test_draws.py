@@ -5,7 +5,7 @@ import numpy as np
 from soritune.draws import Draws, row_draws, seed_of
 
 
-def test_row_draws_are_uniform_and_belong_to_the_row() -> None:
+def test_row_draws_are_uniform_and_depend_on_seed_and_row() -> None:
     draws = row_draws(7, np.arange(100_000))
     assert abs(draws.mean() - 0.5) < 0.005 and abs(draws.var() - 1 / 12) < 0.002
     assert row_draws(7, np.array([5, 3]))[1] == draws[3]
@@ -18,7 +18,7 @@ def test_seeds_depend_on_every_part() -> None:
     assert 0 <= seed_of("x") < 2**63
 
 
-def test_numbers_of_a_row_do_not_depend_on_the_other_rows_or_their_order() -> None:
+def test_numbers_of_a_row_do_not_depend_on_other_rows_or_their_order() -> None:
     rows = np.array([5, 900, 3, 5])
     many, alone = Draws(1, 0, 2).for_rows("noise", rows), Draws(1, 0, 2).for_rows("noise", np.array([3]))
     for draw in (
@@ -31,7 +31,7 @@ def test_numbers_of_a_row_do_not_depend_on_the_other_rows_or_their_order() -> No
         assert draw(many, 0) == draw(many, 3)
 
 
-def test_subjects_names_epochs_and_phases_share_no_numbers() -> None:
+def test_subjects_names_epochs_and_phases_have_different_numbers() -> None:
     rows = np.arange(4)
     drawn = [
         Draws(seed, phase, epoch).for_rows(subject, rows).uniform(what)[0]
@@ -48,7 +48,7 @@ def test_subjects_names_epochs_and_phases_share_no_numbers() -> None:
     )
 
 
-def test_a_probability_of_zero_never_occurs_and_of_one_always() -> None:
+def test_event_occurs_with_its_probability() -> None:
     rng = Draws(0, 0, 0).for_rows("room", np.arange(100_000))
     assert not rng.occurs(0.0).any() and rng.occurs(1.0).all()
     # 99 % of binomial counts of 100,000 at 0.3 lie within 2.576 standard deviations of 145.

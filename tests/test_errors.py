@@ -5,7 +5,7 @@ import pickle
 from soritune.errors import AudioError, ManifestError, RecipeError, UnknownNameError, nearest
 
 
-def test_messages_name_the_place() -> None:
+def test_message_states_location_and_faults() -> None:
     assert str(ManifestError("bad row", path="m.jsonl", line=3)) == "m.jsonl, line 3: bad row"
     assert str(RecipeError("r", ["a: missing"])) == "r: a: missing"
     assert str(RecipeError("r", ["a", "b"])) == "r has 2 faults:\n  a\n  b"
@@ -14,11 +14,12 @@ def test_messages_name_the_place() -> None:
     )
 
 
-def test_audio_errors_survive_the_way_from_a_worker() -> None:
-    error = pickle.loads(pickle.dumps(AudioError("a.wav", "is empty")))
-    assert (error.path, error.reason, str(error)) == ("a.wav", "is empty", "a.wav: is empty")
+def test_audio_error_is_restored_from_pickle() -> None:
+    error = pickle.loads(pickle.dumps(AudioError("a.wav", "is empty", "audio-empty")))
+    assert (error.path, error.reason, error.kind) == ("a.wav", "is empty", "audio-empty")
+    assert str(error) == "a.wav: is empty"
 
 
-def test_nearest_says_nothing_when_nothing_is_near() -> None:
+def test_nearest_is_none_if_no_name_is_close() -> None:
     assert nearest("batch_sise", ["batch_size", "order"]) == "batch_size"
     assert nearest("zzz", ["batch_size"]) is None

@@ -12,8 +12,8 @@ WHISPER = Geometry((400, 3, 3), (160, 1, 2), (240, 2, 2))
 """A spectrogram of 25 ms windows every 10 ms whose last column is dropped, then two convolutions."""
 
 
-def test_frames_of_known_lengths() -> None:
-    # wav2vec2-base: 400 samples see one frame, 20 ms apart; one second has 49.
+def test_frames_of_known_lengths_are_exact() -> None:
+    # wav2vec2-base: 400 samples give one frame, 20 ms apart; one second has 49.
     lengths = [0, 399, 400, 719, 720, 16000, 160000]
     expected = [0, 0, 1, 1, 2, 49, 499]
     assert [frames_of(n, BASE_KERNEL, BASE_STRIDE) for n in lengths] == expected
@@ -22,7 +22,7 @@ def test_frames_of_known_lengths() -> None:
     assert isinstance(frames_of(16000, BASE_KERNEL, BASE_STRIDE), int)
 
 
-def test_padded_convolutions_count_as_whisper_s_front_does() -> None:
+def test_frames_of_padded_convolutions_equal_whispers_front_end() -> None:
     extractor = transformers.WhisperFeatureExtractor()
     for samples in (201, 320, 479, 480, 1600, 15999, 16000, 16161):
         mel = extractor(np.zeros(samples, np.float32), sampling_rate=16000, padding=False)["input_features"]
@@ -35,25 +35,25 @@ def test_padded_convolutions_count_as_whisper_s_front_does() -> None:
 @pytest.mark.parametrize(
     "geometry", [Geometry(BASE_KERNEL, BASE_STRIDE), Geometry((64, 8, 4, 4), (16, 5, 2, 2)), WHISPER]
 )
-def test_the_least_samples_are_the_first_that_make_a_frame(geometry: Geometry) -> None:
+def test_least_samples_are_the_fewest_that_give_a_frame(geometry: Geometry) -> None:
     assert geometry.num_frames(geometry.least_samples) == 1
     assert geometry.num_frames(geometry.least_samples - 1) == 0
 
 
-def test_rates() -> None:
+def test_frame_rate_is_the_sample_rate_over_the_strides() -> None:
     geometry = Geometry(BASE_KERNEL, BASE_STRIDE, sample_rate_hz=8000)
     assert (geometry.samples_per_frame, geometry.frame_rate_hz) == (320, 25.0)
     assert (WHISPER.samples_per_frame, WHISPER.frame_rate_hz) == (320, 50.0)
 
 
-def test_appended_silence_is_computed_and_does_not_count() -> None:
+def test_frames_of_appended_silence_are_computed_but_not_counted() -> None:
     geometry = Geometry((400,), (320,), appended_samples=3200)
     assert geometry.num_frames(4000) == 12
     assert geometry.num_computed_frames(4000) == 22
     assert geometry.num_computed_frames(np.array([4000])).tolist() == [22]
 
 
-def test_json_gives_the_same_geometry_back() -> None:
+def test_geometry_is_restored_from_json() -> None:
     geometry = Geometry((400, 3), (160, 2), (0, 1), sample_rate_hz=8000, appended_samples=800)
     assert Geometry.from_json(geometry.to_json()) == geometry
 
@@ -61,16 +61,16 @@ def test_json_gives_the_same_geometry_back() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kernels": [10]}, "of one length above 0, got 1, 2 and 2"),
+        ({"kernels": [10]}, "must have one length above 0, got 1, 2 and 2"),
         ({"strides": [0, 1]}, "whole numbers above 0"),
         ({"kernels": [10, 2.5]}, "whole numbers above 0"),
-        ({"paddings": [-1, 0]}, "whole numbers from 0 on"),
-        ({"appended_samples": True}, "whole numbers from 0 on"),
+        ({"paddings": [-1, 0]}, "whole numbers of at least 0"),
+        ({"appended_samples": True}, "whole numbers of at least 0"),
         ({"kernels": "abc"}, "kernels must be a list"),
         ({"colour": 3}, "has the keys appended_samples, kernels"),
     ],
 )
-def test_faulty_numbers_are_refused(changes: dict[str, object], message: str) -> None:
+def test_invalid_geometry_is_refused(changes: dict[str, object], message: str) -> None:
     good = Geometry((10, 3), (5, 2)).to_json()
     with pytest.raises(ValueError, match=message):
         Geometry.from_json({**good, **changes})

@@ -17,8 +17,9 @@ from soritune.inference.predictor import Predictor
 from soritune.progress import Console
 from soritune.recipe import Recipe, load_recipe
 from soritune.run_folder import bundle_names, choose_bundle
+from soritune.stages.check import check_corpus
 from soritune.stages.evaluate import evaluate
-from soritune.stages.prepare import check_corpus, prepare_corpus
+from soritune.stages.prepare import prepare_corpus
 from soritune.stages.run import RunResult, run
 from soritune.testing import tiny_config
 from soritune.training.log import read_events

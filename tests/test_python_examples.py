@@ -110,7 +110,7 @@ def test_predictions_and_their_distribution(told: tuple[Path, dict[str, Any], li
     _, names, printed = told
     assert len(names["rows"]) == 18
     assert sum(names["distribution"].counts.values()) == 18
-    assert any("missing.wav failed: is not there" in text for text in printed)
+    assert any("missing.wav failed: does not exist" in text for text in printed)
 
 
 def test_posteriors_are_probabilities_with_times(told: tuple[Path, dict[str, Any], list[str]]) -> None:

@@ -21,7 +21,7 @@ def test_importing_the_public_names_loads_no_torch_but_for_training() -> None:
     code = f"import sys, soritune\nfor name in {names!r}: getattr(soritune, name)\n"
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert len(names) <= 9
+    assert len(names) <= 10
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         soritune.nothing  # noqa: B018
 
@@ -107,7 +107,7 @@ def test_the_debug_log_of_a_run_tells_stages_and_steps(tones: Manifest, tmp_path
     for line in (
         "DEBUG soritune.stages.run: settings: {",
         "INFO soritune.stages.prepare: prepare: source manifest, 36 utterances, 0 rejected",
-        "INFO soritune.stages.prepare: split: test {",
+        "INFO soritune.stages.split: split: test {",
         "DEBUG soritune.training.log: step 2 of 2: ",
         "DEBUG soritune.inference.predictor: batch of",
         "INFO soritune.training.log: test emotion: accuracy (wa)",

@@ -282,7 +282,7 @@ def test_aliases_of_a_task_that_was_replaced_are_not_offered(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["train.best={a b: loss}"], "train.best.a b: the name has signs it cannot have; it must match"),
+        (["train.best={a b: loss}"], "train.best.a b: the name has invalid characters; it must match"),
         (["train.best=loss"], r"train.best: Input should be a list or a mapping \(got 'loss'\)"),
         (["train.keep_epochs=x"], r"train.keep_epochs: Input should be true, false or a whole number \(got"),
         (["gap=ah"], "tasks.mispronunciation: 'ah' is a gap, a silence or the blank"),
@@ -324,11 +324,11 @@ def test_every_fault_within_a_value_of_several_kinds_is_told(tmp_path: Path) -> 
     [
         ("child-phoneme", "gredy", "evaluate.decoder: unknown decoder 'gredy'; known: greedy"),
         ("child-phoneme", "{name: mute, kep: 3}", "evaluate.decoder: decoder 'mute': kep: unknown key"),
-        ("child-phoneme", "{keep: 3}", "evaluate.decoder: {'keep': 3} names no decoder"),
+        ("child-phoneme", "{keep: 3}", "evaluate.decoder: {'keep': 3} does not name a decoder"),
         (
             "emotion-3class",
             "mute",
-            "evaluate.decoder: the decoder 'mute' reads CTC outputs, and the model has none",
+            "evaluate.decoder: the decoder 'mute' reads CTC outputs, but the model has no such output",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every recipe's resolved numbers against a table of what the reproduced systems publish."""
+"""The resolved numbers of every recipe equal those that the reproduced systems publish."""
 
 from __future__ import annotations
 
@@ -246,11 +246,11 @@ def value_at(data: Any, path: str) -> Any:
 
 
 @pytest.mark.parametrize("command", sorted(PUBLISHED))
-def test_numbers(command: str) -> None:
+def test_recipe_has_the_published_numbers(command: str) -> None:
     name, _, preset = command.partition(" --preset ")
     resolved = load_recipe(name, presets=[preset] if preset else []).resolved()
-    found = {path: value_at(resolved, path) for path in PUBLISHED[command]}
-    assert found == PUBLISHED[command]
+    values = {path: value_at(resolved, path) for path in PUBLISHED[command]}
+    assert values == PUBLISHED[command]
 
 
 @pytest.mark.parametrize("name", ["child-phoneme", "child-phoneme-full"])
@@ -258,8 +258,8 @@ def test_phoneme_recipes_have_45_labels(name: str) -> None:
     assert len(load_recipe(name).make_tasks()[0].outputs[0].labels) == 45
 
 
-def test_the_pilot_and_the_full_recipe_have_one_model_and_read_one_corpus() -> None:
-    """Else the full recipe could not go on with the pilot's adapters."""
+def test_pilot_and_full_recipe_have_the_same_model_and_corpus() -> None:
+    """Otherwise the full recipe could not continue with the pilot's adapters."""
     pilot, full = load_recipe("child-phoneme"), load_recipe("child-phoneme-full")
     assert pilot.model == full.model
     assert pilot.data == full.data
@@ -268,9 +268,11 @@ def test_the_pilot_and_the_full_recipe_have_one_model_and_read_one_corpus() -> N
 
 
 @pytest.mark.slow
-def test_steps_of_the_full_recipe_are_the_published_ones_and_a_half_per_epoch() -> None:
-    """332,211 is 3 × 110,737, what is left of 1,771,800 / 16 = 110,737.5 by dropping the last half step; here it is
-    kept, once an epoch."""
+def test_full_recipe_takes_the_published_steps_and_the_last_half_step_of_each_epoch() -> None:
+    """332,211 is 3 × 110,737, which is 1,771,800 / 16 = 110,737.5 without the last half step.
+
+    The recipe keeps this half step in each epoch.
+    """
     recipe = load_recipe("child-phoneme-full")
     durations_s = np.random.default_rng(0).lognormal(1.8, 0.5, 1_771_800)
     plan = plan_epoch(np.arange(1_771_800), durations_s, recipe.batches, seed=0)
@@ -281,21 +283,21 @@ def test_steps_of_the_full_recipe_are_the_published_ones_and_a_half_per_epoch() 
     assert len(plan.rows) == 1_771_800
 
 
-def test_memory_presets_change_no_step() -> None:
-    """The same number of clips a step, so the same training."""
+def test_memory_presets_keep_the_clips_per_step() -> None:
+    """The same number of clips per step gives the same training."""
     for name in ("emotion-3class", "emotion-4class"):
-        own = load_recipe(name).batches
+        default = load_recipe(name).batches
         for preset in ("gpu-24gb", "gpu-12gb", "gpu-8gb"):
             if preset in load_recipe(name).presets:
-                other = load_recipe(name, presets=[preset]).batches
-                assert own.batch_size and other.batch_size
+                changed = load_recipe(name, presets=[preset]).batches
+                assert default.batch_size and changed.batch_size
                 assert (
-                    own.batch_size * own.micro_batches_per_step
-                    == other.batch_size * other.micro_batches_per_step
+                    default.batch_size * default.micro_batches_per_step
+                    == changed.batch_size * changed.micro_batches_per_step
                 )
 
 
-def test_labels_of_the_four_classes_cover_a_persons_160_files_once() -> None:
+def test_four_classes_cover_the_160_files_of_a_person_once() -> None:
     ranges = load_recipe("emotion-4class").data.config["labels"].values()
     numbers = [n for spans in ranges for low, high in spans for n in range(low, high + 1)]
     assert sorted(numbers) == list(range(1, 161))
@@ -315,12 +317,12 @@ PUBLISHERS = (
 
 
 @pytest.mark.parametrize(("label", "speaker"), PUBLISHERS)
-def test_field_expressions_of_the_child_recipes_fit_several_publishers(
+def test_field_expressions_of_the_child_recipes_match_several_publishers(
     label: dict[str, Any], speaker: str
 ) -> None:
     fields = load_recipe("child-phoneme").data.config["fields"]
-    found = {name: Expression(text).search(label) for name, text in fields.items()}
-    assert {name: str(value) for name, value in found.items() if value is not None} == {
+    matches = {name: Expression(text).search(label) for name, text in fields.items()}
+    assert {name: str(value) for name, value in matches.items() if value is not None} == {
         "text": "가",
         "speaker": speaker,
         "age": "7",
@@ -329,7 +331,7 @@ def test_field_expressions_of_the_child_recipes_fit_several_publishers(
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_headers_say_what_how_and_faults(name: str) -> None:
+def test_header_states_purpose_launch_and_faults(name: str) -> None:
     header = [line for line in recipe_text(name).splitlines() if line.startswith("#")]
     text = "\n".join(header)
     assert len(header) >= 4 and "Launch" in text
@@ -338,13 +340,13 @@ def test_headers_say_what_how_and_faults(name: str) -> None:
             assert word in text, f"{name}: header lacks {word}"
 
 
-def test_every_published_system_is_in_the_table() -> None:
-    own = {"bundled-encoder", "demo", "quickstart"}
-    ours = {name for name in recipe_names() if name not in own}
-    assert ours == {command.split()[0] for command in PUBLISHED}
+def test_table_contains_every_published_system() -> None:
+    unpublished = {"bundled-encoder", "demo", "quickstart"}
+    reproduced = {name for name in recipe_names() if name not in unpublished}
+    assert reproduced == {command.split()[0] for command in PUBLISHED}
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_presets_resolve(name: str) -> None:
+def test_every_preset_resolves(name: str) -> None:
     for preset in load_recipe(name).presets:
         load_recipe(name, presets=[preset])

@@ -11,13 +11,13 @@ from soritune.errors import MemberError, UnknownNameError
 from soritune.registry import load_identifier, load_member, members
 
 
-def test_a_file_that_binds_the_name_is_a_member_and_the_contract_is_not() -> None:
+def test_file_that_binds_the_name_is_a_member_and_the_contract_is_not() -> None:
     assert {"emotion", "phoneme"} <= set(members("soritune.tasks", "TASK"))
     assert "task" not in members("soritune.tasks", "TASK")
     assert load_member("soritune.tasks", "TASK", "emotion", "task").name == "emotion"
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest() -> None:
+def test_unknown_name_is_refused_with_the_known_and_the_nearest_names() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'emotion'") as caught:
         load_member("soritune.tasks", "TASK", "emotoin", "task")
     assert caught.value.known == sorted(members("soritune.tasks", "TASK"))
@@ -25,7 +25,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest() -> No
         load_member("soritune.tasks", "TASK", "task", "task")
 
 
-def test_a_member_of_another_package_is_found_by_its_entry_point(
+def test_member_of_another_package_is_found_by_its_entry_point(
     external_package: Callable[[str, str, str], Path],
 ) -> None:
     external_package("soritune.tasks.decoding", "mute", MUTE_DECODER)
@@ -33,7 +33,7 @@ def test_a_member_of_another_package_is_found_by_its_entry_point(
     assert set(members("soritune.tasks.decoding", "DECODER")) == {"greedy", "mute"}
 
 
-def test_a_member_is_gone_with_its_package() -> None:
+def test_member_of_a_removed_package_is_unknown() -> None:
     with pytest.raises(UnknownNameError, match="unknown decoder 'mute'; known: greedy"):
         load_member("soritune.tasks.decoding", "DECODER", "mute", "decoder")
 
@@ -42,12 +42,12 @@ DECODERS = ("soritune.tasks.decoding", "DECODER")
 BROKEN = "import a_module_that_is_not_installed\n\nDECODER = None\n"
 
 
-def test_a_member_that_cannot_be_imported_stops_only_what_asks_for_it(
+def test_member_that_cannot_be_imported_fails_only_when_requested(
     external_package: Callable[[str, str, str], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     external_package(DECODERS[0], "broken", BROKEN)
     reason = (
-        "'broken' of soritune.tasks.decoding, which the package external_broken offers, cannot be imported"
+        "'broken' of soritune.tasks.decoding, which the package external_broken provides, cannot be imported"
     )
     for _ in range(2):
         assert set(members(*DECODERS)) == {"greedy"}
@@ -62,7 +62,7 @@ def test_a_member_that_cannot_be_imported_stops_only_what_asks_for_it(
             load(*DECODERS, "brokn", "decoder")
 
 
-def test_two_packages_with_one_name_are_both_named(
+def test_name_provided_by_two_packages_is_refused(
     external_package: Callable[[str, str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     external_package(DECODERS[0], "mute", MUTE_DECODER)
@@ -71,24 +71,28 @@ def test_two_packages_with_one_name_are_both_named(
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: second\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(f"[{DECODERS[0]}]\nmute = os:sep\ngreedy = os:sep\n")
     monkeypatch.syspath_prepend(tmp_path)
-    both = "offered by several packages: .*"
-    with pytest.raises(MemberError, match=f"'mute' of .* {both}second and external_mute; remove all but one"):
+    providers = "provided by several packages: .*"
+    with pytest.raises(
+        MemberError, match=f"'mute' of .* {providers}second and external_mute; remove all but one"
+    ):
         load_member(*DECODERS, "mute", "decoder")
-    with pytest.raises(MemberError, match=f"'greedy' of .* {both}soritune and second; remove all but one"):
+    with pytest.raises(
+        MemberError, match=f"'greedy' of .* {providers}soritune and second; remove all but one"
+    ):
         load_member(*DECODERS, "greedy", "decoder")
     assert members(*DECODERS) == {}
 
 
-def test_a_member_that_does_not_keep_the_contract_is_left_out(
+def test_member_that_does_not_fulfil_the_contract_is_omitted(
     external_package: Callable[[str, str, str], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     external_package("soritune.tasks", "number", "TASK = 5\n")
     known = members("soritune.tasks", "TASK", lambda value: isinstance(value, type))
     assert "number" not in known and "emotion" in known
-    assert "'number' of soritune.tasks, which the package external_number offers, is 5" in caplog.text
+    assert "'number' of soritune.tasks, which the package external_number provides, is 5" in caplog.text
 
 
-def test_a_package_that_comes_later_is_seen(external_package: Callable[[str, str, str], Path]) -> None:
+def test_package_installed_later_is_found(external_package: Callable[[str, str, str], Path]) -> None:
     assert set(members(*DECODERS)) == {"greedy"}
     external_package(DECODERS[0], "mute", MUTE_DECODER)
     assert set(members(*DECODERS)) == {"greedy", "mute"}

@@ -59,9 +59,9 @@ def test_a_bundle_is_itself(run):
 
 
 def test_what_is_no_model_is_refused(tmp_path):
-    with pytest.raises(BundleError, match="is no model"):
+    with pytest.raises(BundleError, match="is not a model"):
         choose_bundle(tmp_path)
-    with pytest.raises(BundleError, match="is not there"):
+    with pytest.raises(BundleError, match="does not exist"):
         choose_bundle(tmp_path / "gone")
     (tmp_path / "run" / "bundles").mkdir(parents=True)
     with pytest.raises(BundleError, match="no finished bundle"):

@@ -26,9 +26,11 @@ from soritune.corpus.manifest import Manifest
 from soritune.errors import BundleError, ModelError, SorituneError
 from soritune.inference.predictor import Predictor
 from soritune.metrics.edit_distance import phone_counts
-from soritune.models.checkpoint_io import load_model, save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import LoraSettings, ModelConfig
-from soritune.models.model import SpeechModel, build_model
+from soritune.models.loading import load_model
+from soritune.models.model import SpeechModel
+from soritune.models.saving import save_bundle
 from soritune.recipe import load_recipe
 from soritune.reports.model_card import model_card
 from soritune.stages.evaluate import evaluate
@@ -142,7 +144,7 @@ def test_the_name_never_goes_to_a_hub(no_hub: None, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["encoder", "init_from"])
 def test_an_unknown_name_says_which_models_there_are(key: str, no_hub: None, tmp_path: Path) -> None:
-    said = r"'soritune/tiny-kr' is no model of this package and no folder here; the package has: soritune/tiny-ko"
+    said = r"'soritune/tiny-kr' is neither a model of this package nor a folder here; the package has: soritune/tiny-ko"
     with pytest.raises(SorituneError, match=said):
         build_model(
             ModelConfig(**{"encoder": "none", key: "soritune/tiny-kr"}), load_bundle(FOLDER).outputs, seed=0
@@ -184,7 +186,7 @@ def test_adapters_name_their_base_and_load_in_another_environment(
     monkeypatch.setattr("soritune.bundles.packaged.PACKAGED_FOLDER", tmp_path / "none")
     (tmp_path / "soritune" / "tiny-ko").rmdir()
     with pytest.raises(
-        ModelError, match="the adapter's base cannot be opened: 'soritune/tiny-ko' is no model"
+        ModelError, match="the adapter's base cannot be opened: 'soritune/tiny-ko' is neither a model"
     ):
         load_model(bundle.path)
 

@@ -1,4 +1,4 @@
-"""Files appear whole, with the permissions of any new file, and an error leaves what was there."""
+"""Files appear whole, with the permissions of any new file; an error keeps the old file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from soritune.errors import OutputError
 from soritune.whole_file import whole_file, write_text
 
 
-def test_the_place_is_taken_only_at_the_end(tmp_path: Path) -> None:
+def test_file_is_replaced_only_at_the_end(tmp_path: Path) -> None:
     file = write_text(tmp_path / "deep" / "scores.json", "old")
     with whole_file(file) as part:
         part.write_text("new")
@@ -26,7 +26,7 @@ def test_the_place_is_taken_only_at_the_end(tmp_path: Path) -> None:
         reader = file.open()
         assert part.parent == file.parent and part.suffix == ".json" and part.name.startswith(".")
     with reader:
-        assert reader.read() == "old"  # it is another file that took the name
+        assert reader.read() == "old"  # the name now belongs to another file
     assert file.read_text() == "new"
     assert [entry.name for entry in file.parent.iterdir()] == ["scores.json"]
 
@@ -34,7 +34,7 @@ def test_the_place_is_taken_only_at_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "error", [ValueError("no"), KeyboardInterrupt(), OSError(28, "No space left on device")]
 )
-def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: BaseException) -> None:
+def test_error_keeps_the_old_file_and_leaves_no_other(tmp_path: Path, error: BaseException) -> None:
     file = write_text(tmp_path / "a.txt", "old")
 
     def write_half() -> None:
@@ -48,14 +48,14 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: Ba
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"file/a\.txt cannot be written \(.+\); choose another place"):
+    with pytest.raises(OutputError, match=r"file/a\.txt cannot be written \(.+\); choose another path"):
         write_text(tmp_path / "file" / "a.txt", "x")
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
-def test_permissions_are_those_of_any_new_file(tmp_path: Path, umask: int, mode: int) -> None:
+def test_written_files_have_the_permissions_of_a_new_file(tmp_path: Path, umask: int, mode: int) -> None:
     before = os.umask(umask)
     try:
         write_text(tmp_path / "a.txt", "x")
@@ -65,24 +65,24 @@ def test_permissions_are_those_of_any_new_file(tmp_path: Path, umask: int, mode:
         )
     finally:
         os.umask(before)
-    found = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
-    assert found == {"a.txt": mode, "a.flac": mode, "m.parquet": mode}
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    assert modes == {"a.txt": mode, "a.flac": mode, "m.parquet": mode}
 
 
-@pytest.mark.parametrize("place", [".", "/", ""])
-def test_a_place_without_a_name_is_said(place: str) -> None:
+@pytest.mark.parametrize("path", [".", "/", ""])
+def test_path_without_a_file_name_is_refused(path: str) -> None:
     with pytest.raises(OutputError, match="name a file in it"):
-        write_text(place, "x")
+        write_text(path, "x")
 
 
-def test_the_longest_name_a_file_can_have_is_written(tmp_path: Path) -> None:
+def test_name_of_the_maximum_length_is_written(tmp_path: Path) -> None:
     name = "가" * 83 + ".json"
     assert len(name.encode()) == 254
     assert write_text(tmp_path / name, "x").read_text() == "x"
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
-def test_a_full_disk_is_said_of_audio_too(tmp_path: Path, suffix: str) -> None:
+def test_full_disk_is_reported_for_audio(tmp_path: Path, suffix: str) -> None:
     """A limit on the size of files stands in for the disk."""
     program = (
         "import resource, signal, sys, numpy as np; from soritune.audio.waveform import write_audio; "
@@ -90,6 +90,6 @@ def test_a_full_disk_is_said_of_audio_too(tmp_path: Path, suffix: str) -> None:
         "write_audio(sys.argv[1], np.random.default_rng(0).uniform(-1, 1, 160000).astype('float32'), 16000)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / f"a{suffix}")]
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
-    assert said.strip().splitlines()[-1].startswith("soritune.errors.OutputError:")
+    messages = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert messages.strip().splitlines()[-1].startswith("soritune.errors.OutputError:")
     assert not list(tmp_path.iterdir())

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Trains on several nodes under SLURM, and goes on by itself after pre-emption or at the time limit.
+# Trains on several nodes under SLURM, and resumes by itself after pre-emption or at the time limit.
 #
 #   RECIPE=child-phoneme RUN=/shared/runs/children sbatch slurm.sh train.epochs=8
 #
-# RUN lies on a file system that all nodes share and holds checked.parquet and splits.parquet already (docs/cluster.md).
+# RUN is on a file system that all nodes share, and has checked.parquet and splits.parquet already (docs/cluster.md).
 # Arguments are overrides of the recipe. Lines to adapt: the #SBATCH ones, and how Python is found.
 #SBATCH --job-name=soritune
 #SBATCH --nodes=2
@@ -40,10 +40,10 @@ srun --kill-on-bad-exit=0 "$VENV/bin/torchrun" \
   --module soritune train "$RECIPE" "$@" --output "$RUN" "${resume[@]}"
 code=$?
 
-# An interrupted run has said so in its log, after its checkpoint was whole. Pre-empted jobs are queued again by SLURM
-# itself; at the time limit it is done here.
+# An interrupted run has written this to its log after its checkpoint. SLURM itself queues pre-empted jobs
+# again; at the time limit this script does it.
 if [[ $code -ne 0 ]] && tail -n 1 "$RUN/train.jsonl" 2> /dev/null | grep -q '"stopped": "interrupted"'; then
-  echo "interrupted; queued again to go on from $(ls -t "$RUN/checkpoints" | head -n 1)"
+  echo "interrupted; queued again to resume from $(ls -t "$RUN/checkpoints" | head -n 1)"
   scontrol requeue "$SLURM_JOB_ID"
   exit 0
 fi

@@ -15,6 +15,7 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
 _PUBLIC = {
+    "Console": "soritune.progress",
     "Predictor": "soritune.inference.predictor",
     "Preprocessing": "soritune.audio.preprocessing",
     "Utterance": "soritune.corpus.utterance",

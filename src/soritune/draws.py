@@ -1,4 +1,4 @@
-"""Random numbers as pure functions of what they are drawn for: no global state, the same on every machine."""
+"""Random numbers as pure functions of their purpose: no global state, the same on every machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def seed_of(*parts: int | str) -> int:
-    """A 63-bit seed from the run's seed, phase, epoch, micro-batch …: equal parts, equal seed, on any machine."""
+    """A 63-bit seed from the run's seed, phase, epoch, micro-batch …; equal parts give an equal seed on any machine."""
     text = "/".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
@@ -30,7 +30,7 @@ def row_draws(seed: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """What the random numbers of an epoch are a function of."""
+    """The values that determine the random numbers of an epoch."""
 
     seed: int
     phase: int
@@ -51,11 +51,11 @@ class Draws:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowDraws:
-    """Random numbers of many rows: those of a row are the same alone, in any order and beside any other rows.
+    """Random numbers of many rows; those of one row do not depend on the other rows or their order.
 
     Attributes:
         draws: the epoch.
-        subject: whose numbers they are; two subjects share none.
+        subject: the user of the numbers, such as an augmentation; different subjects have independent numbers.
         rows: (rows,) int64.
     """
 
@@ -67,14 +67,14 @@ class RowDraws:
         return len(self.rows)
 
     def occurs(self, probability: float) -> NDArray[np.bool_]:
-        """(rows,) True with this probability: never at 0, always at 1."""
+        """(rows,) True with this probability; never at 0, always at 1."""
         return row_draws(self.draws.of(f"{self.subject}?"), self.rows) < probability
 
     def uniform(self, what: str = "") -> NDArray[np.float64]:
         """(rows,) uniform in [0, 1).
 
         Args:
-            what: name of the number; a subject that draws only one number needs none.
+            what: name of the number; may be empty for a subject that draws only one number.
         """
         return row_draws(self.draws.of(self._label(what)), self.rows)
 
@@ -84,7 +84,7 @@ class RowDraws:
         return low + (high - low) * self.uniform(what)
 
     def generator(self, index: int, what: str = "") -> np.random.Generator:
-        """A generator for row `rows[index]`: for what cannot be drawn for many rows at once, as it is slower."""
+        """A generator for row `rows[index]`; slower, for draws that cannot be made for many rows at once."""
         return self.draws.generator(f"{self._label(what)}#", int(self.rows[index]))
 
     def _label(self, what: str) -> str:

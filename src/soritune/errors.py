@@ -1,7 +1,7 @@
-"""What can go wrong at the edges (files, recipes, requests), said in one sentence each.
+"""Failures at the edges (files, recipes, requests), each reported in one sentence.
 
-Every class is a `SorituneError`; `str(error)` is a sentence that tells what came, what was expected and what
-to do. The command line prints it and exits with `exit_code`; anything else is a defect and keeps its traceback.
+Every class is a `SorituneError`; `str(error)` states what came, what was expected and what to do. The command line
+prints it and exits with `exit_code`. Any other exception is a defect and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 
 class SorituneError(Exception):
-    """Base of all expected failures. `exit_code` is the process status the command line ends with."""
+    """Base of all expected failures. `exit_code` is the exit status of the command line."""
 
     exit_code = 2
 
@@ -22,9 +23,9 @@ class TextError(SorituneError):
 
 
 class ManifestError(SorituneError):
-    """A manifest that cannot be read or lacks what was asked of it.
+    """A manifest that cannot be read or lacks a requested part.
 
-    Attributes: `path`, `line` (1-based, or None), `field` (or None).
+    Attributes: `message` (without path and line), `path`, `line` (1-based, or None), `field` (or None).
     """
 
     def __init__(
@@ -35,21 +36,35 @@ class ManifestError(SorituneError):
         line: int | None = None,
         field: str | None = None,
     ) -> None:
-        self.path, self.line, self.field = path, line, field
-        place = "" if path is None else f"{path}{'' if line is None else f', line {line}'}: "
-        super().__init__(place + message)
+        self.message, self.path, self.line, self.field = message, path, line, field
+        location = "" if path is None else f"{path}{'' if line is None else f', line {line}'}: "
+        super().__init__(location + message)
 
 
 class AudioError(SorituneError):
-    """One audio file that cannot be used. Attributes: `path`, `reason` (short, for `quarantine.jsonl`)."""
+    """One audio file that cannot be used.
 
-    def __init__(self, path: Path | str, reason: str) -> None:
-        self.path, self.reason = path, reason
+    Attributes: `path`, `reason` (short, for `quarantine.jsonl`), `kind` (a short identifier by which faults are
+    counted together, such as "audio-missing"; empty where they are not counted).
+    """
+
+    def __init__(self, path: Path | str, reason: str, kind: str = "") -> None:
+        self.path, self.reason, self.kind = path, reason, kind
         super().__init__(f"{path}: {reason}")
 
-    def __reduce__(self) -> tuple[type[AudioError], tuple[Path | str, str]]:
+    def __reduce__(self) -> tuple[type[AudioError], Any]:
         # Loader workers send errors through pickle, which calls the class with `args` alone.
-        return type(self), (self.path, self.reason)
+        return type(self), (self.path, self.reason, self.kind)
+
+
+class MissingAudioError(AudioError):
+    """There is no audio file at the path."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path, "does not exist", "audio-missing")
+
+    def __reduce__(self) -> tuple[type[AudioError], Any]:
+        return type(self), (self.path,)
 
 
 class AugmentationError(SorituneError):
@@ -57,11 +72,19 @@ class AugmentationError(SorituneError):
 
 
 class SplitError(SorituneError):
-    """A split that cannot be made as asked, with the reason."""
+    """A split that cannot be made as requested."""
 
 
 class TaskError(SorituneError):
-    """A task declared or used in a way it cannot serve."""
+    """A task that is declared or used in an unsupported way."""
+
+
+class TaskSettingsError(TaskError):
+    """Settings that a task refuses. Attributes: `task` (its name), `faults` (one line each)."""
+
+    def __init__(self, task: str, faults: Sequence[str]) -> None:
+        self.task, self.faults = task, list(faults)
+        super().__init__(f"settings of the task {task}: {'; '.join(self.faults)}")
 
 
 class RecipeError(SorituneError):
@@ -74,7 +97,7 @@ class RecipeError(SorituneError):
 
 
 class BundleError(SorituneError):
-    """A folder that is no model bundle, or one that does not fit what is asked of it."""
+    """A folder that is not a model bundle, or a bundle that does not fit the request."""
 
 
 class ModelError(SorituneError):
@@ -82,11 +105,11 @@ class ModelError(SorituneError):
 
 
 class TrainingError(SorituneError):
-    """A training run that must stop; what was reached is kept on disk."""
+    """A training run that must stop; its progress is kept on disk."""
 
 
 class OutputError(SorituneError):
-    """A place that cannot be written to. Attributes: `problem`, and `advice` on what to do ("" without any)."""
+    """A path that cannot be written to. Attributes: `problem`, and `advice` on what to do ("" without any)."""
 
     def __init__(self, problem: str, advice: str = "") -> None:
         self.problem, self.advice = problem, advice
@@ -94,13 +117,13 @@ class OutputError(SorituneError):
 
 
 class MemberError(SorituneError):
-    """A member of an open folder that another package offers and that cannot be used."""
+    """A member of an open folder that is provided by another package and cannot be used."""
 
 
 class UnknownNameError(SorituneError):
-    """A name that is not among the known ones. Attributes: `kind`, `name`, `known`.
+    """A name that is not among the known names. Attributes: `kind`, `name`, `known`.
 
-    `faults` are sentences on members that cannot be used; the one that is meant may be among them.
+    `faults` are sentences about members that cannot be used; the requested member may be one of them.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], faults: Iterable[str] = ()) -> None:
@@ -112,6 +135,6 @@ class UnknownNameError(SorituneError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest in spelling to `name`, or None when nothing is close (difflib ratio < 0.6)."""
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return found[0] if found else None
+    """The known name closest in spelling to `name`, or None when no name is close (difflib ratio < 0.6)."""
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return matches[0] if matches else None

@@ -1,7 +1,6 @@
-"""How samples become encoder frames: a fact of a model, stored in its bundle, that needs no torch.
+"""How samples become encoder frames: a property of a model, stored in its bundle, computed without torch.
 
-Everything before the encoder and after it asks here: the plan of an epoch, checks of a corpus, collation, windows over
-long files, exporters.
+All code around the encoder uses it: the plan of an epoch, checks of a corpus, collation, windows, exporters.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ def frames_of(
 ) -> Samples:
     """Length after a chain of convolutions: floor((n + padding - kernel) / stride) + 1 for each, never below zero.
 
-    Takes an int, a NumPy array or a tensor of integers and gives the same kind back.
+    Accepts an int, a NumPy array or a tensor of integers and returns the same type.
 
     >>> frames_of(16000, (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
     49
@@ -39,41 +38,43 @@ class Geometry:
     """How a model's samples become frames.
 
     Raises:
-        ValueError: kernels, strides and paddings of different numbers, or values out of range.
+        ValueError: kernels, strides and paddings differ in length, or a value is out of range.
     """
 
     kernels: tuple[int, ...]
-    """Width of each convolution from the waveform on, in its input's units. A spectrogram is one of them."""
+    """Width of each convolution, the waveform's first, in units of its input. A spectrogram counts as one."""
     strides: tuple[int, ...]
-    """Step of each."""
+    """Step of each convolution."""
     paddings: tuple[int, ...] = ()
-    """Zeros or reflections that each one adds to its input, both sides together; () means none."""
+    """Zeros or reflections that each convolution adds to its input, both sides together; () means no padding."""
     sample_rate_hz: int = 16000
-    """Rate of the samples."""
+    """Sample rate of the waveform."""
     appended_samples: int = 0
-    """Silence that the encoder's front appends to a clip. Its frames are computed and then dropped."""
+    """Silence that the encoder's front end appends to a clip. Its frames are computed and then dropped."""
 
     def __post_init__(self) -> None:
         if not self.paddings:
             object.__setattr__(self, "paddings", (0,) * len(self.kernels))
         lengths = {len(self.kernels), len(self.strides), len(self.paddings)}
         sizes = (*self.kernels, *self.strides, self.sample_rate_hz)
-        least = (*self.paddings, self.appended_samples)
+        counts = (*self.paddings, self.appended_samples)
         if len(lengths) != 1 or not self.kernels:
             raise ValueError(
-                f"kernels, strides and paddings must be of one length above 0, got {len(self.kernels)}, "
+                f"kernels, strides and paddings must have one length above 0, got {len(self.kernels)}, "
                 f"{len(self.strides)} and {len(self.paddings)}"
             )
         if not all(_is_whole(size) and size > 0 for size in sizes):
             raise ValueError(
                 f"kernels, strides and the sample rate must be whole numbers above 0, got {sizes}"
             )
-        if not all(_is_whole(size) and size >= 0 for size in least):
-            raise ValueError(f"paddings and appended_samples must be whole numbers from 0 on, got {least}")
+        if not all(_is_whole(size) and size >= 0 for size in counts):
+            raise ValueError(
+                f"paddings and appended_samples must be whole numbers of at least 0, got {counts}"
+            )
 
     @property
     def samples_per_frame(self) -> int:
-        """Distance between two frames."""
+        """Samples between the starts of two frames."""
         return math.prod(self.strides)
 
     @property
@@ -92,16 +93,16 @@ class Geometry:
         return needed
 
     def num_frames(self, num_samples: Samples) -> Samples:
-        """Frames of a clip: int, NumPy array or tensor of integers. Frames of appended silence do not count."""
+        """Frames of a clip, for an int, NumPy array or tensor of integers; without the frames of appended silence."""
         return frames_of(num_samples, self.kernels, self.strides, self.paddings)
 
     def num_computed_frames(self, num_samples: Samples) -> Samples:
-        """Frames that the encoder computes, those of the appended silence included."""
-        longer: Any = num_samples
-        return frames_of(longer + self.appended_samples, self.kernels, self.strides, self.paddings)  # type: ignore[no-any-return]
+        """Frames that the encoder computes, including those of the appended silence."""
+        samples: Any = num_samples
+        return frames_of(samples + self.appended_samples, self.kernels, self.strides, self.paddings)  # type: ignore[no-any-return]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `from_json` gives the same object back."""
+        """Plain JSON; `from_json` restores the same object."""
         return {
             "sample_rate_hz": self.sample_rate_hz,
             "kernels": list(self.kernels),
@@ -115,7 +116,7 @@ class Geometry:
         """Reads what `to_json` wrote.
 
         Raises:
-            ValueError: a missing or unknown key, or a value out of range.
+            ValueError: a key is missing or unknown, or a value is out of range.
         """
         known = {"sample_rate_hz", "kernels", "strides", "paddings", "appended_samples"}
         if not isinstance(data, Mapping) or set(data) != known:

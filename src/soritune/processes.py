@@ -1,5 +1,6 @@
-"""Which of a run's processes this is, as torchrun, accelerate and mpirun tell it. What they say to each other is in
-`training/process_group.py`.
+"""Rank and number of a run's processes, from the variables of torchrun, accelerate and mpirun.
+
+Communication between processes is in `training/process_group.py`.
 """
 
 from __future__ import annotations
@@ -14,64 +15,68 @@ _COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZ
 _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 
 
-def _number(names: tuple[str, ...], otherwise: int) -> int:
+def _number(names: tuple[str, ...], default: int) -> int:
+    """The value of the first variable that is set, else `default`."""
     name = next((name for name in names if name in os.environ), None)
     if name is None:
-        return otherwise
+        return default
     try:
         return int(os.environ[name])
     except ValueError:
         raise TrainingError(
-            f"the environment says {name}={os.environ[name]!r}, which is no number; unset it, or start the processes "
-            "with torchrun"
+            f"the environment variable {name} is {os.environ[name]!r}, which is not a number; unset it, or start the "
+            "processes with torchrun"
         ) from None
 
 
 def count() -> int:
-    """Processes of the run, on all machines; 1 where nobody started several."""
+    """Number of processes of the run on all machines; 1 when not launched in a group."""
     return _number(_COUNTS, 1)
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
+    """Rank of this process, from 0."""
     return _number(_RANKS, 0)
 
 
 def is_main() -> bool:
-    """Whether this is the one that writes."""
+    """Whether this is the process that writes files."""
     return rank() == 0
 
 
 def refuse_single_process_launch() -> None:
-    """Raises TrainingError where accelerate was asked for several processes and started one.
+    """Refuses a launch by accelerate of several processes that started only one.
 
-    `accelerate launch --cpu --num_processes 2` does so: it leaves starting them to mpirun.
+    `accelerate launch --cpu --num_processes 2` does this, since it expects mpirun to start the processes.
+
+    Raises:
+        TrainingError: this is such a launch.
     """
-    asked = "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ
-    if asked and count() == 1 and not any(name in os.environ for name in _COUNTS):
+    launched_in_group = "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ
+    if launched_in_group and count() == 1 and not any(name in os.environ for name in _COUNTS):
         raise TrainingError(
-            "accelerate launch was asked for several processes and started one, as it does with --cpu; give "
-            "--multi_gpu in its place, which works without a GPU too, or use torchrun"
+            "accelerate launch was called for several processes and started one, as it does with --cpu; replace --cpu "
+            "by --multi_gpu, which also works without a GPU, or use torchrun"
         )
 
 
-SEEN_WITHIN_S = 60.0
-"""How long a file of the first process may take to be seen on another machine: network file systems keep what they
-have looked up for a while."""
+VISIBLE_WITHIN_S = 60.0
+"""How long a file of the first process may take to become visible on another machine: network file systems cache
+directories."""
 
 
 def wait_until_visible(path: Path) -> Path:
-    """A path that another process wrote, once this one sees it.
+    """Waits until a path that another process wrote exists here, and returns it.
 
     Raises:
-        OutputError: it does not come.
+        OutputError: it does not appear within a minute.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     while not path.exists():
-        if time.monotonic() - began > SEEN_WITHIN_S:
+        if time.monotonic() - started > VISIBLE_WITHIN_S:
             raise OutputError(
-                f"{path} is not here, though the first process wrote it; the run's folder must be on a file system "
-                "that all machines share, at the same path"
+                f"{path} does not exist here, though the first process wrote it; the run's folder must be on a file "
+                "system that all machines share, at the same path"
             )
         time.sleep(0.2)
     return path

@@ -1,6 +1,4 @@
-"""Messages and progress bars of long work: one console, which the command line makes. Library code prints through
-it or not at all.
-"""
+"""Messages and progress bars of long work. The command line makes one `Console`; library code prints through it."""
 
 from __future__ import annotations
 
@@ -16,27 +14,27 @@ from soritune import processes
 
 @dataclass
 class Bar:
-    """A progress bar that is under way."""
+    """A progress bar while it is shown."""
 
     _progress: Progress
     _task: TaskID
 
     def advance(self, count: int = 1) -> None:
-        """Adds to what is done."""
+        """Adds `count` finished items."""
         self._progress.advance(self._task, count)
 
     def update(self, done: float, total: float | None = None, state: str = "") -> None:
-        """Sets what is done of how much, and a few words beside the bar."""
+        """Sets the number of finished items, their total, and a short text beside the bar."""
         self._progress.update(self._task, completed=done, total=total, state=state)
 
 
 class Console:
-    """Where messages and progress bars go: standard error.
+    """Shows messages and progress bars on standard error.
 
-    Of several processes only the first shows anything. Bars are shown on a terminal only.
+    Of several processes only the first shows them. Bars are shown on a terminal only.
 
     Args:
-        quiet: nothing is shown.
+        quiet: show nothing.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -44,7 +42,7 @@ class Console:
         self._rich = rich_console.Console(stderr=True, quiet=self.quiet)
 
     def message(self, text: str, *, style: str | None = None) -> None:
-        """Shows a line as it is, without markup, highlighting or wrapping."""
+        """Shows a line exactly as given: without markup, highlighting or wrapping."""
         self._rich.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def warning(self, text: str) -> None:
@@ -57,12 +55,12 @@ class Console:
 
     @contextmanager
     def bar(self, label: str, total: float | None = None, *, transient: bool = True) -> Iterator[Bar]:
-        """A progress bar while the block runs.
+        """A progress bar for the duration of a `with` block.
 
         Args:
-            label: before the bar.
-            total: how much there is to do; None while it is not known.
-            transient: the bar disappears at the end.
+            label: shown before the bar.
+            total: number of items; None if it is not known yet.
+            transient: whether the bar disappears at the end.
         """
         columns = (
             TextColumn("[bold]{task.description}"),

@@ -20,30 +20,30 @@ from soritune.audio.augment.mixing import refusals
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.splitting.splits import SplitSettings
-from soritune.errors import RecipeError, TaskError, UnknownNameError, nearest
+from soritune.errors import RecipeError, TaskError, TaskSettingsError, UnknownNameError, nearest
 from soritune.models.config import ModelConfig
 from soritune.settings import Settings, faults_of, keys_at
 from soritune.tasks.decoding.decoder import GREEDY, make_decoder
-from soritune.tasks.mixable import unmixable_parts
 from soritune.tasks.objectives.objective import refuse_idle_decoder
-from soritune.tasks.task import Task, task_kind
+from soritune.tasks.parts.mixable import unmixable_parts
+from soritune.tasks.task import Task, make_task, task_kind
 from soritune.training.batches.config import BatchSettings
 from soritune.training.config import TrainingSettings
 from soritune.training.phases import resolve_phases
 
 LITERAL = ("name", "data.root", "model.encoder", "model.init_from")
-"""Keys whose override is text as it stands: a path may look like a number or hold a #."""
+"""Keys whose override is taken as text: a path may look like a number or contain a #."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key given twice, of which YAML would silently take the last."""
+    """Refuses a repeated key, of which YAML would silently take the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.value != "<<"]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
+        repeated = next((key for key in keys if keys.count(key) > 1), None)
+        if repeated is not None:
             raise yaml.constructor.ConstructorError(
-                None, None, f"the key '{twice}' is given twice", node.start_mark
+                None, None, f"the key '{repeated}' is given twice", node.start_mark
             )
         return super().construct_mapping(node, deep)
 
@@ -60,7 +60,7 @@ class DataSettings(Settings):
     licence: str | None = None
     """Licence of the corpus; kept in every bundle trained on it."""
     synthetic: bool = False
-    """The speech is made by a synthesiser; every number from it says so."""
+    """The speech is made by a synthesiser; every score of the recipe is marked as synthetic."""
 
 
 class EvaluationSettings(Settings):
@@ -112,7 +112,7 @@ class Aliases(Settings):
     def _short_alias(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return {} if value is None else value
-        return {name: {"key": own} if isinstance(own, str) else own for name, own in value.items()}
+        return {name: {"key": alias} if isinstance(alias, str) else alias for name, alias in value.items()}
 
 
 class Recipe(Aliases):
@@ -141,36 +141,20 @@ class Recipe(Aliases):
         return {} if value is None else value
 
     def make_tasks(self) -> tuple[Task, ...]:
-        """The tasks, freshly made."""
-        return tuple(make_task(name, config) for name, config in self.tasks.items())
+        """The tasks, freshly made.
+
+        Raises:
+            UnknownNameError: no such task.
+            RecipeError: the settings of a task have faults; all faults of the first such task are named.
+        """
+        try:
+            return tuple(make_task(name, config, f"tasks.{name}") for name, config in self.tasks.items())
+        except TaskSettingsError as error:
+            raise RecipeError(self.name, error.faults) from None
 
     def resolved(self) -> dict[str, Any]:
-        """Everything as plain data, presets and aliases left out: what bundles keep and resuming compares."""
+        """The settings as plain data without presets and aliases, as bundles keep them and resuming compares them."""
         return json.loads(self.model_dump_json(exclude={"presets", "aliases"}))  # type: ignore[no-any-return]
-
-
-def make_task(name: str, config: Mapping[str, Any]) -> Task:
-    """The task `name` with its settings checked.
-
-    Raises:
-        UnknownNameError: no such task.
-        RecipeError: the settings have faults; all of them are named.
-    """
-    return _task(name, config)
-
-
-def _task(name: str, config: Mapping[str, Any], place: str = "") -> Task:
-    """The same; faults begin with `place`."""
-    kind = task_kind(name)
-    if not isinstance(config, Mapping):
-        told = f"must be a mapping of settings (got {config!r})"
-        raise RecipeError(f"tasks.{name}", [f"{place}: {told}" if place else told])
-    try:
-        settings = kind.Config.model_validate(dict(config))
-    except ValidationError as error:
-        raise RecipeError(f"tasks.{name}", faults_of(error, kind.Config, place)) from None
-    task: Task = kind(settings)
-    return task
 
 
 def recipe_names() -> list[str]:
@@ -206,8 +190,8 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
 
     Args:
         name: built-in name or path of a YAML file.
-        overrides: `dotted.key=value`, the value read as YAML; `data=ROOT` is short for `data.root=ROOT`, and a
-            recipe's `aliases` are short for what they say.
+        overrides: `dotted.key=value`, the value read as YAML; `data=ROOT` is short for `data.root=ROOT`, and so are a
+            recipe's `aliases` for their keys.
         presets: names of the recipe's own presets, applied in order.
 
     Raises:
@@ -232,12 +216,12 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
             _set(data, key, copy.deepcopy(value), faults)
     aliases = _aliases(name, raw)
     given = [_override(name, override, aliases, faults) for override in overrides]
-    # A change of source comes first: it drops the settings of the recipe's own, not those given beside it. So do phases
-    # as a whole, which hide settings or no longer do.
+    # A change of source comes first: it drops the source settings of the recipe, not those of other overrides. So do
+    # phases as a whole, which hide settings or no longer do.
     first = ("data.source", "train.phases")
-    for key, value in sorted((one for one in given if one), key=lambda one: one[0] not in first):
+    for key, value in sorted((pair for pair in given if pair), key=lambda pair: pair[0] not in first):
         if key == "data.source" and (data.get("data") or {}).get("source") != value:
-            set_key(data, "data.config", {})  # the settings of another reader mean nothing to this one
+            set_key(data, "data.config", {})  # the settings of another source do not fit this one
         hiding = _hiding_phases(data, key)
         if hiding:
             faults.append(
@@ -257,7 +241,7 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
 def _override(
     name: str, override: str, aliases: Mapping[str, Alias], faults: list[str]
 ) -> tuple[str, Any] | None:
-    """Key and value of an override, or None with a fault more."""
+    """Key and value of an override; None, after adding to `faults`, if it is faulty."""
     given, separator, text = override.partition("=")
     if not separator or not given:
         raise RecipeError(name, [f"override '{override}' is not of the form key=value"])
@@ -279,15 +263,19 @@ def _override(
 
 
 def _drop_aliases_of(data: dict[str, Any], raw: Mapping[str, Any], aliases: Mapping[str, Alias]) -> None:
-    """Takes the short names for settings of tasks that a recipe had and overrides took away out of `data`."""
-    tasks, own = data.get("tasks"), raw.get("tasks")
-    if not isinstance(tasks, dict) or not isinstance(own, dict) or not isinstance(data.get("aliases"), dict):
+    """Removes from `data` the short names for settings of tasks that overrides removed from the recipe."""
+    tasks, original = data.get("tasks"), raw.get("tasks")
+    if (
+        not isinstance(tasks, dict)
+        or not isinstance(original, dict)
+        or not isinstance(data.get("aliases"), dict)
+    ):
         return
-    gone = {f"tasks.{name}" for name in own if name not in tasks}
+    removed = {f"tasks.{name}" for name in original if name not in tasks}
     data["aliases"] = {
         name: value
         for name, value in data["aliases"].items()
-        if name not in aliases or ".".join(aliases[name].key.split(".")[:2]) not in gone
+        if name not in aliases or ".".join(aliases[name].key.split(".")[:2]) not in removed
     }
 
 
@@ -307,18 +295,17 @@ def _set(data: dict[str, Any], key: str, value: Any, faults: list[str]) -> None:
 
 
 def _hiding_phases(data: Mapping[str, Any], key: str) -> str:
-    """The phases, in words, that make an override of `train`, `augment` or `model.freeze` change nothing."""
+    """The phases, as text, that make an override of `train`, `augment` or `model.freeze` change nothing."""
     phases = (data.get("train") or {}).get("phases") or []
-    for room in ("train", "augment", "model.freeze"):
-        if key == room or key.startswith(f"{room}."):
+    for section in ("train", "augment", "model.freeze"):
+        if key == section or key.startswith(f"{section}."):
             path = key.removeprefix("train.").removeprefix("model.").split(".")
-            naming = [number for number, phase in enumerate(phases, start=1) if _names(phase, path)]
-            if naming and len(naming) == len(phases):
-                return f"phases {', '.join(map(str, naming))}"
+            if phases and all(_sets(phase, path) for phase in phases):
+                return f"phases {', '.join(str(number) for number in range(1, len(phases) + 1))}"
     return ""
 
 
-def _names(phase: Any, path: Sequence[str]) -> bool:
+def _sets(phase: Any, path: Sequence[str]) -> bool:
     """Whether a phase sets what `path` leads to, or something inside it."""
     for part in path:
         if not isinstance(phase, dict) or part not in phase:
@@ -339,8 +326,8 @@ def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
     made: list[Task] = []
     for name, config in (tasks if isinstance(tasks, dict) else {}).items():
         try:
-            made.append(_task(name, config or {}, f"tasks.{name}"))
-        except RecipeError as error:
+            made.append(make_task(name, config or {}, f"tasks.{name}"))
+        except TaskSettingsError as error:
             faults += error.faults
         except UnknownNameError as error:
             faults.append(f"tasks: {error}")
@@ -353,7 +340,7 @@ def check_recipe(source: str, data: Mapping[str, Any]) -> Recipe:
 
 
 def _decoder_faults(recipe: Recipe, tasks: Sequence[Task]) -> list[str]:
-    """A decoder that is not there, that has other settings, or that none of the tasks has an output for."""
+    """A decoder that does not exist, that has other settings, or that no task has an output for."""
     try:
         refuse_idle_decoder(make_decoder(recipe.evaluate.decoder), tasks)
     except (TaskError, UnknownNameError) as error:
@@ -362,20 +349,20 @@ def _decoder_faults(recipe: Recipe, tasks: Sequence[Task]) -> list[str]:
 
 
 def _idle_faults(tasks: Sequence[Task]) -> list[str]:
-    """Outputs of which none has a weight in the loss, so that nothing would be learnt."""
+    """Faults if no output has a weight in the loss, so that nothing would be learnt."""
     outputs = [(task, spec) for task in tasks for spec in task.outputs]
     if not outputs or any(spec.weight > 0 for _, spec in outputs):
         return []
-    names = [
-        f"tasks.{task.name}.{own if (own := f'{spec.name}_weight') in task.Config.model_fields else 'weight'}"
-        for task, spec in outputs
-    ]
+    names = []
+    for task, spec in outputs:
+        key = f"{spec.name}_weight"
+        names.append(f"tasks.{task.name}.{key if key in task.Config.model_fields else 'weight'}")
     verb = "is" if len(names) == 1 else "are all"
     return [f"{' and '.join(names)} {verb} 0, so nothing would be learnt; give one a weight above 0"]
 
 
 def _rate_faults(tasks: Sequence[Task]) -> list[str]:
-    """Rates that a task gives and does not describe: reports could not say what they are."""
+    """Rates that a task gives without a description, so that reports would have no title for them."""
     return [
         f"tasks.{task.name}: gives the rate '{rate}', which its rate_descriptions lack; this is a defect of the task"
         for task in tasks
@@ -385,14 +372,14 @@ def _rate_faults(tasks: Sequence[Task]) -> list[str]:
 
 
 def _mixing_faults(recipe: Recipe, tasks: Sequence[Task]) -> list[str]:
-    """Why batches cannot be mixed as any phase asks for."""
+    """Why batches cannot be mixed as a phase requests."""
     phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
     mixing = dict.fromkeys(key for phase in phases for key in Chain.of(phase.augment).mixing)
     return refusals(mixing, unmixable_parts(tasks))
 
 
 def _alias_faults(recipe: Recipe) -> list[str]:
-    """Short names that hide a key of a recipe, or stand for one that is not there."""
+    """Short names that hide a key of a recipe, or stand for an unknown one."""
     faults = []
     for name, alias in recipe.aliases.items():
         if "." in name or name == "data" or name in Recipe.model_fields:
@@ -404,7 +391,7 @@ def _alias_faults(recipe: Recipe) -> list[str]:
 
 
 def _unknown_key(recipe: Recipe, parts: Sequence[str]) -> str | None:
-    """What is wrong with a key, or None; keys below a free mapping are not looked at."""
+    """What is wrong with a key, or None; keys below a free mapping are not checked."""
     if parts[0] == "tasks" and len(parts) > 2 and parts[1] in recipe.tasks:
         known = list(task_kind(parts[1]).Config.model_fields)
         return _unknown(parts[2], known)
@@ -425,37 +412,38 @@ def _unknown(key: str, known: Sequence[str]) -> str | None:
 def set_key(data: dict[str, Any], key: str, value: Any) -> None:
     """Sets `a.b.c` in nested mappings, making those that are missing or null.
 
-    An entry of a list is named by its place, counted from 1, or by its `name`: `train.phases.2.epochs`.
+    An entry of a list is named by its number, counted from 1, or by its `name`: `train.phases.2.epochs`.
 
     Raises:
         KeyError: a list has no such entry.
     """
     head, marker, group = key.partition(".learning_rates.")
-    # A group of layers has a dot of its own: train.learning_rates.layers.0-7=1e-5.
+    # The name of a group of layers has a dot: train.learning_rates.layers.0-7=1e-5.
     *parents, last = [*head.split("."), marker.strip("."), group] if marker else key.split(".")
-    place: Any = data
+    target: Any = data
     for parent in parents:
-        if isinstance(place, list):
-            place = _entry(place, parent)
+        if isinstance(target, list):
+            target = _entry(target, parent)
             continue
-        if not isinstance(place.get(parent), dict | list):
-            place[parent] = {}
-        place = place[parent]
-    if isinstance(place, list):
-        place[place.index(_entry(place, last))] = value
+        if not isinstance(target.get(parent), dict | list):
+            target[parent] = {}
+        target = target[parent]
+    if isinstance(target, list):
+        target[target.index(_entry(target, last))] = value
     else:
-        place[last] = value
+        target[last] = value
 
 
-def _entry(entries: list[Any], wanted: str) -> Any:
+def _entry(entries: list[Any], key: str) -> Any:
+    """The entry with this number or name."""
     for number, entry in enumerate(entries, start=1):
-        if wanted == str(number) or (isinstance(entry, dict) and wanted == entry.get("name")):
+        if key == str(number) or (isinstance(entry, dict) and key == entry.get("name")):
             return entry
-    raise KeyError(wanted)
+    raise KeyError(key)
 
 
 def _value(text: str) -> Any:
-    """An override's value as YAML; "1e-5" is a number although YAML 1.1 wants "1.0e-5"."""
+    """An override's value as YAML; "1e-5" is a number, although YAML 1.1 only reads "1.0e-5" as one."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

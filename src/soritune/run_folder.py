@@ -1,15 +1,19 @@
-"""How a run lies on disk, and which bundle of it is meant. No other file spells out the names of a run's files.
+"""The layout of a run's folder, and which bundle of it is used. No other file spells out these names.
 
 RUN/recipe.yaml            the recipe with all its settings
 RUN/data.jsonl             rows that were given in Python instead of a corpus
 RUN/manifest.parquet       the corpus as it was read; quarantine.jsonl has what was left out
 RUN/checked.parquet        the rows that can be used
 RUN/splits.parquet         train, val and test of them
-RUN/train.jsonl, train.log events of the training; the same for people; tensorboard/ when asked for
+RUN/train.jsonl, train.log events of the training, as JSON and as text; tensorboard/ when requested
 RUN/checkpoints/step-N/    what a resumed training starts from
 RUN/bundles/NAME/          models; those of phases before the last begin with phase1_, phase2_ …
 RUN/predictions/SPLIT.jsonl, RUN/scores.json, RUN/report.html, RUN/report.txt
-RUN/evaluation/DATA/       the same files for data that is not the run's own
+RUN/evaluation/DATA/       the same four, and manifest and quarantine, for data that is not the run's own
+RUN/fold-NN/               the runs of a cross-validation; crossval.json has the settings that it was started with
+
+The names of the files that `soritune prepare`, `check` and `split` write elsewhere too are defined in
+`corpus/manifest.py`. Next: `stages/run.py`.
 """
 
 from __future__ import annotations
@@ -22,11 +26,14 @@ from typing import Any
 
 import numpy as np
 
+from soritune.bundles.card import CARD_FILE
 from soritune.bundles.packaged import resolve_model_folder
 from soritune.bundles.read import is_bundle, load_bundle
-from soritune.corpus.manifest import Manifest
+from soritune.corpus.manifest import CHECKED_FILE, MANIFEST_FILE, QUARANTINE_FILE, SPLITS_FILE, Manifest
 from soritune.corpus.splitting.splits import Splits, load_splits
 from soritune.errors import BundleError, SplitError, UnknownNameError
+
+BUNDLES = "bundles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +55,36 @@ class RunFolder:
     @property
     def manifest(self) -> Path:
         """The corpus as it was read."""
-        return self.path / "manifest.parquet"
+        return self.path / MANIFEST_FILE
 
     @property
     def checked(self) -> Path:
         """The rows that can be used."""
-        return self.path / "checked.parquet"
+        return self.path / CHECKED_FILE
 
     @property
     def splits(self) -> Path:
         """Which row is in which split."""
-        return self.path / "splits.parquet"
+        return self.path / SPLITS_FILE
 
     @property
     def quarantine(self) -> Path:
         """Rows that were left out, with reasons."""
-        return self.path / "quarantine.jsonl"
+        return self.path / QUARANTINE_FILE
 
     @property
     def events(self) -> Path:
-        """Events of the training, one JSON object a line."""
+        """Events of the training, one JSON object per line."""
         return self.path / "train.jsonl"
 
     @property
     def text_log(self) -> Path:
-        """The same events for people."""
+        """The same events as text."""
         return self.path / "train.log"
 
     @property
     def tensorboard(self) -> Path:
-        """Event files of TensorBoard, when asked for."""
+        """Event files of TensorBoard, when requested."""
         return self.path / "tensorboard"
 
     @property
@@ -86,13 +93,8 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
-    def bundles(self) -> Path:
-        """Folder of the models."""
-        return self.path / "bundles"
-
-    @property
     def has_checkpoint(self) -> bool:
-        """Whether a training in the folder got as far as a checkpoint."""
+        """Whether a training in the folder has written a checkpoint."""
         return any(self.checkpoints.glob("step-*"))
 
     def checkpoint(self, step: int, copy: int = 1) -> Path:
@@ -107,25 +109,43 @@ class RunFolder:
         """Every file that `best_weights` names."""
         return sorted(self.checkpoints.glob("best-*.safetensors"))
 
+    @property
+    def bundles(self) -> Path:
+        """Folder of the models."""
+        return self.path / BUNDLES
+
     def bundle(self, name: str) -> Path:
-        """Folder of a model; the names of phases before the last begin with phase1_, phase2_ …"""
+        """Folder of one model."""
         return self.bundles / name
 
-    def predictions(self, name: str) -> Path:
+    def predictions(self, name: str = "test") -> Path:
         """Predictions of a split, or of a split with a suffix."""
         return self.path / "predictions" / f"{name}.jsonl"
 
     def scores(self, suffix: str = "") -> Path:
-        """Scores; `suffix` begins with a hyphen."""
+        """Scores; a `suffix` begins with a hyphen."""
         return self.path / f"scores{suffix}.json"
 
     def report(self, suffix: str = "") -> Path:
-        """The report as a page; the same as text has the suffix .txt."""
+        """The report as a page."""
         return self.path / f"report{suffix}.html"
 
-    def evaluation(self, name: str) -> Path:
-        """Folder for what is judged on data that is not the run's own."""
-        return self.path / "evaluation" / name
+    def text_report(self, suffix: str = "") -> Path:
+        """The report as text."""
+        return self.path / f"report{suffix}.txt"
+
+    def evaluation(self, name: str) -> RunFolder:
+        """Folder of results on data that is not the run's own."""
+        return RunFolder(self.path / "evaluation" / name)
+
+    def fold(self, number: int) -> RunFolder:
+        """The run of one fold of a cross-validation, counted from 1."""
+        return RunFolder(self.path / f"fold-{number:02d}")
+
+    @property
+    def crossval(self) -> Path:
+        """The settings that a cross-validation was started with."""
+        return self.path / "crossval.json"
 
 
 def checkpoint_order(path: Path) -> tuple[int, int] | None:
@@ -137,41 +157,41 @@ def checkpoint_order(path: Path) -> tuple[int, int] | None:
 def is_run(path: Path | str) -> bool:
     """True for a folder that training wrote: it has `bundles/`."""
     folder = Path(path)
-    return folder.is_dir() and not is_bundle(folder) and (folder / "bundles").is_dir()
+    return folder.is_dir() and not is_bundle(folder) and RunFolder(folder).bundles.is_dir()
 
 
 def run_of(bundle: Path | str) -> Path | None:
-    """The run folder that a bundle lies in, or None."""
-    for place in (Path(bundle), Path(bundle).resolve()):
-        run = place.parent.parent
-        if place.parent.name == "bundles" and is_run(run):
+    """The run folder that contains a bundle, or None."""
+    for path in (Path(bundle), Path(bundle).resolve()):
+        run = path.parent.parent
+        if path.parent.name == BUNDLES and is_run(run):
             return run
     return None
 
 
 def rows_seen(bundles: Iterable[Path | str], rows: Manifest) -> dict[str, int] | None:
-    """How many of `rows` the models were trained on ("train") or chosen by ("val"), by id.
+    """How many of `rows` the models were trained on ("train") or chosen by ("val").
 
-    A run's `splits.parquet` tells, whatever file the rows come from now. None where no bundle lies in a run
-    that has one.
+    Rows are recognised by their ids in the splits of the bundles' runs, whatever file `rows` was read from. None when
+    no bundle is part of a run that has splits.
     """
     train, val = set[int](), set[int]()
-    known = False
+    has_splits = False
     for bundle in bundles:
         run = run_of(bundle)
-        if run is None or not (run / "splits.parquet").is_file():
+        if run is None or not RunFolder(run).splits.is_file():
             continue
         try:
-            splits = load_splits(run / "splits.parquet")
+            splits = load_splits(RunFolder(run).splits)
         except SplitError:
             continue
-        known = True
-        train |= _places(splits, rows, "train")
-        val |= _places(splits, rows, "val")
-    return {"train": len(train), "val": len(val - train)} if known else None
+        has_splits = True
+        train |= _indices(splits, rows, "train")
+        val |= _indices(splits, rows, "val")
+    return {"train": len(train), "val": len(val - train)} if has_splits else None
 
 
-def _places(splits: Splits, rows: Manifest, split: str) -> set[int]:
+def _indices(splits: Splits, rows: Manifest, split: str) -> set[int]:
     try:
         return set(np.asarray(splits.indices(rows, split)).tolist())
     except SplitError:  # no id in common: another corpus
@@ -180,13 +200,13 @@ def _places(splits: Splits, rows: Manifest, split: str) -> set[int]:
 
 def bundle_names(run: Path | str) -> list[str]:
     """Names of the bundles of a run, sorted, epochs by number."""
-    folders = (Path(run) / "bundles").iterdir()
+    folders = RunFolder(Path(run)).bundles.iterdir()
     names = [folder.name for folder in folders if is_bundle(folder) and not folder.name.startswith(".")]
     return sorted(names, key=_by_number)
 
 
 def _by_number(name: str) -> tuple[str, int, str]:
-    """`epoch_2` before `epoch_10`."""
+    """Sort key that puts `epoch_2` before `epoch_10`."""
     stem, _, number = name.rpartition("_")
     return (stem, int(number), name) if number.isdecimal() else (name, -1, name)
 
@@ -194,13 +214,13 @@ def _by_number(name: str) -> tuple[str, int, str]:
 def choose_bundle(path: Path | str, checkpoint: str | None = None) -> Path:
     """The bundle folder to use.
 
-    A bundle folder is itself. In a run folder it is `bundles/<checkpoint>`; without a name, the best by a
-    task's primary metric where there is one such bundle, else `best_loss`, else `last`. Where only earlier phases
-    of a recipe were trained, a name is that of the latest of them: `best_loss` is then `phase1_best_loss`.
+    A bundle folder is returned as given. In a run folder it is `bundles/<checkpoint>`; without a name, the best by the
+    primary metric of the first task if this bundle exists, else `best_loss`, else `last`. If only earlier phases of a
+    recipe were trained, a name stands for that of the latest of them: `best_loss` is then `phase1_best_loss`.
 
     Raises:
         BundleError: neither a bundle nor a run, or a run without bundles.
-        UnknownNameError: the run has no bundle of that name.
+        UnknownNameError: the run has no bundle with this name.
     """
     folder = resolve_model_folder(path)
     if is_bundle(folder):
@@ -210,34 +230,37 @@ def choose_bundle(path: Path | str, checkpoint: str | None = None) -> Path:
             )
         return folder
     if not is_run(folder):
-        there = (
-            "is no model: it has neither soritune.json nor bundles/" if folder.exists() else "is not there"
+        fault = f"is not a model: it has neither {CARD_FILE} nor {BUNDLES}/"
+        raise BundleError(
+            f"{folder} {fault if folder.exists() else 'does not exist'}; give a bundle folder or a run folder"
         )
-        raise BundleError(f"{folder} {there}; give a bundle folder or a run folder")
     names = bundle_names(folder)
     if not names:
-        raise BundleError(f"{folder} has no finished bundle under bundles/; training did not get that far")
+        raise BundleError(
+            f"{folder} has no finished bundle under {BUNDLES}/; training stopped before the first one"
+        )
+    run = RunFolder(folder)
     if checkpoint not in (None, "best"):
-        found = _of_latest_phase(names, str(checkpoint))
-        if found is None:
+        name = _of_latest_phase(names, str(checkpoint))
+        if name is None:
             raise UnknownNameError("checkpoint", str(checkpoint), ["best", *names])
-        return folder / "bundles" / found
-    first = load_bundle(folder / "bundles" / names[0]).tasks[0]
-    for name in (f"best_{first.name}_{first.primary_metric.name}", "best_loss", "last"):
-        found = _of_latest_phase(names, name)
-        if found is not None:
-            return folder / "bundles" / found
-    return folder / "bundles" / names[0]
+        return run.bundle(name)
+    task = load_bundle(run.bundle(names[0])).tasks[0]
+    for preferred in (f"best_{task.name}_{task.primary_metric.name}", "best_loss", "last"):
+        name = _of_latest_phase(names, preferred)
+        if name is not None:
+            return run.bundle(name)
+    return run.bundle(names[0])
 
 
 def _of_latest_phase(names: Iterable[str], name: str) -> str | None:
-    """`name` itself, which belongs to the last phase of a recipe, or else that of the latest phase before it."""
-    numbers = {
-        int(found[1]): found[0]
-        for one in names
-        if (found := re.fullmatch(rf"phase(\d+)_{re.escape(name)}", one))
+    """`name` itself if it exists, which belongs to the last phase of a recipe; else that of the latest phase before."""
+    phases = {
+        int(match[1]): match[0]
+        for existing in names
+        if (match := re.fullmatch(rf"phase(\d+)_{re.escape(name)}", existing))
     }
-    return name if name in names else numbers[max(numbers)] if numbers else None
+    return name if name in names else phases[max(phases)] if phases else None
 
 
 def read_card(bundle: Path | str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the settings of a recipe have in common: unknown keys are refused, and what is wrong is said in a sentence."""
+"""The common base of recipe settings: unknown keys are refused, and each fault is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from soritune.errors import RecipeError, nearest
 
 
 class Settings(BaseModel):
-    """Unknown keys are refused; values are checked again when they are changed from Python."""
+    """A model that refuses unknown keys and also checks values assigned from Python."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
 
@@ -22,10 +22,10 @@ class Settings(BaseModel):
         return {name: field.annotation for name, field in cls.model_fields.items()}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Sets a checked value; after a refusal everything is as before.
+        """Checks and sets a value; a refused value changes no setting.
 
         Raises:
-            RecipeError: no such setting, or a value it cannot have.
+            RecipeError: no such setting, or an invalid value.
         """
         if name not in type(self).model_fields:
             hint = nearest(name, type(self).model_fields)
@@ -43,11 +43,12 @@ class Settings(BaseModel):
             raise RecipeError(type(self).__name__, faults_of(error, type(self))) from None
 
 
-def faults_of(error: ValidationError, model: type[BaseModel], place: str = "") -> list[str]:
-    """One line per fault: path (below `place`), what came, what was expected, the nearest known key."""
+def faults_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[str]:
+    """One line per fault: path (below `prefix`), what came, what was expected, the nearest known key."""
     lines = []
-    for fault in _one_per_value(error.errors(), model):
-        path = ".".join(str(part) for part in (place, *fault["loc"]) if part != "")
+    faults = [{**fault, "msg": _message(fault)} for fault in error.errors()]
+    for fault in _merge_kinds(faults, model):
+        path = ".".join(str(part) for part in (prefix, *fault["loc"]) if part != "")
         if fault["type"] == "extra_forbidden":
             known = keys_at(model, fault["loc"][:-1])
             hint = nearest(str(fault["loc"][-1]), known)
@@ -58,16 +59,20 @@ def faults_of(error: ValidationError, model: type[BaseModel], place: str = "") -
         elif fault["type"] == "missing":
             lines.append(f"{path}: missing; give it a value")
         else:
-            said = fault["msg"].removeprefix("Value error, ")
-            # A fault between several fields has no path, and what came is the whole object.
-            came = f"{path}: {said}" if path else said
-            came += f" (got {fault.get('input')!r})" if fault["loc"] else ""
-            lines.append(came[:300])
+            # A fault between several fields has no path, and its input is the whole object.
+            line = f"{path}: {fault['msg']}" if path else fault["msg"]
+            line += f" (got {fault.get('input')!r})" if fault["loc"] else ""
+            lines.append(line[:300])
     return lines
 
 
-def _one_per_value(faults: Sequence[Any], model: type[BaseModel]) -> list[dict[str, Any]]:
-    """The faults of a value that may be of several kinds as one, told without the names of the kinds."""
+def _message(fault: Any) -> str:
+    """The message of a validator of this package, or of pydantic."""
+    return str(fault["ctx"]["error"] if fault["type"] == "value_error" else fault["msg"])
+
+
+def _merge_kinds(faults: Sequence[Any], model: type[BaseModel]) -> list[dict[str, Any]]:
+    """One fault per value: the faults of a value that may have several kinds are merged, without the kinds' names."""
     merged: dict[Any, dict[str, Any]] = {}
     entered = set()
     for number, fault in enumerate(faults):
@@ -76,17 +81,17 @@ def _one_per_value(faults: Sequence[Any], model: type[BaseModel]) -> list[dict[s
             merged[number] = dict(fault)
             continue
         field, inside = fault["loc"][:depth], fault["loc"][depth + 1 :]
-        told = {**fault, "loc": (*field, *(part for part in inside if part != "[key]"))}
-        if inside:  # the kind that was meant; what the others say is no help
+        renamed = {**fault, "loc": (*field, *(part for part in inside if part != "[key]"))}
+        if inside:  # the fault is inside the intended kind; the faults of the other kinds are dropped
             if "[key]" in inside and fault["type"] == "string_pattern_mismatch":
-                told["msg"] = f"the name has signs it cannot have; it must match {fault['ctx']['pattern']}"
+                renamed["msg"] = f"the name has invalid characters; it must match {fault['ctx']['pattern']}"
             merged.pop(field, None)
             entered.add(field)
-            merged[told["loc"]] = told
+            merged[renamed["loc"]] = renamed
         elif field in merged:
-            merged[field]["msg"] += f" or {_plain(told['msg'])}"
+            merged[field]["msg"] += f" or {_expected(renamed['msg'])}"
         elif field not in entered:
-            merged[field] = {**told, "msg": f"Input should be {_plain(told['msg'])}"}
+            merged[field] = {**renamed, "msg": f"Input should be {_expected(renamed['msg'])}"}
     return list(merged.values())
 
 
@@ -99,14 +104,17 @@ _KINDS = {
 }
 
 
-def _plain(said: str) -> str:
-    """What a value should be, as in "a list"."""
-    wanted = said.removeprefix("Value error, ").removeprefix("Input should be ").split(", unable to")[0]
-    return _KINDS.get(wanted, wanted)
+def _expected(message: str) -> str:
+    """The expected value in pydantic's message about one kind of a union, such as "a list"."""
+    kind = message.removeprefix("Input should be ").split(", unable to")[0]
+    return _KINDS.get(kind, kind)
 
 
 def _union_depth(model: type[BaseModel], path: Sequence[int | str]) -> int | None:
-    """How many parts of a fault's path name the field, where the next one names one of its kinds."""
+    """Length of the part of a fault's path that names a field of several kinds; the next part names the kind.
+
+    None if the path has no such field.
+    """
     current: Any = model
     for depth, part in enumerate(path[:-1], start=1):
         annotation = _key_types(current).get(part)
@@ -132,10 +140,10 @@ def _is_settings(kind: Any) -> bool:
 
 
 def keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
-    """Keys that `path` can have below it; none where no settings are there, as in a free mapping."""
+    """The known keys below `path`; empty if the value is not a settings object, as in a free mapping."""
     current: Any = model
     for part in path:
-        if isinstance(part, int):  # a place in a list of settings
+        if isinstance(part, int):  # an index into a list of settings
             continue
         annotation = _key_types(current).get(part)
         current = next((c for c in (annotation, *get_args(annotation)) if _is_settings(c)), None)
@@ -145,12 +153,11 @@ def keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
 
 
 def first_fault(error: Exception) -> str:
-    """The first thing that is wrong, in a few words on one line."""
+    """The first fault of an error, in a few words on one line."""
     if isinstance(error, ValidationError):
         fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        said = fault["msg"].removeprefix("Value error, ")
-        return f"{place}: {said}" if place else said
+        path = ".".join(str(part) for part in fault["loc"])
+        return f"{path}: {_message(fault)}" if path else _message(fault)
     if isinstance(error, KeyError):
         return f"no '{error.args[0]}'"
     return str(error).splitlines()[0] if str(error) else type(error).__name__

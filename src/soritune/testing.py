@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 ModelType = Literal["wav2vec2", "hubert", "wavlm"]
 Norm = Literal["group", "layer"]
@@ -19,7 +19,7 @@ FAMILIES: tuple[tuple[ModelType, Norm], ...] = (
     ("wavlm", "group"),
     ("wavlm", "layer"),
 )
-"""Every kind of encoder soritune takes, as arguments of `tiny_config`."""
+"""Every kind of encoder that soritune supports, as arguments of `tiny_config`."""
 
 
 def tiny_config(
@@ -71,12 +71,12 @@ def tiny_checkpoint(
     seed: int = 0,
     old_names: bool = False,
 ) -> Path:
-    """Saves a toy model as transformers does, and gives its folder.
+    """Saves a toy model as transformers does; returns its folder.
 
     Args:
-        folder: made if need be.
-        architecture: as `tiny_config` gives.
-        head: what is on top.
+        folder: created if it does not exist.
+        architecture: as `tiny_config` returns it.
+        head: the head of the model.
         vocabulary: CTC labels, written to vocab.json; the blank is `[PAD]` or else the first.
         labels: class names of a classification head.
         seed: of the random weights.
@@ -103,8 +103,8 @@ def tiny_checkpoint(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = classes[head].from_config(config)
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
     if old_names:
         renamed = {
             name.replace("parametrizations.weight.original0", "weight_g").replace(
@@ -112,14 +112,14 @@ def tiny_checkpoint(
             ): value
             for name, value in model.state_dict().items()
         }
-        model.config.save_pretrained(place)
-        torch.save(renamed, place / "pytorch_model.bin")
+        model.config.save_pretrained(target)
+        torch.save(renamed, target / "pytorch_model.bin")
     else:
-        model.save_pretrained(place)
+        model.save_pretrained(target)
     if vocabulary is not None:
         text = json.dumps({symbol: index for index, symbol in enumerate(vocabulary)}, ensure_ascii=False)
-        (place / "vocab.json").write_text(text, encoding="utf-8")
-    return place
+        (target / "vocab.json").write_text(text, encoding="utf-8")
+    return target
 
 
 def ctc_output(

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, so that a reader never meets half of one."""
+"""Writes whole files or none, so that a reader never sees a partial file."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from soritune.errors import OutputError
 
 @contextlib.contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
-    """A new, empty file beside `path` to write to, which takes the place of `path` when the block ends well.
+    """A new, empty file beside `path` to write to, which replaces `path` when the block succeeds.
 
-    Its suffix is that of `path`, its permissions those that any new file gets, and the folder is made. Nothing of it
-    stays behind after an error.
+    It has the suffix of `path` and the permissions of any new file. Its folder is created. An error removes the file.
 
     Raises:
-        OutputError: the place cannot be written to, or the disk is full.
+        OutputError: the path cannot be written to, or the disk is full.
     """
     target = Path(path)
     if not target.name:
         raise OutputError(f"{target} is a folder and cannot be written as a file; name a file in it")
-    # A part of the stem, because a name that is as long as the file system allows must not become longer.
+    # Only part of the stem: a name of the maximum length must not become longer.
     temporary = target.with_name(f".{target.stem[:16]}.{secrets.token_hex(4)}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -33,19 +32,19 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         os.replace(temporary, target)
     except OSError as error:
         raise OutputError(
-            f"{target} cannot be written ({error.strerror or error}); choose another place"
+            f"{target} cannot be written ({error.strerror or error}); choose another path"
         ) from error
     finally:
-        # Where its folder is a file or may not be entered, there is nothing to take away either.
+        # If its folder is a file or cannot be entered, the temporary file does not exist either.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path | str, content: bytes | memoryview) -> Path:
-    """Writes to `path`, whole or not at all, making its folder.
+    """Writes to `path`, whole or not at all, and creates its folder.
 
     Raises:
-        OutputError: the place cannot be written to.
+        OutputError: the path cannot be written to.
     """
     with whole_file(path) as file:
         file.write_bytes(content)
@@ -53,9 +52,9 @@ def write_bytes(path: Path | str, content: bytes | memoryview) -> Path:
 
 
 def write_text(path: Path | str, text: str) -> Path:
-    """Writes UTF-8 text to `path`, whole or not at all, making its folder.
+    """Writes UTF-8 text to `path`, whole or not at all, and creates its folder.
 
     Raises:
-        OutputError: the place cannot be written to.
+        OutputError: the path cannot be written to.
     """
     return write_bytes(path, text.encode("utf-8"))

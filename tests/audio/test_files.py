@@ -32,7 +32,7 @@ def test_any_case_of_suffix_sorted_and_nothing_hidden(tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="is not there"):
+    with pytest.raises(AudioError, match="does not exist"):
         find_audio(tmp_path / "gone")
     (tmp_path / "f").touch()
     with pytest.raises(AudioError, match="is not a folder"):

@@ -84,9 +84,9 @@ def test_missing_empty_and_other_things(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "none.wav", np.empty(0, np.float32), 16000)
     for read in (read_header, read_audio):
         for name, reason in [
-            ("gone.wav", "is not there"),
+            ("gone.wav", "does not exist"),
             ("empty.wav", "is empty"),
-            ("text.wav", "is not audio|no audio that libsndfile"),
+            ("text.wav", "is not audio"),
             ("none.wav", "holds no samples"),
             (".", "is not a file"),
         ]:

@@ -149,7 +149,7 @@ def test_one_sentence_for_every_mistake(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
     with pytest.raises(ManifestError, match="column 'id' .*--field id="):
         soritune("prepare", "manifest", folder, "-o", out)
-    with pytest.raises(ManifestError, match="--field wants NAME=VALUE, got 'id'"):
+    with pytest.raises(ManifestError, match="--field expects NAME=VALUE, got 'id'"):
         soritune("prepare", "manifest", folder, "-o", out, "--field", "id")
     with pytest.raises(ManifestError, match="--field has no meaning for the source 'speaker-folders'"):
         soritune("prepare", "speaker-folders", folder, "-o", out, "--field", "id=utt")
@@ -163,7 +163,7 @@ def test_one_sentence_for_every_mistake(folder: Path, tmp_path: Path) -> None:
     soritune("prepare", "manifest", folder, "-o", out, *FIELDS)
     with pytest.raises(TaskError, match="labels"):
         soritune("check", out / "manifest.parquet", "--task", "emotion")
-    with pytest.raises(SplitError, match="wants 3 numbers"):
+    with pytest.raises(SplitError, match="expects 3 numbers"):
         soritune("split", out / "manifest.parquet", "-o", out / "s.parquet", "--ratios", "0.8,0.2")
     with pytest.raises(SplitError, match="must add to 1"):
         soritune("split", out / "manifest.parquet", "-o", out / "s.parquet", "--ratios", "0.8,0.2,0.2")
@@ -209,7 +209,9 @@ def test_a_check_that_leaves_nothing_is_a_failure(folder: Path, tmp_path: Path) 
     soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS)
     for file in (folder / "소리").iterdir():
         file.unlink()
-    with pytest.raises(ManifestError, match="none of its 54 utterances can be used; the first: is not there"):
+    with pytest.raises(
+        ManifestError, match="none of its 54 utterances can be used; the first: does not exist"
+    ):
         soritune("check", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "o")
     assert sorted(os.listdir(tmp_path / "o")) == ["manifest.parquet", "quarantine.jsonl"]
     assert len((tmp_path / "o" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()) == 54

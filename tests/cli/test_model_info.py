@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from soritune.audio.preprocessing import Preprocessing
 from soritune.cli.model_info import describe_folder, model_info
 from soritune.errors import ModelError, UnknownNameError
-from soritune.models.checkpoint_io import save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
-from soritune.models.model import build_model
+from soritune.models.saving import save_bundle
 from soritune.testing import class_output, ctc_output, tiny_checkpoint, tiny_config
 
 RECIPE = """

@@ -183,8 +183,8 @@ def test_bad_arguments_are_one_sentence(models, clips, tmp_path, monkeypatch):
             SorituneError,
             "either audio",
         ),
-        ([tmp_path / "gone.wav", "-b", models["emotion"]], AudioError, "is not there"),
-        ([clips, "-b", tmp_path], BundleError, "is no model"),
+        ([tmp_path / "gone.wav", "-b", models["emotion"]], AudioError, "does not exist"),
+        ([clips, "-b", tmp_path], BundleError, "is not a model"),
     ]
     (tmp_path / "rows.jsonl").write_text('{"id": "a"}\n', encoding="utf-8")
     cases.append(

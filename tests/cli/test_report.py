@@ -125,7 +125,7 @@ def test_evaluate_takes_a_corpus_and_draws_plots(monkeypatch, folders, tmp_path)
     ]
     assert all(Path(path).is_file() for path in shown["files"]["plots"])
     for wrong in (["--source", "csv"], ["--set", "a=1"], ["--data", base, "--set", "a"]):
-        with pytest.raises(ManifestError, match="give --data too|wants KEY=VALUE, got 'a'"):
+        with pytest.raises(ManifestError, match="give --data too|expects NAME=VALUE, got 'a'"):
             call("evaluate", tmp_path, *wrong)
 
 

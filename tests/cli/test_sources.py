@@ -123,7 +123,9 @@ def test_a_corpus_without_its_sound_ends_as_prepare_does(corpus: Path) -> None:
         file.unlink()
     result = soritune("sources", "preview", "csv", corpus)
     assert isinstance(result.exception, ManifestError) and result.exception.exit_code == 2
-    assert "not one of the first 12 recordings can be used; the first: is not there" in str(result.exception)
+    assert "not one of the first 12 recordings can be used; the first: does not exist" in str(
+        result.exception
+    )
     assert "not one of them was found" in result.stdout
 
 

@@ -129,7 +129,7 @@ def test_the_pilot_of_the_preset_must_be_there(
     arguments = ["run", "child-phoneme-full", f"data={tones.path}", *MANIFEST, "split.given=null"]
     done = CliRunner().invoke(APP, [*arguments, "--preset", "from-pilot"])
     assert re.search(
-        r"model.init_from: runs/child-phoneme/bundles/\S+ is no folder here", str(done.exception)
+        r"model.init_from: runs/child-phoneme/bundles/\S+ is not a folder here", str(done.exception)
     )
     assert not (tmp_path / "runs" / "child-phoneme-full" / "bundles").exists()
 

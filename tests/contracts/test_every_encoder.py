@@ -11,13 +11,15 @@ import transformers
 
 from soritune.audio.preprocessing import Preprocessing
 from soritune.models.adapters import adapted_modules, merge_adapters
-from soritune.models.checkpoint_io import load_model, save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
 from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT
 from soritune.models.encoders.encoder import families, family_of, geometry_of
 from soritune.models.freezing import check_frozen
 from soritune.models.gradient_watch import check_gradients
-from soritune.models.model import SpeechModel, build_model
+from soritune.models.loading import load_model
+from soritune.models.model import SpeechModel
+from soritune.models.saving import save_bundle
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
 from soritune.testing import FAMILIES, class_output, ctc_output, tiny_config
 

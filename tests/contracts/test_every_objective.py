@@ -16,7 +16,7 @@ from soritune.errors import TaskError
 from soritune.models.losses.loss import LossSum, log_probabilities, loss_sum
 from soritune.registry import members
 from soritune.tasks.objectives.objective import Objective, PaddedTargets, check_output, objective_of
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 OBJECTIVES: dict[str, Objective] = {
     name.replace("-", "_"): member
@@ -115,7 +115,7 @@ def test_good_rows_have_no_fault_and_bad_ones_a_sentence(case: Case) -> None:
         assert "its x target cannot be used" in str(objective.row_fault(spec, np.asarray(wrong), 9))
     fault = objective.row_fault(spec, target, 0)
     assert fault is None if not spec.per_frame else "there are 0" in str(fault)
-    assert objective.follows_time(spec) == spec.per_frame
+    assert objective.is_time_aligned(spec) == spec.per_frame
 
 
 def test_a_batch_loses_the_sum_of_its_rows_alone(case: Case) -> None:

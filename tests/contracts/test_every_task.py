@@ -14,7 +14,9 @@ from soritune.errors import TaskError
 from soritune.registry import members
 from soritune.tasks.decoding.decoder import Decoded
 from soritune.tasks.decoding.greedy import GreedyDecoder
-from soritune.tasks.task import OutputSpec, Pair, Prediction, Task
+from soritune.tasks.results import Pair, Prediction
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task
 
 TASKS: dict[str, type[Task]] = members("soritune.tasks", "TASK")
 CONFIGS: dict[str, dict[str, Any]] = {

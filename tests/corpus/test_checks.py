@@ -86,7 +86,7 @@ def test_the_good_stay_and_the_bad_go_with_a_reason(folder: Path) -> None:
         ("u9", "decode"), ("u10", "decode"), ("u11", "decode"), ("u12", "decode"), ("u14", "decode"),
     ]  # fmt: skip
     reasons = {row.id: row.reason for row in result.quarantined}
-    assert reasons["u4"] == "is not there"
+    assert reasons["u4"] == "does not exist"
     assert reasons["u5"] == "is empty (0 bytes)"
     assert "truncated" in reasons["u6"]
     assert reasons["u7"] == "holds 1 samples that are NaN or infinite"

@@ -66,7 +66,7 @@ def test_bad_rows_and_files_are_set_aside(tmp_path: Path) -> None:
         for line in (tmp_path / "out" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     assert {row["id"]: row["reason"] for row in found} == {
-        "gone": "is not there",
+        "gone": "does not exist",
         "empty": "is empty (0 bytes)",
         "none": "m.jsonl line 4: field 'audio' is missing",
         "old": "m.jsonl line 5: field 'age' must be a finite number, got 'seven'",
@@ -96,7 +96,7 @@ def test_several_manifests_become_one(tmp_path: Path) -> None:
 def test_nothing_usable_is_one_sentence(tmp_path: Path) -> None:
     file = rows(tmp_path / "m.jsonl", {"id": "a", "audio": "gone.wav"})
     with pytest.raises(
-        ManifestError, match=r"nothing in it can be used \(1 rejected; gone.wav: is not there\)"
+        ManifestError, match=r"nothing in it can be used \(1 rejected; gone.wav: does not exist\)"
     ):
         prepare("manifest", file, {}, tmp_path / "out")
     assert os.listdir(tmp_path / "out") == ["quarantine.jsonl"]

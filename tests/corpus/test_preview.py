@@ -85,7 +85,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("path,label,memo\nC:\\x\\a.wav,1,x\n", encoding="utf-8")
     seen = preview("csv", tmp_path, {})
     assert seen.path_settings == ("audio_root", "drop_prefix")
-    assert list(seen.audio_faults.values()) == ["is not there"]
+    assert list(seen.audio_faults.values()) == ["does not exist"]
     with pytest.raises(ManifestError, match="unknown_setting"):
         preview("csv", tmp_path, {"unknown_setting": 1})
     broken: dict[str, Any] = {"fields": {"audio": "파일"}}

@@ -15,10 +15,10 @@ from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest
 from soritune.errors import UnknownNameError
 from soritune.inference.predictor import Predictor
-from soritune.models.checkpoint_io import save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
-from soritune.models.model import build_model
-from soritune.recipe import make_task
+from soritune.models.saving import save_bundle
+from soritune.tasks.task import make_task
 from soritune.testing import tiny_config
 
 ARRAYS = '''

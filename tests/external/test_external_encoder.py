@@ -29,13 +29,14 @@ from soritune.geometry import Geometry
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 from soritune.models.adapters import adapted_modules
-from soritune.models.checkpoint_io import load_model
+from soritune.models.build import build_model
 from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
 from soritune.models.freezing import check_frozen
 from soritune.models.gradient_watch import check_gradients
-from soritune.models.model import SpeechModel, build_model
+from soritune.models.loading import load_model
+from soritune.models.model import SpeechModel
 from soritune.recipe import load_recipe
-from soritune.stages.prepare import geometry_of_recipe
+from soritune.stages.check import geometry_of_recipe
 from soritune.testing import class_output, ctc_output
 
 pytestmark = pytest.mark.slow

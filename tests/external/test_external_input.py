@@ -20,8 +20,8 @@ from soritune.cli.main import app
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.inference.predictor import Predictor
+from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
-from soritune.models.model import build_model
 from soritune.testing import tiny_config
 
 pytestmark = pytest.mark.slow

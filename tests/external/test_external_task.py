@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest
 from soritune.errors import RecipeError, TaskError
-from soritune.recipe import check_recipe, make_task
+from soritune.recipe import check_recipe
+from soritune.tasks.task import make_task
 from soritune.testing import tiny_config
 
 pytestmark = pytest.mark.slow
@@ -29,9 +30,9 @@ import math
 
 import numpy as np
 
-from soritune.tasks.task import (
-    Column, Metric, OutputSpec, Prediction, RateDescription, Section, Table, Task, TaskConfig,
-)
+from soritune.tasks.results import Column, Metric, Prediction, RateDescription, Section, Table
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task, TaskConfig
 
 
 class VoiceConfig(TaskConfig):

@@ -7,7 +7,7 @@ import pytest
 from soritune.bundles.card import Bundle
 from soritune.errors import BundleError
 from soritune.inference.ensemble import Member, joint_tasks, label_orders
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 
 def test_a_member_takes_its_settings_from_the_bundle(fakes, tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from soritune.inference.posteriors import mean_of, readable
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 LABELS = ("a", "b")
 CTC = OutputSpec("x", LABELS, "frame", "ctc", options={"blank": 0})

@@ -164,7 +164,7 @@ def test_a_predictions_file_names_another_decoder_than_the_greedy_one(fakes):
 def test_a_decoder_without_a_ctc_output_is_refused(fakes):
     member = fakes.member([fakes.emotion_task()])
     with pytest.raises(
-        TaskError, match="'backward' reads CTC outputs, and the model has none .tasks: emotion."
+        TaskError, match="'backward' reads CTC outputs, but the model has no such output .tasks: emotion."
     ):
         Predictor([member], decoder=Backward())
     assert Predictor([member], decoder="greedy").decoder.name == "greedy"

@@ -9,9 +9,9 @@ from soritune.errors import BundleError, ModelError
 from soritune.inference.backends.pytorch import PytorchBackend
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
-from soritune.models.checkpoint_io import save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import LoraSettings, ModelConfig
-from soritune.models.model import build_model
+from soritune.models.saving import save_bundle
 from soritune.testing import tiny_checkpoint, tiny_config
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the Korean tests: the two converters and the shared examples."""
+"""Fixtures of the Korean tests: the two converters and the folder of shared data."""
 
 import csv
 import os
@@ -20,9 +20,9 @@ def read_rows(path: Path) -> Rows:
 
 
 def misses(pronouncer: Pronouncer, rows: Rows) -> list[tuple[str, str]]:
-    """Return each text whose pronunciation is not accepted, with what came out."""
-    spoken = [(text, pronouncer.pronounce(text).replace(" ", ""), forms) for text, forms, _ in rows]
-    return [(text, got) for text, got, forms in spoken if got not in forms]
+    """Return each text with a wrong pronunciation, and that pronunciation."""
+    results = [(text, pronouncer.pronounce(text).replace(" ", ""), forms) for text, forms, _ in rows]
+    return [(text, spoken) for text, spoken, forms in results if spoken not in forms]
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +39,8 @@ def kiwi() -> Pronouncer:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    for folder in (os.environ.get("SORITUNE_DATA"), beside):
+    default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    for folder in (os.environ.get("SORITUNE_DATA"), default):
         if folder and Path(folder).is_dir():
             return Path(folder)
-    pytest.skip(f"no shared data: SORITUNE_DATA is not set to a folder and {beside} does not exist")
+    pytest.skip(f"no shared data: SORITUNE_DATA is not set to a folder and {default} does not exist")

@@ -4,16 +4,16 @@ from soritune.korean import boundaries as b
 from soritune.korean.hangul import CODA, CODAS, ONSET, ONSETS, join, split
 
 
-def meet(left, right, kind=b.PLAIN):
-    """Return two syllables as they sound next to each other."""
+def pronounce_pair(left, right, kind=b.PLAIN):
+    """Return the pronunciation of two adjacent syllables."""
     onset, vowel, coda = split(left)
     next_onset, next_vowel, next_coda = split(right)
-    coda, next_onset, _ = b.settle(coda, next_onset, b.vowel_class(next_vowel, next_coda), kind)
+    coda, next_onset, _ = b.joint_outcome(coda, next_onset, b.vowel_class(next_vowel, next_coda), kind)
     return join(onset, vowel, coda) + join(next_onset, next_vowel, next_coda)
 
 
 @pytest.mark.parametrize(
-    ("pair", "kind", "heard"),
+    ("pair", "kind", "pronounced"),
     [
         ("국물", b.PLAIN, "궁물"),
         ("닭이", b.PLAIN, "달기"),
@@ -37,8 +37,8 @@ def meet(left, right, kind=b.PLAIN):
         ("국물", b.HALT, "국물"),
     ],
 )
-def test_pairs(pair, kind, heard):
-    assert meet(pair[0], pair[1], kind) == heard
+def test_two_syllables_sound_as_the_articles_state(pair, kind, pronounced):
+    assert pronounce_pair(pair[0], pair[1], kind) == pronounced
 
 
 def test_every_outcome_is_pronounceable():
@@ -46,11 +46,11 @@ def test_every_outcome_is_pronounceable():
         for onset in range(len(ONSETS)):
             for vowel_class in range(4):
                 for kind in range(b.BASIC_STOP + 1):
-                    new_coda, new_onset, _ = b.settle(coda, onset, vowel_class, kind)
+                    new_coda, new_onset, _ = b.joint_outcome(coda, onset, vowel_class, kind)
                     assert CODAS[new_coda] in ("", *"ㄱㄴㄷㄹㅁㅂㅇ")
                     assert 0 <= new_onset < len(ONSETS)
 
 
-def test_articles_are_reported():
-    assert b.settle(CODA["ㄱ"], ONSET["ㅁ"], 0, b.PLAIN)[2] == ("18",)
-    assert b.settle(CODA["ㄺ"], ONSET["ㄱ"], 0, b.STEM)[2] == ("11", "23")
+def test_applied_articles_are_returned():
+    assert b.joint_outcome(CODA["ㄱ"], ONSET["ㅁ"], 0, b.PLAIN)[2] == ("18",)
+    assert b.joint_outcome(CODA["ㄺ"], ONSET["ㄱ"], 0, b.STEM)[2] == ("11", "23")

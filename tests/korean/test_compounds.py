@@ -26,7 +26,7 @@ from soritune.korean.morphology import analyse
         ("해설자", 1, b.TENSE),
     ],
 )
-def test_principal_kind(word, boundary, kind):
+def test_boundary_has_the_expected_principal_kind(word, boundary, kind):
     assert compound_marks(analyse(word))[boundary][0][0] == kind
 
 
@@ -34,13 +34,14 @@ GENERAL = "신라 손목 절절하다 부작용 옷이 잔디 감도 알지 방�
 
 
 @pytest.mark.parametrize("word", GENERAL.split())
-def test_general_articles_are_left_alone(word):
+def test_word_without_special_joints_has_no_marks(word):
     assert compound_marks(analyse(word)) == {}
 
 
-def test_spelled_s():
+def test_coda_s_spells_a_compound_only_in_compounds():
     assert [
-        spells_compound(word, place) for word, place in (("빗방울", 0), ("빗질", 0), ("옷감", 0), ("냇가", 0))
+        spells_compound(word, boundary)
+        for word, boundary in (("빗방울", 0), ("빗질", 0), ("옷감", 0), ("냇가", 0))
     ] == [
         True,
         False,

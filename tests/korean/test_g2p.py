@@ -18,25 +18,25 @@ CORE = Pronouncer("none")
 HANGUL_TEXT = st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3) | st.just(" "), max_size=40)
 
 
-def test_shared_examples_core(core, shared_data):
+def test_fewer_than_3_percent_of_shared_examples_are_wrong_without_kiwi(core, shared_data):
     rows = read_rows(shared_data / "korean_g2p" / "examples.tsv")
     assert len(rows) > 500
     assert len(misses(core, rows)) / len(rows) < 0.03
 
 
 @pytest.mark.slow  # loads the analyser
-def test_shared_examples_kiwi(kiwi, shared_data):
+def test_fewer_than_2_percent_of_shared_examples_are_wrong_with_kiwi(kiwi, shared_data):
     rows = read_rows(shared_data / "korean_g2p" / "examples.tsv")
     assert len(misses(kiwi, rows)) / len(rows) < 0.02
 
 
-BLIND_SETS = [f"blind_{which}.tsv" for which in ("first", "second", "third", "fourth", "fifth", "sixth")]
+BLIND_SETS = [f"blind_{ordinal}.tsv" for ordinal in ("first", "second", "third", "fourth", "fifth", "sixth")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BLIND_SETS)
 @pytest.mark.parametrize("tagger", ["core", "kiwi"])
-def test_blind_sets(name, tagger, request):
+def test_fewer_than_3_percent_of_a_blind_set_are_wrong(name, tagger, request):
     rows = read_rows(HERE / name)
     wrong = misses(request.getfixturevalue(tagger), rows)
     assert len(wrong) / len(rows) < 0.03, wrong
@@ -56,11 +56,11 @@ def test_blind_sets(name, tagger, request):
         ("맑게", "말께"),
     ],
 )
-def test_worked_examples(core, text, expected):
+def test_worked_example_has_the_standard_pronunciation(core, text, expected):
     assert core.pronounce(text) == expected
 
 
-def test_phones_of_the_design_note(core):
+def test_phonemize_gives_the_phones_of_worked_examples(core):
     assert core.phonemize("외양간으로") == ["oE", "iA", "NG", "GG", "A", "N", "EU", "R", "O"]
     assert core.phonemize("갔습니다") == ["G", "A", "t", "SS", "EU", "M", "N", "I", "D", "A"]
     assert core.phonemize("밭 아래") == ["B", "A", "|", "D", "A", "R", "E"]
@@ -77,7 +77,7 @@ def test_phones_of_the_design_note(core):
         ("꽃 한 송이", "꼬 탄 송이", "꼳 한 송이"),
     ],
 )
-def test_boundaries(core, text, phrase, word):
+def test_boundary_setting_decides_joints_over_spaces(core, text, phrase, word):
     assert core.pronounce(text) == phrase
     assert core.pronounce(text, "word") == word
 
@@ -87,7 +87,7 @@ def test_punctuation_is_a_pause(core):
 
 
 @pytest.mark.slow
-def test_kiwi_settles_homographs(kiwi):
+def test_kiwi_decides_between_homographs(kiwi):
     assert kiwi.pronounce("그는 사건을 신고했다").endswith("신고핻따")
     assert kiwi.pronounce("눈을 감지 마세요") == "누늘 감찌 마세요"
 
@@ -100,11 +100,11 @@ def test_kiwi_settles_homographs(kiwi):
         ("양말을 신기다", "양마를 신기다"),
     ],
 )
-def test_next_word_settles_a_stem(core, text, expected):
+def test_next_word_decides_whether_a_word_is_a_stem(core, text, expected):
     assert core.pronounce(text) == expected
 
 
-def test_kiwi_keeps_certain_endings(kiwi):
+def test_unambiguous_ending_stays_tense_with_kiwi(kiwi):
     assert kiwi.pronounce("들을수록") == "드를쑤록"
 
 
@@ -125,7 +125,7 @@ def test_principal_form_is_the_first_variant(text):
     assert CORE.variants(text)[0] == CORE.pronounce(text)
 
 
-def test_explain_names_article_and_place(core):
+def test_explain_gives_article_and_position(core):
     changes = core.explain("국물이, 밭 아래")
     assert [(c.article, c.start, c.end, c.before, c.after) for c in changes] == [
         ("18", 0, 2, "국물", "궁무"),
@@ -142,13 +142,13 @@ def test_explain_names_article_and_place(core):
         *[("솜이불", "29"), ("냇가", "30")],
     ],
 )
-def test_explain_covers_the_articles(core, text, article):
+def test_explain_reports_the_article(core, text, article):
     assert article in {change.article for change in core.explain(text)}
 
 
 @given(HANGUL_TEXT)
 @settings(max_examples=200, deadline=None)
-def test_any_hangul_gives_inventory_phones_and_round_trips(text):
+def test_phones_of_any_hangul_are_known_and_convert_back(text):
     pronounced = CORE.pronounce(text)
     phones = hangul_to_phones(pronounced)
     assert KOREAN.unknown(phones) == []
@@ -159,7 +159,7 @@ def test_any_hangul_gives_inventory_phones_and_round_trips(text):
 @pytest.mark.slow
 @given(st.text(max_size=60), st.sampled_from(["phrase", "word"]))
 @settings(max_examples=200, deadline=None)
-def test_any_text_converts(text, boundary):
+def test_any_text_gives_known_phones(text, boundary):
     assert KOREAN.unknown(CORE.phonemize(text, boundary)) == []
     assert CORE.explain(text, boundary) is not None
 
@@ -168,20 +168,20 @@ ODD = ["ㄱㄴㄷ ㅏㅑ", "ㅋㅋㅋ", "😀👍", "漢字 混用", "한国어 
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_odd_scripts_do_not_fail(core, text):
+def test_other_scripts_are_converted_without_error(core, text):
     assert KOREAN.unknown(core.phonemize(text)) == []
 
 
-def test_decomposed_text_is_the_same(core):
+def test_decomposed_text_has_the_same_pronunciation(core):
     assert core.pronounce(unicodedata.normalize("NFD", "국물이 값있다")) == core.pronounce("국물이 값있다")
 
 
-# Stable under repetition except where the standard itself goes on: ㅢ that linking has moved behind a
-# consonant (문의 → 무늬 → 무니), and results that spell another word (앉아 → 안자, as if of 안다).
+# Repetition changes a result only if an article applies again: ㅢ that linking has moved behind a consonant
+# (문의 → 무늬 → 무니), and results that spell another word (앉아 → 안자, as if from 안다).
 NOT_STABLE = {"문의": ("무늬", "무니"), "협의": ("혀븨", "혀비"), "앉아": ("안자", "안짜")}
 
 
-def test_pronouncing_twice_changes_little(core):
+def test_pronouncing_twice_changes_few_words(core):
     words = [
         text for name in ("blind_first.tsv", "blind_second.tsv") for text, _, _ in read_rows(HERE / name)
     ]
@@ -192,7 +192,7 @@ def test_pronouncing_twice_changes_little(core):
 
 
 @pytest.mark.slow
-def test_a_million_characters(core):
+def test_a_million_characters_are_converted(core):
     text = "나는 어머니의 손을 잡고 외양간으로 갔습니다 2024년 😀 " * 31000
     assert len(text) > 1_000_000
     spoken = core.pronounce(text)
@@ -213,14 +213,14 @@ def test_transcripts_have_no_unknown_symbol(core, shared_data):
         assert KOREAN.unknown(phones) == [], text
 
 
-def test_bad_settings_are_named(core):
+def test_unknown_setting_is_refused(core):
     with pytest.raises(TextError, match="unknown boundary 'line'"):
         pronounce("가", "line")  # type: ignore[arg-type]
     with pytest.raises(TextError, match="unknown tagger 'mecab'"):
         explain("가", tagger="mecab")  # type: ignore[arg-type]
 
 
-def test_import_needs_the_standard_library_only():
+def test_import_loads_only_the_standard_library():
     code = "import sys, soritune.korean; print(*{'torch', 'numpy', 'kiwipiepy'}.intersection(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == []

@@ -14,7 +14,7 @@ def test_split_and_join_are_inverse(syllable):
     )
 
 
-def test_letters_of_one_syllable():
+def test_split_gives_the_letters_of_a_syllable():
     onset, vowel, coda = hangul.split("값")
     assert (hangul.ONSETS[onset], hangul.VOWELS[vowel], hangul.CODAS[coda]) == ("ㄱ", "ㅏ", "ㅄ")
     assert not hangul.is_syllable("ㄱ")

@@ -18,7 +18,7 @@ from soritune.korean.morphology import analyse
         ("나는", "어머니의", b.HALT, b.HALT),
     ],
 )
-def test_principal_kind(left, right, phrase, word):
+def test_joint_over_a_space_has_the_expected_kind(left, right, phrase, word):
     first, second = analyse(left), analyse(right)
     assert link_marks(first, second, "phrase")[0][0] == phrase
     assert link_marks(first, second, "word")[0][0] == word

@@ -35,12 +35,12 @@ from soritune.korean import normalize
         ("😀 \u200b", ""),
     ],
 )
-def test_spoken_words(text, spoken):
+def test_text_is_read_in_full(text, spoken):
     assert normalize(text) == spoken
 
 
 @given(st.text(max_size=80))
-def test_result_is_hangul_and_stable(text):
+def test_normalized_text_is_hangul_and_does_not_change_again(text):
     spoken = normalize(text)
     assert all("가" <= character <= "힣" or character in ", " for character in spoken)
     assert normalize(spoken) == spoken

@@ -20,11 +20,11 @@ from soritune.korean.numbers import read_counted, read_decimal, read_digits, rea
         ("1" * 30, "일" * 30),
     ],
 )
-def test_sino(digits, spoken):
+def test_sino_korean_number_is_read(digits, spoken):
     assert read_sino(digits) == spoken
 
 
-def test_native_and_others():
+def test_native_decimal_and_digit_readings():
     assert [read_native(number) for number in (1, 20, 21, 99)] == ["한", "스무", "스물한", "아흔아홉"]
     assert read_decimal("0", "05") == "영쩜영오"
     assert read_digits("1588") == "일오팔팔"
@@ -41,7 +41,7 @@ def test_native_and_others():
         ("0", "개", "영"),
     ],
 )
-def test_counter_decides(digits, following, spoken):
+def test_counter_decides_the_numerals(digits, following, spoken):
     assert read_counted(digits, following) == spoken
 
 

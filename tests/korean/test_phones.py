@@ -16,7 +16,7 @@ A EO O U EU I E iA iEO iO iU iE oA oE uEO uI euI
 PUBLISHED = set(PUBLISHED_ROWS.split())
 
 
-def test_inventory_is_the_published_one():
+def test_inventory_has_the_published_symbols():
     assert len(PHONES) == 40
     assert set(PHONES) == PUBLISHED
     assert len(KOREAN.vocabulary) == 45
@@ -32,11 +32,11 @@ def test_unpronounced_spelling_is_refused():
         hangul_to_phones("값이")
 
 
-def test_mergers_come_back_as_one_letter():
+def test_merged_vowels_are_written_with_one_letter():
     assert phones_to_hangul(hangul_to_phones("개 게 왜 외 웨 얘 예")) == "게 게 웨 웨 웨 예 예"
 
 
-def test_odd_sequences_keep_every_consonant():
+def test_impossible_sequence_keeps_every_consonant():
     assert phones_to_hangul(["G", "G", "A", "k", "t", "|", "NG", "S"]) == "ㄱ각ㄷ ㅇㅅ"
 
 
@@ -45,7 +45,7 @@ def test_any_phone_sequence_gives_text(phones):
     assert len(phones_to_hangul(phones)) >= phones.count("|")
 
 
-def test_unknown_phone_is_named():
+def test_unknown_phone_is_refused():
     with pytest.raises(TextError, match=r"'Q' \(position 1\)"):
         phones_to_hangul(["A", "Q"])
 
@@ -65,7 +65,7 @@ def test_vocabulary_in_any_order_is_accepted(tmp_path):
         ({"G": 1, "N": 1}, "one id to several"),
     ],
 )
-def test_wrong_vocabulary_is_described(tmp_path, change, message):
+def test_wrong_vocabulary_is_refused(tmp_path, change, message):
     vocabulary = {token: index for index, token in enumerate([*PUBLISHED, "|", "[UNK]", "[PAD]"])} | change
     path = tmp_path / "vocab.json"
     kept = {token: index for token, index in vocabulary.items() if index is not None}
@@ -74,7 +74,7 @@ def test_wrong_vocabulary_is_described(tmp_path, change, message):
         load_vocabulary(path)
 
 
-def test_broken_vocabulary_file(tmp_path):
+def test_broken_vocabulary_file_is_refused(tmp_path):
     path = tmp_path / "vocab.json"
     path.write_text("[1", encoding="utf-8")
     with pytest.raises(TextError, match="cannot read the vocabulary"):

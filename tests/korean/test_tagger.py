@@ -7,7 +7,7 @@ from soritune.korean import tagger
 from soritune.korean.g2p import Pronouncer
 
 
-def test_missing_analyser(monkeypatch):
+def test_missing_analyser_is_refused_only_if_required(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert tagger.load_tagger(required=False) is None
     with pytest.raises(TextError, match="kiwipiepy is not installed"):
@@ -17,10 +17,10 @@ def test_missing_analyser(monkeypatch):
 
 @pytest.mark.slow
 def test_only_doubtful_phrases_are_tagged(kiwi, monkeypatch):
-    asked = []
+    tagged = []
     retag = kiwi._retag
-    monkeypatch.setattr(kiwi, "_retag", lambda phrase, *rest: asked.append(phrase) or retag(phrase, *rest))
+    monkeypatch.setattr(kiwi, "_retag", lambda phrase, *rest: tagged.append(phrase) or retag(phrase, *rest))
     kiwi.pronounce("학교에 간다")
-    assert asked == []
+    assert tagged == []
     kiwi.pronounce("사건을 신고했다")
-    assert asked == ["사건을 신고했다"]
+    assert tagged == ["사건을 신고했다"]

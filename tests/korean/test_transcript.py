@@ -12,10 +12,10 @@ from soritune.korean.transcript import clean_transcript
         ("1/2 컵", "1/2 컵"),
     ],
 )
-def test_annotation_goes(raw, cleaned):
+def test_annotation_is_removed(raw, cleaned):
     assert clean_transcript(raw) == cleaned
 
 
-def test_sides_and_fillers():
+def test_side_and_fillers_follow_the_settings():
     assert clean_transcript("(TV)/(티비)를 봐", side="spelling") == "TV를 봐"
     assert clean_transcript("음/ 그+ 가자", keep_fillers=False) == "가자"

@@ -20,7 +20,7 @@ def test_value_is_the_rate_of_the_sum_not_the_mean_of_rates():
     assert result.value == pytest.approx(0.1)
 
 
-def test_same_seed_same_interval_other_seed_another():
+def test_interval_depends_on_the_seed():
     rows = [speaker(k, 10) for k in range(11)]
     assert speaker_intervals(rows, share, seed=1) == speaker_intervals(rows, share, seed=1)
     assert speaker_intervals(rows, share, seed=1) != speaker_intervals(rows, share, seed=2)
@@ -44,7 +44,7 @@ def test_resampling_equals_a_plain_loop():
     assert (result.low, result.high) == pytest.approx(tuple(np.quantile(plain, [0.025, 0.975])))
 
 
-def test_only_speakers_with_a_denominator_count_as_mattering():
+def test_only_speakers_with_a_denominator_are_counted():
     rows = [speaker(1, 2)] * 9 + [speaker(0, 0)] * 5
     result = speaker_intervals(rows, share)["rate"]
     assert result.num_speakers == 9
@@ -52,48 +52,49 @@ def test_only_speakers_with_a_denominator_count_as_mattering():
     assert speaker_intervals([*rows, speaker(1, 2)], share)["rate"].reliable
 
 
-def test_identical_speakers_leave_no_range():
+def test_range_of_identical_speakers_is_a_point():
     result = speaker_intervals([speaker(3, 4)] * 12, share)["rate"]
     assert result.low == result.high == result.value == 0.75
 
 
-def test_one_speaker_has_no_range_and_none_is_empty():
+def test_one_speaker_has_no_range_and_no_speaker_no_interval():
     result = speaker_intervals([speaker(3, 4)], share)["rate"]
     assert result.value == 0.75
     assert math.isnan(result.low)
     assert speaker_intervals([], share) == {}
 
 
-def test_interval_survives_json():
+def test_interval_is_restored_from_json():
     for interval in (Interval(0.5, 0.25, 0.75, 12, True), Interval(1.0, 1.0, 1.0, 1, False)):
         assert Interval.from_json(interval.to_json()) == interval
     assert Interval(float("nan"), 0.0, 1.0, 0, False).to_json()["value"] is None
 
 
-def test_pairing_sees_a_small_constant_gain_that_unpaired_intervals_hide():
+def test_paired_difference_shows_a_gain_that_unpaired_intervals_hide():
     # Speakers differ a lot; the second model gains exactly one row in each.
     before = [speaker(k, 40) for k in range(0, 36, 3)]
     after = [speaker(k + 1, 40) for k in range(0, 36, 3)]
     result = paired_difference(before, after, share)["rate"]
     assert (result.value, result.low, result.high) == pytest.approx((1 / 40,) * 3)
-    one, two = speaker_intervals(before, share)["rate"], speaker_intervals(after, share)["rate"]
-    assert one.high > two.low
+    unpaired_before = speaker_intervals(before, share)["rate"]
+    unpaired_after = speaker_intervals(after, share)["rate"]
+    assert unpaired_before.high > unpaired_after.low
 
 
-def test_paired_sides_must_match():
+def test_sides_of_different_length_are_refused():
     with pytest.raises(ValueError, match="pair the same speakers"):
         paired_difference([speaker(1, 2)], [], share)
     assert paired_difference([], [], share) == {}
 
 
-def test_matrices_of_counts_are_resampled_too():
+def test_matrices_of_counts_are_resampled():
     rows = [{"confusion": np.array([[2.0, 0.0], [1.0, 1.0]])} for _ in range(3)]
     result = speaker_intervals(rows, lambda c: {"wa": float(np.trace(c["confusion"]) / c["confusion"].sum())})
     assert result["wa"].value == pytest.approx(0.75)
 
 
-def test_who_matters_can_be_said_by_the_caller():
-    """Twelve speakers have a rate, but only three of them the kind of thing it is about."""
+def test_caller_chooses_the_contributing_speakers():
+    """All twelve speakers have a rate, but only three of them have errors."""
     counts = [
         {"hit": np.array(1.0), "all": np.array(2.0), "errors": np.array(float(k < 3))} for k in range(12)
     ]
@@ -101,12 +102,12 @@ def test_who_matters_can_be_said_by_the_caller():
     def rates(sums):
         return {"share": float(sums["hit"] / sums["all"]), "other": 1.0}
 
-    def matters(own):
-        return {"share": bool(own["errors"] > 0), "other": True}
+    def matters(sums):
+        return {"share": bool(sums["errors"] > 0), "other": True}
 
-    found = speaker_intervals(counts, rates, resamples=20, matters_fn=matters)
-    assert (found["share"].num_speakers, found["share"].reliable) == (3, False)
-    assert (found["other"].num_speakers, found["other"].reliable) == (12, True)
+    intervals = speaker_intervals(counts, rates, resamples=20, matters_fn=matters)
+    assert (intervals["share"].num_speakers, intervals["share"].reliable) == (3, False)
+    assert (intervals["other"].num_speakers, intervals["other"].reliable) == (12, True)
     assert speaker_intervals(counts, rates, resamples=20)["share"].reliable
     paired = paired_difference(counts, counts, rates, resamples=20, matters_fn=matters)
     assert (paired["share"].num_speakers, paired["share"].reliable) == (3, False)

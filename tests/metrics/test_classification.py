@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, p
 from soritune.metrics.classification import calibration, class_table, confusion_matrix, confusion_rates
 
 
-def test_hand_worked_two_classes():
+def test_rates_of_two_classes_worked_by_hand():
     # Class 0: 3 of 4 found, 3 predicted. Class 1: 2 of 2 found, 3 predicted.
     rates = confusion_rates([[3, 1], [0, 2]])
     assert rates["wa"] == pytest.approx(5 / 6)
@@ -17,7 +17,7 @@ def test_hand_worked_two_classes():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_agrees_with_scikit_learn(seed):
+def test_rates_agree_with_scikit_learn(seed):
     draw = np.random.default_rng(seed)
     truth, guess = draw.integers(0, 4, 60), draw.integers(0, 4, 60)
     matrix = confusion_matrix(truth.tolist(), guess.tolist(), 4)
@@ -30,8 +30,8 @@ def test_agrees_with_scikit_learn(seed):
     np.testing.assert_allclose(np.transpose(table), expected)
 
 
-def test_absent_classes_follow_scikit_learn():
-    # Class 2 is never seen and never predicted, class 1 is predicted but never seen.
+def test_rates_with_absent_classes_agree_with_scikit_learn():
+    # Class 2 is neither in the reference nor predicted; class 1 is only predicted.
     truth, guess = [0, 0, 3], [0, 1, 0]
     rates = confusion_rates(confusion_matrix(truth, guess, 4))
     assert rates["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro"))
@@ -43,18 +43,18 @@ def test_absent_classes_follow_scikit_learn():
     assert math.isnan(table[3].precision)
 
 
-def test_no_rows_give_nan():
+def test_rates_without_rows_are_nan():
     assert all(math.isnan(value) for value in confusion_rates(np.zeros((3, 3))).values())
     assert math.isnan(calibration([], []).ece)
 
 
-def test_calibration_hand_worked():
+def test_calibration_worked_by_hand():
     # Two rows at 0.9, one right: gap 0.4, share 1/2. Two at 0.6, both right: gap 0.4, share 1/2.
     result = calibration([0.9, 0.9, 0.6, 0.6], [1, 0, 1, 1])
     assert result.ece == pytest.approx(0.4)
     assert [(row.rows, row.accuracy) for row in result.bins] == [(2, 1.0), (2, 0.5)]
 
 
-def test_calibration_edges_belong_to_the_lower_bin():
+def test_confidence_at_an_edge_is_in_the_lower_bin():
     result = calibration([0.5, 0.0, 1.0], [1, 0, 1], num_bins=2)
     assert [(row.low, row.rows) for row in result.bins] == [(0.0, 2), (0.5, 1)]

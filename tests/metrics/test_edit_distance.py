@@ -21,12 +21,12 @@ def symbols(text):
 
 
 def plain_distance(reference, hypothesis):
-    """Wagner and Fischer's table, written out."""
+    """The least number of edits by the table of Wagner and Fischer."""
     line = list(range(len(hypothesis) + 1))
-    for row, symbol in enumerate(reference, 1):
+    for row, expected in enumerate(reference, 1):
         previous, line = line, [row]
-        for column, other in enumerate(hypothesis, 1):
-            line.append(min(previous[column - 1] + (symbol != other), previous[column] + 1, line[-1] + 1))
+        for column, actual in enumerate(hypothesis, 1):
+            line.append(min(previous[column - 1] + (expected != actual), previous[column] + 1, line[-1] + 1))
     return line[-1]
 
 
@@ -51,7 +51,7 @@ def test_symbols_longer_than_one_character_are_one_symbol():
     assert edit_counts(["iA"], ["A"]) == (1, 0, 0, 1)
 
 
-def test_counts_equal_the_alignment_and_the_least_distance_on_random_pairs():
+def test_counts_of_random_pairs_equal_alignment_and_least_distance():
     draw = random.Random(0)
     for _ in range(300):
         reference = draw.choices(["A", "EO", "GG", "|"], k=draw.randrange(9))
@@ -79,7 +79,7 @@ def test_distance_of_every_short_pair_is_least():
         assert sum(edit_counts(reference, hypothesis)[:3]) == plain_distance(reference, hypothesis)
 
 
-def test_phone_counts_leave_boundaries_out():
+def test_phone_counts_ignore_boundaries():
     assert phone_counts(symbols("N A | G A"), symbols("N A G | A")) == (0, 0, 0, 4)
     assert phone_counts(["|"], ["|", "|"]) == (0, 0, 0, 0)
 
@@ -90,7 +90,7 @@ def test_word_phone_counts_compare_whole_words():
     assert phone_words(symbols("| N A | | G |")) == ["N A", "G"]
 
 
-def test_orthographic_counts():
+def test_counts_of_orthographic_text():
     assert word_counts("나는 밥을 먹는다", "나는 밥 먹는다") == (1, 0, 0, 3)
     assert character_counts("나는 밥을", "나는밥") == (0, 1, 0, 4)
 

@@ -15,7 +15,9 @@ from soritune.metrics.mispronunciation import (
 
 DATA = Path(os.environ.get("SORITUNE_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 FIXTURE = DATA / "mdd_metrics" / "fixture.json"
-needs_fixture = pytest.mark.skipif(not FIXTURE.exists(), reason=f"{FIXTURE} is not there; set SORITUNE_DATA")
+needs_fixture = pytest.mark.skipif(
+    not FIXTURE.exists(), reason=f"{FIXTURE} does not exist; set SORITUNE_DATA"
+)
 KEYS = ("TA", "FR", "FA", "TR", "CD", "ED")
 
 
@@ -47,7 +49,7 @@ def counted(row, predicted, protocol):
 @needs_fixture
 @pytest.mark.parametrize("system", ["careful", "noisy"])
 @pytest.mark.parametrize(("protocol", "peer"), [("kaldi", "kaldi_cageyoko"), ("mpl_exact", "mpl_mdd_v3")])
-def test_every_utterance_has_the_counts_of_the_public_evaluator(fixture, system, protocol, peer):
+def test_counts_of_every_utterance_equal_the_public_evaluators(fixture, system, protocol, peer):
     expected = fixture["expected"][system]
     total = MispronunciationCounts()
     for row in fixture["utterances"]:
@@ -74,7 +76,7 @@ def test_corrected_protocol_counts_insertions_at_the_end(fixture, system):
 
 
 @needs_fixture
-def test_edge_cases_and_their_alignments(fixture):
+def test_edge_cases_have_the_counts_and_alignments_of_the_evaluators(fixture):
     for case in fixture["edge_cases"]:
         for protocol, peer in (("kaldi", "kaldi_cageyoko"), ("mpl_exact", "mpl_mdd_v3")):
             expected = [case[peer][key] for key in KEYS]
@@ -101,7 +103,7 @@ PERCEIVED = symbols("sil d ah sil s ih ng sil s t r iy t uh")
 PREDICTED = symbols("d ah t ih ng k z t r ah iy t")
 
 
-def test_worked_example_kaldi():
+def test_worked_example_by_the_kaldi_protocol():
     counts = count_mispronunciations(CANONICAL, PERCEIVED, PREDICTED)
     assert numbers(counts) == [7, 1, 2, 2, 1, 1]
     rates = mispronunciation_rates(counts)
@@ -111,7 +113,7 @@ def test_worked_example_kaldi():
         assert rates[name] == pytest.approx(value)
 
 
-def test_worked_example_mpl():
+def test_worked_example_by_the_mpl_protocol():
     assert numbers(count_mispronunciations(CANONICAL, PERCEIVED, PREDICTED, protocol="mpl"))[:4] == [
         7,
         2,
@@ -123,19 +125,19 @@ def test_worked_example_mpl():
     assert mispronunciation_rates(exact)["f1"] == pytest.approx(0.571, abs=5e-4)
 
 
-def test_babble_keeps_the_kaldi_counts_but_shows_as_extra_insertions():
+def test_inserted_phones_change_only_the_extra_insertions():
     quiet = count_mispronunciations(symbols("k ae t"), symbols("k ae t"), symbols("k ae t"))
     babble = count_mispronunciations(symbols("k ae t"), symbols("k ae t"), symbols("k x x ae t y"))
     assert numbers(quiet) == numbers(babble)
     assert (quiet.extra_insertions, babble.extra_insertions) == (0, 3)
 
 
-def test_rates_of_nothing_are_nan():
+def test_rates_without_counts_are_nan():
     assert all(math.isnan(value) for value in mispronunciation_rates(MispronunciationCounts()).values())
     silent = count_mispronunciations(["k"], ["k"], ["k"])
     assert math.isnan(mispronunciation_rates(silent)["f1"])
 
 
-def test_annotation_must_be_aligned():
+def test_annotation_of_different_lengths_is_refused():
     with pytest.raises(ValueError, match="aligned one to one"):
         count_mispronunciations(["k", "ae"], ["k"], [])

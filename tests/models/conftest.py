@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
-from soritune.models.model import SpeechModel, build_model
-from soritune.tasks.task import OutputSpec
+from soritune.models.model import SpeechModel
+from soritune.tasks.specs import OutputSpec
 from soritune.testing import ctc_output, tiny_checkpoint, tiny_config
 
 

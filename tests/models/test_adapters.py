@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from soritune.models.adapters import merge_adapters, parameter_table, plain_weights
+from soritune.models.build import count_model
 from soritune.models.config import FreezeSettings, LoraSettings, ModelConfig
-from soritune.models.model import SpeechModel, count_model
-from soritune.tasks.task import OutputSpec
+from soritune.models.model import SpeechModel
+from soritune.tasks.specs import OutputSpec
 from soritune.testing import FAMILIES, class_output, ctc_output
 
 XLS_R_300M = {

@@ -8,9 +8,9 @@ import torch
 import transformers
 
 from soritune.errors import ModelError
+from soritune.models.build import build_model
 from soritune.models.config import LoraSettings, ModelConfig
 from soritune.models.losses.loss import loss_sum
-from soritune.models.model import build_model
 from soritune.testing import FAMILIES, class_output, ctc_output, tiny_config
 
 
@@ -25,7 +25,7 @@ def test_weighted_layer_sum_is_transformers_own(kind, norm, checkpoint, waves, t
     labels = tuple(f"LABEL_{i}" for i in range(3))
     spec = class_output(labels=labels, layer="weighted")
     ours = build_model(ModelConfig(encoder=str(tmp_path)), (spec,), seed=0).eval()
-    assert ours.load_report.keeps_heads
+    assert ours.load_report.is_complete
     wave, lengths = waves
     with torch.no_grad():
         found = ours(wave, lengths).logits["emotion"]
@@ -125,7 +125,7 @@ def test_random_weights_need_no_file_and_hang_on_the_seed() -> None:
     assert torch.equal(one.encoder.state_dict()[weight], same.encoder.state_dict()[weight])
     assert not torch.equal(one.encoder.state_dict()[weight], other.encoder.state_dict()[weight])
     assert str(one.load_report) == "encoder: random weights; new: head phoneme"
-    assert not one.load_report.keeps_heads
+    assert not one.load_report.is_complete
 
 
 def test_dropout_sets_every_dropout_and_layerdrop_is_off_unless_asked(build) -> None:

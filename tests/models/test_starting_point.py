@@ -9,9 +9,9 @@ import torch
 import transformers
 
 from soritune.errors import ModelError
-from soritune.models.checkpoint_io import save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import LoraSettings, ModelConfig
-from soritune.models.model import build_model
+from soritune.models.saving import save_bundle
 from soritune.testing import FAMILIES, class_output, ctc_output, tiny_checkpoint, tiny_config
 
 THEIRS = ("ㄱ", "ㄴ", "|", "[PAD]", "ㅏ", "<unk>", "ㅓ")
@@ -68,7 +68,7 @@ def test_a_folder_saved_years_ago_gives_the_logits_transformers_gives(waves, tmp
         assert torch.allclose(
             model(wave[:1], lengths[:1]).logits["phoneme"], expected[..., places], atol=1e-5
         )
-        assert model.load_report.keeps_heads
+        assert model.load_report.is_complete
         assert model.encoder.config.layerdrop == 0.0
         assert not any(getattr(module, "gradient_checkpointing", False) for module in model.encoder.modules())
 
@@ -79,7 +79,7 @@ def test_added_tokens_named_in_tokenizer_config_are_read_too(tmp_path) -> None:
     assert "its CTC head is left out" in str(build(folder, ctc_output(labels=OURS)).load_report)
     added = {str(row): {"content": token, "special": True} for row, token in ((7, "<s>"), (8, "</s>"))}
     (folder / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": added}))
-    assert build(folder, ctc_output(labels=OURS)).load_report.keeps_heads
+    assert build(folder, ctc_output(labels=OURS)).load_report.is_complete
 
 
 def test_a_blank_by_name_goes_before_a_default_of_the_config(checkpoint, tmp_path) -> None:
@@ -131,7 +131,7 @@ def test_a_headless_folder_without_model_type_and_in_shards(kind, norm, waves, t
 def test_a_pickle_of_something_else_is_no_model(tmp_path) -> None:
     folder = tiny_checkpoint(tmp_path, tiny_config(), old_names=True)
     torch.save({"state_dict": {}, "epoch": 3}, folder / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="holds 'state_dict', which is no weight"):
+    with pytest.raises(ModelError, match="holds 'state_dict', which is not a weight"):
         build(folder, ctc_output())
 
 
@@ -152,7 +152,7 @@ def test_a_ctc_checkpoint_with_its_own_order_gives_its_own_logits(kind, norm, ch
     found = model(wave[:1], lengths[:1]).logits["phoneme"]
     places = [THEIRS.index({"[UNK]": "<unk>"}.get(label, label)) for label in OURS]
     assert torch.allclose(found, expected[..., places], atol=1e-5)
-    assert model.load_report.keeps_heads
+    assert model.load_report.is_complete
     assert "head phoneme: kept, all 7 labels (reordered)" in str(model.load_report)
 
 
@@ -193,14 +193,14 @@ def test_the_blank_is_matched_by_its_role_and_never_as_a_symbol(checkpoint) -> N
 def test_a_head_of_other_symbols_is_new(checkpoint) -> None:
     folder = checkpoint(head="ctc", vocabulary=("[PAD]", "[UNK]", "|", "A", "B", "C", "D"))
     model = build(folder, ctc_output(labels=OURS))
-    assert not model.load_report.keeps_heads
+    assert not model.load_report.is_complete
     assert str(model.load_report).endswith("new: head phoneme")
 
 
 def test_a_ctc_head_without_its_vocabulary_is_left_out_and_said_so(checkpoint) -> None:
     model = build(checkpoint(head="ctc"), ctc_output())
     assert "its CTC head is left out" in str(model.load_report)
-    assert not model.load_report.keeps_heads
+    assert not model.load_report.is_complete
 
 
 def test_a_head_for_another_objective_is_not_used(checkpoint) -> None:
@@ -223,7 +223,7 @@ def test_a_classification_checkpoint_keeps_its_labels_in_any_order(checkpoint, w
     found = more(wave[:1], lengths[:1]).logits["emotion"]
     assert torch.allclose(found[:, [0, 2]], expected[:, :2], atol=1e-5)
     assert "kept for 2 of 3 labels; new: angry" in str(more.load_report)
-    assert not more.load_report.keeps_heads
+    assert not more.load_report.is_complete
     other = build(folder, class_output(labels=("angry", "bored")))
     assert str(other.load_report).endswith("new: head emotion")
 
@@ -233,7 +233,7 @@ def test_classes_without_names_give_no_head(names, checkpoint, tmp_path) -> None
     folder = changed(checkpoint(head="classification", labels=("sad", "glad")), tmp_path, id2label=names)
     model = build(folder, class_output(labels=("sad", "glad")))
     assert "id2label of config.json does not name its 2 classes" in str(model.load_report)
-    assert not model.load_report.keeps_heads
+    assert not model.load_report.is_complete
 
 
 def test_a_bundle_gives_its_heads_by_name_and_the_rest_is_new(checkpoint, waves, tmp_path) -> None:
@@ -273,7 +273,7 @@ def test_adapters_of_the_same_shape_go_on_and_others_are_merged(checkpoint, wave
     start = {"init_from": str(tmp_path / "one")}
     same = build("x", ctc_output(), lora=LoraSettings(rank=2), **start)
     assert torch.equal(same(*waves).logits["phoneme"], expected)
-    assert "adapters of rank 2 go on being trained" in str(same.load_report)
+    assert "adapters of rank 2 are trained further" in str(same.load_report)
     assert same.base is not None
     for lora in (
         LoraSettings(rank=4),
@@ -291,7 +291,7 @@ def test_merged_encoders_are_saved_whole_and_adapters_alone_refused(checkpoint, 
     save_bundle(adapted(checkpoint()), tmp_path / "one", **PLAIN)
     model = build("x", ctc_output(), lora=LoraSettings(rank=4), init_from=str(tmp_path / "one"))
     assert save_bundle(model, tmp_path / "two", **PLAIN).card["kind"] == "full"
-    with pytest.raises(ModelError, match="lies in no folder"):
+    with pytest.raises(ModelError, match="is not stored in a folder"):
         save_bundle(model, tmp_path / "three", adapter_only=True, **PLAIN)
     again = build("x", ctc_output(), init_from=str(tmp_path / "two"))
     assert torch.allclose(again(*waves).logits["phoneme"], model(*waves).logits["phoneme"], atol=1e-5)
@@ -303,7 +303,7 @@ def test_a_bundle_of_another_family_is_a_start_too(checkpoint, tmp_path) -> None
 
 
 def test_a_start_that_is_not_there_is_named(tmp_path) -> None:
-    with pytest.raises(ModelError, match="is no folder here"):
+    with pytest.raises(ModelError, match="is not a folder here"):
         build("x", ctc_output(), init_from=str(tmp_path / "nowhere"))
 
 

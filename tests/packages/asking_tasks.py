@@ -7,16 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from soritune.tasks.task import (
-    InputSpec,
-    Metric,
-    OutputSpec,
-    Prediction,
-    RateDescription,
-    Section,
-    Task,
-    TaskConfig,
-)
+from soritune.tasks.results import Metric, Prediction, RateDescription, Section
+from soritune.tasks.specs import InputSpec, OutputSpec
+from soritune.tasks.task import Task, TaskConfig
 
 
 class AskingTask(Task):

@@ -10,7 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from soritune.tasks.objectives.dense import DenseObjective
-from soritune.tasks.task import Metric, OutputSpec, Prediction, RateDescription, Section, Task, TaskConfig
+from soritune.tasks.results import Metric, Prediction, RateDescription, Section
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task, TaskConfig
 
 PITCH = {"Dry": -1.0, "Kind": 0.0, "Anxious": 1.0}
 

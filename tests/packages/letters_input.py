@@ -8,16 +8,9 @@ import numpy as np
 
 from soritune.errors import TaskError
 from soritune.tasks.inputs.input import PRESENT, InputKind
-from soritune.tasks.task import (
-    InputSpec,
-    Metric,
-    OutputSpec,
-    Prediction,
-    RateDescription,
-    Section,
-    Task,
-    TaskConfig,
-)
+from soritune.tasks.results import Metric, Prediction, RateDescription, Section
+from soritune.tasks.specs import InputSpec, OutputSpec
+from soritune.tasks.task import Task, TaskConfig
 
 
 class Letters(InputKind):

@@ -6,7 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from soritune.tasks.task import Metric, OutputSpec, Prediction, RateDescription, Section, Task, TaskConfig
+from soritune.tasks.results import Metric, Prediction, RateDescription, Section
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task, TaskConfig
 
 STYLES = ("Anxious", "Kind", "Dry")
 

@@ -16,10 +16,11 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.bundles.card import Bundle
 from soritune.bundles.read import load_bundle
 from soritune.bundles.write import update_card
-from soritune.models.checkpoint_io import load_model, save_bundle
+from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
-from soritune.models.model import build_model
-from soritune.recipe import make_task
+from soritune.models.loading import load_model
+from soritune.models.saving import save_bundle
+from soritune.tasks.task import make_task
 from soritune.testing import tiny_config
 
 CARD: dict[str, Any] = {
@@ -158,7 +159,7 @@ def test_what_must_not_be_published_is_refused(trained: Bundle, packed: Bundle, 
         (copy / file.name).write_bytes(file.read_bytes())
     check(copy)
     update_card(copy, note="see /srv/models/one")
-    with pytest.raises(ValueError, match=r"soritune.json line \d+ holds a path of a machine \(/s…\)"):
+    with pytest.raises(ValueError, match=r"soritune.json line \d+ contains a path of a machine \(/s…\)"):
         check(copy)
     (copy / "extra.safetensors").write_bytes(b"0" * 12_000_001)
     with pytest.raises(ValueError, match="at most 12,000,000"):

@@ -5,7 +5,7 @@ from soritune.reports.baselines import baselines
 from soritune.reports.score import _task_scores
 from soritune.reports.sections import baseline_notes
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
-from soritune.tasks.task import Metric, Pair, Prediction, RateDescription
+from soritune.tasks.results import Metric, Pair, Prediction, RateDescription
 
 
 def emotion_pairs(labels):

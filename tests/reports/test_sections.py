@@ -5,7 +5,7 @@ from soritune.reports.players import Players
 from soritune.reports.score import score_predictions
 from soritune.reports.sections import hours_text, percent, range_text, rates_table, task_section
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
-from soritune.tasks.task import Metric
+from soritune.tasks.results import Metric
 
 
 def test_numbers_as_people_read_them():

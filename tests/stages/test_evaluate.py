@@ -274,7 +274,7 @@ def test_a_corpus_folder_is_read_as_the_models_own_was(run, tmp_path):
 
 def test_a_corpus_can_be_read_in_another_way(run, tmp_path):
     root = corpus(tmp_path / "corpus")
-    with pytest.raises(BundleError, match="does not say how a corpus is read; name a source"):
+    with pytest.raises(BundleError, match="does not record how a corpus is read; name a source"):
         evaluate(run, data=root, output=tmp_path / "out", **OPTIONS)
     found = evaluate(
         run,
@@ -342,6 +342,6 @@ def test_missing_labels_are_told_before_anything_is_predicted(run, lists, tmp_pa
 
 def test_a_corpus_that_is_not_there(run, tmp_path):
     for options in ({"source": "csv"}, {"source": "manifest"}, {"source": "speaker-folders"}):
-        with pytest.raises(ManifestError, match="gone: is not there"):
+        with pytest.raises(ManifestError, match="gone: does not exist"):
             evaluate(run, data=tmp_path / "gone", output=tmp_path / "out", **options, **OPTIONS)
     assert not (tmp_path / "out").exists()

@@ -124,12 +124,14 @@ def test_the_command_line_takes_a_decoder_with_settings(run):
     assert scores["header"]["decoder"] == {"name": "mute", "keep": 7}
     with pytest.raises(TaskError, match="decoder 'mute': kep: unknown key; did you mean 'keep'"):
         phones("--decoder", "mute", "--decoder-set", "kep=7")
-    with pytest.raises(ManifestError, match="--decoder-set wants NAME=VALUE, got 'keep'"):
+    with pytest.raises(ManifestError, match="--decoder-set expects NAME=VALUE, got 'keep'"):
         phones("--decoder", "mute", "--decoder-set", "keep")
 
 
 def test_a_decoder_for_a_model_without_ctc_is_one_sentence(run, fakes):
     fakes.make_bundle(run / "bundles" / "styles", [fakes.emotion_task()])
-    with pytest.raises(TaskError, match="the decoder 'mute' reads CTC outputs, and the model has none"):
+    with pytest.raises(
+        TaskError, match="the decoder 'mute' reads CTC outputs, but the model has no such output"
+    ):
         evaluate(run, checkpoint="styles", decoder="mute", **OPTIONS)
     assert not (run / "scores-styles-mute.json").exists()

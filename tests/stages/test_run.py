@@ -23,10 +23,10 @@ from soritune.corpus.splitting.splits import load_splits, make_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import OutputError, RecipeError, SorituneError, TrainingError
 from soritune.recipe import Recipe, load_recipe, recipe_names
+from soritune.stages.check import row_problem
 from soritune.stages.crossval import crossval
 from soritune.stages.dry_run import dry_run
 from soritune.stages.evaluate import evaluate_run
-from soritune.stages.prepare import row_problem
 from soritune.stages.run import RunResult, run
 from soritune.stages.train import train_recipe
 from soritune.testing import tiny_config
@@ -189,7 +189,7 @@ def test_missing_data_and_unusable_rows_are_said_in_a_sentence(tree: Path, tmp_p
     with pytest.raises(RecipeError, match="give the corpus folder as data=ROOT"):
         run(recipe, tmp_path / "a")
     recipe = emotion(tree, "tasks.emotion.labels=[Happy, Sad]")
-    with pytest.raises(SorituneError, match="none of the 83 utterances can be used; the first: emotion"):
+    with pytest.raises(SorituneError, match="none of its 83 utterances can be used; the first: emotion"):
         run(recipe, tmp_path / "b")
     assert "'Anxious' is not in the label set" in (tmp_path / "b" / "quarantine.jsonl").read_text(
         encoding="utf-8"

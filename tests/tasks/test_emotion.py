@@ -10,7 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
-from soritune.tasks.task import Pair, Prediction
+from soritune.tasks.results import Pair, Prediction
 
 LABELS = ("Anxious", "Kind", "Dry")
 

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.reports.baselines import baselines
-from soritune.tasks.mispronunciation import MispronunciationConfig, MispronunciationTask, fold_phone
-from soritune.tasks.task import Pair, Prediction
+from soritune.tasks.mispronunciation import MispronunciationConfig, MispronunciationTask
+from soritune.tasks.parts.annotation_reader import fold_phone
+from soritune.tasks.results import Pair, Prediction
 
 TWO, FOUR = "correct-incorrect", "correct-substituted-deleted-inserted"
 CANONICAL = "sil dh ah sil th ih ng k   s t r iy t sil"
@@ -146,7 +147,7 @@ def test_a_row_may_have_only_some_labels() -> None:
             f"label I at position 2 .*I is an insertion.*set .*={TWO} if I means incorrect",
         ),
         (FOUR, "a b", "a d", "C C", "label C at position 2 .canonical 'b', perceived 'd'. contradicts"),
-        (TWO, "a b", "a d", "C C", "C says that both are equal"),
+        (TWO, "a b", "a d", "C C", "C means that both are equal"),
         (FOUR, "a b", "a d", "C D", "D is a deletion, whose perceived side is 'sil'"),
         (FOUR, "a b", "a sil", "C S", "S is a substitution"),
         (FOUR, "a sil", "a d", "C S", "S is a substitution"),
@@ -267,11 +268,11 @@ def test_which_way_each_rate_is_better() -> None:
 def test_only_speakers_with_errors_have_a_say_in_f1() -> None:
     own = task()
     flawless = own.count(judged(own, row("ah b", "ah b", "C C"), "ah d", "C S"))
-    matters = own.matters(flawless)
+    matters = own.contributes(flawless)
     assert not any(matters[f"{part}_{n}"] for part in ("error", "mdd") for n in ("f1", "precision", "recall"))
     assert own.rates(flawless)["error_precision"] == 0.0  # a number, but of false alarms alone
     assert matters["per"] and matters["error_acc"]
-    erring = own.matters(own.count(judged(own, row("ah b", "ah d", "C S"), "ah b", "C C")))
+    erring = own.contributes(own.count(judged(own, row("ah b", "ah d", "C S"), "ah b", "C C")))
     assert erring["error_f1"] and erring["mdd_f1"] and erring["mdd_recall"]
 
 
@@ -428,5 +429,5 @@ def test_rows_of_another_language_are_not_the_tasks() -> None:
     assert english["phoneme"] is not None and english["error"] is not None
     for tag in ("en-US", "ENG", "English", None):
         assert own.targets(row("dh ah", "d ah", "S C", language=tag))["error"] is not None
-    assert own.absence(korean) == "its language is 'ko', wanted is 'en'"
-    assert own.absence(row("dh ah", "d ah", "S C", language="en-GB")) is None
+    assert own.missing_label_reason(korean) == "its language is 'ko', wanted is 'en'"
+    assert own.missing_label_reason(row("dh ah", "d ah", "S C", language="en-GB")) is None

@@ -6,7 +6,7 @@ import pytest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.tasks.phoneme import PhonemeConfig, PhonemeTask
-from soritune.tasks.task import Pair, Prediction
+from soritune.tasks.results import Pair, Prediction
 
 
 def row(**fields: object) -> Utterance:
@@ -121,19 +121,19 @@ def test_only_korean_text_is_read_as_korean(text: str, language: str | None, why
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, text=text, language=language)
     assert (task.targets(row)["phoneme"] is None) == (why is not None)
     assert (task.reference(row) is None) == (why is not None)
-    assert str(task.absence(row)).startswith(str(why))
+    assert str(task.missing_label_reason(row)).startswith(str(why))
 
 
 def test_phones_that_are_given_need_no_korean_text() -> None:
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, text=SENTENCE, language="en", phones=("G", "A"))
     task = PhonemeTask(PhonemeConfig())
     assert task.phones_of(row) == ["G", "A"]
-    assert task.absence(row) is None
+    assert task.missing_label_reason(row) is None
     from_text = PhonemeTask(PhonemeConfig(source="text"))
     assert from_text.phones_of(row) is None
-    assert "derived from its text" in str(from_text.absence(row))
+    assert "derived from its text" in str(from_text.missing_label_reason(row))
     heard = PhonemeTask(PhonemeConfig(source="perceived"))
-    assert heard.absence(row) is None  # it lacks the field, which is said elsewhere
+    assert heard.missing_label_reason(row) is None  # it lacks the field, which is said elsewhere
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_a_language_is_taken_whatever_its_region_and_spelling(language: str | No
     task = PhonemeTask(PhonemeConfig(language="ko"))
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=("G", "A"), language=language)
     assert (task.phones_of(row) is not None) == taken
-    assert (task.absence(row) is None) == taken
+    assert (task.missing_label_reason(row) is None) == taken

@@ -10,8 +10,8 @@ import pytest
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.manifest import Manifest
+from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
-from soritune.models.model import build_model
 from soritune.recipe import make_task
 from soritune.tasks.inputs.input import inputs_of
 from soritune.testing import tiny_config

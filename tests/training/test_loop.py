@@ -16,7 +16,8 @@ from tests.training.parts import STRONG, interrupted_at, trainer_of
 from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.errors import TrainingError
-from soritune.models.checkpoint_io import load_model, trainable_state
+from soritune.models.loading import load_model
+from soritune.models.trainable_state import trainable_state
 from soritune.run_folder import RunFolder
 from soritune.training.batches.collate import Collator
 from soritune.training.checkpoint import checkpoints

@@ -22,7 +22,7 @@ from soritune.inference.predictor import Predictor
 from soritune.models.losses.loss import loss_of
 from soritune.reports.baselines import baselines
 from soritune.tasks.objectives.objective import objective_of
-from soritune.tasks.task import Pair, Prediction
+from soritune.tasks.results import Pair, Prediction
 from soritune.training.log import read_events
 from soritune.training.loop import train
 from soritune.training.run import TrainingRun

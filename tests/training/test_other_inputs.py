@@ -26,10 +26,10 @@ from soritune.errors import BundleError, SorituneError, TaskError
 from soritune.inference.ensemble import Member, joint_inputs
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
-from soritune.models.checkpoint_io import load_model
+from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
-from soritune.models.model import build_model
-from soritune.tasks.task import InputSpec
+from soritune.models.loading import load_model
+from soritune.tasks.specs import InputSpec
 from soritune.training.batches.collate import Collator
 from soritune.training.batches.sample import SampleReader
 from soritune.training.devices import make_accelerator
@@ -239,7 +239,7 @@ def test_a_start_from_a_bundle_says_what_is_read_otherwise(make_run: MakeRun, tm
     config = ModelConfig(encoder="x", init_from=str(run.folder / "bundles" / "last"))
     (age,), (output,) = run.tasks[0].inputs, run.tasks[0].outputs
     same = build_model(config, [output], seed=1, inputs=[age])
-    assert same.load_report.keeps_heads
+    assert same.load_report.is_complete
     changed = build_model(config, [output], seed=1, inputs=[replace(age, options={"mean": 50.0})])
     assert "input age: kept, but its options were" in str(changed.load_report)
     height = InputSpec("height", "height", "height", "number")
@@ -247,7 +247,7 @@ def test_a_start_from_a_bundle_says_what_is_read_otherwise(make_run: MakeRun, tm
     for inputs in (("height",), ("height", "age")):
         other = build_model(config, [replace(output, inputs=inputs)], seed=1, inputs=[age, height])
         assert "new: head grown" in str(other.load_report)
-        assert not other.load_report.keeps_heads
+        assert not other.load_report.is_complete
 
 
 def test_a_task_that_lacks_its_input_leaves_the_others_predicted(make_run: MakeRun, tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_requests_keep_their_names_and_faults_stay_in_their_rows(make_run: MakeR
         "the request's audio is 5; give a path, or samples with their rate",
     ]
     assert "finite and within float32" in rows[3]["error"]
-    assert "'text' must be the text the speaker was asked to say, got 5" in rows[4]["error"]
+    assert "'text' must be the text the speaker was asked to read, got 5" in rows[4]["error"]
     assert "the model reads no field 1, x" in rows[5]["error"]
 
 

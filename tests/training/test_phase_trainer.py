@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from soritune.bundles.read import load_bundle
 from soritune.errors import OutputError, TrainingError
-from soritune.models.checkpoint_io import load_model, trainable_state
+from soritune.models.loading import load_model
+from soritune.models.trainable_state import trainable_state
 from soritune.run_folder import RunFolder
 from soritune.training.batches.collate import Collator
 from soritune.training.checkpoint import checkpoints

@@ -1,1 +1,1 @@
-"""Sound in and out, NumPy only: reading, resampling, preprocessing, quality, synthetic speech."""
+"""Sound without torch: reading, resampling, preprocessing, quality, augmentation, synthetic speech."""

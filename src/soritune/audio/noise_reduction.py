@@ -1,9 +1,11 @@
-"""Noise reduction by spectral gating, with the library noisereduce (extra `denoise`); off unless a recipe asks for it.
+"""Noise reduction by spectral gating, with the library noisereduce (extra `denoise`); off by default.
 
-Source: Sainburg, Thielk and Gentner 2020, "Finding, visualizing, and quantifying latent structure across diverse
-animal vocal repertoires", PLOS Computational Biology 16(10), doi 10.1371/journal.pcbi.1008228.
+Source: Sainburg, Thielk and Gentner 2020, "Finding, visualizing, and quantifying latent structure across
+diverse animal vocal repertoires", PLOS Computational Biology 16(10), doi 10.1371/journal.pcbi.1008228.
 
-About 17 ms of one core for a second of speech, many times what decoding takes: expect training to wait for it.
+It takes about 17 ms of one core for a second of speech, many times longer than decoding: training may wait
+for it.
+Next: `audio/preprocessing.py`.
 """
 
 from __future__ import annotations
@@ -25,15 +27,16 @@ _importing = threading.Lock()
 
 
 class NoiseReduction(Settings):
-    """Turns down what does not rise above a noise floor, frequency by frequency."""
+    """Attenuates what does not exceed a noise floor, frequency by frequency."""
 
     stationary: bool = False
-    """One floor for the whole utterance; false follows a floor that changes over about two seconds."""
+    """True uses one floor for the whole utterance; false follows a floor that changes over about two seconds."""
     strength: float = Field(1.0, ge=0, le=1)
-    """Share of the noise that is taken away."""
+    """Share of the noise that is removed."""
 
     def apply(self, waveform: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
-        """(samples,) → (samples,) float32; the same samples give the same result. Digital silence stays as it is.
+        """(samples,) → (samples,) float32; the same samples give the same result. Digital silence is
+        returned unchanged.
 
         Raises:
             SorituneError: noisereduce is not installed.
@@ -46,7 +49,7 @@ class NoiseReduction(Settings):
                 sr=sample_rate_hz,
                 stationary=self.stationary,
                 prop_decrease=self.strength,
-                # In one piece: otherwise long files are cut, and written to temporary files.
+                # One chunk: otherwise the library splits long files and writes them to temporary files.
                 chunk_size=None,
                 n_jobs=1,
             )
@@ -56,11 +59,11 @@ class NoiseReduction(Settings):
 
 @cache
 def _library() -> Callable[..., Any]:
-    """noisereduce's function. The library imports torch where it finds it, only for a variant that is not used
-    here; what runs without torch stays without it."""
+    """The function of noisereduce. The library imports torch if that is installed, for a variant that is not
+    used here. It is hidden during the import, so that a process without torch does not load it."""
     try:
         with _importing:
-            import scipy.signal  # noqa: F401  (it looks for torch itself, and must not meet the stand-in below)
+            import scipy.signal  # noqa: F401  (it looks for torch itself and must not find the None below)
 
             hide = "torch" not in sys.modules
             if hide:

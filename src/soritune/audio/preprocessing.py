@@ -1,4 +1,7 @@
-"""What happens to audio before a model hears it, in training and afterwards alike. Stored in every bundle."""
+"""Preprocessing of audio for a model, the same in training and in inference; its settings are in every bundle.
+
+Next: `audio/augment/augmentation.py`.
+"""
 
 from __future__ import annotations
 
@@ -23,34 +26,32 @@ from soritune.errors import AudioError, AugmentationError
 from soritune.settings import Settings
 
 MARGIN_S = 0.25
-"""Read beyond `max_duration_s` and cut off after resampling, whose filter would else see the end of the sound
-there."""
+"""How much is read beyond `max_duration_s`. It is cut off after resampling, so that the resampling filter
+does not see an end of the sound there."""
 
 
 class Preprocessing(Settings):
-    """Decode → mono → resample → crop (`read`), then reduce noise and normalise (`finish`). Usable alone from
-    Python.
+    """Decode → mono → resample → crop (`read`), then reduce noise and normalise (`finish`).
 
     >>> Preprocessing(max_duration_s=15).apply(np.ones(16000, dtype=np.float32), 16000).shape
     (16000,)
     """
 
     sample_rate_hz: int = Field(16000, ge=1000)
-    """Rate the model works at."""
+    """Sampling rate of the model's input."""
     min_duration_s: float = Field(0.1, ge=0)
-    """Anything shorter is refused: wav2vec2 makes no frame of less than 0.025 s, and no phone is that
-    short."""
+    """Shorter utterances are refused: wav2vec2 makes no frame from less than 0.025 s, and no phone is that short."""
     max_duration_s: float | None = Field(None, gt=0)
-    """Only the first so many seconds are kept; None keeps all."""
+    """Only the first seconds, up to this duration, are kept; None keeps all."""
     normalize: bool = True
     """Zero mean and unit variance per utterance, as Hugging Face's feature extractor with `do_normalize`."""
     noise_reduction: NoiseReduction | None = None
-    """Spectral gating before the normalisation; true takes its defaults. Needs the extra `denoise`."""
+    """Spectral gating before the normalisation; true uses its defaults. Needs the extra `denoise`."""
 
     @field_validator("noise_reduction", mode="before")
     @classmethod
     def _yes_or_no(cls, value: Any) -> Any:
-        """True and false for people who want no settings."""
+        """True stands for the defaults, false for None."""
         return {} if value is True else None if value is False else value
 
     @model_validator(mode="after")
@@ -62,7 +63,7 @@ class Preprocessing(Settings):
         return self
 
     def crops(self, duration_s: float) -> bool:
-        """Whether an utterance of this length loses its end in training."""
+        """Whether an utterance of this duration loses its end in training."""
         return self.max_duration_s is not None and duration_s > self.max_duration_s
 
     def load(
@@ -75,20 +76,21 @@ class Preprocessing(Settings):
         augment: Augmentation | AugmentSettings | Chain | Mapping[str, Any] | None = None,
         seed: int | None = None,
     ) -> Float32Array:
-        """`finish(read(...))`: the samples of an utterance as the model hears them, (samples,) float32.
+        """`finish(read(...))`: the samples of an utterance as the model receives them, (samples,) float32.
 
         Args:
             path, start_s, duration_s, channel: as for `read`.
-            augment: what training would change in the waveform, applied between the two: an augmentation, a chain of
-                them, or what a recipe has under `augment`, checked or as a mapping. It is no part of the settings, so
-                prediction never does it. Masking and mixing in it have no effect on a waveform.
-            seed: of what `augment` draws; gives what a training with this seed does to the manifest's first row in its
-                first epoch.
+            augment: changes of the waveform as in training, applied between `read` and `finish`. An
+                augmentation, a chain, or the settings under `augment` of a recipe, checked or as a mapping.
+                It is not part of the preprocessing settings, so prediction never applies it. Masking and
+                mixing in it have no effect.
+            seed: of the random numbers of `augment`. The result is that of a training with this seed for the
+                first row of the manifest in the first epoch.
 
         Raises:
             AudioError: as `read` and `finish`.
-            AugmentationError: `augment` is none of these, has a fault, or has only masking or mixing.
-            ValueError: one of `augment` and `seed` without the other.
+            AugmentationError: `augment` is of another type, has a fault, or has only masking or mixing.
+            ValueError: `augment` without `seed`, or `seed` without `augment`.
         """
         if (augment is None) != (seed is None):
             raise ValueError("give augment and seed together, such as augment=SpeedPerturbation(), seed=1")
@@ -125,11 +127,11 @@ class Preprocessing(Settings):
         return self._cropped(waveform, path)
 
     def finish(self, waveform: Float32Array) -> Float32Array:
-        """Reduces noise where that is asked for, then normalises (samples,): (x - mean) / sqrt(variance + 1e-7),
-        the formula of `Wav2Vec2FeatureExtractor`.
+        """Reduces noise if the settings request it, then normalises (samples,) by the formula of
+        `Wav2Vec2FeatureExtractor`: (x - mean) / sqrt(variance + 1e-7).
 
         Raises:
-            SorituneError: noise reduction is asked for and its library is not installed.
+            SorituneError: the library for noise reduction is not installed.
         """
         if self.noise_reduction is not None:
             waveform = self.noise_reduction.apply(waveform, self.sample_rate_hz)
@@ -139,8 +141,7 @@ class Preprocessing(Settings):
         return normal.astype(np.float32, copy=False)
 
     def apply(self, waveform: NDArray[np.floating], sample_rate_hz: int) -> Float32Array:
-        """Does to samples in memory what `load` does to a file; (samples,) or (samples, channels) in,
-        (samples,) out.
+        """Preprocesses samples in memory as `load` does a file: (samples,) or (samples, channels) → (samples,).
 
         Raises:
             AudioError: as `read_samples`.
@@ -148,18 +149,18 @@ class Preprocessing(Settings):
         return self.finish(self.read_samples(waveform, sample_rate_hz))
 
     def read_samples(self, waveform: NDArray[np.floating], sample_rate_hz: int) -> Float32Array:
-        """Does to samples in memory what `read` does to a file.
+        """Processes samples in memory as `read` does a file: (samples,) or (samples, channels) → (samples,).
 
         Raises:
-            AudioError: no sample rate above 0, samples that are no numbers or NaN or infinite, not one- or
-                two-dimensional, too short.
+            AudioError: the sample rate is not a number above 0, the samples are not finite numbers, have not
+                one or two axes, or are shorter than `min_duration_s`.
         """
         if not is_rate(sample_rate_hz):
             raise AudioError(
                 "waveform", f"has the sample rate {sample_rate_hz!r}; it must be a number above 0"
             )
         if waveform.dtype.kind not in "iuf":
-            raise AudioError("waveform", f"must be numbers, got samples of the type {waveform.dtype}")
+            raise AudioError("waveform", f"must be numbers, got samples of type {waveform.dtype}")
         if waveform.ndim not in (1, 2):
             raise AudioError(
                 "waveform", f"must be (samples,) or (samples, channels), got {waveform.ndim} axes"
@@ -179,7 +180,7 @@ class Preprocessing(Settings):
 
 
 def _refuse_features_and_batches(chain: Chain) -> None:
-    """Refuses a chain that has members, none of which acts on a waveform."""
+    """Refuses a chain whose members all act on features or batches; an empty chain passes."""
     if chain.waveform:
         return
     for members, subject in ((chain.masking, "features"), (chain.mixing, "batches")):

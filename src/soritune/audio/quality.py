@@ -1,4 +1,4 @@
-"""How loud, how clean and how clipped a recording is; estimates from the waveform alone."""
+"""Level, signal-to-noise ratio and clipping of a recording, estimated from the waveform alone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Quality(NamedTuple):
     """Estimates for one utterance."""
 
     snr_db: float
-    """Mean power of speech frames over the noise floor, limited to 0 … 60; nan where nothing can be told
-    apart."""
+    """Mean power of the speech frames over the noise floor, limited to 0 … 60; nan if speech and noise cannot
+    be distinguished."""
     clipped_share: float
     """Share of samples at full scale."""
     level_dbfs: float
-    """Root-mean-square level against full scale; -100 for silence."""
+    """Root-mean-square level relative to full scale; -100 for silence."""
     speech_share: float
     """Share of frames at least 6 dB above the noise floor."""
 
@@ -29,9 +29,9 @@ class Quality(NamedTuple):
 def measure_quality(waveform: NDArray[np.float32], sample_rate_hz: int) -> Quality:
     """Estimates from (samples,) in [-1, 1].
 
-    The noise floor is the 5th percentile of the power of 25 ms frames; frames 6 dB above it are speech, and
-    SNR = 10 log10((speech power - noise power) / noise power). With less than 0.25 s, or no speech frame,
-    the SNR is nan.
+    The noise floor is the 5th percentile of the power of 25 ms frames. Frames 6 dB above it are speech, and
+    SNR = 10 log10((speech power - noise power) / noise power). With less than 0.25 s, or no speech frame, the
+    SNR is nan.
     """
     samples = np.asarray(waveform, dtype=np.float64)
     if len(samples) == 0:

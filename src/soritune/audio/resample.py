@@ -24,8 +24,7 @@ def resample(waveform: NDArray[np.float32], from_hz: float, to_hz: float) -> NDA
 
 
 def change_speed(waveform: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """Plays (samples,) `factor` times as fast: tempo and pitch change together, the length becomes samples /
-    factor.
+    """Plays (samples,) `factor` times as fast: tempo and pitch change together → (samples / factor,).
 
     The speed perturbation of Ko et al. 2015 ("Audio augmentation for speech recognition").
 

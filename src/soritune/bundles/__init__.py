@@ -1,1 +1,1 @@
-"""A trained model as one folder: its card, reading, writing. No other room knows how it lies on disk; no torch."""
+"""A trained model as one folder: its card, reading, writing. No other room depends on its layout; no torch."""

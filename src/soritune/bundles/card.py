@@ -1,4 +1,4 @@
-"""A trained model on disk, as its card describes it: tasks, outputs, labels, origin. Next: `bundles/read.py`."""
+"""A trained model on disk as its card describes it: tasks, outputs, labels, origin. Next: `bundles/read.py`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from soritune.errors import BundleError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
 from soritune.settings import first_fault
 from soritune.tasks.objectives.objective import check_output
-from soritune.tasks.task import InputSpec, OutputSpec, Task, rebuild_task
+from soritune.tasks.specs import InputSpec, OutputSpec
+from soritune.tasks.task import Task, make_task
 
 SCHEMA, FIRST_SCHEMA = "soritune.bundle/2", "soritune.bundle/1"
 """Of the cards written now, and of older ones, which are converted when they are opened."""
@@ -26,19 +27,19 @@ ADAPTER_FILE = "adapter_model.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle on disk, opened for reading. `print(bundle)` says what it is."""
+    """A bundle on disk, opened for reading. `print(bundle)` describes it."""
 
     path: Path
     card: Mapping[str, Any]
 
     @property
     def name(self) -> str:
-        """Its name, the folder's unless the card has one."""
+        """The name in the card, or else that of the folder."""
         return str(self.card.get("name") or self.path.name)
 
     @property
     def is_adapter(self) -> bool:
-        """True when it holds adapters and heads only and needs its base."""
+        """True if it holds only adapters and heads, and needs its base model."""
         return bool(self.card["kind"] == "adapter")
 
     @property
@@ -49,10 +50,10 @@ class Bundle:
             BundleError: the card's `outputs` are faulty, or name an objective that is not installed here.
         """
         try:
-            found = tuple(OutputSpec.from_json(output) for output in self.card["outputs"])
+            outputs = tuple(OutputSpec.from_json(output) for output in self.card["outputs"])
         except (KeyError, TypeError, ValueError) as error:
             raise self.damaged("outputs", first_fault(error)) from error
-        for output in found:
+        for output in outputs:
             try:
                 check_output(output)
             except UnknownNameError as error:
@@ -61,7 +62,7 @@ class Bundle:
                 ) from error
             except TaskError as error:
                 raise self.damaged("outputs", str(error)) from error
-        return found
+        return outputs
 
     @property
     def inputs(self) -> tuple[InputSpec, ...]:
@@ -71,7 +72,7 @@ class Bundle:
             BundleError: the card's `inputs` are faulty.
         """
         try:
-            return tuple(InputSpec.from_json(given) for given in self.card.get("inputs") or ())
+            return tuple(InputSpec.from_json(spec) for spec in self.card.get("inputs") or ())
         except (KeyError, TypeError, ValueError) as error:
             raise self.damaged("inputs", first_fault(error)) from error
 
@@ -86,18 +87,18 @@ class Bundle:
 
         Raises:
             BundleError: the card's `tasks` are faulty.
-            UnknownNameError: a task this version does not have.
+            UnknownNameError: a task that is not installed here.
         """
         try:
-            return tuple(rebuild_task(task["name"], task["config"]) for task in self.card["tasks"])
+            return tuple(make_task(task["name"], task["config"]) for task in self.card["tasks"])
         except UnknownNameError:
             raise
-        except (KeyError, TypeError, ValueError, BundleError, TaskError) as error:
+        except (KeyError, TypeError, ValueError, TaskError) as error:
             raise self.damaged("tasks", first_fault(error)) from error
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """Settings of what happens to audio before the model (`Preprocessing(**…)`)."""
+        """Settings of the steps from audio to the model's input (`Preprocessing(**…)`)."""
         return dict(self.card["preprocessing"])
 
     @property
@@ -110,7 +111,7 @@ class Bundle:
         """How samples become frames.
 
         Raises:
-            BundleError: the card does not say.
+            BundleError: the card has no geometry, or a faulty one.
         """
         try:
             return Geometry.from_json(self.card["encoder"]["geometry"])
@@ -122,7 +123,7 @@ class Bundle:
         """The encoder's config.json.
 
         Raises:
-            BundleError: the card does not hold it.
+            BundleError: the card does not have it.
         """
         try:
             return dict(self.card["encoder"]["config"])
@@ -130,11 +131,11 @@ class Bundle:
             raise self.damaged("encoder", first_fault(error)) from error
 
     def damaged(self, key: str, fault: str) -> BundleError:
-        """What to raise when the card's `key` cannot be used."""
+        """The error to raise if the card's `key` cannot be used."""
         return BundleError(f"{self.path / CARD_FILE}: '{key}' is faulty ({fault}); copy the bundle again")
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """The weights by their names in the file.
+        """Name in the file to weights.
 
         Raises:
             BundleError: the file is damaged.

@@ -9,8 +9,10 @@ from soritune.errors import BundleError
 
 
 def read_vocabulary(folder: Path | str) -> tuple[str, ...]:
-    """The CTC labels of a checkpoint folder in the order of its logits, from `vocab.json` and, where transformers
-    has put the last few elsewhere (as a rule `<s>` and `</s>`), `added_tokens.json` or `tokenizer_config.json`.
+    """The CTC labels of a checkpoint folder in the order of its logits.
+
+    They are read from `vocab.json`. transformers may have written the last few (as a rule `<s>` and `</s>`) to
+    `added_tokens.json` or `tokenizer_config.json`, which are then read too.
 
     Raises:
         BundleError: no vocab.json, or its ids are not 0 … n-1.
@@ -27,9 +29,7 @@ def read_vocabulary(folder: Path | str) -> tuple[str, ...]:
         and all(isinstance(value, dict) for value in vocabulary.values())
         and vocabulary
     ):
-        raise BundleError(
-            f"{file} holds a vocabulary per language; save the one you want as a flat vocab.json"
-        )
+        raise BundleError(f"{file} holds a vocabulary per language; save the right one as a flat vocab.json")
     by_id = {index: symbol for symbol, index in vocabulary.items()} if isinstance(vocabulary, dict) else {}
     if sorted(by_id) != list(range(len(by_id))) or not by_id or len(by_id) != len(vocabulary):
         raise BundleError(f"{file} does not number its symbols 0, 1, 2 …; the order of the logits is unknown")
@@ -40,16 +40,16 @@ def read_vocabulary(folder: Path | str) -> tuple[str, ...]:
 
 
 def _added_tokens(folder: Path) -> dict[int, str]:
-    """Id → symbol of what a tokenizer adds to its vocab.json; nothing where no file says."""
-    found: dict[int, str] = {}
+    """Id to symbol of the tokens that a tokenizer adds to its vocab.json; empty without such files."""
+    tokens: dict[int, str] = {}
     for name in ("tokenizer_config.json", "added_tokens.json"):
         try:
             content = json.loads((folder / name).read_text(encoding="utf-8-sig"))
             if name == "added_tokens.json":
-                found |= {int(index): str(symbol) for symbol, index in content.items()}
+                tokens |= {int(index): str(symbol) for symbol, index in content.items()}
             else:
                 added = content.get("added_tokens_decoder") or {}
-                found |= {int(index): str(token["content"]) for index, token in added.items()}
+                tokens |= {int(index): str(token["content"]) for index, token in added.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # optional files: without them the vocabulary is what vocab.json says
-    return found
+            continue  # optional files: without them vocab.json is the whole vocabulary
+    return tokens

@@ -8,7 +8,7 @@ from soritune.bundles.card import CARD_FILE
 from soritune.errors import BundleError
 
 PACKAGED = "soritune/"
-"""Begins the name of a model that comes with the package."""
+"""First part of the name of every model that comes with the package."""
 PACKAGED_FOLDER = Path(__file__).parent.parent / "pretrained"
 
 
@@ -18,7 +18,7 @@ def packaged_models() -> list[str]:
 
 
 def packaged_name(path: Path | str) -> str | None:
-    """The name of the model of the package that lies in this folder, as `soritune/tiny-ko`, or None."""
+    """The name of the packaged model whose folder this is, as `soritune/tiny-ko`, or None."""
     folder = Path(path).resolve()
     if folder.parent != PACKAGED_FOLDER.resolve():
         return None
@@ -26,17 +26,17 @@ def packaged_name(path: Path | str) -> str | None:
 
 
 def resolve_model_folder(source: Path | str) -> Path:
-    """The folder that is meant: inside the package for a name as `soritune/tiny-ko`, else the path itself.
+    """The folder of a model: inside the package for a name like `soritune/tiny-ko`, else the path itself.
 
-    Such a name never goes to a hub. `./soritune/tiny-ko` and a `Path` to a folder that is there are paths.
+    Such a name is never looked up on a hub. `./soritune/tiny-ko` and a `Path` to an existing folder are paths.
 
     Raises:
-        BundleError: the name of a packaged model that is not there, and no such folder either.
+        BundleError: there is neither a packaged model with this name nor such a folder.
     """
     text = source if isinstance(source, str) else source.as_posix()
     if not _is_packaged_name(text):
         path = Path(text)
-        # Path drops the leading ./, and what is left would be the name when somebody writes it down.
+        # Path drops the leading ./, and the rest would be read as the name of a packaged model the next time.
         return path.absolute() if _is_packaged_name(path.as_posix()) else path
     if isinstance(source, Path) and source.exists():
         return source.absolute()
@@ -44,8 +44,10 @@ def resolve_model_folder(source: Path | str) -> Path:
         return PACKAGED_FOLDER / text.removeprefix(PACKAGED)
     if Path(text).exists():
         return Path(text).absolute()
-    there = ", ".join(packaged_models()) or "none in this installation"
-    raise BundleError(f"'{text}' is no model of this package and no folder here; the package has: {there}")
+    names = ", ".join(packaged_models()) or "none in this installation"
+    raise BundleError(
+        f"'{text}' is neither a model of this package nor a folder here; the package has: {names}"
+    )
 
 
 def _is_packaged_name(text: str) -> bool:

@@ -19,7 +19,7 @@ def is_bundle(path: Path | str) -> bool:
 
 
 def load_bundle(path: Path | str) -> Bundle:
-    """Opens a bundle by its folder, or by name when it comes with the package; weights are not read yet.
+    """Opens a bundle by its folder, or by its name if it comes with the package; weights are not read yet.
 
     Raises:
         BundleError: no such folder, no card, a card of another schema, or the weights file is missing.
@@ -28,7 +28,9 @@ def load_bundle(path: Path | str) -> Bundle:
     if not folder.is_dir():
         raise BundleError(f"{folder} is not a folder; give the folder of a bundle (it holds {CARD_FILE})")
     if not is_bundle(folder):
-        raise BundleError(f"{folder} is no bundle: it has no {CARD_FILE}; give a folder that training wrote")
+        raise BundleError(
+            f"{folder} is not a bundle: it has no {CARD_FILE}; give a folder that training wrote"
+        )
     try:
         card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -36,8 +38,8 @@ def load_bundle(path: Path | str) -> Bundle:
     if isinstance(card, dict) and card.get("schema") == FIRST_SCHEMA:
         card = _converted(card, folder)
     if not isinstance(card, dict) or card.get("schema") != SCHEMA:
-        found = card.get("schema") if isinstance(card, dict) else type(card).__name__
-        raise BundleError(f"{folder / CARD_FILE} has schema {found!r}, this version reads {SCHEMA!r}")
+        schema = card.get("schema") if isinstance(card, dict) else type(card).__name__
+        raise BundleError(f"{folder / CARD_FILE} has schema {schema!r}, this version reads {SCHEMA!r}")
     kinds: dict[str, type] = {
         "kind": str, "tasks": list, "outputs": list, "encoder": dict, "preprocessing": dict, "model": dict
     }  # fmt: skip
@@ -58,7 +60,7 @@ def load_bundle(path: Path | str) -> Bundle:
 
 
 def _converted(card: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A card of the first schema as one of today's: the geometry was the convolutions' kernels and strides.
+    """A card of the first schema in the current one: the geometry was the kernels and strides of the convolutions.
 
     Raises:
         BundleError: they are missing or faulty.

@@ -6,15 +6,15 @@ import importlib.metadata
 import platform
 
 PACKAGES = ("soritune", "torch", "transformers", "peft", "safetensors", "numpy")
-"""Whose versions a card records."""
+"""The packages whose versions a card records."""
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that matter to a model, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of those `PACKAGES` that are installed."""
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -31,18 +31,17 @@ def write_bundle(
     json_files: Mapping[str, Any],
     readme: str | None = None,
 ) -> Bundle:
-    """Writes a bundle folder: everything into a temporary folder beside it, then one rename. Replaces an old
-    one.
+    """Writes a bundle folder: everything into a temporary folder beside it, then one rename. Replaces an old bundle.
 
     Args:
         path: the folder to make.
-        weights: by the name they get in the safetensors file.
-        card: what `soritune.json` says; `schema`, `created`, `version`, `versions` and `files` are filled in.
+        weights: name in the safetensors file to weights.
+        card: content of `soritune.json`; `schema`, `created`, `version`, `versions` and `files` are added.
         json_files: other JSON files by name (config.json, adapter_config.json, vocab.json …).
-        readme: text of README.md; a few lines are made when None.
+        readme: text of README.md; None writes a few lines about the card.
 
     Raises:
-        OutputError: the place cannot be written to.
+        OutputError: the folder cannot be written.
     """
     target = Path(path).absolute()
     building = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -50,7 +49,7 @@ def write_bundle(
     try:
         building.mkdir(parents=True)
         arrays = {name: np.ascontiguousarray(value) for name, value in weights.items()}
-        # transformers refuses a safetensors file that does not say for which library it was written.
+        # transformers refuses a safetensors file without the name of the library that it was written for.
         save_file(
             arrays, str(building / (ADAPTER_FILE if kind == "adapter" else WEIGHTS_FILE)), {"format": "pt"}
         )
@@ -64,7 +63,7 @@ def write_bundle(
         _write_json(building / CARD_FILE, full)
         _swap(building, target)
     except (OSError, SafetensorError) as error:
-        # safetensors reports a full disk as an error of its own, which is no OSError.
+        # safetensors reports a full disk with its own exception, which is not an OSError.
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{target} cannot be written ({reason})", "choose another place") from error
     finally:
@@ -73,7 +72,7 @@ def write_bundle(
 
 
 def update_card(path: Path | str, **fields: Any) -> Bundle:
-    """Changes fields of a bundle's card in place (atomically): a name, metrics, a licence found later."""
+    """Changes fields of a bundle's card at once or not at all: a name, metrics, a licence that is known only later."""
     bundle = load_bundle(path)
     with whole_file(bundle.path / CARD_FILE) as part:
         _write_json(part, {**bundle.card, **fields})
@@ -82,15 +81,15 @@ def update_card(path: Path | str, **fields: Any) -> Bundle:
 
 def _complete(card: Mapping[str, Any], name: str) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    found = versions()
+    installed = versions()
     head = {
         "schema": SCHEMA,
         "kind": "full",
         "name": name,
-        "version": found.get("soritune", "0"),
+        "version": installed.get("soritune", "0"),
         "created": now,
     }
-    return {**head, "versions": found, **{key: value for key, value in card.items() if value is not None}}
+    return {**head, "versions": installed, **{key: value for key, value in card.items() if value is not None}}
 
 
 def _short_readme(card: Mapping[str, Any]) -> str:
@@ -108,8 +107,7 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def _swap(building: Path, target: Path) -> None:
-    """Puts `building` in the place of `target`. A reader sees the old folder, none for an instant, or the new
-    one."""
+    """Replaces `target` by `building`. A reader sees the old folder, for an instant no folder, or the new one."""
     if target.is_file():
         raise OutputError(f"{target} is a file", "a bundle needs a folder")
     if not target.exists():
@@ -123,7 +121,7 @@ def _swap(building: Path, target: Path) -> None:
     os.replace(target, old)
     try:
         os.replace(building, target)
-    except BaseException:  # an interrupt too must not leave the folder without its bundle
+    except BaseException:  # not even an interrupt may leave the folder without a bundle
         if not target.exists():
             os.replace(old, target)
         raise

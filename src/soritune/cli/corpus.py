@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from soritune import progress
 from soritune.cli.source_options import constants, pairs, settings_of, source_settings
-from soritune.errors import ManifestError, OutputError, SplitError, TaskError, TextError
+from soritune.cli.terminal import output as terminal
+from soritune.cli.terminal import print_json, print_markup
+from soritune.errors import OutputError, SplitError
 
 if TYPE_CHECKING:
     from soritune.corpus.checks import Quarantined
     from soritune.corpus.manifest import Manifest
-    from soritune.corpus.splitting.splits import Splits
-    from soritune.corpus.utterance import Utterance
+    from soritune.corpus.splitting.splits import Splits, SplitSettings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 RootOption = Annotated[
@@ -33,7 +31,8 @@ FieldOption = Annotated[
     typer.Option("--field", help="FIELD=NAME: read an utterance field from the file's NAME."),
 ]
 ConstantOption = Annotated[
-    list[str] | None, typer.Option("--constant", help="FIELD=VALUE for every row that has none of its own.")
+    list[str] | None,
+    typer.Option("--constant", help="FIELD=VALUE for every row without a value in this field."),
 ]
 SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE of the source's settings; the value is YAML.")
@@ -45,7 +44,7 @@ PrefixOption = Annotated[
 
 
 def prepare(
-    source: Annotated[str, typer.Argument(help="How the corpus lies; `soritune sources` lists the layouts.")],
+    source: Annotated[str, typer.Argument(help="Layout of the corpus; `soritune sources` lists them.")],
     paths: Annotated[
         list[Path], typer.Argument(help="The corpus: a folder, or one or several manifest files.")
     ],
@@ -60,6 +59,7 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Turn a corpus into a manifest. What cannot be used goes to quarantine.jsonl with its reason."""
+    from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE
     from soritune.corpus.prepare import prepare as run
 
     root, config = source_settings(source, paths, settings, field, constant, prefix)
@@ -73,16 +73,15 @@ def prepare(
                 "quarantined": len(made.quarantined),
                 "skipped": made.skipped,
                 "notes": made.notes,
-                "out": str(out / "manifest.parquet"),
+                "out": str(out / MANIFEST_FILE),
             }
         )
     else:
-        console = _console()
-        console.print(f"{_line(counts)} → {escape(str(out / 'manifest.parquet'))}", highlight=False)
-        for title, found in (("skipped", made.skipped), ("noted", made.notes)):
-            for reason, count in found.items():
-                console.print(f"{count:,} {title}: {escape(reason)}", highlight=False)
-        _print_quarantined(console, made.quarantined, out / "quarantine.jsonl")
+        print_markup(f"{_counts(counts)} → {escape(str(out / MANIFEST_FILE))}")
+        for title, reasons in (("skipped", made.skipped), ("noted", made.notes)):
+            for reason, count in reasons.items():
+                print_markup(f"{count:,} {title}: {escape(reason)}")
+        _print_quarantined(made.quarantined, out / QUARANTINE_FILE)
     if strict and made.quarantined:
         raise typer.Exit(1)
 
@@ -108,57 +107,36 @@ def check(
     strict: StrictOption = False,
     as_json: Json = False,
 ) -> None:
-    """Decode every file and ask every row: what is bad goes to quarantine.jsonl, the rest is the clean
-    manifest."""
-    from soritune.corpus.checks import check_manifest, read_quarantine, write_quarantine
-    from soritune.corpus.manifest import load_manifest, write_manifest
+    """Decode every file and check every row. Faulty rows go to quarantine.jsonl, the others to checked.parquet."""
+    from soritune.corpus.manifest import QUARANTINE_FILE, load_manifest
+    from soritune.stages.check import check_rows, task_problem
+    from soritune.tasks.task import make_task
 
-    problems = [_row_problem(name, settings_of(settings).get(name, {})) for name in task or ()]
-    loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
-    with progress.Console(quiet=as_json).bar("check") as bar:
-        result = check_manifest(
-            loaded,
-            problems,
-            decode=decode,
-            min_duration_s=min_duration_s,
-            progress=bar.update,
-            label_fields=_label_fields(),
-        )
-    if out is not None:
-        same = manifest.parent.resolve() == out.resolve()
-        earlier = read_quarantine(out / "quarantine.jsonl") if same else []
-        anew = set(loaded.ids)
-        kept = [row for row in earlier if row.stage == "prepare" or row.id not in anew]
-        write_quarantine(out / "quarantine.jsonl", [*kept, *result.quarantined])
-    if not len(result.clean):
-        where = "" if out is None else f"; all reasons are in {out / 'quarantine.jsonl'}"
-        first = "" if not result.quarantined else f"; the first: {result.quarantined[0].reason}"
-        raise ManifestError(
-            f"none of its {len(loaded):,} utterances can be used{first}{where}", path=manifest
-        )
-    if out is not None:
-        write_manifest(out / "checked.parquet", result.clean, root=loaded.root)
+    task_settings = settings_of(settings)
+    problems = [task_problem(make_task(name, task_settings.get(name, {}))) for name in task or ()]
+    rows = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
+    result = check_rows(
+        rows,
+        out,
+        problems,
+        decode=decode,
+        min_duration_s=min_duration_s,
+        label_fields=_label_fields(),
+        console=progress.Console(quiet=as_json),
+    )
     counts = _manifest_json(result.clean)
     if as_json:
-        print_json(
-            {
-                **counts,
-                "quarantined": [
-                    {"id": q.id, "reason": q.reason, "stage": q.stage} for q in result.quarantined
-                ],
-                "tables": result.tables,
-                "levels": result.levels,
-            }
-        )
+        quarantined = [{"id": q.id, "reason": q.reason, "stage": q.stage} for q in result.quarantined]
+        print_json({**counts, "quarantined": quarantined, "tables": result.tables, "levels": result.levels})
     else:
-        console = _console()
-        console.print(f"{_line(counts)} clean", highlight=False)
+        print_markup(f"{_counts(counts)} clean")
         for column, table in result.tables.items():
-            _print_table(console, column, table)
+            _print_table(column, table)
         if result.levels:
-            told = ", ".join(f"{name} {value:.3g}" for name, value in result.levels.items())
-            console.print(f"levels: {told}", highlight=False)
-        _print_quarantined(console, result.quarantined, None if out is None else out / "quarantine.jsonl")
+            print_markup(
+                "levels: " + ", ".join(f"{name} {value:.3g}" for name, value in result.levels.items())
+            )
+        _print_quarantined(result.quarantined, None if out is None else out / QUARANTINE_FILE)
     if strict and result.quarantined:
         raise typer.Exit(1)
 
@@ -177,7 +155,9 @@ def split(
     given: Annotated[str | None, typer.Option(help="Column that already holds the split.")] = None,
     random: Annotated[
         bool,
-        typer.Option("--random", help="Ignore speakers and scripts. Scores are then too good, and say so."),
+        typer.Option(
+            "--random", help="Ignore speakers and scripts. Scores are then too good, and are marked."
+        ),
     ] = False,
     field: FieldOption = None,
     constant: ConstantOption = None,
@@ -186,17 +166,15 @@ def split(
 ) -> None:
     """Put utterances into train, val and test so that no speaker, and no known script, is in two of them."""
     from soritune.corpus.manifest import load_manifest
-    from soritune.corpus.splitting.splits import SPLITS, SplitSettings, make_splits
+    from soritune.corpus.splitting.splits import make_splits
 
     if out.suffix != ".parquet":
         raise OutputError(
             f"{out}: splits are written as .parquet; name the file so, as in --out splits.parquet"
         )
-    shares = _numbers(ratios, "--ratios", len(SPLITS))
-    settings = _validated(
-        SplitSettings,
+    settings = _split_settings(
         by=("random",) if random else _names(by),
-        ratios=dict(zip(SPLITS, shares, strict=True)),
+        ratios=ratios,
         seed=seed,
         stratify=_names(stratify),
         given=given,
@@ -204,7 +182,7 @@ def split(
     loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
     splits = make_splits(loaded, settings, label_fields=_label_fields())
     splits.save(out)
-    _tell_splits([splits], loaded, [out], as_json)
+    _print_splits([splits], loaded, [out], as_json)
 
 
 def folds(
@@ -245,52 +223,26 @@ def folds(
     files = [out / f"fold-{index:0{len(str(len(made)))}d}.parquet" for index in range(1, len(made) + 1)]
     for splits, file in zip(made, files, strict=True):
         splits.save(file)
-    _tell_splits(made, loaded, files, as_json)
+    _print_splits(made, loaded, files, as_json)
 
 
 def _label_fields() -> tuple[str, ...]:
-    """The manifest columns with labels of any task that is installed; these verbs know no recipe."""
+    """The manifest columns with labels of any task that is installed; these verbs have no recipe."""
     from soritune.registry import members
     from soritune.tasks.task import is_task, label_fields
 
     return label_fields(members("soritune.tasks", "TASK", is_task).values())
 
 
-def _row_problem(name: str, settings: dict[str, Any]) -> Callable[[Utterance], str | None]:
-    """What is wrong with a row for a task: a field it needs, a label outside its set, or no target at all."""
-    from soritune.registry import load_member
+def _split_settings(*, ratios: str, **values: Any) -> SplitSettings:
+    from soritune.corpus.splitting.splits import SPLITS, SplitSettings
+    from soritune.settings import faults_of
 
-    kind = load_member("soritune.tasks", "TASK", name, "task")
-    task = kind(_validated(kind.Config, **settings))
-
-    def problem(utterance: Utterance) -> str | None:
-        absent = [
-            field
-            for field in task.required_fields
-            if getattr(utterance, field, utterance.extra.get(field)) is None
-        ]
-        if absent:
-            return f"has no {', '.join(absent)}, which the task {name} needs"
-        try:
-            targets = task.targets(utterance)
-        except (TaskError, TextError) as error:
-            return str(error)
-        if any(target is not None for target in targets.values()):
-            return None
-        return "; ".join([f"has no target for the task {name}", *filter(None, [task.absence(utterance)])])
-
-    return problem
-
-
-def _validated(kind: Any, **values: Any) -> Any:
+    shares = dict(zip(SPLITS, _numbers(ratios, "--ratios", len(SPLITS)), strict=True))
     try:
-        return kind(**values)
+        return SplitSettings(ratios=shares, **values)
     except ValidationError as error:
-        faults = []
-        for fault in error.errors():
-            place = ".".join(str(part) for part in fault["loc"]) or kind.__name__
-            faults.append(f"{place}: {fault['msg'].removeprefix('Value error, ')}")
-        raise (SplitError if kind.__name__ == "SplitSettings" else TaskError)("; ".join(faults)) from error
+        raise SplitError("; ".join(faults_of(error, SplitSettings))) from error
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -303,17 +255,8 @@ def _numbers(text: str, option: str, count: int) -> list[float]:
     except ValueError:
         numbers = []
     if len(numbers) != count:
-        raise SplitError(f"{option} wants {count} numbers with commas, such as 0.8,0.1,0.1; got '{text}'")
+        raise SplitError(f"{option} expects {count} numbers with commas, such as 0.8,0.1,0.1; got '{text}'")
     return numbers
-
-
-def _console() -> Console:
-    return Console(soft_wrap=True)
-
-
-def print_json(found: dict[str, Any]) -> None:
-    """One JSON object on standard output."""
-    sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
 
 
 def _manifest_json(manifest: Manifest) -> dict[str, Any]:
@@ -326,40 +269,39 @@ def _manifest_json(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _line(counts: dict[str, Any]) -> str:
+def _counts(counts: dict[str, Any]) -> str:
     return f"{counts['utterances']:,} utterances, {counts['hours']:.2f} h, {counts['speakers']:,} speakers"
 
 
-def _print_table(console: Console, column: str, rows: dict[str, dict[str, Any]]) -> None:
+def _print_table(column: str, rows: dict[str, dict[str, Any]]) -> None:
     table = Table(column)
     for heading in ("utterances", "hours", "speakers"):
         table.add_column(heading, justify="right")
     for value, row in rows.items():
         table.add_row(escape(value), f"{row['utterances']:,}", f"{row['hours']:.2f}", f"{row['speakers']:,}")
-    console.print(table)
+    terminal(wrap=False).print(table)
 
 
-def _print_quarantined(console: Console, rows: Sequence[Quarantined], file: Path | None) -> None:
+def _print_quarantined(rows: Sequence[Quarantined], file: Path | None) -> None:
     if not rows:
         return
-    place = "" if file is None else f" → {escape(str(file))}"
-    console.print(f"[yellow]{len(rows):,} quarantined[/yellow]{place}", highlight=False)
+    arrow = "" if file is None else f" → {escape(str(file))}"
+    print_markup(f"[yellow]{len(rows):,} quarantined[/yellow]{arrow}")
     for row in rows[:5]:
-        console.print(f"  {escape(row.id or row.audio)}: {escape(row.reason)} ({row.stage})", highlight=False)
+        print_markup(f"  {escape(row.id or row.audio)}: {escape(row.reason)} ({row.stage})")
     if len(rows) > 5:
-        console.print(f"  … and {len(rows) - 5:,} more", highlight=False)
+        print_markup(f"  … and {len(rows) - 5:,} more")
 
 
-def _tell_splits(made: Sequence[Splits], manifest: Manifest, files: Sequence[Path], as_json: bool) -> None:
+def _print_splits(made: Sequence[Splits], manifest: Manifest, files: Sequence[Path], as_json: bool) -> None:
     summaries = [splits.summary(manifest, _label_fields()) for splits in made]
     if as_json:
-        found = [
+        results = [
             {"out": str(file), "splits": summary, "policy": splits.policy}
             for file, summary, splits in zip(files, summaries, made, strict=True)
         ]
-        print_json(found[0] if len(found) == 1 else {"folds": found})
+        print_json(results[0] if len(results) == 1 else {"folds": results})
         return
-    console = _console()
     fields = list(dict.fromkeys(name for row in summaries[0].values() for name in row.get("labels", {})))
     table = Table(*(("fold",) if len(made) > 1 else ()), "split", "utterances", "hours", "speakers", *fields)
     for file, summary in zip(files, summaries, strict=True):
@@ -376,7 +318,7 @@ def _tell_splits(made: Sequence[Splits], manifest: Manifest, files: Sequence[Pat
                 *map(escape, labels),
             ]
             table.add_row(*((file.stem,) if len(made) > 1 else ()), *cells)
-    console.print(table)
+    terminal(wrap=False).print(table)
     for warning in dict.fromkeys(warning for splits in made for warning in splits.policy["warnings"]):
-        console.print(f"[yellow]note:[/yellow] {escape(warning)}", highlight=False)
-    console.print(f"→ {escape(str(files[0] if len(files) == 1 else files[0].parent))}", highlight=False)
+        print_markup(f"[yellow]note:[/yellow] {escape(warning)}")
+    print_markup(f"→ {escape(str(files[0] if len(files) == 1 else files[0].parent))}")

@@ -27,7 +27,7 @@ def chosen_decoder(name: str, values: Sequence[str] | None) -> Decoder:
     Raises:
         UnknownNameError: no such decoder.
         TaskError: settings that it does not take.
-        ManifestError: a setting that is not KEY=VALUE.
+        ManifestError: a setting that is not of the form KEY=VALUE.
     """
     from soritune.cli.source_options import settings_of
     from soritune.tasks.decoding.decoder import decoder_kind, make_decoder

@@ -25,8 +25,8 @@ def g2p(
     variants: Annotated[
         bool, typer.Option("--variants", help="Print every accepted pronunciation, the principal one first.")
     ] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Tell which article changed what.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print which article changed what.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line of text.")] = False,
     boundary: Annotated[
         Literal["phrase", "word"],
         typer.Option(help="phrase: rules apply over spaces; word: a space is a pause, save for 할 수."),
@@ -49,12 +49,13 @@ def g2p(
     pronouncer = Pronouncer(tagger, lexicon)
     for line in [text] if text is not None else _lines(file):
         sys.stdout.writelines(
-            f"{shown}\n" for shown in _show(pronouncer, line, boundary, phones, variants, explain, as_json)
+            f"{shown}\n"
+            for shown in _output_lines(pronouncer, line, boundary, phones, variants, explain, as_json)
         )
 
 
 def _lines(file: Path | None) -> Iterator[str]:
-    """Yield the lines of a file or of stdin without their ends."""
+    """The lines of a file or of stdin without their ends."""
     try:
         if file is None:
             yield from (line.rstrip("\r\n") for line in sys.stdin)
@@ -65,7 +66,7 @@ def _lines(file: Path | None) -> Iterator[str]:
         raise TextError(f"{file or 'stdin'}: cannot be read ({error}); expected UTF-8 text") from error
 
 
-def _show(
+def _output_lines(
     pronouncer: Pronouncer,
     line: str,
     boundary: Boundary,
@@ -74,7 +75,7 @@ def _show(
     explain: bool,
     as_json: bool,
 ) -> Iterable[str]:
-    """Return the output lines for one line of text."""
+    """The output lines for one line of text."""
     from soritune.korean.normalize import normalize
     from soritune.korean.phones import hangul_to_phones
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from soritune import __version__, processes
 from soritune.cli import corpus, g2p, model_info, predict, report, sources, synthesize, train
+from soritune.cli.terminal import print_error
 from soritune.errors import SorituneError
 
 app = typer.Typer(
@@ -47,14 +47,14 @@ app.command("g2p", rich_help_panel=LOOK)(g2p.g2p)
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 SPIN_COUNT = "10000"
-"""How long threads of torch's CPU build (GNU OpenMP) look for work before they sleep. Sleeping at once, or waking late
-on a core that something else is using, both cost up to twice the time of a training step. Read when torch is loaded."""
+"""How long threads of torch's CPU build (GNU OpenMP) look for work before they sleep. To sleep at once, or to wake late
+on a core that another program is using, can double the time of a training step. Read when torch is loaded."""
 SHARED = ("run", "train", "crossval")
 """Verbs whose work several processes share."""
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         sys.stdout.write(f"soritune {__version__}\n")
         raise typer.Exit
 
@@ -78,7 +78,7 @@ def _options(
             f"{', '.join(SHARED)} share their work, start this one without torchrun or accelerate launch"
         )
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if not processes.is_main():  # the terminal belongs to the first; a failure is told by whoever it befalls
+    if not processes.is_main():  # the terminal is that of the first; each process reports its own failure
         handlers[0].setLevel(logging.ERROR)
         log_file = log_file and log_file.with_stem(f"{log_file.stem}-process-{processes.rank()}")
     if log_file is not None:
@@ -94,22 +94,16 @@ def _options(
     logging.getLogger("soritune").setLevel(log_level)
 
 
-def _say_once(fault: BaseException, say: Callable[[], None]) -> None:
-    """Says it on one of the processes that stop for the same reason."""
+def _report_once(fault: BaseException, report: Callable[[], None]) -> None:
+    """Calls `report` on one of the processes that stop for the same reason."""
     if processes.count() == 1:
-        say()
+        report()
         return
     from soritune.training.process_group import report_once
 
-    # Whoever started the processes ends the others as soon as one has left, and one of those may be the one to say it.
+    # The launcher ends the other processes when the first one exits, and one of those may have to report.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    report_once(fault, say)
-
-
-def _say_error(sentence: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(
-        f"error: {sentence}", style="red", markup=False, highlight=False
-    )
+    report_once(fault, report)
 
 
 def main() -> None:
@@ -120,13 +114,15 @@ def main() -> None:
         code = app(standalone_mode=False)
     except SorituneError as error:
         logging.getLogger("soritune").debug("traceback", exc_info=True)
-        _say_once(error, partial(_say_error, str(error)))
+        _report_once(error, partial(print_error, f"error: {error}"))
         code = error.exit_code
     except typer.TyperException as error:  # wrong verb or option: typer's own wording
-        _say_error(f"{error}; `soritune --help` lists the verbs, `soritune VERB --help` their options")
+        print_error(
+            f"error: {error}; `soritune --help` lists the verbs, `soritune VERB --help` their options"
+        )
         code = 2
     except (typer.Abort, KeyboardInterrupt) as stop:
-        _say_once(stop, lambda: Console(stderr=True).print("interrupted"))
+        _report_once(stop, partial(print_error, "interrupted", style=None))
         code = 130
     except BrokenPipeError:  # `soritune … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

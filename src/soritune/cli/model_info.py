@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from soritune.cli.terminal import output as terminal
+from soritune.cli.terminal import print_json
 from soritune.errors import BundleError
 
 if TYPE_CHECKING:
     from soritune.models.config import ModelConfig
-    from soritune.tasks.task import InputSpec, OutputSpec
+    from soritune.tasks.specs import InputSpec, OutputSpec
 
 RANKS = (8, 16, 32)
 """Ranks a LoRA recipe is also counted at."""
@@ -55,9 +54,9 @@ def model_info(
         described = describe(recipe.model, outputs, inputs=inputs_of(tasks), sample_rate_hz=rate)
         info = {"name": recipe.name, "kind": "recipe", **described}
     if as_json:
-        sys.stdout.write(json.dumps(info, ensure_ascii=False) + "\n")
+        print_json(info)
     else:
-        _print(info, Console())
+        _print(info)
 
 
 def describe(
@@ -68,18 +67,20 @@ def describe(
     inputs: Sequence[InputSpec] = (),
     sample_rate_hz: int = 16000,
 ) -> dict[str, Any]:
-    """What `model-info` tells of a model that `config` and `outputs` ask for, counted on the meta device.
+    """What `model-info` reports of the model that `config` and `outputs` describe, counted on the meta device.
 
     Args:
         config: the model's settings.
-        outputs: what it gives.
-        from_recipe: somebody wrote `config.architecture`, so a key transformers does not know is a mistake.
+        outputs: of the model.
+        from_recipe: a user wrote `config.architecture`, so a key that transformers does not have is a mistake.
+        inputs: of the model, beside the waveform.
+        sample_rate_hz: of its audio.
 
     Raises:
-        ModelError: settings that contradict each other, or no architecture to be found.
+        ModelError: settings that contradict each other, or an architecture that cannot be found.
     """
     from soritune.models.adapters import parameter_table
-    from soritune.models.model import count_model
+    from soritune.models.build import count_model
 
     model = count_model(
         config, outputs, from_recipe=from_recipe, inputs=inputs, sample_rate_hz=sample_rate_hz
@@ -106,23 +107,23 @@ def describe_folder(folder: Path) -> dict[str, Any]:
         ModelError, BundleError: the folder is neither.
     """
     from soritune.bundles.read import is_bundle, load_bundle
-    from soritune.models.checkpoint import open_checkpoint
     from soritune.models.config import ModelConfig, stored_lora, stored_model
+    from soritune.models.pretrained import open_pretrained
 
     if is_bundle(folder):
         bundle = load_bundle(folder)
         # A full bundle has its adapters merged.
         lora = stored_lora(bundle) if bundle.is_adapter else None
         changes = {"architecture": bundle.architecture, "lora": lora}
-        found = describe(
+        described = describe(
             stored_model(bundle).model_copy(update=changes),
             bundle.outputs,
             from_recipe=False,
             inputs=bundle.inputs,
             sample_rate_hz=bundle.geometry.sample_rate_hz,
         )
-        return {"name": bundle.name, "kind": f"{bundle.card['kind']} bundle", **found}
-    checkpoint = open_checkpoint(folder)
+        return {"name": bundle.name, "kind": f"{bundle.card['kind']} bundle", **described}
+    checkpoint = open_pretrained(folder)
     config = ModelConfig(encoder=str(folder), architecture=checkpoint.config)
     return {
         "name": folder.name,
@@ -132,10 +133,10 @@ def describe_folder(folder: Path) -> dict[str, Any]:
 
 
 def _outputs_of(config: dict[str, Any], folder: Path) -> list[OutputSpec]:
-    """The head a transformers folder says it has, as an output."""
+    """The head that the config of a transformers folder names, as an output."""
     from soritune.bundles.hf_files import read_vocabulary
     from soritune.models.encoders.encoder import family_of
-    from soritune.tasks.task import OutputSpec
+    from soritune.tasks.specs import OutputSpec
 
     family = family_of(config["model_type"], str(folder))
     written = next(iter(config.get("architectures") or []), "")
@@ -162,12 +163,12 @@ def _outputs_of(config: dict[str, Any], folder: Path) -> list[OutputSpec]:
 def _variants(
     config: ModelConfig, outputs: Sequence[OutputSpec], inputs: Sequence[InputSpec], from_recipe: bool
 ) -> list[dict[str, Any]]:
-    """A LoRA model at other ranks, on all layers and on the ones it has."""
+    """A LoRA model at other ranks, on all layers and on its own ones."""
     if config.lora is None:
         return []
     from soritune.models.adapters import parameter_table
+    from soritune.models.build import count_model
     from soritune.models.config import FreezeSettings
-    from soritune.models.model import count_model
 
     rows = []
     everywhere = config.lora.model_copy(update={"layers": None}), FreezeSettings()
@@ -194,7 +195,8 @@ def _variants(
     return rows
 
 
-def _print(info: dict[str, Any], console: Console) -> None:
+def _print(info: dict[str, Any]) -> None:
+    console = terminal()
     parameters = info["parameters"]
     size = f"{info['num_layers']} layers of {info['hidden_size']}, {info['frame_rate_hz']:g} frames/s"
     console.print(
@@ -218,7 +220,7 @@ def _print(info: dict[str, Any], console: Console) -> None:
     if not info["variants"]:
         return
     variants = Table(
-        "rank", "layers", title="LoRA at other ranks (heads not among the trained)", title_justify="left"
+        "rank", "layers", title="LoRA at other ranks (trained without heads)", title_justify="left"
     )
     for heading in ("trained", "all"):
         variants.add_column(heading, justify="right")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
+from soritune.cli.source_options import settings_of
+from soritune.cli.terminal import output as terminal
+from soritune.cli.terminal import print_json, print_line
 
 if TYPE_CHECKING:
-    from soritune.reports.compare import Comparison, TaskComparison
+    from soritune.reports.compare import TaskComparison
 
 GroupBy = Annotated[
     list[str] | None,
@@ -50,7 +51,9 @@ def evaluate(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="How --data lies (`soritune prepare --help`); default: as the model's own corpus."),
+        typer.Option(
+            help="Layout of --data (`soritune sources` lists them); default: that of the model's own corpus."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -80,7 +83,7 @@ def evaluate(
     from soritune.stages.evaluate import evaluate as run_evaluation
 
     if data is None and (source is not None or settings):
-        raise ManifestError("--source and --set say how --data is read; give --data too")
+        raise ManifestError("--source and --set describe how --data is read; give --data too")
     scores = run_evaluation(
         target,
         split=split,
@@ -89,7 +92,7 @@ def evaluate(
         splits=splits,
         data=data,
         source=source,
-        settings=_settings(settings or ()),
+        settings=settings_of(settings),
         output=output,
         root=root,
         group_by=group_by or _DEFAULT_GROUPS,
@@ -109,7 +112,7 @@ def evaluate(
         ]
     show_scores(scores, as_json)
     if not as_json:
-        _say(f"report: {scores['files']['report']}")
+        print_line(f"report: {scores['files']['report']}")
     if scores["num_failed"]:
         raise typer.Exit(1)
 
@@ -125,26 +128,25 @@ def score(
 ) -> None:
     """Score predictions: rates with intervals over speakers, by group, beside a baseline."""
     from soritune.reports.score import score_predictions
+    from soritune.run_folder import RunFolder
 
     scores = score_predictions(predictions, group_by=group_by or _DEFAULT_GROUPS, resamples=resamples)
-    path = scores.save(output or predictions.parent / "scores.json")
+    path = scores.save(output or RunFolder(predictions.parent).scores())
     show_scores(scores.to_json(), as_json)
     if not as_json:
-        _say(f"written to {path}")
+        print_line(f"written to {path}")
 
 
 def report(
     folder: Annotated[Path, typer.Argument(help="Run folder, or a folder with scores.json and predictions.")],
-    scores: Annotated[Path | None, typer.Option(help="scores.json, when it lies elsewhere.")] = None,
-    predictions: Annotated[
-        Path | None, typer.Option(help="predictions.jsonl, when it lies elsewhere.")
-    ] = None,
+    scores: Annotated[Path | None, typer.Option(help="scores.json of another folder.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="predictions.jsonl of another folder.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="report.html in the folder by default.")
     ] = None,
     audio: Audio = True,
     audio_root: Annotated[
-        Path | None, typer.Option(help="Where the clips lie now, if they were moved.")
+        Path | None, typer.Option(help="Where the clips are now, if they were moved.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -160,9 +162,9 @@ def report(
         audio_root=audio_root,
     )
     if as_json:
-        _write_json({"report": str(path), "bytes": path.stat().st_size})
+        print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        print_line(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 def compare(
@@ -179,81 +181,54 @@ def compare(
     from soritune.reports.compare import compare as run_comparison
     from soritune.whole_file import write_text
 
-    found = run_comparison(scores, resamples=resamples)
+    comparison = run_comparison(scores, resamples=resamples)
     if output is not None:
-        write_text(output, json.dumps(found.to_json(), ensure_ascii=False, indent=1) + "\n")
+        write_text(output, json.dumps(comparison.to_json(), ensure_ascii=False, indent=1) + "\n")
     if as_json:
-        _write_json(found.to_json())
+        print_json(comparison.to_json())
         return
-    console = Console()
-    for task in found.tasks:
-        _print_comparison(console, found, task)
+    for task in comparison.tasks:
+        _print_comparison(comparison.names, task)
 
 
 def show_scores(scores: Mapping[str, Any], as_json: bool) -> None:
     """Prints the content of scores.json: warnings first, then tables per task; or as one JSON object."""
     if as_json:
-        _write_json(scores)
+        print_json(scores)
         return
     from soritune.reports.text_report import score_tables
 
-    console = Console()
+    console = terminal()
     for part in score_tables(scores):
         console.print(part, soft_wrap=isinstance(part, Text))
 
 
-def _print_comparison(console: Console, found: Comparison, task: TaskComparison) -> None:
+def _print_comparison(names: Sequence[str], task: TaskComparison) -> None:
     from soritune.reports.compare import verdict
     from soritune.reports.sections import counted, is_share, rate_range_text, rate_text
 
+    console = terminal()
     table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left", title_style="bold")
     table.title = f"{task.name} ({task.primary}: {'higher' if task.higher_is_better else 'lower'} is better)"
     table.add_column("rate")
-    for name in found.names:
+    for name in names:
         table.add_column(Text(name), justify="right", overflow="fold")
     for rate, row in task.rates.items():
         cells = ["–" if interval is None else rate_text(task.task, rate, interval.value) for interval in row]
         table.add_row(rate, *cells, style="bold" if rate == task.primary else "")
     console.print(table)
     shares = is_share(task.task, task.primary)
-    for name, difference in zip(found.names, task.differences, strict=True):
+    for name, difference in zip(names, task.differences, strict=True):
         if difference is None or task.primary not in difference:
             continue
         gap = difference[task.primary]
         doubt = "" if gap.reliable else f"; unreliable, {counted(gap.num_speakers, 'speaker')}"
         size = f"{100 * gap.value:+.1f} points of" if shares else f"{gap.value:+.4f} of"
-        said = f"{name} − {found.names[0]}: {size} {task.primary}"
-        spread = rate_range_text(task.task, task.primary, gap.to_json())
-        judged = f"{spread}: {verdict(gap, task.higher_is_better)}{doubt}"
-        console.print(f"{said} (95 % interval {judged})", markup=False, highlight=False, soft_wrap=True)
+        interval = rate_range_text(task.task, task.primary, gap.to_json())
+        print_line(
+            f"{name} − {names[0]}: {size} {task.primary} (95 % interval {interval}: "
+            f"{verdict(gap, task.higher_is_better)}{doubt})"
+        )
     for note in task.notes:
         console.print(Text(note, style="dim"))
     console.print()
-
-
-def _settings(given: Sequence[str]) -> dict[str, Any]:
-    """`key=value` with dots for nested keys, the value read as YAML."""
-    import yaml
-
-    from soritune.errors import ManifestError
-    from soritune.recipe import set_key
-
-    found: dict[str, Any] = {}
-    for item in given:
-        key, sign, text = item.partition("=")
-        if not sign or not key:
-            raise ManifestError(f"--set wants KEY=VALUE, got '{item}'")
-        try:
-            set_key(found, key, yaml.safe_load(text))
-        except yaml.YAMLError:
-            raise ManifestError(f"--set {key}: {text!r} is no YAML value") from None
-    return found
-
-
-def _say(text: str) -> None:
-    """A line that holds a path: not wrapped, so that it can be copied."""
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _write_json(content: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""Options of the command line that say how a corpus is read: --set, --field, --constant, --prefix."""
+"""Options of the command line that describe how a corpus is read: --set, --field, --constant, --prefix."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def source_settings(
     """Root and settings of a source from the options of the command line, over those of `start`.
 
     Raises:
-        SorituneError: no such source, or an option that it has no use for.
+        SorituneError: no such source, or an option that it does not take.
     """
     from soritune.corpus.prepare import load_source
 
@@ -57,39 +57,45 @@ def pairs(items: Sequence[str] | None, option: str) -> dict[str, str]:
     Raises:
         ManifestError: one has no name or no value.
     """
-    found = {}
+    values = {}
     for item in items or ():
         name, sign, value = item.partition("=")
         if not sign or not name or not value:
-            raise ManifestError(f"{option} wants NAME=VALUE, got '{item}'")
-        found[name.strip()] = value
-    return found
+            raise ManifestError(f"{option} expects NAME=VALUE, got '{item}'")
+        values[name.strip()] = value
+    return values
 
 
 def constants(items: Sequence[str] | None) -> dict[str, Any]:
-    """What `--constant` gives."""
+    """The pairs of `--constant`."""
     return dict(pairs(items, "--constant"))
 
 
 def settings_of(
     items: Sequence[str] | None, kinds: Mapping[str, Any] | None = None, option: str = "--set"
 ) -> dict[str, Any]:
-    """Dotted KEY=VALUE pairs as nested dicts, values read as YAML; `option` is what errors call them.
+    """Dotted KEY=VALUE pairs as nested dicts, values read as YAML.
 
-    `kinds` are types of the settings by name: where text is wanted it is taken as typed, unless in quotation
-    marks, and after the name of a mapping the rest of a KEY is the mapping's own key, dots and all; settings may have
-    settings of their own.
+    Args:
+        items: the pairs.
+        kinds: types of the settings by name. The value of a text setting is taken as typed, unless in quotation marks.
+            After the name of a mapping the rest of a KEY, with its dots, is a key of the mapping; settings within
+            settings are nested.
+        option: its name in error messages.
+
+    Raises:
+        ManifestError: an item that is not KEY=VALUE, a value that is not YAML, or two values for one key.
     """
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name, text in pairs(items, option).items():
         kind = (kinds or {}).get(name.split(".", 1)[0])
         *parents, last = (
             name.split(".") if kind is None or _has_settings(kind) else name.split(".", _depth(kind))
         )
-        place = found
+        target = settings
         for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
+            target = target.setdefault(parent, {})
+            if not isinstance(target, dict):
                 raise ManifestError(
                     f"{option} {name}: '{parent}' is given a value of its own too; give one of them"
                 )
@@ -97,13 +103,13 @@ def settings_of(
         try:
             value = yaml.safe_load(text) if not plain or text in ("null", "~") else text
         except yaml.YAMLError as error:
-            raise ManifestError(f"{option} {name}: the value is no YAML ({error})") from error
-        place[last] = value
-    return found
+            raise ManifestError(f"{option} {name}: the value is not YAML ({error})") from error
+        target[last] = value
+    return settings
 
 
 def _is_text(kind: Any) -> bool:
-    """Whether a setting of this type is text, or nothing."""
+    """Whether a setting of this type is text, or text or null."""
     return kind is str or set(get_args(kind)) == {str, type(None)}
 
 
@@ -113,6 +119,6 @@ def _has_settings(kind: Any) -> bool:
 
 
 def _depth(kind: Any) -> int:
-    """How many mappings lie in one another in a type."""
+    """How deeply mappings are nested in a type."""
     inner = max(map(_depth, get_args(kind)), default=0)
     return inner + 1 if get_origin(kind) is dict else inner

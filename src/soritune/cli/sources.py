@@ -1,4 +1,4 @@
-"""`soritune sources`: which corpus layouts can be read, and what one makes of a corpus."""
+"""`soritune sources`: which corpus layouts can be read, and the rows that one reads from a corpus."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from soritune.cli.corpus import (
     Json,
     PrefixOption,
     SettingsOption,
-    print_json,
 )
 from soritune.cli.source_options import source_settings
+from soritune.cli.terminal import output as terminal
+from soritune.cli.terminal import print_json, print_markup
 from soritune.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -33,28 +34,28 @@ _CELL = 32
 
 @app.callback()
 def sources(context: typer.Context, as_json: Json = False) -> None:
-    """List the corpus layouts that `prepare` reads; `sources preview` shows what one makes of a corpus."""
+    """List the corpus layouts that `prepare` reads; `sources preview` shows what one reads from a corpus."""
     if context.invoked_subcommand is not None:
         return
     from soritune.corpus.sources.source import Source
     from soritune.registry import members
 
     known = members("soritune.corpus.sources", "SOURCE", lambda value: isinstance(value, Source))
-    found = {name: source.description for name, source in known.items()}
+    descriptions = {name: source.description for name, source in known.items()}
     if as_json:
-        print_json({"sources": [{"name": name, "description": text} for name, text in found.items()]})
+        print_json({"sources": [{"name": name, "description": text} for name, text in descriptions.items()]})
         return
     table = Table("source", "reads")
-    for name, text in found.items():
+    for name, text in descriptions.items():
         table.add_row(name, escape(text))
-    console = Console()
+    console = terminal()
     console.print(table)
     console.print("Try one: soritune sources preview SOURCE ROOT", highlight=False)
 
 
 @app.command("preview")
 def preview(
-    source: Annotated[str, typer.Argument(help="How the corpus lies; `soritune sources` lists them.")],
+    source: Annotated[str, typer.Argument(help="Layout of the corpus; `soritune sources` lists them.")],
     paths: Annotated[list[Path], typer.Argument(help="The corpus: a folder, or one or several files.")],
     field: FieldOption = None,
     constant: ConstantOption = None,
@@ -65,14 +66,15 @@ def preview(
     ] = None,
     limit: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 10,
     limit_scan: Annotated[
-        int | None, typer.Option(help="Stop after so many things found; 0 looks at the whole corpus.", min=0)
+        int | None,
+        typer.Option(help="Stop after this number of things; 0 looks at the whole corpus.", min=0),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the first rows a source makes of a corpus, what else the corpus knows, and what cannot be used.
+    """Show the first rows a source reads from a corpus, the corpus's other fields, and what cannot be used.
 
-    Writes nothing. Ends with 1 when a field you mapped never gets a value, with 2 when nothing can be used. A recipe
-    maps for many publishers: what of its own mapping this corpus lacks is only told.
+    Writes nothing. Ends with 1 when a field you mapped never gets a value, with 2 when nothing can be used. Fields that
+    a recipe maps for other publishers are only reported.
     """
     from soritune.corpus.preview import ENOUGH
     from soritune.corpus.preview import preview as run
@@ -85,15 +87,15 @@ def preview(
     if as_json:
         print_json(_as_json(seen))
     else:
-        _show(seen, _of_recipe(given, config), Console(), Console(soft_wrap=True))
+        _show(seen, _of_recipe(given, config))
     if seen.fault is not None:
         raise ManifestError(seen.fault)
     if not seen.utterances:
         raise ManifestError("nothing in it can be used; the reasons are above", path=root)
     if seen.audio_faults and not seen.durations_s:
-        told = next(iter(seen.audio_faults.values()))
+        reason = next(iter(seen.audio_faults.values()))
         raise ManifestError(
-            f"not one of the first {seen.audio_checked:,} recordings can be used; the first: {told}",
+            f"not one of the first {seen.audio_checked:,} recordings can be used; the first: {reason}",
             path=root,
         )
     if seen.never_filled.keys() - _of_recipe(given, config):
@@ -110,61 +112,72 @@ def _recipe_settings(recipe: str, source: str) -> dict[str, Any]:
 
 
 def _of_recipe(given: dict[str, Any], config: dict[str, Any]) -> set[str]:
-    """Fields that are mapped as the recipe has them, not by the options of this call."""
+    """Fields that are mapped by the recipe, not by the options of this call."""
 
     def mapped(settings: dict[str, Any]) -> set[tuple[str, str]]:
         extra = {**{text: text for text in settings.get("keep") or ()}, **(settings.get("extra") or {})}
         fields = settings.get("fields") or {}
-        return {*fields.items(), *((f"extra.{name}", own) for name, own in extra.items())}
+        return {*fields.items(), *((f"extra.{name}", field) for name, field in extra.items())}
 
     return {name for name, _ in mapped(given) & mapped(config)}
 
 
-def _show(seen: Preview, of_recipe: set[str], console: Console, lines: Console) -> None:
-    def say(text: str) -> None:
-        lines.print(text, highlight=False)
-
+def _show(seen: Preview, of_recipe: set[str]) -> None:
     if seen.rows:
-        _show_rows(seen, console)
+        _show_rows(seen)
     scope = "the whole corpus" if seen.whole else "not the whole corpus; --limit-scan 0 looks at all of it"
-    say(f"{seen.utterances:,} utterances among {seen.looked_at:,} things looked at ({scope})")
-    partly = {name: n for name, n in seen.values.items() if n < seen.utterances}
+    print_markup(f"{seen.utterances:,} utterances among {seen.looked_at:,} things looked at ({scope})")
+    partly = {name: seen.utterances - n for name, n in seen.values.items() if n < seen.utterances}
     if partly:
-        say(
-            "without a value: "
-            + ", ".join(f"{escape(k)} in {seen.utterances - n:,}" for k, n in partly.items())
+        print_markup(
+            "without a value: " + ", ".join(f"{escape(name)} in {n:,}" for name, n in partly.items())
         )
-    for title, found in (("rejected", seen.rejected), ("skipped", seen.skipped), ("noted", seen.notes)):
-        for reason, (count, example) in sorted(found.items(), key=lambda item: -item[1][0]):
-            if title == "rejected":
-                told = escape(example) if count == 1 else f"such as {escape(example)}"
-            else:
-                told = f"{escape(reason)}{f', such as {escape(example)}' if example else ''}"
-            say(f"[yellow]{count:,} {title}[/yellow]: {told}")
-    if seen.audio_faults:
-        name, reason = next(iter(seen.audio_faults.items()))
-        say(
-            f"[yellow]{len(seen.audio_faults):,} of the first {seen.audio_checked:,} recordings cannot be used"
-            f"[/yellow], the first is {escape(name)}: {escape(reason)}"
-        )
-        if seen.path_settings:
-            told = " or ".join(f"--set {name}=…" for name in seen.path_settings)
-            say(f"[bold red]not one of them was found[/bold red]; say where the paths begin with {told}")
+    _show_reasons(seen)
+    _show_audio_faults(seen)
     if seen.other_genders:
-        told = ", ".join(f"{escape(word)} in {n:,}" for word, n in list(seen.other_genders.items())[:10])
-        say(
-            f"[yellow]gender is neither f nor m[/yellow]: {told}; say what they mean with --set "
+        words = ", ".join(f"{escape(word)} in {n:,}" for word, n in list(seen.other_genders.items())[:10])
+        print_markup(
+            f"[yellow]gender is neither f nor m[/yellow]: {words}; give their meaning with --set "
             f"{escape('values={gender: {WORD: f}}')}"
         )
-    _show_fields(seen, console, say)
-    for name, told in seen.never_filled.items():
+    _show_fields(seen)
+    for name, origin in seen.never_filled.items():
         style = "yellow" if name in of_recipe else "bold red"
-        say(f"[{style}]{escape(name)} got no value in any row[/{style}]: it is read from {escape(told)}")
+        print_markup(
+            f"[{style}]{escape(name)} got no value in any row[/{style}]: it is read from {escape(origin)}"
+        )
     if seen.advice:
-        say(f"perhaps: {escape(seen.advice)}")
+        print_markup(f"perhaps: {escape(seen.advice)}")
 
 
-def _show_rows(seen: Preview, console: Console) -> None:
+def _show_reasons(seen: Preview) -> None:
+    """Rejected, skipped and noted things, by reason, the commonest first."""
+    for title, reasons in (("rejected", seen.rejected), ("skipped", seen.skipped), ("noted", seen.notes)):
+        for reason, (count, example) in sorted(reasons.items(), key=lambda item: -item[1][0]):
+            if title == "rejected":
+                text = escape(example) if count == 1 else f"such as {escape(example)}"
+            else:
+                text = f"{escape(reason)}{f', such as {escape(example)}' if example else ''}"
+            print_markup(f"[yellow]{count:,} {title}[/yellow]: {text}")
+
+
+def _show_audio_faults(seen: Preview) -> None:
+    if not seen.audio_faults:
+        return
+    name, reason = next(iter(seen.audio_faults.items()))
+    print_markup(
+        f"[yellow]{len(seen.audio_faults):,} of the first {seen.audio_checked:,} recordings cannot be used"
+        f"[/yellow], the first is {escape(name)}: {escape(reason)}"
+    )
+    if seen.path_settings:
+        options = " or ".join(f"--set {name}=…" for name in seen.path_settings)
+        print_markup(
+            f"[bold red]not one of them was found[/bold red]; state where the paths begin with {options}"
+        )
+
+
+def _show_rows(seen: Preview) -> None:
+    console = terminal()
     columns = ["id", "audio", *(name for name in _fields_of(seen.rows) if name not in ("id", "audio"))]
     constant = {
         name: _cell(values[0])
@@ -178,11 +191,11 @@ def _show_rows(seen: Preview, console: Console) -> None:
     for row in seen.rows:
         cells = [_cell(row.extra if name == "extra" else getattr(row, name)) for name in columns]
         length = seen.durations_s.get(row.id)
-        told = seen.audio_faults.get(row.id, "") if length is None else f"{length:.2f}"
-        lines.append([escape(cell) for cell in (*cells[:2], told, *cells[2:])])
+        seconds = seen.audio_faults.get(row.id, "") if length is None else f"{length:.2f}"
+        lines.append([escape(cell) for cell in (*cells[:2], seconds, *cells[2:])])
     needed = sum(max(map(cell_len, column)) + 3 for column in zip(headings, *lines, strict=True)) + 1
     if console.is_terminal and needed > console.width:
-        _show_blocks(headings, lines, console)
+        _show_blocks(headings, lines)
     else:
         table = Table(*headings)
         for line in lines:
@@ -194,8 +207,9 @@ def _show_rows(seen: Preview, console: Console) -> None:
         )
 
 
-def _show_blocks(headings: list[str], lines: list[list[str]], console: Console) -> None:
-    """The rows one below the other, where the terminal is too narrow for a table."""
+def _show_blocks(headings: list[str], lines: list[list[str]]) -> None:
+    """The rows one below the other, for a terminal that is too narrow for a table."""
+    console = terminal()
     for line in lines:
         grid = Table.grid(padding=(0, 2))
         for heading, cell in zip(headings, line, strict=True):
@@ -205,15 +219,15 @@ def _show_blocks(headings: list[str], lines: list[list[str]], console: Console) 
         console.rule(style="dim")
 
 
-def _show_fields(seen: Preview, console: Console, say: Any) -> None:
+def _show_fields(seen: Preview) -> None:
     if seen.survey is None:
         return
     table = Table("the corpus's field", "becomes", "example")
     for name, value in seen.survey.examples.items():
         table.add_row(escape(name), escape(seen.survey.used.get(name, "–")), escape(_cell(value)))
-    console.print(table)
+    terminal().print(table)
     if seen.unmapped:
-        say(
+        print_markup(
             f"{len(seen.unmapped)} of its fields are not read (–); the first {seen.survey.looked_at} rows were asked"
         )
 
@@ -243,9 +257,10 @@ def _cell(value: Any) -> str:
 def _as_json(seen: Preview) -> dict[str, Any]:
     import dataclasses
 
-    def reasons(found: dict[str, tuple[int, str]]) -> list[dict[str, Any]]:
+    def reasons(counted: dict[str, tuple[int, str]]) -> list[dict[str, Any]]:
         return [
-            {"reason": key, "count": count, "example": example} for key, (count, example) in found.items()
+            {"reason": reason, "count": count, "example": example}
+            for reason, (count, example) in counted.items()
         ]
 
     rows = []

@@ -7,17 +7,18 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.markup import escape
 
 from soritune import progress
-from soritune.cli.corpus import Json, print_json
+from soritune.cli.corpus import Json
 from soritune.cli.source_options import settings_of
+from soritune.cli.terminal import output as terminal
+from soritune.cli.terminal import print_json
 from soritune.errors import RecipeError
 
 
 def synthesize(
-    out: Annotated[Path, typer.Argument(help="Folder of the corpus; the same again goes on with it.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the corpus; the same command resumes it.")],
     hours: Annotated[float, typer.Option(help="Hours to train on.", min=0)] = 1.0,
     val_hours: Annotated[
         float, typer.Option(help="Hours of other voices and sentences to validate on.", min=0)
@@ -35,9 +36,10 @@ def synthesize(
 ) -> None:
     """Make synthetic Korean speech with its phones: any hours, from a seed, resumable.
 
-    Voices, rooms, microphones and noise are drawn for every voice and utterance; docs/synthetic-speech.md tells how.
-    What it says about people has to be shown on people.
+    Voices, rooms, microphones and noise are drawn for every voice and utterance (docs/synthetic-speech.md).
+    A result on this speech has to be confirmed on people.
     """
+    from soritune.corpus.manifest import MANIFEST_FILE, SPLITS_FILE
     from soritune.corpus.synthetic.factory import synthesize as run
     from soritune.corpus.synthetic.settings import SynthesisSettings
     from soritune.settings import faults_of
@@ -54,21 +56,21 @@ def synthesize(
             workers=workers,
             progress=lambda done, total: bar.update(done, total, f"{done:.2f} of {total:g} h"),
         )
-    speakers = len(manifest.column("speaker").unique())
-    found: dict[str, Any] = {
+    voices = len(manifest.column("speaker").unique())
+    result: dict[str, Any] = {
         "synthetic": True,
         "utterances": len(manifest),
         "hours": manifest.hours,
-        "voices": speakers,
-        "manifest": str(out / "manifest.parquet"),
+        "voices": voices,
+        "manifest": str(out / MANIFEST_FILE),
     }
-    if (out / "splits.parquet").exists():
-        found["splits"] = str(out / "splits.parquet")
+    if (out / SPLITS_FILE).exists():
+        result["splits"] = str(out / SPLITS_FILE)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
-    Console(soft_wrap=True).print(
-        f"synthetic speech: {len(manifest):,} utterances, {manifest.hours:.2f} h, {speakers:,} voices "
-        f"→ {escape(found['manifest'])}",
+    terminal(wrap=False).print(
+        f"synthetic speech: {len(manifest):,} utterances, {manifest.hours:.2f} h, {voices:,} voices "
+        f"→ {escape(result['manifest'])}",
         highlight=False,
     )

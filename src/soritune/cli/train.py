@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from soritune import processes, progress
 from soritune.cli.report import show_scores
+from soritune.cli.terminal import output as terminal
+from soritune.cli.terminal import print_json, print_line
 from soritune.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from soritune.training.find_batch import FoundBatch
+    from soritune.training.loop import TrainingResult
 
 RecipeName = Annotated[
     str, typer.Argument(help="Name of a recipe (`soritune recipes`) or path of a YAML file.")
@@ -83,17 +86,14 @@ def run(
         if phase:
             settings.train.phase = tuple(phase)
         folder = output or Path("runs") / settings.name
+        console = progress.Console(quiet=as_json)
         if dry:
-            _print_dry(
-                dry_run(settings, folder / "dry-run", console=progress.Console(quiet=as_json)), as_json
-            )
+            _print_dry_run(dry_run(settings, folder / "dry-run", console=console), as_json)
             return
         if find:
-            _print_found(
-                find_batch(settings, memory_gb=memory_gb, console=progress.Console(quiet=as_json)), as_json
-            )
+            _print_found(find_batch(settings, memory_gb=memory_gb, console=console), as_json)
             return
-        result = run_recipe(settings, folder, resume=resume, console=progress.Console(quiet=as_json))
+        result = run_recipe(settings, folder, resume=resume, console=console)
         _print_result(result.folder, result.training, result.scores, as_json)
     if result.training.stopped == "interrupted":
         raise typer.Exit(130)
@@ -127,17 +127,13 @@ def train(
         if phase:
             settings.train.phase = tuple(phase)
         folder = output or Path("runs") / settings.name
+        console = progress.Console(quiet=as_json)
         rows = load_manifest(manifest or RunFolder(folder).checked, root=root_of(settings))
         chosen = load_splits(splits or RunFolder(folder).splits)
         if find:
-            found = find_batch(
-                settings, rows, chosen, memory_gb=memory_gb, console=progress.Console(quiet=as_json)
-            )
-            _print_found(found, as_json)
+            _print_found(find_batch(settings, rows, chosen, memory_gb=memory_gb, console=console), as_json)
             return
-        result = train_recipe(
-            settings, rows, chosen, folder, resume=resume, console=progress.Console(quiet=as_json)
-        )
+        result = train_recipe(settings, rows, chosen, folder, resume=resume, console=console)
         _print_result(folder, result, None, as_json)
     if result.stopped == "interrupted":
         raise typer.Exit(130)
@@ -159,7 +155,7 @@ def crossval(
     preset: Preset = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train once per fold and judge all held-out utterances together. Finished folds are not done again."""
+    """Train once per fold and judge all held-out utterances together. Finished folds are not repeated."""
     from soritune.recipe import load_recipe
     from soritune.stages.crossval import crossval as train_folds
 
@@ -181,23 +177,24 @@ def recipes(as_json: AsJson = False) -> None:
     """List the built-in recipes and their presets."""
     from soritune.recipe import load_recipe, recipe_names
 
-    found = [load_recipe(name) for name in recipe_names()]
+    builtin = [load_recipe(name) for name in recipe_names()]
     if as_json:
-        rows = [
-            {
-                "name": r.name,
-                "description": r.description,
-                "presets": list(r.presets),
-                "aliases": {name: alias.key for name, alias in r.aliases.items()},
-            }
-            for r in found
-        ]
-        sys.stdout.write(json.dumps(rows, ensure_ascii=False) + "\n")
+        print_json(
+            [
+                {
+                    "name": recipe.name,
+                    "description": recipe.description,
+                    "presets": list(recipe.presets),
+                    "aliases": {name: alias.key for name, alias in recipe.aliases.items()},
+                }
+                for recipe in builtin
+            ]
+        )
         return
     table = Table("recipe", "what it trains", "presets")
-    for r in found:
-        table.add_row(r.name, r.description, ", ".join(r.presets))
-    Console().print(table)
+    for recipe in builtin:
+        table.add_row(recipe.name, recipe.description, ", ".join(recipe.presets))
+    terminal().print(table)
 
 
 def demo(
@@ -211,12 +208,12 @@ def demo(
 
     result = run_demo(output, console=progress.Console(quiet=as_json))
     if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+        print_json(result)
 
 
 @contextmanager
 def joined_processes() -> Iterator[None]:
-    """Of several processes: they meet before anything can fail on one of them, and leave together."""
+    """Several processes meet before anything can fail on one of them, and leave together."""
     if processes.count() == 1:
         yield
         return
@@ -227,59 +224,64 @@ def joined_processes() -> Iterator[None]:
     group.leave()
 
 
-def _print_result(folder: Path, training: Any, scores: dict[str, Any] | None, as_json: bool) -> None:
+def _print_result(
+    folder: Path, training: TrainingResult | None, scores: Mapping[str, Any] | None, as_json: bool
+) -> None:
     if not processes.is_main():
         return
     if as_json:
-        ended = (
-            None
-            if training is None
-            else {
-                "steps": training.steps,
-                "best": training.best,
-                "stopped": training.stopped,
-                "phases": list(training.phases),
-            }
-        )
-        sys.stdout.write(
-            json.dumps({"folder": str(folder), "training": ended, "scores": scores}, ensure_ascii=False)
-            + "\n"
-        )
+        print_json({"folder": str(folder), "training": _training_json(training), "scores": scores})
         return
-    console = Console()
     if training is not None:
-        for done in training.phases if len(training.phases) > 1 else ():
-            best = ", ".join(f"{name} {value:.4g}" for name, value in done["best"].items())
-            console.print(
-                f"phase {done['index'] + 1}: {done['steps']} steps ({done['stopped']}); best: {best}"
-            )
-        best = ", ".join(f"{name} {value:.4g}" for name, value in training.best.items())
-        console.print(
-            f"{training.steps} steps in {training.seconds:.0f} s ({training.stopped}); best on validation: {best}"
-        )
+        _print_training(training)
     if scores is not None:
         from soritune.reports.text_report import summary
 
         show_scores(scores, as_json=False)
-        console.print(f"\ntest {summary(scores)}", markup=False, highlight=False, soft_wrap=True)
-        console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+        print_line(f"\ntest {summary(scores)}")
+        print_line(f"report: {RunFolder(folder).report()}")
 
 
-def _print_found(found: Any, as_json: bool) -> None:
+def _training_json(training: TrainingResult | None) -> dict[str, Any] | None:
+    if training is None:
+        return None
+    return {
+        "steps": training.steps,
+        "best": training.best,
+        "stopped": training.stopped,
+        "phases": list(training.phases),
+    }
+
+
+def _print_training(training: TrainingResult) -> None:
+    def values(best: Mapping[str, float]) -> str:
+        return ", ".join(f"{name} {value:.4g}" for name, value in best.items())
+
+    console = terminal()
+    for phase in training.phases if len(training.phases) > 1 else ():
+        console.print(
+            f"phase {phase['index'] + 1}: {phase['steps']} steps ({phase['stopped']}); best: {values(phase['best'])}"
+        )
+    console.print(
+        f"{training.steps} steps in {training.seconds:.0f} s ({training.stopped}); best on validation: "
+        f"{values(training.best)}"
+    )
+
+
+def _print_found(found: FoundBatch, as_json: bool) -> None:
     if as_json:
-        shown = {**dataclasses.asdict(found), "setting": found.setting}
-        sys.stdout.write(json.dumps(shown, ensure_ascii=False) + "\n")
-        return
-    Console().print(str(found), markup=False, highlight=False, soft_wrap=True)
+        print_json({**dataclasses.asdict(found), "setting": found.setting})
+    else:
+        print_line(str(found))
 
 
-def _print_dry(result: dict[str, Any], as_json: bool) -> None:
+def _print_dry_run(result: dict[str, Any], as_json: bool) -> None:
     if not processes.is_main():
         return
     if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
+        print_json(result)
         return
-    console = Console()
+    console = terminal()
     known = sorted({label for row in result["splits"].values() for label in _labels_of(row)})
     fields = {field for field, _ in known}
     titles = [label if len(fields) == 1 else f"{field}: {label}" for field, label in known]

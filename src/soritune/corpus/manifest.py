@@ -34,6 +34,9 @@ from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError
 from soritune.whole_file import whole_file
 
+MANIFEST_FILE, CHECKED_FILE = "manifest.parquet", "checked.parquet"
+SPLITS_FILE, QUARANTINE_FILE = "splits.parquet", "quarantine.jsonl"
+"""Names of the files of a prepared corpus: all rows, those that can be used, their splits, and what was left out."""
 SCHEMA_VERSION = "soritune.manifest/1"
 _BATCH_ROWS = 32768
 

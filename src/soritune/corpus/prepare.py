@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from soritune.audio.waveform import MISSING_TAIL_S, read_header
 from soritune.corpus.checks import Quarantined, write_quarantine
-from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE, Manifest, write_manifest
 from soritune.corpus.reading.folder_walk import writable_name
 from soritune.corpus.reading.in_order import in_order
 from soritune.corpus.reading.items import (
@@ -116,7 +116,7 @@ def prepare(
     except OSError as error:
         raise OutputError(f"{out}: cannot be made ({error.strerror or error})") from error
     reading = _Reading(place, config, progress)
-    file = out / "manifest.parquet"
+    file = out / MANIFEST_FILE
     try:
         base = source.base(place, config)
         items = reading.to_the_end(source.read(place, config))
@@ -127,7 +127,7 @@ def prepare(
                 file.unlink(missing_ok=True)
         raise
     finally:
-        write_quarantine(out / "quarantine.jsonl", reading.quarantined)
+        write_quarantine(out / QUARANTINE_FILE, reading.quarantined)
     return Prepared(manifest, reading.quarantined, dict(reading.skipped), dict(reading.notes))
 
 

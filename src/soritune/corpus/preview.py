@@ -28,7 +28,7 @@ from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reasons import kind_of
 from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import FIELDS, Utterance
-from soritune.errors import AudioError, SorituneError, nearest
+from soritune.errors import AudioError, MissingAudioError, SorituneError, nearest
 from soritune.korean.hangul import composed
 
 ENOUGH = 20_000
@@ -157,11 +157,11 @@ def preview(
         whole = next(iter(found), None) is None
     except SorituneError as error:
         fault, whole = str(error), True
-    lengths, faults = _listened(source, root, config, rows[:_SURVEYED])
+    lengths, faults, missing = _listened(source, root, config, rows[:_SURVEYED])
     survey = _survey(source, root, config)
     parts = any("map start_s" in reason for _, reason in rejected.values())
     guesses = _suggestions(values, survey, parts)
-    lost = bool(faults) and not lengths and set(faults.values()) == {"is not there"}
+    lost = bool(faults) and not lengths and missing == faults.keys()
     places = tuple(name for name in ("audio_root", "drop_prefix") if lost and hasattr(config, name))
     counts = {name: values[name] for name in _in_order(values)}
     return Preview(
@@ -186,18 +186,21 @@ def _in_order(values: Mapping[str, int]) -> list[str]:
 
 def _listened(
     source: Source, root: Path, config: SourceConfig, rows: Iterable[Utterance]
-) -> tuple[dict[str, float], dict[str, str]]:
-    lengths, faults = {}, {}
+) -> tuple[dict[str, float], dict[str, str], set[str]]:
+    """By id: seconds of the files that can be read, why the others cannot, and which of those do not exist."""
+    lengths, faults, missing = {}, {}, set()
     try:
         base = source.base(root, config)
     except SorituneError:
-        return {}, {}
+        return {}, {}, set()
     for row in rows:
         try:
             lengths[row.id] = read_header(base / row.audio).duration_s
         except AudioError as error:
             faults[row.id] = error.reason
-    return lengths, faults
+            if isinstance(error, MissingAudioError):
+                missing.add(row.id)
+    return lengths, faults, missing
 
 
 def _survey(source: Source, root: Path, config: SourceConfig) -> Survey | None:

@@ -17,7 +17,8 @@ from soritune.korean.hangul import composed
 from soritune.settings import first_fault
 from soritune.tasks.inputs.input import inputs_of
 from soritune.tasks.objectives.objective import objective_of, same_meaning
-from soritune.tasks.task import InputSpec, OutputSpec, Task
+from soritune.tasks.specs import InputSpec, OutputSpec
+from soritune.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.objectives.probabilities import Float32Array
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 
 def readable(spec: OutputSpec, logits: NDArray[np.floating]) -> Float32Array:

@@ -17,7 +17,7 @@ from soritune.inference.ensemble import Member
 from soritune.inference.predictor import Predictor
 from soritune.inference.rows import Row
 from soritune.tasks.decoding.decoder import record_of
-from soritune.tasks.task import Task, rebuild_task
+from soritune.tasks.task import Task, make_task
 from soritune.whole_file import whole_file
 
 SCHEMA = "soritune.predictions/1"
@@ -48,7 +48,7 @@ class Predictions:
 
 def tasks_of(header: Mapping[str, Any]) -> tuple[Task, ...]:
     """The tasks a header names, rebuilt with their settings."""
-    return tuple(rebuild_task(task["name"], task["config"]) for task in header["tasks"])
+    return tuple(make_task(task["name"], task["config"]) for task in header["tasks"])
 
 
 def environment() -> dict[str, str]:

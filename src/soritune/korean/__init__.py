@@ -1,4 +1,4 @@
-"""Korean text, pronunciation and phones; standard library only (kiwipiepy is used where it is installed)."""
+"""Korean text, pronunciation and phones; standard library only (kiwipiepy is used if it is installed)."""
 
 from soritune.korean.g2p import Pronouncer, explain, phonemize, pronounce, variants
 from soritune.korean.layout import Change

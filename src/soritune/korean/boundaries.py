@@ -1,10 +1,9 @@
-"""The syllable-boundary table: what a coda and the onset after it become, given what kind of joint they meet
-at.
+"""The table of syllable boundaries: what a coda and the onset after it become at each kind of joint.
 
-All consonant articles of the Standard Pronunciation (9-20, 23, and the outcomes of 24-30) act on one coda
-and the following onset, so one look-up per boundary is enough and chains (백리, first 백니, then 뱅니) need
-no rule order. Which *kind* of joint it is (a verb stem before its ending, a compound, ...) is decided in
-`morphology.py` and `compounds.py`; this file knows nothing about words.
+All consonant articles of the Standard Pronunciation (9-20, 23, and the outcomes of 24-30) act on one coda and
+the following onset. One look-up per boundary is therefore enough, and chains (백리, first 백니, then 뱅니) need no
+rule order. `morphology.py` and `compounds.py` decide the *kind* of joint (a verb stem before its ending, a
+compound, ...); this file knows nothing about words.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ TENSE = 5
 SPELLED_S = 6
 """The coda ㅅ only spells the joint of a compound and is silent (30.1)."""
 NO_LATERAL = 7
-"""ㄴ before ㄹ keeps its place: ㄴㄴ (20 proviso)."""
+"""ㄴ before ㄹ stays ㄴ and the ㄹ becomes ㄴ (20 proviso)."""
 BAP = 8
-"""ㄼ is said ㅂ: 밟- before a consonant, 넓죽, 넓둥, 넓적 (10 proviso)."""
+"""ㄼ is pronounced ㅂ: 밟- before a consonant, 넓죽, 넓둥, 넓적 (10 proviso)."""
 LETTER_NAME = 9
 """The coda of a letter name before a vowel (16)."""
 BASIC_STOP = 10
@@ -43,10 +42,12 @@ for _letter in "ㅑㅛㅠㅖㅒ":
 
 
 def vowel_class(vowel: int, coda: int) -> int:
-    """Return the class of the syllable after a boundary; 혀 and 여 palatalise only as the verb forms -혀,
-    -혔, -여, -였."""
-    found = VOWEL_CLASS[vowel]
-    return OTHER_GLIDE if found == VOWEL_YEO and coda not in _VERB_YEO_CODAS else found
+    """Return the class of the syllable after a boundary.
+
+    혀 and 여 palatalise only in the verb forms -혀, -혔, -여, -였.
+    """
+    base_class = VOWEL_CLASS[vowel]
+    return OTHER_GLIDE if base_class == VOWEL_YEO and coda not in _VERB_YEO_CODAS else base_class
 
 
 _VERB_YEO_CODAS = (NO_CODA, CODA["ㅆ"])
@@ -99,8 +100,7 @@ _PALATAL = {
 _BEFORE_HIEUT = {CODA[letter]: (NO_CODA, ONSET["ㅋ"]) for letter in "ㄱㄲㅋㄳㄺ"}
 _BEFORE_HIEUT |= {CODA[letter]: (NO_CODA, ONSET["ㅍ"]) for letter in "ㅂㅍㅄㄿ"}
 _BEFORE_HIEUT |= {CODA[letter]: (NO_CODA, ONSET["ㅌ"]) for letter in "ㄷㅅㅆㅈㅊㅌㅎ"}
-# Stem before the suffix 히: the whole cluster is sounded, and ㄷ, ㅌ are palatal (12.1 addition 1, 17
-# addition).
+# Stem before the suffix 히: the whole cluster is pronounced; ㄷ, ㅌ are palatal (additions of 12.1 and 17).
 _BEFORE_SUFFIX_HI = {
     CODA["ㄷ"]: (NO_CODA, ONSET["ㅊ"]),
     CODA["ㅌ"]: (NO_CODA, ONSET["ㅊ"]),
@@ -115,11 +115,11 @@ _TENSING_STEM_CODA |= {CODA["ㄼ"]: "25", CODA["ㄾ"]: "25"}
 _ALWAYS_STEM = {CODA["ㄵ"], CODA["ㄾ"]}
 
 
-def _before_vowel(coda: int, vowel_class: int, mark: int) -> Outcome:
+def _before_vowel(coda: int, vowel_class: int, kind: int) -> Outcome:
     """Articles 12.4, 13, 14, 16, 17: the coda moves into the empty onset."""
     if coda in (NO_CODA, CODA["ㅇ"]):
         return coda, NO_ONSET, ()
-    if mark == LETTER_NAME and coda in _LETTER_NAME_SOUND:
+    if kind == LETTER_NAME and coda in _LETTER_NAME_SOUND:
         stays, moves = _MOVING[_LETTER_NAME_SOUND[coda]]
         return stays, moves, ("16",)
     if coda in _WITHOUT_HIEUT:
@@ -127,7 +127,7 @@ def _before_vowel(coda: int, vowel_class: int, mark: int) -> Outcome:
         if left == NO_CODA:
             return NO_CODA, NO_ONSET, ("12",)
         return NO_CODA, _MOVING[left][1], ("12", "13")
-    if mark != BASIC_STOP and coda in _PALATAL and vowel_class in (VOWEL_I, VOWEL_YEO):
+    if kind != BASIC_STOP and coda in _PALATAL and vowel_class in (VOWEL_I, VOWEL_YEO):
         stays, moves = _PALATAL[coda]
         return stays, moves, ("17",)
     stays, moves = _MOVING[coda]
@@ -145,23 +145,23 @@ def _before_hieut(coda: int, vowel_class: int) -> Outcome | None:
     return None
 
 
-def _before_consonant(coda: int, onset: int, mark: int, articles: list[str]) -> Outcome:
+def _before_consonant(coda: int, onset: int, kind: int, articles: list[str]) -> Outcome:
     """Articles 9-11 and 18-25 on a coda before a consonant that is not ㅎ."""
     sound = REPRESENTATIVE_CODA[coda]
-    if mark == BAP and coda == CODA["ㄼ"]:
+    if kind == BAP and coda == CODA["ㄼ"]:
         sound = CODA["ㅂ"]
         articles.append("10")
-    elif mark == STEM and coda == CODA["ㄺ"] and onset == ONSET["ㄱ"]:
+    elif kind == STEM and coda == CODA["ㄺ"] and onset == ONSET["ㄱ"]:
         sound = CODA["ㄹ"]
         articles.append("11")
     elif coda in _NEUTRAL_ARTICLE:
         articles.append(_NEUTRAL_ARTICLE[coda])
     if onset in _TENSE_ONSET:
-        stem_like = mark == STEM or coda in _ALWAYS_STEM
-        if sound in _NASAL_CODA or (mark == STEM and coda == CODA["ㄺ"]):
+        stem_like = kind == STEM or coda in _ALWAYS_STEM
+        if sound in _NASAL_CODA or (kind == STEM and coda == CODA["ㄺ"]):
             onset = _TENSE_ONSET[onset]
             articles.append("23")
-        elif mark == TENSE:
+        elif kind == TENSE:
             onset = _TENSE_ONSET[onset]
         elif stem_like and coda in _TENSING_STEM_CODA and onset != ONSET["ㅂ"]:
             onset = _TENSE_ONSET[onset]
@@ -181,7 +181,7 @@ def _before_consonant(coda: int, onset: int, mark: int, articles: list[str]) -> 
             onset = _NIEUN
             articles.append("19")
         elif sound == CODA["ㄴ"]:
-            if mark == NO_LATERAL:
+            if kind == NO_LATERAL:
                 onset = _NIEUN
             else:
                 sound = CODA["ㄹ"]
@@ -189,24 +189,24 @@ def _before_consonant(coda: int, onset: int, mark: int, articles: list[str]) -> 
     return sound, onset, tuple(articles)
 
 
-def _settle(coda: int, onset: int, vowel_class: int, mark: int) -> Outcome:
-    """Work out one entry of the table; see `settle`."""
-    if mark == HALT:
+def _compute_outcome(coda: int, onset: int, vowel_class: int, kind: int) -> Outcome:
+    """Compute one entry of the table; see `joint_outcome`."""
+    if kind == HALT:
         return REPRESENTATIVE_CODA[coda], onset, (_NEUTRAL_ARTICLE[coda],) if coda in _NEUTRAL_ARTICLE else ()
     articles: list[str] = []
     if onset == NO_ONSET:
-        if mark == INSERT_N and coda and vowel_class != OTHER_VOWEL:
+        if kind == INSERT_N and coda and vowel_class != OTHER_VOWEL:
             return _before_consonant(coda, _NIEUN, PLAIN, ["29"])
-        if mark == REPRESENTATIVE and REPRESENTATIVE_CODA[coda] != coda:
+        if kind == REPRESENTATIVE and REPRESENTATIVE_CODA[coda] != coda:
             stays, moves = _MOVING[REPRESENTATIVE_CODA[coda]]
             return stays, moves, ("15",)
-        return _before_vowel(coda, vowel_class, BASIC_STOP if mark == REPRESENTATIVE else mark)
+        return _before_vowel(coda, vowel_class, BASIC_STOP if kind == REPRESENTATIVE else kind)
     if coda == NO_CODA:
-        if mark == TENSE and onset in _TENSE_ONSET:
+        if kind == TENSE and onset in _TENSE_ONSET:
             return coda, _TENSE_ONSET[onset], ()
         return coda, onset, ()
     if onset == _HIEUT:
-        merged = _before_hieut(coda, OTHER_VOWEL if mark == REPRESENTATIVE else vowel_class)
+        merged = _before_hieut(coda, OTHER_VOWEL if kind == REPRESENTATIVE else vowel_class)
         if merged:
             return merged
     if coda in _WITHOUT_HIEUT:
@@ -215,29 +215,29 @@ def _settle(coda: int, onset: int, vowel_class: int, mark: int) -> Outcome:
             return left, _ASPIRATED_ONSET[onset], ("12",)
         if onset == ONSET["ㅅ"]:
             return left, ONSET["ㅆ"], ("12",)
-    if mark == SPELLED_S and onset in _TENSE_ONSET:
+    if kind == SPELLED_S and onset in _TENSE_ONSET:
         return NO_CODA, _TENSE_ONSET[onset], ("30",)
-    return _before_consonant(coda, onset, mark, articles)
+    return _before_consonant(coda, onset, kind, articles)
 
 
 _TABLE: dict[int, Outcome] = {}
 
 
-def settle(coda: int, onset: int, vowel_class: int, mark: int) -> Outcome:
+def joint_outcome(coda: int, onset: int, vowel_class: int, kind: int) -> Outcome:
     """Return what a coda and the onset after it become at one kind of joint.
 
     Args:
         coda: index of the underlying coda, 0 for none.
         onset: index of the underlying onset.
         vowel_class: class of the vowel after the onset, from `VOWEL_CLASS`.
-        mark: kind of joint, one of the constants of this module.
+        kind: kind of joint, one of the constants of this module.
 
     Returns:
-        The coda sounded (one of ㄱㄴㄷㄹㅁㅂㅇ or none), the onset sounded, and the numbers of the articles
-        applied. TENSE reports no article of its own: whoever marked the joint knows which of 26-28 it was.
+        The pronounced coda (one of ㄱㄴㄷㄹㅁㅂㅇ or none), the pronounced onset, and the numbers of the articles
+        applied. TENSE reports no article: the code that chose this kind knows which of 26-28 applies.
     """
-    key = ((mark * 4 + vowel_class) * 19 + onset) * 28 + coda
+    key = ((kind * 4 + vowel_class) * 19 + onset) * 28 + coda
     outcome = _TABLE.get(key)
     if outcome is None:
-        outcome = _TABLE[key] = _settle(coda, onset, vowel_class, mark)
+        outcome = _TABLE[key] = _compute_outcome(coda, onset, vowel_class, kind)
     return outcome

@@ -1,8 +1,7 @@
 """Joints inside nouns: compounds, prefixes, Sino-Korean suffixes (articles 15, 20 proviso, 26, 28, 29, 30).
 
-These articles depend on what a word is made of. What holds for a whole series of words is a rule here (two
-lists of elements that meet, or a suffix with the tails it must not be mistaken for); single facts are in the
-lexicon.
+These articles depend on the parts of a word. A rule that holds for a whole series of words is in this file (two
+lists of elements that meet, or a suffix with the word ends it must not be mistaken for). The lexicon has single facts.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _CONTENT_AFTER_CODA = re.compile(
     r"|얼굴|웃음|울음|어깨|안(?!$)|안개|안쪽|오이|우물|앓|아궁|오르|올|외"
 )
 _BARE_PREFIXES = ("헛", "홑", "겉", "첫", "풋", "웃", "덧", "뭇", "옛", "맏", "짓", "숫", "엿", "윗", "깃")
-# Of these, the ones that are verb stems too, before -어, -아: 웃어, 짓어. The rest are followed by particles.
+# Those that are also verb stems, before -어, -아: 웃어, 짓어. The others are followed by particles.
 _VERBAL_PREFIXES = frozenset(("웃", "짓", "엿"))
 _PARTICLE_AFTER_PREFIX = ("이", "은", "을", "으", "에", "의")
 _ENDING_AFTER_PREFIX = (*_PARTICLE_AFTER_PREFIX, "어", "아", "었", "았", "음")
@@ -45,7 +44,7 @@ _SINO_PREFIXES = word_class("sino_prefix")
 _N_PREFIXES = word_class("insertion_prefix")
 _WORK_HEADS = word_class("work")
 COUNTERS = tuple(word_class("counter_native"))
-# 열 개 is said 열깨, 여덟 개 여덜개; the other way round is heard of both.
+# 열 개 is pronounced 열깨 and 여덟 개 여덜개; the other form of each is heard too.
 COUNTING_TENSE: dict[str, Choices] = {
     "열": ((b.TENSE, "27"), (b.PLAIN, "")),
     "여덟": ((b.PLAIN, ""), (b.TENSE, "27")),
@@ -91,7 +90,7 @@ _VOWEL_PLAIN_SUFFIXES = ("값", "길", "속", "가루", "빛", "가게")
 _JEOK_HEADS = word_class("jeok_head")
 _JEOK_HEADS_ADNOMINAL = word_class("jeok_head_adnominal")
 _ADNOMINAL_JEOK = re.compile(r"적(?:인.*|이[다고며라에었].*|으로.*)")
-# --- 30: a real coda ㅅ, as against the one that only spells a compound ------------------------------------
+# --- 30: a real coda ㅅ, and one that only spells a compound -----------------------------------------------
 _REAL_SIOT = word_class("real_siot")
 _SPELLED_AFTER = {
     "빗": re.compile(r"방울|소리|길|줄기|속|발|자루|기운"),
@@ -123,8 +122,7 @@ def takes_insertion(syllable: str) -> bool:
 
 
 def spells_compound(word: str, boundary: int) -> bool:
-    """Tell whether the coda ㅅ before this boundary only spells a compound joint (사이시옷), as in
-    나뭇가지."""
+    """Tell whether the coda ㅅ before this boundary only spells a compound joint (사이시옷): 나뭇가지."""
     syllable, rest = word[boundary], word[boundary + 1 :]
     if syllable in _SPELLED_AFTER:
         head_ok = syllable not in "뭇룻릿잣삿싯" or boundary > 0
@@ -246,9 +244,9 @@ def _before_empty_onset(analysis: Analysis, boundary: int, end: int) -> Choices 
     if takes_insertion(following):
         if _reduplicates(word, boundary) and len(head) > 1:
             return ((b.INSERT_N, "29"), (b.PLAIN, "29"))
-        found = _insertion(word, boundary, end)
-        if found:
-            return found
+        insertion = _insertion(word, boundary, end)
+        if insertion:
+            return insertion
         if following == "요" and boundary + 2 == len(word) and coda_of(head[-1]) in SONORANTS:
             return ((b.PLAIN, "13"), (b.INSERT_N, "29"))
     coda = coda_of(head[-1])
@@ -281,8 +279,8 @@ def _is_noun_coda(head: str) -> bool:
     return head.endswith(_NOUN_CODAS)
 
 
-def _grammatical_mark(analysis: Analysis, boundary: int, onset: int) -> Choices | None:
-    """Articles 10 proviso, 16, 24, 25 and 27: what follows from stems, endings, letter names and numerals."""
+def _grammatical_choices(analysis: Analysis, boundary: int, onset: int) -> Choices | None:
+    """Articles 10 proviso, 16, 24, 25 and 27: kinds that follow from stems, endings, letter names, numerals."""
     word = analysis.text
     if (word[boundary] == "밟" and onset not in _VOICELESS_SAFE) or word[boundary : boundary + 2] in (
         "넓죽",
@@ -317,22 +315,22 @@ def compound_marks(analysis: Analysis) -> dict[int, Choices]:
     marks: dict[int, Choices] = {}
     for boundary in range(len(word) - 1):
         coda, onset = coda_of(word[boundary]), onset_of(word[boundary + 1])
-        fixed = _grammatical_mark(analysis, boundary, onset)
+        fixed = _grammatical_choices(analysis, boundary, onset)
         if fixed:
             marks[boundary] = fixed
             continue
         ends = [end for end in analysis.noun_ends if end > boundary + 1]
         for end in ends or (len(word),):
-            found: Choices | None = None
+            choices: Choices | None = None
             if onset == NO_ONSET:
                 if (coda and coda != CODA["ㅇ"]) or (coda and takes_insertion(word[boundary + 1])):
-                    found = _before_empty_onset(analysis, boundary, end)
+                    choices = _before_empty_onset(analysis, boundary, end)
             elif coda == _NASAL and onset == ONSET["ㄹ"]:
                 if _keeps_nasal(word, boundary, end):
-                    found = ((b.NO_LATERAL, "20"),)
+                    choices = ((b.NO_LATERAL, "20"),)
             elif coda == _SIOT and onset in PLAIN_OBSTRUENTS:
                 if spells_compound(word, boundary):
-                    found = ((b.SPELLED_S, "30"), (b.PLAIN, "30"))
+                    choices = ((b.SPELLED_S, "30"), (b.PLAIN, "30"))
             elif onset in PLAIN_OBSTRUENTS and (coda in SONORANTS or not coda):
                 if (
                     coda == _LATERAL
@@ -340,16 +338,16 @@ def compound_marks(analysis: Analysis) -> dict[int, Choices]:
                     and _sino_tense(word, boundary, end)
                     and not _verbal(word, boundary)
                 ):
-                    found = ((b.TENSE, "26"),)
+                    choices = ((b.TENSE, "26"),)
                 elif _native_tense(word, boundary, end):
-                    found = ((b.TENSE, "28"),)
-            if found:
-                marks[boundary] = found
+                    choices = ((b.TENSE, "28"),)
+            if choices:
+                marks[boundary] = choices
                 break
     return marks
 
 
-# One spelling, a verb form and another word: both are accepted, the better guess first.
+# Spellings shared by a verb form and another word: both pronunciations are accepted, the likelier one first.
 _HOMOGRAPHS: dict[str, Choices] = dict.fromkeys(
     ("신고", "참고", "안다", "감지"), ((b.STEM, "24"), (b.PLAIN, ""))
 )

@@ -1,7 +1,7 @@
 """Korean text to its standard pronunciation: in Hangul, in phones, with all accepted variants, and explained.
 
-The way of a text: `normalize` gives the spoken words, `morphology` (or `tagger`) their joints, `compounds`
-and `lexicon` the kind of each joint, `boundaries` what is sounded there. This file puts them together.
+The steps: `normalize` gives the spoken words, `morphology` (or `tagger`) their joints, `compounds` and `lexicon`
+the kind of each joint, and `boundaries` the sounds at each joint. This file connects them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _VARIANT_LIMIT = 64
 
 
 class Pronouncer:
-    """Converts Korean text with one choice of tagger and lexicon; keeps a cache of the words it has seen.
+    """Converts Korean text with one tagger and one lexicon, and caches the words it has converted.
 
     Args:
-        tagger: `kiwi` uses kiwipiepy and fails without it, `none` uses spelling alone, `auto` uses it if
-            installed.
-        lexicon: a user lexicon (see `lexicon.py` for the format), whose entries win over all rules.
+        tagger: `kiwi` uses kiwipiepy and fails without it; `none` uses spelling alone; `auto` uses kiwipiepy if it
+            is installed.
+        lexicon: a user lexicon (see `lexicon.py` for the format), whose entries override all rules.
 
     Raises:
         TextError: the tagger is unknown or not installed, or the lexicon has a bad line.
@@ -64,7 +64,9 @@ class Pronouncer:
                 else:
                     next_onset, vowel, closing = following.syllables[0]
                     kind = link_marks(word.analysis, following.analysis, boundary)[0][0]
-                    coda, next_onset, _ = b.settle(coda, next_onset, b.vowel_class(vowel, closing), kind)
+                    coda, next_onset, _ = b.joint_outcome(
+                        coda, next_onset, b.vowel_class(vowel, closing), kind
+                    )
                 pieces.append(word.spell(onset, coda))
                 onset = next_onset
         return " ".join(pieces)
@@ -90,17 +92,17 @@ class Pronouncer:
         return changes
 
     def _phrases(self, text: str) -> Iterator[list[Word]]:
-        """Yield the words of each phrase (what is said between two pauses), analysed."""
+        """Yield the analysed words of each phrase (the speech between two pauses)."""
         for phrase in phrases(text):
             spelled = phrase.split()
-            words = [self._words.get(word) or self._keep(word, analyse(word)) for word in spelled]
+            words = [self._words.get(word) or self._cache_word(word, analyse(word)) for word in spelled]
             if self._retag is not None:
-                self._settle_doubts(phrase, spelled, words)
-            self._settle_by_next(words)
+                self._tag_doubtful_words(phrase, spelled, words)
+            self._mark_stems_by_next_word(words)
             yield words
 
-    def _settle_by_next(self, words: list[Word]) -> None:
-        """Mark the stems that the next word proves: 감지 is a verb form before 않다."""
+    def _mark_stems_by_next_word(self, words: list[Word]) -> None:
+        """Mark the stems that the next word implies: 감지 is a verb form before 않다."""
         for index in range(len(words) - 1):
             analysis = words[index].analysis
             if analysis.text[-1] not in "지기":
@@ -108,11 +110,11 @@ class Pronouncer:
             boundary = stem_by_context(analysis.text, words[index + 1].analysis.text)
             if boundary is not None and boundary not in analysis.stems:
                 key = (analysis.text, boundary)
-                settled = replace(analysis, stems=analysis.stems | {boundary})
-                words[index] = self._words.get(key) or self._keep(key, settled)
+                with_stem = replace(analysis, stems=analysis.stems | {boundary})
+                words[index] = self._words.get(key) or self._cache_word(key, with_stem)
 
-    def _settle_doubts(self, phrase: str, spelled: list[str], words: list[Word]) -> None:
-        """Let the tagger replace the words whose pronunciation hangs on their parts or on the word after."""
+    def _tag_doubtful_words(self, phrase: str, spelled: list[str], words: list[Word]) -> None:
+        """Let the tagger replace the words whose pronunciation depends on their parts or on the next word."""
         doubtful = [word.doubtful for word in words]
         for index, following in enumerate(words[1:]):
             if words[index].analysis.may_end_in_future and following.syllables[0][0] in PLAIN_OBSTRUENTS:
@@ -129,15 +131,15 @@ class Pronouncer:
                     analysis.ends_in_future,
                     analysis.compounds,
                 )
-                words[index] = self._words.get(key) or self._keep(key, analysis)
+                words[index] = self._words.get(key) or self._cache_word(key, analysis)
 
-    def _keep(self, key: object, analysis: Analysis) -> Word:
+    def _cache_word(self, key: object, analysis: Analysis) -> Word:
         if len(self._words) >= _CACHED_WORDS:
             self._words.clear()
         marks = compound_marks(analysis)
         marks.update(self._lexicon.joints(analysis.text, analysis.noun_ends))
-        made = self._words[key] = Word(analysis, marks)
-        return made
+        word = self._words[key] = Word(analysis, marks)
+        return word
 
 
 def _check_boundary(boundary: str) -> None:
@@ -163,9 +165,9 @@ def pronounce(
     Args:
         text: any text; numbers, Latin letters and symbols are read first (`normalize`).
         boundary: `phrase` applies articles 12, 15, 18, 23, 27 and 29 over a space; `word` treats a space as a
-            pause, save for article 27 before a dependent noun (할 수). Punctuation always is a pause.
+            pause, except for article 27 before a dependent noun (할 수). Punctuation is always a pause.
         tagger: `kiwi`, `none`, or `auto` (kiwipiepy if installed).
-        lexicon: a file of your own words, which win over the rules; see `lexicon.py`.
+        lexicon: a file of your own words, which override the rules; see `lexicon.py`.
 
     Returns:
         Syllables with the codas ㄱㄴㄷㄹㅁㅂㅇ, words separated by single spaces as in the text.
@@ -189,8 +191,8 @@ def variants(
     """Return every accepted pronunciation of a text, the principal one first.
 
     These are the forms that articles 5, 15, 22, 28, 29 and 30 allow beside the principal one, both readings
-    of homographs, and links over spaces that are optional. At most 64 are returned, those nearest the
-    principal first. The free choice between ㅚ and ㅞ (article 4) is not listed: the two are one phone here.
+    of homographs, and optional links over spaces. At most 64 are returned, the forms nearest the principal one first.
+    The free choice between ㅚ and ㅞ (article 4) is not listed, since the two are one phone here.
 
     Args:
         text: see `pronounce`.
@@ -223,7 +225,7 @@ def phonemize(
         lexicon: see `pronounce`.
 
     Returns:
-        Symbols of `KOREAN` and `|`; never one at either end.
+        Symbols of `KOREAN` and `|`; neither end is a `|`.
 
     Raises:
         TextError: see `pronounce`.
@@ -250,8 +252,7 @@ def explain(
         lexicon: see `pronounce`.
 
     Returns:
-        One `Change` for each article at each place, in the order of the text; places count characters of
-        `normalize(text)`.
+        One `Change` for each article and position in the order of the text, in characters of `normalize(text)`.
 
     Raises:
         TextError: see `pronounce`.

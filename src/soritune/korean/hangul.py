@@ -1,8 +1,7 @@
 """Hangul arithmetic: syllables to letter indices and back.
 
-A precomposed syllable is one code point, `0xAC00 + (onset * 21 + vowel) * 28 + coda`, so every rule of this
-package works on three small integers instead of on letters. Next in the reading path: `boundaries.py`, the
-rule table.
+A precomposed syllable is one code point, `0xAC00 + (onset * 21 + vowel) * 28 + coda`, so the rules of this
+package work on three small integers instead of letters. Read next: `boundaries.py`, the rule table.
 """
 
 from __future__ import annotations
@@ -78,5 +77,5 @@ def vowel_of(character: str) -> int:
 
 
 def composed(text: str) -> str:
-    """`text` with Hangul in whole syllables (NFC); folders made on a Mac spell it in pieces."""
+    """Text with precomposed Hangul syllables (NFC). macOS spells file names decomposed."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)

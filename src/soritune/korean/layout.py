@@ -1,4 +1,4 @@
-"""Words and phrases syllable by syllable: the principal sounds, all accepted ones, and what changed."""
+"""Words and phrases syllable by syllable: the principal sounds, all accepted sounds, and the changes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ARTICLE_TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change that the standard makes to what is written."""
+    """One change that the standard makes to the written form."""
 
     article: str
     """Article number, or `lexicon` for an entry without one."""
@@ -63,7 +63,7 @@ class Change:
 
 
 class Word:
-    """A word with the kinds of joint inside it, and its principal pronunciation save for its two edges."""
+    """A word with the kinds of joint inside it, and its principal pronunciation without its two edges."""
 
     __slots__ = ("analysis", "doubtful", "joints", "middle", "sounds", "syllables")
 
@@ -75,7 +75,7 @@ class Word:
         sounds = [list(syllable) for syllable in self.syllables]
         for boundary, choices in enumerate(self.joints):
             left, right = sounds[boundary], sounds[boundary + 1]
-            left[2], right[0], _ = b.settle(
+            left[2], right[0], _ = b.joint_outcome(
                 left[2], right[0], b.vowel_class(right[1], right[2]), choices[0][0]
             )
         for sound, (onset, vowel, _) in zip(sounds, self.syllables, strict=True):
@@ -84,7 +84,7 @@ class Word:
         self.middle = "".join(join(*sound) for sound in sounds[1:-1])
 
     def spell(self, onset: int, coda: int) -> str:
-        """Return the pronunciation with the sounds its edges have in this place of the text."""
+        """Return the pronunciation with this onset and coda at its edges, which depend on the neighbouring words."""
         sounds = self.sounds
         last = sounds[-1]
         if len(sounds) == 1:
@@ -93,8 +93,7 @@ class Word:
 
 
 class Line:
-    """One phrase laid out syllable by syllable, for what looks at single boundaries: variants and
-    explanations."""
+    """One phrase syllable by syllable; variants and explanations examine its single boundaries."""
 
     def __init__(self, words: Sequence[Word], boundary: str) -> None:
         self.syllables: list[Syllable] = []
@@ -107,7 +106,7 @@ class Line:
             if index:
                 self.choices.append(link_marks(words[index - 1].analysis, word.analysis, boundary))
                 self.spaces.add(len(self.syllables))
-            self.genitives.update(len(self.syllables) + place for place in word.analysis.genitives)
+            self.genitives.update(len(self.syllables) + position for position in word.analysis.genitives)
             self.syllables.extend(word.syllables)
             self.choices.extend(word.joints)
             self.word_of.extend([index] * len(word.syllables))
@@ -115,24 +114,25 @@ class Line:
         self.spelled = " ".join(self.words)
 
     def outcomes(self) -> list[list[tuple[int, int, tuple[str, ...], str]]]:
-        """Return the distinct outcomes at each boundary, principal first, the last one being the end."""
-        found = []
+        """Return the distinct outcomes at each boundary, principal first; the last boundary is the end."""
+        outcomes = []
         for index, choices in enumerate(self.choices):
             coda = self.syllables[index][2]
             onset, vowel, closing = (
                 self.syllables[index + 1] if index + 1 < len(self.syllables) else (ONSET["ㅁ"], 0, 0)
             )
-            here: list[tuple[int, int, tuple[str, ...], str]] = []
+            distinct: list[tuple[int, int, tuple[str, ...], str]] = []
             for kind, article in choices:
-                new_coda, new_onset, articles = b.settle(coda, onset, b.vowel_class(vowel, closing), kind)
-                if all((new_coda, new_onset) != known[:2] for known in here):
-                    here.append((new_coda, new_onset, articles, article))
-            found.append(here)
-        return found
+                new_coda, new_onset, articles = b.joint_outcome(
+                    coda, onset, b.vowel_class(vowel, closing), kind
+                )
+                if all((new_coda, new_onset) != outcome[:2] for outcome in distinct):
+                    distinct.append((new_coda, new_onset, articles, article))
+            outcomes.append(distinct)
+        return outcomes
 
     def vowel_choices(self, index: int) -> list[int]:
-        """Return the accepted vowels of one syllable as pronounced, the principal one first (articles 5 and
-        22)."""
+        """Return the accepted vowels of one syllable, the principal one first (articles 5 and 22)."""
         onset, vowel, _ = self.syllables[index]
         first = index == 0 or index in self.spaces
         if vowel == VOWEL["ㅢ"] and onset == NO_ONSET:
@@ -140,8 +140,7 @@ class Line:
                 return [vowel, VOWEL["ㅔ"]]
             if first:
                 return [vowel]
-            # 국민의, 강의의: the word may end in the particle or be a noun in 의; only -주의 is always a
-            # noun.
+            # 국민의, 강의의: the word may end in the particle or be a noun in 의; only -주의 is always a noun.
             word = self.words[self.word_of[index]]
             last = index + 1 == len(self.syllables) or index + 1 in self.spaces
             particle = last and len(word) > 2 and not word.endswith("주의")
@@ -168,8 +167,8 @@ class Line:
         return coda == CODA["ㅆ"] or (coda == NO_CODA and "시어머" not in word and "미어캣" not in word)
 
     def changes(self, offset: int) -> Iterator[Change]:
-        """Yield what the principal pronunciation changes, boundary by boundary."""
-        outcomes = [here[0] for here in self.outcomes()]
+        """Yield the changes of the principal pronunciation, boundary by boundary."""
+        outcomes = [choices[0] for choices in self.outcomes()]
         sounds = [list(syllable) for syllable in self.syllables]
         for index, (coda, onset, _, _) in enumerate(outcomes):
             sounds[index][2] = coda
@@ -195,7 +194,7 @@ class Line:
                     self._word_at(index, index),
                 )
             coda, onset, articles, article = outcomes[index]
-            named = [article] if article and not (article == "29" and "29" in articles) else []
+            lexical = [article] if article and not (article == "29" and "29" in articles) else []
             following = index + 1 < len(self.syllables)
             changed = coda != syllable[2] or (following and onset != self.syllables[index + 1][0])
             if not changed:
@@ -209,44 +208,46 @@ class Line:
             ):
                 following = False
             pair = spelled + space + join(*self.syllables[index + 1]) if following else spelled
-            heard = after[index] + space + after[index + 1] if following else after[index]
-            for number in dict.fromkeys([*articles, *named]):
+            pronounced = after[index] + space + after[index + 1] if following else after[index]
+            for number in dict.fromkeys([*articles, *lexical]):
                 yield Change(
                     number,
                     ARTICLE_TITLES.get(number, "listed word"),
                     start,
                     start + len(pair),
                     pair,
-                    heard,
+                    pronounced,
                     self._word_at(index, index + 1 if following else index),
                 )
 
     def _word_at(self, first: int, last: int) -> str:
-        return " ".join(dict.fromkeys(self.words[self.word_of[place]] for place in (first, last)))
+        return " ".join(dict.fromkeys(self.words[self.word_of[index]] for index in (first, last)))
 
 
 def combine(phrase_words: list[list[Word]], boundary: str, limit: int) -> list[str]:
-    """Return the pronunciations that arise from all accepted choices, fewest departures first."""
+    """Return the pronunciations of all accepted choices, fewest departures from the principal one first."""
     lines = [Line(words, boundary) for words in phrase_words]
-    slots: list[tuple[int, int, bool, int]] = []  # line, place, is vowel, number of choices
+    slots: list[tuple[int, int, bool, int]] = []  # line, syllable, is vowel, number of choices
     tables = []
     for number, line in enumerate(lines):
         outcomes = line.outcomes()
         vowels = [line.vowel_choices(index) for index in range(len(line.syllables))]
         tables.append((outcomes, vowels))
         slots.extend(
-            (number, place, False, len(here)) for place, here in enumerate(outcomes) if len(here) > 1
+            (number, index, False, len(choices)) for index, choices in enumerate(outcomes) if len(choices) > 1
         )
-        slots.extend((number, place, True, len(here)) for place, here in enumerate(vowels) if len(here) > 1)
-    found: dict[str, None] = {}
+        slots.extend(
+            (number, index, True, len(choices)) for index, choices in enumerate(vowels) if len(choices) > 1
+        )
+    pronunciations: dict[str, None] = {}
     for departures in range(len(slots) + 1):
         for chosen in itertools.combinations(slots, departures):
             for picks in itertools.product(*(range(1, slot[3]) for slot in chosen)):
                 picked = {slot[:3]: pick for slot, pick in zip(chosen, picks, strict=True)}
-                found[_spell(lines, tables, picked)] = None
-                if len(found) >= limit:
-                    return list(found)
-    return list(found)
+                pronunciations[_spell(lines, tables, picked)] = None
+                if len(pronunciations) >= limit:
+                    return list(pronunciations)
+    return list(pronunciations)
 
 
 def _spell(
@@ -259,10 +260,10 @@ def _spell(
     for number, (line, (outcomes, vowels)) in enumerate(zip(lines, tables, strict=True)):
         onset = line.syllables[0][0] if line.syllables else 0
         text = []
-        for place, (spelled_onset, _, _) in enumerate(line.syllables):
-            coda, next_onset, _, _ = outcomes[place][picked.get((number, place, False), 0)]
-            vowel = vowels[place][picked.get((number, place, True), 0)]
-            if place in line.spaces:
+        for index, (spelled_onset, _, _) in enumerate(line.syllables):
+            coda, next_onset, _, _ = outcomes[index][picked.get((number, index, False), 0)]
+            vowel = vowels[index][picked.get((number, index, True), 0)]
+            if index in line.spaces:
                 text.append(" ")
             text.append(join(onset, pronounced_vowel(spelled_onset, vowel, onset), coda))
             onset = next_onset

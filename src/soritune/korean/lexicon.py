@@ -1,8 +1,8 @@
-"""The exception lexicon: words whose pronunciation no rule can know, one a line, with the article.
+"""The exception lexicon: words whose pronunciation no rule can derive, one per line, with the article.
 
 A line is `word<TAB>pronunciation<TAB>article`; accepted forms are joined by `/`, the principal one first; a
-word that ends in `-` is a stem or prefix. At load each line is turned into kinds of joint (which boundary is
-tense, takes ㄴ, ...), so that a listed word still links to the particle or ending after it.
+word that ends in `-` is a stem or prefix. Loading turns each line into kinds of joint (which boundary is
+tense, takes ㄴ, ...), so a listed word still links to the particle or ending after it.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ _KINDS = (
 )
 
 
-# A two-syllable word that ends in one of these is not looked for inside another: 시대가 is not 대가.
+# A two-syllable word that ends in one of these is not searched for inside another word: 시대가 is not 대가.
 _PARTICLES = "가과도만로은는이을를에와의"
 _SUFFIXES = "적들별용형급제권자성화비표인하되이의체판실율"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One listed word: the kinds of joint it fixes, and whole replacements where no kind of joint fits."""
+    """One listed word and the kinds of joint it fixes."""
 
     word: str
     article: str
     joints: dict[int, Choices]
     stem: bool = False
-    """Written with a `-` at the end: any ending may follow."""
+    """The word was written with a final `-`: any ending may follow."""
 
 
 @dataclass(slots=True)
 class Lexicon:
-    """Listed words, found in a longer word by longest match."""
+    """Listed words, searched for in a longer word by longest match."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     longest: int = 0
@@ -68,28 +68,28 @@ class Lexicon:
             word: the word as written.
             noun_ends: where a noun may end in it (`Analysis.noun_ends`).
         """
-        found: dict[int, Choices] = {}
+        joints: dict[int, Choices] = {}
         start = 0
         size = len(word)
         while start < size - 1:
             for length in range(min(self.longest, size - start), 1, -1):
                 entry = self.entries.get(word[start : start + length])
                 if entry is not None and (
-                    (entry.stem and not start) or _stands(word, start, start + length, noun_ends)
+                    (entry.stem and not start) or _is_separate_word(word, start, start + length, noun_ends)
                 ):
                     for boundary, choices in entry.joints.items():
-                        found[start + boundary] = choices
+                        joints[start + boundary] = choices
                     start += length - 1
                     break
             start += 1
-        return found
+        return joints
 
 
-def _stands(word: str, start: int, end: int, noun_ends: Collection[int]) -> bool:
-    """Tell whether a listed word found is really one: 인기 is not in 살인기계, 대가 not in 시대가 or 대가리.
+def _is_separate_word(word: str, start: int, end: int, noun_ends: Collection[int]) -> bool:
+    """Tell whether a match is really the listed word: 인기 is not in 살인기계, 대가 is not in 시대가 or 대가리.
 
-    Three syllables are enough. Two must open the word and be followed by nothing, a particle, a common
-    suffix or another noun; further in they must follow two syllables and not end in what may be a particle.
+    A match of three syllables is accepted. A match of two must open the word and be followed by nothing, a particle,
+    a common suffix or another noun. Inside the word it must follow two syllables and not end in a possible particle.
     """
     if end - start > 2:
         return True
@@ -113,7 +113,7 @@ def compile_entry(word: str, pronunciations: Iterable[str], article: str) -> Ent
     Args:
         word: the listed word, `-` at the end allowed.
         pronunciations: accepted forms, principal first.
-        article: what the entry follows from.
+        article: the article that the entry follows from.
 
     Returns:
         The entry, or None when a form cannot come from the word by any kind of joint.
@@ -138,68 +138,68 @@ def compile_entry(word: str, pronunciations: Iterable[str], article: str) -> Ent
 
 
 def _kind_for(letters: list[Syllable], sounds: list[Syllable], boundary: int) -> int | None:
-    """Return the first kind of joint whose outcome is what is sounded at this boundary."""
+    """Return the first kind of joint that gives the stated sounds at this boundary, or None."""
     coda, (onset, vowel, closing) = letters[boundary][2], letters[boundary + 1]
     wanted = sounds[boundary][2], sounds[boundary + 1][0]
     for kind in _KINDS:
-        if b.settle(coda, onset, b.vowel_class(vowel, closing), kind)[:2] == wanted:
+        if b.joint_outcome(coda, onset, b.vowel_class(vowel, closing), kind)[:2] == wanted:
             return kind
     return None
 
 
-def read_lexicon(lines: Iterable[str], source: str, into: Lexicon) -> Lexicon:
-    """Read lexicon lines, checking each.
+def read_lexicon(lines: Iterable[str], source: str, lexicon: Lexicon) -> Lexicon:
+    """Read and check lexicon lines.
 
     Args:
         lines: the lines of the file; empty ones and those that begin with `#` are skipped.
         source: the file's name, for messages.
-        into: the lexicon the entries are added to.
+        lexicon: the entries are added to it.
 
     Returns:
-        `into`.
+        `lexicon`.
 
     Raises:
-        TextError: a line has no tab, holds something else than Hangul, or gives a pronunciation that no
-            article can make of the word; the message names file and line, what came and what was expected.
+        TextError: a line has no tab, holds characters other than Hangul, or gives a pronunciation that no
+            article allows for the word; the message states the file, the line, what came and what was expected.
     """
     for number, line in enumerate(lines, 1):
         text = line.rstrip("\r\n")
         if not text.strip() or text.startswith("#"):
             continue
         fields = text.split("\t")
-        place = f"{source}, line {number}: "
+        prefix = f"{source}, line {number}: "
         if len(fields) not in (2, 3):
             raise TextError(
-                f"{place}got '{text}'; expected word, tab, pronunciation, "
+                f"{prefix}got '{text}'; expected word, tab, pronunciation, "
                 "and optionally a tab and the article"
             )
         word, forms = fields[0].strip(), [form.strip() for form in fields[1].split("/")]
         for part in (word, *forms):
             if not part.rstrip("-") or not all(map(is_syllable, part.rstrip("-"))):
-                raise TextError(f"{place}got '{part}'; expected Hangul syllables only (forms joined by '/')")
+                raise TextError(f"{prefix}got '{part}'; expected Hangul syllables only (forms joined by '/')")
         entry = compile_entry(word, forms, fields[2].strip() if len(fields) == 3 else "lexicon")
         if entry is None:
             raise TextError(
-                f"{place}'{'/'.join(forms)}' cannot be a pronunciation of '{word}'; expected one "
+                f"{prefix}'{'/'.join(forms)}' cannot be a pronunciation of '{word}'; expected one "
                 "syllable for each of the word's, changed only as the articles allow"
             )
-        into.add(entry)
-    return into
+        lexicon.add(entry)
+    return lexicon
 
 
 def load_lexicon(path: str | Path | None = None) -> Lexicon:
-    """Load the package's exception lexicon and, on top of it, a user's own.
+    """Load the package's exception lexicon, then the user's.
 
     Args:
         path: a file in the format of this module, UTF-8, or None.
 
     Returns:
-        The lexicon; the user's entries win.
+        The lexicon; the user's entries override the package's.
 
     Raises:
         TextError: the user's file cannot be read or has a bad line.
     """
-    from importlib.resources import files  # slow to import, and only the first conversion needs it
+    from importlib.resources import files  # slow to import; only the first conversion needs it
 
     lexicon = Lexicon()
     resource = files("soritune.korean") / "exceptions.tsv"

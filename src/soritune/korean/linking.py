@@ -1,4 +1,4 @@
-"""Joints over the space between two words said as one phrase (articles 12, 15, 18, 20, 23, 27, 29)."""
+"""Joints over the space between two words of one phrase (articles 12, 15, 18, 20, 23, 27, 29)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INSERTION_LINK: Choices = ((b.INSERT_N, "29"), (b.HALT, ""), (b.PLAIN, "13"))
 _INSERTION_OR_REPRESENTATIVE: Choices = ((b.INSERT_N, "29"), (b.REPRESENTATIVE, "15"))
 _PLAIN_LINK: Choices = ((b.PLAIN, ""),)
 _DEPENDENT_27 = re.compile(r"(?:것|거|걸|건|게|겁니|수|줄|데|바|듯|적|지|성|상|법|정도|도리|밖에|뿐).*")
-_SETTLING_27 = re.compile(
+_DECISIVE_27 = re.compile(
     r"것.*|거(?:야|예요|에요|다|고|라고|니까|라는|죠|지|든.*)?|걸요?|게요?|건(?:데.*|가.*|지.*)?|겁니.*|수(?:는|도|가|밖에.*|록.*)?"
     r"|데(?:가|는|도|까지|마다|로|에.*|다가)?|바(?:를|가|는|와|에.*)|적(?:에.*|이.*)|곳(?:이|을|에.*|은|도|으로.*)?|줄(?:은|도|이야)?|듯(?:이|한.*|하.*|했.*|싶.*)?"
 )
@@ -47,16 +47,16 @@ def link_marks(left: Analysis, right: Analysis, boundary: str) -> Choices:
     Args:
         left: the word before the space.
         right: the word after it.
-        boundary: `word` keeps the space a boundary, save for article 27; `phrase` applies 12, 15, 18, 23,
-            27, 29.
+        boundary: `word` treats the space as a boundary, except for article 27; `phrase` applies articles 12, 15, 18,
+            23, 27 and 29.
 
     Returns:
         Kinds of joint with their article, principal first.
     """
     onset = onset_of(right.text[0])
-    if left.may_end_in_future and onset in PLAIN_OBSTRUENTS and _SETTLING_27.fullmatch(right.text):
+    if left.may_end_in_future and onset in PLAIN_OBSTRUENTS and _DECISIVE_27.fullmatch(right.text):
         return _FUTURE_LINK
-    if boundary == "phrase" and right.text.startswith(_SETTLING_NOUNS.get(left.text, ("\0",))):
+    if boundary == "phrase" and right.text.startswith(_DECISIVE_NOUNS.get(left.text, ("\0",))):
         return _FUTURE_LINK_OPTIONAL
     if left.ends_in_future and onset in PLAIN_OBSTRUENTS:
         if _DEPENDENT_27.fullmatch(right.text):
@@ -98,8 +98,8 @@ def link_marks(left: Analysis, right: Analysis, boundary: str) -> Choices:
     return _PLAIN_LINK
 
 
-# Words in ㄹ that are nouns or adverbs too; before these nouns they are adnominal: 살 집, 잘 시간.
-_SETTLING_NOUNS = {
+# Words in ㄹ that are also nouns or adverbs. Before these nouns they are adnominal: 살 집, 잘 시간.
+_DECISIVE_NOUNS = {
     "살": ("집", "곳"),
     "잘": ("시간", "곳", "방", "자리"),
     "쓸": ("돈", "곳"),

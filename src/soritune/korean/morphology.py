@@ -1,8 +1,8 @@
-"""What the rules need to know about the parts of a word, worked out from its spelling alone.
+"""What the rules need to know about the parts of a word, derived from its spelling alone.
 
-Verb stems in ㄴ, ㅁ and in clusters are a closed class, and so are endings and particles; with these three
-lists most joints that matter to pronunciation can be told without a dictionary. `tagger.py` fills the same
-`Analysis` from a morphological analyser where one is installed.
+Verb stems in ㄴ, ㅁ and in clusters are a closed class, and so are endings and particles. These three lists find
+most joints that matter to pronunciation without a dictionary. `tagger.py` fills the same `Analysis` from a
+morphological analyser when one is installed.
 """
 
 from __future__ import annotations
@@ -24,26 +24,25 @@ class Analysis:
     futures: frozenset[int]
     """Boundaries after the ending -ㄹ inside the word (27)."""
     noun_ends: tuple[int, ...]
-    """Where the noun may end: the word's length and each place where particles may begin, longest first."""
+    """Where the noun may end: the word's length and each position where particles may begin, longest first."""
     genitives: frozenset[int]
     """Positions of the particle 의 (5 proviso 4)."""
     ends_in_future: bool = False
     """The word ends in the adnominal -ㄹ, so the next word may become tense (27)."""
     may_end_in_future: bool = False
-    """The word could end so; a dependent noun after it settles the matter."""
+    """The word could end in -ㄹ; a dependent noun after it decides."""
     modifies: bool = False
-    """The word ends in an adnominal ending or is a determiner: what follows is its noun (29 addition 2)."""
+    """The word ends in an adnominal ending or is a determiner: the next word is its noun (29 addition 2)."""
     compounds: frozenset[int] = frozenset()
-    """Boundaries between two content words, where an analyser says so."""
+    """Boundaries between two content words, found by an analyser."""
 
 
-# Predicate stems whose coda makes the ending tense. Nouns with the same coda keep it plain (24, 25, 11
-# proviso).
+# Predicate stems whose coda makes the ending tense (24, 25, 11 proviso); after nouns it stays plain.
 _TENSING_STEMS = word_class("tensing_stem")
 _CLUSTERS = frozenset(CODA[letter] for letter in "ㄵㄻㄼㄾㄺ")
 _SIMPLE_TENSING = frozenset(CODA[letter] for letter in "ㄴㅁ")
 _CLUSTER_NOUNS = ("닭", "흙", "칡", "탉", "슭", "앎", "여덟")
-# What may stand before a one-syllable stem in ㄴ or ㅁ inside one word: 살아남다, 휘감다, 눈감다, 모심기.
+# What may precede a one-syllable stem in ㄴ or ㅁ inside one word: 살아남다, 휘감다, 눈감다, 모심기.
 _BEFORE_STEM = re.compile(r".*[아어여와워려쳐겨커해]|휘|되|뒤|눈|휩|덧|모|줄|나무|못|안")
 _CAUSATIVE_STEMS = word_class("causative_stem")
 _STEM_LIKE_NOUNS = word_class("stem_like_noun")
@@ -72,10 +71,10 @@ _PARTICLE = re.compile(
 _AFTER_CODA = tuple(word_class("particle_after_coda"))
 _AFTER_VOWEL = tuple(word_class("particle_after_vowel"))
 
-# Stems in ㄹ: what follows them is an ending of their own, not the ending -ㄹ of another verb.
+# Stems in ㄹ: an ending follows the stem itself; the ㄹ is not the ending -ㄹ of another verb.
 LATERAL_STEMS = word_class("lateral_stem")
 _L_NOUNS = word_class("lateral_noun")
-# Stems in a vowel (or irregular ones) whose -ㄹ form is common; the last syllable carries the ㄹ.
+# Vowel stems (and irregular ones) whose -ㄹ form is common; the last syllable carries the ㄹ.
 _FUTURE_SYLLABLES = word_class("future_syllable")
 _FUTURE_TAILS = re.compile(
     r".*(?:릴|킬|낄|뀔|띌|잠잘|(?:혼|떠|태어|깨어|나타|드러|늘어)날|놀|(?:으|하|가|보|드|계|되|주|타|쓰|기|리|지|치|우|오|시)실|할|될|만날|끝날|일어날|나갈"
@@ -84,7 +83,7 @@ _FUTURE_TAILS = re.compile(
     r"|보일|먹일|쓰일|줄일|높일|붙일|도울|추울|더울|쉬울|어려울|아름다울|고마울|무거울|가벼울|즐거울|그럴|이럴|저럴|어떨|아플"
     r"|기쁠|슬플|예쁠|바쁠|나쁠|부를|모를|오를|자를|고를|흐를|서두를|따를|만들|여쭐|깨달을|보여줄|해줄|도와줄|사줄|아실|줄|볼)"
 )
-# Stems with a coda, before -을: tells 먹을 from 책을.
+# Stems with a coda, before -을: they distinguish 먹을 from 책을.
 _CODA_STEMS = word_class("coda_stem")
 _FUTURE_ENDING = re.compile(
     r"(?:걸|게)(?:요)?|수록.*|지(?:도|는|를|가|라도|언정|요|에)?|진대|세라|뿐더러|밖에.*|소냐"
@@ -155,8 +154,7 @@ _SHORT_FUTURES = frozenset(["갈", "줄", "쓸"])
 
 
 def _is_future_syllable(word: str, boundary: int) -> bool:
-    """Tell whether the ㄹ closing a syllable is the ending -ㄹ, with an ending or dependent noun written
-    on."""
+    """Tell whether the final ㄹ of a syllable is the ending -ㄹ, with an ending or dependent noun attached."""
     head, rest = word[: boundary + 1], word[boundary + 1 :]
     if not _FUTURE_ENDING.fullmatch(rest) or (rest == "거" and head[-1] not in "할갈볼될올"):
         return False
@@ -176,7 +174,7 @@ def _is_future_syllable(word: str, boundary: int) -> bool:
 
 
 _REU_VERBS = ("부를", "모를", "오를", "자를", "고를", "흐를", "따를", "두를", "이를", "누를")
-# After a stem in ㄹ these begin with the stem's own ㄹ: 알지, 놀게.
+# Endings of stems in ㄹ, whose ㄹ belongs to the stem: 알지, 놀게.
 _ENDINGS_OF_LATERAL_STEMS = ("게", "지", "지도", "지는", "지를", "지가", "지요")
 _CERTAIN_FUTURE_ENDINGS = ("수록", "게요", "걸요", "거예", "거야", "것", "지라도", "지언정")
 
@@ -203,7 +201,7 @@ _AFTER_GI = (
 
 
 def stem_by_context(word: str, following: str) -> int | None:
-    """Return the stem boundary that the next word proves: 감지 않다, 신기 전에 (24).
+    """Return the stem boundary that the next word implies: 감지 않다, 신기 전에 (24).
 
     Args:
         word: a word that may be a predicate form or a noun.
@@ -218,7 +216,7 @@ def stem_by_context(word: str, following: str) -> int | None:
 
 
 def certain_futures(analysis: Analysis) -> frozenset[int]:
-    """Return the boundaries before endings that nothing but -ㄹ can precede: -ㄹ수록, -ㄹ지라도 ..."""
+    """Return the boundaries before endings that only -ㄹ can precede: -ㄹ수록, -ㄹ지라도 ..."""
     text = analysis.text
     return frozenset(
         boundary
@@ -228,8 +226,7 @@ def certain_futures(analysis: Analysis) -> frozenset[int]:
 
 
 def may_end_in_future(word: str) -> bool:
-    """Tell whether a word could end in the adnominal -ㄹ; a dependent noun after it then settles the
-    matter."""
+    """Tell whether a word could end in the adnominal -ㄹ; a dependent noun after it then decides."""
     if coda_of(word[-1]) != CODA["ㄹ"] or word[-1] == "를":
         return False
     return word in _NOUN_OR_FUTURE or word[-1] == "을" or word not in _L_NOUNS
@@ -261,7 +258,7 @@ _STEM_ONLY_CODAS = frozenset(CODA[letter] for letter in "ㅆㄶㅀㅄㄵㄾㄿ")
 
 
 def is_doubtful(word: str) -> bool:
-    """Tell whether the parts of a word matter to its pronunciation and its spelling does not settle them."""
+    """Tell whether the parts of a word affect its pronunciation and its spelling leaves them ambiguous."""
     for boundary in range(len(word) - 1):
         coda, onset = coda_of(word[boundary]), onset_of(word[boundary + 1])
         if onset not in _PLAIN_ONSETS:
@@ -283,7 +280,7 @@ def analyse(word: str) -> Analysis:
         word: precomposed Hangul syllables only.
 
     Returns:
-        The joints the rules ask for. Nothing here depends on neighbouring words.
+        The joints that the rules need, independent of neighbouring words.
     """
     stems, futures = set(), set()
     lateral = CODA["ㄹ"]

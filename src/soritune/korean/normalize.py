@@ -1,7 +1,7 @@
-"""Written text to the words that are spoken: numbers, dates, units, Latin letters, symbols, single jamo.
+"""Written text to spoken words: numbers, dates, units, Latin letters, symbols, single jamo.
 
-The result holds Hangul syllables, single spaces, and `, ` where the text has punctuation at which a speaker
-pauses. Nothing raises: what has no reading (emoji, rare Hanja, other scripts) is left out.
+The result holds Hangul syllables, single spaces, and `, ` at punctuation where a speaker pauses. No text raises an
+error: characters without a reading (emoji, rare Hanja, other scripts) are dropped.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _range(match: re.Match[str]) -> str:
     return f"{match[1]}{counter}에서 "
 
 
-# Telephone numbers of three digits, said digit by digit: 119에, 112 신고.
+# Telephone numbers of three digits, read digit by digit: 119에, 112 신고.
 _EMERGENCY = ("112", "114", "119")
 _CALLED = re.compile(r"$|에|로 | ?(?:구급|구조|신고|상황실)")
 
@@ -125,7 +125,7 @@ def _latin(match: re.Match[str]) -> str:
 
 
 def _jamo(match: re.Match[str]) -> str:
-    """Name single letters; runs such as ㅋㅋㅋ and ㅠㅠ are not spoken."""
+    """Name single letters; drop runs such as ㅋㅋㅋ and ㅠㅠ, which are not spoken."""
     run = match[0]
     if len(run) > 1 and (len(set(run)) == 1 or set(run) <= set("ㅋㅎㅠㅜㅡ")):
         return " "
@@ -133,7 +133,7 @@ def _jamo(match: re.Match[str]) -> str:
 
 
 def _fold(character: str) -> str:
-    """Return the compatibility form of a full-width or enclosed character; jamo stay what they are."""
+    """Return the compatibility form of a full-width or enclosed character; jamo are unchanged."""
     if (
         character.isascii()
         or "ㄱ" <= character <= "ㆎ"
@@ -147,16 +147,15 @@ def _fold(character: str) -> str:
 def normalize(text: str) -> str:
     """Return the spoken words of a text.
 
-    Numbers are read with the numerals their counter asks for, dates, times, telephone numbers, fractions,
-    units and currency in full; Latin words are read where they are known and spelled out where not; single
-    jamo are named.
+    Numbers take the numerals that their counter requires. Dates, times, telephone numbers, fractions, units and
+    currency are read in full. Known Latin words are read, others are spelled out. Single jamo are named.
 
     Args:
         text: any text.
 
     Returns:
         Hangul syllables and single spaces, with `, ` at punctuation where a speaker pauses; possibly empty.
-        What has no reading is left out.
+        Characters without a reading are dropped.
 
     >>> normalize("오후 3시에 사과 2개를 샀다!")
     '오후 세시에 사과 두개를 샀다'
@@ -175,8 +174,8 @@ def phrases(text: str) -> list[str]:
     """
     if not _READY.fullmatch(text):
         text = _spell_out(text)
-    found = [" ".join(part.split()) for part in text.split(",")]
-    return [part for part in found if part]
+    parts = [" ".join(part.split()) for part in text.split(",")]
+    return [part for part in parts if part]
 
 
 def _spell_out(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Numbers as they are read in Korean: Sino-Korean, native with counters, digit by digit."""
+"""Numbers as read in Korean: Sino-Korean, native with counters, and digit by digit."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ def read_sino(digits: str) -> str:
     """Read a whole number with Sino-Korean numerals: 12345 is 만 이천삼백사십오.
 
     Args:
-        digits: ASCII digits. Leading zeros make it a code that is read digit by digit, and so does a length
-            beyond the largest unit (해, 24 digits).
+        digits: ASCII digits; with leading zeros or more than 24 (beyond 해) they are read one by one.
 
     Returns:
         Hangul, with a space after each of the units from 만 up.
@@ -39,16 +38,16 @@ def read_sino(digits: str) -> str:
     groups = []
     padded = digits.zfill((len(digits) + 3) // 4 * 4)
     total = len(padded) // 4
-    for index in range(total):
-        group = padded[4 * index : 4 * index + 4]
+    for group_index in range(total):
+        group = padded[4 * group_index : 4 * group_index + 4]
         text = ""
-        for place, digit in enumerate(group):
-            unit = _SMALL_UNITS[3 - place]
+        for index, digit in enumerate(group):
+            unit = _SMALL_UNITS[3 - index]
             if digit != "0":
                 text += ("" if digit == "1" and unit else _SINO_DIGITS[int(digit)]) + unit
         if text:
-            large = _LARGE_UNITS[total - 1 - index]
-            groups.append(("" if text == "일" and large == "만" and index == 0 else text) + large)
+            large = _LARGE_UNITS[total - 1 - group_index]
+            groups.append(("" if text == "일" and large == "만" and group_index == 0 else text) + large)
     return " ".join(groups)
 
 
@@ -74,7 +73,7 @@ def read_native(number: int) -> str:
 
 
 def read_decimal(whole: str, fraction: str) -> str:
-    """Read a decimal number; the point is said 쩜.
+    """Read a decimal number; the point is read 쩜.
 
     >>> read_decimal("3", "14")
     '삼쩜일사'
@@ -83,15 +82,14 @@ def read_decimal(whole: str, fraction: str) -> str:
 
 
 def read_counted(digits: str, following: str) -> str:
-    """Read a number by what follows it: native before 개, 명, 살, 시 ..., Sino-Korean before 년, 월, 원, 층
-    ...
+    """Read a number by what follows it: native before 개, 명, 살, 시 ..., Sino-Korean before 년, 월, 원, 층 ...
 
     Args:
         digits: ASCII digits.
         following: the text right after the number.
 
     Returns:
-        The numeral; the counter itself is not included.
+        The numeral without the counter.
 
     >>> read_counted("11", "시"), read_counted("6", "월"), read_counted("20", "대")
     ('열한', '유', '이십')

@@ -1,8 +1,8 @@
-"""The phone inventories as data, and the way between phones and pronounced Hangul.
+"""The phone inventories as data, and the conversion between phones and pronounced Hangul.
 
-`KOREAN` is the inventory of 40 phones used by Korean phone recognisers of the wav2vec2 family; `ARPABET` is
-the one for English second-language data, so that no other code needs to assume Korean. A label sequence holds
-phones and the word boundary `|`; the special tokens never occur in labels.
+`KOREAN` is the inventory of 40 phones used by Korean phone recognisers of the wav2vec2 family. `ARPABET` is the
+inventory for English second-language data, so that no other code needs to assume Korean. A label sequence holds
+phones and the word boundary `|`; special tokens never occur in labels.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from soritune.errors import TextError
 from soritune.korean import hangul
 
 WORD_BOUNDARY = "|"
-"""The token between two words; it stands where the text has a space."""
+"""The token between two words, in place of the text's space."""
 
 
 @dataclass(frozen=True)
 class Phone:
-    """One phone: its symbol in labels, its IPA value, the letters it is written with and where it occurs."""
+    """One phone: its symbol in labels, its IPA value, the letters that spell it and where it occurs."""
 
     symbol: str
     ipa: str
@@ -50,15 +50,13 @@ class Inventory:
         return (*self.symbols, self.word_boundary, *self.special_tokens)
 
     def unknown(self, labels: Iterable[str]) -> list[str]:
-        """Return the labels that are neither a phone nor the word boundary, each once, in order of
-        appearance."""
+        """Return the labels that are neither phones nor the word boundary, each once, in order of appearance."""
         known = {*self.symbols, self.word_boundary}
         return list(dict.fromkeys(label for label in labels if label not in known))
 
 
 def _korean_phones() -> tuple[Phone, ...]:
-    """Build the 40 phones: 19 onsets (ㅇ is silent), the codas k t p L NG, 17 vowels; N and M serve both
-    places."""
+    """Build the 40 phones: 18 onsets (ㅇ is silent), the codas k t p L NG, 17 vowels; N and M are also codas."""
     onsets = "G:k:ㄱ GG:k͈:ㄲ Kh:kʰ:ㅋ N:n:ㄴ D:t:ㄷ DD:t͈:ㄸ Th:tʰ:ㅌ R:ɾ:ㄹ M:m:ㅁ B:p:ㅂ BB:p͈:ㅃ Ph:pʰ:ㅍ "
     onsets += "S:s:ㅅ SS:s͈:ㅆ J:tɕ:ㅈ JJ:t͈ɕ:ㅉ CHh:tɕʰ:ㅊ H:h:ㅎ"
     codas = "k:k̚:ㄱ t:t̚:ㄷ p:p̚:ㅂ L:l:ㄹ NG:ŋ:ㅇ"
@@ -69,8 +67,8 @@ def _korean_phones() -> tuple[Phone, ...]:
     for table, position in ((onsets, "onset"), (codas, "coda"), (vowels, "vowel")):
         for entry in table.split():
             symbol, ipa, letters = entry.split(":")
-            place = "onset or coda" if symbol in ("N", "M", "L") else position
-            phones.append(Phone(symbol, ipa, letters, place))
+            phone_position = "onset or coda" if symbol in ("N", "M", "L") else position
+            phones.append(Phone(symbol, ipa, letters, phone_position))
     return tuple(phones)
 
 
@@ -96,8 +94,7 @@ ARPABET = Inventory("arpabet", _arpabet_phones())
 """39 English phones without stress, for second-language corpora."""
 
 PHONES = KOREAN.symbols
-"""The 40 Korean symbols in the order onsets, codas, vowels. A checkpoint's own order is always its
-vocab.json."""
+"""The 40 Korean symbols in the order onsets, codas, vowels. The order in a checkpoint is that of its vocab.json."""
 
 
 _ONSET_PHONE = "G GG N D DD R M B BB S SS - J JJ CHh Kh Th Ph H".replace("-", "").split(" ")
@@ -136,7 +133,7 @@ _LETTER_OF_ONSET = {symbol: index for index, symbol in enumerate(_ONSET_PHONE) i
     "L": hangul.ONSET["ㄹ"]
 }
 _LETTER_OF_CODA = {symbol: index for index, symbol in _CODA_PHONE.items()}
-# The mergers ㅐ/ㅔ, ㅒ/ㅖ and ㅙ/ㅚ/ㅞ come back as the second, second and last letter.
+# Merged vowels are written with one letter: ㅐ/ㅔ as ㅔ, ㅒ/ㅖ as ㅖ, ㅙ/ㅚ/ㅞ as ㅞ.
 _LETTER_OF_VOWEL = {symbol: index for index, symbol in enumerate(_VOWEL_PHONE)}
 _ISOLATED = {symbol: hangul.ONSETS[index] for symbol, index in _LETTER_OF_ONSET.items()}
 _ISOLATED |= {
@@ -145,7 +142,7 @@ _ISOLATED |= {
 
 
 def _syllable_phones() -> dict[str, tuple[str, ...]]:
-    """Return the phones of each of the 19 x 21 x 8 pronounceable syllables, filled on first use."""
+    """Return the phones of each of the 19 x 21 x 8 pronounceable syllables."""
     table: dict[str, tuple[str, ...]] = {}
     codas = [(hangul.NO_CODA, ()), *((coda, (symbol,)) for coda, symbol in _CODA_PHONE.items())]
     for onset, onset_phone in enumerate(_ONSET_PHONE):
@@ -157,10 +154,11 @@ def _syllable_phones() -> dict[str, tuple[str, ...]]:
 
 
 _SYLLABLE_PHONES: dict[str, tuple[str, ...]] = {}
+"""Filled on first use."""
 
 
 def hangul_to_phones(pronounced: str) -> list[str]:
-    """Spell pronounced Hangul in phones, letter by letter, applying no pronunciation rule.
+    """Convert pronounced Hangul to phones, letter by letter, without pronunciation rules.
 
     Args:
         pronounced: output of `pronounce` or of `phones_to_hangul`: syllables whose codas are ㄱㄴㄷㄹㅁㅂㅇ,
@@ -171,8 +169,7 @@ def hangul_to_phones(pronounced: str) -> list[str]:
         `L`, also over a space; every other onset ㄹ is the tap `R`.
 
     Raises:
-        TextError: a syllable has a coda that no pronunciation has (ㅅ, ㄺ ...), so the text was not
-            pronounced first.
+        TextError: a coda occurs only in spelling (ㅅ, ㄺ ...), so the text was not pronounced first.
 
     >>> hangul_to_phones("실라")
     ['S', 'I', 'L', 'L', 'A']
@@ -182,8 +179,8 @@ def hangul_to_phones(pronounced: str) -> list[str]:
     phones: list[str] = []
     after_lateral = pending_boundary = False
     for character in pronounced:
-        found = _SYLLABLE_PHONES.get(character)
-        if found is None:
+        syllable_phones = _SYLLABLE_PHONES.get(character)
+        if syllable_phones is None:
             if character.isspace():
                 pending_boundary = bool(phones)
             elif hangul.is_syllable(character):
@@ -196,26 +193,26 @@ def hangul_to_phones(pronounced: str) -> list[str]:
         if pending_boundary:
             phones.append(WORD_BOUNDARY)
             pending_boundary = False
-        if after_lateral and found[0] == "R":
+        if after_lateral and syllable_phones[0] == "R":
             phones.append("L")
-            phones.extend(found[1:])
+            phones.extend(syllable_phones[1:])
         else:
-            phones.extend(found)
-        after_lateral = found[-1] == "L"
+            phones.extend(syllable_phones)
+        after_lateral = syllable_phones[-1] == "L"
     return phones
 
 
 def phones_to_hangul(phones: Sequence[str]) -> str:
-    """Rebuild pronounced Hangul from phones; never fails on a known symbol, however odd the sequence.
+    """Rebuild pronounced Hangul from phones; any sequence of known symbols is accepted.
 
-    A consonant before a vowel is its onset; otherwise it closes the vowel before it if it can be a coda; a
-    consonant that can do neither is written as a single letter (a recogniser may output any sequence).
+    A consonant before a vowel is its onset. Any other consonant closes the preceding vowel if it can be a coda, and is
+    otherwise written as a single letter (a recogniser may output any sequence).
 
     Args:
         phones: symbols of `KOREAN` and `|`.
 
     Returns:
-        Syllables, single letters and spaces. The mergers of the inventory come back as ㅔ, ㅖ and ㅞ.
+        Syllables, single letters and spaces. Merged vowels are written ㅔ, ㅖ and ㅞ.
 
     Raises:
         TextError: a symbol is not in the inventory.
@@ -260,10 +257,9 @@ def phones_to_hangul(phones: Sequence[str]) -> str:
 
 
 def load_vocabulary(path: str | Path, inventory: Inventory = KOREAN) -> dict[str, int]:
-    """Read a checkpoint's `vocab.json` and check that its tokens are the inventory's.
+    """Read a checkpoint's `vocab.json` and check its tokens against the inventory.
 
-    The order is the checkpoint's own and is never assumed. `<s>` and `</s>` may be missing, since tokenizers
-    keep them in `added_tokens.json`.
+    The tokens may have any order. `<s>` and `</s>` may be missing, since tokenizers keep them in `added_tokens.json`.
 
     Args:
         path: the JSON file, one object from token to id.
@@ -273,7 +269,7 @@ def load_vocabulary(path: str | Path, inventory: Inventory = KOREAN) -> dict[str
         The object from token to id, as read.
 
     Raises:
-        TextError: the file is missing or not such an object, an id is given twice, or tokens are missing or
+        TextError: the file is missing or is not such an object, an id occurs twice, or tokens are missing or
             unknown; the message names them.
     """
     try:

@@ -1,8 +1,8 @@
-"""The optional morphological analyser (kiwipiepy), asked only where spelling leaves a doubt.
+"""The optional morphological analyser (kiwipiepy), used only for words whose spelling is ambiguous.
 
-Most words are read alike whatever their parts are. Those that are not (신고 'report' or 'wearing', the object
-책을 against the adnominal 읽을) are handed to Kiwi with their whole phrase, and its tags replace the guesses
-of `morphology.py` for these words.
+The pronunciation of most words does not depend on their parts. The others (신고 'report' or 'wearing', the object
+책을 and the adnominal 읽을) are passed to Kiwi with their whole phrase, and its tags replace the analysis of
+`morphology.py` for these words.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def kiwi_installed() -> bool:
 
 
 def load_tagger(required: bool) -> Retag | None:
-    """Return the function that asks Kiwi, or None when it is not installed and not required.
+    """Return the function that calls Kiwi, or None when it is neither installed nor required.
 
-    The analyser itself (about a second, some hundred megabytes) is loaded at the first doubtful word.
+    The analyser (about a second, some hundred megabytes) is loaded at the first doubtful word.
 
     Args:
-        required: fail instead of returning None.
+        required: raise instead of returning None.
 
     Raises:
         TextError: kiwipiepy is required and not installed.
@@ -59,18 +59,20 @@ def _read_tokens(
     analyses: list[Analysis | None] = []
     first = 0
     position = 0
-    for word, asked in zip(words, doubtful, strict=True):
+    for word, is_doubtful in zip(words, doubtful, strict=True):
         end = position + len(word)
         last = first
         while last < len(tokens) and tokens[last].start < end:
             last += 1
-        analyses.append(_from_tokens(word, position, tokens[first:last], len(words) == 1) if asked else None)
+        analyses.append(
+            _from_tokens(word, position, tokens[first:last], len(words) == 1) if is_doubtful else None
+        )
         first, position = last, end + 1
     return analyses
 
 
 def _from_tokens(word: str, offset: int, tokens: Sequence[Any], alone: bool) -> Analysis:
-    """Replace the guessed joints of one word by what its tokens say."""
+    """Replace the guessed joints of one word by those of its tokens."""
     guess = analyse(word)
     stems: set[int] = set()
     futures: set[int] = set()
@@ -93,12 +95,12 @@ def _from_tokens(word: str, offset: int, tokens: Sequence[Any], alone: bool) -> 
         if previous.tag[0] == "V" and previous.tag != "VCP" and tag[0] == "E":
             stems.add(start - 1)
         elif start - 1 in guess.stems and previous.tag[0] == "N" and tag[0] in "EV":
-            stems.add(start - 1)  # no ending follows a noun with a coda, so the noun is a mistake
+            stems.add(start - 1)  # no ending follows a noun with a coda, so the tag is wrong
         elif tag == "JKG":
             genitives.add(start)
         elif previous.tag[:2] in ("NN", "XP") and tag[:2] == "NN":
             compounds.add(start - 1)
-    # Kiwi takes derived nouns (줄넘기, 모심기) whole, and a lone word gives it no context to judge by.
+    # Kiwi keeps derived nouns (줄넘기, 모심기) whole, and a lone word gives it no context.
     stems.update(boundary for boundary in guess.stems if (boundary in inside_noun and boundary > 0) or alone)
     return replace(
         guess,

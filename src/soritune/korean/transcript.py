@@ -1,7 +1,7 @@
-"""Cleaning of raw corpus transcripts before they are normalised: double transcription, noise marks, tags.
+"""Removes annotation from raw corpus transcripts before they are normalised: double transcription, noise marks, tags.
 
-Korean corpora write what was read in two ways, `(7시)/(일곱 시)`, and mark breaths, noise and broken words
-in the text. Nothing of this is spoken, so it has to go before a transcript becomes a label.
+Korean corpora write the same words in two ways, `(7시)/(일곱 시)`, and mark breaths, noise and broken-off words in the
+text. These marks are not spoken and are removed before a transcript becomes a label.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import Literal
 Side = Literal["spelling", "pronunciation"]
 
 _DOUBLE = re.compile(r"\(([^()]*)\)\s*/\s*\(([^()]*)\)")
-# b/ breath, l/ laughter, n/ noise, o/ overlap, u/ unclear, and the same letters in some corpora without a
-# space.
+# b/ breath, l/ laughter, n/ noise, o/ overlap, u/ unclear; some corpora write no space after them.
 _NOISE_MARK = re.compile(r"(?<![A-Za-z가-힣])[bBlLnNoOuU]/")
 _TAG = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|&[가-힣A-Za-z0-9_-]+&|#\S*#|@[가-힣A-Za-z0-9_]+")
-# 그+ is a word broken off, 그/ a filler, 음* a word that is hard to hear: the word stays, the mark goes.
+# 그+ is a broken-off word, 그/ a filler, 음* a word that is hard to hear: the word is kept without its mark.
 _WORD_MARK = re.compile(r"(?<=[가-힣])[+*/]+|[+*](?=[가-힣\s]|$)")
 _SPACES = re.compile(r"\s+")
 
@@ -28,8 +27,7 @@ def clean_transcript(text: str, side: Side = "pronunciation", keep_fillers: bool
         text: one transcript line.
         side: which half of a double transcription `(A)/(B)` to keep: `spelling` is A (as written, 7시),
             `pronunciation` is B (as spoken, 일곱 시).
-        keep_fillers: keep words marked as fillers (`음/`) or broken off (`그+`) without their mark; False
-            drops them.
+        keep_fillers: keep fillers (`음/`) and broken-off words (`그+`) without their mark, or drop them.
 
     Returns:
         The text that was spoken, single spaces, no annotation; possibly empty.

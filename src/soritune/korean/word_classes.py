@@ -1,4 +1,4 @@
-"""The word classes that the rules refer to, kept as data in `word_classes.tsv` (class, tab, members)."""
+"""The word classes of the rules, stored in `word_classes.tsv` (class, tab, members)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def word_class(name: str) -> frozenset[str]:
     """Return the members of one class.
 
     Args:
-        name: a class of `word_classes.tsv`; an unknown one is a defect and raises KeyError.
+        name: a class of `word_classes.tsv`.
+
+    Raises:
+        KeyError: no such class, which is a defect of the caller.
     """
     return _classes()[name]

@@ -1,2 +1,1 @@
-"""Pure functions from references and predictions to numbers: counts that add, rates from counts, and
-intervals."""
+"""Pure functions from references and predictions to numbers: counts that add up, rates of counts, intervals."""

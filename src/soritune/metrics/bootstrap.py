@@ -1,6 +1,6 @@
 """Confidence intervals by resampling speakers, because utterances of one speaker are not independent.
 
-Counts add, so one resample is a weighted sum of the speakers' counts: all resamples of one count are one
+Counts add up, so one resample is a weighted sum of the speakers' counts, and all resamples of one count are one
 matrix product. Percentile bootstrap (Efron & Tibshirani 1993, chapter 13; for speech, Bisani & Ney 2004).
 """
 
@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 Counts = Mapping[str, NDArray[np.float64]]
 Rates = Callable[[dict[str, NDArray[np.float64]]], Mapping[str, float]]
 Matters = Callable[[dict[str, NDArray[np.float64]]], Mapping[str, bool]]
-"""Counts of one speaker to whether that speaker has a say, per rate."""
+"""From the counts of one speaker to whether this speaker contributes, per rate."""
 RELIABLE_SPEAKERS = 10
-"""With fewer speakers that matter to a rate, its interval says little and is marked as unreliable."""
+"""The interval of a rate with fewer contributing speakers is marked as unreliable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value and the range it lies in when other speakers are drawn; nan where it cannot be computed."""
+    """A value and its range when other speakers are drawn; nan if it cannot be computed."""
 
     value: float
     low: float
     high: float
     num_speakers: int
-    """Speakers that matter: those whose own rate has a denominator, or whom the caller counts as such."""
+    """Contributing speakers: those whose own rate has a denominator, or those the caller chooses."""
     reliable: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -63,30 +63,32 @@ def speaker_intervals(
     """Every rate of `rates_fn` with its percentile interval over resampled speakers.
 
     Args:
-        counts_per_speaker: One dict of counts per speaker, equal keys and shapes.
-        rates_fn: Summed counts to named rates; nan where a denominator is zero.
-        resamples: How often as many speakers are drawn with replacement; 0 gives values without a range.
-        seed: Of the draw; the same seed gives the same intervals.
+        counts_per_speaker: One dict of counts per speaker, with equal keys and shapes.
+        rates_fn: From summed counts to named rates; nan for a denominator of zero.
+        resamples: Number of draws, each of as many speakers with replacement; 0 gives values without a range.
+        seed: Seed of the draws; the same seed gives the same intervals.
         level: Share of the resampled rates inside the range.
-        matters_fn: Which speakers matter to which rate; None: those whose own rate is not nan.
+        matters_fn: Which speakers contribute to which rate; None takes those whose own rate is not nan.
 
     Returns:
-        Name to `Interval`; empty for no speakers. One speaker gives no range.
+        Name to `Interval`; empty without speakers. A single speaker has no range.
     """
     if not counts_per_speaker:
         return {}
     stacked = _stack(counts_per_speaker)
     values = rates_fn({key: counts.sum(axis=0) for key, counts in stacked.items()})
     speakers = len(counts_per_speaker)
-    matter = dict.fromkeys(values, 0)
+    num_contributing = dict.fromkeys(values, 0)
     for counts in counts_per_speaker:
-        for name, own in _matters(counts, rates_fn, matters_fn).items():
-            matter[name] += bool(own)
+        for name, contributes in _matters(counts, rates_fn, matters_fn).items():
+            num_contributing[name] += bool(contributes)
     drawn = _drawn_rates(stacked, rates_fn, _draws(speakers, resamples if speakers > 1 else 0, seed))
     result = {}
     for name, value in values.items():
         low, high = _range([row[name] for row in drawn], level)
-        result[name] = Interval(float(value), low, high, matter[name], matter[name] >= RELIABLE_SPEAKERS)
+        result[name] = Interval(
+            float(value), low, high, num_contributing[name], num_contributing[name] >= RELIABLE_SPEAKERS
+        )
     return result
 
 
@@ -102,8 +104,8 @@ def paired_difference(
 ) -> dict[str, Interval]:
     """Rates of `second` minus rates of `first`, both over the same drawn speakers.
 
-    `first[i]` and `second[i]` are the counts of one speaker under two models. Drawing the speakers together
-    takes out what makes a speaker easy or hard for both, so a difference is told apart with fewer speakers.
+    `first[i]` and `second[i]` are the counts of one speaker under two models. Drawing the speakers together removes
+    what makes a speaker easy or hard for both, so fewer speakers suffice to show a difference.
 
     Raises:
         ValueError: the two lists differ in length.
@@ -113,32 +115,37 @@ def paired_difference(
         raise ValueError(f"{sides}; pair the same speakers")
     if not first:
         return {}
-    one, two = _stack(first), _stack(second)
-    before = rates_fn({key: counts.sum(axis=0) for key, counts in one.items()})
-    after = rates_fn({key: counts.sum(axis=0) for key, counts in two.items()})
+    first_stacked, second_stacked = _stack(first), _stack(second)
+    before = rates_fn({key: counts.sum(axis=0) for key, counts in first_stacked.items()})
+    after = rates_fn({key: counts.sum(axis=0) for key, counts in second_stacked.items()})
     draws = _draws(len(first), resamples if len(first) > 1 else 0, seed)
-    drawn_before, drawn_after = _drawn_rates(one, rates_fn, draws), _drawn_rates(two, rates_fn, draws)
+    drawn_before, drawn_after = (
+        _drawn_rates(first_stacked, rates_fn, draws),
+        _drawn_rates(second_stacked, rates_fn, draws),
+    )
     names = [name for name in before if name in after]
-    matter = dict.fromkeys(names, 0)
-    for own_first, own_second in zip(first, second, strict=True):
-        before_matters = _matters(own_first, rates_fn, matters_fn)
-        after_matters = _matters(own_second, rates_fn, matters_fn)
+    num_contributing = dict.fromkeys(names, 0)
+    for first_counts, second_counts in zip(first, second, strict=True):
+        before_matters = _matters(first_counts, rates_fn, matters_fn)
+        after_matters = _matters(second_counts, rates_fn, matters_fn)
         for name in names:
-            matter[name] += bool(before_matters[name] and after_matters[name])
+            num_contributing[name] += bool(before_matters[name] and after_matters[name])
     result = {}
     for name in names:
         gaps = [y[name] - x[name] for x, y in zip(drawn_before, drawn_after, strict=True)]
         low, high = _range(gaps, level)
         difference = float(after[name]) - float(before[name])
-        result[name] = Interval(difference, low, high, matter[name], matter[name] >= RELIABLE_SPEAKERS)
+        result[name] = Interval(
+            difference, low, high, num_contributing[name], num_contributing[name] >= RELIABLE_SPEAKERS
+        )
     return result
 
 
 def _matters(counts: Counts, rates_fn: Rates, matters_fn: Matters | None) -> Mapping[str, bool]:
-    """Per rate, whether a speaker with these counts matters to it."""
+    """Per rate, whether a speaker with these counts contributes to it."""
     if matters_fn is not None:
         return matters_fn(dict(counts))
-    return {name: math.isfinite(own) for name, own in rates_fn(dict(counts)).items()}
+    return {name: math.isfinite(rate) for name, rate in rates_fn(dict(counts)).items()}
 
 
 def _stack(counts: Sequence[Counts]) -> dict[str, NDArray[np.float64]]:

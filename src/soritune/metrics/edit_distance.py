@@ -1,14 +1,13 @@
-"""Edit distance between symbol sequences: counts, alignments, and the error rates named after what is
-counted.
+"""Edit distance between symbol sequences: counts, alignments, and error rates named after the unit counted.
 
-Costs are 1 for a substitution, a deletion and an insertion. Counts add over utterances; a rate is computed
-once from summed counts (the corpus rate), never averaged over utterances. Next: `metrics/bootstrap.py`.
+A substitution, a deletion and an insertion cost 1 each. Counts add up over utterances. A rate is computed once from
+summed counts (the corpus rate), never averaged over utterances. Read next: `metrics/bootstrap.py`.
 
-Ties. Several alignments can have the same, least number of edits and yet divide it differently (reference `a
-b`, hypothesis `b a`: two substitutions, or a deletion and an insertion). The alignment taken here is the one
-that rapidfuzz traces back, everywhere: the fast counts and the printed alignments never disagree, the sum of
-the edits does not depend on it, and `deletions - insertions` is always the difference of the lengths. The
-protocols of `metrics/mispronunciation.py` depend on ties and bring their own alignments.
+Ties. Several alignments can have the same, least number of edits and divide it differently (reference `a b`,
+hypothesis `b a`: two substitutions, or a deletion and an insertion). This module always takes the alignment that
+rapidfuzz traces back, so the fast counts and the printed alignments agree. The sum of the edits does not depend on
+this choice, and `deletions - insertions` is always the difference of the lengths. The protocols of
+`metrics/mispronunciation.py` depend on ties and use alignments of their own.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ Operation = Literal["equal", "substitute", "delete", "insert"]
 
 
 class AlignedStep(NamedTuple):
-    """One column of an alignment. None marks the gap of an insertion (reference) or a deletion
-    (hypothesis)."""
+    """One column of an alignment; None is the gap of an insertion (reference) or a deletion (hypothesis)."""
 
     operation: Operation
     reference: str | None
@@ -53,16 +51,16 @@ class EditResult:
 
     @property
     def columns(self) -> tuple[tuple[str | None, str | None], ...]:
-        """(reference symbol, hypothesis symbol) per column, None in the gaps."""
+        """(reference symbol, hypothesis symbol) per column; None in the gaps."""
         return tuple((step.reference, step.hypothesis) for step in self.ops)
 
     def rows(self) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
-        """Reference and hypothesis side by side, equally long, with None in the gaps."""
+        """Reference and hypothesis of equal length, with None in the gaps."""
         return tuple(step.reference for step in self.ops), tuple(step.hypothesis for step in self.ops)
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> EditResult:
-    """Aligns two symbol sequences with the least number of edits (see the module's text for ties).
+    """Aligns two symbol sequences with the least number of edits (for ties see the module docstring).
 
     >>> align("a b c".split(), "a x c c".split()).rows()
     (('a', 'b', 'c', None), ('a', 'x', 'c', 'c'))
@@ -72,9 +70,12 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> EditResult:
     for code in Levenshtein.opcodes(reference, hypothesis):
         if code.tag == "equal" or code.tag == "replace":
             tag: Operation = "equal" if code.tag == "equal" else "substitute"
-            said = reference[code.src_start : code.src_end]
-            heard = hypothesis[code.dest_start : code.dest_end]
-            steps = [AlignedStep(tag, first, second) for first, second in zip(said, heard, strict=True)]
+            pairs = zip(
+                reference[code.src_start : code.src_end],
+                hypothesis[code.dest_start : code.dest_end],
+                strict=True,
+            )
+            steps = [AlignedStep(tag, expected, actual) for expected, actual in pairs]
         elif code.tag == "delete":
             tag = "delete"
             steps = [AlignedStep(tag, symbol, None) for symbol in reference[code.src_start : code.src_end]]
@@ -104,27 +105,26 @@ def edit_counts(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[in
 
 
 def error_rate(edits: float, reference_length: float) -> float:
-    """`edits / reference_length`, 0 upwards (above 1 with many insertions); nan where nothing was to be
-    said."""
+    """`edits / reference_length`, at least 0, above 1 with many insertions; nan for an empty reference."""
     return edits / reference_length if reference_length else float("nan")
 
 
 def phone_counts(
     reference: Sequence[str], hypothesis: Sequence[str], *, boundary: str = "|"
 ) -> tuple[int, int, int, int]:
-    """Counts behind `per`: edits over phones, word boundaries removed from both sides."""
+    """Counts of `per`: edits over phones, with word boundaries removed from both sides."""
     return edit_counts([p for p in reference if p != boundary], [p for p in hypothesis if p != boundary])
 
 
 def word_phone_counts(
     reference: Sequence[str], hypothesis: Sequence[str], *, boundary: str = "|"
 ) -> tuple[int, int, int, int]:
-    """Counts behind `word_phone_er`: edits over words, a word being the phones between two boundaries."""
+    """Counts of `word_phone_er`: edits over words; a word is the phones between two boundaries."""
     return edit_counts(phone_words(reference, boundary=boundary), phone_words(hypothesis, boundary=boundary))
 
 
 def phone_words(phones: Sequence[str], *, boundary: str = "|") -> list[str]:
-    """The phones of each word joined by spaces; empty words (two boundaries in a row) are left out.
+    """The phones of each word joined by spaces; empty words (two boundaries in a row) are dropped.
 
     >>> phone_words("N A | | G A".split())
     ['N A', 'G A']
@@ -139,13 +139,13 @@ def phone_words(phones: Sequence[str], *, boundary: str = "|") -> list[str]:
 
 
 def word_counts(reference: str, hypothesis: str) -> tuple[int, int, int, int]:
-    """Counts behind `wer`: edits over space-separated words of orthographic text."""
+    """Counts of `wer`: edits over space-separated words of orthographic text."""
     return edit_counts(reference.split(), hypothesis.split())
 
 
 def character_counts(reference: str, hypothesis: str) -> tuple[int, int, int, int]:
-    """Counts behind `cer` (orthographic text) and `cer_pron` (Hangul rebuilt from phones on both sides).
+    """Counts of `cer` (orthographic text) and `cer_pron` (Hangul rebuilt from phones on both sides).
 
-    Edits over characters without any white space, so that a missing space is not an error.
+    Edits over characters without white space, so that a missing space is not an error.
     """
     return edit_counts("".join(reference.split()), "".join(hypothesis.split()))

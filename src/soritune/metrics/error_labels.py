@@ -1,12 +1,12 @@
-"""Sequences of error labels (C for correct, other letters for errors) against decoded ones.
+"""Reference sequences of error labels (C for correct, other letters for errors) compared with decoded ones.
 
-By position: labels are equal at equal places. One label lost at the beginning makes nearly everything wrong, so a
-decoder that always says C beats one that is nearly perfect. Published systems print this as accuracy.
+By position: labels at equal positions are compared. One label missing at the beginning shifts all others, so a decoder
+that always outputs C beats a nearly perfect one. Published systems print this as accuracy.
 
 By alignment: both sequences are aligned with the fewest edits (`edit_distance.align`, ties included). Edits of labels
-are counted with their kinds; for finding errors the kinds are put aside first (every label but C is an error), or an
-error of the wrong kind would pull the alignment apart. A reference error is *found* where the decoded label opposite is
-an error, else *missed*; a decoded error is a *false alarm* where the reference opposite is C or nothing.
+distinguish the kinds of error. To detect errors, every label but C first becomes E, since an error of the wrong kind
+would otherwise shift the alignment. A reference error is *found* if the decoded label opposite is an error, else
+*missed*. A decoded error is a *false alarm* if the reference opposite is C or a gap.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ NUM_COUNTS = 10
 
 
 def error_label_counts(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, ...]:
-    """Counts of one utterance; they add.
+    """Counts of one utterance, which add up over utterances.
 
     Returns:
-        equal labels at equal positions, edits, reference length, errors found, false alarms, errors missed, correct
-        labels kept, correct labels in all, 1 where anything differs, and 1.
+        Equal labels at equal positions, edits, reference length, errors found, false alarms, errors missed, correct
+        labels kept, all correct labels, 1 if the sequences differ, and 1 (the utterance).
     """
     found = alarms = missed = kept = 0
-    for said, heard in align(kinds_aside(reference), kinds_aside(hypothesis)).columns:
-        found += said == heard == ERROR
-        missed += said == ERROR != heard
-        alarms += heard == ERROR != said
-        kept += said == heard == CORRECT
+    for expected, decoded in align(kinds_aside(reference), kinds_aside(hypothesis)).columns:
+        found += expected == decoded == ERROR
+        missed += expected == ERROR != decoded
+        alarms += decoded == ERROR != expected
+        kept += expected == decoded == CORRECT
     edits = sum(edit_counts(reference, hypothesis)[:3])
-    positional = sum(one == other for one, other in zip(reference, hypothesis, strict=False))
+    positional = sum(expected == decoded for expected, decoded in zip(reference, hypothesis, strict=False))
     correct = sum(label == CORRECT for label in reference)
     differs = int(edits > 0)
     return positional, edits, len(reference), found, alarms, missed, kept, correct, differs, 1
 
 
 def kinds_aside(labels: Sequence[str]) -> list[str]:
-    """C and E for every label that is not C.
+    """C for C, and E for every other label.
 
     >>> kinds_aside(["C", "S", "D"])
     ['C', 'E', 'E']
@@ -52,12 +52,12 @@ def kinds_aside(labels: Sequence[str]) -> list[str]:
 
 
 def error_label_rates(counts: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
-    """Rates of summed counts; nan where a denominator is zero.
+    """Rates of summed counts; nan if a denominator is zero.
 
-    acc is by position; ler the edits over the reference length; ser the share of utterances with any difference;
-    precision, recall and f1 of errors by alignment. f1 is 2·found / (2·found + alarms + missed): nan where the
-    references hold no error, 0 where there are errors and none is found. balanced_acc is the mean of the shares of
-    errors found and of correct labels kept.
+    acc is by position, ler is edits over the reference length, and ser is the share of utterances with any difference.
+    precision, recall and f1 of errors are by alignment. f1 is 2·found / (2·found + alarms + missed): nan if the
+    references contain no error, 0 if they contain errors and no error is found. balanced_acc is the mean of the shares
+    of errors found and of correct labels kept.
     """
     positional, edits, total, found, alarms, missed, kept, correct, differing, utterances = (
         float(n) for n in counts

@@ -1,16 +1,18 @@
-"""Mispronunciation detection and diagnosis: what should be said, what a person heard, what the model heard.
+"""Mispronunciation detection and diagnosis from canonical, annotated (perceived) and predicted phones.
 
-Two public evaluators define the counts differently; both are here, count for count, under the names of their
-protocols. On the same output their F1 differs by 4 to 7 points: a report always names its protocol.
+Two public evaluators define the counts differently. This module reproduces both, count for count, under the names of
+their protocols. On the same output their F1 differs by 4 to 7 points, so a report always names its protocol.
 
-    TA  person and model both say correct        FR  person says correct, model says error
-    FA  person says error, model says correct    TR  both say error: CD (same phone named) + DE (another one)
+    TA  annotator and model: correct           FR  annotator: correct, model: error
+    FA  annotator: error, model: correct       TR  both: error, divided into CD (same phone) and DE (another phone)
 
-`kaldi` (github.com/cageyoko/CTC-Attention-Mispronunciation): three independent alignments of the phones
-without `sil`; phones that only the model inserted are not counted, so `extra_insertions` stands beside.
-`mpl` (github.com/Mu-Y/mpl-mdd): the annotation itself aligns canonical and perceived; only canonical and
-predicted are aligned; a phone that only the model inserted is a false reject.
-`mpl_exact`: `mpl` with the evaluator's own fault in counting insertions at the end, to reproduce its numbers.
+`kaldi` (github.com/cageyoko/CTC-Attention-Mispronunciation): three independent alignments of the phones without
+`sil`. Phones that only the model inserted are not counted; `extra_insertions` reports them.
+
+`mpl` (github.com/Mu-Y/mpl-mdd): the annotation aligns canonical and perceived, so only canonical and predicted are
+aligned. A phone that only the model inserted is a false reject.
+
+`mpl_exact`: `mpl` with that evaluator's fault in counting insertions at the end, to reproduce its numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ SILENCE = "sil"
 
 
 class Step(NamedTuple):
-    """One step of an alignment: C equal, S other symbol, D reference symbol left out, I symbol put in."""
+    """One step of an alignment: C equal, S substitution, D deletion, I insertion."""
 
     operation: Literal["C", "S", "D", "I"]
     reference: str | None
@@ -33,7 +35,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MispronunciationCounts:
-    """Counts of one or many utterances; they add."""
+    """Counts of one or many utterances, which add up."""
 
     true_accepts: int = 0
     false_rejects: int = 0
@@ -41,11 +43,11 @@ class MispronunciationCounts:
     correct_diagnoses: int = 0
     diagnosis_errors: int = 0
     extra_insertions: int = 0
-    """Phones in the model's output that align with no perceived phone; information only, part of no rate."""
+    """Phones in the model's output that align with no perceived phone; not used in any rate."""
 
     @property
     def true_rejects(self) -> int:
-        """Errors that were found, rightly named or not."""
+        """Errors that were found, with the right or a wrong diagnosis."""
         return self.correct_diagnoses + self.diagnosis_errors
 
     def __add__(self, other: MispronunciationCounts) -> MispronunciationCounts:
@@ -69,8 +71,9 @@ def count_mispronunciations(
     """Counts of one utterance.
 
     Args:
-        canonical_aligned, perceived_aligned: Equally long; `sil` on one side is a gap, on both real silence.
-        predicted: What the model heard; `sil` is left out.
+        canonical_aligned, perceived_aligned: Sequences of equal length; `sil` on one side is a gap, on both sides
+            real silence.
+        predicted: Phones decoded by the model; `sil` is ignored.
 
     Raises:
         ValueError: the two annotated sequences differ in length.
@@ -80,18 +83,18 @@ def count_mispronunciations(
             f"canonical_aligned has {len(canonical_aligned)} symbols and perceived_aligned "
             f"{len(perceived_aligned)}; they must be aligned one to one"
         )
-    heard = [phone for phone in predicted if phone != SILENCE]
+    decoded = [phone for phone in predicted if phone != SILENCE]
     canonical = [phone for phone in canonical_aligned if phone != SILENCE]
     perceived = [phone for phone in perceived_aligned if phone != SILENCE]
-    extra = sum(step.operation == "I" for step in kaldi_alignment(perceived, heard))
+    extra = sum(step.operation == "I" for step in kaldi_alignment(perceived, decoded))
     if protocol == "kaldi":
-        return _count_kaldi(canonical, perceived, heard, extra)
+        return _count_kaldi(canonical, perceived, decoded, extra)
     annotated = _annotated_alignment(canonical_aligned, perceived_aligned)
-    return _count_mpl(annotated, mpl_alignment(canonical, heard), extra, exact=protocol == "mpl_exact")
+    return _count_mpl(annotated, mpl_alignment(canonical, decoded), extra, exact=protocol == "mpl_exact")
 
 
 def mispronunciation_rates(counts: MispronunciationCounts) -> dict[str, float]:
-    """Rates from summed counts; an error is the positive class; nan where a denominator is zero.
+    """Rates of summed counts; an error is the positive class; nan if a denominator is zero.
 
     precision = TR/(TR+FR), recall = TR/(TR+FA), f1 their harmonic mean, false_rejection_rate = FR/(TA+FR),
     false_acceptance_rate = FA/(FA+TR), diagnosis_error_rate = DE/(CD+DE), detection_accuracy = (TA+TR)/all.
@@ -112,13 +115,16 @@ def mispronunciation_rates(counts: MispronunciationCounts) -> dict[str, float]:
 
 
 def kaldi_alignment(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
-    """Least-edit alignment with Kaldi's ties: traced from the end, the diagonal where it costs no more than
-    the other two, else a deletion where it is no dearer than an insertion, else an insertion."""
+    """Least-edit alignment with Kaldi's ties, traced from the end.
+
+    The diagonal is taken if it costs no more than the other two, else a deletion if it costs no more than an insertion,
+    else an insertion.
+    """
     table = [list(range(len(hypothesis) + 1))]
-    for row, symbol in enumerate(reference, 1):
-        above, line = table[-1], [row]
-        for column, other in enumerate(hypothesis, 1):
-            line.append(min(above[column - 1] + (symbol != other), above[column] + 1, line[-1] + 1))
+    for row, expected in enumerate(reference, 1):
+        previous, line = table[-1], [row]
+        for column, actual in enumerate(hypothesis, 1):
+            line.append(min(previous[column - 1] + (expected != actual), previous[column] + 1, line[-1] + 1))
         table.append(line)
     steps: list[Step] = []
     row, column = len(reference), len(hypothesis)
@@ -142,18 +148,20 @@ def kaldi_alignment(reference: Sequence[str], hypothesis: Sequence[str]) -> list
 
 
 def mpl_alignment(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
-    """Least-edit alignment with SpeechBrain's ties, decided while the table is filled: the diagonal only
-    where it is strictly cheaper than both others, else a deletion where it is strictly cheaper than an
-    insertion, else that."""
+    """Least-edit alignment with SpeechBrain's ties, decided while the table is filled.
+
+    The diagonal is taken if it is strictly cheaper than both others, else a deletion if it is strictly cheaper than an
+    insertion, else an insertion.
+    """
     costs = list(range(len(hypothesis) + 1))
     choices: list[list[str]] = [["I"] * (len(hypothesis) + 1)]
-    for row, symbol in enumerate(reference, 1):
+    for row, expected in enumerate(reference, 1):
         line, chosen = [row], ["D"]
-        for column, other in enumerate(hypothesis, 1):
-            diagonal = costs[column - 1] + (symbol != other)
+        for column, actual in enumerate(hypothesis, 1):
+            diagonal = costs[column - 1] + (expected != actual)
             deletion, insertion = costs[column] + 1, line[-1] + 1
             if diagonal < deletion and diagonal < insertion:
-                chosen.append("C" if symbol == other else "S")
+                chosen.append("C" if expected == actual else "S")
                 line.append(diagonal)
             elif deletion < insertion:
                 chosen.append("D")
@@ -180,31 +188,31 @@ def mpl_alignment(reference: Sequence[str], hypothesis: Sequence[str]) -> list[S
 
 
 def _annotated_alignment(canonical: Sequence[str], perceived: Sequence[str]) -> list[Step]:
-    """The annotation read as an alignment; positions that are silence on both sides are no step."""
+    """The annotation as an alignment; positions with silence on both sides are dropped."""
     steps = []
-    for first, second in zip(canonical, perceived, strict=True):
-        if first == SILENCE and second == SILENCE:
+    for expected, actual in zip(canonical, perceived, strict=True):
+        if expected == SILENCE and actual == SILENCE:
             continue
-        if first == SILENCE:
-            steps.append(Step("I", None, second))
-        elif second == SILENCE:
-            steps.append(Step("D", first, None))
+        if expected == SILENCE:
+            steps.append(Step("I", None, actual))
+        elif actual == SILENCE:
+            steps.append(Step("D", expected, None))
         else:
-            steps.append(Step("C" if first == second else "S", first, second))
+            steps.append(Step("C" if expected == actual else "S", expected, actual))
     return steps
 
 
 def _count_kaldi(
     canonical: Sequence[str], perceived: Sequence[str], predicted: Sequence[str], extra: int
 ) -> MispronunciationCounts:
-    # Per perceived phone what became of it in the output, and the same per canonical phone.
-    heard = [step for step in kaldi_alignment(perceived, predicted) if step.operation != "I"]
-    kept = [step for step in kaldi_alignment(canonical, predicted) if step.operation != "I"]
+    # The outcome of each perceived phone in the output, and the same for each canonical phone.
+    perceived_steps = [step for step in kaldi_alignment(perceived, predicted) if step.operation != "I"]
+    canonical_steps = [step for step in kaldi_alignment(canonical, predicted) if step.operation != "I"]
     accepts = alarms = missed = right = wrong = 0
     canonical_at = perceived_at = 0
     for step in kaldi_alignment(canonical, perceived):
         if step.operation == "D":
-            outcome = kept[canonical_at].operation
+            outcome = canonical_steps[canonical_at].operation
             right, missed, wrong = (
                 right + (outcome == "D"),
                 missed + (outcome == "C"),
@@ -212,56 +220,59 @@ def _count_kaldi(
             )
             canonical_at += 1
             continue
-        found = heard[perceived_at]
+        model_step = perceived_steps[perceived_at]
         perceived_at += 1
         canonical_at += step.operation != "I"
         if step.operation == "C":
-            accepts, alarms = accepts + (found.operation == "C"), alarms + (found.operation != "C")
-        elif found.operation == "C":
+            accepts, alarms = accepts + (model_step.operation == "C"), alarms + (model_step.operation != "C")
+        elif model_step.operation == "C":
             right += 1
-        elif _overlooked(step, found):
+        elif _overlooked(step, model_step):
             missed += 1
         else:
             wrong += 1
     return MispronunciationCounts(accepts, alarms, missed, right, wrong, extra)
 
 
-def _overlooked(said: Step, found: Step) -> bool:
-    """Whether the model wrote what should have been said where a person heard something else."""
-    if said.operation == "S":
-        return found.operation == "S" and found.hypothesis == said.reference
-    return said.operation == "I" and found.operation == "D"
+def _overlooked(annotated: Step, predicted: Step) -> bool:
+    """Whether the model output follows the canonical phones at an annotated error."""
+    if annotated.operation == "S":
+        return predicted.operation == "S" and predicted.hypothesis == annotated.reference
+    return annotated.operation == "I" and predicted.operation == "D"
 
 
 def _count_mpl(
     annotated: Sequence[Step], predicted: Sequence[Step], extra: int, *, exact: bool
 ) -> MispronunciationCounts:
     accepts = alarms = missed = right = wrong = 0
-    first = second = 0
-    while first < len(annotated) and second < len(predicted):
-        human, model = annotated[first], predicted[second]
-        if human.operation == "I" or model.operation == "I":
-            if human.operation == model.operation:
-                same = human.hypothesis == model.hypothesis
+    annotated_at = predicted_at = 0
+    while annotated_at < len(annotated) and predicted_at < len(predicted):
+        annotator, model = annotated[annotated_at], predicted[predicted_at]
+        if annotator.operation == "I" or model.operation == "I":
+            if annotator.operation == model.operation:
+                same = annotator.hypothesis == model.hypothesis
                 right, wrong = right + same, wrong + (not same)
             else:
-                missed, alarms = missed + (human.operation == "I"), alarms + (model.operation == "I")
-            first, second = first + (human.operation == "I"), second + (model.operation == "I")
+                missed, alarms = missed + (annotator.operation == "I"), alarms + (model.operation == "I")
+            annotated_at, predicted_at = (
+                annotated_at + (annotator.operation == "I"),
+                predicted_at + (model.operation == "I"),
+            )
             continue
-        first, second = first + 1, second + 1
-        if human.operation == "C":
+        annotated_at, predicted_at = annotated_at + 1, predicted_at + 1
+        if annotator.operation == "C":
             accepts, alarms = accepts + (model.operation == "C"), alarms + (model.operation != "C")
         elif model.operation == "C":
             missed += 1
-        elif human.operation == model.operation and human.hypothesis == model.hypothesis:
+        elif annotator.operation == model.operation and annotator.hypothesis == model.hypothesis:
             right += 1
         else:
             wrong += 1
-    alarms += len(predicted) - second
-    # What is left of the annotation are insertions at the end, each one missed. The evaluator that
-    # `mpl_exact` reproduces compares the lengths of the two alignments instead.
-    if second == len(predicted) and first < len(annotated):
-        missed += max(0, len(annotated) - len(predicted)) if exact else len(annotated) - first
+    alarms += len(predicted) - predicted_at
+    # The rest of the annotation is insertions at the end, all missed. The evaluator that `mpl_exact` reproduces
+    # compares the lengths of the two alignments instead.
+    if predicted_at == len(predicted) and annotated_at < len(annotated):
+        missed += max(0, len(annotated) - len(predicted)) if exact else len(annotated) - annotated_at
     return MispronunciationCounts(accepts, alarms, missed, right, wrong, extra)
 
 

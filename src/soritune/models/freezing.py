@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from soritune.errors import ModelError
 from soritune.models.config import FreezeSettings, ModelConfig
 from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT, EncoderModule
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 
 class Freezable(Protocol):

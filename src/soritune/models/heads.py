@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from soritune.errors import ModelError
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 HF_INIT_STD = 0.02
 """Standard deviation of new linear weights, transformers' `initializer_range` for these models."""

@@ -1,1 +1,1 @@
-"""Training systems as YAML, one a file."""
+"""Training recipes in YAML, one per file."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from soritune.metrics.bootstrap import Interval
 from soritune.tasks.objectives.objective import objective_of
-from soritune.tasks.task import Counts, Pair, Prediction, Task, add_counts
+from soritune.tasks.results import Counts, Pair, Prediction, add_counts
+from soritune.tasks.task import Task
 
 Differences = Callable[[Sequence[Counts]], Mapping[str, Interval]]
 """From a baseline's counts per utterance to the model's rates minus the baseline's, paired over speakers."""

@@ -16,7 +16,8 @@ from soritune.metrics.bootstrap import Interval, paired_difference
 from soritune.reports.grouping import UNKNOWN
 from soritune.reports.score import Scores, load_scores
 from soritune.tasks.decoding.decoder import decoder_text
-from soritune.tasks.task import Counts, Task
+from soritune.tasks.results import Counts
+from soritune.tasks.task import Task
 
 SCHEMA = "soritune.comparison/1"
 
@@ -122,7 +123,7 @@ def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int
             continue
         differences.append(
             paired_difference(
-                first, second, task.rates, resamples=resamples, seed=seed, matters_fn=task.matters
+                first, second, task.rates, resamples=resamples, seed=seed, matters_fn=task.contributes
             )
         )
     if any(row is None for row in differences[1:]) and common:

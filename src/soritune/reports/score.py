@@ -22,7 +22,8 @@ from soritune.metrics.bootstrap import RELIABLE_SPEAKERS, Interval, paired_diffe
 from soritune.metrics.classification import calibration
 from soritune.reports.baselines import baselines
 from soritune.reports.grouping import UNKNOWN, group_names, sorted_names
-from soritune.tasks.task import Counts, Pair, Prediction, Task, add_counts
+from soritune.tasks.results import Counts, Pair, Prediction, add_counts
+from soritune.tasks.task import Task
 from soritune.whole_file import write_text
 
 SCHEMA = "soritune.scores/1"
@@ -218,7 +219,7 @@ def _task_scores(
     speakers = group_names([_speaker(pair) for pair in pairs])
     per_speaker = _sums(counts, speakers)
     rates = speaker_intervals(
-        list(per_speaker.values()), task.rates, resamples=resamples, seed=seed, matters_fn=task.matters
+        list(per_speaker.values()), task.rates, resamples=resamples, seed=seed, matters_fn=task.contributes
     )
     metric = task.primary_metric
 
@@ -227,7 +228,7 @@ def _task_scores(
         beside = _sums(guessed, speakers)
         own, guess = list(per_speaker.values()), [beside[name] for name in per_speaker]
         return paired_difference(
-            guess, own, task.rates, resamples=resamples, seed=seed, matters_fn=task.matters
+            guess, own, task.rates, resamples=resamples, seed=seed, matters_fn=task.contributes
         )
 
     return {
@@ -265,7 +266,7 @@ def _group_scores(
         inside = [index for index, own in enumerate(names) if own == name]
         summed = _sums([counts[index] for index in inside], [speakers[index] for index in inside])
         rates = speaker_intervals(
-            list(summed.values()), task.rates, resamples=draws, seed=seed, matters_fn=task.matters
+            list(summed.values()), task.rates, resamples=draws, seed=seed, matters_fn=task.contributes
         )
         result[name] = {
             "num_utterances": len(inside),

@@ -18,7 +18,8 @@ from soritune.reports.figures import (
 )
 from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
-from soritune.tasks.task import Alignment, Pair, Table, Task
+from soritune.tasks.results import Alignment, Pair, Table
+from soritune.tasks.task import Task
 
 WORST_ERRORS = 8
 """Confident errors shown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.folds import make_folds
@@ -18,12 +18,16 @@ from soritune.recipe import Recipe
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
 from soritune.run_folder import RunFolder
+from soritune.stages.check import check_corpus
 from soritune.stages.evaluate import evaluate_run
-from soritune.stages.prepare import check_corpus, prepare_corpus, root_of
+from soritune.stages.prepare import prepare_corpus, root_of
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import settings_that_affect_results, train_recipe
 from soritune.tasks.task import label_fields
 from soritune.whole_file import write_text
+
+if TYPE_CHECKING:
+    from soritune.training.process_group import ProcessGroup
 
 
 def crossval(
@@ -35,31 +39,28 @@ def crossval(
     val_share: float = 0.1,
     console: Console = SILENT,
 ) -> dict[str, Any]:
-    """Trains once per fold and scores all held-out utterances together.
+    """Trains once per fold and scores all held-out utterances together. Finished folds are not repeated.
 
     Args:
+        recipe: trained in every fold.
+        output: folder of the cross-validation, with a run folder for each fold.
         folds: number of folds; None leaves one speaker out at a time.
         group_by: what train and test must not share: speaker, or speaker and script.
         val_share: share of each fold's training hours that chooses the weights.
+        console: where progress is shown; nothing is shown by default.
 
     Returns:
-        Content of scores.json over the pooled predictions; per fold under "folds". Of several processes only the
-        first has them; all of them train.
+        Content of scores.json over the pooled predictions, and under "folds" that of each fold. Of several processes,
+        all of which train, only the first has them; on the others the result is empty.
+
+    Raises:
+        OutputError: the folder holds a cross-validation with other settings.
     """
     from soritune.training.process_group import process_group
 
     group = process_group()
-    folder = Path(output)
-
-    def begin() -> Manifest:
-        check_start(recipe)
-        open_folder(folder)
-        return check_corpus(recipe, prepare_corpus(recipe, folder, console=console), folder, console=console)
-
-    manifest = group.on_main(begin)
-    if manifest is None:
-        check_start(recipe)
-        manifest = load_manifest(wait_until_visible(RunFolder(folder).checked), root=root_of(recipe))
+    files = RunFolder(Path(output))
+    manifest = _checked_rows(recipe, files, group, console)
     all_splits = make_folds(
         manifest,
         group_by=group_by,
@@ -69,67 +70,91 @@ def crossval(
         stratify=recipe.split.stratify,
         label_fields=label_fields(recipe.make_tasks()),
     )
-    folding = {"by": list(group_by), "folds": folds, "val_share": val_share, "corpus": manifest.hash}
-    group.on_main(
-        lambda: _refuse_other_folds(folder, settings_that_affect_results(recipe.resolved()) | folding)
-    )
+    settings = settings_that_affect_results(recipe.resolved()) | {
+        "by": list(group_by),
+        "folds": folds,
+        "val_share": val_share,
+        "corpus": manifest.hash,
+    }
+    group.on_main(partial(_refuse_other_settings, files, settings))
     for number, splits in enumerate(all_splits, start=1):
-        part = _fold(folder, number)
-        own = recipe.model_copy(update={"name": f"{recipe.name}-fold-{number:02d}"})
-        if group.from_main((part / "scores.json").exists):  # a fold that was finished is not done again
-            continue
-        unfinished = group.from_main(partial(_begin_fold, folder, part, splits))
-        ended = train_recipe(own, manifest, splits, part, resume=unfinished, console=console).stopped
-        if ended == "interrupted":
-            console.message(f"interrupted in fold {number}; the same command resumes there")
-            raise KeyboardInterrupt
-        group.on_main(partial(evaluate_run, own, part, console=console))
-    return group.on_main(lambda: _score_all(recipe, folder, len(all_splits))) or {}
+        _train_fold(recipe, files, number, manifest, splits, group, console)
+    return group.on_main(partial(_score_together, recipe, files, len(all_splits))) or {}
 
 
-def _fold(folder: Path, number: int) -> Path:
-    return folder / f"fold-{number:02d}"
+def _checked_rows(recipe: Recipe, files: RunFolder, group: ProcessGroup, console: Console) -> Manifest:
+    """The usable rows of the corpus. The first process writes them, the others read them."""
+
+    def prepare_and_check() -> Manifest:
+        check_start(recipe)
+        open_folder(files.path)
+        manifest = prepare_corpus(recipe, files.path, console=console)
+        return check_corpus(recipe, manifest, files.path, console=console)
+
+    manifest = group.on_main(prepare_and_check)
+    if manifest is None:
+        check_start(recipe)
+        manifest = load_manifest(wait_until_visible(files.checked), root=root_of(recipe))
+    return manifest
 
 
-def _begin_fold(folder: Path, part: Path, splits: Splits) -> bool:
-    """Makes the folder of a fold; gives whether a training in it goes on."""
-    part.mkdir(exist_ok=True)
-    _link_manifest(folder, part)
-    splits.save(RunFolder(part).splits)
-    return RunFolder(part).events.exists() and RunFolder(part).has_checkpoint
+def _train_fold(
+    recipe: Recipe,
+    files: RunFolder,
+    number: int,
+    manifest: Manifest,
+    splits: Splits,
+    group: ProcessGroup,
+    console: Console,
+) -> None:
+    """Trains and judges one fold, unless that was done before.
+
+    Raises:
+        KeyboardInterrupt: the training was interrupted; its checkpoint is kept.
+    """
+    fold = files.fold(number)
+    fold_recipe = recipe.model_copy(update={"name": f"{recipe.name}-fold-{number:02d}"})
+    if group.from_main(fold.scores().exists):
+        return
+    resume = group.from_main(partial(_begin_fold, files, fold, splits))
+    result = train_recipe(fold_recipe, manifest, splits, fold.path, resume=resume, console=console)
+    if result.stopped == "interrupted":
+        console.message(f"interrupted in fold {number}; the same command resumes there")
+        raise KeyboardInterrupt
+    group.on_main(partial(evaluate_run, fold_recipe, fold.path, console=console))
 
 
-def _score_all(recipe: Recipe, folder: Path, folds: int) -> dict[str, Any]:
-    parts, rows = [], []
-    for number in range(1, folds + 1):
-        part = _fold(folder, number)
-        parts.append(part / "predictions" / "test.jsonl")
-        scores = json.loads((part / "scores.json").read_text(encoding="utf-8"))
-        rows.append({"fold": number, **scores["tasks"]})
-    pooled = pool_predictions(parts, folder / "predictions" / "test.jsonl")
-    scored = score_predictions(pooled, group_by=recipe.evaluate.group_by, resamples=recipe.evaluate.resamples)
-    scored.save(folder / "scores.json")
-    write_report(folder, scores_path=folder / "scores.json", audio=recipe.evaluate.audio)
-    return scored.to_json() | {"folds": rows}
+def _begin_fold(files: RunFolder, fold: RunFolder, splits: Splits) -> bool:
+    """Makes the folder of a fold; returns whether a training in it is resumed."""
+    fold.path.mkdir(exist_ok=True)
+    if not fold.checked.exists():  # the folds share one file instead of copies
+        fold.checked.symlink_to(Path("..") / files.checked.name)
+    splits.save(fold.splits)
+    return fold.events.exists() and fold.has_checkpoint
 
 
-def _refuse_other_folds(folder: Path, plan: dict[str, Any]) -> None:
-    """A folder is only gone on with by the recipe, the corpus and the folds that began it; writes crossval.json."""
-    begun = folder / "crossval.json"
-    plan = json.loads(json.dumps(plan, default=str))
-    if begun.exists():
-        found = json.loads(begun.read_text(encoding="utf-8"))
-        differing = [key for key in plan if found.get(key) != plan[key]]
+def _score_together(recipe: Recipe, files: RunFolder, num_folds: int) -> dict[str, Any]:
+    folds = [files.fold(number) for number in range(1, num_folds + 1)]
+    rows = [
+        {"fold": number, **json.loads(fold.scores().read_text(encoding="utf-8"))["tasks"]}
+        for number, fold in enumerate(folds, start=1)
+    ]
+    pooled = pool_predictions([fold.predictions() for fold in folds], files.predictions())
+    scores = score_predictions(pooled, group_by=recipe.evaluate.group_by, resamples=recipe.evaluate.resamples)
+    scores.save(files.scores())
+    write_report(files.path, scores_path=files.scores(), audio=recipe.evaluate.audio)
+    return scores.to_json() | {"folds": rows}
+
+
+def _refuse_other_settings(files: RunFolder, settings: dict[str, Any]) -> None:
+    """Writes the settings of a new cross-validation; one in the folder is resumed only with the same settings."""
+    settings = json.loads(json.dumps(settings, default=str))
+    if files.crossval.exists():
+        earlier = json.loads(files.crossval.read_text(encoding="utf-8"))
+        differing = [key for key in settings if earlier.get(key) != settings[key]]
         if differing:
             raise OutputError(
-                f"{folder} was begun with other settings under {', '.join(differing)}; choose another --output, "
+                f"{files.path} was begun with other settings under {', '.join(differing)}; choose another --output, "
                 "or remove it"
             )
-    write_text(begun, json.dumps(plan, ensure_ascii=False, indent=1) + "\n")
-
-
-def _link_manifest(folder: Path, part: Path) -> None:
-    """A fold reads the corpus's own manifest; a copy would be one more thing to keep in step."""
-    link = RunFolder(part).checked
-    if not link.exists():
-        link.symlink_to(Path("..") / link.name)
+    write_text(files.crossval, json.dumps(settings, ensure_ascii=False, indent=1) + "\n")

@@ -1,7 +1,7 @@
 """`soritune demo`: the whole toolkit on speech it makes itself, in minutes, on a laptop.
 
 One recipe: the encoder that comes with the package is fine-tuned on a synthetic corpus for phones, speaking style and
-mispronunciations together, and judged on voices that this never heard. Every number is about synthetic speech.
+mispronunciations together, and judged on voices that it was not trained on. Every number is about synthetic speech.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from soritune.stages.run import run as run_recipe
 from soritune.stages.start import open_folder
 
 CORPUS, RUN = "corpus", "run"
-TOLD = (
+SHOWN_RATES = (
     ("phoneme", "per", "phone error rate"),
     ("emotion", "ua", "mean recall of 3 styles"),
     ("mispronunciation", "mdd_f1", "F1 of mispronounced phones"),
@@ -42,67 +42,64 @@ def run_demo(folder: Path, *, console: Console = SILENT) -> dict[str, Any]:
         OutputError: the folder already holds a demo, or cannot be written to.
         SorituneError: the extra `speech` (espeak-ng) is missing.
     """
-    if (folder / RUN / "checkpoints").exists():
+    run, corpus = RunFolder(folder / RUN), folder / CORPUS
+    if run.checkpoints.exists():
         raise OutputError(f"{folder} already holds a demo; remove it or give another --output")
     open_folder(folder)
-    corpus = folder / CORPUS
     corpus.mkdir(parents=True, exist_ok=True)
     console.heading("phones, style and mispronunciations: synthetic speech")
     began = time.perf_counter()
-    result = run_recipe(load_recipe("demo", [f"data={corpus}"]), folder / RUN, console=console)
+    result = run_recipe(load_recipe("demo", [f"data={corpus}"]), run.path, console=console)
     if result.training.stopped == "interrupted":
         raise KeyboardInterrupt
     seconds = round(time.perf_counter() - began, 1)
     assert result.scores is not None, "the demo's recipe has a test split"
-    clip, said = _unseen_clip(folder / RUN)
-    model = choose_bundle(folder / RUN, "last")  # the one that was judged
+    _show_rates(console, result.scores)
+    console.message(f"{seconds:.0f} s, report {run.report()}")
+    clip, reference = _unseen_clip(run)
+    model = choose_bundle(run.path, "last")  # the one that was judged
     (row,) = Predictor.load(model).predict([clip])
-    predictions = {task: row["tasks"][task]["prediction"] for task, _, _ in TOLD}
-    _tell(console, folder / RUN, model, result.scores, seconds, clip, said, predictions)
+    predictions = {task: row["tasks"][task]["prediction"] for task, _, _ in SHOWN_RATES}
+    _show_clip(console, clip, reference, predictions)
+    console.message(f"try: soritune predict --bundle {model} {clip}")
     return {
         "synthetic": True,
         "folder": str(folder),
-        "rates": {task: result.scores["tasks"][task]["rates"] for task, _, _ in TOLD},
+        "rates": {task: result.scores["tasks"][task]["rates"] for task, _, _ in SHOWN_RATES},
         "clip": str(clip),
-        "said": said,
+        "said": reference,
         "predictions": predictions,
         "seconds": seconds,
     }
 
 
-def _unseen_clip(run: Path) -> tuple[Path, dict[str, Any]]:
-    """A clip of the test split, and what was said in it and how."""
-    manifest = load_manifest(RunFolder(run).checked)
-    rows = load_splits(RunFolder(run).splits).indices(manifest, "test")
+def _unseen_clip(run: RunFolder) -> tuple[Path, dict[str, Any]]:
+    """A clip of the test split, with its text and style."""
+    manifest = load_manifest(run.checked)
+    rows = load_splits(run.splits).indices(manifest, "test")
     utterance = manifest.utterance(int(rows[0]))
     return manifest.audio_path(utterance), {"text": utterance.text, "emotion": utterance.emotion}
 
 
-def _tell(
-    console: Console,
-    run: Path,
-    model: Path,
-    content: Mapping[str, Any],
-    seconds: float,
-    clip: Path,
-    said: dict[str, Any],
-    predictions: dict[str, Any],
-) -> None:
+def _show_rates(console: Console, content: Mapping[str, Any]) -> None:
     console.heading("synthetic speech, voices the fine-tuning never heard")
     scores = content["tasks"]
     tasks = {task.name: task for task in tasks_of(content["header"])}
-    for task, rate, words in TOLD:
-        found = scores[task]["rates"][rate]
+    for task, rate, title in SHOWN_RATES:
+        interval = scores[task]["rates"][rate]
         console.message(
-            f"{words}: {100 * found['value']:.1f} % (95 % interval over {found['num_speakers']} synthetic voices "
-            f"{100 * found['low']:.1f}–{100 * found['high']:.1f} %)",
+            f"{title}: {100 * interval['value']:.1f} % (95 % interval over {interval['num_speakers']} synthetic voices "
+            f"{100 * interval['low']:.1f}–{100 * interval['high']:.1f} %)",
         )
         for note in baseline_notes(tasks[task], scores[task]):
             console.message(f"  {note}")
-    console.message(f"{seconds:.0f} s, report {run / 'report.html'}")
-    console.message(f"clip {clip}\n  said:  {said['text']} ({said['emotion']})")
+
+
+def _show_clip(
+    console: Console, clip: Path, reference: Mapping[str, Any], predictions: Mapping[str, Any]
+) -> None:
+    console.message(f"clip {clip}\n  said:  {reference['text']} ({reference['emotion']})")
     console.message(
         f"  heard: {predictions['phoneme']['hangul']} ({predictions['emotion']['label']}, "
         f"{100 * predictions['emotion']['confidence']:.0f} %)",
     )
-    console.message(f"try: soritune predict --bundle {model} {clip}")

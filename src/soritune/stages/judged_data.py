@@ -17,23 +17,33 @@ from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.task import Task
 
 SOURCES = {".jsonl": "manifest", ".parquet": "manifest", ".csv": "csv", ".tsv": "csv"}
-"""Files that say by their name which source reads them."""
+"""Suffixes of files to the source that reads them."""
 
 
 def refuse_stray_options(
-    data: object, audio_paths: object, *, lists: Mapping[str, object], reading: Mapping[str, object]
+    data: object,
+    audio_paths: object,
+    *,
+    lists: Mapping[str, object],
+    reading: Mapping[str, object],
+    files: Mapping[str, object],
 ) -> None:
-    """Says which options would change nothing, before something else than what was meant is judged.
+    """Refuses options that would change nothing, before other rows than the intended ones are judged.
 
     Args:
         data: what is judged, or None.
-        audio_paths: as `make_manifest`'s, or None.
-        lists: option to its value, of those that go with `audio_paths`; None where it was not given.
-        reading: the same of those that say how `data` is read; empty ones say nothing.
+        audio_paths: as for `make_manifest`, or None.
+        lists: name to value of the options that go with `audio_paths`; None where an option was not given.
+        reading: the same for those that state how `data` is read; empty values count as not given.
+        files: the same for a manifest and its splits, which exclude `data`.
 
     Raises:
-        ManifestError: such an option without what it goes with.
+        ManifestError: two data sets, or an option without what it goes with.
     """
+    if audio_paths is not None and data is not None:
+        raise ManifestError("data and audio_paths are two data sets; give one of them")
+    if (audio_paths is not None or data is not None) and any(file is not None for file in files.values()):
+        raise ManifestError("data and manifest are two data sets; give one of them")
     stray = [name for name, value in lists.items() if value is not None]
     if stray and audio_paths is None:
         raise ManifestError(
@@ -43,10 +53,10 @@ def refuse_stray_options(
     if not stray:
         return
     if audio_paths is not None or isinstance(data, Manifest):
-        what = "a Manifest" if audio_paths is None else "audio_paths"
+        given = "a Manifest" if audio_paths is None else "audio_paths"
         raise ManifestError(
-            f"{' and '.join(stray)} would be left unused: they say how a corpus is read, and {what} needs no reading; "
-            "leave them out"
+            f"{' and '.join(stray)} would be left unused: they describe how a corpus is read, and {given} needs no "
+            "reading; leave them out"
         )
     if data is None:
         raise ManifestError(
@@ -62,18 +72,18 @@ def prepared_rows(
     source: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[Manifest, list[Quarantined]]:
-    """A corpus folder or file as rows, and what of it cannot be used; writes manifest.parquet and quarantine.jsonl
-    into `output`.
+    """A corpus folder or file as rows, and those that cannot be used; writes manifest.parquet and quarantine.jsonl into
+    `output`.
 
     Args:
         data: the corpus.
         output: where the two files go.
-        card: of the model; says how its training corpus was read.
-        source: a reader of corpora; None takes what the file's name says, or else the card's.
+        card: of the model; it records how the training corpus was read.
+        source: a reader of corpora; None takes that of the file's suffix, or else the card's.
         settings: of the source; without `source` they are added to the card's.
 
     Raises:
-        BundleError: the card does not say how a corpus is read, and `source` does not either.
+        BundleError: the card does not record how a corpus is read, and `source` is not given.
         ManifestError: no such corpus, or nothing in it can be used.
     """
     stored = (card.get("recipe") or {}).get("data") or {}
@@ -81,33 +91,33 @@ def prepared_rows(
     if source is None and named in (None, stored.get("source")):
         if not stored.get("source"):
             raise BundleError(
-                f"the model's card does not say how a corpus is read; name a source for {data}, such as "
+                f"the model's card does not record how a corpus is read; name a source for {data}, such as "
                 "--source speaker-folders (in Python: source='speaker-folders')"
             )
         named, settings = stored["source"], {**(stored.get("config") or {}), **(settings or {})}
     assert named is not None
-    if named != "synthetic" and not Path(data).exists():  # that one makes what is not there
-        raise ManifestError("is not there", path=data)
+    if named != "synthetic" and not Path(data).exists():  # that source makes its corpus
+        raise ManifestError("does not exist", path=data)
     made = prepare(named, data, dict(settings or {}), output)
     return made.manifest, made.quarantined
 
 
 def unusable_rows(quarantined: Iterable[Quarantined]) -> list[Row]:
-    """What cannot be used, as rows of a predictions file."""
-    return [{"id": one.id or one.audio, "audio": one.audio, "error": one.reason} for one in quarantined]
+    """Utterances that cannot be used, as rows of a predictions file."""
+    return [{"id": row.id or row.audio, "audio": row.audio, "error": row.reason} for row in quarantined]
 
 
 def refuse_unlabelled(tasks: Iterable[Task], rows: Manifest) -> None:
-    """Says before any prediction that nothing is there to judge a model by.
+    """Refuses rows without references, before any prediction.
 
     Raises:
-        ManifestError: no row has what any of the tasks is judged by.
+        ManifestError: no row has a reference of any of the tasks.
     """
     tasks = list(tasks)
     if not any(_is_labelled(task, utterance) for utterance in rows for task in tasks):
         names = " and ".join(f"'{task.name}'" for task in tasks)
-        said = (task.absence(utterance) for utterance in rows for task in tasks)
-        first = next((f"; the first: {absence}" for absence in said if absence), "")
+        absences = (task.missing_label_reason(utterance) for utterance in rows for task in tasks)
+        first = next((f"; the first: {absence}" for absence in absences if absence), "")
         fields = ", ".join(dict.fromkeys(field for task in tasks for field in task.required_fields))
         raise ManifestError(
             f"labels are missing: none of {len(rows)} rows has what the model's {names} is judged by"
@@ -118,15 +128,15 @@ def refuse_unlabelled(tasks: Iterable[Task], rows: Manifest) -> None:
 def _is_labelled(task: Task, utterance: Utterance) -> bool:
     try:
         return task.reference(utterance) is not None
-    except SorituneError:  # there is something, and what is wrong with it is told later
+    except SorituneError:  # a faulty label is a label; the fault is reported later
         return True
 
 
 def refuse_unknown_labels(tasks: Iterable[Task], rows: Manifest) -> None:
-    """Says before any prediction that a model does not have the classes it is to be judged by.
+    """Refuses rows with classes that a model does not have, before any prediction.
 
     Raises:
-        TaskError: names every such label with its number of rows.
+        TaskError: the message has every such label with its number of rows.
     """
     for task in tasks:
         specs = task.outputs

@@ -1,8 +1,8 @@
 """The flow from a corpus to a judged model: prepare → check → split → train → evaluate, every arrow a file.
 
-Each stage reads what the one before wrote, so any of them can be done again alone; those before training are in
-`stages/prepare.py`. Of several processes the first prepares and judges while the others wait; all of them train.
-Torch is imported by the stages that need it.
+Each stage reads what the one before wrote, so any of them can be repeated alone. Of several processes the first
+prepares and judges while the others wait; all of them train. Torch is imported by the stages that need it.
+Next: `stages/start.py`, then the stages in the order above.
 """
 
 from __future__ import annotations
@@ -24,12 +24,8 @@ from soritune.reports.history import plot_history
 from soritune.reports.text_report import summary
 from soritune.run_folder import RunFolder
 from soritune.stages.evaluate import evaluate_run
-from soritune.stages.prepare import (
-    check_corpus,
-    prepare_corpus,
-    root_of,
-    split_corpus,
-)
+from soritune.stages.prepare import root_of
+from soritune.stages.split import corpus_to_splits
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import train_recipe
 from soritune.training.log import note
@@ -42,12 +38,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What `run` reached."""
+    """The outcome of `run`."""
 
     folder: Path
     training: TrainingResult
     scores: Evaluation | None
-    """Of the test split, as `evaluate` gives them; None where there is none, and in all processes but the first."""
+    """Of the test split, as `evaluate` gives them. None without a test split, and in all processes but the first."""
 
     def plot_history(self, path: Path | str) -> Path:
         """Draws the training's history into a .svg or .png file, as `plot_history` does."""
@@ -62,47 +58,33 @@ def run(
     resume: bool = False,
     console: Console = SILENT,
 ) -> RunResult:
-    """Does everything a recipe says, in `output`.
+    """Runs every stage of a recipe in the folder `output`.
 
     Args:
-        recipe: `load_recipe` gives one; whatever was changed in it since then counts.
+        recipe: as `load_recipe` gives it; changes made to it since then count.
         output: the run's folder.
         data: the corpus, instead of `recipe.data.root`; or a `Manifest`, which is written to `output`/data.jsonl and
-            read from there as the source `manifest` does.
-        resume: go on from the newest checkpoint.
-        console: where progress is shown; nothing is shown by default.
+            read from there by the source `manifest`.
+        resume: continue from the newest checkpoint.
+        console: where progress is shown, as `soritune.Console()`; nothing is shown by default.
 
     Raises:
-        SorituneError: any stage cannot be done; what earlier stages wrote stays.
+        SorituneError: a stage fails; what earlier stages wrote is kept.
     """
     from soritune.training.process_group import process_group
 
     group = process_group()
     folder = Path(output)
     recipe = _with_data(recipe, data, folder)
-
-    def begin() -> tuple[Manifest, Splits]:
-        if isinstance(data, Manifest) and not open_folder(folder, resume=resume, phase=recipe.train.phase):
-            write_list(RunFolder(folder).given_rows, data)
-        check_start(recipe)
-        goes_on = open_folder(folder, resume=resume, phase=recipe.train.phase)
-        logger.info("run '%s' in %s", recipe.name, folder)
-        logger.debug("settings: %s", json.dumps(recipe.resolved(), ensure_ascii=False))
-        if goes_on and (RunFolder(folder).splits).exists():
-            return load_manifest(RunFolder(folder).checked, root=root_of(recipe)), load_splits(
-                RunFolder(folder).splits
-            )
-        checked = check_corpus(
-            recipe, prepare_corpus(recipe, folder, console=console), folder, console=console
-        )
-        return checked, split_corpus(recipe, checked, folder, console=console)
+    given_rows = data if isinstance(data, Manifest) else None
 
     def judge() -> Evaluation:
         scores = evaluate_run(recipe, folder, console=console)
         note(folder, f"test {summary(scores)}")
         return scores
 
-    manifest, splits = group.on_main(begin) or _begun_by_main(recipe, folder)
+    inputs = group.on_main(lambda: _training_inputs(recipe, folder, given_rows, resume, console))
+    manifest, splits = inputs or _inputs_from_main(recipe, folder)
     result = train_recipe(recipe, manifest, splits, folder, resume=resume, console=console)
     scores = None
     if result.stopped != "interrupted" and len(splits.indices(manifest, "test")):
@@ -110,20 +92,40 @@ def run(
     return RunResult(folder, result, scores)
 
 
-def _begun_by_main(recipe: Recipe, folder: Path) -> tuple[Manifest, Splits]:
-    """What the first process prepared, for the others, which look at their own machine first."""
+def _training_inputs(
+    recipe: Recipe, folder: Path, given_rows: Manifest | None, resume: bool, console: Console
+) -> tuple[Manifest, Splits]:
+    """Checked rows and their splits: those of a run that is resumed, or newly made ones."""
+    files, phase = RunFolder(folder), recipe.train.phase
+    if given_rows is not None and not open_folder(folder, resume=resume, phase=phase):
+        write_list(files.given_rows, given_rows)
     check_start(recipe)
-    return load_manifest(wait_until_visible(RunFolder(folder).checked), root=root_of(recipe)), load_splits(
-        wait_until_visible(RunFolder(folder).splits)
-    )
+    resumed = open_folder(folder, resume=resume, phase=phase)
+    logger.info("run '%s' in %s", recipe.name, folder)
+    logger.debug("settings: %s", json.dumps(recipe.resolved(), ensure_ascii=False))
+    if resumed and files.splits.exists():
+        return load_manifest(files.checked, root=root_of(recipe)), load_splits(files.splits)
+    return corpus_to_splits(recipe, folder, console=console)
+
+
+def _inputs_from_main(recipe: Recipe, folder: Path) -> tuple[Manifest, Splits]:
+    """The same on the other processes, from the files of the first; each process checks its own machine before."""
+    check_start(recipe)
+    files = RunFolder(folder)
+    manifest = load_manifest(wait_until_visible(files.checked), root=root_of(recipe))
+    return manifest, load_splits(wait_until_visible(files.splits))
 
 
 def _with_data(recipe: Recipe, data: Manifest | Path | str | None, folder: Path) -> Recipe:
-    """A copy of the recipe that reads `data`; checked as a whole, since dicts and lists in it can be changed without
-    anyone noticing."""
-    own = recipe.model_copy(deep=True)
+    """A copy of the recipe that reads `data`. It is checked as a whole, because changes inside its dicts and lists are
+    not checked when they are made."""
+    copy = recipe.model_copy(deep=True)
     if isinstance(data, Manifest):
-        own.data.source, own.data.config, own.data.root = "manifest", {}, str(RunFolder(folder).given_rows)
+        copy.data.source, copy.data.config, copy.data.root = (
+            "manifest",
+            {},
+            str(RunFolder(folder).given_rows),
+        )
     elif data is not None:
-        own.data.root = str(data)
-    return check_recipe(own.name, own.model_dump())
+        copy.data.root = str(data)
+    return check_recipe(copy.name, copy.model_dump())

@@ -1,9 +1,13 @@
-"""What a run needs before anything is prepared: corpus, device, encoder, and a folder of its own."""
+"""What a run needs before anything is prepared: corpus, device, encoder, and a folder without another run.
+
+Next: `stages/prepare.py`.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,28 +16,27 @@ from soritune.bundles.read import is_bundle
 from soritune.corpus.prepare import source_config
 from soritune.errors import BundleError, ModelError, OutputError, RecipeError, TrainingError
 from soritune.recipe import Recipe
+from soritune.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    pass
+    from soritune.training.phases import Phase
 
 
 def check_start(recipe: Recipe) -> None:
     """Looks for corpus, device and encoder before hours of preparing, not after.
 
     Raises:
-        SorituneError: no corpus there; no such device; neither a folder nor a reachable hub name; steps that the
-            processes cannot share.
+        SorituneError: no corpus there; no such device; an encoder that is neither a folder nor a reachable hub name;
+            micro-batches that the processes cannot share; a phase or checkpoint that the recipe does not have.
     """
-    from soritune.models.checkpoint import open_checkpoint
     from soritune.training.devices import pick_device
     from soritune.training.phases import chosen_phases, resolve_phases
-    from soritune.training.selection import Selection
 
-    per_step, several = recipe.batches.micro_batches_per_step, processes.count()
-    if per_step % several:
+    per_step, num_processes = recipe.batches.micro_batches_per_step, processes.count()
+    if per_step % num_processes:
         raise TrainingError(
-            f"batches.micro_batches_per_step={per_step} cannot be shared evenly by {several} processes; choose a "
-            f"multiple of {several}"
+            f"batches.micro_batches_per_step={per_step} cannot be shared evenly by {num_processes} processes; choose a "
+            f"multiple of {num_processes}"
         )
     if recipe.data.root is None:
         raise RecipeError(recipe.name, ["data.root: missing; give the corpus folder as data=ROOT"])
@@ -43,29 +46,39 @@ def check_start(recipe: Recipe) -> None:
     pick_device(recipe.train.device)
     phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
     chosen_phases(phases, recipe.train.phase)
+    _check_judged_bundle(recipe, phases)
+    _check_encoder(recipe)
+
+
+def _check_judged_bundle(recipe: Recipe, phases: Sequence[Phase]) -> None:
+    """Refuses an `evaluate.checkpoint` that no phase keeps."""
+    from soritune.training.selection import Selection
+
     kept = ["best"]
     for phase in phases:
-        kept += [
-            bundle for bundle in Selection(recipe.make_tasks(), phase.settings).bundles if bundle not in kept
-        ]
-    kept += (
-        ["last", "last_raw", "start"] if any(phase.settings.ema for phase in phases) else ["last", "start"]
+        kept += [name for name in Selection(recipe.make_tasks(), phase.settings).bundles if name not in kept]
+    averages = any(phase.settings.ema for phase in phases)
+    kept += ["last", "last_raw", "start"] if averages else ["last", "start"]
+    requested = re.sub(r"^phase\d+_|_step\d+$", "", recipe.evaluate.checkpoint)
+    epochs = [f"epoch_{number}" for number in range(1, max(phase.settings.epochs for phase in phases) + 1)]
+    if requested in kept or (recipe.train.keep_epochs and requested in epochs):
+        return
+    known = ", ".join([*kept, f"epoch_1 … {epochs[-1]}"] if recipe.train.keep_epochs else kept)
+    hint = " (train.keep_epochs=true keeps every epoch)" if requested in epochs else ""
+    raise RecipeError(
+        recipe.name, [f"evaluate.checkpoint: is '{requested}', which is not kept{hint}; give one of {known}"]
     )
-    wanted = re.sub(r"^phase\d+_|_step\d+$", "", recipe.evaluate.checkpoint)
-    most = max(phase.settings.epochs for phase in phases)
-    epochs = [f"epoch_{number}" for number in range(1, most + 1)]
-    if wanted not in kept and not (recipe.train.keep_epochs and wanted in epochs):
-        known = ", ".join([*kept, f"epoch_1 … {epochs[-1]}"] if recipe.train.keep_epochs else kept)
-        hint = " (train.keep_epochs=true keeps every epoch)" if wanted in epochs else ""
-        raise RecipeError(
-            recipe.name, [f"evaluate.checkpoint: is '{wanted}', which is not kept{hint}; give one of {known}"]
-        )
+
+
+def _check_encoder(recipe: Recipe) -> None:
+    from soritune.models.pretrained import open_pretrained
+
     source = recipe.model.starts_from
     if source is None:
         return
     try:
         if not is_bundle(source):
-            open_checkpoint(source)
+            open_pretrained(source)
     except (ModelError, BundleError) as error:
         key = "model.init_from" if recipe.model.init_from else "model.encoder"
         raise ModelError(f"{key}: {error}") from error
@@ -78,14 +91,15 @@ def open_folder(
 
     Args:
         folder: of the run.
-        resume: the run in it is to be gone on with.
-        phase: phases asked for by name; they may follow those that were trained in the folder before.
+        resume: continue the run already in this folder.
+        phase: phases requested by name; they may follow those that were trained in the folder before.
 
     Returns:
-        Whether a run in the folder is gone on with.
+        Whether a run in the folder is resumed.
 
     Raises:
-        OutputError: it cannot be written to, or holds another run that would be mixed up with this one.
+        OutputError: it cannot be written to, or holds another run whose files would be mixed with those of this one.
+        TrainingError: there is no checkpoint to resume from.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,13 +110,13 @@ def open_folder(
         raise OutputError(
             f"{folder} cannot be written to ({error.strerror}); choose another --output"
         ) from None
-    begun = any((folder / "checkpoints").glob("step-*"))
-    if resume and not begun:
+    run = RunFolder(folder)
+    if resume and not run.has_checkpoint:
         raise TrainingError(f"{folder} has no whole checkpoint to resume from; start without --resume")
-    if not begun and (folder / "bundles").exists():
-        shutil.rmtree(folder / "bundles")  # of a start that failed before its first checkpoint
-    if not resume and begun and phase is None:
+    if not run.has_checkpoint and run.bundles.exists():
+        shutil.rmtree(run.bundles)  # of a start that failed before its first checkpoint
+    if not resume and run.has_checkpoint and phase is None:
         raise OutputError(
             f"{folder} already holds a run; continue it with --resume, or choose another --output"
         )
-    return begun
+    return run.has_checkpoint

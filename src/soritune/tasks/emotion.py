@@ -1,4 +1,4 @@
-"""Emotion or speaking style: one label for an utterance, out of any set."""
+"""Emotion or speaking style: one label per utterance, from any label set."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from soritune.errors import TaskError
 from soritune.korean.hangul import composed
 from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.labels import OutputSettings, label_index, one_hot
-from soritune.tasks.task import (
+from soritune.tasks.parts.labels import OutputSettings, label_index, one_hot
+from soritune.tasks.results import (
     Column,
     Counts,
     Matrix,
     Metric,
-    OutputSpec,
     Pair,
     Prediction,
     RateDescription,
     Section,
     Table,
-    Task,
 )
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task
 
 RATES = {
     "wa": RateDescription(
@@ -38,14 +38,14 @@ RATES = {
     "macro_f1": RateDescription("mean F1 of the classes", higher_is_better=True),
     "micro_f1": RateDescription("F1 over all clips", higher_is_better=True),
     "loss": RateDescription(
-        "mean cross-entropy in nats, every clip alike, labels not smoothed",
+        "mean cross-entropy in nats, equal weight per clip, labels not smoothed",
         higher_is_better=False,
         is_share=False,
         needs_probabilities=True,
     ),
 }
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
-"""What counts for less is taken as this, so that no single utterance makes the loss infinite; 87 nats."""
+"""Smaller probabilities count as this one, so that a single utterance cannot make the loss infinite; 87 nats."""
 
 
 class EmotionConfig(OutputSettings):
@@ -54,16 +54,16 @@ class EmotionConfig(OutputSettings):
     labels: tuple[str, ...]
     """The classes, in the order of the model's output."""
     rename: dict[str, str] = Field(default_factory=dict)
-    """Corpus label -> class, for corpora that say it otherwise or whose labels are grouped."""
+    """Corpus label -> class, for corpora with other names or for grouping labels."""
     class_weights: Literal["none", "balanced"] | tuple[float, ...] = "none"
     """"balanced": rows / (classes × rows of the class), from the training split; or one weight per class."""
     metric: Literal["wa", "ua", "macro_f1"] = "ua"
-    """The number that chooses between models; the mean recall does not reward a frequent class."""
+    """The rate by which models are chosen; the mean recall does not reward a frequent class."""
 
     @field_validator("labels", "rename", mode="before")
     @classmethod
     def _composed(cls, value: Any) -> Any:
-        """Hangul typed on a Mac comes decomposed; the same label must be the same text."""
+        """Hangul typed on a Mac is decomposed; equal labels must be equal texts."""
         if isinstance(value, dict):
             return {compose(key): compose(name) for key, name in value.items()}
         return [compose(name) for name in value] if isinstance(value, list | tuple) else value
@@ -84,7 +84,7 @@ class EmotionConfig(OutputSettings):
 
 
 def compose(text: Any) -> Any:
-    """Text in Unicode's composed form (NFC); anything else as it is."""
+    """Text in Unicode's composed form (NFC); any other value unchanged."""
     return composed(text) if isinstance(text, str) else text
 
 
@@ -99,7 +99,7 @@ class EmotionTask(Task):
     hub_tag: ClassVar[str | None] = "audio-classification"
     limits: ClassVar[tuple[str, ...]] = (
         "Inferring emotions of people at work or in education from their voice is prohibited in the European "
-        "Union (AI Act, Article 5(1)(f)) except for medical and safety reasons; elsewhere people must be told.",
+        "Union (AI Act, Article 5(1)(f)) except for medical and safety reasons; elsewhere people must be informed.",
         "Labels are of acted or directed speech: they are speaking styles, not states of mind.",
     )
 
@@ -129,11 +129,11 @@ class EmotionTask(Task):
 
     @property
     def primary_metric(self) -> Metric:
-        """Unweighted accuracy unless the recipe says otherwise."""
+        """`metric` of the settings, by default unweighted accuracy."""
         return Metric(self.config.metric, higher_is_better=True)
 
     def label(self, utterance: Utterance) -> str | None:
-        """The class of a row after `rename`, or None where it has none."""
+        """The class of a row after `rename`, or None if it has no label."""
         if utterance.emotion is None:
             return None
         label: str = compose(utterance.emotion)
@@ -149,7 +149,7 @@ class EmotionTask(Task):
         }
 
     def prepare(self, utterances: Iterable[Utterance]) -> EmotionTask:
-        """Turns "balanced" into numbers, as scikit-learn's `compute_class_weight("balanced")` does."""
+        """Replaces "balanced" by numbers, those of scikit-learn's `compute_class_weight("balanced")`."""
         if self.config.class_weights != "balanced":
             return self
         labels = self.config.labels
@@ -173,18 +173,18 @@ class EmotionTask(Task):
         prompt: str | None = None,
         decoder: Decoder | None = None,
     ) -> Prediction:
-        """The most probable class with all probabilities; neither prompt nor decoder changes it."""
+        """The most probable class with all probabilities; prompt and decoder are ignored."""
         probabilities = np.exp(outputs["emotion"].astype(np.float64))
         probabilities /= probabilities.sum()
         best = int(probabilities.argmax())
-        # Six digits, not six decimals: the loss asks for the logarithm of the small ones.
-        shown = [float(f"{p:.6g}") for p in probabilities]
+        # Six digits, not six decimals: the loss is the logarithm of a probability, which may be small.
+        rounded = [float(f"{p:.6g}") for p in probabilities]
         return Prediction(
             self.name,
             {
                 "label": self.config.labels[best],
-                "confidence": shown[best],
-                "probabilities": dict(zip(self.config.labels, shown, strict=True)),
+                "confidence": rounded[best],
+                "probabilities": dict(zip(self.config.labels, rounded, strict=True)),
             },
         )
 
@@ -198,8 +198,11 @@ class EmotionTask(Task):
         return None if label is None else {"label": label}
 
     def count(self, pair: Pair) -> Counts:
-        """A confusion matrix (labels, labels) with a single one (rows reference, columns prediction); `nats`,
-        -log of the probability given to the reference, and `judged`, 1 where there is such a probability."""
+        """The counts of one utterance.
+
+        `confusion` is (labels, labels) with a single one (rows reference, columns prediction); `nats` is -log of the
+        probability of the reference; `judged` is 1 if the prediction has such a probability.
+        """
         labels = self.config.labels
         confusion = np.zeros((len(labels), len(labels)))
         confusion[
@@ -215,17 +218,19 @@ class EmotionTask(Task):
 
     @staticmethod
     def _nats(pair: Pair) -> float | None:
-        """Cross-entropy of one utterance; None where the model gave no number, as null or nan."""
-        wanted = compose(pair.reference["label"])
-        given = pair.prediction.fields.get("probabilities") or {}
-        probability = next((p for label, p in given.items() if compose(label) == wanted), None)
+        """Cross-entropy of one utterance; None where the probability is missing, null or nan."""
+        reference = compose(pair.reference["label"])
+        probabilities = pair.prediction.fields.get("probabilities") or {}
+        probability = next((p for label, p in probabilities.items() if compose(label) == reference), None)
         if probability is None or not math.isfinite(probability):
             return None
         return -math.log(max(probability, LEAST_PROBABILITY))
 
     def rates(self, counts: Counts) -> dict[str, float]:
-        """wa, ua, macro_f1, micro_f1 as EmoBox names them, and `loss`: the mean cross-entropy in nats, every
-        utterance alike, so without class weights and without smoothing of the labels."""
+        """wa, ua, macro_f1 and micro_f1 as EmoBox names them, and `loss`, the mean cross-entropy in nats.
+
+        Utterances have equal weight in the loss: no class weights, no smoothing of labels.
+        """
         size = len(self.config.labels)
         judged = float(counts.get("judged", 0.0))
         loss = float(counts["nats"]) / judged if judged else math.nan
@@ -233,7 +238,8 @@ class EmotionTask(Task):
 
     @property
     def rate_descriptions(self) -> Mapping[str, RateDescription]:
-        """Of the rates of a classification."""
+        """Descriptions of the rates of a classification."""
+
         return RATES
 
     def report(self, pairs: Sequence[Pair]) -> Section:

@@ -1,10 +1,12 @@
-"""Mispronunciation: the phones a learner really said, and a label (correct, or which error) per expected phone.
+"""Mispronunciation: the phones that a learner pronounced, and a label (correct, or the kind of error) per position.
 
-Two CTC outputs on one encoder: `phoneme` over what was said, `error` over the labels. From the first, errors follow
-by comparison with the canonical phones (`metrics/mispronunciation.py`, protocol `kaldi`); the second says them itself.
+Two CTC outputs on one encoder: `phoneme` over the pronounced phones, `error` over the labels. From the first, errors
+follow by comparison with the canonical phones (`metrics/mispronunciation.py`, protocol `kaldi`); the second gives them
+directly.
 
-Published systems print the accuracy of labels by position, which "always correct" wins; it is kept as `error_acc`
-because it names their checkpoint, but models are chosen by `error_f1` (`metrics/error_labels.py` says how both count).
+Published systems report the accuracy of labels by position, in which "always correct" is best. It is kept as
+`error_acc` because they choose checkpoints by it, but here models are chosen by `error_f1`; `metrics/error_labels.py`
+defines both.
 """
 
 from __future__ import annotations
@@ -17,8 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from soritune.corpus.utterance import Utterance
-from soritune.errors import TaskError
-from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY
+from soritune.korean import ARPABET, KOREAN
 from soritune.metrics.edit_distance import edit_counts
 from soritune.metrics.error_labels import CORRECT, NUM_COUNTS, error_label_counts, error_label_rates
 from soritune.metrics.mispronunciation import (
@@ -28,48 +29,41 @@ from soritune.metrics.mispronunciation import (
     count_mispronunciations,
     mispronunciation_rates,
 )
-from soritune.tasks.annotated_phones import (
-    LETTERS,
-    Scheme,
-    labelled_positions,
-    pair_up,
-    read_labels,
-    refuse_other_length,
-)
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.labels import BLANK, label_index, rate, read_symbols, symbol_ids
-from soritune.tasks.language import in_language, other_language
-from soritune.tasks.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
-from soritune.tasks.phone_tables import WORST_CASES, phone_tables, worst_alignments
-from soritune.tasks.task import (
+from soritune.tasks.parts.annotated_phones import LETTERS, Scheme
+from soritune.tasks.parts.annotation_reader import AnnotationReader
+from soritune.tasks.parts.labels import BLANK, rate, read_symbols, symbol_ids
+from soritune.tasks.parts.language import language_mismatch
+from soritune.tasks.parts.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
+from soritune.tasks.parts.phone_tables import WORST_CASES, phone_tables, worst_alignments
+from soritune.tasks.results import (
     Alignment,
     Column,
     Counts,
     Guess,
     Metric,
-    OutputSpec,
     Pair,
     Prediction,
     RateDescription,
     Section,
-    Task,
-    TaskConfig,
 )
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task, TaskConfig
 
 UNINTELLIGIBLE = "err"
-"""A sound that annotators could not name; a phone of its own in second-language corpora."""
+"""A sound that annotators could not identify; a phone of its own in second-language corpora."""
 L2_ARPABET: tuple[str, ...] = (*(phone.lower() for phone in ARPABET.symbols), UNINTELLIGIBLE)
 INVENTORIES: dict[str, tuple[str, ...]] = {"arpabet": L2_ARPABET, "korean": KOREAN.symbols}
 PHONE_COUNTS, PROTOCOL_COUNTS = 4, 7
 OF_ERRORS = ("precision", "recall", "f1")
-"""Rates in which only speakers who make errors have a say."""
+"""Rates to which only speakers who make errors contribute."""
 
 
 class MispronunciationConfig(TaskConfig):
     """Settings of the task `mispronunciation`."""
 
     task: Literal["phoneme", "error", "both"] = "both"
-    """Which outputs the model has."""
+    """The outputs of the model."""
     labels: Scheme
     """What the letters of `error_labels` mean: C and I (or E) for any error, or C, S, D, and I for an insertion. No
     default: corpora differ."""
@@ -78,12 +72,12 @@ class MispronunciationConfig(TaskConfig):
     fold: tuple[Literal["case", "stress"], ...] = ()
     """Of the arpabet inventory: read AH as ah ("case"), ah0 as ah ("stress")."""
     language: str | None = None
-    """Rows of another language (manifest field `language`) are none of this task's, with or without a region (`en`,
-    `en-US`); null takes all."""
+    """Rows in any other language (manifest field `language`) are ignored; with or without a region (`en`, `en-US`).
+    null takes all rows."""
     gap: str = SILENCE
     """Symbol of a gap in the aligned phones and of real silence."""
     phoneme_output: str = Field("phoneme", min_length=1)
-    """Name of the phone output: another one beside a task whose output is called `phoneme` too."""
+    """Name of the phone output; change it if another task's output is called `phoneme` too."""
     phoneme_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Factor of the phone output's loss in the total."""
     error_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
@@ -100,11 +94,11 @@ class MispronunciationConfig(TaskConfig):
             raise ValueError(f"inventory must be distinct phones, got {list(phones)}")
         if self.fold and self.inventory != "arpabet":
             raise ValueError(
-                "fold is for inventory=arpabet only; other inventories tell case and digits apart"
+                "fold is for inventory=arpabet only; in other inventories case and digits distinguish phones"
             )
-        taken = next((symbol for symbol in (self.gap, BLANK, SILENCE) if symbol in phones), None)
-        if taken is not None:
-            raise ValueError(f"'{taken}' is a gap, a silence or the blank and cannot be a phone too")
+        reserved = next((symbol for symbol in (self.gap, BLANK, SILENCE) if symbol in phones), None)
+        if reserved is not None:
+            raise ValueError(f"'{reserved}' is a gap, a silence or the blank and cannot be a phone too")
         return self
 
     @property
@@ -128,6 +122,16 @@ class MispronunciationTask(Task):
         self.letters = LETTERS[config.labels]
         self._phone_index = {s: i for i, s in enumerate((BLANK, *self.phones, config.gap))}
         self._label_index = {s: i for i, s in enumerate((BLANK, *self.letters))}
+        self._reader = AnnotationReader(
+            phones=dict.fromkeys(self.phones),
+            gap=config.gap,
+            scheme=config.labels,
+            language=config.language,
+            fold=config.fold,
+            folding_helps=config.inventory == "arpabet",
+            checks_phones=self.has_phones,
+            reads_labels=self.has_labels,
+        )
 
     @property
     def outputs(self) -> tuple[OutputSpec, ...]:
@@ -153,36 +157,36 @@ class MispronunciationTask(Task):
                 layer=layer,  # type: ignore[arg-type]
                 options={"blank": index[BLANK]},
             )
-            for wanted, name, index, weight, layer in parts
-            if wanted
+            for is_learnt, name, index, weight, layer in parts
+            if is_learnt
         )
 
     @property
     def primary_metric(self) -> Metric:
-        """F1 of the errors by aligned labels, or the phone error rate where no labels are learnt."""
+        """F1 of the errors by aligned labels, or the phone error rate if no labels are learnt."""
         return Metric("error_f1", True) if self.has_labels else Metric("per", False)
 
     def widest(self) -> MispronunciationTask:
-        """With both outputs."""
+        """This task with both outputs."""
         return MispronunciationTask(self.config.model_copy(update={"task": "both"}))
 
     @property
     def rate_descriptions(self) -> Mapping[str, RateDescription]:
-        """Of the rates of both outputs, whichever are trained."""
+        """Descriptions of the rates of both outputs, trained or not."""
         return RATES
 
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
-        """Per trained output label ids (symbols,): phones with the silences of `phones`, labels as they stand."""
-        row = self._row(utterance)
+        """Label ids (symbols,) per trained output: phones with the silences of `phones`, and labels."""
+        row = self._reader.read(utterance)
         targets: dict[str, NDArray[Any] | None] = {}
         if self.has_phones:
-            said = row["target"]
             targets[self.config.phoneme_output] = (
-                None if said is None else symbol_ids(said, self._phone_index, "phone")
+                None if row.target is None else symbol_ids(row.target, self._phone_index, "phone")
             )
         if self.has_labels:
-            labels = row["labels"]
-            targets["error"] = None if labels is None else symbol_ids(labels, self._label_index, "label")
+            targets["error"] = (
+                None if row.labels is None else symbol_ids(row.labels, self._label_index, "label")
+            )
         return targets
 
     def decode(
@@ -191,7 +195,7 @@ class MispronunciationTask(Task):
         prompt: str | None = None,
         decoder: Decoder | None = None,
     ) -> Prediction:
-        """Each output as `decoder` reads it; silence is not a phone."""
+        """The symbols of each output as `decoder` reads it; silence is not a phone."""
         fields: dict[str, Any] = {}
         if self.has_phones:
             dropped = (BLANK, self.config.gap)
@@ -208,30 +212,34 @@ class MispronunciationTask(Task):
         return Prediction(self.name, fields)
 
     def columns(self, prediction: Prediction) -> tuple[Column, ...]:
-        """The phones and the labels, as far as the model has them."""
+        """The phones and the labels, as far as the model has such outputs."""
         return tuple(Column(field, field) for field in ("phones", "labels") if field in prediction.fields)
 
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
-        """`{"phones", "canonical", "perceived", "labels"}`; what the row has not is None.
+        """`{"phones", "canonical", "perceived", "labels"}`; None for a field that the row does not have.
 
-        `phones` are those a person heard, without gaps. canonical and perceived are equally long, and as long as the
-        labels: where those leave real silences out, so do they.
+        `phones` are the perceived ones, without gaps. canonical and perceived are equally long, and as long as the
+        labels: if the labels leave real silences out, so do they.
         """
-        row = self._row(utterance)
-        known = (self.has_phones and row["phones"] is not None) or row["labels"] is not None
-        if not known:
+        row = self._reader.read(utterance)
+        if row.labels is None and not (self.has_phones and row.phones is not None):
             return None
-        keys = ("phones", "canonical", "perceived", "labels")
-        found = {key: None if row[key] is None else list(row[key]) for key in keys}
-        return {**found, **({"text": utterance.text} if utterance.text else {})}
+        fields = {
+            "phones": row.phones,
+            "canonical": row.canonical,
+            "perceived": row.perceived,
+            "labels": row.labels,
+        }
+        reference = {name: None if symbols is None else list(symbols) for name, symbols in fields.items()}
+        return {**reference, **({"text": utterance.text} if utterance.text else {})}
 
     def guesses(self) -> tuple[Guess, ...]:
-        """One, `always-correct`: nobody makes a mistake."""
-        sentence = "every phone is said as it should be, every label is C"
+        """One, `always-correct`: no speaker makes an error."""
+        sentence = "every phone is pronounced as it should be, every label is C"
         return (Guess("always-correct", sentence, self._correct),)
 
     def count(self, pair: Pair) -> Counts:
-        """Edits over phones, mispronunciations by the protocol `kaldi`, and what became of the labels."""
+        """Edits over phones, mispronunciations by the protocol `kaldi`, and counts of the aligned labels."""
         reference, fields = pair.reference, pair.prediction.fields
         counts: Counts = {}
         if self.has_phones:
@@ -239,15 +247,15 @@ class MispronunciationTask(Task):
             counts["mdd"] = np.zeros(PROTOCOL_COUNTS)
             if reference["phones"] is not None:
                 counts["phone"] += edit_counts(reference["phones"], fields["phones"])
-            found = self.mispronunciations(pair, "kaldi")
-            if found is not None:
+            outcomes = self.mispronunciations(pair, "kaldi")
+            if outcomes is not None:
                 counts["mdd"] += (
-                    found.true_accepts,
-                    found.false_rejects,
-                    found.false_accepts,
-                    found.correct_diagnoses,
-                    found.diagnosis_errors,
-                    found.extra_insertions,
+                    outcomes.true_accepts,
+                    outcomes.false_rejects,
+                    outcomes.false_accepts,
+                    outcomes.correct_diagnoses,
+                    outcomes.diagnosis_errors,
+                    outcomes.extra_insertions,
                     len(reference["phones"]),
                 )
         if self.has_labels:
@@ -257,7 +265,7 @@ class MispronunciationTask(Task):
         return counts
 
     def rates(self, counts: Counts) -> dict[str, float]:
-        """per and mdd_… of the phone output, error_… of the labels; none of an output that is not trained."""
+        """per and mdd_… of the phone output, error_… of the labels; only for trained outputs."""
         rates: dict[str, float] = {}
         if self.has_phones:
             substitutions, deletions, insertions, total = counts.get("phone", np.zeros(PHONE_COUNTS))
@@ -266,31 +274,34 @@ class MispronunciationTask(Task):
             rates["per_deletions"] = rate(deletions, total)
             rates["per_insertions"] = rate(insertions, total)
             *outcomes, extra, perceived = counts.get("mdd", np.zeros(PROTOCOL_COUNTS))
-            found = mispronunciation_rates(MispronunciationCounts(*(int(n) for n in outcomes)))
+            mdd = mispronunciation_rates(MispronunciationCounts(*(int(n) for n in outcomes)))
             for name in (*OF_ERRORS, "false_rejection_rate", "diagnosis_error_rate", "detection_accuracy"):
-                rates[f"mdd_{name}"] = found[name]
+                rates[f"mdd_{name}"] = mdd[name]
             rates["mdd_extra_insertions"] = rate(extra, perceived)
         if self.has_labels:
             labels = error_label_rates(counts.get("label", np.zeros(NUM_COUNTS)))
             rates |= {f"error_{name}": value for name, value in labels.items()}
         return rates
 
-    def matters(self, counts: Counts) -> dict[str, bool]:
-        """In precision, recall and F1 only speakers have a say who made at least one error themselves."""
-        matters = super().matters(counts)
+    def contributes(self, counts: Counts) -> dict[str, bool]:
+        """Only speakers who made at least one error contribute to precision, recall and F1."""
+        contributes = super().contributes(counts)
         errors = {"mdd": 0.0, "error": 0.0}
         if self.has_phones:
-            _, _, missed, right, wrong, *_ = counts.get("mdd", np.zeros(PROTOCOL_COUNTS))
-            errors["mdd"] = missed + right + wrong
+            _, _, false_accepts, correct_diagnoses, diagnosis_errors, *_ = counts.get(
+                "mdd", np.zeros(PROTOCOL_COUNTS)
+            )
+            errors["mdd"] = false_accepts + correct_diagnoses + diagnosis_errors
         if self.has_labels:
-            _, _, _, found, _, overlooked, *_ = counts.get("label", np.zeros(NUM_COUNTS))
-            errors["error"] = found + overlooked
-        for part in errors:
-            matters |= {f"{part}_{n}": bool(errors[part] > 0) for n in OF_ERRORS if f"{part}_{n}" in matters}
-        return matters
+            _, _, _, detected, _, missed, *_ = counts.get("label", np.zeros(NUM_COUNTS))
+            errors["error"] = detected + missed
+        for part, number in errors.items():
+            names = [f"{part}_{name}" for name in OF_ERRORS]
+            contributes |= {name: bool(number > 0) for name in names if name in contributes}
+        return contributes
 
     def report(self, pairs: Sequence[Pair]) -> Section:
-        """Who makes errors, every label and phone, both protocols, and the worst utterances aligned."""
+        """Tables by speaker, label, phone and protocol, and the worst utterances aligned."""
         tables = list(speaker_tables(pairs))
         alignments: list[Alignment] = []
         if self.has_labels:
@@ -305,16 +316,16 @@ class MispronunciationTask(Task):
                 for name in ("kaldi", "mpl")
             }
             tables.append(protocol_table(counts))
-            known = [pair for pair in pairs if pair.reference["phones"] is not None]
+            with_phones = [pair for pair in pairs if pair.reference["phones"] is not None]
             phones, alignments_of_phones = phone_tables(
-                (p.id, p.reference["phones"], p.prediction.fields["phones"]) for p in known
+                (p.id, p.reference["phones"], p.prediction.fields["phones"]) for p in with_phones
             )
             tables += phones
             alignments += alignments_of_phones
         return Section(title="Mispronunciation", tables=tuple(tables), alignments=tuple(alignments))
 
     def mispronunciations(self, pair: Pair, protocol: Protocol) -> MispronunciationCounts | None:
-        """Counts of one utterance from the phones recognised, or None where canonical or perceived is unknown."""
+        """Counts of one utterance from the recognised phones; None if canonical or perceived is unknown."""
         reference = pair.reference
         if not self.has_phones or reference["canonical"] is None or reference["perceived"] is None:
             return None
@@ -336,84 +347,9 @@ class MispronunciationTask(Task):
             fields |= {"labels": [CORRECT] * len(reference["labels"] or []), "labels_confidence": 1.0}
         return Prediction(self.name, fields)
 
-    def absence(self, utterance: Utterance) -> str | None:
-        """Names a language that the task does not take."""
-        return other_language(utterance.language, self.config.language)
-
-    def _row(self, utterance: Utterance) -> dict[str, Any]:
-        """The annotation of a row, checked: target, phones, canonical, perceived, labels; None each that is not there.
-
-        Raises:
-            TaskError: lengths differ, a symbol is unknown, or a label contradicts the phones or the setting.
-        """
-        if not in_language(utterance.language, self.config.language):
-            return dict.fromkeys(("target", "phones", "canonical", "perceived", "labels"))
-        canonical, perceived, target = (
-            self._folded(part)
-            for part in (utterance.canonical, utterance.perceived, self._without_boundaries(utterance.phones))
-        )
-        heard = target if perceived is None else perceived
-        phones = None if heard is None else tuple(s for s in heard if s != self.config.gap)
-        labels = None
-        if self.has_labels and utterance.error_labels is not None:
-            labels = read_labels(utterance.error_labels, self.config.labels)
-            if canonical is not None and perceived is None:
-                refuse_other_length(labels, canonical, gap=self.config.gap)
-        if canonical is not None and perceived is not None:
-            gap = self.config.gap
-            positions = pair_up(canonical, perceived, gap)
-            if labels is not None:
-                positions = labelled_positions(labels, positions, scheme=self.config.labels, gap=gap)
-            canonical, perceived = (
-                tuple(said for said, _ in positions),
-                tuple(heard for _, heard in positions),
-            )
-        return {
-            "target": phones if target is None else target,
-            "phones": phones,
-            "canonical": canonical,
-            "perceived": perceived,
-            "labels": labels,
-        }
-
-    def _without_boundaries(self, symbols: Sequence[str] | None) -> Sequence[str] | None:
-        """The phones of a row that was made for `phoneme` too; positions of errors know no words."""
-        if symbols is None or WORD_BOUNDARY in self.phones:
-            return symbols
-        return [symbol for symbol in symbols if symbol != WORD_BOUNDARY]
-
-    def _folded(self, symbols: Sequence[str] | None) -> tuple[str, ...] | None:
-        """The symbols in the inventory's spelling; an unknown one is refused where phones are learnt."""
-        if symbols is None:
-            return None
-        folded = tuple(fold_phone(symbol, self.config.fold) for symbol in symbols)
-        if self.has_phones:
-            for symbol in folded:
-                if symbol not in self._phone_index:
-                    self._refuse(symbol)
-        return folded
-
-    def _refuse(self, symbol: str) -> None:
-        try:
-            label_index(symbol, tuple(self._phone_index)[1:], "phone")
-        except TaskError as error:
-            spelt = fold_phone(symbol, ("case", "stress"))
-            if self.config.inventory == "arpabet" and spelt in self._phone_index:
-                raise TaskError(
-                    f"{error}; tasks.mispronunciation.fold=[case, stress] reads it as '{spelt}'"
-                ) from None
-            raise
-
-
-def fold_phone(symbol: str, fold: Sequence[str]) -> str:
-    """An English phone without its stress digit, in lower case, as far as `fold` asks for.
-
-    >>> fold_phone("AH0", ("case", "stress"))
-    'ah'
-    """
-    if "stress" in fold:
-        symbol = symbol.rstrip("012")
-    return symbol.lower() if "case" in fold else symbol
+    def missing_label_reason(self, utterance: Utterance) -> str | None:
+        """A language that the task ignores."""
+        return language_mismatch(utterance.language, self.config.language)
 
 
 TASK = MispronunciationTask

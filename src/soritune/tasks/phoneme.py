@@ -1,4 +1,4 @@
-"""Phones by CTC over an inventory: what was said, symbol by symbol."""
+"""Phones by CTC over an inventory: the pronunciation, symbol by symbol."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY, phonemize, phones_to_hangul
 from soritune.metrics.edit_distance import character_counts, phone_counts, word_phone_counts
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.labels import (
+from soritune.tasks.parts.labels import (
     BLANK,
     SPECIAL_TOKENS,
     UNKNOWN,
@@ -25,19 +25,11 @@ from soritune.tasks.labels import (
     read_symbols,
     symbol_ids,
 )
-from soritune.tasks.language import in_language, other_language
-from soritune.tasks.phone_tables import PHONE_RATES, phone_tables
-from soritune.tasks.task import (
-    Column,
-    Counts,
-    Metric,
-    OutputSpec,
-    Pair,
-    Prediction,
-    RateDescription,
-    Section,
-    Task,
-)
+from soritune.tasks.parts.language import in_language, language_mismatch
+from soritune.tasks.parts.phone_tables import PHONE_RATES, phone_tables
+from soritune.tasks.results import Column, Counts, Metric, Pair, Prediction, RateDescription, Section
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task
 
 RATES = {
     **PHONE_RATES,
@@ -47,7 +39,7 @@ RATES = {
     ),
 }
 _HANGUL = re.compile(r"[\u1100-\u115e\u1161-\u11ff\uac00-\ud7a3]")
-"""After NFKC, which makes these of other jamo too; the two fillers left out."""
+"""Hangul after NFKC, which converts other jamo to these; without the two fillers."""
 _LATIN_WORD = re.compile(r"(?<!\S)[A-Za-z]?[a-z]+(?:'[a-z]+)?[.,!?;:]*(?!\S)")
 
 
@@ -57,20 +49,20 @@ class PhonemeConfig(OutputSettings):
     inventory: Literal["korean", "arpabet"] | tuple[str, ...] = "korean"
     """The phones: a named inventory, or the symbols themselves."""
     source: Literal["auto", "text", "phones", "perceived"] = "auto"
-    """Where a row's phones come from: its text by Korean G2P, or the manifest field named; "auto" takes `phones`
-    where the row has them and its text otherwise."""
+    """Source of a row's phones: its text by Korean G2P, or a manifest field; "auto" takes `phones` if the row has
+    them and its text otherwise."""
     language: str | None = None
-    """Rows of another language (manifest field `language`) are none of this task's, with or without a region (`ko`,
-    `ko-KR`); null takes all. Phones are derived only from text that is Korean, whatever is set here."""
+    """Rows in any other language (manifest field `language`) are ignored; with or without a region (`ko`, `ko-KR`).
+    null takes all rows. Independently of this setting, phones are derived only from Korean text."""
     boundary: Literal["phrase", "word"] = "word"
-    """How the G2P treats spaces: "phrase" lets sound changes cross them, "word" does not (read speech of children
-    and learners pauses there)."""
+    """Whether sound changes of the G2P cross spaces ("phrase") or not ("word": children and learners pause there
+    when they read)."""
     vocabulary: tuple[str, ...] = Field(default=())
     """The model's labels in their order, blank ([PAD]) included; empty means [PAD] [UNK] | phones <s> </s>."""
 
 
 class PhonemeTask(Task):
-    """CTC over phones; `|` stands between words."""
+    """CTC over phones; `|` separates words."""
 
     name: ClassVar[str] = "phoneme"
     Config: ClassVar[type[PhonemeConfig]] = PhonemeConfig
@@ -79,9 +71,9 @@ class PhonemeTask(Task):
 
     def __init__(self, config: PhonemeConfig) -> None:
         self.config: PhonemeConfig = config
-        named = {"korean": KOREAN.symbols, "arpabet": ARPABET.symbols}
+        inventories = {"korean": KOREAN.symbols, "arpabet": ARPABET.symbols}
         self.phones: tuple[str, ...] = (
-            named[config.inventory] if isinstance(config.inventory, str) else config.inventory
+            inventories[config.inventory] if isinstance(config.inventory, str) else config.inventory
         )
         self.vocabulary: tuple[str, ...] = config.vocabulary or (
             BLANK,
@@ -92,7 +84,7 @@ class PhonemeTask(Task):
         )
         if BLANK not in self.vocabulary:
             raise TaskError(
-                f"the phoneme vocabulary lacks the blank {BLANK}; add it at the place the model has it"
+                f"the phoneme vocabulary lacks the blank {BLANK}; add it at the index that the model has it at"
             )
         self._index = {symbol: i for i, symbol in enumerate(self.vocabulary)}
         self._is_korean = config.inventory == "korean"
@@ -118,7 +110,7 @@ class PhonemeTask(Task):
         return Metric("per", higher_is_better=False)
 
     def phones_of(self, utterance: Utterance) -> list[str] | None:
-        """The phones of a row with `|` between words, or None where it has none of this task's."""
+        """The phones of a row with `|` between words, or None if the task ignores the row."""
         source = self.config.source
         if not in_language(utterance.language, self.config.language):
             return None
@@ -136,11 +128,11 @@ class PhonemeTask(Task):
             return None
         return phonemize(utterance.text, boundary=self.config.boundary)
 
-    def absence(self, utterance: Utterance) -> str | None:
-        """Names a language that the task does not take, or text that is not Korean."""
-        other = other_language(utterance.language, self.config.language)
-        if other is not None or self.phones_of(utterance) is not None:
-            return other
+    def missing_label_reason(self, utterance: Utterance) -> str | None:
+        """A language that the task ignores, or text that is not Korean."""
+        mismatch = language_mismatch(utterance.language, self.config.language)
+        if mismatch is not None or self.phones_of(utterance) is not None:
+            return mismatch
         from_text = self._is_korean and self.config.source in ("auto", "text") and utterance.text
         return _not_korean(utterance) if from_text else None
 
@@ -157,7 +149,7 @@ class PhonemeTask(Task):
         prompt: str | None = None,
         decoder: Decoder | None = None,
     ) -> Prediction:
-        """The symbols as `decoder` reads them; special tokens other than the blank are dropped after that."""
+        """The symbols as `decoder` reads them; special tokens other than the blank are removed afterwards."""
         symbols, confidence = read_symbols(
             outputs["phoneme"], self.vocabulary, dropped=SPECIAL_TOKENS, decoder=decoder
         )
@@ -168,12 +160,12 @@ class PhonemeTask(Task):
         return Prediction(self.name, fields)
 
     def columns(self, prediction: Prediction) -> tuple[Column, ...]:
-        """The phones, and Hangul where they are Korean."""
+        """The phones, and Hangul if they are Korean."""
         phones = Column("phones", "phones")
         return (phones, Column("Hangul", "hangul")) if self._is_korean else (phones,)
 
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
-        """`{"phones": […]}`, with the text where there is one."""
+        """`{"phones": […]}`, with the text if the row has one."""
         phones = self.phones_of(utterance)
         if phones is None:
             return None
@@ -192,9 +184,9 @@ class PhonemeTask(Task):
 
     def rates(self, counts: Counts) -> dict[str, float]:
         """per (with its three kinds), word_phone_er, and cer_pron for Korean; all as shares of the reference."""
-        nothing = np.zeros(4)
-        substitutions, deletions, insertions, total = counts.get("phone", nothing)
-        word = counts.get("word", nothing)
+        zeros = np.zeros(4)
+        substitutions, deletions, insertions, total = counts.get("phone", zeros)
+        word = counts.get("word", zeros)
         rates = {
             "per": rate(substitutions + deletions + insertions, total),
             "per_substitutions": rate(substitutions, total),
@@ -203,13 +195,13 @@ class PhonemeTask(Task):
             "word_phone_er": rate(word[:3].sum(), word[3]),
         }
         if self._is_korean:
-            syllable = counts.get("syllable", nothing)
+            syllable = counts.get("syllable", zeros)
             rates["cer_pron"] = rate(syllable[:3].sum(), syllable[3])
         return rates
 
     @property
     def rate_descriptions(self) -> Mapping[str, RateDescription]:
-        """Of the error rates of phones, words and syllables."""
+        """Descriptions of the error rates of phones, words and syllables."""
         return RATES
 
     def report(self, pairs: Sequence[Pair]) -> Section:
@@ -230,25 +222,26 @@ def _without_boundary(phones: Sequence[str]) -> list[str]:
 
 
 def _not_korean(utterance: Utterance) -> str | None:
-    """Why the Korean G2P should not read a row's text; None where it may.
+    """Why the Korean G2P should not read a row's text; None if it may.
 
-    Text with Hangul is Korean whatever the row says. Without any, numbers and a Latin word or two may still be (180cm,
-    LG TV, Wi-Fi), but three words in small letters are a sentence of another language, which the G2P would spell out
-    letter by letter.
+    Text with Hangul is Korean in a row of any language. Text without Hangul may be Korean if it has numbers and a Latin
+    word or two (180cm, LG TV, Wi-Fi). Three words in lower case are a sentence in another language, which the G2P would
+    spell letter by letter.
     """
     text = unicodedata.normalize("NFKC", utterance.text or "")
     if _HANGUL.search(text):
         return None
-    other = other_language(utterance.language, "ko")
-    if other is not None:
-        return f"{other} (Korean phones are derived from its text, which has no Hangul)"
+    mismatch = language_mismatch(utterance.language, "ko")
+    if mismatch is not None:
+        return f"{mismatch} (Korean phones are derived from its text, which has no Hangul)"
     if len(_LATIN_WORD.findall(text)) >= 3:
         return f"its text '{text[:40]}' is not Korean, so its phones cannot be derived from it"
     return None
 
 
 def _trim_boundaries(phones: Sequence[str]) -> list[str]:
-    """`|` only between words: none at the ends, no two in a row."""
+    """The phones with `|` between words only: not at the ends, and never two in a row."""
+
     trimmed: list[str] = []
     for phone in phones:
         if phone != WORD_BOUNDARY or (trimmed and trimmed[-1] != WORD_BOUNDARY):

@@ -12,8 +12,8 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.bundles.write import update_card
 from soritune.errors import OutputError
-from soritune.models.checkpoint_io import save_bundle
 from soritune.models.model import SpeechModel
+from soritune.models.saving import save_bundle
 from soritune.run_folder import RunFolder
 from soritune.tasks.task import Task
 from soritune.training.checkpoint import checkpoints, resume_advice

@@ -9,7 +9,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from soritune.models.adapters import ParameterTable
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 from soritune.training.end_reason import EndReason
 from soritune.training.epochs import Epochs
 from soritune.training.log import Meter, RunLog

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from soritune.models.checkpoint_io import trainable_state
+from soritune.models.trainable_state import trainable_state
 from soritune.run_folder import RunFolder
 from soritune.training.averaging import Averager
 from soritune.training.checkpoint import load_weights, put_weights, save_weights

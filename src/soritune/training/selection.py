@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from soritune.errors import TrainingError
-from soritune.tasks.task import Metric, Task
+from soritune.tasks.results import Metric
+from soritune.tasks.task import Task
 from soritune.training.config import TrainingSettings
 from soritune.training.run_progress import Progress
 

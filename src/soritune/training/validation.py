@@ -15,8 +15,9 @@ from soritune.draws import Draws
 from soritune.models.losses.loss import log_probabilities
 from soritune.models.model import SpeechModel
 from soritune.tasks.inputs.input import missing_inputs, values_in_row
-from soritune.tasks.objectives.objective import follows_time
-from soritune.tasks.task import Counts, Pair, Task, add_counts
+from soritune.tasks.objectives.objective import is_time_aligned
+from soritune.tasks.results import Counts, Pair, add_counts
+from soritune.tasks.task import Task
 from soritune.training.batches.collate import Collator
 from soritune.training.batches.loader import load_batches
 from soritune.training.batches.plan import plan_evaluation
@@ -113,7 +114,7 @@ def _count_rows(
         for task in tasks:
             # What was cut off cannot be compared with the whole reference; prediction takes long files in windows.
             is_unusable = missing_inputs(task, values) or (
-                is_cropped and any(map(follows_time, task.outputs))
+                is_cropped and any(map(is_time_aligned, task.outputs))
             )
             reference = None if is_unusable else task.reference(utterance)
             if reference is not None:

@@ -108,10 +108,10 @@ def test_two_members_of_one_kind_draw_apart() -> None:
 @pytest.mark.parametrize(
     ("result", "sentence"),
     [
-        ("float64", "augment.repeat gave float64 \\(32000,\\); it must give float32 in one dimension"),
-        ("stereo", "gave float32 \\(2, 16000\\)"),
-        ("a list", "gave list; it must give float32"),
-        ("NaN", "gave samples that are NaN or infinite"),
+        ("float64", "augment.repeat returned float64 \\(32000,\\); it must return float32 in one dimension"),
+        ("stereo", "returned float32 \\(2, 16000\\)"),
+        ("a list", "returned list; it must return float32"),
+        ("NaN", "returned samples that are NaN or infinite"),
     ],
 )
 def test_samples_that_break_the_contract_are_refused(result: str, sentence: str) -> None:
@@ -120,19 +120,21 @@ def test_samples_that_break_the_contract_are_refused(result: str, sentence: str)
 
 
 def test_a_length_that_was_not_promised_is_refused() -> None:
-    with pytest.raises(AugmentationError, match=r"32000 samples where its speed_factor promises 20000\.0"):
+    with pytest.raises(
+        AugmentationError, match=r"32000 samples; by its speed_factor they should be 20000\.0"
+    ):
         Chain({"repeat": Repeat(probability=1, promised=0.8, bound=0.8)}).apply(NOISE, RATE, 0, DRAWS)
 
 
 def test_factors_beyond_the_bounds_are_refused_in_plan_and_collation() -> None:
     wrong = Chain({"repeat": Repeat(probability=1, promised=0.5, bound=0.9)})
-    sentence = r"augment.repeat drew a speed factor of 0\.5, but says that they lie between 0\.9 and 0\.9"
+    sentence = r"augment.repeat drew a speed factor of 0\.5, but its slowest and fastest are 0\.9 and 0\.9"
     with pytest.raises(AugmentationError, match=sentence):
         wrong.speed_factors(np.arange(3), DRAWS)
     with pytest.raises(AugmentationError, match=sentence):
         wrong.apply(NOISE, RATE, 0, DRAWS)
     silent = Chain({"repeat": Repeat(probability=1, promised=0.5, bound=1.0)})
-    with pytest.raises(AugmentationError, match="between 1 and 1"):
+    with pytest.raises(AugmentationError, match="its slowest and fastest are 1 and 1"):
         silent.apply(NOISE, RATE, 0, DRAWS)
 
 

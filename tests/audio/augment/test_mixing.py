@@ -13,8 +13,8 @@ from soritune.audio.augment.mixing import MixableBatch, Mixing, refusals
 from soritune.draws import Draws
 from soritune.errors import AugmentationError
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
-from soritune.tasks.mixable import unmixable_parts
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.parts.mixable import unmixable_parts
+from soritune.tasks.specs import OutputSpec
 from soritune.testing import class_output, ctc_output
 
 
@@ -87,10 +87,10 @@ def test_the_share_of_mixed_batches_is_the_probability() -> None:
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        ("shape", "augment.blend gave a micro-batch of other outputs or shapes"),
+        ("shape", "augment.blend returned a micro-batch with other outputs or shapes"),
         ("output", "other outputs"),
         ("NaN", "NaN or infinite"),
-        ("length", "numbers of samples that do not fit"),
+        ("length", "numbers of samples that exceed the micro-batch"),
     ],
 )
 def test_batches_that_break_the_contract_are_refused(fault: str, sentence: str) -> None:

@@ -46,7 +46,7 @@ def test_a_factor_is_the_speed_so_more_is_shorter() -> None:
 
 
 def test_nonsense_is_refused() -> None:
-    with pytest.raises(ValidationError, match="between 0.5 and 2.0"):
+    with pytest.raises(ValidationError, match="must be between 0.5 and 2.0"):
         SpeedPerturbation(factors=(0.9, 0.0))
     with pytest.raises(ValidationError):
         SpeedPerturbation(probability=1.5)

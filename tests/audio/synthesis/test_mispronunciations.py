@@ -24,7 +24,7 @@ from soritune.corpus.utterance import Utterance
 from soritune.korean import PHONES
 from soritune.metrics.mispronunciation import SILENCE
 from soritune.tasks.mispronunciation import MispronunciationConfig, MispronunciationTask
-from soritune.tasks.task import Pair, Prediction
+from soritune.tasks.results import Pair, Prediction
 
 VOWELS = {"A", "EO", "O", "U", "EU", "I", "E", "iA", "iEO", "iO", "iU", "iE", "oA", "oE", "uEO", "uI", "euI"}
 EVERYTHING = Learner(100.0, (1.0,) * 9)

@@ -173,7 +173,7 @@ def test_labels_without_their_audio(shared_data: Path, tmp_path: Path) -> None:
         pytest.skip("the L2-ARCTIC labels are not among the real data")
     assert counted(root) == {"train": 1500, "val": 300, "test": 600}
     assert survey(root, L2JsonConfig(), 50).looked_at == 50
-    with pytest.raises(ManifestError, match=r"2,400 rejected; .*wav: is not there"):
+    with pytest.raises(ManifestError, match=r"2,400 rejected; .*wav: does not exist"):
         prepare("l2-json", root, {}, tmp_path)
     assert not (tmp_path / "manifest.parquet").exists()
     assert len((tmp_path / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()) == 2400

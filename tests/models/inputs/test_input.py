@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from soritune.errors import ModelError
+from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
 from soritune.models.gradient_watch import check_gradients
 from soritune.models.inputs.input import make_input
-from soritune.models.model import SpeechModel, build_model
-from soritune.tasks.task import InputSpec
+from soritune.models.model import SpeechModel
+from soritune.tasks.specs import InputSpec
 from soritune.testing import class_output, ctc_output, tiny_config
 
 AGE = InputSpec("age", "age", "age", "number")

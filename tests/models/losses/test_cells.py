@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from soritune.models.losses.cells import labelled_cells
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 SPEC = OutputSpec("tone", ("low", "high"), "frame", "cross_entropy")
 

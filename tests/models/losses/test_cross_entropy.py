@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from soritune.models.losses.loss import loss_sum
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 from soritune.testing import class_output
 
 FRAMES = torch.tensor([7, 5, 4])

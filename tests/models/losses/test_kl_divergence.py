@@ -8,7 +8,7 @@ from scipy.stats import entropy
 from torch import nn
 
 from soritune.models.losses.loss import loss_sum
-from soritune.tasks.task import OutputSpec, Resolution
+from soritune.tasks.specs import OutputSpec, Resolution
 
 
 def output(resolution: Resolution = "utterance", **options: float) -> OutputSpec:

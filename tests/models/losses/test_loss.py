@@ -8,7 +8,7 @@ import torch
 from soritune.errors import ModelError, TaskError, UnknownNameError
 from soritune.models.heads import FrameHead, UtteranceHead
 from soritune.models.losses.loss import head_kind, loss_sum, make_head
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 from soritune.testing import class_output, ctc_output
 
 SIZES = {

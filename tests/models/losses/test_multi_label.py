@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 from torch import nn
 
 from soritune.models.losses.loss import log_probabilities, loss_sum
-from soritune.tasks.task import OutputSpec, Resolution
+from soritune.tasks.specs import OutputSpec, Resolution
 
 
 def output(resolution: Resolution) -> OutputSpec:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from soritune.models.losses.loss import loss_sum
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 SPEC = OutputSpec("age", ("years", "height"), "utterance", "regression")
 PER_FRAME = OutputSpec("pitch", ("semitones", "energy"), "frame", "regression")

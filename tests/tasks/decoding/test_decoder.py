@@ -84,7 +84,7 @@ def test_unusable_decoders_are_refused_in_one_sentence(mute: None) -> None:
     with pytest.raises(TaskError, match="decoder 'mute': keep: Input should be a valid integer"):
         make_decoder({"name": "mute", "keep": "many"})
     for strange in ({"keep": 3}, 7):
-        with pytest.raises(TaskError, match="names no decoder; give a name such as 'greedy'"):
+        with pytest.raises(TaskError, match="does not name a decoder; give a name such as 'greedy'"):
             make_decoder(strange)  # type: ignore[arg-type]
 
 

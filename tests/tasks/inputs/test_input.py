@@ -17,7 +17,7 @@ from soritune.tasks.inputs.input import (
     values_in_request,
     values_in_row,
 )
-from soritune.tasks.task import InputSpec
+from soritune.tasks.specs import InputSpec
 
 AGE = InputSpec("age", "age", "age_years", "number", options={"mean": 10.0, "deviation": 4.0})
 PITCH = InputSpec("pitch", "pitch_hz", "pitch", "frame_numbers", optional=True)

@@ -5,7 +5,7 @@ import pytest
 
 from soritune.errors import TaskError
 from soritune.tasks.objectives.objective import check_output, objective_of
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 from soritune.testing import class_output
 
 TONE = OutputSpec("tone", ("low", "high"), "frame", "cross_entropy", options={"class_weights": [1.0, 3.0]})

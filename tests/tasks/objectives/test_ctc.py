@@ -8,7 +8,7 @@ import pytest
 from soritune.errors import TaskError
 from soritune.tasks.objectives.ctc import blank_of
 from soritune.tasks.objectives.objective import check_output, objective_of
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 from soritune.testing import ctc_output
 
 SPEC = ctc_output()

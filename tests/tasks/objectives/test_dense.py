@@ -7,7 +7,7 @@ import pytest
 
 from soritune.tasks.objectives.dense import targets_of_frames
 from soritune.tasks.objectives.objective import objective_of
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 TONE = OutputSpec("tone", ("low", "high", "none"), "frame", "cross_entropy")
 

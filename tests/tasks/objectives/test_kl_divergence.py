@@ -5,7 +5,7 @@ import pytest
 
 from soritune.errors import TaskError
 from soritune.tasks.objectives.objective import check_output, objective_of
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 SOFT = OutputSpec("soft", ("a", "b"), "frame", "kl_divergence")
 OBJECTIVE = objective_of(SOFT)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soritune.tasks.objectives.objective import objective_of
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 EVENTS = OutputSpec("events", ("cough", "laugh"), "utterance", "multi_label")
 OBJECTIVE = objective_of(EVENTS)
@@ -18,7 +18,7 @@ def test_smoothing_is_spread_over_yes_and_no() -> None:
 
 @pytest.mark.parametrize("values", [[1.1, 0.0], [-0.1, 0.0], [np.nan, 0.0]])
 def test_values_outside_of_zero_to_one_are_refused(values: list[float]) -> None:
-    assert "values must lie in 0 … 1" in str(OBJECTIVE.row_fault(EVENTS, np.array(values), 9))
+    assert "values must be in 0 … 1" in str(OBJECTIVE.row_fault(EVENTS, np.array(values), 9))
 
 
 def test_ids_are_no_targets() -> None:

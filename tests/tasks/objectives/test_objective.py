@@ -5,7 +5,7 @@ import pytest
 
 from soritune.errors import UnknownNameError
 from soritune.tasks.objectives.objective import check_output, objective_of, same_kind, same_meaning
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 from soritune.testing import class_output, ctc_output
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from soritune.tasks.objectives.objective import objective_of
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 AGE = OutputSpec("age", ("years", "height"), "utterance", "regression")
 PITCH = OutputSpec("pitch", ("semitones",), "frame", "regression")

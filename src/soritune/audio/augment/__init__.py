@@ -1,1 +1,1 @@
-"""Changes to audio in training; each has a file of its own. The speech factory uses some of the same code."""
+"""Augmentations of audio in training, one file each. Synthetic speech uses some of the same code."""

@@ -1,11 +1,13 @@
 """The contract of the open folder `audio/augment`: a random change to the waveform of one utterance in training.
 
-A file in the folder that binds `AUGMENTATION` to a subclass is a member, and its file name is its key in a recipe:
-`augment: {noise: {probability: 0.3}}`. Other packages join through the entry-point group `soritune.audio.augment`.
+A file in the folder that binds `AUGMENTATION` to a subclass is a member, and its file name is its key
+in a recipe: `augment: {noise: {probability: 0.3}}`. Other packages add members through the
+entry-point group `soritune.audio.augment`.
 
-Drawing is apart from doing. What is drawn for a row depends on the run's seed, the phase, the epoch and the row alone.
-An epoch can then be planned without audio, and no result depends on the order of rows, on loader workers or on the
-number of processes. Preprocessing normalises afterwards by default, which takes out changes of level and offset.
+Drawing parameters and applying them are separate. What is drawn for a row depends only on the run's seed, the
+phase, the epoch and the row. An epoch can therefore be planned without audio, and no result depends on the
+order of rows, on the loader workers or on the number of processes. By default, preprocessing normalises
+afterwards and removes changes of level and offset.
 Next: `audio/augment/chain.py`.
 """
 
@@ -24,15 +26,15 @@ from soritune.draws import RowDraws
 from soritune.settings import Settings
 
 Parameters = dict[str, NDArray[Any]]
-"""What was drawn for many rows, by name: arrays whose first axis is the rows."""
+"""The parameters drawn for many rows, by name: arrays whose first axis is the rows."""
 
 
 class Augmentation(Settings, ABC):
-    """Settings of an augmentation of the waveform, and what it does.
+    """Settings of an augmentation of the waveform, and how it is drawn and applied.
 
-    An augmentation that changes the length defines `speed_factor`, `fastest` and `slowest`. The plan of an epoch, the
-    check of the corpus and the search for the largest batch ask for them, and `Chain` compares them with what is drawn
-    and with the samples.
+    An augmentation that changes the length defines `speed_factor`, `fastest` and `slowest`. The plan of an
+    epoch, the check of the corpus and the search for the largest batch use them. `Chain` checks them against
+    the factors drawn and the samples returned.
     """
 
     probability: float = Field(0.5, ge=0, le=1)
@@ -40,11 +42,12 @@ class Augmentation(Settings, ABC):
 
     @abstractmethod
     def draw(self, rng: RowDraws) -> Parameters:
-        """Draws the parameters of every row, also of those that `probability` leaves unchanged.
+        """Draws the parameters of every row, including the rows that `probability` leaves unchanged.
 
         Args:
-            rng: of the rows. `rng.uniform` and `rng.between` take milliseconds for a million rows; `rng.generator`
-                takes 20 µs a row, so an augmentation that changes the length should not need it.
+            rng: random numbers of the rows. `rng.uniform` and `rng.between` take milliseconds for a million
+                rows. `rng.generator` takes 20 µs for each row, so an augmentation that changes the length
+                should not use it.
         """
 
     @abstractmethod
@@ -58,20 +61,20 @@ class Augmentation(Settings, ABC):
         """Changes one utterance.
 
         Args:
-            samples: (samples,) mono; not to be changed in place.
+            samples: (samples,) mono; must not be changed in place.
             sample_rate_hz: of the samples.
             parameters: of this row, by name.
-            generator: of this row, for what has too many numbers to be a parameter, such as noise.
+            generator: of this row, for random numbers that are too many for parameters, such as noise.
 
         Returns:
-            (samples / speed factor,) float32, finite, within one sample of that length.
+            (samples / speed factor,) float32, finite; the length may differ by one sample.
         """
 
     def speed_factor(self, parameters: Parameters) -> NDArray[np.float64] | float:
         """How many times faster each row plays: duration before / duration after. 1 where the length is kept.
 
-        The convention is that of speed perturbation (Ko et al. 2015): at 1.1 an utterance of 1.1 s becomes one of 1 s,
-        durations are divided by the factor.
+        The convention is that of speed perturbation (Ko et al. 2015): durations are divided by the factor, so
+        that at 1.1 an utterance of 1.1 s becomes one of 1 s.
 
         Returns:
             (rows,), or one number for all rows.
@@ -90,7 +93,7 @@ class Augmentation(Settings, ABC):
 
 
 def within(lowest: float, highest: float) -> AfterValidator:
-    """Checks a setting that is a range, (low, high)."""
+    """The check of a setting that is a range (low, high) between two limits."""
 
     def check(bounds: tuple[float, float]) -> tuple[float, float]:
         low, high = bounds

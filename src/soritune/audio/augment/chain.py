@@ -1,6 +1,6 @@
-"""The augmentations of a run, in the order its recipe gives: one answer for plan, checks, memory search and collation.
+"""The augmentations of a run in the order of its recipe, for planning, checks, the batch search and collation alike.
 
-What acts on the waveform of an utterance comes first, then what mixes the batch, then masks.
+Augmentations of the waveform are applied first, then mixing of the batch, then masks.
 Next: `training/batches/plan.py`.
 """
 
@@ -24,18 +24,19 @@ from soritune.errors import AugmentationError
 from soritune.settings import faults_of
 
 ACCEPTED = 'give an instance such as SpeedPerturbation(), or settings such as {"speed": {"probability": 0.5}}'
-"""Ends errors: what a chain is made of."""
+"""End of error messages: what is accepted."""
 
 
 class Chain:
     """Augmentations by key, in the order in which they are applied.
 
-    A key names the random numbers of its member, so the same member under the same key draws the same.
+    The random numbers of a member depend on its key, so that the same member under the same key draws the
+    same values.
 
     Attributes:
-        waveform: what acts on the samples of an utterance.
-        mixing: what acts on the arrays of a micro-batch.
-        masking: what hides features of an utterance.
+        waveform: members that change the samples of an utterance.
+        mixing: members that change the arrays of a micro-batch.
+        masking: members that hide features of an utterance.
 
     Raises:
         AugmentationError: a value that is not an augmentation.
@@ -47,17 +48,16 @@ class Chain:
                 raise AugmentationError(
                     f"augment.{key} is {member!r}, which is not an augmentation; {ACCEPTED}"
                 )
-        self.waveform = {key: one for key, one in members.items() if isinstance(one, Augmentation)}
-        self.mixing = {key: one for key, one in members.items() if isinstance(one, Mixing)}
-        self.masking = {key: one for key, one in members.items() if isinstance(one, Masking)}
+        self.waveform = {key: member for key, member in members.items() if isinstance(member, Augmentation)}
+        self.mixing = {key: member for key, member in members.items() if isinstance(member, Mixing)}
+        self.masking = {key: member for key, member in members.items() if isinstance(member, Masking)}
 
     @classmethod
     def of(cls, source: Chain | AugmentSettings | Member | Mapping[str, Any]) -> Chain:
-        """The chain of a recipe's settings, or of one augmentation under its usual key.
+        """The chain of the settings of a recipe, or of one augmentation under its usual key.
 
         Args:
-            source: a chain; settings, checked or as a mapping of keys such as {"speed": {"probability": 0.5}}; or one
-                augmentation.
+            source: a chain, settings, a mapping of keys such as {"speed": {"probability": 0.5}}, or one augmentation.
 
         Raises:
             AugmentationError: settings with a fault, or an object of another type.
@@ -79,31 +79,32 @@ class Chain:
 
     @property
     def fastest(self) -> float:
-        """The largest factor by which any utterance can be shortened."""
+        """The largest factor by which an utterance can be shortened."""
         return math.prod(max(_speeds(member)) for member in self.waveform.values())
 
     @property
     def slowest(self) -> float:
-        """The smallest factor by which any utterance can be shortened."""
+        """The smallest factor by which an utterance can be shortened; below 1 it becomes longer."""
         return math.prod(min(_speeds(member)) for member in self.waveform.values())
 
     @property
     def changes_length(self) -> bool:
-        """Whether any utterance can come out longer or shorter."""
+        """Whether an utterance can become longer or shorter."""
         return any(_changes_length(member) for member in self.waveform.values())
 
     def speed_factors(self, visits: NDArray[np.int64], draws: Draws) -> NDArray[np.float64]:
-        """How many times shorter each row becomes in this epoch; its duration is divided by it.
+        """The factor by which the duration of each row is divided in this epoch.
 
         Args:
-            visits: (rows,) manifest rows; a further visit to a row is that row plus the manifest's length.
+            visits: (rows,) indices of manifest rows. The second visit to a row is its index plus the number
+                of rows of the manifest, and so forth.
             draws: of the epoch.
 
         Returns:
             (rows,)
 
         Raises:
-            AugmentationError: a member draws a factor outside of its own bounds.
+            AugmentationError: a member draws a factor outside its own bounds.
         """
         factors = np.ones(len(visits))
         for key, member in self.waveform.items():
@@ -126,8 +127,8 @@ class Chain:
             (samples / speed factor,) float32.
 
         Raises:
-            AugmentationError: a member breaks its contract: another length, a factor outside of its own bounds, NaN, or
-                not float32 in one dimension.
+            AugmentationError: a member breaks its contract: it draws a factor outside its own bounds, or
+                returns another length, NaN, or samples that are not float32 in one dimension.
         """
         for key, member in self.waveform.items():
             rng = draws.for_rows(key, np.array([visit], dtype=np.int64))
@@ -148,7 +149,7 @@ class Chain:
             micro_batch: index in the epoch.
 
         Raises:
-            AugmentationError: a member gives other shapes, or values that are not finite.
+            AugmentationError: a member returns other shapes, or values that are not finite.
         """
         for key, member in self.mixing.items():
             rng = draws.generator(key, micro_batch)
@@ -159,7 +160,7 @@ class Chain:
     def masks(
         self, visits: NDArray[np.int64], frames: NDArray[np.int64], hidden_size: int, draws: Draws
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-        """What is hidden of each utterance of a micro-batch.
+        """The masks of each utterance of a micro-batch, True where frames and channels are hidden.
 
         Args:
             visits: (batch,) as in `speed_factors`.
@@ -168,22 +169,22 @@ class Chain:
             draws: of the epoch.
 
         Returns:
-            (batch, frames) and (batch, hidden) bool; None without masks or rows.
+            (batch, frames) and (batch, hidden) bool; None if the chain has no masks or the batch no rows.
         """
         if not self.masking or len(visits) == 0:
             return None
         time = np.zeros((len(visits), int(frames.max())), dtype=bool)
         feature = np.zeros((len(visits), hidden_size), dtype=bool)
         for key, member in self.masking.items():
-            for line, visit in enumerate(visits):
+            for row, visit in enumerate(visits):
                 rng = draws.generator(key, int(visit))
                 if rng.random() < member.probability:
-                    member.mask(rng, time[line, : frames[line]], feature[line])
+                    member.mask(rng, time[row, : frames[row]], feature[row])
         return time, feature
 
 
 def _speeds(member: Augmentation) -> list[float]:
-    """The bounds of a member's speed factors, 1 among them where some utterances stay as they are."""
+    """The bounds of a member's speed factors, and 1 if some utterances are left unchanged."""
     drawn = [member.fastest, member.slowest] if member.probability > 0 else []
     return drawn if member.probability == 1 else [*drawn, 1.0]
 
@@ -193,28 +194,28 @@ def _changes_length(member: Augmentation) -> bool:
 
 
 def _drawn_factors(key: str, member: Augmentation, parameters: Parameters, rows: int) -> NDArray[np.float64]:
-    """(rows,) the speed factors drawn, if the member's bounds hold for them."""
+    """(rows,) the speed factors drawn, checked against the bounds of the member."""
     factors = np.broadcast_to(np.asarray(member.speed_factor(parameters), np.float64), rows)
     outside = ~((factors >= member.slowest) & (factors <= member.fastest))
     if outside.any():
         raise AugmentationError(
-            f"augment.{key} drew a speed factor of {factors[outside][0]:g}, but says that they lie between "
+            f"augment.{key} drew a speed factor of {factors[outside][0]:g}, but its slowest and fastest are "
             f"{member.slowest:g} and {member.fastest:g}"
         )
     return factors
 
 
 def _as_promised(key: str, samples: Float32Array, length: float) -> Float32Array:
-    """The samples, if they are what the contract says."""
+    """The samples, checked against the contract: type, length and finite values."""
     if not isinstance(samples, np.ndarray) or samples.dtype != np.float32 or samples.ndim != 1:
         kind = (
             f"{samples.dtype} {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
         )
-        raise AugmentationError(f"augment.{key} gave {kind}; it must give float32 in one dimension")
+        raise AugmentationError(f"augment.{key} returned {kind}; it must return float32 in one dimension")
     if abs(len(samples) - length) > 1:
         raise AugmentationError(
-            f"augment.{key} gave {len(samples)} samples where its speed_factor promises {length:.1f}"
+            f"augment.{key} returned {len(samples)} samples; by its speed_factor they should be {length:.1f}"
         )
     if not np.isfinite(samples).all():
-        raise AugmentationError(f"augment.{key} gave samples that are NaN or infinite")
+        raise AugmentationError(f"augment.{key} returned samples that are NaN or infinite")
     return samples

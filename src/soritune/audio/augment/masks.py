@@ -1,7 +1,7 @@
-"""Masks on the encoder's features, drawn per utterance. Next: `audio/augment/spec_augment.py`.
+"""The contract of masks on the features of an encoder. Next: `audio/augment/spec_augment.py`.
 
-Masks are members of the open folder `audio/augment` like augmentations of the waveform; the model hides what they cover
-(`models/spec_augment.py`).
+Masks are members of the open folder `audio/augment`, as augmentations of the waveform are. They are drawn per
+utterance; the model hides what they cover (`models/spec_augment.py`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from soritune.settings import Settings
 
 
 class Masking(Settings, ABC):
-    """Settings of some masks, and how they are drawn."""
+    """Settings of a kind of masks, and how they are drawn."""
 
     probability: float = Field(1.0, ge=0, le=1)
-    """Share of the utterances that are masked at all."""
+    """Share of utterances that are masked."""
 
     @abstractmethod
     def mask(self, rng: np.random.Generator, time: NDArray[np.bool_], feature: NDArray[np.bool_]) -> None:
@@ -27,6 +27,6 @@ class Masking(Settings, ABC):
 
         Args:
             rng: of the utterance.
-            time: (frames,) of the encoder; False where no mask covers it yet.
-            feature: (hidden,) channels of the encoder, likewise.
+            time: (frames,) of the encoder; False where no mask covers a frame yet.
+            feature: (hidden,) of the encoder; False where no mask covers a channel yet.
         """

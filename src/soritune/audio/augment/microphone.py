@@ -1,4 +1,4 @@
-"""The response of a microphone and the band it records: an augmentation, and those of the speech factory."""
+"""The frequency response and the band of a microphone: an augmentation, and the filter of synthetic recordings."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from soritune.audio.waveform import Float32Array
 from soritune.draws import RowDraws
 
 ANCHORS_HZ = np.array([60.0, 150.0, 400.0, 1000.0, 2400.0, 5000.0, 8000.0])
-"""Where a microphone's response is drawn; between them it is a line over log frequency."""
+"""Frequencies at which the response of a microphone is drawn; it is linear in log frequency between them."""
 _STEEPEST = 8
 """Order of the band's edges: at most 48 dB an octave."""
 
 
 class MicrophoneResponse(Augmentation):
-    """Filters an utterance by a drawn microphone, without phase, so that labels in time stay right."""
+    """Filters an utterance by a drawn response with zero phase, so that time labels remain valid."""
 
     deviation_db: float = Field(4.0, ge=0, le=20)
     """Standard deviation of the response from flat at each of seven frequencies from 60 Hz to 8 kHz."""
     low_hz: Annotated[tuple[float, float], within(1.0, 1000.0)] = (20.0, 240.0)
-    """Range of the frequency below which nothing is recorded, equally likely on a logarithmic scale."""
+    """Range of the lower end of the band, equally likely on a logarithmic scale."""
     narrow_share: float = Field(0.35, ge=0, le=1)
     """Share of microphones whose band ends at `high_hz`."""
     high_hz: Annotated[tuple[float, float], within(1000.0, 8000.0)] = (3400.0, 7800.0)
-    """Range of the frequency above which a narrow one records nothing, equally likely on a logarithmic scale."""
+    """Range of the upper end of a narrow band, equally likely on a logarithmic scale."""
 
     def draw(self, rng: RowDraws) -> Parameters:
-        """`response_db` (rows, 7), `low_hz`, `high_hz` (8000 for a band that does not end), `slope`."""
+        """`response_db` (rows, 7), `low_hz`, `high_hz` (8000 for a band without an upper end), `slope`."""
         generators = [rng.generator(index) for index in range(len(rng))]
-        drawn = [each.normal(0.0, self.deviation_db, len(ANCHORS_HZ)) for each in generators]
+        drawn = [generator.normal(0.0, self.deviation_db, len(ANCHORS_HZ)) for generator in generators]
         low, high = np.log(self.low_hz), np.log(self.high_hz)
         narrow = rng.uniform("narrow") < self.narrow_share
         ends = np.exp(rng.between("high_hz", (float(high[0]), float(high[1]))))
@@ -53,7 +53,7 @@ class MicrophoneResponse(Augmentation):
         parameters: Mapping[str, Any],
         generator: np.random.Generator,
     ) -> Float32Array:
-        """(samples,) filtered."""
+        """Filters (samples,) by the response drawn."""
         return filtered(
             samples,
             sample_rate_hz,
@@ -75,7 +75,7 @@ def filtered(
     high_hz: float,
     slope: int,
 ) -> Float32Array:
-    """(samples,) through `response_curve`; 0.1 s of zeros keep the end from reaching the beginning."""
+    """(samples,) filtered by `response_curve`; 0.1 s of zeros keep the end from wrapping around to the beginning."""
     points = fast_length(len(samples) + sample_rate_hz // 10)
     frequencies = np.fft.rfftfreq(points, 1 / sample_rate_hz).astype(np.float64)
     curve = response_curve(frequencies, response_db, low_hz, high_hz, slope)
@@ -89,19 +89,21 @@ def response_curve(
     high_hz: float,
     slope: int,
 ) -> NDArray[np.float32]:
-    """Gain of a microphone and its band at each frequency, without phase.
+    """The gain of a microphone and its band at each frequency, with zero phase.
 
     Args:
         frequencies: (bins,) in Hz.
         response_db: (7,) at `ANCHORS_HZ`.
-        low_hz, high_hz: where the band begins and ends (3 dB down); from the highest anchor on it does not end.
-        slope: order of the band's edges, 6 dB an octave each.
+        low_hz, high_hz: lower and upper end of the band (-3 dB). With `high_hz` at the highest anchor or
+            above, the band has no upper end.
+        slope: steepness of the edges. The lower edge falls by 6 dB an octave for each, up to 24 dB; the upper
+            by 12 dB.
 
     Returns:
         (bins,) factors of the amplitude.
     """
-    places = np.log(np.maximum(frequencies, ANCHORS_HZ[0]))
-    curve = 10 ** (np.interp(places, np.log(ANCHORS_HZ), response_db) / 20)
+    positions = np.log(np.maximum(frequencies, ANCHORS_HZ[0]))
+    curve = 10 ** (np.interp(positions, np.log(ANCHORS_HZ), response_db) / 20)
     power = 2 * slope
     curve /= np.sqrt(1 + (low_hz / np.maximum(frequencies, 1.0)) ** min(power, 8))
     if high_hz < ANCHORS_HZ[-1]:

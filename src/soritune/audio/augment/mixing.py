@@ -1,8 +1,10 @@
 """The contract of augmentations that mix the utterances of a micro-batch, such as MixUp and CutMix.
 
-They are members of the open folder `audio/augment` as augmentations of the waveform are, and a recipe names them in the
-same mapping: `augment: {mixup: {probability: 0.5}}`. Mixing averages targets, so every output of the run needs soft
-targets: a probability for every label of an utterance. A label sequence of CTC cannot be averaged with another.
+They are members of the open folder `audio/augment`, as augmentations of the waveform are, and a recipe names
+them in the same mapping: `augment: {mixup: {probability: 0.5}}`. Mixing averages targets, so that every
+output of the run needs soft targets: a probability for every label of an utterance. Label sequences of CTC
+cannot be averaged.
+Next: `audio/augment/chain.py`.
 """
 
 from __future__ import annotations
@@ -30,13 +32,13 @@ class MixableBatch:
     num_samples: NDArray[np.int64]
     """(batch,)"""
     targets: dict[str, NDArray[np.float32]]
-    """(batch, labels) soft target by output; a row without a label is zero."""
+    """(batch, labels) soft targets by output; zero in a row without a label."""
     present: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-    """(batch,) by output: rows that have a label. A mixing that leaves this out keeps what the batch had."""
+    """(batch,) by output: rows that have a label. If a member returns it empty, that of the batch is kept."""
 
 
 class Mixing(Settings, ABC):
-    """Settings of a way of mixing, and what it does."""
+    """Settings of a kind of mixing, and how it is applied."""
 
     probability: float = Field(0.5, ge=0, le=1)
     """Share of micro-batches that are mixed."""
@@ -46,8 +48,8 @@ class Mixing(Settings, ABC):
         """Mixes the utterances of a micro-batch with one another.
 
         Args:
-            batch: not to be changed in place.
-            rng: a function of the run's seed, the phase, the epoch and the index of the micro-batch.
+            batch: must not be changed in place.
+            rng: depends only on the run's seed, the phase, the epoch and the index of the micro-batch.
 
         Returns:
             Arrays of the same shapes.
@@ -55,21 +57,22 @@ class Mixing(Settings, ABC):
 
 
 def refusals(mixing: Iterable[str], unmixable: Sequence[str]) -> list[str]:
-    """Why a run cannot mix its batches, one sentence for each key and part.
+    """Why a run cannot mix its batches: a message for each key and each part.
 
     Args:
-        mixing: keys of `Mixing` members that the recipe names.
-        unmixable: parts of the run that cannot be averaged over utterances, each as a clause that says why.
+        mixing: keys of the `Mixing` members in the recipe.
+        unmixable: parts of the run that cannot be averaged over utterances, each as a clause that states why.
     """
     return [
-        f"augment.{key}: mixes several utterances, but {why}; switch it off (augment.{key}=null) or leave that task out"
+        f"augment.{key}: mixes several utterances, but {cause}; "
+        f"switch it off (augment.{key}=null) or leave that task out"
         for key in mixing
-        for why in unmixable
+        for cause in unmixable
     ]
 
 
 def checked(key: str, before: MixableBatch, after: MixableBatch) -> MixableBatch:
-    """`after` as float32, if it is what the contract says.
+    """`after` as float32, checked against the contract.
 
     Raises:
         AugmentationError: other shapes or outputs, values that are not finite, or lengths beyond the batch.
@@ -80,11 +83,13 @@ def checked(key: str, before: MixableBatch, after: MixableBatch) -> MixableBatch
     present = after.present or before.present
     pairs += [(before.present[name], present.get(name, np.zeros(0))) for name in before.present]
     if before.targets.keys() != after.targets.keys() or any(old.shape != new.shape for old, new in pairs):
-        raise AugmentationError(f"augment.{key} gave a micro-batch of other outputs or shapes than it got")
+        raise AugmentationError(
+            f"augment.{key} returned a micro-batch with other outputs or shapes than it received"
+        )
     if not all(np.isfinite(new).all() for _, new in pairs):
-        raise AugmentationError(f"augment.{key} gave values that are NaN or infinite")
+        raise AugmentationError(f"augment.{key} returned values that are NaN or infinite")
     if (after.num_samples < 0).any() or (after.num_samples > after.waveform.shape[1]).any():
-        raise AugmentationError(f"augment.{key} gave numbers of samples that do not fit in the micro-batch")
+        raise AugmentationError(f"augment.{key} returned numbers of samples that exceed the micro-batch")
     return MixableBatch(
         after.waveform.astype(np.float32, copy=False),
         after.num_samples.astype(np.int64, copy=False),

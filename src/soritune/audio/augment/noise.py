@@ -1,4 +1,4 @@
-"""Noise beside speech: an augmentation, and the noise of the speech factory."""
+"""Additive noise: an augmentation, and the noise of synthetic recordings."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Noise = Literal["none", "steady", "wavering", "hum", "babble", "knocks"]
 
 
 class AdditiveNoise(Augmentation):
-    """Adds noise that is made here, at a level against the active speech (as ITU-T P.56 means it: pauses do not
-    count). Digital silence stays silent, since nothing is active in it.
+    """Adds computed noise at a level relative to the active speech (pauses do not count, as in ITU-T P.56).
+    Digital silence remains silent, since its speech level is zero.
     """
 
     snr_db: Annotated[tuple[float, float], within(-40.0, 100.0)] = (5.0, 30.0)
-    """Range of the level of the speech over the noise, equally likely in dB."""
+    """Range of the speech level over the noise level, equally likely in dB."""
     kinds: tuple[Literal["steady", "wavering", "hum", "knocks"], ...] = (
         "steady",
         "wavering",
         "hum",
         "knocks",
     )
-    """Kinds of noise, all equally likely. Babble is not among them: it is made of other utterances, and what is done to
-    one never depends on others."""
+    """Kinds of noise, all equally likely. Babble is not available: it consists of other utterances, and the
+    change to an utterance must not depend on others."""
     colour_exponent: Annotated[tuple[float, float], within(-2.0, 4.0)] = (-0.3, 2.0)
-    """Range of the exponent by which the power falls over frequency: 0 white, 1 pink, 2 brown."""
+    """Range of the exponent of the power over frequency, 1 / fⁿ: 0 white, 1 pink, 2 brown."""
 
     @field_validator("kinds")
     @classmethod
@@ -57,7 +57,7 @@ class AdditiveNoise(Augmentation):
         parameters: Mapping[str, Any],
         generator: np.random.Generator,
     ) -> Float32Array:
-        """(samples,) plus noise from `generator`."""
+        """Adds noise drawn from `generator` to (samples,)."""
         size = len(samples)
         points = fast_length(size)
         frequencies = np.fft.rfftfreq(points, 1 / sample_rate_hz).astype(np.float64)
@@ -71,8 +71,8 @@ class AdditiveNoise(Augmentation):
             generator,
         )
         noise = np.fft.irfft(spectrum, points)[:size]
-        wanted = active_power(samples, sample_rate_hz) * 10 ** (-float(parameters["snr_db"]) / 10)
-        gain = np.sqrt(wanted / max(float(np.mean(noise**2)), 1e-20))
+        power = active_power(samples, sample_rate_hz) * 10 ** (-float(parameters["snr_db"]) / 10)
+        gain = np.sqrt(power / max(float(np.mean(noise**2)), 1e-20))
         noisy: Float32Array = (samples + noise * np.float32(gain)).astype(np.float32)
         return noisy
 
@@ -90,17 +90,17 @@ def noise_spectrum(
     rng: np.random.Generator,
     babble: Float32Array | None = None,
 ) -> NDArray[np.complexfloating[Any, Any]]:
-    """The spectrum of some noise, of no particular level; coloured noise is under every kind.
+    """The spectrum of drawn noise, of arbitrary level. Every kind includes coloured noise.
 
     Args:
         kind: steady; wavering in level; hum of the mains; babble; knocks.
-        colour: exponent of the power over frequency: 0 white, 1 pink, 2 brown.
+        colour: exponent of the power over frequency, 1 / fⁿ: 0 white, 1 pink, 2 brown.
         size: samples of noise.
-        points: samples of the transform, at least `size`.
+        points: length of the transform, at least `size`.
         frequencies: (bins,) of the transform, in Hz.
         sample_rate_hz: of the noise.
-        rng: for everything here.
-        babble: (samples,) other people's speech, of any length, to make babble from.
+        rng: for all random numbers.
+        babble: (samples,) speech of other speakers, of any length; babble is a sum of parts of it.
 
     Returns:
         (bins,) complex.
@@ -139,7 +139,12 @@ def noise_spectrum(
 
 
 def active_share(speech: Float32Array, frame_samples: int) -> float:
-    """The share of frames of so many samples (10 ms) within 30 dB of the loudest; 1 where there is none."""
+    """The share of frames within 30 dB of the loudest frame; 1 for speech shorter than a frame, or silent.
+
+    Args:
+        speech: (samples,).
+        frame_samples: length of a frame, 10 ms.
+    """
     frames = speech[: len(speech) // frame_samples * frame_samples].reshape(-1, frame_samples)
     if not len(frames):
         return 1.0
@@ -148,6 +153,6 @@ def active_share(speech: Float32Array, frame_samples: int) -> float:
 
 
 def active_power(speech: Float32Array, sample_rate_hz: int) -> float:
-    """Mean square over the active part of (samples,), without a constant offset."""
+    """Mean square of (samples,) over its active part, after removal of a constant offset."""
     level = speech - np.mean(speech)
     return float(np.mean(level**2)) / active_share(level, sample_rate_hz // 100)

@@ -1,4 +1,4 @@
-"""Reverberation by drawn rooms (`audio/rooms.py`, which the speech factory uses too)."""
+"""Reverberation: an augmentation by the rooms of `audio/rooms.py`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from soritune.draws import RowDraws
 
 
 class Reverberation(Augmentation):
-    """Puts an utterance into a room: convolution with a drawn impulse response (Polack 1988; for training, Ko et al.
-    2017, "A study on data augmentation of reverberant speech for robust speech recognition").
+    """Convolves an utterance with a drawn room impulse response (Polack 1988; for training, Ko et al. 2017,
+    "A study on data augmentation of reverberant speech for robust speech recognition").
 
-    The direct sound keeps its level and its time, so labels in time stay right; the length is kept, and the tail
-    beyond it is cut off.
+    The direct sound keeps its level and its time, so that time labels remain valid. The length is kept; the
+    tail beyond it is cut off.
     """
 
     decay_s: Annotated[tuple[float, float], within(0.05, 1.2)] = (0.15, 1.0)
-    """Range of the time in which the level falls by 60 dB (T60), equally likely on a logarithmic scale: furnished rooms
-    to small halls."""
+    """Range of the time in which the level falls by 60 dB (T60), equally likely on a logarithmic scale. The
+    default ranges from furnished rooms to small halls."""
     direct_db: Annotated[tuple[float, float], within(-20.0, 60.0)] = (-2.0, 18.0)
-    """Range of the level of the direct sound over all that follows it: a laptop across a table to a headset."""
+    """Range of the level of the direct sound over everything that follows it. The default ranges from a
+    laptop across a table to a headset."""
     absorption: Annotated[tuple[float, float], within(0.1, 1.0)] = (0.4, 0.9)
-    """Range of T60 above 4 kHz as a share of that at low frequencies."""
+    """Range of T60 above 4 kHz as a share of T60 at low frequencies."""
     reflections: Annotated[tuple[int, int], within(0, 100)] = (3, 11)
     """Range of the number of early reflections, both ends included."""
 
@@ -50,7 +51,7 @@ class Reverberation(Augmentation):
         parameters: Mapping[str, Any],
         generator: np.random.Generator,
     ) -> Float32Array:
-        """(samples,) convolved with the room's response; its early reflections and tail come from `generator`."""
+        """Convolves (samples,) with the response of the room, whose reflections and tail `generator` draws."""
         room = Room(
             decay_s=float(parameters["decay_s"]),
             direct_db=float(parameters["direct_db"]),

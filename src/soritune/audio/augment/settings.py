@@ -1,4 +1,7 @@
-"""What a recipe says under `augment`: members of this folder by name, in the order in which they are applied."""
+"""The settings under `augment` in a recipe: members of this folder by key, in the order in which they are applied.
+
+Next: `audio/augment/chain.py`.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,15 @@ Kind = type[Augmentation] | type[Masking] | type[Mixing]
 
 
 def kinds() -> dict[str, Kind]:
-    """Every augmentation by its key in a recipe, those of other packages included. Keys have underscores, as those of
-    all settings. What is not an augmentation is left out."""
+    """Every augmentation by its key in a recipe, including those of other packages; keys have underscores.
+
+    Entry points that are not augmentations are left out.
+    """
     return {_key(name): kind for name, kind in members(PACKAGE, ATTRIBUTE, _is_kind).items()}
 
 
 def kind_of(key: str) -> Kind | None:
-    """The augmentation of a key, or None where there is none. Imports no other member.
+    """The augmentation of a key, or None for an unknown key. Imports no other member.
 
     Raises:
         AugmentationError: what another package offers under this key is not an augmentation.
@@ -60,9 +65,9 @@ def _checked_kind(key: str, kind: Any) -> Kind:
 
 
 class AugmentSettings(Settings):
-    """What is changed in training only: settings by key, each checked by the member of that key.
+    """Settings by key, each checked by the member with this key.
 
-    A key that is not there is switched off, as is one with None (null). Attributes are the members: `augment.speed`.
+    A member whose key is missing or None (null) is switched off. Members are attributes too: `augment.speed`.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -90,20 +95,20 @@ class AugmentSettings(Settings):
 
     @classmethod
     def key_types(cls) -> dict[str, Any]:
-        """Every key and what it may hold."""
+        """Every key and the type of its value."""
         return {key: kind | None for key, kind in kinds().items()}
 
     @property
     def members(self) -> dict[str, Member]:
-        """What is switched on, in the order given."""
+        """The members that are switched on, in the order given."""
         return {key: value for key, value in (self.__pydantic_extra__ or {}).items() if value is not None}
 
     def identity(self) -> list[tuple[str, Any]]:
-        """What a result depends on, as plain data: the order too."""
+        """Everything a result depends on, including the order, as plain data."""
         return [(key, member.model_dump(mode="json")) for key, member in self.members.items()]
 
     def __getattr__(self, name: str) -> Any:
-        """The settings of a member; None where it is switched off."""
+        """The settings of a member; None if it is switched off."""
         if not name.startswith("_"):
             given = self.__pydantic_extra__ or {}
             if name in given:
@@ -113,10 +118,10 @@ class AugmentSettings(Settings):
         return super().__getattr__(name)  # type: ignore[misc]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Sets checked settings of a member; a new one comes last.
+        """Checks and sets the settings of a member; a new member is applied last.
 
         Raises:
-            RecipeError: no such member, or settings it cannot have; everything is then as before.
+            RecipeError: an unknown member, or invalid settings; nothing is changed then.
         """
         try:
             checked = type(self).model_validate({**dict(self), name: value})

@@ -10,21 +10,22 @@ from soritune.audio.augment.masks import Masking
 
 
 class SpecAugment(Masking):
-    """Masks on the encoder's input features (Park et al. 2019), drawn per utterance by the collator."""
+    """Masks on the input features of the encoder (Park et al. 2019), drawn per utterance."""
 
     time_masks: int = Field(2, ge=0)
-    """Masks along time."""
+    """Number of masks along time."""
     time_width_frames: int = Field(30, ge=0)
-    """Widest time mask, in encoder frames of 20 ms; a width is drawn from 0 to this, both included."""
+    """Widest time mask in encoder frames of 20 ms. Widths are drawn from 0 to this, both included."""
     feature_masks: int = Field(2, ge=0)
-    """Masks along the feature axis."""
+    """Number of masks along the feature axis."""
     feature_width_share: float = Field(15 / 80, ge=0, le=1)
     """Widest feature mask as a share of the axis: 15 of 80 mel bins is 15/80 of the encoder's channels."""
     longest_share: float = Field(0.25, gt=0, le=1)
-    """No single time mask covers more than this share of an utterance, so that short clips keep something."""
+    """Largest share of an utterance that one time mask covers, so that parts of short clips remain."""
 
     def mask(self, rng: np.random.Generator, time: NDArray[np.bool_], feature: NDArray[np.bool_]) -> None:
-        """A width is drawn from 0 to the widest, both included, then a start at which the mask fits (§2)."""
+        """Draws a width from 0 to the widest, both included, then a start at which the mask fits (§2 of
+        the paper)."""
         widest = min(self.time_width_frames, int(self.longest_share * len(time)))
         for axis, count, limit in (
             (time, self.time_masks, widest),

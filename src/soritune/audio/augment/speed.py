@@ -1,4 +1,4 @@
-"""Speed perturbation: tempo and pitch together."""
+"""Speed perturbation: tempo and pitch change together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from soritune.draws import RowDraws
 
 
 class SpeedPerturbation(Augmentation):
-    """Plays an utterance faster or slower (`resample.change_speed`), as Ko et al. 2015."""
+    """Plays an utterance faster or slower (`resample.change_speed`), as in Ko et al. 2015."""
 
     factors: tuple[float, ...] = (0.9, 1.0, 1.1)
     """Speeds to draw from, all equally likely; 1.0 changes nothing."""
@@ -25,7 +25,7 @@ class SpeedPerturbation(Augmentation):
     @classmethod
     def _positive(cls, factors: tuple[float, ...]) -> tuple[float, ...]:
         if not factors or any(not 0.5 <= factor <= 2.0 for factor in factors):
-            raise ValueError(f"speed factors must lie between 0.5 and 2.0, got {list(factors)}")
+            raise ValueError(f"speed factors must be between 0.5 and 2.0, got {list(factors)}")
         return factors
 
     def draw(self, rng: RowDraws) -> Parameters:
@@ -40,12 +40,12 @@ class SpeedPerturbation(Augmentation):
         parameters: Mapping[str, Any],
         generator: np.random.Generator,
     ) -> Float32Array:
-        """Plays (samples,) at the factor drawn."""
+        """Plays (samples,) at the speed drawn."""
         factor = float(parameters["factor"])
         return samples if factor == 1.0 else change_speed(samples, factor)
 
     def speed_factor(self, parameters: Parameters) -> NDArray[np.float64]:
-        """The factor itself."""
+        """The factors drawn."""
         factors: NDArray[np.float64] = parameters["factor"]
         return factors
 

@@ -1,14 +1,14 @@
-"""Speech by espeak-ng from its own phonemes, in voices described to it. Next: `audio/synthesis/voices.py`.
+"""Speech by espeak-ng from its own phonemes, in voices given as descriptions. Next: `audio/synthesis/voices.py`.
 
-espeak-ng is GPL-3.0 and comes with the extra `speech` (package `espeakng-loader`); it is loaded here, when
-first used, and nowhere else. The library keeps global state (oscillator phases among it) that starting it
-again does not clear, so it is opened and closed for every utterance, about 3 ms: the same call gives the same
-samples whatever was spoken before. One utterance at a time; parallel synthesis takes processes.
+espeak-ng is GPL-3.0 and comes with the extra `speech` (package `espeakng-loader`). Only this file loads it,
+on first use. The library keeps global state, such as oscillator phases, that a new start does not clear. It
+is therefore opened and closed for every utterance, which takes about 3 ms: the same call returns the same
+samples, whatever was spoken before. It speaks one utterance at a time; parallel synthesis uses processes.
 
-It is given phonemes, in `[[…]]`, because its reading of Hangul departs from the standard pronunciation: it does not
-nasalise (갑니다 as [갑니다]), says ㄹㄹ as one ㄹ, and has one sound for ㄱ and ㄲ inside a word. What it would do with
-Hangul, and how far its phonemes agree with a label, is in docs/synthetic-speech.md; which phonemes stand for which
-phones is in `audio/synthesis/phonemes.py`.
+The input is phonemes in `[[…]]`, because espeak-ng's reading of Hangul departs from the standard
+pronunciation: it does not nasalise (갑니다 as [갑니다]), pronounces ㄹㄹ as one ㄹ, and has one sound for ㄱ
+and ㄲ inside a word. docs/synthetic-speech.md describes its reading of Hangul and how often its phonemes
+agree with a label. The phonemes of each phone are in `audio/synthesis/phonemes.py`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class _Event(ctypes.Structure):
-    """espeak_EVENT of speak_lib.h; the last member of its union is the phoneme's name."""
+    """espeak_EVENT of speak_lib.h; the last field is the member of its union that names a phoneme."""
 
     _fields_ = (
         ("type", ctypes.c_int),
@@ -61,15 +61,15 @@ class _Event(ctypes.Structure):
 
 
 class Sound(NamedTuple):
-    """One of espeak-ng's phonemes in what it spoke."""
+    """A phoneme that espeak-ng reports as spoken."""
 
     name: str
-    """espeak-ng's own mnemonic; empty for a pause."""
+    """The mnemonic of espeak-ng; empty for a pause."""
     start_s: float
 
 
 class Spoken(NamedTuple):
-    """One utterance."""
+    """An utterance spoken by espeak-ng."""
 
     samples: NDArray[np.float32]
     """(samples,) in [-1, 1]."""
@@ -82,7 +82,7 @@ _close: Callable[[int], Any] = getattr(_ctypes, "FreeLibrary" if os.name == "nt"
 
 
 class Synthesizer:
-    """Speaks espeak-ng's own phonemes, or spelling, in a voice described to it.
+    """Speaks espeak-ng's own phonemes, or spelling, in a voice given as a description.
 
     Raises:
         SorituneError: espeak-ng is not installed.
@@ -93,14 +93,14 @@ class Synthesizer:
         self._variants = Path(self._data_path) / "voices" / "!v"
 
     def voices(self) -> tuple[str, ...]:
-        """The voice variants that sound like people and are installed, female ones first."""
+        """The installed voice variants that sound like people, female ones first."""
         return tuple(name for name in (*FEMALE_VARIANTS, *MALE_VARIANTS) if (self._variants / name).is_file())
 
     def description(self, variant: str) -> str:
-        """What the file of a variant says: a line for each attribute (espeak-ng's docs/voices.md).
+        """The voice file of a variant, one attribute on each line (docs/voices.md of espeak-ng).
 
         Raises:
-            SorituneError: no such variant.
+            SorituneError: the variant does not exist.
         """
         try:
             return (self._variants / variant).read_text(encoding="utf-8", errors="replace")
@@ -118,33 +118,34 @@ class Synthesizer:
         pitch_range: int = 50,
         volume: int = 100,
     ) -> Spoken:
-        """One utterance in a voice that is described here.
+        """Speaks one utterance.
 
         Args:
-            description: A whole voice file (espeak-ng's docs/voices.md), `language ko` in it.
-            text: What to say; with `phonemes`, what stands in `[[…]]` is in espeak-ng's phonemes.
-            phonemes: Whether `[[…]]` means that.
-            rate_wpm: Speed in espeak-ng's words per minute, 80 to 450.
-            pitch: 0 to 99, 50 is the description's own.
-            pitch_range: 0 (monotone) to 99, 50 is the description's own.
-            volume: 0 to 200, 100 is normal.
+            description: of the voice: a whole voice file (docs/voices.md of espeak-ng) with `language ko`.
+            text: the text to speak.
+            phonemes: whether parts of the text in `[[…]]` are espeak-ng's phonemes.
+            rate_wpm: speed in espeak-ng's words per minute, 80 to 450.
+            pitch: 0 to 99; 50 is that of the description.
+            pitch_range: 0 (monotone) to 99; 50 is that of the description.
+            volume: 0 to 200; 100 is normal.
 
         Returns:
-            Samples, rate (22050 Hz), and what was said when.
+            The samples, their rate (22050 Hz), and the phonemes with their times.
 
         Raises:
-            SorituneError: the text gives no sound, the description is none, or the library does not start.
+            SorituneError: the text produces no sound, the description is not a voice file, or the library
+                does not start.
         """
         flags = _UTF8 | (_PHONEMES if phonemes else 0)
         with _file_with(description) as file, self._opened(file) as (library, rate):
             return _spoken(library, rate, text, flags, (rate_wpm, volume, pitch, pitch_range))
 
     def _no_variant(self, variant: str) -> str:
-        return f"espeak-ng has no voice variant '{variant}'; there are: {', '.join(self.voices())}"
+        return f"espeak-ng has no voice variant '{variant}'; available: {', '.join(self.voices())}"
 
     @contextmanager
     def _opened(self, voice: str) -> Iterator[tuple[ctypes.CDLL, int]]:
-        """The library in its first state with the voice of a file, and its sampling rate; closed afterwards."""
+        """The library in its initial state with the voice of a file, and its sampling rate; closed afterwards."""
         with _lock:
             try:
                 library = ctypes.CDLL(self._library_path)
@@ -155,8 +156,8 @@ class Synthesizer:
             try:
                 data = os.fsencode(self._data_path)
                 rate = int(library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS))
-                library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # of the Klatt synthesizer
-                _seed_c_library(1)  # of the breath of the other one
+                library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # used by the Klatt synthesizer
+                _seed_c_library(1)  # used for breath by the formant synthesizer
                 if rate <= 0 or library.espeak_SetVoiceByFile(os.fsencode(voice)) != 0:
                     raise SorituneError(
                         f"espeak-ng does not start with the data in {self._data_path}; reinstall it"
@@ -169,7 +170,7 @@ class Synthesizer:
 
 @contextmanager
 def _file_with(text: str) -> Iterator[str]:
-    """The path of a file that holds a text, for as long as it is needed."""
+    """The path of a temporary file with a text."""
     handle, path = tempfile.mkstemp(prefix="soritune-voice-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -182,7 +183,7 @@ def _file_with(text: str) -> Iterator[str]:
 def _spoken(
     library: ctypes.CDLL, rate: int, text: str, flags: int, settings: tuple[int, int, int, int]
 ) -> Spoken:
-    """What an opened library makes of a text; `settings` are rate, volume, pitch and range.
+    """The speech of an opened library for a text; `settings` are rate, volume, pitch and range.
 
     Raises:
         SorituneError: no sound.
@@ -194,15 +195,15 @@ def _spoken(
         if samples and count > 0:
             parts.append(np.ctypeslib.as_array(samples, (count,)).copy())
         if events:
-            found = ctypes.cast(events, ctypes.POINTER(_Event))
+            array = ctypes.cast(events, ctypes.POINTER(_Event))
             number = 0
-            while (event := found[number]).type:
+            while (event := array[number]).type:
                 if event.type == _PHONEME_EVENT:
                     sounds.append(Sound(event.name.decode("utf-8", "replace"), event.audio_position / 1000))
                 number += 1
         return 0
 
-    callback = _CALLBACK(take)  # held by this name while the library may call it
+    callback = _CALLBACK(take)  # the name keeps it alive while the library may call it
     library.espeak_SetSynthCallback(callback)
     for parameter, value in zip((_RATE, _VOLUME, _PITCH, _RANGE), settings, strict=True):
         library.espeak_SetParameter(parameter, int(value), 0)
@@ -210,16 +211,17 @@ def _spoken(
     library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 0, 0, flags, None, None)
     samples = np.concatenate(parts) if parts else np.empty(0, np.int16)
     if not samples.any():
-        raise SorituneError(f"espeak-ng makes no sound of {text!r}; give it Korean text")
+        raise SorituneError(f"espeak-ng produces no sound for {text!r}; give Korean text or phonemes")
     return Spoken(samples.astype(np.float32) / 32768.0, rate, tuple(sounds))
 
 
 def _seed_c_library(seed: int) -> None:
-    """Seeds rand() of the C library that espeak-ng draws from."""
+    """Seeds rand() of the C library, which espeak-ng uses."""
     ctypes.CDLL("ucrtbase" if os.name == "nt" else None).srand(seed)
 
 
 def _paths() -> tuple[str, str]:
+    """The library file and the data folder of espeak-ng."""
     try:
         import espeakng_loader
     except ImportError as error:

@@ -1,8 +1,8 @@
-"""Korean phones in espeak-ng's phonemes, so that it says what the label says. Next: `synthesis/factory.py`.
+"""Korean phones in espeak-ng's phonemes, so that the speech agrees with its label. Next: `audio/synthesis/espeak.py`.
 
-espeak-ng's own reading of Hangul departs from the standard (docs/synthetic-speech.md), so it is not asked to read:
-it gets the phonemes themselves, in `[[…]]`. Which of its phonemes stands for a phone depends on what is around it (a
-lax stop is voiced between voiced sounds, ㅅ is palatal before ㅣ) and on the speaker (`Accent`).
+espeak-ng's own reading of Hangul departs from the standard pronunciation (docs/synthetic-speech.md). It
+receives phonemes in `[[…]]` instead. The phoneme of a phone depends on its neighbours (a lax stop is voiced
+between voiced sounds, ㅅ is palatal before ㅣ) and on the speaker (`Accent`).
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ _HIGH = ("GG", "DD", "BB", "JJ", "SS", "Kh", "Th", "Ph", "CHh", "S", "H")
 
 @dataclass(frozen=True, slots=True)
 class Accent:
-    """How one speaker says what the standard leaves open."""
+    """The variants of a speaker where the standard pronunciation permits several."""
 
     front: str = "E"
-    """espeak-ng's vowel for ㅐ and ㅔ: E (open) or e."""
+    """espeak-ng's vowel of ㅐ and ㅔ: E (open) or e."""
     lax_voiced_first: bool = False
-    """Whether lax stops are voiced at the beginning of a phrase too."""
+    """Whether lax stops are also voiced at the beginning of a phrase."""
     linked: float = 0.6
-    """How often a lax stop that begins a word is voiced after a voiced sound."""
+    """Share of lax stops at the beginning of a word that are voiced after a voiced sound."""
     breathy_s: bool = True
-    """Whether ㅅ before other vowels than ㅣ has an h after it, as against ㅆ."""
+    """Whether ㅅ has an h after it, unlike ㅆ; not before ㅣ."""
     breathy: float = 0.5
-    """How often ㅋ and ㅍ have one more h."""
+    """Share of ㅋ and ㅍ with another h."""
     first_liquid: str = "*"
-    """What a ㄹ after a pause is: * (tap) or l; inside a phrase l is the coda."""
+    """The phoneme of ㄹ after a pause: * (tap) or l. Inside a phrase, l is the coda."""
     gliding: str = "u- i"
-    """ㅢ: two vowels, or a vowel with a glide."""
+    """The phonemes of ㅢ: two vowels, or a vowel with a glide."""
     accented: float = 0.8
-    """How often a word has a stressed syllable."""
+    """Share of words with a stressed syllable."""
     held: float = 0.5
-    """How often a tense stop after a vowel is held longer."""
+    """Share of tense stops after a vowel that are held longer."""
     release_db: float = -20.0
-    """Level of the release of stop codas, against what espeak-ng makes of it; in speech there is hardly any."""
+    """Level of the release of stop codas relative to espeak-ng's. People hardly release them."""
 
 
 def draw_accent(rng: np.random.Generator) -> Accent:
-    """An accent."""
+    """Draws the accent of a speaker."""
     shares = rng.random(10)
     return Accent(
         front="E" if shares[0] < 0.5 else "e",
@@ -79,74 +79,67 @@ def draw_accent(rng: np.random.Generator) -> Accent:
 def in_phonemes(
     phrases: Sequence[Sequence[str]], accent: Accent, rng: np.random.Generator, ending: str = "."
 ) -> str:
-    """What `Synthesizer.speak_as` says as these phones.
+    """The text for `Synthesizer.speak_as` that is spoken as these phones.
 
     Args:
-        phrases: phones with `|` between words; a pause comes between two phrases.
-        accent: the speaker's.
-        rng: for what is left to chance within an accent.
-        ending: . or ?, which gives the melody.
+        phrases: phones with `|` between words; a pause separates two phrases.
+        accent: of the speaker.
+        rng: for the variants that the accent gives as shares.
+        ending: . or ?, which determines the melody.
     """
-    said = []
+    clauses = []
     for number, phrase in enumerate(phrases):
         mark = ending if number == len(phrases) - 1 else ","
-        said.append("[[" + " ".join(_words(phrase, accent, rng)) + "]]" + mark)
-    return " ".join(said)
+        clauses.append("[[" + " ".join(_words(phrase, accent, rng)) + "]]" + mark)
+    return " ".join(clauses)
 
 
 def stop_codas(sounds: Sequence[Sound]) -> list[tuple[float, float]]:
-    """Where the releases of stop codas begin and end in what was spoken, in seconds."""
+    """Start and end in seconds of the releases of stop codas in an utterance."""
     names = [sound.name.strip("',%=") for sound in sounds]
     return [
-        (sounds[place].start_s, sounds[place + 1].start_s)
-        for place in range(len(names) - 1)
-        if names[place] in _CODA.values() and names[place + 1] not in _SYLLABIC
+        (sounds[index].start_s, sounds[index + 1].start_s)
+        for index in range(len(names) - 1)
+        if names[index] in _CODA.values() and names[index + 1] not in _SYLLABIC
     ]
 
 
 def _words(phrase: Sequence[str], accent: Accent, rng: np.random.Generator) -> list[str]:
-    """The words of a phrase in phonemes, those of a word joined by | so that none is read together."""
-    found: list[str] = []
+    """The words of a phrase in phonemes. The phonemes of a word are separated by |, so that espeak-ng joins none."""
+    words: list[str] = []
     word: list[str] = []
     stressed = _stress(phrase, 0, accent, rng)
     syllable = 0
-    for place, phone in enumerate(phrase):
+    for index, phone in enumerate(phrase):
         if phone == WORD_BOUNDARY:
-            found.append("|".join(word))
+            words.append("|".join(word))
             word, syllable = [], 0
-            stressed = _stress(phrase, place + 1, accent, rng)
+            stressed = _stress(phrase, index + 1, accent, rng)
             continue
-        before = phrase[place - 1] if place else ""
-        after = phrase[place + 1] if place + 1 < len(phrase) else ""
         if phone in _VOWELS:
             if syllable == stressed:
                 word.append("'")
             syllable += 1
-        word += _sounds(phone, before, after, place, phrase, accent, rng)
-    found.append("|".join(word))
-    return [said for said in found if said]
+        word += _sounds(phrase, index, accent, rng)
+    words.append("|".join(word))
+    return [word for word in words if word]
 
 
 def _stress(phrase: Sequence[str], start: int, accent: Accent, rng: np.random.Generator) -> int:
-    """Which syllable of the word that begins at `start` is stressed; -1 for none."""
+    """Index of the stressed syllable in the word that begins at `start`; -1 if the word has no stress."""
     if rng.random() >= accent.accented or start >= len(phrase):
         return -1
     return 0 if phrase[start] in _HIGH else 1 if rng.random() < 0.7 else 0
 
 
-def _sounds(
-    phone: str,
-    before: str,
-    after: str,
-    place: int,
-    phrase: Sequence[str],
-    accent: Accent,
-    rng: np.random.Generator,
-) -> list[str]:
-    """One phone in phonemes."""
+def _sounds(phrase: Sequence[str], index: int, accent: Accent, rng: np.random.Generator) -> list[str]:
+    """The phonemes of the phone `phrase[index]`."""
+    phone = phrase[index]
+    before = phrase[index - 1] if index else ""
+    after = phrase[index + 1] if index + 1 < len(phrase) else ""
     if phone in _VOWELS:
-        said = accent.gliding if phone == "euI" else _VOWELS[phone].replace("E", accent.front)
-        return said.split()
+        vowel = accent.gliding if phone == "euI" else _VOWELS[phone].replace("E", accent.front)
+        return vowel.split()
     if phone in _CODA:
         return [_CODA[phone]]
     if phone in _LAX:
@@ -154,7 +147,7 @@ def _sounds(
         if before == "":
             return [voiced if accent.lax_voiced_first else voiceless]
         if before == WORD_BOUNDARY:
-            linked = phrase[place - 2] in _VOICED and rng.random() < accent.linked
+            linked = phrase[index - 2] in _VOICED and rng.random() < accent.linked
             return [voiced if linked or accent.lax_voiced_first else voiceless]
         return [voiced if before in _VOICED else voiceless]
     if phone in ("S", "SS"):

@@ -1,4 +1,7 @@
-"""From a text to what a voice says of it: phones, phrase by phrase, with pauses where this speaker makes them."""
+"""From a text to its pronunciation: phones, phrase by phrase, with drawn pauses.
+
+Next: `audio/synthesis/confusions.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,48 +15,48 @@ from soritune.korean.g2p import Pronouncer, pronouncer
 from soritune.korean.phones import WORD_BOUNDARY, hangul_to_phones
 
 _MOST_WORDS = 8
-"""Words in a breath; longer phrases are broken. espeak-ng holds no clause of more than 800 letters."""
+"""Longest phrase in words; longer ones are divided. espeak-ng accepts clauses of at most 800 letters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is said of a text."""
+    """The pronunciation of a text."""
 
     pronounced: tuple[str, ...]
     """The phrases between pauses, in pronounced Hangul."""
     phrases: tuple[tuple[str, ...], ...]
-    """The same in phones, `|` between words."""
+    """The same in phones, with `|` between words."""
 
     @property
     def phones(self) -> tuple[str, ...]:
-        """All of it in one sequence, `|` between words."""
+        """The phones of all phrases in one sequence, with `|` between words."""
         return in_one_sequence(self.phrases)
 
     @property
     def num_syllables(self) -> int:
-        """Syllables."""
+        """Syllables of all phrases."""
         return sum(len(phrase.replace(" ", "")) for phrase in self.pronounced)
 
 
 def in_one_sequence(phrases: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """The phones of phrases one after the other; a pause is between two words."""
-    found: list[str] = []
+    """The phones of all phrases, with `|` between two phrases."""
+    phones: list[str] = []
     for phrase in phrases:
-        found += [WORD_BOUNDARY, *phrase] if found else phrase
-    return tuple(found)
+        phones += [WORD_BOUNDARY, *phrase] if phones else phrase
+    return tuple(phones)
 
 
 def draw_reading(text: str, rng: np.random.Generator, pauses: float, linked: float) -> Reading:
-    """One way to read a text aloud.
+    """Draws a reading of a text.
 
-    Sounds change over a space where the speaker links words and makes no pause there (`pronounce`); the label follows
-    what is said. The tagger is not used, so that the same seed gives the same label on every machine.
+    Pronunciation rules apply across a space if the speaker links words and makes no pause there. The tagger
+    is not used, so that the same seed gives the same phones on every machine.
 
     Args:
         text: any Korean text.
         rng: for pauses and linking.
-        pauses: how often there is a pause at a space without punctuation.
-        linked: how often a phrase is read with its words linked.
+        pauses: share of spaces without punctuation at which there is a pause.
+        linked: probability that words are linked.
     """
     reader: Pronouncer = pronouncer("none")
     boundary = "phrase" if rng.random() < linked else "word"
@@ -67,6 +70,7 @@ def draw_reading(text: str, rng: np.random.Generator, pauses: float, linked: flo
 
 
 def _chunks(words: list[str], rng: np.random.Generator, pauses: float) -> list[str]:
+    """The words of a phrase, divided at drawn pauses."""
     chunks: list[list[str]] = []
     breaks = rng.random(len(words)) < pauses
     for word, broken in zip(words, breaks, strict=True):

@@ -1,8 +1,10 @@
-"""What lies between a mouth and a file: room, noise, microphone, level, band, telephone.
+"""The recording of synthetic speech: room, noise, microphone, band, telephone, level.
 
-`draw_recording` draws what happens to one utterance, `record` does it; the two are apart so that what was drawn can
-be written down. Rooms are in `audio/rooms.py`; noise, microphones and telephones are in `audio/augment/`, for training.
-Everything linear is one product in the frequency domain, so a second of speech costs about a millisecond.
+`draw_recording` draws the conditions of one utterance and `record` applies them, so that the conditions can
+be written to a manifest. Rooms are in `audio/rooms.py`; noise, microphones and telephones are in
+`audio/augment/`, since training uses them too. All linear steps are one product in the frequency domain: a
+second of speech takes about a millisecond.
+Next: `audio/synthesis/speaking.py`.
 """
 
 from __future__ import annotations
@@ -23,26 +25,26 @@ from soritune.settings import Settings
 
 
 class RecordingSettings(Settings):
-    """How often, and how much, is done to an utterance."""
+    """How often each condition occurs, and its range."""
 
     room: float = Field(0.65, ge=0, le=1)
-    """Share of utterances with a room."""
+    """Share of utterances with reverberation."""
     noise: float = Field(0.8, ge=0, le=1)
-    """Share with noise that can be heard."""
+    """Share of utterances with audible noise."""
     snr_db: tuple[float, float] = (0.0, 40.0)
-    """Range of levels of speech over noise, all equally likely, in dB."""
+    """Range of the speech level over the noise level, equally likely in dB."""
     babble: float = Field(0.2, ge=0, le=1)
-    """Of the noisy ones, the share in which it is people talking."""
+    """Share of noisy utterances whose noise is other speakers."""
     microphone_db: float = Field(4.0, ge=0)
-    """Deviation of a microphone's response from flat at each of seven frequencies, in dB."""
+    """Standard deviation in dB of a microphone's response from flat at each of seven frequencies."""
     narrow: float = Field(0.35, ge=0, le=1)
-    """Share with a band that ends between 3.4 and 7.8 kHz."""
+    """Share of utterances whose band ends between 3.4 and 7.8 kHz."""
     telephone: float = Field(0.08, ge=0, le=1)
-    """Share that goes through a telephone: 300 to 3400 Hz, mu-law at 8 kHz."""
+    """Share of utterances over a telephone line: 300 to 3400 Hz, mu-law at 8 kHz."""
     compressed: float = Field(0.2, ge=0, le=1)
-    """Share whose loud parts are pressed down, as by an automatic level."""
+    """Share of utterances whose loud parts are attenuated, as by automatic gain control."""
     clipped: float = Field(0.06, ge=0, le=1)
-    """Share recorded too loud."""
+    """Share of utterances that are recorded too loud and clipped."""
     peak_db: tuple[float, float] = (-28.0, -0.5)
     """Range of the peak of the file, in dB below full scale."""
     silence_s: tuple[float, float] = (0.02, 0.5)
@@ -62,41 +64,41 @@ class RecordingSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What happens to one utterance."""
+    """The recording conditions of one utterance."""
 
     room: Room | None
     noise: Noise
     snr_db: float
     colour: float
-    """Exponent of the noise's power over frequency: 0 white, 1 pink, 2 brown."""
+    """Exponent of the noise power over frequency, 1 / fⁿ: 0 white, 1 pink, 2 brown."""
     response_db: tuple[float, ...]
-    """Of the microphone at `ANCHORS_HZ`."""
+    """Response of the microphone at `ANCHORS_HZ`."""
     low_hz: float
     high_hz: float
     slope: int
-    """Order of the band's edges, 6 dB an octave each."""
+    """Steepness of the edges of the band, as for `response_curve`."""
     telephone: bool
     pressed: float
-    """Exponent of the envelope after compression; 1 is none."""
+    """Exponent of the envelope after compression; 1 for no compression."""
     drive_db: float
-    """How far the peak lies above clipping; 0 is none."""
+    """Level of the peak above the clipping level; 0 for no clipping."""
     peak_db: float
     lead_s: float
     tail_s: float
 
     def facts(self) -> dict[str, Any]:
-        """The numbers, rounded, for a manifest."""
-        found: dict[str, Any] = {}
+        """The conditions for a manifest, rounded."""
+        facts: dict[str, Any] = {}
         for name, value in asdict(self).items():
             if isinstance(value, dict):
-                found |= {f"room_{key}": _rounded(part) for key, part in value.items()}
+                facts |= {f"room_{key}": _rounded(part) for key, part in value.items()}
             elif value is not None and name != "response_db":
-                found[name] = _rounded(value)
-        return found
+                facts[name] = _rounded(value)
+        return facts
 
 
 def draw_recording(rng: np.random.Generator, settings: RecordingSettings) -> Recording:
-    """One recording's conditions; takes the same number of draws in whatever way they fall."""
+    """Draws the conditions of one recording; the number of draws from `rng` is always the same."""
     shares = rng.random(8)
     levels = rng.random(8)
     room = draw_room(rng)
@@ -128,11 +130,11 @@ def draw_recording(rng: np.random.Generator, settings: RecordingSettings) -> Rec
 
 
 def at_level(recording: Recording, change_db: float) -> Recording:
-    """The recording of somebody who speaks louder or softer: at another level, over the same noise."""
+    """The recording of a voice that is louder or softer by `change_db`, with the same noise."""
+    if not change_db:
+        return recording
     peak = float(np.clip(recording.peak_db + change_db, -40, -0.3))
-    return (
-        recording if not change_db else replace(recording, peak_db=peak, snr_db=recording.snr_db + change_db)
-    )
+    return replace(recording, peak_db=peak, snr_db=recording.snr_db + change_db)
 
 
 def record(
@@ -142,17 +144,17 @@ def record(
     rng: np.random.Generator,
     babble: Float32Array | None = None,
 ) -> Float32Array:
-    """What the file holds.
+    """Records clean speech.
 
     Args:
         speech: (samples,) clean.
-        recording: what happens to it.
-        sample_rate_hz: of both.
-        rng: for everything that is noise.
-        babble: (samples,) other people's speech, of any length, to make babble from.
+        recording: the conditions.
+        sample_rate_hz: of the speech and the result.
+        rng: for the noise and the room.
+        babble: (samples,) speech of other speakers, of any length, for noise of the kind babble.
 
     Returns:
-        (samples + silence + reverberation that fits in the silence,) in [-1, 1].
+        (silence + samples + silence,) in [-1, 1]; reverberation continues in the silence.
     """
     lead, tail = (round(seconds * sample_rate_hz) for seconds in (recording.lead_s, recording.tail_s))
     size = lead + len(speech) + tail
@@ -176,29 +178,30 @@ def record(
     spectrum *= response_curve(
         frequencies, recording.response_db, recording.low_hz, recording.high_hz, recording.slope
     )
-    heard = np.fft.irfft(spectrum, points)[:size].astype(np.float32)
-    heard = _pressed(heard / (np.abs(heard).max() + 1e-9), recording, sample_rate_hz)
+    samples = np.fft.irfft(spectrum, points)[:size].astype(np.float32)
+    samples = _compressed(samples / (np.abs(samples).max() + 1e-9), recording, sample_rate_hz)
     if recording.telephone:
-        heard = by_telephone(heard, sample_rate_hz)
-    result: Float32Array = heard * np.float32(10 ** (recording.peak_db / 20) / (np.abs(heard).max() + 1e-9))
+        samples = by_telephone(samples, sample_rate_hz)
+    gain = np.float32(10 ** (recording.peak_db / 20) / (np.abs(samples).max() + 1e-9))
+    result: Float32Array = samples * gain
     return result
 
 
-def _pressed(heard: Float32Array, recording: Recording, sample_rate_hz: int) -> Float32Array:
-    """Compression by the envelope over 50 ms, then clipping; peak 1 in, about 1 out."""
+def _compressed(samples: Float32Array, recording: Recording, sample_rate_hz: int) -> Float32Array:
+    """Compression by the envelope over 50 ms, then clipping; the peak is 1 before and about 1 afterwards."""
     if recording.pressed < 1.0:
         hop = sample_rate_hz // 20
-        frames = -(-len(heard) // hop)
-        levels = np.sqrt(np.add.reduceat(heard**2, np.arange(0, len(heard), hop)) / hop)
+        frames = -(-len(samples) // hop)
+        levels = np.sqrt(np.add.reduceat(samples**2, np.arange(0, len(samples), hop)) / hop)
         levels = np.maximum(levels, 0.03 * levels.max() + 1e-6)
         gain = np.interp(
-            np.arange(len(heard)), np.arange(frames) * hop + hop / 2, levels ** (recording.pressed - 1)
+            np.arange(len(samples)), np.arange(frames) * hop + hop / 2, levels ** (recording.pressed - 1)
         )
-        heard = heard * gain.astype(np.float32)
-        heard = heard / (np.abs(heard).max() + np.float32(1e-9))
+        samples = samples * gain.astype(np.float32)
+        samples = samples / (np.abs(samples).max() + np.float32(1e-9))
     if recording.drive_db > 0:
-        heard = np.clip(heard * np.float32(10 ** (recording.drive_db / 20)), -1.0, 1.0)
-    return heard
+        samples = np.clip(samples * np.float32(10 ** (recording.drive_db / 20)), -1.0, 1.0)
+    return samples
 
 
 def _rounded(value: Any) -> Any:

@@ -1,4 +1,7 @@
-"""One line of a drawn voice: how it is spoken this time, its file, and the facts about it."""
+"""Speaks one line in a drawn voice: its manner, its audio file, and the facts about it.
+
+Next: `corpus/synthetic/utterances.py`.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,17 @@ from soritune.audio.waveform import write_audio
 
 SAMPLE_RATE_HZ = 16000
 _VOLUME = 25
-"""espeak-ng's volume: at its normal 100 half of the voices drawn here are clipped. The level is set afterwards."""
+"""espeak-ng's volume. At its normal volume, 100, half of the drawn voices are clipped. The level is
+set afterwards."""
 _EDGE = 64
-"""Samples over which the level of a release is changed."""
+"""Samples over which the level changes at both ends of a release."""
 _SILENT = 0.003
-"""What counts as silence at the ends of what espeak-ng gives, against its peak."""
+"""Amplitude relative to the peak below which espeak-ng's speech counts as silence at its ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Somebody who speaks here."""
+    """A voice with its accent and its errors."""
 
     name: str
     voice: Voice
@@ -40,7 +44,7 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What somebody is to say, and where it goes."""
+    """The text of one utterance, how it is spoken, and its file."""
 
     id: str
     audio: str
@@ -48,9 +52,9 @@ class Line:
     text: str
     reading: Reading
     errors: Pronounced | None = None
-    """What is said instead of the reading."""
+    """The pronunciation with errors, spoken instead of the reading."""
     label: str | None = None
-    """Name of the speaking style; None for the speaker's own way."""
+    """Name of the speaking style; None for the speaker's normal manner."""
     style: Style = field(default_factory=Style)
 
 
@@ -62,7 +66,7 @@ class SpokenLine:
     snr_db: float
     gender: str | None
     facts: dict[str, Any]
-    """What was drawn: voice, manner, recording, errors."""
+    """Everything drawn: voice, manner, recording, errors."""
 
 
 def speak_line(
@@ -74,7 +78,7 @@ def speak_line(
     settings: RecordingSettings,
     babble: NDArray[np.float32] | None = None,
 ) -> SpokenLine:
-    """Writes the file of one line and returns the facts about it.
+    """Speaks a line, writes its audio file and returns the facts about it.
 
     Args:
         root: folder of the corpus.
@@ -82,8 +86,8 @@ def speak_line(
         speaker: the voice, its accent and its errors.
         line: the text and the path of the file.
         rng: for melody, manner and recording.
-        settings: how it is recorded.
-        babble: (samples,) of other voices, for `record`.
+        settings: of the recording.
+        babble: (samples,) speech of other voices, for `record`.
 
     Raises:
         OutputError: the file cannot be written.
@@ -111,7 +115,7 @@ def speak_line(
 
 
 def draw_manner(voice: Voice, rng: np.random.Generator) -> dict[str, int]:
-    """How one utterance is said by a voice."""
+    """Draws rate, pitch and pitch range of one utterance around those of the voice."""
     return {
         "rate_wpm": int(np.clip(voice.rate_wpm * np.exp(rng.normal(0, 0.12)), 85, 380)),
         "pitch": int(np.clip(voice.pitch + rng.normal(0, 5), 5, 95)),
@@ -120,20 +124,23 @@ def draw_manner(voice: Voice, rng: np.random.Generator) -> dict[str, int]:
 
 
 def speak(
-    synthesizer: Synthesizer, description: str, accent: Accent, said: str, manner: dict[str, int]
+    synthesizer: Synthesizer, description: str, accent: Accent, phonemes: str, manner: dict[str, int]
 ) -> NDArray[np.float32]:
-    """(samples,) at 16 kHz without the silence around it.
+    """Speaks phonemes.
 
     Args:
         synthesizer: espeak-ng.
         description: of the voice.
-        accent: gives the level of the releases of stop codas.
-        said: as `in_phonemes` gives it.
-        manner: as `draw_manner` gives it.
+        accent: determines the level of the releases of stop codas.
+        phonemes: as returned by `in_phonemes`.
+        manner: as returned by `draw_manner`.
+
+    Returns:
+        (samples,) at 16 kHz, without the silence at both ends.
     """
     spoken = synthesizer.speak_as(
         description,
-        said,
+        phonemes,
         rate_wpm=manner["rate_wpm"],
         pitch=manner["pitch"],
         pitch_range=manner["pitch_range"],

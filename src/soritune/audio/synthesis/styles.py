@@ -1,10 +1,11 @@
-"""Speaking styles for synthetic speech: what a style changes in a voice. Next: `corpus/synthetic/voice_work.py`.
+"""Speaking styles for synthetic speech: the changes of a style to a voice. Next: `audio/synthesis/recording.py`.
 
-The directions are those on which reviews of acted speech agree (Juslin & Laukka 2003, Psychological Bulletin 129;
-Scherer 2003, Speech Communication 40): fear and anxiety faster, higher and unsteady; tenderness slower, softer and
-breathy, with a lively melody; indifference flat, low and without breath. The sizes are chosen so that a style can be
-heard in every voice and read from no single number: each voice does it in a measure of its own and leaves some of the
-changes nearly out, and voices differ by more in rate and pitch than styles do.
+Reviews of acted speech agree on the directions of the changes (Juslin & Laukka 2003, Psychological Bulletin
+129; Scherer 2003, Speech Communication 40): fear and anxiety are faster, higher and unsteady; tenderness is
+slower, softer and breathy, with a lively melody; indifference is flat, low and without breath. The sizes are
+chosen so that a style is audible in every voice but cannot be recognised by a single number. Each voice
+applies the changes to a different extent and nearly omits two of them, and voices differ more in rate and
+pitch than styles do.
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ from soritune.audio.synthesis.voices import Voice, attributes_of, description_of
 from soritune.settings import Settings
 
 _PLAIN_TONE = (600.0, 170.0, 1200.0, 135.0, 2000.0, 110.0)
-"""espeak-ng's own tone: levels (0 to 255) at three frequencies."""
+"""espeak-ng's default tone: three frequencies in Hz, each followed by its level (0 to 255)."""
 _FAINT_BREATH = 5.0
-"""Breath of a voice that has none, where a style asks for more."""
+"""Breath that a style starts from in a voice without breath."""
 _VOICING = 0.3
-"""How far the voice itself gives way to breath: share of the logarithm."""
-_NEARLY_NOTHING = 0.1
+"""How much the voicing decreases as breath increases: ratio of the logarithms."""
+_NEARLY_OMITTED = 0.1
+"""Factor of the two changes that a voice nearly omits."""
 _SLOWEST, _FASTEST = -0.79, 1.99
-"""Relative changes of the rate that a voice can have."""
+"""Limits of the relative change of the rate in a voice."""
 
 
 class Style(Settings):
-    """How a speaking style differs from a speaker's own way."""
+    """The differences of a speaking style from the normal manner of a speaker."""
 
     rate: float = Field(0.0, gt=-0.8, lt=2)
     """Relative change of the speaking rate."""
@@ -40,15 +42,15 @@ class Style(Settings):
     pitch_range: float = 0.0
     """Change of espeak-ng's pitch range (0 to 99)."""
     level_db: float = 0.0
-    """Change of the level of the voice, against full scale and against noise."""
+    """Change of the level of the voice, relative to full scale and to the noise."""
     pauses: float = 0.0
-    """Change of the share of spaces at which there is a pause."""
+    """Change of the share of spaces with a pause."""
     tremor: float = 0.0
-    """Change of espeak-ng's flutter: unsteadiness of the pitch; 2 is its normal."""
+    """Change of espeak-ng's flutter, the unsteadiness of the pitch, whose default is 2."""
     breath: float = 0.0
-    """Change of the breath in the voice, as a logarithm; the voice itself changes the other way."""
+    """Logarithm of the factor of the breath; the voicing changes in the opposite direction."""
     tilt: float = 0.0
-    """Change of the level above 1 kHz, as a logarithm: below 0 softer, above 0 pressed."""
+    """Logarithm of the factor of the level above 1 kHz: softer below 0, pressed above 0."""
     roughness: float = 0.0
     """Change of espeak-ng's roughness (0 to 7)."""
 
@@ -58,54 +60,56 @@ STYLES = {
     "Kind": Style(rate=-0.1, pitch=4, pitch_range=28, level_db=-3, pauses=0.04, tremor=-2, breath=1.6, tilt=-0.9),
     "Dry": Style(rate=0.02, pitch=-6, pitch_range=-34, pauses=-0.05, tremor=-3, breath=-2, tilt=0.5, roughness=1),
 }  # fmt: skip
-"""Styles by the label that they have in a manifest."""
+"""Styles by their label in a manifest."""
 
 
 def _of_names(value: Any) -> Any:
-    """Names of `STYLES` as a mapping."""
+    """A name or a list of names of `STYLES` as a mapping; other values unchanged."""
     if isinstance(value, str):
         value = [value]
     if isinstance(value, Mapping) or not isinstance(value, Sequence):
         return value
-    strange = [name for name in value if name not in STYLES]
-    if strange:
+    unknown = [name for name in value if name not in STYLES]
+    if unknown:
         raise ValueError(
-            f"there is no style '{strange[0]}'; there are {', '.join(STYLES)}, and any other can be described: "
+            f"unknown style '{unknown[0]}'; known: {', '.join(STYLES)}; describe others as in "
             "styles={Calm: {rate: -0.2}}"
         )
     return {name: STYLES[name] for name in value}
 
 
 def _no_paths(styles: dict[str, Style]) -> dict[str, Style]:
-    odd = next((name for name in styles if not name.strip(". ") or set(name) & set('/\\:*?"<>|\0')), None)
-    if odd is not None:
-        raise ValueError(
-            f"the style '{odd}' cannot be part of a file's name; give it letters, digits, - or _"
-        )
+    """Checks that labels can be part of the name of a file."""
+    invalid = next((name for name in styles if not name.strip(". ") or set(name) & set('/\\:*?"<>|\0')), None)
+    if invalid is not None:
+        raise ValueError(f"the style '{invalid}' cannot be part of a file name; use letters, digits, - or _")
     return styles
 
 
 Styles = Annotated[dict[str, Style], BeforeValidator(_of_names), AfterValidator(_no_paths)]
-"""Label → style; a list of names takes those of `STYLES`."""
+"""Label → style; a list of names selects from `STYLES`."""
 
 
 def draw_measure(rng: np.random.Generator) -> dict[str, float]:
-    """How far a voice goes in each of the changes of a style; in two of them hardly at all."""
+    """Draws the factor of a voice for each change of a style; two of the factors are nearly 0."""
     names = list(Style.model_fields)
-    measure = rng.uniform(0.6, 1.4, len(names))
-    measure[rng.choice(len(names), 2, replace=False)] *= _NEARLY_NOTHING
-    return {name: float(value) for name, value in zip(names, measure, strict=True)}
+    factors = rng.uniform(0.6, 1.4, len(names))
+    factors[rng.choice(len(names), 2, replace=False)] *= _NEARLY_OMITTED
+    return {name: float(factor) for name, factor in zip(names, factors, strict=True)}
 
 
 def in_measure(style: Style, measure: Mapping[str, float]) -> Style:
-    """The style as one voice has it; a voice may go beyond what can be asked for, but not beyond what can be said."""
-    own = {name: getattr(style, name) * share for name, share in measure.items()}
-    own["rate"] = min(max(own["rate"], _SLOWEST), _FASTEST)
-    return Style(**own)
+    """The style with its changes multiplied by the factors of a voice (`draw_measure`).
+
+    The result may exceed the limits of the settings, except for those of the rate, which espeak-ng needs.
+    """
+    changes = {name: getattr(style, name) * factor for name, factor in measure.items()}
+    changes["rate"] = min(max(changes["rate"], _SLOWEST), _FASTEST)
+    return Style(**changes)
 
 
 def in_style(voice: Voice, style: Style) -> Voice:
-    """The voice as it speaks in a style; level and pauses are for those who record and read."""
+    """The voice with the changes of a style, except level and pauses, which the recording and the reading apply."""
     lines = attributes_of(voice.description)
     if style.tremor:
         lines["flutter"] = f"{min(max(_first(lines, 'flutter', 2) + style.tremor, 0), 40):.0f}"
@@ -120,8 +124,8 @@ def in_style(voice: Voice, style: Style) -> Voice:
         lines["voicing"] = f"{min(max(voicing, 20), 250):.0f}"
     if style.tilt:
         tone = [float(value) for value in lines.get("tone", "").split()] or list(_PLAIN_TONE)
-        for place in range(3, len(tone), 2):
-            tone[place] = min(max(tone[place] * float(np.exp(style.tilt)), 20), 250)
+        for index in range(3, len(tone), 2):
+            tone[index] = min(max(tone[index] * float(np.exp(style.tilt)), 20), 250)
         lines["tone"] = " ".join(f"{value:.0f}" for value in tone)
     return dataclasses.replace(
         voice,
@@ -133,5 +137,5 @@ def in_style(voice: Voice, style: Style) -> Voice:
 
 
 def _first(lines: Mapping[str, str], name: str, default: float) -> float:
-    """The first value of an attribute, or what espeak-ng takes where it is left out."""
+    """The first value of an attribute, or espeak-ng's default."""
     return float((lines.get(name) or str(default)).split()[0])

@@ -1,4 +1,7 @@
-"""Sentences for synthetic speech: the project's own words, put together by templates that any style fits."""
+"""Sentences of the small synthetic corpus: templates of the project's own words, which fit every speaking style.
+
+Next: `corpus/sources/synthetic.py`.
+"""
 
 from __future__ import annotations
 
@@ -105,37 +108,36 @@ TEMPLATES = (
     ("subject", "manner", "object", "verb"),
     ("time", "topic", "place", "object", "verb"),
 )
-"""Many short ones: CTC from random weights finds its alignment on short clips first."""
+"""Many of them are short, since CTC from random weights finds its alignment on short clips first."""
 
 _MOST_MISSES = 200
-"""So many draws in a row that give a known sentence mean that there are hardly any new ones."""
+"""After this number of consecutive draws of known sentences, hardly any new ones are left."""
 
 
 def words() -> list[str]:
-    """Every word a sentence can be made of, with its particle, sorted."""
-    found = {*TIMES, *MANNERS, *(f"{place}에서" for place in PLACES), *(verb for verb, _ in ACTIONS)}
-    found |= {particle(person, *pair) for person in PEOPLE for pair in (("은", "는"), ("이", "가"))}
-    return sorted(found | {particle(thing, "을", "를") for _, things in ACTIONS for thing in things})
+    """All words of the sentences, with their particles, sorted."""
+    forms = {*TIMES, *MANNERS, *(f"{place}에서" for place in PLACES), *(verb for verb, _ in ACTIONS)}
+    forms |= {particle(person, *pair) for person in PEOPLE for pair in (("은", "는"), ("이", "가"))}
+    return sorted(forms | {particle(thing, "을", "를") for _, things in ACTIONS for thing in things})
 
 
 def sentences(count: int, rng: np.random.Generator, words_per_kind: int | None = None) -> list[str]:
-    """`count` different sentences drawn with `rng`; of each kind of word only the first `words_per_kind` are used.
+    """Draws `count` different sentences from the first `words_per_kind` words of each kind; None uses all words.
 
     Raises:
-        SorituneError: there are not so many.
+        SorituneError: fewer different sentences exist.
     """
-    found: dict[str, None] = {}
+    drawn: dict[str, None] = {}
     misses = 0
-    while len(found) < count:
-        before = len(found)
-        found[_sentence(rng, words_per_kind)] = None
-        misses = 0 if len(found) > before else misses + 1
+    while len(drawn) < count:
+        before = len(drawn)
+        drawn[_sentence(rng, words_per_kind)] = None
+        misses = 0 if len(drawn) > before else misses + 1
         if misses > _MOST_MISSES:
             raise SorituneError(
-                f"only about {len(found)} different sentences can be made, {count} were asked for; "
-                "ask for fewer"
+                f"only about {len(drawn)} different sentences exist, but {count} are requested; request fewer"
             )
-    return list(found)
+    return list(drawn)
 
 
 def _sentence(rng: np.random.Generator, limit: int | None) -> str:
@@ -159,5 +161,5 @@ def _sentence(rng: np.random.Generator, limit: int | None) -> str:
 
 
 def particle(word: str, closed: str, open_: str) -> str:
-    """The word with the particle for a closed or an open last syllable: 책 → 책을, 나무 → 나무를."""
+    """The word with the particle that fits its last syllable: 책 → 책을, 나무 → 나무를."""
     return word + (closed if (ord(word[-1]) - 0xAC00) % 28 else open_)

@@ -1,6 +1,6 @@
 """Verbs and adjectives with their endings, by the regular rules and the classes of irregular stems in `words.tsv`.
 
-Good enough for sentences to read aloud: the spelling is right for the stems listed there, the sense is chance.
+The spelling is correct for the stems listed there. Next: `audio/synthesis/sentences.py`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def with_ending(stem: str, ending: str) -> str:
 
     Args:
         stem: as in the dictionary, without 다.
-        ending: one that begins with 아 (stands for 아/어), with 으 (left out after an open stem), with a single
-            letter ㄴ, ㄹ or ㅂ (으 or 스 is put before it after a closed stem), or with any other consonant.
+        ending: begins with 아 (stands for 아/어), with 으 (omitted after an open stem), with a single letter
+            ㄴ, ㄹ or ㅂ (preceded by 으 or 스 after a closed stem), or with any other consonant.
     """
     if ending[0] == "아":
         return _with_a(stem, ending[1:])
@@ -84,7 +84,7 @@ def _with_a(stem: str, rest: str) -> str:
 
 
 def _closed(word: str, rest: str) -> str:
-    """Adds the rest of an ending; one that begins with the letter ㅆ closes the last syllable."""
+    """The word with the rest of an ending; a rest that begins with the letter ㅆ closes the last syllable."""
     if rest and rest[0] == "ㅆ":
         onset, vowel, _ = split(word[-1])
         return word[:-1] + join(onset, vowel, CODA["ㅆ"]) + rest[1:]
@@ -108,7 +108,8 @@ def _with_eu(stem: str, rest: str) -> str:
 
 
 def _with_letter(stem: str, letter: str, rest: str) -> str:
-    """ㄴ, ㄹ and ㅂ that close the stem's last syllable, or the 으 or 스 put after a closed one."""
+    """An ending in ㄴ, ㄹ or ㅂ, which closes the last syllable of an open stem; after a closed one, 으 or 스
+    carries it."""
     head = stem[:-1]
     onset, vowel, coda = split(stem[-1])
     if letter == "ㅂ" and coda not in (NO_CODA, CODA["ㄹ"]):

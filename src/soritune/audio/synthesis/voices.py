@@ -1,16 +1,17 @@
-"""Voices for synthetic speech: a description for espeak-ng drawn from a random generator. Next: `audio/rooms.py`.
+"""Voices for synthetic speech: drawn descriptions for espeak-ng. Next: `audio/synthesis/styles.py`.
 
-A voice starts from one of espeak-ng's variants that sound like a person (its formant and its Klatt synthesizer both)
-and is changed in what tells people apart: the length of the vocal tract (all formants together), single formants,
-their strength and width, the pitch, its range and unsteadiness, breath, tilt of the spectrum, strength of consonants
-and how long and strong syllables are. Breath and wider formants are the rule: left alone, espeak-ng's vowels have
-valleys between their formants that no voice has (docs/synthetic-speech.md has the measure). Children are drawn by
-raising all formants and the pitch: espeak-ng computes the formants, so nothing has to be resampled and the speed
-stays as it is. Ranges follow Peterson & Barney 1952 (women's formants about 1.15 times men's) and Lee, Potamianos &
-Narayanan 1999 (children of 5 to 12: 1.1 to 1.35 times women's at the youngest, F0 of 200 to 330 Hz).
+A voice starts from one of espeak-ng's variants that sound like a person, of its formant or its Klatt
+synthesizer. It is changed in what distinguishes speakers: the length of the vocal tract (all formants
+together), single formants, their strength and width, the pitch, its range and unsteadiness, breath, spectral
+tilt, the strength of consonants, and the length and strength of syllables. Most voices get breath and wider
+formants: without them, espeak-ng's vowels have valleys between their formants that no human voice has
+(docs/synthetic-speech.md gives the figures). Children have higher formants and a higher pitch. espeak-ng
+computes the formants, so nothing is resampled and the rate is unchanged. Ranges follow Peterson & Barney 1952
+(women's formants about 1.15 times men's) and Lee, Potamianos & Narayanan 1999 (children of 5 to 12: 1.1 to
+1.35 times women's at the youngest, F0 of 200 to 330 Hz).
 
-The variants are divided among the parts once and for all, and a voice's other numbers are drawn from a continuum: a
-voice of an evaluation is made from variants that no training voice is made from.
+Each variant belongs to one part of a corpus, so that no voice of an evaluation is made from a variant of a
+training voice. The other numbers of a voice are drawn from continuous distributions.
 """
 
 from __future__ import annotations
@@ -33,49 +34,49 @@ _MORE_MEN = (
     "iven2 iven3 john klatt klatt2 klatt3 klatt4 klatt5 klatt6 mike2 paul quincy rob"
 )
 MEN = (*MALE_VARIANTS, *_MORE_MEN.split())
-"""Variants by the kind of voice they are; robots, whispers, croaks and echoes are left out."""
+"""Variants of women and of men; robots, whispers, croaks and echoes are left out."""
 
 _TEST_NAMES = "f3 Annie steph steph2 steph3 m2 m5 Michael travis Lee edward edward2 iven iven2 iven3 klatt2"
 _TEST = frozenset(_TEST_NAMES.split())
 _VAL = frozenset(["f5", "Alicia", "m1", "norbert", "Marco", "quincy", "rob", "klatt5"])
-"""Variants of the evaluations; those that differ in a number or two only are in the same part."""
+"""Variants of val; those of test are above. Variants that differ in only one or two numbers are in the same part."""
 
 _KEPT = "formant pitch voicing consonants tone roughness flutter breath breathw stressAmp klatt".split()  # noqa: SIM905
-"""Attributes of a variant that are taken over; echo belongs to the room, intonation and lengths are drawn."""
+"""Attributes of a variant that are kept. Echo belongs to the room; intonation and lengths are drawn."""
 
 
 class VoiceSettings(Settings):
-    """Which voices are drawn, and how far they are from espeak-ng's own."""
+    """Which voices are drawn, and how much they differ from espeak-ng's variants."""
 
     children: float = Field(0.2, ge=0, le=1)
-    """Share of voices with formants and pitch of a child."""
+    """Share of voices with the formants and the pitch of a child."""
     women: float = Field(0.5, ge=0, le=1)
     """Share of women among the others."""
     variety: float = Field(1.0, ge=0, le=2)
-    """Factor of all deviations from a variant; 0 leaves the variants as they are, but for the pitch."""
+    """Factor of all deviations from a variant; with 0 only the pitch differs from the variant."""
     klatt: float = Field(0.1, ge=0, le=1)
-    """Share of voices whose source is changed to one of the five of the Klatt synthesizer."""
+    """Share of voices whose source is replaced by one of the five of the Klatt synthesizer."""
     rate_wpm: tuple[float, float] = (190.0, 40.0)
-    """Mean and deviation of the voices' speed, in espeak-ng's words per minute."""
+    """Mean and standard deviation of the rates of the voices, in espeak-ng's words per minute."""
 
     @field_validator("rate_wpm")
     @classmethod
     def _deviation(cls, value: tuple[float, float]) -> tuple[float, float]:
         if not (80 <= value[0] <= 450 and 0 <= value[1] <= 200):
-            raise ValueError("give a mean from 80 to 450 and a deviation from 0 to 200")
+            raise ValueError("give a mean from 80 to 450 and a standard deviation from 0 to 200")
         return value
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A voice and its way of speaking."""
+    """A voice and its normal manner of speaking."""
 
     description: str
     """A voice file for `Synthesizer.speak_as`."""
     speaker: Speaker
     variant: str
     scale: float
-    """Factor of all formants against the variant's."""
+    """Factor of all formants relative to those of the variant."""
     rate_wpm: float
     pitch: float
     pitch_range: float
@@ -87,23 +88,23 @@ class Voice:
 
 
 def part_of_variant(name: str) -> str:
-    """The part whose voices are made from a variant: train, val or test."""
+    """The part of the corpus whose voices may be made from a variant: train, val or test."""
     return "test" if name in _TEST else "val" if name in _VAL else "train"
 
 
 def draw_voice(
     rng: np.random.Generator, part: str, settings: VoiceSettings, describe: Callable[[str], str]
 ) -> Voice:
-    """One voice.
+    """Draws a voice.
 
     Args:
-        rng: where it is drawn from.
+        rng: random generator.
         part: train, val or test; variants of other parts are not used.
         settings: see `VoiceSettings`.
-        describe: gives the file of a variant (`Synthesizer.description`).
+        describe: returns the voice file of a variant (`Synthesizer.description`).
     """
-    chance, which = rng.random(), rng.random()
-    speaker: Speaker = "child" if chance < settings.children else "woman" if which < settings.women else "man"
+    age, sex = rng.random(), rng.random()
+    speaker: Speaker = "child" if age < settings.children else "woman" if sex < settings.women else "man"
     pool = [name for name in (MEN if speaker == "man" else WOMEN) if part_of_variant(name) == part]
     return voice_of(pool[int(rng.integers(len(pool)))], speaker, rng, settings, describe)
 
@@ -115,13 +116,13 @@ def voice_of(
     settings: VoiceSettings,
     describe: Callable[[str], str],
 ) -> Voice:
-    """A voice made from a given variant, of a man's or a woman's; see `draw_voice`."""
+    """Draws a voice from a given variant, one of `MEN` for a man and of `WOMEN` for others; see `draw_voice`."""
     spread = settings.variety
     scale = float(np.exp(rng.normal(0, 0.045 * spread)))
     if speaker == "child":
         scale *= float(rng.uniform(1.03, 1.25))
     lines = {
-        name: said for name, said in attributes_of(describe(variant)).items() if name.split()[0] in _KEPT
+        name: values for name, values in attributes_of(describe(variant)).items() if name.split()[0] in _KEPT
     }
     lines = _varied(lines, rng, scale, spread)
     low, top = _pitch(speaker, rng)
@@ -142,18 +143,21 @@ def voice_of(
 
 
 def attributes_of(text: str) -> dict[str, str]:
-    """What a voice file says but its name, as attribute → its values; formants as "formant 1" and so on."""
-    found: dict[str, str] = {}
+    """The attributes of a voice file except language and name, as attribute → values.
+
+    The number of a formant is part of its attribute: "formant 1".
+    """
+    attributes: dict[str, str] = {}
     for line in text.splitlines():
         words = line.split("//")[0].split()
         if words and words[0] not in ("language", "name"):
-            take = 2 if words[0] == "formant" else 1
-            found[" ".join(words[:take])] = " ".join(words[take:])
-    return found
+            name_length = 2 if words[0] == "formant" else 1
+            attributes[" ".join(words[:name_length])] = " ".join(words[name_length:])
+    return attributes
 
 
 def description_of(lines: dict[str, str]) -> str:
-    """A voice file of attributes and their values."""
+    """The voice file with these attributes and values."""
     return "language ko\nname drawn\n" + "".join(f"{name} {values}\n" for name, values in lines.items())
 
 
@@ -169,7 +173,7 @@ def _pitch(speaker: Speaker, rng: np.random.Generator) -> tuple[float, float]:
 
 
 def _varied(lines: dict[str, str], rng: np.random.Generator, scale: float, spread: float) -> dict[str, str]:
-    """The attributes of a variant, changed; takes the same number of draws from `rng` whatever they are."""
+    """The attributes of a variant with drawn changes; the number of draws from `rng` is always the same."""
     shifts = np.exp(rng.normal(0, 0.04 * spread, 9))
     heights = np.exp(rng.normal(0, 0.16 * spread, 9))
     widths = np.exp(rng.normal(0.3 * spread, 0.3 * spread, 9))
@@ -188,7 +192,7 @@ def _varied(lines: dict[str, str], rng: np.random.Generator, scale: float, sprea
     strength, strengths, levels = rng.random(), rng.uniform(0.5, 1.5, 8), rng.uniform(-1, 1, 3)
     lengths, loudness = rng.integers(-25, 26, 8), rng.integers(-3, 4, 8)
     if breath < 0.92 * spread:
-        lines["breath"] = " ".join(f"{1.5 * 14**strength * each:.0f}" for each in strengths)
+        lines["breath"] = " ".join(f"{1.5 * 14**strength * factor:.0f}" for factor in strengths)
     if tilt < 0.5 * spread:
         first = 150 + 40 * levels[0]
         second = np.clip(first - 30 + 50 * levels[1], 40, 250)
@@ -202,6 +206,6 @@ def _varied(lines: dict[str, str], rng: np.random.Generator, scale: float, sprea
 
 
 def _numbers(text: str, defaults: tuple[float, ...]) -> list[float]:
-    """The numbers of an attribute, filled up with what espeak-ng takes where they are left out."""
+    """The numbers of an attribute, completed with espeak-ng's defaults."""
     given = [float(word) for word in text.split()]
     return [*given, *defaults[len(given) :]]

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
-from soritune.corpus.manifest import manifest_root
+from soritune.corpus.manifest import MANIFEST_FILE, manifest_root
 from soritune.corpus.manifest_rows import read_rows
 from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError
 from soritune.corpus.reading.items import Item, Rejected
@@ -71,7 +71,7 @@ def _files(root: Path, config: ManifestFileConfig) -> list[Path]:
         return [root / name if root.is_dir() else root.parent / name for name in config.files]
     if not root.is_dir():
         return [root]
-    for name in ("manifest.parquet", "manifest.jsonl"):
+    for name in (MANIFEST_FILE, "manifest.jsonl"):
         if (root / name).is_file():
             return [root / name]
     raise ManifestError("holds no manifest.parquet or manifest.jsonl; name the file itself", path=root)

@@ -28,7 +28,7 @@ import numpy as np
 
 from soritune.audio.synthesis.espeak import Synthesizer
 from soritune.audio.synthesis.sentences import PARTS, Part
-from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.manifest import MANIFEST_FILE, SPLITS_FILE, Manifest, write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.synthetic.settings import SynthesisSettings
 from soritune.corpus.synthetic.voice_work import make_voice, read_rows, rows_file
@@ -81,14 +81,14 @@ def synthesize(
             kept += _make_part(pool, root, settings, part, wanted[part], 2 * processes, tell)
             before += wanted[part]
     rows = chain.from_iterable(read_rows(file) for file in kept)
-    manifest = write_manifest(root / "manifest.parquet", rows, root=root)
-    (root / "splits.parquet").unlink(missing_ok=True)  # of a corpus that had other parts
+    manifest = write_manifest(root / MANIFEST_FILE, rows, root=root)
+    (root / SPLITS_FILE).unlink(missing_ok=True)  # of a corpus that had other parts
     if settings.hours and (settings.val_hours or settings.test_hours):
         ratios = {part: wanted[part] / total for part in PARTS}
         splits = make_splits(
             manifest, SplitSettings(given="split", ratios=ratios), label_fields=[STYLE_FIELD]
         )
-        splits.save(root / "splits.parquet")
+        splits.save(root / SPLITS_FILE)
     return manifest
 
 

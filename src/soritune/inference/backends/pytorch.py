@@ -11,7 +11,7 @@ import torch
 from soritune.bundles.read import load_bundle
 from soritune.errors import ModelError
 from soritune.inference.backends.backend import Arrays
-from soritune.models.checkpoint_io import load_model
+from soritune.models.loading import load_model
 from soritune.models.model import SpeechModel
 
 _OPENED: WeakValueDictionary[tuple[str, str], SpeechModel] = WeakValueDictionary()

@@ -15,7 +15,7 @@ from soritune.errors import ModelError
 from soritune.geometry import Geometry
 from soritune.models.hub_names import HeadKind, HubNames
 from soritune.registry import Member, Members, all_members
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 if TYPE_CHECKING:
     from soritune.models.encoder_module import EncoderModule

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from soritune.models.inputs.input import InputModule
 from soritune.tasks.inputs.input import PRESENT
-from soritune.tasks.task import InputSpec
+from soritune.tasks.specs import InputSpec
 
 
 class FrameNumbersModule(InputModule):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from soritune.registry import load_identifier
-from soritune.tasks.task import InputSpec
+from soritune.tasks.specs import InputSpec
 
 PACKAGE = "soritune.models.inputs"
 

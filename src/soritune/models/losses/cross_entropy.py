@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from soritune.models.losses.cells import labelled_cells
 from soritune.models.losses.loss import Loss, LossSum
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 
 class CrossEntropyLoss(Loss):

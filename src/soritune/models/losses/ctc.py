@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from soritune.models.hub_names import HeadKind
 from soritune.models.losses.loss import Loss, LossSum
 from soritune.tasks.objectives.ctc import blank_of
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 
 class CtcLoss(Loss):

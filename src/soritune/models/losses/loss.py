@@ -21,7 +21,7 @@ from soritune.models.heads import FrameHead, Head, HeadSettings, UtteranceHead
 from soritune.models.hub_names import HeadKind
 from soritune.registry import load_identifier
 from soritune.tasks.objectives.objective import check_output
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 FOLDER = "soritune.models.losses"
 

@@ -1,1 +1,1 @@
-"""Open: `decoder.py` is the contract; every other file that binds `DECODER` reads CTC outputs, by its file name."""
+"""Open folder of decoders of CTC outputs: `decoder.py` is the contract, other files bind `DECODER`."""

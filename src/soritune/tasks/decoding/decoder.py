@@ -1,10 +1,11 @@
 """The contract of a decoder: log-probabilities of one CTC output in, symbols with their frames out. Next: `greedy.py`.
 
 A file in this folder that binds a subclass of `Decoder` to `DECODER` adds a decoder under its file name; other
-packages join through the entry-point group `soritune.tasks.decoding`. Tasks are given a decoder, so that a beam or a
-language model changes no task.
+packages join through the entry-point group `soritune.tasks.decoding`. Tasks take a decoder as an argument, so a beam
+search or a language model needs no change in any task.
 
-Shapes: (frames, labels) for log-probabilities, (symbols,) for what is decoded; always one utterance.
+Shapes: (frames, labels) for log-probabilities, (symbols,) for decoded symbols; always one utterance.
+
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from soritune.registry import load_member
 from soritune.settings import faults_of
 
 GREEDY = "greedy"
-"""The decoder that is used where none is named, and in validation during training."""
+"""Name of the default decoder, which validation during training always uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Symbols of one utterance in order, with how sure the model was and where they lie."""
+    """Symbols of one utterance in order, with their log-probabilities and frames."""
 
     symbols: tuple[str, ...]
     log_probabilities: NDArray[np.float32]
-    """(symbols,) natural logarithm of the probability that the model gives each symbol in its first frame; scores of
-    a language model are not part of it."""
+    """(symbols,) natural logarithm of the model's probability of each symbol in its first frame, without scores of a
+    language model."""
     first_frames: NDArray[np.int64]
-    """(symbols,) index of the first frame of each symbol, from 0; never falls."""
+    """(symbols,) index of the first frame of each symbol, from 0; never decreases."""
     last_frames: NDArray[np.int64]
-    """(symbols,) index of its last frame, which still belongs to it; before the first frame of the next symbol."""
+    """(symbols,) index of the last frame of each symbol, inclusive; before the first frame of the next symbol."""
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -61,17 +62,17 @@ class Decoded:
 class DecoderSettings(BaseModel):
     """Settings of a decoder; a decoder subclasses this with its own. Unknown keys are refused.
 
-    `name` is taken: a decoder is written as `{"name": …}` with its settings beside the name.
+    No setting may be called `name`: a decoder is written as `{"name": …}` with its settings beside the name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Decoder(ABC):
-    """Reads one CTC output at a time; holds nothing of the utterance before.
+    """Reads one CTC output at a time; has no state from earlier utterances.
 
     The constructor takes the subclass's `Settings` and nothing else, so that `make_decoder(decoder.to_json())` is
-    the same decoder: this is how a predictions file names it.
+    the same decoder: a predictions file stores it this way.
     """
 
     name: ClassVar[str]
@@ -96,21 +97,24 @@ class Decoder(ABC):
         return {"name": self.name, **self.settings.model_dump(mode="json")}
 
 
-def make_decoder(given: str | Mapping[str, Any] | Decoder | None) -> Decoder:
-    """The decoder that is meant by a name, by `{"name": …}` with settings beside it, or by a decoder itself; None is
-    the greedy one.
+def make_decoder(decoder: str | Mapping[str, Any] | Decoder | None) -> Decoder:
+    """A decoder from its name, or from `{"name": …}` with settings beside the name.
+
+    A `Decoder` is returned unchanged; None is the greedy one.
 
     Raises:
-        UnknownNameError: no decoder of this name.
-        TaskError: settings that the decoder does not take, or something that names no decoder.
+        UnknownNameError: no decoder with this name.
+        TaskError: settings that the decoder does not have, or a value of another type.
     """
-    if isinstance(given, Decoder):
-        return given
-    settings = dict(given) if isinstance(given, Mapping) else {"name": GREEDY if given is None else given}
+    if isinstance(decoder, Decoder):
+        return decoder
+    settings = (
+        dict(decoder) if isinstance(decoder, Mapping) else {"name": GREEDY if decoder is None else decoder}
+    )
     name = settings.pop("name", None)
     if not isinstance(name, str):
         raise TaskError(
-            f"{given!r} names no decoder; give a name such as '{GREEDY}', or a mapping such as "
+            f"{decoder!r} does not name a decoder; give a name such as '{GREEDY}', or a mapping such as "
             f"{{name: {GREEDY}}} with the decoder's settings beside the name"
         )
     kind = decoder_kind(name)
@@ -124,8 +128,8 @@ def decoder_kind(name: str) -> type[Decoder]:
     """The class of the decoder `name`.
 
     Raises:
-        UnknownNameError: no decoder of this name.
-        TaskError: what a package offers under this name is not a decoder, or is one of another name.
+        UnknownNameError: no decoder with this name.
+        TaskError: a package offers something else than a decoder, or a decoder of another name, under this name.
     """
     kind: object = load_member("soritune.tasks.decoding", "DECODER", name, "decoder")
     if not (isinstance(kind, type) and issubclass(kind, Decoder)):
@@ -133,18 +137,17 @@ def decoder_kind(name: str) -> type[Decoder]:
     if getattr(kind, "name", None) != name:
         raise TaskError(
             f"the decoder '{name}' calls itself '{getattr(kind, 'name', None)}'; its `name` must be that of its "
-            "file or entry point, since predictions are recorded by it"
+            "file or entry point, since predictions are stored with it"
         )
     return kind
 
 
 def record_of(decoder: Decoder) -> dict[str, Any] | None:
-    """What files say of the decoder that made them: nothing of the greedy one."""
+    """The decoder as files record it; None for the greedy one."""
     return None if decoder.name == GREEDY else decoder.to_json()
 
 
 def decoder_text(record: Mapping[str, Any] | None) -> str:
-    """What `record_of` gave, as people read it: `beam (width 8)`."""
-    settings = {key: value for key, value in (record or {}).items() if key != "name"}
-    shown = ", ".join(f"{key} {value}" for key, value in settings.items())
-    return str((record or {}).get("name", GREEDY)) + (f" ({shown})" if shown else "")
+    """The text of a record for people: `beam (width 8)`."""
+    pairs = ", ".join(f"{key} {value}" for key, value in (record or {}).items() if key != "name")
+    return str((record or {}).get("name", GREEDY)) + (f" ({pairs})" if pairs else "")

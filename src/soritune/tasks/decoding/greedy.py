@@ -1,4 +1,4 @@
-"""Greedy reading of a CTC output: the best label of each frame, repeats folded, blanks dropped."""
+"""Greedy decoding of a CTC output: the best label of each frame, repeats merged, blanks removed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ class GreedyDecoder(Decoder):
     def decode(self, log_probabilities: NDArray[np.float32], labels: Sequence[str], blank: int) -> Decoded:
         """See `Decoder.decode`."""
         if len(log_probabilities) == 0:
-            none = np.zeros(0, dtype=np.int64)
-            return Decoded((), np.zeros(0, dtype=np.float32), none, none)
+            no_frames = np.zeros(0, dtype=np.int64)
+            return Decoded((), np.zeros(0, dtype=np.float32), no_frames, no_frames)
         best = log_probabilities.argmax(axis=1)
         starts = np.flatnonzero(np.concatenate([[True], best[1:] != best[:-1]]))
         ends = np.append(starts[1:], len(best)) - 1
-        spoken = best[starts] != blank
-        first, last = starts[spoken], ends[spoken]
+        is_symbol = best[starts] != blank
+        first, last = starts[is_symbol], ends[is_symbol]
+
         return Decoded(
             tuple(labels[label] for label in best[first]), log_probabilities[first, best[first]], first, last
         )

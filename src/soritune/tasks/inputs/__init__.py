@@ -1,1 +1,1 @@
-"""What a model reads beside the waveform, without torch; each kind of input has a file of its own."""
+"""Open folder of kinds of inputs beside the waveform, their torch-free half; one file per kind binds `INPUT`."""

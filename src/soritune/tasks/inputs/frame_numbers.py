@@ -1,7 +1,7 @@
 """Numbers along an utterance, such as a pitch contour: joined frame by frame to what a head reads.
 
 The values cover the utterance evenly, at any rate. Frame t of T takes the value whose span contains the frame's centre:
-value floor((t + 1/2) n / T) of n. So a contour keeps its alignment when an utterance is played faster or slower.
+value floor((t + 1/2) n / T) of n. A contour therefore stays aligned when an utterance is played faster or slower.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from soritune.errors import TaskError
 from soritune.tasks.inputs.input import PRESENT, InputKind, finite_numbers
 from soritune.tasks.objectives.dense import targets_of_frames
-from soritune.tasks.task import InputSpec
+from soritune.tasks.specs import InputSpec
 
 
 class FrameNumbersInput(InputKind):
@@ -25,7 +25,9 @@ class FrameNumbersInput(InputKind):
         """See `InputKind.check`."""
         width = spec.options.get("width", 1)
         if set(spec.options) - {"width"} or not isinstance(width, int) or width < 1:
-            raise TaskError(f"input '{spec.name}': give the option width, a whole number above 0, or none")
+            raise TaskError(
+                f"input '{spec.name}': give the option width, a whole number above 0, or no options at all"
+            )
 
     def encode(self, spec: InputSpec, value: Any) -> NDArray[Any]:
         """(n, width) float32."""
@@ -40,19 +42,20 @@ class FrameNumbersInput(InputKind):
         return numbers
 
     def cut(self, spec: InputSpec, row: NDArray[Any], first: int, count: int, total: int) -> NDArray[Any]:
-        """(count, width): one value for each step of the stretch."""
+        """(count, width): one value for each step of the part."""
         values: NDArray[Any] = row[targets_of_frames(len(row), total)[first : first + count]]
         return values
 
     def pad(
         self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
     ) -> dict[str, NDArray[Any]]:
-        """`name` (batch, frames, width) float32, zeros where there is none."""
+        """`name` (batch, frames, width) float32, zeros in rows without values and in padding."""
         width, longest = int(spec.options.get("width", 1)), int(num_frames.max(initial=0))
         values = np.zeros((len(rows), longest, width), dtype=np.float32)
-        for line, row, frames in zip(values, rows, num_frames.tolist(), strict=True):
+        for padded, row, frames in zip(values, rows, num_frames.tolist(), strict=True):
             if row is not None and frames:
-                line[:frames] = row[targets_of_frames(len(row), frames)]
+                padded[:frames] = row[targets_of_frames(len(row), frames)]
+
         present = np.array([row is not None for row in rows], dtype=bool)
         return {spec.name: values, spec.name + PRESENT: present}
 

@@ -1,7 +1,7 @@
 """The contract of a kind of input, its torch-free half: from a value in a row or a request to arrays of a batch.
 
-An `InputSpec` names its kind by `encoding`. A member of this folder binds `INPUT` to an `InputKind`; what the model
-does with the arrays is the other half (`models/inputs/input.py`). Other packages join through the entry-point groups
+An `InputSpec` names its kind by `encoding`. A member of this folder binds `INPUT` to an `InputKind`; the other half
+(`models/inputs/input.py`) computes what heads read from the arrays. Other packages join through the entry-point groups
 `soritune.tasks.inputs` and `soritune.models.inputs`.
 
 Shapes: batch, frames (encoder frames), width (numbers per input).
@@ -20,13 +20,16 @@ from numpy.typing import NDArray
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import TaskError
 from soritune.registry import load_identifier
-from soritune.tasks.task import InputSpec, Task
+from soritune.tasks.specs import InputSpec
+from soritune.tasks.task import Task
 
 PACKAGE = "soritune.tasks.inputs"
 PROMPT = "text"
-"""Field of a request with the text the speaker was asked to say."""
+"""Field of a request with the text the speaker was asked to read."""
 PRESENT = "_present"
-"""Ends the name of the array that says which rows have an input."""
+"""End of the name of the array that marks the rows with a value."""
+ARGUMENTS_OF_MODELS = ("waveform", "num_samples", "time_mask", "feature_mask")
+"""Other arguments of a model, which no input may be called."""
 
 
 class InputKind(ABC):
@@ -36,7 +39,7 @@ class InputKind(ABC):
         """Refuses settings of `spec.options` that this kind does not have.
 
         Raises:
-            TaskError: such a setting.
+            TaskError: there is such a setting.
         """
         if spec.options:
             raise TaskError(
@@ -52,13 +55,13 @@ class InputKind(ABC):
         """
 
     def cut(self, spec: InputSpec, row: NDArray[Any], first: int, count: int, total: int) -> NDArray[Any]:
-        """The value for a stretch of an utterance; by default that of the whole.
+        """The value for a part of an utterance; by default that of the whole.
 
         Args:
             spec: the input.
-            row: what `encode` gave for the utterance.
-            first: first step of the stretch.
-            count: steps of the stretch.
+            row: what `encode` returned for the utterance.
+            first: first step of the part.
+            count: steps of the part.
             total: steps of the utterance, such as encoder frames.
         """
         return row
@@ -67,16 +70,16 @@ class InputKind(ABC):
     def pad(
         self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
     ) -> dict[str, NDArray[Any]]:
-        """Arrays of a batch by the names under which the model takes them.
+        """Arrays of a batch by the model's argument names.
 
         Args:
             spec: the input.
-            rows: what `encode` gave per row; None where a row has no value.
+            rows: what `encode` returned per row; None for a row without a value.
             num_frames: (batch,) encoder frames of each row.
 
         Returns:
-            `spec.name` and whatever belongs to it, under names that begin with `spec.name` and an underscore; among
-            them `<name>_present` (batch,) bool.
+            `spec.name`, and further arrays whose names begin with `spec.name` and an underscore; `<name>_present`
+            (batch,) bool is required.
         """
 
 
@@ -87,13 +90,13 @@ def kind_of(spec: InputSpec) -> InputKind:
         UnknownNameError: no such kind.
         TaskError: options that the kind does not have.
     """
-    kind = _named(spec.encoding)
+    kind = _load(spec.encoding)
     kind.check(spec)
     return kind
 
 
 @lru_cache(maxsize=256)
-def _named(name: str) -> InputKind:
+def _load(name: str) -> InputKind:
     kind: InputKind = load_identifier(PACKAGE, "INPUT", name, "kind of input")
     return kind
 
@@ -102,27 +105,20 @@ def inputs_of(tasks: Iterable[Task]) -> tuple[InputSpec, ...]:
     """The inputs of several tasks, each once.
 
     Raises:
-        TaskError: two tasks declare an input of one name differently, or one bears the name of another argument.
+        TaskError: two tasks declare an input with the same name differently, or a name that no input may have.
     """
     specs: dict[str, InputSpec] = {}
     for task in tasks:
         for spec in task.inputs:
             if specs.setdefault(spec.name, spec) != spec:
-                raise TaskError(
-                    f"two tasks declare the input '{spec.name}' differently; give one another name"
-                )
-            if not spec.name.isidentifier() or spec.name in (
-                "waveform",
-                "num_samples",
-                "time_mask",
-                "feature_mask",
-            ):
+                raise TaskError(f"two tasks declare the input '{spec.name}' differently; rename one of them")
+            if not spec.name.isidentifier() or spec.name in ARGUMENTS_OF_MODELS:
                 raise TaskError(f"'{spec.name}' cannot be the name of an input; use another identifier")
     return tuple(specs.values())
 
 
 def value_in_row(spec: InputSpec, utterance: Utterance) -> Any:
-    """The value of an input in a manifest row, from a field or from `extra`; None where it has none."""
+    """The value of an input in a manifest row, from a field or from `extra`; None if the row has no value."""
     if spec.column in FIELDS:
         return getattr(utterance, spec.column)
     return utterance.extra.get(spec.column)
@@ -149,13 +145,13 @@ def values_in_request(specs: Sequence[InputSpec], request: Mapping[str, Any]) ->
     prompt = request.get(PROMPT)
     if PROMPT not in known and prompt is not None and not isinstance(prompt, str):
         raise TaskError(
-            f"the field '{PROMPT}' must be the text the speaker was asked to say, got {prompt!r:.60}"
+            f"the field '{PROMPT}' must be the text the speaker was asked to read, got {prompt!r:.60}"
         )
     return {known[key]: value for key, value in request.items() if key in known and value is not None}
 
 
 def missing_inputs(task: Task, values: Mapping[str, Any]) -> list[str]:
-    """Names of inputs that a task cannot do without and that `values` lacks."""
+    """Names of the required inputs of a task that `values` lacks."""
     return [spec.name for spec in task.inputs if not spec.optional and values.get(spec.name) is None]
 
 
@@ -163,7 +159,7 @@ def encode_inputs(specs: Iterable[InputSpec], values: Mapping[str, Any]) -> dict
     """One row's values as arrays, by the input's name; absent ones are left out.
 
     Raises:
-        TaskError: a value that its kind cannot read.
+        TaskError: a value of another kind.
     """
     return {
         spec.name: kind_of(spec).encode(spec, values[spec.name])
@@ -175,7 +171,7 @@ def encode_inputs(specs: Iterable[InputSpec], values: Mapping[str, Any]) -> dict
 def cut_inputs(
     specs: Iterable[InputSpec], row: Mapping[str, NDArray[Any]], first: int, count: int, total: int
 ) -> dict[str, NDArray[Any]]:
-    """One row's arrays for a stretch of its utterance; arguments as for `InputKind.cut`."""
+    """One row's arrays for a part of its utterance; arguments as for `InputKind.cut`."""
     return {
         spec.name: kind_of(spec).cut(spec, row[spec.name], first, count, total)
         for spec in specs
@@ -186,11 +182,11 @@ def cut_inputs(
 def pad_inputs(
     specs: Iterable[InputSpec], rows: Sequence[Mapping[str, NDArray[Any]]], num_frames: NDArray[np.int64]
 ) -> dict[str, NDArray[Any]]:
-    """Arrays of a batch by the names under which the model takes them.
+    """Arrays of a batch by the model's argument names.
 
     Args:
         specs: the model's inputs.
-        rows: what `encode_inputs` gave for each row.
+        rows: what `encode_inputs` returned for each row.
         num_frames: (batch,) encoder frames of each row.
     """
     arrays: dict[str, NDArray[Any]] = {}
@@ -202,9 +198,15 @@ def pad_inputs(
 def finite_numbers(spec: InputSpec, value: Any, shape: str) -> NDArray[np.float32]:
     """A value as float32 numbers.
 
+    Args:
+        spec: the input.
+        value: numbers of any shape.
+        shape: what is expected, for an error.
+
     Raises:
-        TaskError: not numbers, or not finite; `shape` says what was expected.
+        TaskError: not numbers, or not finite.
     """
+
     try:
         with np.errstate(over="ignore"):
             numbers = np.asarray(value, dtype=np.float64).astype(np.float32)

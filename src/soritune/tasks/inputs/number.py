@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from soritune.errors import TaskError
 from soritune.tasks.inputs.input import PRESENT, InputKind, finite_numbers
-from soritune.tasks.task import InputSpec
+from soritune.tasks.specs import InputSpec
 
 OPTIONS = {"mean": 0.0, "deviation": 1.0}
-"""What a value is standardised by, (value - mean) / deviation, with their defaults."""
+"""Options with their defaults; a value is standardised as (value - mean) / deviation."""
 
 
 class NumberInput(InputKind):
@@ -42,7 +42,8 @@ class NumberInput(InputKind):
     def pad(
         self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
     ) -> dict[str, NDArray[Any]]:
-        """`name` (batch, 1) float32, 0 where there is none."""
+        """`name` (batch, 1) float32, 0 in rows without a value."""
+
         values = np.array([[0.0 if row is None else float(row)] for row in rows], dtype=np.float32)
         present = np.array([row is not None for row in rows], dtype=bool)
         return {spec.name: values.reshape(len(rows), 1), spec.name + PRESENT: present}

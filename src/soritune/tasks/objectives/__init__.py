@@ -1,1 +1,1 @@
-"""Objectives, the torch-free half; every file that binds `OBJECTIVE` is a member, by its file name."""
+"""Open folder of objectives, their torch-free half; a file that binds `OBJECTIVE` adds one under its file name."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from soritune.errors import TaskError
 from soritune.tasks.objectives.dense import DenseObjective
 from soritune.tasks.objectives.objective import ConstantGuess, is_number
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 NO_LABEL = -1
 """The label id of a frame without a label."""
@@ -23,17 +23,17 @@ class CrossEntropy(DenseObjective):
     """Target: mass of each label ([n,] labels), not below 0; or label ids, () per utterance and (n,) per frame, -1 for
     a frame without a label. Options: `class_weights`, one weight per label or None.
 
-    The number of axes tells ids from mass, not the type: integers (n,) of an output per frame are ids even where n is
-    the number of labels, so one mass for all frames must be (1, labels), not a one-hot vector (labels,).
+    Ids and mass differ in the number of axes, not in the type: integers (n,) of an output per frame are ids even if n
+    is the number of labels. One mass for all frames must be (1, labels), not a one-hot vector (labels,).
 
-    Count: weighted target mass, so that the loss is PyTorch's weighted mean. What is decoded: log-probabilities.
+    Count: weighted target mass, so that the loss is PyTorch's weighted mean. Decoded: log-probabilities.
     """
 
     options: ClassVar[tuple[str, ...]] = ("class_weights",)
     takes_ids: ClassVar[bool] = True
 
     def check_options(self, spec: OutputSpec) -> None:
-        """A finite weight, not below 0, for each label, and one above 0 among them."""
+        """Each label needs a finite weight, not below 0, and one weight must be above 0."""
         weights = spec.options.get("class_weights")
         if weights is None:
             return
@@ -48,11 +48,11 @@ class CrossEntropy(DenseObjective):
             )
         if not any(weights):
             raise TaskError(
-                f"class weights of output '{spec.name}' are all 0, so nothing is learnt; give one above 0"
+                f"class weights of output '{spec.name}' are all 0, so the output would not be trained; give one above 0"
             )
 
     def id_fault(self, spec: OutputSpec, ids: NDArray[Any]) -> str | None:
-        """Ids beyond the labels; an utterance without a label has no target at all, a frame may have `NO_LABEL`."""
+        """Ids that no label has. A frame may have `NO_LABEL`; an utterance without a label has no target."""
         return super().id_fault(spec, ids[ids != NO_LABEL] if spec.per_frame else ids)
 
     def value_fault(self, spec: OutputSpec, values: NDArray[Any]) -> str | None:
@@ -74,15 +74,16 @@ class CrossEntropy(DenseObjective):
         return float((values * weights).sum())
 
     def is_mixable(self, spec: OutputSpec) -> bool:
-        """Per utterance, yes: mass may be shared by labels."""
+        """True per utterance: labels may share the mass."""
         return not spec.per_frame
 
     def is_choice(self, spec: OutputSpec) -> bool:
-        """Per utterance, yes."""
+        """True per utterance."""
         return not spec.per_frame
 
     def constant_guess(self, spec: OutputSpec) -> ConstantGuess | None:
-        """Per utterance always the same label; the best of these is the most frequent one."""
+        """Per utterance the same label for all utterances; the best one is the most frequent label."""
+
         if spec.per_frame:
             return None
         candidates = []

@@ -1,4 +1,4 @@
-"""CTC: a sequence of labels without times, per frame a label or the blank (Graves et al. 2006)."""
+"""CTC (Graves et al. 2006): a sequence of labels without times, from a label or the blank per frame."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from soritune.errors import TaskError
 from soritune.tasks.objectives.objective import ConstantGuess, Objective, PaddedTargets
 from soritune.tasks.objectives.probabilities import Float32Array, log_softmax
-from soritune.tasks.task import OutputSpec, Resolution
+from soritune.tasks.specs import OutputSpec, Resolution
 
 SAME_SYMBOL = ({"[UNK]", "<unk>", "<UNK>"}, {"|", "<space>", " "}, {"<s>", "[CLS]"}, {"</s>", "[SEP]"})
 """Spellings of one special symbol in CTC vocabularies."""
 BLANKS = ("[PAD]", "<pad>", "<PAD>", "<blank>", "<blk>")
-"""Names a CTC blank goes by."""
+"""Names of the CTC blank in vocabularies."""
 SPECIAL = frozenset(symbol for group in SAME_SYMBOL for symbol in group) | frozenset(BLANKS)
 
 
@@ -32,7 +32,7 @@ def _blank_label(spec: OutputSpec) -> str:
 class Ctc(Objective):
     """Target: label ids (symbols,) int64 without blanks. Options: `blank`, its index (0).
 
-    Count: target symbols. What is decoded: log-probabilities (frames, labels).
+    Count: target symbols. Decoded: log-probabilities (frames, labels).
     """
 
     resolutions: ClassVar[tuple[Resolution, ...]] = ("frame",)
@@ -49,7 +49,7 @@ class Ctc(Objective):
             )
 
     def target_fault(self, spec: OutputSpec, target: NDArray[Any]) -> str | None:
-        """Names a wrong shape or type, ids that no label has, a blank, or no symbol."""
+        """A wrong shape or type, ids that no label has, a blank among them, or no symbol."""
         ids, blank = np.asarray(target), blank_of(spec)
         if ids.ndim != 1 or (ids.dtype.kind not in "iu" and len(ids)):
             fault = f"it has the shape {ids.shape} and type {ids.dtype}, expected integer label ids (n,)"
@@ -67,7 +67,7 @@ class Ctc(Objective):
         return len(ids) + int((ids[1:] == ids[:-1]).sum())
 
     def row_fault(self, spec: OutputSpec, target: NDArray[Any], num_frames: int) -> str | None:
-        """As for any objective; names the number of symbols too."""
+        """As for any objective; the message states the number of symbols too."""
         fault = self.target_fault(spec, target)
         needed = 0 if fault else self.frames_needed(spec, target)
         if needed > num_frames:
@@ -82,7 +82,7 @@ class Ctc(Objective):
         *,
         label_smoothing: float = 0.0,
     ) -> PaddedTargets:
-        """`values` (batch, symbols) int64; `lengths` in symbols. Labels are not smoothed."""
+        """`values` (batch, symbols) int64; `lengths` in symbols; `label_smoothing` is ignored."""
         lengths = np.array([0 if target is None else len(target) for target in targets], dtype=np.int64)
         symbols = np.zeros((len(targets), max(int(lengths.max(initial=0)), 1)), dtype=np.int64)
         for row, target in enumerate(targets):
@@ -99,15 +99,15 @@ class Ctc(Objective):
         return ConstantGuess("empty", (("nothing is recognised in any utterance", self.empty_output(spec)),))
 
     def same_meaning(self, first: OutputSpec, second: OutputSpec) -> bool:
-        """The label that is the blank must be the same; its index may differ."""
+        """The blank must be the same label; its index may differ."""
         return super().same_meaning(first, second) and _blank_label(first) == _blank_label(second)
 
     def description(self, spec: OutputSpec) -> str:
-        """Names the label that is the blank."""
+        """Objective, resolution and the label of the blank."""
         return f"{super().description(spec)} with the blank '{_blank_label(spec)}'"
 
     def matching_rows(self, spec: OutputSpec, other: OutputSpec) -> list[int | None]:
-        """The blank by its role, other labels by symbol. Where only special symbols match, none does."""
+        """The blank is matched by its role, other labels by symbol. No label matches if only special symbols would."""
         row_of = {label: row for row, label in enumerate(other.labels)}
         blank, other_blank = blank_of(spec), blank_of(other)
         rows: list[int | None] = []
@@ -117,8 +117,9 @@ class Ctc(Objective):
                 continue
             row = row_of.get(label)
             if row is None:
-                twins = (twin for group in SAME_SYMBOL if label in group for twin in group)
-                row = next((row_of[twin] for twin in twins if twin in row_of), None)
+                spellings = (spelling for group in SAME_SYMBOL if label in group for spelling in group)
+                row = next((row_of[spelling] for spelling in spellings if spelling in row_of), None)
+
             # The blank of the other head is not a symbol here.
             rows.append(None if row == other_blank else row)
         kept = {label for label, row in zip(spec.labels, rows, strict=True) if row is not None}

@@ -1,4 +1,4 @@
-"""What objectives with a value per label share: targets of one shape per row, and how targets meet frames.
+"""Objectives with a value per label: targets of one shape per row, and the assignment of targets to frames.
 
 Legend of shapes: targets (of one utterance along time), frames (encoder frames), labels.
 """
@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.tasks.objectives.objective import Objective, PaddedTargets
-from soritune.tasks.task import OutputSpec, Resolution
+from soritune.tasks.specs import OutputSpec, Resolution
 
 
 def targets_of_frames(num_targets: int, num_frames: int) -> NDArray[np.int64]:
     """Index of the target that each frame takes, (frames,).
 
-    Targets and frames each cover the utterance evenly, so their numbers may differ: labels may come at another rate
-    than the encoder's, and a change of speed changes the frames only. Target i covers [i, i + 1) / targets of the
-    utterance, the centre of frame t is at (t + 1/2) / frames, and the frame takes the target that covers it.
+    Targets and frames each cover the utterance evenly, so their numbers may differ: labels may have another rate than
+    the encoder, and a change of speed changes only the number of frames. Target i covers [i, i + 1) / targets of the
+    utterance, the centre of frame t is at (t + 1/2) / frames, and the frame takes the target that covers its centre.
     """
     return (2 * np.arange(num_frames, dtype=np.int64) + 1) * num_targets // (2 * num_frames)
 
@@ -31,10 +31,10 @@ class DenseObjective(Objective):
 
     resolutions: ClassVar[tuple[Resolution, ...]] = ("frame", "utterance")
     takes_ids: ClassVar[bool] = False
-    """True where label ids may stand for values: an integer () per utterance, integers (targets,) per frame."""
+    """Whether a target may be label ids instead of values: an integer () per utterance, (targets,) per frame."""
 
     def target_fault(self, spec: OutputSpec, target: NDArray[Any]) -> str | None:
-        """Names a wrong shape, no target at all, or what `value_fault` and `id_fault` find."""
+        """A wrong shape or type, an empty target, or a fault that `value_fault` or `id_fault` reports."""
         target, width = np.asarray(target), len(spec.labels)
         axes = int(spec.per_frame)
         if self.takes_ids and target.ndim == axes:
@@ -60,17 +60,17 @@ class DenseObjective(Objective):
         return f"{values} values" + (f" or {ids} label ids" if self.takes_ids else "")
 
     def id_fault(self, spec: OutputSpec, ids: NDArray[Any]) -> str | None:
-        """What is wrong with label ids; by default those below 0 or beyond the labels."""
+        """The fault of label ids, or None; by default ids that no label has."""
         if ((ids < 0) | (ids >= len(spec.labels))).any():
             return f"label ids must be 0 … {len(spec.labels) - 1}, got {int(ids.min())} … {int(ids.max())}"
         return None
 
     @abstractmethod
     def value_fault(self, spec: OutputSpec, values: NDArray[Any]) -> str | None:
-        """What is wrong with the values of a target of the right shape; None where nothing is."""
+        """The fault of the values of a target with the right shape, or None."""
 
     def values(self, spec: OutputSpec, target: NDArray[Any], label_smoothing: float) -> NDArray[np.float32]:
-        """([targets,] labels) of a target without fault, as the loss takes them."""
+        """([targets,] labels) of a valid target, as the loss takes them."""
         target = np.asarray(target)
         if target.ndim > int(spec.per_frame):
             return target.astype(np.float32)
@@ -78,13 +78,14 @@ class DenseObjective(Objective):
         return one_hot
 
     def count(self, spec: OutputSpec, values: NDArray[np.float32], num_cells: int) -> float:
-        """The denominator of the loss; by default values of all labels.
+        """The denominator of the loss; by default the number of values.
 
         Args:
             spec: the output.
-            values: (batch, [frames,] labels), zero where there is no target.
-            num_cells: rows, or frames of rows, that have a target.
+            values: (batch, [frames,] labels), zero without a target.
+            num_cells: rows, or frames of rows, with a target.
         """
+
         return float(num_cells) * len(spec.labels)
 
     def pad(

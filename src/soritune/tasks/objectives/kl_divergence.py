@@ -12,25 +12,25 @@ from soritune.errors import TaskError
 from soritune.tasks.objectives.cross_entropy import CrossEntropy
 from soritune.tasks.objectives.dense import DenseObjective
 from soritune.tasks.objectives.objective import is_number
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 TOLERANCE = 1e-3
-"""How far a teacher's probabilities may sum from one: half precision loses that much."""
+"""Allowed difference of a sum of a teacher's probabilities from one, for half precision."""
 
 
 class KlDivergence(CrossEntropy):
     """Target: the teacher's probabilities ([n,] labels), not their logarithms, summing to one; or label ids, () per
-    utterance and (n,) per frame, which stand for a teacher that is sure. Options: `temperature` (1), above 0.
+    utterance and (n,) per frame, each for a probability of one. Options: `temperature` (1), above 0.
 
     The loss is Σ p log(p / q). With a temperature T, p and q are the distributions of logits divided by T, and the
     loss is multiplied by T², which keeps the size of its gradient (Hinton et al. 2015, §2). Count: rows, or frames of
-    rows, with a target. What is decoded: log-probabilities at temperature 1. Labels are not smoothed.
+    rows, with a target. Decoded: log-probabilities at temperature 1. Labels are not smoothed.
     """
 
     options: ClassVar[tuple[str, ...]] = ("temperature",)
 
     def check_options(self, spec: OutputSpec) -> None:
-        """A finite temperature above 0."""
+        """The temperature must be finite and above 0."""
         temperature = spec.options.get("temperature", 1.0)
         if not is_number(temperature) or not 0 < temperature < math.inf:
             raise TaskError(
@@ -38,7 +38,8 @@ class KlDivergence(CrossEntropy):
             )
 
     def id_fault(self, spec: OutputSpec, ids: NDArray[Any]) -> str | None:
-        """Ids beyond the labels; every frame needs one."""
+        """Ids that no label has; every frame needs a label."""
+
         return DenseObjective.id_fault(self, spec, ids)
 
     def value_fault(self, spec: OutputSpec, values: NDArray[Any]) -> str | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from soritune.tasks.objectives.dense import DenseObjective
 from soritune.tasks.objectives.objective import ConstantGuess
 from soritune.tasks.objectives.probabilities import Float32Array, log_sigmoid
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 ABSENT = -30.0
 """Log-probability of each label in the constant guess that none applies."""
@@ -19,21 +19,22 @@ ABSENT = -30.0
 class MultiLabel(DenseObjective):
     """Target: ([n,] labels) probability, 0 to 1, that each label applies. The loss is the binary cross-entropy.
 
-    Count: labels of rows, or of frames, with a target. What is decoded: log σ(logit), the log-probability that each
-    label applies; these do not sum to one over the labels.
+    Count: labels of rows, or of frames, with a target. Decoded: log σ(logit), the log-probability that each label
+    applies; the probabilities do not sum to one over the labels.
     """
 
     def value_fault(self, spec: OutputSpec, values: NDArray[Any]) -> str | None:
         """Values outside of 0 … 1."""
         # A comparison with nan is False.
-        return None if ((values >= 0) & (values <= 1)).all() else "values must lie in 0 … 1"
+        return None if ((values >= 0) & (values <= 1)).all() else "values must be in 0 … 1"
 
     def values(self, spec: OutputSpec, target: NDArray[Any], label_smoothing: float) -> NDArray[np.float32]:
-        """Probabilities; `label_smoothing` spreads a share of each evenly over the two answers, yes and no."""
+        """Probabilities; `label_smoothing` spreads a share of each evenly over "applies" and "does not apply"."""
         return (1.0 - label_smoothing) * super().values(spec, target, label_smoothing) + label_smoothing / 2
 
     def is_mixable(self, spec: OutputSpec) -> bool:
-        """Per utterance, yes: each value is a probability."""
+        """True per utterance: each value is a probability."""
+
         return not spec.per_frame
 
     def log_probabilities(self, spec: OutputSpec, logits: NDArray[np.floating]) -> Float32Array:

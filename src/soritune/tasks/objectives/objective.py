@@ -1,4 +1,4 @@
-"""The contract of an objective: what an output is trained on and what its logits mean. The torch-free half.
+"""The contract of an objective, its torch-free half: the targets of an output and the meaning of its logits.
 
 A file in this folder that binds an instance of an `Objective` to `OBJECTIVE` adds an objective; `OutputSpec.objective`
 is its file name. The file of that name in `models/losses/` holds the torch half: head and loss. Other packages join
@@ -23,7 +23,8 @@ from soritune.errors import TaskError
 from soritune.registry import load_identifier
 from soritune.tasks.decoding.decoder import GREEDY, Decoder
 from soritune.tasks.objectives.probabilities import Float32Array, log_softmax, mean_of_probabilities
-from soritune.tasks.task import OutputSpec, Resolution, Task
+from soritune.tasks.specs import OutputSpec, Resolution
+from soritune.tasks.task import Task
 
 FOLDER = "soritune.tasks.objectives"
 
@@ -33,18 +34,18 @@ class PaddedTargets:
     """The targets of one output for the rows of a micro-batch."""
 
     values: NDArray[Any]
-    """(batch, …), zero where a row has no target or has ended."""
+    """(batch, …), zero in rows without a target and in padding."""
     lengths: NDArray[np.int64]
-    """(batch,): length of each row's target along the second axis of `values`; zeros where rows have no such axis."""
+    """(batch,): length of each row's target along the second axis of `values`; zeros if there is no such axis."""
     present: NDArray[np.bool_]
-    """(batch,): rows that have a target."""
+    """(batch,): rows with a target."""
     count: float
     """The denominator of the loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConstantGuess:
-    """A baseline that gives every utterance the same output."""
+    """A baseline with the same output for every utterance."""
 
     name: str
     candidates: tuple[tuple[str, Float32Array], ...]
@@ -53,24 +54,24 @@ class ConstantGuess:
 
 
 class Objective(ABC):
-    """What the targets and logits of an output mean. Instances have no state."""
+    """Targets and logits of an output. Instances have no state."""
 
     resolutions: ClassVar[tuple[Resolution, ...]]
-    """The resolutions an output of this objective may have."""
+    """The allowed resolutions of an output."""
     needs_decoder: ClassVar[bool] = False
-    """Whether a decoder (`tasks/decoding`) reads such an output."""
+    """Whether a decoder (`tasks/decoding`) reads the output."""
     options: ClassVar[tuple[str, ...]] = ()
-    """Keys that `OutputSpec.options` may have."""
+    """The allowed keys of `OutputSpec.options`."""
 
     def check(self, spec: OutputSpec) -> None:
         """Checks the declaration of an output.
 
         Raises:
-            TaskError: a resolution or an option that this objective does not take.
+            TaskError: a resolution or an option that this objective does not have.
         """
         if spec.resolution not in self.resolutions:
             raise TaskError(
-                f"output '{spec.name}' asks for {spec.objective} per {spec.resolution}; {spec.objective} is per "
+                f"output '{spec.name}' declares {spec.objective} per {spec.resolution}; {spec.objective} is per "
                 f"{' or per '.join(self.resolutions)}"
             )
         unknown = next((key for key in spec.options if key not in self.options), None)
@@ -82,7 +83,7 @@ class Objective(ABC):
         self.check_options(spec)
 
     def check_options(self, spec: OutputSpec) -> None:
-        """Checks the values of `spec.options`; by default there is nothing to check.
+        """Checks the values of `spec.options`; by default any value is allowed.
 
         Raises:
             TaskError: a value out of range.
@@ -93,22 +94,22 @@ class Objective(ABC):
 
     @abstractmethod
     def target_fault(self, spec: OutputSpec, target: NDArray[Any]) -> str | None:
-        """Why `target`, as `Task.targets` gave it, has a wrong shape or wrong values; None where it is right."""
+        """Why `target`, from `Task.targets`, has a wrong shape or wrong values; None if it is valid."""
 
     def frames_needed(self, spec: OutputSpec, target: NDArray[Any]) -> int:
-        """Encoder frames without which a row with a right `target` cannot be learnt from."""
+        """The least number of encoder frames of a row with a valid `target`."""
         return int(spec.per_frame)
 
     def row_fault(self, spec: OutputSpec, target: NDArray[Any], num_frames: int) -> str | None:
-        """Why a row of `num_frames` encoder frames cannot be learnt from; None where it can."""
+        """Why a row of `num_frames` encoder frames cannot be trained on; None if it can."""
         fault = self.target_fault(spec, target)
         needed = 0 if fault else self.frames_needed(spec, target)
         if needed > num_frames:
             return f"{spec.name} needs {needed} frames, there are {num_frames}"
         return fault
 
-    def follows_time(self, spec: OutputSpec) -> bool:
-        """True where a target belongs to the whole length of an utterance, so that a cropped one does not fit it."""
+    def is_time_aligned(self, spec: OutputSpec) -> bool:
+        """Whether a target covers the whole length of an utterance, so that it does not fit a cropped one."""
         return spec.per_frame
 
     @abstractmethod
@@ -124,25 +125,26 @@ class Objective(ABC):
 
         Args:
             spec: the output.
-            targets: per row a target without fault, or None where the row has none.
+            targets: a valid target per row; None for a row without one.
             num_frames: (batch,) encoder frames of each row.
-            label_smoothing: share of the target mass spread over all labels, for objectives that have such mass.
+            label_smoothing: share of the target mass that is spread over all labels; objectives without mass ignore
+                it.
         """
 
     def is_mixable(self, spec: OutputSpec) -> bool:
-        """True where the mean of two rows' padded values is the target of a mixture of the two utterances."""
+        """Whether the mean of two rows' padded values is the target of a mixture of the two utterances."""
         return False
 
     # ── logits ──
 
     def log_probabilities(self, spec: OutputSpec, logits: NDArray[np.floating]) -> Float32Array:
-        """What `Task.decode` reads, in the shape of `logits` ([frames,] labels); by default their log-softmax."""
+        """The values that `Task.decode` reads, ([frames,] labels) like `logits`; by default their log-softmax."""
         return log_softmax(logits)
 
     def mean(
         self, spec: OutputSpec, parts: Sequence[Float32Array], weights: Sequence[float] | None = None
     ) -> Float32Array:
-        """Mean over models or windows of what `log_probabilities` gave; all parts have one shape."""
+        """Mean of `log_probabilities` over models or windows; all parts have the same shape."""
         if len(parts) == 1:
             return parts[0]
         share = (
@@ -151,39 +153,39 @@ class Objective(ABC):
         return self.weighted_mean(np.stack(parts).astype(np.float64), share / share.sum())
 
     def weighted_mean(self, parts: NDArray[np.float64], shares: NDArray[np.float64]) -> Float32Array:
-        """The mean of `parts` (parts, …) with `shares` (parts,), which sum to one; by default of probabilities."""
+        """The mean of `parts` (parts, …) with `shares` (parts,), summing to one; by default of probabilities."""
         return mean_of_probabilities(parts, shares)
 
     def empty_output(self, spec: OutputSpec) -> Float32Array:
-        """What `Task.decode` reads of an utterance of which nothing is known: (0, labels), or that of equal logits."""
+        """The output for an utterance without usable audio: (0, labels) per frame, else that of equal logits."""
         width = len(spec.labels)
         if spec.per_frame:
             return np.zeros((0, width), dtype=np.float32)
         return self.log_probabilities(spec, np.zeros(width, dtype=np.float32))
 
-    # ── what follows from an output ──
+    # ── consequences for heads, baselines and ensembles ──
 
     def is_choice(self, spec: OutputSpec) -> bool:
-        """True where an utterance gets exactly one of the labels."""
+        """Whether an utterance gets exactly one of the labels."""
         return False
 
     def constant_guess(self, spec: OutputSpec) -> ConstantGuess | None:
-        """The baseline that follows from the output; None where none does."""
+        """The baseline that follows from the output, or None."""
         return None
 
     def same_meaning(self, first: OutputSpec, second: OutputSpec) -> bool:
-        """Whether columns of one label mean the same in two outputs of this objective, so that they may be averaged.
+        """Whether columns with the same label have the same meaning in two outputs, so that they may be averaged.
 
-        By default True where the resolutions are equal. The labels may be in any order: columns are matched by label.
+        By default True for equal resolutions. The labels may be in any order: columns are matched by label.
         """
         return first.resolution == second.resolution
 
     def description(self, spec: OutputSpec) -> str:
-        """What `same_meaning` compares, in a few words for an error."""
+        """The properties that `same_meaning` compares, for an error."""
         return f"{spec.objective} per {spec.resolution}"
 
     def matching_rows(self, spec: OutputSpec, other: OutputSpec) -> list[int | None]:
-        """For each label of `spec`, the row of a head of `other` that means the same; None where none does."""
+        """For each label of `spec`, the row of `other`'s head with the same meaning, or None."""
         row_of = {label: row for row, label in enumerate(other.labels)}
         return [row_of.get(label) for label in spec.labels]
 
@@ -194,7 +196,7 @@ def is_number(value: Any) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _named(name: str) -> Objective:
+def _load(name: str) -> Objective:
     objective: Objective = load_identifier(FOLDER, "OBJECTIVE", name, "objective")
     return objective
 
@@ -203,13 +205,13 @@ def objective_of(spec: OutputSpec) -> Objective:
     """The objective that `spec` names.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: no objective has this name.
     """
-    return _named(spec.objective)
+    return _load(spec.objective)
 
 
 def unmixable(outputs: Iterable[OutputSpec]) -> dict[str, str]:
-    """Outputs whose targets cannot be averaged over utterances: name → objective and resolution."""
+    """Objective and resolution of the outputs whose targets cannot be averaged over utterances, by output name."""
     return {
         spec.name: f"{spec.objective} per {spec.resolution}"
         for spec in outputs
@@ -217,41 +219,41 @@ def unmixable(outputs: Iterable[OutputSpec]) -> dict[str, str]:
     }
 
 
-def follows_time(spec: OutputSpec) -> bool:
-    """Whether the output's targets belong to the whole length of an utterance."""
-    return objective_of(spec).follows_time(spec)
+def is_time_aligned(spec: OutputSpec) -> bool:
+    """Whether the output's targets cover the whole length of an utterance."""
+    return objective_of(spec).is_time_aligned(spec)
 
 
 def cropping_fault(spec: OutputSpec, duration_s: float, kept_s: float) -> str | None:
-    """Why the target of an output does not fit an utterance that lost its end; None where it does."""
-    if not follows_time(spec):
+    """Why the target of an output does not fit an utterance without its end; None if it does."""
+    if not is_time_aligned(spec):
         return None
     return f"lasts {duration_s:.1f} s, but preprocessing.max_duration_s keeps only {kept_s} s of it"
 
 
 def check_output(spec: OutputSpec) -> None:
-    """Checks that the objective of `spec` exists and takes it.
+    """Checks that the objective of `spec` exists and allows its resolution and options.
 
     Raises:
-        UnknownNameError: there is no objective of that name.
-        TaskError: a resolution or an option that the objective does not take.
+        UnknownNameError: no objective has this name.
+        TaskError: a resolution or an option that the objective does not have.
     """
     objective_of(spec).check(spec)
 
 
 def same_kind(first: OutputSpec, second: OutputSpec) -> bool:
-    """True where two outputs have one objective and one resolution, so that the head of one can be matched to the other
+    """Whether two outputs have the same objective and resolution, so that their heads' rows can be matched
     (`Objective.matching_rows`)."""
     return (first.objective, first.resolution) == (second.objective, second.resolution)
 
 
 def same_meaning(first: OutputSpec, second: OutputSpec) -> bool:
-    """True where two outputs have one objective, and it gives columns of one label the same meaning in both."""
+    """Whether two outputs have the same objective, and it gives columns with the same label the same meaning."""
     return first.objective == second.objective and objective_of(first).same_meaning(first, second)
 
 
 def refuse_idle_decoder(decoder: Decoder, tasks: Iterable[Task]) -> None:
-    """Refuses a decoder that would read nothing; the greedy one, which is used where none is named, is never refused.
+    """Refuses a decoder other than the default if no task has an output for it.
 
     Raises:
         TaskError: none of the tasks has a CTC output.
@@ -263,5 +265,6 @@ def refuse_idle_decoder(decoder: Decoder, tasks: Iterable[Task]) -> None:
         return
     names = ", ".join(task.name for task in tasks)
     raise TaskError(
-        f"the decoder '{decoder.name}' reads CTC outputs, and the model has none (tasks: {names}); leave it out"
+        f"the decoder '{decoder.name}' reads CTC outputs, but the model has no such output (tasks: {names}); leave it "
+        "out"
     )

@@ -23,11 +23,12 @@ def log_sigmoid(logits: NDArray[np.floating]) -> Float32Array:
 
 
 def mean_of_probabilities(parts: NDArray[np.float64], shares: NDArray[np.float64]) -> Float32Array:
-    """log of the mean of exp(parts).
+    """Logarithm of the weighted mean of exp(parts); at least that of the smallest normal float32.
 
     Args:
         parts: (parts, …) log-probabilities.
-        shares: (parts,), which sum to one.
+        shares: (parts,), summing to one.
+
     """
     probabilities = np.tensordot(shares, np.exp(parts), axes=1)
     tiny = np.finfo(np.float32).tiny

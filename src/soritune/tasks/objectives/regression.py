@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from soritune.tasks.objectives.dense import DenseObjective
 from soritune.tasks.objectives.probabilities import Float32Array
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 
 class Regression(DenseObjective):
     """Target: ([n,] labels) finite numbers, one per label. The loss is the squared error.
 
-    Count: numbers of rows, or of frames, with a target. What is decoded: the numbers.
+    Count: numbers of rows, or of frames, with a target. Decoded: the numbers.
+
     """
 
     def value_fault(self, spec: OutputSpec, values: NDArray[Any]) -> str | None:

@@ -9,7 +9,7 @@ from soritune.errors import ModelError
 from soritune.geometry import Geometry
 from soritune.models.encoders.encoder import EncoderFamily
 from soritune.models.hub_names import HeadKind, HubNames
-from soritune.tasks.task import OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 if TYPE_CHECKING:
     from soritune.models.encoder_module import EncoderModule

@@ -15,9 +15,11 @@ from soritune.bundles.write import update_card
 from soritune.errors import BundleError, ModelError
 from soritune.geometry import Geometry
 from soritune.models.adapters import adapted_modules, base_weights
-from soritune.models.checkpoint_io import load_model, load_trainable_state, save_bundle, trainable_state
 from soritune.models.config import LoraSettings
+from soritune.models.loading import load_model
 from soritune.models.model import SpeechModel
+from soritune.models.saving import save_bundle
+from soritune.models.trainable_state import load_trainable_state, trainable_state
 from soritune.tasks.emotion import TASK as EMOTION
 from soritune.testing import FAMILIES, class_output, ctc_output
 

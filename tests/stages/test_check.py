@@ -8,7 +8,7 @@ import pytest
 from soritune.bundles.read import load_bundle
 from soritune.corpus.utterance import Utterance
 from soritune.recipe import load_recipe
-from soritune.stages.prepare import geometry_of_recipe, row_problem
+from soritune.stages.check import geometry_of_recipe, row_problem
 
 
 def test_checks_count_frames_as_the_packaged_model_does() -> None:
@@ -33,7 +33,7 @@ def test_checks_count_frames_at_the_recipe_s_sample_rate() -> None:
 @pytest.mark.slow
 def test_frames_are_counted_without_torch() -> None:
     code = (
-        "import sys; from soritune.recipe import load_recipe; from soritune.stages.prepare import row_problem; "
+        "import sys; from soritune.recipe import load_recipe; from soritune.stages.check import row_problem; "
         "row_problem(load_recipe('quickstart', ['data=x'])); "
         "sys.exit(len({'torch', 'transformers'} & set(sys.modules)))"
     )

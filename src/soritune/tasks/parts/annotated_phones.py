@@ -1,13 +1,13 @@
-"""Two phone sequences and error labels set position against position, as second-language corpora annotate them.
+"""Aligned canonical and perceived phones with error labels, as second-language corpora annotate them.
 
-canonical is what should be said, perceived what a person heard. A gap symbol (`sil`) fills the shorter side:
+canonical is the correct pronunciation, perceived what an annotator heard. A gap symbol (`sil`) fills the shorter side:
 in canonical it marks an insertion, in perceived a deletion, in both a real silence.
 
     canonical  sil dh ah th ih ng k   t  sil        labels under `correct-substituted-deleted-inserted`:
     perceived  sil d  ah s  ih ng sil t  uh          C S C S C C D C I
 
-The letter I means *incorrect* where there are two letters and *insertion* where there are four. No data can
-always tell which, so the scheme is a setting, and rows that contradict it are refused one by one.
+The letter I means *incorrect* in a scheme of two letters and *insertion* in one of four. The labels alone do not always
+show which, so the scheme is a setting, and rows that contradict it are refused one by one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OTHER: dict[str, Scheme] = {
     "correct-substituted-deleted-inserted": "correct-incorrect",
 }
 Position = tuple[str, str]
-"""Canonical and perceived symbol at one place."""
+"""Canonical and perceived symbol of one aligned position."""
 
 
 def pair_up(canonical: Sequence[str], perceived: Sequence[str], gap: str) -> tuple[Position, ...]:
@@ -54,28 +54,30 @@ def read_labels(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
         TaskError: a label is not of the scheme; the message names the setting.
     """
     known = LETTERS[scheme]
-    read = tuple("I" if label == "E" and len(known) == 2 else label for label in labels)
-    strange = next((label for label in read if label not in known), None)
-    if strange is not None:
+    with_two = len(known) == 2
+    read = tuple("I" if label == "E" and with_two else label for label in labels)
+    unknown = next((label for label in read if label not in known), None)
+    if unknown is not None:
         letters = ", ".join(known)
-        if strange.upper() in (*known, "E"[: len(known) == 2]) and strange != strange.upper():
+        upper = unknown.upper()
+        if unknown != upper and (upper in known or (with_two and upper == "E")):
             raise TaskError(
-                f"label '{strange}' is not of {SETTING}={scheme} ({letters}); the letters are upper case: write "
-                f"'{strange.upper()}'"
+                f"label '{unknown}' is not of {SETTING}={scheme} ({letters}); the letters are upper case: write "
+                f"'{upper}'"
             )
         hint = (
             "if I means insertion here and S and D are the other errors"
-            if len(known) == 2
+            if with_two
             else "if every error has one letter, I or E"
         )
         raise TaskError(
-            f"label '{strange}' is not of {SETTING}={scheme} ({letters}); set {SETTING}={OTHER[scheme]} {hint}"
+            f"label '{unknown}' is not of {SETTING}={scheme} ({letters}); set {SETTING}={OTHER[scheme]} {hint}"
         )
     return read
 
 
-def refuse_other_length(labels: Sequence[str], canonical: Sequence[str], *, gap: str) -> None:
-    """Refuses labels that cannot be one for each canonical symbol, where nothing says what was perceived.
+def check_number_of_labels(labels: Sequence[str], canonical: Sequence[str], *, gap: str) -> None:
+    """Checks that there is one label for each canonical symbol, in a row without perceived phones.
 
     Canonical symbols that are `gap` may be labelled (insertions, silence) or left out.
 
@@ -94,14 +96,14 @@ def refuse_other_length(labels: Sequence[str], canonical: Sequence[str], *, gap:
 def labelled_positions(
     labels: Sequence[str], positions: Sequence[Position], *, scheme: Scheme, gap: str
 ) -> tuple[Position, ...]:
-    """The positions that the labels stand for: all of them, or all but the real silences.
+    """The positions that are labelled: all of them, or all but the real silences.
 
     Args:
-        labels: as `read_labels` gives them.
-        positions: as `pair_up` gives them.
+        labels: what `read_labels` returns.
+        positions: what `pair_up` returns.
 
     Raises:
-        TaskError: their number fits neither, or a label contradicts its pair of symbols.
+        TaskError: the number of labels is neither of the two, or a label contradicts its pair of symbols.
     """
     spoken = tuple(position for position in positions if position != (gap, gap))
     if len(labels) not in (len(positions), len(spoken)):
@@ -112,34 +114,34 @@ def labelled_positions(
             f"there are {len(labels)} error labels for {len(positions)} aligned positions; {expected} were expected, "
             f"one for each position (those where both sides are '{gap}' may be left out)"
         )
-    chosen = tuple(positions) if len(labels) == len(positions) else spoken
-    for place, (label, position) in enumerate(zip(labels, chosen, strict=True), start=1):
+    labelled = tuple(positions) if len(labels) == len(positions) else spoken
+    for number, (label, position) in enumerate(zip(labels, labelled, strict=True), start=1):
         reason = _contradiction(label, position, scheme, gap)
         if reason is not None:
-            said, heard = position
+            canonical, perceived = position
             raise TaskError(
-                f"label {label} at position {place} (canonical '{said}', perceived '{heard}') contradicts "
+                f"label {label} at position {number} (canonical '{canonical}', perceived '{perceived}') contradicts "
                 f"{SETTING}={scheme}: {reason}"
             )
-    return chosen
+    return labelled
 
 
 def _contradiction(label: str, position: Position, scheme: Scheme, gap: str) -> str | None:
-    """Why a label cannot stand there, or None.
+    """Why a position cannot have this label; None if it can.
 
     An S (or two-letter I) over equal phones is allowed: a phone can be "mostly like" the right one and wrong.
     """
-    said, heard = position
+    canonical, perceived = position
     if label == CORRECT:
-        return None if said == heard else "C says that both are equal"
+        return None if canonical == perceived else "C means that both are equal"
     if position == (gap, gap):
         return "silence is labelled C"
     if scheme == "correct-incorrect":
         return None
-    if label == "I" and said != gap:
+    if label == "I" and canonical != gap:
         hint = f"set {SETTING}={OTHER[scheme]} if I means incorrect"
         return f"I is an insertion, whose canonical side is '{gap}'; {hint}"
-    if label == "D" and heard != gap:
+    if label == "D" and perceived != gap:
         return f"D is a deletion, whose perceived side is '{gap}'"
     return (
         f"S is a substitution of one phone by another, without '{gap}'"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soritune.errors import TaskError
-from soritune.tasks.labels import label_index, rate
+from soritune.tasks.parts.labels import label_index, rate
 
 
 def test_unknown_labels_are_named_with_the_nearest() -> None:

@@ -1,4 +1,4 @@
-"""What of a run cannot be averaged over utterances, as MixUp does; `audio/augment/mixing.py` refuses it."""
+"""The outputs and inputs that cannot be averaged over utterances, as MixUp does (`audio/augment/mixing.py`)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from soritune.tasks.task import Task
 
 
 def unmixable_parts(tasks: Sequence[Task]) -> list[str]:
-    """Outputs whose targets, and inputs beside the waveform whose values, cannot be averaged; each as a clause."""
+    """A clause on each output and each input beside the waveform that cannot be averaged."""
     outputs = unmixable(spec for task in tasks for spec in task.outputs)
     return [
         *(
-            f"the output '{name}' is trained by {how}, whose targets cannot be mixed"
-            for name, how in outputs.items()
+            f"the output '{name}' is trained by {objective}, whose targets cannot be mixed"
+            for name, objective in outputs.items()
         ),
         *(
             f"the input '{spec.name}' of a row cannot be mixed with another row's"

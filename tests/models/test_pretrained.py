@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from soritune.errors import ModelError
-from soritune.models import checkpoint as encoder_file
+from soritune.models import pretrained
 from soritune.models.architecture import check_architecture
-from soritune.models.checkpoint import open_checkpoint
+from soritune.models.build import build_model, count_model
 from soritune.models.config import ModelConfig
-from soritune.models.model import build_model, count_model
+from soritune.models.pretrained import open_pretrained
 from soritune.testing import FAMILIES, ctc_output, tiny_checkpoint, tiny_config
 
 
@@ -66,7 +66,7 @@ def test_shards_are_read_together(checkpoint, tmp_path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     found = start(folder).state_dict()
     assert all(torch.equal(found[name], weights[name]) for name in weights)
-    assert len(open_checkpoint(folder).sha256) == 64
+    assert len(open_pretrained(folder).sha256) == 64
 
 
 def test_a_missing_mask_embedding_is_no_fault_and_any_other_gap_is(checkpoint, tmp_path) -> None:
@@ -120,9 +120,9 @@ def test_pickles_run_no_code(tmp_path) -> None:
 
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "one-word", "far/too/deep"])
 def test_paths_that_are_not_there_are_not_asked_of_the_hub(name, monkeypatch) -> None:
-    monkeypatch.setattr(encoder_file, "_from_hub", lambda name: pytest.fail("asked the hub"))
-    with pytest.raises(ModelError, match="is no folder here"):
-        open_checkpoint(name)
+    monkeypatch.setattr(pretrained, "_from_hub", lambda name: pytest.fail("asked the hub"))
+    with pytest.raises(ModelError, match="is not a folder here"):
+        open_pretrained(name)
 
 
 def test_a_hub_name_without_network_gets_a_sentence(monkeypatch, tmp_path) -> None:
@@ -140,7 +140,7 @@ def test_a_hub_name_without_network_gets_a_sentence(monkeypatch, tmp_path) -> No
     with pytest.raises(
         ModelError, match=r"facebook/x could not be reached .*Name or service.*; give a local folder"
     ):
-        open_checkpoint("facebook/x")
+        open_pretrained("facebook/x")
 
 
 def test_the_local_cache_is_used_before_the_hub(monkeypatch, checkpoint) -> None:
@@ -148,7 +148,7 @@ def test_the_local_cache_is_used_before_the_hub(monkeypatch, checkpoint) -> None
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **options: str(checkpoint()))
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *a, **k: pytest.fail("asked the hub"))
-    found = open_checkpoint("someone/model")
+    found = open_pretrained("someone/model")
     assert (found.source, found.folder) == ("someone/model", checkpoint())
 
 
@@ -173,7 +173,7 @@ def test_only_the_model_s_own_files_are_downloaded(monkeypatch, checkpoint) -> N
     info = type("Info", (), {"siblings": [type("File", (), {"rfilename": file})() for file in files]})
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *a, **k: info)
-    open_checkpoint("someone/model")
+    open_pretrained("someone/model")
     (call,) = calls
     wanted = call["allow_patterns"]
     assert "model.safetensors" in wanted  # type: ignore[operator]
@@ -226,4 +226,4 @@ def test_a_checkpoint_may_hold_keys_of_older_versions(tmp_path) -> None:
 
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
 def test_every_key_of_a_saved_config_is_known(kind, norm, checkpoint) -> None:
-    check_architecture(open_checkpoint(checkpoint(kind, norm)).config)
+    check_architecture(open_pretrained(checkpoint(kind, norm)).config)

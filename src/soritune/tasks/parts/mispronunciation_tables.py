@@ -1,4 +1,4 @@
-"""What a report shows of learners' errors: who makes them, which labels and phones are missed, both protocols."""
+"""Tables of learners' errors for a report: by speaker, by label and phone, and by both protocols."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from soritune.metrics.edit_distance import align
 from soritune.metrics.error_labels import CORRECT, ERROR, kinds_aside
 from soritune.metrics.mispronunciation import MispronunciationCounts, mispronunciation_rates
-from soritune.tasks.labels import rate
-from soritune.tasks.phone_tables import PHONE_RATES
-from soritune.tasks.task import Pair, RateDescription, Table
+from soritune.tasks.parts.labels import rate
+from soritune.tasks.parts.phone_tables import PHONE_RATES
+from soritune.tasks.results import Pair, RateDescription, Table
 
 RATES = {
     **PHONE_RATES,
@@ -52,11 +52,11 @@ RATES = {
     "error_ser": RateDescription("share of clips with any label wrong", higher_is_better=False),
 }
 TOP_SPEAKERS = 3
-"""Speakers whose share of all errors says how much the numbers hang on a few people."""
+"""Number of speakers whose share of all errors shows how much the rates depend on a few people."""
 
 
 def speaker_tables(pairs: Sequence[Pair]) -> tuple[Table, ...]:
-    """How many speakers really make errors, how many each, and how far the errors concentrate in a few."""
+    """Speakers who make errors, the errors of each, and the share of all errors made by a few."""
     errors, expected = Counter[str](), Counter[str]()
     for pair in pairs:
         speaker = str(pair.groups.get("speaker") or "unknown")
@@ -65,11 +65,11 @@ def speaker_tables(pairs: Sequence[Pair]) -> tuple[Table, ...]:
         expected[speaker] += positions
     total = sum(errors.values())
     order = sorted(expected, key=lambda name: (-errors[name], name))
-    making = [name for name in order if errors[name]]
+    with_errors = [name for name in order if errors[name]]
     top = sum(errors[name] for name in order[:TOP_SPEAKERS])
     rows = (
         ("speakers", str(len(expected))),
-        ("speakers with at least one error", str(len(making))),
+        ("speakers with at least one error", str(len(with_errors))),
         ("errors", str(total)),
         (
             f"share of the {TOP_SPEAKERS} speakers with the most errors",
@@ -78,53 +78,50 @@ def speaker_tables(pairs: Sequence[Pair]) -> tuple[Table, ...]:
     )
     note = (
         "Rates of detection rest on the speakers who make errors; all others only measure false alarms."
-        if len(making) < len(expected)
+        if len(with_errors) < len(expected)
         else ""
     )
-    each = tuple((name, errors[name], expected[name], rate(errors[name], expected[name])) for name in making)
+    by_speaker = tuple(
+        (name, errors[name], expected[name], rate(errors[name], expected[name])) for name in with_errors
+    )
     return (
         Table("Who makes errors", ("", "number"), rows, note),
-        Table("Errors by speaker", ("speaker", "errors", "positions", "share wrong"), each),
+        Table("Errors by speaker", ("speaker", "errors", "positions", "share wrong"), by_speaker),
     )
 
 
 def true_errors(pair: Pair) -> tuple[int, int]:
-    """(errors, positions) that a person marked: by the labels, else where canonical and perceived differ."""
+    """(errors, positions) of the annotation: by its labels, or without labels where canonical and perceived differ."""
     labels, positions = pair.reference["labels"], _positions(pair)
     if labels is not None:
         return sum(label != CORRECT for label in labels), len(labels)
     if positions is not None:
-        return sum(said != heard for said, heard in positions), len(positions)
+        return sum(canonical != perceived for canonical, perceived in positions), len(positions)
     return 0, 0
 
 
 def error_tables(pairs: Sequence[Pair], letters: Sequence[str]) -> tuple[Table, ...]:
-    """Every label by alignment, and every expected phone with its errors found, missed and imagined."""
-    seen, guessed, hit = Counter[str](), Counter[str](), Counter[str]()
-    as_error, expected, wrong, found, alarms = (Counter[str]() for _ in range(5))
+    """A table of labels by alignment, and one of expected phones with errors found, errors missed and false alarms."""
+    return _label_table(pairs, letters), _expected_phone_table(pairs)
+
+
+def _label_table(pairs: Sequence[Pair], letters: Sequence[str]) -> Table:
+    total, predicted, equal, as_error = (Counter[str]() for _ in range(4))
     for pair in pairs:
         labels, decoded = pair.reference["labels"], pair.prediction.fields["labels"]
-        seen.update(labels)
-        guessed.update(decoded)
-        hit.update(
-            said for said, heard in align(labels, decoded).columns if said is not None and said == heard
+        total.update(labels)
+        predicted.update(decoded)
+        equal.update(
+            reference
+            for reference, hypothesis in align(labels, decoded).columns
+            if reference is not None and reference == hypothesis
         )
-        positions = _positions(pair)
-        for place, flagged in enumerate(_flagged(labels, decoded)):
-            label = labels[place]
+        for label, flagged in zip(labels, _flagged(labels, decoded), strict=True):
             as_error[label] += flagged
-            if positions is not None:
-                phone = positions[place][0]
-                expected[phone] += 1
-                wrong[phone] += label != CORRECT
-                found[phone] += label != CORRECT and flagged
-                alarms[phone] += label == CORRECT and flagged
     rows = []
     for label in letters:
-        shares = rate(hit[label], guessed[label]), rate(hit[label], seen[label])
-        rows.append((label, seen[label], guessed[label], hit[label], as_error[label], *shares))
-    weakest = sorted(expected, key=lambda p: (found[p] - wrong[p] - alarms[p], p))
-    phones = tuple((p, expected[p], wrong[p], found[p], wrong[p] - found[p], alarms[p]) for p in weakest)
+        shares = rate(equal[label], predicted[label]), rate(equal[label], total[label])
+        rows.append((label, total[label], predicted[label], equal[label], as_error[label], *shares))
     headings = (
         "label",
         "in the references",
@@ -134,37 +131,50 @@ def error_tables(pairs: Sequence[Pair], letters: Sequence[str]) -> tuple[Table, 
         "precision",
         "recall",
     )
-    note = "By the alignment with the fewest edits; for an error, whatever its kind, by one that puts kinds aside."
-    return (
-        Table("Labels", headings, tuple(rows), note),
-        Table(
-            "Errors by expected phone, most mistakes first",
-            ("expected phone", "occurrences", "errors", "found", "missed", "false alarms"),
-            phones,
-        ),
+    note = "Aligned with the fewest edits; for labels taken for an error, without regard to the kind of error."
+    return Table("Labels", headings, tuple(rows), note)
+
+
+def _expected_phone_table(pairs: Sequence[Pair]) -> Table:
+    total, errors, detected, alarms = (Counter[str]() for _ in range(4))
+    for pair in pairs:
+        labels, positions = pair.reference["labels"], _positions(pair)
+        if positions is None:
+            continue
+        flags = _flagged(labels, pair.prediction.fields["labels"])
+        for (phone, _), label, flagged in zip(positions, labels, flags, strict=True):
+            total[phone] += 1
+            errors[phone] += label != CORRECT
+            detected[phone] += label != CORRECT and flagged
+            alarms[phone] += label == CORRECT and flagged
+    order = sorted(total, key=lambda p: (detected[p] - errors[p] - alarms[p], p))
+    return Table(
+        "Errors by expected phone, most mistakes first",
+        ("expected phone", "occurrences", "errors", "found", "missed", "false alarms"),
+        tuple((p, total[p], errors[p], detected[p], errors[p] - detected[p], alarms[p]) for p in order),
     )
 
 
 def _flagged(labels: Sequence[str], decoded: Sequence[str]) -> Iterator[bool]:
-    """Per reference label, whether the decoded label opposite says error."""
-    for said, heard in align(kinds_aside(labels), kinds_aside(decoded)).columns:
-        if said is not None:
-            yield heard == ERROR
+    """Per reference label, whether the decoded label aligned with it is an error."""
+    for reference, hypothesis in align(kinds_aside(labels), kinds_aside(decoded)).columns:
+        if reference is not None:
+            yield hypothesis == ERROR
 
 
 def _positions(pair: Pair) -> list[tuple[str, str]] | None:
-    """(canonical, perceived) of each place a label stands for, or None where one of the two is unknown."""
+    """(canonical, perceived) of each labelled position; None where one of the two is unknown."""
     canonical, perceived = pair.reference["canonical"], pair.reference["perceived"]
     known = canonical is not None and perceived is not None
     return list(zip(canonical, perceived, strict=True)) if known else None
 
 
 def protocol_table(counts: Mapping[str, Sequence[MispronunciationCounts]]) -> Table:
-    """The phone output judged by each protocol."""
+    """Counts and rates of the phone output by each protocol."""
     rows = []
     for name, parts in counts.items():
         total = sum(parts, MispronunciationCounts())
-        found = mispronunciation_rates(total)
+        rates = mispronunciation_rates(total)
         shares = ("precision", "recall", "f1", "false_rejection_rate", "diagnosis_error_rate")
         rows.append(
             (
@@ -175,7 +185,7 @@ def protocol_table(counts: Mapping[str, Sequence[MispronunciationCounts]]) -> Ta
                 total.correct_diagnoses,
                 total.diagnosis_errors,
                 total.extra_insertions,
-                *(found[share] for share in shares),
+                *(rates[share] for share in shares),
             )
         )
     columns = (

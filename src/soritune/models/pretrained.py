@@ -1,6 +1,7 @@
-"""A model on disk or on the hub: its config.json and its weights, under the names they have there.
+"""A pretrained model on disk or on the hub: its config.json and its weights, under their stored names.
 
-Torch is imported only where weights are read."""
+Torch is imported only where weights are read.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HUB_TIMEOUT_S = 10.0
-"""How long one question to the hub may take before it counts as out of reach."""
+"""Time limit of one request to the hub."""
 HUB_FILES = (
     "config.json",
     "vocab.json",
@@ -36,11 +37,11 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A model folder on disk, soritune's or anyone's."""
+class PretrainedModel:
+    """A model folder as transformers saves it; full bundles are such folders too."""
 
     source: str
-    """As it was asked for: hub name or folder."""
+    """Hub name or folder, as the caller gave it."""
     folder: Path
 
     @cached_property
@@ -48,7 +49,7 @@ class Checkpoint:
         """config.json.
 
         Raises:
-            ModelError: unreadable, or of a family soritune does not take.
+            ModelError: unreadable, or of an unsupported family.
         """
         file = self.folder / "config.json"
         try:
@@ -63,10 +64,10 @@ class Checkpoint:
 
     @cached_property
     def weight_files(self) -> tuple[Path, ...]:
-        """Files holding the weights, safetensors before pytorch_model.bin, one or several shards.
+        """Files of the weights, in one or several shards; safetensors are preferred to pytorch_model.bin.
 
         Raises:
-            ModelError: an index of shards that cannot be read, or that names files which are not there.
+            ModelError: an index of shards that cannot be read, or files of the index are missing.
         """
         for name in ("model.safetensors", "pytorch_model.bin"):
             if (self.folder / name).is_file():
@@ -78,8 +79,8 @@ class Checkpoint:
 
     def _shards(self, index: Path) -> tuple[Path, ...]:
         try:
-            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-            files = tuple(self.folder / shard for shard in sorted(named))
+            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            files = tuple(self.folder / name for name in sorted(names))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{index} cannot be read as an index of weights ({error!r}); copy it again"
@@ -101,7 +102,7 @@ class Checkpoint:
         return hashlib.sha256("".join(sums).encode()).hexdigest()
 
     def weights(self) -> dict[str, Tensor]:
-        """Weights by the file's names, float32 on the CPU. Pickle runs no code (`weights_only`).
+        """Weights by their stored names, float32 on the CPU. Pickles run no code (`weights_only`).
 
         Raises:
             ModelError: no weights file, or a damaged one.
@@ -113,45 +114,47 @@ class Checkpoint:
             )
         import torch
 
-        found: dict[str, Tensor] = {}
+        weights: dict[str, Tensor] = {}
         for file in self.weight_files:
             try:
                 if file.suffix == ".safetensors":
                     from safetensors.torch import load_file
 
-                    found.update(load_file(str(file)))
+                    weights.update(load_file(str(file)))
                 else:
-                    found.update(torch.load(file, map_location="cpu", weights_only=True))
+                    weights.update(torch.load(file, map_location="cpu", weights_only=True))
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise ModelError(f"{file} cannot be read ({reason}); it is damaged or incomplete") from error
-        odd = next((name for name, value in found.items() if not isinstance(value, torch.Tensor)), None)
-        if odd is not None:
-            raise ModelError(
-                f"{self.weight_files[0]} holds '{odd}', which is no weight; give the file that `save_pretrained` "
-                "writes, a plain mapping of names to weights"
-            )
-        return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
+        for name, value in weights.items():
+            if not isinstance(value, torch.Tensor):
+                raise ModelError(
+                    f"{self.weight_files[0]} holds '{name}', which is not a weight; give the file that "
+                    "`save_pretrained` writes, a plain mapping of names to weights"
+                )
+        return {
+            name: value.float() if value.is_floating_point() else value for name, value in weights.items()
+        }
 
 
-def open_checkpoint(source: str | Path) -> Checkpoint:
-    """Finds a model by name or folder: those of the package and folders first, then the hub's cache, then the hub.
+def open_pretrained(source: str | Path) -> PretrainedModel:
+    """Finds a model by name or folder: in the package, then on disk, then in the hub's cache, then on the hub.
 
     Raises:
-        ModelError: a folder that holds no model, or a name that is neither a folder nor to be reached.
+        ModelError: a folder without a model, or a name that is neither a folder nor a reachable model of the hub.
     """
     folder = resolve_model_folder(source)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            what = "an adapter alone" if (folder / ADAPTER_FILE).is_file() else "no model"
+            content = "an adapter alone" if (folder / ADAPTER_FILE).is_file() else "no model"
             raise ModelError(
-                f"{folder} holds {what}: it has no config.json; give a folder saved by transformers"
+                f"{folder} holds {content}: it has no config.json; give a folder saved by transformers"
             )
-        return Checkpoint(str(source), folder)
+        return PretrainedModel(str(source), folder)
     name = str(source)
     if name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name:
-        raise ModelError(f"{name} is no folder here, and no hub name either (those look like 'owner/model')")
-    return Checkpoint(name, _from_hub(name))
+        raise ModelError(f"{name} is not a folder here, nor a hub name (those look like 'owner/model')")
+    return PretrainedModel(name, _from_hub(name))
 
 
 def architecture_of(config: ModelConfig) -> dict[str, Any]:
@@ -168,38 +171,40 @@ def described_architecture(config: ModelConfig) -> dict[str, Any]:
     """The recipe's own `model.architecture`, or that of its encoder: for counting and for random weights.
 
     Raises:
-        ModelError, BundleError: there is neither.
+        ModelError, BundleError: neither exists.
     """
     return dict(config.architecture) if config.architecture else _stored_architecture(config.encoder)
 
 
 def _stored_architecture(source: str) -> dict[str, Any]:
-    return load_bundle(source).architecture if is_bundle(source) else open_checkpoint(source).config
+    return load_bundle(source).architecture if is_bundle(source) else open_pretrained(source).config
 
 
 def _from_hub(name: str) -> Path:
-    """Folder in the local hub cache; fills it if it must."""
+    """The model's folder in the local hub cache; downloads it if it is not there yet."""
     import huggingface_hub
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
         cached = Path(huggingface_hub.snapshot_download(name, local_files_only=True))
-        if Checkpoint(name, cached).weight_files and (cached / "config.json").is_file():
+        if PretrainedModel(name, cached).weight_files and (cached / "config.json").is_file():
             return cached
     except HFValidationError as error:
-        raise ModelError(f"'{name}' is no folder here and no valid hub name; give a local folder") from error
+        raise ModelError(
+            f"'{name}' is not a folder here, nor a valid hub name; give a local folder"
+        ) from error
     except Exception as error:
         logger.debug("%s is not in the hub cache: %s", name, error)
     try:
-        # One cheap question first: the downloader itself tries again for minutes.
-        found = huggingface_hub.HfApi().model_info(name, timeout=HUB_TIMEOUT_S).siblings or []
-        files = [file.rfilename for file in found]
-        safe = [file for file in files if file.startswith("model") and ".safetensors" in file]
-        wanted = [*HUB_FILES, *(safe or [file for file in files if file.startswith("pytorch_model")])]
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
+        # One cheap request first: the downloader itself retries for minutes.
+        siblings = huggingface_hub.HfApi().model_info(name, timeout=HUB_TIMEOUT_S).siblings or []
+        files = [file.rfilename for file in siblings]
+        safetensors = [file for file in files if file.startswith("model") and ".safetensors" in file]
+        weights = safetensors or [file for file in files if file.startswith("pytorch_model")]
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=[*HUB_FILES, *weights]))
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"the hub has no model '{name}' (or it needs a login), and there is no such folder here; check "
+            f"the hub has no model '{name}' (or it needs a login), and no such folder exists here; check "
             "the name or give a local folder"
         ) from error
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Label sets, and what several tasks do with them: CTC reading, one-hot targets, settings shared by outputs."""
+"""Label sets and what several tasks do with them: targets, decoded symbols, settings shared by outputs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from soritune.tasks.decoding.greedy import GreedyDecoder
 from soritune.tasks.task import TaskConfig
 
 BLANK = "[PAD]"
-"""The CTC blank. wav2vec2 checkpoints use the padding token for it."""
+"""The CTC blank. wav2vec2 models use the padding token for it."""
 UNKNOWN = "[UNK]"
 SPECIAL_TOKENS: tuple[str, ...] = (BLANK, UNKNOWN, "<s>", "</s>")
 _GREEDY = GreedyDecoder()
 
 
 class OutputSettings(TaskConfig):
-    """What a recipe may say of an output, whatever the task."""
+    """Settings of an output, for any task."""
 
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Factor of this output's loss in the total."""
@@ -31,10 +31,15 @@ class OutputSettings(TaskConfig):
 
 
 def label_index(label: str, labels: Sequence[str], what: str) -> int:
-    """Position of `label` in `labels`.
+    """Index of `label` in `labels`.
+
+    Args:
+        label: any text.
+        labels: the label set.
+        what: the noun for a label in an error.
 
     Raises:
-        TaskError: not among them; the message names the set and the nearest.
+        TaskError: not in the set; the message names the set and the nearest label.
     """
     try:
         return labels.index(label)
@@ -49,11 +54,12 @@ def symbol_ids(symbols: Sequence[str], index: Mapping[str, int], what: str) -> N
     """Label ids (symbols,) of a CTC target.
 
     Args:
-        index: label to its place in the logits.
-        what: what a symbol is called in an error.
+        symbols: labels, without blanks.
+        index: label to its column of the logits.
+        what: the noun for a symbol in an error.
 
     Raises:
-        TaskError: a symbol is not among the labels.
+        TaskError: a symbol is not a label.
     """
     for symbol in symbols:
         if symbol not in index:
@@ -75,17 +81,18 @@ def read_symbols(
     dropped: Collection[str],
     decoder: Decoder | None = None,
 ) -> tuple[list[str], float]:
-    """A CTC output as symbols, `dropped` ones (and the blank) left out after decoding.
+    """The symbols of a CTC output, without the blank and the `dropped` ones.
 
     Args:
         log_probabilities: (frames, labels).
         labels: label of each column, `BLANK` among them.
-        dropped: labels that do not stand for a symbol of the task.
-        decoder: what reads it; None is the greedy one.
+        dropped: labels that are not symbols of the task; they are removed after decoding.
+        decoder: None is the greedy one.
 
     Returns:
-        the symbols, and the mean probability of their first frames (0 where there are none).
+        The symbols, and the mean probability of their first frames (0 without symbols).
     """
+
     decoded = (decoder or _GREEDY).decode(log_probabilities, labels, list(labels).index(BLANK))
     kept = decoded.without(dropped)
     return list(kept.symbols), kept.confidence

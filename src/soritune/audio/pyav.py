@@ -1,0 +1,82 @@
+"""Decoding by PyAV (extra `audio`), for formats that libsndfile does not read: M4A, WebM. Next: `audio/waveform.py`.
+
+Each function takes the error with which libsndfile refused the file, as the cause of its own `AudioError`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.errors import AudioError
+
+
+class StreamInfo(NamedTuple):
+    """The first audio stream of a file."""
+
+    sample_rate_hz: int
+    num_channels: int
+    duration_s: float
+
+
+def read_stream_info(file: Path, error: Exception) -> StreamInfo:
+    """Rate, channels and length of a file, without decoding it.
+
+    Raises:
+        AudioError: PyAV is not installed, or the file is not audio.
+    """
+    container = _open(file, error)
+    with container:
+        stream = container.streams.audio[0]
+        rate, channels = int(stream.rate or 0), int(stream.codec_context.channels)
+        known = stream.duration is not None and stream.time_base is not None
+        seconds = float(stream.duration * stream.time_base) if known else (container.duration or 0) / 1e6
+    return StreamInfo(rate, channels, seconds)
+
+
+def decode_all(file: Path, error: Exception) -> tuple[NDArray[np.float32], int]:
+    """The whole stream, since PyAV seeks inexactly: (samples, channels) float32, and its rate.
+
+    Raises:
+        AudioError: PyAV is not installed, or the file is not audio, is damaged or is empty.
+    """
+    container = _open(file, error)
+    import av
+
+    parts: list[NDArray[Any]] = []
+    with container:
+        stream = container.streams.audio[0]
+        rate = int(stream.rate or 0)
+        to_planar = av.AudioResampler(format="fltp")
+        try:
+            for frame in container.decode(stream):
+                parts.extend(plane.to_ndarray() for plane in to_planar.resample(frame))
+            parts.extend(plane.to_ndarray() for plane in to_planar.resample(None))
+        except (av.error.FFmpegError, OSError, ValueError) as failure:
+            raise AudioError(file, f"is truncated or damaged ({failure})", "audio-damaged") from failure
+    if not parts:
+        raise AudioError(file, "holds no samples", "audio-empty")
+    return np.concatenate(parts, axis=1).T.astype(np.float32, copy=False), rate
+
+
+def _open(file: Path, error: Exception) -> Any:
+    """An open container with at least one audio stream."""
+    try:
+        import av
+    except ImportError:
+        raise AudioError(
+            file,
+            "is not audio that libsndfile reads; M4A and WebM need the extra: pip install 'soritune[audio]'",
+            "audio-format",
+        ) from error
+    try:
+        container = av.open(str(file), metadata_errors="ignore")
+    except (av.error.FFmpegError, OSError, ValueError) as failure:
+        raise AudioError(file, "is not audio, or is damaged", "audio-damaged") from failure
+    if not container.streams.audio:
+        container.close()
+        raise AudioError(file, "holds no audio stream", "audio-format") from error
+    return container

@@ -1,0 +1,245 @@
+"""manifest.parquet to checked.parquet: every file is decoded and every label is checked. Next: `stages/split.py`.
+
+Rows that cannot be used are added to quarantine.jsonl with their reasons. Nothing here loads torch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from soritune.audio.augment.chain import Chain
+from soritune.corpus.checks import (
+    CheckResult,
+    Quarantined,
+    check_manifest,
+    read_quarantine,
+    write_quarantine,
+)
+from soritune.corpus.manifest import CHECKED_FILE, QUARANTINE_FILE, Manifest, write_manifest
+from soritune.corpus.utterance import Utterance
+from soritune.errors import ManifestError, SorituneError, TaskError, TextError
+from soritune.geometry import Geometry
+from soritune.models.encoders.encoder import geometry_of
+from soritune.models.pretrained import architecture_of
+from soritune.progress import SILENT, Console
+from soritune.recipe import Recipe
+from soritune.stages.prepare import log_quarantined
+from soritune.tasks.inputs.input import encode_inputs, inputs_of, missing_inputs, values_in_row
+from soritune.tasks.objectives.objective import check_output, cropping_fault, objective_of
+from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task
+from soritune.training.phases import resolve_phases
+
+logger = logging.getLogger(__name__)
+
+RowProblem = Callable[[Utterance], str | None]
+"""Why a row cannot be used, or None."""
+
+
+def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: Console = SILENT) -> Manifest:
+    """Checks a recipe's corpus; writes checked.parquet into `folder` and adds to its quarantine.jsonl.
+
+    Raises:
+        ManifestError: no row can be used.
+    """
+    checked = check_rows(
+        manifest,
+        folder,
+        [row_problem(recipe)],
+        min_duration_s=recipe.preprocessing.min_duration_s,
+        console=console,
+    )
+    logger.info("check: %d utterances clean, %d left out", len(checked.clean), len(checked.quarantined))
+    log_quarantined("check", checked.quarantined)
+    return checked.clean
+
+
+def check_rows(
+    manifest: Manifest,
+    folder: Path | None,
+    row_problems: Sequence[RowProblem],
+    *,
+    decode: bool = True,
+    min_duration_s: float = 0.1,
+    label_fields: Sequence[str] = (),
+    console: Console = SILENT,
+) -> CheckResult:
+    """Checks a manifest; of the result, `clean` and `quarantined` are written into `folder` unless it is None.
+
+    A quarantine.jsonl that is beside the manifest keeps the rows that `prepare` left out, and earlier rows that are
+    not part of this manifest.
+
+    Args:
+        manifest: what to check.
+        folder: where checked.parquet and quarantine.jsonl go.
+        row_problems, decode, min_duration_s, label_fields: as for `check_manifest`.
+        console: where the progress bar is shown.
+
+    Raises:
+        ManifestError: no row can be used.
+    """
+    with console.bar("check", len(manifest)) as bar:
+        result = check_manifest(
+            manifest,
+            row_problems,
+            decode=decode,
+            min_duration_s=min_duration_s,
+            progress=bar.update,
+            label_fields=label_fields,
+        )
+    all_reasons = ""
+    if folder is not None:
+        file = folder / QUARANTINE_FILE
+        is_beside = manifest.path is not None and manifest.path.parent.resolve() == folder.resolve()
+        checked_ids = set(manifest.ids)
+        earlier = read_quarantine(file) if is_beside else []
+        kept = [row for row in earlier if row.stage == "prepare" or row.id not in checked_ids]
+        write_quarantine(file, [*kept, *result.quarantined])
+        all_reasons = f"; all reasons are in {file}"
+    if not len(result.clean):
+        first = f"; the first: {result.quarantined[0].reason}" if result.quarantined else ""
+        raise ManifestError(
+            f"none of its {len(manifest):,} utterances can be used{first}{all_reasons}", path=manifest.path
+        )
+    if folder is None:
+        return result
+    written = write_manifest(folder / CHECKED_FILE, result.clean, root=manifest.root)
+    return replace(result, clean=written)
+
+
+def usable_rows(
+    recipe: Recipe, manifest: Manifest, *, console: Console = SILENT
+) -> tuple[Manifest, list[Quarantined]]:
+    """The rows that can be learnt from, and the others with their reasons. Opens no audio.
+
+    Raises:
+        ManifestError: no row can be used.
+    """
+    problem, unusable, kept = row_problem(recipe), list[Quarantined](), list[int]()
+    with console.bar("labels", len(manifest)) as bar:
+        for row, utterance in enumerate(manifest):
+            reason = problem(utterance)
+            if reason is None:
+                kept.append(row)
+            else:
+                unusable.append(Quarantined(utterance.id, utterance.audio, reason, "check"))
+            bar.advance()
+    if not kept:
+        raise ManifestError(
+            f"none of its {len(manifest):,} utterances can be used; the first: {unusable[0].reason}",
+            path=manifest.path,
+        )
+    logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(unusable))
+    if unusable:
+        console.warning(
+            f"{len(unusable)} of {len(manifest)} utterances are left out, reasons in {QUARANTINE_FILE}; the first: "
+            f"{unusable[0].id}: {unusable[0].reason}"
+        )
+    return (manifest.select(kept) if unusable else manifest), unusable
+
+
+def task_problem(task: Task) -> RowProblem:
+    """A function that states why a row is unusable for a task: a missing field, an unknown label, or no target."""
+
+    def problem(utterance: Utterance) -> str | None:
+        missing = [
+            field
+            for field in task.required_fields
+            if getattr(utterance, field, utterance.extra.get(field)) is None
+        ]
+        if missing:
+            return f"has no {', '.join(missing)}, which the task {task.name} needs"
+        try:
+            targets = task.targets(utterance)
+        except (TaskError, TextError) as error:
+            return str(error)
+        if any(target is not None for target in targets.values()):
+            return None
+        return "; ".join(
+            [f"has no target for the task {task.name}", *filter(None, [task.missing_label_reason(utterance)])]
+        )
+
+    return problem
+
+
+def row_problem(recipe: Recipe) -> RowProblem:
+    """A function that states why a row cannot be learnt from, or gives None.
+
+    A row needs a target for one of the outputs. The target must be one that the output's objective can learn in the
+    number of frames at the fastest speed; a row with a target that follows time must not be cropped.
+
+    Raises:
+        SorituneError: a task declares an output in a way that its objective refuses.
+    """
+    tasks = recipe.make_tasks()
+    outputs = [spec for task in tasks for spec in task.outputs]
+    for spec in outputs:
+        check_output(spec)
+    inputs = inputs_of(tasks)
+    names = " or ".join(task.name for task in tasks)
+    count_frames = _frame_counter(recipe)
+
+    def target_fault(spec: OutputSpec, target: NDArray[Any], utterance: Utterance) -> str | None:
+        limit = recipe.preprocessing.max_duration_s
+        if limit is not None and recipe.preprocessing.crops(utterance.duration_s):
+            reason = cropping_fault(spec, utterance.duration_s, limit)
+            if reason is not None:
+                return reason
+        return objective_of(spec).row_fault(spec, target, count_frames(utterance.duration_s))
+
+    def problem(utterance: Utterance) -> str | None:
+        reasons, targets, absences = [], dict[str, NDArray[Any] | None](), list[str]()
+        values = values_in_row(inputs, utterance)
+        try:
+            encode_inputs(inputs, values)
+            for task in tasks:
+                missing = missing_inputs(task, values)
+                if missing:
+                    columns = {spec.name: spec.column for spec in task.inputs}
+                    absences += [
+                        f"{task.name} needs the input '{name}' (column {columns[name]})" for name in missing
+                    ]
+                else:
+                    targets |= task.targets(utterance)
+        except SorituneError as error:
+            return str(error)
+        for spec in outputs:
+            target = targets.get(spec.name)
+            if target is not None:
+                reason = target_fault(spec, target, utterance)
+                if reason is None:
+                    return None
+                reasons.append(reason)
+        absences += [f"{task.name}: {why}" for task in tasks if (why := task.missing_label_reason(utterance))]
+        return reasons[0] if reasons else "; ".join([f"has no label for {names}", *absences])
+
+    return problem
+
+
+def geometry_of_recipe(recipe: Recipe) -> Geometry:
+    """How samples become frames in the model that the recipe trains; loads no torch and no weights.
+
+    Raises:
+        ModelError, BundleError: the encoder cannot be found, or cannot work at the recipe's sample rate.
+    """
+    architecture = architecture_of(recipe.model)
+    source = recipe.model.starts_from or "model.architecture"
+    return geometry_of(architecture, recipe.preprocessing.sample_rate_hz, source)
+
+
+def _frame_counter(recipe: Recipe) -> Callable[[float], int]:
+    """Seconds to encoder frames at the fastest speed of any phase."""
+    geometry = geometry_of_recipe(recipe)
+    phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
+    fastest = max(1.0, *(Chain.of(phase.augment).fastest for phase in phases))
+
+    def frames(seconds: float) -> int:
+        return geometry.num_frames(int(seconds / fastest * geometry.sample_rate_hz))
+
+    return frames

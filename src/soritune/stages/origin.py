@@ -1,0 +1,63 @@
+"""What the card of a trained bundle states about its origin: recipe, data, start, source revision."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from soritune.bundles.read import is_bundle, load_bundle
+from soritune.corpus.manifest import Manifest
+from soritune.corpus.splitting.splits import Splits
+from soritune.errors import BundleError
+from soritune.recipe import Recipe
+
+
+def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str, Any]:
+    """The fields of a card that are known before the training starts."""
+    return {
+        "name": recipe.name,
+        "recipe_name": recipe.name,
+        "recipe": recipe.resolved(),
+        "data": {
+            "manifest_hash": manifest.hash,
+            "split": splits.policy,
+            "sources": sorted(
+                {str(source) for source in manifest.column("source").unique().to_pylist() if source}
+            ),
+            "hours": {name: row["hours"] for name, row in splits.summary(manifest).items()},
+            "synthetic": recipe.data.synthetic,
+        },
+        "git_revision": _git_revision(),
+        "seed": recipe.train.seed,
+        "licence": recipe.data.licence,
+        "start": _start_of(recipe),
+    }
+
+
+def _start_of(recipe: Recipe) -> dict[str, Any] | None:
+    """Name, licence and start of the bundle whose weights training begins with; None for other weights."""
+    source = recipe.model.starts_from
+    try:
+        if source is None or not is_bundle(source):
+            return None
+        card = load_bundle(source).card
+    except BundleError:
+        return None  # the name of a hub model, or a folder that another error reports
+    fields = {key: card.get(key) for key in ("name", "licence", "start")}
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _git_revision() -> str | None:
+    try:
+        process = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return process.stdout.strip()

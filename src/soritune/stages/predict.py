@@ -1,0 +1,146 @@
+"""Rows or files, and models, to predictions. Next: `stages/evaluate.py`, which also scores them.
+
+What a model is run on is found here, for `soritune predict` and for `evaluate` alike; the model itself is
+`inference/predictor.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from soritune.audio.files import find_audio
+from soritune.bundles.packaged import packaged_models
+from soritune.corpus.manifest import Manifest, load_manifest
+from soritune.corpus.splitting.splits import load_splits
+from soritune.errors import AudioError, BundleError, SplitError
+from soritune.inference.predictions import make_header, write_predictions
+from soritune.inference.predictor import Predictor
+from soritune.inference.rows import Row
+from soritune.progress import SILENT, Console
+from soritune.run_folder import rows_seen
+
+RECOGNISER = "soritune/tiny-ko"
+"""The model that predicts when the caller names none."""
+
+
+def default_model() -> str:
+    """Name of the model of the package that is used when none is named.
+
+    Raises:
+        BundleError: this installation comes without it.
+    """
+    if RECOGNISER not in packaged_models():
+        raise BundleError("no model was given; name a bundle or run folder with --bundle")
+    return RECOGNISER
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The audio files that are meant: files as they are, and all audio files below folders.
+
+    Raises:
+        AudioError: a manifest among the paths, no path that exists, or folders without audio.
+    """
+    if not any(path.exists() for path in paths):
+        raise AudioError(paths[0], "does not exist; give audio files or folders that exist")
+    files: list[Path] = []
+    for path in paths:
+        if path.suffix.lower() in (".jsonl", ".parquet") and path.is_file():
+            raise AudioError(path, f"is not audio; if it is a manifest, give it as --manifest {path}")
+        files.extend(find_audio(path) if path.is_dir() else [path])
+    if not files:
+        raise AudioError(
+            paths[0], "holds no audio file; wav, flac, mp3, ogg, opus, m4a, aac and webm are looked for"
+        )
+    return files
+
+
+def select_rows(
+    manifest: Path | str,
+    splits: Path | None,
+    split: str,
+    *,
+    bundles: Iterable[Path],
+    root: Path | str | None = None,
+) -> tuple[Manifest, dict[str, Any]]:
+    """The rows of one split of a manifest, and what the header of a predictions file states about them.
+
+    Args:
+        manifest: its file.
+        splits: the splits file; None takes all rows, as the split "all".
+        split: train, val, test or all.
+        bundles: the models that will predict them.
+        root: where relative audio paths start, instead of what the manifest states.
+
+    Raises:
+        ManifestError, SplitError: a file cannot be read, or there is no such row.
+    """
+    rows = load_manifest(manifest, root=root)
+    if splits is None:
+        chosen, policy = rows, {}
+    else:
+        decided = load_splits(splits)
+        chosen = rows.select(decided.indices(rows, split))
+        policy = {"split": split, "policy": dict(decided.policy)}
+    if not len(chosen):
+        raise SplitError(
+            f"the split '{split if policy else 'all'}' of {manifest} has no utterance; choose another with --split"
+        )
+    return chosen, describe_rows(rows, chosen, bundles) | policy
+
+
+def describe_rows(manifest: Manifest, chosen: Manifest, bundles: Iterable[Path]) -> dict[str, Any]:
+    """What the header of a predictions file states about the rows `chosen` of a manifest.
+
+    "seen" has the number of rows that the bundles were trained on or chosen by, if their runs are known.
+    """
+    seen = rows_seen(bundles, chosen)
+    return {
+        "manifest_hash": manifest.hash,
+        "split": "all",
+        "root": str(manifest.root.resolve()),
+        "synthetic": bool(pc.any(pc.equal(chosen.column("source"), "synthetic")).as_py()),
+        **({} if seen is None else {"seen": seen}),
+    }
+
+
+def predict_rows(
+    predictor: Predictor,
+    items: Any,
+    output: Path | None,
+    *,
+    data: dict[str, Any],
+    unusable: Iterable[Row] = (),
+    watch: Callable[[Iterable[Row]], Iterable[Row]] = iter,
+    console: Console = SILENT,
+) -> None:
+    """Predicts and writes a predictions file.
+
+    Args:
+        predictor: the models.
+        items: what `Predictor.predict` takes, with a length.
+        output: the file; None writes none.
+        data: of the header, as `select_rows` gives it.
+        unusable: rows with errors that are added at the end.
+        watch: sees every row as it is made, and passes it on.
+        console: where the progress bar is shown; nothing is shown by default.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    groups = {"split": data["split"]} if "split" in data else None
+    with console.bar("predict", len(items)) as bar:
+        rows = watch(_joined(predictor.predict(items, groups=groups, progress=bar.advance), unusable))
+        if output is not None:
+            write_predictions(output, make_header(predictor, data), rows)
+        else:
+            for _ in rows:
+                pass
+
+
+def _joined(predicted: Iterable[Row], unusable: Iterable[Row]) -> Iterator[Row]:
+    yield from predicted
+    yield from unusable

@@ -1,0 +1,61 @@
+"""checked.parquet to splits.parquet, and with it all that comes before a training. Next: `stages/train.py`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from soritune.corpus.checks import read_quarantine
+from soritune.corpus.manifest import Manifest
+from soritune.corpus.reasons import commonest
+from soritune.corpus.splitting.splits import Splits, make_splits
+from soritune.errors import SplitError
+from soritune.progress import SILENT, Console
+from soritune.recipe import Recipe
+from soritune.run_folder import RunFolder
+from soritune.stages.check import check_corpus
+from soritune.stages.prepare import prepare_corpus
+from soritune.tasks.task import label_fields
+
+logger = logging.getLogger(__name__)
+
+
+def corpus_to_splits(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> tuple[Manifest, Splits]:
+    """Prepares, checks and splits the recipe's corpus: every file that a training in `folder` starts from."""
+    manifest = prepare_corpus(recipe, folder, console=console)
+    checked = check_corpus(recipe, manifest, folder, console=console)
+    return checked, split_corpus(recipe, checked, folder, console=console)
+
+
+def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: Console = SILENT) -> Splits:
+    """Writes splits.parquet into `folder`.
+
+    Rows left out by earlier stages are reported among the splits' warnings, and so in scores and report, because they
+    are seldom a random sample: labels in an unexpected format, for example, leave out exactly the rows with errors.
+
+    Raises:
+        SplitError: a split is empty; the message also reports the rows that were left out.
+    """
+    left_out, labels = _left_out(manifest, folder), label_fields(recipe.make_tasks())
+    try:
+        splits = make_splits(manifest, recipe.split, label_fields=labels)
+    except SplitError as error:
+        raise SplitError(f"{error}; {left_out}" if left_out else str(error)) from error
+    if left_out:
+        splits.policy["warnings"].insert(0, left_out)
+    splits.save(RunFolder(folder).splits)
+    for name, row in splits.summary(manifest, labels).items():
+        logger.info("split: %s %s", name, json.dumps(row, ensure_ascii=False))
+    for warning in splits.policy["warnings"]:
+        console.warning(f"split: {warning}")
+    return splits
+
+
+def _left_out(manifest: Manifest, folder: Path) -> str | None:
+    """How much of the corpus is in quarantine.jsonl, and the commonest reasons, as a sentence."""
+    file = RunFolder(folder).quarantine
+    rows = read_quarantine(file)
+    if not rows:
+        return None
+    return f"of {len(manifest) + len(rows):,} utterances {commonest(rows)} (all reasons: {file})"

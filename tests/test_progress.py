@@ -1,0 +1,101 @@
+"""What a console shows, and that library code shows nothing by any other way."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+from tests.test_layers import SOURCE, files, parsed
+
+import soritune
+from soritune.progress import SILENT, Console
+
+MAY_PRINT = ("cli/", "progress.py")
+RENDERS_TEXT = {"reports/text_report.py": "renders tables into a string"}
+
+
+def test_a_message_is_shown_exactly_as_given_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "[bold]가 나[/bold] 12.5 % of /a/long/path " + 20 * "word "
+    Console().message(line)
+    captured = capsys.readouterr()
+    assert captured.err == line + "\n"
+    assert captured.out == ""
+
+
+def test_a_quiet_console_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    for console in (Console(quiet=True), SILENT):
+        console.message("a")
+        console.warning("b")
+        console.heading("c")
+        with console.bar("d", 2) as bar:
+            bar.advance()
+            bar.update(2, 2, "done")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_only_the_first_of_several_processes_shows_messages(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("soritune.progress.processes.is_main", lambda: False)
+    console = Console()
+    console.message("hidden")
+    assert console.quiet
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bar_is_not_drawn_into_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console().bar("train", 3) as bar:
+        bar.advance(3)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_console_is_a_public_name() -> None:
+    assert soritune.Console is Console
+
+
+def printing(tree: ast.Module) -> Iterator[int]:
+    """Lines that print: `print`, the standard streams, anything of rich."""
+    for node in ast.walk(tree):
+        if (
+            (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print")
+            or (
+                isinstance(node, ast.Attribute)
+                and node.attr in ("stdout", "stderr")
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "sys"
+            )
+            or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "rich")
+        ):
+            yield node.lineno
+        elif isinstance(node, ast.Import):
+            yield from (node.lineno for alias in node.names if alias.name.split(".")[0] == "rich")
+
+
+@pytest.mark.parametrize(
+    "code", ["print(1)", "sys.stderr.write(text)", "import rich", "from rich.console import Console"]
+)
+def test_the_search_finds_printing(code: str) -> None:
+    assert list(printing(ast.parse(code))) == [1]
+
+
+def test_library_code_shows_nothing_but_through_a_console() -> None:
+    faults = []
+    for path in files():
+        relative = path.relative_to(SOURCE).as_posix()
+        if not relative.startswith(MAY_PRINT) and relative not in RENDERS_TEXT:
+            faults += [f"{relative}:{line}" for line in printing(parsed(path))]
+    assert not faults, faults
+
+
+def test_consoles_are_made_by_the_command_line() -> None:
+    """Library code gets its console as an argument; the default is silent."""
+    makers = {
+        path.relative_to(SOURCE).as_posix()
+        for path in files()
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "attr", None) == "Console" or getattr(node.func, "id", None) == "Console")
+    }
+    assert {maker for maker in makers if not maker.startswith("cli/")} == {"progress.py", *RENDERS_TEXT}
