@@ -6,14 +6,25 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from soritune.audio.augment.settings import AugmentSettings
+from soritune.audio.preprocessing import Preprocessing
+from soritune.corpus.manifest import Manifest
+from soritune.models.build import build_model
+from soritune.models.config import ModelConfig
 from soritune.models.freezing import apply_freezing
+from soritune.recipe import make_task
+from soritune.tasks.inputs.input import inputs_of
+from soritune.testing import tiny_config
 from soritune.training.batches.batch import Batch
+from soritune.training.batches.config import BatchSettings
+from soritune.training.config import TrainingSettings
 from soritune.training.devices import make_accelerator
 from soritune.training.epochs import Epochs
 from soritune.training.log import RunLog
@@ -25,11 +36,49 @@ from soritune.training.run import TrainingRun
 from soritune.training.run_progress import Progress
 from soritune.training.step import Stepper
 
+TASKS = {"emotion": {"labels": ["Anxious", "Kind", "Dry"]}, "phoneme": {}}
 STRONG = {
     "speed": {"factors": [0.9, 1.0, 1.1], "probability": 0.5},
     "spec_augment": {"probability": 1.0, "time_width_frames": 8},
 }
 """Augmentations that change most utterances of the toy corpus."""
+
+
+def build_run(
+    folder: Path,
+    manifest: Manifest,
+    *,
+    tasks: dict[str, dict[str, Any]] | None = None,
+    batches: dict[str, Any] | None = None,
+    augment: dict[str, Any] | None = None,
+    model: dict[str, Any] | None = None,
+    **train: Any,
+) -> TrainingRun:
+    """A run of the tone corpus on a toy encoder: the last 6 rows validate, the others train."""
+    made = tuple(make_task(kind, config) for kind, config in (tasks or TASKS).items())
+    outputs = [spec for task in made for spec in task.outputs]
+    settings = {
+        "encoder": "toy",
+        "random_weights": True,
+        "architecture": tiny_config(norm="layer", activation_dropout=0.0),
+    } | (model or {})
+    return TrainingRun(
+        folder=folder,
+        model=build_model(ModelConfig.model_validate(settings), outputs, seed=3, inputs=inputs_of(made)),
+        tasks=made,
+        manifest=manifest,
+        train_rows=np.arange(len(manifest) - 6),
+        validation_rows=np.arange(len(manifest) - 6, len(manifest)),
+        preprocessing=Preprocessing(),
+        batches=BatchSettings.model_validate(
+            {"padded_seconds": 6.0, "num_workers": 0, "micro_batches_per_step": 2} | (batches or {})
+        ),
+        augment=AugmentSettings.model_validate(augment or {}),
+        settings=TrainingSettings.model_validate(
+            {"epochs": 2, "learning_rate": 1e-3, "device": "cpu", **train}
+        ),
+        identity={"recipe": "r", "data": "d", "labels": "l"},
+    )
 
 
 def phases_of(run: TrainingRun) -> tuple[Phase, ...]:
