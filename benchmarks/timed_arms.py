@@ -279,9 +279,9 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
 
         plan._cut = random_batches  # type: ignore[assignment]
     elif part == "frozen part without graph":
-        from soritune.training import one_phase
+        from soritune.training import phase_start
 
-        freeze = one_phase.apply_freezing
+        freeze = phase_start.apply_freezing
 
         def with_graph(*positional: Any, **named: Any) -> Any:
             table = freeze(*positional, **named)
@@ -289,7 +289,7 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
             model.encoder.set_front_graph(True)
             return table
 
-        one_phase.apply_freezing = with_graph
+        phase_start.apply_freezing = with_graph
     elif part == "fused optimizer":
         from soritune.training import optimizer
 
