@@ -153,7 +153,7 @@ def trained_names(model: Freezable, freeze: FreezeSettings) -> frozenset[str]:
     return frozenset(
         name
         for name, _ in model.named_parameters()
-        if _wanted(name, config, model.encoder, deepest, final_read=final)
+        if _should_train(name, config, model.encoder, deepest, final_read=final)
     )
 
 
