@@ -149,7 +149,7 @@ def build_columns(root: Path) -> Expected:
 
 
 def simple(sheet: Sheet, between: str, header: str, encoding: str, end: str = "\n") -> None:
-    """Three good rows and one that is not there, in a given spelling of the list."""
+    """Three good rows and one that does not exist, in a given spelling of the list."""
     lines = [header]
     for audio, label in (("음성/똠방.wav", "불안"), ("음성/나.wav", "친절"), ("음성/다.wav", "Dry")):
         lines.append(f"{sheet.good(audio, label)}{between}{label}")

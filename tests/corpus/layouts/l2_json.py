@@ -1,6 +1,6 @@
 """L2.1: ``train_data.json``, ``val_data.json``, ``eval.json``, keyed by the path of the audio.
 
-The mess: unequal lengths, unknown labels and phones, missing, null and empty fields, audio that is not there,
+The mess: unequal lengths, unknown labels and phones, missing, null and empty fields, audio that does not exist,
 false durations, a BOM, numbers as words, keys that are another lab's paths, capitals, stress digits, ``sil``
 at the ends and in gaps, more phones than the audio has frames, a speaker and an utterance in two files; and
 error labels of two letters (C, I: incorrect), of four (C, S, D, I: inserted), and of both.
@@ -179,7 +179,7 @@ FAULTY_NOTES = (
     "Too short: wav2vec2 gives a frame for 20 ms, CTC needs one for each label and one between equal labels; "
     "rushed has 40 labels in about 14 frames, repeats 6 equal ones (11 needed) in about 9.",
     "Either: no speaker; labels against the alignment; 'err' as L2-ARCTIC writes it; labels in lower case; "
-    "a wav that is not there under a key that is.",
+    "a wav that does not exist under a key that is.",
     "Where key and wav differ, wav names the audio. A row whose words are missing has text None and is good.",
     "An entry that is a list or null is refused when read, not the whole file.",
 )
