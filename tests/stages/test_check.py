@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from soritune.bundles.read import load_bundle
+from soritune.corpus.checks import RowFault
 from soritune.corpus.utterance import Utterance
 from soritune.recipe import load_recipe
 from soritune.stages.check import geometry_of_recipe, row_problem
@@ -17,7 +18,8 @@ def test_checks_count_frames_as_the_packaged_model_does() -> None:
     assert geometry_of_recipe(recipe) == load_bundle("soritune/tiny-ko").geometry
     alternating = ["A", "O"] * 24
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=(*alternating, "A"), speaker="s")
-    assert row_problem(recipe)(row) == "49 phoneme symbols need 49 frames, there are 48"
+    fault = row_problem(recipe)(row)
+    assert fault == RowFault("49 phoneme symbols need 49 frames, there are 48", "target-unlearnable:phoneme")
     fits = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=tuple(alternating), speaker="s")
     assert row_problem(recipe)(fits) is None
 
@@ -27,7 +29,8 @@ def test_checks_count_frames_at_the_recipe_s_sample_rate() -> None:
     # Kernels 64, 8, 4, 4 and strides 16, 5, 2, 2 over 8,000 samples: 497, 98, 48 and 23 frames.
     assert geometry_of_recipe(recipe).num_frames(8000) == 23
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=tuple("AO" * 12), speaker="s")
-    assert row_problem(recipe)(row) == "24 phoneme symbols need 24 frames, there are 23"
+    fault = row_problem(recipe)(row)
+    assert fault == RowFault("24 phoneme symbols need 24 frames, there are 23", "target-unlearnable:phoneme")
 
 
 @pytest.mark.slow

@@ -465,7 +465,9 @@ def test_a_row_in_another_language_is_left_out_with_that_reason(tones: Manifest)
     recipe.model.architecture = tiny_config(norm="layer")
     row = Utterance(id="a", audio="a.wav", duration_s=4.0, text="she had your dark suit")
     problem = row_problem(recipe)
-    assert str(problem(row)).startswith(
+    fault = problem(row)
+    assert fault is not None and fault.kind == "label-missing"
+    assert fault.reason.startswith(
         "has no label for phoneme; phoneme: its text 'she had your dark suit' is not"
     )
     assert "its language is 'eng'" in str(problem(dataclasses.replace(row, language="eng")))
