@@ -41,7 +41,7 @@ from soritune.corpus.utterance import Utterance
 from soritune.recipe import check_recipe
 from soritune.stages.train import train_recipe
 from soritune.testing import tiny_config
-from soritune.training import one_phase
+from soritune.training import loop, phase_start
 from soritune.training.log import read_events
 from soritune.training.step import Stepper
 
@@ -130,8 +130,8 @@ class Ticks:
         self.before(os, "replace", "replace")
         self.before(Path, "rename", "rename")
         self.before(shutil, "rmtree", "remove")
-        self.before(one_phase, "validate", "evaluate")
-        self.before(one_phase.OnePhase, "__init__", "begin a phase")
+        self.before(phase_start, "validate", "evaluate")
+        self.before(loop, "begin_phase", "begin a phase")
 
 
 def child(corpus: Manifest, folder: Path, ticks: Ticks, report: Path | None = None) -> int:

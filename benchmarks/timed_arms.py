@@ -279,9 +279,9 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
 
         plan._cut = random_batches  # type: ignore[assignment]
     elif part == "frozen part without graph":
-        from soritune.training import one_phase
+        from soritune.training import phase_start
 
-        freeze = one_phase.apply_freezing
+        freeze = phase_start.apply_freezing
 
         def with_graph(*positional: Any, **named: Any) -> Any:
             table = freeze(*positional, **named)
@@ -289,7 +289,7 @@ def _leave_out(part: str, model: Any, bench: Bench) -> None:
             model.encoder.set_front_graph(True)
             return table
 
-        one_phase.apply_freezing = with_graph
+        phase_start.apply_freezing = with_graph
     elif part == "fused optimizer":
         from soritune.training import optimizer
 
@@ -328,7 +328,7 @@ def _peer(arm: Arm, bench: Bench, folder: Path, turns: Turns) -> Callable[[], di
     from naive_peer import Clips, extractor_for, make_model, make_trainer
 
     from soritune.corpus.manifest import load_manifest
-    from soritune.recipe import make_task
+    from soritune.tasks.task import make_task
 
     manifest = load_manifest(Path(bench.corpus) / "manifest.parquet")
     task = make_task("phoneme", {"source": "phones"})

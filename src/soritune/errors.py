@@ -117,7 +117,11 @@ class TrainingError(SorituneError):
 
 
 class OutputError(SorituneError):
-    """A path that cannot be written to."""
+    """A path that cannot be written to. Attributes: `problem`, and `advice` on what to do ("" without any)."""
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        self.problem, self.advice = problem, advice
+        super().__init__(f"{problem}; {advice}" if advice else problem)
 
 
 class MemberError(SorituneError):

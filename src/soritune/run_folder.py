@@ -97,6 +97,18 @@ class RunFolder:
         """Whether a training in the folder has written a checkpoint."""
         return any(self.checkpoints.glob("step-*"))
 
+    def checkpoint(self, step: int, copy: int = 1) -> Path:
+        """Folder of the checkpoint at a step; another one at the same step is copy 2, and so on."""
+        return self.checkpoints / (f"step-{step}" if copy == 1 else f"step-{step}-{copy}")
+
+    def best_weights(self, phase: int, step: int) -> Path:
+        """The best weights of a phase, counted from 1, from which the next phase starts."""
+        return self.checkpoints / f"best-phase{phase}-step-{step}.safetensors"
+
+    def all_best_weights(self) -> list[Path]:
+        """Every file that `best_weights` names."""
+        return sorted(self.checkpoints.glob("best-*.safetensors"))
+
     @property
     def bundles(self) -> Path:
         """Folder of the models."""
@@ -105,6 +117,11 @@ class RunFolder:
     def bundle(self, name: str) -> Path:
         """Folder of one model."""
         return self.bundles / name
+
+    @classmethod
+    def of_predictions(cls, path: Path) -> RunFolder:
+        """The run whose predictions are in the file `path`."""
+        return cls(path.resolve().parent.parent)
 
     def predictions(self, name: str = "test") -> Path:
         """Predictions of a split, or of a split with a suffix."""
@@ -134,6 +151,12 @@ class RunFolder:
     def crossval(self) -> Path:
         """The settings that a cross-validation was started with."""
         return self.path / "crossval.json"
+
+
+def checkpoint_order(path: Path) -> tuple[int, int] | None:
+    """(step, copy) from the name of a checkpoint's folder, by which checkpoints are ordered; None for other names."""
+    match = re.fullmatch(r"step-(\d+)(?:-(\d+))?", path.name)
+    return (int(match[1]), int(match[2] or 1)) if match else None
 
 
 def is_run(path: Path | str) -> bool:

@@ -281,7 +281,7 @@ def test_only_speakers_with_errors_contribute_to_f1() -> None:
 def test_always_correct_is_offered_as_a_baseline() -> None:
     judge = task()
     pairs = [judged(judge, row("ah b t", "ah d t", "C S C"), "ah d t", "C S C")] * 3
-    by_name = {baseline.name: baseline.rates for baseline in baselines(judge, pairs)}
+    by_name = {name: baseline.rates for name, baseline in baselines(judge, pairs).items()}
     assert set(by_name) == {"empty", "always-correct"}
     always = by_name["always-correct"]
     assert always["error_acc"] == pytest.approx(2 / 3)
@@ -290,9 +290,7 @@ def test_always_correct_is_offered_as_a_baseline() -> None:
     assert math.isnan(always["mdd_f1"]) and always["mdd_recall"] == 0.0
     labels = task(task="error")
     pairs = [judged(labels, row(None, None, "C S C"), labels="C S C")]
-    assert {b.name: b.rates["error_acc"] for b in baselines(labels, pairs)}[
-        "always-correct"
-    ] == pytest.approx(2 / 3)
+    assert baselines(labels, pairs)["always-correct"].rates["error_acc"] == pytest.approx(2 / 3)
 
 
 def test_report_counts_who_makes_errors() -> None:

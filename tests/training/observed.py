@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from soritune.errors import AudioError
-from soritune.training import checkpoint, loop, losses, one_phase, step
+from soritune.training import checkpoint, loop, losses, phase_checkpoints, step
 from soritune.training.batches import sample
 
 RANK = int(os.environ.get("RANK", "0"))
@@ -26,37 +26,45 @@ GRADIENTS_OF = 3
 
 def observe(folder: Path) -> None:
     """Writes rows-<rank>.jsonl, a line per step, and gradients-<step>-<rank> and weights-<rank> as safetensors."""
-    real_step, real_clip, real_run = step.Stepper.step, torch.nn.utils.clip_grad_norm_, loop._run_phases
+    real_step, real_clip = step.Stepper.step, torch.nn.utils.clip_grad_norm_
+    real_begin, real_train = loop.begin_phase, loop._train_phases
     taken = 0
+    phase_index = -1
+
+    def noted_begin(run: Any, phases: Any, phase: Any, **more: Any) -> Any:
+        nonlocal phase_index
+        phase_index = phase.index
+        return real_begin(run, phases, phase, **more)
 
     def noted_step(self: Any, micro: Any, counts: Any, **more: Any) -> None:
         with (folder / f"rows-{RANK}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps([self.phase.index, more["done"], [b.rows.tolist() for b in micro]]) + "\n")
+            file.write(json.dumps([phase_index, more["done"], [b.rows.tolist() for b in micro]]) + "\n")
         real_step(self, micro, counts, **more)
 
     def noted_clip(parameters: Any, *rest: Any) -> Any:
         nonlocal taken
         taken += 1
         if taken <= GRADIENTS_OF:
-            found = {
+            gradients = {
                 f"{i:04d}": torch.zeros_like(p) if p.grad is None else p.grad.clone()
                 for i, p in enumerate(parameters)
             }
-            save_file(found, folder / f"gradients-{taken}-{RANK}.safetensors")
+            save_file(gradients, folder / f"gradients-{taken}-{RANK}.safetensors")
         return real_clip(parameters, *rest)
 
-    def noted_run(session: Any, *rest: Any) -> Any:
+    def noted_train(run: Any, *rest: Any) -> Any:
         result = None
         try:
-            result = real_run(session, *rest)
+            result = real_train(run, *rest)
         finally:
-            weights = {n: p.detach().clone() for n, p in session.model.named_parameters() if p.requires_grad}
+            weights = {n: p.detach().clone() for n, p in run.model.named_parameters() if p.requires_grad}
             save_file(weights, folder / f"weights-{RANK}.safetensors")
         return result
 
     step.Stepper.step = noted_step  # type: ignore[method-assign]
     torch.nn.utils.clip_grad_norm_ = noted_clip
-    loop._run_phases = noted_run
+    loop.begin_phase = noted_begin
+    loop._train_phases = noted_train
 
 
 def unreadable(row: int | str, **_: Any) -> None:
@@ -104,7 +112,7 @@ def at_step(done: int, signal_number: int | None = None, sleep_s: float = 0.0, *
 
 def full_disk(step_of_run: int, **_: Any) -> None:
     real = checkpoint._save_tensors
-    before = one_phase.save_checkpoint
+    before = phase_checkpoints.save_checkpoint
 
     def save(folder: Any, **more: Any) -> Any:
         if more["progress"].step == step_of_run:
@@ -114,7 +122,7 @@ def full_disk(step_of_run: int, **_: Any) -> None:
         finally:
             checkpoint._save_tensors = real
 
-    one_phase.save_checkpoint = save
+    phase_checkpoints.save_checkpoint = save
 
 
 def _no_space(path: Any, tensors: Any) -> None:

@@ -10,16 +10,21 @@ from torch import nn
 from torch.optim import AdamW
 
 from soritune.errors import OutputError, TrainingError
+from soritune.run_folder import RunFolder
 from soritune.training.checkpoint import (
-    Progress,
+    DamagedCheckpointError,
     checkpoints,
     clean,
+    drop_newer,
+    frozen_digest,
     load_checkpoint,
     load_weights,
+    newest_checkpoint,
     restore_optimizer,
     save_checkpoint,
     save_weights,
 )
+from soritune.training.run_progress import Progress
 
 IDENTITY = {"recipe": "a", "data": "b"}
 
@@ -35,12 +40,16 @@ def trained() -> tuple[nn.Linear, AdamW]:
     return model, optimizer
 
 
-def save(folder: Path, step: int, keep: int = 2) -> Path:
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "run")
+
+
+def save(run: RunFolder, step: int, keep: int = 2) -> Path:
     model, optimizer = trained()
-    progress = Progress(epoch=1, step_in_epoch=2, step=step, best={"loss": 0.5})
     return save_checkpoint(
-        folder,
-        progress=progress,
+        run,
+        progress=Progress(epoch=1, step_in_epoch=2, step=step, best={"loss": 0.5}),
         identity=IDENTITY,
         weights=model.state_dict(),
         optimizer=optimizer,
@@ -50,8 +59,12 @@ def save(folder: Path, step: int, keep: int = 2) -> Path:
     )
 
 
-def test_round_trip_and_the_optimizer_goes_on_alike(tmp_path: Path) -> None:
-    path = save(tmp_path, 3)
+def names(run: RunFolder) -> list[str]:
+    return [path.name for path in checkpoints(run)]
+
+
+def test_restored_optimizer_takes_the_same_step(run: RunFolder) -> None:
+    path = save(run, 3)
     loaded = load_checkpoint(path, IDENTITY)
     assert (loaded.progress.step, loaded.progress.best, loaded.files) == (
         3,
@@ -61,76 +74,109 @@ def test_round_trip_and_the_optimizer_goes_on_alike(tmp_path: Path) -> None:
     model, optimizer = trained()
     fresh = nn.Linear(3, 2)
     fresh.load_state_dict(loaded.weights)
-    other = AdamW(fresh.parameters(), lr=0.1)
-    restore_optimizer(other, loaded.optimizer)
-    for net, opt in ((model, optimizer), (fresh, other)):
-        opt.zero_grad()
-        net(torch.ones(1, 3)).sum().backward()
-        opt.step()
+    restored = AdamW(fresh.parameters(), lr=0.1)
+    restore_optimizer(restored, loaded.optimizer)
+    for each, its_optimizer in ((model, optimizer), (fresh, restored)):
+        its_optimizer.zero_grad()
+        each(torch.ones(1, 3)).sum().backward()
+        its_optimizer.step()
     assert torch.equal(model.weight, fresh.weight) and torch.equal(model.bias, fresh.bias)
 
 
-def test_the_newest_are_kept_in_the_order_of_steps(tmp_path: Path) -> None:
+def test_newest_checkpoints_are_kept_in_numeric_order(run: RunFolder) -> None:
     for step in (5, 90, 100):
-        save(tmp_path, step)
-    assert [path.name for path in checkpoints(tmp_path)] == ["step-90", "step-100"]
+        save(run, step)
+    assert names(run) == ["step-90", "step-100"]
 
 
-def test_an_unfinished_checkpoint_is_not_one(tmp_path: Path) -> None:
-    save(tmp_path, 1)
-    (tmp_path / ".writing-step-2").mkdir()
-    (tmp_path / "step-3").mkdir()
-    assert [path.name for path in checkpoints(tmp_path)] == ["step-1"]
+def test_unfinished_checkpoint_is_ignored(run: RunFolder) -> None:
+    save(run, 1)
+    (run.checkpoints / ".writing-step-2").mkdir()
+    (run.checkpoints / "step-3").mkdir()
+    copied_by_hand = run.checkpoints / "step-1 (copy)"
+    copied_by_hand.mkdir()
+    (copied_by_hand / "state.json").write_text("{}")
+    assert names(run) == ["step-1"]
 
 
-def test_another_recipe_is_refused_by_name(tmp_path: Path) -> None:
-    path = save(tmp_path, 1)
+def test_checkpoint_of_another_recipe_is_refused(run: RunFolder) -> None:
+    path = save(run, 1)
     with pytest.raises(TrainingError, match="another recipe than this run's"):
         load_checkpoint(path, {**IDENTITY, "recipe": "x"})
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    path = save(tmp_path, 1)
+def test_damaged_checkpoint_is_named(run: RunFolder) -> None:
+    path = save(run, 1)
     (path / "state.json").write_text(json.dumps({})[:1])
-    with pytest.raises(TrainingError, match="is not a whole checkpoint"):
+    with pytest.raises(DamagedCheckpointError, match="step-1 is not a whole checkpoint"):
         load_checkpoint(path, IDENTITY)
+
+
+def test_checkpoint_with_an_unknown_reason_is_damaged(run: RunFolder) -> None:
+    path = save(run, 1)
+    state = json.loads((path / "state.json").read_text())
+    state["progress"]["ended"] = "bored"
+    (path / "state.json").write_text(json.dumps(state))
+    with pytest.raises(DamagedCheckpointError, match="'bored' is not a valid EndReason"):
+        load_checkpoint(path, IDENTITY)
+
+
+def test_newest_whole_checkpoint_is_loaded_and_damaged_ones_are_dropped(run: RunFolder) -> None:
+    for step in (1, 2, 3):
+        save(run, step, keep=3)
+    (run.checkpoint(3) / "optimizer.safetensors").write_bytes(b"half")
+    loaded = newest_checkpoint(run, IDENTITY)
+    assert loaded.progress.step == 2
+    drop_newer(run, loaded)
+    assert names(run) == ["step-1", "step-2"]
+
+
+def test_run_without_a_whole_checkpoint_is_refused(run: RunFolder) -> None:
+    with pytest.raises(TrainingError, match="run has no whole checkpoint to resume from; start without"):
+        newest_checkpoint(run, IDENTITY)
+    (save(run, 4) / "trainable.safetensors").unlink()
+    with pytest.raises(TrainingError, match="to resume from; step-4 cannot be read; start without --resume"):
+        newest_checkpoint(run, IDENTITY)
 
 
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), SafetensorError("No space left on device")]
 )
-def test_a_failing_write_leaves_the_earlier_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+def test_failed_write_leaves_the_earlier_checkpoint(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    save(tmp_path, 1)
+    save(run, 1)
 
     def full(*_: object) -> None:
         raise error
 
     monkeypatch.setattr("soritune.training.checkpoint.save_file", full)
-    with pytest.raises(OutputError, match="No space left.*step-1 is whole"):
-        save(tmp_path, 2)
-    assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
+    with pytest.raises(
+        OutputError, match="No space left.*; step-1 is whole, make room and continue"
+    ) as caught:
+        save(run, 2)
+    assert caught.value.problem == f"{run.checkpoint(2)} could not be written (No space left on device)"
+    assert [path.name for path in run.checkpoints.iterdir()] == ["step-1"]
 
 
-def test_a_second_checkpoint_at_a_step_leaves_the_first_alone(tmp_path: Path) -> None:
-    first = save(tmp_path, 7)
+def test_second_checkpoint_at_a_step_leaves_the_first_unchanged(run: RunFolder) -> None:
+    first = save(run, 7)
     content = {file.name: file.read_bytes() for file in first.iterdir()}
-    second = save(tmp_path, 7)
-    save(tmp_path, 7, keep=3)
-    assert [path.name for path in checkpoints(tmp_path)] == ["step-7", "step-7-2", "step-7-3"]
+    second = save(run, 7)
+    save(run, 7, keep=3)
+    assert names(run) == ["step-7", "step-7-2", "step-7-3"]
     assert second.name == "step-7-2"
     assert {file.name: file.read_bytes() for file in first.iterdir()} == content
 
 
-def test_weights_that_no_checkpoint_names_are_cleaned_away(tmp_path: Path) -> None:
+def test_weights_that_no_checkpoint_names_are_removed(run: RunFolder) -> None:
     model, optimizer = trained()
     for step in (1, 2, 3):
-        name = f"best-phase1-step-{step}.safetensors"
-        save_weights(tmp_path / name, model.state_dict())
+        file = run.best_weights(1, step)
+        save_weights(run, file, model.state_dict())
         save_checkpoint(
-            tmp_path,
-            progress=Progress(step=step, best_weights=name),
+            run,
+            progress=Progress(step=step, best_weights=file.name),
             identity=IDENTITY,
             weights=model.state_dict(),
             optimizer=optimizer,
@@ -138,29 +184,30 @@ def test_weights_that_no_checkpoint_names_are_cleaned_away(tmp_path: Path) -> No
             files={},
             keep_newest=2,
         )
-    (tmp_path / ".writing-step-9").mkdir()
-    (tmp_path / ".writing-best").write_bytes(b"half")
-    clean(tmp_path, 2)
+    (run.checkpoints / ".writing-step-9").mkdir()
+    (run.checkpoints / ".writing-best").write_bytes(b"half")
+    clean(run, 2)
     expected = {"step-2", "step-3", "best-phase1-step-2.safetensors", "best-phase1-step-3.safetensors"}
-    assert {path.name for path in tmp_path.iterdir()} == expected
-    assert torch.equal(
-        load_weights(tmp_path / "best-phase1-step-3.safetensors")["weight"], model.state_dict()["weight"]
-    )
+    assert {path.name for path in run.checkpoints.iterdir()} == expected
+    assert torch.equal(load_weights(run.best_weights(1, 3))["weight"], model.state_dict()["weight"])
     with pytest.raises(TrainingError, match="cannot be read .* train the phase before again"):
-        load_weights(tmp_path / "best-phase1-step-1.safetensors")
+        load_weights(run.best_weights(1, 1))
 
 
-def test_a_checkpoint_of_another_phase_is_refused_by_its_number(tmp_path: Path) -> None:
-    path = save(tmp_path, 1)
+def test_checkpoint_of_another_phase_is_refused_by_its_number(run: RunFolder) -> None:
+    path = save(run, 1)
     assert load_checkpoint(path, {**IDENTITY, "phase 3": "not begun yet"}).progress.step == 1
     with pytest.raises(TrainingError, match="another data than this run's"):
         load_checkpoint(path, {"recipe": "a"})
 
 
-def test_a_phase_begins_with_a_clean_sheet_and_goes_on_counting_steps() -> None:
-    progress = Progress(
-        phase=0, epoch=4, phase_step=9, step=9, best={"loss": 1.0}, ended="end", non_finite_steps=2
-    )
-    progress.done.append({"index": 0})
-    progress.next_phase(1)
-    assert progress == Progress(phase=1, step=9, non_finite_steps=2, done=[{"index": 0}])
+def test_digest_of_frozen_weights_depends_on_them_alone() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[0].requires_grad_(False)
+    before = frozen_digest(model)
+    with torch.no_grad():
+        model[1].weight += 1
+    assert frozen_digest(model) == before
+    with torch.no_grad():
+        model[0].bias[1] += 1
+    assert frozen_digest(model) != before

@@ -12,7 +12,7 @@ def test_devices_that_are_not_there_are_named() -> None:
     assert pick_device("cpu").type == "cpu"
     with pytest.raises(TrainingError, match="device 'gpu' is unknown"):
         pick_device("gpu")
-    with pytest.raises(TrainingError, match="device 'cuda:99' was asked for"):
+    with pytest.raises(TrainingError, match="device 'cuda:99' is requested"):
         pick_device("cuda:99")
 
 

@@ -5,15 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from soritune.errors import TrainingError
-from soritune.training import find_batch as room
-from soritune.training.find_batch import find_batch, is_out_of_memory, largest_that_fits
+from soritune.training import memory_gauge
+from soritune.training.find_batch import find_batch, largest_that_fits
 from soritune.training.loop import train
 from soritune.training.run import TrainingRun
 
@@ -34,28 +33,6 @@ def test_doubling_and_bisection_find_the_edge(room_for: int, most: int) -> None:
     assert bad == (None if room_for >= most else room_for + 1)
     assert max(asked) <= max(2 * room_for, 1)  # never much more than what fits
     assert len(asked) == len(set(asked)) <= 2 * (most.bit_length() + 1)
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (torch.OutOfMemoryError(CARD_FULL), True),
-        (MemoryError(), True),
-        (
-            RuntimeError(
-                "[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory: you tried"
-            ),
-            True,
-        ),
-        (RuntimeError("CUDA error: out of memory"), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
-        (RuntimeError("The size of tensor a (3) must match"), False),
-        (ValueError("out of memory"), False),
-        (KeyboardInterrupt(), False),
-    ],
-)
-def test_out_of_memory_is_told_from_other_faults(error: BaseException, expected: bool) -> None:
-    assert is_out_of_memory(error) is expected
 
 
 def limit_memory(run: TrainingRun, padded_s: float) -> list[tuple[int, int]]:
@@ -132,25 +109,14 @@ def test_on_the_host_nothing_is_tried_that_would_not_fit(make_run: MakeRun, monk
         return forward(waveform, *rest, **more)
 
     run.model.forward = counted  # type: ignore[method-assign]
-    monkeypatch.setattr(room, "resident_gb", lambda: 0.5)
-    monkeypatch.setattr(room, "_peak_gb", lambda: 0.5 + 0.2 * now["utterances"])
+    monkeypatch.setattr(memory_gauge, "resident_gb", lambda: 0.5)
+    monkeypatch.setattr(memory_gauge, "peak_gb", lambda: 0.5 + 0.2 * now["utterances"])
     told: list[str] = []
     found = find_batch(run, memory_gb=2.0, progress=told.append)
     assert found.fitted_s == pytest.approx(7 * found.longest_s)
     assert found.peak_gb == pytest.approx(1.9)
     assert now["utterances"] == 7  # 8 were never computed
     assert len(told) == 6  # 1, 2, 4, then 8 foreseen, 6, 7
-
-
-@pytest.mark.slow
-def test_the_high_water_mark_follows_what_is_held() -> None:
-    room._reset_peak()
-    before = room._peak_gb()
-    block = np.ones(50_000_000)  # 0.4 GB
-    assert room._peak_gb() - before == pytest.approx(0.4, abs=0.05)
-    del block
-    assert room.resident_gb() < before + 0.1
-    assert 0 < room.available_gb() < 100_000
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ import yaml
 
 from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest
+from soritune.run_folder import RunFolder
 from soritune.testing import tiny_config
 from soritune.training.checkpoint import checkpoints
 
@@ -79,14 +80,14 @@ def test_a_write_that_fails_is_one_sentence_and_the_run_goes_on_from_the_last_ch
     assert whole.returncode == 0, whole.stderr
     store = tmp_path / "part" / "checkpoints"
     assert run_cli("part", "--phase", "1").returncode == 0
-    (before,) = checkpoints(store)
+    (before,) = checkpoints(RunFolder(tmp_path / "part"))
     content = {file.name: file.read_bytes() for file in before.iterdir()}
     too_little = max((before / "trainable.safetensors").stat().st_size // 2048, 1)
 
     full = run_cli("part", "--phase", "2", blocks=too_little)
     assert full.returncode == 2
     assert re.search(
-        rf"(could not|cannot) be written \(.*\); {before.name} is whole, make room and go on", full.stderr
+        rf"(could not|cannot) be written \(.*\); {before.name} is whole, make room and continue", full.stderr
     )
     assert "Traceback" not in full.stderr
     assert {file.name: file.read_bytes() for file in before.iterdir()} == content

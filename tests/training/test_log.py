@@ -11,7 +11,7 @@ from soritune.training.log import Meter, RunLog, read_events
 def test_events_are_written_and_read_back(tmp_path: Path) -> None:
     with RunLog(tmp_path) as log:
         log.event("step", step=1, loss=0.5)
-        log.say("한국어")
+        log.message("한국어")
     assert [(e["event"], e["step"], e["loss"]) for e in read_events(tmp_path)] == [("step", 1, 0.5)]
     text = (tmp_path / "train.log").read_text(encoding="utf-8")
     assert "step=1 loss=0.5" in text and "한국어" in text

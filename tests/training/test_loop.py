@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,158 +11,24 @@ import pytest
 import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from tests.conftest import write_tones
+from tests.training.parts import STRONG, interrupted_at, trainer_of
 
 from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.errors import TrainingError
 from soritune.models.loading import load_model
 from soritune.models.trainable_state import trainable_state
-from soritune.recipe import make_task
-from soritune.training.batches.batch import Batch
+from soritune.run_folder import RunFolder
 from soritune.training.batches.collate import Collator
 from soritune.training.checkpoint import checkpoints
 from soritune.training.interrupt import Interrupt
 from soritune.training.log import RunLog, read_events
 from soritune.training.loop import train
-from soritune.training.one_phase import OnePhase
-from soritune.training.phases import resolve_phases
 from soritune.training.run import TrainingRun
-from soritune.training.session import Session
-from soritune.training.step import Stepper
 
 pytestmark = pytest.mark.slow
 
 MakeRun = Callable[..., TrainingRun]
-STRONG = {
-    "speed": {"factors": [0.9, 1.0, 1.1], "probability": 0.5},
-    "spec_augment": {"probability": 1.0, "time_width_frames": 8},
-}
-
-
-def gradients(run: TrainingRun, batch_sizes: list[list[int]]) -> dict[str, torch.Tensor]:
-    """Gradient of one step over the rows given, micro-batch by micro-batch, before clipping."""
-    run.settings.max_grad_norm = 1e9
-    with RunLog(run.folder) as log:
-        one = begin(run, log)
-        kept: dict[str, torch.Tensor] = {}
-        one.stepper.optimizer_step.step = lambda: kept.update(  # type: ignore[method-assign]
-            {name: p.grad.clone() for name, p in run.model.named_parameters() if p.grad is not None}
-        )
-        micro = [
-            one.epochs.collator(np.array(rows), one.epochs.draws(0), index)
-            for index, rows in enumerate(batch_sizes)
-        ]
-        run.model.train()
-        one.stepper.step(micro, counts_of(run, micro), done=0, total_steps=1)
-    return kept
-
-
-def begin(run: TrainingRun, log: RunLog) -> OnePhase:
-    phases = resolve_phases(run.settings, run.augment, run.model.config.freeze)
-    return OnePhase(Session(run, phases, log), phases[0])
-
-
-def counts_of(run: TrainingRun, micro: list[Batch]) -> list[float]:
-    return [sum(batch.targets[spec.name].count for batch in micro) for spec in run.model.outputs]
-
-
-def largest_difference(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
-    assert one.keys() == two.keys() and len(one) > 10
-    return max(float((one[name] - two[name]).abs().max()) for name in one)
-
-
-NO_DROPOUT = {"dropout": 0.0}
-
-
-def test_one_micro_batch_of_four_gives_the_gradient_of_four_of_one(make_run: MakeRun) -> None:
-    whole = gradients(make_run("a", model=NO_DROPOUT), [[0, 7, 13, 20]])
-    parts = gradients(make_run("b", model=NO_DROPOUT), [[0], [7], [13], [20]])
-    assert max(float(g.abs().max()) for g in whole.values()) > 1e-3
-    assert largest_difference(whole, parts) < 1e-5
-
-
-def test_two_ranks_of_two_give_the_gradient_of_one_of_four_with_dropout_and_augmentation(
-    make_run: MakeRun,
-) -> None:
-    """A rank's share is its micro-batches' loss sums over the counts of the whole step, whatever else it holds."""
-    step = [[0, 7], [13, 20], [1, 2], [25, 28]]
-    one_rank = gradients(make_run("a", augment=STRONG), step)
-
-    run = make_run("b", augment=STRONG)
-    with RunLog(run.folder) as log:
-        one = begin(run, log)
-        run.model.train()
-        epochs = one.epochs
-        micro = [epochs.collator(np.array(rows), epochs.draws(0), index) for index, rows in enumerate(step)]
-        total: dict[str, torch.Tensor] = {}
-        for rank in (1, 0):  # each rank alone, the other's work done before it or after it
-            run.model.zero_grad(set_to_none=True)
-            for batch in micro[rank::2]:
-                one.stepper._backward(batch, counts_of(run, micro))
-            for name, parameter in run.model.named_parameters():
-                if parameter.grad is not None:
-                    total[name] = total.get(name, 0) + parameter.grad.clone()
-    assert largest_difference(one_rank, total) < 1e-5
-
-
-def test_augmentation_and_dropout_do_change_the_gradient(make_run: MakeRun) -> None:
-    plain = gradients(make_run("a", model=NO_DROPOUT), [[0, 7, 13, 20]])
-    assert (
-        largest_difference(
-            plain, gradients(make_run("b", model=NO_DROPOUT, augment=STRONG), [[0, 7, 13, 20]])
-        )
-        > 1e-4
-    )
-    assert (
-        largest_difference(plain, gradients(make_run("c", model={"dropout": 0.3}), [[0, 7, 13, 20]])) > 1e-4
-    )
-
-
-def test_total_loss_is_the_weighted_sum_of_each_outputs_own_mean(make_run: MakeRun) -> None:
-    """Hand-computed from torch's own losses: CTC per target symbol plus 0.5 × cross-entropy per row."""
-    run = make_run(
-        "a",
-        tasks={"phoneme": {}, "emotion": {"labels": ["Anxious", "Kind", "Dry"], "weight": 0.5}},
-        model=NO_DROPOUT,
-    )
-    rows = np.array([0, 7, 13, 20])
-    with RunLog(run.folder) as log:
-        one = begin(run, log)
-        run.model.train()
-        batch = one.epochs.collator(rows, one.epochs.draws(0), 0)
-        one.stepper.step([batch], counts_of(run, [batch]), done=0, total_steps=1)
-        means = one.stepper.means()
-    model = make_run(
-        "b", tasks={"phoneme": {}, "emotion": {"labels": ["Anxious", "Kind", "Dry"]}}, model=NO_DROPOUT
-    ).model
-    output = model(batch.inputs["waveform"], batch.inputs["num_samples"])
-    target = batch.targets["phoneme"]
-    ctc = torch.nn.functional.ctc_loss(
-        output.logits["phoneme"].log_softmax(-1).transpose(0, 1),
-        target.values,
-        output.num_frames,
-        target.lengths,
-        reduction="sum",
-    )
-    ce = torch.nn.functional.cross_entropy(
-        output.logits["emotion"], batch.targets["emotion"].values.argmax(1)
-    )
-    assert means["phoneme"] == pytest.approx(float(ctc.detach()) / float(target.lengths.sum()), rel=1e-5)
-    assert means["emotion"] == pytest.approx(float(ce.detach()), rel=1e-5)
-
-
-def test_two_ctc_outputs_contribute_by_their_weights(make_run: MakeRun) -> None:
-    """The gradient of two tasks together is the sum of the gradients of each alone, times its weight."""
-    both = gradients(make_run("a", model=NO_DROPOUT), [[0, 7], [13, 20]])
-    emotion = gradients(
-        make_run("b", model=NO_DROPOUT, tasks={"emotion": {"labels": ["Anxious", "Kind", "Dry"]}}),
-        [[0, 7], [13, 20]],
-    )
-    phoneme = gradients(
-        make_run("c", model=NO_DROPOUT, tasks={"phoneme": {"weight": 2.0}}), [[0, 7], [13, 20]]
-    )
-    name = "encoder.encoder.layers.0.attention.v_proj.weight"
-    assert torch.allclose(both[name], emotion[name] + phoneme[name] / 2, atol=1e-6)
 
 
 @pytest.fixture
@@ -193,15 +57,7 @@ def test_resume_after_an_interruption_is_bit_exact(
     make_run: MakeRun, finished: TrainingRun, stop_at: int
 ) -> None:
     run = make_run(f"part{stop_at}", augment=STRONG, epochs=3)
-    real = Stepper.step
-
-    def interrupting(self: Stepper, *args: Any, done: int, total_steps: int) -> None:
-        if done == stop_at - 1:
-            os.kill(os.getpid(), signal.SIGINT)
-        real(self, *args, done=done, total_steps=total_steps)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Stepper, "step", interrupting)
+    with interrupted_at(stop_at - 1):
         assert train(run).stopped == "interrupted"
     again = make_run(f"part{stop_at}", augment=STRONG, epochs=3)
     assert train(again, resume=True).stopped == "end"
@@ -224,7 +80,7 @@ def test_resume_without_a_checkpoint_says_so(make_run: MakeRun) -> None:
 
 
 def test_only_the_newest_checkpoints_are_kept(finished: TrainingRun) -> None:
-    assert len(checkpoints(finished.folder / "checkpoints")) == 2
+    assert len(checkpoints(RunFolder(finished.folder))) == 2
 
 
 def test_early_stopping_counts_evaluations(make_run: MakeRun) -> None:
@@ -362,22 +218,23 @@ def test_an_overflow_of_scaled_gradients_lowers_the_scale_and_training_goes_on(
     """What fp16 does on a GPU, with torch's scaler on the CPU: the first steps overflow and are no fault."""
     run = make_run("scaled", epochs=2, max_non_finite_steps=0)
     with RunLog(run.folder) as log:
-        one = begin(run, log)
-        accelerator, stepper = one.session.accelerator, one.stepper
+        trainer = trainer_of(run, log)
+        stepper = trainer.stepper
+        accelerator = stepper.accelerator
         accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, growth_interval=1000)
         stepper.optimizer_step = AcceleratedOptimizer(
             stepper.optimizer, device_placement=False, scaler=accelerator.scaler
         )
         accelerator._optimizers = [stepper.optimizer_step]
         with Interrupt() as interrupt:
-            one.run(interrupt)
+            trainer.run(interrupt)
     assert accelerator.scaler.get_scale() < 2.0**127
-    assert one.session.progress.non_finite_steps == 0
+    assert trainer.progress.non_finite_steps == 0
     assert all(bool(torch.isfinite(p).all()) for p in run.model.parameters())
 
 
 def test_a_damaged_checkpoint_is_passed_over(make_run: MakeRun, finished: TrainingRun) -> None:
-    newest = checkpoints(finished.folder / "checkpoints")[-1]
+    newest = checkpoints(RunFolder(finished.folder))[-1]
     for name in ("trainable.safetensors", "optimizer.safetensors"):
         content = (newest / name).read_bytes()
         (newest / name).write_bytes(content[: len(content) // 2])
@@ -445,17 +302,9 @@ def test_only_the_newest_epochs_are_kept_and_the_same_after_an_interruption(
     train(whole)
     assert {name for name in bundles(whole) if name.startswith("epoch")} == {"epoch_3", "epoch_4"}
     per_epoch = read_events(whole.folder)[-1]["step"] // 4
-    real = Stepper.step
     for stop_at in (per_epoch * 2, per_epoch * 3 + 1):  # at the very end of an epoch, and inside one
         run = make_run(f"part{stop_at}", epochs=4, keep_epochs=2, **settings)
-
-        def interrupting(self: Stepper, *args: Any, stop_at: int = stop_at, **more: Any) -> None:
-            if more["done"] == stop_at - 1:
-                os.kill(os.getpid(), signal.SIGINT)
-            real(self, *args, **more)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Stepper, "step", interrupting)
+        with interrupted_at(stop_at - 1):
             assert train(run).stopped == "interrupted"
         again = make_run(f"part{stop_at}", epochs=4, keep_epochs=2, **settings)
         assert train(again, resume=True).stopped == "end"
@@ -470,53 +319,3 @@ def test_the_epoch_that_early_stopping_ends_on_is_kept(make_run: MakeRun) -> Non
     run = make_run("early", epochs=9, early_stopping=stopping, keep_epochs=True)
     assert train(run).stopped == "early"
     assert {name for name in bundles(run) if name.startswith("epoch")} == {"epoch_1", "epoch_2"}
-
-
-def test_weights_smoothing_and_soft_labels_are_worked_by_hand(make_run: MakeRun) -> None:
-    """Balanced weights of the training rows, labels smoothed by 0.1: torch's weighted cross-entropy, by definition.
-
-    The training rows here are 2 : 1 : 1, so the weights n / (3 · n_class) are 4/6, 4/3, 4/3.
-    """
-    labels = ["Anxious", "Kind", "Dry"]
-    run = make_run(
-        "a", tasks={"emotion": {"labels": labels}}, model=NO_DROPOUT, batches={"label_smoothing": 0.1}
-    )
-    emotions = [run.manifest.utterance(row).emotion for row in range(30)]
-    rows = np.array(
-        [
-            emotions.index("Anxious"),
-            1 + emotions.index("Anxious"),
-            emotions.index("Kind"),
-            emotions.index("Dry"),
-        ]
-    )
-    task = make_task("emotion", {"labels": labels, "class_weights": "balanced"})
-    prepared = task.prepare(run.manifest.utterances(rows))
-    weights = [4 / 6, 4 / 3, 4 / 3]
-    assert prepared.outputs[0].options["class_weights"] == pytest.approx(weights)
-    run.tasks = (prepared,)
-    run.model.outputs = prepared.outputs
-    with RunLog(run.folder) as log:
-        one = begin(run, log)
-        run.model.eval()
-        batch = one.epochs.collator(rows, one.epochs.draws(0), 0)
-        logits = (
-            run.model(batch.inputs["waveform"], batch.inputs["num_samples"])
-            .logits["emotion"]
-            .detach()
-            .double()
-        )
-        one.stepper.step([batch], counts_of(run, [batch]), done=0, total_steps=1)
-        found = one.stepper.means()["emotion"]
-    total = mass = 0.0
-    for row, label in enumerate([0, 0, 1, 2]):
-        log_p = logits[row] - torch.logsumexp(logits[row], dim=0)
-        for k in range(3):
-            share = 0.9 * (k == label) + 0.1 / 3
-            total -= weights[k] * share * float(log_p[k])
-            mass += weights[k] * share
-    assert found == pytest.approx(total / mass, rel=1e-5)
-    theirs = torch.nn.functional.cross_entropy(
-        logits.float(), batch.targets["emotion"].values, weight=torch.tensor(weights), reduction="sum"
-    )
-    assert found == pytest.approx(float(theirs) / mass, rel=1e-5)

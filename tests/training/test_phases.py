@@ -82,7 +82,7 @@ def test_phases_are_chosen_by_number_or_name_in_the_recipes_order() -> None:
 def test_names_must_differ_and_be_no_numbers() -> None:
     with pytest.raises(ValueError, match="two phases are called 'a'"):
         phases({"name": "a"}, {"name": "a"})
-    with pytest.raises(ValueError, match="cannot be called by a number"):
+    with pytest.raises(ValueError, match="a number cannot be the name of a phase"):
         phases({"name": "2"})
 
 

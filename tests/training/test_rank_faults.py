@@ -27,6 +27,7 @@ from tests.training.launching import (
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
+from soritune.run_folder import RunFolder
 from soritune.training.checkpoint import checkpoints
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def alike(toy: Toy, seen: str) -> bool:
 
 
 def state_of(run: Path) -> dict[str, object]:
-    newest = checkpoints(run / "checkpoints")[-1]
+    newest = checkpoints(RunFolder(run))[-1]
     found: dict[str, object] = json.loads((newest / "state.json").read_text(encoding="utf-8"))["progress"]
     return found
 
@@ -171,8 +172,8 @@ def test_a_process_that_is_killed_ends_the_other(toy: Toy) -> None:
     assert time.monotonic() - began < 20
     assert done.code != 0
     assert done.traces == 0, done.err
-    assert len(done.errors) == 1 and "another process of this run is gone" in done.errors[0], done.err
-    assert checkpoints(run / "checkpoints")
+    assert len(done.errors) == 1 and "another process of this run has stopped" in done.errors[0], done.err
+    assert checkpoints(RunFolder(run))
 
 
 def test_a_process_that_does_not_answer_is_given_up(toy: Toy) -> None:
@@ -203,7 +204,7 @@ def test_a_checkpoint_that_cannot_be_written_stops_both(toy: Toy) -> None:
     assert done.traces == 0, done.err
     assert len(done.errors) == 1, done.err
     assert "No space left on device" in done.errors[0] and "step-4 is whole" in done.errors[0]
-    assert [path.name for path in checkpoints(toy.place / "full" / "checkpoints")][-1] == "step-4"
+    assert [path.name for path in checkpoints(RunFolder(toy.place / "full"))][-1] == "step-4"
     again = toy.run([*TRAIN, "-o", "full", "--resume"])
     assert again.code == 0, again.err
 
@@ -258,6 +259,6 @@ def test_a_second_term_does_not_cut_off_the_checkpoint() -> None:
     with Interrupt() as interrupt:
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
             signal.raise_signal(number)
-        assert interrupt.asked
+        assert interrupt.requested
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)

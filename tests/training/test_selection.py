@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from soritune.errors import TrainingError
 from soritune.recipe import make_task
-from soritune.training.checkpoint import Progress
 from soritune.training.config import TrainingSettings
-from soritune.training.selection import Selection, drop_old_epochs
+from soritune.training.keeping import drop_old_epochs
+from soritune.training.run_progress import Progress
+from soritune.training.selection import Selection
 
 TASKS = [make_task("emotion", {"labels": ["a", "b"]}), make_task("phoneme", {})]
 
@@ -92,7 +93,7 @@ def test_stopping_cannot_watch_an_output_that_is_left_out() -> None:
 
 
 def test_one_name_is_not_given_to_two_values() -> None:
-    with pytest.raises(TrainingError, match="wants best_loss to be the best by 'mispronunciation/per'"):
+    with pytest.raises(TrainingError, match="makes best_loss the best by 'mispronunciation/per'"):
         learner(best={"loss": "mispronunciation/per"})
     with pytest.raises(TrainingError, match="train.best names 'mispronunciation/perr'"):
         learner(best={"phoneme_per": "mispronunciation/perr"})

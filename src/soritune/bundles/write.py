@@ -65,7 +65,7 @@ def write_bundle(
     except (OSError, SafetensorError) as error:
         # safetensors reports a full disk with its own exception, which is not an OSError.
         reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{target} cannot be written ({reason}); choose another place") from error
+        raise OutputError(f"{target} cannot be written ({reason})", "choose another place") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return load_bundle(target)
@@ -109,12 +109,14 @@ def _write_json(path: Path, content: Any) -> None:
 def _swap(building: Path, target: Path) -> None:
     """Replaces `target` by `building`. A reader sees the old folder, for an instant no folder, or the new one."""
     if target.is_file():
-        raise OutputError(f"{target} is a file; a bundle needs a folder")
+        raise OutputError(f"{target} is a file", "a bundle needs a folder")
     if not target.exists():
         os.replace(building, target)
         return
     if not is_bundle(target) and any(target.iterdir()):
-        raise OutputError(f"{target} exists and is not a bundle; it is left unchanged, choose another place")
+        raise OutputError(
+            f"{target} exists and is not a bundle", "it is left unchanged, choose another place"
+        )
     old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
     os.replace(target, old)
     try:

@@ -99,11 +99,11 @@ def _report_once(fault: BaseException, report: Callable[[], None]) -> None:
     if processes.count() == 1:
         report()
         return
-    from soritune.training.process_group import tell
+    from soritune.training.process_group import report_once
 
     # The launcher ends the other processes when the first one exits, and one of those may have to report.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    tell(fault, report)
+    report_once(fault, report)
 
 
 def main() -> None:

@@ -79,8 +79,7 @@ def encoder_config(
         layerdrop: see `ModelConfig.layerdrop`.
 
     Raises:
-        ModelError: an unknown family, a value transformers refuses, or a configuration that the family does not
-            support.
+        ModelError: an unknown family, or a configuration that transformers or the family does not support.
     """
     family = family_of(architecture.get("model_type"), source)
     plain = {key: value for key, value in architecture.items() if key not in RUN_TIME_KEYS}

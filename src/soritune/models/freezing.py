@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from soritune.errors import ModelError
-from soritune.models.config import ModelConfig
+from soritune.models.config import FreezeSettings, ModelConfig
 from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT, EncoderModule
 from soritune.tasks.specs import OutputSpec
 
@@ -141,6 +141,20 @@ def _should_train(
         return freeze.layers == 0
     layer = stage - FIRST_LAYER
     return final_read if layer == encoder.num_layers else freeze.layers <= layer < deepest
+
+
+def trained_names(model: Freezable, freeze: FreezeSettings) -> frozenset[str]:
+    """Names of the weights that are trained under `freeze`; the model is not changed.
+
+    The rule is that of `check_frozen`.
+    """
+    config = model.config.model_copy(update={"freeze": freeze})
+    deepest, final = read_layers(model.outputs, model.encoder.num_layers)
+    return frozenset(
+        name
+        for name, _ in model.named_parameters()
+        if _should_train(name, config, model.encoder, deepest, final_read=final)
+    )
 
 
 @torch.no_grad()

@@ -178,8 +178,8 @@ class SpeechModel(nn.Module):
 
         Returns:
             The last state (batch, frames, hidden), the states that heads read by layer, and the valid frames
-            (batch, frames) bool. A row without a frame keeps one, so that no softmax is empty; the caller drops such
-            rows.
+            (batch, frames) bool. A row without a frame keeps one, so that no softmax is empty; the
+            caller drops such rows.
         """
         geometry = self.geometry
         features = self.encoder.front(waveform, num_samples)

@@ -12,9 +12,9 @@ from soritune.training.config import EmaSettings
 
 
 def decay_after(step: int, settings: EmaSettings) -> float:
-    """Share of the old average that step `step` (counted from 1) leaves: it grows as (1 + n) / (10 + n) to `decay`.
+    """Share of the old average that step `step`, counted from 1, leaves: (1 + n) / (10 + n), at most `decay`.
 
-    Without it the first weights would weigh 1/e of the average after 1/(1 - decay) steps.
+    With a constant decay the first weights would still have a share of 1/e after 1/(1 - decay) steps.
     """
     return min(settings.decay, (1 + step) / (10 + step))
 
@@ -22,8 +22,8 @@ def decay_after(step: int, settings: EmaSettings) -> float:
 class Averager:
     """Keeps the average of the weights that are trained, in float32 beside them.
 
-    Adapters are averaged factor by factor and merged afterwards: the average of B A is another thing than the
-    product of the averages, and only the product is what the averaged model computes.
+    Adapters are averaged factor by factor and merged afterwards: the average of the products B A differs from the
+    product of the averages, and the product is what the averaged model computes.
     """
 
     def __init__(self, model: nn.Module, settings: EmaSettings) -> None:
@@ -34,7 +34,7 @@ class Averager:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Takes in the weights after step `step`, counted from 1 within the phase. Never waits for the device."""
+        """Adds the weights after step `step`, counted from 1 within the phase. Never waits for the device."""
         torch._foreach_lerp_(
             list(self.weights.values()),
             list(self._trained.values()),
@@ -55,6 +55,6 @@ class Averager:
             parameter.data, self.weights[name] = self.weights[name], parameter.data
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Puts back averages that a checkpoint kept."""
+        """Restores averages from a checkpoint."""
         for name, value in weights.items():
             self.weights[name].copy_(value)

@@ -1,7 +1,7 @@
-"""What a run needs to go on exactly where it was: trainable weights, optimizer moments and a few integers.
+"""What a run needs to resume exactly where it was: trainable weights, optimizer moments and a few integers.
 
 A checkpoint is written under a temporary name, synced and renamed, so the newest one on disk is always whole.
-Everything is safetensors and JSON: nothing is unpickled on resume.
+Everything is safetensors and JSON: nothing is unpickled on resume. Where checkpoints are: `run_folder.py`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,11 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from soritune.errors import OutputError, TrainingError
+from soritune.run_folder import RunFolder, checkpoint_order
+from soritune.training.run_progress import Progress
 
 STATE, WEIGHTS, OPTIMIZER = "state.json", "trainable.safetensors", "optimizer.safetensors"
 AVERAGES = "averages.safetensors"
-_NAME = re.compile(r"step-(\d+)(?:-(\d+))?")
 
 logger = logging.getLogger(__name__)
 
@@ -37,48 +37,8 @@ class DamagedCheckpointError(TrainingError):
     """A checkpoint that is not whole."""
 
 
-@dataclass(slots=True)
-class Progress:
-    """Where a run is. `phase`, `epoch`, `step_in_epoch` and the seed give the next micro-batch."""
-
-    phase: int = 0
-    """Index of the phase, from 0."""
-    epoch: int = 0
-    """Of the phase."""
-    step_in_epoch: int = 0
-    phase_step: int = 0
-    """Optimizer steps of this phase."""
-    step: int = 0
-    """Optimizer steps so far, over all phases."""
-    ended: str | None = None
-    """Why the phase is over, or None while it is not."""
-    best: dict[str, float] = field(default_factory=dict)
-    """Best value in this phase of everything that is kept the best of."""
-    kept: dict[str, list[list[float]]] = field(default_factory=dict)
-    """[value, step, validation loss] of the weights that are kept of each, best first."""
-    best_weights: str | None = None
-    """File beside the checkpoints with the weights that the next phase starts from."""
-    stale_evaluations: int = 0
-    """Evaluations since the monitored value last improved by `min_delta`."""
-    monitored: float | None = None
-    """The value those are counted against."""
-    non_finite_steps: int = 0
-    failed_rows: int = 0
-    """Rows of this epoch that could not be used."""
-    last_evaluation: int = -1
-    """Step of the last evaluation."""
-    done: list[dict[str, Any]] = field(default_factory=list)
-    """Finished phases: index, steps, why they ended, best values, file of their best weights."""
-
-    def next_phase(self, index: int) -> None:
-        """Begins phase `index`; steps go on being counted."""
-        fresh = Progress(phase=index, step=self.step, done=self.done, non_finite_steps=self.non_finite_steps)
-        for name in self.__slots__:
-            setattr(self, name, getattr(fresh, name))
-
-
 def save_checkpoint(
-    folder: Path,
+    run: RunFolder,
     *,
     progress: Progress,
     identity: Mapping[str, str],
@@ -89,23 +49,29 @@ def save_checkpoint(
     keep_newest: int,
     averages: Mapping[str, Tensor] | None = None,
 ) -> Path:
-    """Writes `folder/step-N` and removes all but the newest `keep_newest`.
+    """Writes a checkpoint and removes all but the newest `keep_newest`.
 
     Everything goes into a folder under another name, is synced to the disk, and becomes the checkpoint by one rename.
-    A checkpoint that is there is never touched: another one at the same step is called `step-N-2`.
+    An existing checkpoint is never touched: another one at the same step is a further copy, `step-N-2`.
 
     Args:
+        run: the run's folder.
+        progress: where the run is.
         identity: hashes of recipe, data and labels; `load_checkpoint` refuses others.
+        weights: the weights that are trained, by name.
+        optimizer: its moments are stored.
+        scaler: state of the loss scaler of fp16, or None.
         files: lengths of the run's logs, to which resuming cuts them.
-        averages: averaged weights, where there are any.
+        keep_newest: number of checkpoints to keep.
+        averages: averaged weights by name, or None.
 
     Raises:
         OutputError: the disk is full or not writable; earlier checkpoints are untouched.
     """
-    before = checkpoints(folder)
-    taken = [int(found[2] or 1) for found in map(_matched, before) if int(found[1]) == progress.step]
-    name = f"step-{progress.step}" + (f"-{max(taken) + 1}" if taken else "")
-    target, part = folder / name, folder / f".writing-{name}"
+    before = checkpoints(run)
+    copies = [copy for (step, copy), _ in _ordered(run) if step == progress.step]
+    target = run.checkpoint(progress.step, max(copies, default=0) + 1)
+    part = target.with_name(f".writing-{target.name}")
     state = {
         "schema": "soritune.checkpoint/2",
         "progress": asdict(progress),
@@ -125,30 +91,30 @@ def save_checkpoint(
             sync(file)
         sync(part)
         part.rename(target)
-        sync(folder)
+        sync(target.parent)
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise OutputError(_not_written(target, error, before)) from error
+        raise _not_written(target, error, resume_advice(before)) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    clean(folder, keep_newest)
+    clean(run, keep_newest)
     return target
 
 
-def _not_written(target: Path, error: Exception, before: list[Path]) -> str:
-    return (
-        f"{target} could not be written ({getattr(error, 'strerror', None) or error}); {what_is_left(before)}"
-    )
+def _not_written(target: Path, error: Exception, advice: str) -> OutputError:
+    # A SafetensorError has no `strerror`.
+    reason = getattr(error, "strerror", None) or error
+    return OutputError(f"{target} could not be written ({reason})", advice)
 
 
-def what_is_left(before: list[Path]) -> str:
-    """Where a run that could not write can be gone on with, in words."""
-    if not before:
+def resume_advice(existing: Sequence[Path]) -> str:
+    """What to do about a run that could not write, by its checkpoints, oldest first."""
+    if not existing:
         return "there is no checkpoint yet; make room and start again"
-    return f"{before[-1].name} is whole, make room and go on from there with --resume"
+    return f"{existing[-1].name} is whole, make room and continue from it with --resume"
 
 
-def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Writes weights alone as one file, whole or not at all.
+def save_weights(run: RunFolder, path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Writes weights alone as one file of a run, whole or not at all.
 
     Raises:
         OutputError: the disk is full or not writable.
@@ -161,7 +127,7 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
         os.replace(part, path)
         sync(path.parent)
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise OutputError(_not_written(path, error, checkpoints(path.parent))) from error
+        raise _not_written(path, error, resume_advice(checkpoints(run))) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -170,7 +136,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """Reads what `save_weights` wrote.
 
     Raises:
-        TrainingError: it is gone or damaged.
+        TrainingError: it is missing or damaged.
     """
     try:
         return load_file(path)
@@ -184,49 +150,48 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 @torch.no_grad()
 def put_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Copies weights into the model, by name."""
-    own = dict(model.state_dict())
+    state = dict(model.state_dict())
     for name, value in weights.items():
-        own[name].copy_(value)
+        state[name].copy_(value)
 
 
-def clean(folder: Path, keep_newest: int) -> None:
+def clean(run: RunFolder, keep_newest: int) -> None:
     """Removes all but the newest checkpoints, weights that none of them names, and what a killed process left."""
-    for old in checkpoints(folder)[:-keep_newest]:
+    for old in checkpoints(run)[:-keep_newest]:
         shutil.rmtree(old, ignore_errors=True)
     named: set[str] = set()
-    for path in checkpoints(folder):
+    for path in checkpoints(run):
         with contextlib.suppress(OSError, ValueError, KeyError):
             progress = json.loads((path / STATE).read_text(encoding="utf-8"))["progress"]
             named |= {progress["best_weights"], *(done["weights"] for done in progress["done"])}
-    for path in folder.glob("best-*.safetensors"):
+    for path in run.all_best_weights():
         if path.name not in named:
             path.unlink(missing_ok=True)
-    for path in folder.glob(".writing-*"):
+    for path in run.checkpoints.glob(".writing-*"):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def drop_newer(loaded: Loaded) -> None:
-    """Removes the checkpoints after the one a run goes on from: they could not be read."""
-    found = checkpoints(loaded.path.parent)
-    for path in found[found.index(loaded.path) + 1 :]:
+def drop_newer(run: RunFolder, loaded: Loaded) -> None:
+    """Removes the checkpoints after the one a run resumes from: they could not be read."""
+    existing = checkpoints(run)
+    for path in existing[existing.index(loaded.path) + 1 :]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _matched(path: Path) -> re.Match[str]:
-    found = _NAME.fullmatch(path.name)
-    assert found is not None
-    return found
-
-
-def checkpoints(folder: Path) -> list[Path]:
+def checkpoints(run: RunFolder) -> list[Path]:
     """Whole checkpoints, oldest first."""
-    found = [path for path in folder.glob("step-*") if _NAME.fullmatch(path.name) and (path / STATE).exists()]
-    return sorted(found, key=lambda path: (int(_matched(path)[1]), int(_matched(path)[2] or 1)))
+    return [path for _, path in _ordered(run)]
+
+
+def _ordered(run: RunFolder) -> list[tuple[tuple[int, int], Path]]:
+    """((step, copy), folder) of the whole checkpoints, oldest first."""
+    whole = [(checkpoint_order(path), path) for path in run.checkpoints.glob("*") if (path / STATE).exists()]
+    return sorted((order, path) for order, path in whole if order is not None)
 
 
 @dataclass(slots=True)
 class Loaded:
-    """A checkpoint read back."""
+    """A checkpoint that was read."""
 
     path: Path
     progress: Progress
@@ -252,8 +217,8 @@ def load_checkpoint(path: Path, identity: Mapping[str, str]) -> Loaded:
         made_with = dict(state["identity"])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedCheckpointError(f"{path} is not a whole checkpoint ({error})") from error
-    for what, found in made_with.items():
-        if identity.get(what) != found:
+    for what, digest in made_with.items():
+        if identity.get(what) != digest:
             raise TrainingError(
                 f"{path} was made with another {what} than this run's; resume with the {what} it was made with, "
                 "or start anew from its weights with model.init_from"
@@ -261,23 +226,21 @@ def load_checkpoint(path: Path, identity: Mapping[str, str]) -> Loaded:
     return Loaded(path, progress, weights, optimizer, scaler, files, averages)
 
 
-def newest_checkpoint(folder: Path, identity: Mapping[str, str]) -> Loaded:
-    """The newest whole checkpoint below `folder`; damaged ones are passed over with a warning in the log.
+def newest_checkpoint(run: RunFolder, identity: Mapping[str, str]) -> Loaded:
+    """The newest whole checkpoint of a run; damaged ones are skipped with a warning in the log.
 
     Raises:
-        TrainingError: there is none, or it belongs to another run.
+        TrainingError: no checkpoint can be read, or it belongs to another run.
     """
     damaged = []
-    for path in reversed(checkpoints(folder)):
+    for path in reversed(checkpoints(run)):
         try:
             return load_checkpoint(path, identity)
         except DamagedCheckpointError as error:
             logger.warning("%s; trying the one before", error)
             damaged.append(path.name)
-    told = f"; {', '.join(damaged)} cannot be read" if damaged else ""
-    raise TrainingError(
-        f"{folder.parent} has no whole checkpoint to resume from{told}; start without --resume"
-    )
+    unread = f"; {', '.join(damaged)} cannot be read" if damaged else ""
+    raise TrainingError(f"{run.path} has no whole checkpoint to resume from{unread}; start without --resume")
 
 
 def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -295,7 +258,7 @@ def _optimizer_tensors(optimizer: AdamW) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: AdamW, tensors: Mapping[str, Tensor]) -> None:
-    """Puts back what `save_checkpoint` stored."""
+    """Restores the moments that `save_checkpoint` stored."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, value in tensors.items():
         position, key = name.split(".", 1)
@@ -314,7 +277,7 @@ def sync(path: Path) -> None:
 
 
 def frozen_digest(model: nn.Module) -> str:
-    """A digest of the weights that are not trained: a run must not be gone on with on another base."""
+    """A digest of the weights that are not trained, so that a run is never resumed on a different base model."""
     digest = hashlib.sha256()
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

@@ -1,4 +1,4 @@
-"""What a recipe says about training. Torch-free."""
+"""The settings of training in a recipe. Torch-free."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from soritune.models.config import FreezeSettings
 from soritune.settings import Settings
 
 BestName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-"""Part of a folder's name."""
+"""Becomes part of a folder's name."""
 
 
 class EarlyStopping(Settings):
@@ -43,13 +43,13 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class PhaseSettings(Settings):
-    """One phase of training: what it does not name is as under `train`, `augment` and `model.freeze`.
+    """One phase of training. Settings that it does not name are those of `train`, `augment` and `model.freeze`.
 
-    Kept and compared as given: what was not named stays unnamed.
+    It is stored and compared as given: a setting that was not named stays unnamed.
     """
 
     name: str | None = None
-    """What the log calls it."""
+    """Shown in the log."""
     data_share: float = Field(1.0, gt=0, le=1)
     """Share of the training hours; a smaller share is part of every larger one."""
     augment: AugmentSettings | None = None
@@ -83,21 +83,21 @@ class PhaseSettings(Settings):
 
 
 OVER_ALL_PHASES = {name for name in PhaseSettings.model_fields if name not in ("name", "data_share")}
-"""Settings that a phase takes over from `train`, `augment` and `model.freeze` unless it names them."""
+"""Settings that a phase inherits from `train`, `augment` and `model.freeze` unless it names them."""
 
 
 class TrainingSettings(Settings):
     """Optimizer, schedule, evaluation and what is kept."""
 
     phases: tuple[PhaseSettings, ...] = ()
-    """Trained one after the other, each from the best weights of the one before with a new optimizer; none: one
-    phase as `train` says."""
+    """Trained one after the other, each from the best weights of the one before with a new optimizer. Without phases
+    the whole run is one phase."""
     phase: int | str | tuple[int | str, ...] | None = None
     """Which phases to train now, by number from 1 or by name; None trains all."""
     epochs: int = Field(10, ge=1)
     """Passes over the training split."""
     max_steps: int | None = Field(None, ge=1)
-    """Stop after this many optimizer steps (of a phase), whatever the epochs say."""
+    """Stop after this many optimizer steps (of a phase), even inside an epoch."""
     learning_rate: float = Field(2e-5, gt=0, allow_inf_nan=False)
     """Peak rate of everything that is not named in `learning_rates`."""
     learning_rates: dict[str, Rate] = Field(default_factory=dict)
@@ -127,24 +127,24 @@ class TrainingSettings(Settings):
     evaluate_every_steps: int | None = Field(None, ge=1)
     """None evaluates at the end of every epoch."""
     save_every_steps: int | None = Field(None, ge=1)
-    """Resumable checkpoint every so many steps; None: at every evaluation."""
+    """Steps between resumable checkpoints; None saves one at every evaluation."""
     keep_newest: int = Field(2, ge=1)
     """Resumable checkpoints kept."""
     best: tuple[str, ...] | dict[BestName, str] = ()
     """Values whose best weights are kept as bundles, beside "loss" and each task's primary metric: a list gives
-    bundles best_<task>_<metric>, a mapping `name: value` gives best_<name>. Of an output that a task could have but
-    its settings leave out nothing is kept."""
+    bundles best_<task>_<metric>, a mapping `name: value` gives best_<name>. A value of an output that a task could have
+    but its settings leave out is ignored."""
     keep_epochs: bool | int = False
-    """Keep a bundle epoch_N at the end of each epoch N: all of them, or the newest so many."""
+    """Keep a bundle epoch_N at the end of each epoch N: true keeps all of them, a number keeps the newest ones."""
     keep_best: int = Field(1, ge=1)
     """How many of the best weights of each value are kept."""
     validation_sample: int | None = Field(None, ge=1)
-    """Rows of the validation split an evaluation takes: the same ones every time, drawn alike from every speaker and
-    age. The best weights are judged on all of them at the end. None takes all every time."""
+    """Rows of the validation split for an evaluation: the same ones every time, drawn evenly from every speaker and
+    age. At the end the best weights are evaluated on the whole split. None takes the whole split every time."""
     early_stopping: EarlyStopping | None = None
     """None trains to the end."""
     ema: EmaSettings | None = None
-    """Evaluate and save averaged weights; None takes the weights as they are."""
+    """Evaluate and save averaged weights; None takes the weights themselves."""
     log_every_steps: int = Field(10, ge=1)
     """Steps between log lines."""
     max_failed_share: float = Field(0.02, ge=0, le=1)
@@ -165,15 +165,15 @@ class TrainingSettings(Settings):
 
     @field_validator("phases", mode="before")
     @classmethod
-    def _null_is_none(cls, value: Any) -> Any:
+    def _null_is_empty(cls, value: Any) -> Any:
         return () if value is None else value
 
     @model_validator(mode="after")
     def _names_differ(self) -> TrainingSettings:
         names = [phase.name for phase in self.phases if phase.name is not None]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"two phases are called '{twice}'; names of phases must differ")
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise ValueError(f"two phases are called '{repeated}'; names of phases must differ")
         if any(name.isdecimal() for name in names):
-            raise ValueError("a phase cannot be called by a number; phases are counted from 1 already")
+            raise ValueError("a number cannot be the name of a phase; phases are already counted from 1")
         return self

@@ -21,8 +21,8 @@ def make_accelerator(settings: TrainingSettings) -> Accelerator:
     `gradient_accumulation_steps` stays 1: the loop accumulates and divides by itself.
 
     Raises:
-        TrainingError: a GPU was asked for and there is none, several processes were given one GPU, or the precision
-            does not run there.
+        TrainingError: the machine has no such GPU, several processes would share one, or the device does not support
+            the precision.
     """
     device = pick_device(settings.device)
     precision = settings.precision
@@ -35,13 +35,13 @@ def make_accelerator(settings: TrainingSettings) -> Accelerator:
     several = processes.count() > 1
     if device.index is not None and several:
         raise TrainingError(
-            f"train.device={device} is one GPU, and {processes.count()} processes would share it; give cuda, and each "
-            "takes its own"
+            f"train.device={device} is one GPU, and {processes.count()} processes would share it; set "
+            "train.device=cuda, and each process takes its own"
         )
     if device.index is not None:
         os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
         torch.cuda.set_device(device)
-    # A process may train twice (folds, tests) in different precisions; accelerate keeps the first for ever.
+    # A process may train twice (folds, tests) in different precisions; accelerate would keep the first.
     AcceleratorState._reset_state(reset_partial_state=device.type == "cpu" and not several)
     return Accelerator(
         cpu=device.type == "cpu",
@@ -65,11 +65,11 @@ def pick_device(name: str) -> torch.device:
         raise TrainingError(f"device '{name}' is unknown; use auto, cpu, cuda or cuda:INDEX") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise TrainingError(
-            f"device '{name}' was asked for, but no GPU is usable here; use device=cpu or auto"
+            f"device '{name}' is requested, but no GPU is usable here; use device=cpu or auto"
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise TrainingError(
-            f"device '{name}' was asked for, but there are {torch.cuda.device_count()} GPUs, counted from 0"
+            f"device '{name}' is requested, but there are {torch.cuda.device_count()} GPUs, counted from 0"
         )
     if device.type not in ("cpu", "cuda"):
         raise TrainingError(f"device '{name}' is not supported; use auto, cpu, cuda or cuda:INDEX")

@@ -1,6 +1,6 @@
-"""What a phase trains on: its rows, the plan of each epoch, the loader from any step on.
+"""What a phase trains on: its rows, the plan of each epoch, the loader that starts at any step.
 
-Next: `training/one_phase.py`.
+Next: `training/phase_trainer.py`.
 """
 
 from __future__ import annotations
@@ -28,64 +28,70 @@ from soritune.training.run import TrainingRun
 class Epochs:
     """The epochs of one phase.
 
+    Args:
+        run: gives rows, tasks, preprocessing, batches and seed, and the model's geometry.
+        phase: gives augmentation, share of the data, epochs and steps.
+
     Attributes:
         rows: manifest rows of the phase.
-        durations_s: of every row of the manifest, as far as it is kept.
-        total_steps: optimizer steps of the phase, exactly: epochs differ in length where augmentations change that of
-            utterances.
-        collator: makes training batches; `plain_collator` those of an evaluation.
+        durations_s: seconds of every row of the manifest, after cropping.
+        total_steps: optimizer steps of the phase, exactly. Epochs differ in length if augmentations change the length
+            of utterances.
+        collator: makes training batches.
+        plain_collator: makes batches of an evaluation.
     """
 
     def __init__(self, run: TrainingRun, phase: Phase) -> None:
-        self.run, self.phase = run, phase
-        self.seed = run.settings.seed
+        self.manifest, self.batches = run.manifest, run.batches
+        self.settings, self.phase_index, self.seed = phase.settings, phase.index, run.settings.seed
         self.durations_s = durations_of(run)
+        speakers = values_of(run.manifest, "speaker", run.train_rows) if phase.data_share < 1 else []
         self.rows = nested_rows(
             run.train_rows,
             self.durations_s[run.train_rows],
-            [str(name) for name in values_of(run.manifest, "speaker", run.train_rows)]
-            if phase.data_share < 1
-            else [],
+            [str(name) for name in speakers],
             phase.data_share,
             seed=self.seed,
         )
+        geometry = run.model.geometry
         make_collator = partial(
             Collator,
             run.manifest,
             run.tasks,
             run.preprocessing,
-            num_frames=run.model.geometry.num_frames,
+            num_frames=geometry.num_frames,
             hidden_size=run.model.hidden_size,
         )
         self.collator = make_collator(augment=phase.augment, label_smoothing=run.batches.label_smoothing)
         self.plain_collator = make_collator()
+        self.chain = self.collator.chain
         self._plans: dict[int, EpochPlan] = {}
         self._weights = self._row_weights()
         self.total_steps = self._count_steps()
 
     @property
     def hours(self) -> float:
-        """Of the phase's rows, as often as an epoch visits them."""
+        """Hours of the phase's rows, each counted as often as an epoch visits it."""
         seconds = self.durations_s[self.rows]
         return float((seconds if self._weights is None else seconds * self._weights).sum() / 3600)
 
     def _row_weights(self) -> NDArray[np.float64] | None:
-        """How often an epoch visits each row; None where all are visited once.
+        """How often an epoch visits each row; None if every row is visited once.
 
         Raises:
-            TrainingError: a source is named that no row has, or nothing is left.
+            TrainingError: no row has a source that is named, or no row is left.
         """
-        given = self.run.batches.source_weights
+        given = self.batches.source_weights
         if not given:
             return None
-        every = {str(name) for name in self.run.manifest.column("source").unique().to_pylist()}
-        unknown = sorted(given.keys() - every)
+        known = {str(name) for name in self.manifest.column("source").unique().to_pylist()}
+        unknown = sorted(given.keys() - known)
         if unknown:
             raise TrainingError(
                 f"batches.source_weights names {', '.join(unknown)}, but the rows of the manifest come from "
-                f"{', '.join(sorted(every))}"
+                f"{', '.join(sorted(known))}"
             )
-        sources = [str(name) for name in values_of(self.run.manifest, "source", self.rows)]
+        sources = [str(name) for name in values_of(self.manifest, "source", self.rows)]
         weights = np.array([given.get(name, 1.0) for name in sources])
         if not weights.any():
             raise TrainingError(
@@ -102,43 +108,43 @@ class Epochs:
         """Manifest rows that an epoch visits; the second visit to a row is that row plus the manifest's length."""
         if self._weights is None:
             return self.rows
-        seed = seed_of(self.seed, "phase", self.phase.index)
-        return visited_rows(self.rows, self._weights, num_rows=len(self.run.manifest), epoch=epoch, seed=seed)
+        seed = seed_of(self.seed, "phase", self.phase_index)
+        return visited_rows(self.rows, self._weights, num_rows=len(self.manifest), epoch=epoch, seed=seed)
 
     @property
     def round(self) -> int:
-        """Epochs in which every row that is trained on has come at least once."""
+        """Number of epochs after which every row that is trained on has been visited."""
         if self._weights is None:
             return 1
         return math.ceil(1 / min(1.0, float(self._weights[self._weights > 0].min())))
 
     def draws(self, epoch: int) -> Draws:
-        """What the random numbers of an epoch are a function of."""
-        return Draws(self.seed, self.phase.index, epoch)
+        """The random numbers of an epoch: a function of the seed, the phase and the epoch."""
+        return Draws(self.seed, self.phase_index, epoch)
 
     def plan(self, epoch: int) -> EpochPlan:
-        """Plan of an epoch; only the current one is kept."""
+        """Plan of an epoch; only the last one is kept in memory."""
         if epoch not in self._plans:
             rows = self.visits(epoch)
-            factors = self.collator.chain.speed_factors(rows, self.draws(epoch))
+            factors = self.chain.speed_factors(rows, self.draws(epoch))
             self._plans = {
                 epoch: plan_epoch(
                     rows,
-                    self.durations_s[rows % len(self.run.manifest)] / factors,
-                    self.run.batches,
+                    self.durations_s[rows % len(self.manifest)] / factors,
+                    self.batches,
                     seed=self.seed,
-                    phase=self.phase.index,
+                    phase=self.phase_index,
                     epoch=epoch,
                 )
             }
         return self._plans[epoch]
 
     def _count_steps(self) -> int:
-        settings = self.phase.settings
+        settings = self.settings
         limit = settings.max_steps or math.inf
         total, steps = 0, 0
         for epoch in range(settings.epochs):
-            if epoch == 0 or self.collator.chain.changes_length or self._weights is not None:
+            if epoch == 0 or self.chain.changes_length or self._weights is not None:
                 steps = self.plan(epoch).num_steps
             total += steps
             if total >= limit:
@@ -146,7 +152,7 @@ class Epochs:
         return total
 
     def load(self, epoch: int, first: int, accelerator: Accelerator) -> Iterator[list[Batch]]:
-        """This process's micro-batches of every step of the epoch from step `first` on, prefetched.
+        """This process's micro-batches of every step of the epoch, beginning with step `first`; prefetched.
 
         Raises:
             TrainingError: a step cannot be shared evenly by the processes.
@@ -159,13 +165,13 @@ class Epochs:
                 f"batches.micro_batches_per_step={per_step} cannot be shared evenly by {processes} processes; "
                 f"choose a multiple of {processes}"
             )
-        mine = [
+        indices = [
             step * per_step + j
             for step in range(first, plan.num_steps)
             for j in range(rank, per_step, processes)
         ]
         batches = load_batches(
-            plan, self.collator, self.draws(epoch), mine, num_workers=self.run.batches.num_workers
+            plan, self.collator, self.draws(epoch), indices, num_workers=self.batches.num_workers
         )
         for _ in range(first, plan.num_steps):
             yield [next(batches) for _ in range(per_step // processes)]
@@ -176,12 +182,12 @@ class Epochs:
         """Manifest rows of a step on all processes, or of some of its micro-batches."""
         plan = self.plan(epoch)
         first = step * plan.micro_batches_per_step
-        wanted = range(plan.micro_batches_per_step) if micro_batches is None else micro_batches
-        visits = np.concatenate([plan.micro_batch(first + j) for j in wanted])
-        return visits % len(self.run.manifest)
+        indices = range(plan.micro_batches_per_step) if micro_batches is None else micro_batches
+        visits = np.concatenate([plan.micro_batch(first + j) for j in indices])
+        return visits % len(self.manifest)
 
     def digest_of_step(self, epoch: int, step: int) -> str:
-        """Names a step's rows in their order, for the log: equal in two runs that see the same batches."""
+        """A checksum of a step's rows in their order, for the log: equal in two runs that train on the same batches."""
         plan = self.plan(epoch)
         first = step * plan.micro_batches_per_step
         edges = plan.offsets[first : first + plan.micro_batches_per_step + 1]
@@ -190,7 +196,7 @@ class Epochs:
 
 
 def durations_of(run: TrainingRun) -> NDArray[np.float64]:
-    """Seconds of every row of the manifest that the model gets to hear."""
+    """Seconds of every row of the manifest, after cropping to `preprocessing.max_duration_s`."""
     limit = run.preprocessing.max_duration_s
     durations = run.manifest.durations_s
     return durations if limit is None else np.minimum(durations, limit)

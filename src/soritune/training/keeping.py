@@ -1,40 +1,60 @@
-"""Which bundles a run leaves, and what their cards say of the training."""
+"""Which bundles a run leaves, and what their cards contain about the training."""
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from soritune.audio.preprocessing import Preprocessing
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.bundles.write import update_card
 from soritune.errors import OutputError
+from soritune.models.model import SpeechModel
 from soritune.models.saving import save_bundle
-from soritune.training.checkpoint import Progress, checkpoints, what_is_left
+from soritune.run_folder import RunFolder
+from soritune.tasks.task import Task
+from soritune.training.checkpoint import checkpoints, resume_advice
 from soritune.training.phases import Phase
-from soritune.training.run import TrainingRun
-from soritune.training.selection import drop, drop_old_epochs
+from soritune.training.run_progress import Progress
 
 
 class BundleKeeper:
-    """Saves the model of a run, as it stands, under the names of a phase."""
+    """Saves the model of a run, with its current weights, under the names of a phase.
 
-    def __init__(self, run: TrainingRun, phase: Phase) -> None:
-        self.run, self.phase = run, phase
-        self.folder = run.folder / "bundles"
+    Args:
+        model: what is saved.
+        tasks: what its outputs are for.
+        preprocessing: what happens to audio before the model.
+        card: fields of every bundle's card.
+        folder: of the run.
+        phase: whose names the bundles get.
+    """
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        tasks: Sequence[Task],
+        preprocessing: Preprocessing,
+        card: Mapping[str, Any],
+        folder: RunFolder,
+        phase: Phase,
+    ) -> None:
+        self.model, self.tasks, self.preprocessing, self.card = model, tasks, preprocessing, card
+        self.folder, self.phase, self.settings = folder, phase, phase.settings
 
     def path(self, name: str) -> Path:
-        """Where this phase's bundle `name` lies."""
-        return self.folder / f"{self.phase.prefix}{name}"
+        """Folder of this phase's bundle `name`."""
+        return self.folder.bundle(f"{self.phase.prefix}{name}")
 
     def save(self, name: str, values: Mapping[str, float], progress: Progress, *, averaged: bool) -> None:
-        """Saves the weights as they stand; `averaged` says what they are."""
+        """Saves the current weights; `averaged` states whether they are averages."""
         self._save(self.path(name), values, progress, averaged=averaged)
 
     def _save(self, path: Path, values: Mapping[str, float], progress: Progress, *, averaged: bool) -> None:
-        ema = self.phase.settings.ema
+        ema = self.settings.ema
         training: dict[str, Any] = {
             "step": progress.step,
             "epoch": progress.epoch,
@@ -51,50 +71,50 @@ class BundleKeeper:
             }
         try:
             save_bundle(
-                self.run.model,
+                self.model,
                 path,
-                tasks=self.run.tasks,
-                preprocessing=self.run.preprocessing,
-                card_fields=self.run.card | {"training": training},
+                tasks=self.tasks,
+                preprocessing=self.preprocessing,
+                card_fields={**self.card, "training": training},
             )
         except OutputError as error:
-            left = what_is_left(checkpoints(self.run.folder / "checkpoints"))
-            raise OutputError(f"{str(error).partition('; ')[0]}; {left}") from error
+            raise OutputError(error.problem, resume_advice(checkpoints(self.folder))) from error
 
     def save_start(self, values: Mapping[str, float], progress: Progress) -> None:
-        """Saves the model as it was given, as `start`."""
-        self._save(self.folder / "start", values, progress, averaged=False)
+        """Saves the weights the run was given, as `start`."""
+        self._save(self.folder.bundle("start"), values, progress, averaged=False)
 
     def save_best(
         self,
         bundles: Mapping[str, str],
-        places: Mapping[str, int],
+        ranks: Mapping[str, int],
         values: Mapping[str, float],
         progress: Progress,
         *,
         averaged: bool,
     ) -> None:
-        """Saves the weights under the names of the values they are among the best by.
+        """Saves the weights under the names of the values by which they are among the best.
 
         The best is `best_<value>`, the others of the `keep_best` best are `best_<value>_step<N>`.
 
         Args:
-            bundles: bundle to the value it is the best by.
-            places: of the values the weights are among the best by, from 0.
+            bundles: bundle to the value by which it is the best.
+            ranks: of the values by which the weights are among the best, from 0.
             values: of this evaluation.
-            progress: knows all that are kept.
-            averaged: what the weights are.
+            progress: has all that are kept.
+            averaged: the weights are averages.
         """
         for name, value in bundles.items():
-            if value not in places:
+            if value not in ranks:
                 continue
-            place, kept = places[value], progress.kept[value]
-            if place == 0 and len(kept) > 1:
+            rank, kept = ranks[value], progress.kept[value]
+            if rank == 0 and len(kept) > 1:
                 self._step_down(name, int(kept[1][1]))
-            own = name if place == 0 else f"{name}_step{progress.step}"
-            self.save(own, values, progress, averaged=averaged)
+            self.save(
+                name if rank == 0 else f"{name}_step{progress.step}", values, progress, averaged=averaged
+            )
             others = {self.path(f"{name}_step{int(step)}").name for _, step, _ in kept[1:]}
-            for old in self.folder.glob(f"{self.phase.prefix}{name}_step*"):
+            for old in self.path(name).parent.glob(f"{self.phase.prefix}{name}_step*"):
                 if old.name not in others and old.name.rpartition("_step")[2].isdecimal():
                     drop(old)
 
@@ -103,23 +123,42 @@ class BundleKeeper:
     ) -> None:
         """Saves the weights at the end of an epoch and drops the epochs that are too old.
 
-        It comes before the epoch's checkpoint: a run that is cut off between the two does the epoch again and writes
-        the same bundle again.
+        It comes before the epoch's checkpoint: a run that is cut off between the two repeats the epoch and writes the
+        same bundle again.
         """
         epoch = progress.epoch + 1
         self.save(f"epoch_{epoch}", values, progress, averaged=averaged)
         if keep is not True:
-            drop_old_epochs(self.folder, epoch - keep, self.phase.prefix)
+            drop_old_epochs(self.folder.bundles, epoch - keep, self.phase.prefix)
 
     def _step_down(self, name: str, step: int) -> None:
-        """The best so far becomes one of the others. After a kill half-way it may have done so already."""
-        best, other = self.path(name), self.path(f"{name}_step{step}")
+        """Renames the best so far, of step `step`, to one of the others.
+
+        A process that was killed in between may have renamed it already.
+        """
+        best, renamed = self.path(name), self.path(f"{name}_step{step}")
         if is_bundle(best) and load_bundle(best).card["training"]["step"] == step:
-            shutil.rmtree(other, ignore_errors=True)
-            best.rename(other)
+            shutil.rmtree(renamed, ignore_errors=True)
+            best.rename(renamed)
 
     def note(self, names: Iterable[str], **more: Any) -> None:
-        """Adds to what the cards of some bundles say of the training."""
+        """Adds fields to the section `training` in the cards of some bundles."""
         for path in map(self.path, names):
             if is_bundle(path):
                 update_card(path, training={**load_bundle(path).card["training"], **more})
+
+
+def drop_old_epochs(bundles: Path, last: int, prefix: str = "") -> None:
+    """Removes the bundles epoch_1 … epoch_<last> of a phase whose names begin with `prefix`."""
+    for folder in sorted(bundles.glob(f"{prefix}epoch_*")):
+        number = folder.name.removeprefix(f"{prefix}epoch_")
+        if number.isdecimal() and int(number) <= last:
+            drop(folder)
+
+
+def drop(folder: Path) -> None:
+    """Removes a bundle: it is hidden by one rename, so that a reader never sees half of it, then deleted."""
+    hidden = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(hidden, ignore_errors=True)
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)

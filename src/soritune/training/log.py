@@ -1,4 +1,4 @@
-"""What a run says while it runs: JSON lines, a text log to follow with `tail -f`, TensorBoard, a progress bar."""
+"""The log of a run: JSON lines, a text log to follow with `tail -f`, TensorBoard, a progress bar."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RunLog:
 
     Args:
         folder: the run's folder.
-        keep: lengths to cut the run's files to first, so that a resumed run goes on there; None starts anew.
+        keep: lengths to cut the run's files to first, so that a resumed run continues there; None empties the logs.
         step: steps so far; TensorBoard drops what came after them.
         tensorboard: write event files too.
         console: where the bar and the main lines are shown; nothing is shown by default.
@@ -41,33 +41,37 @@ class RunLog:
         tensorboard: bool = False,
         console: Console = SILENT,
     ) -> None:
-        first = processes.is_main()  # of several processes only one writes
-        self.folder, self.files = folder, RunFolder(folder)
+        is_writer = processes.is_main()  # of several processes only one writes
+        self.folder = RunFolder(folder)
         self.console = console
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if first:
+            if is_writer:
                 self._cut(keep)
-            path, text = (self.files.events, self.files.text_log) if first else (Path(os.devnull),) * 2
-            self._json = path.open("a", encoding="utf-8")
+            events, text = (
+                (self.folder.events, self.folder.text_log) if is_writer else (Path(os.devnull),) * 2
+            )
+            self._json = events.open("a", encoding="utf-8")
             self._text = text.open("a", encoding="utf-8")
         except OSError as error:
             raise OutputError(
-                f"{folder} cannot be written to ({error.strerror}); choose another --output"
+                f"{folder} cannot be written to ({error.strerror})", "choose another --output"
             ) from error
         self._board = (
-            _open_tensorboard(folder, None if keep is None else step) if tensorboard and first else None
+            _open_tensorboard(self.folder, None if keep is None else step)
+            if tensorboard and is_writer
+            else None
         )
         self._open_bar = contextlib.ExitStack()
         self._bar: Bar | None = None
 
     def _cut(self, keep: Mapping[str, int] | None) -> None:
-        """Empties the logs, or cuts them (and what else grew since) to the length they had at the checkpoint."""
+        """Empties the logs, or cuts all growing files to the length they had at the checkpoint."""
         if keep is None:
-            for path in (self.files.events, self.files.text_log):
+            for path in (self.folder.events, self.folder.text_log):
                 path.write_bytes(b"")
         for name, length in (keep or {}).items():
-            path = self.folder / name
+            path = self.folder.path / name
             if path.exists() and length:
                 os.truncate(path, min(length, path.stat().st_size))
             else:
@@ -82,20 +86,20 @@ class RunLog:
         self._open_bar.close()
         if error is not None:
             with contextlib.suppress(OutputError):
-                self.say(f"stopped: {error or type(error).__name__}")
+                self.message(f"stopped: {error or type(error).__name__}")
         for file in (self._json, self._text, self._board):
             with contextlib.suppress(OSError):
                 if file is not None:
                     file.close()
 
     def lengths(self) -> dict[str, int]:
-        """Lengths of the run's growing files, all on the disk; a checkpoint keeps them."""
+        """Lengths of the run's growing files once they are on the disk; a checkpoint keeps them."""
         for file in (self._json, self._text):
             file.flush()
             if file.name != os.devnull:
                 os.fsync(file.fileno())
-        grown = [self.files.events, self.files.text_log, self.files.quarantine]
-        return {path.name: path.stat().st_size if path.exists() else 0 for path in grown}
+        growing = [self.folder.events, self.folder.text_log, self.folder.quarantine]
+        return {path.name: path.stat().st_size if path.exists() else 0 for path in growing}
 
     def event(self, event: str, **values: Any) -> None:
         """One JSON line, one text line, and the numbers to TensorBoard under their own names."""
@@ -103,13 +107,13 @@ class RunLog:
         self._write(self._json, json.dumps(record, ensure_ascii=False, default=float) + "\n")
         numbers = {k: v for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
         shown = " ".join(f"{key}={_short(value)}" for key, value in numbers.items())
-        self.say(f"{event} {shown}", to_terminal=event in ("evaluate", "end"))
+        self.message(f"{event} {shown}", to_terminal=event in ("evaluate", "end"))
         if self._board is not None and "step" in values:
             for key, value in numbers.items():
                 if key != "step":
                     self._board.add_scalar(key, value, values["step"])
 
-    def say(self, text: str, *, to_terminal: bool = True) -> None:
+    def message(self, text: str, *, to_terminal: bool = True) -> None:
         """A line for people."""
         self._write(self._text, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         logger.info(text)
@@ -122,11 +126,11 @@ class RunLog:
             file.flush()
         except OSError as error:
             raise OutputError(
-                f"{file.name} cannot be written ({error.strerror}); what was saved so far is whole: make room and go "
-                "on with --resume"
+                f"{file.name} cannot be written ({error.strerror})",
+                "what was saved so far is whole: make room and continue with --resume",
             ) from error
 
-    def progress(self, step: int, total: int, state: str) -> None:
+    def show_progress(self, step: int, total: int, state: str) -> None:
         """Moves the bar; every step is a line of the debug log."""
         logger.debug("step %d of %d: %s", step, total, state)
         if self._bar is None:
@@ -135,13 +139,14 @@ class RunLog:
 
 
 def note(folder: Path, text: str) -> None:
-    """Adds a line to the text log of a run that has ended: what came after the training."""
+    """Adds a line to the text log of a run whose training has ended."""
+    path = RunFolder(folder).text_log
     logger.info(text)
     try:
-        with RunFolder(folder).text_log.open("a", encoding="utf-8") as stream:
+        with path.open("a", encoding="utf-8") as stream:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
     except OSError as error:
-        raise OutputError(f"{RunFolder(folder).text_log} cannot be written to ({error.strerror})") from error
+        raise OutputError(f"{path} cannot be written to ({error.strerror})") from error
 
 
 class Meter:
@@ -152,7 +157,7 @@ class Meter:
         self._audio = self._wait = self._time = self._steps = 0.0
 
     def add(self, audio_s: float, waited_s: float, took_s: float) -> None:
-        """One step: seconds of audio, seconds spent waiting for data, seconds in all."""
+        """Adds a step: seconds of audio, seconds spent waiting for data, seconds in all."""
         keep = 0.95
         self._audio = keep * self._audio + audio_s
         self._wait = keep * self._wait + waited_s
@@ -164,7 +169,7 @@ class Meter:
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
-    """All events of a run, in order; an unfinished last line is left out."""
+    """All events of a run, in order; an unfinished last line is ignored."""
     path = RunFolder(folder).events
     if not path.exists():
         return []
@@ -178,11 +183,11 @@ def _short(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _open_tensorboard(folder: Path, step: int | None) -> Any:
+def _open_tensorboard(folder: RunFolder, step: int | None) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise TrainingError(
             "train.tensorboard=true needs the extra 'track'; install soritune[track] or set train.tensorboard=false"
         ) from None
-    return SummaryWriter(str(RunFolder(folder).tensorboard), purge_step=None if step is None else step + 1)
+    return SummaryWriter(str(folder.tensorboard), purge_step=None if step is None else step + 1)

@@ -1,8 +1,8 @@
-"""The training loop, one for every recipe. Next: `reports/score.py`.
+"""The training loop, one for every recipe. Next: `training/phase_start.py`.
 
 A run is a row of phases, a phase a number of epochs, an epoch a number of steps (`training/step.py`). Everything that
-decides what comes next is in `Progress` and in pure functions of the seed, so a run goes on from a checkpoint as if
-nothing had happened.
+decides what comes next is in `Progress` and in pure functions of the seed, so a run that is resumed from a checkpoint
+gives the same weights as one without an interruption.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from typing import Any
 
 from soritune.errors import TrainingError
 from soritune.progress import SILENT, Console
+from soritune.run_folder import RunFolder
 from soritune.training.checkpoint import Loaded, checkpoints, clean, drop_newer, newest_checkpoint
-from soritune.training.faults import forget_rows
+from soritune.training.devices import make_accelerator
+from soritune.training.end_reason import EndReason
+from soritune.training.failed_rows import forget_rows
 from soritune.training.interrupt import Interrupt
 from soritune.training.log import RunLog
-from soritune.training.one_phase import OnePhase
+from soritune.training.phase_start import begin_phase, identity_of
 from soritune.training.phases import Phase, chosen_phases, next_phase, resolve_phases
 from soritune.training.process_group import process_group
 from soritune.training.run import TrainingRun
+from soritune.training.run_progress import Progress
 from soritune.training.selection import Selection
-from soritune.training.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,11 @@ class TrainingResult:
     steps: int
     best: dict[str, float]
     """Best values of the last phase that was trained."""
-    stopped: str
-    """"end", "early", "max_steps" or "interrupted", of the last phase that was trained."""
+    stopped: EndReason
+    """Why the last phase that was trained ended."""
     seconds: float
     phases: tuple[dict[str, Any], ...] = ()
-    """Per finished phase: its index, steps, why it ended, its best values."""
+    """Per finished phase: its index, name, steps, why it ended ("stopped"), its best values."""
 
 
 def train(run: TrainingRun, *, resume: bool = False, console: Console = SILENT) -> TrainingResult:
@@ -58,14 +61,15 @@ def train(run: TrainingRun, *, resume: bool = False, console: Console = SILENT) 
     """
     if len(run.train_rows) == 0:
         raise TrainingError("the training split is empty; look at splits.parquet or give other split ratios")
-    phases = resolve_phases(run.settings, run.augment, run.model.config.freeze)
+    config = run.model.config
+    phases = resolve_phases(run.settings, run.augment, config.freeze)
     chosen = chosen_phases(phases, run.settings.phase)
     for phase in chosen:
         Selection(run.tasks, phase.settings)
-    store = run.folder / "checkpoints"
+    folder = RunFolder(run.folder)
     loaded: Loaded | None = None
-    if resume or (run.settings.phase is not None and checkpoints(store)):
-        loaded = newest_checkpoint(store, run.identity | {f"phase {p.number}": p.digest() for p in phases})
+    if resume or (run.settings.phase is not None and checkpoints(folder)):
+        loaded = newest_checkpoint(folder, run.identity | identity_of(phases))
     first = _first_phase(run, phases, chosen, loaded, resume=resume)
     log = RunLog(
         run.folder,
@@ -74,8 +78,9 @@ def train(run: TrainingRun, *, resume: bool = False, console: Console = SILENT) 
         tensorboard=run.settings.tensorboard,
         console=console,
     )
+    to_train = [phase for phase in chosen if first is not None and phase.index >= first.index]
     with log, process_group().connection_errors_explained():
-        return _run_phases(Session(run, phases, log), chosen, first, loaded)
+        return _train_phases(run, phases, to_train, loaded, log)
 
 
 def _first_phase(
@@ -86,6 +91,7 @@ def _first_phase(
     *,
     resume: bool,
 ) -> Phase | None:
+    """The first phase to train now; None if all chosen phases are finished."""
     if loaded is not None:
         progress = loaded.progress
         return next_phase(
@@ -95,49 +101,66 @@ def _first_phase(
             done=[done["index"] for done in progress.done],
             resume=resume,
         )
-    if chosen[0].index > 0 and run.model.config.init_from is None:
+    config = run.model.config
+    if chosen[0].index > 0 and config.init_from is None:
         raise TrainingError(
-            f"{chosen[0]} starts from the best weights of a phase before it, and {run.folder} has none; train that "
-            "first in the same folder, or name weights to start from with model.init_from"
+            f"{chosen[0]} starts from the best weights of a phase before it, and {run.folder} has no such weights; "
+            "train that first in the same folder, or name weights to start from with model.init_from"
         )
     return chosen[0]
 
 
-def _run_phases(
-    session: Session, chosen: Sequence[Phase], first: Phase | None, loaded: Loaded | None
+def _train_phases(
+    run: TrainingRun,
+    phases: tuple[Phase, ...],
+    to_train: Sequence[Phase],
+    loaded: Loaded | None,
+    log: RunLog,
 ) -> TrainingResult:
-    """Trains the chosen phases from `first` on; `loaded` is the checkpoint to go on from."""
+    """Trains `to_train`, which are some of all `phases`; `loaded` is the checkpoint to resume from."""
     started = time.perf_counter()
-    if loaded is not None:
-        session.progress = loaded.progress
-    progress = session.progress
-    session.group.refuse_differing(
-        "what is to be trained", json.dumps([session.run.identity, asdict(progress)])
-    )
-    if session.main:
-        if loaded is None:
-            forget_rows(session.run.folder)
-        else:
-            drop_newer(loaded)
-        clean(session.store, session.settings.keep_newest)
-        for half in (session.run.folder / "bundles").glob(".*"):  # left by a killed process
-            shutil.rmtree(half, ignore_errors=True)
-    stopped = progress.ended or "end"
-    left = [phase for phase in chosen if first is not None and phase.index >= first.index]
+    accelerator = make_accelerator(run.settings)
+    group = process_group()
+    progress = Progress() if loaded is None else loaded.progress
+    group.refuse_differing("what is to be trained", json.dumps([run.identity, asdict(progress)]))
+    if group.rank == 0:
+        _clear(RunFolder(run.folder), loaded, run.settings.keep_newest)
+    stopped = progress.ended or EndReason.END
     with Interrupt() as interrupt:
-        for phase in left:
-            # A checkpoint at the end of a phase is where the next one begins; one inside it is gone on with.
-            one = OnePhase(session, phase, loaded if progress.ended is None else None)
+        for phase in to_train:
+            # The next phase begins from a checkpoint at the end of a phase. One inside a phase is resumed.
+            inside = loaded if progress.ended is None else None
+            trainer = begin_phase(
+                run,
+                phases,
+                phase,
+                progress=progress,
+                accelerator=accelerator,
+                group=group,
+                log=log,
+                loaded=inside,
+            )
             loaded = None
-            stopped = one.run(interrupt)
-            one.stepper.release()
-            if stopped == "interrupted":
+            stopped = trainer.run(interrupt)
+            trainer.release()
+            if stopped is EndReason.INTERRUPTED:
                 break
         seconds = time.perf_counter() - started
-        # Whoever started the processes ends the rest when one has left: none leaves before the last line is written.
-        session.on_main(
-            lambda: session.log.event("end", step=progress.step, stopped=stopped, seconds=round(seconds, 1))
+        # The launcher ends the other processes when one has exited, so none exits before the last line is written.
+        group.on_main_briefly(
+            lambda: log.event("end", step=progress.step, stopped=stopped, seconds=round(seconds, 1))
         )
     return TrainingResult(
-        session.run.folder, progress.step, dict(progress.best), stopped, seconds, tuple(progress.done)
+        run.folder, progress.step, dict(progress.best), stopped, seconds, tuple(progress.done)
     )
+
+
+def _clear(folder: RunFolder, loaded: Loaded | None, keep_newest: int) -> None:
+    """Removes what an earlier training left: all its failed rows, or what is newer than the checkpoint."""
+    if loaded is None:
+        forget_rows(folder)
+    else:
+        drop_newer(folder, loaded)
+    clean(folder, keep_newest)
+    for unfinished in folder.bundles.glob(".*"):  # left by a killed process
+        shutil.rmtree(unfinished, ignore_errors=True)

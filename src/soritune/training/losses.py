@@ -15,12 +15,12 @@ def losses(
     """Logits of a micro-batch and the loss of each output, not yet divided.
 
     Args:
-        model: whose outputs.
+        model: declares the outputs.
         batch: on the model's device.
-        wrapped: the model as the accelerator wrapped it, to be called in its place.
+        wrapped: the model as the accelerator wrapped it, called instead of `model`.
 
     Returns:
-        What the forward pass gave, and by output's name its loss sum and count.
+        The output of the forward pass, and loss sum and count by output's name.
     """
     output: ModelOutput = (wrapped or model)(**batch.inputs)
     sums = {}

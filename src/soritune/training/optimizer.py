@@ -1,4 +1,4 @@
-"""AdamW with a learning rate per group, and the schedules. Next: `training/loop.py`."""
+"""AdamW with a learning rate per group, and the schedules. Next: `training/step.py`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LAYER_GROUP = re.compile(r"layers\.(\d+)-(\d+)")
 
 
 class Layered(Protocol):
-    """What the optimizer asks of a model."""
+    """What the optimizer needs of a model."""
 
     def named_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
         """As for any module."""
@@ -51,7 +51,7 @@ def group_of(name: str, groups: Iterable[str], layer: int | None) -> str | None:
 
 
 def check_groups(settings: TrainingSettings) -> None:
-    """Raises TrainingError where `learning_rates` names a group that is none."""
+    """Raises TrainingError if `learning_rates` names an unknown group."""
     for group in settings.learning_rates:
         if group not in ("heads", "inputs", "encoder", "lora") and not _LAYER_GROUP.fullmatch(group):
             raise TrainingError(
@@ -61,7 +61,7 @@ def check_groups(settings: TrainingSettings) -> None:
 
 
 def make_optimizer(model: Layered, settings: TrainingSettings) -> AdamW:
-    """AdamW over the trainable parameters, fused where the device allows it.
+    """AdamW over the trainable parameters, fused if the device allows it.
 
     Biases and norm weights (one-dimensional tensors) are not decayed.
     """
@@ -75,7 +75,7 @@ def make_optimizer(model: Layered, settings: TrainingSettings) -> AdamW:
     if buckets and unused:
         raise TrainingError(
             f"train.learning_rates names {', '.join(sorted(unused))}, but no trained weight belongs there; "
-            "look at model.freeze and model.lora, or take it out"
+            "look at model.freeze and model.lora, or remove the group"
         )
     if not buckets:
         raise TrainingError(
@@ -105,7 +105,7 @@ def warmup_of(settings: TrainingSettings, total_steps: int) -> int:
 
 
 def set_learning_rates(optimizer: AdamW, step: int, settings: TrainingSettings, total_steps: int) -> None:
-    """Sets every group's rate to its peak times the schedule's factor at `step`; a function of the step alone."""
+    """Sets every group's rate to its peak times the schedule's factor at `step`; it depends on the step alone."""
     factor = schedule_factor(step, settings, total_steps)
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor

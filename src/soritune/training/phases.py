@@ -1,6 +1,6 @@
-"""Phases of a run: what each of them changes, and which of them are trained now. Torch-free.
+"""The phases of a run: the settings of each, and which of them are trained now. Torch-free.
 
-Next: `corpus/splitting/subsets.py`.
+Next: `training/phase_start.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Phase:
     """One phase with everything it inherits filled in."""
 
     index: int
-    """From 0; people see `number`."""
+    """From 0; messages use `number`."""
     count: int
     """Phases of the recipe."""
     name: str
@@ -42,7 +42,7 @@ class Phase:
 
     @property
     def prefix(self) -> str:
-        """Begins the names of its bundles: "phase1_", and nothing for the last phase of a recipe."""
+        """Prefix of the names of its bundles: "phase1_"; empty for the last phase of a recipe."""
         return "" if self.number == self.count else f"phase{self.number}_"
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Phase:
         return f"phase {self.number} of {self.count}" + (f" ({self.name})" if self.name else "")
 
     def digest(self) -> str:
-        """What its results hang on, as a hash."""
+        """A hash of everything that its results depend on."""
         plain = self.settings.model_dump(mode="json", include=set(PhaseSettings.model_fields))
         content = [
             plain,
@@ -91,7 +91,7 @@ def _settings_of(whole: TrainingSettings, phase: PhaseSettings) -> TrainingSetti
 
 
 def overlay(under: Model, over: Settings | None) -> Model:
-    """`under` with what was named in `over`; settings within settings are laid over each other too."""
+    """`under` with the settings that are named in `over`; nested settings are overlaid in the same way."""
     if over is None:
         return under
     values, known = dict(under), type(under).key_types()
@@ -104,22 +104,22 @@ def overlay(under: Model, over: Settings | None) -> Model:
 
 
 def chosen_phases(
-    phases: tuple[Phase, ...], wanted: int | str | Iterable[int | str] | None
+    phases: tuple[Phase, ...], names: int | str | Iterable[int | str] | None
 ) -> tuple[Phase, ...]:
-    """The phases asked for, in the recipe's order.
+    """The phases with these names or numbers, in the recipe's order; None chooses all.
 
     Raises:
-        UnknownNameError: no such phase.
+        UnknownNameError: the recipe has no such phase.
     """
-    if wanted is None:
+    if names is None:
         return phases
     known = {str(phase.number): phase for phase in phases} | {p.name: p for p in phases if p.name}
-    found = set()
-    for name in [wanted] if isinstance(wanted, int | str) else wanted:
+    chosen = set()
+    for name in [names] if isinstance(names, int | str) else names:
         if str(name) not in known:
             raise UnknownNameError("phase", str(name), known)
-        found.add(known[str(name)].index)
-    return tuple(phase for phase in phases if phase.index in found)
+        chosen.add(known[str(name)].index)
+    return tuple(phase for phase in phases if phase.index in chosen)
 
 
 def next_phase(
@@ -130,22 +130,22 @@ def next_phase(
     done: Iterable[int],
     resume: bool,
 ) -> Phase | None:
-    """The phase to go on with in a folder that holds a run, or None where nothing is left to do.
+    """The phase to continue with in a folder that holds a run, or None if all chosen phases are finished.
 
     Args:
         phases: of the recipe.
         chosen: those to train now.
         current: index of a phase that was begun and not finished.
         done: indices of finished ones.
-        resume: whether an unfinished phase may be gone on with.
+        resume: whether an unfinished phase may be resumed.
 
     Raises:
-        TrainingError: another phase is unfinished, or the ones asked for are finished already.
+        TrainingError: another phase is unfinished, or the chosen ones are already finished.
     """
     done = set(done)
-    asked = {phase.index for phase in chosen}
+    indices = {phase.index for phase in chosen}
     if current is not None:
-        if current not in asked:
+        if current not in indices:
             raise TrainingError(f"{phases[current]} was interrupted; finish it first with --resume")
         if not resume:
             raise TrainingError(f"{phases[current]} was interrupted; continue it with --resume")

@@ -1,7 +1,7 @@
-"""How the processes of a run meet, agree, wait for the first one, and say once why they stop.
+"""How the processes of a run connect, agree, wait for the first one, and report once why they stop.
 
-All of it runs on the host, over a group of its own: nothing waits for a GPU, and an exchange ends with an error on
-every process as soon as one of them is gone. Which process this is: `processes.py`.
+All of it runs on the host, over a separate process group: nothing waits for a GPU, and an exchange ends with an error
+on every process as soon as one of them has stopped. Which process this is: `processes.py`.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ Result = TypeVar("Result")
 TIMEOUT = "SORITUNE_PROCESS_TIMEOUT_S"
 DEFAULT_TIMEOUT_S = 1800.0
 PATIENCE = timedelta(days=30)
-"""How long the others wait while the first process prepares or judges. One that is gone is noticed at once all the
-same; only a machine that vanishes without closing its connections is not."""
+"""How long the others wait while the first process prepares or evaluates. A process that stops is noticed at once
+anyway, unless its machine disappears without closing its connections."""
 POLL_S = 0.05
 STORE_S = 5.0
-"""How long an answer of the store is waited for where a process stops; one on a machine that is gone gives none."""
+"""How long a process that stops waits for an answer of the store, whose machine may have disappeared."""
 
 
 class OtherProcessError(TrainingError):
-    """Another process of the run failed, is gone or does not answer; this one has no fault of its own."""
+    """Another process of the run failed, has stopped or does not answer; this one has no fault of its own."""
 
 
 def timeout() -> timedelta:
-    """How long a process that does not answer is waited for, from the environment.
+    """How long to wait for a process that does not answer, from the environment.
 
     Raises:
-        TrainingError: it is no number of seconds.
+        TrainingError: the variable is not a number of seconds.
     """
     text = os.environ.get(TIMEOUT, str(DEFAULT_TIMEOUT_S))
     try:
@@ -56,23 +56,23 @@ def timeout() -> timedelta:
         seconds = 0.0
     if not 0 < seconds < PATIENCE.total_seconds():
         raise TrainingError(
-            f"{TIMEOUT} is '{text}'; it takes a number of seconds, e.g. {DEFAULT_TIMEOUT_S:g}"
+            f"{TIMEOUT} is '{text}'; it needs a number of seconds, e.g. {DEFAULT_TIMEOUT_S:g}"
         )
     return timedelta(seconds=seconds)
 
 
 @functools.cache
 def process_group() -> ProcessGroup:
-    """The processes of this run; the first call meets them."""
+    """The processes of this run; the first call connects them."""
     return ProcessGroup()
 
 
-def tell(fault: BaseException, say: Callable[[], None]) -> None:
-    """Calls `say` on one of the processes that stop for the same reason; on each where they have not met."""
+def report_once(fault: BaseException, report: Callable[[], None]) -> None:
+    """Calls `report` on one of the processes that stop for the same reason; on each if they are not connected."""
     if process_group.cache_info().currsize:
-        process_group().tell(fault, say)
+        process_group().report_once(fault, report)
     else:
-        say()
+        report()
 
 
 class ProcessGroup:
@@ -82,40 +82,40 @@ class ProcessGroup:
         alone: there is only this one, and nothing is exchanged.
 
     Raises:
-        TrainingError: they do not all come.
+        TrainingError: not all of them connect.
     """
 
     def __init__(self) -> None:
         self.rank, self.size = processes.rank(), processes.count()
         self.alone = self.size == 1
-        self._told = 0
+        self._shared = 0
         if not self.alone:
-            self._meet()
+            self._connect()
 
-    def _meet(self) -> None:
+    def _connect(self) -> None:
         limit = timeout()
         try:
             meeting = rendezvous("env://", self.rank, self.size, timeout=limit)
             self._store = PrefixStore("soritune", next(meeting)[0])
-            # Its stub lacks the exchanges it has.
+            # `Any`: its type stub lacks the exchanges.
             self._group: Any = ProcessGroupGloo(self._store, self.rank, self.size, limit)
         except (RuntimeError, ValueError) as error:
-            place = f"{os.environ.get('MASTER_ADDR', '?')}:{os.environ.get('MASTER_PORT', '?')}"
+            address = f"{os.environ.get('MASTER_ADDR', '?')}:{os.environ.get('MASTER_PORT', '?')}"
             raise OtherProcessError(
-                f"the {self.size} processes of this run did not all meet at {place} within "
-                f"{limit.total_seconds():g} s ({_first_line(error)}); look at the output of the others, and see that "
-                f"the machines reach each other (GLOO_SOCKET_IFNAME names the network to use)"
+                f"the {self.size} processes of this run did not all connect to {address} within "
+                f"{limit.total_seconds():g} s ({_first_line(error)}); look at the output of the others, and check "
+                f"that the machines reach each other (GLOO_SOCKET_IFNAME names the network to use)"
             ) from error
 
     def total(self, values: Sequence[float], *, patient: bool = False) -> list[float]:
         """Element-wise sums over all processes.
 
         Args:
-            values: as many on every process.
-            patient: wait for as long as it takes, answering to signals.
+            values: the same number of them on every process.
+            patient: wait for as long as it takes, responding to signals.
 
         Raises:
-            OtherProcessError: a process is gone, or did not answer in time.
+            OtherProcessError: a process has stopped, or did not answer in time.
         """
         if self.alone:
             return [float(value) for value in values]
@@ -135,8 +135,8 @@ class ProcessGroup:
         """Sums of `values`, unless a process has a fault.
 
         Raises:
-            BaseException: `fault`, where this process has one.
-            OtherProcessError: where another one does.
+            BaseException: `fault`, if this process has one.
+            OtherProcessError: another process has one.
         """
         if fault is not None:
             self.announce(fault)
@@ -145,15 +145,16 @@ class ProcessGroup:
             raise fault
         if faults:
             raise OtherProcessError(
-                self._announced() or "another process of this run failed; its message says why"
+                self._announced() or "another process of this run failed; its message gives the reason"
             )
         return sums
 
-    def on_one(self, does_it: bool, action: Callable[[], Result], *, patient: bool = False) -> Result | None:
-        """Runs `action` where `does_it` is true; a failure there stops all processes instead of hanging the others."""
+    def on_one(self, is_this: bool, action: Callable[[], Result], *, patient: bool = False) -> Result | None:
+        """Runs `action` on the process whose `is_this` is true; its failure stops all processes instead of hanging
+        the others."""
         result: Result | None = None
         fault: BaseException | None = None
-        if does_it:
+        if is_this:
             try:
                 result = action()
             except BaseException as error:
@@ -164,27 +165,31 @@ class ProcessGroup:
         return result
 
     def on_main(self, action: Callable[[], Result]) -> Result | None:
-        """What only the first process does, however long it takes; None on the others."""
+        """Runs `action` on the first process only, however long it takes; returns None on the others."""
         # The others wait for the first; the first, when it is done, need not wait for them.
         return self.on_one(self.rank == 0, action, patient=self.rank != 0)
 
+    def on_main_briefly(self, action: Callable[[], Result]) -> Result | None:
+        """As `on_main`, but the others wait no longer than the timeout: for writing a file, or a line of the log."""
+        return self.on_one(self.rank == 0, action)
+
     def from_main(self, action: Callable[[], Result]) -> Result:
-        """What the first process found out, on all of them; something JSON can hold."""
+        """Runs `action` on the first process and returns its result, which must be valid JSON, on all of them."""
         if self.alone:
             return action()
-        self._told += 1
-        key = f"told/{self._told}"
+        self._shared += 1
+        key = f"shared/{self._shared}"
         self.on_main(lambda: self._store.set(key, json.dumps(action())))
         with self.connection_errors_explained():
             result: Result = json.loads(self._store.get(key))
         return result
 
     def gather(self, items: list[Any]) -> list[Any]:
-        """The items of all processes, in the order of their ranks, on the first one; what JSON can hold."""
+        """The items of all processes, which must be valid JSON, by rank on the first process; [] on the others."""
         if self.alone:
             return items
-        self._told += 1
-        keys = [f"told/{self._told}/{rank}" for rank in range(self.size)]
+        self._shared += 1
+        keys = [f"shared/{self._shared}/{rank}" for rank in range(self.size)]
         self._store.set(keys[self.rank], json.dumps(items))
         if self.rank:
             return []
@@ -192,7 +197,7 @@ class ProcessGroup:
             return [item for key in keys for item in json.loads(self._store.get(key))]
 
     def refuse_differing(self, what: str, content: str) -> None:
-        """Raises TrainingError where `content` is not the same on all processes."""
+        """Raises TrainingError if `content` is not the same on all processes."""
         if self.alone:
             return
         # The sum of squares is size × square only where all are equal; 16 bits at a time, all of it is exact.
@@ -202,7 +207,7 @@ class ProcessGroup:
         if self.total(values) != [value * self.size for value in values]:
             raise TrainingError(
                 f"{what} is not the same on all {self.size} processes of this run; corpus and run folder must be on a "
-                "file system that all machines share, and recipe and versions the same"
+                "file system that all machines share, and recipe and versions must be the same"
             )
 
     @contextmanager
@@ -215,25 +220,28 @@ class ProcessGroup:
         try:
             yield
         except RuntimeError as error:
-            if self.alone or not is_of_exchange(error):
+            if self.alone or not is_connection_error(error):
                 raise
-            why = self._announced()
-            late = "imed out" in str(error) or "imeout" in str(error)
-            gone = f"has not answered for {timeout().total_seconds():g} s ({TIMEOUT})" if late else "is gone"
+            # Gloo raises the same RuntimeError for a timeout and for a closed connection: only its text differs.
+            text = str(error)
+            timed_out = "imed out" in text or "imeout" in text
+            seconds = timeout().total_seconds()
+            state = f"has not answered for {seconds:g} s ({TIMEOUT})" if timed_out else "has stopped"
             raise OtherProcessError(
-                why or f"another process of this run {gone}; go on from the last checkpoint with --resume"
+                self._announced()
+                or f"another process of this run {state}; continue from the last checkpoint with --resume"
             ) from error
 
     def announce(self, fault: BaseException) -> None:
-        """Lets the others know why this process stops, before it does."""
+        """Stores why this process stops, for the others, before it stops."""
         if self.alone or isinstance(fault, OtherProcessError):
             return
-        sentence = f"process {self.rank} of this run stopped: {str(fault) or type(fault).__name__}"
-        with contextlib.suppress(RuntimeError):  # the store may be gone with the process that held it
-            _within(STORE_S, lambda: self._store.set("stopped", sentence))
+        message = f"process {self.rank} of this run stopped: {str(fault) or type(fault).__name__}"
+        with contextlib.suppress(RuntimeError):  # the store ends with the process that holds it
+            _within(STORE_S, lambda: self._store.set("stopped", message))
 
     def leave(self) -> None:
-        """Waits for all, then takes leave: whoever started the processes ends the others when one has left."""
+        """Waits for all processes before this one exits: the launcher ends the others when one has exited."""
         if self.alone:
             return
         self.total([0.0], patient=self.rank != 0)
@@ -241,53 +249,54 @@ class ProcessGroup:
             torch.distributed.destroy_process_group()
 
     def _announced(self) -> str | None:
-        """Why another process stopped, where one has said so."""
+        """Why another process stopped, if one has announced it."""
 
         def read() -> str | None:
-            said = self._store.check(["stopped"])
-            return bytes(self._store.get("stopped")).decode() if said else None
+            is_announced = self._store.check(["stopped"])
+            return bytes(self._store.get("stopped")).decode() if is_announced else None
 
         try:
             return _within(STORE_S, read)
         except RuntimeError:
             return None
 
-    def tell(self, fault: BaseException, say: Callable[[], None]) -> None:
-        """Calls `say` on one of the processes that stop for the same reason: the first, where it is one of them.
+    def report_once(self, fault: BaseException, report: Callable[[], None]) -> None:
+        """Calls `report` on one of the processes that stop for the same reason: the first, if it is one of them.
 
-        Those that only lost another one say nothing where that one has told its reason; they leave after it has, since
-        whoever started the processes ends the rest when the first of them leaves.
+        A process that only lost another one reports nothing if that one has announced its reason. It exits after the
+        report, since the launcher ends the rest when the first of them exits.
         """
         if self.alone:
-            say()
+            report()
             return
-        silent = threading.Lock()
+        lock = threading.Lock()
 
-        def say_it() -> None:
-            if silent.acquire(blocking=False):
-                say()
+        def report_here() -> None:
+            if lock.acquire(blocking=False):
+                report()
 
         try:
-            _within(3 * STORE_S, lambda: self._tell(fault, say_it))
+            _within(3 * STORE_S, lambda: self._elect_reporter(fault, report_here))
         except RuntimeError:
-            say_it()
+            report_here()
 
-    def _tell(self, fault: BaseException, say: Callable[[], None]) -> None:
+    def _elect_reporter(self, fault: BaseException, report: Callable[[], None]) -> None:
         if isinstance(fault, OtherProcessError):
             if self._store.check(["stopped"]):
-                self._wait(["spoken"], 10.0)
+                self._wait(["reported"], 10.0)
                 return
-            sentence = "lost"
+            reason = "lost"
         else:
             self.announce(fault)
-            sentence = hashlib.blake2b(str(fault).encode()).hexdigest()
+            # Errors cannot be compared across processes: those with the same message have the same reason.
+            reason = hashlib.blake2b(str(fault).encode()).hexdigest()
         if self.rank != 0:
-            self._wait([f"spoken/{sentence}"], 2.0)
-        if self._store.add(f"says/{sentence}", 1) == 1:
-            say()
+            self._wait([f"reported/{reason}"], 2.0)
+        if self._store.add(f"reports/{reason}", 1) == 1:
+            report()
         else:
-            self._wait([f"spoken/{sentence}"], 2.0)
-        for key in (f"spoken/{sentence}", "spoken"):
+            self._wait([f"reported/{reason}"], 2.0)
+        for key in (f"reported/{reason}", "reported"):
             self._store.set(key, "")
 
     def _wait(self, keys: list[str], seconds: float) -> None:
@@ -295,17 +304,18 @@ class ProcessGroup:
             self._store.wait(keys, timedelta(seconds=seconds))
 
 
-def is_of_exchange(error: RuntimeError) -> bool:
-    """Whether torch says that an exchange between processes failed."""
+def is_connection_error(error: RuntimeError) -> bool:
+    """Whether torch reports that an exchange between processes failed."""
+    # Gloo raises a plain RuntimeError: its text is all there is to go by.
     text = str(error)
     return isinstance(error, torch.distributed.DistError) or any(
-        word in text
-        for word in ("gloo", "NCCL", "Connection closed by peer", "Connection reset", "Broken pipe")
+        phrase in text
+        for phrase in ("gloo", "NCCL", "Connection closed by peer", "Connection reset", "Broken pipe")
     )
 
 
 def _within(seconds: float, action: Callable[[], Result]) -> Result:
-    """What `action` gives, if it does so in time; its thread is left behind otherwise.
+    """The result of `action`, if it ends in time; otherwise its thread is abandoned.
 
     Raises:
         RuntimeError: it failed, or took longer.
@@ -328,4 +338,5 @@ def _within(seconds: float, action: Callable[[], Result]) -> Result:
 
 
 def _first_line(error: Exception) -> str:
+    """Of an error of torch, whose further lines are a stack trace in C++."""
     return str(error).strip().partition("\n")[0]

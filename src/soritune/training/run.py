@@ -1,4 +1,4 @@
-"""Everything that a training run is made of, in one object. Next: `training/loop.py`."""
+"""What a training run is made of. Next: `training/loop.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from soritune.training.config import TrainingSettings
 
 @dataclass(slots=True)
 class TrainingRun:
-    """Everything a run is made of."""
+    """The model, the data and the settings of a training."""
 
     folder: Path
     model: SpeechModel
@@ -35,6 +35,6 @@ class TrainingRun:
     identity: dict[str, str]
     """Hashes that a checkpoint must share to be resumed: recipe, data, labels."""
     card: dict[str, Any] = field(default_factory=dict)
-    """What every bundle says of the run."""
+    """Fields of every bundle's card."""
     can_predict: bool = False
-    """The starting point has all its heads: it is scored and kept before training."""
+    """The starting point has all its heads: it is evaluated and kept before training."""

@@ -1,10 +1,10 @@
-"""One optimizer step: forward, backward, clipping, update. Next: `training/loop.py`.
+"""One optimizer step: forward, backward, clipping, update. Next: `training/phase_trainer.py`.
 
 A step is G micro-batches, spread over processes; the loss of an output is its sum over the whole step divided by
 that output's own count over the whole step, so batch layout and number of processes change nothing but rounding.
 
 Nothing here waits for the device. A step whose loss or gradient is not finite leaves weights, moments and averages
-as they are, which the fused optimizer does on the device; the loop asks for the tally now and then.
+unchanged: the fused optimizer skips it on the device. The loop collects such steps from time to time.
 """
 
 from __future__ import annotations
@@ -21,32 +21,39 @@ from soritune.models.gradient_watch import GradientWatch
 from soritune.models.model import SpeechModel
 from soritune.training.averaging import Averager
 from soritune.training.batches.batch import Batch
+from soritune.training.checkpoint import Loaded, restore_optimizer
+from soritune.training.config import TrainingSettings
 from soritune.training.losses import losses
 from soritune.training.optimizer import make_optimizer, set_learning_rates
-from soritune.training.phases import Phase
 
 WATCHED_STEPS = 8
-"""Steps after which every trainable tensor must have had a gradient; an adapter's first factor has none in step 1."""
+"""Steps after which every trainable tensor must have had a gradient. An adapter's first factor has a zero gradient in
+step 1."""
 
 
 class Stepper:
     """Optimizer, averages and gradients of one phase.
 
+    Args:
+        model: frozen as the phase requires.
+        settings: of the phase.
+        accelerator: where it is trained.
+        sample_rate_hz: of the waveforms.
+
     Attributes:
         sums: (outputs,) this process's loss sums of the last step, on the device.
-        counts: per output what they are divided by, over all processes.
+        counts: denominator of each output's loss, over all processes.
         norm: the last step's gradient norm before clipping, on the device.
     """
 
     def __init__(
-        self, model: SpeechModel, phase: Phase, accelerator: Accelerator, *, sample_rate_hz: int
+        self, model: SpeechModel, settings: TrainingSettings, accelerator: Accelerator, *, sample_rate_hz: int
     ) -> None:
-        self.model, self.phase, self.accelerator = model, phase, accelerator
+        self.model, self.settings, self.accelerator = model, settings, accelerator
         self.sample_rate_hz = sample_rate_hz
-        self.optimizer = make_optimizer(model, phase.settings)
+        self.optimizer = make_optimizer(model, settings)
         self.wrapped, self.optimizer_step = accelerator.prepare(model, self.optimizer)
-        ema = phase.settings.ema
-        self.averager = None if ema is None else Averager(model, ema)
+        self.averager = None if settings.ema is None else Averager(model, settings.ema)
         self.watch = GradientWatch(model)
         self.watched_steps = 0
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -54,6 +61,35 @@ class Stepper:
         self.counts = [0.0] * len(model.outputs)
         self.norm = torch.zeros((), device=accelerator.device)
         self._suspects: list[tuple[int, bool, Tensor]] = []
+
+    @property
+    def num_processes(self) -> int:
+        """Processes that take a step together."""
+        return int(self.accelerator.num_processes)
+
+    @property
+    def is_synchronous(self) -> bool:
+        """Nothing runs ahead of the host, so waiting for the device after every step costs nothing."""
+        device: torch.device = self.accelerator.device
+        return self.num_processes == 1 and device.type == "cpu"
+
+    def restore(self, loaded: Loaded) -> None:
+        """Optimizer moments, averages and loss scale of a checkpoint."""
+        restore_optimizer(self.optimizer, loaded.optimizer)
+        if self.averager is not None and loaded.averages is not None:
+            self.averager.load(loaded.averages)
+        scaler = self.accelerator.scaler
+        if loaded.scaler and scaler is not None:
+            scaler.load_state_dict(loaded.scaler)
+
+    def scaler_state(self) -> dict[str, Any] | None:
+        """State of the loss scaler of fp16; None without one."""
+        scaler = self.accelerator.scaler
+        return None if scaler is None else dict(scaler.state_dict())
+
+    def learning_rates(self) -> dict[str, float]:
+        """Rate of the last step by parameter group."""
+        return {group["name"]: group["lr"] for group in self.optimizer.param_groups}
 
     def release(self) -> None:
         """Takes the model out of the accelerator, so that the next phase can prepare it anew."""
@@ -69,28 +105,28 @@ class Stepper:
             done: steps of this phase so far.
             total_steps: steps of this phase in all.
         """
-        set_learning_rates(self.optimizer, done, self.phase.settings, total_steps)
+        set_learning_rates(self.optimizer, done, self.settings, total_steps)
         self.counts = list(counts)
         self.sums = torch.zeros(len(self.model.outputs), device=self.accelerator.device)
         wrong = []
         for i, batch in enumerate(micro):
-            with self._no_sync(wanted=i < len(micro) - 1):
+            with self._no_sync(i < len(micro) - 1):
                 sums, finite = self._backward(batch.to(self.accelerator.device), counts)
             self.sums += sums
             wrong.append(~finite)
         scaled = self.accelerator.scaler is not None
         if scaled:
             self.accelerator.unscale_gradients(self.optimizer_step)
-        self.norm = torch.nn.utils.clip_grad_norm_(self._trained, self.phase.settings.max_grad_norm)
-        # Each process's own losses matter here only under a loss scaler: a loss that is not finite has made its
-        # gradient so, and that of every process with it.
+        self.norm = torch.nn.utils.clip_grad_norm_(self._trained, self.settings.max_grad_norm)
+        # Each process's own losses matter here only under a loss scaler. Otherwise a loss that is not finite has made
+        # the gradient of every process not finite.
         skipped = torch.stack(wrong).any() if scaled else ~torch.isfinite(self.norm)
         watched = self.watched_steps < WATCHED_STEPS and all(counts)
         if watched and not (scaled and not bool(torch.isfinite(self.norm))):
             self.watch.observe()
             self.watched_steps += 1
         if not scaled:
-            # Read by the fused kernel, which then changes nothing. A scaler does the same by itself.
+            # Read by the fused kernel, which then changes nothing. A loss scaler does the same by itself.
             self.optimizer.found_inf = skipped.float()  # type: ignore[attr-defined]
         self.optimizer_step.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -99,22 +135,25 @@ class Stepper:
         self._suspects.append((done, watched and not scaled, torch.stack([skipped, *wrong])))
 
     def non_finite(self) -> list[tuple[int, list[int]]]:
-        """Steps since the last call that were not finite, with the micro-batches whose loss was not. Waits once."""
+        """Steps since the last call that were not finite, and the micro-batches whose loss was not finite.
+
+        Waits for the device once.
+        """
         if not self._suspects:
             return []
         flags = torch.stack([flag for *_, flag in self._suspects])
         if self.accelerator.num_processes > 1:
             flags = self.accelerator.reduce(flags.float(), reduction="sum") > 0
-        found = []
+        steps = []
         for (done, watched, _), (skipped, *wrong) in zip(self._suspects, flags.tolist(), strict=True):
             if skipped:
-                found.append((done, [i for i, one in enumerate(wrong) if one]))
+                steps.append((done, [i for i, is_wrong in enumerate(wrong) if is_wrong]))
                 self.watched_steps -= watched
         self._suspects = []
-        return found
+        return steps
 
     def means(self) -> dict[str, float]:
-        """Mean loss per output of the last step, over all processes; nan where it had no label. Waits."""
+        """Mean loss per output of the last step, over all processes; nan without a label. Waits for the device."""
         sums = self.sums
         if self.accelerator.num_processes > 1:
             sums = self.accelerator.reduce(sums, reduction="sum")
@@ -124,7 +163,7 @@ class Stepper:
         }
 
     def _backward(self, batch: Batch, counts: Sequence[float]) -> tuple[Tensor, Tensor]:
-        """Adds a micro-batch's share to the gradient; gives its loss sums, (outputs,), and whether they are finite."""
+        """Adds a micro-batch's share to the gradient; returns its loss sums, (outputs,), and if they are finite."""
         torch.manual_seed(batch.seed)
         outputs, device = self.model.outputs, self.accelerator.device
         if len(batch.rows) == 0:
@@ -137,29 +176,29 @@ class Stepper:
         for spec, count in zip(outputs, counts, strict=True):
             loss = by_output[spec.name].total
             sums.append(loss.detach())
-            # Gradients are averaged over processes on the way; the counts are already those of all of them. An
-            # output without labels takes part with nothing: every process must send a gradient for every weight.
+            # The exchange averages gradients over processes, and the counts are already summed over all of them. An
+            # output without labels adds zero: every process must send a gradient for every weight.
             total = total + loss * (spec.weight * self.accelerator.num_processes / count if count else 0.0)
         finite = torch.isfinite(total.detach())
-        # A loss of infinity may have a finite gradient; so that no process takes a step that another one skips, it
-        # becomes one that no process takes.
+        # An infinite loss may have a finite gradient. With nan, no process takes a step that another one skips.
         total = total * torch.where(finite, 1.0, torch.nan)
         if total.requires_grad:
             self.accelerator.backward(total)
         return torch.stack(sums), finite
 
     def _idle(self) -> None:
-        """Takes part in the gradient exchange of a step this process has nothing for."""
+        """Takes part in the gradient exchange of a step for which this process has no batch."""
         device, samples = self.accelerator.device, self.sample_rate_hz
         silence = {"waveform": torch.zeros(1, samples), "num_samples": torch.tensor([samples])}
         output = self.wrapped(**{name: tensor.to(device) for name, tensor in silence.items()})
         total = sum(logits.sum() * 0.0 for logits in output.logits.values())
-        # Without a value an input reads only what stands in for it; its other weights must send a gradient too.
-        unused = [weight for weight in self.model.inputs.parameters() if weight.requires_grad]
+        # Without a value an input module reads only its placeholder; its other weights must send a gradient too.
+        inputs = self.model.inputs
+        unused = [weight for weight in inputs.parameters() if weight.requires_grad]
         self.accelerator.backward(total + sum(weight.sum() * 0.0 for weight in unused))
 
-    def _no_sync(self, *, wanted: bool) -> Any:
-        """Holds back the gradient exchange until the last micro-batch of a step."""
-        if wanted and self.accelerator.num_processes > 1:
+    def _no_sync(self, more_follow: bool) -> Any:
+        """Defers the gradient exchange to the last micro-batch of a step."""
+        if more_follow and self.accelerator.num_processes > 1:
             return self.accelerator.no_sync(self.wrapped)
         return contextlib.nullcontext()

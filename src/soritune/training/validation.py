@@ -1,4 +1,4 @@
-"""Losses and rates of the model as it stands, on rows it is not trained on. Logits are read and dropped at once."""
+"""Losses and rates of a model on validation rows. Logits are decoded and dropped batch by batch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from soritune.tasks.task import Task
 from soritune.training.batches.collate import Collator
 from soritune.training.batches.loader import load_batches
 from soritune.training.batches.plan import plan_evaluation
-from soritune.training.find_batch import evaluation_memory_explained
 from soritune.training.losses import losses
+from soritune.training.out_of_memory import explain_out_of_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,35 @@ def validate(
     num_workers: int | None,
     accelerator: Accelerator,
 ) -> Validation:
-    """Evaluates `model` on `rows`; every process takes its share and all get the same result."""
+    """Evaluates `model` on `rows`; every process takes its share, and all get the same result.
+
+    Args:
+        model: with the weights to evaluate.
+        tasks: decode and count.
+        collator: without augmentation.
+        rows: manifest rows.
+        durations_s: of `rows`.
+        padded_seconds: budget of a micro-batch.
+        num_workers: loader processes, as `batches.num_workers`.
+        accelerator: where the model is.
+    """
     plan = plan_evaluation(rows, durations_s, padded_seconds=padded_seconds)
-    mine = range(accelerator.process_index, plan.num_micro_batches, accelerator.num_processes)
+    indices = range(accelerator.process_index, plan.num_micro_batches, accelerator.num_processes)
     was_training = model.training
     model.eval()
     sums = {spec.name: np.zeros(2) for spec in model.outputs}
     counts: dict[str, Counts] = {}
     failed = 0
-    for batch in load_batches(plan, collator, Draws(0, 0, 0), list(mine), num_workers=num_workers):
+    for batch in load_batches(plan, collator, Draws(0, 0, 0), list(indices), num_workers=num_workers):
         failed += len(batch.failed)
         batch = batch.to(accelerator.device)
-        rate = collator.preprocessing.sample_rate_hz
-        explained = evaluation_memory_explained(batch, collator.manifest, rate, padded_seconds)
+        explained = explain_out_of_memory(
+            "evaluation",
+            [batch],
+            collator.manifest,
+            collator.preprocessing.sample_rate_hz,
+            advice=f"lower batches.evaluation_padded_seconds, now {padded_seconds:g}",
+        )
         with explained, accelerator.autocast():
             output, by_output = losses(model, batch)
         for name, loss in by_output.items():
@@ -83,6 +99,7 @@ def _count_rows(
     model: SpeechModel,
     unread: frozenset[int],
 ) -> list[tuple[str, Counts]]:
+    """(task, counts) of every row and every task that can be evaluated on it."""
     per_frame = {spec.name: spec.per_frame for spec in model.outputs}
     counted: list[tuple[str, Counts]] = []
     for i, row in enumerate(rows):
@@ -96,8 +113,10 @@ def _count_rows(
         is_cropped = collator.preprocessing.crops(utterance.duration_s)
         for task in tasks:
             # What was cut off cannot be compared with the whole reference; prediction takes long files in windows.
-            lacks = missing_inputs(task, values) or (is_cropped and any(map(is_time_aligned, task.outputs)))
-            reference = None if lacks else task.reference(utterance)
+            is_unusable = missing_inputs(task, values) or (
+                is_cropped and any(map(is_time_aligned, task.outputs))
+            )
+            reference = None if is_unusable else task.reference(utterance)
             if reference is not None:
                 pair = Pair(utterance.id, reference, task.decode(outputs, utterance.text))
                 counted.append((task.name, task.count(pair)))

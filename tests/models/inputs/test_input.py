@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from soritune.errors import ModelError
+from soritune.errors import ModelError, UnknownNameError
 from soritune.models.build import build_model
 from soritune.models.config import ModelConfig
 from soritune.models.gradient_watch import check_gradients
@@ -21,19 +21,6 @@ PITCH = InputSpec("pitch", "pitch", "pitch", "frame_numbers", options={"width": 
 def build(outputs: Any, inputs: tuple[InputSpec, ...] = (AGE, PITCH), **more: Any) -> SpeechModel:
     config = ModelConfig(encoder="toy", architecture=tiny_config(), random_weights=True, **more)
     return build_model(config, outputs, seed=0, inputs=inputs)
-
-
-def test_absent_values_are_replaced_by_learnt_ones() -> None:
-    number, along = make_input(AGE), make_input(PITCH)
-    with torch.no_grad():
-        number.absent.fill_(7.0)  # type: ignore[operator,union-attr]
-        along.absent.copy_(torch.tensor([8.0, 9.0]))  # type: ignore[operator,union-attr]
-    arrays = {"age": torch.tensor([[1.0], [0.0]]), "age_present": torch.tensor([True, False])}
-    assert number(arrays, 2, 3).tolist() == [[1.0], [7.0]]
-    assert number({}, 2, 3).tolist() == [[7.0], [7.0]]
-    arrays = {"pitch": torch.ones(2, 2, 2), "pitch_present": torch.tensor([True, False])}
-    assert along(arrays, 2, 3).tolist() == [[[1, 1], [1, 1], [0, 0]], [[8, 9]] * 3]
-    assert along({}, 1, 2).tolist() == [[[8, 9], [8, 9]]]
 
 
 def test_head_reads_its_inputs_beside_the_encoder() -> None:
@@ -73,3 +60,8 @@ def test_unused_learnt_value_is_not_reported_as_silent() -> None:
 def test_undeclared_input_is_refused() -> None:
     with pytest.raises(ModelError, match="reads the input 'age', which no task declares"):
         build((class_output(inputs=("age",)),), ())
+
+
+def test_unknown_kind_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="kind of input"):
+        make_input(InputSpec("x", "x", "x", "colour"))

@@ -25,7 +25,7 @@ def test_label_ids_are_not_targets() -> None:
     assert "expected (2,) values" in str(OBJECTIVE.row_fault(EVENTS, np.asarray(1), 9))
 
 
-def test_constant_guess_is_no_label() -> None:
+def test_constant_guess_has_no_label() -> None:
     guess = OBJECTIVE.constant_guess(EVENTS)
     assert guess is not None
     ((_, output),) = guess.candidates

@@ -127,8 +127,7 @@ class Objective(ABC):
             spec: the output.
             targets: a valid target per row; None for a row without one.
             num_frames: (batch,) encoder frames of each row.
-            label_smoothing: share of the target mass that is spread over all labels; objectives without mass ignore
-                it.
+            label_smoothing: share of the target mass spread over all labels; ignored by objectives without mass.
         """
 
     def is_mixable(self, spec: OutputSpec) -> bool:

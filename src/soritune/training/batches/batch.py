@@ -1,4 +1,4 @@
-"""A micro-batch as tensors: what a model is given, and what its outputs are trained on. Next: `collate.py`.
+"""A micro-batch as tensors: the inputs of a model and the targets of its outputs. Next: `collate.py`.
 
 Legend of shapes: batch (utterances), samples, frames (encoder frames), hidden (encoder channels), labels, symbols.
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(slots=True)
 class Target:
-    """What one output is trained on in a micro-batch, as its objective pads it (`tasks/objectives/`)."""
+    """The targets of one output in a micro-batch, as its objective pads them (`tasks/objectives/`)."""
 
     values: Tensor
     """(batch, …): label ids, or a dense target."""
@@ -37,7 +37,7 @@ class Target:
         )
 
     def pin_memory(self) -> Target:
-        """The same in memory that a GPU can copy from while others compute; the loader calls it."""
+        """The same in pinned memory, from which a GPU copies while it computes; the loader calls it."""
         return Target(
             self.values.pin_memory(), self.lengths.pin_memory(), self.present.pin_memory(), self.count
         )
@@ -55,13 +55,14 @@ class Batch:
     rows: NDArray[np.int64]
     """Manifest rows, (batch,)."""
     seed: int
-    """For everything random in the model's forward pass."""
+    """Of everything random in the model's forward pass."""
     audio_s: float = 0.0
     """Seconds of speech, without padding."""
     masked_share: float = 0.0
     """Share of the valid frames that SpecAugment hides."""
     failed: list[tuple[int, str]] = field(default_factory=list)
-    """(row, reason) of rows that could not be read, or not be learnt from by some output; they weigh nothing there."""
+    """(row, reason) of rows that could not be read, or that some output cannot be trained on; their weight there is
+    zero."""
     unread: frozenset[int] = frozenset()
     """Rows of `failed` that are silence here because they could not be read."""
 
@@ -82,7 +83,7 @@ class Batch:
         )
 
     def pin_memory(self) -> Batch:
-        """The same in memory that a GPU can copy from while others compute; the loader calls it."""
+        """The same in pinned memory, from which a GPU copies while it computes; the loader calls it."""
         return self._with(Tensor.pin_memory, Target.pin_memory)
 
     def _with(self, move: Callable[[Tensor], Tensor], move_target: Callable[[Target], Target]) -> Batch:

@@ -34,16 +34,16 @@ class Collator:
 
     Args:
         manifest: where the rows are.
-        tasks: what gives targets and names inputs.
+        tasks: declare outputs and inputs, and make targets.
         preprocessing: how audio is read.
         num_frames: encoder frames of a number of samples.
         hidden_size: encoder channels, for feature masks.
-        augment: what training changes; None for evaluation.
+        augment: augmentations of training; None for evaluation.
         label_smoothing: share of the mass of classification targets spread over all labels.
 
     Raises:
-        AugmentationError: batches are to be mixed, and an output or an input cannot be.
-        TaskError: inputs of two tasks that contradict each other.
+        AugmentationError: batches are to be mixed, and an output or an input cannot be mixed.
+        TaskError: inputs of two tasks contradict each other.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class Collator:
             raise AugmentationError("; ".join(reasons))
 
     def __call__(self, visits: NDArray[np.int64], draws: Draws, micro_batch: int) -> Batch:
-        """Reads rows and joins them; one that fails is silence that weighs nothing and is named in `failed`.
+        """Reads rows and joins them; a row that fails becomes silence of weight zero and is named in `failed`.
 
         Args:
-            visits: manifest rows; one beyond the manifest's length is a further visit to the row it is modulo that,
-                with draws of its own.
+            visits: manifest rows. A number beyond the manifest's length is a further visit, with new random numbers, to
+                that number modulo the length.
             draws: of the epoch.
-            micro_batch: index in it.
+            micro_batch: index in the epoch.
         """
         return self.collate([self.read(int(visit), draws) for visit in visits], draws, micro_batch)
 
@@ -125,7 +125,7 @@ class Collator:
         rows: NDArray[np.int64],
         failed: list[tuple[int, str]],
     ) -> Target:
-        """The targets of one output; rows that cannot be learnt from are added to `failed`."""
+        """The targets of one output; rows that it cannot be trained on are added to `failed`."""
         objective = objective_of(spec)
         for i, value in enumerate(values):
             reason = None if value is None else objective.row_fault(spec, value, int(frames[i]))
@@ -144,11 +144,12 @@ class Collator:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], dict[str, Target]]:
         """Waveforms, their lengths and targets after mixing."""
         values = {name: target.values.numpy() for name, target in targets.items()}
-        present = {name: target.present.numpy() for name, target in targets.items()}
-        mixed = self.chain.mix(MixableBatch(padded, lengths, values, present), draws, micro_batch)
+        has_label = {name: target.present.numpy() for name, target in targets.items()}
+        mixed = self.chain.mix(MixableBatch(padded, lengths, values, has_label), draws, micro_batch)
         built = {}
         for name, mass in mixed.targets.items():
-            rows = [row if there else None for row, there in zip(mass, mixed.present[name], strict=True)]
+            is_present = mixed.present[name]
+            rows = [row if present else None for row, present in zip(mass, is_present, strict=True)]
             built[name] = _target(objective_of(self.outputs[name]).pad(self.outputs[name], rows, lengths))
         return mixed.waveform, mixed.num_samples, built
 

@@ -1,4 +1,4 @@
-"""What a recipe says about batches. Torch-free."""
+"""The settings of batches in a recipe. Torch-free."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ class BatchSettings(Settings):
     micro_batches_per_step: int = Field(1, ge=1)
     """Micro-batches behind one optimizer step, over all processes: accumulation × number of processes."""
     source_weights: dict[str, float] = Field(default_factory=dict)
-    """How often an epoch visits a row, by the row's field `source`; 1 where it is not named. Of several corpora in one
-    manifest a small one may come several times, a large one by a part per epoch: 0.25 visits every row once in four."""
+    """How often an epoch visits a row, by the row's field `source`; a source that is not named has 1. In a manifest of
+    several corpora, 3 visits each row of a small corpus three times per epoch, and 0.25 each row of a large one once in
+    four epochs."""
     order: Literal["random", "ascending", "descending"] = "random"
-    """Order of the micro-batches of an epoch by duration; utterances of like duration share one in any case."""
+    """Order of the micro-batches of an epoch by duration; utterances of similar duration always share one."""
     first_epoch_ascending: bool = False
-    """Shortest first in the first epoch only: CTC from nothing learns sooner."""
+    """Shortest first in the first epoch only: CTC learns sooner from random weights."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of the target mass of cross-entropy outputs spread evenly over all labels; of multi-label outputs over yes
-    and no of each label."""
+    """Share of the target mass that is spread evenly: over all labels of a cross-entropy output, over yes and no of
+    each label of a multi-label output."""
     num_workers: int | None = Field(None, ge=0)
-    """Loader processes; None takes the cores that training leaves free (at most 8), 0 loads in the training process."""
+    """Loader processes. None uses the cores that training leaves free (at most 8), 0 loads in the training process."""
     evaluation_padded_seconds: float = Field(120.0, gt=0)
     """Budget of a micro-batch in evaluation."""
 
     @field_validator("source_weights")
     @classmethod
     def _weights_count(cls, value: dict[str, float]) -> dict[str, float]:
-        wrong = next((name for name, weight in value.items() if not 0 <= weight < 1000), None)
-        if wrong is not None:
-            raise ValueError(f"{wrong} is {value[wrong]}; a weight is a number from 0 to 1000")
+        invalid = next((name for name, weight in value.items() if not 0 <= weight < 1000), None)
+        if invalid is not None:
+            raise ValueError(f"{invalid} is {value[invalid]}; a weight is a number from 0 to 1000")
         return value
 
     @model_validator(mode="after")

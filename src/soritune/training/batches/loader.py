@@ -18,7 +18,7 @@ from soritune.training.batches.plan import EpochPlan
 
 
 class PlannedBatches(Dataset[Batch]):
-    """Micro-batches of a plan by their index; a filler has no rows."""
+    """Micro-batches of a plan by their index; an empty one at the end has no rows."""
 
     def __init__(self, plan: EpochPlan, collator: Collator, draws: Draws) -> None:
         self.plan, self.collator, self.draws = plan, collator, draws
@@ -56,21 +56,21 @@ def load_batches(
     )
     batches = iter(loader)
     if workers:
-        # Workers ignore SIGTERM, with which multiprocessing ends what is left of them when the interpreter exits, and
-        # would wait for it for ever: an error keeps the iterator alive, so nobody has told them to stop.
+        # When the interpreter exits, multiprocessing ends workers with SIGTERM, which these ignore, and would wait for
+        # them forever: after an error the iterator is still referenced, so they were never stopped.
         Finalize(batches, _stop, args=(weakref.ref(batches),), exitpriority=10)
     return batches
 
 
 def _stop(batches: weakref.ref[Any]) -> None:
-    living = batches()
-    if living is not None:
-        for worker in living._workers:
+    iterator = batches()
+    if iterator is not None:
+        for worker in iterator._workers:
             worker.kill()
 
 
 def default_workers() -> int:
-    """Cores beyond the first, at most 8; without a GPU the model keeps the cores busy, and one loader is enough."""
+    """Cores beyond the first, at most 8. Without a GPU the model uses the cores itself, and one loader is enough."""
     cores = os.cpu_count() or 1
     return min(8, max(cores - 1, 1)) if torch.cuda.is_available() else min(1, cores - 1)
 

@@ -1,7 +1,7 @@
 """The order of training, as a pure function: seed, phase, epoch and step give the utterances of every micro-batch.
 
-Nothing is iterated to get to a place: resuming plans the epoch again and indexes it. The order does not know the
-number of processes; micro-batch j of a step goes to process j mod R. Next: `training/batches/collate.py`.
+Resuming plans the epoch again and indexes it; nothing is iterated. The order does not depend on the number R of
+processes: micro-batch j of a step belongs to process j mod R. Next: `training/batches/collate.py`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class EpochPlan:
         return 1.0 - self.speech_s / self.padded_s if self.padded_s else 0.0
 
     def micro_batch(self, index: int) -> NDArray[np.int64]:
-        """Manifest rows of micro-batch `index`; empty for a filler."""
+        """Manifest rows of micro-batch `index`; none for an empty one at the end of the epoch."""
         return self.rows[self.offsets[index] : self.offsets[index + 1]]
 
 
@@ -73,7 +73,7 @@ def plan_epoch(
         rows: manifest rows to visit once each.
         durations_s: their durations as they will be computed (after a change of speed), same length.
         settings: size of a micro-batch, number per step, order.
-        seed, phase, epoch: what the order is a function of.
+        seed, phase, epoch: the order is a function of these.
     """
     rng = np.random.default_rng(seed_of(seed, "plan", phase, epoch))
     by_duration = np.lexsort((rng.random(len(rows)), durations_s))
@@ -111,7 +111,7 @@ def _cut(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sizes of the micro-batches and the order of the (duration-sorted) utterances inside them.
 
-    Utterances are shuffled inside quantile buckets; what does not fill a micro-batch joins the next longer bucket.
+    Utterances are shuffled inside quantile buckets. Those that do not fill a micro-batch join the next longer bucket.
     """
     count = len(sorted_s)
 

@@ -1,7 +1,7 @@
-"""One manifest row as arrays: the waveform as the model gets it, its other inputs, its targets. No tensors.
+"""One manifest row as arrays: the model's waveform, its other inputs, its targets. No tensors.
 
-Everything drawn here is seeded per utterance, so it does not matter which process loads a row, in which order, or after
-which interruption. Next: `training/batches/collate.py`.
+Random numbers depend on the utterance and the epoch alone: which process loads a row, in which order or after which
+interruption makes no difference. Next: `training/batches/collate.py`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class Sample:
 
     row: int
     visit: int
-    """The row, or the row plus a multiple of the manifest's length for a further visit with draws of its own."""
+    """The row; for a further visit, with new random numbers, the row plus a multiple of the manifest's length."""
     waveform: NDArray[np.float32]
     """(samples,); a second of silence where the row could not be read."""
     inputs: dict[str, NDArray[Any]] = field(default_factory=dict)
-    """What `InputKind.encode` gave, by the input's name; absent ones are left out."""
+    """Output of `InputKind.encode` by the input's name; inputs that the row does not have are left out."""
     targets: dict[str, NDArray[Any] | None] = field(default_factory=dict)
-    """By output; None, or left out, where the row has no such label."""
+    """By output; None, or left out, if the row has no such label."""
     faults: tuple[str, ...] = ()
     """Why some outputs cannot be trained on the row, although it has their labels."""
     failure: str | None = None
-    """Why the row could not be read; it weighs nothing then."""
+    """Why the row could not be read; its weight is zero then."""
 
 
 class SampleReader:
@@ -47,30 +47,26 @@ class SampleReader:
 
     Args:
         manifest: where the rows are.
-        tasks: what gives targets and names inputs.
+        tasks: declare outputs and inputs, and make targets.
         preprocessing: how audio is read.
-        chain: what training changes.
+        chain: augmentations.
 
     Attributes:
         inputs: the inputs of all tasks, each once.
 
     Raises:
-        TaskError: inputs of two tasks that contradict each other.
+        TaskError: inputs of two tasks contradict each other.
     """
 
     def __init__(
         self, manifest: Manifest, tasks: Sequence[Task], preprocessing: Preprocessing, chain: Chain
     ) -> None:
-        self.manifest, self.tasks, self.preprocessing, self.chain = (
-            manifest,
-            tuple(tasks),
-            preprocessing,
-            chain,
-        )
+        self.manifest, self.tasks = manifest, tuple(tasks)
+        self.preprocessing, self.chain = preprocessing, chain
         self.inputs = inputs_of(self.tasks)
 
     def __call__(self, visit: int, draws: Draws) -> Sample:
-        """The sample of a visit; a row that cannot be read becomes silence and names the reason."""
+        """The sample of a visit; a row that cannot be read becomes silence with the reason in `failure`."""
         row = visit % len(self.manifest)
         try:
             return self._read(row, visit, draws)
@@ -91,16 +87,16 @@ class SampleReader:
         values = values_in_row(self.inputs, utterance)
         targets: dict[str, NDArray[Any] | None] = {}
         for task in self.tasks:
-            # A task is not trained on a row without the inputs it cannot do without.
+            # A task is not trained on a row that lacks one of its required inputs.
             if not missing_inputs(task, values):
                 targets.update(task.targets(utterance))
         inputs = encode_inputs(self.inputs, values)
         faults: list[str] = []
         limit = self.preprocessing.max_duration_s
         if limit is not None and self.preprocessing.crops(utterance.duration_s):
-            # What is left of the sound has its own part of an input along time; a millisecond is fine enough.
-            kept, whole = max(round(limit * 1000), 1), max(round(utterance.duration_s * 1000), 1)
-            inputs = cut_inputs(self.inputs, inputs, 0, min(kept, whole), whole)
+            # An input along time is cut like the sound, to a millisecond.
+            kept_ms, whole_ms = max(round(limit * 1000), 1), max(round(utterance.duration_s * 1000), 1)
+            inputs = cut_inputs(self.inputs, inputs, 0, min(kept_ms, whole_ms), whole_ms)
             for spec in (spec for task in self.tasks for spec in task.outputs):
                 fault = cropping_fault(spec, utterance.duration_s, limit)
                 if fault is not None and targets.get(spec.name) is not None:

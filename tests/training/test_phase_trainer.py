@@ -15,11 +15,12 @@ from soritune.bundles.read import load_bundle
 from soritune.errors import OutputError, TrainingError
 from soritune.models.loading import load_model
 from soritune.models.trainable_state import trainable_state
+from soritune.run_folder import RunFolder
 from soritune.training.batches.collate import Collator
 from soritune.training.checkpoint import checkpoints
 from soritune.training.log import read_events
 from soritune.training.loop import train
-from soritune.training.one_phase import OnePhase
+from soritune.training.phase_checkpoints import PhaseCheckpoints
 from soritune.training.run import TrainingRun
 from soritune.training.step import Stepper
 
@@ -171,7 +172,7 @@ def test_adapters_are_merged_after_averaging(make_run: MakeRun) -> None:
     name = "encoder.encoder.layers.1.attention.q_proj"
     base = run.model.state_dict()[f"{name}.base_layer.weight"].clone()
     train(run)
-    stored = load_file(checkpoints(run.folder / "checkpoints")[-1] / "averages.safetensors")
+    stored = load_file(checkpoints(RunFolder(run.folder))[-1] / "averages.safetensors")
     down, up = stored[f"{name}.lora_A.default.weight"], stored[f"{name}.lora_B.default.weight"]
     expected = base + 4 / 2 * (up @ down)
     merged = weights_of(run.folder / "bundles" / "last")[f"{name}.weight"]
@@ -257,10 +258,10 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
     expected = make_run("whole", epochs=3)
     train(expected)
     run = make_run("full", epochs=3)
-    real = OnePhase._checkpoint
+    real = PhaseCheckpoints.save
     saved: list[int] = []
 
-    def filling(self: OnePhase) -> Any:
+    def filling(self: PhaseCheckpoints) -> Any:
         if saved:
 
             def full(*_: Any) -> None:
@@ -269,16 +270,16 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("soritune.training.checkpoint.save_file", full)
                 return real(self)
-        saved.append(self.session.progress.step)
+        saved.append(self.progress.step)
         return real(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OnePhase, "_checkpoint", filling)
+        patch.setattr(PhaseCheckpoints, "save", filling)
         with pytest.raises(
             OutputError, match=r"step-\d+ could not be written \(No space left on device\); step-\d+ is whole"
         ):
             train(run)
-    assert [path.name for path in checkpoints(run.folder / "checkpoints")] == [f"step-{saved[0]}"]
+    assert [path.name for path in checkpoints(RunFolder(run.folder))] == [f"step-{saved[0]}"]
     again = make_run("full", epochs=3)
     train(again, resume=True)
     assert same(trainable_state(again.model), trainable_state(expected.model))

@@ -1,0 +1,18 @@
+"""Why a phase or a run ended. Torch-free."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EndReason(StrEnum):
+    """The values of `stopped` in train.jsonl, in the results of a training and in checkpoints."""
+
+    END = "end"
+    """All epochs were trained."""
+    EARLY = "early"
+    """Early stopping."""
+    MAX_STEPS = "max_steps"
+    """`train.max_steps` was reached inside an epoch or before the last one."""
+    INTERRUPTED = "interrupted"
+    """Ctrl-C or SIGTERM; the run can be resumed."""

@@ -1,0 +1,52 @@
+"""Where a run is: a few numbers that a checkpoint holds as JSON. Torch-free. Next: `training/checkpoint.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from soritune.training.end_reason import EndReason
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run is. `phase`, `epoch`, `step_in_epoch` and the seed determine the next micro-batch."""
+
+    phase: int = 0
+    """Index of the phase, from 0."""
+    epoch: int = 0
+    """Of the phase."""
+    step_in_epoch: int = 0
+    phase_step: int = 0
+    """Optimizer steps of this phase."""
+    step: int = 0
+    """Optimizer steps so far, over all phases."""
+    ended: EndReason | None = None
+    """Why the phase ended; None while it is being trained."""
+    best: dict[str, float] = field(default_factory=dict)
+    """Best value in this phase of everything by which bundles are kept."""
+    kept: dict[str, list[list[float]]] = field(default_factory=dict)
+    """By value, best first: [value, step, validation loss] of the weights that are kept."""
+    best_weights: str | None = None
+    """File beside the checkpoints with the weights that the next phase starts from."""
+    stale_evaluations: int = 0
+    """Evaluations since the monitored value last improved by `min_delta`."""
+    monitored: float | None = None
+    """The value with which the next evaluations are compared."""
+    non_finite_steps: int = 0
+    failed_rows: int = 0
+    """Rows of this epoch that could not be used."""
+    last_evaluation: int = -1
+    """Step of the last evaluation."""
+    done: list[dict[str, Any]] = field(default_factory=list)
+    """Finished phases: index, name, steps, why they ended ("stopped"), best values, file of their best weights."""
+
+    def __post_init__(self) -> None:
+        # JSON has it as a plain string.
+        self.ended = None if self.ended is None else EndReason(self.ended)
+
+    def next_phase(self, index: int) -> None:
+        """Begins phase `index`. Steps of the run and what is known of earlier phases are kept."""
+        fresh = Progress(phase=index, step=self.step, done=self.done, non_finite_steps=self.non_finite_steps)
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
