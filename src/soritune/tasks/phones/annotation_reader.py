@@ -108,7 +108,8 @@ class AnnotationReader:
             folded = fold_phone(symbol, ("case", "stress"))
             if self.folding_helps and self._is_known(folded):
                 raise TaskError(
-                    f"{error}; tasks.mispronunciation.fold=[case, stress] reads it as '{folded}'"
+                    f"{error}; tasks.mispronunciation.fold=[case, stress] reads it as '{folded}'",
+                    error.kind,
                 ) from None
             raise
 
