@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from soritune.errors import TrainingError
 from soritune.recipe import make_task
 from soritune.training.config import TrainingSettings
-from soritune.training.keeping import drop_old_epochs
 from soritune.training.run_progress import Progress
 from soritune.training.selection import Selection
 
@@ -97,25 +94,6 @@ def test_one_name_is_not_given_to_two_values() -> None:
         learner(best={"loss": "mispronunciation/per"})
     with pytest.raises(TrainingError, match="train.best names 'mispronunciation/perr'"):
         learner(best={"phoneme_per": "mispronunciation/perr"})
-
-
-@pytest.mark.parametrize("settings", [{"best": {"a/b": "loss"}}, {"keep_epochs": 0}, {"best": {"": "loss"}}])
-def test_names_and_numbers_that_make_no_bundle(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        TrainingSettings.model_validate(settings)
-
-
-def test_old_epochs_are_dropped_by_number(tmp_path: Path) -> None:
-    for name in ("epoch_1", "epoch_2", "epoch_10", "best_loss", "epoch_last", ".epoch_3.old"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "soritune.json").write_text("{}", encoding="utf-8")
-    drop_old_epochs(tmp_path, 2)
-    assert {folder.name for folder in tmp_path.iterdir()} == {
-        "epoch_10",
-        "best_loss",
-        "epoch_last",
-        ".epoch_3.old",
-    }
 
 
 def test_patience_counts_evaluations_and_the_delta_is_absolute() -> None:

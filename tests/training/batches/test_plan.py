@@ -102,14 +102,6 @@ def test_evaluation_visits_the_longest_first() -> None:
     assert durations[plan.micro_batch(0)].max() == durations.max()
 
 
-@pytest.mark.parametrize(
-    "sizes", [{"batch_size": None, "padded_seconds": None}, {"batch_size": 2, "padded_seconds": 3.0}]
-)
-def test_one_size_must_be_given(sizes: dict[str, float | None]) -> None:
-    with pytest.raises(ValueError, match="either batch_size or padded_seconds"):
-        BatchSettings(**sizes)  # type: ignore[arg-type]
-
-
 @pytest.mark.slow
 def test_an_epoch_of_1771800_rows_can_be_planned() -> None:
     durations = corpus(1_771_800)
