@@ -8,7 +8,7 @@ from soritune.training.config import TrainingSettings
 from soritune.training.devices import make_accelerator, pick_device
 
 
-def test_devices_that_are_not_there_are_named() -> None:
+def test_missing_devices_are_refused() -> None:
     assert pick_device("cpu").type == "cpu"
     with pytest.raises(TrainingError, match="device 'gpu' is unknown"):
         pick_device("gpu")
@@ -16,7 +16,7 @@ def test_devices_that_are_not_there_are_named() -> None:
         pick_device("cuda:99")
 
 
-def test_precision() -> None:
+def test_precision_depends_on_the_device() -> None:
     assert make_accelerator(TrainingSettings(device="cpu")).mixed_precision == "no"
     assert make_accelerator(TrainingSettings(device="cpu", precision="bf16")).mixed_precision == "bf16"
     assert make_accelerator(TrainingSettings(device="cpu")).gradient_accumulation_steps == 1
