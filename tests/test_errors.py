@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 
-from soritune.errors import AudioError, ManifestError, RecipeError, UnknownNameError, nearest
+from soritune.errors import AudioError, ManifestError, OutputError, RecipeError, UnknownNameError, nearest
 
 
 def test_message_states_location_and_faults() -> None:
@@ -23,3 +23,10 @@ def test_audio_error_is_restored_from_pickle() -> None:
 def test_nearest_is_none_if_no_name_is_close() -> None:
     assert nearest("batch_sise", ["batch_size", "order"]) == "batch_size"
     assert nearest("zzz", ["batch_size"]) is None
+
+
+def test_output_errors_have_problem_and_advice_apart() -> None:
+    error = pickle.loads(pickle.dumps(OutputError("x cannot be written", "make room")))
+    assert (error.problem, error.advice) == ("x cannot be written", "make room")
+    assert str(error) == "x cannot be written; make room"
+    assert str(OutputError("x is a file; it is kept")) == OutputError("x is a file; it is kept").problem

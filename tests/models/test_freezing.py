@@ -10,6 +10,7 @@ from soritune.models.freezing import (
     apply_freezing,
     check_frozen,
     frozen_sums,
+    trained_names,
 )
 from soritune.models.model import SpeechModel
 from soritune.testing import FAMILIES, class_output, ctc_output
@@ -204,3 +205,23 @@ def test_changed_frozen_weight_changes_the_sums(build) -> None:
     with torch.no_grad():
         model.encoder.encoder.layers[0].attention.q_proj.weight[0, 0] += 1e-6
     assert not torch.equal(before, frozen_sums(model))
+
+
+@pytest.mark.parametrize("lora", [None, LoraSettings(rank=2), LoraSettings(rank=2, train_base=True)])
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_trained_names_under_another_freezing_are_known_without_applying_it(kind, norm, lora, build) -> None:
+    outputs = (ctc_output(layer=2), class_output())
+    model = build(kind, norm, 3, outputs, freeze=FreezeSettings(layers=1), lora=lora)
+    for freeze in (
+        FreezeSettings(),
+        FreezeSettings(feature_encoder=False),
+        FreezeSettings(layers=2),
+        FreezeSettings(encoder=True),
+        FreezeSettings(layers=1, heads=True),
+    ):
+        before = trained(model), model.evaluated, model.config
+        names = trained_names(model, freeze)
+        assert (trained(model), model.evaluated, model.config) == before
+        model.config = model.config.model_copy(update={"freeze": freeze})
+        apply_freezing(model)
+        assert names == trained(model)

@@ -1,4 +1,4 @@
-"""Real processes for the tests of several: a toy recipe, the launchers, and what their processes leave."""
+"""Real processes for tests of several processes: a toy recipe, the launchers, and the files they leave."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from soritune.testing import tiny_config
 BIN = Path(sys.executable).parent
 OBSERVED = Path(__file__).with_name("observed.py")
 LIMIT_S = 240.0
-"""No launch lasts as long unless it hangs."""
+"""A launch that takes longer hangs."""
 
 
 def toy_recipe(data: Manifest, **train: Any) -> dict[str, Any]:
@@ -69,40 +69,41 @@ class Ended:
 
     @property
     def errors(self) -> list[str]:
-        """The sentences of our own."""
+        """The error messages of soritune."""
         return [line for line in self.err.splitlines() if line.startswith("error: ")]
 
     @property
     def traces(self) -> int:
-        """Tracebacks of our processes; the launcher has one of its own for a process that failed."""
+        """Tracebacks of soritune's processes; the launcher prints another one for each that failed."""
         return self.err.count("Traceback") - self.err.count("ChildFailedError:")
 
 
 class Toy:
     """A folder with toy.yaml, in which processes are started."""
 
-    def __init__(self, place: Path, recipe: dict[str, Any]) -> None:
-        self.place = place
-        place.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, recipe: dict[str, Any]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self.save(recipe)
 
     def save(self, recipe: dict[str, Any]) -> None:
-        (self.place / "toy.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+        (self.folder / "toy.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
 
     def recipe(self) -> dict[str, Any]:
-        found: dict[str, Any] = yaml.safe_load((self.place / "toy.yaml").read_text(encoding="utf-8"))
-        return found
+        return dict(yaml.safe_load((self.folder / "toy.yaml").read_text(encoding="utf-8")))
 
     def environment(self, seen: str | None, sabotage: dict[str, Any] | None, **more: str) -> dict[str, str]:
-        """Of the processes."""
-        own = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
-        own |= {"OMP_NUM_THREADS": "1", "COLUMNS": "400", "HF_HUB_OFFLINE": "1", **more}
+        """Environment of the processes."""
+        environment = {
+            name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")
+        }
+        environment |= {"OMP_NUM_THREADS": "1", "COLUMNS": "400", "HF_HUB_OFFLINE": "1", **more}
         if seen is not None:
-            (self.place / seen).mkdir(exist_ok=True)
-            own["OBSERVE"] = str(self.place / seen)
+            (self.folder / seen).mkdir(exist_ok=True)
+            environment["OBSERVE"] = str(self.folder / seen)
         if sabotage is not None:
-            own["SABOTAGE"] = json.dumps(sabotage)
-        return own
+            environment["SABOTAGE"] = json.dumps(sabotage)
+        return environment
 
     def start(
         self,
@@ -113,7 +114,7 @@ class Toy:
         sabotage: dict[str, Any] | None = None,
         **environment: str,
     ) -> subprocess.Popen[str]:
-        """`soritune WORDS` in so many processes, by torchrun; in one by Python."""
+        """Starts `soritune WORDS` in several processes by torchrun, or in one by Python."""
         launcher = [str(BIN / "torchrun"), "--standalone", "--nproc-per-node", str(processes)]
         return self.start_raw(
             [*(launcher if processes > 1 else [sys.executable]), str(OBSERVED), *words],
@@ -121,10 +122,10 @@ class Toy:
         )
 
     def start_raw(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
-        """A process group of its own, so that nothing outlives the test."""
+        """Starts a separate process group, so that no process outlives the test."""
         return subprocess.Popen(
             command,
-            cwd=self.place,
+            cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -161,10 +162,10 @@ def below(pid: int) -> list[int]:
     """Processes that a process started, and those that they started."""
     listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
     pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
-    found = [pid]
-    for parent in found:
-        found += [child for child, its in pairs if its == parent]
-    return found[1:]
+    family = [pid]
+    for parent in family:
+        family += [child for child, its_parent in pairs if its_parent == parent]
+    return family[1:]
 
 
 def pid_of_rank(launcher: int, rank: int) -> int | None:
@@ -181,9 +182,9 @@ def pid_of_rank(launcher: int, rank: int) -> int | None:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def rows_seen(folder: Path, ranks: int) -> dict[tuple[int, int], list[list[int]]]:
@@ -208,11 +209,10 @@ def events(run: Path, kind: str) -> list[dict[str, Any]]:
     return [event for event in map(json.loads, lines) if event["event"] == kind]
 
 
-def largest_difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> tuple[float, str]:
-    """Largest |a − b| / max|b| over the tensors, and where."""
-    assert one.keys() == other.keys()
-    found = [
-        (float(np.abs(one[name] - other[name]).max() / max(np.abs(other[name]).max(), 1e-30)), name)
-        for name in one
-    ]
-    return max(found)
+def largest_difference(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> tuple[float, str]:
+    """Largest |a − b| / max|b| over the tensors, and its name."""
+    assert first.keys() == second.keys()
+    return max(
+        (float(np.abs(first[name] - second[name]).max() / max(np.abs(second[name]).max(), 1e-30)), name)
+        for name in first
+    )

@@ -1,6 +1,6 @@
-"""`soritune …` with a look inside and, if asked for, a fault in one process: `torchrun observed.py run toy.yaml …`.
+"""`soritune …` that records its steps and, on request, has a fault in one process: `torchrun observed.py run …`.
 
-Environment: OBSERVE names a folder for what is seen, SABOTAGE is JSON: {"rank": 1, "what": a function below, …}.
+Environment: OBSERVE names a folder for the records, SABOTAGE is JSON: {"rank": 1, "what": a function below, …}.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GRADIENTS_OF = 3
 
 
 def observe(folder: Path) -> None:
-    """Writes rows-<rank>.jsonl, a line per step, and gradients-<step>-<rank> and weights-<rank> as safetensors."""
+    """Writes rows-<rank>.jsonl, one line per step, and gradients-<step>-<rank> and weights-<rank> as safetensors."""
     real_step, real_clip = step.Stepper.step, torch.nn.utils.clip_grad_norm_
     real_begin, real_train = loop.begin_phase, loop._train_phases
     taken = 0
@@ -70,10 +70,10 @@ def observe(folder: Path) -> None:
 def unreadable(row: int | str, **_: Any) -> None:
     real = sample.SampleReader._read
 
-    def read(self: Any, wanted: int, *rest: Any) -> Any:
-        if row in (wanted, "all"):
+    def read(self: Any, requested: int, *rest: Any) -> Any:
+        if row in (requested, "all"):
             raise AudioError("a.flac", "cannot be read on this machine")
-        return real(self, wanted, *rest)
+        return real(self, requested, *rest)
 
     sample.SampleReader._read = read  # type: ignore[method-assign]
 
@@ -88,15 +88,15 @@ def not_finite(steps: list[int], **_: Any) -> None:
         real_step(self, micro, counts, **more)
 
     def loss(*arguments: Any) -> Any:
-        found = real_loss(*arguments)
-        return found._replace(total=found.total * torch.inf) if now in steps else found
+        real_sum = real_loss(*arguments)
+        return real_sum._replace(total=real_sum.total * torch.inf) if now in steps else real_sum
 
     step.Stepper.step = noted_step  # type: ignore[method-assign]
     losses.loss_sum = loss  # type: ignore[assignment]
 
 
 def at_step(done: int, signal_number: int | None = None, sleep_s: float = 0.0, **_: Any) -> None:
-    """A signal to this process, or a failure of its own, as it begins a step."""
+    """Sends a signal to this process, or fails, as it begins a step."""
     real = step.Stepper.step
 
     def hit(self: Any, micro: Any, counts: Any, **more: Any) -> None:
@@ -138,13 +138,13 @@ def slow_prepare(seconds: float, fail: bool = False, **_: Any) -> None:
     def prepare(*arguments: Any, **more: Any) -> Any:
         time.sleep(seconds)
         if fail:
-            raise ManifestError("the corpus went away while it was read")
+            raise ManifestError("the corpus disappeared while it was read")
         return real(*arguments, **more)
 
     run.prepare_corpus = prepare
 
 
-def another_recipe(**_: Any) -> None:
+def missing_recipe(**_: Any) -> None:
     """The recipe is not on this machine."""
     from soritune import recipe
 
@@ -153,15 +153,15 @@ def another_recipe(**_: Any) -> None:
 
 
 def other_seed(**_: Any) -> None:
-    """Another seed here than there."""
+    """This process has another seed than the others."""
     from soritune import recipe
 
     real = recipe.load_recipe
     recipe.load_recipe = lambda name, given, **named: real(name, [*given, "train.seed=9"], **named)
 
 
-def leaves(**_: Any) -> None:
-    """Ends before it meets the others."""
+def killed_at_start(**_: Any) -> None:
+    """Ends before it connects to the others."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -9,13 +9,13 @@ from soritune.training.averaging import Averager, decay_after
 from soritune.training.config import EmaSettings
 
 
-def test_decay_grows_to_its_end() -> None:
+def test_decay_grows_to_its_maximum() -> None:
     settings = EmaSettings(decay=0.999)
     assert [decay_after(n, settings) for n in (1, 2, 90)] == pytest.approx([2 / 11, 3 / 12, 0.91])
     assert decay_after(100_000, settings) == 0.999
 
 
-def test_the_average_is_worked_by_hand() -> None:
+def test_average_equals_the_recursion() -> None:
     model = nn.Linear(1, 1, bias=False)
     frozen = nn.Parameter(torch.ones(1), requires_grad=False)
     model.register_parameter("frozen", frozen)
@@ -23,22 +23,22 @@ def test_the_average_is_worked_by_hand() -> None:
         model.weight.fill_(1.0)
         averager = Averager(model, EmaSettings(decay=0.2))
         model.weight.fill_(2.0)
-        averager.update(1)  # 2/11 of the old
+        averager.update(1)  # 2/11 of the old one
         model.weight.fill_(5.0)
-        averager.update(2)  # min(0.2, 3/12) = 0.2 of the old
+        averager.update(2)  # min(0.2, 3/12) = 0.2 of the old one
     first = 1.0 * 2 / 11 + 2.0 * 9 / 11
     assert float(averager.weights["weight"]) == pytest.approx(0.2 * first + 0.8 * 5.0)
     assert set(averager.weights) == {"weight"}
 
 
-def test_the_models_own_weights_come_back_bit_for_bit() -> None:
+def test_weights_are_restored_bit_for_bit() -> None:
     torch.manual_seed(0)
     model = nn.Linear(3, 3)
     averager = Averager(model, EmaSettings(decay=0.5))
     with torch.no_grad():
         model.weight.normal_()
     averager.update(1)
-    own, average = model.weight.detach().clone(), averager.weights["weight"].clone()
+    weight, average = model.weight.detach().clone(), averager.weights["weight"].clone()
 
     def fail_inside() -> None:
         with averager.in_place():
@@ -47,11 +47,11 @@ def test_the_models_own_weights_come_back_bit_for_bit() -> None:
 
     with pytest.raises(ValueError, match="inside"):
         fail_inside()
-    assert torch.equal(model.weight, own)
+    assert torch.equal(model.weight, weight)
     assert torch.equal(averager.weights["weight"], average)
 
 
-def test_an_optimizer_goes_on_after_a_swap() -> None:
+def test_optimizer_trains_the_weights_after_a_swap() -> None:
     model = nn.Linear(2, 1)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
     averager = Averager(model, EmaSettings(decay=0.5))

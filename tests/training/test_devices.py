@@ -8,7 +8,7 @@ from soritune.training.config import TrainingSettings
 from soritune.training.devices import make_accelerator
 
 
-def test_precision() -> None:
+def test_precision_depends_on_the_device() -> None:
     assert make_accelerator(TrainingSettings(device="cpu")).mixed_precision == "no"
     assert make_accelerator(TrainingSettings(device="cpu", precision="bf16")).mixed_precision == "bf16"
     assert make_accelerator(TrainingSettings(device="cpu")).gradient_accumulation_steps == 1

@@ -1,4 +1,4 @@
-"""An augmentation of another package, in one file: plan, check, memory search and collation take it as one of ours."""
+"""An augmentation of another package, in one file: plan, check, memory search and collation treat it as a built-in."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.training.parts import phases_of
 
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
@@ -98,7 +99,7 @@ EMOTION = {"emotion": {"labels": ["Anxious", "Kind", "Dry"]}}
 
 @pytest.fixture
 def loose_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installed package of two files, each of which offers one augmentation."""
+    """An installed package of two files with one augmentation each."""
     site = tmp_path / "site"
     info = site / "loose_parts-1.0.dist-info"
     info.mkdir(parents=True)
@@ -128,10 +129,12 @@ def recipe_of(tones: Manifest, **parts: Any) -> Recipe:
 
 
 def epochs_of(run: TrainingRun) -> Epochs:
-    return Epochs(run, resolve_phases(run.settings, run.augment, run.model.config.freeze)[0])
+    return Epochs(run, phases_of(run)[0])
 
 
-def test_a_recipe_names_it_and_misspellings_are_answered(loose_parts: Path, tones: Manifest) -> None:
+def test_recipe_names_the_augmentation_and_typing_errors_are_reported(
+    loose_parts: Path, tones: Manifest
+) -> None:
     augment = {"noise": {}, "drag": {"probability": 1}, "speed": None}
     phases = [{"augment": {"drag": {"speeds": [0.6, 0.7]}}}, {"augment": {"drag": None}}]
     recipe = recipe_of(tones, augment=augment, train={"phases": phases})
@@ -141,21 +144,21 @@ def test_a_recipe_names_it_and_misspellings_are_answered(loose_parts: Path, tone
     first, second = resolve_phases(again.train, again.augment, again.model.freeze)
     assert first.augment.drag.model_dump() == {"probability": 1.0, "speeds": (0.6, 0.7)}
     assert list(second.augment.members) == ["noise"]
-    for given, sentence in (
+    for settings, message in (
         ({"drga": {}}, "augment.drga: unknown key; did you mean 'drag'"),
         ({"drag": {"speed": [1, 2]}}, "augment.drag.speed: unknown key; did you mean 'speeds'"),
     ):
-        with pytest.raises(RecipeError, match=sentence):
-            recipe_of(tones, augment=given)
+        with pytest.raises(RecipeError, match=message):
+            recipe_of(tones, augment=settings)
 
 
-def test_without_the_package_its_name_is_unknown(tones: Manifest) -> None:
+def test_augmentation_without_its_package_is_unknown(tones: Manifest) -> None:
     with pytest.raises(RecipeError, match="augment.drag: unknown key"):
         recipe_of(tones, augment={"drag": {}})
 
 
-def test_the_check_counts_frames_at_its_fastest(loose_parts: Path, tones: Manifest) -> None:
-    """The densest row of the tones has frames enough as it is, not at eight times the speed."""
+def test_check_counts_frames_at_the_fastest_speed(loose_parts: Path, tones: Manifest) -> None:
+    """The densest row of the tones has enough frames at its own speed, but not at eight times the speed."""
     rows = list(tones)
 
     def problems(augment: dict[str, Any]) -> list[str]:
@@ -171,7 +174,7 @@ def test_the_check_counts_frames_at_its_fastest(loose_parts: Path, tones: Manife
     assert sum(problem(row) is not None for row in rows) == len(fast)  # in any phase
 
 
-def test_the_plan_and_the_collator_agree_on_lengths(loose_parts: Path, make_run: MakeRun) -> None:
+def test_plan_and_collator_agree_on_lengths(loose_parts: Path, make_run: MakeRun) -> None:
     run = make_run(augment={"drag": {"probability": 0.7}}, epochs=3)
     epochs = epochs_of(run)
     for epoch in range(2):
@@ -187,7 +190,7 @@ def test_the_plan_and_the_collator_agree_on_lengths(loose_parts: Path, make_run:
 
 
 @pytest.mark.slow
-def test_the_memory_search_takes_the_longest_clip_at_its_slowest(
+def test_memory_search_uses_the_longest_clip_at_the_slowest_speed(
     loose_parts: Path, make_run: MakeRun
 ) -> None:
     run = make_run(augment={"drag": {"speeds": [0.4, 0.8]}})
@@ -196,7 +199,7 @@ def test_the_memory_search_takes_the_longest_clip_at_its_slowest(
 
 
 @pytest.mark.slow
-def test_a_run_trains_with_it_from_corpus_to_scores(
+def test_run_with_the_augmentation_goes_from_corpus_to_scores(
     loose_parts: Path, tones: Manifest, tmp_path: Path
 ) -> None:
     augment = {"drag": {"probability": 1, "speeds": [0.5, 0.6]}, "noise": {}, "spec_augment": {}}
@@ -213,24 +216,24 @@ def test_mixed_batches_have_soft_targets_of_the_same_mass(loose_parts: Path, mak
         epochs_of(make_run(tasks=EMOTION, augment=augment)) for augment in ({"blend": {}}, {"blend": None})
     )
     rows = np.array([0, 5, 9, 14])
-    one, other = (each.collator(rows, each.draws(0), 3) for each in (mixed, plain))
-    values, before = one.targets["emotion"].values, other.targets["emotion"].values
+    first, second = (each.collator(rows, each.draws(0), 3) for each in (mixed, plain))
+    values, before = first.targets["emotion"].values, second.targets["emotion"].values
     assert torch.allclose(values.sum(dim=1), torch.ones(4))
     assert ((values > 0) & (values < 1)).any() and not torch.equal(values, before)
-    assert one.targets["emotion"].count == pytest.approx(other.targets["emotion"].count)
-    assert one.inputs["waveform"].shape == other.inputs["waveform"].shape
-    assert not torch.equal(one.inputs["waveform"], other.inputs["waveform"])
+    assert first.targets["emotion"].count == pytest.approx(second.targets["emotion"].count)
+    assert first.inputs["waveform"].shape == second.inputs["waveform"].shape
+    assert not torch.equal(first.inputs["waveform"], second.inputs["waveform"])
     again = mixed.collator(rows, mixed.draws(0), 3)
-    assert torch.equal(again.inputs["waveform"], one.inputs["waveform"])
+    assert torch.equal(again.inputs["waveform"], first.inputs["waveform"])
     elsewhere = mixed.collator(rows, mixed.draws(0), 4)
     assert not torch.equal(elsewhere.targets["emotion"].values, values)
 
 
-def test_a_row_that_cannot_be_read_has_the_label_of_its_partner(
+def test_unreadable_row_has_the_label_of_its_partner(
     loose_parts: Path, tones: Manifest, tmp_path: Path
 ) -> None:
-    rows = [replace(tones.utterance(0), id="gone", audio="gone.wav"), tones.utterance(1)]
-    manifest = write_manifest(tmp_path / "gone.parquet", rows, root=tones.root)
+    rows = [replace(tones.utterance(0), id="missing", audio="missing.wav"), tones.utterance(1)]
+    manifest = write_manifest(tmp_path / "missing.parquet", rows, root=tones.root)
     task = make_task("emotion", EMOTION["emotion"] | {"class_weights": [1.0, 1.0, 1.0]})
     augment = AugmentSettings.model_validate({"blend": {}})
     collator = Collator(
@@ -245,20 +248,20 @@ def test_a_row_that_cannot_be_read_has_the_label_of_its_partner(
 
 
 @pytest.mark.slow
-def test_a_run_trains_with_mixed_batches(loose_parts: Path, make_run: MakeRun) -> None:
+def test_run_with_mixed_batches_trains(loose_parts: Path, make_run: MakeRun) -> None:
     result = train(make_run(tasks=EMOTION, augment={"blend": {}}, max_steps=2))
     assert result.steps == 2
 
 
-def test_mixing_is_refused_beside_ctc_before_anything_runs(
+def test_mixing_with_a_ctc_output_is_refused_in_the_recipe(
     loose_parts: Path, make_run: MakeRun, tones: Manifest
 ) -> None:
-    sentence = "augment.blend: mixes several utterances, but the output 'phoneme' is trained by ctc"
-    with pytest.raises(RecipeError, match=sentence):
+    message = "augment.blend: mixes several utterances, but the output 'phoneme' is trained by ctc"
+    with pytest.raises(RecipeError, match=message):
         recipe_of(tones, augment={"blend": {}})
-    with pytest.raises(RecipeError, match=sentence):
+    with pytest.raises(RecipeError, match=message):
         recipe_of(tones, train={"phases": [{}, {"augment": {"blend": {}}}]})
     assert recipe_of(tones, augment={"blend": None}).augment.blend is None
     assert recipe_of(tones, tasks=EMOTION, augment={"blend": {}}).augment.blend is not None
-    with pytest.raises(AugmentationError, match=sentence):
+    with pytest.raises(AugmentationError, match=message):
         epochs_of(make_run(augment={"blend": {}}))

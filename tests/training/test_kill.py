@@ -1,4 +1,4 @@
-"""Kills with SIGKILL and full disks, in processes of their own."""
+"""Kills with SIGKILL and full disks, in separate processes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
+from tests.training.parts import equal_states
 
 from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest
@@ -27,15 +27,18 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-@pytest.mark.parametrize("asked", [["--moments", "3"], ["--moments", "12", "--chain"]])
-def test_a_killed_training_goes_on_bit_for_bit(asked: list[str]) -> None:
+@pytest.mark.parametrize("options", [["--moments", "3"], ["--moments", "12", "--chain"]])
+def test_killed_training_is_resumed_bit_for_bit(options: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), *asked, "--seed", "1"], capture_output=True, text=True, env=ENVIRONMENT
+        [sys.executable, str(SCRIPT), *options, "--seed", "1"],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["differences"] == 0
-    assert result["kills"] == int(asked[1])
+    assert result["kills"] == int(options[1])
     assert result["steps"] > 10
     assert result["compared"] > 1000
 
@@ -73,11 +76,11 @@ def run_cli(tones: Manifest, tmp_path: Path) -> Callable[..., subprocess.Complet
     return run
 
 
-def test_a_write_that_fails_is_one_sentence_and_the_run_goes_on_from_the_last_checkpoint(
+def test_failed_write_is_one_message_and_the_run_resumes_from_the_last_checkpoint(
     run_cli: Callable[..., Any], tmp_path: Path
 ) -> None:
-    whole = run_cli("whole")
-    assert whole.returncode == 0, whole.stderr
+    done = run_cli("whole")
+    assert done.returncode == 0, done.stderr
     store = tmp_path / "part" / "checkpoints"
     assert run_cli("part", "--phase", "1").returncode == 0
     (before,) = checkpoints(RunFolder(tmp_path / "part"))
@@ -95,5 +98,5 @@ def test_a_write_that_fails_is_one_sentence_and_the_run_goes_on_from_the_last_ch
     assert not list((tmp_path / "part" / "bundles").glob(".*"))
 
     assert run_cli("part", "--phase", "2").returncode == 0
-    one, other = (load_bundle(tmp_path / name / "bundles" / "last").weights() for name in ("whole", "part"))
-    assert all(np.array_equal(one[key], other[key]) for key in one)
+    whole, part = (load_bundle(tmp_path / name / "bundles" / "last").weights() for name in ("whole", "part"))
+    assert equal_states(whole, part)

@@ -17,7 +17,7 @@ def test_events_are_written_and_read_back(tmp_path: Path) -> None:
     assert "step=1 loss=0.5" in text and "한국어" in text
 
 
-def test_a_resumed_log_is_cut_at_its_checkpoint(tmp_path: Path) -> None:
+def test_resumed_log_is_cut_at_the_checkpoint(tmp_path: Path) -> None:
     with RunLog(tmp_path) as log:
         log.event("step", step=1)
         kept = log.lengths()
@@ -28,18 +28,18 @@ def test_a_resumed_log_is_cut_at_its_checkpoint(tmp_path: Path) -> None:
     assert read_events(tmp_path)[1]["again"] == 1
 
 
-def test_an_unfinished_line_is_left_out(tmp_path: Path) -> None:
+def test_unfinished_line_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"event": "step", "step": 1}\n{"event": "st', encoding="utf-8")
     assert [e["step"] for e in read_events(tmp_path)] == [1]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written to"):
         RunLog(tmp_path / "file")
 
 
-def test_the_meter_is_a_ratio_of_sums() -> None:
+def test_meter_is_a_ratio_of_sums() -> None:
     meter = Meter()
     for _ in range(50):
         meter.add(audio_s=10.0, waited_s=0.5, took_s=2.0)
@@ -48,7 +48,7 @@ def test_the_meter_is_a_ratio_of_sums() -> None:
     assert meter.steps_per_s == pytest.approx(0.5)
 
 
-def test_tensorboard_files_are_written_when_asked(tmp_path: Path) -> None:
+def test_tensorboard_files_are_written_on_request(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")
     with RunLog(tmp_path, tensorboard=True) as log:
         log.event("step", step=1, loss=0.5)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ import pytest
 import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from tests.conftest import write_tones
-from tests.training.parts import STRONG, interrupted_at, trainer_of
+from tests.training.parts import STRONG, equal_states, interrupted_at, trainer_of
 
 from soritune.bundles.read import load_bundle
+from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.errors import TrainingError
 from soritune.models.loading import load_model
@@ -38,7 +38,7 @@ def finished(make_run: MakeRun) -> TrainingRun:
     return run
 
 
-def test_a_run_leaves_bundles_logs_and_a_checkpoint(finished: TrainingRun) -> None:
+def test_run_leaves_bundles_and_logs(finished: TrainingRun) -> None:
     names = {path.name for path in (finished.folder / "bundles").iterdir()}
     assert {"best_loss", "best_emotion_ua", "best_phoneme_per", "last"} <= names
     for name in names:
@@ -53,7 +53,7 @@ def test_a_run_leaves_bundles_logs_and_a_checkpoint(finished: TrainingRun) -> No
 
 
 @pytest.mark.parametrize("stop_at", [2, 5])
-def test_resume_after_an_interruption_is_bit_exact(
+def test_interrupted_run_is_resumed_bit_for_bit(
     make_run: MakeRun, finished: TrainingRun, stop_at: int
 ) -> None:
     run = make_run(f"part{stop_at}", augment=STRONG, epochs=3)
@@ -61,25 +61,24 @@ def test_resume_after_an_interruption_is_bit_exact(
         assert train(run).stopped == "interrupted"
     again = make_run(f"part{stop_at}", augment=STRONG, epochs=3)
     assert train(again, resume=True).stopped == "end"
-    expected, found = trainable_state(finished.model), trainable_state(again.model)
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert equal_states(trainable_state(finished.model), trainable_state(again.model))
     steps = [e["step"] for e in read_events(again.folder) if e["event"] == "evaluate"]
     assert steps == [e["step"] for e in read_events(finished.folder) if e["event"] == "evaluate"]
 
 
-def test_resume_refuses_another_recipe(make_run: MakeRun, finished: TrainingRun) -> None:
+def test_resuming_with_other_data_is_refused(make_run: MakeRun, finished: TrainingRun) -> None:
     run = make_run("whole")
     run.identity["data"] = "other"
     with pytest.raises(TrainingError, match="was made with another data"):
         train(run, resume=True)
 
 
-def test_resume_without_a_checkpoint_says_so(make_run: MakeRun) -> None:
+def test_resuming_without_a_checkpoint_is_refused(make_run: MakeRun) -> None:
     with pytest.raises(TrainingError, match="no whole checkpoint to resume from"):
         train(make_run("empty"), resume=True)
 
 
-def test_only_the_newest_checkpoints_are_kept(finished: TrainingRun) -> None:
+def test_newest_checkpoints_are_kept(finished: TrainingRun) -> None:
     assert len(checkpoints(RunFolder(finished.folder))) == 2
 
 
@@ -87,7 +86,7 @@ def test_early_stopping_counts_evaluations(make_run: MakeRun) -> None:
     stopping = {"monitor": "loss", "patience": 2, "min_delta": 1e6}
     run = make_run("early", epochs=9, early_stopping=stopping)
     assert train(run).stopped == "early"
-    # The first evaluation sets the mark, two more without improvement end the run.
+    # The first evaluation counts as an improvement, two more without any end the run.
     assert sum(e["event"] == "evaluate" for e in read_events(run.folder)) == 3
 
 
@@ -95,7 +94,7 @@ def test_max_steps_end_a_run(make_run: MakeRun) -> None:
     assert train(make_run("short", epochs=9, max_steps=3)).steps == 3
 
 
-def test_a_silent_parameter_stops_the_run(make_run: MakeRun) -> None:
+def test_parameter_without_a_gradient_stops_the_run(make_run: MakeRun) -> None:
     run = make_run("silent", epochs=4)
     run.model.register_parameter("forgotten", torch.nn.Parameter(torch.ones(2)))
     with pytest.raises(
@@ -104,19 +103,19 @@ def test_a_silent_parameter_stops_the_run(make_run: MakeRun) -> None:
         train(run)
 
 
-def test_an_unknown_metric_is_named(make_run: MakeRun) -> None:
+def test_unknown_metric_is_refused(make_run: MakeRun) -> None:
     with pytest.raises(TrainingError, match=r"train.best names 'emotion/f1'.*emotion/macro_f1"):
         train(make_run("metric", best=("emotion/f1",)))
 
 
-def test_an_empty_training_split_is_refused(make_run: MakeRun) -> None:
+def test_empty_training_split_is_refused(make_run: MakeRun) -> None:
     run = make_run("none")
     run.train_rows = np.zeros(0, dtype=np.int64)
     with pytest.raises(TrainingError, match="training split is empty"):
         train(run)
 
 
-def test_one_unreadable_row_weighs_nothing_and_many_stop_the_run(make_run: MakeRun, tmp_path: Path) -> None:
+def test_one_unreadable_row_is_recorded_and_many_stop_the_run(make_run: MakeRun, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     folder.mkdir()
     rows = write_tones(folder)
@@ -124,11 +123,8 @@ def test_one_unreadable_row_weighs_nothing_and_many_stop_the_run(make_run: MakeR
     (folder / rows[0].audio).unlink()
     run = make_run("one", manifest=manifest, epochs=3, max_failed_share=0.1)
     assert train(run).stopped == "end"
-    found = [
-        json.loads(line)
-        for line in (run.folder / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-    assert [row["id"] for row in found] == [rows[0].id] and found[0]["stage"] == "training"
+    quarantined = read_quarantine(run.folder / "quarantine.jsonl")
+    assert [(row.id, row.stage) for row in quarantined] == [(rows[0].id, "training")]
     for row in rows[:20]:
         (folder / row.audio).unlink(missing_ok=True)
     with pytest.raises(TrainingError, match="training rows could not be used"):
@@ -151,7 +147,7 @@ def test_non_finite_steps_are_skipped_and_counted(make_run: MakeRun, monkeypatch
     assert all(torch.equal(before[name], value) for name, value in trainable_state(run.model).items())
 
 
-def test_learning_lowers_the_loss(make_run: MakeRun) -> None:
+def test_training_lowers_the_loss(make_run: MakeRun) -> None:
     run = make_run(
         "learn",
         tasks={"emotion": {"labels": ["Anxious", "Kind", "Dry"]}},
@@ -164,7 +160,7 @@ def test_learning_lowers_the_loss(make_run: MakeRun) -> None:
     assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
 
 
-def test_the_masked_share_is_logged(finished: TrainingRun) -> None:
+def test_masked_share_is_logged(finished: TrainingRun) -> None:
     shares = [e["masked_share"] for e in read_events(finished.folder) if e["event"] == "step"]
     # Two masks of 0 to 8 frames (at most a quarter of a clip) in clips of 25 to 70 frames.
     assert 0 < np.mean(shares) < 0.4
@@ -192,17 +188,16 @@ def test_resuming_a_finished_run_changes_nothing(make_run: MakeRun, settings: di
     before = load_bundle(first.folder / "bundles" / "last").weights()
     again = train(make_run("done", **settings), resume=True)
     assert (again.steps, again.stopped) == (first.steps, first.stopped)
-    after = load_bundle(first.folder / "bundles" / "last").weights()
-    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert equal_states(before, load_bundle(first.folder / "bundles" / "last").weights())
 
 
-def test_max_steps_end_a_run_inside_the_last_epoch_too(make_run: MakeRun) -> None:
+def test_max_steps_end_a_run_inside_the_last_epoch(make_run: MakeRun) -> None:
     result = train(make_run("last", epochs=1, max_steps=2, batches={"padded_seconds": 3.0}))
     assert (result.steps, result.stopped) == (2, "max_steps")
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_schedule_ends_with_the_run_though_epochs_differ_in_length(make_run: MakeRun, seed: int) -> None:
+def test_schedule_ends_with_the_run_if_epochs_differ_in_length(make_run: MakeRun, seed: int) -> None:
     speed = {"speed": {"factors": [0.7, 1.0, 1.4], "probability": 1.0}}
     run = make_run(f"speed{seed}", augment=speed, epochs=3, seed=seed, batches={"padded_seconds": 4.0})
     assert train(run).stopped == "end"
@@ -212,10 +207,10 @@ def test_the_schedule_ends_with_the_run_though_epochs_differ_in_length(make_run:
     assert sum(e["event"] == "evaluate" for e in events) == 3
 
 
-def test_an_overflow_of_scaled_gradients_lowers_the_scale_and_training_goes_on(
+def test_overflow_of_scaled_gradients_lowers_the_scale_and_is_not_counted(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What fp16 does on a GPU, with torch's scaler on the CPU: the first steps overflow and are no fault."""
+    """As fp16 on a GPU, with torch's loss scaler on the CPU: the first steps overflow, which is not a fault."""
     run = make_run("scaled", epochs=2, max_non_finite_steps=0)
     with RunLog(run.folder) as log:
         trainer = trainer_of(run, log)
@@ -233,7 +228,7 @@ def test_an_overflow_of_scaled_gradients_lowers_the_scale_and_training_goes_on(
     assert all(bool(torch.isfinite(p).all()) for p in run.model.parameters())
 
 
-def test_a_damaged_checkpoint_is_passed_over(make_run: MakeRun, finished: TrainingRun) -> None:
+def test_damaged_checkpoint_is_skipped(make_run: MakeRun, finished: TrainingRun) -> None:
     newest = checkpoints(RunFolder(finished.folder))[-1]
     for name in ("trainable.safetensors", "optimizer.safetensors"):
         content = (newest / name).read_bytes()
@@ -241,12 +236,11 @@ def test_a_damaged_checkpoint_is_passed_over(make_run: MakeRun, finished: Traini
     (finished.folder / "checkpoints" / "step-9 (copy)").mkdir()
     again = make_run("whole", augment=STRONG, epochs=3)
     assert train(again, resume=True).stopped == "end"
-    expected = trainable_state(finished.model)
-    assert all(torch.equal(expected[name], value) for name, value in trainable_state(again.model).items())
+    assert equal_states(trainable_state(finished.model), trainable_state(again.model))
 
 
-def test_a_validation_of_which_nothing_can_be_read_is_no_best(make_run: MakeRun, tmp_path: Path) -> None:
-    folder = tmp_path / "gone"
+def test_validation_without_a_readable_row_is_never_best(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = tmp_path / "missing"
     folder.mkdir()
     rows = write_tones(folder)
     manifest = write_manifest(folder / "manifest.parquet", rows, root=folder)
@@ -258,7 +252,7 @@ def test_a_validation_of_which_nothing_can_be_read_is_no_best(make_run: MakeRun,
     assert np.isnan(event["val/loss"]) and event["failed"] == 6
 
 
-def test_a_row_that_only_one_task_can_use_is_not_lost(make_run: MakeRun, tmp_path: Path) -> None:
+def test_row_that_one_task_can_use_is_not_counted_as_failed(make_run: MakeRun, tmp_path: Path) -> None:
     folder = tmp_path / "short"
     folder.mkdir()
     rows = [dataclasses.replace(row, text="가나다라마바사아자차카타파하" * 4) for row in write_tones(folder)]
@@ -291,11 +285,11 @@ def test_epochs_are_kept_by_number(make_run: MakeRun) -> None:
     assert [card["step"] for card in cards] == [e["step"] for e in evaluated]
     assert [card["metrics"]["loss"] for card in cards] == [e["val/loss"] for e in evaluated]
     last, third = (load_bundle(run.folder / "bundles" / name).weights() for name in ("last", "epoch_3"))
-    assert all(np.array_equal(last[name], third[name]) for name in last)
+    assert equal_states(last, third)
 
 
 @pytest.mark.parametrize("settings", [{}, {"evaluate_every_steps": 2}, {"save_every_steps": 1}])
-def test_only_the_newest_epochs_are_kept_and_the_same_after_an_interruption(
+def test_newest_epochs_are_kept_also_after_an_interruption(
     make_run: MakeRun, settings: dict[str, Any]
 ) -> None:
     whole = make_run("whole", epochs=4, keep_epochs=2, **settings)
@@ -310,11 +304,11 @@ def test_only_the_newest_epochs_are_kept_and_the_same_after_an_interruption(
         assert train(again, resume=True).stopped == "end"
         assert bundles(again) == bundles(whole)
         for name in ("epoch_3", "epoch_4"):
-            one, other = (load_bundle(r.folder / "bundles" / name).weights() for r in (whole, again))
-            assert all(np.array_equal(one[key], other[key]) for key in one)
+            first, second = (load_bundle(r.folder / "bundles" / name).weights() for r in (whole, again))
+            assert equal_states(first, second)
 
 
-def test_the_epoch_that_early_stopping_ends_on_is_kept(make_run: MakeRun) -> None:
+def test_epoch_that_early_stopping_ends_is_kept(make_run: MakeRun) -> None:
     stopping = {"monitor": "loss", "patience": 1, "min_delta": 1e6}
     run = make_run("early", epochs=9, early_stopping=stopping, keep_epochs=True)
     assert train(run).stopped == "early"

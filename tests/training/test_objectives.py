@@ -1,4 +1,4 @@
-"""Objectives from the row to the reopened model: trained, validated, saved, read again, predicted."""
+"""Objectives from the row to the model read from its bundle: trained, validated, saved, read, predicted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LISTEN = {"freeze": {"feature_encoder": False}, "dropout": 0.0}
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """install("toy_tasks") → a folder on the path that holds this package as pip leaves one."""
+    """install("toy_tasks") → a folder on the path with this package as if pip had installed it."""
 
     def write(name: str) -> Path:
         site = tmp_path / "site"
@@ -53,7 +53,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 @pytest.fixture
 def forget_modules() -> Iterator[None]:
-    """Modules of these packages are imported anew from each test's folder."""
+    """Modules of these packages are imported again from each test's folder."""
     yield
     for name in ("toy_tasks", "huber_objective"):
         sys.modules.pop(name, None)
@@ -66,9 +66,12 @@ STYLES = {"Dry": 200.0, "Kind": 1000.0, "Anxious": 4000.0}
 
 
 def clips(folder: Path, name: str) -> Manifest:
-    """24 clips of 0.5 to 0.8 s. For the task "tones" low (200 Hz), then high (1800 Hz), or the other way; the tone
-    changes after one, two or three quarters; `phones` are the quarters. For other tasks one tone per clip; `emotion`
-    is its pitch (`STYLES`)."""
+    """24 clips of 0.5 to 0.8 s.
+
+    For the task "tones" a clip is low (200 Hz), then high (1800 Hz), or the reverse. The tone changes after one, two or
+    three quarters, and `phones` has the quarters. For other tasks a clip is one tone, and `emotion` is its pitch
+    (`STYLES`).
+    """
     rows = []
     for n in range(24):
         rng = np.random.default_rng(n)
@@ -104,7 +107,7 @@ def pairs_of(run: TrainingRun, predicted: list[dict]) -> list[Pair]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tones", "above", "soft"])
-def test_a_task_of_each_new_objective_learns_and_opens_again(
+def test_task_of_each_objective_is_learnt_and_read_from_its_bundle(
     name: str, make_run: MakeRun, install: Callable[[str], Path], tmp_path: Path
 ) -> None:
     install("toy_tasks")
@@ -127,16 +130,16 @@ def test_a_task_of_each_new_objective_learns_and_opens_again(
     mixed = list(both.predict(run.manifest.select([0])))
     assert "error" not in mixed[0]
     if name == "soft":
-        shown = mixed[0]["tasks"]["soft"]["prediction"]
-        assert shown["sum"] == pytest.approx(1, abs=1e-5)
-        assert both.distribution(mixed).counts[shown["label"]] == 1
+        prediction = mixed[0]["tasks"]["soft"]["prediction"]
+        assert prediction["sum"] == pytest.approx(1, abs=1e-5)
+        assert both.distribution(mixed).counts[prediction["label"]] == 1
     else:
         with pytest.raises(TaskError, match="no task that gives a label"):
             both.distribution(mixed)
 
 
 @pytest.mark.slow
-def test_an_objective_of_another_package_trains_saves_and_opens(
+def test_objective_of_another_package_is_trained_saved_and_read(
     make_run: MakeRun, install: Callable[[str], Path], tmp_path: Path
 ) -> None:
     install("huber_objective")

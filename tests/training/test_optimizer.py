@@ -29,16 +29,16 @@ class Toy(nn.Module):
         ("encoder.feature_projection.projection.weight", None, "encoder"),
     ],
 )
-def test_groups(name: str, layer: int | None, group: str) -> None:
+def test_parameter_belongs_to_one_group(name: str, layer: int | None, group: str) -> None:
     assert group_of(name, ("heads", "encoder", "lora", "layers.8-15"), layer) == group
     assert group_of(name, (), layer) is None
 
 
-def test_rates_and_decay_per_group() -> None:
+def test_groups_have_rates_and_decay() -> None:
     settings = TrainingSettings(learning_rate=1e-3, learning_rates={"heads": 1e-2}, weight_decay=0.1)
     groups = make_optimizer(Toy(), settings).param_groups
-    found = {(g["name"], g["weight_decay"]): (g["lr"], len(g["params"])) for g in groups}
-    assert found == {
+    rates = {(g["name"], g["weight_decay"]): (g["lr"], len(g["params"])) for g in groups}
+    assert rates == {
         ("heads", 0.1): (1e-2, 1),
         ("heads", 0.0): (1e-2, 1),
         ("default", 0.1): (1e-3, 3),
@@ -46,35 +46,35 @@ def test_rates_and_decay_per_group() -> None:
     }
 
 
-def test_an_unknown_group_is_refused() -> None:
+def test_unknown_group_is_refused() -> None:
     with pytest.raises(TrainingError, match="group 'head'; groups are heads"):
         make_optimizer(Toy(), TrainingSettings(learning_rates={"head": 1.0}))
 
 
-def test_nothing_to_train_is_refused() -> None:
+def test_model_without_trainable_weights_is_refused() -> None:
     with pytest.raises(TrainingError, match="nothing is trainable"):
         make_optimizer(Toy().requires_grad_(False), TrainingSettings())
 
 
-def test_linear_schedule_by_hand() -> None:
+def test_linear_schedule_equals_the_formula() -> None:
     settings = TrainingSettings(schedule="linear", warmup_steps=4)
     factors = [schedule_factor(step, settings, 14) for step in (0, 1, 3, 4, 9, 14)]
     assert factors == pytest.approx([0.25, 0.5, 1.0, 1.0, 0.5, 0.0])
 
 
-def test_cosine_and_constant_by_hand() -> None:
+def test_cosine_and_constant_schedules_equal_the_formula() -> None:
     assert schedule_factor(5, TrainingSettings(schedule="cosine"), 10) == pytest.approx(0.5)
     assert schedule_factor(9, TrainingSettings(schedule="constant"), 10) == 1.0
 
 
-def test_one_cycle_is_torchs() -> None:
+def test_one_cycle_equals_torch() -> None:
     import torch
 
     settings = TrainingSettings(schedule="one_cycle")
     parameter = nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=1.0)
-    # torch counts the peak at 0.3 · total − 1; one step later here, so totals differ by one.
-    peer = torch.optim.lr_scheduler.OneCycleLR(
+    # Torch has its peak at step 0.3 · total − 1, one step earlier, so the totals differ by one.
+    by_torch = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=1.0,
         total_steps=101,
@@ -84,9 +84,9 @@ def test_one_cycle_is_torchs() -> None:
         cycle_momentum=False,
     )
     for step in range(100):
-        assert schedule_factor(step, settings, 100) == pytest.approx(peer.get_last_lr()[0], abs=0.02)
+        assert schedule_factor(step, settings, 100) == pytest.approx(by_torch.get_last_lr()[0], abs=0.02)
         optimizer.step()
-        peer.step()
+        by_torch.step()
 
 
 def test_warmup_of_a_short_run_is_cut_to_a_third() -> None:
@@ -95,6 +95,6 @@ def test_warmup_of_a_short_run_is_cut_to_a_third() -> None:
     assert warmup_of(TrainingSettings(warmup_share=0.1), 5000) == 500
 
 
-def test_a_group_without_weights_is_refused() -> None:
+def test_group_without_weights_is_refused() -> None:
     with pytest.raises(TrainingError, match="names layers.8-15, lora, but no trained weight"):
         make_optimizer(Toy(), TrainingSettings(learning_rates={"lora": 1e-3, "layers.8-15": 1e-3}))

@@ -48,7 +48,7 @@ FAST = {"learning_rate": 2e-2, "epochs": 12, "warmup_steps": 0}
 
 @pytest.fixture(autouse=True)
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The package of the two tasks lies on the path as pip leaves one."""
+    """The package of the two tasks is on the path as if pip had installed it."""
     site = tmp_path / "site"
     information = site / "asking_tasks-1.0.dist-info"
     information.mkdir(parents=True)
@@ -67,7 +67,7 @@ def noise(folder: Path, name: str, seconds: float, seed: int) -> float:
 
 
 def clips(folder: Path, **changes: Any) -> Manifest:
-    """24 clips of noise. `age` is 10 or 30 and `answer` names it; `contour` has three values and so has the answer."""
+    """24 clips of noise. The answer follows from `age`, 10 or 30, or from the three values of `contour`."""
     rows = []
     for n in range(24):
         seconds = noise(folder, f"{n}.wav", 0.5 + 0.02 * n, n)
@@ -92,7 +92,7 @@ def last_rate(run: TrainingRun, name: str) -> float:
     return [event for event in read_events(run.folder) if "val/loss" in event][-1][f"val/{name}/right"]
 
 
-def test_a_number_per_row_is_learnt_saved_and_read_from_a_request(make_run: MakeRun, tmp_path: Path) -> None:
+def test_number_per_row_is_learnt_saved_and_read_from_a_request(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=30, model={"freeze": {"encoder": True}})
     train(run)
     assert last_rate(run, "grown") == 1.0
@@ -121,7 +121,7 @@ def test_a_number_per_row_is_learnt_saved_and_read_from_a_request(make_run: Make
     assert [row["tasks"]["grown"]["prediction"]["answer"] for row in by_row[:2]] == [["low"], ["high"]]
 
 
-def test_the_command_line_gives_an_input_to_every_file(make_run: MakeRun, tmp_path: Path) -> None:
+def test_option_gives_an_input_to_every_file(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
     train(run)
     command = ["predict", str(tmp_path / "1.wav"), "--bundle", str(run.folder / "bundles" / "last"), "--json"]
@@ -133,12 +133,12 @@ def test_the_command_line_gives_an_input_to_every_file(make_run: MakeRun, tmp_pa
     assert "the input 'age' is missing" in done.stdout
 
 
-def test_numbers_along_an_utterance_keep_their_place(make_run: MakeRun, tmp_path: Path) -> None:
+def test_numbers_along_an_utterance_keep_their_position(make_run: MakeRun, tmp_path: Path) -> None:
     manifest = clips(tmp_path, along=True)
     augment = {"speed": {"factors": [0.8, 1.25], "probability": 0.5}}
     run = run_of(make_run, "contour", manifest, augment=augment)
     train(run)
-    # A frame at a border may go either way: there are two borders in about 25 frames.
+    # A frame at a border may have either answer: there are two borders in about 25 frames.
     assert last_rate(run, "contour") > 0.9
     bundle = load_bundle(run.folder / "bundles" / "last")
     predictor = Predictor.load(bundle.path, device="cpu")
@@ -151,7 +151,7 @@ def test_numbers_along_an_utterance_keep_their_place(make_run: MakeRun, tmp_path
     assert "error" not in silent  # this input may be absent
 
 
-def test_windows_of_a_long_file_read_their_own_part(make_run: MakeRun, tmp_path: Path) -> None:
+def test_windows_of_a_long_file_get_their_part_of_the_input(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "contour", clips(tmp_path, along=True))
     train(run)
     noise(tmp_path, "long.wav", 20.0, 99)
@@ -165,7 +165,7 @@ def test_windows_of_a_long_file_read_their_own_part(make_run: MakeRun, tmp_path:
     assert np.mean([a == b for a, b in zip(answer, expected, strict=True)]) > 0.97
 
 
-def test_cropped_training_clips_read_the_part_that_is_left(make_run: MakeRun, tmp_path: Path) -> None:
+def test_cropped_clip_gets_the_part_of_the_input_that_is_kept(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "contour", clips(tmp_path, along=True))
     short = run.preprocessing.model_copy(update={"max_duration_s": 0.25})
     read = SampleReader(run.manifest, run.tasks, short, Chain({}))
@@ -177,7 +177,7 @@ def test_cropped_training_clips_read_the_part_that_is_left(make_run: MakeRun, tm
     assert contour[168:].tolist() == [1.0] * 82
 
 
-def test_a_row_without_a_required_input_trains_nothing(make_run: MakeRun, tmp_path: Path) -> None:
+def test_row_without_a_required_input_is_not_trained_on(make_run: MakeRun, tmp_path: Path) -> None:
     rows = [
         Utterance(
             id=str(n), audio=f"{n}.wav", duration_s=noise(tmp_path, f"{n}.wav", 0.5, n), speaker="s",
@@ -196,13 +196,13 @@ def test_a_row_without_a_required_input_trains_nothing(make_run: MakeRun, tmp_pa
     assert not batch.failed
 
 
-def test_find_batch_knows_the_inputs(make_run: MakeRun, tmp_path: Path) -> None:
+def test_find_batch_includes_the_inputs(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "contour", clips(tmp_path, along=True))
-    found = find_batch(run, memory_gb=None)
-    assert found.failed_s is None  # the toy's whole split fits
+    result = find_batch(run, memory_gb=None)
+    assert result.failed_s is None  # the whole toy split fits
 
 
-def test_a_card_with_other_inputs_than_its_tasks_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
+def test_card_with_other_inputs_than_its_tasks_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
     train(run)
     bundle = load_bundle(run.folder / "bundles" / "last")
@@ -217,7 +217,7 @@ def test_a_card_with_other_inputs_than_its_tasks_is_refused(make_run: MakeRun, t
         _ = load_bundle(bundle.path).inputs
 
 
-def test_two_models_that_standardise_alike_inputs_differently_are_used_together(
+def test_two_models_with_the_same_input_share_it_and_others_are_refused(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
@@ -225,15 +225,15 @@ def test_two_models_that_standardise_alike_inputs_differently_are_used_together(
     first = load_bundle(run.folder / "bundles" / "last")
     second = shutil.copytree(first.path, tmp_path / "second")
     card = json.loads((second / "soritune.json").read_text(encoding="utf-8"))
-    one, other = Member.of(first, None), Member.of(load_bundle(second), None)  # type: ignore[arg-type]
-    assert joint_inputs([one, other]) == first.inputs
+    members = [Member.of(first, None), Member.of(load_bundle(second), None)]  # type: ignore[arg-type]
+    assert joint_inputs(members) == first.inputs
     card["inputs"][0]["column"] = "height"
     (second / "soritune.json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(BundleError, match="not those that its tasks declare"):
         Member.of(load_bundle(second), None)  # type: ignore[arg-type]
 
 
-def test_a_start_from_a_bundle_says_what_is_read_otherwise(make_run: MakeRun, tmp_path: Path) -> None:
+def test_start_from_a_bundle_reports_changed_inputs(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
     train(run)
     config = ModelConfig(encoder="x", init_from=str(run.folder / "bundles" / "last"))
@@ -243,14 +243,14 @@ def test_a_start_from_a_bundle_says_what_is_read_otherwise(make_run: MakeRun, tm
     changed = build_model(config, [output], seed=1, inputs=[replace(age, options={"mean": 50.0})])
     assert "input age: kept, but its options were" in str(changed.load_report)
     height = InputSpec("height", "height", "height", "number")
-    # A head that reads another input, or the same ones in another order, has columns of another meaning.
+    # The columns of a head that reads another input, or the same ones in another order, have another meaning.
     for inputs in (("height",), ("height", "age")):
-        other = build_model(config, [replace(output, inputs=inputs)], seed=1, inputs=[age, height])
-        assert "new: head grown" in str(other.load_report)
-        assert not other.load_report.is_complete
+        reordered = build_model(config, [replace(output, inputs=inputs)], seed=1, inputs=[age, height])
+        assert "new: head grown" in str(reordered.load_report)
+        assert not reordered.load_report.is_complete
 
 
-def test_a_task_that_lacks_its_input_leaves_the_others_predicted(make_run: MakeRun, tmp_path: Path) -> None:
+def test_other_tasks_are_predicted_for_a_row_without_an_input(make_run: MakeRun, tmp_path: Path) -> None:
     rows = [replace(row, emotion="Kind", age=None if row.id == "0" else row.age) for row in clips(tmp_path)]
     manifest = write_manifest(tmp_path / "both.parquet", rows, root=tmp_path)
     tasks = {"emotion": {"labels": ["Kind", "Dry"]}, "grown": {}}
@@ -265,7 +265,7 @@ def test_a_task_that_lacks_its_input_leaves_the_others_predicted(make_run: MakeR
     assert posteriors.left_out == ("grown",)
 
 
-def test_requests_keep_their_names_and_faults_stay_in_their_rows(make_run: MakeRun, tmp_path: Path) -> None:
+def test_faulty_request_is_reported_in_its_row_alone(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
     train(run)
     predictor = Predictor.load(run.folder / "bundles" / "last", device="cpu")
@@ -292,7 +292,7 @@ def test_requests_keep_their_names_and_faults_stay_in_their_rows(make_run: MakeR
     assert "the model reads no field 1, x" in rows[5]["error"]
 
 
-def test_the_command_line_refuses_names_that_are_no_inputs(make_run: MakeRun, tmp_path: Path) -> None:
+def test_option_for_an_unknown_input_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
     run = run_of(make_run, "grown", clips(tmp_path), epochs=1)
     train(run)
     command = ["predict", str(tmp_path / "1.wav"), "-b", str(run.folder / "bundles" / "last"), "--input"]
@@ -302,7 +302,7 @@ def test_the_command_line_refuses_names_that_are_no_inputs(make_run: MakeRun, tm
         CliRunner().invoke(app, [*command, "colour=3"], catch_exceptions=False)
 
 
-def test_a_cropped_clip_is_not_trained_on_targets_along_its_time(make_run: MakeRun, tmp_path: Path) -> None:
+def test_cropped_clip_is_not_trained_on_targets_along_time(make_run: MakeRun, tmp_path: Path) -> None:
     rows = [replace(row, emotion="Kind") for row in clips(tmp_path, along=True)]
     manifest = write_manifest(tmp_path / "both.parquet", rows, root=tmp_path)
     run = make_run(tasks={"emotion": {"labels": ["Kind", "Dry"]}, "contour": {}}, manifest=manifest)

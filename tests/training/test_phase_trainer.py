@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.training.parts import equal_states
 
 from soritune.bundles.read import load_bundle
 from soritune.errors import OutputError, TrainingError
@@ -42,15 +42,11 @@ def weights_of(bundle: Path) -> dict[str, torch.Tensor]:
     return dict(load_model(bundle).state_dict())
 
 
-def same(one: dict[str, Any], two: dict[str, Any]) -> bool:
-    return all(np.array_equal(np.asarray(one[name]), np.asarray(value)) for name, value in two.items())
-
-
 @pytest.fixture
 def finished(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[TrainingRun, list[dict[str, torch.Tensor]]]:
-    """A run of two phases, and the weights each of them began with."""
+    """A run of two phases, and the weights with which each of them began."""
     begun: list[dict[str, torch.Tensor]] = []
     real = Stepper.__init__
 
@@ -65,16 +61,16 @@ def finished(
     return run, begun
 
 
-def test_each_phase_begins_with_the_best_averaged_weights_of_the_one_before(finished: Any) -> None:
+def test_next_phase_begins_with_the_best_averaged_weights(finished: Any) -> None:
     run, (first, second) = finished
     best = weights_of(run.folder / "bundles" / "phase1_best_emotion_ua")
-    assert not same(first, best)
-    assert same(second, best)
+    assert not equal_states(first, best)
+    assert equal_states(second, best)
     card = load_bundle(run.folder / "bundles" / "phase1_best_emotion_ua").card["training"]
     assert (card["weights"], card["ema_decay"], card["phase"], card["phase_name"]) == ("ema", 0.8, 1, "upper")
 
 
-def test_what_a_phase_freezes_does_not_move_and_the_next_one_thaws_it(finished: Any) -> None:
+def test_frozen_weights_are_unchanged_until_the_next_phase_trains_them(finished: Any) -> None:
     run, (first, second) = finished
     lower = [name for name in first if ".layers.0." in name]
     assert len(lower) > 10
@@ -83,7 +79,7 @@ def test_what_a_phase_freezes_does_not_move_and_the_next_one_thaws_it(finished: 
     assert not any(torch.equal(first[name], last[name]) for name in lower if "k_proj.bias" not in name)
 
 
-def test_names_and_events_say_the_phase(finished: Any) -> None:
+def test_bundle_names_and_events_have_the_phase(finished: Any) -> None:
     run, _ = finished
     names = {path.name for path in (run.folder / "bundles").iterdir()}
     plain = {"best_loss", "best_emotion_ua", "best_phoneme_per", "last", "last_raw"}
@@ -100,27 +96,27 @@ def test_names_and_events_say_the_phase(finished: Any) -> None:
     assert peaks == pytest.approx([1e-3, 5e-4])
 
 
-def test_the_averaged_weights_are_what_is_evaluated_and_kept(finished: Any, make_run: MakeRun) -> None:
+def test_averaged_weights_are_evaluated_and_kept(finished: Any, make_run: MakeRun) -> None:
     run, _ = finished
     averaged, raw = (weights_of(run.folder / "bundles" / name) for name in ("last", "last_raw"))
-    assert not same(averaged, raw)
-    assert same(raw, trainable_state(run.model))
-    # An evaluation of the bundle gives the value that the log has for it.
+    assert not equal_states(averaged, raw)
+    assert equal_states(raw, trainable_state(run.model))
+    # An evaluation of the bundle has the value in the log.
     logged = [e for e in read_events(run.folder) if e["event"] == "evaluate" and e["phase"] == 2][-1]
-    other = make_run("other", epochs=1)
-    other.model.load_state_dict(averaged)
-    other.can_predict = True
-    train(other)
-    again = next(e for e in read_events(other.folder) if e["event"] == "evaluate")
+    evaluated = make_run("evaluated", epochs=1)
+    evaluated.model.load_state_dict(averaged)
+    evaluated.can_predict = True
+    train(evaluated)
+    again = next(e for e in read_events(evaluated.folder) if e["event"] == "evaluate")
     assert again["val/loss"] == pytest.approx(logged["val/loss"], rel=1e-6)
 
 
-def test_phases_one_by_one_give_what_all_at_once_give(finished: Any, make_run: MakeRun) -> None:
+def test_phases_trained_one_by_one_give_the_same_weights(finished: Any, make_run: MakeRun) -> None:
     run, _ = finished
     for number in (1, 2):
         part = make_run("parts", augment=SPEED, phase=number, **TWO)
         train(part)
-    assert same(trainable_state(part.model), trainable_state(run.model))
+    assert equal_states(trainable_state(part.model), trainable_state(run.model))
     digests = [
         [(e["step"], e["batch"], e["loss"]) for e in read_events(r.folder) if e["event"] == "step"]
         for r in (run, part)
@@ -128,7 +124,7 @@ def test_phases_one_by_one_give_what_all_at_once_give(finished: Any, make_run: M
     assert digests[0] == digests[1]
 
 
-def test_phases_that_cannot_begin_say_why(finished: Any, make_run: MakeRun) -> None:
+def test_phase_that_cannot_begin_is_refused(finished: Any, make_run: MakeRun) -> None:
     with pytest.raises(
         TrainingError, match=r"phase 2 of 2 \(all\) starts from the best weights of a phase before"
     ):
@@ -140,7 +136,7 @@ def test_phases_that_cannot_begin_say_why(finished: Any, make_run: MakeRun) -> N
         train(make_run("whole", augment=SPEED, **changed), resume=True)
 
 
-def test_a_later_phase_may_be_changed_before_it_begins(make_run: MakeRun) -> None:
+def test_later_phase_may_be_changed_before_it_begins(make_run: MakeRun) -> None:
     train(make_run("run", augment=SPEED, phase=1, **TWO))
     changed = {**TWO, "phases": [TWO["phases"][0], {"epochs": 2}]}
     result = train(make_run("run", augment=SPEED, phase=2, **changed))
@@ -180,7 +176,7 @@ def test_adapters_are_merged_after_averaging(make_run: MakeRun) -> None:
     assert float((merged - base).abs().max()) > 1e-2
 
 
-def test_the_best_three_of_each_value_are_kept(make_run: MakeRun) -> None:
+def test_best_three_of_each_value_are_kept(make_run: MakeRun) -> None:
     run = make_run("three", epochs=6, keep_best=3, learning_rate=3e-2, evaluate_every_steps=2)
     train(run)
     for value, higher in (("loss", False), ("emotion/ua", True)):
@@ -190,12 +186,12 @@ def test_the_best_three_of_each_value_are_kept(make_run: MakeRun) -> None:
         logged.sort(key=lambda e: (sign * e[f"val/{value}"], e["val/loss"], e["step"]))
         ranked = [(e[f"val/{value}"], e["step"]) for e in logged[:3]]
         name = f"best_{value.replace('/', '_')}"
-        expected = {name: ranked[0]} | {f"{name}_step{step}": (found, step) for found, step in ranked[1:]}
+        expected = {name: ranked[0]} | {f"{name}_step{step}": (best, step) for best, step in ranked[1:]}
         kept = {path.name: load_bundle(path).card["training"] for path in run.folder.glob(f"bundles/{name}*")}
         assert {key: (card["metrics"][value], card["step"]) for key, card in kept.items()} == expected
 
 
-def test_a_sample_chooses_and_the_whole_split_judges(make_run: MakeRun) -> None:
+def test_best_weights_of_a_sample_are_evaluated_on_the_whole_split(make_run: MakeRun) -> None:
     run = make_run("sampled", validation_sample=4, epochs=2)
     train(run)
     events = read_events(run.folder)
@@ -204,19 +200,19 @@ def test_a_sample_chooses_and_the_whole_split_judges(make_run: MakeRun) -> None:
     assert whole["rows"] == 6
     card = load_bundle(run.folder / "bundles" / "best_emotion_ua").card["training"]
     assert card["metrics_of_all_rows"]["loss"] == whole["val/loss"] != card["metrics"]["loss"]
-    # Judged are the best weights; the last ones are what they were.
-    other = make_run("other", epochs=1)
-    other.model.load_state_dict(weights_of(run.folder / "bundles" / "best_emotion_ua"))
-    other.can_predict = True
-    train(other)
-    assert next(e for e in read_events(other.folder))["event"] == "start"
-    first = next(e for e in read_events(other.folder) if e["event"] == "evaluate")
+    # The best weights were evaluated, and the model has the last ones again.
+    evaluated = make_run("evaluated", epochs=1)
+    evaluated.model.load_state_dict(weights_of(run.folder / "bundles" / "best_emotion_ua"))
+    evaluated.can_predict = True
+    train(evaluated)
+    assert next(e for e in read_events(evaluated.folder))["event"] == "start"
+    first = next(e for e in read_events(evaluated.folder) if e["event"] == "evaluate")
     assert first["val/loss"] == pytest.approx(whole["val/loss"], rel=1e-6)
-    assert same(weights_of(run.folder / "bundles" / "last"), trainable_state(run.model))
+    assert equal_states(weights_of(run.folder / "bundles" / "last"), trainable_state(run.model))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_step_that_is_not_finite_changes_nothing_and_names_its_rows(
+def test_step_that_is_not_finite_changes_nothing_and_its_rows_are_logged(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     run = make_run("poisoned", epochs=1, ema={"decay": 0.9}, batches={"padded_seconds": 3.0})
@@ -234,25 +230,24 @@ def test_a_step_that_is_not_finite_changes_nothing_and_names_its_rows(
     def noting(self: Stepper, *args: Any, **more: Any) -> None:
         real_step(self, *args, **more)
         moments = [v.clone() for s in self.optimizer.state.values() for v in s.values()]
-        own = [p.detach().clone() for p in self.model.parameters() if p.requires_grad]
-        states.append({str(i): v for i, v in enumerate([*own, *moments])})
+        weights = [p.detach().clone() for p in self.model.parameters() if p.requires_grad]
+        states.append({str(i): v for i, v in enumerate([*weights, *moments])})
 
     monkeypatch.setattr(Collator, "__call__", poison)
     monkeypatch.setattr(Stepper, "step", noting)
     train(run)
-    assert same(states[1], states[2])  # micro-batch 5 is in the third step
-    assert not same(states[2], states[3])
+    assert equal_states(states[1], states[2])  # micro-batch 5 is in the third step
+    assert not equal_states(states[2], states[3])
     text = (run.folder / "train.log").read_text(encoding="utf-8")
     line = next(line for line in text.splitlines() if "not finite" in line)
     assert "step 3 skipped" in line
     ids = run.manifest.ids
     assert all(ids[row] in line for row in poisoned)
-    assert sum(name in line for name in ids) == len(
-        poisoned
-    )  # the other micro-batch of the step is not accused
+    # The other micro-batch of the step is not named.
+    assert sum(name in line for name in ids) == len(poisoned)
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_whole(
+def test_full_disk_leaves_the_last_checkpoint_whole(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = make_run("whole", epochs=3)
@@ -282,4 +277,4 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
     assert [path.name for path in checkpoints(RunFolder(run.folder))] == [f"step-{saved[0]}"]
     again = make_run("full", epochs=3)
     train(again, resume=True)
-    assert same(trainable_state(again.model), trainable_state(expected.model))
+    assert equal_states(trainable_state(again.model), trainable_state(expected.model))

@@ -1,4 +1,4 @@
-"""Several processes through the commands: the same training whatever their number, and files from one of them."""
+"""Several processes on the command line: the training does not depend on their number, and one of them writes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def one(toy: Toy) -> Path:
     """The whole flow in one process."""
     done = toy.run(["run", "toy.yaml", "-o", "one"], 1, seen="seen-one")
     assert done.code == 0, done.err
-    return toy.place / "one"
+    return toy.folder / "one"
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +48,14 @@ def two(toy: Toy) -> tuple[Path, Ended]:
     """The whole flow in two."""
     done = toy.run(["--log-file", "two.log", "run", "toy.yaml", "-o", "two"], 2, seen="seen-two")
     assert done.code == 0, done.err
-    return toy.place / "two", done
+    return toy.folder / "two", done
 
 
-def test_two_processes_have_the_gradients_of_one(toy: Toy, one: Path, two: tuple[Path, Ended]) -> None:
+def test_gradients_of_two_processes_are_those_of_one(toy: Toy, one: Path, two: tuple[Path, Ended]) -> None:
     for step in (1, 2, 3):
-        alone = load_file(toy.place / "seen-one" / f"gradients-{step}-0.safetensors")
+        alone = load_file(toy.folder / "seen-one" / f"gradients-{step}-0.safetensors")
         for rank in (0, 1):
-            shared = load_file(toy.place / "seen-two" / f"gradients-{step}-{rank}.safetensors")
+            shared = load_file(toy.folder / "seen-two" / f"gradients-{step}-{rank}.safetensors")
             assert shared.keys() == alone.keys()
             whole = np.concatenate([value.ravel() for value in alone.values()])
             ours = np.concatenate([value.ravel() for value in shared.values()])
@@ -63,69 +63,71 @@ def test_two_processes_have_the_gradients_of_one(toy: Toy, one: Path, two: tuple
                 f"step {step} rank {rank}: |Δ|/|g| {np.linalg.norm(ours - whole) / np.linalg.norm(whole):.2e}, "
                 f"max |Δ| {np.abs(ours - whole).max():.2e} of {np.abs(whole).max():.2e}"
             )
-            within = 1e-5 if step == 1 else 1e-4  # from the second step on the weights differ by rounding too
+            within = 1e-5 if step == 1 else 1e-4  # from step 2 the weights differ by rounding too
             assert np.linalg.norm(ours - whole) <= within * np.linalg.norm(whole)
             assert np.allclose(ours, whole, rtol=within, atol=within * np.abs(whole).max())
 
 
-def test_the_gradients_hang_on_dropout_and_augmentation(toy: Toy, one: Path) -> None:
-    """What is compared above would differ if a process drew its own: other draws give other gradients."""
+def test_gradients_depend_on_dropout_and_augmentation(toy: Toy, one: Path) -> None:
+    """The comparison above would fail if a process drew its own random numbers: others give other gradients."""
     recipe = toy.recipe()
     recipe["train"]["seed"] = 1
-    other = Toy(toy.place / "seeded", recipe)
-    done = other.run(["run", "toy.yaml", "-o", "run", "train.max_steps=1"], 1, seen="seen")
+    seeded = Toy(toy.folder / "seeded", recipe)
+    done = seeded.run(["run", "toy.yaml", "-o", "run", "train.max_steps=1"], 1, seen="seen")
     assert done.code == 0, done.err
-    mine = load_file(other.place / "seen" / "gradients-1-0.safetensors")
-    alone = load_file(toy.place / "seen-one" / "gradients-1-0.safetensors")
+    mine = load_file(seeded.folder / "seen" / "gradients-1-0.safetensors")
+    alone = load_file(toy.folder / "seen-one" / "gradients-1-0.safetensors")
     assert largest_difference(mine, alone)[0] > 1e-2
 
 
-def test_the_weights_are_equal_after_fifty_steps(toy: Toy, one: Path, two: tuple[Path, Ended]) -> None:
-    first, second = (weights_of(toy.place / "seen-two", rank) for rank in (0, 1))
-    assert all(np.array_equal(first[name], second[name]) for name in first)  # among the processes: exactly
-    alone = weights_of(toy.place / "seen-one")
+def test_weights_are_equal_after_fifty_steps(toy: Toy, one: Path, two: tuple[Path, Ended]) -> None:
+    first, second = (weights_of(toy.folder / "seen-two", rank) for rank in (0, 1))
+    assert all(np.array_equal(first[name], second[name]) for name in first)  # equal among the processes
+    alone = weights_of(toy.folder / "seen-one")
     shown = sorted(((largest_difference({n: first[n]}, {n: alone[n]})[0], n) for n in alone), reverse=True)
     print("largest relative differences after 50 steps:", shown[:4])  # noqa: T201
     for difference, name in shown:
-        # A key's bias changes nothing: its gradient is rounding alone, of which AdamW makes steps.
+        # A key's bias has no effect: its gradient is rounding alone, which AdamW scales up to steps.
         assert difference < 1e-3 or name.endswith("k_proj.bias"), (difference, name)
     assert events(two[0], "end")[0]["step"] == STEPS
 
 
-def test_both_see_the_same_batches(toy: Toy, one: Path, two: tuple[Path, Ended]) -> None:
-    alone, shared = rows_seen(toy.place / "seen-one", 1), rows_seen(toy.place / "seen-two", 2)
+def test_one_and_two_processes_train_on_the_same_batches(
+    toy: Toy, one: Path, two: tuple[Path, Ended]
+) -> None:
+    alone, shared = rows_seen(toy.folder / "seen-one", 1), rows_seen(toy.folder / "seen-two", 2)
     assert alone == shared
     assert len(alone) == STEPS
     assert [e["batch"] for e in events(one, "step")] == [e["batch"] for e in events(two[0], "step")]
 
 
-def test_scores_do_not_hang_on_the_number(one: Path, two: tuple[Path, Ended]) -> None:
-    found, expected = (json.loads((place / "scores.json").read_text()) for place in (two[0], one))
-    assert found["tasks"].keys() == expected["tasks"].keys()
+def test_scores_do_not_depend_on_the_number_of_processes(one: Path, two: tuple[Path, Ended]) -> None:
+    scores, expected = (json.loads((run / "scores.json").read_text()) for run in (two[0], one))
+    assert scores["tasks"].keys() == expected["tasks"].keys()
     for a, b in zip(events(one, "evaluate"), events(two[0], "evaluate"), strict=True):
         assert a["val/loss"] == pytest.approx(b["val/loss"], rel=1e-3)
         assert a["rows"] == b["rows"]
 
 
-def test_the_flow_leaves_the_files_of_one_process(toy: Toy, one: Path, two: tuple[Path, Ended]) -> None:
-    place, done = two
+def test_two_processes_leave_the_files_of_one(toy: Toy, one: Path, two: tuple[Path, Ended]) -> None:
+    run, done = two
 
     def names(folder: Path) -> set[str]:
-        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
-        return {name for name in found if not name.startswith("checkpoints/step-")}
+        paths = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+        return {name for name in paths if not name.startswith("checkpoints/step-")}
 
-    assert names(place) == names(one)
+    assert names(run) == names(one)
     for log in ("train.jsonl", "train.log"):
-        ours, theirs = ((folder / log).read_text().count("\n") for folder in (place, one))
+        ours, theirs = ((folder / log).read_text().count("\n") for folder in (run, one))
         assert ours == theirs
-    assert len(events(place, "start")) == len(events(place, "end")) == 1
-    assert events(place, "start")[0]["processes"] == 2
-    assert done.out.count("report: ") == 1  # what is told is told once
+    assert len(events(run, "start")) == len(events(run, "end")) == 1
+    assert events(run, "start")[0]["processes"] == 2
+    assert done.out.count("report: ") == 1  # reported once
     assert done.err.count("50 steps") <= 1
-    assert "two.log" in os.listdir(toy.place) and "two-process-1.log" in os.listdir(toy.place)
+    assert "two.log" in os.listdir(toy.folder) and "two-process-1.log" in os.listdir(toy.folder)
 
 
-def test_accelerate_launch_does_the_same(toy: Toy, two: tuple[Path, Ended]) -> None:
+def test_accelerate_launch_trains_the_same_weights(toy: Toy, two: tuple[Path, Ended]) -> None:
     launcher = [
         str(BIN / "accelerate"),
         "launch",
@@ -140,22 +142,22 @@ def test_accelerate_launch_does_the_same(toy: Toy, two: tuple[Path, Ended]) -> N
     done = wait(toy.start_raw([*launcher, *words], toy.environment(None, None)))
     assert done.code == 0, done.err
     ours, theirs = (
-        load_bundle(place / "bundles" / "last").weights() for place in (toy.place / "accelerated", two[0])
+        load_bundle(run / "bundles" / "last").weights() for run in (toy.folder / "accelerated", two[0])
     )
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_one_process_where_two_were_asked_for_is_refused(toy: Toy) -> None:
+def test_launch_of_one_process_instead_of_two_is_refused(toy: Toy) -> None:
     launcher = [str(BIN / "accelerate"), "launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
     words = ["--mixed_precision", "no", "--module", "soritune", "run", "toy.yaml", "-o", "lonely"]
     done = wait(toy.start_raw([*launcher, *words], toy.environment(None, None)))
     assert done.code != 0
     assert len(done.errors) == 1 and "--multi_gpu in its place" in done.errors[0]
-    assert not (toy.place / "lonely").exists()
+    assert not (toy.folder / "lonely").exists()
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
-def test_a_run_goes_on_with_another_number_of_processes(
+def test_run_is_resumed_with_another_number_of_processes(
     before: int, after: int, toy: Toy, one: Path, tmp_path: Path
 ) -> None:
     """Stopped at step 20 of 50, between the ends of epochs."""
@@ -163,18 +165,18 @@ def test_a_run_goes_on_with_another_number_of_processes(
     stop = {"rank": before - 1, "what": "at_step", "done": 20, "signal_number": 15}
     first = own.run(["run", "toy.yaml", "-o", "run"], before, seen="seen", sabotage=stop)
     assert first.code != 0
-    ended = events(own.place / "run", "end")[0]
+    ended = events(own.folder / "run", "end")[0]
     assert (ended["stopped"], ended["step"]) == ("interrupted", 21)
-    part = rows_seen(own.place / "seen", before)
+    part = rows_seen(own.folder / "seen", before)
     second = own.run(["run", "toy.yaml", "-o", "run", "--resume"], after, seen="seen-again")
     assert second.code == 0, second.err
-    rest = rows_seen(own.place / "seen-again", after)
-    assert part | rest == rows_seen(toy.place / "seen-one", 1)
+    rest = rows_seen(own.folder / "seen-again", after)
+    assert part | rest == rows_seen(toy.folder / "seen-one", 1)
     assert not part.keys() & rest.keys()
     differences = sorted(
         (
-            (largest_difference({n: found}, {n: weights_of(toy.place / "seen-one")[n]})[0], n)
-            for n, found in weights_of(own.place / "seen-again").items()
+            (largest_difference({n: found}, {n: weights_of(toy.folder / "seen-one")[n]})[0], n)
+            for n, found in weights_of(own.folder / "seen-again").items()
         ),
         reverse=True,
     )
@@ -182,26 +184,26 @@ def test_a_run_goes_on_with_another_number_of_processes(
     assert all(d < 1e-3 or n.endswith("k_proj.bias") for d, n in differences)
 
 
-def test_train_from_a_manifest_elsewhere(toy: Toy, two: tuple[Path, Ended]) -> None:
+def test_training_from_another_folder_copies_the_manifest(toy: Toy, two: tuple[Path, Ended]) -> None:
     words = ["train", "toy.yaml", "--manifest", "two/checked.parquet", "--splits", "two/splits.parquet"]
     done = toy.run([*words, "-o", "elsewhere", "train.max_steps=2"])
     assert done.code == 0, done.err
-    assert (toy.place / "elsewhere" / "checked.parquet").is_file()
-    assert read_quarantine(toy.place / "elsewhere" / "quarantine.jsonl") == []
+    assert (toy.folder / "elsewhere" / "checked.parquet").is_file()
+    assert read_quarantine(toy.folder / "elsewhere" / "quarantine.jsonl") == []
 
 
-def test_a_dry_run_is_done_by_the_first(toy: Toy) -> None:
+def test_first_process_does_the_dry_run(toy: Toy) -> None:
     done = toy.run(["run", "toy.yaml", "-o", "dry", "--dry-run"])
     assert done.code == 0, done.err
     assert done.out.count("dry run: no weights were written") == 1
     assert done.out.count("longest batch") == 1
     assert "Anxious" in done.out
-    assert not list((toy.place / "dry").rglob("*.safetensors"))
-    assert (toy.place / "dry" / "dry-run" / "splits.parquet").is_file()
+    assert not list((toy.folder / "dry").rglob("*.safetensors"))
+    assert (toy.folder / "dry" / "dry-run" / "splits.parquet").is_file()
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "message"),
     [
         (["run", "toy.yaml", "-o", "no", "--find-batch"], "start it in one process"),
         (["run", "toy.yaml", "-o", "no", "batches.micro_batches_per_step=3"], "cannot be shared evenly by 2"),
@@ -210,37 +212,37 @@ def test_a_dry_run_is_done_by_the_first(toy: Toy) -> None:
         (["demo", "-o", "no"], "`soritune demo` runs in one process, and 2 were started"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_anything_is_prepared(
-    words: list[str], sentence: str, toy: Toy
+def test_impossible_run_is_refused_before_anything_is_prepared(
+    words: list[str], message: str, toy: Toy
 ) -> None:
     done = toy.run(words)
     assert done.code != 0
-    assert done.errors and all(sentence in line for line in done.errors)
-    assert len(done.errors) == 1 or "demo" in words, done.err  # that one is refused before they meet
+    assert done.errors and all(message in line for line in done.errors)
+    assert len(done.errors) == 1 or "demo" in words, done.err  # refused before they connect
     assert done.traces == 0, done.err
-    assert not list((toy.place / "no").rglob("*"))
+    assert not list((toy.folder / "no").rglob("*"))
 
 
-def test_folds_are_trained_together(toy: Toy) -> None:
+def test_folds_are_trained_by_all_processes(toy: Toy) -> None:
     words = ["crossval", "toy.yaml", "--folds", "2", "train.max_steps=2"]
     alone = toy.run([*words, "-o", "folds-one"], 1)
     assert alone.code == 0, alone.err
     done = toy.run([*words, "-o", "folds-two"])
     assert done.code == 0, done.err
-    one, two = (json.loads((toy.place / f"folds-{n}" / "scores.json").read_text()) for n in ("one", "two"))
+    one, two = (json.loads((toy.folder / f"folds-{n}" / "scores.json").read_text()) for n in ("one", "two"))
     assert one["tasks"].keys() == two["tasks"].keys()
     for fold in ("fold-01", "fold-02"):
         a, b = (
-            load_bundle(toy.place / f"folds-{n}" / fold / "bundles" / "last").weights()
+            load_bundle(toy.folder / f"folds-{n}" / fold / "bundles" / "last").weights()
             for n in ("one", "two")
         )
         assert all(np.allclose(a[name], b[name], atol=1e-5) for name in a)
     lengths = [
-        (toy.place / "folds-two" / fold / "train.jsonl").stat().st_size for fold in ("fold-01", "fold-02")
+        (toy.folder / "folds-two" / fold / "train.jsonl").stat().st_size for fold in ("fold-01", "fold-02")
     ]
-    assert toy.run([*words, "-o", "folds-two"]).code == 0  # finished folds are not done again
+    assert toy.run([*words, "-o", "folds-two"]).code == 0  # finished folds are not repeated
     assert lengths == [
-        (toy.place / "folds-two" / fold / "train.jsonl").stat().st_size for fold in ("fold-01", "fold-02")
+        (toy.folder / "folds-two" / fold / "train.jsonl").stat().st_size for fold in ("fold-01", "fold-02")
     ]
 
 
@@ -252,4 +254,4 @@ def test_processes_wait_for_a_preparation_longer_than_their_timeout(toy: Toy) ->
         SORITUNE_PROCESS_TIMEOUT_S="6",
     )
     assert done.code == 0, done.err
-    assert (toy.place / "patient" / "scores.json").is_file()
+    assert (toy.folder / "patient" / "scores.json").is_file()

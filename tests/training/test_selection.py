@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from soritune.errors import TrainingError
 from soritune.recipe import make_task
 from soritune.training.config import TrainingSettings
-from soritune.training.keeping import drop_old_epochs
 from soritune.training.run_progress import Progress
 from soritune.training.selection import Selection
 
@@ -20,7 +17,7 @@ def values(loss: float, ua: float, per: float) -> dict[str, float]:
     return {"loss": loss, "emotion/ua": ua, "phoneme/per": per}
 
 
-def test_the_best_of_each_metric_is_kept_apart() -> None:
+def test_best_of_each_metric_is_kept_separately() -> None:
     selection, progress = Selection(TASKS, TrainingSettings()), Progress()
     everything = ["best_loss", "best_emotion_ua", "best_phoneme_per"]
     assert selection.improved(values(1.0, 0.4, 0.9), progress) == everything
@@ -40,7 +37,7 @@ def test_of_equal_rates_the_lower_loss_is_better() -> None:
     assert selection.improved(values(2.5, 0.0, 1.0), progress) == []
 
 
-def test_what_is_not_a_number_is_never_best() -> None:
+def test_value_that_is_not_a_number_is_never_best() -> None:
     selection, progress = Selection(TASKS, TrainingSettings()), Progress()
     assert selection.improved(values(float("nan"), 0.4, float("nan")), progress) == ["best_emotion_ua"]
 
@@ -61,8 +58,8 @@ def test_bundles_can_be_named() -> None:
         "best_phoneme_per": "mispronunciation/per",
         "best_error_acc": "mispronunciation/error_acc",
     }
-    found = {"loss": 1.0, "mispronunciation/error_f1": 0.0, "mispronunciation/per": 0.5}
-    assert selection.improved({**found, "mispronunciation/error_acc": 0.8}, progress) == list(
+    first = {"loss": 1.0, "mispronunciation/error_f1": 0.0, "mispronunciation/per": 0.5}
+    assert selection.improved({**first, "mispronunciation/error_acc": 0.8}, progress) == list(
         selection.bundles
     )
     worse_by_rate = {"loss": 1.0, "mispronunciation/error_f1": 0.0, "mispronunciation/per": 0.6}
@@ -78,44 +75,25 @@ def test_bundles_can_be_named() -> None:
         ("error", {"best_loss", "best_mispronunciation_error_f1", "best_error_acc"}),
     ],
 )
-def test_nothing_is_kept_of_an_output_that_is_left_out(output: str, bundles: set[str]) -> None:
+def test_value_of_an_output_that_is_left_out_has_no_bundle(output: str, bundles: set[str]) -> None:
     assert set(learner(output, best=NAMED).bundles) == bundles
     as_list = learner(output, best=["loss/error", "loss/phoneme", *NAMED.values()])
     assert ("best_loss_phoneme" in as_list.bundles) == (output == "phoneme")
     assert ("best_mispronunciation_error_acc" in as_list.bundles) == (output == "error")
 
 
-def test_stopping_cannot_watch_an_output_that_is_left_out() -> None:
+def test_early_stopping_on_an_output_that_is_left_out_is_refused() -> None:
     with pytest.raises(
         TrainingError, match="monitor names 'mispronunciation/per', .* leave that output out; known"
     ):
         learner("error", early_stopping={"monitor": "mispronunciation/per"})
 
 
-def test_one_name_is_not_given_to_two_values() -> None:
+def test_one_bundle_name_for_two_values_is_refused() -> None:
     with pytest.raises(TrainingError, match="makes best_loss the best by 'mispronunciation/per'"):
         learner(best={"loss": "mispronunciation/per"})
     with pytest.raises(TrainingError, match="train.best names 'mispronunciation/perr'"):
         learner(best={"phoneme_per": "mispronunciation/perr"})
-
-
-@pytest.mark.parametrize("settings", [{"best": {"a/b": "loss"}}, {"keep_epochs": 0}, {"best": {"": "loss"}}])
-def test_names_and_numbers_that_make_no_bundle(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        TrainingSettings.model_validate(settings)
-
-
-def test_old_epochs_are_dropped_by_number(tmp_path: Path) -> None:
-    for name in ("epoch_1", "epoch_2", "epoch_10", "best_loss", "epoch_last", ".epoch_3.old"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "soritune.json").write_text("{}", encoding="utf-8")
-    drop_old_epochs(tmp_path, 2)
-    assert {folder.name for folder in tmp_path.iterdir()} == {
-        "epoch_10",
-        "best_loss",
-        "epoch_last",
-        ".epoch_3.old",
-    }
 
 
 def test_patience_counts_evaluations_and_the_delta_is_absolute() -> None:
@@ -127,7 +105,7 @@ def test_patience_counts_evaluations_and_the_delta_is_absolute() -> None:
     for loss in (0.500, 0.496, 0.4949, 0.4921, 0.480):
         selection.monitored_improved(values(loss, 0, 0), progress)
         stale.append(progress.stale_evaluations)
-    # 0.496 is no 0.005 below 0.5; 0.4949 is, and becomes the mark.
+    # 0.496 is less than 0.005 below 0.5. 0.4949 is more, and the next values are compared with it.
     assert stale == [0, 1, 0, 1, 0]
 
 
@@ -137,26 +115,24 @@ def test_patience_counts_evaluations_and_the_delta_is_absolute() -> None:
      ("phoneme/word_phone_er", False), ("emotion/ua", True), ("emotion/macro_f1", True),
      ("mispronunciation/error_ler", False), ("mispronunciation/error_acc", True)],
 )  # fmt: skip
-def test_which_way_is_better(name: str, higher: bool) -> None:
+def test_direction_of_a_value_depends_on_its_task(name: str, higher: bool) -> None:
     tasks = [*TASKS, make_task("mispronunciation", {"labels": "correct-incorrect"})]
     assert Selection(tasks, TrainingSettings()).higher_is_better(name) is higher
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("settings", "message"),
     [
         ({"best": ["emotion/f1"]}, "train.best names 'emotion/f1'"),
         ({"early_stopping": {"monitor": "emotion/uaa"}}, "train.early_stopping.monitor names 'emotion/uaa'"),
     ],
 )
-def test_unknown_names_are_refused_before_anything_is_trained(
-    settings: dict[str, Any], sentence: str
-) -> None:
-    with pytest.raises(TrainingError, match=sentence):
+def test_unknown_value_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
         Selection(TASKS, TrainingSettings.model_validate(settings))
 
 
-def test_a_first_value_that_is_no_number_is_no_mark() -> None:
+def test_first_value_that_is_not_a_number_is_replaced() -> None:
     settings = TrainingSettings.model_validate({"early_stopping": {"monitor": "loss", "patience": 2}})
     selection, progress = Selection(TASKS, settings), Progress()
     improved = [selection.monitored_improved(values(x, 0, 0), progress) for x in (float("nan"), 3, 2, 2.5)]

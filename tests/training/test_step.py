@@ -27,14 +27,14 @@ def gradients(run: TrainingRun, rows_by_batch: list[list[int]]) -> dict[str, tor
     return kept
 
 
-def test_one_micro_batch_of_four_gives_the_gradient_of_four_of_one(make_run: MakeRun) -> None:
+def test_gradient_does_not_depend_on_the_number_of_micro_batches(make_run: MakeRun) -> None:
     whole = gradients(make_run("a", model=NO_DROPOUT), [[0, 7, 13, 20]])
     parts = gradients(make_run("b", model=NO_DROPOUT), [[0], [7], [13], [20]])
     assert max(float(g.abs().max()) for g in whole.values()) > 1e-3
     assert largest_difference(whole, parts) < 1e-5
 
 
-def test_two_ranks_of_two_give_the_gradient_of_one_of_four_with_dropout_and_augmentation(
+def test_gradients_of_two_ranks_add_up_to_that_of_one_with_dropout_and_augmentation(
     make_run: MakeRun,
 ) -> None:
     """A rank's share is its micro-batches' loss sums divided by the counts of the whole step."""
@@ -56,7 +56,7 @@ def test_two_ranks_of_two_give_the_gradient_of_one_of_four_with_dropout_and_augm
     assert largest_difference(one_rank, total) < 1e-5
 
 
-def test_augmentation_and_dropout_do_change_the_gradient(make_run: MakeRun) -> None:
+def test_augmentation_and_dropout_change_the_gradient(make_run: MakeRun) -> None:
     plain = gradients(make_run("a", model=NO_DROPOUT), [[0, 7, 13, 20]])
     assert (
         largest_difference(
@@ -69,7 +69,7 @@ def test_augmentation_and_dropout_do_change_the_gradient(make_run: MakeRun) -> N
     )
 
 
-def test_total_loss_is_the_weighted_sum_of_each_outputs_own_mean(make_run: MakeRun) -> None:
+def test_loss_of_each_output_is_its_own_mean(make_run: MakeRun) -> None:
     """Hand-computed from torch's own losses: CTC per target symbol plus 0.5 × cross-entropy per row."""
     run = make_run(
         "a",
@@ -100,7 +100,7 @@ def test_total_loss_is_the_weighted_sum_of_each_outputs_own_mean(make_run: MakeR
     assert means["emotion"] == pytest.approx(float(ce.detach()), rel=1e-5)
 
 
-def test_two_ctc_outputs_contribute_by_their_weights(make_run: MakeRun) -> None:
+def test_outputs_contribute_to_the_gradient_by_their_weights(make_run: MakeRun) -> None:
     """The gradient of two tasks together is the sum of the gradients of each alone, times its weight."""
     both = gradients(make_run("a", model=NO_DROPOUT), [[0, 7], [13, 20]])
     emotion = gradients(
@@ -114,7 +114,7 @@ def test_two_ctc_outputs_contribute_by_their_weights(make_run: MakeRun) -> None:
     assert torch.allclose(both[name], emotion[name] + phoneme[name] / 2, atol=1e-6)
 
 
-def test_weights_smoothing_and_soft_labels_are_worked_by_hand(make_run: MakeRun) -> None:
+def test_loss_with_class_weights_and_smoothing_equals_the_definition(make_run: MakeRun) -> None:
     """Balanced weights of the training rows, labels smoothed by 0.1: torch's weighted cross-entropy, by definition.
 
     The training rows here are 2 : 1 : 1, so the weights n / (3 · n_class) are 4/6, 4/3, 4/3.

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tests.training.launching import (
     BIN,
@@ -25,6 +24,7 @@ from tests.training.launching import (
     wait,
     weights_of,
 )
+from tests.training.parts import equal_states
 
 from soritune.corpus.manifest import Manifest
 
@@ -41,10 +41,10 @@ class Node:
     address: str
 
     def command(self, *words: str | Path) -> list[str]:
-        """What runs `words` there."""
+        """The command that runs `words` there."""
         return ["nsenter", f"--net=/var/run/netns/{self.name}", *map(str, words)]
 
-    def does(self, *words: str) -> None:
+    def run(self, *words: str) -> None:
         subprocess.run(self.command(*words), check=True, capture_output=True, text=True)
 
 
@@ -66,9 +66,9 @@ def nodes() -> Iterator[tuple[Node, Node]]:
         if made.returncode:
             pytest.skip(f"they cannot be joined here: {made.stderr.strip()}")
         for node in both:
-            node.does("ip", "address", "add", f"{node.address}/24", "dev", CABLE)
-            node.does("ip", "link", "set", "lo", "up")
-            node.does("ip", "link", "set", CABLE, "up")
+            node.run("ip", "address", "add", f"{node.address}/24", "dev", CABLE)
+            node.run("ip", "link", "set", "lo", "up")
+            node.run("ip", "link", "set", CABLE, "up")
         yield both  # type: ignore[misc]
     finally:
         for node in both:
@@ -81,13 +81,13 @@ def toy(tones: Manifest, tmp_path: Path) -> Toy:
 
 
 def start(toy: Toy, nodes: tuple[Node, Node], words: list[str], **more: str) -> list[subprocess.Popen[str]]:
-    """The same command on both; they meet at the first."""
+    """Starts the same command on both; they connect to the first."""
     environment = toy.environment("seen-two", None, GLOO_SOCKET_IFNAME=CABLE, **more)
     started = []
     for node in nodes:
         launcher = [BIN / "torchrun", "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d"]
         launcher += ["--rdzv-id", "toys", "--rdzv-endpoint", f"{nodes[0].address}:29500"]
-        # Neither knows its own address by its name, as machines of a cluster do.
+        # Neither can resolve its own name to an address, as the machines of a cluster can.
         launcher += ["--local-addr", node.address, "--rdzv-conf", f"is_host={int(node is nodes[0])}"]
         started.append(toy.start_raw(node.command(*launcher, OBSERVED, *words), environment))
     return started
@@ -97,46 +97,45 @@ def both_end(started: list[subprocess.Popen[str]], limit_s: float = 240.0) -> li
     return [wait(process, limit_s) for process in started]
 
 
-def test_two_nodes_train_as_two_processes_of_one(toy: Toy, nodes: tuple[Node, Node]) -> None:
+def test_two_nodes_train_the_weights_of_two_processes_of_one(toy: Toy, nodes: tuple[Node, Node]) -> None:
     here = toy.run(["run", "toy.yaml", "-o", "one-node"], seen="seen-one")
     assert here.code == 0, here.err
     ended = both_end(start(toy, nodes, ["run", "toy.yaml", "-o", "two-nodes"]))
     assert [done.code for done in ended] == [0, 0], [done.err[-3000:] for done in ended]
     assert sum(done.out.count("report: ") for done in ended) == 1
-    expected = weights_of(toy.place / "seen-one", 0)
+    expected = weights_of(toy.folder / "seen-one", 0)
     for rank in (0, 1):
-        found = weights_of(toy.place / "seen-two", rank)
-        assert all(np.array_equal(found[name], expected[name]) for name in expected)
-    assert events(toy.place / "two-nodes", "end")[0]["step"] == 20
-    assert events(toy.place / "two-nodes", "start")[0]["processes"] == 2
+        assert equal_states(weights_of(toy.folder / "seen-two", rank), expected)
+    assert events(toy.folder / "two-nodes", "end")[0]["step"] == 20
+    assert events(toy.folder / "two-nodes", "start")[0]["processes"] == 2
 
 
-def test_a_machine_that_vanishes_is_given_up(toy: Toy, nodes: tuple[Node, Node]) -> None:
-    """The cable is cut: no connection closes, and only the timeout tells."""
+def test_lost_machine_ends_the_other_after_the_timeout(toy: Toy, nodes: tuple[Node, Node]) -> None:
+    """The cable is cut: no connection closes, and only the timeout detects it."""
     words = ["run", "toy.yaml", "-o", "cut", "train.max_steps=100000", "train.epochs=100000"]
     words += ["train.log_every_steps=1", "train.evaluate_every_steps=100000", "train.save_every_steps=5"]
     started = start(toy, nodes, words, SORITUNE_PROCESS_TIMEOUT_S="10", TORCH_ELASTIC_SHUTDOWN_TIMEOUT="5")
     began = time.monotonic()
-    log = toy.place / "cut" / "train.jsonl"
-    while not log.exists() or len(events(toy.place / "cut", "step")) < 8:
+    log = toy.folder / "cut" / "train.jsonl"
+    while not log.exists() or len(events(toy.folder / "cut", "step")) < 8:
         assert time.monotonic() - began < 150 and all(process.poll() is None for process in started)
         time.sleep(0.5)
-    nodes[1].does("ip", "link", "set", CABLE, "down")
+    nodes[1].run("ip", "link", "set", CABLE, "down")
     began = time.monotonic()
     while any(alive(pid) for process in started for pid in below(process.pid)):
         assert time.monotonic() - began < 90
         time.sleep(0.5)
     print(f"both ended {time.monotonic() - began:.1f} s after the cut")  # noqa: T201
-    # torchrun on the machine that was cut off goes on asking the other one for minutes; our process is gone.
+    # torchrun on the machine that was cut off asks the other one for minutes; our process has stopped.
     kill(started[1].pid, signal.SIGKILL)
     for done in both_end(started, 60):
         assert done.code != 0
         assert len(done.errors) == 1 and "has not answered for 10 s" in done.errors[0], done.err[-3000:]
-    assert list((toy.place / "cut" / "checkpoints").glob("step-*"))
+    assert list((toy.folder / "cut" / "checkpoints").glob("step-*"))
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs, and is not only unburied."""
+    """Whether a process runs and is not a zombie."""
     try:
         return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
     except OSError:

@@ -30,22 +30,21 @@ def collator(manifest: Manifest, **changes: object) -> Collator:
     return Collator(manifest, tasks, Preprocessing(), num_frames=NUM_FRAMES, hidden_size=16, **changes)
 
 
-def test_shapes_padding_and_counts(tones: Manifest) -> None:
+def test_batch_is_padded_and_counts_its_labels(tones: Manifest) -> None:
     rows = np.array([0, 5, 9])
     batch = collator(tones)(rows, Draws(0, 0, 0), 0)
     assert batch.inputs["waveform"].shape == (3, int(batch.inputs["num_samples"].max()))
-    for line, length in zip(batch.inputs["waveform"], batch.inputs["num_samples"], strict=True):
-        assert torch.all(line[int(length) :] == 0)
-        assert abs(float(line[: int(length)].mean())) < 1e-4 and float(
-            line[: int(length)].var()
-        ) == pytest.approx(1, abs=1e-3)
+    for line, length in zip(batch.inputs["waveform"], batch.inputs["num_samples"].tolist(), strict=True):
+        assert torch.all(line[length:] == 0)
+        assert abs(float(line[:length].mean())) < 1e-4
+        assert float(line[:length].var()) == pytest.approx(1, abs=1e-3)
     phones = batch.targets["phoneme"]
     assert phones.count == float(phones.lengths.sum()) > 0
     assert batch.targets["emotion"].values.sum(1).tolist() == [1.0, 1.0, 1.0]
     assert batch.audio_s == pytest.approx(float(batch.inputs["num_samples"].sum()) / 16000)
 
 
-def test_smoothing_keeps_the_mass_and_weights_make_the_count(tones: Manifest) -> None:
+def test_smoothed_target_keeps_its_mass_and_class_weights_add_up(tones: Manifest) -> None:
     weighted = make_task("emotion", {"labels": LABELS, "class_weights": [1.0, 2.0, 4.0]})
     smooth = Collator(
         tones, [weighted], Preprocessing(), num_frames=NUM_FRAMES, hidden_size=16, label_smoothing=0.3
@@ -66,7 +65,7 @@ def test_speed_changes_the_length_by_the_factor(tones: Manifest) -> None:
     assert np.allclose(slow.inputs["num_samples"] / plain.inputs["num_samples"], 2.0, rtol=1e-3)
 
 
-def test_a_row_is_the_same_whatever_else_is_in_the_batch(tones: Manifest) -> None:
+def test_row_does_not_depend_on_the_rest_of_the_batch(tones: Manifest) -> None:
     augment = AugmentSettings.model_validate(
         {"speed": {"probability": 1.0}, "spec_augment": {"probability": 1.0}}
     )
@@ -96,7 +95,7 @@ EVERY = AugmentSettings.model_validate(
 
 
 @pytest.mark.slow
-def test_every_augmentation_gives_the_same_samples_with_0_or_2_workers(tones: Manifest) -> None:
+def test_augmented_samples_do_not_depend_on_the_number_of_workers(tones: Manifest) -> None:
     plan = plan_epoch(np.arange(len(tones)), tones.durations_s, BatchSettings(batch_size=5), seed=0)
     made, plain = collator(tones, augment=EVERY), collator(tones)
     indices = range(plan.num_micro_batches)
@@ -114,7 +113,7 @@ def test_every_augmentation_gives_the_same_samples_with_0_or_2_workers(tones: Ma
         assert not a.failed and not torch.equal(a.inputs["waveform"], c.inputs["waveform"])
 
 
-def test_every_augmentation_of_a_row_is_the_same_whatever_else_is_in_the_batch(tones: Manifest) -> None:
+def test_augmented_row_does_not_depend_on_the_rest_of_the_batch(tones: Manifest) -> None:
     made = collator(tones, augment=EVERY)
     alone, among = made(np.array([7]), Draws(1, 0, 2), 5), made(np.array([3, 11, 7]), Draws(1, 0, 2), 9)
     length = int(alone.inputs["num_samples"][0])
@@ -122,16 +121,16 @@ def test_every_augmentation_of_a_row_is_the_same_whatever_else_is_in_the_batch(t
     assert torch.equal(alone.inputs["waveform"][0], among.inputs["waveform"][2, :length])
 
 
-def test_no_masks_in_evaluation(tones: Manifest) -> None:
+def test_evaluation_has_no_masks(tones: Manifest) -> None:
     batch = collator(tones)(np.array([0]), Draws(0, 0, 0), 0)
     assert "time_mask" not in batch.inputs and "feature_mask" not in batch.inputs
 
 
-def test_unreadable_and_impossible_rows_weigh_nothing(tmp_path: object, tones: Manifest) -> None:
+def test_unreadable_and_too_dense_rows_have_no_weight(tmp_path: object, tones: Manifest) -> None:
     folder = tmp_path  # type: ignore[assignment]
     soundfile.write(folder / "short.wav", np.random.default_rng(0).standard_normal(3200) * 0.1, 16000)  # type: ignore[operator]
     rows = [
-        Utterance(id="gone", audio="gone.wav", duration_s=1.0, text="가", emotion="Kind"),
+        Utterance(id="missing", audio="missing.wav", duration_s=1.0, text="가", emotion="Kind"),
         Utterance(
             id="dense", audio="short.wav", duration_s=0.2, text="가나다라마바사아자차카타파하", emotion="Kind"
         ),
@@ -141,12 +140,12 @@ def test_unreadable_and_impossible_rows_weigh_nothing(tmp_path: object, tones: M
     assert [row for row, _ in batch.failed] == [0, 1]
     assert "symbols need" in batch.failed[1][1]
     assert batch.targets["phoneme"].count == 0.0
-    # The second row cannot be spelled in its frames, but its emotion can be learnt.
+    # The second row has too few frames for its phones, but its emotion can be learnt.
     assert batch.targets["emotion"].present.tolist() == [False, True]
 
 
 @pytest.mark.slow
-def test_workers_lose_and_repeat_nothing(tones: Manifest) -> None:
+def test_workers_load_every_batch_once_in_order(tones: Manifest) -> None:
     rows = np.arange(len(tones))
     plan = plan_epoch(
         rows, tones.durations_s, BatchSettings(padded_seconds=5, micro_batches_per_step=3), seed=0

@@ -36,11 +36,13 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", ["", "import multiprocessing.util\n"])
-def test_an_error_inside_an_epoch_ends_the_process_and_its_workers(
+def test_error_inside_an_epoch_ends_the_process_and_its_workers(
     first: str, tones: Manifest, tmp_path: Path
 ) -> None:
-    """The module's global keeps the batches alive to the end, as a traceback does. Which of torch's and
-    multiprocessing's own endings comes first hangs on which was imported first."""
+    """The module's global keeps the batches alive to the end, as a traceback does.
+
+    Whether torch or multiprocessing cleans up first depends on which was imported first.
+    """
     script = tmp_path / "script.py"
     script.write_text(first + SCRIPT, encoding="utf-8")
     path = tones.root / "manifest.parquet"

@@ -22,7 +22,7 @@ def corpus(count: int, seed: int = 0) -> np.ndarray:
     epoch=st.integers(0, 3),
 )
 @settings(max_examples=80, deadline=None)
-def test_every_row_once_within_the_budget_and_whole_steps(
+def test_every_row_comes_once_within_the_budget_in_whole_steps(
     count: int, seconds: float, per_step: int, order: str, epoch: int
 ) -> None:
     durations = corpus(count)
@@ -38,11 +38,11 @@ def test_every_row_once_within_the_budget_and_whole_steps(
         sizes.append(len(micro))
         if len(micro) > 1:
             assert len(micro) * max(by_row[int(row)] for row in micro) <= seconds + 1e-6
-    # Fillers stand in the last step only, so a process never has more steps than another.
+    # Only the last step has empty micro-batches, so no process has more steps than another.
     assert all(sizes[:-per_step]) and sizes[-per_step] > 0
 
 
-def test_the_plan_is_a_function_of_its_arguments_and_changes_with_epoch_and_seed() -> None:
+def test_order_depends_on_seed_phase_and_epoch_alone() -> None:
     durations, rows = corpus(300), np.arange(300)
     batches = BatchSettings(padded_seconds=40, micro_batches_per_step=4)
 
@@ -53,7 +53,7 @@ def test_the_plan_is_a_function_of_its_arguments_and_changes_with_epoch_and_seed
     assert len({tuple(order()), tuple(order(epoch=1)), tuple(order(seed=2)), tuple(order(phase=1))}) == 4
 
 
-def test_fixed_numbers_of_utterances() -> None:
+def test_fixed_number_of_utterances_fills_all_batches_but_the_last() -> None:
     plan = plan_epoch(np.arange(22), corpus(22), BatchSettings(batch_size=4), seed=0)
     assert sorted((len(plan.micro_batch(i)) for i in range(plan.num_micro_batches)), reverse=True) == [
         4,
@@ -65,7 +65,7 @@ def test_fixed_numbers_of_utterances() -> None:
     ]
 
 
-def test_padding_waste_of_a_large_corpus_is_below_two_per_cent() -> None:
+def test_padding_of_a_large_corpus_is_below_two_per_cent() -> None:
     plan = plan_epoch(np.arange(200_000), corpus(200_000), BatchSettings(padded_seconds=160), seed=0)
     assert plan.padding_share < 0.02
     # The same corpus in random batches of 16, for comparison with the figure above.
@@ -73,7 +73,7 @@ def test_padding_waste_of_a_large_corpus_is_below_two_per_cent() -> None:
     assert 1 - shuffled.sum() / (shuffled.max(1) * 16).sum() > 0.4
 
 
-def test_a_steps_micro_batches_come_from_different_durations() -> None:
+def test_micro_batches_of_a_step_have_different_durations() -> None:
     durations = corpus(5000)
     plan = plan_epoch(
         np.arange(5000), durations, BatchSettings(padded_seconds=60, micro_batches_per_step=4), seed=0
@@ -85,7 +85,7 @@ def test_a_steps_micro_batches_come_from_different_durations() -> None:
     assert min(spans) > 1.0
 
 
-def test_ascending_first_epoch_then_random() -> None:
+def test_first_epoch_is_ascending_and_the_next_random() -> None:
     durations = corpus(200)
     batches = BatchSettings(batch_size=4, first_epoch_ascending=True)
     longest = []
@@ -96,22 +96,14 @@ def test_ascending_first_epoch_then_random() -> None:
     assert longest[1] != sorted(longest[1])
 
 
-def test_evaluation_visits_the_longest_first() -> None:
+def test_evaluation_begins_with_the_longest_rows() -> None:
     durations = corpus(100)
     plan = plan_evaluation(np.arange(100), durations, padded_seconds=60)
     assert durations[plan.micro_batch(0)].max() == durations.max()
 
 
-@pytest.mark.parametrize(
-    "sizes", [{"batch_size": None, "padded_seconds": None}, {"batch_size": 2, "padded_seconds": 3.0}]
-)
-def test_one_size_must_be_given(sizes: dict[str, float | None]) -> None:
-    with pytest.raises(ValueError, match="either batch_size or padded_seconds"):
-        BatchSettings(**sizes)  # type: ignore[arg-type]
-
-
 @pytest.mark.slow
-def test_an_epoch_of_1771800_rows_can_be_planned() -> None:
+def test_epoch_of_1771800_rows_is_planned() -> None:
     durations = corpus(1_771_800)
     plan = plan_epoch(np.arange(len(durations)), durations, BatchSettings(padded_seconds=160), seed=0)
     assert plan.padding_share < 0.02
