@@ -26,7 +26,7 @@ def test_primary_rate_that_is_not_a_share_is_written_as_a_number(twelve):
     # (51 · 0.2231 + 21 · 2.3026) / 72 nats.
     (primary,) = [row["cells"] for row in section["rates"]["rows"] if row["primary"]]
     assert (primary[0]["text"], primary[1]["text"]) == ("loss", "0.8296")
-    assert primary[0]["small"] == "mean cross-entropy in nats, equal weight per clip, labels not smoothed"
+    assert primary[0]["small"] == "mean cross-entropy in nats, every clip alike, labels not smoothed"
     first = section["groups"][0]["rows"][0]["cells"]
     assert "%" not in first[3]["text"] and first[3]["share"] is None
     assert " %<" not in section["figures"]["speakers"]

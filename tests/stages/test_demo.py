@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,20 +42,20 @@ def test_the_clip_is_one_of_the_test_split(tones: Manifest, tmp_path: Path) -> N
 
 
 def test_rates_are_shown_with_intervals_and_the_clip_with_its_predictions(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fakes: ModuleType
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interval = {"value": 0.25, "low": 0.2, "high": 0.3, "num_speakers": 12}
-    content = {
-        "header": {"tasks": []},
-        "tasks": {task: {"rates": {rate: interval}} for task, rate, _ in demo.SHOWN_RATES},
-    }
+    interval = SimpleNamespace(value=0.25, low=0.2, high=0.3, num_speakers=12)
     names = [task for task, _, _ in demo.SHOWN_RATES]
-    monkeypatch.setattr(demo, "tasks_of", lambda header: [type("T", (), {"name": name}) for name in names])
+    scores = SimpleNamespace(
+        header=SimpleNamespace(tasks_by_name={name: SimpleNamespace(name=name) for name in names}),
+        tasks=dict.fromkeys(names),
+        interval=lambda task, rate: interval,
+    )
     monkeypatch.setattr(demo, "baseline_notes", lambda task, scores: [f"a baseline of {task.name}"])
-    demo._show_rates(Console(), content)
+    demo._show_rates(Console(), scores)  # type: ignore[arg-type]
     predictions = {"phoneme": {"hangul": "가나"}, "emotion": {"label": "Kind", "confidence": 0.5}}
     demo._show_clip(Console(), Path("clip.wav"), {"text": "가 나", "emotion": "Dry"}, predictions)
     lines = capsys.readouterr().err.splitlines()
     assert "phone error rate: 25.0 % (95 % interval over 12 synthetic voices 20.0–30.0 %)" in lines
     assert "  a baseline of emotion" in lines
-    assert lines[-3:] == ["clip clip.wav", "  said:  가 나 (Dry)", "  heard: 가나 (Kind, 50 %)"]
+    assert lines[-3:] == ["clip clip.wav", "  reference:  가 나 (Dry)", "  prediction: 가나 (Kind, 50 %)"]

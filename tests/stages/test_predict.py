@@ -127,7 +127,7 @@ def test_predicted_rows_are_written_and_watched_and_unusable_rows_follow(
     predictions = read_predictions(tmp_path / "p.jsonl")
     assert watched == [row["id"] for row in predictions.rows] == ["u0", "bad"]
     assert predictions.rows[0]["groups"]["split"] == "all"
-    assert predictions.header["data"]["manifest_hash"] == manifest.hash
+    assert predictions.header.data.manifest_hash == manifest.hash
     watched.clear()
     predict_rows(predictor, selected, None, data=data, watch=watch)
     assert watched == ["u0"]

@@ -82,7 +82,7 @@ def _unseen_clip(run: RunFolder) -> tuple[Path, dict[str, Any]]:
 
 
 def _show_rates(console: Console, scores: Scores) -> None:
-    console.heading("synthetic speech, voices the fine-tuning never heard")
+    console.heading("synthetic speech, voices not used in the fine-tuning")
     tasks = scores.header.tasks_by_name
     for task, rate, title in SHOWN_RATES:
         interval = scores.interval(task, rate)
@@ -97,8 +97,8 @@ def _show_rates(console: Console, scores: Scores) -> None:
 def _show_clip(
     console: Console, clip: Path, reference: Mapping[str, Any], predictions: Mapping[str, Any]
 ) -> None:
-    console.message(f"clip {clip}\n  said:  {reference['text']} ({reference['emotion']})")
+    console.message(f"clip {clip}\n  reference:  {reference['text']} ({reference['emotion']})")
     console.message(
-        f"  heard: {predictions['phoneme']['hangul']} ({predictions['emotion']['label']}, "
+        f"  prediction: {predictions['phoneme']['hangul']} ({predictions['emotion']['label']}, "
         f"{100 * predictions['emotion']['confidence']:.0f} %)",
     )

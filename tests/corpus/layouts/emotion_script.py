@@ -102,7 +102,7 @@ def build(root: Path) -> Expected:
     litter(root / "F0002/wav_48000/._F0002_000021.wav", APPLE_DOUBLE)
     ignored = ("F0002/._script.txt", "F0002/script.txt~", "F0002/wav_48000/._F0002_000021.wav")
     return corpus.expected(
-        "One id with two texts: the second must be reported; the row may keep the first text, lose its text, or be rejected.",
+        "One id with two texts: the second must be reported; it may keep the first one, lose it, or be rejected.",
         "The same line twice is harmless and gives one row.",
         "A line that looks like a header names no file: it gives nothing, and may be reported.",
         "An id without its leading zeros (Excel) may be found or reported, never given to another file.",

@@ -41,10 +41,8 @@ def judge(pair: Aligned, letters: int) -> str:
     """The error labels of an alignment, in two or in four letters."""
     labels = []
     for canonical, perceived in zip(pair[0].split(), pair[1].split(), strict=True):
-        if canonical == perceived:
-            four = "C"
-        else:
-            four = "D" if perceived == "sil" else "I" if canonical == "sil" else "S"
+        error = "D" if perceived == "sil" else "I" if canonical == "sil" else "S"
+        four = "C" if canonical == perceived else error
         labels.append(four if letters == 4 or four == "C" else "I")
     return " ".join(labels)
 
