@@ -19,9 +19,9 @@ def columns(tmp_path: Path, header: str, strict: bool = True, **mapped: str) -> 
 
 
 def test_usual_names_are_found_in_order_of_preference(tmp_path: Path) -> None:
-    found = columns(tmp_path, "wav,Path,label,Start,speaker")
-    assert found.of_field == {"audio": 1, "emotion": 2, "start_s": 3, "speaker": 4}
-    assert found.others == {"wav": 0}
+    result = columns(tmp_path, "wav,Path,label,Start,speaker")
+    assert result.of_field == {"audio": 1, "emotion": 2, "start_s": 3, "speaker": 4}
+    assert result.others == {"wav": 0}
 
 
 def test_exact_spelling_is_preferred_to_another_case(tmp_path: Path) -> None:
@@ -29,8 +29,8 @@ def test_exact_spelling_is_preferred_to_another_case(tmp_path: Path) -> None:
 
 
 def test_mapped_name_replaces_the_usual_ones(tmp_path: Path) -> None:
-    found = columns(tmp_path, "path,label,감 정,id", emotion="감정", id="id")
-    assert found.of_field == {"audio": 0, "emotion": 2, "id": 3} and found.others == {"label": 1}
+    result = columns(tmp_path, "path,label,감 정,id", emotion="감정", id="id")
+    assert result.of_field == {"audio": 0, "emotion": 2, "id": 3} and result.others == {"label": 1}
 
 
 def test_id_is_read_only_if_it_is_mapped(tmp_path: Path) -> None:
