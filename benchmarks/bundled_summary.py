@@ -17,11 +17,12 @@ import numpy as np
 from bundled_queue import DONE, Queue, write_json
 from bundled_runs import ADAPTED, BOTH, EMOTIONS, ENCODER, METHODS, RANDOM, Run, about, manifest_of
 
+from soritune.bundles.versions import versions
 from soritune.corpus.manifest import load_manifest
-from soritune.inference.predictions import environment, tasks_of, without_nan
+from soritune.inference.json_values import without_nan
 from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.reports.compare import verdict
-from soritune.reports.score import load_scores
+from soritune.reports.scores import load_scores
 from soritune.tasks.results import Counts, add_counts
 from soritune.tasks.task import Task
 
@@ -67,13 +68,10 @@ def read_scores(folder: Path) -> tuple[Task, PerSpeaker, dict[str, Any]]:
     """The first evaluated task, its counts per speaker and its baselines."""
     scores = load_scores(folder)
     name = next(iter(scores.tasks))
-    task = next(task for task in tasks_of(scores.content["header"]) if task.name == name)
     task_scores = scores.tasks[name]
-    counts = {
-        speaker: {key: np.asarray(value, dtype=np.float64) for key, value in row["counts"].items()}
-        for speaker, row in task_scores["speakers"].items()
-    }
-    return task, counts, task_scores["baselines"]
+    counts = {speaker: dict(row.counts) for speaker, row in task_scores.speakers.items()}
+    baselines = {baseline: row.to_json() for baseline, row in task_scores.baselines.items()}
+    return scores.header.tasks_by_name[name], counts, baselines
 
 
 def rates(task: Task, counts: PerSpeaker) -> dict[str, Any]:
@@ -234,7 +232,7 @@ def summarise(work: Path, runs: Sequence[Run], queue: Queue, options: argparse.N
         "settings": {
             key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()
         },
-        "versions": environment(),
+        "versions": versions(),
         "data": {file.stem: about(file) for file in sorted((work / "data").glob("*.parquet"))},
         "missing": [run.name for run in runs if run.name not in done],
         "failed": queue.failed,

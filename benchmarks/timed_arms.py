@@ -328,7 +328,7 @@ def _peer(arm: Arm, bench: Bench, folder: Path, turns: Turns) -> Callable[[], di
     from naive_peer import Clips, extractor_for, make_model, make_trainer
 
     from soritune.corpus.manifest import load_manifest
-    from soritune.recipe import make_task
+    from soritune.tasks.task import make_task
 
     manifest = load_manifest(Path(bench.corpus) / "manifest.parquet")
     task = make_task("phoneme", {"source": "phones"})

@@ -32,7 +32,7 @@ def test_bash_reads_both_scripts() -> None:
         subprocess.run(["bash", "-n"], input=text, text=True, check=True)
 
 
-def test_the_job_agrees_with_itself() -> None:
+def test_the_values_of_the_job_agree() -> None:
     job, service = kubernetes()["Job"], kubernetes()["Service"]
     container = pod()["containers"][0]
     given = {entry["name"]: entry["value"] for entry in container["env"]}
@@ -110,7 +110,7 @@ def test_a_failed_job_is_not_queued_again(tmp_path: Path, last: dict[str, Any] |
     assert len(calls) == 1
 
 
-def test_the_log_says_it_in_the_words_the_templates_look_for() -> None:
+def test_the_log_has_the_lines_that_the_templates_search_for() -> None:
     """`RunLog.event` writes JSON with these separators; the templates grep for it."""
     words = '"stopped": "interrupted"'
     assert words in json.dumps({"event": "end", "stopped": "interrupted"})

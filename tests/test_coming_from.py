@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 import torch
-from tests.stages.test_run import learners, pairs, toy_encoder, tree  # noqa: F401  (fixtures)
+from tests.stages.conftest import learners, pairs, tree  # noqa: F401  (fixtures)
+from tests.stages.toy_recipes import toy_encoder
 from typer.testing import CliRunner
 
 from soritune.cli.main import app
@@ -99,7 +100,7 @@ def lay_out(root: Path, section: str) -> None:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_every_counterpart_runs(
+def test_every_counterpart_of_a_foreign_command_runs(
     section: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root: Path = request.getfixturevalue(SECTIONS[section])

@@ -32,14 +32,16 @@ CLIPS = 4
 
 
 def entry(folder: Path, speaker: int, clip: int, scheme: str) -> tuple[str, dict[str, Any]]:
-    """A clip of tones, one a phone; every second speaker says k for s in one place."""
+    """A clip with one tone per phone; every second speaker says k for s once."""
     rng = np.random.default_rng((speaker, clip))
     canonical = [str(phone) for phone in rng.choice(list(PITCH), size=4 + clip)]
     canonical[1] = "s"
     perceived = list(canonical)
     if speaker % 2:
         perceived[1] = "k"
-    labels = ["C" if one == other else scheme for one, other in zip(canonical, perceived, strict=True)]
+    labels = [
+        "C" if expected == actual else scheme for expected, actual in zip(canonical, perceived, strict=True)
+    ]
     time = np.arange(int(0.15 * 16000)) / 16000
     wave = np.concatenate([0.3 * np.sin(2 * np.pi * PITCH[phone] * time) for phone in perceived])
     name = f"audio/s{speaker}_{clip}.flac"
@@ -70,14 +72,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe(corpus: Path, *overrides: str, presets: tuple[str, ...] = ()) -> Recipe:
-    own = load_recipe(
+    settings = load_recipe(
         "l2-multitask",
         [f"data={corpus}", "train.device=cpu", "num_workers=0", "evaluate.resamples=100", *overrides],
         presets=presets,
     )
-    own.model.random_weights = True
-    own.model.architecture = tiny_config(norm="group")
-    return own
+    settings.model.random_weights = True
+    settings.model.architecture = tiny_config(norm="group")
+    return settings
 
 
 @pytest.fixture(scope="module")
@@ -108,18 +110,21 @@ def test_every_checkpoint_can_be_judged_and_used_by_name(finished: tuple[Path, R
         evaluate(folder, checkpoint="epoch_20")
 
 
-def test_always_correct_stands_beside_and_few_speakers_are_marked(
+def test_scores_have_the_always_correct_baseline_and_mark_few_speakers(
     finished: tuple[Path, RunResult],
 ) -> None:
     folder, result = finished
     assert result.scores is not None
-    own = result.scores["tasks"]["mispronunciation"]
+    scores = result.scores["tasks"]["mispronunciation"]
     labels = sum(4 + clip for clip in range(CLIPS)) * 2
-    assert own["baselines"]["always-correct"]["rates"]["error_acc"] == pytest.approx(1 - CLIPS / labels)
-    assert own["baselines"]["always-correct"]["rates"]["error_f1"] == 0.0
-    assert own["primary_metric"]["name"] == "error_f1"
-    assert (own["rates"]["error_f1"]["num_speakers"], own["rates"]["error_f1"]["reliable"]) == (1, False)
-    assert own["rates"]["per"]["num_speakers"] == 2
+    assert scores["baselines"]["always-correct"]["rates"]["error_acc"] == pytest.approx(1 - CLIPS / labels)
+    assert scores["baselines"]["always-correct"]["rates"]["error_f1"] == 0.0
+    assert scores["primary_metric"]["name"] == "error_f1"
+    assert (scores["rates"]["error_f1"]["num_speakers"], scores["rates"]["error_f1"]["reliable"]) == (
+        1,
+        False,
+    )
+    assert scores["rates"]["per"]["num_speakers"] == 2
     report = (folder / "report.html").read_text(encoding="utf-8")
     for text in (
         "baseline: always-correct",
@@ -156,21 +161,21 @@ OVERRIDES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("override", OVERRIDES)
 def test_every_override_of_the_original_trains(corpus: Path, tmp_path: Path, override: str) -> None:
-    own = recipe(corpus, "train.max_steps=1", "train.keep_epochs=false", override)
-    resolved = own.resolved()
+    settings = recipe(corpus, "train.max_steps=1", "train.keep_epochs=false", override)
+    resolved = settings.resolved()
     assert "aliases" not in resolved
     for path, expected in OVERRIDES[override].items():
         value: Any = resolved
         for part in path.split("."):
             value = value[part]
         assert value == expected
-    result = run(own, tmp_path / "run")
+    result = run(settings, tmp_path / "run")
     assert result.training.steps == 1
     events = read_events(tmp_path / "run")
     start, step = (next(e for e in events if e["event"] == name) for name in ("start", "step"))
     assert start["precision"] == "no"  # mixed precision stays off on a CPU, asked for or not
     assert (step["masked_share"] > 0) == (override != "wav2vec2_specaug=False")
-    task = own.tasks["mispronunciation"]["task"]
+    task = settings.tasks["mispronunciation"]["task"]
     rates = {
         name for name in next(e for e in events if e["event"] == "evaluate") if "mispronunciation" in name
     }
@@ -183,18 +188,18 @@ def test_every_override_of_the_original_trains(corpus: Path, tmp_path: Path, ove
 
 @pytest.mark.parametrize("preset", ["low-memory", "slow", "overfitting", "performance"])
 def test_every_preset_trains(corpus: Path, tmp_path: Path, preset: str) -> None:
-    own = recipe(corpus, "train.max_steps=1", presets=(preset,))
-    assert run(own, tmp_path / "run").training.steps == 1
+    settings = recipe(corpus, "train.max_steps=1", presets=(preset,))
+    assert run(settings, tmp_path / "run").training.steps == 1
 
 
-def test_four_letters_are_a_preset_and_the_wrong_scheme_is_told_row_by_row(tmp_path: Path) -> None:
+def test_four_letters_are_a_preset_and_another_scheme_is_reported_for_every_row(tmp_path: Path) -> None:
     (tmp_path / "four").mkdir()
     corpus = write_corpus(tmp_path / "four", scheme="S")
     result = run(recipe(corpus, "train.max_steps=1", presets=("four-letters",)), tmp_path / "run")
     assert result.training.steps == 1
-    own = recipe(corpus, "train.max_steps=1")
-    manifest = prepare_corpus(own, tmp_path / "run")
-    clean = check_corpus(own, manifest, tmp_path / "run")
+    settings = recipe(corpus, "train.max_steps=1")
+    manifest = prepare_corpus(settings, tmp_path / "run")
+    clean = check_corpus(settings, manifest, tmp_path / "run")
     assert len(clean) == len(manifest) / 2  # those without an error fit both
     reasons = {row.reason for row in read_quarantine(tmp_path / "run" / "quarantine.jsonl")}
     (reason,) = reasons
@@ -206,13 +211,13 @@ def test_names_that_are_not_kept_are_refused_before_anything_is_read(corpus: Pat
         run(recipe(corpus, "train.best=[mispronunciation/acc]"), tmp_path / "a")
     with pytest.raises(RecipeError, match="'epoch_31', which is not kept; give one of best, best_loss"):
         run(recipe(corpus, "evaluate.checkpoint=epoch_31"), tmp_path / "b")
-    own = recipe(corpus, "evaluate.checkpoint=epoch_3", "train.keep_epochs=false")
+    settings = recipe(corpus, "evaluate.checkpoint=epoch_3", "train.keep_epochs=false")
     with pytest.raises(RecipeError, match="train.keep_epochs=true keeps every epoch"):
-        run(own, tmp_path / "c")
+        run(settings, tmp_path / "c")
     assert not any((tmp_path / name).exists() for name in "abc")
 
 
-def test_learners_whose_labels_are_read_the_wrong_way_are_missed_aloud(
+def test_rejected_learners_are_reported_among_the_warnings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """S and D contradict two letters, so the rows with errors are left out; what is left looks perfect."""
@@ -222,16 +227,16 @@ def test_learners_whose_labels_are_read_the_wrong_way_are_missed_aloud(
         for row in rows.values():
             row["error_labels"] = row["error_labels"].replace("I", "S")
         (corpus / file).write_text(json.dumps(rows), encoding="utf-8")
-    own = recipe(corpus, "number_of_epochs=1")
-    result = run(own, tmp_path / "run", console=Console())
+    settings = recipe(corpus, "number_of_epochs=1")
+    result = run(settings, tmp_path / "run", console=Console())
     assert result.scores is not None
-    told = next(text for text in result.scores["warnings"] if "rejected" in text)
-    assert "of 32 utterances 16 rejected" in told and "tasks.mispronunciation.labels=" in told
-    assert told.split(";")[0] in " ".join(capsys.readouterr().err.split())
+    warning = next(text for text in result.scores["warnings"] if "rejected" in text)
+    assert "of 32 utterances 16 rejected" in warning and "tasks.mispronunciation.labels=" in warning
+    assert warning.split(";")[0] in " ".join(capsys.readouterr().err.split())
     assert "16 rejected" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_split_emptied_by_rejections_says_so(tmp_path: Path) -> None:
+def test_a_split_emptied_by_rejections_is_reported(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "l2")
     rows = json.loads((corpus / "val_data.json").read_text(encoding="utf-8"))
     for row in rows.values():

@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bundles": {"tasks"},
     "run_folder": {"bundles", "corpus"},
     "inference": {"audio", "bundles", "korean", "run_folder", "tasks"},
-    "reports": {"audio", "inference", "metrics", "run_folder", "tasks"},
+    "reports": {"audio", "bundles", "inference", "metrics", "run_folder", "tasks"},
     "models": {"bundles", "tasks"},
     "training": {"audio", "bundles", "corpus", "models", "run_folder", "tasks"},
     "recipe": {"audio", "corpus", "models", "tasks", "training"},
@@ -294,6 +294,30 @@ def test_no_cycle_between_files() -> None:
     imports = file_imports()
     assert len(imports) > 200
     assert cycles(imports) == []
+
+
+PREDICTIONS_FORMAT = {f"soritune.inference.{name}" for name in ("predictions", "header", "json_values")}
+"""The files of `inference` that describe what it writes, and load no model."""
+
+
+def reachable(imports: Mapping[str, set[str]], starts: set[str]) -> set[str]:
+    """The modules that `starts` import, directly or through others."""
+    reached: set[str] = set()
+    waiting = list(starts)
+    while waiting:
+        for target in imports.get(waiting.pop(), set()) - reached:
+            reached.add(target)
+            waiting.append(target)
+    return reached
+
+
+def test_reports_load_no_model() -> None:
+    """Neither directly nor through another file: they read what predictors wrote."""
+    imports = file_imports()
+    reports = {module for module in imports if module.startswith("soritune.reports.")}
+    of_inference = {module for module in reachable(imports, reports) if ".inference." in module}
+    assert of_inference == PREDICTIONS_FORMAT
+    assert "soritune.inference.backends.backend" in reachable(imports, {"soritune.inference.predictor"})
 
 
 def test_no_import_upwards_inside_a_room() -> None:

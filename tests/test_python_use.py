@@ -34,9 +34,7 @@ def recipe_of(tones: Manifest) -> Recipe:
     return recipe
 
 
-def test_what_was_changed_inside_dicts_is_checked_before_anything_is_written(
-    tones: Manifest, tmp_path: Path
-) -> None:
+def test_changes_inside_dicts_are_checked_before_any_file_is_written(tones: Manifest, tmp_path: Path) -> None:
     recipe = recipe_of(tones)
     recipe.tasks["emotion"]["lables"] = ["a", "b"]
     with pytest.raises(RecipeError, match="tasks.emotion.lables: unknown key; did you mean 'labels'"):
@@ -49,14 +47,14 @@ def test_what_was_changed_inside_dicts_is_checked_before_anything_is_written(
 
 
 @pytest.mark.slow
-def test_a_run_on_lists_without_speakers_has_to_be_random(tones: Manifest, tmp_path: Path) -> None:
+def test_a_run_on_lists_without_speakers_needs_a_random_split(tones: Manifest, tmp_path: Path) -> None:
     rows = list(tones)
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no audio")
     paths = [*(tones.audio_path(row) for row in rows), bad]
     data = soritune.make_manifest(paths, emotion=[*(row.emotion for row in rows), "Kind"])
     recipe = recipe_of(tones)
-    with pytest.raises(SplitError, match="no utterance names one"):
+    with pytest.raises(SplitError, match="no utterance has one"):
         soritune.run(recipe, tmp_path / "run", data=data)
     recipe.split.by = ("random",)
     result = soritune.run(recipe, tmp_path / "run", data=data)
@@ -85,7 +83,7 @@ def test_noise_reduction_of_a_recipe_is_in_the_bundle_and_in_prediction(
 
 
 @pytest.mark.slow
-def test_the_debug_log_of_a_run_tells_stages_and_steps(tones: Manifest, tmp_path: Path) -> None:
+def test_the_debug_log_of_a_run_has_stages_and_steps(tones: Manifest, tmp_path: Path) -> None:
     from soritune.testing import tiny_checkpoint
 
     encoder = tiny_checkpoint(tmp_path / "encoder", tiny_config(norm="layer"))

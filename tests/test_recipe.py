@@ -48,7 +48,7 @@ def test_presets_come_before_overrides() -> None:
     assert (recipe.train.learning_rate, recipe.train.epochs, recipe.batches.batch_size) == (1e-5, 7, 2)
 
 
-def test_an_unknown_recipe_or_preset_is_answered_with_the_nearest() -> None:
+def test_an_unknown_recipe_or_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'emotion-3class'"):
         load_recipe("emotion-3clas")
     with pytest.raises(UnknownNameError, match="did you mean 'little-data'"):
@@ -95,7 +95,7 @@ def test_an_override_without_equals_sign_is_refused() -> None:
 
 
 def test_all_faults_come_at_once_with_their_paths() -> None:
-    found = faults(
+    listed = faults(
         {
             **GOOD,
             "trian": {},
@@ -105,8 +105,8 @@ def test_all_faults_come_at_once_with_their_paths() -> None:
             "batches": {"batch_size": 2, "padded_seconds": 3},
         }
     )
-    assert len(found) == 6
-    starts = {fault.split(":")[0] for fault in found}
+    assert len(listed) == 6
+    starts = {fault.split(":")[0] for fault in listed}
     assert starts == {
         "trian",
         "train.epochs",
@@ -115,10 +115,10 @@ def test_all_faults_come_at_once_with_their_paths() -> None:
         "model.encoder",
         "batches",
     }
-    assert "did you mean 'train'" in next(fault for fault in found if fault.startswith("trian"))
+    assert "did you mean 'train'" in next(fault for fault in listed if fault.startswith("trian"))
 
 
-def test_files_that_are_no_recipe(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recipe_is_refused(tmp_path: Path) -> None:
     for text, message in (("a: [", "not valid YAML"), ("- 1", "must be a mapping")):
         (tmp_path / "r.yaml").write_text(text, encoding="utf-8")
         with pytest.raises(RecipeError, match=message):
@@ -159,7 +159,7 @@ def test_a_refused_change_leaves_everything_as_it_was() -> None:
         recipe.train = {"epochs": "many"}  # type: ignore[assignment]
 
 
-def test_set_key_makes_what_is_missing() -> None:
+def test_set_key_makes_missing_mappings() -> None:
     data: dict[str, object] = {"a": None}
     set_key(data, "a.b.c", 1)
     assert data == {"a": {"b": {"c": 1}}}
@@ -171,7 +171,7 @@ def test_another_source_drops_the_settings_of_the_first() -> None:
     assert load_recipe("emotion-3class", ["data.source=speaker-folders"]).data.config["labels"]
 
 
-def test_paths_are_taken_as_they_stand() -> None:
+def test_paths_are_taken_as_text() -> None:
     recipe = load_recipe("emotion-3class", ["data=/x/corpus #2", "model.init_from=2024"])
     assert (recipe.data.root, recipe.model.init_from) == ("/x/corpus #2", "2024")
 
@@ -188,12 +188,12 @@ def test_the_new_sources_settings_survive_any_order() -> None:
 
 
 @pytest.mark.parametrize("value", ["5", "abc", "[1, 2]"])
-def test_a_task_that_is_no_mapping_is_a_fault(value: str) -> None:
+def test_a_task_that_is_not_a_mapping_is_a_fault(value: str) -> None:
     with pytest.raises(RecipeError, match=r"tasks.*must be a mapping|tasks\.emotion"):
         load_recipe("emotion-3class", [f"tasks.emotion={value}"])
 
 
-def test_presets_that_are_none_and_keys_given_twice_are_faults(tmp_path: Path) -> None:
+def test_faulty_presets_and_repeated_keys_are_faults(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     head = "tasks: {emotion: {labels: [a, b]}}\nmodel: {encoder: x}\n"
     path.write_text(head + "presets: {a: 1}\n", encoding="utf-8")
@@ -238,7 +238,7 @@ def test_aliases_are_short_names_for_overrides(tmp_path: Path) -> None:
         ("trian=1", "did you mean 'train'"),
     ],
 )
-def test_unknown_short_names_and_values(tmp_path: Path, override: str, sentence: str) -> None:
+def test_unknown_short_names_and_values_are_refused(tmp_path: Path, override: str, sentence: str) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(yaml.safe_dump({**GOOD, "aliases": ALIASES}, sort_keys=False), encoding="utf-8")
     with pytest.raises(RecipeError, match=sentence):
@@ -265,7 +265,7 @@ def test_unknown_short_names_and_values(tmp_path: Path, override: str, sentence:
         ([1], "aliases: Input should be a valid dictionary"),
     ],
 )
-def test_aliases_of_nothing_are_refused(tmp_path: Path, aliases: object, sentence: str) -> None:
+def test_aliases_of_unknown_keys_are_refused(tmp_path: Path, aliases: object, sentence: str) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(yaml.safe_dump({**GOOD, "aliases": aliases}), encoding="utf-8")
     with pytest.raises(RecipeError, match=sentence):
@@ -299,17 +299,17 @@ def test_aliases_of_a_task_that_was_replaced_are_not_offered(tmp_path: Path) -> 
         (["task=error", "error_weight=0"], "tasks.mispronunciation.error_weight is 0, so nothing"),
     ],
 )
-def test_faults_are_told_as_they_were_written(tmp_path: Path, overrides: list[str], sentence: str) -> None:
+def test_faults_have_the_paths_of_the_recipe(tmp_path: Path, overrides: list[str], sentence: str) -> None:
     path = tmp_path / "r.yaml"
     tasks = {"mispronunciation": {"labels": "correct-incorrect"}}
     path.write_text(yaml.safe_dump({**GOOD, "tasks": tasks}), encoding="utf-8")
-    given = [one if one.startswith("train.") else f"tasks.mispronunciation.{one}" for one in overrides]
+    given = [key if key.startswith("train.") else f"tasks.mispronunciation.{key}" for key in overrides]
     with pytest.raises(RecipeError, match=f": {sentence}") as caught:
         load_recipe(str(path), given)
     assert len(caught.value.faults) == 1
 
 
-def test_every_fault_within_a_value_of_several_kinds_is_told(tmp_path: Path) -> None:
+def test_every_fault_of_a_value_of_several_kinds_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(yaml.safe_dump(GOOD), encoding="utf-8")
     with pytest.raises(RecipeError) as caught:

@@ -43,7 +43,7 @@ def test_unknown_checkpoint_names_the_known(run):
         choose_bundle(run, "lasst")
 
 
-def test_epochs_are_listed_by_number_and_what_is_being_replaced_is_not(fakes, tmp_path):
+def test_epochs_are_listed_by_number_without_hidden_folders(fakes, tmp_path):
     for name in ("epoch_10", "epoch_2", "best_loss", ".epoch_1.old"):
         fakes.make_bundle(tmp_path / "bundles" / name, [fakes.emotion_task()])
     assert bundle_names(tmp_path) == ["best_loss", "epoch_2", "epoch_10"]
@@ -52,7 +52,7 @@ def test_epochs_are_listed_by_number_and_what_is_being_replaced_is_not(fakes, tm
         choose_bundle(tmp_path, "epoch_3")
 
 
-def test_a_bundle_is_itself(run):
+def test_a_bundle_folder_is_returned_as_given(run):
     bundle = run / "bundles" / "last"
     assert choose_bundle(bundle) == bundle
     assert not is_run(bundle)
@@ -60,11 +60,11 @@ def test_a_bundle_is_itself(run):
         choose_bundle(bundle, "last")
 
 
-def test_what_is_no_model_is_refused(tmp_path):
+def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(BundleError, match="is not a model"):
         choose_bundle(tmp_path)
     with pytest.raises(BundleError, match="does not exist"):
-        choose_bundle(tmp_path / "gone")
+        choose_bundle(tmp_path / "missing")
     (tmp_path / "run" / "bundles").mkdir(parents=True)
     with pytest.raises(BundleError, match="no finished bundle"):
         choose_bundle(tmp_path / "run")
@@ -100,3 +100,30 @@ def test_best_weights_are_listed(tmp_path):
     for file in (*files, run.checkpoints / "other.safetensors"):
         file.touch()
     assert run.all_best_weights() == files
+
+
+def test_folders_with_results_are_named_like_the_run_itself(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.evaluation("children").scores() == tmp_path / "evaluation" / "children" / "scores.json"
+    assert run.fold(7).predictions() == tmp_path / "fold-07" / "predictions" / "test.jsonl"
+    assert run.report("-val-last") == tmp_path / "report-val-last.html"
+    assert run.text_report("-val-last").stem == run.report("-val-last").stem
+
+
+def test_a_checkpoint_is_a_folder_named_by_its_step(tmp_path):
+    run = RunFolder(tmp_path)
+    assert not run.has_checkpoint
+    (run.checkpoints / "other").mkdir(parents=True)
+    assert not run.has_checkpoint
+    (run.checkpoints / "step-10").mkdir()
+    assert run.has_checkpoint
+
+
+def test_a_name_stands_for_the_latest_phase_that_has_it(fakes, tmp_path):
+    for name in ("phase1_best_loss", "phase2_best_loss", "phase10_best_loss", "phase1_last"):
+        fakes.make_bundle(tmp_path / "bundles" / name, [fakes.emotion_task()])
+    assert choose_bundle(tmp_path, "best_loss").name == "phase10_best_loss"
+    assert choose_bundle(tmp_path, "last").name == "phase1_last"
+    assert choose_bundle(tmp_path).name == "phase10_best_loss"
+    fakes.make_bundle(tmp_path / "bundles" / "last", [fakes.emotion_task()])
+    assert choose_bundle(tmp_path, "last").name == "last"

@@ -1,4 +1,4 @@
-"""The model that comes with the package: what lies in its folder, that its name stays on the machine, that it hears."""
+"""The packaged model: the files of its folder, its name (never looked up on a hub), and its error rates."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FOLDER = PACKAGED_FOLDER / "tiny-ko"
 
 @pytest.fixture
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks a hub or opens a connection fails, whatever the environment says about being offline."""
+    """A request to a hub and a new connection fail, whatever the environment states about being offline."""
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
 
@@ -80,7 +80,7 @@ def logits(model: SpeechModel, seconds: float = 1.0) -> torch.Tensor:
         return model(wave, torch.tensor([wave.shape[1]])).logits["phoneme"]
 
 
-def test_the_folder_is_small_whole_and_says_nothing_of_a_machine() -> None:
+def test_the_folder_is_small_and_complete_and_contains_no_machine_paths() -> None:
     assert packaged_models() == ["soritune/tiny-ko"]
     check(FOLDER)
     assert sum(file.stat().st_size for file in FOLDER.iterdir()) <= 12_000_000
@@ -104,7 +104,7 @@ def test_the_folder_is_small_whole_and_says_nothing_of_a_machine() -> None:
             assert word not in content.replace(b"runs/quickstart", b""), (file.name, word)
 
 
-def test_the_card_tells_where_the_weights_come_from() -> None:
+def test_the_card_records_the_origin_of_the_weights() -> None:
     card = load_bundle("soritune/tiny-ko").card
     assert card["recipe_name"] == "bundled-encoder" == card["recipe"]["name"]
     assert isinstance(card["seed"], int)
@@ -127,7 +127,7 @@ def test_the_card_tells_where_the_weights_come_from() -> None:
     assert "PENDING" not in text  # stands where a measured figure belongs
 
 
-def test_the_name_never_goes_to_a_hub(no_hub: None, tmp_path: Path) -> None:
+def test_the_name_is_never_looked_up_on_a_hub(no_hub: None, tmp_path: Path) -> None:
     assert Predictor.load("soritune/tiny-ko").tasks[0].name == "phoneme"
     config = ModelConfig(encoder="soritune/tiny-ko")
     model = build_model(config, load_bundle("soritune/tiny-ko").outputs, seed=0)
@@ -139,19 +139,22 @@ def test_the_name_never_goes_to_a_hub(no_hub: None, tmp_path: Path) -> None:
     assert describe_folder(resolve_model_folder("soritune/tiny-ko"))["parameters"]["total"] == 5_265_261
     # The guard works: another name does ask.
     with pytest.raises((AssertionError, ModelError), match="outside was asked|could not be reached"):
-        build_model(ModelConfig(encoder="somebody/tiny-ko"), model.outputs, seed=0)
+        build_model(ModelConfig(encoder="another/tiny-ko"), model.outputs, seed=0)
 
 
 @pytest.mark.parametrize("key", ["encoder", "init_from"])
-def test_an_unknown_name_says_which_models_there_are(key: str, no_hub: None, tmp_path: Path) -> None:
-    said = r"'soritune/tiny-kr' is neither a model of this package nor a folder here; the package has: soritune/tiny-ko"
-    with pytest.raises(SorituneError, match=said):
+def test_an_unknown_name_is_refused_with_the_packaged_models(key: str, no_hub: None, tmp_path: Path) -> None:
+    sentence = (
+        "'soritune/tiny-kr' is neither a model of this package nor a folder here; "
+        "the package has: soritune/tiny-ko"
+    )
+    with pytest.raises(SorituneError, match=sentence):
         build_model(
             ModelConfig(**{"encoder": "none", key: "soritune/tiny-kr"}), load_bundle(FOLDER).outputs, seed=0
         )
-    with pytest.raises(SorituneError, match=f"^model.{key}: {said}"):
+    with pytest.raises(SorituneError, match=f"^model.{key}: {sentence}"):
         check_start(load_recipe("quickstart", [f"data={tmp_path}", f"model.{key}=soritune/tiny-kr"]))
-    with pytest.raises(BundleError, match=said):
+    with pytest.raises(BundleError, match=sentence):
         Predictor.load("soritune/tiny-kr")
     result = CliRunner().invoke(app, ["model-info", "soritune/tiny-kr"])
     assert isinstance(result.exception, BundleError)
@@ -171,7 +174,7 @@ def test_adapters_name_their_base_and_load_in_another_environment(
         assert str(PACKAGED_FOLDER).encode() not in file.read_bytes(), file.name
     before = logits(model)
     assert not torch.allclose(before, logits(load_model("soritune/tiny-ko")), atol=1e-2)
-    # There the package lies elsewhere, and a folder that happens to have its name is no base.
+    # There the package is in another folder, and a folder with the name of the base is not used as one.
     elsewhere = tmp_path / "other" / "site-packages" / "soritune" / "pretrained"
     shutil.copytree(FOLDER, elsewhere / "tiny-ko")
     monkeypatch.setattr("soritune.bundles.packaged.PACKAGED_FOLDER", elsewhere)
@@ -182,7 +185,7 @@ def test_adapters_name_their_base_and_load_in_another_environment(
         load_model(bundle.path), tmp_path / "again", tasks=[], preprocessing={"sample_rate_hz": 16000}
     )
     assert again.card["base"] == bundle.card["base"]
-    # Without that model one sentence says so.
+    # Without that model the message names it.
     monkeypatch.setattr("soritune.bundles.packaged.PACKAGED_FOLDER", tmp_path / "none")
     (tmp_path / "soritune" / "tiny-ko").rmdir()
     with pytest.raises(
@@ -191,7 +194,9 @@ def test_adapters_name_their_base_and_load_in_another_environment(
         load_model(bundle.path)
 
 
-def test_a_folder_of_that_name_is_reached_as_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_the_name_of_a_packaged_model_is_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its adapters name the folder then, not the package."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(FOLDER, tmp_path / "soritune" / "tiny-ko")
@@ -201,7 +206,7 @@ def test_a_folder_of_that_name_is_reached_as_a_path(tmp_path: Path, monkeypatch:
     assert bundle.card["base"]["source"] == str(tmp_path / "soritune" / "tiny-ko")
 
 
-def test_predict_takes_it_where_no_model_is_named(unseen: Manifest, tiny_ko: str) -> None:
+def test_predict_uses_it_if_no_model_is_named(unseen: Manifest, tiny_ko: str) -> None:
     clip = str(unseen.audio_path(unseen.utterance(0)))
     alone = CliRunner().invoke(app, ["predict", clip, "--json"])
     named = CliRunner().invoke(app, ["predict", clip, "--json", "--bundle", tiny_ko])
@@ -217,39 +222,37 @@ def test_predict_takes_it_where_no_model_is_named(unseen: Manifest, tiny_ko: str
 
 
 @pytest.mark.slow
-def test_it_hears_sentences_and_voices_it_was_not_trained_on(
-    unseen: Manifest, tiny_ko: str, tmp_path: Path
-) -> None:
+def test_error_rates_on_unseen_sentences_and_voices(unseen: Manifest, tiny_ko: str, tmp_path: Path) -> None:
     scores = evaluate(tiny_ko, data=unseen, output=tmp_path / "judged", resamples=100, audio=False)
-    own = scores["tasks"]["phoneme"]
-    per = own["rates"]["per"]["value"]
-    baselines = {name: found["rates"]["per"] for name, found in own["baselines"].items()}
+    phoneme = scores["tasks"]["phoneme"]
+    per = phoneme["rates"]["per"]["value"]
+    baselines = {name: baseline["rates"]["per"] for name, baseline in phoneme["baselines"].items()}
     phones = [phone for row in unseen for phone in row.phones or () if phone != "|"]
     commonest = max(set(phones), key=phones.count)
     always = 1 - phones.count(commonest) / len(phones)  # the best that one phone said again and again can do
     assert baselines["empty"] == 1.0
     assert always > 0.8
     assert per < 0.5 * always, f"phone error rate {per:.3f}, saying nothing {baselines['empty']:.3f}"
-    assert own["rates"]["per"]["high"] < baselines["empty"]
+    assert phoneme["rates"]["per"]["high"] < baselines["empty"]
 
 
 @pytest.mark.slow
-def test_a_clip_is_heard_alike_alone_and_among_others(unseen: Manifest, tiny_ko: str) -> None:
+def test_a_clip_has_the_same_phones_alone_and_in_a_batch(unseen: Manifest, tiny_ko: str) -> None:
     clips = [unseen.audio_path(row) for row in unseen]
     together = Predictor.load(tiny_ko)
     alone = Predictor.load(tiny_ko, padded_seconds=0.1)
-    heard = [
+    hypotheses = [
         [row["tasks"]["phoneme"]["prediction"]["phones"] for row in one.predict(clips)]
         for one in (together, alone)
     ]
-    assert sum(map(len, heard[0])) > 10 * len(clips)
+    assert sum(map(len, hypotheses[0])) > 10 * len(clips)
     # A frame in which two phones are as likely may go either way.
-    differing = sum(sum(phone_counts(a, b)[:3]) for a, b in zip(*heard, strict=True))
-    assert differing <= 0.002 * sum(map(len, heard[0]))
+    differing = sum(sum(phone_counts(a, b)[:3]) for a, b in zip(*hypotheses, strict=True))
+    assert differing <= 0.002 * sum(map(len, hypotheses[0]))
 
 
 @pytest.mark.slow
-def test_windows_over_a_long_file_hear_what_the_clips_have(
+def test_windows_over_a_long_file_find_the_phones_of_its_clips(
     unseen: Manifest, tiny_ko: str, tmp_path: Path
 ) -> None:
     """Half a minute at one level: by the windows that the model asks for, most phones are heard."""
@@ -259,18 +262,18 @@ def test_windows_over_a_long_file_hear_what_the_clips_have(
     pauses = [np.zeros(4800, dtype=np.float32)] * len(level)
     whole = np.concatenate([part for pair in zip(level, pauses, strict=True) for part in pair])
     soundfile.write(tmp_path / "long.wav", whole, 16000)
-    said = [phone for row in rows for phone in row.phones or () if phone != "|"]
+    reference = [phone for row in rows for phone in row.phones or () if phone != "|"]
 
     def errors(predictor: Predictor) -> int:
         (row,) = predictor.predict([tmp_path / "long.wav"])
-        heard = [phone for phone in row["tasks"]["phoneme"]["prediction"]["phones"] if phone != "|"]
-        return sum(phone_counts(said, heard)[:3])
+        hypothesis = [phone for phone in row["tasks"]["phoneme"]["prediction"]["phones"] if phone != "|"]
+        return sum(phone_counts(reference, hypothesis)[:3])
 
     assert len(whole) / 16000 > 3 * load_bundle(tiny_ko).card["preprocessing"]["max_duration_s"]
-    assert errors(Predictor.load(tiny_ko)) < 0.2 * len(said)
+    assert errors(Predictor.load(tiny_ko)) < 0.2 * len(reference)
 
 
-def test_transformers_alone_reads_the_same(unseen: Manifest, tiny_ko: str) -> None:
+def test_transformers_gives_the_same_outputs(unseen: Manifest, tiny_ko: str) -> None:
     """As docs/bundle.md shows it."""
     from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 
@@ -287,7 +290,7 @@ def test_transformers_alone_reads_the_same(unseen: Manifest, tiny_ko: str) -> No
 
 
 @pytest.mark.slow
-def test_quickstart_goes_on_from_what_the_model_hears(unseen: Manifest, tmp_path: Path) -> None:
+def test_quickstart_starts_from_the_packaged_model(unseen: Manifest, tmp_path: Path) -> None:
     """Its head survives: before the first step the recipe is far better than nothing."""
     rows = [
         {"id": row.id, "audio": str(unseen.audio_path(row)), "speaker": row.speaker, "text": row.text}

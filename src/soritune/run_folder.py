@@ -118,6 +118,11 @@ class RunFolder:
         """Folder of one model."""
         return self.bundles / name
 
+    @classmethod
+    def of_predictions(cls, path: Path) -> RunFolder:
+        """The run whose predictions are in the file `path`."""
+        return cls(path.resolve().parent.parent)
+
     def predictions(self, name: str = "test") -> Path:
         """Predictions of a split, or of a split with a suffix."""
         return self.path / "predictions" / f"{name}.jsonl"

@@ -105,9 +105,9 @@ _KINDS = {
 
 
 def _expected(message: str) -> str:
-    """The expected value in pydantic's message about one kind of a union, such as "a list"."""
-    kind = message.removeprefix("Input should be ").split(", unable to")[0]
-    return _KINDS.get(kind, kind)
+    """The expected value in a message of pydantic, such as "a list"."""
+    expected = message.removeprefix("Input should be ").split(", unable to")[0]
+    return _KINDS.get(expected, expected)
 
 
 def _union_depth(model: type[BaseModel], path: Sequence[int | str]) -> int | None:

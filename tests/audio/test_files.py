@@ -10,7 +10,7 @@ from soritune.audio.files import find_audio
 from soritune.errors import AudioError
 
 
-def test_any_case_of_suffix_sorted_and_nothing_hidden(tmp_path: Path) -> None:
+def test_visible_audio_files_are_found_by_suffix_in_any_case_and_sorted(tmp_path: Path) -> None:
     for name in (
         "b/나.WAV",
         "b/가.Flac",
@@ -31,7 +31,7 @@ def test_any_case_of_suffix_sorted_and_nothing_hidden(tmp_path: Path) -> None:
     ]
 
 
-def test_no_folder(tmp_path: Path) -> None:
+def test_missing_folder_and_file_instead_of_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="does not exist"):
         find_audio(tmp_path / "gone")
     (tmp_path / "f").touch()

@@ -1,3 +1,5 @@
+"""Noise is attenuated, the sound is kept, and the settings are checked."""
+
 from __future__ import annotations
 
 import subprocess
@@ -11,7 +13,7 @@ from soritune.audio.noise_reduction import NoiseReduction
 from soritune.audio.preprocessing import Preprocessing
 from soritune.errors import RecipeError, SorituneError
 
-# Looked up, not imported: the import alone takes seconds.
+# find_spec does not import the library, which takes seconds.
 pytestmark = pytest.mark.skipif(
     find_spec("noisereduce") is None, reason="the extra 'denoise' is not installed"
 )
@@ -32,7 +34,7 @@ def level(waveform: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("stationary", [False, True])
-def test_noise_goes_and_the_sound_stays(stationary: bool) -> None:
+def test_noise_in_pauses_is_attenuated_more_than_the_sound(stationary: bool) -> None:
     hiss, tone = hiss_and_tone()
     clean = NoiseReduction(stationary=stationary).apply(hiss + tone, 16000)
     assert clean.dtype == np.float32 and clean.shape == hiss.shape
@@ -41,7 +43,7 @@ def test_noise_goes_and_the_sound_stays(stationary: bool) -> None:
     assert pauses > 10 and pauses > sound + 6, (pauses, sound)
 
 
-def test_the_same_samples_give_the_same_result_and_strength_is_a_share() -> None:
+def test_result_is_deterministic_and_strength_is_a_share() -> None:
     hiss, tone = hiss_and_tone()
     noisy = hiss + tone
     full = NoiseReduction().apply(noisy, 16000)
@@ -52,13 +54,13 @@ def test_the_same_samples_give_the_same_result_and_strength_is_a_share() -> None
     assert np.abs(NoiseReduction(strength=0).apply(noisy, 16000) - noisy).max() < 1e-5
 
 
-def test_silence_and_the_shortest_clips_pass() -> None:
+def test_silence_and_short_clips_are_accepted() -> None:
     assert not NoiseReduction().apply(np.zeros(16000, np.float32), 16000).any()
     short = NoiseReduction().apply(hiss_and_tone()[0][:800], 16000)
     assert short.shape == (800,) and np.isfinite(short).all()
 
 
-def test_it_comes_before_the_normalisation() -> None:
+def test_noise_is_reduced_before_normalisation() -> None:
     hiss, tone = hiss_and_tone()
     plain = Preprocessing(normalize=False, noise_reduction=True).apply(hiss + tone, 16000)
     assert np.array_equal(plain, NoiseReduction().apply(hiss + tone, 16000))
@@ -66,7 +68,7 @@ def test_it_comes_before_the_normalisation() -> None:
     assert np.array_equal(normal, Preprocessing().finish(plain))
 
 
-def test_true_false_and_settings_say_what_they_mean() -> None:
+def test_true_selects_the_defaults_and_false_switches_off() -> None:
     assert Preprocessing(noise_reduction=True).noise_reduction == NoiseReduction()
     assert Preprocessing(noise_reduction=False).noise_reduction is None
     assert Preprocessing(noise_reduction={"strength": 0.5}).noise_reduction == NoiseReduction(strength=0.5)
@@ -76,13 +78,13 @@ def test_true_false_and_settings_say_what_they_mean() -> None:
         chain.noise_reduction.strength = 2  # type: ignore[union-attr]
 
 
-def test_a_bundle_from_before_has_none() -> None:
+def test_settings_without_the_key_reduce_no_noise() -> None:
     old = {"sample_rate_hz": 16000, "min_duration_s": 0.1, "max_duration_s": 15.0, "normalize": True}
     assert Preprocessing(**old).noise_reduction is None
 
 
 @pytest.mark.slow
-def test_it_loads_no_torch_and_leaves_torch_importable() -> None:
+def test_torch_is_not_loaded_and_remains_importable() -> None:
     code = (
         "import sys, numpy as np; from soritune.audio.preprocessing import Preprocessing\n"
         "chain = Preprocessing(noise_reduction=True)\n"
@@ -94,7 +96,7 @@ def test_it_loads_no_torch_and_leaves_torch_importable() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_without_the_library_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_library_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     from soritune.audio import noise_reduction
 
     noise_reduction._library.cache_clear()

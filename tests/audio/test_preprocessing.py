@@ -1,4 +1,4 @@
-"""The samples a model hears: the same from file and memory, and as Hugging Face's extractor makes them."""
+"""Preprocessed samples are the same from file and memory, and the same as those of Hugging Face's extractor."""
 
 from __future__ import annotations
 
@@ -45,33 +45,36 @@ def test_file_and_memory_give_identical_samples(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
-def test_a_crop_is_the_beginning_of_the_whole(tmp_path: Path, rate: int) -> None:
+def test_crop_equals_the_beginning_of_the_whole_file(tmp_path: Path, rate: int) -> None:
     soundfile.write(tmp_path / "a.wav", noise(4.0, rate), rate, subtype="FLOAT")
     whole = Preprocessing(normalize=False).load(tmp_path / "a.wav")
     crop = Preprocessing(normalize=False, max_duration_s=2.5).load(tmp_path / "a.wav")
     assert np.array_equal(crop, whole[:40000])
 
 
-def test_an_augmentation_is_only_what_is_asked_for_and_its_seed_repeats_it(tmp_path: Path) -> None:
+def test_augmentation_is_applied_only_on_request_and_repeated_by_its_seed(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(1.0), 16000, subtype="FLOAT")
     chain, speed = Preprocessing(normalize=False), SpeedPerturbation(factors=(0.8, 1.25), probability=1)
-    found = [chain.load(tmp_path / "a.wav", augment=speed, seed=seed) for seed in (3, 3, 4, 5, 6)]
-    assert np.array_equal(found[0], found[1])
-    assert {len(waveform) for waveform in found} == {20000, 12800}  # a second at 0.8 and at 1.25 of its speed
+    waveforms = [chain.load(tmp_path / "a.wav", augment=speed, seed=seed) for seed in (3, 3, 4, 5, 6)]
+    assert np.array_equal(waveforms[0], waveforms[1])
+    assert {len(waveform) for waveform in waveforms} == {
+        20000,
+        12800,
+    }  # a second at 0.8 and at 1.25 of its speed
     assert len(chain.load(tmp_path / "a.wav")) == 16000
     with pytest.raises(ValueError, match="give augment and seed together"):
         chain.load(tmp_path / "a.wav", augment=speed)
     assert "augment" not in chain.model_dump()
 
 
-def test_an_augmentation_may_be_a_mapping_and_other_types_are_refused(tmp_path: Path) -> None:
+def test_augmentation_may_be_a_mapping_and_other_types_are_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(1.0), 16000, subtype="FLOAT")
     chain, given = Preprocessing(normalize=False), {"speed": {"factors": [0.8], "probability": 1}}
     assert len(chain.load(tmp_path / "a.wav", augment=given, seed=1)) == 20000  # a second at 0.8 of its speed
-    others: list[Any] = [SpeedPerturbation, [SpeedPerturbation()], "speed"]
-    for other in others:
+    invalid: list[Any] = [SpeedPerturbation, [SpeedPerturbation()], "speed"]
+    for augment in invalid:
         with pytest.raises(AugmentationError, match="is not an augmentation"):
-            chain.load(tmp_path / "a.wav", augment=other, seed=1)
+            chain.load(tmp_path / "a.wav", augment=augment, seed=1)
 
 
 def test_masks_and_mixing_alone_are_refused_for_a_waveform(tmp_path: Path) -> None:
@@ -100,12 +103,12 @@ def test_only_the_first_seconds_are_kept(tmp_path: Path) -> None:
     assert len(chain.apply(noise(3.0), 16000)) == 20000
 
 
-def test_the_length_of_a_whole_file_is_not_believed(tmp_path: Path) -> None:
+def test_duration_is_ignored_for_a_whole_file(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(1.0), 16000)
     assert len(Preprocessing().load(tmp_path / "a.wav", None, 7.0)) == 16000
 
 
-def test_a_clip_of_50_ms_is_refused(tmp_path: Path) -> None:
+def test_clip_of_50_ms_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(0.05), 16000)
     with pytest.raises(AudioError, match=r"lasts 0\.050 s; at least 0\.1 s are needed"):
         Preprocessing().load(tmp_path / "a.wav")
@@ -121,7 +124,7 @@ def test_bad_samples_in_memory_are_refused() -> None:
         Preprocessing().apply(np.zeros((2, 2, 2)), 16000)
 
 
-def test_settings_are_checked_and_travel_as_json() -> None:
+def test_settings_are_checked_and_survive_a_dump() -> None:
     with pytest.raises(ValidationError, match="below min_duration_s"):
         Preprocessing(max_duration_s=0.05)
     with pytest.raises(ValidationError, match="Extra inputs"):

@@ -32,7 +32,7 @@ def test_level_and_clipping() -> None:
     assert measure_quality(0.5 * square, 16000).clipped_share == 0.0
 
 
-def test_nothing_to_tell_apart() -> None:
+def test_silence_and_short_clips_have_no_snr() -> None:
     assert measure_quality(np.zeros(16000, np.float32), 16000).level_dbfs == -100.0
     assert np.isnan(measure_quality(np.zeros(16000, np.float32), 16000).snr_db)
     assert np.isnan(measure_quality(np.ones(100, np.float32), 16000).snr_db)

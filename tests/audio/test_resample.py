@@ -1,4 +1,4 @@
-"""Rates and speeds, held against the frequencies of tones."""
+"""Resampling and speed, compared with the frequencies of tones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def loudest_hz(waveform: np.ndarray, rate: int) -> float:
     return float(np.argmax(spectrum) * rate / len(waveform))
 
 
-def test_the_same_rate_gives_the_same_samples() -> None:
+def test_same_rate_returns_the_same_samples() -> None:
     assert np.array_equal(resample(tone(16000), 16000, 16000), tone(16000))
 
 
@@ -25,7 +25,7 @@ def test_resampling_agrees_with_the_tone_made_at_the_new_rate() -> None:
     assert np.abs(resample(tone(48000), 48000, 16000)[500:-500] - tone(16000)[500:-500]).max() < 1e-3
 
 
-def test_what_the_new_rate_cannot_hold_is_gone() -> None:
+def test_frequencies_above_half_the_new_rate_are_removed() -> None:
     assert np.abs(resample(tone(48000, 12000), 48000, 16000)[500:-500]).max() < 1e-3
 
 
@@ -36,7 +36,7 @@ def test_speed_changes_length_and_pitch_together(factor: float) -> None:
     assert loudest_hz(faster, 16000) == pytest.approx(500 * factor, rel=0.005)
 
 
-def test_nonsense_is_refused() -> None:
+def test_rates_and_factors_that_are_not_positive_are_refused() -> None:
     with pytest.raises(ValueError, match="must be positive, got 0"):
         resample(tone(16000), 0, 16000)
     with pytest.raises(ValueError, match="must be positive, got -1"):

@@ -1,4 +1,4 @@
-"""Rooms decay as fast as they say, and their tail is as loud as they say."""
+"""Impulse responses have the decay time and the direct level of their room."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def decay_time_s(response: np.ndarray, rate: int) -> float:
 
 
 @pytest.mark.parametrize("decay_s", [0.2, 0.5, 0.8])
-def test_the_tail_falls_by_sixty_db_in_the_decay_time(decay_s: float) -> None:
+def test_tail_falls_by_60_db_in_the_decay_time(decay_s: float) -> None:
     room = Room(decay_s=decay_s, direct_db=0, absorption=1.0, reflections=0)
     response = impulse_response(room, 16000, np.random.default_rng(0))
     assert decay_time_s(response[1:], 16000) == pytest.approx(decay_s, rel=0.15)
 
 
-def test_high_frequencies_die_sooner() -> None:
+def test_high_frequencies_decay_faster() -> None:
     response = impulse_response(Room(0.6, 0, 0.4, 0), 16000, np.random.default_rng(0))[1:]
     spectrum = np.fft.rfft(response)
     edge = len(spectrum) // 2
@@ -35,14 +35,14 @@ def test_high_frequencies_die_sooner() -> None:
 
 
 @pytest.mark.parametrize("direct_db", [-2.0, 10.0])
-def test_the_direct_sound_comes_first_and_is_as_loud_as_asked(direct_db: float) -> None:
+def test_direct_sound_is_first_and_has_the_given_level(direct_db: float) -> None:
     response = impulse_response(Room(0.3, direct_db, 0.6, 6), 16000, np.random.default_rng(1))
     assert response[0] == 1.0
     assert 10 * np.log10(1 / np.sum(response[1:] ** 2)) == pytest.approx(direct_db, abs=0.01)
     assert np.all(response[1:20] == 0)  # nothing arrives 1 ms after the direct sound
 
 
-def test_rooms_are_those_one_speaks_in() -> None:
+def test_drawn_rooms_are_in_the_stated_ranges() -> None:
     rooms = [draw_room(np.random.default_rng(seed)) for seed in range(300)]
     assert 0.28 < np.median([room.decay_s for room in rooms]) < 0.45
     assert all(0.1 <= room.decay_s <= 1.2 and -2 <= room.direct_db <= 20 for room in rooms)

@@ -15,9 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from soritune.cli import corpus
-from soritune.cli.source_options import source_settings
 from soritune.corpus.manifest import load_manifest, write_manifest
-from soritune.corpus.prepare import source_config
 from soritune.corpus.splitting.splits import load_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, OutputError, SplitError, TaskError
@@ -38,20 +36,20 @@ def soritune(*arguments: object, code: int = 0) -> str:
 
 
 def answer(*arguments: object) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(soritune(*arguments, "--json"))
-    return found
+    content: dict[str, Any] = json.loads(soritune(*arguments, "--json"))
+    return content
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Nine people with six sentences each, as someone else's JSONL."""
-    place = tmp_path / "말뭉치 하나"
+    target = tmp_path / "말뭉치 하나"
     rows = []
     for person in range(9):
         for number in range(6):
             name = f"소리/{person} {number}.WAV"
-            (place / "소리").mkdir(parents=True, exist_ok=True)
-            soundfile.write(place / name, np.full(8000, 0.1, np.float32), 16000, format="WAV")
+            (target / "소리").mkdir(parents=True, exist_ok=True)
+            soundfile.write(target / name, np.full(8000, 0.1, np.float32), 16000, format="WAV")
             label = ("화남", "기쁨")[number % 2]
             rows.append(
                 {
@@ -64,8 +62,8 @@ def folder(tmp_path: Path) -> Path:
                 }
             )
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (place / "manifest.jsonl").write_text(text, encoding="utf-8")
-    return place
+    (target / "manifest.jsonl").write_text(text, encoding="utf-8")
+    return target
 
 
 FIELDS = (
@@ -80,7 +78,7 @@ FIELDS = (
 )
 
 
-def test_prepare_check_split_folds(folder: Path, tmp_path: Path) -> None:
+def test_prepare_check_split_and_folds_write_their_files(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     made = answer("prepare", "manifest", folder, "-o", out, *FIELDS, "--constant", "language=ko")
     assert (made["utterances"], made["speakers"], made["quarantined"]) == (54, 9, 0)
@@ -111,7 +109,7 @@ def test_prepare_check_split_folds(folder: Path, tmp_path: Path) -> None:
     assert sum(fold["splits"]["test"]["utterances"] for fold in folds) == 53
 
 
-def test_what_people_read(folder: Path, tmp_path: Path) -> None:
+def test_output_without_json_has_counts_reasons_and_tables(folder: Path, tmp_path: Path) -> None:
     text = soritune("prepare", "manifest", folder / "manifest.jsonl", "-o", tmp_path / "o", *FIELDS)
     assert text.startswith("54 utterances, 0.01 h, 9 speakers → ")
     text = soritune(
@@ -145,7 +143,7 @@ def test_an_earlier_quarantine_is_kept(folder: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_one_sentence_for_every_mistake(folder: Path, tmp_path: Path) -> None:
+def test_a_faulty_argument_is_reported_in_one_sentence(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
     with pytest.raises(ManifestError, match="column 'id' .*--field id="):
         soritune("prepare", "manifest", folder, "-o", out)
@@ -176,7 +174,7 @@ def test_one_sentence_for_every_mistake(folder: Path, tmp_path: Path) -> None:
     assert sorted(os.listdir(out)) == ["manifest.parquet", "quarantine.jsonl"]
 
 
-def test_number_ranges_from_the_command_line(tmp_path: Path) -> None:
+def test_number_ranges_are_read_from_the_command_line(tmp_path: Path) -> None:
     for person in ("F1", "M1", "M2"):
         for number in (1, 2, 9):
             file = tmp_path / "c" / person / "wav_48000" / f"{person}_{number:06d}.wav"
@@ -194,7 +192,7 @@ def test_number_ranges_from_the_command_line(tmp_path: Path) -> None:
     assert (made["utterances"], made["skipped"]) == (6, {"number outside the label ranges": 3})
 
 
-def test_a_check_twice_tells_everything_once(folder: Path, tmp_path: Path) -> None:
+def test_a_second_check_lists_every_rejection_once(folder: Path, tmp_path: Path) -> None:
     (folder / "소리" / "0 0.WAV").unlink()
     soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS, "--strict", code=1)
     (folder / "소리" / "0 1.WAV").unlink()
@@ -205,7 +203,7 @@ def test_a_check_twice_tells_everything_once(folder: Path, tmp_path: Path) -> No
     assert [json.loads(line)["id"] for line in lines] == ["0_0", "0_1"]
 
 
-def test_a_check_that_leaves_nothing_is_a_failure(folder: Path, tmp_path: Path) -> None:
+def test_a_check_without_a_usable_row_fails(folder: Path, tmp_path: Path) -> None:
     soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS)
     for file in (folder / "소리").iterdir():
         file.unlink()
@@ -217,27 +215,27 @@ def test_a_check_that_leaves_nothing_is_a_failure(folder: Path, tmp_path: Path) 
     assert len((tmp_path / "o" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()) == 54
 
 
-def test_splits_replace_no_other_kind_of_file(folder: Path, tmp_path: Path) -> None:
+def test_splits_are_not_written_over_another_kind_of_file(folder: Path, tmp_path: Path) -> None:
     soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS)
     with pytest.raises(OutputError, match=r"quarantine.jsonl: splits are written as \.parquet"):
         soritune("split", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "o" / "quarantine.jsonl")
     assert (tmp_path / "o" / "quarantine.jsonl").read_text() == ""
 
 
-def test_a_speaker_in_val_and_test_of_a_given_split_is_told(folder: Path, tmp_path: Path) -> None:
+def test_a_speaker_in_val_and_test_of_a_given_split_is_reported(folder: Path, tmp_path: Path) -> None:
     given = ("--constant", "source=x")
     file = folder / "manifest.jsonl"
-    found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    for number, row in enumerate(found):
+    content = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    for number, row in enumerate(content):
         row["part"] = "train" if row["who"] not in ("p7", "p8") else ("dev", "eval")[number % 2]
-    file.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+    file.write_text("".join(json.dumps(row) + "\n" for row in content), encoding="utf-8")
     soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS, *given)
     made = answer(
         "split", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "s.parquet", "--given", "part"
     )
     assert made["policy"]["overlap"]["val-test"]["speaker"] == 1.0
     assert "100% of the test hours have a speaker that is also in val" in made["policy"]["warnings"]
-    file.write_text("".join(json.dumps({**row, "part": "train"}) + "\n" for row in found), encoding="utf-8")
+    file.write_text("".join(json.dumps({**row, "part": "train"}) + "\n" for row in content), encoding="utf-8")
     soritune("prepare", "manifest", folder, "-o", tmp_path / "o", *FIELDS)
     with pytest.raises(SplitError, match="split 'val' came out empty; .*--ratios 1,0,0"):
         soritune(
@@ -245,45 +243,6 @@ def test_a_speaker_in_val_and_test_of_a_given_split_is_told(folder: Path, tmp_pa
         )
     soritune("split", tmp_path / "o" / "manifest.parquet", "-o", tmp_path / "s.parquet", "--given", "part",
              "--ratios", "1,0,0")  # fmt: skip
-
-
-def settings(source: str, *items: str) -> dict[str, Any]:
-    return source_settings(source, [Path("x")], items, None, None, False)[1]
-
-
-@pytest.mark.parametrize(
-    ("source", "item", "expected"),
-    [
-        ("csv", "name=a #1", {"name": "a #1"}),
-        ("csv", "language=no", {"language": "no"}),
-        ("csv", "name= ", {"name": " "}),
-        ("csv", "language=null", {"language": None}),
-        ("csv", 'delimiter="\\t"', {"delimiter": "\t"}),
-        ("csv", "drop_prefix=D:\\corpus", {"drop_prefix": "D:\\corpus"}),
-        ("json-pairs", "utterances=[]", {"utterances": "[]"}),
-        (
-            "json-pairs",
-            "split_folders.2.Validation_split=null",
-            {"split_folders": {"2.Validation_split": None}},
-        ),
-        ("csv", "values.gender.W=f", {"values": {"gender": {"W": "f"}}}),
-        ("csv", "fields.emotion=감정", {"fields": {"emotion": "감정"}}),
-    ],
-)
-def test_settings_as_they_are_typed(source: str, item: str, expected: dict[str, Any]) -> None:
-    assert settings(source, item) == expected
-
-
-def test_settings_that_contradict_each_other(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="'values' is given a value of its own too"):
-        settings("csv", "values=1", "values.gender.W=f")
-    with pytest.raises(ManifestError, match="name.y"):
-        soritune("prepare", "csv", tmp_path, "-o", tmp_path / "o", "--set", "name=x", "--set", "name.y=1")
-
-
-def test_one_text_stands_for_a_list_of_one() -> None:
-    config = source_config("csv", settings("csv", "files=a.csv", "required=text", "name=7"))
-    assert (config.files, config.required, config.name) == (("a.csv",), ("text",), "7")  # type: ignore[attr-defined]
 
 
 def test_a_field_that_a_task_needs_may_be_in_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +259,7 @@ def test_a_field_that_a_task_needs_may_be_in_extra(tmp_path: Path, monkeypatch: 
     ]
 
 
-def test_a_package_with_a_broken_task_stops_neither_split_nor_folds(
+def test_split_and_folds_work_beside_a_package_with_a_broken_task(
     tmp_path: Path, external_package: Callable[[str, str, str], Path]
 ) -> None:
     external_package("soritune.tasks", "broken", "import a_module_that_is_not_installed\n\nTASK = None\n")

@@ -13,17 +13,17 @@ def output(capsys, *args, **options):
     return capsys.readouterr().out.splitlines()
 
 
-def test_text_and_phones(capsys):
+def test_text_is_printed_as_hangul_or_phones(capsys):
     assert output(capsys, "학교에 갔습니다") == ["학꾜에 갇씀니다"]
     assert output(capsys, "학교", phones=True) == ["H A k GG iO"]
 
 
-def test_variants_and_explanation(capsys):
+def test_variants_and_articles_are_printed(capsys):
     assert output(capsys, "깃발", variants=True) == ["기빨", "긷빨"]
     assert output(capsys, "국물", explain=True) == ["궁물", "  국물 → 궁물  (article 18: nasalisation)"]
 
 
-def test_json(capsys):
+def test_json_has_one_object_per_line(capsys):
     (line,) = output(capsys, "국물", as_json=True, variants=True, explain=True)
     record = json.loads(line)
     assert record["pronunciation"] == "궁물"
@@ -32,7 +32,7 @@ def test_json(capsys):
     assert record["changes"][0]["article"] == "18"
 
 
-def test_file_and_stdin(capsys, tmp_path, monkeypatch):
+def test_lines_of_a_file_or_stdin_are_converted(capsys, tmp_path, monkeypatch):
     path = tmp_path / "lines.txt"
     path.write_text("국물\n\n밭 아래\n", encoding="utf-8")
     assert output(capsys, file=path) == ["궁물", "", "바 다래"]
@@ -40,7 +40,7 @@ def test_file_and_stdin(capsys, tmp_path, monkeypatch):
     assert output(capsys, boundary="word") == ["받 아래"]
 
 
-def test_bad_input_is_described(tmp_path):
+def test_bad_input_is_refused_with_the_reason(tmp_path):
     with pytest.raises(TextError, match="cannot be read"):
         g2p(file=tmp_path / "none.txt", tagger="none")
     with pytest.raises(TextError, match="give one of them"):

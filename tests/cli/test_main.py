@@ -37,7 +37,7 @@ def refused(*arguments: str | Path, cwd: Path | None = None) -> str:
     return lines[0]
 
 
-def test_version_and_help() -> None:
+def test_version_and_help_are_printed() -> None:
     assert soritune("--version").stdout.strip() == f"soritune {__version__}"
     shown = soritune("--help").stdout
     for verb in ("run", "prepare", "predict", "evaluate", "recipes", "demo"):
@@ -63,7 +63,9 @@ def test_recipes_are_listed() -> None:
         (["model-info", "nothing-such"], "unknown recipe 'nothing-such'"),
     ],
 )
-def test_refusals(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+def test_a_faulty_command_is_refused_with_one_sentence(
+    arguments: list[str], sentence: str, tmp_path: Path
+) -> None:
     before = set(tmp_path.rglob("*"))
     assert sentence in refused(*arguments, cwd=tmp_path)
     left = {
@@ -74,21 +76,21 @@ def test_refusals(arguments: list[str], sentence: str, tmp_path: Path) -> None:
     assert left == set()
 
 
-def test_an_output_that_cannot_be_written(tones: Manifest, tmp_path: Path) -> None:
+def test_an_unwritable_output_is_reported(tones: Manifest, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     place = tmp_path / "file" / "run"
     sentence = refused("run", "demo", f"data={tones.path}", "data.source=manifest", "-o", place)
     assert "cannot be written to" in sentence
 
 
-def test_a_hub_name_without_network(tones: Manifest, tmp_path: Path) -> None:
+def test_a_hub_name_without_a_network_is_reported(tones: Manifest, tmp_path: Path) -> None:
     source = (f"data={tones.path}", "data.source=manifest", "split.given=null")
     sentence = refused("run", "child-phoneme", *source, "-o", tmp_path / "run")
     assert "facebook/wav2vec2-xls-r-300m" in sentence and "local folder" in sentence
     assert not (tmp_path / "run" / "bundles").exists()
 
 
-def test_a_folder_that_is_no_model(tones: Manifest, tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_reported(tones: Manifest, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     sentence = refused(
         "run",
@@ -102,7 +104,7 @@ def test_a_folder_that_is_no_model(tones: Manifest, tmp_path: Path) -> None:
     assert "empty" in sentence
 
 
-def test_a_log_file_can_be_asked_for(tmp_path: Path) -> None:
+def test_the_log_is_written_to_the_named_file(tmp_path: Path) -> None:
     done = soritune("--log-level", "INFO", "--log-file", tmp_path / "log.txt", "recipes")
     assert done.returncode == 0
     assert (tmp_path / "log.txt").exists()
@@ -113,7 +115,7 @@ def test_a_log_file_can_be_asked_for(tmp_path: Path) -> None:
     ("given", "found"),
     [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "passive"}, "None")],
 )
-def test_threads_look_a_little_for_work_before_they_sleep(given: dict[str, str], found: str) -> None:
+def test_the_spin_count_is_set_unless_the_wait_policy_is(given: dict[str, str], found: str) -> None:
     """Set before torch is loaded, which reads it once, and only where the caller has not decided."""
     code = """
 import os, sys

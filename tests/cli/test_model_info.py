@@ -64,7 +64,7 @@ def test_the_published_table_from_a_recipe_without_downloading(run, tmp_path: Pa
     assert "320,203,437" in text
 
 
-def test_folders_of_every_kind(run, tmp_path: Path) -> None:
+def test_a_folder_of_every_kind_is_described(run, tmp_path: Path) -> None:
     heads = {"none": 0, "ctc": 16 * 12 + 12, "classification": 16 * 8 + 8 + 8 * 2 + 2}
     for head, size in heads.items():
         folder = tiny_checkpoint(tmp_path / head, tiny_config(), head=head)  # type: ignore[arg-type]

@@ -70,7 +70,7 @@ def call(*arguments, code=0):
     return result
 
 
-def test_one_file_as_a_table(models, clips):
+def test_one_file_is_printed_as_a_table(models, clips):
     output = call(clips / "b.WAV", "-b", models["emotion"]).stdout
     assert "emotion" in output
     assert "%" in output
@@ -84,19 +84,19 @@ def test_json_is_one_object_and_equals_the_predictor(unseen, tiny_ko):
     same = list(Predictor.load(tiny_ko).predict(files))
     assert [row["tasks"] for row in content["predictions"]] == [row["tasks"] for row in same]
     assert [row["audio"] for row in content["predictions"]] == [str(file) for file in files]
-    heard = [row["tasks"]["phoneme"]["prediction"] for row in content["predictions"]]
-    assert all(len(one["phones"]) > 5 and one["hangul"] for one in heard)
-    assert len({one["hangul"] for one in heard}) == 3
+    predictions = [row["tasks"]["phoneme"]["prediction"] for row in content["predictions"]]
+    assert all(len(prediction["phones"]) > 5 and prediction["hangul"] for prediction in predictions)
+    assert len({prediction["hangul"] for prediction in predictions}) == 3
 
 
-def test_phones_as_a_table_are_those_that_were_said(unseen, tiny_ko):
+def test_printed_phones_are_near_the_reference(unseen, tiny_ko):
     rows = [row for row in unseen if row.extra["kind"] == "sentence"][:2]
     shown = call(*(unseen.audio_path(row) for row in rows), "-b", tiny_ko).stdout
     assert "Hangul" in shown.splitlines()[0]
     for row, line in zip(rows, shown.splitlines()[1:], strict=True):
-        heard = [symbol for symbol in line.split() if symbol in set(KOREAN.symbols)]
-        said = [phone for phone in row.phones if phone != "|"]
-        assert sum(phone_counts(said, heard)[:3]) < 0.6 * len(said)
+        hypothesis = [symbol for symbol in line.split() if symbol in set(KOREAN.symbols)]
+        reference = [phone for phone in row.phones if phone != "|"]
+        assert sum(phone_counts(reference, hypothesis)[:3]) < 0.6 * len(reference)
 
 
 def test_a_folder_gives_the_distribution(models, clips):
@@ -119,9 +119,13 @@ def test_several_bundles_are_averaged(models, clips):
         content = json.loads(call(clips / "b.WAV", *options, "--json").stdout)
         return content["predictions"][0]["tasks"]["emotion"]["prediction"]["probabilities"]
 
-    one, two, both = probabilities("emotion"), probabilities("second"), probabilities("emotion", "second")
+    first, second, both = (
+        probabilities("emotion"),
+        probabilities("second"),
+        probabilities("emotion", "second"),
+    )
     for label, value in both.items():
-        assert value == pytest.approx((one[label] + two[label]) / 2, abs=2e-6)
+        assert value == pytest.approx((first[label] + second[label]) / 2, abs=2e-6)
 
 
 def test_a_bad_file_among_many_is_a_row_and_exit_code_1(models, clips):
@@ -133,17 +137,17 @@ def test_a_bad_file_among_many_is_a_row_and_exit_code_1(models, clips):
     assert "2 of 5 files could not be predicted" in result.stderr
 
 
-def test_output_is_a_predictions_file(models, clips, tmp_path):
+def test_the_output_is_a_predictions_file(models, clips, tmp_path):
     path = tmp_path / "out" / "p.jsonl"
     content = json.loads(call(clips, "-b", models["emotion"], "-o", path, "--json").stdout)
     assert content["output"] == str(path)
     assert "predictions" not in content
-    found = read_predictions(path)
-    assert len(found.good) == 3
-    assert found.header["bundle"]["name"] == "emotion"
+    predictions = read_predictions(path)
+    assert len(predictions.good) == 3
+    assert predictions.header.model.name == "emotion"
 
 
-def test_a_manifest_and_one_of_its_splits(models, clips, tmp_path):
+def test_one_split_of_a_manifest_is_predicted(models, clips, tmp_path):
     rows = [
         Utterance(
             id=f"u{k}", audio="b.WAV", duration_s=1.0, speaker=f"s{k}", emotion="calm", source="synthetic"
@@ -158,10 +162,10 @@ def test_a_manifest_and_one_of_its_splits(models, clips, tmp_path):
     assert [row["id"] for row in everything["predictions"]] == [f"u{k}" for k in range(10)]
     options = ["--splits", tmp_path / "s.parquet", "--split", "train", "-o", tmp_path / "p.jsonl"]
     call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], *options)
-    found = read_predictions(tmp_path / "p.jsonl")
-    assert 0 < len(found.rows) < 10
-    assert found.header["data"]["split"] == "train"
-    assert found.header["synthetic"] is True
+    predictions = read_predictions(tmp_path / "p.jsonl")
+    assert 0 < len(predictions.rows) < 10
+    assert predictions.header.data.split == "train"
+    assert predictions.header.synthetic is True
     with pytest.raises(SplitError):
         call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], *options[:2], "--split", "tset")
 
@@ -173,7 +177,7 @@ def test_a_run_folder_stands_for_its_best_bundle(models, clips, fakes, tmp_path)
     call(clips / "b.WAV", "-b", tmp_path / "run", "--checkpoint", "second")
 
 
-def test_bad_arguments_are_one_sentence(models, clips, tmp_path, monkeypatch):
+def test_bad_arguments_are_refused_with_one_sentence(models, clips, tmp_path, monkeypatch):
     monkeypatch.setattr("soritune.bundles.packaged.PACKAGED_FOLDER", tmp_path / "no package")
     cases = [
         ([clips / "b.WAV"], BundleError, "--bundle"),
@@ -199,7 +203,7 @@ def test_bad_arguments_are_one_sentence(models, clips, tmp_path, monkeypatch):
         assert "\n" not in str(raised.value)
 
 
-def test_rows_of_a_run_say_whether_they_were_trained_on(models, clips, fakes, tmp_path):
+def test_the_header_counts_rows_that_the_run_was_trained_on(models, clips, fakes, tmp_path):
     rows = [
         Utterance(id=f"u{k}", audio="b.WAV", duration_s=1.0, speaker=f"s{k}", emotion="calm")
         for k in range(10)
@@ -209,10 +213,10 @@ def test_rows_of_a_run_say_whether_they_were_trained_on(models, clips, fakes, tm
     splits = make_splits(manifest, SplitSettings(by=("speaker",)))
     splits.save(tmp_path / "run" / "splits.parquet")
     call("--manifest", tmp_path / "m.parquet", "-b", tmp_path / "run", "-o", tmp_path / "p.jsonl")
-    seen = read_predictions(tmp_path / "p.jsonl").header["data"]["seen"]
+    seen = read_predictions(tmp_path / "p.jsonl").header.data.seen
     assert seen == {"train": len(splits.ids("train")), "val": len(splits.ids("val"))}
     call("--manifest", tmp_path / "m.parquet", "-b", models["emotion"], "-o", tmp_path / "q.jsonl")
-    assert "seen" not in read_predictions(tmp_path / "q.jsonl").header["data"]
+    assert read_predictions(tmp_path / "q.jsonl").header.data.seen is None
 
 
 def test_predictions_without_numbers_are_shown(models, clips, monkeypatch, fakes):

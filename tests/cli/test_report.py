@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from soritune.cli.report import compare, evaluate, report, score
 from soritune.errors import BundleError, ManifestError
+from soritune.reports.evaluation import Evaluation
+from soritune.reports.scores import load_scores
 
 APP = typer.Typer()
 for verb in (evaluate, score, report, compare):
@@ -42,7 +44,7 @@ def call(*arguments, code=0):
 
 
 @pytest.mark.slow
-def test_score_report_compare_in_a_row(folders):
+def test_score_report_and_compare_follow_one_another(folders):
     base, tuned = folders
     for folder in folders:
         shown = call(
@@ -60,29 +62,29 @@ def test_score_report_compare_in_a_row(folders):
     assert "+16.7 points" in shown.replace("\n", " ")
 
 
-def test_json_forms(folders, tmp_path):
+def test_json_output_equals_the_written_files(folders, tmp_path):
     base, tuned = folders
     for folder in folders:
         content = json.loads(call("score", folder / "predictions.jsonl", "--json", "--resamples", 50).stdout)
         assert content["schema"] == "soritune.scores/1"
     made = json.loads(call("report", base, "--no-audio", "-o", tmp_path / "r.html", "--json").stdout)
     assert made == {"report": str(tmp_path / "r.html"), "bytes": (tmp_path / "r.html").stat().st_size}
-    found = json.loads(call("compare", base, tuned, "--json", "-o", tmp_path / "c.json").stdout)
-    assert found == json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
-    assert found["tasks"]["emotion"]["common_speakers"] == 12
+    comparison = json.loads(call("compare", base, tuned, "--json", "-o", tmp_path / "c.json").stdout)
+    assert comparison == json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert comparison["tasks"]["emotion"]["common_speakers"] == 12
 
 
-def test_evaluate_shows_scores_and_says_when_clips_failed(monkeypatch, folders, tmp_path):
+def test_evaluate_shows_scores_and_exits_with_1_if_clips_failed(monkeypatch, folders, tmp_path):
     import soritune.stages.evaluate as module
 
     base, _ = folders
     call("score", base / "predictions.jsonl", "--resamples", 50)
-    content = json.loads((base / "scores.json").read_text(encoding="utf-8"))
+    scores = load_scores(base)
     asked = {}
 
     def run(target, **options):
         asked.update(options, target=target)
-        return {**content, "num_failed": 2, "files": {"report": "r.html"}}
+        return Evaluation(scores, num_failed=2, files={"report": "r.html"})
 
     monkeypatch.setattr(module, "evaluate", run)
     shown = call("evaluate", tmp_path, "--split", "val", "--checkpoint", "last", "--no-audio", code=1).stdout
@@ -98,19 +100,18 @@ def test_evaluate_shows_scores_and_says_when_clips_failed(monkeypatch, folders, 
     assert {key: asked[key] for key in expected} == expected
 
 
-def test_evaluate_takes_a_corpus_and_draws_plots(monkeypatch, folders, tmp_path):
+def test_evaluate_passes_the_corpus_options_and_draws_plots(monkeypatch, folders, tmp_path):
     import soritune.stages.evaluate as module
-    from soritune.reports.evaluation import Evaluation
 
     base, _ = folders
     call("score", base / "predictions.jsonl", "--resamples", 50)
-    content = json.loads((base / "scores.json").read_text(encoding="utf-8"))
+    scores = load_scores(base)
     asked = {}
 
     def run(target, **options):
         asked.update(options)
         files = {"report": "r.html", "scores": str(tmp_path / "out" / "scores.json")}
-        return Evaluation({**content, "files": files})
+        return Evaluation(scores, files=files)
 
     monkeypatch.setattr(module, "evaluate", run)
     options = ["--data", tmp_path / "corpus", "--source", "speaker-folders", "--output", tmp_path / "out"]
@@ -129,7 +130,7 @@ def test_evaluate_takes_a_corpus_and_draws_plots(monkeypatch, folders, tmp_path)
             call("evaluate", tmp_path, *wrong)
 
 
-def test_bad_input_is_one_sentence(folders, tmp_path):
+def test_bad_input_is_refused_with_one_sentence(folders, tmp_path):
     base, _ = folders
     cases = [
         (["evaluate", tmp_path], BundleError),

@@ -48,7 +48,7 @@ def corpus(tmp_path: Path) -> Path:
 def test_all_sources_are_listed() -> None:
     names = set(members("soritune.corpus.sources", "SOURCE"))
     listed = json.loads(soritune("sources", "--json").stdout)["sources"]
-    assert {one["name"] for one in listed} == names and all(one["description"] for one in listed)
+    assert {source["name"] for source in listed} == names and all(source["description"] for source in listed)
     shown = soritune("sources").stdout
     assert all(name in shown for name in names)
 
@@ -57,68 +57,72 @@ def test_preview_shows_rows_fields_and_faults(corpus: Path) -> None:
     options = ("--field", "emotion=감정", "--set", "constants={first_language: ko}", "--limit", 3)
     result = soritune("sources", "preview", "csv", corpus, *options)
     assert result.exit_code == 0
-    for told in ("기쁨", "2.wav", "0.50", "[화자]", "12 utterances among 13 things looked at (the whole corpus)",
+    for text in ("기쁨", "2.wav", "0.50", "[화자]", "12 utterances among 13 things looked at (the whole corpus)",
                  "x.wav: 목록.csv line 14: has 1 cell, the header has 3", "--field 'speaker=[화자]'"):  # fmt: skip
-        assert told in result.stdout, told
+        assert text in result.stdout, text
     assert "3.wav" not in result.stdout
-    found = json.loads(soritune("sources", "preview", "csv", corpus, *options, "--json").stdout)
-    assert len(found["rows"]) == 3 and found["rows"][0]["first_language"] == "ko"
-    assert found["rejected"][0]["count"] == 1 and found["fault"] is None
-    assert {"field": "[화자]", "becomes": "extra", "example": "F0"} in found["fields"]
+    content = json.loads(soritune("sources", "preview", "csv", corpus, *options, "--json").stdout)
+    assert len(content["rows"]) == 3 and content["rows"][0]["first_language"] == "ko"
+    assert content["rejected"][0]["count"] == 1 and content["fault"] is None
+    assert {"field": "[화자]", "becomes": "extra", "example": "F0"} in content["fields"]
 
 
-def test_a_field_that_never_gets_a_value_is_said_loudly(corpus: Path) -> None:
+def test_a_mapped_field_without_any_value_is_reported_with_exit_code_1(corpus: Path) -> None:
     (corpus / "목록.csv").write_text("file_path,감정,나이\n0.wav,,\n1.wav,,\n", encoding="utf-8")
     result = soritune("sources", "preview", "csv", corpus, "--field", "emotion=감정")
     assert result.exit_code == 1
     assert "emotion got no value in any row: it is read from '감정'" in result.stdout
 
 
-def test_a_mapping_that_fails_shows_what_there_is(corpus: Path) -> None:
+def test_a_failing_mapping_shows_the_fields_of_the_corpus(corpus: Path) -> None:
     result = soritune("sources", "preview", "csv", corpus, "--field", "audio=파일", "--json")
     assert isinstance(result.exception, ManifestError) and "no column 파일" in str(result.exception)
-    assert [one["field"] for one in json.loads(result.stdout)["fields"]] == ["file_path", "감정", "[화자]"]
+    assert [field["field"] for field in json.loads(result.stdout)["fields"]] == [
+        "file_path",
+        "감정",
+        "[화자]",
+    ]
     assert "file_path" in soritune("sources", "preview", "csv", corpus, "--field", "audio=파일").stdout
 
 
-def test_settings_of_a_recipe(corpus: Path, tmp_path: Path) -> None:
+def test_the_settings_of_a_recipe_are_a_start(corpus: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "mine.yaml"
     recipe.write_text(
         "tasks: {emotion: {labels: [기쁨, 화남]}}\nmodel: {encoder: x}\n"
         "data: {source: csv, config: {fields: {emotion: 감정}, name: mine}}\n",
         encoding="utf-8",
     )
-    one = soritune(
+    result = soritune(
         "sources", "preview", "csv", corpus, "--config-from", recipe, "--set", "name=other", "--json"
     )
-    row = json.loads(one.stdout)["rows"][0]
+    row = json.loads(result.stdout)["rows"][0]
     assert (row["emotion"], row["source"]) == ("기쁨", "other")
     wrong = soritune("sources", "preview", "json-pairs", corpus, "--config-from", recipe)
     assert "reads with the source 'csv', not 'json-pairs'" in str(wrong.exception)
 
 
-def test_what_has_no_preview(corpus: Path) -> None:
+def test_a_source_without_a_preview_is_refused(corpus: Path) -> None:
     assert "makes its corpus" in str(soritune("sources", "preview", "synthetic", corpus).exception)
     assert "--prefix has no meaning" in str(
         soritune("sources", "preview", "csv", corpus, "--prefix").exception
     )
 
 
-def test_what_a_recipe_maps_for_other_publishers_is_told_but_no_fault(tmp_path: Path) -> None:
+def test_an_empty_field_that_the_recipe_maps_is_reported_without_failing(tmp_path: Path) -> None:
     folder = tmp_path / "1.Training" / "C1"
     folder.mkdir(parents=True)
     soundfile.write(folder / "1.wav", np.zeros(8000), 16000)
     (folder / "1.json").write_text(json.dumps({"text": "가나", "speaker": "C1"}), encoding="utf-8")
     asked = ("sources", "preview", "json-pairs", tmp_path, "--config-from", "child-phoneme")
-    own = soritune(*asked)
-    assert own.exit_code == 0 and "age got no value in any row" in own.output
+    result = soritune(*asked)
+    assert result.exit_code == 0 and "age got no value in any row" in result.output
     assert soritune(*asked, "--set", "keep=[text]").exit_code == 0
     assert soritune(*asked, "--set", "keep=typo.x").exit_code == 1
     mapped = soritune(*asked, "--field", "age=나이")
     assert mapped.exit_code == 1 and "age got no value in any row" in mapped.output
 
 
-def test_a_corpus_without_its_sound_ends_as_prepare_does(corpus: Path) -> None:
+def test_a_corpus_without_its_recordings_fails_as_in_prepare(corpus: Path) -> None:
     for file in corpus.glob("*.wav"):
         file.unlink()
     result = soritune("sources", "preview", "csv", corpus)
@@ -129,13 +133,13 @@ def test_a_corpus_without_its_sound_ends_as_prepare_does(corpus: Path) -> None:
     assert "not one of them was found" in result.stdout
 
 
-def test_words_for_gender_that_are_not_known_are_told(corpus: Path) -> None:
+def test_unknown_words_for_gender_are_reported(corpus: Path) -> None:
     (corpus / "목록.csv").write_text("file_path,성별\n0.wav,W\n1.wav,남\n", encoding="utf-8")
     shown = soritune("sources", "preview", "csv", corpus, "--field", "gender=성별").stdout
     assert "gender is neither f nor m: W in 1" in shown
 
 
-def test_what_a_recipe_keeps_for_other_publishers_is_no_fault(tmp_path: Path) -> None:
+def test_an_absent_field_that_the_recipe_keeps_does_not_fail(tmp_path: Path) -> None:
     recipe = tmp_path / "mine.yaml"
     recipe.write_text(
         "tasks: {emotion: {labels: [a, b]}}\nmodel: {encoder: x}\n"
@@ -148,7 +152,7 @@ def test_what_a_recipe_keeps_for_other_publishers_is_no_fault(tmp_path: Path) ->
     assert result.exit_code == 0 and "extra.x.y got no value in any row" in result.output
 
 
-def test_settings_of_a_setting_are_set_by_a_dotted_key() -> None:
+def test_a_dotted_key_sets_a_nested_setting() -> None:
     given = ["recording.room=0.5", "mispronunciations.rate=0.1", "styles=[Kind, Dry]", "speakers=3"]
     _, config = source_settings("synthetic", [Path("out")], given, None, None, False)
     assert config == {

@@ -19,28 +19,28 @@ def soritune(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_a_corpus_and_its_splits(tmp_path: Path) -> None:
+def test_a_corpus_with_splits_is_made(tmp_path: Path) -> None:
     done = soritune(
         "synthesize", tmp_path / "out", "--hours", 0.002, "--test-hours", 0.002, "--seed", 7, "--json",
         "--set", "utterances_per_voice=2", "--set", "voices.children=1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["synthetic"] is True
-    assert found["hours"] >= 0.004
-    assert Path(found["manifest"]).exists()
-    assert Path(found["splits"]).exists()
+    content = json.loads(done.stdout)
+    assert content["synthetic"] is True
+    assert content["hours"] >= 0.004
+    assert Path(content["manifest"]).exists()
+    assert Path(content["splits"]).exists()
     rows = [
         json.loads(line)
         for file in (tmp_path / "out").rglob("*.jsonl")
         for line in file.read_text().splitlines()
     ]
     assert {row["extra"]["voice_kind"] for row in rows} == {"child"}
-    assert len(rows) == found["utterances"]
+    assert len(rows) == content["utterances"]
 
 
 @pytest.mark.slow
-def test_what_is_wrong_is_said_in_a_sentence_and_nothing_is_left(tmp_path: Path) -> None:
+def test_a_faulty_setting_is_reported_and_leaves_no_file(tmp_path: Path) -> None:
     done = soritune("synthesize", tmp_path / "out", "--set", "recording.romm=1", "--set", "voices.children=3")
     assert done.returncode == 2
     assert "recording.romm: unknown key; did you mean 'room'?" in done.stderr

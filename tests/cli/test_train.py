@@ -34,22 +34,22 @@ MANIFEST = ("data.source=manifest", "train.device=cpu", "train.max_steps=2", "ba
 
 def command(*arguments: str | Path) -> str:
     """Runs it in this process; gives what it prints on standard output."""
-    done = CliRunner().invoke(APP, [str(one) for one in arguments], catch_exceptions=False)
+    done = CliRunner().invoke(APP, [str(argument) for argument in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.stdout
 
 
-def train(recipe: str, data: Manifest, place: Path, *arguments: str) -> Path:
-    command("run", recipe, f"data={data.path}", *MANIFEST, *arguments, "-o", place, "--json")
-    return place
+def train(recipe: str, data: Manifest, run_folder: Path, *arguments: str) -> Path:
+    command("run", recipe, f"data={data.path}", *MANIFEST, *arguments, "-o", run_folder, "--json")
+    return run_folder
 
 
 def logits(bundle: Path, clip: Path) -> np.ndarray:
     """Of the primary output, as `predict` computes them."""
     waveform = Preprocessing(**load_bundle(bundle).preprocessing).load(clip)[None]
     inputs = {"waveform": waveform, "num_samples": np.array([waveform.shape[1]])}
-    found = Predictor.load(bundle, device="cpu").members[0].backend.run(inputs)
-    return found[load_bundle(bundle).outputs[0].name]
+    outputs = Predictor.load(bundle, device="cpu").members[0].backend.run(inputs)
+    return outputs[load_bundle(bundle).outputs[0].name]
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +76,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pilot(base: Path, tones: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of child-phoneme on that base."""
-    place = tmp_path_factory.mktemp("runs") / "pilot"
-    return train("child-phoneme", tones, place, "split.given=null", f"model.encoder={base}")
+    run_folder = tmp_path_factory.mktemp("runs") / "pilot"
+    return train("child-phoneme", tones, run_folder, "split.given=null", f"model.encoder={base}")
 
 
 def test_the_untouched_start_is_kept_and_is_the_base(base: Path, pilot: Path, tones: Manifest) -> None:
@@ -107,22 +107,22 @@ def test_the_untouched_start_can_be_judged(pilot: Path) -> None:
     ("change", "kind"),
     [("model.lora.rank=16", "adapter"), ("model.lora.rank=32", "full"), ("model.lora=null", "full")],
 )
-def test_the_full_recipe_goes_on_from_the_pilot(
+def test_the_full_recipe_starts_from_the_pilot(
     change: str, kind: str, pilot: Path, tones: Manifest, tmp_path: Path
 ) -> None:
-    """Adapters of the same rank go on; of another they are merged first, and the model begins where the pilot ended."""
+    """Adapters of the same rank are kept, others are merged first; both models start with the outputs of the pilot."""
     last = pilot / "bundles" / "last"
     more = ("split.given=null", f"model.init_from={last}", change, "--preset", "from-pilot")
-    place = train("child-phoneme-full", tones, tmp_path / "run", *more)
+    run_folder = train("child-phoneme-full", tones, tmp_path / "run", *more)
     clip = tones.audio_path(tones.utterance(0))
-    assert np.allclose(logits(place / "bundles" / "start", clip), logits(last, clip), atol=1e-5)
-    card = load_bundle(place / "bundles" / "last").card
+    assert np.allclose(logits(run_folder / "bundles" / "start", clip), logits(last, clip), atol=1e-5)
+    card = load_bundle(run_folder / "bundles" / "last").card
     assert card["kind"] == kind
     assert card["recipe"]["train"]["learning_rate"] == 1e-4
-    assert "cer_pron" in command("evaluate", place)
+    assert "cer_pron" in command("evaluate", run_folder)
 
 
-def test_the_pilot_of_the_preset_must_be_there(
+def test_a_missing_pilot_of_the_preset_is_reported(
     tones: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -136,12 +136,14 @@ def test_the_pilot_of_the_preset_must_be_there(
 
 def test_a_headless_folder_gets_a_new_head(tones: Manifest, tmp_path: Path) -> None:
     folder = tiny_checkpoint(tmp_path / "base", tiny_config(norm="layer", layers=24), old_names=True)
-    place = train("child-phoneme", tones, tmp_path / "run", "split.given=null", f"model.encoder={folder}")
-    assert not (place / "bundles" / "start").exists()
-    assert (place / "bundles" / "last" / "adapter_model.safetensors").is_file()
+    run_folder = train(
+        "child-phoneme", tones, tmp_path / "run", "split.given=null", f"model.encoder={folder}"
+    )
+    assert not (run_folder / "bundles" / "start").exists()
+    assert (run_folder / "bundles" / "last" / "adapter_model.safetensors").is_file()
 
 
-def test_a_fourth_class_on_three(tones: Manifest, tmp_path: Path) -> None:
+def test_three_classes_keep_their_rows_beside_a_fourth(tones: Manifest, tmp_path: Path) -> None:
     """The kept classes keep their rows; only the fourth is new."""
     folder = tiny_checkpoint(tmp_path / "base", tiny_config(norm="layer"), old_names=True)
     three = train("emotion-3class", tones, tmp_path / "three", f"model.encoder={folder}")
@@ -150,6 +152,6 @@ def test_a_fourth_class_on_three(tones: Manifest, tmp_path: Path) -> None:
     four = train("emotion-4class", tones, tmp_path / "four", f"model.init_from={last}", *frozen)
     clip = tones.audio_path(tones.utterance(0))
     assert not (four / "bundles" / "start").exists()  # with a row of chance it cannot predict yet
-    found, expected = logits(four / "bundles" / "last", clip), logits(last, clip)
+    outputs, expected = logits(four / "bundles" / "last", clip), logits(last, clip)
     assert load_bundle(four / "bundles" / "last").outputs[0].labels == ("Anxious", "Kind", "Dry", "Others")
-    assert np.allclose(found[:, :3], expected, atol=1e-5)
+    assert np.allclose(outputs[:, :3], expected, atol=1e-5)

@@ -56,20 +56,20 @@ def test_samples_are_finite_mono_float32_of_the_promised_length(key: str, name: 
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100])
-def test_other_rates_are_served(key: str, rate: int) -> None:
+def test_other_sample_rates_give_finite_samples(key: str, rate: int) -> None:
     changed = [chain(key).apply(talk(0.4, rate), rate, visit, DRAWS) for visit in range(4)]
     assert all(np.isfinite(samples).all() for samples in changed)
 
 
-def test_an_utterance_is_changed_alike_each_time_and_otherwise_in_another_epoch_or_visit(key: str) -> None:
+def test_change_is_reproducible_and_differs_by_seed_phase_and_epoch(key: str) -> None:
     def changed(visits: range, draws: Draws) -> list[bytes]:
         return [chain(key).apply(talk(), RATE, visit, draws).tobytes() for visit in visits]
 
     first = changed(range(8), DRAWS)
     assert changed(range(8), DRAWS) == first
     assert len(set(first)) > 1
-    for other in (Draws(4, 1, 2), Draws(3, 0, 2), Draws(3, 1, 3)):
-        assert changed(range(8), other) != first
+    for draws in (Draws(4, 1, 2), Draws(3, 0, 2), Draws(3, 1, 3)):
+        assert changed(range(8), draws) != first
 
 
 def test_draws_do_not_depend_on_the_order_of_rows_or_the_rows_beside_them(key: str) -> None:
@@ -85,14 +85,14 @@ def test_draws_do_not_depend_on_the_order_of_rows_or_the_rows_beside_them(key: s
     )
 
 
-def test_at_probability_0_nothing_is_changed(key: str) -> None:
+def test_probability_0_changes_nothing(key: str) -> None:
     never = chain(key, 0.0)
     assert all(np.array_equal(never.apply(talk(), RATE, visit, DRAWS), talk()) for visit in range(50))
     assert (never.speed_factors(np.arange(1000), DRAWS) == 1.0).all()
     assert (never.fastest, never.slowest, never.changes_length) == (1.0, 1.0, False)
 
 
-def test_the_share_of_changed_utterances_is_the_probability(key: str) -> None:
+def test_share_of_changed_utterances_is_the_probability(key: str) -> None:
     """Of 600 at 0.3, 99 % of binomial counts lie within 2.576 standard deviations (28.9) of 180."""
     clip, sometimes, always = talk(0.1), chain(key, 0.3), chain(key, 1.0)
     differ = 0
@@ -120,7 +120,7 @@ def test_settings_survive_json(key: str) -> None:
     assert KINDS[key].model_validate_json(member.model_dump_json()) == member
 
 
-def test_it_is_documented(key: str) -> None:
+def test_augmentation_is_documented(key: str) -> None:
     if not KINDS[key].__module__.startswith("soritune."):
         pytest.skip("another package offers it")
     assert f"| `{key}`" in DOCUMENT.read_text(encoding="utf-8")

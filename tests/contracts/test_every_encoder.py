@@ -61,7 +61,7 @@ def test_frames_counted_are_frames_produced(kind: str, norm: str) -> None:
 
 
 @KINDS
-def test_a_clip_alone_equals_the_clip_in_a_batch(kind: str, norm: str) -> None:
+def test_clip_alone_equals_the_clip_in_a_batch(kind: str, norm: str) -> None:
     model = build(kind, norm, (ctc_output(), class_output(layer="weighted"))).eval()
     wave, sizes = waves([8000, 340, 4803, 3200])
     together = model(wave, sizes)
@@ -73,7 +73,7 @@ def test_a_clip_alone_equals_the_clip_in_a_batch(kind: str, norm: str) -> None:
 
 
 @KINDS
-def test_the_geometry_of_the_config_is_that_of_the_model(kind: str, norm: str) -> None:
+def test_geometry_of_the_config_is_that_of_the_model(kind: str, norm: str) -> None:
     model = build(kind, norm, rate=8000)
     assert geometry_of(model.encoder.config.to_dict(), 8000) == model.geometry
     assert model.geometry.frame_rate_hz == 8000 / model.geometry.samples_per_frame
@@ -184,7 +184,7 @@ def test_activation_checkpointing_gives_the_same_gradients(kind: str, norm: str)
 @pytest.mark.slow
 @KINDS
 @pytest.mark.parametrize("head", ["ctc", "classification"])
-def test_a_bundle_reopens_and_opens_in_transformers(kind: str, norm: str, head: str, tmp_path: Path) -> None:
+def test_bundle_opens_here_and_in_transformers(kind: str, norm: str, head: str, tmp_path: Path) -> None:
     task = EmotionTask(EmotionConfig(labels=("a", "b", "c")))
     outputs = task.outputs if head == "classification" else PHONEME
     model = build(kind, norm, outputs).eval()

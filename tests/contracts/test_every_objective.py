@@ -93,7 +93,7 @@ def test_every_objective_has_two_halves_and_a_target_here() -> None:
     assert set(OBJECTIVES) == losses == set(TARGETS)
 
 
-def test_the_declaration_is_checked(case: Case) -> None:
+def test_declaration_is_checked(case: Case) -> None:
     check_output(case.spec)
     assert OutputSpec.from_json(json.loads(json.dumps(case.spec.to_json()))) == case.spec
     stray = OutputSpec("x", LABELS, case.spec.resolution, case.spec.objective, options={"colour": 1})
@@ -105,7 +105,7 @@ def test_the_declaration_is_checked(case: Case) -> None:
             check_output(wrong)
 
 
-def test_good_rows_have_no_fault_and_bad_ones_a_sentence(case: Case) -> None:
+def test_valid_rows_have_no_fault_and_invalid_rows_one(case: Case) -> None:
     objective, spec = objective_of(case.spec), case.spec
     for target, frames in zip(case.targets, FRAMES, strict=True):
         assert target is None or objective.row_fault(spec, target, int(frames)) is None
@@ -118,7 +118,7 @@ def test_good_rows_have_no_fault_and_bad_ones_a_sentence(case: Case) -> None:
     assert objective.is_time_aligned(spec) == spec.per_frame
 
 
-def test_a_batch_loses_the_sum_of_its_rows_alone(case: Case) -> None:
+def test_loss_of_a_batch_is_the_sum_over_its_rows(case: Case) -> None:
     objective = objective_of(case.spec)
     total, count, gradients = 0.0, 0.0, torch.zeros_like(case.logits)
     for row, target in enumerate(case.targets):
@@ -162,16 +162,16 @@ def test_padding_changes_nothing_and_gets_no_gradient(case: Case) -> None:
         assert case.loss(values=values).total.item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_row_without_a_label_weighs_nothing_and_gets_no_gradient(case: Case) -> None:
-    other = case.logits.clone()
-    other[2] = 50.0
-    assert case.loss(other) == case.loss()
+def test_row_without_a_label_adds_no_loss_and_no_gradient(case: Case) -> None:
+    logits = case.logits.clone()
+    logits[2] = 50.0
+    assert case.loss(logits) == case.loss()
     gradients = gradient(case, case.logits)
     assert not gradients[2].any()
     assert all(gradients[row].any() for row in (0, 1, 3))
 
 
-def test_the_count_is_what_the_loss_divides_by(case: Case) -> None:
+def test_count_is_what_the_loss_divides_by(case: Case) -> None:
     assert case.loss().count.item() == pytest.approx(case.padded.count, rel=1e-6)
     none = objective_of(case.spec).pad(case.spec, [None] * 4, FRAMES)
     assert none.count == 0.0
@@ -189,7 +189,7 @@ def test_both_halves_give_the_same_log_probabilities(case: Case) -> None:
     assert objective_of(case.spec).log_probabilities(case.spec, no_frames).shape == (0, len(LABELS))
 
 
-def test_means_over_models(case: Case) -> None:
+def test_mean_over_models_is_weighted_and_symmetric(case: Case) -> None:
     objective = objective_of(case.spec)
     first, second = (objective.log_probabilities(case.spec, part.numpy()) for part in case.logits[:2])
     assert objective.mean(case.spec, [first]) is first
@@ -201,7 +201,7 @@ def test_means_over_models(case: Case) -> None:
     assert np.abs(mixed - first).max() > 0.01
 
 
-def test_outputs_of_nothing_and_constant_guesses_have_the_shape_that_is_decoded(case: Case) -> None:
+def test_empty_outputs_and_constant_guesses_have_the_decoded_shape(case: Case) -> None:
     objective, width = objective_of(case.spec), len(LABELS)
     shape = (0, width) if case.spec.per_frame else (width,)
     assert objective.empty_output(case.spec).shape == shape
@@ -215,9 +215,9 @@ def test_labels_of_the_same_head_match_in_any_order(case: Case) -> None:
     objective = objective_of(case.spec)
     assert objective.matching_rows(case.spec, case.spec) == list(range(len(LABELS)))
     blank = {"blank": 3} if "blank" in case.spec.options else {}
-    other = OutputSpec("y", tuple("cbea"), case.spec.resolution, case.spec.objective, options=blank)
+    reordered = OutputSpec("y", tuple("cbea"), case.spec.resolution, case.spec.objective, options=blank)
     # ctc: the blank is a by its role here and a there; b, c and e match by name.
-    assert objective.matching_rows(case.spec, other) == [3, 1, 0, None, 2]
+    assert objective.matching_rows(case.spec, reordered) == [3, 1, 0, None, 2]
 
 
 def test_gradients_are_finite_under_bf16(case: Case) -> None:

@@ -1,4 +1,4 @@
-"""What every corpus source must do. A new file in `corpus/sources/` needs a builder of a small imitation here."""
+"""The contract of every corpus source. A new file in `corpus/sources/` needs a builder of a small corpus here."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_small_corpus_becomes_a_manifest(name: str, tmp_path: Path) -> None:
+def test_small_corpus_becomes_a_manifest(name: str, tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     root, config, count = BUILDERS[name](tmp_path / "corpus")
     prepared = prepare(name, root, config, tmp_path / "out")
@@ -99,5 +99,5 @@ def test_unknown_settings_are_refused(name: str, tmp_path: Path) -> None:
         prepare(name, tmp_path, {"colour": 1}, tmp_path / "out")
 
 
-def test_a_source_says_what_it_reads(name: str) -> None:
+def test_source_describes_what_it_reads(name: str) -> None:
     assert len(SOURCES[name].description) > 10

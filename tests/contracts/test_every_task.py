@@ -70,7 +70,7 @@ def test_outputs_survive_json(task: Task) -> None:
     assert again.outputs == task.outputs
 
 
-def test_perfect_outputs_decode_to_the_truth_and_score_best(task: Task) -> None:
+def test_perfect_outputs_score_best(task: Task) -> None:
     pairs = []
     for row in ROWS:
         prediction = task.decode(perfect(task, row))
@@ -83,12 +83,12 @@ def test_perfect_outputs_decode_to_the_truth_and_score_best(task: Task) -> None:
     assert task.report(pairs).tables
 
 
-def test_a_row_without_a_label_has_no_target_and_no_reference(task: Task) -> None:
+def test_row_without_a_label_has_no_target_and_no_reference(task: Task) -> None:
     assert all(target is None for target in task.targets(UNLABELLED).values())
     assert task.reference(UNLABELLED) is None
 
 
-def test_outputs_of_one_frame_and_of_none_decode(task: Task) -> None:
+def test_outputs_of_one_frame_or_no_frame_are_decoded(task: Task) -> None:
     for frames in (0, 1):
         outputs = {}
         for spec in task.outputs:
@@ -97,7 +97,7 @@ def test_outputs_of_one_frame_and_of_none_decode(task: Task) -> None:
         json.dumps(task.decode(outputs).to_json(), allow_nan=False)
 
 
-def test_a_given_decoder_reads_every_ctc_output_and_none_is_greedy(task: Task) -> None:
+def test_decoder_argument_reads_every_ctc_output_and_default_is_greedy(task: Task) -> None:
     read: list[tuple[tuple[str, ...], int]] = []
 
     class Deaf(GreedyDecoder):

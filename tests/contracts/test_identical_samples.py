@@ -1,4 +1,4 @@
-"""Training, prediction and Python hear the same samples, bit for bit, whatever the file and the way in."""
+"""Training, prediction and Python read the same samples, bit for bit, from any file."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ def write_all(folder: Path, seconds: float) -> list[Path]:
     return paths
 
 
-class Ear:
-    """A backend that keeps what it is given."""
+class Recorder:
+    """A backend that records its input."""
 
     padded_seconds = 1.0
 
     def __init__(self) -> None:
-        self.heard: list[NDArray[np.float32]] = []
+        self.clips: list[NDArray[np.float32]] = []
 
     def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
         for line, length in zip(inputs["waveform"], inputs["num_samples"], strict=True):
-            self.heard.append(np.array(line[:length]))
+            self.clips.append(np.array(line[:length]))
         rows = len(inputs["waveform"])
         return {"emotion": np.zeros((rows, 2), np.float32), "num_frames": np.ones(rows, np.int64)}
 
@@ -88,12 +88,14 @@ def digest(waveform: NDArray[np.float32]) -> str:
 
 
 def in_prediction(preprocessing: Preprocessing, items: Any) -> list[NDArray[np.float32]]:
-    ear = Ear()
+    recorder = Recorder()
     rows = list(
-        Predictor([Member("ear", {}, (TASK,), preprocessing, Geometry((320,), (320,)), ear)]).predict(items)
+        Predictor(
+            [Member("recorder", {}, (TASK,), preprocessing, Geometry((320,), (320,)), recorder)]
+        ).predict(items)
     )
     assert not [row for row in rows if "error" in row]
-    return ear.heard
+    return recorder.clips
 
 
 def in_training(preprocessing: Preprocessing, path: Path, seconds: float) -> NDArray[np.float32]:
@@ -108,14 +110,14 @@ def in_training(preprocessing: Preprocessing, path: Path, seconds: float) -> NDA
 
 @pytest.mark.parametrize("seconds", [3.0, pytest.param(17.2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("noise_reduction", [True, False])
-def test_every_way_in_gives_the_same_samples(tmp_path: Path, seconds: float, noise_reduction: bool) -> None:
+def test_every_reader_gives_the_same_samples(tmp_path: Path, seconds: float, noise_reduction: bool) -> None:
     if noise_reduction:
         pytest.importorskip("noisereduce", reason="the extra 'denoise' is not installed")
     preprocessing = Preprocessing(max_duration_s=15, noise_reduction=noise_reduction)
     seen = set()
     for path in write_all(tmp_path, seconds):
         expected = digest(preprocessing.load(path))
-        # What samples in memory are for a format that libsndfile reads; PyAV reads the other.
+        # Samples in memory; libsndfile cannot read m4a.
         raw = (
             (read_audio(path, sample_rate_hz=None), 44100)
             if path.suffix == ".m4a"
@@ -124,17 +126,17 @@ def test_every_way_in_gives_the_same_samples(tmp_path: Path, seconds: float, noi
         row = Utterance(id="u", audio=path.name, duration_s=seconds, speaker="s")
         manifest = write_manifest(tmp_path / "rows.parquet", [row], root=tmp_path)
         assert digest(in_training(preprocessing, path, seconds)) == expected
-        # Beyond max_duration_s prediction goes on in windows; the first is what training heard.
+        # Beyond max_duration_s prediction continues in windows; the first has the samples of training.
         assert digest(in_prediction(preprocessing, [path])[0]) == expected
         assert digest(in_prediction(preprocessing, [raw])[0]) == expected
         assert digest(in_prediction(preprocessing, manifest)[0]) == expected
         assert digest(preprocessing.apply(*raw)) == expected
         assert len(in_prediction(preprocessing, [path])) == (1 if seconds < 15 else 2)
         seen.add(expected)
-    assert len(seen) == len(FILES)  # the formats are no copies of each other
+    assert len(seen) == len(FILES)  # the formats differ from each other
 
 
-def test_the_formats_of_one_sound_are_nearly_the_same(tmp_path: Path) -> None:
+def test_formats_of_one_sound_are_nearly_the_same(tmp_path: Path) -> None:
     preprocessing = Preprocessing(normalize=False)
     wav, mp3, flac, m4a = (preprocessing.load(path) for path in write_all(tmp_path, 3.0))
     reference = sound(3.0, 16000)

@@ -1,3 +1,5 @@
+"""Manifests from lists of paths and labels, and lists written as a corpus."""
+
 from __future__ import annotations
 
 import json
@@ -17,7 +19,7 @@ from soritune.errors import ManifestError, SplitError
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    """Three files of 1, 2 and 3 seconds in two folders, and one that is no audio."""
+    """Three files of 1, 2 and 3 seconds in two folders, and one that is not audio."""
     paths = [
         tmp_path / "가" / "1.wav",
         tmp_path / "가" / "2.wav",
@@ -31,7 +33,7 @@ def files(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_rows_have_what_the_lists_and_the_files_say(files: list[Path]) -> None:
+def test_rows_have_the_values_of_lists_and_files(files: list[Path]) -> None:
     manifest = make_manifest(
         files,
         ["기쁨", None, "화남", "화남"],
@@ -49,7 +51,7 @@ def test_rows_have_what_the_lists_and_the_files_say(files: list[Path]) -> None:
     assert [row.id for row in rows] == [path.as_posix() for path in files]
 
 
-def test_ids_are_the_paths_as_given_and_do_not_hang_on_the_other_files(
+def test_ids_are_the_given_paths_and_do_not_depend_on_other_files(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -60,18 +62,16 @@ def test_ids_are_the_paths_as_given_and_do_not_hang_on_the_other_files(
     assert alone.audio_path(alone.utterance(0)).samefile(files[0])
 
 
-def test_lists_that_do_not_fit_are_refused_in_a_sentence(files: list[Path]) -> None:
+def test_lists_that_do_not_fit_are_refused(files: list[Path]) -> None:
     with pytest.raises(ManifestError, match="4 audio_paths but 2 labels; give one for each path"):
         make_manifest(files, ["a", "b"], label_field="emotion")
     with pytest.raises(ManifestError, match="4 audio_paths but 1 speakers"):
         make_manifest(files, speakers=["a"])
-    with pytest.raises(ManifestError, match=r"names .*1\.wav twice, at 0 and 2"):
+    with pytest.raises(ManifestError, match=r"contains .*1\.wav twice, at 0 and 2"):
         make_manifest([files[0], files[1], str(files[0])])
-    with pytest.raises(ManifestError, match="'emotions' is no utterance field, did you mean 'emotion'"):
+    with pytest.raises(ManifestError, match="'emotions' is not an utterance field, did you mean 'emotion'"):
         make_manifest(files, emotions=["a"] * 4)
-    with pytest.raises(
-        ManifestError, match=r"of .*1\.wav the field 'age' must be a finite number, got 'old'"
-    ):
+    with pytest.raises(ManifestError, match=r"1\.wav: field 'age' must be a finite number, got 'old'"):
         make_manifest(files, age=["old", 1, 2, 3])
     with pytest.raises(ManifestError, match="must be a list of paths"):
         make_manifest(str(files[0]))
@@ -87,18 +87,18 @@ def test_lists_that_do_not_fit_are_refused_in_a_sentence(files: list[Path]) -> N
         make_manifest(files, age=7)  # type: ignore[arg-type]
 
 
-def test_labels_are_of_a_field_that_is_named(files: list[Path]) -> None:
+def test_labels_need_the_name_of_their_field(files: list[Path]) -> None:
     labels = ["f", "m", "f", None]
     assert [row.gender for row in make_manifest(files, labels, label_field="gender")] == labels
     with pytest.raises(ManifestError, match=r"labels need label_field, .*label_field='emotion', or emotion="):
         make_manifest(files, labels)
     with pytest.raises(ManifestError, match="labels are of the field 'gender', which is given too"):
         make_manifest(files, labels, label_field="gender", gender=labels)
-    with pytest.raises(ManifestError, match="'dialect' is no utterance field"):
+    with pytest.raises(ManifestError, match="'dialect' is not an utterance field"):
         make_manifest(files, labels, label_field="dialect")
 
 
-def test_iterables_are_taken_and_blanks_around_values_are_not(files: list[Path]) -> None:
+def test_iterables_are_accepted_and_blanks_around_values_removed(files: list[Path]) -> None:
     manifest = make_manifest(
         (path for path in files),
         (label for label in (" 기쁨 ", "기쁨", "\t", None)),
@@ -111,7 +111,7 @@ def test_iterables_are_taken_and_blanks_around_values_are_not(files: list[Path])
 
 def test_without_speakers_only_a_random_split_is_possible(files: list[Path]) -> None:
     manifest = make_manifest(files[:3], emotion=["a", "b", "a"])
-    with pytest.raises(SplitError, match="no utterance names one"):
+    with pytest.raises(SplitError, match="no utterance has one"):
         make_splits(manifest, SplitSettings(by=("speaker",)))
     splits = make_splits(
         manifest, SplitSettings(by=("random",), ratios={"train": 0.5, "val": 0.0, "test": 0.5})
@@ -119,7 +119,7 @@ def test_without_speakers_only_a_random_split_is_possible(files: list[Path]) -> 
     assert any("random split" in warning for warning in splits.policy["warnings"])
 
 
-def test_a_written_list_is_a_corpus_and_bad_files_are_told(files: list[Path], tmp_path: Path) -> None:
+def test_written_list_is_a_corpus_and_bad_files_are_quarantined(files: list[Path], tmp_path: Path) -> None:
     manifest = make_manifest(files, emotion=["x"] * 4, speakers=list("abcd"))
     path = write_list(tmp_path / "lists" / "data.jsonl", manifest)
     assert "duration_s" not in json.loads(path.read_text(encoding="utf-8").splitlines()[0])

@@ -45,7 +45,7 @@ def lines(path: Path, *rows: Any) -> Path:
 
 
 @pytest.mark.parametrize("name", ["m.parquet", "m.jsonl", "M 하나.PARQUET"])
-def test_round_trip(tmp_path: Path, name: str) -> None:
+def test_rows_are_written_and_read_back(tmp_path: Path, name: str) -> None:
     manifest = write_manifest(tmp_path / name, iter(some()), root=tmp_path)
     assert list(load_manifest(tmp_path / name)) == some() == list(manifest)
     assert manifest.ids == ["u0", "u1", "u2", "u3", "u4"]
@@ -56,7 +56,7 @@ def test_round_trip(tmp_path: Path, name: str) -> None:
     assert os.listdir(tmp_path) == [name]
 
 
-def test_hash_is_of_the_content_alone(tmp_path: Path) -> None:
+def test_hash_depends_only_on_the_content(tmp_path: Path) -> None:
     one = write_manifest(tmp_path / "a.parquet", some(), root=tmp_path)
     two = write_manifest(tmp_path / "b" / "b.jsonl", some(), root="/elsewhere")
     small_groups = pq.read_table(tmp_path / "a.parquet")
@@ -80,7 +80,7 @@ def test_hash_is_of_the_content_alone(tmp_path: Path) -> None:
     assert one.select([1, 0, 2, 3, 4]).hash != one.hash
 
 
-def test_a_text_cannot_flow_into_its_neighbour(tmp_path: Path) -> None:
+def test_hash_distinguishes_texts_divided_differently(tmp_path: Path) -> None:
     rows = [
         Utterance(id="a", audio="x", duration_s=1, text="가나"),
         Utterance(id="b", audio="x", duration_s=1, text="다"),
@@ -92,7 +92,7 @@ def test_a_text_cannot_flow_into_its_neighbour(tmp_path: Path) -> None:
     )
 
 
-def test_columns(tmp_path: Path) -> None:
+def test_columns_are_fields_or_values_of_extra(tmp_path: Path) -> None:
     manifest = write_manifest(tmp_path / "a.parquet", some(), root=tmp_path)
     assert manifest.column("speaker").to_pylist() == [None, "s1", "s0", "s1", "s0"]
     assert manifest.column("emotion").null_count == 5
@@ -101,7 +101,7 @@ def test_columns(tmp_path: Path) -> None:
     assert manifest.column("no such thing").null_count == 5
 
 
-def test_only_the_asked_columns_are_read(tmp_path: Path) -> None:
+def test_only_used_columns_are_read(tmp_path: Path) -> None:
     write_manifest(tmp_path / "a.parquet", some(), root=tmp_path)
     table = pq.read_table(tmp_path / "a.parquet", columns=["id", "audio", "duration_s"])
     manifest = load_manifest(tmp_path / "a.parquet")
@@ -109,7 +109,7 @@ def test_only_the_asked_columns_are_read(tmp_path: Path) -> None:
     assert manifest.column("id").to_pylist() == table.column("id").to_pylist()
 
 
-def test_select(tmp_path: Path) -> None:
+def test_selected_rows_are_a_manifest(tmp_path: Path) -> None:
     manifest = write_manifest(tmp_path / "a.parquet", some(), root=tmp_path)
     part = manifest.select([4, 1]).select(np.array([True, True])).select([-1, 0])
     assert part.ids == ["u1", "u4"]
@@ -126,7 +126,7 @@ def test_select(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
-def test_pickles_for_workers(tmp_path: Path, suffix: str) -> None:
+def test_manifest_is_pickled_for_workers(tmp_path: Path, suffix: str) -> None:
     part = write_manifest(tmp_path / f"a.{suffix}", some(), root=tmp_path).select([2, 3])
     copy: Manifest = pickle.loads(pickle.dumps(part))
     assert list(copy) == some()[2:4]
@@ -144,14 +144,14 @@ def test_root_follows_a_moved_folder(tmp_path: Path) -> None:
     assert far.audio_path(replace(some()[0], audio="/abs/x.wav")) == Path("/abs/x.wav")
 
 
-def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
+def test_file_that_changed_since_loading_is_refused(tmp_path: Path) -> None:
     manifest = write_manifest(tmp_path / "a.parquet", some(), root=tmp_path)
     write_manifest(tmp_path / "a.parquet", some(3), root=tmp_path)
     with pytest.raises(ManifestError, match="was changed while it was in use"):
         manifest.column("text")
 
 
-def test_foreign_jsonl_with_mapping_and_constants(tmp_path: Path) -> None:
+def test_jsonl_of_another_origin_is_read_with_mapping_and_constants(tmp_path: Path) -> None:
     file = lines(tmp_path / "m.jsonl", {"utt": 1, "wav": "a.wav", "len": "2.5", "l1": "vi", "note": [1]})
     fields = {"id": "utt", "audio": "wav", "duration_s": "len", "first_language": "l1"}
     found = load_manifest(file, fields=fields, constants={"language": "ko"}).utterance(0)
@@ -166,7 +166,7 @@ def test_foreign_jsonl_with_mapping_and_constants(tmp_path: Path) -> None:
     assert load_manifest(file, fields=fields).root == tmp_path
 
 
-def test_foreign_parquet(tmp_path: Path) -> None:
+def test_parquet_of_another_origin_is_read(tmp_path: Path) -> None:
     table = pa.table(
         {
             "id": [1, 2],
@@ -182,7 +182,7 @@ def test_foreign_parquet(tmp_path: Path) -> None:
     assert manifest.utterance(1).extra == {"day": "1970-01-01"}
 
 
-def test_byte_order_mark_and_blank_lines(tmp_path: Path) -> None:
+def test_byte_order_mark_and_blank_lines_are_ignored(tmp_path: Path) -> None:
     row = json.dumps({"id": "a", "audio": "가.wav", "duration_s": 1}, ensure_ascii=False)
     (tmp_path / "m.jsonl").write_bytes(b"\xef\xbb\xbf" + row.encode() + b"\r\n\r\n  \n")
     assert load_manifest(tmp_path / "m.jsonl").utterance(0).audio == "가.wav"
@@ -195,7 +195,7 @@ GOOD = {"id": "a", "audio": "a.wav", "duration_s": 1.0}
     ("content", "words", "line"),
     [
         (b"", "holds no utterances", None),
-        (b'{"id": "a"\n', "is no JSON object", 1),
+        (b'{"id": "a"\n', "is not a JSON object", 1),
         (json.dumps(GOOD).encode() + b"\n[1]\n", "must be a JSON object, got list", 2),
         (json.dumps(GOOD).encode() + b"\n" + json.dumps(GOOD).encode(), "id 'a' is already on line 1", 2),
         (b'{"id": "a", "audio": "x"}\n', "column 'duration_s' .* is missing", None),
@@ -205,10 +205,12 @@ GOOD = {"id": "a", "audio": "a.wav", "duration_s": 1.0}
         (json.dumps({**GOOD, "text": "\ud800"}).encode(), "surrogate", 1),
         ('{"id": "가", "audio": "a", "duration_s": 1}'.encode("cp949"), "looks like CP949.*iconv", 1),
         (b'{"id": "\xff\xfe\xff"}', "is not UTF-8 text; save the file as UTF-8", 1),
-        (b"[" * 100000, "is no JSON object", 1),
+        (b"[" * 100000, "is not a JSON object", 1),
     ],
 )
-def test_jsonl_faults_say_where(tmp_path: Path, content: bytes, words: str, line: int | None) -> None:
+def test_jsonl_faults_are_reported_with_their_line(
+    tmp_path: Path, content: bytes, words: str, line: int | None
+) -> None:
     (tmp_path / "m.jsonl").write_bytes(content)
     with pytest.raises(ManifestError, match=words) as caught:
         load_manifest(tmp_path / "m.jsonl")
@@ -217,13 +219,13 @@ def test_jsonl_faults_say_where(tmp_path: Path, content: bytes, words: str, line
     assert "\n" not in str(caught.value)
 
 
-def test_file_faults(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="is not there"):
+def test_missing_and_unreadable_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="does not exist"):
         load_manifest(tmp_path / "gone.parquet")
-    with pytest.raises(ManifestError, match="is not there"):
+    with pytest.raises(ManifestError, match="does not exist"):
         load_manifest(tmp_path / "gone.jsonl")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 is not enough")
-    with pytest.raises(ManifestError, match="is no Parquet file"):
+    with pytest.raises(ManifestError, match="is not a Parquet file"):
         load_manifest(tmp_path / "bad.parquet")
     (tmp_path / "m.csv").touch()
     with pytest.raises(ManifestError, match="ends in .parquet or .jsonl, not in '.csv'"):
@@ -242,7 +244,7 @@ def test_file_faults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["m.parquet", "m.jsonl"])
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path, name: str) -> None:
+def test_failed_write_keeps_the_earlier_file(tmp_path: Path, name: str) -> None:
     write_manifest(tmp_path / name, some(2), root=tmp_path)
     before = (tmp_path / name).read_bytes()
     with pytest.raises(ManifestError, match="id 'u1'") as caught:
@@ -264,7 +266,7 @@ def fail(utterance: Utterance) -> bool:
     raise RuntimeError(utterance.id)
 
 
-def test_unwritable_places(tmp_path: Path) -> None:
+def test_unwritable_paths_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         write_manifest(tmp_path / "file" / "m.parquet", some(), root=tmp_path)
@@ -302,7 +304,7 @@ utterances = st.builds(
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(utterances, min_size=1, max_size=6, unique_by=lambda u: u.id))
-def test_any_utterances_survive_both_formats(
+def test_any_utterances_are_read_back_in_both_formats(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Utterance]
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
@@ -320,7 +322,7 @@ def test_any_utterances_survive_both_formats(
         max_size=4,
     )
 )
-def test_any_json_gives_a_manifest_or_one_sentence(
+def test_any_json_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
 ) -> None:
     file = tmp_path_factory.mktemp("json") / "m.jsonl"

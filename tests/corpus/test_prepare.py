@@ -1,4 +1,4 @@
-"""From a corpus to a manifest: lengths from the headers, the unusable set aside, nothing half-written."""
+"""From a corpus to a manifest: lengths from headers, unusable rows in quarantine, no partial files."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ def sound(path: Path, seconds: float = 0.5, rate: int = 16000) -> None:
     soundfile.write(path, 0.1 * np.ones(round(seconds * rate), np.float32), rate)
 
 
-def rows(path: Path, *found: dict[str, object]) -> Path:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found), encoding="utf-8")
+def write_rows(path: Path, *records: dict[str, object]) -> Path:
+    lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    path.write_text("".join(lines), encoding="utf-8")
     return path
 
 
 def test_lengths_and_rates_come_from_the_headers(tmp_path: Path) -> None:
     sound(tmp_path / "가 나.wav", 0.5, 48000)
-    file = rows(
+    file = write_rows(
         tmp_path / "m.jsonl",
         {"id": "a", "audio": "가 나.wav", "duration_s": 9.0},
         {"id": "b", "audio": "가 나.wav", "start_s": 0.2},
@@ -45,10 +46,10 @@ def test_lengths_and_rates_come_from_the_headers(tmp_path: Path) -> None:
     )
 
 
-def test_bad_rows_and_files_are_set_aside(tmp_path: Path) -> None:
+def test_bad_rows_and_files_are_quarantined_by_kind(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     (tmp_path / "e.wav").touch()
-    file = rows(
+    file = write_rows(
         tmp_path / "m.jsonl",
         {"id": "good", "audio": "a.wav", "duration_s": 0.5},
         {"id": "gone", "audio": "gone.wav", "duration_s": 0.5},
@@ -61,26 +62,29 @@ def test_bad_rows_and_files_are_set_aside(tmp_path: Path) -> None:
     )
     made = prepare("manifest", file, {}, tmp_path / "out")
     assert made.manifest.ids == ["good"]
-    found = [
+    quarantined = [
         json.loads(line)
         for line in (tmp_path / "out" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
     ]
-    assert {row["id"]: row["reason"] for row in found} == {
-        "gone": "does not exist",
-        "empty": "is empty (0 bytes)",
-        "none": "m.jsonl line 4: field 'audio' is missing",
-        "old": "m.jsonl line 5: field 'age' must be a finite number, got 'seven'",
-        "late": "lasts 0.500 s, but the utterance begins at 3.0 s",
-        "long": "lasts 0.500 s, but the utterance ends later",
-        "ch": "has 1 channels, so channel 4 does not exist",
+    assert {row["id"]: row["kind"] for row in quarantined} == {
+        "gone": "audio-missing",
+        "empty": "audio-empty",
+        "none": "field-missing:audio",
+        "old": "field-type:age",
+        "late": "stretch-begins-late",
+        "long": "stretch-ends-late",
+        "ch": "channel-missing",
     }
-    assert {row["stage"] for row in found} == {"prepare"}
+    reasons = {row["id"]: row["reason"] for row in quarantined}
+    assert reasons["old"] == "m.jsonl line 5: field 'age' must be a finite number, got 'seven'"
+    assert reasons["late"] == "lasts 0.500 s, but the utterance begins at 3.0 s"
+    assert {row["stage"] for row in quarantined} == {"prepare"}
 
 
-def test_several_manifests_become_one(tmp_path: Path) -> None:
+def test_several_manifests_are_joined(tmp_path: Path) -> None:
     for name in ("하나", "둘"):
         sound(tmp_path / name / "audio" / "x.wav")
-        rows(tmp_path / name / "manifest.jsonl", {"id": "x", "audio": "audio/x.wav", "duration": 0.5})
+        write_rows(tmp_path / name / "manifest.jsonl", {"id": "x", "audio": "audio/x.wav", "duration": 0.5})
     files = [str(tmp_path / name / "manifest.jsonl") for name in ("하나", "둘")]
     settings = {"files": files, "fields": {"duration_s": "duration"}}
     with pytest.raises(ManifestError, match="id 'x' occurs twice.*--prefix"):
@@ -93,8 +97,8 @@ def test_several_manifests_become_one(tmp_path: Path) -> None:
     assert all(made.manifest.audio_path(u).is_file() for u in made.manifest)
 
 
-def test_nothing_usable_is_one_sentence(tmp_path: Path) -> None:
-    file = rows(tmp_path / "m.jsonl", {"id": "a", "audio": "gone.wav"})
+def test_corpus_without_a_usable_row_is_refused(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "m.jsonl", {"id": "a", "audio": "gone.wav"})
     with pytest.raises(
         ManifestError, match=r"nothing in it can be used \(1 rejected; gone.wav: does not exist\)"
     ):
@@ -102,7 +106,7 @@ def test_nothing_usable_is_one_sentence(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "out") == ["quarantine.jsonl"]
 
 
-def test_a_source_that_fails_loses_no_reason_and_leaves_no_older_manifest(tmp_path: Path) -> None:
+def test_failing_source_keeps_reasons_and_deletes_an_older_manifest(tmp_path: Path) -> None:
     for name in "abc":
         sound(tmp_path / "c" / f"{name}.wav")
         (tmp_path / "c" / f"{name}.json").write_text('{"text": "네"}', encoding="utf-8")
@@ -111,7 +115,7 @@ def test_a_source_that_fails_loses_no_reason_and_leaves_no_older_manifest(tmp_pa
     for name in "abc":
         (tmp_path / "c" / f"{name}.json").write_text('{"text": "네",}', encoding="utf-8")
     with pytest.raises(
-        ManifestError, match=r"none of its 3 labels.*3 rejected; such as a.wav: a.json: is no JSON"
+        ManifestError, match=r"none of its 3 labels.*3 rejected; such as a.wav: a.json: is not JSON"
     ):
         prepare("json-pairs", tmp_path / "c", {}, tmp_path / "out")
     assert os.listdir(tmp_path / "out") == ["quarantine.jsonl"]
@@ -119,16 +123,16 @@ def test_a_source_that_fails_loses_no_reason_and_leaves_no_older_manifest(tmp_pa
     assert [json.loads(line)["id"] for line in lines] == ["a", "b", "c"]
 
 
-def test_a_manifest_that_is_its_own_source_is_not_lost(tmp_path: Path) -> None:
+def test_manifest_that_is_its_own_source_is_kept(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
-    prepare("manifest", rows(tmp_path / "m.jsonl", {"id": "a", "audio": "a.wav"}), {}, tmp_path)
+    prepare("manifest", write_rows(tmp_path / "m.jsonl", {"id": "a", "audio": "a.wav"}), {}, tmp_path)
     (tmp_path / "a.wav").unlink()
     with pytest.raises(ManifestError, match="nothing in it can be used"):
         prepare("manifest", tmp_path / "manifest.parquet", {}, tmp_path)
     assert (tmp_path / "manifest.parquet").is_file()
 
 
-def test_places_whose_name_is_no_utf8(tmp_path: Path) -> None:
+def test_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
     strange = tmp_path / os.fsdecode("가".encode("cp949"))
     sound(tmp_path / "c" / "a.wav")
     for root, out in ((strange, tmp_path / "out"), (tmp_path / "c", strange)):
@@ -144,12 +148,12 @@ def test_very_long_values_are_cut_in_quarantine(tmp_path: Path) -> None:
     assert len(made.manifest) == 1 and (tmp_path / "out" / "quarantine.jsonl").stat().st_size < 5000
 
 
-def test_names_settings_and_places(tmp_path: Path) -> None:
+def test_unknown_source_setting_and_unusable_paths_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'speaker-folders'"):
         prepare("speaker-folder", tmp_path, {}, tmp_path / "out")
     with pytest.raises(ManifestError, match="pattrn.*known: pattern, labels"):
         source_config("speaker-folders", {"pattrn": "x"})
-    with pytest.raises(ManifestError, match="is not there"):
+    with pytest.raises(ManifestError, match="does not exist"):
         prepare("manifest", tmp_path / "gone.jsonl", {}, tmp_path / "out")
     with pytest.raises(ManifestError, match="holds no manifest"):
         prepare("manifest", tmp_path, {}, tmp_path / "out")
@@ -160,7 +164,7 @@ def test_names_settings_and_places(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not (DATA / "ko_speech_selvas").is_dir(), reason="SORITUNE_DATA has no ko_speech_selvas")
-def test_on_two_real_corpora(tmp_path: Path) -> None:
+def test_two_real_corpora_have_their_stated_lengths(tmp_path: Path) -> None:
     files = [
         str((DATA / name / "manifest.jsonl").resolve()) for name in ("ko_speech_selvas", "pansori_tedxkr")
     ]
@@ -174,6 +178,6 @@ def test_on_two_real_corpora(tmp_path: Path) -> None:
     assert made.manifest.durations_s == pytest.approx(stated, abs=0.002)
 
 
-def test_an_unknown_setting_of_a_setting_is_told_what_is_known_there() -> None:
+def test_unknown_nested_setting_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ManifestError, match=r"recording\.romm: .*; known: room, noise, snr_db"):
         source_config("synthetic", {"recording": {"romm": 1}})

@@ -1,4 +1,4 @@
-"""What a preview tells of a foreign corpus."""
+"""Previews of corpora of other publishers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 import soundfile
 
 from soritune.corpus.preview import preview
-from soritune.corpus.reasons import kind_of
 from soritune.errors import ManifestError
 
 LABEL = {"발화정보": {"stt": "글", "recrdTime": "9"}, "녹음자정보": {"나이": "만 7세", "recorderId": "A"}}
@@ -36,17 +35,18 @@ def files(root: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in root.parent.rglob("*")}
 
 
-def test_rows_counts_and_what_is_not_read(corpus: Path) -> None:
+def test_rows_are_shown_and_outcomes_counted(corpus: Path) -> None:
     before = files(corpus)
     settings = {"fields": {"text": "발화정보.stt", "age": "녹음자정보.나이"}}
     seen = preview("json-pairs", corpus, settings)
     assert files(corpus) == before
     assert len(seen.rows) == 10 and seen.utterances == 27 and seen.whole and seen.fault is None
     assert seen.looked_at == 30
-    assert seen.rejected == {
-        "is no JSON": (2, seen.rejected["is no JSON"][1]),
-        "has no recording of its name": (1, "1.Training/009.json: has no recording of its name"),
+    assert {kind: tally.count for kind, tally in seen.rejected.items()} == {
+        "label-not-json": 2,
+        "recording-missing": 1,
     }
+    assert seen.rejected["recording-missing"].example.startswith("1.Training/009.json: ")
     assert seen.values["age"] == 27 and seen.values["extra.split"] == 27
     assert seen.unmapped == {"발화정보.recrdTime": "9", "녹음자정보.recorderId": "A"}
     assert seen.suggestions == {"speaker": "녹음자정보.recorderId"} and seen.never_filled == {}
@@ -54,7 +54,7 @@ def test_rows_counts_and_what_is_not_read(corpus: Path) -> None:
     assert seen.durations_s["1.Training/000"] == 0.25
 
 
-def test_a_mapping_that_fills_nothing_is_told_with_a_better_one(corpus: Path) -> None:
+def test_mapping_without_a_value_is_reported_with_a_suggestion(corpus: Path) -> None:
     seen = preview("json-pairs", corpus, {"fields": {"text": "발화정보.stt", "age": "녹음자정보.age"}})
     assert seen.never_filled == {"age": "'녹음자정보.age'; did you mean '녹음자정보.나이'?"}
     wrong = preview("json-pairs", corpus, {"fields": {"text": "발화정보.sst"}, "extra": {"x": "녹음자.x"}})
@@ -64,7 +64,7 @@ def test_a_mapping_that_fills_nothing_is_told_with_a_better_one(corpus: Path) ->
     assert "extra.x" in wrong.never_filled
 
 
-def test_without_any_mapping_the_keys_are_shown(corpus: Path) -> None:
+def test_keys_are_suggested_without_a_mapping(corpus: Path) -> None:
     seen = preview("json-pairs", corpus, {})
     assert seen.fault is not None and "no label gives a value" in seen.fault
     assert seen.suggestions == {
@@ -75,13 +75,13 @@ def test_without_any_mapping_the_keys_are_shown(corpus: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_large_corpus_is_not_read_to_its_end(corpus: Path) -> None:
+def test_scan_limits_the_number_of_outcomes(corpus: Path) -> None:
     seen = preview("json-pairs", corpus, {"fields": {"text": "발화정보.stt"}}, limit=2, scan=5)
     assert (len(seen.rows), seen.looked_at, seen.whole) == (2, 5, False)
     assert preview("json-pairs", corpus, {"fields": {"text": "발화정보.stt"}}, scan=0).looked_at == 30
 
 
-def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+def test_settings_for_paths_are_named_if_no_file_exists(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("path,label,memo\nC:\\x\\a.wav,1,x\n", encoding="utf-8")
     seen = preview("csv", tmp_path, {})
     assert seen.path_settings == ("audio_root", "drop_prefix")
@@ -93,26 +93,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
     assert seen.fault is not None and "no column 파일" in seen.fault and seen.suggestions == {"audio": "path"}
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("a.csv line 3: has 1 cell, the header has 2", "b.csv line 40: has 1 cell, the header has 2"),
-        (
-            "train_data.json 'a/1.wav': 'wrd' is empty or missing",
-            "eval.json 'b/2.wav': 'wrd' is empty or missing",
-        ),
-        ("0006.json: is no JSON (line 1 column 4)", "x y.json: is no JSON (line 2 column 1)"),
-        ("no recording for lines 8-9 (the first is 'x')", "no recording for lines 3, 4-6 (the first is 'y')"),
-    ],
-)
-def test_reasons_of_one_kind_are_counted_together(one: str, other: str) -> None:
-    assert kind_of(one) == kind_of(other)
-    assert kind_of("a.json: field 'text' is empty or missing") != kind_of(
-        "a.json: field 'age' is empty or missing"
-    )
-
-
-def test_half_surrogates_are_shown_as_escapes(tmp_path: Path) -> None:
+def test_half_surrogate_pairs_are_shown_as_escapes(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(800), 16000)
     (tmp_path / "a.json").write_text(
         '{"text": "네", "x": "\\ud83d", "\\ud83dk": ["\\ud83d"]}', encoding="utf-8"
@@ -128,14 +109,14 @@ def test_genders_that_are_neither_f_nor_m_are_counted(tmp_path: Path) -> None:
     assert preview("csv", tmp_path, {"fields": {"gender": "성별"}}).other_genders == {"W": 2, "여자아이": 1}
 
 
-def test_stretches_that_are_not_mapped_are_suggested(tmp_path: Path) -> None:
+def test_times_are_suggested_for_rows_that_seem_to_be_stretches(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("path,시작,종료\ns.wav,0,1\ns.wav,1,2\n", encoding="utf-8")
     assert preview("csv", tmp_path, {}).suggestions == {"start_s": "시작", "end_s": "종료"}
     (tmp_path / "l.csv").write_text("path,시작,종료\ns.wav,0,1\n", encoding="utf-8")
     assert preview("csv", tmp_path, {}).suggestions == {}
 
 
-def test_wrong_names_are_told_in_keep_and_behind_a_constant(corpus: Path) -> None:
+def test_unfilled_names_are_reported_in_keep_and_despite_a_constant(corpus: Path) -> None:
     fields = {"text": "발화정보.stt", "emotion": "발화정보.mood"}
     seen = preview("json-pairs", corpus, {"fields": fields, "constants": {"emotion": "x"}, "keep": ["a.b"]})
     assert seen.values["emotion"] == 27 and set(seen.never_filled) == {"emotion", "extra.a.b"}
@@ -143,7 +124,7 @@ def test_wrong_names_are_told_in_keep_and_behind_a_constant(corpus: Path) -> Non
     assert preview("json-pairs", corpus, {"fields": fields, "constants": {"emotion": "x"}}).never_filled == {}
 
 
-def test_what_is_kept_is_noted_and_not_counted_again(tmp_path: Path) -> None:
+def test_notes_are_not_counted_among_what_was_looked_at(tmp_path: Path) -> None:
     folder = tmp_path / "F1" / "wav_48000"
     folder.mkdir(parents=True)
     for number in (1, 2):
@@ -151,10 +132,10 @@ def test_what_is_kept_is_noted_and_not_counted_again(tmp_path: Path) -> None:
     (tmp_path / "script.txt").write_text("1\t글\n", encoding="utf-8")
     seen = preview("speaker-folders", tmp_path, {})
     assert (seen.utterances, seen.looked_at, seen.skipped) == (2, 2, {})
-    assert [count for count, _ in seen.notes.values()] == [1]
+    assert [tally.count for tally in seen.notes.values()] == [1]
 
 
-def test_paths_are_asked_for_only_where_files_are_missing(tmp_path: Path) -> None:
+def test_settings_for_paths_are_not_named_if_a_file_exists(tmp_path: Path) -> None:
     (tmp_path / "a.wav").touch()
     (tmp_path / "l.csv").write_text("path\na.wav\n", encoding="utf-8")
     seen = preview("csv", tmp_path, {})

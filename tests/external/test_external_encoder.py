@@ -239,7 +239,7 @@ def test_frames_padding_states_and_stages_keep_the_contract() -> None:
     )
 
 
-def test_adapters_and_freezing_go_by_its_own_names() -> None:
+def test_adapters_and_freezing_use_the_names_of_the_family() -> None:
     model = build(lora=LoraSettings(rank=2, layers=(1, 2), dropout=0.0), freeze=FreezeSettings(layers=1))
     check_frozen(model)
     assert sorted({name.split(".")[-1] for name in adapted_modules(model.encoder)}) == ["query", "value"]
@@ -277,7 +277,7 @@ def test_windows_join_its_padded_frames(trained: tuple[Path, dict[str, Any]], tm
     assert counts == [450, 450]
 
 
-def test_training_goes_on_from_its_bundle(
+def test_a_training_starts_from_its_bundle(
     recipe: Path, trained: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     start = f"model.init_from={trained[0] / 'bundles' / 'last'}"

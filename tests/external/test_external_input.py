@@ -46,7 +46,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A run over clips of noise whose label stands in the text alone; every eighth row has none."""
+    """A run over clips of noise with labels that only the text determines; every eighth row has no text."""
     folder = tmp_path_factory.mktemp("corpus")
     rows = []
     for n in range(48):

@@ -23,7 +23,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from soritune.corpus.sources.source import Rejected, Source, SourceConfig
+from soritune.corpus.reading.outcomes import Rejected
+from soritune.corpus.reading.source_config import SourceConfig
+from soritune.corpus.sources.source import Source
 from soritune.corpus.utterance import Utterance
 
 
@@ -37,7 +39,8 @@ def read_corpus(root, config):
     for number, line in enumerate((Path(root) / "list.txt").read_text(encoding="utf-8").splitlines(), 1):
         parts = line.split(config.separator)
         if len(parts) != 3:
-            yield Rejected(id=f"line {number}", audio="", reason=f"has {len(parts)} parts, not 3")
+            reason = f"has {len(parts)} parts, not 3"
+            yield Rejected(id=f"line {number}", audio="", reason=reason, kind="line-parts")
             continue
         name, speaker, style = parts
         yield Utterance(id=name, audio=name, duration_s=0.0, speaker=speaker, emotion=style)

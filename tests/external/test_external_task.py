@@ -46,7 +46,7 @@ class VoiceTask(Task):
     single_label = True
     label_field = "gender"
     hub_tag = "audio-classification"
-    limits = ("A voice does not tell what its speaker is; this must not decide how anybody is addressed.",)
+    limits = ("A voice does not tell what its speaker is; this must not decide how a person is addressed.",)
 
     def __init__(self, config):
         self.config = config
@@ -108,7 +108,7 @@ class VoiceTask(Task):
 
 TASK = VoiceTask
 '''
-LIMIT = "A voice does not tell what its speaker is; this must not decide how anybody is addressed."
+LIMIT = "A voice does not tell what its speaker is; this must not decide how a person is addressed."
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +278,7 @@ def test_lists_of_labels_are_of_its_field(
         ("TASK = 5\n", "'other' of soritune.tasks is 5; it must be a subclass of Task"),
     ],
 )
-def test_a_member_that_is_no_task_or_has_another_name_is_refused_at_once(
+def test_a_member_that_is_not_a_task_or_has_another_name_is_refused(
     source: str, message: str, external_package: Callable[[str, str, str], Path]
 ) -> None:
     external_package("soritune.tasks", "other", source)

@@ -1,4 +1,4 @@
-"""A model small enough to know by heart: it sees 0.5 s around each frame and nothing of its neighbours."""
+"""A model small enough to know by heart: it sees 0.5 s around each frame and no other clip of a batch."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class FakeBackend:
             if count
             else np.zeros((0, WIDTH))
         )
-        own = np.stack([cut.mean(1), np.abs(cut).mean(1), cut.max(axis=1, initial=0)], axis=1)
-        smooth = [own[max(i - RADIUS, 0) : i + RADIUS + 1].mean(0) for i in range(count)]
+        frames = np.stack([cut.mean(1), np.abs(cut).mean(1), cut.max(axis=1, initial=0)], axis=1)
+        smooth = [frames[max(i - RADIUS, 0) : i + RADIUS + 1].mean(0) for i in range(count)]
         return np.array(smooth).reshape(count, 3)
 
     def run(self, inputs):
@@ -53,7 +53,7 @@ class FakeBackend:
         longest = max(len(row) for row in rows)
         arrays = {"num_frames": np.array([len(row) for row in rows], dtype=np.int64)}
         for spec in self.outputs:
-            # Padded frames hold garbage on purpose: whoever reads them fails the tests.
+            # Padded frames hold garbage on purpose: code that reads them fails the tests.
             logits = np.full((len(rows), longest, len(spec.labels)), 99.0, dtype=np.float32)
             for line, row in zip(logits, rows, strict=True):
                 line[: len(row)] = row @ self.weights[spec.name]
@@ -92,7 +92,7 @@ def card(tasks, *, synthetic=False, max_duration_s=None):
 
 
 def make_bundle(path, tasks, **options):
-    """A bundle folder with a card and a weights file nobody reads."""
+    """A bundle folder with a card and a weights file that is never read."""
     weights = {"nothing": np.zeros(1, dtype=np.float32)}
     return write_bundle(path, weights=weights, card=card(tasks, **options), json_files={"config.json": {}})
 
@@ -107,7 +107,7 @@ def member(tasks, *, name="fake", seed=0, max_duration_s=None):
 
 
 def prediction_rows(accuracy_by_speaker, *, labels=("calm", "tense", "warm"), clips=6):
-    """Rows of an emotion model that is right on a speaker's first so many clips and wrong on the rest."""
+    """Rows of an emotion model; the number of a speaker states how many of the first clips are right."""
     rows = []
     for number, (speaker, right) in enumerate(accuracy_by_speaker.items()):
         for index in range(clips):
@@ -136,8 +136,8 @@ def prediction_rows(accuracy_by_speaker, *, labels=("calm", "tense", "warm"), cl
 def phoneme_rows(pairs):
     """Rows of a phoneme model: `{speaker: [(reference, hypothesis), …]}`, phones separated by spaces."""
     rows = []
-    for speaker, own in pairs.items():
-        for index, (reference, hypothesis) in enumerate(own):
+    for speaker, utterances in pairs.items():
+        for index, (reference, hypothesis) in enumerate(utterances):
             prediction = {"task": "phoneme", "phones": hypothesis.split(), "confidence": 0.9}
             rows.append(
                 {
@@ -155,7 +155,8 @@ def phoneme_rows(pairs):
 
 def write_rows(path, tasks, rows, *, data=None, name="fake", synthetic=False):
     """A predictions file with these rows."""
-    from soritune.inference.predictions import make_header, write_predictions
+    from soritune.inference.origin import make_header
+    from soritune.inference.predictions import write_predictions
     from soritune.inference.predictor import Predictor
 
     header = make_header(Predictor([member(tasks, name=name)]), {"synthetic": synthetic, **(data or {})})

@@ -6,27 +6,27 @@ from soritune.corpus.utterance import Utterance
 from soritune.inference.clips import clips_of_paths, clips_of_rows, clips_of_samples
 
 
-def test_files_have_their_length_and_unreadable_ones_none(clip, tmp_path):
+def test_files_have_their_duration_and_unreadable_files_zero(clip, tmp_path):
     good, gone = clips_of_paths([clip("a.wav", 1.5), tmp_path / "gone.wav"])
     assert good.duration_s == pytest.approx(1.5)
     assert (gone.duration_s, gone.id) == (0.0, str(tmp_path / "gone.wav"))
 
 
-def test_samples_are_numbered():
+def test_clips_of_samples_are_numbered():
     clips = list(clips_of_samples([(np.zeros(8000), 16000), (np.zeros((48000, 2)), 48000)]))
-    assert [(one.id, one.duration_s) for one in clips] == [("0", 0.5), ("1", 1.0)]
+    assert [(clip.id, clip.duration_s) for clip in clips] == [("0", 0.5), ("1", 1.0)]
 
 
-def test_rows_keep_place_channel_and_what_is_known(tmp_path):
+def test_clips_of_rows_have_path_stretch_channel_and_groups(tmp_path):
     row = Utterance(id="u", audio="x.wav", duration_s=2.0, start_s=1.0, channel=1, text="가  나", snr_db=12.0)
     manifest = write_manifest(tmp_path / "m.jsonl", [row], root=tmp_path)
-    (one,) = clips_of_rows(manifest, {"split": "val"})
-    assert (one.path, one.start_s, one.duration_s, one.channel) == (tmp_path / "x.wav", 1.0, 2.0, 1)
-    assert one.groups == {"script": "가 나", "snr_db": 12.0, "split": "val"}
+    (clip,) = clips_of_rows(manifest, {"split": "val"})
+    assert (clip.path, clip.start_s, clip.duration_s, clip.channel) == (tmp_path / "x.wav", 1.0, 2.0, 1)
+    assert clip.groups == {"script": "가 나", "snr_db": 12.0, "split": "val"}
 
 
-def test_short_values_of_extra_are_groups_too_and_texts_are_not(tmp_path):
+def test_short_values_of_extra_are_groups_and_texts_are_not(tmp_path):
     extra = {"script_type": "plain-to-emotional", "text_script": "가" * 60, "round": 2}
     row = Utterance(id="u", audio="x.wav", duration_s=2.0, speaker="s", extra=extra)
-    (one,) = clips_of_rows(write_manifest(tmp_path / "m.jsonl", [row], root=tmp_path))
-    assert one.groups == {"speaker": "s", "script_type": "plain-to-emotional", "round": 2}
+    (clip,) = clips_of_rows(write_manifest(tmp_path / "m.jsonl", [row], root=tmp_path))
+    assert clip.groups == {"speaker": "s", "script_type": "plain-to-emotional", "round": 2}

@@ -9,8 +9,8 @@ def row(label, confidence):
 
 def test_counts_shares_and_confidence():
     rows = [row("Kind", 0.9), row("Dry", 0.5), row("Kind", 0.7), {"id": "x", "error": "empty"}]
-    found = label_distribution(rows, task="emotion", labels=("Anxious", "Dry", "Kind"))
-    assert found.to_json() == {
+    distribution = label_distribution(rows, task="emotion", labels=("Anxious", "Dry", "Kind"))
+    assert distribution.to_json() == {
         "total": 3,
         "counts": {"Anxious": 0, "Dry": 1, "Kind": 2},
         "shares": {"Anxious": 0.0, "Dry": pytest.approx(1 / 3), "Kind": pytest.approx(2 / 3)},
@@ -19,23 +19,22 @@ def test_counts_shares_and_confidence():
     }
 
 
-def test_nothing_predicted():
-    found = label_distribution([], task="emotion", labels=("Dry",))
-    assert found.total == 0
-    assert found.mean_confidence is None
-    assert found.labels[0].share == 0.0
+def test_no_rows_have_shares_of_zero():
+    distribution = label_distribution([], task="emotion", labels=("Dry",))
+    assert distribution.total == 0
+    assert distribution.mean_confidence is None
+    assert distribution.labels[0].share == 0.0
 
 
-def test_other_tasks_are_left_out():
-    assert (
-        label_distribution([{"tasks": {"phoneme": {"prediction": {"phones": []}}}}], task="emotion").total
-        == 0
+def test_rows_of_other_tasks_are_ignored():
+    rows = [{"tasks": {"phoneme": {"prediction": {"phones": []}}}}]
+    assert label_distribution(rows, task="emotion").total == 0
+
+
+def test_missing_and_infinite_confidences_are_left_out_of_the_mean():
+    distribution = label_distribution(
+        [row("Kind", 0.5), row("Kind", None), row("Dry", float("nan")), row("Dry", float("inf"))],
+        task="emotion",
     )
-
-
-def test_confidences_that_are_no_numbers_do_not_count():
-    found = label_distribution(
-        [row("Kind", 0.5), row("Kind", None), row("Dry", float("nan"))], task="emotion"
-    )
-    assert (found.total, found.mean_confidence) == (3, 0.5)
-    assert {one.label: one.mean_confidence for one in found.labels} == {"Kind": 0.5, "Dry": None}
+    assert (distribution.total, distribution.mean_confidence) == (4, 0.5)
+    assert {share.label: share.mean_confidence for share in distribution.labels} == {"Kind": 0.5, "Dry": None}

@@ -10,7 +10,7 @@ from soritune.inference.ensemble import Member, joint_tasks, label_orders
 from soritune.tasks.specs import OutputSpec
 
 
-def test_a_member_takes_its_settings_from_the_bundle(fakes, tmp_path):
+def test_member_has_the_settings_of_its_bundle(fakes, tmp_path):
     bundle = fakes.make_bundle(tmp_path / "best_loss", [fakes.emotion_task()], max_duration_s=7.0)
     member = Member.of(bundle, backend=None)
     assert member.preprocessing.max_duration_s == 7.0
@@ -35,13 +35,13 @@ def test_columns_are_reordered_to_the_first_model(fakes):
     assert label_orders(first, first.outputs) == {}
 
 
-def test_different_label_sets_are_named(fakes):
+def test_different_labels_of_an_output_are_named(fakes):
     members = [fakes.member([fakes.emotion_task(labels)]) for labels in (("a", "b"), ("a", "c"))]
     with pytest.raises(BundleError, match="only in the first: b; only in the second: c"):
         joint_tasks(members)
 
 
-def test_outputs_of_one_name_that_are_trained_differently_are_named(fakes):
+def test_outputs_with_the_same_name_and_another_objective_are_named(fakes):
     first, second = fakes.member([fakes.emotion_task()]), fakes.member([fakes.emotion_task()])
     events = OutputSpec("emotion", ("calm", "tense", "warm"), "utterance", "multi_label")
     other = SimpleNamespace(name="emotion", outputs=(events,))
@@ -68,7 +68,7 @@ def test_a_blank_at_another_index_is_the_same_blank(fakes):
     assert label_orders(second, first.outputs) == {"phones": [1, 2, 0]}
 
 
-def test_a_card_whose_parts_disagree_or_are_faulty_is_refused(fakes, tmp_path):
+def test_card_with_faulty_or_contradicting_parts_is_refused(fakes, tmp_path):
     bundle = fakes.make_bundle(tmp_path / "b", [fakes.emotion_task()])
     outputs = [{**bundle.card["outputs"][0], "labels": ["calm", "tense"]}]
     for changes, words in [
@@ -79,8 +79,8 @@ def test_a_card_whose_parts_disagree_or_are_faulty_is_refused(fakes, tmp_path):
             Member.of(Bundle(bundle.path, {**bundle.card, **changes}), backend=None)
 
 
-def test_labels_stored_with_hangul_letters_apart_still_open(fakes, tmp_path):
+def test_labels_stored_as_separate_hangul_letters_are_composed(fakes, tmp_path):
     bundle = fakes.make_bundle(tmp_path / "b", [fakes.emotion_task(("불안", "기쁨"))])
     apart = [normalize("NFD", label) for label in ("불안", "기쁨")]
-    older = Bundle(bundle.path, {**bundle.card, "outputs": [{**bundle.card["outputs"][0], "labels": apart}]})
-    assert Member.of(older, backend=None).outputs["emotion"].labels == ("불안", "기쁨")
+    stored = Bundle(bundle.path, {**bundle.card, "outputs": [{**bundle.card["outputs"][0], "labels": apart}]})
+    assert Member.of(stored, backend=None).outputs["emotion"].labels == ("불안", "기쁨")

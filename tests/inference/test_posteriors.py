@@ -12,7 +12,7 @@ EVENTS = OutputSpec("x", LABELS, "utterance", "multi_label")
 VALUES = OutputSpec("x", LABELS, "utterance", "regression")
 
 
-def test_regression_is_left_alone():
+def test_values_of_a_regression_are_unchanged():
     np.testing.assert_array_equal(readable(VALUES, np.array([3.0, -1.0])), [3.0, -1.0])
     parts = [np.array([1.0, 2.0], np.float32), np.array([3.0, 6.0], np.float32)]
     np.testing.assert_allclose(mean_of(VALUES, parts, [3, 1]), [1.5, 3.0])
@@ -25,7 +25,7 @@ def test_classification_averages_probabilities(spec):
     np.testing.assert_allclose(np.exp(mean_of(spec, parts, [3, 1])), [0.75, 0.25], rtol=1e-5)
 
 
-def test_labels_that_do_not_exclude_each_other_are_averaged_one_by_one():
+def test_each_label_of_multi_label_is_averaged_alone():
     parts = [np.log(np.array(p, dtype=np.float32)) for p in ((0.9, 0.8), (0.3, 0.6))]
     np.testing.assert_allclose(np.exp(mean_of(EVENTS, parts)), [0.6, 0.7], rtol=1e-5)
 
@@ -36,6 +36,6 @@ def test_ctc_averages_log_probabilities():
     np.testing.assert_allclose(np.exp(mean_of(CTC, parts)), [weight / weight.sum()], rtol=1e-5)
 
 
-def test_a_sure_no_does_not_become_minus_infinity():
+def test_mean_of_very_small_probabilities_is_finite():
     parts = [np.array([0.0, -200.0], dtype=np.float32)] * 2
     assert np.isfinite(mean_of(CLASSES, parts)).all()

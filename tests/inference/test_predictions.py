@@ -3,13 +3,8 @@ import json
 import pytest
 
 from soritune.errors import ManifestError, OutputError
-from soritune.inference.predictions import (
-    make_header,
-    pool_predictions,
-    read_predictions,
-    without_nan,
-    write_predictions,
-)
+from soritune.inference.origin import make_header
+from soritune.inference.predictions import pool_predictions, read_predictions, write_predictions
 from soritune.inference.predictor import Predictor
 
 
@@ -25,31 +20,19 @@ ROWS = [
 ]
 
 
-def test_round_trip(header, tmp_path):
+def test_what_is_written_is_read_again(header, tmp_path):
     path = tmp_path / "new folder" / "p.jsonl"
     assert write_predictions(path, header, iter(ROWS)) == (1, 1)
-    found = read_predictions(path)
-    assert dict(found.header) == json.loads(json.dumps(header))
-    assert list(found.rows) == ROWS
-    assert [row["id"] for row in found.good] == ["a"]
-    assert [row["id"] for row in found.failed] == ["b"]
+    predictions = read_predictions(path)
+    assert predictions.header.to_json() == json.loads(json.dumps(header.to_json()))
+    assert list(predictions.rows) == ROWS
+    assert [row["id"] for row in predictions.good] == ["a"]
+    assert [row["id"] for row in predictions.failed] == ["b"]
+    assert [task.name for task in predictions.tasks] == ["emotion", "phoneme"]
     assert "가 나" in path.read_text(encoding="utf-8")
 
 
-def test_header_names_the_origin(header):
-    assert header["bundle"]["recipe_name"] == "fake"
-    assert header["bundle"]["data"]["manifest_hash"] == "c0ffee"
-    assert [task["name"] for task in header["tasks"]] == ["emotion", "phoneme"]
-    assert header["data"] == {"split": "test", "manifest_hash": "abc"}
-    assert header["synthetic"] is False
-
-
-def test_synthetic_data_marks_the_header(fakes):
-    predictor = Predictor([fakes.member([fakes.emotion_task()])])
-    assert make_header(predictor, {"synthetic": True})["synthetic"] is True
-
-
-def test_a_failing_prediction_leaves_no_file(header, tmp_path):
+def test_failing_prediction_leaves_no_file(header, tmp_path):
     def rows():
         yield ROWS[0]
         raise RuntimeError("stop")
@@ -63,10 +46,9 @@ def test_nan_is_written_as_null(header, tmp_path):
     path = tmp_path / "p.jsonl"
     write_predictions(path, header, [{"id": "a", "audio": "a", "tasks": {}, "x": [float("nan"), 1.0]}])
     assert read_predictions(path).rows[0]["x"] == [None, 1.0]
-    assert without_nan({"a": (float("inf"), "x")}) == {"a": [None, "x"]}
 
 
-def test_unwritable_place(header, tmp_path):
+def test_path_that_cannot_be_written_to_is_refused(header, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         write_predictions(tmp_path / "file" / "p.jsonl", header, ROWS)
@@ -75,12 +57,21 @@ def test_unwritable_place(header, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no predictions file"),
-        (b'{"schema": "other/1"}\n', "no predictions file"),
+        (b"", "not a predictions file"),
+        (b'{"schema": "other/1"}\n', "not a predictions file"),
         (b"\xff\xfe{}", "not UTF-8"),
         (b'{"schema": "soritune.predictions/1"}\n{"id": 1\n', "line 2: is not JSON"),
         (b'{"schema": "soritune.predictions/1"}\n[1]\n', "line 2: is not a JSON object"),
         (b'{"schema": "soritune.predictions/1"}\n{"id": "a"}\n', "line 2: a row needs"),
+        (b'{"schema": "soritune.predictions/1"}\n', "'tasks' is missing; write the file again"),
+        (
+            b'{"schema": "soritune.predictions/1", "tasks": [{"name": "x"}]}\n',
+            r"'tasks\[0\].config' is missing",
+        ),
+        (
+            b'{"schema": "soritune.predictions/1", "tasks": [], "data": 3}\n',
+            "'data' must be an object, not 3",
+        ),
     ],
 )
 def test_damaged_files_are_refused_with_their_line(tmp_path, content, message):
@@ -90,8 +81,8 @@ def test_damaged_files_are_refused_with_their_line(tmp_path, content, message):
         read_predictions(path)
 
 
-def test_missing_file(tmp_path):
-    with pytest.raises(ManifestError, match="is not there"):
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(ManifestError, match="does not exist; write it with"):
         read_predictions(tmp_path / "p.jsonl")
 
 
@@ -110,15 +101,24 @@ def test_folds_are_pooled_in_order(fakes, tmp_path):
                 data={"seen": {"train": 0, "val": fold}},
             )
         )
-    found = read_predictions(pool_predictions(parts, tmp_path / "all" / "test.jsonl"))
-    assert [row["groups"]["speaker"] for row in found.rows] == ["s0"] * 6 + ["s1"] * 6 + ["s2"] * 6
-    assert [bundle["name"] for bundle in found.header["bundles"]] == ["fold-0", "fold-1", "fold-2"]
-    assert found.header["data"]["pooled"] == 3
-    assert found.header["data"]["seen"] == {"train": 0, "val": 3}
-    assert found.header["synthetic"] is True
+    pooled = read_predictions(pool_predictions(parts, tmp_path / "cv" / "predictions" / "test.jsonl"))
+    assert [row["groups"]["speaker"] for row in pooled.rows] == ["s0"] * 6 + ["s1"] * 6 + ["s2"] * 6
+    assert [model.name for model in pooled.header.models] == ["fold-0", "fold-1", "fold-2"]
+    assert pooled.header.model.name == "3 models of cv"
+    assert pooled.header.data.pooled == 3
+    assert pooled.header.data.seen == {"train": 0, "val": 3}
+    assert pooled.header.synthetic is True
 
 
-def test_pooling_refuses_overlap_other_labels_and_nothing(fakes, tmp_path):
+def test_pooled_rows_seen_are_unknown_if_one_part_does_not_state_them(fakes, tmp_path):
+    parts = []
+    for fold, data in enumerate(({"seen": {"train": 1, "val": 0}}, {})):
+        rows = fakes.prediction_rows({f"s{fold}": 4})
+        parts.append(fakes.write_rows(tmp_path / f"{fold}.jsonl", [fakes.emotion_task()], rows, data=data))
+    assert read_predictions(pool_predictions(parts, tmp_path / "all.jsonl")).header.data.seen is None
+
+
+def test_folds_with_common_clips_or_other_labels_are_not_pooled(fakes, tmp_path):
     rows = fakes.prediction_rows({"s0": 4})
     one = fakes.write_rows(tmp_path / "1.jsonl", [fakes.emotion_task()], rows)
     with pytest.raises(ManifestError, match="must not overlap"):

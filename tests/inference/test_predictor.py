@@ -14,7 +14,7 @@ from soritune.inference.windows import WindowSettings
 
 
 def frames_of(predictor, path):
-    """The stitched log-probabilities of a file, before any task reads them."""
+    """The stitched log-probabilities of a file, before decoding."""
     (posteriors,) = predictor.posteriors(path)
     return posteriors.outputs
 
@@ -31,7 +31,7 @@ def test_windowed_frames_equal_the_whole_file(fakes, clip):
     np.testing.assert_allclose(found["phoneme"], expected["phoneme"], atol=1e-4)
 
 
-def test_too_small_an_overlap_shows_at_the_borders(fakes, clip):
+def test_too_small_an_overlap_changes_frames_at_the_borders(fakes, clip):
     tasks = [fakes.phoneme_task()]
     path = clip("long.wav", 47.3)
     whole = Predictor([fakes.member(tasks)], windows=WindowSettings(longest_s=100))
@@ -64,7 +64,7 @@ def test_training_limit_shortens_windows_instead_of_dropping_the_rest(fakes, cli
     assert all(shape[1] <= 5 * 16000 for shape in predictor.members[0].backend.batch_shapes)
 
 
-def test_alone_equals_in_a_batch_and_order_is_kept(fakes, clip):
+def test_clip_alone_equals_clip_in_a_batch_and_order_is_kept(fakes, clip):
     tasks = [fakes.emotion_task(), fakes.phoneme_task()]
     paths = [clip(f"{i}.wav", seconds, seed=i) for i, seconds in enumerate((3.0, 0.7, 5.2, 1.1, 2.6))]
     batched = Predictor([fakes.member(tasks)])
@@ -87,7 +87,7 @@ def test_batches_stay_within_the_budget(fakes, clip):
     assert all(rows * samples <= 6 * 16000 for rows, samples in shapes)
 
 
-def test_bad_files_become_rows_and_stop_nothing(fakes, clip, tmp_path):
+def test_bad_files_become_rows_with_errors(fakes, clip, tmp_path):
     good = clip("한글 이름.WAV", 1.0)
     empty = tmp_path / "empty.wav"
     empty.touch()
@@ -142,10 +142,10 @@ def test_two_models_give_the_mean_of_probabilities(fakes, clip):
         assert probability == pytest.approx((alone[0][label] + alone[1][label]) / 2, abs=2e-6)
 
 
-def test_labels_in_another_order_are_lined_up(fakes, clip):
+def test_labels_in_another_order_are_reordered(fakes, clip):
     path = clip("a.wav", 2.0)
-    one, other = fakes.emotion_task(("calm", "tense")), fakes.emotion_task(("tense", "calm"))
-    first, second = fakes.member([one]), fakes.member([other])
+    tasks = fakes.emotion_task(("calm", "tense")), fakes.emotion_task(("tense", "calm"))
+    first, second = (fakes.member([task]) for task in tasks)
     second.backend.weights["emotion"] = first.backend.weights["emotion"][:, ::-1]
     alone = next(Predictor([first]).predict([path]))
     assert next(Predictor([first, second]).predict([path]))["tasks"] == alone["tasks"]
@@ -160,23 +160,23 @@ def test_different_labels_are_refused(fakes):
         Predictor([one, other])
 
 
-def test_models_of_different_tasks_answer_side_by_side(fakes, clip):
+def test_models_of_different_tasks_predict_together(fakes, clip):
     both = Predictor([fakes.member([fakes.phoneme_task()]), fakes.member([fakes.emotion_task()])])
     row = next(both.predict([clip("a.wav", 1.5)]))
     assert set(row["tasks"]) == {"phoneme", "emotion"}
 
 
-def test_no_model_is_refused():
+def test_predictor_without_a_model_is_refused():
     with pytest.raises(BundleError, match="no model"):
         Predictor([])
 
 
-def test_load_refuses_what_is_no_bundle(tmp_path):
+def test_folder_that_is_not_a_bundle_is_refused(tmp_path):
     with pytest.raises(BundleError):
         Predictor.load(tmp_path)
 
 
-def test_load_refuses_an_unknown_backend(fakes, tmp_path):
+def test_unknown_backend_is_refused(fakes, tmp_path):
     bundle = fakes.make_bundle(tmp_path / "bundle", [fakes.emotion_task()])
     with pytest.raises(UnknownNameError, match="unknown backend 'pytorhc'"):
         Predictor.load(bundle.path, backend="pytorhc")
@@ -211,7 +211,7 @@ def test_importing_inference_loads_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_folders_stand_for_what_lies_in_them(fakes, clip, tmp_path):
+def test_folders_stand_for_the_audio_files_in_them(fakes, clip, tmp_path):
     paths = [clip("folder/b.wav", 1.0), clip("folder/가/a.wav", 1.2), clip("alone.wav", 0.8)]
     (tmp_path / "folder" / "notes.txt").touch()
     (tmp_path / "folder" / "bad.flac").write_bytes(b"no audio")
@@ -222,11 +222,11 @@ def test_folders_stand_for_what_lies_in_them(fakes, clip, tmp_path):
     assert [Path(row["audio"]).name for row in rows] == ["alone.wav", *names]
     assert ["error" in row for row in rows] == [False, False, True, False]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(AudioError, match=r"empty: holds no audio file; looked for: \.aac"):
+    with pytest.raises(AudioError, match=r"empty: contains no audio file; known suffixes: \.aac"):
         list(predictor.predict(tmp_path / "empty"))
 
 
-def test_a_pair_alone_is_one_clip_and_pairs_that_cannot_be_used_stop_nothing(fakes, tmp_path, clip):
+def test_pair_alone_is_one_clip_and_unusable_pairs_become_rows_with_errors(fakes, tmp_path, clip):
     predictor = Predictor([fakes.member([fakes.emotion_task()])])
     waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 16000).astype(np.float32)
     (alone,) = predictor.predict((waveform, 16000))
@@ -237,7 +237,7 @@ def test_a_pair_alone_is_one_clip_and_pairs_that_cannot_be_used_stop_nothing(fak
     assert rows[0]["error"] == "has the sample rate 0; it must be a number above 0"
     assert rows[6]["error"].startswith("must be numbers")
     assert rows[4]["tasks"] == alone["tasks"]
-    # Two pairs are no pair, and neither are a pair and a path.
+    # Two pairs are not a pair, nor are a pair and a path.
     assert len(list(predictor.predict([(waveform, 16000), (waveform, 16000)]))) == 2
     assert len(list(predictor.predict([(waveform, 16000), clip("b.wav", 1.0)]))) == 2
     assert len(list(predictor.predict((clip("a.wav", 1.0), clip("b.wav", 1.0))))) == 2
@@ -250,23 +250,25 @@ def test_a_pair_alone_is_one_clip_and_pairs_that_cannot_be_used_stop_nothing(fak
         (3, "got 3; give files"),
         ([None], "item 0 is None; give files"),
         ([3], "item 0 is 3"),
-        (np.zeros(16000), "does not say its sample rate; give .samples, rate."),
+        (np.zeros(16000), "an array alone has no sample rate; give .samples, rate."),
         ([np.zeros(3)], "item 0 is array"),
     ],
 )
-def test_what_is_nothing_to_predict_is_refused_in_a_sentence(fakes, items, sentence):
+def test_items_of_another_type_are_refused(fakes, items, sentence):
     with pytest.raises(AudioError, match=sentence):
         list(Predictor([fakes.member([fakes.emotion_task()])]).predict(items))
 
 
-def test_a_distribution_is_of_rows_and_not_of_paths(fakes):
+def test_distribution_of_paths_is_refused(fakes):
     predictor = Predictor([fakes.member([fakes.emotion_task()])])
-    for strange in (["a.wav"], [Path("a.wav")], {"id": "x"}):
-        with pytest.raises(TaskError, match="row 0 is .* no prediction; give the rows that predict gave"):
-            predictor.distribution(strange)
+    for items in (["a.wav"], [Path("a.wav")], {"id": "x"}):
+        with pytest.raises(
+            TaskError, match="row 0 is .*, not a prediction; give the rows that predict returned"
+        ):
+            predictor.distribution(items)
 
 
-def test_the_distribution_of_labels(fakes):
+def test_distribution_counts_labels_of_the_first_task_with_labels(fakes):
     predictor = Predictor([fakes.member([fakes.phoneme_task()]), fakes.member([fakes.emotion_task()])])
     sure = {"calm": [0.6, 0.8], "warm": [0.7]}
     rows = [
@@ -282,12 +284,12 @@ def test_the_distribution_of_labels(fakes):
         predictor.distribution(rows, task="phoneme")
 
 
-def test_load_takes_a_run_and_one_of_its_bundles(fakes, tmp_path, monkeypatch):
+def test_load_takes_the_best_or_the_named_bundle_of_a_run(fakes, tmp_path, monkeypatch):
     for name in ("best_emotion_ua", "last"):
         fakes.make_bundle(tmp_path / "bundles" / name, [fakes.emotion_task()])
     backend = fakes.FakeBackend([fakes.emotion_task()])
     monkeypatch.setattr(
-        "soritune.inference.predictor.load_member", lambda *asked: lambda path, *, device: backend
+        "soritune.inference.predictor.load_member", lambda *names: lambda path, *, device: backend
     )
     assert Predictor.load(tmp_path).members[0].folder == "best_emotion_ua"
     assert Predictor.load(tmp_path, checkpoint="last").members[0].folder == "last"
@@ -302,23 +304,23 @@ def test_windows_beyond_the_training_limit_are_normalised_one_by_one(fakes, tmp_
     loud = np.random.default_rng(0).uniform(-1, 1, 20 * 16000)
     loud[: 10 * 16000] *= 0.01
     soundfile.write(tmp_path / "a.wav", loud, 16000, subtype="FLOAT")
-    heard = []
+    levels = []
 
-    class Ear(fakes.FakeBackend):
+    class Recording(fakes.FakeBackend):
         def run(self, inputs):
-            heard.extend(inputs["waveform"][:, :1000].std(axis=1))
+            levels.extend(inputs["waveform"][:, :1000].std(axis=1))
             return super().run(inputs)
 
     def first_window(max_duration_s):
-        heard.clear()
+        levels.clear()
         member = fakes.member([fakes.emotion_task()], max_duration_s=max_duration_s)
-        member = dataclasses.replace(member, backend=Ear([fakes.emotion_task()]))
+        member = dataclasses.replace(member, backend=Recording([fakes.emotion_task()]))
         list(
             Predictor([member], windows=WindowSettings(longest_s=12, window_s=10)).predict(
                 [tmp_path / "a.wav"]
             )
         )
-        return heard[0]
+        return levels[0]
 
     assert first_window(10.0) == pytest.approx(1.0, abs=0.1)
     assert first_window(None) < 0.1

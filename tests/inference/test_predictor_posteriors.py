@@ -14,8 +14,7 @@ from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import BundleError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
-from soritune.inference.clip_outputs import Posteriors
-from soritune.inference.predictions import make_header
+from soritune.inference.origin import make_header
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 from soritune.tasks.decoding.decoder import DecoderSettings
@@ -54,7 +53,7 @@ def test_posteriors_are_the_log_softmax_of_the_logits(fakes, clip):
     assert not hasattr(result, "__dict__")
 
 
-def test_predict_is_the_decoding_of_the_posteriors_in_the_same_order(fakes, clip, tmp_path):
+def test_predict_decodes_the_posteriors_in_the_same_order(fakes, clip, tmp_path):
     tasks = [fakes.phoneme_task(), fakes.emotion_task()]
     empty = tmp_path / "empty.wav"
     empty.touch()
@@ -83,19 +82,19 @@ def test_predict_is_the_decoding_of_the_posteriors_in_the_same_order(fakes, clip
 def test_posteriors_come_block_by_block(fakes, monkeypatch):
     monkeypatch.setattr("soritune.inference.predictor._POSTERIOR_BLOCK", 2)
     predictor = Predictor([fakes.member([fakes.emotion_task()])])
-    taken = []
+    requested = []
 
     def pairs():
         for index in range(100):
-            taken.append(index)
+            requested.append(index)
             yield np.full(8000, 0.1 + index / 1000, dtype=np.float32), 16000
 
     first = list(islice(predictor.posteriors(pairs()), 3))
     assert [posteriors.id for posteriors in first] == ["0", "1", "2"]
-    assert len(taken) == 4
+    assert len(requested) == 4
 
 
-def test_rows_of_a_manifest_bring_their_utterance_and_groups(fakes, clip, tmp_path):
+def test_posteriors_of_manifest_rows_have_utterance_and_groups(fakes, clip, tmp_path):
     clip("a.wav", 3.0)
     row = Utterance(
         id="u1", audio="a.wav", duration_s=1.0, start_s=1.5, channel=0, emotion="warm", speaker="s1"
@@ -127,21 +126,7 @@ def test_models_that_give_one_output_at_different_rates_are_refused(fakes):
         Predictor([first, second])
 
 
-def test_outputs_of_different_rates_are_asked_for_by_name(fakes):
-    result = Posteriors(
-        id="a",
-        audio="a",
-        outputs={"slow": np.zeros((5, 2), np.float32), "fast": np.zeros((10, 2), np.float32)},
-        frame_rates_hz={"slow": 25.0, "fast": 50.0},
-    )
-    with pytest.raises(TaskError, match=r"different frame rates \(slow 25, fast 50\); take frame_rates_hz"):
-        _ = result.frame_rate_hz
-    with pytest.raises(TaskError, match=r"different numbers of frames \(slow 5, fast 10\)"):
-        _ = result.num_frames
-    assert Posteriors(id="a", audio="a").frame_rate_hz is None
-
-
-def test_a_decoder_reads_what_the_greedy_one_would(fakes, clip, monkeypatch):
+def test_given_decoder_replaces_the_greedy_one(fakes, clip, monkeypatch):
     draw = np.random.default_rng(0).normal(size=(99, 3))
     monkeypatch.setattr(fakes.FakeBackend, "features", lambda self, samples: draw)
     tasks = [fakes.phoneme_task(), fakes.emotion_task()]
@@ -154,14 +139,14 @@ def test_a_decoder_reads_what_the_greedy_one_would(fakes, clip, monkeypatch):
     assert turned["tasks"]["emotion"] == plain["tasks"]["emotion"]
 
 
-def test_a_predictions_file_names_another_decoder_than_the_greedy_one(fakes):
+def test_header_names_a_decoder_other_than_the_greedy_one(fakes):
     member = fakes.member([fakes.phoneme_task()])
-    assert "decoder" not in make_header(Predictor([member]))
+    assert "decoder" not in make_header(Predictor([member])).content
     given = Backward(BackwardSettings(skip=2))
-    assert make_header(Predictor([member], decoder=given))["decoder"] == {"name": "backward", "skip": 2}
+    assert make_header(Predictor([member], decoder=given)).decoder == {"name": "backward", "skip": 2}
 
 
-def test_a_decoder_without_a_ctc_output_is_refused(fakes):
+def test_decoder_without_a_ctc_output_is_refused(fakes):
     member = fakes.member([fakes.emotion_task()])
     with pytest.raises(
         TaskError, match="'backward' reads CTC outputs, but the model has no such output .tasks: emotion."

@@ -20,7 +20,7 @@ def test_kept_stretches_cover_the_file_without_overlap(num_samples):
     for window in plan:
         assert 0 <= window.start <= window.keep_start < window.keep_stop <= window.stop <= num_samples
         assert window.stop - window.start <= 16000 * 20
-        # Every inner border has at least the overlap (less one frame of rounding) around it.
+        # Every inner border has at least the overlap on both sides, less one frame of rounding.
         assert window.keep_start == 0 or window.keep_start - window.start >= 16000 * 2 - STEP
         assert window.keep_stop == num_samples or window.stop - window.keep_stop >= 16000 * 2 - STEP
 
@@ -35,7 +35,7 @@ def test_last_window_is_as_full_as_the_grid_allows():
 
 
 def test_stitching_takes_each_frame_once():
-    # Frame f of a window holds its own global number; the stitched file must count up without a gap.
+    # Frame f of a window holds its number in the file; the stitched frames must count up without a gap.
     num_samples = 16000 * 77 + 251
     plan = plan_windows(num_samples, 16000 * 20, 16000 * 2, STEP)
     parts = [
@@ -46,7 +46,7 @@ def test_stitching_takes_each_frame_once():
     np.testing.assert_array_equal(whole[:, 0], np.arange((num_samples - 400) // STEP + 1))
 
 
-def test_a_window_must_have_a_middle():
+def test_window_shorter_than_its_overlaps_is_refused():
     with pytest.raises(ValidationError, match="more than twice"):
         WindowSettings(window_s=4, overlap_s=2)
 

@@ -61,3 +61,13 @@ def waves() -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(7)
     values = torch.randn(3, 8000, generator=generator)
     return values * (torch.arange(8000) < lengths[:, None]), lengths
+
+
+def perturbed(model: SpeechModel) -> SpeechModel:
+    """The model in evaluation mode with every trained parameter changed, as after training."""
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return model.eval()

@@ -14,7 +14,7 @@ def names_of(model_type: str) -> HubNames:
 
 
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
-def test_a_model_of_transformers_goes_there_and_back(kind, norm, checkpoint) -> None:
+def test_names_of_transformers_survive_a_round_trip(kind, norm, checkpoint) -> None:
     for head, name in [("ctc", "phoneme"), ("classification", "emotion")]:
         folder = checkpoint(kind, norm, head=head)
         auto = {
@@ -30,8 +30,8 @@ def test_a_model_of_transformers_goes_there_and_back(kind, norm, checkpoint) -> 
         assert type(model).__name__ == names_of(kind).classes[head]
 
 
-def test_old_names_other_heads_and_strangers() -> None:
-    found = names_of("hubert").from_hf(
+def test_old_names_are_converted_and_unknown_weights_left_out() -> None:
+    names = names_of("hubert").from_hf(
         {
             "hubert.encoder.pos_conv_embed.conv.weight_g": 1,
             "hubert.encoder.pos_conv_embed.conv.weight_v": 2,
@@ -41,7 +41,7 @@ def test_old_names_other_heads_and_strangers() -> None:
         },
         "phoneme",
     )
-    assert found == {
+    assert names == {
         "encoder.encoder.pos_conv_embed.conv.parametrizations.weight.original0": 1,
         "encoder.encoder.pos_conv_embed.conv.parametrizations.weight.original1": 2,
         "heads.phoneme.linear.bias": 3,
@@ -49,7 +49,7 @@ def test_old_names_other_heads_and_strangers() -> None:
     }
 
 
-def test_other_families_are_refused() -> None:
+def test_unknown_families_are_refused() -> None:
     assert "wavlm" in family_of("wavlm", "x").model_types
     with pytest.raises(
         ModelError, match="some/where is a model of type 'bert'; soritune takes wav2vec2, hubert"

@@ -13,26 +13,26 @@ def test_share_scale_and_independence_are_those_of_dropout(p: float) -> None:
     neighbours are dropped together as often as chance has it; what is kept is scaled by 1/(1 - p)."""
     torch.manual_seed(0)
     count = 400_000
-    found = QuickDropout(p)(torch.ones(count))
-    kept = found != 0
-    assert torch.unique(found[kept]).item() == pytest.approx(1 / (1 - p), rel=1e-3)
+    output = QuickDropout(p)(torch.ones(count))
+    kept = output != 0
+    assert torch.unique(output[kept]).item() == pytest.approx(1 / (1 - p), rel=1e-3)
     assert (~kept).float().mean().item() == pytest.approx(p, abs=5 * (p * (1 - p) / count) ** 0.5 + 1 / 65536)
     for lane in range(4):
-        own = (~kept[lane::4]).float().mean().item()
-        assert own == pytest.approx(p, abs=5 * (p * (1 - p) / (count / 4)) ** 0.5 + 1 / 65536)
+        share = (~kept[lane::4]).float().mean().item()
+        assert share == pytest.approx(p, abs=5 * (p * (1 - p) / (count / 4)) ** 0.5 + 1 / 65536)
     for distance in (1, 2, 3, 4):
         together = (~kept[:-distance] & ~kept[distance:]).float().mean().item()
         assert together == pytest.approx(p * p, abs=0.004)
 
 
-def test_the_gradient_goes_where_the_value_went() -> None:
+def test_gradient_has_the_mask_of_the_output() -> None:
     torch.manual_seed(1)
-    given = torch.randn(7, 13, 5, requires_grad=True)  # 455 elements: not a multiple of four
-    found = QuickDropout(0.3)(given)
-    found.sum().backward()
-    assert given.grad is not None
-    assert torch.equal(given.grad != 0, found != 0)
-    assert torch.equal(given.grad * given, found)
+    values = torch.randn(7, 13, 5, requires_grad=True)  # 455 elements: not a multiple of four
+    output = QuickDropout(0.3)(values)
+    output.sum().backward()
+    assert values.grad is not None
+    assert torch.equal(values.grad != 0, output != 0)
+    assert torch.equal(values.grad * values, output)
 
 
 def test_equal_seeds_give_equal_masks_on_any_number_of_threads() -> None:
@@ -47,16 +47,16 @@ def test_equal_seeds_give_equal_masks_on_any_number_of_threads() -> None:
 
 
 @pytest.mark.parametrize("p", [0.0, 1.0])
-def test_the_ends_and_evaluation_are_plain(p: float) -> None:
-    given = torch.randn(10)
-    assert torch.equal(QuickDropout(p)(given), given * (1 - p))
-    assert QuickDropout(0.5).eval()(given) is given
+def test_probability_0_and_1_and_evaluation_equal_dropout(p: float) -> None:
+    values = torch.randn(10)
+    assert torch.equal(QuickDropout(p)(values), values * (1 - p))
+    assert QuickDropout(0.5).eval()(values) is values
 
 
-def test_bf16_stays_bf16() -> None:
-    found = QuickDropout(0.5)(torch.ones(100, dtype=torch.bfloat16))
-    assert found.dtype == torch.bfloat16
-    assert set(found.tolist()) == {0.0, 2.0}
+def test_bf16_input_gives_bf16_output() -> None:
+    output = QuickDropout(0.5)(torch.ones(100, dtype=torch.bfloat16))
+    assert output.dtype == torch.bfloat16
+    assert set(output.tolist()) == {0.0, 2.0}
 
 
 def test_every_plain_dropout_is_replaced_and_nothing_else() -> None:

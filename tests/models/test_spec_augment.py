@@ -9,19 +9,19 @@ def test_masks_write_the_embedding_and_zeros() -> None:
     hidden = torch.ones(1, 3, 4)
     time = torch.tensor([[False, True, False]])
     feature = torch.tensor([[True, False, False, False]])
-    found = apply_masks(hidden, time, feature, torch.tensor([5.0, 6.0, 7.0, 8.0]))
-    assert found.tolist() == [[[0, 1, 1, 1], [0, 6, 7, 8], [0, 1, 1, 1]]]
+    masked = apply_masks(hidden, time, feature, torch.tensor([5.0, 6.0, 7.0, 8.0]))
+    assert masked.tolist() == [[[0, 1, 1, 1], [0, 6, 7, 8], [0, 1, 1, 1]]]
     assert apply_masks(hidden, time, None, None).tolist() == [[[1] * 4, [0] * 4, [1] * 4]]
     assert apply_masks(hidden, None, None, None) is hidden
 
 
-def test_the_input_is_left_as_it_is() -> None:
+def test_input_is_left_unchanged() -> None:
     hidden = torch.ones(1, 3, 4)
     apply_masks(hidden, torch.ones(1, 3, dtype=torch.bool), torch.ones(1, 4, dtype=torch.bool), None)
     assert hidden.eq(1).all()
 
 
-def test_masks_reach_the_logits_and_transformers_own_masking_never_does(build, waves) -> None:
+def test_masks_change_the_logits_and_transformers_masking_is_off(build, waves) -> None:
     model = build(dropout=0.0)
     assert model.encoder.config.mask_time_prob > 0  # as saved in config.json, which stays so
     wave, lengths = waves
@@ -40,12 +40,12 @@ def test_masks_reach_the_logits_and_transformers_own_masking_never_does(build, w
     assert torch.equal(masked[0], plain[0])
 
 
-def test_hidden_frames_carry_nothing_of_the_audio(build) -> None:
+def test_masked_frames_do_not_depend_on_the_audio(build) -> None:
     model = build(dropout=0.0).eval()
     frames = model.geometry.num_frames(4000)
     everything = torch.ones(1, frames, dtype=torch.bool)
     length = torch.tensor([4000])
-    one, other = (
+    first, second = (
         model(torch.randn(1, 4000), length, time_mask=everything).logits["phoneme"] for _ in range(2)
     )
-    assert torch.equal(one, other)
+    assert torch.equal(first, second)

@@ -23,9 +23,9 @@ def build(encoder: object, *outputs: object, **config: object):  # type: ignore[
     return build_model(ModelConfig(encoder=str(encoder), **config), outputs, seed=0).eval()  # type: ignore[arg-type]
 
 
-def changed(folder: Path, place: Path, **config: object) -> Path:
+def changed(folder: Path, target: Path, **config: object) -> Path:
     """A copy of `folder` whose config.json has other keys; None takes a key out."""
-    copy = place / "copy"
+    copy = target / "copy"
     shutil.copytree(folder, copy)
     content = json.loads((copy / "config.json").read_text()) | config
     kept = {key: value for key, value in content.items() if value is not None}
@@ -33,11 +33,11 @@ def changed(folder: Path, place: Path, **config: object) -> Path:
     return copy
 
 
-def as_saved_years_ago(place: Path) -> Path:
+def as_saved_years_ago(target: Path) -> Path:
     """A CTC checkpoint as old versions left it on the hub: weights in a pickle under the old names, layer drop and
-    gradient checkpointing in its config, the last two tokens in a file of their own, no file for the processor."""
+    gradient checkpointing in its config, the last two tokens in another file, no file for the processor."""
     old = tiny_checkpoint(
-        place / "old",
+        target / "old",
         tiny_config(norm="layer"),
         head="ctc",
         vocabulary=(*THEIRS, "<s>", "</s>"),
@@ -46,10 +46,10 @@ def as_saved_years_ago(place: Path) -> Path:
     (old / "vocab.json").write_text(json.dumps({symbol: row for row, symbol in enumerate(THEIRS)}))
     (old / "added_tokens.json").write_text(json.dumps({"</s>": 8, "<s>": 7}))
     more = {"layerdrop": 0.1, "gradient_checkpointing": True, "architectures": ["Wav2Vec2ForCTC"]}
-    return changed(old, place, transformers_version="4.6.0.dev0", torch_dtype="float32", **more)
+    return changed(old, target, transformers_version="4.6.0.dev0", torch_dtype="float32", **more)
 
 
-def test_a_folder_saved_years_ago_gives_the_logits_transformers_gives(waves, tmp_path) -> None:
+def test_old_model_folder_gives_the_logits_of_transformers(waves, tmp_path) -> None:
     folder = as_saved_years_ago(tmp_path)
     assert sorted(file.name for file in folder.iterdir()) == [
         "added_tokens.json",
@@ -64,9 +64,9 @@ def test_a_folder_saved_years_ago_gives_the_logits_transformers_gives(waves, tmp
         model = build(folder, ctc_output(labels=labels), lora=lora)
         with torch.no_grad():
             expected = theirs(wave[:1]).logits
-        places = [(*THEIRS, "<s>", "</s>").index({"[UNK]": "<unk>"}.get(label, label)) for label in labels]
+        columns = [(*THEIRS, "<s>", "</s>").index({"[UNK]": "<unk>"}.get(label, label)) for label in labels]
         assert torch.allclose(
-            model(wave[:1], lengths[:1]).logits["phoneme"], expected[..., places], atol=1e-5
+            model(wave[:1], lengths[:1]).logits["phoneme"], expected[..., columns], atol=1e-5
         )
         assert model.load_report.is_complete
         assert model.encoder.config.layerdrop == 0.0
@@ -82,8 +82,8 @@ def test_added_tokens_named_in_tokenizer_config_are_read_too(tmp_path) -> None:
     assert build(folder, ctc_output(labels=OURS)).load_report.is_complete
 
 
-def test_a_blank_by_name_goes_before_a_default_of_the_config(checkpoint, tmp_path) -> None:
-    """Whoever forgot `pad_token_id` left 0 in config.json, a letter's row."""
+def test_blank_by_name_is_preferred_to_pad_token_id(checkpoint, tmp_path) -> None:
+    """Without `pad_token_id`, config.json has 0, which is the row of a letter here."""
     folder = changed(checkpoint(head="ctc", vocabulary=THEIRS), tmp_path, pad_token_id=0)
     theirs = transformers.AutoModelForCTC.from_pretrained(folder).lm_head
     model = build(folder, ctc_output(labels=OURS))
@@ -95,8 +95,8 @@ def test_a_blank_by_name_goes_before_a_default_of_the_config(checkpoint, tmp_pat
 
 
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
-def test_a_headless_folder_without_model_type_and_in_shards(kind, norm, waves, tmp_path) -> None:
-    folder = tiny_checkpoint(tmp_path / "one", tiny_config(kind, norm))
+def test_sharded_folder_without_model_type_is_read(kind, norm, waves, tmp_path) -> None:
+    folder = tiny_checkpoint(tmp_path / "folder", tiny_config(kind, norm))
     theirs = transformers.AutoModel.from_pretrained(folder).eval()
     (folder / "model.safetensors").unlink()
     weights = {
@@ -107,9 +107,9 @@ def test_a_headless_folder_without_model_type_and_in_shards(kind, norm, waves, t
     }
     names = list(weights)
     parts = {"pytorch_model-00001-of-00002.bin": names[::2], "pytorch_model-00002-of-00002.bin": names[1::2]}
-    for file, own in parts.items():
-        torch.save({name: weights[name] for name in own}, folder / file)
-    index = {name: file for file, own in parts.items() for name in own}
+    for file, members in parts.items():
+        torch.save({name: weights[name] for name in members}, folder / file)
+    index = {name: file for file, members in parts.items() for name in members}
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
     folder = changed(folder, tmp_path, model_type=None, architectures=[type(theirs).__name__])
     wave, lengths = waves
@@ -128,133 +128,31 @@ def test_a_headless_folder_without_model_type_and_in_shards(kind, norm, waves, t
         build(folder, ctc_output())
 
 
-def test_a_pickle_of_something_else_is_no_model(tmp_path) -> None:
+def test_pickle_without_weights_is_refused(tmp_path) -> None:
     folder = tiny_checkpoint(tmp_path, tiny_config(), old_names=True)
     torch.save({"state_dict": {}, "epoch": 3}, folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match="holds 'state_dict', which is not a weight"):
         build(folder, ctc_output())
 
 
-def test_families_with_names_alike_are_not_taken_for_ours(checkpoint, tmp_path) -> None:
+def test_family_with_a_similar_class_name_is_not_recognised(checkpoint, tmp_path) -> None:
     folder = changed(checkpoint(), tmp_path, model_type=None, architectures=["Wav2Vec2ConformerForCTC"])
     with pytest.raises(ModelError, match="is a model of type None"):
         build(folder, ctc_output())
 
 
-@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
-def test_a_ctc_checkpoint_with_its_own_order_gives_its_own_logits(kind, norm, checkpoint, waves) -> None:
-    folder = checkpoint(kind, norm, head="ctc", vocabulary=THEIRS)
-    theirs = transformers.AutoModelForCTC.from_pretrained(folder).eval()
-    model = build(folder, ctc_output(labels=OURS))
-    wave, lengths = waves
-    with torch.no_grad():
-        expected = theirs(wave[:1]).logits
-    found = model(wave[:1], lengths[:1]).logits["phoneme"]
-    places = [THEIRS.index({"[UNK]": "<unk>"}.get(label, label)) for label in OURS]
-    assert torch.allclose(found, expected[..., places], atol=1e-5)
-    assert model.load_report.is_complete
-    assert "head phoneme: kept, all 7 labels (reordered)" in str(model.load_report)
-
-
-def test_adopting_the_checkpoint_s_order_is_no_reordering(checkpoint) -> None:
-    folder = checkpoint(head="ctc", vocabulary=THEIRS)
-    model = build(folder, ctc_output(labels=THEIRS, options={"blank": 3}))
-    assert str(model.load_report).endswith("head phoneme: kept, all 7 labels")
-
-
-def test_new_symbols_get_new_rows_and_kept_ones_keep_theirs(checkpoint) -> None:
-    folder = checkpoint(head="ctc", vocabulary=THEIRS)
-    theirs = transformers.AutoModelForCTC.from_pretrained(folder).lm_head
-    labels = ("[PAD]", "ㄲ", "ㅏ", "ㄴ")
-    model = build(folder, ctc_output(labels=labels))
-    head = model.heads["phoneme"].linear
-    for row, label in enumerate(labels):
-        if label == "ㄲ":
-            assert not any(torch.equal(head.weight[row], other) for other in theirs.weight)
-            assert head.bias[row] == 0
-        else:
-            assert torch.equal(head.weight[row], theirs.weight[THEIRS.index(label)])
-            assert torch.equal(head.bias[row], theirs.bias[THEIRS.index(label)])
-    assert "kept for 3 of 4 labels; new: ㄲ" in str(model.load_report)
-
-
-def test_the_blank_is_matched_by_its_role_and_never_as_a_symbol(checkpoint) -> None:
-    folder = checkpoint(head="ctc", vocabulary=THEIRS)
-    theirs = transformers.AutoModelForCTC.from_pretrained(folder).lm_head
-    head = (
-        build(folder, ctc_output(labels=("ㄱ", "epsilon", "[PAD]"), options={"blank": 1}))
-        .heads["phoneme"]
-        .linear
-    )
-    assert torch.equal(head.weight[1], theirs.weight[3])
-    assert not torch.equal(head.weight[2], theirs.weight[3])
-
-
-def test_a_head_of_other_symbols_is_new(checkpoint) -> None:
-    folder = checkpoint(head="ctc", vocabulary=("[PAD]", "[UNK]", "|", "A", "B", "C", "D"))
-    model = build(folder, ctc_output(labels=OURS))
-    assert not model.load_report.is_complete
-    assert str(model.load_report).endswith("new: head phoneme")
-
-
-def test_a_ctc_head_without_its_vocabulary_is_left_out_and_said_so(checkpoint) -> None:
+def test_ctc_head_without_vocabulary_is_left_out_and_reported(checkpoint) -> None:
     model = build(checkpoint(head="ctc"), ctc_output())
     assert "its CTC head is left out" in str(model.load_report)
     assert not model.load_report.is_complete
 
 
-def test_a_head_for_another_objective_is_not_used(checkpoint) -> None:
-    folder = checkpoint(head="ctc", vocabulary=THEIRS)
-    assert str(build(folder, class_output()).load_report).endswith("new: head emotion")
-
-
-def test_a_classification_checkpoint_keeps_its_labels_in_any_order(checkpoint, waves) -> None:
-    folder = checkpoint("hubert", "layer", head="classification", labels=("sad", "glad", "calm"))
-    theirs = transformers.AutoModelForAudioClassification.from_pretrained(folder).eval()
-    wave, lengths = waves
-    model = build(folder, class_output(labels=("calm", "sad", "glad")))
-    with torch.no_grad():
-        expected = theirs(wave[:1]).logits[:, [2, 0, 1]]
-    assert torch.allclose(model(wave[:1], lengths[:1]).logits["emotion"], expected, atol=1e-5)
-    fewer = build(folder, class_output(labels=("calm", "sad")))
-    assert torch.allclose(fewer(wave[:1], lengths[:1]).logits["emotion"], expected[:, :2], atol=1e-5)
-    assert str(fewer.load_report).endswith("head emotion: kept, all 2 labels of its 3")
-    more = build(folder, class_output(labels=("calm", "angry", "sad")))
-    found = more(wave[:1], lengths[:1]).logits["emotion"]
-    assert torch.allclose(found[:, [0, 2]], expected[:, :2], atol=1e-5)
-    assert "kept for 2 of 3 labels; new: angry" in str(more.load_report)
-    assert not more.load_report.is_complete
-    other = build(folder, class_output(labels=("angry", "bored")))
-    assert str(other.load_report).endswith("new: head emotion")
-
-
 @pytest.mark.parametrize("names", [None, {"0": "sad"}, {"0": "sad", "2": "glad"}])
-def test_classes_without_names_give_no_head(names, checkpoint, tmp_path) -> None:
+def test_classification_head_without_class_names_is_left_out(names, checkpoint, tmp_path) -> None:
     folder = changed(checkpoint(head="classification", labels=("sad", "glad")), tmp_path, id2label=names)
     model = build(folder, class_output(labels=("sad", "glad")))
     assert "id2label of config.json does not name its 2 classes" in str(model.load_report)
     assert not model.load_report.is_complete
-
-
-def test_a_bundle_gives_its_heads_by_name_and_the_rest_is_new(checkpoint, waves, tmp_path) -> None:
-    first = build(checkpoint(), ctc_output(), class_output())
-    save_bundle(first, tmp_path / "one", **PLAIN)
-    config = {"init_from": str(tmp_path / "one")}
-    second = build(
-        "not/read", class_output(), class_output("age", labels=("a", "b", "c")), ctc_output(), **config
-    )
-    assert str(second.load_report).endswith(
-        "head emotion: kept, all 3 labels; head phoneme: kept, all 12 labels; new: head age"
-    )
-    for name in ("phoneme", "emotion"):
-        assert torch.equal(second(*waves).logits[name], first(*waves).logits[name])
-
-
-def test_training_on_a_bundle_with_a_new_label_keeps_the_old_rows(checkpoint, tmp_path) -> None:
-    first = build(checkpoint(), ctc_output(labels=OURS))
-    save_bundle(first, tmp_path / "one", **PLAIN)
-    second = build("x", ctc_output(labels=(*OURS, "ㄲ")), init_from=str(tmp_path / "one"))
-    assert torch.equal(second.heads["phoneme"].linear.weight[:7], first.heads["phoneme"].linear.weight)
 
 
 def adapted(encoder: object, rank: int = 2, **lora: object):  # type: ignore[no-untyped-def]
@@ -266,7 +164,7 @@ def adapted(encoder: object, rank: int = 2, **lora: object):  # type: ignore[no-
     return model
 
 
-def test_adapters_of_the_same_shape_go_on_and_others_are_merged(checkpoint, waves, tmp_path) -> None:
+def test_adapters_of_the_same_shape_are_kept_and_others_merged(checkpoint, waves, tmp_path) -> None:
     first = adapted(checkpoint())
     save_bundle(first, tmp_path / "one", **PLAIN)
     expected = first(*waves).logits["phoneme"]
@@ -281,13 +179,13 @@ def test_adapters_of_the_same_shape_go_on_and_others_are_merged(checkpoint, wave
         LoraSettings(rank=2, alpha=8),
         None,
     ):
-        other = build("x", ctc_output(), lora=lora, **start)
-        assert torch.allclose(other(*waves).logits["phoneme"], expected, atol=1e-5)
-        assert "adapters of rank 2 merged into the encoder" in str(other.load_report)
-        assert other.base is None
+        merged = build("x", ctc_output(), lora=lora, **start)
+        assert torch.allclose(merged(*waves).logits["phoneme"], expected, atol=1e-5)
+        assert "adapters of rank 2 merged into the encoder" in str(merged.load_report)
+        assert merged.base is None
 
 
-def test_merged_encoders_are_saved_whole_and_adapters_alone_refused(checkpoint, waves, tmp_path) -> None:
+def test_merged_encoder_is_saved_whole_only(checkpoint, waves, tmp_path) -> None:
     save_bundle(adapted(checkpoint()), tmp_path / "one", **PLAIN)
     model = build("x", ctc_output(), lora=LoraSettings(rank=4), init_from=str(tmp_path / "one"))
     assert save_bundle(model, tmp_path / "two", **PLAIN).card["kind"] == "full"
@@ -297,17 +195,17 @@ def test_merged_encoders_are_saved_whole_and_adapters_alone_refused(checkpoint, 
     assert torch.allclose(again(*waves).logits["phoneme"], model(*waves).logits["phoneme"], atol=1e-5)
 
 
-def test_a_bundle_of_another_family_is_a_start_too(checkpoint, tmp_path) -> None:
+def test_init_from_accepts_a_bundle_of_another_family(checkpoint, tmp_path) -> None:
     save_bundle(build(checkpoint("wavlm", "group"), ctc_output()), tmp_path / "one", **PLAIN)
     assert build("x", ctc_output(), init_from=str(tmp_path / "one")).encoder.config.model_type == "wavlm"
 
 
-def test_a_start_that_is_not_there_is_named(tmp_path) -> None:
+def test_missing_init_from_is_reported(tmp_path) -> None:
     with pytest.raises(ModelError, match="is not a folder here"):
         build("x", ctc_output(), init_from=str(tmp_path / "nowhere"))
 
 
-def test_a_vocabulary_with_gaps_does_not_name_the_logits(tmp_path) -> None:
+def test_vocabulary_with_gaps_is_reported_and_not_used(tmp_path) -> None:
     folder = tiny_checkpoint(tmp_path, tiny_config(), head="ctc", vocabulary=THEIRS)
     (folder / "vocab.json").write_text(json.dumps({"a": 0, "b": 2}))
     assert "does not number its symbols" in str(build(folder, ctc_output()).load_report)

@@ -1,6 +1,6 @@
 """An objective that soritune does not have, both halves and a task for it in one file, as a package brings it.
 
-The torch half is made when it is asked for, so that the other half loads without torch.
+The torch half is made at its first use, so that the other half loads without torch.
 """
 
 from __future__ import annotations

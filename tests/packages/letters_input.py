@@ -14,7 +14,7 @@ from soritune.tasks.task import Task, TaskConfig
 
 
 class Letters(InputKind):
-    """How often each of the letters a to z stands in a text, as a share."""
+    """The share of each of the letters a to z in a text."""
 
     def encode(self, spec, value):
         if not isinstance(value, str):

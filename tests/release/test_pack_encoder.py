@@ -64,7 +64,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     )
     config = ModelConfig(encoder="none", random_weights=True, architecture=tiny_config(norm="layer"))
     model = build_model(config, [spec for task in tasks for spec in task.outputs], seed=1)
-    folder = tmp_path_factory.mktemp("somebody") / "runs" / "night-run-7" / "best"
+    folder = tmp_path_factory.mktemp("researcher") / "runs" / "night-run-7" / "best"
     return save_bundle(model, folder, tasks=tasks, preprocessing=Preprocessing(), card_fields=CARD)
 
 
@@ -80,7 +80,7 @@ def test_the_korean_head_alone_is_kept_and_gives_what_it_gave(trained: Bundle, p
     assert not any("english" in name for name in packed.weights())
     wave, lengths = torch.randn(2, 16000), torch.tensor([16000, 9000])
     with torch.inference_mode():
-        before, after = (load_model(one.path)(wave, lengths) for one in (trained, packed))
+        before, after = (load_model(bundle.path)(wave, lengths) for bundle in (trained, packed))
     assert list(after.logits) == ["phoneme"]
     largest = float(before.logits["phoneme"].abs().max())
     # Half precision has 11 bits: about a two-thousandth.
@@ -112,14 +112,14 @@ def test_transformers_opens_it_in_float32(packed: Bundle) -> None:
     assert AutoTokenizer.from_pretrained(packed.path).convert_ids_to_tokens([0, 2]) == ["[PAD]", "|"]
 
 
-def test_nothing_of_the_machine_goes_along_and_the_facts_do(trained: Bundle, packed: Bundle) -> None:
+def test_the_packed_card_has_the_facts_without_machine_paths(trained: Bundle, packed: Bundle) -> None:
     texts = [file.read_text(encoding="utf-8") for file in packed.path.iterdir() if file.suffix == ".json"]
     for word in (
         "/home",
         "kim",
         "manifest.parquet",
         "night-run",
-        "somebody",
+        "researcher",
         "speechocean762_train",
         "0123456789",
     ):
@@ -174,7 +174,7 @@ def test_paths_are_found(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["https://www.openslr.org/101", "a/b", "</s>", "0.5 / 0.2", "soritune/tiny-ko", "CC/x"]
 )
-def test_addresses_and_names_are_none(text: str) -> None:
+def test_addresses_and_names_are_not_taken_for_paths(text: str) -> None:
     assert LOCAL.search(text) is None
 
 

@@ -20,13 +20,13 @@ def scored(fakes, tmp_path):
     return make
 
 
-def test_a_gain_in_every_speaker_is_told_apart(scored):
+def test_gain_in_every_speaker_is_better(scored):
     base = scored("base", {f"s{k:02d}": k % 5 for k in range(12)})
     more = scored("more", {f"s{k:02d}": k % 5 + 1 for k in range(12)})
-    found = compare([base, more])
-    (task,) = found.tasks
+    comparison = compare([base, more])
+    (task,) = comparison.tasks
     gap = task.differences[1]["wa"]
-    assert found.names == ("base", "more")
+    assert comparison.names == ("base", "more")
     assert (gap.value, gap.low, gap.high) == pytest.approx((1 / 6,) * 3)
     assert verdict(gap, True) == "better"
     assert task.common_speakers == 12
@@ -44,26 +44,26 @@ def test_only_common_speakers_are_paired(scored):
     assert "2 speakers that all models" in task.notes[0]
 
 
-def test_no_common_speaker(scored):
+def test_models_without_a_common_speaker_are_not_paired(scored):
     (task,) = compare([scored("first", {"a": 1}), scored("second", {"b": 1})]).tasks
     assert task.differences == [None, None]
     assert "different speakers" in task.notes[0]
 
 
-def test_other_labels_cannot_be_paired(scored):
+def test_models_with_other_labels_are_not_paired(scored):
     (task,) = compare([scored("first", {"a": 1}), scored("second", {"a": 1}, labels=("calm", "tense"))]).tasks
     assert task.differences[1] is None
     assert "other labels" in task.notes[-1]
 
 
-def test_json_is_plain(scored):
-    found = compare([scored("first", {"a": 1}), scored("second", {"a": 2})])
-    content = json.loads(json.dumps(found.to_json(), allow_nan=False))
+def test_json_of_a_comparison_is_plain(scored):
+    comparison = compare([scored("first", {"a": 1}), scored("second", {"a": 2})])
+    content = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
     assert [model["name"] for model in content["models"]] == ["first", "second"]
     assert content["tasks"]["emotion"]["differences"][1]["wa"]["low"] is None
 
 
-def test_bad_input(scored, fakes, tmp_path):
+def test_one_file_and_other_tasks_are_refused(scored, fakes, tmp_path):
     first = scored("first", {"a": 1})
     with pytest.raises(ManifestError, match="at least two"):
         compare([first])
@@ -80,23 +80,23 @@ def test_bad_input(scored, fakes, tmp_path):
         (0.01, 0.02, 0.03, True, "better"),
         (0.01, 0.02, 0.03, False, "worse"),
         (-0.03, -0.02, -0.01, False, "better"),
-        (-0.01, 0.02, 0.03, True, "not told apart"),
-        (float("nan"), 0.02, float("nan"), True, "not told apart"),
+        (-0.01, 0.02, 0.03, True, "not distinguishable"),
+        (float("nan"), 0.02, float("nan"), True, "not distinguishable"),
     ],
 )
-def test_verdict(low, value, high, higher, expected):
+def test_verdict_depends_on_zero_and_on_the_direction(low, value, high, higher, expected):
     assert verdict(Interval(value, low, high, 12, True), higher) == expected
 
 
-def test_other_checkpoints_are_said_in_the_names(fakes, tmp_path):
-    def scored(place, name, folder):
+def test_names_contain_the_checkpoints_if_they_differ(fakes, tmp_path):
+    def scored(run, name, folder):
         rows = fakes.prediction_rows({"a": 1})
-        path = fakes.write_rows(tmp_path / place / "p.jsonl", [fakes.emotion_task()], rows)
-        header, *others = path.read_text(encoding="utf-8").splitlines()
-        told = json.loads(header)
-        told["bundle"] |= {"name": name, "folder": folder}
-        path.write_text("\n".join([json.dumps(told), *others]) + "\n", encoding="utf-8")
-        return score_predictions(path, resamples=10).save(tmp_path / place / "scores.json")
+        path = fakes.write_rows(tmp_path / run / "p.jsonl", [fakes.emotion_task()], rows)
+        first, *lines = path.read_text(encoding="utf-8").splitlines()
+        header = json.loads(first)
+        header["bundle"] |= {"name": name, "folder": folder}
+        path.write_text("\n".join([json.dumps(header), *lines]) + "\n", encoding="utf-8")
+        return score_predictions(path, resamples=10).save(tmp_path / run / "scores.json")
 
     best, last = scored("one", "toy", "best_emotion_ua"), scored("two", "toy", "last")
     assert compare([best, last]).names == ("toy (best_emotion_ua)", "toy (last)")

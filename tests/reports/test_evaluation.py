@@ -1,6 +1,7 @@
 import json
 import math
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,10 @@ def judged(fakes, tmp_path):
     scores = score_predictions(path, resamples=20)
     scores.save(tmp_path / "scores.json")
     page = write_report(tmp_path, predictions_path=path, audio=False)
-    return Evaluation(scores.to_json() | {"files": {"report": str(page)}})
+    return Evaluation(scores, files={"report": str(page)})
 
 
-def test_numbers_worked_by_hand(judged):
+def test_rates_classes_and_confusion_equal_numbers_by_hand(judged):
     assert judged.labels == ("불안", "친절", "건조")
     assert judged.confusion.tolist() == [[2, 1, 0], [0, 3, 0], [0, 1, 1]]
     assert judged.scores["wa"] == pytest.approx(6 / 8)
@@ -46,7 +47,26 @@ def test_numbers_worked_by_hand(judged):
     assert json.loads(json.dumps(judged)) == judged
 
 
-def test_figures(judged, tmp_path):
+def test_evaluation_is_a_dict_with_the_content_of_scores_json(judged):
+    """docs/python.md promises both: items as in the file, and attributes."""
+    assert judged["tasks"]["emotion"]["rates"]["wa"]["value"] == judged.scores["wa"]
+    assert judged["num_failed"] == 0
+    assert set(judged) - set(judged.all_scores.to_json()) == {"files"}
+    assert judged.task == "emotion"
+
+
+def test_rate_that_cannot_be_computed_has_no_value(fakes, tmp_path):
+    rows = fakes.phoneme_rows({"s": [("A", "A")]})
+    path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.phoneme_task()], rows)
+    scores = score_predictions(path, resamples=0)
+    rates = dict(scores.tasks["phoneme"].rates)
+    rates["per"] = replace(rates["per"], value=math.nan)
+    unknown = replace(scores, tasks={"phoneme": replace(scores.tasks["phoneme"], rates=rates)})
+    assert Evaluation(unknown).scores["per"] is None
+    assert json.loads(json.dumps(Evaluation(unknown), allow_nan=False)) == Evaluation(unknown)
+
+
+def test_figures_contain_the_labels(judged, tmp_path):
     names = {"불안", "친절", "건조"}
     for draw in (judged.plot_confusion_matrix, judged.plot_class_metrics):
         root = ElementTree.parse(draw(tmp_path / "a.svg"))
@@ -54,7 +74,7 @@ def test_figures(judged, tmp_path):
         assert all(name in words for name in names)
 
 
-def test_the_text_report_says_it_all(judged, tmp_path):
+def test_text_report_has_warnings_rates_classes_and_confusion(judged, tmp_path):
     text = judged.report()
     lines = text.splitlines()
     assert "! 2 known speakers: with fewer than 10 no interval is reliable." in lines
@@ -69,19 +89,19 @@ def test_the_text_report_says_it_all(judged, tmp_path):
         judged.write_report(tmp_path / "r.doc")
 
 
-def test_the_page_draws_classes_and_writes_the_loss_as_a_number(judged):
+def test_page_draws_classes_and_writes_the_loss_as_a_number(judged):
     page = Path(judged["files"]["report"]).read_text(encoding="utf-8")
     assert "Precision, recall and F1 by class" in page
     assert "0.8664" in page
     assert "86.6 %" not in page
 
 
-def test_a_task_without_classes_has_no_confusion(fakes, tmp_path):
+def test_task_without_classes_has_no_confusion(fakes, tmp_path):
     path = fakes.write_rows(
         tmp_path / "p.jsonl", [fakes.phoneme_task()], fakes.phoneme_rows({"s": [("A B", "A D"), ("B", "B")]})
     )
-    found = Evaluation(score_predictions(path, resamples=20).to_json())
-    assert found.scores["per"] == pytest.approx(1 / 3)
+    evaluation = Evaluation(score_predictions(path, resamples=20))
+    assert evaluation.scores["per"] == pytest.approx(1 / 3)
     with pytest.raises(TaskError, match="phoneme: no task with classes"):
-        found.plot_confusion_matrix(tmp_path / "a.svg")
-    assert "confusion" not in found.report()
+        evaluation.plot_confusion_matrix(tmp_path / "a.svg")
+    assert "confusion" not in evaluation.report()

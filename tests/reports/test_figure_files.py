@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 from matplotlib import image
+from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
@@ -21,17 +22,17 @@ LATIN = partial(draw_matrix, ["Anxious", "Kind"], COUNTS)
 
 
 def hangul_font():
-    found = font_with(frozenset(map(ord, "불안친절")))
-    if found is None:
+    family = font_with(frozenset(map(ord, "불안친절")))
+    if family is None:
         pytest.skip("no font with Hangul here: install the extra hangul-figures or a Korean font")
-    return found
+    return family
 
 
 def texts(path):
     return [element.text for element in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]
 
 
-def test_svg_has_real_text_and_no_stand_in_colours(tmp_path):
+def test_svg_has_real_text_and_real_colours(tmp_path):
     path = save_figure(tmp_path / "새 폴더" / "a.svg", HANGUL)
     assert texts(path).count("불안") == 2
     written = path.read_text(encoding="utf-8")
@@ -59,40 +60,54 @@ def test_letters_that_no_font_has_are_named_and_nothing_is_written(tmp_path, mon
     assert save_figure(tmp_path / "b.png", LATIN).stat().st_size > 5000
 
 
+def test_letters_of_ticks_titles_and_legends_count(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(figure_files, "font_with", lambda codes: asked.append(codes))
+
+    def draw(colours):
+        figure = Figure()
+        axis = figure.subplots()
+        axis.plot([0, 1], [0, 1], label="나")
+        axis.set_title("가 A\n다")
+        axis.set_yticks([0, 1], ["라", "−1"])
+        axis.legend()
+        return figure
+
+    with pytest.raises(OutputError, match="letters 가나다라;"):
+        save_figure(tmp_path / "a.png", draw)
+    assert asked == [frozenset(map(ord, "가나다라"))]
+
+
 def test_other_suffixes_are_refused(tmp_path):
     with pytest.raises(OutputError, match=r"written as \.svg or \.png, not as '\.bmp'"):
         save_figure(tmp_path / "a.bmp", LATIN)
 
 
-def test_a_place_that_cannot_be_written_to(tmp_path):
+def test_path_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         save_figure(tmp_path / "file" / "a.png", LATIN)
 
 
-def test_bars_of_classes_say_precision_recall_and_f1(tmp_path):
+def test_bars_of_classes_show_precision_recall_and_f1(tmp_path):
     # Rows: 3 of 4 right, 2 of 2 right, none; columns predicted: 3, 3, 0.
     table = class_table([[3, 1, 0], [0, 2, 0], [0, 0, 0]])
-    found = texts(save_figure(tmp_path / "a.svg", partial(draw_classes, ["가", "나", "다"], table)))
-    assert {"가", "4 clips", "precision", "recall", "F1"} <= set(found)
+    words = texts(save_figure(tmp_path / "a.svg", partial(draw_classes, ["가", "나", "다"], table)))
+    assert {"가", "4 clips", "precision", "recall", "F1"} <= set(words)
     # precision 3/3, 2/3; recall 3/4, 2/2; F1 6/7, 4/5; the class without clips has dashes.
-    assert {"100 %", "67 %", "75 %", "86 %", "80 %"} <= set(found)
-    assert found.count("–") == 3
+    assert {"100 %", "67 %", "75 %", "86 %", "80 %"} <= set(words)
+    assert words.count("–") == 3
     assert "var(--accent)" in class_figure(["가", "나", "다"], table)
 
 
-def test_a_history_of_losses_and_rates(tmp_path):
+def test_history_names_losses_and_rates(tmp_path):
     events = [{"event": "step", "step": n, "loss": 2 / n, "lr": 1e-4} for n in (1, 2, 3)]
     events += [
         {"event": "evaluate", "step": n, "val/loss": 1.0, "val/emotion/wa": 0.5, "val/emotion/ua": 0.4}
         for n in (2, 3)
     ]
-    found = texts(
-        save_figure(
-            tmp_path / "h.svg", lambda colours: draw_history(events, ["emotion/wa", "emotion/ua"], colours)
-        )
-    )
-    assert {"train", "validation", "wa", "ua"} <= set(found)
+    draw = partial(draw_history, events, ["emotion/wa", "emotion/ua"])
+    assert {"train", "validation", "wa", "ua"} <= set(texts(save_figure(tmp_path / "h.svg", draw)))
 
 
 @pytest.mark.slow

@@ -20,13 +20,13 @@ EVALUATION = {
 STEP = {"event": "step", "step": 1, "loss": 2.0, "lr/default": 1e-5}
 
 
-def test_accuracy_and_f1_are_drawn_beside_what_a_task_is_chosen_by():
+def test_accuracy_and_f1_are_drawn_after_the_primary_rate():
     assert history_rates([EVALUATION]) == ["emotion/ua", "emotion/wa", "emotion/macro_f1", "age/mae"]
     assert history_rates([EVALUATION], ["emotion/macro_f1"])[0] == "emotion/macro_f1"
     assert history_rates([STEP], ["emotion/ua"]) == ["emotion/ua"]
 
 
-def test_a_run_in_progress_can_be_drawn(tmp_path):
+def test_history_of_an_unfinished_run_is_drawn(tmp_path):
     lines = [json.dumps(event) for event in (STEP, EVALUATION)]
     (tmp_path / "train.jsonl").write_text("\n".join(lines) + '\n{"event": "ste', encoding="utf-8")
     for run in (tmp_path, tmp_path / "train.jsonl"):
@@ -35,8 +35,8 @@ def test_a_run_in_progress_can_be_drawn(tmp_path):
         assert {"Loss", "train", "validation", "emotion/wa", "emotion/macro_f1"} <= words
 
 
-def test_nothing_to_draw_is_said(tmp_path):
-    with pytest.raises(ManifestError, match=r"train\.jsonl: is not there; give a run folder"):
+def test_run_without_events_is_refused(tmp_path):
+    with pytest.raises(ManifestError, match=r"train\.jsonl: does not exist; give a run folder"):
         plot_history(tmp_path, tmp_path / "h.svg")
     (tmp_path / "train.jsonl").write_text('{"event": "start", "step": 0}\n', encoding="utf-8")
     with pytest.raises(ManifestError, match="no step and no evaluation yet"):

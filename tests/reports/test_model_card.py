@@ -36,7 +36,7 @@ def test_phoneme_card_has_no_emotion_rules(fakes):
     assert front_matter(text)["pipeline_tag"] == "automatic-speech-recognition"
 
 
-def test_limits_of_every_task_stand_in_the_card_and_the_first_tag_does(fakes):
+def test_card_has_the_limits_of_every_task_and_the_first_tag(fakes):
     text = model_card({**fakes.card([fakes.phoneme_task(), fakes.emotion_task()]), "name": "x"})
     assert front_matter(text)["pipeline_tag"] == "automatic-speech-recognition"
     assert front_matter(text)["tags"] == ["soritune", "speech", "phoneme", "emotion"]
@@ -45,7 +45,7 @@ def test_limits_of_every_task_stand_in_the_card_and_the_first_tag_does(fakes):
     assert limits.endswith("they are speaking styles, not states of mind.\n")
 
 
-def test_card_says_which_weights_of_which_phase(fakes):
+def test_card_names_the_weights_and_the_phase(fakes):
     training = {"step": 90, "weights": "ema", "ema_decay": 0.999, "phase": 2, "phases": 3}
     text = model_card({**fakes.card([fakes.phoneme_task()]), "name": "x", "training": training})
     assert "| Phase | 2 of 3 |" in text

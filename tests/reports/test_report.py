@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from soritune.errors import ManifestError
-from soritune.reports.report import read_events, write_report
+from soritune.reports.history import read_events
+from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
 
 pytestmark = pytest.mark.slow
@@ -16,7 +17,7 @@ VOID = {"meta", "br", "img", "input", "hr", "link"}
 
 
 class Page(HTMLParser):
-    """Collects what a test asks about, and checks that every tag is closed in order."""
+    """Collects attributes and text, and checks that every tag is closed in order."""
 
     def __init__(self):
         super().__init__()
@@ -90,7 +91,7 @@ def test_page_shows_the_numbers_of_the_scores(run):
     assert "0.2 h" not in text
 
 
-def test_figures_keep_hangul_as_text_and_take_the_pages_colours(run):
+def test_figures_have_hangul_as_text_and_the_colours_of_the_page(run):
     html, _ = page_of(run)
     figures = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
     assert len(figures) == 6  # two speaker plots, confusion, classes, calibration, history
@@ -116,7 +117,7 @@ def test_players_hold_the_clips_and_can_be_left_out(run):
     assert len(without) < len(with_audio)
 
 
-def test_clips_that_were_moved_leave_a_report_without_players(run):
+def test_report_of_moved_clips_has_no_players(run):
     _, page = page_of(run, audio_root=run / "elsewhere")
     assert not [tag for tag, _ in page.attributes if tag == "audio"]
 
@@ -160,7 +161,7 @@ def test_failed_clips_are_listed(twelve):
     assert 'id="history"' not in html
 
 
-def test_missing_files_are_said(tmp_path, twelve):
+def test_missing_scores_and_predictions_are_refused(tmp_path, twelve):
     with pytest.raises(ManifestError, match="soritune score"):
         write_report(tmp_path / "nothing")
     score_predictions(twelve / "predictions" / "test.jsonl", resamples=0).save(
@@ -170,7 +171,7 @@ def test_missing_files_are_said(tmp_path, twelve):
         write_report(twelve / "alone")
 
 
-def test_events_of_an_interrupted_run_are_read_up_to_the_cut(tmp_path):
+def test_unfinished_line_of_events_is_left_out(tmp_path):
     (tmp_path / "train.jsonl").write_text('{"event": "step", "step": 1}\n{"event": "st')
     assert read_events(tmp_path / "train.jsonl") == [{"event": "step", "step": 1}]
     assert read_events(tmp_path / "gone.jsonl") == []

@@ -58,10 +58,10 @@ def test_a_run_gets_predictions_scores_report_and_card(run):
     files = scores.pop("files")
     assert files["report"] == str(run / "report.html")
     assert json.loads((run / "scores.json").read_text(encoding="utf-8")) == scores
-    found = read_predictions(run / "predictions" / "test.jsonl")
-    assert found.header["bundle"]["name"] == "best_emotion_ua"
-    assert {row["groups"]["split"] for row in found.rows} == {"test"}
-    assert len(found.rows) == scores["num_utterances"] < 30
+    predictions = read_predictions(run / "predictions" / "test.jsonl")
+    assert predictions.header.model.name == "best_emotion_ua"
+    assert {row["groups"]["split"] for row in predictions.rows} == {"test"}
+    assert len(predictions.rows) == scores["num_utterances"] < 30
     assert set(scores["tasks"]["emotion"]["groups"]) == {"gender"}
     html = (run / "report.html").read_text(encoding="utf-8")
     assert "<audio" in html
@@ -90,11 +90,11 @@ def test_a_bundle_inside_a_run_uses_the_runs_data(run):
 def test_another_checkpoint_does_not_replace_the_scores_of_the_best(run, by):
     options = {"resamples": 20, "audio": False}
     evaluate(run, **options)
-    own = [run / "scores.json", run / "report.html", run / "predictions" / "test.jsonl"]
-    before = [file.read_bytes() for file in own]
+    files = [run / "scores.json", run / "report.html", run / "predictions" / "test.jsonl"]
+    before = [file.read_bytes() for file in files]
     target = {"target": run / "bundles" / "last"} if by == "folder" else {"target": run, "checkpoint": "last"}
     scores = evaluate(**target, **options)
-    assert [file.read_bytes() for file in own] == before
+    assert [file.read_bytes() for file in files] == before
     assert scores["header"]["bundle"]["name"] == "last"
     assert scores["files"] == {
         "predictions": str(run / "predictions" / "test-last.jsonl"),
@@ -109,20 +109,20 @@ def test_another_checkpoint_does_not_replace_the_scores_of_the_best(run, by):
     assert not (run / "scores-val.json").exists()
 
 
-def test_a_folder_of_its_own_needs_no_checkpoint_in_the_names(run, tmp_path):
+def test_names_in_a_given_output_have_no_checkpoint(run, tmp_path):
     out = tmp_path / "judged"
     evaluate(run, checkpoint="last", output=out, resamples=20, audio=False)
     assert (out / "scores.json").exists()
     assert not (run / "scores-last.json").exists()
 
 
-def test_the_checkpoint_a_recipe_chose_is_the_runs_own(run):
+def test_the_checkpoint_that_the_recipe_names_gets_no_suffix(run):
     for name in ("best_emotion_ua", "last"):
         update_card(run / "bundles" / name, recipe={"evaluate": {"checkpoint": "last"}})
     evaluate(run, checkpoint="last", resamples=20, audio=False)
-    own = (run / "scores.json").read_bytes()
+    before = (run / "scores.json").read_bytes()
     evaluate(run, resamples=20, audio=False)
-    assert (run / "scores.json").read_bytes() == own
+    assert (run / "scores.json").read_bytes() == before
     assert (run / "scores-best_emotion_ua.json").exists()
 
 
@@ -150,7 +150,7 @@ def test_training_rows_are_known_by_their_ids_in_another_manifest(run, tmp_path)
 def test_a_split_without_a_splits_file_is_refused(run, tmp_path):
     with pytest.raises(SplitError, match="name its splits file with --splits"):
         evaluate(run, manifest=run / "checked.parquet", split="val")
-    with pytest.raises(SplitError, match=r"gone\.parquet is not there; make it with `soritune split`"):
+    with pytest.raises(SplitError, match=r"gone\.parquet does not exist; make it with `soritune split`"):
         evaluate(run, splits=tmp_path / "gone.parquet")
 
 
@@ -178,13 +178,13 @@ def test_all_rows_of_a_run_are_marked_as_seen_in_training(run):
     assert any("the model was trained on" in text for text in scores["warnings"])
 
 
-def test_unknown_split(run):
+def test_an_unknown_split_is_refused(run):
     with pytest.raises(SplitError):
         evaluate(run, split="tset")
 
 
-def test_a_folder_that_is_no_model(tmp_path):
-    with pytest.raises(BundleError, match="no model"):
+def test_folder_that_is_not_a_model_is_refused(tmp_path):
+    with pytest.raises(BundleError, match="is not a model"):
         evaluate(tmp_path)
 
 
@@ -201,14 +201,14 @@ def test_lists_of_paths_and_labels_are_judged(run, lists, tmp_path):
     audio, labels = lists
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no audio")
-    found = evaluate(
+    evaluation = evaluate(
         run, audio_paths=[*audio, bad], labels=[*labels, "calm"], output=tmp_path / "out", **OPTIONS
     )
-    assert (found["num_utterances"], found["num_failed"], found["num_speakers"]) == (30, 1, 0)
-    assert found.confusion.sum(axis=1).tolist() == [10, 10, 10]
-    assert (tmp_path / "out" / "report.txt").read_text(encoding="utf-8") == found.report()
-    # Nobody is known, so there is no range and the value is marked.
-    interval = found["tasks"]["emotion"]["rates"]["wa"]
+    assert (evaluation["num_utterances"], evaluation["num_failed"], evaluation["num_speakers"]) == (30, 1, 0)
+    assert evaluation.confusion.sum(axis=1).tolist() == [10, 10, 10]
+    assert (tmp_path / "out" / "report.txt").read_text(encoding="utf-8") == evaluation.report()
+    # Without speakers there is no interval, and the value is marked.
+    interval = evaluation["tasks"]["emotion"]["rates"]["wa"]
     assert (interval["low"], interval["reliable"]) == (None, False)
     named = evaluate(run, audio_paths=audio, labels=labels, speakers=[p.stem[:2] for p in audio], **OPTIONS)
     assert named["num_speakers"] == 10
@@ -226,7 +226,7 @@ def test_labels_for_a_model_without_labels_are_refused(fakes, lists, tmp_path):
     assert not (tmp_path / "judged").exists()
 
 
-def test_labels_the_model_does_not_know_are_all_named_before_anything_is_predicted(run, lists, tmp_path):
+def test_all_unknown_labels_are_named_before_any_prediction(run, lists, tmp_path):
     audio, labels = lists
     strange = ["angry", "angry", "sad", *labels[3:]]
     with pytest.raises(
@@ -245,9 +245,9 @@ def corpus(folder):
     draw = np.random.default_rng(1)
     for speaker in ("가", "나"):
         for label in ("calm", "tense", "warm"):
-            place = folder / speaker / label
-            place.mkdir(parents=True)
-            soundfile.write(place / "1.wav", draw.uniform(-0.5, 0.5, 16000), 16000)
+            path = folder / speaker / label
+            path.mkdir(parents=True)
+            soundfile.write(path / "1.wav", draw.uniform(-0.5, 0.5, 16000), 16000)
     (folder / "나" / "warm" / "2.wav").touch()
     return folder
 
@@ -255,14 +255,14 @@ def corpus(folder):
 PATTERN = r"(?P<speaker>[^/]+)/(?P<emotion>[^/]+)/.+"
 
 
-def test_a_corpus_folder_is_read_as_the_models_own_was(run, tmp_path):
+def test_a_corpus_folder_is_read_as_the_training_corpus_was(run, tmp_path):
     data = {"source": "speaker-folders", "config": {"pattern": PATTERN}}
     for name in ("best_emotion_ua", "last"):
         update_card(run / "bundles" / name, recipe={"data": data})
     root, out = corpus(tmp_path / "말뭉치"), tmp_path / "out"
-    found = evaluate(run, data=root, output=out, **OPTIONS)
-    assert (found["num_utterances"], found["num_failed"], found["num_speakers"]) == (6, 1, 2)
-    assert any("1 of 7 clips could not be read" in text for text in found["warnings"])
+    evaluation = evaluate(run, data=root, output=out, **OPTIONS)
+    assert (evaluation["num_utterances"], evaluation["num_failed"], evaluation["num_speakers"]) == (6, 1, 2)
+    assert any("1 of 7 clips could not be read" in text for text in evaluation["warnings"])
     assert load_manifest(out / "manifest.parquet").column("speaker").unique().to_pylist() == ["가", "나"]
     assert "2.wav" in (out / "quarantine.jsonl").read_text(encoding="utf-8")
     assert {"report.html", "report.txt", "scores.json", "predictions"} <= {
@@ -272,11 +272,11 @@ def test_a_corpus_folder_is_read_as_the_models_own_was(run, tmp_path):
     assert default == str(run / "evaluation" / "말뭉치" / "scores.json")
 
 
-def test_a_corpus_can_be_read_in_another_way(run, tmp_path):
+def test_a_corpus_is_read_by_the_named_source(run, tmp_path):
     root = corpus(tmp_path / "corpus")
     with pytest.raises(BundleError, match="does not record how a corpus is read; name a source"):
         evaluate(run, data=root, output=tmp_path / "out", **OPTIONS)
-    found = evaluate(
+    evaluation = evaluate(
         run,
         data=root,
         source="speaker-folders",
@@ -284,12 +284,12 @@ def test_a_corpus_can_be_read_in_another_way(run, tmp_path):
         output=tmp_path / "out",
         **OPTIONS,
     )
-    assert found["num_utterances"] == 6
+    assert evaluation["num_utterances"] == 6
     listed = evaluate(run, data=tmp_path / "out" / "manifest.parquet", output=tmp_path / "again", **OPTIONS)
-    assert listed.scores == found.scores
+    assert listed.scores == evaluation.scores
 
 
-def test_a_run_is_no_place_for_another_corpus(run, tmp_path):
+def test_a_run_is_refused_as_the_output_of_another_corpus(run, tmp_path):
     before = (run / "checked.parquet").read_bytes()
     with pytest.raises(OutputError, match="is a run, whose own manifest would be replaced"):
         evaluate(run, data=corpus(tmp_path / "corpus"), output=run, **OPTIONS)
@@ -314,13 +314,13 @@ def test_options_that_would_change_nothing_are_refused(run, options, sentence):
     assert not (run / "scores.json").exists()
 
 
-def test_a_manifest_in_memory_is_read_by_no_source(run):
+def test_a_source_for_a_manifest_in_memory_is_refused(run):
     rows = load_manifest(run / "checked.parquet")
     with pytest.raises(ManifestError, match="source would be left unused.*a Manifest needs no reading"):
         evaluate(run, data=rows, source="csv", **OPTIONS)
 
 
-def test_missing_labels_are_told_before_anything_is_predicted(run, lists, tmp_path):
+def test_missing_labels_are_reported_before_any_prediction(run, lists, tmp_path):
     audio, labels = lists
     sentence = "labels are missing: none of 30 rows has what the model's 'emotion' is judged by .emotion."
     for given in (None, [None] * len(audio)):
@@ -335,12 +335,12 @@ def test_missing_labels_are_told_before_anything_is_predicted(run, lists, tmp_pa
     some = evaluate(
         run, audio_paths=audio, labels=[None, "", *labels[2:]], output=tmp_path / "some", **OPTIONS
     )
-    told = "2 of 30 clips have no label for the task 'emotion' and are not scored by it."
-    assert told in some["warnings"]
-    assert told not in evaluate(run, **OPTIONS)["warnings"]
+    warning = "2 of 30 clips have no label for the task 'emotion' and are not scored by it."
+    assert warning in some["warnings"]
+    assert warning not in evaluate(run, **OPTIONS)["warnings"]
 
 
-def test_a_corpus_that_is_not_there(run, tmp_path):
+def test_a_missing_corpus_is_reported(run, tmp_path):
     for options in ({"source": "csv"}, {"source": "manifest"}, {"source": "speaker-folders"}):
         with pytest.raises(ManifestError, match="gone: does not exist"):
             evaluate(run, data=tmp_path / "gone", output=tmp_path / "out", **options, **OPTIONS)

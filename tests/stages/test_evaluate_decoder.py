@@ -67,7 +67,7 @@ def run(fakes, tmp_path, monkeypatch, external_package):
     return folder
 
 
-def test_another_decoder_is_named_and_replaces_no_results(run):
+def test_results_of_another_decoder_have_its_name(run):
     greedy = evaluate(run, **OPTIONS)
     greedy_files = [run / "scores.json", run / "report.html", run / "predictions" / "test.jsonl"]
     greedy_files += [run / "bundles" / "best_phoneme_per" / "README.md"]
@@ -81,7 +81,7 @@ def test_another_decoder_is_named_and_replaces_no_results(run):
     assert "decoder" not in greedy["header"]
     assert muted["header"]["decoder"] == {"name": "mute", "keep": 7}
     predictions = read_predictions(run / "predictions" / "test-mute.jsonl")
-    assert predictions.header["decoder"] == {"name": "mute", "keep": 7}
+    assert predictions.header.decoder == {"name": "mute", "keep": 7}
     page = (run / "report-mute.html").read_text(encoding="utf-8")
     assert "mute (keep 7)" in page
     assert "judged on split test, decoder mute (keep 7)" in muted.report()
@@ -95,7 +95,7 @@ def compared_notes(run):
     return compare([run / "scores.json", run / "scores-mute.json"], resamples=20).tasks[0].notes
 
 
-def test_the_decoder_a_recipe_chose_is_the_runs_own(run):
+def test_the_decoder_that_the_recipe_names_gets_no_suffix(run):
     recipe = {"evaluate": {"decoder": {"name": "mute", "keep": 7}}}
     update_card(run / "bundles" / "best_phoneme_per", recipe=recipe)
     evaluate(run, decoder={"name": "mute", "keep": 7}, **OPTIONS)
@@ -128,7 +128,7 @@ def test_the_command_line_takes_a_decoder_with_settings(run):
         phones("--decoder", "mute", "--decoder-set", "keep")
 
 
-def test_a_decoder_for_a_model_without_ctc_is_one_sentence(run, fakes):
+def test_a_decoder_for_a_model_without_ctc_is_refused(run, fakes):
     fakes.make_bundle(run / "bundles" / "styles", [fakes.emotion_task()])
     with pytest.raises(
         TaskError, match="the decoder 'mute' reads CTC outputs, but the model has no such output"

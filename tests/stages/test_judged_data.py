@@ -1,4 +1,4 @@
-"""Data without anything to judge by is refused before a prediction, with the reason where the task knows one."""
+"""Rows without references are refused before a prediction, with the reason that the task gives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from soritune.stages.judged_data import refuse_unlabelled
 from soritune.tasks.phoneme import PhonemeConfig, PhonemeTask
 
 
-def test_the_reason_is_told_of_the_first_row(tmp_path: Path) -> None:
+def test_rows_without_references_are_refused_with_the_first_reason(tmp_path: Path) -> None:
     rows = [
         Utterance(id="a", audio="a.wav", duration_s=1.0, text="she had your dark suit", language="en"),
         Utterance(id="b", audio="b.wav", duration_s=1.0, text="안녕", language="ko"),

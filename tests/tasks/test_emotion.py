@@ -75,7 +75,7 @@ def test_decode_gives_probabilities_that_add_to_one() -> None:
     assert sum(fields["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_hangul_typed_decomposed_is_the_same_label() -> None:
+def test_decomposed_hangul_is_the_same_label() -> None:
     apart = unicodedata.normalize("NFD", "불안")
     task = EmotionTask(
         EmotionConfig(labels=(apart, "기쁨"), rename={unicodedata.normalize("NFD", "초조"): "불안"})
@@ -90,7 +90,7 @@ def judged(reference: str, **probabilities: float | None) -> Pair:
     return Pair("u", {"label": reference}, Prediction("emotion", fields))
 
 
-def test_the_loss_is_the_mean_cross_entropy_worked_by_hand() -> None:
+def test_loss_is_the_mean_cross_entropy_worked_by_hand() -> None:
     task = EmotionTask(EmotionConfig(labels=LABELS, class_weights=(5.0, 1.0, 1.0)))
     pairs = [
         judged("Anxious", Anxious=0.5, Kind=0.25, Dry=0.25),  # ln 2 = 0.693147
@@ -107,7 +107,7 @@ def test_the_loss_is_the_mean_cross_entropy_worked_by_hand() -> None:
     )
 
 
-def test_the_loss_is_that_of_torch_even_where_a_probability_is_tiny() -> None:
+def test_loss_equals_torch_for_tiny_probabilities() -> None:
     torch = pytest.importorskip("torch")
     logits = torch.tensor([[9.0, -9.0, 2.0], [0.3, 0.1, -0.2], [-30.0, 2.0, 1.0]])
     truth = torch.tensor([1, 0, 0])
@@ -122,12 +122,12 @@ def test_the_loss_is_that_of_torch_even_where_a_probability_is_tiny() -> None:
 
 
 @pytest.mark.parametrize("weights", [(-1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (float("nan"), 1.0, 1.0)])
-def test_weights_that_make_no_sense_are_refused(weights: tuple[float, ...]) -> None:
+def test_invalid_class_weights_are_refused(weights: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="class weights must be finite"):
         EmotionConfig(labels=LABELS, class_weights=weights)
 
 
-def test_pairs_with_letters_apart_are_counted_with_their_label() -> None:
+def test_pairs_with_decomposed_hangul_count_for_their_label() -> None:
     task = EmotionTask(EmotionConfig(labels=("불안", "기쁨")))
     apart = unicodedata.normalize("NFD", "불안")
     assert task.score([Pair("a", {"label": apart}, Prediction("emotion", {"label": apart}))])["wa"] == 1.0

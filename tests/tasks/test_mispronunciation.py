@@ -19,7 +19,7 @@ from soritune.tasks.results import Pair, Prediction
 TWO, FOUR = "correct-incorrect", "correct-substituted-deleted-inserted"
 CANONICAL = "sil dh ah sil th ih ng k   s t r iy t sil"
 PERCEIVED = "sil d  ah sil s  ih ng sil s t r iy t uh"
-HEARD = "d ah t ih ng k z t r ah iy t"
+RECOGNISED = "d ah t ih ng k z t r ah iy t"
 LABELS = "C S C C S C C D C C C C C I"
 
 
@@ -29,23 +29,23 @@ def task(labels: str = FOUR, **settings: Any) -> MispronunciationTask:
 
 def row(canonical: str | None, perceived: str | None, labels: str | None = None, **fields: Any) -> Utterance:
     parts = {"canonical": canonical, "perceived": perceived, "error_labels": labels}
-    given = {name: tuple(text.split()) for name, text in parts.items() if text is not None}
-    return Utterance(id="u", audio="u.wav", duration_s=1.0, **given, **fields)
+    present = {name: tuple(text.split()) for name, text in parts.items() if text is not None}
+    return Utterance(id="u", audio="u.wav", duration_s=1.0, **present, **fields)
 
 
 def judged(
-    own: MispronunciationTask, utterance: Utterance, phones: str = "", labels: str = "", **more: Any
+    judge: MispronunciationTask, utterance: Utterance, phones: str = "", labels: str = "", **more: Any
 ) -> Pair:
-    reference = own.reference(utterance)
+    reference = judge.reference(utterance)
     assert reference is not None
     fields = {"phones": phones.split(), "labels": labels.split(), "confidence": 1.0}
     return Pair("u", json.loads(json.dumps(reference)), Prediction("mispronunciation", fields), more)
 
 
-def said(symbols: list[str], output: Any) -> np.ndarray:
+def spelt(symbols: list[str], output: Any) -> np.ndarray:
     """Log-probabilities (frames, labels) of a path that spells the symbols, each for two frames, blanks between."""
     blank = output.options["blank"]
-    path = [place for symbol in symbols for place in (output.labels.index(symbol),) * 2 + (blank,)]
+    path = [column for symbol in symbols for column in (output.labels.index(symbol),) * 2 + (blank,)]
     table = np.full((len(path), len(output.labels)), -20.0, dtype=np.float32)
     table[np.arange(len(path)), path] = math.log(0.8)
     return table
@@ -54,7 +54,7 @@ def said(symbols: list[str], output: Any) -> np.ndarray:
 # Outputs and decoding.
 
 
-def test_the_outputs_follow_the_settings() -> None:
+def test_outputs_follow_the_settings() -> None:
     phoneme, error = task(phoneme_weight=0.5, error_weight=2.0, error_layer=6).outputs
     assert (phoneme.name, error.name) == ("phoneme", "error")
     assert phoneme.labels[0] == "[PAD]" and phoneme.labels[-1] == "sil"
@@ -68,17 +68,17 @@ def test_the_outputs_follow_the_settings() -> None:
 
 
 def test_greedy_decoding_drops_silence_and_keeps_repeated_labels() -> None:
-    own = task()
-    phoneme, error = own.outputs
-    found = own.decode(
-        {"phoneme": said(["sil", "dh", "ah", "sil"], phoneme), "error": said(["C", "C", "S"], error)}
+    judge = task()
+    phoneme, error = judge.outputs
+    prediction = judge.decode(
+        {"phoneme": spelt(["sil", "dh", "ah", "sil"], phoneme), "error": spelt(["C", "C", "S"], error)}
     )
-    assert found.fields["phones"] == ["dh", "ah"]
-    assert found.fields["labels"] == ["C", "C", "S"]
-    assert found.fields["confidence"] == found.fields["labels_confidence"] == pytest.approx(0.8)
+    assert prediction.fields["phones"] == ["dh", "ah"]
+    assert prediction.fields["labels"] == ["C", "C", "S"]
+    assert prediction.fields["confidence"] == prediction.fields["labels_confidence"] == pytest.approx(0.8)
 
 
-def test_what_the_letters_mean_must_be_said() -> None:
+def test_label_scheme_is_required() -> None:
     with pytest.raises(ValidationError, match="labels\n  Field required"):
         MispronunciationConfig.model_validate({})
     with pytest.raises(ValidationError, match="correct-substituted"):
@@ -94,7 +94,7 @@ def test_what_the_letters_mean_must_be_said() -> None:
         ({"inventory": "korean", "fold": ["case"]}, "inventory=arpabet only"),
     ],
 )
-def test_settings_that_make_no_sense(settings: dict[str, Any], sentence: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         task(**settings)
 
@@ -102,29 +102,29 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], sentence: str) ->
 # Rows.
 
 
-def test_targets_are_what_was_said_and_the_labels() -> None:
-    own = task()
-    targets = own.targets(row(CANONICAL, PERCEIVED, LABELS, phones=("sil", "d", "ah", "sil")))
-    phoneme, error = own.outputs
+def test_targets_are_perceived_phones_and_labels() -> None:
+    judge = task()
+    targets = judge.targets(row(CANONICAL, PERCEIVED, LABELS, phones=("sil", "d", "ah", "sil")))
+    phoneme, error = judge.outputs
     assert targets["phoneme"] is not None and targets["error"] is not None
     assert [phoneme.labels[i] for i in targets["phoneme"]] == ["sil", "d", "ah", "sil"]
     assert [error.labels[i] for i in targets["error"]] == LABELS.split()
-    fallback = own.targets(row(CANONICAL, PERCEIVED, LABELS))["phoneme"]
+    fallback = judge.targets(row(CANONICAL, PERCEIVED, LABELS))["phoneme"]
     assert fallback is not None
     assert [phoneme.labels[i] for i in fallback] == [s for s in PERCEIVED.split() if s != "sil"]
 
 
-def test_a_row_may_have_only_some_labels() -> None:
-    own = task()
+def test_row_with_some_labels_has_only_their_targets() -> None:
+    judge = task()
     only_phones = row(None, None, phones=("d", "ah"))
-    assert own.targets(only_phones)["error"] is None
-    assert own.reference(only_phones) == {
+    assert judge.targets(only_phones)["error"] is None
+    assert judge.reference(only_phones) == {
         "phones": ["d", "ah"],
         "canonical": None,
         "perceived": None,
         "labels": None,
     }
-    assert own.targets(row(None, None, "C S"))["phoneme"] is None
+    assert judge.targets(row(None, None, "C S"))["phoneme"] is None
     assert task(task="phoneme").reference(row(None, None, "C S")) is None
     assert task(task="error").reference(only_phones) is None
 
@@ -165,18 +165,18 @@ def test_a_row_may_have_only_some_labels() -> None:
 def test_rows_that_contradict_themselves_or_the_setting_are_refused(
     scheme: str, canonical: str, perceived: str | None, labels: str, sentence: str
 ) -> None:
-    own = task(scheme, inventory=["a", "b", "d"])
+    judge = task(scheme, inventory=["a", "b", "d"])
     utterance = row(canonical, perceived, labels)
-    for read in (own.targets, own.reference):
+    for read in (judge.targets, judge.reference):
         with pytest.raises(TaskError, match=sentence):
             read(utterance)
 
 
-def test_what_must_be_accepted_is() -> None:
-    own = task(inventory=["a", "b", "d"])
+def test_valid_annotations_are_accepted() -> None:
+    judge = task(inventory=["a", "b", "d"])
     for labels in ("C S", "C I S"):
-        assert own.reference(row("a sil b", None, labels)) is not None
-    assert own.reference(row("a b", "a b", "C S")) is not None  # "mostly like b, but wrong"
+        assert judge.reference(row("a sil b", None, labels)) is not None
+    assert judge.reference(row("a b", "a b", "C S")) is not None  # "mostly like b, but wrong"
     two = task(TWO, inventory=["a", "b", "d"])
     reference = two.reference(row("a sil b", "a d b", "C I C"))  # an insertion is incorrect too
     assert reference is not None
@@ -184,19 +184,19 @@ def test_what_must_be_accepted_is() -> None:
     assert binary is not None and binary["labels"] == ["C", "I"]
 
 
-def test_labels_may_leave_real_silence_out() -> None:
+def test_labels_may_skip_silence() -> None:
     reference = task().reference(row(CANONICAL, PERCEIVED, "S C S C C D C C C C C I"))
     assert reference is not None
     assert len(reference["labels"]) == len(reference["canonical"]) == len(reference["perceived"]) == 12
     assert reference["canonical"][-1] == "sil" and reference["perceived"][-1] == "uh"
 
 
-def test_labels_that_are_not_learnt_cannot_refuse_a_row() -> None:
+def test_labels_that_are_not_learnt_are_not_checked() -> None:
     assert task(TWO, task="phoneme").reference(row("ah b", "ah d", "C S")) is not None
     assert task(task="error").reference(row("AH0 b", "AH0 d", "C S")) is not None
 
 
-def test_spelling_is_folded_only_when_asked() -> None:
+def test_spelling_is_folded_only_if_set() -> None:
     utterance = row("AH0 T SIL", "AH0 D IY1", "C S I")
     with pytest.raises(TaskError, match=r"phone 'AH0' .*fold=\[case, stress\] reads it as 'ah'"):
         task().targets(utterance)
@@ -207,44 +207,44 @@ def test_spelling_is_folded_only_when_asked() -> None:
 
 
 def test_korean_phones_work() -> None:
-    own = task(TWO, inventory="korean", gap="*")
+    judge = task(TWO, inventory="korean", gap="*")
     utterance = row("G A M * D A", "GG A M S D *", "I C C I C I")
-    (found,) = [own.score([judged(own, utterance, "GG A M S D", "I C C I C I")])]
-    assert found["per"] == 0.0 and found["error_f1"] == found["mdd_f1"] == found["error_acc"] == 1.0
-    assert own.outputs[0].labels[-1] == "*"
+    (rates,) = [judge.score([judged(judge, utterance, "GG A M S D", "I C C I C I")])]
+    assert rates["per"] == 0.0 and rates["error_f1"] == rates["mdd_f1"] == rates["error_acc"] == 1.0
+    assert judge.outputs[0].labels[-1] == "*"
     with pytest.raises(TaskError, match="phone 'sil' is not in the label set"):
-        own.targets(row("G sil", "G A", "C I"))
+        judge.targets(row("G sil", "G A", "C I"))
 
 
 # Numbers.
 
 
-def test_boundaries_between_words_are_no_phones() -> None:
-    """A row that `phoneme` learns from too; with the boundary among the symbols it is one of them."""
+def test_word_boundaries_are_not_phones() -> None:
+    """A row that `phoneme` learns from too; with the boundary in the inventory it is a phone too."""
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=("G", "A", "|", "N", "A"))
     korean = MispronunciationConfig(
         task="phoneme", labels="correct-substituted-deleted-inserted", inventory="korean"
     )
     (target,) = MispronunciationTask(korean).targets(row).values()
     assert target is not None and len(target) == 4
-    own = korean.model_copy(update={"inventory": ("G", "A", "N", "|")})
-    (target,) = MispronunciationTask(own).targets(row).values()
+    with_boundary = korean.model_copy(update={"inventory": ("G", "A", "N", "|")})
+    (target,) = MispronunciationTask(with_boundary).targets(row).values()
     assert target is not None and len(target) == 5
 
 
 def test_rates_of_the_worked_example() -> None:
     """kaldi: TA 7, FR 1, FA 2, CD 1, DE 1; phones: s→t, s→z, +k, +ah, −uh over 12."""
-    own = task()
-    found = own.score([judged(own, row(CANONICAL, PERCEIVED, LABELS), HEARD, LABELS)])
-    assert found["mdd_precision"] == pytest.approx(2 / 3)
-    assert found["mdd_recall"] == pytest.approx(0.5)
-    assert found["mdd_f1"] == pytest.approx(4 / 7)
-    assert found["mdd_false_rejection_rate"] == pytest.approx(1 / 8)
-    assert found["mdd_diagnosis_error_rate"] == pytest.approx(1 / 2)
-    assert found["mdd_detection_accuracy"] == pytest.approx(0.75)
-    assert found["mdd_extra_insertions"] == pytest.approx(2 / 11)  # k and ah over the perceived phones
-    assert found["per"] == pytest.approx(5 / 11)
-    assert found["error_acc"] == found["error_f1"] == 1.0
+    judge = task()
+    rates = judge.score([judged(judge, row(CANONICAL, PERCEIVED, LABELS), RECOGNISED, LABELS)])
+    assert rates["mdd_precision"] == pytest.approx(2 / 3)
+    assert rates["mdd_recall"] == pytest.approx(0.5)
+    assert rates["mdd_f1"] == pytest.approx(4 / 7)
+    assert rates["mdd_false_rejection_rate"] == pytest.approx(1 / 8)
+    assert rates["mdd_diagnosis_error_rate"] == pytest.approx(1 / 2)
+    assert rates["mdd_detection_accuracy"] == pytest.approx(0.75)
+    assert rates["mdd_extra_insertions"] == pytest.approx(2 / 11)  # k and ah over the perceived phones
+    assert rates["per"] == pytest.approx(5 / 11)
+    assert rates["error_acc"] == rates["error_f1"] == 1.0
 
 
 def test_rates_of_an_output_that_is_not_trained_are_absent() -> None:
@@ -256,50 +256,50 @@ def test_rates_of_an_output_that_is_not_trained_are_absent() -> None:
     assert set(phones.widest().rates({})) == set(task().rates({})) == set(labels.widest().rates({}))
 
 
-def test_which_way_each_rate_is_better() -> None:
-    own = task()
-    worse = {name for name in own.rates({}) if not own.higher_is_better(name)}
+def test_better_direction_of_each_rate() -> None:
+    judge = task()
+    worse = {name for name in judge.rates({}) if not judge.higher_is_better(name)}
     assert worse == {
         "per", "per_substitutions", "per_deletions", "per_insertions", "mdd_extra_insertions",
         "mdd_false_rejection_rate", "mdd_diagnosis_error_rate", "error_ler", "error_ser",
     }  # fmt: skip
 
 
-def test_only_speakers_with_errors_have_a_say_in_f1() -> None:
-    own = task()
-    flawless = own.count(judged(own, row("ah b", "ah b", "C C"), "ah d", "C S"))
-    matters = own.contributes(flawless)
-    assert not any(matters[f"{part}_{n}"] for part in ("error", "mdd") for n in ("f1", "precision", "recall"))
-    assert own.rates(flawless)["error_precision"] == 0.0  # a number, but of false alarms alone
-    assert matters["per"] and matters["error_acc"]
-    erring = own.contributes(own.count(judged(own, row("ah b", "ah d", "C S"), "ah b", "C C")))
+def test_only_speakers_with_errors_contribute_to_f1() -> None:
+    judge = task()
+    flawless = judge.count(judged(judge, row("ah b", "ah b", "C C"), "ah d", "C S"))
+    contributes = judge.contributes(flawless)
+    assert not any(
+        contributes[f"{part}_{n}"] for part in ("error", "mdd") for n in ("f1", "precision", "recall")
+    )
+    assert judge.rates(flawless)["error_precision"] == 0.0  # a number, but of false alarms alone
+    assert contributes["per"] and contributes["error_acc"]
+    erring = judge.contributes(judge.count(judged(judge, row("ah b", "ah d", "C S"), "ah b", "C C")))
     assert erring["error_f1"] and erring["mdd_f1"] and erring["mdd_recall"]
 
 
 def test_always_correct_is_offered_as_a_baseline() -> None:
-    own = task()
-    pairs = [judged(own, row("ah b t", "ah d t", "C S C"), "ah d t", "C S C")] * 3
-    found = {baseline.name: baseline.rates for baseline in baselines(own, pairs)}
-    assert set(found) == {"empty", "always-correct"}
-    always = found["always-correct"]
+    judge = task()
+    pairs = [judged(judge, row("ah b t", "ah d t", "C S C"), "ah d t", "C S C")] * 3
+    by_name = {name: baseline.rates for name, baseline in baselines(judge, pairs).items()}
+    assert set(by_name) == {"empty", "always-correct"}
+    always = by_name["always-correct"]
     assert always["error_acc"] == pytest.approx(2 / 3)
     assert always["error_f1"] == 0.0
     assert always["per"] == pytest.approx(1 / 3)
     assert math.isnan(always["mdd_f1"]) and always["mdd_recall"] == 0.0
     labels = task(task="error")
     pairs = [judged(labels, row(None, None, "C S C"), labels="C S C")]
-    assert {b.name: b.rates["error_acc"] for b in baselines(labels, pairs)}[
-        "always-correct"
-    ] == pytest.approx(2 / 3)
+    assert baselines(labels, pairs)["always-correct"].rates["error_acc"] == pytest.approx(2 / 3)
 
 
-def test_the_report_counts_who_makes_errors() -> None:
-    own = task()
+def test_report_counts_who_makes_errors() -> None:
+    judge = task()
     wrong, right = row("ah b t", "ah d t", "C S C"), row("ah b", "ah b", "C C")
-    pairs = [judged(own, wrong, "ah b t", "C C C", speaker="s1")] * 6
-    pairs += [judged(own, wrong, "ah d t", "C S C", speaker=f"s{n}") for n in (2, 3, 4, 5)]
-    pairs += [judged(own, right, "ah b", "C S", speaker=f"t{n}") for n in range(7)]
-    section = own.report(pairs)
+    pairs = [judged(judge, wrong, "ah b t", "C C C", speaker="s1")] * 6
+    pairs += [judged(judge, wrong, "ah d t", "C S C", speaker=f"s{n}") for n in (2, 3, 4, 5)]
+    pairs += [judged(judge, right, "ah b", "C S", speaker=f"t{n}") for n in range(7)]
+    section = judge.report(pairs)
     tables = {table.title: table for table in section.tables}
     who = dict(tables["Who makes errors"].rows)
     assert (
@@ -314,7 +314,7 @@ def test_the_report_counts_who_makes_errors() -> None:
     protocols = {line[0]: line[1:7] for line in tables["Mispronunciations from the phones"].rows}
     assert protocols["kaldi"] == (34, 0, 6, 4, 0, 0)
     assert section.alignments[0].id == "u"
-    assert own.report([]).title == "Mispronunciation"
+    assert judge.report([]).title == "Mispronunciation"
 
 
 # Real annotations.
@@ -325,15 +325,15 @@ def utterances(file: Path) -> list[Utterance]:
     return [
         Utterance(
             id=key,
-            audio=own["wav"],
-            duration_s=float(own["duration"]),
-            speaker=own["spk_id"],
-            canonical=tuple(own["canonical_aligned"].split()),
-            perceived=tuple(own["perceived_aligned"].split()),
-            phones=tuple(own["perceived_train_target"].split()),
-            error_labels=tuple(own["error_labels"].split()),
+            audio=line["wav"],
+            duration_s=float(line["duration"]),
+            speaker=line["spk_id"],
+            canonical=tuple(line["canonical_aligned"].split()),
+            perceived=tuple(line["perceived_aligned"].split()),
+            phones=tuple(line["perceived_train_target"].split()),
+            error_labels=tuple(line["error_labels"].split()),
         )
-        for key, own in rows.items()
+        for key, line in rows.items()
     ]
 
 
@@ -349,45 +349,45 @@ def utterances(file: Path) -> list[Utterance]:
     ],
 )
 def test_published_totals_of_real_corpora(shared_data: Path, file: str, expected: dict[str, int]) -> None:
-    own = task()
+    judge = task()
     totals = dict.fromkeys("CSDI", 0)
     for utterance in utterances(shared_data / file):
-        reference = own.reference(utterance)
+        reference = judge.reference(utterance)
         assert reference is not None
-        assert own.targets(utterance)["phoneme"] is not None
+        assert judge.targets(utterance)["phoneme"] is not None
         for label in reference["labels"]:
             totals[label] += 1
     assert totals == expected
 
 
-def test_a_corpus_of_four_letters_is_refused_under_two(shared_data: Path) -> None:
-    own = task(TWO)
+def test_four_letter_corpus_is_refused_under_the_two_letter_scheme(shared_data: Path) -> None:
+    judge = task(TWO)
     for utterance in utterances(shared_data / "l2arctic_labels_text" / "val_data.json")[:50]:
         if {"S", "D"} & set(utterance.error_labels or ()):
             with pytest.raises(TaskError, match=f"tasks.mispronunciation.labels={FOUR} if I means insertion"):
-                own.reference(utterance)
+                judge.reference(utterance)
         else:
-            assert own.reference(utterance) is not None
+            assert judge.reference(utterance) is not None
 
 
 @pytest.mark.parametrize("system", ["careful", "noisy"])
 def test_counts_and_phone_error_rate_of_the_public_evaluators(shared_data: Path, system: str) -> None:
     content = json.loads((shared_data / "mdd_metrics" / "fixture.json").read_text(encoding="utf-8"))
-    own = task()
+    judge = task()
     pairs = []
     for line in content["utterances"]:
         utterance = row(line["canonical_aligned"], line["perceived_aligned"], line["error_labels_cdsi"])
-        heard = " ".join(phone for phone in line["hyp"][system].split() if phone != "sil")
-        pairs.append(judged(own, utterance, heard, line["error_labels_cdsi"]))
+        phones = " ".join(phone for phone in line["hyp"][system].split() if phone != "sil")
+        pairs.append(judged(judge, utterance, phones, line["error_labels_cdsi"]))
     expected = content["expected"][system]
-    found = own.score(pairs)
+    rates = judge.score(pairs)
     kaldi, per = expected["kaldi_cageyoko"], expected["per_kaldi_perceived_vs_hyp"]
     for ours, theirs in (("mdd_precision", "precision"), ("mdd_recall", "recall")):
-        assert found[ours] == pytest.approx(kaldi[theirs], abs=1e-9)
-    assert found["mdd_f1"] == pytest.approx({"careful": 0.7211, "noisy": 0.6106}[system], abs=5e-5)
-    assert found["per"] == pytest.approx(per["errors"] / per["ref_tokens"])
-    assert found["error_f1"] == 1.0
-    mpl = next(t for t in own.report(pairs).tables if t.title.startswith("Mispronunciations")).rows[1]
+        assert rates[ours] == pytest.approx(kaldi[theirs], abs=1e-9)
+    assert rates["mdd_f1"] == pytest.approx({"careful": 0.7211, "noisy": 0.6106}[system], abs=5e-5)
+    assert rates["per"] == pytest.approx(per["errors"] / per["ref_tokens"])
+    assert rates["error_f1"] == 1.0
+    mpl = next(t for t in judge.report(pairs).tables if t.title.startswith("Mispronunciations")).rows[1]
     corrected = expected["mpl_trailing_insertion_corrected"]["totals"]
     assert mpl[:6] == (
         "mpl",
@@ -399,7 +399,7 @@ def test_counts_and_phone_error_rate_of_the_public_evaluators(shared_data: Path,
     )
 
 
-def test_the_two_letters_of_the_fixture_agree_with_its_four(shared_data: Path) -> None:
+def test_two_letter_labels_of_the_fixture_are_accepted(shared_data: Path) -> None:
     content = json.loads((shared_data / "mdd_metrics" / "fixture.json").read_text(encoding="utf-8"))
     for line in content["utterances"]:
         two = task(TWO).reference(
@@ -408,26 +408,26 @@ def test_the_two_letters_of_the_fixture_agree_with_its_four(shared_data: Path) -
         assert two is not None and two["labels"] == line["error_labels"].split()
 
 
-def test_the_phone_output_can_have_another_name() -> None:
+def test_phone_output_can_have_another_name() -> None:
     """Beside a task of another language whose output is called `phoneme`."""
-    own = task(phoneme_output="english", task="phoneme")
-    (output,) = own.outputs
+    judge = task(phoneme_output="english", task="phoneme")
+    (output,) = judge.outputs
     assert output.name == "english"
     utterance = row("dh ah", "d ah")
-    target = own.targets(utterance)["english"]
+    target = judge.targets(utterance)["english"]
     assert target is not None and [output.labels[n] for n in target] == ["d", "ah"]
-    prediction = own.decode({"english": said(["d", "ah"], output)})
+    prediction = judge.decode({"english": spelt(["d", "ah"], output)})
     assert prediction.fields["phones"] == ["d", "ah"]
 
 
-def test_rows_of_another_language_are_not_the_tasks() -> None:
-    own = task(language="en")
+def test_rows_in_another_language_are_ignored() -> None:
+    judge = task(language="en")
     korean = row(None, None, language="ko", phones=("G", "A"))
-    assert own.targets(korean) == {"phoneme": None, "error": None}
-    assert own.reference(korean) is None
-    english = own.targets(row("dh ah", "d ah", "S C", language="en"))
+    assert judge.targets(korean) == {"phoneme": None, "error": None}
+    assert judge.reference(korean) is None
+    english = judge.targets(row("dh ah", "d ah", "S C", language="en"))
     assert english["phoneme"] is not None and english["error"] is not None
     for tag in ("en-US", "ENG", "English", None):
-        assert own.targets(row("dh ah", "d ah", "S C", language=tag))["error"] is not None
-    assert own.missing_label_reason(korean) == "its language is 'ko', wanted is 'en'"
-    assert own.missing_label_reason(row("dh ah", "d ah", "S C", language="en-GB")) is None
+        assert judge.targets(row("dh ah", "d ah", "S C", language=tag))["error"] is not None
+    assert judge.missing_label_reason(korean) == "its language is 'ko', wanted is 'en'"
+    assert judge.missing_label_reason(row("dh ah", "d ah", "S C", language="en-GB")) is None

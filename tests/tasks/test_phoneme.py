@@ -17,7 +17,7 @@ def pair(reference: str, hypothesis: str) -> Pair:
     return Pair("u", {"phones": reference.split()}, Prediction("phoneme", {"phones": hypothesis.split()}))
 
 
-def test_the_korean_vocabulary_has_45_labels_with_the_blank_first() -> None:
+def test_korean_vocabulary_has_45_labels_with_the_blank_first() -> None:
     output = PhonemeTask(PhonemeConfig()).outputs[0]
     assert len(output.labels) == len(set(output.labels)) == 45
     assert output.labels[output.options["blank"]] == "[PAD]"
@@ -31,12 +31,12 @@ def test_phones_come_from_the_text_or_from_the_row() -> None:
     assert PhonemeTask(PhonemeConfig(source="perceived")).phones_of(row(text="한국어")) is None
 
 
-def test_a_phone_outside_the_inventory_is_named() -> None:
+def test_phone_outside_the_inventory_is_refused_by_name() -> None:
     with pytest.raises(TaskError, match="phone 'KH' is not in the label set"):
         PhonemeTask(PhonemeConfig()).targets(row(phones=("KH", "A")))
 
 
-def test_text_cannot_be_turned_into_arpabet() -> None:
+def test_arpabet_phones_are_not_derived_from_text() -> None:
     with pytest.raises(TaskError, match="give the manifest a phones column"):
         PhonemeTask(PhonemeConfig(inventory="arpabet")).targets(row(text="hello"))
 
@@ -55,17 +55,17 @@ def test_rates_of_a_hand_worked_pair() -> None:
     assert scores["cer_pron"] == 1.0  # 수바 against 소방
 
 
-def test_the_word_boundary_is_no_phone() -> None:
+def test_word_boundary_is_not_counted_as_a_phone() -> None:
     assert PhonemeTask(PhonemeConfig()).score([pair("S U | B A", "S U B A")])["per"] == 0.0
 
 
-def test_an_empty_hypothesis_is_all_deletions_and_an_empty_reference_no_number() -> None:
+def test_empty_hypothesis_is_all_deletions_and_empty_reference_is_nan() -> None:
     task = PhonemeTask(PhonemeConfig())
     assert task.score([pair("S U | B A", "")])["per"] == 1.0
     assert np.isnan(task.score([pair("", "")])["per"])
 
 
-def test_decode_folds_drops_and_trims() -> None:
+def test_decode_merges_repeats_and_removes_special_tokens_and_outer_boundaries() -> None:
     task = PhonemeTask(PhonemeConfig())
     labels = task.vocabulary
     path = ["|", "|", "S", "[PAD]", "U", "<s>", "|", "[PAD]", "|", "B", "A", "|"]
@@ -77,20 +77,20 @@ def test_decode_folds_drops_and_trims() -> None:
     assert task.decode({"phoneme": np.zeros((0, 45), dtype=np.float32)}).fields["phones"] == []
 
 
-def test_the_report_finds_the_weakest_phone() -> None:
+def test_report_finds_the_weakest_phone() -> None:
     section = PhonemeTask(PhonemeConfig()).report([pair("S U | B A", "S O | B A NG"), pair("B A", "B A")])
     assert section.tables[0].rows[0] == ("U", 1, 1, 1.0)
     assert ("U", "O", 1) in section.tables[1].rows
     assert section.alignments[0].id == "u"
 
 
-def test_rows_of_another_language_are_not_the_tasks() -> None:
-    own = PhonemeTask(PhonemeConfig(language="ko", source="phones"))
+def test_rows_in_another_language_are_ignored() -> None:
+    task = PhonemeTask(PhonemeConfig(language="ko", source="phones"))
     english = row(phones=("dh", "ah"), language="en")
-    assert own.targets(english) == {"phoneme": None}
+    assert task.targets(english) == {"phoneme": None}
     for language in ("ko", None):
-        target = own.targets(row(phones=("G", "A"), language=language))["phoneme"]
-        assert target is not None and [own.vocabulary[n] for n in target] == ["G", "A"]
+        target = task.targets(row(phones=("G", "A"), language=language))["phoneme"]
+        assert target is not None and [task.vocabulary[n] for n in target] == ["G", "A"]
 
 
 SENTENCE = "she had your dark suit"
@@ -124,7 +124,7 @@ def test_only_korean_text_is_read_as_korean(text: str, language: str | None, why
     assert str(task.missing_label_reason(row)).startswith(str(why))
 
 
-def test_phones_that_are_given_need_no_korean_text() -> None:
+def test_phones_of_a_row_need_no_korean_text() -> None:
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, text=SENTENCE, language="en", phones=("G", "A"))
     task = PhonemeTask(PhonemeConfig())
     assert task.phones_of(row) == ["G", "A"]
@@ -132,8 +132,8 @@ def test_phones_that_are_given_need_no_korean_text() -> None:
     from_text = PhonemeTask(PhonemeConfig(source="text"))
     assert from_text.phones_of(row) is None
     assert "derived from its text" in str(from_text.missing_label_reason(row))
-    heard = PhonemeTask(PhonemeConfig(source="perceived"))
-    assert heard.missing_label_reason(row) is None  # it lacks the field, which is said elsewhere
+    perceived = PhonemeTask(PhonemeConfig(source="perceived"))
+    assert perceived.missing_label_reason(row) is None  # a missing field is reported elsewhere
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_phones_that_are_given_need_no_korean_text() -> None:
         ("en", False),
     ],
 )
-def test_a_language_is_taken_whatever_its_region_and_spelling(language: str | None, taken: bool) -> None:
+def test_language_is_matched_without_region_and_in_any_spelling(language: str | None, taken: bool) -> None:
     task = PhonemeTask(PhonemeConfig(language="ko"))
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=("G", "A"), language=language)
     assert (task.phones_of(row) is not None) == taken

@@ -124,7 +124,7 @@ def test_task_of_each_objective_is_learnt_and_read_from_its_bundle(
     predictor = Predictor.load(bundle.path, device="cpu")
     pairs = pairs_of(run, list(predictor.predict(run.manifest.select(run.validation_rows.tolist()))))
     assert run.tasks[0].score(pairs)["right"] == pytest.approx(values[-1], abs=0.01)
-    names = [baseline.name for baseline in baselines(run.tasks[0], pairs)]
+    names = list(baselines(run.tasks[0], pairs))
     assert names == {"tones": [], "above": ["empty"], "soft": ["majority"]}[name]
     both = Predictor.load([bundle.path, run.folder / "bundles" / f"best_{name}_right"], device="cpu")
     mixed = list(both.predict(run.manifest.select([0])))

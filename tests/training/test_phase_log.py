@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.training.parts import batches_of, counts_of, phases_of, stepper_of
 
-from soritune.models.adapters import parameter_table
+from soritune.models.parameter_table import parameter_table
 from soritune.testing import class_output, ctc_output
 from soritune.training.end_reason import EndReason
 from soritune.training.epochs import Epochs

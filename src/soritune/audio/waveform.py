@@ -174,7 +174,7 @@ def _span(
         raise AudioError(
             file,
             f"lasts {frames / rate:.3f} s, but the utterance begins at {start_s:.3f} s",
-            "stretch-outside",
+            "stretch-begins-late",
         )
     if duration_s is None:
         return first, frames - first
@@ -184,7 +184,7 @@ def _span(
         raise AudioError(
             file,
             f"is truncated: lasts {frames / rate:.3f} s, but the utterance ends at {end_s:.3f} s",
-            "stretch-outside",
+            "stretch-ends-late",
         )
     return first, min(count, frames - first)
 

@@ -79,8 +79,8 @@ def describe(
     Raises:
         ModelError: settings that contradict each other, or an architecture that cannot be found.
     """
-    from soritune.models.adapters import parameter_table
     from soritune.models.build import count_model
+    from soritune.models.parameter_table import parameter_table
 
     model = count_model(
         config, outputs, from_recipe=from_recipe, inputs=inputs, sample_rate_hz=sample_rate_hz
@@ -123,12 +123,12 @@ def describe_folder(folder: Path) -> dict[str, Any]:
             sample_rate_hz=bundle.geometry.sample_rate_hz,
         )
         return {"name": bundle.name, "kind": f"{bundle.card['kind']} bundle", **described}
-    checkpoint = open_pretrained(folder)
-    config = ModelConfig(encoder=str(folder), architecture=checkpoint.config)
+    model = open_pretrained(folder)
+    config = ModelConfig(encoder=str(folder), architecture=model.config)
     return {
         "name": folder.name,
         "kind": "checkpoint",
-        **describe(config, _outputs_of(checkpoint.config, folder), from_recipe=False),
+        **describe(config, _outputs_of(model.config, folder), from_recipe=False),
     }
 
 
@@ -166,9 +166,9 @@ def _variants(
     """A LoRA model at other ranks, on all layers and on its own ones."""
     if config.lora is None:
         return []
-    from soritune.models.adapters import parameter_table
     from soritune.models.build import count_model
     from soritune.models.config import FreezeSettings
+    from soritune.models.parameter_table import parameter_table
 
     rows = []
     everywhere = config.lora.model_copy(update={"layers": None}), FreezeSettings()

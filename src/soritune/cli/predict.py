@@ -20,7 +20,7 @@ from soritune.cli.terminal import print_error, print_json, print_line
 
 if TYPE_CHECKING:
     from soritune.inference.distribution import Distribution
-    from soritune.inference.rows import Row
+    from soritune.inference.predictions import Row
     from soritune.tasks.results import Column
     from soritune.tasks.task import Task
 
@@ -173,7 +173,7 @@ def _distributions(tasks: Iterable[Task], kept: _Kept) -> dict[str, Distribution
 
 
 def _print_json(kept: _Kept, distributions: dict[str, Distribution], output: Path | None) -> None:
-    from soritune.inference.predictions import without_nan
+    from soritune.inference.json_values import without_nan
 
     content: dict[str, Any] = {"predicted": kept.predicted, "failed": kept.failed}
     if output is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -19,6 +19,7 @@ from soritune.cli.terminal import print_json, print_line
 
 if TYPE_CHECKING:
     from soritune.reports.compare import TaskComparison
+    from soritune.reports.scores import Scores
 
 GroupBy = Annotated[
     list[str] | None,
@@ -110,8 +111,10 @@ def evaluate(
             str(scores.plot_confusion_matrix(folder / f"confusion_matrix.{plots}")),
             str(scores.plot_class_metrics(folder / f"class_metrics.{plots}")),
         ]
-    show_scores(scores, as_json)
-    if not as_json:
+    if as_json:
+        print_json(scores)
+    else:
+        show_scores(scores.all_scores)
         print_line(f"report: {scores['files']['report']}")
     if scores["num_failed"]:
         raise typer.Exit(1)
@@ -132,8 +135,10 @@ def score(
 
     scores = score_predictions(predictions, group_by=group_by or _DEFAULT_GROUPS, resamples=resamples)
     path = scores.save(output or RunFolder(predictions.parent).scores())
-    show_scores(scores.to_json(), as_json)
-    if not as_json:
+    if as_json:
+        print_json(scores.to_json())
+    else:
+        show_scores(scores)
         print_line(f"written to {path}")
 
 
@@ -191,11 +196,8 @@ def compare(
         _print_comparison(comparison.names, task)
 
 
-def show_scores(scores: Mapping[str, Any], as_json: bool) -> None:
-    """Prints the content of scores.json: warnings first, then tables per task; or as one JSON object."""
-    if as_json:
-        print_json(scores)
-        return
+def show_scores(scores: Scores) -> None:
+    """Prints scores: warnings first, then tables per task."""
     from soritune.reports.text_report import score_tables
 
     console = terminal()
@@ -205,7 +207,7 @@ def show_scores(scores: Mapping[str, Any], as_json: bool) -> None:
 
 def _print_comparison(names: Sequence[str], task: TaskComparison) -> None:
     from soritune.reports.compare import verdict
-    from soritune.reports.sections import counted, is_share, rate_range_text, rate_text
+    from soritune.reports.numbers import counted, is_share, rate_range_text, rate_text
 
     console = terminal()
     table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left", title_style="bold")
@@ -224,7 +226,7 @@ def _print_comparison(names: Sequence[str], task: TaskComparison) -> None:
         gap = difference[task.primary]
         doubt = "" if gap.reliable else f"; unreliable, {counted(gap.num_speakers, 'speaker')}"
         size = f"{100 * gap.value:+.1f} points of" if shares else f"{gap.value:+.4f} of"
-        interval = rate_range_text(task.task, task.primary, gap.to_json())
+        interval = rate_range_text(task.task, task.primary, gap)
         print_line(
             f"{name} − {names[0]}: {size} {task.primary} (95 % interval {interval}: "
             f"{verdict(gap, task.higher_is_better)}{doubt})"

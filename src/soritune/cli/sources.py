@@ -83,22 +83,22 @@ def preview(
         raise ManifestError("the source 'synthetic' makes its corpus; there is nothing to preview")
     given = _recipe_settings(config_from, source) if config_from else {}
     root, config = source_settings(source, paths, settings, field, constant, prefix, start=given)
-    seen = run(source, root, config, limit=limit, scan=ENOUGH if limit_scan is None else limit_scan)
+    result = run(source, root, config, limit=limit, scan=ENOUGH if limit_scan is None else limit_scan)
     if as_json:
-        print_json(_as_json(seen))
+        print_json(_as_json(result))
     else:
-        _show(seen, _of_recipe(given, config))
-    if seen.fault is not None:
-        raise ManifestError(seen.fault)
-    if not seen.utterances:
+        _show(result, _of_recipe(given, config))
+    if result.fault is not None:
+        raise ManifestError(result.fault)
+    if not result.utterances:
         raise ManifestError("nothing in it can be used; the reasons are above", path=root)
-    if seen.audio_faults and not seen.durations_s:
-        reason = next(iter(seen.audio_faults.values()))
+    if result.audio_faults and not result.durations_s:
+        reason = next(iter(result.audio_faults.values()))
         raise ManifestError(
-            f"not one of the first {seen.audio_checked:,} recordings can be used; the first: {reason}",
+            f"not one of the first {result.audio_checked:,} recordings can be used; the first: {reason}",
             path=root,
         )
-    if seen.never_filled.keys() - _of_recipe(given, config):
+    if result.never_filled.keys() - _of_recipe(given, config):
         raise typer.Exit(1)
 
 
@@ -122,76 +122,81 @@ def _of_recipe(given: dict[str, Any], config: dict[str, Any]) -> set[str]:
     return {name for name, _ in mapped(given) & mapped(config)}
 
 
-def _show(seen: Preview, of_recipe: set[str]) -> None:
-    if seen.rows:
-        _show_rows(seen)
-    scope = "the whole corpus" if seen.whole else "not the whole corpus; --limit-scan 0 looks at all of it"
-    print_markup(f"{seen.utterances:,} utterances among {seen.looked_at:,} things looked at ({scope})")
-    partly = {name: seen.utterances - n for name, n in seen.values.items() if n < seen.utterances}
+def _show(result: Preview, of_recipe: set[str]) -> None:
+    if result.rows:
+        _show_rows(result)
+    scope = "the whole corpus" if result.whole else "not the whole corpus; --limit-scan 0 looks at all of it"
+    print_markup(f"{result.utterances:,} utterances among {result.looked_at:,} things looked at ({scope})")
+    partly = {name: result.utterances - n for name, n in result.values.items() if n < result.utterances}
     if partly:
         print_markup(
             "without a value: " + ", ".join(f"{escape(name)} in {n:,}" for name, n in partly.items())
         )
-    _show_reasons(seen)
-    _show_audio_faults(seen)
-    if seen.other_genders:
-        words = ", ".join(f"{escape(word)} in {n:,}" for word, n in list(seen.other_genders.items())[:10])
+    _show_reasons(result)
+    _show_audio_faults(result)
+    if result.other_genders:
+        words = ", ".join(f"{escape(word)} in {n:,}" for word, n in list(result.other_genders.items())[:10])
         print_markup(
             f"[yellow]gender is neither f nor m[/yellow]: {words}; give their meaning with --set "
             f"{escape('values={gender: {WORD: f}}')}"
         )
-    _show_fields(seen)
-    for name, origin in seen.never_filled.items():
+    _show_fields(result)
+    for name, origin in result.never_filled.items():
         style = "yellow" if name in of_recipe else "bold red"
         print_markup(
             f"[{style}]{escape(name)} got no value in any row[/{style}]: it is read from {escape(origin)}"
         )
-    if seen.advice:
-        print_markup(f"perhaps: {escape(seen.advice)}")
+    if result.advice:
+        print_markup(f"perhaps: {escape(result.advice)}")
 
 
-def _show_reasons(seen: Preview) -> None:
-    """Rejected, skipped and noted things, by reason, the commonest first."""
-    for title, reasons in (("rejected", seen.rejected), ("skipped", seen.skipped), ("noted", seen.notes)):
-        for reason, (count, example) in sorted(reasons.items(), key=lambda item: -item[1][0]):
+def _show_reasons(result: Preview) -> None:
+    """Rejected, skipped and noted things, by kind, the commonest first."""
+    for title, tallies in (
+        ("rejected", result.rejected),
+        ("skipped", result.skipped),
+        ("noted", result.notes),
+    ):
+        for tally in sorted(tallies.values(), key=lambda tally: -tally.count):
+            example = escape(tally.example)
             if title == "rejected":
-                text = escape(example) if count == 1 else f"such as {escape(example)}"
+                text = example if tally.count == 1 else f"such as {example}"
             else:
-                text = f"{escape(reason)}{f', such as {escape(example)}' if example else ''}"
-            print_markup(f"[yellow]{count:,} {title}[/yellow]: {text}")
+                text = f"{escape(tally.reason)}{f', such as {example}' if example else ''}"
+            print_markup(f"[yellow]{tally.count:,} {title}[/yellow]: {text}")
 
 
-def _show_audio_faults(seen: Preview) -> None:
-    if not seen.audio_faults:
+def _show_audio_faults(result: Preview) -> None:
+    if not result.audio_faults:
         return
-    name, reason = next(iter(seen.audio_faults.items()))
+    name, reason = next(iter(result.audio_faults.items()))
     print_markup(
-        f"[yellow]{len(seen.audio_faults):,} of the first {seen.audio_checked:,} recordings cannot be used"
+        f"[yellow]{len(result.audio_faults):,} of the first {result.audio_checked:,} recordings cannot be used"
         f"[/yellow], the first is {escape(name)}: {escape(reason)}"
     )
-    if seen.path_settings:
-        options = " or ".join(f"--set {name}=…" for name in seen.path_settings)
+    if result.path_settings:
+        options = " or ".join(f"--set {name}=…" for name in result.path_settings)
         print_markup(
             f"[bold red]not one of them was found[/bold red]; state where the paths begin with {options}"
         )
 
 
-def _show_rows(seen: Preview) -> None:
+def _show_rows(result: Preview) -> None:
     console = terminal()
-    columns = ["id", "audio", *(name for name in _fields_of(seen.rows) if name not in ("id", "audio"))]
+    columns = ["id", "audio", *(name for name in _fields_of(result.rows) if name not in ("id", "audio"))]
     constant = {
         name: _cell(values[0])
         for name in columns
         if name in ("source", "language", "text_source")
-        and len(set(values := [getattr(row, name) for row in seen.rows])) == 1
+        and len(set(values := [getattr(row, name) for row in result.rows])) == 1
     }
     columns = [name for name in columns if name not in constant]
     headings = [*columns[:2], "seconds", *columns[2:]]
     lines = []
-    for row in seen.rows:
+    for row in result.rows:
         cells = [_cell(row.extra if name == "extra" else getattr(row, name)) for name in columns]
-        length = seen.durations_s.get(row.id)
-        seconds = seen.audio_faults.get(row.id, "") if length is None else f"{length:.2f}"
+        length = result.durations_s.get(row.id)
+        seconds = result.audio_faults.get(row.id, "") if length is None else f"{length:.2f}"
         lines.append([escape(cell) for cell in (*cells[:2], seconds, *cells[2:])])
     needed = sum(max(map(cell_len, column)) + 3 for column in zip(headings, *lines, strict=True)) + 1
     if console.is_terminal and needed > console.width:
@@ -219,16 +224,17 @@ def _show_blocks(headings: list[str], lines: list[list[str]]) -> None:
         console.rule(style="dim")
 
 
-def _show_fields(seen: Preview) -> None:
-    if seen.survey is None:
+def _show_fields(result: Preview) -> None:
+    if result.survey is None:
         return
     table = Table("the corpus's field", "becomes", "example")
-    for name, value in seen.survey.examples.items():
-        table.add_row(escape(name), escape(seen.survey.used.get(name, "–")), escape(_cell(value)))
+    for name, value in result.survey.examples.items():
+        table.add_row(escape(name), escape(result.survey.used.get(name, "–")), escape(_cell(value)))
     terminal().print(table)
-    if seen.unmapped:
+    if result.unmapped:
         print_markup(
-            f"{len(seen.unmapped)} of its fields are not read (–); the first {seen.survey.looked_at} rows were asked"
+            f"{len(result.unmapped)} of its fields are not read (–); the first {result.survey.looked_at} rows were "
+            "searched"
         )
 
 
@@ -254,41 +260,35 @@ def _cell(value: Any) -> str:
     return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
 
 
-def _as_json(seen: Preview) -> dict[str, Any]:
+def _as_json(result: Preview) -> dict[str, Any]:
     import dataclasses
 
-    def reasons(counted: dict[str, tuple[int, str]]) -> list[dict[str, Any]]:
-        return [
-            {"reason": reason, "count": count, "example": example}
-            for reason, (count, example) in counted.items()
-        ]
-
     rows = []
-    for row in seen.rows:
+    for row in result.rows:
         values = {key: value for key, value in dataclasses.asdict(row).items() if value not in (None, {})}
-        values["duration_s"] = seen.durations_s.get(row.id)
+        values["duration_s"] = result.durations_s.get(row.id)
         rows.append(
-            {**values, **({"fault": seen.audio_faults[row.id]} if row.id in seen.audio_faults else {})}
+            {**values, **({"fault": result.audio_faults[row.id]} if row.id in result.audio_faults else {})}
         )
-    survey = seen.survey
+    survey = result.survey
     return {
         "rows": rows,
-        "utterances": seen.utterances,
-        "looked_at": seen.looked_at,
-        "whole": seen.whole,
-        "values": seen.values,
-        "rejected": reasons(seen.rejected),
-        "skipped": reasons(seen.skipped),
-        "notes": reasons(seen.notes),
-        "other_genders": seen.other_genders,
-        "audio": {"checked": seen.audio_checked, "faults": len(seen.audio_faults)},
+        "utterances": result.utterances,
+        "looked_at": result.looked_at,
+        "whole": result.whole,
+        "values": result.values,
+        "rejected": [dataclasses.asdict(tally) for tally in result.rejected.values()],
+        "skipped": [dataclasses.asdict(tally) for tally in result.skipped.values()],
+        "notes": [dataclasses.asdict(tally) for tally in result.notes.values()],
+        "other_genders": result.other_genders,
+        "audio": {"checked": result.audio_checked, "faults": len(result.audio_faults)},
         "fields": []
         if survey is None
         else [
             {"field": name, "becomes": survey.used.get(name), "example": value}
             for name, value in survey.examples.items()
         ],
-        "never_filled": seen.never_filled,
-        "suggestions": seen.suggestions,
-        "fault": seen.fault,
+        "never_filled": result.never_filled,
+        "suggestions": result.suggestions,
+        "fault": result.fault,
     }

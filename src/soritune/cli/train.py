@@ -18,6 +18,7 @@ from soritune.cli.terminal import print_json, print_line
 from soritune.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from soritune.reports.evaluation import Evaluation
     from soritune.training.find_batch import FoundBatch
     from soritune.training.loop import TrainingResult
 
@@ -225,7 +226,7 @@ def joined_processes() -> Iterator[None]:
 
 
 def _print_result(
-    folder: Path, training: TrainingResult | None, scores: Mapping[str, Any] | None, as_json: bool
+    folder: Path, training: TrainingResult | None, scores: Evaluation | None, as_json: bool
 ) -> None:
     if not processes.is_main():
         return
@@ -237,8 +238,8 @@ def _print_result(
     if scores is not None:
         from soritune.reports.text_report import summary
 
-        show_scores(scores, as_json=False)
-        print_line(f"\ntest {summary(scores)}")
+        show_scores(scores.all_scores)
+        print_line(f"\ntest {summary(scores.all_scores)}")
         print_line(f"report: {RunFolder(folder).report()}")
 
 

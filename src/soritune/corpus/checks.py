@@ -1,6 +1,6 @@
-"""Listening to a whole manifest before anything is trained: every file decoded, every row asked about.
+"""Checking a whole manifest before training: every row is checked and every file is decoded.
 
-What is bad goes to `quarantine.jsonl` with a reason, the rest is the clean manifest.
+Bad utterances go to `quarantine.jsonl` with a reason. The others are the clean manifest.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 from soritune.audio.quality import measure_quality
 from soritune.audio.waveform import read_audio
 from soritune.corpus.manifest import Manifest
-from soritune.corpus.reading.in_order import in_order
 from soritune.corpus.reading.json_text import write_json_lines
+from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
 
 RowProblem = Callable[[Utterance], str | None]
-"""What is wrong with a row for some use of it (a label outside the set, a missing field), or None."""
+"""Why a row cannot be used for some purpose (a label outside the set, a missing field), or None."""
 Progress = Callable[[int, int], None]
 """Called with the number of utterances done and their total."""
 COUNTED = ("gender", "language", "source", "sample_rate_hz")
@@ -39,12 +39,14 @@ class Quarantined:
     audio: str
     reason: str
     stage: str
-    """prepare, check (the row or its length) or decode."""
+    """prepare, check (the row or its length), decode or training."""
+    kind: str = ""
+    """A short identifier; rows of equal kind are counted together (`corpus/reasons.py`)."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found."""
+    """The clean rows and the others."""
 
     clean: Manifest
     quarantined: list[Quarantined]
@@ -55,8 +57,11 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    problem: str | None
+class _Checked:
+    """Result of one row: its fault, or else the quality of its sound."""
+
+    fault: str | None = None
+    kind: str = ""
     stage: str = "decode"
     snr_db: float = float("nan")
     clipped_share: float = float("nan")
@@ -73,48 +78,52 @@ def check_manifest(
     progress: Progress | None = None,
     label_fields: Sequence[str] = (),
 ) -> CheckResult:
-    """Checks every row, and decodes every file unless told not to.
+    """Checks every row, and decodes every file if `decode` is set.
 
     Args:
         manifest: What to check.
-        row_problems: Asked about every row, in order; the first answer counts.
+        row_problems: Called for every row, in order; the first fault counts.
         decode: Decode the audio: finds truncated and damaged files, NaN samples, digital silence, and lengths
             that differ from the manifest's by more than 0.1 s and 2 %.
         min_duration_s: Shorter utterances are quarantined.
-        workers: Threads that decode (libsndfile lets them run side by side); None takes one per core.
-        progress: Told how far it is.
+        workers: Threads that decode (libsndfile runs in parallel); None takes one per core.
+        progress: Called after every row.
         label_fields: Columns with the label of an utterance, which get a table too.
     """
     threads = workers or os.cpu_count() or 1
 
-    def look(utterance: Utterance) -> _Heard:
+    def check(utterance: Utterance) -> _Checked:
         for problem in row_problems:
-            found = problem(utterance)
-            if found is not None:
-                return _Heard(found, "check")
+            fault = problem(utterance)
+            if fault is not None:
+                return _Checked(fault, "row-unusable", "check")
         if utterance.duration_s < min_duration_s:
-            return _Heard(
-                f"lasts {utterance.duration_s:.3f} s; at least {min_duration_s} s are needed", "check"
-            )
-        return _listen(manifest, utterance, min_duration_s) if decode else _Heard(None)
+            return _too_short(utterance.duration_s, min_duration_s, "check")
+        return _decode(manifest, utterance, min_duration_s) if decode else _Checked()
 
     keep = np.ones(len(manifest), dtype=bool)
     quarantined: list[Quarantined] = []
-    heard: list[tuple[float, float, float]] = []
+    qualities: list[tuple[float, float, float]] = []
     with ThreadPoolExecutor(threads) as pool:
-        for row, (utterance, result) in enumerate(in_order(pool, look, manifest, 16 * threads)):
-            if result.problem is not None:
+        for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
+            if result.fault is not None:
                 keep[row] = False
-                quarantined.append(Quarantined(utterance.id, utterance.audio, result.problem, result.stage))
+                quarantined.append(
+                    Quarantined(utterance.id, utterance.audio, result.fault, result.stage, result.kind)
+                )
             elif decode:
-                heard.append((result.level_dbfs, result.snr_db, result.clipped_share))
+                qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))
             if progress is not None:
                 progress(row + 1, len(manifest))
     clean = manifest if keep.all() else manifest.select(keep)
-    return CheckResult(clean, quarantined, count_tables(clean, (*label_fields, *COUNTED)), _levels(heard))
+    return CheckResult(clean, quarantined, count_tables(clean, (*label_fields, *COUNTED)), _levels(qualities))
 
 
-def _listen(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> _Heard:
+def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
+    return _Checked(f"lasts {seconds:.3f} s; at least {min_duration_s} s are needed", "too-short", stage)
+
+
+def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> _Checked:
     path = manifest.audio_path(utterance)
     whole = utterance.start_s is None
     try:
@@ -126,22 +135,25 @@ def _listen(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> 
             sample_rate_hz=16000,
         )
     except AudioError as error:
-        return _Heard(error.reason)
+        return _Checked(error.reason, error.kind)
     seconds = len(waveform) / 16000
     if seconds < min_duration_s:
-        return _Heard(f"lasts {seconds:.3f} s; at least {min_duration_s} s are needed")
+        return _too_short(seconds, min_duration_s, "decode")
     if abs(seconds - utterance.duration_s) > max(0.1, 0.02 * utterance.duration_s):
-        return _Heard(f"lasts {seconds:.3f} s, but the manifest says {utterance.duration_s:.3f} s")
+        return _Checked(
+            f"lasts {seconds:.3f} s, but the manifest says {utterance.duration_s:.3f} s", "length-differs"
+        )
     if not waveform.any():
-        return _Heard("is silent: every sample is zero")
+        return _Checked("is silent: every sample is zero", "silent")
     quality = measure_quality(waveform, 16000)
-    return _Heard(None, "decode", quality.snr_db, quality.clipped_share, quality.level_dbfs)
+    return _Checked(snr_db=quality.snr_db, clipped_share=quality.clipped_share, level_dbfs=quality.level_dbfs)
 
 
-def _levels(heard: list[tuple[float, float, float]]) -> dict[str, float]:
-    if not heard:
+def _levels(qualities: list[tuple[float, float, float]]) -> dict[str, float]:
+    """Medians and means over (level, signal-to-noise ratio, clipped share) of each utterance."""
+    if not qualities:
         return {}
-    level, snr, clipped = np.array(heard).T
+    level, snr, clipped = np.array(qualities).T
     known = snr[~np.isnan(snr)]
     return {
         "level_dbfs": float(np.median(level)),
@@ -154,7 +166,7 @@ def _levels(heard: list[tuple[float, float, float]]) -> dict[str, float]:
 def count_tables(
     manifest: Manifest, columns: Sequence[str] = COUNTED
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Per column that has values: value → utterances, hours, speakers. Rows without one count under "–"."""
+    """Per column with values: value → utterances, hours, speakers. Rows without a value count under "–"."""
     durations = manifest.durations_s
     speakers = np.array(manifest.column("speaker").to_pylist(), dtype=object)
     tables: dict[str, dict[str, dict[str, Any]]] = {}
@@ -177,19 +189,21 @@ def count_tables(
 
 
 def write_quarantine(path: str | Path, rows: Iterable[Quarantined]) -> int:
-    """Writes one JSON object a line (id, audio, reason, stage), at once or not at all; returns how many.
+    """Writes one JSON object per line, the whole file or nothing; returns the number of rows.
+
+    Keys: id, audio, reason, stage, kind.
 
     Raises:
-        OutputError: the place cannot be written to.
+        OutputError: the file cannot be written.
     """
     return write_json_lines(Path(path), map(asdict, rows), errors="backslashreplace")
 
 
 def read_quarantine(path: str | Path) -> list[Quarantined]:
-    """Reads what `write_quarantine` wrote; a missing file is an empty list.
+    """Reads what `write_quarantine` wrote. A missing file is an empty list; a row without a kind has the kind "".
 
     Raises:
-        ManifestError: a line is not one of its rows.
+        ManifestError: a line is not such a row.
     """
     file = Path(path)
     if not file.is_file():
@@ -199,5 +213,5 @@ def read_quarantine(path: str | Path) -> list[Quarantined]:
         try:
             rows.append(Quarantined(**json.loads(line)))
         except (ValueError, TypeError) as error:
-            raise ManifestError(f"is no quarantine row ({error})", path=file, line=number) from error
+            raise ManifestError(f"is not a quarantine row ({error})", path=file, line=number) from error
     return rows

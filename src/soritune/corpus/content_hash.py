@@ -1,4 +1,4 @@
-"""A fingerprint of what a manifest says, taken from its columns without making Python objects of the rows."""
+"""A hash of the content of a manifest, computed from its columns without Python objects for the rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def content_hash(column_of: Callable[[str], pa.ChunkedArray], version: str, num_
         digest.update(name.encode())
         if column.null_count == len(column):
             continue
-        # Which rows are known, lengths of lists, lengths of texts, values: apart, so chunks do not matter.
+        # Valid rows, lengths of lists, lengths of texts and values are hashed separately, so chunks do not matter.
         parts = [hashlib.sha256() for _ in range(4)]
         for chunk in column.chunks:
             parts[0].update(chunk.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False).tobytes())
@@ -40,7 +40,7 @@ def content_hash(column_of: Callable[[str], pa.ChunkedArray], version: str, num_
 
 
 def _text_bytes(texts: pa.StringArray) -> memoryview:
-    """The UTF-8 of all texts one after another, without making Python strings."""
+    """The concatenated UTF-8 of all texts, without Python strings."""
     _, offsets, data = texts.buffers()
     if data is None or len(texts) == 0:
         return memoryview(b"")

@@ -1,4 +1,4 @@
-"""A manifest from lists of paths and labels, as they are at hand in Python, without a file in between."""
+"""A manifest from lists of paths and labels in Python, without a file in between."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def make_manifest(
     **fields: Values,
 ) -> Manifest:
     """A data set from lists (or other iterables), one entry per recording: to train on
-    (`run(recipe, output, data=…)`), to predict and to judge a model by (`evaluate(model, data=…)`).
+    (`run(recipe, output, data=…)`), to predict, and to evaluate a model (`evaluate(model, data=…)`).
 
-    Without speakers, scores have no reliable intervals, and training has to be told to split at random
+    Without speakers, scores have no reliable intervals, and training needs a random split
     (`recipe.split.by = ("random",)`), since speakers cannot be kept apart.
 
     Args:
-        audio_paths: the files; relative ones start from the present folder. An id is the path as it is given.
-        labels: the values of `label_field`; None where one is not known.
-        label_field: the field of an utterance that `labels` are of, such as "emotion"; needed with them.
-        speakers: who speaks.
-        texts: what is said.
+        audio_paths: the files; relative paths start from the present folder. An id is the path as it is given.
+        labels: the values of `label_field`; None for an unknown label.
+        label_field: the utterance field of `labels`, such as "emotion"; required with labels.
+        speakers: the speaker of each recording.
+        texts: the text of each recording.
         fields: other fields of an utterance, such as `gender=[…]`, `age=[…]` or `script_id=[…]`.
 
     Returns:
-        The manifest, in memory. A file that cannot be read stays in it with length 0; training leaves it out, and
-        prediction gives it an error.
+        The manifest, in memory. A file that cannot be read is kept with length 0; training leaves it out, and
+        prediction reports an error for it.
 
     Raises:
-        ManifestError: labels without a field, lists of different lengths, no path, a path given twice, no such field,
-            or a value that a field cannot have.
+        ManifestError: labels without a field, lists of different lengths, no path, a path given twice, an unknown
+            field, or a value that does not fit its field.
     """
     entries = _listed("audio_paths", audio_paths, "paths")
     given = {**_labelled(labels, label_field, fields), "speaker": speakers, "text": texts, **fields}
@@ -65,14 +65,14 @@ def make_manifest(
                 f"{len(entries)} audio_paths but {len(values)} {names.get(field, field)}; give one for each path, "
                 "None where it is not known"
             )
-    strange = next((n for n, path in enumerate(entries) if not isinstance(path, str | os.PathLike)), None)
-    if strange is not None:
-        raise ManifestError(f"audio_paths has {entries[strange]!r} at {strange}; every entry must be a path")
+    wrong = next((n for n, path in enumerate(entries) if not isinstance(path, str | os.PathLike)), None)
+    if wrong is not None:
+        raise ManifestError(f"audio_paths has {entries[wrong]!r} at {wrong}; every entry must be a path")
     paths = [Path(path) for path in entries]
     if not paths:
         raise ManifestError("audio_paths is empty; give at least one path")
     _refuse_repeats(paths)
-    FieldMapping(constants=dict.fromkeys(columns, ""))  # refuses what is no field, with the nearest
+    FieldMapping(constants=dict.fromkeys(columns, ""))  # refuses unknown fields, with the nearest known one
     root = _common_folder(paths)
     with ThreadPoolExecutor() as pool:
         lengths = list(pool.map(_measure, paths))
@@ -95,20 +95,23 @@ def _labelled(labels: Values | None, field: str | None, others: Mapping[str, Val
         return {}
     if field is None:
         raise ManifestError(
-            "labels need label_field, the utterance field that they are of: label_field='emotion', or emotion=[…] "
+            "labels need label_field, the name of their utterance field: label_field='emotion', or emotion=[…] "
             "instead of labels"
         )
     if field in others:
-        raise ManifestError(f"labels are of the field '{field}', which is given too; give one of them")
+        raise ManifestError(
+            f"labels are of the field '{field}', which is given too; give only one of the two"
+        )
     return {field: labels}
 
 
 def write_list(path: Path | str, manifest: Manifest) -> Path:
-    """Writes rows as a JSONL list for the source `manifest`, with absolute paths and without the lengths that the
-    files tell; so files that cannot be read are no fault of the list.
+    """Writes rows as a JSONL list for the source `manifest`; returns its path.
+
+    Paths are absolute. Lengths of whole files are left out, so that an unreadable file makes no row invalid.
 
     Raises:
-        OutputError: the place cannot be written to.
+        OutputError: the file cannot be written.
     """
     target = Path(path)
     records = []
@@ -124,7 +127,11 @@ def write_list(path: Path | str, manifest: Manifest) -> Path:
 
 
 def _listed(name: str, values: Any, what: str) -> list[Any]:
-    """The values as a list; text, which is a sequence of letters too, is no list of anything."""
+    """The values as a list. A single text is refused, although it is a sequence of letters.
+
+    Raises:
+        ManifestError: the values are not a list.
+    """
     if isinstance(values, str | bytes | os.PathLike):
         raise ManifestError(f"{name} must be a list of {what}, got '{os.fsdecode(values)}' alone")
     if not isinstance(values, Iterable):
@@ -133,7 +140,7 @@ def _listed(name: str, values: Any, what: str) -> list[Any]:
 
 
 def _stripped(value: Any) -> Any:
-    """Text without the blanks around it, as the readers of tables take it."""
+    """Text without the blanks around it, as in tables."""
     return value.strip() if isinstance(value, str) else value
 
 
@@ -143,7 +150,7 @@ def _refuse_repeats(paths: Sequence[Path]) -> None:
         first = seen.setdefault(path.absolute(), number)
         if first != number:
             raise ManifestError(
-                f"audio_paths names {path} twice, at {first} and {number}; give every file once"
+                f"audio_paths contains {path} twice, at {first} and {number}; give every file once"
             )
 
 
@@ -167,7 +174,7 @@ def _utterance(row: dict[str, Any], seconds: float) -> Utterance:
     try:
         return mapping.utterance({**row, **({"duration_s": seconds} if seconds > 0 else {})})
     except FieldValueError as error:
-        raise ManifestError(f"of {row['id']} the {error}", field=error.field) from error
+        raise ManifestError(f"{row['id']}: {error}", field=error.field) from error
 
 
 def _stored(utterance: Utterance, name: str) -> Any:

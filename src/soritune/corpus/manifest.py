@@ -1,8 +1,7 @@
 """The manifest: a table of utterances, typed Parquet or JSONL, read by column. Next: `corpus/splitting/splits.py`.
 
-Parquet is the working format: schema version and root lie in its metadata, and a column is read when it is
-asked for, so 1.77 M rows open at once. JSONL (one object a line) is read and written too; its root is its own
-folder.
+Parquet is the working format. Its metadata has the schema version and the root, and a column is read only when it is
+used, so 1.77 M rows open at once. JSONL (one object per line) is read and written too; its root is its own folder.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ SCHEMA = pa.schema([pa.field(name, _type_of(name), nullable=name not in REQUIRED
 
 
 class Manifest:
-    """Utterances in a fixed order, held by column. Rows do not change; `select` gives another manifest.
+    """Utterances in a fixed order, stored by column. Rows do not change; `select` gives another manifest.
 
     Made by `load_manifest` and `write_manifest`. Pickles (for loader workers) as its path and rows.
     """
@@ -94,9 +93,9 @@ class Manifest:
         return f"Manifest({len(self)} utterances, root={str(self.root)!r}, path={str(self.path)!r})"
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """One field of all rows, in order; nulls where it is not known.
+        """One field of all rows, in order; null if a row has no value.
 
-        A name that is no `Utterance` field is looked up in `extra`: text, or numbers when every value is one.
+        A name that is not an `Utterance` field is looked up in `extra`: text, or numbers if every value is a number.
         """
         if name not in FIELDS:
             return self._extra_column(name)
@@ -157,7 +156,7 @@ class Manifest:
         return _to_utterance({name: self._stored_column(name)[row].as_py() for name in self._present()})
 
     def utterances(self, indices: Sequence[int] | NDArray[np.integer] | None = None) -> Iterator[Utterance]:
-        """The rows at `indices` (all by default), in that order; quicker than `utterance` one by one."""
+        """The rows at `indices` (all by default), in that order; quicker than `utterance` for each of them."""
         chosen = self if indices is None else self.select(indices)
         names = chosen._present()
         columns = [chosen.column(name) for name in names]
@@ -170,7 +169,7 @@ class Manifest:
         return [name for name in FIELDS if name not in self._absent]
 
     def select(self, indices: Sequence[int] | NDArray[np.integer] | NDArray[np.bool_]) -> Manifest:
-        """The rows at `indices` (or where a mask is true), sharing the columns already read.
+        """The rows at `indices`, or those for which a mask is true. Columns that were already read are shared.
 
         Raises:
             IndexError: an index is out of range, or the mask has another length.
@@ -194,7 +193,7 @@ class Manifest:
         return pa.table([self.column(name) for name in FIELDS], schema=SCHEMA)
 
     def audio_path(self, utterance: Utterance) -> Path:
-        """Where the utterance's file lies."""
+        """Path of the utterance's file."""
         return self.root / utterance.audio
 
     @property
@@ -225,11 +224,11 @@ def load_manifest(
         root: What relative audio paths start from; None takes the one in the Parquet metadata, else the
             folder of the file.
         fields: `Utterance` field → the file's name for it, e.g. {"duration_s": "duration"}.
-        constants: `Utterance` field → value for rows that have none of their own.
+        constants: `Utterance` field → value for rows without a value.
 
     Raises:
-        ManifestError: missing file, unknown suffix, not UTF-8, a line that is no JSON object, a missing
-            column, a value of the wrong type, duplicate ids. The message gives the line.
+        ManifestError: missing file, unknown suffix, not UTF-8, a line that is not a JSON object, a missing column, a
+            value of the wrong type, duplicate ids. The message gives the line.
     """
     file = Path(path)
     if file.suffix.lower() == ".parquet" and not fields and not constants and _is_ours(file):
@@ -241,15 +240,14 @@ def load_manifest(
 
 
 def write_manifest(path: str | Path, utterances: Iterable[Utterance], *, root: str | Path) -> Manifest:
-    """Writes .parquet or .jsonl (by suffix) at once or not at all, and opens it.
+    """Writes .parquet or .jsonl (by suffix), the whole file or nothing, and opens it.
 
-    The root is kept in Parquet metadata, relative to the file when it lies in or under the file's folder, so
-    that the folder can be moved. JSONL has no place for it: give `root=` again when loading from another
-    folder.
+    Parquet metadata has the root. A root at or below the file's folder is stored relative to the file, so that the
+    folder can be moved. JSONL cannot hold the root: give `root=` again when loading from another folder.
 
     Raises:
         ManifestError: unknown suffix, duplicate ids, an unwritable value.
-        OutputError: the place cannot be written to.
+        OutputError: the file cannot be written.
     """
     file, root_path = Path(path), Path(root)
     kind = _kind(file)
@@ -261,7 +259,9 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance], *, root: s
                 _write_jsonl(part, utterances)
             _checked(load_manifest(part, root=root_path), file)
         except ManifestError as error:
-            raise _renamed(error, part, file) from error
+            if error.path != part:  # another file, such as the corpus that is read meanwhile
+                raise
+            raise ManifestError(error.message, path=file, line=error.line, field=error.field) from error
     return load_manifest(file, root=root_path)
 
 
@@ -317,7 +317,7 @@ def _utterances_of(path: Path, mapping: FieldMapping) -> Iterator[Utterance]:
 
 
 def _checked(manifest: Manifest, path: Path) -> Manifest:
-    """Refuses duplicate ids, missing required values and impossible lengths; looks at whole columns."""
+    """Refuses duplicate ids, missing required values and impossible lengths; works on whole columns."""
     for name in REQUIRED_FIELDS:
         column = manifest.column(name)
         if column.null_count:
@@ -345,11 +345,11 @@ def _checked(manifest: Manifest, path: Path) -> Manifest:
 
 def _is_ours(path: Path) -> bool:
     if not path.is_file():
-        raise ManifestError("is not there" if not path.exists() else "is not a file", path=path)
+        raise ManifestError("does not exist" if not path.exists() else "is not a file", path=path)
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        raise ManifestError(f"is no Parquet file ({str(error).splitlines()[0]})", path=path) from error
+        raise ManifestError(f"is not a Parquet file ({str(error).splitlines()[0]})", path=path) from error
     version = (schema.metadata or {}).get(b"soritune.schema", b"").decode()
     if version and version != SCHEMA_VERSION:
         raise ManifestError(f"has schema '{version}'; this version reads '{SCHEMA_VERSION}'", path=path)
@@ -357,7 +357,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def manifest_root(path: Path) -> Path:
-    """What audio paths in a manifest file start from: the root in its metadata, else its folder."""
+    """The folder from which audio paths in a manifest file start: the root in its metadata, else its folder."""
     if path.suffix.lower() != ".parquet" or not _is_ours(path):
         return path.parent
     stored: bytes = (pq.read_schema(path).metadata or {}).get(b"soritune.root", b".")
@@ -379,13 +379,6 @@ def _kind(path: Path) -> str:
 def _stamp(path: Path) -> tuple[int, int, int]:
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _renamed(error: ManifestError, temporary: Path | None, file: Path) -> ManifestError:
-    """The same error about the file that was asked for, not about the temporary one."""
-    renamed = ManifestError(str(error).replace(str(temporary), str(file)), field=error.field)
-    renamed.path, renamed.line = file, error.line
-    return renamed
 
 
 def _to_utterance(row: dict[str, Any]) -> Utterance:

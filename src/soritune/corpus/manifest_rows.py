@@ -1,4 +1,4 @@
-"""Reads the rows of a Parquet or JSONL file whoever wrote it, with the line numbers errors need."""
+"""The rows of a Parquet or JSONL file of any origin, with the line numbers that errors need."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from soritune.corpus.reading.field_mapping import FieldMapping
 from soritune.errors import ManifestError
 
 _SAMPLE_LINES = 1000
-"""A JSONL key counts as absent when it is in none of the first so many lines."""
+"""A JSONL key counts as absent if none of the first lines, up to this number, has it."""
 
 
 def read_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line from 1, row) of a .jsonl or .parquet file, after checking that the mapped columns are there.
 
     Raises:
-        ManifestError: missing file, unknown suffix, not UTF-8, a line that is no JSON object, a missing
-            column.
+        ManifestError: missing file, unknown suffix, not UTF-8, a line that is not a JSON object, a missing column.
     """
     suffix = path.suffix.lower()
     if suffix not in (".parquet", ".jsonl"):
         raise ManifestError(f"a manifest ends in .parquet or .jsonl, not in '{path.suffix}'", path=path)
     if not path.is_file():
-        raise ManifestError("is not there" if not path.exists() else "is not a file", path=path)
+        raise ManifestError("does not exist" if not path.exists() else "is not a file", path=path)
     return _parquet_rows(path, mapping) if suffix == ".parquet" else _jsonl_rows(path, mapping)
 
 
@@ -45,7 +44,7 @@ def _parquet_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict
                 yield line, row
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(
-            f"is no readable Parquet file ({str(error).splitlines()[0]})", path=path
+            f"is not a readable Parquet file ({str(error).splitlines()[0]})", path=path
         ) from error
 
 
@@ -83,7 +82,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             try:
                 row = json.loads(text)
             except (ValueError, RecursionError) as error:
-                raise ManifestError(f"is no JSON object ({error})", path=path, line=number) from error
+                raise ManifestError(f"is not a JSON object ({error})", path=path, line=number) from error
             if not isinstance(row, dict):
                 raise ManifestError(
                     f"must be a JSON object, got {type(row).__name__}", path=path, line=number
@@ -95,7 +94,7 @@ def decode_text(raw: bytes, path: Path, line: int | None = None) -> str:
     """UTF-8 bytes as text.
 
     Raises:
-        ManifestError: they are not UTF-8; the message says so when they would be CP949, and how to convert.
+        ManifestError: they are not UTF-8; if they fit CP949, the message has the command that converts them.
     """
     try:
         return raw.decode("utf-8")

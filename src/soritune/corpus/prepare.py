@@ -1,5 +1,7 @@
-"""From a corpus folder to a manifest: the source tells what is there, the audio headers tell lengths and
-rates."""
+"""From a corpus folder to a manifest: a source finds the utterances, audio headers give lengths and rates.
+
+Next: `corpus/checks.py`, which checks the manifest.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,10 @@ from soritune.audio.waveform import MISSING_TAIL_S, read_header
 from soritune.corpus.checks import Quarantined, write_quarantine
 from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE, Manifest, write_manifest
 from soritune.corpus.reading.folder_walk import writable_name
-from soritune.corpus.reading.in_order import in_order
-from soritune.corpus.reading.items import (
-    Item,
-    Note,
-    Rejected,
-    Skipped,
-    shortened,
-)
+from soritune.corpus.reading.outcomes import Note, Outcome, Rejected, Skipped, shortened
+from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.reading.source_config import SourceConfig
-from soritune.corpus.reasons import commonest
+from soritune.corpus.reasons import Tally, add_to, commonest
 from soritune.corpus.sources.source import Source
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError, OutputError, SorituneError
@@ -38,21 +34,21 @@ from soritune.settings import keys_at
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` made."""
+    """Result of `prepare`."""
 
     manifest: Manifest
     quarantined: list[Quarantined]
     skipped: dict[str, int]
-    """Reason → how many things in the corpus the settings do not want."""
+    """Reason → how many things in the corpus the settings leave out."""
     notes: dict[str, int] = field(default_factory=dict)
-    """What is worth knowing about the utterances → how many of them, or of things beside them."""
+    """Remark on utterances that are kept → how many it concerns."""
 
 
 def load_source(name: str) -> Source:
     """The source called `name`.
 
     Raises:
-        UnknownNameError: there is none; the message names the known ones.
+        UnknownNameError: there is no such source; the message names the known ones.
     """
     source: Source = load_member("soritune.corpus.sources", "SOURCE", name, "source")
     return source
@@ -73,10 +69,10 @@ def source_config(name: str, settings: dict[str, Any] | SourceConfig) -> SourceC
     except ValidationError as error:
         faults = []
         for fault in error.errors():
-            place = ".".join(str(part) for part in fault["loc"]) or name
+            setting = ".".join(str(part) for part in fault["loc"]) or name
             known = keys_at(source.Config, fault["loc"][:-1]) if fault["type"] == "extra_forbidden" else []
             tail = f"; known: {', '.join(known)}" if known else ""
-            faults.append(f"{place}: {fault['msg'].removeprefix('Value error, ')}{tail}")
+            faults.append(f"{setting}: {fault['msg'].removeprefix('Value error, ')}{tail}")
         raise ManifestError(f"source '{name}': {'; '.join(faults)}") from error
 
 
@@ -91,48 +87,48 @@ def prepare(
 ) -> Prepared:
     """Streams a source into `out_dir`/manifest.parquet and `out_dir`/quarantine.jsonl.
 
-    Lengths come from the audio headers; what a corpus says about the length of a whole file is not used. What
-    was rejected is written even when the corpus cannot be read to its end; an earlier manifest.parquet is then
-    taken away, for it is not this corpus's.
+    Lengths come from the audio headers; a stated length of a whole file is not used. If the corpus cannot be read to
+    its end, the rejections until then are written, and an earlier manifest.parquet is deleted, because it is not that
+    of this corpus.
 
     Args:
         source_name: A member of `corpus/sources`.
         root: The corpus.
         settings: The source's settings.
-        out_dir: Where the two files go; made if need be.
+        out_dir: Folder for the two files; is made if it does not exist.
         workers: Threads that read headers; None takes 4 per core.
-        progress: Told the number of utterances looked at so far.
+        progress: Called with the number of utterances looked at so far.
 
     Raises:
         ManifestError: the corpus cannot be read, ids of several manifests repeat, or nothing in it can be used.
         OutputError: `out_dir` cannot be written to.
     """
-    source, place, out = load_source(source_name), Path(root), Path(out_dir)
+    source, root, out = load_source(source_name), Path(root), Path(out_dir)
     config = source_config(source_name, settings)
-    for folder in (place, out):
+    for folder in (root, out):
         refuse_unwritable(folder)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made ({error.strerror or error})") from error
-    reading = _Reading(place, config, progress)
+    reading = _Reading(root, config, progress)
     file = out / MANIFEST_FILE
     try:
-        base = source.base(place, config)
-        items = reading.to_the_end(source.read(place, config))
-        manifest = write_manifest(file, reading.utterances(items, base, workers), root=base)
+        base = source.base(root, config)
+        outcomes = reading.until_fault(source.read(root, config))
+        manifest = write_manifest(file, reading.utterances(outcomes, base, workers), root=base)
     except BaseException:
-        if not _reads(place, config, file):
+        if not _reads(root, config, file):
             with suppress(OSError):
                 file.unlink(missing_ok=True)
         raise
     finally:
         write_quarantine(out / QUARANTINE_FILE, reading.quarantined)
-    return Prepared(manifest, reading.quarantined, dict(reading.skipped), dict(reading.notes))
+    return Prepared(manifest, reading.quarantined, _by_reason(reading.skipped), _by_reason(reading.notes))
 
 
 def refuse_unwritable(folder: Path) -> None:
-    """Refuses a folder whose path no file can name.
+    """Refuses a folder whose path cannot be written into a file.
 
     Raises:
         ManifestError: the path is not UTF-8.
@@ -144,25 +140,25 @@ def refuse_unwritable(folder: Path) -> None:
 
 @dataclass
 class _Reading:
-    """One pass over a corpus, and what was met on it."""
+    """One pass over a corpus, and its outcomes so far."""
 
-    place: Path
+    root: Path
     config: SourceConfig
     progress: Callable[[int], None] | None
     quarantined: list[Quarantined] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-    notes: Counter[str] = field(default_factory=Counter)
+    skipped: dict[str, Tally] = field(default_factory=dict)
+    notes: dict[str, Tally] = field(default_factory=dict)
     fault: SorituneError | None = None
-    """Why the source could not go on."""
+    """Why the source stopped."""
 
-    def to_the_end(self, items: Iterator[Item]) -> Iterator[Item]:
-        """The items of a source; what stops it is kept, so that all before it is still dealt with."""
+    def until_fault(self, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+        """The outcomes of a source. An error that stops it is kept, so that all outcomes before it are handled."""
         try:
-            yield from items
+            yield from outcomes
         except SorituneError as error:
             self.fault = error
 
-    def utterances(self, items: Iterator[Item], base: Path, workers: int | None) -> Iterator[Utterance]:
+    def utterances(self, outcomes: Iterator[Outcome], base: Path, workers: int | None) -> Iterator[Utterance]:
         """The measured utterances.
 
         Raises:
@@ -172,9 +168,12 @@ class _Reading:
         audio_of: dict[str, str] = {}
         seen = 0
         with ThreadPoolExecutor(threads) as pool:
-            for found, result in in_order(pool, lambda item: _measured(item, base), items, 64 * threads):
-                if isinstance(found, (Skipped, Note)):
-                    (self.skipped if isinstance(found, Skipped) else self.notes)[found.reason] += found.count
+            for outcome, result in parallel_map(
+                pool, lambda outcome: _measured(outcome, base), outcomes, 64 * threads
+            ):
+                if isinstance(outcome, (Skipped, Note)):
+                    tallies = self.skipped if isinstance(outcome, Skipped) else self.notes
+                    add_to(tallies, outcome.kind, outcome.reason, outcome.example, outcome.count)
                     continue
                 seen += 1
                 if isinstance(result, Utterance) and result.id in audio_of:
@@ -192,48 +191,74 @@ class _Reading:
             raise ManifestError(f"{self.fault} ({commonest(self.quarantined)})") from self.fault
         if not audio_of:
             reasons = [commonest(self.quarantined)] if self.quarantined else ["0 rejected"]
-            reasons += [f"{count} skipped: {reason}" for reason, count in self.skipped.most_common(1)]
-            raise ManifestError(f"nothing in it can be used ({'; '.join(reasons)})", path=self.place)
+            if self.skipped:
+                most = max(self.skipped.values(), key=lambda tally: tally.count)
+                reasons.append(f"{most.count} skipped: {most.reason}")
+            raise ManifestError(f"nothing in it can be used ({'; '.join(reasons)})", path=self.root)
 
-    def _repeated(self, item: Utterance, first: str) -> Quarantined:
+    def _repeated(self, utterance: Utterance, first: str) -> Quarantined:
+        """Quarantines an utterance whose id is already that of the audio file `first`.
+
+        Raises:
+            ManifestError: the corpus consists of several manifests, whose ids a setting can keep apart.
+        """
         if hasattr(self.config, "prefix"):
             raise ManifestError(
-                f"id '{item.id}' occurs twice; ids must be unique "
+                f"id '{utterance.id}' occurs twice; ids must be unique "
                 "(several manifests: --prefix puts their folder before each id)",
                 field="id",
             )
-        why = f"its id '{item.id}' is already that of {first!r}"
-        if first != item.audio and composed(first) == composed(item.audio):
-            why += ", whose name differs only in how its Hangul is put together (NFC or NFD)"
-        return Quarantined(item.id, item.audio, why, "prepare")
+        reason = f"its id '{utterance.id}' is already that of {first!r}"
+        if first != utterance.audio and composed(first) == composed(utterance.audio):
+            reason += ", whose name differs only in how its Hangul is put together (NFC or NFD)"
+        return Quarantined(utterance.id, utterance.audio, reason, "prepare", "id-repeated")
 
 
-def _reads(place: Path, config: SourceConfig, file: Path) -> bool:
+def _by_reason(tallies: dict[str, Tally]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for tally in tallies.values():
+        counts[tally.reason] += tally.count
+    return dict(counts)
+
+
+def _reads(root: Path, config: SourceConfig, file: Path) -> bool:
     """Whether a source reads the very file that is to be written."""
-    read = [place, place / file.name, *(place / name for name in getattr(config, "files", ()))]
-    return any(one.resolve() == file.resolve() for one in read)
+    read = [root, root / file.name, *(root / name for name in getattr(config, "files", ()))]
+    return any(path.resolve() == file.resolve() for path in read)
 
 
-def _measured(found: Item, base: Path) -> Utterance | Quarantined | None:
-    """The utterance with length and rate as its file's header has them, or why it cannot be used."""
-    if isinstance(found, (Skipped, Note)):
+def _measured(outcome: Outcome, base: Path) -> Utterance | Quarantined | None:
+    """An utterance with length and rate from its file's header, or the quarantined row; None for mere counts."""
+    if isinstance(outcome, (Skipped, Note)):
         return None
-    if isinstance(found, Rejected):
-        return Quarantined(found.id, found.audio, found.reason, "prepare")
+    if isinstance(outcome, Rejected):
+        return Quarantined(outcome.id, outcome.audio, outcome.reason, "prepare", outcome.kind)
     try:
-        header = read_header(base / found.audio)
-        if found.channel is not None and found.channel >= header.num_channels:
-            raise AudioError(
-                found.audio, f"has {header.num_channels} channels, so channel {found.channel} does not exist"
-            )
-        left = header.duration_s - (found.start_s or 0.0)
-        if left <= 0:
-            raise AudioError(
-                found.audio, f"lasts {header.duration_s:.3f} s, but the utterance begins at {found.start_s} s"
-            )
-        length = left if found.start_s is None or found.duration_s == 0 else found.duration_s
-        if length > left + MISSING_TAIL_S:
-            raise AudioError(found.audio, f"lasts {header.duration_s:.3f} s, but the utterance ends later")
+        return _with_header(outcome, base)
     except AudioError as error:
-        return Quarantined(shortened(found.id), shortened(found.audio), shortened(error.reason), "prepare")
-    return replace(found, duration_s=min(length, left), sample_rate_hz=header.sample_rate_hz)
+        name, audio, reason = map(shortened, (outcome.id, outcome.audio, error.reason))
+        return Quarantined(name, audio, reason, "prepare", error.kind)
+
+
+def _with_header(utterance: Utterance, base: Path) -> Utterance:
+    """The utterance with length and rate from its file's header.
+
+    Raises:
+        AudioError: the file cannot be read, or lacks the channel or the stretch.
+    """
+    header = read_header(base / utterance.audio)
+    if utterance.channel is not None and utterance.channel >= header.num_channels:
+        raise AudioError(
+            utterance.audio,
+            f"has {header.num_channels} channels, so channel {utterance.channel} does not exist",
+            "channel-missing",
+        )
+    lasts = f"lasts {header.duration_s:.3f} s"
+    left = header.duration_s - (utterance.start_s or 0.0)
+    if left <= 0:
+        reason = f"{lasts}, but the utterance begins at {utterance.start_s} s"
+        raise AudioError(utterance.audio, reason, "stretch-begins-late")
+    length = left if utterance.start_s is None or utterance.duration_s == 0 else utterance.duration_s
+    if length > left + MISSING_TAIL_S:
+        raise AudioError(utterance.audio, f"{lasts}, but the utterance ends later", "stretch-ends-late")
+    return replace(utterance, duration_s=min(length, left), sample_rate_hz=header.sample_rate_hz)

@@ -1,7 +1,6 @@
-"""What a source makes of a corpus before anything is written: rows, values, and what stays unread.
+"""A look at what a source reads from a corpus, before anything is written: rows, values, and what is not read.
 
-Foreign corpora are lost or won here: whoever writes a mapping sees at once which fields it fills, which it
-never fills, and what else the corpus has.
+It shows the author of a mapping which fields the mapping fills, which it never fills, and what else the corpus has.
 """
 
 from __future__ import annotations
@@ -17,24 +16,26 @@ from typing import Any
 
 from soritune.audio.waveform import read_header
 from soritune.corpus.prepare import load_source, refuse_unwritable, source_config
-from soritune.corpus.reading.items import (
+from soritune.corpus.reading.outcomes import (
+    STRETCHES_UNMAPPED,
     Note,
+    Outcome,
     Rejected,
     Skipped,
     shortened,
 )
-from soritune.corpus.reading.loose_values import END
 from soritune.corpus.reading.source_config import SourceConfig
-from soritune.corpus.reasons import kind_of
+from soritune.corpus.reading.value_reader import END
+from soritune.corpus.reasons import Tally, add_to
 from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import AudioError, MissingAudioError, SorituneError, nearest
 from soritune.korean.hangul import composed
 
 ENOUGH = 20_000
-"""Things found after which a preview stops by default."""
+"""Outcomes after which a preview stops by default."""
 _SURVEYED = 200
-"""Rows or label files whose own fields are looked at, and recordings whose headers are."""
+"""Rows or label files whose fields are surveyed, and recordings whose headers are read."""
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "text": ("text", "stt", "transcript", "transcription", "labeltext", "sentence", "orthographic", "wrd",
              "전사", "전사문", "전사텍스트", "텍스트", "문장", "대본", "발화문"),
@@ -50,29 +51,30 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     END: ("end", "endtime", "끝", "종료", "종료시간", "종료시각", "끝시간"),
     "audio": ("filepath", "path", "audio", "wav", "filename", "file", "파일명", "파일", "파일경로", "음성파일"),
 }  # fmt: skip
-"""Utterance field → what publishers call it (letters and digits only), for suggestions."""
+"""Utterance field → names that publishers give it (letters and digits only), for suggestions."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What was seen of a corpus."""
+    """Result of `preview`."""
 
     rows: list[Utterance]
     """The first ones."""
     audio_faults: dict[str, str]
     """Id → why its file cannot be used, among the first recordings."""
     audio_checked: int
-    """How many recordings' headers were looked at."""
+    """How many recordings' headers were read."""
     durations_s: dict[str, float]
-    """Id → length of the sound, among the same."""
+    """Id → length of the sound, among the same recordings."""
     utterances: int
     values: dict[str, int]
     """Utterance field, or name in `extra`, that any row has → how many rows have it."""
-    rejected: dict[str, tuple[int, str]]
-    """Kind of reason → how many, and one in full."""
-    skipped: dict[str, tuple[int, str]]
-    notes: dict[str, tuple[int, str]]
-    """Things worth knowing about what is kept."""
+    rejected: dict[str, Tally]
+    """By kind; an example is the first one with its reason."""
+    skipped: dict[str, Tally]
+    """By kind."""
+    notes: dict[str, Tally]
+    """By kind; remarks on what is kept."""
     other_genders: dict[str, int]
     """Values of gender that are neither f nor m → how many rows have them."""
     whole: bool
@@ -83,27 +85,28 @@ class Preview:
     never_filled: dict[str, str]
     """Mapped utterance field without a value in any row → what it was read from, and advice."""
     path_settings: tuple[str, ...] = ()
-    """Settings that say where audio paths begin, where not one recording was found."""
+    """If not a single recording was found: the settings that say where audio paths begin."""
     suggestions: dict[str, str] = field(default_factory=dict)
-    """Utterance field without values → a field of the corpus that sounds like it."""
+    """Utterance field without values → a field of the corpus with a usual name for it."""
 
     @property
     def looked_at(self) -> int:
-        """Utterances, and what was rejected and skipped."""
-        told = sum(count for count, _ in (*self.rejected.values(), *self.skipped.values()))
-        return self.utterances + told
+        """Number of utterances, rejected and skipped things."""
+        others = (*self.rejected.values(), *self.skipped.values())
+        return self.utterances + sum(tally.count for tally in others)
 
     @property
     def unmapped(self) -> dict[str, Any]:
-        """Fields of the corpus that become nothing → an example value."""
+        """Field of the corpus that is not read → an example value."""
         if self.survey is None:
             return {}
         return {name: value for name, value in self.survey.examples.items() if name not in self.survey.used}
 
     @property
     def advice(self) -> str:
-        """Options for the command line that would take the suggestions; empty where there are none."""
-        return " ".join(f"--field {shlex.quote(f'{name}={own}')}" for name, own in self.suggestions.items())
+        """The suggestions as options for the command line."""
+        options = (f"{name}={field}" for name, field in self.suggestions.items())
+        return " ".join(f"--field {shlex.quote(option)}" for option in options)
 
 
 def preview(
@@ -121,153 +124,180 @@ def preview(
         root: The corpus.
         settings: The source's settings.
         limit: Rows to keep.
-        scan: Stop after so many things found; 0 looks at the whole corpus.
+        scan: Stop after this number of outcomes; 0 looks at the whole corpus.
 
     Raises:
         UnknownNameError: no such source.
-        ManifestError: a setting is unknown or bad. A corpus that cannot be read is told in `fault` instead.
+        ManifestError: a setting is unknown or bad. If the corpus cannot be read, `fault` of the result is set instead.
     """
     source, config = load_source(source_name), source_config(source_name, settings)
-    rows: list[Utterance] = []
-    values: Counter[str] = Counter()
-    rejected: dict[str, tuple[int, str]] = {}
-    skipped: dict[str, tuple[int, str]] = {}
-    notes: dict[str, tuple[int, str]] = {}
-    genders: Counter[str] = Counter()
-    fault, whole, utterances = None, False, 0
     refuse_unwritable(root)
+    seen = _Seen(max(limit, _SURVEYED))
+    fault, whole = None, False
     try:
-        found = source.read(root, config)
-        for item in islice(found, scan or None):
-            if isinstance(item, (Skipped, Note)):
-                table = skipped if isinstance(item, Skipped) else notes
-                count, example = table.get(item.reason, (0, shortened(item.example)))
-                table[item.reason] = (count + item.count, example)
-            elif isinstance(item, Rejected):
-                kind = kind_of(item.reason)
-                count, example = rejected.get(kind, (0, f"{item.audio or item.id}: {item.reason}"))
-                rejected[kind] = (count + 1, example)
-            else:
-                utterances += 1
-                values.update(_filled(item))
-                if item.gender not in (None, "f", "m"):
-                    genders[str(item.gender)] += 1
-                if len(rows) < max(limit, _SURVEYED):
-                    rows.append(item)
-        whole = next(iter(found), None) is None
+        outcomes = source.read(root, config)
+        for outcome in islice(outcomes, scan or None):
+            seen.add(outcome)
+        whole = next(iter(outcomes), None) is None
     except SorituneError as error:
         fault, whole = str(error), True
-    lengths, faults, missing = _listened(source, root, config, rows[:_SURVEYED])
+    lengths, faults = _read_headers(source, root, config, seen.rows[:_SURVEYED])
     survey = _survey(source, root, config)
-    parts = any("map start_s" in reason for _, reason in rejected.values())
-    guesses = _suggestions(values, survey, parts)
-    lost = bool(faults) and not lengths and missing == faults.keys()
-    places = tuple(name for name in ("audio_root", "drop_prefix") if lost and hasattr(config, name))
-    counts = {name: values[name] for name in _in_order(values)}
+    suggestions = _suggestions(seen.values, survey, STRETCHES_UNMAPPED in seen.rejected)
+    lost = (
+        bool(faults)
+        and not lengths
+        and all(isinstance(error, MissingAudioError) for error in faults.values())
+    )
     return Preview(
-        rows[:limit], faults, min(len(rows), _SURVEYED), lengths, utterances, counts, rejected, skipped, notes,
-        dict(genders.most_common()), whole,
-        fault, survey, _never_filled(config, values, survey, guesses), places, guesses,
-    )  # fmt: skip
+        rows=seen.rows[:limit],
+        audio_faults={name: error.reason for name, error in faults.items()},
+        audio_checked=min(len(seen.rows), _SURVEYED),
+        durations_s=lengths,
+        utterances=seen.utterances,
+        values={name: seen.values[name] for name in _sorted_names(seen.values)},
+        rejected=seen.rejected,
+        skipped=seen.skipped,
+        notes=seen.notes,
+        other_genders=dict(seen.genders.most_common()),
+        whole=whole,
+        fault=fault,
+        survey=survey,
+        never_filled=_never_filled(config, seen.values, survey, suggestions),
+        path_settings=tuple(name for name in ("audio_root", "drop_prefix") if lost and hasattr(config, name)),
+        suggestions=suggestions,
+    )
 
 
-def _filled(item: Utterance) -> list[str]:
-    own = [
+@dataclass
+class _Seen:
+    """Counts of the outcomes so far, and the first `most_rows` utterances."""
+
+    most_rows: int
+    rows: list[Utterance] = field(default_factory=list)
+    utterances: int = 0
+    values: Counter[str] = field(default_factory=Counter)
+    genders: Counter[str] = field(default_factory=Counter)
+    rejected: dict[str, Tally] = field(default_factory=dict)
+    skipped: dict[str, Tally] = field(default_factory=dict)
+    notes: dict[str, Tally] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Counts one outcome."""
+        if isinstance(outcome, (Skipped, Note)):
+            tallies = self.skipped if isinstance(outcome, Skipped) else self.notes
+            add_to(tallies, outcome.kind, outcome.reason, shortened(outcome.example), outcome.count)
+        elif isinstance(outcome, Rejected):
+            example = f"{outcome.audio or outcome.id}: {outcome.reason}"
+            add_to(self.rejected, outcome.kind, outcome.reason, example)
+        else:
+            self.utterances += 1
+            self.values.update(_filled_fields(outcome))
+            if outcome.gender not in (None, "f", "m"):
+                self.genders[str(outcome.gender)] += 1
+            if len(self.rows) < self.most_rows:
+                self.rows.append(outcome)
+
+
+def _filled_fields(utterance: Utterance) -> list[str]:
+    fields = [
         name
         for name in FIELDS
-        if name not in ("extra", "duration_s") and getattr(item, name) not in (None, "")
+        if name not in ("extra", "duration_s") and getattr(utterance, name) not in (None, "")
     ]
-    return [*own, *(f"extra.{name}" for name in item.extra)]
+    return [*fields, *(f"extra.{name}" for name in utterance.extra)]
 
 
-def _in_order(values: Mapping[str, int]) -> list[str]:
+def _sorted_names(values: Mapping[str, int]) -> list[str]:
     return [name for name in FIELDS if name in values] + sorted(name for name in values if "." in name)
 
 
-def _listened(
+def _read_headers(
     source: Source, root: Path, config: SourceConfig, rows: Iterable[Utterance]
-) -> tuple[dict[str, float], dict[str, str], set[str]]:
-    """By id: seconds of the files that can be read, why the others cannot, and which of those do not exist."""
-    lengths, faults, missing = {}, {}, set()
+) -> tuple[dict[str, float], dict[str, AudioError]]:
+    """Id → seconds of the file, and id → why it cannot be read."""
+    lengths, faults = {}, {}
     try:
         base = source.base(root, config)
     except SorituneError:
-        return {}, {}, set()
+        return {}, {}
     for row in rows:
         try:
             lengths[row.id] = read_header(base / row.audio).duration_s
         except AudioError as error:
-            faults[row.id] = error.reason
-            if isinstance(error, MissingAudioError):
-                missing.add(row.id)
-    return lengths, faults, missing
+            faults[row.id] = error
+    return lengths, faults
 
 
 def _survey(source: Source, root: Path, config: SourceConfig) -> Survey | None:
     if source.survey is None:
         return None
     try:
-        found = source.survey(root, config, _SURVEYED)
+        survey = source.survey(root, config, _SURVEYED)
     except SorituneError:
         return None
-    return Survey(found.looked_at, _printable(found.examples), _printable(found.used))
+    return Survey(survey.looked_at, _printable(survey.examples), _printable(survey.used))
 
 
 def _printable(value: Any) -> Any:
-    """`value` with half surrogate pairs, which no terminal and no file can take, written as escapes."""
+    """`value` with escapes for half surrogate pairs, which neither a terminal nor a file accepts."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {_printable(key): _printable(one) for key, one in value.items()}
-    return [_printable(one) for one in value] if isinstance(value, list) else value
+        return {_printable(key): _printable(element) for key, element in value.items()}
+    return [_printable(element) for element in value] if isinstance(value, list) else value
 
 
 def _never_filled(
-    config: SourceConfig, values: Mapping[str, int], survey: Survey | None, guesses: Mapping[str, str]
+    config: SourceConfig, values: Mapping[str, int], survey: Survey | None, suggestions: Mapping[str, str]
 ) -> dict[str, str]:
+    """Mapped utterance field without any value → what it was read from, and a hint."""
     mapped: dict[str, str] = getattr(config, "fields", {})
     extra: dict[str, str] = getattr(config, "extra", {})
-    found = {}
-    kept = {own: own for own in getattr(config, "keep", ())}
-    more = ((f"extra.{name}", own) for name, own in {**extra, **kept}.items())
-    for name, own in [*mapped.items(), *more]:
+    kept = {expression: expression for expression in getattr(config, "keep", ())}
+    in_extra = ((f"extra.{name}", read_from) for name, read_from in {**extra, **kept}.items())
+    empty = {}
+    for name, read_from in [*mapped.items(), *in_extra]:
         if name in ("duration_s", END) or (values.get(name) and not _only_constant(config, name, survey)):
             continue
         known = {} if survey is None else survey.examples
-        hint = guesses.get(name) or (None if own in known else nearest(own, known))
-        found[name] = f"'{own}'" + (f"; did you mean '{hint}'?" if hint else "")
-    return found
+        hint = suggestions.get(name) or (None if read_from in known else nearest(read_from, known))
+        empty[name] = f"'{read_from}'" + (f"; did you mean '{hint}'?" if hint else "")
+    return empty
 
 
 def _only_constant(config: SourceConfig, name: str, survey: Survey | None) -> bool:
-    """Whether a field has its values from `constants` alone, as nothing was read into it."""
+    """Whether all values of a field come from `constants`, because no field with a value was read into it."""
     if survey is None or name not in getattr(config, "constants", {}):
         return False
-    filled = (used for own, used in survey.used.items() if survey.examples[own] not in (None, "", [], {}))
+    filled = (used for key, used in survey.used.items() if survey.examples[key] not in (None, "", [], {}))
     return not any(name in used.split(", ") for used in filled)
 
 
-def _suggestions(values: Mapping[str, int], survey: Survey | None, parts: bool) -> dict[str, str]:
-    """`parts`: whether rows look like stretches of recordings."""
+def _suggestions(values: Mapping[str, int], survey: Survey | None, stretches: bool) -> dict[str, str]:
+    """Utterance field without values → an unused field of the corpus with a usual name for it.
+
+    `stretches` says whether rows seem to be stretches of recordings; only then are times suggested.
+    """
     if survey is None:
         return {}
     free = {
-        _sound(name.rsplit(".", 1)[-1]): name
+        _letters(name.rsplit(".", 1)[-1]): name
         for name in reversed(list(survey.examples))
         if _is_free(survey, name)
     }
-    found = {}
+    suggested = {}
     for name, usual in USUAL_NAMES.items():
-        if values.get(name) or (name in ("start_s", END) and values and not parts):
+        if values.get(name) or (name in ("start_s", END) and values and not stretches):
             continue
-        if (own := next((free[word] for word in usual if word in free), None)) is not None:
-            found[name] = own
-    return found
+        if (match := next((free[word] for word in usual if word in free), None)) is not None:
+            suggested[name] = match
+    return suggested
 
 
 def _is_free(survey: Survey, name: str) -> bool:
     return survey.used.get(name, "extra") == "extra" and not isinstance(survey.examples[name], (list, dict))
 
 
-def _sound(name: str) -> str:
+def _letters(name: str) -> str:
     return re.sub(r"[\W_]", "", composed(name)).casefold()

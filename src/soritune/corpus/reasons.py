@@ -1,31 +1,37 @@
-"""Reasons of rejections, told together where they are of one kind."""
+"""Outcomes of reading a corpus, counted by their kind; one sentence about what was rejected."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from soritune.corpus.checks import Quarantined
 
 
-def kind_of(reason: str) -> str:
-    """A reason without the names and numbers that make it one case's own.
+@dataclass(slots=True)
+class Tally:
+    """All outcomes of one kind."""
 
-    >>> kind_of("data.csv line 7: has 3 cells, the header has 2"), kind_of("a.json: is no JSON (line 1)")
-    ('has # cells, the header has #', 'is no JSON')
-    """
-    place = re.match(r"[^:]*(?:\.\w+|line \d+|')\s*: ", reason)
-    bare = reason[place.end() :] if place else reason
-    bare = re.sub(r"\s*\(.*\)", "", bare)
-    bare = re.sub(r"'(?!field)[^']*'", "'…'", bare) if not bare.startswith("field '") else bare
-    return re.sub(r"\d+(?:(?:[-,.]|, | and )\d+)*", "#", bare)
+    kind: str
+    reason: str
+    """That of the first one."""
+    example: str
+    """The first one: what it is and, where it was rejected, why."""
+    count: int = 0
+
+
+def add_to(tallies: dict[str, Tally], kind: str, reason: str, example: str, count: int = 1) -> None:
+    """Counts outcomes under their kind; the first outcome of a kind gives reason and example."""
+    tallies.setdefault(kind, Tally(kind, reason, example)).count += count
 
 
 def commonest(rows: Sequence[Quarantined]) -> str:
-    """How many rows were rejected, and the first one of the commonest kind."""
-    kinds = Counter(kind_of(row.reason) for row in rows)
-    kind, count = kinds.most_common(1)[0]
-    first = next(row for row in rows if kind_of(row.reason) == kind)
-    most = "" if len(rows) == 1 else f"{count:,} of them such as " if len(kinds) > 1 else "such as "
-    return f"{len(rows):,} rejected; {most}{first.audio or first.id}: {first.reason}"
+    """The number of rejected rows, and the first row of the commonest kind; of equally common kinds the first."""
+    tallies: dict[str, Tally] = {}
+    for row in rows:
+        add_to(tallies, row.kind, row.reason, f"{row.audio or row.id}: {row.reason}")
+    tally = max(tallies.values(), key=lambda tally: tally.count)
+    such_as = (
+        "" if len(rows) == 1 else "such as " if len(tallies) == 1 else f"{tally.count:,} of them such as "
+    )
+    return f"{len(rows):,} rejected; {such_as}{tally.example}"

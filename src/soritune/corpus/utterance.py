@@ -1,4 +1,4 @@
-"""One utterance: the row that everything in soritune speaks about. Next: `corpus/manifest.py`."""
+"""One utterance: the row that all parts of soritune work on. Next: `corpus/manifest.py`."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Utterance:
     """Path relative to the manifest's root, or absolute."""
     duration_s: float
     start_s: float | None = None
-    """Where the utterance begins inside the audio file; None means the whole file."""
+    """Start of the utterance in the audio file; None means the whole file."""
     channel: int | None = None
-    """Channel to read, from 0; None mixes all channels to mono."""
+    """Channel to read, counted from 0; None mixes all channels to mono."""
     sample_rate_hz: int | None = None
     speaker: str | None = None
     text: str | None = None
     text_source: TextSource | None = None
-    """Who wrote `text`: people (gold), a recogniser (asr), nobody (none)."""
+    """Origin of `text`: written by people (gold), by a recogniser (asr), or there is no text (none)."""
     language: str | None = None
     emotion: str | None = None
     phones: tuple[str, ...] | None = None
-    """What was said, in phones; derived from `text` by a task where absent."""
+    """The spoken phones; if None, a task may derive them from `text`."""
     canonical: tuple[str, ...] | None = None
     perceived: tuple[str, ...] | None = None
     error_labels: tuple[str, ...] | None = None
@@ -41,16 +41,16 @@ class Utterance:
     gender: str | None = None
     first_language: str | None = None
     script_id: str | None = None
-    """What was read: equal ids mean the same prompt. Falls back to the text itself."""
+    """The prompt: equal ids mean the same prompt. If None, the text identifies it."""
     snr_db: float | None = None
     source: str | None = None
     """The corpus this row came from."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """Whatever else the corpus knows; JSON values."""
+    """Further facts of the corpus; JSON values."""
 
     @property
     def script(self) -> str | None:
-        """What identifies the prompt: `script_id`, else the text with its spaces folded, else None."""
+        """Identifies the prompt: `script_id`, else the text with single spaces, else None."""
         if self.script_id is not None:
             return self.script_id
         return None if not self.text else " ".join(self.text.split())

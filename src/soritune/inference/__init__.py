@@ -1,2 +1,1 @@
-"""From audio to predictions, the same for every backend. Nothing here imports torch but
-`backends/pytorch.py`."""
+"""From audio to predictions, the same for every backend. Only `backends/pytorch.py` imports torch."""

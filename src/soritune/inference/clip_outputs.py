@@ -31,24 +31,24 @@ class Posteriors:
 
     id: str
     audio: str
-    """The path as it was given, or "(samples)"."""
+    """The given path, or "(samples)"."""
     duration_s: float = 0.0
-    """Of what was read, in seconds; 0 where there is an error."""
+    """Of the samples that were read, in seconds; 0 with an error."""
     outputs: Outputs = field(default_factory=dict)
     """Output name to float32 log-probabilities, (frames, labels) or (labels,); a regression gives its values. Empty
-    where there is an error."""
+    with an error."""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Output name to the label of each column."""
     frame_rates_hz: Mapping[str, float] = field(default_factory=dict)
     """Output name to frames per second, for the outputs that have frames: frame f begins at f / rate seconds."""
     left_out: tuple[str, ...] = ()
-    """Tasks without outputs here, because the clip lacks an input that they cannot do without."""
+    """Tasks without outputs here, because the clip lacks an input that they need."""
     error: str | None = None
-    """Why the clip could not be used; None where it could."""
+    """Why the clip could not be used; None if it could."""
     windows: tuple[WindowOutputs, ...] = ()
-    """Of a file that was cut: each stretch with its outputs of resolution "utterance"; frames are joined already."""
+    """Of a file that was cut: each stretch with its outputs of resolution "utterance"; frames are joined."""
     groups: Mapping[str, Any] = field(default_factory=dict)
-    """Of a manifest row: speaker, gender and so on; with the groups that were given."""
+    """Of a manifest row: speaker, gender and so on, and the groups that the caller added."""
     utterance: Any = None
     """The manifest row, a `soritune.Utterance`; None for files and samples."""
     prompt: str | None = None
@@ -59,7 +59,7 @@ class Posteriors:
 
     @property
     def num_frames(self) -> int | None:
-        """Frames of the outputs that have frames; None where none has.
+        """Frames of the outputs that have frames; None if no output has frames.
 
         Raises:
             TaskError: they have different numbers of frames, as those of different models may.
@@ -70,7 +70,7 @@ class Posteriors:
 
     @property
     def frame_rate_hz(self) -> float | None:
-        """Frames per second of the outputs that have frames; None where none has.
+        """Frames per second of the outputs that have frames; None if no output has frames.
 
         Raises:
             TaskError: they have different rates, as those of different models may.

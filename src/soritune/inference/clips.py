@@ -1,5 +1,4 @@
-"""What is given to a predictor: files, samples in memory, or rows of a manifest. Next:
-`inference/predictor.py`."""
+"""The input of a predictor: files, samples in memory, or rows of a manifest. Next: `inference/predictor.py`."""
 
 from __future__ import annotations
 
@@ -29,14 +28,12 @@ GROUP_FIELDS = (
     "text_source",
     "snr_db",
 )
-"""Utterance fields that go with a prediction, so that scores can be grouped by them later."""
-
+"""Utterance fields that a prediction keeps, so that scores can be grouped by them later."""
 LONGEST_GROUP = 40
-"""Longer values of `extra` are texts rather than names of groups, and stay out of the predictions."""
+"""Longer values of `extra` are texts rather than names of groups, and are left out of the predictions."""
 
 Samples = tuple[NDArray[np.floating], int]
 """(samples,) or (samples, channels) and the sample rate in Hz."""
-
 
 GIVEN = "files, folders, (samples, rate) pairs, requests with the key audio, or a manifest"
 """What can be predicted."""
@@ -48,13 +45,13 @@ class Clip:
 
     id: str
     audio: str
-    """What it is called in the output: the path, as it was given."""
+    """Its name in the output: the path, as it was given."""
     path: Path | None = None
     samples: Samples | None = None
     """Instead of `path`."""
     start_s: float | None = None
     duration_s: float = 0.0
-    """For sorting into batches; 0 where it is not known."""
+    """For sorting into batches; 0 if it is not known."""
     channel: int | None = None
     utterance: Any = None
     """The manifest row, for references; None for plain files."""
@@ -67,27 +64,27 @@ class Clip:
 
 @runtime_checkable
 class Rows(Protocol):
-    """What is used of a `Manifest`; inference does not import the corpus."""
+    """The part of a `Manifest` that is used here; inference does not import the corpus."""
 
     def utterances(self) -> Iterator[Any]:
         """The rows in order."""
         ...
 
     def audio_path(self, utterance: Any) -> Path:
-        """Where a row's file lies."""
+        """Path of a row's file."""
         ...
 
 
 Item = str | Path | Samples | Mapping[str, Any]
-"""A file, a folder, samples with their rate, or a request: `{"audio": one of these}`, an `id`, a
-prompt `text` and the model's other inputs."""
+"""A file, a folder, samples with their rate, or a request: a mapping with one of these as `audio`, an `id`, a prompt
+`text` and the model's other inputs."""
 
 
 def clips_of(items: Iterable[Item] | Rows, groups: Mapping[str, Any] | None) -> Iterator[Clip]:
     """A clip for each of the `items` that a predictor is given, in their order.
 
     Raises:
-        AudioError: a folder without audio files, or something that cannot be predicted.
+        AudioError: a folder without audio files, or an item of another type.
     """
     if isinstance(items, str | Path):
         return clips_of_paths(_files([items]))
@@ -96,15 +93,14 @@ def clips_of(items: Iterable[Item] | Rows, groups: Mapping[str, Any] | None) -> 
     if is_samples(items) or isinstance(items, Mapping):
         return _mixed_clips([items])
     if isinstance(items, np.ndarray) and items.dtype.kind in "biufc":
-        raise AudioError("predict", "an array alone does not say its sample rate; give (samples, rate)")
+        raise AudioError("predict", "an array alone has no sample rate; give (samples, rate)")
     if not isinstance(items, Iterable):
         raise AudioError("predict", f"got {items!r}; give {GIVEN}")
     return _mixed_clips(items)
 
 
 def clips_of_paths(paths: Iterable[str | Path]) -> Iterator[Clip]:
-    """A clip per file; its id is the path as given. Files that cannot be read get duration 0 and fail
-    later."""
+    """A clip per file; its id is the path as given. Files that cannot be read get duration 0 and fail later."""
     for path in paths:
         try:
             duration = read_header(path).duration_s
@@ -114,7 +110,7 @@ def clips_of_paths(paths: Iterable[str | Path]) -> Iterator[Clip]:
 
 
 def is_samples(item: object) -> bool:
-    """Whether something is a pair (waveform, sample rate); how sound they are shows when they are read."""
+    """Whether an item is a pair (waveform, sample rate). Their values are checked when they are read."""
     if not isinstance(item, tuple | list) or len(item) != 2:
         return False
     waveform, rate = item
@@ -137,8 +133,7 @@ def clips_of_samples(items: Iterable[Samples]) -> Iterator[Clip]:
 
 
 def clips_of_rows(manifest: Rows, groups: Mapping[str, Any] | None = None) -> Iterator[Clip]:
-    """A clip per manifest row, with what is known of it; `groups` is added to each (e.g. the split's
-    name)."""
+    """A clip per manifest row with its groups; `groups` is added to each (e.g. the split's name)."""
     for utterance in manifest.utterances():
         known = {name: value for name, value in utterance.extra.items() if len(str(value)) <= LONGEST_GROUP}
         known |= {name: getattr(utterance, name) for name in GROUP_FIELDS}
@@ -177,12 +172,12 @@ def _mixed_clips(items: Any) -> Iterator[Clip]:
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[str | Path]:
-    """The paths, folders replaced by what lies in them."""
+    """The paths, folders replaced by the audio files in them."""
     for path in paths:
         if not Path(path).is_dir():
             yield path
             continue
         inside = find_audio(path)
         if not inside:
-            raise AudioError(path, f"holds no audio file; looked for: {', '.join(sorted(SUFFIXES))}")
+            raise AudioError(path, f"contains no audio file; known suffixes: {', '.join(sorted(SUFFIXES))}")
         yield from inside

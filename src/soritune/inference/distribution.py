@@ -1,4 +1,4 @@
-"""How labels are spread over many predictions: counts, shares, how sure the model was."""
+"""How labels are spread over many predictions: counts, shares, confidence."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class LabelShare:
     share: float
     """Of all predictions, 0 to 1."""
     mean_confidence: float | None
-    """Mean probability given to the label where it was predicted; None where it never was, or never a
-    number."""
+    """Mean probability of the label over the clips for which it was predicted; None without such clips, or if no
+    probability is a finite number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +57,21 @@ class Distribution:
 def label_distribution(
     rows: Iterable[Mapping[str, Any]], *, task: str, labels: Sequence[str] = ()
 ) -> Distribution:
-    """How the labels of a task are spread over prediction rows; rows with an `error`, or without this task, do not
-    count.
+    """How the labels of a task are spread over predictions. Rows with an `error` or without the task are ignored.
 
     Args:
-        rows: as `Predictor.predict` gives them.
+        rows: of `Predictor.predict`.
         task: name of a task whose predictions are one label (`Task.single_label`).
-        labels: listed even where nothing was predicted as such, first and in this order.
+        labels: listed first and in this order, also those that were never predicted.
 
     Raises:
-        TaskError: something else than such rows.
+        TaskError: rows that are not those of `Predictor.predict`.
     """
     seen: dict[str, list[float | None]] = {label: [] for label in labels}
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise TaskError(
-                f"row {number} is {reprlib.repr(row)}, no prediction; give the rows that predict gave"
+                f"row {number} is {reprlib.repr(row)}, not a prediction; give the rows that predict returned"
             )
         answer = row.get("tasks", {}).get(task)
         if answer is not None:
@@ -90,6 +89,6 @@ def label_distribution(
 
 
 def _mean(given: Sequence[float | None]) -> float | None:
-    """Of those that are numbers: a model that gives nan has no confidence, in a file null."""
+    """Of the finite numbers: a model whose outputs are nan has no confidence, and a file has null there."""
     values = [value for value in given if value is not None and math.isfinite(value)]
     return round(sum(values) / len(values), 6) if values else None

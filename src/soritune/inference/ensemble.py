@@ -32,7 +32,7 @@ class Member:
     geometry: Geometry
     backend: Backend
     folder: str = ""
-    """Name of the bundle's folder; in a run it says which of several bundles this is."""
+    """Name of the bundle's folder; in a run it distinguishes several bundles."""
 
     @classmethod
     def of(cls, bundle: Bundle, backend: Backend) -> Member:
@@ -46,9 +46,9 @@ class Member:
         except (TypeError, ValidationError) as error:
             raise bundle.damaged("preprocessing", first_fault(error)) from error
         geometry, tasks = bundle.geometry, bundle.tasks
-        given = {name: _composed(labels) for name, labels in bundle.labels.items()}
+        card_labels = {name: _composed(labels) for name, labels in bundle.labels.items()}
         for spec in (spec for task in tasks for spec in task.outputs):
-            if given.get(spec.name) != _composed(spec.labels):
+            if card_labels.get(spec.name) != _composed(spec.labels):
                 raise bundle.damaged("outputs", f"not the labels that task settings give '{spec.name}'")
         if [spec.to_json() for spec in bundle.inputs] != [spec.to_json() for spec in inputs_of(tasks)]:
             raise bundle.damaged("inputs", "not those that its tasks declare")
@@ -87,7 +87,7 @@ def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:
     """Tasks of all members by name.
 
     Raises:
-        BundleError: outputs of one name with other labels, or to which their objectives give another meaning.
+        BundleError: outputs with the same name and other labels, or to which their objectives give another meaning.
     """
     tasks: dict[str, Task] = {}
     owners: dict[str, tuple[str, OutputSpec]] = {}
@@ -110,15 +110,17 @@ def _difference(first: OutputSpec, second: OutputSpec) -> str:
         return f"'{first.name}' has another meaning in each ({meanings})"
     only_first = [label for label in first.labels if label not in second.labels]
     only_second = [label for label in second.labels if label not in first.labels]
-    one, two = ", ".join(only_first) or "none", ", ".join(only_second) or "none"
-    return f"the labels of '{first.name}' differ (only in the first: {one}; only in the second: {two})"
+    parts = [", ".join(labels) or "none" for labels in (only_first, only_second)]
+    return (
+        f"the labels of '{first.name}' differ (only in the first: {parts[0]}; only in the second: {parts[1]})"
+    )
 
 
 def joint_inputs(members: Sequence[Member]) -> tuple[InputSpec, ...]:
     """The inputs beside the waveform of all members by name. Each member encodes a value by its own options.
 
     Raises:
-        BundleError: members that take an input of one name from different places, or as different kinds.
+        BundleError: members that take an input with the same name from different fields, or as different kinds.
     """
     inputs: dict[str, tuple[str, InputSpec]] = {}
     for member in members:
@@ -134,7 +136,7 @@ def joint_inputs(members: Sequence[Member]) -> tuple[InputSpec, ...]:
 
 
 def label_orders(member: Member, specs: Mapping[str, OutputSpec]) -> dict[str, list[int]]:
-    """Where a member has the same labels in another order than the joint task: which column goes where."""
+    """Per output whose labels a member has in another order than the joint task: its column of each label."""
     return {
         name: [spec.labels.index(label) for label in specs[name].labels]
         for name, spec in member.outputs.items()

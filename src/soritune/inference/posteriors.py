@@ -1,4 +1,4 @@
-"""Logits to what tasks decode, and its mean over windows and over models; an output's objective says how.
+"""Logits to what tasks decode, and its mean over windows and over models, as the output's objective defines them.
 
 Legend of shapes: frames, labels; an utterance output has no frame axis.
 """
@@ -16,12 +16,12 @@ from soritune.tasks.specs import OutputSpec
 
 
 def readable(spec: OutputSpec, logits: NDArray[np.floating]) -> Float32Array:
-    """What `Task.decode` is given, ([frames,] labels): log-probabilities, or the numbers of a regression."""
+    """The input of `Task.decode`, ([frames,] labels): log-probabilities, or the numbers of a regression."""
     return objective_of(spec).log_probabilities(spec, logits)
 
 
 def mean_of(
     spec: OutputSpec, parts: Sequence[Float32Array], weights: Sequence[float] | None = None
 ) -> Float32Array:
-    """Mean over models or windows of what `readable` gave; all parts have one shape."""
+    """Mean of results of `readable` over models or windows; all parts have the same shape."""
     return objective_of(spec).mean(spec, parts, weights)

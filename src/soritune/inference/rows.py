@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from soritune.errors import SorituneError
 from soritune.inference.clip_outputs import Posteriors
+from soritune.inference.predictions import Row
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.task import Task
 
-Row = dict[str, Any]
-"""`{"id", "audio", "duration_s", "groups", "tasks"}` or `{"id", "audio", "error"}`."""
-
 
 def row_of(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) -> Row:
-    """The row of a clip; one with an `error` where it could not be read, decoded or compared with its reference."""
+    """The row of a clip; with an `error` if it could not be read, decoded or compared with its reference."""
     if posteriors.error is not None:
         return _failed(posteriors, posteriors.error)
     try:
@@ -50,7 +47,7 @@ def _decoded(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) ->
         row["channel"] = posteriors.channel
     timed = [task for task in tasks if not any(spec.per_frame for spec in task.outputs)]
     if len(posteriors.windows) > 1 and timed:
-        # What a long file sounds like over time; frame outputs have their times already.
+        # A long file over time; outputs with frames have their times already.
         row["windows"] = [
             {
                 "start_s": window.start_s,

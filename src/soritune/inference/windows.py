@@ -1,10 +1,9 @@
 """Long files: overlapping windows, each frame taken from the window that sees most around it.
 
-wav2vec2-family encoders attend to the whole input: memory grows with the square of the length, and they have
-not seen long inputs in training. So a long file is cut into windows; frame outputs are stitched in the
-middle of each overlap, where both windows still see `overlap_s` of context, and utterance outputs are
-averaged by duration. A model that sees no further than the overlap gives exactly what it gives without
-windows.
+wav2vec2-family encoders attend to the whole input: memory grows with the square of the length, and they have not seen
+long inputs in training. So a long file is cut into windows. Frame outputs are stitched in the middle of each overlap,
+where both windows still see `overlap_s` of context; utterance outputs are averaged by duration. A model that sees no
+further than the overlap gives the same outputs with and without windows.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ class WindowSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     longest_s: float = Field(30.0, gt=0)
-    """Files up to this length go through the model whole."""
+    """Files up to this length are not cut."""
     window_s: float = Field(20.0, gt=0)
     """Length of a window."""
     overlap_s: float = Field(2.0, ge=0)
-    """Context on each inner side of a window that is computed and thrown away."""
+    """Context on each inner side of a window that is computed and discarded."""
 
     @model_validator(mode="after")
     def _room(self) -> WindowSettings:
@@ -38,7 +37,7 @@ class WindowSettings(BaseModel):
         return self
 
     def limited(self, max_duration_s: float | None) -> WindowSettings:
-        """Windows no longer than what the model was trained on; unchanged where that is not limited."""
+        """Windows no longer than the clips of training; unchanged if those had no limit."""
         if max_duration_s is None or max_duration_s >= self.longest_s:
             return self
         window = min(self.window_s, max_duration_s)
@@ -48,8 +47,7 @@ class WindowSettings(BaseModel):
 
 
 class Window(NamedTuple):
-    """Samples [start, stop) go through the model; [keep_start, keep_stop) of them are kept, in samples of
-    the file."""
+    """The model gets samples [start, stop) of the file; [keep_start, keep_stop) of them are kept."""
 
     start: int
     stop: int
@@ -60,9 +58,9 @@ class Window(NamedTuple):
 def plan_windows(num_samples: int, window: int, overlap: int, samples_per_frame: int) -> list[Window]:
     """Cuts `num_samples` into windows of at most `window` samples.
 
-    Starts and inner keep borders are multiples of `samples_per_frame`, so that frame f of a window is frame
-    `start / samples_per_frame + f` of the file. The last window is moved left to be full. The kept stretches
-    touch, never overlap, and cover the file.
+    Starts and inner borders of what is kept are multiples of `samples_per_frame`, so that frame f of a window is frame
+    `start / samples_per_frame + f` of the file. The last window is moved left to be full. The kept stretches cover the
+    file without gap or overlap.
     """
     if num_samples <= window:
         return [Window(0, num_samples, 0, num_samples)]

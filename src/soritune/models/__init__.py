@@ -1,1 +1,1 @@
-"""Encoders, heads, adapters: whatever is made of tensors. Only `config.py` does without torch."""
+"""Models: encoders, heads, adapters, and their weights in and out. Torch-free: `config.py` alone."""

@@ -1,13 +1,12 @@
-"""LoRA (Hu et al. 2021) on an encoder by peft, merging, and the table of parameters.
+"""LoRA (Hu et al. 2021) on an encoder by peft: adding adapters, merging them, and their weights.
 
-Adapters sit inside the encoder under peft's names (`q_proj.base_layer`, `q_proj.lora_A.default`); heads are
-trained as they are, peft's `modules_to_save`.
+Adapters are inside the encoder under peft's names (`q_proj.base_layer`, `q_proj.lora_A.default`). Heads have no
+adapters; they are peft's `modules_to_save`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from soritune.errors import ModelError
 from soritune.models.config import LoraSettings
-from soritune.models.encoder_module import FRONT, EncoderModule
+from soritune.models.encoder_module import EncoderModule
 from soritune.models.quick_dropout import quicken_dropout
 
 ADAPTER = "default"
@@ -25,8 +24,13 @@ ADAPTER = "default"
 def adapter_layers(
     settings: LoraSettings, num_layers: int, lowest: int = 0, highest: int | None = None
 ) -> tuple[int, int]:
-    """First and last layer that get adapters. Without `settings.layers`: all from `lowest` (below is frozen)
-    to `highest`.
+    """First and last layer that get adapters: `settings.layers`, or without it `lowest` to `highest`.
+
+    Args:
+        settings: of the adapters.
+        num_layers: transformer layers of the encoder.
+        lowest: the first layer that is not frozen.
+        highest: the last layer that a head depends on; None is the last of all.
 
     Raises:
         ModelError: layers that the encoder does not have or that are frozen.
@@ -61,11 +65,10 @@ def peft_config(settings: LoraSettings, first: int, last: int, *, layers_pattern
 
 
 def add_lora(encoder: EncoderModule, settings: LoraSettings, first: int, last: int, *, seed: int) -> None:
-    """Puts adapters on layers `first` to `last`, in place: A random from `seed`, B zero, so nothing changes
-    yet.
+    """Puts adapters on layers `first` to `last`, in place: A random from `seed`, B zero, so that outputs stay equal.
 
     Raises:
-        ModelError: a target that names no linear module of the encoder.
+        ModelError: no targets, or a target that is not the name of a linear module of a layer.
     """
     from peft import inject_adapter_in_model
 
@@ -94,24 +97,23 @@ def adapted_modules(encoder: nn.Module) -> dict[str, Any]:
 
 
 def merge_adapters(model: nn.Module) -> int:
-    """Adds every adapter into the weights below it and removes it, in place; gives their number.
+    """Adds every adapter to the weights below it and removes it, in place; returns the number of adapters.
 
     Takes an encoder or a `SpeechModel`, whose `config.lora` becomes None.
     """
     encoder: nn.Module = getattr(model, "encoder") if hasattr(model, "heads") else model  # noqa: B009
-    found = adapted_modules(encoder)
-    for name, module in found.items():
+    adapted = adapted_modules(encoder)
+    for name, module in adapted.items():
         module.merge(safe_merge=False)
         parent = encoder.get_submodule(name.rpartition(".")[0])
         setattr(parent, name.rpartition(".")[2], module.base_layer)
     if hasattr(model, "heads") and hasattr(model, "config"):
         model.config = model.config.model_copy(update={"lora": None})  # type: ignore[operator,union-attr]
-    return len(found)
+    return len(adapted)
 
 
 def plain_weights(encoder: nn.Module) -> dict[str, Tensor]:
-    """The encoder's weights under the names and with the values of one without adapters; the encoder stays as
-    it is."""
+    """The encoder's weights with adapters merged, under the names of one without; the encoder is left unchanged."""
     weights = dict(encoder.state_dict())
     for name, module in adapted_modules(encoder).items():
         merged = weights[f"{name}.base_layer.weight"] + module.get_delta_weight(ADAPTER).detach()
@@ -142,21 +144,20 @@ def adapter_weights(encoder: nn.Module) -> dict[str, Tensor]:
 
 
 def load_adapter_weights(encoder: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Fills the encoder's adapters with `weights` (names as `adapter_weights` gives them).
+    """Fills the encoder's adapters with `weights` (names as in `adapter_weights`).
 
     Raises:
         ModelError: other adapters than the encoder has.
     """
-    own = {name.replace(f".{ADAPTER}.", "."): name for name in encoder.state_dict() if ".lora_" in name}
-    if set(own) != set(weights):
-        odd = sorted(set(own) ^ set(weights))
+    names = {name.replace(f".{ADAPTER}.", "."): name for name in encoder.state_dict() if ".lora_" in name}
+    if set(names) != set(weights):
+        odd = sorted(set(names) ^ set(weights))
         raise ModelError(f"the adapters do not fit the encoder: {len(odd)} weights differ, first {odd[0]}")
-    encoder.load_state_dict({own[name]: value for name, value in weights.items()}, strict=False)
+    encoder.load_state_dict({names[name]: value for name, value in weights.items()}, strict=False)
 
 
 def merge_adapter_weights(plain: dict[str, Tensor], adapters: Mapping[str, Tensor], scale: float) -> None:
-    """Adds adapters given as tensors (names as `adapter_weights` gives them) into plain encoder weights, in
-    place: W + scale · B A.
+    """Adds adapters (names as in `adapter_weights`) to plain encoder weights, in place: W + scale · B A.
 
     Raises:
         ModelError: an adapter on a module the encoder does not have.
@@ -168,78 +169,6 @@ def merge_adapter_weights(plain: dict[str, Tensor], adapters: Mapping[str, Tenso
         up = adapters[f"{module}.lora_B.weight"]
         if f"{module}.weight" not in plain:
             raise ModelError(
-                f"the adapter sits on {module}, which the encoder does not have; it belongs to another base"
+                f"the adapter belongs to the module {module}, which the encoder does not have; it has another base"
             )
         plain[f"{module}.weight"] = plain[f"{module}.weight"] + scale * (up @ down)
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterRow:
-    """Parameters of one part of a model."""
-
-    part: str
-    trainable: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterTable:
-    """Parameters of a model by part. The published figures count the trainable ones without the heads and the
-    total with them; both halves are given apart."""
-
-    rows: tuple[ParameterRow, ...]
-
-    @property
-    def total(self) -> int:
-        """All parameters, heads included."""
-        return sum(row.total for row in self.rows)
-
-    @property
-    def trainable(self) -> int:
-        """Parameters that are trained, heads not included."""
-        return sum(row.trainable for row in self.rows if not row.part.startswith("head "))
-
-    @property
-    def head_trainable(self) -> int:
-        """Parameters of the heads that are trained."""
-        return sum(row.trainable for row in self.rows if row.part.startswith("head "))
-
-    @property
-    def head_total(self) -> int:
-        """Parameters of the heads."""
-        return sum(row.total for row in self.rows if row.part.startswith("head "))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            "trainable": self.trainable,
-            "total": self.total,
-            "head_trainable": self.head_trainable,
-            "head_total": self.head_total,
-            "parts": [asdict(row) for row in self.rows],
-        }
-
-
-def parameter_table(model: nn.Module) -> ParameterTable:
-    """Counts a `SpeechModel`'s parameters: front end, each run of equal layers, adapters, each head."""
-    counts: dict[str, list[int]] = {}
-    encoder: EncoderModule = model.encoder  # type: ignore[assignment]
-    for name, parameter in model.named_parameters():
-        row = counts.setdefault(_part(name, encoder), [0, 0])
-        row[0] += parameter.numel() if parameter.requires_grad else 0
-        row[1] += parameter.numel()
-    order = sorted(counts, key=lambda part: (part.startswith("head "), part == "adapters"))
-    return ParameterTable(tuple(ParameterRow(part, *counts[part]) for part in order))
-
-
-def _part(name: str, encoder: EncoderModule) -> str:
-    if name.startswith("heads."):
-        return f"head {name.split('.')[1]}"
-    if name.startswith("inputs."):
-        return f"input {name.split('.')[1]}"
-    if ".lora_" in name:
-        return "adapters"
-    inside = name.removeprefix("encoder.")
-    if encoder.layer_of(inside) is not None:
-        return "transformer layers"
-    return "feature encoder" if encoder.stage_of(inside) == FRONT else "projection, positions, norm"

@@ -1,4 +1,4 @@
-"""An encoder out of its config.json and its weights. What differs between families is theirs (`models/encoders/`).
+"""Makes an encoder from its config.json and its weights; families (`models/encoders/`) handle their differences.
 
 Next: `models/model.py`.
 """
@@ -19,7 +19,7 @@ from soritune.models.encoders.encoder import EncoderFamily, family_of
 from soritune.models.quick_dropout import quicken_dropout
 
 OTHER_KEYS = ("torch_dtype", "num_labels")
-"""Keys of an architecture that are read and that not every family's configuration has."""
+"""Keys of an architecture that are used although not every family's configuration has them."""
 RUN_TIME_KEYS = (
     "dtype",
     "torch_dtype",
@@ -31,14 +31,14 @@ RUN_TIME_KEYS = (
     "_attn_implementation",
     "quantization_config",
 )
-"""Keys of a config.json that say how a model was run, not what it is. Older versions of transformers wrote them; newer
-ones act on them silently, and then the recipe no longer decides."""
+"""Keys of a config.json that describe how a model was run, not what it is. Older versions of transformers wrote them;
+newer ones act on them silently, against the recipe."""
 
 
 def check_architecture(architecture: Mapping[str, Any]) -> None:
-    """Refuses keys of a recipe's `model.architecture` that its family does not have; {} is fine.
+    """Refuses keys of a recipe's `model.architecture` that its family does not have; {} is allowed.
 
-    transformers takes any key without a word, so that a misspelt one would leave a default in its place.
+    transformers accepts any key silently, so a misspelt key would leave its setting at the default.
 
     Raises:
         ModelError: such a key, or an unknown family.
@@ -72,9 +72,14 @@ def encoder_config(
 ) -> Any:
     """A transformers config from its JSON.
 
+    Args:
+        architecture: config.json.
+        source: name of the model in errors.
+        dropout: see `ModelConfig.dropout`.
+        layerdrop: see `ModelConfig.layerdrop`.
+
     Raises:
-        ModelError: an unknown family, a value transformers refuses, or a configuration that the family does not
-            support.
+        ModelError: an unknown family, or a configuration that transformers or the family does not support.
     """
     family = family_of(architecture.get("model_type"), source)
     plain = {key: value for key, value in architecture.items() if key not in RUN_TIME_KEYS}
@@ -98,11 +103,11 @@ def make_encoder(
 ) -> EncoderModule:
     """The encoder of a configuration with `weights` (base model's names), or with random ones drawn from `seed`.
 
-    With `meta` it has shapes and no memory, for counting.
+    With `meta` it has shapes but no memory, for counting.
 
     Raises:
         ModelError: weights that do not fit the configuration, a configuration no encoder can be built from, or a
-            sample rate that the family cannot work at.
+            sample rate that the family does not support.
     """
     family = family_of(config.model_type, source or "architecture")
     geometry: Geometry = family.geometry(config.to_dict(), sample_rate_hz)
@@ -116,7 +121,7 @@ def make_encoder(
     except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"{source or 'architecture'}: no model can be built of these numbers ({reason})"
+            f"{source or 'architecture'}: no model can be built with these numbers ({reason})"
         ) from error
     if weights is not None:
         _load(encoder, family, weights, source, seed)
@@ -138,11 +143,11 @@ def _load(
     fitting = {name: weights[name] for name in expected if name in weights}
     wrong = [name for name, tensor in fitting.items() if tuple(tensor.shape) != expected[name]]
     if wrong:
-        stored, wanted = tuple(fitting[wrong[0]].shape), expected[wrong[0]]
         raise ModelError(
-            f"{source}: {len(wrong)} weights do not fit config.json, first {wrong[0]} with {stored} "
-            f"instead of {wanted}"
+            f"{source}: {len(wrong)} weights do not fit config.json, first {wrong[0]} with "
+            f"{tuple(fitting[wrong[0]].shape)} instead of {expected[wrong[0]]}"
         )
+
     missing = [name for name in expected if name not in weights and name not in family.optional_weights]
     if missing:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""What a recipe says about the model. Torch-free, so recipes can be read and listed quickly."""
+"""A recipe's settings of the model. Torch-free, so that recipes can be read and listed quickly."""
 
 from __future__ import annotations
 
@@ -20,68 +20,67 @@ class LoraSettings(Settings):
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout before the adapter."""
     targets: tuple[str, ...] | None = None
-    """Names of the linear modules that get an adapter; None takes those the encoder's family names: what makes queries,
-    keys and values."""
+    """Names of the linear modules that get an adapter; None takes those of the encoder's family, the projections to
+    queries, keys and values."""
     layers: tuple[int, int] | None = None
     """First and last transformer layer (both included) that get adapters; None means all."""
     train_base: bool = False
-    """Train the encoder's own weights beside the adapters, as `freeze` leaves them; bundles are whole then."""
+    """Train the encoder's own weights beside the adapters, except those that `freeze` covers. Bundles are then full."""
 
 
 class FreezeSettings(Settings):
-    """Which parts of the encoder stay as they are; frozen parts run in evaluation mode and without a
-    graph."""
+    """Parts of the encoder that are not trained; they run in evaluation mode and without a graph."""
 
     feature_encoder: bool = True
     """The convolutional front end."""
     layers: int = Field(0, ge=0)
-    """How many transformer layers, counted from the input; the feature projection and positional convolution
-    go with them."""
+    """Number of transformer layers, counted from the input; with one or more, the feature projection and the
+    positional convolution are frozen too."""
     encoder: bool = False
-    """The encoder whole, its adapters excepted; heads and other inputs are trained."""
+    """The whole encoder except its adapters; heads and other inputs are trained."""
     heads: bool = False
     """The heads and the other inputs too; only for reproducing published parameter counts."""
 
 
 class ModelConfig(Settings):
-    """Encoder, heads and what of them is trained."""
+    """Encoder, heads, and which parts of them are trained."""
 
     encoder: str
-    """Hub name or local folder of a model of a known family, headless or with a head; a bundle; or a model of the
-    package by name, `soritune/tiny-ko`."""
+    """Hub name or local folder of a model of a known family, with or without a head; a bundle; or the name of a model
+    of the package, `soritune/tiny-ko`."""
     architecture: dict[str, Any] = Field(default_factory=dict)
     """The encoder's config in Hugging Face's keys (with `model_type`): for counting without weights and for
     random starts."""
     random_weights: bool = False
     """Start from random weights of `architecture`; nothing is loaded."""
     init_from: str | None = None
-    """Weights to start from: a bundle, a foreign CTC checkpoint folder or a headless encoder. New optimizer;
-    a head whose labels are kept keeps its weights, any other is new."""
+    """Weights to start from: a bundle, or a folder of transformers with or without a head. The optimizer is new; rows
+    of heads keep their weights for labels that were in the stored head too."""
     dropout: float | None = Field(None, ge=0, lt=1)
-    """Sets hidden, attention, feature-projection and head dropout, and lowers activation dropout to it where
-    it is higher (so 0 means none); None keeps the encoder's own."""
+    """Sets hidden, attention, feature-projection and head dropout, and lowers a higher activation dropout to this
+    value (0 switches all off); None keeps the encoder's own."""
     layerdrop: float = Field(0.0, ge=0, lt=1)
     """Share of transformer layers skipped at random in training."""
     projector_size: int | None = None
     """Width of the utterance head's projector; None keeps the encoder's own."""
     pooling: Literal["mean", "attentive"] = "mean"
-    """How frames become one vector: "mean" is Hugging Face's head, "attentive" is soritune's own and opens
-    nowhere else."""
+    """How frames become one vector: "mean" is transformers' head, "attentive" is soritune's own and cannot be opened
+    in transformers."""
     lora: LoraSettings | None = None
     """Adapters; None trains the encoder's own weights."""
     freeze: FreezeSettings = Field(default_factory=FreezeSettings)
-    """What stays fixed."""
+    """The parts that are not trained."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
 
     @property
     def starts_from(self) -> str | None:
-        """What the weights are read from, or None for random ones."""
+        """The source of the weights, or None for random ones."""
         return None if self.init_from is None and self.random_weights else self.init_from or self.encoder
 
 
 def stored_model(bundle: Bundle) -> ModelConfig:
-    """The model settings a bundle's card holds.
+    """The model settings in a bundle's card.
 
     Raises:
         BundleError: they are faulty.
@@ -93,11 +92,12 @@ def stored_model(bundle: Bundle) -> ModelConfig:
 
 
 def stored_lora(bundle: Bundle) -> LoraSettings:
-    """The adapters an adapter bundle's card describes, with their layers.
+    """The settings of adapters in an adapter bundle's card, with their layers.
 
     Raises:
-        BundleError: the card does not say, or says it wrongly.
+        BundleError: they are missing or faulty.
     """
+
     try:
         settings = LoraSettings.model_validate(bundle.card["adapter"])
     except (KeyError, ValidationError) as error:

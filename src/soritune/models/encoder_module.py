@@ -1,4 +1,4 @@
-"""What a model asks of its encoder, whatever family it belongs to. Next: `models/model.py`.
+"""The contract of an encoder's torch half, for all families. Next: `models/model.py`.
 
 Shapes: batch, samples, frames (encoder frames), hidden (encoder channels).
 """
@@ -15,15 +15,15 @@ from soritune.errors import ModelError
 from soritune.geometry import Geometry
 
 FRONT, ENTRY, FIRST_LAYER = 0, 1, 2
-"""Places in `EncoderModule.stages`: the front end, what stands between it and the layers, the first layer. After the
-last layer comes one stage more."""
+"""Indices in `EncoderModule.stages`: the front end, the modules between it and the layers, the first layer. One more
+stage follows the last layer."""
 
 
 class EncoderModule(nn.Module, ABC):
     """An encoder: waveforms to features (`front`), features to states (`run`).
 
-    Its weights have the names that they have in transformers' base model. Padding must change nothing: a clip alone
-    gives the same frames as the clip in a batch.
+    Its weights have their names in transformers' base model. Padding must change nothing: a clip alone gives the same
+    frames as the clip in a batch.
 
     Attributes:
         geometry: how samples become frames.
@@ -56,16 +56,16 @@ class EncoderModule(nn.Module, ABC):
     @property
     @abstractmethod
     def projector_size(self) -> int:
-        """Width of an utterance head's projector where the recipe names none."""
+        """Default width of an utterance head's projector."""
 
     @property
     def mask_embedding(self) -> Tensor | None:
-        """(hidden,) what SpecAugment writes at hidden frames; None means zeros."""
+        """(hidden,) the value that SpecAugment writes at masked frames; None means zeros."""
         return None
 
     @property
     def silent_weights(self) -> tuple[str, ...]:
-        """Ends of names of trained tensors whose gradient may be zero without a fault."""
+        """Ends of names of trained tensors whose gradient may rightly be zero."""
         return ()
 
     @abstractmethod
@@ -88,12 +88,12 @@ class EncoderModule(nn.Module, ABC):
 
         Args:
             features: (batch, frames, hidden) of `front`.
-            valid: (batch, frames) bool, False at padding; at least one frame a row is valid.
-            keep_layers: layers whose states are wanted.
+            valid: (batch, frames) bool, False at padding; each row has a valid frame.
+            keep_layers: layers whose states are returned.
 
         Returns:
-            The last state (batch, frames, hidden), after any final norm; and the wanted states by layer: 0 is what the
-            first layer reads, n what layer n gives before any final norm (transformers' `hidden_states`).
+            The last state (batch, frames, hidden), after any final norm; and the states of `keep_layers`: 0 is the
+            input of the first layer, n the output of layer n before any final norm (transformers' `hidden_states`).
         """
 
     def fill_buffers(self) -> None:
@@ -105,12 +105,12 @@ class EncoderModule(nn.Module, ABC):
 
     @abstractmethod
     def stages(self) -> tuple[tuple[nn.Module, ...], ...]:
-        """The modules in the order a clip meets them: `FRONT`, `ENTRY`, one stage a layer, and what follows the last
-        layer (may be empty). Freezing and learning rates go by these."""
+        """The modules in the order of computation: `FRONT`, `ENTRY`, one stage per layer, and the modules after the
+        last layer (may be empty). Freezing and learning rates depend on the stage."""
 
     @abstractmethod
     def stage_of(self, name: str) -> int | None:
-        """Stage of a weight by its name alone, as a second statement of `stages`; None for the mask embedding."""
+        """Stage of a weight by its name alone, to check `stages`; None for the mask embedding."""
 
     def layer_of(self, name: str) -> int | None:
         """Transformer layer of a weight by its name, counted from 0; None for any other weight."""
@@ -119,20 +119,25 @@ class EncoderModule(nn.Module, ABC):
         return stage - FIRST_LAYER if stage is not None and inside else None
 
     def set_front_graph(self, needed: bool) -> None:
-        """Called whenever freezing changes: whether the front end is trained. Without it, no graph is needed there."""
+        """Called whenever freezing changes.
+
+        Args:
+            needed: whether the front end is trained; otherwise it needs no autograd graph.
+        """
 
     @property
     def layers_name(self) -> str:
-        """Name of the list of layers inside the encoder, without what lies above it, as peft asks for it."""
+        """Last part of the name of the list of layers in the encoder; peft's `layers_pattern`."""
         path: str = next(name for name, module in self.named_modules() if module is self.layers)
         return path.rpartition(".")[2]
 
     def checkpoint_activations(self) -> None:
-        """Recomputes activations of the layers in the backward pass from now on; by default that is refused.
+        """Lets all later backward passes recompute the layers' activations; by default this is refused.
 
         Raises:
             ModelError: this family cannot.
         """
+
         raise ModelError(
             f"model.gradient_checkpointing: an encoder of type {self.config.model_type} cannot recompute its "
             "activations; set it to false"

@@ -1,8 +1,8 @@
-"""What is trained and what is not. Frozen means frozen: no gradient, no graph, no dropout.
+"""Which parameters are trained. Frozen parts have no gradient, no graph and no dropout.
 
-The encoder is a row of stages (`EncoderModule.stages`): front end, what stands between it and the layers, transformer
-layers, final norm. Everything below the first stage that is trained runs
-in evaluation mode and, since nothing below needs a gradient, autograd records nothing there.
+The encoder is a sequence of stages (`EncoderModule.stages`): front end, the modules between it and the layers,
+transformer layers, final norm. All stages below the first trained one run in evaluation mode. They need no gradient, so
+autograd records nothing there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from soritune.tasks.specs import OutputSpec
 
 
 class Freezable(Protocol):
-    """What freezing asks of a model."""
+    """The parts of a model that freezing uses."""
 
     config: ModelConfig
     encoder: EncoderModule
@@ -40,7 +40,7 @@ class Freezable(Protocol):
 
 
 def read_layers(outputs: Sequence[OutputSpec], num_layers: int) -> tuple[int, bool]:
-    """Number of transformer layers that some head depends on, and whether one depends on the final norm."""
+    """Number of transformer layers that heads depend on, and whether a head depends on the final norm."""
     deepest, final = 0, False
     for spec in outputs:
         if spec.layer == "last":
@@ -51,10 +51,10 @@ def read_layers(outputs: Sequence[OutputSpec], num_layers: int) -> tuple[int, bo
 
 
 def apply_freezing(model: Freezable) -> None:
-    """Sets what is trained after `model.config`, and remembers the modules that stay in evaluation mode.
+    """Sets `requires_grad` as `model.config` describes, and `evaluated`, the modules that stay in evaluation mode.
 
     Raises:
-        ModelError: more layers frozen than there are, or layer drop over layers of which some are frozen.
+        ModelError: more frozen layers than the encoder has, or layer drop with some layers frozen.
     """
     config, freeze, encoder = model.config, model.config.freeze, model.encoder
     if freeze.layers > encoder.num_layers:
@@ -62,19 +62,14 @@ def apply_freezing(model: Freezable) -> None:
     parts = encoder.stages()
     deepest, final = read_layers(model.outputs, encoder.num_layers)
     below = FIRST_LAYER + freeze.layers if freeze.layers else int(freeze.feature_encoder)
+    only_adapters = _trains_only_adapters(config)
     for index, modules in enumerate(parts):
         unread = index >= FIRST_LAYER + deepest and not (index == len(parts) - 1 and final)
-        fixed = index < below or unread
+        frozen = index < below or unread
         for module in modules:
             for name, parameter in module.named_parameters():
                 is_weight = ".lora_" not in name
-                parameter.requires_grad = not (
-                    fixed
-                    or (
-                        is_weight
-                        and (freeze.encoder or (config.lora is not None and not config.lora.train_base))
-                    )
-                )
+                parameter.requires_grad = not (frozen or (is_weight and only_adapters))
     for parameter in (*model.heads.parameters(), *model.inputs.parameters()):
         parameter.requires_grad = not freeze.heads
     everything = below == 0 and not freeze.encoder and config.lora is None
@@ -87,6 +82,11 @@ def apply_freezing(model: Freezable) -> None:
     if config.layerdrop > 0 and FIRST_LAYER < first < len(parts):
         raise ModelError(f"layerdrop {config.layerdrop} would drop frozen layers too; set layerdrop to 0")
     model.train(model.training)
+
+
+def _trains_only_adapters(config: ModelConfig) -> bool:
+    """Whether no weight of the encoder is trained except its adapters, if it has any."""
+    return config.freeze.encoder or (config.lora is not None and not config.lora.train_base)
 
 
 def _trained(modules: Sequence[nn.Module]) -> bool:
@@ -105,32 +105,32 @@ def _evaluated(
 
 
 def check_frozen(model: Freezable) -> None:
-    """Compares what is trained with what `model.config` says, weight by weight and by its name alone.
+    """Compares `requires_grad` of every weight with `model.config`, by the weight's name alone.
 
-    `apply_freezing` goes by modules; this is the same rule said another way, so that neither a change there nor a
-    library that sets `requires_grad` goes unnoticed.
+    `apply_freezing` sets it by modules. This states the same rule by names, so that a defect there or a library that
+    sets `requires_grad` is noticed.
 
     Raises:
-        ModelError: a weight is trained that should not be, or the other way round.
+        ModelError: a weight is trained and should be frozen, or the reverse.
     """
     deepest, final = read_layers(model.outputs, model.encoder.num_layers)
     for name, parameter in model.named_parameters():
-        wanted = _wanted(name, model.config, model.encoder, deepest, final_read=final)
-        if wanted != parameter.requires_grad:
+        should_train = _should_train(name, model.config, model.encoder, deepest, final_read=final)
+        if should_train != parameter.requires_grad:
             state, order = ("trained", "frozen") if parameter.requires_grad else ("frozen", "trained")
             raise ModelError(f"{name} is {state} and should be {order} by model.freeze and model.lora")
 
 
-def _wanted(
+def _should_train(
     name: str, config: ModelConfig, encoder: EncoderModule, deepest: int, *, final_read: bool
 ) -> bool:
     freeze = config.freeze
     if name.startswith(("heads.", "inputs.")):
         return not freeze.heads
     if not name.startswith("encoder."):
-        return True  # no part of the model as built; the watch on gradients looks after it
+        return True  # added after `build_model`; `GradientWatch` watches it
     is_adapter = ".lora_" in name
-    if not is_adapter and (freeze.encoder or (config.lora is not None and not config.lora.train_base)):
+    if not is_adapter and _trains_only_adapters(config):
         return False
     stage = encoder.stage_of(name.removeprefix("encoder."))
     if stage is None:
@@ -153,13 +153,14 @@ def trained_names(model: Freezable, freeze: FreezeSettings) -> frozenset[str]:
     return frozenset(
         name
         for name, _ in model.named_parameters()
-        if _wanted(name, config, model.encoder, deepest, final_read=final)
+        if _should_train(name, config, model.encoder, deepest, final_read=final)
     )
 
 
 @torch.no_grad()
 def frozen_sums(model: nn.Module) -> Tensor:
-    """(weights,) int64: the bits of every frozen weight, summed. Equal before and after: nothing has changed."""
+    """(weights,) int64: the sum of the bits of every frozen weight; equal sums mean unchanged weights."""
+
     sums = [
         parameter.detach().contiguous().view(torch.int32).sum(dtype=torch.int64)
         for parameter in model.parameters()

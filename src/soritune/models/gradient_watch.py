@@ -1,4 +1,4 @@
-"""Which trained tensors never had a gradient: a silent parameter is the commonest fault in fine-tuning."""
+"""Finds trained tensors that never had a gradient, the most common silent fault of fine-tuning."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from torch import Tensor, nn
 
 
 def check_gradients(model: nn.Module) -> list[str]:
-    """Names of trained tensors that have no gradient, or only zeros, right now. Waits for the device."""
+    """Names of trained tensors that have no gradient or only zeros at this moment. Waits for the device."""
     watch = GradientWatch(model)
     watch.observe()
     return watch.silent()
 
 
 class GradientWatch:
-    """Tells which trained tensors have never had a gradient.
+    """Records which trained tensors have had a gradient.
 
-    `observe` after each backward pass adds a few kernels and never waits for the device; `silent` does, once.
-    An adapter's A has a zero gradient until its B has moved, so ask after several steps.
+    `observe`, to be called after each backward pass, adds a few kernels and never waits for the device; `silent` waits
+    once. An adapter's A has a zero gradient until its B has changed, so call `silent` after several steps.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -30,7 +30,7 @@ class GradientWatch:
         self._largest: Tensor | None = None
 
     def observe(self) -> None:
-        """Looks at the gradients that are there now."""
+        """Records the present gradients."""
         with torch.no_grad():
             present = [(i, p.grad) for i, (_, p) in enumerate(self._watched) if p.grad is not None]
             if not present:
@@ -44,7 +44,8 @@ class GradientWatch:
             self._largest.scatter_reduce_(0, index, norms.nan_to_num(nan=0.0), "amax")
 
     def silent(self) -> list[str]:
-        """Names of the tensors whose gradient was zero or absent at every look."""
+        """Names of the tensors whose gradient was zero or absent at every `observe`."""
+
         if self._largest is None:
             return [name for name, _ in self._watched]
         has_gradient = (self._largest > 0).tolist()

@@ -1,6 +1,6 @@
-"""The heads an output can have; which one it has follows from its objective. Next: `models/losses/loss.py`.
+"""The heads of outputs; an output's objective decides which one it has. Next: `models/losses/loss.py`.
 
-Shapes: batch, frames, width (hidden size, and the labels of an output that is read), labels.
+Shapes: batch, frames, width (channels that a head reads: hidden size, labels of a read output, inputs), labels.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ HF_INIT_STD = 0.02
 
 @dataclass(frozen=True, slots=True)
 class HeadSettings:
-    """What a head is built with."""
+    """Sizes and dropouts of a head."""
 
     width: int
     """Channels it reads per frame."""
     num_layers: int
     """Transformer layers of the encoder."""
     dropout: float
-    """Before the linear layer of a head per frame."""
+    """Dropout before the linear layer of a head per frame."""
     utterance_dropout: float
-    """Before the classifier of a head per utterance."""
+    """Dropout before the classifier of a head per utterance."""
     projector_size: int
     """Channels after the projector of a head per utterance."""
     pooling: str
-    """How a head per utterance makes one vector of its frames: "mean" or "attentive"."""
+    """How a head per utterance joins its frames to one vector: "mean" or "attentive"."""
 
 
 class Head(nn.Module):
-    """One output's head. Subclasses turn (batch, frames, width) into logits.
+    """The head of one output. Subclasses compute logits from (batch, frames, width).
 
-    An output of layer "weighted" has `layer_weights` (layers + 1,), whose softmax weighs the encoder's states
-    as transformers' `use_weighted_layer_sum` does.
+    The head of an output with layer "weighted" has `layer_weights` (layers + 1,). Their softmax weights the encoder's
+    states as in transformers' `use_weighted_layer_sum`.
     """
 
     def __init__(self, spec: OutputSpec, num_layers: int) -> None:
@@ -56,7 +56,7 @@ class Head(nn.Module):
         raise NotImplementedError
 
     def state(self, last: Tensor, states: dict[int, Tensor]) -> Tensor:
-        """(batch, frames, hidden) this head reads, of the last state and the states by layer."""
+        """The state (batch, frames, hidden) that this head reads, from the last state and the states by layer."""
         if self.spec.layer == "last":
             return last
         if self.spec.layer == "weighted":
@@ -68,7 +68,7 @@ class Head(nn.Module):
         return states[int(self.spec.layer)]
 
     def last_linear(self) -> nn.Linear:
-        """The layer with a row per label."""
+        """The linear layer with a row per label."""
         raise NotImplementedError
 
     def initialise(self, seed: int) -> None:
@@ -108,8 +108,8 @@ class FrameHead(Head):
 class UtteranceHead(Head):
     """Projector, pooling over the valid frames, classifier: the head of `ForSequenceClassification`.
 
-    Pooling "mean" is transformers'; "attentive" weighs frames by a learnt score and is soritune's own. The
-    dropout before the classifier is not in transformers' head and changes nothing outside training.
+    Pooling "mean" is transformers'; "attentive" weights frames by a learnt score and is soritune's own. The dropout
+    before the classifier is not in transformers' head and acts in training only.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class UtteranceHead(Head):
     ) -> None:
         super().__init__(spec, num_layers)
         self.projector = nn.Linear(width, projector_size)
-        # No bias: it would shift all scores alike, which softmax ignores.
+        # No bias: it would shift all scores by the same amount, which softmax ignores.
         self.attention = nn.Linear(projector_size, 1, bias=False) if pooling == "attentive" else None
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(projector_size, len(spec.labels))
@@ -152,10 +152,10 @@ class UtteranceHead(Head):
 
 
 def reading_order(outputs: Sequence[OutputSpec]) -> tuple[str, ...]:
-    """Names of `outputs` so that each comes after the one it reads.
+    """Names of `outputs`, each after the output it reads.
 
     Raises:
-        ModelError: an output reads one that does not exist, or they read each other in a ring.
+        ModelError: an output reads one that does not exist, or outputs read each other in a ring.
     """
     by_name = {spec.name: spec for spec in outputs}
     order: list[str] = []
@@ -163,14 +163,10 @@ def reading_order(outputs: Sequence[OutputSpec]) -> tuple[str, ...]:
     while waiting:
         ready = [name for name in waiting if by_name[name].reads is None or by_name[name].reads in order]
         if not ready:
-            raise ModelError(
-                f"output '{waiting[0]}' reads '{by_name[waiting[0]].reads}', which is "
-                + (
-                    "part of a ring"
-                    if by_name[waiting[0]].reads in by_name
-                    else "not an output of this model"
-                )
-            )
+            name, source = waiting[0], by_name[waiting[0]].reads
+            reason = "part of a ring" if source in by_name else "not an output of this model"
+            raise ModelError(f"output '{name}' reads '{source}', which is {reason}")
         order += ready
+
         waiting = [name for name in waiting if name not in ready]
     return tuple(order)

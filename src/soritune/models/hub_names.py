@@ -1,8 +1,8 @@
-"""One table between soritune's names of weights and transformers', used in both directions. Torch-free.
+"""The table from soritune's names of weights to transformers', used in both directions. Torch-free.
 
-soritune keeps an encoder's weights under the base model's own names and a head's under `heads.<output>.…`.
-transformers puts a prefix before the encoder and knows two heads a speech model can have. A family of encoders brings
-its own table (`models/encoders/`).
+soritune stores an encoder's weights under the base model's names and a head's under `heads.<output>.…`. transformers
+puts a prefix before the encoder's names and has two kinds of heads for speech. Each family of encoders has a table
+(`models/encoders/`).
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ HEAD_NAMES: dict[HeadKind, dict[str, str]] = {
         "layer_weights": "layer_weights",
     },
 }
-"""Head weight in soritune, without `heads.<output>.` → name in the classes of transformers that have such a head."""
+"""Name of a head's weight in soritune, without `heads.<output>.` → name in the classes of transformers, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubNames:
-    """How transformers names one model type's weights and classes."""
+    """Names of one model type's weights and classes in transformers."""
 
     classes: Mapping[HeadKind | None, str]
-    """Class name by the head it has; None is the class without a head. A missing kind has no class."""
+    """Class name by kind of head; None is the class without a head. A missing kind has no class."""
     prefix: str = ""
-    """Before the encoder's weights in a class with a head. No module of the encoder may bear this name."""
+    """Prefix of the encoder's weights in a class with a head. No module of the encoder may have this name."""
     bare_prefix: str = ""
-    """The same in the class without a head."""
+    """Prefix in the class without a head."""
     old_names: tuple[tuple[str, str], ...] = ()
     """(old, new) ends of names that transformers or PyTorch have changed since."""
     heads: Mapping[HeadKind, Mapping[str, str]] = field(default_factory=lambda: HEAD_NAMES)
-    """Head weight in soritune → name in transformers, by kind."""
+    """See `HEAD_NAMES`."""
 
     def usable(self, kind: HeadKind | None) -> HeadKind | None:
-        """`kind` where transformers has a class for it, else None."""
+        """`kind` if transformers has a class for it, else None."""
         return kind if kind in self.classes else None
 
     def head_modules(self, kind: HeadKind) -> list[str]:
@@ -52,9 +52,9 @@ class HubNames:
         return list(dict.fromkeys(module for module in modules if module))
 
     def to_hf(self, weights: Mapping[str, Value], primary: str, kind: HeadKind | None) -> dict[str, Value]:
-        """soritune's names to transformers': the encoder's, and the head of output `primary` if it has a counterpart.
+        """soritune's names to transformers': the encoder's, and those of the head of `primary` if `kind` is set.
 
-        Other heads keep their names, which transformers reports as unexpected and leaves alone.
+        Other heads keep their names, which transformers reports as unexpected and ignores.
         """
         prefix = self.prefix if kind else self.bare_prefix
         head = (
@@ -71,11 +71,12 @@ class HubNames:
     def from_hf(self, weights: Mapping[str, Value], primary: str) -> dict[str, Value]:
         """transformers' names to soritune's: `encoder.…`, `heads.…` and `inputs.…`; other weights are left out.
 
-        `primary` is the output that a head of transformers becomes. Takes a model with or without a head, with old or
-        new names.
+        A head of transformers becomes that of the output `primary`. The weights may be of a model with or without a
+        head, and have old or new names.
         """
         prefixes = [prefix for prefix in (self.prefix, self.bare_prefix) if prefix]
-        prefix = next((each for each in prefixes if any(name.startswith(each) for name in weights)), "")
+        prefix = next((p for p in prefixes if any(name.startswith(p) for name in weights)), "")
+
         heads = {theirs: ours for table in self.heads.values() for ours, theirs in table.items()}
         renamed: dict[str, Value] = {}
         for name, value in weights.items():

@@ -79,7 +79,7 @@ class SpeechModel(nn.Module):
 
     @property
     def input_specs(self) -> tuple[InputSpec, ...]:
-        """The inputs beside the waveform."""
+        """The declarations of the inputs beside the waveform."""
         return tuple(module.spec for module in self._input_modules())
 
     def _input_modules(self) -> list[InputModule]:
@@ -93,7 +93,7 @@ class SpeechModel(nn.Module):
 
     @property
     def silent_weights(self) -> tuple[str, ...]:
-        """Ends of names of trained weights whose gradient may be zero without a fault."""
+        """Ends of names of trained weights whose gradient may rightly be zero."""
         inputs = (
             f"inputs.{module.spec.name}.{name}" for module in self._input_modules() for name in module.silent
         )
@@ -134,14 +134,14 @@ class SpeechModel(nn.Module):
         feature_mask: Tensor | None = None,
         **inputs: Tensor,
     ) -> ModelOutput:
-        """One pass; takes what `Batch.inputs` holds.
+        """One forward pass; its arguments are the items of `Batch.inputs`.
 
         Args:
             waveform: (batch, samples) float32, normalised, zero-padded.
             num_samples: (batch,) int64, on the waveform's device.
-            time_mask: (batch, frames) bool, frames SpecAugment hides, or None.
-            feature_mask: (batch, hidden) bool, channels SpecAugment hides, or None.
-            inputs: arrays of the other inputs, as `tasks/inputs` names them.
+            time_mask: (batch, frames) bool, frames that SpecAugment masks, or None.
+            feature_mask: (batch, hidden) bool, channels that SpecAugment masks, or None.
+            inputs: arrays of the other inputs, by the names of `InputKind.pad`.
         """
         missing = self.geometry.least_samples - waveform.shape[1]
         if missing > 0:
@@ -178,8 +178,8 @@ class SpeechModel(nn.Module):
 
         Returns:
             The last state (batch, frames, hidden), the states that heads read by layer, and the valid frames
-            (batch, frames) bool. A row without a frame keeps one, so that no softmax is empty; the caller drops such
-            rows.
+            (batch, frames) bool. A row without a frame keeps one, so that no softmax is empty; the
+            caller drops such rows.
         """
         geometry = self.geometry
         features = self.encoder.front(waveform, num_samples)

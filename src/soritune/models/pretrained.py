@@ -181,7 +181,7 @@ def _stored_architecture(source: str) -> dict[str, Any]:
 
 
 def _from_hub(name: str) -> Path:
-    """The model's folder in the local hub cache; downloads it if it is not there yet."""
+    """The model's folder in the local hub cache; downloads it if necessary."""
     import huggingface_hub
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 

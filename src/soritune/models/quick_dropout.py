@@ -1,7 +1,7 @@
-"""Dropout for training on a CPU in less than half the time; on anything else it is `nn.Dropout`.
+"""Dropout for training on a CPU in less than half the time; on other devices it is `nn.Dropout`.
 
-PyTorch draws a CPU's dropout mask number by number: after wav2vec2's wide linear layer that takes as long as the
-layer's product. Here one 64-bit draw decides four elements, 16 bits each.
+On a CPU, PyTorch draws a dropout mask number by number, which takes as long as the product of a wide linear layer
+before it. Here one 64-bit number decides four elements, 16 bits each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ STEPS = 1 << 16
 
 
 class QuickDropout(nn.Dropout):
-    """`nn.Dropout` (not in place), drawn from the same default generator, with other masks for the same seed."""
+    """`nn.Dropout` (not in place) with the same default generator, but other masks for the same seed."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape to the same."""
@@ -27,7 +27,8 @@ class QuickDropout(nn.Dropout):
 
 
 def quicken_dropout(module: nn.Module) -> None:
-    """Puts a `QuickDropout` in the place of every plain dropout below `module`."""
+    """Replaces every plain dropout inside `module` by a `QuickDropout`."""
+
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.Dropout and not child.inplace:

@@ -36,8 +36,8 @@ def save_bundle(
 ) -> Bundle:
     """Writes `model` as a bundle; the model is left unchanged.
 
-    A full bundle has adapters merged. An adapter bundle holds adapters and heads, and names its base with a
-    checksum.
+    A full bundle has adapters merged. An adapter bundle holds adapters and heads, and its base's name and checksum.
+
 
     Args:
         model: weights as they shall be used.
@@ -53,19 +53,11 @@ def save_bundle(
         ModelError: an adapter bundle of a model without adapters or without a stored base.
         OutputError: the folder cannot be written to.
     """
-    settings = (
-        preprocessing.model_dump(mode="json") if isinstance(preprocessing, BaseModel) else dict(preprocessing)
-    )
     model_type = str(model.encoder.config.model_type)
     family = family_of(model_type, "the encoder")
     names = family.hub_names(model_type)
     as_adapter = _as_adapter(model, family, adapter_only)
-    rate = int(settings.get("sample_rate_hz", model.geometry.sample_rate_hz))
-    if rate != model.geometry.sample_rate_hz:
-        raise ModelError(
-            f"the model was built for {model.geometry.sample_rate_hz} Hz and its preprocessing gives {rate}; build it "
-            f"with sample_rate_hz={rate}"
-        )
+    settings = _preprocessing_settings(model, preprocessing)
     kind = names.usable(head_kind(model.outputs[0], model.config.pooling))
     config = hf_config(model, family, kind)
     card = {**_card(model, tasks, settings, config), **(card_fields or {})}
@@ -92,6 +84,26 @@ def save_bundle(
     return write_bundle(path, weights=_arrays(stored), card=card, json_files=files, readme=readme)
 
 
+def _preprocessing_settings(
+    model: SpeechModel, preprocessing: BaseModel | Mapping[str, Any]
+) -> dict[str, Any]:
+    """The preprocessing as a card stores it.
+
+    Raises:
+        ModelError: it has another sample rate than the model.
+    """
+    settings = (
+        preprocessing.model_dump(mode="json") if isinstance(preprocessing, BaseModel) else dict(preprocessing)
+    )
+    rate = int(settings.get("sample_rate_hz", model.geometry.sample_rate_hz))
+    if rate != model.geometry.sample_rate_hz:
+        raise ModelError(
+            f"the model was built for {model.geometry.sample_rate_hz} Hz and its preprocessing gives {rate}; build it "
+            f"with sample_rate_hz={rate}"
+        )
+    return settings
+
+
 def _as_adapter(model: SpeechModel, family: EncoderFamily, adapter_only: bool | None) -> bool:
     """Whether to write adapters alone.
 
@@ -104,7 +116,9 @@ def _as_adapter(model: SpeechModel, family: EncoderFamily, adapter_only: bool | 
         usable_there = family.saves_adapters(str(model.encoder.config.model_type))
         return adapted and model.base is not None and usable_there and not base_trained
     if adapter_only and not adapted:
-        raise ModelError("an adapter bundle needs a model with adapters; this model has none, save it whole")
+        raise ModelError(
+            "an adapter bundle needs a model with adapters; this model has no adapters, save it whole"
+        )
     if adapter_only and base_trained:
         raise ModelError(
             "the encoder's own weights were trained beside these adapters (lora.train_base); save it whole"

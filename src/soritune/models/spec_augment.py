@@ -1,8 +1,7 @@
 """SpecAugment between an encoder's front and its layers (Park et al. 2019).
 
-Which frames and channels are hidden is drawn by the collator, seeded per utterance; nothing random happens
-here, and the masking of transformers itself, fixed in length and drawn from a global generator, is never
-called.
+The collator draws the masked frames and channels, seeded per utterance; nothing is random here. The masking of
+transformers, which has a fixed length and uses the global generator, is never called.
 """
 
 from __future__ import annotations
@@ -14,14 +13,15 @@ from torch import Tensor, nn
 def apply_masks(
     hidden: Tensor, time_mask: Tensor | None, feature_mask: Tensor | None, embedding: Tensor | None
 ) -> Tensor:
-    """Writes the mask embedding at hidden frames and zeros at hidden channels.
+    """Writes the mask embedding at masked frames and zeros at masked channels.
 
     Args:
         hidden: (batch, frames, hidden).
-        time_mask: (batch, frames or fewer) bool, or None. Frames beyond it stay.
+        time_mask: (batch, frames or fewer) bool, or None. Frames beyond it are not masked.
         feature_mask: (batch, hidden) bool, or None.
-        embedding: (hidden,) of the encoder, or None: zeros then.
+        embedding: (hidden,) of the encoder; None means zeros.
     """
+
     if time_mask is not None:
         beyond = hidden.shape[1] - time_mask.shape[1]
         if beyond > 0:

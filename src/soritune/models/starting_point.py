@@ -205,7 +205,7 @@ def start_from_bundle(
         ModelError: the base of an adapter bundle is missing or has other weights.
     """
     if not bundle.outputs:
-        raise bundle.damaged("outputs", "there is none")
+        raise bundle.damaged("outputs", "it is empty")
     # Half-precision files too are computed in float32.
     weights = {name: torch.from_numpy(value).float() for name, value in bundle.weights().items()}
     if bundle.is_adapter:

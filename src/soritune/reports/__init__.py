@@ -1,1 +1,1 @@
-"""From predictions to numbers with intervals, and from numbers to something to look at."""
+"""From predictions to numbers with intervals, and from numbers to tables, figures and pages."""

@@ -1,5 +1,4 @@
-"""What can be reached without listening: scores computed from the references alone, to stand beside the
-model's."""
+"""What can be reached without listening: scores computed from the references alone, shown beside the model's."""
 
 from __future__ import annotations
 
@@ -7,10 +6,10 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from soritune.metrics.bootstrap import Interval
+from soritune.reports.scores import Baseline
 from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.results import Counts, Pair, Prediction, add_counts
 from soritune.tasks.task import Task
@@ -19,53 +18,37 @@ Differences = Callable[[Sequence[Counts]], Mapping[str, Interval]]
 """From a baseline's counts per utterance to the model's rates minus the baseline's, paired over speakers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """A baseline and its rates."""
-
-    name: str
-    description: str
-    rates: dict[str, float]
-    differences: dict[str, Interval]
-    """Per rate: the model's minus this baseline's, over the same resampled speakers; none without a model."""
-
-    def to_json(self) -> dict[str, Any]:
-        """`{"description", "rates", "differences"}`."""
-        differences = {name: interval.to_json() for name, interval in self.differences.items()}
-        return {"description": self.description, "rates": dict(self.rates), "differences": differences}
-
-
-def baselines(task: Task, pairs: Sequence[Pair], differences: Differences | None = None) -> list[Baseline]:
-    """Baselines of `task` on these references: those that follow from its outputs, then its own `guesses`.
+def baselines(
+    task: Task, pairs: Sequence[Pair], differences: Differences | None = None
+) -> dict[str, Baseline]:
+    """Name to baseline of `task` on these references: what follows from its outputs, then its own `guesses`.
 
     Classification: always the class that is most frequent in these references (the best constant answer, so
     no other constant does better). CTC: no symbol. Multi-label: no label.
 
     Args:
-        differences: sets a baseline's counts of the utterances, in the order of `pairs`, against the model's.
+        differences: compares a baseline's counts of the utterances, in the order of `pairs`, with the model's.
     """
     if not pairs or not task.outputs:
-        return []
+        return {}
     beside = differences or (lambda counts: {})
-    found = _of_outputs(task, pairs, beside)
+    results = _of_outputs(task, pairs, beside)
     for guess in task.guesses():
         counts = _answer_counts(task, guess.answer, pairs)
-        found.append(_baseline(guess.name, guess.description, task, counts, beside))
-    return found
+        results[guess.name] = _baseline(guess.description, task, counts, beside)
+    return results
 
 
-def _baseline(
-    name: str, description: str, task: Task, counts: Sequence[Counts], beside: Differences
-) -> Baseline:
-    return Baseline(name, description, task.rates(_summed(counts)), dict(beside(counts)))
+def _baseline(description: str, task: Task, counts: Sequence[Counts], beside: Differences) -> Baseline:
+    return Baseline(description, task.rates(_summed(counts)), dict(beside(counts)))
 
 
-def _of_outputs(task: Task, pairs: Sequence[Pair], beside: Differences) -> list[Baseline]:
+def _of_outputs(task: Task, pairs: Sequence[Pair], beside: Differences) -> dict[str, Baseline]:
     """The baseline that follows from the primary output: the best of its objective's constant guesses."""
     spec = task.outputs[0]
     guess = objective_of(spec).constant_guess(spec)
     if guess is None:
-        return []
+        return {}
     nothing = {output.name: objective_of(output).empty_output(output) for output in task.outputs}
     ranked: list[tuple[float, str, list[Counts]]] = []
     for description, output in guess.candidates:
@@ -73,12 +56,12 @@ def _of_outputs(task: Task, pairs: Sequence[Pair], beside: Differences) -> list[
         counts = _answer_counts(task, lambda reference, answer=answer: answer, pairs)  # type: ignore[misc]
         ranked.append((_quality(task, counts) if len(guess.candidates) > 1 else 0.0, description, counts))
     _, description, counts = max(ranked, key=lambda candidate: candidate[0])
-    baseline = _baseline(guess.name, description, task, counts, beside)
-    for rate, rate_description in task.rate_descriptions.items():
-        if rate_description.needs_probabilities:  # those of a constant guess are arbitrary
-            baseline.rates.pop(rate, None)
-            baseline.differences.pop(rate, None)
-    return [baseline]
+    baseline = _baseline(description, task, counts, beside)
+    # Rates from probabilities are arbitrary for a constant guess.
+    arbitrary = {name for name, rate in task.rate_descriptions.items() if rate.needs_probabilities}
+    rates = {name: value for name, value in baseline.rates.items() if name not in arbitrary}
+    gaps = {name: value for name, value in baseline.differences.items() if name not in arbitrary}
+    return {guess.name: Baseline(baseline.description, rates, gaps)}
 
 
 def _quality(task: Task, counts: Sequence[Counts]) -> float:
@@ -108,7 +91,7 @@ def _answer_counts(
 def _summed(counts: Sequence[Counts]) -> Counts:
     """All of them together; those that are shared are multiplied, not added again and again."""
     times = Counter(map(id, counts))
-    parts = {id(own): own for own in counts}
+    distinct = {id(utterance): utterance for utterance in counts}
     return add_counts(
-        [{name: value * times[key] for name, value in own.items()} for key, own in parts.items()]
+        [{name: value * times[key] for name, value in part.items()} for key, part in distinct.items()]
     )

@@ -1,21 +1,18 @@
-"""Several scores.json beside each other; differences are paired over the speakers that all of them have."""
+"""Several scores.json side by side; differences are paired over the speakers that all of them have."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from soritune.errors import ManifestError
-from soritune.inference.predictions import tasks_of, without_nan
+from soritune.inference.json_values import without_nan
 from soritune.metrics.bootstrap import Interval, paired_difference
 from soritune.reports.grouping import UNKNOWN
-from soritune.reports.score import Scores, load_scores
-from soritune.tasks.decoding.decoder import decoder_text
+from soritune.reports.scores import Scores, TaskScores, load_scores
 from soritune.tasks.results import Counts
 from soritune.tasks.task import Task
 
@@ -30,7 +27,7 @@ class TaskComparison:
     primary: str
     higher_is_better: bool
     rates: dict[str, list[Interval | None]]
-    """Rate -> per model its interval over all its own speakers; None where a model lacks it."""
+    """Rate to its interval over all speakers of each model; None where a model lacks it."""
     differences: list[dict[str, Interval] | None]
     """Per model: rates minus those of the first model over common speakers; None for the first and where the
     counts cannot be paired."""
@@ -78,15 +75,15 @@ def compare(paths: Sequence[Path | str], *, resamples: int = 1000, seed: int = 0
     """Compares models by their scores.json (or the folders that hold one); the first is the reference.
 
     Raises:
-        ManifestError: fewer than two files, no scores file, or no task that all have.
+        ManifestError: fewer than two files, one that is not a scores file, or no task that all have.
     """
     if len(paths) < 2:
         raise ManifestError("a comparison needs at least two scores files")
     scores = [load_scores(path) for path in paths]
-    shared = [name for name in scores[0].tasks if all(name in other.tasks for other in scores)]
+    shared = [name for name in scores[0].tasks if all(name in model.tasks for model in scores)]
     if not shared:
-        found = "; ".join(f"{path}: {', '.join(one.tasks)}" for path, one in zip(paths, scores, strict=True))
-        raise ManifestError(f"the scores have no task in common ({found})")
+        tasks = "; ".join(f"{path}: {', '.join(own.tasks)}" for path, own in zip(paths, scores, strict=True))
+        raise ManifestError(f"the scores have no task in common ({tasks})")
     return Comparison(
         _names(paths, scores),
         tuple(str(path) for path in paths),
@@ -95,35 +92,32 @@ def compare(paths: Sequence[Path | str], *, resamples: int = 1000, seed: int = 0
 
 
 def verdict(difference: Interval, higher_is_better: bool) -> str:
-    """better, worse, or not told apart: whether the interval of a difference leaves out zero."""
+    """better, worse, or not distinguishable: whether the interval of a difference excludes zero."""
     if not (math.isfinite(difference.low) and math.isfinite(difference.high)):
-        return "not told apart"
+        return "not distinguishable"
     if difference.low <= 0 <= difference.high:
-        return "not told apart"
+        return "not distinguishable"
     return "better" if (difference.value > 0) == higher_is_better else "worse"
 
 
 def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int) -> TaskComparison:
-    own = [one.tasks[name] for one in scores]
-    task = next(task for task in tasks_of(scores[0].content["header"]) if task.name == name)
-    rates: dict[str, list[Interval | None]] = {}
-    for rate in own[0]["rates"]:
-        rates[rate] = [
-            Interval.from_json(one["rates"][rate]) if rate in one["rates"] else None for one in own
-        ]
-    common = [speaker for speaker in own[0]["speakers"] if all(speaker in one["speakers"] for one in own)]
+    models = [own.tasks[name] for own in scores]
+    first, others = models[0], models[1:]
+    task = scores[0].header.tasks_by_name[name]
+    rates = {rate: [model.rates.get(rate) for model in models] for rate in first.rates}
+    common = [speaker for speaker in first.speakers if all(speaker in model.speakers for model in models)]
     common = [speaker for speaker in common if speaker != UNKNOWN]
-    notes = _notes(scores, own, common)
+    notes = _notes(scores, models, common)
     differences: list[dict[str, Interval] | None] = [None]
-    first = [_counts(own[0]["speakers"][speaker]) for speaker in common]
-    for other in own[1:]:
-        second = [_counts(other["speakers"][speaker]) for speaker in common]
-        if not common or not _alike(first[0], second[0]):
+    before = [first.speakers[speaker].counts for speaker in common]
+    for model in others:
+        after = [model.speakers[speaker].counts for speaker in common]
+        if not common or not _alike(before[0], after[0]):
             differences.append(None)
             continue
         differences.append(
             paired_difference(
-                first, second, task.rates, resamples=resamples, seed=seed, matters_fn=task.contributes
+                before, after, task.rates, resamples=resamples, seed=seed, matters_fn=task.contributes
             )
         )
     if any(row is None for row in differences[1:]) and common:
@@ -137,25 +131,21 @@ def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int
     )
 
 
-def _notes(scores: Sequence[Scores], own: Sequence[Mapping[str, Any]], common: Sequence[str]) -> list[str]:
+def _notes(scores: Sequence[Scores], models: Sequence[TaskScores], common: Sequence[str]) -> list[str]:
     notes = []
     if not common:
         notes.append("The models were judged on different speakers; differences cannot be paired.")
-    elif any(len(one["speakers"]) != len(common) for one in own):
+    elif any(len(model.speakers) != len(common) for model in models):
         notes.append(f"Differences are over the {len(common)} speakers that all models were judged on.")
-    sizes = [[one["speakers"][speaker]["num_utterances"] for speaker in common] for one in own]
+    sizes = [[model.speakers[speaker].num_utterances for speaker in common] for model in models]
     if any(row != sizes[0] for row in sizes):
         notes.append("The models were judged on different numbers of clips of the same speakers.")
-    decoders = [decoder_text(one.content["header"].get("decoder")) for one in scores]
+    decoders = [own.header.decoder_text for own in scores]
     if len(set(decoders)) > 1:
         notes.append(f"The outputs were read by different decoders: {', '.join(decoders)}.")
-    if any(one.content["synthetic"] for one in scores):
+    if any(own.synthetic for own in scores):
         notes.append("Synthetic speech is among the data.")
     return notes
-
-
-def _counts(speaker: Mapping[str, Any]) -> Counts:
-    return {key: np.asarray(value, dtype=np.float64) for key, value in speaker["counts"].items()}
 
 
 def _alike(first: Counts, second: Counts) -> bool:
@@ -163,22 +153,22 @@ def _alike(first: Counts, second: Counts) -> bool:
 
 
 def _names(paths: Sequence[Path | str], scores: Sequence[Scores]) -> tuple[str, ...]:
-    """The bundles' names where they differ, else the folders, else the paths; with the checkpoint where the
-    models are at different ones."""
-    bundles = [str(one.content["header"].get("bundle", {}).get("name") or "") for one in scores]
+    """The bundles' names if they differ, else the folders', else the paths; with the checkpoint if the models are at
+    different ones."""
+    bundles = [own.header.model.name or "" for own in scores]
     folders = [(Path(path) if Path(path).is_dir() else Path(path).parent).resolve().name for path in paths]
-    places = [str(one.content["header"].get("bundle", {}).get("folder") or "") for one in scores]
+    checkpoints = [own.header.model.folder or "" for own in scores]
     for plain in (bundles, folders, [str(path) for path in paths]):
-        names = _with_checkpoint(plain, places)
+        names = _with_checkpoint(plain, checkpoints)
         if len(set(names)) == len(names) and all(plain):
             return tuple(names)
     return tuple(str(path) for path in paths)
 
 
-def _with_checkpoint(names: Sequence[str], places: Sequence[str]) -> list[str]:
-    if len(set(places)) == 1:
+def _with_checkpoint(names: Sequence[str], checkpoints: Sequence[str]) -> list[str]:
+    if len(set(checkpoints)) == 1:
         return list(names)
     return [
-        f"{name} ({place})" if place not in ("", name) else name
-        for name, place in zip(names, places, strict=True)
+        f"{name} ({checkpoint})" if checkpoint not in ("", name) else name
+        for name, checkpoint in zip(names, checkpoints, strict=True)
     ]

@@ -1,21 +1,29 @@
-"""The confusion matrix of a task from the content of scores.json."""
+"""The confusion matrix of a task, from the counts in its scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.inference.predictions import tasks_of
+from soritune.reports.scores import Scores
 
 
-def confusion_of(content: Mapping[str, Any], task: str) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
-    """Labels and (labels, labels) counts of a task, rows reference and columns prediction, summed over its speakers;
-    None for a task without classes."""
-    counts = [row["counts"].get("confusion") for row in content["tasks"][task]["speakers"].values()]
-    labels = next((one.outputs[0].labels for one in tasks_of(content["header"]) if one.name == task), ())
-    if not counts or any(own is None or len(own) != len(labels) for own in counts):
+class Confusion(NamedTuple):
+    """How often each reference label was predicted as each label."""
+
+    labels: tuple[str, ...]
+    counts: NDArray[np.float64]
+    """(labels, labels): rows reference, columns prediction."""
+
+
+def confusion_of(scores: Scores, task: str) -> Confusion | None:
+    """The confusion matrix of a task, summed over its speakers; None for a task without classes."""
+    labels = scores.header.tasks_by_name[task].outputs[0].labels
+    shape = (len(labels), len(labels))
+    counts = [speaker.counts.get("confusion") for speaker in scores.tasks[task].speakers.values()]
+    known = [count for count in counts if count is not None and count.shape == shape]
+    if not known or len(known) < len(counts):
         return None
-    return labels, np.sum([np.asarray(own, dtype=np.float64) for own in counts], axis=0)
+    return Confusion(labels, np.sum(known, axis=0))

@@ -1,8 +1,8 @@
-"""What an evaluation found: numbers, and what can be drawn and written of them."""
+"""The result of an evaluation: numbers, and what can be drawn and written of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,29 +12,40 @@ from numpy.typing import NDArray
 
 from soritune.errors import OutputError, TaskError
 from soritune.metrics.classification import ClassRates, class_table
-from soritune.reports.confusion import confusion_of
+from soritune.reports.confusion import Confusion, confusion_of
 from soritune.reports.figure_files import save_figure
 from soritune.reports.figures import draw_classes, draw_matrix
+from soritune.reports.scores import Scores
 from soritune.reports.text_report import text_report
 from soritune.whole_file import write_bytes, write_text
 
 
 class Evaluation(dict[str, Any]):
-    """The content of scores.json as a dict, and under "files" where predictions, scores and report lie.
+    """The content of scores.json as a dict, and under "files" the paths of predictions, scores and report.
 
     `scores` are of the first task, `labels`, `confusion` and `classes` of the first task with classes; all tasks are
     under `["tasks"]`.
+
+    Args:
+        scores: of all tasks; `all_scores` is the same object.
+        more: further keys of the dict, such as `files`.
     """
+
+    def __init__(self, scores: Scores, **more: Any) -> None:
+        super().__init__(scores.to_json() | more)
+        self.all_scores = scores
 
     @property
     def task(self) -> str:
         """Name of the first task."""
-        return str(next(iter(self["tasks"])))
+        return next(iter(self.all_scores.tasks))
 
     @property
     def scores(self) -> dict[str, float | None]:
-        """Rate to its value over all clips, such as wa (accuracy), ua, macro_f1 and loss; None where it has none."""
-        return {name: interval["value"] for name, interval in self["tasks"][self.task]["rates"].items()}
+        """Rate to its value over all clips, such as wa (accuracy), ua, macro_f1 and loss; None if it cannot be
+        computed."""
+        rates = self.all_scores.tasks[self.task].rates
+        return {name: rate.value if math.isfinite(rate.value) else None for name, rate in rates.items()}
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -43,7 +54,7 @@ class Evaluation(dict[str, Any]):
         Raises:
             TaskError: no task has classes.
         """
-        return _confusion(self)[0]
+        return self._confusion().labels
 
     @property
     def confusion(self) -> NDArray[np.float64]:
@@ -52,7 +63,7 @@ class Evaluation(dict[str, Any]):
         Raises:
             TaskError: no task has classes.
         """
-        return _confusion(self)[1]
+        return self._confusion().counts
 
     @property
     def classes(self) -> dict[str, ClassRates]:
@@ -61,7 +72,7 @@ class Evaluation(dict[str, Any]):
         Raises:
             TaskError: no task has classes.
         """
-        labels, confusion = _confusion(self)
+        labels, confusion = self._confusion()
         return dict(zip(labels, class_table(confusion), strict=True))
 
     def plot_confusion_matrix(self, path: Path | str) -> Path:
@@ -71,7 +82,7 @@ class Evaluation(dict[str, Any]):
             TaskError: no task has classes.
             OutputError: as `save_figure`.
         """
-        labels, confusion = _confusion(self)
+        labels, confusion = self._confusion()
         return save_figure(path, partial(draw_matrix, labels, confusion.tolist()))
 
     def plot_class_metrics(self, path: Path | str) -> Path:
@@ -81,18 +92,18 @@ class Evaluation(dict[str, Any]):
             TaskError: no task has classes.
             OutputError: as `save_figure`.
         """
-        labels, confusion = _confusion(self)
+        labels, confusion = self._confusion()
         return save_figure(path, partial(draw_classes, labels, class_table(confusion)))
 
     def report(self) -> str:
         """Warnings, rates with intervals, classes and confusion as plain text."""
-        return text_report(self)
+        return text_report(self.all_scores)
 
     def write_report(self, path: Path | str) -> Path:
         """Writes `report()` into a .txt or .md file, or the whole page into a .html file.
 
         Raises:
-            OutputError: another suffix, or a place that cannot be written to.
+            OutputError: another suffix, or a path that cannot be written to.
         """
         target = Path(path)
         if target.suffix.lower() == ".html":
@@ -106,10 +117,15 @@ class Evaluation(dict[str, Any]):
             return write_text(target, self.report())
         raise OutputError(f"{target}: a report is written as .txt, .md or .html, not as '{target.suffix}'")
 
+    def _confusion(self) -> Confusion:
+        """Of the first task with classes.
 
-def _confusion(content: Mapping[str, Any]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    found = [confusion_of(content, task) for task in content["tasks"]]
-    classes = next((one for one in found if one is not None), None)
-    if classes is None:
-        raise TaskError(f"{' and '.join(content['tasks'])}: no task with classes, so no confusion matrix")
-    return classes
+        Raises:
+            TaskError: no task has classes.
+        """
+        tasks = self.all_scores.tasks
+        for task in tasks:
+            confusion = confusion_of(self.all_scores, task)
+            if confusion is not None:
+                return confusion
+        raise TaskError(f"{' and '.join(tasks)}: no task with classes, so no confusion matrix")

@@ -2,7 +2,7 @@
 
 For the page matplotlib draws with stand-in colours; they become CSS variables afterwards, so one figure serves light
 and dark pages, and Hangul is drawn by the browser's fonts, whichever fonts this machine has. A file gets real
-colours: `.svg` keeps its text as text, and for `.png` a font of this machine that has the letters is looked for.
+colours: `.svg` keeps its text as text, and for `.png` a font of this machine that has the letters is searched.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import findfont, fontManager
 from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
 
 from soritune.errors import OutputError
 from soritune.whole_file import write_bytes
@@ -57,7 +58,7 @@ def inline_svg(figure: Figure) -> str:
     head, rest = text.split(">", 1)
     width = re.search(r'viewBox="0 0 ([\d.]+)', head)
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
-    # Text may be wider in the browser's font than it was guessed to be, hence the visible overflow.
+    # Text may be wider in the browser's font than estimated here, hence the visible overflow.
     style = f"width:{width[1] if width else 600}pt;max-width:100%;height:auto;overflow:visible"
     text = f'{head} style="{style}">{rest}'
     text = re.sub(r"font:\s*(?:\w+ )?([\d.]+px)[^;\"]*", r"font-size: \1", text)
@@ -71,7 +72,7 @@ def save_figure(path: Path | str, draw: Drawing) -> Path:
     """Draws on white and writes a `.svg` or `.png` file, at once or not at all.
 
     Raises:
-        OutputError: another suffix, a place that cannot be written to, or letters that no font of this machine has
+        OutputError: another suffix, a path that cannot be written to, or letters that no font of this machine has
             (for PNG only).
     """
     target = Path(path)
@@ -87,7 +88,7 @@ def save_figure(path: Path | str, draw: Drawing) -> Path:
 def _svg_of(figure: Figure) -> str:
     buffer = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "soritune"}), warnings.catch_warnings():
-        # Widths of letters this machine's fonts lack are guessed; the reader's program has them.
+        # Widths of letters that this machine's fonts lack are estimated; the reader's program has the letters.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     text = buffer.getvalue()
@@ -112,14 +113,14 @@ def _png_of(target: Path, draw: Drawing) -> bytes:
 def _picture(draw: Drawing, families: list[str]) -> tuple[bytes, frozenset[int]]:
     """The drawing as PNG, and the code points for which the fonts have no letter."""
     buffer = io.BytesIO()
-    with (
-        mpl.rc_context({"font.family": ["DejaVu Sans", *families], "figure.dpi": DOTS_PER_INCH}),
-        warnings.catch_warnings(record=True) as found,
-    ):
-        warnings.simplefilter("always")
-        FigureCanvasAgg(draw(PAPER)).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
-    missing = (re.match(r"Glyph (\d+) .*missing", str(warning.message)) for warning in found)
-    return buffer.getvalue(), frozenset(int(match[1]) for match in missing if match)
+    names = ["DejaVu Sans", *families]
+    with mpl.rc_context({"font.family": names, "figure.dpi": DOTS_PER_INCH}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of missing letters, which are returned
+        figure = draw(PAPER)
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    known = {code for name in names for code in FT2Font(findfont(name)).get_charmap()}
+    letters = {letter for text in figure.findobj(Text) for letter in text.get_text() if letter.isprintable()}
+    return buffer.getvalue(), frozenset(map(ord, letters)) - known
 
 
 @cache
@@ -143,8 +144,7 @@ def font_with(codes: frozenset[int]) -> str | None:
 
 
 def _bundled_fonts() -> Iterable[Path]:
-    """Fonts of the package koreanize-matplotlib, where it is installed; it is not imported, for that would change
-    matplotlib's settings."""
+    """Fonts of the package koreanize-matplotlib, if installed. Importing it would change matplotlib's settings."""
     spec = find_spec("koreanize_matplotlib")
     folders = [] if spec is None else list(spec.submodule_search_locations or [])
     return [path for folder in folders for path in Path(folder).glob("fonts/NanumGothic.ttf")]

@@ -1,7 +1,7 @@
-"""What a report draws: history, confusion, classes, speakers, calibration.
+"""The figures of a report: history, confusion, classes, speakers, calibration.
 
-Each drawing takes the colours to draw with. The `…_figure` functions give it for the report's page, as SVG with real
-text in the page's own colours and fonts; `reports/figure_files.py` writes the same drawings to files.
+Each drawing takes its colours as an argument. The `…_figure` functions return it for the report's page, as SVG with
+real text in the page's colours and fonts; `reports/figure_files.py` writes the same drawings to files.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from soritune.metrics.classification import ClassRates
+from soritune.metrics.bootstrap import Interval
+from soritune.metrics.classification import CalibrationBin, ClassRates
 from soritune.reports.figure_files import PAGE, Palette, inline_svg
+from soritune.reports.numbers import has_range
+from soritune.reports.scores import SpeakerScores
 
 SPEAKERS_SHOWN = 60
 """Speakers in a dot plot; the best and the worst are kept when there are more."""
@@ -27,8 +30,7 @@ SPEAKERS_SHOWN = 60
 def draw_history(
     events: Sequence[Mapping[str, Any]], metrics: Sequence[str], colours: Palette
 ) -> Figure | None:
-    """Losses, the named validation rates (as `<task>/<rate>`) and the learning rate over steps; None without
-    any."""
+    """Losses, the named validation rates (as `<task>/<rate>`) and the learning rate over steps; None without events."""
     steps = [event for event in events if event.get("event") == "step"]
     checks = [event for event in events if event.get("event") == "evaluate"]
     loss, val_loss = _series(steps, "loss"), _series(checks, "val/loss")
@@ -67,38 +69,35 @@ def draw_history(
 
 
 def draw_speakers(
-    speakers: Mapping[str, Mapping[str, Any]],
+    speakers: Mapping[str, SpeakerScores],
     rate: str,
-    overall: Mapping[str, Any],
+    overall: Interval,
     colours: Palette,
     *,
     in_percent: bool = True,
 ) -> Figure | None:
-    """A dot per speaker with the interval over that speaker's utterances; the line and band are all
-    speakers."""
-    rows = [
-        (name, row["rates"][rate]["value"], row["rates"][rate]["low"], row["rates"][rate]["high"])
-        for name, row in speakers.items()
-        if row["rates"][rate]["value"] is not None
-    ]
+    """A dot per speaker with the interval over that speaker's utterances; the line and band are all speakers."""
+    rows = [(name, scores.rates[rate]) for name, scores in speakers.items()]
+    rows = [(name, row) for name, row in rows if math.isfinite(row.value)]
     if not rows:
         return None
-    rows.sort(key=lambda row: row[1])
+    rows.sort(key=lambda row: row[1].value)
     if len(rows) > SPEAKERS_SHOWN:
         half = SPEAKERS_SHOWN // 2
         rows = rows[:half] + rows[-half:]
     figure = Figure(figsize=(7.2, 0.62 + 0.235 * len(rows)))
     axis = figure.subplots()
-    places = np.arange(len(rows))
-    if overall["low"] is not None and overall["high"] is not None:
-        axis.axvspan(overall["low"], overall["high"], color=colours.accent, alpha=0.12, linewidth=0)
-    if overall["value"] is not None:
-        axis.axvline(overall["value"], color=colours.accent, linewidth=1.2)
-    for place, (_, value, low, high) in zip(places, rows, strict=True):
-        if low is not None and high is not None:
-            axis.plot([low, high], [place, place], color=colours.muted, linewidth=1.6, solid_capstyle="round")
-        axis.plot([value], [place], "o", color=colours.ink, markersize=5)
-    axis.set_yticks(places, [row[0] for row in rows])
+    heights = np.arange(len(rows))
+    if has_range(overall):
+        axis.axvspan(overall.low, overall.high, color=colours.accent, alpha=0.12, linewidth=0)
+    if math.isfinite(overall.value):
+        axis.axvline(overall.value, color=colours.accent, linewidth=1.2)
+    for height, (_, row) in zip(heights, rows, strict=True):
+        if has_range(row):
+            ends, level = [row.low, row.high], [height, height]
+            axis.plot(ends, level, color=colours.muted, linewidth=1.6, solid_capstyle="round")
+        axis.plot([row.value], [height], "o", color=colours.ink, markersize=5)
+    axis.set_yticks(heights, [name for name, _ in rows])
     axis.set_ylim(-0.7, len(rows) - 0.3)
     _style(axis, colours, "", grid_axis="x")
     axis.tick_params(axis="y", length=0)
@@ -153,21 +152,21 @@ def draw_matrix(labels: Sequence[str], counts: Sequence[Sequence[float]], colour
 
 
 def draw_classes(labels: Sequence[str], rates: Sequence[ClassRates], colours: Palette) -> Figure:
-    """Precision, recall and F1 of every class as bars, in the order of the labels from above; where a rate has no
-    denominator there is a dash."""
+    """Precision, recall and F1 of every class as bars, in the order of the labels from above; a dash for a rate without
+    a denominator."""
     size = len(labels)
     figure = Figure(figsize=(4.6, 0.95 + 0.78 * size))
     axis = figure.subplots()
     kinds = (("precision", colours.muted), ("recall", colours.second), ("f1", colours.accent))
     for number, (kind, colour) in enumerate(kinds):
-        places = np.arange(size) + 0.25 * (number - 1)
+        heights = np.arange(size) + 0.25 * (number - 1)
         values = [getattr(row, kind) for row in rates]
         known = np.nan_to_num(values)
-        axis.barh(places, known, height=0.21, color=colour, label="F1" if kind == "f1" else kind)
-        for place, value in zip(places, values, strict=True):
+        axis.barh(heights, known, height=0.21, color=colour, label="F1" if kind == "f1" else kind)
+        for height, value in zip(heights, values, strict=True):
             text = f"{100 * value:.0f} %" if math.isfinite(value) else "–"
             x = (value if math.isfinite(value) else 0.0) + 0.012
-            axis.text(x, place, text, va="center", color=colours.muted, fontsize=7.5)
+            axis.text(x, height, text, va="center", color=colours.muted, fontsize=7.5)
     clips = [f"{row.support:g} clip{'' if row.support == 1 else 's'}" for row in rates]
     axis.set_yticks(range(size), [f"{label}\n{count}" for label, count in zip(labels, clips, strict=True)])
     axis.set_ylim(size - 0.5, -0.5)
@@ -181,17 +180,15 @@ def draw_classes(labels: Sequence[str], rates: Sequence[ClassRates], colours: Pa
     return _fitted(figure, pad=0.4)
 
 
-def draw_calibration(bins: Sequence[Mapping[str, float]], colours: Palette) -> Figure:
-    """Accuracy against confidence; dots on the diagonal mean the confidence can be believed."""
+def draw_calibration(bins: Sequence[CalibrationBin], colours: Palette) -> Figure:
+    """Accuracy against confidence; dots on the diagonal mean that the confidence is right."""
     figure = Figure(figsize=(3.4, 2.9))
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color=colours.line, linewidth=1.2)
-    most = max(row["rows"] for row in bins)
+    most = max(row.rows for row in bins)
     for row in bins:
-        size = 4 + 9 * math.sqrt(row["rows"] / most)
-        axis.plot(
-            [row["confidence"]], [row["accuracy"]], "o", color=colours.accent, markersize=size, alpha=0.85
-        )
+        size = 4 + 9 * math.sqrt(row.rows / most)
+        axis.plot([row.confidence], [row.accuracy], "o", color=colours.accent, markersize=size, alpha=0.85)
     axis.set_xlim(0, 1.03)
     axis.set_ylim(0, 1.05)
     axis.set_xlabel("confidence", color=colours.muted, fontsize=9)
@@ -207,9 +204,9 @@ def history_figure(events: Sequence[Mapping[str, Any]], metrics: Sequence[str]) 
 
 
 def speaker_figure(
-    speakers: Mapping[str, Mapping[str, Any]],
+    speakers: Mapping[str, SpeakerScores],
     rate: str,
-    overall: Mapping[str, Any],
+    overall: Interval,
     *,
     in_percent: bool = True,
 ) -> str | None:
@@ -228,26 +225,26 @@ def class_figure(labels: Sequence[str], rates: Sequence[ClassRates]) -> str:
     return inline_svg(draw_classes(labels, rates, PAGE))
 
 
-def calibration_figure(bins: Sequence[Mapping[str, float]]) -> str:
+def calibration_figure(bins: Sequence[CalibrationBin]) -> str:
     """`draw_calibration` for the page."""
     return inline_svg(draw_calibration(bins, PAGE))
 
 
 def _fitted(figure: Figure, *, pad: float = 1.08, w_pad: float | None = None) -> Figure:
     with warnings.catch_warnings():
-        # Widths of letters this machine's fonts lack are guessed; who draws the text says whether it has them.
+        # Widths of letters that this machine's fonts lack are estimated; `figure_files` reports missing letters.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.tight_layout(pad=pad, w_pad=w_pad)
     return figure
 
 
 def _series(events: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    found = [
+    points = [
         (float(event["step"]), float(event[key]))
         for event in events
         if isinstance(event.get(key), int | float) and math.isfinite(event[key]) and "step" in event
     ]
-    return [step for step, _ in found], [value for _, value in found]
+    return [step for step, _ in points], [value for _, value in points]
 
 
 def _name_lines(axis: Axes) -> None:

@@ -1,11 +1,11 @@
-"""How utterances fall into groups: by a known value as it is, by quarters where a number takes many
-values."""
+"""Groups of utterances: by each value of a field, or by quarters if a number has many values."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,46 +14,61 @@ MANY_VALUES = 10
 """A numeric field with more distinct values is cut into quarters."""
 
 
-def group_names(values: Sequence[Any]) -> list[str]:
-    """The group each value is in, as text, in the order given; None and "" are unknown.
+class Grouping(NamedTuple):
+    """Values by group."""
 
-    >>> group_names([7.0, None, "F"])
-    ['7', '(unknown)', 'F']
+    names: list[str]
+    """The name of the group of each value, in the given order."""
+    ordered: list[str]
+    """The distinct names: numbers and quarters by size, then words, the unknown last."""
+
+
+class _Group(NamedTuple):
+    name: str
+    rank: int
+    """0 numbers, 1 words, 2 unknown."""
+    size: float = 0.0
+
+
+def grouping(values: Sequence[Any]) -> Grouping:
+    """Groups values; None, "" and nan are unknown.
+
+    >>> grouping([7.0, None, "F"])
+    Grouping(names=['7', '(unknown)', 'F'], ordered=['7', 'F', '(unknown)'])
     """
     known = [value for value in values if _is_known(value)]
-    numeric = bool(known) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in known
-    )
-    if not numeric or len(set(known)) <= MANY_VALUES:
-        return [_name(value) if _is_known(value) else UNKNOWN for value in values]
-    edges = np.unique(np.quantile(np.asarray(known, dtype=np.float64), [0, 0.25, 0.5, 0.75, 1]))
-    return [_quarter(float(value), edges.tolist()) if _is_known(value) else UNKNOWN for value in values]
-
-
-def sorted_names(names: Sequence[str]) -> list[str]:
-    """Distinct names: numbers and ranges by size, then words, the unknown last."""
-
-    def key(name: str) -> tuple[int, float, str]:
-        if name == UNKNOWN:
-            return (2, 0.0, name)
-        try:
-            return (0, float(name.split(" to ")[0]), name)
-        except ValueError:
-            return (1, 0.0, name)
-
-    return sorted(set(names), key=key)
+    if known and all(_is_number(value) for value in known) and len(set(known)) > MANY_VALUES:
+        edges = np.unique(np.quantile(np.asarray(known, dtype=np.float64), [0, 0.25, 0.5, 0.75, 1])).tolist()
+        groups = [
+            _quarter(float(value), edges) if _is_known(value) else _Group(UNKNOWN, 2) for value in values
+        ]
+    else:
+        groups = [_group(value) for value in values]
+    ordered = sorted(set(groups), key=lambda group: (group.rank, group.size, group.name))
+    return Grouping([group.name for group in groups], list(dict.fromkeys(group.name for group in ordered)))
 
 
 def _is_known(value: Any) -> bool:
     return value is not None and value != "" and not (isinstance(value, float) and np.isnan(value))
 
 
-def _name(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _quarter(value: float, edges: list[float]) -> str:
-    for low, high in itertools.pairwise(edges):
-        if value <= high:
-            return f"{low:.3g} to {high:.3g}"
-    return f"{edges[-2]:.3g} to {edges[-1]:.3g}"
+def _group(value: Any) -> _Group:
+    """A group for one value; a text that is a number is ordered as one."""
+    if not _is_known(value):
+        return _Group(UNKNOWN, 2)
+    name = f"{value:g}" if isinstance(value, float) else str(value)
+    try:
+        size = float(name)
+    except ValueError:
+        return _Group(name, 1)
+    return _Group(name, 0, size) if math.isfinite(size) else _Group(name, 1)
+
+
+def _quarter(value: float, edges: Sequence[float]) -> _Group:
+    pairs = list(itertools.pairwise(edges))
+    low, high = next((pair for pair in pairs if value <= pair[1]), pairs[-1])
+    return _Group(f"{low:.3g} to {high:.3g}", 0, float(f"{low:.3g}"))

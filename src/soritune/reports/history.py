@@ -1,4 +1,4 @@
-"""The history of a training, from the events it wrote: what to draw of it, and the drawing as a file."""
+"""The history of a training, from its events: which rates to draw, and the drawing as a file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 from soritune.errors import ManifestError
 from soritune.reports.figure_files import Palette, save_figure
 from soritune.reports.figures import draw_history
+from soritune.run_folder import RunFolder
 
 DRAWN = ("ua", "wa", "macro_f1", "per")
-"""Rates that a history shows, where they were measured: accuracies, F1 and error rates."""
+"""Rates that a history shows if they were measured: accuracies, F1 and error rates."""
 
 
 def plot_history(run: Path | str, path: Path | str) -> Path:
@@ -21,7 +22,7 @@ def plot_history(run: Path | str, path: Path | str) -> Path:
     rate over the steps of a run.
 
     Args:
-        run: a run folder, or its train.jsonl.
+        run: a run folder, or its file of events.
         path: a .svg or .png file.
 
     Returns:
@@ -31,19 +32,19 @@ def plot_history(run: Path | str, path: Path | str) -> Path:
         ManifestError: the run has no events that could be drawn.
         OutputError: as `save_figure`.
     """
-    log = Path(run) / "train.jsonl" if Path(run).is_dir() else Path(run)
+    log = RunFolder(Path(run)).events if Path(run).is_dir() else Path(run)
     if not log.is_file():
-        raise ManifestError("is not there; give a run folder, in which training wrote it", path=log)
+        raise ManifestError("does not exist; give a run folder, in which training wrote it", path=log)
     events = read_events(log)
     draw = partial(draw_history, events, history_rates(events))
     if draw(Palette(*["#000000"] * 6)) is None:
-        raise ManifestError("holds no step and no evaluation yet, so there is nothing to draw", path=log)
+        raise ManifestError("has no step and no evaluation yet, so there is nothing to draw", path=log)
     return save_figure(path, draw)  # type: ignore[arg-type]
 
 
 def history_rates(events: Sequence[Mapping[str, Any]], first: Sequence[str] = ()) -> list[str]:
-    """Which validation rates to draw, as `<task>/<rate>`: those in `first`, then `DRAWN` of every task; for a task
-    that has none of these, the first rate it has."""
+    """Which validation rates to draw, as `<task>/<rate>`: those in `first`, then `DRAWN` of every task; of a task
+    without any of these, its first rate."""
     measured = dict.fromkeys(
         key.removeprefix("val/")
         for event in events
@@ -53,16 +54,15 @@ def history_rates(events: Sequence[Mapping[str, Any]], first: Sequence[str] = ()
     )
     chosen = dict.fromkeys(first)
     for task in dict.fromkeys(name.partition("/")[0] for name in measured):
-        own = [name for name in measured if name.partition("/")[0] == task]
-        wanted = [f"{task}/{rate}" for rate in DRAWN if f"{task}/{rate}" in measured]
-        known = [name for name in chosen if name in own]
-        chosen |= dict.fromkeys(wanted or ([] if known else own[:1]))
+        rates = [name for name in measured if name.partition("/")[0] == task]
+        usual = [f"{task}/{rate}" for rate in DRAWN if f"{task}/{rate}" in measured]
+        is_chosen = any(name in rates for name in chosen)
+        chosen |= dict.fromkeys(usual or ([] if is_chosen else rates[:1]))
     return list(chosen)
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Training events, one JSON object a line; [] where there are none, an unfinished last line is left
-    out."""
+    """Training events, one JSON object per line; [] if the file does not exist. An unfinished last line is left out."""
     if not path.is_file():
         return []
     events = []

@@ -8,11 +8,10 @@ from typing import Any
 
 import yaml
 
-from soritune.inference.predictions import tasks_of
-from soritune.reports.score import Scores
-from soritune.reports.sections import counted, rate_range_text, rate_text
+from soritune.inference.header import tasks_of
+from soritune.reports.numbers import counted, rate_range_text, rate_text
+from soritune.reports.scores import Scores, TaskScores
 from soritune.run_folder import read_card
-from soritune.tasks.decoding.decoder import decoder_text
 from soritune.tasks.task import Task
 from soritune.whole_file import write_text
 
@@ -22,7 +21,7 @@ def model_card(card: Mapping[str, Any], scores: Scores | None = None) -> str:
 
     Args:
         card: content of `soritune.json`.
-        scores: of an evaluation of this bundle; without them the section says that there is none.
+        scores: of an evaluation of this bundle; without them the section states that it was not judged.
 
     Raises:
         UnknownNameError: a task that is not installed.
@@ -30,7 +29,7 @@ def model_card(card: Mapping[str, Any], scores: Scores | None = None) -> str:
     """
     tasks = tasks_of(card)
     parts = [_front_matter(card, tasks), f"# {card.get('name', 'model')}", _summary(card, tasks), _use(card)]
-    parts += [_training(card), _results(card, scores)]
+    parts += [_training(card), _results(scores)]
     limits = [" ".join(task.limits) for task in tasks if task.limits]
     if limits:
         parts.append("\n\n".join(["## Limits", *limits]))
@@ -41,8 +40,8 @@ def write_model_card(bundle: Path | str, scores: Scores | None = None) -> Path:
     """Writes README.md into a bundle.
 
     Raises:
-        BundleError: no bundle there.
-        OutputError: the place cannot be written to.
+        BundleError: the folder is not a bundle.
+        OutputError: the path cannot be written to.
     """
     return write_text(Path(bundle) / "README.md", model_card(read_card(bundle), scores))
 
@@ -119,43 +118,42 @@ def _training(card: Mapping[str, Any]) -> str:
 
 def _started_from(start: Mapping[str, Any] | None) -> str:
     """`soritune/tiny-ko (synthetic speech …; speechocean762, CC BY 4.0)`, and so on back to where it began."""
-    told = []
+    starts = []
     while start:
         licence = start.get("licence")
-        told.append(f"{start.get('name')}" + (f" ({licence})" if licence else ""))
+        starts.append(f"{start.get('name')}" + (f" ({licence})" if licence else ""))
         start = start.get("start")
-    return ", itself from ".join(told)
+    return ", itself from ".join(starts)
 
 
-def _results(card: Mapping[str, Any], scores: Scores | None) -> str:
+def _results(scores: Scores | None) -> str:
     if scores is None:
         return "## Results\n\nNot judged yet: `soritune evaluate` writes this part."
-    content = scores.content
-    lines = ["## Results", ""]
-    header = content["header"]
-    split = header.get("data", {}).get("split", "all")
-    decoded = f", decoder {decoder_text(header['decoder'])}" if header.get("decoder") else ""
-    lines.append(
-        f"Split {split}{decoded}: "
-        f"{counted(content['num_utterances'], 'clip')} of {counted(content['num_speakers'], 'speaker')}. "
-        "Intervals: 95 %, bootstrap over speakers."
-    )
-    lines += [f"\n> {text}" for text in content["warnings"]]
-    tasks = {task.name: task for task in tasks_of(header)}
-    for name, own in scores.tasks.items():
-        task = tasks[name]
-        baselines = list(own["baselines"])
-        head = " | ".join([f"{name}", "value", "95 % interval", *(f"baseline: {one}" for one in baselines)])
-        lines += ["", f"| {head} |", "|" + "---|" * (3 + len(baselines))]
-        for rate, interval in own["rates"].items():
-            cells = [
-                f"`{rate}`",
-                rate_text(task, rate, interval["value"]),
-                rate_range_text(task, rate, interval),
-            ]
-            cells += [rate_text(task, rate, own["baselines"][one]["rates"].get(rate)) for one in baselines]
-            lines.append(f"| {' | '.join(cells)} |")
+    header = scores.header
+    decoded = f", decoder {header.decoder_text}" if header.decoder else ""
+    lines = [
+        "## Results",
+        "",
+        f"Split {header.data.split or 'all'}{decoded}: "
+        f"{counted(scores.num_utterances, 'clip')} of {counted(scores.num_speakers, 'speaker')}. "
+        "Intervals: 95 %, bootstrap over speakers.",
+    ]
+    lines += [f"\n> {text}" for text in scores.warnings]
+    tasks = header.tasks_by_name
+    for name, task_scores in scores.tasks.items():
+        lines += ["", *_rates(tasks[name], task_scores)]
     return "\n".join(lines)
+
+
+def _rates(task: Task, scores: TaskScores) -> list[str]:
+    """A table of Markdown."""
+    titles = [task.name, "value", "95 % interval", *(f"baseline: {name}" for name in scores.baselines)]
+    lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
+    for rate, interval in scores.rates.items():
+        cells = [f"`{rate}`", rate_text(task, rate, interval.value), rate_range_text(task, rate, interval)]
+        cells += [rate_text(task, rate, baseline.rates.get(rate)) for baseline in scores.baselines.values()]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _synthetic(card: Mapping[str, Any]) -> bool:

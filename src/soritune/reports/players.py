@@ -22,7 +22,7 @@ class Players:
     """Makes at most `limit` players, of rows of a predictions file.
 
     Args:
-        root: where the rows' audio paths start; None makes no player.
+        root: where the rows' audio paths start; None returns no players.
         limit: a report with hundreds of clips is too large to send.
     """
 
@@ -31,7 +31,7 @@ class Players:
         self.left = limit
 
     def player(self, row: Mapping[str, Any]) -> str | None:
-        """The clip as a data URI; None where it is not to be had or the limit is reached."""
+        """The clip as a data URI; None if it cannot be read or the limit is reached."""
         if self.root is None or self.left <= 0:
             return None
         start = row.get("start_s")

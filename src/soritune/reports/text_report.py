@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from soritune.inference.predictions import tasks_of
 from soritune.metrics.classification import class_table
-from soritune.reports.confusion import confusion_of
-from soritune.reports.sections import baseline_notes, counted, percent, rate_range_text, rate_text
-from soritune.tasks.decoding.decoder import decoder_text
+from soritune.reports.confusion import Confusion, confusion_of
+from soritune.reports.numbers import (
+    baseline_notes,
+    counted,
+    percent,
+    plain_number,
+    rate_range_text,
+    rate_text,
+)
+from soritune.reports.scores import Scores, TaskScores
 from soritune.tasks.task import Task
 
 WIDTH = 110
@@ -23,91 +28,89 @@ CLASSES_SHOWN = 12
 """A confusion matrix with more classes is too wide for text."""
 
 
-def summary(content: Mapping[str, Any]) -> str:
+def summary(scores: Scores) -> str:
     """Every rate of every task on one line: `emotion: accuracy (wa) 0.8500, ua 0.8200, …`."""
-    tasks = {task.name: task for task in tasks_of(content["header"])}
+    tasks = scores.header.tasks_by_name
     parts = []
-    for name, own in content["tasks"].items():
+    for name, task_scores in scores.tasks.items():
         rates = [
-            f"{_rate_name(tasks[name], rate)} "
-            f"{'–' if interval['value'] is None else format(interval['value'], '.4f')}"
-            for rate, interval in own["rates"].items()
+            f"{_rate_name(tasks[name], rate)} {plain_number(interval.value)}"
+            for rate, interval in task_scores.rates.items()
         ]
         parts.append(f"{name}: {', '.join(rates)}")
     return "; ".join(parts)
 
 
 def _rate_name(task: Task, rate: str) -> str:
-    """`accuracy (wa)`, or the rate alone where it has no other name."""
+    """`accuracy (wa)`, or the rate alone if it has no other name."""
     description = task.rate_descriptions.get(rate)
     return f"{description.known_as} ({rate})" if description and description.known_as else rate
 
 
-def text_report(content: Mapping[str, Any]) -> str:
-    """Everything `score_tables` shows, as plain text, with a line that says of what."""
+def text_report(scores: Scores) -> str:
+    """Everything `score_tables` shows, as plain text, below a line with the model and the split."""
     buffer = io.StringIO()
     console = Console(file=buffer, width=WIDTH, color_system=None, force_terminal=False)
-    header = content["header"]
-    data = header.get("data", {})
-    name, split = header.get("bundle", {}).get("name", "model"), data.get("split", "all")
-    decoded = f", decoder {decoder_text(header['decoder'])}" if header.get("decoder") else ""
+    header = scores.header
+    name, split = header.model.name or "model", header.data.split or "all"
+    decoded = f", decoder {header.decoder_text}" if header.decoder else ""
     console.print(Text(f"{name}, judged on split {split}{decoded}"), soft_wrap=True)
-    for part in score_tables(content):
+    for part in score_tables(scores):
         console.print(part, soft_wrap=isinstance(part, Text))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def score_tables(content: Mapping[str, Any]) -> Iterator[RenderableType]:
+def score_tables(scores: Scores) -> Iterator[RenderableType]:
     """Warnings first; then per task a table of rates, and for classes one of each class and the confusion matrix."""
-    for warning in content["warnings"]:
+    for warning in scores.warnings:
         yield Text(f"! {warning}", style="yellow")
-    tasks = {task.name: task for task in tasks_of(content["header"])}
-    for name, own in content["tasks"].items():
+    tasks = scores.header.tasks_by_name
+    for name, task_scores in scores.tasks.items():
         yield Text("")
-        yield _rates(tasks[name], own)
-        for note in baseline_notes(tasks[name], own):
+        yield _rates(tasks[name], task_scores)
+        for note in baseline_notes(tasks[name], task_scores):
             yield Text(f"{note}, paired over speakers", style="dim")
-        found = confusion_of(content, name)
-        if found is not None and len(found[0]) <= CLASSES_SHOWN:
+        confusion = confusion_of(scores, name)
+        if confusion is not None and len(confusion.labels) <= CLASSES_SHOWN:
             yield Text("")
-            yield _classes(*found)
+            yield _classes(confusion)
             yield Text("")
-            yield _matrix(*found)
+            yield _matrix(confusion)
 
 
-def _rates(task: Task, own: Mapping[str, Any]) -> Table:
+def _rates(task: Task, scores: TaskScores) -> Table:
     table = _table(
-        f"{task.name}: {counted(own['num_utterances'], 'clip')}, {counted(own['num_speakers'], 'speaker')}"
+        f"{task.name}: {counted(scores.num_utterances, 'clip')}, {counted(scores.num_speakers, 'speaker')}"
     )
     table.add_column("rate")
-    for title in ("value", "95 % interval", *(f"baseline: {one}" for one in own["baselines"])):
+    for title in ("value", "95 % interval", *(f"baseline: {name}" for name in scores.baselines)):
         table.add_column(title, justify="right")
-    for rate, interval in own["rates"].items():
-        style = "bold" if rate == own["primary_metric"]["name"] else ""
-        doubt = "" if interval["reliable"] else " unreliable"
-        beside = [rate_text(task, rate, one["rates"].get(rate)) for one in own["baselines"].values()]
+    for rate, interval in scores.rates.items():
+        style = "bold" if rate == scores.primary_metric.name else ""
+        doubt = "" if interval.reliable else " unreliable"
+        beside = [rate_text(task, rate, baseline.rates.get(rate)) for baseline in scores.baselines.values()]
         spread = rate_range_text(task, rate, interval) + doubt
-        table.add_row(rate, rate_text(task, rate, interval["value"]), spread, *beside, style=style)
+        table.add_row(rate, rate_text(task, rate, interval.value), spread, *beside, style=style)
     return table
 
 
-def _classes(labels: tuple[str, ...], confusion: Any) -> Table:
+def _classes(confusion: Confusion) -> Table:
     table = _table("")
     table.add_column("class")
     for title in ("clips", "precision", "recall", "F1"):
         table.add_column(title, justify="right")
-    for label, row in zip(labels, class_table(confusion), strict=True):
+    for label, row in zip(confusion.labels, class_table(confusion.counts), strict=True):
         rates = (percent(value) for value in (row.precision, row.recall, row.f1))
         table.add_row(Text(label), f"{row.support:g}", *rates)
     return table
 
 
-def _matrix(labels: tuple[str, ...], confusion: Any) -> Table:
+def _matrix(confusion: Confusion) -> Table:
     table = _table("")
     table.add_column("reference ↓ predicted →")
-    for label in labels:
+    for label in confusion.labels:
         table.add_column(Text(label), justify="right")
-    for label, row in zip(labels, confusion, strict=True):
+    for label, row in zip(confusion.labels, confusion.counts, strict=True):
         table.add_row(Text(label), *(f"{count:g}" for count in row))
     return table
 

@@ -15,8 +15,10 @@ from soritune.inference.predictions import pool_predictions
 from soritune.processes import wait_until_visible
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
+from soritune.reports.evaluation import Evaluation
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.reports.scores import load_scores
 from soritune.run_folder import RunFolder
 from soritune.stages.check import check_corpus
 from soritune.stages.evaluate import evaluate_run
@@ -38,7 +40,7 @@ def crossval(
     group_by: tuple[str, ...] = ("speaker",),
     val_share: float = 0.1,
     console: Console = SILENT,
-) -> dict[str, Any]:
+) -> Evaluation | None:
     """Trains once per fold and scores all held-out utterances together. Finished folds are not repeated.
 
     Args:
@@ -51,7 +53,7 @@ def crossval(
 
     Returns:
         Content of scores.json over the pooled predictions, and under "folds" that of each fold. Of several processes,
-        all of which train, only the first has them; on the others the result is empty.
+        all of which train, only the first has them; the others return None.
 
     Raises:
         OutputError: the folder holds a cross-validation with other settings.
@@ -79,7 +81,7 @@ def crossval(
     group.on_main(partial(_refuse_other_settings, files, settings))
     for number, splits in enumerate(all_splits, start=1):
         _train_fold(recipe, files, number, manifest, splits, group, console)
-    return group.on_main(partial(_score_together, recipe, files, len(all_splits))) or {}
+    return group.on_main(partial(_score_together, recipe, files, len(all_splits)))
 
 
 def _checked_rows(recipe: Recipe, files: RunFolder, group: ProcessGroup, console: Console) -> Manifest:
@@ -133,17 +135,17 @@ def _begin_fold(files: RunFolder, fold: RunFolder, splits: Splits) -> bool:
     return fold.events.exists() and fold.has_checkpoint
 
 
-def _score_together(recipe: Recipe, files: RunFolder, num_folds: int) -> dict[str, Any]:
+def _score_together(recipe: Recipe, files: RunFolder, num_folds: int) -> Evaluation:
     folds = [files.fold(number) for number in range(1, num_folds + 1)]
     rows = [
-        {"fold": number, **json.loads(fold.scores().read_text(encoding="utf-8"))["tasks"]}
+        {"fold": number, **load_scores(fold.scores()).to_json()["tasks"]}
         for number, fold in enumerate(folds, start=1)
     ]
     pooled = pool_predictions([fold.predictions() for fold in folds], files.predictions())
     scores = score_predictions(pooled, group_by=recipe.evaluate.group_by, resamples=recipe.evaluate.resamples)
     scores.save(files.scores())
     write_report(files.path, scores_path=files.scores(), audio=recipe.evaluate.audio)
-    return scores.to_json() | {"folds": rows}
+    return Evaluation(scores, folds=rows)
 
 
 def _refuse_other_settings(files: RunFolder, settings: dict[str, Any]) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import OutputError
-from soritune.inference.predictions import tasks_of
 from soritune.inference.predictor import Predictor
 from soritune.progress import SILENT, Console
 from soritune.recipe import load_recipe
-from soritune.reports.sections import baseline_notes
+from soritune.reports.numbers import baseline_notes
+from soritune.reports.scores import Scores
 from soritune.run_folder import RunFolder, choose_bundle
 from soritune.stages.run import run as run_recipe
 from soritune.stages.start import open_folder
@@ -54,7 +54,7 @@ def run_demo(folder: Path, *, console: Console = SILENT) -> dict[str, Any]:
         raise KeyboardInterrupt
     seconds = round(time.perf_counter() - began, 1)
     assert result.scores is not None, "the demo's recipe has a test split"
-    _show_rates(console, result.scores)
+    _show_rates(console, result.scores.all_scores)
     console.message(f"{seconds:.0f} s, report {run.report()}")
     clip, reference = _unseen_clip(run)
     model = choose_bundle(run.path, "last")  # the one that was judged
@@ -81,25 +81,24 @@ def _unseen_clip(run: RunFolder) -> tuple[Path, dict[str, Any]]:
     return manifest.audio_path(utterance), {"text": utterance.text, "emotion": utterance.emotion}
 
 
-def _show_rates(console: Console, content: Mapping[str, Any]) -> None:
-    console.heading("synthetic speech, voices the fine-tuning never heard")
-    scores = content["tasks"]
-    tasks = {task.name: task for task in tasks_of(content["header"])}
+def _show_rates(console: Console, scores: Scores) -> None:
+    console.heading("synthetic speech, voices not used in the fine-tuning")
+    tasks = scores.header.tasks_by_name
     for task, rate, title in SHOWN_RATES:
-        interval = scores[task]["rates"][rate]
+        interval = scores.interval(task, rate)
         console.message(
-            f"{title}: {100 * interval['value']:.1f} % (95 % interval over {interval['num_speakers']} synthetic voices "
-            f"{100 * interval['low']:.1f}–{100 * interval['high']:.1f} %)",
+            f"{title}: {100 * interval.value:.1f} % (95 % interval over {interval.num_speakers} synthetic voices "
+            f"{100 * interval.low:.1f}–{100 * interval.high:.1f} %)",
         )
-        for note in baseline_notes(tasks[task], scores[task]):
+        for note in baseline_notes(tasks[task], scores.tasks[task]):
             console.message(f"  {note}")
 
 
 def _show_clip(
     console: Console, clip: Path, reference: Mapping[str, Any], predictions: Mapping[str, Any]
 ) -> None:
-    console.message(f"clip {clip}\n  said:  {reference['text']} ({reference['emotion']})")
+    console.message(f"clip {clip}\n  reference:  {reference['text']} ({reference['emotion']})")
     console.message(
-        f"  heard: {predictions['phoneme']['hangul']} ({predictions['emotion']['label']}, "
+        f"  prediction: {predictions['phoneme']['hangul']} ({predictions['emotion']['label']}, "
         f"{100 * predictions['emotion']['confidence']:.0f} %)",
     )

@@ -170,6 +170,6 @@ def _score_and_report(judged: Judged, group_by: Sequence[str], resamples: int, a
     )
     if judged.updates_card:
         write_model_card(judged.model.bundle, scores)
-    evaluation = Evaluation(scores.to_json() | {"files": files.to_json()})
+    evaluation = Evaluation(scores, files=files.to_json())
     evaluation.write_report(files.text_report)
     return evaluation

@@ -13,7 +13,7 @@ from soritune.bundles.packaged import resolve_model_folder
 from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest
 from soritune.errors import BundleError, OutputError, SplitError, TaskError
-from soritune.inference.rows import Row
+from soritune.inference.predictions import Row
 from soritune.run_folder import RunFolder, bundle_names, choose_bundle, is_run, run_of
 from soritune.stages.judged_data import prepared_rows, unusable_rows
 from soritune.stages.predict import describe_rows, select_rows

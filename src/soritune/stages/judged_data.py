@@ -12,7 +12,7 @@ from soritune.corpus.manifest import Manifest
 from soritune.corpus.prepare import prepare
 from soritune.corpus.utterance import Utterance
 from soritune.errors import BundleError, ManifestError, SorituneError, TaskError
-from soritune.inference.rows import Row
+from soritune.inference.predictions import Row
 from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.task import Task
 

@@ -17,14 +17,14 @@ from soritune.bundles.packaged import packaged_models
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import AudioError, BundleError, SplitError
-from soritune.inference.predictions import make_header, write_predictions
+from soritune.inference.origin import make_header
+from soritune.inference.predictions import Row, write_predictions
 from soritune.inference.predictor import Predictor
-from soritune.inference.rows import Row
 from soritune.progress import SILENT, Console
 from soritune.run_folder import rows_seen
 
 RECOGNISER = "soritune/tiny-ko"
-"""The model that predicts when the caller names none."""
+"""The model that is used if the caller names no model."""
 
 
 def default_model() -> str:

@@ -80,7 +80,7 @@ def run(
 
     def judge() -> Evaluation:
         scores = evaluate_run(recipe, folder, console=console)
-        note(folder, f"test {summary(scores)}")
+        note(folder, f"test {summary(scores.all_scores)}")
         return scores
 
     inputs = group.on_main(lambda: _training_inputs(recipe, folder, given_rows, resume, console))

@@ -38,7 +38,7 @@ RATES = {
     "macro_f1": RateDescription("mean F1 of the classes", higher_is_better=True),
     "micro_f1": RateDescription("F1 over all clips", higher_is_better=True),
     "loss": RateDescription(
-        "mean cross-entropy in nats, equal weight per clip, labels not smoothed",
+        "mean cross-entropy in nats, every clip alike, labels not smoothed",
         higher_is_better=False,
         is_share=False,
         needs_probabilities=True,

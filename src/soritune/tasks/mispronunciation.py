@@ -1,8 +1,7 @@
 """Mispronunciation: the phones that a learner pronounced, and a label (correct, or the kind of error) per position.
 
-Two CTC outputs on one encoder: `phoneme` over the pronounced phones, `error` over the labels. From the first, errors
-follow by comparison with the canonical phones (`metrics/mispronunciation.py`, protocol `kaldi`); the second gives them
-directly.
+Two CTC outputs on one encoder: `phoneme` over the pronounced phones, `error` over the labels. The first gives errors
+by comparison with the canonical phones (`metrics/mispronunciation.py`, protocol `kaldi`), the second directly.
 
 Published systems report the accuracy of labels by position, in which "always correct" is best. It is kept as
 `error_acc` because they choose checkpoints by it, but here models are chosen by `error_f1`; `metrics/error_labels.py`

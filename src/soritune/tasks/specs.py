@@ -72,8 +72,8 @@ class OutputSpec:
     inputs: tuple[str, ...] = ()
     """Names of inputs beside the waveform that are joined to the encoder state this head reads."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Options of the objective: ctc `blank`; cross_entropy `class_weights` (one per label or None); kl_divergence
-    `temperature`."""
+    """Options of the objective: `blank` of ctc, `class_weights` of cross_entropy (one per label or None), `temperature`
+    of kl_divergence."""
 
     @property
     def per_frame(self) -> bool:

@@ -56,7 +56,7 @@ class Task(ABC):
     """Utterance fields, or keys of `extra`, without which a row cannot be a training row of this task."""
     single_label: ClassVar[bool] = False
     """Whether every prediction is one of the labels of the first output: its fields `label` and `confidence` (the
-    label's probability, None where the model gives none), judged against `label` of the reference. Calibration, the
+    label's probability, None without probabilities), judged against `label` of the reference. Calibration, the
     worst errors and the distribution of labels follow from it."""
     label_field: ClassVar[str | None] = None
     """Manifest column (an utterance field, or a key of `extra`) with the label of an utterance, for tasks with such
@@ -69,7 +69,7 @@ class Task(ABC):
 
     @property
     def inputs(self) -> tuple[InputSpec, ...]:
-        """Inputs beside the waveform; by default there are none."""
+        """Inputs beside the waveform; empty by default."""
         return ()
 
     @property

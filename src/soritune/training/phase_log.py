@@ -8,7 +8,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from soritune.models.adapters import ParameterTable
+from soritune.models.parameter_table import ParameterTable
 from soritune.tasks.specs import OutputSpec
 from soritune.training.end_reason import EndReason
 from soritune.training.epochs import Epochs

@@ -12,9 +12,9 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from soritune.corpus.splitting.subsets import validation_sample
-from soritune.models.adapters import parameter_table
 from soritune.models.freezing import apply_freezing, check_frozen, trained_names
 from soritune.models.model import SpeechModel
+from soritune.models.parameter_table import parameter_table
 from soritune.models.trainable_state import load_trainable_state
 from soritune.run_folder import RunFolder
 from soritune.training.checkpoint import Loaded, load_weights, put_weights

@@ -1,4 +1,4 @@
-"""A chain answers for all its members, in their order, and notices a member that breaks its contract."""
+"""A chain applies its members in order and detects a member that breaks its contract."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def chain(**settings: dict[str, Any]) -> Chain:
 
 
 class Repeat(Augmentation):
-    """Plays everything twice, or does something else than it promises."""
+    """Repeats an utterance, or breaks the contract."""
 
-    promised: float = 0.5
+    drawn: float = 0.5
     bound: float = 0.5
     result: str = "twice"
 
     def draw(self, rng: RowDraws) -> Parameters:
-        return {"factor": np.full(len(rng), self.promised)}
+        return {"factor": np.full(len(rng), self.drawn)}
 
     def apply(
         self,
@@ -85,7 +85,7 @@ def test_factors_and_bounds_are_products() -> None:
     ]
 
 
-def test_bounds_include_the_utterances_that_stay_as_they_are() -> None:
+def test_bounds_include_unchanged_utterances() -> None:
     for probability, bounds in ((1.0, (1.25, 1.5)), (0.5, (1.0, 1.5)), (0.0, (1.0, 1.0))):
         faster = Chain({"speed": SpeedPerturbation(factors=(1.25, 1.5), probability=probability)})
         assert (faster.slowest, faster.fastest) == bounds
@@ -94,19 +94,21 @@ def test_bounds_include_the_utterances_that_stay_as_they_are() -> None:
     assert not chain(speed={"factors": [1.0]}).changes_length
 
 
-def test_two_members_of_one_kind_draw_apart() -> None:
+def test_two_members_of_one_kind_draw_independently() -> None:
     noise = {"probability": 0.5, "snr_db": (0, 0)}
     member = chain(noise=noise).waveform["noise"]
-    one, other = (Chain({key: member}) for key in ("noise", "noise_again"))
     changed = [
-        [not np.array_equal(each.apply(NOISE, RATE, visit, DRAWS), NOISE) for visit in range(30)]
-        for each in (one, other)
+        [
+            not np.array_equal(Chain({key: member}).apply(NOISE, RATE, visit, DRAWS), NOISE)
+            for visit in range(30)
+        ]
+        for key in ("noise", "noise_again")
     ]
     assert changed[0] != changed[1]
 
 
 @pytest.mark.parametrize(
-    ("result", "sentence"),
+    ("result", "message"),
     [
         ("float64", "augment.repeat returned float64 \\(32000,\\); it must return float32 in one dimension"),
         ("stereo", "returned float32 \\(2, 16000\\)"),
@@ -114,31 +116,31 @@ def test_two_members_of_one_kind_draw_apart() -> None:
         ("NaN", "returned samples that are NaN or infinite"),
     ],
 )
-def test_samples_that_break_the_contract_are_refused(result: str, sentence: str) -> None:
-    with pytest.raises(AugmentationError, match=sentence):
+def test_samples_that_break_the_contract_are_refused(result: str, message: str) -> None:
+    with pytest.raises(AugmentationError, match=message):
         Chain({"repeat": Repeat(probability=1, result=result)}).apply(NOISE, RATE, 0, DRAWS)
 
 
-def test_a_length_that_was_not_promised_is_refused() -> None:
+def test_length_that_differs_from_the_speed_factor_is_refused() -> None:
     with pytest.raises(
         AugmentationError, match=r"32000 samples; by its speed_factor they should be 20000\.0"
     ):
-        Chain({"repeat": Repeat(probability=1, promised=0.8, bound=0.8)}).apply(NOISE, RATE, 0, DRAWS)
+        Chain({"repeat": Repeat(probability=1, drawn=0.8, bound=0.8)}).apply(NOISE, RATE, 0, DRAWS)
 
 
 def test_factors_beyond_the_bounds_are_refused_in_plan_and_collation() -> None:
-    wrong = Chain({"repeat": Repeat(probability=1, promised=0.5, bound=0.9)})
-    sentence = r"augment.repeat drew a speed factor of 0\.5, but its slowest and fastest are 0\.9 and 0\.9"
-    with pytest.raises(AugmentationError, match=sentence):
+    wrong = Chain({"repeat": Repeat(probability=1, drawn=0.5, bound=0.9)})
+    message = r"augment.repeat drew a speed factor of 0\.5, but its slowest and fastest are 0\.9 and 0\.9"
+    with pytest.raises(AugmentationError, match=message):
         wrong.speed_factors(np.arange(3), DRAWS)
-    with pytest.raises(AugmentationError, match=sentence):
+    with pytest.raises(AugmentationError, match=message):
         wrong.apply(NOISE, RATE, 0, DRAWS)
-    silent = Chain({"repeat": Repeat(probability=1, promised=0.5, bound=1.0)})
+    silent = Chain({"repeat": Repeat(probability=1, drawn=0.5, bound=1.0)})
     with pytest.raises(AugmentationError, match="its slowest and fastest are 1 and 1"):
         silent.apply(NOISE, RATE, 0, DRAWS)
 
 
-def test_one_augmentation_draws_as_in_a_recipe() -> None:
+def test_single_augmentation_draws_as_in_a_recipe() -> None:
     speed = SpeedPerturbation(factors=(0.8, 1.25), probability=0.5)
     assert list(Chain.of(speed).waveform) == ["speed"]
     assert list(Chain.of(Repeat()).waveform) == ["Repeat"]
@@ -148,7 +150,7 @@ def test_one_augmentation_draws_as_in_a_recipe() -> None:
     assert Chain.of(recipe) is recipe
 
 
-def test_a_mapping_is_checked_as_a_recipe_is() -> None:
+def test_mapping_is_checked_as_in_a_recipe() -> None:
     given = {"speed": {"factors": [0.8, 1.25], "probability": 1}, "telephone": {}}
     checked = Chain.of(given)
     assert list(checked.waveform) == ["speed", "telephone"]
@@ -160,7 +162,7 @@ def test_a_mapping_is_checked_as_a_recipe_is() -> None:
 
 
 @pytest.mark.parametrize("given", ["speed", SpeedPerturbation, [SpeedPerturbation()], 3])
-def test_what_is_not_an_augmentation_is_refused(given: Any) -> None:
+def test_objects_that_are_not_augmentations_are_refused(given: Any) -> None:
     with pytest.raises(AugmentationError, match=r"is not an augmentation; give an instance such as"):
         Chain.of(given)
     with pytest.raises(AugmentationError, match=r"augment\.key is .*, which is not an augmentation"):

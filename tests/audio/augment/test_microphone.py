@@ -1,4 +1,4 @@
-"""A microphone's gain is the drawn one at its seven frequencies, and its band ends where it was drawn."""
+"""The gain of a microphone at its seven frequencies and the ends of its band are those drawn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soritune.audio.augment.chain import Chain
 from soritune.audio.augment.microphone import MicrophoneResponse
 from soritune.draws import Draws
 
-RATE = 32000  # so that 8 kHz lies within the spectrum
+RATE = 32000  # so that the spectrum contains 8 kHz
 FREQUENCIES_HZ = (60, 150, 400, 1000, 2400, 5000, 8000)
 FLAT = {"probability": 1.0, "deviation_db": 0.0, "low_hz": (1.0, 1.0), "narrow_share": 0.0}
 
@@ -23,20 +23,20 @@ def gains_db(
     click = np.zeros(2 * RATE, np.float32)
     click[RATE] = 1.0
     drawn = microphone.draw(draws.for_rows("microphone", np.array([visit])))
-    heard = Chain({"microphone": microphone}).apply(click, RATE, visit, draws)
-    spectrum = np.abs(np.fft.rfft(heard))  # a bin is 0.5 Hz
+    response = Chain({"microphone": microphone}).apply(click, RATE, visit, draws)
+    spectrum = np.abs(np.fft.rfft(response))  # a bin is 0.5 Hz
     measured = [20 * np.log10(spectrum[round(2 * frequency)]) for frequency in hertz]
     return np.array(measured), {name: values[0] for name, values in drawn.items()}
 
 
 @pytest.mark.parametrize("visit", range(8))
-def test_the_response_at_the_seven_frequencies_is_the_drawn_one(visit: int) -> None:
+def test_response_at_the_seven_frequencies_is_the_one_drawn(visit: int) -> None:
     measured, drawn = gains_db(visit, FREQUENCIES_HZ, deviation_db=4.0)
     assert measured == pytest.approx(drawn["response_db"], abs=0.2)
     assert np.abs(drawn["response_db"]).max() > 1
 
 
-def test_the_band_is_3_db_down_where_it_begins_and_ends() -> None:
+def test_band_is_3_db_down_at_its_ends() -> None:
     (low, mid, high), _ = gains_db(
         0, (100.0, 800.0, 3400.0), low_hz=(100.0, 100.0), narrow_share=1.0, high_hz=(3400.0, 3400.0)
     )
@@ -45,13 +45,13 @@ def test_the_band_is_3_db_down_where_it_begins_and_ends() -> None:
     assert beyond < -20  # an octave above, at 24 dB an octave or more
 
 
-def test_a_sound_stays_where_it_is_in_time() -> None:
+def test_sounds_keep_their_time() -> None:
     click = np.zeros(RATE, np.float32)
     click[12345] = 1.0
     microphone = MicrophoneResponse(probability=1.0)
     for visit in range(5):
-        heard = Chain({"microphone": microphone}).apply(click, RATE, visit, Draws(0, 0, 0))
-        assert int(np.abs(heard).argmax()) == 12345
+        filtered = Chain({"microphone": microphone}).apply(click, RATE, visit, Draws(0, 0, 0))
+        assert int(np.abs(filtered).argmax()) == 12345
 
 
 def test_draws_have_the_stated_spread_and_share() -> None:
@@ -64,7 +64,7 @@ def test_draws_have_the_stated_spread_and_share() -> None:
     assert set(drawn["slope"].tolist()) == {2, 3, 4, 5, 6, 7, 8}
 
 
-def test_nonsense_is_refused() -> None:
+def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(ValidationError, match="within 1000 and 8000"):
         MicrophoneResponse(high_hz=(3400.0, 9000.0))
     with pytest.raises(ValidationError, match="less than or equal to 20"):

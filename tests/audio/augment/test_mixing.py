@@ -1,4 +1,4 @@
-"""What mixes a micro-batch: the draws, the checks, and the runs that cannot have it."""
+"""Mixing of micro-batches: the draws, the checks, and the runs whose targets cannot be mixed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def mixed(micro_batch: int, draws: Draws, **settings: object) -> MixableBatch:
     return Chain({"blend": Blend.model_validate(settings)}).mix(BATCH, draws, micro_batch)
 
 
-def test_arrays_and_targets_are_mixed_alike_and_the_batch_given_is_not_changed() -> None:
+def test_arrays_and_targets_are_mixed_alike_and_the_given_batch_is_unchanged() -> None:
     for micro_batch in range(5):
         result = mixed(micro_batch, Draws(0, 0, 0), probability=1)
         assert result.waveform[0, 0] in (1.25, 1.75)  # with the second or the third
@@ -66,26 +66,26 @@ def test_arrays_and_targets_are_mixed_alike_and_the_batch_given_is_not_changed()
     assert BATCH.waveform[0].tolist() == [1, 1, 1, 1]
 
 
-def test_draws_depend_on_seed_phase_epoch_and_micro_batch_alone() -> None:
+def test_draws_depend_only_on_seed_phase_epoch_and_micro_batch() -> None:
     def pattern(draws: Draws) -> list[float]:
         return [float(mixed(number, draws, probability=0.5).waveform[0, 0]) for number in range(40)]
 
     first = pattern(Draws(1, 0, 0))
     assert first == pattern(Draws(1, 0, 0))
-    assert all(pattern(other) != first for other in (Draws(2, 0, 0), Draws(1, 1, 0), Draws(1, 0, 1)))
+    assert all(pattern(draws) != first for draws in (Draws(2, 0, 0), Draws(1, 1, 0), Draws(1, 0, 1)))
 
 
-def test_the_share_of_mixed_batches_is_the_probability() -> None:
+def test_share_of_mixed_batches_is_the_probability() -> None:
     def count(probability: float) -> int:
         made = (mixed(number, Draws(0, 0, 0), probability=probability) for number in range(1000))
-        return sum(one.waveform[0, 0] != 1 for one in made)
+        return sum(batch.waveform[0, 0] != 1 for batch in made)
 
     assert (count(0.0), count(1.0)) == (0, 1000)
     assert abs(count(0.3) - 300) <= 37  # 99 % of binomial counts
 
 
 @pytest.mark.parametrize(
-    ("fault", "sentence"),
+    ("fault", "message"),
     [
         ("shape", "augment.blend returned a micro-batch with other outputs or shapes"),
         ("output", "other outputs"),
@@ -93,8 +93,8 @@ def test_the_share_of_mixed_batches_is_the_probability() -> None:
         ("length", "numbers of samples that exceed the micro-batch"),
     ],
 )
-def test_batches_that_break_the_contract_are_refused(fault: str, sentence: str) -> None:
-    with pytest.raises(AugmentationError, match=sentence):
+def test_batches_that_break_the_contract_are_refused(fault: str, message: str) -> None:
+    with pytest.raises(AugmentationError, match=message):
         mixed(0, Draws(0, 0, 0), probability=1, fault=fault)
 
 
@@ -110,8 +110,8 @@ def parts(outputs: list[OutputSpec]) -> list[str]:
 def test_only_outputs_with_soft_targets_can_be_mixed() -> None:
     assert refusals(["blend"], parts([class_output()])) == []
     assert refusals([], parts([ctc_output()])) == []
-    (sentence,) = refusals(["blend"], parts([class_output(), ctc_output()]))
-    assert sentence == (
+    (message,) = refusals(["blend"], parts([class_output(), ctc_output()]))
+    assert message == (
         "augment.blend: mixes several utterances, but the output 'phoneme' is trained by ctc per "
         "frame, whose targets cannot be mixed; switch it off (augment.blend=null) or leave that task out"
     )

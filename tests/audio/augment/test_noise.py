@@ -1,4 +1,4 @@
-"""Noise is as loud as it was drawn, against the speech without its pauses."""
+"""Noise has the drawn level relative to the speech without its pauses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def settings(**changes: object) -> AdditiveNoise:
 
 
 @pytest.mark.parametrize("kind", ["steady", "wavering", "hum", "knocks"])
-def test_the_ratio_is_the_drawn_one(kind: str) -> None:
+def test_ratio_is_the_one_drawn(kind: str) -> None:
     noisy, draws = settings(kinds=(kind,)), Draws(0, 0, 0)
     drawn = noisy.draw(draws.for_rows("noise", np.arange(40)))["snr_db"]
     measured = []
@@ -32,7 +32,7 @@ def test_the_ratio_is_the_drawn_one(kind: str) -> None:
     assert drawn.max() - drawn.min() > 30
 
 
-def test_an_offset_of_the_recording_is_not_speech() -> None:
+def test_constant_offset_does_not_count_as_speech() -> None:
     draws, noisy = Draws(0, 0, 0), Chain({"noise": settings(snr_db=(10.0, 10.0))})
     added = noisy.apply(TALK + np.float32(0.5), RATE, 0, draws).astype(np.float64) - TALK - 0.5
     assert 10 * np.log10(0.045 / np.mean(added**2)) == pytest.approx(10.0, abs=0.5)
@@ -50,13 +50,13 @@ def test_colours_fall_over_frequency_as_drawn() -> None:
         assert np.diff(10 * np.log10(bands)) == pytest.approx(-3.01 * exponent, abs=1.0)
 
 
-def test_silence_stays_silent() -> None:
+def test_silence_remains_silent() -> None:
     silence = np.zeros(RATE, np.float32)
     assert not Chain({"noise": settings()}).apply(silence, RATE, 0, Draws(0, 0, 0)).any()
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("given", "message"),
     [
         ({"snr_db": (30, 5)}, "give a range from low to high within -40 and 100"),
         ({"snr_db": (5, 500)}, "within -40 and 100"),
@@ -65,6 +65,6 @@ def test_silence_stays_silent() -> None:
         ({"snr": (5, 30)}, "Extra inputs"),
     ],
 )
-def test_nonsense_is_refused(given: dict[str, object], sentence: str) -> None:
-    with pytest.raises(ValidationError, match=sentence):
+def test_invalid_settings_are_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         AdditiveNoise.model_validate(given)

@@ -1,4 +1,4 @@
-"""An utterance decays in a room as fast, and is followed by as much, as was drawn."""
+"""An utterance in a room has the drawn decay time and the drawn direct level."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from soritune.audio.augment.chain import Chain
 from soritune.audio.augment.room import Reverberation
 from soritune.draws import Draws
 
-RATE, AT = 16000, 1000
+RATE, CLICK = 16000, 1000
 
 
 def response(visit: int, **changes: object) -> tuple[np.ndarray, dict[str, float]]:
-    """What a click becomes, from the click on, and what was drawn for it."""
+    """The response to a click, starting at the click, and its parameters."""
     room, draws = Reverberation.model_validate({"probability": 1.0, **changes}), Draws(0, 0, 0)
     click = np.zeros(2 * RATE, np.float32)
-    click[AT] = 1.0
+    click[CLICK] = 1.0
     drawn = room.draw(draws.for_rows("room", np.array([visit])))
-    heard = Chain({"room": room}).apply(click, RATE, visit, draws)
-    assert np.abs(heard[:AT]).max() < 1e-5  # nothing comes before its cause
-    return heard[AT:].astype(np.float64), {name: float(values[0]) for name, values in drawn.items()}
+    samples = Chain({"room": room}).apply(click, RATE, visit, draws)
+    assert np.abs(samples[:CLICK]).max() < 1e-5  # causal
+    return samples[CLICK:].astype(np.float64), {name: float(values[0]) for name, values in drawn.items()}
 
 
 def decay_time_s(samples: np.ndarray) -> float:
@@ -32,16 +32,16 @@ def decay_time_s(samples: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("visit", range(12))
-def test_the_tail_falls_by_60_db_in_the_drawn_time(visit: int) -> None:
-    heard, drawn = response(visit, absorption=(1.0, 1.0), reflections=(0, 0), decay_s=(0.2, 0.8))
-    assert decay_time_s(heard[1:]) == pytest.approx(drawn["decay_s"], rel=0.15)
+def test_tail_falls_by_60_db_in_the_drawn_time(visit: int) -> None:
+    samples, drawn = response(visit, absorption=(1.0, 1.0), reflections=(0, 0), decay_s=(0.2, 0.8))
+    assert decay_time_s(samples[1:]) == pytest.approx(drawn["decay_s"], rel=0.15)
 
 
 @pytest.mark.parametrize("visit", range(12))
-def test_the_direct_sound_keeps_its_level_and_the_rest_has_the_drawn_one(visit: int) -> None:
-    heard, drawn = response(visit)
-    assert heard[0] == pytest.approx(1.0, abs=1e-4)
-    assert -10 * np.log10(np.sum(heard[1:] ** 2)) == pytest.approx(drawn["direct_db"], abs=0.1)
+def test_direct_sound_keeps_its_level_and_the_rest_has_the_drawn_one(visit: int) -> None:
+    samples, drawn = response(visit)
+    assert samples[0] == pytest.approx(1.0, abs=1e-4)
+    assert -10 * np.log10(np.sum(samples[1:] ** 2)) == pytest.approx(drawn["direct_db"], abs=0.1)
 
 
 def test_draws_cover_the_settings() -> None:
@@ -54,7 +54,7 @@ def test_draws_cover_the_settings() -> None:
     assert np.bincount(drawn["reflections"])[2:] / 20_000 == pytest.approx(1 / 3, abs=0.015)
 
 
-def test_nonsense_is_refused() -> None:
+def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(ValidationError, match="within 0.05 and 1.2"):
         Reverberation(decay_s=(0.2, 3.0))
     with pytest.raises(ValidationError, match="from low to high"):

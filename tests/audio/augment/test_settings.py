@@ -1,4 +1,4 @@
-"""A recipe names augmentations by key: any member, in any order, each strictly checked."""
+"""Augmentations in a recipe: any member by key, in any order, each strictly checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def faults(given: Any) -> list[str]:
     return faults_of(caught.value, AugmentSettings, "augment")
 
 
-def test_the_order_given_is_kept_through_json_copies_and_processes() -> None:
+def test_order_survives_json_copies_and_pickling() -> None:
     for order in (["telephone", "noise", "room"], ["room", "telephone", "noise"]):
         given = settings(**{key: {} for key in order})
         assert list(given.members) == order
@@ -40,7 +40,7 @@ def test_the_order_given_is_kept_through_json_copies_and_processes() -> None:
     assert settings(noise={}, room={}).identity() != settings(room={}, noise={}).identity()
 
 
-def test_null_is_off_and_what_is_not_named_is_off() -> None:
+def test_null_and_missing_members_are_switched_off() -> None:
     given = settings(speed=None, noise={"probability": 1})
     assert (given.speed, given.room, list(given.members)) == (None, None, ["noise"])
     assert json.loads(given.model_dump_json())["speed"] is None
@@ -49,15 +49,15 @@ def test_null_is_off_and_what_is_not_named_is_off() -> None:
         _ = given.sped
 
 
-def test_only_what_was_named_is_kept_as_named() -> None:
-    """As a phase of a recipe is kept: what is not named must stay unnamed."""
+def test_only_the_given_keys_are_set() -> None:
+    """Phases of a recipe are dumped like this: a key that is not given must remain unset."""
     given = settings(speed={"probability": 0.2}, room=None)
     assert given.model_dump(mode="json", exclude_unset=True) == {"speed": {"probability": 0.2}, "room": None}
     assert given.model_fields_set == {"speed", "room"}
 
 
 @pytest.mark.parametrize(
-    ("given", "sentences"),
+    ("given", "messages"),
     [
         ({"sped": {}}, ["augment.sped: unknown key; did you mean 'speed'?"]),
         ({"chain": {}}, ["augment.chain: unknown key; known here: "]),
@@ -77,32 +77,32 @@ def test_only_what_was_named_is_kept_as_named() -> None:
         ([1], ["augment: Input should be a valid dictionary"]),
     ],
 )
-def test_every_fault_is_named_with_its_path(given: Any, sentences: list[str]) -> None:
+def test_every_fault_is_reported_with_its_path(given: Any, messages: list[str]) -> None:
     lines = faults(given)
-    assert len(lines) == len(sentences)
-    for line, sentence in zip(lines, sentences, strict=True):
-        assert line.startswith(sentence)
+    assert len(lines) == len(messages)
+    for line, message in zip(lines, messages, strict=True):
+        assert line.startswith(message)
 
 
-def test_members_can_be_changed_and_are_checked_again() -> None:
+def test_changed_members_are_checked_again() -> None:
     given = settings(speed={"probability": 0.2}, noise={})
     given.speed.probability = 0.9
     assert given.members["speed"].probability == 0.9
     given.speed = None
     given.telephone = {"peak_db": (-3, 0)}
     assert list(given.members) == ["noise", "telephone"]
-    for name, value, sentence in (
+    for name, value, message in (
         ("telphone", {}, "AugmentSettings: telphone: unknown key; did you mean 'telephone'"),
         ("telephone", {"peak": 1}, "AugmentSettings: telephone.peak: unknown key"),
     ):
-        with pytest.raises(RecipeError, match=sentence):
+        with pytest.raises(RecipeError, match=message):
             setattr(given, name, value)
     with pytest.raises(RecipeError, match="TelephoneLine: probability: Input should be"):
         given.telephone.probability = 7
     assert given.members["telephone"].probability == 0.1
 
 
-def test_an_entry_point_that_is_no_augmentation_is_named(tmp_path: Path, monkeypatch: Any) -> None:
+def test_entry_point_that_is_not_an_augmentation_is_reported(tmp_path: Path, monkeypatch: Any) -> None:
     info = tmp_path / "broken-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n", encoding="utf-8")
@@ -116,7 +116,7 @@ def test_an_entry_point_that_is_no_augmentation_is_named(tmp_path: Path, monkeyp
     assert "join" not in kinds() and "speed" in kinds()
 
 
-def test_files_of_the_folder_that_are_no_members_are_none() -> None:
+def test_contract_files_of_the_folder_are_not_members() -> None:
     assert {"speed", "room", "noise", "microphone", "telephone", "spec_augment"} <= kinds().keys()
     for name in ("chain", "augmentation", "masks", "mixing", "settings"):
         assert name not in kinds() and kind_of(name) is None

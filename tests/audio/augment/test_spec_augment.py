@@ -1,4 +1,4 @@
-"""SpecAugment's masks keep to their widths, and are those that the collator drew before."""
+"""Masks of SpecAugment have their widths, and are the same as in earlier versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soritune.audio.augment.spec_augment import SpecAugment
 from soritune.draws import Draws
 
 
-def test_masks_keep_to_their_widths_and_to_the_utterance() -> None:
+def test_masks_have_their_widths_and_stay_within_the_utterance() -> None:
     settings = SpecAugment(time_width_frames=30, feature_width_share=15 / 80)
     shares, widest_time, widest_feature = [], 0, 0
     for n in range(400):
@@ -31,11 +31,11 @@ def masks(visits: list[int], frames: list[int]) -> list[str]:
     settings = SpecAugment(probability=0.8, time_width_frames=12)
     made = Chain({"spec_augment": settings}).masks(np.array(visits), np.array(frames), 24, Draws(3, 0, 1))
     assert made is not None
-    return ["".join(".#"[int(hidden)] for hidden in line) for part in made for line in part]
+    return ["".join(".#"[int(hidden)] for hidden in row) for part in made for row in part]
 
 
-def test_masks_are_those_of_earlier_versions() -> None:
-    """Noted from the collator that drew masks itself."""
+def test_masks_equal_those_of_earlier_versions() -> None:
+    """Recorded when the collator drew the masks."""
     assert masks([7, 3, 39, 90], [60, 48, 48, 5]) == [
         "...........................................###########......",
         "...##..............##.......................................",
@@ -48,11 +48,11 @@ def test_masks_are_those_of_earlier_versions() -> None:
     ]
 
 
-def test_masks_of_a_row_do_not_depend_on_the_other_rows() -> None:
+def test_masks_of_a_row_do_not_depend_on_other_rows() -> None:
     assert masks([3], [48])[1] == masks([7, 3, 39, 90], [60, 48, 48, 5])[5]
 
 
-def test_the_share_of_masked_utterances_is_the_probability() -> None:
+def test_share_of_masked_utterances_is_the_probability() -> None:
     settings = SpecAugment(probability=0.3, time_masks=0, feature_masks=8, feature_width_share=1.0)
     _, feature = Chain({"spec_augment": settings}).masks(  # type: ignore[misc]
         np.arange(2000), np.full(2000, 5), 40, Draws(0, 0, 0)

@@ -1,4 +1,4 @@
-"""Speed perturbation draws what it states, and the same as before it was a member of the open folder."""
+"""Speed perturbation draws the stated factors, the same as in earlier versions."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def factors(rows: int, draws: Draws, **settings: object) -> np.ndarray:
     return Chain({"speed": speed}).speed_factors(np.arange(rows), draws)
 
 
-def test_draw_rates_are_the_stated_ones() -> None:
+def test_factors_have_the_stated_shares() -> None:
     drawn = factors(30_000, Draws(0, 0, 0), probability=0.6)
-    # 0.6 × 1/3 each for 0.9 and 1.1; the rest stays at 1.0. Three standard errors are below 0.008.
+    # 0.6 × 1/3 each for 0.9 and 1.1; the others are 1.0. Three standard errors are below 0.008.
     assert np.mean(drawn == 0.9) == pytest.approx(0.2, abs=0.008)
     assert np.mean(drawn == 1.1) == pytest.approx(0.2, abs=0.008)
     assert np.mean(drawn == 1.0) == pytest.approx(0.6, abs=0.01)
     assert (factors(30_000, Draws(0, 0, 1), probability=0.6) != drawn).any()
 
 
-def test_draws_are_those_of_earlier_versions() -> None:
-    """Noted from the collator that drew speeds itself, so that runs of the same seed train on the same audio."""
+def test_draws_equal_those_of_earlier_versions() -> None:
+    """Recorded when the collator drew the speeds: runs with the same seed train on the same audio."""
     assert factors(12, Draws(1, 0, 2)).tolist() == [
         0.9, 1.1, 0.9, 1.0, 1.0, 1.0, 1.0, 0.9, 1.1, 1.0, 0.9, 1.0
     ]  # fmt: skip
@@ -36,7 +36,7 @@ def test_draws_are_those_of_earlier_versions() -> None:
     assert hashlib.sha256(many.tobytes()).hexdigest().startswith("1899f5ab9fe650a9")
 
 
-def test_a_factor_is_the_speed_so_more_is_shorter() -> None:
+def test_factor_2_halves_the_length_and_doubles_the_frequency() -> None:
     double = Chain({"speed": SpeedPerturbation(factors=(2.0,), probability=1)})
     tone = np.sin(2 * np.pi * 200 * np.arange(16000) / 16000).astype(np.float32)
     fast = double.apply(tone, 16000, 0, Draws(0, 0, 0))
@@ -45,7 +45,7 @@ def test_a_factor_is_the_speed_so_more_is_shorter() -> None:
     assert 2 * int(np.abs(np.fft.rfft(fast)).argmax()) == 400
 
 
-def test_nonsense_is_refused() -> None:
+def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(ValidationError, match="must be between 0.5 and 2.0"):
         SpeedPerturbation(factors=(0.9, 0.0))
     with pytest.raises(ValidationError):

@@ -1,4 +1,4 @@
-"""What several tests of synthetic speech ask espeak-ng."""
+"""What several tests of synthetic speech compare with espeak-ng."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import pytest
 
 
 @pytest.fixture
-def says_what_was_asked() -> Callable[[str], bool]:
-    """Whether espeak-ng reports the very phonemes that it was given."""
+def speaks_exactly() -> Callable[[str], bool]:
+    """Whether espeak-ng reports exactly the phonemes that it received."""
     pytest.importorskip("espeakng_loader", reason="the extra 'speech' is not installed")
     from soritune.audio.synthesis.espeak import Synthesizer
 
     synthesizer = Synthesizer()
 
-    def says(text: str) -> bool:
-        wanted = [
+    def agrees(text: str) -> bool:
+        expected = [
             name
             for name in text.translate(str.maketrans("[],.?|", "      ")).split()
             if name not in ("'", "_")
         ]
         spoken = synthesizer.speak_as("language ko\nname x\npitch 80 118\n", text)
         names = [sound.name.strip("',") for sound in spoken.sounds]
-        return wanted == [name for name in names if name and not name.startswith("_") and name != ";"]
+        return expected == [name for name in names if name and not name.startswith("_") and name != ";"]
 
-    return says
+    return agrees

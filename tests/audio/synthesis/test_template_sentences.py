@@ -1,4 +1,4 @@
-"""The words of the small synthetic corpus: grammar by hand, and every phone among them."""
+"""Sentences of the small synthetic corpus: particles by hand, and every phone among the words."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def test_particles_by_hand() -> None:
     ]
 
 
-def test_sentences_differ_and_follow_from_the_generator() -> None:
-    found = sentences(500, np.random.default_rng(0))
-    assert len(set(found)) == 500
-    assert found == sentences(500, np.random.default_rng(0))
-    assert {len(sentence.split()) for sentence in found} == {2, 3, 4, 5}
+def test_sentences_are_distinct_and_depend_only_on_the_generator() -> None:
+    drawn = sentences(500, np.random.default_rng(0))
+    assert len(set(drawn)) == 500
+    assert drawn == sentences(500, np.random.default_rng(0))
+    assert {len(sentence.split()) for sentence in drawn} == {2, 3, 4, 5}
     known = set(words())
-    assert all(word in known for sentence in found for word in sentence.split())
+    assert all(word in known for sentence in drawn for word in sentence.split())
 
 
-def test_more_sentences_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_for_more_sentences_than_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template_sentences, "TEMPLATES", (("manner", "verb"),))
     with pytest.raises(
-        SorituneError, match="only about [0-9]+ different sentences can be made, 500 were asked"
+        SorituneError, match="only about [0-9]+ different sentences exist, but 500 are requested"
     ):
         sentences(500, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Voices follow from the generator, differ, and those of the evaluations are made from variants of their own."""
+"""Voices depend only on the generator and differ, and no variant is in two parts."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def test_every_variant_has_one_part_and_every_part_has_women_and_men() -> None:
 
 def test_no_variant_and_no_voice_is_in_two_parts() -> None:
     voices = {part: drawn(part) for part in PARTS}
-    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
-        assert not {v.variant for v in voices[one]} & {v.variant for v in voices[other]}
-        assert not {v.description for v in voices[one]} & {v.description for v in voices[other]}
+    for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
+        assert not {v.variant for v in voices[first]} & {v.variant for v in voices[second]}
+        assert not {v.description for v in voices[first]} & {v.description for v in voices[second]}
     assert len({v.description for v in voices["train"]}) == 200
     assert voices["test"] == drawn("test")
 
@@ -55,23 +55,23 @@ def test_children_have_short_vocal_tracts_and_high_voices() -> None:
     assert np.mean(women) > 1.5 * np.mean(men)
 
 
-def test_echo_is_left_to_the_rooms() -> None:
+def test_descriptions_have_no_echo() -> None:
     assert not any("echo" in voice.description for voice in drawn("train", 20))
 
 
-def test_every_variant_named_here_is_installed_and_speaks() -> None:
+def test_every_variant_is_installed_and_drawn_voices_speak() -> None:
     pytest.importorskip("espeakng_loader", reason="the extra 'speech' is not installed")
     from soritune.audio.synthesis.espeak import Synthesizer
 
     synthesizer = Synthesizer()
     for name in (*WOMEN, *MEN):
         assert "formant" in (text := synthesizer.description(name)) or "klatt" in text, name
-    said = set()
+    spoken_samples = set()
     for seed in range(12):
         voice = draw_voice(np.random.default_rng(seed), "train", VoiceSettings(), synthesizer.description)
         spoken = synthesizer.speak_as(voice.description, "[[a|n|n|j|'|@|N]].", rate_wpm=160)
         assert 0.2 < len(spoken.samples) / spoken.sample_rate_hz < 3
         assert np.abs(spoken.samples).max() > 0.02
         assert [sound.name.strip("'") for sound in spoken.sounds][:6] == ["a", "n", "n", "j", "@", "N"]
-        said.add(spoken.samples.tobytes())
-    assert len(said) == 12
+        spoken_samples.add(spoken.samples.tobytes())
+    assert len(spoken_samples) == 12

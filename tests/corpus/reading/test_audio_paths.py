@@ -1,4 +1,4 @@
-"""Written paths and the files they mean."""
+"""Written paths and the files that they mean."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_spellings_of_one_file(root: Path) -> None:
+def test_every_spelling_of_a_path_is_found(root: Path) -> None:
     find = AudioFinder([root], root).find
     for written in (
         "a/1.wav",
@@ -34,12 +34,12 @@ def test_spellings_of_one_file(root: Path) -> None:
     assert find("소리/가.wav") == unicodedata.normalize("NFD", "소리/가.wav")
 
 
-def test_the_first_folder_that_has_it(root: Path) -> None:
+def test_first_folder_with_the_file_counts(root: Path) -> None:
     assert AudioFinder([root / "b", root], root).find("a/1.wav") == "b/a/1.wav"
     assert AudioFinder([root / "b", root], root).find("c.WAV") == "c.WAV"
 
 
-def test_other_machines_paths_only_when_told(root: Path) -> None:
+def test_prefix_of_another_machine_is_cut_off_if_set(root: Path) -> None:
     assert AudioFinder([root], root).find("C:\\data\\x\\a\\1.wav") is None
     assert AudioFinder([root], root, "C:\\data\\x\\").find("C:\\data\\x\\a\\1.wav") == "a/1.wav"
     assert AudioFinder([root], root, "/home/lab").find("/home/lab/a/1.wav") == "a/1.wav"
@@ -47,12 +47,12 @@ def test_other_machines_paths_only_when_told(root: Path) -> None:
     assert AudioFinder([root], root, "/").find("/a/1.wav") == "a/1.wav"
 
 
-def test_missing_files_and_files_outside(root: Path) -> None:
+def test_missing_file_has_an_expected_path(root: Path) -> None:
     finder = AudioFinder([root / "b"], root / "b")
     assert finder.find("x.wav") is None and finder.expected("x.wav") == "x.wav"
     assert finder.find("../c.WAV") == str(root / "c.WAV")
     assert AudioFinder([root], root).find("a") is None  # a folder
 
 
-def test_plain_path() -> None:
+def test_plain_path_has_no_detours() -> None:
     assert plain_path("a\\..\\b//c.wav") == "b/c.wav"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soritune.corpus.reading.expressions import Expression, compiled, leaves, quoted, spelt
+from soritune.corpus.reading.outcomes import ReadingError
 
 LABEL = {
     "발화정보": {"stt": "안녕", "화자 ID": "A 1"},
@@ -31,7 +32,7 @@ LABEL = {
         ("녹음자정보.없음", None),
     ],
 )
-def test_values(text: str, value: object) -> None:
+def test_value_of_an_expression(text: str, value: object) -> None:
     assert Expression(text).search(LABEL) == value
 
 
@@ -40,25 +41,26 @@ def test_only_bare_words_are_quoted() -> None:
 
 
 @pytest.mark.parametrize("text", ["발화정보..stt", "a-b", "", '"x', "f(", "문장["])
-def test_faults_are_told_with_the_field_and_the_expression(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^text: '.*' is no JMESPath expression \([^\n]+$") as caught:
+def test_faulty_expression_is_refused_with_its_name(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^text: '.*' is not a JMESPath expression \([^\n]+$") as caught:
         compiled({"text": text})
     assert f"'{text}'" in str(caught.value)
 
 
-def test_functions_are_known_before_any_label_is_read() -> None:
+def test_unknown_function_is_refused() -> None:
     with pytest.raises(
-        ValueError, match="calls 'to_int', which is none of JMESPath's functions: abs, .*to_number"
+        ValueError, match="calls 'to_int', which is not a function of JMESPath: abs, .*to_number"
     ):
         Expression("a || to_int(나이)")
 
 
-def test_a_function_that_cannot_take_what_is_there() -> None:
-    with pytest.raises(ValueError, match="fails: In function join"):
+def test_function_with_a_wrong_argument_is_a_reading_error() -> None:
+    with pytest.raises(ReadingError, match="fails: In function join") as caught:
         Expression("join(' ', 없음)").search(LABEL)
+    assert caught.value.kind == "expression"
 
 
-def test_which_keys_an_expression_reads() -> None:
+def test_keys_that_an_expression_reads() -> None:
     assert Expression("발화정보.stt || 글").paths == {("발화정보", "stt"), ("글",)}
     assert Expression("문장[?화자==`1`].글 | [0]").paths == {("문장", "글"), ("문장", "화자")}
     assert Expression("발화정보").reads(("발화정보", "stt")) and not Expression("발화").reads(("발화정보",))
@@ -73,6 +75,6 @@ KEYS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=
         KEYS, st.one_of(st.integers(), st.dictionaries(KEYS, st.integers(), min_size=1)), min_size=1
     )
 )
-def test_the_spelling_of_a_leaf_finds_that_leaf(document: dict[str, object]) -> None:
+def test_spelt_path_is_an_expression_for_its_leaf(document: dict[str, object]) -> None:
     for path, value in leaves(document):
         assert jmespath.search(quoted(spelt(path)), document) == value

@@ -1,4 +1,4 @@
-"""Loose values in, typed utterances out, one sentence for what does not fit."""
+"""From rows with other names to typed utterances, and errors for values that do not fit."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from soritune.errors import ManifestError
 ROW = {"id": "a", "audio": "a.wav", "duration": 1.5, "l1": "zh", "age_group": "10s", "gender": ""}
 
 
-def test_fields_constants_and_the_rest() -> None:
+def test_fields_constants_and_other_names() -> None:
     mapping = FieldMapping(
         {"duration_s": "duration", "first_language": "l1"}, {"language": "ko", "gender": "f"}, prefix="x-"
     )
     utterance = mapping.utterance(ROW)
     assert (utterance.id, utterance.duration_s, utterance.first_language) == ("x-a", 1.5, "zh")
-    assert (utterance.language, utterance.gender) == ("ko", "f")  # an empty string is no value
+    assert (utterance.language, utterance.gender) == ("ko", "f")  # an empty string is not a value
     assert utterance.extra == {"age_group": "10s"}
 
 
@@ -35,35 +35,36 @@ def test_fields_constants_and_the_rest() -> None:
         ("snr_db", None, None),
     ],
 )
-def test_values_that_are_taken(field: str, value: object, expected: object) -> None:
+def test_values_are_converted(field: str, value: object, expected: object) -> None:
     assert convert(field, value) == expected
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
+    ("field", "value", "kind", "words"),
     [
-        ("duration_s", "long", "a finite number, got 'long'"),
-        ("duration_s", True, "a finite number"),
-        ("duration_s", float("inf"), "a finite number"),
-        ("channel", 0.5, "a whole number"),
-        ("channel", -1, "a whole number"),
-        ("sample_rate_hz", 2**40, "a whole number"),
-        ("speaker", ["a"], "must be text"),
-        ("gender", False, "must be text"),
-        ("phones", [1, 2], "list of strings"),
-        ("text", "\ud800", "surrogate"),
+        ("duration_s", "long", "field-type", "a finite number, got 'long'"),
+        ("duration_s", True, "field-type", "a finite number"),
+        ("duration_s", float("inf"), "field-type", "a finite number"),
+        ("channel", 0.5, "field-type", "a whole number"),
+        ("channel", -1, "field-type", "a whole number"),
+        ("sample_rate_hz", 2**40, "field-type", "a whole number"),
+        ("speaker", ["a"], "field-type", "must be text"),
+        ("gender", False, "field-type", "must be text"),
+        ("phones", [1, 2], "field-type", "list of strings"),
+        ("text", "\ud800", "field-encoding", "surrogate"),
     ],
 )
-def test_values_that_are_refused(field: str, value: object, words: str) -> None:
+def test_value_that_does_not_fit_is_refused(field: str, value: object, kind: str, words: str) -> None:
     with pytest.raises(FieldValueError, match=words) as caught:
         convert(field, value)
-    assert caught.value.field == field
+    assert (caught.value.field, caught.value.kind) == (field, f"{kind}:{field}")
 
 
-def test_row_faults() -> None:
+def test_row_with_a_missing_or_wrong_value_is_refused() -> None:
     mapping = FieldMapping()
-    with pytest.raises(FieldValueError, match="'audio' is missing"):
+    with pytest.raises(FieldValueError, match="'audio' is missing") as caught:
         mapping.utterance({"id": "a", "audio": None, "duration_s": 1})
+    assert (caught.value.kind, caught.value.problem) == ("field-missing:audio", "is missing")
     with pytest.raises(FieldValueError, match="must be above 0, got -1"):
         mapping.utterance({"id": "a", "audio": "a", "duration_s": -1})
     with pytest.raises(FieldValueError, match="must be one of gold, asr, none"):
@@ -72,8 +73,8 @@ def test_row_faults() -> None:
         mapping.utterance({"id": "a", "audio": "a", "duration_s": 1, "extra": [1]})
 
 
-def test_mapping_faults_name_the_nearest() -> None:
-    with pytest.raises(ManifestError, match="'speeker' is no utterance field, did you mean 'speaker'"):
+def test_unknown_names_are_refused_with_the_nearest() -> None:
+    with pytest.raises(ManifestError, match="'speeker' is not an utterance field, did you mean 'speaker'"):
         FieldMapping({"speeker": "spk"})
     with pytest.raises(ManifestError, match="--field duration_s=duration"):
         FieldMapping().check_columns(["id", "audio", "duration"], "m.jsonl")

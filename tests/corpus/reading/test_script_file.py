@@ -1,4 +1,4 @@
-"""script.txt: ids in all spellings, and every line that says nothing is told."""
+"""script.txt: ids in all spellings, and a report of every line without use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soritune.corpus.reading.items import Note, Rejected
+from soritune.corpus.reading.outcomes import Note, Rejected
 from soritune.corpus.reading.script_file import Script
 
 
@@ -28,7 +28,7 @@ def reasons(read: Script) -> list[str]:
      "21 글 하나", "0021\t글 하나", "wav_48000/F1_000021.wav\t글 하나", "wav\\F1_000021.wav\t글 하나",
      "  F1_000021 글 하나  ", unicodedata.normalize("NFD", "F1_000021 글 하나")],
 )  # fmt: skip
-def test_one_recording_in_every_spelling(tmp_path: Path, line: str) -> None:
+def test_id_is_found_in_every_spelling(tmp_path: Path, line: str) -> None:
     read = script(tmp_path, line)
     assert read.text_of("F1_000021.wav", "F1", 21) == (True, "글 하나")
     assert reasons(read) == []
@@ -37,13 +37,13 @@ def test_one_recording_in_every_spelling(tmp_path: Path, line: str) -> None:
 @pytest.mark.parametrize(
     "line", ["F2_000021 글", "000211 글", "121 글", "f1_21x 글", "F1_000021_1 글", "2 1 글"]
 )
-def test_lines_of_other_recordings_are_not_taken(tmp_path: Path, line: str) -> None:
+def test_line_of_another_recording_is_reported(tmp_path: Path, line: str) -> None:
     read = script(tmp_path, line)
     assert read.text_of("F1_000021.wav", "F1", 21) == (False, None)
     assert len(reasons(read)) == 1 and "no recording for line 1" in reasons(read)[0]
 
 
-def test_what_is_wrong_is_told_line_by_line(tmp_path: Path) -> None:
+def test_faults_are_reported_with_their_lines(tmp_path: Path) -> None:
     read = script(
         tmp_path,
         "",
@@ -59,18 +59,22 @@ def test_what_is_wrong_is_told_line_by_line(tmp_path: Path) -> None:
     )
     assert read.text_of("F1_000001.wav", "F1", 1) == (True, None)
     assert read.text_of("F1_000003.wav", "F1", 3) == (True, "셋")
-    told = list(read.report())
-    assert [item.reason for item in told if isinstance(item, Rejected)] == [
+    report = list(read.report())
+    assert [item.reason for item in report if isinstance(item, Rejected)] == [
         "lines must be `id<TAB or space>text`, not so are lines 2-3 (the first is 'F1_1')",
         "lines 4 and 5 give F1_000001.wav different texts; it is read without a text",
         "no recording for lines 8-10 (the first is '4')",
     ]
-    assert [item for item in told if isinstance(item, Note)] == [
-        Note("line of a script repeated", 1, "F1/script.txt, line 7: 3")
+    assert [item.kind for item in report] == [
+        "script-line",
+        "script-contradiction",
+        "script-recording-missing",
+        "script-line-repeated",
     ]
+    assert [item.example for item in report if isinstance(item, Note)] == ["F1/script.txt, line 7: 3"]
 
 
-def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+def test_script_in_two_encodings_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "script.txt").write_bytes("F1_1 글\n".encode() + "F1_2 글\n".encode("cp949"))
     read = Script.read(tmp_path / "script.txt", "F1/script.txt")
     assert read.text_of("F1_1.wav", "F1", 1) == (False, None)
@@ -78,15 +82,14 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(max_size=20), max_size=8))
-def test_no_line_is_lost(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
-    """Every line with something in it gives a text or is told."""
+def test_every_line_is_used_or_reported(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+    """Without any recording, every line that is not blank is reported."""
     read = Script("s")
     for number, line in enumerate(lines, start=1):
         read._add(number, line)
-    told = " ".join(f"{item.reason} {getattr(item, 'count', '')}" for item in read.report())
-    assert bool(told) == any(line.strip().removeprefix("\ufeff") for line in lines)
+    assert bool(list(read.report())) == any(line.strip().removeprefix("\ufeff") for line in lines)
 
 
-def test_an_id_longer_than_any_number(tmp_path: Path) -> None:
+def test_very_long_number_is_not_an_id(tmp_path: Path) -> None:
     read = script(tmp_path, f"{'1' * 5000}\t글", "2\t둘")
     assert read.text_of("F1_2.wav", "F1", 2) == (True, "둘")

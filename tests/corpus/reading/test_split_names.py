@@ -1,4 +1,4 @@
-"""Splits told by folders and file names."""
+"""Splits in the names of folders and files."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from soritune.corpus.reading.split_names import SPLIT_FOLDERS, SplitFolders, spl
         ("contest/latest", None),
     ],
 )
-def test_the_first_folder_with_a_known_name_decides(path: str, split: str | None) -> None:
+def test_first_folder_with_a_known_name_counts(path: str, split: str | None) -> None:
     assert SplitFolders(SPLIT_FOLDERS).split_of(path.split("/")) == split
 
 
-def test_what_is_left_out() -> None:
+def test_unwanted_and_replaced_folders_are_left_out() -> None:
     both = ["2.Validation", "2.Validation_split", "3.Test"]
     assert SplitFolders(SPLIT_FOLDERS).left_out(both) == {"2.Validation": "replaced"}
-    own = SplitFolders({**SPLIT_FOLDERS, "2.Validation_split": None, "3.Test": None})
-    assert own.left_out(both) == {"2.Validation_split": "unwanted", "3.Test": "unwanted"}
+    changed = SplitFolders({**SPLIT_FOLDERS, "2.Validation_split": None, "3.Test": None})
+    assert changed.left_out(both) == {"2.Validation_split": "unwanted", "3.Test": "unwanted"}
     assert SplitFolders({}).left_out(both) == {}
 
 
-def test_hangul_names_in_pieces() -> None:
+def test_decomposed_hangul_names_are_known() -> None:
     assert SplitFolders({"검증": "val"}).split_of([unicodedata.normalize("NFD", "검증")]) == "val"
 
 
@@ -41,5 +41,5 @@ def test_hangul_names_in_pieces() -> None:
     [("train_data", "train"), ("val_data", "val"), ("eval", "test"), ("Dev-2", "val"), ("test", "test"),
      ("retrain", None), ("data", None), ("latest", None)],
 )  # fmt: skip
-def test_file_names(stem: str, split: str | None) -> None:
+def test_split_in_a_file_name(stem: str, split: str | None) -> None:
     assert split_of_file(stem) == split

@@ -16,40 +16,40 @@ TEXT = "똠방각하 펲 햏\n둘째 줄"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp949"])
-def test_korean_text_in_every_usual_encoding(encoding: str, tmp_path: Path) -> None:
+def test_usual_encodings_are_detected(encoding: str, tmp_path: Path) -> None:
     raw = TEXT.encode(encoding)
     (tmp_path / "a.txt").write_bytes(raw)
     assert decode_text(raw) == TEXT
-    found = detect_encoding(tmp_path / "a.txt")
-    assert (tmp_path / "a.txt").read_text(encoding=found) == TEXT
+    detected = detect_encoding(tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text(encoding=detected) == TEXT
 
 
-def test_both_orders_of_utf16() -> None:
+def test_both_byte_orders_of_utf16_are_read() -> None:
     assert decode_text(codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be")) == TEXT
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xd8\xff\xe0JFIF", "가".encode() + "나".encode("cp949"), b"a\xff"])
-def test_what_is_none_of_them_is_refused(raw: bytes, tmp_path: Path) -> None:
+def test_bytes_in_another_encoding_are_refused(raw: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(raw)
     for read in (lambda: decode_text(raw), lambda: detect_encoding(tmp_path / "a.txt")):
         with pytest.raises(EncodingError, match="neither UTF-8, UTF-16 with a byte order mark, nor CP949"):
             read()
 
 
-def test_an_encoding_that_is_asked_for_is_kept_to() -> None:
+def test_only_the_encoding_of_the_settings_is_tried() -> None:
     with pytest.raises(EncodingError, match="not cp949 text"):
         decode_text(b"\xff", "cp949")
-    with pytest.raises(EncodingError, match="'klingon' is no known encoding"):
+    with pytest.raises(EncodingError, match="'klingon' is not a known encoding"):
         decode_text(b"a", "klingon")
 
 
-def test_a_character_across_two_blocks(tmp_path: Path) -> None:
+def test_character_across_two_blocks_is_decoded(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"x" * ((1 << 20) - 1) + "가나".encode())
     assert detect_encoding(tmp_path / "a.txt") == "utf-8-sig"
 
 
 @given(st.text())
-def test_whatever_is_written_as_utf8_is_read_as_it_was(text: str) -> None:
+def test_any_utf8_text_is_read_back(text: str) -> None:
     assert decode_text(text.encode("utf-8", "ignore")) == text.encode(
         "utf-8", "ignore"
     ).decode().removeprefix("\ufeff")

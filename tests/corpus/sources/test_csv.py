@@ -8,31 +8,26 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from soritune.corpus.reading.items import (
-    Item,
-    Note,
-    Rejected,
-    Skipped,
-)
+from soritune.corpus.reading.outcomes import STRETCHES_UNMAPPED, Note, Outcome, Rejected, Skipped
 from soritune.corpus.sources.csv import SOURCE, CsvConfig, read_corpus, survey
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 
 
-def read(root: Path, text: str, *audio: str, name: str = "list.csv", **settings: Any) -> list[Item]:
-    for place in audio:
-        (root / place).parent.mkdir(parents=True, exist_ok=True)
-        (root / place).touch()
+def read(root: Path, text: str, *audio: str, name: str = "list.csv", **settings: Any) -> list[Outcome]:
+    for path in audio:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
     (root / name).write_text(text, encoding="utf-8")
     return list(read_corpus(root, CsvConfig(**settings)))
 
 
-def rows(found: list[Item]) -> list[Utterance]:
-    assert [item for item in found if not isinstance(item, Utterance)] == []
-    return [item for item in found if isinstance(item, Utterance)]
+def rows(outcomes: list[Outcome]) -> list[Utterance]:
+    assert [item for item in outcomes if not isinstance(item, Utterance)] == []
+    return [item for item in outcomes if isinstance(item, Utterance)]
 
 
-def test_columns_are_found_by_name_and_the_rest_is_kept(tmp_path: Path) -> None:
+def test_columns_are_found_by_name_and_others_are_kept(tmp_path: Path) -> None:
     text = "File Name;LABEL;Speaker;Age;녹음일;id;split\na.wav;화남;F1;만 7세;5월;17;train\n"
     (row,) = rows(read(tmp_path, text, "a.wav"))
     assert (row.id, row.audio, row.emotion, row.speaker, row.age) == ("a.wav", "a.wav", "화남", "F1", 7)
@@ -40,7 +35,7 @@ def test_columns_are_found_by_name_and_the_rest_is_kept(tmp_path: Path) -> None:
     assert (row.language, row.source) == ("ko", tmp_path.name)
 
 
-def test_fields_name_columns(tmp_path: Path) -> None:
+def test_mapped_columns_are_read_and_missing_ones_refused(tmp_path: Path) -> None:
     text = "파일,감정,번호\na.wav,화남,u1\n"
     found = read(tmp_path, text, "a.wav", fields={"audio": "파일", "emotion": " 감 정", "id": "번호"})
     (row,) = rows(found)
@@ -53,41 +48,43 @@ def test_fields_name_columns(tmp_path: Path) -> None:
         read(tmp_path, "path,label,label\na.wav,1,2\n")
 
 
-def test_the_speaker_from_the_path(tmp_path: Path) -> None:
+def test_pattern_reads_fields_from_the_path(tmp_path: Path) -> None:
     settings = {"speaker_pattern": r"(?P<speaker>F\d+)[/_](?P<emotion>[a-z]+)"}
     text = "path,speaker\nx\\F1\\joy\\1.wav,\nx/F2/joy/1.wav,S9\ny.wav,\n"
     found = rows(read(tmp_path, text, "x/F1/joy/1.wav", "x/F2/joy/1.wav", "y.wav", **settings))
     assert [(r.speaker, r.emotion) for r in found] == [("F1", "joy"), ("S9", "joy"), (None, None)]
-    for bad, told in (
-        ("(", "no regular expression"),
+    for bad, reason in (
+        ("(", "not a regular expression"),
         ("a", "no named group"),
-        ("(?P<who>a)", "no utterance field"),
+        ("(?P<who>a)", "not an utterance field"),
     ):
-        with pytest.raises(ValidationError, match=told):
+        with pytest.raises(ValidationError, match=reason):
             CsvConfig(speaker_pattern=bad)
 
 
-def test_repeated_and_contradicting_rows(tmp_path: Path) -> None:
+def test_repeated_rows_are_skipped_and_contradicting_ones_rejected(tmp_path: Path) -> None:
     text = "path,emotion\na.wav,x\nb.wav,x\n./a.wav,x\nb.wav,y\nb.wav,x\nc.wav,z\n"
     found = read(tmp_path, text, "a.wav", "b.wav", "c.wav")
     assert [item.id for item in found if isinstance(item, Utterance)] == ["a.wav", "c.wav"]
     assert [item for item in found if isinstance(item, Skipped)] == [
-        Skipped("row repeated", 1, "list.csv line 4: a.wav")
+        Skipped("row repeated", 1, "list.csv line 4: a.wav", kind="row-repeated")
     ]
-    told = [item for item in found if isinstance(item, Rejected)]
-    assert {(item.id, item.reason) for item in told} == {
+    rejected = [item for item in found if isinstance(item, Rejected)]
+    assert {(item.id, item.kind, item.reason) for item in rejected} == {
         (
             "b.wav",
+            "values-differ",
             "list.csv line 3, list.csv line 5, list.csv line 6: listed with different values: emotion x and y",
         )
     }
-    assert len(told) == 3
+    assert len(rejected) == 3
 
 
-def test_rows_that_differ_in_other_columns_are_no_repeats(tmp_path: Path) -> None:
+def test_rows_that_differ_in_other_columns_are_rejected_as_stretches(tmp_path: Path) -> None:
     lines = "".join(f"s.wav,k,{n},{n + 1},문장 {n}\n" for n in range(4))
     found = read(tmp_path, "file_path,speaker,시작,종료,전사\n" + lines, "s.wav")
     assert len(found) == 4
+    assert {item.kind for item in found if isinstance(item, Rejected)} == {STRETCHES_UNMAPPED}
     assert {item.reason for item in found if isinstance(item, Rejected)} == {
         "list.csv line 2, list.csv line 3, list.csv line 4 and 1 more: listed with different values: '시작' 0 and 1 "
         "and 2 …, '종료' 1 and 2 and 3 …, '전사' 문장 0 and 문장 1 and 문장 2 …; if they are stretches of one "
@@ -99,14 +96,14 @@ def test_rows_that_differ_in_other_columns_are_no_repeats(tmp_path: Path) -> Non
     assert "'memo' x and nothing" in row.reason
 
 
-def test_quarantine_does_not_grow_with_the_square_of_the_rows(tmp_path: Path) -> None:
+def test_reasons_stay_short_with_very_many_contradicting_rows(tmp_path: Path) -> None:
     text = "path,text\n" + "".join(f"s.wav,{'긴 문장 ' * 20}{n}\n" for n in range(3000))
     found = read(tmp_path, text, "s.wav")
     assert len(found) == 3000 and all(isinstance(item, Rejected) for item in found)
     assert max(len(item.reason) for item in found if isinstance(item, Rejected)) < 300
 
 
-def test_a_recording_in_several_splits_is_kept_in_each_and_told(tmp_path: Path) -> None:
+def test_recording_in_several_splits_is_kept_in_each_and_noted(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav", "c.wav"):
         (tmp_path / name).touch()
     (tmp_path / "train.csv").write_text("path,label\na.wav,x\nb.wav,x\nc.wav,x\nc.wav,x\n")
@@ -119,12 +116,17 @@ def test_a_recording_in_several_splits_is_kept_in_each_and_told(tmp_path: Path) 
         ("c.wav", "c.wav", "train"),
     ]
     assert [item for item in found if isinstance(item, Note)] == [
-        Note("recording in several splits (kept in each: test, train)", 1, "a.wav")
+        Note(
+            "recording in several splits (kept in each: test, train)",
+            1,
+            "a.wav",
+            kind="several-splits:test, train",
+        )
     ]
     assert [item.audio for item in found if isinstance(item, Rejected)] == ["b.wav", "b.wav"]
 
 
-def test_channels_and_close_starts_are_told_apart(tmp_path: Path) -> None:
+def test_channels_and_close_starts_have_different_ids(tmp_path: Path) -> None:
     text = "path,channel,start,end\na.wav,0,0,1\na.wav,1,0,1\nb.wav,0,1.0000001,1.5\nb.wav,0,1.0000002,1.7\n"
     text += "c.wav,0,,\nc.wav,1,,\n"
     assert [row.id for row in rows(read(tmp_path, text, "a.wav", "b.wav", "c.wav"))] == [
@@ -133,12 +135,12 @@ def test_channels_and_close_starts_are_told_apart(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_header_alone(tmp_path: Path) -> None:
+def test_table_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="has a header and no rows"):
         read(tmp_path, "path,label\n")
 
 
-def test_stretches_of_one_file(tmp_path: Path) -> None:
+def test_stretches_of_one_file_are_read(tmp_path: Path) -> None:
     text = "path,start,end,text\na.wav,0,1.5,하나\na.wav,1.5,4,둘\n"
     found = rows(read(tmp_path, text, "a.wav"))
     assert [(r.id, r.start_s, r.duration_s) for r in found] == [
@@ -147,7 +149,7 @@ def test_stretches_of_one_file(tmp_path: Path) -> None:
     ]
 
 
-def test_audio_somewhere_else(tmp_path: Path) -> None:
+def test_audio_in_another_folder_is_found(tmp_path: Path) -> None:
     (tmp_path / "meta").mkdir()
     text = "path\nD:\\corpus\\s\\1.wav\n"
     settings: dict[str, Any] = {"audio_root": "../audio", "drop_prefix": "D:\\corpus"}
@@ -157,7 +159,7 @@ def test_audio_somewhere_else(tmp_path: Path) -> None:
     assert (base / row.audio).samefile(tmp_path / "audio" / "s" / "1.wav")
 
 
-def test_which_tables(tmp_path: Path) -> None:
+def test_tables_of_a_folder_are_found(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"holds no \.csv or \.tsv"):
         list(read_corpus(tmp_path, CsvConfig()))
     (tmp_path / "a.wav").touch()
@@ -171,16 +173,16 @@ def test_which_tables(tmp_path: Path) -> None:
         list(read_corpus(tmp_path, CsvConfig()))
     assert len(rows(list(read_corpus(tmp_path, CsvConfig(files=("other.csv",)))))) == 1
     assert len(rows(list(read_corpus(tmp_path / "other.csv", CsvConfig())))) == 1
-    with pytest.raises(ManifestError, match="is not there"):
+    with pytest.raises(ManifestError, match="does not exist"):
         list(read_corpus(tmp_path, CsvConfig(files=("gone.csv",))))
 
 
-def test_a_table_without_a_header(tmp_path: Path) -> None:
+def test_table_without_a_header_is_read(tmp_path: Path) -> None:
     found = rows(read(tmp_path, "a.wav,x\nb.wav,y\n", "a.wav", "b.wav", columns=("path", "emotion")))
     assert [(r.id, r.emotion) for r in found] == [("a.wav", "x"), ("b.wav", "y")]
 
 
-def test_survey(tmp_path: Path) -> None:
+def test_survey_lists_columns_and_their_use(tmp_path: Path) -> None:
     read(tmp_path, "path,label,memo\na.wav,,\nb.wav,x,좋음\n")
     seen = survey(tmp_path, CsvConfig(), 10)
     assert (seen.looked_at, seen.examples) == (2, {"path": "a.wav", "label": "x", "memo": "좋음"})

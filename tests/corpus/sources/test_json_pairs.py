@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from soritune.corpus.manifest import write_manifest
-from soritune.corpus.reading.items import Item, Note, Rejected
+from soritune.corpus.reading.outcomes import Note, Outcome, ReadingError, Rejected
 from soritune.corpus.sources.json_pairs import JsonPairsConfig, load_label, read_corpus, survey
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
@@ -35,15 +35,15 @@ def pair(root: Path, name: str, label: Any) -> None:
     (root / f"{name}.json").write_bytes(raw)
 
 
-def read(root: Path, **config: Any) -> list[Item]:
+def read(root: Path, **config: Any) -> list[Outcome]:
     return list(read_corpus(root, JsonPairsConfig(**config)))
 
 
-def rows(found: list[Item]) -> list[Utterance]:
+def rows(found: list[Outcome]) -> list[Utterance]:
     return [item for item in found if isinstance(item, Utterance)]
 
 
-def test_nested_korean_keys(tmp_path: Path) -> None:
+def test_nested_korean_keys_are_read(tmp_path: Path) -> None:
     pair(tmp_path, "1.Training/서울/A1/0001", LABEL)
     fields = {**FIELDS, "gender": "녹음자정보.gender || 성별", "script_id": "발화정보.scriptId"}
     (row,) = read(tmp_path, fields=fields, extra={"city": "녹음자정보.city"}, keep=["발화정보.recrdTime"])
@@ -54,24 +54,24 @@ def test_nested_korean_keys(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_top_level_keys_called_like_fields_need_no_mapping(tmp_path: Path) -> None:
+def test_top_level_keys_with_field_names_need_no_mapping(tmp_path: Path) -> None:
     pair(tmp_path, "a", {"text": "글", "speaker": 3, "age": [1], "other": "x"})
     (row,) = rows(read(tmp_path))
     assert (row.text, row.speaker, row.age, dict(row.extra)) == ("글", "3", None, {})
 
 
-def test_empty_texts(tmp_path: Path) -> None:
+def test_empty_text_is_rejected_unless_allowed(tmp_path: Path) -> None:
     pair(tmp_path, "a", {**LABEL, "발화정보": {"stt": " "}})
     pair(tmp_path, "b", LABEL)
-    told = [item for item in read(tmp_path, fields=FIELDS) if isinstance(item, Rejected)]
-    assert [(item.audio, item.id) for item in told] == [("a.wav", "a")]
-    assert told[0].reason == "a.json: field 'text' is empty or missing (read from '발화정보.stt')"
+    (rejection,) = [item for item in read(tmp_path, fields=FIELDS) if isinstance(item, Rejected)]
+    assert (rejection.audio, rejection.id, rejection.kind) == ("a.wav", "a", "field-missing:text")
+    assert rejection.reason == "a.json: field 'text' is empty or missing (read from '발화정보.stt')"
     assert len(rows(read(tmp_path, fields=FIELDS, allow_empty_text=True))) == 2
     only = {"speaker": FIELDS["speaker"]}
     assert len(rows(read(tmp_path, fields=only))) == 2
 
 
-def test_several_stretches_in_one_label(tmp_path: Path) -> None:
+def test_stretches_of_a_label_become_utterances(tmp_path: Path) -> None:
     label = {"who": {"id": "S1"}, "utterances": [
         {"start": 0.5, "end": "2.0 s", "form": "하나"}, {"start": 3, "end": 2, "form": "둘"},
         {"start": 4, "end": 5}]}  # fmt: skip
@@ -81,16 +81,14 @@ def test_several_stretches_in_one_label(tmp_path: Path) -> None:
     found = read(tmp_path, fields=fields, utterances="utterances")
     (row,) = rows(found)
     assert (row.id, row.start_s, row.duration_s, row.text, row.speaker) == ("a#1", 0.5, 1.5, "하나", "S1")
-    assert [
-        (item.id, item.reason.split(": ", 1)[1][:30]) for item in found if isinstance(item, Rejected)
-    ] == [
-        ("a#2", "field 'duration_s' is -1 s; a "),
-        ("a#3", "field 'text' is empty or missi"),
-        ("b", "utterances: 'utterances' gives"),
+    assert [(item.id, item.kind) for item in found if isinstance(item, Rejected)] == [
+        ("a#2", "field-value:duration_s"),
+        ("a#3", "field-missing:text"),
+        ("b", "stretches-missing"),
     ]
 
 
-def test_a_stretch_never_has_the_whole_label_s_text_or_times(tmp_path: Path) -> None:
+def test_text_and_times_of_the_whole_label_are_not_those_of_a_stretch(tmp_path: Path) -> None:
     parts = [{"s": 0, "e": 1, "text": "하나"}, {"s": 1, "e": 2, "text": None}, {"s": 2, "e": 3}]
     pair(tmp_path, "a", {"text": "전체 전사", "speaker": "S", "phones": "a b", "s": 0, "e": 9, "u": parts})
     fields = {"text": "text", "start_s": "s", "end_s": "e", "phones": "phones"}
@@ -104,39 +102,49 @@ def test_a_stretch_never_has_the_whole_label_s_text_or_times(tmp_path: Path) -> 
     assert (used["u.s"], used["u.e"], used["u.text"]) == ("start_s", "end_s", "text")
 
 
-def test_a_label_that_is_a_list_of_stretches(tmp_path: Path) -> None:
+def test_label_that_is_a_list_of_stretches_needs_a_setting(tmp_path: Path) -> None:
     pair(tmp_path / "lists", "a", [{"text": "하나", "s": 0, "e": 1}])
     pair(tmp_path / "objects", "b", {"text": "둘"})
-    (told,) = (item for item in read(tmp_path, fields={"text": "text"}) if isinstance(item, Rejected))
-    assert "set utterances=[]" in told.reason
+    (rejection,) = (item for item in read(tmp_path, fields={"text": "text"}) if isinstance(item, Rejected))
+    assert rejection.kind == "label-not-object" and "set utterances=[]" in rejection.reason
     config: dict[str, Any] = {"fields": {"start_s": "s", "end_s": "e"}, "utterances": []}
     assert [row.text for row in rows(read(tmp_path / "lists", **config))] == ["하나"]
 
 
-def test_labels_that_cannot_be_read_are_not_called_empty(tmp_path: Path) -> None:
+def test_corpus_without_a_readable_label_is_refused(tmp_path: Path) -> None:
     pair(tmp_path, "a", b'{"text": "x",}')
     with pytest.raises(ManifestError, match="none of its 1 labels can be read"):
         read(tmp_path)
 
 
-def test_a_key_that_stands_twice_is_noted(tmp_path: Path) -> None:
+def test_repeated_key_is_noted(tmp_path: Path) -> None:
     pair(tmp_path, "a", b'{"text": "1", "d": {"x": 1, "x": 2}, "text": "2"}')
     note, row = read(tmp_path)
     assert isinstance(note, Note) and note.example == "a.json: x, text"
     assert isinstance(row, Utterance) and row.text == "2"
 
 
-def test_whatever_a_function_runs_into_is_the_row_s_fault(tmp_path: Path) -> None:
+def test_failing_expression_rejects_its_row(tmp_path: Path) -> None:
     pair(tmp_path, "a", {"stt": "글", "n": [1, "a"]})
     pair(tmp_path, "b", {"stt": "글", "n": "x"})
     found = read(tmp_path, fields={"text": "contains(n, `1`) && stt"})
-    assert {item.id: type(item) for item in found if not isinstance(item, Note)} == {
-        "a": Utterance,
-        "b": Rejected,
-    }
+    assert [item.id for item in rows(found)] == ["a"]
+    (rejection,) = [item for item in found if isinstance(item, Rejected)]
+    assert (rejection.id, rejection.kind) == ("b", "expression:text")
+    assert rejection.reason.count("contains(n, `1`) && stt") == 1  # not repeated as the origin of the field
 
 
-def test_splits_by_folder(tmp_path: Path) -> None:
+def test_origin_of_a_field_is_shown_unless_it_is_the_field_s_name(tmp_path: Path) -> None:
+    pair(tmp_path, "a", {"text": "", "age": "7", "a": ["x"]})
+    for expression, shown in (("text", ""), ("a", " (read from 'a')")):
+        (rejection,) = [
+            item for item in read(tmp_path, fields={"text": expression}) if isinstance(item, Rejected)
+        ]
+        assert rejection.reason.startswith("a.json: field 'text' ")
+        assert rejection.reason.endswith(shown) and ("read from" in rejection.reason) == bool(shown)
+
+
+def test_split_follows_from_the_folder(tmp_path: Path) -> None:
     for name in ("x/1.Training/a", "x/2.Validation/b", "x/2.Validation_split/c", "x/3.Test/d", "e"):
         pair(tmp_path, name, LABEL)
 
@@ -154,7 +162,7 @@ def test_splits_by_folder(tmp_path: Path) -> None:
     assert splits(split_folders={"x": "train"})["d"] == "train"
 
 
-def test_a_mapping_that_finds_nothing_anywhere(tmp_path: Path) -> None:
+def test_mapping_without_any_value_is_refused(tmp_path: Path) -> None:
     pair(tmp_path, "a", LABEL)
     with pytest.raises(ManifestError, match=r"no label gives a value.*발화정보\.stt"):
         read(tmp_path, fields={"speaker": "화자"})
@@ -166,7 +174,7 @@ def test_a_mapping_that_finds_nothing_anywhere(tmp_path: Path) -> None:
         read(tmp_path / "x")
 
 
-def test_names_that_are_no_utf8_are_told_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_name_that_is_not_utf8_is_rejected(tmp_path: Path) -> None:
     """As left by an archive of a Korean Windows unpacked elsewhere."""
     pair(tmp_path, "a", LABEL)
     for name in ("소리", "홀로"):
@@ -175,26 +183,28 @@ def test_names_that_are_no_utf8_are_told_and_the_rest_is_read(tmp_path: Path) ->
     (tmp_path / f"{os.fsdecode('소리'.encode('cp949'))}.json").write_text(json.dumps(LABEL), encoding="utf-8")
     found = read(tmp_path, fields=FIELDS)
     assert [row.id for row in rows(found)] == ["a"]
-    told = {item.audio: item.reason for item in found if isinstance(item, Rejected)}
-    assert set(told) == {"소리.wav", "홀로.wav"} and all("convmv" in reason for reason in told.values())
-    json.dumps(told, ensure_ascii=False).encode("utf-8")
+    rejected = {item.audio: item for item in found if isinstance(item, Rejected)}
+    assert set(rejected) == {"소리.wav", "홀로.wav"}
+    for rejection in rejected.values():
+        assert rejection.kind == "name-not-utf8" and "convmv" in rejection.reason
+        rejection.reason.encode("utf-8")
 
 
-def test_settings_are_checked_when_they_are_read() -> None:
-    for bad, told in (
-        ({"fields": {"text": "a..b"}}, "text: 'a..b' is no JMESPath"),
-        ({"fields": {"mood": "a"}}, "'mood' is no utterance field"),
-        ({"fields": {"audio": "a"}}, "'audio' is no utterance field"),
-        ({"extra": {"x": "a b c"}}, "x: 'a b c' is no JMESPath"),
-        ({"keep": ["a["]}, "is no JMESPath"),
-        ({"utterances": "a["}, "is no JMESPath"),
+def test_faulty_settings_are_refused() -> None:
+    for bad, reason in (
+        ({"fields": {"text": "a..b"}}, "text: 'a..b' is not a JMESPath"),
+        ({"fields": {"mood": "a"}}, "'mood' is not an utterance field"),
+        ({"fields": {"audio": "a"}}, "'audio' is not an utterance field"),
+        ({"extra": {"x": "a b c"}}, "x: 'a b c' is not a JMESPath"),
+        ({"keep": ["a["]}, "is not a JMESPath"),
+        ({"utterances": "a["}, "is not a JMESPath"),
     ):
         with pytest.raises(ValidationError) as caught:
             JsonPairsConfig(**bad)  # type: ignore[arg-type]
-        assert told in str(caught.value)
+        assert reason in str(caught.value)
 
 
-def test_survey_tells_what_becomes_of_every_key(tmp_path: Path) -> None:
+def test_survey_lists_keys_and_their_use(tmp_path: Path) -> None:
     pair(tmp_path, "a", {**LABEL, "발화정보": {"stt": ""}})
     pair(tmp_path, "b", {**LABEL, "gender": "여"})
     seen = survey(tmp_path, JsonPairsConfig(fields=FIELDS, keep=("녹음자정보.city",)), 10)
@@ -215,9 +225,7 @@ JSON = st.recursive(
 @pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON | st.fixed_dictionaries({"t": JSON, "s": JSON, "a": JSON, "x": JSON}))
-def test_whatever_a_label_holds_gives_a_row_that_can_be_written_or_a_reason(
-    tmp_path: Path, document: Any
-) -> None:
+def test_any_label_gives_a_valid_row_or_a_rejection(tmp_path: Path, document: Any) -> None:
     pair(tmp_path, "a", json.dumps(document).encode())
     pair(tmp_path, "b", {"s": "S"})
     config = {
@@ -233,9 +241,9 @@ def test_whatever_a_label_holds_gives_a_row_that_can_be_written_or_a_reason(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60))
-def test_whatever_bytes_a_label_holds_it_is_read_or_refused(tmp_path: Path, raw: bytes) -> None:
+def test_any_bytes_are_read_or_refused(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "a.json").write_bytes(raw)
-    with contextlib.suppress(ValueError):  # and nothing else
+    with contextlib.suppress(ReadingError):  # no other error
         load_label(tmp_path / "a.json")
 
 

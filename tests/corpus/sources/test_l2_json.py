@@ -1,4 +1,4 @@
-"""JSON in the style of L2-ARCTIC: made files, and the counts that the published ones tell."""
+"""JSON in the style of L2-ARCTIC: files made here, and the counts of published ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.reading.items import Item, Note, Rejected
+from soritune.corpus.reading.outcomes import Note, Outcome, Rejected
 from soritune.corpus.sources.l2_json import SOURCE, L2JsonConfig, read_corpus, survey
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
@@ -39,11 +39,11 @@ def write(root: Path, file: str, entries: dict[str, Any], *, sound: bool = True)
     (root / file).write_text(json.dumps(entries), encoding="utf-8")
 
 
-def read(root: Path, **config: Any) -> list[Item]:
+def read(root: Path, **config: Any) -> list[Outcome]:
     return list(read_corpus(root, L2JsonConfig(**config)))
 
 
-def rows(found: list[Item]) -> list[Utterance]:
+def rows(found: list[Outcome]) -> list[Utterance]:
     return [item for item in found if isinstance(item, Utterance)]
 
 
@@ -77,7 +77,7 @@ def test_stated_durations_are_checked_against_the_sound(tmp_path: Path) -> None:
     assert set(made.manifest.column("duration_s").to_pylist()) == {0.5}
 
 
-def test_rows_that_lack_something_name_file_and_key(tmp_path: Path) -> None:
+def test_incomplete_entry_is_rejected_with_its_file_and_key(tmp_path: Path) -> None:
     bad = {
         "a.wav": {**ENTRY, "error_labels": None},
         "b.wav": {**ENTRY, "canonical_aligned": 3},
@@ -86,7 +86,15 @@ def test_rows_that_lack_something_name_file_and_key(tmp_path: Path) -> None:
         "e.wav": ["C"],
     }
     (tmp_path / "train_data.json").write_text(json.dumps(bad), encoding="utf-8")
-    assert [item.reason for item in read(tmp_path) if isinstance(item, Rejected)] == [
+    rejected = [item for item in read(tmp_path) if isinstance(item, Rejected)]
+    assert [item.kind for item in rejected] == [
+        "field-missing:error_labels",
+        "field-type:canonical",
+        "field-missing:phones",
+        "field-type:audio",
+        "entry-not-object",
+    ]
+    assert [item.reason for item in rejected] == [
         "train_data.json 'a.wav': 'error_labels' is empty or missing",
         "train_data.json 'b.wav': 'canonical_aligned' must be a list of strings, got 3",
         "train_data.json 'c.wav': 'perceived_train_target' is empty or missing",
@@ -97,7 +105,7 @@ def test_rows_that_lack_something_name_file_and_key(tmp_path: Path) -> None:
     assert [(row.id, row.error_labels) for row in kept] == [("a", None), ("c", ("C", "C", "S", "D", "C"))]
 
 
-def test_where_audio_is_looked_for(tmp_path: Path) -> None:
+def test_audio_is_found_below_the_file_and_below_root(tmp_path: Path) -> None:
     write(tmp_path, "one/train_data.json", {"x/1.wav": {**ENTRY, "wav": "x/1.wav"}})
     write(tmp_path, "two/val_data.json", {"x/1.wav": {**ENTRY, "wav": "/home/lab/gone/1.wav"}}, sound=False)
     write(tmp_path, "two/eval.json", {"one/x/1.wav": ENTRY}, sound=False)
@@ -116,7 +124,7 @@ def test_where_audio_is_looked_for(tmp_path: Path) -> None:
     assert SOURCE.base(tmp_path / "two", outside) == tmp_path
 
 
-def test_repeated_entries(tmp_path: Path) -> None:
+def test_repeated_entries_are_skipped_or_rejected(tmp_path: Path) -> None:
     write(
         tmp_path,
         "train_data.json",
@@ -126,18 +134,16 @@ def test_repeated_entries(tmp_path: Path) -> None:
     assert [type(item).__name__ for item in found] == ["Utterance", "Skipped", "Rejected"]
     text = json.dumps({"1.wav": ENTRY})
     (tmp_path / "train_data.json").write_text(text[:-1] + "," + text[1:], encoding="utf-8")
-    assert [item.reason for item in read(tmp_path) if isinstance(item, Rejected)] == [
-        "train_data.json: the key stands twice; the last one is read"
-    ]
+    assert [item.kind for item in read(tmp_path) if isinstance(item, Rejected)] == ["key-repeated"]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
-    [("[1]", "must be an object whose keys"), ('{"a": 1}', "object of objects"), ('{"a": ', "is no JSON")],
+    ("text", "reason"),
+    [("[1]", "must be an object whose keys"), ('{"a": 1}', "object of objects"), ('{"a": ', "is not JSON")],
 )
-def test_files_that_are_something_else(tmp_path: Path, text: str, told: str) -> None:
+def test_file_with_another_content_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "eval.json").write_text(text)
-    with pytest.raises(ManifestError, match=f"eval.json: .*{told}"):
+    with pytest.raises(ManifestError, match=f"eval.json: .*{reason}"):
         read(tmp_path)
     with pytest.raises(ManifestError, match=r"holds none of train_data\.json"):
         read(tmp_path, files=[str(tmp_path.parent)])
@@ -150,8 +156,8 @@ def counted(root: Path, **config: Any) -> Counter[str]:
 
 
 @pytest.mark.slow
-def test_published_counts(shared_data: Path) -> None:
-    """As the READMEs of the two excerpts of speechocean762 say."""
+def test_published_counts_are_reached(shared_data: Path) -> None:
+    """Those in the READMEs of the two excerpts of speechocean762."""
     first, second = shared_data / "speechocean762", shared_data / "speechocean762_train"
     if not first.is_dir() or not second.is_dir():
         pytest.skip("speechocean762 is not among the real data")
@@ -167,7 +173,7 @@ def test_published_counts(shared_data: Path) -> None:
 
 
 @pytest.mark.slow
-def test_labels_without_their_audio(shared_data: Path, tmp_path: Path) -> None:
+def test_labels_without_their_audio_are_all_rejected(shared_data: Path, tmp_path: Path) -> None:
     root = shared_data / "l2arctic_labels_text"
     if not root.is_dir():
         pytest.skip("the L2-ARCTIC labels are not among the real data")

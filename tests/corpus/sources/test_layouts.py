@@ -1,6 +1,6 @@
-"""The sources on corpora with everything wrong that such corpora have (`tests/corpus/layouts`).
+"""The sources on corpora with all usual faults (`tests/corpus/layouts`).
 
-The layouts were written from the corpora's descriptions, without sight of the sources.
+The layouts were written from the descriptions of the corpora, without sight of the sources.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.corpus.layouts.expected import Expected, compare
 
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.prepare import load_source, prepare
-from soritune.corpus.reading.items import Note, Skipped
+from soritune.corpus.reading.outcomes import Note, Skipped
 from soritune.errors import ManifestError
 
 RANGES = {"Anxious": [[21, 30]], "Kind": [[31, 40]], "Dry": [[91, 100]]}
@@ -35,14 +35,13 @@ CASES = [(kind, name) for kind, (module, _, _) in SOURCES.items() for name in mo
 
 @dataclass
 class Read:
-    """What a source made of a layout."""
+    """Result of a source for a layout."""
 
     expected: Expected
     rows: list[dict[str, Any]] = field(default_factory=list)
-    told: list[tuple[str, str]] = field(default_factory=list)
+    quarantined: list[tuple[str, str]] = field(default_factory=list)
     """(path, reason) of all that was quarantined."""
-    skipped: dict[str, int] = field(default_factory=dict)
-    examples: list[str] = field(default_factory=list)
+    counted: list[Skipped | Note] = field(default_factory=list)
 
 
 def read(tmp_path: Path, kind: str, name: str, **settings: Any) -> Read:
@@ -56,76 +55,75 @@ def read(tmp_path: Path, kind: str, name: str, **settings: Any) -> Read:
     if result.expected.mapping:
         config["fields"] = result.expected.mapping
     made = prepare(source, root, config, tmp_path / "out")
-    result.told = [(unicodedata.normalize("NFC", row.audio), row.reason) for row in made.quarantined]
-    result.skipped = made.skipped
+    result.quarantined = [(unicodedata.normalize("NFC", row.audio), row.reason) for row in made.quarantined]
     for utterance in load_manifest(tmp_path / "out" / "manifest.parquet"):
         row = {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in dataclasses.asdict(utterance).items()
         }
-        # A manifest keeps the spelling that opens the file; the layouts ask for the composed one.
+        # A manifest keeps the spelling that opens the file; the layouts have the composed one.
         assert (root / utterance.audio).is_file()
         audio = unicodedata.normalize("NFC", utterance.audio)
         assert result.expected.on_disk.get(audio, audio) in (utterance.audio, audio)
         result.rows.append({**row, "audio": audio, "split": utterance.extra.get("split")})
-    one = load_source(source)
-    found = one.read(root, one.Config.model_validate(config))
-    result.examples = [item.example for item in found if isinstance(item, (Skipped, Note))]
+    member = load_source(source)
+    outcomes = member.read(root, member.Config.model_validate(config))
+    result.counted = [outcome for outcome in outcomes if isinstance(outcome, (Skipped, Note))]
     return result
 
 
 def lines_of(reason: str) -> set[int]:
-    """Line numbers a reason tells, ranges spelt out."""
-    found: set[int] = set()
+    """Line numbers in a reason, with all numbers of a range."""
+    lines: set[int] = set()
     for low, high in re.findall(r"(?<![\w.])(\d+)(?:-(\d+))?(?![\w.])", reason):
-        found |= set(range(int(low), int(high or low) + 1))
-    return found
+        lines |= set(range(int(low), int(high or low) + 1))
+    return lines
 
 
-def is_told(path: str, read: Read) -> bool:
-    """Whether quarantine names a path, or a line of a file; or a skipped file is the example of its reason."""
+def is_reported(path: str, read: Read) -> bool:
+    """Whether quarantine has a path, or a line of a file; or the path is an example of what was skipped."""
     file, _, line = path.partition(":") if re.search(r"\.\w+:\d+$", path) else (path, "", "")
-    written = file.replace("\\", "/")  # paths are told with "/" between folders
-    for audio, reason in read.told:
+    written = file.replace("\\", "/")  # paths are reported with "/" between folders
+    for audio, reason in read.quarantined:
         if line and audio == file and int(line) in lines_of(reason):
             return True
         if not line and (audio == written or audio.endswith("/" + written.removeprefix("../"))):
             return True
-    return path in read.examples
+    return path in [outcome.example for outcome in read.counted]
 
 
 @pytest.mark.parametrize(("kind", "name"), [case for case in CASES if case != ("l2", "broken")])
-def test_rows_and_reasons(kind: str, name: str, tmp_path: Path) -> None:
-    # For l2-json with nothing required: the layout keeps rows whose fields are missing, as the tasks refuse them.
+def test_rows_and_rejections_are_those_of_the_layout(kind: str, name: str, tmp_path: Path) -> None:
+    # Nothing is required for l2-json: the layout keeps rows with missing fields, which the tasks refuse.
     settings = {"required": []} if kind == "l2" else {}
     result = read(tmp_path, kind, name, **settings)
     assert compare(result.expected, result.rows) == []
-    assert [path for path in result.expected.rejected if not is_told(path, result)] == []
-    kept = sum(count for reason, count in result.skipped.items() if reason.startswith("number outside"))
-    assert kept == result.expected.unused
+    assert [path for path in result.expected.rejected if not is_reported(path, result)] == []
+    outside = [outcome.count for outcome in result.counted if outcome.kind == "number-outside"]
+    assert sum(outside) == result.expected.unused
 
 
-def test_l2_rows_without_a_needed_field_are_told_at_once(tmp_path: Path) -> None:
+def test_l2_rows_without_a_required_field_are_rejected(tmp_path: Path) -> None:
     result = read(tmp_path, "l2", "two_letters")
     missing = [key for key, why in result.expected.unlearnable.items() if why in ("missing", "empty")]
     assert len(missing) == 6
-    assert [key for key in missing if not is_told(key, result)] == []
+    assert [key for key in missing if not is_reported(key, result)] == []
     others = dataclasses.replace(
         result.expected, rows=[row for row in result.expected.rows if row["audio"] not in missing]
     )
     assert compare(others, result.rows) == []
 
 
-def test_a_broken_l2_file_ends_the_work_and_is_named(tmp_path: Path) -> None:
-    # The layout would read on; a corpus without its validation set would then be trained on unnoticed.
-    with pytest.raises(ManifestError, match=r"val_data\.json: is no JSON"):
+def test_broken_l2_file_is_refused(tmp_path: Path) -> None:
+    # The layout would ignore the file; a model would then be trained without a validation set.
+    with pytest.raises(ManifestError, match=r"val_data\.json: is not JSON"):
         read(tmp_path, "l2", "broken")
     assert not (tmp_path / "out" / "manifest.parquet").exists()
 
 
-def test_one_speaker_s_script_never_speaks_for_another(tmp_path: Path) -> None:
+def test_script_of_a_speaker_is_not_used_for_another(tmp_path: Path) -> None:
     result = read(tmp_path, "script", "scripts")
     assert not [row for row in result.rows if row["text"] == "다른 사람의 줄"]
-    reasons = dict(result.told)
+    reasons = dict(result.quarantined)
     assert "neither UTF-8" in reasons["F0010/script.txt"]
     assert "F0012_000021|안녕하세요" in reasons["F0012/script.txt"]

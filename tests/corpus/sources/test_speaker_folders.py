@@ -12,7 +12,7 @@ import soundfile
 from pydantic import ValidationError
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.reading.items import Rejected, Skipped
+from soritune.corpus.reading.outcomes import Rejected, Skipped
 from soritune.corpus.sources.speaker_folders import SOURCE, SpeakerFoldersConfig, read_corpus
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
@@ -27,7 +27,7 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
-def test_labels_speakers_and_gender_from_the_path(tmp_path: Path) -> None:
+def test_label_speaker_and_gender_follow_from_the_path(tmp_path: Path) -> None:
     touch(
         tmp_path,
         *(
@@ -46,11 +46,11 @@ def test_labels_speakers_and_gender_from_the_path(tmp_path: Path) -> None:
     ]
     assert utterances[0].id == "F2001/wav_48000/F2001_000021"
     assert utterances[0].script_id is None
-    skipped = [item.reason for item in found if isinstance(item, Skipped)]
-    assert sorted(skipped) == ["number outside the label ranges"] * 2 + ["path does not fit the pattern"]
+    skipped = [item.kind for item in found if isinstance(item, Skipped)]
+    assert sorted(skipped) == ["number-outside"] * 2 + ["path-pattern"]
 
 
-def test_script_from_number_and_no_gender(tmp_path: Path) -> None:
+def test_number_is_the_script_and_gender_is_off_by_settings(tmp_path: Path) -> None:
     touch(tmp_path, "F2001/wav_48000/F2001_000021.WAV")
     config = SpeakerFoldersConfig(
         labels=LABELS, script_from_number=True, gender_from_first_letter=False, name="corpus"
@@ -60,7 +60,7 @@ def test_script_from_number_and_no_gender(tmp_path: Path) -> None:
     assert (utterance.script_id, utterance.gender, utterance.source) == ("21", None, "corpus")
 
 
-def test_label_folders_by_pattern(tmp_path: Path) -> None:
+def test_pattern_reads_labels_from_folders(tmp_path: Path) -> None:
     decomposed = unicodedata.normalize("NFD", "기쁨")
     touch(tmp_path, f"김 하나/{decomposed}/1.wav", "김 하나/화남/1.wav")
     found = list(
@@ -73,8 +73,8 @@ def test_label_folders_by_pattern(tmp_path: Path) -> None:
     assert all((tmp_path / u.audio).is_file() for u in found if isinstance(u, Utterance))
 
 
-def test_one_sentence_when_nothing_fits(tmp_path: Path) -> None:
-    for root, reason in [(tmp_path / "gone", "is not there"), (tmp_path, "holds no audio files")]:
+def test_root_without_fitting_audio_is_refused(tmp_path: Path) -> None:
+    for root, reason in [(tmp_path / "gone", "does not exist"), (tmp_path, "holds no audio files")]:
         with pytest.raises(ManifestError, match=reason):
             list(read_corpus(root, SpeakerFoldersConfig()))
     touch(tmp_path, "a.wav")
@@ -82,18 +82,18 @@ def test_one_sentence_when_nothing_fits(tmp_path: Path) -> None:
         list(read_corpus(tmp_path, SpeakerFoldersConfig()))
 
 
-def test_settings_are_checked() -> None:
+def test_faulty_settings_are_refused() -> None:
     for bad, words in [
         ({"labels": {"a": [(1, 5)], "b": [(5, 9)]}}, "number 5 is both"),
         ({"labels": {"a": [(5, 1)]}}, "runs backwards"),
-        ({"pattern": "("}, "no regular expression"),
+        ({"pattern": "("}, "not a regular expression"),
         ({"pattern": "(?P<mood>.)"}, "the group 'mood'; known:"),
     ]:
         with pytest.raises(ValidationError, match=words):
             SpeakerFoldersConfig(**bad)  # type: ignore[arg-type]
 
 
-def test_through_prepare(tmp_path: Path) -> None:
+def test_corpus_is_prepared(tmp_path: Path) -> None:
     for person in ("F2001", "M2001", "F2002"):
         for number in (21, 31, 91, 1):
             file = tmp_path / "말뭉치" / person / "wav_48000" / f"{person}_{number:06d}.wav"
@@ -103,12 +103,12 @@ def test_through_prepare(tmp_path: Path) -> None:
     made = prepare("speaker-folders", tmp_path / "말뭉치", {"labels": LABELS}, tmp_path / "out")
     assert len(made.manifest) == 9
     assert made.skipped == {"number outside the label ranges": 3}
-    assert [row.reason for row in made.quarantined] == ["is empty (0 bytes)"]
+    assert [row.kind for row in made.quarantined] == ["audio-empty"]
     assert set(made.manifest.column("sample_rate_hz").to_pylist()) == {48000}
     assert SOURCE.Config is SpeakerFoldersConfig
 
 
-def test_one_label_may_be_all_the_rest(tmp_path: Path) -> None:
+def test_label_with_rest_gets_all_other_numbers(tmp_path: Path) -> None:
     touch(tmp_path, *(f"F2001/wav_48000/F2001_{number:06d}.wav" for number in (1, 21, 31, 41, 91, 160)))
     config = SpeakerFoldersConfig(labels={**LABELS, "Others": "rest"})
     found = list(read_corpus(tmp_path, config))
@@ -122,7 +122,7 @@ def test_one_label_may_be_all_the_rest(tmp_path: Path) -> None:
         SpeakerFoldersConfig(labels={"a": "others"})  # type: ignore[dict-item]
 
 
-def test_texts_from_the_nearest_script(tmp_path: Path) -> None:
+def test_text_is_that_of_the_nearest_script(tmp_path: Path) -> None:
     touch(tmp_path, *(f"F{n}/wav_48000/F{n}_{i:06d}.wav" for n in (1, 2) for i in (21, 22)))
     (tmp_path / "script.txt").write_text("21 모두의 글\n22 모두의 다른 글\n", encoding="utf-8")
     (tmp_path / "F1" / "script.txt").write_text("F1_000021\t자기 글\n", encoding="cp949")
@@ -139,7 +139,7 @@ def test_texts_from_the_nearest_script(tmp_path: Path) -> None:
     assert {u.text for u in off} == {None}
 
 
-def test_a_corpus_some_folders_down_and_equal_names(tmp_path: Path) -> None:
+def test_corpus_in_subfolders_has_unique_ids(tmp_path: Path) -> None:
     touch(
         tmp_path,
         "1차/여/F1/wav_48000/000021.wav",
@@ -157,15 +157,15 @@ def test_a_corpus_some_folders_down_and_equal_names(tmp_path: Path) -> None:
         list(read_corpus(tmp_path, anchored))
 
 
-def test_names_that_are_no_utf8_go_to_quarantine(tmp_path: Path) -> None:
+def test_name_that_is_not_utf8_is_rejected(tmp_path: Path) -> None:
     touch(tmp_path, "F1/wav_48000/F1_000021.wav", os.fsdecode("F1/wav_48000/소리_000022.wav".encode("cp949")))
     found = list(read_corpus(tmp_path, SpeakerFoldersConfig()))
     assert [item.id for item in found if isinstance(item, Utterance)] == ["F1/wav_48000/F1_000021"]
-    (told,) = [item for item in found if isinstance(item, Rejected)]
-    assert told.audio == "F1/wav_48000/소리_000022.wav" and "not UTF-8" in told.reason
+    (rejection,) = [item for item in found if isinstance(item, Rejected)]
+    assert (rejection.audio, rejection.kind) == ("F1/wav_48000/소리_000022.wav", "name-not-utf8")
 
 
-def test_scripts_keep_sentences_apart_in_the_split(tmp_path: Path) -> None:
+def test_sentences_of_scripts_are_kept_apart_by_the_split(tmp_path: Path) -> None:
     from soritune.corpus.splitting.splits import SplitSettings, make_splits
 
     for person in range(12):
@@ -186,16 +186,16 @@ def test_scripts_keep_sentences_apart_in_the_split(tmp_path: Path) -> None:
     assert len(sides) == 20 and all(len(side) == 1 for side in sides.values())
 
 
-def test_a_range_without_its_list_says_how_to_write_it() -> None:
+def test_range_outside_a_list_is_refused_with_advice() -> None:
     with pytest.raises(ValidationError, match=r"such as \[\[21, 30\]\] for 21 to 30, got \[21, 30\]"):
         SpeakerFoldersConfig.model_validate({"labels": {"Anxious": [21, 30]}})
 
 
-def test_names_that_differ_only_in_how_hangul_is_put_together(tmp_path: Path) -> None:
+def test_second_file_of_equal_composed_name_is_rejected(tmp_path: Path) -> None:
     for form in ("NFC", "NFD"):
-        place = tmp_path / "c" / "F1" / "wav_48000" / unicodedata.normalize(form, "가_1.wav")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(place, np.zeros(800), 16000)
+        path = tmp_path / "c" / "F1" / "wav_48000" / unicodedata.normalize(form, "가_1.wav")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.zeros(800), 16000)
     made = prepare("speaker-folders", tmp_path / "c", {}, tmp_path / "out")
     assert len(made.manifest) == 1 and len(made.quarantined) == 1
     assert "differs only in how its Hangul is put together" in made.quarantined[0].reason

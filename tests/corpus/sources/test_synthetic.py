@@ -1,4 +1,4 @@
-"""The synthetic corpus follows from its seed and is balanced; its styles can be heard, not by one number."""
+"""The synthetic corpus depends only on its seed and is balanced; its styles are audible, but not by a single number."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from soritune.korean import phonemize
 pytest.importorskip("espeakng_loader", reason="the extra 'speech' is not installed")
 
 
-def made(root: Path, **settings: object) -> list[Utterance]:
+def make_corpus(root: Path, **settings: object) -> list[Utterance]:
     return [item for item in read_corpus(root, SyntheticConfig(**settings)) if isinstance(item, Utterance)]  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
-def test_it_follows_from_the_seed_whatever_the_workers(tmp_path: Path) -> None:
-    alone = made(tmp_path / "a", utterances=24, speakers=6, workers=1)
-    together = made(tmp_path / "b", utterances=24, speakers=6, workers=2)
+def test_corpus_depends_only_on_the_seed_with_any_workers(tmp_path: Path) -> None:
+    alone = make_corpus(tmp_path / "a", utterances=24, speakers=6, workers=1)
+    together = make_corpus(tmp_path / "b", utterances=24, speakers=6, workers=2)
     assert alone == together
     assert [(tmp_path / "a" / u.audio).read_bytes() for u in alone] == [
         (tmp_path / "b" / u.audio).read_bytes() for u in together
     ]
-    other = made(tmp_path / "c", utterances=24, speakers=6, workers=1, seed=1)
+    other = make_corpus(tmp_path / "c", utterances=24, speakers=6, workers=1, seed=1)
     assert [u.text for u in other] != [u.text for u in alone]
 
 
 @pytest.mark.slow
-def test_every_sentence_in_every_style_and_no_sentence_in_two_mouths(tmp_path: Path) -> None:
-    utterances = made(tmp_path, utterances=72, speakers=24, workers=1)
+def test_every_sentence_has_every_style_and_one_speaker(tmp_path: Path) -> None:
+    utterances = make_corpus(tmp_path, utterances=72, speakers=24, workers=1)
     assert Counter(u.emotion for u in utterances) == {"Anxious": 24, "Kind": 24, "Dry": 24}
     assert len({u.speaker for u in utterances}) == 24
     assert Counter(u.gender for u in utterances) == {"f": 36, "m": 36}
@@ -60,33 +60,33 @@ def test_every_sentence_in_every_style_and_no_sentence_in_two_mouths(tmp_path: P
 
 
 @pytest.mark.slow
-def test_labels_are_the_standard_pronunciation_word_by_word(tmp_path: Path) -> None:
-    for utterance in made(tmp_path, utterances=30, speakers=6, workers=1):
+def test_phones_are_the_standard_pronunciation_of_each_word(tmp_path: Path) -> None:
+    for utterance in make_corpus(tmp_path, utterances=30, speakers=6, workers=1):
         assert list(utterance.phones or ()) == phonemize(utterance.text or "", boundary="word")
         assert utterance.perceived is None
 
 
-def test_it_is_plain_unless_asked(tmp_path: Path) -> None:
-    plain = made(tmp_path / "a", utterances=6, speakers=2, workers=1)
+def test_corpus_is_plain_by_default(tmp_path: Path) -> None:
+    plain = make_corpus(tmp_path / "a", utterances=6, speakers=2, workers=1)
     assert {u.extra["noise"] for u in plain} <= {"steady", "wavering", "hum", "knocks"}
     assert all((u.snr_db or 0) > 15 and "room_decay_s" not in u.extra for u in plain)
-    rooms = made(tmp_path / "b", utterances=6, speakers=2, workers=1, recording={"room": 1.0})
+    rooms = make_corpus(tmp_path / "b", utterances=6, speakers=2, workers=1, recording={"room": 1.0})
     assert all("room_decay_s" in u.extra for u in rooms)
     assert [u.text for u in rooms] == [u.text for u in plain]
-    wrong = made(
+    wrong = make_corpus(
         tmp_path / "c", utterances=6, speakers=2, workers=1, mispronunciations={"rate": 0.3, "fluent": 0}
     )
     assert [u.text for u in wrong] == [u.text for u in plain]
     assert {label for u in wrong for label in u.error_labels or ()} >= {"C", "S"}
     for u in wrong:
-        heard = [p for p in u.perceived or () if p != "sil"]
-        assert [p for p in u.phones or () if p != "|"] == heard
+        perceived = [p for p in u.perceived or () if p != "sil"]
+        assert [p for p in u.phones or () if p != "|"] == perceived
 
 
-def test_styles_may_be_named_or_described(tmp_path: Path) -> None:
-    named = made(tmp_path / "a", utterances=4, speakers=2, workers=1, styles=["Kind", "Dry"])
+def test_styles_are_named_or_described(tmp_path: Path) -> None:
+    named = make_corpus(tmp_path / "a", utterances=4, speakers=2, workers=1, styles=["Kind", "Dry"])
     assert {u.emotion for u in named} == {"Kind", "Dry"}
-    fast = made(
+    fast = make_corpus(
         tmp_path / "b", utterances=24, speakers=12, workers=1, styles={"Fast": {"rate": 0.9}, "Calm": {}}
     )
     lengths = {label: sum(u.duration_s for u in fast if u.emotion == label) for label in ("Fast", "Calm")}
@@ -101,14 +101,14 @@ def rate_and_pitch(waveform: np.ndarray, text: str) -> list[float]:
 
 
 def log_pitches(waveform: np.ndarray) -> list[float]:
-    found = []
+    pitches = []
     for start in range(0, len(waveform) - 640, 320):
         frame = waveform[start : start + 640] - waveform[start : start + 640].mean()
         lags = np.correlate(frame, frame, "full")[639:]
         best = 35 + int(lags[35:246].argmax())
         if lags[best] > 0.6 * lags[0] and np.mean(frame**2) > 1e-4:
-            found.append(float(np.log2(16000 / best)))
-    return found
+            pitches.append(float(np.log2(16000 / best)))
+    return pitches
 
 
 def quality(waveform: np.ndarray) -> list[float]:
@@ -136,7 +136,7 @@ def test_styles_are_in_the_voice_more_than_in_duration_and_pitch(tmp_path: Path)
     from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.preprocessing import StandardScaler
 
-    utterances = made(tmp_path, utterances=360, speakers=40, workers=1, words_per_kind=4)
+    utterances = make_corpus(tmp_path, utterances=360, speakers=40, workers=1, words_per_kind=4)
     waveforms = [read_audio(tmp_path / u.audio) for u in utterances]
     labels = np.array([u.emotion for u in utterances])
     speakers = np.array([u.speaker for u in utterances])
@@ -157,21 +157,19 @@ def test_styles_are_in_the_voice_more_than_in_duration_and_pitch(tmp_path: Path)
     assert recall([quality(w) for w in waveforms]) > recall(simple) + 0.1
 
 
-def test_a_worker_ended_by_the_system_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_ended_by_the_system_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if multiprocessing.get_start_method() == "spawn" or sys.platform != "linux":
         pytest.skip("the worker's function can only be changed where processes are forked")
     monkeypatch.setattr(synthetic, "_make", _dies)
     with pytest.raises(SorituneError, match="ended from outside.*the corpus is not finished"):
-        made(tmp_path, utterances=24, speakers=6, workers=2)
+        make_corpus(tmp_path, utterances=24, speakers=6, workers=2)
 
 
 def _dies(order: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_settings_are_checked() -> None:
+def test_faulty_settings_are_refused() -> None:
     bad_ones: tuple[dict[str, object], ...] = (
         {"minutes": 0}, {"speakers": 500}, {"styles": {}}, {"style": {}}, {"styles": ["Angry"]},
         {"recording": {"babble": 0.5}}, {"voices": {"children": 0.5}}, {"recording": {"romm": 1}},

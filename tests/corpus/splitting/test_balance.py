@@ -21,7 +21,7 @@ def best_by_trying(gains: np.ndarray, cost, num_parts: int = 3) -> float:  # typ
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_it_finds_the_best_of_all_assignments(seed: int) -> None:
+def test_best_of_all_assignments_is_found(seed: int) -> None:
     rng = np.random.default_rng(seed)
     features = rng.gamma(2.0, 1.0, (8, 4))
     features[:, 0] = features[:, 1:].sum(axis=1)
@@ -33,7 +33,7 @@ def test_it_finds_the_best_of_all_assignments(seed: int) -> None:
     assert float(cost(sums)) <= best_by_trying(gains, cost) + 0.003
 
 
-def test_search_comes_near_the_best_where_trying_all_is_still_possible() -> None:
+def test_search_comes_near_the_best_assignment() -> None:
     features = np.random.default_rng(3).gamma(2.0, 1.0, (11, 3))
     features[:, 0] = features[:, 1:].sum(axis=1)
     gains = np.repeat(features[:, None, :], 3, axis=1)
@@ -43,7 +43,7 @@ def test_search_comes_near_the_best_where_trying_all_is_still_possible() -> None
     assert float(cost(sums)) <= best_by_trying(gains, cost) + 0.003
 
 
-def test_ratio_cost_by_hand() -> None:
+def test_ratio_cost_is_that_worked_by_hand() -> None:
     cost = ratio_cost(np.array([10.0, 5.0, 5.0]), np.array([0.5, 0.5]))
     assert float(cost(np.array([[5.0, 2.5, 2.5], [5.0, 2.5, 2.5]]))) == 0.0
     # hours 6 and 4: (0.2)² twice; shares 4/6 and 1/4 of the first stratum against 0.5
@@ -53,7 +53,7 @@ def test_ratio_cost_by_hand() -> None:
 
 
 def test_keeping_cost_gives_fully_shared_scripts_by_ratio() -> None:
-    # 100 sentences, each read by everybody: 8 hours in train's speakers, 1 in val's, 1 in test's.
+    # 100 sentences, each read by all: 8 hours in train's speakers, 1 in val's, 1 in test's.
     gains = np.zeros((100, 3, 1))
     for part, hours in enumerate((8.0, 1.0, 1.0)):
         gains[:, part, 0] = hours
@@ -61,7 +61,7 @@ def test_keeping_cost_gives_fully_shared_scripts_by_ratio() -> None:
     assert np.bincount(parts, minlength=3).tolist() == pytest.approx([80, 10, 10], abs=1)
 
 
-def test_the_same_seed_gives_the_same_and_scales_do_not_matter() -> None:
+def test_result_depends_on_the_seed_and_not_on_the_scale() -> None:
     features = np.random.default_rng(0).gamma(2.0, 1.0, (60, 3))
     features[:, 0] = features[:, 1:].sum(axis=1)
     gains = np.repeat(features[:, None, :], 3, axis=1)
@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_and_scales_do_not_matter() -> None:
     assert np.array_equal(first, balance(gains, ratio_cost(features.sum(axis=0), RATIOS), 5))
 
 
-def test_very_many_units_are_bundled_and_still_come_out_right() -> None:
+def test_very_many_units_are_bundled_and_balanced() -> None:
     features = np.random.default_rng(0).gamma(2.0, 1.0, (50_000, 2))
     features[:, 0] = features[:, 1]
     gains = np.repeat(features[:, None, :], 3, axis=1)

@@ -37,7 +37,7 @@ def times(folds: list[Splits]) -> Counter[str]:
     return Counter(name for splits in folds for name in splits.ids("test"))
 
 
-def test_leave_one_speaker_out(tmp_path: Path) -> None:
+def test_every_fold_leaves_one_speaker_out(tmp_path: Path) -> None:
     manifest = corpus(tmp_path)
     folds = make_folds(manifest)
     assert len(folds) == 6
@@ -57,7 +57,7 @@ def test_groups_of_speakers_are_even(tmp_path: Path) -> None:
     assert times(folds) == Counter(manifest.ids)
 
 
-def test_shared_sentences_make_blocks(tmp_path: Path) -> None:
+def test_shared_sentences_are_divided_into_blocks(tmp_path: Path) -> None:
     manifest = corpus(tmp_path, shared=True)
     folds = make_folds(manifest, group_by=("speaker", "script"), folds=3, stratify=("emotion",))
     assert len(folds) == 15
@@ -69,13 +69,13 @@ def test_shared_sentences_make_blocks(tmp_path: Path) -> None:
     assert only_speaker[0].policy["overlap"]["test"]["script"] == 1.0
 
 
-def test_own_sentences_need_no_blocks(tmp_path: Path) -> None:
+def test_sentences_of_one_speaker_each_need_no_blocks(tmp_path: Path) -> None:
     manifest = corpus(tmp_path)
     assert len(make_folds(manifest, group_by=("speaker", "script"))) == 6
     assert len(make_folds(manifest, group_by=("speaker", "script"), script_blocks=2)) == 12
 
 
-def test_validation_from_the_only_other_speaker_is_stated(tmp_path: Path) -> None:
+def test_validation_by_the_training_speaker_is_warned_of(tmp_path: Path) -> None:
     manifest = corpus(tmp_path, speakers=2)
     folds = make_folds(manifest)
     for splits in folds:
@@ -89,7 +89,7 @@ def test_validation_from_the_only_other_speaker_is_stated(tmp_path: Path) -> Non
     assert make_folds(manifest, val_share=0.0)[0].ids("val") == []
 
 
-def test_refusals(tmp_path: Path) -> None:
+def test_impossible_folds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match="1 speakers make no leave-one-out folds"):
         make_folds(corpus(tmp_path, speakers=1))
     with pytest.raises(SplitError, match="folds must be from 2 to 6"):
@@ -105,7 +105,7 @@ def test_refusals(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     not (DATA / "ko_emotion_selvas").is_dir(), reason="SORITUNE_DATA has no ko_emotion_selvas"
 )
-def test_on_two_joined_emotional_corpora() -> None:
+def test_real_corpus_of_two_sentence_sets_is_tested_once() -> None:
     manifest = load_manifest(DATA / "ko_emotion_selvas" / "manifest.jsonl", fields={"duration_s": "duration"})
     folds = make_folds(manifest, group_by=("speaker", "script"), stratify=("emotion",))
     assert len(folds) == 45  # 9 speakers × 5 blocks: each sub-corpus has 5 sentences per emotion
@@ -115,6 +115,6 @@ def test_on_two_joined_emotional_corpora() -> None:
         assert set(splits.summary(manifest, ["emotion"])["train"]["labels"]["emotion"].values()) != {0}
 
 
-def test_a_seed_below_zero_is_refused(tmp_path: Path) -> None:
+def test_negative_seed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match="the seed is -1"):
         make_folds(corpus(tmp_path), folds=3, seed=-1)

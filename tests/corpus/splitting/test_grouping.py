@@ -41,7 +41,7 @@ def test_scripts_are_those_of_the_utterance(
     )
     groups = scripts_of(manifest)
     named = [None if code < 0 else groups.names[code] for code in groups.codes]
-    # Text of nothing but spaces says nothing, so it is no script here.
+    # A text of spaces alone is not a script here.
     assert named == [None if u.script == "" and u.script_id is None else u.script for u in manifest]
 
 
@@ -50,9 +50,11 @@ def test_codes_do_not_depend_on_row_order(tmp_path: Path) -> None:
     forward = speakers_of(write_manifest(tmp_path / "a.parquet", rows, root="."))
     assert forward.names == ("가", "나")
     assert forward.codes.tolist() == [1, 0, -1, 1]
+    backward = speakers_of(write_manifest(tmp_path / "b.parquet", rows[::-1], root="."))
+    assert backward.names == forward.names and backward.codes.tolist() == [1, -1, 0, 1]
 
 
-def test_numbers_become_quintiles_and_few_values_stay(tmp_path: Path) -> None:
+def test_many_numbers_become_quintiles_and_few_stay_values(tmp_path: Path) -> None:
     rows = [utterance(i, snr_db=float(i), age=float(4 + i % 9)) for i in range(100)]
     manifest = write_manifest(tmp_path / "a.parquet", rows, root=".")
     snr, age = strata_of(manifest, ["snr_db", "age"])
@@ -62,7 +64,7 @@ def test_numbers_become_quintiles_and_few_values_stay(tmp_path: Path) -> None:
         strata_of(manifest, ["emotion"])
 
 
-def test_sums_by_hand() -> None:
+def test_sums_are_those_worked_by_hand() -> None:
     strata = [Groups(np.array([0, 1, -1, 1]), ("x", "y"))]
     sums = sums_by(np.array([0, 0, 1, -1]), 2, strata, np.array([1.0, 2.0, 4.0, 8.0]))
     assert sums.tolist() == [[3.0, 1.0, 2.0], [4.0, 0.0, 0.0]]

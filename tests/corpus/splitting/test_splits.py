@@ -55,7 +55,7 @@ def disjoint(groups: dict[str, set[object]]) -> bool:
     return sum(len(group) for group in groups.values()) == len(set().union(*groups.values()))
 
 
-def test_own_texts_lose_nothing(tmp_path: Path) -> None:
+def test_texts_of_one_speaker_each_lose_no_row(tmp_path: Path) -> None:
     manifest = corpus(tmp_path)
     splits = make_splits(manifest)
     assert disjoint(sets(manifest, splits, "speaker"))
@@ -75,7 +75,7 @@ def test_own_texts_lose_nothing(tmp_path: Path) -> None:
         assert summary[name]["hours"] / total == pytest.approx(share, abs=0.01)
 
 
-def test_shared_texts_are_kept_apart_by_leaving_rows_out(tmp_path: Path) -> None:
+def test_shared_texts_are_separated_by_leaving_rows_out(tmp_path: Path) -> None:
     manifest = corpus(tmp_path, speakers=20, each=30, texts="shared")
     splits = make_splits(manifest, SplitSettings(stratify=("emotion",)))
     assert disjoint(sets(manifest, splits, "speaker"))
@@ -91,14 +91,14 @@ def test_shared_texts_are_kept_apart_by_leaving_rows_out(tmp_path: Path) -> None
     assert "100% of the test hours have a script that is also in train" in by_speaker.policy["warnings"]
 
 
-def test_script_alone(tmp_path: Path) -> None:
+def test_split_by_script_shares_no_script(tmp_path: Path) -> None:
     manifest = corpus(tmp_path, texts="shared")
     splits = make_splits(manifest, SplitSettings(by=("script",)))
     assert disjoint(sets(manifest, splits, "script"))
     assert not splits.ids("unused")
 
 
-def test_without_texts_it_is_by_speaker_and_says_so(tmp_path: Path) -> None:
+def test_without_texts_the_split_is_by_speaker_with_a_warning(tmp_path: Path) -> None:
     manifest = corpus(tmp_path, texts="none")
     splits = make_splits(manifest)
     assert disjoint(sets(manifest, splits, "speaker"))
@@ -107,7 +107,7 @@ def test_without_texts_it_is_by_speaker_and_says_so(tmp_path: Path) -> None:
         make_splits(manifest, SplitSettings(by=("script",)))
 
 
-def test_rows_without_speaker_or_script(tmp_path: Path) -> None:
+def test_rows_without_a_speaker_are_unused_and_without_a_script_kept(tmp_path: Path) -> None:
     rows = [
         Utterance(
             id=str(i),
@@ -126,7 +126,7 @@ def test_rows_without_speaker_or_script(tmp_path: Path) -> None:
     ]
 
 
-def test_random_is_an_explicit_and_recorded_choice(tmp_path: Path) -> None:
+def test_random_split_is_recorded_with_a_warning(tmp_path: Path) -> None:
     manifest = corpus(tmp_path)
     splits = make_splits(manifest, SplitSettings(by=("random",)))
     assert not disjoint(sets(manifest, splits, "speaker"))
@@ -177,7 +177,7 @@ def test_stratified_is_better_than_the_best_of_a_thousand_draws(tmp_path: Path) 
     assert badness(ours) < 0.1
 
 
-def test_given_split(tmp_path: Path) -> None:
+def test_given_split_is_taken_over(tmp_path: Path) -> None:
     rows = [
         Utterance(id=str(i), audio="a", duration_s=1, speaker="s", extra={"part": part} if part else {})
         for i, part in enumerate(["1.Training", "2.Validation", "3.Test", "train", None])
@@ -189,11 +189,11 @@ def test_given_split(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match="taken from 'fold', but no utterance has it; set split.given=null"):
         make_splits(manifest, SplitSettings(given="fold"))
     with pytest.raises(
-        SplitError, match="'train' came out empty; 'part' says so in no row; set split.given=null"
+        SplitError, match="'train' came out empty; column 'part' has train in no row; set split.given=null"
     ):
         make_splits(manifest.select([1, 2]), SplitSettings(given="part"))
     rows[0] = Utterance(id="0", audio="a", duration_s=1, extra={"part": "extra"})
-    with pytest.raises(SplitError, match="holds 'extra', which is none of"):
+    with pytest.raises(SplitError, match="holds 'extra', which is not one of"):
         make_splits(write_manifest(tmp_path / "n.parquet", rows, root="."), SplitSettings(given="part"))
     part = make_splits(
         manifest.select([0, 2]), SplitSettings(given="part", ratios={"train": 0.5, "val": 0.0, "test": 0.5})
@@ -228,7 +228,7 @@ def test_too_few_speakers_are_refused_with_advice(tmp_path: Path) -> None:
         make_splits(one_text)
 
 
-def test_settings_are_checked() -> None:
+def test_faulty_settings_are_refused() -> None:
     for bad in (
         {"by": ()},
         {"ratios": {"train": 0.5}},
@@ -239,7 +239,7 @@ def test_settings_are_checked() -> None:
             SplitSettings(**bad)  # type: ignore[arg-type]
 
 
-def test_save_load_and_other_manifests(tmp_path: Path) -> None:
+def test_splits_are_saved_and_refused_for_another_manifest(tmp_path: Path) -> None:
     manifest = corpus(tmp_path)
     splits = make_splits(manifest, SplitSettings(seed=4))
     splits.save(tmp_path / "x" / "splits.parquet")
@@ -254,9 +254,9 @@ def test_save_load_and_other_manifests(tmp_path: Path) -> None:
         loaded.indices(stranger, "train")
     with pytest.raises(SplitError, match="unknown split 'dev'"):
         loaded.ids("dev")
-    with pytest.raises(SplitError, match="is not there"):
+    with pytest.raises(SplitError, match="does not exist"):
         load_splits(tmp_path / "gone.parquet")
-    with pytest.raises(SplitError, match="is no splits file of this version"):
+    with pytest.raises(SplitError, match="is not a splits file of this version"):
         load_splits(tmp_path / "s.parquet")
     with pytest.raises(OutputError, match="cannot be written"):
         splits.save(tmp_path / "s.parquet" / "x.parquet")
@@ -276,7 +276,7 @@ def test_row_order_does_not_matter_and_the_seed_does(tmp_path: Path) -> None:
     st.lists(st.tuples(st.integers(0, 7), st.integers(0, 12), st.floats(0.5, 20)), min_size=3, max_size=40),
     st.integers(0, 3),
 )
-def test_never_a_leak(
+def test_split_never_leaks(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, float]], seed: int
 ) -> None:
     folder = tmp_path_factory.mktemp("leak")
@@ -297,7 +297,7 @@ def test_never_a_leak(
 @pytest.mark.skipif(
     not (DATA / "ko_emotion_selvas").is_dir(), reason="SORITUNE_DATA has no ko_emotion_selvas"
 )
-def test_on_emotional_speech_with_shared_sentences() -> None:
+def test_real_corpus_with_shared_sentences_is_split() -> None:
     manifest = load_manifest(DATA / "ko_emotion_selvas" / "manifest.jsonl", fields={"duration_s": "duration"})
     splits = make_splits(manifest, SplitSettings(stratify=("emotion",)))
     assert disjoint(sets(manifest, splits, "speaker"))
@@ -307,7 +307,7 @@ def test_on_emotional_speech_with_shared_sentences() -> None:
     assert all(min(summary[name]["labels"]["emotion"].values()) > 0 for name in ("train", "val", "test"))
 
 
-def test_a_split_that_lacks_a_label_is_warned_of_for_the_fields_that_are_asked_for(tmp_path: Path) -> None:
+def test_missing_labels_are_warned_of_for_the_given_fields(tmp_path: Path) -> None:
     rows = [
         Utterance(
             id=f"{n}",
@@ -334,7 +334,7 @@ def test_a_split_that_lacks_a_label_is_warned_of_for_the_fields_that_are_asked_f
     ]
 
 
-def test_a_field_no_row_has_is_left_out_of_the_strata_and_said(tmp_path):
+def test_stratum_without_values_is_left_out_with_a_warning(tmp_path: Path):
     rows = [Utterance(id=f"{n}", audio="a.wav", duration_s=1.0, speaker=f"s{n % 5}") for n in range(20)]
     manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
     splits = make_splits(manifest, SplitSettings(by=("speaker",), stratify=("age", "duration_s")))
@@ -343,11 +343,11 @@ def test_a_field_no_row_has_is_left_out_of_the_strata_and_said(tmp_path):
         make_splits(manifest, SplitSettings(by=("speaker",), stratify=("ages",)))
 
 
-def test_a_seed_below_zero_and_a_missing_file_are_said(tmp_path: Path) -> None:
+def test_negative_seed_and_missing_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         SplitSettings(seed=-1)
     with pytest.raises(
-        SplitError, match=r"gone\.parquet is not there; make it with `soritune split`"
+        SplitError, match=r"gone\.parquet does not exist; make it with `soritune split`"
     ) as raised:
         load_splits(tmp_path / "gone.parquet")
     assert "\n" not in str(raised.value)

@@ -36,20 +36,20 @@ def test_every_speaker_gives_about_the_same_share() -> None:
         assert share == pytest.approx(0.2, abs=2 * seconds[own].max() / seconds[own].sum())
 
 
-def test_another_seed_is_another_subset_and_the_same_seed_the_same() -> None:
+def test_subset_depends_on_the_seed() -> None:
     rows, seconds, who = corpus()
     one, again, other = (set(nested_rows(rows, seconds, who, 0.2, seed=seed)) for seed in (1, 1, 2))
     assert one == again
     assert one != other
 
 
-def test_a_corpus_without_speakers_and_a_single_row() -> None:
+def test_rows_without_speakers_and_a_single_row_have_a_subset() -> None:
     rows, seconds, _ = corpus(50)
     assert 0 < len(nested_rows(rows, seconds, [None] * 50, 0.3, seed=0)) < 50
     assert list(nested_rows(rows[:1], seconds[:1], ["a"], 0.1, seed=0)) == [100]
 
 
-def test_a_sample_has_every_stratum_to_within_a_row() -> None:
+def test_sample_has_every_stratum_to_within_a_row() -> None:
     rng = np.random.default_rng(0)
     ages = rng.integers(5, 12, 11453)
     who = [f"{age}-{rng.integers(0, 9)}" for age in ages]
@@ -65,7 +65,7 @@ def test_a_sample_has_every_stratum_to_within_a_row() -> None:
     assert not np.array_equal(sample, sampled_rows(rows, [ages.tolist(), who], 2000, seed=5))
 
 
-def test_a_sample_that_is_no_smaller_is_everything(tones: Manifest) -> None:
+def test_sample_of_at_least_all_rows_is_all_rows(tones: Manifest) -> None:
     rows = np.arange(12)
     assert validation_sample(tones, rows, None, seed=0) is rows
     assert validation_sample(tones, rows, 12, seed=0) is rows
@@ -73,7 +73,7 @@ def test_a_sample_that_is_no_smaller_is_everything(tones: Manifest) -> None:
     assert speakers == {"s0": 3, "s1": 3}
 
 
-def test_a_quarter_comes_once_in_four_epochs_and_a_double_twice_in_each() -> None:
+def test_weight_is_the_number_of_visits_per_epoch() -> None:
     rows = np.arange(1000)
     weights = np.where(rows < 600, 0.25, np.where(rows < 900, 2.0, 0.0))
     epochs = [visited_rows(rows, weights, num_rows=1000, epoch=epoch, seed=3) for epoch in range(8)]
@@ -82,7 +82,7 @@ def test_a_quarter_comes_once_in_four_epochs_and_a_double_twice_in_each() -> Non
         assert all(seen[n] == 1 for n in range(600))
         assert all(seen[n] == 8 for n in range(600, 900))
         assert not any(seen[n] for n in range(900, 1000))
-    for visits in epochs:  # every visit is told from the others, the second by the manifest's length
+    for visits in epochs:  # every visit is distinguished, the second by the manifest's length
         assert len(set(visits.tolist())) == len(visits)
         assert sorted(visits[visits >= 1000] - 1000) == list(range(600, 900))
     quarter = [sum(row < 600 for row in rows_of) for rows_of in epochs]

@@ -1,4 +1,4 @@
-"""The corpus follows from its settings alone, may be stopped anywhere, and its parts share nothing."""
+"""A synthetic corpus depends only on its settings, can be interrupted anywhere, and its parts share no voice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytest.importorskip("espeakng_loader", reason="the extra 'speech' is not install
 SMALL = {"utterances_per_voice": 3, "hours": 0.005, "seed": 4}
 
 
-def made(root: Path, workers: int = 1, **settings: object) -> Manifest:
+def make_corpus(root: Path, workers: int = 1, **settings: object) -> Manifest:
     return synthesize(root, SynthesisSettings(**{**SMALL, **settings}), workers=workers)  # type: ignore[arg-type]
 
 
@@ -38,21 +38,21 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_it_follows_from_the_seed_whatever_the_workers_and_interruptions(tmp_path: Path) -> None:
-    alone = made(tmp_path / "a", test_hours=0.002)
+def test_corpus_depends_only_on_the_seed_with_any_workers_and_interruptions(tmp_path: Path) -> None:
+    alone = make_corpus(tmp_path / "a", test_hours=0.002)
     assert alone.hours >= 0.007
-    made(tmp_path / "b", workers=2, test_hours=0.002)
+    make_corpus(tmp_path / "b", workers=2, test_hours=0.002)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    made(tmp_path / "c", hours=0.002, test_hours=0.002)  # less at first, then the rest
-    made(tmp_path / "c", test_hours=0.002)
+    make_corpus(tmp_path / "c", hours=0.002, test_hours=0.002)  # less at first, then the rest
+    make_corpus(tmp_path / "c", test_hours=0.002)
     assert contents(tmp_path / "a") == contents(tmp_path / "c")
-    other = made(tmp_path / "d", seed=5)
+    other = make_corpus(tmp_path / "d", seed=5)
     assert not {u.text for u in alone} & {u.text for u in other}
     assert not set(alone.ids) & set(other.ids)
 
 
-def test_the_same_seed_goes_on_giving_the_same_speech(tmp_path: Path) -> None:
-    """Large corpora are made in several sittings. Who changes this number changes `FORMAT`."""
+def test_seed_gives_the_same_speech_as_in_earlier_versions(tmp_path: Path) -> None:
+    """Interrupted corpora are resumed by later versions. If this hash changes, `FORMAT` must change."""
     settings, drawn = SynthesisSettings(seed=4, utterances_per_voice=3), []
     for part in ("train", "test"):
         make_voice(tmp_path, settings, part, 1)
@@ -75,48 +75,48 @@ def test_the_same_seed_goes_on_giving_the_same_speech(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_mispronunciations_change_nothing_but_what_is_said(tmp_path: Path) -> None:
-    wrong = {"rate": 0.25, "fluent": 0.0}
-    without = made(tmp_path / "a", hours=0.001)
-    found = made(tmp_path / "b", hours=0.001, mispronunciations=wrong)
+def test_mispronunciations_change_only_the_phones(tmp_path: Path) -> None:
+    settings = {"rate": 0.25, "fluent": 0.0}
+    without = make_corpus(tmp_path / "a", hours=0.001)
+    found = make_corpus(tmp_path / "b", hours=0.001, mispronunciations=settings)
     task = MispronunciationTask(
         MispronunciationConfig(labels="correct-substituted-deleted-inserted", inventory="korean")
     )
     differing = 0
-    for right, said in zip(without, found, strict=True):
-        assert (said.text, said.speaker, said.extra["variant"]) == (
+    for right, wrong in zip(without, found, strict=True):
+        assert (wrong.text, wrong.speaker, wrong.extra["variant"]) == (
             right.text,
             right.speaker,
             right.extra["variant"],
         )
-        assert [p for p in said.canonical if p != "sil"] == [p for p in right.phones if p != "|"]
-        reference = task.reference(said)
-        assert reference is not None and reference["phones"] == [p for p in said.phones if p != "|"]
-        assert said.phones.count("|") == right.phones.count("|")
-        assert all(target is not None for target in task.targets(said).values())
-        differing += said.perceived != said.canonical
+        assert [p for p in wrong.canonical if p != "sil"] == [p for p in right.phones if p != "|"]
+        reference = task.reference(wrong)
+        assert reference is not None and reference["phones"] == [p for p in wrong.phones if p != "|"]
+        assert wrong.phones.count("|") == right.phones.count("|")
+        assert all(target is not None for target in task.targets(wrong).values())
+        differing += wrong.perceived != wrong.canonical
         assert right.canonical is None and right.error_labels is None
     assert differing
     with pytest.raises(OutputError, match="made with another mispronunciations"):
-        made(tmp_path / "a", mispronunciations=wrong)
+        make_corpus(tmp_path / "a", mispronunciations=settings)
 
 
 @pytest.mark.slow
-def test_styles_are_equally_frequent_in_every_voice_and_change_no_word(tmp_path: Path) -> None:
-    without = made(tmp_path / "a", hours=0.004)
-    found = made(tmp_path / "b", hours=0.004, styles=["Anxious", "Kind", "Dry"])
+def test_styles_are_equally_frequent_and_change_no_word(tmp_path: Path) -> None:
+    without = make_corpus(tmp_path / "a", hours=0.004)
+    found = make_corpus(tmp_path / "b", hours=0.004, styles=["Anxious", "Kind", "Dry"])
     assert {u.emotion for u in without} == {None}
     styles = Counter((u.speaker, u.emotion) for u in found)
     assert set(styles.values()) == {1} and len(styles) == 3 * len({u.speaker for u in found})
     texts = {u.id: u.text for u in without}
     assert all(texts.get(u.id, u.text) == u.text for u in found)
-    with pytest.raises(ValidationError, match="no style 'Angry'; there are Anxious, Kind, Dry"):
+    with pytest.raises(ValidationError, match="unknown style 'Angry'; known: Anxious, Kind, Dry"):
         SynthesisSettings(styles=["Angry"])
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc")
-def test_a_worker_ended_by_the_system_is_one_sentence_and_nothing_finished_is_lost(tmp_path: Path) -> None:
+def test_worker_ended_by_the_system_is_reported_and_finished_voices_kept(tmp_path: Path) -> None:
     options = ["--hours", "0.2", "--seed", "4", "--workers", "2", "--set", "utterances_per_voice=3"]
     command = [sys.executable, "-m", "soritune.cli.main", "synthesize", str(tmp_path / "a"), *options]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -126,33 +126,33 @@ def test_a_worker_ended_by_the_system_is_one_sentence_and_nothing_finished_is_lo
         time.sleep(0.05)
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     os.kill(int(children[0]), signal.SIGKILL)
-    _, said = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=60)
     assert running.returncode == 2
-    assert "a process that makes speech was ended from outside" in said
-    assert "finished voices are kept and the same command goes on with them" in said
-    assert "Traceback" not in said and len(said.strip().splitlines()) == 1
+    assert "a process that makes speech was ended from outside" in errors
+    assert "finished voices are kept and the same command resumes" in errors
+    assert "Traceback" not in errors and len(errors.strip().splitlines()) == 1
     assert not (tmp_path / "a" / "manifest.parquet").exists()
     kept = {path: path.stat().st_mtime_ns for path in finished.glob("*.jsonl")}
     assert len(kept) >= 2
-    made(tmp_path / "a", hours=0.01)
+    make_corpus(tmp_path / "a", hours=0.01)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items() if path.exists())
 
 
 @pytest.mark.slow
-def test_parts_share_no_voice_no_variant_and_no_sentence(tmp_path: Path) -> None:
-    manifest = made(tmp_path, hours=0.01, val_hours=0.01, test_hours=0.01)
+def test_parts_share_no_voice_variant_or_sentence(tmp_path: Path) -> None:
+    manifest = make_corpus(tmp_path, hours=0.01, val_hours=0.01, test_hours=0.01)
     splits = load_splits(tmp_path / "splits.parquet")
     for field in (lambda u: u.speaker, lambda u: u.extra["variant"], lambda u: u.script):
-        found = [
+        train, val, test = (
             {field(manifest.utterance(int(row))) for row in splits.indices(manifest, name)}
             for name in ("train", "val", "test")
-        ]
-        assert all(found)
-        assert not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
+        )
+        assert train and val and test
+        assert not (train & val or train & test or val & test)
 
 
-def test_rows_say_what_the_files_are(tmp_path: Path) -> None:
-    manifest = made(tmp_path)
+def test_rows_agree_with_their_files(tmp_path: Path) -> None:
+    manifest = make_corpus(tmp_path)
     for utterance in manifest:
         header = read_header(tmp_path / utterance.audio)
         assert (header.sample_rate_hz, header.num_channels) == (16000, 1)
@@ -164,23 +164,23 @@ def test_rows_say_what_the_files_are(tmp_path: Path) -> None:
         assert abs(waveform).max() == pytest.approx(10 ** (utterance.extra["peak_db"] / 20), rel=0.01)
 
 
-def test_another_corpus_is_not_gone_on_with(tmp_path: Path) -> None:
-    made(tmp_path / "a", hours=0.001)
+def test_corpus_of_other_settings_is_refused(tmp_path: Path) -> None:
+    make_corpus(tmp_path / "a", hours=0.001)
     with pytest.raises(OutputError, match="made with another seed"):
-        made(tmp_path / "a", seed=5)
+        make_corpus(tmp_path / "a", seed=5)
     with pytest.raises(OutputError, match=r"recording\.telephone"):
-        made(tmp_path / "a", recording={"telephone": 0.5})
+        make_corpus(tmp_path / "a", recording={"telephone": 0.5})
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "mine.txt").write_text("mine")
     with pytest.raises(OutputError, match="holds no synthetic corpus"):
-        made(tmp_path / "b")
+        make_corpus(tmp_path / "b")
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL on Windows")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_run_is_taken_up(tmp_path: Path, how: signal.Signals) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
+def test_interrupted_run_is_resumed(tmp_path: Path, signal_number: signal.Signals) -> None:
     options = ["--hours", "0.2", "--seed", "4", "--workers", "2", "--set", "utterances_per_voice=3"]
     command = [sys.executable, "-m", "soritune.cli.main", "synthesize", str(tmp_path / "a"), *options]
     running = subprocess.Popen(
@@ -190,13 +190,13 @@ def test_a_stopped_run_is_taken_up(tmp_path: Path, how: signal.Signals) -> None:
     while len(list(finished.glob("*.jsonl"))) < 2:
         assert running.poll() is None, running.communicate()
         time.sleep(0.05)
-    os.killpg(running.pid, how)
+    os.killpg(running.pid, signal_number)
     running.communicate()
-    assert running.returncode == (130 if how == signal.SIGINT else -9)
+    assert running.returncode == (130 if signal_number == signal.SIGINT else -9)
     assert not (tmp_path / "a" / "manifest.parquet").exists()
     kept = {path: path.stat().st_mtime_ns for path in finished.glob("*.jsonl")}
-    made(tmp_path / "a", hours=0.05)
-    made(tmp_path / "b", hours=0.05)
+    make_corpus(tmp_path / "a", hours=0.05)
+    make_corpus(tmp_path / "b", hours=0.05)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
     assert json.loads((tmp_path / "a" / "synthesis.json").read_text())["settings"]["seed"] == 4

@@ -1,4 +1,4 @@
-"""Families of encoders that other packages bring: broken ones stop nothing, two of one model type are refused."""
+"""Families of encoders from other packages: a broken one is ignored, two of the same model type are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENCODER = Other()
 """
 
 
-def test_a_family_that_cannot_be_imported_is_named_only_where_its_type_is_unknown(
+def test_broken_family_is_reported_only_for_an_unknown_type(
     external_package: Callable[[str, str, str], Path],
 ) -> None:
     before = families()
@@ -37,7 +37,7 @@ def test_a_family_that_cannot_be_imported_is_named_only_where_its_type_is_unknow
         family_of("bands", "some/where")
 
 
-def test_two_families_of_one_model_type_are_refused_where_it_is_asked_for(
+def test_model_type_of_two_families_is_refused(
     external_package: Callable[[str, str, str], Path],
 ) -> None:
     external_package(PACKAGE, "one", FAMILY.format(types='"bands", "ears"'))

@@ -66,10 +66,10 @@ def test_frames_equal_pytorchs_mean_with_ignore_index(weights: list[float] | Non
     ids[0, 2] = -1
     labelled = torch.tensor([True, True, False])
     spec = frame_output(options={"class_weights": weights})
-    given = ids.clone()
+    targets = ids.clone()
     padding = torch.arange(7) >= FRAMES[:, None]
-    given[padding] = 2  # whatever lies in the padding
-    total, count = loss_sum(spec, logits, FRAMES, given, FRAMES, labelled)
+    targets[padding] = 2  # any value
+    total, count = loss_sum(spec, logits, FRAMES, targets, FRAMES, labelled)
     ignored = ids.masked_fill(padding | ~labelled[:, None], -1)
     expected = nn.functional.cross_entropy(
         logits.flatten(0, 1),

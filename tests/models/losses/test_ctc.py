@@ -46,7 +46,7 @@ def test_ctc_sums_equal_pytorchs_row_by_row(blank: int) -> None:
     assert count.item() == 6
 
 
-def test_rows_without_a_label_take_no_part_and_send_no_gradient() -> None:
+def test_rows_without_a_label_add_no_loss_and_no_gradient() -> None:
     torch.manual_seed(0)
     spec = ctc_output(labels=tuple("abcde"))
     logits = torch.randn(3, 7, 5, requires_grad=True)
@@ -64,7 +64,7 @@ def test_rows_without_a_label_take_no_part_and_send_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("symbols", [[1], [1, 1], [1, 2, 3], [1, 1, 2], [2, 2, 2]])
-def test_the_loss_is_finite_from_as_many_frames_on_as_the_objective_asks_for(symbols: list[int]) -> None:
+def test_loss_is_finite_exactly_for_the_frames_needed(symbols: list[int]) -> None:
     spec = ctc_output(labels=tuple("_abc"))
     needed = objective_of(spec).frames_needed(spec, np.array(symbols))
     targets, lengths = torch.tensor([symbols]), torch.tensor([len(symbols)])

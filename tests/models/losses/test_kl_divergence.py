@@ -23,7 +23,7 @@ def test_one_row_worked_by_hand() -> None:
     assert count.item() == 1
 
 
-def test_a_temperature_of_two_worked_by_hand() -> None:
+def test_temperature_of_two_worked_by_hand() -> None:
     """At T = 2 probabilities (0.64, 0.36, 0) become their roots (0.8, 0.6, 0) / 1.4, the student's
     (0.25, 0.25, 0.5) with the logits ln become roots (0.5, 0.5, 0.7071) / 1.7071; the divergence is multiplied by 4."""
     student = torch.tensor([[0.25, 0.25, 0.5]]).log()
@@ -37,7 +37,7 @@ def test_a_temperature_of_two_worked_by_hand() -> None:
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
 def test_rows_equal_pytorchs_and_scipys_divergence_of_logits(temperature: float) -> None:
-    """The teacher's logits are divided by the temperature too; its probabilities are all that is given."""
+    """The teacher's logits are divided by the temperature too; the loss gets only its probabilities."""
     torch.manual_seed(0)
     teacher, student = torch.randn(6, 3), torch.randn(6, 3, requires_grad=True)
     total, count = loss_sum(
@@ -55,7 +55,7 @@ def test_rows_equal_pytorchs_and_scipys_divergence_of_logits(temperature: float)
     assert (total / count).item() == pytest.approx(temperature**2 * by_scipy.mean(), rel=1e-5)
 
 
-def test_frames_equal_pytorchs_divergence_of_the_frames_that_are_there() -> None:
+def test_frames_equal_pytorchs_divergence_of_the_valid_frames() -> None:
     torch.manual_seed(1)
     student, frames = torch.randn(2, 5, 3), torch.tensor([5, 2])
     teacher = torch.softmax(torch.randn(2, 5, 3), -1)
@@ -69,7 +69,7 @@ def test_frames_equal_pytorchs_divergence_of_the_frames_that_are_there() -> None
     assert (total / count).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_a_sure_teacher_gives_the_cross_entropy() -> None:
+def test_one_hot_teacher_gives_the_cross_entropy() -> None:
     torch.manual_seed(2)
     logits, ids = torch.randn(4, 3), torch.tensor([0, 2, 2, 1])
     total, count = loss_sum(output(), logits, torch.full((4,), 9), nn.functional.one_hot(ids, 3))
@@ -77,7 +77,7 @@ def test_a_sure_teacher_gives_the_cross_entropy() -> None:
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e-2])
-def test_a_low_temperature_makes_the_teacher_sure(temperature: float) -> None:
+def test_low_temperature_gives_the_cross_entropy_of_the_likeliest_label(temperature: float) -> None:
     """p^1000 of 0.2, 0.3 and 0.5 is 0 in float32. Normalised it is (0, 0, 1), so the loss is the cross-entropy of the
     logits / T to the label c. Rows without a target, which are zero, have no gradient."""
     student = torch.tensor([[0.02, -0.01, 0.0], [0.5, 0.5, 0.5]], requires_grad=True)
@@ -93,7 +93,7 @@ def test_a_low_temperature_makes_the_teacher_sure(temperature: float) -> None:
     assert torch.allclose(ours, theirs, rtol=1e-5, atol=0)
 
 
-def test_an_impossible_label_stays_impossible_at_a_low_temperature() -> None:
+def test_label_of_probability_zero_keeps_it_at_a_low_temperature() -> None:
     """A teacher (0, 1/4, 3/4) at T = 1/2: squares (0, 1/16, 9/16), normalised (0, 0.1, 0.9); the student's logits are
     ln (1, 1, 1)."""
     student, teacher = torch.zeros(1, 3), torch.tensor([[0.0, 0.25, 0.75]])

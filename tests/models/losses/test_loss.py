@@ -18,7 +18,7 @@ SIZES = {
 FRAMES = torch.tensor([7, 5])
 
 
-def test_no_labelled_row_is_a_sum_of_nothing() -> None:
+def test_batch_without_labels_has_zero_loss_and_count() -> None:
     none = torch.zeros(2, dtype=torch.bool)
     logits = torch.randn(2, 3, requires_grad=True)
     nans = torch.full((2, 3), math.nan)
@@ -46,7 +46,7 @@ def test_losses_are_float32_under_autocast() -> None:
     assert total.dtype == count.dtype == torch.float32
 
 
-def test_the_head_follows_from_objective_and_resolution() -> None:
+def test_head_follows_from_objective_and_resolution() -> None:
     for name in ("cross_entropy", "multi_label", "kl_divergence", "regression"):
         frame, utterance = (OutputSpec("x", ("a", "b"), r, name) for r in ("frame", "utterance"))  # type: ignore[arg-type]
         assert isinstance(make_head(frame, **SIZES), FrameHead)  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def test_the_head_follows_from_objective_and_resolution() -> None:
     assert isinstance(make_head(ctc_output(), **SIZES), FrameHead)  # type: ignore[arg-type]
 
 
-def test_heads_that_make_no_sense_are_refused_in_a_sentence() -> None:
+def test_invalid_heads_are_refused() -> None:
     for spec, error, words in [
         (OutputSpec("x", ("_", "a"), "utterance", "ctc"), TaskError, "ctc per utterance; ctc is per frame"),
         (OutputSpec("x", ("a", "b"), "frame", "crossentropy"), UnknownNameError, "mean 'cross_entropy'"),
@@ -65,7 +65,7 @@ def test_heads_that_make_no_sense_are_refused_in_a_sentence() -> None:
             make_head(spec, **SIZES)  # type: ignore[arg-type]
 
 
-def test_which_outputs_transformers_can_compute() -> None:
+def test_head_kind_of_outputs() -> None:
     assert head_kind(ctc_output(), "mean") == "ctc"
     assert head_kind(class_output(), "mean") == "classification"
     assert head_kind(class_output(layer="weighted"), "mean") == "classification"

@@ -22,8 +22,8 @@ def test_one_row_worked_by_hand() -> None:
     total, count = loss_sum(output("utterance"), logits, torch.tensor([9]), torch.tensor([[1.0, 0.0, 1.0]]))
     assert total.item() == pytest.approx(math.log(2) + math.log(5) - math.log(0.9), abs=1e-6)
     assert count.item() == 3
-    shown = log_probabilities(output("utterance"), logits)
-    assert shown[0].tolist() == pytest.approx(np.log([0.5, 0.8, 0.9]).tolist(), abs=1e-6)
+    scores = log_probabilities(output("utterance"), logits)
+    assert scores[0].tolist() == pytest.approx(np.log([0.5, 0.8, 0.9]).tolist(), abs=1e-6)
 
 
 def test_rows_equal_pytorchs_and_scikit_learns_mean() -> None:
@@ -38,7 +38,7 @@ def test_rows_equal_pytorchs_and_scikit_learns_mean() -> None:
     assert mean == pytest.approx(float(np.mean(columns)), rel=1e-5)
 
 
-def test_frames_equal_pytorchs_mean_over_the_frames_that_are_there() -> None:
+def test_frames_equal_pytorchs_mean_over_the_valid_frames() -> None:
     torch.manual_seed(1)
     logits, targets, frames = (
         torch.randn(2, 5, 3, requires_grad=True),

@@ -19,7 +19,7 @@ def test_regression_is_the_mean_squared_error() -> None:
     assert (total.item(), count.item()) == (10.0, 4.0)
 
 
-def test_frames_equal_pytorchs_mean_over_the_frames_that_are_there() -> None:
+def test_frames_equal_pytorchs_mean_over_the_valid_frames() -> None:
     torch.manual_seed(0)
     logits, targets, frames = torch.randn(2, 5, 2), torch.randn(2, 5, 2), torch.tensor([5, 3])
     targets[1, 3:] = math.nan

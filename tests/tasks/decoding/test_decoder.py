@@ -45,7 +45,7 @@ def decoded() -> Decoded:
     )
 
 
-def test_dropped_symbols_take_their_frames_and_their_confidence_along() -> None:
+def test_dropped_symbols_are_removed_with_frames_and_confidence() -> None:
     kept = decoded().without({"[UNK]"})
     assert kept.symbols == ("a", "b")
     assert (kept.first_frames.tolist(), kept.last_frames.tolist()) == ([1, 6], [2, 9])
@@ -54,7 +54,7 @@ def test_dropped_symbols_take_their_frames_and_their_confidence_along() -> None:
     assert decoded().without({"a", "b", "[UNK]"}).confidence == 0.0
 
 
-def test_every_member_is_named_like_its_file_and_made_again_from_its_record() -> None:
+def test_every_member_has_its_files_name_and_survives_json() -> None:
     known = members("soritune.tasks.decoding", "DECODER")
     assert "greedy" in known and "decoder" not in known
     for name, kind in known.items():
@@ -63,20 +63,20 @@ def test_every_member_is_named_like_its_file_and_made_again_from_its_record() ->
         assert make_decoder(decoder.to_json()).to_json() == decoder.to_json()
 
 
-def test_a_decoder_is_given_by_name_by_mapping_or_as_it_is(mute: None) -> None:
+def test_decoder_is_made_from_a_name_a_mapping_or_a_decoder(mute: None) -> None:
     assert make_decoder("mute").to_json() == {"name": "mute", "keep": 0}
     assert make_decoder({"name": "mute", "keep": 3}).to_json() == {"name": "mute", "keep": 3}
-    given = Wide(WidthSettings(width=2))
-    assert make_decoder(given) is given
+    decoder = Wide(WidthSettings(width=2))
+    assert make_decoder(decoder) is decoder
     assert make_decoder(None).name == "greedy"
 
 
-def test_only_the_greedy_decoder_leaves_no_record() -> None:
+def test_only_the_greedy_decoder_has_no_record() -> None:
     assert record_of(GreedyDecoder()) is None
     assert record_of(Wide()) == {"name": "wide", "width": 8}
 
 
-def test_unusable_decoders_are_refused_in_one_sentence(mute: None) -> None:
+def test_invalid_decoders_are_refused(mute: None) -> None:
     with pytest.raises(UnknownNameError, match="unknown decoder 'gredy'; known: greedy, mute; did you mean"):
         make_decoder("gredy")
     with pytest.raises(TaskError, match="decoder 'mute': kep: unknown key; did you mean 'keep'"):
@@ -95,7 +95,7 @@ def test_unusable_decoders_are_refused_in_one_sentence(mute: None) -> None:
         ("DECODER = 5\n", "'other' of soritune.tasks.decoding is 5; it must be a subclass of Decoder"),
     ],
 )
-def test_a_member_that_is_no_decoder_or_has_another_name_is_refused(
+def test_member_that_is_not_a_decoder_or_has_another_name_is_refused(
     source: str, message: str, external_package: Callable[[str, str, str], Path]
 ) -> None:
     external_package("soritune.tasks.decoding", "other", source)

@@ -11,7 +11,7 @@ from soritune.testing import class_output
 TONE = OutputSpec("tone", ("low", "high"), "frame", "cross_entropy", options={"class_weights": [1.0, 3.0]})
 
 
-def test_an_id_is_the_mass_of_one_label() -> None:
+def test_id_is_the_mass_of_one_label() -> None:
     spec = class_output()
     by_id, by_mass = (
         objective_of(spec).pad(spec, [target], np.array([5]))
@@ -30,7 +30,7 @@ def test_smoothing_keeps_the_mass_and_weights_make_the_count() -> None:
     assert padded.count == pytest.approx(1.2 + 2.8)
 
 
-def test_frames_without_a_label_are_allowed_and_utterances_have_none_at_all() -> None:
+def test_frames_without_a_label_are_accepted() -> None:
     assert objective_of(TONE).row_fault(TONE, np.array([-1, 0]), 4) is None
     assert objective_of(TONE).row_fault(TONE, np.array([0, 1]), 0) == "tone needs 1 frames, there are 0"
 
@@ -50,13 +50,13 @@ def test_frames_without_a_label_are_allowed_and_utterances_have_none_at_all() ->
         {"low": 1},
     ],
 )
-def test_class_weights_that_do_not_fit_are_refused(weights: object) -> None:
+def test_invalid_class_weights_are_refused(weights: object) -> None:
     spec = OutputSpec("tone", ("low", "high"), "frame", "cross_entropy", options={"class_weights": weights})
     with pytest.raises(TaskError, match="class weights of output 'tone'"):
         check_output(spec)
 
 
-def test_a_constant_guess_per_label() -> None:
+def test_constant_guess_has_a_candidate_per_label() -> None:
     guess = objective_of(class_output()).constant_guess(class_output())
     assert guess is not None
     assert [(int(output.argmax()), description[:10]) for description, output in guess.candidates] == [

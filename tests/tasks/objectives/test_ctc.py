@@ -18,18 +18,18 @@ CTC = objective_of(SPEC)
 @pytest.mark.parametrize(
     ("symbols", "frames"), [([], 0), ([1], 1), ([1, 2, 3], 3), ([1, 1], 3), ([1, 1, 1, 2], 6)]
 )
-def test_frames_that_ctc_needs(symbols: list[int], frames: int) -> None:
+def test_frames_needed_by_ctc(symbols: list[int], frames: int) -> None:
     assert CTC.frames_needed(SPEC, np.array(symbols, dtype=np.int64)) == frames
 
 
-def test_rows_that_cannot_be_spelt() -> None:
+def test_rows_with_too_few_frames_or_no_symbol_are_refused() -> None:
     assert CTC.row_fault(SPEC, np.array([1, 1, 2]), 4) is None
     assert CTC.row_fault(SPEC, np.array([1, 1, 2]), 3) == "3 phoneme symbols need 4 frames, there are 3"
     assert CTC.row_fault(SPEC, np.array([], np.int64), 3) == "its phoneme label has no symbol"
 
 
 @pytest.mark.parametrize("symbols", [[1, 1, 2], (1, 1, 2)])
-def test_a_list_of_ids_is_counted_as_an_array_is(symbols: Any) -> None:
+def test_list_of_ids_is_treated_like_an_array(symbols: Any) -> None:
     """Two equal neighbours need a blank between them: four frames."""
     assert CTC.target_fault(SPEC, symbols) is None
     assert CTC.frames_needed(SPEC, symbols) == 4
@@ -40,8 +40,8 @@ def test_a_list_of_ids_is_counted_as_an_array_is(symbols: Any) -> None:
 @pytest.mark.parametrize(
     "target", [np.array([0.5]), np.array([[1]]), np.array([12]), np.array([-1]), np.array([0])]
 )
-def test_ids_that_no_symbol_has_are_refused(target: np.ndarray) -> None:
-    """0 is the blank, 12 one more than there are."""
+def test_invalid_ids_are_refused(target: np.ndarray) -> None:
+    """0 is the blank; there are 12 labels, 0 to 11."""
     assert "its phoneme target cannot be used" in str(CTC.row_fault(SPEC, target, 9))
 
 
@@ -54,21 +54,21 @@ def test_rows_are_padded_and_counted_in_symbols() -> None:
 
 
 @pytest.mark.parametrize("blank", [12, -1, "0", None, True, False])
-def test_a_blank_that_is_not_a_label_is_refused(blank: object) -> None:
+def test_blank_that_is_not_a_label_is_refused(blank: object) -> None:
     with pytest.raises(TaskError, match="'phoneme' has blank"):
         check_output(ctc_output(options={"blank": blank}))
     assert blank_of(ctc_output(options={})) == 0
 
 
 def test_rows_of_another_head_match_by_role_and_by_symbol() -> None:
-    """By hand: the blank goes to the other's blank whatever they are called, `|` to `<space>`, `a` to `a`; the other's
+    """By hand: the blank goes to the other's blank by role, `|` to `<space>`, `a` to `a`; the other's
     blank is not the symbol `-` here."""
     ours = OutputSpec("p", ("[PAD]", "|", "a", "b", "-"), "frame", "ctc", options={"blank": 0})
     theirs = OutputSpec("_", ("a", "<space>", "c", "-"), "frame", "ctc", options={"blank": 3})
     assert CTC.matching_rows(ours, theirs) == [3, 1, 0, None, None]
 
 
-def test_a_head_of_which_only_special_symbols_match_is_new() -> None:
+def test_head_with_only_special_symbols_matching_is_new() -> None:
     ours = OutputSpec("p", ("[PAD]", "|", "a"), "frame", "ctc", options={"blank": 0})
     theirs = OutputSpec("_", ("<pad>", "|", "b"), "frame", "ctc", options={"blank": 0})
     assert CTC.matching_rows(ours, theirs) == [None, None, None]

@@ -27,14 +27,14 @@ TONE = OutputSpec("tone", ("low", "high", "none"), "frame", "cross_entropy")
         (3, 0, []),
     ],
 )
-def test_a_frame_takes_the_target_that_covers_its_centre(
+def test_frame_takes_the_target_that_covers_its_centre(
     targets: int, frames: int, expected: list[int]
 ) -> None:
     assert targets_of_frames(targets, frames).tolist() == expected
 
 
 @pytest.mark.parametrize("speed", [0.5, 0.9, 1.1, 2.0])
-def test_a_change_of_speed_moves_no_boundary(speed: float) -> None:
+def test_boundaries_keep_their_position_at_any_speed(speed: float) -> None:
     """60 % low, 40 % high: of however many frames there are, so many are low, to a frame."""
     ids = np.array([0] * 60 + [1] * 40)
     frames = round(50 / speed)
@@ -61,7 +61,7 @@ def test_rows_are_padded_to_the_longest() -> None:
     assert padded.values.dtype == np.float32 and padded.lengths.dtype == np.int64
 
 
-def test_no_rows_and_no_targets_have_a_shape_too() -> None:
+def test_empty_batches_have_a_valid_shape() -> None:
     assert objective_of(TONE).pad(TONE, [], np.zeros(0, np.int64)).values.shape == (0, 1, 3)
     assert objective_of(TONE).pad(TONE, [None], np.array([5])).values.shape == (1, 1, 3)
 
@@ -80,7 +80,7 @@ def test_no_rows_and_no_targets_have_a_shape_too() -> None:
         (np.array([[0.5, np.nan, 0.6]]), "finite and not below 0"),
     ],
 )
-def test_targets_that_cannot_be_used_are_named(target: np.ndarray, words: str) -> None:
+def test_invalid_targets_are_refused_with_the_reason(target: np.ndarray, words: str) -> None:
     fault = str(objective_of(TONE).row_fault(TONE, target, 10))
     assert fault.startswith("its tone target cannot be used: ")
     assert re.search(words, fault)

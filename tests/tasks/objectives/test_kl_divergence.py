@@ -24,7 +24,7 @@ def test_probabilities_of_half_precision_are_scaled_to_one_and_never_smoothed() 
     "teacher",
     [[[0.5, 0.4]], [[-0.5, 1.5]], [[-0.7, -0.7]], [[0.5, 0.5], [1.0, 0.1]], [[np.nan, 1.0]]],
 )
-def test_what_is_not_a_distribution_is_refused(teacher: list[list[float]]) -> None:
+def test_targets_that_are_not_distributions_are_refused(teacher: list[list[float]]) -> None:
     assert "must sum to 1" in str(OBJECTIVE.row_fault(SOFT, np.array(teacher), 9))
 
 
@@ -34,7 +34,7 @@ def test_every_frame_needs_a_teacher() -> None:
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), "2", True])
-def test_temperatures_that_are_not_above_zero_are_refused(temperature: object) -> None:
+def test_invalid_temperatures_are_refused(temperature: object) -> None:
     spec = OutputSpec("soft", ("a", "b"), "frame", "kl_divergence", options={"temperature": temperature})
     with pytest.raises(TaskError, match="'soft' has temperature"):
         check_output(spec)

@@ -10,7 +10,7 @@ EVENTS = OutputSpec("events", ("cough", "laugh"), "utterance", "multi_label")
 OBJECTIVE = objective_of(EVENTS)
 
 
-def test_smoothing_is_spread_over_yes_and_no() -> None:
+def test_smoothing_moves_probabilities_towards_one_half() -> None:
     padded = OBJECTIVE.pad(EVENTS, [np.array([1, 0]), None], np.array([5, 5]), label_smoothing=0.1)
     np.testing.assert_allclose(padded.values, [[0.95, 0.05], [0, 0]], rtol=1e-6)
     assert padded.count == 2
@@ -21,11 +21,11 @@ def test_values_outside_of_zero_to_one_are_refused(values: list[float]) -> None:
     assert "values must be in 0 … 1" in str(OBJECTIVE.row_fault(EVENTS, np.array(values), 9))
 
 
-def test_ids_are_no_targets() -> None:
+def test_label_ids_are_not_targets() -> None:
     assert "expected (2,) values" in str(OBJECTIVE.row_fault(EVENTS, np.asarray(1), 9))
 
 
-def test_the_constant_guess_is_that_no_label_applies() -> None:
+def test_constant_guess_has_no_label() -> None:
     guess = OBJECTIVE.constant_guess(EVENTS)
     assert guess is not None
     ((_, output),) = guess.candidates

@@ -9,7 +9,7 @@ from soritune.tasks.specs import OutputSpec
 from soritune.testing import class_output, ctc_output
 
 
-def test_an_unknown_objective_is_answered_with_the_known_ones() -> None:
+def test_unknown_objective_is_refused_with_the_known_names() -> None:
     for name in ("cros_entropy", "cross-entropy"):  # names have underscores, as cards write them
         spec = OutputSpec("x", ("a", "b"), "utterance", name)
         with pytest.raises(UnknownNameError, match="did you mean 'cross_entropy'") as caught:
@@ -31,14 +31,14 @@ def test_outputs_of_one_kind_have_one_objective_and_one_resolution() -> None:
     assert not same_meaning(class_output(), frames)
 
 
-def test_an_utterance_of_which_nothing_is_known() -> None:
+def test_empty_output_is_uniform_or_has_no_frames() -> None:
     np.testing.assert_allclose(objective_of(class_output()).empty_output(class_output()), np.log([1 / 3] * 3))
     events = OutputSpec("x", ("a", "b"), "utterance", "multi_label")
     np.testing.assert_allclose(objective_of(events).empty_output(events), np.log([0.5, 0.5]))
     assert objective_of(ctc_output()).empty_output(ctc_output()).shape == (0, 12)
 
 
-def test_which_outputs_choose_one_label_and_which_can_be_mixed() -> None:
+def test_choices_and_mixable_outputs_by_objective() -> None:
     specs = [
         OutputSpec("x", ("a", "b"), resolution, name)  # type: ignore[arg-type]
         for name in ("ctc", "cross_entropy", "multi_label", "regression", "kl_divergence")

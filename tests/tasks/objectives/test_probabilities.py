@@ -21,10 +21,10 @@ def test_log_sigmoid_survives_large_logits():
     np.testing.assert_allclose(log_sigmoid(np.array([-1e4, 0.0, 1e4])), [-1e4, np.log(0.5), 0.0], rtol=1e-6)
 
 
-def test_no_frames_stay_no_frames():
+def test_log_softmax_of_no_frames_is_empty():
     assert log_softmax(np.zeros((0, 4), dtype=np.float32)).shape == (0, 4)
 
 
-def test_a_mean_of_zeros_does_not_become_minus_infinity():
+def test_mean_of_zero_probabilities_is_finite():
     parts = np.array([[0.0, -2000.0]] * 2)
     assert np.isfinite(mean_of_probabilities(parts, np.array([0.5, 0.5]))).all()

@@ -17,7 +17,7 @@ from soritune.draws import RowDraws
 ANCHORS_HZ = np.array([60.0, 150.0, 400.0, 1000.0, 2400.0, 5000.0, 8000.0])
 """Frequencies at which the response of a microphone is drawn; it is linear in log frequency between them."""
 _STEEPEST = 8
-"""Order of the band's edges: at most 48 dB an octave."""
+"""Largest slope that is drawn, as for `response_curve`."""
 
 
 class MicrophoneResponse(Augmentation):
@@ -96,8 +96,7 @@ def response_curve(
         response_db: (7,) at `ANCHORS_HZ`.
         low_hz, high_hz: lower and upper end of the band (-3 dB). With `high_hz` at the highest anchor or
             above, the band has no upper end.
-        slope: steepness of the edges. The lower edge falls by 6 dB an octave for each, up to 24 dB; the upper
-            by 12 dB.
+        slope: n for edges of 6 n dB an octave below the band, at most 24, and 12 n dB above it.
 
     Returns:
         (bins,) factors of the amplitude.

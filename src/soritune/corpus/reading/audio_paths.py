@@ -1,4 +1,4 @@
-"""Finding the file that a list means: other machines' slashes and folders, other spellings of Hangul."""
+"""Finding the file that a written path means: slashes and folders of another machine, other spellings of Hangul."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class AudioFinder:
 
     Args:
         folders: Where relative paths may start, the likeliest first.
-        base: What the paths given back are relative to, where they lie below it.
+        base: Paths below this folder are returned relative to it.
         drop_prefix: First folders that are cut off a written path, as they were on another machine.
     """
 
@@ -26,14 +26,15 @@ class AudioFinder:
         self._prefix = plain_path(drop_prefix).rstrip("/") + "/" if drop_prefix else ""
 
     def find(self, written: str) -> str | None:
-        """The path of the file that is meant, or None when there is none."""
+        """The path of the file that `written` means, or None if no such file exists."""
         path = self._path(written)
-        places = [path] if posixpath.isabs(path) else [f"{folder}/{path}" for folder in self._folders]
-        found = next((one for place in places for one in _spellings(place) if os.path.isfile(one)), None)
-        return None if found is None else self._below(found)
+        starts = [path] if posixpath.isabs(path) else [f"{folder}/{path}" for folder in self._folders]
+        spellings = (spelling for start in starts for spelling in _spellings(start))
+        file = next(filter(os.path.isfile, spellings), None)
+        return None if file is None else self._below(file)
 
     def expected(self, written: str) -> str:
-        """Where the file should be, for naming one that is not there."""
+        """The likeliest path of a file that does not exist, for messages."""
         path = self._path(written)
         return path if posixpath.isabs(path) else self._below(f"{self._folders[0]}/{path}")
 
@@ -49,7 +50,7 @@ class AudioFinder:
 
 
 def plain_path(written: str) -> str:
-    """A path with "/" between folders and no detours, as in `a\\b.wav` and `./a/b.wav`, both a/b.wav."""
+    """A path with "/" between folders and without detours: `a\\b.wav` and `./a/b.wav` are both a/b.wav."""
     return posixpath.normpath(written.strip().replace("\\", "/"))
 
 

@@ -1,7 +1,7 @@
 """JMESPath expressions that pick values out of a corpus's JSON, with Hangul keys written bare.
 
-JMESPath (https://jmespath.org) wants keys with anything but ASCII letters in double quotes: `"발화정보".stt`.
-Quotes inside quotes inside YAML are where mappings go wrong, so bare Hangul words are quoted here.
+JMESPath (https://jmespath.org) needs double quotes around keys with anything but ASCII letters: `"발화정보".stt`.
+Quotes inside quotes inside YAML are easily written wrong, so bare Hangul words are quoted here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 
+from soritune.corpus.reading.outcomes import ReadingError
 from soritune.korean.hangul import composed
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|`(?:\\.|[^`\\])*`|\w+', re.DOTALL)
@@ -25,7 +26,7 @@ class Expression:
     """A checked expression.
 
     Raises:
-        ValueError: it is no JMESPath; the message quotes it and says where.
+        ValueError: the text is not JMESPath; the message quotes it and gives the position of the fault.
     """
 
     def __init__(self, text: str) -> None:
@@ -33,37 +34,37 @@ class Expression:
         try:
             self._compiled = jmespath.compile(quoted(composed(text)))
         except JMESPathError as error:
-            told = str(error).splitlines()[0].rstrip(":").removeprefix("Bad jmespath expression: ")
-            told = re.sub(r"^.*(?=Parse error)|, for expression$", "", told)
+            fault = str(error).splitlines()[0].rstrip(":").removeprefix("Bad jmespath expression: ")
+            fault = re.sub(r"^.*(?=Parse error)|, for expression$", "", fault)
             raise ValueError(
-                f"'{text}' is no JMESPath expression ({told}); keys with spaces or signs need double quotes, "
+                f"'{text}' is not a JMESPath expression ({fault}); keys with spaces or signs need double quotes, "
                 'as in "key one".text'
             ) from error
         if (unknown := next(_unknown_functions(self._compiled.parsed), None)) is not None:
             known = ", ".join(sorted(Functions.FUNCTION_TABLE))
-            raise ValueError(f"'{text}' calls '{unknown}', which is none of JMESPath's functions: {known}")
+            raise ValueError(f"'{text}' calls '{unknown}', which is not a function of JMESPath: {known}")
         self.paths: frozenset[Path] = frozenset(_paths(self._compiled.parsed))
-        """The keys it walks through, outermost first, list indices left out."""
+        """The keys it reads, outermost first, without list indices."""
 
     def search(self, document: Any) -> Any:
-        """What the expression finds; None for nothing.
+        """The value of the expression; None if nothing fits.
 
         Raises:
-            ValueError: a function in it cannot take what is there.
+            ReadingError: a function in it does not accept its argument in this document.
         """
         try:
             return self._compiled.search(document)
-        except Exception as error:  # jmespath lets through whatever its functions run into
-            told = (str(error) or type(error).__name__).splitlines()[0]
-            raise ValueError(f"'{self.text}' fails: {told}") from error
+        except Exception as error:  # jmespath does not catch the errors of its functions
+            fault = (str(error) or type(error).__name__).splitlines()[0]
+            raise ReadingError("expression", f"'{self.text}' fails: {fault}") from error
 
     def reads(self, path: Path) -> bool:
-        """Whether the expression looks at a key path, or at something above it."""
-        return any(path[: len(own)] == own for own in self.paths)
+        """Whether the expression reads a key path, or something above it."""
+        return any(path[: len(prefix)] == prefix for prefix in self.paths)
 
 
 def quoted(text: str) -> str:
-    """`text` with bare words that hold letters beyond ASCII put in double quotes; strings stay as they are."""
+    """`text` with double quotes around bare words that have letters beyond ASCII; strings are left unchanged."""
     return _TOKEN.sub(
         lambda m: m[0] if m[0][0] in "\"'`" or m[0].isascii() else json.dumps(m[0], ensure_ascii=False), text
     )
@@ -73,19 +74,19 @@ def compiled(expressions: Mapping[str, str]) -> dict[str, Expression]:
     """Name → checked expression.
 
     Raises:
-        ValueError: one is no JMESPath; the message begins with its name.
+        ValueError: a text is not JMESPath; the message begins with its name.
     """
-    found = {}
+    checked = {}
     for name, text in expressions.items():
         try:
-            found[name] = Expression(text)
+            checked[name] = Expression(text)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-    return found
+    return checked
 
 
 def leaves(document: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Key paths of all values in a document, lists walked by their first element only."""
+    """Key paths of all values in a document; of a list, only the first element is walked."""
     if isinstance(document, dict) and document:
         for key, value in document.items():
             yield from leaves(value, (*path, str(key)))
@@ -96,7 +97,7 @@ def leaves(document: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def spelt(path: Path) -> str:
-    """A key path as one would write it in an expression."""
+    """A key path as it is written in an expression."""
     return ".".join(
         key if re.fullmatch(r"[^\W\d]\w*", key) else json.dumps(key, ensure_ascii=False) for key in path
     )

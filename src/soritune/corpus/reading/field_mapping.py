@@ -1,7 +1,7 @@
-"""From the field names and loose values of some corpus to an `Utterance`. Next: `corpus/manifest.py`.
+"""From the names and values of a manifest written elsewhere to an `Utterance`. Next: `corpus/manifest.py`.
 
-A row is a dict with the file's own names. A mapping says which of them an `Utterance` field is read from; a
-name that is already an `Utterance` field needs no mapping; anything else is kept in `extra`.
+A row is a dict with the file's own names. A mapping gives the name from which each `Utterance` field is read. A name
+that already is an `Utterance` field needs no mapping; every other name is kept in `extra`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from soritune.corpus.reading.outcomes import ReadingError
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError, nearest
 
@@ -24,12 +25,15 @@ TEXT_FIELDS = tuple(
 TEXT_SOURCES = ("gold", "asr", "none")
 
 
-class FieldValueError(ValueError):
-    """A value that does not fit its field; `field` names it, `str()` says what is wrong."""
+class FieldValueError(ReadingError):
+    """A value that does not fit its field.
 
-    def __init__(self, field_name: str, problem: str) -> None:
-        self.field = field_name
-        super().__init__(f"field '{field_name}' {problem}")
+    Attributes: `field`, the field's name; `problem`, the fault without that name; `kind`, as in "field-missing:text".
+    """
+
+    def __init__(self, field_name: str, problem: str, kind: str = "field-value") -> None:
+        self.field, self.problem = field_name, problem
+        super().__init__(f"{kind}:{field_name}", f"field '{field_name}' {problem}")
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,15 @@ class FieldMapping:
     """How rows of a file become utterances.
 
     Raises:
-        ManifestError: `fields` or `constants` name something that is no `Utterance` field.
+        ManifestError: `fields` or `constants` contain a name that is not an `Utterance` field.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
     """`Utterance` field → name in the file, e.g. {"duration_s": "duration", "first_language": "l1"}."""
     constants: Mapping[str, Any] = field(default_factory=dict)
-    """`Utterance` field → value for every row that has none of its own, e.g. {"language": "ko"}."""
+    """`Utterance` field → value for every row without a value, e.g. {"language": "ko"}."""
     prefix: str = ""
-    """Put before every id, to keep ids of several files apart."""
+    """Put before every id, so that ids of several files cannot collide."""
     required: tuple[str, ...] = REQUIRED_FIELDS
     """Fields without which a row is refused."""
 
@@ -54,7 +58,7 @@ class FieldMapping:
             if name not in FIELDS or name == "extra":
                 hint = nearest(name, FIELDS)
                 raise ManifestError(
-                    f"'{name}' is no utterance field{f', did you mean {hint!r}?' if hint else ''}; "
+                    f"'{name}' is not an utterance field{f', did you mean {hint!r}?' if hint else ''}; "
                     f"fields are: {', '.join(known for known in FIELDS if known != 'extra')}",
                     field=name,
                 )
@@ -64,10 +68,10 @@ class FieldMapping:
         return self.fields.get(name, name)
 
     def check_columns(self, present: Iterable[str], path: Any) -> None:
-        """Refuses a file in which a mapped name, or one that a required field is read from, never occurs.
+        """Refuses a file without a mapped column, or without one from which a required field is read.
 
         Raises:
-            ManifestError: names the column, the ones there are, and the option that maps it.
+            ManifestError: a column is missing; the message lists the existing ones and the option that maps one.
         """
         names = set(present)
         for name in dict.fromkeys((*self.required, *self.fields)):
@@ -85,7 +89,7 @@ class FieldMapping:
             )
 
     def utterance(self, row: Mapping[str, Any]) -> Utterance:
-        """The utterance of a row. A missing `duration_s` that is not required becomes 0 (to be filled in).
+        """The utterance of a row. A missing `duration_s` that is not required becomes 0, to be filled in later.
 
         Raises:
             FieldValueError: a required value is missing, or a value has the wrong type.
@@ -101,7 +105,9 @@ class FieldMapping:
             values[name] = convert(name, self.constants.get(name)) if value is None else value
             if values[name] is None and name in self.required:
                 raise FieldValueError(
-                    name, f"is missing (read from '{source}')" if source != name else "is missing"
+                    name,
+                    f"is missing (read from '{source}')" if source != name else "is missing",
+                    "field-missing",
                 )
         if values["id"] is not None:
             values["id"] = self.prefix + values["id"]
@@ -116,16 +122,17 @@ class FieldMapping:
         extra = {k: v for k, v in row.items() if k not in used and k != "extra" and not _missing(v)}
         inner = row.get("extra")
         if inner is not None and not isinstance(inner, Mapping):
-            raise FieldValueError("extra", f"must be an object, got {type(inner).__name__}")
+            raise FieldValueError("extra", f"must be an object, got {type(inner).__name__}", "field-type")
         return Utterance(**values, extra={**(inner or {}), **extra})
 
 
 def convert(name: str, value: Any) -> Any:
-    """`value` as the type of the `Utterance` field `name`; None where it is missing (None, NaN, empty string
-    for anything but text fields).
+    """`value` in the type of the `Utterance` field `name`. A missing value gives None.
+
+    None and NaN are missing, and so is an empty string in any field but `text` and `script_id`.
 
     Raises:
-        FieldValueError: it is something else.
+        FieldValueError: the value has another type.
     """
     if _missing(value):
         return None
@@ -136,10 +143,10 @@ def convert(name: str, value: Any) -> Any:
             return tuple(_encodable(name, value).split())
         items = value
         if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
-            raise FieldValueError(name, f"must be a list of strings, got {_short(value)}")
+            raise FieldValueError(name, f"must be a list of strings, got {_short(value)}", "field-type")
         return tuple(_encodable(name, item) for item in items)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise FieldValueError(name, f"must be text, got {_short(value)}")
+        raise FieldValueError(name, f"must be text, got {_short(value)}", "field-type")
     text = _encodable(name, str(value))
     if not text and name in ("id", "audio"):
         return None
@@ -152,7 +159,7 @@ def canonical_extra(extra: Mapping[str, Any]) -> str | None:
     """`extra` as JSON in one fixed spelling (sorted keys, no spaces), None when empty.
 
     Raises:
-        FieldValueError: it holds infinite numbers, or text that UTF-8 cannot write.
+        FieldValueError: it contains infinite numbers, or text that UTF-8 cannot encode.
     """
     if not extra:
         return None
@@ -162,7 +169,7 @@ def canonical_extra(extra: Mapping[str, Any]) -> str | None:
         )
         text.encode("utf-8")
     except (ValueError, TypeError) as error:
-        raise FieldValueError("extra", f"cannot be written as JSON ({error})") from error
+        raise FieldValueError("extra", f"cannot be written as JSON ({error})", "field-encoding") from error
     return text
 
 
@@ -182,8 +189,8 @@ def _number(name: str, value: Any) -> float | int | None:
         ):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
-        wanted = "a whole number from 0" if name in INT_FIELDS else "a finite number"
-        raise FieldValueError(name, f"must be {wanted}, got {_short(value)}") from None
+        expected = "a whole number from 0" if name in INT_FIELDS else "a finite number"
+        raise FieldValueError(name, f"must be {expected}, got {_short(value)}", "field-type") from None
     return int(number) if name in INT_FIELDS else number
 
 
@@ -192,7 +199,9 @@ def _encodable(name: str, text: str) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise FieldValueError(
-            name, f"holds half a surrogate pair, which UTF-8 cannot write: {_short(text)}"
+            name,
+            f"holds half a surrogate pair, which UTF-8 cannot write: {_short(text)}",
+            "field-encoding",
         ) from None
     return text
 

@@ -1,4 +1,4 @@
-"""A corpus's own split, told by the names of its folders and files."""
+"""A corpus's own split, as the names of its folders and files give it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ GIVEN_NAMES = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "2.validation", "2.validation_split"), "val"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation", "3.test"), "test"),
 }
-"""What a ready split may call its parts (any case)."""
+"""Names that a ready split may have for its parts (in any case)."""
 _SUCCESSOR = "_split"
 
 
 class SplitFolders:
-    """Tells the split of a path.
+    """Finds the split of a path by the names of its folders.
 
-    `names` maps a folder's name (any case, spaces aside) to a split, or to None for folders to be left out.
-    Where a folder `X` has a neighbour `X_split` (both in `names`, the latter not None), `X` is left out: such
+    `names` maps a folder's name (in any case, with or without spaces) to a split, or to None if the folder is to be
+    left out. If a folder `X` has a neighbour `X_split` (both in `names`, the latter not None), `X` is left out: such
     corpora keep the validation set before and after it was divided, and reading both would double it.
     """
 
@@ -39,26 +39,26 @@ class SplitFolders:
         self._names = {_plain(name): split for name, split in names.items()}
 
     def split_of(self, parts: Iterable[str]) -> str | None:
-        """The split of a path: that of its first folder with a known name; None where there is none."""
+        """The split of a path: that of its first folder with a known name, or None."""
         return next((self._names[key] for key in map(_plain, parts) if key in self._names), None)
 
     def left_out(self, folders: Sequence[str]) -> dict[str, Literal["unwanted", "replaced"]]:
-        """Which of the folders lying side by side are not to be read, and why."""
+        """Which of some neighbouring folders are not to be read, and why."""
         keys = {_plain(name) for name in folders}
-        found: dict[str, Literal["unwanted", "replaced"]] = {}
+        left_out: dict[str, Literal["unwanted", "replaced"]] = {}
         for name in folders:
             key = _plain(name)
             if key not in self._names:
                 continue
             if self._names[key] is None:
-                found[name] = "unwanted"
+                left_out[name] = "unwanted"
             elif key + _SUCCESSOR in keys and self._names.get(key + _SUCCESSOR) is not None:
-                found[name] = "replaced"
-        return found
+                left_out[name] = "replaced"
+        return left_out
 
 
 def split_of_file(stem: str) -> str | None:
-    """The split a file's name tells: `train_data` → train, `val-data` → val, `eval` → test; None otherwise."""
+    """The split in a file's name: `train_data` → train, `val-data` → val, `eval` → test; None otherwise."""
     words = re.split(r"[^0-9a-z]+", stem.lower())
     return next((GIVEN_NAMES[word] for word in words if word in GIVEN_NAMES), None)
 

@@ -1,7 +1,7 @@
 """Rows of a CSV file, one by one, with the line numbers that errors need.
 
-The standard library's reader does the quoting. What it would do silently is mended here: a stray quotation
-mark makes it swallow following lines into one cell; such a line is given back alone, the others are read.
+The standard library's reader handles quotation marks. One thing that it does silently is undone here: a stray quotation
+mark makes it swallow the following lines into one cell. Such a line is a fault by itself, and the others are read.
 """
 
 from __future__ import annotations
@@ -20,34 +20,46 @@ from soritune.korean.hangul import composed
 
 DELIMITERS = (",", ";", "\t", "|")
 _LONGEST = 200
-"""Signs kept of each cell of a line that is no CSV."""
+"""Characters kept of each cell of a line that is not CSV."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One row. `fault` says what is wrong with it; then `cells` are whatever could be made out."""
+    """One row. If it has a fault, `cells` are those that could be recognised."""
 
     line: int
     cells: list[str]
     fault: str = ""
+    """Why it cannot be read; empty if it can."""
+    fault_kind: str = ""
 
 
 class _Lines(Iterator[str]):
-    """Physical lines that can be put back."""
+    """Physical lines that can be put back. `taken` are those of the present row; `ended`, whether it met the end."""
 
     def __init__(self, stream: Iterator[str]) -> None:
         self._stream, self._back = stream, deque[str]()
         self.taken: list[str] = []
         self.number = 0
+        self.ended = False
 
     def __next__(self) -> str:
-        line = self._back.popleft() if self._back else next(self._stream)
+        try:
+            line = self._back.popleft() if self._back else next(self._stream)
+        except StopIteration:
+            self.ended = True
+            raise
         self.taken.append(line)
         self.number += 1
         return line
 
+    def start_row(self) -> None:
+        """Forgets the lines of the row before."""
+        self.taken.clear()
+        self.ended = False
+
     def put_back(self) -> None:
-        """Gives back all lines taken since the last row but the first."""
+        """Puts all lines of the present row but the first back into the stream."""
         self._back.extendleft(reversed(self.taken[1:]))
         self.number -= len(self.taken) - 1
         del self.taken[1:]
@@ -58,13 +70,13 @@ class Table:
 
     Args:
         path: The file.
-        is_header: Whether a row holds the columns that are needed; decides between delimiters.
+        is_header: Whether a row has the columns that are needed; decides between delimiters.
         delimiter: None tries comma, semicolon, tab and bar.
-        encoding: None finds out.
-        columns: The columns' names where the file has no header.
+        encoding: None detects it.
+        columns: Names of the columns if the file has no header.
 
     Raises:
-        ManifestError: it cannot be read or decoded, or it is empty.
+        ManifestError: the file cannot be read or decoded, or it is empty.
     """
 
     def __init__(
@@ -78,17 +90,17 @@ class Table:
         self.path, self._has_header = path, not columns
         try:
             self._encoding = codec_of(encoding) if encoding else detect_encoding(path)
-            tried = {sign: self._first(sign) for sign in ((delimiter,) if delimiter else DELIMITERS)}
+            first_rows = {sign: self._first(sign) for sign in ((delimiter,) if delimiter else DELIMITERS)}
         except OSError as error:
             raise ManifestError(f"cannot be read ({error.strerror or error})", path=path) from error
         except (EncodingError, UnicodeError, LookupError) as error:
-            told = str(error) if isinstance(error, EncodingError) else f"is not {encoding} text ({error})"
-            raise ManifestError(told, path=path) from error
-        if not any(tried.values()):
+            reason = str(error) if isinstance(error, EncodingError) else f"is not {encoding} text ({error})"
+            raise ManifestError(reason, path=path) from error
+        if not any(first_rows.values()):
             raise ManifestError("is empty", path=path)
-        fitting = [sign for sign, cells in tried.items() if columns or is_header(cells)]
-        self.delimiter = max(fitting or tried, key=lambda sign: len(tried[sign]))
-        self.header = list(columns) or [" ".join(cell.split()) for cell in tried[self.delimiter]]
+        fitting = [sign for sign, cells in first_rows.items() if columns or is_header(cells)]
+        self.delimiter = max(fitting or first_rows, key=lambda sign: len(first_rows[sign]))
+        self.header = list(columns) or [" ".join(cell.split()) for cell in first_rows[self.delimiter]]
         while self.header and not self.header[-1]:
             self.header.pop()
 
@@ -101,9 +113,9 @@ class Table:
         """The cells of the first row that is not empty."""
         lines = _Lines(self._lines())
         while True:
-            lines.taken.clear()
+            lines.start_row()
             try:
-                cells, _ = _record(lines, delimiter, 0)
+                cells, _, _ = _record(lines, delimiter, 0)
             except StopIteration:
                 return []
             if any(cells):
@@ -113,7 +125,7 @@ class Table:
         """All rows that are not empty.
 
         Raises:
-            ManifestError: the file stops being text in the encoding that was asked for.
+            ManifestError: the file contains bytes that are not text in the encoding of the settings.
         """
         try:
             yield from self._rows(_Lines(self._lines()))
@@ -121,33 +133,36 @@ class Table:
             raise ManifestError(f"is not {self._encoding} text ({error})", path=self.path) from error
 
     def _rows(self, lines: _Lines) -> Iterator[TableRow]:
-        waiting = self._has_header
+        header_is_next = self._has_header
         while True:
-            lines.taken.clear()
+            lines.start_row()
             start = lines.number + 1
             try:
-                cells, fault = _record(lines, self.delimiter, len(self.header))
+                cells, fault, kind = _record(lines, self.delimiter, len(self.header))
             except StopIteration:
                 return
             if not any(cells):
                 continue
-            if waiting:
-                waiting = False
+            if header_is_next:
+                header_is_next = False
                 continue
             while len(cells) > len(self.header) and not cells[-1]:
                 cells.pop()
             if len(cells) != len(self.header) and not fault:
-                fault = f"has {_count(len(cells))}, the header has {len(self.header)}"
-            yield TableRow(start, cells, fault)
+                fault = f"has {_cell_count(len(cells))}, the header has {len(self.header)}"
+                kind = "row-length"
+            yield TableRow(start, cells, fault, kind)
 
 
-def _record(lines: _Lines, delimiter: str, columns: int) -> tuple[list[str], str]:
-    """The cells of the next row, and what is wrong with it: then of its first line only, the others are put back.
+def _record(lines: _Lines, delimiter: str, columns: int) -> tuple[list[str], str, str]:
+    """The cells of the next row, and its fault with the fault's kind.
+
+    If a quotation mark is not closed, the cells are those of the first line, and the other lines are put back.
 
     Args:
-        lines: The lines that are left.
+        lines: The remaining lines.
         delimiter: Between cells.
-        columns: How many cells a row should have; 0 where that is not known.
+        columns: How many cells a row should have; 0 if that is not known.
 
     Raises:
         StopIteration: no line is left.
@@ -155,21 +170,26 @@ def _record(lines: _Lines, delimiter: str, columns: int) -> tuple[list[str], str
     try:
         cells = next(csv.reader(lines, delimiter=delimiter, strict=True))
     except csv.Error as error:
-        if len(lines.taken) == 1 and "end of data" not in str(error):  # a mark in the wrong place stands
+        if (
+            len(lines.taken) == 1 and not lines.ended
+        ):  # a mark in the wrong place, not one that is never closed
             return _lenient(lines.taken[0], delimiter, str(error))
     else:
         if len(lines.taken) == 1 or not (
-            (columns and len(cells) != columns) or _swallowed(cells, delimiter, columns)
+            (columns and len(cells) != columns) or _swallowed_rows(cells, delimiter, columns)
         ):
-            return [composed(cell).strip() for cell in cells], ""
+            return [composed(cell).strip() for cell in cells], "", ""
     lines.put_back()
-    cells, _ = _lenient(lines.taken[0], delimiter, "")
-    return cells, "a quotation mark opens here and is not closed in its line"
+    cells, _, _ = _lenient(lines.taken[0], delimiter, "")
+    return cells, "a quotation mark opens here and is not closed in its line", "row-quotation"
 
 
-def _swallowed(cells: list[str], delimiter: str, columns: int) -> bool:
-    """Whether a cell of several lines holds what looks like other rows: the name of a recording, or, where rows
-    name none by its suffix, as many delimiters as a row has."""
+def _swallowed_rows(cells: list[str], delimiter: str, columns: int) -> bool:
+    """Whether a cell of several lines seems to contain other rows.
+
+    Other rows are recognised by the name of a recording; if the present row has no such name, by a line with as many
+    delimiters as a row.
+    """
     several = [cell for cell in cells if "\n" in cell or "\r" in cell]
     if any(is_audio(cell.strip()) for cell in cells):
         return any(
@@ -182,14 +202,14 @@ def _swallowed(cells: list[str], delimiter: str, columns: int) -> bool:
     )
 
 
-def _lenient(line: str, delimiter: str, fault: str) -> tuple[list[str], str]:
-    """The cells of one line whatever its quotation marks, and why it has none."""
+def _lenient(line: str, delimiter: str, fault: str) -> tuple[list[str], str, str]:
+    """The cells of one line with quotation marks in any place; its fault and the fault's kind if it has no cells."""
     try:
-        return [composed(cell).strip() for cell in next(csv.reader([line], delimiter=delimiter), [])], ""
+        return [composed(cell).strip() for cell in next(csv.reader([line], delimiter=delimiter), [])], "", ""
     except csv.Error:
         cells = [composed(cell).strip()[:_LONGEST] for cell in line.split(delimiter)]
-        return cells, f"is no CSV ({fault})"
+        return cells, f"is not CSV ({fault})", "row-not-csv"
 
 
-def _count(cells: int) -> str:
+def _cell_count(cells: int) -> str:
     return "1 cell" if cells == 1 else f"{cells} cells"

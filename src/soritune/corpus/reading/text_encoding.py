@@ -1,7 +1,7 @@
-"""Text files of Korean corpora: UTF-8, UTF-16 with a byte order mark, or CP949; decoded strictly, never guessed at.
+"""Text files of Korean corpora: UTF-8, UTF-16 with a byte order mark, or CP949; decoded strictly, never guessed.
 
-The order matters: a file that is valid UTF-8 is hardly ever meant as CP949, while CP949 accepts much that is
-UTF-16. Bytes that fit none of them are refused instead of being replaced by question marks.
+The order matters: a file that is valid UTF-8 is hardly ever meant as CP949, while CP949 accepts much that is UTF-16.
+Bytes that fit none of them are refused instead of being replaced by question marks.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-ENCODINGS = ("utf-8", "utf-16", "cp949")
+from soritune.corpus.reading.outcomes import ReadingError
+
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BLOCK = 1 << 20
 
 
-class EncodingError(ValueError):
-    """Bytes in none of the known encodings; `str()` says where."""
+class EncodingError(ReadingError):
+    """Bytes in none of the known encodings, or an unknown encoding; `str()` gives the first bad byte."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("text-encoding", reason)
 
 
 def decode_text(raw: bytes, encoding: str | None = None) -> str:
@@ -32,11 +36,11 @@ def decode_text(raw: bytes, encoding: str | None = None) -> str:
     try:
         return raw.decode(codec_of(name))
     except (UnicodeDecodeError, LookupError) as error:
-        raise EncodingError(_told(error, encoding)) from None
+        raise EncodingError(_reason(error, encoding)) from None
 
 
 def detect_encoding(path: Path) -> str:
-    """The codec that reads the whole of a file, with any byte order mark taken off. Reads the file in blocks.
+    """The codec that reads the whole file and removes a byte order mark. Reads the file in blocks.
 
     Raises:
         EncodingError: none of the known encodings fits.
@@ -53,7 +57,7 @@ def detect_encoding(path: Path) -> str:
                     decoder.decode(block)
                 decoder.decode(b"", final=True)
             except UnicodeDecodeError as error:
-                fault = fault or _told(error, None)
+                fault = fault or _reason(error, None)
                 continue
             return codec_of(name)
     raise EncodingError(fault)
@@ -68,20 +72,20 @@ def _encoding_of(raw: bytes) -> str:
         try:
             raw.decode("cp949")
         except UnicodeDecodeError:
-            return "utf-8"  # its message tells the first byte that is wrong
+            return "utf-8"  # its message names the first bad byte
         return "cp949"
     return "utf-8"
 
 
 def codec_of(name: str) -> str:
-    """The codec of an encoding; for UTF-8 the one that takes a byte order mark off."""
+    """The codec of an encoding; for UTF-8 the one that removes a byte order mark."""
     return "utf-8-sig" if name.lower().replace("_", "-") in ("utf-8", "utf8") else name
 
 
-def _told(error: UnicodeDecodeError | LookupError, asked: str | None) -> str:
+def _reason(error: UnicodeDecodeError | LookupError, encoding: str | None) -> str:
     if isinstance(error, LookupError):
-        return f"'{asked}' is no known encoding"
-    place = f"byte {error.object[error.start]:#04x} at {error.start}"
-    if asked is not None:
-        return f"is not {asked} text ({place})"
-    return f"is neither UTF-8, UTF-16 with a byte order mark, nor CP949 text ({place}); save it as UTF-8"
+        return f"'{encoding}' is not a known encoding"
+    byte = f"byte {error.object[error.start]:#04x} at {error.start}"
+    if encoding is not None:
+        return f"is not {encoding} text ({byte})"
+    return f"is neither UTF-8, UTF-16 with a byte order mark, nor CP949 text ({byte}); save it as UTF-8"

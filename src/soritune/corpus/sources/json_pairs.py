@@ -2,13 +2,13 @@
 
 ROOT/1.Training/…/0001.wav with 0001.json beside it, or the labels in a parallel tree (라벨링데이터 beside
 원천데이터, TL… beside TS…), at any depth, in splits by folder: 1.Training, 2.Validation or 2.Validation_split,
-3.Test. Every publisher names its fields differently, so the mapping is settings: JMESPath expressions such as
-{text: 발화정보.stt, speaker: 녹음자정보.recorderId, age: 녹음자정보.age}. `soritune sources preview` shows what
-fields a corpus has. The corpora have licences of their own; most forbid passing recordings on.
+3.Test. Every publisher names its fields differently, so the mapping is a setting: JMESPath expressions such as
+{text: 발화정보.stt, speaker: 녹음자정보.recorderId, age: 녹음자정보.age}. `soritune sources preview` shows the
+fields of a corpus. Each corpus has its own licence; most forbid passing recordings on.
 
 Known faults of such corpora: labels in CP949, with a byte order mark or cut off; ages as "만 7세"; stated
-durations that are not those of the sound; recordings without label and labels without recording; validation
-sets delivered twice (2.Validation and 2.Validation_split). One folder's names at a time are in memory.
+durations that differ from the sound's; recordings without label and labels without recording; validation sets
+delivered twice (2.Validation and 2.Validation_split). The names of only one folder at a time are in memory.
 """
 
 from __future__ import annotations
@@ -25,18 +25,13 @@ from pydantic import Field, field_validator
 from soritune.corpus.reading.expressions import Expression, compiled, leaves, spelt
 from soritune.corpus.reading.field_mapping import FieldValueError
 from soritune.corpus.reading.folder_walk import writable_name
-from soritune.corpus.reading.in_order import in_order
-from soritune.corpus.reading.items import (
-    Item,
-    Note,
-    Rejected,
-    Skipped,
-)
 from soritune.corpus.reading.json_text import read_json
 from soritune.corpus.reading.label_pairs import LABEL_FOLDERS, Pair, find_pairs
-from soritune.corpus.reading.loose_values import END, MAPPABLE, LooseConfig, ValueReader, check_fields
+from soritune.corpus.reading.outcomes import Note, Outcome, ReadingError, Rejected, Skipped
+from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.reading.split_names import SPLIT_FOLDERS, SplitFolders
 from soritune.corpus.reading.text_encoding import decode_text
+from soritune.corpus.reading.value_reader import END, MAPPABLE, ReaderConfig, ValueReader, check_fields
 from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
@@ -53,38 +48,41 @@ _BY_NAME = (
     "snr_db",
     "language",
 )
+"""Fields that are read without a mapping from a key with their name."""
 _OF_STRETCH = ("id", "text", "phones", "canonical", "perceived", "error_labels", "start_s", "duration_s", END)
-"""Fields that a whole label cannot give to its stretches."""
+"""Fields that each stretch must have itself; a value for the whole label does not count."""
+_EXPRESSION = "expression"
+"""Kind of a field whose expression fails."""
 _THREADS = 8
 _FIELDS = tuple(name for name in MAPPABLE if name != "audio")
 
 
-class JsonPairsConfig(LooseConfig):
-    """What a publisher's fields are called."""
+class JsonPairsConfig(ReaderConfig):
+    """The names of a publisher's fields."""
 
     fields: dict[str, str] = Field(default_factory=dict)
     """Utterance field (or `end_s`) → JMESPath expression, as in {text: "발화정보.stt || 전사"}. A key at the
-    top that is called like a field needs none."""
+    top with the name of a field needs no expression."""
     extra: dict[str, str] = Field(default_factory=dict)
     """Name in `extra` → JMESPath expression."""
     keep: tuple[str, ...] = ()
     """Expressions whose values go to `extra` under the expression's own text."""
     utterances: str | None = None
-    """Expression for the list of stretches of a label that describes several, as in "utterances[]". `fields`
-    then look into the stretch first and into the whole label where that gives nothing (not for text, phones
-    and times); map start_s and duration_s or end_s (seconds)."""
+    """Expression for the list of stretches of a label that describes several, as in "utterances[]". `fields` are
+    then read from the stretch, or else from the whole label (but not text, phones and times); map start_s and
+    duration_s or end_s (seconds)."""
     allow_empty_text: bool = False
     """Keep rows whose text is mapped but empty or missing; otherwise they go to quarantine."""
     label_folders: dict[str, str] = Field(default_factory=dict)
-    """Folder of labels → folder of recordings, by name or beginning of a name, where the two are parallel
-    trees; the usual names are known."""
+    """Folder of labels → folder of recordings, by name or beginning of a name, if the two are parallel trees;
+    the usual names are known."""
     split_folders: dict[str, str | None] | None = Field(default_factory=dict)
-    """Folder → split, or null to leave the folder out; the usual names are known. Goes to `extra` as `split`,
-    so that `split.given=split` works. null instead of a mapping: folders say nothing."""
+    """Folder → split, or null to leave the folder out; the usual names are known. The split goes to `extra`, so
+    that `split.given=split` works. null instead of a mapping: folders give no split."""
     encoding: str | None = None
     """Of the labels; None tries UTF-8, UTF-16 with a byte order mark, and CP949."""
     language: str | None = "ko"
-    """Language of labels that name none."""
+    """Language of labels without one."""
 
     @field_validator("fields")
     @classmethod
@@ -95,13 +93,13 @@ class JsonPairsConfig(LooseConfig):
 
     @field_validator("extra")
     @classmethod
-    def _extra_sound(cls, given: dict[str, str]) -> dict[str, str]:
+    def _extra_valid(cls, given: dict[str, str]) -> dict[str, str]:
         compiled(given)
         return given
 
     @field_validator("keep")
     @classmethod
-    def _keep_sound(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+    def _keep_valid(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         compiled({text: text for text in given})
         return given
 
@@ -112,11 +110,11 @@ class JsonPairsConfig(LooseConfig):
 
     @field_validator("utterances")
     @classmethod
-    def _utterances_sound(cls, given: str | None) -> str | None:
+    def _utterances_valid(cls, given: str | None) -> str | None:
         return given if given is None else Expression(given).text
 
     def splits(self) -> SplitFolders:
-        """The folders that tell a split."""
+        """The folders that give a split."""
         return SplitFolders({} if self.split_folders is None else {**SPLIT_FOLDERS, **self.split_folders})
 
     def parallel(self) -> dict[str, str]:
@@ -148,39 +146,43 @@ class _Reader:
         self.extra = compiled({**{text: text for text in self.config.keep}, **self.config.extra})
         self.utterances = None if self.config.utterances is None else Expression(self.config.utterances)
 
-    def read(self, pair: Pair) -> list[Item]:
-        """The utterances of a label, or why there are none."""
+    def read(self, pair: Pair) -> list[Outcome]:
+        """The utterances of a label, or the reasons why it cannot be read."""
         shown, fault = writable_name(pair.audio)
         if fault is not None:
-            return [Rejected(shown, fault)]
+            return [Rejected(shown, fault, kind="name-not-utf8")]
         label = composed(pair.label.rsplit("/", 1)[-1])
         try:
             document, repeated = load_label(self.root / pair.label, self.config.encoding)
             self.any_label = True
             parts = self._parts(document)
-        except ValueError as error:
-            return [Rejected(pair.audio, f"{label}: {error}", pair.name)]
-        found: list[Item] = []
+        except ReadingError as error:
+            return [Rejected(pair.audio, f"{label}: {error}", pair.name, kind=error.kind)]
+        outcomes: list[Outcome] = []
         if repeated:
-            told = f"{composed(pair.label)}: {', '.join(repeated[:3])}"
-            found.append(Note("label in which a key stands twice (the last one is read)", 1, told))
+            reason = "label in which a key occurs more than once (the last one is read)"
+            example = f"{composed(pair.label)}: {', '.join(repeated[:3])}"
+            outcomes.append(Note(reason, 1, example, kind="key-repeated"))
         for number, part in enumerate(parts, start=1):
             name = pair.name if self.utterances is None else f"{pair.name}#{number}"
             try:
-                found.append(self._utterance(part, document, pair, name))
-            except ValueError as error:
-                found.append(Rejected(pair.audio, f"{label}: {error}{self._origin(error)}", name))
-        return found
+                outcomes.append(self._utterance(part, document, pair, name))
+            except FieldValueError as error:
+                reason = f"{label}: {error}{self._origin(error)}"
+                outcomes.append(Rejected(pair.audio, reason, name, kind=error.kind))
+        return outcomes
 
     def _parts(self, document: Any) -> list[Any]:
         if self.utterances is not None:
             parts = self.utterances.search(document)
             if not isinstance(parts, list) or not parts:
-                raise ValueError(f"utterances: '{self.utterances.text}' gives no list of stretches")
+                reason = f"utterances: '{self.utterances.text}' gives no list of stretches"
+                raise ReadingError("stretches-missing", reason)
             return parts
         if not isinstance(document, dict):
             advice = "; set utterances=[] where it lists stretches" if isinstance(document, list) else ""
-            raise ValueError(f"is a {type(document).__name__} at the top, not an object{advice}")
+            reason = f"is a {type(document).__name__} at the top, not an object{advice}"
+            raise ReadingError("label-not-object", reason)
         return [document]
 
     def _utterance(self, part: Any, document: Any, pair: Pair, name: str) -> Utterance:
@@ -199,14 +201,14 @@ class _Reader:
         self.any_value = self.any_value or any(
             value is not None for key, value in given.items() if key != "id"
         )
-        extra = {key: self._search(key, one, part, document) for key, one in self.extra.items()}
+        extra = {key: self._search(key, expression, part, document) for key, expression in self.extra.items()}
         extra = {key: value for key, value in extra.items() if value is not None}
         parts = [*pair.audio.split("/")[:-1], *pair.label.split("/")[:-1]]
         if (split := self.splits.split_of(parts)) is not None:
             extra.setdefault("split", split)
         utterance = self.values.utterance(given, name=name, audio=pair.audio, extra=extra)
         if needs_text and not utterance.text and not self.config.allow_empty_text:
-            raise FieldValueError("text", "is empty or missing")
+            raise FieldValueError("text", "is empty or missing", "field-missing")
         return utterance
 
     def _search(self, name: str, expression: Expression, part: Any, document: Any) -> Any:
@@ -214,18 +216,20 @@ class _Reader:
             value = expression.search(part)
             if value is None and part is not document and name not in _OF_STRETCH:
                 value = expression.search(document)
-        except ValueError as error:
-            raise FieldValueError(name, str(error)) from error
+        except ReadingError as error:
+            raise FieldValueError(name, str(error), _EXPRESSION) from error
         return value
 
-    def _origin(self, error: ValueError) -> str:
-        name = getattr(error, "field", "")
-        text = self.config.fields.get(name, "")
-        return f" (read from '{text}')" if text and text not in str(error) else ""
+    def _origin(self, error: FieldValueError) -> str:
+        """The expression of the field, unless the message has it already."""
+        expression = self.config.fields.get(error.field, "")
+        if expression in ("", error.field) or error.kind == f"{_EXPRESSION}:{error.field}":
+            return ""
+        return f" (read from '{expression}')"
 
 
-def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Item]:
-    """Yields the utterances of all labels, folder by folder, and whatever has no partner.
+def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Outcome]:
+    """Yields the utterances of all labels, folder by folder, and the labels and recordings without a partner.
 
     Raises:
         ManifestError: no such folder, no pair in it, or no label gives a value for any field.
@@ -233,28 +237,29 @@ def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Item]:
     reader = _Reader(
         root, config, ValueReader.of(config, composed(root.resolve().name), config.language), config.splits()
     )
-    pairs = labels = 0
+    pairs = without_partner = 0
     first = ""
 
-    def read(item: Pair | Rejected | Skipped) -> Sequence[Item]:
+    def read(item: Pair | Rejected | Skipped) -> Sequence[Outcome]:
         return reader.read(item) if isinstance(item, Pair) else [item]
 
     with ThreadPoolExecutor(_THREADS) as pool:
         items = find_pairs(root, config.parallel(), reader.splits)
-        for item, found in in_order(pool, read, items, 64 * _THREADS):
+        for item, outcomes in parallel_map(pool, read, items, 64 * _THREADS):
             if isinstance(item, Pair):
                 pairs += 1
                 first = first or item.label
             elif isinstance(item, Rejected):
-                labels += 1
-                if (told := writable_name(item.audio))[1] is not None:
-                    found = [Rejected(told[0], f"{item.reason}; {told[1]}")]
-            yield from found
+                without_partner += 1
+                shown, fault = writable_name(item.audio)
+                if fault is not None:
+                    outcomes = [Rejected(shown, f"{item.reason}; {fault}", kind="name-not-utf8")]
+            yield from outcomes
     if not pairs:
         raise ManifestError(
-            f"holds no recording with a JSON of its name ({labels:,} files without a partner); where labels lie in "
-            "a tree of their own, say so with label_folders={FOLDER OF LABELS: FOLDER OF RECORDINGS}"
-            if labels
+            f"holds no recording with a JSON of its name ({without_partner:,} files without a partner); if labels are "
+            "in a tree of their own, name it with label_folders={FOLDER OF LABELS: FOLDER OF RECORDINGS}"
+            if without_partner
             else "holds no JSON labels",
             path=root,
         )
@@ -263,28 +268,28 @@ def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Item]:
     if not reader.any_value:
         known = ", ".join(list(survey(root, config, 20).examples)[:20])
         raise ManifestError(
-            f"no label gives a value for any field; say where they are with fields={{text: …}}; "
+            f"no label gives a value for any field; map them with fields={{text: …}}; "
             f"{first} and others have: {known or 'nothing'}",
             path=root,
         )
 
 
 def load_label(path: Path, encoding: str | None = None) -> tuple[Any, list[str]]:
-    """The JSON value of a label file, keys and texts composed, and keys that stand twice in an object.
+    """The JSON value of a label file, keys and texts composed, and keys that occur more than once in an object.
 
     Raises:
-        ValueError: it cannot be read or decoded, or is no JSON; the text says which.
+        ReadingError: the file cannot be read or decoded, is empty, or is not JSON.
     """
     try:
         text = composed(decode_text(path.read_bytes(), encoding))
     except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror or error})") from error
+        raise ReadingError("label-unreadable", f"cannot be read ({error.strerror or error})") from error
     if not text.strip():
-        raise ValueError("is empty")
+        raise ReadingError("label-empty", "is empty")
     try:
         return read_json(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"is no JSON ({error})") from error
+        raise ReadingError("label-not-json", f"is not JSON ({error})") from error
 
 
 def survey(root: Path, config: JsonPairsConfig, limit: int) -> Survey:
@@ -294,33 +299,35 @@ def survey(root: Path, config: JsonPairsConfig, limit: int) -> Survey:
     stretches = () if config.utterances is None else Expression(config.utterances).paths
     examples: dict[str, Any] = {}
     used: dict[str, str] = {}
-    looked = 0
-    found = (item for item in find_pairs(root, config.parallel(), config.splits()) if isinstance(item, Pair))
-    for pair in islice(found, limit):
+    looked_at = 0
+    pairs = (item for item in find_pairs(root, config.parallel(), config.splits()) if isinstance(item, Pair))
+    for pair in islice(pairs, limit):
         try:
             document, _ = load_label(root / pair.label, config.encoding)
-        except ValueError:
+        except ReadingError:
             continue
-        looked += 1
+        looked_at += 1
         for path, value in leaves(document):
             if not path:
                 continue
             name = spelt(path)
             if examples.get(name) in (None, "", [], {}):
                 examples[name] = value
-            ways = [path, *(path[len(own) :] for own in stretches if own and path[: len(own)] == own)]
-            readers = [key for key, one in fields.items() if any(map(one.reads, ways))]
-            readers += ["extra" for one in extra.values() if any(map(one.reads, ways))][:1]
-            for way in ways:
-                if len(way) == 1 and way[0] in _BY_NAME and way[0] not in fields:
-                    readers.append(way[0])
+            # The path from the top of the label, and the paths from the stretches that contain it.
+            paths = [path, *(path[len(top) :] for top in stretches if top and path[: len(top)] == top)]
+            readers = [key for key, expression in fields.items() if any(map(expression.reads, paths))]
+            if any(expression.reads(path) for expression in extra.values() for path in paths):
+                readers.append("extra")
+            readers += [
+                path[0] for path in paths if len(path) == 1 and path[0] in _BY_NAME and path[0] not in fields
+            ]
             if readers:
                 used[name] = ", ".join(readers)
-    return Survey(looked, examples, used)
+    return Survey(looked_at, examples, used)
 
 
-def _plain_value(place: Any, key: str) -> Any:
-    value = place.get(key) if isinstance(place, dict) else None
+def _plain_value(document: Any, key: str) -> Any:
+    value = document.get(key) if isinstance(document, dict) else None
     return value if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
 
 

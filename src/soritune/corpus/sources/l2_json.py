@@ -2,21 +2,21 @@
 
 Each file is an object whose keys are audio paths and whose values hold wav, duration, spk_id,
 canonical_aligned, perceived_aligned, perceived_train_target, wrd and error_labels; phones and labels are texts
-with spaces. L2-ARCTIC itself is CC BY-NC 4.0 (Zhao et al., Interspeech 2018) and is had from its makers.
+with spaces. L2-ARCTIC itself is CC BY-NC 4.0 (Zhao et al., Interspeech 2018) and is available from its makers.
 
-The split goes to `extra` by the file's name (eval is test), so that `split.given=split` works. Whether
-sequences are equally long and labels valid is left to the task that learns from them.
+The split in the file's name (eval is test) goes to `extra`, so that `split.given=split` works. The task that learns
+from the sequences checks whether they are equally long and their labels valid.
 
-Known faults of such files: paths of another machine (`drop_prefix`), durations that are not the sound's (told
-in `extra` as `stated_duration_s` where they differ by more than 0.1 s), a recording in two of the files
-(both kept, and counted), rows with fields missing.
+Known faults of such files: paths of another machine (`drop_prefix`), durations that differ from the sound's (if by more
+than 0.1 s, kept in `extra` as `stated_duration_s`), a recording in two of the files (both kept, and counted), rows
+with missing fields.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,18 @@ from pydantic import Field, field_validator
 from soritune.audio.waveform import read_header
 from soritune.corpus.reading.audio_paths import AudioFinder
 from soritune.corpus.reading.field_mapping import FieldValueError
-from soritune.corpus.reading.items import (
-    Item,
-    Note,
-    Rejected,
-    Skipped,
+from soritune.corpus.reading.given_files import (
+    add_split,
+    existing_files,
+    folder_above,
+    folder_of,
+    named_paths,
 )
 from soritune.corpus.reading.json_text import read_json
-from soritune.corpus.reading.loose_values import LooseConfig, ValueReader, check_fields, number_in
-from soritune.corpus.reading.split_names import split_of_file
+from soritune.corpus.reading.outcomes import Outcome, Rejected
+from soritune.corpus.reading.repeated_recordings import ListedRecordings
 from soritune.corpus.reading.text_encoding import EncodingError, decode_text
+from soritune.corpus.reading.value_reader import ReaderConfig, ValueReader, check_fields, number_in
 from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError, SorituneError
@@ -54,14 +56,14 @@ FIELDS = {
 _DURATION_TOLERANCE_S = 0.1
 
 
-class L2JsonConfig(LooseConfig):
-    """Which files, and what their keys are called."""
+class L2JsonConfig(ReaderConfig):
+    """Which files, and the names of their keys."""
 
     files: tuple[str, ...] = ()
-    """JSON files, or folders of the usual three, absolute or below ROOT; empty: the usual three in ROOT, as
-    many as there are."""
+    """JSON files, or folders with some of the usual three, absolute or below ROOT. Empty: those of the usual three
+    that are in ROOT."""
     fields: dict[str, str] = Field(default_factory=dict)
-    """Utterance field → key of an entry; the usual keys need not be given."""
+    """Utterance field → key of an entry, if it is not the usual one."""
     labels_field: str = "error_labels"
     """Key of the error labels, such as `error_labels_binary`."""
     drop_prefix: str = ""
@@ -82,99 +84,98 @@ class L2JsonConfig(LooseConfig):
         return {**FIELDS, "error_labels": self.labels_field, **self.fields}
 
 
-@dataclass
-class _Seen:
-    """Recordings met so far."""
-
-    content: dict[str, list[tuple[str | None, int]]] = field(default_factory=dict)
-    """Id → split and hash of the values of each of its entries."""
-
-    def told(self, item: Utterance, place: str) -> Iterator[Item]:
-        """The utterance, with another id when its recording was met in another split; or why it is not wanted."""
-        earlier = self.content.setdefault(item.id, [])
-        split = item.extra.get("split")
-        values = hash(tuple(getattr(item, f.name) for f in fields(item) if f.name not in ("extra", "source")))
-        if (split, values) in earlier:
-            yield Skipped("entry repeated", 1, f"{place} '{item.id}'")
-            return
-        if any(split == other for other, _ in earlier):
-            yield Rejected(item.audio, f"{place}: the recording has another entry with other values", item.id)
-            return
-        earlier.append((split, values))
-        if len(earlier) > 1:
-            splits = ", ".join(str(other) for other, _ in earlier)
-            yield Note(f"recording in several splits (kept in each: {splits})", 1, item.audio)
-            item = replace(item, id=f"{item.id}#{split or len(earlier)}")
-        yield item
-
-
-def read_corpus(root: Path, config: L2JsonConfig) -> Iterator[Item]:
+def read_corpus(root: Path, config: L2JsonConfig) -> Iterator[Outcome]:
     """Yields the entries of all files in order.
 
     Raises:
-        ManifestError: no file, or one that is no JSON object.
+        ManifestError: no file, or one that is not a JSON object.
     """
-    base, keys, seen = _base(root, config), config.keys(), _Seen()
+    base, keys, listed = _base(root, config), config.keys(), ListedRecordings("entry")
     for file in _files(root, config):
-        reader = ValueReader.of(config, composed(file.parent.resolve().name), config.language)
-        finder = AudioFinder([file.parent, _folder(root)], base, config.drop_prefix)
+        reader = _EntryReader(
+            file,
+            keys,
+            AudioFinder([file.parent, folder_of(root)], base, config.drop_prefix),
+            ValueReader.of(config, composed(file.parent.resolve().name), config.language),
+        )
         entries, repeated = _entries(file)
         for name in repeated:
-            yield Rejected(name, f"{file.name}: the key stands twice; the last one is read")
+            reason = f"{file.name}: the key occurs more than once; the last one is read"
+            yield Rejected(name, reason, kind="key-repeated")
         for name, entry in entries.items():
-            found = _found(name, entry, file, finder, reader, keys)
-            if isinstance(found, Utterance):
-                found = _with_stated_duration(found, base, entry.get(keys["duration_s"]))
-                yield from seen.told(found, file.name)
+            outcome = reader.read(name, entry)
+            if isinstance(outcome, Utterance):
+                utterance = _with_stated_duration(outcome, base, entry.get(keys["duration_s"]))
+                example = f"{file.name} '{utterance.id}'"
+                yield from listed.outcomes(
+                    utterance, _content_of(utterance), place=file.name, example=example
+                )
             else:
-                yield found
+                yield outcome
 
 
-def _found(
-    name: str, entry: Any, file: Path, finder: AudioFinder, reader: ValueReader, keys: dict[str, str]
-) -> Item:
-    place = f"{file.name} '{name}'"
-    if not isinstance(entry, dict):
-        return Rejected(name, f"{place}: must be an object, got {type(entry).__name__}")
-    written = entry.get(keys["audio"])
-    if written is not None and not isinstance(written, str):
-        return Rejected(name, f"{place}: '{keys['audio']}' must be a path, got {type(written).__name__}")
-    names = [one for one in (written, name) if one]
-    if not names:
-        return Rejected(file.name, f"{place}: names no audio file")
-    audio = next(filter(None, map(finder.find, names)), None) or finder.expected(names[0])
-    own = os.path.splitext(composed(audio))[0]
-    given = {key: entry.get(own) for key, own in keys.items() if key not in ("audio", "duration_s")}
-    used = set(keys.values())
-    extra = {key: value for key, value in entry.items() if key not in used and value not in (None, "")}
-    if (split := split_of_file(file.stem)) is not None:
-        extra.setdefault("split", split)
-    try:
-        return reader.utterance(given, name=own, audio=audio, extra=extra)
-    except FieldValueError as error:
-        origin = keys.get(error.field, error.field)
-        told = str(error).replace(f"field '{error.field}'", f"'{origin}'")
-        return Rejected(audio, f"{place}: {told}", own)
+@dataclass(frozen=True)
+class _EntryReader:
+    """Turns the entries of one file into utterances."""
+
+    file: Path
+    keys: Mapping[str, str]
+    """Utterance field → key of an entry."""
+    finder: AudioFinder
+    values: ValueReader
+
+    def read(self, name: str, entry: Any) -> Outcome:
+        """The utterance of the entry with the key `name`, or why the entry is rejected."""
+        place, audio_key = f"{self.file.name} '{name}'", self.keys["audio"]
+        if not isinstance(entry, dict):
+            reason = f"{place}: must be an object, got {type(entry).__name__}"
+            return Rejected(name, reason, kind="entry-not-object")
+        written = entry.get(audio_key)
+        if written is not None and not isinstance(written, str):
+            reason = f"{place}: '{audio_key}' must be a path, got {type(written).__name__}"
+            return Rejected(name, reason, kind="field-type:audio")
+        paths = [path for path in (written, name) if path]
+        if not paths:
+            return Rejected(self.file.name, f"{place}: names no audio file", kind="audio-unnamed")
+        audio = next(filter(None, map(self.finder.find, paths)), None) or self.finder.expected(paths[0])
+        stem = os.path.splitext(composed(audio))[0]
+        given = {
+            field: entry.get(key) for field, key in self.keys.items() if field not in ("audio", "duration_s")
+        }
+        used = set(self.keys.values())
+        extra = {key: value for key, value in entry.items() if key not in used and value not in (None, "")}
+        add_split(extra, self.file)
+        try:
+            return self.values.utterance(given, name=stem, audio=audio, extra=extra)
+        except FieldValueError as error:
+            key = self.keys.get(error.field, error.field)
+            return Rejected(audio, f"{place}: '{key}' {error.problem}", stem, kind=error.kind)
 
 
-def _with_stated_duration(item: Utterance, base: Path, stated: Any) -> Utterance:
+def _content_of(utterance: Utterance) -> int:
+    """Equal for entries with equal values; `extra` and the source do not count."""
+    names = (field.name for field in fields(utterance) if field.name not in ("extra", "source"))
+    return hash(tuple(getattr(utterance, name) for name in names))
+
+
+def _with_stated_duration(utterance: Utterance, base: Path, stated: Any) -> Utterance:
     seconds = number_in(stated, "duration_s")
     if seconds is None:
-        return item
+        return utterance
     try:
-        true = read_header(base / item.audio).duration_s
+        measured = read_header(base / utterance.audio).duration_s
     except AudioError:
-        return item  # `prepare` says why
-    if abs(true - seconds) <= _DURATION_TOLERANCE_S:
-        return item
-    return replace(item, extra={**item.extra, "stated_duration_s": seconds})
+        return utterance  # `prepare` reports the error
+    if abs(measured - seconds) <= _DURATION_TOLERANCE_S:
+        return utterance
+    return replace(utterance, extra={**utterance.extra, "stated_duration_s": seconds})
 
 
 def _entries(file: Path) -> tuple[dict[str, Any], list[str]]:
-    """The entries of a file by key, and keys that stand in it twice.
+    """The entries of a file by key, and keys that occur in it more than once.
 
     Raises:
-        ManifestError: it cannot be read, or is no JSON object.
+        ManifestError: the file cannot be read, or is not a JSON object.
     """
     try:
         entries, repeated = read_json(decode_text(file.read_bytes()))
@@ -183,7 +184,7 @@ def _entries(file: Path) -> tuple[dict[str, Any], list[str]]:
     except EncodingError as error:
         raise ManifestError(str(error), path=file) from error
     except (ValueError, RecursionError) as error:
-        raise ManifestError(f"is no JSON ({error})", path=file) from error
+        raise ManifestError(f"is not JSON ({error})", path=file) from error
     if not isinstance(entries, dict):
         raise ManifestError(
             f"must be an object whose keys are audio paths, got a {type(entries).__name__}", path=file
@@ -193,59 +194,46 @@ def _entries(file: Path) -> tuple[dict[str, Any], list[str]]:
     return entries, [name for name in repeated if isinstance(entries.get(name), dict)]
 
 
-def _folder(root: Path) -> Path:
-    return root if root.is_dir() else root.parent
-
-
 def _files(root: Path, config: L2JsonConfig) -> list[Path]:
     if not root.exists():
-        raise ManifestError("is not there", path=root)
-    asked = [_folder(root) / name for name in config.files] or [root]
-    found: list[Path] = []
-    for place in asked:
-        inside = [place / name for name in FILES if (place / name).is_file()] if place.is_dir() else [place]
+        raise ManifestError("does not exist", path=root)
+    files: list[Path] = []
+    for path in named_paths(root, config.files):
+        inside = [path / name for name in FILES if (path / name).is_file()] if path.is_dir() else [path]
         if not inside:
-            raise ManifestError(
-                f"holds none of {', '.join(FILES)}; name the files with files=[…]", path=place
-            )
-        found += inside
-    for file in found:
-        if not file.is_file():
-            raise ManifestError("is not there", path=file)
-    return found
+            raise ManifestError(f"holds none of {', '.join(FILES)}; name the files with files=[…]", path=path)
+        files += inside
+    return existing_files(files)
 
 
 def _base(root: Path, config: L2JsonConfig) -> Path:
-    """ROOT, or where files lie outside of it the folder above them all."""
-    folders = [file.parent.absolute() for file in _files(root, config)]
-    own = _folder(root).absolute()
-    if all(folder.is_relative_to(own) for folder in folders):
-        return own
-    return Path(os.path.commonpath(folders))
+    """ROOT if all files are below it, else the folder above all files."""
+    files, folder = _files(root, config), folder_of(root).absolute()
+    return folder if all(file.absolute().is_relative_to(folder) for file in files) else folder_above(files)
 
 
 def survey(root: Path, config: L2JsonConfig, limit: int) -> Survey:
     """The keys of the entries, with the first value of each."""
     examples: dict[str, Any] = {}
-    looked = 0
+    looked_at = 0
     for file in _files(root, config):
         try:
             entries = _entries(file)[0]
         except SorituneError:
             continue
         for entry in entries.values():
-            if looked >= limit:
+            if looked_at >= limit:
                 break
-            looked += 1
+            looked_at += 1
             for key, value in entry.items() if isinstance(entry, dict) else ():
                 if examples.get(key) in (None, "", []):
                     examples[key] = value
     used = dict.fromkeys(examples, "extra") | {
-        own: "compared with the sound" if key == "duration_s" else key
-        for key, own in config.keys().items()
-        if own in examples
+        key: "compared with the sound" if field == "duration_s" else field
+        for field, key in config.keys().items()
+        if key in examples
     }
-    return Survey(looked, examples, used)
+    return Survey(looked_at, examples, used)
 
 
 SOURCE = Source(

@@ -1,7 +1,7 @@
-"""Ready manifests, ours or anyone's: one or several JSONL or Parquet files, fields renamed on the way.
+"""Ready manifests of any origin: one or several JSONL or Parquet files, whose fields may have other names.
 
 Several files become one corpus whose root is the folder above them all. A row that cannot be read goes to
-quarantine; a file that cannot be read, or a missing column, ends the work.
+quarantine. A file that cannot be read, or a missing column, is an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pydantic import Field
 from soritune.corpus.manifest import MANIFEST_FILE, manifest_root
 from soritune.corpus.manifest_rows import read_rows
 from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError
-from soritune.corpus.reading.items import Item, Rejected
+from soritune.corpus.reading.given_files import named_paths
+from soritune.corpus.reading.outcomes import Outcome, Rejected
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.sources.source import Source
 from soritune.errors import ManifestError
@@ -26,7 +27,7 @@ _NEEDED = ("id", "audio")
 
 
 class ManifestFileConfig(SourceConfig):
-    """Which files, and what their fields are called."""
+    """Which files, and the names of their fields."""
 
     files: tuple[str, ...] = ()
     """Manifest files, absolute or relative to ROOT; empty: ROOT itself is the file, or the folder of a
@@ -40,11 +41,11 @@ class ManifestFileConfig(SourceConfig):
     """Put the name of each file's folder before its ids, so that ids of several files cannot collide."""
 
 
-def read_corpus(root: Path, config: ManifestFileConfig) -> Iterator[Item]:
+def read_corpus(root: Path, config: ManifestFileConfig) -> Iterator[Outcome]:
     """Yields the rows of all files in order.
 
     Raises:
-        ManifestError: a missing file, a missing column, not UTF-8, no JSON.
+        ManifestError: a missing file, a missing column, a file that is not UTF-8 or not JSON.
     """
     base = _base(root, config)
     for file in _files(root, config):
@@ -58,19 +59,17 @@ def read_corpus(root: Path, config: ManifestFileConfig) -> Iterator[Item]:
                 utterance = mapping.utterance(row)
             except FieldValueError as error:
                 name, audio = (str(row.get(mapping.source_of(key)) or "") for key in ("id", "audio"))
-                yield Rejected(
-                    audio, f"{file.name} line {line}: {error}", mapping.prefix + name if name else ""
-                )
+                name = mapping.prefix + name if name else ""
+                yield Rejected(audio, f"{file.name} line {line}: {error}", name, kind=error.kind)
                 continue
-            place = os.path.relpath(folder / utterance.audio, base) if base != folder else utterance.audio
-            yield replace(utterance, audio=utterance.audio if os.path.isabs(utterance.audio) else place)
+            if base != folder and not os.path.isabs(utterance.audio):
+                utterance = replace(utterance, audio=os.path.relpath(folder / utterance.audio, base))
+            yield utterance
 
 
 def _files(root: Path, config: ManifestFileConfig) -> list[Path]:
-    if config.files:
-        return [root / name if root.is_dir() else root.parent / name for name in config.files]
-    if not root.is_dir():
-        return [root]
+    if config.files or not root.is_dir():
+        return named_paths(root, config.files)
     for name in (MANIFEST_FILE, "manifest.jsonl"):
         if (root / name).is_file():
             return [root / name]

@@ -1,4 +1,4 @@
-"""Which speakers go to which split, and then which scripts; the arithmetic is in `corpus/splitting/balance.py`."""
+"""The split of each speaker, and then of each script; the arithmetic is in `corpus/splitting/balance.py`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,21 @@ def assign_groups(
     seed: int,
     kind: str,
 ) -> Codes:
-    """Part of each group by hours and strata, (groups + 1,); the last entry, -1, is for rows without a group.
+    """Part of each group, balanced by hours and strata.
+
+    Args:
+        groups: Speakers or scripts.
+        strata: Groupings whose shares should be alike in all parts.
+        hours: (utterances,) lengths.
+        ratios: (parts,) share of the hours of each part.
+        seed: Breaks ties.
+        kind: "speaker" or "script", for messages.
+
+    Returns:
+        (groups + 1,) index of the part; the last entry, -1, is for rows without a group.
 
     Raises:
-        SplitError: fewer groups than parts.
+        SplitError: there are fewer groups than parts.
     """
     if len(groups) < len(ratios):
         few = f"{len(groups)} {kind}{'' if len(groups) == 1 else 's'}"
@@ -43,9 +54,20 @@ def assign_scripts(
     ratios: NDArray[np.float64],
     seed: int,
 ) -> Codes:
-    """Part of each script given the part of each row's speaker, (scripts + 1,); keeps the most hours.
+    """Part of each script given the part of each row's speaker, so that most hours are kept.
 
-    Scripts read in one part only stay there; the others are balanced by `keeping_cost`.
+    A script that is read in a single part belongs to that part; the others are balanced by `keeping_cost`.
+
+    Args:
+        scripts: The scripts.
+        row_part: (utterances,) part of each row's speaker, -1 for none.
+        strata: Groupings whose shares should be alike in all parts.
+        hours: (utterances,) lengths.
+        ratios: (parts,) share of the hours of each part.
+        seed: Breaks ties.
+
+    Returns:
+        (scripts + 1,) index of the part; -1 for a script that no row with a part reads, and as the last entry.
     """
     num_parts = len(ratios)
     known = (scripts.codes >= 0) & (row_part >= 0)
@@ -55,12 +77,12 @@ def assign_scripts(
     contested = np.flatnonzero(read.sum(axis=1) > 1)
     if len(contested) == 0:
         return np.append(part, -1)
-    place = np.full(len(scripts) + 1, -1, dtype=np.int64)
-    place[contested] = np.arange(len(contested))
-    where = np.where(known, place[scripts.codes], -1)
-    cell = np.where(where >= 0, where * num_parts + row_part, -1)
+    index_of = np.full(len(scripts) + 1, -1, dtype=np.int64)
+    index_of[contested] = np.arange(len(contested))
+    row_index = np.where(known, index_of[scripts.codes], -1)
+    cell = np.where(row_index >= 0, row_index * num_parts + row_part, -1)
     gains = sums_by(cell, len(contested) * num_parts, strata, hours).reshape(len(contested), num_parts, -1)
-    settled = np.where((row_part >= 0) & (where < 0), row_part, -1)
+    settled = np.where((row_part >= 0) & (row_index < 0), row_part, -1)
     fixed = sums_by(settled, num_parts, strata, hours)
     total = gains.sum(axis=(0, 1)) + fixed.sum(axis=0)
     part[contested] = balance(gains, keeping_cost(total, ratios), seed, fixed=fixed)

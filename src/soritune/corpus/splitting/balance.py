@@ -1,8 +1,8 @@
-"""Putting units (speakers, scripts) into parts (train, val, test) so that hours and strata come out right.
+"""Assignment of units (speakers, scripts) to parts (train, val, test) that balances hours and strata.
 
-Few units: all assignments are tried. Many: greedy from the largest unit down, then moves and swaps while
-they lower the cost; all candidates of a round are scored at once. Deterministic from the seed. Legend:
-units, parts, features (feature 0 is hours).
+With few units, all assignments are tried. With many, the units are placed greedily from the largest down; then moves
+and swaps are applied while they lower the cost. All candidates of a round are scored together. The result depends only
+on the input and the seed. Names of axes: units, parts, features (feature 0 is hours).
 """
 
 from __future__ import annotations
@@ -18,22 +18,20 @@ Cost = Callable[[Floats], Floats]
 
 _MOST_UNITS = 20_000
 _MOST_TRIED = 20_000
-"""Problems with no more assignments than this (9 units in 3 parts) are solved by trying all of them."""
+"""Problems with at most this number of assignments (9 units in 3 parts) are solved by trying all of them."""
 _AS_GOOD = 0.003
-"""Assignments whose cost is this near the best count as equal there, and the seed chooses: about 5 % of the
-hours of a part."""
+"""Of assignments whose cost differs by less from the best, the seed chooses one: about 5 % of the hours of a part."""
 _ROUNDS = 300
 _SAMPLE = 1500
 """Units tried as moves, and pairs tried as swaps, in a round."""
 _EMPTY = 1e6
-"""Cost of a part without hours: dearer than anything else."""
+"""Cost of a part without hours, above every other cost."""
 
 
 def ratio_cost(total: Floats, ratios: Floats) -> Cost:
-    """Squared relative error of each part's hours, plus squared error of each stratum's share within the
-    part.
+    """Squared relative error of each part's hours, plus squared error of each stratum's share within the part.
 
-    `total` (features,) are the sums over all units; `ratios` (parts,) what each part should get of the hours.
+    `total` (features,) are the sums over all units; `ratios` (parts,) are the shares of the hours.
     """
     shares = total[1:] / total[0]
 
@@ -50,10 +48,9 @@ def ratio_cost(total: Floats, ratios: Floats) -> Cost:
 def keeping_cost(total: Floats, ratios: Floats) -> Cost:
     """-sum over parts of ratio × log(kept hours), plus squared error of each stratum's share within the part.
 
-    For scripts: a script given to one part loses what the other parts' speakers read of it. Maximising kept
-    hours alone would give every shared script to the largest part; the logarithm (proportional fairness,
-    Kelly 1998) gives each part its ratio of fully shared scripts and loses nothing where scripts are not
-    shared.
+    For scripts: if a script is given to one part, the recordings of it by speakers of other parts are lost. Maximising
+    kept hours alone would give every shared script to the largest part. The logarithm (proportional fairness, Kelly
+    1998) gives each part its ratio of fully shared scripts, and loses no hours of scripts that are not shared.
     """
     shares = total[1:] / total[0]
 
@@ -72,10 +69,10 @@ def balance(gains: Floats, cost: Cost, seed: int, *, fixed: Floats | None = None
     """The part of each unit, (units,).
 
     Args:
-        gains: (units, parts, features) what part p gains when it gets unit u.
-        cost: What to minimise.
+        gains: (units, parts, features) gain of part p if unit u is assigned to it.
+        cost: The function to minimise.
         seed: Breaks ties and draws the candidates of large problems.
-        fixed: (parts, features) what the parts have already.
+        fixed: (parts, features) sums that the parts have already.
     """
     bundle = _bundles(gains, seed)
     if bundle is not None:
@@ -109,8 +106,7 @@ def _try_all(gains: Floats, cost: Cost, start: Floats, seed: int) -> NDArray[np.
 
 
 def _bundles(gains: Floats, seed: int) -> NDArray[np.int64] | None:
-    """Joins units that concern the same parts when there are too many of them: (units,) bundle of each, or
-    None."""
+    """(units,) bundle of each unit, which joins units with gains in the same parts; None if there are few units."""
     if len(gains) <= _MOST_UNITS:
         return None
     hours = gains[:, :, 0]
@@ -124,14 +120,14 @@ def _bundles(gains: Floats, seed: int) -> NDArray[np.int64] | None:
 def _greedy(
     gains: Floats, cost: Cost, start: Floats, rng: np.random.Generator, shake: float
 ) -> NDArray[np.int64]:
-    """Largest units first (sizes shaken by a log-normal factor), each to the part where it costs least."""
+    """Assigns the largest units first (sizes multiplied by a log-normal factor), each to the cheapest part."""
     units, num_parts, _ = gains.shape
     sizes = gains[:, :, 0].max(axis=1) * np.exp(shake * rng.standard_normal(units))
     parts = np.zeros(units, dtype=np.int64)
-    sums, own = start.copy(), np.arange(num_parts)
+    sums, each_part = start.copy(), np.arange(num_parts)
     for unit in np.lexsort((rng.permutation(units), -sizes)):
         trial = np.repeat(sums[None], num_parts, axis=0)
-        trial[own, own] += gains[unit]
+        trial[each_part, each_part] += gains[unit]
         parts[unit] = part = int(cost(trial).argmin())
         sums[part] += gains[unit, part]
     return parts
@@ -153,10 +149,10 @@ def _improve(
         for index in np.argsort(costs, kind="stable")[:8]:
             if costs[index] >= current - 1e-12:
                 break
-            one = _deltas(gains, parts, proposals[index : index + 1])[0]
-            now = float(cost(sums + one))
-            if now < current - 1e-12:
-                sums, current, improved = sums + one, now, True
+            change = _deltas(gains, parts, proposals[index : index + 1])[0]
+            changed = float(cost(sums + change))
+            if changed < current - 1e-12:
+                sums, current, improved = sums + change, changed, True
                 _apply(parts, proposals[index])
         idle = 0 if improved else idle + 1
         if idle == (1 if units * (units + num_parts) <= 2 * _SAMPLE else 4):
@@ -167,7 +163,7 @@ def _improve(
 def _proposals(
     units: int, num_parts: int, parts: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """(candidates, 4) rows unit, its new part, second unit (-1 for a move), its new part."""
+    """(candidates, 4): a unit, its new part, a second unit (-1 for a move), its new part."""
     chosen = np.arange(units) if units <= _SAMPLE else rng.choice(units, _SAMPLE, replace=False)
     moves = np.stack([np.repeat(chosen, num_parts), np.tile(np.arange(num_parts), len(chosen))], axis=1)
     moves = np.concatenate([moves, np.full_like(moves, -1)], axis=1)
@@ -180,7 +176,7 @@ def _proposals(
 
 
 def _deltas(gains: Floats, parts: NDArray[np.int64], proposals: NDArray[np.int64]) -> Floats:
-    """(candidates, parts, features) how the sums would change."""
+    """(candidates, parts, features) changes of the sums."""
     delta = np.zeros((len(proposals), *gains.shape[1:]))
     row = np.arange(len(proposals))
     for unit, target in ((proposals[:, 0], proposals[:, 1]), (proposals[:, 2], proposals[:, 3])):

@@ -1,9 +1,8 @@
 """Folds: several splits of one manifest that together test every speaker (and script), for small corpora.
 
-By speaker: fold k tests one group of speakers; validation speakers are taken from the rest. By speaker and
-script, where speakers read the same sentences: the scripts are cut into blocks too, and the folds are all
-pairs of a speaker group and a script block, so every utterance is tested once, by a model that knew neither
-its speaker nor its sentence.
+By speaker: fold k tests one group of speakers; validation speakers are taken from the rest. By speaker and script, for
+speakers who read the same sentences: the scripts are divided into blocks too, and the folds are all pairs of a speaker
+group and a script block. Every utterance is then tested once, by a model trained without its speaker and its sentence.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ from soritune.errors import SplitError
 _TRAIN, _VAL, _TEST = range(3)
 _UNUSED = len(SPLITS)
 _LOSS = 0.2
-"""Script blocks are made when keeping test sentences out of training would cost a fold more than this share
-of it."""
+"""Script blocks are made if keeping test sentences out of training would cost a fold more than this share of it."""
 _BLOCKS = 5
 
 
@@ -45,18 +43,18 @@ def make_folds(
         manifest: What to split.
         group_by: ("speaker",) or ("speaker", "script").
         folds: Number of speaker groups; None leaves one speaker out at a time.
-        val_share: Share of the non-test hours that validates, by whole speakers. 0 makes no validation part.
+        val_share: Share of the non-test hours for validation, in whole speakers. 0 makes no validation part.
         seed: Another seed gives other groups.
         stratify: Columns whose shares should be alike in all groups and blocks.
-        script_blocks: With script: number of script blocks; 1 takes a test speaker's sentences out of
-            training instead. None chooses 1 where that costs little, else 5.
-        label_fields: Columns with the label of an utterance; parts that lack one of the labels are warned of.
+        script_blocks: With script: number of script blocks; 1 removes a test speaker's sentences from training
+            instead. None chooses 1 if that costs few hours, else 5.
+        label_fields: Columns with the label of an utterance; a warning names the labels that a part lacks.
 
     Returns:
         One `Splits` per fold; `policy["fold"]` has number, of, test_speakers, script_block.
 
     Raises:
-        SplitError: too few speakers or scripts, or a train part that comes out empty.
+        SplitError: too few speakers or scripts, or an empty train part.
     """
     if tuple(group_by) not in (("speaker",), ("speaker", "script")):
         raise SplitError(f"folds group by speaker, or by speaker and script; got {', '.join(group_by)}")
@@ -67,9 +65,9 @@ def make_folds(
     strata = strata_of(manifest, with_values(manifest, stratify, warnings))
     num_speakers = len(columns.speakers)
     if num_speakers < 2 or (folds is not None and not 2 <= folds <= num_speakers):
-        wanted = "at least 2" if folds is None else f"from 2 to {num_speakers}"
+        expected = "at least 2" if folds is None else f"from 2 to {num_speakers}"
         raise SplitError(
-            f"{num_speakers} speakers make no {folds or 'leave-one-out'} folds; folds must be {wanted}"
+            f"{num_speakers} speakers make no {folds or 'leave-one-out'} folds; folds must be {expected}"
         )
     speaker_group = _speaker_groups(columns, strata, folds, seed)
     block = (
@@ -87,7 +85,7 @@ def make_folds(
     for group, part in pairs:
         codes, notes = _fold_codes(columns, strata, speaker_group, block, (group, part), val_share, seed)
         if not (codes == _TEST).any():
-            continue  # this group reads nothing of the block
+            continue  # this group reads no sentence of the block
         if not (codes == _TRAIN).any():
             raise SplitError(
                 "a fold has nothing left to train on: all its sentences are in test too; use by=speaker"
@@ -106,16 +104,27 @@ def _finish(
     columns: Columns,
     settings: SplitSettings,
     fold: tuple[int, int, NDArray[np.int8], list[str]],
-    place: tuple[int, int],
+    number_of: tuple[int, int],
     speaker_group: Codes,
     val_share: float,
 ) -> Splits:
+    """The splits of one fold.
+
+    Args:
+        manifest: What is split.
+        columns: Its columns.
+        settings: For the policy.
+        fold: Speaker group, script block, codes (utterances,) and warnings.
+        number_of: Number of the fold, and of folds.
+        speaker_group: Group of each speaker.
+        val_share: For the policy.
+    """
     group, part, codes, notes = fold
-    tested = [name for name, own in zip(columns.speakers.names, speaker_group, strict=True) if own == group]
+    groups = zip(columns.speakers.names, speaker_group, strict=True)
     about = {
-        "number": place[0],
-        "of": place[1],
-        "test_speakers": tested,
+        "number": number_of[0],
+        "of": number_of[1],
+        "test_speakers": [name for name, group_of_speaker in groups if group_of_speaker == group],
         "script_block": part,
         "val_share": val_share,
     }
@@ -135,8 +144,7 @@ def _speaker_groups(columns: Columns, strata: list[Groups], folds: int | None, s
 def _script_blocks(
     columns: Columns, strata: list[Groups], speaker_group: Codes, blocks: int | None, seed: int
 ) -> Codes:
-    """The block of each script, (scripts + 1,); scripts are spread so that every speaker has some in every
-    block."""
+    """The block of each script, (scripts + 1,); the scripts of every speaker are spread over all blocks."""
     scripts, speakers = columns.scripts, columns.speakers
     if not len(scripts):
         raise SplitError("cannot group by script: no utterance has a text or script_id; use group_by=speaker")
@@ -156,14 +164,14 @@ def _script_blocks(
 
 
 def _worst_loss(columns: Columns, speaker_group: Codes) -> float:
-    """Largest share of the other speakers' hours, over groups, that reads a sentence of the group."""
-    group = np.append(speaker_group, -1)[columns.speakers.codes]
+    """Of all groups, the largest share of the other speakers' hours with a sentence of the group."""
+    row_group = np.append(speaker_group, -1)[columns.speakers.codes]
     worst = 0.0
-    for own in range(speaker_group.max() + 1):
+    for group in range(speaker_group.max() + 1):
         read = np.zeros(len(columns.scripts) + 1, dtype=bool)
-        read[columns.scripts.codes[group == own]] = True
+        read[columns.scripts.codes[row_group == group]] = True
         read[-1] = False
-        others = group != own
+        others = row_group != group
         worst = max(
             worst,
             float(columns.hours[others & read[columns.scripts.codes]].sum() / columns.hours[others].sum()),
@@ -180,12 +188,12 @@ def _fold_codes(
     val_share: float,
     seed: int,
 ) -> tuple[NDArray[np.int8], list[str]]:
-    """Codes (utterances,) of one fold, and what to note about it."""
+    """Codes (utterances,) of one fold, and warnings about it."""
     group, part = fold
     notes: list[str] = []
-    own = np.append(speaker_group, -1)[columns.speakers.codes]
+    row_group = np.append(speaker_group, -1)[columns.speakers.codes]
     known = columns.speakers.codes >= 0
-    test = known & (own == group)
+    test = known & (row_group == group)
     rest = known & ~test
     if block is not None:
         of_row = block[columns.scripts.codes]
@@ -208,17 +216,16 @@ def _fold_codes(
 def _validation(
     columns: Columns, strata: list[Groups], rest: NDArray[np.bool_], share: float, seed: int, notes: list[str]
 ) -> NDArray[np.bool_]:
-    """Rows of `rest` that validate: whole speakers where there are two, else whole scripts, else single
-    utterances."""
+    """Rows of `rest` for validation: whole speakers if there are two, else whole scripts, else single utterances."""
     ratios = np.array([1 - share, share])
     for kind, groups in (("speaker", columns.speakers), ("script", columns.scripts)):
         present = np.unique(groups.codes[rest & (groups.codes >= 0)])
         if len(present) < 2:
             continue
-        place = np.full(len(groups) + 1, -1, dtype=np.int64)
-        place[present] = np.arange(len(present))
+        local_code = np.full(len(groups) + 1, -1, dtype=np.int64)
+        local_code[present] = np.arange(len(present))
         local = Groups(
-            np.where(rest, place[groups.codes], -1), tuple(groups.names[index] for index in present)
+            np.where(rest, local_code[groups.codes], -1), tuple(groups.names[index] for index in present)
         )
         part = assign_groups(local, strata, columns.hours, ratios, seed, kind)
         if kind == "script":

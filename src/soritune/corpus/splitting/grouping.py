@@ -19,15 +19,14 @@ from soritune.errors import SplitError
 Codes = NDArray[np.int64]
 _BINS = 5
 _MOST_VALUES = 16
-"""A numeric stratum (SNR, length) with more distinct values than this is cut into quintiles; ages stay
-whole."""
+"""A numeric stratum (SNR, length) with more distinct values than this is cut into quintiles; ages are not."""
 
 
 class Groups:
-    """A column as codes: `names[codes[row]]`; -1 where a row has none.
+    """A column as codes: `names[codes[row]]`, or -1 for a row without a value.
 
-    Names are sorted, so the order of rows is no matter. They become Python strings only when asked
-    for: there may be a million scripts.
+    Names are sorted, so that codes do not depend on the order of rows. They become Python strings only when `names` is
+    read, because there may be a million scripts.
     """
 
     def __init__(self, codes: Codes, names: Sequence[str] | pa.Array) -> None:
@@ -44,13 +43,13 @@ class Groups:
 
 @dataclass(frozen=True)
 class Columns:
-    """What splitting looks at, read from the manifest once."""
+    """The columns of a manifest that splitting needs, each read once."""
 
     hours: NDArray[np.float64]
     speakers: Groups
     scripts: Groups
     labels: Mapping[str, Groups]
-    """Column to the labels in it, of the columns that have any."""
+    """Column → the labels in it, for columns with any label."""
 
     @classmethod
     def of(cls, manifest: Manifest, label_fields: Sequence[str] = ()) -> Columns:
@@ -70,7 +69,7 @@ def speakers_of(manifest: Manifest) -> Groups:
 
 
 def scripts_of(manifest: Manifest) -> Groups:
-    """What each row read: `script_id`, else its text with spaces folded (as `Utterance.script`)."""
+    """The script of each row: `script_id`, else its text with single spaces (as `Utterance.script`)."""
     text = pc.utf8_trim_whitespace(
         pc.replace_substring_regex(manifest.column("text"), r"[\s\pZ\x{0b}\x{85}\x{1c}-\x{1f}]+", " ")
     )
@@ -84,7 +83,7 @@ def strata_of(manifest: Manifest, columns: Sequence[str]) -> list[Groups]:
     Raises:
         SplitError: a column has no value in any row.
     """
-    found = []
+    strata = []
     for name in columns:
         column = manifest.column(name)
         if column.null_count == len(column):
@@ -92,16 +91,16 @@ def strata_of(manifest: Manifest, columns: Sequence[str]) -> list[Groups]:
                 f"cannot stratify by '{name}': no utterance has it; leave it out or map it when preparing"
             )
         if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-            found.append(_binned(np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64), name))
+            strata.append(_binned(np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64), name))
         else:
-            found.append(_encode(column.cast(pa.string())))
-    return found
+            strata.append(_encode(column.cast(pa.string())))
+    return strata
 
 
 def with_values(manifest: Manifest, columns: Sequence[str], warnings: list[str]) -> list[str]:
-    """`columns` without the utterance fields no row has, which are told in `warnings`.
+    """`columns` without the utterance fields that no row has, for which a warning is added to `warnings`.
 
-    A recipe may name what some corpora lack (age, snr_db); a name that is no field at all stays, and is refused later.
+    A recipe may name fields that some corpora lack (age, snr_db). An unknown name is kept, and refused later.
     """
     empty = [name for name in columns if name in FIELDS and manifest.column(name).null_count == len(manifest)]
     if empty:
@@ -112,8 +111,7 @@ def with_values(manifest: Manifest, columns: Sequence[str], warnings: list[str])
 def sums_by(
     groups: Codes, num_groups: int, strata: Sequence[Groups], hours: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(groups, 1 + all strata) hours of each group, in total and of each stratum. Rows coded -1 are left
-    out."""
+    """(groups, 1 + all strata) hours of each group, in total and in each stratum. Rows with code -1 do not count."""
     inside = groups >= 0
     parts = [np.bincount(groups[inside], hours[inside], num_groups)[:, None]]
     for stratum in strata:
@@ -122,7 +120,7 @@ def sums_by(
         parts.append(
             np.bincount(cell, hours[known], num_groups * len(stratum)).reshape(num_groups, len(stratum))
         )
-    # bincount of nothing gives integers whatever the weights are
+    # bincount of an empty array gives integers, even with weights
     return np.concatenate(parts, axis=1).astype(np.float64)
 
 

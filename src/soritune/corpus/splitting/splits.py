@@ -1,9 +1,9 @@
-"""Train, validation and test without leaks: speakers are never shared, nor scripts where they are known.
+"""Train, validation and test without leaks: splits share no speakers, and no scripts if scripts are known.
 
-Speakers are put into the splits by hours and strata. All speakers of a corpus may read the same sentences, so
-the scripts are then put into the splits too, in the way that keeps the most hours while every split keeps its
-share (`balance.keeping_cost`); an utterance whose speaker and script lie in different splits is "unused" and
-counted. Where nearly every utterance has its own text nothing is lost. Folds: `corpus/splitting/folds.py`.
+Speakers are assigned to splits by hours and strata. All speakers of a corpus may read the same sentences, so the
+scripts are then assigned too, such that most hours are kept and every split keeps its share
+(`balance.keeping_cost`). An utterance whose speaker and script are in different splits is "unused" and counted. If
+nearly every utterance has its own text, no hours are lost. Next: `corpus/splitting/folds.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SPLITS = ("train", "val", "test")
 UNUSED = "unused"
 _NAMES = (*SPLITS, UNUSED)
 _COMPARED = {"val": ("train", "val"), "test": ("train", "test"), "val-test": ("val", "test")}
-"""Key of `overlap` → the split whose speakers are looked for in the other."""
+"""Key of `overlap` → the two splits whose speakers and scripts are compared."""
 SCHEMA_VERSION = "soritune.splits/1"
 
 
@@ -41,7 +41,7 @@ class SplitSettings(Settings):
     """How a manifest is split."""
 
     by: tuple[Literal["speaker", "script", "random"], ...] = ("speaker", "script")
-    """What no two splits may share. "random" shares everything, must stand alone, and is recorded in every
+    """What two splits must not share. "random" shares everything, must be the only value, and is stated in every
     report."""
     ratios: dict[str, float] = Field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     """Shares of the hours; 0 makes no such split."""
@@ -51,10 +51,10 @@ class SplitSettings(Settings):
     """Columns (of the manifest or its `extra`) whose shares should be alike in all splits; numbers are cut at
     quintiles."""
     given: str | None = None
-    """Column that already holds the split (train, val or validation, test …); nothing is drawn then."""
+    """Column with a ready split (train, val or validation, test …), which is then taken over."""
 
     @model_validator(mode="after")
-    def _sound(self) -> SplitSettings:
+    def _consistent(self) -> SplitSettings:
         if not self.by or ("random" in self.by and self.by != ("random",)):
             raise ValueError(f"by must be speaker, script, both, or random alone; got {list(self.by)}")
         unknown = set(self.ratios) - set(SPLITS)
@@ -65,17 +65,17 @@ class SplitSettings(Settings):
         return self
 
     @property
-    def wanted(self) -> tuple[str, ...]:
+    def requested(self) -> tuple[str, ...]:
         """The splits with a share above 0."""
         return tuple(name for name in SPLITS if self.ratios.get(name, 0) > 0)
 
 
 class Splits:
-    """Which split every utterance is in, and how that was decided.
+    """The split of every utterance, and the policy by which it was decided.
 
-    `policy` keys: by, seed, ratios, stratify, given, manifest_hash, dropped (utterances and hours in no
-    split), overlap (share of val and test hours whose speaker, or script, is also in train; under "val-test"
-    that of test hours whose is also in val), warnings; folds add `fold`.
+    `policy` keys: by, seed, ratios, stratify, given, manifest_hash, dropped (utterances and hours in no split), overlap
+    (share of val and test hours whose speaker, or script, is also in train; under "val-test" the share of test hours
+    whose speaker, or script, is also in val), warnings; folds add `fold`.
     """
 
     def __init__(self, ids: pa.Array, codes: NDArray[np.int8], policy: dict[str, Any]) -> None:
@@ -93,36 +93,36 @@ class Splits:
 
     def ids(self, split: str) -> list[str]:
         """The ids of a split, in manifest order."""
-        found: list[str] = self._ids.filter(pa.array(self._codes == _code(split))).to_pylist()
-        return found
+        ids: list[str] = self._ids.filter(pa.array(self._codes == _code(split))).to_pylist()
+        return ids
 
     def indices(self, manifest: Manifest, split: str) -> NDArray[np.int64]:
-        """Rows of `manifest` that are in `split`, ascending. Rows the splits do not know are in none.
+        """Rows of `manifest` that are in `split`, ascending. Rows whose id the splits do not contain are in no split.
 
         Raises:
-            SplitError: no such split name, or the splits know no row of this manifest.
+            SplitError: no such split name, or the splits contain no id of this manifest.
         """
-        wanted = _code(split)
-        return np.flatnonzero(self._codes_for(manifest) == wanted)
+        code = _code(split)
+        return np.flatnonzero(self._codes_for(manifest) == code)
 
     def _codes_for(self, manifest: Manifest) -> NDArray[np.int8]:
         ids = manifest.column("id").combine_chunks()
         if len(ids) == len(self._ids) and ids.equals(self._ids):
             return self._codes
-        places = pc.fill_null(pc.index_in(ids, value_set=self._ids), -1).to_numpy(zero_copy_only=False)
-        if len(places) and (places < 0).all():
+        indices = pc.fill_null(pc.index_in(ids, value_set=self._ids), -1).to_numpy(zero_copy_only=False)
+        if len(indices) and (indices < 0).all():
             raise SplitError(
-                "these splits were made for another manifest: they know none of its ids; split again"
+                "these splits were made for another manifest: they contain none of its ids; split again"
             )
-        return np.where(places < 0, np.int8(-1), self._codes[places])
+        return np.where(indices < 0, np.int8(-1), self._codes[indices])
 
     def summary(self, manifest: Manifest, label_fields: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-        """Per split: hours, utterances, speakers, and `labels`: column to label to its number of utterances.
+        """Per split: hours, utterances, speakers, and `labels`: column → label → number of utterances.
 
         Args:
             manifest: what was split.
-            label_fields: the columns that are counted; those without values are left out, and so is `labels` where
-                none is left.
+            label_fields: the columns that are counted. Columns without values are left out; if no column is left, so is
+                `labels`.
         """
         codes, columns = self._codes_for(manifest), Columns.of(manifest, label_fields)
         hours, speakers = columns.hours, columns.speakers
@@ -144,10 +144,10 @@ class Splits:
         return result
 
     def save(self, path: str | Path) -> None:
-        """Writes Parquet with the columns id and split; the policy lies in the metadata.
+        """Writes Parquet with the columns id and split, and the policy in its metadata.
 
         Raises:
-            OutputError: the place cannot be written to.
+            OutputError: the file cannot be written.
         """
         names = pa.DictionaryArray.from_arrays(pa.array(self._codes), pa.array(_NAMES))
         metadata = {
@@ -160,7 +160,7 @@ class Splits:
 
 
 def _label_counts(groups: Groups, inside: NDArray[np.bool_]) -> dict[str, int]:
-    """Label to its number of rows among those that are `inside` (rows,); 0 where it has none there."""
+    """Label → number of its rows among those that are `inside` (rows,), which may be 0."""
     counts = np.bincount(groups.codes[inside & (groups.codes >= 0)], minlength=len(groups)).tolist()
     return dict(zip(groups.names, counts, strict=True))
 
@@ -169,21 +169,21 @@ def load_splits(path: str | Path) -> Splits:
     """Reads what `Splits.save` wrote.
 
     Raises:
-        SplitError: the file is missing or is no splits file.
+        SplitError: the file is missing or is not a splits file.
     """
     file = Path(path)
     if not file.exists():
         raise SplitError(
-            f"{file} is not there; make it with `soritune split`, or name the splits file with --splits"
+            f"{file} does not exist; make it with `soritune split`, or name the splits file with --splits"
         )
     try:
         table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
-        raise SplitError(f"{file}: is no splits file ({str(error).splitlines()[0]})") from error
+        raise SplitError(f"{file}: is not a splits file ({str(error).splitlines()[0]})") from error
     metadata = table.schema.metadata or {}
     if metadata.get(b"soritune.schema", b"").decode() != SCHEMA_VERSION:
         raise SplitError(
-            f"{file}: is no splits file of this version ('{SCHEMA_VERSION}'); make it with: soritune split"
+            f"{file}: is not a splits file of this version ('{SCHEMA_VERSION}'); make it with: soritune split"
         )
     codes = pc.index_in(table.column("split").cast(pa.string()), value_set=pa.array(_NAMES))
     if codes.null_count:
@@ -200,11 +200,10 @@ def make_splits(
     Args:
         manifest: what to split.
         settings: how.
-        label_fields: columns with the label of an utterance; a split that lacks one of the labels is warned of.
+        label_fields: columns with the label of an utterance; a warning names the labels that a split lacks.
 
     Raises:
-        SplitError: no speakers, too few speakers or scripts, or a split that comes out empty. The message
-            says what to do.
+        SplitError: no speakers, too few speakers or scripts, or an empty split. The message has the remedy.
     """
     settings = settings or SplitSettings()
     if len(manifest) == 0:
@@ -220,11 +219,13 @@ def make_splits(
         )
     else:
         codes = _disjoint_codes(manifest, columns, settings, warnings)
-    for name in settings.wanted:
+    for name in settings.requested:
         if not (codes == _code(name)).any():
-            advice = f"set ratios.{name}=0 (--ratios 1,0,0 with a 0 for every split that is not wanted)"
+            advice = f"set ratios.{name}=0 (--ratios 1,0,0 with a 0 for every split that is not needed)"
             if settings.given is not None and name == "train":
-                advice = f"'{settings.given}' says so in no row; set split.given=null to split by speaker"
+                advice = (
+                    f"column '{settings.given}' has train in no row; set split.given=null to split by speaker"
+                )
             elif "script" in settings.by and settings.given is None:
                 advice = "use by=speaker"
             raise SplitError(f"split '{name}' came out empty; {advice}, or add data")
@@ -254,21 +255,23 @@ def finish_splits(
 
 
 def overlaps(columns: Columns, codes: NDArray[np.int8]) -> dict[str, dict[str, float]]:
-    """Share of val and test hours whose speaker, or whose script, is also in train, and of test hours whose is
-    also in val: {"test": {"speaker": 0.0, …}, "val-test": …}."""
+    """Shares of hours whose speaker, or whose script, is also in another split.
+
+    "val" and "test" are the shares of their hours that train has too, "val-test" those of test that val has too, as in
+    {"test": {"speaker": 0.0, "script": 0.1}, …}.
+    """
     result: dict[str, dict[str, float]] = {}
     for name, (first, second) in _COMPARED.items():
-        other, inside = codes == _code(first), codes == _code(second)
-        if not inside.any() or (first == "val" and not other.any()):
+        earlier, inside = codes == _code(first), codes == _code(second)
+        if not inside.any() or (first == "val" and not earlier.any()):
             continue
         shares = {}
         for kind, groups in (("speaker", columns.speakers), ("script", columns.scripts)):
-            in_other = np.zeros(len(groups) + 1, dtype=bool)
-            in_other[groups.codes[other]] = True
-            in_other[-1] = False
-            shares[kind] = float(
-                columns.hours[inside & in_other[groups.codes]].sum() / columns.hours[inside].sum()
-            )
+            shared = np.zeros(len(groups) + 1, dtype=bool)
+            shared[groups.codes[earlier]] = True
+            shared[-1] = False
+            hours = columns.hours[inside & shared[groups.codes]].sum()
+            shares[kind] = float(hours / columns.hours[inside].sum())
         result[name] = shares
     return result
 
@@ -276,17 +279,17 @@ def overlaps(columns: Columns, codes: NDArray[np.int8]) -> dict[str, dict[str, f
 def _warnings(
     columns: Columns, codes: NDArray[np.int8], overlap: Mapping[str, Mapping[str, float]]
 ) -> list[str]:
-    found = []
+    warnings = []
     for name, shares in overlap.items():
         first, second = _COMPARED[name]
         for kind, share in shares.items():
             if share > 0:
-                told = f"{share:.0%}" if share >= 0.005 else "under 1%"
-                found.append(f"{told} of the {second} hours have a {kind} that is also in {first}")
+                percent = f"{share:.0%}" if share >= 0.005 else "under 1%"
+                warnings.append(f"{percent} of the {second} hours have a {kind} that is also in {first}")
     lost = columns.hours[codes == _code(UNUSED)].sum() / columns.hours.sum()
     if lost > 0.02:
-        found.append(
-            f"{lost:.0%} of the hours are unused, mostly because their speaker and script lie in different "
+        warnings.append(
+            f"{lost:.0%} of the hours are unused, mostly because their speaker and script are in different "
             "splits; by=speaker keeps them"
         )
     for name in SPLITS:
@@ -295,8 +298,8 @@ def _warnings(
             absent = [label for label, count in _label_counts(groups, inside).items() if count == 0]
             if inside.any() and absent:
                 of_field = f" ({field})" if len(columns.labels) > 1 else ""
-                found.append(f"{name} has no utterance labelled {', '.join(absent)}{of_field}")
-    return found
+                warnings.append(f"{name} has no utterance labelled {', '.join(absent)}{of_field}")
+    return warnings
 
 
 def _code(split: str) -> int:
@@ -313,14 +316,14 @@ def _given_codes(manifest: Manifest, column: str) -> NDArray[np.int8]:
             "--given out) to split by speaker, or map it when preparing"
         )
     groups = strata_of(manifest, [column])[0]
-    table = []
+    codes = []
     for name in groups.names:
         if name.lower() not in GIVEN_NAMES:
             raise SplitError(
-                f"column '{column}' holds '{name}', which is none of: {', '.join(sorted(GIVEN_NAMES))}"
+                f"column '{column}' holds '{name}', which is not one of: {', '.join(sorted(GIVEN_NAMES))}"
             )
-        table.append(_code(GIVEN_NAMES[name.lower()]))
-    return np.array([*table, _code(UNUSED)], dtype=np.int8)[groups.codes]
+        codes.append(_code(GIVEN_NAMES[name.lower()]))
+    return np.array([*codes, _code(UNUSED)], dtype=np.int8)[groups.codes]
 
 
 def _random_codes(manifest: Manifest, settings: SplitSettings) -> NDArray[np.int8]:
@@ -337,8 +340,8 @@ def _disjoint_codes(
 ) -> NDArray[np.int8]:
     hours, speakers, scripts = columns.hours, columns.speakers, columns.scripts
     strata = strata_of(manifest, with_values(manifest, settings.stratify, warnings))
-    wanted = np.array([_code(name) for name in settings.wanted], dtype=np.int8)
-    ratios = np.array([settings.ratios[name] for name in settings.wanted])
+    split_codes = np.array([*map(_code, settings.requested), _code(UNUSED)], dtype=np.int8)
+    ratios = np.array([settings.ratios[name] for name in settings.requested])
     by_script = "script" in settings.by
     if by_script and not len(scripts):
         if "speaker" not in settings.by:
@@ -347,10 +350,10 @@ def _disjoint_codes(
         by_script = False
     if "speaker" not in settings.by:
         part = assign_groups(scripts, strata, hours, ratios, settings.seed, "script")
-        return np.append(wanted, np.int8(_code(UNUSED)))[part[scripts.codes]]
+        return split_codes[part[scripts.codes]]
     if not len(speakers):
         raise SplitError(
-            "cannot split by speaker: no utterance names one; map it (--field speaker=NAME, or in a recipe "
+            "cannot split by speaker: no utterance has one; map it (--field speaker=NAME, or in a recipe "
             "data.config.fields.speaker, or data.config.speaker_pattern for the paths of a table), use by=script, or "
             "by=random, which is recorded as such"
         )
@@ -366,4 +369,4 @@ def _disjoint_codes(
             warnings.append(
                 f"{int((scripts.codes < 0).sum())} utterances have no script: placed by speaker only"
             )
-    return np.append(wanted, np.int8(_code(UNUSED)))[row_part]
+    return split_codes[row_part]

@@ -1,7 +1,7 @@
-"""Parts of the training and validation splits: nested shares by hours, and a sample that looks like the whole.
+"""Subsets of the training and validation splits: nested shares by hours, and a representative sample.
 
-Both are functions of the seed and the rows alone, so they are the same at every evaluation and after every
-interruption. Torch-free.
+They depend only on the seed and the rows, so they are the same at every evaluation and after every interruption.
+Torch-free.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ def nested_rows(
     *,
     seed: int,
 ) -> NDArray[np.int64]:
-    """Whole rows that make up `share` of the hours, in the order of `rows`; every speaker gives about that share.
+    """Whole rows with `share` of the hours, in the order of `rows`; about this share of every speaker.
 
-    Each speaker's rows are shuffled, and a row's place is the share of the speaker's hours before its middle. All
-    rows sorted by place make one list, of which a share is a beginning: a smaller share is part of a larger one.
+    Each speaker's rows are shuffled, and a row's position is the share of the speaker's hours before its middle. All
+    rows are sorted by position, and a share is the beginning of this list: a smaller share is part of a larger one.
 
     Args:
         rows: manifest rows.
-        durations_s: seconds of each of them.
-        speakers: speaker of each of them; None counts as one speaker.
-        share: of the hours, over 0; the row that comes nearest to it is the last.
-        seed: another seed, another list.
+        durations_s: seconds of each row.
+        speakers: speaker of each row; all rows with None count as one speaker.
+        share: of the hours, above 0; the list ends at the row that comes nearest to it.
+        seed: another seed gives another list.
     """
     if share >= 1.0 or len(rows) == 0:
         return rows
@@ -47,8 +47,8 @@ def nested_rows(
     group = np.cumsum(first) - 1
     total = np.bincount(group, weights=seconds)
     before = np.cumsum(seconds) - seconds
-    place = (before - before[first][group] + seconds / 2) / np.maximum(total[group], 1e-9)
-    listed = order[np.lexsort((draws[order], place))]
+    position = (before - before[first][group] + seconds / 2) / np.maximum(total[group], 1e-9)
+    listed = order[np.lexsort((draws[order], position))]
     reached = np.cumsum(durations_s[listed])
     count = int(np.argmin(np.abs(reached - share * reached[-1]))) + 1
     return rows[np.sort(listed[:count])]
@@ -57,21 +57,21 @@ def nested_rows(
 def visited_rows(
     rows: NDArray[np.int64], weights: NDArray[np.float64], *, num_rows: int, epoch: int, seed: int
 ) -> NDArray[np.int64]:
-    """Visits of one epoch to `rows`: a row of weight w gets w of them on the average, evenly over the epochs.
+    """Visits of one epoch to `rows`: a row of weight w has w visits on average, evenly over the epochs.
 
-    After e epochs it has come floor(u + e·w) times, with u drawn once per row: weight 0.25 is each row exactly once
-    in any four epochs, weight 2 twice in each.
+    After e epochs it has had floor(u + e·w) visits, with u drawn once per row: with weight 0.25 exactly one visit
+    in any four epochs, with weight 2 two visits in each.
 
     Args:
         rows: manifest rows.
-        weights: of each of them, not negative.
+        weights: of each row, not negative.
         num_rows: of the manifest.
         epoch: counted from 0.
-        seed: another seed, other epochs for the same row.
+        seed: another seed gives other epochs for the same row.
 
     Returns:
-        Each visit as row + n · `num_rows`, n counting the visits to that row in this epoch from 0, so that every visit
-        has draws of its own.
+        Each visit as row + n · `num_rows`, where n counts the visits to the row in this epoch from 0, so that
+        every visit has its own draws.
     """
     begin = row_draws(seed_of(seed, "visits"), rows)
     times = np.floor(begin + (epoch + 1) * weights) - np.floor(begin + epoch * weights)
@@ -84,15 +84,15 @@ def visited_rows(
 def sampled_rows(
     rows: NDArray[np.int64], strata: Sequence[Sequence[object]], count: int, *, seed: int
 ) -> NDArray[np.int64]:
-    """`count` of `rows`, in their order, every stratum with its share to within one row.
+    """`count` of `rows`, in their order; every stratum has its share to within one row.
 
-    Rows are sorted by stratum, shuffled inside, and every (n / count)-th is taken (systematic sampling).
+    Rows are sorted by stratum, shuffled within it, and every (n / count)-th is taken (systematic sampling).
 
     Args:
         rows: manifest rows.
-        strata: values that rows are grouped by, one sequence per field, the coarsest first.
-        count: how many; all where there are no more.
-        seed: another seed, another sample.
+        strata: values by which rows are grouped, one sequence per field, the coarsest first.
+        count: size of the sample; all rows if there are fewer.
+        seed: another seed gives another sample.
     """
     if count >= len(rows):
         return rows
@@ -107,12 +107,12 @@ def sampled_rows(
 def validation_sample(
     manifest: Manifest, rows: NDArray[np.int64], count: int | None, *, seed: int
 ) -> NDArray[np.int64]:
-    """The rows an evaluation takes: `count` of them by age and speaker, or all."""
+    """The rows of an evaluation: a sample of `count` by age and speaker, or all."""
     if count is None or count >= len(rows):
         return rows
     return sampled_rows(rows, [values_of(manifest, name, rows) for name in STRATA], count, seed=seed)
 
 
 def values_of(manifest: Manifest, name: str, rows: NDArray[np.int64]) -> list[object]:
-    """A column's values of some rows."""
+    """The values of a column in some rows."""
     return list(manifest.column(name).take(rows).to_pylist())

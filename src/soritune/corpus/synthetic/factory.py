@@ -1,13 +1,13 @@
-"""A synthetic corpus: voice by voice, on all cores, stopped and taken up at any time.
+"""A synthetic corpus, made voice by voice on all cores; it can be interrupted and resumed at any time.
 
-A voice is the unit of work. It depends on the settings, the seed and its number alone, so neither the number of
-processes nor an interruption changes a sample; a part is the first so many voices that reach its hours. The audio is
-a FLAC file an utterance, which every reader opens and a stopped run loses nothing of; tens of hours are some
-ten thousand files of 50 to 100 KiB.
+A voice is the unit of work. It depends only on the settings, the seed and its number, so neither the number of
+processes nor an interruption changes a sample. A part consists of its first voices, as many as its hours need.
+Each utterance is a FLAC file, so that every program can read it and an interrupted run keeps its finished voices.
+Tens of hours are some ten thousand files of 50 to 100 KiB.
 
     OUT/synthesis.json        settings and versions
-    OUT/audio/PART/VOICE/     one FLAC file an utterance, 16 kHz
-    OUT/voices/PART/*.jsonl   rows of the finished voices; what is here is not made again
+    OUT/audio/PART/VOICE/     a 16 kHz FLAC file for each utterance
+    OUT/voices/PART/*.jsonl   rows of the finished voices, which are not made again
     OUT/manifest.parquet, OUT/splits.parquet    written at the end
 """
 
@@ -37,13 +37,11 @@ from soritune.errors import OutputError
 from soritune.whole_file import write_text
 
 FORMAT = 1
-"""Changes when the same seed gives other speech."""
+"""Is increased when the same seed gives other speech."""
 STYLE_FIELD = "emotion"
-"""The field of an utterance that holds its speaking style."""
+"""The utterance field with the speaking style."""
 _GUESSED_VOICE_S = 120.0
-_GOING_ON = (
-    "finished voices are kept and the same command goes on with them; fewer --workers take less memory"
-)
+_RESUME = "finished voices are kept and the same command resumes; fewer --workers take less memory"
 
 
 def synthesize(
@@ -53,38 +51,38 @@ def synthesize(
     workers: int | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> Manifest:
-    """Makes a corpus in `root`, or what is still missing of it.
+    """Makes a corpus in `root`, or its missing voices.
 
     Args:
-        root: its folder; made if need be.
-        settings: what it is made of.
+        root: its folder; is made if it does not exist.
+        settings: of the corpus.
         workers: processes; None takes one per core. Does not change the result.
-        progress: told the hours done and the hours wanted.
+        progress: called with the hours that are done and the hours to be made.
 
     Raises:
         SorituneError: espeak-ng is not installed, or the system ended a process.
-        OutputError: `root` holds another corpus, or cannot be written to.
+        OutputError: `root` contains another corpus, or cannot be written to.
     """
-    Synthesizer()  # a missing extra is said here, not by a worker
+    Synthesizer()  # a missing extra is reported here, not by a worker
     _claim(root, settings)
     processes = workers or os.cpu_count() or 1
-    wanted = settings.wanted()
-    total, before = sum(wanted.values()), 0.0
-    kept: list[Path] = []
-    with worker_pool(processes, _GOING_ON) as pool:
+    hours = settings.hours_of_parts()
+    total, before = sum(hours.values()), 0.0
+    files: list[Path] = []
+    with worker_pool(processes, _RESUME) as pool:
         for part in PARTS:
 
-            def tell(done: float, before: float = before) -> None:
+            def report(done: float, before: float = before) -> None:
                 if progress is not None:
                     progress(before + done, total)
 
-            kept += _make_part(pool, root, settings, part, wanted[part], 2 * processes, tell)
-            before += wanted[part]
-    rows = chain.from_iterable(read_rows(file) for file in kept)
+            files += _make_part(pool, root, settings, part, hours[part], 2 * processes, report)
+            before += hours[part]
+    rows = chain.from_iterable(read_rows(file) for file in files)
     manifest = write_manifest(root / MANIFEST_FILE, rows, root=root)
-    (root / SPLITS_FILE).unlink(missing_ok=True)  # of a corpus that had other parts
+    (root / SPLITS_FILE).unlink(missing_ok=True)  # that of a corpus with other parts
     if settings.hours and (settings.val_hours or settings.test_hours):
-        ratios = {part: wanted[part] / total for part in PARTS}
+        ratios = {part: hours[part] / total for part in PARTS}
         splits = make_splits(
             manifest, SplitSettings(given="split", ratios=ratios), label_fields=[STYLE_FIELD]
         )
@@ -99,33 +97,43 @@ def _make_part(
     part: Part,
     hours: float,
     ahead: int,
-    tell: Callable[[float], None],
+    report: Callable[[float], None],
 ) -> list[Path]:
-    """The files of rows of the first voices that together have so many hours."""
-    kept: list[Path] = []
+    """Makes the first voices of a part until they have its hours; returns the files with their rows.
+
+    Args:
+        pool: Processes that make voices.
+        root: Folder of the corpus.
+        settings: Of the corpus.
+        part: The part.
+        hours: At least this much of it.
+        ahead: Voices in work or waiting at the same time.
+        report: Called with the hours that are done.
+    """
+    files: list[Path] = []
     seconds, submitted = 0.0, 0
     waiting: deque[Future[float]] = deque()
     while seconds < hours * 3600:
-        mean = seconds / len(kept) if kept else _GUESSED_VOICE_S
+        mean = seconds / len(files) if files else _GUESSED_VOICE_S
         missing = hours * 3600 - seconds
         while len(waiting) < ahead and (not waiting or len(waiting) * mean < missing):
             waiting.append(pool.submit(_voice_seconds, root, settings, part, submitted))
             submitted += 1
         seconds += waiting.popleft().result()
-        kept.append(rows_file(root, part, len(kept)))
-        tell(min(seconds / 3600, hours))
-    for future in waiting:  # begun before it was known that they are not needed
+        files.append(rows_file(root, part, len(files)))
+        report(min(seconds / 3600, hours))
+    for future in waiting:  # voices that turned out not to be needed
         future.cancel()
-    for number, future in enumerate(waiting, start=len(kept)):
+    for number, future in enumerate(waiting, start=len(files)):
         if not future.cancelled():
             future.result()
             rows_file(root, part, number).unlink(missing_ok=True)
             shutil.rmtree(root / "audio" / part / f"{number:05d}", ignore_errors=True)
-    return kept
+    return files
 
 
 def _voice_seconds(root: Path, settings: SynthesisSettings, part: Part, number: int) -> float:
-    """Seconds of a voice, made now or before."""
+    """Seconds of a voice, which is made unless it is finished already."""
     file = rows_file(root, part, number)
     if file.exists():
         return sum(row.duration_s for row in read_rows(file))
@@ -133,21 +141,21 @@ def _voice_seconds(root: Path, settings: SynthesisSettings, part: Part, number: 
 
 
 def _claim(root: Path, settings: SynthesisSettings) -> None:
-    """Writes OUT/synthesis.json, or finds the same settings in it.
+    """Writes OUT/synthesis.json, or checks that it has the same settings.
 
     Raises:
-        OutputError: another corpus is there, or the folder cannot be written to.
+        OutputError: the folder contains another corpus or other files, or cannot be written to.
     """
     file = root / "synthesis.json"
     identity = {"format": FORMAT, "settings": settings.identity()}
     try:
         if file.exists():
-            there = json.loads(file.read_text(encoding="utf-8"))
-            changed = sorted(_differences({k: there.get(k) for k in identity}, identity))
+            stored = json.loads(file.read_text(encoding="utf-8"))
+            changed = sorted(_differences({key: stored.get(key) for key in identity}, identity))
             if changed:
                 raise OutputError(
                     f"{root} holds a synthetic corpus made with another {', '.join(changed)}; "
-                    "give the same settings to go on with it, or another folder"
+                    "give the same settings to resume it, or another folder"
                 )
             return
         if root.exists() and any(root.iterdir()):
@@ -163,19 +171,20 @@ def _claim(root: Path, settings: SynthesisSettings) -> None:
         raise OutputError(f"{root}: no corpus can be written there ({error})") from error
 
 
-def _differences(there: Any, here: Any, place: str = "") -> Iterator[str]:
-    if isinstance(there, dict) and isinstance(here, dict):
-        for name in {*there, *here}:
-            yield from _differences(there.get(name), here.get(name), f"{place}.{name}".lstrip("."))
-    elif there != here:
-        yield place.removeprefix("settings.")
+def _differences(stored: Any, given: Any, key: str = "") -> Iterator[str]:
+    """Keys, with dots, whose values differ."""
+    if isinstance(stored, dict) and isinstance(given, dict):
+        for name in {*stored, *given}:
+            yield from _differences(stored.get(name), given.get(name), f"{key}.{name}".lstrip("."))
+    elif stored != given:
+        yield key.removeprefix("settings.")
 
 
 def _versions() -> dict[str, str]:
-    found = {"numpy": np.__version__}
+    versions = {"numpy": np.__version__}
     for package in ("soritune", "espeakng-loader", "soxr", "soundfile"):
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed as a package"
-    return found
+            versions[package] = "not installed as a package"
+    return versions

@@ -1,4 +1,4 @@
-"""What a synthetic corpus is made of."""
+"""Settings of a synthetic corpus. Next: `corpus/synthetic/factory.py`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class SynthesisSettings(Settings):
     seed: int = Field(0, ge=0)
     """Another seed gives other sentences, voices, rooms and noise; parts stay apart whatever the seeds."""
     hours: float = Field(1.0, ge=0)
-    """At least so much of the part train, in whole voices."""
+    """Hours of the part train at least, in whole voices."""
     val_hours: float = Field(0.0, ge=0)
-    """The same of val: voices and sentences that train and test never have."""
+    """The same of val, whose voices and sentences occur neither in train nor in test."""
     test_hours: float = Field(0.0, ge=0)
     """The same of test."""
     utterances_per_voice: int = Field(40, ge=1)
-    """How much is heard of one voice."""
+    """Number of utterances of each voice."""
     syllables: float = Field(0.25, ge=0, le=1)
-    """Share of utterances that are balanced strings of syllables without sense."""
+    """Share of utterances that are balanced strings of syllables without a meaning."""
     most_syllables: int = Field(36, ge=2)
-    """Longer texts are not taken."""
+    """Longer texts are not used."""
     pauses: float = Field(0.08, ge=0, le=1)
     """Mean share of spaces at which a voice pauses; each voice has its own, up to twice that."""
     linked: float = Field(0.7, ge=0, le=1)
@@ -39,16 +39,17 @@ class SynthesisSettings(Settings):
     recording: RecordingSettings = Field(default_factory=RecordingSettings)
     mispronunciations: MispronunciationSettings = Field(default_factory=MispronunciationSettings)
     styles: Styles = Field(default_factory=dict)
-    """Speaking styles, equally often in every voice; none for everybody's own way and no label."""
+    """Speaking styles, equally frequent in every voice. Empty: every voice speaks in its own way, without a label."""
 
-    def wanted(self) -> dict[Part, float]:
+    def hours_of_parts(self) -> dict[Part, float]:
         """Part → hours."""
         return {"train": self.hours, "val": self.val_hours, "test": self.test_hours}
 
     def identity(self) -> dict[str, Any]:
-        """What two corpora must share for one to be the beginning of the other: all but the hours.
+        """The settings that determine the speech: all but the hours. A corpus with the same identity can be resumed.
 
-        What a corpus has not is not named: corpora without errors or styles are told apart by nothing more than before.
+        Unused mispronunciations and styles are left out, so that corpora from before these settings existed can
+        still be resumed.
         """
         unused = {"hours", "val_hours", "test_hours"}
         unused |= {"mispronunciations"} if not self.mispronunciations.rate else set()

@@ -1,4 +1,4 @@
-"""The work of one process: everything one voice says, from the seed alone. Next: `synthesis/factory.py`."""
+"""The work of one process: all utterances of one voice. Next: `corpus/synthetic/factory.py`."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _SEQUENCES = ("phones", "canonical", "perceived", "error_labels")
 
 
 def voice_name(seed: int, part: Part, number: int) -> str:
-    """The speaker's name in the manifest, unlike that of any other seed, part or number."""
+    """The speaker's name in the manifest, unique for seed, part and number."""
     return f"s{seed}-{part}-{number:05d}"
 
 
 def rows_file(root: Path, part: Part, number: int) -> Path:
-    """Where the finished rows of a voice are."""
+    """The file with the rows of a finished voice."""
     return root / "voices" / part / f"{number:05d}.jsonl"
 
 
@@ -47,7 +47,7 @@ def make_voice(root: Path, settings: SynthesisSettings, part: Part, number: int)
     """Writes all utterances of one voice, then its rows; returns their seconds.
 
     Raises:
-        SorituneError: espeak-ng is missing, or nothing can be written.
+        SorituneError: espeak-ng is missing, or a file cannot be written.
     """
     synthesizer = Synthesizer()
     voice = draw_voice(_rng(settings, part, number, _VOICE), part, settings.voices, synthesizer.description)
@@ -76,12 +76,12 @@ def make_voice(root: Path, settings: SynthesisSettings, part: Part, number: int)
 
 def read_rows(file: Path) -> list[Utterance]:
     """The rows of a finished voice."""
-    found = []
+    utterances = []
     for line in file.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         row |= {name: tuple(row[name]) for name in _SEQUENCES if name in row}
-        found.append(Utterance(**row))
-    return found
+        utterances.append(Utterance(**row))
+    return utterances
 
 
 def _rng(settings: SynthesisSettings, part: Part, number: int, *stream: int) -> np.random.Generator:
@@ -91,7 +91,7 @@ def _rng(settings: SynthesisSettings, part: Part, number: int, *stream: int) -> 
 def _draw_reading(
     rng: np.random.Generator, settings: SynthesisSettings, part: Part, pauses: float
 ) -> tuple[str, str, Reading]:
-    """A text that can be said and is not too long, its kind, and how it is read."""
+    """A pronounceable text that is not too long, its kind, and its reading."""
     while True:
         text, kind = draw_text(rng, part, settings.syllables)
         reading = draw_reading(text, rng, pauses, settings.linked)
@@ -100,28 +100,28 @@ def _draw_reading(
 
 
 def _styles(settings: SynthesisSettings, part: Part, number: int) -> list[tuple[str, Style]]:
-    """The style of each utterance, in this voice's measure: all of them in turn, each turn in an order of its own."""
+    """Label and style of each utterance, scaled for this voice: all styles in turn, every turn in a new order."""
     rng = _rng(settings, part, number, _STYLES)
     measure = draw_measure(rng)
-    own = [(label, in_measure(style, measure)) for label, style in sorted(settings.styles.items())]
-    turns = -(-settings.utterances_per_voice // len(own)) if own else 0
-    return [own[int(place)] for _ in range(turns) for place in rng.permutation(len(own))]
+    styles = [(label, in_measure(style, measure)) for label, style in sorted(settings.styles.items())]
+    turns = -(-settings.utterances_per_voice // len(styles)) if styles else 0
+    return [styles[int(index)] for _ in range(turns) for index in rng.permutation(len(styles))]
 
 
 def _babble(
     synthesizer: Synthesizer, settings: SynthesisSettings, part: Part, number: int
 ) -> NDArray[np.float32]:
-    """(samples,) of other voices, one after the other, each as loud as the next."""
+    """(samples,) of other voices, one after the other, equally loud."""
     rng = _rng(settings, part, number, _BABBLE)
-    said = []
+    waveforms = []
     for _ in range(_BABBLE_VOICES):
         voice = draw_voice(rng, part, settings.voices, synthesizer.description)
         _, _, reading = _draw_reading(rng, settings, part, 0.0)
         accent = draw_accent(rng)
-        said_so = in_phonemes(reading.phrases, accent, rng)
-        speech = speak(synthesizer, voice.description, accent, said_so, draw_manner(voice, rng))
-        said.append(speech / np.float32(np.sqrt(np.mean(speech**2)) + 1e-9))
-    return np.concatenate(said)
+        phonemes = in_phonemes(reading.phrases, accent, rng)
+        speech = speak(synthesizer, voice.description, accent, phonemes, draw_manner(voice, rng))
+        waveforms.append(speech / np.float32(np.sqrt(np.mean(speech**2)) + 1e-9))
+    return np.concatenate(waveforms)
 
 
 def _write_rows(file: Path, rows: list[Utterance]) -> None:

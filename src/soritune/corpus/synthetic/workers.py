@@ -1,4 +1,4 @@
-"""The processes that make speech, and what is said when the system ends one of them."""
+"""The processes that make speech, and the error when the system ends one of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from soritune.errors import SorituneError
 
 @contextmanager
 def worker_pool(processes: int, kept: str) -> Iterator[ProcessPoolExecutor]:
-    """Processes to make speech in; what they have under way is finished when the work is interrupted.
+    """Processes that make speech. When the work is interrupted, they finish what they have begun.
 
     Args:
-        processes: how many.
-        kept: what is left of the work when one of them dies, and how to go on: the second half of the sentence.
+        processes: their number.
+        kept: second half of the error message: what is kept of the work, and how to resume it.
 
     Raises:
         SorituneError: a process was ended from outside.
@@ -38,5 +38,5 @@ def worker_pool(processes: int, kept: str) -> Iterator[ProcessPoolExecutor]:
 
 
 def _ignore_interrupts() -> None:
-    """Ctrl-C is the parent's affair: it waits for what is under way and stops."""
+    """Leaves Ctrl-C to the parent process, which waits for the work in progress and stops."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

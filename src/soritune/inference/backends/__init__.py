@@ -1,1 +1,1 @@
-"""What runs a model's arithmetic; every file that binds `BACKEND` is one, by its file name."""
+"""Programs that run a model; every file that binds `BACKEND` is a member with the file's name."""

@@ -1,7 +1,7 @@
 """The contract of a backend: arrays in, logits out. Next: `inference/predictor.py`.
 
-A file in this folder binds `BACKEND` to a callable `(path, *, device, base) -> Backend` that opens the
-bundle at `path`. Logits become probabilities in the predictor, so every backend is judged by the same code.
+A file in this folder binds `BACKEND` to a callable `(path, *, device, base) -> Backend` that opens the bundle at
+`path`. The predictor turns logits into probabilities, so the same code follows every backend.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Backend(Protocol):
     """A loaded model."""
 
     padded_seconds: float
-    """Batch it works best with: clips × longest of them, in seconds."""
+    """Size of the batches it is fastest with: clips × longest of them, in seconds."""
 
     def run(self, inputs: Arrays) -> Arrays:
         """Logits of a batch.
@@ -35,9 +35,9 @@ class Backend(Protocol):
 
 
 class OpenBackend(Protocol):
-    """What `BACKEND` is bound to."""
+    """The type of `BACKEND`."""
 
     def __call__(self, path: Path, *, device: str, base: str | None = None) -> Backend:
-        """Opens the bundle at `path` on `device` ("auto", "cpu", "cuda", "cuda:1"). `base` says where the base
-        of an adapter bundle lies now, if not where its card says."""
+        """Opens the bundle at `path` on `device` ("auto", "cpu", "cuda", "cuda:1"). `base` is the folder or hub name of
+        an adapter bundle's base, if it is not the one in the card."""
         ...

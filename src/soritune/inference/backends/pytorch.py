@@ -15,7 +15,7 @@ from soritune.models.loading import load_model
 from soritune.models.model import SpeechModel
 
 _OPENED: WeakValueDictionary[tuple[str, str], SpeechModel] = WeakValueDictionary()
-"""Models in use that stand on a base, by its checksum and the device: further adapters share it."""
+"""Models in use whose weights belong to a base, by its checksum and the device: further adapters share the base."""
 
 
 class PytorchBackend:
@@ -25,12 +25,12 @@ class PytorchBackend:
         self.device = _device(device)
         bundle = load_bundle(path)
         stored = bundle.card.get("base")
-        place = (str((stored if isinstance(stored, dict) else {}).get("sha256")), str(self.device))
-        self.model = load_model(path, self.device, base=base, opened=_OPENED.get(place))
+        key = (str((stored if isinstance(stored, dict) else {}).get("sha256")), str(self.device))
+        self.model = load_model(path, self.device, base=base, opened=_OPENED.get(key))
         if bundle.is_adapter:
-            _OPENED[place] = self.model
+            _OPENED[key] = self.model
         self.model.eval()
-        # A CPU gains nothing from large batches; a GPU is idle without them.
+        # A CPU is not faster with large batches; a GPU is idle without them.
         self.padded_seconds = 60.0 if self.device.type == "cpu" else 640.0
 
     def run(self, inputs: Arrays) -> Arrays:
@@ -53,8 +53,10 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda" and (
         not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
     ):
-        seen = torch.cuda.device_count()
-        raise ModelError(f"device '{name}' is not there ({seen} GPUs seen); use cpu or another index")
+        count = torch.cuda.device_count()
+        raise ModelError(
+            f"device '{name}' does not exist (this machine has {count} GPUs); use cpu or another index"
+        )
     return device
 
 

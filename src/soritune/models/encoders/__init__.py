@@ -1,1 +1,1 @@
-"""What turns a waveform into frames; each family of encoders has a file or folder of its own."""
+"""Open folder of families of encoders: a file or folder per family binds `ENCODER`."""

@@ -1,8 +1,8 @@
-"""The contract of a family of encoders. All that is known of a family stands in its own file or folder here.
+"""The contract of a family of encoders. Code that depends on a family is in the family's file or folder, here.
 
 A member binds `ENCODER` to an `EncoderFamily`; other packages join through the entry-point group
 `soritune.models.encoders`. Nothing here imports torch, so that a corpus is checked and a bundle described without it;
-`EncoderFamily.build` does, and gives an `EncoderModule` (`models/encoder_module.py`).
+`EncoderFamily.build` imports it and returns an `EncoderModule` (`models/encoder_module.py`).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ PACKAGE = "soritune.models.encoders"
 
 
 class EncoderFamily(ABC):
-    """One or several model types of transformers that are built and handled alike."""
+    """One or several model types of transformers that are built and handled in the same way."""
 
     model_types: ClassVar[tuple[str, ...]]
-    """`model_type` of the configurations it takes."""
+    """`model_type` of its configurations."""
     lora_targets: ClassVar[tuple[str, ...]]
-    """Linear modules of a layer that get an adapter where the recipe names none."""
+    """Default linear modules of a layer that get an adapter."""
     optional_weights: ClassVar[tuple[str, ...]] = ()
-    """Weights that may be missing in a checkpoint: nothing but training reads them."""
+    """Weights that may be missing in a model folder: only training reads them."""
     other_keys: ClassVar[tuple[str, ...]] = ()
-    """Keys of an architecture that are read and that transformers' configuration does not have."""
+    """Keys of an architecture that are used although transformers' configuration does not have them."""
 
     def hub_names(self, model_type: str) -> HubNames:
         """Names of weights and classes in transformers; by default those of a type that transformers does not have."""
@@ -45,18 +45,18 @@ class EncoderFamily(ABC):
 
         Args:
             architecture: config.json; keys that are absent have transformers' defaults.
-            sample_rate_hz: rate of the samples the model is given.
+            sample_rate_hz: sample rate of the waveforms.
 
         Raises:
-            ModelError: numbers that give no geometry, or a rate that the family cannot work at.
+            ModelError: invalid numbers, or a rate that the family does not support.
         """
 
     def config_class(self, model_type: str) -> type:
         """Class of the configuration; transformers' own by default."""
         from transformers import CONFIG_MAPPING
 
-        found: type = CONFIG_MAPPING[model_type]
-        return found
+        config_class: type = CONFIG_MAPPING[model_type]
+        return config_class
 
     @abstractmethod
     def configure(self, config: Any, *, dropout: float | None, layerdrop: float, source: str) -> None:
@@ -64,9 +64,9 @@ class EncoderFamily(ABC):
 
         Args:
             config: the configuration, changed in place.
-            dropout: as `ModelConfig.dropout`; None leaves the model's own.
+            dropout: see `ModelConfig.dropout`; None keeps the model's own.
             layerdrop: share of the layers skipped at random in training.
-            source: what the configuration is called in an error.
+            source: name of the configuration in errors.
 
         Raises:
             ModelError: a configuration of this family that soritune does not support.
@@ -81,33 +81,35 @@ class EncoderFamily(ABC):
         """An encoder with random weights from torch's generator, on torch's default device."""
 
     def head_config(self, kind: HeadKind | None, spec: OutputSpec, projector_size: int) -> dict[str, Any]:
-        """Keys of config.json that the class with a head of `kind` needs beside the encoder's own; none by default."""
+        """Additional keys of config.json for the class with a head of `kind`; by default {}."""
         return {}
 
     def reads_weighted_layers(self, architecture: Mapping[str, Any]) -> bool:
-        """Whether the head of such a config.json reads a weighted sum of all layers; by default it does not."""
+        """Whether the head of a model with this config.json reads a weighted sum of all layers; False by default."""
         return False
 
     def saves_adapters(self, model_type: str) -> bool:
-        """Whether an adapter alone opens in transformers and peft and is used there."""
+        """Whether transformers and peft can open an adapter alone and use it."""
         return True
 
     def preprocessor_config(self, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
-        """preprocessor_config.json of a feature extractor that does what `preprocessing` says; by default its rate."""
+        """preprocessor_config.json of a feature extractor equal to `preprocessing`; by default its sample rate only."""
         return {"sampling_rate": int(preprocessing.get("sample_rate_hz", 16000))}
 
     def tokenizer_files(self, output: OutputSpec) -> dict[str, Any]:
-        """JSON files by name with which transformers names the labels of a CTC output; none by default."""
+        """JSON files of transformers' tokenizer for the labels of a CTC output, by name; by default {}."""
         return {}
 
 
 def families() -> dict[str, EncoderFamily]:
-    """The family of each model type. Not those of a package that cannot be imported, nor types that two packages
-    bring."""
+    """The family of each model type.
+
+    Families of packages that cannot be imported are left out, and so are model types of several packages.
+    """
     return {
-        model_type: member.value
-        for model_type, (member, *others) in _by_type(_installed()).items()
-        if not others
+        model_type: members[0].value
+        for model_type, members in _by_type(_installed()).items()
+        if len(members) == 1
     }
 
 
@@ -115,7 +117,7 @@ def family_of(model_type: object, source: str) -> EncoderFamily:
     """The family of a model type.
 
     Raises:
-        ModelError: another type, none named, or one that two packages bring.
+        ModelError: an unknown type, no type, or a type of several packages.
     """
     installed = _installed()
     known = _by_type(installed)
@@ -125,14 +127,14 @@ def family_of(model_type: object, source: str) -> EncoderFamily:
             f"{source} is a model of type {model_type!r}; soritune takes {', '.join(known)} "
             f"(a folder with config.json that names one of them as model_type){faults}"
         )
-    member, *others = known[model_type]
-    if others:
-        packages = " and ".join(offered.package for offered in known[model_type])
+    members = known[model_type]
+    if len(members) > 1:
+        packages = " and ".join(member.package for member in members)
         raise ModelError(
             f"{source} is a model of type {model_type!r}, for which several packages bring a family of encoders: "
             f"{packages}; remove all but one"
         )
-    family: EncoderFamily = member.value
+    family: EncoderFamily = members[0].value
     return family
 
 
@@ -145,27 +147,29 @@ def _is_family(value: object) -> bool:
 
 
 def _by_type(installed: Members) -> dict[str, list[Member]]:
-    """The members that take a model type, without repetitions of one family object."""
+    """The members of each model type; a family object is listed once per type."""
     by_type: dict[str, list[Member]] = {}
     for member in installed.usable.values():
         for model_type in member.value.model_types:
             same_type = by_type.setdefault(model_type, [])
-            if all(member.value is not other.value for other in same_type):
+            if all(member.value is not listed.value for listed in same_type):
                 same_type.append(member)
     return by_type
 
 
 def model_type_of(config: Mapping[str, object]) -> object:
-    """`model_type` of a config.json, or the type whose class its `architectures` name where it has none (files written
-    before transformers 3)."""
-    named, classes = config.get("model_type"), config.get("architectures")
-    if named is not None or not isinstance(classes, list | tuple):
-        return named
+    """`model_type` of a config.json.
+
+    Files written before transformers 3 have no `model_type`; it is then the type of a class in `architectures`.
+    """
+    stored, classes = config.get("model_type"), config.get("architectures")
+    if stored is not None or not isinstance(classes, list | tuple):
+        return stored
     for model_type, family in families().items():
-        bare = family.hub_names(model_type).classes[None]
-        # Not the types whose names begin alike, such as Wav2Vec2ConformerForCTC.
-        begins = (bare.removesuffix("Model") + "For", bare)
-        if any(str(name).startswith(begins) for name in classes):
+        headless = family.hub_names(model_type).classes[None]
+        # Excludes other types with the same beginning, such as Wav2Vec2ConformerForCTC.
+        beginnings = (headless.removesuffix("Model") + "For", headless)
+        if any(str(name).startswith(beginnings) for name in classes):
             return model_type
     return None
 
@@ -176,6 +180,7 @@ def geometry_of(
     """How the samples of an encoder become frames, from its config.json.
 
     Raises:
-        ModelError: an unknown family, or numbers that give no geometry.
+        ModelError: an unknown family, or invalid numbers.
+
     """
     return family_of(architecture.get("model_type"), source).geometry(architecture, sample_rate_hz)

@@ -1,1 +1,1 @@
-"""What a model does with its inputs beside the waveform; each kind of input has a file of its own."""
+"""Open folder of kinds of inputs beside the waveform, their torch half; one file per kind binds `INPUT`."""

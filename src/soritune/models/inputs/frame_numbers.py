@@ -1,4 +1,4 @@
-"""Numbers along an utterance; learnt ones stand in where a row has none."""
+"""Numbers along an utterance; rows without values have learnt ones instead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FrameNumbersModule(InputModule):
     def __init__(self, spec: InputSpec) -> None:
         super().__init__(spec)
         self.absent = nn.Parameter(torch.zeros(self.width))
-        """(width,) read at every frame of a row without values."""
+        """(width,) the values at every frame of a row without values."""
 
     @property
     def width(self) -> int:
@@ -29,7 +29,8 @@ class FrameNumbersModule(InputModule):
         return int(self.spec.options.get("width", 1))
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Zero."""
+        """Sets `absent` to zero."""
+
         nn.init.zeros_(self.absent)
 
     def forward(self, inputs: Mapping[str, Tensor], batch: int, frames: int) -> Tensor:

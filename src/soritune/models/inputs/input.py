@@ -1,7 +1,7 @@
-"""The contract of a kind of input, its torch half: from arrays of a batch to what heads read beside the encoder.
+"""The contract of a kind of input, its torch half: from arrays of a batch to channels that heads read.
 
-A member of this folder binds `INPUT` to a subclass of `InputModule`, or to a function from a spec to one, under the
-name of its torch-free half (`tasks/inputs/input.py`).
+A member of this folder binds `INPUT` to a subclass of `InputModule`, or to a function from a spec to a module. Its name
+is that of its torch-free half (`tasks/inputs/input.py`).
 
 Shapes: batch, frames (encoder frames), width (channels that the input adds).
 """
@@ -22,12 +22,13 @@ PACKAGE = "soritune.models.inputs"
 
 
 class InputModule(nn.Module, ABC):
-    """One input of a model. Every parameter takes part in every forward pass, so that processes that train together
-    exchange a gradient for each.
+    """One input of a model.
+
+    Every parameter must take part in every forward pass: processes that train together exchange a gradient for each.
 
     Attributes:
         spec: the input.
-        silent: names of weights whose gradient may be zero without a fault.
+        silent: names of weights whose gradient may rightly be zero.
     """
 
     silent: ClassVar[tuple[str, ...]] = ()
@@ -39,7 +40,7 @@ class InputModule(nn.Module, ABC):
     @property
     @abstractmethod
     def width(self) -> int:
-        """Channels that it adds to what a head reads."""
+        """Channels that it adds to the state that a head reads."""
 
     @abstractmethod
     def initialise(self, generator: torch.Generator) -> None:
@@ -47,10 +48,10 @@ class InputModule(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, inputs: Mapping[str, Tensor], batch: int, frames: int) -> Tensor:
-        """What heads read.
+        """The channels that heads read.
 
         Args:
-            inputs: the arrays of `InputKind.pad` as tensors; without them no row has a value.
+            inputs: the arrays of `InputKind.pad` as tensors; if they are missing, no row has a value.
             batch: rows.
             frames: encoder frames of the longest row.
 
@@ -63,7 +64,8 @@ def make_input(spec: InputSpec) -> InputModule:
     """The module of an input.
 
     Raises:
-        UnknownNameError: no such kind.
+        UnknownNameError: no kind has this name.
+
     """
     kind: Callable[[InputSpec], InputModule] = load_identifier(
         PACKAGE, "INPUT", spec.encoding, "kind of input"

@@ -1,4 +1,4 @@
-"""One number for an utterance; a learnt number stands in where a row has none."""
+"""One number per utterance; rows without a number have a learnt one instead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NumberModule(InputModule):
     def __init__(self, spec: InputSpec) -> None:
         super().__init__(spec)
         self.absent = nn.Parameter(torch.zeros(self.width))
-        """(width,) read where there is no value."""
+        """(width,) the value of a row without one."""
 
     @property
     def width(self) -> int:
@@ -29,7 +29,8 @@ class NumberModule(InputModule):
         return 1
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Zero: the mean of a standardised number."""
+        """Sets `absent` to zero, the mean of a standardised number."""
+
         nn.init.zeros_(self.absent)
 
     def forward(self, inputs: Mapping[str, Tensor], batch: int, frames: int) -> Tensor:

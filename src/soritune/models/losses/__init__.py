@@ -1,1 +1,1 @@
-"""Objectives, the torch half; every file that binds `LOSS` is a member, under the name of its objective."""
+"""Open folder of objectives, their torch half; a file that binds `LOSS` has the name of its objective."""

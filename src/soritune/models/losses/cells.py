@@ -1,4 +1,4 @@
-"""Which rows, or which frames of rows, a loss with a value per label is summed over."""
+"""The rows, or frames of rows, over which a loss with a value per label is summed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from soritune.tasks.specs import OutputSpec
 
 
 class Cells(NamedTuple):
-    """Logits and targets of one shape, and which of them count."""
+    """Logits and targets of the same shape, and which of them count."""
 
     logits: Tensor
     """(batch, [frames,] labels) float32; zero on frames that do not count."""
     targets: Tensor
-    """(batch, [frames,] labels, or one)."""
+    """(batch, [frames,] labels or 1)."""
     counted: Tensor
-    """(batch, [frames,] one) bool: rows, or frames of rows, that have a target."""
+    """(batch, [frames,] 1) bool: rows, or frames of rows, with a target."""
 
 
 def labelled_cells(
@@ -29,16 +29,17 @@ def labelled_cells(
     target_lengths: Tensor | None,
     labelled: Tensor,
 ) -> Cells:
-    """Logits and targets with the rows, or frames, that count.
+    """The logits and targets of an output, and the rows or frames that count.
 
-    Logits may have more frames than targets have, all of them padding; they are cut off.
+    Logits may have more frames than the targets; these are padding and are cut off.
 
     Args:
         spec: the output.
         logits: (batch, [frames,] labels).
         num_frames: (batch,) valid frames.
-        targets: (batch, [frames,] labels, or one).
-        target_lengths: (batch,) frames that have targets, or None for `num_frames`.
+        targets: (batch, [frames,] labels or 1).
+        target_lengths: (batch,) frames with targets; None means `num_frames`.
+
         labelled: (batch,) bool.
     """
     if not spec.per_frame:

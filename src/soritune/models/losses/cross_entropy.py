@@ -13,7 +13,7 @@ from soritune.tasks.specs import OutputSpec
 
 
 class CrossEntropyLoss(Loss):
-    """Sum of -Σ_k w_k t_k log p_k, counted as Σ w_k t_k: PyTorch's weighted mean once divided. In nats."""
+    """Sum of -Σ_k w_k t_k log p_k, counted as Σ w_k t_k, in nats; the quotient is PyTorch's weighted mean."""
 
     def loss_sum(
         self,
@@ -24,7 +24,7 @@ class CrossEntropyLoss(Loss):
         target_lengths: Tensor | None,
         labelled: Tensor,
     ) -> LossSum:
-        """`targets` (batch, [frames,] labels) mass, or (batch[, frames]) label ids, below 0 for none."""
+        """`targets` (batch, [frames,] labels) mass, or (batch[, frames]) label ids, below 0 without a label."""
         is_ids = targets.ndim < logits.ndim
         logits, targets, counted = labelled_cells(
             spec, logits, num_frames, targets[..., None] if is_ids else targets, target_lengths, labelled
@@ -42,7 +42,8 @@ class CrossEntropyLoss(Loss):
 
 @lru_cache(maxsize=32)
 def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Class weights on the device once, not once per step."""
+    """Class weights on the device, copied once instead of at every step."""
+
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 

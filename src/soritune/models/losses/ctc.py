@@ -14,8 +14,8 @@ from soritune.tasks.specs import OutputSpec
 class CtcLoss(Loss):
     """Sum of -log p(targets | frames) (Graves et al. 2006, eq. 8) over the labelled rows, in nats.
 
-    A row that no path can spell in its frames has an infinite loss, which the training loop reports; the collator
-    leaves such rows out beforehand.
+    A row with too few frames for its symbols has an infinite loss, which the training loop reports; the collator leaves
+    such rows out.
     """
 
     def loss_sum(
@@ -27,12 +27,13 @@ class CtcLoss(Loss):
         target_lengths: Tensor | None,
         labelled: Tensor,
     ) -> LossSum:
-        """`targets` (batch, symbols) int64, padded with anything; `target_lengths` is needed."""
+        """`targets` (batch, symbols) int64, padded with any values; `target_lengths` is required."""
         if target_lengths is None:
             raise ValueError("ctc needs target_lengths")
         lengths, blank = target_lengths, blank_of(spec)
         position = torch.arange(targets.shape[1], device=targets.device)
-        # Rows without a label pass through with one frame and no symbols, which keeps them finite.
+        # Rows without a label are computed with one frame and no symbols, which keeps them finite.
+
         losses = nn.functional.ctc_loss(
             torch.log_softmax(logits, dim=-1).transpose(0, 1),
             torch.where(labelled[:, None] & (position < lengths[:, None]), targets, 0 if blank else 1),

@@ -13,9 +13,9 @@ from soritune.tasks.specs import OutputSpec
 class KlDivergenceLoss(Loss):
     """Sum of T² Σ_k p_k log(p_k / q_k), counted in rows or frames, in nats.
 
-    q is softmax(logits / T). The teacher's distribution at temperature T follows from its probabilities: softmax of
-    log(p) / T, which is p^(1/T), normalised; computed as powers, all of them may vanish at a small T. T² keeps the size
-    of the gradient (Hinton et al. 2015, §2).
+    q is softmax(logits / T). The teacher's distribution at temperature T follows from its probabilities as softmax of
+    log(p) / T, which is p^(1/T), normalised; computed as powers, all of them may underflow at a small T. T² keeps the
+    size of the gradient (Hinton et al. 2015, §2).
     """
 
     def loss_sum(
@@ -27,7 +27,8 @@ class KlDivergenceLoss(Loss):
         target_lengths: Tensor | None,
         labelled: Tensor,
     ) -> LossSum:
-        """`targets` (batch, [frames,] labels), probabilities that sum to one."""
+        """`targets` (batch, [frames,] labels), probabilities summing to one."""
+
         logits, targets, counted = labelled_cells(spec, logits, num_frames, targets, target_lengths, labelled)
         temperature = float(spec.options.get("temperature", 1.0))
         teacher = torch.where(counted, targets.float(), 0.0)

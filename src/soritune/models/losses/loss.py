@@ -1,7 +1,7 @@
-"""The contract of a loss: the head of an output and what its logits are trained on. The torch half of an objective.
+"""The contract of an objective's torch half: the head of an output, and the loss of its logits.
 
 A file in this folder that binds an instance of a `Loss` to `LOSS` is the torch half of the objective of its name
-(`tasks/objectives/`); the functions below ask it. Other packages join with an entry point in the group
+(`tasks/objectives/`); the functions below call it. Other packages join with an entry point in the group
 `soritune.models.losses`. Next: `models/model.py`.
 
 Legend of shapes: batch, frames, hidden (encoder channels), labels, symbols.
@@ -27,12 +27,12 @@ FOLDER = "soritune.models.losses"
 
 
 class LossSum(NamedTuple):
-    """A loss not yet divided: sums and counts of micro-batches and ranks add, their quotients do not."""
+    """A loss before division: sums and counts of micro-batches and ranks add, their quotients do not."""
 
     total: Tensor
     """Scalar float32 with gradient: the sum over labelled rows, or frames of them."""
     count: Tensor  # type: ignore[assignment]
-    """Scalar float32: what `total` is divided by, as `Objective.pad` counts it."""
+    """Scalar float32: the divisor of `total`, equal to `PaddedTargets.count`."""
 
 
 class Loss(ABC):
@@ -60,22 +60,24 @@ class Loss(ABC):
             num_frames: (batch,) int64 valid frames.
             targets: `PaddedTargets.values` of the objective.
             target_lengths: (batch,) int64, `PaddedTargets.lengths`, or None.
-            labelled: (batch,) bool: rows with a target. The others must have neither weight nor gradient.
+            labelled: (batch,) bool: rows with a target. Other rows must contribute neither loss nor gradient.
         """
 
     def log_probabilities(self, spec: OutputSpec, logits: Tensor) -> Tensor:
-        """What `Objective.log_probabilities` gives, as float32 in the shape of `logits`; by default log-softmax."""
+        """`Objective.log_probabilities` as a float32 tensor in the shape of `logits`; by default log-softmax."""
         return torch.log_softmax(logits.float(), dim=-1)
 
     def head_kind(self, spec: OutputSpec, pooling: str) -> HeadKind | None:
-        """Which head of transformers gives the same logits from the same encoder state; by default that of
-        `ForSequenceClassification` for an output per utterance with mean pooling."""
+        """The head of transformers with the same logits for the same encoder state, or None.
+
+        By default that of `ForSequenceClassification` for an output per utterance with mean pooling.
+        """
         is_classification = not spec.per_frame and pooling == "mean" and spec.layer in ("last", "weighted")
         return "classification" if is_classification else None
 
 
 @lru_cache(maxsize=256)
-def _named(name: str) -> Loss:
+def _load(name: str) -> Loss:
     loss: Loss = load_identifier(FOLDER, "LOSS", name, "loss (the torch half of an objective)")
     return loss
 
@@ -84,9 +86,9 @@ def loss_of(spec: OutputSpec) -> Loss:
     """The loss of the objective that `spec` names.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: no loss has this name.
     """
-    return _named(spec.objective)
+    return _load(spec.objective)
 
 
 def loss_sum(
@@ -97,16 +99,16 @@ def loss_sum(
     target_lengths: Tensor | None = None,
     labelled: Tensor | None = None,
 ) -> LossSum:
-    """Loss of one output over one micro-batch, in float32 whatever autocast is on.
+    """Loss of one output over one micro-batch, in float32 even under autocast.
 
     Args:
         spec: the output.
         logits: (batch, frames, labels), or (batch, labels) for an output per utterance.
         num_frames: (batch,) int64 valid frames.
-        targets: as the objective pads them.
-        target_lengths: (batch,) int64 symbols or frames of each row's target; None where there is no such axis, or
-            where targets of frames are as long as `num_frames`.
-        labelled: (batch,) bool, False for rows that have no such label; None means all have.
+        targets: `PaddedTargets.values` of the objective.
+        target_lengths: (batch,) int64 symbols or frames of each row's target; None if there is no such axis, or if
+            targets of frames are as long as `num_frames`.
+        labelled: (batch,) bool, False for rows without such a label; None means all rows have one.
     """
     if labelled is None:
         labelled = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
@@ -115,13 +117,15 @@ def loss_sum(
 
 
 def log_probabilities(spec: OutputSpec, logits: Tensor) -> Tensor:
-    """What tasks decode and what a head that reads this output sees: float32 log-probabilities in the shape of
-    `logits`, or the numbers of a regression."""
+    """What tasks decode and what heads that read this output get, as float32 in the shape of `logits`.
+
+    Log-probabilities, or the numbers of a regression.
+    """
     return loss_of(spec).log_probabilities(spec, logits)
 
 
 def head_kind(spec: OutputSpec, pooling: str) -> HeadKind | None:
-    """Which head of transformers computes the same as this output's; None when none does."""
+    """The head of transformers that computes the same as this output's head, or None."""
     return None if spec.reads is not None or spec.inputs else loss_of(spec).head_kind(spec, pooling)
 
 
@@ -136,13 +140,24 @@ def make_head(
     pooling: str,
     utterance_dropout: float,
 ) -> Head:
-    """The head an output asks for; `read_width` is the number of channels of what it reads beside the encoder, or 0.
+    """The head of an output.
+
+    Args:
+        spec: the output.
+        hidden_size: channels of the encoder's states.
+        num_layers: transformer layers of the encoder.
+        read_width: further channels it reads per frame, from another output and from inputs.
+        dropout: see `HeadSettings`, and for the other arguments too.
+        projector_size: width of the projector.
+        pooling: "mean" or "attentive".
+        utterance_dropout: dropout of a head per utterance.
 
     Raises:
-        UnknownNameError: there is no objective of that name.
-        TaskError: a resolution or an option that the objective does not take.
+        UnknownNameError: no objective has this name.
+        TaskError: a resolution or an option that the objective does not have.
         ModelError: a layer the encoder does not have.
     """
+
     check_output(spec)
     if isinstance(spec.layer, str) and spec.layer not in ("last", "weighted") and not spec.layer.isdigit():
         raise ModelError(

@@ -11,7 +11,7 @@ from soritune.tasks.specs import OutputSpec
 
 
 class RegressionLoss(Loss):
-    """Sum of the squared errors, counted in numbers: the mean squared error once divided."""
+    """Sum of the squared errors, counted in numbers; the quotient is the mean squared error."""
 
     def loss_sum(
         self,

@@ -1,7 +1,7 @@
 """The contract of an objective, its torch-free half: the targets of an output and the meaning of its logits.
 
 A file in this folder that binds an instance of an `Objective` to `OBJECTIVE` adds an objective; `OutputSpec.objective`
-is its file name. The file of that name in `models/losses/` holds the torch half: head and loss. Other packages join
+is its file name. The file with this name in `models/losses/` holds the torch half: head and loss. Other packages join
 with an entry point in each of the groups `soritune.tasks.objectives` and `soritune.models.losses`.
 
 Legend of shapes: frames (encoder frames of one utterance), labels; an utterance output has no frame axis.
@@ -127,8 +127,7 @@ class Objective(ABC):
             spec: the output.
             targets: a valid target per row; None for a row without one.
             num_frames: (batch,) encoder frames of each row.
-            label_smoothing: share of the target mass that is spread over all labels; objectives without mass ignore
-                it.
+            label_smoothing: share of the target mass spread over all labels; ignored by objectives without mass.
         """
 
     def is_mixable(self, spec: OutputSpec) -> bool:

@@ -131,7 +131,9 @@ def _label_table(pairs: Sequence[Pair], letters: Sequence[str]) -> Table:
         "precision",
         "recall",
     )
-    note = "Aligned with the fewest edits; for labels taken for an error, without regard to the kind of error."
+    note = (
+        "Aligned with the fewest edits; for labels taken for an error, without regard to the kind of error."
+    )
     return Table("Labels", headings, tuple(rows), note)
 
 

@@ -18,10 +18,10 @@ def test_statistics_are_those_of_the_valid_frames_alone() -> None:
     hidden = torch.randn(2, 4, 20)
     # 60 samples make (60 - 10) // 5 + 1 = 11 frames, 105 make all 20.
     masked.num_samples = torch.tensor([60, 105])
-    found = masked(hidden)
-    assert torch.allclose(found[0, :, :11], plain(hidden[:1, :, :11])[0], atol=1e-6)
-    assert torch.allclose(found[1], plain(hidden[1:])[0], atol=1e-6)
-    assert not torch.allclose(found[0, :, :11], plain(hidden[:1])[0, :, :11], atol=1e-2)
+    normalised = masked(hidden)
+    assert torch.allclose(normalised[0, :, :11], plain(hidden[:1, :, :11])[0], atol=1e-6)
+    assert torch.allclose(normalised[1], plain(hidden[1:])[0], atol=1e-6)
+    assert not torch.allclose(normalised[0, :, :11], plain(hidden[:1])[0, :, :11], atol=1e-2)
 
 
 def test_gradients_equal_those_of_the_unpadded_norm() -> None:
@@ -38,21 +38,21 @@ def test_gradients_equal_those_of_the_unpadded_norm() -> None:
     assert not padded.grad[:, :, 11:].any()
 
 
-def test_a_row_without_frames_stays_finite() -> None:
+def test_row_without_frames_stays_finite() -> None:
     masked = MaskedGroupNorm(nn.GroupNorm(3, 3), kernel=10, stride=5)
     masked.num_samples = torch.tensor([0])
     assert masked(torch.randn(1, 3, 20)).isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_without_a_graph_the_numbers_are_the_same(dtype: torch.dtype) -> None:
-    """The way taken on a CPU when nothing is trained here, beside the one that keeps a graph."""
+def test_numbers_are_equal_with_and_without_graph(dtype: torch.dtype) -> None:
+    """The row-by-row computation on a CPU without a graph against the one that records a graph."""
     torch.manual_seed(2)
     plain = nn.GroupNorm(5, 5)
     nn.init.normal_(plain.weight)
     nn.init.normal_(plain.bias)
     masked = MaskedGroupNorm(plain, kernel=10, stride=5)
-    # 20, 11, 1 and no valid frames; the last keeps one all the same.
+    # 20, 11, 1 and no valid frames; the last keeps one anyway.
     masked.num_samples = torch.tensor([105, 60, 10, 0])
     hidden = (3.0 + 0.2 * torch.randn(4, 5, 20)).to(dtype)
     with_graph = masked(hidden)
@@ -81,7 +81,7 @@ def test_padding_changes_no_logit(kind, norm, build, waves) -> None:
 
 
 @pytest.mark.parametrize(("kind", "norm"), FAMILIES)
-def test_a_clip_alone_gives_what_transformers_gives(kind, norm, build, checkpoint, waves) -> None:
+def test_clip_alone_equals_transformers(kind, norm, build, checkpoint, waves) -> None:
     folder = checkpoint(kind, norm)
     theirs = transformers.AutoModel.from_pretrained(folder).eval()
     model = build(kind, norm).eval()
@@ -90,5 +90,5 @@ def test_a_clip_alone_gives_what_transformers_gives(kind, norm, build, checkpoin
         clip = wave[row : row + 1, :samples]
         with torch.no_grad():
             expected = theirs(clip).last_hidden_state
-            found = model.encode(clip, lengths[row : row + 1])[0]
-        assert torch.allclose(found, expected, atol=1e-5)
+            states = model.encode(clip, lengths[row : row + 1])[0]
+        assert torch.allclose(states, expected, atol=1e-5)

@@ -10,7 +10,7 @@ from soritune.testing import tiny_config
 
 
 @pytest.mark.parametrize("norm", ["group", "layer"])
-def test_same_numbers_as_transformers_padded_and_not(norm, checkpoint, waves) -> None:
+def test_logits_equal_transformers_with_and_without_padding(norm, checkpoint, waves) -> None:
     folder = checkpoint("wavlm", norm, 3)
     theirs = transformers.AutoModel.from_pretrained(folder).eval()
     ours = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager")
@@ -22,11 +22,11 @@ def test_same_numbers_as_transformers_padded_and_not(norm, checkpoint, waves) ->
         for arguments in ({"attention_mask": mask.long()}, {}):
             # Called as transformers calls it, where its own group norm sees the padding in both.
             expected = theirs(wave, **arguments).last_hidden_state
-            found = ours(wave, **arguments).last_hidden_state
-            assert torch.allclose(found, expected, atol=1e-5)
+            states = ours(wave, **arguments).last_hidden_state
+            assert torch.allclose(states, expected, atol=1e-5)
 
 
-def test_attention_alone_equals_transformers_far_beyond_the_exact_buckets() -> None:
+def test_attention_equals_transformers_beyond_the_exact_buckets() -> None:
     config = transformers.WavLMConfig(**{k: v for k, v in tiny_config("wavlm").items() if k != "model_type"})
     torch.manual_seed(3)
     original = transformers.models.wavlm.modeling_wavlm.WavLMAttention(16, 2, 0.0, 32, 64)
@@ -36,13 +36,13 @@ def test_attention_alone_equals_transformers_far_beyond_the_exact_buckets() -> N
     mask = torch.ones(2, 150, dtype=torch.bool)
     mask[1, 90:] = False
     expected, _, bias = original.eval()(hidden, attention_mask=mask)
-    found, _, our_bias = ours(hidden, attention_mask=mask)
-    assert torch.allclose(found, expected, atol=1e-5)
+    states, _, our_bias = ours(hidden, attention_mask=mask)
+    assert torch.allclose(states, expected, atol=1e-5)
     assert torch.equal(our_bias.expand(2, -1, -1, -1).reshape(bias.shape), bias)
 
 
 def test_transformers_own_attention_ignores_adapters_and_ours_does_not(checkpoint, build, waves) -> None:
-    """Why this file exists: should the first half fail one day, transformers was mended."""
+    """The reason for `WavLMAttention`. If the first half fails, transformers calls adapters now."""
     import peft
 
     settings = LoraSettings(rank=2, dropout=0.0)

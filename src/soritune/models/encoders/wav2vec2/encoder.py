@@ -21,10 +21,10 @@ _LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 
 
 class Wav2Vec2Encoder(EncoderModule):
-    """Takes over the parts of transformers' base model under their names and calls them one by one.
+    """Owns the parts of transformers' base model under their names and calls them one by one.
 
-    So masks of SpecAugment come from the collator, states are kept only where a head reads them, and the masking of
-    transformers, fixed in length and drawn from a global generator, is never called.
+    Masks of SpecAugment therefore come from the collator, and states are kept only if a head reads them. The masking of
+    transformers, which has a fixed length and uses the global generator, is never called.
     """
 
     feature_extractor: nn.Module
@@ -39,7 +39,7 @@ class Wav2Vec2Encoder(EncoderModule):
         from_config: Callable[..., Any] = AutoModel.from_config
         hf = from_config(config, attn_implementation=attention)
         self.config, self.geometry = hf.config, geometry
-        # Its parts are registered below; the whole would register them a second time.
+        # Its parts are registered below; registering the whole would duplicate their names.
         self.__dict__["hf"] = hf
         for name, parameter in hf.named_parameters(recurse=False):
             self.register_parameter(name, parameter)
@@ -56,13 +56,13 @@ class Wav2Vec2Encoder(EncoderModule):
 
     @property
     def layers(self) -> nn.ModuleList:
-        """The transformer's."""
+        """The layers of the transformer."""
         layers: nn.ModuleList = self.encoder.layers  # type: ignore[assignment]
         return layers
 
     @property
     def head_dropout(self) -> float:
-        """`final_dropout`, that of `ForCTC`."""
+        """`final_dropout`, the dropout of `ForCTC`."""
         return float(self.config.final_dropout)
 
     @property
@@ -77,8 +77,11 @@ class Wav2Vec2Encoder(EncoderModule):
 
     @property
     def silent_weights(self) -> tuple[str, ...]:
-        """A key bias shifts all scores of a query alike, which softmax ignores; the mask embedding is only read where
-        SpecAugment hides frames; a bias before the group norm is taken out again by it."""
+        """Weights whose gradient may be zero.
+
+        A key bias shifts all scores of a query by the same amount, which softmax ignores. The mask embedding is read
+        only at frames that SpecAugment masks. The group norm removes a bias before it.
+        """
         return ("k_proj.bias", "masked_spec_embed", "conv_layers.0.conv.bias")
 
     def front(self, waveform: Tensor, num_samples: Tensor) -> Tensor:
@@ -96,7 +99,7 @@ class Wav2Vec2Encoder(EncoderModule):
         with self._states(keep_layers) as states:
             last: Tensor = self.encoder(features, attention_mask=valid).last_hidden_state
         for layer in range(1, self.num_layers + 1):
-            # A layer that layer drop skipped hands on what it was given.
+            # A layer that layer drop skipped passes its input on.
             if layer in keep_layers and layer not in states:
                 states[layer] = states[max(kept for kept in states if kept < layer)]
         return last, states
@@ -114,7 +117,7 @@ class Wav2Vec2Encoder(EncoderModule):
 
         handles = []
         for number in sorted(keep_layers):
-            # The dropout before the layers stands for layer 0: layer drop may skip the first layer.
+            # State 0 is the output of the dropout before the layers: layer drop may skip the first layer.
             source: Any = self.layers[number - 1] if number else self.encoder.dropout
             handles.append(source.register_forward_hook(keep(number)))
         try:
@@ -125,11 +128,11 @@ class Wav2Vec2Encoder(EncoderModule):
 
     @property
     def _has_final_norm(self) -> bool:
-        """A pre-norm transformer ends in a norm; in the other kind it stands before the layers."""
+        """Whether the norm follows the layers (a pre-norm transformer) or precedes them."""
         return bool(self.config.do_stable_layer_norm)
 
     def stages(self) -> tuple[tuple[nn.Module, ...], ...]:
-        """Convolutions; projection, positional convolution and a first norm; the layers; a last norm."""
+        """Convolutions; projection, positional convolution and any first norm; the layers; any last norm."""
         transformer: Any = self.encoder
         entry: list[nn.Module] = [self.feature_projection, transformer.pos_conv_embed, transformer.dropout]
         final: list[nn.Module] = []
@@ -151,8 +154,10 @@ class Wav2Vec2Encoder(EncoderModule):
         return ENTRY
 
     def set_front_graph(self, needed: bool) -> None:
-        """Otherwise transformers' feature encoder marks its input as needing a gradient, and the graph runs through the
-        whole convolution although none of its weights is trained."""
+        """Sets or clears the flag with which transformers' feature encoder lets its input require a gradient.
+
+        With the flag, autograd records the whole convolution although none of its weights is trained.
+        """
         front: Any = self.feature_extractor
         if needed:
             front._requires_grad = True
@@ -160,8 +165,9 @@ class Wav2Vec2Encoder(EncoderModule):
             front._freeze_parameters()
 
     def checkpoint_activations(self) -> None:
-        """By transformers, without reentrant autograd."""
+        """Checkpointing of transformers, without reentrant autograd."""
         hf: Any = self.__dict__["hf"]
-        # The second is its name before transformers 5.23.
+        # The second name is that before transformers 5.23.
+
         enable = getattr(hf, "activation_checkpointing_enable", None) or hf.gradient_checkpointing_enable
         enable({"use_reentrant": False})

@@ -1,4 +1,4 @@
-"""What is known of wav2vec2, HuBERT and WavLM without torch: names, configuration, geometry."""
+"""wav2vec2, HuBERT and WavLM without torch: names, configuration, geometry."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CLASS_PREFIX: dict[str, str] = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wav
 """Model types, with the beginning of their class names in transformers. The model type itself is the prefix of the
 encoder's weights in a model with a head."""
 CONV_KERNEL, CONV_STRIDE = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
-"""Of every published model of these types, and transformers' defaults."""
+"""Values of every published model of these types, and transformers' defaults."""
 OLD_NAMES: tuple[tuple[str, str], ...] = (
     ("conv.weight_g", "conv.parametrizations.weight.original0"),
     ("conv.weight_v", "conv.parametrizations.weight.original1"),
 )
-"""Weight norm was stored under the left names until PyTorch 2.1."""
+"""(old, new): PyTorch stored weight norm under the old names until 2.1."""
 
 
 class Wav2Vec2Family(EncoderFamily):
-    """wav2vec2 (with XLS-R), HuBERT and WavLM. They differ in their attention and in the norm of the front end."""
+    """wav2vec2 (with XLS-R), HuBERT and WavLM, which differ in attention and in the norm of the front end."""
 
     model_types: ClassVar[tuple[str, ...]] = tuple(CLASS_PREFIX)
     lora_targets: ClassVar[tuple[str, ...]] = ("q_proj", "k_proj", "v_proj")
@@ -35,13 +35,13 @@ class Wav2Vec2Family(EncoderFamily):
     other_keys: ClassVar[tuple[str, ...]] = ("add_adapter",)
 
     def hub_names(self, model_type: str) -> HubNames:
-        """`Wav2Vec2Model`, `Wav2Vec2ForCTC` and their like."""
-        begins = CLASS_PREFIX[model_type]
+        """`Wav2Vec2Model`, `Wav2Vec2ForCTC` and similar names."""
+        prefix = CLASS_PREFIX[model_type]
         return HubNames(
             classes={
-                None: f"{begins}Model",
-                "ctc": f"{begins}ForCTC",
-                "classification": f"{begins}ForSequenceClassification",
+                None: f"{prefix}Model",
+                "ctc": f"{prefix}ForCTC",
+                "classification": f"{prefix}ForSequenceClassification",
             },
             prefix=f"{model_type}.",
             old_names=OLD_NAMES,
@@ -57,7 +57,7 @@ class Wav2Vec2Family(EncoderFamily):
         try:
             return Geometry(tuple(kernels), tuple(strides), sample_rate_hz=sample_rate_hz)
         except ValueError as error:
-            raise ModelError(f"conv_kernel and conv_stride give no geometry ({error})") from error
+            raise ModelError(f"conv_kernel and conv_stride are invalid ({error})") from error
 
     def configure(self, config: Any, *, dropout: float | None, layerdrop: float, source: str) -> None:
         """Dropout of hidden states, attention, projection and head; activation dropout is only lowered."""
@@ -82,7 +82,7 @@ class Wav2Vec2Family(EncoderFamily):
         return Wav2Vec2Encoder(config, geometry)
 
     def head_config(self, kind: HeadKind | None, spec: OutputSpec, projector_size: int) -> dict[str, Any]:
-        """Of `ForSequenceClassification`: width of the projector and what it reads."""
+        """For `ForSequenceClassification`: width of the projector, and whether it reads all layers."""
         if kind != "classification":
             return {}
         return {"classifier_proj_size": projector_size, "use_weighted_layer_sum": spec.layer == "weighted"}
@@ -92,7 +92,7 @@ class Wav2Vec2Family(EncoderFamily):
         return bool(architecture.get("use_weighted_layer_sum"))
 
     def saves_adapters(self, model_type: str) -> bool:
-        """Not for WavLM: plain peft and transformers would leave its adapters unused without a word."""
+        """False for WavLM: plain peft and transformers would silently ignore its adapters."""
         return model_type != "wavlm"
 
     def preprocessor_config(self, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class Wav2Vec2Family(EncoderFamily):
             "tokenizer_config.json": {
                 "tokenizer_class": "Wav2Vec2CTCTokenizer",
                 "pad_token": blank,
-                # A token that is not in the vocabulary would be added to it, and no logit stands for it.
+                # A token outside the vocabulary would be added to it without a logit.
                 "unk_token": special("[UNK]", "<unk>") or blank,
                 "bos_token": special("<s>", "[CLS]") or blank,
                 "eos_token": special("</s>", "[SEP]") or blank,

@@ -1,8 +1,8 @@
-"""Group norm that does not see padding.
+"""Group norm that ignores padding.
 
-wav2vec2-base and HuBERT-base normalise each channel of their first convolution over time. Zero padding joins
-that mean and variance, so a clip's output depends on how much padding its batch brings. Statistics over the
-valid frames alone give each clip the output it has alone, with the same weights.
+wav2vec2-base and HuBERT-base normalise each channel of their first convolution over time. There, zero padding changes
+mean and variance, so the output for a clip depends on the padding of its batch. With statistics over valid frames only,
+each clip has the same output in a batch as alone, with the same weights.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class MaskedGroupNorm(nn.Module):
         self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
         self.kernel, self.stride = kernel, stride
         self.num_samples: Tensor | None = None
-        """(batch,) int64: samples of each row, set for the length of a forward pass."""
+        """(batch,) int64: samples of each row, set during a forward pass."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(batch, channels, frames of the first convolution) to the same."""
@@ -43,7 +43,7 @@ class MaskedGroupNorm(nn.Module):
             return self._normalise_rows(hidden, num_valid.tolist())
         valid = (torch.arange(frames, device=hidden.device) < num_valid[:, None])[:, None, :]
         count = num_valid[:, None, None].float()
-        # float32 as autocast does for group norms: sums over tens of thousands of frames.
+        # In float32 like group norms under autocast: the sums are over tens of thousands of frames.
         values = hidden.float()
         mean = torch.where(valid, values, 0.0).sum(-1, keepdim=True) / count
         centred = values - mean
@@ -52,8 +52,10 @@ class MaskedGroupNorm(nn.Module):
         return (centred * scale + self.bias[None, :, None].float()).to(hidden.dtype)
 
     def _by_row(self, hidden: Tensor) -> bool:
-        """Whether to take the rows one by one: half the time on a CPU, but it needs the lengths on the host and
-        keeps no graph."""
+        """Whether to normalise row by row, which takes half the time on a CPU.
+
+        It needs the lengths on the host and records no graph.
+        """
         graph = torch.is_grad_enabled() and (hidden.requires_grad or self.weight.requires_grad)
         tracing = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
         traced = tracing or torch.compiler.is_compiling()
@@ -63,17 +65,17 @@ class MaskedGroupNorm(nn.Module):
         """Each row's valid frames by the library's own kernel; the frames after them are zero."""
         weight, bias = self.weight.float(), self.bias.float()
         result = torch.empty_like(hidden)
-        for row, given, valid in zip(result, hidden, num_valid, strict=True):
-            # float32 as autocast does for group norms: sums over tens of thousands of frames.
-            alone = given[None, :, :valid].float()
-            # The functional form refuses a single frame.
-            row[:, :valid] = torch.group_norm(alone, hidden.shape[1], weight, bias, self.eps)[0]
-            row[:, valid:] = 0.0
+        for normalised, row, valid in zip(result, hidden, num_valid, strict=True):
+            # In float32 like group norms under autocast: the sums are over tens of thousands of frames.
+            values = row[None, :, :valid].float()
+            # `nn.functional.group_norm` refuses a single frame.
+            normalised[:, :valid] = torch.group_norm(values, hidden.shape[1], weight, bias, self.eps)[0]
+            normalised[:, valid:] = 0.0
         return result
 
 
 def mask_group_norm(encoder: nn.Module) -> None:
-    """Puts a `MaskedGroupNorm` in the place of the encoder's group norm, if it has one."""
+    """Replaces the encoder's group norm, if it has one, by a `MaskedGroupNorm`."""
     for layer in encoder.feature_extractor.conv_layers:  # type: ignore[union-attr]
         norm = getattr(layer, "layer_norm", None)
         if isinstance(norm, nn.GroupNorm):
@@ -82,7 +84,7 @@ def mask_group_norm(encoder: nn.Module) -> None:
 
 @contextmanager
 def sample_counts(encoder: nn.Module, num_samples: Tensor | None) -> Iterator[None]:
-    """Tells the encoder's masked group norm the lengths (batch,) for the length of the block."""
+    """Sets the lengths (batch,) of the encoder's masked group norm inside the block."""
     first: nn.Module = encoder.feature_extractor.conv_layers[0]  # type: ignore[index,union-attr,assignment]
     norm = getattr(first, "layer_norm", None)
     if not isinstance(norm, MaskedGroupNorm):
@@ -90,6 +92,7 @@ def sample_counts(encoder: nn.Module, num_samples: Tensor | None) -> Iterator[No
         return
     norm.num_samples = num_samples
     yield
-    # Gradient checkpointing runs the layer again in the backward pass, which needs the lengths still.
+    # Gradient checkpointing runs the layer again in the backward pass, which needs the lengths.
+
     if not (getattr(first, "gradient_checkpointing", False) and first.training):
         norm.num_samples = None

@@ -1,8 +1,8 @@
 """WavLM's attention, called through its own projections.
 
-The one in transformers 5.23 hands `q_proj.weight` and its like to a functional form: an adapter put on
-`q_proj` is never called, gets no gradient and changes nothing. It also knows no fused attention and repeats
-the position bias for every row. This one gives the same numbers through `scaled_dot_product_attention`.
+transformers 5.23 passes `q_proj.weight` and the other weights to a function, so an adapter on `q_proj` is never called,
+gets no gradient and changes nothing. It also has no fused attention and repeats the position bias for every row. The
+attention here gives the same numbers through `scaled_dot_product_attention`.
 
 Chen et al. 2022, "WavLM", section III-A: gated relative position bias.
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 
 class WavLMAttention(nn.Module):
-    """Takes over the submodules and parameters of transformers' `WavLMAttention`, under the same names."""
+    """Has the submodules and parameters of transformers' `WavLMAttention`, under the same names."""
 
     q_proj: nn.Module
     k_proj: nn.Module
@@ -49,11 +49,13 @@ class WavLMAttention(nn.Module):
 
         Args:
             hidden_states: (batch, frames, hidden).
-            attention_mask: (batch, frames) bool, True where there is speech.
+            attention_mask: (batch, frames) bool, True at valid frames.
             position_bias: (1, heads, frames, frames) from the first layer; computed when None.
+            index: ignored.
+            kwargs: ignored.
 
         Returns:
-            (batch, frames, hidden), no weights, and the position bias for the next layer.
+            (batch, frames, hidden), None for the attention weights, and the position bias for the next layer.
         """
         batch, frames, _ = hidden_states.shape
         if position_bias is None:
@@ -72,7 +74,7 @@ class WavLMAttention(nn.Module):
         return output, None, position_bias
 
     def _gate(self, hidden_states: Tensor) -> Tensor:
-        """(batch, heads, frames, 1): how much each query heeds the position bias."""
+        """(batch, heads, frames, 1): the factor of the position bias for each query."""
         by_head = hidden_states.view(*hidden_states.shape[:2], self.num_heads, -1).transpose(1, 2)
         projected: Tensor = self.gru_rel_pos_linear(by_head).view(*by_head.shape[:-1], 2, 4).sum(-1)
         update, reset = torch.sigmoid(projected).chunk(2, dim=-1)
@@ -80,8 +82,7 @@ class WavLMAttention(nn.Module):
         return gate
 
     def position_bias(self, frames: int) -> Tensor:
-        """(1, heads, frames, frames): learnt bias of each distance, distances in buckets that widen with the
-        log."""
+        """(1, heads, frames, frames): learnt bias of each distance; distances are in buckets of logarithmic width."""
         position = torch.arange(frames, device=self.gru_rel_pos_const.device)
         buckets = self._buckets(position[None, :] - position[:, None])
         bias: Tensor = self.rel_attn_embed(buckets).permute(2, 0, 1)[None]
@@ -98,6 +99,7 @@ class WavLMAttention(nn.Module):
 
 
 def replace_wavlm_attention(encoder: nn.Module) -> None:
-    """Puts a `WavLMAttention` in the place of each layer's attention."""
+    """Replaces each layer's attention by a `WavLMAttention`."""
+
     for layer in encoder.encoder.layers:  # type: ignore[union-attr]
         layer.attention = WavLMAttention(layer.attention)

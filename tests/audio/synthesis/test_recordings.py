@@ -1,4 +1,5 @@
-"""What the speech factory records stays equal to the last bit: sixty recordings beside those of an earlier version."""
+"""Recordings of synthetic speech remain bit-identical: sixty of them are compared with those of an
+earlier version."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ def digest(samples: np.ndarray) -> str:
 
 
 def measures(samples: np.ndarray) -> list[float]:
-    """Numbers that rounding in the last bits hardly changes: the level, and projections on four tones."""
+    """Numbers that rounding hardly changes: the length, the level, and projections on four tones."""
     time = np.arange(len(samples)) / RATE
     tones = [np.mean(samples * np.sin(2 * np.pi * hertz * time)) for hertz in (90.0, 360.0, 1200.0, 5000.0)]
     return [len(samples), *(round(float(value), 7) for value in (np.sqrt(np.mean(samples**2)), *tones))]
@@ -57,7 +58,7 @@ def measures(samples: np.ndarray) -> list[float]:
 
 @cache
 def arithmetic() -> str:
-    """Names how this machine rounds: mathematical functions and transforms differ between processors and versions."""
+    """A digest of the rounding of this machine: functions and transforms differ between processors and versions."""
     values = np.random.default_rng(0).random(4096)
     parts: list[np.ndarray] = []
     for kind in (np.float32, np.float64):
@@ -71,15 +72,15 @@ def arithmetic() -> str:
 
 
 @pytest.mark.parametrize("number", range(len(EXPECTED["recordings"])))
-def test_recordings_are_those_of_an_earlier_version(number: int) -> None:
-    """To the bit where the machine computes as the one that wrote the file, and else within rounding."""
+def test_recordings_equal_those_of_an_earlier_version(number: int) -> None:
+    """Bit by bit if this machine rounds as the one that wrote the file did, otherwise within rounding."""
     samples, expected = recorded(number), EXPECTED["recordings"][number]
     if arithmetic() == EXPECTED["arithmetic"]:
         assert digest(samples) == expected["sha256"]
     assert measures(samples) == pytest.approx(expected["measures"], rel=1e-3, abs=2e-6)
 
 
-def test_the_measures_notice_a_change() -> None:
-    """The weaker comparison is no formality: 0.1 dB more level is seen."""
+def test_measures_detect_a_change_of_level() -> None:
+    """The weaker comparison detects 0.1 dB of level."""
     samples = recorded(0) * np.float32(10 ** (0.1 / 20))
     assert measures(samples) != pytest.approx(EXPECTED["recordings"][0]["measures"], rel=1e-3, abs=2e-6)

@@ -46,13 +46,13 @@ def test_backend_gives_logits_of_the_model(bundle):
     draw = np.random.default_rng(0)
     waveform = draw.normal(size=(2, 16000)).astype(np.float32)
     waveform[1, 8000:] = 0
-    found = backend.run({"waveform": waveform, "num_samples": np.array([16000, 8000])})
+    arrays = backend.run({"waveform": waveform, "num_samples": np.array([16000, 8000])})
     with torch.no_grad():
         expected = backend.model(torch.from_numpy(waveform), torch.tensor([16000, 8000]))
     for name, logits in expected.logits.items():
-        assert found[name].dtype == np.float32
-        np.testing.assert_allclose(found[name], logits.numpy(), atol=1e-6)
-    assert found["num_frames"].tolist() == expected.num_frames.tolist()
+        assert arrays[name].dtype == np.float32
+        np.testing.assert_allclose(arrays[name], logits.numpy(), atol=1e-6)
+    assert arrays["num_frames"].tolist() == expected.num_frames.tolist()
 
 
 def test_every_task_is_predicted(predictor, clip):
@@ -95,7 +95,7 @@ def test_windows_of_an_8_khz_model_join_to_the_frames_of_the_whole_file(fakes, c
         ("geometry", "appended_samples", 320, "'encoder' is faulty .its config gives"),
     ],
 )
-def test_a_card_that_contradicts_itself_is_refused(bundle, part, key, value, message):
+def test_card_that_contradicts_itself_is_refused(bundle, part, key, value, message):
     file = bundle / "soritune.json"
     card = json.loads(file.read_text(encoding="utf-8"))
     (card["encoder"]["geometry"] if part == "geometry" else card[part])[key] = value
@@ -104,7 +104,7 @@ def test_a_card_that_contradicts_itself_is_refused(bundle, part, key, value, mes
         Predictor.load(bundle, device="cpu")
 
 
-def test_a_bundle_is_not_written_with_another_rate_than_its_model_s(fakes, tmp_path):
+def test_bundle_with_another_rate_than_its_model_is_refused(fakes, tmp_path):
     task = fakes.phoneme_task()
     config = ModelConfig(encoder="tiny", architecture=tiny_config(), random_weights=True)
     model = build_model(config, task.outputs, seed=0)
@@ -112,20 +112,20 @@ def test_a_bundle_is_not_written_with_another_rate_than_its_model_s(fakes, tmp_p
         save_bundle(model, tmp_path / "b", tasks=[task], preprocessing=Preprocessing(sample_rate_hz=8000))
 
 
-def test_unknown_device(bundle):
+def test_unknown_and_missing_devices_are_refused(bundle):
     with pytest.raises(ModelError, match="unknown"):
         PytorchBackend(bundle, device="gpu0")
     if not torch.cuda.is_available():
-        with pytest.raises(ModelError, match="not there"):
+        with pytest.raises(ModelError, match="does not exist"):
             PytorchBackend(bundle, device="cuda")
 
 
-def test_no_bundle(tmp_path):
+def test_folder_that_is_not_a_bundle_is_refused(tmp_path):
     with pytest.raises(BundleError):
         PytorchBackend(tmp_path)
 
 
-def test_the_base_of_an_adapter_bundle_may_have_moved(fakes, tmp_path, clip):
+def test_base_of_an_adapter_bundle_may_have_moved(fakes, tmp_path, clip):
     base, task = tiny_checkpoint(tmp_path / "base"), fakes.emotion_task()
     model = build_model(ModelConfig(encoder=str(base), lora=LoraSettings(rank=2)), task.outputs, seed=0)
     bundle = save_bundle(model, tmp_path / "b", tasks=[task], preprocessing=Preprocessing()).path

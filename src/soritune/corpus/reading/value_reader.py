@@ -1,7 +1,7 @@
-"""From the values of other people's tables and JSON files to an utterance.
+"""From the values of other publishers' tables and JSON files to an utterance.
 
-A field may come as "만 7세" where a number is wanted, or as 여 where f is; what is done about it is settings.
-Nothing is guessed and nothing dropped: what is no number of its field's unit stays in `extra` as it came.
+A corpus may write "만 7세" for a number or 여 for f; settings say what such values mean. Nothing is guessed and nothing
+is dropped: a value that is not a number in the unit of its field is kept unchanged in `extra`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from soritune.errors import nearest
 from soritune.korean.hangul import composed
 
 END = "end_s"
-"""Not an utterance field: where a stretch ends; becomes `duration_s`."""
+"""Not an utterance field: the end of a stretch; becomes `duration_s`."""
 MAPPABLE = (*(name for name in FIELDS if name != "extra"), END)
 GENDERS: dict[str, str | None] = {
     **dict.fromkeys(("여", "여자", "여성", "여아", "여학생", "female", "f", "woman", "girl"), "f"),
@@ -41,15 +41,15 @@ _UNITS: dict[str, str] = {
     "sample_rate_hz": r"hz",
     **dict.fromkeys(("start_s", "duration_s", END), r"초|s|secs?|seconds?"),
 }
-"""Field → what may stand behind its numbers."""
+"""Field → the units that may follow its numbers."""
 _OLDEST = 120
-_PLACES = ("start_s", "duration_s", END)
-"""Numbers that say where an utterance is: what cannot be read there spoils the row."""
+_TIMES = ("start_s", "duration_s", END)
+"""The numbers that locate an utterance in its file; a row is rejected if one of them cannot be read."""
 _NUMBERS = (*FLOAT_FIELDS, *INT_FIELDS, END)
 
 
 def _plain_texts(value: Any) -> Any:
-    """YAML reads 1 and true as no text; as keys and values of a table they are meant as written."""
+    """Keys and values of a table as text: YAML reads 1 and true as other types, but they are meant as written."""
     if not isinstance(value, Mapping):
         return value
     return {
@@ -63,19 +63,19 @@ def _plain_texts(value: Any) -> Any:
 ValueTables = Annotated[dict[str, dict[str, str | None]], BeforeValidator(_plain_texts)]
 
 
-class LooseConfig(SourceConfig):
-    """Settings of all sources that read somebody else's fields."""
+class ReaderConfig(SourceConfig):
+    """Settings of all sources that read the fields of other publishers."""
 
     values: ValueTables = Field(default_factory=dict)
-    """Utterance field → the corpus's value → ours, as in {gender: {여: f, 남: m}, emotion: {angry: 화남}}; a
-    value mapped to null counts as missing. Case and outer spaces do not matter; values that are not listed
-    stay. The usual words for gender are known."""
+    """Utterance field → the corpus's value → ours, as in {gender: {여: f, 남: m}, emotion: {angry: 화남}}. A value
+    mapped to null counts as missing; a value that is not listed is kept. Case and outer spaces do not matter. The
+    usual words for gender are known."""
     constants: dict[str, Any] = Field(default_factory=dict)
     """Utterance field → value for rows without one, as in {text_source: asr}. Texts count as `gold`."""
     required: tuple[str, ...] = ()
     """Utterance fields without which a row goes to quarantine, as in [text, speaker]."""
     name: str | None = None
-    """What `source` says; None takes the name of the root folder."""
+    """Value of `source`; None takes the name of the root folder."""
 
     @field_validator("values", "constants", "required")
     @classmethod
@@ -85,17 +85,17 @@ class LooseConfig(SourceConfig):
 
 
 def check_fields(names: Iterable[str], known: Iterable[str] = MAPPABLE) -> None:
-    """Refuses names that are no utterance fields.
+    """Refuses names that are not utterance fields.
 
     Raises:
-        ValueError: names the nearest.
+        ValueError: a name is unknown; the message has the nearest known one.
     """
     allowed = tuple(known)
     for name in names:
         if name not in allowed:
             hint = nearest(name, allowed)
             raise ValueError(
-                f"'{name}' is no utterance field{f', did you mean {hint!r}?' if hint else ''}; "
+                f"'{name}' is not an utterance field{f', did you mean {hint!r}?' if hint else ''}; "
                 f"fields are: {', '.join(allowed)}"
             )
 
@@ -109,8 +109,8 @@ class ValueReader:
     required: Sequence[str] = ()
 
     @classmethod
-    def of(cls, config: LooseConfig, source: str, language: str | None) -> ValueReader:
-        """The reader of a source's settings; `source` and `language` for rows that have none of their own."""
+    def of(cls, config: ReaderConfig, source: str, language: str | None) -> ValueReader:
+        """The reader of a source's settings; `source` and `language` are for rows without their own."""
         tables = {"gender": GENDERS} | {
             name: {**(GENDERS if name == "gender" else {}), **table} for name, table in config.values.items()
         }
@@ -127,53 +127,53 @@ class ValueReader:
 
         Args:
             given: Utterance field (and `end_s`) → value as the corpus has it.
-            name: The id of a row over a whole file; a stretch gets its place put behind it.
+            name: The id of a row that is a whole file; for a stretch, channel and times are appended.
             audio: Path of the audio.
             extra: What else is known.
 
         Raises:
-            FieldValueError: a value has the wrong type, or a stretch has no length.
+            FieldValueError: a value has the wrong type, a required one is missing, or a stretch has no length.
         """
-        found: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         more = dict(extra)
         whole = all(given.get(key) in (None, "") for key in ("start_s", END))
         for key, value in given.items():
             if key == "duration_s" and whole:
-                continue  # the audio itself tells how long it is
-            found[key] = self._read(key, value)
-            if found[key] is None and value not in (None, "") and key in _NUMBERS:
-                if key in _PLACES:
-                    raise FieldValueError(key, f"must be a number, got {str(value)[:60]!r}")
+                continue  # the length of the audio itself counts
+            fields[key] = self._read(key, value)
+            if fields[key] is None and value not in (None, "") and key in _NUMBERS:
+                if key in _TIMES:
+                    raise FieldValueError(key, f"must be a number, got {str(value)[:60]!r}", "field-type")
                 if self._mapped(key, value) is not None:
                     finite = not isinstance(value, float) or math.isfinite(value)
                     more.setdefault(key, value if finite else str(value))
-        end = found.pop(END, None)
+        end = fields.pop(END, None)
         for key, value in self.constants.items():
-            if found.get(key) is None:
-                found[key] = convert(key, value)
-        if found.get("text") and found.get("text_source") is None:
-            found["text_source"] = "gold"
-        if found.get("text_source") not in (None, *TEXT_SOURCES):
+            if fields.get(key) is None:
+                fields[key] = convert(key, value)
+        if fields.get("text") and fields.get("text_source") is None:
+            fields["text_source"] = "gold"
+        if fields.get("text_source") not in (None, *TEXT_SOURCES):
             raise FieldValueError(
-                "text_source", f"must be one of {', '.join(TEXT_SOURCES)}, got {found['text_source']!r}"
+                "text_source", f"must be one of {', '.join(TEXT_SOURCES)}, got {fields['text_source']!r}"
             )
         for key in self.required:
-            if found.get(key) in (None, "", ()):
-                raise FieldValueError(key, "is empty or missing")
-        start, length = _stretch(found.pop("start_s", None), found.pop("duration_s", None), end)
-        canonical_extra(more)
-        found.pop("audio", None)
+            if fields.get(key) in (None, "", ()):
+                raise FieldValueError(key, "is empty or missing", "field-missing")
+        start, length = _stretch(fields.pop("start_s", None), fields.pop("duration_s", None), end)
+        canonical_extra(more)  # refuses what a manifest cannot hold
+        fields.pop("audio", None)
         return Utterance(
-            id=found.pop("id", None) or name + _part(found.get("channel"), start, length),
+            id=fields.pop("id", None) or name + _stretch_suffix(fields.get("channel"), start, length),
             audio=audio,
             start_s=start,
             duration_s=length,
             extra=more,
-            **found,
+            **fields,
         )
 
     def _read(self, name: str, value: Any) -> Any:
-        """`value` cleaned and as its field's type; None for missing and for what is no number of its field."""
+        """`value` cleaned and in its field's type; None for a missing value, or for one without a readable number."""
         value = self._mapped(name, value)
         if value is None:
             return None
@@ -184,7 +184,7 @@ class ValueReader:
         return convert(name, value)
 
     def _mapped(self, name: str, value: Any) -> Any:
-        """`value` as `values` has it; None for missing."""
+        """`value` as `values` translates it; None for a missing one."""
         if isinstance(value, str):
             value = composed(value.strip()) or None
         table = self.values.get(name)
@@ -194,7 +194,7 @@ class ValueReader:
 
 
 def number_in(value: Any, name: str) -> float | int | None:
-    """The number that a value is for the field `name`: bare, or a text with the field's own unit behind it.
+    """The number in a value of the field `name`: a bare number, or one with the field's unit; None for anything else.
 
     >>> number_in("만 7세", "age"), number_in("12.5 dB", "snr_db"), number_in("36개월", "age"), number_in(2015, "age")
     (7.0, 12.5, None, None)
@@ -215,16 +215,16 @@ def number_in(value: Any, name: str) -> float | int | None:
     return None if name == "age" and number is not None and not 0 <= number <= _OLDEST else number
 
 
-def _part(channel: int | None, start: float | None, length: float) -> str:
-    """What tells a part of a file from its other parts, put behind the file's id; times in milliseconds' steps."""
-    told = [] if channel is None else [f"ch{channel}"]
+def _stretch_suffix(channel: int | None, start: float | None, length: float) -> str:
+    """Channel and times, to be appended to a file's id: "#ch0-1.500-4.000"; "" for a whole file."""
+    parts = [] if channel is None else [f"ch{channel}"]
     if start is not None:
-        told += [f"{start:.3f}", *([f"{start + length:.3f}"] if length else [])]
-    return f"#{'-'.join(told)}" if told else ""
+        parts += [f"{start:.3f}", *([f"{start + length:.3f}"] if length else [])]
+    return f"#{'-'.join(parts)}" if parts else ""
 
 
 def _stretch(start: float | None, length: float | None, end: float | None) -> tuple[float | None, float]:
-    """Start and length of an utterance; (None, 0) for a whole file, whose length the audio itself tells."""
+    """Start and length of an utterance; (None, 0) for a whole file, whose length is read from the audio."""
     if start is None and end is None:
         return None, 0.0
     begin = start or 0.0

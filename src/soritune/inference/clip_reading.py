@@ -1,0 +1,117 @@
+"""A clip's samples and other inputs, as the models of a predictor take them. Next: `inference/member_outputs.py`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.audio.preprocessing import Preprocessing
+from soritune.errors import AudioError, TaskError
+from soritune.inference.clips import Clip
+from soritune.inference.ensemble import Member, joint_inputs
+from soritune.tasks.inputs.input import encode_inputs, missing_inputs, values_in_request, values_in_row
+from soritune.tasks.task import Task
+
+logger = logging.getLogger(__name__)
+
+EncodedInputs = Mapping[str, NDArray[Any]]
+"""The other inputs of a model as arrays, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadClip:
+    """A clip's samples after each distinct preprocessing, or why it cannot be used."""
+
+    waveforms: Mapping[str, NDArray[np.float32]]
+    """By `preprocessing_key`."""
+    duration_s: float
+    inputs: tuple[EncodedInputs, ...] = ()
+    """Per model its other inputs."""
+    left_out: tuple[str, ...] = ()
+    """Tasks that lack an input they cannot do without."""
+    error: str | None = None
+
+
+class ClipReader:
+    """Reads clips for several models.
+
+    Args:
+        members: the models.
+        tasks: what the models predict together.
+    """
+
+    def __init__(self, members: Sequence[Member], tasks: Sequence[Task]) -> None:
+        self.members, self.tasks = members, tasks
+        self.inputs = joint_inputs(members)
+        """What the models read beside the waveform."""
+
+    def read(self, clip: Clip) -> ReadClip:
+        """Decodes a clip once per distinct preprocessing. Files beyond a model's `max_duration_s` are read whole and
+        left unfinished: their windows are finished one by one, as the crops of training were."""
+        if clip.fault is not None:
+            return ReadClip({}, 0.0, error=clip.fault)
+        waveforms: dict[str, NDArray[np.float32]] = {}
+        duration = clip.duration_s
+        try:
+            inputs, left_out = self._encoded_inputs(clip)
+            for member in self.members:
+                key = preprocessing_key(member)
+                if key not in waveforms:
+                    waveforms[key] = _waveform(clip, member.preprocessing)
+                    duration = len(waveforms[key]) / member.preprocessing.sample_rate_hz
+        except AudioError as error:
+            logger.debug("%s cannot be used: %s", clip.id, error.reason)
+            return ReadClip({}, 0.0, error=error.reason)
+        except TaskError as error:
+            return ReadClip({}, 0.0, error=str(error))
+        return ReadClip(waveforms, duration, inputs, left_out)
+
+    def _encoded_inputs(self, clip: Clip) -> tuple[tuple[EncodedInputs, ...], tuple[str, ...]]:
+        """The clip's other inputs as arrays, per model, and the tasks that lack one.
+
+        Raises:
+            TaskError: every task lacks one, one cannot be read, or a request has a field that no model reads.
+        """
+        if not self.inputs and not clip.request:
+            return tuple({} for _ in self.members), ()
+        if clip.utterance is not None:
+            values = values_in_row(self.inputs, clip.utterance)
+        else:
+            values = values_in_request(self.inputs, clip.request)
+        lacking = {task.name: missing_inputs(task, values) for task in self.tasks}
+        left_out = tuple(name for name, missing in lacking.items() if missing)
+        if len(left_out) == len(self.tasks):
+            name = lacking[left_out[0]][0]
+            spec = next(spec for spec in self.inputs if spec.name == name)
+            source = (
+                f"column '{spec.column}'" if clip.utterance is not None else f"field '{spec.request_field}'"
+            )
+            raise TaskError(f"the input '{spec.name}' is missing; give it as the {source}")
+        return tuple(encode_inputs(member.inputs, values) for member in self.members), left_out
+
+
+def preprocessing_key(member: Member) -> str:
+    """Equal for models with the same preprocessing."""
+    return member.preprocessing.model_dump_json()
+
+
+def is_beyond_training(preprocessing: Preprocessing, waveform: NDArray[np.float32]) -> bool:
+    """Whether a waveform is longer than any that training used, so that only its windows are finished."""
+    limit = preprocessing.max_duration_s
+    return limit is not None and len(waveform) > round(limit * preprocessing.sample_rate_hz)
+
+
+def _waveform(clip: Clip, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    whole = preprocessing.model_copy(update={"max_duration_s": None})
+    if clip.samples is not None:
+        waveform = whole.read_samples(*clip.samples)
+    else:
+        assert clip.path is not None
+        length = clip.duration_s if clip.start_s is not None else None
+        waveform = whole.read(clip.path, clip.start_s, length, clip.channel)
+    return waveform if is_beyond_training(preprocessing, waveform) else whole.finish(waveform)

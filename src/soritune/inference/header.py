@@ -1,0 +1,162 @@
+"""The header of a predictions file: which models, tasks and rows the predictions are of.
+
+The first line of predictions.jsonl holds it, and scores.json repeats it. Next: `inference/predictions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from soritune.inference.json_values import JsonObject
+from soritune.tasks.decoding.decoder import decoder_text
+from soritune.tasks.task import Task, make_task
+
+SCHEMA = "soritune.predictions/1"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """One model, as far as its card goes with its predictions; what the card lacks is None or empty."""
+
+    name: str | None = None
+    folder: str | None = None
+    """Name of the bundle's folder."""
+    sha256: str | None = None
+    """Checksum of the weights."""
+    created: str | None = None
+    recipe_name: str | None = None
+    recipe: Mapping[str, Any] | None = None
+    """The resolved recipe."""
+    licence: str | None = None
+    seed: int | None = None
+    git_revision: str | None = None
+    encoder: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """What it was trained on; these three are parts of the card."""
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> ModelRecord:
+        """Reads a part `bundle` of a header."""
+        values: dict[str, Any] = {name: content.get(name) for name in cls.__dataclass_fields__}
+        for part in ("encoder", "training", "data"):
+            values[part] = values[part] or {}
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRows:
+    """The rows that were predicted; None or empty where the file does not state it."""
+
+    split: str | None = None
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    """How the splits were made: `by`, `seed`, `warnings`."""
+    manifest_hash: str | None = None
+    root: str | None = None
+    """Where relative audio paths start."""
+    seen: Mapping[str, int] | None = None
+    """Number of rows that the models were trained on ("train") or chosen by ("val")."""
+    pooled: int | None = None
+    """Number of predictions files that were joined."""
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> JudgedRows:
+        """Reads the part `data` of a header."""
+        values: dict[str, Any] = {name: content.get(name) for name in cls.__dataclass_fields__}
+        return cls(**{**values, "policy": values["policy"] or {}})
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header. `content` is the JSON that was read, which scores repeat unchanged."""
+
+    content: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, content: JsonObject) -> Header:
+        """Checks a header of a file.
+
+        Raises:
+            ManifestError: no tasks, or a part of another type.
+        """
+        for task in content.listed("tasks"):
+            task.text("name")
+            task.object("config")
+        for key in ("bundle", "data", "decoder", "versions"):
+            if key in content:
+                content.object(key)
+        return cls(content.values)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content."""
+        return dict(self.content)
+
+    @property
+    def task_names(self) -> list[str]:
+        """Names of the tasks, in order."""
+        return [task["name"] for task in self.content["tasks"]]
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks, rebuilt with their settings.
+
+        Raises:
+            UnknownNameError: a task that is not installed.
+            BundleError: settings that the task does not take.
+        """
+        return tasks_of(self.content)
+
+    @property
+    def tasks_by_name(self) -> dict[str, Task]:
+        """Name to task; errors as for `tasks`."""
+        return {task.name: task for task in self.tasks}
+
+    @property
+    def model(self) -> ModelRecord:
+        """The first model."""
+        return ModelRecord.of(self.content.get("bundle", {}))
+
+    @property
+    def models(self) -> tuple[ModelRecord, ...]:
+        """All models."""
+        return tuple(ModelRecord.of(content) for content in self.content.get("bundles", []))
+
+    @property
+    def data(self) -> JudgedRows:
+        """The rows."""
+        return JudgedRows.of(self.content.get("data", {}))
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a machine spoke what was trained on or predicted."""
+        return bool(self.content.get("synthetic"))
+
+    @property
+    def decoder(self) -> Mapping[str, Any] | None:
+        """Name and settings of the decoder; None for the greedy one."""
+        decoder: Mapping[str, Any] | None = self.content.get("decoder")
+        return decoder
+
+    @property
+    def decoder_text(self) -> str:
+        """The decoder as people read it: `beam (width 8)`."""
+        return decoder_text(self.decoder)
+
+    @property
+    def created(self) -> str | None:
+        """When the predictions were made, in ISO 8601."""
+        created: str | None = self.content.get("created")
+        return created
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the libraries that predicted."""
+        versions: Mapping[str, str] = self.content.get("versions", {})
+        return versions
+
+
+def tasks_of(content: Mapping[str, Any]) -> tuple[Task, ...]:
+    """The tasks that a header or a bundle's card names, rebuilt with their settings; errors as for `Header.tasks`."""
+    return tuple(make_task(task["name"], task["config"]) for task in content["tasks"])

@@ -1,0 +1,197 @@
+"""One model's log-probabilities of a batch of clips, from whole clips and windows; and their mean over several models.
+
+Next: `inference/posteriors.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.errors import BundleError
+from soritune.inference.backends.backend import Arrays
+from soritune.inference.clip_outputs import Outputs, WindowOutputs
+from soritune.inference.clip_reading import EncodedInputs, ReadClip, is_beyond_training, preprocessing_key
+from soritune.inference.ensemble import Member, label_orders
+from soritune.inference.posteriors import mean_of, readable
+from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
+from soritune.tasks.inputs.input import cut_inputs, pad_inputs
+from soritune.tasks.specs import OutputSpec
+
+
+class ClipOutputs(NamedTuple):
+    """The outputs of one clip."""
+
+    whole: Outputs
+    windows: tuple[WindowOutputs, ...] = ()
+    """All outputs of each window; empty for a clip that was not cut."""
+
+
+class _Piece(NamedTuple):
+    """A whole clip or a window of it, ready for the model."""
+
+    clip: int
+    """Position of the clip in the batch."""
+    waveform: NDArray[np.float32]
+    inputs: EncodedInputs
+
+
+class MemberRunner:
+    """Runs one model.
+
+    Args:
+        member: the model.
+        index: its position among the models, for its part of `ReadClip.inputs`.
+        specs: the joint outputs, whose order of labels the results have.
+        windows: how long files are cut; shorter than that where training used shorter clips.
+        padded_seconds: budget of a batch: pieces × longest of them, in seconds.
+    """
+
+    def __init__(
+        self,
+        member: Member,
+        index: int,
+        specs: Mapping[str, OutputSpec],
+        windows: WindowSettings,
+        padded_seconds: float,
+    ) -> None:
+        self.member, self.index = member, index
+        self.rate = member.preprocessing.sample_rate_hz
+        self.windows = windows.limited(member.preprocessing.max_duration_s)
+        self.limit = padded_seconds * self.rate
+        self._orders = label_orders(member, specs)
+        self._key = preprocessing_key(member)
+
+    def outputs(self, clips: Sequence[ReadClip]) -> list[ClipOutputs]:
+        """The outputs of each clip, from a batch of whole clips and batches of windows."""
+        plans = [self._plan(clip) for clip in clips]
+        pieces = [
+            self._piece(position, clip, window)
+            for position, (clip, plan) in enumerate(zip(clips, plans, strict=True))
+            for window in plan
+        ]
+        parts: list[list[Outputs]] = [[] for _ in clips]
+        for batch in self._batches(pieces):
+            for piece, outputs in zip(batch, self._run(batch), strict=True):
+                parts[piece.clip].append(outputs)
+        return [self._joined(outputs, plan) for outputs, plan in zip(parts, plans, strict=True)]
+
+    def _plan(self, clip: ReadClip) -> list[Window]:
+        samples = len(clip.waveforms[self._key])
+        is_short = samples <= self.windows.longest_s * self.rate
+        size = samples if is_short else round(self.windows.window_s * self.rate)
+        overlap = round(self.windows.overlap_s * self.rate)
+        return plan_windows(samples, size, overlap, self.member.geometry.samples_per_frame)
+
+    def _piece(self, position: int, clip: ReadClip, window: Window) -> _Piece:
+        preprocessing, waveform = self.member.preprocessing, clip.waveforms[self._key]
+        stretch = waveform[window.start : window.stop]
+        if is_beyond_training(preprocessing, waveform):
+            stretch = preprocessing.finish(stretch)
+        return _Piece(position, stretch, self._inputs(clip, window))
+
+    def _inputs(self, clip: ReadClip, window: Window) -> EncodedInputs:
+        """A clip's other inputs for one of its windows."""
+        specs, geometry = self.member.inputs, self.member.geometry
+        if not specs:
+            return {}
+        samples = len(clip.waveforms[self._key])
+        if (window.start, window.stop) == (0, samples):
+            return clip.inputs[self.index]
+        first, total = window.start // geometry.samples_per_frame, geometry.num_frames(samples)
+        count = min(geometry.num_frames(window.stop - window.start), total - first)
+        return cut_inputs(specs, clip.inputs[self.index], first, count, total)
+
+    def _batches(self, pieces: Sequence[_Piece]) -> Iterator[Sequence[_Piece]]:
+        """The pieces in their order, cut where pieces × longest would pass the budget."""
+        start = 0
+        while start < len(pieces):
+            stop, longest = start + 1, len(pieces[start].waveform)
+            while stop < len(pieces):
+                longest = max(longest, len(pieces[stop].waveform))
+                if longest * (stop + 1 - start) > self.limit:
+                    break
+                stop += 1
+            yield pieces[start:stop]
+            start = stop
+
+    def _run(self, batch: Sequence[_Piece]) -> list[Outputs]:
+        """What tasks decode, per piece, without padding."""
+        member = self.member
+        lengths = np.array([len(piece.waveform) for piece in batch], dtype=np.int64)
+        padded = np.zeros((len(batch), int(lengths.max())), dtype=np.float32)
+        for line, piece in zip(padded, batch, strict=True):
+            line[: len(piece.waveform)] = piece.waveform
+        given: Arrays = {"waveform": padded, "num_samples": lengths}
+        if member.inputs:
+            inputs = [piece.inputs for piece in batch]
+            given |= pad_inputs(member.inputs, inputs, member.geometry.num_frames(lengths))
+        arrays = member.backend.run(given)
+        return [self._readable(arrays, position) for position in range(len(batch))]
+
+    def _readable(self, arrays: Arrays, position: int) -> Outputs:
+        outputs: Outputs = {}
+        for name, spec in self.member.outputs.items():
+            logits = arrays[name][position]
+            if spec.per_frame:
+                logits = logits[: int(arrays["num_frames"][position])]
+            order = self._orders.get(name)
+            outputs[name] = readable(spec, logits if order is None else logits[..., order])
+        return outputs
+
+    def _joined(self, parts: Sequence[Outputs], plan: Sequence[Window]) -> ClipOutputs:
+        """The outputs of a clip's windows as those of the clip."""
+        if len(parts) == 1:
+            return ClipOutputs(parts[0])
+        weights = [float(window.keep_stop - window.keep_start) for window in plan]
+        whole: Outputs = {}
+        for name, spec in self.member.outputs.items():
+            values = [part[name] for part in parts]
+            if spec.per_frame:
+                whole[name] = stitch_frames(values, plan, self.member.geometry.samples_per_frame)
+            else:
+                whole[name] = mean_of(spec, values, weights)
+        windows = (
+            WindowOutputs(
+                round(window.keep_start / self.rate, 3), round(window.keep_stop / self.rate, 3), part
+            )
+            for window, part in zip(plan, parts, strict=True)
+        )
+        return ClipOutputs(whole, tuple(windows))
+
+
+def mean_outputs(specs: Mapping[str, OutputSpec], models: Sequence[ClipOutputs]) -> ClipOutputs:
+    """One clip's outputs, averaged over the models; without windows if the models cut the clip differently.
+
+    Raises:
+        BundleError: models that give an output in different numbers of frames.
+    """
+    whole = _mean(specs, [model.whole for model in models])
+    if len(models) == 1:
+        return ClipOutputs(whole, models[0].windows)
+    cuts = {tuple((window.start_s, window.end_s) for window in model.windows) for model in models}
+    if len(cuts) > 1:
+        return ClipOutputs(whole)
+    windows = (
+        WindowOutputs(same[0].start_s, same[0].end_s, _mean(specs, [part.outputs for part in same]))
+        for same in zip(*(model.windows for model in models), strict=True)
+    )
+    return ClipOutputs(whole, tuple(windows))
+
+
+def _mean(specs: Mapping[str, OutputSpec], models: Sequence[Outputs]) -> Outputs:
+    mean: Outputs = {}
+    for name, spec in specs.items():
+        parts = [outputs[name] for outputs in models if name in outputs]
+        if not parts:
+            continue
+        if len({part.shape for part in parts}) > 1:
+            lengths = ", ".join(str(len(part)) for part in parts)
+            raise BundleError(
+                f"the bundles give '{name}' in different numbers of frames ({lengths}); use one of them"
+            )
+        mean[name] = mean_of(spec, parts)
+    return mean

@@ -1,0 +1,72 @@
+"""The header of predictions that a predictor is about to make. Next: `inference/header.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from soritune.bundles.card import ADAPTER_FILE, WEIGHTS_FILE
+from soritune.bundles.versions import versions
+from soritune.inference.ensemble import Member
+from soritune.inference.header import SCHEMA, Header
+from soritune.inference.predictor import Predictor
+from soritune.tasks.decoding.decoder import record_of
+
+CARD_KEYS = (
+    "kind",
+    "created",
+    "version",
+    "recipe_name",
+    "recipe",
+    "training",
+    "licence",
+    "seed",
+    "git_revision",
+    "base",
+)
+"""Keys of a bundle's card that go with its predictions, beside its encoder and data."""
+
+
+def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> Header:
+    """What a predictions file states about its origin; `decoder` only where it is not the greedy one.
+
+    Args:
+        predictor: the models.
+        data: of the manifest, if the rows come from one: `manifest_hash`, `split`, `policy` of the splits,
+            `synthetic`, `root` (where the audio of the rows is), `seen` (`run_folder.rows_seen`).
+    """
+    known = dict(data or {})
+    bundles = [excerpt(member) for member in predictor.members]
+    synthetic = bool(known.pop("synthetic", False)) or any(
+        bundle["data"].get("synthetic") for bundle in bundles
+    )
+    decoder = record_of(predictor.decoder)
+    tasks = [{"name": task.name, "config": task.config.model_dump(mode="json")} for task in predictor.tasks]
+    return Header(
+        {
+            "schema": SCHEMA,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            **({} if decoder is None else {"decoder": decoder}),
+            "bundle": bundles[0],
+            "bundles": bundles,
+            "tasks": tasks,
+            "data": known,
+            "synthetic": synthetic,
+            "versions": versions(),
+        }
+    )
+
+
+def excerpt(member: Member) -> dict[str, Any]:
+    """The part of a bundle's card that goes with its predictions."""
+    card = member.card
+    files = card.get("files", {})
+    return {
+        "name": member.name,
+        "folder": member.folder,
+        "sha256": files.get(WEIGHTS_FILE) or files.get(ADAPTER_FILE),
+        "encoder": dict(card.get("encoder", {})),
+        "data": dict(card.get("data") or {}),
+        **{key: card.get(key) for key in CARD_KEYS},
+    }

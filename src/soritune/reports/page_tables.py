@@ -1,0 +1,128 @@
+"""Tables of a report's page: rates, groups, and the tables of `Task.report`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from soritune.reports.numbers import baseline_notes, counted, is_share, percent, rate_range_text, rate_text
+from soritune.reports.scores import GroupScores, TaskScores
+from soritune.tasks.results import Table
+from soritune.tasks.task import Task
+
+GROUPS_SHOWN = 40
+ROWS_SHOWN = 12
+"""Rows of a table that are open; the others unfold."""
+GROUP_TITLES = {"snr_db": "SNR (dB)", "age": "age", "text_source": "origin of the text"}
+
+
+def rates_table(task: Task, scores: TaskScores) -> dict[str, Any]:
+    """Every rate with its interval and the baselines."""
+    columns = ["rate", "value", "95 % interval", *(f"baseline: {name}" for name in scores.baselines)]
+    titles = {rate: description.title for rate, description in task.rate_descriptions.items()}
+    rows = []
+    for rate, interval in scores.rates.items():
+        warning = "" if interval.reliable else f"unreliable, {counted(interval.num_speakers, 'speaker')}"
+        cells = [
+            _cell(rate, small=titles.get(rate, "")),
+            _cell(rate_text(task, rate, interval.value), numeric=True),
+            _cell(rate_range_text(task, rate, interval), numeric=True, small=warning),
+            *(
+                _cell(rate_text(task, rate, baseline.rates.get(rate)), numeric=True)
+                for baseline in scores.baselines.values()
+            ),
+        ]
+        rows.append({"cells": cells, "primary": rate == scores.primary_metric.name})
+    notes = [f"Baseline {name}: {baseline.description}." for name, baseline in scores.baselines.items()]
+    notes += [f"{note}, paired over speakers." for note in baseline_notes(task, scores)]
+    note = " ".join(["Intervals: 95 %, bootstrap over speakers.", *notes])
+    return {
+        "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
+        "rows": rows,
+        "note": note,
+    }
+
+
+def group_table(
+    task: Task, field: str, groups: Mapping[str, GroupScores], scores: TaskScores
+) -> dict[str, Any]:
+    """The primary rate and two others by the values of a field."""
+    primary = scores.primary_metric.name
+    others = [rate for rate in scores.rates if rate != primary and not rate.startswith(f"{primary}_")][:2]
+    title = GROUP_TITLES.get(field, field.replace("_", " "))
+    columns = [title, "clips", "speakers", primary, "95 % interval", *others]
+    rows = []
+    for name, group in list(groups.items())[:GROUPS_SHOWN]:
+        interval = group.rates[primary]
+        warning = "" if interval.reliable else "unreliable"
+        bar = interval.value if is_share(task, primary) else None
+        cells = [
+            _cell(name),
+            _cell(str(group.num_utterances), numeric=True),
+            _cell(str(group.num_speakers), numeric=True),
+            _cell(rate_text(task, primary, interval.value), numeric=True, share=bar),
+            _cell(rate_range_text(task, primary, interval), numeric=True, small=warning),
+            *(_cell(_value_text(task, group, rate), numeric=True) for rate in others),
+        ]
+        rows.append({"cells": cells, "primary": False})
+    hidden = len(groups) - len(rows)
+    return {
+        "title": title,
+        "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
+        "rows": rows,
+        "note": f"{hidden} more groups are in scores.json." if hidden > 0 else "",
+    }
+
+
+def _value_text(task: Task, group: GroupScores, rate: str) -> str:
+    return rate_text(task, rate, group.rates[rate].value if rate in group.rates else None)
+
+
+def shown_table(table: Table) -> dict[str, Any]:
+    """A table of `Task.report` with its numbers written out; shares (0 to 1) get a bar."""
+    kinds = [_kind([row[index] for row in table.rows]) for index in range(len(table.columns))]
+    rows = []
+    for row in table.rows:
+        cells = []
+        for value, kind in zip(row, kinds, strict=True):
+            if kind == "share":
+                known = isinstance(value, int | float) and math.isfinite(value)
+                cells.append(
+                    _cell(
+                        percent(float(value)) if known else "–", numeric=True, share=value if known else None
+                    )
+                )
+            else:
+                cells.append(_cell(_text(value), numeric=kind == "number"))
+        rows.append({"cells": cells, "primary": False})
+    columns = [_column(name, kind != "text") for name, kind in zip(table.columns, kinds, strict=True)]
+    # A few last rows are not worth a click.
+    cut = ROWS_SHOWN if len(rows) > ROWS_SHOWN + 4 else len(rows)
+    rest = {"columns": columns, "rows": rows[cut:], "note": ""} if cut < len(rows) else None
+    return {"title": table.title, "columns": columns, "rows": rows[:cut], "note": table.note, "rest": rest}
+
+
+def _kind(values: Sequence[Any]) -> str:
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) < len(values):
+        return "text"
+    known = [value for value in numbers if math.isfinite(value)]
+    if any(isinstance(value, float) for value in numbers) and all(0 <= value <= 1 for value in known):
+        return "share"
+    return "number"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if math.isfinite(value) else "–"
+    return "–" if value is None else str(value)
+
+
+def _column(title: str, numeric: bool) -> dict[str, Any]:
+    return {"title": title, "numeric": numeric}
+
+
+def _cell(text: str, *, numeric: bool = False, small: str = "", share: float | None = None) -> dict[str, Any]:
+    width = None if share is None or not math.isfinite(share) else round(100 * min(max(share, 0.0), 1.0), 1)
+    return {"text": text, "numeric": numeric, "small": small, "share": width}

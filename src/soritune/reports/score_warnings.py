@@ -1,0 +1,77 @@
+"""What a reader of scores must know before any number, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from soritune.inference.predictions import Predictions
+from soritune.metrics.bootstrap import RELIABLE_SPEAKERS
+
+
+def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
+    """Warnings about the rows, the split, the speakers and the model."""
+    header, data = predictions.header, predictions.header.data
+    trained = header.model.data
+    is_same = bool(data.manifest_hash) and data.manifest_hash == trained.get("manifest_hash")
+    if data.seen is None:  # rows are not known one by one, so the split's name decides
+        in_training = is_same and data.split in (None, "all", "train")
+        in_validation = is_same and data.split == "val"
+    else:
+        in_training = data.seen["train"] > 0
+        in_validation = data.seen["val"] > 0 and not in_training
+    policy = data.policy or (trained.get("split") if is_same else None) or {}
+    known, failed, total = num_speakers or "No", len(predictions.failed), len(predictions.rows)
+    plural = "" if num_speakers == 1 else "s"
+    unsure = _unsure(predictions)
+    warnings = [
+        (
+            header.synthetic,
+            "Synthetic speech: a machine spoke what was trained on or tested here, not people.",
+        ),
+        (
+            list(policy.get("by", [])) == ["random"],
+            "Random split: speakers of the test set were also heard in training; that flatters every number.",
+        ),
+        (
+            in_training,
+            "These rows include the ones the model was trained on; the numbers say little about new speech.",
+        ),
+        (
+            in_validation,
+            "These rows chose between models (validation split); a test split is the honest judge.",
+        ),
+        (
+            num_speakers < RELIABLE_SPEAKERS,
+            f"{known} known speaker{plural}: with fewer than {RELIABLE_SPEAKERS} no interval is reliable.",
+        ),
+        (
+            unsure > 0,
+            f"{unsure} of {total} predictions have no probability: the model gave no number for them.",
+        ),
+        (failed > 0, f"{failed} of {total} clips could not be read and are not scored."),
+    ]
+    return [text for holds, text in warnings if holds] + [str(text) for text in policy.get("warnings", [])]
+
+
+def unlabelled(missing: Mapping[str, int], total: int) -> list[str]:
+    """A warning for each task without a reference for some of the `total` utterances; `missing` counts them."""
+    return [
+        f"{count} of {total} clips have no label for the task '{name}' and are not scored by it."
+        for name, count in missing.items()
+        if count
+    ]
+
+
+def absent_groups(predictions: Predictions, group_by: Sequence[str]) -> list[str]:
+    """A warning if no row has some of the fields that scores are grouped by."""
+    known = {name for row in predictions.good for name in row["groups"]}
+    absent = [name for name in group_by if name not in known and name != "speaker"]
+    return [f"Not grouped by {', '.join(absent)}: no row has it."] if absent else []
+
+
+def _unsure(predictions: Predictions) -> int:
+    """Predictions whose confidence is null."""
+    return sum(
+        any(answer["prediction"].get("confidence", 0.0) is None for answer in row["tasks"].values())
+        for row in predictions.good
+    )

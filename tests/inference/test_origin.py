@@ -1,0 +1,39 @@
+import pytest
+
+from soritune.inference.origin import make_header
+from soritune.inference.predictor import Predictor
+
+
+@pytest.fixture
+def predictor(fakes):
+    return Predictor([fakes.member([fakes.emotion_task(), fakes.phoneme_task()])])
+
+
+def test_header_names_models_tasks_and_rows(predictor):
+    header = make_header(predictor, {"split": "test", "manifest_hash": "abc"})
+    assert header.model.recipe_name == "fake"
+    assert header.model.data["manifest_hash"] == "c0ffee"
+    assert header.task_names == ["emotion", "phoneme"]
+    assert header.content["data"] == {"split": "test", "manifest_hash": "abc"}
+    assert header.synthetic is False
+
+
+def test_first_model_is_named_twice_and_all_models_once(fakes):
+    members = [fakes.member([fakes.emotion_task()], name=name, seed=seed) for seed, name in enumerate("ab")]
+    header = make_header(Predictor(members))
+    assert (header.model.name, [model.name for model in header.models]) == ("a", ["a", "b"])
+
+
+def test_synthetic_rows_or_training_mark_the_header(fakes, predictor):
+    assert make_header(predictor, {"synthetic": True}).synthetic is True
+    assert "synthetic" not in make_header(predictor, {"synthetic": True}).content["data"]
+    member = fakes.member([fakes.emotion_task()])
+    member.card["data"]["synthetic"] = True
+    assert make_header(Predictor([member])).synthetic is True
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "adapter_model.safetensors"])
+def test_checksum_is_that_of_the_weights(fakes, file):
+    member = fakes.member([fakes.emotion_task()])
+    member.card["files"] = {"config.json": "abc", file: "feed"}
+    assert make_header(Predictor([member])).model.sha256 == "feed"

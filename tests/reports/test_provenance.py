@@ -1,0 +1,43 @@
+from dataclasses import replace
+
+import pytest
+
+from soritune.inference.header import Header
+from soritune.reports.provenance import provenance
+from soritune.reports.score import score_predictions
+
+
+@pytest.fixture
+def scores(fakes, tmp_path):
+    rows = fakes.prediction_rows({f"s{k:02d}": 3 for k in range(12)})
+    path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows, data={"split": "test"})
+    return score_predictions(path, resamples=7, seed=5)
+
+
+def test_every_known_fact_is_named(scores):
+    facts = dict(provenance(scores))
+    assert facts["Model"] == facts["Recipe"] == "fake"
+    assert facts["Encoder"] == "wav2vec2 · none"
+    assert facts["Trained"] == "step 7, epoch 1.5, raw weights"
+    assert facts["Split judged"] == "test"
+    assert facts["Split rule"] == "disjoint by speaker"
+    assert facts["Training manifest (sha256)"] == "c0ffee"
+    assert facts["Scored"] == f"{scores.created}, 7 resamples, seed 5"
+    assert "numpy" in facts["Versions"]
+
+
+def test_unknown_facts_are_left_out(scores):
+    facts = dict(provenance(replace(scores, header=Header({"tasks": scores.header.content["tasks"]}))))
+    assert set(facts) == {"Scored"}
+
+
+def test_averaged_models_are_named_and_pooled_folds_are_counted(scores):
+    models = {"bundles": [{"name": "one"}, {"name": "two"}]}
+    averaged = Header({**scores.header.content, **models, "decoder": {"name": "beam", "width": 8}})
+    facts = dict(provenance(replace(scores, header=averaged)))
+    assert facts["Models averaged"] == "one, two"
+    assert facts["Decoder"] == "beam (width 8)"
+    pooled = Header({**scores.header.content, **models, "data": {"pooled": 2, "policy": {"by": ["random"]}}})
+    facts = dict(provenance(replace(scores, header=pooled)))
+    assert "Models averaged" not in facts
+    assert (facts["Folds pooled"], facts["Split rule"]) == ("2", "random")

@@ -1,0 +1,65 @@
+import pytest
+
+from soritune.inference.predictions import read_predictions
+from soritune.reports.score_warnings import absent_groups, unlabelled, warnings_of
+
+
+@pytest.fixture
+def predictions(fakes, tmp_path):
+    def make(speakers=10, **options):
+        rows = fakes.prediction_rows({f"s{k}": 4 for k in range(speakers)})
+        return read_predictions(
+            fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows, **options)
+        )
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("data", "synthetic", "expected"),
+    [
+        ({"split": "test", "policy": {"by": ["speaker"]}}, False, []),
+        ({"split": "test", "policy": {"by": ["random"]}}, False, ["Random split"]),
+        ({"split": "test"}, True, ["Synthetic speech"]),
+        ({"manifest_hash": "c0ffee", "split": "all"}, False, ["the model was trained on"]),
+        ({"manifest_hash": "c0ffee", "split": "val"}, False, ["chose between models"]),
+        ({"manifest_hash": "other", "split": "all"}, False, []),
+        # Rows known by id count more than the hash and the split's name.
+        ({"manifest_hash": "other", "seen": {"train": 1, "val": 0}}, False, ["the model was trained on"]),
+        ({"manifest_hash": "other", "seen": {"train": 0, "val": 2}}, False, ["chose between models"]),
+        ({"manifest_hash": "other", "seen": {"train": 1, "val": 2}}, False, ["the model was trained on"]),
+        ({"manifest_hash": "c0ffee", "split": "all", "seen": {"train": 0, "val": 0}}, False, []),
+        ({"policy": {"by": ["speaker"], "warnings": ["one fold is small"]}}, False, ["one fold is small"]),
+    ],
+)
+def test_warnings_follow_from_the_header(predictions, data, synthetic, expected):
+    warnings = warnings_of(predictions(data=data, synthetic=synthetic), num_speakers=10)
+    assert len(warnings) == len(expected)
+    assert all(part in warning for part, warning in zip(expected, warnings, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("number", "start"), [(0, "No known speakers: "), (1, "1 known speaker: "), (9, "9 known speakers: ")]
+)
+def test_few_speakers_are_reported(predictions, number, start):
+    (warning,) = warnings_of(predictions(data={"split": "test"}), num_speakers=number)
+    assert warning == f"{start}with fewer than 10 no interval is reliable."
+
+
+def test_failed_clips_are_reported(twelve):
+    warnings = warnings_of(read_predictions(twelve / "predictions" / "test.jsonl"), num_speakers=12)
+    assert warnings == ["1 of 73 clips could not be read and are not scored."]
+
+
+def test_tasks_without_labels_are_reported():
+    assert unlabelled({"emotion": 3, "phoneme": 0}, 20) == [
+        "3 of 20 clips have no label for the task 'emotion' and are not scored by it."
+    ]
+
+
+def test_groups_that_no_row_has_are_reported(predictions):
+    rows = predictions()
+    assert absent_groups(rows, ("gender", "speaker")) == []
+    assert absent_groups(rows, ("gender", "dialect", "school")) == [
+        "Not grouped by dialect, school: no row has it."
+    ]

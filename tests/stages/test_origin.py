@@ -1,0 +1,36 @@
+"""The origin of a bundle on its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from tests.stages.toy_recipes import emotion
+
+from soritune.bundles.write import update_card
+from soritune.corpus.manifest import Manifest
+from soritune.corpus.splitting.splits import SplitSettings, make_splits
+from soritune.stages.origin import card_fields
+
+
+def test_the_card_has_recipe_data_and_hours_of_the_splits(tones: Manifest) -> None:
+    splits = make_splits(tones, SplitSettings(by=("speaker",)))
+    fields = card_fields(emotion(tones.root, "train.seed=5", "data.licence=CC0"), tones, splits)
+    assert (fields["name"], fields["seed"], fields["licence"]) == ("emotion-3class", 5, "CC0")
+    assert fields["data"]["manifest_hash"] == tones.hash
+    assert fields["data"]["sources"] == ["tones"]
+    assert sum(fields["data"]["hours"].values()) == pytest.approx(tones.durations_s.sum() / 3600)
+    assert fields["recipe"]["train"]["seed"] == 5
+    assert fields["start"] is None
+
+
+def test_the_bundle_that_training_begins_with_is_recorded(
+    tones: Manifest, fakes: ModuleType, tmp_path: Path
+) -> None:
+    start = fakes.make_bundle(tmp_path / "pilot", [fakes.emotion_task()])
+    update_card(start.path, name="the pilot", start={"name": "its own start"})
+    recipe = emotion(tones.root)
+    recipe.model = recipe.model.model_copy(update={"init_from": str(start.path)})
+    fields = card_fields(recipe, tones, make_splits(tones, SplitSettings(by=("speaker",))))
+    assert fields["start"] == {"name": "the pilot", "licence": "MIT", "start": {"name": "its own start"}}
