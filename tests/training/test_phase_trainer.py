@@ -100,7 +100,7 @@ def test_averaged_weights_are_evaluated_and_kept(finished: Any, make_run: MakeRu
     run, _ = finished
     averaged, raw = (weights_of(run.folder / "bundles" / name) for name in ("last", "last_raw"))
     assert not equal_states(averaged, raw)
-    assert equal_states(raw, trainable_state(run.model))
+    assert equal_states(raw, dict(run.model.state_dict()))
     # An evaluation of the bundle has the value in the log.
     logged = [e for e in read_events(run.folder) if e["event"] == "evaluate" and e["phase"] == 2][-1]
     evaluated = make_run("evaluated", epochs=1)
@@ -208,7 +208,7 @@ def test_best_weights_of_a_sample_are_evaluated_on_the_whole_split(make_run: Mak
     assert next(e for e in read_events(evaluated.folder))["event"] == "start"
     first = next(e for e in read_events(evaluated.folder) if e["event"] == "evaluate")
     assert first["val/loss"] == pytest.approx(whole["val/loss"], rel=1e-6)
-    assert equal_states(weights_of(run.folder / "bundles" / "last"), trainable_state(run.model))
+    assert equal_states(weights_of(run.folder / "bundles" / "last"), dict(run.model.state_dict()))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

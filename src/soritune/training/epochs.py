@@ -81,18 +81,18 @@ class Epochs:
         Raises:
             TrainingError: no row has a source that is named, or no row is left.
         """
-        given = self.batches.source_weights
-        if not given:
+        by_source = self.batches.source_weights
+        if not by_source:
             return None
         known = {str(name) for name in self.manifest.column("source").unique().to_pylist()}
-        unknown = sorted(given.keys() - known)
+        unknown = sorted(by_source.keys() - known)
         if unknown:
             raise TrainingError(
                 f"batches.source_weights names {', '.join(unknown)}, but the rows of the manifest come from "
                 f"{', '.join(sorted(known))}"
             )
         sources = [str(name) for name in values_of(self.manifest, "source", self.rows)]
-        weights = np.array([given.get(name, 1.0) for name in sources])
+        weights = np.array([by_source.get(name, 1.0) for name in sources])
         if not weights.any():
             raise TrainingError(
                 "batches.source_weights leaves no row to train on; give one source a weight above 0"
