@@ -26,6 +26,7 @@ check: $(STAMP)
 	$(BIN)/ruff check src tests benchmarks release
 	$(BIN)/ruff format --check src tests benchmarks release
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 bench: $(STAMP)

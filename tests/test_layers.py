@@ -344,7 +344,12 @@ def test_no_import_upwards_inside_a_room() -> None:
 def test_import_linter_agrees() -> None:
     """A tool that others keep, with the contracts of pyproject.toml; imports under TYPE_CHECKING count."""
     done = subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()"],
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports_command as run; run()",
+            "--no-cache",
+        ],
         cwd=SOURCE.parent.parent,
         capture_output=True,
         text=True,
