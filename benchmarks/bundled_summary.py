@@ -76,7 +76,7 @@ def read_scores(folder: Path) -> tuple[Task, PerSpeaker, dict[str, Any]]:
 
 def rates(task: Task, counts: PerSpeaker) -> dict[str, Any]:
     """All rates with intervals over speakers."""
-    intervals = speaker_intervals(list(counts.values()), task.rates, matters_fn=task.contributes)
+    intervals = speaker_intervals(list(counts.values()), task.rates, contributes_fn=task.contributes)
     return {name: interval.to_json() for name, interval in intervals.items()}
 
 
@@ -84,7 +84,7 @@ def difference(task: Task, first: PerSpeaker, second: PerSpeaker) -> dict[str, A
     """Rates of `second` minus those of `first`, paired over the speakers that both have."""
     common = [speaker for speaker in first if speaker in second]
     gaps = paired_difference(
-        [first[s] for s in common], [second[s] for s in common], task.rates, matters_fn=task.contributes
+        [first[s] for s in common], [second[s] for s in common], task.rates, contributes_fn=task.contributes
     )
     return {
         name: gap.to_json() | {"verdict": verdict(gap, task.higher_is_better(name))}

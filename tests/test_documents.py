@@ -21,17 +21,51 @@ IDS = (
 )
 
 
-def rooms() -> list[str]:
-    folders = [path for path in SOURCE.rglob("*") if path.is_dir() and path.name != "__pycache__"]
-    files = [path for path in SOURCE.glob("*.py") if path.name != "__init__.py"]
-    return sorted(
-        path.relative_to(SOURCE).as_posix() + ("/" if path.is_dir() else "") for path in folders + files
-    )
+def tree_of_architecture() -> dict[str, str]:
+    """Path below `src/soritune` to its line in the tree of ARCHITECTURE.md."""
+    lines = read("ARCHITECTURE.md").split("    src/soritune/\n")[1].split("\n\n")[0].splitlines()
+    folders: list[str] = []
+    paths = {}
+    for line in lines:
+        name, _, text = line.strip().partition(" ")
+        depth = (len(line) - len(line.lstrip())) // 2 - 3
+        del folders[depth:]
+        paths["".join(folders) + name] = text.strip()
+        if name.endswith("/"):
+            folders.append(name)
+    return paths
 
 
-def test_every_room_is_in_the_file_tree() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    assert [room for room in rooms() if room.rstrip("/").rsplit("/", 1)[-1] not in text] == []
+def test_the_tree_of_architecture_names_every_file_with_its_subject() -> None:
+    files = {
+        path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if path.name != "__init__.py"
+    }
+    folders = {
+        "".join(f"{part}/" for part in path.parent.relative_to(SOURCE).parts)
+        for path in SOURCE.rglob("*.py")
+        if path.parent != SOURCE
+    }
+    tree = tree_of_architecture()
+    named = {path for path in tree if not path.startswith("pretrained/")}
+    assert named == files | folders, sorted(named ^ (files | folders))
+    assert [path for path, text in tree.items() if len(text) < 8] == []
+
+
+def test_names_in_architecture_exist() -> None:
+    """`file.py: name` is a function, class or method of that file; paths without a name exist."""
+    text = read("ARCHITECTURE.md").split("## The tree")[0]
+    missing = []
+    for path, name in re.findall(r"`([\w/]+\.py)(?:: ([\w.]+))?`", text):
+        if "NAME" in path or "GROUP" in path:
+            continue
+        file = ROOT / path if path.startswith("tests/") else SOURCE / path
+        known = file.read_text(encoding="utf-8") if file.exists() else None
+        if known is None or not all(
+            re.search(rf"^\s*(?:def|class) {part}\b", known, re.M)
+            for part in filter(None, (name or "").split("."))
+        ):
+            missing.append(f"{path}: {name}" if name else path)
+    assert missing == []
 
 
 def test_every_feature_has_a_row_with_a_status() -> None:

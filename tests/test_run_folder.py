@@ -85,23 +85,6 @@ def test_rows_a_run_has_seen_are_counted_by_id(run, tmp_path):
     assert run_of(run) is None
 
 
-def test_checkpoints_are_ordered_by_step_and_copy(tmp_path):
-    run = RunFolder(tmp_path)
-    paths = [run.checkpoint(9), run.checkpoint(10), run.checkpoint(10, copy=2), run.checkpoint(10, copy=11)]
-    assert [path.name for path in paths] == ["step-9", "step-10", "step-10-2", "step-10-11"]
-    assert [checkpoint_order(path) for path in paths] == [(9, 1), (10, 1), (10, 2), (10, 11)]
-    assert [checkpoint_order(tmp_path / name) for name in ("step-", "step-1 (copy)", "best-1")] == [None] * 3
-
-
-def test_best_weights_are_listed(tmp_path):
-    run = RunFolder(tmp_path)
-    files = [run.best_weights(1, 5), run.best_weights(2, 30)]
-    run.checkpoints.mkdir()
-    for file in (*files, run.checkpoints / "other.safetensors"):
-        file.touch()
-    assert run.all_best_weights() == files
-
-
 def test_folders_with_results_are_named_like_the_run_itself(tmp_path):
     run = RunFolder(tmp_path)
     assert run.evaluation("children").scores() == tmp_path / "evaluation" / "children" / "scores.json"
@@ -127,3 +110,20 @@ def test_a_name_stands_for_the_latest_phase_that_has_it(fakes, tmp_path):
     assert choose_bundle(tmp_path).name == "phase10_best_loss"
     fakes.make_bundle(tmp_path / "bundles" / "last", [fakes.emotion_task()])
     assert choose_bundle(tmp_path, "last").name == "last"
+
+
+def test_checkpoints_are_ordered_by_step_and_copy(tmp_path):
+    run = RunFolder(tmp_path)
+    paths = [run.checkpoint(9), run.checkpoint(10), run.checkpoint(10, copy=2), run.checkpoint(10, copy=11)]
+    assert [path.name for path in paths] == ["step-9", "step-10", "step-10-2", "step-10-11"]
+    assert [checkpoint_order(path) for path in paths] == [(9, 1), (10, 1), (10, 2), (10, 11)]
+    assert [checkpoint_order(tmp_path / name) for name in ("step-", "step-1 (copy)", "best-1")] == [None] * 3
+
+
+def test_best_weights_are_listed(tmp_path):
+    run = RunFolder(tmp_path)
+    files = [run.best_weights(1, 5), run.best_weights(2, 30)]
+    run.checkpoints.mkdir()
+    for file in (*files, run.checkpoints / "other.safetensors"):
+        file.touch()
+    assert run.all_best_weights() == files

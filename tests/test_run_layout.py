@@ -40,13 +40,6 @@ ALLOWED = {
     "run_folder.py": FILES | FOLDERS,
     # A prepared corpus may be anywhere; a run has the same files.
     "corpus/manifest.py": {"manifest.parquet", "checked.parquet", "splits.parquet", "quarantine.jsonl"},
-    # To be removed one by one, as these files ask `RunFolder`.
-    "reports/history.py": {"train.jsonl"},
-    "reports/report.py": {"predictions", "scores.json", "report.html", "train.jsonl"},
-    "reports/score.py": {"scores.json"},
-    "training/keeping.py": {"bundles", "checkpoints"},
-    "training/loop.py": {"bundles", "checkpoints"},
-    "training/session.py": {"checkpoints"},
 }
 
 

@@ -13,9 +13,14 @@ from typing import Any
 
 
 class SorituneError(Exception):
-    """Base of all expected failures. `exit_code` is the exit status of the command line."""
+    """Base of all expected failures.
+
+    Attributes: `exit_code`, the exit status of the command line; `kind`, a short identifier by which faults of rows are
+    counted together, such as "audio-missing" (empty if faults of the class are not counted).
+    """
 
     exit_code = 2
+    kind = ""
 
 
 class TextError(SorituneError):
@@ -44,8 +49,7 @@ class ManifestError(SorituneError):
 class AudioError(SorituneError):
     """One audio file that cannot be used.
 
-    Attributes: `path`, `reason` (short, for `quarantine.jsonl`), `kind` (a short identifier by which faults are
-    counted together, such as "audio-missing"; empty where they are not counted).
+    Attributes: `path`, `reason` (short, for `quarantine.jsonl`), `kind`.
     """
 
     def __init__(self, path: Path | str, reason: str, kind: str = "") -> None:
@@ -76,7 +80,11 @@ class SplitError(SorituneError):
 
 
 class TaskError(SorituneError):
-    """A task that is declared or used in an unsupported way."""
+    """A task that is declared or used in an unsupported way, or a row that it cannot use. Attribute: `kind`."""
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class TaskSettingsError(TaskError):

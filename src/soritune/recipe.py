@@ -24,8 +24,8 @@ from soritune.errors import RecipeError, TaskError, TaskSettingsError, UnknownNa
 from soritune.models.config import ModelConfig
 from soritune.settings import Settings, faults_of, keys_at
 from soritune.tasks.decoding.decoder import GREEDY, make_decoder
+from soritune.tasks.mixable import unmixable_parts
 from soritune.tasks.objectives.objective import refuse_idle_decoder
-from soritune.tasks.parts.mixable import unmixable_parts
 from soritune.tasks.task import Task, make_task, task_kind
 from soritune.training.batches.config import BatchSettings
 from soritune.training.config import TrainingSettings

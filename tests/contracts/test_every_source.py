@@ -14,6 +14,7 @@ from tests.conftest import write_tones
 
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.prepare import prepare
+from soritune.corpus.reading.folder_walk import is_audio
 from soritune.corpus.sources.source import Source
 from soritune.errors import ManifestError
 from soritune.registry import members
@@ -92,6 +93,18 @@ def test_small_corpus_becomes_a_manifest(name: str, tmp_path: Path) -> None:
         assert utterance.duration_s > 0 and utterance.speaker
     again = prepare(name, root, config, tmp_path / "again")
     assert again.manifest.hash == prepared.manifest.hash
+
+
+def test_empty_recording_is_quarantined_by_its_kind(name: str, tmp_path: Path) -> None:
+    if name == "synthetic":
+        pytest.skip("makes its recordings itself")
+    (tmp_path / "corpus").mkdir()
+    root, config, count = BUILDERS[name](tmp_path / "corpus")
+    recording = next(file for file in sorted((tmp_path / "corpus").rglob("*")) if is_audio(file.name))
+    recording.write_bytes(b"")
+    prepared = prepare(name, root, config, tmp_path / "out")
+    assert len(prepared.manifest) == count - 1
+    assert [(row.kind, row.stage) for row in prepared.quarantined] == [("audio-empty", "prepare")]
 
 
 def test_unknown_settings_are_refused(name: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import soundfile
 
 from soritune.corpus.checks import (
     Quarantined,
+    RowFault,
     check_manifest,
     count_tables,
     read_quarantine,
@@ -108,21 +109,19 @@ def test_rows_are_checked_before_their_audio_is_decoded(folder: Path) -> None:
         folder, ("good.wav", {"emotion": "화남"}), ("gone.wav", {"emotion": "신남"}), ("good.wav", {})
     )
 
-    def outside(utterance: Utterance) -> str | None:
-        return (
-            None
-            if utterance.emotion in (None, "화남")
-            else f"emotion '{utterance.emotion}' is not in the label set (화남)"
-        )
+    def outside(utterance: Utterance) -> RowFault | None:
+        if utterance.emotion in (None, "화남"):
+            return None
+        return RowFault(f"emotion '{utterance.emotion}' is not in the label set (화남)", "label-unknown")
 
-    def missing(utterance: Utterance) -> str | None:
-        return None if utterance.emotion else "has no emotion"
+    def missing(utterance: Utterance) -> RowFault | None:
+        return None if utterance.emotion else RowFault("has no emotion", "label-missing")
 
     result = check_manifest(manifest, [outside, missing])
     assert result.clean.ids == ["u0"]
-    assert [(row.reason, row.stage) for row in result.quarantined] == [
-        ("emotion '신남' is not in the label set (화남)", "check"),
-        ("has no emotion", "check"),
+    assert [(row.reason, row.stage, row.kind) for row in result.quarantined] == [
+        ("emotion '신남' is not in the label set (화남)", "check", "label-unknown"),
+        ("has no emotion", "check", "label-missing"),
     ]
 
 

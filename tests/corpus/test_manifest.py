@@ -57,13 +57,13 @@ def test_rows_are_written_and_read_back(tmp_path: Path, name: str) -> None:
 
 
 def test_hash_depends_only_on_the_content(tmp_path: Path) -> None:
-    one = write_manifest(tmp_path / "a.parquet", some(), root=tmp_path)
-    two = write_manifest(tmp_path / "b" / "b.jsonl", some(), root="/elsewhere")
+    manifest = write_manifest(tmp_path / "a.parquet", some(), root=tmp_path)
+    as_jsonl = write_manifest(tmp_path / "b" / "b.jsonl", some(), root="/elsewhere")
     small_groups = pq.read_table(tmp_path / "a.parquet")
     pq.write_table(small_groups, tmp_path / "c.parquet", row_group_size=2)
-    three = load_manifest(tmp_path / "c.parquet")
-    assert one.hash == two.hash == three.hash == one.select([0, 1, 2, 3, 4]).hash
-    assert len(one.hash) == 64
+    regrouped = load_manifest(tmp_path / "c.parquet")
+    assert manifest.hash == as_jsonl.hash == regrouped.hash == manifest.select([0, 1, 2, 3, 4]).hash
+    assert len(manifest.hash) == 64
     for change in (
         {"text": "다른 말"},
         {"speaker": None},
@@ -76,8 +76,8 @@ def test_hash_depends_only_on_the_content(tmp_path: Path) -> None:
             if change != {"speaker": None}
             else [*some()[:1], replace(some()[1], speaker=None), *some()[2:]]
         )
-        assert write_manifest(tmp_path / "d.parquet", changed, root=tmp_path).hash != one.hash, change
-    assert one.select([1, 0, 2, 3, 4]).hash != one.hash
+        assert write_manifest(tmp_path / "d.parquet", changed, root=tmp_path).hash != manifest.hash, change
+    assert manifest.select([1, 0, 2, 3, 4]).hash != manifest.hash
 
 
 def test_hash_distinguishes_texts_divided_differently(tmp_path: Path) -> None:
@@ -154,15 +154,15 @@ def test_file_that_changed_since_loading_is_refused(tmp_path: Path) -> None:
 def test_jsonl_of_another_origin_is_read_with_mapping_and_constants(tmp_path: Path) -> None:
     file = lines(tmp_path / "m.jsonl", {"utt": 1, "wav": "a.wav", "len": "2.5", "l1": "vi", "note": [1]})
     fields = {"id": "utt", "audio": "wav", "duration_s": "len", "first_language": "l1"}
-    found = load_manifest(file, fields=fields, constants={"language": "ko"}).utterance(0)
-    assert (found.id, found.audio, found.duration_s, found.first_language, found.language) == (
+    row = load_manifest(file, fields=fields, constants={"language": "ko"}).utterance(0)
+    assert (row.id, row.audio, row.duration_s, row.first_language, row.language) == (
         "1",
         "a.wav",
         2.5,
         "vi",
         "ko",
     )
-    assert found.extra == {"note": [1]}
+    assert row.extra == {"note": [1]}
     assert load_manifest(file, fields=fields).root == tmp_path
 
 
@@ -328,9 +328,9 @@ def test_any_json_is_read_or_refused(
     file = tmp_path_factory.mktemp("json") / "m.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     try:
-        told = f"{len(load_manifest(file))} rows"
+        result = f"{len(load_manifest(file))} rows"
     except ManifestError as error:
-        told = str(error)
+        result = str(error)
     else:
-        assert told == f"{len(rows)} rows"
-    assert "\n" not in told
+        assert result == f"{len(rows)} rows"
+    assert "\n" not in result

@@ -33,7 +33,7 @@ def test_first_of_equally_common_kinds_is_shown() -> None:
     assert commonest(ROWS[:2]).startswith("2 rejected; 1 of them such as a.wav")
 
 
-@pytest.mark.parametrize("wording", ["is not there", "is gone (line 7)", "'x' is missing: y.wav"])
+@pytest.mark.parametrize("wording", ["cannot be found", "was moved (line 7)", "'x' is missing: y.wav"])
 def test_wording_of_a_reason_does_not_change_the_groups(wording: str) -> None:
     reworded = [ROWS[0], ROWS[1], Quarantined("", "c.wav", wording, "prepare", "row-length")]
     assert commonest(reworded) == commonest(ROWS)

@@ -105,9 +105,9 @@ def test_caller_chooses_the_contributing_speakers():
     def matters(sums):
         return {"share": bool(sums["errors"] > 0), "other": True}
 
-    intervals = speaker_intervals(counts, rates, resamples=20, matters_fn=matters)
+    intervals = speaker_intervals(counts, rates, resamples=20, contributes_fn=matters)
     assert (intervals["share"].num_speakers, intervals["share"].reliable) == (3, False)
     assert (intervals["other"].num_speakers, intervals["other"].reliable) == (12, True)
     assert speaker_intervals(counts, rates, resamples=20)["share"].reliable
-    paired = paired_difference(counts, counts, rates, resamples=20, matters_fn=matters)
+    paired = paired_difference(counts, counts, rates, resamples=20, contributes_fn=matters)
     assert (paired["share"].num_speakers, paired["share"].reliable) == (3, False)

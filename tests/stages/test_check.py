@@ -11,7 +11,7 @@ import pytest
 from tests.stages.toy_recipes import MANIFEST
 
 from soritune.bundles.read import load_bundle
-from soritune.corpus.checks import Quarantined, read_quarantine, write_quarantine
+from soritune.corpus.checks import Quarantined, RowFault, read_quarantine, write_quarantine
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
@@ -27,7 +27,8 @@ def test_checks_count_frames_as_the_packaged_model_does() -> None:
     assert geometry_of_recipe(recipe) == load_bundle("soritune/tiny-ko").geometry
     alternating = ["A", "O"] * 24
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=(*alternating, "A"), speaker="s")
-    assert row_problem(recipe)(row) == "49 phoneme symbols need 49 frames, there are 48"
+    fault = row_problem(recipe)(row)
+    assert fault == RowFault("49 phoneme symbols need 49 frames, there are 48", "target-unlearnable:phoneme")
     fits = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=tuple(alternating), speaker="s")
     assert row_problem(recipe)(fits) is None
 
@@ -37,7 +38,8 @@ def test_checks_count_frames_at_the_sample_rate_of_the_recipe() -> None:
     # Kernels 64, 8, 4, 4 and strides 16, 5, 2, 2 over 8,000 samples: 497, 98, 48 and 23 frames.
     assert geometry_of_recipe(recipe).num_frames(8000) == 23
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=tuple("AO" * 12), speaker="s")
-    assert row_problem(recipe)(row) == "24 phoneme symbols need 24 frames, there are 23"
+    fault = row_problem(recipe)(row)
+    assert fault == RowFault("24 phoneme symbols need 24 frames, there are 23", "target-unlearnable:phoneme")
 
 
 @pytest.mark.slow
@@ -78,7 +80,9 @@ def test_a_row_in_another_language_is_left_out_with_that_reason(tones: Manifest)
     recipe.model.architecture = tiny_config(norm="layer")
     row = Utterance(id="a", audio="a.wav", duration_s=4.0, text="she had your dark suit")
     problem = row_problem(recipe)
-    assert str(problem(row)).startswith(
+    fault = problem(row)
+    assert fault is not None and fault.kind == "label-missing"
+    assert fault.reason.startswith(
         "has no label for phoneme; phoneme: its text 'she had your dark suit' is not"
     )
     assert "its language is 'eng'" in str(problem(dataclasses.replace(row, language="eng")))
@@ -95,8 +99,12 @@ ROWS = [
 def test_a_row_is_checked_for_one_task() -> None:
     problem = task_problem(make_task("emotion", {"labels": ["Kind", "Dry"]}))
     assert problem(ROWS[0]) is None
-    assert "'Sad' is not in the label set" in str(problem(ROWS[1]))
-    assert problem(ROWS[2]) == "has no emotion, which the task emotion needs"
+    unknown = problem(ROWS[1])
+    assert unknown is not None and unknown.kind == "label-unknown"
+    assert "'Sad' is not in the label set" in unknown.reason
+    assert problem(ROWS[2]) == RowFault(
+        "has no emotion, which the task emotion needs", "field-missing:emotion"
+    )
 
 
 def test_clean_rows_and_reasons_are_written_and_earlier_reasons_are_kept(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.reports.baselines import baselines
 from soritune.tasks.mispronunciation import MispronunciationConfig, MispronunciationTask
-from soritune.tasks.parts.annotation_reader import fold_phone
+from soritune.tasks.phones.annotation_reader import fold_phone
 from soritune.tasks.results import Pair, Prediction
 
 TWO, FOUR = "correct-incorrect", "correct-substituted-deleted-inserted"

@@ -5,15 +5,7 @@ import torch
 
 from soritune.errors import TrainingError
 from soritune.training.config import TrainingSettings
-from soritune.training.devices import make_accelerator, pick_device
-
-
-def test_missing_devices_are_refused() -> None:
-    assert pick_device("cpu").type == "cpu"
-    with pytest.raises(TrainingError, match="device 'gpu' is unknown"):
-        pick_device("gpu")
-    with pytest.raises(TrainingError, match="device 'cuda:99' is requested"):
-        pick_device("cuda:99")
+from soritune.training.devices import make_accelerator
 
 
 def test_precision_depends_on_the_device() -> None:

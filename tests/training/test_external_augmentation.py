@@ -163,7 +163,7 @@ def test_check_counts_frames_at_the_fastest_speed(loose_parts: Path, tones: Mani
 
     def problems(augment: dict[str, Any]) -> list[str]:
         problem = row_problem(recipe_of(tones, tasks={"phoneme": {}}, augment=augment))
-        return [reason for row in rows if (reason := problem(row)) is not None]
+        return [fault.reason for row in rows if (fault := problem(row)) is not None]
 
     assert problems({}) == [] == problems({"drag": {"speeds": [0.5, 0.8]}})
     assert problems({"drag": {"speeds": [0.5, 8.0], "probability": 0}}) == []

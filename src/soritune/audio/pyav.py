@@ -58,7 +58,7 @@ def decode_all(file: Path, error: Exception) -> tuple[NDArray[np.float32], int]:
         except (av.error.FFmpegError, OSError, ValueError) as failure:
             raise AudioError(file, f"is truncated or damaged ({failure})", "audio-damaged") from failure
     if not parts:
-        raise AudioError(file, "holds no samples", "audio-empty")
+        raise AudioError(file, "holds no samples", "audio-without-samples")
     return np.concatenate(parts, axis=1).T.astype(np.float32, copy=False), rate
 
 

@@ -161,7 +161,7 @@ def _checked_header(file: Path, rate: int, channels: int, frames: int) -> AudioH
     if channels < 1 or rate < 1:
         raise AudioError(file, f"has {channels} channels at {rate} Hz", "audio-header")
     if frames < 1:
-        raise AudioError(file, "holds no samples", "audio-empty")
+        raise AudioError(file, "holds no samples", "audio-without-samples")
     return AudioHeader(rate, channels, frames, frames / rate)
 
 
@@ -211,5 +211,5 @@ def _decode(
             file, f"is truncated: {len(samples)} of {count} samples can be decoded", "audio-truncated"
         )
     if len(samples) == 0:
-        raise AudioError(file, "holds no samples", "audio-empty")
+        raise AudioError(file, "holds no samples", "audio-without-samples")
     return samples, rate

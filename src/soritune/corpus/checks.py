@@ -23,12 +23,23 @@ from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
 
-RowProblem = Callable[[Utterance], str | None]
-"""Why a row cannot be used for some purpose (a label outside the set, a missing field), or None."""
 Progress = Callable[[int, int], None]
 """Called with the number of utterances done and their total."""
 COUNTED = ("gender", "language", "source", "sample_rate_hz")
 """Columns whose values are counted in every corpus."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """Why a row cannot be used for some purpose: a label outside the set, a missing field."""
+
+    reason: str
+    kind: str
+    """A short identifier; rows of equal kind are counted together."""
+
+
+RowProblem = Callable[[Utterance], RowFault | None]
+"""The fault of a row, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +107,7 @@ def check_manifest(
         for problem in row_problems:
             fault = problem(utterance)
             if fault is not None:
-                return _Checked(fault, "row-unusable", "check")
+                return _Checked(fault.reason, fault.kind, "check")
         if utterance.duration_s < min_duration_s:
             return _too_short(utterance.duration_s, min_duration_s, "check")
         return _decode(manifest, utterance, min_duration_s) if decode else _Checked()

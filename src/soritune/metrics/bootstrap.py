@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Counts = Mapping[str, NDArray[np.float64]]
 Rates = Callable[[dict[str, NDArray[np.float64]]], Mapping[str, float]]
-Matters = Callable[[dict[str, NDArray[np.float64]]], Mapping[str, bool]]
+Contributes = Callable[[dict[str, NDArray[np.float64]]], Mapping[str, bool]]
 """From the counts of one speaker to whether this speaker contributes, per rate."""
 RELIABLE_SPEAKERS = 10
 """The interval of a rate with fewer contributing speakers is marked as unreliable."""
@@ -58,7 +58,7 @@ def speaker_intervals(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    matters_fn: Matters | None = None,
+    contributes_fn: Contributes | None = None,
 ) -> dict[str, Interval]:
     """Every rate of `rates_fn` with its percentile interval over resampled speakers.
 
@@ -68,7 +68,7 @@ def speaker_intervals(
         resamples: Number of draws, each of as many speakers with replacement; 0 gives values without a range.
         seed: Seed of the draws; the same seed gives the same intervals.
         level: Share of the resampled rates inside the range.
-        matters_fn: Which speakers contribute to which rate; None takes those whose own rate is not nan.
+        contributes_fn: Which speakers contribute to which rate; None takes those whose own rate is not nan.
 
     Returns:
         Name to `Interval`; empty without speakers. A single speaker has no range.
@@ -80,7 +80,7 @@ def speaker_intervals(
     speakers = len(counts_per_speaker)
     num_contributing = dict.fromkeys(values, 0)
     for counts in counts_per_speaker:
-        for name, contributes in _matters(counts, rates_fn, matters_fn).items():
+        for name, contributes in _contributes(counts, rates_fn, contributes_fn).items():
             num_contributing[name] += bool(contributes)
     drawn = _drawn_rates(stacked, rates_fn, _draws(speakers, resamples if speakers > 1 else 0, seed))
     result = {}
@@ -100,7 +100,7 @@ def paired_difference(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    matters_fn: Matters | None = None,
+    contributes_fn: Contributes | None = None,
 ) -> dict[str, Interval]:
     """Rates of `second` minus rates of `first`, both over the same drawn speakers.
 
@@ -126,8 +126,8 @@ def paired_difference(
     names = [name for name in before if name in after]
     num_contributing = dict.fromkeys(names, 0)
     for first_counts, second_counts in zip(first, second, strict=True):
-        before_matters = _matters(first_counts, rates_fn, matters_fn)
-        after_matters = _matters(second_counts, rates_fn, matters_fn)
+        before_matters = _contributes(first_counts, rates_fn, contributes_fn)
+        after_matters = _contributes(second_counts, rates_fn, contributes_fn)
         for name in names:
             num_contributing[name] += bool(before_matters[name] and after_matters[name])
     result = {}
@@ -141,10 +141,10 @@ def paired_difference(
     return result
 
 
-def _matters(counts: Counts, rates_fn: Rates, matters_fn: Matters | None) -> Mapping[str, bool]:
+def _contributes(counts: Counts, rates_fn: Rates, contributes_fn: Contributes | None) -> Mapping[str, bool]:
     """Per rate, whether a speaker with these counts contributes to it."""
-    if matters_fn is not None:
-        return matters_fn(dict(counts))
+    if contributes_fn is not None:
+        return contributes_fn(dict(counts))
     return {name: math.isfinite(rate) for name, rate in rates_fn(dict(counts)).items()}
 
 

@@ -30,7 +30,7 @@ def error_label_counts(reference: Sequence[str], hypothesis: Sequence[str]) -> t
         labels kept, all correct labels, 1 if the sequences differ, and 1 (the utterance).
     """
     found = alarms = missed = kept = 0
-    for expected, decoded in align(kinds_aside(reference), kinds_aside(hypothesis)).columns:
+    for expected, decoded in align(as_correct_or_error(reference), as_correct_or_error(hypothesis)).columns:
         found += expected == decoded == ERROR
         missed += expected == ERROR != decoded
         alarms += decoded == ERROR != expected
@@ -42,10 +42,10 @@ def error_label_counts(reference: Sequence[str], hypothesis: Sequence[str]) -> t
     return positional, edits, len(reference), found, alarms, missed, kept, correct, differs, 1
 
 
-def kinds_aside(labels: Sequence[str]) -> list[str]:
+def as_correct_or_error(labels: Sequence[str]) -> list[str]:
     """C for C, and E for every other label.
 
-    >>> kinds_aside(["C", "S", "D"])
+    >>> as_correct_or_error(["C", "S", "D"])
     ['C', 'E', 'E']
     """
     return [label if label == CORRECT else ERROR for label in labels]

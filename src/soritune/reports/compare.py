@@ -117,7 +117,7 @@ def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int
             continue
         differences.append(
             paired_difference(
-                before, after, task.rates, resamples=resamples, seed=seed, matters_fn=task.contributes
+                before, after, task.rates, resamples=resamples, seed=seed, contributes_fn=task.contributes
             )
         )
     if any(row is None for row in differences[1:]) and common:

@@ -154,7 +154,7 @@ class CountedPairs:
             self.task.rates,
             resamples=resamples,
             seed=self.seed,
-            matters_fn=self.task.contributes,
+            contributes_fn=self.task.contributes,
         )
 
     def _differences(self, guessed: Sequence[Counts]) -> Mapping[str, Interval]:
@@ -166,7 +166,7 @@ class CountedPairs:
             self.task.rates,
             resamples=self.resamples,
             seed=self.seed,
-            matters_fn=self.task.contributes,
+            contributes_fn=self.task.contributes,
         )
 
     def _groups(self, field: str) -> dict[str, GroupScores]:

@@ -17,6 +17,8 @@ from soritune.audio.augment.chain import Chain
 from soritune.corpus.checks import (
     CheckResult,
     Quarantined,
+    RowFault,
+    RowProblem,
     check_manifest,
     read_quarantine,
     write_quarantine,
@@ -38,8 +40,8 @@ from soritune.training.phases import resolve_phases
 
 logger = logging.getLogger(__name__)
 
-RowProblem = Callable[[Utterance], str | None]
-"""Why a row cannot be used, or None."""
+_INVALID = "row-invalid"
+"""Kind of a row that a task refuses without naming a kind."""
 
 
 def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: Console = SILENT) -> Manifest:
@@ -124,11 +126,11 @@ def usable_rows(
     problem, unusable, kept = row_problem(recipe), list[Quarantined](), list[int]()
     with console.bar("labels", len(manifest)) as bar:
         for row, utterance in enumerate(manifest):
-            reason = problem(utterance)
-            if reason is None:
+            fault = problem(utterance)
+            if fault is None:
                 kept.append(row)
             else:
-                unusable.append(Quarantined(utterance.id, utterance.audio, reason, "check"))
+                unusable.append(Quarantined(utterance.id, utterance.audio, fault.reason, "check", fault.kind))
             bar.advance()
     if not kept:
         raise ManifestError(
@@ -147,23 +149,24 @@ def usable_rows(
 def task_problem(task: Task) -> RowProblem:
     """A function that states why a row is unusable for a task: a missing field, an unknown label, or no target."""
 
-    def problem(utterance: Utterance) -> str | None:
+    def problem(utterance: Utterance) -> RowFault | None:
         missing = [
             field
             for field in task.required_fields
             if getattr(utterance, field, utterance.extra.get(field)) is None
         ]
         if missing:
-            return f"has no {', '.join(missing)}, which the task {task.name} needs"
+            reason = f"has no {', '.join(missing)}, which the task {task.name} needs"
+            return RowFault(reason, f"field-missing:{', '.join(missing)}")
         try:
             targets = task.targets(utterance)
         except (TaskError, TextError) as error:
-            return str(error)
+            return RowFault(str(error), error.kind or _INVALID)
         if any(target is not None for target in targets.values()):
             return None
-        return "; ".join(
-            [f"has no target for the task {task.name}", *filter(None, [task.missing_label_reason(utterance)])]
-        )
+        absence = task.missing_label_reason(utterance)
+        reasons = [f"has no target for the task {task.name}", *([absence] if absence else [])]
+        return RowFault("; ".join(reasons), "label-missing")
 
     return problem
 
@@ -185,16 +188,17 @@ def row_problem(recipe: Recipe) -> RowProblem:
     names = " or ".join(task.name for task in tasks)
     count_frames = _frame_counter(recipe)
 
-    def target_fault(spec: OutputSpec, target: NDArray[Any], utterance: Utterance) -> str | None:
+    def target_fault(spec: OutputSpec, target: NDArray[Any], utterance: Utterance) -> RowFault | None:
         limit = recipe.preprocessing.max_duration_s
         if limit is not None and recipe.preprocessing.crops(utterance.duration_s):
             reason = cropping_fault(spec, utterance.duration_s, limit)
             if reason is not None:
-                return reason
-        return objective_of(spec).row_fault(spec, target, count_frames(utterance.duration_s))
+                return RowFault(reason, f"target-cropped:{spec.name}")
+        reason = objective_of(spec).row_fault(spec, target, count_frames(utterance.duration_s))
+        return None if reason is None else RowFault(reason, f"target-unlearnable:{spec.name}")
 
-    def problem(utterance: Utterance) -> str | None:
-        reasons, targets, absences = [], dict[str, NDArray[Any] | None](), list[str]()
+    def problem(utterance: Utterance) -> RowFault | None:
+        faults, targets, absences = [], dict[str, NDArray[Any] | None](), list[str]()
         values = values_in_row(inputs, utterance)
         try:
             encode_inputs(inputs, values)
@@ -208,16 +212,18 @@ def row_problem(recipe: Recipe) -> RowProblem:
                 else:
                     targets |= task.targets(utterance)
         except SorituneError as error:
-            return str(error)
+            return RowFault(str(error), error.kind or _INVALID)
         for spec in outputs:
             target = targets.get(spec.name)
             if target is not None:
-                reason = target_fault(spec, target, utterance)
-                if reason is None:
+                fault = target_fault(spec, target, utterance)
+                if fault is None:
                     return None
-                reasons.append(reason)
+                faults.append(fault)
         absences += [f"{task.name}: {why}" for task in tasks if (why := task.missing_label_reason(utterance))]
-        return reasons[0] if reasons else "; ".join([f"has no label for {names}", *absences])
+        if faults:
+            return faults[0]
+        return RowFault("; ".join([f"has no label for {names}", *absences]), "label-missing")
 
     return problem
 

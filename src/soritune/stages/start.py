@@ -29,7 +29,7 @@ def check_start(recipe: Recipe) -> None:
         SorituneError: no corpus there; no such device; an encoder that is neither a folder nor a reachable hub name;
             micro-batches that the processes cannot share; a phase or checkpoint that the recipe does not have.
     """
-    from soritune.training.devices import pick_device
+    from soritune.models.devices import pick_device
     from soritune.training.phases import chosen_phases, resolve_phases
 
     per_step, num_processes = recipe.batches.micro_batches_per_step, processes.count()

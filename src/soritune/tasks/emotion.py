@@ -15,7 +15,7 @@ from soritune.errors import TaskError
 from soritune.korean.hangul import composed
 from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.parts.labels import OutputSettings, label_index, one_hot
+from soritune.tasks.labels import OutputSettings, label_index, one_hot
 from soritune.tasks.results import (
     Column,
     Counts,

@@ -29,12 +29,12 @@ from soritune.metrics.mispronunciation import (
     mispronunciation_rates,
 )
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.parts.annotated_phones import LETTERS, Scheme
-from soritune.tasks.parts.annotation_reader import AnnotationReader
-from soritune.tasks.parts.labels import BLANK, rate, read_symbols, symbol_ids
-from soritune.tasks.parts.language import language_mismatch
-from soritune.tasks.parts.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
-from soritune.tasks.parts.phone_tables import WORST_CASES, phone_tables, worst_alignments
+from soritune.tasks.labels import BLANK, rate, read_symbols, symbol_ids
+from soritune.tasks.phones.annotated_phones import LETTERS, Scheme
+from soritune.tasks.phones.annotation_reader import AnnotationReader
+from soritune.tasks.phones.language import language_mismatch
+from soritune.tasks.phones.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
+from soritune.tasks.phones.phone_tables import WORST_CASES, phone_tables, worst_alignments
 from soritune.tasks.results import (
     Alignment,
     Column,

@@ -16,7 +16,7 @@ from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY, phonemize, phones_to_hangul
 from soritune.metrics.edit_distance import character_counts, phone_counts, word_phone_counts
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.parts.labels import (
+from soritune.tasks.labels import (
     BLANK,
     SPECIAL_TOKENS,
     UNKNOWN,
@@ -25,8 +25,8 @@ from soritune.tasks.parts.labels import (
     read_symbols,
     symbol_ids,
 )
-from soritune.tasks.parts.language import in_language, language_mismatch
-from soritune.tasks.parts.phone_tables import PHONE_RATES, phone_tables
+from soritune.tasks.phones.language import in_language, language_mismatch
+from soritune.tasks.phones.phone_tables import PHONE_RATES, phone_tables
 from soritune.tasks.results import Column, Counts, Metric, Pair, Prediction, RateDescription, Section
 from soritune.tasks.specs import OutputSpec
 from soritune.tasks.task import Task

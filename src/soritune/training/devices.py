@@ -11,6 +11,7 @@ from accelerate.utils import InitProcessGroupKwargs
 
 from soritune import processes
 from soritune.errors import TrainingError
+from soritune.models.devices import pick_device
 from soritune.training.config import TrainingSettings
 from soritune.training.process_group import timeout
 
@@ -21,8 +22,8 @@ def make_accelerator(settings: TrainingSettings) -> Accelerator:
     `gradient_accumulation_steps` stays 1: the loop accumulates and divides by itself.
 
     Raises:
-        TrainingError: the machine has no such GPU, several processes would share one, or the device does not support
-            the precision.
+        ModelError: the machine has no such device.
+        TrainingError: several processes would share one GPU, or the device does not support the precision.
     """
     device = pick_device(settings.device)
     precision = settings.precision
@@ -49,28 +50,3 @@ def make_accelerator(settings: TrainingSettings) -> Accelerator:
         gradient_accumulation_steps=1,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout())] if several else None,
     )
-
-
-def pick_device(name: str) -> torch.device:
-    """The torch device for "auto", "cpu", "cuda" or "cuda:N".
-
-    Raises:
-        TrainingError: no such device on this machine.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise TrainingError(f"device '{name}' is unknown; use auto, cpu, cuda or cuda:INDEX") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise TrainingError(
-            f"device '{name}' is requested, but no GPU is usable here; use device=cpu or auto"
-        )
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise TrainingError(
-            f"device '{name}' is requested, but there are {torch.cuda.device_count()} GPUs, counted from 0"
-        )
-    if device.type not in ("cpu", "cuda"):
-        raise TrainingError(f"device '{name}' is not supported; use auto, cpu, cuda or cuda:INDEX")
-    return device

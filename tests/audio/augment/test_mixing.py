@@ -13,7 +13,7 @@ from soritune.audio.augment.mixing import MixableBatch, Mixing, refusals
 from soritune.draws import Draws
 from soritune.errors import AugmentationError
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
-from soritune.tasks.parts.mixable import unmixable_parts
+from soritune.tasks.mixable import unmixable_parts
 from soritune.tasks.specs import OutputSpec
 from soritune.testing import class_output, ctc_output
 

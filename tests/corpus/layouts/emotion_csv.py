@@ -1,6 +1,6 @@
 """E4.3, list: a CSV of ``file_path,emotion`` with any label names.
 
-The mess: relative, absolute, ``./``, ``..`` and Windows paths; paths that are not there, a folder, an empty
+The mess: relative, absolute, ``./``, ``..`` and Windows paths; paths that do not exist, a folder, an empty
 and a false WAV; missing labels and paths, too few and too many cells, equal and contradicting duplicates,
 empty lines; quoted commas, quotes and line ends; CP949, BOM, UTF-16; semicolons and tabs; headers with
 blanks, capitals, other order and a pandas index; labels such as ``NA`` and ``01``; decomposed names.
@@ -123,8 +123,8 @@ def build(root: Path) -> Expected:
     return sheet.expected(
         "The same path twice with one label gives one row, however it is spelled; reporting it is optional.",
         "The same path with two labels must be reported; a row with either label may stay.",
-        "A surplus empty cell (Excel) may be forgiven, a surplus word not: the cells cannot be told apart.",
-        "An unquoted comma in a path: three cells, of which the first is no file; refused on either ground.",
+        "A surplus empty cell (Excel) may be forgiven, a surplus word not: the cells cannot be distinguished.",
+        "An unquoted comma in a path: three cells, of which the first is not a file; refused on either ground.",
         "A line of blanks or of one comma is an empty line. Audio that no line names is not wanted.",
         "Absolute paths here point into the root; one that points outside it has no root-relative name.",
         ignored=("audio/unlisted.wav",),
@@ -149,7 +149,7 @@ def build_columns(root: Path) -> Expected:
 
 
 def simple(sheet: Sheet, between: str, header: str, encoding: str, end: str = "\n") -> None:
-    """Three good rows and one that is not there, in a given spelling of the list."""
+    """Three good rows and one that does not exist, in a given spelling of the list."""
     lines = [header]
     for audio, label in (("음성/똠방.wav", "불안"), ("음성/나.wav", "친절"), ("음성/다.wav", "Dry")):
         lines.append(f"{sheet.good(audio, label)}{between}{label}")
@@ -173,7 +173,7 @@ def build_bom(root: Path) -> Expected:
 
 
 def build_utf16(root: Path) -> Expected:
-    """Excel's "Unicode text": UTF-16 with BOM and tabs, named .csv all the same."""
+    """Excel's "Unicode text": UTF-16 with BOM and tabs, named .csv nevertheless."""
     sheet = Sheet(root)
     simple(sheet, "\t", "file_path\temotion", "utf-16", "\r\n")
     return sheet.expected()
@@ -211,7 +211,7 @@ def build_header(root: Path) -> Expected:
 
 
 def build_pandas_index(root: Path) -> Expected:
-    """A nameless first column of row numbers, and other columns nobody asked for."""
+    """A nameless first column of row numbers, and other columns without a use."""
     sheet = Sheet(root)
     lines = [",file_path,emotion,sr,Unnamed: 0.1"]
     for number, label in enumerate(("Kind", "Dry", "Anxious")):
@@ -262,7 +262,7 @@ def build_label_names(root: Path) -> Expected:
         lines.append(f"{sheet.good(f'audio/{number:03d}.wav', label)},{label}")
     sheet.save("\n".join(lines) + "\n")
     return sheet.expected(
-        '"Any label names": NA, null, None and nan are labels; only an empty cell is none.',
+        '"Any label names": NA, null, None and nan are labels; only an empty cell is not a label.',
         "Capitals are kept: KIND and Kind are two labels (a warning is welcome).",
     )
 

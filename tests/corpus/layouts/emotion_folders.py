@@ -17,7 +17,7 @@ from tests.corpus.layouts.sounds import APPLE_DOUBLE, header_only, litter, write
 
 RANGES = {"Anxious": (21, 30), "Kind": (31, 40), "Dry": (91, 100)}
 NOTES = (
-    "The letter of F2001 or M2001 is not read as a gender: the description does not say so, no key is given.",
+    "The letter of F2001 or M2001 is not read as a gender: the description does not mention it, no key is given.",
     "A WAV that is not 48 kHz mono is still an utterance; its duration is that of its own rate.",
 )
 

@@ -102,7 +102,7 @@ def build(root: Path) -> Expected:
     litter(root / "F0002/wav_48000/._F0002_000021.wav", APPLE_DOUBLE)
     ignored = ("F0002/._script.txt", "F0002/script.txt~", "F0002/wav_48000/._F0002_000021.wav")
     return corpus.expected(
-        "One id with two texts: the second must be reported; the row may keep the first, have none, or fall.",
+        "One id with two texts: the second must be reported; it may keep the first one, lose it, or be rejected.",
         "The same line twice is harmless and gives one row.",
         "A line that looks like a header names no file: it gives nothing, and may be reported.",
         "An id without its leading zeros (Excel) may be found or reported, never given to another file.",
@@ -227,7 +227,7 @@ def build_upper_case(root: Path) -> Expected:
 
 
 def build_number_names(root: Path) -> Expected:
-    """Equal file names and equal ids under two speakers: only the folder tells them apart."""
+    """Equal file names and equal ids under two speakers: only the folder distinguishes them."""
     corpus = Corpus(root)
     for person, ending in (("F0001", "가"), ("F0002", "나")):
         (root / person / "wav_48000").mkdir(parents=True)

@@ -29,7 +29,7 @@ TOKENS = ("phones", "canonical", "perceived", "error_labels")
 class Expected:
     """The right answer for one made corpus.
 
-    Every path is relative to the corpus root, posix, NFC. A path may stand in both ``rejected`` and
+    Every path is relative to the corpus root, posix, NFC. A path may be in both ``rejected`` and
     ``either``: it must be reported, and may still give one of the rows named there.
     """
 
@@ -38,7 +38,7 @@ class Expected:
     rejected: dict[str, str] = field(default_factory=dict)
     """Path, or ``file:line`` where a line names no usable path -> short word of why it is refused."""
     unused: int = 0
-    """Items that are fine but not wanted (numbers outside every range)."""
+    """Items that are fine but not expected_rows (numbers outside every range)."""
     notes: tuple[str, ...] = ()
     """What the description leaves open and how it was decided here."""
     either: dict[str, list[Row]] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def plain(key: str, value: Any) -> Any:
 
 
 def equal(key: str, got: Any, want: Any) -> bool:
-    """Whether a reader's value is the wanted one."""
+    """Whether a reader's value is the expected one."""
     got, want = plain(key, got), plain(key, want)
     if key == "duration_s" and got is not None and want is not None:
         return abs(float(got) - float(want)) < 0.005
@@ -103,27 +103,29 @@ def faults(got: Mapping[str, Any], want: Row) -> list[str]:
 
 def compare(expected: Expected, got: Iterable[Mapping[str, Any]]) -> list[str]:
     """Every difference between a reader's rows (audio relative to the root) and the right ones."""
-    said: list[str] = []
-    wanted = {(row["audio"], plain("split", row.get("split"))): row for row in expected.rows}
-    left = dict(wanted)
+    differences: list[str] = []
+    expected_rows = {(row["audio"], plain("split", row.get("split"))): row for row in expected.rows}
+    left = dict(expected_rows)
     taken: set[str] = set()
     for row in got:
         audio = str(row["audio"])
         if audio != nfc(audio):
-            said.append(f"{audio}: not composed")
+            differences.append(f"{audio}: not composed")
             audio = nfc(audio)
-        splits = [key for key in wanted if key[0] == audio]
-        own = (audio, plain("split", row.get("split")))
-        name = own if own in wanted else splits[0] if len(splits) == 1 else own
+        splits = [key for key in expected_rows if key[0] == audio]
+        exact = (audio, plain("split", row.get("split")))
+        name = exact if exact in expected_rows or len(splits) != 1 else splits[0]
         if name in left:
-            said += faults(row, left.pop(name))
-        elif name in wanted:
-            said.append(f"{audio}: given twice")
+            differences += faults(row, left.pop(name))
+        elif name in expected_rows:
+            differences.append(f"{audio}: given twice")
         elif audio in expected.either and audio not in taken:
             taken.add(audio)
             tries: list[list[str]] = [faults(row, want) for want in expected.either[audio]]
             if all(tries):
-                said += sorted(tries, key=lambda found: len(found))[0]
+                differences += sorted(tries, key=len)[0]
         else:
-            said.append(f"{audio}: should give no row" if audio not in taken else f"{audio}: given twice")
-    return said + [f"{audio}: no row" for audio, _ in left]
+            differences.append(
+                f"{audio}: should give no row" if audio not in taken else f"{audio}: given twice"
+            )
+    return differences + [f"{audio}: no row" for audio, _ in left]

@@ -1,6 +1,6 @@
 """L2.1: ``train_data.json``, ``val_data.json``, ``eval.json``, keyed by the path of the audio.
 
-The mess: unequal lengths, unknown labels and phones, missing, null and empty fields, audio that is not there,
+The mess: unequal lengths, unknown labels and phones, missing, null and empty fields, audio that does not exist,
 false durations, a BOM, numbers as words, keys that are another lab's paths, capitals, stress digits, ``sil``
 at the ends and in gaps, more phones than the audio has frames, a speaker and an utterance in two files; and
 error labels of two letters (C, I: incorrect), of four (C, S, D, I: inserted), and of both.
@@ -24,7 +24,7 @@ NOTES = (
     "phones is perceived_train_target. Token fields are space-separated here and compared as lists, in lower "
     "case and without stress digits: whether a reader keeps AE1 or ae is its own affair.",
     "The aligned fields have equal lengths, sil marking a gap; error_labels has one letter a position. "
-    "The description does not say so; its CTC target needs no alignment, the metrics do.",
+    "The description does not mention it; its CTC target needs no alignment, the metrics do.",
     "The duration is the sound's; an entry that says otherwise is read, with a report or without.",
 )
 
@@ -40,8 +40,9 @@ PAUSED: Aligned = ("sil g uh d sil d ey sil", "sil g uh d sil d eh sil")
 def judge(pair: Aligned, letters: int) -> str:
     """The error labels of an alignment, in two or in four letters."""
     labels = []
-    for right, heard in zip(pair[0].split(), pair[1].split(), strict=True):
-        four = "C" if right == heard else "D" if heard == "sil" else "I" if right == "sil" else "S"
+    for canonical, perceived in zip(pair[0].split(), pair[1].split(), strict=True):
+        error = "D" if perceived == "sil" else "I" if canonical == "sil" else "S"
+        four = "C" if canonical == perceived else error
         labels.append(four if letters == 4 or four == "C" else "I")
     return " ".join(labels)
 
@@ -116,7 +117,7 @@ class Corpus:
 
 
 def good(corpus: Corpus) -> None:
-    """Entries nobody should object to."""
+    """Entries without a fault."""
     for name, speaker in (("train_data.json", "YKWK"), ("val_data.json", "HKK"), ("eval.json", "YDCK")):
         for number, pair in enumerate((CAT, DELETED, INSERTED, STRESSED, NONE_AT_ENDS, PAUSED)):
             corpus.add(name, f"{speaker}/wav/arctic_a{number:04d}.wav", pair, seconds=0.8 + number / 20)
@@ -155,7 +156,7 @@ def faulty(corpus: Corpus) -> None:
     corpus.add(name, f"{here}/rushed.wav", many, why="too short", seconds=0.3)
     same = ("aa aa aa aa aa aa", "aa aa aa aa aa aa")
     corpus.add(name, f"{here}/repeats.wav", same, why="too short", seconds=0.2)
-    corpus.add(name, f"{here}/nobody.wav", CAT, sure=False, spk_id=...)
+    corpus.add(name, f"{here}/unnamed.wav", CAT, sure=False, spk_id=...)
     corpus.add(name, f"{here}/liar.wav", CAT, sure=False, error_labels="I" + " C" * 9)
     corpus.add(name, f"{here}/unclear.wav", (CAT[0], CAT[1].replace("ae", "err")), sure=False)
     corpus.add(name, f"{here}/small.wav", CAT, sure=False, error_labels=right.lower())
@@ -179,7 +180,7 @@ FAULTY_NOTES = (
     "Too short: wav2vec2 gives a frame for 20 ms, CTC needs one for each label and one between equal labels; "
     "rushed has 40 labels in about 14 frames, repeats 6 equal ones (11 needed) in about 9.",
     "Either: no speaker; labels against the alignment; 'err' as L2-ARCTIC writes it; labels in lower case; "
-    "a wav that is not there under a key that is.",
+    "a wav that does not exist under a key that does.",
     "Where key and wav differ, wav names the audio. A row whose words are missing has text None and is good.",
     "An entry that is a list or null is refused when read, not the whole file.",
 )

@@ -37,8 +37,8 @@ def test_columns_are_found_by_name_and_others_are_kept(tmp_path: Path) -> None:
 
 def test_mapped_columns_are_read_and_missing_ones_refused(tmp_path: Path) -> None:
     text = "파일,감정,번호\na.wav,화남,u1\n"
-    found = read(tmp_path, text, "a.wav", fields={"audio": "파일", "emotion": " 감 정", "id": "번호"})
-    (row,) = rows(found)
+    outcomes = read(tmp_path, text, "a.wav", fields={"audio": "파일", "emotion": " 감 정", "id": "번호"})
+    (row,) = rows(outcomes)
     assert (row.id, row.emotion, dict(row.extra)) == ("u1", "화남", {})
     with pytest.raises(ManifestError, match=r"no column file_path or path .*there are: 파일, 감정, 번호"):
         read(tmp_path, text)
@@ -51,8 +51,8 @@ def test_mapped_columns_are_read_and_missing_ones_refused(tmp_path: Path) -> Non
 def test_pattern_reads_fields_from_the_path(tmp_path: Path) -> None:
     settings = {"speaker_pattern": r"(?P<speaker>F\d+)[/_](?P<emotion>[a-z]+)"}
     text = "path,speaker\nx\\F1\\joy\\1.wav,\nx/F2/joy/1.wav,S9\ny.wav,\n"
-    found = rows(read(tmp_path, text, "x/F1/joy/1.wav", "x/F2/joy/1.wav", "y.wav", **settings))
-    assert [(r.speaker, r.emotion) for r in found] == [("F1", "joy"), ("S9", "joy"), (None, None)]
+    outcomes = rows(read(tmp_path, text, "x/F1/joy/1.wav", "x/F2/joy/1.wav", "y.wav", **settings))
+    assert [(r.speaker, r.emotion) for r in outcomes] == [("F1", "joy"), ("S9", "joy"), (None, None)]
     for bad, reason in (
         ("(", "not a regular expression"),
         ("a", "no named group"),
@@ -64,12 +64,12 @@ def test_pattern_reads_fields_from_the_path(tmp_path: Path) -> None:
 
 def test_repeated_rows_are_skipped_and_contradicting_ones_rejected(tmp_path: Path) -> None:
     text = "path,emotion\na.wav,x\nb.wav,x\n./a.wav,x\nb.wav,y\nb.wav,x\nc.wav,z\n"
-    found = read(tmp_path, text, "a.wav", "b.wav", "c.wav")
-    assert [item.id for item in found if isinstance(item, Utterance)] == ["a.wav", "c.wav"]
-    assert [item for item in found if isinstance(item, Skipped)] == [
+    outcomes = read(tmp_path, text, "a.wav", "b.wav", "c.wav")
+    assert [item.id for item in outcomes if isinstance(item, Utterance)] == ["a.wav", "c.wav"]
+    assert [item for item in outcomes if isinstance(item, Skipped)] == [
         Skipped("row repeated", 1, "list.csv line 4: a.wav", kind="row-repeated")
     ]
-    rejected = [item for item in found if isinstance(item, Rejected)]
+    rejected = [item for item in outcomes if isinstance(item, Rejected)]
     assert {(item.id, item.kind, item.reason) for item in rejected} == {
         (
             "b.wav",
@@ -82,10 +82,10 @@ def test_repeated_rows_are_skipped_and_contradicting_ones_rejected(tmp_path: Pat
 
 def test_rows_that_differ_in_other_columns_are_rejected_as_stretches(tmp_path: Path) -> None:
     lines = "".join(f"s.wav,k,{n},{n + 1},문장 {n}\n" for n in range(4))
-    found = read(tmp_path, "file_path,speaker,시작,종료,전사\n" + lines, "s.wav")
-    assert len(found) == 4
-    assert {item.kind for item in found if isinstance(item, Rejected)} == {STRETCHES_UNMAPPED}
-    assert {item.reason for item in found if isinstance(item, Rejected)} == {
+    outcomes = read(tmp_path, "file_path,speaker,시작,종료,전사\n" + lines, "s.wav")
+    assert len(outcomes) == 4
+    assert {item.kind for item in outcomes if isinstance(item, Rejected)} == {STRETCHES_UNMAPPED}
+    assert {item.reason for item in outcomes if isinstance(item, Rejected)} == {
         "list.csv line 2, list.csv line 3, list.csv line 4 and 1 more: listed with different values: '시작' 0 and 1 "
         "and 2 …, '종료' 1 and 2 and 3 …, '전사' 문장 0 and 문장 1 and 문장 2 …; if they are stretches of one "
         "recording, map start_s and end_s"
@@ -98,9 +98,9 @@ def test_rows_that_differ_in_other_columns_are_rejected_as_stretches(tmp_path: P
 
 def test_reasons_stay_short_with_very_many_contradicting_rows(tmp_path: Path) -> None:
     text = "path,text\n" + "".join(f"s.wav,{'긴 문장 ' * 20}{n}\n" for n in range(3000))
-    found = read(tmp_path, text, "s.wav")
-    assert len(found) == 3000 and all(isinstance(item, Rejected) for item in found)
-    assert max(len(item.reason) for item in found if isinstance(item, Rejected)) < 300
+    outcomes = read(tmp_path, text, "s.wav")
+    assert len(outcomes) == 3000 and all(isinstance(item, Rejected) for item in outcomes)
+    assert max(len(item.reason) for item in outcomes if isinstance(item, Rejected)) < 300
 
 
 def test_recording_in_several_splits_is_kept_in_each_and_noted(tmp_path: Path) -> None:
@@ -108,14 +108,14 @@ def test_recording_in_several_splits_is_kept_in_each_and_noted(tmp_path: Path) -
         (tmp_path / name).touch()
     (tmp_path / "train.csv").write_text("path,label\na.wav,x\nb.wav,x\nc.wav,x\nc.wav,x\n")
     (tmp_path / "test.csv").write_text("path,label\na.wav,x\nb.wav,y\n")
-    found = list(read_corpus(tmp_path, CsvConfig()))
-    kept = [(item.id, item.audio, item.extra["split"]) for item in found if isinstance(item, Utterance)]
+    outcomes = list(read_corpus(tmp_path, CsvConfig()))
+    kept = [(item.id, item.audio, item.extra["split"]) for item in outcomes if isinstance(item, Utterance)]
     assert kept == [
         ("a.wav", "a.wav", "test"),
         ("a.wav#train", "a.wav", "train"),
         ("c.wav", "c.wav", "train"),
     ]
-    assert [item for item in found if isinstance(item, Note)] == [
+    assert [item for item in outcomes if isinstance(item, Note)] == [
         Note(
             "recording in several splits (kept in each: test, train)",
             1,
@@ -123,7 +123,7 @@ def test_recording_in_several_splits_is_kept_in_each_and_noted(tmp_path: Path) -
             kind="several-splits:test, train",
         )
     ]
-    assert [item.audio for item in found if isinstance(item, Rejected)] == ["b.wav", "b.wav"]
+    assert [item.audio for item in outcomes if isinstance(item, Rejected)] == ["b.wav", "b.wav"]
 
 
 def test_channels_and_close_starts_have_different_ids(tmp_path: Path) -> None:
@@ -142,8 +142,8 @@ def test_table_without_rows_is_refused(tmp_path: Path) -> None:
 
 def test_stretches_of_one_file_are_read(tmp_path: Path) -> None:
     text = "path,start,end,text\na.wav,0,1.5,하나\na.wav,1.5,4,둘\n"
-    found = rows(read(tmp_path, text, "a.wav"))
-    assert [(r.id, r.start_s, r.duration_s) for r in found] == [
+    outcomes = rows(read(tmp_path, text, "a.wav"))
+    assert [(r.id, r.start_s, r.duration_s) for r in outcomes] == [
         ("a.wav#0.000-1.500", 0, 1.5),
         ("a.wav#1.500-4.000", 1.5, 2.5),
     ]
@@ -166,8 +166,8 @@ def test_tables_of_a_folder_are_found(tmp_path: Path) -> None:
     (tmp_path / "b.wav").touch()
     (tmp_path / "train.csv").write_text("path,label\na.wav,x\n")
     (tmp_path / "test.csv").write_text("path,label\nb.wav,x\n")
-    found = rows(list(read_corpus(tmp_path, CsvConfig())))
-    assert {r.audio: r.extra["split"] for r in found} == {"a.wav": "train", "b.wav": "test"}
+    outcomes = rows(list(read_corpus(tmp_path, CsvConfig())))
+    assert {r.audio: r.extra["split"] for r in outcomes} == {"a.wav": "train", "b.wav": "test"}
     (tmp_path / "other.csv").write_text("path,label\nb.wav,x\n")
     with pytest.raises(ManifestError, match=r"several tables \(other.csv, test.csv, train.csv\)"):
         list(read_corpus(tmp_path, CsvConfig()))
@@ -178,8 +178,8 @@ def test_tables_of_a_folder_are_found(tmp_path: Path) -> None:
 
 
 def test_table_without_a_header_is_read(tmp_path: Path) -> None:
-    found = rows(read(tmp_path, "a.wav,x\nb.wav,y\n", "a.wav", "b.wav", columns=("path", "emotion")))
-    assert [(r.id, r.emotion) for r in found] == [("a.wav", "x"), ("b.wav", "y")]
+    outcomes = rows(read(tmp_path, "a.wav,x\nb.wav,y\n", "a.wav", "b.wav", columns=("path", "emotion")))
+    assert [(r.id, r.emotion) for r in outcomes] == [("a.wav", "x"), ("b.wav", "y")]
 
 
 def test_survey_lists_columns_and_their_use(tmp_path: Path) -> None:

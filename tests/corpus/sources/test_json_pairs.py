@@ -39,8 +39,8 @@ def read(root: Path, **config: Any) -> list[Outcome]:
     return list(read_corpus(root, JsonPairsConfig(**config)))
 
 
-def rows(found: list[Outcome]) -> list[Utterance]:
-    return [item for item in found if isinstance(item, Utterance)]
+def rows(outcomes: list[Outcome]) -> list[Utterance]:
+    return [item for item in outcomes if isinstance(item, Utterance)]
 
 
 def test_nested_korean_keys_are_read(tmp_path: Path) -> None:
@@ -78,10 +78,10 @@ def test_stretches_of_a_label_become_utterances(tmp_path: Path) -> None:
     pair(tmp_path, "a", label)
     pair(tmp_path, "b", {"utterances": []})
     fields = {"text": "form", "start_s": "start", "end_s": "end", "speaker": "who.id"}
-    found = read(tmp_path, fields=fields, utterances="utterances")
-    (row,) = rows(found)
+    outcomes = read(tmp_path, fields=fields, utterances="utterances")
+    (row,) = rows(outcomes)
     assert (row.id, row.start_s, row.duration_s, row.text, row.speaker) == ("a#1", 0.5, 1.5, "하나", "S1")
-    assert [(item.id, item.kind) for item in found if isinstance(item, Rejected)] == [
+    assert [(item.id, item.kind) for item in outcomes if isinstance(item, Rejected)] == [
         ("a#2", "field-value:duration_s"),
         ("a#3", "field-missing:text"),
         ("b", "stretches-missing"),
@@ -92,10 +92,10 @@ def test_text_and_times_of_the_whole_label_are_not_those_of_a_stretch(tmp_path: 
     parts = [{"s": 0, "e": 1, "text": "하나"}, {"s": 1, "e": 2, "text": None}, {"s": 2, "e": 3}]
     pair(tmp_path, "a", {"text": "전체 전사", "speaker": "S", "phones": "a b", "s": 0, "e": 9, "u": parts})
     fields = {"text": "text", "start_s": "s", "end_s": "e", "phones": "phones"}
-    found = read(tmp_path, fields=fields, utterances="u")
-    (row,) = rows(found)
+    outcomes = read(tmp_path, fields=fields, utterances="u")
+    (row,) = rows(outcomes)
     assert (row.text, row.speaker, row.phones, row.start_s) == ("하나", "S", None, 0)
-    assert [item.id for item in found if isinstance(item, Rejected)] == ["a#2", "a#3"]
+    assert [item.id for item in outcomes if isinstance(item, Rejected)] == ["a#2", "a#3"]
     plain = rows(read(tmp_path, fields={"start_s": "s", "end_s": "e"}, utterances="u"))
     assert [(row.text, row.speaker) for row in plain] == [("하나", "S"), (None, "S"), (None, "S")]
     used = survey(tmp_path, JsonPairsConfig(fields=fields, utterances="u"), 10).used
@@ -127,9 +127,9 @@ def test_repeated_key_is_noted(tmp_path: Path) -> None:
 def test_failing_expression_rejects_its_row(tmp_path: Path) -> None:
     pair(tmp_path, "a", {"stt": "글", "n": [1, "a"]})
     pair(tmp_path, "b", {"stt": "글", "n": "x"})
-    found = read(tmp_path, fields={"text": "contains(n, `1`) && stt"})
-    assert [item.id for item in rows(found)] == ["a"]
-    (rejection,) = [item for item in found if isinstance(item, Rejected)]
+    outcomes = read(tmp_path, fields={"text": "contains(n, `1`) && stt"})
+    assert [item.id for item in rows(outcomes)] == ["a"]
+    (rejection,) = [item for item in outcomes if isinstance(item, Rejected)]
     assert (rejection.id, rejection.kind) == ("b", "expression:text")
     assert rejection.reason.count("contains(n, `1`) && stt") == 1  # not repeated as the origin of the field
 
@@ -181,9 +181,9 @@ def test_name_that_is_not_utf8_is_rejected(tmp_path: Path) -> None:
         raw = os.fsdecode(name.encode("cp949"))
         (tmp_path / f"{raw}.wav").touch()
     (tmp_path / f"{os.fsdecode('소리'.encode('cp949'))}.json").write_text(json.dumps(LABEL), encoding="utf-8")
-    found = read(tmp_path, fields=FIELDS)
-    assert [row.id for row in rows(found)] == ["a"]
-    rejected = {item.audio: item for item in found if isinstance(item, Rejected)}
+    outcomes = read(tmp_path, fields=FIELDS)
+    assert [row.id for row in rows(outcomes)] == ["a"]
+    rejected = {item.audio: item for item in outcomes if isinstance(item, Rejected)}
     assert set(rejected) == {"소리.wav", "홀로.wav"}
     for rejection in rejected.values():
         assert rejection.kind == "name-not-utf8" and "convmv" in rejection.reason
@@ -233,9 +233,9 @@ def test_any_label_gives_a_valid_row_or_a_rejection(tmp_path: Path, document: An
         "extra": {"x": "x"},
         "allow_empty_text": True,
     }
-    found = read(tmp_path, **config)
-    assert len(found) == 2
-    timed = [dataclasses.replace(row, duration_s=1.0) for row in rows(found)]
+    outcomes = read(tmp_path, **config)
+    assert len(outcomes) == 2
+    timed = [dataclasses.replace(row, duration_s=1.0) for row in rows(outcomes)]
     write_manifest(tmp_path / "m.parquet", timed, root=tmp_path)
 
 

@@ -43,8 +43,8 @@ def read(root: Path, **config: Any) -> list[Outcome]:
     return list(read_corpus(root, L2JsonConfig(**config)))
 
 
-def rows(found: list[Outcome]) -> list[Utterance]:
-    return [item for item in found if isinstance(item, Utterance)]
+def rows(outcomes: list[Outcome]) -> list[Utterance]:
+    return [item for item in outcomes if isinstance(item, Utterance)]
 
 
 def test_an_entry_becomes_an_utterance(tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_labels_and_keys_are_settings(tmp_path: Path) -> None:
 def test_stated_durations_are_checked_against_the_sound(tmp_path: Path) -> None:
     entries = {f"{n}.wav": {**ENTRY, "duration": d} for n, d in enumerate((0.5, 0.55, 4.1, "0.7", None, "?"))}
     write(tmp_path, "val_data.json", entries)
-    found = rows(read(tmp_path))
-    assert [row.extra.get("stated_duration_s") for row in found] == [None, None, 4.1, 0.7, None, None]
+    outcomes = rows(read(tmp_path))
+    assert [row.extra.get("stated_duration_s") for row in outcomes] == [None, None, 4.1, 0.7, None, None]
     made = prepare("l2-json", tmp_path, {}, tmp_path / "out")
     assert set(made.manifest.column("duration_s").to_pylist()) == {0.5}
 
@@ -111,13 +111,13 @@ def test_audio_is_found_below_the_file_and_below_root(tmp_path: Path) -> None:
     write(tmp_path, "two/eval.json", {"one/x/1.wav": ENTRY}, sound=False)
     (tmp_path / "two" / "x").mkdir()
     soundfile.write(tmp_path / "two" / "x" / "1.wav", np.zeros(800), 16000)
-    found = read(tmp_path, files=["one", "two"])
-    assert [(row.id, row.audio, row.extra["split"], row.source) for row in rows(found)] == [
+    outcomes = read(tmp_path, files=["one", "two"])
+    assert [(row.id, row.audio, row.extra["split"], row.source) for row in rows(outcomes)] == [
         ("one/x/1", "one/x/1.wav", "train", "one"),
         ("two/x/1", "two/x/1.wav", "val", "two"),
         ("one/x/1#test", "one/x/1.wav", "test", "two"),
     ]
-    assert [item.reason for item in found if isinstance(item, Note)] == [
+    assert [item.reason for item in outcomes if isinstance(item, Note)] == [
         "recording in several splits (kept in each: train, test)"
     ]
     outside = L2JsonConfig(files=(str(tmp_path / "two"), str(tmp_path / "one" / "train_data.json")))
@@ -130,8 +130,8 @@ def test_repeated_entries_are_skipped_or_rejected(tmp_path: Path) -> None:
         "train_data.json",
         {"1.wav": ENTRY, "k": {**ENTRY, "wav": "1.wav"}, "l": {**ENTRY, "wav": "1.wav", "wrd": "DOG"}},
     )
-    found = read(tmp_path)
-    assert [type(item).__name__ for item in found] == ["Utterance", "Skipped", "Rejected"]
+    outcomes = read(tmp_path)
+    assert [type(item).__name__ for item in outcomes] == ["Utterance", "Skipped", "Rejected"]
     text = json.dumps({"1.wav": ENTRY})
     (tmp_path / "train_data.json").write_text(text[:-1] + "," + text[1:], encoding="utf-8")
     assert [item.kind for item in read(tmp_path) if isinstance(item, Rejected)] == ["key-repeated"]
@@ -150,9 +150,9 @@ def test_file_with_another_content_is_refused(tmp_path: Path, text: str, reason:
 
 
 def counted(root: Path, **config: Any) -> Counter[str]:
-    found = read(root, **config)
-    assert len(rows(found)) == len(found)
-    return Counter(row.extra["split"] for row in rows(found))
+    outcomes = read(root, **config)
+    assert len(rows(outcomes)) == len(outcomes)
+    return Counter(row.extra["split"] for row in rows(outcomes))
 
 
 @pytest.mark.slow

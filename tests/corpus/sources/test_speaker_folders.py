@@ -37,8 +37,8 @@ def test_label_speaker_and_gender_follow_from_the_path(tmp_path: Path) -> None:
         ),
         "F2001/other/F2001_000021.wav",
     )
-    found = list(read_corpus(tmp_path, SpeakerFoldersConfig(labels=LABELS)))
-    utterances = [item for item in found if isinstance(item, Utterance)]
+    outcomes = list(read_corpus(tmp_path, SpeakerFoldersConfig(labels=LABELS)))
+    utterances = [item for item in outcomes if isinstance(item, Utterance)]
     assert [(u.speaker, u.gender, u.emotion) for u in utterances] == [
         (person, person[0].lower(), label)
         for person in ("F2001", "M2002")
@@ -46,7 +46,7 @@ def test_label_speaker_and_gender_follow_from_the_path(tmp_path: Path) -> None:
     ]
     assert utterances[0].id == "F2001/wav_48000/F2001_000021"
     assert utterances[0].script_id is None
-    skipped = [item.kind for item in found if isinstance(item, Skipped)]
+    skipped = [item.kind for item in outcomes if isinstance(item, Skipped)]
     assert sorted(skipped) == ["number-outside"] * 2 + ["path-pattern"]
 
 
@@ -63,14 +63,14 @@ def test_number_is_the_script_and_gender_is_off_by_settings(tmp_path: Path) -> N
 def test_pattern_reads_labels_from_folders(tmp_path: Path) -> None:
     decomposed = unicodedata.normalize("NFD", "기쁨")
     touch(tmp_path, f"김 하나/{decomposed}/1.wav", "김 하나/화남/1.wav")
-    found = list(
+    outcomes = list(
         read_corpus(tmp_path, SpeakerFoldersConfig(pattern=r"(?P<speaker>[^/]+)/(?P<emotion>[^/]+)/.+"))
     )
-    assert {(u.speaker, u.emotion) for u in found if isinstance(u, Utterance)} == {
+    assert {(u.speaker, u.emotion) for u in outcomes if isinstance(u, Utterance)} == {
         ("김 하나", "기쁨"),
         ("김 하나", "화남"),
     }
-    assert all((tmp_path / u.audio).is_file() for u in found if isinstance(u, Utterance))
+    assert all((tmp_path / u.audio).is_file() for u in outcomes if isinstance(u, Utterance))
 
 
 def test_root_without_fitting_audio_is_refused(tmp_path: Path) -> None:
@@ -111,11 +111,11 @@ def test_corpus_is_prepared(tmp_path: Path) -> None:
 def test_label_with_rest_gets_all_other_numbers(tmp_path: Path) -> None:
     touch(tmp_path, *(f"F2001/wav_48000/F2001_{number:06d}.wav" for number in (1, 21, 31, 41, 91, 160)))
     config = SpeakerFoldersConfig(labels={**LABELS, "Others": "rest"})
-    found = list(read_corpus(tmp_path, config))
-    assert [u.emotion for u in found if isinstance(u, Utterance)] == [
+    outcomes = list(read_corpus(tmp_path, config))
+    assert [u.emotion for u in outcomes if isinstance(u, Utterance)] == [
         "Others", "Anxious", "Kind", "Others", "Dry", "Others"
     ]  # fmt: skip
-    assert len(found) == 6
+    assert len(outcomes) == 6
     with pytest.raises(ValidationError, match="only one label can be the rest"):
         SpeakerFoldersConfig(labels={"a": "rest", "b": "rest"})
     with pytest.raises(ValidationError, match="labels"):
@@ -126,15 +126,15 @@ def test_text_is_that_of_the_nearest_script(tmp_path: Path) -> None:
     touch(tmp_path, *(f"F{n}/wav_48000/F{n}_{i:06d}.wav" for n in (1, 2) for i in (21, 22)))
     (tmp_path / "script.txt").write_text("21 모두의 글\n22 모두의 다른 글\n", encoding="utf-8")
     (tmp_path / "F1" / "script.txt").write_text("F1_000021\t자기 글\n", encoding="cp949")
-    found = list(read_corpus(tmp_path, SpeakerFoldersConfig()))
-    texts = {u.id.rsplit("/", 1)[-1]: (u.text, u.text_source) for u in found if isinstance(u, Utterance)}
+    outcomes = list(read_corpus(tmp_path, SpeakerFoldersConfig()))
+    texts = {u.id.rsplit("/", 1)[-1]: (u.text, u.text_source) for u in outcomes if isinstance(u, Utterance)}
     assert texts == {
         "F1_000021": ("자기 글", "gold"),
         "F1_000022": ("모두의 다른 글", "gold"),
         "F2_000021": ("모두의 글", "gold"),
         "F2_000022": ("모두의 다른 글", "gold"),
     }
-    assert [item for item in found if not isinstance(item, Utterance)] == []
+    assert [item for item in outcomes if not isinstance(item, Utterance)] == []
     off = [u for u in read_corpus(tmp_path, SpeakerFoldersConfig(script=None)) if isinstance(u, Utterance)]
     assert {u.text for u in off} == {None}
 
@@ -146,8 +146,8 @@ def test_corpus_in_subfolders_has_unique_ids(tmp_path: Path) -> None:
         "1차/여/F2/wav_48000/000021.wav",
         "1차/여/F2/wav_48000/000021.flac",
     )
-    found = [u for u in read_corpus(tmp_path, SpeakerFoldersConfig()) if isinstance(u, Utterance)]
-    assert [(u.speaker, u.id) for u in found] == [
+    outcomes = [u for u in read_corpus(tmp_path, SpeakerFoldersConfig()) if isinstance(u, Utterance)]
+    assert [(u.speaker, u.id) for u in outcomes] == [
         ("F1", "1차/여/F1/wav_48000/000021"),
         ("F2", "1차/여/F2/wav_48000/000021.flac"),
         ("F2", "1차/여/F2/wav_48000/000021.wav"),
@@ -159,9 +159,9 @@ def test_corpus_in_subfolders_has_unique_ids(tmp_path: Path) -> None:
 
 def test_name_that_is_not_utf8_is_rejected(tmp_path: Path) -> None:
     touch(tmp_path, "F1/wav_48000/F1_000021.wav", os.fsdecode("F1/wav_48000/소리_000022.wav".encode("cp949")))
-    found = list(read_corpus(tmp_path, SpeakerFoldersConfig()))
-    assert [item.id for item in found if isinstance(item, Utterance)] == ["F1/wav_48000/F1_000021"]
-    (rejection,) = [item for item in found if isinstance(item, Rejected)]
+    outcomes = list(read_corpus(tmp_path, SpeakerFoldersConfig()))
+    assert [item.id for item in outcomes if isinstance(item, Utterance)] == ["F1/wav_48000/F1_000021"]
+    (rejection,) = [item for item in outcomes if isinstance(item, Rejected)]
     assert (rejection.audio, rejection.kind) == ("F1/wav_48000/소리_000022.wav", "name-not-utf8")
 
 

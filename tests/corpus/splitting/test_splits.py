@@ -149,16 +149,17 @@ def test_stratified_is_better_than_the_best_of_a_thousand_draws(tmp_path: Path) 
     def badness(part: dict[str, str]) -> float:
         worst = 0.0
         for name, share in SplitSettings().ratios.items():
-            own = [s for s in hours if part[s] == name]
-            got = sum(hours[s] for s in own)
+            in_part = [s for s in hours if part[s] == name]
+            got = sum(hours[s] for s in in_part)
             worst = max(worst, abs(got / total / share - 1))
             for index in (0, 1):
                 for value in {trait[index] for trait in traits.values()}:
-                    wanted = sum(h for s, h in hours.items() if traits[s][index] == value) / total
+                    expected = sum(h for s, h in hours.items() if traits[s][index] == value) / total
                     worst = max(
                         worst,
                         abs(
-                            sum(hours[s] for s in own if traits[s][index] == value) / max(got, 1e-9) - wanted
+                            sum(hours[s] for s in in_part if traits[s][index] == value) / max(got, 1e-9)
+                            - expected
                         ),
                     )
         return worst

@@ -30,17 +30,17 @@ def test_every_speaker_gives_about_the_same_share() -> None:
     rows, seconds, who = corpus()
     part = set(nested_rows(rows, seconds, who, 0.2, seed=1))
     for speaker in set(who):
-        own = np.array([name == speaker for name in who])
-        share = seconds[own & np.isin(rows, list(part))].sum() / seconds[own].sum()
+        is_speaker = np.array([name == speaker for name in who])
+        share = seconds[is_speaker & np.isin(rows, list(part))].sum() / seconds[is_speaker].sum()
         # Within two of the speaker's longest utterances.
-        assert share == pytest.approx(0.2, abs=2 * seconds[own].max() / seconds[own].sum())
+        assert share == pytest.approx(0.2, abs=2 * seconds[is_speaker].max() / seconds[is_speaker].sum())
 
 
 def test_subset_depends_on_the_seed() -> None:
     rows, seconds, who = corpus()
-    one, again, other = (set(nested_rows(rows, seconds, who, 0.2, seed=seed)) for seed in (1, 1, 2))
-    assert one == again
-    assert one != other
+    first, again, different = (set(nested_rows(rows, seconds, who, 0.2, seed=seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != different
 
 
 def test_rows_without_speakers_and_a_single_row_have_a_subset() -> None:

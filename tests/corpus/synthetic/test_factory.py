@@ -78,12 +78,12 @@ def test_seed_gives_the_same_speech_as_in_earlier_versions(tmp_path: Path) -> No
 def test_mispronunciations_change_only_the_phones(tmp_path: Path) -> None:
     settings = {"rate": 0.25, "fluent": 0.0}
     without = make_corpus(tmp_path / "a", hours=0.001)
-    found = make_corpus(tmp_path / "b", hours=0.001, mispronunciations=settings)
+    changed = make_corpus(tmp_path / "b", hours=0.001, mispronunciations=settings)
     task = MispronunciationTask(
         MispronunciationConfig(labels="correct-substituted-deleted-inserted", inventory="korean")
     )
     differing = 0
-    for right, wrong in zip(without, found, strict=True):
+    for right, wrong in zip(without, changed, strict=True):
         assert (wrong.text, wrong.speaker, wrong.extra["variant"]) == (
             right.text,
             right.speaker,
@@ -104,12 +104,12 @@ def test_mispronunciations_change_only_the_phones(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_styles_are_equally_frequent_and_change_no_word(tmp_path: Path) -> None:
     without = make_corpus(tmp_path / "a", hours=0.004)
-    found = make_corpus(tmp_path / "b", hours=0.004, styles=["Anxious", "Kind", "Dry"])
+    changed = make_corpus(tmp_path / "b", hours=0.004, styles=["Anxious", "Kind", "Dry"])
     assert {u.emotion for u in without} == {None}
-    styles = Counter((u.speaker, u.emotion) for u in found)
-    assert set(styles.values()) == {1} and len(styles) == 3 * len({u.speaker for u in found})
+    styles = Counter((u.speaker, u.emotion) for u in changed)
+    assert set(styles.values()) == {1} and len(styles) == 3 * len({u.speaker for u in changed})
     texts = {u.id: u.text for u in without}
-    assert all(texts.get(u.id, u.text) == u.text for u in found)
+    assert all(texts.get(u.id, u.text) == u.text for u in changed)
     with pytest.raises(ValidationError, match="unknown style 'Angry'; known: Anxious, Kind, Dry"):
         SynthesisSettings(styles=["Angry"])
 

@@ -116,7 +116,7 @@ def test_unknown_and_missing_devices_are_refused(bundle):
     with pytest.raises(ModelError, match="unknown"):
         PytorchBackend(bundle, device="gpu0")
     if not torch.cuda.is_available():
-        with pytest.raises(ModelError, match="does not exist"):
+        with pytest.raises(ModelError, match="no GPU is usable"):
             PytorchBackend(bundle, device="cuda")
 
 

@@ -27,7 +27,9 @@ class ListedRecordings:
     _listed: dict[str, list[tuple[str | None, int]]] = field(default_factory=dict)
     """Id → split and content of each of its rows."""
 
-    def outcomes(self, utterance: Utterance, content: int, *, place: str, example: str) -> Iterator[Outcome]:
+    def outcomes(
+        self, utterance: Utterance, content: int, *, location: str, example: str
+    ) -> Iterator[Outcome]:
         """The utterance, or why it is not read.
 
         In a further split a recording is read again, under another id, and noted. In the same split, a row of equal
@@ -36,7 +38,7 @@ class ListedRecordings:
         Args:
             utterance: The row; its split is in `extra`.
             content: Equal for rows of equal content.
-            place: The file, or file and line.
+            location: The file, or file and line.
             example: The row, for a list of skipped ones.
         """
         earlier = self._listed.setdefault(utterance.id, [])
@@ -45,7 +47,7 @@ class ListedRecordings:
             yield Skipped(f"{self.row} repeated", 1, example, kind="row-repeated")
             return
         if any(split == known for known, _ in earlier):
-            reason = f"{place}: the recording has another {self.row} with other values"
+            reason = f"{location}: the recording has another {self.row} with other values"
             yield Rejected(utterance.audio, reason, utterance.id, kind="values-differ")
             return
         earlier.append((split, content))
@@ -63,17 +65,17 @@ class Contradiction:
 
     rows: list[tuple[str, str]] = field(default_factory=list)
     """(audio, id) of each."""
-    places: list[str] = field(default_factory=list)
+    locations: list[str] = field(default_factory=list)
     values: dict[tuple[bool, str], dict[str, None]] = field(default_factory=dict)
     """(whether it is in `extra`, name) → its different values."""
     filled: Counter[tuple[bool, str]] = field(default_factory=Counter)
     """The same → how many rows have a value."""
 
-    def add(self, place: str, utterance: Utterance) -> None:
-        """Adds a row; `place` is its file and line."""
+    def add(self, location: str, utterance: Utterance) -> None:
+        """Adds a row; `location` is its file and line."""
         self.rows.append((utterance.audio, utterance.id))
-        if len(self.places) < _NAMED:
-            self.places.append(place)
+        if len(self.locations) < _NAMED:
+            self.locations.append(location)
         in_fields = (((False, name), value) for name, value in zip(_FIELDS, _values(utterance), strict=True))
         in_extra = (((True, name), value) for name, value in utterance.extra.items() if name != "split")
         for key, value in (*in_fields, *in_extra):
@@ -83,7 +85,7 @@ class Contradiction:
                 different[shortened(str(value), 30)] = None
 
     def rejections(self) -> Iterator[Rejected]:
-        """Every row, with the places and the values that differ."""
+        """Every row, with the locations and the values that differ."""
         differing = {
             key: [*values, *(["nothing"] if self.filled[key] < len(self.rows) else [])]
             for key, values in self.values.items()
@@ -94,7 +96,7 @@ class Contradiction:
             for key, values in differing.items()
         )
         more = f" and {len(self.rows) - _NAMED} more" if len(self.rows) > _NAMED else ""
-        reason = f"{', '.join(self.places)}{more}: listed with different values: {shown}"
+        reason = f"{', '.join(self.locations)}{more}: listed with different values: {shown}"
         kind = "values-differ"
         if all(in_extra for in_extra, _ in differing):
             reason += "; if they are stretches of one recording, map start_s and end_s"

@@ -101,13 +101,13 @@ def read_corpus(root: Path, config: CsvConfig) -> Iterator[Outcome]:
             if contents.setdefault(outcome.id, content) != content:
                 contradictions[outcome.id] = Contradiction()
     listed = ListedRecordings("row")
-    for place, outcome in _rows(files, base, config):
+    for location, outcome in _rows(files, base, config):
         if not isinstance(outcome, Utterance):
             yield outcome
         elif outcome.id in contradictions:
-            contradictions[outcome.id].add(place, outcome)
+            contradictions[outcome.id].add(location, outcome)
         else:
-            yield from listed.outcomes(outcome, 0, place=place, example=f"{place}: {outcome.audio}")
+            yield from listed.outcomes(outcome, 0, location=location, example=f"{location}: {outcome.audio}")
     if not contents and not any(True for file in files for _ in _table(file, config)):
         raise ManifestError("has a header and no rows", path=files[0])
     for contradiction in contradictions.values():
@@ -127,7 +127,7 @@ def _rows(files: list[Path], base: Path, config: CsvConfig) -> Iterator[tuple[st
             config.speaker_pattern,
         )
         for row in table:
-            yield reader.place(row), reader.read(row)
+            yield reader.location(row), reader.read(row)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class _RowReader:
     values: ValueReader
     speaker_pattern: str | None
 
-    def place(self, row: TableRow) -> str:
+    def location(self, row: TableRow) -> str:
         """File and line, for messages."""
         return f"{self.file.name} line {row.line}"
 
@@ -149,9 +149,13 @@ class _RowReader:
         index = self.columns.of_field["audio"]
         written = row.cells[index] if index < len(row.cells) else ""
         if row.fault:
-            return Rejected(written or self.file.name, f"{self.place(row)}: {row.fault}", kind=row.fault_kind)
+            return Rejected(
+                written or self.file.name, f"{self.location(row)}: {row.fault}", kind=row.fault_kind
+            )
         if not written:
-            return Rejected(self.file.name, f"{self.place(row)}: names no audio file", kind="audio-unnamed")
+            return Rejected(
+                self.file.name, f"{self.location(row)}: names no audio file", kind="audio-unnamed"
+            )
         audio = self.finder.find(written) or self.finder.expected(written)
         given: dict[str, Any] = {
             name: row.cells[index] for name, index in self.columns.of_field.items() if name != "audio"
@@ -165,7 +169,7 @@ class _RowReader:
         try:
             return self.values.utterance(given, name=composed(audio), audio=audio, extra=extra)
         except FieldValueError as error:
-            return Rejected(written, f"{self.place(row)}: {error}", composed(audio), kind=error.kind)
+            return Rejected(written, f"{self.location(row)}: {error}", composed(audio), kind=error.kind)
 
 
 def _table(file: Path, config: CsvConfig) -> Table:

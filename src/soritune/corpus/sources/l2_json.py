@@ -108,7 +108,7 @@ def read_corpus(root: Path, config: L2JsonConfig) -> Iterator[Outcome]:
                 utterance = _with_stated_duration(outcome, base, entry.get(keys["duration_s"]))
                 example = f"{file.name} '{utterance.id}'"
                 yield from listed.outcomes(
-                    utterance, _content_of(utterance), place=file.name, example=example
+                    utterance, _content_of(utterance), location=file.name, example=example
                 )
             else:
                 yield outcome
@@ -126,17 +126,17 @@ class _EntryReader:
 
     def read(self, name: str, entry: Any) -> Outcome:
         """The utterance of the entry with the key `name`, or why the entry is rejected."""
-        place, audio_key = f"{self.file.name} '{name}'", self.keys["audio"]
+        location, audio_key = f"{self.file.name} '{name}'", self.keys["audio"]
         if not isinstance(entry, dict):
-            reason = f"{place}: must be an object, got {type(entry).__name__}"
+            reason = f"{location}: must be an object, got {type(entry).__name__}"
             return Rejected(name, reason, kind="entry-not-object")
         written = entry.get(audio_key)
         if written is not None and not isinstance(written, str):
-            reason = f"{place}: '{audio_key}' must be a path, got {type(written).__name__}"
+            reason = f"{location}: '{audio_key}' must be a path, got {type(written).__name__}"
             return Rejected(name, reason, kind="field-type:audio")
         paths = [path for path in (written, name) if path]
         if not paths:
-            return Rejected(self.file.name, f"{place}: names no audio file", kind="audio-unnamed")
+            return Rejected(self.file.name, f"{location}: names no audio file", kind="audio-unnamed")
         audio = next(filter(None, map(self.finder.find, paths)), None) or self.finder.expected(paths[0])
         stem = os.path.splitext(composed(audio))[0]
         given = {
@@ -149,7 +149,7 @@ class _EntryReader:
             return self.values.utterance(given, name=stem, audio=audio, extra=extra)
         except FieldValueError as error:
             key = self.keys.get(error.field, error.field)
-            return Rejected(audio, f"{place}: '{key}' {error.problem}", stem, kind=error.kind)
+            return Rejected(audio, f"{location}: '{key}' {error.problem}", stem, kind=error.kind)
 
 
 def _content_of(utterance: Utterance) -> int:

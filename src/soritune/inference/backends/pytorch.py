@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from soritune.bundles.read import load_bundle
-from soritune.errors import ModelError
 from soritune.inference.backends.backend import Arrays
+from soritune.models.devices import pick_device
 from soritune.models.loading import load_model
 from soritune.models.model import SpeechModel
 
@@ -22,7 +22,7 @@ class PytorchBackend:
     """A `SpeechModel` in evaluation mode, without gradients, in float32 on a CPU and on a GPU alike."""
 
     def __init__(self, path: Path, *, device: str = "auto", base: str | None = None) -> None:
-        self.device = _device(device)
+        self.device = pick_device(device)
         bundle = load_bundle(path)
         stored = bundle.card.get("base")
         key = (str((stored if isinstance(stored, dict) else {}).get("sha256")), str(self.device))
@@ -41,23 +41,6 @@ class PytorchBackend:
         arrays: Arrays = {name: logits.float().cpu().numpy() for name, logits in output.logits.items()}
         arrays["num_frames"] = output.num_frames.cpu().numpy().astype(np.int64)
         return arrays
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ModelError(f"device '{name}' is unknown; use auto, cpu, cuda or cuda:<index>") from None
-    if device.type == "cuda" and (
-        not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
-    ):
-        count = torch.cuda.device_count()
-        raise ModelError(
-            f"device '{name}' does not exist (this machine has {count} GPUs); use cpu or another index"
-        )
-    return device
 
 
 BACKEND = PytorchBackend

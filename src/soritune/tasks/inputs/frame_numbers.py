@@ -37,7 +37,8 @@ class FrameNumbersInput(InputKind):
             numbers = numbers[:, None]
         if numbers.ndim != 2 or len(numbers) == 0 or numbers.shape[1] != width:
             raise TaskError(
-                f"input '{spec.name}' must be a list of numbers, {width} for each step, got the shape {numbers.shape}"
+                f"input '{spec.name}' must be a list of numbers, {width} for each step, got the shape {numbers.shape}",
+                f"input-value:{spec.name}",
             )
         return numbers
 

@@ -213,5 +213,8 @@ def finite_numbers(spec: InputSpec, value: Any, shape: str) -> NDArray[np.float3
     except (TypeError, ValueError, OverflowError):
         numbers = np.array([np.nan], dtype=np.float32)
     if isinstance(value, str | bytes | bool) or not np.isfinite(numbers).all():
-        raise TaskError(f"input '{spec.name}' must be {shape}, finite and within float32, got {value!r:.60}")
+        raise TaskError(
+            f"input '{spec.name}' must be {shape}, finite and within float32, got {value!r:.60}",
+            f"input-value:{spec.name}",
+        )
     return numbers

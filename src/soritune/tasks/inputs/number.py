@@ -35,7 +35,9 @@ class NumberInput(InputKind):
         """() float32, standardised."""
         number = finite_numbers(spec, value, "a number")
         if number.ndim:
-            raise TaskError(f"input '{spec.name}' must be a number, got {value!r:.60}")
+            raise TaskError(
+                f"input '{spec.name}' must be a number, got {value!r:.60}", f"input-value:{spec.name}"
+            )
         scale = {**OPTIONS, **spec.options}
         return np.asarray((number - scale["mean"]) / scale["deviation"], dtype=np.float32)
 

@@ -21,8 +21,8 @@ from soritune.corpus.manifest import Manifest
 from soritune.draws import Draws, seed_of
 from soritune.errors import AugmentationError
 from soritune.tasks.inputs.input import pad_inputs
+from soritune.tasks.mixable import unmixable_parts
 from soritune.tasks.objectives.objective import PaddedTargets, objective_of
-from soritune.tasks.parts.mixable import unmixable_parts
 from soritune.tasks.specs import OutputSpec
 from soritune.tasks.task import Task
 from soritune.training.batches.batch import Batch, Target

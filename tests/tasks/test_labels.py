@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soritune.errors import TaskError
-from soritune.tasks.parts.labels import label_index, one_hot, rate, read_symbols, symbol_ids
+from soritune.tasks.labels import label_index, one_hot, rate, read_symbols, symbol_ids
 
 
 def test_unknown_label_is_refused_with_the_nearest_one() -> None:

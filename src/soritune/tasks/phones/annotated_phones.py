@@ -42,7 +42,8 @@ def pair_up(canonical: Sequence[str], perceived: Sequence[str], gap: str) -> tup
     if len(canonical) != len(perceived):
         raise TaskError(
             f"canonical has {len(canonical)} symbols and perceived {len(perceived)}; they must be aligned one to "
-            f"one, with '{gap}' in the gaps"
+            f"one, with '{gap}' in the gaps",
+            "phones-not-aligned",
         )
     return tuple(zip(canonical, perceived, strict=True))
 
@@ -63,7 +64,8 @@ def read_labels(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
         if unknown != upper and (upper in known or (with_two and upper == "E")):
             raise TaskError(
                 f"label '{unknown}' is not of {SETTING}={scheme} ({letters}); the letters are upper case: write "
-                f"'{upper}'"
+                f"'{upper}'",
+                "label-unknown",
             )
         hint = (
             "if I means insertion here and S and D are the other errors"
@@ -71,7 +73,8 @@ def read_labels(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
             else "if every error has one letter, I or E"
         )
         raise TaskError(
-            f"label '{unknown}' is not of {SETTING}={scheme} ({letters}); set {SETTING}={OTHER[scheme]} {hint}"
+            f"label '{unknown}' is not of {SETTING}={scheme} ({letters}); set {SETTING}={OTHER[scheme]} {hint}",
+            "label-unknown",
         )
     return read
 
@@ -89,7 +92,8 @@ def check_number_of_labels(labels: Sequence[str], canonical: Sequence[str], *, g
         expected = f"{least}" if least == len(canonical) else f"{least} to {len(canonical)}"
         raise TaskError(
             f"there are {len(labels)} error labels for {len(canonical)} canonical symbols; {expected} were expected, "
-            f"one for each (those that are '{gap}' may be left out)"
+            f"one for each (those that are '{gap}' may be left out)",
+            "label-count",
         )
 
 
@@ -112,7 +116,8 @@ def labelled_positions(
         )
         raise TaskError(
             f"there are {len(labels)} error labels for {len(positions)} aligned positions; {expected} were expected, "
-            f"one for each position (those where both sides are '{gap}' may be left out)"
+            f"one for each position (those where both sides are '{gap}' may be left out)",
+            "label-count",
         )
     labelled = tuple(positions) if len(labels) == len(positions) else spoken
     for number, (label, position) in enumerate(zip(labels, labelled, strict=True), start=1):
@@ -121,7 +126,8 @@ def labelled_positions(
             canonical, perceived = position
             raise TaskError(
                 f"label {label} at position {number} (canonical '{canonical}', perceived '{perceived}') contradicts "
-                f"{SETTING}={scheme}: {reason}"
+                f"{SETTING}={scheme}: {reason}",
+                "label-contradiction",
             )
     return labelled
 

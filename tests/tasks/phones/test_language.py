@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from soritune.tasks.parts.language import in_language, language_mismatch
+from soritune.tasks.phones.language import in_language, language_mismatch
 
 
 @pytest.mark.parametrize(

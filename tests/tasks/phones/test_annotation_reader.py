@@ -6,7 +6,7 @@ import pytest
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
-from soritune.tasks.parts.annotation_reader import Annotation, AnnotationReader, fold_phone
+from soritune.tasks.phones.annotation_reader import Annotation, AnnotationReader, fold_phone
 
 
 def reader(**changes: Any) -> AnnotationReader:

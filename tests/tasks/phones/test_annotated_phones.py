@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from soritune.errors import TaskError
-from soritune.tasks.parts.annotated_phones import (
+from soritune.tasks.phones.annotated_phones import (
     check_number_of_labels,
     labelled_positions,
     pair_up,

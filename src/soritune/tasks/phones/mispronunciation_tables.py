@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from soritune.metrics.edit_distance import align
-from soritune.metrics.error_labels import CORRECT, ERROR, kinds_aside
+from soritune.metrics.error_labels import CORRECT, ERROR, as_correct_or_error
 from soritune.metrics.mispronunciation import MispronunciationCounts, mispronunciation_rates
-from soritune.tasks.parts.labels import rate
-from soritune.tasks.parts.phone_tables import PHONE_RATES
+from soritune.tasks.labels import rate
+from soritune.tasks.phones.phone_tables import PHONE_RATES
 from soritune.tasks.results import Pair, RateDescription, Table
 
 RATES = {
@@ -159,7 +159,7 @@ def _expected_phone_table(pairs: Sequence[Pair]) -> Table:
 
 def _flagged(labels: Sequence[str], decoded: Sequence[str]) -> Iterator[bool]:
     """Per reference label, whether the decoded label aligned with it is an error."""
-    for reference, hypothesis in align(kinds_aside(labels), kinds_aside(decoded)).columns:
+    for reference, hypothesis in align(as_correct_or_error(labels), as_correct_or_error(decoded)).columns:
         if reference is not None:
             yield hypothesis == ERROR
 

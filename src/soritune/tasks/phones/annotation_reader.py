@@ -9,15 +9,15 @@ from typing import NamedTuple
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.korean import WORD_BOUNDARY
-from soritune.tasks.parts.annotated_phones import (
+from soritune.tasks.labels import label_index
+from soritune.tasks.phones.annotated_phones import (
     Scheme,
     check_number_of_labels,
     labelled_positions,
     pair_up,
     read_labels,
 )
-from soritune.tasks.parts.labels import label_index
-from soritune.tasks.parts.language import in_language
+from soritune.tasks.phones.language import in_language
 
 
 class Annotation(NamedTuple):
@@ -108,7 +108,8 @@ class AnnotationReader:
             folded = fold_phone(symbol, ("case", "stress"))
             if self.folding_helps and self._is_known(folded):
                 raise TaskError(
-                    f"{error}; tasks.mispronunciation.fold=[case, stress] reads it as '{folded}'"
+                    f"{error}; tasks.mispronunciation.fold=[case, stress] reads it as '{folded}'",
+                    error.kind,
                 ) from None
             raise
 

@@ -47,7 +47,9 @@ def label_index(label: str, labels: Sequence[str], what: str) -> int:
         hint = nearest(label, labels)
         tail = f"; did you mean '{hint}'?" if hint else ""
         shown = ", ".join(labels) if len(labels) <= 12 else f"{len(labels)} symbols"
-        raise TaskError(f"{what} '{label}' is not in the label set ({shown}){tail}") from None
+        raise TaskError(
+            f"{what} '{label}' is not in the label set ({shown}){tail}", "label-unknown"
+        ) from None
 
 
 def symbol_ids(symbols: Sequence[str], index: Mapping[str, int], what: str) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soritune.tasks.parts.phone_tables import phone_tables, worst, worst_alignments
+from soritune.tasks.phones.phone_tables import phone_tables, worst, worst_alignments
 from soritune.tasks.results import Alignment
 
 ROWS = [

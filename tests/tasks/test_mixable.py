@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
-from soritune.tasks.parts.mixable import unmixable_parts
+from soritune.tasks.mixable import unmixable_parts
 from soritune.tasks.phoneme import PhonemeConfig, PhonemeTask
 from soritune.tasks.specs import InputSpec
 

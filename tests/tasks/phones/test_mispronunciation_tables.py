@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from soritune.metrics.mispronunciation import MispronunciationCounts
-from soritune.tasks.parts.mispronunciation_tables import (
+from soritune.tasks.phones.mispronunciation_tables import (
     RATES,
     error_tables,
     protocol_table,

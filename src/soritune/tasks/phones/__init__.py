@@ -1,0 +1,1 @@
+"""What the tasks about phones share: annotations, languages, tables of the report."""

@@ -1,0 +1,76 @@
+"""Manifests of any origin as a corpus."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soritune.corpus.manifest import write_manifest
+from soritune.corpus.reading.outcomes import Outcome, Rejected
+from soritune.corpus.sources.manifest import SOURCE, ManifestFileConfig, read_corpus
+from soritune.corpus.utterance import Utterance
+from soritune.errors import ManifestError
+
+
+def write(file: Path, *rows: dict[str, Any]) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def read(root: Path, **settings: Any) -> list[Outcome]:
+    return list(read_corpus(root, ManifestFileConfig(**settings)))
+
+
+def test_fields_are_renamed_and_others_kept(tmp_path: Path) -> None:
+    file = write(tmp_path / "m.jsonl", {"id": 1, "audio": "a.wav", "spk": "s", "memo": "x"})
+    (row,) = read(file, fields={"speaker": "spk"}, constants={"language": "ko"})
+    assert row == Utterance(
+        id="1",
+        audio="a.wav",
+        duration_s=0.0,
+        speaker="s",
+        language="ko",
+        source=tmp_path.name,
+        extra={"memo": "x"},
+    )
+
+
+def test_paths_of_several_files_start_from_the_folder_above_them(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write(tmp_path / name / "m.jsonl", {"id": "x", "audio": "a.wav"}, {"id": "y", "audio": "/far/b.wav"})
+    settings = {"files": ["one/m.jsonl", "two/m.jsonl"], "prefix": True}
+    rows = [row for row in read(tmp_path, **settings) if isinstance(row, Utterance)]
+    assert [(row.id, row.audio, row.source) for row in rows] == [
+        ("one-x", "one/a.wav", "one"),
+        ("one-y", "/far/b.wav", "one"),
+        ("two-x", "two/a.wav", "two"),
+        ("two-y", "/far/b.wav", "two"),
+    ]
+    assert SOURCE.base(tmp_path, ManifestFileConfig(**settings)) == tmp_path.resolve()
+
+
+def test_bad_row_is_rejected_with_its_line_and_kind(tmp_path: Path) -> None:
+    rows = ({"id": "a", "audio": "a.wav", "age": "old"}, {"id": "b"}, {"id": "c", "audio": "c.wav"})
+    first, second, third = read(write(tmp_path / "m.jsonl", *rows), prefix=True)
+    assert isinstance(first, Rejected) and isinstance(second, Rejected) and isinstance(third, Utterance)
+    assert (first.id, first.audio, first.kind) == (f"{tmp_path.name}-a", "a.wav", "field-type:age")
+    assert (second.audio, second.kind) == ("", "field-missing:audio")
+    assert second.reason.startswith("m.jsonl line 2: ")
+
+
+def test_parquet_of_a_folder_is_preferred_and_its_root_kept(tmp_path: Path) -> None:
+    write(tmp_path / "manifest.jsonl", {"id": "text", "audio": "a.wav"})
+    assert [row.id for row in read(tmp_path) if isinstance(row, Utterance)] == ["text"]
+    rows = [Utterance(id="table", audio="a.wav", duration_s=1.0)]
+    write_manifest(tmp_path / "manifest.parquet", rows, root=tmp_path / "sound")
+    assert [row.id for row in read(tmp_path) if isinstance(row, Utterance)] == ["table"]
+    assert SOURCE.base(tmp_path, ManifestFileConfig()) == (tmp_path / "sound").resolve()
+
+
+def test_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"holds no manifest\.parquet or manifest\.jsonl"):
+        read(tmp_path)

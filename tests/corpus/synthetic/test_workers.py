@@ -1,0 +1,71 @@
+"""Processes that make speech: interruption, and a process that the system ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from soritune.corpus.synthetic.workers import worker_pool
+from soritune.errors import SorituneError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sends signals to processes")
+
+
+def touch_later(file: Path) -> int:
+    (file.with_suffix(".begun")).touch()
+    time.sleep(0.2)
+    file.touch()
+    return os.getpid()
+
+
+def end_process(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def interrupt_process(_: int) -> int:
+    os.kill(os.getpid(), signal.SIGINT)
+    return 7
+
+
+def test_work_is_done_in_other_processes(tmp_path: Path) -> None:
+    with worker_pool(2, "") as pool:
+        processes = set(pool.map(touch_later, [tmp_path / "a", tmp_path / "b"]))
+    assert os.getpid() not in processes and (tmp_path / "a").exists() and (tmp_path / "b").exists()
+
+
+def test_process_ended_by_the_system_is_reported_with_what_is_kept() -> None:
+    with (
+        pytest.raises(SorituneError, match="ended from outside.*; nothing is lost$"),
+        worker_pool(1, "nothing is lost") as pool,
+    ):
+        list(pool.map(end_process, [1]))
+
+
+def interrupted_work(folder: Path) -> list[Future[int]]:
+    """Work of 20 steps that is interrupted during the first one."""
+    futures: list[Future[int]] = []
+    try:
+        with worker_pool(1, "") as pool:
+            futures += [pool.submit(touch_later, folder / f"{n}") for n in range(20)]
+            while not (folder / "0.begun").exists():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        return futures
+
+
+def test_interrupted_work_finishes_what_was_begun(tmp_path: Path) -> None:
+    futures = interrupted_work(tmp_path)
+    assert (tmp_path / "0").exists() and futures[-1].cancelled()
+    assert not (tmp_path / "19.begun").exists()
+
+
+def test_workers_ignore_interrupts_of_the_terminal() -> None:
+    with worker_pool(1, "") as pool:
+        assert pool.submit(interrupt_process, 0).result() == 7
