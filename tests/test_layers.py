@@ -477,3 +477,23 @@ def test_imports_without_extras(absent: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-800:]
     assert "'H', 'A', 'N', 'G', 'U', 'G', 'EO'" in done.stdout
+
+
+WITHOUT_TESTS = {
+    "__main__.py",  # two lines, run by the tests of several processes
+    "corpus/sources/source.py",  # the types of a contract; tests/contracts/test_every_source.py runs over its members
+    "testing.py",  # toy models of the tests
+    "training/end_reason.py",  # four names
+    "training/run.py",  # the fields of a training
+}
+
+
+def test_every_source_file_has_a_test_file_at_the_same_place() -> None:
+    tests = SOURCE.parent.parent / "tests"
+    missing = {
+        path.relative_to(SOURCE).as_posix()
+        for path in files()
+        if path.name != "__init__.py"
+        and not (tests / path.relative_to(SOURCE).with_name(f"test_{path.name}")).exists()
+    }
+    assert missing == WITHOUT_TESTS

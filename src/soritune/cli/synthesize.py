@@ -46,13 +46,13 @@ def synthesize(
 
     given = {"hours": hours, "val_hours": val_hours, "test_hours": test_hours, "seed": seed}
     try:
-        made = SynthesisSettings(**{**given, **settings_of(settings)})
+        chosen = SynthesisSettings(**{**given, **settings_of(settings)})
     except ValidationError as error:
         raise RecipeError("synthesize", faults_of(error, SynthesisSettings)) from None
     with progress.Console(quiet=as_json).bar("synthesize") as bar:
         manifest = run(
             out,
-            made,
+            chosen,
             workers=workers,
             progress=lambda done, total: bar.update(done, total, f"{done:.2f} of {total:g} h"),
         )

@@ -82,7 +82,9 @@ def compare(paths: Sequence[Path | str], *, resamples: int = 1000, seed: int = 0
     scores = [load_scores(path) for path in paths]
     shared = [name for name in scores[0].tasks if all(name in model.tasks for model in scores)]
     if not shared:
-        tasks = "; ".join(f"{path}: {', '.join(own.tasks)}" for path, own in zip(paths, scores, strict=True))
+        tasks = "; ".join(
+            f"{path}: {', '.join(side.tasks)}" for path, side in zip(paths, scores, strict=True)
+        )
         raise ManifestError(f"the scores have no task in common ({tasks})")
     return Comparison(
         _names(paths, scores),
@@ -101,7 +103,7 @@ def verdict(difference: Interval, higher_is_better: bool) -> str:
 
 
 def _compare_task(name: str, scores: Sequence[Scores], resamples: int, seed: int) -> TaskComparison:
-    models = [own.tasks[name] for own in scores]
+    models = [side.tasks[name] for side in scores]
     first, others = models[0], models[1:]
     task = scores[0].header.tasks_by_name[name]
     rates = {rate: [model.rates.get(rate) for model in models] for rate in first.rates}
@@ -140,10 +142,10 @@ def _notes(scores: Sequence[Scores], models: Sequence[TaskScores], common: Seque
     sizes = [[model.speakers[speaker].num_utterances for speaker in common] for model in models]
     if any(row != sizes[0] for row in sizes):
         notes.append("The models were judged on different numbers of clips of the same speakers.")
-    decoders = [own.header.decoder_text for own in scores]
+    decoders = [side.header.decoder_text for side in scores]
     if len(set(decoders)) > 1:
         notes.append(f"The outputs were read by different decoders: {', '.join(decoders)}.")
-    if any(own.synthetic for own in scores):
+    if any(side.synthetic for side in scores):
         notes.append("Synthetic speech is among the data.")
     return notes
 
@@ -155,9 +157,9 @@ def _alike(first: Counts, second: Counts) -> bool:
 def _names(paths: Sequence[Path | str], scores: Sequence[Scores]) -> tuple[str, ...]:
     """The bundles' names if they differ, else the folders', else the paths; with the checkpoint if the models are at
     different ones."""
-    bundles = [own.header.model.name or "" for own in scores]
+    bundles = [side.header.model.name or "" for side in scores]
     folders = [(Path(path) if Path(path).is_dir() else Path(path).parent).resolve().name for path in paths]
-    checkpoints = [own.header.model.folder or "" for own in scores]
+    checkpoints = [side.header.model.folder or "" for side in scores]
     for plain in (bundles, folders, [str(path) for path in paths]):
         names = _with_checkpoint(plain, checkpoints)
         if len(set(names)) == len(names) and all(plain):
