@@ -47,7 +47,7 @@ def checkpoints_of(
 def test_checkpoint_has_weights_averages_progress_and_lengths(
     make_run: MakeRun, ema: dict[str, float] | None
 ) -> None:
-    """Only the heads are trained; the checkpoint also has the buffers, of which the toy has none."""
+    """Only the heads are trained, and the toy has no buffers."""
     run = make_run(model={"freeze": {"encoder": True}}, ema=ema)
     progress = Progress(step=9, epoch=1)
     saved = checkpoints_of(run, progress)
