@@ -16,6 +16,7 @@ from soritune.cli.report import show_scores
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_json, print_line
 from soritune.run_folder import RunFolder
+from soritune.training.end_reason import EndReason
 
 if TYPE_CHECKING:
     from soritune.reports.evaluation import Evaluation
@@ -96,7 +97,7 @@ def run(
             return
         result = run_recipe(settings, folder, resume=resume, console=console)
         _print_result(result.folder, result.training, result.scores, as_json)
-    if result.training.stopped == "interrupted":
+    if result.training.stopped == EndReason.INTERRUPTED:
         raise typer.Exit(130)
 
 
@@ -136,7 +137,7 @@ def train(
             return
         result = train_recipe(settings, rows, chosen, folder, resume=resume, console=console)
         _print_result(folder, result, None, as_json)
-    if result.stopped == "interrupted":
+    if result.stopped == EndReason.INTERRUPTED:
         raise typer.Exit(130)
 
 

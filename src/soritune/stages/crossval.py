@@ -26,6 +26,7 @@ from soritune.stages.prepare import prepare_corpus, root_of
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import settings_that_affect_results, train_recipe
 from soritune.tasks.task import label_fields
+from soritune.training.end_reason import EndReason
 from soritune.whole_file import write_text
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _train_fold(
         return
     resume = group.from_main(partial(_begin_fold, files, fold, splits))
     result = train_recipe(fold_recipe, manifest, splits, fold.path, resume=resume, console=console)
-    if result.stopped == "interrupted":
+    if result.stopped == EndReason.INTERRUPTED:
         console.message(f"interrupted in fold {number}; the same command resumes there")
         raise KeyboardInterrupt
     group.on_main(partial(evaluate_run, fold_recipe, fold.path, console=console))

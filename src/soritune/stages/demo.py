@@ -22,6 +22,7 @@ from soritune.reports.scores import Scores
 from soritune.run_folder import RunFolder, choose_bundle
 from soritune.stages.run import run as run_recipe
 from soritune.stages.start import open_folder
+from soritune.training.end_reason import EndReason
 
 CORPUS, RUN = "corpus", "run"
 SHOWN_RATES = (
@@ -50,7 +51,7 @@ def run_demo(folder: Path, *, console: Console = SILENT) -> dict[str, Any]:
     console.heading("phones, style and mispronunciations: synthetic speech")
     began = time.perf_counter()
     result = run_recipe(load_recipe("demo", [f"data={corpus}"]), run.path, console=console)
-    if result.training.stopped == "interrupted":
+    if result.training.stopped == EndReason.INTERRUPTED:
         raise KeyboardInterrupt
     seconds = round(time.perf_counter() - began, 1)
     assert result.scores is not None, "the demo's recipe has a test split"

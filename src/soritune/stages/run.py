@@ -28,6 +28,7 @@ from soritune.stages.prepare import root_of
 from soritune.stages.split import corpus_to_splits
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import train_recipe
+from soritune.training.end_reason import EndReason
 from soritune.training.log import note
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def run(
     manifest, splits = inputs or _inputs_from_main(recipe, folder)
     result = train_recipe(recipe, manifest, splits, folder, resume=resume, console=console)
     scores = None
-    if result.stopped != "interrupted" and len(splits.indices(manifest, "test")):
+    if result.stopped != EndReason.INTERRUPTED and len(splits.indices(manifest, "test")):
         scores = group.on_main(judge)
     return RunResult(folder, result, scores)
 
