@@ -14,11 +14,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.synthetic.factory import synthesize
 from soritune.corpus.synthetic.settings import SynthesisSettings
 from soritune.corpus.utterance import Utterance
+
+settings.register_profile("soritune", deadline=None)  # a busy machine is not a failure
+settings.load_profile("soritune")
 
 STYLES = {"Anxious": 320.0, "Kind": 220.0, "Dry": 140.0}
 MUTE_DECODER = '''

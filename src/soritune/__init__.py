@@ -1,4 +1,4 @@
-"""soritune: from a Korean speech corpus to a judged, deployable wav2vec2-family model. Use from Python: docs/python.md.
+"""soritune: from a Korean speech corpus to a judged, usable model. Use from Python: docs/python.md.
 
 The public names load on first use, so that importing the package loads no torch.
 """

@@ -20,7 +20,7 @@ from soritune.errors import SorituneError
 
 app = typer.Typer(
     name="soritune",
-    help="From a Korean speech corpus to a judged, deployable model.",
+    help="From a Korean speech corpus to a judged, usable model.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

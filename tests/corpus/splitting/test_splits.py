@@ -205,7 +205,9 @@ def test_given_split_is_taken_over(tmp_path: Path) -> None:
 
 
 def test_too_few_speakers_are_refused_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(SplitError, match="2 speakers cannot fill 3 splits.*ratios.val=0.*folds.*by=random"):
+    with pytest.raises(
+        SplitError, match=r"2 speakers cannot fill 3 splits.*val: 0.*soritune crossval.*split\.by=\[random\]"
+    ):
         make_splits(corpus(tmp_path, speakers=2))
     with pytest.raises(SplitError, match="1 speaker cannot"):
         make_splits(corpus(tmp_path, speakers=1))

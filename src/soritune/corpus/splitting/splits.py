@@ -354,8 +354,8 @@ def _disjoint_codes(
     if not len(speakers):
         raise SplitError(
             "cannot split by speaker: no utterance has one; map it (--field speaker=NAME, or in a recipe "
-            "data.config.fields.speaker, or data.config.speaker_pattern for the paths of a table), use by=script, or "
-            "by=random, which is recorded as such"
+            "data.config.fields.speaker, or data.config.speaker_pattern for the paths of a table), use "
+            "split.by=[script] (--by script), or split.by=[random] (--random), which is recorded as such"
         )
     part = assign_groups(speakers, strata, hours, ratios, settings.seed, "speaker")
     row_part = part[speakers.codes]
