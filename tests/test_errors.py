@@ -2,7 +2,20 @@ from __future__ import annotations
 
 import pickle
 
-from soritune.errors import AudioError, ManifestError, OutputError, RecipeError, UnknownNameError, nearest
+import pytest
+
+from soritune.errors import (
+    AudioError,
+    ManifestError,
+    MissingAudioError,
+    OutputError,
+    RecipeError,
+    SorituneError,
+    TaskError,
+    TaskSettingsError,
+    UnknownNameError,
+    nearest,
+)
 
 
 def test_message_states_location_and_faults() -> None:
@@ -30,3 +43,23 @@ def test_output_errors_have_problem_and_advice_apart() -> None:
     assert (error.problem, error.advice) == ("x cannot be written", "make room")
     assert str(error) == "x cannot be written; make room"
     assert str(OutputError("x is a file; it is kept")) == OutputError("x is a file; it is kept").problem
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RecipeError("mine.yaml", ["a: missing", "b: unknown key"]),
+        UnknownNameError("task", "emotoin", ["emotion", "phoneme"]),
+        TaskSettingsError("emotion", ["labels: missing"]),
+        OutputError("x cannot be written", "make room"),
+        ManifestError("has no id", path="m.jsonl", line=3, field="id"),
+        MissingAudioError("a.wav"),
+        TaskError("the label is unknown", "label-unknown"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_every_error_is_restored_from_pickle(error: SorituneError) -> None:
+    restored = pickle.loads(pickle.dumps(error))
+    assert type(restored) is type(error)
+    assert str(restored) == str(error)
+    assert vars(restored) == vars(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -49,6 +50,14 @@ def test_a_bar_is_not_drawn_into_a_file(capsys: pytest.CaptureFixture[str]) -> N
     with Console().bar("train", 3) as bar:
         bar.advance(3)
     assert capsys.readouterr().err == ""
+
+
+def test_a_bar_shows_the_number_of_finished_items_and_the_state(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    console._rich._force_terminal = True
+    with console.bar("check", 18, transient=False) as bar:
+        bar.update(7, 18, "epoch 1/2")
+    assert re.search(r"check.* 7/18 .*epoch 1/2", capsys.readouterr().err)
 
 
 def test_the_console_is_a_public_name() -> None:

@@ -42,7 +42,7 @@ def record(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], list[str]]:
+def examples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], list[str]]:
     """The folder, the names and what each block printed, after all of them."""
     for module in ("noisereduce", "av"):
         pytest.importorskip(module, reason="the document uses the extras denoise and audio")
@@ -64,7 +64,7 @@ def test_the_document_names_the_encoder_once() -> None:
     assert sum(block.count(NAMED_ENCODER) for block in blocks()) == 1
 
 
-def test_every_public_name_is_told_of_and_used() -> None:
+def test_every_public_name_is_described_and_used() -> None:
     import soritune
 
     text = DOCUMENT.read_text(encoding="utf-8")
@@ -72,10 +72,10 @@ def test_every_public_name_is_told_of_and_used() -> None:
         assert f"`{name}`" in text, name
 
 
-def test_settings_reach_the_bundle(told: tuple[Path, dict[str, Any], list[str]]) -> None:
+def test_settings_reach_the_bundle(examples: tuple[Path, dict[str, Any], list[str]]) -> None:
     from soritune.bundles.read import load_bundle
 
-    folder, _, printed = told
+    folder, _, printed = examples
     card = load_bundle(folder / "runs" / "mine" / "bundles" / "last").card
     assert card["recipe"]["train"]["learning_rate"] == 5e-5
     assert card["recipe"]["batches"]["micro_batches_per_step"] == 4
@@ -84,8 +84,8 @@ def test_settings_reach_the_bundle(told: tuple[Path, dict[str, Any], list[str]])
     assert printed[1] == "TrainingSettings: learning_rate: Input should be greater than 0 (got -1)\n"
 
 
-def test_figures_and_reports_are_there(told: tuple[Path, dict[str, Any], list[str]]) -> None:
-    folder, names, _ = told
+def test_figures_and_reports_are_there(examples: tuple[Path, dict[str, Any], list[str]]) -> None:
+    folder, names, _ = examples
     for name in ("history.png", "confusion.png"):
         assert image.imread(folder / name).std() > 0.01
     for name in ("history.svg", "classes.svg"):
@@ -97,24 +97,24 @@ def test_figures_and_reports_are_there(told: tuple[Path, dict[str, Any], list[st
 
 
 def test_the_end_of_the_training_log_tells_the_test_scores(
-    told: tuple[Path, dict[str, Any], list[str]],
+    examples: tuple[Path, dict[str, Any], list[str]],
 ) -> None:
-    folder, names, _ = told
+    folder, names, _ = examples
     last = (folder / "runs" / "mine" / "train.log").read_text(encoding="utf-8").splitlines()[-1]
     scores = names["result"].scores.scores
     assert f"test emotion: accuracy (wa) {scores['wa']:.4f}, ua {scores['ua']:.4f}" in last
     assert f"macro_f1 {scores['macro_f1']:.4f}" in last and f"loss {scores['loss']:.4f}" in last
 
 
-def test_predictions_and_their_distribution(told: tuple[Path, dict[str, Any], list[str]]) -> None:
-    _, names, printed = told
+def test_predictions_and_their_distribution(examples: tuple[Path, dict[str, Any], list[str]]) -> None:
+    _, names, printed = examples
     assert len(names["rows"]) == 18
     assert sum(names["distribution"].counts.values()) == 18
     assert any("missing.wav failed: does not exist" in text for text in printed)
 
 
-def test_posteriors_are_probabilities_with_times(told: tuple[Path, dict[str, Any], list[str]]) -> None:
-    _, names, printed = told
+def test_posteriors_are_probabilities_with_times(examples: tuple[Path, dict[str, Any], list[str]]) -> None:
+    _, names, printed = examples
     (shown,) = [words for text in printed if len(words := text.split()) == 6 and words[0] == "Anxious"]
     assert shown[::2] == ["Anxious", "Kind", "Dry"]
     assert sum(map(float, shown[1::2])) == pytest.approx(1, abs=1e-5)
@@ -123,8 +123,8 @@ def test_posteriors_are_probabilities_with_times(told: tuple[Path, dict[str, Any
     assert any(f"{frames} frames, " in text for text in printed)
 
 
-def test_preprocessing_and_logging(told: tuple[Path, dict[str, Any], list[str]]) -> None:
-    folder, names, _ = told
+def test_preprocessing_and_logging(examples: tuple[Path, dict[str, Any], list[str]]) -> None:
+    folder, names, _ = examples
     ratio = len(names["samples"]) / len(names["augmented"])
     assert min(abs(ratio - 0.9), abs(ratio - 1.1)) < 0.001
     assert names["samples"].dtype == np.float32

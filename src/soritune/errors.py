@@ -22,6 +22,17 @@ class SorituneError(Exception):
     exit_code = 2
     kind = ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Loader workers send errors through pickle, which would call the class with the message alone.
+        return _restored, (type(self), self.args, dict(self.__dict__))
+
+
+def _restored(kind: type[SorituneError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SorituneError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
 
 class TextError(SorituneError):
     """A text or a lexicon line that cannot be used."""
@@ -56,19 +67,12 @@ class AudioError(SorituneError):
         self.path, self.reason, self.kind = path, reason, kind
         super().__init__(f"{path}: {reason}")
 
-    def __reduce__(self) -> tuple[type[AudioError], Any]:
-        # Loader workers send errors through pickle, which calls the class with `args` alone.
-        return type(self), (self.path, self.reason, self.kind)
-
 
 class MissingAudioError(AudioError):
     """There is no audio file at the path."""
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path, "does not exist", "audio-missing")
-
-    def __reduce__(self) -> tuple[type[AudioError], Any]:
-        return type(self), (self.path,)
 
 
 class AugmentationError(SorituneError):

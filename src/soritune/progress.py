@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich import console as rich_console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from soritune import processes
 
@@ -54,21 +63,21 @@ class Console:
         self._rich.rule(text)
 
     @contextmanager
-    def bar(self, label: str, total: float | None = None, *, transient: bool = True) -> Iterator[Bar]:
+    def bar(
+        self, label: str, total: float | None = None, *, transient: bool = True, counted: bool = True
+    ) -> Iterator[Bar]:
         """A progress bar for the duration of a `with` block.
 
         Args:
             label: shown before the bar.
             total: number of items; None if it is not known yet.
             transient: whether the bar disappears at the end.
+            counted: show the number of finished items; False if `state` shows the amount in another unit.
         """
-        columns = (
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[state]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
+        columns: list[ProgressColumn] = [TextColumn("[bold]{task.description}"), BarColumn()]
+        if counted:
+            columns.append(MofNCompleteColumn())
+        columns += [TextColumn("{task.fields[state]}"), TimeElapsedColumn(), TimeRemainingColumn()]
         disable = self.quiet or not self._rich.is_terminal
         with Progress(*columns, console=self._rich, disable=disable, transient=transient) as progress:
             yield Bar(progress, progress.add_task(label, total=total, state=""))

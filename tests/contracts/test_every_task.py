@@ -24,17 +24,23 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "phoneme": {},
     "mispronunciation": {"labels": "correct-incorrect", "inventory": "korean"},
 }
-HEARD: dict[str, Any] = {
+ANNOTATION: dict[str, Any] = {
     "canonical": ("G", "A", "sil"),
     "perceived": ("G", "O", "M"),
     "error_labels": ("C", "I", "I"),
 }
 ROWS = [
     Utterance(
-        id="a", audio="a.wav", duration_s=1.0, speaker="s1", text="한국어를 배워요", emotion="Kind", **HEARD
+        id="a",
+        audio="a.wav",
+        duration_s=1.0,
+        speaker="s1",
+        text="한국어를 배워요",
+        emotion="Kind",
+        **ANNOTATION,
     ),
     Utterance(
-        id="b", audio="b.wav", duration_s=2.0, speaker="s2", text="학교에 갑니다", emotion="Dry", **HEARD
+        id="b", audio="b.wav", duration_s=2.0, speaker="s2", text="학교에 갑니다", emotion="Dry", **ANNOTATION
     ),
 ]
 UNLABELLED = Utterance(id="c", audio="c.wav", duration_s=1.0)

@@ -44,7 +44,11 @@ def test_failing_prediction_leaves_no_file(header, tmp_path):
 
 def test_nan_is_written_as_null(header, tmp_path):
     path = tmp_path / "p.jsonl"
-    write_predictions(path, header, [{"id": "a", "audio": "a", "tasks": {}, "x": [float("nan"), 1.0]}])
+    write_predictions(
+        path,
+        header,
+        [{"id": "a", "audio": "a", "duration_s": 1.0, "groups": {}, "tasks": {}, "x": [float("nan"), 1.0]}],
+    )
     assert read_predictions(path).rows[0]["x"] == [None, 1.0]
 
 
@@ -63,6 +67,14 @@ def test_path_that_cannot_be_written_to_is_refused(header, tmp_path):
         (b'{"schema": "soritune.predictions/1"}\n{"id": 1\n', "line 2: is not JSON"),
         (b'{"schema": "soritune.predictions/1"}\n[1]\n', "line 2: is not a JSON object"),
         (b'{"schema": "soritune.predictions/1"}\n{"id": "a"}\n', "line 2: a row needs"),
+        (
+            b'{"schema": "soritune.predictions/1"}\n{"id": "a", "tasks": {}, "audio": "a.wav", "groups": {}}\n',
+            "line 2: 'duration_s' of a row must be a number, not None",
+        ),
+        (
+            b'{"schema": "soritune.predictions/1"}\n{"id": "a", "tasks": {}, "duration_s": 1, "groups": {}}\n',
+            "line 2: 'audio' of a row must be a text, not None",
+        ),
         (b'{"schema": "soritune.predictions/1"}\n', "'tasks' is missing; write the file again"),
         (
             b'{"schema": "soritune.predictions/1", "tasks": [{"name": "x"}]}\n',

@@ -104,6 +104,7 @@ def test_next_word_decides_whether_a_word_is_a_stem(core, text, expected):
     assert core.pronounce(text) == expected
 
 
+@pytest.mark.slow
 def test_unambiguous_ending_stays_tense_with_kiwi(kiwi):
     assert kiwi.pronounce("들을수록") == "드를쑤록"
 

@@ -208,6 +208,7 @@ def test_timeout_that_is_not_a_number_of_seconds_is_refused(
         timeout()
 
 
+@pytest.mark.slow
 def test_processes_that_do_not_connect_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "RANK": "1",

@@ -159,7 +159,8 @@ def test_bundles_and_checkpoints_have_their_names(whole: tuple[TrainingRun, Trai
 @pytest.mark.parametrize(
     ("step", "at"),
     [
-        (1, (2, 2)),  # the last step of phase 1: before the first one of phase 2
+        # the last step of phase 1: before the first one of phase 2
+        pytest.param(1, (2, 2), marks=pytest.mark.slow),
         (2, (2, 5)),  # inside phase 2, after its step 3
     ],
 )

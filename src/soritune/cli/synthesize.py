@@ -49,7 +49,7 @@ def synthesize(
         chosen = SynthesisSettings(**{**given, **settings_of(settings)})
     except ValidationError as error:
         raise RecipeError("synthesize", faults_of(error, SynthesisSettings)) from None
-    with progress.Console(quiet=as_json).bar("synthesize") as bar:
+    with progress.Console(quiet=as_json).bar("synthesize", counted=False) as bar:
         manifest = run(
             out,
             chosen,

@@ -205,7 +205,7 @@ def demo(
     ] = Path("demo"),
     as_json: AsJson = False,
 ) -> None:
-    """Train phones, speaking style and mispronunciations on synthetic Korean speech, and judge them on unseen voices."""
+    """Train phones, style and mispronunciations on synthetic Korean speech, and judge them on unseen voices."""
     from soritune.stages.demo import run_demo
 
     result = run_demo(output, console=progress.Console(quiet=as_json))

@@ -85,7 +85,7 @@ class Header:
             task.text("name")
             task.object("config")
         for key in ("bundle", "data", "decoder", "versions"):
-            if key in content:
+            if content.values.get(key) is not None:
                 content.object(key)
         return cls(content.values)
 
@@ -104,7 +104,7 @@ class Header:
 
         Raises:
             UnknownNameError: a task that is not installed.
-            BundleError: settings that the task does not take.
+            TaskSettingsError: settings that the task does not take.
         """
         return tasks_of(self.content)
 

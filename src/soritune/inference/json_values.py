@@ -67,7 +67,10 @@ class JsonObject:
         return bool(self._value(key, bool, "true or false"))
 
     def whole(self, key: str) -> int:
-        """A whole number."""
+        """A whole number; other programs may write 3 as 3.0."""
+        value = self.values.get(key)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
         return int(self._value(key, int, "a whole number"))
 
     def number(self, key: str) -> float:

@@ -80,8 +80,27 @@ def read_predictions(path: Path | str) -> Predictions:
     for number, row in enumerate(lines[1:], 2):
         if "id" not in row or ("tasks" not in row and "error" not in row):
             raise ManifestError("a row needs 'id' and either 'tasks' or 'error'", path=file, line=number)
+        if "tasks" in row:
+            _check_predicted_row(row, file, number)
     header = Header.read(JsonObject(lines[0], file, "write the file again with `soritune predict --output`"))
     return Predictions(header, tuple(lines[1:]))
+
+
+def _check_predicted_row(row: Mapping[str, Any], file: Path, number: int) -> None:
+    """Raises ManifestError if a field that scores and reports use is missing or has another type."""
+    for field, kind, expected in (
+        ("audio", str, "a text"),
+        ("duration_s", int | float, "a number"),
+        ("groups", dict, "an object"),
+        ("tasks", dict, "an object"),
+    ):
+        if not isinstance(row.get(field), kind) or isinstance(row.get(field), bool):
+            raise ManifestError(
+                f"'{field}' of a row must be {expected}, not {row.get(field)!r}; write the file again with "
+                "`soritune predict --output`",
+                path=file,
+                line=number,
+            )
 
 
 def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:

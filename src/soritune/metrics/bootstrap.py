@@ -126,10 +126,10 @@ def paired_difference(
     names = [name for name in before if name in after]
     num_contributing = dict.fromkeys(names, 0)
     for first_counts, second_counts in zip(first, second, strict=True):
-        before_matters = _contributes(first_counts, rates_fn, contributes_fn)
-        after_matters = _contributes(second_counts, rates_fn, contributes_fn)
+        first_contributes = _contributes(first_counts, rates_fn, contributes_fn)
+        second_contributes = _contributes(second_counts, rates_fn, contributes_fn)
         for name in names:
-            num_contributing[name] += bool(before_matters[name] and after_matters[name])
+            num_contributing[name] += bool(first_contributes[name] and second_contributes[name])
     result = {}
     for name in names:
         gaps = [y[name] - x[name] for x, y in zip(drawn_before, drawn_after, strict=True)]

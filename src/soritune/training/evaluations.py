@@ -86,7 +86,7 @@ class Evaluations:
         return values, self.selection.monitored_improved(values, progress)
 
     def end_epoch(self, values: dict[str, float]) -> None:
-        """Keeps the weights at the end of an epoch if `train.keep_epochs` says it; `values` are those of its
+        """Keeps the weights at the end of an epoch if `train.keep_epochs` is set; `values` are those of its
         evaluation."""
         keep = self.keep_epochs
         if keep is not False:

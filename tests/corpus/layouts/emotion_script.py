@@ -66,7 +66,7 @@ class Corpus:
         return Expected(self.rows, self.rejected, self.unused, all_notes, self.either, ignored)
 
 
-SAID = {
+TEXTS = {
     21: "저, 혹시 지금 자리에 계신가요?",
     22: "어떡하지 벌써 열두 시가 넘었는데.",
     31: "네, 고객님. 천천히 말씀해 주세요.",
@@ -80,9 +80,9 @@ def plain_speaker(
     corpus: Corpus, person: str, between: str, encoding: str = "utf-8", end: str = "\n"
 ) -> None:
     """A speaker whose script has nothing odd but its separator, encoding and line ends."""
-    for number, text in SAID.items():
+    for number, text in TEXTS.items():
         corpus.speak(person, number, text)
-    lines = [f"{person}_{number:06d}{between}{text}" for number, text in SAID.items()]
+    lines = [f"{person}_{number:06d}{between}{text}" for number, text in TEXTS.items()]
     corpus.script(person, lines, encoding, end)
 
 
@@ -115,15 +115,15 @@ def build(root: Path) -> Expected:
 def faulty(corpus: Corpus) -> None:
     """F0001: a tab script with every fault of content."""
     person = "F0001"
-    corpus.speak(person, 21, SAID[21])
+    corpus.speak(person, 21, TEXTS[21])
     corpus.speak(person, 22, "먼저 쓴 글", None)
     corpus.speak(person, 23, None)
     corpus.speak(person, 24, None)
     corpus.speak(person, 25, None)
     corpus.speak(person, 26, "두 번 적힌 같은 줄")
-    corpus.speak(person, 31, SAID[31])
+    corpus.speak(person, 31, TEXTS[31])
     lines = [
-        f"{person}_000021\t{SAID[21]}",
+        f"{person}_000021\t{TEXTS[21]}",
         f"{person}_000022\t먼저 쓴 글",
         f"{person}_000023",
         f"{person}_000024\t   ",
@@ -132,7 +132,7 @@ def faulty(corpus: Corpus) -> None:
         f"{person}_000026\t두 번 적힌 같은 줄",
         f"{person}_000027\t파일이 없는 줄",
         "F0002_000028\t다른 사람의 줄",
-        f"{person}_000031\t{SAID[31]}",
+        f"{person}_000031\t{TEXTS[31]}",
     ]
     litter(corpus.root / person / "script.txt", "\n".join(lines).encode())  # no line end at the last
     corpus.rejected |= {
@@ -154,13 +154,13 @@ def encodings(corpus: Corpus) -> None:
     lines = [f"{person}_000021\t똠방각하 앞에서 펲을 외쳤다"]
     corpus.script(person, [*lines, f"{person}_000031\t“괜찮아요” ― 천천히 하세요"], "cp949", "\r\n")
     person = "M0004"
-    corpus.speak(person, 21, SAID[21])
-    text = f"{person}_000021 {SAID[21]}\n"
+    corpus.speak(person, 21, TEXTS[21])
+    text = f"{person}_000021 {TEXTS[21]}\n"
     litter(corpus.root / person / "script.txt", codecs.BOM_UTF16_BE + text.encode("utf-16-be"))
     person = "F0010"
     for number in (21, 31):
-        corpus.speak(person, number, SAID[number], None)
-    halves = f"{person}_000021 {SAID[21]}\n".encode() + f"{person}_000031 {SAID[31]}\n".encode("cp949")
+        corpus.speak(person, number, TEXTS[number], None)
+    halves = f"{person}_000021 {TEXTS[21]}\n".encode() + f"{person}_000031 {TEXTS[31]}\n".encode("cp949")
     litter(corpus.root / person / "script.txt", halves)
     corpus.rejected[f"{person}/script.txt"] = "encoding"
     corpus.speak("F0008", 21, None)  # no script at all
@@ -171,35 +171,35 @@ def encodings(corpus: Corpus) -> None:
 def spellings(corpus: Corpus) -> None:
     """Headers, empty lines, ids spelled otherwise, tabs and decomposed Hangul in texts, another separator."""
     person = "F0004"
-    corpus.speak(person, 21, SAID[21])
-    corpus.speak(person, 31, SAID[31])
+    corpus.speak(person, 21, TEXTS[21])
+    corpus.speak(person, 31, TEXTS[31])
     lines = [
         "파일명\t대본",
         "",
-        f"{person}_000021\t{SAID[21]}",
+        f"{person}_000021\t{TEXTS[21]}",
         "   ",
         "",
-        f"{person}_000031\t{SAID[31]}",
+        f"{person}_000031\t{TEXTS[31]}",
         "",
     ]
     corpus.script(person, lines)
     person = "F0005"
     for number in (21, 22, 31):
-        corpus.speak(person, number, SAID[number])
-    corpus.speak(person, 91, SAID[91], None)
-    lines = [f"{person}_000021.wav\t{SAID[21]}", f"{person}_000022.WAV {SAID[22]}"]
-    lines += [f"{person}_000031.wav   {SAID[31]}", f"wav_48000/{person}_000091.wav\t{SAID[91]}"]
+        corpus.speak(person, number, TEXTS[number])
+    corpus.speak(person, 91, TEXTS[91], None)
+    lines = [f"{person}_000021.wav\t{TEXTS[21]}", f"{person}_000022.WAV {TEXTS[22]}"]
+    lines += [f"{person}_000031.wav   {TEXTS[31]}", f"wav_48000/{person}_000091.wav\t{TEXTS[91]}"]
     corpus.script(person, lines)
     person = "F0006"
-    corpus.speak(person, 21, SAID[21])
-    corpus.speak(person, 51, SAID[51])  # the text itself begins with a number
+    corpus.speak(person, 21, TEXTS[21])
+    corpus.speak(person, 51, TEXTS[51])  # the text itself begins with a number
     corpus.speak(person, 91, "000021 다음은 000091입니다")
-    corpus.speak(person, 31, SAID[31], None)
+    corpus.speak(person, 31, TEXTS[31], None)
     lines = [
-        f"000021 {SAID[21]}",
-        f"000051\t{SAID[51]}",
+        f"000021 {TEXTS[21]}",
+        f"000051\t{TEXTS[51]}",
         "000091 000021 다음은 000091입니다",
-        f"31 {SAID[31]}",
+        f"31 {TEXTS[31]}",
     ]
     corpus.script(person, lines)
     person = "F0007"

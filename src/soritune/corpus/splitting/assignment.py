@@ -37,9 +37,9 @@ def assign_groups(
     if len(groups) < len(ratios):
         few = f"{len(groups)} {kind}{'' if len(groups) == 1 else 's'}"
         raise SplitError(
-            f"{few} cannot fill {len(ratios)} splits that share no {kind}; give data of at least "
-            f"{len(ratios)} {kind}s, leave out a split (such as 'split.ratios={{train: 0.8, val: 0, test: 0.2}}', or --ratios 0.8,0,0.2), use folds "
-            "(soritune crossval), or use split.by=[random], with which scores are too good"
+            f"{few} cannot fill {len(ratios)} splits that share no {kind}; give data of at least {len(ratios)} "
+            f"{kind}s, leave out a split (such as 'split.ratios={{train: 0.8, val: 0, test: 0.2}}', or --ratios "
+            "0.8,0,0.2), use folds (soritune crossval), or use split.by=[random], with which scores are too good"
         )
     sums = sums_by(groups.codes, len(groups), strata, hours)
     gains = np.repeat(sums[:, None, :], len(ratios), axis=1)
