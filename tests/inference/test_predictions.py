@@ -44,11 +44,8 @@ def test_failing_prediction_leaves_no_file(header, tmp_path):
 
 def test_nan_is_written_as_null(header, tmp_path):
     path = tmp_path / "p.jsonl"
-    write_predictions(
-        path,
-        header,
-        [{"id": "a", "audio": "a", "duration_s": 1.0, "groups": {}, "tasks": {}, "x": [float("nan"), 1.0]}],
-    )
+    row = {"id": "a", "audio": "a", "duration_s": 1.0, "groups": {}, "tasks": {}, "x": [float("nan"), 1.0]}
+    write_predictions(path, header, [row])
     assert read_predictions(path).rows[0]["x"] == [None, 1.0]
 
 
