@@ -319,6 +319,11 @@ def compound_marks(analysis: Analysis) -> dict[int, Choices]:
         if fixed:
             marks[boundary] = fixed
             continue
+        if boundary in analysis.numerals and onset != NO_ONSET:
+            numeral_choices = _numeral_tense(word, boundary, coda)
+            if numeral_choices:
+                marks[boundary] = numeral_choices
+            continue
         ends = [end for end in analysis.noun_ends if end > boundary + 1]
         for end in ends or (len(word),):
             choices: Choices | None = None
@@ -347,6 +352,16 @@ def compound_marks(analysis: Analysis) -> dict[int, Choices]:
     return marks
 
 
+def _numeral_tense(word: str, boundary: int, coda: int) -> Choices | None:
+    """Article 26 between a Sino-Korean numeral in ㄹ and its counter: 일등; 칠장, 칠대 are heard both ways."""
+    if coda != _LATERAL or word[boundary] not in "일칠팔" or word[boundary + 1] not in _SINO_DENTAL:
+        return None
+    if word.startswith(_PLAIN_COUNTERS, boundary + 1):
+        return ((b.PLAIN, ""), (b.TENSE, "26"))
+    return ((b.TENSE, "26"), (b.PLAIN, ""))
+
+
+_PLAIN_COUNTERS = (*"장대정단동조수자절", "세기", "세대", "주기", "주차")
 # Spellings shared by a verb form and another word: both pronunciations are accepted, the likelier one first.
 _HOMOGRAPHS: dict[str, Choices] = dict.fromkeys(
     ("신고", "참고", "안다", "감지"), ((b.STEM, "24"), (b.PLAIN, ""))
