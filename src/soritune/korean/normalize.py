@@ -95,6 +95,15 @@ def _counted_range(match: re.Match[str]) -> str:
     return f"{match[1]}에서 "
 
 
+_DECADES = re.compile(r"(?<!\d)([1-8]) ?[~∼〜～·] ?([2-9])0(?= ?대(?![가-힣]*[0-9]))")
+
+
+def _decades(match: re.Match[str]) -> str:
+    """Read 2~30대 as 이삼십대."""
+    first, second = match.groups()
+    return read_sino(first) + read_sino(second + "0") if int(second) == int(first) + 1 else match[0]
+
+
 _OWN_COUNTER_RANGE = re.compile(r"(?<=\d)([가-힣]{1,3})\s*[~∼〜～]\s*(?=\d)")
 
 
@@ -259,7 +268,7 @@ def _read_signs(text: str) -> str:
         text = _HOURS.sub("시간", _MULTIPLIED.sub(" × ", text))
         if "=" in text:
             text = _MINUS.sub(" 빼기 ", text)
-        text = read_patterns(text)
+        text = read_patterns(_DECADES.sub(_decades, text))
         text = _PER_COUNT.sub(_per_count, text)
         text = _RANGE.sub(_range, text)
         text = _OWN_COUNTER_RANGE.sub(_counted_range, text)

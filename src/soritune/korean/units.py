@@ -28,6 +28,7 @@ _PER = {
     **dict.fromkeys(_MINUTES, ("퍼 미닛", "매 분")),
     **dict.fromkeys(_SECONDS, ("퍼 세크", "퍼 세컨드", "매 초")),
 }
+_WHOLE_RATES = {"mph": "mi/h", "kph": "km/h"}
 _CELSIUS, _FAHRENHEIT = ("℃", "°C"), ("℉", "°F")
 _SPOKEN_SCALE = re.compile("(시속|분속|초속|시간당|분당|초당) ?$")
 _TEMPERATURE_SCALE = re.compile("(섭씨|화씨)(?:로|는)? ?$")
@@ -118,7 +119,7 @@ def read_unit(unit: str, number: str, before: str) -> str:
         unit = re.sub(
             r"[·⋅∙]([^·⋅∙^]+)\^-(\d)", lambda m: f"/{m[1]}" + (f"^{m[2]}" if m[2] != "1" else ""), unit
         )
-    measured, _, per = unit.partition("/")
+    measured, _, per = _WHOLE_RATES.get(unit, unit).partition("/")
     symbol, spoken = _product(measured)
     if not spoken:
         return number + unit
