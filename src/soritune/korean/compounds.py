@@ -144,7 +144,10 @@ def _insertion(word: str, boundary: int, end: int) -> Choices | None:
             return ((b.INSERT_N, "29"),)
         return None
     if rest.startswith(("일곱", "여섯", "여덟")):
-        return ((b.INSERT_N, "29"),) if head.endswith(NATIVE_TENS) else None
+        if not head.endswith(NATIVE_TENS):
+            return None
+        # 열일곱 is heard as 열릴곱 and 여릴곱; 여섯 and 여덟 always take ㄴ.
+        return ((b.INSERT_N, "29"), (b.PLAIN, "13")) if rest.startswith("일곱") else ((b.INSERT_N, "29"),)
     if rest[:1] == "육" and head[-1] in _SINO_UNITS:
         return ((b.INSERT_N, "29"),)
     if rest == "옆" and coda_of(head[-1]) in SONORANTS:
@@ -193,6 +196,8 @@ def _sino_tense(word: str, boundary: int, end: int) -> bool:
         return False
     if boundary == 0 and left in _NATIVE_LATERAL and word.startswith(_PLAIN_SECOND, 1):
         return False
+    if left in "칠팔" and right == "십":  # 백칠십
+        return True
     if left in "일칠팔" and right in "삼사":  # digits read one by one
         return False
     if boundary % 2 == 0:

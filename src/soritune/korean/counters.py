@@ -195,7 +195,7 @@ def read_counted(digits: str, following: str, before: str = "", *, ordinal: bool
     sino = read_sino(digits)
     rule, limit = _table().rules.get(counter, ("sino", 0))
     if rule == "digits":
-        return either(read_digits(digits), sino)
+        return either(read_digits(digits[:1]) + read_digits(digits[1:]).replace("육", "륙"), sino)
     if ordinal or rule == "sino" or not number or (len(digits) > 1 and digits[0] == "0"):
         return sino
     native = _native(number, counter)

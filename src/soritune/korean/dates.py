@@ -30,6 +30,12 @@ _POWER = re.compile(
 _MIXED = re.compile(r"(?<![\d/.,])(\d{1,4}) (\d{1,3})/(\d{1,3})(?![\d/])")
 _FRACTION = re.compile(r"(?<![\d/])(\d{1,4}) ?/ ?(\d{1,4})(?![\d/])")
 
+# What follows 5/18 if it is a day.
+_DAY_AFTER = re.compile(
+    r" ?\(?[월화수목금토일]요일| ?(?:까지|부터|자|이후|이전|오전|오후|아침|저녁|밤|현재|기준)(?![가-힣])"
+    r"| (?:회의|모임|행사|약속|예약|선거|마감|출발|도착|생일|휴일|휴무|일정|공연|경기|시험|발표|한글날|개천절|현충일|광복절|삼일절|성탄절|어린이날"
+    r"|어버이날|추석|설날|공휴일|개봉|출시|방송|방영|수업|강의|세미나|워크숍|면접|개학|방학|졸업식|입학식|결혼식|콘서트|콘퍼런스|접수|신청|배포|업데이트)"
+)
 # What follows a ratio that would be a time (2:10 and 21:15 are ratios in a match), and what precedes one.
 _RATIO_AFTER = re.compile(
     r"(?:으로|로)? ?(?:이[겼기긴]|승[^강용]|승$|패[^스]|패$|졌|꺾|완승|완패|대승|대패|신승|역전|무승부|동점|앞[섰서선]|뒤[졌지진]|제압|격파|리드|석패)"
@@ -152,6 +158,7 @@ def _event_day(month: str, day: str) -> str:
     if len(day) == 1 or day == "10" or (month, day) in (("12", "12"), ("11", "11")):
         return read_sino(month) + read_sino(day)
     by_digits = "".join(read_sino(digit) if digit != "0" else "공" for digit in day)
+    by_digits = by_digits[0] + by_digits[1:].replace("육", "륙")  # 오일륙: 六 is 륙 after the first syllable
     spoken = read_sino(month) + by_digits
     if len(month) == 2 or day[1] == "0":
         return either(spoken, read_sino(month) + read_sino(day))
@@ -196,7 +203,7 @@ def _power(match: re.Match[str]) -> str:
     if not number.isdigit():
         return f"{spoken_base}의 {number}제곱 "
     sino = f"{sign}{read_sino(number)}제곱"
-    words = {"2": ["제곱", "이제곱"], "3": ["세제곱", "삼제곱"], "4": ["네제곱", "사제곱"]}
+    words = {"2": ["제곱", "이제곱"], "3": ["세제곱", "삼제곱"], "4": ["사제곱", "네제곱"]}
     powers = [sino] if sign else words.get(number, [sino])
     joined = [f"{spoken_base}의 {power}" for power in powers]
     bare = [f"{spoken_base} {power}" for power in powers]
@@ -213,7 +220,15 @@ def _mixed(match: re.Match[str]) -> str:
 
 
 def _fraction(match: re.Match[str]) -> str:
-    return f"{read_sino(match[2])}분의 {read_sino(match[1])}"
+    """Read a fraction, or a day (5/18 회의) if it cannot well be a fraction."""
+    first, second = match.groups()
+    fraction = f"{read_sino(second)}분의 {read_sino(first)}"
+    if not _is_day(first, second) or first[0] == "0":
+        return fraction
+    following = match.string[match.end() :]
+    if _DAY_AFTER.match(following) or (int(first) > int(second) and re.match(" [가-힣]", following)):
+        return _month_day(first, second)
+    return either(fraction, _month_day(first, second)) if int(second) > 12 else fraction
 
 
 _PATTERNS = (

@@ -20,7 +20,7 @@ from soritune.korean.compounds import PLAIN_OBSTRUENTS, compound_marks
 from soritune.korean.layout import Change, Line, Word, combine
 from soritune.korean.lexicon import Lexicon, load_lexicon
 from soritune.korean.linking import link_marks
-from soritune.korean.morphology import Analysis, analyse, analyse_numeral, stem_by_context
+from soritune.korean.morphology import Analysis, analyse, analyse_numeral, is_report, stem_by_context
 from soritune.korean.normalize import marked_phrases, phrase_readings
 from soritune.korean.phones import hangul_to_phones
 from soritune.korean.tagger import Retag, load_tagger
@@ -119,7 +119,10 @@ class Pronouncer:
     def _mark_stems_by_next_word(self, words: list[Word]) -> None:
         """Mark the stems that the next word implies: 감지 is a verb form before 않다."""
         for index in range(len(words) - 1):
-            analysis = words[index].analysis
+            analysis, following = words[index].analysis, words[index + 1].analysis
+            if is_report(following.text, analysis.text) and following.stems:
+                noun = replace(following, stems=frozenset())
+                words[index + 1] = self._words.get(("신고", "noun")) or self._cache_word(("신고", "noun"), noun)
             if analysis.text[-1] not in "지기":
                 continue
             boundary = stem_by_context(analysis.text, words[index + 1].analysis.text)

@@ -222,6 +222,16 @@ def stem_by_context(word: str, following: str) -> int | None:
     return len(head) - 1
 
 
+def is_report(word: str, previous: str) -> bool:
+    """Tell whether 신고 is the noun "report" and not a form of 신다 "wear": 119에 신고, 경찰에 신고.
+
+    Args:
+        word: the word.
+        previous: the word before it.
+    """
+    return word == "신고" and previous.endswith(("에", "에게", "으로", "로"))
+
+
 def certain_futures(analysis: Analysis) -> frozenset[int]:
     """Return the boundaries before endings that only -ㄹ can precede: -ㄹ수록, -ㄹ지라도 ..."""
     text = analysis.text

@@ -104,6 +104,18 @@ def _decades(match: re.Match[str]) -> str:
     return read_sino(first) + read_sino(second + "0") if int(second) == int(first) + 1 else match[0]
 
 
+# A hyphen between two numbers is a range if a unit or one of these counters follows: 10-15%, 3-4일.
+_HYPHEN_RANGE = re.compile(
+    rf"(?<![\d.,-])(\d{{1,4}})[-–](\d{{1,4}})(?=\s?(?:{UNIT})(?![A-Za-z])|(?:만|천|백)? ?"
+    r"(?:개(?!정)|명|살|세|년|월|일|시|분|초|회|배|마리|도|원|장|권|대|잔|병|인분|학년|주|층|점)(?![가-힣]*[-\d]))"
+)
+
+
+def _hyphen_range(match: re.Match[str]) -> str:
+    first, second = match.groups()
+    return f"{first}~{second}" if first[0] != "0" and int(first) < int(second) else match[0]
+
+
 _OWN_COUNTER_RANGE = re.compile(r"(?<=\d)([가-힣]{1,3})\s*[~∼〜～]\s*(?=\d)")
 
 
@@ -270,7 +282,7 @@ def _read_signs(text: str) -> str:
             text = _MINUS.sub(" 빼기 ", text)
         text = read_patterns(_DECADES.sub(_decades, text))
         text = _PER_COUNT.sub(_per_count, text)
-        text = _RANGE.sub(_range, text)
+        text = _RANGE.sub(_range, _HYPHEN_RANGE.sub(_hyphen_range, text))
         text = _OWN_COUNTER_RANGE.sub(_counted_range, text)
         text = _NUMBER.sub(_number, text)
         text = _MOVE_MONEY.sub(r"\2\1", text)
