@@ -9,6 +9,19 @@ from soritune.korean.counters import find_counter, read_counted
 from soritune.korean.morphology import is_particle_sequence
 from soritune.korean.numbers import read_decimal, read_digits, read_sino
 from soritune.korean.signs import UNIT_OPEN
+from soritune.korean.word_classes import word_class
+
+_RESULT = (
+    "(?:으로|로)? ?(?:이[겼기긴]|승[^강용]|승$|패[^스]|패$|졌|꺾|완승|완패|대승|대패|신승|석패|역전|무승부|동점"
+    "|앞[섰서선]|뒤[졌지진]|제압|격파|리드)"
+)
+"""What follows the score of a match."""
+
+
+def _longest_first(name: str) -> list[str]:
+    """Return the members of a word class, longest first, as alternatives of a pattern."""
+    return sorted(map(re.escape, word_class(name)), key=lambda member: (-len(member), member))
+
 
 _PHONE = re.compile(r"(?<!\d)(\+\d{1,3}[- ])?(0?\d{1,2}|1\d{3}|\d{3,4})-(?:(\d{3,4})-)?(\d{4})(?!\d)")
 _DATE = re.compile(r"(?<!\d)(\d{4})[-./] ?(\d{1,2})[-./] ?(\d{1,2})(?:\.(?!\d)|(?![\d]))")
@@ -17,13 +30,12 @@ _TIME = re.compile(r"(?<![\d:])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:]
 _DEGREES = re.compile(r"(\d+)° ?(\d+)′(?: ?(\d+)″)?")
 _SEPARATED = re.compile(r"(?<![\d.,:/-])(\d{1,2})([·ㆍ∙・‧•.]) ?(\d{1,2})(?![\d]|[.,]\d)(\.?)")
 _RATIO = re.compile(
-    r"(?<![\d:.,])(\d+(?:\.\d+)?)( ?):( ?)(\d+(?:\.\d+)?|[A-Za-z다](?![A-Za-z가-힣]))((?: ?: ?\d+(?:\.\d+)?)*)"
+    r"(?<![\d:.,])(\d+(?:\.\d+)?)( ?):( ?)(\d+(?:\.\d+)?|[A-Za-z다](?![A-Za-z가-힣]))"
+    r"((?: ?: ?\d+(?:\.\d+)?)*)"
 )
 _LETTER_RATIO = re.compile(r"(?<![A-Za-z0-9])([A-Za-z다])( ?):( ?)(?=\d+(?![\d:]))")
 _VERSUS = re.compile(r"(?<![\d.,])(\d+)( ?)대( ?)(?=(\d+|다(?![가-힣])|[A-Za-z](?![A-Za-z]))([가-힣]*))")
-_SCORE = re.compile(
-    r"(?<![\d.,-])(\d{1,3}) ?[-–] ?(\d{1,3})(?=(?:으로|로)? ?(?:이[겼기긴]|승|패|졌|꺾|완승|완패|대승|대패|신승|역전|무승부|동점|앞[섰서선]|뒤[졌지진]|제압|격파|리드))"
-)
+_SCORE = re.compile(rf"(?<![\d.,-])(\d{{1,3}}) ?[-–] ?(\d{{1,3}})(?={_RESULT})")
 _POWER = re.compile(
     rf"(\d[\d,]*(?:\.\d+)?|(?<![A-Za-z0-9/·⋅∙{UNIT_OPEN}])(?!m\^[23])[A-Za-zα-ω](?=\^))\^([-+]?\d+|[A-Za-z])"
 )
@@ -33,39 +45,23 @@ _FRACTION = re.compile(r"(?<![\d/])(\d{1,4}) ?/ ?(\d{1,4})(?![\d/])")
 # What follows 5/18 if it is a day.
 _DAY_AFTER = re.compile(
     r" ?\(?[월화수목금토일]요일| ?(?:까지|부터|자|이후|이전|오전|오후|아침|저녁|밤|현재|기준)(?![가-힣])"
-    r"| (?:회의|모임|행사|약속|예약|선거|마감|출발|도착|생일|휴일|휴무|일정|공연|경기|시험|발표|한글날|개천절|현충일|광복절|삼일절|성탄절|어린이날"
-    r"|어버이날|추석|설날|공휴일|개봉|출시|방송|방영|수업|강의|세미나|워크숍|면접|개학|방학|졸업식|입학식|결혼식|콘서트|콘퍼런스|접수|신청|배포|업데이트)"
+    rf"| (?:{'|'.join(_longest_first('day_noun'))})"
 )
 # What follows a ratio that would be a time (2:10 and 21:15 are ratios in a match), and what precedes one.
 _RATIO_AFTER = re.compile(
-    r"(?:으로|로)? ?(?:이[겼기긴]|승[^강용]|승$|패[^스]|패$|졌|꺾|완승|완패|대승|대패|신승|역전|무승부|동점|앞[섰서선]|뒤[졌지진]|제압|격파|리드|석패)"
-    r"| ?(?:의 )?(?:비율|축척|스코어|매칭|상담|과외|맞춤|혼합|희석|경쟁|축소|확대|화면|동점|무승부)"
+    rf"{_RESULT}| ?(?:의 )?(?:비율|축척|스코어|매칭|상담|과외|맞춤|혼합|희석|경쟁|축소|확대|화면)"
 )
 _RATIO_BEFORE = re.compile(
-    r"(?:비율|축척|스코어|점수|점수는|경쟁률|확률|배율|종횡비|화면비|전적|세트|승부|성비|혼합비|비|득점|최종)(?:은|는|이|가|을|를|의|로|인)? ?$"
+    rf"(?:{'|'.join(_longest_first('ratio_before'))})(?:은|는|이|가|을|를|의|로|인)? ?$"
 )
-_SCRIPTURE = re.compile(
-    r"(?:복음|창세기|출애굽기|레위기|민수기|신명기|여호수아|사사기|룻기|사무엘[상하]|열왕기[상하]|역대[상하]|시편|잠언|전도서|아가"
-    r"|이사야|예레미야|에스겔|다니엘|호세아|요엘|아모스|요나|미가|스가랴|말라기|사도행전|로마서|[전후]서|갈라디아서|에베소서|빌립보서"
-    r"|골로새서|디도서|히브리서|야고보서|요한[일이삼]서|유다서|계시록|마태|마가|누가|요한) ?$"
-)
+_SCRIPTURE = re.compile(rf"(?:{'|'.join(_longest_first('scripture'))}) ?$")
 # Events named after their day. With a full stop the day needs one of these after it: 3.1 alone is a decimal.
 _EVENT = re.compile(
-    r"전쟁|사변|동란|운동|민주|항쟁|혁명|의거|의사|사태|쿠데타|정변|군사|광복|해방|선언|공동|남북|합의|사건|참사|테러|만세|독립"
-    r"|학살|총선|지선|대선|재보|보궐|선거|개헌|성명|조치|부동산|계엄|내란|비상|기념|유공자|묘지|묘역|희생|유족|부정|부마|여순"
-    r"|수복|상륙|휴전|정전|후퇴|조약|외환|세월호|이태원|핼러윈|참전|납북|북침|남침|전사자|추념|추모|순국|민중|구국|탄핵|봉기|폭동"
-    r"|진상|특별법|반란|판문점|국치|쌍십|대지진|파동|투쟁|광주 |대책"
-    r"|[가-힣]+ (?:[가-힣]+ )?[가-힣]*(?:운동|항쟁|혁명|전쟁|사태|사건|참사|의거|선언|학살|정변|쿠데타|성명|테러|합의|봉기|수복)"
+    rf"(?:{'|'.join(_longest_first('event'))})"
+    rf"|[가-힣]+ (?:[가-힣]+ )?[가-힣]*(?:{'|'.join(_longest_first('event_end'))})"
 )
-# Words that need a day that everybody knows: 6.25 때, but 3.5세대 and 2.5 이후 are decimals.
-_EVENT_WEAK = re.compile(
-    r"정신|세대|이후|당시|때|이전|직후|직전|지방|여성|장애인|노동|근로자|학생|소년|영령|시위|제주|전투|서울|경제|교육|개혁|시민|평화|정상"
-    r"|강진|지진|회담|한일|기점"
-)
-_KNOWN_DAYS = frozenset(
-    "3.1 4.3 4.16 4.19 5.16 5.18 6.10 6.15 6.25 6.29 7.4 8.15 9.11 9.28 10.26 10.29 11.3 12.12 12.3 1.4 10.4 2.28 3.15 "
-    "3.8 4.27".split()
-)
+_EVENT_WEAK = re.compile("|".join(_longest_first("event_weak")))
+_KNOWN_DAYS = word_class("known_day")
 _COUNTED_LIST = re.compile(
     r"대(?!책|선|첩|지진)|학년|호선|번|차|월|일|층|등|위|개|명|장|권|회|반|교시|호|급|과|단계|구|주|학기|세대|세(?!월)|년"
 )

@@ -122,7 +122,9 @@ class Pronouncer:
             analysis, following = words[index].analysis, words[index + 1].analysis
             if is_report(following.text, analysis.text) and following.stems:
                 noun = replace(following, stems=frozenset())
-                words[index + 1] = self._words.get(("신고", "noun")) or self._cache_word(("신고", "noun"), noun)
+                words[index + 1] = self._words.get(("신고", "noun")) or self._cache_word(
+                    ("신고", "noun"), noun
+                )
             if analysis.text[-1] not in "지기":
                 continue
             boundary = stem_by_context(analysis.text, words[index + 1].analysis.text)

@@ -19,6 +19,7 @@ from soritune.korean.numbers import read_decimal, read_digits, read_sino
 from soritune.korean.readings import readings
 from soritune.korean.signs import UNIT_CLOSE, UNIT_OPEN, fold, is_invisible
 from soritune.korean.units import UNIT, read_lone_units, read_unit
+from soritune.korean.word_classes import word_class
 
 # Latin words not in the table are spelled out.
 _LATIN_WORDS = readings("word")
@@ -30,21 +31,20 @@ _FIXED = readings("fixed")
 _READY = re.compile(r"[가-힣 ]*")
 _PRIVATE = re.compile(f"[{MARKS}{UNIT_OPEN}{UNIT_CLOSE}]")
 _FIXED_TOKEN = re.compile(
-    rf"(?<![A-Za-z0-9.,])(?:{'|'.join(re.escape(token) for token in sorted(_FIXED, key=len, reverse=True))})(?![A-Za-z0-9])(?![.,:+/-]\d)"
+    rf"(?<![A-Za-z0-9.,])(?:{'|'.join(map(re.escape, sorted(_FIXED, key=len, reverse=True)))})"
+    r"(?![A-Za-z0-9])(?![.,:+/-]\d)"
 )
 _COMPANY = re.compile(r"\(주\)(?=[가-힣A-Za-z])|(?<=[가-힣A-Za-z])\(주\)")
 _ROMAN = re.compile(r"(?<![A-Za-z])(?:I{2,3}|IV|VI{1,3}|IX|XI{0,3}|I|V)(?=[장부편권형급세](?![가-힣]))")
-_ROMAN_VALUE = dict(
-    zip(
-        "I II III IV V VI VII VIII IX X XI XII XIII".split(),
-        "일 이 삼 사 오 육 칠 팔 구 십 십일 십이 십삼".split(),
-        strict=True,
-    )
-)
+_ROMAN_VALUE = {
+    **{"I": "일", "II": "이", "III": "삼", "IV": "사", "V": "오", "VI": "육", "VII": "칠", "VIII": "팔"},
+    **{"IX": "구", "X": "십", "XI": "십일", "XII": "십이", "XIII": "십삼"},
+}
 _RANGE = re.compile(r"(\d[\d,]*)([%℃°]?)\s*[~∼〜～]\s*(?=(\d[\d,]*(?:\.\d+)?)([%℃°]?))")
 _CURRENCY = "".join(map(re.escape, _MONEY))
 _NUMBER = re.compile(
-    rf"(?P<ordinal>(?<![가-힣])제 ?(?=\d))?(?:(?P<land>US|A|C|HK|NT|S)?(?P<money>[{_CURRENCY}])\s?)?(?P<sign>(?<![\w가-힣)])[-−–+±](?=\d))?"
+    rf"(?P<ordinal>(?<![가-힣])제 ?(?=\d))?(?:(?P<land>US|A|C|HK|NT|S)?(?P<money>[{_CURRENCY}])\s?)?"
+    r"(?P<sign>(?<![\w가-힣)])[-−–+±](?=\d))?"
     rf"(?<!\^)(?<!\^-)(?P<whole>\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.(?P<fraction>\d+))?"
     rf"(?:(?P<unit>\s?(?:{UNIT}|[{_CURRENCY}])(?![A-Za-z]))|(?P<page>(?<!\d\d\d\d)(?<!480)(?<!720)p(?![A-Za-z])))?"
 )
@@ -70,11 +70,7 @@ _QUOTES = str.maketrans("", "", "'\"‘’“”`´*_")
 # Telephone numbers of three or four digits, read digit by digit: 119에, 112 신고, 1345로 전화.
 _EMERGENCY = ("112", "114", "119")
 _CALLED = re.compile(r"$|에|로 | ?(?:구급|구조|신고|상황실|안전|대원|종합)")
-_HOTLINES = frozenset(
-    "110 111 113 117 118 120 121 122 123 125 126 127 128 129 131 132 182 188".split()
-) | frozenset(
-    "1330 1333 1335 1339 1345 1350 1355 1357 1366 1372 1382 1385 1388 1390 1391 1393 1399 1577 1588 109".split()
-)
+_HOTLINES = word_class("hotline")
 _HOTLINE_CALL = re.compile(r"(?:번)?(?:에|로|으로) ?(?:전화|신고|문의|연락|상담|걸)")
 
 

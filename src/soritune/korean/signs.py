@@ -29,7 +29,10 @@ _LABEL_RANGES = (
     *((0x2460, 0x249B), (0x24EA, 0x24FF), (0x2776, 0x2793), (0x3220, 0x3229), (0x3248, 0x324F)),
     *((0x3251, 0x325F), (0x3280, 0x3289), (0x32B1, 0x32BF), (0x1F100, 0x1F10C)),
 )
-_LIGATURES = dict(zip("ßæœøłđðþÆŒØŁĐÐÞı", "ss ae oe o l d d th AE OE O L D D Th i".split(), strict=True))
+_LIGATURES = {
+    **{"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"},
+    **{"Æ": "AE", "Œ": "OE", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "Th"},
+}
 _CONJOINING = {
     **{chr(0x1100 + index): letter for index, letter in enumerate(ONSETS)},
     **{chr(0x1161 + index): letter for index, letter in enumerate(VOWELS)},

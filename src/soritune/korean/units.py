@@ -11,6 +11,17 @@ from soritune.korean.signs import UNIT_CLOSE, UNIT_OPEN
 
 _PREFIXES = readings("prefix")
 _POWERS = {"2": "제곱", "3": "세제곱"}
+# Units that are read only after a slash.
+_PER_NAMES = {
+    "h": "시간",
+    "hr": "시간",
+    "s": "초",
+    "d": "일",
+    "K": "켈빈",
+    "N": "뉴턴",
+    "F": "패럿",
+    "C": "쿨롱",
+}
 _LENGTHS = ("m", "mi")
 _HOURS, _MINUTES, _SECONDS = ("h", "hr"), ("min",), ("s", "sec")
 _SPEEDS = {
@@ -55,14 +66,17 @@ def _expression(names: list[str]) -> str:
     mark_open, mark_close = f"{UNIT_OPEN}?", f"{UNIT_CLOSE}?"
     power = rf"(?:(?:\^-?\d|(?<=m)[23](?!\d)){mark_close})?"
     factor = rf"{mark_open}(?:{_alternatives(names)}){mark_close}{power}"
-    per = rf"{mark_open}(?:{_alternatives(sorted(_names()) + ['h', 's', 'd', 'hr', 'K', 'N', 'F', 'C'])}){mark_close}{power}"
+    per = rf"{mark_open}(?:{_alternatives([*_names(), *_PER_NAMES])}){mark_close}{power}"
     return rf"{factor}(?:[·⋅∙]{factor})*(?:/{per}(?:[·⋅∙]{per})*)?"
 
 
 UNIT = _expression(sorted(_names()))
 """Pattern of a unit after a number."""
 
-_SIGN_UNIT = rf"(?:{UNIT_OPEN}[^{UNIT_CLOSE}]*{UNIT_CLOSE}(?:\^-?\d)?)(?:/{UNIT_OPEN}?[A-Za-z]+{UNIT_CLOSE}?(?:\^-?\d)?)?"
+_SIGN_UNIT = (
+    rf"(?:{UNIT_OPEN}[^{UNIT_CLOSE}]*{UNIT_CLOSE}(?:\^-?\d)?)"
+    rf"(?:/{UNIT_OPEN}?[A-Za-z]+{UNIT_CLOSE}?(?:\^-?\d)?)?"
+)
 _UNMISTAKABLE = [name for name in readings("unit_alone") if name in _names()]
 _COUNTED = [name for name in _names() if len(name) > 1 or name in "mgtLlWV"]
 _ALONE = re.compile(
@@ -83,18 +97,6 @@ def _factor(text: str) -> tuple[str, str]:
     if power in _POWERS:
         return symbol, _POWERS[power] + spoken
     return symbol, f"{spoken} {power}제곱" if power not in ("", "1") else spoken
-
-
-_PER_NAMES = {
-    "h": "시간",
-    "hr": "시간",
-    "s": "초",
-    "d": "일",
-    "K": "켈빈",
-    "N": "뉴턴",
-    "F": "패럿",
-    "C": "쿨롱",
-}
 
 
 def _product(text: str) -> tuple[str, str]:
