@@ -28,6 +28,10 @@ _TAIL = re.compile(
 _PARTS = frozenset(("장", "권", "편", "부", "막"))
 _PART_AFTER = re.compile(r" ?(?:제 ?)?\d+ ?(?:장|절|쪽|편|항|호|페이지|막|과|조|화)(?![가-힣])")
 _PART_BEFORE = re.compile(r"\d ?(?:권|막|편|부|단원|과|장) ?(?:제 ?)?$")
+# A noun after 대 is counted as great (5대 호수), since vehicles come before their number (차 5대).
+_GREAT_THINGS = re.compile(
+    r" (?!더|이상|이하|이내|미만|정도|있|없|중|모두|다 |씩|남|만|가량|뿐|밖|값|안|못|또|와|왔|가|갔|나|섰|서|쯤|빼|필요)[가-힣]"
+)
 _MATCH_OF = re.compile(" ?\\d승")  # 3판 2승
 _NAMED_WHEN_ATTACHED = frozenset(("번", "팀", "방"))
 _LEADING_ZERO = frozenset(("년", "월", "일", "시", "분", "초", "개", "명", "번"))
@@ -155,6 +159,8 @@ def _names_thing(counter: str, rule: str, number: int, before: str, rest: str) -
         return True
     if _follows("count_after", counter, rest):
         return False
+    if counter == "대" and _GREAT_THINGS.match(rest):
+        return True
     if rule == "count" and _precedes("count_before", "*", before):
         return False
     if counter in _NAMED_WHEN_ATTACHED and before and "가" <= before[-1] <= "힣":

@@ -6,6 +6,7 @@ import re
 
 from soritune.korean.alternatives import NUMERAL_END, either
 from soritune.korean.counters import find_counter, read_counted
+from soritune.korean.hangul import NO_CODA, coda_of
 from soritune.korean.morphology import is_particle_sequence
 from soritune.korean.numbers import read_decimal, read_digits, read_sino
 from soritune.korean.signs import UNIT_OPEN
@@ -40,6 +41,7 @@ _POWER = re.compile(
     rf"(\d[\d,]*(?:\.\d+)?|(?<![A-Za-z0-9/·⋅∙{UNIT_OPEN}])(?!m\^[23])[A-Za-zα-ω](?=\^))\^([-+]?\d+|[A-Za-z])"
 )
 _MIXED = re.compile(r"(?<![\d/.,])(\d{1,4}) (\d{1,3})/(\d{1,3})(?![\d/])")
+_QUARTER = re.compile(r"(?<![\d/])([1-4]) ?[/·ㆍ∙] ?4(?= ?분기)")
 _FRACTION = re.compile(r"(?<![\d/])(\d{1,4}) ?/ ?(\d{1,4})(?![\d/])")
 
 # What follows 5/18 if it is a day.
@@ -212,7 +214,9 @@ def _mixed(match: re.Match[str]) -> str:
     whole, numerator, denominator = match.groups()
     if not 0 < int(numerator) < int(denominator):
         return match[0]
-    return f"{read_sino(whole)}과 {read_sino(denominator)}분의 {read_sino(numerator)}"
+    spoken = read_sino(whole)
+    joined = spoken + ("와" if coda_of(spoken[-1]) == NO_CODA else "과")
+    return f"{joined} {read_sino(denominator)}분의 {read_sino(numerator)}"
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -227,7 +231,12 @@ def _fraction(match: re.Match[str]) -> str:
     return either(fraction, _month_day(first, second)) if int(second) > 12 else fraction
 
 
+def _quarter(match: re.Match[str]) -> str:
+    return f"{read_sino(match[1])}사"
+
+
 _PATTERNS = (
+    (_QUARTER, _quarter),
     (_PHONE, _phone),
     (_DATE, _date),
     (_WEEKDAY, _weekday),

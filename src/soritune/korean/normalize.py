@@ -61,7 +61,7 @@ _PER_COUNT = re.compile(
 )
 _LATIN = re.compile(r"[A-Za-zΑ-Ωα-ω]+(?:-[A-Za-z]+)*")
 _JAMO_RUN = re.compile(r"[ㄱ-ㅎㅏ-ㅣ]+")
-_EQUALS = re.compile(r"(.?) *= *")
+_EQUALS = re.compile(rf"([가-힣]?)([{MARKS}]?) *= *")
 _PAUSE = re.compile(r"[.,?!;:…。、，！？；：\n\r()\[\]{}<>《》〈〉「」『』/|—]+")
 _GLOSS = re.compile(rf"(?<=[가-힣])\([^()가-힣]*[{IDEOGRAPHS}][^()]*\)")
 _DROPPED = re.compile(rf"[^가-힣, {MARKS}]+")
@@ -198,10 +198,10 @@ def _jamo(match: re.Match[str]) -> str:
 
 
 def _equals(match: re.Match[str]) -> str:
-    before = match[1]
-    if "가" <= before <= "힣":
-        return f"{before}{'는' if coda_of(before) == NO_CODA else '은'} "
-    return f"{before} 는 "
+    """Read `=` as the topic particle of what stands before it."""
+    syllable, mark = match.groups()
+    particle = "은" if syllable and coda_of(syllable) != NO_CODA else "는"
+    return f"{syllable}{mark}{particle if syllable else ' 는'} "
 
 
 def normalize(text: str) -> str:

@@ -23,6 +23,7 @@ _SUPERSCRIPTS = re.compile(f"[{''.join(_SUPERSCRIPT)}]+")
 _SUBSCRIPTS = re.compile(f"[{''.join(_SUBSCRIPT)}]+")
 _ROMAN = re.compile("[\u2160-\u2182\u2185-\u2188]+")
 _JAMO_IN_CIRCLES = "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ"
+_SPLIT_UNIT = re.compile(f"{UNIT_CLOSE}(h(?![A-Za-z/])|Hg)")  # ㎾h, ㎃h, ㎜Hg
 _FILLERS = "\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5"
 _SPACES = "\t\n\r\v\f\x1c\x1d\x1e\x1f\x85"
 _LABEL_RANGES = (
@@ -78,7 +79,7 @@ def fold(text: str) -> str:
             if character.isascii() or "가" <= character <= "힣"
             else _fold_sign(character, pieces[-1][-1:] if pieces else "", text[index + 1 : index + 2])
         )
-    composed = "".join(pieces)
+    composed = _SPLIT_UNIT.sub(rf"\1{UNIT_CLOSE}", "".join(pieces))
     if not unicodedata.is_normalized("NFC", composed):
         composed = _compose(composed)
     return _LEFTOVER_JAMO.sub(lambda match: _CONJOINING.get(match[0], match[0]), composed)
