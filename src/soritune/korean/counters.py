@@ -30,7 +30,8 @@ _PART_AFTER = re.compile(r" ?(?:제 ?)?\d+ ?(?:장|절|쪽|편|항|호|페이지
 _PART_BEFORE = re.compile(r"\d ?(?:권|막|편|부|단원|과|장) ?(?:제 ?)?$")
 # A noun after 대 is counted as great (5대 호수), since vehicles come before their number (차 5대).
 _GREAT_THINGS = re.compile(
-    r" (?!더|이상|이하|이내|미만|정도|있|없|중|모두|다 |씩|남|만|가량|뿐|밖|값|안|못|또|와|왔|가|갔|나|섰|서|쯤|빼|필요)[가-힣]"
+    " (?!더|이상|이하|이내|미만|정도|있|없|중|모두|다 |씩|남|만|가량|뿐|밖|값|안|못|또|와|왔|가|갔|나|섰|서|쯤|빼|필요)"
+    "[가-힣]"
 )
 _MATCH_OF = re.compile(" ?\\d승")  # 3판 2승
 _NAMED_WHEN_ATTACHED = frozenset(("번", "팀", "방"))

@@ -83,7 +83,7 @@ def _read_run(match: re.Match[str]) -> str:
             second_word = index == 2 and len(run) == 4  # 男女老少 is 남녀+노소
             spoken[index] = _adjust(run[index], syllable, previous, following, first or second_word)
     if run[0] == "金" and (
-        (len(run) == 1 and not _METAL_NOT_NAME.match(after)) or (len(run) == 3 and run[1:] not in words)
+        (len(run) == 1 and not _METAL_NOT_NAME.match(after)) or (len(run) == 3 and not pattern.match(run))
     ):
         spoken[0] = "김"
     return "".join(spoken)

@@ -34,6 +34,7 @@ _FIXED_TOKEN = re.compile(
     rf"(?<![A-Za-z0-9.,])(?:{'|'.join(map(re.escape, sorted(_FIXED, key=len, reverse=True)))})"
     r"(?![A-Za-z0-9])(?![.,:+/-]\d)"
 )
+_COUNTDOWN = re.compile(r"(?<![A-Za-z0-9])([DT])([-+])(?=\d{1,4}(?![\d-]))")
 _COMPANY = re.compile(r"\(주\)(?=[가-힣A-Za-z])|(?<=[가-힣A-Za-z])\(주\)")
 _ROMAN = re.compile(r"(?<![A-Za-z])(?:I{2,3}|IV|VI{1,3}|IX|XI{0,3}|I|V)(?=[장부편권형급세](?![가-힣]))")
 _ROMAN_VALUE = {
@@ -270,6 +271,7 @@ def _read_signs(text: str) -> str:
     text = _COMPANY.sub(" 주식회사 ", text)
     text = _PAGES.sub(r"\1쪽", _NUMBER_SIGN.sub("넘버 ", text))
     text = _FIXED_TOKEN.sub(_fixed, text)
+    text = _COUNTDOWN.sub(lambda match: f"{match[1]} {'플러스' if match[2] == '+' else '마이너스'} ", text)
     text = _ROMAN.sub(lambda match: _ROMAN_VALUE[match[0]], text)
     text = _GRADE.sub(lambda match: f"{match[1]} {'플러스' if match[2] == '+' else '마이너스'} ", text)
     if any(character.isdigit() for character in text):
