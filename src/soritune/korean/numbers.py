@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _SINO_DIGITS = "영일이삼사오육칠팔구"
 _PHONE_DIGITS = "공일이삼사오육칠팔구"
 _SMALL_UNITS = ("", "십", "백", "천")
@@ -12,6 +14,7 @@ MONTHS = {6: "유", 10: "시"}
 """Months whose numeral loses its coda (orthography, article 52): 유월, 시월."""
 
 
+@lru_cache(maxsize=8192)
 def read_sino(digits: str) -> str:
     """Read a whole number with Sino-Korean numerals: 12345 is 만 이천삼백사십오.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from soritune.korean.alternatives import NUMERAL_END
 from soritune.korean.hangul import CODAS, ONSETS, VOWELS
@@ -45,6 +46,7 @@ _SIGNS = readings("sign")
 _UNIT_SIGNS = {"\u2126": "Ω", "\u212a": "K", "\u212b": "Å"}  # which NFC would make letters
 
 
+@lru_cache(maxsize=8192)
 def is_invisible(character: str) -> bool:
     """Tell whether a character has no width: zero-width space, byte order mark, soft hyphen, filler ..."""
     category = unicodedata.category(character)

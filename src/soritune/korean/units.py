@@ -61,13 +61,18 @@ def _alternatives(names: list[str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
 
 
+def _start(names: list[str]) -> str:
+    """Return the class of characters that a unit begins with; it spares most positions the long alternatives."""
+    return f"[{UNIT_OPEN}{''.join(sorted({re.escape(name[0]) for name in names}))}]"
+
+
 def _expression(names: list[str]) -> str:
     """Return the pattern of a unit, its power, a product of units, and what it is measured per."""
     mark_open, mark_close = f"{UNIT_OPEN}?", f"{UNIT_CLOSE}?"
     power = rf"(?:(?:\^-?\d|(?<=m)[23](?!\d)){mark_close})?"
     factor = rf"{mark_open}(?:{_alternatives(names)}){mark_close}{power}"
     per = rf"{mark_open}(?:{_alternatives([*_names(), *_PER_NAMES])}){mark_close}{power}"
-    return rf"{factor}(?:[·⋅∙]{factor})*(?:/{per}(?:[·⋅∙]{per})*)?"
+    return rf"(?={_start(names)}){factor}(?:[·⋅∙]{factor})*(?:/{per}(?:[·⋅∙]{per})*)?"
 
 
 UNIT = _expression(sorted(_names()))
@@ -153,13 +158,16 @@ def read_unit(unit: str, number: str, before: str) -> str:
     return either(f"{per_spoken}당 {amount}", *after)
 
 
+_ANY_START = re.compile(_start([*_names()]))
+
+
 def read_lone_units(text: str) -> str:
     """Read units that follow no digit: 몇 km, 수십 kg, ㎡당, km당.
 
     Args:
         text: a text whose numbers have been read.
     """
-    return _ALONE.sub(_lone_unit, text)
+    return _ALONE.sub(_lone_unit, text) if _ANY_START.search(text) else text
 
 
 def _lone_unit(match: re.Match[str]) -> str:
