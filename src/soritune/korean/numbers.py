@@ -1,10 +1,8 @@
-"""Numbers as read in Korean: Sino-Korean, native with counters, and digit by digit."""
+"""Numerals of Korean: Sino-Korean, native, decimal, and digit by digit. `counters.py` chooses between them."""
 
 from __future__ import annotations
 
-import re
-
-from soritune.korean.word_classes import word_class
+from functools import lru_cache
 
 _SINO_DIGITS = "영일이삼사오육칠팔구"
 _PHONE_DIGITS = "공일이삼사오육칠팔구"
@@ -12,13 +10,11 @@ _SMALL_UNITS = ("", "십", "백", "천")
 _LARGE_UNITS = ("", "만", "억", "조", "경", "해")
 _NATIVE_TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
 _NATIVE_ONES = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
-_MONTHS = {6: "유", 10: "시"}
-
-# Counters that take native numerals, and longer nouns that begin like one but are Sino-Korean: 개월, 개국.
-_SINO_FIRST = tuple(word_class("counter_sino"))
-_NATIVE = re.compile("|".join(sorted(word_class("counter_native"), key=len, reverse=True)))
+MONTHS = {6: "유", 10: "시"}
+"""Months whose numeral loses its coda (orthography, article 52): 유월, 시월."""
 
 
+@lru_cache(maxsize=8192)
 def read_sino(digits: str) -> str:
     """Read a whole number with Sino-Korean numerals: 12345 is 만 이천삼백사십오.
 
@@ -79,32 +75,3 @@ def read_decimal(whole: str, fraction: str) -> str:
     '삼쩜일사'
     """
     return f"{read_sino(whole)}쩜{''.join(_SINO_DIGITS[int(digit)] for digit in fraction)}"
-
-
-def read_counted(digits: str, following: str) -> str:
-    """Read a number by what follows it: native before 개, 명, 살, 시 ..., Sino-Korean before 년, 월, 원, 층 ...
-
-    Args:
-        digits: ASCII digits.
-        following: the text right after the number.
-
-    Returns:
-        The numeral without the counter.
-
-    >>> read_counted("11", "시"), read_counted("6", "월"), read_counted("20", "대")
-    ('열한', '유', '이십')
-    """
-    number = int(digits) if len(digits) < 5 else 0
-    if following.startswith("월") and not following.startswith("월드") and number in _MONTHS:
-        return _MONTHS[number]
-    if not 1 <= number <= 99 or digits[0] == "0" or following.startswith(_SINO_FIRST):
-        return read_sino(digits)
-    counter = _NATIVE.match(following)
-    if counter is None:
-        return read_sino(digits)
-    word = counter[0]
-    if (word == "시" and number > 12) or (
-        word in ("대", "배") and number >= 20 - 10 * (word == "대") and number % 10 == 0
-    ):
-        return read_sino(digits)
-    return read_native(number)
