@@ -129,6 +129,8 @@ def _pooled_header(headers: Sequence[Header], path: Path) -> Header:
     known = [counts for counts in seen if counts is not None]
     if len(known) == len(headers):
         data["seen"] = {kind: sum(counts[kind] for counts in known) for kind in ("train", "val")}
+    if "synthetic" in data:
+        data["synthetic"] = any(header.data.synthetic for header in headers)
     name = f"{len(headers)} models of {RunFolder.of_predictions(path).path.name}"
     changed = {
         "bundle": {**first.get("bundle", {}), "name": name},
