@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from soritune.cli.terminal import print_lines
 from soritune.errors import TextError
+from soritune.terminal_text import json_line
 
 if TYPE_CHECKING:
     from soritune.korean.g2p import Boundary, Pronouncer
@@ -48,10 +49,7 @@ def g2p(
         raise TextError(f"got both a text and --file {file}; give one of them")
     pronouncer = Pronouncer(tagger, lexicon)
     for line in [text] if text is not None else _lines(file):
-        sys.stdout.writelines(
-            f"{shown}\n"
-            for shown in _output_lines(pronouncer, line, boundary, phones, variants, explain, as_json)
-        )
+        print_lines(_output_lines(pronouncer, line, boundary, phones, variants, explain, as_json))
 
 
 def _lines(file: Path | None) -> Iterator[str]:
@@ -93,7 +91,7 @@ def _output_lines(
             record["variants"] = forms
         if explain:
             record["changes"] = [asdict(change) for change in changes]
-        return [json.dumps(record, ensure_ascii=False)]
+        return [json_line(record, sys.stdout.encoding)]
     shown = [" ".join(sequence) for sequence in spelled] if phones else list(forms)
     return [
         *shown,

@@ -55,7 +55,12 @@ def write_predictions(path: Path | str, header: Header, rows: Iterable[Row]) -> 
         OutputError: the path cannot be written to.
     """
     good = failed = 0
-    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
+    # Names of files may hold bytes that are not text; as escapes of JSON they are read as the same names.
+    escape = "backslashreplace"
+    with (
+        whole_file(path) as part,
+        part.open("w", encoding="utf-8", errors=escape, newline="\n") as stream,
+    ):
         stream.write(_line(header.to_json()))
         for row in rows:
             failed, good = failed + ("error" in row), good + ("error" not in row)
