@@ -24,6 +24,7 @@ from soritune.testing import tiny_config
 from soritune.training.checkpoint import checkpoints
 
 BIN = Path(sys.executable).parent
+KILL_RESUME = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"
 OBSERVED = Path(__file__).with_name("observed.py")
 TRAIN = ["train", "toy.yaml", "--manifest", "ready/checked.parquet", "--splits", "ready/splits.parquet"]
 LIMIT_S = 240.0
@@ -206,6 +207,26 @@ def weights_of(folder: Path, rank: int = 0) -> dict[str, np.ndarray]:
 def events(run: Path, kind: str) -> list[dict[str, Any]]:
     lines = (run / "train.jsonl").read_text(encoding="utf-8").splitlines()
     return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+
+def kill_and_resume(*options: str) -> dict[str, Any]:
+    """What `benchmarks/kill_resume.py` measures: kills at points of a toy training, and no difference afterwards.
+
+    Raises:
+        AssertionError: it fails, or a resumed training differs.
+    """
+    done = subprocess.run(
+        [sys.executable, str(KILL_RESUME), *options, "--seed", "1"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert result["differences"] == 0
+    assert result["steps"] > 10
+    assert result["compared"] > 1000
+    return result
 
 
 def are_alike(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from soritune.corpus.splitting.splits import load_splits
 from soritune.run_folder import RunFolder
 from soritune.training.checkpoint import checkpoints
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=10)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from soritune.corpus.manifest import Manifest
 from soritune.run_folder import RunFolder
 from soritune.training.checkpoint import checkpoints
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=10)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from soritune.bundles.read import load_bundle
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=10)
 STEPS = 50
 
 

@@ -29,7 +29,7 @@ from tests.training.parts import equal_states
 
 from soritune.corpus.manifest import Manifest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=10)
 CABLE = "sori0"
 """Name of the network on both machines."""
 
