@@ -20,14 +20,14 @@ demo: $(STAMP)
 	$(BIN)/soritune demo --output demo
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
 	$(BIN)/ruff check src tests benchmarks release
 	$(BIN)/ruff format --check src tests benchmarks release
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/korean_g2p.py $${SORITUNE_DATA:-../shared/data}

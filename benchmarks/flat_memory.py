@@ -3,7 +3,7 @@
     python benchmarks/flat_memory.py [--steps 10000] [--workers 1]
 
 Trains a toy encoder on clips of 2–4 seconds with averaged weights, an evaluation every 500 steps, and the usual
-checkpoints and logs. Every 100 steps it records the resident memory, the bytes allocated by the C allocator (glibc's
+checkpoints and logs. A hundred times it records the resident memory, the bytes allocated by the C allocator (glibc's
 mallinfo2) and the number of Python objects. It prints their means over every tenth of the steps as JSON. Allocated
 bytes must not grow by more than 3 % from the second tenth to the last. Resident memory also contains free space that
 the allocator keeps between blocks; it must not grow by more than 5 %.
@@ -85,7 +85,7 @@ def main() -> int:
 
     def recording_step(self: Stepper, *args: Any, **named: Any) -> None:
         original_step(self, *args, **named)
-        if named["done"] % 100 == 0:
+        if named["done"] % max(options.steps // 100, 1) == 0:
             gc.collect()
             records.append((named["done"], resident_mib(), handed_out_mib(), len(gc.get_objects())))
 

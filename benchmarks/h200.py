@@ -304,12 +304,12 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=40, help="timed steps per budget")
     parser.add_argument("--no-speed", action="store_true", help="no speed perturbation in the loaders")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "soritune-gpu")
-    parser.add_argument("--json", type=Path, help="also write the results to this file")
+    parser.add_argument("--json", type=Path, help="also write the results to this file, after each budget")
     options = parser.parse_args()
-    options.scale = 1.0
-    if options.tiny:
-        options.hours, options.budgets, options.warmup, options.steps = 0.05, "3,6", 1, 2
-        options.evaluation_budget, options.scale = 6.0, 0.15
+    if options.tiny:  # other defaults; what is given counts
+        parser.set_defaults(hours=0.05, budgets="3,6", warmup=1, steps=2, evaluation_budget=6.0)
+        options = parser.parse_args()
+    options.scale = 0.15 if options.tiny else 1.0
     return options
 
 
@@ -360,6 +360,7 @@ def main() -> None:
             result_of_budget = measure_training(options, manifest, budget, Path(scratch) / f"{budget:g}")
             result["training"].append(result_of_budget)
             show_training(result_of_budget)
+            save(result, options.json)
             if "out_of_memory" in result_of_budget:
                 break
         fitting = [row for row in result["training"] if "out_of_memory" not in row]
@@ -379,8 +380,13 @@ def main() -> None:
     result["projected"] = projections(profiled["audio_s_per_s"])
     show_result(result)
     print(json.dumps(result, ensure_ascii=False))
-    if options.json is not None:
-        options.json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    save(result, options.json)
+
+
+def save(result: dict[str, Any], path: Path | None) -> None:
+    """Writes what is known so far, so that a run that ends early leaves the budgets it has measured."""
+    if path is not None:
+        path.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def show_training(result: dict[str, Any]) -> None:

@@ -134,6 +134,12 @@ def show_ratios(rows: list[dict[str, Any]]) -> None:
         )
 
 
+def save(result: dict[str, Any], path: Path | None) -> None:
+    """Writes what is known so far, so that a run that ends early leaves the modes it has measured."""
+    if path is not None:
+        path.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
 def ablation(bench: Bench, frozen: int, report: Any) -> dict[str, Any]:
     """Soritune without each optimisation, compared with complete soritune."""
     arms = [Arm("whole", "ours", frozen)] + [Arm(f"without {p}", "ours", frozen, without=p) for p in PARTS]
@@ -152,11 +158,22 @@ def ablation(bench: Bench, frozen: int, report: Any) -> dict[str, Any]:
     return results
 
 
+def modes_of(text: str) -> list[str]:
+    """The modes that `--modes` names."""
+    modes = list(TARGETS) if text == "both" else text.split(",")
+    unknown = [mode for mode in modes if mode not in TARGETS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"'{unknown[0]}' is unknown; give {', '.join(TARGETS)} or both")
+    return modes
+
+
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--modes", default="same,frozen", help="same, frozen or both")
+    parser.add_argument(
+        "--modes", type=modes_of, default="both", help="same, frozen or both (default), one after the other"
+    )
     parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--quality", action="store_true")
@@ -180,7 +197,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tiny", action="store_true", help="a toy model, to check that it runs")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "soritune-train-epoch")
-    parser.add_argument("--json", type=Path, help="also write the results to this file")
+    parser.add_argument("--json", type=Path, help="also write the results to this file, after each mode")
     return parser.parse_args()
 
 
@@ -223,7 +240,7 @@ def main() -> None:
             profile=options.profile,
         )
         report = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
-        modes = options.modes.split(",")
+        modes = options.modes
         if options.ablation:
             result["arms"] = ablation(bench, layers // 3 if "frozen" in modes else 0, report)
         elif options.profile:
@@ -234,16 +251,17 @@ def main() -> None:
             # One mode at a time: six parallel trainings would need 20 GB.
             results = {}
             for mode in modes:
-                results |= run_arms(arms_of([mode], layers), bench, report)
-            result["arms"] = results
-            result["ratios"] = ratios_of(results, modes)
-            show_arms(results)
-            show_ratios(result["ratios"])
+                of_mode = run_arms(arms_of([mode], layers), bench, report)
+                ratios = ratios_of(of_mode, [mode])
+                show_arms(of_mode)
+                show_ratios(ratios)
+                results |= of_mode
+                result |= {"arms": results, "ratios": [*result.get("ratios", []), *ratios]}
+                save(result, options.json)
     result["took_s"] = round(time.perf_counter() - started, 1)
     print(f"\ntook {result['took_s'] / 60:.1f} minutes")
     print(json.dumps(result, ensure_ascii=False))
-    if options.json is not None:
-        options.json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    save(result, options.json)
 
 
 if __name__ == "__main__":

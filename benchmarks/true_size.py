@@ -375,9 +375,10 @@ def main() -> int:
             failure = error
             break
         finally:
+            content = {"machine": facts, "recipes": results}
+            options.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
             if not options.keep:
                 shutil.rmtree(work / name, ignore_errors=True)
-    options.output.write_text(json.dumps({"machine": facts, "recipes": results}, indent=1) + "\n")
     if not options.work and not options.keep:
         shutil.rmtree(work, ignore_errors=True)
     print_table(results)

@@ -301,6 +301,28 @@ def show(rows: list[Row], speeds: list[dict[str, Any]], leave_out: list[str]) ->
             print(f"Not compared because of --leave-out: {', '.join(leave_out)}")
 
 
+def save(
+    program: Program,
+    parts: list[str],
+    rows: list[Row],
+    speeds: list[dict[str, Any]],
+    options: argparse.Namespace,
+) -> None:
+    """Writes the results of the parts that are done, so that a comparison that ends early leaves them."""
+    if options.output is None:
+        return
+    result = {
+        **program.sides,
+        "parts": parts,
+        "left_out": {**LEFT_OUT, "paths": options.leave_out},
+        "values": sum(row.values for row in rows),
+        "differing": sum(row.differing for row in rows),
+        "rows": [vars(row) for row in rows],
+        "speed": speeds,
+    }
+    options.output.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
 def main() -> int:
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="two-checkouts-") as name:
@@ -311,8 +333,14 @@ def main() -> int:
             parts = [part for part in PARTS if part in options.only]
             if parts != ["speed"]:
                 program.prepare()
-            rows = [row for part in parts if part != "speed" for row in program.compare(part)]
-            speeds = program.speed() if "speed" in parts else []
+            rows: list[Row] = []
+            speeds: list[dict[str, Any]] = []
+            for done, part in enumerate(parts, start=1):
+                if part == "speed":
+                    speeds = program.speed()
+                else:
+                    rows += program.compare(part)
+                save(program, parts[:done], rows, speeds, options)
             program.refuse_changes()
         except FailedError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -324,17 +352,6 @@ def main() -> int:
         print(f"\n{values:,} values compared, {differing:,} differ")
     if slower:
         print(f"slower: {', '.join(slower)}")
-    if options.output is not None:
-        result = {
-            **program.sides,
-            "parts": parts,
-            "left_out": {**LEFT_OUT, "paths": options.leave_out},
-            "values": values,
-            "differing": differing,
-            "rows": [vars(row) for row in rows],
-            "speed": speeds,
-        }
-        options.output.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
     return 1 if differing or slower else 0
 
 

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +48,18 @@ DECODER = Mute
 '''
 """A decoder as another package brings it: it reads the first frames only."""
 TEXTS = ("가나", "다라마", "사과 나무", "바다", "하루 하루")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests take longest come first, so that no worker is left with one of them at the end.
+
+    xdist hands out whole files (`--dist loadfile`), in this order only with `--no-loadscope-reorder`.
+    """
+    seconds: Counter[Path] = Counter()
+    for item in items:
+        mark = item.get_closest_marker("slow")
+        seconds[item.path] += 0.1 if mark is None else mark.kwargs.get("seconds", 4.0)
+    items.sort(key=lambda item: -seconds[item.path])  # stable: the order within a file is kept
 
 
 @pytest.fixture(scope="session")

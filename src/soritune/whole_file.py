@@ -54,7 +54,9 @@ def write_bytes(path: Path | str, content: bytes | memoryview) -> Path:
 def write_text(path: Path | str, text: str) -> Path:
     """Writes UTF-8 text to `path`, whole or not at all, and creates its folder.
 
+    Bytes of a file name that are not text are written as escapes, `\\udcb0`, which JSON reads as the same name.
+
     Raises:
         OutputError: the path cannot be written to.
     """
-    return write_bytes(path, text.encode("utf-8"))
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"))

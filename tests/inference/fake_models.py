@@ -97,12 +97,12 @@ def make_bundle(path, tasks, **options):
     return write_bundle(path, weights=weights, card=card(tasks, **options), json_files={"config.json": {}})
 
 
-def member(tasks, *, name="fake", seed=0, max_duration_s=None):
+def member(tasks, *, name="fake", seed=0, max_duration_s=None, synthetic=False):
     """A loaded fake model, without a folder."""
     from soritune.audio.preprocessing import Preprocessing
 
     preprocessing = Preprocessing(max_duration_s=max_duration_s)
-    made = card(tasks, max_duration_s=max_duration_s)
+    made = card(tasks, synthetic=synthetic, max_duration_s=max_duration_s)
     return Member(name, made, tuple(tasks), preprocessing, GEOMETRY, FakeBackend(tasks, seed))
 
 
@@ -153,12 +153,13 @@ def phoneme_rows(pairs):
     return rows
 
 
-def write_rows(path, tasks, rows, *, data=None, name="fake", synthetic=False):
-    """A predictions file with these rows."""
+def write_rows(path, tasks, rows, *, data=None, name="fake", synthetic=False, trained=False):
+    """A predictions file with these rows; `synthetic` marks them, `trained` the speech of the model's training."""
     from soritune.inference.origin import make_header
     from soritune.inference.predictions import write_predictions
     from soritune.inference.predictor import Predictor
 
-    header = make_header(Predictor([member(tasks, name=name)]), {"synthetic": synthetic, **(data or {})})
+    predictor = Predictor([member(tasks, name=name, synthetic=trained)])
+    header = make_header(predictor, {"synthetic": synthetic, **(data or {})})
     write_predictions(path, header, rows)
     return path

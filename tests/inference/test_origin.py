@@ -24,12 +24,12 @@ def test_first_model_is_named_twice_and_all_models_once(fakes):
     assert (header.model.name, [model.name for model in header.models]) == ("a", ["a", "b"])
 
 
-def test_synthetic_rows_or_training_mark_the_header(fakes, predictor):
-    assert make_header(predictor, {"synthetic": True}).synthetic is True
-    assert "synthetic" not in make_header(predictor, {"synthetic": True}).content["data"]
-    member = fakes.member([fakes.emotion_task()])
-    member.card["data"]["synthetic"] = True
-    assert make_header(Predictor([member])).synthetic is True
+def test_synthetic_rows_and_synthetic_training_are_marked_apart(fakes, predictor):
+    rows = make_header(predictor, {"synthetic": True})
+    assert (rows.synthetic, rows.trained_on_synthetic, rows.data.synthetic) == (True, False, True)
+    models = [fakes.member([fakes.emotion_task()], synthetic=marked) for marked in (False, True)]
+    training = make_header(Predictor(models), {"synthetic": False})
+    assert (training.synthetic, training.trained_on_synthetic, training.data.synthetic) == (True, True, False)
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "adapter_model.safetensors"])

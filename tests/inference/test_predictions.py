@@ -116,7 +116,8 @@ def test_folds_are_pooled_in_order(fakes, tmp_path):
     assert pooled.header.model.name == "3 models of cv"
     assert pooled.header.data.pooled == 3
     assert pooled.header.data.seen == {"train": 0, "val": 3}
-    assert pooled.header.synthetic is True
+    assert (pooled.header.synthetic, pooled.header.data.synthetic) == (True, True)
+    assert pooled.header.trained_on_synthetic is False
 
 
 def test_pooled_rows_seen_are_unknown_if_one_part_does_not_state_them(fakes, tmp_path):

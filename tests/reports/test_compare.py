@@ -63,6 +63,22 @@ def test_json_of_a_comparison_is_plain(scored):
     assert content["tasks"]["emotion"]["differences"][1]["wa"]["low"] is None
 
 
+def test_synthetic_training_and_synthetic_tests_are_noted_apart(fakes, tmp_path):
+    files = []
+    for name, marks in {
+        "real": {},
+        "made": {"trained": True},
+        "both": {"trained": True, "synthetic": True},
+    }.items():
+        rows = fakes.prediction_rows({"a": 2})
+        path = fakes.write_rows(tmp_path / name / "p.jsonl", [fakes.emotion_task()], rows, name=name, **marks)
+        files.append(score_predictions(path, resamples=10).save(tmp_path / name / "scores.json"))
+    notes = compare(files).tasks[0].notes
+    assert "Trained on synthetic speech, at least in part: 2 of 3." in notes
+    assert "Judged on synthetic speech, at least in part: 1 of 3." in notes
+    assert not any("synthetic" in note for note in compare([files[0]] * 2).tasks[0].notes)
+
+
 def test_one_file_and_other_tasks_are_refused(scored, fakes, tmp_path):
     first = scored("first", {"a": 1})
     with pytest.raises(ManifestError, match="at least two"):

@@ -1,3 +1,4 @@
+import pytest
 import yaml
 
 from soritune.reports.model_card import model_card, write_model_card
@@ -16,8 +17,19 @@ def test_card_has_hub_fields_and_the_rules_on_emotion(fakes):
     assert "synthetic-data" in fields["tags"]
     assert "# 내 모델" in text
     assert "Article 5(1)(f)" in text
-    assert "Trained on synthetic speech" in text
+    assert (
+        "**Trained on synthetic speech**, at least in part: nothing it does with people's voices has" in text
+    )
     assert "Not judged yet" in text
+
+
+@pytest.mark.parametrize(("judged", "end"), [(False, "."), (True, ": nothing it does with people's voices")])
+def test_card_of_synthetic_training_states_whether_people_were_judged(fakes, tmp_path, judged, end):
+    rows = fakes.prediction_rows({"s1": 6})
+    path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows, synthetic=judged)
+    scores = score_predictions(path, resamples=0)
+    text = model_card(fakes.card([fakes.emotion_task()], synthetic=True), scores)
+    assert f"**Trained on synthetic speech**, at least in part{end}" in text
 
 
 def test_card_shows_the_scores_with_warnings(fakes, twelve):

@@ -26,6 +26,17 @@ def test_every_known_fact_is_named(scores):
     assert "numpy" in facts["Versions"]
 
 
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("judged", [False, True])
+def test_synthetic_training_and_rows_are_named_apart(fakes, tmp_path, trained, judged):
+    rows = fakes.prediction_rows({"s1": 6})
+    path = fakes.write_rows(
+        tmp_path / "p.jsonl", [fakes.emotion_task()], rows, synthetic=judged, trained=trained
+    )
+    facts = dict(provenance(score_predictions(path, resamples=0)))
+    assert ("Training speech" in facts, "Speech judged" in facts) == (trained, judged)
+
+
 def test_unknown_facts_are_left_out(scores):
     facts = dict(provenance(replace(scores, header=Header({"tasks": scores.header.content["tasks"]}))))
     assert set(facts) == {"Scored"}

@@ -137,9 +137,9 @@ def test_warnings_are_banners(fakes, tmp_path):
     html, _ = page_of(tmp_path)
     banners = re.findall(r'<p class="banner.*?</p>', html, flags=re.DOTALL)
     assert [
-        any(word in banner for banner in banners) for word in ("Synthetic", "Random", "2 known speakers")
+        any(word in banner for banner in banners) for word in ("synthetic", "Random", "2 known speakers")
     ] == [True] * 3
-    assert html.index("Synthetic speech") < html.index('class="tiles"')
+    assert html.index("Judged on synthetic speech") < html.index('class="tiles"')
 
 
 def test_provenance_names_recipe_data_and_versions(run):

@@ -20,7 +20,6 @@ def predictions(fakes, tmp_path):
     [
         ({"split": "test", "policy": {"by": ["speaker"]}}, False, []),
         ({"split": "test", "policy": {"by": ["random"]}}, False, ["Random split"]),
-        ({"split": "test"}, True, ["Synthetic speech"]),
         ({"manifest_hash": "c0ffee", "split": "all"}, False, ["the model was trained on"]),
         ({"manifest_hash": "c0ffee", "split": "val"}, False, ["chose between models"]),
         ({"manifest_hash": "other", "split": "all"}, False, []),
@@ -36,6 +35,33 @@ def test_warnings_follow_from_the_header(predictions, data, synthetic, expected)
     warnings = warnings_of(predictions(data=data, synthetic=synthetic), num_speakers=10)
     assert len(warnings) == len(expected)
     assert all(part in warning for part, warning in zip(expected, warnings, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("trained", "judged", "expected"),
+    [
+        (False, False, []),
+        (
+            True,
+            True,
+            ["Trained and judged on synthetic speech, at least in part; the numbers say little about"],
+        ),
+        (
+            False,
+            True,
+            ["Judged on synthetic speech, at least in part; the numbers say little about people's"],
+        ),
+        (
+            True,
+            False,
+            ["Trained on synthetic speech, at least in part; the speech that it is judged on is not marked"],
+        ),
+        (True, None, ["Trained on synthetic speech, at least in part."]),
+    ],
+)
+def test_synthetic_training_and_synthetic_tests_are_told_apart(predictions, trained, judged, expected):
+    warnings = warnings_of(predictions(trained=trained, synthetic=judged), num_speakers=10)
+    assert [warning[: len(text)] for warning, text in zip(warnings, expected, strict=True)] == expected
 
 
 @pytest.mark.parametrize(

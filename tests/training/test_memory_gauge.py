@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,24 @@ def test_high_water_mark_includes_freed_memory() -> None:
     assert peak_gb() - before == pytest.approx(0.2, abs=0.05)
     assert resident_gb() < before + 0.1
     assert 0 < available_gb() < 100_000
+
+
+@pytest.mark.parametrize(("platform", "unit"), [("darwin", 1), ("linux", 1024)])
+def test_high_water_mark_without_proc_is_in_the_unit_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, platform: str, unit: int
+) -> None:
+    usage = SimpleNamespace(ru_maxrss=5_000_000)
+    monkeypatch.setattr("resource.getrusage", lambda who: usage)
+    monkeypatch.setattr(memory_gauge.sys, "platform", platform)
+    monkeypatch.setattr(memory_gauge, "_status_lines", lambda: [])
+    assert peak_gb() == pytest.approx(0.005 * unit)
+
+
+def test_high_water_mark_of_windows_comes_from_its_working_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = SimpleNamespace(memory_info=lambda: SimpleNamespace(peak_wset=2_000_000_000))
+    monkeypatch.setattr("psutil.Process", lambda: process)
+    monkeypatch.setattr(memory_gauge, "_status_lines", lambda: [])
+    assert peak_gb() == pytest.approx(2.0)
 
 
 class Card:

@@ -8,6 +8,7 @@ is (samples,) float32 in [-1, 1].
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,6 +145,12 @@ def write_audio(path: str | Path, waveform: Float32Array, sample_rate_hz: int) -
 def _existing(path: str | Path) -> Path:
     """The path of a file that exists and is not empty."""
     file = Path(path)
+    encoding = sys.getfilesystemencoding()
+    try:
+        str(file).encode(encoding)  # libsndfile and PyAV are given names as text
+    except UnicodeEncodeError as error:
+        reason = f"has a name that the encoding of file names here, {encoding}, cannot hold; rename it"
+        raise AudioError(file, reason, "audio-name") from error
     try:
         size = file.stat().st_size
     except FileNotFoundError as error:

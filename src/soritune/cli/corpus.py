@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.markup import escape
 from rich.table import Table
 
 from soritune import progress
 from soritune.cli.source_options import constants, pairs, settings_of, source_settings
+from soritune.cli.terminal import escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal
-from soritune.cli.terminal import print_json, print_markup
 from soritune.errors import OutputError, SplitError
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from soritune.cli.terminal import print_lines
 from soritune.errors import TextError
+from soritune.terminal_text import json_line
 
 if TYPE_CHECKING:
     from soritune.korean.g2p import Boundary, Pronouncer
@@ -54,18 +55,15 @@ def g2p(
     pronouncer = Pronouncer(tagger, lexicon)
     for number, line in enumerate([text] if text is not None else _lines(file), 1):
         for lost in unread(line):
-            place = (
+            position = (
                 f"character {lost.start + 1}"
                 if text is not None
                 else f"line {number}, character {lost.start + 1}"
             )
             print_error(
-                f"{place}: '{lost.text}' ({lost.name}) has no reading and is left out", style="yellow"
+                f"{position}: '{lost.text}' ({lost.name}) has no reading and is left out", style="yellow"
             )
-        sys.stdout.writelines(
-            f"{shown}\n"
-            for shown in _output_lines(pronouncer, line, boundary, phones, variants, explain, as_json)
-        )
+        print_lines(_output_lines(pronouncer, line, boundary, phones, variants, explain, as_json))
 
 
 def _lines(file: Path | None) -> Iterator[str]:
@@ -109,7 +107,7 @@ def _output_lines(
             record["variants"] = forms
         if explain:
             record["changes"] = [asdict(change) for change in changes]
-        return [json.dumps(record, ensure_ascii=False)]
+        return [json_line(record, sys.stdout.encoding)]
     shown = [" ".join(sequence) for sequence in spelled] if phones else list(forms)
     return [
         *shown,

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from soritune.cli.terminal import escape, print_json
 from soritune.cli.terminal import output as terminal
-from soritune.cli.terminal import print_json
 from soritune.errors import BundleError
 
 if TYPE_CHECKING:

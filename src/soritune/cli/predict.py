@@ -17,6 +17,7 @@ from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_error, print_json, print_line
+from soritune.terminal_text import SafeConsole, visible
 
 if TYPE_CHECKING:
     from soritune.inference.distribution import Distribution
@@ -198,9 +199,9 @@ def _print_tables(
         table.add_column(column.title, justify="left" if column.kind == "text" else "right", overflow="fold")
     for row, name in zip(rows, _short_names([str(row["id"]) for row in rows]), strict=True):
         if "error" in row:
-            table.add_row(Text(name), Text(row["error"], style="red"), *[""] * (len(fields) - 1))
+            table.add_row(Text(visible(name)), Text(row["error"], style="red"), *[""] * (len(fields) - 1))
         else:
-            table.add_row(Text(name), *(Text(_cell(row, task, column)) for task, column in fields))
+            table.add_row(Text(visible(name)), *(Text(_cell(row, task, column)) for task, column in fields))
     console.print(table)
     total = kept.predicted + kept.failed
     if total > SHOWN:
@@ -216,7 +217,7 @@ def _print_tables(
 def _wide_console() -> Console:
     """As wide as the terminal; for a file or a pipe, wide enough for a line of phones."""
     console = terminal()
-    return console if console.is_terminal else Console(width=160)
+    return console if console.is_terminal else SafeConsole(width=160)
 
 
 def _short_names(ids: list[str]) -> list[str]:

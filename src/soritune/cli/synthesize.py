@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.markup import escape
 
 from soritune import progress
 from soritune.cli.corpus import Json
 from soritune.cli.source_options import settings_of
+from soritune.cli.terminal import escape, print_json
 from soritune.cli.terminal import output as terminal
-from soritune.cli.terminal import print_json
 from soritune.errors import RecipeError
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape as rich_escape
+
+from soritune.terminal_text import SafeConsole, json_line, visible
 
 
 def output(*, wrap: bool = True) -> Console:
@@ -16,12 +18,22 @@ def output(*, wrap: bool = True) -> Console:
     Args:
         wrap: break lines at the terminal's width; lines with paths are kept whole so that they can be copied.
     """
-    return Console(soft_wrap=not wrap)
+    return SafeConsole(soft_wrap=not wrap)
+
+
+def escape(text: str) -> str:
+    """Text of a corpus for a line with markup or a cell: its brackets are not markup, control characters are shown."""
+    return rich_escape(visible(text))
 
 
 def print_line(text: str, *, style: str | None = None) -> None:
-    """Prints a line exactly as given: without markup, highlighting or wrapping."""
+    """Prints a line without markup, highlighting or wrapping; control characters are shown."""
     output().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Prints lines as `print_line` does, but without a console, for results of many thousand lines."""
+    sys.stdout.writelines(f"{visible(line)}\n" for line in lines)
 
 
 def print_markup(text: str) -> None:
@@ -30,10 +42,10 @@ def print_markup(text: str) -> None:
 
 
 def print_error(text: str, *, style: str | None = "red") -> None:
-    """Prints a line on standard error, exactly as given."""
-    Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    """Prints a line on standard error, as `print_line` does."""
+    SafeConsole(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(content: Mapping[str, Any] | list[Any]) -> None:
     """One JSON value on one line of standard output."""
-    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_line(content, sys.stdout.encoding) + "\n")

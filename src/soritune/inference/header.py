@@ -58,6 +58,8 @@ class JudgedRows:
     """Where relative audio paths start."""
     seen: Mapping[str, int] | None = None
     """Number of rows that the models were trained on ("train") or chosen by ("val")."""
+    synthetic: bool | None = None
+    """Whether some of the rows are synthetic speech."""
     pooled: int | None = None
     """Number of predictions files that were joined."""
 
@@ -130,8 +132,13 @@ class Header:
 
     @property
     def synthetic(self) -> bool:
-        """Whether a machine spoke what was trained on or predicted."""
+        """Whether synthetic speech was trained on or predicted."""
         return bool(self.content.get("synthetic"))
+
+    @property
+    def trained_on_synthetic(self) -> bool:
+        """Whether a model was trained on synthetic speech, at least in part."""
+        return any(model.data.get("synthetic") for model in (self.model, *self.models))
 
     @property
     def decoder(self) -> Mapping[str, Any] | None:

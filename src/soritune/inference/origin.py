@@ -38,9 +38,7 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
     """
     known = dict(data or {})
     bundles = [excerpt(member) for member in predictor.members]
-    synthetic = bool(known.pop("synthetic", False)) or any(
-        bundle["data"].get("synthetic") for bundle in bundles
-    )
+    synthetic = bool(known.get("synthetic")) or any(bundle["data"].get("synthetic") for bundle in bundles)
     decoder = record_of(predictor.decoder)
     tasks = [{"name": task.name, "config": task.config.model_dump(mode="json")} for task in predictor.tasks]
     return Header(

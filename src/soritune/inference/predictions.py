@@ -55,7 +55,12 @@ def write_predictions(path: Path | str, header: Header, rows: Iterable[Row]) -> 
         OutputError: the path cannot be written to.
     """
     good = failed = 0
-    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
+    # Names of files may hold bytes that are not text; as escapes of JSON they are read as the same names.
+    escape = "backslashreplace"
+    with (
+        whole_file(path) as part,
+        part.open("w", encoding="utf-8", errors=escape, newline="\n") as stream,
+    ):
         stream.write(_line(header.to_json()))
         for row in rows:
             failed, good = failed + ("error" in row), good + ("error" not in row)
@@ -148,6 +153,8 @@ def _pooled_header(headers: Sequence[Header], path: Path) -> Header:
     known = [counts for counts in seen if counts is not None]
     if len(known) == len(headers):
         data["seen"] = {kind: sum(counts[kind] for counts in known) for kind in ("train", "val")}
+    if "synthetic" in data:
+        data["synthetic"] = any(header.data.synthetic for header in headers)
     name = f"{len(headers)} models of {RunFolder.of_predictions(path).path.name}"
     changed = {
         "bundle": {**first.get("bundle", {}), "name": name},

@@ -145,8 +145,13 @@ def _notes(scores: Sequence[Scores], models: Sequence[TaskScores], common: Seque
     decoders = [side.header.decoder_text for side in scores]
     if len(set(decoders)) > 1:
         notes.append(f"The outputs were read by different decoders: {', '.join(decoders)}.")
-    if any(side.synthetic for side in scores):
-        notes.append("Synthetic speech is among the data.")
+    for title, marked in (
+        ("Trained on", [side.header.trained_on_synthetic for side in scores]),
+        ("Judged on", [bool(side.header.data.synthetic) for side in scores]),
+    ):
+        if any(marked):
+            which = "all of them" if all(marked) else f"{sum(marked)} of {len(marked)}"
+            notes.append(f"{title} synthetic speech, at least in part: {which}.")
     return notes
 
 

@@ -28,7 +28,12 @@ def model_card(card: Mapping[str, Any], scores: Scores | None = None) -> str:
         BundleError: the card's settings of a task are faulty.
     """
     tasks = tasks_of(card)
-    parts = [_front_matter(card, tasks), f"# {card.get('name', 'model')}", _summary(card, tasks), _use(card)]
+    parts = [
+        _front_matter(card, tasks),
+        f"# {card.get('name', 'model')}",
+        _summary(card, tasks, scores),
+        _use(card),
+    ]
     parts += [_training(card), _results(scores)]
     limits = [" ".join(task.limits) for task in tasks if task.limits]
     if limits:
@@ -63,7 +68,7 @@ def _front_matter(card: Mapping[str, Any], tasks: Sequence[Task]) -> str:
     return f"---\n{yaml.safe_dump(known, allow_unicode=True, sort_keys=False)}---"
 
 
-def _summary(card: Mapping[str, Any], tasks: Sequence[Task]) -> str:
+def _summary(card: Mapping[str, Any], tasks: Sequence[Task], scores: Scores | None) -> str:
     encoder = card.get("encoder") or {}
     names = " and ".join(task.name for task in tasks)
     lines = [f"A {encoder.get('model_type', 'speech')} model for {names}, trained with soritune."]
@@ -72,7 +77,9 @@ def _summary(card: Mapping[str, Any], tasks: Sequence[Task]) -> str:
             f"It holds adapters and heads only and needs `{(card.get('base') or {}).get('source')}`."
         )
     if _synthetic(card):
-        lines.append("**Trained on synthetic speech**: nothing it does with people's voices has been shown.")
+        on_people = scores is not None and scores.header.data.synthetic is False
+        shown = "" if on_people else ": nothing it does with people's voices has been shown"
+        lines.append(f"**Trained on synthetic speech**, at least in part{shown}.")
     outputs = [
         f"- `{output['name']}`: {output['objective']}, one answer per {output['resolution']}, "
         f"{len(output['labels'])} labels: {' '.join(output['labels'])}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from soritune.inference.header import Header
 from soritune.inference.predictions import Predictions
 from soritune.metrics.bootstrap import RELIABLE_SPEAKERS
 
@@ -24,10 +25,7 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
     plural = "" if num_speakers == 1 else "s"
     unsure = _unsure(predictions)
     warnings = [
-        (
-            header.synthetic,
-            "Synthetic speech: a machine spoke what was trained on or tested here, not people.",
-        ),
+        (header.synthetic, _synthetic_warning(header)),
         (
             list(policy.get("by", [])) == ["random"],
             "Random split: speakers of the test set were also heard in training; that flatters every number.",
@@ -67,6 +65,20 @@ def absent_groups(predictions: Predictions, group_by: Sequence[str]) -> list[str
     known = {name for row in predictions.good for name in row["groups"]}
     absent = [name for name in group_by if name not in known and name != "speaker"]
     return [f"Not grouped by {', '.join(absent)}: no row has it."] if absent else []
+
+
+def _synthetic_warning(header: Header) -> str:
+    """Whether the training speech, the judged speech or both are synthetic; they are known one by one."""
+    if header.trained_on_synthetic and header.data.synthetic:
+        return "Trained and judged on synthetic speech, at least in part; the numbers say little about people's voices."
+    if not header.trained_on_synthetic:
+        return "Judged on synthetic speech, at least in part; the numbers say little about people's voices."
+    judged = (
+        ""
+        if header.data.synthetic is None
+        else "; the speech that it is judged on is not marked as synthetic"
+    )
+    return f"Trained on synthetic speech, at least in part{judged}."
 
 
 def _unsure(predictions: Predictions) -> int:

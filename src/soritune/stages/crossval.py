@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,8 +131,11 @@ def _train_fold(
 def _begin_fold(files: RunFolder, fold: RunFolder, splits: Splits) -> bool:
     """Makes the folder of a fold; returns whether a training in it is resumed."""
     fold.path.mkdir(exist_ok=True)
-    if not fold.checked.exists():  # the folds share one file instead of copies
-        fold.checked.symlink_to(Path("..") / files.checked.name)
+    if not fold.checked.exists():
+        try:  # the folds share one file instead of copies
+            fold.checked.symlink_to(Path("..") / files.checked.name)
+        except OSError:  # not every file system, and not every user of Windows, can make links
+            shutil.copyfile(files.checked, fold.checked)
     splits.save(fold.splits)
     return fold.events.exists() and fold.has_checkpoint
 

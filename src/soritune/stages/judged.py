@@ -88,6 +88,10 @@ class JudgedModel:
                 pass
         return f"-{decoder.name}"
 
+    def is_declared_synthetic(self) -> bool:
+        """Whether the recipe of the model's run marks its corpus as synthetic (`data.synthetic`)."""
+        return bool(((self.card.get("recipe") or {}).get("data") or {}).get("synthetic"))
+
     def _evaluate_settings(self) -> Mapping[str, Any]:
         """The part `evaluate` of the recipe that the model was trained with; empty if the card has no recipe."""
         return (self.card.get("recipe") or {}).get("evaluate") or {}
@@ -174,6 +178,8 @@ def judge_run(
         bundles=[model.bundle],
         root=root,
     )
+    if model.is_declared_synthetic():
+        data["synthetic"] = True
     into_run = output is None or output.resolve() == run.path.resolve()
     checkpoint, reading = (model.checkpoint_suffix(), model.decoder_suffix(decoder)) if into_run else ("", "")
     split_suffix = _split_suffix(split)

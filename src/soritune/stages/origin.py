@@ -15,6 +15,7 @@ from soritune.recipe import Recipe
 
 def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str, Any]:
     """The fields of a card that are known before the training starts."""
+    sources = {str(source) for source in manifest.column("source").unique().to_pylist() if source}
     return {
         "name": recipe.name,
         "recipe_name": recipe.name,
@@ -22,11 +23,9 @@ def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str,
         "data": {
             "manifest_hash": manifest.hash,
             "split": splits.policy,
-            "sources": sorted(
-                {str(source) for source in manifest.column("source").unique().to_pylist() if source}
-            ),
+            "sources": sorted(sources),
             "hours": {name: row["hours"] for name, row in splits.summary(manifest).items()},
-            "synthetic": recipe.data.synthetic,
+            "synthetic": recipe.data.synthetic or "synthetic" in sources,
         },
         "git_revision": _git_revision(),
         "seed": recipe.train.seed,

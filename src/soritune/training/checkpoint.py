@@ -268,8 +268,10 @@ def restore_optimizer(optimizer: AdamW, tensors: Mapping[str, Tensor]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Waits until a file or folder is on the disk; Windows opens no folders, and syncs only what can be written."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -82,7 +82,7 @@ class FailedRows:
                 lines.append(json.dumps(record, ensure_ascii=False) + "\n")
         path = self.folder.quarantine
         try:
-            with path.open("a", encoding="utf-8") as file:
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write("".join(lines))
         except OSError as error:
             advice = resume_advice(checkpoints(self.folder))

@@ -17,6 +17,7 @@ from soritune import processes
 from soritune.errors import OutputError, TrainingError
 from soritune.progress import SILENT, Bar, Console
 from soritune.run_folder import RunFolder
+from soritune.terminal_text import visible
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class RunLog:
             events, text = (
                 (self.folder.events, self.folder.text_log) if is_writer else (Path(os.devnull),) * 2
             )
-            self._json = events.open("a", encoding="utf-8")
+            self._json = events.open("a", encoding="utf-8", errors="backslashreplace")
             self._text = text.open("a", encoding="utf-8")
         except OSError as error:
             raise OutputError(
@@ -115,7 +116,7 @@ class RunLog:
 
     def message(self, text: str, *, to_terminal: bool = True) -> None:
         """A line for people."""
-        self._write(self._text, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        self._write(self._text, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {visible(text)}\n")
         logger.info(text)
         if to_terminal:
             self.console.message(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -118,10 +119,28 @@ def reset_peak() -> None:
 
 def peak_gb() -> float:
     """Most memory this process held since `reset_peak`."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / GB
-    except (OSError, StopIteration):
-        import resource
+    marks = [float(line.split()[1]) for line in _status_lines() if line.startswith("VmHWM:")]
+    return (marks[0] * 1024 if marks else _peak_bytes()) / GB
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GB
+
+def _status_lines() -> list[str]:
+    """What Linux states about this process; nothing on other systems."""
+    try:
+        return Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def _peak_bytes() -> float:
+    """Most memory this process ever held, on systems without /proc."""
+    import psutil  # type: ignore[import-untyped,unused-ignore]
+
+    peak = getattr(
+        psutil.Process().memory_info(), "peak_wset", None
+    )  # Windows, which has no module `resource`
+    if peak is not None:
+        return float(peak)
+    import resource
+
+    # In bytes on macOS, in KiB elsewhere (man 2 getrusage).
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)

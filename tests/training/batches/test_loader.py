@@ -34,8 +34,12 @@ if __name__ == "__main__":
 """
 
 
+SPAWNED = "import multiprocessing\nmultiprocessing.set_start_method('spawn', force=True)\n"
+"""How macOS and Windows start processes: workers get everything by pickle."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("first", ["", "import multiprocessing.util\n"])
+@pytest.mark.parametrize("first", ["", "import multiprocessing.util\n", SPAWNED])
 def test_error_inside_an_epoch_ends_the_process_and_its_workers(
     first: str, tones: Manifest, tmp_path: Path
 ) -> None:
@@ -47,7 +51,7 @@ def test_error_inside_an_epoch_ends_the_process_and_its_workers(
     script.write_text(first + SCRIPT, encoding="utf-8")
     path = tones.root / "manifest.parquet"
     done = subprocess.run(
-        [sys.executable, str(script), str(path)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, str(script), str(path)], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 1
     assert done.stdout == "2\n"

@@ -1,0 +1,151 @@
+"""Every option of every benchmark runs once at toy size, or is listed here with the reason why it cannot."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.conftest import write_tones
+
+from soritune.corpus.manifest import write_manifest
+from soritune.testing import tiny_config
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+COMMANDS: dict[str, list[str]] = {
+    "train_epoch modes": [
+        "train_epoch.py --tiny --clips 60 --scale 0.1 --utterances 4 --steps 1 --chunks 1 --threads 1 --modes both "
+        "--work work --json result.json"
+    ],
+    "train_epoch profile": [
+        "train_epoch.py --tiny --profile --clips 40 --steps 1 --threads 1 --durations m.jsonl --work work"
+    ],
+    "train_epoch ablation": [
+        "train_epoch.py --tiny --ablation --clips 40 --scale 0.1 --steps 1 --threads 1 --work work"
+    ],
+    "train_epoch quality": [
+        "train_epoch.py --quality --quality-minutes 0.6 --quality-epochs 1 --threads 1 --work work"
+    ],
+    "h200": [
+        "h200.py --device cpu --tiny --hours 0.02 --budgets 2 --evaluation-budget 4 --workers 0 --warmup 1 --steps 1 "
+        "--no-speed --work work --json result.json"
+    ],
+    "kill_resume": ["kill_resume.py --at 5 --seed 1", "kill_resume.py --moments 1 --chain"],
+    "flat_memory": ["flat_memory.py --steps 20 --workers 0"],
+    "espeak_agreement": ["espeak_agreement.py --sentences 3 --seed 1"],
+    "korean_g2p": ["korean_g2p.py data --repeat 1"],
+    "demo_baselines": ["demo_baselines.py run"],
+    "emotion_baselines": ["emotion_baselines.py folds --group gender"],
+    "child_phoneme_comparison": [
+        "child_phoneme_comparison.py --work work --minutes 1 --base-steps 1 --repeat 1"
+    ],
+}
+"""Commands of a test, in a folder with the files of `toy_files`."""
+NOT_HERE: dict[str, str] = {
+    "augmentation.py": "has no option, and measures for a minute at its only size",
+    "thread_waiting.py": "has no option, and measures for two minutes at its only size",
+    "true_size.py": "needs 12 GB of memory and true models; tests/test_recipes.py takes steps of every recipe",
+    "bundled_encoder.py": "needs five real corpora",
+    "same_figures.py": "needs three real corpora; tests/contracts/test_identical_samples.py compares layouts",
+    "two_checkouts.py": "its parts run in tests/test_benchmarks.py",
+}
+EXIT_CODES = {"flat_memory": (0, 1)}
+"""20 steps are too few for memory to be flat; it is measured all the same."""
+
+
+def options_of(file: Path) -> set[str]:
+    """The options and positional arguments that a program declares, without hidden ones."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "add_argument"
+    ]
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.args[0], ast.Constant)
+        and not any(
+            isinstance(word.value, ast.Attribute) and word.value.attr == "SUPPRESS" for word in call.keywords
+        )
+    }
+
+
+def test_every_option_of_every_benchmark_is_run_or_has_a_reason() -> None:
+    lines = [line for lines in COMMANDS.values() for line in lines]
+    programs = {
+        file.name: options_of(file)
+        for file in FOLDER.glob("*.py")
+        if "\ndef main(" in file.read_text(encoding="utf-8") and file.name != "two_checkouts_recorder.py"
+    }
+    assert len(programs) > 12
+    for name, options in programs.items():
+        words = {word for line in lines if line.split()[0] == name for word in line.split()}
+        missing = {option for option in options if option.startswith("--")} - words
+        assert name in NOT_HERE or (words and not missing), (name, missing)
+    assert set(NOT_HERE) <= set(programs)
+
+
+@pytest.fixture
+def toy_files(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """m.jsonl of tones, `data` for the converter, and for baselines a run and a cross-validation of a toy model."""
+    rows = write_tones(tmp_path, speakers=4, per_style=2)
+    write_manifest(tmp_path / "m.jsonl", rows, root=tmp_path)
+    name = request.node.callspec.params["name"]
+    if name == "korean_g2p":
+        (tmp_path / "data" / "korean_g2p").mkdir(parents=True)
+        (tmp_path / "data" / "pansori_tedxkr").mkdir()
+        examples = request.getfixturevalue("shared_data") / "korean_g2p" / "examples.tsv"
+        lines = examples.read_text(encoding="utf-8").splitlines()[:20]
+        (tmp_path / "data" / "korean_g2p" / "examples.tsv").write_text(
+            "\n".join(lines) + "\n", encoding="utf-8"
+        )
+        (tmp_path / "data" / "pansori_tedxkr" / "manifest.jsonl").write_text(
+            '{"text": "가나"}\n', encoding="utf-8"
+        )
+    if name.endswith("_baselines"):
+        recipe = {
+            "name": "toy",
+            "data": {"source": "manifest", "root": "m.jsonl"},
+            "split": {"by": ["speaker"], "ratios": {"train": 0.5, "val": 0.25, "test": 0.25}},
+            "tasks": {"emotion": {"labels": ["Anxious", "Kind", "Dry"]}},
+            "model": {"encoder": "none", "random_weights": True, "architecture": tiny_config(norm="layer")},
+            "batches": {"padded_seconds": 6.0, "num_workers": 0},
+            "evaluate": {"resamples": 100},
+            "train": {"learning_rate": 1e-3, "device": "cpu", "threads": 1, "max_steps": 1},
+        }
+        (tmp_path / "toy.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+        verb = ["run", "toy.yaml", "-o", "run"]
+        if name == "emotion_baselines":
+            verb = ["crossval", "toy.yaml", "-o", "folds", "--folds", "2"]
+        done = run([sys.executable, "-m", "soritune", *verb], tmp_path)
+        assert done.returncode == 0, done.stderr[-2000:]
+    return tmp_path
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.slow(seconds=20)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_run_at_toy_size(name: str, toy_files: Path) -> None:
+    for line in COMMANDS[name]:
+        program, *words = line.split()
+        done = run([sys.executable, "-W", "ignore", str(FOLDER / program), *words], toy_files)
+        assert done.returncode in EXIT_CODES.get(name, (0,)), done.stdout[-1500:] + done.stderr[-3000:]
+        assert done.stdout.strip()
+        if "--json" in words:
+            written = json.loads((toy_files / "result.json").read_text(encoding="utf-8"))
+            assert written == json.loads(done.stdout.splitlines()[-1])
+
+
+def test_unknown_mode_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    done = run([sys.executable, str(FOLDER / "train_epoch.py"), "--modes", "same,froze"], tmp_path)
+    assert done.returncode == 2
+    assert "'froze' is unknown; give same, frozen or both" in done.stderr
