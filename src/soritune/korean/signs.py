@@ -63,7 +63,7 @@ def fold(text: str) -> str:
     """Write the signs of a text with plain characters.
 
     Args:
-        text: any text; Hanja stay as they are, compatibility ideographs included.
+        text: any text; Hanja are left unchanged, compatibility ideographs included.
 
     >>> fold("1½컵, 10⁶, ②")
     '1 1/2컵, 10^6,  이 '
