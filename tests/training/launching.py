@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 import yaml
 from safetensors.numpy import load_file
+from tests.training.parts import equal_states
 
 from soritune.corpus.manifest import Manifest
+from soritune.run_folder import RunFolder
 from soritune.testing import tiny_config
+from soritune.training.checkpoint import checkpoints
 
 BIN = Path(sys.executable).parent
 OBSERVED = Path(__file__).with_name("observed.py")
+TRAIN = ["train", "toy.yaml", "--manifest", "ready/checked.parquet", "--splits", "ready/splits.parquet"]
 LIMIT_S = 240.0
 """A launch that takes longer hangs."""
 
@@ -137,6 +141,14 @@ class Toy:
         return wait(self.start(words, processes, **more))
 
 
+def prepared_toy(data: Manifest, folder: Path) -> Toy:
+    """A toy whose folder `ready` has checked and split rows; `TRAIN` trains on them."""
+    toy = Toy(folder, toy_recipe(data, max_steps=12, save_every_steps=4))
+    done = toy.run(["run", "toy.yaml", "-o", "ready", "train.max_steps=1"], 1)
+    assert done.code == 0, done.err
+    return toy
+
+
 def wait(process: subprocess.Popen[str], limit_s: float = LIMIT_S) -> Ended:
     """Waits for a launch; one that hangs is ended, and fails the test.
 
@@ -168,19 +180,6 @@ def below(pid: int) -> list[int]:
     return family[1:]
 
 
-def pid_of_rank(launcher: int, rank: int) -> int | None:
-    """The process of a rank below a launcher."""
-    for pid in below(launcher):
-        try:
-            words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if f"RANK={rank}".encode() in words and b"torchrun" not in command:
-            return pid
-    return None
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -207,6 +206,17 @@ def weights_of(folder: Path, rank: int = 0) -> dict[str, np.ndarray]:
 def events(run: Path, kind: str) -> list[dict[str, Any]]:
     lines = (run / "train.jsonl").read_text(encoding="utf-8").splitlines()
     return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+
+def are_alike(folder: Path) -> bool:
+    """Whether both processes of a recorded launch end with the same weights."""
+    return equal_states(*(weights_of(folder, rank) for rank in (0, 1)))
+
+
+def state_of(run: Path) -> dict[str, Any]:
+    """The progress in a run's newest checkpoint."""
+    newest = checkpoints(RunFolder(run))[-1]
+    return dict(json.loads((newest / "state.json").read_text(encoding="utf-8"))["progress"])
 
 
 def largest_difference(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> tuple[float, str]:

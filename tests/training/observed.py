@@ -1,6 +1,7 @@
 """`soritune …` that records its steps and, on request, has a fault in one process: `torchrun observed.py run …`.
 
-Environment: OBSERVE names a folder for the records, SABOTAGE is JSON: {"rank": 1, "what": a function below, …}.
+Environment: OBSERVE names a folder for the records, SABOTAGE is JSON: {"rank": 1, "what": a function below, …}, where
+the rank may be "all". A signal is sent by the process itself, or while the process waits at a point it has announced.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from safetensors.torch import save_file
@@ -19,6 +21,7 @@ from safetensors.torch import save_file
 from soritune.errors import AudioError
 from soritune.training import checkpoint, loop, losses, phase_checkpoints, step
 from soritune.training.batches import sample
+from soritune.training.process_group import TIMEOUT, ProcessGroup
 
 RANK = int(os.environ.get("RANK", "0"))
 GRADIENTS_OF = 3
@@ -95,7 +98,7 @@ def not_finite(steps: list[int], **_: Any) -> None:
     losses.loss_sum = loss  # type: ignore[assignment]
 
 
-def at_step(done: int, signal_number: int | None = None, sleep_s: float = 0.0, **_: Any) -> None:
+def at_step(done: int, signal_number: int | None = None, **_: Any) -> None:
     """Sends a signal to this process, or fails, as it begins a step."""
     real = step.Stepper.step
 
@@ -104,10 +107,37 @@ def at_step(done: int, signal_number: int | None = None, sleep_s: float = 0.0, *
             if signal_number is None:
                 raise OSError(5, "Input/output error")
             os.kill(os.getpid(), signal_number)
-            time.sleep(sleep_s)
         real(self, micro, counts, **more)
 
     step.Stepper.step = hit  # type: ignore[method-assign]
+
+
+def after_step(
+    done: int, timeout_s: float, freeze_rank: int | None = None, folder: str = "", **_: Any
+) -> None:
+    """After a step, waits no longer than `timeout_s` for the others, which start without such a limit.
+
+    Args:
+        done: steps before that one.
+        timeout_s: of the exchanges after it.
+        freeze_rank: process that stops there with SIGSTOP.
+        folder: if given, each process announces itself in it (`waiting-<rank>`) and waits for its file `continue`.
+    """
+    real = step.Stepper.step
+
+    def stepping(self: Any, micro: Any, counts: Any, **more: Any) -> None:
+        real(self, micro, counts, **more)
+        if more["done"] != done:
+            return
+        os.environ[TIMEOUT] = str(timeout_s)
+        if freeze_rank == RANK:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if folder:
+            (Path(folder) / f"waiting-{RANK}").touch()
+            while not (Path(folder) / "continue").exists():
+                time.sleep(0.05)
+
+    step.Stepper.step = stepping  # type: ignore[method-assign]
 
 
 def full_disk(step_of_run: int, **_: Any) -> None:
@@ -129,7 +159,8 @@ def _no_space(path: Any, tensors: Any) -> None:
     raise OSError(28, "No space left on device")
 
 
-def slow_prepare(seconds: float, fail: bool = False, **_: Any) -> None:
+def slow_prepare(seconds: float, fail: bool = False, timeout_s: float | None = None, **_: Any) -> None:
+    """Preparing takes this long; the other processes wait for it with the timeout `timeout_s`."""
     from soritune.errors import ManifestError
     from soritune.stages import run
 
@@ -142,6 +173,15 @@ def slow_prepare(seconds: float, fail: bool = False, **_: Any) -> None:
         return real(*arguments, **more)
 
     run.prepare_corpus = prepare
+    if timeout_s is None or RANK == 0:
+        return
+    real_wait = ProcessGroup.on_main
+
+    def wait(self: Any, action: Any) -> Any:
+        with mock.patch.dict(os.environ, {TIMEOUT: str(timeout_s)}):
+            return real_wait(self, action)
+
+    ProcessGroup.on_main = wait  # type: ignore[method-assign]
 
 
 def missing_recipe(**_: Any) -> None:
@@ -169,7 +209,7 @@ def main() -> None:
     if "OBSERVE" in os.environ:
         observe(Path(os.environ["OBSERVE"]))
     fault = json.loads(os.environ.get("SABOTAGE", "{}"))
-    if fault and fault.pop("rank") == RANK:
+    if fault and fault.pop("rank") in (RANK, "all"):
         globals()[fault.pop("what")](**fault)
     from soritune.cli.main import main as soritune
 

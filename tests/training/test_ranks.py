@@ -247,11 +247,7 @@ def test_folds_are_trained_by_all_processes(toy: Toy) -> None:
 
 
 def test_processes_wait_for_a_preparation_longer_than_their_timeout(toy: Toy) -> None:
-    slow = {"rank": 0, "what": "slow_prepare", "seconds": 12}
-    done = toy.run(
-        ["run", "toy.yaml", "-o", "patient", "train.max_steps=1"],
-        sabotage=slow,
-        SORITUNE_PROCESS_TIMEOUT_S="6",
-    )
+    slow = {"rank": "all", "what": "slow_prepare", "seconds": 6, "timeout_s": 2}
+    done = toy.run(["run", "toy.yaml", "-o", "patient", "train.max_steps=1"], sabotage=slow)
     assert done.code == 0, done.err
     assert (toy.folder / "patient" / "scores.json").is_file()

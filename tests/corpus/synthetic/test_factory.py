@@ -10,10 +10,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from tests.corpus.synthetic.pausing import VOICES
 
 from soritune.audio.waveform import read_audio, read_header
 from soritune.corpus.manifest import Manifest
@@ -25,11 +28,36 @@ from soritune.errors import OutputError
 from soritune.tasks.mispronunciation import MispronunciationConfig, MispronunciationTask
 
 pytest.importorskip("espeakng_loader", reason="the extra 'speech' is not installed")
+LIMIT_S = 240.0
+"""A process that takes longer hangs."""
 SMALL = {"utterances_per_voice": 3, "hours": 0.005, "seed": 4}
 
 
 def make_corpus(root: Path, workers: int = 1, **settings: object) -> Manifest:
     return synthesize(root, SynthesisSettings(**{**SMALL, **settings}), workers=workers)  # type: ignore[arg-type]
+
+
+@contextmanager
+def paused_synthesis(root: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process in its own group that makes a corpus and waits at its second voice (`pausing.py`)."""
+    options = ["--hours", "0.2", "--seed", "4", "--workers", "2", "--set", "utterances_per_voice=3"]
+    running = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("pausing.py")), "synthesize", str(root), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    began = time.monotonic()
+    try:
+        while not root.with_suffix(".waiting").exists():
+            assert running.poll() is None, running.communicate()
+            assert time.monotonic() - began < LIMIT_S
+            time.sleep(0.05)
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -117,23 +145,19 @@ def test_styles_are_equally_frequent_and_change_no_word(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc")
 def test_worker_ended_by_the_system_is_reported_and_finished_voices_kept(tmp_path: Path) -> None:
-    options = ["--hours", "0.2", "--seed", "4", "--workers", "2", "--set", "utterances_per_voice=3"]
-    command = [sys.executable, "-m", "soritune.cli.main", "synthesize", str(tmp_path / "a"), *options]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with paused_synthesis(tmp_path / "a") as running:
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        (tmp_path / "a.continue").touch()
+        _, errors = running.communicate(timeout=LIMIT_S)
     finished = tmp_path / "a" / "voices" / "train"
-    while len(list(finished.glob("*.jsonl"))) < 2:
-        assert running.poll() is None, running.communicate()
-        time.sleep(0.05)
-    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-    os.kill(int(children[0]), signal.SIGKILL)
-    _, errors = running.communicate(timeout=60)
     assert running.returncode == 2
     assert "a process that makes speech was ended from outside" in errors
     assert "finished voices are kept and the same command resumes" in errors
     assert "Traceback" not in errors and len(errors.strip().splitlines()) == 1
     assert not (tmp_path / "a" / "manifest.parquet").exists()
     kept = {path: path.stat().st_mtime_ns for path in finished.glob("*.jsonl")}
-    assert len(kept) >= 2
+    assert len(kept) >= VOICES
     make_corpus(tmp_path / "a", hours=0.01)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items() if path.exists())
 
@@ -181,20 +205,14 @@ def test_corpus_of_other_settings_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL on Windows")
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
 def test_interrupted_run_is_resumed(tmp_path: Path, signal_number: signal.Signals) -> None:
-    options = ["--hours", "0.2", "--seed", "4", "--workers", "2", "--set", "utterances_per_voice=3"]
-    command = [sys.executable, "-m", "soritune.cli.main", "synthesize", str(tmp_path / "a"), *options]
-    running = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    finished = tmp_path / "a" / "voices" / "train"
-    while len(list(finished.glob("*.jsonl"))) < 2:
-        assert running.poll() is None, running.communicate()
-        time.sleep(0.05)
-    os.killpg(running.pid, signal_number)
-    running.communicate()
+    with paused_synthesis(tmp_path / "a") as running:
+        os.killpg(running.pid, signal_number)
+        running.communicate(timeout=LIMIT_S)
     assert running.returncode == (130 if signal_number == signal.SIGINT else -9)
     assert not (tmp_path / "a" / "manifest.parquet").exists()
+    finished = tmp_path / "a" / "voices" / "train"
     kept = {path: path.stat().st_mtime_ns for path in finished.glob("*.jsonl")}
+    assert len(kept) >= VOICES
     make_corpus(tmp_path / "a", hours=0.05)
     make_corpus(tmp_path / "b", hours=0.05)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")

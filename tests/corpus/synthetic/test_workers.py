@@ -14,14 +14,29 @@ import pytest
 from soritune.corpus.synthetic.workers import worker_pool
 from soritune.errors import SorituneError
 
+LIMIT_S = 120.0
+"""Waiting longer is a failure."""
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sends signals to processes")
 
 
-def touch_later(file: Path) -> int:
-    (file.with_suffix(".begun")).touch()
-    time.sleep(0.2)
+def touch(file: Path) -> int:
     file.touch()
     return os.getpid()
+
+
+def work_until_released(folder: Path, number: int) -> int:
+    """Announces that it has begun, waits for the file `released`, and leaves a file."""
+    (folder / f"{number}.begun").touch()
+    wait_for(folder / "released")
+    (folder / f"{number}").touch()
+    return number
+
+
+def wait_for(file: Path) -> None:
+    began = time.monotonic()
+    while not file.exists():
+        assert time.monotonic() - began < LIMIT_S, f"no {file.name}"
+        time.sleep(0.01)
 
 
 def end_process(_: int) -> None:
@@ -35,7 +50,7 @@ def interrupt_process(_: int) -> int:
 
 def test_work_is_done_in_other_processes(tmp_path: Path) -> None:
     with worker_pool(2, "") as pool:
-        processes = set(pool.map(touch_later, [tmp_path / "a", tmp_path / "b"]))
+        processes = set(pool.map(touch, [tmp_path / "a", tmp_path / "b"]))
     assert os.getpid() not in processes and (tmp_path / "a").exists() and (tmp_path / "b").exists()
 
 
@@ -48,13 +63,13 @@ def test_process_ended_by_the_system_is_reported_with_what_is_kept() -> None:
 
 
 def interrupted_work(folder: Path) -> list[Future[int]]:
-    """Work of 20 steps that is interrupted during the first one."""
+    """Twenty pieces of work that are interrupted during the first one, which ends when the last is cancelled."""
     futures: list[Future[int]] = []
     try:
         with worker_pool(1, "") as pool:
-            futures += [pool.submit(touch_later, folder / f"{n}") for n in range(20)]
-            while not (folder / "0.begun").exists():
-                time.sleep(0.01)
+            futures += [pool.submit(work_until_released, folder, number) for number in range(20)]
+            futures[-1].add_done_callback(lambda _: (folder / "released").touch())
+            wait_for(folder / "0.begun")
             raise KeyboardInterrupt
     except KeyboardInterrupt:
         return futures
