@@ -162,9 +162,9 @@ def _no_space(path: Any, tensors: Any) -> None:
 def slow_prepare(seconds: float, fail: bool = False, timeout_s: float | None = None, **_: Any) -> None:
     """Preparing takes this long; the other processes wait for it with the timeout `timeout_s`."""
     from soritune.errors import ManifestError
-    from soritune.stages import run
+    from soritune.stages import split
 
-    real = run.prepare_corpus
+    real = split.prepare_corpus
 
     def prepare(*arguments: Any, **more: Any) -> Any:
         time.sleep(seconds)
@@ -172,7 +172,7 @@ def slow_prepare(seconds: float, fail: bool = False, timeout_s: float | None = N
             raise ManifestError("the corpus disappeared while it was read")
         return real(*arguments, **more)
 
-    run.prepare_corpus = prepare
+    split.prepare_corpus = prepare  # type: ignore[attr-defined]
     if timeout_s is None or RANK == 0:
         return
     real_wait = ProcessGroup.on_main
