@@ -177,15 +177,8 @@ def external_package(
 
 @pytest.fixture
 def fakes() -> ModuleType:
-    """The module `tests/inference/fake_models.py`, whatever the import mode."""
-    name, path = "soritune_fake_models", Path(__file__).parent / "inference" / "fake_models.py"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        sys.modules[name] = module
-    return sys.modules[name]
+    """The module `tests/inference/fake_models.py`, imported by the tests that need it."""
+    return importlib.import_module("tests.inference.fake_models")
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ class AudioError(SorituneError):
 
 
 class MissingAudioError(AudioError):
-    """There is no audio file at the path."""
+    """The path of an audio file does not exist."""
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path, "does not exist", "audio-missing")

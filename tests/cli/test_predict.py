@@ -1,7 +1,4 @@
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,17 +18,6 @@ from soritune.metrics.edit_distance import phone_counts
 
 APP = typer.Typer()
 APP.command()(predict)
-
-
-@pytest.fixture
-def fakes():
-    name, path = "soritune_fake_models", Path(__file__).parents[1] / "inference" / "fake_models.py"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        sys.modules[name] = module
-    return sys.modules[name]
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,17 +13,6 @@ from soritune.reports.scores import load_scores
 APP = typer.Typer()
 for verb in (evaluate, score, report, compare):
     APP.command()(verb)
-
-
-@pytest.fixture
-def fakes():
-    name, path = "soritune_fake_models", Path(__file__).parents[1] / "inference" / "fake_models.py"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        sys.modules[name] = module
-    return sys.modules[name]
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_launch_of_one_process_instead_of_two_is_refused(toy: Toy) -> None:
     words = ["--mixed_precision", "no", "--module", "soritune", "run", "toy.yaml", "-o", "lonely"]
     done = wait(toy.start_raw([*launcher, *words], toy.environment(None, None)))
     assert done.code != 0
-    assert len(done.errors) == 1 and "--multi_gpu in its place" in done.errors[0]
+    assert len(done.errors) == 1 and "replace --cpu by --multi_gpu" in done.errors[0]
     assert not (toy.folder / "lonely").exists()
 
 

@@ -130,10 +130,12 @@ def test_lost_machine_ends_the_other_after_the_timeout(toy: Toy, nodes: tuple[No
     """The cable is cut: no connection closes, and only the timeout detects it."""
     gate = toy.folder / "gate"
     gate.mkdir()
-    waiting = {"rank": "all", "what": "after_step", "done": 8, "timeout_s": 10, "folder": str(gate)}
+    waiting = {"rank": "all", "what": "after_step", "done": 8, "timeout_s": 30, "folder": str(gate)}
     words = ["run", "toy.yaml", "-o", "cut", "train.log_every_steps=100", "train.evaluate_every_steps=100"]
     words += ["train.save_every_steps=5"]
-    started = start(toy, nodes, words, waiting, TORCH_ELASTIC_SHUTDOWN_TIMEOUT="5")
+    started = start(
+        toy, nodes, words, waiting, SORITUNE_PROCESS_TIMEOUT_S="30", TORCH_ELASTIC_SHUTDOWN_TIMEOUT="5"
+    )
     poll(lambda: len(list(gate.glob("waiting-*"))) == 2, started)
     nodes[1].run("ip", "link", "set", CABLE, "down")
     (gate / "continue").touch()
@@ -142,7 +144,7 @@ def test_lost_machine_ends_the_other_after_the_timeout(toy: Toy, nodes: tuple[No
     kill(started[1].pid, signal.SIGKILL)
     for done in both_end(started):
         assert done.code != 0
-        assert len(done.errors) == 1 and "has not answered for 10 s" in done.errors[0], done.err[-3000:]
+        assert len(done.errors) == 1 and "has not answered for 30 s" in done.errors[0], done.err[-3000:]
     assert list((toy.folder / "cut" / "checkpoints").glob("step-*"))
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from soritune.corpus.content_hash import content_hash
-from soritune.corpus.manifest_rows import read_rows
+from soritune.corpus.manifest_rows import manifest_kind, read_rows
 from soritune.corpus.reading.field_mapping import (
     FLOAT_FIELDS,
     INT_FIELDS,
@@ -250,7 +250,7 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance], *, root: s
         OutputError: the file cannot be written.
     """
     file, root_path = Path(path), Path(root)
-    kind = _kind(file)
+    kind = manifest_kind(file)
     with whole_file(file) as part:
         try:
             if kind == "parquet":
@@ -367,13 +367,6 @@ def manifest_root(path: Path) -> Path:
 def _stored_root(file: Path, root: Path) -> str:
     folder, target = file.parent.resolve(), root.resolve()
     return target.relative_to(folder).as_posix() if target.is_relative_to(folder) else target.as_posix()
-
-
-def _kind(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix not in (".parquet", ".jsonl"):
-        raise ManifestError(f"a manifest ends in .parquet or .jsonl, not in '{path.suffix}'", path=path)
-    return suffix[1:]
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -17,18 +17,28 @@ _SAMPLE_LINES = 1000
 """A JSONL key counts as absent if none of the first lines, up to this number, has it."""
 
 
+def manifest_kind(path: Path) -> str:
+    """The format that a manifest's suffix names: "parquet" or "jsonl".
+
+    Raises:
+        ManifestError: another suffix.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".parquet", ".jsonl"):
+        raise ManifestError(f"a manifest ends in .parquet or .jsonl, not in '{path.suffix}'", path=path)
+    return suffix[1:]
+
+
 def read_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line from 1, row) of a .jsonl or .parquet file, after checking that the mapped columns are there.
 
     Raises:
         ManifestError: missing file, unknown suffix, not UTF-8, a line that is not a JSON object, a missing column.
     """
-    suffix = path.suffix.lower()
-    if suffix not in (".parquet", ".jsonl"):
-        raise ManifestError(f"a manifest ends in .parquet or .jsonl, not in '{path.suffix}'", path=path)
+    kind = manifest_kind(path)
     if not path.is_file():
         raise ManifestError("does not exist" if not path.exists() else "is not a file", path=path)
-    return _parquet_rows(path, mapping) if suffix == ".parquet" else _jsonl_rows(path, mapping)
+    return _parquet_rows(path, mapping) if kind == "parquet" else _jsonl_rows(path, mapping)
 
 
 def _parquet_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str, Any]]]:

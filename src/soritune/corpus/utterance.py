@@ -29,7 +29,7 @@ class Utterance:
     speaker: str | None = None
     text: str | None = None
     text_source: TextSource | None = None
-    """Origin of `text`: written by people (gold), by a recogniser (asr), or there is no text (none)."""
+    """Origin of `text`: written by people (gold), by a recogniser (asr), or missing (none)."""
     language: str | None = None
     emotion: str | None = None
     phones: tuple[str, ...] | None = None
