@@ -23,6 +23,9 @@ EVERYWHERE = {
     "whole_file",
     "draws",
     "geometry",
+    "inside_folder",
+    "strict_json",
+    "terminal_text",
 }
 """The ground: files without a subject of their own, open to all rooms."""
 MAY_IMPORT: dict[str, set[str]] = {
@@ -30,7 +33,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": {"errors"},
     "settings": {"errors"},
     "processes": {"errors"},
-    "progress": {"processes"},
+    "progress": {"processes", "terminal_text"},
+    "inside_folder": {"errors"},
+    "strict_json": set(),
+    "terminal_text": set(),
     "whole_file": {"errors"},
     "draws": set(),
     "geometry": set(),

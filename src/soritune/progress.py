@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rich import console as rich_console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from soritune import processes
+from soritune.terminal_text import TextConsole
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Console:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet or not processes.is_main()
-        self._rich = rich_console.Console(stderr=True, quiet=self.quiet)
+        self._rich = TextConsole(stderr=True, quiet=self.quiet)
 
     def message(self, text: str, *, style: str | None = None) -> None:
         """Shows a line exactly as given: without markup, highlighting or wrapping."""

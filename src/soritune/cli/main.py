@@ -17,6 +17,7 @@ from soritune import __version__, processes
 from soritune.cli import corpus, g2p, model_info, predict, report, sources, synthesize, train
 from soritune.cli.terminal import print_error
 from soritune.errors import SorituneError
+from soritune.terminal_text import VisibleFormatter
 
 app = typer.Typer(
     name="soritune",
@@ -88,9 +89,9 @@ def _options(
             handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
         except OSError as error:
             raise SorituneError(f"the log file {log_file} cannot be written ({error.strerror})") from None
-    logging.basicConfig(
-        level=logging.WARNING, handlers=handlers, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    for handler in handlers:
+        handler.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=handlers)
     logging.getLogger("soritune").setLevel(log_level)
 
 

@@ -17,6 +17,7 @@ from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_error, print_json, print_line
+from soritune.terminal_text import TextConsole
 
 if TYPE_CHECKING:
     from soritune.inference.distribution import Distribution
@@ -216,7 +217,7 @@ def _print_tables(
 def _wide_console() -> Console:
     """As wide as the terminal; for a file or a pipe, wide enough for a line of phones."""
     console = terminal()
-    return console if console.is_terminal else Console(width=160)
+    return console if console.is_terminal else TextConsole(width=160)
 
 
 def _short_names(ids: list[str]) -> list[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.cells import cell_len
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,6 +22,7 @@ from soritune.cli.source_options import source_settings
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_json, print_markup
 from soritune.errors import ManifestError
+from soritune.terminal_text import TextConsole
 
 if TYPE_CHECKING:
     from soritune.corpus.preview import Preview
@@ -205,7 +205,7 @@ def _show_rows(result: Preview) -> None:
         table = Table(*headings)
         for line in lines:
             table.add_row(*line)
-        Console(width=max(needed, console.width)).print(table)
+        TextConsole(width=max(needed, console.width)).print(table)
     if constant:
         console.print(
             "all of them: " + ", ".join(f"{k} {escape(v)}" for k, v in constant.items()), highlight=False

@@ -9,6 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
+from soritune.terminal_text import TextConsole, visible_json
+
 
 def output(*, wrap: bool = True) -> Console:
     """Standard output.
@@ -16,7 +18,7 @@ def output(*, wrap: bool = True) -> Console:
     Args:
         wrap: break lines at the terminal's width; lines with paths are kept whole so that they can be copied.
     """
-    return Console(soft_wrap=not wrap)
+    return TextConsole(soft_wrap=not wrap)
 
 
 def print_line(text: str, *, style: str | None = None) -> None:
@@ -31,9 +33,9 @@ def print_markup(text: str) -> None:
 
 def print_error(text: str, *, style: str | None = "red") -> None:
     """Prints a line on standard error, exactly as given."""
-    Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    TextConsole(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(content: Mapping[str, Any] | list[Any]) -> None:
     """One JSON value on one line of standard output."""
-    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+    sys.stdout.write(visible_json(json.dumps(content, ensure_ascii=False)) + "\n")

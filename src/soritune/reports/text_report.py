@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +21,7 @@ from soritune.reports.numbers import (
 )
 from soritune.reports.scores import Scores, TaskScores
 from soritune.tasks.task import Task
+from soritune.terminal_text import TextConsole
 
 WIDTH = 110
 """Columns of a text file."""
@@ -50,7 +51,7 @@ def _rate_name(task: Task, rate: str) -> str:
 def text_report(scores: Scores) -> str:
     """Everything `score_tables` shows, as plain text, below a line with the model and the split."""
     buffer = io.StringIO()
-    console = Console(file=buffer, width=WIDTH, color_system=None, force_terminal=False)
+    console = TextConsole(file=buffer, width=WIDTH, color_system=None, force_terminal=False)
     header = scores.header
     name, split = header.model.name or "model", header.data.split or "all"
     decoded = f", decoder {header.decoder_text}" if header.decoder else ""
