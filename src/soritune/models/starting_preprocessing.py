@@ -30,18 +30,18 @@ def starting_preprocessing(config: ModelConfig) -> dict[str, Any]:
     if is_bundle(source):
         return _typed(load_bundle(source).preprocessing)
     model = open_pretrained(source)
-    stored = feature_extractor(model.folder)
+    stored = stored_configuration(model.folder)
     return _typed(family_of(model.config["model_type"], source).stored_preprocessing(stored))
 
 
-def feature_extractor(folder: Path) -> dict[str, Any]:
-    """The configuration of a folder's feature extractor: preprocessor_config.json, or a part of processor_config.json,
-    as newer versions of transformers write it. {} without both.
+def stored_configuration(folder: Path) -> dict[str, Any]:
+    """How a folder of transformers reads audio: preprocessor_config.json, or the part of processor_config.json with a
+    sample rate, as newer versions write it. {} without both.
 
     Raises:
         ModelError: a file that cannot be read.
     """
-    for name, part in (("preprocessor_config.json", None), ("processor_config.json", "feature_extractor")):
+    for name in ("preprocessor_config.json", "processor_config.json"):
         file = folder / name
         if not file.is_file():
             continue
@@ -51,9 +51,13 @@ def feature_extractor(folder: Path) -> dict[str, Any]:
             raise ModelError(
                 f"{file} cannot be read ({error}); copy the model again, or remove the file"
             ) from error
-        found = content if part is None or not isinstance(content, dict) else content.get(part)
-        if isinstance(found, dict):
-            return found
+        if not isinstance(content, dict):
+            continue
+        if name == "preprocessor_config.json":
+            return content
+        for part in content.values():
+            if isinstance(part, dict) and "sampling_rate" in part:
+                return part
     return {}
 
 

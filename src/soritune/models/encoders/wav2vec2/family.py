@@ -107,11 +107,11 @@ class Wav2Vec2Family(EncoderFamily):
             "return_attention_mask": True,
         }
 
-    def stored_preprocessing(self, feature_extractor: Mapping[str, Any]) -> dict[str, Any]:
+    def stored_preprocessing(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Of a `Wav2Vec2FeatureExtractor`."""
         return {
-            **super().stored_preprocessing(feature_extractor),
-            "normalize": feature_extractor.get("do_normalize"),
+            **super().stored_preprocessing(stored),
+            "normalize": stored.get("do_normalize"),
         }
 
     def tokenizer_files(self, output: OutputSpec) -> dict[str, Any]:
