@@ -21,7 +21,7 @@ def visible(text: str) -> str:
 
 
 def visible_json(text: str) -> str:
-    """JSON text with the control characters that `json.dumps` leaves as they are, written as escapes; equal JSON."""
+    """JSON text in which the control characters that `json.dumps` does not escape are escapes too."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

@@ -173,7 +173,7 @@ def test_shard_outside_the_folder_is_refused(name: object, tmp_path) -> None:
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(tiny_config()))
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"weight": name}}))
-    with pytest.raises(ModelError, match="leads out of .*weights must lie beside it"):
+    with pytest.raises(ModelError, match="leads out of .*weights must be in its folder"):
         open_pretrained(folder).weights()
 
 

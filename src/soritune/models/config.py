@@ -58,7 +58,7 @@ class ModelConfig(Settings):
     of heads keep their weights for labels that were in the stored head too."""
     base: str | None = None
     """Folder or hub name of the base of the adapters that the training starts from, if it is not where their card
-    states. The hub is asked for a base only under a name that is given here."""
+    states. A base is looked up on the hub only under a name that is given here."""
     dropout: float | None = Field(None, ge=0, lt=1)
     """Sets hidden, attention, feature-projection and head dropout, and lowers a higher activation dropout to this
     value (0 switches all off); None keeps the encoder's own."""

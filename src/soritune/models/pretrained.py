@@ -86,7 +86,7 @@ class PretrainedModel:
             # In the cache of the hub every file is a link to another folder.
             files = tuple(path_inside(self.folder, name, links=True) for name in sorted(names))
         except OutsideFolderError as error:
-            raise ModelError(f"{index}: {error}; weights must lie beside it") from error
+            raise ModelError(f"{index}: {error}; weights must be in its folder") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{index} cannot be read as an index of weights ({error!r}); copy it again"
@@ -154,7 +154,7 @@ def open_pretrained(source: str | Path, *, ask_hub: bool = True) -> PretrainedMo
 
     Args:
         source: the name or folder.
-        ask_hub: whether the hub may be asked for it. A name that a file contains is no request of the user.
+        ask_hub: whether the hub may be searched. A name in a file is not a request of the user.
 
     Raises:
         ModelError: a folder without a model, or a name that is neither a folder nor a reachable model of the hub.
