@@ -24,6 +24,8 @@ EVERYWHERE = {
     "whole_file",
     "draws",
     "geometry",
+    "inside_folder",
+    "strict_json",
 }
 """The ground: files without a subject of their own, open to all rooms."""
 MAY_IMPORT: dict[str, set[str]] = {
@@ -32,6 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors"},
     "processes": {"errors"},
     "progress": {"processes", "terminal_text"},
+    "inside_folder": {"errors"},
+    "strict_json": set(),
     "terminal_text": set(),
     "whole_file": {"errors"},
     "draws": set(),

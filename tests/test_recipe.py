@@ -347,3 +347,31 @@ def test_a_recipe_names_its_decoder_with_settings(
     assert load_recipe("child-phoneme").evaluate.decoder == "greedy"
     given = ["evaluate.decoder.name=mute", "evaluate.decoder.keep=3"]
     assert load_recipe("child-phoneme", given).evaluate.decoder == {"name": "mute", "keep": 3}
+
+
+SMALL = "tasks: {emotion: {labels: [a, b]}}\nmodel: {encoder: soritune/tiny-ko}\n"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", "", "/tmp/x", "a\\\\b", "a\\e[2J"])
+def test_name_that_is_not_a_folder_name_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(f'name: "{name}"\n{SMALL}')
+    with pytest.raises(RecipeError, match=r"name: .*the run's folder has this name"):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x: " + "[" * 5000 + "]" * 5000, "nested too deep"),
+        ("x: &a {b: *a}", "contains itself"),
+        (
+            "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+            + "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)),
+            "aliases make more than",
+        ),
+    ],
+)
+def test_recipe_that_would_fill_the_memory_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(f"{SMALL}{text}\n")
+    with pytest.raises(RecipeError, match=words):
+        load_recipe(str(tmp_path / "r.yaml"))

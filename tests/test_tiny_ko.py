@@ -188,9 +188,7 @@ def test_adapters_name_their_base_and_load_in_another_environment(
     # Without that model the message names it.
     monkeypatch.setattr("soritune.bundles.packaged.PACKAGED_FOLDER", tmp_path / "none")
     (tmp_path / "soritune" / "tiny-ko").rmdir()
-    with pytest.raises(
-        ModelError, match="the adapter's base cannot be opened: 'soritune/tiny-ko' is neither a model"
-    ):
+    with pytest.raises(ModelError, match="cannot be opened: 'soritune/tiny-ko' is neither a model"):
         load_model(bundle.path)
 
 

@@ -132,6 +132,14 @@ class MemberError(SorituneError):
     """A member of an open folder that is provided by another package and cannot be used."""
 
 
+class OutsideFolderError(SorituneError):
+    """A path in a file that leads out of the folder it must stay in. Attributes: `folder`, `name` (as written)."""
+
+    def __init__(self, folder: Path | str, name: object) -> None:
+        self.folder, self.name = folder, name
+        super().__init__(f"the path {str(name)[:200]!r} leads out of {folder}")
+
+
 class UnknownNameError(SorituneError):
     """A name that is not among the known names. Attributes: `kind`, `name`, `known`.
 

@@ -21,6 +21,7 @@ from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.splitting.splits import SplitSettings
 from soritune.errors import RecipeError, TaskError, TaskSettingsError, UnknownNameError, nearest
+from soritune.inside_folder import name_fault
 from soritune.models.config import ModelConfig
 from soritune.settings import Settings, faults_of, keys_at
 from soritune.tasks.decoding.decoder import GREEDY, make_decoder
@@ -35,8 +36,18 @@ LITERAL = ("name", "data.root", "model.encoder", "model.init_from")
 """Keys whose override is taken as text: a path may look like a number or contain a #."""
 
 
+MOST_VALUES = 100_000
+"""Of a recipe. A few short lines with aliases of aliases can stand for more values than memory holds."""
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a repeated key, of which YAML would silently take the last value."""
+    """Refuses a repeated key, of which YAML would silently take the last value, and values that grow by aliases."""
+
+    def get_single_data(self) -> Any:
+        node = self.get_single_node()
+        if node is not None:
+            _expanded_size(node, {})
+        return None if node is None else self.construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.value != "<<"]
@@ -46,6 +57,28 @@ class _StrictLoader(yaml.SafeLoader):
                 None, None, f"the key '{repeated}' is given twice", node.start_mark
             )
         return super().construct_mapping(node, deep)
+
+
+def _expanded_size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Number of values of a YAML node, each alias counted as what it stands for.
+
+    Args:
+        node: of a document.
+        sizes: of the nodes looked at so far, by identity; 0 while a node is being looked at.
+
+    Raises:
+        yaml.constructor.ConstructorError: a value that contains itself, or more than `MOST_VALUES`.
+    """
+    if id(node) not in sizes:
+        sizes[id(node)] = 0
+        inside = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()
+        parts = [part for entry in inside for part in (entry if isinstance(entry, tuple) else (entry,))]
+        sizes[id(node)] = 1 + sum(_expanded_size(part, sizes) for part in parts)
+    size = sizes[id(node)]
+    if not 0 < size <= MOST_VALUES:
+        fault = "a value contains itself" if size == 0 else f"aliases make more than {MOST_VALUES:,} values"
+        raise yaml.constructor.ConstructorError(None, None, fault, node.start_mark)
+    return size
 
 
 class DataSettings(Settings):
@@ -135,6 +168,14 @@ class Recipe(Aliases):
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Named sets of overrides, `dotted.key: value`."""
 
+    @field_validator("name")
+    @classmethod
+    def _name_of_a_folder(cls, value: str) -> str:
+        fault = name_fault(value)
+        if fault is not None:
+            raise ValueError(f"{fault}; the run's folder has this name, so give one without slashes")
+        return value
+
     @field_validator("augment", mode="before")
     @classmethod
     def _null_is_off(cls, value: Any) -> Any:
@@ -199,6 +240,8 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
     """
     try:
         raw = yaml.load(recipe_text(name), Loader=_StrictLoader)  # noqa: S506  (a SafeLoader)
+    except RecursionError:
+        raise RecipeError(name, ["is nested too deep"]) from None
     except yaml.YAMLError as error:
         raise RecipeError(name, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None
     if not isinstance(raw, dict):
@@ -446,7 +489,7 @@ def _value(text: str) -> Any:
     """An override's value as YAML; "1e-5" is a number, although YAML 1.1 only reads "1.0e-5" as one."""
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return text
     if isinstance(value, str):
         try:

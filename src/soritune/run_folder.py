@@ -83,6 +83,11 @@ class RunFolder:
         return self.path / "train.log"
 
     @property
+    def growing_files(self) -> dict[str, Path]:
+        """The files that a training appends to, by name; a checkpoint has their lengths."""
+        return {path.name: path for path in (self.events, self.text_log, self.quarantine)}
+
+    @property
     def tensorboard(self) -> Path:
         """Event files of TensorBoard, when requested."""
         return self.path / "tensorboard"

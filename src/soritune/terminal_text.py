@@ -15,8 +15,9 @@ from typing import Any, TextIO
 
 from rich import console as rich_console
 from rich.segment import Segment
+from rich.text import Text
 
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters except tab and line feed, marks that reorder the text around them, and bytes of a file name that
 are not text, as Python holds them."""
 _ALIKE = {
@@ -64,6 +65,10 @@ def write_anything(*streams: TextIO) -> None:
 
 class SafeConsole(rich_console.Console):
     """A console of rich that writes text as `visible` makes it; its own colours and cursor movements are kept."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """See `Console.render_str`. The width of a cell is measured on its result."""
+        return super().render_str(visible(text), **options)
 
     def render(
         self,

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from soritune.audio import noise_reduction
+from soritune.audio.noise_reduction import NoiseReduction
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
-from soritune.errors import AudioError, BundleError, TaskError, UnknownNameError
+from soritune.errors import AudioError, BundleError, SorituneError, TaskError, UnknownNameError
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 
@@ -324,3 +326,42 @@ def test_windows_beyond_the_training_limit_are_normalised_one_by_one(fakes, tmp_
 
     assert first_window(10.0) == pytest.approx(1.0, abs=0.1)
     assert first_window(None) < 0.1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind", ["emotion", "phoneme"])
+def test_output_that_is_not_finite_is_a_failed_row(value, kind, fakes, clip, monkeypatch):
+    task = fakes.emotion_task() if kind == "emotion" else fakes.phoneme_task()
+    member = fakes.member([task])
+    run = member.backend.run
+
+    def spoilt(inputs):
+        arrays = run(inputs)
+        longest = int(inputs["num_samples"].argmax())
+        arrays[kind][longest, ..., 0] = value
+        return arrays
+
+    monkeypatch.setattr(member.backend, "run", spoilt)
+    predictor = Predictor([member])
+    paths = [clip("a.wav", 1.0), clip("b.wav", 2.0, seed=1)]
+    good, bad = predictor.predict(paths)
+    assert "error" not in good
+    assert set(bad) == {"id", "audio", "error"}
+    assert bad["error"].startswith(f"the model's output '{kind}' is not finite")
+    posteriors = list(predictor.posteriors(paths))
+    assert [each.error is None for each in posteriors] == [True, False]
+    assert posteriors[1].outputs == {}
+
+
+def test_missing_extra_of_a_model_is_named_before_anything_is_read(fakes, monkeypatch):
+    member = fakes.member([fakes.emotion_task()])
+    member = dataclasses.replace(
+        member, preprocessing=member.preprocessing.model_copy(update={"noise_reduction": NoiseReduction()})
+    )
+    noise_reduction._library.cache_clear()
+    monkeypatch.setitem(sys.modules, "noisereduce", None)
+    try:
+        with pytest.raises(SorituneError, match=r"soritune\[denoise\]"):
+            Predictor([member])
+    finally:
+        noise_reduction._library.cache_clear()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
 
+import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -68,7 +70,7 @@ def test_changed_base_is_refused_and_moved_base_is_accepted(build, checkpoint, w
     bundle = save(model, tmp_path / "b")
     assert bundle.card["base"]["source"] == str(folder)
     moved = folder.rename(tmp_path / "moved")
-    with pytest.raises(ModelError, match="the adapter's base cannot be opened"):
+    with pytest.raises(ModelError, match="the base of the adapters in .* cannot be opened"):
         load_model(bundle.path)
     again = load_model(bundle.path, base=str(moved))
     assert torch.equal(again(*waves).logits["phoneme"], model(*waves).logits["phoneme"])
@@ -111,3 +113,32 @@ def test_faulty_card_is_refused_in_one_sentence(key, value, words, build, tmp_pa
     with pytest.raises(BundleError, match=words) as raised:
         load_model(bundle.path)
     assert "\n" not in str(raised.value)
+
+
+def test_hub_is_asked_only_for_a_base_that_the_user_names(build, checkpoint, tmp_path, monkeypatch) -> None:
+    model = build(encoder=checkpoint(), lora=LORA)
+    bundle = save(model, tmp_path / "b")
+    update_card(bundle.path, base={**bundle.card["base"], "source": "stranger/model"})
+    asked = []
+
+    def download(name: str, **options: object) -> str:
+        if options.get("local_files_only"):
+            raise FileNotFoundError
+        return str(checkpoint())
+
+    def info(self: object, name: str, **options: object) -> SimpleNamespace:
+        asked.append(name)
+        return SimpleNamespace(siblings=[])
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", info)
+    with pytest.raises(
+        ModelError, match=r"neither a folder here nor in the hub's cache; give it with --base"
+    ):
+        load_model(bundle.path)
+    with pytest.raises(ModelError, match="--base"):
+        build(encoder=bundle.path)
+    assert asked == []
+    load_model(bundle.path, base="stranger/model")
+    build(encoder=bundle.path, base="stranger/model")
+    assert asked == ["stranger/model"] * 2

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -163,3 +164,41 @@ def test_only_files_of_the_model_are_downloaded(monkeypatch, checkpoint) -> None
     patterns = call["allow_patterns"]
     assert "model.safetensors" in patterns  # type: ignore[operator]
     assert not {"pytorch_model.bin", "adapter.kor.safetensors", "flax_model.msgpack"} & set(patterns)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("name", ["../other.safetensors", "/tmp/other.safetensors", "a/../../x", 3])
+def test_shard_outside_the_folder_is_refused(name: object, tmp_path) -> None:
+    save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(tiny_config()))
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"weight": name}}))
+    with pytest.raises(ModelError, match="leads out of .*weights must be in its folder"):
+        open_pretrained(folder).weights()
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"weight_map":' * 50_000, '{"weight_map": 3}', "[]"])
+def test_damaged_index_of_shards_is_refused(text: str, tmp_path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(tiny_config()))
+    (tmp_path / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(ModelError, match="cannot be read as an index"):
+        open_pretrained(tmp_path).weights()
+
+
+def test_refusal_of_a_pickle_does_not_repeat_advice_to_open_it(tmp_path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(tiny_config()))
+    torch.save({"weight": tmp_path}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"give a model\.safetensors instead") as caught:
+        open_pretrained(tmp_path).weights()
+    assert not any(word in str(caught.value) for word in ("weights_only", "option", "trust", "allowlist"))
+
+
+def test_hub_is_not_asked_if_that_is_not_allowed(monkeypatch) -> None:
+    def not_cached(name: str, **options: object) -> str:
+        assert options == {"local_files_only": True}
+        raise FileNotFoundError
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", not_cached)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *a, **k: pytest.fail("asked the hub"))
+    with pytest.raises(ModelError, match="neither a folder here nor in the hub's cache"):
+        open_pretrained("owner/model", ask_hub=False)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.stages.toy_recipes import emotion, toy_encoder
 
+from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.manifest import load_manifest
+from soritune.errors import AudioError, ModelError, TrainingError
+from soritune.models.model import ModelOutput, SpeechModel
 from soritune.recipe import load_recipe
 from soritune.stages.dry_run import dry_run
 
@@ -69,3 +73,36 @@ def test_the_longest_batch_of_a_dry_run_is_the_longest_there_can_be(
     recipe.model.architecture = toy_encoder("bundled-encoder")
     batch = dry_run(recipe, tmp_path / "dry")["longest_batch"]
     assert batch["samples"] == round(longest * 16000)
+
+
+def test_a_dry_run_checks_the_settings_of_every_phase(tree: Path, tmp_path: Path) -> None:
+    recipe = emotion(tree, "train.phases=[{}, {}, {freeze: {layers: 1}}]", "model.layerdrop=0.1")
+    with pytest.raises(ModelError, match="phase 3 of 3: layerdrop"):
+        dry_run(recipe, tmp_path / "dry")
+
+
+def test_a_dry_run_refuses_a_model_whose_outputs_are_not_finite(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = SpeechModel.forward
+
+    def spoilt(self: SpeechModel, *arguments: Any, **inputs: Any) -> ModelOutput:
+        output = forward(self, *arguments, **inputs)
+        return output._replace(logits={name: logits * float("inf") for name, logits in output.logits.items()})
+
+    monkeypatch.setattr(SpeechModel, "forward", spoilt)
+    with pytest.raises(TrainingError, match="output 'emotion' is not finite on"):
+        dry_run(emotion(tree), tmp_path / "dry")
+
+
+def test_a_dry_run_refuses_rows_that_it_cannot_read(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(self: Preprocessing, waveform: object) -> None:
+        raise AudioError("a.wav", "is unreadable")
+
+    monkeypatch.setattr(Preprocessing, "finish", unreadable)
+    with pytest.raises(
+        TrainingError, match="4 of the 4 rows of the longest batch .* first .*: is unreadable"
+    ):
+        dry_run(emotion(tree), tmp_path / "dry")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from tests.stages.toy_recipes import emotion
 
+from soritune.audio import noise_reduction
 from soritune.errors import ModelError, OutputError, RecipeError, SorituneError, TrainingError
 from soritune.stages.start import check_start, open_folder
+from soritune.testing import tiny_checkpoint, tiny_config
 
 
 def test_a_recipe_with_data_and_a_toy_encoder_may_start(tmp_path: Path) -> None:
@@ -96,3 +99,42 @@ def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written to .*; choose another --output"):
         open_folder(tmp_path / "file" / "run")
+
+
+def test_encoder_with_other_preprocessing_is_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = tiny_checkpoint(tmp_path / "encoder", tiny_config())
+    (encoder / "preprocessor_config.json").write_text('{"do_normalize": false, "sampling_rate": 16000}')
+    (tmp_path / "corpus").mkdir()
+    recipe = emotion(tmp_path / "corpus")
+    recipe.model = recipe.model.model_copy(
+        update={"random_weights": False, "architecture": {}, "encoder": str(encoder)}
+    )
+    check_start(recipe)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "normalize=false, and the recipe has preprocessing.normalize=true" in record.getMessage()
+    caplog.clear()
+    recipe.preprocessing.normalize = False
+    check_start(recipe)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("override", "module", "extra"),
+    [
+        ("preprocessing.noise_reduction=true", "noisereduce", "denoise"),
+        ("train.tensorboard=true", "torch.utils.tensorboard", "track"),
+    ],
+)
+def test_missing_extra_is_named_before_anything_runs(
+    override: str, module: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise_reduction._library.cache_clear()
+    monkeypatch.setitem(sys.modules, module, None)
+    try:
+        with pytest.raises(SorituneError, match=rf"soritune\[{extra}\]"):
+            check_start(emotion(tmp_path, override))
+    finally:
+        noise_reduction._library.cache_clear()

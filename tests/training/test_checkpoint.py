@@ -117,7 +117,7 @@ def test_checkpoint_with_an_unknown_reason_is_damaged(run: RunFolder) -> None:
     state = json.loads((path / "state.json").read_text())
     state["progress"]["ended"] = "bored"
     (path / "state.json").write_text(json.dumps(state))
-    with pytest.raises(DamagedCheckpointError, match="'bored' is not a valid EndReason"):
+    with pytest.raises(DamagedCheckpointError, match=r"is not a whole checkpoint \(ended: "):
         load_checkpoint(path, IDENTITY)
 
 
@@ -211,3 +211,64 @@ def test_digest_of_frozen_weights_depends_on_them_alone() -> None:
     with torch.no_grad():
         model[0].bias[1] += 1
     assert frozen_digest(model) != before
+
+
+def change_state(path: Path, **values: object) -> None:
+    state = json.loads((path / "state.json").read_text())
+    for key, value in values.items():
+        state[key] = {**state[key], **value} if isinstance(value, dict) else value
+    (path / "state.json").write_text(json.dumps(state))
+
+
+@pytest.mark.parametrize(
+    "name", ["../../victim.txt", "/etc/hosts", "recipe.yaml", "checkpoints/step-7/state.json", ".."]
+)
+def test_file_that_no_checkpoint_names_is_refused(name: str, run: RunFolder) -> None:
+    path = save(run, 7)
+    change_state(path, files={name: 0})
+    with pytest.raises(TrainingError, match=r"state\.json names .* not a file of this run"):
+        newest_checkpoint(run, IDENTITY)
+
+
+@pytest.mark.parametrize("name", ["../../victim.safetensors", "/tmp/victim.safetensors", ""])
+def test_weights_outside_the_checkpoints_are_refused(name: str, run: RunFolder) -> None:
+    for changes in ({"best_weights": name}, {"done": [{"index": 0, "weights": name}]}):
+        path = save(run, 7)
+        change_state(path, progress=changes)
+        with pytest.raises(TrainingError, match="not a file of this run"):
+            load_checkpoint(path, IDENTITY)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"progress": {"step": "7"}},
+        {"progress": {"best": [1]}},
+        {"progress": {"done": [1]}},
+        {"progress": {"done": [{"index": 0}]}},
+        {"progress": {"ended": "never"}},
+        {"progress": {"unknown": 1}},
+        {"files": {"train.jsonl": -1}},
+        {"files": {"train.jsonl": "x"}},
+        {"identity": 3},
+    ],
+)
+def test_state_of_another_form_is_a_damaged_checkpoint(changes: dict[str, object], run: RunFolder) -> None:
+    path = save(run, 7)
+    change_state(path, **changes)
+    with pytest.raises(DamagedCheckpointError):
+        load_checkpoint(path, IDENTITY)
+
+
+def test_state_that_is_nested_too_deep_is_a_damaged_checkpoint(run: RunFolder) -> None:
+    path = save(run, 7)
+    (path / "state.json").write_text("[" * 100_000)
+    with pytest.raises(DamagedCheckpointError, match="nested too deep"):
+        load_checkpoint(path, IDENTITY)
+
+
+@pytest.mark.parametrize("name", ["9999.exp_avg", "x", "0000.other", "0000.exp_avg"])
+def test_moment_that_does_not_fit_is_refused(name: str) -> None:
+    _, optimizer = trained()
+    with pytest.raises(TrainingError, match="does not fit"):
+        restore_optimizer(optimizer, {name: torch.zeros(5, 5, 5)})

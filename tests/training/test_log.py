@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from soritune.errors import OutputError
+from soritune.errors import OutputError, OutsideFolderError
 from soritune.training.log import Meter, RunLog, read_events
 
 
@@ -53,3 +53,17 @@ def test_tensorboard_files_are_written_on_request(tmp_path: Path) -> None:
     with RunLog(tmp_path, tensorboard=True) as log:
         log.event("step", step=1, loss=0.5)
     assert list((tmp_path / "tensorboard").glob("events.*"))
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "train.log", "quarantine.jsonl"])
+@pytest.mark.parametrize("keep", [None, {}])
+def test_log_that_is_a_link_out_of_the_run_is_refused(
+    name: str, keep: dict[str, int] | None, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(victim)
+    with pytest.raises(OutsideFolderError, match="leads out of"):
+        RunLog(tmp_path / "run", keep=keep)
+    assert victim.read_text() == "precious"

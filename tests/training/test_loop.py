@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -313,3 +314,20 @@ def test_epoch_that_early_stopping_ends_is_kept(make_run: MakeRun) -> None:
     run = make_run("early", epochs=9, early_stopping=stopping, keep_epochs=True)
     assert train(run).stopped == "early"
     assert {name for name in bundles(run) if name.startswith("epoch")} == {"epoch_1", "epoch_2"}
+
+
+def test_changed_checkpoint_touches_no_other_file(
+    make_run: Callable[..., TrainingRun], tmp_path: Path
+) -> None:
+    run = make_run(epochs=1)
+    train(run)
+    victims = [tmp_path / "victim.txt", run.folder / "recipe.yaml"]
+    for victim in victims:
+        victim.write_text("precious")
+    newest = max(RunFolder(run.folder).checkpoints.glob("step-*"))
+    state = json.loads((newest / "state.json").read_text())
+    for files in ({"../victim.txt": 3}, {"../victim.txt": 0}, {str(victims[0]): 0}, {"recipe.yaml": 1}):
+        (newest / "state.json").write_text(json.dumps({**state, "files": files}))
+        with pytest.raises(TrainingError, match="not a file of this run"):
+            train(make_run(epochs=1), resume=True)
+    assert [victim.read_text() for victim in victims] == ["precious"] * 2

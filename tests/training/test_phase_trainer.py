@@ -16,10 +16,12 @@ from soritune.errors import OutputError, TrainingError
 from soritune.models.loading import load_model
 from soritune.models.trainable_state import trainable_state
 from soritune.run_folder import RunFolder
+from soritune.training import step
 from soritune.training.batches.collate import Collator
 from soritune.training.checkpoint import checkpoints
 from soritune.training.log import read_events
 from soritune.training.loop import train
+from soritune.training.losses import losses
 from soritune.training.phase_checkpoints import PhaseCheckpoints
 from soritune.training.run import TrainingRun
 from soritune.training.step import Stepper
@@ -278,3 +280,37 @@ def test_full_disk_leaves_the_last_checkpoint_whole(
     again = make_run("full", epochs=3)
     train(again, resume=True)
     assert equal_states(trainable_state(again.model), trainable_state(expected.model))
+
+
+def test_phase_whose_steps_were_all_skipped_fails_and_keeps_no_best(
+    make_run: Callable[..., TrainingRun],
+) -> None:
+    run = make_run(epochs=2, max_steps=3, evaluate_every_steps=1)
+    with torch.no_grad():
+        next(iter(run.model.heads.parameters())).fill_(float("nan"))
+    with pytest.raises(TrainingError, match="the run trained nothing: all of its 3 steps"):
+        train(run)
+    bundles = RunFolder(run.folder).bundles
+    assert not bundles.exists() or not list(bundles.iterdir())
+    assert "no evaluation: every step so far was skipped" in RunFolder(run.folder).text_log.read_text()
+
+
+def test_phase_with_one_good_step_is_kept(
+    make_run: Callable[..., TrainingRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(epochs=2, max_steps=3, evaluate_every_steps=1)
+    original = Stepper.step
+
+    def first_is_not_finite(self: Stepper, micro: Any, counts: Any, **more: Any) -> None:
+        with monkeypatch.context() as patch:
+            if more["done"] == 0:
+                patch.setattr(step, "losses", lambda *a, **k: spoilt(*a, **k))
+            original(self, micro, counts, **more)
+
+    def spoilt(*arguments: Any, **more: Any) -> Any:
+        output, sums = losses(*arguments, **more)
+        return output, {name: loss._replace(total=loss.total * float("nan")) for name, loss in sums.items()}
+
+    monkeypatch.setattr(Stepper, "step", first_is_not_finite)
+    result = train(run)
+    assert result.steps == 3 and (RunFolder(run.folder).bundles / "best_loss").is_dir()

@@ -88,3 +88,26 @@ def test_values_without_any_row_are_not_numbers(run: TrainingRun, tmp_path: Path
     (tmp_path / utterances[0].audio).unlink()
     values = validated(replace(run, manifest=manifest, train_rows=np.arange(6)), np.array([0])).values
     assert np.isnan([values["loss"], values["loss/emotion"], values["loss/phoneme"]]).all()
+
+
+def test_row_whose_output_is_not_finite_is_not_counted_as_a_label(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.arange(6)
+    expected = validated(run, rows[1:])
+    forward = type(run.model).forward
+
+    def spoilt(self, waveform, num_samples, **inputs):  # type: ignore[no-untyped-def]
+        output = forward(self, waveform, num_samples, **inputs)
+        first = int(run.manifest.durations_s[0] * 16000)
+        for logits in output.logits.values():
+            logits[(num_samples - first).abs() < 2] = float("nan")
+        return output
+
+    monkeypatch.setattr(type(run.model), "forward", spoilt)
+    result = validated(run, rows)
+    assert result.num_failed == expected.num_failed + 1
+    rates = [name for name in result.values if name.startswith("emotion/")]
+    assert rates
+    assert [result.values[name] for name in rates] == pytest.approx([expected.values[name] for name in rates])
+    assert np.isnan(result.values["loss"])

@@ -34,6 +34,14 @@ class NoiseReduction(Settings):
     strength: float = Field(1.0, ge=0, le=1)
     """Share of the noise that is removed."""
 
+    def check_installed(self) -> None:
+        """Imports the library.
+
+        Raises:
+            SorituneError: noisereduce is not installed.
+        """
+        _library()
+
     def apply(self, waveform: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
         """(samples,) → (samples,) float32; the same samples give the same result. Digital silence is
         returned unchanged.

@@ -62,6 +62,15 @@ class Preprocessing(Settings):
             )
         return self
 
+    def check_installed(self) -> None:
+        """Refuses settings whose library is missing, before anything is read.
+
+        Raises:
+            SorituneError: the message names the extra to install.
+        """
+        if self.noise_reduction is not None:
+            self.noise_reduction.check_installed()
+
     def crops(self, duration_s: float) -> bool:
         """Whether an utterance of this duration loses its end in training."""
         return self.max_duration_s is not None and duration_s > self.max_duration_s

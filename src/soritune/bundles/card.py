@@ -11,8 +11,9 @@ from typing import Any
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from soritune.errors import BundleError, TaskError, UnknownNameError
+from soritune.errors import BundleError, OutsideFolderError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
+from soritune.inside_folder import path_inside
 from soritune.settings import first_fault
 from soritune.tasks.objectives.objective import check_output
 from soritune.tasks.specs import InputSpec, OutputSpec
@@ -154,7 +155,10 @@ class Bundle:
             BundleError: a file is missing or differs.
         """
         for name, expected in self.card.get("files", {}).items():
-            file = self.path / name
+            try:
+                file = path_inside(self.path, name, links=True)
+            except OutsideFolderError as error:
+                raise self.damaged("files", str(error)) from error
             if not file.is_file():
                 raise BundleError(f"{self.path} lacks {name}, which its card lists; copy the whole folder")
             if file_sha256(file) != expected:

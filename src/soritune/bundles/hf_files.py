@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from soritune.errors import BundleError
+from soritune.strict_json import read_json
 
 
 def read_vocabulary(folder: Path | str) -> tuple[str, ...]:
@@ -19,8 +19,8 @@ def read_vocabulary(folder: Path | str) -> tuple[str, ...]:
     """
     file = Path(folder) / "vocab.json"
     try:
-        vocabulary = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        vocabulary = read_json(file)
+    except (OSError, ValueError) as error:
         raise BundleError(
             f"{file} cannot be read ({error}); a CTC checkpoint needs it to name its labels"
         ) from error
@@ -44,7 +44,7 @@ def _added_tokens(folder: Path) -> dict[int, str]:
     tokens: dict[int, str] = {}
     for name in ("tokenizer_config.json", "added_tokens.json"):
         try:
-            content = json.loads((folder / name).read_text(encoding="utf-8-sig"))
+            content = read_json(folder / name)
             if name == "added_tokens.json":
                 tokens |= {int(index): str(symbol) for symbol, index in content.items()}
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from soritune.bundles.packaged import resolve_model_folder
 from soritune.errors import BundleError
 from soritune.geometry import Geometry
 from soritune.settings import first_fault
+from soritune.strict_json import read_json
 
 
 def is_bundle(path: Path | str) -> bool:
@@ -32,8 +32,8 @@ def load_bundle(path: Path | str) -> Bundle:
             f"{folder} is not a bundle: it has no {CARD_FILE}; give a folder that training wrote"
         )
     try:
-        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        card = read_json(folder / CARD_FILE)
+    except (OSError, ValueError) as error:
         raise BundleError(f"{folder / CARD_FILE} cannot be read ({error}); copy the bundle again") from error
     if isinstance(card, dict) and card.get("schema") == FIRST_SCHEMA:
         card = _converted(card, folder)

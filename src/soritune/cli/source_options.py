@@ -102,7 +102,7 @@ def settings_of(
         plain = _is_text(kind) and not parents and not text.lstrip().startswith(("'", '"'))
         try:
             value = yaml.safe_load(text) if not plain or text in ("null", "~") else text
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             raise ManifestError(f"{option} {name}: the value is not YAML ({error})") from error
         target[last] = value
     return settings

@@ -122,6 +122,7 @@ def train(
     from soritune.recipe import load_recipe
     from soritune.stages.find_batch import find_batch
     from soritune.stages.prepare import root_of
+    from soritune.stages.start import warn_of_other_preprocessing
     from soritune.stages.train import train_recipe
 
     with joined_processes():
@@ -130,6 +131,7 @@ def train(
             settings.train.phase = tuple(phase)
         folder = output or Path("runs") / settings.name
         console = progress.Console(quiet=as_json)
+        warn_of_other_preprocessing(settings)
         rows = load_manifest(manifest or RunFolder(folder).checked, root=root_of(settings))
         chosen = load_splits(splits or RunFolder(folder).splits)
         if find:

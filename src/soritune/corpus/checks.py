@@ -5,7 +5,6 @@ Bad utterances go to `quarantine.jsonl` with a reason. The others are the clean 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
+from soritune.strict_json import parse_json
 
 Progress = Callable[[int, int], None]
 """Called with the number of utterances done and their total."""
@@ -135,11 +135,10 @@ def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
 
 
 def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> _Checked:
-    path = manifest.audio_path(utterance)
     whole = utterance.start_s is None
     try:
         waveform = read_audio(
-            path,
+            manifest.audio_path(utterance),
             start_s=utterance.start_s,
             duration_s=None if whole else utterance.duration_s,
             channel=utterance.channel,
@@ -222,7 +221,7 @@ def read_quarantine(path: str | Path) -> list[Quarantined]:
     rows = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            rows.append(Quarantined(**json.loads(line)))
+            rows.append(Quarantined(**parse_json(line)))
         except (ValueError, TypeError) as error:
             raise ManifestError(f"is not a quarantine row ({error})", path=file, line=number) from error
     return rows

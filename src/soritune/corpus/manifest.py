@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from soritune.corpus.audio_root import refuse_outside
 from soritune.corpus.content_hash import content_hash
 from soritune.corpus.manifest_rows import manifest_kind, read_rows
 from soritune.corpus.reading.field_mapping import (
@@ -31,6 +32,8 @@ from soritune.corpus.reading.field_mapping import (
 )
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError
+from soritune.inside_folder import is_absolute, leads_outside
+from soritune.strict_json import parse_json
 from soritune.whole_file import whole_file
 
 MANIFEST_FILE, CHECKED_FILE = "manifest.parquet", "checked.parquet"
@@ -114,7 +117,7 @@ class Manifest:
 
     def _extra_column(self, name: str) -> pa.ChunkedArray:
         values = [
-            None if text is None or f'"{name}"' not in text else json.loads(text).get(name)
+            None if text is None or f'"{name}"' not in text else _extra_of(text).get(name)
             for text in self.column("extra").to_pylist()
         ]
         known = [value for value in values if value is not None]
@@ -193,7 +196,12 @@ class Manifest:
         return pa.table([self.column(name) for name in FIELDS], schema=SCHEMA)
 
     def audio_path(self, utterance: Utterance) -> Path:
-        """Path of the utterance's file."""
+        """Path of the utterance's file.
+
+        Raises:
+            AudioError: a relative path that leads out of the root.
+        """
+        refuse_outside(utterance.audio, self.root)
         return self.root / utterance.audio
 
     @property
@@ -278,7 +286,7 @@ def _write_jsonl(path: Path, utterances: Iterable[Utterance]) -> None:
             for row in batch.to_pylist():
                 known = {name: value for name, value in row.items() if value is not None}
                 if "extra" in known:
-                    known["extra"] = json.loads(known["extra"])
+                    known["extra"] = _extra_of(known["extra"])
                 stream.write(json.dumps(known, ensure_ascii=False) + "\n")
 
 
@@ -361,7 +369,12 @@ def manifest_root(path: Path) -> Path:
     if path.suffix.lower() != ".parquet" or not _is_ours(path):
         return path.parent
     stored: bytes = (pq.read_schema(path).metadata or {}).get(b"soritune.root", b".")
-    return path.parent / stored.decode()
+    root = stored.decode(errors="replace")
+    if not is_absolute(root) and leads_outside(f"{root}/file"):
+        raise ManifestError(
+            f"states the root '{root}', which leads out of its folder; give the root with --root", path=path
+        )
+    return path.parent / root
 
 
 def _stored_root(file: Path, root: Path) -> str:
@@ -374,9 +387,19 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
+def _extra_of(text: str) -> dict[str, Any]:
+    try:
+        extra = parse_json(text)
+    except ValueError as error:
+        raise ManifestError(f"'extra' is not JSON ({error}): {text[:40]!r}", field="extra") from error
+    if not isinstance(extra, dict):
+        raise ManifestError(f"'extra' must be a JSON object, got {text[:40]!r}", field="extra")
+    return extra
+
+
 def _to_utterance(row: dict[str, Any]) -> Utterance:
     for name in LIST_FIELDS:
         if row.get(name) is not None:
             row[name] = tuple(row[name])
     text = row.pop("extra", None)
-    return Utterance(**row, extra={} if text is None else json.loads(text))
+    return Utterance(**row, extra={} if text is None else _extra_of(text))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 
 from soritune.corpus.reading.field_mapping import FieldMapping
 from soritune.errors import ManifestError
+from soritune.strict_json import parse_json
 
 _SAMPLE_LINES = 1000
 """A JSONL key counts as absent if none of the first lines, up to this number, has it."""
@@ -50,12 +50,19 @@ def _parquet_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict
             for row in batch.to_pylist():
                 line += 1
                 if isinstance(row.get("extra"), str):  # our own files keep it as text
-                    row["extra"] = json.loads(row["extra"])
+                    row["extra"] = _extra(row["extra"], path, line)
                 yield line, row
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(
             f"is not a readable Parquet file ({str(error).splitlines()[0]})", path=path
         ) from error
+
+
+def _extra(text: str, path: Path, line: int) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise ManifestError(f"'extra' is not JSON ({error})", path=path, line=line, field="extra") from error
 
 
 def _jsonl_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -90,8 +97,8 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if not text.strip():
                 continue
             try:
-                row = json.loads(text)
-            except (ValueError, RecursionError) as error:
+                row = parse_json(text)
+            except ValueError as error:
                 raise ManifestError(f"is not a JSON object ({error})", path=path, line=number) from error
             if not isinstance(row, dict):
                 raise ManifestError(

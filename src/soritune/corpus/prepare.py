@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from soritune.audio.waveform import MISSING_TAIL_S, read_header
+from soritune.corpus.audio_root import within_root
 from soritune.corpus.checks import Quarantined, write_quarantine
 from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE, Manifest, write_manifest
 from soritune.corpus.reading.folder_walk import writable_name
@@ -169,7 +170,10 @@ class _Reading:
         seen = 0
         with ThreadPoolExecutor(threads) as pool:
             for outcome, result in parallel_map(
-                pool, lambda outcome: _measured(outcome, base), outcomes, 64 * threads
+                pool,
+                lambda outcome: _measured(outcome, base, self.root, outside_root=self.config.outside_root),
+                outcomes,
+                64 * threads,
             ):
                 if isinstance(outcome, (Skipped, Note)):
                     tallies = self.skipped if isinstance(outcome, Skipped) else self.notes
@@ -227,14 +231,16 @@ def _reads(root: Path, config: SourceConfig, file: Path) -> bool:
     return any(path.resolve() == file.resolve() for path in read)
 
 
-def _measured(outcome: Outcome, base: Path) -> Utterance | Quarantined | None:
+def _measured(
+    outcome: Outcome, base: Path, corpus: Path, *, outside_root: bool
+) -> Utterance | Quarantined | None:
     """An utterance with length and rate from its file's header, or the quarantined row; None for mere counts."""
     if isinstance(outcome, (Skipped, Note)):
         return None
     if isinstance(outcome, Rejected):
         return Quarantined(outcome.id, outcome.audio, outcome.reason, "prepare", outcome.kind)
     try:
-        return _with_header(outcome, base)
+        return _with_header(within_root(outcome, base, corpus, outside_root=outside_root), base)
     except AudioError as error:
         name, audio, reason = map(shortened, (outcome.id, outcome.audio, error.reason))
         return Quarantined(name, audio, reason, "prepare", error.kind)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from soritune.audio.waveform import read_header
+from soritune.corpus.audio_root import within_root
 from soritune.corpus.prepare import load_source, refuse_unwritable, source_config
 from soritune.corpus.reading.outcomes import (
     STRETCHES_UNMAPPED,
@@ -223,7 +224,9 @@ def _read_headers(
         return {}, {}
     for row in rows:
         try:
-            lengths[row.id] = read_header(base / row.audio).duration_s
+            lengths[row.id] = read_header(
+                base / within_root(row, base, root, outside_root=config.outside_root).audio
+            ).duration_s
         except AudioError as error:
             faults[row.id] = error
     return lengths, faults

@@ -137,16 +137,26 @@ def clips_of_rows(manifest: Rows, groups: Mapping[str, Any] | None = None) -> It
     for utterance in manifest.utterances():
         known = {name: value for name, value in utterance.extra.items() if len(str(value)) <= LONGEST_GROUP}
         known |= {name: getattr(utterance, name) for name in GROUP_FIELDS}
+        path, fault = _path_of(manifest, utterance)
         yield Clip(
             id=utterance.id,
             audio=utterance.audio,
-            path=manifest.audio_path(utterance),
+            path=path,
+            fault=fault,
             start_s=utterance.start_s,
             duration_s=utterance.duration_s,
             channel=utterance.channel,
             utterance=utterance,
             groups={**{name: value for name, value in known.items() if value is not None}, **(groups or {})},
         )
+
+
+def _path_of(manifest: Rows, utterance: Any) -> tuple[Path | None, str | None]:
+    """Path of a row's file, or why it must not be read."""
+    try:
+        return manifest.audio_path(utterance), None
+    except AudioError as error:
+        return None, error.reason
 
 
 def _mixed_clips(items: Any) -> Iterator[Clip]:

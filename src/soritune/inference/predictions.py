@@ -15,6 +15,7 @@ from soritune.errors import ManifestError
 from soritune.inference.header import SCHEMA, Header
 from soritune.inference.json_values import JsonObject, without_nan
 from soritune.run_folder import RunFolder
+from soritune.strict_json import parse_json
 from soritune.tasks.task import Task
 from soritune.whole_file import whole_file
 
@@ -172,9 +173,9 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
                 if not line.strip():
                     continue
                 try:
-                    value = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise ManifestError(f"is not JSON ({error.msg})", path=file, line=number) from error
+                    value = parse_json(line)
+                except ValueError as error:
+                    raise ManifestError(f"is not JSON ({error})", path=file, line=number) from error
                 if not isinstance(value, dict):
                     raise ManifestError("is not a JSON object", path=file, line=number)
                 yield value

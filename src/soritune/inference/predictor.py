@@ -32,6 +32,7 @@ from soritune.registry import load_member
 from soritune.run_folder import choose_bundle
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
 from soritune.tasks.objectives.objective import refuse_idle_decoder
+from soritune.tasks.objectives.probabilities import non_finite_output
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ _BLOCK = 2048
 _POSTERIOR_BLOCK = 256
 """The same where log-probabilities are kept until all clips of a block are done: 256 clips of 10 s with 1,000 labels
 are half a gigabyte."""
+
+
+NOT_FINITE = "the model is damaged, or cannot take this recording"
 
 
 class Predictor:
@@ -67,6 +71,8 @@ class Predictor:
         if not members:
             raise BundleError("no model was given; name at least one bundle")
         self.members = tuple(members)
+        for member in self.members:
+            member.preprocessing.check_installed()
         self.tasks = joint_tasks(self.members)
         self.padded_seconds = padded_seconds or min(member.backend.padded_seconds for member in members)
         self.windows = windows or WindowSettings()
@@ -228,6 +234,10 @@ class Predictor:
         outputs = iter([mean_outputs(self.outputs, models) for models in zip(*by_model, strict=True)])
         for clip, each in zip(clips, read, strict=True):
             done = ClipOutputs({}) if each.error is not None else next(outputs)
+            error = each.error
+            faulty = non_finite_output(done.whole)
+            if faulty is not None:
+                done, error = ClipOutputs({}), f"the model's output '{faulty}' is not finite; {NOT_FINITE}"
             left_out = {
                 spec.name for task in self.tasks if task.name in each.left_out for spec in task.outputs
             }
@@ -239,7 +249,7 @@ class Predictor:
                 left_out=each.left_out,
                 labels=self._labels,
                 frame_rates_hz=self._frame_rates_hz,
-                error=each.error,
+                error=error,
                 windows=tuple(self._timed(window) for window in done.windows),
                 groups=dict(clip.groups),
                 utterance=clip.utterance,

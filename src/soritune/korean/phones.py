@@ -7,13 +7,13 @@ phones and the word boundary `|`; special tokens never occur in labels.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from soritune.errors import TextError
 from soritune.korean import hangul
+from soritune.strict_json import read_json
 
 WORD_BOUNDARY = "|"
 """The token between two words, in place of the text's space."""
@@ -273,7 +273,7 @@ def load_vocabulary(path: str | Path, inventory: Inventory = KOREAN) -> dict[str
             unknown; the message names them.
     """
     try:
-        loaded = json.loads(Path(path).read_text(encoding="utf-8"))
+        loaded = read_json(path)
     except (OSError, ValueError) as error:
         raise TextError(
             f"{path}: cannot read the vocabulary ({error}); expected a JSON object from token to id"

@@ -156,6 +156,27 @@ def load_adapter_weights(encoder: nn.Module, weights: Mapping[str, Tensor]) -> N
     encoder.load_state_dict({names[name]: value for name, value in weights.items()}, strict=False)
 
 
+def check_stored_adapters(settings: LoraSettings, weights: Mapping[str, Tensor], num_layers: int) -> None:
+    """Compares stored adapters (names as in `adapter_weights`) with their settings, before anything is built from them.
+
+    Raises:
+        ModelError: layers that the encoder does not have, another rank, or half of an adapter.
+    """
+    adapter_layers(settings, num_layers)
+    for name, value in weights.items():
+        for own, partner, axis in (
+            (".lora_A.weight", ".lora_B.weight", 0),
+            (".lora_B.weight", ".lora_A.weight", 1),
+        ):
+            if name.endswith(own):
+                rank = value.shape[axis] if value.ndim == 2 else None
+                if rank != settings.rank or name.removesuffix(own) + partner not in weights:
+                    raise ModelError(
+                        f"the adapter weight {name} has the shape {tuple(value.shape)}, or lacks its partner; the "
+                        f"settings state rank {settings.rank}"
+                    )
+
+
 def merge_adapter_weights(plain: dict[str, Tensor], adapters: Mapping[str, Tensor], scale: float) -> None:
     """Adds adapters (names as in `adapter_weights`) to plain encoder weights, in place: W + scale · B A.
 
@@ -171,4 +192,9 @@ def merge_adapter_weights(plain: dict[str, Tensor], adapters: Mapping[str, Tenso
             raise ModelError(
                 f"the adapter belongs to the module {module}, which the encoder does not have; it has another base"
             )
-        plain[f"{module}.weight"] = plain[f"{module}.weight"] + scale * (up @ down)
+        weight = plain[f"{module}.weight"]
+        if weight.shape != (up.shape[0], down.shape[1]):
+            raise ModelError(
+                f"the adapter of {module} has another size than the encoder; it has another base"
+            )
+        plain[f"{module}.weight"] = weight + scale * (up @ down)

@@ -17,6 +17,7 @@ from soritune.geometry import Geometry
 from soritune.models.encoder_module import EncoderModule
 from soritune.models.encoders.encoder import EncoderFamily, family_of
 from soritune.models.quick_dropout import quicken_dropout
+from soritune.models.sizes import check_depth, check_weights
 
 OTHER_KEYS = ("torch_dtype", "num_labels")
 """Keys of an architecture that are used although not every family's configuration has them."""
@@ -110,19 +111,13 @@ def make_encoder(
             sample rate that the family does not support.
     """
     family = family_of(config.model_type, source or "architecture")
+    shown = source or "architecture"
     geometry: Geometry = family.geometry(config.to_dict(), sample_rate_hz)
-    try:
-        with (
-            torch.random.fork_rng(devices=[]),
-            torch.device("meta" if meta or weights is not None else "cpu"),
-        ):
-            torch.manual_seed(seed)
-            encoder = family.build(config, geometry)
-    except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"{source or 'architecture'}: no model can be built with these numbers ({reason})"
-        ) from error
+    check_depth(config.to_dict(), family.num_layers(config), None if weights is None else len(weights), shown)
+    encoder = _built(family, config, geometry, "meta", seed, shown)
+    check_weights(encoder, shown)
+    if weights is None and not meta:
+        encoder = _built(family, config, geometry, "cpu", seed, shown)
     if weights is not None:
         _load(encoder, family, weights, source, seed)
         encoder.fill_buffers()
@@ -134,6 +129,18 @@ def make_encoder(
             )
     quicken_dropout(encoder)
     return encoder
+
+
+def _built(
+    family: EncoderFamily, config: Any, geometry: Geometry, device: str, seed: int, source: str
+) -> EncoderModule:
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device(device):
+            torch.manual_seed(seed)
+            return family.build(config, geometry)
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{source}: no model can be built with these numbers ({reason})") from error
 
 
 def _load(

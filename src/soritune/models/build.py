@@ -18,6 +18,7 @@ from soritune.models.encoders.encoder import family_of
 from soritune.models.freezing import apply_freezing, read_layers
 from soritune.models.model import SpeechModel
 from soritune.models.pretrained import described_architecture
+from soritune.models.sizes import check_weights
 from soritune.models.starting_point import StartingPoint, find_start, merge_unless_same
 from soritune.tasks.specs import InputSpec, OutputSpec
 
@@ -140,8 +141,14 @@ def _assemble(
         source=start.source if start else "",
         meta=meta,
     )
-    with torch.random.fork_rng(devices=[]), torch.device("meta" if meta else "cpu"):
-        return SpeechModel(encoder, outputs, config, inputs)
+    with torch.random.fork_rng(devices=[]):
+        with torch.device("meta"):
+            model = SpeechModel(encoder, outputs, config, inputs)
+        check_weights(model, start.source if start else "the model")
+        if meta:
+            return model
+        with torch.device("cpu"):
+            return SpeechModel(encoder, outputs, config, inputs)
 
 
 def _with_lora_targets(config: ModelConfig, model_type: str) -> ModelConfig:

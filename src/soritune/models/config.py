@@ -56,6 +56,9 @@ class ModelConfig(Settings):
     init_from: str | None = None
     """Weights to start from: a bundle, or a folder of transformers with or without a head. The optimizer is new; rows
     of heads keep their weights for labels that were in the stored head too."""
+    base: str | None = None
+    """Folder or hub name of the base of the adapters that the training starts from, if it is not where their card
+    states. A base is looked up on the hub only under a name that is given here."""
     dropout: float | None = Field(None, ge=0, lt=1)
     """Sets hidden, attention, feature-projection and head dropout, and lowers a higher activation dropout to this
     value (0 switches all off); None keeps the encoder's own."""

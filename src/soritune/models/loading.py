@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from soritune.bundles.card import Bundle
 from soritune.bundles.read import load_bundle
@@ -52,16 +52,23 @@ def load_model(
     encoder = make_encoder(hf, start.encoder, sample_rate_hz=rate, source=start.source)
     if encoder.geometry != bundle.geometry:
         raise bundle.damaged("encoder", f"its config gives {encoder.geometry}, its geometry is another")
+    with torch.device("meta"):
+        described = SpeechModel(encoder, bundle.outputs, config, bundle.inputs)
+    heads = {head.name: head.weights for head in start.heads}
+    for name, head in described.heads.items():
+        _check_shapes(head, heads[name], f"head {name}", bundle)
+    for name, module in described.inputs.items():
+        _check_shapes(module, start.inputs.get(name, {}), f"input {name}", bundle)
     model = SpeechModel(encoder, bundle.outputs, config, bundle.inputs)
     if start.adapter is not None:
         settings, weights = start.adapter
         assert settings.layers is not None  # `stored_lora` refuses a card without them
         add_lora(model.encoder, settings, *settings.layers, seed=0)
         load_adapter_weights(model.encoder, weights)
-    for head in start.heads:
-        _load(model.heads[head.name], head.weights, f"head {head.name}", bundle)
+    for name, head in model.heads.items():
+        head.load_state_dict(dict(heads[name]))
     for name, module in model.inputs.items():
-        _load(module, start.inputs.get(name, {}), f"input {name}", bundle)
+        module.load_state_dict(dict(start.inputs.get(name, {})))
     model.base, model.load_report = start.base, start.report
     model.requires_grad_(False)
     return model.to(device).eval()
@@ -73,9 +80,19 @@ def _base_of(model: SpeechModel | None) -> tuple[AdapterBase, dict[str, Tensor]]
     return model.base, base_weights(model.encoder)
 
 
-def _load(module: torch.nn.Module, weights: Mapping[str, Tensor], part: str, bundle: Bundle) -> None:
-    try:
-        module.load_state_dict(dict(weights))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ModelError(f"{bundle.path}: {part} does not fit its card ({reason}); copy it again") from error
+def _check_shapes(module: nn.Module, weights: Mapping[str, Tensor], part: str, bundle: Bundle) -> None:
+    """Refuses weights that do not fit what the card describes; `module` is on the meta device.
+
+    Raises:
+        ModelError: other names or other shapes.
+    """
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    stored = {name: tuple(value.shape) for name, value in weights.items()}
+    odd = next(
+        (name for name in sorted({*expected, *stored}) if expected.get(name) != stored.get(name)), None
+    )
+    if odd is not None:
+        raise ModelError(
+            f"{bundle.path}: {part} does not fit its card ({odd} is {stored.get(odd, 'missing')} instead of "
+            f"{expected.get(odd, 'missing')}); copy it again"
+        )

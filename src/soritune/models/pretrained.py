@@ -6,8 +6,8 @@ Torch is imported only where weights are read.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
+import pickle
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from soritune.bundles.card import ADAPTER_FILE, file_sha256
 from soritune.bundles.packaged import resolve_model_folder
 from soritune.bundles.read import is_bundle, load_bundle
-from soritune.errors import ModelError
+from soritune.errors import ModelError, OutsideFolderError
+from soritune.inside_folder import path_inside
 from soritune.models.config import ModelConfig
 from soritune.models.encoders.encoder import family_of, model_type_of
+from soritune.strict_json import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +32,7 @@ HUB_FILES = (
     "vocab.json",
     "added_tokens.json",
     "preprocessor_config.json",
+    "processor_config.json",
     "tokenizer_config.json",
 )
 
@@ -53,8 +56,8 @@ class PretrainedModel:
         """
         file = self.folder / "config.json"
         try:
-            config = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            config = read_json(file)
+        except (OSError, ValueError) as error:
             raise ModelError(
                 f"{file} cannot be read ({error}); a model folder needs its config.json"
             ) from error
@@ -79,8 +82,11 @@ class PretrainedModel:
 
     def _shards(self, index: Path) -> tuple[Path, ...]:
         try:
-            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-            files = tuple(self.folder / name for name in sorted(names))
+            names = set(read_json(index)["weight_map"].values())
+            # In the cache of the hub every file is a link to another folder.
+            files = tuple(path_inside(self.folder, name, links=True) for name in sorted(names))
+        except OutsideFolderError as error:
+            raise ModelError(f"{index}: {error}; weights must be in its folder") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{index} cannot be read as an index of weights ({error!r}); copy it again"
@@ -123,6 +129,12 @@ class PretrainedModel:
                     weights.update(load_file(str(file)))
                 else:
                     weights.update(torch.load(file, map_location="cpu", weights_only=True))
+            except pickle.UnpicklingError as error:
+                # torch's own message advises to switch the protection off.
+                raise ModelError(
+                    f"{file} cannot be read: it is damaged, or holds more than weights and could run any program; give "
+                    "a model.safetensors instead"
+                ) from error
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise ModelError(f"{file} cannot be read ({reason}); it is damaged or incomplete") from error
@@ -137,8 +149,12 @@ class PretrainedModel:
         }
 
 
-def open_pretrained(source: str | Path) -> PretrainedModel:
+def open_pretrained(source: str | Path, *, ask_hub: bool = True) -> PretrainedModel:
     """Finds a model by name or folder: in the package, then on disk, then in the hub's cache, then on the hub.
+
+    Args:
+        source: the name or folder.
+        ask_hub: whether the hub may be searched. A name in a file is not a request of the user.
 
     Raises:
         ModelError: a folder without a model, or a name that is neither a folder nor a reachable model of the hub.
@@ -154,7 +170,7 @@ def open_pretrained(source: str | Path) -> PretrainedModel:
     name = str(source)
     if name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name:
         raise ModelError(f"{name} is not a folder here, nor a hub name (those look like 'owner/model')")
-    return PretrainedModel(name, _from_hub(name))
+    return PretrainedModel(name, _from_hub(name, ask_hub=ask_hub))
 
 
 def architecture_of(config: ModelConfig) -> dict[str, Any]:
@@ -180,8 +196,8 @@ def _stored_architecture(source: str) -> dict[str, Any]:
     return load_bundle(source).architecture if is_bundle(source) else open_pretrained(source).config
 
 
-def _from_hub(name: str) -> Path:
-    """The model's folder in the local hub cache; downloads it if necessary."""
+def _from_hub(name: str, *, ask_hub: bool) -> Path:
+    """The model's folder in the local hub cache; downloads it if necessary and allowed."""
     import huggingface_hub
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
@@ -195,6 +211,8 @@ def _from_hub(name: str) -> Path:
         ) from error
     except Exception as error:
         logger.debug("%s is not in the hub cache: %s", name, error)
+    if not ask_hub:
+        raise ModelError(f"'{name}' is neither a folder here nor in the hub's cache")
     try:
         # One cheap request first: the downloader itself retries for minutes.
         siblings = huggingface_hub.HfApi().model_info(name, timeout=HUB_TIMEOUT_S).siblings or []

@@ -18,10 +18,11 @@ from soritune.bundles.hf_files import read_vocabulary
 from soritune.bundles.packaged import packaged_name
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.errors import BundleError, ModelError
-from soritune.models.adapters import merge_adapter_weights
-from soritune.models.architecture import check_architecture
+from soritune.models.adapters import check_stored_adapters, merge_adapter_weights
+from soritune.models.architecture import check_architecture, encoder_config
 from soritune.models.config import LoraSettings, ModelConfig, stored_lora
 from soritune.models.encoders.encoder import family_of
+from soritune.models.finite_weights import refuse_non_finite
 from soritune.models.hub_names import HubNames
 from soritune.models.pretrained import PretrainedModel, described_architecture, open_pretrained
 from soritune.tasks.objectives.ctc import BLANKS
@@ -120,7 +121,9 @@ def find_start(config: ModelConfig) -> StartingPoint:
         return StartingPoint(
             described_architecture(config), None, "random weights", messages=["encoder: random weights"]
         )
-    return start_from_bundle(load_bundle(source)) if is_bundle(source) else _start_from_pretrained(source)
+    if not is_bundle(source):
+        return _start_from_pretrained(source)
+    return start_from_bundle(load_bundle(source), config.base)
 
 
 def _names_of(architecture: Mapping[str, Any], source: str) -> HubNames:
@@ -135,6 +138,7 @@ def _start_from_pretrained(source: str) -> StartingPoint:
     model = open_pretrained(source)
     weights = _names_of(model.config, source).from_hf(model.weights(), UNNAMED)
     encoder, heads, _ = split_weights(weights)
+    refuse_non_finite(weights, source)
     start = StartingPoint(model.config, encoder, source, base=AdapterBase(model))
     start.messages.append(f"encoder: all weights from {source}")
     head = heads.get(UNNAMED, {})
@@ -213,6 +217,9 @@ def start_from_bundle(
     else:
         start, heads = _start_from_full_bundle(bundle, weights)
     start.heads += [StoredHead(spec, heads.get(spec.name, {})) for spec in bundle.outputs]
+    refuse_non_finite(weights, str(bundle.path))
+    if bundle.is_adapter and start.encoder is not None:
+        refuse_non_finite(start.encoder, f"the base of {bundle.path}")
     return start
 
 
@@ -237,17 +244,21 @@ def _start_from_adapters(
 ) -> tuple[StartingPoint, dict[str, dict[str, Tensor]]]:
     architecture = bundle.architecture
     names = _names_of(architecture, str(bundle.path))
-    stored = bundle.card.get("base")
-    if not isinstance(stored, dict) or not {"source", "sha256"} <= stored.keys():
-        raise bundle.damaged("base", "an adapter bundle must name the source and sha256 of its base")
+    stored = _stored_base(bundle)
     if opened is not None and opened[0].model.sha256 == stored["sha256"]:
         model, encoder = opened[0].model, opened[1]
     else:
-        model = open_base(base or stored["source"], stored["sha256"])
+        model = open_base(bundle, base)
+        if model.sha256 != stored["sha256"]:
+            raise ModelError(
+                f"{model.source} is not the base this adapter was trained on: sha256 {model.sha256[:12]}… instead "
+                f"of {str(stored['sha256'])[:12]}…; give the folder of the right one as the base"
+            )
         encoder, _, _ = split_weights(names.from_hf(model.weights(), UNNAMED))
     plain = {name.removeprefix(PEFT_PREFIX): value for name, value in weights.items()}
     adapters, heads, inputs = split_weights(names.from_hf(plain, bundle.outputs[0].name))
     settings = stored_lora(bundle)
+    _check_adapters(bundle, settings, adapters)
     if settings.targets is None:
         family = family_of(architecture.get("model_type"), str(bundle.path))
         settings = settings.model_copy(update={"targets": family.lora_targets})
@@ -264,22 +275,50 @@ def _start_from_adapters(
     return start, heads
 
 
-def open_base(source: str, sha256: str) -> PretrainedModel:
-    """The base that adapters were trained on.
+def _check_adapters(bundle: Bundle, settings: LoraSettings, adapters: Mapping[str, Tensor]) -> None:
+    architecture, source = bundle.architecture, str(bundle.path)
+    num_layers = family_of(architecture.get("model_type"), source).num_layers(
+        encoder_config(architecture, source=source)
+    )
+    try:
+        check_stored_adapters(settings, adapters, num_layers)
+    except ModelError as error:
+        raise bundle.damaged("adapter", str(error)) from error
+
+
+def open_base(bundle: Bundle, base: str | None = None) -> PretrainedModel:
+    """The base that a bundle's adapters were trained on; its checksum is not compared.
+
+    Args:
+        bundle: of adapters.
+        base: hub name or folder that the user gave. None takes the one in the card, and then only from this machine:
+            a card must not decide what is downloaded.
 
     Raises:
-        ModelError: it cannot be opened, or its weights have another checksum.
+        BundleError: a card without a base.
+        ModelError: the base cannot be opened.
     """
+    source = base or _stored_base(bundle)["source"]
     try:
-        model = open_pretrained(source)
+        return open_pretrained(source, ask_hub=base is not None)
     except (ModelError, BundleError) as error:
-        raise ModelError(f"the adapter's base cannot be opened: {error}") from error
-    if model.sha256 != sha256:
-        raise ModelError(
-            f"{source} is not the base this adapter was trained on: sha256 {model.sha256[:12]}… instead "
-            f"of {sha256[:12]}…; give the folder of the right one as the base"
+        advice = (
+            ""
+            if base
+            else "; give it with --base, in a recipe as model.base, to download it or name its folder"
         )
-    return model
+        raise ModelError(
+            f"the base of the adapters in {bundle.path} cannot be opened: {error}{advice}"
+        ) from error
+
+
+def _stored_base(bundle: Bundle) -> dict[str, str]:
+    stored = bundle.card.get("base")
+    if not isinstance(stored, dict) or not all(
+        isinstance(stored.get(key), str) for key in ("source", "sha256")
+    ):
+        raise bundle.damaged("base", "an adapter bundle must name the source and sha256 of its base")
+    return stored
 
 
 # ── weights ──

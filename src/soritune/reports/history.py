@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from soritune.errors import ManifestError
 from soritune.reports.figure_files import Palette, save_figure
 from soritune.reports.figures import draw_history
 from soritune.run_folder import RunFolder
+from soritune.strict_json import parse_json
 
 DRAWN = ("ua", "wa", "macro_f1", "per")
 """Rates that a history shows if they were measured: accuracies, F1 and error rates."""
@@ -68,8 +68,8 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     events = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
+            event = parse_json(line)
+        except ValueError:
             continue
         if isinstance(event, dict):
             events.append(event)

@@ -12,6 +12,7 @@ import soundfile
 
 from soritune.audio.waveform import read_audio
 from soritune.errors import AudioError
+from soritune.inside_folder import leads_outside
 
 LONGEST_S = 20.0
 """Longer clips are cut in the report."""
@@ -32,7 +33,7 @@ class Players:
 
     def player(self, row: Mapping[str, Any]) -> str | None:
         """The clip as a data URI; None if it cannot be read or the limit is reached."""
-        if self.root is None or self.left <= 0:
+        if self.root is None or self.left <= 0 or leads_outside(str(row["audio"])):
             return None
         start = row.get("start_s")
         length = min(float(row.get("duration_s") or LONGEST_S), LONGEST_S)

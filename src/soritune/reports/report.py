@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from soritune.errors import ManifestError
 from soritune.inference.predictions import Predictions, read_predictions
+from soritune.inside_folder import path_inside
 from soritune.reports.figures import history_figure
 from soritune.reports.history import history_rates, read_events
 from soritune.reports.numbers import hours_text
@@ -138,7 +139,7 @@ def _history_note(events: Sequence[Mapping[str, Any]]) -> str:
 
 def _predictions_of(run: RunFolder, scores: Scores) -> Path:
     name = scores.predictions
-    for path in (run.predictions(Path(name).stem).with_name(name), run.path / name):
+    for path in (path_inside(folder, name, links=True) for folder in (run.predictions().parent, run.path)):
         if path.is_file():
             return path
     raise ManifestError(f"{name} is missing, here and under predictions/; give --predictions", path=run.path)

@@ -19,6 +19,7 @@ from soritune.inference.json_values import JsonObject, without_nan
 from soritune.metrics.bootstrap import Interval
 from soritune.metrics.classification import Calibration, CalibrationBin
 from soritune.run_folder import RunFolder
+from soritune.strict_json import read_json
 from soritune.tasks.results import Counts, Metric
 from soritune.whole_file import write_text
 
@@ -298,8 +299,8 @@ def load_scores(path: Path | str) -> Scores:
     """
     file = RunFolder(Path(path)).scores() if Path(path).is_dir() else Path(path)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = read_json(file)
+    except (OSError, ValueError) as error:
         raise ManifestError(f"cannot be read as scores ({error}); {REMEDY}", path=file) from error
     return Scores.from_json(content, file)
 

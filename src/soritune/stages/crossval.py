@@ -26,6 +26,7 @@ from soritune.stages.evaluate import evaluate_run
 from soritune.stages.prepare import prepare_corpus, root_of
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import settings_that_affect_results, train_recipe
+from soritune.strict_json import read_json
 from soritune.tasks.task import label_fields
 from soritune.training.end_reason import EndReason
 from soritune.whole_file import write_text
@@ -153,11 +154,21 @@ def _score_together(recipe: Recipe, files: RunFolder, num_folds: int) -> Evaluat
     return Evaluation(scores, folds=rows)
 
 
+def _stored_settings(file: Path) -> dict[str, Any]:
+    try:
+        stored = read_json(file)
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{file} cannot be read ({error})", "choose another --output, or remove it"
+        ) from error
+    return stored if isinstance(stored, dict) else {}
+
+
 def _refuse_other_settings(files: RunFolder, settings: dict[str, Any]) -> None:
     """Writes the settings of a new cross-validation; one in the folder is resumed only with the same settings."""
     settings = json.loads(json.dumps(settings, default=str))
     if files.crossval.exists():
-        earlier = json.loads(files.crossval.read_text(encoding="utf-8"))
+        earlier = _stored_settings(files.crossval)
         differing = [key for key in settings if earlier.get(key) != settings[key]]
         if differing:
             raise OutputError(

@@ -9,15 +9,19 @@ import numpy as np
 
 from soritune.corpus.checks import read_quarantine
 from soritune.draws import Draws
+from soritune.errors import TrainingError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
 from soritune.stages.split import corpus_to_splits
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import build_run
+from soritune.tasks.objectives.probabilities import non_finite_output
 from soritune.tasks.task import label_fields
 
 if TYPE_CHECKING:
+    from soritune.models.model import ModelOutput
+    from soritune.training.batches.batch import Batch
     from soritune.training.batches.plan import EpochPlan
     from soritune.training.epochs import Epochs
     from soritune.training.run import TrainingRun
@@ -29,6 +33,10 @@ def dry_run(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> dict[
     Returns:
         `{"splits": summary, "quarantined": n, "longest_batch": {...}, "model": report}`. Of several processes the
         first does the work; on the others the result is empty.
+
+    Raises:
+        SorituneError: a stage fails; settings of a phase contradict each other; a row of the longest batch cannot be
+            read; the model's outputs are not finite.
     """
     from soritune.training.process_group import process_group
 
@@ -36,10 +44,14 @@ def dry_run(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> dict[
 
 
 def _dry_run(recipe: Recipe, folder: Path, console: Console) -> dict[str, Any]:
+    from soritune.training.phase_check import check_phases
+    from soritune.training.phases import resolve_phases
+
     check_start(recipe)
     open_folder(folder)
     manifest, splits = corpus_to_splits(recipe, folder, console=console)
     run = build_run(recipe, manifest, splits, folder)
+    check_phases(run.model, run.tasks, resolve_phases(run.settings, run.augment, run.model.config.freeze))
     epochs = _epochs_of_phases(run)
     longest_first = _longest_first(recipe, run, epochs)
     return {
@@ -75,6 +87,29 @@ def _longest_first(recipe: Recipe, run: TrainingRun, epochs: list[Epochs]) -> Ep
     )
 
 
+def _refuse_unread(run: TrainingRun, batch: Batch) -> None:
+    reasons = {row: reason for row, reason in batch.failed if row in batch.unread}
+    if reasons:
+        row = min(reasons)
+        raise TrainingError(
+            f"{len(reasons)} of the {len(batch.rows)} rows of the longest batch cannot be read, first "
+            f"{run.manifest.column('id')[row].as_py()}: {reasons[row]}"
+        )
+
+
+def _refuse_non_finite(run: TrainingRun, batch: Batch, output: ModelOutput) -> None:
+    frames = output.num_frames.tolist()
+    for spec in run.model.outputs:
+        logits = output.logits[spec.name].numpy()
+        for position, row in enumerate(batch.rows.tolist()):
+            values = logits[position, : frames[position]] if spec.per_frame else logits[position]
+            if non_finite_output({spec.name: values}) is not None:
+                raise TrainingError(
+                    f"the model's output '{spec.name}' is not finite on {run.manifest.column('id')[row].as_py()}; "
+                    "use another encoder or other weights, nothing can be learnt from these"
+                )
+
+
 def _forward(recipe: Recipe, run: TrainingRun, plan: EpochPlan) -> dict[str, Any]:
     """Runs the model on the first batch of a plan; gives the sizes of what went in and came out."""
     import torch
@@ -90,8 +125,10 @@ def _forward(recipe: Recipe, run: TrainingRun, plan: EpochPlan) -> dict[str, Any
         augment=recipe.augment,
     )
     batch = collator(plan.micro_batch(0), Draws(recipe.train.seed, 0, 0), 0)
+    _refuse_unread(run, batch)
     with torch.no_grad():
         output = run.model.eval()(**batch.inputs)
+    _refuse_non_finite(run, batch, output)
     return {
         "utterances": len(batch.rows),
         "samples": batch.longest_samples,

@@ -5,6 +5,7 @@ Next: `stages/prepare.py`.
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soritune import processes
-from soritune.bundles.read import is_bundle
+from soritune.bundles.read import is_bundle, load_bundle
 from soritune.corpus.prepare import source_config
 from soritune.errors import BundleError, ModelError, OutputError, RecipeError, TrainingError
 from soritune.recipe import Recipe
@@ -21,13 +22,16 @@ from soritune.run_folder import RunFolder
 if TYPE_CHECKING:
     from soritune.training.phases import Phase
 
+logger = logging.getLogger(__name__)
+
 
 def check_start(recipe: Recipe) -> None:
     """Looks for corpus, device and encoder before hours of preparing, not after.
 
     Raises:
         SorituneError: no corpus there; no such device; an encoder that is neither a folder nor a reachable hub name;
-            micro-batches that the processes cannot share; a phase or checkpoint that the recipe does not have.
+            micro-batches that the processes cannot share; a phase or checkpoint that the recipe does not have; an
+            optional library that is missing.
     """
     from soritune.models.devices import pick_device
     from soritune.training.phases import chosen_phases, resolve_phases
@@ -42,12 +46,27 @@ def check_start(recipe: Recipe) -> None:
         raise RecipeError(recipe.name, ["data.root: missing; give the corpus folder as data=ROOT"])
     if not recipe.data.synthetic and not Path(recipe.data.root).exists():
         raise RecipeError(recipe.name, [f"data.root: there is no file or folder {recipe.data.root}"])
+    check_extras(recipe)
     source_config(recipe.data.source, recipe.data.config)
     pick_device(recipe.train.device)
     phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
     chosen_phases(phases, recipe.train.phase)
     _check_judged_bundle(recipe, phases)
     _check_encoder(recipe)
+    warn_of_other_preprocessing(recipe)
+
+
+def check_extras(recipe: Recipe) -> None:
+    """Looks for the optional libraries that a recipe's settings need.
+
+    Raises:
+        SorituneError: one is missing; the message names the extra to install.
+    """
+    from soritune.training.log import check_tensorboard
+
+    recipe.preprocessing.check_installed()
+    if recipe.train.tensorboard:
+        check_tensorboard()
 
 
 def _check_judged_bundle(recipe: Recipe, phases: Sequence[Phase]) -> None:
@@ -70,8 +89,30 @@ def _check_judged_bundle(recipe: Recipe, phases: Sequence[Phase]) -> None:
     )
 
 
+def warn_of_other_preprocessing(recipe: Recipe) -> None:
+    """Warns if the weights that training starts from were trained on audio preprocessed in another way."""
+    from soritune.models.starting_preprocessing import starting_preprocessing
+
+    for name, value in starting_preprocessing(recipe.model).items():
+        own = getattr(recipe.preprocessing, name)
+        if own != value:
+            logger.warning(
+                "%s was trained with %s=%s, and the recipe has preprocessing.%s=%s; set preprocessing.%s=%s unless "
+                "this difference is intended",
+                recipe.model.starts_from,
+                *(name, _as_yaml(value)),
+                *(name, _as_yaml(own)),
+                *(name, _as_yaml(value)),
+            )
+
+
+def _as_yaml(value: bool | int) -> str:
+    return str(value).lower()
+
+
 def _check_encoder(recipe: Recipe) -> None:
     from soritune.models.pretrained import open_pretrained
+    from soritune.models.starting_point import open_base
 
     source = recipe.model.starts_from
     if source is None:
@@ -79,6 +120,8 @@ def _check_encoder(recipe: Recipe) -> None:
     try:
         if not is_bundle(source):
             open_pretrained(source)
+        elif (bundle := load_bundle(source)).is_adapter:
+            open_base(bundle, recipe.model.base)
     except (ModelError, BundleError) as error:
         key = "model.init_from" if recipe.model.init_from else "model.encoder"
         raise ModelError(f"{key}: {error}") from error

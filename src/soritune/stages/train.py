@@ -22,7 +22,7 @@ from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
 from soritune.stages.check import usable_rows
 from soritune.stages.origin import card_fields
-from soritune.stages.start import open_folder
+from soritune.stages.start import check_extras, open_folder
 from soritune.tasks.inputs.input import inputs_of
 from soritune.whole_file import write_text
 
@@ -72,6 +72,7 @@ def train_recipe(
     from soritune.training.loop import train
     from soritune.training.process_group import process_group
 
+    check_extras(recipe)
     group = process_group()
     resumed = group.from_main(lambda: open_folder(folder, resume=resume, phase=recipe.train.phase))
     unusable: list[Quarantined] | None = None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from soritune.training.checkpoint import copy_weights
 from soritune.training.config import EmaSettings
 
 
@@ -55,6 +56,9 @@ class Averager:
             parameter.data, self.weights[name] = self.weights[name], parameter.data
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Restores averages from a checkpoint."""
-        for name, value in weights.items():
-            self.weights[name].copy_(value)
+        """Restores averages from a checkpoint.
+
+        Raises:
+            TrainingError: averages of other weights.
+        """
+        copy_weights(self.weights, weights)

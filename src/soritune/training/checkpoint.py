@@ -18,17 +18,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import NonNegativeInt, TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from soritune.errors import OutputError, TrainingError
+from soritune.errors import OutputError, OutsideFolderError, TrainingError
+from soritune.inside_folder import path_inside
 from soritune.run_folder import RunFolder, checkpoint_order
+from soritune.strict_json import read_json
 from soritune.training.run_progress import Progress
 
 STATE, WEIGHTS, OPTIMIZER = "state.json", "trainable.safetensors", "optimizer.safetensors"
 AVERAGES = "averages.safetensors"
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW keeps of a weight."""
 
 logger = logging.getLogger(__name__)
 
@@ -149,10 +154,28 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def put_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Copies weights into the model, by name."""
-    state = dict(model.state_dict())
-    for name, value in weights.items():
-        state[name].copy_(value)
+    """Copies weights into the model, by name.
+
+    Raises:
+        TrainingError: a weight that the model does not have, or of another shape.
+    """
+    copy_weights(dict(model.state_dict()), weights)
+
+
+@torch.no_grad()
+def copy_weights(own: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:
+    """Copies stored weights over a run's own, by name.
+
+    Raises:
+        TrainingError: a stored weight is not among the own ones, or has another shape.
+    """
+    for name, value in stored.items():
+        if name not in own or own[name].shape != value.shape:
+            raise TrainingError(
+                f"the stored weights do not fit the model, first {name[:80]!r} of shape {tuple(value.shape)}; "
+                "they belong to another run or were changed"
+            )
+        own[name].copy_(value)
 
 
 def clean(run: RunFolder, keep_newest: int) -> None:
@@ -161,8 +184,8 @@ def clean(run: RunFolder, keep_newest: int) -> None:
         shutil.rmtree(old, ignore_errors=True)
     named: set[str] = set()
     for path in checkpoints(run):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            progress = json.loads((path / STATE).read_text(encoding="utf-8"))["progress"]
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            progress = read_json(path / STATE)["progress"]
             named |= {progress["best_weights"], *(done["weights"] for done in progress["done"])}
     for path in run.all_best_weights():
         if path.name not in named:
@@ -210,13 +233,15 @@ def load_checkpoint(path: Path, identity: Mapping[str, str]) -> Loaded:
         TrainingError: it belongs to another recipe, other data, other labels or another base.
     """
     try:
-        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        state = read_json(path / STATE)
         weights, optimizer = load_file(path / WEIGHTS), load_file(path / OPTIMIZER)
         averages = load_file(path / AVERAGES) if (path / AVERAGES).exists() else None
-        progress, scaler, files = Progress(**state["progress"]), state["scaler"], dict(state["files"])
+        progress, scaler = Progress.from_json(state["progress"]), state["scaler"]
+        files = TypeAdapter(dict[str, NonNegativeInt]).validate_python(state["files"], strict=True)
         made_with = dict(state["identity"])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedCheckpointError(f"{path} is not a whole checkpoint ({error})") from error
+    _refuse_foreign_files(path, progress, files)
     for what, digest in made_with.items():
         if identity.get(what) != digest:
             raise TrainingError(
@@ -224,6 +249,26 @@ def load_checkpoint(path: Path, identity: Mapping[str, str]) -> Loaded:
                 "or start anew from its weights with model.init_from"
             )
     return Loaded(path, progress, weights, optimizer, scaler, files, averages)
+
+
+def _refuse_foreign_files(path: Path, progress: Progress, files: Mapping[str, int]) -> None:
+    """Refuses files that no run names in its checkpoints: resuming cuts and reads them.
+
+    Raises:
+        TrainingError: such a file.
+    """
+    run = RunFolder(path.parent.parent)
+    foreign = [name for name in files if name not in run.growing_files]
+    for name in progress.weight_files:
+        try:
+            path_inside(run.checkpoints, name)
+        except OutsideFolderError:
+            foreign.append(name)
+    if foreign:
+        raise TrainingError(
+            f"{path / STATE} names {foreign[0][:200]!r}, which is not a file of this run; it was changed after the "
+            "training wrote it, so start anew without --resume"
+        )
 
 
 def newest_checkpoint(run: RunFolder, identity: Mapping[str, str]) -> Loaded:
@@ -258,11 +303,22 @@ def _optimizer_tensors(optimizer: AdamW) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: AdamW, tensors: Mapping[str, Tensor]) -> None:
-    """Restores the moments that `save_checkpoint` stored."""
+    """Restores the moments that `save_checkpoint` stored.
+
+    Raises:
+        TrainingError: a moment of a weight that is not trained, or of another shape.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    by_position = {f"{i:04d}": parameter for i, parameter in enumerate(parameters)}
     for name, value in tensors.items():
-        position, key = name.split(".", 1)
-        parameter = parameters[int(position)]
+        position, _, key = name.partition(".")
+        parameter = by_position.get(position)
+        expected = () if parameter is None or key == "step" else tuple(parameter.shape)
+        if parameter is None or key not in MOMENTS or tuple(value.shape) != expected:
+            raise TrainingError(
+                f"the optimizer's state does not fit the model ({name[:80]!r} of shape {tuple(value.shape)}); "
+                "the checkpoint is damaged, start anew from the weights with model.init_from"
+            )
         # The step counter stays where the optimizer wants it (fused AdamW: beside the parameter).
         optimizer.state[parameter][key] = value.to(parameter.device)
 

@@ -15,8 +15,10 @@ from typing import IO, Any
 
 from soritune import processes
 from soritune.errors import OutputError, TrainingError
+from soritune.inside_folder import path_inside
 from soritune.progress import SILENT, Bar, Console
 from soritune.run_folder import RunFolder
+from soritune.strict_json import parse_json
 from soritune.terminal_text import visible
 
 logger = logging.getLogger(__name__)
@@ -27,7 +29,8 @@ class RunLog:
 
     Args:
         folder: the run's folder.
-        keep: lengths to cut the run's files to first, so that a resumed run continues there; None empties the logs.
+        keep: lengths to cut the run's files to first, so that a resumed run continues there, by the names of
+            `RunFolder.growing_files`; None empties the logs.
         step: steps so far; TensorBoard drops what came after them.
         tensorboard: write event files too.
         console: where the bar and the main lines are shown; nothing is shown by default.
@@ -48,6 +51,8 @@ class RunLog:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if is_writer:
+                for name in self.folder.growing_files:
+                    path_inside(folder, name)  # a link would lead the log into another file
                 self._cut(keep)
             events, text = (
                 (self.folder.events, self.folder.text_log) if is_writer else (Path(os.devnull),) * 2
@@ -72,7 +77,7 @@ class RunLog:
             for path in (self.folder.events, self.folder.text_log):
                 path.write_bytes(b"")
         for name, length in (keep or {}).items():
-            path = self.folder.path / name
+            path = self.folder.growing_files[name]
             if path.exists() and length:
                 os.truncate(path, min(length, path.stat().st_size))
             else:
@@ -99,8 +104,8 @@ class RunLog:
             file.flush()
             if file.name != os.devnull:
                 os.fsync(file.fileno())
-        growing = [self.folder.events, self.folder.text_log, self.folder.quarantine]
-        return {path.name: path.stat().st_size if path.exists() else 0 for path in growing}
+        growing = self.folder.growing_files
+        return {name: path.stat().st_size if path.exists() else 0 for name, path in growing.items()}
 
     def event(self, event: str, **values: Any) -> None:
         """One JSON line, one text line, and the numbers to TensorBoard under their own names."""
@@ -175,7 +180,7 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    return [parse_json(line) for line in lines[:-1] if line]
 
 
 def _short(value: float) -> str:
@@ -184,11 +189,24 @@ def _short(value: float) -> str:
     return f"{value:.4g}"
 
 
+def check_tensorboard() -> None:
+    """Imports what writes TensorBoard's files.
+
+    Raises:
+        TrainingError: it is not installed.
+    """
+    _summary_writer()
+
+
 def _open_tensorboard(folder: RunFolder, step: int | None) -> Any:
+    return _summary_writer()(str(folder.tensorboard), purge_step=None if step is None else step + 1)
+
+
+def _summary_writer() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise TrainingError(
             "train.tensorboard=true needs the extra 'track'; install soritune[track] or set train.tensorboard=false"
         ) from None
-    return SummaryWriter(str(folder.tensorboard), purge_step=None if step is None else step + 1)
+    return SummaryWriter

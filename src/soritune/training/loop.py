@@ -24,12 +24,12 @@ from soritune.training.end_reason import EndReason
 from soritune.training.failed_rows import forget_rows
 from soritune.training.interrupt import Interrupt
 from soritune.training.log import RunLog
+from soritune.training.phase_check import check_phases
 from soritune.training.phase_start import begin_phase, identity_of
 from soritune.training.phases import Phase, chosen_phases, next_phase, resolve_phases
 from soritune.training.process_group import process_group
 from soritune.training.run import TrainingRun
 from soritune.training.run_progress import Progress
-from soritune.training.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,7 @@ def train(run: TrainingRun, *, resume: bool = False, console: Console = SILENT) 
     config = run.model.config
     phases = resolve_phases(run.settings, run.augment, config.freeze)
     chosen = chosen_phases(phases, run.settings.phase)
-    for phase in chosen:
-        Selection(run.tasks, phase.settings)
+    check_phases(run.model, run.tasks, phases)
     folder = RunFolder(run.folder)
     loaded: Loaded | None = None
     if resume or (run.settings.phase is not None and checkpoints(folder)):

@@ -191,6 +191,9 @@ class PhaseTrainer:
 
     def _evaluate(self) -> tuple[dict[str, float], bool]:
         self.skipped_steps.collect()
+        if self.progress.is_untrained:
+            self.log.message("no evaluation: every step so far was skipped, so nothing was trained")
+            return {}, True
         return self.evaluations.run()
 
     def _checkpoint(self) -> Path | None:
@@ -198,8 +201,18 @@ class PhaseTrainer:
         return self.checkpoints.save()
 
     def _close(self, reason: EndReason) -> None:
-        """Ends the phase: evaluates and keeps the last weights, and saves a checkpoint for the next phase."""
+        """Ends the phase: evaluates and keeps the last weights, and saves a checkpoint for the next phase.
+
+        Raises:
+            TrainingError: every step was skipped, or a frozen weight has changed.
+        """
         progress = self.progress
+        self.skipped_steps.collect()
+        if progress.is_untrained:
+            raise TrainingError(
+                f"{self.phase} trained nothing: all of its {progress.phase_step} steps had a loss or gradient that is "
+                "not finite and were skipped; lower train.learning_rate, use train.precision=fp32 or another encoder"
+            )
         if progress.last_evaluation != progress.step:
             self._evaluate()
         self.evaluations.finish()

@@ -145,6 +145,8 @@ def next_phase(
     done = set(done)
     indices = {phase.index for phase in chosen}
     if current is not None:
+        if not 0 <= current < len(phases):
+            raise TrainingError(f"the checkpoint is of phase {current + 1}, and the recipe has {len(phases)}")
         if current not in indices:
             raise TrainingError(f"{phases[current]} was interrupted; finish it first with --resume")
         if not resume:

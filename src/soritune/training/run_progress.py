@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from soritune.training.end_reason import EndReason
 
@@ -34,6 +37,9 @@ class Progress:
     monitored: float | None = None
     """The value with which the next evaluations are compared."""
     non_finite_steps: int = 0
+    """Steps of the run that were skipped, because their loss or gradient was not finite."""
+    phase_skipped_steps: int = 0
+    """Those of this phase."""
     failed_rows: int = 0
     """Rows of this epoch that could not be used."""
     last_evaluation: int = -1
@@ -44,6 +50,37 @@ class Progress:
     def __post_init__(self) -> None:
         # JSON has it as a plain string.
         self.ended = None if self.ended is None else EndReason(self.ended)
+
+    @classmethod
+    def from_json(cls, values: Any) -> Progress:
+        """The inverse of `asdict`, from a file that others may have written.
+
+        Raises:
+            ValueError: a field is unknown or has another type.
+        """
+        unknown = set(values) - set(cls.__slots__) if isinstance(values, dict) else {"progress"}
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(map(str, unknown)))}: not what a checkpoint contains")
+        try:
+            progress: Progress = TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+        for done in progress.done:
+            if not isinstance(done.get("index"), int) or not isinstance(done.get("weights", 0), str | None):
+                raise ValueError("done: a finished phase needs its index and its weights")
+        return progress
+
+    @property
+    def weight_files(self) -> list[str]:
+        """Names of the files of weights beside the checkpoints that are read again."""
+        files = [self.best_weights, *(done["weights"] for done in self.done)]
+        return [name for name in files if name is not None]
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether every step of the phase so far was skipped."""
+        return 0 < self.phase_step == self.phase_skipped_steps
 
     def next_phase(self, index: int) -> None:
         """Begins phase `index`. Steps of the run and what is known of earlier phases are kept."""

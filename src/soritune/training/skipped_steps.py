@@ -47,6 +47,7 @@ class SkippedSteps:
             steps_ago = progress.phase_step - phase_step
             names = self._names(progress.epoch, progress.step_in_epoch - steps_ago, local)
             progress.non_finite_steps += 1
+            progress.phase_skipped_steps += 1
             self.log.message(
                 f"warning: step {progress.step - steps_ago + 1} skipped, loss or gradient not finite; rows {names}"
             )

@@ -16,6 +16,7 @@ from soritune.models.losses.loss import log_probabilities
 from soritune.models.model import SpeechModel
 from soritune.tasks.inputs.input import missing_inputs, values_in_row
 from soritune.tasks.objectives.objective import is_time_aligned
+from soritune.tasks.objectives.probabilities import non_finite_output
 from soritune.tasks.results import Counts, Pair, add_counts
 from soritune.tasks.task import Task
 from soritune.training.batches.collate import Collator
@@ -84,7 +85,11 @@ def validate(
             for spec in model.outputs
         }
         frames = output.num_frames.cpu().numpy()
-        for name, counted in _count_rows(tasks, collator, batch.rows, scores, frames, model, batch.unread):
+        counted_rows, undecodable = _count_rows(
+            tasks, collator, batch.rows, scores, frames, model, batch.unread
+        )
+        failed += undecodable
+        for name, counted in counted_rows:
             counts[name] = add_counts([counts.get(name, {}), counted])
     model.train(was_training)
     return _summarise(model, tasks, sums, counts, len(rows), failed, accelerator)
@@ -98,10 +103,12 @@ def _count_rows(
     num_frames: NDArray[np.int64],
     model: SpeechModel,
     unread: frozenset[int],
-) -> list[tuple[str, Counts]]:
-    """(task, counts) of every row and every task that can be evaluated on it."""
+) -> tuple[list[tuple[str, Counts]], int]:
+    """(task, counts) of every row and every task that can be evaluated on it, and how many rows have outputs that are
+    not finite."""
     per_frame = {spec.name: spec.per_frame for spec in model.outputs}
     counted: list[tuple[str, Counts]] = []
+    undecodable = 0
     for i, row in enumerate(rows):
         if int(row) in unread:
             continue
@@ -109,6 +116,9 @@ def _count_rows(
         outputs = {
             name: value[i, : num_frames[i]] if per_frame[name] else value[i] for name, value in scores.items()
         }
+        if non_finite_output(outputs) is not None:
+            undecodable += 1
+            continue
         values = values_in_row(collator.read.inputs, utterance)
         is_cropped = collator.preprocessing.crops(utterance.duration_s)
         for task in tasks:
@@ -120,7 +130,7 @@ def _count_rows(
             if reference is not None:
                 pair = Pair(utterance.id, reference, task.decode(outputs, utterance.text))
                 counted.append((task.name, task.count(pair)))
-    return counted
+    return counted, undecodable
 
 
 def _summarise(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from soritune.corpus.reading.folder_walk import is_audio
+from soritune.inside_folder import leads_outside
 
 
 class AudioFinder:
@@ -31,12 +32,18 @@ class AudioFinder:
         starts = [path] if posixpath.isabs(path) else [f"{folder}/{path}" for folder in self._folders]
         spellings = (spelling for start in starts for spelling in _spellings(start))
         file = next(filter(os.path.isfile, spellings), None)
-        return None if file is None else self._below(file)
+        return None if file is None else self._result(path, file)
 
     def expected(self, written: str) -> str:
         """The likeliest path of a file that does not exist, for messages."""
         path = self._path(written)
-        return path if posixpath.isabs(path) else self._below(f"{self._folders[0]}/{path}")
+        return path if posixpath.isabs(path) else self._result(path, f"{self._folders[0]}/{path}")
+
+    def _result(self, written: str, file: str) -> str:
+        """The path of a file; relative to the base, with "..", if the list itself leads out of the base."""
+        below = self._below(file)
+        leads_out = os.path.isabs(below) and not posixpath.isabs(written) and leads_outside(written)
+        return os.path.relpath(below, self._base) if leads_out else below
 
     def _path(self, written: str) -> str:
         path = plain_path(written)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from soritune.strict_json import parse_json
 from soritune.whole_file import whole_file
 
 
@@ -15,8 +16,7 @@ def read_json(text: str) -> tuple[Any, list[str]]:
     """The value of a JSON text, and the keys that occur more than once in one of its objects; the last value counts.
 
     Raises:
-        ValueError: the text is not JSON.
-        RecursionError: it is nested too deep.
+        ValueError: the text is not JSON, or is nested too deep.
     """
     repeated: list[str] = []
 
@@ -26,7 +26,7 @@ def read_json(text: str) -> tuple[Any, list[str]]:
             repeated.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         return values
 
-    return json.loads(text, object_pairs_hook=as_dict, parse_constant=lambda _: None), repeated
+    return parse_json(text, object_pairs_hook=as_dict, parse_constant=lambda _: None), repeated
 
 
 def write_json_lines(file: Path, records: Iterable[Mapping[str, Any]], *, errors: str = "strict") -> int:

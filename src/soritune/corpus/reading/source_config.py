@@ -15,6 +15,9 @@ class SourceConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, coerce_numbers_to_str=True)
 
+    outside_root: bool = False
+    """Read relative audio paths that lead out of the corpus folder, such as `../wav/a.wav`; they become absolute."""
+
     @field_validator("*", mode="before")
     @classmethod
     def _tuple_of_one(cls, value: Any, info: ValidationInfo) -> Any:

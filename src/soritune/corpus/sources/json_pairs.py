@@ -288,7 +288,7 @@ def load_label(path: Path, encoding: str | None = None) -> tuple[Any, list[str]]
         raise ReadingError("label-empty", "is empty")
     try:
         return read_json(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ReadingError("label-not-json", f"is not JSON ({error})") from error
 
 

@@ -183,7 +183,7 @@ def _entries(file: Path) -> tuple[dict[str, Any], list[str]]:
         raise ManifestError(f"cannot be read ({error.strerror or error})", path=file) from error
     except EncodingError as error:
         raise ManifestError(str(error), path=file) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ManifestError(f"is not JSON ({error})", path=file) from error
     if not isinstance(entries, dict):
         raise ManifestError(

@@ -27,6 +27,7 @@ from soritune.corpus.splitting.assignment import assign_groups, assign_scripts
 from soritune.corpus.splitting.grouping import Columns, Groups, strata_of, with_values
 from soritune.errors import SplitError
 from soritune.settings import Settings
+from soritune.strict_json import parse_json
 from soritune.whole_file import whole_file
 
 SPLITS = ("train", "val", "test")
@@ -188,8 +189,18 @@ def load_splits(path: str | Path) -> Splits:
     codes = pc.index_in(table.column("split").cast(pa.string()), value_set=pa.array(_NAMES))
     if codes.null_count:
         raise SplitError(f"{file}: holds a split that is not one of {', '.join(_NAMES)}")
-    policy = json.loads(metadata[b"soritune.policy"])
+    policy = _policy(metadata, file)
     return Splits(table.column("id").combine_chunks(), codes.to_numpy().astype(np.int8), policy)
+
+
+def _policy(metadata: Mapping[bytes, bytes], file: Path) -> dict[str, Any]:
+    try:
+        policy = parse_json(metadata[b"soritune.policy"])
+        if isinstance(policy, dict):
+            return policy
+    except (KeyError, ValueError):
+        pass
+    raise SplitError(f"{file}: does not state how the split was made; make it with: soritune split")
 
 
 def make_splits(

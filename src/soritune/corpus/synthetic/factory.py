@@ -34,6 +34,7 @@ from soritune.corpus.synthetic.settings import SynthesisSettings
 from soritune.corpus.synthetic.voice_work import make_voice, read_rows, rows_file
 from soritune.corpus.synthetic.workers import worker_pool
 from soritune.errors import OutputError
+from soritune.strict_json import read_json
 from soritune.whole_file import write_text
 
 FORMAT = 1
@@ -150,7 +151,7 @@ def _claim(root: Path, settings: SynthesisSettings) -> None:
     identity = {"format": FORMAT, "settings": settings.identity()}
     try:
         if file.exists():
-            stored = json.loads(file.read_text(encoding="utf-8"))
+            stored = read_json(file)
             changed = sorted(_differences({key: stored.get(key) for key in identity}, identity))
             if changed:
                 raise OutputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.synthetic.settings import SynthesisSettings
 from soritune.corpus.synthetic.utterances import make_utterance
 from soritune.corpus.utterance import Utterance
+from soritune.strict_json import parse_json
 
 _VOICE, _BABBLE, _UTTERANCES, _ERRORS, _STYLES = 0, 1, 2, 3, 4
 """Streams of random numbers of one voice."""
@@ -78,7 +78,7 @@ def read_rows(file: Path) -> list[Utterance]:
     """The rows of a finished voice."""
     utterances = []
     for line in file.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+        row = parse_json(line)
         row |= {name: tuple(row[name]) for name in _SEQUENCES if name in row}
         utterances.append(Utterance(**row))
     return utterances

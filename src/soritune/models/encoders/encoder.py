@@ -96,6 +96,10 @@ class EncoderFamily(ABC):
         """preprocessor_config.json of a feature extractor equal to `preprocessing`; by default its sample rate only."""
         return {"sampling_rate": int(preprocessing.get("sample_rate_hz", 16000))}
 
+    def stored_preprocessing(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The reverse of `preprocessor_config`: settings of `Preprocessing`; by default the sample rate only."""
+        return {"sample_rate_hz": stored.get("sampling_rate")}
+
     def tokenizer_files(self, output: OutputSpec) -> dict[str, Any]:
         """JSON files of transformers' tokenizer for the labels of a CTC output, by name; by default {}."""
         return {}

@@ -107,6 +107,13 @@ class Wav2Vec2Family(EncoderFamily):
             "return_attention_mask": True,
         }
 
+    def stored_preprocessing(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a `Wav2Vec2FeatureExtractor`."""
+        return {
+            **super().stored_preprocessing(stored),
+            "normalize": stored.get("do_normalize"),
+        }
+
     def tokenizer_files(self, output: OutputSpec) -> dict[str, Any]:
         """`vocab.json` and `tokenizer_config.json`, loadable as `Wav2Vec2CTCTokenizer`."""
         blank = output.labels[int(output.options.get("blank", 0))]

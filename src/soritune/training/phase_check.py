@@ -1,0 +1,43 @@
+"""Settings of all phases, checked against the model before the first step of any of them. Next: `phase_start.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from soritune.errors import ModelError, SorituneError, TrainingError
+from soritune.models.freezing import apply_freezing, check_frozen
+from soritune.models.model import SpeechModel
+from soritune.tasks.task import Task
+from soritune.training.optimizer import make_optimizer
+from soritune.training.phases import Phase
+from soritune.training.selection import Selection
+
+
+def check_phases(model: SpeechModel, tasks: Sequence[Task], phases: Sequence[Phase]) -> None:
+    """Freezes the model as each phase would and makes the optimizer, then restores the model's own freezing.
+
+    Raises:
+        SorituneError: settings of a phase contradict each other or do not fit the model; the message names the phase.
+    """
+    config = model.config
+    try:
+        for phase in phases:
+            model.config = config.model_copy(update={"freeze": phase.freeze})
+            try:
+                apply_freezing(model)
+                check_frozen(model)
+                make_optimizer(model, phase.settings)
+                Selection(tasks, phase.settings)
+            except SorituneError as error:
+                raise _of_phase(error, phase) from error
+    finally:
+        model.config = config
+    apply_freezing(model)
+
+
+def _of_phase(error: SorituneError, phase: Phase) -> SorituneError:
+    """The error with the phase's name before it; of a recipe without phases the error itself."""
+    if phase.count == 1:
+        return error
+    kind = ModelError if isinstance(error, ModelError) else TrainingError
+    return kind(f"{phase}: {error}")
