@@ -224,3 +224,24 @@ def test_predictions_without_numbers_are_shown(models, clips, monkeypatch, fakes
     assert "–" in call(clips, "-b", models["emotion"]).stdout
     content = json.loads(call(clips, "-b", models["emotion"], "--json").stdout)
     assert content["distribution"]["emotion"]["mean_confidence"] is None
+
+
+def test_headerless_files_and_channels_are_read_as_the_options_state(models, tmp_path):
+    samples = np.random.default_rng(0).integers(-9000, 9000, 16000, dtype="<i2")
+    (tmp_path / "a.pcm").write_bytes(samples.tobytes())
+    result = CliRunner().invoke(APP, [str(tmp_path / "a.pcm"), "-b", models["emotion"], "--json"])
+    assert result.exit_code == 1
+    assert "headerless PCM" in json.loads(result.stdout)["predictions"][0]["error"]
+    soundfile.write(tmp_path / "b.wav", np.stack([samples, -samples], axis=1), 16000)
+    rows = []
+    for name, options in (("a.pcm", ["--pcm", "s16le:16000"]), ("b.wav", ["--channel", "0"])):
+        result = CliRunner().invoke(
+            APP, [str(tmp_path / name), "-b", models["emotion"], "--json", *options], catch_exceptions=False
+        )
+        assert result.exit_code == 0
+        rows += json.loads(result.stdout)["predictions"]
+    assert rows[0]["tasks"] == rows[1]["tasks"]
+    for options in (["--pcm", "s16le"], ["--manifest", "m.jsonl", "--channel", "0"]):
+        files = [] if "--manifest" in options else [str(tmp_path / "a.pcm")]
+        result = CliRunner().invoke(APP, [*files, "-b", models["emotion"], *options])
+        assert isinstance(result.exception, AudioError)

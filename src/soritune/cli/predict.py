@@ -96,19 +96,27 @@ def predict(
             help="FIELD=VALUE of another input of the model, for every file; the value is YAML; may be repeated.",
         ),
     ] = None,
+    channel: Annotated[
+        int | None, typer.Option(help="Channel of every file, from 0; without it the mean of all.", min=0)
+    ] = None,
+    pcm: Annotated[
+        str | None,
+        typer.Option(help="Encoding, rate and channels of files without a header (.pcm), as s16le:16000."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
     from soritune.errors import SorituneError
     from soritune.inference.predictor import Predictor
     from soritune.run_folder import choose_bundle
-    from soritune.stages.predict import default_model, find_files, predict_rows, select_rows
+    from soritune.stages.predict import default_model, find_files, predict_rows, reading_of, select_rows
     from soritune.tasks.inputs.input import values_in_request
 
     # A model takes seconds to load; faulty arguments are reported before that.
     if bool(audio) == (manifest is not None):
         raise SorituneError("give either audio files (or folders) or --manifest")
     request = _request(given, manifest)
+    reading = reading_of(channel, pcm, manifest)
     folders = [choose_bundle(path, checkpoint) for path in bundle or [default_model()]]
     items: Any
     data: dict[str, Any] = {}
@@ -116,7 +124,7 @@ def predict(
         items, data = select_rows(manifest, splits, split, bundles=folders, root=root)
     else:
         files = find_files(audio or [])
-        items = [{**request, "audio": path} for path in files] if request else files
+        items = [{**request, **reading, "audio": path} for path in files] if request or reading else files
     if not bundle:
         _print_default_model()
     reader = chosen_decoder(decoder, decoder_set)
@@ -144,10 +152,11 @@ def _request(given: list[str] | None, manifest: Path | None) -> dict[str, Any]:
     if given and manifest is not None:
         raise SorituneError("--input is for files; the rows of a manifest have their inputs in their columns")
     request = settings_of(given, {"text": str}, "--input")
-    reserved = sorted({"audio", "id"} & set(request))
+    reserved = sorted({"audio", "channel", "id", "pcm"} & set(request))
     if reserved:
         raise SorituneError(
-            f"--input {reserved[0]}=… is not an input of a model; files are given as arguments"
+            f"--input {reserved[0]}=… is not an input of a model; files are given as arguments, their "
+            "channel and format by --channel and --pcm"
         )
     return request
 

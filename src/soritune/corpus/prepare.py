@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from soritune.audio.files import as_on_disk
 from soritune.audio.waveform import MISSING_TAIL_S, read_header
 from soritune.corpus.checks import Quarantined, write_quarantine
 from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE, Manifest, write_manifest
@@ -103,7 +104,7 @@ def prepare(
         ManifestError: the corpus cannot be read, ids of several manifests repeat, or nothing in it can be used.
         OutputError: `out_dir` cannot be written to.
     """
-    source, root, out = load_source(source_name), Path(root), Path(out_dir)
+    source, root, out = load_source(source_name), as_on_disk(Path(root)), Path(out_dir)
     config = source_config(source_name, settings)
     for folder in (root, out):
         refuse_unwritable(folder)
@@ -169,7 +170,7 @@ class _Reading:
         seen = 0
         with ThreadPoolExecutor(threads) as pool:
             for outcome, result in parallel_map(
-                pool, lambda outcome: _measured(outcome, base), outcomes, 64 * threads
+                pool, lambda outcome: _measured(outcome, base, self.config.pcm), outcomes, 64 * threads
             ):
                 if isinstance(outcome, (Skipped, Note)):
                     tallies = self.skipped if isinstance(outcome, Skipped) else self.notes
@@ -227,26 +228,26 @@ def _reads(root: Path, config: SourceConfig, file: Path) -> bool:
     return any(path.resolve() == file.resolve() for path in read)
 
 
-def _measured(outcome: Outcome, base: Path) -> Utterance | Quarantined | None:
+def _measured(outcome: Outcome, base: Path, pcm: str | None) -> Utterance | Quarantined | None:
     """An utterance with length and rate from its file's header, or the quarantined row; None for mere counts."""
     if isinstance(outcome, (Skipped, Note)):
         return None
     if isinstance(outcome, Rejected):
         return Quarantined(outcome.id, outcome.audio, outcome.reason, "prepare", outcome.kind)
     try:
-        return _with_header(outcome, base)
+        return _with_header(outcome, base, pcm)
     except AudioError as error:
         name, audio, reason = map(shortened, (outcome.id, outcome.audio, error.reason))
         return Quarantined(name, audio, reason, "prepare", error.kind)
 
 
-def _with_header(utterance: Utterance, base: Path) -> Utterance:
-    """The utterance with length and rate from its file's header.
+def _with_header(utterance: Utterance, base: Path, pcm: str | None) -> Utterance:
+    """The utterance with length and rate from its file's header, or from `pcm` if the file has no header.
 
     Raises:
         AudioError: the file cannot be read, or lacks the channel or the stretch.
     """
-    header = read_header(base / utterance.audio)
+    header = read_header(base / utterance.audio, pcm=utterance.pcm or pcm)
     if utterance.channel is not None and utterance.channel >= header.num_channels:
         raise AudioError(
             utterance.audio,
@@ -261,4 +262,5 @@ def _with_header(utterance: Utterance, base: Path) -> Utterance:
     length = left if utterance.start_s is None or utterance.duration_s == 0 else utterance.duration_s
     if length > left + MISSING_TAIL_S:
         raise AudioError(utterance.audio, f"{lasts}, but the utterance ends later", "stretch-ends-late")
-    return replace(utterance, duration_s=min(length, left), sample_rate_hz=header.sample_rate_hz)
+    extra = {**utterance.extra, "pcm": utterance.pcm or pcm} if header.is_headerless else utterance.extra
+    return replace(utterance, duration_s=min(length, left), sample_rate_hz=header.sample_rate_hz, extra=extra)

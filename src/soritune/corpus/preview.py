@@ -223,7 +223,7 @@ def _read_headers(
         return {}, {}
     for row in rows:
         try:
-            lengths[row.id] = read_header(base / row.audio).duration_s
+            lengths[row.id] = read_header(base / row.audio, pcm=row.pcm or config.pcm).duration_s
         except AudioError as error:
             faults[row.id] = error
     return lengths, faults

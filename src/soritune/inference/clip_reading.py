@@ -113,5 +113,5 @@ def _waveform(clip: Clip, preprocessing: Preprocessing) -> NDArray[np.float32]:
     else:
         assert clip.path is not None
         length = clip.duration_s if clip.start_s is not None else None
-        waveform = whole.read(clip.path, clip.start_s, length, clip.channel)
+        waveform = whole.read(clip.path, clip.start_s, length, clip.channel, clip.pcm)
     return waveform if is_beyond_training(preprocessing, waveform) else whole.finish(waveform)

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
+from soritune.audio.pcm import PcmFormat
+
 
 class SourceConfig(BaseModel):
     """Settings of a source; each source subclasses it.
@@ -14,6 +16,16 @@ class SourceConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, coerce_numbers_to_str=True)
+
+    pcm: str | None = None
+    """Encoding, sample rate and channels of files without a header (.pcm, .raw), such as `s16le:16000`."""
+
+    @field_validator("pcm")
+    @classmethod
+    def _known_format(cls, value: str | None) -> str | None:
+        if value is not None:
+            PcmFormat.parse(value)
+        return value
 
     @field_validator("*", mode="before")
     @classmethod
