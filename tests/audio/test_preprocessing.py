@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +133,32 @@ def test_settings_are_checked_and_survive_a_dump() -> None:
         Preprocessing(sample_rate=8000)  # type: ignore[call-arg]
     chain = Preprocessing(max_duration_s=15.0, normalize=False)
     assert Preprocessing.model_validate(chain.model_dump()) == chain
+
+
+@pytest.mark.parametrize("shape", [(1, 16000), (2, 16000), (6, 8000), (1, 2)])
+def test_arrays_with_channels_first_are_refused(shape: tuple[int, int]) -> None:
+    with pytest.raises(
+        AudioError, match=rf"\({shape[0]}, {shape[1]}\), so {shape[1]} channels.*samples, channels"
+    ):
+        Preprocessing().apply(np.zeros(shape, np.float32), 16000)
+
+
+def test_case_of_a_channels_first_array(shared_cases: Path) -> None:
+    """The case runs the packaged model; its last line prints the error of the row."""
+    script = (shared_cases / "A05_channels_first_array" / "case.py").read_text(encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == (
+        "has the shape (1, 16000), so 16000 channels of 1 samples; give (samples, channels), such as waveform.T"
+    )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "offset"),
+    [("int16", 32768, 0), ("int32", 2**31, 0), ("uint8", 128, 128), ("int8", 128, 0), ("float64", 1, 0)],
+)
+def test_whole_numbers_are_scaled_as_those_of_a_file(dtype: str, scale: float, offset: float) -> None:
+    wave = 0.4 * np.sin(np.arange(16000) * 0.1)
+    given = (wave * scale + offset).round(0 if dtype != "float64" else 9).astype(dtype)
+    read = Preprocessing().read_samples(given, 16000)
+    assert read.dtype == np.float32
+    assert np.abs(read - wave).max() < (0.02 if dtype.endswith("8") else 1e-4)

@@ -57,7 +57,7 @@ def call(*arguments, code=0):
 
 
 def test_one_file_is_printed_as_a_table(models, clips):
-    output = call(clips / "b.WAV", "-b", models["emotion"]).stdout
+    output = call(clips / "b.WAV", "-b", models["emotion"], "--vad", "off").stdout
     assert "emotion" in output
     assert "%" in output
     assert any(label in output for label in ("calm", "tense", "warm"))
@@ -86,12 +86,13 @@ def test_printed_phones_are_near_the_reference(unseen, tiny_ko):
 
 
 def test_a_folder_gives_the_distribution(models, clips):
-    content = json.loads(call(clips, "-b", models["emotion"], "--json").stdout)
+    options = ("-b", models["emotion"], "--vad", "off")  # the clips are noise
+    content = json.loads(call(clips, *options, "--json").stdout)
     spread = content["distribution"]["emotion"]
     assert spread["total"] == 3
     assert sum(spread["counts"].values()) == 3
     assert sum(spread["shares"].values()) == pytest.approx(1)
-    assert "mean probability" in call(clips, "-b", models["emotion"]).stdout
+    assert "mean probability" in call(clips, *options).stdout
 
 
 def test_single_files_give_no_distribution(models, clips):
@@ -210,3 +211,87 @@ def test_predictions_without_numbers_are_shown(models, clips, monkeypatch, fakes
     assert "–" in call(clips, "-b", models["emotion"]).stdout
     content = json.loads(call(clips, "-b", models["emotion"], "--json").stdout)
     assert content["distribution"]["emotion"]["mean_confidence"] is None
+
+
+def test_headerless_files_and_channels_are_read_as_the_options_state(models, tmp_path):
+    samples = np.random.default_rng(0).integers(-9000, 9000, 16000, dtype="<i2")
+    (tmp_path / "a.pcm").write_bytes(samples.tobytes())
+    result = CliRunner().invoke(APP, [str(tmp_path / "a.pcm"), "-b", models["emotion"], "--json"])
+    assert result.exit_code == 1
+    assert "headerless PCM" in json.loads(result.stdout)["predictions"][0]["error"]
+    soundfile.write(tmp_path / "b.wav", np.stack([samples, -samples], axis=1), 16000)
+    rows = []
+    for name, options in (("a.pcm", ["--pcm", "s16le:16000"]), ("b.wav", ["--channel", "0"])):
+        result = CliRunner().invoke(
+            APP, [str(tmp_path / name), "-b", models["emotion"], "--json", *options], catch_exceptions=False
+        )
+        assert result.exit_code == 0
+        rows += json.loads(result.stdout)["predictions"]
+    assert rows[0]["tasks"] == rows[1]["tasks"]
+    for options in (["--pcm", "s16le"], ["--manifest", "m.jsonl", "--channel", "0"]):
+        files = [] if "--manifest" in options else [str(tmp_path / "a.pcm")]
+        result = CliRunner().invoke(APP, [*files, "-b", models["emotion"], *options])
+        assert isinstance(result.exception, AudioError)
+
+
+def speech_like(seconds, rate=16000):
+    """Bursts of noise with pauses, which the energy gate takes for speech."""
+    draw = np.random.default_rng(0)
+    bursts = np.repeat(np.arange(int(seconds * 5)) % 2, rate // 5)
+    return (0.001 + 0.2 * bursts) * draw.standard_normal(len(bursts))
+
+
+def test_silence_and_noise_are_marked_and_in_no_share(models, tmp_path):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    noise = 0.1 * np.random.default_rng(1).standard_normal(32000)
+    for name, wave in (("a", np.zeros(32000)), ("b", noise), ("c", speech_like(2.0))):
+        soundfile.write(folder / f"{name}.wav", wave, 16000)
+    options = [str(folder), "-b", models["emotion"], "--vad", "energy"]
+    result = CliRunner().invoke(APP, [*options, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert [row.get("no_speech", False) for row in answer["predictions"]] == [True, True, False]
+    assert (answer["predicted"], answer["without_speech"]) == (3, 2)
+    assert (answer["distribution"]["emotion"]["total"], answer["distribution"]["emotion"]["no_speech"]) == (
+        1,
+        2,
+    )
+    result = CliRunner().invoke(APP, options, catch_exceptions=False)
+    assert result.stdout.count("(no speech)") == 2
+    assert "2 of 3 clips hold no speech, as found by an energy gate" in result.stderr
+    result = CliRunner().invoke(APP, [*options[:-1], "off", "--json"], catch_exceptions=False)
+    assert "no_speech" not in result.stdout
+    assert json.loads(result.stdout)["distribution"]["emotion"]["total"] == 3
+
+
+def test_labels_below_the_minimum_confidence_are_uncertain(models, tmp_path):
+    soundfile.write(tmp_path / "a.wav", speech_like(2.0), 16000)
+    options = [str(tmp_path / "a.wav"), "-b", models["emotion"], "--vad", "energy", "--min-confidence"]
+    rows = {}
+    for minimum in ("0", "1"):
+        result = CliRunner().invoke(APP, [*options, minimum, "--json"], catch_exceptions=False)
+        rows[minimum] = json.loads(result.stdout)["predictions"][0]["tasks"]["emotion"]["prediction"]
+    assert "uncertain" not in rows["0"]
+    assert rows["1"] == {**rows["0"], "uncertain": True}
+    assert "(uncertain)" in CliRunner().invoke(APP, [*options, "1"]).stdout
+    result = CliRunner().invoke(APP, [*options, "1.5"])
+    assert "it is a probability, from 0 to 1" in str(result.exception)
+    assert CliRunner().invoke(APP, [*options[:-2], "sielro"]).exit_code == 2
+
+
+def test_windows_without_speech_are_marked_and_have_no_weight(models, tmp_path):
+    """40 s with speech in the first half: the label of the file is that of its windows with speech."""
+    wave = np.concatenate([speech_like(25.0), np.zeros(25 * 16000)])
+    soundfile.write(tmp_path / "a.wav", wave, 16000)
+    answers = {}
+    for vad in ("energy", "off"):
+        result = CliRunner().invoke(
+            APP, [str(tmp_path / "a.wav"), "-b", models["emotion"], "--vad", vad, "--json"]
+        )
+        answers[vad] = json.loads(result.stdout)["predictions"][0]
+    marks = [window.get("no_speech", False) for window in answers["energy"]["windows"]]
+    assert marks[0] is False and marks[-1] is True
+    assert "no_speech" not in answers["energy"]
+    assert not any("no_speech" in window for window in answers["off"]["windows"])
+    assert answers["energy"]["tasks"] != answers["off"]["tasks"]

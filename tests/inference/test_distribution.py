@@ -38,3 +38,25 @@ def test_missing_and_infinite_confidences_are_left_out_of_the_mean():
     )
     assert (distribution.total, distribution.mean_confidence) == (4, 0.5)
     assert {share.label: share.mean_confidence for share in distribution.labels} == {"Kind": 0.5, "Dry": None}
+
+
+def test_clips_without_speech_and_uncertain_labels_are_in_no_share():
+    def row(label, confidence, **marks):
+        prediction = {"label": label, "confidence": confidence, **marks}
+        return {"tasks": {"emotion": {"prediction": prediction}}}
+
+    rows = [
+        row("sad", 1.0) | {"no_speech": True},
+        row("sad", 0.9),
+        row("glad", 0.3, uncertain=True),
+        row("glad", 0.7),
+        row("glad", 0.8, uncertain=True) | {"no_speech": True},
+    ]
+    distribution = label_distribution(rows, task="emotion", labels=("sad", "glad"))
+    assert distribution.counts == {"sad": 1, "glad": 1}
+    assert (distribution.total, distribution.no_speech, distribution.uncertain) == (2, 2, 1)
+    assert distribution.mean_confidence == 0.8
+    assert {key: distribution.to_json()[key] for key in ("no_speech", "uncertain")} == {
+        "no_speech": 2,
+        "uncertain": 1,
+    }

@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
 from soritune.inference.predictions import read_predictions
+from soritune.reports.score import score_predictions
 from soritune.reports.score_warnings import absent_groups, unlabelled, warnings_of
 
 
@@ -89,3 +92,16 @@ def test_groups_that_no_row_has_are_reported(predictions):
     assert absent_groups(rows, ("gender", "dialect", "school")) == [
         "Not grouped by dialect, school: no row has it."
     ]
+
+
+@pytest.mark.parametrize(("vad", "title"), [("silero", "Silero"), ("energy", "an energy gate")])
+def test_clips_without_speech_are_counted_and_scored_nevertheless(fakes, tmp_path, vad, title):
+    rows = fakes.prediction_rows({f"s{k}": 4 for k in range(10)})
+    for row in rows[:7]:
+        row["no_speech"] = True
+    path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows, data={"split": "test"})
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([json.dumps({**json.loads(header), "vad": vad}), *lines]), encoding="utf-8")
+    (warning,) = warnings_of(read_predictions(path), num_speakers=10)
+    assert warning.startswith(f"7 of 60 clips hold no speech, as found by {title}")
+    assert score_predictions(path, resamples=10).num_utterances == 60

@@ -18,9 +18,10 @@ from pydantic import Field, field_validator, model_validator
 from soritune.audio.augment.augmentation import Augmentation
 from soritune.audio.augment.chain import Chain
 from soritune.audio.augment.settings import AugmentSettings
+from soritune.audio.channels import Float32Array, to_mono
 from soritune.audio.noise_reduction import NoiseReduction
 from soritune.audio.resample import resample
-from soritune.audio.waveform import Float32Array, read_audio, to_mono
+from soritune.audio.waveform import read_audio
 from soritune.draws import Draws
 from soritune.errors import AudioError, AugmentationError
 from soritune.settings import Settings
@@ -81,6 +82,7 @@ class Preprocessing(Settings):
         start_s: float | None = None,
         duration_s: float | None = None,
         channel: int | None = None,
+        pcm: str | None = None,
         *,
         augment: Augmentation | AugmentSettings | Chain | Mapping[str, Any] | None = None,
         seed: int | None = None,
@@ -88,7 +90,7 @@ class Preprocessing(Settings):
         """`finish(read(...))`: the samples of an utterance as the model receives them, (samples,) float32.
 
         Args:
-            path, start_s, duration_s, channel: as for `read`.
+            path, start_s, duration_s, channel, pcm: as for `read`.
             augment: changes of the waveform as in training, applied between `read` and `finish`. An
                 augmentation, a chain, or the settings under `augment` of a recipe, checked or as a mapping.
                 It is not part of the preprocessing settings, so prediction never applies it. Masking and
@@ -106,7 +108,7 @@ class Preprocessing(Settings):
         chain = None if augment is None else Chain.of(augment)
         if chain is not None:
             _refuse_features_and_batches(chain)
-        waveform = self.read(path, start_s, duration_s, channel)
+        waveform = self.read(path, start_s, duration_s, channel, pcm)
         if chain is not None and seed is not None:
             waveform = chain.apply(waveform, self.sample_rate_hz, 0, Draws(seed, 0, 0))
         return self.finish(waveform)
@@ -117,10 +119,12 @@ class Preprocessing(Settings):
         start_s: float | None = None,
         duration_s: float | None = None,
         channel: int | None = None,
+        pcm: str | None = None,
     ) -> Float32Array:
         """Decoded, mono, at `sample_rate_hz`, cropped; not yet normalised. (samples,) float32.
 
-        `start_s` None reads the whole file and ignores `duration_s`, as in an `Utterance`.
+        `pcm` is the format of a headerless file (`PcmFormat.parse`). `start_s` None reads the whole file and ignores
+        `duration_s`, as in an `Utterance`.
 
         Raises:
             AudioError: as `read_audio`, or shorter than `min_duration_s`.
@@ -132,6 +136,7 @@ class Preprocessing(Settings):
             channel=channel,
             sample_rate_hz=self.sample_rate_hz,
             at_most_s=None if self.max_duration_s is None else self.max_duration_s + MARGIN_S,
+            pcm=pcm,
         )
         return self._cropped(waveform, path)
 
@@ -160,9 +165,12 @@ class Preprocessing(Settings):
     def read_samples(self, waveform: NDArray[np.floating], sample_rate_hz: int) -> Float32Array:
         """Processes samples in memory as `read` does a file: (samples,) or (samples, channels) → (samples,).
 
+        Whole numbers are scaled to [-1, 1] by the range of their type, as those of a file are.
+
         Raises:
             AudioError: the sample rate is not a number above 0, the samples are not finite numbers, have not
-                one or two axes, or are shorter than `min_duration_s`.
+                one or two axes, have more channels than samples, whose channels cancel each other, or are
+                shorter than `min_duration_s`.
         """
         if not is_rate(sample_rate_hz):
             raise AudioError(
@@ -174,7 +182,14 @@ class Preprocessing(Settings):
             raise AudioError(
                 "waveform", f"must be (samples,) or (samples, channels), got {waveform.ndim} axes"
             )
-        mono = to_mono(waveform, "waveform")
+        if waveform.ndim == 2 and waveform.shape[1] > max(waveform.shape[0], 1):
+            raise AudioError(
+                "waveform",
+                f"has the shape {waveform.shape}, so {waveform.shape[1]} channels of {waveform.shape[0]} samples; give "
+                "(samples, channels), such as waveform.T",
+                "channels-first",
+            )
+        mono = to_mono(_scaled(waveform), "waveform")
         if not np.isfinite(mono).all():
             raise AudioError("waveform", "holds samples that are NaN or infinite")
         return self._cropped(resample(mono, sample_rate_hz, self.sample_rate_hz), "waveform")
@@ -186,6 +201,15 @@ class Preprocessing(Settings):
         if self.max_duration_s is None:
             return waveform
         return waveform[: round(self.max_duration_s * self.sample_rate_hz)]
+
+
+def _scaled(samples: NDArray[Any]) -> NDArray[np.floating]:
+    """Whole numbers as shares of the largest one of their type; unsigned ones have their zero in the middle."""
+    if samples.dtype.kind == "f":
+        return samples
+    half = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    centred = samples - half if samples.dtype.kind == "u" else samples
+    return (centred / half).astype(np.float32)
 
 
 def _refuse_features_and_batches(chain: Chain) -> None:

@@ -1,4 +1,6 @@
-"""Decoding by PyAV (extra `audio`), for formats that libsndfile does not read: M4A, WebM. Next: `audio/waveform.py`.
+"""Decoding by PyAV (extra `audio`), for formats that libsndfile does not read: M4A, WebM, streamed FLAC.
+
+Next: `audio/waveform.py`.
 
 Each function takes the error with which libsndfile refused the file, as the cause of its own `AudioError`.
 """
@@ -69,7 +71,8 @@ def _open(file: Path, error: Exception) -> Any:
     except ImportError:
         raise AudioError(
             file,
-            "is not audio that libsndfile reads; M4A and WebM need the extra: pip install 'soritune[audio]'",
+            "is not audio that libsndfile reads; M4A, WebM and streamed FLAC need the extra: "
+            "pip install 'soritune[audio]'",
             "audio-format",
         ) from error
     try:

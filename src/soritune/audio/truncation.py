@@ -5,14 +5,12 @@ libsndfile reads such a file as a shorter one, silently.
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import IO
 
+from soritune.audio.streamed import sample_bytes
 from soritune.errors import AudioError
 
-_UNKNOWN_SIZES = (0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-"""Sizes that programs write into a WAV header when they stream and do not know the length."""
 _LONGEST_PAGE = 65307
 """Bytes of the longest page of an Ogg file (RFC 3533)."""
 
@@ -25,29 +23,18 @@ def refuse_truncated(file: Path) -> None:
     """
     size = file.stat().st_size
     with file.open("rb") as stream:
-        head = stream.read(12)
-        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-            missing = _missing_wav_bytes(stream, size)
-        elif head[:4] == b"OggS":
-            missing = _missing_ogg_bytes(stream, size)
-        else:
-            return
+        is_ogg = stream.read(4) == b"OggS"
+        missing = _missing_ogg_bytes(stream, size) if is_ogg else _missing_sample_bytes(file)
     if missing > 0:
         raise AudioError(
             file, f"is truncated: at least {missing} bytes are missing at its end", "audio-truncated"
         )
 
 
-def _missing_wav_bytes(stream: IO[bytes], size: int) -> int:
-    """How many bytes the data chunk lacks of the length in its header."""
-    position = 12
-    while position + 8 <= size:
-        stream.seek(position)
-        name, length = struct.unpack("<4sI", stream.read(8))
-        if name == b"data":
-            return 0 if length in _UNKNOWN_SIZES else max(0, position + 8 + length - size)
-        position += 8 + length + length % 2
-    return 0
+def _missing_sample_bytes(file: Path) -> int:
+    """How many bytes the samples of a WAV file lack of the length in its header."""
+    samples = sample_bytes(file)
+    return 0 if samples is None or samples.is_streamed else samples.stated - samples.available
 
 
 def _missing_ogg_bytes(stream: IO[bytes], size: int) -> int:

@@ -1,14 +1,16 @@
 """Reading and writing audio files. Next: `audio/preprocessing.py`.
 
-The content of a file decides how it is read, not its suffix. libsndfile reads WAV, FLAC, MP3, Ogg, Opus and
-more. Other formats (M4A, WebM) are read by PyAV (`audio/pyav.py`) where that extra is installed. A waveform
-is (samples,) float32 in [-1, 1].
+The content of a file decides how it is read, not its suffix (`audio/container.py`). libsndfile reads WAV, FLAC, MP3,
+Ogg, Opus and more. Other formats (M4A, WebM) are read by PyAV (`audio/pyav.py`) where that extra is installed.
+Headerless PCM is read as its given format (`audio/pcm.py`). A waveform is (samples,) float32 in [-1, 1].
 """
 
 from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,16 +18,24 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from soritune.audio.channels import Float32Array, to_mono
+from soritune.audio.container import Content, content_of
+from soritune.audio.decoder_messages import attributed_to
+from soritune.audio.files import as_on_disk
+from soritune.audio.pcm import PcmFormat, headerless
 from soritune.audio.pyav import decode_all, read_stream_info
 from soritune.audio.resample import resample
+from soritune.audio.streamed import sample_bytes, with_true_length
 from soritune.audio.truncation import refuse_truncated
 from soritune.errors import AudioError, MissingAudioError, OutputError
 from soritune.whole_file import write_bytes
 
-Float32Array = NDArray[np.float32]
-
 MISSING_TAIL_S = 0.1
 """How much longer a segment or a header may be than the samples before the file counts as truncated."""
+
+
+_UNKNOWN_FRAMES = 1 << 40
+"""libsndfile gives the largest number for a FLAC file whose header does not state its length."""
 
 
 class AudioHeader(NamedTuple):
@@ -35,25 +45,42 @@ class AudioHeader(NamedTuple):
     num_channels: int
     num_frames: int
     duration_s: float
+    is_headerless: bool = False
+    """The file has no header; these are the values of the given format and the size of the file."""
 
 
-def read_header(path: str | Path) -> AudioHeader:
-    """Rate, channels and length of a file, without decoding it.
+class Decoded(NamedTuple):
+    """A file, or a part of it, with all its channels."""
+
+    samples: Float32Array
+    """(samples, channels)."""
+    sample_rate_hz: int
+
+
+def read_header(path: str | Path, *, pcm: str | None = None) -> AudioHeader:
+    """Rate, channels and length of a file. It is decoded only if its header does not state its length.
+
+    Args:
+        path: the file.
+        pcm: format of headerless PCM (`PcmFormat.parse`); is ignored for a file with a header.
 
     Raises:
-        AudioError: the file is missing (`MissingAudioError`), empty, truncated (where the header shows it),
-            or not audio.
+        AudioError: the file is missing (`MissingAudioError`), empty, truncated (where the header shows it), headerless
+            without `pcm`, or not audio.
     """
     file = _existing(path)
+    content = content_of(file, has_format=pcm is not None)
     try:
-        info = soundfile.info(str(file))
+        with _opened(file, content, pcm) as sound:
+            header = _checked_header(file, sound.samplerate, sound.channels, sound.frames)
     except soundfile.SoundFileError as error:
         stream = read_stream_info(file, error)
         frames = round(stream.duration_s * stream.sample_rate_hz)
+        if frames < 1:  # the length is not stated, as in recordings of a browser
+            frames = len(decode_all(file, error)[0])
         return _checked_header(file, stream.sample_rate_hz, stream.num_channels, frames)
-    header = _checked_header(file, info.samplerate, info.channels, info.frames)
     refuse_truncated(file)
-    return header
+    return header._replace(is_headerless=content is Content.HEADERLESS)
 
 
 def read_audio(
@@ -64,6 +91,7 @@ def read_audio(
     channel: int | None = None,
     sample_rate_hz: int | None = 16000,
     at_most_s: float | None = None,
+    pcm: str | None = None,
 ) -> Float32Array:
     """Decodes a file, or a part of it, to mono at `sample_rate_hz`.
 
@@ -74,51 +102,46 @@ def read_audio(
         channel: channel to take, from 0; None takes the mean of all.
         sample_rate_hz: rate of the result; None keeps that of the file.
         at_most_s: longest part to read. Unlike with `duration_s`, the file may be shorter.
+        pcm: format of headerless PCM, as for `read_header`.
 
     Returns:
         (samples,) float32, finite, not empty.
 
     Raises:
-        AudioError: the file is missing (`MissingAudioError`), empty, truncated or not audio, contains NaN or
-            infinite samples, lacks the channel, or ends before the part does.
+        AudioError: as `decode`, or the file lacks the channel, or its channels cancel each other in their mean.
     """
-    file = _existing(path)
-    try:
-        samples, rate = _decode(file, start_s, duration_s, at_most_s)
-    except soundfile.SoundFileError as error:
-        samples, rate = decode_all(file, error)
-        first, count = _span(file, rate, len(samples), start_s, duration_s)
-        samples = samples[first : first + count]
-        samples = samples if at_most_s is None else samples[: round(at_most_s * rate)]
-    waveform = to_mono(samples, file, channel)
-    if not np.isfinite(waveform).all():
-        count = int((~np.isfinite(waveform)).sum())
-        raise AudioError(file, f"holds {count} samples that are NaN or infinite", "audio-not-finite")
-    if sample_rate_hz is None or sample_rate_hz == rate:
+    decoded = decode(path, start_s=start_s, duration_s=duration_s, at_most_s=at_most_s, pcm=pcm)
+    waveform = to_mono(decoded.samples, path, channel)
+    if sample_rate_hz is None:
         return waveform
-    return resample(waveform, rate, sample_rate_hz)
+    return resample(waveform, decoded.sample_rate_hz, sample_rate_hz)
 
 
-def to_mono(samples: NDArray[Any], path: str | Path, channel: int | None = None) -> Float32Array:
-    """One channel of (samples,) or (samples, channels), or the mean of all; (samples,) float32.
+def decode(
+    path: str | Path,
+    *,
+    start_s: float | None = None,
+    duration_s: float | None = None,
+    at_most_s: float | None = None,
+    pcm: str | None = None,
+) -> Decoded:
+    """Decodes a file, or a part of it, with all its channels at its own rate; arguments as for `read_audio`.
 
     Raises:
-        AudioError: the channel does not exist. `path` is only for the message.
+        AudioError: the file is missing (`MissingAudioError`), empty, truncated, headerless without `pcm` or not audio,
+            contains NaN or infinite samples, or ends before the part does.
     """
-    if samples.ndim == 1:
-        samples = samples[:, None]
-    if channel is not None:
-        if not 0 <= channel < samples.shape[1]:
-            raise AudioError(
-                path,
-                f"has {samples.shape[1]} channels, so channel {channel} (from 0) does not exist",
-                "channel-missing",
-            )
-        return np.ascontiguousarray(samples[:, channel], dtype=np.float32)
-    if samples.shape[1] == 1:
-        return np.ascontiguousarray(samples[:, 0], dtype=np.float32)
-    mean: Float32Array = samples.mean(axis=1, dtype=np.float32)
-    return mean
+    file = _existing(path)
+    content = content_of(file, has_format=pcm is not None)
+    try:
+        samples, rate = _decode(file, content, pcm, start_s, duration_s, at_most_s)
+    except soundfile.SoundFileError as error:
+        samples, rate = decode_all(file, error)
+        samples = _part(samples, file, rate, start_s, duration_s, at_most_s)
+    if not np.isfinite(samples).all():
+        count = int((~np.isfinite(samples)).any(axis=1).sum())
+        raise AudioError(file, f"holds {count} samples that are NaN or infinite", "audio-not-finite")
+    return Decoded(samples, rate)
 
 
 def write_audio(path: str | Path, waveform: Float32Array, sample_rate_hz: int) -> None:
@@ -143,14 +166,14 @@ def write_audio(path: str | Path, waveform: Float32Array, sample_rate_hz: int) -
 
 
 def _existing(path: str | Path) -> Path:
-    """The path of a file that exists and is not empty."""
-    file = Path(path)
+    """The path of a file that exists and is not empty, as it is spelt on disk."""
     encoding = sys.getfilesystemencoding()
     try:
-        str(file).encode(encoding)  # libsndfile and PyAV are given names as text
+        str(path).encode(encoding)  # libsndfile and PyAV are given names as text
     except UnicodeEncodeError as error:
         reason = f"has a name that the encoding of file names here, {encoding}, cannot hold; rename it"
-        raise AudioError(file, reason, "audio-name") from error
+        raise AudioError(Path(path), reason, "audio-name") from error
+    file = as_on_disk(Path(path))
     try:
         size = file.stat().st_size
     except FileNotFoundError as error:
@@ -196,18 +219,69 @@ def _span(
     return first, min(count, frames - first)
 
 
+def _part(
+    samples: NDArray[Any],
+    file: Path,
+    rate: int,
+    start_s: float | None,
+    duration_s: float | None,
+    at_most_s: float | None,
+) -> NDArray[Any]:
+    """A part of a whole file (samples, channels)."""
+    first, count = _span(file, rate, len(samples), start_s, duration_s)
+    samples = samples[first : first + count]
+    return samples if at_most_s is None else samples[: round(at_most_s * rate)]
+
+
+@contextmanager
+def _opened(file: Path, content: Content, pcm: str | None) -> Iterator[soundfile.SoundFile]:
+    """The file by libsndfile: as its given format, or with the length up to its end if it was streamed.
+
+    Raises:
+        AudioError: it is headerless and has no given format, or the given one cannot be read.
+        soundfile.SoundFileError: libsndfile does not read it to its end.
+    """
+    if content is Content.HEADERLESS:
+        if pcm is None:
+            raise headerless(file)
+        try:
+            described = PcmFormat.parse(pcm)
+        except ValueError as error:
+            raise AudioError(file, f"cannot be read: pcm {error}", "audio-headerless") from error
+        with described.open(file) as sound:
+            yield sound
+    elif content is Content.MPEG:
+        with attributed_to(file), soundfile.SoundFile(str(file)) as sound:
+            yield sound
+    else:
+        samples = sample_bytes(file)
+        if samples is not None and samples.is_streamed:
+            with with_true_length(file, samples) as stream, soundfile.SoundFile(stream) as sound:
+                yield sound
+        else:
+            with soundfile.SoundFile(str(file)) as sound:
+                if sound.frames > _UNKNOWN_FRAMES:
+                    raise soundfile.SoundFileError("the header does not state the length")
+                yield sound
+
+
 def _decode(
-    file: Path, start_s: float | None, duration_s: float | None, at_most_s: float | None
+    file: Path,
+    content: Content,
+    pcm: str | None,
+    start_s: float | None,
+    duration_s: float | None,
+    at_most_s: float | None,
 ) -> tuple[NDArray[Any], int]:
     """A part of a file by libsndfile: (samples, channels) float32, and its rate."""
-    with soundfile.SoundFile(str(file)) as sound:
+    with _opened(file, content, pcm) as sound:
         rate = int(sound.samplerate)
-        _checked_header(file, rate, sound.channels, sound.frames)
-        refuse_truncated(file)
-        first, count = _span(file, rate, sound.frames, start_s, duration_s)
-        if at_most_s is not None:
-            count = min(count, round(at_most_s * rate))
         try:
+            _checked_header(file, rate, sound.channels, sound.frames)
+            refuse_truncated(file)
+            first, count = _span(file, rate, sound.frames, start_s, duration_s)
+            if at_most_s is not None:
+                count = min(count, round(at_most_s * rate))
             if first:
                 sound.seek(first)
             samples = sound.read(count, dtype="float32", always_2d=True)

@@ -126,7 +126,8 @@ def check(
     counts = _manifest_json(result.clean)
     if as_json:
         quarantined = [{"id": q.id, "reason": q.reason, "stage": q.stage} for q in result.quarantined]
-        print_json({**counts, "quarantined": quarantined, "tables": result.tables, "levels": result.levels})
+        found = {"tables": result.tables, "levels": result.levels, "notes": result.notes}
+        print_json({**counts, "quarantined": quarantined, **found})
     else:
         print_markup(f"{_counts(counts)} clean")
         for column, table in result.tables.items():
@@ -135,6 +136,8 @@ def check(
             print_markup(
                 "levels: " + ", ".join(f"{name} {value:.3g}" for name, value in result.levels.items())
             )
+        for remark, count in result.notes.items():
+            print_markup(f"[yellow]{count:,} noted[/yellow]: {escape(remark)}")
         _print_quarantined(result.quarantined, None if out is None else out / QUARANTINE_FILE)
     if strict and result.quarantined:
         raise typer.Exit(1)

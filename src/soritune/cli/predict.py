@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -42,18 +42,22 @@ class _Kept:
     """Task to rows with nothing but label and confidence."""
     predicted: int = 0
     failed: int = 0
+    without_speech: int = 0
 
     def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Passes the rows on as they come."""
         for row in rows:
             has_failed = "error" in row
             self.failed, self.predicted = self.failed + has_failed, self.predicted + (not has_failed)
+            self.without_speech += bool(row.get("no_speech"))
             if self.keep_all or len(self.rows) < SHOWN or has_failed:
                 self.rows.append(row)
             for name in self.single_label_tasks & row.get("tasks", {}).keys():
                 prediction = row["tasks"][name]["prediction"]
-                light = {"label": prediction["label"], "confidence": prediction["confidence"]}
-                self.labels.setdefault(name, []).append({"tasks": {name: {"prediction": light}}})
+                light = {key: prediction.get(key) for key in ("label", "confidence", "uncertain")}
+                self.labels.setdefault(name, []).append(
+                    {"no_speech": row.get("no_speech"), "tasks": {name: {"prediction": light}}}
+                )
             yield row
 
 
@@ -97,19 +101,36 @@ def predict(
             help="FIELD=VALUE of another input of the model, for every file; the value is YAML; may be repeated.",
         ),
     ] = None,
+    channel: Annotated[
+        int | None, typer.Option(help="Channel of every file, from 0; without it the mean of all.", min=0)
+    ] = None,
+    pcm: Annotated[
+        str | None,
+        typer.Option(help="Encoding, rate and channels of files without a header (.pcm), as s16le:16000."),
+    ] = None,
+    vad: Annotated[
+        Literal["auto", "silero", "energy", "off"],
+        typer.Option(
+            help="What finds speech: auto, silero, energy or off. Clips and windows without speech are marked."
+        ),
+    ] = "auto",
+    min_confidence: Annotated[
+        float | None, typer.Option(help="Labels with a lower probability (0 to 1) are uncertain.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
     from soritune.errors import SorituneError
     from soritune.inference.predictor import Predictor
     from soritune.run_folder import choose_bundle
-    from soritune.stages.predict import default_model, find_files, predict_rows, select_rows
+    from soritune.stages.predict import default_model, find_files, predict_rows, reading_of, select_rows
     from soritune.tasks.inputs.input import values_in_request
 
     # A model takes seconds to load; faulty arguments are reported before that.
     if bool(audio) == (manifest is not None):
         raise SorituneError("give either audio files (or folders) or --manifest")
     request = _request(given, manifest)
+    reading = reading_of(channel, pcm, manifest)
     folders = [choose_bundle(path, checkpoint) for path in bundle or [default_model()]]
     items: Any
     data: dict[str, Any] = {}
@@ -117,11 +138,19 @@ def predict(
         items, data = select_rows(manifest, splits, split, bundles=folders, root=root)
     else:
         files = find_files(audio or [])
-        items = [{**request, "audio": path} for path in files] if request else files
+        items = [{**request, **reading, "audio": path} for path in files] if request or reading else files
     if not bundle:
         _print_default_model()
     reader = chosen_decoder(decoder, decoder_set)
-    predictor = Predictor.load(folders, backend=backend, device=device, base=base, decoder=reader)
+    predictor = Predictor.load(
+        folders,
+        backend=backend,
+        device=device,
+        base=base,
+        decoder=reader,
+        vad=vad,
+        min_confidence=min_confidence,
+    )
     values_in_request(predictor.inputs, request)  # a wrong name is reported before the first file is read
     single_label_tasks = frozenset(task.name for task in predictor.tasks if task.single_label)
     kept = _Kept(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
@@ -133,6 +162,8 @@ def predict(
         _print_json(kept, distributions, output)
     else:
         _print_tables(predictor.tasks, kept, distributions, output)
+    if kept.without_speech and predictor.vad is not None:
+        _print_without_speech(kept, predictor.vad.name)
     if kept.failed:
         raise typer.Exit(1)
 
@@ -145,10 +176,11 @@ def _request(given: list[str] | None, manifest: Path | None) -> dict[str, Any]:
     if given and manifest is not None:
         raise SorituneError("--input is for files; the rows of a manifest have their inputs in their columns")
     request = settings_of(given, {"text": str}, "--input")
-    reserved = sorted({"audio", "id"} & set(request))
+    reserved = sorted({"audio", "channel", "id", "pcm"} & set(request))
     if reserved:
         raise SorituneError(
-            f"--input {reserved[0]}=… is not an input of a model; files are given as arguments"
+            f"--input {reserved[0]}=… is not an input of a model; files are given as arguments, their "
+            "channel and format by --channel and --pcm"
         )
     return request
 
@@ -177,6 +209,8 @@ def _print_json(kept: _Kept, distributions: dict[str, Distribution], output: Pat
     from soritune.inference.json_values import without_nan
 
     content: dict[str, Any] = {"predicted": kept.predicted, "failed": kept.failed}
+    if kept.without_speech:
+        content["without_speech"] = kept.without_speech
     if output is None:
         content["predictions"] = kept.rows
     else:
@@ -201,7 +235,7 @@ def _print_tables(
         if "error" in row:
             table.add_row(Text(visible(name)), Text(row["error"], style="red"), *[""] * (len(fields) - 1))
         else:
-            table.add_row(Text(visible(name)), *(Text(_cell(row, task, column)) for task, column in fields))
+            table.add_row(Text(visible(name)), *(Text(cell) for cell in _cells(row, fields)))
     console.print(table)
     total = kept.predicted + kept.failed
     if total > SHOWN:
@@ -212,6 +246,17 @@ def _print_tables(
         print_line(f"{kept.predicted} predictions in {output}")
     if kept.failed:
         print_error(f"{kept.failed} of {total} files could not be predicted")
+
+
+def _print_without_speech(kept: _Kept, vad: str) -> None:
+    """Reports on standard error the clips in which no speech was found, and how it was looked for."""
+    from soritune.reports.score_warnings import VAD_TITLES
+
+    print_error(
+        f"{kept.without_speech} of {kept.predicted} clips hold no speech, as found by {VAD_TITLES[vad]}; "
+        "they are in no share",
+        style="yellow",
+    )
 
 
 def _wide_console() -> Console:
@@ -240,7 +285,21 @@ def _columns(tasks: tuple[Task, ...], rows: list[Row]) -> list[tuple[str, Column
     return columns or [("", Column("", ""))]
 
 
-def _cell(row: Row, task: str, column: Column) -> str:
+def _cells(row: Row, fields: list[tuple[str, Column]]) -> list[str]:
+    """The cells of a row; a task without an answer to show has a mark in its first column."""
+    seen: set[str] = set()
+    cells = []
+    for task, column in fields:
+        cells.append(_cell(row, task, column, is_first=task not in seen))
+        seen.add(task)
+    return cells
+
+
+def _cell(row: Row, task: str, column: Column, *, is_first: bool) -> str:
+    if is_first and row.get("no_speech"):
+        return "(no speech)"
+    if is_first and row["tasks"].get(task, {}).get("prediction", {}).get("uncertain"):
+        return "(uncertain)"
     value = row["tasks"].get(task, {}).get("prediction", {}).get(column.field)
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
@@ -260,3 +319,6 @@ def _print_distribution(console: Console, name: str, distribution: Distribution)
         table.add_row(Text(row.label), str(row.count), f"{100 * row.share:.1f} %", confidence)
     console.print()
     console.print(table)
+    for count, reason in ((distribution.no_speech, "without speech"), (distribution.uncertain, "uncertain")):
+        if count:
+            console.print(f"{count} {reason}, in no share", style="dim")

@@ -77,6 +77,10 @@ def evaluate(
     ] = None,
     decoder: DecoderName = "greedy",
     decoder_set: DecoderValues = None,
+    vad: Annotated[
+        Literal["auto", "silero", "energy", "off"],
+        typer.Option(help="What finds clips without speech: auto, silero, energy or off."),
+    ] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Predict, score and report in one go: a split of a run, a manifest, or any labelled corpus (--data)."""
@@ -103,6 +107,7 @@ def evaluate(
         backend=backend,
         base=base,
         decoder=chosen_decoder(decoder, decoder_set),
+        vad=vad,
         console=progress.Console(quiet=as_json),
     )
     if plots is not None:

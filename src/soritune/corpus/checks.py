@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from soritune.audio.channels import dead_channels, to_mono
 from soritune.audio.quality import measure_quality
-from soritune.audio.waveform import read_audio
+from soritune.audio.resample import resample
+from soritune.audio.waveform import decode
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.reading.parallel_map import parallel_map
@@ -27,6 +29,9 @@ Progress = Callable[[int, int], None]
 """Called with the number of utterances done and their total."""
 COUNTED = ("gender", "language", "source", "sample_rate_hz")
 """Columns whose values are counted in every corpus."""
+
+
+_DEAD_CHANNEL = "one channel holds no signal and halves the mean; set channel to the other one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class CheckResult:
     """Column → value → utterances, hours, speakers; of the clean rows."""
     levels: dict[str, float] = field(default_factory=dict)
     """Medians over decoded utterances: level_dbfs, snr_db (estimated), clipped_share (mean)."""
+    notes: dict[str, int] = field(default_factory=dict)
+    """Remark on utterances that are kept → how many it concerns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ class _Checked:
     snr_db: float = float("nan")
     clipped_share: float = float("nan")
     level_dbfs: float = float("nan")
+    has_dead_channel: bool = False
 
 
 def check_manifest(
@@ -115,6 +123,7 @@ def check_manifest(
     keep = np.ones(len(manifest), dtype=bool)
     quarantined: list[Quarantined] = []
     qualities: list[tuple[float, float, float]] = []
+    dead = 0
     with ThreadPoolExecutor(threads) as pool:
         for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
             if result.fault is not None:
@@ -124,10 +133,12 @@ def check_manifest(
                 )
             elif decode:
                 qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))
+                dead += result.has_dead_channel
             if progress is not None:
                 progress(row + 1, len(manifest))
     clean = manifest if keep.all() else manifest.select(keep)
-    return CheckResult(clean, quarantined, count_tables(clean, (*label_fields, *COUNTED)), _levels(qualities))
+    tables = count_tables(clean, (*label_fields, *COUNTED))
+    return CheckResult(clean, quarantined, tables, _levels(qualities), {_DEAD_CHANNEL: dead} if dead else {})
 
 
 def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
@@ -137,13 +148,14 @@ def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
 def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> _Checked:
     whole = utterance.start_s is None
     try:
-        waveform = read_audio(
-            manifest.audio_path(utterance),
+        path = manifest.audio_path(utterance)
+        decoded = decode(
+            path,
             start_s=utterance.start_s,
             duration_s=None if whole else utterance.duration_s,
-            channel=utterance.channel,
-            sample_rate_hz=16000,
+            pcm=utterance.pcm,
         )
+        waveform = resample(to_mono(decoded.samples, path, utterance.channel), decoded.sample_rate_hz, 16000)
     except AudioError as error:
         return _Checked(error.reason, error.kind)
     seconds = len(waveform) / 16000
@@ -156,7 +168,13 @@ def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> 
     if not waveform.any():
         return _Checked("is silent: every sample is zero", "silent")
     quality = measure_quality(waveform, 16000)
-    return _Checked(snr_db=quality.snr_db, clipped_share=quality.clipped_share, level_dbfs=quality.level_dbfs)
+    dead = dead_channels(decoded.samples) if utterance.channel is None else []
+    return _Checked(
+        snr_db=quality.snr_db,
+        clipped_share=quality.clipped_share,
+        level_dbfs=quality.level_dbfs,
+        has_dead_channel=bool(dead),
+    )
 
 
 def _levels(qualities: list[tuple[float, float, float]]) -> dict[str, float]:

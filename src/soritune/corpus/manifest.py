@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from soritune.audio.files import as_on_disk
 from soritune.corpus.audio_root import refuse_outside
 from soritune.corpus.content_hash import content_hash
 from soritune.corpus.manifest_rows import manifest_kind, read_rows
@@ -238,7 +239,7 @@ def load_manifest(
         ManifestError: missing file, unknown suffix, not UTF-8, a line that is not a JSON object, a missing column, a
             value of the wrong type, duplicate ids. The message gives the line.
     """
-    file = Path(path)
+    file = as_on_disk(Path(path))
     if file.suffix.lower() == ".parquet" and not fields and not constants and _is_ours(file):
         return _checked(Manifest(file, Path(root) if root is not None else manifest_root(file)), file)
     mapping = FieldMapping(fields or {}, constants or {})

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from soritune.audio.files import as_on_disk
 from soritune.audio.waveform import MISSING_TAIL_S, read_header
 from soritune.corpus.audio_root import within_root
 from soritune.corpus.checks import Quarantined, write_quarantine
@@ -104,7 +105,7 @@ def prepare(
         ManifestError: the corpus cannot be read, ids of several manifests repeat, or nothing in it can be used.
         OutputError: `out_dir` cannot be written to.
     """
-    source, root, out = load_source(source_name), Path(root), Path(out_dir)
+    source, root, out = load_source(source_name), as_on_disk(Path(root)), Path(out_dir)
     config = source_config(source_name, settings)
     for folder in (root, out):
         refuse_unwritable(folder)
@@ -171,7 +172,7 @@ class _Reading:
         with ThreadPoolExecutor(threads) as pool:
             for outcome, result in parallel_map(
                 pool,
-                lambda outcome: _measured(outcome, base, self.root, outside_root=self.config.outside_root),
+                lambda outcome: _measured(outcome, base, self.root, self.config),
                 outcomes,
                 64 * threads,
             ):
@@ -232,7 +233,7 @@ def _reads(root: Path, config: SourceConfig, file: Path) -> bool:
 
 
 def _measured(
-    outcome: Outcome, base: Path, corpus: Path, *, outside_root: bool
+    outcome: Outcome, base: Path, corpus: Path, config: SourceConfig
 ) -> Utterance | Quarantined | None:
     """An utterance with length and rate from its file's header, or the quarantined row; None for mere counts."""
     if isinstance(outcome, (Skipped, Note)):
@@ -240,19 +241,20 @@ def _measured(
     if isinstance(outcome, Rejected):
         return Quarantined(outcome.id, outcome.audio, outcome.reason, "prepare", outcome.kind)
     try:
-        return _with_header(within_root(outcome, base, corpus, outside_root=outside_root), base)
+        row = within_root(outcome, base, corpus, outside_root=config.outside_root)
+        return _with_header(row, base, config.pcm)
     except AudioError as error:
         name, audio, reason = map(shortened, (outcome.id, outcome.audio, error.reason))
         return Quarantined(name, audio, reason, "prepare", error.kind)
 
 
-def _with_header(utterance: Utterance, base: Path) -> Utterance:
-    """The utterance with length and rate from its file's header.
+def _with_header(utterance: Utterance, base: Path, pcm: str | None) -> Utterance:
+    """The utterance with length and rate from its file's header, or from `pcm` if the file has no header.
 
     Raises:
         AudioError: the file cannot be read, or lacks the channel or the stretch.
     """
-    header = read_header(base / utterance.audio)
+    header = read_header(base / utterance.audio, pcm=utterance.pcm or pcm)
     if utterance.channel is not None and utterance.channel >= header.num_channels:
         raise AudioError(
             utterance.audio,
@@ -267,4 +269,5 @@ def _with_header(utterance: Utterance, base: Path) -> Utterance:
     length = left if utterance.start_s is None or utterance.duration_s == 0 else utterance.duration_s
     if length > left + MISSING_TAIL_S:
         raise AudioError(utterance.audio, f"{lasts}, but the utterance ends later", "stretch-ends-late")
-    return replace(utterance, duration_s=min(length, left), sample_rate_hz=header.sample_rate_hz)
+    extra = {**utterance.extra, "pcm": utterance.pcm or pcm} if header.is_headerless else utterance.extra
+    return replace(utterance, duration_s=min(length, left), sample_rate_hz=header.sample_rate_hz, extra=extra)

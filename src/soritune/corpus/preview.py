@@ -224,9 +224,8 @@ def _read_headers(
         return {}, {}
     for row in rows:
         try:
-            lengths[row.id] = read_header(
-                base / within_root(row, base, root, outside_root=config.outside_root).audio
-            ).duration_s
+            file = base / within_root(row, base, root, outside_root=config.outside_root).audio
+            lengths[row.id] = read_header(file, pcm=row.pcm or config.pcm).duration_s
         except AudioError as error:
             faults[row.id] = error
     return lengths, faults

@@ -55,6 +55,12 @@ class Utterance:
             return self.script_id
         return None if not self.text else " ".join(self.text.split())
 
+    @property
+    def pcm(self) -> str | None:
+        """The format of a headerless file, such as "s16le:16000" (`audio/pcm.py`); None for files with a header."""
+        given = self.extra.get("pcm")
+        return given if isinstance(given, str) else None
+
 
 FIELDS: tuple[str, ...] = tuple(f.name for f in dataclasses.fields(Utterance))
 REQUIRED_FIELDS: tuple[str, ...] = ("id", "audio", "duration_s")

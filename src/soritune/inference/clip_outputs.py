@@ -23,6 +23,8 @@ class WindowOutputs:
     start_s: float
     end_s: float
     outputs: Outputs
+    has_speech: bool = True
+    """False if speech was looked for and not found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ class Posteriors:
     start_s: float | None = None
     """Where the clip begins in its file; None is the whole file."""
     channel: int | None = None
+    has_speech: bool = True
+    """False if speech was looked for in the clip and not found."""
 
     @property
     def num_frames(self) -> int | None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.audio.preprocessing import Preprocessing
+from soritune.audio.voice_activity import Activity, VoiceActivity
 from soritune.errors import AudioError, TaskError
 from soritune.inference.clips import Clip
 from soritune.inference.ensemble import Member, joint_inputs
@@ -35,6 +36,12 @@ class ReadClip:
     left_out: tuple[str, ...] = ()
     """Tasks that lack an input they cannot do without."""
     error: str | None = None
+    activity: Activity | None = None
+    """Where the clip holds speech; None if that was not looked for."""
+
+    def has_speech(self, start_s: float = 0.0, end_s: float = float("inf")) -> bool:
+        """Whether a stretch may hold speech."""
+        return self.activity is None or self.activity.has_speech(start_s, end_s)
 
 
 class ClipReader:
@@ -43,10 +50,13 @@ class ClipReader:
     Args:
         members: the models.
         tasks: what the models predict together.
+        vad: what finds speech in a clip; None looks for none.
     """
 
-    def __init__(self, members: Sequence[Member], tasks: Sequence[Task]) -> None:
-        self.members, self.tasks = members, tasks
+    def __init__(
+        self, members: Sequence[Member], tasks: Sequence[Task], vad: VoiceActivity | None = None
+    ) -> None:
+        self.members, self.tasks, self.vad = members, tasks, vad
         self.inputs = joint_inputs(members)
         """What the models read beside the waveform."""
 
@@ -56,20 +66,26 @@ class ClipReader:
         if clip.fault is not None:
             return ReadClip({}, 0.0, error=clip.fault)
         waveforms: dict[str, NDArray[np.float32]] = {}
-        duration = clip.duration_s
+        duration, activity = clip.duration_s, None
         try:
             inputs, left_out = self._encoded_inputs(clip)
             for member in self.members:
                 key = preprocessing_key(member)
                 if key not in waveforms:
-                    waveforms[key] = _waveform(clip, member.preprocessing)
-                    duration = len(waveforms[key]) / member.preprocessing.sample_rate_hz
+                    rate, waveform = (
+                        member.preprocessing.sample_rate_hz,
+                        _waveform(clip, member.preprocessing),
+                    )
+                    duration = len(waveform) / rate
+                    if activity is None and self.vad is not None:
+                        activity = self.vad.find(waveform, rate)
+                    waveforms[key] = _finished(waveform, member.preprocessing)
         except AudioError as error:
             logger.debug("%s cannot be used: %s", clip.id, error.reason)
             return ReadClip({}, 0.0, error=error.reason)
         except TaskError as error:
             return ReadClip({}, 0.0, error=str(error))
-        return ReadClip(waveforms, duration, inputs, left_out)
+        return ReadClip(waveforms, duration, inputs, left_out, activity=activity)
 
     def _encoded_inputs(self, clip: Clip) -> tuple[tuple[EncodedInputs, ...], tuple[str, ...]]:
         """The clip's other inputs as arrays, per model, and the tasks that lack one.
@@ -107,11 +123,15 @@ def is_beyond_training(preprocessing: Preprocessing, waveform: NDArray[np.float3
 
 
 def _waveform(clip: Clip, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """The whole clip, not yet finished."""
     whole = preprocessing.model_copy(update={"max_duration_s": None})
     if clip.samples is not None:
-        waveform = whole.read_samples(*clip.samples)
-    else:
-        assert clip.path is not None
-        length = clip.duration_s if clip.start_s is not None else None
-        waveform = whole.read(clip.path, clip.start_s, length, clip.channel)
-    return waveform if is_beyond_training(preprocessing, waveform) else whole.finish(waveform)
+        return whole.read_samples(*clip.samples)
+    assert clip.path is not None
+    length = clip.duration_s if clip.start_s is not None else None
+    return whole.read(clip.path, clip.start_s, length, clip.channel, clip.pcm)
+
+
+def _finished(waveform: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """Finished, unless only its windows are."""
+    return waveform if is_beyond_training(preprocessing, waveform) else preprocessing.finish(waveform)

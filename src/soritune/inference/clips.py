@@ -53,6 +53,8 @@ class Clip:
     duration_s: float = 0.0
     """For sorting into batches; 0 if it is not known."""
     channel: int | None = None
+    pcm: str | None = None
+    """Format of a headerless file (`audio/pcm.py`)."""
     utterance: Any = None
     """The manifest row, for references; None for plain files."""
     groups: Mapping[str, Any] = field(default_factory=dict)
@@ -76,8 +78,8 @@ class Rows(Protocol):
 
 
 Item = str | Path | Samples | Mapping[str, Any]
-"""A file, a folder, samples with their rate, or a request: a mapping with one of these as `audio`, an `id`, a prompt
-`text` and the model's other inputs."""
+"""A file, a folder, samples with their rate, or a request: a mapping with one of these as `audio`, an `id`, a
+`channel`, the format `pcm` of headerless files, a prompt `text` and the model's other inputs."""
 
 
 def clips_of(items: Iterable[Item] | Rows, groups: Mapping[str, Any] | None) -> Iterator[Clip]:
@@ -99,14 +101,18 @@ def clips_of(items: Iterable[Item] | Rows, groups: Mapping[str, Any] | None) -> 
     return _mixed_clips(items)
 
 
-def clips_of_paths(paths: Iterable[str | Path]) -> Iterator[Clip]:
+def clips_of_paths(
+    paths: Iterable[str | Path], channel: int | None = None, pcm: str | None = None
+) -> Iterator[Clip]:
     """A clip per file; its id is the path as given. Files that cannot be read get duration 0 and fail later."""
     for path in paths:
         try:
-            duration = read_header(path).duration_s
+            duration = read_header(path, pcm=pcm).duration_s
         except AudioError:
             duration = 0.0
-        yield Clip(id=str(path), audio=str(path), path=Path(path), duration_s=duration)
+        yield Clip(
+            id=str(path), audio=str(path), path=Path(path), duration_s=duration, channel=channel, pcm=pcm
+        )
 
 
 def is_samples(item: object) -> bool:
@@ -146,6 +152,7 @@ def clips_of_rows(manifest: Rows, groups: Mapping[str, Any] | None = None) -> It
             start_s=utterance.start_s,
             duration_s=utterance.duration_s,
             channel=utterance.channel,
+            pcm=utterance.pcm,
             utterance=utterance,
             groups={**{name: value for name, value in known.items() if value is not None}, **(groups or {})},
         )
@@ -172,7 +179,8 @@ def _mixed_clips(items: Any) -> Iterator[Clip]:
             )
             yield Clip(id=name or str(index), audio="", fault=fault)
         elif isinstance(audio, str | Path):
-            for clip in clips_of_paths(_files([audio])):
+            channel, pcm = request.pop("channel", None), request.pop("pcm", None)
+            for clip in clips_of_paths(_files([audio]), channel, pcm):
                 yield replace(clip, id=name or clip.id, request=request)
         elif not is_samples(audio):
             raise AudioError("predict", f"item {index} is {reprlib.repr(item)}; give {GIVEN}")

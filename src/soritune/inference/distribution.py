@@ -31,6 +31,10 @@ class Distribution:
     total: int
     mean_confidence: float | None
     labels: tuple[LabelShare, ...]
+    no_speech: int = 0
+    """Clips without speech, which are left out of all other numbers."""
+    uncertain: int = 0
+    """Predictions below the minimum confidence, which are left out of all other numbers."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -43,21 +47,26 @@ class Distribution:
         return {row.label: row.share for row in self.labels}
 
     def to_json(self) -> dict[str, Any]:
-        """`{"total", "counts", "shares", "mean_confidence", "mean_confidence_by_label"}`; docs/cli.md says what each
-        key holds."""
+        """`{"total", "counts", "shares", "mean_confidence", "mean_confidence_by_label"}`, and `no_speech` and
+        `uncertain` unless they are 0; docs/cli.md says what each key holds."""
         return {
             "total": self.total,
             "counts": self.counts,
             "shares": self.shares,
             "mean_confidence": self.mean_confidence,
             "mean_confidence_by_label": {row.label: row.mean_confidence for row in self.labels},
+            **({"no_speech": self.no_speech} if self.no_speech else {}),
+            **({"uncertain": self.uncertain} if self.uncertain else {}),
         }
 
 
 def label_distribution(
     rows: Iterable[Mapping[str, Any]], *, task: str, labels: Sequence[str] = ()
 ) -> Distribution:
-    """How the labels of a task are spread over predictions. Rows with an `error` or without the task are ignored.
+    """How the labels of a task are spread over predictions.
+
+    Rows with an `error` or without the task are ignored. Clips without speech and uncertain labels are counted apart
+    and are in no share.
 
     Args:
         rows: of `Predictor.predict`.
@@ -68,6 +77,7 @@ def label_distribution(
         TaskError: rows that are not those of `Predictor.predict`.
     """
     seen: dict[str, list[float | None]] = {label: [] for label in labels}
+    no_speech = uncertain = 0
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise TaskError(
@@ -76,6 +86,12 @@ def label_distribution(
         answer = row.get("tasks", {}).get(task)
         if answer is not None:
             prediction = answer["prediction"]
+            if row.get("no_speech"):
+                no_speech += 1
+                continue
+            if prediction.get("uncertain"):
+                uncertain += 1
+                continue
             seen.setdefault(prediction["label"], []).append(prediction["confidence"])
     total = sum(len(values) for values in seen.values())
     return Distribution(
@@ -85,6 +101,8 @@ def label_distribution(
             LabelShare(label, len(values), len(values) / total if total else 0.0, _mean(values))
             for label, values in seen.items()
         ),
+        no_speech,
+        uncertain,
     )
 
 

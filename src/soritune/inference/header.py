@@ -152,6 +152,12 @@ class Header:
         return decoder_text(self.decoder)
 
     @property
+    def vad(self) -> str | None:
+        """What looked for speech in the clips: silero or energy; None if nothing did."""
+        vad: str | None = self.content.get("vad")
+        return vad
+
+    @property
     def created(self) -> str | None:
         """When the predictions were made, in ISO 8601."""
         created: str | None = self.content.get("created")

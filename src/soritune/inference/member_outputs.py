@@ -6,6 +6,7 @@ Next: `inference/posteriors.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,9 @@ class MemberRunner:
         for batch in self._batches(pieces):
             for piece, outputs in zip(batch, self._run(batch), strict=True):
                 parts[piece.clip].append(outputs)
-        return [self._joined(outputs, plan) for outputs, plan in zip(parts, plans, strict=True)]
+        return [
+            self._joined(clip, outputs, plan) for clip, outputs, plan in zip(clips, parts, plans, strict=True)
+        ]
 
     def _plan(self, clip: ReadClip) -> list[Window]:
         samples = len(clip.waveforms[self._key])
@@ -142,11 +145,18 @@ class MemberRunner:
             outputs[name] = readable(spec, logits if order is None else logits[..., order])
         return outputs
 
-    def _joined(self, parts: Sequence[Outputs], plan: Sequence[Window]) -> ClipOutputs:
-        """The outputs of a clip's windows as those of the clip."""
+    def _joined(self, clip: ReadClip, parts: Sequence[Outputs], plan: Sequence[Window]) -> ClipOutputs:
+        """The outputs of a clip's windows as those of the clip. Of outputs without frames, windows without speech have
+        no share, unless no window has speech."""
         if len(parts) == 1:
             return ClipOutputs(parts[0])
-        weights = [float(window.keep_stop - window.keep_start) for window in plan]
+        spans = [(window.keep_start / self.rate, window.keep_stop / self.rate) for window in plan]
+        has_speech = [clip.has_speech(*span) for span in spans]
+        is_used = has_speech if any(has_speech) else [True] * len(plan)
+        weights = [
+            float(window.keep_stop - window.keep_start) * used
+            for window, used in zip(plan, is_used, strict=True)
+        ]
         whole: Outputs = {}
         for name, spec in self.member.outputs.items():
             values = [part[name] for part in parts]
@@ -155,10 +165,8 @@ class MemberRunner:
             else:
                 whole[name] = mean_of(spec, values, weights)
         windows = (
-            WindowOutputs(
-                round(window.keep_start / self.rate, 3), round(window.keep_stop / self.rate, 3), part
-            )
-            for window, part in zip(plan, parts, strict=True)
+            WindowOutputs(round(start, 3), round(end, 3), part, speech)
+            for (start, end), part, speech in zip(spans, parts, has_speech, strict=True)
         )
         return ClipOutputs(whole, tuple(windows))
 
@@ -176,7 +184,7 @@ def mean_outputs(specs: Mapping[str, OutputSpec], models: Sequence[ClipOutputs])
     if len(cuts) > 1:
         return ClipOutputs(whole)
     windows = (
-        WindowOutputs(same[0].start_s, same[0].end_s, _mean(specs, [part.outputs for part in same]))
+        replace(same[0], outputs=_mean(specs, [part.outputs for part in same]))
         for same in zip(*(model.windows for model in models), strict=True)
     )
     return ClipOutputs(whole, tuple(windows))

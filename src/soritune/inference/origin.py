@@ -29,7 +29,8 @@ CARD_KEYS = (
 
 
 def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> Header:
-    """What a predictions file states about its origin; `decoder` only where it is not the greedy one.
+    """What a predictions file states about its origin; `decoder` only where it is not the greedy one, `vad` only
+    where speech was looked for.
 
     Args:
         predictor: the models.
@@ -46,6 +47,7 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
             "schema": SCHEMA,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **({} if decoder is None else {"decoder": decoder}),
+            **({} if predictor.vad is None else {"vad": predictor.vad.name}),
             "bundle": bundles[0],
             "bundles": bundles,
             "tasks": tasks,

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from soritune.audio.voice_activity import VadName, voice_activity
 from soritune.bundles.read import load_bundle
 from soritune.errors import BundleError, TaskError
 from soritune.inference.backends.backend import OpenBackend
@@ -26,7 +27,7 @@ from soritune.inference.distribution import Distribution, label_distribution
 from soritune.inference.ensemble import Member, frame_rates, joint_tasks
 from soritune.inference.member_outputs import ClipOutputs, MemberRunner, mean_outputs
 from soritune.inference.predictions import Row
-from soritune.inference.rows import row_of
+from soritune.inference.rows import checked_confidence, row_of
 from soritune.inference.windows import WindowSettings
 from soritune.registry import load_member
 from soritune.run_folder import choose_bundle
@@ -58,6 +59,9 @@ class Predictor:
         padded_seconds: budget of a batch: clips × longest of them, in seconds; None takes the backends' own.
         windows: how long files are cut; a bundle's own `max_duration_s` is respected by shorter windows.
         decoder: what reads the CTC outputs: a name, `{"name": …}` with settings beside it, or a `Decoder`.
+        vad: what finds speech, so that clips and windows without it are marked: auto (Silero if the extra `vad` is
+            installed, else the energy gate), silero, energy or off.
+        min_confidence: labels with a lower probability are marked as uncertain; None marks none.
     """
 
     def __init__(
@@ -67,6 +71,8 @@ class Predictor:
         padded_seconds: float | None = None,
         windows: WindowSettings | None = None,
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
+        vad: VadName = "auto",
+        min_confidence: float | None = None,
     ) -> None:
         if not members:
             raise BundleError("no model was given; name at least one bundle")
@@ -82,7 +88,10 @@ class Predictor:
         """The outputs by name, with labels, objective and resolution."""
         self._labels = {name: spec.labels for name, spec in self.outputs.items()}
         self._frame_rates_hz = frame_rates(self.members, self.outputs)
-        self._reader = ClipReader(self.members, self.tasks)
+        self.vad = voice_activity(vad)
+        """What finds speech; None if it is not looked for."""
+        self.min_confidence = checked_confidence(min_confidence)
+        self._reader = ClipReader(self.members, self.tasks, self.vad)
         self.inputs = self._reader.inputs
         """What the models read beside the waveform."""
         self._runners = [
@@ -102,6 +111,8 @@ class Predictor:
         padded_seconds: float | None = None,
         windows: WindowSettings | None = None,
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
+        vad: VadName = "auto",
+        min_confidence: float | None = None,
     ) -> Predictor:
         """Opens one or several models.
 
@@ -112,7 +123,7 @@ class Predictor:
             backend: what runs the models.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
-            padded_seconds, windows, decoder: as for the class.
+            padded_seconds, windows, decoder, vad, min_confidence: as for the class.
 
         Raises:
             BundleError: a folder that is not a model, bundles whose labels differ, or a base without an adapter bundle.
@@ -120,6 +131,8 @@ class Predictor:
             UnknownNameError: no such backend, checkpoint or decoder.
         """
         decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read
+        checked_confidence(min_confidence)
+        voice_activity(vad)
         folders = [paths] if isinstance(paths, str | Path) else list(paths)
         bundles = [load_bundle(choose_bundle(folder, checkpoint)) for folder in folders]
         opener: OpenBackend = load_member("soritune.inference.backends", "BACKEND", backend, "backend")
@@ -129,7 +142,14 @@ class Predictor:
         for bundle in bundles:
             moved = {"base": base} if base is not None and bundle.is_adapter else {}
             members.append(Member.of(bundle, opener(bundle.path, device=device, **moved)))
-        return cls(members, padded_seconds=padded_seconds, windows=windows, decoder=decoder)
+        return cls(
+            members,
+            padded_seconds=padded_seconds,
+            windows=windows,
+            decoder=decoder,
+            vad=vad,
+            min_confidence=min_confidence,
+        )
 
     def predict(
         self,
@@ -191,7 +211,10 @@ class Predictor:
     ) -> Iterator[Row]:
         """As `predict`, for clips made elsewhere."""
         return self._through(
-            clips, lambda done: row_of(done, self.tasks, self.decoder), progress=progress, block_size=_BLOCK
+            clips,
+            lambda done: row_of(done, self.tasks, self.decoder, self.min_confidence),
+            progress=progress,
+            block_size=_BLOCK,
         )
 
     def _through(
@@ -256,6 +279,7 @@ class Predictor:
                 prompt=_prompt(clip),
                 start_s=clip.start_s,
                 channel=clip.channel,
+                has_speech=each.error is not None or each.has_speech(),
             )
 
     def _timed(self, window: WindowOutputs) -> WindowOutputs:

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from soritune.errors import SorituneError
+from soritune.errors import SorituneError, TaskError
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.predictions import Row
 from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.results import Prediction
 from soritune.tasks.task import Task
 
 
-def row_of(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) -> Row:
-    """The row of a clip; with an `error` if it could not be read, decoded or compared with its reference."""
+def checked_confidence(minimum: float | None) -> float | None:
+    """The lowest probability of a label that is not uncertain.
+
+    Raises:
+        TaskError: it is not a probability.
+    """
+    if minimum is not None and not 0 <= minimum <= 1:
+        raise TaskError(f"the minimum confidence is {minimum}; it is a probability, from 0 to 1")
+    return minimum
+
+
+def row_of(
+    posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder, min_confidence: float | None = None
+) -> Row:
+    """The row of a clip; with an `error` if it could not be read, decoded or compared with its reference.
+
+    A clip or window in which no speech was found has `no_speech`; a label below `min_confidence` has `uncertain`.
+    """
     if posteriors.error is not None:
         return _failed(posteriors, posteriors.error)
     try:
-        return _decoded(posteriors, tasks, decoder)
+        return _decoded(posteriors, tasks, decoder, min_confidence)
     except SorituneError as error:
         return _failed(posteriors, str(error))
 
@@ -25,14 +43,16 @@ def _failed(posteriors: Posteriors, reason: str) -> Row:
     return {"id": posteriors.id, "audio": posteriors.audio, "error": reason}
 
 
-def _decoded(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) -> Row:
+def _decoded(
+    posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder, min_confidence: float | None
+) -> Row:
     utterance = posteriors.utterance
     prompt = posteriors.prompt
     answers = {}
     tasks = [task for task in tasks if task.name not in posteriors.left_out]
     for task in tasks:
         reference = None if utterance is None else task.reference(utterance)
-        prediction = task.decode(posteriors.outputs, prompt, decoder).to_json()
+        prediction = _marked(task, task.decode(posteriors.outputs, prompt, decoder), min_confidence)
         answers[task.name] = {"prediction": prediction, "reference": reference}
     row: Row = {
         "id": posteriors.id,
@@ -43,6 +63,8 @@ def _decoded(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) ->
     }
     if posteriors.start_s is not None:
         row["start_s"] = posteriors.start_s
+    if not posteriors.has_speech:
+        row["no_speech"] = True
     if posteriors.channel is not None:
         row["channel"] = posteriors.channel
     timed = [task for task in tasks if not any(spec.per_frame for spec in task.outputs)]
@@ -53,9 +75,21 @@ def _decoded(posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder) ->
                 "start_s": window.start_s,
                 "end_s": window.end_s,
                 "tasks": {
-                    task.name: task.decode(window.outputs, prompt, decoder).to_json() for task in timed
+                    task.name: _marked(task, task.decode(window.outputs, prompt, decoder), min_confidence)
+                    for task in timed
                 },
+                **({} if window.has_speech else {"no_speech": True}),
             }
             for window in posteriors.windows
         ]
     return row
+
+
+def _marked(task: Task, prediction: Prediction, min_confidence: float | None) -> dict[str, Any]:
+    """A prediction as JSON, with `uncertain` if it is a label with too small a probability, or with none."""
+    fields = prediction.to_json()
+    if min_confidence is not None and task.single_label:
+        confidence = fields.get("confidence")
+        if confidence is None or not confidence >= min_confidence:  # also nan
+            fields["uncertain"] = True
+    return fields

@@ -45,6 +45,7 @@ class Players:
                 channel=row.get("channel"),
                 sample_rate_hz=_RATE_HZ,
                 at_most_s=LONGEST_S,
+                pcm=row.get("groups", {}).get("pcm"),
             )
         except AudioError:
             return None

@@ -8,6 +8,12 @@ from soritune.inference.header import Header
 from soritune.inference.predictions import Predictions
 from soritune.metrics.bootstrap import RELIABLE_SPEAKERS
 
+VAD_TITLES = {
+    "silero": "Silero",
+    "energy": "an energy gate (pip install 'soritune[vad]' for a detector of speech)",
+}
+"""What looked for speech, as part of a sentence."""
+
 
 def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
     """Warnings about the rows, the split, the speakers and the model."""
@@ -24,6 +30,7 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
     known, failed, total = num_speakers or "No", len(predictions.failed), len(predictions.rows)
     plural = "" if num_speakers == 1 else "s"
     unsure = _unsure(predictions)
+    silent = sum(bool(row.get("no_speech")) for row in predictions.good)
     warnings = [
         (header.synthetic, _synthetic_warning(header)),
         (
@@ -45,6 +52,11 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
         (
             unsure > 0,
             f"{unsure} of {total} predictions have no probability: the model gave no number for them.",
+        ),
+        (
+            silent > 0,
+            f"{silent} of {total} clips hold no speech, as found by {VAD_TITLES.get(header.vad or '', 'a detector')}; "
+            "they are scored anyway.",
         ),
         (failed > 0, f"{failed} of {total} clips could not be read and are not scored."),
     ]

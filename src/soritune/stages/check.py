@@ -59,6 +59,8 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
     )
     logger.info("check: %d utterances clean, %d left out", len(checked.clean), len(checked.quarantined))
     log_quarantined("check", checked.quarantined)
+    for remark, count in checked.notes.items():
+        console.warning(f"{count} utterances noted: {remark}")
     return checked.clean
 
 

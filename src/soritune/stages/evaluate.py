@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from soritune.audio.voice_activity import VadName
 from soritune.corpus.lists import make_manifest
 from soritune.corpus.manifest import Manifest
 from soritune.inference.predictor import Predictor
@@ -49,6 +50,7 @@ def evaluate(
     backend: str = "pytorch",
     base: str | None = None,
     decoder: str | Mapping[str, Any] | Decoder = GREEDY,
+    vad: VadName = "auto",
     console: Console = SILENT,
 ) -> Evaluation:
     """Judges a model on a split and writes predictions, scores and report.
@@ -76,7 +78,7 @@ def evaluate(
         group_by: fields rates are also given for.
         resamples: bootstrap draws of speakers.
         audio: put players into the report.
-        device, backend, base, decoder: as for `Predictor.load`.
+        device, backend, base, decoder, vad: as for `Predictor.load`. Clips without speech are marked and reported.
         console: where the progress bar is shown, as `soritune.Console()`; nothing is shown by default.
 
     Returns:
@@ -113,7 +115,9 @@ def evaluate(
             )
         else:
             judged = judge_run(model, split, splits=splits, output=folder, root=root, decoder=decoder)
-    predictor = Predictor.load(model.bundle, backend=backend, device=device, base=base, decoder=decoder)
+    predictor = Predictor.load(
+        model.bundle, backend=backend, device=device, base=base, decoder=decoder, vad=vad
+    )
     _predict(predictor, judged, console)
     return _score_and_report(judged, group_by, resamples, audio)
 

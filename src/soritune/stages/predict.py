@@ -12,7 +12,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from soritune.audio.files import find_audio
+from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
+from soritune.audio.pcm import PcmFormat
 from soritune.bundles.packaged import packaged_models
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
@@ -44,18 +45,36 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     Raises:
         AudioError: a manifest among the paths, no path that exists, or folders without audio.
     """
-    if not any(path.exists() for path in paths):
+    if not any(as_on_disk(path).exists() for path in paths):
         raise AudioError(paths[0], "does not exist; give audio files or folders that exist")
     files: list[Path] = []
     for path in paths:
         if path.suffix.lower() in (".jsonl", ".parquet") and path.is_file():
             raise AudioError(path, f"is not audio; if it is a manifest, give it as --manifest {path}")
-        files.extend(find_audio(path) if path.is_dir() else [path])
+        files.extend(find_audio(path) if as_on_disk(path).is_dir() else [path])
     if not files:
-        raise AudioError(
-            paths[0], "holds no audio file; wav, flac, mp3, ogg, opus, m4a, aac and webm are looked for"
-        )
+        raise AudioError(paths[0], f"holds no audio file; known suffixes: {', '.join(sorted(SUFFIXES))}")
     return files
+
+
+def reading_of(channel: int | None, pcm: str | None, manifest: Path | None) -> dict[str, Any]:
+    """How files are read, as keys of a request (`inference/clips.py`).
+
+    Raises:
+        AudioError: rows of a manifest are predicted, which state it themselves, or `pcm` is not a format.
+    """
+    reading = {name: value for name, value in (("channel", channel), ("pcm", pcm)) if value is not None}
+    if reading and manifest is not None:
+        raise AudioError(
+            manifest,
+            f"its rows state how they are read; leave out --{' and --'.join(reading)}, which are for files",
+        )
+    if pcm is not None:
+        try:
+            PcmFormat.parse(pcm)
+        except ValueError as error:
+            raise AudioError("--pcm", str(error)) from error
+    return reading
 
 
 def select_rows(

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from soritune.audio.waveform import Float32Array
+from soritune.audio.channels import Float32Array
 from soritune.draws import RowDraws
 from soritune.settings import Settings
 

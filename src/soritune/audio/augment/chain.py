@@ -18,7 +18,7 @@ from soritune.audio.augment.augmentation import Augmentation, Parameters
 from soritune.audio.augment.masks import Masking
 from soritune.audio.augment.mixing import MixableBatch, Mixing, checked
 from soritune.audio.augment.settings import AugmentSettings, Member, kinds
-from soritune.audio.waveform import Float32Array
+from soritune.audio.channels import Float32Array
 from soritune.draws import Draws
 from soritune.errors import AugmentationError
 from soritune.settings import faults_of

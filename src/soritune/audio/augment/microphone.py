@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from soritune.audio.augment.augmentation import Augmentation, Parameters, within
+from soritune.audio.channels import Float32Array
 from soritune.audio.spectrum import fast_length
-from soritune.audio.waveform import Float32Array
 from soritune.draws import RowDraws
 
 ANCHORS_HZ = np.array([60.0, 150.0, 400.0, 1000.0, 2400.0, 5000.0, 8000.0])

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from soritune.audio.waveform import Float32Array
+from soritune.audio.channels import Float32Array
 from soritune.errors import AugmentationError
 from soritune.settings import Settings
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import field_validator
 
 from soritune.audio.augment.augmentation import Augmentation, Parameters, within
+from soritune.audio.channels import Float32Array
 from soritune.audio.spectrum import fast_length, mean_power
-from soritune.audio.waveform import Float32Array
 from soritune.draws import RowDraws
 
 Noise = Literal["none", "steady", "wavering", "hum", "babble", "knocks"]

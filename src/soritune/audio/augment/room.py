@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import numpy as np
 
 from soritune.audio.augment.augmentation import Augmentation, Parameters, within
+from soritune.audio.channels import Float32Array
 from soritune.audio.rooms import Room, impulse_response
 from soritune.audio.spectrum import fast_length
-from soritune.audio.waveform import Float32Array
 from soritune.draws import RowDraws
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import field_validator
 
 from soritune.audio.augment.augmentation import Augmentation, Parameters
+from soritune.audio.channels import Float32Array
 from soritune.audio.resample import change_speed
-from soritune.audio.waveform import Float32Array
 from soritune.draws import RowDraws
 
 

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from soritune.audio.augment.augmentation import Augmentation, Parameters, within
 from soritune.audio.augment.microphone import ANCHORS_HZ, filtered
+from soritune.audio.channels import Float32Array
 from soritune.audio.resample import resample
-from soritune.audio.waveform import Float32Array
 from soritune.draws import RowDraws
 
 _TELEPHONE_HZ = 8000

@@ -18,9 +18,9 @@ from pydantic import Field, model_validator
 from soritune.audio.augment.microphone import ANCHORS_HZ, response_curve
 from soritune.audio.augment.noise import Noise, active_share, noise_spectrum
 from soritune.audio.augment.telephone import by_telephone
+from soritune.audio.channels import Float32Array
 from soritune.audio.rooms import Room, draw_room, impulse_response
 from soritune.audio.spectrum import fast_length, mean_power
-from soritune.audio.waveform import Float32Array
 from soritune.settings import Settings
 
 

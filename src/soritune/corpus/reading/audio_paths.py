@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import posixpath
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from soritune.audio.files import as_on_disk
 from soritune.corpus.reading.folder_walk import is_audio
 from soritune.inside_folder import leads_outside
 
@@ -30,8 +30,11 @@ class AudioFinder:
         """The path of the file that `written` means, or None if no such file exists."""
         path = self._path(written)
         starts = [path] if posixpath.isabs(path) else [f"{folder}/{path}" for folder in self._folders]
-        spellings = (spelling for start in starts for spelling in _spellings(start))
+        spellings = [spelling for start in starts for spelling in _spellings(start)]
         file = next(filter(os.path.isfile, spellings), None)
+        if file is None:  # names on disk that differ in the form of Hangul or the case of the suffix
+            spelt = (str(as_on_disk(Path(spelling))) for spelling in spellings)
+            file = next(filter(os.path.isfile, spelt), None)
         return None if file is None else self._result(path, file)
 
     def expected(self, written: str) -> str:
@@ -63,7 +66,5 @@ def plain_path(written: str) -> str:
 
 def _spellings(path: str) -> Iterator[str]:
     yield path
-    for form in () if path.isascii() else ("NFC", "NFD"):
-        yield unicodedata.normalize(form, path)
     if not is_audio(path):
-        yield from (path + suffix for suffix in (".wav", ".WAV", ".flac"))
+        yield from (path + suffix for suffix in (".wav", ".flac", ".pcm"))

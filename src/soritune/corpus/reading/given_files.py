@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from soritune.audio.files import as_on_disk
 from soritune.corpus.reading.split_names import split_of_file
 from soritune.errors import ManifestError
 
@@ -18,7 +19,7 @@ def folder_of(root: Path) -> Path:
 
 def named_paths(root: Path, names: Sequence[str]) -> list[Path]:
     """The paths that the setting `files` names, absolute or below ROOT; ROOT itself if the setting is empty."""
-    return [folder_of(root) / name for name in names] or [root]
+    return [as_on_disk(folder_of(root) / name) for name in names] or [root]
 
 
 def existing_files(paths: Iterable[Path]) -> list[Path]:

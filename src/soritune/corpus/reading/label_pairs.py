@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from soritune.audio.files import recordings
 from soritune.corpus.reading.folder_walk import (
     Folder,
-    is_audio,
     walk_folders,
     writable_name,
 )
@@ -24,7 +24,6 @@ LABEL_FOLDERS = {"라벨링데이터": "원천데이터", "TL": "TS", "VL": "VS"
 """Folder of labels → folder of their recordings; names, or beginnings of names."""
 _NUMBER = re.compile(r"\d+\.\s*(?=\D)")
 """Before a folder's name: 02.라벨링데이터 belongs to 01.원천데이터."""
-_HEADERLESS = (".pcm", ".raw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def find_pairs(
             folder.folders.remove(name)
             yield from _left_out_labels(folder.path / name, name, why)
         labels = {name: "" for name in folder.names if is_label(name)}
-        audio = [name for name in folder.names if is_audio(name)]
+        audio = recordings(folder.names)
         yield from _matched(labels, audio, folder.relative, folder.relative)
         paired = set(labels.values())
         if any(not partner for partner in labels.values()):
@@ -177,26 +176,18 @@ def _pairs_elsewhere(
 ) -> Iterator[Pair | Rejected]:
     """Pairs labels whose recordings are not beside them with those of a parallel tree; rejects the other labels."""
     unpaired = {name: "" for name, partner in labels.items() if not partner}
-    headerless = [folder.path_of(name) for name in folder.names if name.lower().endswith(_HEADERLESS)]
     for audio_folder in counterparts(root, folder.relative, parallel):
         names = _listed(root / audio_folder, lambda name: True)
-        headerless += [_join(audio_folder, name) for name in names if name.lower().endswith(_HEADERLESS)]
-        if audio := [name for name in names if is_audio(name)]:
+        if audio := recordings(names):
             beside = dict.fromkeys(filter(is_label, names), "")
             for _ in _matched(beside, audio, audio_folder, audio_folder):
                 pass  # yielded when the walk reaches that folder
             label_of = {partner: _join(audio_folder, label) for label, partner in beside.items() if partner}
             yield from _matched(unpaired, audio, folder.relative, audio_folder, label_of)
             break
-    headerless_of = {composed(_stem(path.rsplit("/", 1)[-1])): path for path in headerless}
     for name, partner in unpaired.items():
-        if partner:
-            continue
-        reason, kind = "has no recording of its name", "recording-missing"
-        if raw := writable_name(headerless_of.get(composed(_stem(name)), ""))[0]:
-            reason += f"; '{raw}' is sound without a header, which is not read: make it WAV"
-            kind = "recording-headerless"
-        yield Rejected(folder.path_of(name), reason, kind=kind)
+        if not partner:
+            yield Rejected(folder.path_of(name), "has no recording of its name", kind="recording-missing")
 
 
 def _audio_without_label(

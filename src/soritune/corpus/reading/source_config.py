@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
+from soritune.audio.pcm import PcmFormat
+
 
 class SourceConfig(BaseModel):
     """Settings of a source; each source subclasses it.
@@ -17,6 +19,15 @@ class SourceConfig(BaseModel):
 
     outside_root: bool = False
     """Read relative audio paths that lead out of the corpus folder, such as `../wav/a.wav`; they become absolute."""
+    pcm: str | None = None
+    """Encoding, sample rate and channels of files without a header (.pcm, .raw), such as `s16le:16000`."""
+
+    @field_validator("pcm")
+    @classmethod
+    def _known_format(cls, value: str | None) -> str | None:
+        if value is not None:
+            PcmFormat.parse(value)
+        return value
 
     @field_validator("*", mode="before")
     @classmethod

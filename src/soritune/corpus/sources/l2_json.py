@@ -105,7 +105,7 @@ def read_corpus(root: Path, config: L2JsonConfig) -> Iterator[Outcome]:
         for name, entry in entries.items():
             outcome = reader.read(name, entry)
             if isinstance(outcome, Utterance):
-                utterance = _with_stated_duration(outcome, base, entry.get(keys["duration_s"]))
+                utterance = _with_stated_duration(outcome, base, entry.get(keys["duration_s"]), config.pcm)
                 example = f"{file.name} '{utterance.id}'"
                 yield from listed.outcomes(
                     utterance, _content_of(utterance), location=file.name, example=example
@@ -158,12 +158,12 @@ def _content_of(utterance: Utterance) -> int:
     return hash(tuple(getattr(utterance, name) for name in names))
 
 
-def _with_stated_duration(utterance: Utterance, base: Path, stated: Any) -> Utterance:
+def _with_stated_duration(utterance: Utterance, base: Path, stated: Any, pcm: str | None) -> Utterance:
     seconds = number_in(stated, "duration_s")
     if seconds is None:
         return utterance
     try:
-        measured = read_header(base / utterance.audio).duration_s
+        measured = read_header(base / utterance.audio, pcm=pcm).duration_s
     except AudioError:
         return utterance  # `prepare` reports the error
     if abs(measured - seconds) <= _DURATION_TOLERANCE_S:

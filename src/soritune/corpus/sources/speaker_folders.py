@@ -23,8 +23,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from soritune.audio.files import recordings
 from soritune.corpus.reading.field_mapping import TEXT_FIELDS, FieldValueError, convert
-from soritune.corpus.reading.folder_walk import Folder, is_audio, walk_folders, writable_name
+from soritune.corpus.reading.folder_walk import Folder, walk_folders, writable_name
 from soritune.corpus.reading.outcomes import Note, Outcome, Rejected, Skipped
 from soritune.corpus.reading.script_file import Script
 from soritune.corpus.reading.source_config import SourceConfig
@@ -140,7 +141,7 @@ def read_corpus(root: Path, config: SpeakerFoldersConfig) -> Iterator[Outcome]:
 
 def _recordings(folder: Folder) -> Iterator[tuple[str, str]]:
     """(path, id) of a folder's audio. An id is the path without its suffix, unless two files would then share it."""
-    paths = [folder.path_of(name) for name in folder.names if is_audio(name)]
+    paths = [folder.path_of(name) for name in recordings(folder.names)]
     stems = Counter(composed(path).rsplit(".", 1)[0] for path in paths)
     for path in paths:
         name = composed(path)

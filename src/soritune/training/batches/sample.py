@@ -82,6 +82,7 @@ class SampleReader:
             start_s=utterance.start_s,
             duration_s=utterance.duration_s if utterance.start_s is not None else None,
             channel=utterance.channel,
+            pcm=utterance.pcm,
         )
         waveform = self.chain.apply(waveform, self.preprocessing.sample_rate_hz, visit, draws)
         values = values_in_row(self.inputs, utterance)

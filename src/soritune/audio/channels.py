@@ -1,0 +1,69 @@
+"""From the channels of a recording to one, and what is wrong between them. Next: `audio/waveform.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.errors import AudioError
+
+Float32Array = NDArray[np.float32]
+
+_CANCELLING = 0.1
+"""The mean of channels with less than this share of their power has lost the speech. Equal channels have 1,
+independent ones 1 / channels; below 0.1, two channels have a correlation below -0.8."""
+_DEAD_DB = 40.0
+"""A channel this far below the loudest one holds no speech."""
+
+
+def to_mono(samples: NDArray[Any], path: str | Path, channel: int | None = None) -> Float32Array:
+    """One channel of (samples,) or (samples, channels), or the mean of all; (samples,) float32.
+
+    Raises:
+        AudioError: the channel does not exist, or the channels cancel each other. `path` is only for the message.
+    """
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    if channel is not None:
+        if not 0 <= channel < samples.shape[1]:
+            raise AudioError(
+                path,
+                f"has {samples.shape[1]} channels, so channel {channel} (from 0) does not exist",
+                "channel-missing",
+            )
+        return np.ascontiguousarray(samples[:, channel], dtype=np.float32)
+    if samples.shape[1] == 1:
+        return np.ascontiguousarray(samples[:, 0], dtype=np.float32)
+    mean: Float32Array = samples.mean(axis=1, dtype=np.float32)
+    _refuse_cancelling(samples, mean, path)
+    return mean
+
+
+def dead_channels(samples: NDArray[Any]) -> list[int]:
+    """The channels of (samples, channels) that hold no signal beside another one that does, from 0."""
+    if samples.ndim == 1 or samples.shape[1] == 1:
+        return []
+    power = _power(samples)
+    return [int(channel) for channel in np.flatnonzero(power < power.max() * 10 ** (-_DEAD_DB / 10))]
+
+
+def _refuse_cancelling(samples: NDArray[Any], mean: Float32Array, path: str | Path) -> None:
+    """Refuses channels whose mean has lost what each of them holds, as when one is the other one inverted."""
+    power = _power(samples)
+    limit = _CANCELLING * min(1.0, 2 / samples.shape[1])
+    if _power(mean[:, None])[0] < limit * power.mean():
+        raise AudioError(
+            path,
+            f"has {samples.shape[1]} channels that cancel each other in their mean; set channel to one of them, "
+            f"such as channel={int(power.argmax())}",
+            "channels-cancel",
+        )
+
+
+def _power(samples: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean power of each of (samples, channels), without a constant offset."""
+    power: NDArray[np.float64] = np.var(samples, axis=0, dtype=np.float64)
+    return power

@@ -1,0 +1,139 @@
+"""WAV, RF64 and AU files whose header was written before their length was known. Next: `audio/waveform.py`.
+
+A program that streams writes 0, a placeholder near 2 or 4 GiB, or the size of its first buffer, and cannot go back.
+The samples last to the end of such a file. libsndfile believes the small lengths, so it gets the file with the true
+ones.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+_PLACEHOLDERS = (range(0x7FFF0000, 0x80000200), range(0xFFFF0000, 0x100000000))
+"""Lengths that programs write because the field cannot hold the true one or they do not know it."""
+_LONGEST_64_BITS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBytes:
+    """Where the samples of a file are."""
+
+    start: int
+    """First byte of the samples."""
+    stated: int
+    """Their number of bytes by the header."""
+    available: int
+    """Bytes from there to the end of the file."""
+    is_streamed: bool
+    """The header was written before the length was known."""
+    patches: dict[int, bytes]
+    """Position → bytes that state the length up to the end of the file."""
+
+
+def sample_bytes(file: Path) -> SampleBytes | None:
+    """Lengths by the header and by the size of a WAV, RF64 or AU file; None for other files and without samples."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        head = stream.read(40)
+        if head[:4] == b".snd":
+            return _au_bytes(head, size)
+        if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+            return _wav_bytes(stream, head, size)
+    return None
+
+
+def with_true_length(file: Path, samples: SampleBytes) -> io.BufferedReader:
+    """The file as it reads with the length up to its end."""
+    return io.BufferedReader(_Patched(file, samples.patches))
+
+
+def _wav_bytes(stream: IO[bytes], head: bytes, size: int) -> SampleBytes | None:
+    order = ">" if head[:4] == b"RIFX" else "<"
+    riff = struct.unpack(f"{order}I", head[4:8])[0]
+    position = 12
+    long_bytes: int | None = None
+    while position + 8 <= size:
+        stream.seek(position)
+        name, length = struct.unpack(f"{order}4sI", stream.read(8))
+        if name == b"ds64" and position + 24 <= size:
+            riff, long_bytes = struct.unpack("<QQ", stream.read(16))
+        if name == b"data":
+            start = position + 8
+            stated = length if long_bytes is None or length != 0xFFFFFFFF else long_bytes
+            available = size - start
+            patches = {}
+            if long_bytes is not None:
+                patches = {20: struct.pack("<QQ", size - 8, available)}
+            elif available < 1 << 32:
+                patches = {
+                    4: struct.pack(f"{order}I", min(size - 8, 0xFFFFFFFF)),
+                    position + 4: struct.pack(f"{order}I", available),
+                }
+            is_placeholder = any(stated in span for span in _PLACEHOLDERS) or stated > _LONGEST_64_BITS
+            if stated >= available:
+                is_streamed = stated > available and is_placeholder
+            else:
+                agrees = stated > 0 and start + stated <= 8 + riff <= size + 1
+                is_streamed = not agrees and not _only_chunks(stream, start + stated, size, order)
+            return SampleBytes(start, stated, available, is_streamed and bool(patches), patches)
+        position += 8 + length + length % 2
+    return None
+
+
+def _only_chunks(stream: IO[bytes], position: int, size: int, order: str) -> bool:
+    """Whether the rest of a file is chunks up to its end, so that the samples before it are all."""
+    position += position % 2
+    while position + 8 <= size:
+        stream.seek(position)
+        name, length = struct.unpack(f"{order}4sI", stream.read(8))
+        if not all(32 <= byte < 127 for byte in name):
+            return False
+        position += 8 + length + length % 2
+    return size <= position <= size + 1
+
+
+def _au_bytes(head: bytes, size: int) -> SampleBytes | None:
+    start, stated = struct.unpack(">II", head[4:12])
+    if not 24 <= start <= size:
+        return None
+    available = size - start
+    is_streamed = available > 0 and stated in (0, 0xFFFFFFFF)
+    return SampleBytes(start, stated, available, is_streamed, {8: b"\xff\xff\xff\xff"})
+
+
+class _Patched(io.RawIOBase):
+    """A file for reading, some of whose bytes are replaced."""
+
+    def __init__(self, file: Path, patches: dict[int, bytes]) -> None:
+        self._stream = file.open("rb", buffering=0)
+        self._patches = patches
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        start = self._stream.tell()
+        view = memoryview(buffer).cast("B")
+        count = self._stream.readinto(view) or 0
+        for position, content in self._patches.items():
+            first, last = max(position, start), min(position + len(content), start + count)
+            if first < last:
+                view[first - start : last - start] = content[first - position : last - position]
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
