@@ -20,6 +20,7 @@ from soritune.audio.waveform import read_audio
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.reading.parallel_map import parallel_map
+from soritune.corpus.transcripts import MarkCount
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
 
@@ -65,6 +66,8 @@ class CheckResult:
     """Column → value → utterances, hours, speakers; of the clean rows."""
     levels: dict[str, float] = field(default_factory=dict)
     """Medians over decoded utterances: level_dbfs, snr_db (estimated), clipped_share (mean)."""
+    marks: MarkCount = field(default_factory=MarkCount)
+    """Transcript marks in the texts of the clean rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ def check_manifest(
     keep = np.ones(len(manifest), dtype=bool)
     quarantined: list[Quarantined] = []
     qualities: list[tuple[float, float, float]] = []
+    marks = MarkCount()
     with ThreadPoolExecutor(threads) as pool:
         for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
             if result.fault is not None:
@@ -122,12 +126,15 @@ def check_manifest(
                 quarantined.append(
                     Quarantined(utterance.id, utterance.audio, result.fault, result.stage, result.kind)
                 )
-            elif decode:
+            else:
+                marks.add(utterance.text)
+            if result.fault is None and decode:
                 qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))
             if progress is not None:
                 progress(row + 1, len(manifest))
     clean = manifest if keep.all() else manifest.select(keep)
-    return CheckResult(clean, quarantined, count_tables(clean, (*label_fields, *COUNTED)), _levels(qualities))
+    tables = count_tables(clean, (*label_fields, *COUNTED))
+    return CheckResult(clean, quarantined, tables, _levels(qualities), marks)
 
 
 def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:

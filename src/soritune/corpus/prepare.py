@@ -25,6 +25,7 @@ from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reasons import Tally, add_to, commonest
 from soritune.corpus.sources.source import Source
+from soritune.corpus.transcripts import read_outcomes
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError, OutputError, SorituneError
 from soritune.korean.hangul import composed
@@ -71,6 +72,7 @@ def source_config(name: str, settings: dict[str, Any] | SourceConfig) -> SourceC
         for fault in error.errors():
             setting = ".".join(str(part) for part in fault["loc"]) or name
             known = keys_at(source.Config, fault["loc"][:-1]) if fault["type"] == "extra_forbidden" else []
+            known.sort(key=lambda name: name in SourceConfig.model_fields)  # the source's own ones first
             tail = f"; known: {', '.join(known)}" if known else ""
             faults.append(f"{setting}: {fault['msg'].removeprefix('Value error, ')}{tail}")
         raise ManifestError(f"source '{name}': {'; '.join(faults)}") from error
@@ -115,7 +117,7 @@ def prepare(
     file = out / MANIFEST_FILE
     try:
         base = source.base(root, config)
-        outcomes = reading.until_fault(source.read(root, config))
+        outcomes = reading.until_fault(read_outcomes(source, root, config))
         manifest = write_manifest(file, reading.utterances(outcomes, base, workers), root=base)
     except BaseException:
         if not _reads(root, config, file):

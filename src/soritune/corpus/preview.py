@@ -28,6 +28,7 @@ from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reading.value_reader import END
 from soritune.corpus.reasons import Tally, add_to
 from soritune.corpus.sources.source import Source, Survey
+from soritune.corpus.transcripts import read_outcomes
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import AudioError, MissingAudioError, SorituneError, nearest
 from soritune.korean.hangul import composed
@@ -135,7 +136,7 @@ def preview(
     seen = _Seen(max(limit, _SURVEYED))
     fault, whole = None, False
     try:
-        outcomes = source.read(root, config)
+        outcomes = read_outcomes(source, root, config)
         for outcome in islice(outcomes, scan or None):
             seen.add(outcome)
         whole = next(iter(outcomes), None) is None

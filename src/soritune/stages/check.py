@@ -24,6 +24,8 @@ from soritune.corpus.checks import (
     write_quarantine,
 )
 from soritune.corpus.manifest import CHECKED_FILE, QUARANTINE_FILE, Manifest, write_manifest
+from soritune.corpus.prepare import source_config
+from soritune.corpus.transcripts import MAX_MARKED_SHARE, MarkCount
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, SorituneError, TaskError, TextError
 from soritune.geometry import Geometry
@@ -55,6 +57,7 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
         folder,
         [row_problem(recipe)],
         min_duration_s=recipe.preprocessing.min_duration_s,
+        max_marked_share=_max_marked_share(recipe),
         console=console,
     )
     logger.info("check: %d utterances clean, %d left out", len(checked.clean), len(checked.quarantined))
@@ -70,6 +73,7 @@ def check_rows(
     decode: bool = True,
     min_duration_s: float = 0.1,
     label_fields: Sequence[str] = (),
+    max_marked_share: float = MAX_MARKED_SHARE,
     console: Console = SILENT,
 ) -> CheckResult:
     """Checks a manifest; of the result, `clean` and `quarantined` are written into `folder` unless it is None.
@@ -81,10 +85,11 @@ def check_rows(
         manifest: what to check.
         folder: where checked.parquet and quarantine.jsonl go.
         row_problems, decode, min_duration_s, label_fields: as for `check_manifest`.
-        console: where the progress bar is shown.
+        max_marked_share: a manifest of which more texts than this share have transcript marks is refused.
+        console: where the progress bar and warnings are shown.
 
     Raises:
-        ManifestError: no row can be used.
+        ManifestError: no row can be used, or too many texts have transcript marks.
     """
     with console.bar("check", len(manifest)) as bar:
         result = check_manifest(
@@ -109,10 +114,22 @@ def check_rows(
         raise ManifestError(
             f"none of its {len(manifest):,} utterances can be used{first}{all_reasons}", path=manifest.path
         )
+    _report_marks(result.marks, max_marked_share, manifest, console)
     if folder is None:
         return result
     written = write_manifest(folder / CHECKED_FILE, result.clean, root=manifest.root)
     return replace(result, clean=written)
+
+
+def _report_marks(count: MarkCount, most: float, manifest: Manifest, console: Console) -> None:
+    """Warns of transcript marks in texts, and refuses a manifest with too many of them."""
+    count.refuse_above(most, manifest.path)
+    if count.marked:
+        console.warning(count.sentence)
+
+
+def _max_marked_share(recipe: Recipe) -> float:
+    return source_config(recipe.data.source, recipe.data.config).max_marked_share
 
 
 def usable_rows(
@@ -123,12 +140,13 @@ def usable_rows(
     Raises:
         ManifestError: no row can be used.
     """
-    problem, unusable, kept = row_problem(recipe), list[Quarantined](), list[int]()
+    problem, unusable, kept, marks = row_problem(recipe), list[Quarantined](), list[int](), MarkCount()
     with console.bar("labels", len(manifest)) as bar:
         for row, utterance in enumerate(manifest):
             fault = problem(utterance)
             if fault is None:
                 kept.append(row)
+                marks.add(utterance.text)
             else:
                 unusable.append(Quarantined(utterance.id, utterance.audio, fault.reason, "check", fault.kind))
             bar.advance()
@@ -137,6 +155,7 @@ def usable_rows(
             f"none of its {len(manifest):,} utterances can be used; the first: {unusable[0].reason}",
             path=manifest.path,
         )
+    _report_marks(marks, _max_marked_share(recipe), manifest, console)
     logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(unusable))
     if unusable:
         console.warning(
