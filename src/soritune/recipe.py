@@ -59,6 +59,8 @@ class DataSettings(Settings):
     """The reader's own settings: label ranges, field names."""
     licence: str | None = None
     """Licence of the corpus; kept in every bundle trained on it."""
+    max_lost_share: float = Field(0.2, ge=0, le=1)
+    """A run stops if a larger share of the corpus's rows is in quarantine after they are checked."""
     synthetic: bool = False
     """The speech is made by a synthesiser; every score of the recipe is marked as synthetic."""
 

@@ -49,7 +49,7 @@ _HIDDEN_NAME = re.compile(
 _REMARK = re.compile(
     r"(?:background )?(?:laugh(?:s|ing|ter)?|cough(?:s|ing)?|sigh(?:s|ing)?|breath(?:s|ing|e)?|inhales?|exhales?|"
     r"noises?|music|applause|clap(?:s|ping)?|cry(?:ing)?|sob(?:s|bing)?|sing(?:s|ing)?|silence|pause|clearing|"
-    r"clear(?:s|ing)? throat|sniff(?:s|ing)?|sneez(?:e|es|ing)|yawn(?:s|ing)?|lip ?smack|click|whisper(?:s|ing)?|beep)"
+    r"clear(?:s|ing)? throat|sniff(?:s|ing)?|sneez(?:e|es|ing)|yawn(?:s|ing)?|lip ?smack|click|beep)"
     r"|(?:헛?웃음|웃는다|웃으며|헛?기침|한숨|박수|잡음|소음|숨|침묵|묵음|무음|울음|울먹이며|흐느낌|노래|음악|하품|정적|"
     r"재채기|효과음|배경음|배경음악|겹침|[가-힣 ]*소리)",
     re.IGNORECASE,

@@ -25,9 +25,10 @@ from soritune.corpus.checks import (
 )
 from soritune.corpus.manifest import CHECKED_FILE, QUARANTINE_FILE, Manifest, write_manifest
 from soritune.corpus.prepare import source_config
+from soritune.corpus.reasons import commonest
 from soritune.corpus.transcripts import MAX_MARKED_SHARE, MarkCount
 from soritune.corpus.utterance import Utterance
-from soritune.errors import ManifestError, SorituneError, TaskError, TextError
+from soritune.errors import ManifestError, SorituneError, TaskError, TextError, WrongSettingError
 from soritune.geometry import Geometry
 from soritune.models.encoders.encoder import geometry_of
 from soritune.models.pretrained import architecture_of
@@ -50,7 +51,8 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
     """Checks a recipe's corpus; writes checked.parquet into `folder` and adds to its quarantine.jsonl.
 
     Raises:
-        ManifestError: no row can be used.
+        ManifestError: no row can be used, or more are lost than `data.max_lost_share` allows.
+        WrongSettingError: a row shows that a setting of a task does not fit the corpus.
     """
     checked = check_rows(
         manifest,
@@ -62,7 +64,25 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
     )
     logger.info("check: %d utterances clean, %d left out", len(checked.clean), len(checked.quarantined))
     log_quarantined("check", checked.quarantined)
+    _refuse_losses(checked.clean, folder, recipe.data.max_lost_share)
     return checked.clean
+
+
+def _refuse_losses(clean: Manifest, folder: Path, most: float) -> None:
+    """Refuses a corpus that lost more than the share `most` of its rows to quarantine.
+
+    Raises:
+        ManifestError: more are lost; the message has the main reason and the setting.
+    """
+    file = folder / QUARANTINE_FILE
+    lost = [row for row in read_quarantine(file) if row.stage != "training"]
+    total = len(clean) + len(lost)
+    if lost and len(lost) / total > most:
+        raise ManifestError(
+            f"{len(lost) / total:.0%} of {total:,} utterances cannot be used, more than data.max_lost_share={most:g} "
+            f"allows: {commonest(lost)}; all reasons are in {file}; correct the settings of the data or of the task, "
+            "or raise data.max_lost_share"
+        )
 
 
 def check_rows(
@@ -179,6 +199,8 @@ def task_problem(task: Task) -> RowProblem:
             return RowFault(reason, f"field-missing:{', '.join(missing)}")
         try:
             targets = task.targets(utterance)
+        except WrongSettingError as error:
+            raise WrongSettingError(f"utterance '{utterance.id}': {error}") from error
         except (TaskError, TextError) as error:
             return RowFault(str(error), error.kind or _INVALID)
         if any(target is not None for target in targets.values()):
@@ -230,6 +252,8 @@ def row_problem(recipe: Recipe) -> RowProblem:
                     ]
                 else:
                     targets |= task.targets(utterance)
+        except WrongSettingError as error:
+            raise WrongSettingError(f"utterance '{utterance.id}': {error}") from error
         except SorituneError as error:
             return RowFault(str(error), error.kind or _INVALID)
         for spec in outputs:

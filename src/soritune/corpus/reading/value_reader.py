@@ -45,6 +45,8 @@ _UNITS: dict[str, str] = {
 _OLDEST = 120
 _TIMES = ("start_s", "duration_s", END)
 """The numbers that locate an utterance in its file; a row is rejected if one of them cannot be read."""
+_NAMES = ("id", "speaker", "script_id")
+"""Names that are often numbers, and that a spreadsheet or pandas may have written with a fraction."""
 _NUMBERS = (*FLOAT_FIELDS, *INT_FIELDS, END)
 
 
@@ -189,8 +191,9 @@ class ValueReader:
             value = composed(value.strip()) or None
         table = self.values.get(name)
         if table is not None and value is not None and not isinstance(value, (list, dict)):
-            value = table.get(_folded(_written(value)), value)
-        return value
+            key = _folded(_written(value))
+            value = table.get(key, table.get(_without_fraction(key), value))
+        return _without_fraction(value) if name in _NAMES and isinstance(value, str) else value
 
 
 def number_in(value: Any, name: str) -> float | int | None:
@@ -213,6 +216,11 @@ def number_in(value: Any, name: str) -> float | int | None:
     except FieldValueError:
         return None
     return None if name == "age" and number is not None and not 0 <= number <= _OLDEST else number
+
+
+def _without_fraction(text: str) -> str:
+    """A whole number without its fraction, "2.0" as "2"; any other text as it is."""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", text)
 
 
 def _stretch_suffix(channel: int | None, start: float | None, length: float) -> str:
