@@ -347,3 +347,12 @@ def test_a_recipe_names_its_decoder_with_settings(
     assert load_recipe("child-phoneme").evaluate.decoder == "greedy"
     given = ["evaluate.decoder.name=mute", "evaluate.decoder.keep=3"]
     assert load_recipe("child-phoneme", given).evaluate.decoder == {"name": "mute", "keep": 3}
+
+
+def test_preset_that_phases_hide_is_refused(tmp_path: Path) -> None:
+    recipe = yaml.safe_load(recipe_text("emotion-3class"))
+    recipe["train"] = {"phases": [{"epochs": 1}, {"epochs": 2}]}
+    recipe["presets"] = {"long": {"train.epochs": 50}}
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    with pytest.raises(RecipeError, match="preset long: train.epochs: phases 1, 2 set it for themselves"):
+        load_recipe(str(tmp_path / "r.yaml"), presets=["long"])

@@ -215,6 +215,11 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
         if preset not in known:
             raise UnknownNameError(f"preset of {name}", preset, known)
         for key, value in known[preset].items():
+            hiding = _hiding_phases(data, key)
+            if hiding:
+                faults.append(
+                    f"preset {preset}: {key}: {hiding} set it for themselves, so it changes nothing"
+                )
             _set(data, key, copy.deepcopy(value), faults)
     aliases = _aliases(name, raw)
     given = [_override(name, override, aliases, faults) for override in overrides]

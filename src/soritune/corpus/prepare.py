@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from soritune.audio.waveform import MISSING_TAIL_S, read_header
 from soritune.corpus.checks import Quarantined, write_quarantine
+from soritune.corpus.idle_settings import KIND
 from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE, Manifest, write_manifest
 from soritune.corpus.reading.folder_walk import writable_name
 from soritune.corpus.reading.outcomes import Note, Outcome, Rejected, Skipped, shortened
@@ -43,6 +44,8 @@ class Prepared:
     """Reason → how many things in the corpus the settings leave out."""
     notes: dict[str, int] = field(default_factory=dict)
     """Remark on utterances that are kept → how many it concerns."""
+    idle_settings: tuple[str, ...] = ()
+    """Those of the remarks that are about settings without effect."""
 
 
 def load_source(name: str) -> Source:
@@ -126,7 +129,9 @@ def prepare(
         raise
     finally:
         write_quarantine(out / QUARANTINE_FILE, reading.quarantined)
-    return Prepared(manifest, reading.quarantined, _by_reason(reading.skipped), _by_reason(reading.notes))
+    idle = tuple(tally.reason for kind, tally in reading.notes.items() if kind.startswith(f"{KIND}:"))
+    skipped, notes = _by_reason(reading.skipped), _by_reason(reading.notes)
+    return Prepared(manifest, reading.quarantined, skipped, notes, idle)
 
 
 def refuse_unwritable(folder: Path) -> None:

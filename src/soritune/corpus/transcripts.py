@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from soritune.corpus.idle_settings import IdleSettings
 from soritune.corpus.reading.outcomes import Note, Outcome, Rejected
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.sources.source import Source
@@ -74,16 +75,20 @@ class MarkCount:
 
 
 def read_outcomes(source: Source, root: Path, config: SourceConfig) -> Iterator[Outcome]:
-    """The outcomes of a source, with transcripts as its settings request, and notes on them at the end.
+    """The outcomes of a source, with transcripts as its settings request; at the end notes on them, and on settings
+    without effect.
 
     Raises:
         ManifestError: more texts than `max_marked_share` still have marks.
         SorituneError: as `Source.read`.
     """
-    cleaner = _Cleaner(config)
+    cleaner, idle = _Cleaner(config), IdleSettings(config)
     for outcome in source.read(root, config):
+        if isinstance(outcome, Utterance):
+            idle.add(outcome)
         yield cleaner.outcome(outcome) if isinstance(outcome, Utterance) and outcome.text else outcome
     yield from cleaner.notes()
+    yield from idle.notes()
     cleaner.left.refuse_above(config.max_marked_share, root)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator
 
 from soritune.corpus.reading.field_mapping import (
     FLOAT_FIELDS,
@@ -78,6 +78,8 @@ class ReaderConfig(SourceConfig):
     """Utterance fields without which a row goes to quarantine, as in [text, speaker]."""
     name: str | None = None
     """Value of `source`; None takes the name of the root folder."""
+    _matched: set[tuple[str, str]] = PrivateAttr(default_factory=set)
+    """(field, key) of the entries of `values` that a row had, and of settings that matched; filled while reading."""
 
     @field_validator("values", "constants", "required")
     @classmethod
@@ -109,6 +111,8 @@ class ValueReader:
     values: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     required: Sequence[str] = ()
+    matched: set[tuple[str, str]] = field(default_factory=set)
+    """(field, folded key) of the entries of `values` that a row had."""
 
     @classmethod
     def of(cls, config: ReaderConfig, source: str, language: str | None) -> ValueReader:
@@ -116,11 +120,11 @@ class ValueReader:
         tables = {"gender": GENDERS} | {
             name: {**(GENDERS if name == "gender" else {}), **table} for name, table in config.values.items()
         }
-        folded = {
-            name: {_folded(key): value for key, value in table.items()} for name, table in tables.items()
+        folded_tables = {
+            name: {folded(key): value for key, value in table.items()} for name, table in tables.items()
         }
         constants: dict[str, Any] = {"source": config.name or source, "language": language}
-        return cls(folded, {**constants, **config.constants}, config.required)
+        return cls(folded_tables, {**constants, **config.constants}, config.required, config._matched)
 
     def utterance(
         self, given: Mapping[str, Any], *, name: str, audio: str, extra: Mapping[str, Any]
@@ -191,8 +195,11 @@ class ValueReader:
             value = composed(value.strip()) or None
         table = self.values.get(name)
         if table is not None and value is not None and not isinstance(value, (list, dict)):
-            key = _folded(_written(value))
-            value = table.get(key, table.get(_without_fraction(key), value))
+            key = folded(_written(value))
+            key = key if key in table else _without_fraction(key)
+            if key in table:
+                self.matched.add((name, key))
+                value = table[key]
         return _without_fraction(value) if name in _NAMES and isinstance(value, str) else value
 
 
@@ -249,5 +256,6 @@ def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """A value as it is compared: composed, without outer spaces and case."""
     return composed(text).strip().casefold()

@@ -172,6 +172,8 @@ class _RowReader:
         add_split(extra, self.file)
         if self.speaker_pattern is not None:
             match = re.search(self.speaker_pattern, composed(written.replace("\\", "/")))
+            if match:
+                self.values.matched.add(("speaker_pattern", ""))
             for name, value in match.groupdict().items() if match else ():
                 given[name] = given.get(name) or value
         try:
