@@ -9,7 +9,7 @@ import yaml
 from tests.conftest import MUTE_DECODER
 
 from soritune.errors import RecipeError, UnknownNameError
-from soritune.recipe import check_recipe, load_recipe, recipe_names, set_key
+from soritune.recipe import check_recipe, load_recipe, recipe_names, recipe_text, set_key
 
 GOOD = {
     "name": "r",

@@ -27,7 +27,7 @@ KINDS: dict[Notation, tuple[Kind, ...]] = {
 _SUSPECT = re.compile(r"[/()&#@*\[\]{}<>+○●◯□■△▲]|OO|XXX|xx")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8}\d{0,2});")
 _DOUBLE = re.compile(r"\(([^()]*)\)\s*/\s*\(([^()]*)\)")
-# b/ breath, l/ laughter, n/ noise, o/ overlap, u/ unclear; some corpora write no space after them. O/X is no mark.
+# b/ breath, l/ laughter, n/ noise, o/ overlap, u/ unclear; some corpora write no space after them. O/X is not a mark.
 _SOUND = re.compile(r"(?<![A-Za-z0-9])(?:[bBlLnNoOuU]/)+(?![A-Za-z0-9])")
 # 그+ is a broken-off word, 그/ a filler, 음* a word that is hard to hear: the word is kept without its mark.
 _WORD_END = r"(?=[\s.,?!…)]|$)"
