@@ -21,9 +21,9 @@ class SourceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True, coerce_numbers_to_str=True)
 
     transcript: Notation = "plain"
-    """Annotation of the texts, which is removed: `plain` for texts without any, `ksponspeech` has `(A)/(B)`, `b/`, `그+`, `음/`,
-    `뭐*`; `tags` has `[noise]`, `(웃음)`, `&name1&`, `&nbsp;`; `aihub` has all of them. The text as it was is kept in
-    `extra` as `transcript`."""
+    """Annotation of the texts, which is removed: `plain` for texts without any; `ksponspeech` has `(A)/(B)`, `b/`,
+    `그+`, `음/`, `뭐*`; `tags` has `[noise]`, `(웃음)`, `&name1&`, `&nbsp;`; `aihub` has all of them. The text as it
+    was is kept in `extra` as `transcript`."""
     transcript_side: Side = "pronunciation"
     """Half of `(A)/(B)` that is kept: `spelling` is the first, `pronunciation` the second."""
     keep_fillers: bool = True
