@@ -11,15 +11,19 @@ import pytest
 import soundfile
 
 from soritune.bundles.read import load_bundle
-from soritune.corpus.checks import read_quarantine
-from soritune.errors import RecipeError, SplitError, TrainingError, UnknownNameError
+from soritune.errors import (
+    ManifestError,
+    RecipeError,
+    SplitError,
+    TrainingError,
+    UnknownNameError,
+    WrongSettingError,
+)
 from soritune.inference.predictor import Predictor
 from soritune.progress import Console
 from soritune.recipe import Recipe, load_recipe
 from soritune.run_folder import bundle_names, choose_bundle
-from soritune.stages.check import check_corpus
 from soritune.stages.evaluate import evaluate
-from soritune.stages.prepare import prepare_corpus
 from soritune.stages.run import RunResult, run
 from soritune.testing import tiny_config
 from soritune.training.log import read_events
@@ -192,18 +196,16 @@ def test_every_preset_trains(corpus: Path, tmp_path: Path, preset: str) -> None:
     assert run(settings, tmp_path / "run").training.steps == 1
 
 
-def test_four_letters_are_a_preset_and_another_scheme_is_reported_for_every_row(tmp_path: Path) -> None:
+def test_four_letters_are_a_preset_and_an_unknown_letter_stops_the_run(tmp_path: Path) -> None:
     (tmp_path / "four").mkdir()
     corpus = write_corpus(tmp_path / "four", scheme="S")
     result = run(recipe(corpus, "train.max_steps=1", presets=("four-letters",)), tmp_path / "run")
     assert result.training.steps == 1
-    settings = recipe(corpus, "train.max_steps=1")
-    manifest = prepare_corpus(settings, tmp_path / "run")
-    clean = check_corpus(settings, manifest, tmp_path / "run")
-    assert len(clean) == len(manifest) / 2  # those without an error fit both
-    reasons = {row.reason for row in read_quarantine(tmp_path / "run" / "quarantine.jsonl")}
-    (reason,) = reasons
-    assert "label 'S' is not of tasks.mispronunciation.labels=correct-incorrect" in reason
+    with pytest.raises(
+        WrongSettingError, match="'audio/s1_0': label 'S' is not of .*labels=correct-incorrect"
+    ):
+        run(recipe(corpus, "train.max_steps=1"), tmp_path / "other")
+    assert not (tmp_path / "other" / "checked.parquet").exists()
 
 
 def test_names_that_are_not_kept_are_refused_before_anything_is_read(corpus: Path, tmp_path: Path) -> None:
@@ -217,30 +219,38 @@ def test_names_that_are_not_kept_are_refused_before_anything_is_read(corpus: Pat
     assert not any((tmp_path / name).exists() for name in "abc")
 
 
-def test_rejected_learners_are_reported_among_the_warnings(
+def test_corpus_that_loses_its_learners_stops_the_run(corpus: Path, tmp_path: Path) -> None:
+    """I for "incorrect" contradicts four letters, so the rows with errors are left out; what is left looks perfect."""
+    settings = recipe(corpus, "number_of_epochs=1", presets=("four-letters",))
+    with pytest.raises(
+        ManifestError, match=r"50% of 32 utterances.*data\.max_lost_share=0\.2.*I is an insertion"
+    ):
+        run(settings, tmp_path / "run")
+    settings.data.max_lost_share = 0.5
+    with pytest.raises(SplitError, match="'train' with 8 utterances has no mispronunciation.*16 rejected"):
+        run(settings, tmp_path / "run")
+
+
+def test_rejected_rows_are_reported_among_the_warnings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """S and D contradict two letters, so the rows with errors are left out; what is left looks perfect."""
     corpus = write_corpus(tmp_path / "l2")
-    for file in ("train_data.json", "val_data.json", "eval.json"):
-        rows = json.loads((corpus / file).read_text(encoding="utf-8"))
-        for row in rows.values():
-            row["error_labels"] = row["error_labels"].replace("I", "S")
-        (corpus / file).write_text(json.dumps(rows), encoding="utf-8")
-    settings = recipe(corpus, "number_of_epochs=1")
-    result = run(settings, tmp_path / "run", console=Console())
+    rows = json.loads((corpus / "train_data.json").read_text(encoding="utf-8"))
+    next(iter(rows.values()))["error_labels"] += " C"
+    (corpus / "train_data.json").write_text(json.dumps(rows), encoding="utf-8")
+    result = run(recipe(corpus, "number_of_epochs=1"), tmp_path / "run", console=Console())
     assert result.scores is not None
     warning = next(text for text in result.scores["warnings"] if "rejected" in text)
-    assert "of 32 utterances 16 rejected" in warning and "tasks.mispronunciation.labels=" in warning
+    assert "of 32 utterances 1 rejected" in warning
     assert warning.split(";")[0] in " ".join(capsys.readouterr().err.split())
-    assert "16 rejected" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "1 rejected" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_split_emptied_by_rejections_is_reported(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "l2")
     rows = json.loads((corpus / "val_data.json").read_text(encoding="utf-8"))
     for row in rows.values():
-        row["error_labels"] = row["error_labels"].replace("C", "D", 1)
+        row["error_labels"] = "C " + row["error_labels"]
     (corpus / "val_data.json").write_text(json.dumps(rows), encoding="utf-8")
-    with pytest.raises(SplitError, match=r"'val' came out empty.*of 32 utterances 8 rejected.*labels="):
-        run(recipe(corpus, "number_of_epochs=1"), tmp_path / "run")
+    with pytest.raises(SplitError, match=r"'val' came out empty.*of 32 utterances 8 rejected"):
+        run(recipe(corpus, "number_of_epochs=1", "data.max_lost_share=0.3"), tmp_path / "run")

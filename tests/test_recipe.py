@@ -9,7 +9,7 @@ import yaml
 from tests.conftest import MUTE_DECODER
 
 from soritune.errors import RecipeError, UnknownNameError
-from soritune.recipe import check_recipe, load_recipe, recipe_names, set_key
+from soritune.recipe import check_recipe, load_recipe, recipe_names, recipe_text, set_key
 
 GOOD = {
     "name": "r",
@@ -375,3 +375,12 @@ def test_recipe_that_would_fill_the_memory_is_refused(text: str, words: str, tmp
     (tmp_path / "r.yaml").write_text(f"{SMALL}{text}\n")
     with pytest.raises(RecipeError, match=words):
         load_recipe(str(tmp_path / "r.yaml"))
+
+
+def test_preset_that_phases_hide_is_refused(tmp_path: Path) -> None:
+    recipe = yaml.safe_load(recipe_text("emotion-3class"))
+    recipe["train"] = {"phases": [{"epochs": 1}, {"epochs": 2}]}
+    recipe["presets"] = {"long": {"train.epochs": 50}}
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    with pytest.raises(RecipeError, match="preset long: train.epochs: phases 1, 2 set it for themselves"):
+        load_recipe(str(tmp_path / "r.yaml"), presets=["long"])

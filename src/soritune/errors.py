@@ -91,6 +91,10 @@ class TaskError(SorituneError):
         self.kind = kind
 
 
+class WrongSettingError(TaskError):
+    """A row shows that a setting of the task does not fit the corpus; checking the corpus stops."""
+
+
 class TaskSettingsError(TaskError):
     """Settings that a task refuses. Attributes: `task` (its name), `faults` (one line each)."""
 

@@ -92,6 +92,8 @@ class DataSettings(Settings):
     """The reader's own settings: label ranges, field names."""
     licence: str | None = None
     """Licence of the corpus; kept in every bundle trained on it."""
+    max_lost_share: float = Field(0.2, ge=0, le=1)
+    """A run stops if a larger share of the corpus's rows is in quarantine after they are checked."""
     synthetic: bool = False
     """The speech is made by a synthesiser; every score of the recipe is marked as synthetic."""
 
@@ -256,6 +258,11 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
         if preset not in known:
             raise UnknownNameError(f"preset of {name}", preset, known)
         for key, value in known[preset].items():
+            hiding = _hiding_phases(data, key)
+            if hiding:
+                faults.append(
+                    f"preset {preset}: {key}: {hiding} set it for themselves, so it changes nothing"
+                )
             _set(data, key, copy.deepcopy(value), faults)
     aliases = _aliases(name, raw)
     given = [_override(name, override, aliases, faults) for override in overrides]

@@ -131,3 +131,18 @@ def test_predicted_rows_are_written_and_watched_and_unusable_rows_follow(
     watched.clear()
     predict_rows(predictor, selected, None, data=data, watch=watch)
     assert watched == ["u0"]
+
+
+def test_model_among_the_audio_paths_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"")
+    (tmp_path / "run" / "bundles").mkdir(parents=True)
+    for model in (Path("soritune/tiny-ko"), tmp_path / "run"):
+        with pytest.raises(AudioError, match="is a model, not audio; give it as --bundle"):
+            find_files([tmp_path / "a.wav", model])
+
+
+def test_folder_without_audio_beside_others_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AudioError, match="empty: holds no audio file"):
+        find_files([tmp_path / "a.wav", tmp_path / "empty"])

@@ -15,6 +15,7 @@ from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import OutputError, RecipeError, SorituneError
+from soritune.progress import Console
 from soritune.recipe import load_recipe, recipe_names
 from soritune.stages.evaluate import evaluate_run
 from soritune.stages.run import RunResult, run
@@ -172,3 +173,21 @@ def test_judging_other_weights_does_not_replace_the_runs_scores(
     assert (folder / "scores.json").read_text(encoding="utf-8") == before
     assert (folder / "scores-best_loss.json").is_file() and (folder / "report-best_loss.html").is_file()
     assert (folder / "predictions" / "test-best_loss.jsonl").is_file()
+
+
+def test_changed_table_of_a_resumed_run_is_reported(
+    tones: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "rows.jsonl"
+    rows = [{"id": row.id, "audio": str(tones.root / row.audio), "emotion": row.emotion, "speaker": row.speaker}
+            for row in tones]  # fmt: skip
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    recipe = load_recipe(
+        "emotion-3class", [*MANIFEST, f"data={table}", "train.max_steps=1", "split.by=[speaker]"]
+    )
+    recipe.model.random_weights, recipe.model.architecture = True, tiny_config(norm="layer")
+    run(recipe, tmp_path / "run")
+    table.write_text("".join(json.dumps(row | {"emotion": "Dry"}) + "\n" for row in rows), encoding="utf-8")
+    run(recipe, tmp_path / "run", resume=True, console=Console())
+    messages = capsys.readouterr().err
+    assert "the corpus is not read again" in messages and "rows.jsonl changed after the run" in messages

@@ -10,7 +10,7 @@ from tests.stages.toy_recipes import MANIFEST
 
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.splitting.splits import load_splits
-from soritune.errors import SplitError
+from soritune.errors import ManifestError, SplitError
 from soritune.progress import Console
 from soritune.recipe import Recipe, load_recipe
 from soritune.stages.split import corpus_to_splits
@@ -52,4 +52,22 @@ def test_an_empty_split_is_reported_with_the_rows_left_out(tones: Manifest, tmp_
     rows = [dataclasses.replace(row, emotion="Kind" if row.speaker == "s0" else "Sad") for row in tones]
     corpus = write_manifest(tmp_path / "corpus.parquet", rows, root=tones.root).path
     with pytest.raises(SplitError, match=r"; of 36 utterances 30 .*quarantine\.jsonl"):
+        corpus_to_splits(toy(corpus, "data.max_lost_share=1"), tmp_path / "run")
+
+
+def test_corpus_that_loses_most_rows_is_refused(tones: Manifest, tmp_path: Path) -> None:
+    rows = [dataclasses.replace(row, emotion="Sad") if row.speaker in ("s0", "s1") else row for row in tones]
+    corpus = write_manifest(tmp_path / "corpus.parquet", rows, root=tones.root).path
+    with pytest.raises(ManifestError, match=r"33% of 36 utterances.*max_lost_share=0\.2.*'Sad' is not in"):
         corpus_to_splits(toy(corpus), tmp_path / "run")
+    checked, _ = corpus_to_splits(toy(corpus, "data.max_lost_share=0.4"), tmp_path / "run")
+    assert len(checked) == 24
+
+
+def test_class_that_no_row_has_is_a_warning(tones: Manifest, tmp_path: Path) -> None:
+    labels = "tasks.emotion.labels=[Anxious,Kind,Dry,Sad]"
+    _, splits = corpus_to_splits(toy(tones.path, labels, "tasks.emotion.rename={Glad: Kind}"), tmp_path)
+    assert splits.policy["warnings"][:2] == [
+        "no utterance at all is labelled Sad, which tasks.emotion.labels contains",
+        "tasks.emotion.rename has Glad, which no usable utterance is labelled",
+    ]

@@ -133,3 +133,15 @@ def test_pairs_with_decomposed_hangul_count_for_their_label() -> None:
     assert task.score([Pair("a", {"label": apart}, Prediction("emotion", {"label": apart}))])["wa"] == 1.0
     with pytest.raises(ValueError, match="two distinct names"):
         EmotionConfig(labels=("불안", apart))
+
+
+def test_labels_may_be_whole_numbers_and_spaces_around_them_do_not_matter() -> None:
+    numbers = EmotionTask(EmotionConfig.model_validate({"labels": [1, 2], "rename": {3: 2}}))
+    spaced = EmotionTask(EmotionConfig(labels=("기쁨 ", "슬픔")))
+
+    def classes(task: EmotionTask, *labels: str) -> list[int]:
+        targets = [task.targets(row(label))["emotion"] for label in labels]
+        return [int(target.argmax()) for target in targets if target is not None]
+
+    assert classes(numbers, "1", "2", "2.0", "3") == [0, 1, 1, 1]
+    assert classes(spaced, "기쁨", " 기쁨", "슬픔 ") == [0, 0, 1]

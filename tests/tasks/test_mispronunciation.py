@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from soritune.corpus.utterance import Utterance
-from soritune.errors import TaskError
+from soritune.errors import TaskError, WrongSettingError
 from soritune.reports.baselines import baselines
 from soritune.tasks.mispronunciation import MispronunciationConfig, MispronunciationTask
 from soritune.tasks.phones.annotation_reader import fold_phone
@@ -40,6 +40,22 @@ def judged(
     assert reference is not None
     fields = {"phones": phones.split(), "labels": labels.split(), "confidence": 1.0}
     return Pair("u", json.loads(json.dumps(reference)), Prediction("mispronunciation", fields), more)
+
+
+def test_part_without_an_error_is_a_fault_if_labels_are_learnt() -> None:
+    correct, wrong = row("s k", "s k", "C C"), row("s k", "s s", "C S")
+    broken = row("s k", "s k", "C")
+    assert "no mispronunciation" in str(task().part_fault([correct, broken]))
+    assert task().part_fault([correct, wrong]) is None
+    assert task(task="phoneme").part_fault([correct]) is None
+
+
+@pytest.mark.parametrize(
+    ("scheme", "letters"), [(TWO, "C S"), (TWO, "C D"), (FOUR, "C E"), (FOUR, "C c"), (TWO, "0 1")]
+)
+def test_unknown_letter_is_a_wrong_setting(scheme: str, letters: str) -> None:
+    with pytest.raises(WrongSettingError, match="tasks.mispronunciation.labels"):
+        task(scheme).targets(row("s k", "s s", letters))
 
 
 def spelt(symbols: list[str], output: Any) -> np.ndarray:

@@ -103,6 +103,12 @@ def check(
     root: RootOption = None,
     decode: Annotated[bool, typer.Option(help="Decode every file.")] = True,
     min_duration_s: Annotated[float, typer.Option(help="Shorter utterances are quarantined.")] = 0.1,
+    max_marked_share: Annotated[
+        float,
+        typer.Option(
+            help="Refuse a manifest of which more texts have transcript marks such as b/.", min=0, max=1
+        ),
+    ] = 0.1,
     strict: StrictOption = False,
     as_json: Json = False,
 ) -> None:
@@ -121,13 +127,15 @@ def check(
         decode=decode,
         min_duration_s=min_duration_s,
         label_fields=_label_fields(),
+        max_marked_share=max_marked_share,
         console=progress.Console(quiet=as_json),
     )
     counts = _manifest_json(result.clean)
     if as_json:
         quarantined = [{"id": q.id, "reason": q.reason, "stage": q.stage} for q in result.quarantined]
-        found = {"tables": result.tables, "levels": result.levels, "notes": result.notes}
-        print_json({**counts, "quarantined": quarantined, **found})
+        marked = {"texts": result.marks.marked, "marks": dict(result.marks.marks.most_common(20))}
+        more = {"tables": result.tables, "levels": result.levels, "notes": result.notes}
+        print_json({**counts, "quarantined": quarantined, **more, "transcript_marks": marked})
     else:
         print_markup(f"{_counts(counts)} clean")
         for column, table in result.tables.items():

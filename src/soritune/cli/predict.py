@@ -129,6 +129,8 @@ def predict(
     # A model takes seconds to load; faulty arguments are reported before that.
     if bool(audio) == (manifest is not None):
         raise SorituneError("give either audio files (or folders) or --manifest")
+    if manifest is None and (splits is not None or root is not None):
+        raise SorituneError(f"{'--splits' if splits is not None else '--root'} needs --manifest")
     request = _request(given, manifest)
     reading = reading_of(channel, pcm, manifest)
     folders = [choose_bundle(path, checkpoint) for path in bundle or [default_model()]]

@@ -21,6 +21,7 @@ from soritune.audio.waveform import decode
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.reading.parallel_map import parallel_map
+from soritune.corpus.transcripts import MarkCount
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
 from soritune.strict_json import parse_json
@@ -72,6 +73,8 @@ class CheckResult:
     """Medians over decoded utterances: level_dbfs, snr_db (estimated), clipped_share (mean)."""
     notes: dict[str, int] = field(default_factory=dict)
     """Remark on utterances that are kept → how many it concerns."""
+    marks: MarkCount = field(default_factory=MarkCount)
+    """Transcript marks in the texts of the clean rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ def check_manifest(
     quarantined: list[Quarantined] = []
     qualities: list[tuple[float, float, float]] = []
     dead = 0
+    marks = MarkCount()
     with ThreadPoolExecutor(threads) as pool:
         for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
             if result.fault is not None:
@@ -131,14 +135,17 @@ def check_manifest(
                 quarantined.append(
                     Quarantined(utterance.id, utterance.audio, result.fault, result.stage, result.kind)
                 )
-            elif decode:
+            else:
+                marks.add(utterance.text)
+            if result.fault is None and decode:
                 qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))
                 dead += result.has_dead_channel
             if progress is not None:
                 progress(row + 1, len(manifest))
     clean = manifest if keep.all() else manifest.select(keep)
     tables = count_tables(clean, (*label_fields, *COUNTED))
-    return CheckResult(clean, quarantined, tables, _levels(qualities), {_DEAD_CHANNEL: dead} if dead else {})
+    notes = {_DEAD_CHANNEL: dead} if dead else {}
+    return CheckResult(clean, quarantined, tables, _levels(qualities), notes, marks)
 
 
 def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:

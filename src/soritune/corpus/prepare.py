@@ -20,6 +20,7 @@ from soritune.audio.files import as_on_disk
 from soritune.audio.waveform import MISSING_TAIL_S, read_header
 from soritune.corpus.audio_root import within_root
 from soritune.corpus.checks import Quarantined, write_quarantine
+from soritune.corpus.idle_settings import KIND
 from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE, Manifest, write_manifest
 from soritune.corpus.reading.folder_walk import writable_name
 from soritune.corpus.reading.outcomes import Note, Outcome, Rejected, Skipped, shortened
@@ -27,6 +28,7 @@ from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reasons import Tally, add_to, commonest
 from soritune.corpus.sources.source import Source
+from soritune.corpus.transcripts import read_outcomes
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError, OutputError, SorituneError
 from soritune.korean.hangul import composed
@@ -44,6 +46,8 @@ class Prepared:
     """Reason → how many things in the corpus the settings leave out."""
     notes: dict[str, int] = field(default_factory=dict)
     """Remark on utterances that are kept → how many it concerns."""
+    idle_settings: tuple[str, ...] = ()
+    """Those of the remarks that are about settings without effect."""
 
 
 def load_source(name: str) -> Source:
@@ -73,6 +77,7 @@ def source_config(name: str, settings: dict[str, Any] | SourceConfig) -> SourceC
         for fault in error.errors():
             setting = ".".join(str(part) for part in fault["loc"]) or name
             known = keys_at(source.Config, fault["loc"][:-1]) if fault["type"] == "extra_forbidden" else []
+            known.sort(key=lambda name: name in SourceConfig.model_fields)  # the source's own ones first
             tail = f"; known: {', '.join(known)}" if known else ""
             faults.append(f"{setting}: {fault['msg'].removeprefix('Value error, ')}{tail}")
         raise ManifestError(f"source '{name}': {'; '.join(faults)}") from error
@@ -117,7 +122,7 @@ def prepare(
     file = out / MANIFEST_FILE
     try:
         base = source.base(root, config)
-        outcomes = reading.until_fault(source.read(root, config))
+        outcomes = reading.until_fault(read_outcomes(source, root, config))
         manifest = write_manifest(file, reading.utterances(outcomes, base, workers), root=base)
     except BaseException:
         if not _reads(root, config, file):
@@ -126,7 +131,9 @@ def prepare(
         raise
     finally:
         write_quarantine(out / QUARANTINE_FILE, reading.quarantined)
-    return Prepared(manifest, reading.quarantined, _by_reason(reading.skipped), _by_reason(reading.notes))
+    idle = tuple(tally.reason for kind, tally in reading.notes.items() if kind.startswith(f"{KIND}:"))
+    skipped, notes = _by_reason(reading.skipped), _by_reason(reading.notes)
+    return Prepared(manifest, reading.quarantined, skipped, notes, idle)
 
 
 def refuse_unwritable(folder: Path) -> None:

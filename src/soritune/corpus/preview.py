@@ -29,6 +29,7 @@ from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reading.value_reader import END
 from soritune.corpus.reasons import Tally, add_to
 from soritune.corpus.sources.source import Source, Survey
+from soritune.corpus.transcripts import read_outcomes
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import AudioError, MissingAudioError, SorituneError, nearest
 from soritune.korean.hangul import composed
@@ -136,7 +137,7 @@ def preview(
     seen = _Seen(max(limit, _SURVEYED))
     fault, whole = None, False
     try:
-        outcomes = source.read(root, config)
+        outcomes = read_outcomes(source, root, config)
         for outcome in islice(outcomes, scan or None):
             seen.add(outcome)
         whole = next(iter(outcomes), None) is None
@@ -164,7 +165,7 @@ def preview(
         whole=whole,
         fault=fault,
         survey=survey,
-        never_filled=_never_filled(config, seen.values, survey, suggestions),
+        never_filled=_never_filled(config, seen, survey, suggestions),
         path_settings=tuple(name for name in ("audio_root", "drop_prefix") if lost and hasattr(config, name)),
         suggestions=suggestions,
     )
@@ -251,9 +252,10 @@ def _printable(value: Any) -> Any:
 
 
 def _never_filled(
-    config: SourceConfig, values: Mapping[str, int], survey: Survey | None, suggestions: Mapping[str, str]
+    config: SourceConfig, seen: _Seen, survey: Survey | None, suggestions: Mapping[str, str]
 ) -> dict[str, str]:
     """Mapped utterance field without any value → what it was read from, and a hint."""
+    values = seen.values
     mapped: dict[str, str] = getattr(config, "fields", {})
     extra: dict[str, str] = getattr(config, "extra", {})
     kept = {expression: expression for expression in getattr(config, "keep", ())}
@@ -261,6 +263,13 @@ def _never_filled(
     empty = {}
     for name, read_from in [*mapped.items(), *in_extra]:
         if name in ("duration_s", END) or (values.get(name) and not _only_constant(config, name, survey)):
+            continue
+        kept_as = next((row.extra[name] for row in seen.rows if name in row.extra), None)
+        if kept_as is not None and not name.startswith("extra."):
+            empty[name] = (
+                f"'{read_from}', where {kept_as!r} is not a number of this field and is kept as extra.{name}; state "
+                f"what it means with values={{{name}: {{{kept_as!r}: NUMBER}}}}"
+            )
             continue
         known = {} if survey is None else survey.examples
         hint = suggestions.get(name) or (None if read_from in known else nearest(read_from, known))

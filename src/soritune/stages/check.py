@@ -24,8 +24,11 @@ from soritune.corpus.checks import (
     write_quarantine,
 )
 from soritune.corpus.manifest import CHECKED_FILE, QUARANTINE_FILE, Manifest, write_manifest
+from soritune.corpus.prepare import source_config
+from soritune.corpus.reasons import commonest
+from soritune.corpus.transcripts import MAX_MARKED_SHARE, MarkCount
 from soritune.corpus.utterance import Utterance
-from soritune.errors import ManifestError, SorituneError, TaskError, TextError
+from soritune.errors import ManifestError, SorituneError, TaskError, TextError, WrongSettingError
 from soritune.geometry import Geometry
 from soritune.models.encoders.encoder import geometry_of
 from soritune.models.pretrained import architecture_of
@@ -48,20 +51,40 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
     """Checks a recipe's corpus; writes checked.parquet into `folder` and adds to its quarantine.jsonl.
 
     Raises:
-        ManifestError: no row can be used.
+        ManifestError: no row can be used, or more are lost than `data.max_lost_share` allows.
+        WrongSettingError: a row shows that a setting of a task does not fit the corpus.
     """
     checked = check_rows(
         manifest,
         folder,
         [row_problem(recipe)],
         min_duration_s=recipe.preprocessing.min_duration_s,
+        max_marked_share=_max_marked_share(recipe),
         console=console,
     )
     logger.info("check: %d utterances clean, %d left out", len(checked.clean), len(checked.quarantined))
     log_quarantined("check", checked.quarantined)
     for remark, count in checked.notes.items():
         console.warning(f"{count} utterances noted: {remark}")
+    _refuse_losses(checked.clean, folder, recipe.data.max_lost_share)
     return checked.clean
+
+
+def _refuse_losses(clean: Manifest, folder: Path, most: float) -> None:
+    """Refuses a corpus that lost more than the share `most` of its rows to quarantine.
+
+    Raises:
+        ManifestError: more are lost; the message has the main reason and the setting.
+    """
+    file = folder / QUARANTINE_FILE
+    lost = [row for row in read_quarantine(file) if row.stage != "training"]
+    total = len(clean) + len(lost)
+    if lost and len(lost) / total > most:
+        raise ManifestError(
+            f"{len(lost) / total:.0%} of {total:,} utterances cannot be used, more than data.max_lost_share={most:g} "
+            f"allows: {commonest(lost)}; all reasons are in {file}; correct the settings of the data or of the task, "
+            "or raise data.max_lost_share"
+        )
 
 
 def check_rows(
@@ -72,6 +95,7 @@ def check_rows(
     decode: bool = True,
     min_duration_s: float = 0.1,
     label_fields: Sequence[str] = (),
+    max_marked_share: float = MAX_MARKED_SHARE,
     console: Console = SILENT,
 ) -> CheckResult:
     """Checks a manifest; of the result, `clean` and `quarantined` are written into `folder` unless it is None.
@@ -83,10 +107,11 @@ def check_rows(
         manifest: what to check.
         folder: where checked.parquet and quarantine.jsonl go.
         row_problems, decode, min_duration_s, label_fields: as for `check_manifest`.
-        console: where the progress bar is shown.
+        max_marked_share: a manifest of which more texts than this share have transcript marks is refused.
+        console: where the progress bar and warnings are shown.
 
     Raises:
-        ManifestError: no row can be used.
+        ManifestError: no row can be used, or too many texts have transcript marks.
     """
     with console.bar("check", len(manifest)) as bar:
         result = check_manifest(
@@ -111,10 +136,22 @@ def check_rows(
         raise ManifestError(
             f"none of its {len(manifest):,} utterances can be used{first}{all_reasons}", path=manifest.path
         )
+    _report_marks(result.marks, max_marked_share, manifest, console)
     if folder is None:
         return result
     written = write_manifest(folder / CHECKED_FILE, result.clean, root=manifest.root)
     return replace(result, clean=written)
+
+
+def _report_marks(count: MarkCount, most: float, manifest: Manifest, console: Console) -> None:
+    """Warns of transcript marks in texts, and refuses a manifest with too many of them."""
+    count.refuse_above(most, manifest.path)
+    if count.marked:
+        console.warning(count.sentence)
+
+
+def _max_marked_share(recipe: Recipe) -> float:
+    return source_config(recipe.data.source, recipe.data.config).max_marked_share
 
 
 def usable_rows(
@@ -125,12 +162,13 @@ def usable_rows(
     Raises:
         ManifestError: no row can be used.
     """
-    problem, unusable, kept = row_problem(recipe), list[Quarantined](), list[int]()
+    problem, unusable, kept, marks = row_problem(recipe), list[Quarantined](), list[int](), MarkCount()
     with console.bar("labels", len(manifest)) as bar:
         for row, utterance in enumerate(manifest):
             fault = problem(utterance)
             if fault is None:
                 kept.append(row)
+                marks.add(utterance.text)
             else:
                 unusable.append(Quarantined(utterance.id, utterance.audio, fault.reason, "check", fault.kind))
             bar.advance()
@@ -139,6 +177,7 @@ def usable_rows(
             f"none of its {len(manifest):,} utterances can be used; the first: {unusable[0].reason}",
             path=manifest.path,
         )
+    _report_marks(marks, _max_marked_share(recipe), manifest, console)
     logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(unusable))
     if unusable:
         console.warning(
@@ -162,6 +201,8 @@ def task_problem(task: Task) -> RowProblem:
             return RowFault(reason, f"field-missing:{', '.join(missing)}")
         try:
             targets = task.targets(utterance)
+        except WrongSettingError as error:
+            raise WrongSettingError(f"utterance '{utterance.id}': {error}") from error
         except (TaskError, TextError) as error:
             return RowFault(str(error), error.kind or _INVALID)
         if any(target is not None for target in targets.values()):
@@ -213,6 +254,8 @@ def row_problem(recipe: Recipe) -> RowProblem:
                     ]
                 else:
                     targets |= task.targets(utterance)
+        except WrongSettingError as error:
+            raise WrongSettingError(f"utterance '{utterance.id}': {error}") from error
         except SorituneError as error:
             return RowFault(str(error), error.kind or _INVALID)
         for spec in outputs:

@@ -24,6 +24,7 @@ from soritune.run_folder import RunFolder
 from soritune.stages.check import check_corpus
 from soritune.stages.evaluate import evaluate_run
 from soritune.stages.prepare import prepare_corpus, root_of
+from soritune.stages.split import refuse_parts
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import settings_that_affect_results, train_recipe
 from soritune.strict_json import read_json
@@ -75,6 +76,8 @@ def crossval(
         stratify=recipe.split.stratify,
         label_fields=label_fields(recipe.make_tasks()),
     )
+    for splits in all_splits:
+        refuse_parts(recipe.make_tasks(), manifest, splits, ("train",))
     settings = settings_that_affect_results(recipe.resolved()) | {
         "by": list(group_by),
         "folds": folds,

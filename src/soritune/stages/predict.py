@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
 from soritune.audio.pcm import PcmFormat
 from soritune.bundles.packaged import packaged_models
+from soritune.bundles.read import is_bundle
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import AudioError, BundleError, SplitError
@@ -22,7 +23,7 @@ from soritune.inference.origin import make_header
 from soritune.inference.predictions import Row, write_predictions
 from soritune.inference.predictor import Predictor
 from soritune.progress import SILENT, Console
-from soritune.run_folder import rows_seen
+from soritune.run_folder import is_run, rows_seen
 
 RECOGNISER = "soritune/tiny-ko"
 """The model that is used if the caller names no model."""
@@ -43,17 +44,21 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     """The audio files that are meant: files as they are, and all audio files below folders.
 
     Raises:
-        AudioError: a manifest among the paths, no path that exists, or folders without audio.
+        AudioError: a manifest or a model among the paths, no path that exists, or a folder without audio.
     """
+    model = next((path for path in paths if is_bundle(path) or is_run(path)), None)
+    if model is not None:
+        raise AudioError(model, f"is a model, not audio; give it as --bundle {model}")
     if not any(as_on_disk(path).exists() for path in paths):
         raise AudioError(paths[0], "does not exist; give audio files or folders that exist")
     files: list[Path] = []
     for path in paths:
         if path.suffix.lower() in (".jsonl", ".parquet") and path.is_file():
             raise AudioError(path, f"is not audio; if it is a manifest, give it as --manifest {path}")
-        files.extend(find_audio(path) if as_on_disk(path).is_dir() else [path])
-    if not files:
-        raise AudioError(paths[0], f"holds no audio file; known suffixes: {', '.join(sorted(SUFFIXES))}")
+        inside = find_audio(path) if as_on_disk(path).is_dir() else [path]
+        if not inside:
+            raise AudioError(path, f"holds no audio file; known suffixes: {', '.join(sorted(SUFFIXES))}")
+        files.extend(inside)
     return files
 
 

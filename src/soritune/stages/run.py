@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import Splits, load_splits
@@ -34,6 +36,8 @@ from soritune.training.log import note
 if TYPE_CHECKING:
     from soritune.training.loop import TrainingResult
 
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
+"""Suffixes of the files that describe a corpus."""
 logger = logging.getLogger(__name__)
 
 
@@ -105,8 +109,29 @@ def _training_inputs(
     logger.info("run '%s' in %s", recipe.name, folder)
     logger.debug("settings: %s", json.dumps(recipe.resolved(), ensure_ascii=False))
     if resumed and files.splits.exists():
+        _report_resumed(recipe, files, console)
         return load_manifest(files.checked, root=root_of(recipe)), load_splits(files.splits)
     return corpus_to_splits(recipe, folder, console=console)
+
+
+def _report_resumed(recipe: Recipe, files: RunFolder, console: Console) -> None:
+    """Reports that the corpus is not read again, which of its files have changed, and settings without effect."""
+    console.message(
+        f"resumes with the rows and splits in {files.path}; the corpus is not read again, and changes to it have no "
+        "effect"
+    )
+    root, prepared = Path(recipe.data.root or "."), files.checked.stat().st_mtime
+    tables = [root] if root.is_file() else [path for path in root.glob("*.*") if path.suffix in _TABLES]
+    changed = [path.name for path in sorted(tables) if path.is_file() and path.stat().st_mtime > prepared]
+    if changed:
+        console.warning(
+            f"{', '.join(changed[:3])} changed after the run had read the corpus; choose another --output to train "
+            "on the corpus as it is now"
+        )
+    earlier = yaml.safe_load(files.recipe.read_text(encoding="utf-8")) if files.recipe.exists() else {}
+    for key in ("source", "config"):
+        if key in earlier.get("data", {}) and earlier["data"][key] != recipe.resolved()["data"][key]:
+            console.warning(f"data.{key} differs from that of the run and has no effect")
 
 
 def _inputs_from_main(recipe: Recipe, folder: Path) -> tuple[Manifest, Splits]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from soritune.corpus.checks import read_quarantine
@@ -16,7 +17,7 @@ from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
 from soritune.stages.check import check_corpus
 from soritune.stages.prepare import prepare_corpus
-from soritune.tasks.task import label_fields
+from soritune.tasks.task import Task, label_fields
 
 logger = logging.getLogger(__name__)
 
@@ -37,19 +38,45 @@ def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
     Raises:
         SplitError: a split is empty; the message also reports the rows that were left out.
     """
-    left_out, labels = _left_out(manifest, folder), label_fields(recipe.make_tasks())
+    tasks = recipe.make_tasks()
+    left_out, labels = _left_out(manifest, folder), label_fields(tasks)
     try:
         splits = make_splits(manifest, recipe.split, label_fields=labels)
+        refuse_parts(tasks, manifest, splits)
     except SplitError as error:
         raise SplitError(f"{error}; {left_out}" if left_out else str(error)) from error
-    if left_out:
-        splits.policy["warnings"].insert(0, left_out)
+    splits.policy["warnings"][:0] = [*([left_out] if left_out else []), *label_notes(tasks, manifest)]
     splits.save(RunFolder(folder).splits)
     for name, row in splits.summary(manifest, labels).items():
         logger.info("split: %s %s", name, json.dumps(row, ensure_ascii=False))
     for warning in splits.policy["warnings"]:
         console.warning(f"split: {warning}")
     return splits
+
+
+def refuse_parts(
+    tasks: Sequence[Task], manifest: Manifest, splits: Splits, names: Sequence[str] = ("train", "val", "test")
+) -> None:
+    """Refuses splits of which a part is useless for a task, such as one without a single mispronunciation.
+
+    Raises:
+        SplitError: a part that has rows is useless; the message has the way out.
+    """
+    for name in names:
+        rows = splits.indices(manifest, name)
+        for task in tasks:
+            fault = task.part_fault(manifest.utterances(rows)) if len(rows) else None
+            if fault is not None:
+                raise SplitError(f"split '{name}' with {len(rows):,} utterances {fault}")
+
+
+def label_notes(tasks: Sequence[Task], manifest: Manifest) -> list[str]:
+    """Warnings of the tasks about the labels that a manifest has."""
+    notes = []
+    for task in tasks:
+        if task.label_field is not None:
+            notes += task.label_notes(manifest.column(task.label_field).drop_null().unique().to_pylist())
+    return notes
 
 
 def _left_out(manifest: Manifest, folder: Path) -> str | None:

@@ -22,6 +22,7 @@ from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
 from soritune.stages.check import usable_rows
 from soritune.stages.origin import card_fields
+from soritune.stages.split import refuse_parts
 from soritune.stages.start import check_extras, open_folder
 from soritune.tasks.inputs.input import inputs_of
 from soritune.whole_file import write_text
@@ -79,6 +80,7 @@ def train_recipe(
     if manifest.path is None or not _same_file(manifest.path, RunFolder(folder).checked):
         # Rows from elsewhere: their labels are unchecked, and `evaluate` will look for them in the run's folder.
         manifest, unusable = usable_rows(recipe, manifest, console=console)
+        refuse_parts(recipe.make_tasks(), manifest, splits, ("train", "val"))
     if not resumed:
         rows = manifest
         manifest = group.on_main(lambda: _write_inputs(recipe, rows, splits, folder, unusable)) or manifest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -84,8 +84,10 @@ class EmotionConfig(OutputSettings):
 
 
 def compose(text: Any) -> Any:
-    """Text in Unicode's composed form (NFC); any other value unchanged."""
-    return composed(text) if isinstance(text, str) else text
+    """Text in Unicode's composed form (NFC) without outer spaces, a whole number as text; any other value unchanged."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        return str(text)
+    return composed(text).strip() if isinstance(text, str) else text
 
 
 class EmotionTask(Task):
@@ -137,7 +139,25 @@ class EmotionTask(Task):
         if utterance.emotion is None:
             return None
         label: str = compose(utterance.emotion)
+        whole = label.removesuffix(".0")  # pandas writes a column of whole numbers with gaps as 1.0
+        if label not in self.config.rename and label not in self.config.labels and whole.isdecimal():
+            label = whole
         return self.config.rename.get(label, label)
+
+    def label_notes(self, values: Collection[str]) -> list[str]:
+        """Classes without an utterance, and names in `rename` that no utterance has."""
+        written = {compose(value) for value in values}
+        classes = {self.label(Utterance(id="", audio="", duration_s=0.0, emotion=value)) for value in written}
+        absent = [label for label in self.config.labels if label not in classes]
+        idle = [label for label in self.config.rename if label not in written]
+        notes = []
+        if absent:
+            notes.append(
+                f"no utterance at all is labelled {', '.join(absent)}, which tasks.emotion.labels contains"
+            )
+        if idle:
+            notes.append(f"tasks.emotion.rename has {', '.join(idle)}, which no usable utterance is labelled")
+        return notes
 
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
         """Target mass (labels,), one-hot."""

@@ -10,7 +10,7 @@ defines both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from soritune.corpus.utterance import Utterance
+from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN
 from soritune.metrics.edit_distance import edit_counts
 from soritune.metrics.error_labels import CORRECT, NUM_COUNTS, error_label_counts, error_label_rates
@@ -164,6 +165,23 @@ class MispronunciationTask(Task):
     def primary_metric(self) -> Metric:
         """F1 of the errors by aligned labels, or the phone error rate if no labels are learnt."""
         return Metric("error_f1", True) if self.has_labels else Metric("per", False)
+
+    def part_fault(self, rows: Iterable[Utterance]) -> str | None:
+        """Rows without a single error, if labels are learnt: every rate of errors would be undefined."""
+        if not self.has_labels:
+            return None
+        for row in rows:
+            try:
+                labels = self._reader.read(row).labels or ()
+            except TaskError:
+                continue
+            if any(label != CORRECT for label in labels):
+                return None
+        return (
+            "has no mispronunciation (an error label other than C); check that tasks.mispronunciation.labels fits the "
+            "corpus, choose another split (split.seed, split.given=null), set the ratio of a small part to 0, or learn "
+            "only phones with tasks.mispronunciation.task=phoneme"
+        )
 
     def widest(self) -> MispronunciationTask:
         """This task with both outputs."""

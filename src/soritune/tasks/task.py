@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -147,6 +147,14 @@ class Task(ABC):
         Called once before the model is built; the result's `config` holds what was learnt.
         """
         return self
+
+    def label_notes(self, values: Collection[str]) -> list[str]:
+        """Warnings about the values that `label_field` has in the rows of a corpus, as sentences; by default none."""
+        return []
+
+    def part_fault(self, rows: Iterable[Utterance]) -> str | None:
+        """Why nothing can be learnt from, or judged on, the rows of a split, and the way out; by default None."""
+        return None
 
     def widest(self) -> Task:
         """This task with every output its settings can switch off; by default itself.

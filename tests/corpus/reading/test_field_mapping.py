@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError, canonical_extra, convert
@@ -89,3 +91,24 @@ def test_extra_has_one_spelling() -> None:
     for bad in ({"a": float("inf")}, {"a": "\udc00"}):
         with pytest.raises(FieldValueError, match="cannot be written as JSON"):
             canonical_extra(bad)
+
+
+def test_texts_are_stripped_and_composed_but_not_ids_and_paths() -> None:
+    decomposed = unicodedata.normalize("NFD", "기쁨")
+    row = FieldMapping().utterance(
+        {
+            "id": " a ",
+            "audio": "a .wav",
+            "duration_s": 1,
+            "emotion": f"{decomposed} ",
+            "phones": ["ㄱ ", " ㅏ"],
+        }
+    )
+    assert (row.id, row.audio, row.emotion, row.phones) == (" a ", "a .wav", "기쁨", ("ㄱ", "ㅏ"))
+
+
+def test_whole_numbers_are_the_same_text_with_and_without_a_fraction() -> None:
+    names = ("id", "speaker", "script_id", "emotion")
+    for value in (2, 2.0, "2"):
+        assert [convert(name, value) for name in names] == ["2"] * 4
+    assert convert("speaker", 2.5) == "2.5"

@@ -91,8 +91,10 @@ def test_open_quotation_mark_before_very_many_rows(tmp_path: Path) -> None:
 def test_rows_of_another_length_have_a_fault(tmp_path: Path) -> None:
     rows = list(table(tmp_path, "file_path,text\na.wav\nb.wav,x,y\n\n , \nc.wav,x,,\n"))
     assert rows == [
-        TableRow(2, ["a.wav"], "has 1 cell, the header has 2", "row-length"),
-        TableRow(3, ["b.wav", "x", "y"], "has 3 cells, the header has 2", "row-length"),
+        TableRow(2, ["a.wav"], "has 1 cell, the header has 2 (split at delimiter=',')", "row-length"),
+        TableRow(
+            3, ["b.wav", "x", "y"], "has 3 cells, the header has 2 (split at delimiter=',')", "row-length"
+        ),
         TableRow(6, ["c.wav", "x"]),
     ]
 
@@ -128,3 +130,60 @@ def test_tables_of_the_standard_writer_are_read_back(
     csv.writer(text, delimiter=sign).writerows([("file_path", "text"), *rows])
     read = table(tmp_path_factory.mktemp("t"), text.getvalue())
     assert good(read) == [[unicodedata.normalize("NFC", cell) for cell in row] for row in rows]
+
+
+def test_quotation_marks_are_text_in_tables_with_tabs_that_do_not_quote(tmp_path: Path) -> None:
+    lines = ['"왔다" 라고 "했다"', '"왜 그래?', "그래", '그는 "왔다"고']
+    read = table(
+        tmp_path, "file_path\ttext\n" + "".join(f"{n}.wav\t{text}\n" for n, text in enumerate(lines))
+    )
+    assert [cells[1] for cells in good(read)] == lines
+
+
+@pytest.mark.parametrize("sign", ["\t", "|", ","])
+def test_quoted_cells_stay_quoted_where_one_needs_it(tmp_path: Path, sign: str) -> None:
+    text = (
+        f'file_path{sign}text\na.wav{sign}"가{sign}나"\nb.wav{sign}"그는 ""왔다"" 라고"\nc.wav{sign}"열린\n'
+    )
+    rows = list(table(tmp_path, text))
+    assert [row.cells[1] for row in rows[:2]] == [f"가{sign}나", '그는 "왔다" 라고']
+    assert rows[2].fault_kind == "row-quotation" and "quoting=none" in rows[2].fault
+
+
+def test_marks_that_do_not_enclose_a_cell_are_kept_with_commas(tmp_path: Path) -> None:
+    assert good(table(tmp_path, 'file_path,text\na.wav,"왔다" 라고 "했다"\nb.wav,"글" \n')) == [
+        ["a.wav", '"왔다" 라고 "했다"'],
+        ["b.wav", "글"],
+    ]
+
+
+def test_quoting_can_be_set(tmp_path: Path) -> None:
+    text = 'file_path,text\na.wav,"글"\n'
+    assert good(table(tmp_path, text, quoting="none")) == [["a.wav", '"글"']]
+    text = 'file_path\ttext\na.wav\t"왔다" 라고\n'
+    assert good(table(tmp_path, text, quoting="standard")) == [["a.wav", '"왔다" 라고']]
+
+
+@pytest.mark.parametrize("sign", ["::", " :: ", "||", "<>", "\t\t"])
+def test_delimiter_may_have_several_characters(tmp_path: Path, sign: str) -> None:
+    text = f"a.wav{sign}하나, 둘\nb.wav{sign}셋 | 넷\n"
+    read = table(tmp_path, text, delimiter=sign, columns=("file_path", "text"))
+    assert good(read) == [["a.wav", "하나, 둘"], ["b.wav", "셋 | 넷"]]
+
+
+@pytest.mark.parametrize("sign", [";", "\t", "|", "::", "||"])
+def test_delimiter_of_a_table_without_header_splits_every_row(tmp_path: Path, sign: str) -> None:
+    rows = [["a.wav", "그는 왔고, 나는 갔고, 끝났다."], ["b.wav", "아니, 왜, 그래?"], ["c.wav", "하나, 둘"]]
+    read = table(tmp_path, "".join(sign.join(row) + "\n" for row in rows), columns=("file_path", "text"))
+    assert read.delimiter == sign and good(read) == rows
+
+
+@pytest.mark.parametrize("first", ["sep=;", "\ufeffsep=;", '"sep=;"'])
+def test_line_with_the_delimiter_at_the_top_is_followed(tmp_path: Path, first: str) -> None:
+    read = table(tmp_path, f"{first}\r\nfile_path;text\r\na.wav;하나, 둘\r\nb.wav\r\n")
+    assert read.delimiter == ";" and good(read) == [["a.wav", "하나, 둘"]]
+    assert [row.line for row in read] == [3, 4]
+
+
+def test_single_column_keeps_its_commas(tmp_path: Path) -> None:
+    assert good(table(tmp_path, "file_path\na, b.wav\nc, d.wav\n")) == [["a, b.wav"], ["c, d.wav"]]

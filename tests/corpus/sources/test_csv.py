@@ -187,3 +187,29 @@ def test_survey_lists_columns_and_their_use(tmp_path: Path) -> None:
     seen = survey(tmp_path, CsvConfig(), 10)
     assert (seen.looked_at, seen.examples) == (2, {"path": "a.wav", "label": "x", "memo": "좋음"})
     assert seen.used == {"path": "audio", "label": "emotion", "memo": "extra"}
+
+
+def test_case_of_a_long_delimiter(shared_cases: Path) -> None:
+    config = CsvConfig(delimiter=" :: ", columns=("file_path", "text"), transcript="ksponspeech")
+    result = rows(list(read_corpus(shared_cases / "B02_trn_separator" / "train.trn", config)))
+    assert [row.text for row in result] == ["o/ 아/ 그래", "그렇지 n/"]
+    config = CsvConfig(columns=("file_path", "text"))
+    assert rows(list(read_corpus(shared_cases / "B02_trn_separator" / "train.trn", config))) == result
+
+
+def test_case_of_bars_and_commas(shared_cases: Path) -> None:
+    config = CsvConfig(columns=("audio", "raw", "text", "nfd", "secs", "en"))
+    result = rows(list(read_corpus(shared_cases / "B04_kss_bars" / "transcript.txt", config)))
+    assert [row.text for row in result] == ["그는 왔고, 나는 갔고, 끝났다.", "아니, 왜, 그래?"]
+    assert [row.extra["en"] for row in result] == ["He came, I went, over.", "No, why, so?"]
+
+
+def test_case_of_quotation_marks_that_are_text(shared_cases: Path) -> None:
+    config = CsvConfig(fields={"text": "sentence", "speaker": "client_id"}, audio_root="clips")
+    result = rows(list(read_corpus(shared_cases / "B05_common_voice_quotes" / "validated.tsv", config)))
+    assert [row.text for row in result] == ['"왔다" 라고 "했다"', '"왜 그래?', "그래"]
+
+
+def test_speakers_are_the_same_with_and_without_a_fraction(tmp_path: Path) -> None:
+    text = "file_path,speaker,text\na.wav,2.0,글\nb.wav,2,말\nc.wav,2.5,책\n"
+    assert [row.speaker for row in rows(read(tmp_path, text))] == ["2", "2", "2.5"]

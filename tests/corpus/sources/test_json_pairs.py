@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from soritune.corpus.manifest import write_manifest
+from soritune.corpus.preview import preview
 from soritune.corpus.reading.outcomes import Note, Outcome, ReadingError, Rejected
-from soritune.corpus.sources.json_pairs import JsonPairsConfig, load_label, read_corpus, survey
+from soritune.corpus.sources.json_pairs import SOURCE, JsonPairsConfig, load_label, read_corpus, survey
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 
@@ -262,3 +263,49 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
 
     few, many = peak(range(20)), peak(range(20, 100))
     assert many < few + 500_000  # five times the files
+
+
+DIALOGUE = {
+    "speaker": [{"id": 1, "age": "20대", "sex": "여성"}, {"id": "B", "age": 33, "sex": "남성"}],
+    "utterance": [
+        {"who": "1", "form": "안녕", "start": 0, "end": 1},
+        {"who": "B", "form": "그래", "start": 1, "end": 2},
+        {"who": "C", "form": "응", "start": 2, "end": 3},
+    ],
+}
+LOOKED_UP = {
+    "utterances": "utterance",
+    "fields": {
+        "text": "form", "speaker": "who", "start_s": "start", "end_s": "end", "age": "of.age", "gender": "of.sex"
+    },
+    "lookups": {"of": {"table": "speaker", "value": "who"}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_entry_of_a_speaker_table_is_looked_up_by_its_id(tmp_path: Path, keyed: bool) -> None:
+    label = dict(DIALOGUE)
+    if keyed:
+        label["speaker"] = {str(entry["id"]): entry for entry in DIALOGUE["speaker"]}  # type: ignore[assignment]
+    (tmp_path / "a.json").write_text(json.dumps(label), encoding="utf-8")
+    (tmp_path / "a.wav").touch()
+    outcomes = list(SOURCE.read(tmp_path, SOURCE.Config.model_validate(LOOKED_UP)))
+    rows = [row for row in outcomes if isinstance(row, Utterance)]
+    assert [(row.gender, row.age, row.extra.get("age")) for row in rows] == [
+        ("f", None, "20대"), ("m", 33.0, None), (None, None, None)
+    ]  # fmt: skip
+    (note,) = [outcome for outcome in outcomes if isinstance(outcome, Note)]
+    assert note.kind == "lookup-missing:of" and "'C'" in note.example
+
+
+def test_case_of_a_speaker_table(shared_cases: Path) -> None:
+    fields = {**LOOKED_UP["fields"], "speaker": "speaker_id"}  # type: ignore[dict-item]
+    lookups = {"of": {"table": "speaker", "value": "speaker_id"}}
+    config = SOURCE.Config.model_validate({**LOOKED_UP, "fields": fields, "lookups": lookups})
+    folder = shared_cases / "B07_dialog_speaker_table"
+    rows = [row for row in SOURCE.read(folder, config) if isinstance(row, Utterance)]
+    assert [(row.speaker, row.gender, row.extra) for row in rows] == [
+        ("A", "f", {"age": "20대"}), ("B", "m", {"age": "30대"})
+    ]  # fmt: skip
+    result = preview("json-pairs", folder, config)
+    assert "'20대' is not a number of this field and is kept as extra.age" in result.never_filled["age"]

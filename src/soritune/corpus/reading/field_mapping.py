@@ -15,6 +15,7 @@ from typing import Any
 from soritune.corpus.reading.outcomes import ReadingError
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError, nearest
+from soritune.korean.hangul import composed
 
 FLOAT_FIELDS = ("duration_s", "start_s", "age", "snr_db")
 INT_FIELDS = ("channel", "sample_rate_hz")
@@ -129,7 +130,8 @@ class FieldMapping:
 def convert(name: str, value: Any) -> Any:
     """`value` in the type of the `Utterance` field `name`. A missing value gives None.
 
-    None and NaN are missing, and so is an empty string in any field but `text` and `script_id`.
+    None and NaN are missing, and so is an empty string in any field but `text` and `script_id`. Texts but those of `id`
+    and `audio` are composed (NFC) and stripped. A whole number is its text without a fraction: 2.0 becomes "2".
 
     Raises:
         FieldValueError: the value has another type.
@@ -140,14 +142,18 @@ def convert(name: str, value: Any) -> Any:
         return _number(name, value)
     if name in LIST_FIELDS:
         if isinstance(value, str):
-            return tuple(_encodable(name, value).split())
+            return tuple(composed(_encodable(name, value)).split())
         items = value
         if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
             raise FieldValueError(name, f"must be a list of strings, got {_short(value)}", "field-type")
-        return tuple(_encodable(name, item) for item in items)
+        return tuple(composed(_encodable(name, item)).strip() for item in items)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise FieldValueError(name, f"must be text, got {_short(value)}", "field-type")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     text = _encodable(name, str(value))
+    if name not in ("id", "audio"):
+        text = composed(text).strip()
     if not text and name in ("id", "audio"):
         return None
     if not text and name not in ("text", "script_id"):

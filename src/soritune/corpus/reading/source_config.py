@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from soritune.audio.pcm import PcmFormat
+from soritune.korean.transcript import Notation, Side
+
+_OF_NOTATION = ("transcript_side", "keep_fillers", "hidden_words")
+"""Settings that only act on a text with annotation."""
 
 
 class SourceConfig(BaseModel):
@@ -21,6 +25,19 @@ class SourceConfig(BaseModel):
     """Read relative audio paths that lead out of the corpus folder, such as `../wav/a.wav`; they become absolute."""
     pcm: str | None = None
     """Encoding, sample rate and channels of files without a header (.pcm, .raw), such as `s16le:16000`."""
+    transcript: Notation = "plain"
+    """Annotation of the texts, which is removed: `plain` for texts without any; `ksponspeech` has `(A)/(B)`, `b/`,
+    `그+`, `음/`, `뭐*`; `tags` has `[noise]`, `(웃음)`, `&name1&`, `&nbsp;`; `aihub` has all of them. The text as it
+    was is kept in `extra` as `transcript`."""
+    transcript_side: Side = "pronunciation"
+    """Half of `(A)/(B)` that is kept: `spelling` is the first, `pronunciation` the second."""
+    keep_fillers: bool = True
+    """Keep fillers (`음/`) and broken-off words (`그+`), without their mark."""
+    hidden_words: Literal["reject", "drop"] = "reject"
+    """Rows whose text hides words that may be spoken (`&name1&`, `010-****-1234`, `((xx))`): they go to quarantine,
+    or the marks are dropped."""
+    max_marked_share: float = Field(0.1, ge=0, le=1)
+    """A corpus of which more texts than this share have marks that `transcript` does not remove is refused."""
 
     @field_validator("pcm")
     @classmethod
@@ -28,6 +45,15 @@ class SourceConfig(BaseModel):
         if value is not None:
             PcmFormat.parse(value)
         return value
+
+    @model_validator(mode="after")
+    def _has_marks(self) -> Self:
+        given = [name for name in _OF_NOTATION if name in self.model_fields_set]
+        if self.transcript == "plain" and given:
+            raise ValueError(
+                f"{given[0]} has no effect with transcript=plain; set transcript=ksponspeech, tags or aihub"
+            )
+        return self
 
     @field_validator("*", mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator
 
 from soritune.corpus.reading.field_mapping import (
     FLOAT_FIELDS,
@@ -45,6 +45,8 @@ _UNITS: dict[str, str] = {
 _OLDEST = 120
 _TIMES = ("start_s", "duration_s", END)
 """The numbers that locate an utterance in its file; a row is rejected if one of them cannot be read."""
+_NAMES = ("id", "speaker", "script_id")
+"""Names that are often numbers, and that a spreadsheet or pandas may have written with a fraction."""
 _NUMBERS = (*FLOAT_FIELDS, *INT_FIELDS, END)
 
 
@@ -76,6 +78,8 @@ class ReaderConfig(SourceConfig):
     """Utterance fields without which a row goes to quarantine, as in [text, speaker]."""
     name: str | None = None
     """Value of `source`; None takes the name of the root folder."""
+    _matched: set[tuple[str, str]] = PrivateAttr(default_factory=set)
+    """(field, key) of the entries of `values` that a row had, and of settings that matched; filled while reading."""
 
     @field_validator("values", "constants", "required")
     @classmethod
@@ -107,6 +111,8 @@ class ValueReader:
     values: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     required: Sequence[str] = ()
+    matched: set[tuple[str, str]] = field(default_factory=set)
+    """(field, folded key) of the entries of `values` that a row had."""
 
     @classmethod
     def of(cls, config: ReaderConfig, source: str, language: str | None) -> ValueReader:
@@ -114,11 +120,11 @@ class ValueReader:
         tables = {"gender": GENDERS} | {
             name: {**(GENDERS if name == "gender" else {}), **table} for name, table in config.values.items()
         }
-        folded = {
-            name: {_folded(key): value for key, value in table.items()} for name, table in tables.items()
+        folded_tables = {
+            name: {folded(key): value for key, value in table.items()} for name, table in tables.items()
         }
         constants: dict[str, Any] = {"source": config.name or source, "language": language}
-        return cls(folded, {**constants, **config.constants}, config.required)
+        return cls(folded_tables, {**constants, **config.constants}, config.required, config._matched)
 
     def utterance(
         self, given: Mapping[str, Any], *, name: str, audio: str, extra: Mapping[str, Any]
@@ -189,8 +195,12 @@ class ValueReader:
             value = composed(value.strip()) or None
         table = self.values.get(name)
         if table is not None and value is not None and not isinstance(value, (list, dict)):
-            value = table.get(_folded(_written(value)), value)
-        return value
+            key = folded(_written(value))
+            key = key if key in table else _without_fraction(key)
+            if key in table:
+                self.matched.add((name, key))
+                value = table[key]
+        return _without_fraction(value) if name in _NAMES and isinstance(value, str) else value
 
 
 def number_in(value: Any, name: str) -> float | int | None:
@@ -213,6 +223,11 @@ def number_in(value: Any, name: str) -> float | int | None:
     except FieldValueError:
         return None
     return None if name == "age" and number is not None and not 0 <= number <= _OLDEST else number
+
+
+def _without_fraction(text: str) -> str:
+    """A whole number without its fraction, "2.0" as "2"; any other text as it is."""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", text)
 
 
 def _stretch_suffix(channel: int | None, start: float | None, length: float) -> str:
@@ -241,5 +256,6 @@ def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """A value as it is compared: composed, without outer spaces and case."""
     return composed(text).strip().casefold()

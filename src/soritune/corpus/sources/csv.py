@@ -33,7 +33,7 @@ from soritune.corpus.reading.outcomes import Outcome, Rejected
 from soritune.corpus.reading.repeated_recordings import Contradiction, ListedRecordings, content_of
 from soritune.corpus.reading.split_names import split_of_file
 from soritune.corpus.reading.table_columns import Columns, find_columns, is_header
-from soritune.corpus.reading.table_rows import Table, TableRow
+from soritune.corpus.reading.table_rows import Quoting, Table, TableRow
 from soritune.corpus.reading.value_reader import ReaderConfig, ValueReader, check_fields
 from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import Utterance
@@ -53,8 +53,11 @@ class CsvConfig(ReaderConfig):
     """Utterance field (or `end_s`) → the column from which it is read, as in {emotion: 감정, speaker: 화자}."""
     columns: tuple[str, ...] = ()
     """Names of the columns of a table without a header, in order."""
-    delimiter: str | None = Field(None, min_length=1, max_length=1)
-    """One character; None detects whether it is a comma, semicolon, tab or bar."""
+    delimiter: str | None = Field(None, min_length=1)
+    """Text between cells, as ";" or " :: "; None detects comma, semicolon, tab, bar, "::", "||" and a line `sep=;`."""
+    quoting: Quoting = "auto"
+    """Whether quotation marks enclose cells (`standard`) or are text (`none`). `auto`: they enclose cells, except in
+    tables with tabs, bars or long delimiters where they are in other places."""
     encoding: str | None = None
     """None tries UTF-8, UTF-16 with a byte order mark, and CP949."""
     audio_root: str | None = None
@@ -66,6 +69,11 @@ class CsvConfig(ReaderConfig):
     fields that no column gives."""
     language: str | None = "ko"
     """Language of rows without one."""
+
+    @field_validator("delimiter")
+    @classmethod
+    def _tab(cls, given: str | None) -> str | None:
+        return "\t" if given == "\\t" else given
 
     @field_validator("fields")
     @classmethod
@@ -164,6 +172,8 @@ class _RowReader:
         add_split(extra, self.file)
         if self.speaker_pattern is not None:
             match = re.search(self.speaker_pattern, composed(written.replace("\\", "/")))
+            if match:
+                self.values.matched.add(("speaker_pattern", ""))
             for name, value in match.groupdict().items() if match else ():
                 given[name] = given.get(name) or value
         try:
@@ -174,7 +184,12 @@ class _RowReader:
 
 def _table(file: Path, config: CsvConfig) -> Table:
     return Table(
-        file, partial(is_header, mapped=config.fields), config.delimiter, config.encoding, config.columns
+        file,
+        partial(is_header, mapped=config.fields),
+        config.delimiter,
+        config.encoding,
+        config.columns,
+        config.quoting,
     )
 
 

@@ -29,6 +29,7 @@ from soritune.corpus.reading.json_text import read_json
 from soritune.corpus.reading.label_pairs import LABEL_FOLDERS, Pair, find_pairs
 from soritune.corpus.reading.outcomes import Note, Outcome, ReadingError, Rejected, Skipped
 from soritune.corpus.reading.parallel_map import parallel_map
+from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reading.split_names import SPLIT_FOLDERS, SplitFolders
 from soritune.corpus.reading.text_encoding import decode_text
 from soritune.corpus.reading.value_reader import END, MAPPABLE, ReaderConfig, ValueReader, check_fields
@@ -57,6 +58,38 @@ _THREADS = 8
 _FIELDS = tuple(name for name in MAPPABLE if name != "audio")
 
 
+class Lookup(SourceConfig):
+    """A table within a label."""
+
+    table: str
+    """Expression for a list of objects, or for an object whose keys are the ids; read from the whole label."""
+    key: str = "id"
+    """Key of the id in an entry of a list."""
+    value: str
+    """Expression for the id, read from the stretch, or else from the whole label."""
+
+    @field_validator("table", "value")
+    @classmethod
+    def _valid(cls, given: str) -> str:
+        return Expression(given).text
+
+    def entry(self, part: Any, document: Any) -> tuple[Any, Any]:
+        """The id in a stretch, and the entry with it; None where there is no such value.
+
+        Raises:
+            ReadingError: an expression fails.
+        """
+        wanted = Expression(self.value).search(part)
+        wanted = Expression(self.value).search(document) if wanted is None else wanted
+        table = Expression(self.table).search(document)
+        if isinstance(table, dict):
+            entries = {str(key).strip(): entry for key, entry in table.items()}
+        else:
+            objects = [entry for entry in table or () if isinstance(entry, dict)]
+            entries = {str(entry[self.key]).strip(): entry for entry in objects if self.key in entry}
+        return wanted, None if wanted is None else entries.get(str(wanted).strip())
+
+
 class JsonPairsConfig(ReaderConfig):
     """The names of a publisher's fields."""
 
@@ -71,6 +104,10 @@ class JsonPairsConfig(ReaderConfig):
     """Expression for the list of stretches of a label that describes several, as in "utterances[]". `fields` are
     then read from the stretch, or else from the whole label (but not text, phones and times); map start_s and
     duration_s or end_s (seconds)."""
+    lookups: dict[str, Lookup] = Field(default_factory=dict)
+    """Name → a table of the label, such as its speakers, in which the entry of a stretch is looked up by its id;
+    `fields` reads the entry under the name: lookups={who: {table: speaker, key: id, value: speaker_id}} and
+    age=who.age."""
     allow_empty_text: bool = False
     """Keep rows whose text is mapped but empty or missing; otherwise they go to quarantine."""
     label_folders: dict[str, str] = Field(default_factory=dict)
@@ -166,11 +203,28 @@ class _Reader:
         for number, part in enumerate(parts, start=1):
             name = pair.name if self.utterances is None else f"{pair.name}#{number}"
             try:
+                part, notes = self._looked_up(part, document, f"{label} '{name}'")
+                outcomes += notes
                 outcomes.append(self._utterance(part, document, pair, name))
             except FieldValueError as error:
                 reason = f"{label}: {error}{self._origin(error)}"
                 outcomes.append(Rejected(pair.audio, reason, name, kind=error.kind))
         return outcomes
+
+    def _looked_up(self, part: Any, document: Any, location: str) -> tuple[Any, list[Note]]:
+        """The stretch with the entries of `lookups` under their names, and notes on those that do not exist."""
+        notes = []
+        for name, lookup in self.config.lookups.items():
+            try:
+                wanted, entry = lookup.entry(part, document)
+            except ReadingError as error:
+                raise FieldValueError(f"lookups.{name}", str(error), _EXPRESSION) from error
+            if entry is None:
+                reason = f"lookup '{name}' without an entry in its table"
+                notes.append(Note(reason, 1, f"{location}: {wanted!r}", kind=f"lookup-missing:{name}"))
+            elif isinstance(part, dict):
+                part = {**part, name: entry}
+        return part, notes
 
     def _parts(self, document: Any) -> list[Any]:
         if self.utterances is not None:

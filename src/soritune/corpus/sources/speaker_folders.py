@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,7 @@ from soritune.errors import ManifestError
 from soritune.korean.hangul import composed
 
 _GROUPS = (*(name for name in TEXT_FIELDS if name not in ("id", "audio", "text_source")), "age", "number")
+_TEXT_SUFFIXES = (".txt", ".tsv", ".trn", ".lab")
 Ranges = list[tuple[int, int]] | Literal["rest"]
 
 
@@ -48,7 +50,8 @@ class SpeakerFoldersConfig(SourceConfig):
     """Label → ranges of numbers, both ends included; the label with `rest` gets all other numbers. Files outside all
     ranges are left out and counted. Empty: no labels by number, and nothing is left out."""
     script: str | None = "script.txt"
-    """Name of the files with the texts; null: texts are not read."""
+    """Name of the files with the texts, also with wildcards ("*.trans.txt"); null: texts are not read. A corpus without
+    a file of the given name is refused."""
     gender_from_first_letter: bool = True
     """Names of persons that begin with F or M and a digit give the gender."""
     script_from_number: bool = False
@@ -108,15 +111,17 @@ def read_corpus(root: Path, config: SpeakerFoldersConfig) -> Iterator[Outcome]:
     source = config.name or composed(root.resolve().name)
     scripts: list[tuple[str, Script]] = []
     files = fitting = 0
-    first = ""
+    first, text_files, found_script = "", list[str](), False
     for folder in walk_folders(root):
         while scripts and not _is_below(folder.relative, scripts[-1][0]):
             yield from scripts.pop()[1].report()
         yield from folder.outcomes
         for file in folder.names:
-            if script_name and composed(file).casefold() == script_name:
+            if script_name and fnmatchcase(composed(file).casefold(), script_name):
+                found_script = True
                 script = Script.read(folder.path / file, folder.path_of(file))
                 scripts.append((folder.relative, script))
+        text_files += [composed(file) for file in folder.names if file.lower().endswith(_TEXT_SUFFIXES)][:5]
         nearest_first = [script for _, script in reversed(scripts)]
         for path, name in _recordings(folder):
             files, first = files + 1, first or path
@@ -131,6 +136,11 @@ def read_corpus(root: Path, config: SpeakerFoldersConfig) -> Iterator[Outcome]:
         yield from scripts.pop()[1].report()
     if not files:
         raise ManifestError("holds no audio files", path=root)
+    if "script" in config.model_fields_set and script_name and not found_script:
+        example = text_files[0] if text_files else ""
+        suffix = example[example.find(".") :] if "." in example else ""
+        advice = f"; there is {example}, so perhaps script=*{suffix}" if suffix else ""
+        raise ManifestError(f"no file is called '{config.script}'{advice}", path=root, field="script")
     if not fitting:
         raise ManifestError(
             f"none of {files} audio files fits the pattern {config.pattern!r}; the first is "

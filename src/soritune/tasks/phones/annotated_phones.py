@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from soritune.errors import TaskError
+from soritune.errors import TaskError, WrongSettingError
 from soritune.metrics.error_labels import CORRECT
 
 Scheme = Literal["correct-incorrect", "correct-substituted-deleted-inserted"]
@@ -52,7 +52,7 @@ def read_labels(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
     """The labels in the scheme's letters; with two letters E is another way to write I.
 
     Raises:
-        TaskError: a label is not of the scheme; the message names the setting.
+        WrongSettingError: a label is not of the scheme; the message names the setting.
     """
     known = LETTERS[scheme]
     with_two = len(known) == 2
@@ -62,7 +62,7 @@ def read_labels(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
         letters = ", ".join(known)
         upper = unknown.upper()
         if unknown != upper and (upper in known or (with_two and upper == "E")):
-            raise TaskError(
+            raise WrongSettingError(
                 f"label '{unknown}' is not of {SETTING}={scheme} ({letters}); the letters are upper case: write "
                 f"'{upper}'",
                 "label-unknown",
@@ -72,7 +72,7 @@ def read_labels(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
             if with_two
             else "if every error has one letter, I or E"
         )
-        raise TaskError(
+        raise WrongSettingError(
             f"label '{unknown}' is not of {SETTING}={scheme} ({letters}); set {SETTING}={OTHER[scheme]} {hint}",
             "label-unknown",
         )
