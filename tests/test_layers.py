@@ -23,6 +23,7 @@ EVERYWHERE = {
     "whole_file",
     "draws",
     "geometry",
+    "identities",
 }
 """The ground: files without a subject of their own, open to all rooms."""
 MAY_IMPORT: dict[str, set[str]] = {
@@ -34,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "whole_file": {"errors"},
     "draws": set(),
     "geometry": set(),
+    "identities": set(),
     "korean": set(),
     "audio": {"korean"},
     "metrics": set(),

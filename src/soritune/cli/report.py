@@ -77,6 +77,12 @@ def evaluate(
     ] = None,
     decoder: DecoderName = "greedy",
     decoder_set: DecoderValues = None,
+    copies: Annotated[
+        Literal["apart", "allow", "ignore"],
+        typer.Option(
+            help="Rows with the audio of training rows: refuse them, judge them, or compare no audio."
+        ),
+    ] = "apart",
     as_json: AsJson = False,
 ) -> None:
     """Predict, score and report in one go: a split of a run, a manifest, or any labelled corpus (--data)."""
@@ -103,6 +109,7 @@ def evaluate(
         backend=backend,
         base=base,
         decoder=chosen_decoder(decoder, decoder_set),
+        copies=copies,
         console=progress.Console(quiet=as_json),
     )
     if plots is not None:

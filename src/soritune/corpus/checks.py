@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from soritune.audio.quality import measure_quality
-from soritune.audio.waveform import read_audio
+from soritune.corpus.audio_hashes import SAMPLE_RATE_HZ, AudioHashes, hash_samples, read_row
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
+from soritune.identities import identity
 
 Progress = Callable[[int, int], None]
 """Called with the number of utterances done and their total."""
@@ -65,6 +66,8 @@ class CheckResult:
     """Column → value → utterances, hours, speakers; of the clean rows."""
     levels: dict[str, float] = field(default_factory=dict)
     """Medians over decoded utterances: level_dbfs, snr_db (estimated), clipped_share (mean)."""
+    audio_hashes: AudioHashes | None = None
+    """(clean rows,) hashes of their samples; None if the files were not decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class _Checked:
     snr_db: float = float("nan")
     clipped_share: float = float("nan")
     level_dbfs: float = float("nan")
+    audio_hash: int = 0
 
 
 def check_manifest(
@@ -115,6 +119,7 @@ def check_manifest(
     keep = np.ones(len(manifest), dtype=bool)
     quarantined: list[Quarantined] = []
     qualities: list[tuple[float, float, float]] = []
+    hashes = np.zeros(len(manifest), dtype=np.uint64)
     with ThreadPoolExecutor(threads) as pool:
         for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
             if result.fault is not None:
@@ -124,10 +129,12 @@ def check_manifest(
                 )
             elif decode:
                 qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))
+                hashes[row] = result.audio_hash
             if progress is not None:
                 progress(row + 1, len(manifest))
     clean = manifest if keep.all() else manifest.select(keep)
-    return CheckResult(clean, quarantined, count_tables(clean, (*label_fields, *COUNTED)), _levels(qualities))
+    tables = count_tables(clean, (*label_fields, *COUNTED))
+    return CheckResult(clean, quarantined, tables, _levels(qualities), hashes[keep] if decode else None)
 
 
 def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
@@ -135,19 +142,11 @@ def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
 
 
 def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> _Checked:
-    path = manifest.audio_path(utterance)
-    whole = utterance.start_s is None
     try:
-        waveform = read_audio(
-            path,
-            start_s=utterance.start_s,
-            duration_s=None if whole else utterance.duration_s,
-            channel=utterance.channel,
-            sample_rate_hz=16000,
-        )
+        waveform = read_row(manifest, utterance)
     except AudioError as error:
         return _Checked(error.reason, error.kind)
-    seconds = len(waveform) / 16000
+    seconds = len(waveform) / SAMPLE_RATE_HZ
     if seconds < min_duration_s:
         return _too_short(seconds, min_duration_s, "decode")
     if abs(seconds - utterance.duration_s) > max(0.1, 0.02 * utterance.duration_s):
@@ -156,8 +155,13 @@ def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> 
         )
     if not waveform.any():
         return _Checked("is silent: every sample is zero", "silent")
-    quality = measure_quality(waveform, 16000)
-    return _Checked(snr_db=quality.snr_db, clipped_share=quality.clipped_share, level_dbfs=quality.level_dbfs)
+    quality = measure_quality(waveform, SAMPLE_RATE_HZ)
+    return _Checked(
+        snr_db=quality.snr_db,
+        clipped_share=quality.clipped_share,
+        level_dbfs=quality.level_dbfs,
+        audio_hash=hash_samples(waveform),
+    )
 
 
 def _levels(qualities: list[tuple[float, float, float]]) -> dict[str, float]:
@@ -179,7 +183,7 @@ def count_tables(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Per column with values: value → utterances, hours, speakers. Rows without a value count under "–"."""
     durations = manifest.durations_s
-    speakers = np.array(manifest.column("speaker").to_pylist(), dtype=object)
+    speakers = np.array([identity(name) for name in manifest.column("speaker").to_pylist()], dtype=object)
     tables: dict[str, dict[str, dict[str, Any]]] = {}
     for name in columns:
         column = manifest.column(name)

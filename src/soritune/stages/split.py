@@ -6,10 +6,11 @@ import json
 import logging
 from pathlib import Path
 
+from soritune.corpus.audio_hashes import AudioHashes, audio_hashes
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reasons import commonest
-from soritune.corpus.splitting.splits import Splits, make_splits
+from soritune.corpus.splitting.splits import Copies, Splits, make_splits
 from soritune.errors import SplitError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
@@ -38,10 +39,12 @@ def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
         SplitError: a split is empty; the message also reports the rows that were left out.
     """
     left_out, labels = _left_out(manifest, folder), label_fields(recipe.make_tasks())
+    hashes, unread = hashes_for_splits(manifest, recipe.split.copies, console=console)
     try:
-        splits = make_splits(manifest, recipe.split, label_fields=labels)
+        splits = make_splits(manifest, recipe.split, label_fields=labels, audio_hashes=hashes)
     except SplitError as error:
         raise SplitError(f"{error}; {left_out}" if left_out else str(error)) from error
+    splits.policy["warnings"] += unread
     if left_out:
         splits.policy["warnings"].insert(0, left_out)
     splits.save(RunFolder(folder).splits)
@@ -50,6 +53,27 @@ def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
     for warning in splits.policy["warnings"]:
         console.warning(f"split: {warning}")
     return splits
+
+
+def hashes_for_splits(
+    manifest: Manifest, copies: Copies, *, console: Console = SILENT
+) -> tuple[AudioHashes | None, list[str]]:
+    """Hashes of the rows by which copies are found, and a warning about rows that could not be read.
+
+    Args:
+        manifest: what is split.
+        copies: as in `SplitSettings`; "ignore" gives no hashes.
+        console: where the progress bar is shown.
+    """
+    if copies == "ignore":
+        return None, []
+    with console.bar("compare audio") as bar:
+        hashes, num_unread = audio_hashes(manifest, progress=bar.update)
+    if not num_unread:
+        return hashes, []
+    return hashes, [
+        f"the audio of {num_unread} rows could not be read, so it was not compared with that of others"
+    ]
 
 
 def _left_out(manifest: Manifest, folder: Path) -> str | None:
