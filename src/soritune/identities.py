@@ -8,7 +8,7 @@ import unicodedata
 _FILLERS = "\u034f\u115f\u1160\u3164\uffa0\u2800"
 """Signs without a glyph that are not format characters: the grapheme joiner, Hangul fillers, the empty braille cell."""
 _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
-"""ASCII without outer or repeated spaces, which stays as it is."""
+"""ASCII without outer or repeated spaces, which is left unchanged."""
 
 
 def identity(text: str | None) -> str | None:

@@ -81,7 +81,7 @@ def save_audio_hashes(folder: Path, manifest: Manifest, hashes: AudioHashes) -> 
 
 
 def stored_audio_hashes(manifest: Manifest) -> AudioHashes | None:
-    """The hashes that are stored beside a manifest, of all its rows or of a part; None if there are none of them."""
+    """The hashes that are stored beside a manifest, of all its rows or of a part; None without them."""
     if manifest.path is None:
         return None
     file = manifest.path.resolve().parent / AUDIO_HASHES_FILE

@@ -55,7 +55,7 @@ def make_folds(
             instead. None chooses 1 if that costs few hours, else 5.
         label_fields: Columns with the label of an utterance; a warning names the labels that a part lacks.
         audio_hashes: (utterances,) hash of each row's samples (`corpus/audio_hashes.py`), by which copies are found.
-        copies: What becomes of rows with the same audio, as in `SplitSettings`.
+        copies: How rows with the same audio are treated, as in `SplitSettings`.
 
     Returns:
         One `Splits` per fold; `policy["fold"]` has number, of, test_speakers, script_block.

@@ -23,7 +23,7 @@ _BINS = 5
 _NOT_SPOKEN = r"[\s\pZ\pP\pC~^`|\x{34f}\x{115f}\x{1160}\x{3164}\x{ffa0}\x{2800}\x{fe00}-\x{fe0f}]+"
 """What two spellings of one sentence may differ in: spaces, punctuation, invisible signs."""
 _BETWEEN_DIGITS = "│"
-"""Stands for them between two digits, so that 3.5 is not 35. It is none of them itself."""
+"""Stands for them between two digits, so that 3.5 is not 35."""
 _MOST_VALUES = 16
 """A numeric stratum (SNR, length) with more distinct values than this is cut into quintiles; ages are not."""
 
@@ -252,7 +252,7 @@ def _script_keys(texts: pa.Array) -> pa.Array:
 
 
 def _merged(written: Groups, keys: pa.Array, names: pa.Array | None = None) -> Groups:
-    """Groups with equal keys as one; a group without a key is none.
+    """Groups with equal keys as one. Rows of a group without a key get the code -1.
 
     The order is that of each group's first spelling, so that groups that are all written in one way keep their codes.
 
