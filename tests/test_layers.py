@@ -24,6 +24,7 @@ EVERYWHERE = {
     "whole_file",
     "draws",
     "geometry",
+    "identities",
     "inside_folder",
     "strict_json",
 }
@@ -40,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "whole_file": {"errors"},
     "draws": set(),
     "geometry": set(),
+    "identities": set(),
     "korean": set(),
     "audio": {"korean"},
     "metrics": set(),

@@ -3,7 +3,7 @@
 RUN/recipe.yaml            the recipe with all its settings
 RUN/data.jsonl             rows that were given in Python instead of a corpus
 RUN/manifest.parquet       the corpus as it was read; quarantine.jsonl has what was left out
-RUN/checked.parquet        the rows that can be used
+RUN/checked.parquet        the rows that can be used; audio_hashes.parquet has hashes of their samples
 RUN/splits.parquet         train, val and test of them
 RUN/train.jsonl, train.log events of the training, as JSON and as text; tensorboard/ when requested
 RUN/checkpoints/step-N/    what a resumed training starts from

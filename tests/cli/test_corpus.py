@@ -49,7 +49,8 @@ def folder(tmp_path: Path) -> Path:
         for number in range(6):
             name = f"소리/{person} {number}.WAV"
             (target / "소리").mkdir(parents=True, exist_ok=True)
-            soundfile.write(target / name, np.full(8000, 0.1, np.float32), 16000, format="WAV")
+            level = 0.1 + 0.0001 * (6 * person + number)  # no two files are copies
+            soundfile.write(target / name, np.full(8000, level, np.float32), 16000, format="WAV")
             label = ("화남", "기쁨")[number % 2]
             rows.append(
                 {

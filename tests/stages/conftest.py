@@ -62,7 +62,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = root / split / f"C{split[0]}{s:02d}"
             folder.mkdir(parents=True)
             for n in range(4):
-                rng = np.random.default_rng((s, n))
+                rng = np.random.default_rng((int(split[0]), s, n))  # no two files are copies
                 soundfile.write(folder / f"{n}.wav", 0.2 * rng.standard_normal(16000 + 4000 * n), 16000)
                 text = {"stt": TEXTS[(s + n) % len(TEXTS)]}
                 label = {"발화정보": text, "녹음자정보": {"recorderId": folder.name, "age": f"{6 + s}세"}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -35,6 +35,12 @@ ConstantOption = Annotated[
 ]
 SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE of the source's settings; the value is YAML.")
+]
+CopiesOption = Annotated[
+    Literal["apart", "allow", "ignore"],
+    typer.Option(
+        help="Rows with the same audio: keep them in one split, allow them in several, or compare no audio."
+    ),
 ]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything is quarantined.")]
 PrefixOption = Annotated[
@@ -169,6 +175,7 @@ def split(
             "--random", help="Ignore speakers and scripts. Scores are then too good, and are marked."
         ),
     ] = False,
+    copies: CopiesOption = "apart",
     field: FieldOption = None,
     constant: ConstantOption = None,
     root: RootOption = None,
@@ -177,6 +184,7 @@ def split(
     """Put utterances into train, val and test so that no speaker, and no known script, is in two of them."""
     from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.splits import make_splits
+    from soritune.stages.split import hashes_for_splits
 
     if out.suffix != ".parquet":
         raise OutputError(
@@ -188,9 +196,12 @@ def split(
         seed=seed,
         stratify=_names(stratify),
         given=given,
+        copies=copies,
     )
     loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
-    splits = make_splits(loaded, settings, label_fields=_label_fields())
+    hashes, unread = hashes_for_splits(loaded, copies, console=progress.Console(quiet=as_json))
+    splits = make_splits(loaded, settings, label_fields=_label_fields(), audio_hashes=hashes)
+    splits.policy["warnings"] += unread
     splits.save(out)
     _print_splits([splits], loaded, [out], as_json)
 
@@ -210,6 +221,7 @@ def folds(
     script_blocks: Annotated[
         int | None, typer.Option(help="Blocks of scripts; default: chosen by what is lost.")
     ] = None,
+    copies: CopiesOption = "apart",
     field: FieldOption = None,
     constant: ConstantOption = None,
     root: RootOption = None,
@@ -218,8 +230,10 @@ def folds(
     """Make several splits that together test every speaker once."""
     from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.folds import make_folds
+    from soritune.stages.split import hashes_for_splits
 
     loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
+    hashes, unread = hashes_for_splits(loaded, copies, console=progress.Console(quiet=as_json))
     made = make_folds(
         loaded,
         group_by=_names(by),
@@ -229,7 +243,11 @@ def folds(
         stratify=_names(stratify),
         script_blocks=script_blocks,
         label_fields=_label_fields(),
+        audio_hashes=hashes,
+        copies=copies,
     )
+    for splits in made:
+        splits.policy["warnings"] += unread
     files = [out / f"fold-{index:0{len(str(len(made)))}d}.parquet" for index in range(1, len(made) + 1)]
     for splits, file in zip(made, files, strict=True):
         splits.save(file)
@@ -270,11 +288,12 @@ def _numbers(text: str, option: str, count: int) -> list[float]:
 
 
 def _manifest_json(manifest: Manifest) -> dict[str, Any]:
-    speakers = manifest.column("speaker").drop_null().unique()
+    from soritune.corpus.splitting.grouping import speakers_of
+
     return {
         "utterances": len(manifest),
         "hours": manifest.hours,
-        "speakers": len(speakers),
+        "speakers": len(speakers_of(manifest)),
         "root": str(manifest.root),
     }
 

@@ -81,6 +81,12 @@ def evaluate(
         Literal["auto", "silero", "energy", "off"],
         typer.Option(help="What finds clips without speech: auto, silero, energy or off."),
     ] = "auto",
+    copies: Annotated[
+        Literal["apart", "allow", "ignore"],
+        typer.Option(
+            help="Rows with the audio of training rows: refuse them, judge them, or compare no audio."
+        ),
+    ] = "apart",
     as_json: AsJson = False,
 ) -> None:
     """Predict, score and report in one go: a split of a run, a manifest, or any labelled corpus (--data)."""
@@ -108,6 +114,7 @@ def evaluate(
         base=base,
         decoder=chosen_decoder(decoder, decoder_set),
         vad=vad,
+        copies=copies,
         console=progress.Console(quiet=as_json),
     )
     if plots is not None:

@@ -18,12 +18,14 @@ from soritune.audio.channels import dead_channels, to_mono
 from soritune.audio.quality import measure_quality
 from soritune.audio.resample import resample
 from soritune.audio.waveform import decode
+from soritune.corpus.audio_hashes import SAMPLE_RATE_HZ, AudioHashes, hash_samples
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.transcripts import MarkCount
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
+from soritune.identities import identity
 from soritune.strict_json import parse_json
 
 Progress = Callable[[int, int], None]
@@ -75,6 +77,8 @@ class CheckResult:
     """Remark on utterances that are kept → how many it concerns."""
     marks: MarkCount = field(default_factory=MarkCount)
     """Transcript marks in the texts of the clean rows."""
+    audio_hashes: AudioHashes | None = None
+    """(clean rows,) hashes of their samples; None if the files were not decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class _Checked:
     clipped_share: float = float("nan")
     level_dbfs: float = float("nan")
     has_dead_channel: bool = False
+    audio_hash: int = 0
 
 
 def check_manifest(
@@ -128,6 +133,7 @@ def check_manifest(
     qualities: list[tuple[float, float, float]] = []
     dead = 0
     marks = MarkCount()
+    hashes = np.zeros(len(manifest), dtype=np.uint64)
     with ThreadPoolExecutor(threads) as pool:
         for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
             if result.fault is not None:
@@ -140,12 +146,14 @@ def check_manifest(
             if result.fault is None and decode:
                 qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))
                 dead += result.has_dead_channel
+                hashes[row] = result.audio_hash
             if progress is not None:
                 progress(row + 1, len(manifest))
     clean = manifest if keep.all() else manifest.select(keep)
     tables = count_tables(clean, (*label_fields, *COUNTED))
     notes = {_DEAD_CHANNEL: dead} if dead else {}
-    return CheckResult(clean, quarantined, tables, _levels(qualities), notes, marks)
+    kept_hashes = hashes[keep] if decode else None
+    return CheckResult(clean, quarantined, tables, _levels(qualities), notes, marks, kept_hashes)
 
 
 def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
@@ -162,10 +170,11 @@ def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> 
             duration_s=None if whole else utterance.duration_s,
             pcm=utterance.pcm,
         )
-        waveform = resample(to_mono(decoded.samples, path, utterance.channel), decoded.sample_rate_hz, 16000)
+        samples = to_mono(decoded.samples, path, utterance.channel)
+        waveform = resample(samples, decoded.sample_rate_hz, SAMPLE_RATE_HZ)
     except AudioError as error:
         return _Checked(error.reason, error.kind)
-    seconds = len(waveform) / 16000
+    seconds = len(waveform) / SAMPLE_RATE_HZ
     if seconds < min_duration_s:
         return _too_short(seconds, min_duration_s, "decode")
     if abs(seconds - utterance.duration_s) > max(0.1, 0.02 * utterance.duration_s):
@@ -174,13 +183,14 @@ def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> 
         )
     if not waveform.any():
         return _Checked("is silent: every sample is zero", "silent")
-    quality = measure_quality(waveform, 16000)
+    quality = measure_quality(waveform, SAMPLE_RATE_HZ)
     dead = dead_channels(decoded.samples) if utterance.channel is None else []
     return _Checked(
         snr_db=quality.snr_db,
         clipped_share=quality.clipped_share,
         level_dbfs=quality.level_dbfs,
         has_dead_channel=bool(dead),
+        audio_hash=hash_samples(waveform),
     )
 
 
@@ -203,7 +213,7 @@ def count_tables(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Per column with values: value → utterances, hours, speakers. Rows without a value count under "–"."""
     durations = manifest.durations_s
-    speakers = np.array(manifest.column("speaker").to_pylist(), dtype=object)
+    speakers = np.array([identity(name) for name in manifest.column("speaker").to_pylist()], dtype=object)
     tables: dict[str, dict[str, dict[str, Any]]] = {}
     for name in columns:
         column = manifest.column(name)

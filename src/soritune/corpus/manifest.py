@@ -39,7 +39,9 @@ from soritune.whole_file import whole_file
 
 MANIFEST_FILE, CHECKED_FILE = "manifest.parquet", "checked.parquet"
 SPLITS_FILE, QUARANTINE_FILE = "splits.parquet", "quarantine.jsonl"
-"""Names of the files of a prepared corpus: all rows, those that can be used, their splits, and what was left out."""
+AUDIO_HASHES_FILE = "audio_hashes.parquet"
+"""Names of the files of a prepared corpus: all rows, those that can be used, their splits, what was left out, and
+hashes of the samples of the rows that can be used."""
 SCHEMA_VERSION = "soritune.manifest/1"
 _BATCH_ROWS = 32768
 

@@ -15,6 +15,7 @@ from soritune.audio.files import SUFFIXES, find_audio
 from soritune.audio.preprocessing import is_rate
 from soritune.audio.waveform import read_header
 from soritune.errors import AudioError
+from soritune.identities import identity
 
 GROUP_FIELDS = (
     "speaker",
@@ -143,6 +144,7 @@ def clips_of_rows(manifest: Rows, groups: Mapping[str, Any] | None = None) -> It
     for utterance in manifest.utterances():
         known = {name: value for name, value in utterance.extra.items() if len(str(value)) <= LONGEST_GROUP}
         known |= {name: getattr(utterance, name) for name in GROUP_FIELDS}
+        known["speaker"] = identity(utterance.speaker)
         path, fault = _path_of(manifest, utterance)
         yield Clip(
             id=utterance.id,

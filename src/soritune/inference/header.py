@@ -60,6 +60,8 @@ class JudgedRows:
     """Number of rows that the models were trained on ("train") or chosen by ("val")."""
     synthetic: bool | None = None
     """Whether some of the rows are synthetic speech."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of scores must know about the rows, as sentences."""
     pooled: int | None = None
     """Number of predictions files that were joined."""
 
@@ -67,7 +69,8 @@ class JudgedRows:
     def of(cls, content: Mapping[str, Any]) -> JudgedRows:
         """Reads the part `data` of a header."""
         values: dict[str, Any] = {name: content.get(name) for name in cls.__dataclass_fields__}
-        return cls(**{**values, "policy": values["policy"] or {}})
+        warnings = tuple(map(str, values["warnings"] or ()))
+        return cls(**{**values, "policy": values["policy"] or {}, "warnings": warnings})
 
 
 @dataclass(frozen=True, slots=True)

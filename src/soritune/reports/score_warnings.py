@@ -60,7 +60,8 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
         ),
         (failed > 0, f"{failed} of {total} clips could not be read and are not scored."),
     ]
-    return [text for holds, text in warnings if holds] + [str(text) for text in policy.get("warnings", [])]
+    of_policy = [str(text) for text in policy.get("warnings", [])]
+    return [*(text for holds, text in warnings if holds), *data.warnings, *of_policy]
 
 
 def unlabelled(missing: Mapping[str, int], total: int) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from soritune.audio.augment.chain import Chain
+from soritune.corpus.audio_hashes import save_audio_hashes
 from soritune.corpus.checks import (
     CheckResult,
     Quarantined,
@@ -98,7 +99,7 @@ def check_rows(
     max_marked_share: float = MAX_MARKED_SHARE,
     console: Console = SILENT,
 ) -> CheckResult:
-    """Checks a manifest; of the result, `clean` and `quarantined` are written into `folder` unless it is None.
+    """Checks a manifest; its clean rows, hashes of their audio and the quarantined rows go into `folder`, if any.
 
     A quarantine.jsonl that is beside the manifest keeps the rows that `prepare` left out, and earlier rows that are
     not part of this manifest.
@@ -140,6 +141,8 @@ def check_rows(
     if folder is None:
         return result
     written = write_manifest(folder / CHECKED_FILE, result.clean, root=manifest.root)
+    if result.audio_hashes is not None:
+        save_audio_hashes(folder, written, result.audio_hashes)
     return replace(result, clean=written)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from soritune.run_folder import RunFolder
 from soritune.stages.check import check_corpus
 from soritune.stages.evaluate import evaluate_run
 from soritune.stages.prepare import prepare_corpus, root_of
-from soritune.stages.split import refuse_parts
+from soritune.stages.split import hashes_for_splits, refuse_parts
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import settings_that_affect_results, train_recipe
 from soritune.strict_json import read_json
@@ -67,6 +68,7 @@ def crossval(
     group = process_group()
     files = RunFolder(Path(output))
     manifest = _checked_rows(recipe, files, group, console)
+    hashes, _ = hashes_for_splits(manifest, recipe.split.copies, console=console)
     all_splits = make_folds(
         manifest,
         group_by=group_by,
@@ -75,9 +77,12 @@ def crossval(
         seed=recipe.split.seed,
         stratify=recipe.split.stratify,
         label_fields=label_fields(recipe.make_tasks()),
+        audio_hashes=hashes,
+        copies=recipe.split.copies,
     )
     for splits in all_splits:
         refuse_parts(recipe.make_tasks(), manifest, splits, ("train",))
+    group.on_main(partial(_report_warnings, all_splits, console))
     settings = settings_that_affect_results(recipe.resolved()) | {
         "by": list(group_by),
         "folds": folds,
@@ -104,6 +109,11 @@ def _checked_rows(recipe: Recipe, files: RunFolder, group: ProcessGroup, console
         check_start(recipe)
         manifest = load_manifest(wait_until_visible(files.checked), root=root_of(recipe))
     return manifest
+
+
+def _report_warnings(all_splits: Iterable[Splits], console: Console) -> None:
+    for warning in dict.fromkeys(warning for splits in all_splits for warning in splits.policy["warnings"]):
+        console.warning(f"folds: {warning}")
 
 
 def _train_fold(

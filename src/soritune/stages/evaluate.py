@@ -10,6 +10,7 @@ from typing import Any
 from soritune.audio.voice_activity import VadName
 from soritune.corpus.lists import make_manifest
 from soritune.corpus.manifest import Manifest
+from soritune.corpus.splitting.splits import Copies
 from soritune.inference.predictor import Predictor
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
@@ -18,6 +19,7 @@ from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
 from soritune.stages.judged import Judged, JudgedModel, judge_data, judge_manifest, judge_run
+from soritune.stages.judged_audio import report_leaks
 from soritune.stages.judged_data import refuse_stray_options, refuse_unknown_labels, refuse_unlabelled
 from soritune.stages.predict import predict_rows
 from soritune.stages.prepare import root_of
@@ -51,6 +53,7 @@ def evaluate(
     base: str | None = None,
     decoder: str | Mapping[str, Any] | Decoder = GREEDY,
     vad: VadName = "auto",
+    copies: Copies = "apart",
     console: Console = SILENT,
 ) -> Evaluation:
     """Judges a model on a split and writes predictions, scores and report.
@@ -79,6 +82,9 @@ def evaluate(
         resamples: bootstrap draws of speakers.
         audio: put players into the report.
         device, backend, base, decoder, vad: as for `Predictor.load`. Clips without speech are marked and reported.
+        copies: rows with the audio of rows that the model was trained on. "apart" refuses them, "allow" judges them
+            with a warning in the scores, "ignore" compares no audio. The split train or all of the own run is not
+            compared.
         console: where the progress bar is shown, as `soritune.Console()`; nothing is shown by default.
 
     Returns:
@@ -86,7 +92,7 @@ def evaluate(
 
     Raises:
         BundleError: no model there, or a bundle without a manifest.
-        SplitError: no such split, or nothing in it.
+        SplitError: no such split, nothing in it, or rows with the audio of training rows.
         ManifestError: no row has a reference; lists of different lengths; or an option without what it goes with, as
             `labels` without `audio_paths`.
         TaskError: labels for a model without such a task, labels that the model does not have (all of them are
@@ -115,6 +121,7 @@ def evaluate(
             )
         else:
             judged = judge_run(model, split, splits=splits, output=folder, root=root, decoder=decoder)
+    report_leaks(judged, None if data is not None or manifest or splits else split, copies, console=console)
     predictor = Predictor.load(
         model.bundle, backend=backend, device=device, base=base, decoder=decoder, vad=vad
     )

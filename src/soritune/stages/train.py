@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from soritune.bundles.versions import versions
+from soritune.corpus.audio_hashes import save_audio_hashes, stored_audio_hashes
 from soritune.corpus.checks import Quarantined, write_quarantine
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.splitting.splits import Splits
@@ -151,7 +152,10 @@ def _write_inputs(
     run = RunFolder(folder)
     if unusable is not None:
         write_quarantine(run.quarantine, unusable)
+        hashes = stored_audio_hashes(manifest)
         manifest = write_manifest(run.checked, manifest, root=manifest.root)
+        if hashes is not None:
+            save_audio_hashes(run.path, manifest, hashes)
     splits.save(run.splits)
     write_text(run.recipe, yaml.safe_dump(recipe.resolved(), allow_unicode=True, sort_keys=False))
     return manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soritune.corpus.manifest import write_manifest
-from soritune.corpus.splitting.grouping import Groups, scripts_of, speakers_of, strata_of, sums_by
+from soritune.corpus.splitting.grouping import (
+    Groups,
+    identity_warnings,
+    scripts_of,
+    speakers_of,
+    strata_of,
+    sums_by,
+)
 from soritune.corpus.utterance import Utterance
 from soritune.errors import SplitError
 
@@ -39,10 +47,14 @@ def test_scripts_are_those_of_the_utterance(
         [utterance(i, text=text, script_id=script) for i, (text, script) in enumerate(rows)],
         root=".",
     )
-    groups = scripts_of(manifest)
-    named = [None if code < 0 else groups.names[code] for code in groups.codes]
+    codes = scripts_of(manifest).codes
     # A text of spaces alone is not a script here.
-    assert named == [None if u.script == "" and u.script_id is None else u.script for u in manifest]
+    known = [u.script is not None and (u.script_id is not None or u.script != "") for u in manifest]
+    assert (codes >= 0).tolist() == known
+    for first, one in zip(codes, manifest, strict=True):
+        for second, other in zip(codes, manifest, strict=True):
+            if first >= 0 and one.script == other.script:
+                assert first == second
 
 
 def test_codes_do_not_depend_on_row_order(tmp_path: Path) -> None:
@@ -68,3 +80,73 @@ def test_sums_are_those_worked_by_hand() -> None:
     strata = [Groups(np.array([0, 1, -1, 1]), ("x", "y"))]
     sums = sums_by(np.array([0, 0, 1, -1]), 2, strata, np.array([1.0, 2.0, 4.0, 8.0]))
     assert sums.tolist() == [[3.0, 1.0, 2.0], [4.0, 0.0, 0.0]]
+
+
+def test_one_speaker_in_many_spellings_is_one_group(tmp_path: Path) -> None:
+    spellings = ["김 서연", unicodedata.normalize("NFD", "김 서연"), " 김 서연", "김  서연", "김\u200b 서연"]
+    rows = [utterance(i, speaker=name) for i, name in enumerate([*spellings, "박", "\u200b", None])]
+    groups = speakers_of(write_manifest(tmp_path / "a.parquet", rows, root="."))
+    assert sorted(groups.names) == ["김 서연", "박"]
+    codes = groups.codes.tolist()
+    assert len(set(codes[:5])) == 1 and codes[5] not in (codes[0], -1) and codes[6:] == [-1, -1]
+    assert [sorted(names) for names in groups.joined] == [sorted(spellings)]
+
+
+SAME_SENTENCES = [
+    ("안녕하세요, 반갑습니다!", "안녕 하세요 반갑습니다"),
+    ("“네”라고 했다…", '"네" 라고 했다.'),
+    ("Hello there.", "hello there"),
+    ("가나다", unicodedata.normalize("NFD", "가나다")),
+    ("가\u200b나", "가나"),
+    ("정말~ 좋다^^", "정말 좋다"),
+    ("1,000 원", "1000원"),
+    ("「가」·나", "가 나"),
+]
+OTHER_SENTENCES = [
+    ("3.5 배", "35배"),
+    ("1 10", "11 0"),
+    ("1 2 3", "1 23"),
+    ("가 나", "가 너"),
+    ("3+4", "34"),
+    ("?", "!"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), SAME_SENTENCES)
+def test_a_sentence_is_one_script_in_any_punctuation(tmp_path: Path, first: str, second: str) -> None:
+    rows = [utterance(i, text=text) for i, text in enumerate([first, second, "다른 문장"])]
+    groups = scripts_of(write_manifest(tmp_path / "a.parquet", rows, root="."))
+    assert groups.codes[0] == groups.codes[1] != groups.codes[2]
+    assert len(groups) == 2 and len(groups.joined) == 1
+
+
+@pytest.mark.parametrize(("first", "second"), OTHER_SENTENCES)
+def test_other_sentences_stay_apart(tmp_path: Path, first: str, second: str) -> None:
+    rows = [utterance(i, text=text) for i, text in enumerate([first, second])]
+    groups = scripts_of(write_manifest(tmp_path / "a.parquet", rows, root="."))
+    assert len(groups) == 2 and not groups.joined
+
+
+def test_ids_of_scripts_keep_their_punctuation(tmp_path: Path) -> None:
+    given = ["1-2", "12", "1-2 ", "", "가", unicodedata.normalize("NFD", "가")]
+    rows = [utterance(i, script_id=name, text="한 문장") for i, name in enumerate(given)]
+    codes = scripts_of(write_manifest(tmp_path / "a.parquet", rows, root=".")).codes.tolist()
+    assert codes[0] == codes[2] and codes[4] == codes[5]
+    assert len(set(codes)) == 4 and -1 not in codes
+
+
+def test_codes_of_texts_in_one_spelling_are_those_of_the_sorted_texts(tmp_path: Path) -> None:
+    texts = ["나.", "가", "-", "다 라", "나 나", "나.", "ㄱ"]
+    groups = scripts_of(
+        write_manifest(tmp_path / "a.parquet", [utterance(i, text=t) for i, t in enumerate(texts)], root=".")
+    )
+    assert list(groups.names) == sorted(set(texts))
+    assert [groups.names[code] for code in groups.codes] == texts
+
+
+def test_lookalike_speakers_are_noted_but_stay_apart(tmp_path: Path) -> None:
+    rows = [utterance(i, speaker=name) for i, name in enumerate(["S01", "s1", "2", "2.0", "s10"])]
+    groups = speakers_of(write_manifest(tmp_path / "a.parquet", rows, root="."))
+    assert len(groups) == 5
+    (warning,) = identity_warnings(groups)
+    assert "'S01' and 's1'" in warning and "'2' and '2.0'" in warning and "s10" not in warning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -354,3 +355,51 @@ def test_negative_seed_and_missing_file_are_refused(tmp_path: Path) -> None:
     ) as raised:
         load_splits(tmp_path / "gone.parquet")
     assert "\n" not in str(raised.value)
+
+
+def test_people_written_in_several_ways_are_in_one_split(tmp_path: Path) -> None:
+    """Three people as six ids, 24 rows; with and without punctuation, each sentence is read by all of them."""
+    names = [
+        "김서연",
+        unicodedata.normalize("NFD", "김서연"),
+        "박 민준",
+        "박  민준\u200b",
+        "이도윤",
+        " 이도윤",
+    ]
+    people = [0, 0, 1, 1, 2, 2]
+    rows = [
+        Utterance(id=f"{index}_{n}", audio="a", duration_s=2.0, speaker=name, text=f"{index} 번째 글 {n}")
+        for index, name in enumerate(names)
+        for n in range(4)
+    ]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    for seed in range(5):
+        splits = make_splits(manifest, SplitSettings(seed=seed))
+        parts = [{people[int(name[0])] for name in splits.ids(part)} for part in ("train", "val", "test")]
+        assert [len(part) for part in parts] == [1, 1, 1] and len(set.union(*parts)) == 3
+        assert splits.policy["joined"] == {"speakers": 3, "scripts": 0}
+        assert any(
+            "count as one speaker" in text and "(3 in all)" in text for text in splits.policy["warnings"]
+        )
+        assert {splits.summary(manifest)[part]["speakers"] for part in ("train", "val", "test")} == {1}
+
+
+def test_a_sentence_with_and_without_punctuation_is_in_one_split(tmp_path: Path) -> None:
+    def written(speaker: int, number: int) -> str:
+        return (
+            f"문장, {'가나다라마바사아자차'[number]}."
+            if speaker % 2
+            else f"문장 {'가나다라마바사아자차'[number]}"
+        )
+
+    rows = [
+        Utterance(id=f"{s}_{n}", audio="a", duration_s=2.0, speaker=f"p{s}", text=written(s, n))
+        for s in range(8)
+        for n in range(10)
+    ]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    splits = make_splits(manifest)
+    parts = [{name.split("_")[1] for name in splits.ids(part)} for part in ("train", "val", "test")]
+    assert all(parts) and sum(map(len, parts)) == len(set.union(*parts))
+    assert splits.policy["joined"] == {"speakers": 0, "scripts": 10}

@@ -8,15 +8,18 @@ group and a script block. Every utterance is then tested once, by a model traine
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soritune.corpus.audio_hashes import AudioHashes
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.splitting.assignment import assign_groups
 from soritune.corpus.splitting.balance import balance, ratio_cost
+from soritune.corpus.splitting.copies import copy_warnings, separate_copies
 from soritune.corpus.splitting.grouping import Codes, Columns, Groups, strata_of, sums_by, with_values
-from soritune.corpus.splitting.splits import SPLITS, Splits, SplitSettings, finish_splits
+from soritune.corpus.splitting.splits import SPLITS, Copies, Splits, SplitSettings, finish_splits
 from soritune.errors import SplitError
 
 _TRAIN, _VAL, _TEST = range(3)
@@ -36,6 +39,8 @@ def make_folds(
     stratify: tuple[str, ...] = (),
     script_blocks: int | None = None,
     label_fields: Sequence[str] = (),
+    audio_hashes: AudioHashes | None = None,
+    copies: Copies = "apart",
 ) -> list[Splits]:
     """Splits whose test parts cover every utterance that has a speaker, each once.
 
@@ -49,6 +54,8 @@ def make_folds(
         script_blocks: With script: number of script blocks; 1 removes a test speaker's sentences from training
             instead. None chooses 1 if that costs few hours, else 5.
         label_fields: Columns with the label of an utterance; a warning names the labels that a part lacks.
+        audio_hashes: (utterances,) hash of each row's samples (`corpus/audio_hashes.py`), by which copies are found.
+        copies: How rows with the same audio are treated, as in `SplitSettings`.
 
     Returns:
         One `Splits` per fold; `policy["fold"]` has number, of, test_speakers, script_block.
@@ -61,17 +68,18 @@ def make_folds(
     if seed < 0:
         raise SplitError(f"the seed is {seed}; give a whole number from 0")
     warnings: list[str] = []
-    columns = Columns.of(manifest, label_fields)
+    columns = Columns.of(manifest, label_fields, None if copies == "ignore" else audio_hashes)
     strata = strata_of(manifest, with_values(manifest, stratify, warnings))
-    num_speakers = len(columns.speakers)
+    people = replace(columns, speakers=columns.people) if copies == "apart" else columns
+    num_speakers = len(people.speakers)
     if num_speakers < 2 or (folds is not None and not 2 <= folds <= num_speakers):
         expected = "at least 2" if folds is None else f"from 2 to {num_speakers}"
         raise SplitError(
             f"{num_speakers} speakers make no {folds or 'leave-one-out'} folds; folds must be {expected}"
         )
-    speaker_group = _speaker_groups(columns, strata, folds, seed)
+    speaker_group = _speaker_groups(people, strata, folds, seed)
     block = (
-        _script_blocks(columns, strata, speaker_group, script_blocks, seed) if "script" in group_by else None
+        _script_blocks(people, strata, speaker_group, script_blocks, seed) if "script" in group_by else None
     )
     pairs = [
         (group, part)
@@ -79,11 +87,16 @@ def make_folds(
         for part in range(block.max() + 1 if block is not None else 1)
     ]
     settings = SplitSettings(
-        by=("speaker", "script") if block is not None else ("speaker",), seed=seed, stratify=stratify
+        by=("speaker", "script") if block is not None else ("speaker",),
+        seed=seed,
+        stratify=stratify,
+        copies=copies,
     )
     made = []
     for group, part in pairs:
-        codes, notes = _fold_codes(columns, strata, speaker_group, block, (group, part), val_share, seed)
+        planned, notes = _fold_codes(people, strata, speaker_group, block, (group, part), val_share, seed)
+        codes = separate_copies(columns, planned) if copies == "apart" else planned
+        notes += copy_warnings(manifest, columns, planned, codes, together=copies == "apart")
         if not (codes == _TEST).any():
             continue  # this group reads no sentence of the block
         if not (codes == _TRAIN).any():
@@ -93,8 +106,9 @@ def make_folds(
                 else "a fold has nothing left to train on; use fewer folds or a smaller val_share"
             )
         made.append((group, part, codes, [*warnings, *notes]))
+    row_group = np.append(speaker_group, -1)[people.speakers.codes]
     return [
-        _finish(manifest, columns, settings, fold, (number, len(made)), speaker_group, val_share)
+        _finish(manifest, columns, settings, fold, (number, len(made)), row_group, val_share)
         for number, fold in enumerate(made, start=1)
     ]
 
@@ -105,7 +119,7 @@ def _finish(
     settings: SplitSettings,
     fold: tuple[int, int, NDArray[np.int8], list[str]],
     number_of: tuple[int, int],
-    speaker_group: Codes,
+    row_group: Codes,
     val_share: float,
 ) -> Splits:
     """The splits of one fold.
@@ -116,15 +130,15 @@ def _finish(
         settings: For the policy.
         fold: Speaker group, script block, codes (utterances,) and warnings.
         number_of: Number of the fold, and of folds.
-        speaker_group: Group of each speaker.
+        row_group: (utterances,) group of each row's speaker.
         val_share: For the policy.
     """
     group, part, codes, notes = fold
-    groups = zip(columns.speakers.names, speaker_group, strict=True)
+    tested = np.unique(columns.speakers.codes[row_group == group])
     about = {
         "number": number_of[0],
         "of": number_of[1],
-        "test_speakers": [name for name, group_of_speaker in groups if group_of_speaker == group],
+        "test_speakers": [columns.speakers.names[code] for code in tested],
         "script_block": part,
         "val_share": val_share,
     }

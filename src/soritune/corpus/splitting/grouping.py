@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -12,12 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from soritune.corpus.audio_hashes import AudioHashes
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.utterance import FIELDS
 from soritune.errors import SplitError
+from soritune.identities import identity, lookalike
 
 Codes = NDArray[np.int64]
 _BINS = 5
+_NOT_SPOKEN = r"[\s\pZ\pP\pC~^`|\x{34f}\x{115f}\x{1160}\x{3164}\x{ffa0}\x{2800}\x{fe00}-\x{fe0f}]+"
+"""What two spellings of one sentence may differ in: spaces, punctuation, invisible signs."""
+_BETWEEN_DIGITS = "│"
+"""Stands for them between two digits, so that 3.5 is not 35."""
 _MOST_VALUES = 16
 """A numeric stratum (SNR, length) with more distinct values than this is cut into quintiles; ages are not."""
 
@@ -29,8 +35,20 @@ class Groups:
     read, because there may be a million scripts.
     """
 
-    def __init__(self, codes: Codes, names: Sequence[str] | pa.Array) -> None:
+    def __init__(
+        self,
+        codes: Codes,
+        names: Sequence[str] | pa.Array,
+        joined: Sequence[Sequence[str]] = (),
+    ) -> None:
         self.codes, self._names = codes, names
+        self.joined = joined
+        """The spellings of each group that the rows write in several ways."""
+
+    @property
+    def array(self) -> pa.Array:
+        """The groups, sorted, as an Arrow array."""
+        return self._names if isinstance(self._names, pa.Array) else pa.array(self._names, pa.string())
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -50,9 +68,21 @@ class Columns:
     scripts: Groups
     labels: Mapping[str, Groups]
     """Column → the labels in it, for columns with any label."""
+    recordings: Codes | None = None
+    """(utterances,) equal for rows with the same samples, -1 for unknown ones; None if the audio is not compared."""
+    people: Groups = field(init=False)
+    """The speakers, where those with a recording in common are one; the ids of one person may differ."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "people", _people_of(self.speakers, self.recordings))
 
     @classmethod
-    def of(cls, manifest: Manifest, label_fields: Sequence[str] = ()) -> Columns:
+    def of(
+        cls,
+        manifest: Manifest,
+        label_fields: Sequence[str] = (),
+        audio_hashes: AudioHashes | None = None,
+    ) -> Columns:
         """The columns of a manifest; `label_fields` are columns with the label of an utterance."""
         labels = {name: _encode(manifest.column(name).cast(pa.string())) for name in label_fields}
         return cls(
@@ -60,21 +90,66 @@ class Columns:
             speakers_of(manifest),
             scripts_of(manifest),
             {name: groups for name, groups in labels.items() if len(groups)},
+            None if audio_hashes is None else recordings_of(audio_hashes),
         )
 
 
 def speakers_of(manifest: Manifest) -> Groups:
-    """The speaker of each row."""
-    return _encode(manifest.column("speaker"))
+    """The speaker of each row; ids that are equal as `identity` compares them are one speaker."""
+    written = _encode(manifest.column("speaker"))
+    keys = pa.array([identity(name) for name in written.names], pa.string())
+    return _merged(written, keys, keys)
 
 
 def scripts_of(manifest: Manifest) -> Groups:
-    """The script of each row: `script_id`, else its text with single spaces (as `Utterance.script`)."""
+    """The script of each row: `script_id`, else its text.
+
+    Ids are compared by `identity`, texts without case, punctuation, spaces and invisible signs. A group is named by the
+    first of its spellings.
+    """
     text = pc.utf8_trim_whitespace(
         pc.replace_substring_regex(manifest.column("text"), r"[\s\pZ\x{0b}\x{85}\x{1c}-\x{1f}]+", " ")
     )
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
-    return _encode(pc.coalesce(manifest.column("script_id"), text))
+    ids = manifest.column("script_id")
+    written_ids = _encode(ids)
+    if not len(written_ids):
+        texts = _encode(text)
+        return _merged(texts, _script_keys(texts.array))
+    id_keys = pa.array([identity(name) or "" for name in written_ids.names], pa.string())
+    scripts = _encode(pc.coalesce(ids, text))
+    is_id = pc.is_in(scripts.array, value_set=written_ids.array)
+    keys = pc.if_else(is_id, pa.nulls(len(scripts), pa.string()), _script_keys(scripts.array))
+    of_id = id_keys.take(pc.index_in(scripts.array, value_set=written_ids.array))
+    return _merged(scripts, pc.coalesce(of_id, keys))
+
+
+def recordings_of(audio_hashes: AudioHashes) -> Codes:
+    """(utterances,) codes that are equal for equal hashes, -1 for the hash 0, which stands for unknown audio."""
+    _, codes = np.unique(audio_hashes, return_inverse=True)
+    return np.where(audio_hashes == 0, -1, codes.astype(np.int64))
+
+
+def _people_of(speakers: Groups, recordings: Codes | None) -> Groups:
+    """Speakers as one group where a recording is listed under both, directly or through others."""
+    if recordings is None:
+        return speakers
+    rows = np.flatnonzero((recordings >= 0) & (speakers.codes >= 0))
+    pairs = np.unique(np.stack([recordings[rows], speakers.codes[rows]], axis=1), axis=0)
+    person = list(range(len(speakers)))
+
+    def root(code: int) -> int:
+        while person[code] != code:
+            person[code] = code = person[person[code]]
+        return code
+
+    is_shared = pairs[1:, 0] == pairs[:-1, 0]
+    for first, second in zip(pairs[:-1, 1][is_shared], pairs[1:, 1][is_shared], strict=True):
+        low, high = sorted((root(int(first)), root(int(second))))
+        person[high] = low
+    if not is_shared.any():
+        return speakers
+    return _merged(speakers, speakers.array.take(pa.array([root(code) for code in person])))
 
 
 def strata_of(manifest: Manifest, columns: Sequence[str]) -> list[Groups]:
@@ -108,6 +183,32 @@ def with_values(manifest: Manifest, columns: Sequence[str], warnings: list[str])
     return [name for name in columns if name not in empty]
 
 
+def identity_warnings(speakers: Groups, scripts: Groups | None = None) -> list[str]:
+    """Sentences about ids and texts that are written in several ways, or that look alike."""
+    warnings = []
+    for groups, kind, causes in (
+        (speakers, "speaker", "Unicode form, spaces or invisible signs"),
+        (scripts, "script", "case, punctuation, spaces, Unicode form or invisible signs"),
+    ):
+        if groups is not None and groups.joined:
+            shown = " and ".join(repr(name) for name in groups.joined[0][:2])
+            warnings.append(
+                f"spellings that differ only in {causes} count as one {kind}, such as {shown} "
+                f"({len(groups.joined)} in all)"
+            )
+    alike: dict[str, list[str]] = {}
+    for name in speakers.names:
+        alike.setdefault(lookalike(name), []).append(name)
+    pairs = [names for names in alike.values() if len(names) > 1]
+    if pairs:
+        shown = ", ".join(" and ".join(repr(name) for name in names[:3]) for names in pairs[:3])
+        warnings.append(
+            f"speakers {shown} differ only by case, width, leading zeros or .0, and count as different people; write "
+            "the id of one person in one way"
+        )
+    return warnings
+
+
 def sums_by(
     groups: Codes, num_groups: int, strata: Sequence[Groups], hours: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -138,6 +239,43 @@ def _encode(column: pa.ChunkedArray | pa.Array) -> Groups:
     rank[order], rank[-1] = np.arange(len(order)), -1
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
     return Groups(rank[codes], encoded.dictionary.take(pa.array(order)))
+
+
+def _script_keys(texts: pa.Array) -> pa.Array:
+    """Texts without what does not make another sentence; one without any letter or digit is kept."""
+    folded = pc.utf8_lower(pc.utf8_normalize(texts, form="NFC"))
+    keys = pc.replace_substring_regex(folded, r"(\d),(\d)", r"\1\2")  # 1,000
+    for _ in range(2):  # matches do not overlap, so that one pass leaves every second gap of 1 2 3
+        keys = pc.replace_substring_regex(keys, rf"(\pN){_NOT_SPOKEN}(\pN)", rf"\1{_BETWEEN_DIGITS}\2")
+    keys = pc.replace_substring_regex(keys, _NOT_SPOKEN, "")
+    return pc.if_else(pc.equal(keys, ""), texts, keys)
+
+
+def _merged(written: Groups, keys: pa.Array, names: pa.Array | None = None) -> Groups:
+    """Groups with equal keys as one. Rows of a group without a key get the code -1.
+
+    The order is that of each group's first spelling, so that groups that are all written in one way keep their codes.
+
+    Args:
+        written: the groups as the rows write them.
+        keys: (groups,) of each of them.
+        names: (groups,) the name of each; None takes the first spelling.
+    """
+    encoded = keys.dictionary_encode()
+    merged_code = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    num_groups = len(encoded.dictionary)
+    names = written.array if names is None else names
+    if num_groups == len(written):
+        return Groups(written.codes, names)
+    known = np.flatnonzero(merged_code >= 0)
+    _, first = np.unique(merged_code[known], return_index=True)
+    members: dict[int, list[str]] = {}
+    several = np.bincount(merged_code[known], minlength=num_groups) > 1
+    spellings = known[several[merged_code[known]]]
+    for code, name in zip(merged_code[spellings], written.array.take(spellings).to_pylist(), strict=True):
+        members.setdefault(int(code), []).append(name)
+    codes = np.append(merged_code, -1)[written.codes]
+    return Groups(codes, names.take(pa.array(known[first])), tuple(map(tuple, members.values())))
 
 
 def _binned(values: NDArray[np.float64], name: str) -> Groups:

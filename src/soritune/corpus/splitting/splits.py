@@ -21,10 +21,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from soritune.corpus.audio_hashes import AudioHashes
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reading.split_names import GIVEN_NAMES
 from soritune.corpus.splitting.assignment import assign_groups, assign_scripts
-from soritune.corpus.splitting.grouping import Columns, Groups, strata_of, with_values
+from soritune.corpus.splitting.copies import copy_warnings, refuse_copies, separate_copies
+from soritune.corpus.splitting.grouping import Columns, Groups, identity_warnings, strata_of, with_values
 from soritune.errors import SplitError
 from soritune.settings import Settings
 from soritune.strict_json import parse_json
@@ -36,6 +38,7 @@ _NAMES = (*SPLITS, UNUSED)
 _COMPARED = {"val": ("train", "val"), "test": ("train", "test"), "val-test": ("val", "test")}
 """Key of `overlap` → the two splits whose speakers and scripts are compared."""
 SCHEMA_VERSION = "soritune.splits/1"
+Copies = Literal["apart", "allow", "ignore"]
 
 
 class SplitSettings(Settings):
@@ -53,6 +56,10 @@ class SplitSettings(Settings):
     quintiles."""
     given: str | None = None
     """Column with a ready split (train, val or validation, test …), which is then taken over."""
+    copies: Copies = "apart"
+    """Rows with the same audio, under any id or speaker. "apart": none is in two splits. Speakers who share a recording
+    are kept together, other copies are unused in all splits but one, and a given split with such rows is refused.
+    "allow": they are counted and reported. "ignore": audio is not compared."""
 
     @model_validator(mode="after")
     def _consistent(self) -> SplitSettings:
@@ -74,9 +81,10 @@ class SplitSettings(Settings):
 class Splits:
     """The split of every utterance, and the policy by which it was decided.
 
-    `policy` keys: by, seed, ratios, stratify, given, manifest_hash, dropped (utterances and hours in no split), overlap
-    (share of val and test hours whose speaker, or script, is also in train; under "val-test" the share of test hours
-    whose speaker, or script, is also in val), warnings; folds add `fold`.
+    `policy` keys: by, seed, ratios, stratify, given, copies, manifest_hash, dropped (utterances and hours in no split),
+    overlap (share of val and test hours whose speaker, script, or recording, is also in train; under "val-test" the
+    share of test hours whose speaker, script or recording is also in val), joined (number of speakers and of scripts
+    that are written in several ways and count as one), warnings; folds add `fold`.
     """
 
     def __init__(self, ids: pa.Array, codes: NDArray[np.int8], policy: dict[str, Any]) -> None:
@@ -204,7 +212,11 @@ def _policy(metadata: Mapping[bytes, bytes], file: Path) -> dict[str, Any]:
 
 
 def make_splits(
-    manifest: Manifest, settings: SplitSettings | None = None, *, label_fields: Sequence[str] = ()
+    manifest: Manifest,
+    settings: SplitSettings | None = None,
+    *,
+    label_fields: Sequence[str] = (),
+    audio_hashes: AudioHashes | None = None,
 ) -> Splits:
     """Splits a manifest.
 
@@ -212,17 +224,21 @@ def make_splits(
         manifest: what to split.
         settings: how.
         label_fields: columns with the label of an utterance; a warning names the labels that a split lacks.
+        audio_hashes: (utterances,) hash of each row's samples (`corpus/audio_hashes.py`), by which copies are found.
 
     Raises:
-        SplitError: no speakers, too few speakers or scripts, or an empty split. The message has the remedy.
+        SplitError: no speakers, too few speakers or scripts, a given split with the same audio in two parts, or an
+            empty split. The message has the remedy.
     """
     settings = settings or SplitSettings()
     if len(manifest) == 0:
         raise SplitError("the manifest has no utterances to split")
     warnings: list[str] = []
-    columns = Columns.of(manifest, label_fields)
+    columns = Columns.of(manifest, label_fields, None if settings.copies == "ignore" else audio_hashes)
     if settings.given is not None:
         codes = _given_codes(manifest, settings.given)
+        if settings.copies == "apart":
+            refuse_copies(manifest, columns, codes, settings.given)
     elif settings.by == ("random",):
         codes = _random_codes(manifest, settings)
         warnings.append(
@@ -230,6 +246,11 @@ def make_splits(
         )
     else:
         codes = _disjoint_codes(manifest, columns, settings, warnings)
+    before = codes
+    if settings.copies == "apart":
+        codes = separate_copies(columns, codes, move=settings.by == ("random",))
+    together = settings.copies == "apart" and settings.given is None and "speaker" in settings.by
+    warnings += copy_warnings(manifest, columns, before, codes, together=together)
     for name in settings.requested:
         if not (codes == _code(name)).any():
             advice = f"set ratios.{name}=0 (--ratios 1,0,0 with a 0 for every split that is not needed)"
@@ -239,6 +260,8 @@ def make_splits(
                 )
             elif "script" in settings.by and settings.given is None:
                 advice = "use by=speaker"
+            if (before == _code(name)).any():
+                advice = "all its rows have the same audio as rows of another split; remove the copies"
             raise SplitError(f"split '{name}' came out empty; {advice}, or add data")
     return finish_splits(manifest, columns, codes, settings, warnings)
 
@@ -259,14 +282,19 @@ def finish_splits(
         "manifest_hash": manifest.hash,
         "dropped": {"utterances": int(unused.sum()), "hours": float(columns.hours[unused].sum())},
         "overlap": overlap,
-        "warnings": [*warnings, *_warnings(columns, codes, overlap)],
+        "joined": {"speakers": len(columns.speakers.joined), "scripts": len(columns.scripts.joined)},
+        "warnings": [
+            *warnings,
+            *identity_warnings(columns.speakers, columns.scripts),
+            *_warnings(columns, codes, overlap),
+        ],
         **more,
     }
     return Splits(manifest.column("id").combine_chunks(), codes.astype(np.int8), policy)
 
 
 def overlaps(columns: Columns, codes: NDArray[np.int8]) -> dict[str, dict[str, float]]:
-    """Shares of hours whose speaker, or whose script, is also in another split.
+    """Shares of hours whose speaker, script or (if audio is compared) recording is also in another split.
 
     "val" and "test" are the shares of their hours that train has too, "val-test" those of test that val has too, as in
     {"test": {"speaker": 0.0, "script": 0.1}, …}.
@@ -277,11 +305,14 @@ def overlaps(columns: Columns, codes: NDArray[np.int8]) -> dict[str, dict[str, f
         if not inside.any() or (first == "val" and not earlier.any()):
             continue
         shares = {}
-        for kind, groups in (("speaker", columns.speakers), ("script", columns.scripts)):
-            shared = np.zeros(len(groups) + 1, dtype=bool)
-            shared[groups.codes[earlier]] = True
+        kinds = {"speaker": columns.speakers.codes, "script": columns.scripts.codes}
+        if columns.recordings is not None:
+            kinds["recording"] = columns.recordings
+        for kind, groups in kinds.items():
+            shared = np.zeros(int(groups.max(initial=-1)) + 2, dtype=bool)
+            shared[groups[earlier]] = True
             shared[-1] = False
-            hours = columns.hours[inside & shared[groups.codes]].sum()
+            hours = columns.hours[inside & shared[groups]].sum()
             shares[kind] = float(hours / columns.hours[inside].sum())
         result[name] = shares
     return result
@@ -349,7 +380,8 @@ def _random_codes(manifest: Manifest, settings: SplitSettings) -> NDArray[np.int
 def _disjoint_codes(
     manifest: Manifest, columns: Columns, settings: SplitSettings, warnings: list[str]
 ) -> NDArray[np.int8]:
-    hours, speakers, scripts = columns.hours, columns.speakers, columns.scripts
+    hours, scripts = columns.hours, columns.scripts
+    speakers = columns.people if settings.copies == "apart" else columns.speakers
     strata = strata_of(manifest, with_values(manifest, settings.stratify, warnings))
     split_codes = np.array([*map(_code, settings.requested), _code(UNUSED)], dtype=np.int8)
     ratios = np.array([settings.ratios[name] for name in settings.requested])
@@ -368,7 +400,15 @@ def _disjoint_codes(
             "data.config.fields.speaker, or data.config.speaker_pattern for the paths of a table), use "
             "split.by=[script] (--by script), or split.by=[random] (--random), which is recorded as such"
         )
-    part = assign_groups(speakers, strata, hours, ratios, settings.seed, "speaker")
+    try:
+        part = assign_groups(speakers, strata, hours, ratios, settings.seed, "speaker")
+    except SplitError as error:
+        if len(speakers) == len(columns.speakers):
+            raise
+        raise SplitError(
+            f"{error}; {len(columns.speakers)} speakers share recordings and count as {len(speakers)}: remove the "
+            "copies, or set copies=allow"
+        ) from error
     row_part = part[speakers.codes]
     if (speakers.codes < 0).any():
         warnings.append(f"{int((speakers.codes < 0).sum())} utterances without a speaker are unused")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from soritune.corpus.manifest import Manifest
 from soritune.draws import row_draws, seed_of
+from soritune.identities import identity
 
 STRATA = ("age", "speaker")
 
@@ -114,5 +115,6 @@ def validation_sample(
 
 
 def values_of(manifest: Manifest, name: str, rows: NDArray[np.int64]) -> list[object]:
-    """The values of a column in some rows."""
-    return list(manifest.column(name).take(rows).to_pylist())
+    """The values of a column in some rows; speakers as `identity` compares them."""
+    values = manifest.column(name).take(rows).to_pylist()
+    return [identity(value) for value in values] if name == "speaker" else list(values)

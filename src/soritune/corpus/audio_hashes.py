@@ -1,0 +1,160 @@
+"""Hashes of the samples of each row, by which the same recording is found under any id, path, format or speaker.
+
+`check` decodes every file and keeps the hashes beside its manifest. Without them, rows of equal length are decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from soritune.audio.channels import Float32Array
+from soritune.audio.waveform import read_audio
+from soritune.corpus.manifest import AUDIO_HASHES_FILE, Manifest, load_manifest
+from soritune.corpus.reading.parallel_map import parallel_map
+from soritune.corpus.utterance import Utterance
+from soritune.errors import AudioError, ManifestError
+from soritune.whole_file import whole_file
+
+AudioHashes = NDArray[np.uint64]
+"""(utterances,) hash of the samples of each row; 0 if it is unknown."""
+
+
+class Hashed(NamedTuple):
+    """The hashes of a manifest's rows."""
+
+    hashes: AudioHashes
+    num_unread: int = 0
+    """Rows that should have been decoded, and could not be read."""
+
+
+SAMPLE_RATE_HZ = 16000
+"""Rate at which samples are compared."""
+SCHEMA_VERSION = "soritune.audio_hashes/1"
+_SAME_LENGTH_S = 0.002
+"""Rows whose lengths differ by more have different samples, so that they are not decoded to be compared."""
+
+
+def read_row(manifest: Manifest, utterance: Utterance) -> Float32Array:
+    """The samples of a row, (samples,) at `SAMPLE_RATE_HZ`.
+
+    Raises:
+        AudioError: they cannot be read.
+    """
+    return read_audio(
+        manifest.audio_path(utterance),
+        start_s=utterance.start_s,
+        duration_s=None if utterance.start_s is None else utterance.duration_s,
+        channel=utterance.channel,
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        pcm=utterance.pcm,
+    )
+
+
+def hash_samples(samples: Float32Array) -> int:
+    """64 bits that are equal for equal samples at 16 bits; 0 for silence, which is no sign of a copy."""
+    rounded = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
+    if not rounded.any():
+        return 0
+    return int.from_bytes(hashlib.blake2b(rounded.tobytes(), digest_size=8).digest(), "little") or 1
+
+
+def save_audio_hashes(folder: Path, manifest: Manifest, hashes: AudioHashes) -> None:
+    """Writes the hashes of a manifest's rows into `folder`, beside the manifest.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    metadata = {"soritune.schema": SCHEMA_VERSION, "soritune.manifest_hash": manifest.hash}
+    table = pa.table({"id": manifest.column("id"), "hash": pa.array(hashes, pa.uint64())})
+    with whole_file(folder / AUDIO_HASHES_FILE) as part:
+        pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
+
+
+def stored_audio_hashes(manifest: Manifest) -> AudioHashes | None:
+    """The hashes that are stored beside a manifest, of all its rows or of a part; None without them."""
+    if manifest.path is None:
+        return None
+    file = manifest.path.resolve().parent / AUDIO_HASHES_FILE
+    if not file.is_file():
+        return None
+    with suppress(pa.ArrowException, OSError, ManifestError):
+        table = pq.read_table(file)
+        metadata = table.schema.metadata or {}
+        if metadata.get(b"soritune.schema", b"").decode() != SCHEMA_VERSION:
+            return None
+        stated, hashes = (
+            metadata.get(b"soritune.manifest_hash", b"").decode(),
+            table.column("hash").to_numpy(),
+        )
+        if stated == manifest.hash:
+            return np.asarray(hashes, dtype=np.uint64)
+        if len(table) > len(manifest) and stated == load_manifest(manifest.path).hash:
+            index = pc.index_in(manifest.column("id"), value_set=table.column("id").combine_chunks())
+            return np.asarray(hashes[index.to_numpy()], dtype=np.uint64)
+    return None
+
+
+def audio_hashes(
+    manifest: Manifest,
+    *,
+    durations_s: NDArray[np.float64] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Hashed:
+    """The hashes of a manifest's rows: the stored ones, or else those of rows that may be copies.
+
+    Args:
+        manifest: what is compared.
+        durations_s: lengths of the rows it is compared with; None compares its rows with each other.
+        progress: called with the number of rows decoded and their total.
+
+    Returns:
+        A hash for each row; 0 for a row that cannot be read, and for one whose length no other row has.
+    """
+    stored = stored_audio_hashes(manifest)
+    if stored is not None:
+        return Hashed(stored)
+    rows = _with_equal_length(manifest.durations_s, durations_s)
+    hashes, num_unread = np.zeros(len(manifest), dtype=np.uint64), 0
+
+    def hash_row(utterance: Utterance) -> int | None:
+        try:
+            return hash_samples(read_row(manifest, utterance))
+        except AudioError:
+            return None
+
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        results = parallel_map(pool, hash_row, manifest.utterances(rows), 16 * threads)
+        for done, (row, (_, row_hash)) in enumerate(zip(rows, results, strict=True), start=1):
+            hashes[row] = row_hash or 0
+            num_unread += row_hash is None
+            if progress is not None:
+                progress(done, len(rows))
+    return Hashed(hashes, num_unread)
+
+
+def _with_equal_length(
+    durations_s: NDArray[np.float64], others_s: NDArray[np.float64] | None
+) -> NDArray[np.int64]:
+    """Rows whose length is that of another row, or of one of the others, if these are given."""
+    if others_s is not None:
+        known = np.concatenate([[-np.inf], np.sort(others_s), [np.inf]])
+        after = np.searchsorted(known, durations_s)
+        nearest = np.minimum(known[after] - durations_s, durations_s - known[after - 1])
+        return np.flatnonzero(nearest <= _SAME_LENGTH_S)
+    order = np.argsort(durations_s, kind="stable")
+    is_near = np.diff(durations_s[order]) <= _SAME_LENGTH_S
+    chosen = np.concatenate([is_near, [False]]) | np.concatenate([[False], is_near])
+    return np.sort(order[chosen[: len(order)]])

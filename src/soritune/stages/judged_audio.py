@@ -1,0 +1,71 @@
+"""Whether rows that a model is judged on were heard in its training, under whatever id, path or speaker."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.corpus.audio_hashes import AudioHashes, audio_hashes, stored_audio_hashes
+from soritune.corpus.manifest import load_manifest
+from soritune.corpus.splitting.grouping import identity_warnings, speakers_of
+from soritune.corpus.splitting.splits import Copies, load_splits
+from soritune.errors import SplitError
+from soritune.progress import SILENT, Console
+from soritune.run_folder import RunFolder
+from soritune.stages.judged import Judged
+
+
+def report_leaks(judged: Judged, own_split: str | None, copies: Copies, *, console: Console = SILENT) -> None:
+    """Refuses rows that the model was trained on; adds what was joined or allowed to the header's warnings.
+
+    Args:
+        judged: the model and its rows.
+        own_split: the split of the model's own run, by the run's own splits; None for other rows.
+        copies: "apart", "allow" or "ignore", as for `evaluate`. Splits of a run that were made with "allow" or "ignore"
+            are judged with the same.
+        console: where warnings and the progress bar are shown.
+
+    Raises:
+        SplitError: rows have the audio of training rows, and `copies` is "apart".
+    """
+    warnings: list[str] = []
+    policy = judged.data.get("policy") or {}
+    if not policy:
+        warnings += identity_warnings(speakers_of(judged.rows))
+    if own_split is not None and copies == "apart":
+        copies = policy.get("copies", copies)
+    run = judged.model.run
+    if run is not None and copies != "ignore" and own_split in (None, "test"):
+        trained = _trained_rows(run)
+        if trained is not None:
+            with console.bar("compare audio") as bar:
+                hashes, _ = audio_hashes(judged.rows, durations_s=trained[1], progress=bar.update)
+            rows = np.flatnonzero((hashes != 0) & np.isin(hashes, trained[0]))
+            if len(rows):
+                first = judged.rows.column("id")[int(rows[0])].as_py()
+                fact = f"{len(rows)} of {len(judged.rows)} rows have the audio of rows that the model was trained on"
+                if copies == "apart":
+                    raise SplitError(
+                        f"{fact}, such as '{first}'; leave them out, or judge them with --copies allow (in Python: "
+                        "copies='allow'), which is recorded"
+                    )
+                warnings.append(f"{fact}; the numbers say little about new speech")
+    for warning in warnings:
+        console.warning(f"evaluate: {warning}")
+    if warnings:
+        judged.data["warnings"] = warnings
+
+
+def _trained_rows(run: RunFolder) -> tuple[AudioHashes, NDArray[np.float64]] | None:
+    """Hashes and lengths of the rows that trained the model; None if its run keeps no hashes."""
+    if not (run.checked.is_file() and run.splits.is_file()):
+        return None
+    checked = load_manifest(run.checked)
+    hashes = stored_audio_hashes(checked)
+    if hashes is None:
+        return None
+    try:
+        rows = load_splits(run.splits).indices(checked, "train")
+    except SplitError:  # splits of other rows, whose training is not known
+        return None
+    return hashes[rows], checked.durations_s[rows]

@@ -1,0 +1,84 @@
+"""Hashes by which the same recording is found under another name, in another format, or as a part of a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from soritune.corpus.audio_hashes import (
+    audio_hashes,
+    hash_samples,
+    save_audio_hashes,
+    stored_audio_hashes,
+)
+from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.utterance import Utterance
+
+
+def noise(seed: int, seconds: float = 0.5, rate: int = 16000) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-9000, 9000, round(seconds * rate)).astype(np.int16)
+
+
+def corpus(folder: Path) -> Manifest:
+    """a and b: one recording as WAV and FLAC; c: others of the same length; d: a with 48 kHz; e: a part of a file."""
+    one, other = noise(0), noise(1)
+    soundfile.write(folder / "a.wav", one, 16000)
+    soundfile.write(folder / "b.flac", one, 16000)
+    soundfile.write(folder / "c.wav", other, 16000)
+    soundfile.write(folder / "both.wav", np.stack([one, one], axis=1), 16000)
+    soundfile.write(folder / "long.wav", np.concatenate([other, one, other]), 16000)
+    soundfile.write(folder / "silent.wav", np.zeros(8000), 16000)
+    soundfile.write(folder / "short.wav", one[:4000], 16000)
+    names = ("a.wav", "b.flac", "c.wav", "both.wav", "silent.wav", "short.wav", "missing.wav")
+    rows = [Utterance(id=name, audio=name, duration_s=0.25 if name == "short.wav" else 0.5) for name in names]
+    rows.append(Utterance(id="part", audio="long.wav", start_s=0.5, duration_s=0.5))
+    return write_manifest(folder / "m.parquet", rows, root=folder)
+
+
+def test_the_same_samples_have_one_hash_in_any_format_channel_and_file(tmp_path: Path) -> None:
+    manifest = corpus(tmp_path)
+    hashes, num_unread = audio_hashes(manifest)
+    of = dict(zip(manifest.ids, hashes.tolist(), strict=True))
+    assert of["a.wav"] == of["b.flac"] == of["both.wav"] == of["part"] != 0
+    assert of["c.wav"] not in (0, of["a.wav"])
+    assert num_unread == 1 and of["missing.wav"] == 0
+
+
+def test_silence_is_not_a_copy_of_silence() -> None:
+    assert hash_samples(np.zeros(100, dtype=np.float32)) == 0
+    assert hash_samples(np.full(100, 1e-6, dtype=np.float32)) == 0
+    assert hash_samples(np.full(100, 0.1, dtype=np.float32)) != 0
+
+
+def test_rows_of_a_length_of_their_own_are_not_decoded(tmp_path: Path) -> None:
+    manifest = corpus(tmp_path)
+    done: list[tuple[int, int]] = []
+    hashes, _ = audio_hashes(manifest, progress=lambda *counts: done.append(counts))
+    assert done[-1] == (7, 7)  # all but short.wav
+    assert hashes[manifest.ids.index("short.wav")] == 0
+    compared, _ = audio_hashes(manifest, durations_s=np.array([0.2501, 9.0]))
+    assert np.flatnonzero(compared).tolist() == [manifest.ids.index("short.wav")]
+
+
+def test_no_row_is_compared_in_an_empty_manifest_or_with_no_others(tmp_path: Path) -> None:
+    manifest = corpus(tmp_path)
+    assert audio_hashes(manifest.select([])).hashes.tolist() == []
+    assert not audio_hashes(manifest, durations_s=np.zeros(0)).hashes.any()
+
+
+def test_stored_hashes_are_those_of_the_same_rows_only(tmp_path: Path) -> None:
+    manifest = corpus(tmp_path)
+    assert stored_audio_hashes(manifest) is None
+    values = np.arange(1, len(manifest) + 1, dtype=np.uint64) + np.uint64(2**63)
+    save_audio_hashes(tmp_path, manifest, values)
+    assert (stored_audio_hashes(manifest) == values).all()
+    assert audio_hashes(manifest).hashes.tolist() == values.tolist()
+    part = manifest.select([5, 0])
+    assert stored_audio_hashes(part).tolist() == values[[5, 0]].tolist()  # type: ignore[union-attr]
+    changed = [replace(row, text="다른 글") for row in manifest]
+    assert stored_audio_hashes(write_manifest(tmp_path / "n.parquet", changed, root=tmp_path)) is None
+    (tmp_path / "audio_hashes.parquet").write_bytes(b"not parquet")
+    assert stored_audio_hashes(manifest) is None
