@@ -206,11 +206,11 @@ def test_the_header_counts_rows_that_the_run_was_trained_on(models, clips, fakes
     assert read_predictions(tmp_path / "q.jsonl").header.data.seen is None
 
 
-def test_predictions_without_numbers_are_shown(models, clips, monkeypatch, fakes):
+def test_output_that_is_not_finite_is_a_failed_row(models, clips, monkeypatch, fakes):
     monkeypatch.setattr(fakes.FakeBackend, "features", lambda self, samples: np.full((49, 3), np.nan))
-    assert "–" in call(clips, "-b", models["emotion"]).stdout
-    content = json.loads(call(clips, "-b", models["emotion"], "--json").stdout)
-    assert content["distribution"]["emotion"]["mean_confidence"] is None
+    assert "is not finite" in call(clips, "-b", models["emotion"], code=1).output
+    content = json.loads(call(clips, "-b", models["emotion"], "--json", code=1).stdout)
+    assert all("error" in row for row in content["predictions"])
 
 
 def test_headerless_files_and_channels_are_read_as_the_options_state(models, tmp_path):

@@ -96,7 +96,6 @@ SAME_SENTENCES = [
     ("안녕하세요, 반갑습니다!", "안녕 하세요 반갑습니다"),
     ("“네”라고 했다…", '"네" 라고 했다.'),
     ("Hello there.", "hello there"),
-    ("가나다", unicodedata.normalize("NFD", "가나다")),
     ("가\u200b나", "가나"),
     ("정말~ 좋다^^", "정말 좋다"),
     ("1,000 원", "1000원"),
@@ -118,6 +117,11 @@ def test_a_sentence_is_one_script_in_any_punctuation(tmp_path: Path, first: str,
     groups = scripts_of(write_manifest(tmp_path / "a.parquet", rows, root="."))
     assert groups.codes[0] == groups.codes[1] != groups.codes[2]
     assert len(groups) == 2 and len(groups.joined) == 1
+
+
+def test_a_sentence_in_another_unicode_form_is_one_text(tmp_path: Path) -> None:
+    rows = [utterance(0, text="가나다"), utterance(1, text=unicodedata.normalize("NFD", "가나다"))]
+    assert len(scripts_of(write_manifest(tmp_path / "a.parquet", rows, root="."))) == 1
 
 
 @pytest.mark.parametrize(("first", "second"), OTHER_SENTENCES)

@@ -18,6 +18,8 @@ from soritune.errors import ManifestError, nearest
 from soritune.korean.hangul import composed
 
 FLOAT_FIELDS = ("duration_s", "start_s", "age", "snr_db")
+AS_WRITTEN = ("id", "audio", "speaker", "script_id")
+"""Fields whose texts are kept as they are written: `identities.py` compares them, and reports what it joined."""
 INT_FIELDS = ("channel", "sample_rate_hz")
 LIST_FIELDS = ("phones", "canonical", "perceived", "error_labels")
 TEXT_FIELDS = tuple(
@@ -130,8 +132,8 @@ class FieldMapping:
 def convert(name: str, value: Any) -> Any:
     """`value` in the type of the `Utterance` field `name`. A missing value gives None.
 
-    None and NaN are missing, and so is an empty string in any field but `text` and `script_id`. Texts but those of `id`
-    and `audio` are composed (NFC) and stripped. A whole number is its text without a fraction: 2.0 becomes "2".
+    None and NaN are missing, and so is an empty string in any field but `text` and `script_id`. Texts but those of
+    `AS_WRITTEN` are composed (NFC) and stripped. A whole number is its text without a fraction: 2.0 becomes "2".
 
     Raises:
         FieldValueError: the value has another type.
@@ -152,7 +154,7 @@ def convert(name: str, value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = _encodable(name, str(value))
-    if name not in ("id", "audio"):
+    if name not in AS_WRITTEN:
         text = composed(text).strip()
     if not text and name in ("id", "audio"):
         return None

@@ -37,7 +37,7 @@ from soritune.errors import OutputError
 from soritune.strict_json import read_json
 from soritune.whole_file import write_text
 
-FORMAT = 1
+FORMAT = 2
 """Is increased when the same seed gives other speech."""
 STYLE_FIELD = "emotion"
 """The utterance field with the speaking style."""
