@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -71,6 +73,34 @@ def test_padding_of_a_large_corpus_is_below_two_per_cent() -> None:
     # The same corpus in random batches of 16, for comparison with the figure above.
     shuffled = np.random.default_rng(0).permutation(corpus(200_000)).reshape(-1, 16)
     assert 1 - shuffled.sum() / (shuffled.max(1) * 16).sum() > 0.4
+
+
+@pytest.mark.parametrize("count", [40, 90, 180, 440, 1000])
+@pytest.mark.parametrize("seconds", [16, 40, 80, 240])
+def test_padding_of_a_corpus_of_minutes_is_at_most_five_per_cent(count: int, seconds: float) -> None:
+    durations, batches = corpus(count), BatchSettings(padded_seconds=seconds)
+    plans = [plan_epoch(np.arange(count), durations, batches, seed=0, epoch=epoch) for epoch in range(5)]
+    assert max(plan.padding_share for plan in plans) <= 0.05
+    padded = sum(
+        len(micro) * durations[micro].max() for micro in map(plans[0].micro_batch, range(plans[0].num_steps))
+    )
+    assert plans[0].padding_share == pytest.approx(1 - durations.sum() / padded)
+
+
+def test_batches_of_a_fixed_size_hold_neighbours_in_length() -> None:
+    durations = corpus(400)
+    plan = plan_epoch(np.arange(400), durations, BatchSettings(batch_size=16), seed=0)
+    in_order = np.sort(durations).reshape(-1, 16)
+    least = 1 - durations.sum() / (in_order.max(1) * 16).sum()
+    assert least <= plan.padding_share < least + 0.03
+
+
+def test_batches_of_a_corpus_of_minutes_differ_from_epoch_to_epoch() -> None:
+    durations, batches = corpus(90), BatchSettings(padded_seconds=80)
+    plans = [plan_epoch(np.arange(90), durations, batches, seed=0, epoch=epoch) for epoch in range(6)]
+    sets = [{frozenset(plan.micro_batch(i).tolist()) for i in range(plan.num_steps)} for plan in plans]
+    repeated = [len(first & second) / len(first) for first, second in pairwise(sets)]
+    assert np.mean(repeated) < 0.5
 
 
 def test_micro_batches_of_a_step_have_different_durations() -> None:

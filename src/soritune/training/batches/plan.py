@@ -7,7 +7,7 @@ processes: micro-batch j of a step belongs to process j mod R. Next: `training/b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,16 @@ MAX_BUCKETS = 100
 """Duration buckets of a large corpus: at 100 quantiles a log-normal corpus pads about 1 %."""
 BATCHES_PER_BUCKET = 6
 """A small corpus gets fewer buckets, so that a bucket still holds several batches' worth to shuffle."""
+MIN_BUCKETS = 8
+"""With fewer buckets, utterances are batched with their nearest neighbours in length."""
+MAX_PADDING = 0.05
+"""Share of padding from which they are too, whatever the number of buckets."""
+_LENGTH_JITTER = 0.04
+"""Neighbours in length are found after each length is changed by up to this share, so that epochs differ."""
+_LENGTH_RATIOS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
+"""Shortest to longest utterance of a micro-batch, tried in this order until the padding is at most `MAX_PADDING`."""
+_LEAST_FILLS = (0.25, 0.1, 0.0)
+"""Share of its budget from which a micro-batch may end before an utterance that is too short for it; tried in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +121,76 @@ def _cut(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sizes of the micro-batches and the order of the (duration-sorted) utterances inside them.
 
-    Utterances are shuffled inside quantile buckets. Those that do not fill a micro-batch join the next longer bucket.
+    A corpus of minutes has too few buckets to be batched without much padding, so that it is batched by length.
     """
     count = len(sorted_s)
+    typical = _size_for(settings, float(sorted_s.mean())) if count else 1
+    buckets = count // (typical * BATCHES_PER_BUCKET)
+    if buckets >= MIN_BUCKETS:
+        sizes, order = _cut_in_buckets(sorted_s, settings, rng, min(buckets, MAX_BUCKETS))
+        if _padding(sorted_s[order], sizes) <= MAX_PADDING:
+            return sizes, order
+    return _cut_by_length(sorted_s, settings, rng)
 
-    def size_for(seconds: float) -> int:
-        return settings.batch_size or max(1, int((settings.padded_seconds or 0.0) / max(seconds, 1e-3)))
 
-    typical = size_for(float(sorted_s.mean())) if count else 1
-    buckets = int(np.clip(count // (typical * BATCHES_PER_BUCKET), 1, MAX_BUCKETS))
+def _size_for(settings: BatchSettings, seconds: float) -> int:
+    """Utterances of a micro-batch whose longest utterance has `seconds`."""
+    return settings.batch_size or max(1, int((settings.padded_seconds or 0.0) / max(seconds, 1e-3)))
+
+
+def _padding(durations_s: NDArray[np.float64], sizes: NDArray[np.int64]) -> float:
+    """Share of padding in micro-batches that lie back to back."""
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    padded_s = float((np.maximum.reduceat(durations_s, starts) * sizes).sum())
+    return 1.0 - float(durations_s.sum()) / padded_s if padded_s else 0.0
+
+
+def _cut_by_length(
+    sorted_s: NDArray[np.float64], settings: BatchSettings, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """As `_cut`; every micro-batch has utterances of nearly the same length.
+
+    With `padded_seconds`, a micro-batch ends where utterances become too short for it, even if it is not full. With
+    `batch_size`, its size is fixed, and the padding may exceed `MAX_PADDING`.
+    """
+    lengths = sorted_s * np.exp(rng.uniform(-_LENGTH_JITTER, _LENGTH_JITTER, len(sorted_s)))
+    longest_first = np.argsort(lengths, kind="stable")[::-1]
+    durations_s = sorted_s[longest_first]
+    sizes = np.zeros(0, dtype=np.int64)
+    for least_fill, ratio in [(1.0, 0.0), *product(_LEAST_FILLS, _LENGTH_RATIOS)]:
+        sizes = np.asarray(_sizes(durations_s.tolist(), settings, ratio, least_fill), dtype=np.int64)
+        if settings.batch_size or _padding(durations_s, sizes) <= MAX_PADDING:
+            break
+    return sizes, longest_first
+
+
+def _sizes(durations_s: list[float], settings: BatchSettings, ratio: float, least_fill: float) -> list[int]:
+    """Sizes of consecutive micro-batches, each as large as it may be, of utterances from long to short."""
+    sizes: list[int] = []
+    size, longest = 0, 0.0
+    for duration_s in durations_s:
+        longest_then = max(longest, duration_s)
+        if settings.batch_size:
+            ends = size == settings.batch_size
+        else:
+            budget_s = settings.padded_seconds or 0.0
+            too_short = duration_s < ratio * longest and longest * size >= least_fill * budget_s
+            ends = size > 0 and (longest_then * (size + 1) > budget_s or too_short)
+        if ends:
+            sizes.append(size)
+            size, longest_then = 0, duration_s
+        size, longest = size + 1, longest_then
+    return [*sizes, size] if size else sizes
+
+
+def _cut_in_buckets(
+    sorted_s: NDArray[np.float64], settings: BatchSettings, rng: np.random.Generator, buckets: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """As `_cut`: utterances are shuffled inside quantile buckets.
+
+    Those that do not fill a micro-batch join the next longer bucket.
+    """
+    count = len(sorted_s)
     edges = np.linspace(0, count, buckets + 1).astype(np.int64)
     sizes: list[int] = []
     order: list[NDArray[np.int64]] = []
@@ -128,7 +199,7 @@ def _cut(
         if start == stop:
             continue
         pool = np.concatenate([left, start + rng.permutation(stop - start)])
-        size = size_for(float(sorted_s[stop - 1]))
+        size = _size_for(settings, float(sorted_s[stop - 1]))
         full = len(pool) // size
         sizes += [size] * full
         order.append(pool[: full * size])
