@@ -33,6 +33,7 @@ _GREAT_THINGS = re.compile(
     " (?!더|이상|이하|이내|미만|정도|있|없|중|모두|다 |씩|남|만|가량|뿐|밖|값|안|못|또|와|왔|가|갔|나|섰|서|쯤|빼|필요)"
     "[가-힣]"
 )
+_PART_OF = re.compile("[0-9일이삼사오육칠팔구십백천만]분의 ?$")  # 4분의 3박자
 _MATCH_OF = re.compile(" ?\\d승")  # 3판 2승
 _NAMED_WHEN_ATTACHED = frozenset(("번", "팀", "방"))
 _LEADING_ZERO = frozenset(("년", "월", "일", "시", "분", "초", "개", "명", "번"))
@@ -203,7 +204,13 @@ def read_counted(digits: str, following: str, before: str = "", *, ordinal: bool
     rule, limit = _table().rules.get(counter, ("sino", 0))
     if rule == "digits":
         return either(read_digits(digits[:1]) + read_digits(digits[1:]).replace("육", "륙"), sino)
-    if ordinal or rule == "sino" or not number or (len(digits) > 1 and digits[0] == "0"):
+    if (
+        ordinal
+        or rule == "sino"
+        or _PART_OF.search(before)
+        or not number
+        or (len(digits) > 1 and digits[0] == "0")
+    ):
         return sino
     native = _native(number, counter)
     if rule == "rank":
