@@ -136,15 +136,19 @@ def _follows(kind: str, counter: str, rest: str) -> bool:
 def _precedes(kind: str, counter: str, before: str) -> bool:
     """Tell whether the last word before a number is one of the context words of its counter."""
     match = _LAST_WORD.search(before)
-    words = _table().contexts.get(kind, {}).get(counter, ())
-    if match is None or not words:
+    exact, endings = _words_before(kind, counter)
+    if match is None or not exact:
         return False
     last = match[1]
     without_particle = last[:-1] if last[-1] in _PARTICLE and kind == "count_before" else last
-    for form in (last, without_particle):
-        if any(form == word or (len(word) > 1 and counter != "*" and form.endswith(word)) for word in words):
-            return True
-    return False
+    return any(form in exact or form.endswith(endings) for form in (last, without_particle))
+
+
+@cache
+def _words_before(kind: str, counter: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the context words of a counter, and those that may be the end of a longer word."""
+    words = _table().contexts.get(kind, {}).get(counter, ())
+    return frozenset(words), tuple(word for word in words if len(word) > 1 and counter != "*")
 
 
 def _names_thing(counter: str, rule: str, number: int, before: str, rest: str) -> bool:

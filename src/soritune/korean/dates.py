@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from soritune.korean.alternatives import NUMERAL_END, either
 from soritune.korean.counters import find_counter, read_counted
@@ -84,8 +85,9 @@ _COUNTED_LIST = re.compile(
 
 def read_patterns(text: str) -> str:
     """Read the fixed patterns of a text; all other numbers stay."""
-    for pattern, reading in _PATTERNS:
-        text = pattern.sub(reading, text)
+    for signs, pattern, reading in _PATTERNS:
+        if not signs or any(sign in text for sign in signs):
+            text = pattern.sub(reading, text)
     return text
 
 
@@ -290,25 +292,26 @@ def _quarter(match: re.Match[str]) -> str:
     return f"{read_sino(match[1])}사"
 
 
-_PATTERNS = (
-    (_QUARTER, _quarter),
-    (_CODE, _code),
-    (_PHONE, _phone),
-    (_SPACED_PHONE, _spaced_phone),
-    (_DATE, _date),
-    (_SHORT_DATE, _short_date),
-    (_VERSION, _version),
-    (_GENERATION, _generation),
-    (_WEEKDAY, _weekday),
-    (_TIME, _time),
-    (_DEGREES, _degrees),
-    (_SCORE, _score),
-    (_SEPARATED, _separated),
-    (_RATIO, _ratio),
-    (_LETTER_RATIO, _letter_ratio),
-    (_VERSUS, _versus),
-    (_POWER, _power),
-    (_MIXED, _mixed),
-    (_FRACTION, _fraction),
-    (_NTH_PART, _nth_part),
+_PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    ("4", _QUARTER, _quarter),
+    ("", _CODE, _code),
+    ("-", _PHONE, _phone),
+    (" .", _SPACED_PHONE, _spaced_phone),
+    ("-./", _DATE, _date),
+    (".", _SHORT_DATE, _short_date),
+    (".", _VERSION, _version),
+    ("0", _GENERATION, _generation),
+    ("(", _WEEKDAY, _weekday),
+    (":", _TIME, _time),
+    ("°", _DEGREES, _degrees),
+    ("-–", _SCORE, _score),
+    ("·ㆍ∙・‧•.", _SEPARATED, _separated),
+    (":", _RATIO, _ratio),
+    (":", _LETTER_RATIO, _letter_ratio),
+    ("대", _VERSUS, _versus),
+    ("^", _POWER, _power),
+    ("/", _MIXED, _mixed),
+    ("/", _FRACTION, _fraction),
+    ("/", _NTH_PART, _nth_part),
 )
+"""In order: characters of which a match has at least one (none: always searched), pattern, and reading."""

@@ -28,8 +28,10 @@ _LETTERS = readings("letter")
 _JAMO_NAMES = readings("jamo")
 _MONEY = readings("money")
 _SYMBOLS = {sign: f" {spoken} " for sign, spoken in {**_MONEY, **readings("symbol")}.items()}
+_SYMBOL = re.compile("|".join(map(re.escape, _SYMBOLS)))
 _FIXED = readings("fixed")
 _READY = re.compile(r"[가-힣 ]*")
+_ALWAYS_READ = re.compile(r"[\x00-\x7f가-힣ㄱ-ㅎㅏ-ㅣ‘’“”…·]*")
 _PRIVATE = re.compile(f"[{MARKS}{UNIT_OPEN}{UNIT_CLOSE}]")
 _FIXED_TOKEN = re.compile(
     rf"(?<![A-Za-z0-9.,])(?:{'|'.join(map(re.escape, sorted(_FIXED, key=len, reverse=True)))})"
@@ -61,6 +63,9 @@ _GRADE = re.compile(r"(?<![A-Za-z])([A-F])([-+])(?![\w가-힣])")
 _PER_COUNT = re.compile(
     r"(?<![\d.,])(\d[\d,]*(?:\.\d+)?)(원|달러|명|개|회|건|번|대|잔|병|박동)/(kg|g|L|ℓ|km|m|min|h|분|초|시간|일|월|년|주|인|명|개|회)(?![가-힣A-Za-z])"
 )
+_LATIN_LETTER = re.compile("[A-Za-z]")
+_DIGIT = re.compile("[0-9]")
+_COMPARISON = re.compile("[<>≤≥≦≧]")
 _LATIN = re.compile(r"[A-Za-zΑ-Ωα-ω]+(?:-[A-Za-z]+)*")
 _JAMO_RUN = re.compile(r"[ㄱ-ㅎㅏ-ㅣ]+")
 # 3>2, x≤3, but no tag (<b>) and no chain (1<x<3)
@@ -255,31 +260,48 @@ def _read_signs(text: str) -> str:
     text = fold(_PRIVATE.sub(" ", text)).translate(_QUOTES)
     if not text.isascii() and not _READY.fullmatch(text):
         text = read_hanja(_GLOSS.sub("", text))
-    text = _COMPANY.sub(" 주식회사 ", text)
-    text = _PAGES.sub(r"\1쪽", _NUMBER_SIGN.sub("넘버 ", text))
-    text = join_words(_ADDRESS.sub(_address, _FIXED_TOKEN.sub(_fixed, text)))
-    text = _COUNTDOWN.sub(lambda match: f"{match[1]} {'플러스' if match[2] == '+' else '마이너스'} ", text)
-    text = _ROMAN.sub(lambda match: _ROMAN_VALUE[match[0]], text)
-    text = _GRADE.sub(lambda match: f"{match[1]} {'플러스' if match[2] == '+' else '마이너스'} ", text)
-    text = _COMPARED.sub(_compare, text)
-    if any(character.isdigit() for character in text):
+    if "(주)" in text:
+        text = _COMPANY.sub(" 주식회사 ", text)
+    has_latin = _LATIN_LETTER.search(text) is not None
+    if has_latin:
+        text = _PAGES.sub(r"\1쪽", _NUMBER_SIGN.sub("넘버 ", text))
+    has_digit = _DIGIT.search(text) is not None
+    if has_latin or has_digit:
+        text = _FIXED_TOKEN.sub(_fixed, text)
+    text = join_words(text)
+    if has_latin:
+        text = _read_letters(text)
+    if _COMPARISON.search(text):
+        text = _COMPARED.sub(_compare, text)
+    if has_digit:
         text = _HOURS.sub("시간", _MULTIPLIED.sub(" × ", text))
         if "=" in text:
             text = _MINUS.sub(" 빼기 ", text)
         text = read_patterns(join_ranges(text))
         text = read_ranges(_PER_COUNT.sub(_per_count, text))
         text = _NUMBER.sub(_number, text)
-        text = _MOVE_MONEY.sub(r"\2\1", text)
+        if _MONEY_LATER in text:
+            text = _MOVE_MONEY.sub(r"\2\1", text)
     text = read_lone_units(text).replace(UNIT_OPEN, "").replace(UNIT_CLOSE, "")
-    text = _EXPONENT.sub(_exponent, text)
+    if "^" in text:
+        text = _EXPONENT.sub(_exponent, text)
     text = _LATIN.sub(_latin, text)
     text = _JAMO_RUN.sub(_jamo, text)
     if "=" in text:
         text = _EQUALS.sub(_equals, text)
-    for symbol, name in _SYMBOLS.items():
-        if symbol in text:
-            text = text.replace(symbol, name)
-    return text
+    return _SYMBOL.sub(lambda match: _SYMBOLS[match[0]], text)
+
+
+def _read_letters(text: str) -> str:
+    """Read the patterns that have Latin letters in them; the letters of others stay."""
+    text = _ADDRESS.sub(_address, text)
+    text = _COUNTDOWN.sub(_signed_letter, text)
+    text = _ROMAN.sub(lambda match: _ROMAN_VALUE[match[0]], text)
+    return _GRADE.sub(_signed_letter, text)
+
+
+def _signed_letter(match: re.Match[str]) -> str:
+    return f"{match[1]} {'플러스' if match[2] == '+' else '마이너스'} "
 
 
 def _fixed(match: re.Match[str]) -> str:
@@ -320,7 +342,7 @@ def unread(text: str) -> list[Unread]:
     >>> [(item.start, item.text) for item in unread("좋아요👍")]
     [(3, '👍')]
     """
-    if _READY.fullmatch(text) or text.isascii():
+    if _ALWAYS_READ.fullmatch(text):
         return []
     lost = {
         character
