@@ -36,6 +36,9 @@ _CODE = re.compile(
     rf"(?<![가-힣])((?:[가-힣]* ?(?:번호|{'|'.join(_longest_first('code_before'))}))(?:은|는|이|가|을|를|로)? ?:? ?)"
     r"(\d{3,}(?:-\d+)*|\d+(?:-\d+)+)(?![\d.,]|[가-힣]*번(?:이|은|을|$)| ?[개명번])"
 )
+_PLATE = re.compile(
+    r"((?:차량 ?번호|차 ?번호|번호판)(?:은|는|이|가)? ?(?:[가-힣]{2} )?\d{2,3}[가-힣]) ?(\d{4})(?!\d)"
+)
 _GENERATION = re.compile(rf"(?<!\d)([1-8])0([2-9])0(?= ?(?:{'|'.join(_longest_first('generation'))}))")
 _WEEKDAY = re.compile(r"(?<![\d.])(\d{1,2})[./] ?(\d{1,2})\.? ?\(([월화수목금토일])(?:요일)?\)")
 _TIME = re.compile(r"(?<![\d:])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])")
@@ -136,6 +139,11 @@ def _spaced_phone(match: re.Match[str]) -> str:
 def _code(match: re.Match[str]) -> str:
     """Read a number that only identifies digit by digit: 비밀번호 1234."""
     return match[1] + " ".join(map(read_digits, match[2].split("-")))
+
+
+def _plate(match: re.Match[str]) -> str:
+    """Read the last part of a number plate digit by digit: 차량번호 12가 3456."""
+    return f"{match[1]} {read_digits(match[2])}"
 
 
 def _generation(match: re.Match[str]) -> str:
@@ -277,7 +285,10 @@ def _fraction(match: re.Match[str]) -> str:
     if not _is_day(first, second) or first[0] == "0":
         return fraction
     following = match.string[match.end() :]
-    if _DAY_AFTER.match(following) or (int(first) > int(second) and re.match(" [가-힣]", following)):
+    in_range = re.match(r"에서 \d+/\d", following) or re.search(r"일에서 $", match.string[: match.start()])
+    if _DAY_AFTER.match(following) or (
+        int(first) > int(second) and (in_range or re.match(" [가-힣]", following))
+    ):
         return _month_day(first, second)
     return either(fraction, _month_day(first, second)) if int(second) > 12 else fraction
 
@@ -295,6 +306,7 @@ def _quarter(match: re.Match[str]) -> str:
 _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     ("4", _QUARTER, _quarter),
     ("", _CODE, _code),
+    ("번", _PLATE, _plate),
     ("-", _PHONE, _phone),
     (" .", _SPACED_PHONE, _spaced_phone),
     ("-./", _DATE, _date),

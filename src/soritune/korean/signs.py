@@ -34,7 +34,7 @@ _LABEL_RANGES = (
 _LABELS = "".join(f"{chr(first)}-{chr(last)}" for first, last in _LABEL_RANGES) + "\u2160-\u217f"
 _LABELLED_RANGE = re.compile(rf"([{_LABELS}][가-힣]?) ?[~∼〜～] ?(?=[{_LABELS}])")
 _GROUP_SPACE = re.compile("(?<=[0-9])[\u2009\u202f](?=[0-9]{3}(?![0-9]))")
-_MARKS_OF_TRADE = "©®℠™"
+_MARKS_OF_TRADE = "©®℗℠™"
 """These have no sound beside a name: 삼성™."""
 _LIGATURES = {
     **{"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"},
