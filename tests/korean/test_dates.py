@@ -43,6 +43,8 @@ def test_three_numbers_with_full_stops_are_a_day_or_a_version(text: str, reading
         ("비밀번호 1234", "비밀번호 일이삼사"),
         ("계좌번호 110-234-567890", "계좌번호 일일공 이삼사 오육칠팔구공"),
         ("보잉 747", "보잉 칠사칠"),
+        ("학번 20190123", "학번 이공일구공일이삼"),
+        ("차량번호 12가 3456", "차량번호 12가 삼사오육"),
     ],
 )
 def test_number_that_identifies_is_read_digit_by_digit(text: str, reading: str) -> None:

@@ -59,6 +59,7 @@ _MIXED = re.compile(r"(?<![\d/.,])(\d{1,4}) (\d{1,3})/(\d{1,3})(?![\d/])")
 _NTH_PART = re.compile(r"(?<![\w/.])(\d{1,4})/([nNxyk])(?![\w/])|(?<![A-Za-z0-9/])([nN])/(\d{1,4})(?![\w/])")
 _BEFORE_VERSION = re.compile(r"(?:버전|판|릴리스|펌웨어|[A-Za-z])(?:은|는|이|가)? ?$")
 _QUARTER = re.compile(r"(?<![\d/])([1-4]) ?[/·ㆍ∙] ?4(?= ?분기)")
+_RANGE_START = re.compile(r"(\d+)/(\d+)에서 $")
 _FRACTION = re.compile(r"(?<![\d/])(\d{1,4}) ?/ ?(\d{1,4})(?![\d/])")
 
 # What follows 5/18 if it is a day.
@@ -285,9 +286,12 @@ def _fraction(match: re.Match[str]) -> str:
     if not _is_day(first, second) or first[0] == "0":
         return fraction
     following = match.string[match.end() :]
-    in_range = re.match(r"에서 \d+/\d", following) or re.search(r"일에서 $", match.string[: match.start()])
-    if _DAY_AFTER.match(following) or (
-        int(first) > int(second) and (in_range or re.match(" [가-힣]", following))
+    is_improper = int(first) > int(second)
+    start = _RANGE_START.search(match.string[: match.start()])
+    if (
+        _DAY_AFTER.match(following)
+        or (is_improper and re.match(r" [가-힣]|에서 \d+/\d", following))
+        or (start is not None and int(start[1]) > int(start[2]))
     ):
         return _month_day(first, second)
     return either(fraction, _month_day(first, second)) if int(second) > 12 else fraction

@@ -11,6 +11,7 @@ import re
 from soritune.korean.alternatives import NUMERAL_END
 from soritune.korean.counters import find_counter, read_counted
 from soritune.korean.numbers import read_sino
+from soritune.korean.readings import readings
 from soritune.korean.units import UNIT
 from soritune.korean.word_classes import word_class
 
@@ -21,10 +22,13 @@ _RANGE = re.compile(
     rf"(?<![\d.,])(?P<sign>(?<![\w가-힣])[-−–+])?(?P<digits>{_PLAIN_NUMBER})(?P<unit>[%℃°]?){_TILDE}"
     rf"(?=(?P<last>[-−–+]?{_PLAIN_NUMBER})(?P<last_unit>[%℃°]?))"
 )
+_POINTS = re.compile("[pP](?![A-Za-z])| ?포인트")
 _PER_UNIT = re.compile(rf"\s?(?=[^\s/]{{1,4}}/)(?:{UNIT})(?![A-Za-z])")
 _OWN_COUNTER_RANGE = re.compile(rf"(?<=\d)([가-힣]{{1,3}}){_TILDE}(?=\d)")
 # Ends that are more than a number: 9:00~18:00, 1/3~1/2, 2024.3.1.~2025.2.28., 오전 9시~오후 6시, 영하 5도~영상 3도.
 _END_OF_RANGE = r"\d[\d.,:/]*"
+_CURRENCY = "".join(map(re.escape, readings("money")))
+_MONEY_RANGE = re.compile(rf"([{_CURRENCY}])({_PLAIN_NUMBER}){_TILDE}\1?(?=\d)")
 _JOINED = re.compile(
     rf"(?P<first>{_END_OF_RANGE})(?P<counter>[가-힣]{{0,4}}){_TILDE}"
     rf"(?=(?P<word>[가-힣]{{1,3}} ?)?(?P<last>{_END_OF_RANGE}))"
@@ -68,9 +72,10 @@ def join_ranges(text: str) -> str:
     Args:
         text: a text with its numbers in digits.
     """
-    return (
-        _JOINED.sub(_join, _DECADES.sub(_decades, text)) if _HAS_TILDE.search(text) or "·" in text else text
-    )
+    if not _HAS_TILDE.search(text) and "·" not in text:
+        return text
+    text = _MONEY_RANGE.sub(r"\1\2에서 \1", text)
+    return _JOINED.sub(_join, _DECADES.sub(_decades, text))
 
 
 def read_ranges(text: str) -> str:
@@ -100,7 +105,8 @@ def _range(match: re.Match[str]) -> str:
     if speed := _PER_UNIT.match(after):
         return f"{sign}{digits}{speed[0]}에서 "
     if unit or last_unit:
-        return f"{sign}{digits}{unit or last_unit}에서 "
+        points = _POINTS.match(after) if last_unit == "%" else None
+        return f"{sign}{digits}{unit or last_unit}{points[0] if points else ''}에서 "
     counter = find_counter(after).strip()
     if sign or "." in digits:
         return f"{sign}{digits}{counter}에서 "
