@@ -118,19 +118,27 @@ def find_counter(after: str) -> str:
 
 def _follows(kind: str, counter: str, rest: str) -> bool:
     """Tell whether a text after a counter begins with one of its context words."""
+    words, pairs = _words_after(kind, counter)
+    if not words and not pairs:
+        return False
     attached = not rest.startswith(" ")
     match = _HANGUL.match(rest, int(not attached))
     run = match[0] if match else ""
-    for word in _table().contexts.get(kind, {}).get(counter, ()):
-        if "_" in word:
-            first, second = word.split("_")
-            if attached and re.match(f"{first} ?{second}", rest):
-                return True
-        elif run.startswith(word) and (
-            len(word) > 1 or run == word or is_particle_sequence(run[len(word) :])
-        ):
-            return True
-    return False
+    if run.startswith(words) and any(
+        len(word) > 1 or run == word or is_particle_sequence(run[len(word) :])
+        for word in words
+        if run.startswith(word)
+    ):
+        return True
+    return attached and any(pair.match(rest) for pair in pairs)
+
+
+@cache
+def _words_after(kind: str, counter: str) -> tuple[tuple[str, ...], tuple[re.Pattern[str], ...]]:
+    """Return the context words after a counter, and patterns of those with an optional space in them."""
+    words = _table().contexts.get(kind, {}).get(counter, ())
+    pairs = tuple(re.compile(word.replace("_", " ?")) for word in words if "_" in word)
+    return tuple(word for word in words if "_" not in word), pairs
 
 
 def _precedes(kind: str, counter: str, before: str) -> bool:

@@ -89,9 +89,12 @@ _COUNTED_LIST = re.compile(
 
 def read_patterns(text: str) -> str:
     """Read the fixed patterns of a text; all other numbers stay."""
+    present = set(text)
     for signs, pattern, reading in _PATTERNS:
-        if not signs or any(sign in text for sign in signs):
-            text = pattern.sub(reading, text)
+        if not signs or not present.isdisjoint(signs):
+            replaced = pattern.sub(reading, text)
+            if replaced != text:
+                text, present = replaced, set(replaced)
     return text
 
 
