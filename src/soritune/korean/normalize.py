@@ -46,11 +46,13 @@ _ROMAN_VALUE = {
     **{"IX": "구", "X": "십", "XI": "십일", "XII": "십이", "XIII": "십삼"},
 }
 _CURRENCY = "".join(map(re.escape, _MONEY))
+# 12A석, 84A타입: the letter belongs to the name of the thing
+_LETTERED = "[A-Z](?:석|좌석|타입|형|동|호|블록|구역|게이트|열|반|조)"
 _NUMBER = re.compile(
     rf"(?P<ordinal>(?<![가-힣])제 ?(?=\d))?(?:(?P<land>US|A|C|HK|NT|S)?(?P<money>[{_CURRENCY}])\s?)?"
     r"(?P<sign>(?<![\w가-힣)])[-−–+±](?=\d))?"
     rf"(?<!\^)(?<!\^-)(?P<whole>\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.(?P<fraction>\d+))?"
-    rf"(?:(?P<unit>\s?(?:{UNIT}|[{_CURRENCY}])(?![A-Za-z]))|(?P<page>(?<!\d\d\d\d)(?<!480)(?<!720)p(?![A-Za-z])))?"
+    rf"(?:(?!{_LETTERED})(?P<unit>\s?(?:{UNIT}|[{_CURRENCY}])(?![A-Za-z]))|(?P<page>(?<!\d\d\d\d)(?<!480)(?<!720)p(?![A-Za-z])))?"
 )
 _LARGE = re.compile(r" ?[십백천만억조경]+")
 _NUMBER_SIGN = re.compile(r"(?<![A-Za-z])(?:No|NO|no)\. ?(?=\d)")

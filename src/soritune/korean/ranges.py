@@ -34,7 +34,7 @@ _JOINED = re.compile(
     rf"(?=(?P<word>[가-힣]{{1,3}} ?)?(?P<last>{_END_OF_RANGE}))"
 )
 _IS_PATTERN = re.compile(r"[:/]|\..*\.")
-_DECADES = re.compile(r"(?<!\d)([1-8]) ?[~∼〜～·] ?([2-9])0(?= ?대(?![가-힣]*[0-9]))")
+_DECADES = re.compile(r"(?<!\d)([1-8]) ?[~∼〜～·] ?([2-9])0(?= ?(?:년 ?)?대(?![가-힣]*[0-9]))")
 # A hyphen between two numbers is a range if a unit or one of these counters follows: 10-15%, 3-4일.
 _HYPHEN_RANGE = re.compile(
     rf"(?<![\d.,-])(\d{{1,4}})[-–](\d{{1,4}})(?=\s?(?:{UNIT})(?![A-Za-z])|(?:만|천|백)? ?"
@@ -120,7 +120,7 @@ def _counted_range(match: re.Match[str]) -> str:
 
 
 def _decades(match: re.Match[str]) -> str:
-    """Read 2~30대 as 이삼십대."""
+    """Read 2~30대 as 이삼십대, 7~80년대 as 칠팔십년대."""
     first, second = match.groups()
     return read_sino(first) + read_sino(second + "0") if int(second) == int(first) + 1 else match[0]
 
