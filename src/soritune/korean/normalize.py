@@ -47,7 +47,7 @@ _ROMAN_VALUE = {
 }
 _CURRENCY = "".join(map(re.escape, _MONEY))
 # 12A석, 84A타입: the letter belongs to the name of the thing
-_LETTERED = "[A-Z](?:석|좌석|타입|형|동|호|블록|구역|게이트|열|반|조)"
+_LETTERED = "[A-K](?:석|좌석|타입|형(?!광)|동|호|블록|구역|게이트|열|반|조)"
 _NUMBER = re.compile(
     rf"(?P<ordinal>(?<![가-힣])제 ?(?=\d))?(?:(?P<land>US|A|C|HK|NT|S)?(?P<money>[{_CURRENCY}])\s?)?"
     r"(?P<sign>(?<![\w가-힣)])[-−–+±](?=\d))?"
