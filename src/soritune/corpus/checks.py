@@ -23,6 +23,7 @@ from soritune.corpus.manifest import Manifest
 from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.transcripts import MarkCount
+from soritune.corpus.unread_text import UnreadCount, text_to_pronounce
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
 from soritune.identities import identity
@@ -48,6 +49,9 @@ class RowFault:
 
 RowProblem = Callable[[Utterance], RowFault | None]
 """The fault of a row, or None."""
+
+TextOf = Callable[[Utterance], str | None]
+"""The text that the phones of a row are derived from, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ def check_manifest(
     workers: int | None = None,
     progress: Progress | None = None,
     label_fields: Sequence[str] = (),
+    text_of: TextOf = text_to_pronounce,
 ) -> CheckResult:
     """Checks every row, and decodes every file if `decode` is set.
 
@@ -116,6 +121,7 @@ def check_manifest(
         workers: Threads that decode (libsndfile runs in parallel); None takes one per core.
         progress: Called after every row.
         label_fields: Columns with the label of an utterance, which get a table too.
+        text_of: Gives the texts in which characters without a reading are counted.
     """
     threads = workers or os.cpu_count() or 1
 
@@ -132,7 +138,7 @@ def check_manifest(
     quarantined: list[Quarantined] = []
     qualities: list[tuple[float, float, float]] = []
     dead = 0
-    marks = MarkCount()
+    marks, unread = MarkCount(), UnreadCount()
     hashes = np.zeros(len(manifest), dtype=np.uint64)
     with ThreadPoolExecutor(threads) as pool:
         for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
@@ -143,6 +149,7 @@ def check_manifest(
                 )
             else:
                 marks.add(utterance.text)
+                unread.add(text_of(utterance))
             if result.fault is None and decode:
                 qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))
                 dead += result.has_dead_channel
@@ -152,6 +159,8 @@ def check_manifest(
     clean = manifest if keep.all() else manifest.select(keep)
     tables = count_tables(clean, (*label_fields, *COUNTED))
     notes = {_DEAD_CHANNEL: dead} if dead else {}
+    if unread.affected:
+        notes[unread.sentence] = unread.affected
     kept_hashes = hashes[keep] if decode else None
     return CheckResult(clean, quarantined, tables, _levels(qualities), notes, marks, kept_hashes)
 
