@@ -185,9 +185,9 @@ def _mixed_clips(items: Any) -> Iterator[Clip]:
                 else f"the request's audio is {reprlib.repr(audio)}; give a path, or samples with their rate"
             )
             yield Clip(id=name or str(index), audio="", fault=fault)
-        elif fault := _reading_fault(request):
+        elif (wrong := _reading_fault(request)) is not None:
             yield Clip(
-                id=name or str(index), audio=str(audio) if isinstance(audio, str | Path) else "", fault=fault
+                id=name or str(index), audio=str(audio) if isinstance(audio, str | Path) else "", fault=wrong
             )
         elif isinstance(audio, str | Path):
             channel, pcm = request.pop("channel", None), request.pop("pcm", None)
