@@ -74,8 +74,8 @@ def decode_all(file: Path, error: Exception) -> tuple[NDArray[np.float32], int]:
 
 
 def _stated_s(container: Any) -> float:
-    """Length by the header of WebM or Matroska with one stream; 0 if that states no length, and for other containers, which
-    cannot be opened without their end or whose length FFmpeg estimates."""
+    """Length by the header of WebM or Matroska with one stream; 0 if that states no length, and for other containers,
+    which cannot be opened without their end or whose length FFmpeg estimates."""
     is_known = "matroska" in container.format.name and len(container.streams) == 1
     return (container.duration or 0) / 1e6 if is_known else 0.0
 
