@@ -123,3 +123,12 @@ def test_all_recordings_of_the_shared_data_are_recognised(shared_data: Path) -> 
     files = [file for file in shared_data.rglob("*") if file.suffix in (".wav", ".flac", ".mp3", ".ogg")]
     assert files
     assert {content_of(file) for file in files} <= {Content.WITH_HEADER, Content.MPEG}
+
+
+def test_format_of_headerless_files_does_not_apply_to_files_of_another_kind(tmp_path: Path) -> None:
+    """A setting for a folder of PCM must not turn its MP3 files, or its texts, into noise."""
+    soundfile.write(tmp_path / "a.mp3", 0.1 * np.sin(np.arange(16000) * 0.1), 16000)
+    assert np.array_equal(read_audio(tmp_path / "a.mp3", pcm="s16le:16000"), read_audio(tmp_path / "a.mp3"))
+    (tmp_path / "a.pcm").write_text("안녕하세요\n" * 100, encoding="utf-8")
+    with pytest.raises(AudioError, match="is not audio, but text"):
+        read_audio(tmp_path / "a.pcm", pcm="s16le:16000")

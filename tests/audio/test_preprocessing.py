@@ -162,3 +162,46 @@ def test_whole_numbers_are_scaled_as_those_of_a_file(dtype: str, scale: float, o
     read = Preprocessing().read_samples(given, 16000)
     assert read.dtype == np.float32
     assert np.abs(read - wave).max() < (0.02 if dtype.endswith("8") else 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([-32768, 16384, 0, 1], "int16", [-1.0, 0.5, 0.0, 1 / 32768]),
+        ([-(2**31), 2**30, 0, 2**29], "int32", [-1.0, 0.5, 0.0, 0.25]),
+        ([0, 192, 128, 255], "uint8", [-1.0, 0.5, 0.0, 127 / 128]),
+    ],
+)
+def test_scaled_values_are_those_worked_by_hand(values: list[int], dtype: str, expected: list[float]) -> None:
+    chain = Preprocessing(min_duration_s=0)
+    assert chain.read_samples(np.array(values, dtype), 16000).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("waveform", "reason"),
+    [
+        (np.full(16000, 1000, np.int64), "whole numbers of 64 bits"),
+        ([1000] * 16000, "whole numbers of 64 bits"),
+        (np.full(16000, 1000, np.int32), "int32 samples that fill 16 bits only"),
+        (np.full(16000, 1000.0), "floats up to 1000"),
+        ([[0.1] * 8000, [0.1] * 3], "cannot be read as an array"),
+    ],
+)
+def test_samples_without_a_known_full_scale_are_refused(waveform: object, reason: str) -> None:
+    """Taken for the full range of their type, 16-bit values in 64 bits would be silence."""
+    with pytest.raises(AudioError, match=reason):
+        Preprocessing().apply(waveform, 16000)
+
+
+def test_lists_and_tensors_are_samples() -> None:
+    torch = pytest.importorskip("torch")
+    expected = Preprocessing().apply(noise(1.0), 16000)
+    for waveform in (noise(1.0).tolist(), torch.tensor(noise(1.0), requires_grad=True)):
+        assert np.array_equal(Preprocessing().apply(waveform, 16000), expected)
+
+
+def test_channel_of_an_array_is_taken() -> None:
+    both = np.stack([noise(1.0), -noise(1.0)], axis=1)
+    assert np.array_equal(Preprocessing().read_samples(both, 16000, 1), -noise(1.0))
+    with pytest.raises(AudioError, match="channel 2 .* does not exist"):
+        Preprocessing().read_samples(both, 16000, 2)

@@ -64,3 +64,21 @@ def test_text_is_not_audio_and_keeps_no_open_file(tmp_path: Path) -> None:
     for read in (decode_all, read_stream_info):
         with pytest.raises(AudioError, match="is not audio, or is damaged"):
             read(tmp_path / "a.m4a", ValueError())
+
+
+def test_cut_webm_is_truncated(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.webm"), "w") as container:
+        stream = container.add_stream("libopus", rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.tile(tone(3.0), 3)[None, :], format="flt", layout="mono")
+        frame.sample_rate = 48000
+        size = stream.codec_context.frame_size
+        resampler = av.AudioResampler(stream.format, "mono", 48000, frame_size=size)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    assert len(read_audio(tmp_path / "a.webm")) == pytest.approx(48000, abs=400)
+    content = (tmp_path / "a.webm").read_bytes()
+    (tmp_path / "b.webm").write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match=r"is truncated: 1\.\d+ of 3\.\d+ s can be decoded"):
+        read_audio(tmp_path / "b.webm")

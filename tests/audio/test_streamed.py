@@ -147,3 +147,36 @@ def test_file_cut_below_three_gibibytes_is_truncated_not_streamed(tmp_path: Path
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(AudioError, match="is truncated: at least"):
         read_audio(tmp_path / "a.wav")
+
+
+def test_wav_header_of_the_first_buffer_only(tmp_path: Path) -> None:
+    """A recorder that was stopped leaves lengths that agree with each other, before most of the samples."""
+    content = encoded("WAV")
+    content[4:8], content[40:44] = struct.pack("<I", 8192 + 36), struct.pack("<I", 8192)
+    (tmp_path / "a.wav").write_bytes(content)
+    assert_whole(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("tail", [bytes(40000), b"ID3" + b"\x11" * 40000, b"TAG" + b"\x11" * 40000])
+def test_long_filler_and_tags_behind_the_samples_are_not_samples(tmp_path: Path, tail: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(encoded("WAV") + tail)
+    assert_whole(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("length", [0, 8, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_aiff_lengths_of_streams(tmp_path: Path, length: int) -> None:
+    """Python's aifc leaves 8, the bytes before the first sample."""
+    content = encoded("AIFF")
+    at = content.index(b"SSND") + 4
+    content[at : at + 4] = struct.pack(">I", length)
+    (tmp_path / "a.aiff").write_bytes(content)
+    assert_whole(tmp_path / "a.aiff")
+
+
+@pytest.mark.parametrize("length", [0, 4096, 0x7FFFFFFF, 0xFFFFFFFF])
+@pytest.mark.parametrize(("endian", "order"), [("BIG", ">"), ("LITTLE", "<")])
+def test_au_lengths_in_both_byte_orders(tmp_path: Path, length: int, endian: str, order: str) -> None:
+    content = encoded("AU", endian)
+    content[8:12] = struct.pack(f"{order}I", length)
+    (tmp_path / "a.au").write_bytes(content)
+    assert_whole(tmp_path / "a.au")

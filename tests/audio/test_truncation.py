@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from soritune.audio.truncation import refuse_truncated
+from soritune.audio.waveform import read_audio, read_header
 from soritune.errors import AudioError
 
 NOISE = (0.1 * np.random.default_rng(0).standard_normal(16000)).astype(np.float32)
@@ -58,3 +59,15 @@ def test_missing_bytes_of_the_last_ogg_page_are_counted(tmp_path: Path) -> None:
         (tmp_path / "cut.ogg").write_bytes(page + page[:-cut])
         with pytest.raises(AudioError, match=f"at least {missing} bytes are missing"):
             refuse_truncated(tmp_path / "cut.ogg")
+
+
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU", "NIST"])
+def test_cut_files_of_other_uncompressed_formats_are_refused(tmp_path: Path, kind: str) -> None:
+    """Their 32,000 bytes of samples are at the end of the file; a part of them is missing."""
+    soundfile.write(tmp_path / "a", NOISE, 16000, format=kind, subtype="PCM_16")
+    assert len(read_audio(tmp_path / "a")) == 16000
+    data = (tmp_path / "a").read_bytes()
+    (tmp_path / "a").write_bytes(data[: len(data) - 12000])
+    for read in (read_header, read_audio):
+        with pytest.raises(AudioError, match="is truncated: at least 12000 bytes are missing"):
+            read(tmp_path / "a")

@@ -1,9 +1,12 @@
+import unicodedata
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
-from soritune.inference.clips import clips_of_paths, clips_of_rows, clips_of_samples
+from soritune.inference.clips import clips_of, clips_of_paths, clips_of_rows, clips_of_samples
 
 
 def test_files_have_their_duration_and_unreadable_files_zero(clip, tmp_path):
@@ -30,3 +33,26 @@ def test_short_values_of_extra_are_groups_and_texts_are_not(tmp_path):
     row = Utterance(id="u", audio="x.wav", duration_s=2.0, speaker="s", extra=extra)
     (clip,) = clips_of_rows(write_manifest(tmp_path / "m.jsonl", [row], root=tmp_path))
     assert clip.groups == {"speaker": "s", "script_type": "plain-to-emotional", "round": 2}
+
+
+def test_requests_with_samples_take_a_channel_and_bad_values_are_faults():
+    samples = (np.zeros((1600, 2), np.float32), 16000)
+    requests = [
+        {"audio": samples, "channel": 1},
+        {"audio": samples, "channel": "1"},
+        {"audio": "a.wav", "channel": True},
+        {"audio": "a.pcm", "pcm": 16000},
+        {"audio": ([[0.1], [0.1, 0.2]], 16000)},
+    ]
+    clips = list(clips_of(requests, None))
+    assert clips[0].channel == 1 and clips[0].request == {} and clips[0].fault is None
+    parts = ["channel is '1'", "channel is True", "pcm must be ENCODING:RATE", "array of numbers"]
+    assert all(part in str(clip.fault) for part, clip in zip(parts, clips[1:], strict=True))
+
+
+def test_folder_may_be_named_in_another_composition_of_hangul(clip, tmp_path):
+    folder = tmp_path / unicodedata.normalize("NFD", "녹음")
+    folder.mkdir()
+    Path(clip("a.wav", 1.0)).rename(folder / "a.wav")
+    (match,) = clips_of(str(tmp_path / unicodedata.normalize("NFC", "녹음")), None)
+    assert match.path == folder / "a.wav"

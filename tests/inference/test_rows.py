@@ -6,7 +6,7 @@ import pytest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.inference.clip_outputs import Posteriors, WindowOutputs
-from soritune.inference.rows import row_of
+from soritune.inference.rows import checked_confidence, row_of
 from soritune.tasks.decoding.decoder import make_decoder
 from soritune.tasks.emotion import EmotionTask
 
@@ -75,3 +75,10 @@ def test_row_whose_reference_is_faulty_is_a_row_with_an_error(posteriors, fakes)
     utterance = Utterance(id="u", audio="a.wav", duration_s=1.0, emotion="warm")
     row = row_of(replace(posteriors, utterance=utterance), [Faulty(fakes.emotion_task().config)], GREEDY)
     assert row == {"id": "u", "audio": "a.wav", "error": "the label is faulty"}
+
+
+def test_minimum_confidence_without_labels_has_no_effect_and_is_refused(fakes):
+    assert checked_confidence(0.5, [fakes.emotion_task()]) == 0.5
+    with pytest.raises(TaskError, match=r"no effect: no task of the model gives one label \(phoneme\)"):
+        checked_confidence(0.5, [fakes.phoneme_task()])
+    assert checked_confidence(None, [fakes.phoneme_task()]) is None

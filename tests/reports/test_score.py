@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 from soritune.errors import ManifestError
-from soritune.reports.report import write_report
+from soritune.inference.predictions import read_predictions
+from soritune.reports.report import render_report, write_report
 from soritune.reports.score import score_predictions
+from soritune.reports.scores import load_scores
+from soritune.reports.text_report import text_report
 
 
 def test_rates_are_those_of_summed_counts(twelve):
@@ -139,3 +142,61 @@ def test_model_without_finite_outputs_is_scored_without_calibration(fakes, tmp_p
     assert any("60 of 60 predictions have no probability" in text for text in scores.warnings)
     scores.save(tmp_path / "scores.json")
     assert write_report(tmp_path, predictions_path=path, audio=False).is_file()
+
+
+@pytest.fixture
+def partly_certain(fakes, tmp_path):
+    """Of each of ten speakers: clips 0 to 3 are right and 4, 5 wrong; 3 and 4 are uncertain, 0 holds no speech."""
+    rows = fakes.prediction_rows({f"s{k}": 4 for k in range(10)})
+    for row in rows:
+        index = int(row["id"].split("_")[1])
+        if index in (3, 4):
+            row["tasks"]["emotion"]["prediction"] |= {"confidence": 0.5, "uncertain": True}
+        if index == 0:
+            row["no_speech"] = True
+    path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    header = json.dumps(json.loads(lines[0]) | {"min_confidence": 0.6, "vad": "energy"})
+    path.write_text("\n".join([header, *lines[1:]]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_certain_clips_are_scored_beside_all(partly_certain, tmp_path):
+    """Clips 1, 2 and 5 remain: 3 of 6, of which 2 are right; all together 4 of 6 are."""
+    scores = score_predictions(partly_certain, resamples=100)
+    emotion = scores.tasks["emotion"]
+    assert emotion.rates["wa"].value == pytest.approx(4 / 6)
+    certain = emotion.certain
+    assert (certain.min_confidence, certain.num_utterances, certain.share) == (0.6, 30, 0.5)
+    assert certain.rates["wa"].value == pytest.approx(2 / 3)
+    assert certain.rates["wa"].num_speakers == 10
+    scores.save(tmp_path / "scores.json")
+    assert load_scores(tmp_path / "scores.json").tasks["emotion"].certain == certain
+
+
+def test_scores_without_a_minimum_confidence_have_no_certain_clips(twelve):
+    scores = score_predictions(twelve / "predictions" / "test.jsonl")
+    assert scores.tasks["emotion"].certain is None
+    assert "certain" not in scores.to_json()["tasks"]["emotion"]
+
+
+def test_no_certain_clip_leaves_no_rates(partly_certain):
+    text = partly_certain.read_text(encoding="utf-8").replace('"label":', '"uncertain": true, "label":')
+    partly_certain.write_text(text, encoding="utf-8")
+    certain = score_predictions(partly_certain, resamples=100).tasks["emotion"].certain
+    assert (certain.num_utterances, certain.share, certain.rates) == (0, 0.0, {})
+
+
+def test_reports_show_the_certain_clips(partly_certain, tmp_path):
+    scores = score_predictions(partly_certain, resamples=100)
+    title = "Clips with speech and a label of at least 60.0 %: 30 of 60 (50.0 %)"
+    assert title in text_report(scores)
+    assert "66.7 %" in text_report(scores).split("all clips")[1].split("class")[0]
+    assert title in render_report(scores, read_predictions(partly_certain))
+
+
+def test_message_names_the_first_failure_if_every_clip_failed(fakes, tmp_path):
+    rows = [{"id": f"a{k}", "audio": f"a{k}.wav", "error": "the output is not finite"} for k in range(3)]
+    path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows)
+    with pytest.raises(ManifestError, match="all 3 clips failed, first a0: the output is not finite"):
+        score_predictions(path)

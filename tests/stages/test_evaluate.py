@@ -345,3 +345,17 @@ def test_a_missing_corpus_is_reported(run, tmp_path):
         with pytest.raises(ManifestError, match="gone: does not exist"):
             evaluate(run, data=tmp_path / "gone", output=tmp_path / "out", **options, **OPTIONS)
     assert not (tmp_path / "out").exists()
+
+
+def test_minimum_confidence_is_in_the_predictions_and_scores(run, tmp_path):
+    """The fake backend is sure of its labels, by 0.99."""
+    for minimum, share in ((0.9, 1.0), (1.0, 0.0)):
+        output = tmp_path / str(minimum)
+        scores = evaluate(run, resamples=100, min_confidence=minimum, vad="off", output=output)
+        predictions = read_predictions(output / "predictions" / "test.jsonl")
+        assert predictions.header.min_confidence == minimum
+        answers = [row["tasks"]["emotion"]["prediction"] for row in predictions.good]
+        assert [answer.get("uncertain", False) for answer in answers] == [share == 0.0] * len(answers)
+        assert scores["tasks"]["emotion"]["certain"]["share"] == share
+    with pytest.raises(TaskError, match="minimum confidence is 40"):
+        evaluate(run, min_confidence=40)

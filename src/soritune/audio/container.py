@@ -82,7 +82,7 @@ def content_of(file: Path, *, has_format: bool = False) -> Content:
 
     Args:
         file: exists and is not empty.
-        has_format: The caller knows the format of samples alone, so any other bytes may be samples.
+        has_format: The caller knows the format of samples alone, so bytes of no known format are samples.
 
     Raises:
         AudioError: it is a pointer of Git LFS or git-annex, text, an archive, or of no known format.
@@ -99,13 +99,14 @@ def content_of(file: Path, *, has_format: bool = False) -> Content:
         return Content.MPEG
     if head.startswith(_BEGINNINGS) or head[4:8] in _MP4_ATOMS or suffix in _OTHER_SUFFIXES:
         return Content.WITH_HEADER
-    if suffix in PCM_SUFFIXES or has_format:
-        if not has_format:
-            _refuse_text(file, head, is_whole)
+    if suffix in PCM_SUFFIXES:
+        _refuse_text(file, head, is_whole)
         return Content.HEADERLESS
     if _begins_with_frames(head, is_whole, may_begin_later=suffix in _MPEG_SUFFIXES):
         return Content.MPEG
     _refuse_text(file, head, is_whole)
+    if has_format:
+        return Content.HEADERLESS
     raise AudioError(
         file,
         f"is not audio, or is damaged: it begins like no known format (headerless PCM needs the setting {EXAMPLE})",

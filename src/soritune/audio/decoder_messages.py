@@ -1,6 +1,13 @@
 """What a decoder prints on standard error becomes a logged warning that names the file. Next: `audio/waveform.py`.
 
-mpg123, inside libsndfile, reports damaged frames and wrong tags by printing them, without the file's name.
+mpg123, inside libsndfile, reports damaged frames and wrong tags by printing them, without the file's name. libsndfile
+has no setting that makes it quiet or returns the messages, so standard error is redirected while a file of MPEG frames
+is open; files of other formats are decoded without this.
+
+Threads of one process therefore decode MP3 one after another. That is about 0.35 ms for a second of audio on one core
+(8 files, 124 s: 43 ms in 1 or 2 threads; 28 ms in 2 threads without the redirection), far below a forward pass, and
+the worker processes of training do not wait for each other. PyAV is not better: it needs an extra, took 39 and 44 ms,
+and its messages come through a log of the whole process as well.
 """
 
 from __future__ import annotations

@@ -29,6 +29,8 @@ from soritune.settings import Settings
 MARGIN_S = 0.25
 """How much is read beyond `max_duration_s`. It is cut off after resampling, so that the resampling filter
 does not see an end of the sound there."""
+_LARGEST_FLOAT = 100.0
+"""Resampling and mixing exceed 1 by little; 16-bit values that were made floats exceed it by far."""
 
 
 class Preprocessing(Settings):
@@ -154,28 +156,30 @@ class Preprocessing(Settings):
         normal: Float32Array = (waveform - np.mean(waveform)) / np.sqrt(np.var(waveform) + 1e-7)
         return normal.astype(np.float32, copy=False)
 
-    def apply(self, waveform: NDArray[np.floating], sample_rate_hz: int) -> Float32Array:
-        """Preprocesses samples in memory as `load` does a file: (samples,) or (samples, channels) → (samples,).
+    def apply(self, waveform: Any, sample_rate_hz: int, channel: int | None = None) -> Float32Array:
+        """Preprocesses samples in memory as `load` does a file; arguments and errors as for `read_samples`."""
+        return self.finish(self.read_samples(waveform, sample_rate_hz, channel))
 
-        Raises:
-            AudioError: as `read_samples`.
-        """
-        return self.finish(self.read_samples(waveform, sample_rate_hz))
+    def read_samples(self, waveform: Any, sample_rate_hz: int, channel: int | None = None) -> Float32Array:
+        """Processes samples in memory as `read` does a file.
 
-    def read_samples(self, waveform: NDArray[np.floating], sample_rate_hz: int) -> Float32Array:
-        """Processes samples in memory as `read` does a file: (samples,) or (samples, channels) → (samples,).
-
-        Whole numbers are scaled to [-1, 1] by the range of their type, as those of a file are.
+        Args:
+            waveform: (samples,) or (samples, channels), an array, a tensor or a list. Whole numbers of 8 to 32 bits
+                are scaled to [-1, 1] by the range of their type, as those of a file are.
+            sample_rate_hz: of the samples.
+            channel: channel to take, from 0; None takes the mean of all.
 
         Raises:
             AudioError: the sample rate is not a number above 0, the samples are not finite numbers, have not
-                one or two axes, have more channels than samples, whose channels cancel each other, or are
-                shorter than `min_duration_s`.
+                one or two axes, have more channels than samples, whose channels cancel each other, are
+                shorter than `min_duration_s`, or have an unknown full scale: whole numbers of 64 bits, those of
+                16 bits in 32, or floats far beyond 1.
         """
         if not is_rate(sample_rate_hz):
             raise AudioError(
                 "waveform", f"has the sample rate {sample_rate_hz!r}; it must be a number above 0"
             )
+        waveform = samples_array(waveform)
         if waveform.dtype.kind not in "iuf":
             raise AudioError("waveform", f"must be numbers, got samples of type {waveform.dtype}")
         if waveform.ndim not in (1, 2):
@@ -189,7 +193,7 @@ class Preprocessing(Settings):
                 "(samples, channels), such as waveform.T",
                 "channels-first",
             )
-        mono = to_mono(_scaled(waveform), "waveform")
+        mono = to_mono(_scaled(waveform), "waveform", channel)
         if not np.isfinite(mono).all():
             raise AudioError("waveform", "holds samples that are NaN or infinite")
         return self._cropped(resample(mono, sample_rate_hz, self.sample_rate_hz), "waveform")
@@ -203,12 +207,41 @@ class Preprocessing(Settings):
         return waveform[: round(self.max_duration_s * self.sample_rate_hz)]
 
 
+def samples_array(waveform: Any) -> NDArray[Any]:
+    """Samples in memory as an array: of an array, a tensor on any device, or a list.
+
+    Raises:
+        AudioError: they cannot be an array, as lists of different lengths.
+    """
+    try:
+        if callable(getattr(waveform, "detach", None)):  # a tensor
+            waveform = waveform.detach().cpu()
+        return np.asarray(waveform)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise AudioError("waveform", f"cannot be read as an array of numbers ({error})") from error
+
+
 def _scaled(samples: NDArray[Any]) -> NDArray[np.floating]:
-    """Whole numbers as shares of the largest one of their type; unsigned ones have their zero in the middle."""
+    """Whole numbers as shares of the largest one of their type; unsigned ones have their zero in the middle.
+
+    Raises:
+        AudioError: the full scale is unknown.
+    """
+    known = "give int16 as a file holds it, or floats in [-1, 1]"
     if samples.dtype.kind == "f":
+        if samples.size and np.abs(samples).max() > _LARGEST_FLOAT:
+            peak = float(np.abs(samples).max())
+            if np.isfinite(peak):
+                raise AudioError(
+                    "waveform", f"has floats up to {peak:.0f}, whose full scale is unknown; {known}"
+                )
         return samples
+    if samples.dtype.itemsize == 8:
+        raise AudioError("waveform", f"has whole numbers of 64 bits, whose full scale is unknown; {known}")
     half = 2.0 ** (8 * samples.dtype.itemsize - 1)
     centred = samples - half if samples.dtype.kind == "u" else samples
+    if samples.dtype.itemsize == 4 and samples.size and 0 < np.abs(centred.astype(np.float64)).max() <= 2**15:
+        raise AudioError("waveform", f"has {samples.dtype} samples that fill 16 bits only; {known}")
     return (centred / half).astype(np.float32)
 
 

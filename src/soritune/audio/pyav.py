@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from soritune.errors import AudioError
 
+_MISSING_TAIL_S = 0.5
+"""How much of its stated length a container may lack. Discontinuous Opus sends a packet at least every 0.4 s."""
+
 
 class StreamInfo(NamedTuple):
     """The first audio stream of a file."""
@@ -43,7 +46,7 @@ def decode_all(file: Path, error: Exception) -> tuple[NDArray[np.float32], int]:
     """The whole stream, since PyAV seeks inexactly: (samples, channels) float32, and its rate.
 
     Raises:
-        AudioError: PyAV is not installed, or the file is not audio, is damaged or is empty.
+        AudioError: PyAV is not installed, or the file is not audio, is damaged, truncated or empty.
     """
     container = _open(file, error)
     import av
@@ -52,16 +55,29 @@ def decode_all(file: Path, error: Exception) -> tuple[NDArray[np.float32], int]:
     with container:
         stream = container.streams.audio[0]
         rate = int(stream.rate or 0)
+        stated_s, end_s = _stated_s(container), 0.0
         to_planar = av.AudioResampler(format="fltp")
         try:
             for frame in container.decode(stream):
+                end_s = (frame.time or 0.0) + frame.samples / rate
                 parts.extend(plane.to_ndarray() for plane in to_planar.resample(frame))
             parts.extend(plane.to_ndarray() for plane in to_planar.resample(None))
         except (av.error.FFmpegError, OSError, ValueError) as failure:
             raise AudioError(file, f"is truncated or damaged ({failure})", "audio-damaged") from failure
     if not parts:
         raise AudioError(file, "holds no samples", "audio-without-samples")
-    return np.concatenate(parts, axis=1).T.astype(np.float32, copy=False), rate
+    samples = np.concatenate(parts, axis=1).T.astype(np.float32, copy=False)
+    if end_s < stated_s - _MISSING_TAIL_S:
+        reason = f"is truncated: {end_s:.3f} of {stated_s:.3f} s can be decoded"
+        raise AudioError(file, reason, "audio-truncated")
+    return samples, rate
+
+
+def _stated_s(container: Any) -> float:
+    """Length by the header of WebM or Matroska with one stream; 0 if that states no length, and for other containers,
+    which cannot be opened without their end or whose length FFmpeg estimates."""
+    is_known = "matroska" in container.format.name and len(container.streams) == 1
+    return (container.duration or 0) / 1e6 if is_known else 0.0
 
 
 def _open(file: Path, error: Exception) -> Any:

@@ -1,4 +1,4 @@
-"""Whether a WAV or Ogg file ends before its own lengths say it does. Next: `audio/waveform.py`.
+"""Whether an uncompressed or an Ogg file ends before its own lengths say it does. Next: `audio/waveform.py`.
 
 libsndfile reads such a file as a shorter one, silently.
 """
@@ -16,7 +16,7 @@ _LONGEST_PAGE = 65307
 
 
 def refuse_truncated(file: Path) -> None:
-    """Checks a WAV or Ogg file; a file of another format passes.
+    """Checks an uncompressed (`audio/streamed.py`) or an Ogg file; a file of another format passes.
 
     Raises:
         AudioError: the file is shorter than its header or its last page states.
@@ -32,7 +32,7 @@ def refuse_truncated(file: Path) -> None:
 
 
 def _missing_sample_bytes(file: Path) -> int:
-    """How many bytes the samples of a WAV file lack of the length in its header."""
+    """How many bytes the samples of a file lack of the length in its header."""
     samples = sample_bytes(file)
     return 0 if samples is None or samples.is_streamed else samples.stated - samples.available
 

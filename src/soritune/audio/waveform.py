@@ -74,6 +74,7 @@ def read_header(path: str | Path, *, pcm: str | None = None) -> AudioHeader:
         with _opened(file, content, pcm) as sound:
             header = _checked_header(file, sound.samplerate, sound.channels, sound.frames)
     except soundfile.SoundFileError as error:
+        refuse_truncated(file)
         stream = read_stream_info(file, error)
         frames = round(stream.duration_s * stream.sample_rate_hz)
         if frames < 1:  # the length is not stated, as in recordings of a browser
@@ -136,6 +137,7 @@ def decode(
     try:
         samples, rate = _decode(file, content, pcm, start_s, duration_s, at_most_s)
     except soundfile.SoundFileError as error:
+        refuse_truncated(file)
         samples, rate = decode_all(file, error)
         samples = _part(samples, file, rate, start_s, duration_s, at_most_s)
     if not np.isfinite(samples).all():

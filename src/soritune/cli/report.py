@@ -81,6 +81,12 @@ def evaluate(
         Literal["auto", "silero", "energy", "off"],
         typer.Option(help="What finds clips without speech: auto, silero, energy or off."),
     ] = "auto",
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            help="Labels with a lower probability (0 to 1) are uncertain; the others are scored apart too."
+        ),
+    ] = None,
     copies: Annotated[
         Literal["apart", "allow", "ignore"],
         typer.Option(
@@ -114,6 +120,7 @@ def evaluate(
         base=base,
         decoder=chosen_decoder(decoder, decoder_set),
         vad=vad,
+        min_confidence=min_confidence,
         copies=copies,
         console=progress.Console(quiet=as_json),
     )

@@ -126,7 +126,7 @@ def _waveform(clip: Clip, preprocessing: Preprocessing) -> NDArray[np.float32]:
     """The whole clip, not yet finished."""
     whole = preprocessing.model_copy(update={"max_duration_s": None})
     if clip.samples is not None:
-        return whole.read_samples(*clip.samples)
+        return whole.read_samples(*clip.samples, clip.channel)
     assert clip.path is not None
     length = clip.duration_s if clip.start_s is not None else None
     return whole.read(clip.path, clip.start_s, length, clip.channel, clip.pcm)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from soritune.audio.files import SUFFIXES, find_audio
-from soritune.audio.preprocessing import is_rate
+from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
+from soritune.audio.pcm import PcmFormat
+from soritune.audio.preprocessing import is_rate, samples_array
 from soritune.audio.waveform import read_header
 from soritune.errors import AudioError
 from soritune.identities import identity
@@ -33,8 +34,8 @@ GROUP_FIELDS = (
 LONGEST_GROUP = 40
 """Longer values of `extra` are texts rather than names of groups, and are left out of the predictions."""
 
-Samples = tuple[NDArray[np.floating], int]
-"""(samples,) or (samples, channels) and the sample rate in Hz."""
+Samples = tuple[Any, int]
+"""(samples,) or (samples, channels), an array, tensor or list, and the sample rate in Hz."""
 
 GIVEN = "files, folders, (samples, rate) pairs, requests with the key audio, or a manifest"
 """What can be predicted."""
@@ -129,7 +130,11 @@ def is_samples(item: object) -> bool:
 def clips_of_samples(items: Iterable[Samples]) -> Iterator[Clip]:
     """A clip per (waveform, sample rate), called `0`, `1`, …"""
     for index, (waveform, rate) in enumerate(items):
-        samples = np.asarray(waveform)
+        try:
+            samples = samples_array(waveform)
+        except AudioError as error:
+            yield Clip(id=str(index), audio="(samples)", fault=error.reason)
+            continue
         known = is_rate(rate) and samples.ndim > 0
         yield Clip(
             id=str(index),
@@ -180,6 +185,10 @@ def _mixed_clips(items: Any) -> Iterator[Clip]:
                 else f"the request's audio is {reprlib.repr(audio)}; give a path, or samples with their rate"
             )
             yield Clip(id=name or str(index), audio="", fault=fault)
+        elif (wrong := _reading_fault(request)) is not None:
+            yield Clip(
+                id=name or str(index), audio=str(audio) if isinstance(audio, str | Path) else "", fault=wrong
+            )
         elif isinstance(audio, str | Path):
             channel, pcm = request.pop("channel", None), request.pop("pcm", None)
             for clip in clips_of_paths(_files([audio]), channel, pcm):
@@ -187,14 +196,28 @@ def _mixed_clips(items: Any) -> Iterator[Clip]:
         elif not is_samples(audio):
             raise AudioError("predict", f"item {index} is {reprlib.repr(item)}; give {GIVEN}")
         else:
+            channel = request.pop("channel", None)
             for clip in clips_of_samples([audio]):
-                yield replace(clip, id=name or str(index), request=request)
+                yield replace(clip, id=name or str(index), channel=channel, request=request)
+
+
+def _reading_fault(request: Mapping[str, Any]) -> str | None:
+    """Why the `channel` or the `pcm` of a request cannot be used."""
+    channel, pcm = request.get("channel"), request.get("pcm")
+    if channel is not None and (isinstance(channel, bool) or not isinstance(channel, Integral)):
+        return f"the request's channel is {channel!r}; it is a whole number, from 0"
+    try:
+        if pcm is not None:
+            PcmFormat.parse(str(pcm))
+    except ValueError as error:
+        return f"the request's pcm {error}"
+    return None
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[str | Path]:
     """The paths, folders replaced by the audio files in them."""
     for path in paths:
-        if not Path(path).is_dir():
+        if not as_on_disk(Path(path)).is_dir():
             yield path
             continue
         inside = find_audio(path)

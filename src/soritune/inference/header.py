@@ -161,6 +161,12 @@ class Header:
         return vad
 
     @property
+    def min_confidence(self) -> float | None:
+        """The lowest probability of a label that is not marked as uncertain; None if none is."""
+        minimum: float | None = self.content.get("min_confidence")
+        return minimum
+
+    @property
     def created(self) -> str | None:
         """When the predictions were made, in ISO 8601."""
         created: str | None = self.content.get("created")

@@ -90,7 +90,7 @@ class Predictor:
         self._frame_rates_hz = frame_rates(self.members, self.outputs)
         self.vad = voice_activity(vad)
         """What finds speech; None if it is not looked for."""
-        self.min_confidence = checked_confidence(min_confidence)
+        self.min_confidence = checked_confidence(min_confidence, self.tasks)
         self._reader = ClipReader(self.members, self.tasks, self.vad)
         self.inputs = self._reader.inputs
         """What the models read beside the waveform."""
@@ -127,7 +127,8 @@ class Predictor:
 
         Raises:
             BundleError: a folder that is not a model, bundles whose labels differ, or a base without an adapter bundle.
-            TaskError: settings that the decoder does not take, or a decoder for bundles without a CTC output.
+            TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, or a
+                minimum confidence for bundles without a task that gives one label.
             UnknownNameError: no such backend, checkpoint or decoder.
         """
         decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read

@@ -13,14 +13,19 @@ from soritune.tasks.results import Prediction
 from soritune.tasks.task import Task
 
 
-def checked_confidence(minimum: float | None) -> float | None:
+def checked_confidence(minimum: float | None, tasks: Sequence[Task] | None = None) -> float | None:
     """The lowest probability of a label that is not uncertain.
 
     Raises:
-        TaskError: it is not a probability.
+        TaskError: it is not a probability, or none of the `tasks` gives one label.
     """
     if minimum is not None and not 0 <= minimum <= 1:
         raise TaskError(f"the minimum confidence is {minimum}; it is a probability, from 0 to 1")
+    if minimum is not None and tasks is not None and not any(task.single_label for task in tasks):
+        names = ", ".join(task.name for task in tasks)
+        raise TaskError(
+            f"a minimum confidence has no effect: no task of the model gives one label ({names}); leave it out"
+        )
     return minimum
 
 

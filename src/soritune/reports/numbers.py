@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from soritune.metrics.bootstrap import Interval
-from soritune.reports.scores import SpeakerRate, TaskScores
+from soritune.reports.scores import CertainScores, SpeakerRate, TaskScores
 from soritune.tasks.task import Task
 
 UNKNOWN_NUMBER = "–"
@@ -61,6 +61,14 @@ def counted(number: int, noun: str) -> str:
 def hours_text(hours: float) -> str:
     """`0.05` as `3.0 min`, `2.5` as `2.50 h`."""
     return f"{hours:.2f} h" if hours >= 1 else f"{60 * hours:.1f} min"
+
+
+def certain_title(certain: CertainScores, total: int) -> str:
+    """`Clips with speech and a label of at least 60.0 %: 45 of 60 (75.0 %)`."""
+    return (
+        f"Clips with speech and a label of at least {percent(certain.min_confidence)}: "
+        f"{certain.num_utterances:,} of {total:,} ({percent(certain.share)})"
+    )
 
 
 def baseline_notes(task: Task, scores: TaskScores) -> list[str]:

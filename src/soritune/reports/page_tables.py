@@ -6,7 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from soritune.reports.numbers import baseline_notes, counted, is_share, percent, rate_range_text, rate_text
+from soritune.reports.numbers import (
+    baseline_notes,
+    certain_title,
+    counted,
+    is_share,
+    percent,
+    rate_range_text,
+    rate_text,
+)
 from soritune.reports.scores import GroupScores, TaskScores
 from soritune.tasks.results import Table
 from soritune.tasks.task import Task
@@ -41,6 +49,30 @@ def rates_table(task: Task, scores: TaskScores) -> dict[str, Any]:
         "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
         "rows": rows,
         "note": note,
+    }
+
+
+def certain_table(task: Task, scores: TaskScores) -> dict[str, Any] | None:
+    """The rates over the clips with speech and a certain label beside those over all; None without a minimum."""
+    if scores.certain is None:
+        return None
+    rows = []
+    for rate, interval in scores.certain.rates.items():
+        warning = "" if interval.reliable else "unreliable"
+        beside = scores.rates[rate].value if rate in scores.rates else None
+        cells = [
+            _cell(rate),
+            _cell(rate_text(task, rate, interval.value), numeric=True),
+            _cell(rate_range_text(task, rate, interval), numeric=True, small=warning),
+            _cell(rate_text(task, rate, beside), numeric=True),
+        ]
+        rows.append({"cells": cells, "primary": rate == scores.primary_metric.name})
+    columns = ["rate", "value", "95 % interval", "all clips"]
+    return {
+        "title": certain_title(scores.certain, scores.num_utterances),
+        "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
+        "rows": rows,
+        "note": "",
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from soritune.metrics.classification import Calibration, calibration
 from soritune.reports.baselines import baselines
 from soritune.reports.grouping import UNKNOWN, Grouping, grouping
 from soritune.reports.score_warnings import absent_groups, unlabelled, warnings_of
-from soritune.reports.scores import GroupScores, Scores, SpeakerRate, SpeakerScores, TaskScores
+from soritune.reports.scores import CertainScores, GroupScores, Scores, SpeakerRate, SpeakerScores, TaskScores
 from soritune.tasks.results import Counts, Pair, Prediction, add_counts
 from soritune.tasks.task import Task
 
@@ -46,7 +46,7 @@ def score_predictions(
         seed: of the draws.
 
     Raises:
-        ManifestError: no such file, or no row of any task has a reference.
+        ManifestError: no such file, every clip failed, or no row of any task has a reference.
     """
     predictions = read_predictions(path)
     tasks: dict[str, TaskScores] = {}
@@ -54,7 +54,15 @@ def score_predictions(
         pairs = pairs_of(predictions, task.name)
         if pairs:
             counted = CountedPairs.of(task, pairs, resamples, seed)
-            tasks[task.name] = counted.scores(group_by, num_unlabelled=len(predictions.good) - len(pairs))
+            scores = counted.scores(group_by, num_unlabelled=len(predictions.good) - len(pairs))
+            tasks[task.name] = replace(scores, certain=_certain(predictions, counted))
+    if not tasks and predictions.failed and not predictions.good:
+        first = predictions.failed[0]
+        raise ManifestError(
+            f"has no prediction to score: all {len(predictions.failed)} clips failed, first {first['id']}: "
+            f"{first['error']}",
+            path=path,
+        )
     if not tasks:
         raise ManifestError(
             "has no row with a reference, so there is nothing to score; predict a manifest", path=path
@@ -135,7 +143,7 @@ class CountedPairs:
             num_utterances=len(self.pairs),
             num_speakers=len(set(self.speakers.ordered) - {UNKNOWN}),
             hours=_hours(pair.duration_s for pair in self.pairs),
-            rates=self._intervals(self.by_speaker, self.resamples),
+            rates=self.over_all(),
             groups={
                 field: self._groups(field)
                 for field in dict.fromkeys(group_by)
@@ -146,6 +154,10 @@ class CountedPairs:
             speakers=self._speakers(),
             num_unlabelled=num_unlabelled,
         )
+
+    def over_all(self) -> dict[str, Interval]:
+        """Rates over all speakers."""
+        return self._intervals(self.by_speaker, self.resamples)
 
     def _intervals(self, summed: Mapping[str, Counts], resamples: int) -> dict[str, Interval]:
         """Rates over the speakers of `summed`."""
@@ -200,6 +212,26 @@ class CountedPairs:
                 counts=add_counts(counts),
             )
         return speakers
+
+
+def _certain(predictions: Predictions, all_pairs: CountedPairs) -> CertainScores | None:
+    """Rates over the clips that hold speech and have a certain label; None without a minimum confidence."""
+    task, minimum = all_pairs.task, predictions.header.min_confidence
+    if minimum is None or not task.single_label:
+        return None
+    silent = {row["id"] for row in predictions.good if row.get("no_speech")}
+    pairs = [
+        pair
+        for pair in all_pairs.pairs
+        if pair.id not in silent and not pair.prediction.fields.get("uncertain")
+    ]
+    counted = CountedPairs.of(task, pairs, all_pairs.resamples, all_pairs.seed) if pairs else None
+    return CertainScores(
+        min_confidence=minimum,
+        num_utterances=len(pairs),
+        share=len(pairs) / len(all_pairs.pairs),
+        rates={} if counted is None else counted.over_all(),
+    )
 
 
 def _speaker(pair: Pair) -> str | None:

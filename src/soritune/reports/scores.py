@@ -125,6 +125,37 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class CertainScores:
+    """Rates over the clips with speech whose label is not uncertain, beside those over all clips."""
+
+    min_confidence: float
+    num_utterances: int
+    share: float
+    """Of the clips of the task, 0 to 1: the coverage."""
+    rates: Mapping[str, Interval]
+    """Empty without such clips."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "min_confidence": self.min_confidence,
+            "num_utterances": self.num_utterances,
+            "share": self.share,
+            "rates": {name: interval.to_json() for name, interval in self.rates.items()},
+        }
+
+    @classmethod
+    def read(cls, content: JsonObject) -> CertainScores:
+        """Reads what `to_json` wrote."""
+        return cls(
+            content.number("min_confidence"),
+            content.whole("num_utterances"),
+            content.number("share"),
+            _intervals(content, "rates"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TaskScores:
     """One task's scores."""
 
@@ -141,6 +172,8 @@ class TaskScores:
     speakers: Mapping[str, SpeakerScores]
     num_unlabelled: int
     """Predicted utterances without a reference, which are not scored."""
+    certain: CertainScores | None = None
+    """Only where a minimum confidence was set, for predictions that are one label."""
 
     @property
     def primary_interval(self) -> Interval:
@@ -163,6 +196,7 @@ class TaskScores:
             "calibration": None if self.calibration is None else _calibration_json(self.calibration),
             "speakers": {name: scores.to_json() for name, scores in self.speakers.items()},
             "num_unlabelled": self.num_unlabelled,
+            **({} if self.certain is None else {"certain": self.certain.to_json()}),
         }
 
     @classmethod
@@ -184,6 +218,7 @@ class TaskScores:
             calibration=_calibration(content),
             speakers={name: SpeakerScores.read(part) for name, part in content.objects("speakers").items()},
             num_unlabelled=content.whole("num_unlabelled"),
+            certain=CertainScores.read(content.object("certain")) if "certain" in content else None,
         )
         primary = scores.primary_metric.name
         parts: dict[str, Mapping[str, Interval | SpeakerRate]] = {"": scores.rates}

@@ -15,7 +15,7 @@ from soritune.reports.figures import (
     speaker_figure,
 )
 from soritune.reports.numbers import counted, hours_text, is_share, percent
-from soritune.reports.page_tables import group_table, rates_table, shown_table
+from soritune.reports.page_tables import certain_table, group_table, rates_table, shown_table
 from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
 from soritune.reports.scores import TaskScores
@@ -52,6 +52,7 @@ def task_section(
         "note": _counts_text(scores)
         + (f" Left out: {counted(unlabelled, 'clip')} without a reference." if unlabelled else ""),
         "rates": rates_table(task, scores),
+        "certain": certain_table(task, scores),
         "figures": figures,
         "speaker_note": _speaker_note(scores),
         "groups": [group_table(task, field, groups, scores) for field, groups in scores.groups.items()],

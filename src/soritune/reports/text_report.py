@@ -13,13 +13,14 @@ from soritune.metrics.classification import class_table
 from soritune.reports.confusion import Confusion, confusion_of
 from soritune.reports.numbers import (
     baseline_notes,
+    certain_title,
     counted,
     percent,
     plain_number,
     rate_range_text,
     rate_text,
 )
-from soritune.reports.scores import Scores, TaskScores
+from soritune.reports.scores import CertainScores, Scores, TaskScores
 from soritune.tasks.task import Task
 from soritune.terminal_text import SafeConsole
 
@@ -71,6 +72,11 @@ def score_tables(scores: Scores) -> Iterator[RenderableType]:
         yield _rates(tasks[name], task_scores)
         for note in baseline_notes(tasks[name], task_scores):
             yield Text(f"{note}, paired over speakers", style="dim")
+        if task_scores.certain is not None:
+            yield Text("")
+            yield Text(certain_title(task_scores.certain, task_scores.num_utterances), style="bold")
+            if task_scores.certain.rates:
+                yield _certain(tasks[name], task_scores, task_scores.certain)
         confusion = confusion_of(scores, name)
         if confusion is not None and len(confusion.labels) <= CLASSES_SHOWN:
             yield Text("")
@@ -92,6 +98,22 @@ def _rates(task: Task, scores: TaskScores) -> Table:
         beside = [rate_text(task, rate, baseline.rates.get(rate)) for baseline in scores.baselines.values()]
         spread = rate_range_text(task, rate, interval) + doubt
         table.add_row(rate, rate_text(task, rate, interval.value), spread, *beside, style=style)
+    return table
+
+
+def _certain(task: Task, scores: TaskScores, certain: CertainScores) -> Table:
+    table = _table("")
+    table.add_column("rate")
+    for title in ("value", "95 % interval", "all clips"):
+        table.add_column(title, justify="right")
+    for rate, interval in certain.rates.items():
+        doubt = "" if interval.reliable else " unreliable"
+        table.add_row(
+            rate,
+            rate_text(task, rate, interval.value),
+            rate_range_text(task, rate, interval) + doubt,
+            rate_text(task, rate, scores.rates[rate].value if rate in scores.rates else None),
+        )
     return table
 
 

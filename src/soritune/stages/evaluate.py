@@ -12,6 +12,7 @@ from soritune.corpus.lists import make_manifest
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.splitting.splits import Copies
 from soritune.inference.predictor import Predictor
+from soritune.inference.rows import checked_confidence
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.reports.evaluation import Evaluation
@@ -53,6 +54,7 @@ def evaluate(
     base: str | None = None,
     decoder: str | Mapping[str, Any] | Decoder = GREEDY,
     vad: VadName = "auto",
+    min_confidence: float | None = None,
     copies: Copies = "apart",
     console: Console = SILENT,
 ) -> Evaluation:
@@ -82,6 +84,8 @@ def evaluate(
         resamples: bootstrap draws of speakers.
         audio: put players into the report.
         device, backend, base, decoder, vad: as for `Predictor.load`. Clips without speech are marked and reported.
+        min_confidence: labels with a lower probability are uncertain. All clips are scored; beside these scores are
+            those of the clips with speech and a certain label, and the share of such clips.
         copies: rows with the audio of rows that the model was trained on. "apart" refuses them, "allow" judges them
             with a warning in the scores, "ignore" compares no audio. The split train or all of the own run is not
             compared.
@@ -99,6 +103,7 @@ def evaluate(
             named), or a decoder that does not fit it.
     """
     decoder = make_decoder(decoder)
+    checked_confidence(min_confidence)
     refuse_stray_options(
         data,
         audio_paths,
@@ -123,7 +128,13 @@ def evaluate(
             judged = judge_run(model, split, splits=splits, output=folder, root=root, decoder=decoder)
     report_leaks(judged, None if data is not None or manifest or splits else split, copies, console=console)
     predictor = Predictor.load(
-        model.bundle, backend=backend, device=device, base=base, decoder=decoder, vad=vad
+        model.bundle,
+        backend=backend,
+        device=device,
+        base=base,
+        decoder=decoder,
+        vad=vad,
+        min_confidence=min_confidence,
     )
     _predict(predictor, judged, console)
     return _score_and_report(judged, group_by, resamples, audio)
