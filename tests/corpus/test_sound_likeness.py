@@ -46,11 +46,13 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.fixture(scope="module")
-def clips(data: Path) -> list[Float32Array]:
+def clips(shared_data: Path) -> list[Float32Array]:
     """Three sentences of two actors in four emotions, and read speech."""
-    folder = data / "ko_emotion_selvas" / "audio"
-    names = [f"{actor}00{emotion}0{n}.flac" for actor in ("emf", "emg") for emotion in range(4) for n in (1, 3, 5)]
-    read = sorted((data / "ko_speech_selvas" / "audio").iterdir())[:16]
+    folder = shared_data / "ko_emotion_selvas" / "audio"
+    names = [
+        f"{actor}00{emotion}0{n}.flac" for actor in ("emf", "emg") for emotion in range(4) for n in (1, 3, 5)
+    ]
+    read = sorted((shared_data / "ko_speech_selvas" / "audio").iterdir())[:16]
     return [read_audio(path, sample_rate_hz=16000) for path in [folder / name for name in names] + read]
 
 
@@ -61,9 +63,7 @@ def test_copies_sound_alike(clips: list[Float32Array], change: str) -> None:
 
 
 def test_one_sentence_said_twice_does_not_sound_alike(clips: list[Float32Array]) -> None:
-    near = [
-        cosine(a, b) for a, b in combinations(clips, 2) if abs(len(a) - len(b)) <= LENGTH_S * 16000
-    ]
+    near = [cosine(a, b) for a, b in combinations(clips, 2) if abs(len(a) - len(b)) <= LENGTH_S * 16000]
     assert len(near) > 50 and max(near) < 0.94
 
 
@@ -84,4 +84,6 @@ def test_pairs_are_found_among_rows_and_with_others() -> None:
     assert sorted([int(pairs.first[0]), int(pairs.second[0])]) == [7, 2999] and len(pairs.first) == 1
     pairs = alike(rows[2990:], lengths[2990:], rows[:2990], lengths[:2990])
     assert (pairs.first.tolist(), pairs.second.tolist()) == ([9], [7])
-    assert len(alike(rows[:0], lengths[:0]).first) == len(alike(rows, lengths, rows[:0], lengths[:0]).first) == 0
+    assert (
+        len(alike(rows[:0], lengths[:0]).first) == len(alike(rows, lengths, rows[:0], lengths[:0]).first) == 0
+    )

@@ -125,6 +125,15 @@ def test_check_counts_and_refuses_marks_of_a_manifest(tmp_path: Path) -> None:
     assert check_rows(manifest, None, [], max_marked_share=1).marks.marks["b/"] == 1
 
 
+def test_characters_that_phones_lose_are_reported_once_per_corpus(tmp_path: Path) -> None:
+    result = prepared(tmp_path, "csv", ["좋아요👍", "또👍", "네"])
+    lost = [(remark, count) for remark, count in result.notes.items() if "without a reading" in remark]
+    assert lost == [(lost[0][0], 2)]
+    assert "2 of 3 texts" in lost[0][0] and "'👍' (2)" in lost[0][0] and "'좋아요👍'" in lost[0][0]
+    checked = check_rows(result.manifest, None, []).notes
+    assert checked == {lost[0][0]: 2}
+
+
 def test_marks_are_counted_once_per_text() -> None:
     count = MarkCount()
     for text in ["b/ 네 b/", "네", None, ""]:

@@ -15,8 +15,16 @@ from soritune.corpus.checks import Quarantined, RowFault, read_quarantine, write
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
+from soritune.progress import Console
 from soritune.recipe import load_recipe
-from soritune.stages.check import check_rows, geometry_of_recipe, row_problem, task_problem
+from soritune.stages.check import (
+    check_rows,
+    geometry_of_recipe,
+    pronounced_text,
+    row_problem,
+    task_problem,
+    usable_rows,
+)
 from soritune.tasks.task import make_task
 from soritune.testing import tiny_config
 
@@ -63,6 +71,24 @@ def test_rows_that_ctc_cannot_spell_are_listed_before_the_run(tones: Manifest) -
     assert "no symbol" in str(problem(dataclasses.replace(row, text="!?")))
     recipe.preprocessing.max_duration_s = 0.3
     assert "keeps only 0.3 s" in str(row_problem(recipe)(row))
+
+
+def test_labels_that_lose_characters_are_reported_once(
+    tones: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["좋아요👍", "또👍", "네"]
+    rows = [dataclasses.replace(row, text=text, phones=None) for row, text in zip(tones, texts, strict=False)]
+    manifest = write_manifest(tmp_path / "manifest.parquet", rows, root=tones.root)
+    recipe = load_recipe("child-phoneme", [*MANIFEST, f"data={tones.path}"])
+    recipe.model.random_weights = True
+    recipe.model.architecture = tiny_config(norm="layer")
+    usable_rows(recipe, manifest, console=Console())
+    assert capsys.readouterr().err.replace("\n", " ").count("2 of 3 texts have characters") == 1
+
+
+def test_characters_of_texts_that_no_task_pronounces_are_not_counted(tones: Manifest) -> None:
+    text_of = pronounced_text([make_task("emotion", {"labels": ["Kind", "Dry"]})])
+    assert text_of(dataclasses.replace(tones.utterance(0), text="좋아요👍", phones=None)) is None
 
 
 def test_only_rows_with_targets_in_time_must_not_be_cropped(tones: Manifest) -> None:

@@ -31,6 +31,15 @@ def test_phones_come_from_the_text_or_from_the_row() -> None:
     assert PhonemeTask(PhonemeConfig(source="perceived")).phones_of(row(text="한국어")) is None
 
 
+def test_pronounced_text_is_the_text_whose_phones_are_derived() -> None:
+    auto, text = PhonemeTask(PhonemeConfig()), PhonemeTask(PhonemeConfig(source="text"))
+    assert auto.pronounced_text(row(text="네 👍")) == "네 👍"
+    assert auto.pronounced_text(row(text="네", phones=("N", "E"))) is None
+    assert text.pronounced_text(row(text="네", phones=("N", "E"))) == "네"
+    assert auto.pronounced_text(row(text="Да", language="ru")) is None
+    assert PhonemeTask(PhonemeConfig(source="phones")).pronounced_text(row(text="네")) is None
+
+
 def test_phone_outside_the_inventory_is_refused_by_name() -> None:
     with pytest.raises(TaskError, match="phone 'KH' is not in the label set"):
         PhonemeTask(PhonemeConfig()).targets(row(phones=("KH", "A")))

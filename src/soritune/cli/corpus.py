@@ -120,20 +120,22 @@ def check(
 ) -> None:
     """Decode every file and check every row. Faulty rows go to quarantine.jsonl, the others to checked.parquet."""
     from soritune.corpus.manifest import QUARANTINE_FILE, load_manifest
-    from soritune.stages.check import check_rows, task_problem
+    from soritune.corpus.unread_text import text_to_pronounce
+    from soritune.stages.check import check_rows, pronounced_text, task_problem
     from soritune.tasks.task import make_task
 
     task_settings = settings_of(settings)
-    problems = [task_problem(make_task(name, task_settings.get(name, {}))) for name in task or ()]
+    tasks = [make_task(name, task_settings.get(name, {})) for name in task or ()]
     rows = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
     result = check_rows(
         rows,
         out,
-        problems,
+        [task_problem(each) for each in tasks],
         decode=decode,
         min_duration_s=min_duration_s,
         label_fields=_label_fields(),
         max_marked_share=max_marked_share,
+        text_of=pronounced_text(tasks) if tasks else text_to_pronounce,
         console=progress.Console(quiet=as_json),
     )
     counts = _manifest_json(result.clean)

@@ -1,4 +1,4 @@
-"""Hashes of the samples of each row, by which the same recording is found under any id, path, format or speaker.
+"""Hashes of the samples of each row, by which the same recording is found under any id, path or speaker.
 
 `check` decodes every file and keeps the hashes beside its manifest. Without them, rows of equal length are decoded.
 """

@@ -25,6 +25,7 @@ from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.sound_likeness import MOST_ROWS, SIZE, likeness
 from soritune.corpus.transcripts import MarkCount
+from soritune.corpus.unread_text import UnreadCount, text_to_pronounce
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
 from soritune.identities import identity
@@ -50,6 +51,9 @@ class RowFault:
 
 RowProblem = Callable[[Utterance], RowFault | None]
 """The fault of a row, or None."""
+
+TextOf = Callable[[Utterance], str | None]
+"""The text that the phones of a row are derived from, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ def check_manifest(
     workers: int | None = None,
     progress: Progress | None = None,
     label_fields: Sequence[str] = (),
+    text_of: TextOf = text_to_pronounce,
 ) -> CheckResult:
     """Checks every row, and decodes every file if `decode` is set.
 
@@ -119,6 +124,7 @@ def check_manifest(
         workers: Threads that decode (libsndfile runs in parallel); None takes one per core.
         progress: Called after every row.
         label_fields: Columns with the label of an utterance, which get a table too.
+        text_of: Gives the texts in which characters without a reading are counted.
     """
     threads = workers or os.cpu_count() or 1
 
@@ -135,7 +141,7 @@ def check_manifest(
     quarantined: list[Quarantined] = []
     qualities: list[tuple[float, float, float]] = []
     dead = 0
-    marks = MarkCount()
+    marks, unread = MarkCount(), UnreadCount()
     hashes = np.zeros(len(manifest), dtype=np.uint64)
     compares = decode and len(manifest) <= MOST_ROWS
     likenesses = np.zeros((len(manifest) if compares else 0, SIZE), dtype=np.int8)
@@ -148,6 +154,7 @@ def check_manifest(
                 )
             else:
                 marks.add(utterance.text)
+                unread.add(text_of(utterance))
             if result.fault is None and decode:
                 qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))
                 dead += result.has_dead_channel
@@ -159,6 +166,8 @@ def check_manifest(
     clean = manifest if keep.all() else manifest.select(keep)
     tables = count_tables(clean, (*label_fields, *COUNTED))
     notes = {_DEAD_CHANNEL: dead} if dead else {}
+    if unread.affected:
+        notes[unread.sentence] = unread.affected
     hashed = Hashed(hashes[keep], likenesses[keep] if compares else None) if decode else None
     return CheckResult(clean, quarantined, tables, _levels(qualities), notes, marks, hashed)
 

@@ -15,6 +15,7 @@ from soritune.corpus.idle_settings import IdleSettings
 from soritune.corpus.reading.outcomes import Note, Outcome, Rejected
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.sources.source import Source
+from soritune.corpus.unread_text import UnreadCount, text_to_pronounce
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 from soritune.korean.transcript import Kind, clean_transcript, find_marks, hides_words, notation_for, one_side
@@ -86,7 +87,11 @@ def read_outcomes(source: Source, root: Path, config: SourceConfig) -> Iterator[
     for outcome in source.read(root, config):
         if isinstance(outcome, Utterance):
             idle.add(outcome)
-        yield cleaner.outcome(outcome) if isinstance(outcome, Utterance) and outcome.text else outcome
+        if isinstance(outcome, Utterance) and outcome.text:
+            outcome = cleaner.outcome(outcome)
+            if isinstance(outcome, Utterance):
+                cleaner.unread.add(text_to_pronounce(outcome))
+        yield outcome
     yield from cleaner.notes()
     yield from idle.notes()
     cleaner.left.refuse_above(config.max_marked_share, root)
@@ -99,6 +104,8 @@ class _Cleaner:
     config: SourceConfig
     left: MarkCount = field(default_factory=MarkCount)
     """Marks that are in the texts after cleaning."""
+    unread: UnreadCount = field(default_factory=UnreadCount)
+    """Characters without a reading in the texts after cleaning."""
     changed: int = 0
     emptied: int = 0
     first_emptied: str = ""
@@ -137,6 +144,8 @@ class _Cleaner:
             yield Note(reason, self.left.texts, kind="setting-unused:transcript")
         if self.left.marked:
             yield Note(self.left.sentence, self.left.marked, self.left.first, kind="transcript-marks")
+        if self.unread.affected:
+            yield Note(self.unread.sentence, self.unread.affected, self.unread.first, kind="text-unread")
 
 
 def _needs_text(config: SourceConfig) -> bool:

@@ -33,6 +33,7 @@ _GREAT_THINGS = re.compile(
     " (?!더|이상|이하|이내|미만|정도|있|없|중|모두|다 |씩|남|만|가량|뿐|밖|값|안|못|또|와|왔|가|갔|나|섰|서|쯤|빼|필요)"
     "[가-힣]"
 )
+_PART_OF = re.compile("[0-9일이삼사오육칠팔구십백천만]분의 ?$")  # 4분의 3박자
 _MATCH_OF = re.compile(" ?\\d승")  # 3판 2승
 _NAMED_WHEN_ATTACHED = frozenset(("번", "팀", "방"))
 _LEADING_ZERO = frozenset(("년", "월", "일", "시", "분", "초", "개", "명", "번"))
@@ -117,33 +118,45 @@ def find_counter(after: str) -> str:
 
 def _follows(kind: str, counter: str, rest: str) -> bool:
     """Tell whether a text after a counter begins with one of its context words."""
+    words, pairs = _words_after(kind, counter)
+    if not words and not pairs:
+        return False
     attached = not rest.startswith(" ")
     match = _HANGUL.match(rest, int(not attached))
     run = match[0] if match else ""
-    for word in _table().contexts.get(kind, {}).get(counter, ()):
-        if "_" in word:
-            first, second = word.split("_")
-            if attached and re.match(f"{first} ?{second}", rest):
-                return True
-        elif run.startswith(word) and (
-            len(word) > 1 or run == word or is_particle_sequence(run[len(word) :])
-        ):
-            return True
-    return False
+    if run.startswith(words) and any(
+        len(word) > 1 or run == word or is_particle_sequence(run[len(word) :])
+        for word in words
+        if run.startswith(word)
+    ):
+        return True
+    return attached and any(pair.match(rest) for pair in pairs)
+
+
+@cache
+def _words_after(kind: str, counter: str) -> tuple[tuple[str, ...], tuple[re.Pattern[str], ...]]:
+    """Return the context words after a counter, and patterns of those with an optional space in them."""
+    words = _table().contexts.get(kind, {}).get(counter, ())
+    pairs = tuple(re.compile(word.replace("_", " ?")) for word in words if "_" in word)
+    return tuple(word for word in words if "_" not in word), pairs
 
 
 def _precedes(kind: str, counter: str, before: str) -> bool:
     """Tell whether the last word before a number is one of the context words of its counter."""
     match = _LAST_WORD.search(before)
-    words = _table().contexts.get(kind, {}).get(counter, ())
-    if match is None or not words:
+    exact, endings = _words_before(kind, counter)
+    if match is None or not exact:
         return False
     last = match[1]
     without_particle = last[:-1] if last[-1] in _PARTICLE and kind == "count_before" else last
-    for form in (last, without_particle):
-        if any(form == word or (len(word) > 1 and counter != "*" and form.endswith(word)) for word in words):
-            return True
-    return False
+    return any(form in exact or form.endswith(endings) for form in (last, without_particle))
+
+
+@cache
+def _words_before(kind: str, counter: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the context words of a counter, and those that may be the end of a longer word."""
+    words = _table().contexts.get(kind, {}).get(counter, ())
+    return frozenset(words), tuple(word for word in words if len(word) > 1 and counter != "*")
 
 
 def _names_thing(counter: str, rule: str, number: int, before: str, rest: str) -> bool:
@@ -203,7 +216,13 @@ def read_counted(digits: str, following: str, before: str = "", *, ordinal: bool
     rule, limit = _table().rules.get(counter, ("sino", 0))
     if rule == "digits":
         return either(read_digits(digits[:1]) + read_digits(digits[1:]).replace("육", "륙"), sino)
-    if ordinal or rule == "sino" or not number or (len(digits) > 1 and digits[0] == "0"):
+    if (
+        ordinal
+        or rule == "sino"
+        or _PART_OF.search(before)
+        or not number
+        or (len(digits) > 1 and digits[0] == "0")
+    ):
         return sino
     native = _native(number, counter)
     if rule == "rank":

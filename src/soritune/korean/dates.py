@@ -1,8 +1,9 @@
-"""Numbers in fixed patterns: telephone numbers, dates, days of history, times, ratios, fractions and powers."""
+"""Numbers in fixed patterns: telephone numbers, codes, dates, days of history, times, ratios, fractions and powers."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from soritune.korean.alternatives import NUMERAL_END, either
 from soritune.korean.counters import find_counter, read_counted
@@ -26,13 +27,27 @@ def _longest_first(name: str) -> list[str]:
 
 _PHONE = re.compile(r"(?<!\d)(\+\d{1,3}[- ])?(0?\d{1,2}|1\d{3}|\d{3,4})-(?:(\d{3,4})-)?(\d{4})(?!\d)")
 _DATE = re.compile(r"(?<!\d)(\d{4})[-./] ?(\d{1,2})[-./] ?(\d{1,2})(?:\.(?!\d)|(?![\d]))")
+_SHORT_DATE = re.compile(
+    r"(?<![\d.,])(\d{2})(?:\.(\d{2})\.(\d{2})(?:\.(?!\d))?|\. (\d{1,2})\. (\d{1,2})\.)(?![\d])(?!\.\d)"
+)
+_VERSION = re.compile(r"(?<![\d.,])\d+(?:\.\d+){2,}(?![\d])")
+_SPACED_PHONE = re.compile(r"(?<!\d)(01[016789]|0[2-6]\d?|070|080)([ .])(\d{3,4})\2(\d{4})(?!\d)")
+_CODE = re.compile(
+    rf"(?<![가-힣])((?:[가-힣]* ?(?:번호|{'|'.join(_longest_first('code_before'))}))(?:은|는|이|가|을|를|로)? ?:? ?)"
+    r"(\d{3,}(?:-\d+)*|\d+(?:-\d+)+)(?![\d.,]|[가-힣]*번(?:이|은|을|$)| ?[개명번])"
+)
+_PLATE = re.compile(
+    r"((?:차량 ?번호|차 ?번호|번호판)(?:은|는|이|가)? ?(?:[가-힣]{2} )?\d{2,3}[가-힣]) ?(\d{4})(?!\d)"
+)
+_GENERATION = re.compile(rf"(?<!\d)([1-8])0([2-9])0(?= ?(?:{'|'.join(_longest_first('generation'))}))")
 _WEEKDAY = re.compile(r"(?<![\d.])(\d{1,2})[./] ?(\d{1,2})\.? ?\(([월화수목금토일])(?:요일)?\)")
 _TIME = re.compile(r"(?<![\d:])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])")
 _DEGREES = re.compile(r"(\d+)° ?(\d+)′(?: ?(\d+)″)?")
 _SEPARATED = re.compile(r"(?<![\d.,:/-])(\d{1,2})([·ㆍ∙・‧•.]) ?(\d{1,2})(?![\d]|[.,]\d)(\.?)")
+_TERM = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?)"
 _RATIO = re.compile(
-    r"(?<![\d:.,])(\d+(?:\.\d+)?)( ?):( ?)(\d+(?:\.\d+)?|[A-Za-z다](?![A-Za-z가-힣]))"
-    r"((?: ?: ?\d+(?:\.\d+)?)*)"
+    rf"(?<![\d:.,])({_TERM})( ?):( ?)({_TERM}|[A-Za-z다](?![A-Za-z가-힣]))"
+    rf"((?: ?: ?{_TERM})*)"
 )
 _LETTER_RATIO = re.compile(r"(?<![A-Za-z0-9])([A-Za-z다])( ?):( ?)(?=\d+(?![\d:]))")
 _VERSUS = re.compile(r"(?<![\d.,])(\d+)( ?)대( ?)(?=(\d+|다(?![가-힣])|[A-Za-z](?![A-Za-z]))([가-힣]*))")
@@ -41,7 +56,10 @@ _POWER = re.compile(
     rf"(\d[\d,]*(?:\.\d+)?|(?<![A-Za-z0-9/·⋅∙{UNIT_OPEN}])(?!m\^[23])[A-Za-zα-ω](?=\^))\^([-+]?\d+|[A-Za-z])"
 )
 _MIXED = re.compile(r"(?<![\d/.,])(\d{1,4}) (\d{1,3})/(\d{1,3})(?![\d/])")
+_NTH_PART = re.compile(r"(?<![\w/.])(\d{1,4})/([nNxyk])(?![\w/])|(?<![A-Za-z0-9/])([nN])/(\d{1,4})(?![\w/])")
+_BEFORE_VERSION = re.compile(r"(?:버전|판|릴리스|펌웨어|[A-Za-z])(?:은|는|이|가)? ?$")
 _QUARTER = re.compile(r"(?<![\d/])([1-4]) ?[/·ㆍ∙] ?4(?= ?분기)")
+_RANGE_START = re.compile(r"(\d+)/(\d+)에서 $")
 _FRACTION = re.compile(r"(?<![\d/])(\d{1,4}) ?/ ?(\d{1,4})(?![\d/])")
 
 # What follows 5/18 if it is a day.
@@ -71,8 +89,12 @@ _COUNTED_LIST = re.compile(
 
 def read_patterns(text: str) -> str:
     """Read the fixed patterns of a text; all other numbers stay."""
-    for pattern, reading in _PATTERNS:
-        text = pattern.sub(reading, text)
+    present = set(text)
+    for signs, pattern, reading in _PATTERNS:
+        if not signs or not present.isdisjoint(signs):
+            replaced = pattern.sub(reading, text)
+            if replaced != text:
+                text, present = replaced, set(replaced)
     return text
 
 
@@ -91,7 +113,48 @@ def _phone(match: re.Match[str]) -> str:
 
 def _date(match: re.Match[str]) -> str:
     year, month, day = match.groups()
-    return f"{read_sino(year)}년 {_month_day(month, day)} "
+    return f"{read_sino(year)}년 {_month_day(month, day)}{_space_after(match)}"
+
+
+def _space_after(match: re.Match[str]) -> str:
+    """Return a space unless a particle or a counter is attached to the match."""
+    return "" if "가" <= match.string[match.end() : match.end() + 1] <= "힣" else " "
+
+
+def _short_date(match: re.Match[str]) -> str:
+    """Read 24.12.31. and 24. 3. 1. as days if they can be days."""
+    year, *numbers = match.groups()
+    month, day = (number for number in numbers if number)
+    if not _is_day(month, day) or _BEFORE_VERSION.search(match.string[: match.start()]):
+        return match[0]
+    return f"{read_sino(year)}년 {_month_day(month, day)}{_space_after(match)}"
+
+
+def _version(match: re.Match[str]) -> str:
+    """Read the number of a version or a section with all its points: 1.2.3 is 일쩜이쩜삼."""
+    first, *parts = match[0].split(".")
+    return "쩜".join([read_sino(first), *("".join(map(read_sino, part)) for part in parts)])
+
+
+def _spaced_phone(match: re.Match[str]) -> str:
+    return " ".join(read_digits(match[group]) for group in (1, 3, 4))
+
+
+def _code(match: re.Match[str]) -> str:
+    """Read a number that only identifies digit by digit: 비밀번호 1234."""
+    return match[1] + " ".join(map(read_digits, match[2].split("-")))
+
+
+def _plate(match: re.Match[str]) -> str:
+    """Read the last part of a number plate digit by digit: 차량번호 12가 3456."""
+    return f"{match[1]} {read_digits(match[2])}"
+
+
+def _generation(match: re.Match[str]) -> str:
+    """Read 2030세대 as 이공삼공세대."""
+    if int(match[2]) <= int(match[1]):
+        return match[0]
+    return f"{read_sino(match[1])}공{read_sino(match[2])}공"
 
 
 def _month_day(month: str, day: str) -> str:
@@ -171,7 +234,7 @@ def _ratio(match: re.Match[str]) -> str:
     last = second if not second[0].isdigit() else _amount(second)
     end = "" if left else NUMERAL_END
     spoken = f"{_amount(first)}{end}{left}대{right}{last}"
-    for part in re.findall(r"\d+(?:\.\d+)?", rest):
+    for part in re.findall(_TERM, rest):
         spoken += f"{end}{left}대{right}{_amount(part)}"
     return spoken
 
@@ -226,28 +289,48 @@ def _fraction(match: re.Match[str]) -> str:
     if not _is_day(first, second) or first[0] == "0":
         return fraction
     following = match.string[match.end() :]
-    if _DAY_AFTER.match(following) or (int(first) > int(second) and re.match(" [가-힣]", following)):
+    is_improper = int(first) > int(second)
+    start = _RANGE_START.search(match.string[: match.start()])
+    if (
+        _DAY_AFTER.match(following)
+        or (is_improper and re.match(r" [가-힣]|에서 \d+/\d", following))
+        or (start is not None and int(start[1]) > int(start[2]))
+    ):
         return _month_day(first, second)
     return either(fraction, _month_day(first, second)) if int(second) > 12 else fraction
+
+
+def _nth_part(match: re.Match[str]) -> str:
+    """Read 1/n as 엔분의 일; the letter is read later."""
+    numerator, letter, top, denominator = match.groups()
+    return f"{letter}분의 {read_sino(numerator)}" if letter else f"{read_sino(denominator)}분의 {top}"
 
 
 def _quarter(match: re.Match[str]) -> str:
     return f"{read_sino(match[1])}사"
 
 
-_PATTERNS = (
-    (_QUARTER, _quarter),
-    (_PHONE, _phone),
-    (_DATE, _date),
-    (_WEEKDAY, _weekday),
-    (_TIME, _time),
-    (_DEGREES, _degrees),
-    (_SCORE, _score),
-    (_SEPARATED, _separated),
-    (_RATIO, _ratio),
-    (_LETTER_RATIO, _letter_ratio),
-    (_VERSUS, _versus),
-    (_POWER, _power),
-    (_MIXED, _mixed),
-    (_FRACTION, _fraction),
+_PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    ("4", _QUARTER, _quarter),
+    ("", _CODE, _code),
+    ("번", _PLATE, _plate),
+    ("-", _PHONE, _phone),
+    (" .", _SPACED_PHONE, _spaced_phone),
+    ("-./", _DATE, _date),
+    (".", _SHORT_DATE, _short_date),
+    (".", _VERSION, _version),
+    ("0", _GENERATION, _generation),
+    ("(", _WEEKDAY, _weekday),
+    (":", _TIME, _time),
+    ("°", _DEGREES, _degrees),
+    ("-–", _SCORE, _score),
+    ("·ㆍ∙・‧•.", _SEPARATED, _separated),
+    (":", _RATIO, _ratio),
+    (":", _LETTER_RATIO, _letter_ratio),
+    ("대", _VERSUS, _versus),
+    ("^", _POWER, _power),
+    ("/", _MIXED, _mixed),
+    ("/", _FRACTION, _fraction),
+    ("/", _NTH_PART, _nth_part),
 )
+"""In order: characters of which a match has at least one (none: always searched), pattern, and reading."""

@@ -56,9 +56,21 @@ class Pronouncer:
 
     def pronounce(self, text: str, boundary: Boundary = "phrase") -> str:
         """Return the standard pronunciation in Hangul; see the function of the same name."""
+        return self.pronounce_phrases(marked_phrases(text), boundary)
+
+    def pronounce_phrases(self, phrases: Iterable[str], boundary: Boundary = "phrase") -> str:
+        """Return the standard pronunciation of phrases in Hangul, joined by spaces.
+
+        Args:
+            phrases: items of `marked_phrases`, or runs of their words; the marks tell which words are numerals.
+            boundary: see `pronounce`.
+
+        Raises:
+            TextError: an unknown boundary.
+        """
         _check_boundary(boundary)
         pieces: list[str] = []
-        for words in self._phrases(text):
+        for words in self._analysed(phrases):
             onset = words[0].syllables[0][0]
             for word, following in zip(words, [*words[1:], None], strict=True):
                 coda = word.syllables[-1][2]

@@ -11,11 +11,12 @@ import unicodedata
 from dataclasses import dataclass
 
 from soritune.korean.alternatives import MARKS, NUMERAL_END, all_readings, either, principal_reading
-from soritune.korean.counters import find_counter, read_counted
+from soritune.korean.counters import read_counted
 from soritune.korean.dates import read_patterns
 from soritune.korean.hangul import NO_CODA, coda_of
 from soritune.korean.hanja import IDEOGRAPHS, read_hanja
 from soritune.korean.numbers import read_decimal, read_digits, read_sino
+from soritune.korean.ranges import join_ranges, join_words, read_ranges
 from soritune.korean.readings import readings
 from soritune.korean.signs import UNIT_CLOSE, UNIT_OPEN, fold, is_invisible
 from soritune.korean.units import UNIT, read_lone_units, read_unit
@@ -27,31 +28,35 @@ _LETTERS = readings("letter")
 _JAMO_NAMES = readings("jamo")
 _MONEY = readings("money")
 _SYMBOLS = {sign: f" {spoken} " for sign, spoken in {**_MONEY, **readings("symbol")}.items()}
+_SYMBOL = re.compile("|".join(map(re.escape, _SYMBOLS)))
 _FIXED = readings("fixed")
 _READY = re.compile(r"[가-힣 ]*")
+_ALWAYS_READ = re.compile(r"[\x00-\x7f가-힣ㄱ-ㅎㅏ-ㅣ‘’“”…·]*")
 _PRIVATE = re.compile(f"[{MARKS}{UNIT_OPEN}{UNIT_CLOSE}]")
 _FIXED_TOKEN = re.compile(
     rf"(?<![A-Za-z0-9.,])(?:{'|'.join(map(re.escape, sorted(_FIXED, key=len, reverse=True)))})"
     r"(?![A-Za-z0-9])(?![.,:+/-]\d)"
 )
-_COUNTDOWN = re.compile(r"(?<![A-Za-z0-9])([DT])([-+])(?=\d{1,4}(?![\d-]))")
+_IN_SUM = re.compile(" ?[=+]")
+_COUNTDOWN = re.compile(r"(?<![A-Za-z0-9])(D|T(?=[-+]\d+ ?(?:초|분|시간|일)))([-+])(?=\d{1,4}(?![\d-]))")
 _COMPANY = re.compile(r"\(주\)(?=[가-힣A-Za-z])|(?<=[가-힣A-Za-z])\(주\)")
 _ROMAN = re.compile(r"(?<![A-Za-z])(?:I{2,3}|IV|VI{1,3}|IX|XI{0,3}|I|V)(?=[장부편권형급세](?![가-힣]))")
 _ROMAN_VALUE = {
     **{"I": "일", "II": "이", "III": "삼", "IV": "사", "V": "오", "VI": "육", "VII": "칠", "VIII": "팔"},
     **{"IX": "구", "X": "십", "XI": "십일", "XII": "십이", "XIII": "십삼"},
 }
-_RANGE = re.compile(r"(\d[\d,]*)([%℃°]?)\s*[~∼〜～]\s*(?=(\d[\d,]*(?:\.\d+)?)([%℃°]?))")
 _CURRENCY = "".join(map(re.escape, _MONEY))
+# 12A석, 84A타입: the letter belongs to the name of the thing
+_LETTERED = "[A-K](?:석|좌석|타입|형(?!광)|동|호|블록|구역|게이트|열|반|조)"
 _NUMBER = re.compile(
     rf"(?P<ordinal>(?<![가-힣])제 ?(?=\d))?(?:(?P<land>US|A|C|HK|NT|S)?(?P<money>[{_CURRENCY}])\s?)?"
     r"(?P<sign>(?<![\w가-힣)])[-−–+±](?=\d))?"
     rf"(?<!\^)(?<!\^-)(?P<whole>\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.(?P<fraction>\d+))?"
-    rf"(?:(?P<unit>\s?(?:{UNIT}|[{_CURRENCY}])(?![A-Za-z]))|(?P<page>(?<!\d\d\d\d)(?<!480)(?<!720)p(?![A-Za-z])))?"
+    rf"(?:(?!{_LETTERED})(?P<unit>\s?(?:{UNIT}|[{_CURRENCY}])(?![A-Za-z]))|(?P<page>(?<!\d\d\d\d)(?<!480)(?<!720)p(?![A-Za-z])))?"
 )
 _LARGE = re.compile(r" ?[십백천만억조경]+")
 _NUMBER_SIGN = re.compile(r"(?<![A-Za-z])(?:No|NO|no)\. ?(?=\d)")
-_PAGES = re.compile(r"(?<![A-Za-z])pp?\. ?(\d+)(?![\d.])")
+_PAGES = re.compile(r"(?<![A-Za-z])pp?\. ?(\d+(?: ?[-–~∼] ?\d+)?)(?![\d.])")
 _HOURS = re.compile(r"(?<=\d) ?(?:h|hrs?)(?![A-Za-z/])")
 _EXPONENT = re.compile(r"\^(-?)(\d+)")
 _MULTIPLIED = re.compile(r"(?<=\d) ?[xX*] ?(?=\d)")
@@ -60,8 +65,25 @@ _GRADE = re.compile(r"(?<![A-Za-z])([A-F])([-+])(?![\w가-힣])")
 _PER_COUNT = re.compile(
     r"(?<![\d.,])(\d[\d,]*(?:\.\d+)?)(원|달러|명|개|회|건|번|대|잔|병|박동)/(kg|g|L|ℓ|km|m|min|h|분|초|시간|일|월|년|주|인|명|개|회)(?![가-힣A-Za-z])"
 )
+_LATIN_LETTER = re.compile("[A-Za-z]")
+_DIGIT = re.compile("[0-9]")
+_COMPARISON = re.compile("[<>≤≥≦≧]")
 _LATIN = re.compile(r"[A-Za-zΑ-Ωα-ω]+(?:-[A-Za-z]+)*")
 _JAMO_RUN = re.compile(r"[ㄱ-ㅎㅏ-ㅣ]+")
+# 3>2, x≤3, but no tag (<b>) and no chain (1<x<3)
+_COMPARED = re.compile(
+    r"(?<![\w가-힣<>≤≥≦≧])(\d[\d,]*(?:\.\d+)?|[a-zα-ω]) ?([<>≤≥≦≧]) ?(-?\d[\d,]*(?:\.\d+)?|[a-zα-ω])"
+    r"(?![\w가-힣.,]| ?[<>≤≥≦≧])"
+)
+_GREATER = {
+    ">": "크다",
+    "<": "작다",
+    **dict.fromkeys("≥≧", "크거나 같다"),
+    **dict.fromkeys("≤≦", "작거나 같다"),
+}
+_ADDRESS = re.compile(
+    r"(?<![A-Za-z0-9.])(?:[A-Za-z0-9_-]+\.)+(?:com|net|org|kr|jp|cn|io|ai|edu|gov|info|biz|tv|me)(?![A-Za-z0-9])"
+)
 _EQUALS = re.compile(rf"([가-힣]?)([{MARKS}]?) *= *")
 _PAUSE = re.compile(r"[.,?!;:…。、，！？；：\n\r()\[\]{}<>《》〈〉「」『』/|—]+")
 _GLOSS = re.compile(rf"(?<=[가-힣])\([^()가-힣]*[{IDEOGRAPHS}][^()]*\)")
@@ -73,47 +95,6 @@ _EMERGENCY = ("112", "114", "119")
 _CALLED = re.compile(r"$|에|로 | ?(?:구급|구조|신고|상황실|안전|대원|종합)")
 _HOTLINES = word_class("hotline")
 _HOTLINE_CALL = re.compile(r"(?:번)?(?:에|로|으로) ?(?:전화|신고|문의|연락|상담|걸)")
-
-
-def _range(match: re.Match[str]) -> str:
-    """Give both ends of a range the counter of the second: 3~5개 is 세 개에서 다섯 개."""
-    digits, sign, _, last_sign = match.groups()
-    after = match.string[match.end() + len(match[3]) + len(last_sign) :]
-    if sign or last_sign:
-        return f"{digits}{sign or last_sign}에서 "
-    before = match.string[: match.start()]
-    counter = find_counter(after).strip()
-    numeral = read_counted(digits.replace(",", ""), after, before)
-    return f"{numeral}{NUMERAL_END if counter else ''}{counter}에서 "
-
-
-def _counted_range(match: re.Match[str]) -> str:
-    """Read 3개~5개, in which the first number has its own counter."""
-    return f"{match[1]}에서 "
-
-
-_DECADES = re.compile(r"(?<!\d)([1-8]) ?[~∼〜～·] ?([2-9])0(?= ?대(?![가-힣]*[0-9]))")
-
-
-def _decades(match: re.Match[str]) -> str:
-    """Read 2~30대 as 이삼십대."""
-    first, second = match.groups()
-    return read_sino(first) + read_sino(second + "0") if int(second) == int(first) + 1 else match[0]
-
-
-# A hyphen between two numbers is a range if a unit or one of these counters follows: 10-15%, 3-4일.
-_HYPHEN_RANGE = re.compile(
-    rf"(?<![\d.,-])(\d{{1,4}})[-–](\d{{1,4}})(?=\s?(?:{UNIT})(?![A-Za-z])|(?:만|천|백)? ?"
-    r"(?:개(?!정)|명|살|세|년|월|일|시|분|초|회|배|마리|도|원|장|권|대|잔|병|인분|학년|주|층|점)(?![가-힣]*[-\d]))"
-)
-
-
-def _hyphen_range(match: re.Match[str]) -> str:
-    first, second = match.groups()
-    return f"{first}~{second}" if first[0] != "0" and int(first) < int(second) else match[0]
-
-
-_OWN_COUNTER_RANGE = re.compile(r"(?<=\d)([가-힣]{1,3})\s*[~∼〜～]\s*(?=\d)")
 
 
 def _number(match: re.Match[str]) -> str:
@@ -175,6 +156,19 @@ def _per_count(match: re.Match[str]) -> str:
     amount, counter, per = match.groups()
     name = read_lone_units(f"몇{per}")[1:] if per.isascii() or per == "ℓ" else per
     return f"{ {'min': '분', 'h': '시간'}.get(per, name) }당 {amount}{counter}"
+
+
+def _compare(match: re.Match[str]) -> str:
+    """Write 3>2 as 3은 2보다 크다; `_equals` chooses the particle."""
+    first, sign, second = match.groups()
+    return f"{first}= {second}보다 {_GREATER[sign]}"
+
+
+def _address(match: re.Match[str]) -> str:
+    """Read the full stops of an internet address: 닷컴, and 점 elsewhere."""
+    return match[0].removesuffix(".com").replace(".", " 점 ") + (
+        " 닷컴 " if match[0].endswith(".com") else ""
+    )
 
 
 def _exponent(match: re.Match[str]) -> str:
@@ -268,36 +262,56 @@ def _read_signs(text: str) -> str:
     text = fold(_PRIVATE.sub(" ", text)).translate(_QUOTES)
     if not text.isascii() and not _READY.fullmatch(text):
         text = read_hanja(_GLOSS.sub("", text))
-    text = _COMPANY.sub(" 주식회사 ", text)
-    text = _PAGES.sub(r"\1쪽", _NUMBER_SIGN.sub("넘버 ", text))
-    text = _FIXED_TOKEN.sub(_fixed, text)
-    text = _COUNTDOWN.sub(lambda match: f"{match[1]} {'플러스' if match[2] == '+' else '마이너스'} ", text)
-    text = _ROMAN.sub(lambda match: _ROMAN_VALUE[match[0]], text)
-    text = _GRADE.sub(lambda match: f"{match[1]} {'플러스' if match[2] == '+' else '마이너스'} ", text)
-    if any(character.isdigit() for character in text):
+    if "(주)" in text:
+        text = _COMPANY.sub(" 주식회사 ", text)
+    has_latin = _LATIN_LETTER.search(text) is not None
+    if has_latin:
+        text = _PAGES.sub(r"\1쪽", _NUMBER_SIGN.sub("넘버 ", text))
+    has_digit = _DIGIT.search(text) is not None
+    if has_latin or has_digit:
+        text = _FIXED_TOKEN.sub(_fixed, text)
+    text = join_words(text)
+    if has_latin:
+        text = _read_letters(text)
+    if _COMPARISON.search(text):
+        text = _COMPARED.sub(_compare, text)
+    if has_digit:
         text = _HOURS.sub("시간", _MULTIPLIED.sub(" × ", text))
         if "=" in text:
             text = _MINUS.sub(" 빼기 ", text)
-        text = read_patterns(_DECADES.sub(_decades, text))
-        text = _PER_COUNT.sub(_per_count, text)
-        text = _RANGE.sub(_range, _HYPHEN_RANGE.sub(_hyphen_range, text))
-        text = _OWN_COUNTER_RANGE.sub(_counted_range, text)
+        text = read_patterns(join_ranges(text))
+        text = read_ranges(_PER_COUNT.sub(_per_count, text))
         text = _NUMBER.sub(_number, text)
-        text = _MOVE_MONEY.sub(r"\2\1", text)
+        if _MONEY_LATER in text:
+            text = _MOVE_MONEY.sub(r"\2\1", text)
     text = read_lone_units(text).replace(UNIT_OPEN, "").replace(UNIT_CLOSE, "")
-    text = _EXPONENT.sub(_exponent, text)
+    if "^" in text:
+        text = _EXPONENT.sub(_exponent, text)
     text = _LATIN.sub(_latin, text)
     text = _JAMO_RUN.sub(_jamo, text)
     if "=" in text:
         text = _EQUALS.sub(_equals, text)
-    for symbol, name in _SYMBOLS.items():
-        if symbol in text:
-            text = text.replace(symbol, name)
-    return text
+    return _SYMBOL.sub(lambda match: _SYMBOLS[match[0]], text)
+
+
+def _read_letters(text: str) -> str:
+    """Read the patterns that have Latin letters in them; the letters of others stay."""
+    text = _ADDRESS.sub(_address, text)
+    text = _COUNTDOWN.sub(_signed_letter, text)
+    text = _ROMAN.sub(lambda match: _ROMAN_VALUE[match[0]], text)
+    return _GRADE.sub(_signed_letter, text)
+
+
+def _signed_letter(match: re.Match[str]) -> str:
+    return f"{match[1]} {'플러스' if match[2] == '+' else '마이너스'} "
 
 
 def _fixed(match: re.Match[str]) -> str:
     following = match.string[match.end() : match.end() + 1]
+    if "+" in match[0] and (
+        _IN_SUM.match(match.string, match.end()) or match.string[: match.start()].endswith("+")
+    ):
+        return match[0]
     return _FIXED[match[0]] + ("" if "가" <= following <= "힣" else " ")
 
 
@@ -330,7 +344,7 @@ def unread(text: str) -> list[Unread]:
     >>> [(item.start, item.text) for item in unread("좋아요👍")]
     [(3, '👍')]
     """
-    if _READY.fullmatch(text) or text.isascii():
+    if _ALWAYS_READ.fullmatch(text):
         return []
     lost = {
         character

@@ -31,6 +31,11 @@ _LABEL_RANGES = (
     *((0x2460, 0x249B), (0x24EA, 0x24FF), (0x2776, 0x2793), (0x3220, 0x3229), (0x3248, 0x324F)),
     *((0x3251, 0x325F), (0x3280, 0x3289), (0x32B1, 0x32BF), (0x1F100, 0x1F10C)),
 )
+_LABELS = "".join(f"{chr(first)}-{chr(last)}" for first, last in _LABEL_RANGES) + "\u2160-\u217f"
+_LABELLED_RANGE = re.compile(rf"([{_LABELS}][가-힣]?) ?[~∼〜～] ?(?=[{_LABELS}])")
+_GROUP_SPACE = re.compile("(?<=[0-9])[\u2009\u202f](?=[0-9]{3}(?![0-9]))")
+_MARKS_OF_TRADE = "©®℗℠™"
+"""These have no sound beside a name: 삼성™."""
 _LIGATURES = {
     **{"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"},
     **{"Æ": "AE", "Œ": "OE", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "Th"},
@@ -70,7 +75,8 @@ def fold(text: str) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text
-    text = "".join(character for character in text if not is_invisible(character))
+    text = _GROUP_SPACE.sub("", "".join(character for character in text if not is_invisible(character)))
+    text = _LABELLED_RANGE.sub(r"\1에서 ", text)
     text = _SUPERSCRIPTS.sub(_superscript, text)
     text = _SUBSCRIPTS.sub(_subscript, text)
     text = _ROMAN.sub(_roman, text)
@@ -98,7 +104,11 @@ def _compose(text: str) -> str:
 def _superscript(match: re.Match[str]) -> str:
     before = match.string[match.start() - 1 : match.start()]
     digits = "".join(_SUPERSCRIPT[character] for character in match[0])
-    if before and (before.isalnum() or before in ")µΩ°") and not "가" <= before <= "힣":
+    if (
+        before
+        and (before.isalnum() or before in ")µΩ°" or "\u3371" <= before <= "\u33df")
+        and not "가" <= before <= "힣"
+    ):
         return f"^{digits}"
     return f" {digits} "  # a footnote
 
@@ -135,6 +145,8 @@ def _fold_sign(character: str, before: str, after: str) -> str:
     """Return the plain form of one sign."""
     if character in _UNIT_SIGNS or (character == "Å" and before.isdigit()):
         return f"{UNIT_OPEN}{_UNIT_SIGNS.get(character, character)}{UNIT_CLOSE}"
+    if character in _MARKS_OF_TRADE:
+        return ""
     known = _SIGNS.get(character)
     if known is not None:
         return known

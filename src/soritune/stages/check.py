@@ -20,6 +20,7 @@ from soritune.corpus.checks import (
     Quarantined,
     RowFault,
     RowProblem,
+    TextOf,
     check_manifest,
     read_quarantine,
     write_quarantine,
@@ -28,6 +29,7 @@ from soritune.corpus.manifest import CHECKED_FILE, QUARANTINE_FILE, Manifest, wr
 from soritune.corpus.prepare import source_config
 from soritune.corpus.reasons import commonest
 from soritune.corpus.transcripts import MAX_MARKED_SHARE, MarkCount
+from soritune.corpus.unread_text import UnreadCount, text_to_pronounce
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, SorituneError, TaskError, TextError, WrongSettingError
 from soritune.geometry import Geometry
@@ -61,6 +63,7 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
         [row_problem(recipe)],
         min_duration_s=recipe.preprocessing.min_duration_s,
         max_marked_share=_max_marked_share(recipe),
+        text_of=pronounced_text(recipe.make_tasks()),
         console=console,
     )
     logger.info("check: %d utterances clean, %d left out", len(checked.clean), len(checked.quarantined))
@@ -97,6 +100,7 @@ def check_rows(
     min_duration_s: float = 0.1,
     label_fields: Sequence[str] = (),
     max_marked_share: float = MAX_MARKED_SHARE,
+    text_of: TextOf = text_to_pronounce,
     console: Console = SILENT,
 ) -> CheckResult:
     """Checks a manifest; its clean rows, hashes of their audio and the quarantined rows go into `folder`, if any.
@@ -107,7 +111,7 @@ def check_rows(
     Args:
         manifest: what to check.
         folder: where checked.parquet and quarantine.jsonl go.
-        row_problems, decode, min_duration_s, label_fields: as for `check_manifest`.
+        row_problems, decode, min_duration_s, label_fields, text_of: as for `check_manifest`.
         max_marked_share: a manifest of which more texts than this share have transcript marks is refused.
         console: where the progress bar and warnings are shown.
 
@@ -122,6 +126,7 @@ def check_rows(
             min_duration_s=min_duration_s,
             progress=bar.update,
             label_fields=label_fields,
+            text_of=text_of,
         )
     all_reasons = ""
     if folder is not None:
@@ -165,13 +170,15 @@ def usable_rows(
     Raises:
         ManifestError: no row can be used.
     """
-    problem, unusable, kept, marks = row_problem(recipe), list[Quarantined](), list[int](), MarkCount()
+    problem, unusable, kept = row_problem(recipe), list[Quarantined](), list[int]()
+    marks, unread, text_of = MarkCount(), UnreadCount(), pronounced_text(recipe.make_tasks())
     with console.bar("labels", len(manifest)) as bar:
         for row, utterance in enumerate(manifest):
             fault = problem(utterance)
             if fault is None:
                 kept.append(row)
                 marks.add(utterance.text)
+                unread.add(text_of(utterance))
             else:
                 unusable.append(Quarantined(utterance.id, utterance.audio, fault.reason, "check", fault.kind))
             bar.advance()
@@ -181,6 +188,8 @@ def usable_rows(
             path=manifest.path,
         )
     _report_marks(marks, _max_marked_share(recipe), manifest, console)
+    if unread.affected:
+        console.warning(unread.sentence)
     logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(unusable))
     if unusable:
         console.warning(
@@ -188,6 +197,15 @@ def usable_rows(
             f"{unusable[0].id}: {unusable[0].reason}"
         )
     return (manifest.select(kept) if unusable else manifest), unusable
+
+
+def pronounced_text(tasks: Sequence[Task]) -> TextOf:
+    """A function that gives the text from which one of the tasks derives the phones of a row, or None."""
+
+    def text_of(utterance: Utterance) -> str | None:
+        return next((text for task in tasks if (text := task.pronounced_text(utterance)) is not None), None)
+
+    return text_of
 
 
 def task_problem(task: Task) -> RowProblem:

@@ -83,7 +83,7 @@ def _leaks(
 
 
 def _trained_rows(run: RunFolder) -> tuple[Hashed, NDArray[np.float64]] | None:
-    """What the audio that trained the model is compared by, and its lengths; None if its run keeps nothing of it."""
+    """What the audio that trained the model is compared by, and its lengths; None if its run does not keep it."""
     if not (run.checked.is_file() and run.splits.is_file()):
         return None
     checked = load_manifest(run.checked)

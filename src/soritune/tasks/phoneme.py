@@ -118,15 +118,26 @@ class PhonemeTask(Task):
             return None if utterance.perceived is None else list(utterance.perceived)
         if utterance.phones is not None and source in ("auto", "phones"):
             return list(utterance.phones)
-        if source == "phones" or not utterance.text:
-            return None
-        if not self._is_korean:
+        if source != "phones" and utterance.text and not self._is_korean:
             raise TaskError(
                 "only the korean inventory can be derived from text; give the manifest a phones column"
             )
-        if _not_korean(utterance) is not None:
+        text = self.pronounced_text(utterance)
+        return None if text is None else phonemize(text, boundary=self.config.boundary)
+
+    def pronounced_text(self, utterance: Utterance) -> str | None:
+        """The text of a row whose phones are derived from it."""
+        source = self.config.source
+        if (
+            not self._is_korean
+            or source in ("phones", "perceived")
+            or not utterance.text
+            or (utterance.phones is not None and source == "auto")
+            or not in_language(utterance.language, self.config.language)
+            or _not_korean(utterance) is not None
+        ):
             return None
-        return phonemize(utterance.text, boundary=self.config.boundary)
+        return utterance.text
 
     def missing_label_reason(self, utterance: Utterance) -> str | None:
         """A language that the task ignores, or text that is not Korean."""

@@ -124,6 +124,10 @@ class Task(ABC):
         """
         return None
 
+    def pronounced_text(self, utterance: Utterance) -> str | None:
+        """The Korean text from which this task derives the phones of a row; None if it derives none."""
+        return None
+
     @abstractmethod
     def count(self, pair: Pair) -> Counts:
         """The counts of one utterance; equal keys and shapes for all pairs."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soritune.korean import normalize
-from soritune.korean.g2p import Pronouncer, pronouncer
+from soritune.korean.g2p import Boundary, Pronouncer, pronouncer
+from soritune.korean.normalize import marked_phrases
 from soritune.korean.phones import WORD_BOUNDARY, hangul_to_phones
 
 _MOST_WORDS = 8
@@ -59,10 +59,10 @@ def draw_reading(text: str, rng: np.random.Generator, pauses: float, linked: flo
         linked: probability that words are linked.
     """
     reader: Pronouncer = pronouncer("none")
-    boundary = "phrase" if rng.random() < linked else "word"
+    boundary: Boundary = "phrase" if rng.random() < linked else "word"
     pronounced = [
-        reader.pronounce(chunk, boundary)  # type: ignore[arg-type]
-        for phrase in normalize(text).split(", ")
+        reader.pronounce_phrases([chunk], boundary)
+        for phrase in marked_phrases(text)
         for chunk in _chunks(phrase.split(), rng, pauses)
     ]
     pronounced = [chunk for chunk in pronounced if chunk]
