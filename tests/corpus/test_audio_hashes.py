@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from soritune.corpus.audio_hashes import (
+    Hashed,
     audio_hashes,
     hash_samples,
     save_audio_hashes,
@@ -40,7 +42,7 @@ def corpus(folder: Path) -> Manifest:
 
 def test_the_same_samples_have_one_hash_in_any_format_channel_and_file(tmp_path: Path) -> None:
     manifest = corpus(tmp_path)
-    hashes, num_unread = audio_hashes(manifest)
+    hashes, _, num_unread = audio_hashes(manifest)
     of = dict(zip(manifest.ids, hashes.tolist(), strict=True))
     assert of["a.wav"] == of["b.flac"] == of["both.wav"] == of["part"] != 0
     assert of["c.wav"] not in (0, of["a.wav"])
@@ -54,13 +56,14 @@ def test_silence_is_not_a_copy_of_silence() -> None:
 
 
 def test_rows_of_a_length_of_their_own_are_not_decoded(tmp_path: Path) -> None:
-    manifest = corpus(tmp_path)
+    soundfile.write(tmp_path / "alone.wav", noise(2, 3.0), 16000)
+    rows = [*corpus(tmp_path), Utterance(id="alone", audio="alone.wav", duration_s=3.0)]
+    manifest = write_manifest(tmp_path / "n.parquet", rows, root=tmp_path)
     done: list[tuple[int, int]] = []
-    hashes, _ = audio_hashes(manifest, progress=lambda *counts: done.append(counts))
-    assert done[-1] == (7, 7)  # all but short.wav
-    assert hashes[manifest.ids.index("short.wav")] == 0
-    compared, _ = audio_hashes(manifest, durations_s=np.array([0.2501, 9.0]))
-    assert np.flatnonzero(compared).tolist() == [manifest.ids.index("short.wav")]
+    hashed = audio_hashes(manifest, progress=lambda *counts: done.append(counts))
+    assert done[-1] == (8, 8) and hashed.hashes[8] == 0
+    compared = audio_hashes(manifest, durations_s=np.array([2.9, 9.0])).hashes
+    assert np.flatnonzero(compared).tolist() == [8]
 
 
 def test_no_row_is_compared_in_an_empty_manifest_or_with_no_others(tmp_path: Path) -> None:
@@ -73,12 +76,33 @@ def test_stored_hashes_are_those_of_the_same_rows_only(tmp_path: Path) -> None:
     manifest = corpus(tmp_path)
     assert stored_audio_hashes(manifest) is None
     values = np.arange(1, len(manifest) + 1, dtype=np.uint64) + np.uint64(2**63)
-    save_audio_hashes(tmp_path, manifest, values)
-    assert (stored_audio_hashes(manifest) == values).all()
+    sounds = np.arange(len(manifest) * 256, dtype=np.int64).astype(np.int8).reshape(-1, 256)
+    save_audio_hashes(tmp_path, manifest, Hashed(values, sounds))
+    stored = stored_audio_hashes(manifest)
+    assert stored is not None and stored.likeness is not None
+    assert (stored.hashes == values).all() and (stored.likeness == sounds).all()
     assert audio_hashes(manifest).hashes.tolist() == values.tolist()
-    part = manifest.select([5, 0])
-    assert stored_audio_hashes(part).tolist() == values[[5, 0]].tolist()  # type: ignore[union-attr]
+    part = stored_audio_hashes(manifest.select([5, 0]))
+    assert part is not None and part.likeness is not None
+    assert part.hashes.tolist() == values[[5, 0]].tolist()
+    assert (part.likeness == sounds[[5, 0]]).all()
     changed = [replace(row, text="다른 글") for row in manifest]
     assert stored_audio_hashes(write_manifest(tmp_path / "n.parquet", changed, root=tmp_path)) is None
     (tmp_path / "audio_hashes.parquet").write_bytes(b"not parquet")
     assert stored_audio_hashes(manifest) is None
+
+
+def test_likeness_is_optional_in_the_file(tmp_path: Path) -> None:
+    manifest = corpus(tmp_path)
+    save_audio_hashes(tmp_path, manifest, Hashed(np.ones(len(manifest), dtype=np.uint64)))
+    stored = stored_audio_hashes(manifest)
+    assert stored is not None and stored.likeness is None
+
+
+def test_only_rows_of_equal_length_are_decoded_if_there_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = corpus(tmp_path)
+    monkeypatch.setattr("soritune.corpus.audio_hashes.MOST_DECODED", 3)
+    hashed = audio_hashes(manifest)
+    assert hashed.likeness is None and hashed.hashes[manifest.ids.index("short.wav")] == 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soritune.corpus.audio_hashes import audio_hashes, save_audio_hashes
+from soritune.corpus.audio_hashes import Hashed, audio_hashes, save_audio_hashes
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.splitting.splits import Copies, SplitSettings, load_splits, make_splits
 from soritune.corpus.utterance import Utterance
@@ -35,7 +35,7 @@ def run(fakes: Any, tmp_path: Path) -> Path:
             rows.append(Utterance(id=name, audio=name, duration_s=0.5, **fields))
     folder = tmp_path / "run"
     checked = write_manifest(folder / "checked.parquet", rows, root=tmp_path)
-    save_audio_hashes(folder, checked, audio_hashes(checked).hashes)
+    save_audio_hashes(folder, checked, audio_hashes(checked))
     make_splits(checked, SplitSettings(given="part")).save(folder / "splits.parquet")
     fakes.make_bundle(folder / "bundles" / "last", [fakes.emotion_task()])
     return folder
@@ -66,6 +66,16 @@ def test_copies_of_training_audio_are_refused(run: Path) -> None:
     judged = judge(run, copies_of(run, "s2_0.wav", "s0_1.wav"))
     with pytest.raises(SplitError, match=r"^1 of 2 rows have the audio .* 'new1'; .*--copies allow"):
         report_leaks(judged, None, "apart")
+
+
+def test_copies_at_another_level_are_reported(run: Path) -> None:
+    samples, rate = soundfile.read(run.parent / "s0_1.wav")
+    soundfile.write(run.parent / "quiet.wav", samples[5:] / 3, rate)
+    rows = [Utterance(id="quiet", audio="quiet.wav", duration_s=len(samples[5:]) / rate, emotion="calm")]
+    judged = judge(run, write_manifest(run.parent / "other.parquet", rows, root=run.parent))
+    report_leaks(judged, None, "apart")
+    (warning,) = judged.data["warnings"]
+    assert warning.startswith("1 of 1 rows sound like rows that the model was trained on, such as 'quiet';")
 
 
 def test_copies_are_recorded_where_they_are_allowed(run: Path) -> None:
@@ -114,7 +124,7 @@ def test_a_leak_that_the_splits_allow_is_judged(run: Path, made: Copies, warning
     checked = load_manifest(run / "checked.parquet")
     hashes = audio_hashes(checked).hashes.copy()
     hashes[4] = hashes[0]
-    save_audio_hashes(run, checked, hashes)
+    save_audio_hashes(run, checked, Hashed(hashes))
     with pytest.raises(SplitError, match="1 of 2 rows have the audio"):
         report_leaks(judge_split(run, "test"), "test", "apart")
     make_splits(checked, SplitSettings(given="part", copies=made)).save(run / "splits.parquet")

@@ -186,7 +186,7 @@ def split(
     """Put utterances into train, val and test so that no speaker, and no known script, is in two of them."""
     from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.splits import make_splits
-    from soritune.stages.split import hashes_for_splits
+    from soritune.stages.compared_audio import compare_audio
 
     if out.suffix != ".parquet":
         raise OutputError(
@@ -201,9 +201,9 @@ def split(
         copies=copies,
     )
     loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
-    hashes, unread = hashes_for_splits(loaded, copies, console=progress.Console(quiet=as_json))
-    splits = make_splits(loaded, settings, label_fields=_label_fields(), audio_hashes=hashes)
-    splits.policy["warnings"] += unread
+    audio = compare_audio(loaded, copies, console=progress.Console(quiet=as_json))
+    splits = make_splits(loaded, settings, label_fields=_label_fields(), audio_hashes=audio.hashes)
+    audio.warn(splits, loaded)
     splits.save(out)
     _print_splits([splits], loaded, [out], as_json)
 
@@ -232,10 +232,10 @@ def folds(
     """Make several splits that together test every speaker once."""
     from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.folds import make_folds
-    from soritune.stages.split import hashes_for_splits
+    from soritune.stages.compared_audio import compare_audio
 
     loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
-    hashes, unread = hashes_for_splits(loaded, copies, console=progress.Console(quiet=as_json))
+    audio = compare_audio(loaded, copies, console=progress.Console(quiet=as_json))
     made = make_folds(
         loaded,
         group_by=_names(by),
@@ -245,11 +245,11 @@ def folds(
         stratify=_names(stratify),
         script_blocks=script_blocks,
         label_fields=_label_fields(),
-        audio_hashes=hashes,
+        audio_hashes=audio.hashes,
         copies=copies,
     )
     for splits in made:
-        splits.policy["warnings"] += unread
+        audio.warn(splits, loaded)
     files = [out / f"fold-{index:0{len(str(len(made)))}d}.parquet" for index in range(1, len(made) + 1)]
     for splits, file in zip(made, files, strict=True):
         splits.save(file)

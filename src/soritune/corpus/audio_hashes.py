@@ -1,4 +1,4 @@
-"""Hashes of the samples of each row, by which the same recording is found under any id, path, format or speaker.
+"""Hashes of the samples of each row, by which the same recording is found under any id, path or speaker.
 
 `check` decodes every file and keeps the hashes beside its manifest. Without them, rows of equal length are decoded.
 """
@@ -23,6 +23,7 @@ from soritune.audio.channels import Float32Array
 from soritune.audio.waveform import read_audio
 from soritune.corpus.manifest import AUDIO_HASHES_FILE, Manifest, load_manifest
 from soritune.corpus.reading.parallel_map import parallel_map
+from soritune.corpus.sound_likeness import LENGTH_S, SIZE, Likeness, likeness
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError
 from soritune.whole_file import whole_file
@@ -32,16 +33,20 @@ AudioHashes = NDArray[np.uint64]
 
 
 class Hashed(NamedTuple):
-    """The hashes of a manifest's rows."""
+    """What the audio of a manifest's rows is compared by."""
 
     hashes: AudioHashes
+    likeness: Likeness | None = None
+    """(utterances, 256) what each row sounds like; None if there are too many rows to decode."""
     num_unread: int = 0
     """Rows that should have been decoded, and could not be read."""
 
 
 SAMPLE_RATE_HZ = 16000
 """Rate at which samples are compared."""
-SCHEMA_VERSION = "soritune.audio_hashes/1"
+SCHEMA_VERSION = "soritune.audio_hashes/2"
+MOST_DECODED = 20_000
+"""Without a stored file, more rows are decoded only if their lengths are equal."""
 _SAME_LENGTH_S = 0.002
 """Rows whose lengths differ by more have different samples, so that they are not decoded to be compared."""
 
@@ -70,20 +75,26 @@ def hash_samples(samples: Float32Array) -> int:
     return int.from_bytes(hashlib.blake2b(rounded.tobytes(), digest_size=8).digest(), "little") or 1
 
 
-def save_audio_hashes(folder: Path, manifest: Manifest, hashes: AudioHashes) -> None:
-    """Writes the hashes of a manifest's rows into `folder`, beside the manifest.
+def save_audio_hashes(folder: Path, manifest: Manifest, hashed: Hashed) -> None:
+    """Writes what the audio of a manifest's rows is compared by into `folder`, beside the manifest.
 
     Raises:
         OutputError: the file cannot be written.
     """
     metadata = {"soritune.schema": SCHEMA_VERSION, "soritune.manifest_hash": manifest.hash}
-    table = pa.table({"id": manifest.column("id"), "hash": pa.array(hashes, pa.uint64())})
+    columns = {"id": manifest.column("id"), "hash": pa.array(hashed.hashes, pa.uint64())}
+    if hashed.likeness is not None:
+        content = pa.py_buffer(np.ascontiguousarray(hashed.likeness).tobytes())
+        columns["likeness"] = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(SIZE), len(manifest), [None, content]
+        )
+    table = pa.table(columns)
     with whole_file(folder / AUDIO_HASHES_FILE) as part:
         pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
 
 
-def stored_audio_hashes(manifest: Manifest) -> AudioHashes | None:
-    """The hashes that are stored beside a manifest, of all its rows or of a part; None without them."""
+def stored_audio_hashes(manifest: Manifest) -> Hashed | None:
+    """What is stored beside a manifest, of all its rows or of a part; None without it."""
     if manifest.path is None:
         return None
     file = manifest.path.resolve().parent / AUDIO_HASHES_FILE
@@ -94,15 +105,16 @@ def stored_audio_hashes(manifest: Manifest) -> AudioHashes | None:
         metadata = table.schema.metadata or {}
         if metadata.get(b"soritune.schema", b"").decode() != SCHEMA_VERSION:
             return None
-        stated, hashes = (
-            metadata.get(b"soritune.manifest_hash", b"").decode(),
-            table.column("hash").to_numpy(),
-        )
-        if stated == manifest.hash:
-            return np.asarray(hashes, dtype=np.uint64)
-        if len(table) > len(manifest) and stated == load_manifest(manifest.path).hash:
-            index = pc.index_in(manifest.column("id"), value_set=table.column("id").combine_chunks())
-            return np.asarray(hashes[index.to_numpy()], dtype=np.uint64)
+        stated = metadata.get(b"soritune.manifest_hash", b"").decode()
+        if stated != manifest.hash:
+            if len(table) <= len(manifest) or stated != load_manifest(manifest.path).hash:
+                return None
+            table = table.take(pc.index_in(manifest.column("id"), value_set=table.column("id")))
+        hashes = np.asarray(table.column("hash").to_numpy(), dtype=np.uint64)
+        if "likeness" not in table.column_names:
+            return Hashed(hashes)
+        content = b"".join(table.column("likeness").to_pylist())
+        return Hashed(hashes, np.frombuffer(content, dtype=np.int8).reshape(-1, SIZE))
     return None
 
 
@@ -112,7 +124,7 @@ def audio_hashes(
     durations_s: NDArray[np.float64] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Hashed:
-    """The hashes of a manifest's rows: the stored ones, or else those of rows that may be copies.
+    """What the audio of a manifest's rows is compared by: as stored, or else from the rows that may be copies.
 
     Args:
         manifest: what is compared.
@@ -120,41 +132,48 @@ def audio_hashes(
         progress: called with the number of rows decoded and their total.
 
     Returns:
-        A hash for each row; 0 for a row that cannot be read, and for one whose length no other row has.
+        The hash of a row is 0 and its likeness zeros if it cannot be read, or if no other row has such a length.
     """
     stored = stored_audio_hashes(manifest)
     if stored is not None:
-        return Hashed(stored)
-    rows = _with_equal_length(manifest.durations_s, durations_s)
+        return stored
+    few = len(manifest) <= MOST_DECODED
+    rows = _with_equal_length(manifest.durations_s, durations_s, LENGTH_S if few else _SAME_LENGTH_S)
     hashes, num_unread = np.zeros(len(manifest), dtype=np.uint64), 0
+    likenesses = np.zeros((len(manifest) if few else 0, SIZE), dtype=np.int8)
 
-    def hash_row(utterance: Utterance) -> int | None:
+    def compared_by(utterance: Utterance) -> tuple[int, NDArray[np.int8]] | None:
         try:
-            return hash_samples(read_row(manifest, utterance))
+            samples = read_row(manifest, utterance)
         except AudioError:
             return None
+        return hash_samples(samples), likeness(samples)
 
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
-        results = parallel_map(pool, hash_row, manifest.utterances(rows), 16 * threads)
-        for done, (row, (_, row_hash)) in enumerate(zip(rows, results, strict=True), start=1):
-            hashes[row] = row_hash or 0
-            num_unread += row_hash is None
+        results = parallel_map(pool, compared_by, manifest.utterances(rows), 16 * threads)
+        for done, (row, (_, result)) in enumerate(zip(rows, results, strict=True), start=1):
+            if result is None:
+                num_unread += 1
+            else:
+                hashes[row] = result[0]
+                if few:
+                    likenesses[row] = result[1]
             if progress is not None:
                 progress(done, len(rows))
-    return Hashed(hashes, num_unread)
+    return Hashed(hashes, likenesses if few else None, num_unread)
 
 
 def _with_equal_length(
-    durations_s: NDArray[np.float64], others_s: NDArray[np.float64] | None
+    durations_s: NDArray[np.float64], others_s: NDArray[np.float64] | None, tolerance_s: float
 ) -> NDArray[np.int64]:
-    """Rows whose length is that of another row, or of one of the others, if these are given."""
+    """Rows whose length is nearly that of another row, or of one of the others, if these are given."""
     if others_s is not None:
         known = np.concatenate([[-np.inf], np.sort(others_s), [np.inf]])
         after = np.searchsorted(known, durations_s)
         nearest = np.minimum(known[after] - durations_s, durations_s - known[after - 1])
-        return np.flatnonzero(nearest <= _SAME_LENGTH_S)
+        return np.flatnonzero(nearest <= tolerance_s)
     order = np.argsort(durations_s, kind="stable")
-    is_near = np.diff(durations_s[order]) <= _SAME_LENGTH_S
+    is_near = np.diff(durations_s[order]) <= tolerance_s
     chosen = np.concatenate([is_near, [False]]) | np.concatenate([[False], is_near])
     return np.sort(order[chosen[: len(order)]])

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from soritune.audio.channels import dead_channels, to_mono
 from soritune.audio.quality import measure_quality
 from soritune.audio.resample import resample
 from soritune.audio.waveform import decode
-from soritune.corpus.audio_hashes import SAMPLE_RATE_HZ, AudioHashes, hash_samples
+from soritune.corpus.audio_hashes import SAMPLE_RATE_HZ, Hashed, hash_samples
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reading.json_text import write_json_lines
 from soritune.corpus.reading.parallel_map import parallel_map
+from soritune.corpus.sound_likeness import MOST_ROWS, SIZE, likeness
 from soritune.corpus.transcripts import MarkCount
 from soritune.corpus.unread_text import UnreadCount, text_to_pronounce
 from soritune.corpus.utterance import Utterance
@@ -81,8 +83,8 @@ class CheckResult:
     """Remark on utterances that are kept → how many it concerns."""
     marks: MarkCount = field(default_factory=MarkCount)
     """Transcript marks in the texts of the clean rows."""
-    audio_hashes: AudioHashes | None = None
-    """(clean rows,) hashes of their samples; None if the files were not decoded."""
+    audio_hashes: Hashed | None = None
+    """What the audio of the clean rows is compared by; None if the files were not decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class _Checked:
     level_dbfs: float = float("nan")
     has_dead_channel: bool = False
     audio_hash: int = 0
+    likeness: NDArray[np.int8] | None = None
 
 
 def check_manifest(
@@ -140,6 +143,8 @@ def check_manifest(
     dead = 0
     marks, unread = MarkCount(), UnreadCount()
     hashes = np.zeros(len(manifest), dtype=np.uint64)
+    compares = decode and len(manifest) <= MOST_ROWS
+    likenesses = np.zeros((len(manifest) if compares else 0, SIZE), dtype=np.int8)
     with ThreadPoolExecutor(threads) as pool:
         for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
             if result.fault is not None:
@@ -154,6 +159,8 @@ def check_manifest(
                 qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))
                 dead += result.has_dead_channel
                 hashes[row] = result.audio_hash
+                if compares and result.likeness is not None:
+                    likenesses[row] = result.likeness
             if progress is not None:
                 progress(row + 1, len(manifest))
     clean = manifest if keep.all() else manifest.select(keep)
@@ -161,8 +168,8 @@ def check_manifest(
     notes = {_DEAD_CHANNEL: dead} if dead else {}
     if unread.affected:
         notes[unread.sentence] = unread.affected
-    kept_hashes = hashes[keep] if decode else None
-    return CheckResult(clean, quarantined, tables, _levels(qualities), notes, marks, kept_hashes)
+    hashed = Hashed(hashes[keep], likenesses[keep] if compares else None) if decode else None
+    return CheckResult(clean, quarantined, tables, _levels(qualities), notes, marks, hashed)
 
 
 def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
@@ -200,6 +207,7 @@ def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> 
         level_dbfs=quality.level_dbfs,
         has_dead_channel=bool(dead),
         audio_hash=hash_samples(waveform),
+        likeness=likeness(waveform),
     )
 
 

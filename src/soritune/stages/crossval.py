@@ -23,9 +23,10 @@ from soritune.reports.score import score_predictions
 from soritune.reports.scores import load_scores
 from soritune.run_folder import RunFolder
 from soritune.stages.check import check_corpus
+from soritune.stages.compared_audio import compare_audio
 from soritune.stages.evaluate import evaluate_run
 from soritune.stages.prepare import prepare_corpus, root_of
-from soritune.stages.split import hashes_for_splits, refuse_parts
+from soritune.stages.split import refuse_parts
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import settings_that_affect_results, train_recipe
 from soritune.strict_json import read_json
@@ -68,7 +69,7 @@ def crossval(
     group = process_group()
     files = RunFolder(Path(output))
     manifest = _checked_rows(recipe, files, group, console)
-    hashes, _ = hashes_for_splits(manifest, recipe.split.copies, console=console)
+    audio = compare_audio(manifest, recipe.split.copies, console=console)
     all_splits = make_folds(
         manifest,
         group_by=group_by,
@@ -77,10 +78,11 @@ def crossval(
         seed=recipe.split.seed,
         stratify=recipe.split.stratify,
         label_fields=label_fields(recipe.make_tasks()),
-        audio_hashes=hashes,
+        audio_hashes=audio.hashes,
         copies=recipe.split.copies,
     )
     for splits in all_splits:
+        audio.warn(splits, manifest)
         refuse_parts(recipe.make_tasks(), manifest, splits, ("train",))
     group.on_main(partial(_report_warnings, all_splits, console))
     settings = settings_that_affect_results(recipe.resolved()) | {

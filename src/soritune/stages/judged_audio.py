@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.corpus.audio_hashes import AudioHashes, audio_hashes, stored_audio_hashes
+from soritune.corpus.audio_hashes import Hashed, audio_hashes, stored_audio_hashes
 from soritune.corpus.manifest import load_manifest
+from soritune.corpus.sound_likeness import alike
 from soritune.corpus.splitting.grouping import identity_warnings, speakers_of
 from soritune.corpus.splitting.splits import Copies, load_splits
 from soritune.errors import SplitError
@@ -38,34 +39,60 @@ def report_leaks(judged: Judged, own_split: str | None, copies: Copies, *, conso
     if run is not None and copies != "ignore" and own_split in (None, "test"):
         trained = _trained_rows(run)
         if trained is not None:
-            with console.bar("compare audio") as bar:
-                hashes, _ = audio_hashes(judged.rows, durations_s=trained[1], progress=bar.update)
-            rows = np.flatnonzero((hashes != 0) & np.isin(hashes, trained[0]))
-            if len(rows):
-                first = judged.rows.column("id")[int(rows[0])].as_py()
-                fact = f"{len(rows)} of {len(judged.rows)} rows have the audio of rows that the model was trained on"
-                if copies == "apart":
-                    raise SplitError(
-                        f"{fact}, such as '{first}'; leave them out, or judge them with --copies allow (in Python: "
-                        "copies='allow'), which is recorded"
-                    )
-                warnings.append(f"{fact}; the numbers say little about new speech")
+            warnings += _leaks(judged, *trained, copies, console)
     for warning in warnings:
         console.warning(f"evaluate: {warning}")
     if warnings:
         judged.data["warnings"] = warnings
 
 
-def _trained_rows(run: RunFolder) -> tuple[AudioHashes, NDArray[np.float64]] | None:
-    """Hashes and lengths of the rows that trained the model; None if its run keeps no hashes."""
+def _leaks(
+    judged: Judged, trained: Hashed, trained_s: NDArray[np.float64], copies: Copies, console: Console
+) -> list[str]:
+    """Warnings about judged rows that are copies of training rows.
+
+    Raises:
+        SplitError: rows have the same samples, and `copies` is "apart".
+    """
+    warnings = []
+    ids = judged.rows.column("id")
+    with console.bar("compare audio") as bar:
+        hashed = audio_hashes(judged.rows, durations_s=trained_s, progress=bar.update)
+    is_copy = (hashed.hashes != 0) & np.isin(hashed.hashes, trained.hashes)
+    if is_copy.any():
+        first = ids[int(np.flatnonzero(is_copy)[0])].as_py()
+        fact = (
+            f"{is_copy.sum()} of {len(judged.rows)} rows have the audio of rows that the model was trained on"
+        )
+        if copies == "apart":
+            raise SplitError(
+                f"{fact}, such as '{first}'; leave them out, or judge them with --copies allow (in Python: "
+                "copies='allow'), which is recorded"
+            )
+        warnings.append(f"{fact}; the numbers say little about new speech")
+    if hashed.likeness is not None and trained.likeness is not None:
+        pairs = alike(hashed.likeness, judged.rows.durations_s, trained.likeness, trained_s)
+        rows = np.setdiff1d(pairs.first, np.flatnonzero(is_copy))
+        if len(rows):
+            warnings.append(
+                f"{len(rows)} of {len(judged.rows)} rows sound like rows that the model was trained on, such as "
+                f"'{ids[int(rows[0])].as_py()}'; if they are copies in another format or at another level, the numbers "
+                "say little about new speech"
+            )
+    return warnings
+
+
+def _trained_rows(run: RunFolder) -> tuple[Hashed, NDArray[np.float64]] | None:
+    """What the audio that trained the model is compared by, and its lengths; None if its run does not keep it."""
     if not (run.checked.is_file() and run.splits.is_file()):
         return None
     checked = load_manifest(run.checked)
-    hashes = stored_audio_hashes(checked)
-    if hashes is None:
+    stored = stored_audio_hashes(checked)
+    if stored is None:
         return None
     try:
         rows = load_splits(run.splits).indices(checked, "train")
     except SplitError:  # splits of other rows, whose training is not known
         return None
-    return hashes[rows], checked.durations_s[rows]
+    likeness = None if stored.likeness is None else stored.likeness[rows]
+    return Hashed(stored.hashes[rows], likeness), checked.durations_s[rows]

@@ -7,16 +7,16 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from soritune.corpus.audio_hashes import AudioHashes, audio_hashes
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reasons import commonest
-from soritune.corpus.splitting.splits import Copies, Splits, make_splits
+from soritune.corpus.splitting.splits import Splits, make_splits
 from soritune.errors import SplitError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
 from soritune.stages.check import check_corpus
+from soritune.stages.compared_audio import compare_audio
 from soritune.stages.prepare import prepare_corpus
 from soritune.tasks.task import Task, label_fields
 
@@ -41,14 +41,14 @@ def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
     """
     tasks = recipe.make_tasks()
     left_out, labels = _left_out(manifest, folder), label_fields(tasks)
-    hashes, unread = hashes_for_splits(manifest, recipe.split.copies, console=console)
+    audio = compare_audio(manifest, recipe.split.copies, console=console)
     try:
-        splits = make_splits(manifest, recipe.split, label_fields=labels, audio_hashes=hashes)
+        splits = make_splits(manifest, recipe.split, label_fields=labels, audio_hashes=audio.hashes)
         refuse_parts(tasks, manifest, splits)
     except SplitError as error:
         raise SplitError(f"{error}; {left_out}" if left_out else str(error)) from error
     splits.policy["warnings"][:0] = [*([left_out] if left_out else []), *label_notes(tasks, manifest)]
-    splits.policy["warnings"] += unread
+    audio.warn(splits, manifest)
     splits.save(RunFolder(folder).splits)
     for name, row in splits.summary(manifest, labels).items():
         logger.info("split: %s %s", name, json.dumps(row, ensure_ascii=False))
@@ -80,27 +80,6 @@ def label_notes(tasks: Sequence[Task], manifest: Manifest) -> list[str]:
         if task.label_field is not None:
             notes += task.label_notes(manifest.column(task.label_field).drop_null().unique().to_pylist())
     return notes
-
-
-def hashes_for_splits(
-    manifest: Manifest, copies: Copies, *, console: Console = SILENT
-) -> tuple[AudioHashes | None, list[str]]:
-    """Hashes of the rows by which copies are found, and a warning about rows that could not be read.
-
-    Args:
-        manifest: what is split.
-        copies: as in `SplitSettings`; "ignore" gives no hashes.
-        console: where the progress bar is shown.
-    """
-    if copies == "ignore":
-        return None, []
-    with console.bar("compare audio") as bar:
-        hashes, num_unread = audio_hashes(manifest, progress=bar.update)
-    if not num_unread:
-        return hashes, []
-    return hashes, [
-        f"the audio of {num_unread} rows could not be read, so it was not compared with that of others"
-    ]
 
 
 def _left_out(manifest: Manifest, folder: Path) -> str | None:
