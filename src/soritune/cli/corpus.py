@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from soritune import progress
+from soritune.cli.given_options import refuse_idle
 from soritune.cli.source_options import constants, pairs, settings_of, source_settings
 from soritune.cli.terminal import escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal
-from soritune.errors import OutputError, SplitError
+from soritune.errors import OutputError, SplitError, TaskError
 
 if TYPE_CHECKING:
     from soritune.corpus.checks import Quarantined
@@ -124,6 +125,10 @@ def check(
     from soritune.tasks.task import make_task
 
     task_settings = settings_of(settings)
+    stray = sorted(set(task_settings) - set(task or ()))
+    if stray:
+        known = f"the tasks that are checked are: {', '.join(task)}" if task else "no task is checked"
+        raise TaskError(f"--set {stray[0]}.… has no effect, because {known}; add --task {stray[0]}")
     problems = [task_problem(make_task(name, task_settings.get(name, {}))) for name in task or ()]
     rows = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
     result = check_rows(
@@ -158,6 +163,7 @@ def check(
 
 
 def split(
+    context: typer.Context,
     manifest: Annotated[Path, typer.Argument(help="manifest.parquet or .jsonl")],
     out: Annotated[Path, typer.Option("--out", "-o", help="splits.parquet to write.")],
     by: Annotated[
@@ -190,9 +196,22 @@ def split(
         raise OutputError(
             f"{out}: splits are written as .parquet; name the file so, as in --out splits.parquet"
         )
+    shares = _shares(ratios)
+    ready = None if given is None else "with --given, which takes a ready split"
+    refuse_idle(
+        context,
+        {
+            "random": ready,
+            "seed": ready,
+            "by": ready or ("with --random" if random else None),
+            "stratify": ready or ("with --random" if random else None),
+            # A share of 0 still states that the given split need not have this part.
+            "ratios": ready if 0 not in shares.values() else None,
+        },
+    )
     settings = _split_settings(
         by=("random",) if random else _names(by),
-        ratios=ratios,
+        ratios=shares,
         seed=seed,
         stratify=_names(stratify),
         given=given,
@@ -207,6 +226,7 @@ def split(
 
 
 def folds(
+    context: typer.Context,
     manifest: Annotated[Path, typer.Argument(help="manifest.parquet or .jsonl")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for fold-01.parquet, fold-02.parquet …")],
     by: Annotated[str, typer.Option(help="speaker, or speaker,script.")] = "speaker",
@@ -232,6 +252,8 @@ def folds(
     from soritune.corpus.splitting.folds import make_folds
     from soritune.stages.split import hashes_for_splits
 
+    by_script = "script" in _names(by)
+    refuse_idle(context, {"script_blocks": None if by_script else "without script in --by"})
     loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
     hashes, unread = hashes_for_splits(loaded, copies, console=progress.Console(quiet=as_json))
     made = make_folds(
@@ -262,13 +284,18 @@ def _label_fields() -> tuple[str, ...]:
     return label_fields(members("soritune.tasks", "TASK", is_task).values())
 
 
-def _split_settings(*, ratios: str, **values: Any) -> SplitSettings:
-    from soritune.corpus.splitting.splits import SPLITS, SplitSettings
+def _shares(ratios: str) -> dict[str, float]:
+    from soritune.corpus.splitting.splits import SPLITS
+
+    return dict(zip(SPLITS, _numbers(ratios, "--ratios", len(SPLITS)), strict=True))
+
+
+def _split_settings(**values: Any) -> SplitSettings:
+    from soritune.corpus.splitting.splits import SplitSettings
     from soritune.settings import faults_of
 
-    shares = dict(zip(SPLITS, _numbers(ratios, "--ratios", len(SPLITS)), strict=True))
     try:
-        return SplitSettings(ratios=shares, **values)
+        return SplitSettings(**values)
     except ValidationError as error:
         raise SplitError("; ".join(faults_of(error, SplitSettings))) from error
 

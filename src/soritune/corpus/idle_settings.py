@@ -47,7 +47,9 @@ class IdleSettings:
         self._unfilled = {*fields, *(f"extra.{name}" for name in extra)}
         self._unused_labels = set(getattr(config, "labels", ()))
         self._unused_constants = dict(_constants(config))
-        if getattr(config, "gender_from_first_letter", False) and _is_given(config, "gender_from_first_letter"):
+        if getattr(config, "gender_from_first_letter", False) and _is_given(
+            config, "gender_from_first_letter"
+        ):
             self._unfilled.add("gender_from_first_letter")
 
     def add(self, utterance: Utterance) -> None:
@@ -66,14 +68,18 @@ class IdleSettings:
             return
         for name in sorted(self._unfilled):
             if name == "gender_from_first_letter":
-                yield self._note(name, f"{name} fits no speaker, because no name begins with F or M and a digit")
+                yield self._note(
+                    name, f"{name} fits no speaker, because no name begins with F or M and a digit"
+                )
                 continue
             setting = f"fields.{name}" if not name.startswith("extra.") else name
             yield self._note(setting, f"{setting} got no value in any row")
         for label in sorted(self._unused_labels):
             yield self._note(f"labels.{label}", f"labels.{label} matches no recording")
         for setting in sorted(self._unused_constants):
-            yield self._note(setting, f"{setting} is used in no row, because every row has another value of its own")
+            yield self._note(
+                setting, f"{setting} is used in no row, because every row has another value of its own"
+            )
         config = self.config
         if not isinstance(config, ReaderConfig):
             return
@@ -85,11 +91,17 @@ class IdleSettings:
             if getattr(config, setting, None) and (setting, "") not in config._matched:
                 yield self._note(setting, reason)
         for setting in ("split_folders", "label_folders"):
-            idle = [name for name in getattr(config, setting, None) or () if (setting, name) not in config._matched]
+            idle = [
+                name
+                for name in getattr(config, setting, None) or ()
+                if (setting, name) not in config._matched
+            ]
             if idle:
                 yield self._note(setting, f"{setting} names {_quoted(idle)}, and no folder has such a name")
         for name in _unread_lookups(config):
-            yield self._note(f"lookups.{name}", f"lookups.{name} is read by no field; map one, as in age={name}.age")
+            yield self._note(
+                f"lookups.{name}", f"lookups.{name} is read by no field; map one, as in age={name}.age"
+            )
 
     def _note(self, setting: str, reason: str) -> Note:
         return Note(reason, self._rows, kind=f"{KIND}:{setting}")

@@ -135,7 +135,11 @@ class _Cleaner:
             reason = "text without words, only marks (kept, without a text)"
             yield Note(reason, self.emptied, self.first_emptied, kind="transcript-empty")
         if self.config.transcript != "plain" and not self.changed:
-            reason = f"{setting} changed no text" if self.left.texts else f"{setting} changed nothing: no row has a text"
+            reason = (
+                f"{setting} changed no text"
+                if self.left.texts
+                else f"{setting} changed nothing: no row has a text"
+            )
             yield Note(reason, max(self.left.texts, 1), kind="setting-unused:transcript")
         if self.left.marked:
             yield Note(self.left.sentence, self.left.marked, self.left.first, kind="transcript-marks")

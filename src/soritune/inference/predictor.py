@@ -91,6 +91,11 @@ class Predictor:
         self.vad = voice_activity(vad)
         """What finds speech; None if it is not looked for."""
         self.min_confidence = checked_confidence(min_confidence)
+        if min_confidence is not None and not any(task.single_label for task in self.tasks):
+            names = ", ".join(task.name for task in self.tasks)
+            raise TaskError(
+                f"min_confidence has no effect, because no task of the model ({names}) gives one label"
+            )
         self._reader = ClipReader(self.members, self.tasks, self.vad)
         self.inputs = self._reader.inputs
         """What the models read beside the waveform."""

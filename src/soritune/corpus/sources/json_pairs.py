@@ -312,7 +312,9 @@ def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Outcome]:
                 if fault is not None:
                     outcomes = [Rejected(shown, f"{item.reason}; {fault}", kind="name-not-utf8")]
             yield from outcomes
-    config._matched.update(("split_folders", n) for n in config.split_folders or () if reader.splits.has_seen(n))
+    config._matched.update(
+        ("split_folders", n) for n in config.split_folders or () if reader.splits.has_seen(n)
+    )
     if not pairs:
         raise ManifestError(
             f"holds no recording with a JSON of its name ({without_partner:,} files without a partner); if labels are "
@@ -373,6 +375,7 @@ def survey(root: Path, config: JsonPairsConfig, limit: int) -> Survey:
                 examples[name] = value
             # The path from the top of the label, and the paths from the stretches that contain it.
             paths = [path, *(path[len(top) :] for top in stretches if top and path[: len(top)] == top)]
+            paths += [(n, *path[1:]) for n, lookup in config.lookups.items() if path[0] == lookup.table]
             readers = [key for key, expression in fields.items() if any(map(expression.reads, paths))]
             if any(expression.reads(path) for expression in extra.values() for path in paths):
                 readers.append("extra")
