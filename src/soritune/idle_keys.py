@@ -50,7 +50,7 @@ def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def value_at(data: Any, key: str) -> Any:
-    """The value of a dotted key in nested mappings; None where there is none."""
+    """The value of a dotted key in nested mappings; None if a part of it is missing."""
     for part in key.split("."):
         data = data.get(part) if isinstance(data, Mapping) else None
     return data

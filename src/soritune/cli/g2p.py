@@ -48,7 +48,8 @@ def g2p(
 ) -> None:
     """Convert Korean text to its standard pronunciation, one line of output for each line of text.
 
-    Marks of transcripts are reported on standard error, and are read as words unless --transcript removes them. Signs and letters without a reading are left out and reported on standard error (with --json, also under `unread`).
+    Reported on standard error: transcript marks, which are read as words unless --transcript removes them (with --json
+    also under `marks`), and signs and letters without a reading, which are left out (also under `unread`).
     """
     from soritune.cli.terminal import print_error
     from soritune.korean.g2p import Pronouncer

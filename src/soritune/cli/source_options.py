@@ -57,7 +57,7 @@ def pairs(items: Sequence[str] | None, option: str) -> dict[str, str]:
     Raises:
         ManifestError: one has no name or no value, or a name has two values.
     """
-    values = {}
+    values: dict[str, str] = {}
     for item in items or ():
         name, sign, value = item.partition("=")
         if not sign or not name or not value:

@@ -19,7 +19,7 @@ from soritune.korean.hangul import composed
 
 FLOAT_FIELDS = ("duration_s", "start_s", "age", "snr_db")
 AS_WRITTEN = ("id", "audio", "speaker", "script_id")
-"""Fields whose texts are kept as they are written: `identities.py` compares them, and reports what it joined."""
+"""Fields whose texts are left unchanged: `identities.py` compares them, and reports what it joined."""
 INT_FIELDS = ("channel", "sample_rate_hz")
 LIST_FIELDS = ("phones", "canonical", "perceived", "error_labels")
 TEXT_FIELDS = tuple(
