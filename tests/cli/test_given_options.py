@@ -33,6 +33,10 @@ def fault(*arguments: object) -> str:
         (["train", "quickstart", "--resume", "--find-batch"], "--resume has no effect with --find-batch"),
         (["train", "quickstart", "split.seed=1"], "split.seed: has no effect in `train`"),
         (["crossval", "quickstart", "split.by=speaker"], "split.by: has no effect in `crossval`"),
+        (
+            ["run", "quickstart", "model.architecture.hidden_size=8"],
+            "architecture.hidden_size: has no effect in train",
+        ),
         (["crossval", "quickstart", "split.given=part"], "split.given: has no effect in `crossval`"),
         (
             ["check", "m.jsonl", "--set", "emotion.labels=[a,b]"],
@@ -126,3 +130,11 @@ def test_phase_alone_is_taken(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["run", "child-phoneme", "--phase", "1", "-o", str(tmp_path)])
     assert isinstance(result.exception, RecipeError) and "data.root: missing" in str(result.exception)
     assert not RunFolder(tmp_path).bundles.exists()
+
+
+def test_constant_that_no_row_takes_is_reported(tones: Manifest, caplog: pytest.LogCaptureFixture) -> None:
+    CliRunner().invoke(app, ["check", str(tones.path), "--no-decode", "--constant", "source=mine"])
+    assert "--constant source=mine is used in no row" in caplog.text
+    caplog.clear()
+    CliRunner().invoke(app, ["check", str(tones.path), "--no-decode", "--constant", "first_language=ko"])
+    assert "--constant" not in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from soritune.corpus.manifest import Manifest
     from soritune.corpus.splitting.splits import Splits, SplitSettings
 
+logger = logging.getLogger(__name__)
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 RootOption = Annotated[
     Path | None, typer.Option(help="Where relative audio paths start; default: as stored.")
@@ -120,7 +122,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Decode every file and check every row. Faulty rows go to quarantine.jsonl, the others to checked.parquet."""
-    from soritune.corpus.manifest import QUARANTINE_FILE, load_manifest
+    from soritune.corpus.manifest import QUARANTINE_FILE
     from soritune.stages.check import check_rows, task_problem
     from soritune.tasks.task import make_task
 
@@ -130,7 +132,7 @@ def check(
         known = f"the tasks that are checked are: {', '.join(task)}" if task else "no task is checked"
         raise TaskError(f"--set {stray[0]}.… has no effect, because {known}; add --task {stray[0]}")
     problems = [task_problem(make_task(name, task_settings.get(name, {}))) for name in task or ()]
-    rows = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
+    rows = _loaded(manifest, root, field, constant)
     result = check_rows(
         rows,
         out,
@@ -188,7 +190,6 @@ def split(
     as_json: Json = False,
 ) -> None:
     """Put utterances into train, val and test so that no speaker, and no known script, is in two of them."""
-    from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.splits import make_splits
     from soritune.stages.split import hashes_for_splits
 
@@ -217,7 +218,7 @@ def split(
         given=given,
         copies=copies,
     )
-    loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
+    loaded = _loaded(manifest, root, field, constant)
     hashes, unread = hashes_for_splits(loaded, copies, console=progress.Console(quiet=as_json))
     splits = make_splits(loaded, settings, label_fields=_label_fields(), audio_hashes=hashes)
     splits.policy["warnings"] += unread
@@ -248,13 +249,12 @@ def folds(
     as_json: Json = False,
 ) -> None:
     """Make several splits that together test every speaker once."""
-    from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.folds import make_folds
     from soritune.stages.split import hashes_for_splits
 
     by_script = "script" in _names(by)
     refuse_idle(context, {"script_blocks": None if by_script else "without script in --by"})
-    loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
+    loaded = _loaded(manifest, root, field, constant)
     hashes, unread = hashes_for_splits(loaded, copies, console=progress.Console(quiet=as_json))
     made = make_folds(
         loaded,
@@ -274,6 +274,25 @@ def folds(
     for splits, file in zip(made, files, strict=True):
         splits.save(file)
     _print_splits(made, loaded, files, as_json)
+
+
+def _loaded(
+    manifest: Path, root: Path | None, field: list[str] | None, constant: list[str] | None
+) -> Manifest:
+    """The manifest as the options state that it is read; a constant that no row takes is a warning."""
+    from soritune.corpus.manifest import load_manifest
+    from soritune.corpus.reading.field_mapping import convert
+
+    given = constants(constant)
+    rows = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=given)
+    for name, value in given.items():
+        wanted = convert(name, value)
+        values = (tuple(v) if isinstance(v, list) else v for v in rows.column(name).unique().to_pylist())
+        if wanted not in values:
+            logger.warning(
+                "--constant %s=%s is used in no row, because every row has another value", name, value
+            )
+    return rows
 
 
 def _label_fields() -> tuple[str, ...]:

@@ -142,7 +142,9 @@ def train(
     )
     with joined_processes():
         settings = _recipe_of(recipe, overrides, preset, phase)
-        _refuse_overrides(overrides, ("split", "data.max_lost_share"), "in `train`, which reads ready splits")
+        _refuse_overrides(
+            overrides, ("split", "data.max_lost_share"), "in `train`, which reads ready splits; give --splits"
+        )
         folder = output or Path("runs") / settings.name
         console = progress.Console(quiet=as_json)
         warn_of_other_preprocessing(settings)
@@ -179,7 +181,8 @@ def crossval(
 
     with joined_processes():
         settings = load_recipe(recipe, overrides or (), presets=preset or ())
-        reason = "in `crossval`, which makes folds by --by, --folds and --val-share"
+        _refuse_architecture(settings, overrides)
+        reason = "in `crossval`, which makes folds; use --by, --folds and --val-share"
         _refuse_overrides(overrides, ("split.by", "split.ratios", "split.given"), reason)
         folder = output or Path("runs") / f"{settings.name}-crossval"
         scores = train_folds(
@@ -246,7 +249,20 @@ def _recipe_of(
         if any(override.startswith("train.phase=") for override in overrides or ()):
             raise RecipeError(name, ["--phase and train.phase are both given; give one of them"])
         recipe.train.phase = tuple(phases)
+    _refuse_architecture(recipe, overrides)
     return recipe
+
+
+def _refuse_architecture(recipe: Recipe, overrides: list[str] | None) -> None:
+    """Refuses an override of the architecture if that of the loaded weights counts; {} is the way to remove one.
+
+    Raises:
+        RecipeError: there is such an override.
+    """
+    if recipe.model.starts_from is not None:
+        given = [override for override in overrides or () if not override.endswith("={}")]
+        reason = f"in training, because {recipe.model.starts_from} has its own; set model.random_weights=true"
+        _refuse_overrides(given, ("model.architecture",), reason)
 
 
 def _without_search(is_idle: bool) -> str | None:
@@ -262,7 +278,7 @@ def _refuse_overrides(overrides: list[str] | None, keys: tuple[str, ...], reason
     for override in overrides or ():
         key = override.partition("=")[0]
         if any(key == name or key.startswith(f"{name}.") for name in keys):
-            raise RecipeError("overrides", [f"{key}: has no effect {reason}; leave it out"])
+            raise RecipeError("overrides", [f"{key}: has no effect {reason}, or leave it out"])
 
 
 @contextmanager
