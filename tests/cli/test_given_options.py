@@ -33,10 +33,6 @@ def fault(*arguments: object) -> str:
         (["train", "quickstart", "--resume", "--find-batch"], "--resume has no effect with --find-batch"),
         (["train", "quickstart", "split.seed=1"], "split.seed: has no effect in `train`"),
         (["crossval", "quickstart", "split.by=speaker"], "split.by: has no effect in `crossval`"),
-        (
-            ["run", "quickstart", "model.architecture.hidden_size=8"],
-            "architecture.hidden_size: has no effect in train",
-        ),
         (["crossval", "quickstart", "split.given=part"], "split.given: has no effect in `crossval`"),
         (
             ["check", "m.jsonl", "--set", "emotion.labels=[a,b]"],
@@ -138,3 +134,11 @@ def test_constant_that_no_row_takes_is_reported(tones: Manifest, caplog: pytest.
     caplog.clear()
     CliRunner().invoke(app, ["check", str(tones.path), "--no-decode", "--constant", "first_language=ko"])
     assert "--constant" not in caplog.text
+
+
+def test_architecture_of_loaded_weights_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    CliRunner().invoke(app, ["run", "quickstart", "data=/nowhere", "model.architecture.hidden_size=8"])
+    assert "model.architecture.hidden_size has no effect in training" in caplog.text
+    caplog.clear()
+    CliRunner().invoke(app, ["run", "quickstart", "data=/nowhere", "model.architecture={}"])
+    assert "has no effect" not in caplog.text

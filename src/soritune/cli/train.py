@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from soritune.training.find_batch import FoundBatch
     from soritune.training.loop import TrainingResult
 
+logger = logging.getLogger(__name__)
 RecipeName = Annotated[
     str, typer.Argument(help="Name of a recipe (`soritune recipes`) or path of a YAML file.")
 ]
@@ -181,7 +183,7 @@ def crossval(
 
     with joined_processes():
         settings = load_recipe(recipe, overrides or (), presets=preset or ())
-        _refuse_architecture(settings, overrides)
+        _warn_of_architecture(settings, overrides)
         reason = "in `crossval`, which makes folds; use --by, --folds and --val-share"
         _refuse_overrides(overrides, ("split.by", "split.ratios", "split.given"), reason)
         folder = output or Path("runs") / f"{settings.name}-crossval"
@@ -249,20 +251,17 @@ def _recipe_of(
         if any(override.startswith("train.phase=") for override in overrides or ()):
             raise RecipeError(name, ["--phase and train.phase are both given; give one of them"])
         recipe.train.phase = tuple(phases)
-    _refuse_architecture(recipe, overrides)
+    _warn_of_architecture(recipe, overrides)
     return recipe
 
 
-def _refuse_architecture(recipe: Recipe, overrides: list[str] | None) -> None:
-    """Refuses an override of the architecture if that of the loaded weights counts; {} is the way to remove one.
-
-    Raises:
-        RecipeError: there is such an override.
-    """
-    if recipe.model.starts_from is not None:
-        given = [override for override in overrides or () if not override.endswith("={}")]
-        reason = f"in training, because {recipe.model.starts_from} has its own; set model.random_weights=true"
-        _refuse_overrides(given, ("model.architecture",), reason)
+def _warn_of_architecture(recipe: Recipe, overrides: list[str] | None) -> None:
+    """Reports an override of the architecture if that of the loaded weights counts."""
+    source = recipe.model.starts_from
+    keys = [override.partition("=")[0] for override in overrides or () if not override.endswith("={}")]
+    key = next((key for key in keys if key.startswith("model.architecture")), None)
+    if source is not None and key is not None:
+        logger.warning("%s has no effect in training, because the weights of %s have their own", key, source)
 
 
 def _without_search(is_idle: bool) -> str | None:
