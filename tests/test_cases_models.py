@@ -1,18 +1,20 @@
-"""Failing inputs of users, kept outside the repository: models with damaged weights or other preprocessing."""
+"""Failing inputs of users, kept outside the repository: damaged models, and a run whose table changed."""
 
 from __future__ import annotations
 
 import csv
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from soritune.corpus.manifest import Manifest
 from soritune.errors import ModelError
+from soritune.progress import Console
 from soritune.recipe import Recipe, load_recipe
 from soritune.run_folder import RunFolder
 from soritune.stages.dry_run import dry_run
@@ -23,18 +25,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> Callable[[str], Path]:
-    """A folder in which a case's `make.py` has been run; tests are skipped where the cases are missing."""
+def case(shared_cases: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """A folder with a copy of a case, in which the case's `make.py` has been run if it has one."""
 
     def make(name: str) -> Path:
-        folder = Path(
-            os.environ.get("SORITUNE_CASES") or Path(__file__).parent.parent.parent / "shared" / "cases"
-        )
-        if not (folder / name).is_dir():
-            pytest.skip("the cases are not here: set SORITUNE_CASES to the folder that holds them")
-        for file in (folder / name).iterdir():
+        for file in (shared_cases / name).iterdir():
             (tmp_path / file.name).write_bytes(file.read_bytes())
-        subprocess.run([sys.executable, "make.py"], cwd=tmp_path, check=True, capture_output=True)
+        if (tmp_path / "make.py").exists():
+            subprocess.run([sys.executable, "make.py"], cwd=tmp_path, check=True, capture_output=True)
         return tmp_path
 
     return make
@@ -77,3 +75,30 @@ def test_other_preprocessing_of_the_encoder_is_reported(
     check_start(recipe)
     assert len(caplog.records) == 1
     assert stated in caplog.text and own in caplog.text
+
+
+def test_changed_table_of_a_finished_run_is_reported(
+    case: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = case("C09_resume_changed_data")
+    table = folder / "num.csv"
+    for number, row in enumerate(table.read_text(encoding="utf-8").splitlines()[1:]):
+        noise = np.random.default_rng(number).normal(0, 0.1, 16000)
+        soundfile.write(folder / row.split(",")[0], noise, 16000)
+    (folder / "r.yaml").write_text(
+        "name: emo\ndata: {source: csv}\nsplit: {by: [speaker], ratios: {train: 0.5, val: 0.25, test: 0.25}}\n"
+        'tasks: {emotion: {labels: ["0", "1"]}}\nmodel: {encoder: soritune/tiny-ko}\n'
+        "batches: {batch_size: 2, num_workers: 0}\ntrain: {max_steps: 2, epochs: 1, threads: 2}\n"
+    )
+    recipe = load_recipe(str(folder / "r.yaml"), [f"data={table}"])
+    first = run(recipe, folder / "run")
+    capsys.readouterr()
+    table.write_text(table.read_text(encoding="utf-8").replace(",0,", ",1,"), encoding="utf-8")
+    again = run(recipe, folder / "run", resume=True, console=Console())
+    assert first.scores is not None and again.scores is not None
+    assert again.scores.scores == first.scores.scores
+    lines = capsys.readouterr().err
+    assert (
+        "the corpus is not read again" in lines
+        and "num.csv changed after the run had read the corpus" in lines
+    )

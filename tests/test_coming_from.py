@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 from tests.stages.conftest import learners, pairs, tree  # noqa: F401  (fixtures)
 from tests.stages.toy_recipes import toy_encoder
@@ -81,14 +82,24 @@ def run_command(words: list[str], section: str) -> str:
     return result.output
 
 
+def record_anew(root: Path, copy: Path) -> None:
+    """The same corpus with other recordings: every clip is played backwards and quieter."""
+    shutil.copytree(root, copy)
+    for clip in copy.rglob("*.wav"):
+        samples, rate = soundfile.read(clip)
+        soundfile.write(clip, samples[::-1] * 0.6, rate)
+
+
 def lay_out(root: Path, section: str) -> None:
     """Puts what the page's names stand for into the working folder."""
     Path("ROOT").symlink_to(root)
+    if section == "Children's phonemes":
+        record_anew(root, Path("OTHER_ROOT"))
     if section == "Emotion in four classes":
         clips = sorted(root.glob("M2000/wav_48000/*_0000[239]*.wav"))
         for name, clip in zip(("CLIP.wav", "OTHER.wav"), clips, strict=False):
             shutil.copy(clip, name)
-        shutil.copytree(root / "M2000", "TEST_DATA/M2000")
+        record_anew(root / "M2000", Path("TEST_DATA/M2000"))
         labelled = {"21": "Neutral", "31": "Angry", "91": "Joy"}
         with open("LIST.csv", "w", encoding="utf-8", newline="") as stream:
             table = csv.writer(stream)

@@ -53,7 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reports": {"audio", "bundles", "inference", "metrics", "run_folder", "tasks"},
     "models": {"bundles", "tasks"},
     "training": {"audio", "bundles", "corpus", "models", "run_folder", "tasks"},
-    "recipe": {"audio", "corpus", "models", "tasks", "training"},
+    "idle_keys": {"tasks"},
+    "recipe": {"audio", "corpus", "idle_keys", "models", "tasks", "training"},
     "recipes": set(),
     "stages": {
         "audio",

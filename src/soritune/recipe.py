@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import importlib.resources
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.splitting.splits import SplitSettings
 from soritune.errors import RecipeError, TaskError, TaskSettingsError, UnknownNameError, nearest
+from soritune.idle_keys import idle_keys, leaves, value_at
 from soritune.inside_folder import name_fault
 from soritune.models.config import ModelConfig
 from soritune.settings import Settings, faults_of, keys_at
@@ -32,6 +34,7 @@ from soritune.training.batches.config import BatchSettings
 from soritune.training.config import TrainingSettings
 from soritune.training.phases import resolve_phases
 
+logger = logging.getLogger(__name__)
 LITERAL = ("name", "data.root", "model.encoder", "model.init_from")
 """Keys whose override is taken as text: a path may look like a number or contain a #."""
 
@@ -237,6 +240,8 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
             recipe's `aliases` for their keys.
         presets: names of the recipe's own presets, applied in order.
 
+    Keys that the caller gave and that change nothing are logged as warnings.
+
     Raises:
         RecipeError: all faults at once, each with its path, what was given and the nearest known key.
     """
@@ -254,9 +259,17 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
     if not isinstance(known, dict) or not all(isinstance(values, dict) for values in known.values()):
         raise RecipeError(name, ["presets: must map a name to a mapping of `dotted.key: value`"])
     faults: list[str] = []
+    given_keys: list[str] = []
     for preset in presets:
         if preset not in known:
             raise UnknownNameError(f"preset of {name}", preset, known)
+        unchanged = [f"{key}={json.dumps(v)}" for key, v in known[preset].items() if v == value_at(data, key)]
+        if unchanged:
+            logger.warning(
+                "preset %s: %s changes nothing, because the recipe has the same value",
+                preset,
+                ", ".join(unchanged),
+            )
         for key, value in known[preset].items():
             hiding = _hiding_phases(data, key)
             if hiding:
@@ -264,8 +277,13 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
                     f"preset {preset}: {key}: {hiding} set it for themselves, so it changes nothing"
                 )
             _set(data, key, copy.deepcopy(value), faults)
+        given_keys += leaves(known[preset])
     aliases = _aliases(name, raw)
     given = [_override(name, override, aliases, faults) for override in overrides]
+    _warn_of_repeats([pair for pair in given if pair])
+    given_keys += leaves(dict(pair for pair in given if pair))
+    if Path(name).suffix in (".yaml", ".yml"):
+        given_keys += _keys_of_file(raw)
     # A change of source comes first: it drops the source settings of the recipe, not those of other overrides. So do
     # phases as a whole, which hide settings or no longer do.
     first = ("data.source", "train.phases")
@@ -285,7 +303,25 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
         raise RecipeError(name, [*faults, *error.faults]) from None
     if faults:
         raise RecipeError(name, faults)
+    for sentence in idle_keys(recipe.resolved(), recipe.make_tasks(), given_keys):
+        logger.warning("%s", sentence)
     return recipe
+
+
+def _keys_of_file(raw: Mapping[str, Any]) -> list[str]:
+    """The keys of a recipe file with another value than the default. `model.encoder` is in every file."""
+    defaults = Recipe(name="defaults", tasks={}, model=ModelConfig(encoder="none")).resolved()
+    return [
+        key for key in leaves(raw) if key != "model.encoder" and value_at(raw, key) != value_at(defaults, key)
+    ]
+
+
+def _warn_of_repeats(given: Sequence[tuple[str, Any]]) -> None:
+    """Warns of overrides that a later one of the same key replaces."""
+    for number, (key, value) in enumerate(given):
+        later = [name for name, other in given[number + 1 :] if name == key and other != value]
+        if later:
+            logger.warning("%s=%s has no effect, because %s is given again after it", key, value, later[0])
 
 
 def _override(

@@ -63,3 +63,24 @@ def test_bad_input_is_refused_with_the_reason(tmp_path):
     lexicon.write_text("콩밥\n", encoding="utf-8")
     with pytest.raises(TextError, match=r"bad\.tsv, line 1"):
         g2p("가", lexicon=lexicon, tagger="none")
+
+
+def test_transcript_marks_are_reported_or_removed(capsys, tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text("네\n[noise] 네\n", encoding="utf-8")
+    g2p(file=path, tagger="none")
+    assert capsys.readouterr().err.splitlines() == [
+        "line 2: '[noise]' looks like a transcript mark and is read as words; --transcript tags removes it"
+    ]
+    g2p(file=path, tagger="none", transcript="tags")
+    printed = capsys.readouterr()
+    assert (printed.out.splitlines(), printed.err) == (["네", "네"], "")
+    (line,) = output(capsys, "b/ 네", as_json=True)
+    assert json.loads(line)["marks"] == ["b/"]
+
+
+def test_case_of_marks_read_aloud(capsys, shared_cases):
+    lines = shared_cases / "B12_marks_in_transcripts" / "lines.txt"
+    g2p(file=lines, tagger="none")
+    reported = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert reported == [f"line {number}" for number in range(1, 7)]  # the seventh has an invisible sign only

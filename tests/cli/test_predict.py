@@ -295,3 +295,20 @@ def test_windows_without_speech_are_marked_and_have_no_weight(models, tmp_path):
     assert "no_speech" not in answers["energy"]
     assert not any("no_speech" in window for window in answers["off"]["windows"])
     assert answers["energy"]["tasks"] != answers["off"]["tasks"]
+
+
+def test_prompt_that_no_task_reads_is_refused(models, clips, fakes, monkeypatch):
+    arguments = [str(clips / "b.WAV"), "-b", models["phoneme"], "--vad", "off", "--input", "text=가나"]
+    result = CliRunner().invoke(APP, arguments)
+    assert "--input text=… has no effect, because no task of the model (phoneme) reads" in str(
+        result.exception
+    )
+    monkeypatch.setattr(type(fakes.phoneme_task()), "reads_prompt", True)
+    call(*arguments)
+
+
+def test_minimum_confidence_of_a_model_without_labels_is_refused(models, clips):
+    arguments = [str(clips / "b.WAV"), "-b", models["phoneme"], "--min-confidence", "0.5"]
+    assert "no task of the model (phoneme) gives one label" in str(
+        CliRunner().invoke(APP, arguments).exception
+    )

@@ -94,3 +94,9 @@ def test_values_without_a_known_type_are_yaml() -> None:
     assert settings_of(["a.b=1e-3", "a.c=[x, 2]", "d=no"]) == {"a": {"b": "1e-3", "c": ["x", 2]}, "d": False}
     with pytest.raises(ManifestError, match="--set a: the value is not YAML"):
         settings_of(["a=[1"])
+
+
+def test_setting_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(ManifestError, match="--set name is given twice, as 'a' and 'b'"):
+        settings("csv", "name=a", "name=b")
+    assert settings("csv", "name=a", "name=a") == {"name": "a"}

@@ -232,3 +232,9 @@ def test_gradients_are_finite_under_bf16(case: Case) -> None:
     loss.total.backward()
     assert layer.weight.grad is not None
     assert layer.weight.grad.isfinite().all() and layer.weight.grad.any()
+
+
+def test_label_smoothing_changes_the_target_if_the_objective_states_it(case: Case) -> None:
+    objective = objective_of(case.spec)
+    smoothed = objective.pad(case.spec, case.targets, FRAMES, label_smoothing=0.2)
+    assert objective.is_smoothed == (not np.array_equal(smoothed.values, case.padded.values))

@@ -67,7 +67,7 @@ def test_files_without_rows_and_of_other_kinds_are_refused(tmp_path: Path) -> No
         ("empty.jsonl", "holds no utterances"),
         ("folder.jsonl", "is not a file"),
         ("gone.jsonl", "does not exist"),
-        ("m.csv", r"ends in \.parquet or \.jsonl, not in '\.csv'"),
+        ("m.txt", r"ends in \.parquet or \.jsonl, not in '\.txt'"),
         ("text.parquet", "not a readable Parquet file"),
     ):
         with pytest.raises(ManifestError, match=reason):
@@ -81,3 +81,11 @@ def test_cp949_text_is_refused_with_the_command_that_converts_it() -> None:
     with pytest.raises(ManifestError, match="save the file as UTF-8") as caught:
         decode_text(b"\xff\xff", Path("m.jsonl"), 3)
     assert caught.value.line == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("t.csv", ""), ("t.TSV", ""), ("t.xlsx", "after saving the workbook")]
+)
+def test_table_is_refused_with_the_source_that_reads_it(tmp_path: Path, name: str, more: str) -> None:
+    with pytest.raises(ManifestError, match=f"is a table.*data.source=csv.*soritune prepare csv.*{more}"):
+        list(read_rows(tmp_path / name, MAPPING))

@@ -140,3 +140,18 @@ def test_settings_for_paths_are_not_named_if_a_file_exists(tmp_path: Path) -> No
     (tmp_path / "l.csv").write_text("path\na.wav\n", encoding="utf-8")
     seen = preview("csv", tmp_path, {})
     assert seen.path_settings == () and list(seen.audio_faults.values()) == ["is empty (0 bytes)"]
+
+
+def test_field_whose_values_have_another_form_gets_no_suggestion(tmp_path: Path) -> None:
+    """The place is right, so that another place would not help."""
+    soundfile.write(tmp_path / "a.wav", np.full(8000, 0.1, np.float32), 16000)
+    label = {"speaker": [{"id": "A", "age": "20대"}], "text": "네", "speaker_id": "A"}
+    (tmp_path / "a.json").write_text(json.dumps(label), encoding="utf-8")
+    for settings in (
+        {"fields": {"age": "speaker[0].age"}},
+        {"fields": {"age": "who.age"}, "lookups": {"who": {"table": "speaker", "value": "speaker_id"}}},
+    ):
+        result = preview("json-pairs", tmp_path, settings)
+        assert "'20대' is not a number of this field" in result.never_filled["age"]
+        assert "age" not in result.suggestions
+        assert result.survey is not None and result.survey.used["speaker.age"] == "age"

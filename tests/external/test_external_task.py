@@ -224,10 +224,10 @@ def test_predict_shows_its_columns_and_its_distribution(
     run: tuple[Path, dict[str, Any]], tones: Manifest
 ) -> None:
     folder = tones.audio_path(tones.utterance(0)).parent
-    table = call("predict", folder, "--bundle", run[0])
+    table = call("predict", folder, "--bundle", run[0], "--vad", "off")  # tones are not speech
     assert table.splitlines()[0].split() == ["file", "voice", "certainty", "height"]
     assert "voice: 36 clips" in table and "mean probability" in table
-    content = json.loads(call("predict", folder, "--bundle", run[0], "--json"))
+    content = json.loads(call("predict", folder, "--bundle", run[0], "--vad", "off", "--json"))
     first = content["predictions"][0]["tasks"]["voice"]["prediction"]
     line = next(
         line for line in table.splitlines() if line.startswith(Path(content["predictions"][0]["id"]).name)
@@ -242,7 +242,10 @@ def test_evaluate_and_compare_on_another_manifest(
     run: tuple[Path, dict[str, Any]], prepared: Path, tmp_path: Path
 ) -> None:
     judged = json.loads(
-        call("evaluate", run[0], "--data", prepared, "-o", tmp_path / "judged", "--json", "--no-audio")
+        call(
+            *("evaluate", run[0], "--data", prepared, "--copies", "allow", "-o", tmp_path / "judged"),
+            *("--json", "--no-audio"),
+        )
     )
     assert judged["tasks"]["voice"]["calibration"]["bins"]
     shown = call("compare", run[0], tmp_path / "judged").splitlines()
@@ -267,6 +270,7 @@ def test_lists_of_labels_are_of_its_field(
         speakers=[row.speaker for row in rows],
         output=tmp_path / "lists",
         audio=False,
+        copies="allow",
     )
     assert results["tasks"]["voice"]["num_utterances"] == 36
 

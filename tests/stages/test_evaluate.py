@@ -306,6 +306,8 @@ def test_a_run_is_refused_as_the_output_of_another_corpus(run, tmp_path):
         ({"source": "csv"}, "source without data would be left unused; give data"),
         ({"settings": {"delimiter": ";"}}, "settings without data"),
         ({"source": "csv", "audio_paths": ["a.wav"]}, "audio_paths needs no reading; leave them out"),
+        ({"data": "corpus", "split": "val"}, "split would be left unused: all rows of data"),
+        ({"audio_paths": ["a.wav"], "root": "b"}, "root would be left unused"),
     ],
 )
 def test_options_that_would_change_nothing_are_refused(run, options, sentence):

@@ -191,3 +191,15 @@ def test_changed_table_of_a_resumed_run_is_reported(
     run(recipe, tmp_path / "run", resume=True, console=Console())
     messages = capsys.readouterr().err
     assert "the corpus is not read again" in messages and "rows.jsonl changed after the run" in messages
+
+
+def test_settings_that_need_validation_rows_are_reported_without_them(
+    tones: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ratios = "split.ratios={train: 0.8, val: 0, test: 0.2}"
+    recipe = load_recipe(
+        "emotion-3class", [*MANIFEST, f"data={tones.path}", "train.max_steps=1", "split.by=speaker", ratios]
+    )
+    recipe.model.random_weights, recipe.model.architecture = True, tiny_config(norm="layer")
+    run(recipe, tmp_path / "run", console=Console())
+    assert "the validation split is empty, so train.early_stopping" in capsys.readouterr().err

@@ -138,3 +138,14 @@ def test_missing_extra_is_named_before_anything_runs(
             check_start(emotion(tmp_path, override))
     finally:
         noise_reduction._library.cache_clear()
+
+
+def test_a_base_without_adapters_is_refused(tmp_path: Path) -> None:
+    recipe = emotion(tmp_path)
+    folder = tiny_checkpoint(tmp_path / "encoder", tiny_config(norm="layer"))
+    changes = {"random_weights": False, "encoder": str(folder), "base": "somewhere"}
+    recipe.model = recipe.model.model_copy(update=changes)
+    with pytest.raises(ModelError, match="has no adapters, so model.base has no effect"):
+        check_start(recipe)
+    recipe.model = recipe.model.model_copy(update={"base": None})
+    check_start(recipe)

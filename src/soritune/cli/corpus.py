@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,16 +12,18 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from soritune import progress
+from soritune.cli.given_options import refuse_idle
 from soritune.cli.source_options import constants, pairs, settings_of, source_settings
 from soritune.cli.terminal import escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal
-from soritune.errors import OutputError, SplitError
+from soritune.errors import OutputError, SplitError, TaskError
 
 if TYPE_CHECKING:
     from soritune.corpus.checks import Quarantined
     from soritune.corpus.manifest import Manifest
     from soritune.corpus.splitting.splits import Splits, SplitSettings
 
+logger = logging.getLogger(__name__)
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 RootOption = Annotated[
     Path | None, typer.Option(help="Where relative audio paths start; default: as stored.")
@@ -119,14 +122,18 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Decode every file and check every row. Faulty rows go to quarantine.jsonl, the others to checked.parquet."""
-    from soritune.corpus.manifest import QUARANTINE_FILE, load_manifest
+    from soritune.corpus.manifest import QUARANTINE_FILE
     from soritune.corpus.unread_text import text_to_pronounce
     from soritune.stages.check import check_rows, pronounced_text, task_problem
     from soritune.tasks.task import make_task
 
     task_settings = settings_of(settings)
+    stray = sorted(set(task_settings) - set(task or ()))
+    if stray:
+        known = f"the tasks that are checked are: {', '.join(task)}" if task else "no task is checked"
+        raise TaskError(f"--set {stray[0]}.… has no effect, because {known}; add --task {stray[0]}")
     tasks = [make_task(name, task_settings.get(name, {})) for name in task or ()]
-    rows = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
+    rows = _loaded(manifest, root, field, constant)
     result = check_rows(
         rows,
         out,
@@ -160,6 +167,7 @@ def check(
 
 
 def split(
+    context: typer.Context,
     manifest: Annotated[Path, typer.Argument(help="manifest.parquet or .jsonl")],
     out: Annotated[Path, typer.Option("--out", "-o", help="splits.parquet to write.")],
     by: Annotated[
@@ -184,7 +192,6 @@ def split(
     as_json: Json = False,
 ) -> None:
     """Put utterances into train, val and test so that no speaker, and no known script, is in two of them."""
-    from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.splits import make_splits
     from soritune.stages.compared_audio import compare_audio
 
@@ -192,15 +199,28 @@ def split(
         raise OutputError(
             f"{out}: splits are written as .parquet; name the file so, as in --out splits.parquet"
         )
+    shares = _shares(ratios)
+    ready = None if given is None else "with --given, which takes a ready split"
+    refuse_idle(
+        context,
+        {
+            "random": ready,
+            "seed": ready,
+            "by": ready or ("with --random" if random else None),
+            "stratify": ready or ("with --random" if random else None),
+            # A share of 0 still states that the given split need not have this part.
+            "ratios": ready if 0 not in shares.values() else None,
+        },
+    )
     settings = _split_settings(
         by=("random",) if random else _names(by),
-        ratios=ratios,
+        ratios=shares,
         seed=seed,
         stratify=_names(stratify),
         given=given,
         copies=copies,
     )
-    loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
+    loaded = _loaded(manifest, root, field, constant)
     audio = compare_audio(loaded, copies, console=progress.Console(quiet=as_json))
     splits = make_splits(loaded, settings, label_fields=_label_fields(), audio_hashes=audio.hashes)
     audio.warn(splits, loaded)
@@ -209,6 +229,7 @@ def split(
 
 
 def folds(
+    context: typer.Context,
     manifest: Annotated[Path, typer.Argument(help="manifest.parquet or .jsonl")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for fold-01.parquet, fold-02.parquet …")],
     by: Annotated[str, typer.Option(help="speaker, or speaker,script.")] = "speaker",
@@ -230,11 +251,12 @@ def folds(
     as_json: Json = False,
 ) -> None:
     """Make several splits that together test every speaker once."""
-    from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.folds import make_folds
     from soritune.stages.compared_audio import compare_audio
 
-    loaded = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=constants(constant))
+    by_script = "script" in _names(by)
+    refuse_idle(context, {"script_blocks": None if by_script else "without script in --by"})
+    loaded = _loaded(manifest, root, field, constant)
     audio = compare_audio(loaded, copies, console=progress.Console(quiet=as_json))
     made = make_folds(
         loaded,
@@ -256,6 +278,25 @@ def folds(
     _print_splits(made, loaded, files, as_json)
 
 
+def _loaded(
+    manifest: Path, root: Path | None, field: list[str] | None, constant: list[str] | None
+) -> Manifest:
+    """The manifest as the options state that it is read; a constant that no row takes is a warning."""
+    from soritune.corpus.manifest import load_manifest
+    from soritune.corpus.reading.field_mapping import convert
+
+    given = constants(constant)
+    rows = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=given)
+    for name, value in given.items():
+        wanted = convert(name, value)
+        values = (tuple(v) if isinstance(v, list) else v for v in rows.column(name).unique().to_pylist())
+        if wanted not in values:
+            logger.warning(
+                "--constant %s=%s is used in no row, because every row has another value", name, value
+            )
+    return rows
+
+
 def _label_fields() -> tuple[str, ...]:
     """The manifest columns with labels of any task that is installed; these verbs have no recipe."""
     from soritune.registry import members
@@ -264,13 +305,18 @@ def _label_fields() -> tuple[str, ...]:
     return label_fields(members("soritune.tasks", "TASK", is_task).values())
 
 
-def _split_settings(*, ratios: str, **values: Any) -> SplitSettings:
-    from soritune.corpus.splitting.splits import SPLITS, SplitSettings
+def _shares(ratios: str) -> dict[str, float]:
+    from soritune.corpus.splitting.splits import SPLITS
+
+    return dict(zip(SPLITS, _numbers(ratios, "--ratios", len(SPLITS)), strict=True))
+
+
+def _split_settings(**values: Any) -> SplitSettings:
+    from soritune.corpus.splitting.splits import SplitSettings
     from soritune.settings import faults_of
 
-    shares = dict(zip(SPLITS, _numbers(ratios, "--ratios", len(SPLITS)), strict=True))
     try:
-        return SplitSettings(ratios=shares, **values)
+        return SplitSettings(**values)
     except ValidationError as error:
         raise SplitError("; ".join(faults_of(error, SplitSettings))) from error
 

@@ -41,19 +41,33 @@ def g2p(
         typer.Option(help="Use kiwipiepy: auto if it is installed, kiwi always, none never."),
     ] = "auto",
     file: Annotated[Path | None, typer.Option(help="Convert each line of this UTF-8 file.")] = None,
+    transcript: Annotated[
+        Literal["plain", "ksponspeech", "tags", "aihub"],
+        typer.Option(help="Notation of transcript marks such as b/ or [noise], which is removed first."),
+    ] = "plain",
 ) -> None:
     """Convert Korean text to its standard pronunciation, one line of output for each line of text.
 
-    Signs and letters without a reading are left out and reported on standard error (with --json, also under `unread`).
+    Reported on standard error: transcript marks, which are read as words unless --transcript removes them (with --json
+    also under `marks`), and signs and letters without a reading, which are left out (also under `unread`).
     """
     from soritune.cli.terminal import print_error
     from soritune.korean.g2p import Pronouncer
     from soritune.korean.normalize import unread
+    from soritune.korean.transcript import clean_transcript, find_marks, notation_for
 
     if text is not None and file is not None:
         raise TextError(f"got both a text and --file {file}; give one of them")
     pronouncer = Pronouncer(tagger, lexicon)
     for number, line in enumerate([text] if text is not None else _lines(file), 1):
+        line = clean_transcript(line, notation=transcript)
+        if marks := find_marks(line):
+            quoted = ", ".join(f"'{mark.text}'" for mark in marks)
+            print_error(
+                f"{'' if text is not None else f'line {number}: '}{quoted} looks like a transcript mark and is read as "
+                f"words; --transcript {notation_for({mark.kind for mark in marks})} removes it",
+                style="yellow",
+            )
         for lost in unread(line):
             position = (
                 f"character {lost.start + 1}"
@@ -90,6 +104,7 @@ def _output_lines(
     """The output lines for one line of text."""
     from soritune.korean.normalize import normalize, unread
     from soritune.korean.phones import hangul_to_phones
+    from soritune.korean.transcript import find_marks
 
     forms = pronouncer.variants(line, boundary) if variants else [pronouncer.pronounce(line, boundary)]
     spelled = [hangul_to_phones(form) for form in forms]
@@ -101,6 +116,8 @@ def _output_lines(
             "pronunciation": forms[0] if forms else "",
             "phones": spelled[0] if spelled else [],
         }
+        if marks := find_marks(line):
+            record["marks"] = [mark.text for mark in marks]
         if lost := unread(line):
             record["unread"] = [asdict(characters) for characters in lost]
         if variants:

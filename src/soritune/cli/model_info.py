@@ -41,6 +41,8 @@ def model_info(
 
     folder = Path(target) if target.endswith((".yaml", ".yml")) else resolve_model_folder(target)
     if folder.is_dir():
+        if overrides or preset:
+            raise BundleError(f"{folder} is a model; overrides and --preset are for recipes, leave them out")
         info = describe_folder(folder)
     else:
         from soritune.recipe import load_recipe

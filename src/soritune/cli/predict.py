@@ -15,6 +15,7 @@ from rich.text import Text
 
 from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
+from soritune.cli.given_options import refuse_idle
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_error, print_json, print_line
 from soritune.terminal_text import SafeConsole, visible
@@ -22,6 +23,7 @@ from soritune.terminal_text import SafeConsole, visible
 if TYPE_CHECKING:
     from soritune.inference.distribution import Distribution
     from soritune.inference.predictions import Row
+    from soritune.inference.predictor import Predictor
     from soritune.tasks.results import Column
     from soritune.tasks.task import Task
 
@@ -62,6 +64,7 @@ class _Kept:
 
 
 def predict(
+    context: typer.Context,
     audio: Annotated[list[Path] | None, typer.Argument(help="Audio files, or folders of them.")] = None,
     bundle: Annotated[
         list[str] | None,
@@ -131,6 +134,13 @@ def predict(
         raise SorituneError("give either audio files (or folders) or --manifest")
     if manifest is None and (splits is not None or root is not None):
         raise SorituneError(f"{'--splits' if splits is not None else '--root'} needs --manifest")
+    refuse_idle(
+        context,
+        {
+            "split": "without --splits" if splits is None else None,
+            "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
+        },
+    )
     request = _request(given, manifest)
     reading = reading_of(channel, pcm, manifest)
     folders = [choose_bundle(path, checkpoint) for path in bundle or [default_model()]]
@@ -154,6 +164,7 @@ def predict(
         min_confidence=min_confidence,
     )
     values_in_request(predictor.inputs, request)  # a wrong name is reported before the first file is read
+    _refuse_unread_prompt(predictor, request)
     single_label_tasks = frozenset(task.name for task in predictor.tasks if task.single_label)
     kept = _Kept(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
     console = progress.Console(quiet=as_json or len(items) < 10)
@@ -168,6 +179,13 @@ def predict(
         _print_without_speech(kept, predictor.vad.name)
     if kept.failed:
         raise typer.Exit(1)
+
+
+def _is_bundle(model: str) -> bool:
+    from soritune.bundles.packaged import resolve_model_folder
+    from soritune.bundles.read import is_bundle
+
+    return is_bundle(resolve_model_folder(model))
 
 
 def _request(given: list[str] | None, manifest: Path | None) -> dict[str, Any]:
@@ -185,6 +203,23 @@ def _request(given: list[str] | None, manifest: Path | None) -> dict[str, Any]:
             "channel and format by --channel and --pcm"
         )
     return request
+
+
+def _refuse_unread_prompt(predictor: Predictor, request: dict[str, Any]) -> None:
+    """Refuses `--input text=…` if no task compares what was said with a prompt, and no input reads it.
+
+    Raises:
+        TaskError: the text would be ignored.
+    """
+    from soritune.errors import TaskError
+    from soritune.tasks.inputs.input import PROMPT
+
+    reads = any(spec.request_field == PROMPT for spec in predictor.inputs)
+    if PROMPT in request and not reads and not any(task.reads_prompt for task in predictor.tasks):
+        names = ", ".join(task.name for task in predictor.tasks)
+        raise TaskError(
+            f"--input {PROMPT}=… has no effect, because no task of the model ({names}) reads a prompt"
+        )
 
 
 def _print_default_model() -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
+from soritune.cli.given_options import refuse_idle
 from soritune.cli.source_options import settings_of
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_json, print_line
@@ -34,6 +35,7 @@ _DEFAULT_GROUPS = ("gender",)
 
 
 def evaluate(
+    context: typer.Context,
     target: Annotated[str, typer.Argument(help="Run folder, bundle folder, or soritune/tiny-ko.")],
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     checkpoint: Annotated[
@@ -96,11 +98,23 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Predict, score and report in one go: a split of a run, a manifest, or any labelled corpus (--data)."""
+    from soritune.bundles.packaged import resolve_model_folder
+    from soritune.bundles.read import is_bundle
     from soritune.errors import ManifestError
     from soritune.stages.evaluate import evaluate as run_evaluation
 
     if data is None and (source is not None or settings):
         raise ManifestError("--source and --set describe how --data is read; give --data too")
+    no_splits = "with --manifest and without --splits" if manifest is not None and splits is None else None
+    with_data = None if data is None else "with --data"
+    refuse_idle(
+        context,
+        {
+            "split": with_data or (None if split == "all" else no_splits),
+            "root": with_data,
+            "checkpoint": "for a single bundle" if is_bundle(resolve_model_folder(target)) else None,
+        },
+    )
     scores = run_evaluation(
         target,
         split=split,
@@ -162,6 +176,7 @@ def score(
 
 
 def report(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Run folder, or a folder with scores.json and predictions.")],
     scores: Annotated[Path | None, typer.Option(help="scores.json of another folder.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="predictions.jsonl of another folder.")] = None,
@@ -177,6 +192,7 @@ def report(
     """Write the report as one HTML file that needs no network and no other file."""
     from soritune.reports.report import write_report
 
+    refuse_idle(context, {"audio_root": None if audio else "with --no-audio"})
     path = write_report(
         folder,
         scores_path=scores,

@@ -55,13 +55,17 @@ def pairs(items: Sequence[str] | None, option: str) -> dict[str, str]:
     """NAME=VALUE options as a dict.
 
     Raises:
-        ManifestError: one has no name or no value.
+        ManifestError: one has no name or no value, or a name has two values.
     """
-    values = {}
+    values: dict[str, str] = {}
     for item in items or ():
         name, sign, value = item.partition("=")
         if not sign or not name or not value:
             raise ManifestError(f"{option} expects NAME=VALUE, got '{item}'")
+        if values.get(name.strip(), value) != value:
+            raise ManifestError(
+                f"{option} {name.strip()} is given twice, as '{values[name.strip()]}' and '{value}'"
+            )
         values[name.strip()] = value
     return values
 

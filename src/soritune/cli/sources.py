@@ -17,9 +17,11 @@ from soritune.cli.corpus import (
     PrefixOption,
     SettingsOption,
 )
+from soritune.cli.given_options import refuse_idle
 from soritune.cli.source_options import source_settings
 from soritune.cli.terminal import escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal
+from soritune.corpus.idle_settings import KIND
 from soritune.errors import ManifestError
 from soritune.terminal_text import SafeConsole
 
@@ -35,6 +37,8 @@ _CELL = 32
 def sources(context: typer.Context, as_json: Json = False) -> None:
     """List the corpus layouts that `prepare` reads; `sources preview` shows what one reads from a corpus."""
     if context.invoked_subcommand is not None:
+        name = context.invoked_subcommand
+        refuse_idle(context, {"as_json": f"before `{name}`; write it after `{name}`"})
         return
     from soritune.corpus.sources.source import Source
     from soritune.registry import members
@@ -157,12 +161,18 @@ def _show_reasons(result: Preview) -> None:
         ("noted", result.notes),
     ):
         for tally in sorted(tallies.values(), key=lambda tally: -tally.count):
+            if any(tally.kind == f"{KIND}:{_setting_of(name)}" for name in result.never_filled):
+                continue  # shown below, with what the field is read from
             example = escape(tally.example)
             if title == "rejected":
                 text = example if tally.count == 1 else f"such as {example}"
             else:
                 text = f"{escape(tally.reason)}{f', such as {example}' if example else ''}"
             print_markup(f"[yellow]{tally.count:,} {title}[/yellow]: {text}")
+
+
+def _setting_of(field: str) -> str:
+    return field if field.startswith("extra.") else f"fields.{field}"
 
 
 def _show_audio_faults(result: Preview) -> None:

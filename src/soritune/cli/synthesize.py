@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from soritune import progress
 from soritune.cli.corpus import Json
+from soritune.cli.given_options import refuse_idle
 from soritune.cli.source_options import settings_of
 from soritune.cli.terminal import escape, print_json
 from soritune.cli.terminal import output as terminal
@@ -17,6 +18,7 @@ from soritune.errors import RecipeError
 
 
 def synthesize(
+    context: typer.Context,
     out: Annotated[Path, typer.Argument(help="Folder of the corpus; the same command resumes it.")],
     hours: Annotated[float, typer.Option(help="Hours to train on.", min=0)] = 1.0,
     val_hours: Annotated[
@@ -44,8 +46,10 @@ def synthesize(
     from soritune.settings import faults_of
 
     given = {"hours": hours, "val_hours": val_hours, "test_hours": test_hours, "seed": seed}
+    more = settings_of(settings)
+    refuse_idle(context, {name: f"beside --set {name}=…" if name in more else None for name in given})
     try:
-        chosen = SynthesisSettings(**{**given, **settings_of(settings)})
+        chosen = SynthesisSettings(**{**given, **more})
     except ValidationError as error:
         raise RecipeError("synthesize", faults_of(error, SynthesisSettings)) from None
     with progress.Console(quiet=as_json).bar("synthesize", counted=False) as bar:

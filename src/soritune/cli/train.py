@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +13,21 @@ import typer
 from rich.table import Table
 
 from soritune import processes, progress
+from soritune.cli.given_options import refuse_idle
 from soritune.cli.report import show_scores
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_json, print_line
+from soritune.errors import RecipeError
 from soritune.run_folder import RunFolder
 from soritune.training.end_reason import EndReason
 
 if TYPE_CHECKING:
+    from soritune.recipe import Recipe
     from soritune.reports.evaluation import Evaluation
     from soritune.training.find_batch import FoundBatch
     from soritune.training.loop import TrainingResult
 
+logger = logging.getLogger(__name__)
 RecipeName = Annotated[
     str, typer.Argument(help="Name of a recipe (`soritune recipes`) or path of a YAML file.")
 ]
@@ -61,6 +66,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 
 
 def run(
+    context: typer.Context,
     recipe: RecipeName,
     overrides: Overrides = None,
     output: Output = None,
@@ -78,15 +84,22 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Do everything: prepare, check, split, train, evaluate. Keeps every file."""
-    from soritune.recipe import load_recipe
     from soritune.stages.dry_run import dry_run
     from soritune.stages.find_batch import find_batch
     from soritune.stages.run import run as run_recipe
 
+    only = "with --dry-run" if dry else "with --find-batch" if find else None
+    refuse_idle(
+        context,
+        {
+            "memory_gb": _without_search(dry or not find),
+            "find": "with --dry-run" if dry else None,
+            "resume": only,
+            "output": "with --find-batch, which writes nothing" if find else None,
+        },
+    )
     with joined_processes():
-        settings = load_recipe(recipe, overrides or (), presets=preset or ())
-        if phase:
-            settings.train.phase = tuple(phase)
+        settings = _recipe_of(recipe, overrides, preset, phase)
         folder = output or Path("runs") / settings.name
         console = progress.Console(quiet=as_json)
         if dry:
@@ -102,6 +115,7 @@ def run(
 
 
 def train(
+    context: typer.Context,
     recipe: RecipeName,
     overrides: Overrides = None,
     manifest: Annotated[
@@ -119,16 +133,20 @@ def train(
     """Train only, from a manifest and its splits."""
     from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.splits import load_splits
-    from soritune.recipe import load_recipe
     from soritune.stages.find_batch import find_batch
     from soritune.stages.prepare import root_of
     from soritune.stages.start import warn_of_other_preprocessing
     from soritune.stages.train import train_recipe
 
+    refuse_idle(
+        context,
+        {"memory_gb": _without_search(not find), "resume": "with --find-batch" if find else None},
+    )
     with joined_processes():
-        settings = load_recipe(recipe, overrides or (), presets=preset or ())
-        if phase:
-            settings.train.phase = tuple(phase)
+        settings = _recipe_of(recipe, overrides, preset, phase)
+        _refuse_overrides(
+            overrides, ("split", "data.max_lost_share"), "in `train`, which reads ready splits; give --splits"
+        )
         folder = output or Path("runs") / settings.name
         console = progress.Console(quiet=as_json)
         warn_of_other_preprocessing(settings)
@@ -165,6 +183,9 @@ def crossval(
 
     with joined_processes():
         settings = load_recipe(recipe, overrides or (), presets=preset or ())
+        _warn_of_architecture(settings, overrides)
+        reason = "in `crossval`, which makes folds; use --by, --folds and --val-share"
+        _refuse_overrides(overrides, ("split.by", "split.ratios", "split.given"), reason)
         folder = output or Path("runs") / f"{settings.name}-crossval"
         scores = train_folds(
             settings,
@@ -213,6 +234,50 @@ def demo(
     result = run_demo(output, console=progress.Console(quiet=as_json))
     if as_json:
         print_json(result)
+
+
+def _recipe_of(
+    name: str, overrides: list[str] | None, presets: list[str] | None, phases: list[str] | None
+) -> Recipe:
+    """The recipe that the options name.
+
+    Raises:
+        RecipeError: faults of the recipe, or phases that are given in two ways.
+    """
+    from soritune.recipe import load_recipe
+
+    recipe = load_recipe(name, overrides or (), presets=presets or ())
+    if phases:
+        if any(override.startswith("train.phase=") for override in overrides or ()):
+            raise RecipeError(name, ["--phase and train.phase are both given; give one of them"])
+        recipe.train.phase = tuple(phases)
+    _warn_of_architecture(recipe, overrides)
+    return recipe
+
+
+def _warn_of_architecture(recipe: Recipe, overrides: list[str] | None) -> None:
+    """Reports an override of the architecture if that of the loaded weights counts."""
+    source = recipe.model.starts_from
+    keys = [override.partition("=")[0] for override in overrides or () if not override.endswith("={}")]
+    key = next((key for key in keys if key.startswith("model.architecture")), None)
+    if source is not None and key is not None:
+        logger.warning("%s has no effect in training, because the weights of %s have their own", key, source)
+
+
+def _without_search(is_idle: bool) -> str | None:
+    return "without --find-batch" if is_idle else None
+
+
+def _refuse_overrides(overrides: list[str] | None, keys: tuple[str, ...], reason: str) -> None:
+    """Refuses overrides of settings that a verb does not use.
+
+    Raises:
+        RecipeError: there is such an override.
+    """
+    for override in overrides or ():
+        key = override.partition("=")[0]
+        if any(key == name or key.startswith(f"{name}.") for name in keys):
+            raise RecipeError("overrides", [f"{key}: has no effect {reason}, or leave it out"])
 
 
 @contextmanager

@@ -17,6 +17,11 @@ _SAMPLE_LINES = 1000
 """A JSONL key counts as absent if none of the first lines, up to this number, has it."""
 
 
+_WORKBOOK = ", after saving the workbook as CSV"
+_TABLES = {".csv": "", ".tsv": "", **dict.fromkeys((".xlsx", ".xls", ".ods"), _WORKBOOK)}
+"""Suffixes of tables → what has to be done before the source `csv` reads them."""
+
+
 def manifest_kind(path: Path) -> str:
     """The format that a manifest's suffix names: "parquet" or "jsonl".
 
@@ -24,6 +29,12 @@ def manifest_kind(path: Path) -> str:
         ManifestError: another suffix.
     """
     suffix = path.suffix.lower()
+    if suffix in _TABLES:
+        raise ManifestError(
+            f"is a table, and a manifest ends in .parquet or .jsonl; read it with the source csv: data.source=csv in a "
+            f"recipe, or `soritune prepare csv {path} --out FOLDER`{_TABLES[suffix]}",
+            path=path,
+        )
     if suffix not in (".parquet", ".jsonl"):
         raise ManifestError(f"a manifest ends in .parquet or .jsonl, not in '{path.suffix}'", path=path)
     return suffix[1:]

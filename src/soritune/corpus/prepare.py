@@ -175,7 +175,7 @@ class _Reading:
         """
         threads = workers or 4 * (os.cpu_count() or 1)
         audio_of: dict[str, str] = {}
-        seen = 0
+        seen, headerless = 0, False
         with ThreadPoolExecutor(threads) as pool:
             for outcome, result in parallel_map(
                 pool,
@@ -194,9 +194,13 @@ class _Reading:
                     self.quarantined.append(result)
                 elif isinstance(result, Utterance):
                     audio_of[result.id] = result.audio
+                    headerless = headerless or result.pcm is not None
                     yield result
                 if self.progress is not None:
                     self.progress(seen)
+        if self.config.pcm is not None and audio_of and not headerless:
+            reason = "pcm is used for no recording, because all of them have headers"
+            add_to(self.notes, f"{KIND}:pcm", reason, "", len(audio_of))
         if self.fault is not None:
             if not self.quarantined:
                 raise self.fault

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -145,7 +145,10 @@ def preview(
         fault, whole = str(error), True
     lengths, faults = _read_headers(source, root, config, seen.rows[:_SURVEYED])
     survey = _survey(source, root, config)
-    suggestions = _suggestions(seen.values, survey, STRETCHES_UNMAPPED in seen.rejected)
+    unreadable = {
+        name for name in getattr(config, "fields", {}) if any(name in row.extra for row in seen.rows)
+    }
+    suggestions = _suggestions(seen.values, survey, STRETCHES_UNMAPPED in seen.rejected, unreadable)
     lost = (
         bool(faults)
         and not lengths
@@ -285,10 +288,16 @@ def _only_constant(config: SourceConfig, name: str, survey: Survey | None) -> bo
     return not any(name in used.split(", ") for used in filled)
 
 
-def _suggestions(values: Mapping[str, int], survey: Survey | None, stretches: bool) -> dict[str, str]:
+def _suggestions(
+    values: Mapping[str, int], survey: Survey | None, stretches: bool, unreadable: Collection[str]
+) -> dict[str, str]:
     """Utterance field without values → an unused field of the corpus with a usual name for it.
 
-    `stretches` says whether rows seem to be stretches of recordings; only then are times suggested.
+    Args:
+        values: number of values by field.
+        survey: the corpus's fields.
+        stretches: whether rows seem to be stretches of recordings; only then are times suggested.
+        unreadable: fields that are read from the right place, and whose values have another form.
     """
     if survey is None:
         return {}
@@ -299,7 +308,7 @@ def _suggestions(values: Mapping[str, int], survey: Survey | None, stretches: bo
     }
     suggested = {}
     for name, usual in USUAL_NAMES.items():
-        if values.get(name) or (name in ("start_s", END) and values and not stretches):
+        if values.get(name) or name in unreadable or (name in ("start_s", END) and values and not stretches):
             continue
         if (match := next((free[word] for word in usual if word in free), None)) is not None:
             suggested[name] = match

@@ -107,6 +107,7 @@ class _Cleaner:
     unread: UnreadCount = field(default_factory=UnreadCount)
     """Characters without a reading in the texts after cleaning."""
     changed: int = 0
+    """Texts that lost annotation, or whose rows were rejected because of it."""
     emptied: int = 0
     first_emptied: str = ""
 
@@ -117,6 +118,7 @@ class _Cleaner:
             self.left.add(text)
             return utterance
         if config.hidden_words == "reject" and hides_words(one_side(text, config.transcript_side)):
+            self.changed += 1
             reason = f"its text hides words that may be spoken: {text!r}; hidden_words=drop keeps such rows"
             return Rejected(utterance.audio, reason, utterance.id, kind="transcript-hidden")
         cleaned = clean_transcript(text, config.transcript_side, config.keep_fillers, config.transcript)
@@ -139,9 +141,13 @@ class _Cleaner:
         if self.emptied:
             reason = "text without words, only marks (kept, without a text)"
             yield Note(reason, self.emptied, self.first_emptied, kind="transcript-empty")
-        if self.config.transcript != "plain" and not self.changed and self.left.texts:
-            reason = f"{setting} changed no text"
-            yield Note(reason, self.left.texts, kind="setting-unused:transcript")
+        if self.config.transcript != "plain" and not self.changed:
+            reason = (
+                f"{setting} changed no text"
+                if self.left.texts
+                else f"{setting} changed nothing: no row has a text"
+            )
+            yield Note(reason, max(self.left.texts, 1), kind="setting-unused:transcript")
         if self.left.marked:
             yield Note(self.left.sentence, self.left.marked, self.left.first, kind="transcript-marks")
         if self.unread.affected:

@@ -110,6 +110,7 @@ def evaluate(
         lists={"labels": labels, "speakers": speakers, "texts": texts},
         reading={"source": source, "settings": settings},
         files={"manifest": manifest, "splits": splits},
+        of_manifests={"root": root, "split": None if split in ("test", "all") else split},
     )
     model = JudgedModel.find(target, checkpoint)
     if audio_paths is not None:

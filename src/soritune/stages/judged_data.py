@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from soritune.inference.predictions import Row
 from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.task import Task
 
+logger = logging.getLogger(__name__)
 SOURCES = {".jsonl": "manifest", ".parquet": "manifest", ".csv": "csv", ".tsv": "csv"}
 """Suffixes of files to the source that reads them."""
 
@@ -27,6 +29,7 @@ def refuse_stray_options(
     lists: Mapping[str, object],
     reading: Mapping[str, object],
     files: Mapping[str, object],
+    of_manifests: Mapping[str, object],
 ) -> None:
     """Refuses options that would change nothing, before other rows than the intended ones are judged.
 
@@ -36,6 +39,7 @@ def refuse_stray_options(
         lists: name to value of the options that go with `audio_paths`; None where an option was not given.
         reading: the same for those that state how `data` is read; empty values count as not given.
         files: the same for a manifest and its splits, which exclude `data`.
+        of_manifests: the same for options that choose rows of a manifest or of the run, and act on nothing else.
 
     Raises:
         ManifestError: two data sets, or an option without what it goes with.
@@ -44,6 +48,12 @@ def refuse_stray_options(
         raise ManifestError("data and audio_paths are two data sets; give one of them")
     if (audio_paths is not None or data is not None) and any(file is not None for file in files.values()):
         raise ManifestError("data and manifest are two data sets; give one of them")
+    stray = [name for name, value in of_manifests.items() if value is not None]
+    if stray and (audio_paths is not None or data is not None):
+        raise ManifestError(
+            f"{' and '.join(stray)} would be left unused: all rows of data and of audio_paths are judged, where they "
+            "are; leave this out"
+        )
     stray = [name for name, value in lists.items() if value is not None]
     if stray and audio_paths is None:
         raise ManifestError(
@@ -86,6 +96,7 @@ def prepared_rows(
         BundleError: the card does not record how a corpus is read, and `source` is not given.
         ManifestError: no such corpus, or nothing in it can be used.
     """
+    given = source is not None or bool(settings)
     stored = (card.get("recipe") or {}).get("data") or {}
     named = source or (SOURCES.get(Path(data).suffix.lower()) if Path(data).is_file() else None)
     if source is None and named in (None, stored.get("source")):
@@ -99,6 +110,8 @@ def prepared_rows(
     if named != "synthetic" and not Path(data).exists():  # that source makes its corpus
         raise ManifestError("does not exist", path=data)
     made = prepare(named, data, dict(settings or {}), output)
+    for reason in made.idle_settings if given else ():
+        logger.warning("%s: %s", data, reason)
     return made.manifest, made.quarantined
 
 

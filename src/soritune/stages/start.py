@@ -118,6 +118,8 @@ def _check_encoder(recipe: Recipe) -> None:
     if source is None:
         return
     try:
+        if recipe.model.base is not None and not (is_bundle(source) and load_bundle(source).is_adapter):
+            raise ModelError(f"{source} has no adapters, so model.base has no effect; leave it out")
         if not is_bundle(source):
             open_pretrained(source)
         elif (bundle := load_bundle(source)).is_adapter:

@@ -86,6 +86,7 @@ def train_recipe(
         rows = manifest
         manifest = group.on_main(lambda: _write_inputs(recipe, rows, splits, folder, unusable)) or manifest
     training = build_run(recipe, manifest, splits, folder)
+    _warn_without_validation(training, console)
     logger.info("model: %s", training.model.load_report)
     logger.debug("versions: %s", json.dumps(versions()))
     console.message(str(training.model.load_report))
@@ -143,6 +144,18 @@ def settings_that_affect_results(resolved: dict[str, Any]) -> dict[str, Any]:
     # A digest sorts keys, but augmentations in another order give other samples.
     kept["augment"] = [[key, value] for key, value in kept["augment"].items() if value is not None]
     return kept
+
+
+def _warn_without_validation(training: TrainingRun, console: Console) -> None:
+    """Reports settings that choose by validation if there are no validation rows."""
+    if len(training.validation_rows):
+        return
+    names = ("early_stopping", "validation_sample", "best", "evaluate_every_steps")
+    idle = [f"train.{name}" for name in names if getattr(training.settings, name) not in (None, (), {})]
+    if idle:
+        console.warning(
+            f"the validation split is empty, so {', '.join(idle)} cannot act and the last weights are kept"
+        )
 
 
 def _write_inputs(

@@ -101,6 +101,12 @@ class MispronunciationConfig(TaskConfig):
             raise ValueError(f"'{reserved}' is a gap, a silence or the blank and cannot be a phone too")
         return self
 
+    def idle_settings(self) -> dict[str, str]:
+        """Settings of an output that `task` leaves out."""
+        parts = {"phoneme": ("error_weight", "error_layer"), "both": ()}
+        idle = parts.get(self.task, ("phoneme_weight", "phoneme_layer", "phoneme_output"))
+        return dict.fromkeys(idle, f"with tasks.mispronunciation.task={self.task}")
+
     @property
     def phones(self) -> tuple[str, ...]:
         """The symbols of the inventory."""

@@ -60,6 +60,13 @@ class PhonemeConfig(OutputSettings):
     vocabulary: tuple[str, ...] = Field(default=())
     """The model's labels in their order, blank ([PAD]) included; empty means [PAD] [UNK] | phones <s> </s>."""
 
+    def idle_settings(self) -> dict[str, str]:
+        """`boundary` if no phones are derived from texts."""
+        if self.inventory != "korean":
+            return {"boundary": "with this inventory, because only Korean phones are derived from texts"}
+        read = self.source in ("phones", "perceived")
+        return {"boundary": f"with tasks.phoneme.source={self.source}"} if read else {}
+
 
 class PhonemeTask(Task):
     """CTC over phones; `|` separates words."""

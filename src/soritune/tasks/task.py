@@ -42,6 +42,13 @@ class TaskConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def idle_settings(self) -> dict[str, str]:
+        """Settings that other ones make useless → why, as the end of "… has no effect"; by default none.
+
+        Those among them that a user gave are reported when a recipe is read.
+        """
+        return {}
+
 
 class Task(ABC):
     """One thing to learn from speech: declares outputs, makes targets, decodes, counts, reports.
@@ -61,6 +68,8 @@ class Task(ABC):
     label_field: ClassVar[str | None] = None
     """Manifest column (an utterance field, or a key of `extra`) with the label of an utterance, for tasks with such
     a label, as emotion; summaries of splits count its values. None for tasks of phones or text."""
+    reads_prompt: ClassVar[bool] = False
+    """Whether `decode` uses the prompt; `soritune predict` refuses `--input text=…` if no task of the model does."""
     hub_tag: ClassVar[str | None] = None
     """`pipeline_tag` of a model card on the Hugging Face hub, such as "audio-classification"; None where none fits."""
     limits: ClassVar[tuple[str, ...]] = ()

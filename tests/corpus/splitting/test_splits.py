@@ -243,6 +243,23 @@ def test_faulty_settings_are_refused() -> None:
             SplitSettings(**bad)  # type: ignore[arg-type]
 
 
+def test_ratios_that_do_not_add_to_one_are_refused_with_ratios_that_do() -> None:
+    with pytest.raises(
+        ValidationError, match=r"split\.ratios=\{train: 0\.9, val: 0, test: 0\.1\}' \(--ratios 0\.9,0,0\.1\)"
+    ):
+        SplitSettings(ratios={"train": 0.8, "val": 0, "test": 0.1})
+    with pytest.raises(ValidationError, match=r"--ratios 0\.8,0\.1,0\.1"):
+        SplitSettings(ratios={"val": 0.5, "test": 0.6})
+
+
+@pytest.mark.parametrize(
+    ("text", "by"), [("random", ("random",)), ("speaker, script", ("speaker", "script"))]
+)
+def test_one_text_stands_for_a_list(text: str, by: tuple[str, ...]) -> None:
+    settings = SplitSettings(by=text, stratify="emotion")  # type: ignore[arg-type]
+    assert (settings.by, settings.stratify) == (by, ("emotion",))
+
+
 def test_splits_are_saved_and_refused_for_another_manifest(tmp_path: Path) -> None:
     manifest = corpus(tmp_path)
     splits = make_splits(manifest, SplitSettings(seed=4))

@@ -19,9 +19,17 @@ class AudioFinder:
         folders: Where relative paths may start, the likeliest first.
         base: Paths below this folder are returned relative to it.
         drop_prefix: First folders that are cut off a written path, as they were on another machine.
+        matched: Gets ("drop_prefix", "") when a path begins with it, ("audio_root", "") when a path is relative.
     """
 
-    def __init__(self, folders: Sequence[Path], base: Path, drop_prefix: str = "") -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        base: Path,
+        drop_prefix: str = "",
+        matched: set[tuple[str, str]] | None = None,
+    ) -> None:
+        self._matched = set() if matched is None else matched
         self._folders = [os.path.abspath(folder) for folder in folders]
         self._base = os.path.abspath(base)
         self._prefix = plain_path(drop_prefix).rstrip("/") + "/" if drop_prefix else ""
@@ -51,7 +59,10 @@ class AudioFinder:
     def _path(self, written: str) -> str:
         path = plain_path(written)
         if self._prefix and path.startswith(self._prefix):
-            return path[len(self._prefix) :]
+            self._matched.add(("drop_prefix", ""))
+            path = path[len(self._prefix) :]
+        if not posixpath.isabs(path):
+            self._matched.add(("audio_root", ""))
         return path
 
     def _below(self, path: str) -> str:

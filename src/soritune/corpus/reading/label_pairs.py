@@ -86,6 +86,11 @@ def counterparts(root: Path, folder: str, names: Mapping[str, str]) -> Iterator[
             yield from _spelt_on_disk(root, list(zip(parts, renamed, strict=True)))
 
 
+def names_part_of(path: str, name: str) -> bool:
+    """Whether a folder of a path has this name, or one that `counterparts` takes for it."""
+    return any(_renamed(part, {name: ""}, exact=False) != composed(part) for part in path.split("/")[:-1])
+
+
 def _renamed(part: str, names: Mapping[str, str], *, exact: bool) -> str:
     full = composed(part)
     bare = _without_number(full)

@@ -11,6 +11,8 @@ from soritune.korean.transcript import Notation, Side
 
 _OF_NOTATION = ("transcript_side", "keep_fillers", "hidden_words")
 """Settings that only act on a text with annotation."""
+_OF_KSPONSPEECH = ("transcript_side", "keep_fillers")
+"""Settings of marks that `tags` does not remove."""
 
 
 class SourceConfig(BaseModel):
@@ -52,6 +54,11 @@ class SourceConfig(BaseModel):
         if self.transcript == "plain" and given:
             raise ValueError(
                 f"{given[0]} has no effect with transcript=plain; set transcript=ksponspeech, tags or aihub"
+            )
+        given = [name for name in given if name in _OF_KSPONSPEECH]
+        if self.transcript == "tags" and given:
+            raise ValueError(
+                f"{given[0]} has no effect with transcript=tags; set transcript=ksponspeech or aihub"
             )
         return self
 

@@ -37,10 +37,19 @@ class SplitFolders:
 
     def __init__(self, names: Mapping[str, str | None]) -> None:
         self._names = {_plain(name): split for name, split in names.items()}
+        self._seen = set[str]()
 
     def split_of(self, parts: Iterable[str]) -> str | None:
         """The split of a path: that of its first folder with a known name, or None."""
-        return next((self._names[key] for key in map(_plain, parts) if key in self._names), None)
+        key = next((key for key in map(_plain, parts) if key in self._names), None)
+        if key is None:
+            return None
+        self._seen.add(key)
+        return self._names[key]
+
+    def has_seen(self, name: str) -> bool:
+        """Whether a folder with this name, one of `names`, has been met so far."""
+        return _plain(name) in self._seen
 
     def left_out(self, folders: Sequence[str]) -> dict[str, Literal["unwanted", "replaced"]]:
         """Which of some neighbouring folders are not to be read, and why."""
@@ -50,6 +59,7 @@ class SplitFolders:
             key = _plain(name)
             if key not in self._names:
                 continue
+            self._seen.add(key)
             if self._names[key] is None:
                 left_out[name] = "unwanted"
             elif key + _SUCCESSOR in keys and self._names.get(key + _SUCCESSOR) is not None:

@@ -130,7 +130,7 @@ def _rows(files: list[Path], base: Path, config: CsvConfig) -> Iterator[tuple[st
         reader = _RowReader(
             file,
             find_columns(table, config.fields),
-            AudioFinder([audio_root], base, config.drop_prefix),
+            AudioFinder([audio_root], base, config.drop_prefix, config._matched),
             ValueReader.of(config, composed(file.parent.resolve().name), config.language),
             config.speaker_pattern,
         )

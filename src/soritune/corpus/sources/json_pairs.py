@@ -26,7 +26,7 @@ from soritune.corpus.reading.expressions import Expression, compiled, leaves, sp
 from soritune.corpus.reading.field_mapping import FieldValueError
 from soritune.corpus.reading.folder_walk import writable_name
 from soritune.corpus.reading.json_text import read_json
-from soritune.corpus.reading.label_pairs import LABEL_FOLDERS, Pair, find_pairs
+from soritune.corpus.reading.label_pairs import LABEL_FOLDERS, Pair, find_pairs, names_part_of
 from soritune.corpus.reading.outcomes import Note, Outcome, ReadingError, Rejected, Skipped
 from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.reading.source_config import SourceConfig
@@ -189,6 +189,9 @@ class _Reader:
         if fault is not None:
             return [Rejected(shown, fault, kind="name-not-utf8")]
         label = composed(pair.label.rsplit("/", 1)[-1])
+        for name in self.config.label_folders:
+            if names_part_of(pair.label, name):
+                self.config._matched.add(("label_folders", name))
         try:
             document, repeated = load_label(self.root / pair.label, self.config.encoding)
             self.any_label = True
@@ -309,6 +312,9 @@ def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Outcome]:
                 if fault is not None:
                     outcomes = [Rejected(shown, f"{item.reason}; {fault}", kind="name-not-utf8")]
             yield from outcomes
+    config._matched.update(
+        ("split_folders", n) for n in config.split_folders or () if reader.splits.has_seen(n)
+    )
     if not pairs:
         raise ManifestError(
             f"holds no recording with a JSON of its name ({without_partner:,} files without a partner); if labels are "
@@ -369,6 +375,7 @@ def survey(root: Path, config: JsonPairsConfig, limit: int) -> Survey:
                 examples[name] = value
             # The path from the top of the label, and the paths from the stretches that contain it.
             paths = [path, *(path[len(top) :] for top in stretches if top and path[: len(top)] == top)]
+            paths += [(n, *path[1:]) for n, lookup in config.lookups.items() if path[0] == lookup.table]
             readers = [key for key, expression in fields.items() if any(map(expression.reads, paths))]
             if any(expression.reads(path) for expression in extra.values() for path in paths):
                 readers.append("extra")

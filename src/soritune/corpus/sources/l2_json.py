@@ -95,7 +95,7 @@ def read_corpus(root: Path, config: L2JsonConfig) -> Iterator[Outcome]:
         reader = _EntryReader(
             file,
             keys,
-            AudioFinder([file.parent, folder_of(root)], base, config.drop_prefix),
+            AudioFinder([file.parent, folder_of(root)], base, config.drop_prefix, config._matched),
             ValueReader.of(config, composed(file.parent.resolve().name), config.language),
         )
         entries, repeated = _entries(file)

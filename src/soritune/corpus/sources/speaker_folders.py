@@ -20,9 +20,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from soritune.audio.files import recordings
 from soritune.corpus.reading.field_mapping import TEXT_FIELDS, FieldValueError, convert
@@ -72,6 +72,12 @@ class SpeakerFoldersConfig(SourceConfig):
         if unknown:
             raise ValueError(f"pattern has the group '{unknown[0]}'; known: {', '.join(_GROUPS)}")
         return pattern
+
+    @model_validator(mode="after")
+    def _has_number(self) -> Self:
+        if self.script_from_number and "number" not in re.compile(self.pattern).groupindex:
+            raise ValueError("script_from_number needs the group 'number' in pattern, as (?P<number>\\d+)")
+        return self
 
     @field_validator("labels", mode="before")
     @classmethod

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from soritune.corpus.audio_hashes import AudioHashes
 from soritune.corpus.manifest import Manifest
@@ -61,6 +61,12 @@ class SplitSettings(Settings):
     are kept together, other copies are unused in all splits but one, and a given split with such rows is refused.
     "allow": they are counted and reported. "ignore": audio is not compared."""
 
+    @field_validator("by", "stratify", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        """One text as a list: `by=random`, `by=speaker,script`, `stratify=emotion`."""
+        return tuple(value.replace("+", ",").replace(" ", "").split(",")) if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _consistent(self) -> SplitSettings:
         if not self.by or ("random" in self.by and self.by != ("random",)):
@@ -69,7 +75,11 @@ class SplitSettings(Settings):
         if unknown or any(not 0 <= share <= 1 for share in self.ratios.values()):
             raise ValueError(f"ratios must give train, val and test shares from 0 to 1; got {self.ratios}")
         if abs(sum(self.ratios.values()) - 1) > 1e-3 or self.ratios.get("train", 0) <= 0:
-            raise ValueError(f"ratios must add to 1 with train above 0; got {self.ratios}")
+            others = {name: self.ratios.get(name, 0) for name in ("val", "test")}
+            raise ValueError(
+                f"ratios must add to 1 with train above 0, got {self.ratios}; give all three at once, such as "
+                f"{_with_rest(others)}"
+            )
         return self
 
     @property
@@ -342,6 +352,14 @@ def _warnings(
                 of_field = f" ({field})" if len(columns.labels) > 1 else ""
                 warnings.append(f"{name} has no utterance labelled {', '.join(absent)}{of_field}")
     return warnings
+
+
+def _with_rest(others: Mapping[str, float]) -> str:
+    """Ratios of which train is what the others leave, as settings; if they leave nothing, the default ones."""
+    rest = 1 - sum(others.values())
+    shares = {"train": rest, **others} if rest > 0 else {"train": 0.8, "val": 0.1, "test": 0.1}
+    listed = ", ".join(f"{name}: {share:g}" for name, share in shares.items())
+    return f"'split.ratios={{{listed}}}' (--ratios {','.join(f'{share:g}' for share in shares.values())})"
 
 
 def _code(split: str) -> int:

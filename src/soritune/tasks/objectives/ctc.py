@@ -37,6 +37,7 @@ class Ctc(Objective):
 
     resolutions: ClassVar[tuple[Resolution, ...]] = ("frame",)
     needs_decoder: ClassVar[bool] = True
+    is_smoothed: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ("blank",)
 
     def check_options(self, spec: OutputSpec) -> None:

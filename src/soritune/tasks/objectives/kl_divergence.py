@@ -27,6 +27,7 @@ class KlDivergence(CrossEntropy):
     rows, with a target. Decoded: log-probabilities at temperature 1. Labels are not smoothed.
     """
 
+    is_smoothed: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ("temperature",)
 
     def check_options(self, spec: OutputSpec) -> None:

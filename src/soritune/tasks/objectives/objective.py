@@ -60,6 +60,8 @@ class Objective(ABC):
     """The allowed resolutions of an output."""
     needs_decoder: ClassVar[bool] = False
     """Whether a decoder (`tasks/decoding`) reads the output."""
+    is_smoothed: ClassVar[bool] = True
+    """Whether `pad` uses `label_smoothing`."""
     options: ClassVar[tuple[str, ...]] = ()
     """The allowed keys of `OutputSpec.options`."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ class Regression(DenseObjective):
     """Target: ([n,] labels) finite numbers, one per label. The loss is the squared error.
 
     Count: numbers of rows, or of frames, with a target. Decoded: the numbers.
-
     """
+
+    is_smoothed: ClassVar[bool] = False
 
     def value_fault(self, spec: OutputSpec, values: NDArray[Any]) -> str | None:
         """Values that are not finite."""
