@@ -20,6 +20,7 @@ from tests.stages.conftest import learners, pairs, tree  # noqa: F401  (fixtures
 from tests.stages.toy_recipes import toy_encoder
 from typer.testing import CliRunner
 
+from soritune.audio.files import find_audio
 from soritune.cli.main import app
 
 pytestmark = pytest.mark.slow
@@ -85,7 +86,7 @@ def run_command(words: list[str], section: str) -> str:
 def record_anew(root: Path, copy: Path) -> None:
     """The same corpus with other recordings: every clip is played backwards and quieter."""
     shutil.copytree(root, copy)
-    for clip in copy.rglob("*.wav"):
+    for clip in find_audio(copy):
         samples, rate = soundfile.read(clip)
         soundfile.write(clip, samples[::-1] * 0.6, rate)
 
@@ -140,7 +141,8 @@ def run_python(code: str, section: str, space: dict[str, Any], root: Path) -> No
     import soritune
 
     if not space:
-        clips = sorted(root.glob("M2000/wav_48000/*_0000[239]*.wav"))
+        record_anew(root / "M2000", Path("JUDGED/M2000"))
+        clips = sorted(Path("JUDGED").glob("M2000/wav_48000/*_0000[239]*.wav"))
         labels = {2: "Anxious", 3: "Kind", 9: "Dry"}
         known = [labels[int(clip.stem.rsplit("_", 1)[1]) // 10] for clip in clips]
         space |= {"soritune": soritune, "audio_paths": clips, "true_labels": known}

@@ -268,7 +268,7 @@ def test_windows_over_a_long_file_find_the_phones_of_its_clips(
         return sum(phone_counts(reference, hypothesis)[:3])
 
     assert len(whole) / 16000 > 3 * load_bundle(tiny_ko).card["preprocessing"]["max_duration_s"]
-    assert errors(Predictor.load(tiny_ko)) < 0.2 * len(reference)
+    assert errors(Predictor.load(tiny_ko)) < 0.25 * len(reference)
 
 
 def test_transformers_gives_the_same_outputs(unseen: Manifest, tiny_ko: str) -> None:
