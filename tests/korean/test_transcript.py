@@ -117,6 +117,8 @@ def test_masked_words_are_hidden_words(text):
         ("00:01:23.500 --> 00:01:25.000 네", "time", "네"),
         ("00:01:23 네", "time", "네"),
         ("[00:12] 화자1: 네", "time", "네"),
+        ("00:01:23.500 --> 네", "time", "네"),
+        ("&*CHI:응 네 &{l=웃음 네 &}l=웃음", "chat", "네 네"),
         ("1\n00:00:01,000 --> 00:00:02,000\n네", "time", "네"),
         ("（웃음） 네", "tag", "네"),
         ("［웃음］ 네 【박수】", "tag", "네"),
@@ -130,6 +132,9 @@ def test_masked_words_are_hidden_words(text):
         ("김＊수 씨", "hidden", "김 수 씨"),
         ("이X호 씨", "hidden", "이 호 씨"),
         ("박◯◯ 씨와 □□동", "hidden", "박 씨와 동"),
+        ("０１０－ＸＸＸＸ－1234", "hidden", "010- -1234"),
+        ("홍△동과 김◎◎", "hidden", "홍 동과 김"),
+        ("⟨웃음⟩ 네", "tag", "네"),
     ],
 )
 def test_notation_of_other_corpora_is_found_and_removed(raw, kind, cleaned):
@@ -157,7 +162,7 @@ def test_fillers_of_chat_and_codes_follow_the_setting():
 @pytest.mark.parametrize(
     "text",
     ["(3시)/(세 시)", "[3시]/[세 시]", "{3시}/{세 시}", "((3시))/((세 시))", "(3시)(세 시)", "{3시}{세 시}",
-     "[3시][세 시]", "/(3시)/(세 시)"],
+     "[3시][세 시]", "<3시>/<세 시>", "/(3시)/(세 시)"],
 )  # fmt: skip
 def test_double_transcription_has_one_of_its_sides(text):
     assert [mark.kind for mark in find_marks(text)] == ["double"]

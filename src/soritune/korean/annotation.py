@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import re
 
-NARROW = str.maketrans("（）［］｛｝＜＞＊／＋＆＃＠：＝", "()[]{}<>*/+&#@:=") | str.maketrans(
-    "ＢＬＮＯＵＸｂｌｎｏｕｘ", "BLNOUXblnoux"
-)
-"""Full-width signs and letters of marks, one to one."""
+NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+"""Full-width signs, digits and letters, one to one."""
 
 REMARK = (
     r"(?:background )?(?:laugh(?:s|ing|ter)?|cough(?:s|ing)?|sigh(?:s|ing)?|breath(?:s|ing|e)?|inhales?|exhales?|"
@@ -33,7 +31,7 @@ HIDDEN_NAME = re.compile(
 )
 
 REMARK_IN_SIGNS = re.compile(
-    rf"(?<![가-힣])(?:【\s*(?:{REMARK})\s*】|〔\s*(?:{REMARK})\s*〕|〖\s*(?:{REMARK})\s*〗|〈\s*(?:{REMARK})\s*〉"
+    rf"(?<![가-힣])(?:【\s*(?:{REMARK})\s*】|〔\s*(?:{REMARK})\s*〕|〖\s*(?:{REMARK})\s*〗|〘\s*(?:{REMARK})\s*〙|⟨\s*(?:{REMARK})\s*⟩|〈\s*(?:{REMARK})\s*〉"
     rf"|《\s*(?:{REMARK})\s*》|「\s*(?:{REMARK})\s*」|『\s*(?:{REMARK})\s*』)(?![가-힣])"
     rf"|(?<!\S)(?P<sign>[=#~^%/_])(?:{REMARK})(?P=sign)?(?!\S)",
     re.IGNORECASE,
@@ -50,7 +48,7 @@ _TIMETABLE = (
     "|현재|경|쯤|까지|부터|이후|이전|정각"
 )
 TIME = re.compile(
-    rf"(?:^\d+\s*\n)?{_CLOCK}\s*-->\s*{_CLOCK}"
+    rf"(?:^\d+\s*\n)?{_CLOCK}\s*-->(?:\s*{_CLOCK})?"
     rf"|[\[<]\s*{_CLOCK}(?:\s*[-~–]\s*{_CLOCK})?\s*[\]>]"
     rf"|^\s*\(\s*{_CLOCK}(?:\s*[-~–]\s*{_CLOCK})?\s*\)(?=\s*\S)"
     rf"|^\s*{_LONG_CLOCK}(?:\s*[-~–]\s*{_LONG_CLOCK})?(?=\s+[^\s~–:-])(?!\s+(?:{_TIMETABLE}))"
@@ -81,11 +79,12 @@ SPEAKER = re.compile(
 CHAT = re.compile(
     r"(?m:^\s*\*[A-Z]{2,3}\d{0,2}:)"
     r"|(?m:^%[a-z]{3}:.*$)"
+    r"|&\*[A-Z]{2,3}:[\w가-힣]*|&[{}][ln]=[\w가-힣:]+"
     r"|&=[\w가-힣]+(?::[\w가-힣]+)*"
     r"|&[-+~](?P<filler>[\w가-힣]+)"
     r"|<(?P<scope>[^<>\[\]]*)>(?=\s*\[(?:/{1,3}\]|[?!<>*=:+%-]))"
     r"|\[[<>]\d?\]"
-    r"|(?<!\S)\((?:\.{1,3}|…|\d{0,2}\.\d{1,2})\)(?!\S)"
+    r"|(?<!\S)\((?:\.{1,3}|…|\d{0,2}\.\d{0,2})\)(?!\S)"
     r'|(?<!\S)\+(?:\.\.[.?]|//?[.?]|!\?|"/?\.?|[,<^])(?=\s|$|[가-힣])'
     r"|(?<=[가-힣])@[a-z](?::[a-z]+)?(?![\w.])"
 )
@@ -98,6 +97,7 @@ DOUBLE = re.compile(
     rf"|\[(?P<a3>{_WORDS})\]\s*/\s*\[(?P<b3>{_WORDS})\]|\{{(?P<a4>{_WORDS})\}}\s*/\s*\{{(?P<b4>{_WORDS})\}})"
     r"|\((?P<a5>[^()가-힣]*[0-9A-Za-z%][^()]*)\)\((?P<b5>[가-힣 ]{2,})\)"
     r"|\[(?P<a6>[^\[\]가-힣]*[0-9A-Za-z%][^\[\]]*)\]\[(?P<b6>[가-힣 ]{2,})\]"
+    r"|<(?P<a8>[^<>가-힣]*[0-9A-Za-z%][^<>/]*)>/<(?P<b8>[가-힣 ]+)>"
     r"|\{(?P<a7>[^{}가-힣]*[0-9A-Za-z%][^{}]*)\}\{(?P<b7>[가-힣 ]{2,})\}"
 )
 """(A)/(B), ((A))/((B)), [A]/[B], {A}/{B}, and without a slash if A has digits or Latin letters and B is Hangul."""
@@ -111,8 +111,8 @@ _SURNAMES = "".join(
 _MASKED_THING = "(?= ?(?:씨|님|학교|회사|병원|은행|전자|아파트|(?:군|양|동|시|구)(?![가-힣])))"
 HIDDEN = re.compile(
     r"(?<![A-Za-z0-9])&[가-힣A-Za-z_-]+\d*&|&[가-힣A-Za-z_-]+\d+&|#[^\s#]+#|(?<![\w.])@[가-힣A-Za-z0-9_]+"
-    r"|\*{2,}|#{2,}|(?<=[가-힣])\*(?=[가-힣])|[○●◯□■△▲※]{2,}|(?<=[가-힣])[○●◯□■〇](?=[가-힣\s]|$)"
-    r"|(?<=[가-힣])※(?=[가-힣])|(?<![一-龥〇])〇{2,}(?![一-龥〇])"
+    r"|\*{2,}|#{2,}|(?<=[가-힣])\*(?=[가-힣])|[○●◯◎□■△▲◇◆※]{2,}|(?<=[가-힣])[○●◯◎□■〇](?=[가-힣\s]|$)"
+    r"|(?<=[가-힣])[※△▲◇◆](?=[가-힣])|(?<![一-龥〇])〇{2,}(?![一-龥〇])"
     r"|(?<![A-Za-z])(?:O{2,}|X{3,})(?![A-Za-z])|(?<=[\d-])[xX]{2,}(?![A-Za-z])|(?<=[가-힣])X{2,}(?![A-Za-z])"
     rf"|(?<![A-Za-z])(?:XX|xx|oo|○|◯|〇){_MASKED_THING}|(?<![ㄱ-ㅣ])(?:ㅇㅇ|ㅁㅁ){_MASKED_THING}"
     rf"|(?<=(?<![가-힣])[{_SURNAMES}])[Xx](?=[가-힣](?![가-힣])|[가-힣] ?(?:씨|님))"

@@ -39,7 +39,7 @@ KINDS: dict[Notation, tuple[Kind, ...]] = {
 """Notation → the kinds of marks that are removed, in the order of removal."""
 
 _SUSPECT = re.compile(
-    r"[/()&#@*\[\]{}<>+:=%~^_○●◯□■△▲〇※【〔〖〈《「『（［｛＜＊／＆＃＠：＝]|OO|XX|[Xxoyw]{2}|[가-힣][Xx]|ㅇㅇ|ㅁㅁ|\x15"
+    r"[/()&#@*\[\]{}<>+:=%~^_○●◯◎□■△▲◇◆〇※【〔〖〘〈《「『⟨\x15]|[Xxoyw]{2}|OO|[가-힣][Xx]|ㅇㅇ|ㅁㅁ"
 )
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8}\d{0,2});")
 # b/ breath, l/ laughter, n/ noise, o/ overlap, u/ unclear; some corpora write no space after them. O/X is not a mark.
@@ -116,9 +116,9 @@ def find_marks(text: str) -> list[Mark]:
     >>> [mark.text for mark in find_marks("o/ 그+ (7시)/(일곱 시)에 [웃음]")]
     ['(7시)/(일곱 시)', '[웃음]', 'o/', '그+']
     """
+    original, text = text, text if text.isascii() else text.translate(NARROW)
     if not _SUSPECT.search(text):
         return []
-    original, text = text, text.translate(NARROW)
     narrow = text
     marks: list[Mark] = []
 
