@@ -68,17 +68,21 @@ def test_signs_and_numbers_that_need_their_context_are_read(text, spoken):
     assert normalize(text) == spoken
 
 
-BLIND = [
-    line.split("\t")
-    for line in (Path(__file__).parent / "blind_eighth.tsv").read_text(encoding="utf-8").splitlines()[1:]
-]
-KINDS = sorted({kind for *_, kind in BLIND})
+SETS = ("eighth", "ninth")
+BLIND = {
+    name: [
+        line.split("\t")
+        for line in (Path(__file__).parent / f"blind_{name}.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    ]
+    for name in SETS
+}
+KINDS = sorted({(name, kind) for name in SETS for *_, kind in BLIND[name]})
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_eighth_blind_set_is_read_as_written_in_its_key(kind):
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_a_blind_set_is_read_as_written_in_its_key(name, kind):
     """The keys give spoken words; spaces do not count, and the point of a decimal may be written 점."""
-    rows = [(_unescape(text), key) for text, key, of_kind in BLIND if of_kind == kind]
+    rows = [(_unescape(text), key) for text, key, of_kind in BLIND[name] if of_kind == kind]
     wrong = [
         (text, normalize(text))
         for text, key in rows

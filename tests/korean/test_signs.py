@@ -95,7 +95,10 @@ def test_what_has_no_reading_is_reported():
         Unread(9, "と", "HIRAGANA LETTER TO"),
         Unread(12, "\u0301", "COMBINING ACUTE ACCENT"),
     ]
-    assert unread("ㅋㅋㅋ “안녕!” (3~5개) → 끝") == [Unread(17, "→", "RIGHTWARDS ARROW")]
+    assert unread("ㅋㅋㅋ “안녕!” (3~5개) → 끝") == [
+        Unread(0, "ㅋㅋㅋ", "HANGUL LETTER KHIEUKH"),
+        Unread(17, "→", "RIGHTWARDS ARROW"),
+    ]
     assert unread("大韓民國, 5㎍, ½, ③, 70℉") == []
 
 

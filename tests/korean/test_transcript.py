@@ -46,6 +46,25 @@ def test_each_notation_removes_its_own_marks():
         "(x) 더하기 y는 5 < 7",
         "XX세기와 II부",
         "그는 왔고 - 나는 갔다",
+        "주몽 《삼국유사》, 「네」라고 했다, 『한중록』을 읽고 〈소리〉 전시회에",
+        "《한숨》을 들었다",
+        "비율은 1:1, 3:0으로 이겼다",
+        "A:B 비율, A : B의 비, A:3",
+        "3:00 회의, 07:05 출발",
+        "07:05 출발",
+        "오후 세 시(15:00)에 만나",
+        "가격: 천 원, 시간: 세 시",
+        "TEL: 공이",
+        "www.naver.com에 가서",
+        "二〇二四년 一〇〇호",
+        "환율(1.5)이 올랐다",
+        "(3.1절) 행사와 (TV)만",
+        "그래(응)와 (주)(사)한국",
+        "ㅇㅇ 그래 ㅋㅋ",
+        "ABX 검사, 에어X드론, O형",
+        "디스크 & 파일, 키 = 값, 3 < 5",
+        "@ 앞에서 만나, a@b.com",
+        "해시태그 #여행",
     ],
 )
 def test_plain_text_has_no_marks_and_stays_as_it_is(text):
@@ -76,6 +95,87 @@ def test_masked_words_are_hidden_words(text):
     assert hides_words(text)
 
 
+@pytest.mark.parametrize(
+    ("raw", "kind", "cleaned"),
+    [
+        ("*CHI: 엄마 물 줘", "chat", "엄마 물 줘"),
+        ("네 &=laughs 맞아요", "chat", "네 맞아요"),
+        ("&-어 그게 &+무 물", "chat", "어 그게 무 물"),
+        ("<갔어> [//] 갔다 왔어", "chat", "갔어 갔다 왔어"),
+        ("(.) 네 (1.5) 그래 (..)", "chat", "네 그래"),
+        ("그래서 +...", "chat", "그래서"),
+        ("그 xxx 했어 yyy", "hidden", "그 했어"),
+        ("www", "hidden", ""),
+        ("화자1: 안녕", "speaker", "안녕"),
+        ("A: 네 B: 아니요", "speaker", "네 아니요"),
+        ("M1 : 그래", "speaker", "그래"),
+        ("SP: 그래", "speaker", "그래"),
+        ("상담원: 3시에 뵐게요", "speaker", "3시에 뵐게요"),
+        ("화자2：네", "speaker", "네"),
+        ("Speaker 1: 네", "speaker", "네"),
+        ("(고객) 네", "speaker", "네"),
+        ("00:01:23.500 --> 00:01:25.000 네", "time", "네"),
+        ("00:01:23 네", "time", "네"),
+        ("[00:12] 화자1: 네", "time", "네"),
+        ("00:01:23.500 --> 네", "time", "네"),
+        ("&*CHI:응 네 &{l=웃음 네 &}l=웃음", "chat", "네 네"),
+        ("1\n00:00:01,000 --> 00:00:02,000\n네", "time", "네"),
+        ("（웃음） 네", "tag", "네"),
+        ("［웃음］ 네 【박수】", "tag", "네"),
+        ("〔기침〕 네 〈웃음〉 응 《한숨》", "tag", "네 응"),
+        ("(笑) 네", "tag", "네"),
+        ("=웃음= 네 #noise", "tag", "네"),
+        ("(SP:FILL어) 그게 (NO:)", "tag", "어 그게"),
+        ("(SN: 기침) 네", "tag", "네"),
+        ("ｂ／ 네 ｌ／", "sound", "네"),
+        ("김〇〇 씨", "hidden", "김 씨"),
+        ("김＊수 씨", "hidden", "김 수 씨"),
+        ("이X호 씨", "hidden", "이 호 씨"),
+        ("박◯◯ 씨와 □□동", "hidden", "박 씨와 동"),
+        ("０１０－ＸＸＸＸ－1234", "hidden", "010- -1234"),
+        ("홍△동과 김◎◎", "hidden", "홍 동과 김"),
+        ("⟨웃음⟩ 네", "tag", "네"),
+    ],
+)
+def test_notation_of_other_corpora_is_found_and_removed(raw, kind, cleaned):
+    assert {mark.kind for mark in find_marks(raw)} - {"tag", "speaker"} <= {kind}
+    assert kind in {mark.kind for mark in find_marks(raw)}
+    assert clean_transcript(raw) == cleaned
+    assert find_marks(cleaned) == []
+    assert clean_transcript(raw, notation="plain") == raw
+    if kind != "sound":
+        assert clean_transcript(raw, notation="tags") == cleaned
+
+
+def test_marks_are_quoted_as_they_are_written():
+    assert [mark.text for mark in find_marks("（웃음） ｂ／ 네")] == ["（웃음）", "ｂ／"]
+
+
+def test_full_width_signs_of_plain_text_stay():
+    assert clean_transcript("（주）한국은 １０％") == "（주）한국은 １０％"
+
+
+def test_fillers_of_chat_and_codes_follow_the_setting():
+    assert clean_transcript("&-어 그게 (FP:음) 네", keep_fillers=False) == "그게 네"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(3시)/(세 시)", "[3시]/[세 시]", "{3시}/{세 시}", "((3시))/((세 시))", "(3시)(세 시)", "{3시}{세 시}",
+     "[3시][세 시]", "<3시>/<세 시>", "/(3시)/(세 시)"],
+)  # fmt: skip
+def test_double_transcription_has_one_of_its_sides(text):
+    assert [mark.kind for mark in find_marks(text)] == ["double"]
+    assert clean_transcript(f"{text}에") == "세 시에"
+    assert clean_transcript(f"{text}에", side="spelling") == "3시에"
+    assert clean_transcript(f"{text}에", notation="ksponspeech") == "세 시에"
+    assert clean_transcript(f"{text}에", notation="tags") == f"{text}에"
+
+
+def test_two_noises_are_not_a_double_transcription():
+    assert clean_transcript("[laugh] [웃음] 네 (noise)(기침)") == "네"
+
+
 def test_unclear_words_that_are_written_are_not_hidden():
     assert not hides_words("((그래)) 네 [noise] b/ 그+")
 
@@ -83,4 +183,5 @@ def test_unclear_words_that_are_written_are_not_hidden():
 def test_notation_with_the_fewest_marks_is_named():
     assert notation_for({"double", "sound"}) == "ksponspeech"
     assert notation_for({"tag", "entity"}) == "tags"
+    assert notation_for({"speaker", "time", "chat"}) == "tags"
     assert notation_for({"tag", "word"}) == "aihub"

@@ -18,6 +18,7 @@ from soritune.korean.hanja import IDEOGRAPHS, read_hanja
 from soritune.korean.numbers import read_decimal, read_digits, read_sino
 from soritune.korean.ranges import join_ranges, join_words, read_ranges
 from soritune.korean.readings import readings
+from soritune.korean.sign_patterns import read_addresses, read_comparisons, read_sign_patterns
 from soritune.korean.signs import UNIT_CLOSE, UNIT_OPEN, fold, is_invisible
 from soritune.korean.units import UNIT, read_lone_units, read_unit
 from soritune.korean.word_classes import word_class
@@ -31,7 +32,7 @@ _SYMBOLS = {sign: f" {spoken} " for sign, spoken in {**_MONEY, **readings("symbo
 _SYMBOL = re.compile("|".join(map(re.escape, _SYMBOLS)))
 _FIXED = readings("fixed")
 _READY = re.compile(r"[가-힣 ]*")
-_ALWAYS_READ = re.compile(r"[\x00-\x7f가-힣ㄱ-ㅎㅏ-ㅣ‘’“”…·]*")
+_ALWAYS_READ = re.compile(r"[A-Za-z0-9가-힣 \n.,?!'\"%:()‘’“”…·-]*")
 _PRIVATE = re.compile(f"[{MARKS}{UNIT_OPEN}{UNIT_CLOSE}]")
 _FIXED_TOKEN = re.compile(
     rf"(?<![A-Za-z0-9.,])(?:{'|'.join(map(re.escape, sorted(_FIXED, key=len, reverse=True)))})"
@@ -40,7 +41,7 @@ _FIXED_TOKEN = re.compile(
 _IN_SUM = re.compile(" ?[=+]")
 _COUNTDOWN = re.compile(r"(?<![A-Za-z0-9])(D|T(?=[-+]\d+ ?(?:초|분|시간|일)))([-+])(?=\d{1,4}(?![\d-]))")
 _COMPANY = re.compile(r"\(주\)(?=[가-힣A-Za-z])|(?<=[가-힣A-Za-z])\(주\)")
-_ROMAN = re.compile(r"(?<![A-Za-z])(?:I{2,3}|IV|VI{1,3}|IX|XI{0,3}|I|V)(?=[장부편권형급세](?![가-힣]))")
+_ROMAN = re.compile(r"(?<![A-Za-z0-9])(?:I{2,3}|IV|VI{1,3}|IX|XI{0,3}|I|V)(?=[장부편권형급세](?![가-힣]))")
 _ROMAN_VALUE = {
     **{"I": "일", "II": "이", "III": "삼", "IV": "사", "V": "오", "VI": "육", "VII": "칠", "VIII": "팔"},
     **{"IX": "구", "X": "십", "XI": "십일", "XII": "십이", "XIII": "십삼"},
@@ -67,28 +68,16 @@ _PER_COUNT = re.compile(
 )
 _LATIN_LETTER = re.compile("[A-Za-z]")
 _DIGIT = re.compile("[0-9]")
-_COMPARISON = re.compile("[<>≤≥≦≧]")
+_COMPARISON = re.compile("[<>≤≥≦≧≠≒≈]")
 _LATIN = re.compile(r"[A-Za-zΑ-Ωα-ω]+(?:-[A-Za-z]+)*")
 _JAMO_RUN = re.compile(r"[ㄱ-ㅎㅏ-ㅣ]+")
-# 3>2, x≤3, but no tag (<b>) and no chain (1<x<3)
-_COMPARED = re.compile(
-    r"(?<![\w가-힣<>≤≥≦≧])(\d[\d,]*(?:\.\d+)?|[a-zα-ω]) ?([<>≤≥≦≧]) ?(-?\d[\d,]*(?:\.\d+)?|[a-zα-ω])"
-    r"(?![\w가-힣.,]| ?[<>≤≥≦≧])"
-)
-_GREATER = {
-    ">": "크다",
-    "<": "작다",
-    **dict.fromkeys("≥≧", "크거나 같다"),
-    **dict.fromkeys("≤≦", "작거나 같다"),
-}
-_ADDRESS = re.compile(
-    r"(?<![A-Za-z0-9.])(?:[A-Za-z0-9_-]+\.)+(?:com|net|org|kr|jp|cn|io|ai|edu|gov|info|biz|tv|me)(?![A-Za-z0-9])"
-)
 _EQUALS = re.compile(rf"([가-힣]?)([{MARKS}]?) *= *")
 _PAUSE = re.compile(r"[.,?!;:…。、，！？；：\n\r()\[\]{}<>《》〈〉「」『』/|—]+")
 _GLOSS = re.compile(rf"(?<=[가-힣])\([^()가-힣]*[{IDEOGRAPHS}][^()]*\)")
 _DROPPED = re.compile(rf"[^가-힣, {MARKS}]+")
-_QUOTES = str.maketrans("", "", "'\"‘’“”`´*_")
+_QUOTES = str.maketrans("", "", "'\"‘’“”`´")
+_JOINING = str.maketrans("", "", "*_")
+"""Emphasis and underlines inside words: they have no sound and do not part a word."""
 
 # Telephone numbers of three or four digits, read digit by digit: 119에, 112 신고, 1345로 전화.
 _EMERGENCY = ("112", "114", "119")
@@ -158,19 +147,6 @@ def _per_count(match: re.Match[str]) -> str:
     return f"{ {'min': '분', 'h': '시간'}.get(per, name) }당 {amount}{counter}"
 
 
-def _compare(match: re.Match[str]) -> str:
-    """Write 3>2 as 3은 2보다 크다; `_equals` chooses the particle."""
-    first, sign, second = match.groups()
-    return f"{first}= {second}보다 {_GREATER[sign]}"
-
-
-def _address(match: re.Match[str]) -> str:
-    """Read the full stops of an internet address: 닷컴, and 점 elsewhere."""
-    return match[0].removesuffix(".com").replace(".", " 점 ") + (
-        " 닷컴 " if match[0].endswith(".com") else ""
-    )
-
-
 def _exponent(match: re.Match[str]) -> str:
     """Read an exponent whose base no pattern knows."""
     return f" {'마이너스 ' if match[1] else ''}{read_sino(match[2])}제곱 "
@@ -184,10 +160,15 @@ def _latin(match: re.Match[str]) -> str:
     return "".join(_LETTERS[letter.upper()] for letter in word if letter != "-")
 
 
+def _is_laughter(run: str) -> bool:
+    """Tell whether single letters stand for laughter or tears: ㅋㅋ, ㅠㅠ, ㅜㅡㅜ."""
+    return len(run) > 1 and (len(set(run)) == 1 or set(run) <= set("ㅋㅎㅠㅜㅡ"))
+
+
 def _jamo(match: re.Match[str]) -> str:
     """Name single letters; drop runs such as ㅋㅋㅋ and ㅠㅠ, which are not spoken."""
     run = match[0]
-    if len(run) > 1 and (len(set(run)) == 1 or set(run) <= set("ㅋㅎㅠㅜㅡ")):
+    if _is_laughter(run):
         return " "
     return " ".join(_JAMO_NAMES.get(letter, "") for letter in run)
 
@@ -254,12 +235,12 @@ def _split(text: str) -> list[str]:
 
 def _spell_out(text: str) -> str:
     """Replace everything that is not Hangul by its reading; pauses become commas, choices are marked."""
-    return _DROPPED.sub(" ", _PAUSE.sub(",", _read_signs(text)))
+    return _DROPPED.sub(" ", _PAUSE.sub(",", _read_signs(text).translate(_JOINING)))
 
 
 def _read_signs(text: str) -> str:
     """Replace what has a reading; punctuation and signs without one stay."""
-    text = fold(_PRIVATE.sub(" ", text)).translate(_QUOTES)
+    text = read_sign_patterns(fold(_PRIVATE.sub(" ", text))).translate(_QUOTES)
     if not text.isascii() and not _READY.fullmatch(text):
         text = read_hanja(_GLOSS.sub("", text))
     if "(주)" in text:
@@ -274,7 +255,7 @@ def _read_signs(text: str) -> str:
     if has_latin:
         text = _read_letters(text)
     if _COMPARISON.search(text):
-        text = _COMPARED.sub(_compare, text)
+        text = read_comparisons(text)
     if has_digit:
         text = _HOURS.sub("시간", _MULTIPLIED.sub(" × ", text))
         if "=" in text:
@@ -296,7 +277,7 @@ def _read_signs(text: str) -> str:
 
 def _read_letters(text: str) -> str:
     """Read the patterns that have Latin letters in them; the letters of others stay."""
-    text = _ADDRESS.sub(_address, text)
+    text = read_addresses(text)
     text = _COUNTDOWN.sub(_signed_letter, text)
     text = _ROMAN.sub(lambda match: _ROMAN_VALUE[match[0]], text)
     return _GRADE.sub(_signed_letter, text)
@@ -326,14 +307,16 @@ class Unread:
     """Unicode name of the first of them."""
 
 
-_SILENT = "^`´¨~∼〜～|<>$=+ˈˌ"
-_SPOKEN_PUNCTUATION = "§¶†‡※‣〃"
+_SILENT = frozenset(readings("silent"))
+_PAIR = re.compile(r"<[^<>]*>|(?<![*\w])\*[^*\s][^*]*\*(?![*\w])")
+"""Pairs of signs around words: brackets or emphasis."""
 
 
 def unread(text: str) -> list[Unread]:
-    """Return the signs and letters of a text that `normalize` drops: emoji, Hanja without a reading, other scripts.
+    """Return the signs and letters of a text that `normalize` drops: emoji, other scripts, laughter (ㅋㅋ), arrows.
 
-    Punctuation, spaces, invisible characters and laughter (ㅋㅋ) have no sound and are not listed.
+    Spaces, invisible characters and the signs of the table `silent` (punctuation, quotation marks, brackets) have no
+    sound and are not listed.
 
     Args:
         text: any text.
@@ -352,14 +335,25 @@ def unread(text: str) -> list[Unread]:
         for character in part
         if _is_sounded(character)
     }
+    laughter = {
+        index
+        for run in _JAMO_RUN.finditer(text)
+        if _is_laughter(run[0])
+        for index in range(run.start(), run.end())
+    }
+    paired = {index for pair in _PAIR.finditer(text) for index in (pair.start(), pair.end() - 1)}
     found: list[Unread] = []
     previous = -2
     for index, character in enumerate(text):
-        if _is_sounded(character) and (
-            character in lost
-            or _PRIVATE.match(character)
-            or not lost.isdisjoint(fold(character))
-            or (unicodedata.category(character) == "Mn" and not _composes(text, index))
+        if index in laughter or (
+            index not in paired
+            and _is_sounded(character)
+            and (
+                character in lost
+                or _PRIVATE.match(character)
+                or not lost.isdisjoint(fold(character))
+                or (unicodedata.category(character) == "Mn" and not _composes(text, index))
+            )
         ):
             if previous == index - 1:
                 last = found.pop()
@@ -371,15 +365,13 @@ def unread(text: str) -> list[Unread]:
 
 
 def _is_sounded(character: str) -> bool:
-    """Tell whether a character is more than punctuation, a space or an invisible sign."""
-    if character in _SPOKEN_PUNCTUATION:
-        return True
+    """Tell whether a character is more than a space, an invisible sign, or punctuation without a sound."""
     category = unicodedata.category(character)
-    if category[0] in "PZ" or category == "Cc" or character in _SILENT or is_invisible(character):
+    if category[0] == "Z" or category == "Cc" or character in _SILENT or is_invisible(character):
         return False
     return not ("가" <= character <= "힣" or "ㄱ" <= character <= "ㅣ" or character in "0123456789")
 
 
 def _composes(text: str, index: int) -> bool:
     """Tell whether a combining mark belongs to a Latin letter, which is read without it."""
-    return index > 0 and text[index - 1].isascii()
+    return index > 0 and text[index - 1].isascii() and text[index - 1].isalpha()

@@ -12,21 +12,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from soritune.korean.annotation import (
+    ANY_REMARK,
+    CHAT,
+    CODED,
+    DOUBLE,
+    HIDDEN,
+    HIDDEN_NAME,
+    NARROW,
+    REMARK_IN_SIGNS,
+    SPEAKER,
+    SPOKEN_CODES,
+    TIME,
+)
+
 Notation = Literal["plain", "ksponspeech", "tags", "aihub"]
 """How a corpus annotates its transcripts: not at all, as KsponSpeech, with tags and entities, or with all of these."""
 Side = Literal["spelling", "pronunciation"]
-Kind = Literal["entity", "double", "tag", "hidden", "sound", "word"]
+Kind = Literal["entity", "double", "time", "speaker", "chat", "tag", "hidden", "sound", "word"]
 KINDS: dict[Notation, tuple[Kind, ...]] = {
     "plain": (),
     "ksponspeech": ("double", "sound", "word"),
-    "tags": ("entity", "tag", "hidden"),
-    "aihub": ("entity", "double", "tag", "hidden", "sound", "word"),
+    "tags": ("entity", "time", "speaker", "chat", "tag", "hidden"),
+    "aihub": ("entity", "double", "time", "speaker", "chat", "tag", "hidden", "sound", "word"),
 }
 """Notation → the kinds of marks that are removed, in the order of removal."""
 
-_SUSPECT = re.compile(r"[/()&#@*\[\]{}<>+○●◯□■△▲]|OO|XXX|xx")
+_SUSPECT = re.compile(
+    r"[/()&#@*\[\]{}<>+:=%~^_○●◯◎□■△▲◇◆〇※【〔〖〘〈《「『⟨\x15]|[Xxoyw]{2}|OO|[가-힣][Xx]|ㅇㅇ|ㅁㅁ"
+)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8}\d{0,2});")
-_DOUBLE = re.compile(r"\(([^()]*)\)\s*/\s*\(([^()]*)\)")
 # b/ breath, l/ laughter, n/ noise, o/ overlap, u/ unclear; some corpora write no space after them. O/X is not a mark.
 _SOUND = re.compile(r"(?<![A-Za-z0-9])(?:[bBlLnNoOuU]/)+(?![A-Za-z0-9])")
 # 그+ is a broken-off word, 그/ a filler, 음* a word that is hard to hear: the word is kept without its mark.
@@ -36,24 +51,6 @@ _WORD_FOUND = re.compile(rf"[가-힣]+[+*/]+{_WORD_END}")
 _FILLER = re.compile(r"[가-힣]+[+/](?=\s|$)")
 _INLINE = re.compile(r"</?(?:b|i|u|em|strong|span|font)\b[^<>]*>", re.IGNORECASE)
 _BRACKETS = re.compile(r"\(\(([^()]*)\)\)|<([^<>]*)>|\[([^\[\]]*)\]|\{([^{}]*)\}|\(([^()]*)\)|\*([^*\s]+)\*")
-_HIDDEN = re.compile(
-    r"(?<![A-Za-z0-9])&[가-힣A-Za-z_-]+\d*&|&[가-힣A-Za-z_-]+\d+&|#[^\s#]+#|(?<![\w.])@[가-힣A-Za-z0-9_]+"
-    r"|\*{2,}|#{2,}|(?<=[가-힣])\*(?=[가-힣])|[○●◯□■△▲]{2,}|(?<=[가-힣])[○●◯](?=[가-힣\s]|$)"
-    r"|(?<![A-Za-z])(?:O{2,}|X{3,})(?![A-Za-z])|(?<=[\d-])[xX]{2,}(?![A-Za-z])"
-)
-_HIDDEN_NAME = re.compile(
-    r"(?:unk|unknown|inaudible|unintelligible|xx*|name|person|address|phone|tel|affiliation|이름|성명|주소|전화번호|"
-    r"개인정보|비식별화?|불명|불명확|불분명|안 ?들림|청취 ?불가|알아들을 수 없음|들리지 않음)[ _-]?\d*",
-    re.IGNORECASE,
-)
-_REMARK = re.compile(
-    r"(?:background )?(?:laugh(?:s|ing|ter)?|cough(?:s|ing)?|sigh(?:s|ing)?|breath(?:s|ing|e)?|inhales?|exhales?|"
-    r"noises?|music|applause|clap(?:s|ping)?|cry(?:ing)?|sob(?:s|bing)?|sing(?:s|ing)?|silence|pause|clearing|"
-    r"clear(?:s|ing)? throat|sniff(?:s|ing)?|sneez(?:e|es|ing)|yawn(?:s|ing)?|lip ?smack|click|beep)"
-    r"|(?:헛?웃음|웃는다|웃으며|헛?기침|한숨|박수|잡음|소음|숨|침묵|묵음|무음|울음|울먹이며|흐느낌|노래|음악|하품|정적|"
-    r"재채기|효과음|배경음|배경음악|겹침|[가-힣 ]*소리)",
-    re.IGNORECASE,
-)
 _ASCII_TAG = re.compile(r"/?[A-Za-z][A-Za-z0-9_ :/=\"'.-]*/?")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _SPACES = re.compile(r"\s+")
@@ -87,11 +84,18 @@ def clean_transcript(
     """
     if notation == "plain":
         return text
+    narrow = text.translate(NARROW)
+    if narrow != text and find_marks(text):
+        text = narrow
     for kind in KINDS[notation]:
         if kind == "double":
             text = one_side(text, side)
         elif kind == "word":
             text = _WORD.sub("", text if keep_fillers else _FILLER.sub(" ", text))
+        elif kind == "chat":
+            text = CHAT.sub(lambda match: _spoken_chat(match, keep_fillers), text)
+        elif kind == "tag":
+            text = _without_tags(text, keep_fillers, notation)
         else:
             text = _REPLACED[kind](text)
     return _SPACES.sub(" ", _INVISIBLE.sub("", text)).strip()
@@ -103,7 +107,7 @@ def one_side(text: str, side: Side) -> str:
     >>> one_side("(7시)/(일곱 시)에", "spelling")
     '7시에'
     """
-    return _DOUBLE.sub(r"\1" if side == "spelling" else r"\2", text)
+    return DOUBLE.sub(lambda match: _side_of(match, side), text)
 
 
 def find_marks(text: str) -> list[Mark]:
@@ -112,8 +116,10 @@ def find_marks(text: str) -> list[Mark]:
     >>> [mark.text for mark in find_marks("o/ 그+ (7시)/(일곱 시)에 [웃음]")]
     ['(7시)/(일곱 시)', '[웃음]', 'o/', '그+']
     """
+    original, text = text, text if text.isascii() else text.translate(NARROW)
     if not _SUSPECT.search(text):
         return []
+    narrow = text
     marks: list[Mark] = []
 
     def take(kind: Kind, pattern: re.Pattern[str], accepts: Callable[[re.Match[str]], Kind | None]) -> None:
@@ -123,16 +129,24 @@ def find_marks(text: str) -> list[Mark]:
             accepted = accepts(match)
             if accepted is None:
                 return match[0]
-            marks.append(Mark(match[0], accepted))
+            start = narrow.find(match[0])
+            marks.append(
+                Mark((original[start : start + len(match[0])] if start >= 0 else match[0]).strip(), accepted)
+            )
             return " " if kind != "entity" else html.unescape(match[0])
 
         text = pattern.sub(replace, text)
 
     take("entity", _ENTITY, lambda match: "entity" if html.unescape(match[0]) != match[0] else None)
-    take("double", _DOUBLE, lambda match: "double")
+    take("double", DOUBLE, lambda match: "double" if _is_double(match) else None)
+    take("time", TIME, lambda match: "time")
+    take("speaker", SPEAKER, lambda match: "speaker" if _is_speaker(match) else None)
+    take("chat", CHAT, lambda match: "chat")
+    take("tag", CODED, lambda match: "tag")
+    take("tag", REMARK_IN_SIGNS, lambda match: "tag")
     take("tag", _INLINE, lambda match: "tag")
     take("tag", _BRACKETS, _kind_of_brackets)
-    take("hidden", _HIDDEN, lambda match: "hidden")
+    take("hidden", HIDDEN, lambda match: "hidden")
     take("sound", _SOUND, lambda match: "sound")
     take("word", _WORD_FOUND, lambda match: "word")
     return marks
@@ -153,10 +167,10 @@ def _kind_of_brackets(match: re.Match[str]) -> Kind | None:
     unclear, angle, square, curly, _, _ = match.groups()
     content = next(group for group in match.groups() if group is not None).strip()
     if unclear is not None:
-        return "hidden" if not content or _HIDDEN_NAME.fullmatch(content) else "tag"
-    if _REMARK.fullmatch(content):
+        return "hidden" if not content or HIDDEN_NAME.fullmatch(content) else "tag"
+    if ANY_REMARK.fullmatch(content):
         return "tag"
-    if _HIDDEN_NAME.fullmatch(content):
+    if HIDDEN_NAME.fullmatch(content):
         # An x in round brackets is an algebraic one, and *x* is emphasis.
         return "hidden" if len(content) > 1 or match[0][0] in "<[{" else None
     if square is not None or curly is not None:
@@ -164,13 +178,58 @@ def _kind_of_brackets(match: re.Match[str]) -> Kind | None:
     return "tag" if angle is not None and _ASCII_TAG.fullmatch(content) else None
 
 
-def _without_brackets(text: str) -> str:
+def _side_of(match: re.Match[str], side: Side) -> str:
+    """One half of a double transcription."""
+    if not _is_double(match):
+        return match[0]
+    first, second = _halves(match)
+    return first if side == "spelling" else second
+
+
+def _halves(match: re.Match[str]) -> tuple[str, str]:
+    first, second = (group for group in match.groups() if group is not None)
+    return first, second
+
+
+def _is_double(match: re.Match[str]) -> bool:
+    """Whether two pieces in brackets are one text twice, and not two noises: (laughing)/(박수)."""
+    return not any(ANY_REMARK.fullmatch(half.strip()) for half in _halves(match))
+
+
+def _is_speaker(match: re.Match[str]) -> bool:
+    """Whether a label names a speaker: it begins the text, or a text that begins with a speaker."""
+    return SPEAKER.match(match.string.lstrip()) is not None
+
+
+def _spoken_chat(match: re.Match[str], keep_fillers: bool) -> str:
+    """What is spoken of a mark of CHAT: a filler, or the words that a code refers to."""
+    if match["scope"] is not None:
+        return match["scope"]
+    return match["filler"] if match["filler"] and keep_fillers else " " if match[0][0] != "@" else ""
+
+
+def _without_tags(text: str, keep_fillers: bool, notation: Notation) -> str:
+    """The text without tags; double transcriptions such as [A]/[B] stay if the notation does not have them."""
+    if "double" in KINDS[notation]:
+        return _without_brackets(text, keep_fillers)
+    pieces, end = [], 0
+    for match in filter(_is_double, DOUBLE.finditer(text)):
+        pieces += [_without_brackets(text[end : match.start()], keep_fillers), match[0]]
+        end = match.end()
+    return "".join([*pieces, _without_brackets(text[end:], keep_fillers)])
+
+
+def _without_brackets(text: str, keep_fillers: bool) -> str:
     def replace(match: re.Match[str]) -> str:
         kind = _kind_of_brackets(match)
         if kind == "tag" and match[1] is not None:
             return match[1]  # ((A)): A is what the listener believes to have heard
         return match[0] if kind is None else " "
 
+    def coded(match: re.Match[str]) -> str:
+        return match["words"] if match["code"] in SPOKEN_CODES and keep_fillers else " "
+
+    text = REMARK_IN_SIGNS.sub(" ", CODED.sub(coded, text))
     return _BRACKETS.sub(replace, _INLINE.sub("", text))
 
 
@@ -178,7 +237,8 @@ _REPLACED: dict[Kind, Callable[[str], str]] = {
     "entity": lambda text: _ENTITY.sub(
         lambda match: html.unescape(match[0]), _ENTITY.sub(lambda match: html.unescape(match[0]), text)
     ),
-    "tag": _without_brackets,
-    "hidden": lambda text: _HIDDEN.sub(" ", text),
+    "time": lambda text: TIME.sub(" ", text),
+    "speaker": lambda text: SPEAKER.sub(lambda match: " " if _is_speaker(match) else match[0], text.lstrip()),
+    "hidden": lambda text: HIDDEN.sub(" ", text),
     "sound": lambda text: _SOUND.sub(" ", text),
 }
