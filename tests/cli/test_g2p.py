@@ -63,3 +63,10 @@ def test_bad_input_is_refused_with_the_reason(tmp_path):
     lexicon.write_text("콩밥\n", encoding="utf-8")
     with pytest.raises(TextError, match=r"bad\.tsv, line 1"):
         g2p("가", lexicon=lexicon, tagger="none")
+
+
+def test_other_encodings_on_stdin_are_refused(capsys, monkeypatch):
+    raw = io.BytesIO("안녕하세요\n".encode("cp949"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape"))
+    with pytest.raises(TextError, match="stdin: cannot be read .*expected UTF-8"):
+        g2p(tagger="none")
