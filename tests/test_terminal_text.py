@@ -24,6 +24,10 @@ HOSTILE = [
     "a\x00b",
     "a\x7fb",
     "abc\u202egnp.exe",  # shown as abcexe.png
+    "sad\u200b",
+    "s\u00adad",
+    "\ufeffsad",
+    "a\u200db",
     "\udcb0\udca1.wav",  # the bytes B0 A1, which are not UTF-8
 ]
 
@@ -35,7 +39,7 @@ def test_control_characters_are_shown_as_escapes(text: str) -> None:
     assert shown.encode("ascii").decode("unicode_escape") == text
 
 
-@pytest.mark.parametrize("text", ["가나 다라", "a\tb\nc", "é – “x” 😀", "\\x1b", "가"])
+@pytest.mark.parametrize("text", ["가나 다라", "a\tb\nc", "é – “x” 😀", "\\x1b", "가", "👩\u200d🔬"])
 def test_other_text_is_unchanged(text: str) -> None:
     assert visible(text) == text
 
@@ -112,3 +116,11 @@ def test_console_keeps_its_own_colours_and_cursor_movements() -> None:
 def test_log_lines_show_control_characters() -> None:
     record = logging.LogRecord("soritune", logging.INFO, "", 0, "read %s", (f"{CLEAR}.wav",), None)
     assert SafeFormatter("%(levelname)s %(message)s").format(record) == "INFO read \\x1b[2J.wav"
+
+
+@pytest.mark.parametrize("columns", ["0", "1"])
+def test_terminal_without_a_width_shows_lines(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    stream = io.StringIO()
+    SafeConsole(file=stream).print("error: nope does not exist")
+    assert stream.getvalue() == "error: nope does not exist\n"

@@ -17,14 +17,18 @@ from rich import console as rich_console
 from rich.segment import Segment
 from rich.text import Text
 
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters except tab and line feed, marks that reorder the text around them, and bytes of a file name that
-are not text, as Python holds them."""
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff\uffa0"
+    "\ud800-\udfff]|(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d"
+)
+"""Control characters except tab and line feed, marks that reorder the text around them, signs that cannot be seen (but
+not the joiner of emoji), and bytes of a file name that are not text, as Python holds them."""
 _ALIKE = {
     "→": "->", "←": "<-", "↓": "v", "↑": "^", "…": "...", "–": "-", "—": "-", "−": "-", "─": "-", "·": "|", "×": "x",
     "≤": "<=", "≥": ">=", "±": "+/-", "‘": "'", "’": "'", "“": '"', "”": '"', "\u00a0": " ",
 }  # fmt: skip
 """What is written for signs that an encoding lacks; other characters become escapes such as \\uac00."""
+_LEAST_WIDTH, _USUAL_WIDTH = 20, 80
 _HANDLER = "soritune.terminal"
 
 
@@ -65,6 +69,11 @@ def write_anything(*streams: TextIO) -> None:
 
 class SafeConsole(rich_console.Console):
     """A console of rich that writes text as `visible` makes it; its own colours and cursor movements are kept."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.width < _LEAST_WIDTH:  # COLUMNS=0, as some terminals and schedulers set it, hides all text
+            self.width = _USUAL_WIDTH if self.width < 2 else _LEAST_WIDTH
 
     def render_str(self, text: str, **options: Any) -> Text:
         """See `Console.render_str`. The width of a cell is measured on its result."""

@@ -183,3 +183,10 @@ def test_any_bytes_give_samples_or_an_audio_error(
         reason = "samples"
         assert len(samples) and np.isfinite(samples).all()
     assert reason and "\n" not in reason
+
+
+def test_name_with_nul_and_samples_are_not_paths() -> None:
+    with pytest.raises(AudioError, match="the character NUL"):
+        read_header("a\0b.wav")
+    with pytest.raises(AudioError, match="must be a path, not a tuple; `Preprocessing.apply` takes samples"):
+        read_audio((tone(), 16000))  # type: ignore[arg-type]

@@ -50,7 +50,9 @@ def folder(tmp_path: Path) -> Path:
             name = f"소리/{person} {number}.WAV"
             (target / "소리").mkdir(parents=True, exist_ok=True)
             level = 0.1 + 0.0001 * (6 * person + number)  # no two files are copies
-            soundfile.write(target / name, np.full(8000, level, np.float32), 16000, format="WAV")
+            soundfile.write(
+                target / name, (level * np.sin(np.arange(8000))).astype(np.float32), 16000, format="WAV"
+            )
             label = ("화남", "기쁨")[number % 2]
             rows.append(
                 {
@@ -180,7 +182,7 @@ def test_number_ranges_are_read_from_the_command_line(tmp_path: Path) -> None:
         for number in (1, 2, 9):
             file = tmp_path / "c" / person / "wav_48000" / f"{person}_{number:06d}.wav"
             file.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(file, np.full(9600, 0.1, np.float32), 48000)
+            soundfile.write(file, (0.1 * np.sin(np.arange(9600))).astype(np.float32), 48000)
     made = answer(
         "prepare",
         "speaker-folders",

@@ -85,3 +85,10 @@ def test_case_of_marks_read_aloud(capsys, shared_cases):
     messages = capsys.readouterr().err.splitlines()
     reported = [line.partition(":")[0] for line in messages if "transcript mark" in line]
     assert reported == [f"line {number}" for number in range(1, 7)]  # the seventh has an invisible sign only
+
+
+def test_other_encodings_on_stdin_are_refused(capsys, monkeypatch):
+    raw = io.BytesIO("안녕하세요\n".encode("cp949"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape"))
+    with pytest.raises(TextError, match="stdin: cannot be read .*expected UTF-8"):
+        g2p(tagger="none")

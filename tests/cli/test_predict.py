@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import soundfile
 import typer
 from typer.testing import CliRunner
 
-from soritune.cli.predict import predict
+from soritune.cli.predict import _without_repeats, predict
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.utterance import Utterance
@@ -312,3 +313,10 @@ def test_minimum_confidence_of_a_model_without_labels_is_refused(models, clips):
     assert "no task of the model (phoneme) gives one label" in str(
         CliRunner().invoke(APP, arguments).exception
     )
+
+
+def test_file_that_is_also_in_a_folder_is_predicted_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = [Path("a.wav"), tmp_path / "a.wav", Path("b.wav")]
+    assert _without_repeats(files) == [Path("a.wav"), Path("b.wav")]
+    assert "1 of the files are given more than once" in capsys.readouterr().err

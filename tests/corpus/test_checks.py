@@ -177,3 +177,20 @@ def test_quarantine_row_without_a_kind_is_read(tmp_path: Path) -> None:
     row = {"id": "a", "audio": "a.wav", "reason": "is empty (0 bytes)", "stage": "decode"}
     (tmp_path / "quarantine.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     assert read_quarantine(tmp_path / "quarantine.jsonl") == [Quarantined(**row, kind="")]
+
+
+def test_signals_that_do_not_vary_are_silent(tmp_path: Path) -> None:
+    for name, samples in (
+        ("offset.wav", np.full(44100, 0.25)),
+        ("denormal.wav", noise(1.0, 44100) * 1e-40),
+        ("quiet.wav", noise(1.0, 44100) * 1e-3),
+    ):
+        soundfile.write(tmp_path / name, samples.astype(np.float32), 44100, subtype="FLOAT")
+    names = ("offset.wav", "denormal.wav", "quiet.wav")
+    rows = [Utterance(id=name, audio=name, duration_s=1.0) for name in names]
+    result = check_manifest(write_manifest(tmp_path / "m.parquet", rows, root=tmp_path))
+    assert [(row.id, row.kind) for row in result.quarantined] == [
+        ("offset.wav", "silent"),
+        ("denormal.wav", "silent"),
+    ]
+    assert result.clean.ids == ["quiet.wav"]

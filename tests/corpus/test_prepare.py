@@ -181,3 +181,17 @@ def test_two_real_corpora_have_their_stated_lengths(tmp_path: Path) -> None:
 def test_unknown_nested_setting_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ManifestError, match=r"recording\.romm: .*; known: room, noise, snr_db"):
         source_config("synthetic", {"recording": {"romm": 1}})
+
+
+def test_segments_without_a_start_are_a_warning(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(48000), 16000)
+    lines = [
+        f'{{"id": "{n}", "audio": "a.wav", "duration": 1.0, "offset": {n}, "speaker": "nan"}}\n'
+        for n in range(2)
+    ]
+    (tmp_path / "m.jsonl").write_text("".join(lines), encoding="utf-8")
+    made = prepare("manifest", tmp_path / "m.jsonl", {"fields": {"duration_s": "duration"}}, tmp_path / "out")
+    assert made.manifest.durations_s.tolist() == [3.0, 3.0]
+    differing, missing = sorted(made.warnings, key=lambda text: "speaker" in text)
+    assert "in 2 of 2 rows" in differing and "start_s=offset" in differing
+    assert missing.startswith("speaker is 'nan' in 2 rows")

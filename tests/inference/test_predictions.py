@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -66,11 +67,11 @@ def test_path_that_cannot_be_written_to_is_refused(header, tmp_path):
         (b'{"schema": "soritune.predictions/1"}\n{"id": "a"}\n', "line 2: a row needs"),
         (
             b'{"schema": "soritune.predictions/1"}\n{"id": "a", "tasks": {}, "audio": "a.wav", "groups": {}}\n',
-            "line 2: 'duration_s' of a row must be a number, not None",
+            "line 2: 'duration_s' is missing",
         ),
         (
             b'{"schema": "soritune.predictions/1"}\n{"id": "a", "tasks": {}, "duration_s": 1, "groups": {}}\n',
-            "line 2: 'audio' of a row must be a text, not None",
+            "line 2: 'audio' is missing",
         ),
         (b'{"schema": "soritune.predictions/1"}\n', "'tasks' is missing; write the file again"),
         (
@@ -88,6 +89,49 @@ def test_damaged_files_are_refused_with_their_line(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(ManifestError, match=message):
         read_predictions(path)
+
+
+GOOD = {"id": "a", "audio": "a.wav", "duration_s": 1, "groups": {}, "tasks": {}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([GOOD, GOOD], "line 3: 'a' is already on line 2"),
+        ([{"id": "a", "error": "x"}, GOOD], "line 3: 'a' is already on line 2"),
+        ([{**GOOD, "duration_s": math.nan}], "line 2: 'duration_s' must be a number of seconds"),
+        ([{**GOOD, "tasks": {"emotion": {}}}], "line 2: 'tasks.emotion.prediction' is missing"),
+        (
+            [{**GOOD, "tasks": {"e": {"prediction": {}, "reference": "sad"}}}],
+            "'tasks.e.reference' must be an object",
+        ),
+        (
+            [{**GOOD, "tasks": {"e": {"prediction": {"confidence": math.nan}}}}],
+            "must be a number from 0 to 1",
+        ),
+        (
+            [{**GOOD, "tasks": {"e": {"prediction": {"confidence": 2}}}}],
+            "confidence' must be a number from 0 to 1",
+        ),
+        (
+            [{**GOOD, "tasks": {"e": {"prediction": {"probabilities": {"x": -1}}}}}],
+            "'tasks.e.prediction.prob.*x' must",
+        ),
+    ],
+)
+def test_values_that_cannot_be_are_refused(tmp_path, rows, message):
+    path = tmp_path / "p.jsonl"
+    header = {"schema": "soritune.predictions/1", "tasks": []}
+    path.write_text("".join(json.dumps(row) + "\n" for row in [header, *rows]), encoding="utf-8")
+    with pytest.raises(ManifestError, match=message):
+        read_predictions(path)
+
+
+def test_channels_of_one_clip_are_read(tmp_path):
+    path = tmp_path / "p.jsonl"
+    rows = [{"schema": "soritune.predictions/1", "tasks": []}, {**GOOD, "channel": 0}, {**GOOD, "channel": 1}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert len(read_predictions(path).rows) == 2
 
 
 def test_missing_file_is_refused(tmp_path):

@@ -141,6 +141,15 @@ def test_family_with_a_similar_class_name_is_not_recognised(checkpoint, tmp_path
         build(folder, ctc_output())
 
 
+def test_weights_of_layers_that_config_json_lacks_are_named(checkpoint, tmp_path, caplog) -> None:
+    folder = changed(checkpoint(), tmp_path, num_hidden_layers=1)
+    report = str(build(folder, ctc_output()).load_report)
+    assert "all weights but" in report and "of layers beyond the last one" in report
+    assert "config.json states 1 layers" in caplog.text and "first layers.1." in caplog.text.replace(
+        "encoder.", ""
+    )
+
+
 def test_ctc_head_without_vocabulary_is_left_out_and_reported(checkpoint) -> None:
     model = build(checkpoint(head="ctc"), ctc_output())
     assert "its CTC head is left out" in str(model.load_report)

@@ -12,7 +12,7 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.errors import ModelError
 from soritune.models.config import ModelConfig
 from soritune.models.saving import save_bundle
-from soritune.models.starting_preprocessing import starting_preprocessing
+from soritune.models.starting_preprocessing import other_extractor, starting_preprocessing
 
 
 @pytest.fixture
@@ -60,3 +60,12 @@ def test_bundle_states_the_preprocessing_of_its_card(build, tmp_path: Path) -> N
 
 def test_random_weights_state_nothing() -> None:
     assert starting_preprocessing(ModelConfig(encoder="owner/other", random_weights=True)) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Wav2Vec2FeatureExtractor", None), ("WhisperFeatureExtractor", "WhisperFeatureExtractor")],
+)
+def test_extractor_of_other_features_is_named(name: str, expected: str | None, folder: Path) -> None:
+    (folder / "preprocessor_config.json").write_text(json.dumps({"feature_extractor_type": name}))
+    assert other_extractor(ModelConfig(encoder=str(folder))) == expected

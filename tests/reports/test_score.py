@@ -200,3 +200,20 @@ def test_message_names_the_first_failure_if_every_clip_failed(fakes, tmp_path):
     path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows)
     with pytest.raises(ManifestError, match="all 3 clips failed, first a0: the output is not finite"):
         score_predictions(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "message"),
+    [
+        ("prediction", "label", "weird", "not one of the task emotion .*weird"),
+        ("prediction", "label", 3, "not one of the task emotion"),
+        ("reference", "label", None, "not one of the task emotion"),
+        ("prediction", "probabilities", {"화남": 0.9, "슬픔": 0.9}, "add to 1.8, not to 1"),
+    ],
+)
+def test_row_that_does_not_fit_the_task_is_refused_by_its_id(fakes, tmp_path, part, field, value, message):
+    rows = fakes.prediction_rows({f"s{k}": 2 for k in range(3)})
+    rows[1]["tasks"]["emotion"][part][field] = value
+    path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows)
+    with pytest.raises(ManifestError, match=f"row '{rows[1]['id']}': .*{message}"):
+        score_predictions(path, resamples=20)

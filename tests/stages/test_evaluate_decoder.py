@@ -40,7 +40,7 @@ def run(fakes, tmp_path, monkeypatch, external_package):
     (tmp_path / "audio").mkdir()
     rows = []
     for speaker in range(5):
-        soundfile.write(tmp_path / "audio" / f"s{speaker}.wav", np.full(16000, 0.1), 16000)
+        soundfile.write(tmp_path / "audio" / f"s{speaker}.wav", 0.1 * np.sin(np.arange(16000)), 16000)
         name = f"s{speaker}.wav"
         rows.append(
             Utterance(id=name, audio=name, duration_s=1.0, speaker=f"s{speaker}", phones=("A", "B", "D"))

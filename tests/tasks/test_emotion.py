@@ -145,3 +145,8 @@ def test_labels_may_be_whole_numbers_and_spaces_around_them_do_not_matter() -> N
 
     assert classes(numbers, "1", "2", "2.0", "3") == [0, 1, 1, 1]
     assert classes(spaced, "기쁨", " 기쁨", "슬픔 ") == [0, 0, 1]
+
+
+def test_labels_that_differ_by_invisible_signs_are_refused():
+    with pytest.raises(ValueError, match=r"'sad' and 'sad\\u200b' differ only by signs that cannot be seen"):
+        EmotionConfig(labels=("calm", "sad", "sad\u200b"))

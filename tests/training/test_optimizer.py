@@ -98,3 +98,15 @@ def test_warmup_of_a_short_run_is_cut_to_a_third() -> None:
 def test_group_without_weights_is_refused() -> None:
     with pytest.raises(TrainingError, match="names layers.8-15, lora, but no trained weight"):
         make_optimizer(Toy(), TrainingSettings(learning_rates={"lora": 1e-3, "layers.8-15": 1e-3}))
+
+
+def test_layers_beyond_the_last_one_are_refused() -> None:
+    make_optimizer(Toy(), TrainingSettings(learning_rates={"layers.1-2": 1e-4}))
+    with pytest.raises(TrainingError, match=r"layers\.0-99, and the layers of the encoder are 0-2"):
+        make_optimizer(Toy(), TrainingSettings(learning_rates={"layers.0-99": 1e-4}))
+
+
+def test_phase_with_two_warmups_is_refused() -> None:
+    with pytest.raises(ValueError, match="warmup_steps has no effect beside warmup_share"):
+        TrainingSettings(phases=[{"warmup_steps": 5, "warmup_share": 0.1}])
+    TrainingSettings(phases=[{"warmup_steps": 0, "warmup_share": 0.1}])

@@ -125,8 +125,8 @@ def _refuse_text(file: Path, head: bytes, is_whole: bool) -> None:
     for beginning, name in _ARCHIVES.items():
         if head.startswith(beginning):
             raise AudioError(file, f"is not audio, but a {name} archive; unpack it", "audio-format")
-    start = head[:512].lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
+    start = head[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<?xml", b"<error")):
         raise AudioError(file, "is not audio, but a web page; download the file again", "audio-format")
     if _is_text(head, is_whole):
         raise AudioError(file, "is not audio, but text", "audio-format")

@@ -11,6 +11,10 @@ _FRAME_S = 0.025
 _FLOOR = 1e-10
 """Power that counts as digital silence, -100 dBFS."""
 
+_LEAST_RANGE = 1e-6
+"""Difference of samples that counts as none: a thirtieth of a step of 16 bits. Resampling
+changes an offset by up to ten times its level of this."""
+
 
 class Quality(NamedTuple):
     """Estimates for one utterance."""
@@ -24,6 +28,14 @@ class Quality(NamedTuple):
     """Root-mean-square level relative to full scale; -100 for silence."""
     speech_share: float
     """Share of frames at least 6 dB above the noise floor."""
+
+
+def is_constant(waveform: NDArray[np.float32]) -> bool:
+    """Whether (samples,) in [-1, 1] are silence, perhaps with an offset: they hardly vary, as of a dead microphone."""
+    if len(waveform) == 0:
+        return True
+    low, high = float(waveform.min()), float(waveform.max())
+    return high - low <= _LEAST_RANGE * (1.0 + 10.0 * max(abs(low), abs(high)))
 
 
 def measure_quality(waveform: NDArray[np.float32], sample_rate_hz: int) -> Quality:

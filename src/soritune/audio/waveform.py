@@ -8,6 +8,7 @@ Headerless PCM is read as its given format (`audio/pcm.py`). A waveform is (samp
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -169,6 +170,13 @@ def write_audio(path: str | Path, waveform: Float32Array, sample_rate_hz: int) -
 
 def _existing(path: str | Path) -> Path:
     """The path of a file that exists and is not empty, as it is spelt on disk."""
+    if not isinstance(path, str | os.PathLike):
+        reason = (
+            f"must be a path, not a {type(path).__name__}; `Preprocessing.apply` takes samples and their rate"
+        )
+        raise AudioError("audio", reason, "audio-name")
+    if "\0" in str(path):
+        raise AudioError(path, "has a name with the character NUL, which no file can have", "audio-name")
     encoding = sys.getfilesystemencoding()
     try:
         str(path).encode(encoding)  # libsndfile and PyAV are given names as text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -84,6 +85,9 @@ def _lines(file: Path | None) -> Iterator[str]:
     """The lines of a file or of stdin without their ends."""
     try:
         if file is None:
+            # Bytes of another encoding are refused, as in a file, and not read as other signs.
+            if isinstance(sys.stdin, io.TextIOWrapper):
+                sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
             yield from (line.rstrip("\r\n") for line in sys.stdin)
             return
         with file.open(encoding="utf-8-sig") as lines:

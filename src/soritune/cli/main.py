@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -107,6 +108,10 @@ def _report_once(fault: BaseException, report: Callable[[], None]) -> None:
     report_once(fault, report)
 
 
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.ENXIO)
+"""Of a standard output that takes nothing more, such as a full disk or a terminal that was closed."""
+
+
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 done but some items failed, 2 could not be done, 130 interrupted."""
     write_anything(sys.stdout, sys.stderr)
@@ -114,6 +119,7 @@ def main() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except SorituneError as error:
         logging.getLogger("soritune").debug("traceback", exc_info=True)
         _report_once(error, partial(print_error, f"error: {error}"))
@@ -127,9 +133,20 @@ def main() -> None:
         _report_once(stop, partial(print_error, "interrupted", style=None))
         code = 130
     except BrokenPipeError:  # `soritune … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         code = 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+            raise  # of a file whose error should have been reported where it was opened
+        print_error(f"error: the output cannot be written ({error.strerror})")
+        _discard_output()
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _discard_output() -> None:
+    """Lets the interpreter end without a second error about what standard output did not take."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -144,12 +144,15 @@ def predict(
     request = _request(given, manifest)
     reading = reading_of(channel, pcm, manifest)
     folders = [choose_bundle(path, checkpoint) for path in bundle or [default_model()]]
+    same = next((folder for n, folder in enumerate(folders) if _is_among(folder, folders[:n])), None)
+    if same is not None:
+        raise SorituneError(f"the model {same} is given twice, which averages it with itself; name it once")
     items: Any
     data: dict[str, Any] = {}
     if manifest is not None:
         items, data = select_rows(manifest, splits, split, bundles=folders, root=root)
     else:
-        files = find_files(audio or [])
+        files = _without_repeats(find_files(audio or []))
         items = [{**request, **reading, "audio": path} for path in files] if request or reading else files
     if not bundle:
         _print_default_model()
@@ -186,6 +189,19 @@ def _is_bundle(model: str) -> bool:
     from soritune.bundles.read import is_bundle
 
     return is_bundle(resolve_model_folder(model))
+
+
+def _is_among(path: Path, others: Iterable[Path]) -> bool:
+    return path.resolve() in {other.resolve() for other in others}
+
+
+def _without_repeats(files: Sequence[Path]) -> list[Path]:
+    """The files, each once, as a file may also be in a folder that is given."""
+    kept = list({file.absolute(): file for file in reversed(files)}.values())[::-1]
+    if len(kept) < len(files):
+        repeats = len(files) - len(kept)
+        print_error(f"{repeats} of the files are given more than once and predicted once", style="yellow")
+    return kept
 
 
 def _request(given: list[str] | None, manifest: Path | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from soritune.audio.channels import Float32Array
+from soritune.audio.quality import is_constant
 from soritune.audio.waveform import read_audio
 from soritune.corpus.manifest import AUDIO_HASHES_FILE, Manifest, load_manifest
 from soritune.corpus.reading.parallel_map import parallel_map
@@ -47,6 +48,8 @@ SAMPLE_RATE_HZ = 16000
 SCHEMA_VERSION = "soritune.audio_hashes/2"
 MOST_DECODED = 20_000
 """Without a stored file, more rows are decoded only if their lengths are equal."""
+_EDGE = 400
+"""Samples at both ends at which resampling changes a constant signal."""
 _SAME_LENGTH_S = 0.002
 """Rows whose lengths differ by more have different samples, so that they are not decoded to be compared."""
 
@@ -68,9 +71,12 @@ def read_row(manifest: Manifest, utterance: Utterance) -> Float32Array:
 
 
 def hash_samples(samples: Float32Array) -> int:
-    """64 bits that are equal for equal samples at 16 bits; 0 for silence, which is no sign of a copy."""
+    """64 bits, equal for equal samples at 16 bits; 0 for samples that do not vary, which are no sign of a copy."""
+    edge = min(_EDGE, len(samples) // 4)
+    if is_constant(samples[edge : len(samples) - edge]):
+        return 0
     rounded = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
-    if not rounded.any():
+    if len(rounded) and (rounded == rounded[0]).all():
         return 0
     return int.from_bytes(hashlib.blake2b(rounded.tobytes(), digest_size=8).digest(), "little") or 1
 

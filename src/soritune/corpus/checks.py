@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.audio.channels import dead_channels, to_mono
-from soritune.audio.quality import measure_quality
+from soritune.audio.quality import is_constant, measure_quality
 from soritune.audio.resample import resample
 from soritune.audio.waveform import decode
 from soritune.corpus.audio_hashes import SAMPLE_RATE_HZ, Hashed, hash_samples
@@ -199,6 +199,8 @@ def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> 
         )
     if not waveform.any():
         return _Checked("is silent: every sample is zero", "silent")
+    if is_constant(samples):
+        return _Checked(f"is silent: its samples do not vary (they are about {samples.mean():.3g})", "silent")
     quality = measure_quality(waveform, SAMPLE_RATE_HZ)
     dead = dead_channels(decoded.samples) if utterance.channel is None else []
     return _Checked(

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from soritune.corpus.reading.field_mapping import FieldValueError, convert
+from soritune.corpus.reading.field_mapping import END, FieldValueError, convert
 from soritune.corpus.reading.outcomes import Note
 from soritune.corpus.reading.source_config import SourceConfig
-from soritune.corpus.reading.value_reader import END, ReaderConfig, folded
+from soritune.corpus.reading.value_reader import ReaderConfig, folded
 from soritune.corpus.utterance import Utterance
 
 KIND = "setting-unused"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,11 @@ from soritune.audio.waveform import read_header
 from soritune.corpus.manifest import SCHEMA, Manifest
 from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError
 from soritune.corpus.reading.json_text import write_json_lines
+from soritune.corpus.reading.missing_values import MissingValues
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import AudioError, ManifestError
 
+logger = logging.getLogger(__name__)
 Values = Iterable[Any]
 
 
@@ -76,7 +79,8 @@ def make_manifest(
     root = _common_folder(paths)
     with ThreadPoolExecutor() as pool:
         lengths = list(pool.map(_measure, paths))
-    rows = []
+    rows, missing = [], MissingValues()
+    mapping = FieldMapping(required=("id", "audio"), missing=missing)
     for number, (path, (seconds, rate)) in enumerate(zip(paths, lengths, strict=True)):
         row = {field: values[number] for field, values in columns.items()}
         row |= {
@@ -84,7 +88,9 @@ def make_manifest(
             "audio": os.path.relpath(path.absolute(), root),
             "sample_rate_hz": rate,
         }
-        rows.append(_utterance(row, seconds))
+        rows.append(_utterance(row, seconds, mapping))
+    for note in missing.notes():
+        logger.warning("%s", note.reason)
     table = pa.table({name: [_stored(row, name) for row in rows] for name in FIELDS}, schema=SCHEMA)
     return Manifest(None, root, table=table)
 
@@ -169,8 +175,7 @@ def _measure(path: Path) -> tuple[float, int | None]:
     return header.duration_s, header.sample_rate_hz
 
 
-def _utterance(row: dict[str, Any], seconds: float) -> Utterance:
-    mapping = FieldMapping(required=("id", "audio"))
+def _utterance(row: dict[str, Any], seconds: float, mapping: FieldMapping) -> Utterance:
     try:
         return mapping.utterance({**row, **({"duration_s": seconds} if seconds > 0 else {})})
     except FieldValueError as error:

@@ -7,6 +7,8 @@ used, so 1.77 M rows open at once. JSONL (one object per line) is read and writt
 from __future__ import annotations
 
 import json
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -31,12 +33,14 @@ from soritune.corpus.reading.field_mapping import (
     canonical_extra,
     convert,
 )
+from soritune.corpus.reading.missing_values import MISSING_FIELDS, MissingValues
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError
 from soritune.inside_folder import is_absolute, leads_outside
 from soritune.strict_json import parse_json
 from soritune.whole_file import whole_file
 
+logger = logging.getLogger(__name__)
 MANIFEST_FILE, CHECKED_FILE = "manifest.parquet", "checked.parquet"
 SPLITS_FILE, QUARANTINE_FILE = "splits.parquet", "quarantine.jsonl"
 AUDIO_HASHES_FILE = "audio_hashes.parquet"
@@ -311,7 +315,10 @@ def _batches(utterances: Iterable[Utterance], path: Path) -> Iterator[pa.RecordB
 
 def _utterances_of(path: Path, mapping: FieldMapping) -> Iterator[Utterance]:
     lines_of_ids: dict[str, int] = {}
-    for line, row in read_rows(path, mapping):
+    written, repeated = MissingValues(), Counter[str]()
+    for line, row in read_rows(path, mapping, repeated):
+        for name in MISSING_FIELDS:
+            written.drops(name, row.get(mapping.source_of(name)))
         try:
             utterance = mapping.utterance(row)
         except FieldValueError as error:
@@ -325,6 +332,10 @@ def _utterances_of(path: Path, mapping: FieldMapping) -> Iterator[Utterance]:
                 field="id",
             )
         yield utterance
+    for note in written.notes("which usually means no value"):
+        logger.warning("%s: %s ; `soritune prepare manifest` removes it", path, note.reason)
+    for key, count in sorted(repeated.items()):
+        logger.warning("%s: key '%s' is twice in %d rows; the last value counts", path, key, count)
 
 
 def _checked(manifest: Manifest, path: Path) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from soritune.corpus.reading.field_mapping import FieldMapping
+from soritune.corpus.reading.json_text import read_json
 from soritune.errors import ManifestError
 from soritune.strict_json import parse_json
 
@@ -40,8 +42,15 @@ def manifest_kind(path: Path) -> str:
     return suffix[1:]
 
 
-def read_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_rows(
+    path: Path, mapping: FieldMapping, repeated: Counter[str] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line from 1, row) of a .jsonl or .parquet file, after checking that the mapped columns are there.
+
+    Args:
+        path: the file.
+        mapping: its columns.
+        repeated: counts the keys that are twice in one object of a .jsonl file, of which the last value counts.
 
     Raises:
         ManifestError: missing file, unknown suffix, not UTF-8, a line that is not a JSON object, a missing column.
@@ -49,7 +58,11 @@ def read_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str
     kind = manifest_kind(path)
     if not path.is_file():
         raise ManifestError("does not exist" if not path.exists() else "is not a file", path=path)
-    return _parquet_rows(path, mapping) if kind == "parquet" else _jsonl_rows(path, mapping)
+    return (
+        _parquet_rows(path, mapping)
+        if kind == "parquet"
+        else _jsonl_rows(path, mapping, Counter() if repeated is None else repeated)
+    )
 
 
 def _parquet_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -76,11 +89,13 @@ def _extra(text: str, path: Path, line: int) -> Any:
         raise ManifestError(f"'extra' is not JSON ({error})", path=path, line=line, field="extra") from error
 
 
-def _jsonl_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[str, Any]]]:
+def _jsonl_rows(
+    path: Path, mapping: FieldMapping, repeated: Counter[str]
+) -> Iterator[tuple[int, dict[str, Any]]]:
     waiting: list[tuple[int, dict[str, Any]]] = []
     seen: set[str] = set()
     checked = False
-    for line, row in _json_lines(path):
+    for line, row in _json_lines(path, repeated):
         if checked:
             yield line, row
             continue
@@ -97,7 +112,7 @@ def _jsonl_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict[s
         yield from waiting
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_lines(path: Path, repeated: Counter[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         stream = path.open("rb")
     except OSError as error:
@@ -108,13 +123,14 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if not text.strip():
                 continue
             try:
-                row = parse_json(text)
+                row, twice = read_json(text, parse_constant=float)
             except ValueError as error:
                 raise ManifestError(f"is not a JSON object ({error})", path=path, line=number) from error
             if not isinstance(row, dict):
                 raise ManifestError(
                     f"must be a JSON object, got {type(row).__name__}", path=path, line=number
                 )
+            repeated.update(twice)
             yield number, row
 
 

@@ -28,12 +28,16 @@ from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reasons import Tally, add_to, commonest
 from soritune.corpus.sources.source import Source
+from soritune.corpus.stated_lengths import DIFFERS, StatedLengths
 from soritune.corpus.transcripts import read_outcomes
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError, OutputError, SorituneError
 from soritune.korean.hangul import composed
 from soritune.registry import load_member
 from soritune.settings import keys_at
+
+_WARNED = ("value-missing", "age-outside", "key-repeated", "columns-alike", DIFFERS)
+"""Kinds of notes that mean that values may have been read wrongly."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Prepared:
     """Remark on utterances that are kept → how many it concerns."""
     idle_settings: tuple[str, ...] = ()
     """Those of the remarks that are about settings without effect."""
+    warnings: tuple[str, ...] = ()
+    """Those of the remarks that mean that values may have been read wrongly."""
 
 
 def load_source(name: str) -> Source:
@@ -133,7 +139,12 @@ def prepare(
         write_quarantine(out / QUARANTINE_FILE, reading.quarantined)
     idle = tuple(tally.reason for kind, tally in reading.notes.items() if kind.startswith(f"{KIND}:"))
     skipped, notes = _by_reason(reading.skipped), _by_reason(reading.notes)
-    return Prepared(manifest, reading.quarantined, skipped, notes, idle)
+    warnings = tuple(
+        f"{tally.reason} ({tally.count:,})"
+        for kind, tally in reading.notes.items()
+        if kind.split(":", 1)[0] in _WARNED
+    )
+    return Prepared(manifest, reading.quarantined, skipped, notes, idle, warnings)
 
 
 def refuse_unwritable(folder: Path) -> None:
@@ -175,7 +186,7 @@ class _Reading:
         """
         threads = workers or 4 * (os.cpu_count() or 1)
         audio_of: dict[str, str] = {}
-        seen, headerless = 0, False
+        seen, headerless, stated = 0, False, StatedLengths()
         with ThreadPoolExecutor(threads) as pool:
             for outcome, result in parallel_map(
                 pool,
@@ -195,12 +206,16 @@ class _Reading:
                 elif isinstance(result, Utterance):
                     audio_of[result.id] = result.audio
                     headerless = headerless or result.pcm is not None
+                    if isinstance(outcome, Utterance):
+                        stated.add(outcome, result.duration_s)
                     yield result
                 if self.progress is not None:
                     self.progress(seen)
         if self.config.pcm is not None and audio_of and not headerless:
             reason = "pcm is used for no recording, because all of them have headers"
             add_to(self.notes, f"{KIND}:pcm", reason, "", len(audio_of))
+        for note in stated.notes():
+            add_to(self.notes, note.kind, note.reason, note.example, note.count)
         if self.fault is not None:
             if not self.quarantined:
                 raise self.fault

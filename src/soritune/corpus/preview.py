@@ -17,6 +17,7 @@ from typing import Any
 from soritune.audio.waveform import read_header
 from soritune.corpus.audio_root import within_root
 from soritune.corpus.prepare import load_source, refuse_unwritable, source_config
+from soritune.corpus.reading.field_mapping import END
 from soritune.corpus.reading.outcomes import (
     STRETCHES_UNMAPPED,
     Note,
@@ -26,7 +27,6 @@ from soritune.corpus.reading.outcomes import (
     shortened,
 )
 from soritune.corpus.reading.source_config import SourceConfig
-from soritune.corpus.reading.value_reader import END
 from soritune.corpus.reasons import Tally, add_to
 from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.transcripts import read_outcomes

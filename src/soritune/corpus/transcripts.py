@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from soritune.corpus.idle_settings import IdleSettings
+from soritune.corpus.reading.missing_values import MissingValues
 from soritune.corpus.reading.outcomes import Note, Outcome, Rejected
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.sources.source import Source
@@ -83,6 +84,7 @@ def read_outcomes(source: Source, root: Path, config: SourceConfig) -> Iterator[
         ManifestError: more texts than `max_marked_share` still have marks.
         SorituneError: as `Source.read`.
     """
+    config._missing = MissingValues(config.missing)
     cleaner, idle = _Cleaner(config), IdleSettings(config)
     for outcome in source.read(root, config):
         if isinstance(outcome, Utterance):
@@ -93,6 +95,7 @@ def read_outcomes(source: Source, root: Path, config: SourceConfig) -> Iterator[
                 cleaner.unread.add(text_to_pronounce(outcome))
         yield outcome
     yield from cleaner.notes()
+    yield from config._missing.notes("which counts as no value; missing=[] keeps it")
     yield from idle.notes()
     cleaner.left.refuse_above(config.max_marked_share, root)
 

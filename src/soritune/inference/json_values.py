@@ -27,18 +27,21 @@ class JsonObject:
     Args:
         values: the object as `json.loads` returns it.
         path: the file, for messages.
-        keys: the dotted keys that lead to the object; "" for the file's own.
         remedy: what the user can do about a faulty file, as the end of a sentence.
+        keys: the dotted keys that lead to the object; "" for the file's own.
+        line: that of the object, in a file with an object per line.
 
     Raises:
         ManifestError: `values` is not an object; from every method: the key is missing, or its value has another type.
             The message names the file and the dotted keys.
     """
 
-    __slots__ = ("keys", "path", "remedy", "values")
+    __slots__ = ("keys", "line", "path", "remedy", "values")
 
-    def __init__(self, values: Any, path: Path | str | None, remedy: str, keys: str = "") -> None:
-        self.path, self.keys, self.remedy = path, keys, remedy
+    def __init__(
+        self, values: Any, path: Path | str | None, remedy: str, keys: str = "", line: int | None = None
+    ) -> None:
+        self.path, self.keys, self.remedy, self.line = path, keys, remedy, line
         if not isinstance(values, Mapping):
             name = f"'{keys}'" if keys else "the content"
             raise self.fault(f"{name} is not a JSON object")
@@ -52,7 +55,7 @@ class JsonObject:
 
     def fault(self, message: str) -> ManifestError:
         """An error for this file, to be raised."""
-        return ManifestError(f"{message}; {self.remedy}", path=self.path)
+        return ManifestError(f"{message}; {self.remedy}", path=self.path, line=self.line)
 
     def where(self, key: str) -> str:
         """The dotted keys that lead to a value."""
@@ -80,6 +83,14 @@ class JsonObject:
         number: float = self._value(key, int | float, "a number or null")
         return number
 
+    def share(self, key: str) -> float | None:
+        """A number from 0 to 1; null, and a key that is missing, are None."""
+        if self.values.get(key) is None:
+            return None
+        if not 0 <= (share := self.number(key)) <= 1:  # also nan
+            raise self._wrong(key, "a number from 0 to 1")
+        return share
+
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts."""
         values = self._value(key, list, "a list of texts")
@@ -89,7 +100,8 @@ class JsonObject:
 
     def object(self, key: str) -> JsonObject:
         """An object."""
-        return JsonObject(self._value(key, Mapping, "an object"), self.path, self.remedy, self.where(key))
+        values = self._value(key, Mapping, "an object")
+        return JsonObject(values, self.path, self.remedy, self.where(key), self.line)
 
     def objects(self, key: str) -> dict[str, JsonObject]:
         """An object of objects."""
@@ -100,7 +112,7 @@ class JsonObject:
         """A list of objects."""
         values = self._value(key, list, "a list of objects")
         return [
-            JsonObject(value, self.path, self.remedy, self.where(f"{key}[{index}]"))
+            JsonObject(value, self.path, self.remedy, self.where(f"{key}[{index}]"), self.line)
             for index, value in enumerate(values)
         ]
 

@@ -6,6 +6,7 @@ This file and the two that it imports are the format: they load no model.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from soritune.strict_json import parse_json
 from soritune.tasks.task import Task
 from soritune.whole_file import whole_file
 
+_REMEDY = "write the file again with `soritune predict --output`"
 Row = dict[str, Any]
 """`{"id", "audio", "duration_s", "groups", "tasks"}` or `{"id", "audio", "error"}`."""
 
@@ -83,30 +85,43 @@ def read_predictions(path: Path | str) -> Predictions:
         raise ManifestError(
             f"is not a predictions file (its first line has schema {schema!r}, not {SCHEMA!r})", path=file
         )
-    for number, row in enumerate(lines[1:], 2):
-        if "id" not in row or ("tasks" not in row and "error" not in row):
-            raise ManifestError("a row needs 'id' and either 'tasks' or 'error'", path=file, line=number)
-        if "tasks" in row:
-            _check_predicted_row(row, file, number)
-    header = Header.read(JsonObject(lines[0], file, "write the file again with `soritune predict --output`"))
+    _check_rows(lines[1:], file)
+    header = Header.read(JsonObject(lines[0], file, _REMEDY))
     return Predictions(header, tuple(lines[1:]))
 
 
-def _check_predicted_row(row: Mapping[str, Any], file: Path, number: int) -> None:
-    """Raises ManifestError if a field that scores and reports use is missing or has another type."""
-    for field, kind, expected in (
-        ("audio", str, "a text"),
-        ("duration_s", int | float, "a number"),
-        ("groups", dict, "an object"),
-        ("tasks", dict, "an object"),
-    ):
-        if not isinstance(row.get(field), kind) or isinstance(row.get(field), bool):
-            raise ManifestError(
-                f"'{field}' of a row must be {expected}, not {row.get(field)!r}; write the file again with "
-                "`soritune predict --output`",
-                path=file,
-                line=number,
-            )
+def _check_rows(rows: Sequence[Row], file: Path) -> None:
+    """Checks all that scores and reports use of the rows; the header is line 1.
+
+    Raises:
+        ManifestError: a value is missing or cannot be, or two rows are of one clip.
+    """
+    lines: dict[tuple[str, Any], int] = {}
+    for number, values in enumerate(rows, 2):
+        if "id" not in values or ("tasks" not in values and "error" not in values):
+            raise ManifestError("a row needs 'id' and either 'tasks' or 'error'", path=file, line=number)
+        row = JsonObject(values, file, _REMEDY, line=number)
+        clip = (row.text("id"), values.get("channel"))
+        if lines.setdefault(clip, number) != number:
+            raise row.fault(f"'{clip[0]}' is already on line {lines[clip]}, and every clip may be there once")
+        if "tasks" in row:
+            _check_predicted_row(row)
+
+
+def _check_predicted_row(row: JsonObject) -> None:
+    row.text("audio")
+    if not 0 <= row.number("duration_s") < math.inf:
+        raise row.fault(f"'duration_s' must be a number of seconds, not {row.values['duration_s']!r}")
+    row.object("groups")
+    for answer in row.objects("tasks").values():
+        prediction = answer.object("prediction")
+        prediction.share("confidence")
+        if prediction.values.get("probabilities") is not None:
+            probabilities = prediction.object("probabilities")
+            for label in probabilities:
+                probabilities.share(label)
+        if answer.values.get("reference") is not None:
+            answer.object("reference")
 
 
 def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:

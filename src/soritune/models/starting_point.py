@@ -5,7 +5,9 @@ Next: `adoption.py`, which fills a new model's heads and inputs with them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from soritune.models.pretrained import PretrainedModel, described_architecture, 
 from soritune.tasks.objectives.ctc import BLANKS
 from soritune.tasks.specs import InputSpec, OutputSpec
 
+logger = logging.getLogger(__name__)
 PEFT_PREFIX = "base_model.model."
 UNNAMED = "_"
 """Name of a head that was stored without one: transformers stores one head and no name for it."""
@@ -140,13 +143,32 @@ def _start_from_pretrained(source: str) -> StartingPoint:
     encoder, heads, _ = split_weights(weights)
     refuse_non_finite(weights, source)
     start = StartingPoint(model.config, encoder, source, base=AdapterBase(model))
-    start.messages.append(f"encoder: all weights from {source}")
+    family = family_of(model.config["model_type"], source)
+    num_layers = family.num_layers(encoder_config(model.config, source=source))
+    unused = _beyond_last_layer(encoder, num_layers)
+    if unused:
+        logger.warning(
+            "%s: config.json states %d layers, and %d weights of further layers are not used, first %s; correct the "
+            "number unless this is intended",
+            source,
+            num_layers,
+            len(unused),
+            unused[0],
+        )
+    what = f"all weights but {len(unused)} of layers beyond the last one" if unused else "all weights"
+    start.messages.append(f"encoder: {what} from {source}")
     head = heads.get(UNNAMED, {})
     if "linear.weight" in head:
         _take_ctc_head(start, model, head)
     elif "classifier.weight" in head:
         _take_class_head(start, model, head)
     return start
+
+
+def _beyond_last_layer(names: Iterable[str], num_layers: int) -> list[str]:
+    """The weights of layers that a configuration does not have."""
+    layers = ((name, re.search(r"\blayers\.(\d+)\.", name)) for name in names)
+    return sorted(name for name, match in layers if match and int(match[1]) >= num_layers)
 
 
 def _take_class_head(start: StartingPoint, model: PretrainedModel, head: dict[str, Tensor]) -> None:

@@ -34,6 +34,21 @@ def starting_preprocessing(config: ModelConfig) -> dict[str, Any]:
     return _typed(family_of(model.config["model_type"], source).stored_preprocessing(stored))
 
 
+def other_extractor(config: ModelConfig) -> str | None:
+    """The feature extractor that the starting point's files name, if it is not that of the encoder's family.
+
+    Raises:
+        ModelError, BundleError: as `starting_preprocessing`.
+    """
+    source = config.starts_from
+    if source is None or is_bundle(source):
+        return None
+    model = open_pretrained(source)
+    expected = family_of(model.config["model_type"], source).extractor_type
+    name = stored_configuration(model.folder).get("feature_extractor_type")
+    return name if isinstance(name, str) and expected not in (None, name) else None
+
+
 def stored_configuration(folder: Path) -> dict[str, Any]:
     """How a folder of transformers reads audio: preprocessor_config.json, or the part of processor_config.json with a
     sample rate, as newer versions write it. {} without both.

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from soritune.bundles.versions import versions
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, SorituneError
 from soritune.inference.predictions import Predictions, read_predictions
 from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.metrics.classification import Calibration, calibration
@@ -26,6 +26,8 @@ from soritune.reports.scores import CertainScores, GroupScores, Scores, SpeakerR
 from soritune.tasks.results import Counts, Pair, Prediction, add_counts
 from soritune.tasks.task import Task
 
+_TOLERANCE = 0.02
+"""By which rounded probabilities may miss a sum of 1."""
 SPEAKERS_WITH_INTERVALS = 200
 """With more speakers than this, single speakers get a value without an interval."""
 GROUPS_WITH_ALL_DRAWS = 20
@@ -53,7 +55,7 @@ def score_predictions(
     for task in predictions.tasks:
         pairs = pairs_of(predictions, task.name)
         if pairs:
-            counted = CountedPairs.of(task, pairs, resamples, seed)
+            counted = CountedPairs.of(task, pairs, resamples, seed, path)
             scores = counted.scores(group_by, num_unlabelled=len(predictions.good) - len(pairs))
             tasks[task.name] = replace(scores, certain=_certain(predictions, counted))
     if not tasks and predictions.failed and not predictions.good:
@@ -110,6 +112,24 @@ def pairs_of(predictions: Predictions, task: str) -> list[Pair]:
     return pairs
 
 
+def _counted(task: Task, pair: Pair, path: Path | str | None) -> Counts:
+    fields = pair.prediction.fields
+    probabilities = (fields.get("probabilities") or {}).values()
+    # A model without finite outputs has no probabilities.
+    total = 1.0 if None in probabilities else sum(probabilities, start=0.0)
+    if task.single_label and probabilities and abs(total - 1) > _TOLERANCE:
+        fault = f"the probabilities of {task.name} add to {total:.4g}, not to 1"
+        raise ManifestError(f"row '{pair.id}': {fault}", path=path)
+    try:
+        return task.count(pair)
+    except (SorituneError, KeyError, TypeError, ValueError, AttributeError) as error:
+        fault = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ManifestError(
+            f"row '{pair.id}': its prediction or reference is not one of the task {task.name} ({fault})",
+            path=path,
+        ) from error
+
+
 def has_single_labels(task: Task, pairs: Sequence[Pair]) -> bool:
     """Whether every pair is a label with a confidence and a reference label. A file that was not written here may lack
     the confidence."""
@@ -130,9 +150,15 @@ class CountedPairs:
     seed: int
 
     @classmethod
-    def of(cls, task: Task, pairs: Sequence[Pair], resamples: int, seed: int) -> CountedPairs:
-        """Counts the pairs."""
-        counts = [task.count(pair) for pair in pairs]
+    def of(
+        cls, task: Task, pairs: Sequence[Pair], resamples: int, seed: int, path: Path | str | None = None
+    ) -> CountedPairs:
+        """Counts the pairs.
+
+        Raises:
+            ManifestError: a prediction or reference of the file `path` is not one of the task.
+        """
+        counts = [_counted(task, pair, path) for pair in pairs]
         speakers = grouping([_speaker(pair) for pair in pairs])
         return cls(task, pairs, counts, speakers, _sums(counts, speakers.names), resamples, seed)
 

@@ -36,6 +36,8 @@ def prepare_corpus(recipe: Recipe, folder: Path, *, console: Console = SILENT) -
         logger.info("prepare: %d skipped: %s", count, reason)
     for reason, count in prepared.notes.items():
         logger.info("prepare: %d noted: %s", count, reason)
+    for reason in prepared.warnings:
+        console.warning(f"prepare: {reason}")
     for reason in prepared.idle_settings:
         console.warning(f"prepare: data.config.{reason}")
     log_quarantined("prepare", prepared.quarantined)

@@ -91,8 +91,15 @@ def _check_judged_bundle(recipe: Recipe, phases: Sequence[Phase]) -> None:
 
 def warn_of_other_preprocessing(recipe: Recipe) -> None:
     """Warns if the weights that training starts from were trained on audio preprocessed in another way."""
-    from soritune.models.starting_preprocessing import starting_preprocessing
+    from soritune.models.starting_preprocessing import other_extractor, starting_preprocessing
 
+    if (extractor := other_extractor(recipe.model)) is not None:
+        logger.warning(
+            "%s names the feature extractor %s in its preprocessor_config.json, which is not that of such an encoder; "
+            "check that the file belongs to this model",
+            recipe.model.starts_from,
+            extractor,
+        )
     for name, value in starting_preprocessing(recipe.model).items():
         own = getattr(recipe.preprocessing, name)
         if own != value:

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
+from soritune.identities import identity
 from soritune.korean.hangul import composed
 from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
@@ -80,6 +81,13 @@ class EmotionConfig(OutputSettings):
     def _distinct(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         if len(labels) < 2 or len(set(labels)) != len(labels):
             raise ValueError(f"labels must be at least two distinct names, got {list(labels)}")
+        spelt: dict[str | None, str] = {}
+        for label in labels:
+            first = spelt.setdefault(identity(label), label)
+            if first != label:
+                raise ValueError(
+                    f"labels {first!a} and {label!a} differ only by signs that cannot be seen; remove these signs"
+                )
         return labels
 
 
@@ -227,7 +235,7 @@ class EmotionTask(Task):
         confusion = np.zeros((len(labels), len(labels)))
         confusion[
             label_index(compose(pair.reference["label"]), labels, "emotion"),
-            labels.index(compose(pair.prediction.fields["label"])),
+            label_index(compose(pair.prediction.fields["label"]), labels, "emotion"),
         ] = 1
         nats = self._nats(pair)
         return {

@@ -70,6 +70,16 @@ class PhaseSettings(Settings):
     early_stopping: EarlyStopping | None = None
     ema: EmaSettings | None = None
 
+    @model_validator(mode="after")
+    def _one_warmup(self) -> PhaseSettings:
+        if (
+            {"warmup_steps", "warmup_share"} <= self.model_fields_set
+            and self.warmup_steps
+            and self.warmup_share
+        ):
+            raise ValueError("warmup_steps has no effect beside warmup_share; give one of them")
+        return self
+
     @model_serializer(mode="wrap")
     def _as_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         plain: dict[str, Any] = handler(self)

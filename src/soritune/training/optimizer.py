@@ -77,6 +77,7 @@ def make_optimizer(model: Layered, settings: TrainingSettings) -> AdamW:
             f"train.learning_rates names {', '.join(sorted(unused))}, but no trained weight belongs there; "
             "look at model.freeze and model.lora, or remove the group"
         )
+    _refuse_missing_layers(settings, [model.layer_of(name) for name, _ in model.named_parameters()])
     if not buckets:
         raise TrainingError(
             "nothing is trainable: model.freeze freezes the heads too; set model.freeze.heads=false"
@@ -93,6 +94,21 @@ def make_optimizer(model: Layered, settings: TrainingSettings) -> AdamW:
     ]
     fused = all(p.is_floating_point() for ps in buckets.values() for p in ps)
     return AdamW(parameter_groups, betas=settings.betas, eps=settings.epsilon, fused=fused)
+
+
+def _refuse_missing_layers(settings: TrainingSettings, layers: Iterable[int | None]) -> None:
+    """Refuses a group of layers that ends after the model's last one.
+
+    Raises:
+        TrainingError: there is such a group.
+    """
+    last = max((layer for layer in layers if layer is not None), default=-1)
+    for group in settings.learning_rates:
+        span = _LAYER_GROUP.fullmatch(group)
+        if span and last >= 0 and int(span[2]) > last:
+            raise TrainingError(
+                f"train.learning_rates has {group}, and the layers of the encoder are 0-{last}; end the group there"
+            )
 
 
 def warmup_of(settings: TrainingSettings, total_steps: int) -> int:

@@ -50,3 +50,8 @@ def test_settings_out_of_range_are_refused() -> None:
         SpeedPerturbation(factors=(0.9, 0.0))
     with pytest.raises(ValidationError):
         SpeedPerturbation(probability=1.5)
+
+
+def test_speeds_that_change_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="speed factors of 1 change nothing"):
+        SpeedPerturbation(factors=(1.0,))

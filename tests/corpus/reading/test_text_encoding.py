@@ -53,3 +53,12 @@ def test_any_utf8_text_is_read_back(text: str) -> None:
     assert decode_text(text.encode("utf-8", "ignore")) == text.encode(
         "utf-8", "ignore"
     ).decode().removeprefix("\ufeff")
+
+
+@pytest.mark.parametrize("raw", [b"PK\x03\x04\x14\x00", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
+def test_workbook_is_named(raw: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_bytes(raw + b"\x00\xff" * 20)
+    for read in (lambda: detect_encoding(file), lambda: decode_text(file.read_bytes())):
+        with pytest.raises(EncodingError, match=r"is a workbook .*export the sheet as CSV \(UTF-8\)"):
+            read()

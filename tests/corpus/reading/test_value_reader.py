@@ -80,7 +80,7 @@ def test_stretches_have_start_length_and_an_id_of_their_own() -> None:
     assert (row.id, row.start_s, row.duration_s) == ("a/1#1.500-4.000", 1.5, 2.5)
     assert read({"start_s": 2, "duration_s": "3 s"}).duration_s == 3
     whole = read({"duration_s": 9})
-    assert (whole.id, whole.start_s, whole.duration_s) == ("a/1", None, 0.0)
+    assert (whole.id, whole.start_s, whole.duration_s) == ("a/1", None, 9.0)  # as stated
     for bad in (
         {"start_s": 3, "end_s": 3},
         {"start_s": -1},

@@ -213,3 +213,19 @@ def test_case_of_quotation_marks_that_are_text(shared_cases: Path) -> None:
 def test_speakers_are_the_same_with_and_without_a_fraction(tmp_path: Path) -> None:
     text = "file_path,speaker,text\na.wav,2.0,글\nb.wav,2,말\nc.wav,2.5,책\n"
     assert [row.speaker for row in rows(read(tmp_path, text))] == ["2", "2", "2.5"]
+
+
+def test_second_column_of_paths_is_noted(tmp_path: Path) -> None:
+    note, row = read(tmp_path, "file_path,audio,emotion\na.wav,b.wav,화남\n", "a.wav", "b.wav")
+    assert isinstance(note, Note) and isinstance(row, Utterance)
+    assert note.reason == "audio is read from the column 'file_path', and not from 'audio'"
+    assert row.audio == "a.wav"
+
+
+def test_words_for_missing_values_are_counted_once(tmp_path: Path) -> None:
+    config = CsvConfig()
+    (tmp_path / "list.csv").write_text("file_path,speaker\na.wav,nan\nb.wav,F1\n", encoding="utf-8")
+    first, second = read_corpus(tmp_path, config)
+    assert isinstance(first, Utterance) and isinstance(second, Utterance)
+    assert (first.speaker, second.speaker) == (None, "F1")
+    assert [note.count for note in config._missing.notes()] == [1]

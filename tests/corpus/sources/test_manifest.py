@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from soritune.corpus.manifest import write_manifest
-from soritune.corpus.reading.outcomes import Outcome, Rejected
+from soritune.corpus.reading.outcomes import Note, Outcome, Rejected
 from soritune.corpus.sources.manifest import SOURCE, ManifestFileConfig, read_corpus
+from soritune.corpus.transcripts import read_outcomes
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 
@@ -74,3 +75,56 @@ def test_parquet_of_a_folder_is_preferred_and_its_root_kept(tmp_path: Path) -> N
 def test_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"holds no manifest\.parquet or manifest\.jsonl"):
         read(tmp_path)
+
+
+def test_start_and_end_are_a_segment(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "m.jsonl",
+        {"id": "a", "audio": "a.wav", "start_s": 0.5, "end_s": 1.25},
+        {"id": "b", "audio": "a.wav", "end_s": 1.0},
+        {"id": "c", "audio": "a.wav", "start_s": 2.0, "end_s": 1.0},
+        {"id": "d", "audio": "a.wav", "start_s": 2.0, "end_s": "later"},
+        {"id": "e", "audio": "a.wav"},
+    )
+    a, b, c, d, e = read(file)
+    assert isinstance(a, Utterance) and (a.start_s, a.duration_s, a.extra) == (0.5, 0.75, {})
+    assert isinstance(b, Utterance) and (b.start_s, b.duration_s) == (0.0, 1.0)
+    assert isinstance(c, Rejected) and "must end after it begins" in c.reason
+    assert isinstance(d, Rejected) and "'end_s' must be a finite number" in d.reason
+    assert isinstance(e, Utterance) and (e.start_s, e.duration_s) == (None, 0.0)
+
+
+def test_end_may_have_another_name(tmp_path: Path) -> None:
+    file = write(tmp_path / "m.jsonl", {"id": "a", "audio": "a.wav", "from": 0.5, "to": 1.0})
+    (row,) = read(file, fields={"start_s": "from", "end_s": "to"})
+    assert isinstance(row, Utterance) and (row.start_s, row.duration_s) == (0.5, 0.5)
+
+
+def test_words_for_missing_values_are_no_values(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "m.jsonl",
+        {"id": "a", "audio": "a.wav", "speaker": "nan", "text": "N/A", "age": "None", "emotion": "none"},
+        {"id": "b", "audio": "b.wav", "speaker": "Na", "text": "네", "age": 7},
+        {"id": "c", "audio": "c.wav", "speaker": "NA", "age": 700},
+    )
+    config = ManifestFileConfig()
+    a, b, c, *notes = read_outcomes(SOURCE, tmp_path / file.name, config)
+    assert isinstance(a, Utterance) and isinstance(b, Utterance) and isinstance(c, Utterance)
+    assert (a.speaker, a.text, a.age, a.emotion) == (None, None, None, "none")
+    assert (b.speaker, b.text, b.age) == ("Na", "네", 7)
+    assert (c.speaker, c.age, c.extra) == (None, None, {"age": 700})
+    texts = {note.kind: note.reason for note in notes if isinstance(note, Note)}
+    assert texts["value-missing:speaker"].startswith("speaker is 'NA', 'nan' in 2 rows")
+    assert "'700'" in texts["age-outside"]
+    kept, *_ = read_outcomes(SOURCE, tmp_path / file.name, ManifestFileConfig(missing=()))
+    assert isinstance(kept, Rejected)  # the age
+    again = read(write(file, {"id": "a", "audio": "a.wav", "speaker": "nan"}), missing=())
+    assert isinstance(again[0], Utterance)
+
+
+def test_key_twice_in_a_row_is_noted(tmp_path: Path) -> None:
+    file = tmp_path / "m.jsonl"
+    file.write_text('{"id": "a", "audio": "a.wav", "text": "하나", "text": "둘"}\n', encoding="utf-8")
+    row, note = read(file)
+    assert isinstance(row, Utterance) and row.text == "둘"
+    assert isinstance(note, Note) and "key 'text' twice" in note.reason

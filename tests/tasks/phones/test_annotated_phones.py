@@ -105,3 +105,9 @@ def test_label_that_contradicts_its_phones_is_refused(
 def test_label_that_fits_its_phones_is_accepted(label: str, position: tuple[str, str], scheme: str) -> None:
     positions = labelled_positions([label], [position], scheme=scheme, gap="sil")  # type: ignore[arg-type]
     assert positions == (position,)
+
+
+@pytest.mark.parametrize("label", ["CCSC", "C,C,S", "C|I"])
+def test_several_labels_in_one_are_named(label: str) -> None:
+    with pytest.raises(TaskError, match="is several error labels in one; separate them by spaces"):
+        read_labels([label], FOUR)

@@ -41,6 +41,18 @@ def test_whole_annotation_is_read() -> None:
     )
 
 
+def test_target_with_other_silences_than_perceived_is_read() -> None:
+    annotation = reader().read(row(canonical="a sil b", perceived="a sil sil", phones="a sil"))
+    assert annotation.target == ("a", "sil")
+
+
+def test_target_of_canonical_phones_is_refused() -> None:
+    with pytest.raises(TaskError, match="phone 2 is 'b' and 'd'"):
+        reader().read(row(canonical="a b", perceived="a d", phones="a b"))
+    with pytest.raises(TaskError, match="phone 2 is 'b' and 'nothing'"):
+        reader().read(row(canonical="a b", perceived="a sil", phones="a b"))
+
+
 def test_target_without_phones_is_what_was_perceived() -> None:
     annotation = reader().read(row(canonical="a b", perceived="a sil"))
     assert annotation.target == annotation.phones == ("a",)

@@ -26,6 +26,8 @@ class SpeedPerturbation(Augmentation):
     def _positive(cls, factors: tuple[float, ...]) -> tuple[float, ...]:
         if not factors or any(not 0.5 <= factor <= 2.0 for factor in factors):
             raise ValueError(f"speed factors must be between 0.5 and 2.0, got {list(factors)}")
+        if set(factors) == {1.0}:
+            raise ValueError("speed factors of 1 change nothing; give others, or leave speed out")
         return factors
 
     def draw(self, rng: RowDraws) -> Parameters:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from soritune.corpus.reading.missing_values import OLDEST, MissingValues
 from soritune.corpus.reading.outcomes import ReadingError
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError, nearest
@@ -25,6 +26,8 @@ LIST_FIELDS = ("phones", "canonical", "perceived", "error_labels")
 TEXT_FIELDS = tuple(
     name for name in FIELDS if name not in (*FLOAT_FIELDS, *INT_FIELDS, *LIST_FIELDS, "extra")
 )
+END = "end_s"
+"""Not an utterance field: the end of a stretch; becomes `duration_s`."""
 TEXT_SOURCES = ("gold", "asr", "none")
 
 
@@ -48,17 +51,19 @@ class FieldMapping:
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
-    """`Utterance` field → name in the file, e.g. {"duration_s": "duration", "first_language": "l1"}."""
+    """`Utterance` field (or `end_s`) → name in the file, e.g. {"duration_s": "duration", "first_language": "l1"}."""
     constants: Mapping[str, Any] = field(default_factory=dict)
     """`Utterance` field → value for every row without a value, e.g. {"language": "ko"}."""
     prefix: str = ""
     """Put before every id, so that ids of several files cannot collide."""
     required: tuple[str, ...] = REQUIRED_FIELDS
     """Fields without which a row is refused."""
+    missing: MissingValues | None = None
+    """Removes words for missing values, and impossible ages; None keeps all values."""
 
     def __post_init__(self) -> None:
         for name in (*self.fields, *self.constants):
-            if name not in FIELDS or name == "extra":
+            if (name not in FIELDS or name == "extra") and not (name == END and name in self.fields):
                 hint = nearest(name, FIELDS)
                 raise ManifestError(
                     f"'{name}' is not an utterance field{f', did you mean {hint!r}?' if hint else ''}; "
@@ -80,6 +85,8 @@ class FieldMapping:
         for name in dict.fromkeys((*self.required, *self.fields)):
             if self.source_of(name) in names or name in self.constants:
                 continue
+            if name == "duration_s" and name not in self.fields and self.source_of(END) in names:
+                continue
             hint = nearest(self.source_of(name), names)
             advice = f"--field {name}={hint or 'NAME'}"
             if name == "duration_s":
@@ -98,15 +105,21 @@ class FieldMapping:
             FieldValueError: a required value is missing, or a value has the wrong type.
         """
         values: dict[str, Any] = {}
-        used = set()
+        used = {self.source_of(END)}
+        outside: dict[str, Any] = {}
+        end = self._end(row)
         for name in FIELDS:
             if name == "extra":
                 continue
             source = self.source_of(name)
             used.add(source)
-            value = convert(name, row.get(source))
+            value = self._value(name, row.get(source), outside)
             values[name] = convert(name, self.constants.get(name)) if value is None else value
-            if values[name] is None and name in self.required:
+            if name == "start_s" and end is not None:
+                values[name], values["duration_s"] = stretch(values[name], None, end)
+        for name in self.required:
+            source = self.source_of(name)
+            if values[name] is None:
                 raise FieldValueError(
                     name,
                     f"is missing (read from '{source}')" if source != name else "is missing",
@@ -126,7 +139,28 @@ class FieldMapping:
         inner = row.get("extra")
         if inner is not None and not isinstance(inner, Mapping):
             raise FieldValueError("extra", f"must be an object, got {type(inner).__name__}", "field-type")
-        return Utterance(**values, extra={**(inner or {}), **extra})
+        return Utterance(**values, extra={**(inner or {}), **extra, **outside})
+
+    def _value(self, name: str, value: Any, outside: dict[str, Any]) -> Any:
+        """A value in its field's type, None for a missing one. An impossible age goes to `outside`."""
+        if self.missing is None:
+            return convert(name, value)
+        if self.missing.drops(name, value):
+            return None
+        converted = convert(name, value)
+        if name == "age" and converted is not None and not 0 <= converted <= OLDEST:
+            self.missing.add_age(value)
+            outside[name] = value
+            return None
+        return converted
+
+    def _end(self, row: Mapping[str, Any]) -> float | None:
+        """The end of a row's stretch, in seconds; None without one."""
+        try:
+            end: float | None = convert("duration_s", row.get(self.source_of(END)))
+        except FieldValueError as error:
+            raise FieldValueError(END, error.problem, "field-type") from None
+        return end
 
 
 def convert(name: str, value: Any) -> Any:
@@ -161,6 +195,24 @@ def convert(name: str, value: Any) -> Any:
     if not text and name not in ("text", "script_id"):
         return None
     return text
+
+
+def stretch(start: float | None, length: float | None, end: float | None) -> tuple[float | None, float]:
+    """Start and length of an utterance; (None, 0) for a whole file, whose length is read from the audio.
+
+    Raises:
+        FieldValueError: it begins before the file, or ends before it begins.
+    """
+    if start is None and end is None:
+        return None, 0.0
+    begin = start or 0.0
+    if begin < 0:
+        raise FieldValueError("start_s", f"must not be below 0, got {begin:g}")
+    if end is not None:
+        length = end - begin
+    if length is not None and length <= 0:
+        raise FieldValueError("duration_s", f"is {length:g} s; a stretch must end after it begins")
+    return begin, length or 0.0
 
 
 def canonical_extra(extra: Mapping[str, Any]) -> str | None:

@@ -12,8 +12,10 @@ from soritune.strict_json import parse_json
 from soritune.whole_file import whole_file
 
 
-def read_json(text: str) -> tuple[Any, list[str]]:
+def read_json(text: str, **hooks: Any) -> tuple[Any, list[str]]:
     """The value of a JSON text, and the keys that occur more than once in one of its objects; the last value counts.
+
+    `hooks` are those of `json.loads`; by default, NaN and infinite numbers are None.
 
     Raises:
         ValueError: the text is not JSON, or is nested too deep.
@@ -26,7 +28,8 @@ def read_json(text: str) -> tuple[Any, list[str]]:
             repeated.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         return values
 
-    return parse_json(text, object_pairs_hook=as_dict, parse_constant=lambda _: None), repeated
+    hooks = {"parse_constant": lambda _: None, **hooks}
+    return parse_json(text, object_pairs_hook=as_dict, **hooks), repeated
 
 
 def write_json_lines(file: Path, records: Iterable[Mapping[str, Any]], *, errors: str = "strict") -> int:

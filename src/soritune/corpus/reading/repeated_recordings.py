@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import Any
 
 from soritune.corpus.reading.outcomes import STRETCHES_UNMAPPED, Note, Outcome, Rejected, Skipped, shortened
 from soritune.corpus.utterance import FIELDS, Utterance
@@ -13,7 +14,8 @@ from soritune.corpus.utterance import FIELDS, Utterance
 _NAMED = 3
 """Places and values that the reason of a contradiction names."""
 _FIELDS = tuple(name for name in FIELDS if name != "extra")
-_values = attrgetter(*_FIELDS)
+_LENGTH = _FIELDS.index("duration_s")
+_stored = attrgetter(*_FIELDS)
 
 
 @dataclass
@@ -109,6 +111,12 @@ def content_of(utterance: Utterance) -> int:
     """Equal for rows with equal values in all fields and in `extra`, except for the split."""
     extra = frozenset(pair for pair in utterance.extra.items() if pair[0] != "split")
     return hash((_values(utterance), extra))
+
+
+def _values(utterance: Utterance) -> tuple[Any, ...]:
+    """The values of all fields. The stated length of a whole file does not count, because it is not used."""
+    values: tuple[Any, ...] = _stored(utterance)
+    return values if utterance.start_s is not None else (*values[:_LENGTH], 0.0, *values[_LENGTH + 1 :])
 
 
 def _quoted(key: tuple[bool, str]) -> str:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from soritune.audio.pcm import PcmFormat
+from soritune.corpus.reading.missing_values import MISSING, MissingValues
 from soritune.korean.transcript import Notation, Side
 
 _OF_NOTATION = ("transcript_side", "keep_fillers", "hidden_words")
@@ -40,6 +49,11 @@ class SourceConfig(BaseModel):
     or the marks are dropped."""
     max_marked_share: float = Field(0.1, ge=0, le=1)
     """A corpus of which more texts than this share have marks that `transcript` does not remove is refused."""
+
+    missing: tuple[str, ...] = MISSING
+    """Words that count as no value in speaker, script_id, gender, age and text; `missing=[]` keeps them as values."""
+    _missing: MissingValues = PrivateAttr(default_factory=MissingValues)
+    """Those that were removed; filled while reading."""
 
     @field_validator("pcm")
     @classmethod

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from soritune.corpus.reading.field_mapping import END
 from soritune.corpus.reading.table_rows import Table
-from soritune.corpus.reading.value_reader import END, MAPPABLE
+from soritune.corpus.reading.value_reader import MAPPABLE
 from soritune.errors import ManifestError, nearest
 from soritune.korean.hangul import composed
 
@@ -69,6 +70,16 @@ def find_columns(table: Table, mapped: Mapping[str, str], *, strict: bool = True
             counts[name] += 1
             others[name if counts[name] == 1 else f"{name} {counts[name]}"] = index
     return Columns(of_field, others)
+
+
+def lookalikes(table: Table, columns: Columns) -> dict[str, list[str]]:
+    """Field → the columns that are not read and have a usual name for it too, as `file_path` and `audio`."""
+    return {
+        field: others
+        for field, names in ALIASES.items()
+        if field in columns.of_field
+        and (others := [o for o in columns.others if plain_name(o) in {plain_name(name) for name in names}])
+    }
 
 
 def is_header(cells: list[str], mapped: Mapping[str, str]) -> bool:

@@ -36,7 +36,7 @@ def decode_text(raw: bytes, encoding: str | None = None) -> str:
     try:
         return raw.decode(codec_of(name))
     except (UnicodeDecodeError, LookupError) as error:
-        raise EncodingError(_reason(error, encoding)) from None
+        raise EncodingError(_workbook(raw) or _reason(error, encoding)) from None
 
 
 def detect_encoding(path: Path) -> str:
@@ -47,7 +47,10 @@ def detect_encoding(path: Path) -> str:
         OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
-        names = ("utf-16",) if stream.read(2) in _BOMS else ("utf-8", "cp949")
+        head = stream.read(8)
+        if workbook := _workbook(head):
+            raise EncodingError(workbook)
+        names = ("utf-16",) if head[:2] in _BOMS else ("utf-8", "cp949")
         fault = ""
         for name in names:
             stream.seek(0)
@@ -61,6 +64,13 @@ def detect_encoding(path: Path) -> str:
                 continue
             return codec_of(name)
     raise EncodingError(fault)
+
+
+def _workbook(raw: bytes) -> str | None:
+    """What to do about a workbook of a spreadsheet program, which a table may be by mistake."""
+    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        return "is a workbook (Excel, LibreOffice) or an archive, not text; export the sheet as CSV (UTF-8)"
+    return None
 
 
 def _encoding_of(raw: bytes) -> str:

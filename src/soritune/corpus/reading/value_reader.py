@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator
 
 from soritune.corpus.reading.field_mapping import (
+    END,
     FLOAT_FIELDS,
     INT_FIELDS,
     LIST_FIELDS,
@@ -22,14 +23,14 @@ from soritune.corpus.reading.field_mapping import (
     FieldValueError,
     canonical_extra,
     convert,
+    stretch,
 )
+from soritune.corpus.reading.missing_values import OLDEST, MissingValues
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import nearest
 from soritune.korean.hangul import composed
 
-END = "end_s"
-"""Not an utterance field: the end of a stretch; becomes `duration_s`."""
 MAPPABLE = (*(name for name in FIELDS if name != "extra"), END)
 GENDERS: dict[str, str | None] = {
     **dict.fromkeys(("여", "여자", "여성", "여아", "여학생", "female", "f", "woman", "girl"), "f"),
@@ -42,7 +43,6 @@ _UNITS: dict[str, str] = {
     **dict.fromkeys(("start_s", "duration_s", END), r"초|s|secs?|seconds?"),
 }
 """Field → the units that may follow its numbers."""
-_OLDEST = 120
 _TIMES = ("start_s", "duration_s", END)
 """The numbers that locate an utterance in its file; a row is rejected if one of them cannot be read."""
 _NAMES = ("id", "speaker", "script_id")
@@ -113,6 +113,8 @@ class ValueReader:
     required: Sequence[str] = ()
     matched: set[tuple[str, str]] = field(default_factory=set)
     """(field, folded key) of the entries of `values` that a row had."""
+    missing: MissingValues = field(default_factory=MissingValues)
+    """Removes words for missing values that no entry of `values` maps."""
 
     @classmethod
     def of(cls, config: ReaderConfig, source: str, language: str | None) -> ValueReader:
@@ -124,7 +126,8 @@ class ValueReader:
             name: {folded(key): value for key, value in table.items()} for name, table in tables.items()
         }
         constants: dict[str, Any] = {"source": config.name or source, "language": language}
-        return cls(folded_tables, {**constants, **config.constants}, config.required, config._matched)
+        constants |= config.constants
+        return cls(folded_tables, constants, config.required, config._matched, config._missing)
 
     def utterance(
         self, given: Mapping[str, Any], *, name: str, audio: str, extra: Mapping[str, Any]
@@ -143,9 +146,13 @@ class ValueReader:
         fields: dict[str, Any] = {}
         more = dict(extra)
         whole = all(given.get(key) in (None, "") for key in ("start_s", END))
-        for key, value in given.items():
+        stated_s = 0.0
+        for key, written in given.items():
             if key == "duration_s" and whole:
-                continue  # the length of the audio itself counts
+                # The length of the audio itself counts; `prepare` compares the two.
+                stated_s = max(number_in(written, key) or 0.0, 0.0)
+                continue
+            value = None if not self._lists(key, written) and self.missing.drops(key, written) else written
             fields[key] = self._read(key, value)
             if fields[key] is None and value not in (None, "") and key in _NUMBERS:
                 if key in _TIMES:
@@ -153,6 +160,8 @@ class ValueReader:
                 if self._mapped(key, value) is not None:
                     finite = not isinstance(value, float) or math.isfinite(value)
                     more.setdefault(key, value if finite else str(value))
+                    if key == "age" and re.fullmatch(r"-?\d+(\.\d+)?", str(value).strip()):
+                        self.missing.add_age(value)
         end = fields.pop(END, None)
         for key, value in self.constants.items():
             if fields.get(key) is None:
@@ -166,17 +175,21 @@ class ValueReader:
         for key in self.required:
             if fields.get(key) in (None, "", ()):
                 raise FieldValueError(key, "is empty or missing", "field-missing")
-        start, length = _stretch(fields.pop("start_s", None), fields.pop("duration_s", None), end)
+        start, length = stretch(fields.pop("start_s", None), fields.pop("duration_s", None), end)
         canonical_extra(more)  # refuses what a manifest cannot hold
         fields.pop("audio", None)
         return Utterance(
             id=fields.pop("id", None) or name + _stretch_suffix(fields.get("channel"), start, length),
             audio=audio,
             start_s=start,
-            duration_s=length,
+            duration_s=stated_s if start is None else length,
             extra=more,
             **fields,
         )
+
+    def _lists(self, name: str, value: Any) -> bool:
+        """Whether an entry of `values` maps a text."""
+        return isinstance(value, str) and folded(value) in self.values.get(name, {})
 
     def _read(self, name: str, value: Any) -> Any:
         """`value` cleaned and in its field's type; None for a missing value, or for one without a readable number."""
@@ -222,7 +235,7 @@ def number_in(value: Any, name: str) -> float | int | None:
         number: float | int | None = convert(name if name != END else "duration_s", value)
     except FieldValueError:
         return None
-    return None if name == "age" and number is not None and not 0 <= number <= _OLDEST else number
+    return None if name == "age" and number is not None and not 0 <= number <= OLDEST else number
 
 
 def _without_fraction(text: str) -> str:
@@ -236,20 +249,6 @@ def _stretch_suffix(channel: int | None, start: float | None, length: float) -> 
     if start is not None:
         parts += [f"{start:.3f}", *([f"{start + length:.3f}"] if length else [])]
     return f"#{'-'.join(parts)}" if parts else ""
-
-
-def _stretch(start: float | None, length: float | None, end: float | None) -> tuple[float | None, float]:
-    """Start and length of an utterance; (None, 0) for a whole file, whose length is read from the audio."""
-    if start is None and end is None:
-        return None, 0.0
-    begin = start or 0.0
-    if begin < 0:
-        raise FieldValueError("start_s", f"must not be below 0, got {begin:g}")
-    if end is not None:
-        length = end - begin
-    if length is not None and length <= 0:
-        raise FieldValueError("duration_s", f"is {length:g} s; a stretch must end after it begins")
-    return begin, length or 0.0
 
 
 def _written(value: Any) -> str:

@@ -29,10 +29,10 @@ from soritune.corpus.reading.given_files import (
     folder_of,
     named_paths,
 )
-from soritune.corpus.reading.outcomes import Outcome, Rejected
+from soritune.corpus.reading.outcomes import Note, Outcome, Rejected
 from soritune.corpus.reading.repeated_recordings import Contradiction, ListedRecordings, content_of
 from soritune.corpus.reading.split_names import split_of_file
-from soritune.corpus.reading.table_columns import Columns, find_columns, is_header
+from soritune.corpus.reading.table_columns import Columns, find_columns, is_header, lookalikes
 from soritune.corpus.reading.table_rows import Quoting, Table, TableRow
 from soritune.corpus.reading.value_reader import ReaderConfig, ValueReader, check_fields
 from soritune.corpus.sources.source import Source, Survey
@@ -108,6 +108,7 @@ def read_corpus(root: Path, config: CsvConfig) -> Iterator[Outcome]:
             content = content_of(outcome)
             if contents.setdefault(outcome.id, content) != content:
                 contradictions[outcome.id] = Contradiction()
+    config._missing.clear()
     listed = ListedRecordings("row")
     for location, outcome in _rows(files, base, config):
         if not isinstance(outcome, Utterance):
@@ -126,10 +127,15 @@ def _rows(files: list[Path], base: Path, config: CsvConfig) -> Iterator[tuple[st
     """File and line of every row, and what the row becomes by itself."""
     for file in files:
         table = _table(file, config)
+        columns = find_columns(table, config.fields)
+        for field, others in lookalikes(table, columns).items():
+            used = table.header[columns.of_field[field]]
+            reason = f"{field} is read from the column '{used}', and not from '{', '.join(others)}'"
+            yield file.name, Note(reason, 1, file.name, kind=f"columns-alike:{field}")
         audio_root = file.parent if config.audio_root is None else base
         reader = _RowReader(
             file,
-            find_columns(table, config.fields),
+            columns,
             AudioFinder([audio_root], base, config.drop_prefix, config._matched),
             ValueReader.of(config, composed(file.parent.resolve().name), config.language),
             config.speaker_pattern,

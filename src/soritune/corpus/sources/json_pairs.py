@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from soritune.corpus.reading.expressions import Expression, compiled, leaves, spelt
-from soritune.corpus.reading.field_mapping import FieldValueError
+from soritune.corpus.reading.field_mapping import END, FieldValueError
 from soritune.corpus.reading.folder_walk import writable_name
 from soritune.corpus.reading.json_text import read_json
 from soritune.corpus.reading.label_pairs import LABEL_FOLDERS, Pair, find_pairs, names_part_of
@@ -32,7 +32,7 @@ from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reading.split_names import SPLIT_FOLDERS, SplitFolders
 from soritune.corpus.reading.text_encoding import decode_text
-from soritune.corpus.reading.value_reader import END, MAPPABLE, ReaderConfig, ValueReader, check_fields
+from soritune.corpus.reading.value_reader import MAPPABLE, ReaderConfig, ValueReader, check_fields
 from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError

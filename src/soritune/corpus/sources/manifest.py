@@ -7,6 +7,7 @@ quarantine. A file that cannot be read, or a missing column, is an error.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from soritune.corpus.manifest import MANIFEST_FILE, manifest_root
 from soritune.corpus.manifest_rows import read_rows
 from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError
 from soritune.corpus.reading.given_files import named_paths
-from soritune.corpus.reading.outcomes import Outcome, Rejected
+from soritune.corpus.reading.outcomes import Note, Outcome, Rejected
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.sources.source import Source
 from soritune.errors import ManifestError
@@ -33,8 +34,8 @@ class ManifestFileConfig(SourceConfig):
     """Manifest files, absolute or relative to ROOT; empty: ROOT itself is the file, or the folder of a
     manifest.jsonl or manifest.parquet."""
     fields: dict[str, str] = Field(default_factory=dict)
-    """Utterance field → the file's name for it, as in {"duration_s": "duration"}. Names that no field uses go
-    to `extra`."""
+    """Utterance field (or `end_s`) → the file's name for it, as in {"duration_s": "duration"}. Names that no field
+    uses go to `extra`."""
     constants: dict[str, Any] = Field(default_factory=dict)
     """Utterance field → value for rows without one, as in {"language": "ko", "text_source": "gold"}."""
     prefix: bool = False
@@ -52,9 +53,10 @@ def read_corpus(root: Path, config: ManifestFileConfig) -> Iterator[Outcome]:
         folder = manifest_root(file).resolve()
         constants = {"source": folder.name, **config.constants}
         mapping = FieldMapping(
-            config.fields, constants, f"{folder.name}-" if config.prefix else "", required=_NEEDED
+            config.fields, constants, f"{folder.name}-" if config.prefix else "", _NEEDED, config._missing
         )
-        for line, row in read_rows(file, mapping):
+        repeated = Counter[str]()
+        for line, row in read_rows(file, mapping, repeated):
             try:
                 utterance = mapping.utterance(row)
             except FieldValueError as error:
@@ -65,6 +67,9 @@ def read_corpus(root: Path, config: ManifestFileConfig) -> Iterator[Outcome]:
             if base != folder and not os.path.isabs(utterance.audio):
                 utterance = replace(utterance, audio=os.path.relpath(folder / utterance.audio, base))
             yield utterance
+        for key, count in sorted(repeated.items()):
+            reason = f"key '{key}' twice in one row (the last value counts)"
+            yield Note(reason, count, file.name, kind=f"key-repeated:{key}")
 
 
 def _files(root: Path, config: ManifestFileConfig) -> list[Path]:

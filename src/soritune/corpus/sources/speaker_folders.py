@@ -185,6 +185,8 @@ def _outcomes(
     groups = {} if match is None else {group: value for group, value in match.groupdict().items() if value}
     digits = groups.pop("number", None)
     in_script, text = _text(path, groups.get("speaker", ""), digits, scripts)
+    if config._missing.drops("text", text):
+        text = None
     if match is None:
         yield Skipped("path does not fit the pattern", 1, path, kind="path-pattern")
         return

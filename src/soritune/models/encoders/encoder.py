@@ -34,6 +34,8 @@ class EncoderFamily(ABC):
     """Weights that may be missing in a model folder: only training reads them."""
     other_keys: ClassVar[tuple[str, ...]] = ()
     """Keys of an architecture that are used although transformers' configuration does not have them."""
+    extractor_type: ClassVar[str | None] = None
+    """Class of transformers that gives such an encoder its input; None if it is not known."""
 
     def hub_names(self, model_type: str) -> HubNames:
         """Names of weights and classes in transformers; by default those of a type that transformers does not have."""

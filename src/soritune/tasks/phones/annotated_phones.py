@@ -12,6 +12,7 @@ show which, so the scheme is a setting, and rows that contradict it are refused 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -60,6 +61,13 @@ def read_labels(labels: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
     unknown = next((label for label in read if label not in known), None)
     if unknown is not None:
         letters = ", ".join(known)
+        parts = re.split(r"[\s,;|/]+", unknown) if re.search(r"[,;|/]", unknown) else list(unknown)
+        if len(unknown) > 1 and all(part in (*known, "E", "") for part in parts):
+            shown = unknown if len(unknown) <= 20 else f"{unknown[:19]}…"
+            raise WrongSettingError(
+                f"'{shown}' is several error labels in one; separate them by spaces, as in 'C S C'",
+                "label-unknown",
+            )
         upper = unknown.upper()
         if unknown != upper and (upper in known or (with_two and upper == "E")):
             raise WrongSettingError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import NamedTuple
 
 from soritune.corpus.utterance import Utterance
@@ -68,6 +69,8 @@ class AnnotationReader:
         )
         with_gaps = target if perceived is None else perceived
         phones = None if with_gaps is None else tuple(symbol for symbol in with_gaps if symbol != gap)
+        if self.checks_phones and target is not None and perceived is not None:
+            _check_target(target, perceived, gap)
         labels = None
         if self.reads_labels and utterance.error_labels is not None:
             labels = read_labels(utterance.error_labels, self.scheme)
@@ -112,6 +115,23 @@ class AnnotationReader:
                     error.kind,
                 ) from None
             raise
+
+
+def _check_target(target: Sequence[str], perceived: Sequence[str], gap: str) -> None:
+    """Refuses phones to be learnt that are not the perceived ones; silences and gaps are not compared.
+
+    Raises:
+        TaskError: they differ, as when the canonical phones were written into the wrong field.
+    """
+    learnt, heard = ([symbol for symbol in symbols if symbol != gap] for symbols in (target, perceived))
+    if learnt != heard:
+        pairs = enumerate(zip_longest(learnt, heard, fillvalue="nothing"), 1)
+        number, (symbol, other) = next(pair for pair in pairs if pair[1][0] != pair[1][1])
+        raise TaskError(
+            f"phones differ from perceived without '{gap}': phone {number} is '{symbol}' and '{other}'; phones must "
+            "be those that were perceived, so correct the row or leave phones empty",
+            "phones-not-perceived",
+        )
 
 
 def fold_phone(symbol: str, fold: Sequence[str]) -> str:

@@ -33,6 +33,7 @@ class Wav2Vec2Family(EncoderFamily):
     lora_targets: ClassVar[tuple[str, ...]] = ("q_proj", "k_proj", "v_proj")
     optional_weights: ClassVar[tuple[str, ...]] = ("masked_spec_embed",)
     other_keys: ClassVar[tuple[str, ...]] = ("add_adapter",)
+    extractor_type: ClassVar[str | None] = "Wav2Vec2FeatureExtractor"
 
     def hub_names(self, model_type: str) -> HubNames:
         """`Wav2Vec2Model`, `Wav2Vec2ForCTC` and similar names."""
