@@ -310,7 +310,7 @@ def test_prompt_that_no_task_reads_is_refused(models, clips, fakes, monkeypatch)
 
 def test_minimum_confidence_of_a_model_without_labels_is_refused(models, clips):
     arguments = [str(clips / "b.WAV"), "-b", models["phoneme"], "--min-confidence", "0.5"]
-    assert "no task of the model (phoneme) gives one label" in str(
+    assert "no task of the model gives one label (phoneme)" in str(
         CliRunner().invoke(APP, arguments).exception
     )
 

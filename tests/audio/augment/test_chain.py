@@ -91,7 +91,6 @@ def test_bounds_include_unchanged_utterances() -> None:
         assert (faster.slowest, faster.fastest) == bounds
     assert Chain({}).speed_factors(np.arange(3), DRAWS).tolist() == [1.0, 1.0, 1.0]
     assert (Chain({}).fastest, Chain({}).slowest, Chain({}).changes_length) == (1, 1, False)
-    assert not chain(speed={"factors": [1.0]}).changes_length
 
 
 def test_two_members_of_one_kind_draw_independently() -> None:
