@@ -205,7 +205,7 @@ def test_first_process_does_the_dry_run(toy: Toy) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["run", "toy.yaml", "-o", "no", "--find-batch"], "start it in one process"),
+        (["run", "toy.yaml", "--find-batch"], "start it in one process"),
         (["run", "toy.yaml", "-o", "no", "batches.micro_batches_per_step=3"], "cannot be shared evenly by 2"),
         (["run", "toy.yaml", "-o", "no", "train.device=cuda:0"], "cuda:0"),
         (["run", "toy.yaml", "-o", "no", "data=nowhere"], "there is no file or folder nowhere"),

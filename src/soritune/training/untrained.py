@@ -8,6 +8,11 @@ from soritune.errors import TrainingError
 from soritune.training.step import WATCHED_STEPS, Stepper
 
 
+LEAST_WATCHED = 3
+"""Steps after which a phase that ends has shown a gradient of every weight. An adapter has none in the first step, as
+its second matrix is zero then, and none in the second if the first had a rate of zero."""
+
+
 class LabelCheck:
     """Stops a phase in which an output never has a label.
 
@@ -57,7 +62,7 @@ class GradientCheck:
     def is_due(self, phase_step: int) -> bool:
         """Whether the check is still open and enough steps were watched after `phase_step` steps of the phase."""
         watched = self.stepper.watched_steps
-        enough = watched == WATCHED_STEPS or (phase_step == self.total_steps and watched > 1)
+        enough = watched == WATCHED_STEPS or (phase_step == self.total_steps and watched >= LEAST_WATCHED)
         return enough and not self.passed
 
     def refuse_silent_weights(self) -> None:

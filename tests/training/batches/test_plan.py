@@ -126,6 +126,11 @@ def test_first_epoch_is_ascending_and_the_next_random() -> None:
     assert longest[1] != sorted(longest[1])
 
 
+def test_plan_of_no_rows_is_empty() -> None:
+    plan = plan_epoch(np.zeros(0, dtype=np.int64), np.zeros(0), BatchSettings(padded_seconds=40), seed=0)
+    assert (plan.num_steps, plan.padding_share) == (0, 0.0)
+
+
 def test_evaluation_begins_with_the_longest_rows() -> None:
     durations = corpus(100)
     plan = plan_evaluation(np.arange(100), durations, padded_seconds=60)

@@ -124,7 +124,9 @@ def _cut(
     A corpus of minutes has too few buckets to be batched without much padding, so that it is batched by length.
     """
     count = len(sorted_s)
-    typical = _size_for(settings, float(sorted_s.mean())) if count else 1
+    if count == 0:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    typical = _size_for(settings, float(sorted_s.mean()))
     buckets = count // (typical * BATCHES_PER_BUCKET)
     if buckets >= MIN_BUCKETS:
         sizes, order = _cut_in_buckets(sorted_s, settings, rng, min(buckets, MAX_BUCKETS))
@@ -207,7 +209,7 @@ def _cut_in_buckets(
     if len(left):
         sizes.append(len(left))
         order.append(left)
-    return np.asarray(sizes, dtype=np.int64), np.concatenate(order) if order else np.zeros(0, dtype=np.int64)
+    return np.asarray(sizes, dtype=np.int64), np.concatenate(order)
 
 
 def _order(
