@@ -169,6 +169,14 @@ def test_second_checkpoint_at_a_step_leaves_the_first_unchanged(run: RunFolder) 
     assert {file.name: file.read_bytes() for file in first.iterdir()} == content
 
 
+def test_rest_of_an_interrupted_removal_is_removed(run: RunFolder) -> None:
+    for step in (1, 2, 3):
+        save(run, step, keep=9)
+    (run.checkpoints / "step-1" / "state.json").unlink()
+    clean(run, 9)
+    assert sorted(path.name for path in run.checkpoints.glob("step-*")) == ["step-2", "step-3"]
+
+
 def test_weights_that_no_checkpoint_names_are_removed(run: RunFolder) -> None:
     model, optimizer = trained()
     for step in (1, 2, 3):

@@ -190,6 +190,10 @@ def clean(run: RunFolder, keep_newest: int) -> None:
     for path in run.all_best_weights():
         if path.name not in named:
             path.unlink(missing_ok=True)
+    for path in run.checkpoints.glob("*"):
+        # A checkpoint comes into being whole, so one without a state is one whose removal was interrupted.
+        if checkpoint_order(path) is not None and not (path / STATE).exists():
+            shutil.rmtree(path, ignore_errors=True)
     for path in run.checkpoints.glob(".writing-*"):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 

@@ -28,7 +28,7 @@ class Progress:
     """Why the phase ended; None while it is being trained."""
     best: dict[str, float] = field(default_factory=dict)
     """Best value in this phase of everything by which bundles are kept."""
-    kept: dict[str, list[list[float]]] = field(default_factory=dict)
+    kept: dict[str, list[list[int | float]]] = field(default_factory=dict)
     """By value, best first: [value, step, validation loss] of the weights that are kept."""
     best_weights: str | None = None
     """File beside the checkpoints with the weights that the next phase starts from."""
