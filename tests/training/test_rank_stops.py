@@ -98,7 +98,7 @@ def test_killed_process_ends_the_other(toy: Toy) -> None:
 
 def test_process_that_does_not_answer_ends_the_other_after_the_timeout(toy: Toy) -> None:
     """It is frozen, not dead: its connections stay open, so only the timeout detects it."""
-    frozen = {"rank": "all", "what": "after_step", "done": 5, "timeout_s": 5, "freeze_rank": 1}
+    frozen = {"rank": "all", "what": "after_step", "done": 4, "timeout_s": 5, "freeze_rank": 1}
     words = [*TRAIN, "-o", "frozen", "train.log_every_steps=100", "train.evaluate_every_steps=100"]
     process = toy.start(words, sabotage=frozen, TORCH_ELASTIC_SHUTDOWN_TIMEOUT="5")
     done = wait(process)
