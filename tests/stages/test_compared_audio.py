@@ -71,7 +71,7 @@ def test_unread_rows_are_counted(manifest: Manifest) -> None:
     (manifest.root / "quiet.mp3").unlink()
     splits = make_splits(manifest, SplitSettings(given="part"))
     assert warned(manifest, splits) == [
-        "the audio of 1 rows could not be read, so it was not compared with that of others"
+        "the audio of 1 row could not be read, so it was not compared with that of others"
     ]
 
 
@@ -80,4 +80,5 @@ def test_a_corpus_too_large_to_decode_is_reported(
 ) -> None:
     monkeypatch.setattr("soritune.corpus.audio_hashes.MOST_DECODED", 2)
     (sentence,) = warned(manifest, make_splits(manifest, SplitSettings(given="part")))
-    assert "run check first" in sentence
+    assert sentence.startswith("audio was not compared") and "run check first" in sentence
+    assert compare_audio(manifest, "apart").hashes is None

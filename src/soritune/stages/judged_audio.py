@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.corpus.audio_hashes import Hashed, audio_hashes, stored_audio_hashes
+from soritune.corpus.audio_hashes import MOST_DECODED, Hashed, audio_hashes, stored_audio_hashes
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.sound_likeness import alike
 from soritune.corpus.splitting.grouping import identity_warnings, speakers_of
@@ -58,6 +58,11 @@ def _leaks(
     ids = judged.rows.column("id")
     with console.bar("compare audio") as bar:
         hashed = audio_hashes(judged.rows, durations_s=trained_s, progress=bar.update)
+    if hashed is None:
+        return [
+            f"the audio was not compared with that of the training, because more than {MOST_DECODED:,} rows would have "
+            "to be decoded; run check on the manifest first, which keeps what is compared"
+        ]
     is_copy = (hashed.hashes != 0) & np.isin(hashed.hashes, trained.hashes)
     if is_copy.any():
         first = ids[int(np.flatnonzero(is_copy)[0])].as_py()
