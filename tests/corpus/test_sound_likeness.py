@@ -87,3 +87,10 @@ def test_pairs_are_found_among_rows_and_with_others() -> None:
     assert (
         len(alike(rows[:0], lengths[:0]).first) == len(alike(rows, lengths, rows[:0], lengths[:0]).first) == 0
     )
+
+
+def test_blocks_of_frames_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = np.random.default_rng(0).standard_normal(40000).astype(np.float32) * np.float32(0.1)
+    expected = likeness(samples)
+    monkeypatch.setattr("soritune.corpus.sound_likeness._FRAMES", 10**6)
+    assert expected.any() and np.abs(likeness(samples).astype(int) - expected).max() <= 1  # rounding

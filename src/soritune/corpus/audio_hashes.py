@@ -1,6 +1,7 @@
 """Hashes of the samples of each row, by which the same recording is found under any id, path or speaker.
 
-`check` decodes every file and keeps the hashes beside its manifest. Without them, a few rows of similar length are decoded.
+`check` decodes every file and keeps the hashes beside its manifest. Without them, a few rows of
+similar length are decoded.
 """
 
 from __future__ import annotations
