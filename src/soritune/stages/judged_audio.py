@@ -76,13 +76,14 @@ def _leaks(
             )
         warnings.append(f"{fact}; the numbers say little about new speech")
     if hashed.likeness is not None and trained.likeness is not None:
-        pairs = alike(hashed.likeness, judged.rows.durations_s, trained.likeness, trained_s)
-        rows = np.setdiff1d(pairs.first, np.flatnonzero(is_copy))
+        others = np.flatnonzero(~is_copy)
+        pairs = alike(hashed.likeness[others], judged.rows.durations_s[others], trained.likeness, trained_s)
+        rows = others[np.unique(pairs.first)]
         if len(rows):
+            subject = f"{'at least ' if pairs.num_more else ''}{len(rows)} of {len(judged.rows)} rows"
             warnings.append(
-                f"{len(rows)} of {len(judged.rows)} rows sound like rows that the model was trained on, such as "
-                f"'{ids[int(rows[0])].as_py()}'; if they are copies in another format or at another level, the numbers "
-                "say little about new speech"
+                f"{subject} sound like rows that the model was trained on, such as '{ids[int(rows[0])].as_py()}'; if "
+                "they are copies in another format or at another level, the numbers say little about new speech"
             )
     return warnings
 
