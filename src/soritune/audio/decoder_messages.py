@@ -2,9 +2,9 @@
 
 mpg123, inside libsndfile, reports damaged frames and wrong tags by printing them to C's stream `stderr`, without the
 file's name. libsndfile has no setting that makes it quiet or returns the messages. So this stream is replaced while a
-file of MPEG frames is open. File descriptor 2 stays as it is: what Python, progress bars and other programs print does
-not pass through here. The replacement is called in the thread that prints, so that each message belongs to the file
-that its thread has open, and files are decoded in parallel. It passes on what other threads print.
+file of MPEG frames is open. File descriptor 2 is left unchanged: what Python, progress bars and other programs print
+does not pass through here. The replacement is called in the thread that prints, so that each message belongs to the
+file that its thread has open, and files are decoded in parallel. It passes on what other threads print.
 
 Only the C library of most Linux systems (glibc) has a `stderr` that can be replaced. Elsewhere the messages are printed
 as they are.

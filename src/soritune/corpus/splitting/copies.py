@@ -117,7 +117,7 @@ def copy_warnings(
 
 
 def placeholders(manifest: Manifest, columns: Columns) -> str:
-    """A sentence about recordings that are listed under so many speakers that they are no one's speech."""
+    """A sentence about recordings that are listed under more speakers than one person can have names."""
     assert columns.recordings is not None
     number = len(np.unique(columns.recordings[columns.is_placeholder]))
     example = manifest.column("id")[int(np.flatnonzero(columns.is_placeholder)[0])].as_py()

@@ -77,8 +77,8 @@ class Columns:
     people: Groups = field(init=False)
     """The speakers, where those with a recording in common are one; the ids of one person may differ."""
     is_placeholder: NDArray[np.bool_] = field(init=False)
-    """(utterances,) whether the recording is listed under more than `MOST_NAMES` speakers: no one's speech, such as a
-    beep or a file that stands for missing ones. It makes no two speakers one."""
+    """(utterances,) whether the recording is listed under more than `MOST_NAMES` speakers: a beep, for
+    example, or a file that replaces missing ones. It makes no two speakers one."""
 
     def __post_init__(self) -> None:
         people, is_placeholder = _people_of(self.speakers, self.recordings)
