@@ -84,3 +84,13 @@ def test_check_notes_dead_channels_unless_the_channel_is_set(tmp_path: Path) -> 
         assert len(result.clean) == 1
         assert list(result.notes.values()) == notes
         assert all("set channel" in remark for remark in result.notes)
+
+
+def test_only_what_is_taken_must_be_finite() -> None:
+    samples = np.full((4, 3), 0.5, dtype=np.float32)
+    samples[1:3, 1] = np.nan, np.inf
+    samples[2, 2] = -np.inf
+    assert to_mono(samples, "a.wav", 0).tolist() == [0.5] * 4
+    for channel, count in ((1, 2), (2, 1), (None, 2)):
+        with pytest.raises(AudioError, match=f"holds {count} samples that are NaN or infinite"):
+            to_mono(samples, "a.wav", channel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soritune.audio.container import Content, content_of
+from soritune.audio.container import Content, inspect
 from soritune.audio.waveform import read_audio, read_header
 from soritune.errors import AudioError
 
@@ -27,7 +28,7 @@ def test_every_format_that_libsndfile_writes_is_recognised(tmp_path: Path) -> No
             soundfile.write(file, TONE, 16000, format=kind)
         except soundfile.SoundFileError:
             continue
-        assert content_of(file) is (Content.MPEG if kind == "MP3" else Content.WITH_HEADER), kind
+        assert inspect(file).content is (Content.MPEG if kind == "MP3" else Content.WITH_HEADER), kind
         seen.add(kind)
     assert seen >= {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3", "NIST", "VOC"}
 
@@ -51,7 +52,7 @@ def test_formats_of_pyav_are_recognised(tmp_path: Path) -> None:
             for part in [*resampler.resample(frame), *resampler.resample(None)]:
                 output.mux(stream.encode(part))
             output.mux(stream.encode(None))
-        assert content_of(file) is content, kind
+        assert inspect(file).content is content, kind
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".wav", ""])
@@ -61,13 +62,13 @@ def test_mpeg_frames_without_a_tag_are_audio_whatever_the_suffix(tmp_path: Path,
     file = tmp_path / f"b{suffix}"
     for content in (data, b"\0" * 100 + data, data + b"TAG" + bytes(125)):
         file.write_bytes(content)
-        assert content_of(file) is Content.MPEG
+        assert inspect(file).content is Content.MPEG
 
 
 def test_mp3_cut_from_a_stream_begins_in_the_middle_of_a_frame(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.mp3", TONE, 16000)
     (tmp_path / "b.mp3").write_bytes((tmp_path / "a.mp3").read_bytes()[333:])
-    assert content_of(tmp_path / "b.mp3") is Content.MPEG
+    assert inspect(tmp_path / "b.mp3").content is Content.MPEG
 
 
 @settings(max_examples=100, deadline=None)
@@ -122,7 +123,7 @@ def test_pointer_is_refused_although_a_format_is_given(tmp_path: Path) -> None:
 def test_all_recordings_of_the_shared_data_are_recognised(shared_data: Path) -> None:
     files = [file for file in shared_data.rglob("*") if file.suffix in (".wav", ".flac", ".mp3", ".ogg")]
     assert files
-    assert {content_of(file) for file in files} <= {Content.WITH_HEADER, Content.MPEG}
+    assert {inspect(file).content for file in files} <= {Content.WITH_HEADER, Content.MPEG}
 
 
 def test_format_of_headerless_files_does_not_apply_to_files_of_another_kind(tmp_path: Path) -> None:
@@ -132,3 +133,21 @@ def test_format_of_headerless_files_does_not_apply_to_files_of_another_kind(tmp_
     (tmp_path / "a.pcm").write_text("안녕하세요\n" * 100, encoding="utf-8")
     with pytest.raises(AudioError, match="is not audio, but text"):
         read_audio(tmp_path / "a.pcm", pcm="s16le:16000")
+
+
+def test_a_header_is_read_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libsndfile opens the file itself, without Python."""
+    opened: list[Path] = []
+    path_open = Path.open
+
+    def counted(self: Path, *args: Any, **options: Any) -> Any:
+        opened.append(self)
+        return path_open(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", counted)
+    for kind in ("WAV", "FLAC", "OGG", "AIFF", "MP3"):
+        soundfile.write(tmp_path / kind, np.zeros(16000), 16000, format=kind)
+        opened.clear()
+        assert read_header(tmp_path / kind).num_frames == 16000
+        read_audio(tmp_path / kind)
+        assert opened == [tmp_path / kind] * 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soritune.audio.streamed import sample_bytes
+from soritune.audio.container import inspect
 from soritune.audio.waveform import read_audio, read_header
 from soritune.errors import AudioError
 
@@ -129,7 +129,7 @@ def test_chunks_and_junk_behind_the_samples_are_not_samples(tmp_path: Path) -> N
 
 def test_lengths_of_a_plain_file_and_of_other_formats(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(encoded("WAV"))
-    lengths = sample_bytes(tmp_path / "a.wav")
+    lengths = inspect(tmp_path / "a.wav").samples
     assert lengths is not None
     assert (lengths.start, lengths.stated, lengths.available, lengths.is_streamed) == (
         44,
@@ -138,7 +138,7 @@ def test_lengths_of_a_plain_file_and_of_other_formats(tmp_path: Path) -> None:
         False,
     )
     (tmp_path / "a.flac").write_bytes(encoded("FLAC"))
-    assert sample_bytes(tmp_path / "a.flac") is None
+    assert inspect(tmp_path / "a.flac").samples is None
 
 
 def test_file_cut_below_three_gibibytes_is_truncated_not_streamed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,9 +42,15 @@ def corpus(folder: Path) -> Manifest:
     return write_manifest(folder / "m.parquet", rows, root=folder)
 
 
+def decoded(manifest: Manifest, **options: Any) -> Hashed:
+    hashed = audio_hashes(manifest, **options)
+    assert hashed is not None
+    return hashed
+
+
 def test_the_same_samples_have_one_hash_in_any_format_channel_and_file(tmp_path: Path) -> None:
     manifest = corpus(tmp_path)
-    hashes, _, num_unread = audio_hashes(manifest)
+    hashes, _, num_unread = decoded(manifest)
     of = dict(zip(manifest.ids, hashes.tolist(), strict=True))
     assert of["a.wav"] == of["b.flac"] == of["both.wav"] == of["part"] != 0
     assert of["c.wav"] not in (0, of["a.wav"])
@@ -69,16 +76,16 @@ def test_rows_of_a_length_of_their_own_are_not_decoded(tmp_path: Path) -> None:
     rows = [*corpus(tmp_path), Utterance(id="alone", audio="alone.wav", duration_s=3.0)]
     manifest = write_manifest(tmp_path / "n.parquet", rows, root=tmp_path)
     done: list[tuple[int, int]] = []
-    hashed = audio_hashes(manifest, progress=lambda *counts: done.append(counts))
+    hashed = decoded(manifest, progress=lambda *counts: done.append(counts))
     assert done[-1] == (8, 8) and hashed.hashes[8] == 0
-    compared = audio_hashes(manifest, durations_s=np.array([2.9, 9.0])).hashes
+    compared = decoded(manifest, durations_s=np.array([2.9, 9.0])).hashes
     assert np.flatnonzero(compared).tolist() == [8]
 
 
 def test_no_row_is_compared_in_an_empty_manifest_or_with_no_others(tmp_path: Path) -> None:
     manifest = corpus(tmp_path)
-    assert audio_hashes(manifest.select([])).hashes.tolist() == []
-    assert not audio_hashes(manifest, durations_s=np.zeros(0)).hashes.any()
+    assert decoded(manifest.select([])).hashes.tolist() == []
+    assert not decoded(manifest, durations_s=np.zeros(0)).hashes.any()
 
 
 def test_stored_hashes_are_those_of_the_same_rows_only(tmp_path: Path) -> None:
@@ -90,7 +97,7 @@ def test_stored_hashes_are_those_of_the_same_rows_only(tmp_path: Path) -> None:
     stored = stored_audio_hashes(manifest)
     assert stored is not None and stored.likeness is not None
     assert (stored.hashes == values).all() and (stored.likeness == sounds).all()
-    assert audio_hashes(manifest).hashes.tolist() == values.tolist()
+    assert decoded(manifest).hashes.tolist() == values.tolist()
     part = stored_audio_hashes(manifest.select([5, 0]))
     assert part is not None and part.likeness is not None
     assert part.hashes.tolist() == values[[5, 0]].tolist()
@@ -108,10 +115,28 @@ def test_likeness_is_optional_in_the_file(tmp_path: Path) -> None:
     assert stored is not None and stored.likeness is None
 
 
-def test_only_rows_of_equal_length_are_decoded_if_there_are_many(
+def test_no_row_is_decoded_if_too_many_would_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest, num_read = corpus(tmp_path), 0
+
+    def read(*_: object) -> np.ndarray:
+        nonlocal num_read
+        num_read += 1
+        return np.zeros(8000, dtype=np.float32)
+
+    monkeypatch.setattr("soritune.corpus.audio_hashes.read_row", read)
+    monkeypatch.setattr("soritune.corpus.audio_hashes.MOST_DECODED", len(manifest) - 1)
+    assert audio_hashes(manifest) is None and num_read == 0
+    # Rows that no other one can be a copy of are not counted.
+    assert audio_hashes(manifest, durations_s=np.array([9.0])) is not None
+    monkeypatch.setattr("soritune.corpus.audio_hashes.MOST_DECODED", len(manifest))
+    assert audio_hashes(manifest) is not None and num_read == len(manifest)
+
+
+def test_a_stored_file_is_used_for_any_number_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = corpus(tmp_path)
-    monkeypatch.setattr("soritune.corpus.audio_hashes.MOST_DECODED", 3)
-    hashed = audio_hashes(manifest)
-    assert hashed.likeness is None and hashed.hashes[manifest.ids.index("short.wav")] == 0
+    monkeypatch.setattr("soritune.corpus.audio_hashes.MOST_DECODED", 0)
+    values = np.arange(1, len(manifest) + 1, dtype=np.uint64)
+    save_audio_hashes(tmp_path, manifest, Hashed(values))
+    assert decoded(manifest).hashes.tolist() == values.tolist()

@@ -194,3 +194,19 @@ def test_signals_that_do_not_vary_are_silent(tmp_path: Path) -> None:
         ("denormal.wav", "silent"),
     ]
     assert result.clean.ids == ["quiet.wav"]
+
+
+def test_likeness_is_computed_only_if_it_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(1.0), 16000)
+    rows = [Utterance(id="a", audio="a.wav", duration_s=1.0)]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    hashed = check_manifest(manifest).audio_hashes
+    assert hashed is not None and hashed.likeness is not None and hashed.likeness.any()
+
+    def refuse(_: np.ndarray) -> np.ndarray:
+        raise AssertionError
+
+    monkeypatch.setattr("soritune.corpus.checks.likeness", refuse)
+    monkeypatch.setattr("soritune.corpus.checks.MOST_ROWS", 0)
+    hashed = check_manifest(manifest).audio_hashes
+    assert hashed is not None and hashed.likeness is None and hashed.hashes.all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
@@ -87,3 +88,31 @@ def test_pairs_are_found_among_rows_and_with_others() -> None:
     assert (
         len(alike(rows[:0], lengths[:0]).first) == len(alike(rows, lengths, rows[:0], lengths[:0]).first) == 0
     )
+
+
+def test_pairs_beyond_the_largest_number_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.ones((50, 256), dtype=np.int8)
+    every = alike(rows, np.full(50, 1.0))
+    assert len(every.first) == 50 * 49 // 2 and every.num_more == 0 and (every.first != every.second).all()
+    monkeypatch.setattr("soritune.corpus.sound_likeness.MOST_PAIRS", 100)
+    monkeypatch.setattr("soritune.corpus.sound_likeness._BLOCK", 8)
+    pairs = alike(rows, np.full(50, 1.0))
+    assert len(pairs.first) == len(pairs.second) == 100 and pairs.num_more == 1125
+    pairs = alike(rows, np.full(50, 1.0), rows[:10], np.full(10, 1.0))
+    assert len(pairs.first) == 100 and pairs.num_more == 400
+
+
+def test_memory_does_not_grow_with_the_rows_of_one_length() -> None:
+    rows = np.random.default_rng(0).integers(-60, 60, (10_000, 256)).astype(np.int8)
+    tracemalloc.start()
+    assert len(alike(rows, np.full(10_000, 1.0)).first) == 0
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6  # one block of 1,024 rows against all others would be 41 MB
+
+
+def test_blocks_of_frames_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = np.random.default_rng(0).standard_normal(40000).astype(np.float32) * np.float32(0.1)
+    expected = likeness(samples)
+    monkeypatch.setattr("soritune.corpus.sound_likeness._FRAMES", 10**6)
+    assert expected.any() and np.abs(likeness(samples).astype(int) - expected).max() <= 1  # rounding

@@ -52,7 +52,7 @@ def warned(manifest: Manifest, splits: Splits, **options: str) -> list[str]:
 def test_a_copy_in_another_split_is_reported(manifest: Manifest) -> None:
     (sentence,) = warned(manifest, make_splits(manifest, SplitSettings(given="part")))
     assert sentence.startswith(
-        "1 pairs of recordings in different splits sound the same, such as 'a.wav' and 'quiet.mp3';"
+        "1 pair of recordings in different splits sounds the same, such as 'a.wav' and 'quiet.mp3';"
     )
 
 
@@ -71,7 +71,7 @@ def test_unread_rows_are_counted(manifest: Manifest) -> None:
     (manifest.root / "quiet.mp3").unlink()
     splits = make_splits(manifest, SplitSettings(given="part"))
     assert warned(manifest, splits) == [
-        "the audio of 1 rows could not be read, so it was not compared with that of others"
+        "the audio of 1 row could not be read, so it was not compared with that of others"
     ]
 
 
@@ -80,4 +80,20 @@ def test_a_corpus_too_large_to_decode_is_reported(
 ) -> None:
     monkeypatch.setattr("soritune.corpus.audio_hashes.MOST_DECODED", 2)
     (sentence,) = warned(manifest, make_splits(manifest, SplitSettings(given="part")))
-    assert "run check first" in sentence
+    assert sentence.startswith("audio was not compared") and "run check first" in sentence
+    assert compare_audio(manifest, "apart").hashes is None
+
+
+def test_rows_with_the_same_samples_are_one_recording_of_a_pair(manifest: Manifest) -> None:
+    """`a.wav` is in val as well, so its copy in train is apart from a row of it, whichever row is compared."""
+    extra = [
+        Utterance(id="again", audio="a.wav", duration_s=1.0, speaker="x", extra={"part": "val"}),
+        Utterance(id="near", audio="near.mp3", duration_s=1.0, speaker="y", extra={"part": "train"}),
+    ]
+    soundfile.write(manifest.root / "near.mp3", tune(0), 16000)
+    rows = [row for row in manifest if row.id != "quiet.mp3"] + extra
+    manifest = write_manifest(manifest.root / "n.parquet", rows, root=manifest.root)
+    audio = compare_audio(manifest, "allow")
+    assert audio.pairs is not None and len(audio.pairs.first) == 1
+    (sentence,) = warned(manifest, make_splits(manifest, SplitSettings(given="part", copies="allow")))
+    assert "such as 'again' and 'near';" in sentence

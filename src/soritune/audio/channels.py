@@ -23,8 +23,20 @@ def to_mono(samples: NDArray[Any], path: str | Path, channel: int | None = None)
     """One channel of (samples,) or (samples, channels), or the mean of all; (samples,) float32.
 
     Raises:
-        AudioError: the channel does not exist, or the channels cancel each other. `path` is only for the message.
+        AudioError: the channel does not exist, the result has NaN or infinite samples, or the channels cancel each
+            other. `path` is only for the message.
     """
+    with np.errstate(invalid="ignore"):  # infinities of both signs have no mean
+        mono = _one_channel(samples, path, channel)
+    is_finite = np.isfinite(mono)
+    if not is_finite.all():
+        raise AudioError(
+            path, f"holds {int((~is_finite).sum())} samples that are NaN or infinite", "audio-not-finite"
+        )
+    return mono
+
+
+def _one_channel(samples: NDArray[Any], path: str | Path, channel: int | None) -> Float32Array:
     if samples.ndim == 1:
         samples = samples[:, None]
     if channel is not None:

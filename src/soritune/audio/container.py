@@ -7,13 +7,20 @@ noise of another rate. So a file is given to them only if it begins like a known
 from __future__ import annotations
 
 import codecs
+import os
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from soritune.audio.pcm import EXAMPLE, PCM_SUFFIXES
+from soritune.audio.streamed import SampleBytes, sample_bytes
+from soritune.audio.truncation import missing_bytes
 from soritune.errors import AudioError
 
+_START_BYTES = 512
+"""Enough to recognise a header."""
 _HEAD_BYTES = 65536
+"""Bytes in which MPEG frames or text are looked for."""
 _MPEG_SUFFIXES = frozenset({".mp1", ".mp2", ".mp3", ".mpa", ".mpga", ".aac"})
 """Files whose first frame may lie behind bytes of another kind, as in a recording cut from a stream."""
 _OTHER_SUFFIXES = frozenset(
@@ -77,8 +84,18 @@ class Content(Enum):
     HEADERLESS = "headerless"
 
 
-def content_of(file: Path, *, has_format: bool = False) -> Content:
-    """Whether a file begins like a known format, or may be samples alone.
+class FileStart(NamedTuple):
+    """What is known of a file before a decoder opens it."""
+
+    content: Content
+    samples: SampleBytes | None
+    """Where its samples are, if it is uncompressed and has a header."""
+    missing_bytes: int
+    """How many bytes it is shorter than its header or its last page states."""
+
+
+def inspect(file: Path, *, has_format: bool = False) -> FileStart:
+    """Reads what the first bytes of a file state about it, in one pass.
 
     Args:
         file: exists and is not empty.
@@ -87,18 +104,37 @@ def content_of(file: Path, *, has_format: bool = False) -> Content:
     Raises:
         AudioError: it is a pointer of Git LFS or git-annex, text, an archive, or of no known format.
     """
-    suffix = file.suffix.lower()
     try:
         with file.open("rb") as stream:
-            head = stream.read(_HEAD_BYTES)
-            is_whole = len(head) < _HEAD_BYTES
+            size = os.fstat(stream.fileno()).st_size
+            head = stream.read(_START_BYTES)
+            if not _has_header(file, head):
+                head += stream.read(_HEAD_BYTES - len(head))
+            content = _content(file, head, size, has_format)
+            if content is not Content.WITH_HEADER:
+                return FileStart(content, None, 0)
+            samples = sample_bytes(stream, head, size)
+            return FileStart(
+                content, samples, missing_bytes(stream, size, samples, is_ogg=head.startswith(b"OggS"))
+            )
     except OSError as error:
         raise AudioError(file, f"cannot be read ({error.strerror or error})", "audio-unreadable") from error
+
+
+def _has_header(file: Path, head: bytes) -> bool:
+    """Whether a file begins like a known format other than MPEG frames, or has the suffix of one."""
+    return (
+        head.startswith(_BEGINNINGS) or head[4:8] in _MP4_ATOMS or file.suffix.lower() in _OTHER_SUFFIXES
+    ) and not head.startswith(b"ID3")
+
+
+def _content(file: Path, head: bytes, size: int, has_format: bool) -> Content:
     _refuse_pointer(file, head)
     if head.startswith(b"ID3"):
         return Content.MPEG
-    if head.startswith(_BEGINNINGS) or head[4:8] in _MP4_ATOMS or suffix in _OTHER_SUFFIXES:
+    if _has_header(file, head):
         return Content.WITH_HEADER
+    suffix, is_whole = file.suffix.lower(), len(head) == size
     if suffix in PCM_SUFFIXES:
         _refuse_text(file, head, is_whole)
         return Content.HEADERLESS

@@ -194,8 +194,6 @@ class Preprocessing(Settings):
                 "channels-first",
             )
         mono = to_mono(_scaled(waveform), "waveform", channel)
-        if not np.isfinite(mono).all():
-            raise AudioError("waveform", "holds samples that are NaN or infinite")
         return self._cropped(resample(mono, sample_rate_hz, self.sample_rate_hz), "waveform")
 
     def _cropped(self, waveform: Float32Array, path: str | Path) -> Float32Array:

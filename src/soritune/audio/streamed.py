@@ -39,24 +39,27 @@ class SampleBytes:
     """Position → bytes that state the length up to the end of the file."""
 
 
-def sample_bytes(file: Path) -> SampleBytes | None:
+def sample_bytes(stream: IO[bytes], head: bytes, size: int) -> SampleBytes | None:
     """Lengths by the header and by the size of a WAV, RF64, W64, AIFF, CAF, AU or NIST SPHERE file; None for other
-    files, without samples, and where the header states that they last to the end."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        head = stream.read(40)
-        if head[:4] in (b".snd", b"dns."):
-            return _au_bytes(stream, head, size)
-        if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
-            return _wav_bytes(stream, head, size)
-        if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-            return _aiff_bytes(stream, size)
-        if head[:4] == b"caff":
-            return _caf_bytes(stream, size)
-        if head.startswith(b"riff") and head[24:28] == b"wave":
-            return _w64_bytes(stream, size)
-        if head.startswith(b"NIST_1A\n"):
-            return _nist_bytes(stream, size)
+    files, without samples, and where the header states that they last to the end.
+
+    Args:
+        stream: the file.
+        head: its first bytes, at least 40 if it has as many.
+        size: its number of bytes.
+    """
+    if head[:4] in (b".snd", b"dns."):
+        return _au_bytes(stream, head, size)
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+        return _wav_bytes(stream, head, size)
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return _aiff_bytes(stream, size)
+    if head[:4] == b"caff":
+        return _caf_bytes(stream, size)
+    if head.startswith(b"riff") and head[24:28] == b"wave":
+        return _w64_bytes(stream, size)
+    if head.startswith(b"NIST_1A\n"):
+        return _nist_bytes(stream, size)
     return None
 
 

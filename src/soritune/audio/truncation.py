@@ -8,33 +8,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
-from soritune.audio.streamed import sample_bytes
+from soritune.audio.streamed import SampleBytes
 from soritune.errors import AudioError
 
 _LONGEST_PAGE = 65307
 """Bytes of the longest page of an Ogg file (RFC 3533)."""
 
 
-def refuse_truncated(file: Path) -> None:
-    """Checks an uncompressed (`audio/streamed.py`) or an Ogg file; a file of another format passes.
+def refuse_truncated(file: Path, missing: int) -> None:
+    """Refuses a file of which bytes are missing, as `missing_bytes` counts them.
 
     Raises:
-        AudioError: the file is shorter than its header or its last page states.
+        AudioError: bytes are missing.
     """
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        is_ogg = stream.read(4) == b"OggS"
-        missing = _missing_ogg_bytes(stream, size) if is_ogg else _missing_sample_bytes(file)
     if missing > 0:
         raise AudioError(
             file, f"is truncated: at least {missing} bytes are missing at its end", "audio-truncated"
         )
 
 
-def _missing_sample_bytes(file: Path) -> int:
-    """How many bytes the samples of a file lack of the length in its header."""
-    samples = sample_bytes(file)
-    return 0 if samples is None or samples.is_streamed else samples.stated - samples.available
+def missing_bytes(stream: IO[bytes], size: int, samples: SampleBytes | None, *, is_ogg: bool) -> int:
+    """How many bytes a file of `size` bytes is shorter than its header or its last page states; at least 0.
+
+    Args:
+        stream: the file.
+        size: its number of bytes.
+        samples: its lengths, if it is uncompressed (`audio/streamed.py`).
+        is_ogg: whether it is an Ogg file.
+    """
+    if is_ogg:
+        return _missing_ogg_bytes(stream, size)
+    return 0 if samples is None or samples.is_streamed else max(0, samples.stated - samples.available)
 
 
 def _missing_ogg_bytes(stream: IO[bytes], size: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +21,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from soritune.audio.channels import Float32Array, to_mono
-from soritune.audio.container import Content, content_of
+from soritune.audio.container import Content, FileStart, inspect
 from soritune.audio.decoder_messages import attributed_to
 from soritune.audio.files import as_on_disk
 from soritune.audio.pcm import PcmFormat, headerless
 from soritune.audio.pyav import decode_all, read_stream_info
 from soritune.audio.resample import resample
-from soritune.audio.streamed import sample_bytes, with_true_length
+from soritune.audio.streamed import with_true_length
 from soritune.audio.truncation import refuse_truncated
 from soritune.errors import AudioError, MissingAudioError, OutputError
 from soritune.whole_file import write_bytes
@@ -70,19 +71,19 @@ def read_header(path: str | Path, *, pcm: str | None = None) -> AudioHeader:
             without `pcm`, or not audio.
     """
     file = _existing(path)
-    content = content_of(file, has_format=pcm is not None)
+    start = inspect(file, has_format=pcm is not None)
     try:
-        with _opened(file, content, pcm) as sound:
+        with _opened(file, start, pcm) as sound:
             header = _checked_header(file, sound.samplerate, sound.channels, sound.frames)
     except soundfile.SoundFileError as error:
-        refuse_truncated(file)
+        refuse_truncated(file, start.missing_bytes)
         stream = read_stream_info(file, error)
         frames = round(stream.duration_s * stream.sample_rate_hz)
         if frames < 1:  # the length is not stated, as in recordings of a browser
             frames = len(decode_all(file, error)[0])
         return _checked_header(file, stream.sample_rate_hz, stream.num_channels, frames)
-    refuse_truncated(file)
-    return header._replace(is_headerless=content is Content.HEADERLESS)
+    refuse_truncated(file, start.missing_bytes)
+    return header._replace(is_headerless=start.content is Content.HEADERLESS)
 
 
 def read_audio(
@@ -110,7 +111,8 @@ def read_audio(
         (samples,) float32, finite, not empty.
 
     Raises:
-        AudioError: as `decode`, or the file lacks the channel, or its channels cancel each other in their mean.
+        AudioError: as `decode`, or the file lacks the channel, or what is taken has NaN or infinite samples, or its
+            channels cancel each other in their mean.
     """
     decoded = decode(path, start_s=start_s, duration_s=duration_s, at_most_s=at_most_s, pcm=pcm)
     waveform = to_mono(decoded.samples, path, channel)
@@ -131,19 +133,16 @@ def decode(
 
     Raises:
         AudioError: the file is missing (`MissingAudioError`), empty, truncated, headerless without `pcm` or not audio,
-            contains NaN or infinite samples, or ends before the part does.
+            or ends before the part does.
     """
     file = _existing(path)
-    content = content_of(file, has_format=pcm is not None)
+    start = inspect(file, has_format=pcm is not None)
     try:
-        samples, rate = _decode(file, content, pcm, start_s, duration_s, at_most_s)
+        samples, rate = _decode(file, start, pcm, start_s, duration_s, at_most_s)
     except soundfile.SoundFileError as error:
-        refuse_truncated(file)
+        refuse_truncated(file, start.missing_bytes)
         samples, rate = decode_all(file, error)
         samples = _part(samples, file, rate, start_s, duration_s, at_most_s)
-    if not np.isfinite(samples).all():
-        count = int((~np.isfinite(samples)).any(axis=1).sum())
-        raise AudioError(file, f"holds {count} samples that are NaN or infinite", "audio-not-finite")
     return Decoded(samples, rate)
 
 
@@ -183,16 +182,20 @@ def _existing(path: str | Path) -> Path:
     except UnicodeEncodeError as error:
         reason = f"has a name that the encoding of file names here, {encoding}, cannot hold; rename it"
         raise AudioError(Path(path), reason, "audio-name") from error
-    file = as_on_disk(Path(path))
+    file = Path(path)
     try:
-        size = file.stat().st_size
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            file = as_on_disk(file)
+            status = file.stat()
     except FileNotFoundError as error:
         raise MissingAudioError(file) from error
     except OSError as error:
         raise AudioError(file, str(error), "audio-unreadable") from error
-    if not file.is_file():
+    if not stat.S_ISREG(status.st_mode):
         raise AudioError(file, "is not a file", "audio-not-a-file")
-    if size == 0:
+    if status.st_size == 0:
         raise AudioError(file, "is empty (0 bytes)", "audio-empty")
     return file
 
@@ -244,14 +247,14 @@ def _part(
 
 
 @contextmanager
-def _opened(file: Path, content: Content, pcm: str | None) -> Iterator[soundfile.SoundFile]:
+def _opened(file: Path, start: FileStart, pcm: str | None) -> Iterator[soundfile.SoundFile]:
     """The file by libsndfile: as its given format, or with the length up to its end if it was streamed.
 
     Raises:
         AudioError: it is headerless and has no given format, or the given one cannot be read.
         soundfile.SoundFileError: libsndfile does not read it to its end.
     """
-    if content is Content.HEADERLESS:
+    if start.content is Content.HEADERLESS:
         if pcm is None:
             raise headerless(file)
         try:
@@ -260,13 +263,12 @@ def _opened(file: Path, content: Content, pcm: str | None) -> Iterator[soundfile
             raise AudioError(file, f"cannot be read: pcm {error}", "audio-headerless") from error
         with described.open(file) as sound:
             yield sound
-    elif content is Content.MPEG:
+    elif start.content is Content.MPEG:
         with attributed_to(file), soundfile.SoundFile(str(file)) as sound:
             yield sound
     else:
-        samples = sample_bytes(file)
-        if samples is not None and samples.is_streamed:
-            with with_true_length(file, samples) as stream, soundfile.SoundFile(stream) as sound:
+        if start.samples is not None and start.samples.is_streamed:
+            with with_true_length(file, start.samples) as stream, soundfile.SoundFile(stream) as sound:
                 yield sound
         else:
             with soundfile.SoundFile(str(file)) as sound:
@@ -277,18 +279,18 @@ def _opened(file: Path, content: Content, pcm: str | None) -> Iterator[soundfile
 
 def _decode(
     file: Path,
-    content: Content,
+    start: FileStart,
     pcm: str | None,
     start_s: float | None,
     duration_s: float | None,
     at_most_s: float | None,
 ) -> tuple[NDArray[Any], int]:
     """A part of a file by libsndfile: (samples, channels) float32, and its rate."""
-    with _opened(file, content, pcm) as sound:
+    with _opened(file, start, pcm) as sound:
         rate = int(sound.samplerate)
         try:
             _checked_header(file, rate, sound.channels, sound.frames)
-            refuse_truncated(file)
+            refuse_truncated(file, start.missing_bytes)
             first, count = _span(file, rate, sound.frames, start_s, duration_s)
             if at_most_s is not None:
                 count = min(count, round(at_most_s * rate))

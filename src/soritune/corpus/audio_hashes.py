@@ -1,6 +1,7 @@
 """Hashes of the samples of each row, by which the same recording is found under any id, path or speaker.
 
-`check` decodes every file and keeps the hashes beside its manifest. Without them, rows of equal length are decoded.
+`check` decodes every file and keeps the hashes beside its manifest. Without them, a few rows of
+similar length are decoded.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Hashed(NamedTuple):
 
     hashes: AudioHashes
     likeness: Likeness | None = None
-    """(utterances, 256) what each row sounds like; None if there are too many rows to decode."""
+    """(utterances, 256) what each row sounds like; None if it is not compared."""
     num_unread: int = 0
     """Rows that should have been decoded, and could not be read."""
 
@@ -47,11 +48,9 @@ SAMPLE_RATE_HZ = 16000
 """Rate at which samples are compared."""
 SCHEMA_VERSION = "soritune.audio_hashes/2"
 MOST_DECODED = 20_000
-"""Without a stored file, more rows are decoded only if their lengths are equal."""
+"""Without a stored file, more rows are not decoded: that takes as long as `check`, which also keeps the result."""
 _EDGE = 400
 """Samples at both ends at which resampling changes a constant signal."""
-_SAME_LENGTH_S = 0.002
-"""Rows whose lengths differ by more have different samples, so that they are not decoded to be compared."""
 
 
 def read_row(manifest: Manifest, utterance: Utterance) -> Float32Array:
@@ -129,7 +128,7 @@ def audio_hashes(
     *,
     durations_s: NDArray[np.float64] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Hashed:
+) -> Hashed | None:
     """What the audio of a manifest's rows is compared by: as stored, or else from the rows that may be copies.
 
     Args:
@@ -138,15 +137,17 @@ def audio_hashes(
         progress: called with the number of rows decoded and their total.
 
     Returns:
-        The hash of a row is 0 and its likeness zeros if it cannot be read, or if no other row has such a length.
+        The hash of a row is 0 and its likeness zeros if it cannot be read, or if no other row has such a length. None
+        if more than `MOST_DECODED` rows would have to be decoded.
     """
     stored = stored_audio_hashes(manifest)
     if stored is not None:
         return stored
-    few = len(manifest) <= MOST_DECODED
-    rows = _with_equal_length(manifest.durations_s, durations_s, LENGTH_S if few else _SAME_LENGTH_S)
+    rows = _of_similar_length(manifest.durations_s, durations_s)
+    if len(rows) > MOST_DECODED:
+        return None
     hashes, num_unread = np.zeros(len(manifest), dtype=np.uint64), 0
-    likenesses = np.zeros((len(manifest) if few else 0, SIZE), dtype=np.int8)
+    likenesses = np.zeros((len(manifest), SIZE), dtype=np.int8)
 
     def compared_by(utterance: Utterance) -> tuple[int, NDArray[np.int8]] | None:
         try:
@@ -162,24 +163,22 @@ def audio_hashes(
             if result is None:
                 num_unread += 1
             else:
-                hashes[row] = result[0]
-                if few:
-                    likenesses[row] = result[1]
+                hashes[row], likenesses[row] = result
             if progress is not None:
                 progress(done, len(rows))
-    return Hashed(hashes, likenesses if few else None, num_unread)
+    return Hashed(hashes, likenesses, num_unread)
 
 
-def _with_equal_length(
-    durations_s: NDArray[np.float64], others_s: NDArray[np.float64] | None, tolerance_s: float
+def _of_similar_length(
+    durations_s: NDArray[np.float64], others_s: NDArray[np.float64] | None
 ) -> NDArray[np.int64]:
-    """Rows whose length is nearly that of another row, or of one of the others, if these are given."""
+    """Rows whose length is within `LENGTH_S` of another row's, or of one of the others', if these are given."""
     if others_s is not None:
         known = np.concatenate([[-np.inf], np.sort(others_s), [np.inf]])
         after = np.searchsorted(known, durations_s)
         nearest = np.minimum(known[after] - durations_s, durations_s - known[after - 1])
-        return np.flatnonzero(nearest <= tolerance_s)
+        return np.flatnonzero(nearest <= LENGTH_S)
     order = np.argsort(durations_s, kind="stable")
-    is_near = np.diff(durations_s[order]) <= tolerance_s
+    is_near = np.diff(durations_s[order]) <= LENGTH_S
     chosen = np.concatenate([is_near, [False]]) | np.concatenate([[False], is_near])
     return np.sort(order[chosen[: len(order)]])

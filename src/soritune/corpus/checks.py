@@ -127,6 +127,7 @@ def check_manifest(
         text_of: Gives the texts in which characters without a reading are counted.
     """
     threads = workers or os.cpu_count() or 1
+    compares = decode and len(manifest) <= MOST_ROWS
 
     def check(utterance: Utterance) -> _Checked:
         for problem in row_problems:
@@ -135,7 +136,7 @@ def check_manifest(
                 return _Checked(fault.reason, fault.kind, "check")
         if utterance.duration_s < min_duration_s:
             return _too_short(utterance.duration_s, min_duration_s, "check")
-        return _decode(manifest, utterance, min_duration_s) if decode else _Checked()
+        return _decode(manifest, utterance, min_duration_s, compares) if decode else _Checked()
 
     keep = np.ones(len(manifest), dtype=bool)
     quarantined: list[Quarantined] = []
@@ -143,7 +144,6 @@ def check_manifest(
     dead = 0
     marks, unread = MarkCount(), UnreadCount()
     hashes = np.zeros(len(manifest), dtype=np.uint64)
-    compares = decode and len(manifest) <= MOST_ROWS
     likenesses = np.zeros((len(manifest) if compares else 0, SIZE), dtype=np.int8)
     with ThreadPoolExecutor(threads) as pool:
         for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
@@ -176,7 +176,7 @@ def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
     return _Checked(f"lasts {seconds:.3f} s; at least {min_duration_s} s are needed", "too-short", stage)
 
 
-def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> _Checked:
+def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float, compares: bool) -> _Checked:
     whole = utterance.start_s is None
     try:
         path = manifest.audio_path(utterance)
@@ -209,7 +209,7 @@ def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float) -> 
         level_dbfs=quality.level_dbfs,
         has_dead_channel=bool(dead),
         audio_hash=hash_samples(waveform),
-        likeness=likeness(waveform),
+        likeness=likeness(waveform) if compares else None,
     )
 
 

@@ -28,11 +28,17 @@ LENGTH_S = 0.3
 _PARTS, _BANDS = 16, 16
 _EDGES_HZ = np.geomspace(120, 7000, _BANDS + 1)
 _FRAME, _HOP = 512, 256
+_WINDOW = np.hanning(_FRAME).astype(np.float32)
+_FRAMES = 48
+"""Frames that are transformed at once. Arrays of 128 KiB and more are mapped anew each time, which takes longer
+than the transform."""
 _FLOOR = 1e-4
 """Least power that counts, relative to the loudest."""
 _OUTSIDE = 0.02
 """Share of the amplitude before the speech, and after it."""
-_BLOCK = 2048
+_BLOCK = 1024
+MOST_PAIRS = 1_000_000
+"""Pairs that are kept: 16 MB. A thousand recordings that all sound alike have half as many."""
 
 
 class Alike(NamedTuple):
@@ -40,6 +46,8 @@ class Alike(NamedTuple):
 
     first: NDArray[np.int64]
     second: NDArray[np.int64]
+    num_more: int = 0
+    """Pairs beyond `MOST_PAIRS`, which are only counted."""
 
 
 def likeness(samples: Float32Array) -> NDArray[np.int8]:
@@ -56,7 +64,8 @@ def likeness(samples: Float32Array) -> NDArray[np.int8]:
         return nothing
     centred = np.pad(samples - samples.mean(), (_FRAME, _FRAME))
     frames = np.lib.stride_tricks.sliding_window_view(centred, _FRAME)[::_HOP]
-    power = np.abs(np.fft.rfft(frames * np.hanning(_FRAME).astype(np.float32))) ** 2 @ _BAND_OF_BIN
+    blocks = [_band_power(frames[start : start + _FRAMES]) for start in range(0, len(frames), _FRAMES)]
+    power = np.concatenate(blocks).astype(np.float64)
     loudness = power.sum(axis=1)
     if not loudness.max() > 1e-7:
         return nothing
@@ -78,9 +87,15 @@ def likeness(samples: Float32Array) -> NDArray[np.int8]:
     return rounded
 
 
-def _bands() -> NDArray[np.float64]:
+def _band_power(frames: Float32Array) -> Float32Array:
+    """(frames, 512) to the power in each band, (frames, 16)."""
+    spectrum = np.fft.rfft(frames * _WINDOW)
+    return np.asarray((spectrum.real**2 + spectrum.imag**2) @ _BAND_OF_BIN, dtype=np.float32)
+
+
+def _bands() -> Float32Array:
     bins_hz = np.fft.rfftfreq(_FRAME, 1 / 16000)[:, None]
-    return ((bins_hz >= _EDGES_HZ[:-1]) & (bins_hz < _EDGES_HZ[1:])).astype(np.float64)
+    return ((bins_hz >= _EDGES_HZ[:-1]) & (bins_hz < _EDGES_HZ[1:])).astype(np.float32)
 
 
 _BAND_OF_BIN = _bands()
@@ -94,6 +109,8 @@ def alike(
 ) -> Alike:
     """The pairs of rows that sound alike: among themselves, each pair once, or with others.
 
+    Both sides are compared in blocks, so that memory does not depend on how many lengths are equal.
+
     Args:
         rows: (utterances, 256).
         durations_s: their lengths.
@@ -105,23 +122,25 @@ def alike(
     if others is None or others_s is None:
         others, others_s = rows, durations_s
     partners = known if within else _by_length(others, others_s)
-    directions = _unit(rows[known])
-    partner_directions = directions if within else _unit(others[partners])
     lengths, partner_lengths = durations_s[known], others_s[partners]
-    firsts, seconds = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    firsts, seconds, num_pairs = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)], 0
     for start in range(0, len(known), _BLOCK):
         stop = min(start + _BLOCK, len(known))
         low = int(np.searchsorted(partner_lengths, lengths[start] - LENGTH_S))
         high = int(np.searchsorted(partner_lengths, lengths[stop - 1] + LENGTH_S, side="right"))
-        cosine = directions[start:stop] @ partner_directions[low:high].T
-        near = np.abs(lengths[start:stop, None] - partner_lengths[None, low:high]) <= LENGTH_S
-        i, j = np.nonzero((cosine >= THRESHOLD) & near)
-        i, j = i + start, j + low
-        if within:
-            i, j = i[i < j], j[i < j]
-        firsts.append(known[i])
-        seconds.append(partners[j])
-    return Alike(np.concatenate(firsts), np.concatenate(seconds))
+        directions = _unit(rows[known[start:stop]])
+        for begin in range(max(low, start) if within else low, high, _BLOCK):
+            end = min(begin + _BLOCK, high)
+            i, j = np.nonzero(directions @ _unit(others[partners[begin:end]]).T >= THRESHOLD)
+            i, j = i + start, j + begin
+            is_pair = np.abs(lengths[i] - partner_lengths[j]) <= LENGTH_S
+            if within:
+                is_pair &= i < j
+            kept = np.flatnonzero(is_pair)[: max(MOST_PAIRS - num_pairs, 0)]
+            num_pairs += int(is_pair.sum())
+            firsts.append(known[i[kept]])
+            seconds.append(partners[j[kept]])
+    return Alike(np.concatenate(firsts), np.concatenate(seconds), max(num_pairs - MOST_PAIRS, 0))
 
 
 def _by_length(rows: Likeness, durations_s: NDArray[np.float64]) -> NDArray[np.int64]:

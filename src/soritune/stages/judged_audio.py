@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.corpus.audio_hashes import Hashed, audio_hashes, stored_audio_hashes
+from soritune.corpus.audio_hashes import MOST_DECODED, Hashed, audio_hashes, stored_audio_hashes
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.sound_likeness import alike
 from soritune.corpus.splitting.grouping import identity_warnings, speakers_of
@@ -58,6 +58,11 @@ def _leaks(
     ids = judged.rows.column("id")
     with console.bar("compare audio") as bar:
         hashed = audio_hashes(judged.rows, durations_s=trained_s, progress=bar.update)
+    if hashed is None:
+        return [
+            f"the audio was not compared with that of the training, because more than {MOST_DECODED:,} rows would have "
+            "to be decoded; run check on the manifest first, which keeps what is compared"
+        ]
     is_copy = (hashed.hashes != 0) & np.isin(hashed.hashes, trained.hashes)
     if is_copy.any():
         first = ids[int(np.flatnonzero(is_copy)[0])].as_py()
@@ -71,13 +76,14 @@ def _leaks(
             )
         warnings.append(f"{fact}; the numbers say little about new speech")
     if hashed.likeness is not None and trained.likeness is not None:
-        pairs = alike(hashed.likeness, judged.rows.durations_s, trained.likeness, trained_s)
-        rows = np.setdiff1d(pairs.first, np.flatnonzero(is_copy))
+        others = np.flatnonzero(~is_copy)
+        pairs = alike(hashed.likeness[others], judged.rows.durations_s[others], trained.likeness, trained_s)
+        rows = others[np.unique(pairs.first)]
         if len(rows):
+            subject = f"{'at least ' if pairs.num_more else ''}{len(rows)} of {len(judged.rows)} rows"
             warnings.append(
-                f"{len(rows)} of {len(judged.rows)} rows sound like rows that the model was trained on, such as "
-                f"'{ids[int(rows[0])].as_py()}'; if they are copies in another format or at another level, the numbers "
-                "say little about new speech"
+                f"{subject} sound like rows that the model was trained on, such as '{ids[int(rows[0])].as_py()}'; if "
+                "they are copies in another format or at another level, the numbers say little about new speech"
             )
     return warnings
 

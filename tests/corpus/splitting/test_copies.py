@@ -121,19 +121,16 @@ def test_audio_is_not_compared_on_request(tmp_path: Path) -> None:
 
 
 def test_too_few_people_because_of_copies_are_reported_as_that(tmp_path: Path) -> None:
-    manifest, _ = corpus(tmp_path)
-    hashes = np.array(
-        [n % 4 + 1 for n in range(24)], dtype=np.uint64
-    )  # every speaker has the same four clips
-    with pytest.raises(SplitError, match="6 speakers share recordings and count as 1: .*copies=allow"):
+    manifest, hashes = corpus(tmp_path, copied=False)
+    hashes[4::4] = hashes[3:-4:4]  # each speaker's first clip is the last one of the speaker before
+    with pytest.raises(SplitError, match="6 speakers share recordings and count as 1 .*: .*copies=allow"):
         make_splits(manifest, audio_hashes=hashes)
 
 
 def test_a_split_of_copies_alone_is_reported_as_that(tmp_path: Path) -> None:
-    manifest, _ = corpus(tmp_path)
-    hashes = np.ones(24, dtype=np.uint64)
+    manifest, hashes = corpus(tmp_path, speakers=3)
     with pytest.raises(SplitError, match="same audio as rows of another split"):
-        make_splits(manifest, SplitSettings(by=("script",)), audio_hashes=hashes)
+        make_splits(manifest, SplitSettings(by=("script",)), audio_hashes=np.ones_like(hashes))
 
 
 @pytest.mark.parametrize("group_by", [("speaker",), ("speaker", "script")])
@@ -157,3 +154,50 @@ def test_copies_of_rows_without_a_split_change_nothing(tmp_path: Path) -> None:
     hashes[-1] = hashes[0]
     splits = make_splits(partly, SplitSettings(by=("speaker",)), audio_hashes=hashes)
     assert set(splits.ids("unused")) == {f"s5_{n}" for n in range(4)}
+
+
+def with_placeholder(folder: Path, speakers: int, sharing: int) -> tuple[Manifest, Hashes]:
+    """A corpus without copies, in which the first row of some speakers has one recording."""
+    manifest, hashes = corpus(folder, speakers, copied=False)
+    hashes[: 4 * sharing : 4] = 9999
+    return manifest, hashes
+
+
+def test_a_recording_of_more_than_three_speakers_joins_none_and_is_unused(tmp_path: Path) -> None:
+    manifest, hashes = with_placeholder(tmp_path, 6, 6)
+    splits = make_splits(manifest, SplitSettings(by=("speaker",)), audio_hashes=hashes)
+    assert splits.ids("unused") == [f"s{s}_0" for s in range(6)]
+    assert [name for name in ("train", "val", "test") if not splits.ids(name)] == []
+    warning = splits.policy["warnings"][0]
+    assert warning.startswith(
+        "1 recording is listed under more than 3 speakers, such as that of 's0_0'; the 6 rows are"
+    )
+    assert not any("same audio" in text or "several speakers" in text for text in splits.policy["warnings"])
+    made = make_folds(manifest, folds=3, audio_hashes=hashes)
+    for fold in made:
+        assert {f"s{s}_0" for s in range(6)} <= set(fold.ids("unused"))
+    assert sum(len(fold.ids("test")) for fold in made) == 18
+
+
+def test_three_speakers_with_one_recording_are_one_person(tmp_path: Path) -> None:
+    manifest, hashes = with_placeholder(tmp_path, 6, 3)
+    splits = make_splits(manifest, SplitSettings(by=("speaker",)), audio_hashes=hashes)
+    assert splits.ids("unused") == [] and len({splits.assignment[f"s{s}_1"] for s in range(3)}) == 1
+    manifest, hashes = with_placeholder(tmp_path, 3, 3)
+    with pytest.raises(
+        SplitError, match=r"3 speakers share recordings and count as 1 \('s0_0' and 's1_0' have the"
+    ):
+        make_splits(manifest, SplitSettings(by=("speaker",)), audio_hashes=hashes)
+
+
+def test_a_given_split_keeps_a_recording_of_many_speakers_in_one_part(tmp_path: Path) -> None:
+    manifest, hashes = corpus(tmp_path, 8, copied=False)
+    hashes[8::4] = 9999  # the speakers of train
+    splits = make_splits(manifest, SplitSettings(given="part"), audio_hashes=hashes)
+    assert splits.ids("unused") == [] and len(splits.ids("train")) == 24
+
+
+def test_a_corpus_of_one_recording_is_reported_as_that(tmp_path: Path) -> None:
+    manifest, hashes = corpus(tmp_path)
+    with pytest.raises(SplitError, match=r"came out empty; 1 recording is listed under more than 3 speakers"):
+        make_splits(manifest, SplitSettings(by=("speaker",)), audio_hashes=np.ones_like(hashes))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.corpus.manifest import Manifest
-from soritune.corpus.splitting.grouping import Codes, Columns
+from soritune.corpus.splitting.grouping import MOST_NAMES, Codes, Columns
 from soritune.errors import SplitError
 
 _NUM_SPLITS, _UNUSED = 3, 3
@@ -27,7 +27,7 @@ def rows_of_copies(recordings: Codes, codes: NDArray[np.int8]) -> NDArray[np.int
 def separate_copies(columns: Columns, codes: NDArray[np.int8], *, move: bool = False) -> NDArray[np.int8]:
     """Codes (utterances,) with which no recording is in two splits.
 
-    Copies of a test row leave train and val, and copies of a validation row leave train.
+    Copies of a test row leave train and val, and copies of a validation row leave train. Placeholders are unused.
 
     Args:
         columns: what is split.
@@ -36,6 +36,7 @@ def separate_copies(columns: Columns, codes: NDArray[np.int8], *, move: bool = F
     """
     if columns.recordings is None:
         return codes
+    codes = np.where(columns.is_placeholder, np.int8(_UNUSED), codes).astype(np.int8)
     belongs = rows_of_copies(columns.recordings, codes)
     return belongs if move else np.where(belongs == codes, codes, np.int8(_UNUSED)).astype(np.int8)
 
@@ -84,17 +85,23 @@ def copy_warnings(
         return []
     counts = np.bincount(recordings[recordings >= 0], minlength=1)
     is_copy = (recordings >= 0) & (counts[recordings] > 1)
+    warnings = []
+    left_out = columns.is_placeholder & (before != codes)
+    if left_out.any():
+        warnings.append(placeholders(manifest, columns))
+        is_copy &= ~columns.is_placeholder
     if not is_copy.any():
-        return []
-    num_recordings = int((counts > 1).sum())
+        return warnings
+    num_recordings = len(np.unique(recordings[is_copy]))
     pair = _first_pair(manifest, recordings, is_copy)
     subject = "1 recording occurs" if num_recordings == 1 else f"{num_recordings} recordings occur"
     sentence = f"{subject} in {int(is_copy.sum())} rows, such as {pair}"
-    changed = int((before != codes).sum())
+    is_changed = (before != codes) & ~left_out
+    changed = int(is_changed.sum())
     if changed:
-        where = "unused" if (codes[before != codes] == _UNUSED).all() else "in the split of their copy"
+        where = "unused" if (codes[is_changed] == _UNUSED).all() else "in the split of their copy"
         sentence += f"; {changed} of the rows are {where}, so that no recording is in two splits"
-    warnings = [sentence]
+    warnings.append(sentence)
     speakers = columns.speakers.codes
     rows = np.flatnonzero(is_copy & (speakers >= 0))
     pairs = np.unique(np.stack([recordings[rows], speakers[rows]], axis=1), axis=0)
@@ -107,6 +114,31 @@ def copy_warnings(
             f"{names[0]!r} and {names[1]!r}, who {'are kept in one split' if together else 'count as different people'}"
         )
     return warnings
+
+
+def placeholders(manifest: Manifest, columns: Columns) -> str:
+    """A sentence about recordings that are listed under more speakers than one person can have names."""
+    assert columns.recordings is not None
+    number = len(np.unique(columns.recordings[columns.is_placeholder]))
+    example = manifest.column("id")[int(np.flatnonzero(columns.is_placeholder)[0])].as_py()
+    subject = "1 recording is" if number == 1 else f"{number} recordings are"
+    return (
+        f"{subject} listed under more than {MOST_NAMES} speakers, such as that of {example!r}; the "
+        f"{int(columns.is_placeholder.sum())} rows are unused, because they say nothing about a speaker (copies=allow, "
+        "--copies allow, uses them)"
+    )
+
+
+def shared_recordings(manifest: Manifest, columns: Columns) -> str:
+    """Two rows by which speakers count as one: \"'a' and 'b' have the same audio\"."""
+    assert columns.recordings is not None
+    speakers = columns.speakers.codes
+    rows = np.flatnonzero((columns.recordings >= 0) & (speakers >= 0) & ~columns.is_placeholder)
+    rows = rows[np.argsort(columns.recordings[rows], kind="stable")]
+    is_pair = (np.diff(columns.recordings[rows]) == 0) & (np.diff(speakers[rows]) != 0)
+    first = int(np.flatnonzero(is_pair)[0])
+    names = manifest.column("id").take(rows[first : first + 2]).to_pylist()
+    return f"{names[0]!r} and {names[1]!r} have the same audio"
 
 
 def _first_pair(manifest: Manifest, recordings: Codes, is_copy: NDArray[np.bool_]) -> str:

@@ -59,6 +59,10 @@ class Groups:
         return len(self._names)
 
 
+MOST_NAMES = 3
+"""Speakers under which one person's recording is listed at most, by several ids or by mistake."""
+
+
 @dataclass(frozen=True)
 class Columns:
     """The columns of a manifest that splitting needs, each read once."""
@@ -72,9 +76,14 @@ class Columns:
     """(utterances,) equal for rows with the same samples, -1 for unknown ones; None if the audio is not compared."""
     people: Groups = field(init=False)
     """The speakers, where those with a recording in common are one; the ids of one person may differ."""
+    is_placeholder: NDArray[np.bool_] = field(init=False)
+    """(utterances,) whether the recording is listed under more than `MOST_NAMES` speakers: a beep, for
+    example, or a file that replaces missing ones. It makes no two speakers one."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "people", _people_of(self.speakers, self.recordings))
+        people, is_placeholder = _people_of(self.speakers, self.recordings)
+        object.__setattr__(self, "people", people)
+        object.__setattr__(self, "is_placeholder", is_placeholder)
 
     @classmethod
     def of(
@@ -130,12 +139,16 @@ def recordings_of(audio_hashes: AudioHashes) -> Codes:
     return np.where(audio_hashes == 0, -1, codes.astype(np.int64))
 
 
-def _people_of(speakers: Groups, recordings: Codes | None) -> Groups:
-    """Speakers as one group where a recording is listed under both, directly or through others."""
+def _people_of(speakers: Groups, recordings: Codes | None) -> tuple[Groups, NDArray[np.bool_]]:
+    """Speakers as one group where a recording is listed under both, directly or through others; and placeholders."""
     if recordings is None:
-        return speakers
+        return speakers, np.zeros(len(speakers.codes), dtype=bool)
     rows = np.flatnonzero((recordings >= 0) & (speakers.codes >= 0))
     pairs = np.unique(np.stack([recordings[rows], speakers.codes[rows]], axis=1), axis=0)
+    # One more entry, which the code -1 of unknown recordings takes.
+    names = np.bincount(pairs[:, 0], minlength=int(recordings.max(initial=-1)) + 2)
+    pairs = pairs[names[pairs[:, 0]] <= MOST_NAMES]
+    is_placeholder = names[recordings] > MOST_NAMES
     person = list(range(len(speakers)))
 
     def root(code: int) -> int:
@@ -148,8 +161,9 @@ def _people_of(speakers: Groups, recordings: Codes | None) -> Groups:
         low, high = sorted((root(int(first)), root(int(second))))
         person[high] = low
     if not is_shared.any():
-        return speakers
-    return _merged(speakers, speakers.array.take(pa.array([root(code) for code in person])))
+        return speakers, is_placeholder
+    people = _merged(speakers, speakers.array.take(pa.array([root(code) for code in person])))
+    return people, is_placeholder
 
 
 def strata_of(manifest: Manifest, columns: Sequence[str]) -> list[Groups]:

@@ -25,7 +25,13 @@ from soritune.corpus.audio_hashes import AudioHashes
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reading.split_names import GIVEN_NAMES
 from soritune.corpus.splitting.assignment import assign_groups, assign_scripts
-from soritune.corpus.splitting.copies import copy_warnings, refuse_copies, separate_copies
+from soritune.corpus.splitting.copies import (
+    copy_warnings,
+    placeholders,
+    refuse_copies,
+    separate_copies,
+    shared_recordings,
+)
 from soritune.corpus.splitting.grouping import Columns, Groups, identity_warnings, strata_of, with_values
 from soritune.errors import SplitError
 from soritune.settings import Settings
@@ -59,6 +65,7 @@ class SplitSettings(Settings):
     copies: Copies = "apart"
     """Rows with the same audio, under any id or speaker. "apart": none is in two splits. Speakers who share a recording
     are kept together, other copies are unused in all splits but one, and a given split with such rows is refused.
+    Recordings that more than 3 speakers share are unused.
     "allow": they are counted and reported. "ignore": audio is not compared."""
 
     @field_validator("by", "stratify", mode="before")
@@ -257,7 +264,7 @@ def make_splits(
     else:
         codes = _disjoint_codes(manifest, columns, settings, warnings)
     before = codes
-    if settings.copies == "apart":
+    if settings.copies == "apart" and settings.given is None:
         codes = separate_copies(columns, codes, move=settings.by == ("random",))
     together = settings.copies == "apart" and settings.given is None and "speaker" in settings.by
     warnings += copy_warnings(manifest, columns, before, codes, together=together)
@@ -272,6 +279,8 @@ def make_splits(
                 advice = "use by=speaker"
             if (before == _code(name)).any():
                 advice = "all its rows have the same audio as rows of another split; remove the copies"
+                if columns.is_placeholder[before == _code(name)].all():
+                    advice = placeholders(manifest, columns)
             raise SplitError(f"split '{name}' came out empty; {advice}, or add data")
     return finish_splits(manifest, columns, codes, settings, warnings)
 
@@ -424,8 +433,8 @@ def _disjoint_codes(
         if len(speakers) == len(columns.speakers):
             raise
         raise SplitError(
-            f"{error}; {len(columns.speakers)} speakers share recordings and count as {len(speakers)}: remove the "
-            "copies, or set copies=allow"
+            f"{error}; {len(columns.speakers)} speakers share recordings and count as {len(speakers)} "
+            f"({shared_recordings(manifest, columns)}): remove the copies, or set copies=allow (--copies allow)"
         ) from error
     row_part = part[speakers.codes]
     if (speakers.codes < 0).any():
