@@ -109,7 +109,9 @@ def test_texts_are_stripped_and_composed_but_not_ids_and_paths() -> None:
 
 def test_phones_and_error_labels_keep_their_spelling() -> None:
     for name in ("phones", "canonical", "perceived", "error_labels"):
-        assert convert(name, "a\u0303 \u00e3") == convert(name, ["a\u0303 ", "\u00e3"]) == ("a\u0303", "\u00e3")
+        assert (
+            convert(name, "a\u0303 \u00e3") == convert(name, ["a\u0303 ", "\u00e3"]) == ("a\u0303", "\u00e3")
+        )
 
 
 def test_whole_numbers_are_the_same_text_with_and_without_a_fraction() -> None:
