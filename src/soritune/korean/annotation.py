@@ -36,7 +36,12 @@ FIELD_BEFORE = re.compile(r"(?<![가-힣])(?:이름|성명|주소|연락처|전�
 """Before a hidden name in round brackets it shows the same: 이름(성명)."""
 NUMBERS_LISTED = re.compile(r"(?:[-+]?\d+(?:\.\d+)?|[A-Za-z])(?: ?, ?(?:[-+]?\d+(?:\.\d+)?|[A-Za-z]))+")
 """An interval or a set: [0, 1], {1, 2, 3}."""
-PLUS_NAMES = tuple("구글 디즈니 애플 비타민 파라마운트 갤럭시 네이버 카카오 쿠팡 멤버십 프리미엄".split())
+PLUS_NAMES = frozenset(
+    (
+        *("구글", "디즈니", "애플", "비타민", "파라마운트", "갤럭시"),
+        *("네이버", "카카오", "쿠팡", "멤버십", "프리미엄"),
+    )
+)
 """Names that a plus sign belongs to: 구글+."""
 
 REMARK_IN_SIGNS = re.compile(
