@@ -129,13 +129,39 @@ def test_recipe_file_counts_as_given_and_its_defaults_do_not(
     assert warnings(caplog, str(file)) == []  # every setting is in the file, with its default
 
 
-def test_preset_keys_that_change_nothing_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    (message,) = warnings(caplog, "emotion-3class", presets=("enough-data",))
-    assert message == (
-        "preset enough-data: train.learning_rate=2e-05, train.weight_decay=0.05 changes nothing, because the recipe "
-        "has the same value"
+def test_preset_keys_of_an_own_file_that_change_nothing_are_one_line(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        f"{PHONES}train: {{epochs: 3, learning_rate: 0.1}}\npresets: {{a: {{train.epochs: 3}}}}\n"
     )
-    assert warnings(caplog, "emotion-3class", presets=("gpu-8gb",)) == []
+    (message,) = warnings(caplog, str(file), presets=("a",))
+    assert message == "preset a: train.epochs=3 changes nothing, because the recipe has the same value"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "preset"),
+    [(name, preset) for name in recipe_names() for preset in load_recipe(name).presets],
+)
+def test_built_in_presets_are_silent(recipe: str, preset: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert warnings(caplog, recipe, presets=(preset,)) == []
+
+
+def test_augmentation_that_never_happens_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    (message,) = warnings(
+        caplog, "emotion-3class", "augment.speed.probability=0", "augment.speed.factors=[0.8, 1.2]"
+    )
+    assert message == (
+        "augment.speed has no effect with augment.speed.probability=0; augment.speed=null leaves it out"
+    )
+    assert warnings(caplog, "emotion-3class", "augment.speed=null") == []
+
+
+def test_frozen_layers_of_a_frozen_encoder_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    (message,) = warnings(caplog, "emotion-3class", "model.freeze.encoder=true", "model.freeze.layers=2")
+    assert message == "model.freeze.layers has no effect with model.freeze.encoder=true"
+    assert warnings(caplog, "emotion-3class", "model.freeze.layers=2") == []
 
 
 def test_nested_keys() -> None:

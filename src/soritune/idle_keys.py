@@ -30,6 +30,11 @@ def idle_keys(recipe: Settings, tasks: Sequence[Task], given: Iterable[str]) -> 
     reasons = [(key, reason_of(recipe, tasks)) for key, reason_of in _RULES if _is_set(recipe, key)]
     for task in tasks:
         reasons += [(f"tasks.{task.name}.{name}", why) for name, why in task.config.idle_settings().items()]
+    reasons += [
+        (f"augment.{name}", f"with augment.{name}.probability=0; augment.{name}=null leaves it out")
+        for name, member in (recipe.get("augment") or {}).items()
+        if isinstance(member, Mapping) and member.get("probability") == 0
+    ]
     for key, reason in reasons:
         if reason is not None and any(name == key or name.startswith(f"{key}.") for name in keys):
             idle.setdefault(reason, []).append(key)
@@ -119,6 +124,11 @@ def _one_cycle(recipe: Settings, tasks: Sequence[Task]) -> str | None:
     return "with train.schedule=one_cycle, which has a warm-up of its own" if is_used else None
 
 
+def _frozen_encoder(recipe: Settings, tasks: Sequence[Task]) -> str | None:
+    freeze = recipe["model"]["freeze"]
+    return "with model.freeze.encoder=true" if freeze["encoder"] and freeze["layers"] else None
+
+
 _RULES: tuple[Rule, ...] = (
     *((f"split.{name}", _with_given_split) for name in ("by", "seed", "stratify")),
     ("split.ratios", _ratios_of_given_split),
@@ -126,6 +136,7 @@ _RULES: tuple[Rule, ...] = (
     *((f"model.{name}", _without_utterance_output) for name in ("pooling", "projector_size")),
     ("model.encoder", _encoder_with_start),
     ("model.random_weights", _with_start),
+    ("model.freeze.layers", _frozen_encoder),
     ("batches.label_smoothing", _without_smoothing),
     ("batches.first_epoch_ascending", _ascending),
     ("train.warmup_steps", _with_share),

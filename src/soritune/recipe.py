@@ -260,11 +260,12 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
         raise RecipeError(name, ["presets: must map a name to a mapping of `dotted.key: value`"])
     faults: list[str] = []
     given_keys: list[str] = []
+    is_own = Path(name).suffix in (".yaml", ".yml")
     for preset in presets:
         if preset not in known:
             raise UnknownNameError(f"preset of {name}", preset, known)
         unchanged = [f"{key}={json.dumps(v)}" for key, v in known[preset].items() if v == value_at(data, key)]
-        if unchanged:
+        if unchanged and is_own:
             logger.warning(
                 "preset %s: %s changes nothing, because the recipe has the same value",
                 preset,
@@ -282,7 +283,7 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
     given = [_override(name, override, aliases, faults) for override in overrides]
     _warn_of_repeats([pair for pair in given if pair])
     given_keys += leaves(dict(pair for pair in given if pair))
-    if Path(name).suffix in (".yaml", ".yml"):
+    if is_own:
         given_keys += _keys_of_file(raw)
     # A change of source comes first: it drops the source settings of the recipe, not those of other overrides. So do
     # phases as a whole, which hide settings or no longer do.

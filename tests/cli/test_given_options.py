@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -31,7 +32,6 @@ def fault(*arguments: object) -> str:
         (["run", "child-phoneme", "--phase", "1", "train.phase=2"], "--phase and train.phase are both given"),
         (["train", "quickstart", "--memory-gb", "4"], "--memory-gb has no effect without --find-batch"),
         (["train", "quickstart", "--resume", "--find-batch"], "--resume has no effect with --find-batch"),
-        (["train", "quickstart", "split.seed=1"], "split.seed: has no effect in `train`"),
         (["crossval", "quickstart", "split.by=speaker"], "split.by: has no effect in `crossval`"),
         (["crossval", "quickstart", "split.given=part"], "split.given: has no effect in `crossval`"),
         (
@@ -142,3 +142,19 @@ def test_architecture_of_loaded_weights_is_reported(caplog: pytest.LogCaptureFix
     caplog.clear()
     CliRunner().invoke(app, ["run", "quickstart", "data=/nowhere", "model.architecture={}"])
     assert "has no effect" not in caplog.text
+
+
+def test_settings_of_a_corpus_are_reported_by_train_and_do_not_stop_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shared = ["data.max_lost_share=0.5", "split.seed=1"]
+    missing = tmp_path / "checked.parquet"
+    with caplog.at_level(logging.WARNING):
+        assert str(missing) in fault(
+            "train", "quickstart", f"data={tmp_path}", *shared, "--manifest", missing
+        )
+    told = [record.getMessage() for record in caplog.records]
+    assert [
+        "data.max_lost_share has no effect in `train`, which reads ready splits; --splits names others",
+        "split.seed has no effect in `train`, which reads ready splits; --splits names others",
+    ] == [message for message in told if "`train`" in message]

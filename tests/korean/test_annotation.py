@@ -1,6 +1,16 @@
 import pytest
 
-from soritune.korean.annotation import CHAT, CODED, DOUBLE, HIDDEN, NARROW, REMARK_IN_SIGNS, SPEAKER, TIME
+from soritune.korean.annotation import (
+    CHAT,
+    CODED,
+    DOUBLE,
+    HIDDEN,
+    NARROW,
+    REMARK_IN_SIGNS,
+    SPEAKER,
+    TIME,
+    TURN,
+)
 
 PATTERNS = {
     "chat": CHAT,
@@ -10,6 +20,7 @@ PATTERNS = {
     "remark": REMARK_IN_SIGNS,
     "speaker": SPEAKER,
     "time": TIME,
+    "turn": TURN,
 }
 
 
@@ -26,6 +37,7 @@ PATTERNS = {
         ("remark", "네 〖기침〗", "〖기침〗"),
         ("speaker", "진행자 A : 네", "진행자 A :"),
         ("time", "12:03.5 네", "12:03.5"),
+        ("turn", "KIM: 네", "KIM:"),
         ("time", "네 [1:02:03-1:02:05]", "[1:02:03-1:02:05]"),
     ],
 )
@@ -42,6 +54,9 @@ def test_pattern_matches_its_annotation(name, text, matched):
         ("hidden", "xx염색체와 www.kbs.co.kr"),
         ("remark", "《침묵의 봄》을"),
         ("speaker", "1:1, 학교: 서울"),
+        ("speaker", "KBS: 9시 뉴스"),
+        ("speaker", "<BTS> 공연"),
+        ("turn", "K: 3"),
         ("time", "3:00 회의"),
     ],
 )

@@ -116,3 +116,7 @@ def test_the_other_reading_of_a_number_is_a_variant():
     assert variants("1번 출구", tagger="none") == ["일번 출구", "한번 출구"]
     assert "삼권" in variants("3권", tagger="none")
     assert variants("3마리", tagger="none") == ["세마리"]
+
+
+def test_counted_number_of_five_digits_has_one_reading():
+    assert read_counted("12345", "명").replace(" ", "") == "만이천삼백사십오"

@@ -68,6 +68,10 @@ def test_signs_and_numbers_that_need_their_context_are_read(text, spoken):
     assert normalize(text) == spoken
 
 
+def test_two_consonants_in_one_sign_are_named():
+    assert normalize("ㄺ") == normalize("\u11b0") == "리을기역"
+
+
 SETS = ("eighth", "ninth")
 BLIND = {
     name: [

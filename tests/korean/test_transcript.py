@@ -65,6 +65,30 @@ def test_each_notation_removes_its_own_marks():
         "디스크 & 파일, 키 = 값, 3 < 5",
         "@ 앞에서 만나, a@b.com",
         "해시태그 #여행",
+        "K: 칼륨, T: 온도",
+        "TV: 삼성 PC: 엘지",
+        "KBS: 9시 뉴스",
+        "CEO: 김철수",
+        "C: drive",
+        "M: 010-1234-5678",
+        "남: 북 = 1:1",
+        "여: 남 비율",
+        "환자: 3명, 의사: 2명",
+        "(A)형과 (B)형",
+        "(A) 다음 중 맞는 것은?",
+        "(남) 32세, <남> 화장실",
+        "<남> 화장실",
+        "18세+ 관람, 구글+ 서비스",
+        "3세+",
+        "*주의* 하세요",
+        "XXX 사이즈",
+        "이름(성명) 기입, 주소 (전화번호) 기재",
+        "<이름> 칸, [이름]을 쓰세요",
+        "동그라미○를 치세요",
+        "10:30:00 기록으로 우승했다",
+        "1:02.5 기록",
+        "[0, 1] 구간과 [a, b] 구간, {1, 2, 3} 집합",
+        "배열 arr[0]의 값",
     ],
 )
 def test_plain_text_has_no_marks_and_stays_as_it_is(text):
@@ -110,6 +134,9 @@ def test_masked_words_are_hidden_words(text):
         ("A: 네 B: 아니요", "speaker", "네 아니요"),
         ("M1 : 그래", "speaker", "그래"),
         ("SP: 그래", "speaker", "그래"),
+        ("K: 안녕. L: 네, 안녕하세요.", "speaker", "안녕. 네, 안녕하세요."),
+        ("KIM: 어디 가?\nLEE: 집에.\nKIM: 그래.", "speaker", "어디 가? 집에. 그래."),
+        ("(P1) 네", "speaker", "네"),
         ("상담원: 3시에 뵐게요", "speaker", "3시에 뵐게요"),
         ("화자2：네", "speaker", "네"),
         ("Speaker 1: 네", "speaker", "네"),
@@ -185,3 +212,13 @@ def test_notation_with_the_fewest_marks_is_named():
     assert notation_for({"tag", "entity"}) == "tags"
     assert notation_for({"speaker", "time", "chat"}) == "tags"
     assert notation_for({"tag", "word"}) == "aihub"
+
+
+@pytest.mark.parametrize("text", ["18세+ 관람", "구글+ 서비스", "*주의* 하세요"])
+def test_spoken_plus_and_emphasis_are_kept_by_every_notation(text):
+    assert clean_transcript(text, notation="ksponspeech") == text
+    assert clean_transcript(text, keep_fillers=False) == text
+
+
+def test_plus_after_a_broken_off_word_is_removed():
+    assert clean_transcript("그+ 구글+ 그래+") == "그 구글+ 그래"

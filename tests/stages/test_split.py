@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.stages.toy_recipes import MANIFEST
 
+from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import ManifestError, SplitError
@@ -62,6 +63,25 @@ def test_corpus_that_loses_most_rows_is_refused(tones: Manifest, tmp_path: Path)
         corpus_to_splits(toy(corpus), tmp_path / "run")
     checked, _ = corpus_to_splits(toy(corpus, "data.max_lost_share=0.4"), tmp_path / "run")
     assert len(checked) == 24
+
+
+def test_labels_left_out_on_purpose_are_not_lost(
+    tones: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [dataclasses.replace(row, emotion="Sad") if row.speaker in ("s0", "s1") else row for row in tones]
+    corpus = write_manifest(tmp_path / "corpus.parquet", rows, root=tones.root).path
+    with pytest.raises(ManifestError, match=r"on purpose with tasks\.emotion\.leave_out=\[Sad\], or raise"):
+        corpus_to_splits(toy(corpus), tmp_path / "refused")
+    checked, splits = corpus_to_splits(
+        toy(corpus, "tasks.emotion.leave_out=[Sad, Glad]"), tmp_path / "run", console=Console()
+    )
+    assert len(checked) == 24
+    assert not any("rejected" in warning for warning in splits.policy["warnings"])
+    shown = capsys.readouterr().err
+    assert "check: 12 utterances have labels that the settings leave out on purpose" in shown
+    assert "check: tasks.emotion.leave_out has Glad, which no utterance is labelled" in shown
+    kinds = {row.kind for row in read_quarantine(tmp_path / "run" / "quarantine.jsonl")}
+    assert kinds == {"label-left-out"}
 
 
 def test_class_that_no_row_has_is_a_warning(tones: Manifest, tmp_path: Path) -> None:

@@ -150,3 +150,22 @@ def test_labels_may_be_whole_numbers_and_spaces_around_them_do_not_matter() -> N
 def test_labels_that_differ_by_invisible_signs_are_refused():
     with pytest.raises(ValueError, match=r"'sad' and 'sad\\u200b' differ only by signs that cannot be seen"):
         EmotionConfig(labels=("calm", "sad", "sad\u200b"))
+
+
+def test_labels_left_out_have_no_target_and_no_reference() -> None:
+    task = EmotionTask(EmotionConfig(labels=("1", "2"), rename={"Sad": "2"}, leave_out=("3", "중립")))
+    for label in ("3", "3.0", " 3", unicodedata.normalize("NFD", "중립")):
+        row = Utterance(id="a", audio="a.wav", duration_s=1.0, emotion=label)
+        assert task.leaves_out(row)
+        assert task.targets(row) == {"emotion": None} and task.reference(row) is None
+    assert not task.leaves_out(Utterance(id="a", audio="a.wav", duration_s=1.0, emotion="Sad"))
+    assert task.leave_out_advice(["1", "Sad", "3", "5", "4.0"]) == (
+        "leave rows out on purpose with tasks.emotion.leave_out=[3, 중립, 4, 5]"
+    )
+    assert task.leave_out_advice(["1", "3"]) == ""
+
+
+@pytest.mark.parametrize("name", ["Kind", "Glad"])
+def test_label_that_is_learnt_and_left_out_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is in (labels|rename) and in leave_out"):
+        EmotionConfig(labels=("Kind", "Dry"), rename={"Glad": "Kind"}, leave_out=(name,))

@@ -448,3 +448,14 @@ def test_rows_in_another_language_are_ignored() -> None:
         assert judge.targets(row("dh ah", "d ah", "S C", language=tag))["error"] is not None
     assert judge.missing_label_reason(korean) == "its language is 'ko', wanted is 'en'"
     assert judge.missing_label_reason(row("dh ah", "d ah", "S C", language="en-GB")) is None
+
+
+def test_accented_phones_match_the_inventory_in_either_spelling() -> None:
+    decomposed = MispronunciationTask(
+        MispronunciationConfig(labels="correct-incorrect", inventory=("a\u0303", "b"), task="phoneme")
+    )
+    for nasal in ("\u00e3", "a\u0303"):
+        row = Utterance(id="a", audio="a.wav", duration_s=1.0, canonical=("b", nasal), perceived=("b", nasal))
+        reference = decomposed.reference(row)
+        assert reference is not None
+        assert list(reference["phones"]) == ["b", "a\u0303"]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 import pytest
 
+from soritune.corpus.reading.field_mapping import convert
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.tasks.phoneme import PhonemeConfig, PhonemeTask
@@ -162,3 +165,16 @@ def test_language_is_matched_without_region_and_in_any_spelling(language: str | 
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=("G", "A"), language=language)
     assert (task.phones_of(row) is not None) == taken
     assert (task.missing_label_reason(row) is None) == taken
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+def test_accented_phones_match_the_inventory_in_either_spelling(form: str, written: str) -> None:
+    inventory = tuple(unicodedata.normalize(form, phone) for phone in ("ã", "ç", "b"))
+    task = PhonemeTask(PhonemeConfig(inventory=inventory))
+    phones = convert("phones", unicodedata.normalize(written, "ç b ã"))
+    row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=phones)
+    assert task.phones_of(row) == [inventory[1], inventory[2], inventory[0]]
+    target = task.targets(row)["phoneme"]
+    assert target is not None
+    assert [task.vocabulary[index] for index in target] == task.phones_of(row)

@@ -124,7 +124,7 @@ def check(
     """Decode every file and check every row. Faulty rows go to quarantine.jsonl, the others to checked.parquet."""
     from soritune.corpus.manifest import QUARANTINE_FILE
     from soritune.corpus.unread_text import text_to_pronounce
-    from soritune.stages.check import check_rows, pronounced_text, task_problem
+    from soritune.stages.check import by_purpose, check_rows, pronounced_text, task_problem
     from soritune.tasks.task import make_task
 
     task_settings = settings_of(settings)
@@ -146,11 +146,20 @@ def check(
         console=progress.Console(quiet=as_json),
     )
     counts = _manifest_json(result.clean)
+    lost, on_purpose = by_purpose(result.quarantined)
     if as_json:
-        quarantined = [{"id": q.id, "reason": q.reason, "stage": q.stage} for q in result.quarantined]
+        quarantined = [{"id": q.id, "reason": q.reason, "stage": q.stage} for q in lost]
         marked = {"texts": result.marks.marked, "marks": dict(result.marks.marks.most_common(20))}
         more = {"tables": result.tables, "levels": result.levels, "notes": result.notes}
-        print_json({**counts, "quarantined": quarantined, **more, "transcript_marks": marked})
+        print_json(
+            {
+                **counts,
+                "quarantined": quarantined,
+                "left_out": len(on_purpose),
+                **more,
+                "transcript_marks": marked,
+            }
+        )
     else:
         print_markup(f"{_counts(counts)} clean")
         for column, table in result.tables.items():
@@ -161,8 +170,10 @@ def check(
             )
         for remark, count in result.notes.items():
             print_markup(f"[yellow]{count:,} noted[/yellow]: {escape(remark)}")
-        _print_quarantined(result.quarantined, None if out is None else out / QUARANTINE_FILE)
-    if strict and result.quarantined:
+        if on_purpose:
+            print_markup(f"{len(on_purpose):,} left out on purpose: {escape(on_purpose[0].reason)}")
+        _print_quarantined(lost, None if out is None else out / QUARANTINE_FILE)
+    if strict and lost:
         raise typer.Exit(1)
 
 

@@ -144,9 +144,10 @@ def train(
     )
     with joined_processes():
         settings = _recipe_of(recipe, overrides, preset, phase)
-        _refuse_overrides(
-            overrides, ("split", "data.max_lost_share"), "in `train`, which reads ready splits; give --splits"
-        )
+        for key in _overridden(overrides, ("split", "data.max_lost_share")):
+            logger.warning(
+                "%s has no effect in `train`, which reads ready splits; --splits names others", key
+            )
         folder = output or Path("runs") / settings.name
         console = progress.Console(quiet=as_json)
         warn_of_other_preprocessing(settings)
@@ -274,10 +275,14 @@ def _refuse_overrides(overrides: list[str] | None, keys: tuple[str, ...], reason
     Raises:
         RecipeError: there is such an override.
     """
-    for override in overrides or ():
-        key = override.partition("=")[0]
-        if any(key == name or key.startswith(f"{name}.") for name in keys):
-            raise RecipeError("overrides", [f"{key}: has no effect {reason}, or leave it out"])
+    for key in _overridden(overrides, keys):
+        raise RecipeError("overrides", [f"{key}: has no effect {reason}, or leave it out"])
+
+
+def _overridden(overrides: list[str] | None, names: tuple[str, ...]) -> list[str]:
+    """The keys of overrides that are one of `names` or inside one."""
+    keys = [override.partition("=")[0] for override in overrides or ()]
+    return [key for key in keys if any(key == name or key.startswith(f"{name}.") for name in names)]
 
 
 @contextmanager

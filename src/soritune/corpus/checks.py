@@ -49,6 +49,9 @@ class RowFault:
     """A short identifier; rows of equal kind are counted together."""
 
 
+ON_PURPOSE = "label-left-out"
+"""Kind of the rows whose label the settings of a task leave out; they do not count as lost."""
+
 RowProblem = Callable[[Utterance], RowFault | None]
 """The fault of a row, or None."""
 

@@ -30,6 +30,20 @@ HIDDEN_NAME = re.compile(
     re.IGNORECASE,
 )
 
+FIELD_AFTER = re.compile(r"[을를]? ?(?:칸|란(?![가-힣])|항목|쓰|적[으는어]|입력|기입|기재)")
+"""After a hidden name it shows the name of a field of a form: <이름> 칸, [이름]을 쓰세요."""
+FIELD_BEFORE = re.compile(r"(?<![가-힣])(?:이름|성명|주소|연락처|전화|번호) ?$")
+"""Before a hidden name in round brackets it shows the same: 이름(성명)."""
+NUMBERS_LISTED = re.compile(r"(?:[-+]?\d+(?:\.\d+)?|[A-Za-z])(?: ?, ?(?:[-+]?\d+(?:\.\d+)?|[A-Za-z]))+")
+"""An interval or a set: [0, 1], {1, 2, 3}."""
+PLUS_NAMES = frozenset(
+    (
+        *("구글", "디즈니", "애플", "비타민", "파라마운트", "갤럭시"),
+        *("네이버", "카카오", "쿠팡", "멤버십", "프리미엄"),
+    )
+)
+"""Names that a plus sign belongs to: 구글+."""
+
 REMARK_IN_SIGNS = re.compile(
     rf"(?<![가-힣])(?:【\s*(?:{REMARK})\s*】|〔\s*(?:{REMARK})\s*〕|〖\s*(?:{REMARK})\s*〗|〘\s*(?:{REMARK})\s*〙|⟨\s*(?:{REMARK})\s*⟩|〈\s*(?:{REMARK})\s*〉"
     rf"|《\s*(?:{REMARK})\s*》|「\s*(?:{REMARK})\s*」|『\s*(?:{REMARK})\s*』)(?![가-힣])"
@@ -45,7 +59,7 @@ _CLOCK = r"\d{1,2}:[0-5]\d(?::[0-5]\d)?(?:[.,]\d{1,3})?"
 _LONG_CLOCK = r"(?:\d{1,2}:[0-5]\d:[0-5]\d(?:[.,]\d{1,3})?|\d{1,2}:[0-5]\d[.,]\d{1,3}|0\d:[0-5]\d)"
 _TIMETABLE = (
     "출발|도착|시작|종료|마감|개막|방송|회의|기상|취침|기차|열차|버스|비행기|예정"
-    "|현재|경|쯤|까지|부터|이후|이전|정각"
+    "|현재|경|쯤|까지|부터|이후|이전|정각|기록|신기록|만에|우승|완주|통과|골인|차이|차로|앞서|뒤져|뒤진"
 )
 TIME = re.compile(
     rf"(?:^\d+\s*\n)?{_CLOCK}\s*-->(?:\s*{_CLOCK})?"
@@ -61,20 +75,31 @@ _ROLE = (
     "|엄마|아빠|어머니|아버지|할머니|할아버지|남자|여자|남성|여성|남|여|기자|앵커|아나운서|리포터|손님|점원|직원|면접관|면접자|지원자"
     "|인터뷰어|인터뷰이|조사자|제보자|피험자|발표자|내레이션|나레이션|위원장|의장|위원|판사|검사|변호사|증인|피고인"
 )
-_CODE = (
-    r"(?!(?:TEL|FAX|URL|ID|PS|NB|VS):)[A-Z]{1,3}\d{0,3}"
-    r"|(?i:speaker|spkr?|interviewe[re]|teacher|student|child|mother|father|host|guest|doctor|patient|customer|agent"
+# Codes that name a speaker wherever they stand before a colon; other short codes (TV, KBS, K) only in several turns.
+_LETTERS = "A|B|M|F|Q|MC|DJ|SP|SPK|PAR|INV|INT|CHI|MOT|FAT|EXP|TCH|STU|CUS|AGT"
+_NUMBERED = rf"(?:[A-HMNPQSTW]|{_LETTERS}) ?\d{{1,3}}"
+_NAMED = (
+    r"(?i:speaker|spkr?|interviewe[re]|teacher|student|child|mother|father|host|guest|doctor|patient|customer|agent"
     r"|male|female|participant)[ _-]?(?:[A-Za-z]|\d{1,3})?"
 )
-_LABEL = rf"(?:(?:{_ROLE}) ?(?:[A-Z]|\d{{1,2}})?|{_CODE})"
-# Not a ratio or a choice: A:B, A : B의 비율, A:3.
-_AFTER_LABEL = r"(?![ \t]*[A-Z](?![A-Za-z]))(?!\d)(?=[ \t]*[^\s:])"
+_ROLE_NAME = rf"(?:{_ROLE}) ?(?:[A-Z]|\d{{1,2}})?"
+_KNOWN = rf"(?:{_ROLE_NAME}|{_NAMED}|{_NUMBERED}|{_LETTERS})"
+_CODE = r"(?!(?:TEL|FAX|URL|ID|PS|NB|VS):)[A-Z]{1,3}\d{0,3}"
+# Not a ratio, a choice, a number of people or a telephone: A:B, A : B의 비, 남: 북 = 1:1, 환자: 3명, M: 010-1234.
+_AFTER_LABEL = (
+    r"(?![ \t]*[A-Z](?![A-Za-z]))(?!\d)(?![ \t]*[가-힣] ?(?:[=:]|비율))(?![ \t]*\d+ ?(?:명|%)(?:[,.]|$))"
+    r"(?![ \t]*\d{2,4}-\d)(?=[ \t]*[^\s:])"
+)
 SPEAKER = re.compile(
-    rf"(?:^|(?<=\s)){_LABEL}[ \t]*:{_AFTER_LABEL}"
-    rf"|^\s*[(<]\s*(?:(?:{_ROLE}) ?(?:[A-Z]|\d{{1,2}})?|{_CODE}(?<=\d))\s*[)>](?=\s*\S)",
+    rf"(?:^|(?<=\s)){_KNOWN}[ \t]*:{_AFTER_LABEL}"
+    rf"|^\s*[(<]\s*(?:(?![남여]\s*[)>]\s*(?:\d|화장실)){_ROLE_NAME}|{_NUMBERED}|{_NAMED}(?<=\d))\s*[)>](?=\s*\S)",
     re.MULTILINE,
 )
 """The name of a speaker before what is said: 화자1:, A:, M1 :, (상담원)."""
+TURN = re.compile(
+    rf"(?:^\s*|(?<=[.?!…~])\s+)(?:{_CODE}|{_KNOWN})[ \t]*:{_AFTER_LABEL}(?=[ \t]*(?!\d)\S)", re.MULTILINE
+)
+"""A short code before what is said, at the start or after the end of a sentence: a speaker if a text has several."""
 
 CHAT = re.compile(
     r"(?m:^\s*\*[A-Z]{2,3}\d{0,2}:)"
@@ -111,9 +136,11 @@ _SURNAMES = "".join(
 _MASKED_THING = "(?= ?(?:씨|님|학교|회사|병원|은행|전자|아파트|(?:군|양|동|시|구)(?![가-힣])))"
 HIDDEN = re.compile(
     r"(?<![A-Za-z0-9])&[가-힣A-Za-z_-]+\d*&|&[가-힣A-Za-z_-]+\d+&|#[^\s#]+#|(?<![\w.])@[가-힣A-Za-z0-9_]+"
-    r"|\*{2,}|#{2,}|(?<=[가-힣])\*(?=[가-힣])|[○●◯◎□■△▲◇◆※]{2,}|(?<=[가-힣])[○●◯◎□■〇](?=[가-힣\s]|$)"
+    r"|\*{2,}|#{2,}|(?<=[가-힣])\*(?=[가-힣])|[○●◯◎□■△▲◇◆※]{2,}"
+    r"|(?<=[가-힣])(?<!동그라미)(?<!네모)(?<!정답)[○●◯◎□■〇](?=[가-힣\s]|$)"
     r"|(?<=[가-힣])[※△▲◇◆](?=[가-힣])|(?<![一-龥〇])〇{2,}(?![一-龥〇])"
-    r"|(?<![A-Za-z])(?:O{2,}|X{3,})(?![A-Za-z])|(?<=[\d-])[xX]{2,}(?![A-Za-z])|(?<=[가-힣])X{2,}(?![A-Za-z])"
+    r"|(?<![A-Za-z])(?:O{2,}|X{3,}(?! ?(?:사이즈|라지)))(?![A-Za-z])|(?<=[\d-])[xX]{2,}(?![A-Za-z])"
+    r"|(?<=[가-힣])X{2,}(?![A-Za-z])"
     rf"|(?<![A-Za-z])(?:XX|xx|oo|○|◯|〇){_MASKED_THING}|(?<![ㄱ-ㅣ])(?:ㅇㅇ|ㅁㅁ){_MASKED_THING}"
     rf"|(?<=(?<![가-힣])[{_SURNAMES}])[Xx](?=[가-힣](?![가-힣])|[가-힣] ?(?:씨|님))"
     r"|(?<!\S)(?:xxx?|yyy|www)(?=\s|$|[.,?!](?!\w))(?! ?[=+])"

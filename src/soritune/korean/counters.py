@@ -219,6 +219,7 @@ def read_counted(digits: str, following: str, before: str = "", *, ordinal: bool
     if (
         ordinal
         or rule == "sino"
+        or len(digits) > 4
         or _PART_OF.search(before)
         or not number
         or (len(digits) > 1 and digits[0] == "0")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from soritune.korean.alternatives import NUMERAL_END
+from soritune.korean.alternatives import NUMERAL_END, all_readings, either
 from soritune.korean.counters import find_counter, read_counted
 from soritune.korean.numbers import read_sino
 from soritune.korean.readings import readings
@@ -35,11 +35,34 @@ _JOINED = re.compile(
 )
 _IS_PATTERN = re.compile(r"[:/]|\..*\.")
 _DECADES = re.compile(r"(?<!\d)([1-8]) ?[~∼〜～·] ?([2-9])0(?= ?(?:년 ?)?대(?![가-힣]*[0-9]))")
-# A hyphen between two numbers is a range if a unit or one of these counters follows: 10-15%, 3-4일.
+# A hyphen between two numbers is a range if a unit or a counter follows: 10-15%, 3-4일, 3-5쪽.
+_HYPHEN = "[-–]"
+_SHORT_NUMBER = r"\d{1,4}(?:\.\d+)?"
 _HYPHEN_RANGE = re.compile(
-    rf"(?<![\d.,-])(\d{{1,4}})[-–](\d{{1,4}})(?=\s?(?:{UNIT})(?![A-Za-z])|(?:만|천|백)? ?"
-    r"(?:개(?!정)|명|살|세|년|월|일|시|분|초|회|배|마리|도|원|장|권|대|잔|병|인분|학년|주|층|점)(?![가-힣]*[-\d]))"
+    rf"(?<![\d.,A-Za-z-])(?<!제)(?<!제 )({_SHORT_NUMBER}){_HYPHEN}({_SHORT_NUMBER})(?![\d-]|[.,]\d)(?!대? ?\d)"
 )
+_AFTER_HYPHEN_RANGE = re.compile(rf"\s?(?:{UNIT})(?![A-Za-z])")
+_LARGE = re.compile(r" ?[백천만억]+")
+_IDENTIFIED = frozenset(("호", "호실", "번지", "번길", "번가", "동", "반", "통", "필지"))
+"""Counters of things that have two numbers with a hyphen: 101-1203호, 123-4번지, 3-2반."""
+_HOUR = r"(?:[01]?\d|2[0-4]):[0-5]\d"
+_YEAR = r"(?:1[5-9]|20)\d\d"
+_HYPHENATED_TIMES = re.compile(
+    rf"(?<![\d:])({_HOUR}) ?{_HYPHEN} ?(?={_HOUR}(?![\d:]))|(?<![\d-])({_YEAR}) ?{_HYPHEN} ?(?={_YEAR} ?년)"
+)
+_HYPHENATED_COUNTS = re.compile(rf"(?<![\d.,A-Za-z-])(\d+)([가-힣]{{1,3}}) ?{_HYPHEN} ?(?=\d+\2)")
+# Numbers with commas between them take the counter of the last one: 2,3개, 3, 4번, 1, 2, 3층.
+_LISTED = re.compile(r"(?<![\d.,A-Za-z:/-])(?:\d{1,4}, ?)+\d{1,2}(?![\d:/]|[.,-]\d|, ?\d)")
+_APPROXIMATIONS = {
+    **{("두", "세"): ("두세",), ("세", "네"): ("서너", "세네"), ("네", "다섯"): ("네다섯", "너댓")},
+    **{
+        ("다섯", "여섯"): ("대여섯", "다섯여섯"),
+        ("여섯", "일곱"): ("예닐곱",),
+        ("일곱", "여덟"): ("일고여덟",),
+    },
+    **{("여덟", "아홉"): ("여덟아홉", "엳아홉"), ("한", "두"): ("한두",)},
+}
+"""Two native numerals that follow each other, and how they are said together."""
 
 
 def _word_ranges() -> re.Pattern[str]:
@@ -72,6 +95,8 @@ def join_ranges(text: str) -> str:
     Args:
         text: a text with its numbers in digits.
     """
+    if "-" in text or "–" in text:
+        text = _HYPHENATED_COUNTS.sub(_hyphenated_count, _HYPHENATED_TIMES.sub(_hyphenated_time, text))
     if not _HAS_TILDE.search(text) and "·" not in text:
         return text
     text = _MONEY_RANGE.sub(r"\1\2에서 \1", text)
@@ -84,7 +109,7 @@ def read_ranges(text: str) -> str:
     Args:
         text: a text in which the patterns of `dates.py` have been read.
     """
-    text = _HYPHEN_RANGE.sub(_hyphen_range, text)
+    text = _LISTED.sub(_listed, _HYPHEN_RANGE.sub(_hyphen_range, text))
     if not _HAS_TILDE.search(text):
         return text
     return _OWN_COUNTER_RANGE.sub(_counted_range, _RANGE.sub(_range, text))
@@ -125,6 +150,48 @@ def _decades(match: re.Match[str]) -> str:
     return read_sino(first) + read_sino(second + "0") if int(second) == int(first) + 1 else match[0]
 
 
+def _hyphenated_time(match: re.Match[str]) -> str:
+    return f"{match[1] or match[2]}~"
+
+
+def _hyphenated_count(match: re.Match[str]) -> str:
+    """Read the hyphen of 9시-18시 if what stands before it is a counter."""
+    digits, counter = match.groups()
+    return (
+        f"{digits}{counter}~" if find_counter(counter) == counter and counter not in _IDENTIFIED else match[0]
+    )
+
+
 def _hyphen_range(match: re.Match[str]) -> str:
     first, second = match.groups()
-    return f"{first}~{second}" if first[0] != "0" and int(first) < int(second) else match[0]
+    after = match.string[match.end() :]
+    large = _LARGE.match(after)
+    counter = find_counter(after[large.end() :].lstrip(" ") if large else after).strip()
+    follows = (counter and counter not in _IDENTIFIED) or _AFTER_HYPHEN_RANGE.match(after)
+    is_range = follows and first[0] != "0" and float(first) < float(second)
+    return f"{first}~{second}" if is_range else match[0]
+
+
+def _listed(match: re.Match[str]) -> str:
+    """Give every number of a list the counter of the last one: 2,3개 is 두, 세 개 or 두세 개."""
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    counter = find_counter(after)
+    numbers = re.split(", ?", match[0])
+    if not counter or any(number[0] == "0" for number in numbers):
+        return match[0]
+    sino = [read_sino(number) for number in numbers]
+    readings = [sino]
+    if counter.strip() != "월":  # 유월 and 시월 are names of months, which a list does not have
+        columns = [all_readings(read_counted(number, after, before), 8) for number in numbers]
+        principal = [column[0] for column in columns]
+        has_sino = all(numeral in column for numeral, column in zip(sino, columns, strict=True))
+        readings = [principal, *([sino] if has_sino and sino != principal else [])]
+    spoken = [", ".join(reading) for reading in readings]
+    if len(numbers) == 2 and int(numbers[1]) == int(numbers[0]) + 1 < 11:
+        joined = [
+            together
+            for reading in readings
+            for together in _APPROXIMATIONS.get((reading[0], reading[1]), ("".join(reading),))
+        ]
+        spoken[1:1] = joined
+    return either(*spoken) + NUMERAL_END

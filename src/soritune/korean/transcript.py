@@ -17,13 +17,18 @@ from soritune.korean.annotation import (
     CHAT,
     CODED,
     DOUBLE,
+    FIELD_AFTER,
+    FIELD_BEFORE,
     HIDDEN,
     HIDDEN_NAME,
     NARROW,
+    NUMBERS_LISTED,
+    PLUS_NAMES,
     REMARK_IN_SIGNS,
     SPEAKER,
     SPOKEN_CODES,
     TIME,
+    TURN,
 )
 
 Notation = Literal["plain", "ksponspeech", "tags", "aihub"]
@@ -46,7 +51,9 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8}\d{0,2});
 _SOUND = re.compile(r"(?<![A-Za-z0-9])(?:[bBlLnNoOuU]/)+(?![A-Za-z0-9])")
 # 그+ is a broken-off word, 그/ a filler, 음* a word that is hard to hear: the word is kept without its mark.
 _WORD_END = r"(?=[\s.,?!…)]|$)"
-_WORD = re.compile(rf"(?<=[가-힣])[+*/]+{_WORD_END}|(?<=[가-힣])\+(?=[가-힣])|(?<!\S)[+*](?=[가-힣])")
+_WORD = re.compile(
+    rf"(?<=[가-힣])[+*/]+{_WORD_END}|(?<=[가-힣])\+(?=[가-힣])|(?<!\S)(?:\+|\*(?![가-힣]+\*))(?=[가-힣])"
+)
 _WORD_FOUND = re.compile(rf"[가-힣]+[+*/]+{_WORD_END}")
 _FILLER = re.compile(r"[가-힣]+[+/](?=\s|$)")
 _INLINE = re.compile(r"</?(?:b|i|u|em|strong|span|font)\b[^<>]*>", re.IGNORECASE)
@@ -91,7 +98,12 @@ def clean_transcript(
         if kind == "double":
             text = one_side(text, side)
         elif kind == "word":
-            text = _WORD.sub("", text if keep_fillers else _FILLER.sub(" ", text))
+            text = _WORD.sub(
+                lambda match: "" if _is_word(match) else match[0],
+                text
+                if keep_fillers
+                else _FILLER.sub(lambda match: " " if _is_word(match) else match[0], text),
+            )
         elif kind == "chat":
             text = CHAT.sub(lambda match: _spoken_chat(match, keep_fillers), text)
         elif kind == "tag":
@@ -140,7 +152,7 @@ def find_marks(text: str) -> list[Mark]:
     take("entity", _ENTITY, lambda match: "entity" if html.unescape(match[0]) != match[0] else None)
     take("double", DOUBLE, lambda match: "double" if _is_double(match) else None)
     take("time", TIME, lambda match: "time")
-    take("speaker", SPEAKER, lambda match: "speaker" if _is_speaker(match) else None)
+    take("speaker", _speakers_of(text), lambda match: "speaker" if _is_speaker(match) else None)
     take("chat", CHAT, lambda match: "chat")
     take("tag", CODED, lambda match: "tag")
     take("tag", REMARK_IN_SIGNS, lambda match: "tag")
@@ -148,7 +160,7 @@ def find_marks(text: str) -> list[Mark]:
     take("tag", _BRACKETS, _kind_of_brackets)
     take("hidden", HIDDEN, lambda match: "hidden")
     take("sound", _SOUND, lambda match: "sound")
-    take("word", _WORD_FOUND, lambda match: "word")
+    take("word", _WORD_FOUND, lambda match: "word" if _is_word(match) else None)
     return marks
 
 
@@ -164,17 +176,22 @@ def notation_for(kinds: set[Kind]) -> Notation:
 
 def _kind_of_brackets(match: re.Match[str]) -> Kind | None:
     """What a piece in brackets is; None if it is text, as in `<기생충>` or `(주)`."""
-    unclear, angle, square, curly, _, _ = match.groups()
+    unclear, angle, square, curly, rounded, _ = match.groups()
     content = next(group for group in match.groups() if group is not None).strip()
     if unclear is not None:
         return "hidden" if not content or HIDDEN_NAME.fullmatch(content) else "tag"
     if ANY_REMARK.fullmatch(content):
         return "tag"
     if HIDDEN_NAME.fullmatch(content):
+        if FIELD_AFTER.match(match.string, match.end()) or (
+            rounded is not None and FIELD_BEFORE.search(match.string[: match.start()])
+        ):
+            return None
         # An x in round brackets is an algebraic one, and *x* is emphasis.
         return "hidden" if len(content) > 1 or match[0][0] in "<[{" else None
     if square is not None or curly is not None:
-        return "tag"
+        is_index = content.isdecimal() and re.search("[A-Za-z]$", match.string[: match.start()])
+        return None if is_index or NUMBERS_LISTED.fullmatch(content) else "tag"
     return "tag" if angle is not None and _ASCII_TAG.fullmatch(content) else None
 
 
@@ -196,9 +213,25 @@ def _is_double(match: re.Match[str]) -> bool:
     return not any(ANY_REMARK.fullmatch(half.strip()) for half in _halves(match))
 
 
+def _speakers_of(text: str) -> re.Pattern[str]:
+    """The pattern of the speakers of a text: any short code counts if several turns begin with one."""
+    return TURN if len(TURN.findall(text)) > max(1, len(SPEAKER.findall(text))) else SPEAKER
+
+
 def _is_speaker(match: re.Match[str]) -> bool:
     """Whether a label names a speaker: it begins the text, or a text that begins with a speaker."""
-    return SPEAKER.match(match.string.lstrip()) is not None
+    return match.re.match(match.string.lstrip()) is not None
+
+
+def _is_word(match: re.Match[str]) -> bool:
+    """Whether signs after a word mark it; the plus of 18세+ and 구글+ is spoken, and *주의* is emphasis."""
+    end = match.end()
+    text = match.string[:end].rstrip("+*/ ")
+    word = re.search("[가-힣]*$", text)
+    run, before = (word[0], text[: word.start()][-1:]) if word else ("", "")
+    if "+" in match[0] and (before.isdecimal() or run in PLUS_NAMES):
+        return False
+    return not (before == "*" and "*" in match[0])
 
 
 def _spoken_chat(match: re.Match[str], keep_fillers: bool) -> str:
@@ -238,7 +271,9 @@ _REPLACED: dict[Kind, Callable[[str], str]] = {
         lambda match: html.unescape(match[0]), _ENTITY.sub(lambda match: html.unescape(match[0]), text)
     ),
     "time": lambda text: TIME.sub(" ", text),
-    "speaker": lambda text: SPEAKER.sub(lambda match: " " if _is_speaker(match) else match[0], text.lstrip()),
+    "speaker": lambda text: _speakers_of(text).sub(
+        lambda match: " " if _is_speaker(match) else match[0], text.lstrip()
+    ),
     "hidden": lambda text: HIDDEN.sub(" ", text),
     "sound": lambda text: _SOUND.sub(" ", text),
 }

@@ -6,7 +6,7 @@ Rows that cannot be used are added to quarantine.jsonl with their reasons. Nothi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from soritune.audio.augment.chain import Chain
 from soritune.corpus.audio_hashes import save_audio_hashes
 from soritune.corpus.checks import (
+    ON_PURPOSE,
     CheckResult,
     Quarantined,
     RowFault,
@@ -57,37 +58,66 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
         ManifestError: no row can be used, or more are lost than `data.max_lost_share` allows.
         WrongSettingError: a row shows that a setting of a task does not fit the corpus.
     """
+    tasks = recipe.make_tasks()
     checked = check_rows(
         manifest,
         folder,
         [row_problem(recipe)],
         min_duration_s=recipe.preprocessing.min_duration_s,
         max_marked_share=_max_marked_share(recipe),
-        text_of=pronounced_text(recipe.make_tasks()),
+        text_of=pronounced_text(tasks),
         console=console,
     )
-    logger.info("check: %d utterances clean, %d left out", len(checked.clean), len(checked.quarantined))
+    lost, on_purpose = by_purpose(checked.quarantined)
+    logger.info("check: %d utterances clean, %d left out", len(checked.clean), len(lost))
+    if on_purpose:
+        console.message(
+            f"check: {len(on_purpose):,} utterances have labels that the settings leave out on purpose"
+        )
     log_quarantined("check", checked.quarantined)
     for remark, count in checked.notes.items():
         console.warning(f"{count} utterances noted: {remark}")
-    _refuse_losses(checked.clean, folder, recipe.data.max_lost_share)
+    values = [(task, _label_values(task, manifest)) for task in tasks]
+    for note in [note for task, labels in values for note in task.leave_out_notes(labels)]:
+        console.warning(f"check: {note}")
+    advice = [advice for task, labels in values if (advice := task.leave_out_advice(labels))]
+    _refuse_losses(checked.clean, folder, recipe.data.max_lost_share, advice)
     return checked.clean
 
 
-def _refuse_losses(clean: Manifest, folder: Path, most: float) -> None:
+def by_purpose(rows: Iterable[Quarantined]) -> tuple[list[Quarantined], list[Quarantined]]:
+    """Rows that were lost, and those that the settings leave out on purpose."""
+    lost, on_purpose = list[Quarantined](), list[Quarantined]()
+    for row in rows:
+        (on_purpose if row.kind == ON_PURPOSE else lost).append(row)
+    return lost, on_purpose
+
+
+def _label_values(task: Task, manifest: Manifest) -> list[str]:
+    """The values that the label of a task has in a manifest."""
+    if task.label_field is None:
+        return []
+    values: list[str] = manifest.column(task.label_field).drop_null().unique().to_pylist()
+    return values
+
+
+def _refuse_losses(clean: Manifest, folder: Path, most: float, advice: Sequence[str]) -> None:
     """Refuses a corpus that lost more than the share `most` of its rows to quarantine.
+
+    Rows that are left out on purpose do not count. `advice` has settings that may leave out others.
 
     Raises:
         ManifestError: more are lost; the message has the main reason and the setting.
     """
     file = folder / QUARANTINE_FILE
-    lost = [row for row in read_quarantine(file) if row.stage != "training"]
+    lost, _ = by_purpose(row for row in read_quarantine(file) if row.stage != "training")
     total = len(clean) + len(lost)
     if lost and len(lost) / total > most:
         raise ManifestError(
             f"{len(lost) / total:.0%} of {total:,} utterances cannot be used, more than data.max_lost_share={most:g} "
             f"allows: {commonest(lost)}; all reasons are in {file}; correct the settings of the data or of the task, "
-            "or raise data.max_lost_share"
+            + "".join(f"{sentence}, " for sentence in advice)
+            + "or raise data.max_lost_share"
         )
 
 
@@ -190,11 +220,16 @@ def usable_rows(
     _report_marks(marks, _max_marked_share(recipe), manifest, console)
     if unread.affected:
         console.warning(unread.sentence)
-    logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(unusable))
-    if unusable:
+    lost, on_purpose = by_purpose(unusable)
+    logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(lost))
+    if on_purpose:
+        console.message(
+            f"labels: {len(on_purpose):,} utterances have labels that the settings leave out on purpose"
+        )
+    if lost:
         console.warning(
-            f"{len(unusable)} of {len(manifest)} utterances are left out, reasons in {QUARANTINE_FILE}; the first: "
-            f"{unusable[0].id}: {unusable[0].reason}"
+            f"{len(lost)} of {len(manifest)} utterances are left out, reasons in {QUARANTINE_FILE}; the first: "
+            f"{lost[0].id}: {lost[0].reason}"
         )
     return (manifest.select(kept) if unusable else manifest), unusable
 
@@ -228,11 +263,20 @@ def task_problem(task: Task) -> RowProblem:
             return RowFault(str(error), error.kind or _INVALID)
         if any(target is not None for target in targets.values()):
             return None
+        if task.leaves_out(utterance):
+            return _left_out_on_purpose([task], utterance)
         absence = task.missing_label_reason(utterance)
         reasons = [f"has no target for the task {task.name}", *([absence] if absence else [])]
         return RowFault("; ".join(reasons), "label-missing")
 
     return problem
+
+
+def _left_out_on_purpose(tasks: Sequence[Task], utterance: Utterance) -> RowFault:
+    """The fault of a row that settings leave out."""
+    named = next(task for task in tasks if task.leaves_out(utterance))
+    label = getattr(utterance, named.label_field or "", None)
+    return RowFault(f"has the label '{label}', which tasks.{named.name} leaves out on purpose", ON_PURPOSE)
 
 
 def row_problem(recipe: Recipe) -> RowProblem:
@@ -289,6 +333,8 @@ def row_problem(recipe: Recipe) -> RowProblem:
         absences += [f"{task.name}: {why}" for task in tasks if (why := task.missing_label_reason(utterance))]
         if faults:
             return faults[0]
+        if any(task.leaves_out(utterance) for task in tasks):
+            return _left_out_on_purpose(tasks, utterance)
         return RowFault("; ".join([f"has no label for {names}", *absences]), "label-missing")
 
     return problem

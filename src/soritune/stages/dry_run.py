@@ -13,6 +13,7 @@ from soritune.errors import TrainingError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
+from soritune.stages.check import by_purpose
 from soritune.stages.split import corpus_to_splits
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import build_run
@@ -57,7 +58,7 @@ def _dry_run(recipe: Recipe, folder: Path, console: Console) -> dict[str, Any]:
     return {
         "splits": splits.summary(manifest, label_fields(run.tasks)),
         "policy": splits.policy,
-        "quarantined": len(read_quarantine(RunFolder(folder).quarantine)),
+        "quarantined": len(by_purpose(read_quarantine(RunFolder(folder).quarantine))[0]),
         "steps_per_epoch": max(each.plan(0).num_steps for each in epochs),
         "padding_share": longest_first.padding_share,
         "longest_batch": _forward(recipe, run, longest_first),

@@ -15,7 +15,7 @@ from soritune.errors import SplitError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
-from soritune.stages.check import check_corpus
+from soritune.stages.check import by_purpose, check_corpus
 from soritune.stages.compared_audio import compare_audio
 from soritune.stages.prepare import prepare_corpus
 from soritune.tasks.task import Task, label_fields
@@ -85,7 +85,7 @@ def label_notes(tasks: Sequence[Task], manifest: Manifest) -> list[str]:
 def _left_out(manifest: Manifest, folder: Path) -> str | None:
     """How much of the corpus is in quarantine.jsonl, and the commonest reasons, as a sentence."""
     file = RunFolder(folder).quarantine
-    rows = read_quarantine(file)
+    rows, _ = by_purpose(read_quarantine(file))
     if not rows:
         return None
     return f"of {len(manifest) + len(rows):,} utterances {commonest(rows)} (all reasons: {file})"

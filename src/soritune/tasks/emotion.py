@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
@@ -56,18 +56,30 @@ class EmotionConfig(OutputSettings):
     """The classes, in the order of the model's output."""
     rename: dict[str, str] = Field(default_factory=dict)
     """Corpus label -> class, for corpora with other names or for grouping labels."""
+    leave_out: tuple[str, ...] = ()
+    """Corpus labels whose rows are left out on purpose; they do not count as lost."""
     class_weights: Literal["none", "balanced"] | tuple[float, ...] = "none"
     """"balanced": rows / (classes × rows of the class), from the training split; or one weight per class."""
     metric: Literal["wa", "ua", "macro_f1"] = "ua"
     """The rate by which models are chosen; the mean recall does not reward a frequent class."""
 
-    @field_validator("labels", "rename", mode="before")
+    @field_validator("labels", "rename", "leave_out", mode="before")
     @classmethod
     def _composed(cls, value: Any) -> Any:
         """Hangul typed on a Mac is decomposed; equal labels must be equal texts."""
         if isinstance(value, dict):
             return {compose(key): compose(name) for key, name in value.items()}
         return [compose(name) for name in value] if isinstance(value, list | tuple) else value
+
+    @model_validator(mode="after")
+    def _left_out_once(self) -> EmotionConfig:
+        for name, known in (("labels", self.labels), ("rename", self.rename)):
+            both = [label for label in self.leave_out if label in known]
+            if both:
+                raise ValueError(
+                    f"{', '.join(both)} is in {name} and in leave_out; take it out of one of them"
+                )
+        return self
 
     @field_validator("class_weights")
     @classmethod
@@ -96,6 +108,11 @@ def compose(text: Any) -> Any:
     if isinstance(text, int) and not isinstance(text, bool):
         return str(text)
     return composed(text).strip() if isinstance(text, str) else text
+
+
+def _labelled(value: str) -> Utterance:
+    """A row that has nothing but a label."""
+    return Utterance(id="", audio="", duration_s=0.0, emotion=value)
 
 
 class EmotionTask(Task):
@@ -143,19 +160,54 @@ class EmotionTask(Task):
         return Metric(self.config.metric, higher_is_better=True)
 
     def label(self, utterance: Utterance) -> str | None:
-        """The class of a row after `rename`, or None if it has no label."""
+        """The class of a row after `rename`, or None if it has no label or one that is left out."""
+        label = self._written(utterance)
+        return (
+            None if label is None or label in self.config.leave_out else self.config.rename.get(label, label)
+        )
+
+    def _written(self, utterance: Utterance) -> str | None:
+        """The label of a row in the corpus, as the settings spell it."""
         if utterance.emotion is None:
             return None
         label: str = compose(utterance.emotion)
-        whole = label.removesuffix(".0")  # pandas writes a column of whole numbers with gaps as 1.0
-        if label not in self.config.rename and label not in self.config.labels and whole.isdecimal():
-            label = whole
-        return self.config.rename.get(label, label)
+        config, whole = self.config, label.removesuffix(".0")
+        # pandas writes a column of whole numbers with gaps as 1.0
+        if whole.isdecimal() and not any(
+            label in names for names in (config.rename, config.labels, config.leave_out)
+        ):
+            return whole
+        return label
+
+    def leaves_out(self, utterance: Utterance) -> bool:
+        """Whether the label is one of `leave_out`."""
+        return self._written(utterance) in self.config.leave_out
+
+    def leave_out_notes(self, values: Collection[str]) -> list[str]:
+        """Labels of `leave_out` that no row has."""
+        written = {self._written(_labelled(value)) for value in values}
+        idle = [label for label in self.config.leave_out if label not in written]
+        return (
+            [f"tasks.emotion.leave_out has {', '.join(idle)}, which no utterance is labelled"] if idle else []
+        )
+
+    def leave_out_advice(self, values: Collection[str]) -> str:
+        """`leave_out` with all labels that the model would not have."""
+        config = self.config
+        others = {
+            label
+            for value in values
+            if (label := self._written(_labelled(value))) is not None
+            and label not in config.leave_out
+            and config.rename.get(label, label) not in config.labels
+        }
+        listed = ", ".join([*config.leave_out, *sorted(others)])
+        return f"leave rows out on purpose with tasks.emotion.leave_out=[{listed}]" if others else ""
 
     def label_notes(self, values: Collection[str]) -> list[str]:
         """Classes without an utterance, and names in `rename` that no utterance has."""
         written = {compose(value) for value in values}
-        classes = {self.label(Utterance(id="", audio="", duration_s=0.0, emotion=value)) for value in written}
+        classes = {self.label(_labelled(value)) for value in written}
         absent = [label for label in self.config.labels if label not in classes]
         idle = [label for label in self.config.rename if label not in written]
         notes = []

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from soritune.errors import TaskError, nearest
+from soritune.korean.hangul import composed
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.decoding.greedy import GreedyDecoder
 from soritune.tasks.task import TaskConfig
@@ -67,6 +68,19 @@ def symbol_ids(symbols: Sequence[str], index: Mapping[str, int], what: str) -> N
         if symbol not in index:
             label_index(symbol, tuple(index), what)
     return np.asarray([index[symbol] for symbol in symbols], dtype=np.int64)
+
+
+def in_spelling_of(symbols: Sequence[str], labels: Mapping[str, Any]) -> list[str]:
+    """The symbols, each in the spelling of the label that it is: ç as one character and as c with a cedilla are one.
+
+    Args:
+        symbols: any texts.
+        labels: the keys are the label set.
+    """
+    if all(symbol in labels for symbol in symbols):
+        return list(symbols)
+    spellings = {composed(label): label for label in labels}
+    return [symbol if symbol in labels else spellings.get(composed(symbol), symbol) for symbol in symbols]
 
 
 def one_hot(index: int, size: int) -> NDArray[np.float32]:

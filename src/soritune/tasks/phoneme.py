@@ -21,6 +21,7 @@ from soritune.tasks.labels import (
     SPECIAL_TOKENS,
     UNKNOWN,
     OutputSettings,
+    in_spelling_of,
     rate,
     read_symbols,
     symbol_ids,
@@ -122,9 +123,9 @@ class PhonemeTask(Task):
         if not in_language(utterance.language, self.config.language):
             return None
         if source == "perceived":
-            return None if utterance.perceived is None else list(utterance.perceived)
+            return None if utterance.perceived is None else in_spelling_of(utterance.perceived, self._index)
         if utterance.phones is not None and source in ("auto", "phones"):
-            return list(utterance.phones)
+            return in_spelling_of(utterance.phones, self._index)
         if source != "phones" and utterance.text and not self._is_korean:
             raise TaskError(
                 "only the korean inventory can be derived from text; give the manifest a phones column"

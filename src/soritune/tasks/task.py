@@ -165,6 +165,18 @@ class Task(ABC):
         """Warnings about the values that `label_field` has in the rows of a corpus, as sentences; by default none."""
         return []
 
+    def leaves_out(self, utterance: Utterance) -> bool:
+        """Whether the settings leave out the label of a row on purpose; by default False."""
+        return False
+
+    def leave_out_notes(self, values: Collection[str]) -> list[str]:
+        """Warnings about labels that the settings leave out and that are not among the `values` of `label_field`."""
+        return []
+
+    def leave_out_advice(self, values: Collection[str]) -> str:
+        """The setting that leaves out those of the `values` that are not labels; "" where there is none."""
+        return ""
+
     def part_fault(self, rows: Iterable[Utterance]) -> str | None:
         """Why nothing can be learnt from, or judged on, the rows of a split, and the way out; by default None."""
         return None

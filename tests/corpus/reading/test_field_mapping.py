@@ -107,6 +107,13 @@ def test_texts_are_stripped_and_composed_but_not_ids_and_paths() -> None:
     assert (row.id, row.audio, row.emotion, row.phones) == (" a ", "a .wav", "기쁨", ("ㄱ", "ㅏ"))
 
 
+def test_phones_and_error_labels_keep_their_spelling() -> None:
+    for name in ("phones", "canonical", "perceived", "error_labels"):
+        assert (
+            convert(name, "a\u0303 \u00e3") == convert(name, ["a\u0303 ", "\u00e3"]) == ("a\u0303", "\u00e3")
+        )
+
+
 def test_whole_numbers_are_the_same_text_with_and_without_a_fraction() -> None:
     names = ("id", "speaker", "script_id", "emotion")
     for value in (2, 2.0, "2"):

@@ -167,7 +167,8 @@ def convert(name: str, value: Any) -> Any:
     """`value` in the type of the `Utterance` field `name`. A missing value gives None.
 
     None and NaN are missing, and so is an empty string in any field but `text` and `script_id`. Texts but those of
-    `AS_WRITTEN` are composed (NFC) and stripped. A whole number is its text without a fraction: 2.0 becomes "2".
+    `AS_WRITTEN` are composed (NFC) and stripped. Phones and error labels are stripped but not composed: a task finds
+    them in its inventory. A whole number is its text without a fraction: 2.0 becomes "2".
 
     Raises:
         FieldValueError: the value has another type.
@@ -178,11 +179,11 @@ def convert(name: str, value: Any) -> Any:
         return _number(name, value)
     if name in LIST_FIELDS:
         if isinstance(value, str):
-            return tuple(composed(_encodable(name, value)).split())
+            return tuple(_encodable(name, value).split())
         items = value
         if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
             raise FieldValueError(name, f"must be a list of strings, got {_short(value)}", "field-type")
-        return tuple(composed(_encodable(name, item)).strip() for item in items)
+        return tuple(_encodable(name, item).strip() for item in items)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise FieldValueError(name, f"must be text, got {_short(value)}", "field-type")
     if isinstance(value, float) and value.is_integer():

@@ -198,14 +198,12 @@ class ValueReader:
             return None
         if name in _NUMBERS:
             return number_in(value, name)
-        if name in LIST_FIELDS and isinstance(value, (list, tuple)):
-            value = [composed(item) if isinstance(item, str) else item for item in value]
         return convert(name, value)
 
     def _mapped(self, name: str, value: Any) -> Any:
         """`value` as `values` translates it; None for a missing one."""
         if isinstance(value, str):
-            value = composed(value.strip()) or None
+            value = (value if name in LIST_FIELDS else composed(value)).strip() or None
         table = self.values.get(name)
         if table is not None and value is not None and not isinstance(value, (list, dict)):
             key = folded(_written(value))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.korean import WORD_BOUNDARY
-from soritune.tasks.labels import label_index
+from soritune.tasks.labels import in_spelling_of, label_index
 from soritune.tasks.phones.annotated_phones import (
     Scheme,
     check_number_of_labels,
@@ -94,7 +94,8 @@ class AnnotationReader:
         """The symbols in the inventory's spelling; unknown ones are refused where phones are learnt."""
         if symbols is None:
             return None
-        folded = tuple(fold_phone(symbol, self.fold) for symbol in symbols)
+        known = dict.fromkeys((*self.phones, self.gap))
+        folded = tuple(in_spelling_of([fold_phone(symbol, self.fold) for symbol in symbols], known))
         if self.checks_phones:
             for symbol in folded:
                 if not self._is_known(symbol):
