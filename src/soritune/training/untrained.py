@@ -9,8 +9,8 @@ from soritune.training.step import WATCHED_STEPS, Stepper
 
 
 LEAST_WATCHED = 3
-"""Steps after which a phase that ends has shown a gradient of every weight. An adapter has none in the first step, as
-its second matrix is zero then, and none in the second if the first had a rate of zero."""
+"""Steps after which a phase that ends has shown a gradient of every weight. The first matrix of an adapter has no
+gradient in step 1, where the second is zero, and none in step 2 if step 1 had a rate of zero."""
 
 
 class LabelCheck:
