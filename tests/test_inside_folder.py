@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,12 @@ def test_folder_that_is_a_link_itself_is_accepted(tmp_path: Path) -> None:
 def test_absolute_path_does_not_count_as_leading_outside() -> None:
     assert is_absolute("/a/b.wav") and not leads_outside("/a/../../b.wav")
     assert leads_outside("a/../../b.wav") and not leads_outside("a/../b.wav")
+
+
+@pytest.mark.skipif(os.sep == "\\", reason="these are absolute on Windows")
+def test_absolute_path_of_windows_is_relative_here() -> None:
+    assert leads_outside("x:/../../secret.wav") and leads_outside("C:/..")
+    assert not leads_outside("x:/a.wav") and not leads_outside("C:\\corpus\\a.wav")
 
 
 @pytest.mark.parametrize(

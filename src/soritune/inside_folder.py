@@ -30,7 +30,8 @@ def path_inside(folder: Path | str, name: object, *, links: bool = False) -> Pat
 
 def leads_outside(path: str) -> bool:
     """Whether a relative path climbs out of the folder it starts from, or is that folder; links are not followed."""
-    if is_absolute(path):
+    # An absolute path of Windows is a relative one elsewhere, such as "x:/..".
+    if os.path.isabs(path) or os.path.splitdrive(path)[0]:
         return False
     depth = 0
     for part in path.replace("\\", "/").split("/") if os.sep == "\\" else path.split("/"):

@@ -140,3 +140,16 @@ def test_energy_gate_stands_in_only_where_nothing_is_asked_for(monkeypatch: pyte
         voice_activity("silero")
     with pytest.raises(SorituneError, match="unknown voice activity detector 'sielro'; known: auto, silero"):
         voice_activity("sielro")  # type: ignore[arg-type]
+
+
+def test_sustained_vowel_is_speech_only_between_silence(finder: VoiceActivity) -> None:
+    """A limit that the documents state; `--vad off` is for such clips."""
+    time = np.arange(48000) / 16000
+    phase = 2 * np.pi * np.cumsum(120 * (1 + 0.005 * np.sin(10 * np.pi * time))) / 16000
+    vowel = sum(np.sin(k * phase) / k * np.exp(-(((k * 120 - 700) / 500) ** 2)) for k in range(1, 30))
+    fade = np.minimum(1, np.minimum(np.arange(48000), np.arange(48000)[::-1]) / 480)
+    clip = (0.3 * vowel / np.abs(vowel).max() * fade).astype(np.float32)
+    clip += (1e-3 * np.random.default_rng(0).standard_normal(48000)).astype(np.float32)
+    quiet = (1e-3 * np.random.default_rng(1).standard_normal(3200)).astype(np.float32)
+    assert not finder.find(clip, 16000).has_speech()
+    assert finder.find(np.concatenate([quiet, clip, quiet]), 16000).has_speech()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_prepare_leaves_out_rows_that_lead_outside(secret: Path, tmp_path: Path)
     prepared = prepare("manifest", secret, {}, tmp_path / "out")
     assert [row.id for row in prepared.manifest] == ["u0", "u3"]
     assert {row.kind for row in prepared.quarantined} == {"audio-outside-root"}
-    assert "outside_root=true" in prepared.quarantined[0].reason
+    assert "--set outside_root=true" in prepared.quarantined[0].reason
 
 
 @pytest.mark.parametrize("source", ["manifest", "csv"])
@@ -95,6 +96,24 @@ def test_stored_root_that_climbs_is_refused(secret: Path) -> None:
     with pytest.raises(ManifestError, match=r"root '\.\./', which leads out of its folder"):
         load_manifest(path)
     assert len(load_manifest(path, root=secret.parent)) == 1
+
+
+@pytest.mark.skipif(os.sep == "\\", reason="a folder cannot have such a name on Windows")
+def test_folder_named_like_a_drive_does_not_lead_outside(secret: Path) -> None:
+    (secret / "x:").mkdir()
+    hidden = "x:/../../secret.wav"
+    (secret / "m.jsonl").write_text(rows("own.wav", hidden))
+    manifest = load_manifest(secret / "m.jsonl")
+    assert [row.kind for row in check_manifest(manifest).quarantined] == ["audio-outside-root"]
+    assert Players(secret).player({"audio": hidden, "duration_s": 1.0}) is None
+    utterance = Utterance(id="a", audio="secret.wav", duration_s=1.0, sample_rate_hz=16000)
+    path = write_manifest(secret / "m.parquet", [utterance], root=secret).path
+    assert path is not None
+    table = pq.read_table(path)
+    metadata = {**table.schema.metadata, b"soritune.root": b"x:/../.."}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    with pytest.raises(ManifestError, match="leads out of its folder"):
+        load_manifest(path)
 
 
 def test_extra_that_is_nested_too_deep_is_a_fault(secret: Path) -> None:

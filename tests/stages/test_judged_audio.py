@@ -35,7 +35,9 @@ def run(fakes: Any, tmp_path: Path) -> Path:
             rows.append(Utterance(id=name, audio=name, duration_s=0.5, **fields))
     folder = tmp_path / "run"
     checked = write_manifest(folder / "checked.parquet", rows, root=tmp_path)
-    save_audio_hashes(folder, checked, audio_hashes(checked))
+    hashed = audio_hashes(checked)
+    assert hashed is not None
+    save_audio_hashes(folder, checked, hashed)
     make_splits(checked, SplitSettings(given="part")).save(folder / "splits.parquet")
     fakes.make_bundle(folder / "bundles" / "last", [fakes.emotion_task()])
     return folder
@@ -122,9 +124,11 @@ def test_a_split_of_the_run_is_judged_as_it_was_made(run: Path, split: str) -> N
 )
 def test_a_leak_that_the_splits_allow_is_judged(run: Path, made: Copies, warnings: list[str] | None) -> None:
     checked = load_manifest(run / "checked.parquet")
-    hashes = audio_hashes(checked).hashes.copy()
+    hashed = audio_hashes(checked)
+    assert hashed is not None
+    hashes = hashed.hashes.copy()
     hashes[4] = hashes[0]
-    save_audio_hashes(run, checked, Hashed(hashes))
+    save_audio_hashes(run, checked, Hashed(hashes, hashed.likeness))
     with pytest.raises(SplitError, match="1 of 2 rows have the audio"):
         report_leaks(judge_split(run, "test"), "test", "apart")
     make_splits(checked, SplitSettings(given="part", copies=made)).save(run / "splits.parquet")
@@ -142,11 +146,52 @@ def test_the_training_manifest_given_as_other_data_is_refused(run: Path) -> None
         report_leaks(judged, None, "apart")
 
 
-def test_a_run_without_hashes_is_not_compared(run: Path) -> None:
-    (run / "audio_hashes.parquet").unlink()
+def test_a_run_that_does_not_keep_its_audio_is_reported(run: Path) -> None:
     judged = judge(run, copies_of(run, "s0_0.wav"))
+    hashes, splits = run / "audio_hashes.parquet", run / "splits.parquet"
+
+    def warning() -> str:
+        judged.data.pop("warnings", None)
+        report_leaks(judged, None, "apart")
+        (sentence,) = judged.data["warnings"]
+        assert sentence.startswith("the audio was not compared with that of the training: ")
+        return str(sentence)
+
+    hashes.write_bytes(b"not parquet")
+    assert "audio_hashes.parquet is damaged or of other rows;" in warning()
+    hashes.unlink()
+    assert "audio_hashes.parquet does not exist;" in warning()
+    save_audio_hashes(run, load_manifest(run / "checked.parquet"), Hashed(np.ones(6, dtype=np.uint64)))
+    other = [replace(row, id=f"other {row.id}") for row in load_manifest(run / "checked.parquet")]
+    manifest = write_manifest(run.parent / "others.parquet", other, root=run.parent)
+    make_splits(manifest, SplitSettings(given="part")).save(splits)
+    assert "splits.parquet is not of checked.parquet" in warning()
+    splits.unlink()
+    assert "its run has no splits.parquet" in warning()
+
+
+def test_rows_that_are_not_compared_are_reported(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = judge(run, copies_of(run, "s2_0.wav", "s2_1.wav"))
+    (run.parent / "copy0.flac").unlink()
     report_leaks(judged, None, "apart")
-    assert "warnings" not in judged.data
+    assert judged.data["warnings"] == [
+        "the audio of 1 row could not be read, so it was not compared with that of the training"
+    ]
+    monkeypatch.setattr("soritune.corpus.audio_hashes.MOST_DECODED", 1)
+    report_leaks(judged, None, "apart")
+    (warning,) = judged.data["warnings"]
+    assert "more than" in warning and "run check on the manifest first" in warning
+
+
+def test_audio_compared_by_samples_only_is_reported(run: Path) -> None:
+    checked = load_manifest(run / "checked.parquet")
+    hashed = audio_hashes(checked)
+    assert hashed is not None
+    save_audio_hashes(run, checked, Hashed(hashed.hashes))
+    judged = judge(run, copies_of(run, "s2_0.wav"))
+    report_leaks(judged, None, "apart")
+    (warning,) = judged.data["warnings"]
+    assert "by its samples only" in warning
 
 
 def test_speakers_in_several_spellings_are_reported(run: Path) -> None:

@@ -20,8 +20,9 @@ def refuse_outside(audio: str, root: Path) -> None:
     if leads_outside(audio):
         raise AudioError(
             audio,
-            f"is a relative path that leads out of {root}; if this is intended, set outside_root=true of the source "
-            "or write an absolute path",
+            f"is a relative path that leads out of {root}; if this is intended, write an absolute path, or prepare the "
+            "corpus with outside_root=true, which writes it (soritune prepare … --set outside_root=true; in a recipe "
+            "data.config.outside_root=true)",
             "audio-outside-root",
         )
 

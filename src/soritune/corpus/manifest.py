@@ -36,7 +36,7 @@ from soritune.corpus.reading.field_mapping import (
 from soritune.corpus.reading.missing_values import MISSING_FIELDS, MissingValues
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError
-from soritune.inside_folder import is_absolute, leads_outside
+from soritune.inside_folder import leads_outside
 from soritune.strict_json import parse_json
 from soritune.whole_file import whole_file
 
@@ -384,7 +384,7 @@ def manifest_root(path: Path) -> Path:
         return path.parent
     stored: bytes = (pq.read_schema(path).metadata or {}).get(b"soritune.root", b".")
     root = stored.decode(errors="replace")
-    if not is_absolute(root) and leads_outside(f"{root}/file"):
+    if leads_outside(f"{root}/file"):
         raise ManifestError(
             f"states the root '{root}', which leads out of its folder; give the root with --root", path=path
         )

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.corpus.audio_hashes import MOST_DECODED, Hashed, audio_hashes, stored_audio_hashes
-from soritune.corpus.manifest import load_manifest
-from soritune.corpus.sound_likeness import alike
+from soritune.corpus.manifest import AUDIO_HASHES_FILE, load_manifest
+from soritune.corpus.sound_likeness import MOST_ROWS, alike
 from soritune.corpus.splitting.grouping import identity_warnings, speakers_of
 from soritune.corpus.splitting.splits import Copies, load_splits
 from soritune.errors import SplitError
@@ -37,13 +37,20 @@ def report_leaks(judged: Judged, own_split: str | None, copies: Copies, *, conso
         copies = policy.get("copies", copies)
     run = judged.model.run
     if run is not None and copies != "ignore" and own_split in (None, "test"):
-        trained = _trained_rows(run)
-        if trained is not None:
-            warnings += _leaks(judged, *trained, copies, console)
+        try:
+            trained, trained_s = _trained_rows(run)
+        except _NotComparedError as error:
+            warnings.append(f"the audio was not compared with that of the training: {error}")
+        else:
+            warnings += _leaks(judged, trained, trained_s, copies, console)
     for warning in warnings:
         console.warning(f"evaluate: {warning}")
     if warnings:
         judged.data["warnings"] = warnings
+
+
+class _NotComparedError(Exception):
+    """Why the audio that trained a model is not known."""
 
 
 def _leaks(
@@ -60,9 +67,14 @@ def _leaks(
         hashed = audio_hashes(judged.rows, durations_s=trained_s, progress=bar.update)
     if hashed is None:
         return [
-            f"the audio was not compared with that of the training, because more than {MOST_DECODED:,} rows would have "
-            "to be decoded; run check on the manifest first, which keeps what is compared"
+            f"the audio was not compared with that of the training: more than {MOST_DECODED:,} rows would have to be "
+            "decoded; run check on the manifest first, which keeps what is compared"
         ]
+    if hashed.num_unread:
+        unread = "1 row" if hashed.num_unread == 1 else f"{hashed.num_unread} rows"
+        warnings.append(
+            f"the audio of {unread} could not be read, so it was not compared with that of the training"
+        )
     is_copy = (hashed.hashes != 0) & np.isin(hashed.hashes, trained.hashes)
     if is_copy.any():
         first = ids[int(np.flatnonzero(is_copy)[0])].as_py()
@@ -75,7 +87,12 @@ def _leaks(
                 "copies='allow'), which is recorded"
             )
         warnings.append(f"{fact}; the numbers say little about new speech")
-    if hashed.likeness is not None and trained.likeness is not None:
+    if hashed.likeness is None or trained.likeness is None:
+        warnings.append(
+            "the audio was compared with that of the training by its samples only, because one of the two has more "
+            f"than {MOST_ROWS:,} rows; copies in another format were not found"
+        )
+    else:
         others = np.flatnonzero(~is_copy)
         pairs = alike(hashed.likeness[others], judged.rows.durations_s[others], trained.likeness, trained_s)
         rows = others[np.unique(pairs.first)]
@@ -88,17 +105,24 @@ def _leaks(
     return warnings
 
 
-def _trained_rows(run: RunFolder) -> tuple[Hashed, NDArray[np.float64]] | None:
-    """What the audio that trained the model is compared by, and its lengths; None if its run does not keep it."""
-    if not (run.checked.is_file() and run.splits.is_file()):
-        return None
+def _trained_rows(run: RunFolder) -> tuple[Hashed, NDArray[np.float64]]:
+    """What the audio that trained the model is compared by, and its lengths.
+
+    Raises:
+        _NotComparedError: the run does not keep it.
+    """
+    for file in (run.checked, run.splits):
+        if not file.is_file():
+            raise _NotComparedError(f"its run has no {file.name}")
     checked = load_manifest(run.checked)
     stored = stored_audio_hashes(checked)
     if stored is None:
-        return None
+        file = run.checked.with_name(AUDIO_HASHES_FILE)
+        fault = "is damaged or of other rows" if file.is_file() else "does not exist"
+        raise _NotComparedError(f"{file} {fault}; check writes it, unless it is run without decoding")
     try:
         rows = load_splits(run.splits).indices(checked, "train")
-    except SplitError:  # splits of other rows, whose training is not known
-        return None
+    except SplitError as error:
+        raise _NotComparedError(f"{run.splits} is not of {run.checked.name}") from error
     likeness = None if stored.likeness is None else stored.likeness[rows]
     return Hashed(stored.hashes[rows], likeness), checked.durations_s[rows]
