@@ -19,7 +19,6 @@ import yaml
 from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import Splits, load_splits
-from soritune.idle_keys import value_at
 from soritune.processes import wait_until_visible
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe, check_recipe
@@ -129,8 +128,9 @@ def report_resumed(recipe: Recipe, files: RunFolder, console: Console) -> None:
             "on the corpus as it is now"
         )
     earlier = yaml.safe_load(files.recipe.read_text(encoding="utf-8")) if files.recipe.exists() else None
+    stored = (earlier.get("data") if isinstance(earlier, dict) else None) or {}
     for key in ("source", "config"):
-        value = value_at(earlier, f"data.{key}")
+        value = stored.get(key)
         if value is not None and value != recipe.resolved()["data"][key]:
             console.warning(f"data.{key} differs from that of the run and has no effect")
 
