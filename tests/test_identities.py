@@ -6,7 +6,9 @@ import unicodedata
 
 import pytest
 
-from soritune.identities import identity, lookalike
+from soritune.identities import FILLERS, identity, is_invisible, lookalike, whole_number
+from soritune.korean.normalize import normalize
+from soritune.korean.transcript import clean_transcript
 
 NAME = "김 서연"
 
@@ -60,3 +62,37 @@ def test_ids_that_are_probably_one_look_alike(first: str, second: str) -> None:
 )
 def test_ids_of_different_people_do_not_look_alike(first: str, second: str) -> None:
     assert lookalike(first) != lookalike(second)
+
+
+@pytest.mark.parametrize(
+    "sign", [*FILLERS, "\u00ad", "\u061c", "\u200d", "\ufe0f", "\U000e0101", "\ufeff", "\x01"]
+)
+def test_invisible_sign_is_removed_from_ids_labels_and_transcripts(sign: str) -> None:
+    assert is_invisible(sign)
+    assert (
+        identity(f"김{sign}서연")
+        == clean_transcript(f"김{sign}서연")
+        == normalize(f"김{sign}서연")
+        == "김서연"
+    )
+
+
+@pytest.mark.parametrize("space", " \t\n\x1f\x85\u3000")
+def test_space_is_not_invisible(space: str) -> None:
+    assert not is_invisible(space)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("2.0", "2"),
+        ("-2.00", "-2"),
+        ("2.5", "2.5"),
+        ("v2.0", "v2.0"),
+        ("1.0.0", "1.0.0"),
+        (" 2.0", " 2.0"),
+        ("2", "2"),
+    ],
+)
+def test_only_whole_numbers_lose_their_fraction(written: str, name: str) -> None:
+    assert whole_number(written) == name

@@ -92,3 +92,15 @@ def test_other_encodings_on_stdin_are_refused(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape"))
     with pytest.raises(TextError, match="stdin: cannot be read .*expected UTF-8"):
         g2p(tagger="none")
+
+
+def test_many_faulty_lines_are_counted_and_not_all_named(capsys, tmp_path):
+    file = tmp_path / "lines.txt"
+    file.write_text("(웃음) 네 b/\n" + "네👍\n" * 24, encoding="utf-8")
+    g2p(None, file=file, tagger="none")
+    out, err = capsys.readouterr()
+    lines = err.replace("\n--", " --").splitlines()
+    assert len(out.splitlines()) == 25
+    assert "'(웃음)', 'b/' look like transcript marks and are read as words" in err and "removes them" in err
+    assert sum("has no reading" in line for line in lines) == 19
+    assert "5 more lines have marks or characters without a reading; --json lists them" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import soundfile
 
 from soritune.corpus.prepare import Prepared, prepare
 from soritune.corpus.preview import preview
-from soritune.corpus.transcripts import MarkCount
+from soritune.corpus.reading.source_config import SourceConfig
+from soritune.corpus.sources.source import Source
+from soritune.corpus.transcripts import MarkCount, read_outcomes
+from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 from soritune.stages.check import check_rows
 
@@ -156,3 +160,22 @@ def test_case_of_marks_in_transcripts(shared_cases: Path, tmp_path: Path) -> Non
     result = prepared(tmp_path / "tags", "csv", lines, transcript="tags")
     assert [row.text for row in result.manifest] == ["네", "네", "그래 요", "값이"]
     assert [row.kind for row in result.quarantined] == ["transcript-hidden"] * 3
+
+
+@pytest.mark.parametrize(("marked_of_ten", "read_rows"), [(6, 5_000), (5, 20_000)])
+def test_corpus_of_mostly_marked_texts_is_refused_early(
+    tmp_path: Path, marked_of_ten: int, read_rows: int
+) -> None:
+    """Of half of the first 5,000 texts the rest may still have none, so such a corpus is read to its end."""
+    rows = []
+
+    def read(root: Path, config: SourceConfig) -> Iterator[Utterance]:
+        for number in range(20_000):
+            rows.append(number)
+            text = "b/ 네" if number % 10 < marked_of_ten else "네"
+            yield Utterance(id=str(number), audio="a.wav", duration_s=1.0, text=text)
+
+    share = f"{read_rows * marked_of_ten // 10:,} of {read_rows:,} texts"
+    with pytest.raises(ManifestError, match=rf"{share}.*it is 0\.1"):
+        list(read_outcomes(Source(SourceConfig, read, "rows"), tmp_path, SourceConfig()))
+    assert len(rows) == read_rows

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import logging
 import shutil
 from types import SimpleNamespace
 
@@ -142,3 +144,19 @@ def test_hub_is_asked_only_for_a_base_that_the_user_names(build, checkpoint, tmp
     load_model(bundle.path, base="stranger/model")
     build(encoder=bundle.path, base="stranger/model")
     assert asked == ["stranger/model"] * 2
+
+
+@pytest.mark.parametrize(("kind", "norm"), FAMILIES)
+def test_changed_config_is_one_warning_and_an_unchanged_one_is_silent(
+    kind, norm, build, tmp_path, caplog
+) -> None:
+    folder = save(build(kind, norm), tmp_path / "b").path
+    with caplog.at_level(logging.WARNING):
+        load_model(folder)
+        assert caplog.records == []
+        file = folder / "config.json"
+        config = json.loads(file.read_text(encoding="utf-8"))
+        file.write_text(json.dumps(config | {"id2label": {"0": "x", "1": "y"}}), encoding="utf-8")
+        load_model(folder)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(f"{folder}: config.json was changed (id2label is x, y, which no output")

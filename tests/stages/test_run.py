@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import OutputError, RecipeError, SorituneError
 from soritune.progress import Console
 from soritune.recipe import load_recipe, recipe_names
+from soritune.run_folder import RunFolder
 from soritune.stages.evaluate import evaluate_run
-from soritune.stages.run import RunResult, run
+from soritune.stages.run import RunResult, report_resumed, run
 from soritune.testing import tiny_config
 
 pytestmark = pytest.mark.slow
@@ -191,6 +193,33 @@ def test_changed_table_of_a_resumed_run_is_reported(
     run(recipe, tmp_path / "run", resume=True, console=Console())
     messages = capsys.readouterr().err
     assert "the corpus is not read again" in messages and "rows.jsonl changed after the run" in messages
+
+
+def test_changed_files_of_the_corpus_alone_are_reported_when_a_run_is_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, files = tmp_path / "corpus", RunFolder(tmp_path / "corpus" / "runs" / "a")
+    (corpus / "labels" / "s1").mkdir(parents=True)
+    files.path.mkdir(parents=True)
+    (corpus / "old.json").write_text("{}")
+    os.utime(corpus / "old.json", (1.0, 1.0))
+    files.checked.write_bytes(b"x")
+    os.utime(files.checked, (2.0, 2.0))
+    for changed in (
+        corpus / "labels" / "s1" / "1.json",
+        files.path / "quarantine.jsonl",
+        tmp_path / "notes.txt",
+    ):
+        changed.write_text("{}")
+    files.recipe.write_text("")
+    recipe = load_recipe("emotion-3class", [*MANIFEST, f"data={corpus}"])
+    report_resumed(recipe, files, Console())
+    messages = capsys.readouterr().err
+    assert messages.count("changed after") == 1 and "\nlabels/s1/1.json changed after the run" in messages
+    monkeypatch.chdir(tmp_path)
+    recipe.data.root = None
+    report_resumed(recipe, files, Console())
+    assert "changed after" not in capsys.readouterr().err
 
 
 def test_settings_that_need_validation_rows_are_reported_without_them(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from soritune.bundles.card import Bundle
 from soritune.errors import BundleError
 from soritune.strict_json import read_json
 
@@ -37,6 +38,32 @@ def read_vocabulary(folder: Path | str) -> tuple[str, ...]:
     while len(by_id) in added:
         by_id[len(by_id)] = added[len(by_id)]
     return tuple(by_id[index] for index in range(len(by_id)))
+
+
+def config_differences(bundle: Bundle) -> list[str]:
+    """Where config.json, which transformers reads, differs from the card: the number of layers and the classes.
+
+    A missing or unreadable file, and the names that transformers gives to classes without names, are no difference.
+    """
+    try:
+        config = read_json(bundle.path / "config.json")
+    except (OSError, ValueError):
+        return []
+    if not isinstance(config, dict):
+        return []
+    differences = []
+    stored = bundle.card["encoder"].get("config")
+    on_card = stored.get("num_hidden_layers") if isinstance(stored, dict) else None
+    layers = config.get("num_hidden_layers")
+    if None not in (layers, on_card) and layers != on_card:
+        differences.append(f"num_hidden_layers is {layers}, the card has {on_card}")
+    names = config.get("id2label")
+    if isinstance(names, dict) and names:
+        labels = [str(label) for label in names.values()]
+        is_default = all(label == f"LABEL_{index}" for index, label in names.items())
+        if not is_default and labels not in [list(known) for known in bundle.labels.values()]:
+            differences.append(f"id2label is {', '.join(labels[:8])}, which no output of the card has")
+    return differences
 
 
 def _added_tokens(folder: Path) -> dict[int, str]:

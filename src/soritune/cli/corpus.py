@@ -113,16 +113,19 @@ def check(
     decode: Annotated[bool, typer.Option(help="Decode every file.")] = True,
     min_duration_s: Annotated[float, typer.Option(help="Shorter utterances are quarantined.")] = 0.1,
     max_marked_share: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="Refuse a manifest of which more texts have transcript marks such as b/.", min=0, max=1
+            help="Refuse a manifest of which more texts have transcript marks such as b/; default: as for sources.",
+            min=0,
+            max=1,
         ),
-    ] = 0.1,
+    ] = None,
     strict: StrictOption = False,
     as_json: Json = False,
 ) -> None:
     """Decode every file and check every row. Faulty rows go to quarantine.jsonl, the others to checked.parquet."""
     from soritune.corpus.manifest import QUARANTINE_FILE
+    from soritune.corpus.reading.source_config import MAX_MARKED_SHARE
     from soritune.corpus.unread_text import text_to_pronounce
     from soritune.stages.check import by_purpose, check_rows, pronounced_text, task_problem
     from soritune.tasks.task import make_task
@@ -141,7 +144,7 @@ def check(
         decode=decode,
         min_duration_s=min_duration_s,
         label_fields=_label_fields(),
-        max_marked_share=max_marked_share,
+        max_marked_share=MAX_MARKED_SHARE if max_marked_share is None else max_marked_share,
         text_of=pronounced_text(tasks) if tasks else text_to_pronounce,
         console=progress.Console(quiet=as_json),
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,6 +17,11 @@ from soritune.terminal_text import json_line
 
 if TYPE_CHECKING:
     from soritune.korean.g2p import Boundary, Pronouncer
+    from soritune.korean.normalize import Unread
+    from soritune.korean.transcript import Mark
+
+_REPORTED_LINES = 20
+"""Faulty lines that are named on standard error."""
 
 
 def g2p(
@@ -52,33 +57,72 @@ def g2p(
     Reported on standard error: transcript marks, which are read as words unless --transcript removes them (with --json
     also under `marks`), and signs and letters without a reading, which are left out (also under `unread`).
     """
-    from soritune.cli.terminal import print_error
     from soritune.korean.g2p import Pronouncer
     from soritune.korean.normalize import unread
-    from soritune.korean.transcript import clean_transcript, find_marks, notation_for
+    from soritune.korean.transcript import clean_transcript, find_marks
 
     if text is not None and file is not None:
         raise TextError(f"got both a text and --file {file}; give one of them")
     pronouncer = Pronouncer(tagger, lexicon)
+    faults = _Faults(has_lines=text is None)
     for number, line in enumerate([text] if text is not None else _lines(file), 1):
         line = clean_transcript(line, notation=transcript)
-        if marks := find_marks(line):
+        marks, lost = find_marks(line), unread(line)
+        faults.report(number, marks, lost)
+        print_lines(
+            _output_lines(
+                pronouncer, line, boundary, phones, variants, explain, (marks, lost) if as_json else None
+            )
+        )
+    faults.report_rest()
+
+
+@dataclass
+class _Faults:
+    """Reports marks and characters without a reading on standard error: those of the first faulty lines, and the number
+    of the others."""
+
+    has_lines: bool
+    lines: int = 0
+    """Lines with marks or such characters."""
+
+    def report(self, number: int, marks: Sequence[Mark], lost: Sequence[Unread]) -> None:
+        """Reports what a line has, unless many lines were reported."""
+        from soritune.cli.terminal import print_error
+        from soritune.korean.transcript import notation_for
+
+        self.lines += bool(marks or lost)
+        if self.lines > _REPORTED_LINES:
+            return
+        line = f"line {number}" if self.has_lines else ""
+        if marks:
             quoted = ", ".join(f"'{mark.text}'" for mark in marks)
+            looks = (
+                "looks like a transcript mark and is"
+                if len(marks) == 1
+                else "look like transcript marks and are"
+            )
+            removes = "it" if len(marks) == 1 else "them"
             print_error(
-                f"{'' if text is not None else f'line {number}: '}{quoted} looks like a transcript mark and is read as "
-                f"words; --transcript {notation_for({mark.kind for mark in marks})} removes it",
+                f"{f'{line}: ' if line else ''}{quoted} {looks} read as words; "
+                f"--transcript {notation_for({mark.kind for mark in marks})} removes {removes}",
                 style="yellow",
             )
-        for lost in unread(line):
-            position = (
-                f"character {lost.start + 1}"
-                if text is not None
-                else f"line {number}, character {lost.start + 1}"
-            )
+        for characters in lost:
+            position = f"{f'{line}, ' if line else ''}character {characters.start + 1}"
             print_error(
-                f"{position}: '{lost.text}' ({lost.name}) has no reading and is left out", style="yellow"
+                f"{position}: '{characters.text}' ({characters.name}) has no reading and is left out",
+                style="yellow",
             )
-        print_lines(_output_lines(pronouncer, line, boundary, phones, variants, explain, as_json))
+
+    def report_rest(self) -> None:
+        """Reports how many lines were not named."""
+        from soritune.cli.terminal import print_error
+
+        rest = self.lines - _REPORTED_LINES
+        if rest > 0:
+            lines = "1 more line has" if rest == 1 else f"{rest:,} more lines have"
+            print_error(f"{lines} marks or characters without a reading; --json lists them", style="yellow")
 
 
 def _lines(file: Path | None) -> Iterator[str]:
@@ -103,26 +147,26 @@ def _output_lines(
     phones: bool,
     variants: bool,
     explain: bool,
-    as_json: bool,
+    faults: tuple[Sequence[Mark], Sequence[Unread]] | None,
 ) -> Iterable[str]:
-    """The output lines for one line of text."""
-    from soritune.korean.normalize import normalize, unread
+    """The output lines for one line of text; JSON if its marks and characters without a reading are given."""
+    from soritune.korean.normalize import normalize
     from soritune.korean.phones import hangul_to_phones
-    from soritune.korean.transcript import find_marks
 
     forms = pronouncer.variants(line, boundary) if variants else [pronouncer.pronounce(line, boundary)]
     spelled = [hangul_to_phones(form) for form in forms]
     changes = pronouncer.explain(line, boundary) if explain else []
-    if as_json:
+    if faults is not None:
+        marks, lost = faults
         record: dict[str, object] = {
             "text": line,
             "normalized": normalize(line),
             "pronunciation": forms[0] if forms else "",
             "phones": spelled[0] if spelled else [],
         }
-        if marks := find_marks(line):
+        if marks:
             record["marks"] = [mark.text for mark in marks]
-        if lost := unread(line):
+        if lost:
             record["unread"] = [asdict(characters) for characters in lost]
         if variants:
             record["variants"] = forms

@@ -21,8 +21,9 @@ from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 from soritune.korean.transcript import Kind, clean_transcript, find_marks, hides_words, notation_for, one_side
 
-MAX_MARKED_SHARE = 0.1
 _QUOTED = 3
+_EARLY = 5000
+"""After this many texts a corpus is refused at once if most of them have marks, before its audio is read."""
 
 
 @dataclass
@@ -62,15 +63,17 @@ class MarkCount:
         """The setting of a source that removes these marks."""
         return f"transcript={notation_for(self.kinds)}"
 
-    def refuse_above(self, share: float, path: Path | None = None) -> None:
-        """Refuses a corpus of which more than `share` of the texts have marks.
+    def refuse_above(self, share: float, path: Path | None = None, setting: float | None = None) -> None:
+        """Refuses a corpus of which more than `share` of the texts have marks; `setting` is that of the user, if it
+        is another.
 
         Raises:
             ManifestError: there are more; the message names the settings.
         """
         if self.texts and self.marked / self.texts > share:
+            allowed = share if setting is None else setting
             raise ManifestError(
-                f"{self.sentence}, or allow them with max_marked_share=1 (it is {share:g})",
+                f"{self.sentence}, or allow them with max_marked_share=1 (it is {allowed:g})",
                 path=path,
                 field="text",
             )
@@ -81,7 +84,7 @@ def read_outcomes(source: Source, root: Path, config: SourceConfig) -> Iterator[
     without effect.
 
     Raises:
-        ManifestError: more texts than `max_marked_share` still have marks.
+        ManifestError: more texts than `max_marked_share` still have marks, or most of the first 5,000.
         SorituneError: as `Source.read`.
     """
     config._missing = MissingValues(config.missing)
@@ -91,6 +94,9 @@ def read_outcomes(source: Source, root: Path, config: SourceConfig) -> Iterator[
             idle.add(outcome)
         if isinstance(outcome, Utterance) and outcome.text:
             outcome = cleaner.outcome(outcome)
+            if cleaner.left.texts == _EARLY:
+                # Halfway between the share and all: the rest of the corpus may have fewer marks.
+                cleaner.left.refuse_above((1 + config.max_marked_share) / 2, root, config.max_marked_share)
             if isinstance(outcome, Utterance):
                 cleaner.unread.add(text_to_pronounce(outcome))
         yield outcome

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from soritune.identities import is_invisible
 from soritune.korean.alternatives import MARKS, NUMERAL_END, all_readings, either, principal_reading
 from soritune.korean.counters import read_counted
 from soritune.korean.dates import read_patterns
@@ -19,7 +20,7 @@ from soritune.korean.numbers import read_decimal, read_digits, read_sino
 from soritune.korean.ranges import join_ranges, join_words, read_ranges
 from soritune.korean.readings import readings
 from soritune.korean.sign_patterns import read_addresses, read_comparisons, read_sign_patterns
-from soritune.korean.signs import UNIT_CLOSE, UNIT_OPEN, fold, is_invisible
+from soritune.korean.signs import UNIT_CLOSE, UNIT_OPEN, fold
 from soritune.korean.units import UNIT, read_lone_units, read_unit
 from soritune.korean.word_classes import word_class
 

@@ -62,7 +62,7 @@ _APPROXIMATIONS = {
     },
     **{("여덟", "아홉"): ("여덟아홉", "엳아홉"), ("한", "두"): ("한두",)},
 }
-"""Two native numerals that follow each other, and how they are said together."""
+"""Two native numerals that follow each other, and how they are pronounced together."""
 
 
 def _word_ranges() -> re.Pattern[str]:

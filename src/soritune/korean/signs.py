@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 
+from soritune.identities import without_invisible
 from soritune.korean.alternatives import NUMERAL_END
 from soritune.korean.hangul import CODAS, ONSETS, VOWELS
 from soritune.korean.numbers import read_sino
@@ -25,8 +25,6 @@ _SUBSCRIPTS = re.compile(f"[{''.join(_SUBSCRIPT)}]+")
 _ROMAN = re.compile("[\u2160-\u2182\u2185-\u2188]+")
 _JAMO_IN_CIRCLES = "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ"
 _SPLIT_UNIT = re.compile(f"{UNIT_CLOSE}(h(?![A-Za-z/])|Hg)")  # ㎾h, ㎃h, ㎜Hg
-_FILLERS = "\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5"
-_SPACES = "\t\n\r\v\f\x1c\x1d\x1e\x1f\x85"
 _LABEL_RANGES = (
     *((0x2460, 0x249B), (0x24EA, 0x24FF), (0x2776, 0x2793), (0x3220, 0x3229), (0x3248, 0x324F)),
     *((0x3251, 0x325F), (0x3280, 0x3289), (0x32B1, 0x32BF), (0x1F100, 0x1F10C)),
@@ -51,19 +49,6 @@ _SIGNS = readings("sign")
 _UNIT_SIGNS = {"\u2126": "Ω", "\u212a": "K", "\u212b": "Å"}  # which NFC would make letters
 
 
-@lru_cache(maxsize=8192)
-def is_invisible(character: str) -> bool:
-    """Tell whether a character has no width: zero-width space, byte order mark, soft hyphen, filler ..."""
-    category = unicodedata.category(character)
-    return (
-        category == "Cf"
-        or character in _FILLERS
-        or "\ufe00" <= character <= "\ufe0f"
-        or "\U000e0100" <= character <= "\U000e01ef"
-        or (category == "Cc" and character not in _SPACES)
-    )
-
-
 def fold(text: str) -> str:
     """Write the signs of a text with plain characters.
 
@@ -75,7 +60,7 @@ def fold(text: str) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text
-    text = _GROUP_SPACE.sub("", "".join(character for character in text if not is_invisible(character)))
+    text = _GROUP_SPACE.sub("", without_invisible(text))
     text = _LABELLED_RANGE.sub(r"\1에서 ", text)
     text = _SUPERSCRIPTS.sub(_superscript, text)
     text = _SUBSCRIPTS.sub(_subscript, text)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from soritune.identities import without_invisible
 from soritune.korean.annotation import (
     ANY_REMARK,
     CHAT,
@@ -59,7 +60,6 @@ _FILLER = re.compile(r"[가-힣]+[+/](?=\s|$)")
 _INLINE = re.compile(r"</?(?:b|i|u|em|strong|span|font)\b[^<>]*>", re.IGNORECASE)
 _BRACKETS = re.compile(r"\(\(([^()]*)\)\)|<([^<>]*)>|\[([^\[\]]*)\]|\{([^{}]*)\}|\(([^()]*)\)|\*([^*\s]+)\*")
 _ASCII_TAG = re.compile(r"/?[A-Za-z][A-Za-z0-9_ :/=\"'.-]*/?")
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _SPACES = re.compile(r"\s+")
 
 
@@ -110,7 +110,7 @@ def clean_transcript(
             text = _without_tags(text, keep_fillers, notation)
         else:
             text = _REPLACED[kind](text)
-    return _SPACES.sub(" ", _INVISIBLE.sub("", text)).strip()
+    return _SPACES.sub(" ", without_invisible(text)).strip()
 
 
 def one_side(text: str, side: Side) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from soritune.bundles.card import Bundle
+from soritune.bundles.hf_files import config_differences
 from soritune.bundles.read import load_bundle
 from soritune.errors import ModelError
 from soritune.models.adapters import adapted_modules, add_lora, base_weights, load_adapter_weights
@@ -16,6 +18,8 @@ from soritune.models.architecture import encoder_config, make_encoder
 from soritune.models.config import FreezeSettings, stored_model
 from soritune.models.model import SpeechModel
 from soritune.models.starting_point import AdapterBase, start_from_bundle
+
+logger = logging.getLogger(__name__)
 
 
 def load_model(
@@ -39,6 +43,12 @@ def load_model(
         ModelError: weights that do not fit the card; a base that is missing or has other weights.
     """
     bundle = load_bundle(path)
+    if differences := config_differences(bundle):
+        logger.warning(
+            "%s: config.json was changed (%s); soritune uses the card, soritune.json",
+            path,
+            "; ".join(differences),
+        )
     start = start_from_bundle(bundle, base, _base_of(opened))
     config = stored_model(bundle).model_copy(
         update={

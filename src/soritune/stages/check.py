@@ -28,8 +28,9 @@ from soritune.corpus.checks import (
 )
 from soritune.corpus.manifest import CHECKED_FILE, QUARANTINE_FILE, Manifest, write_manifest
 from soritune.corpus.prepare import source_config
+from soritune.corpus.reading.source_config import MAX_MARKED_SHARE
 from soritune.corpus.reasons import commonest
-from soritune.corpus.transcripts import MAX_MARKED_SHARE, MarkCount
+from soritune.corpus.transcripts import MarkCount
 from soritune.corpus.unread_text import UnreadCount, text_to_pronounce
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, SorituneError, TaskError, TextError, WrongSettingError

@@ -110,7 +110,7 @@ def prepared_rows(
     if named != "synthetic" and not Path(data).exists():  # that source makes its corpus
         raise ManifestError("does not exist", path=data)
     made = prepare(named, data, dict(settings or {}), output)
-    for reason in made.idle_settings if given else ():
+    for reason in (*made.warnings, *(made.idle_settings if given else ())):
         logger.warning("%s: %s", data, reason)
     return made.manifest, made.quarantined
 

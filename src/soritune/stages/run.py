@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,29 +110,50 @@ def _training_inputs(
     logger.info("run '%s' in %s", recipe.name, folder)
     logger.debug("settings: %s", json.dumps(recipe.resolved(), ensure_ascii=False))
     if resumed and files.splits.exists():
-        _report_resumed(recipe, files, console)
+        report_resumed(recipe, files, console)
         return load_manifest(files.checked, root=root_of(recipe)), load_splits(files.splits)
     return corpus_to_splits(recipe, folder, console=console)
 
 
-def _report_resumed(recipe: Recipe, files: RunFolder, console: Console) -> None:
+def report_resumed(recipe: Recipe, files: RunFolder, console: Console) -> None:
     """Reports that the corpus is not read again, which of its files have changed, and settings without effect."""
     console.message(
         f"resumes with the rows and splits in {files.path}; the corpus is not read again, and changes to it have no "
         "effect"
     )
-    root, prepared = Path(recipe.data.root or "."), files.checked.stat().st_mtime
-    tables = [root] if root.is_file() else [path for path in root.glob("*.*") if path.suffix in _TABLES]
-    changed = [path.name for path in sorted(tables) if path.is_file() and path.stat().st_mtime > prepared]
+    changed = _changed_tables(recipe.data.root, files.checked.stat().st_mtime)
     if changed:
         console.warning(
             f"{', '.join(changed[:3])} changed after the run had read the corpus; choose another --output to train "
             "on the corpus as it is now"
         )
-    earlier = yaml.safe_load(files.recipe.read_text(encoding="utf-8")) if files.recipe.exists() else {}
+    earlier = yaml.safe_load(files.recipe.read_text(encoding="utf-8")) if files.recipe.exists() else None
+    stored = (earlier.get("data") if isinstance(earlier, dict) else None) or {}
     for key in ("source", "config"):
-        if key in earlier.get("data", {}) and earlier["data"][key] != recipe.resolved()["data"][key]:
+        value = stored.get(key)
+        if value is not None and value != recipe.resolved()["data"][key]:
             console.warning(f"data.{key} differs from that of the run and has no effect")
+
+
+def _changed_tables(root: str | None, since: float) -> list[str]:
+    """The tables and label files of a corpus that changed after a time, as paths inside it; runs are left out.
+
+    Args:
+        root: a file, or a folder with its subfolders; None for a corpus that no path is known of.
+        since: seconds since the epoch.
+    """
+    if root is None:
+        return []
+    if Path(root).is_file():
+        return [Path(root).name] if Path(root).stat().st_mtime > since else []
+    changed = []
+    for folder, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if not RunFolder(Path(folder, name)).checked.exists()]
+        for name in names:
+            path = Path(folder, name)
+            if path.suffix.lower() in _TABLES and path.is_file() and path.stat().st_mtime > since:
+                changed.append(path.relative_to(root).as_posix())
+    return sorted(changed)
 
 
 def _inputs_from_main(recipe: Recipe, folder: Path) -> tuple[Manifest, Splits]:

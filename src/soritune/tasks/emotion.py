@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
-from soritune.identities import identity
+from soritune.identities import identity, whole_number
 from soritune.korean.hangul import composed
 from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
@@ -171,8 +171,7 @@ class EmotionTask(Task):
         if utterance.emotion is None:
             return None
         label: str = compose(utterance.emotion)
-        config, whole = self.config, label.removesuffix(".0")
-        # pandas writes a column of whole numbers with gaps as 1.0
+        config, whole = self.config, whole_number(label)
         if whole.isdecimal() and not any(
             label in names for names in (config.rename, config.labels, config.leave_out)
         ):

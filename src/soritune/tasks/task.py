@@ -174,7 +174,7 @@ class Task(ABC):
         return []
 
     def leave_out_advice(self, values: Collection[str]) -> str:
-        """The setting that leaves out those of the `values` that are not labels; "" where there is none."""
+        """The setting that leaves out those of the `values` that are not labels; "" if all of them are labels."""
         return ""
 
     def part_fault(self, rows: Iterable[Utterance]) -> str | None:

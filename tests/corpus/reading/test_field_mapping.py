@@ -118,4 +118,6 @@ def test_whole_numbers_are_the_same_text_with_and_without_a_fraction() -> None:
     names = ("id", "speaker", "script_id", "emotion")
     for value in (2, 2.0, "2"):
         assert [convert(name, value) for name in names] == ["2"] * 4
+    assert [convert(name, "2.0") for name in names] == ["2", "2", "2", "2.0"]  # a task reads labels
+    assert convert("text", "2.0") == "2.0"
     assert convert("speaker", 2.5) == "2.5"

@@ -128,3 +128,13 @@ def test_key_twice_in_a_row_is_noted(tmp_path: Path) -> None:
     row, note = read(file)
     assert isinstance(row, Utterance) and row.text == "둘"
     assert isinstance(note, Note) and "key 'text' twice" in note.reason
+
+
+def test_names_are_the_same_with_and_without_a_fraction(tmp_path: Path) -> None:
+    rows = [
+        {"id": f"{number}.0", "audio": "a.wav", "speaker": name}
+        for number, name in enumerate(("2.0", "2", 2.0))
+    ]
+    file = write(tmp_path / "m.jsonl", *rows)
+    read_rows = [row for row in read(file) if isinstance(row, Utterance)]
+    assert [(row.id, row.speaker) for row in read_rows] == [("0", "2"), ("1", "2"), ("2", "2")]

@@ -21,6 +21,7 @@ from soritune.corpus.splitting.grouping import (
 )
 from soritune.corpus.utterance import Utterance
 from soritune.errors import SplitError
+from soritune.identities import FILLERS
 
 
 def utterance(index: int, **known: object) -> Utterance:
@@ -99,6 +100,10 @@ SAME_SENTENCES = [
     ("가\u200b나", "가나"),
     ("정말~ 좋다^^", "정말 좋다"),
     ("1,000 원", "1000원"),
+    ("1,234,567원과 1,000원", "1234567원과 1000원"),
+    ("- 안녕", "안녕"),
+    ("가-나", "가나"),
+    *((f"가{sign}나", "가나") for sign in (*FILLERS, "\u00ad", "\u200d", "\ufe0f", "\U000e0101", "\ufeff")),
     ("「가」·나", "가 나"),
 ]
 OTHER_SENTENCES = [
@@ -108,6 +113,12 @@ OTHER_SENTENCES = [
     ("가 나", "가 너"),
     ("3+4", "34"),
     ("?", "!"),
+    ("C 언어", "C# 언어"),
+    ("-5도", "5도"),
+    ("오늘은 -5도", "오늘은 5도"),
+    ("3,5", "35"),
+    ("1,2등", "12등"),
+    ("1,000,000원", "1,000원"),
 ]
 
 
@@ -149,8 +160,8 @@ def test_codes_of_texts_in_one_spelling_are_those_of_the_sorted_texts(tmp_path: 
 
 
 def test_lookalike_speakers_are_noted_but_stay_apart(tmp_path: Path) -> None:
-    rows = [utterance(i, speaker=name) for i, name in enumerate(["S01", "s1", "2", "2.0", "s10"])]
+    rows = [utterance(i, speaker=name) for i, name in enumerate(["S01", "s1", "2", "02", "s10"])]
     groups = speakers_of(write_manifest(tmp_path / "a.parquet", rows, root="."))
     assert len(groups) == 5
     (warning,) = identity_warnings(groups)
-    assert "'S01' and 's1'" in warning and "'2' and '2.0'" in warning and "s10" not in warning
+    assert "'S01' and 's1'" in warning and "'02' and '2'" in warning and "s10" not in warning

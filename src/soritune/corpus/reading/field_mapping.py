@@ -16,11 +16,14 @@ from soritune.corpus.reading.missing_values import OLDEST, MissingValues
 from soritune.corpus.reading.outcomes import ReadingError
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError, nearest
+from soritune.identities import whole_number
 from soritune.korean.hangul import composed
 
 FLOAT_FIELDS = ("duration_s", "start_s", "age", "snr_db")
 AS_WRITTEN = ("id", "audio", "speaker", "script_id")
-"""Fields whose texts are not changed: `identities.py` compares them and reports what it joined."""
+"""Fields whose texts keep their spaces and signs: `identities.py` compares them and reports what it joined."""
+NAMES = ("id", "speaker", "script_id")
+"""Names that are often numbers, and that a spreadsheet or pandas may have written with a fraction."""
 INT_FIELDS = ("channel", "sample_rate_hz")
 LIST_FIELDS = ("phones", "canonical", "perceived", "error_labels")
 TEXT_FIELDS = tuple(
@@ -168,7 +171,7 @@ def convert(name: str, value: Any) -> Any:
 
     None and NaN are missing, and so is an empty string in any field but `text` and `script_id`. Texts but those of
     `AS_WRITTEN` are composed (NFC) and stripped. Phones and error labels are stripped but not composed: a task finds
-    them in its inventory. A whole number is its text without a fraction: 2.0 becomes "2".
+    them in its inventory. A number, and a name that is one, is a text without the fraction 0: 2.0 becomes "2".
 
     Raises:
         FieldValueError: the value has another type.
@@ -189,6 +192,8 @@ def convert(name: str, value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = _encodable(name, str(value))
+    if name in NAMES:
+        text = whole_number(text)
     if name not in AS_WRITTEN:
         text = composed(text).strip()
     if not text and name in ("id", "audio"):

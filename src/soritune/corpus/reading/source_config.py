@@ -18,6 +18,7 @@ from soritune.audio.pcm import PcmFormat
 from soritune.corpus.reading.missing_values import MISSING, MissingValues
 from soritune.korean.transcript import Notation, Side
 
+MAX_MARKED_SHARE = 0.1
 _OF_NOTATION = ("transcript_side", "keep_fillers", "hidden_words")
 """Settings that only act on a text with annotation."""
 _OF_KSPONSPEECH = ("transcript_side", "keep_fillers")
@@ -47,7 +48,7 @@ class SourceConfig(BaseModel):
     hidden_words: Literal["reject", "drop"] = "reject"
     """Rows whose text hides words that may be spoken (`&name1&`, `010-****-1234`, `((xx))`): they go to quarantine,
     or the marks are dropped."""
-    max_marked_share: float = Field(0.1, ge=0, le=1)
+    max_marked_share: float = Field(MAX_MARKED_SHARE, ge=0, le=1)
     """A corpus of which more texts than this share have marks that `transcript` does not remove is refused."""
 
     missing: tuple[str, ...] = MISSING

@@ -29,6 +29,7 @@ from soritune.corpus.reading.missing_values import OLDEST, MissingValues
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import nearest
+from soritune.identities import whole_number
 from soritune.korean.hangul import composed
 
 MAPPABLE = (*(name for name in FIELDS if name != "extra"), END)
@@ -45,8 +46,6 @@ _UNITS: dict[str, str] = {
 """Field → the units that may follow its numbers."""
 _TIMES = ("start_s", "duration_s", END)
 """The numbers that locate an utterance in its file; a row is rejected if one of them cannot be read."""
-_NAMES = ("id", "speaker", "script_id")
-"""Names that are often numbers, and that a spreadsheet or pandas may have written with a fraction."""
 _NUMBERS = (*FLOAT_FIELDS, *INT_FIELDS, END)
 
 
@@ -207,11 +206,11 @@ class ValueReader:
         table = self.values.get(name)
         if table is not None and value is not None and not isinstance(value, (list, dict)):
             key = folded(_written(value))
-            key = key if key in table else _without_fraction(key)
+            key = key if key in table else whole_number(key)
             if key in table:
                 self.matched.add((name, key))
                 value = table[key]
-        return _without_fraction(value) if name in _NAMES and isinstance(value, str) else value
+        return value
 
 
 def number_in(value: Any, name: str) -> float | int | None:
@@ -234,11 +233,6 @@ def number_in(value: Any, name: str) -> float | int | None:
     except FieldValueError:
         return None
     return None if name == "age" and number is not None and not 0 <= number <= OLDEST else number
-
-
-def _without_fraction(text: str) -> str:
-    """A whole number without its fraction, "2.0" as "2"; any other text as it is."""
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", text)
 
 
 def _stretch_suffix(channel: int | None, start: float | None, length: float) -> str:

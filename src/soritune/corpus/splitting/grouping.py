@@ -16,12 +16,15 @@ from soritune.corpus.audio_hashes import AudioHashes
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.utterance import FIELDS
 from soritune.errors import SplitError
-from soritune.identities import identity, lookalike
+from soritune.identities import FILLERS, SELECTORS, identity, lookalike
 
 Codes = NDArray[np.int64]
 _BINS = 5
-_NOT_SPOKEN = r"[\s\pZ\pP\pC~^`|\x{34f}\x{115f}\x{1160}\x{3164}\x{ffa0}\x{2800}\x{fe00}-\x{fe0f}]+"
+_INVISIBLE = "".join((*FILLERS, *(f"{first}-{last}" for first, last in SELECTORS)))
+_NOT_SPOKEN = rf"[\s\pZ\pP\pC~^`|{_INVISIBLE}]+"
 """What two spellings of one sentence may differ in: spaces, punctuation, invisible signs."""
+_SHARP, _MINUS = "\u266f", "\u2212"
+"""Stand for # and for a hyphen before a number, which are spoken: C#, -5도. They are not punctuation."""
 _BETWEEN_DIGITS = "│"
 """Stands for them between two digits, so that 3.5 is not 35."""
 _MOST_VALUES = 16
@@ -258,7 +261,10 @@ def _encode(column: pa.ChunkedArray | pa.Array) -> Groups:
 def _script_keys(texts: pa.Array) -> pa.Array:
     """Texts without what does not make another sentence; one without any letter or digit is kept."""
     folded = pc.utf8_lower(pc.utf8_normalize(texts, form="NFC"))
-    keys = pc.replace_substring_regex(folded, r"(\d),(\d)", r"\1\2")  # 1,000
+    keys = pc.replace_substring_regex(folded, "[#＃]", _SHARP)
+    keys = pc.replace_substring_regex(keys, r"(^\s*|[^\pN\s]\s+|[(])[-－](\d)", rf"\1{_MINUS}\2")
+    for _ in range(3):  # 1,000,000: matches do not overlap
+        keys = pc.replace_substring_regex(keys, r"(\d),(\d\d\d)(\D|$)", r"\1\2\3")
     for _ in range(2):  # matches do not overlap, so that one pass leaves every second gap of 1 2 3
         keys = pc.replace_substring_regex(keys, rf"(\pN){_NOT_SPOKEN}(\pN)", rf"\1{_BETWEEN_DIGITS}\2")
     keys = pc.replace_substring_regex(keys, _NOT_SPOKEN, "")
