@@ -53,10 +53,9 @@ def config_differences(bundle: Bundle) -> list[str]:
         return []
     differences = []
     stored = bundle.card["encoder"].get("config")
-    on_card = stored.get("num_hidden_layers") if isinstance(stored, dict) else None
-    layers = config.get("num_hidden_layers")
-    if None not in (layers, on_card) and layers != on_card:
-        differences.append(f"num_hidden_layers is {layers}, the card has {on_card}")
+    for key, on_card in stored.items() if isinstance(stored, dict) else ():
+        if key.endswith("layers") and key in config and config[key] != on_card:
+            differences.append(f"{key} is {config[key]}, the card has {on_card}")
     names = config.get("id2label")
     if isinstance(names, dict) and names:
         labels = [str(label) for label in names.values()]
