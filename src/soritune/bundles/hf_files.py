@@ -43,7 +43,7 @@ def read_vocabulary(folder: Path | str) -> tuple[str, ...]:
 def config_differences(bundle: Bundle) -> list[str]:
     """Where config.json, which transformers reads, differs from the card: the number of layers and the classes.
 
-    A missing or unreadable file, and the names that transformers gives to classes without names, are no difference.
+    A missing or unreadable file is ignored, and so are the names that transformers gives to classes without names.
     """
     try:
         config = read_json(bundle.path / "config.json")
