@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from soritune.corpus.manifest_rows import decode_text, read_rows
+from soritune.corpus.manifest_rows import decode_text, extra_of, read_rows
 from soritune.corpus.reading.field_mapping import FieldMapping
 from soritune.errors import ManifestError
 
@@ -89,3 +89,9 @@ def test_cp949_text_is_refused_with_the_command_that_converts_it() -> None:
 def test_table_is_refused_with_the_source_that_reads_it(tmp_path: Path, name: str, more: str) -> None:
     with pytest.raises(ManifestError, match=f"is a table.*data.source=csv.*soritune prepare csv.*{more}"):
         list(read_rows(tmp_path / name, MAPPING))
+
+
+@pytest.mark.parametrize(("text", "fault"), [("{", "is not JSON"), ("[1]", "must be a JSON object")])
+def test_extra_that_is_not_an_object_is_refused_with_its_line(text: str, fault: str) -> None:
+    with pytest.raises(ManifestError, match=rf"m\.parquet.*3.*'extra' {fault}"):
+        extra_of(text, Path("m.parquet"), 3)

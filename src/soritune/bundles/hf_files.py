@@ -43,7 +43,7 @@ def read_vocabulary(folder: Path | str) -> tuple[str, ...]:
 def config_differences(bundle: Bundle) -> list[str]:
     """Where config.json, which transformers reads, differs from the card: the number of layers and the classes.
 
-    A missing or unreadable file, and the names that transformers gives to classes without names, are no difference.
+    A missing or unreadable file is ignored, and so are the names that transformers gives to classes without names.
     """
     try:
         config = read_json(bundle.path / "config.json")
@@ -53,10 +53,9 @@ def config_differences(bundle: Bundle) -> list[str]:
         return []
     differences = []
     stored = bundle.card["encoder"].get("config")
-    on_card = stored.get("num_hidden_layers") if isinstance(stored, dict) else None
-    layers = config.get("num_hidden_layers")
-    if None not in (layers, on_card) and layers != on_card:
-        differences.append(f"num_hidden_layers is {layers}, the card has {on_card}")
+    for key, on_card in stored.items() if isinstance(stored, dict) else ():
+        if key.endswith("layers") and key in config and config[key] != on_card:
+            differences.append(f"{key} is {config[key]}, the card has {on_card}")
     names = config.get("id2label")
     if isinstance(names, dict) and names:
         labels = [str(label) for label in names.values()]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from soritune.audio.files import as_on_disk
 from soritune.corpus.audio_root import refuse_outside
 from soritune.corpus.content_hash import content_hash
-from soritune.corpus.manifest_rows import manifest_kind, read_rows
+from soritune.corpus.manifest_rows import extra_of, manifest_kind, read_rows
 from soritune.corpus.reading.field_mapping import (
     FLOAT_FIELDS,
     INT_FIELDS,
@@ -37,7 +37,6 @@ from soritune.corpus.reading.missing_values import MISSING_FIELDS, MissingValues
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError
 from soritune.inside_folder import leads_outside
-from soritune.strict_json import parse_json
 from soritune.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -124,7 +123,7 @@ class Manifest:
 
     def _extra_column(self, name: str) -> pa.ChunkedArray:
         values = [
-            None if text is None or f'"{name}"' not in text else _extra_of(text).get(name)
+            None if text is None or f'"{name}"' not in text else extra_of(text).get(name)
             for text in self.column("extra").to_pylist()
         ]
         known = [value for value in values if value is not None]
@@ -293,7 +292,7 @@ def _write_jsonl(path: Path, utterances: Iterable[Utterance]) -> None:
             for row in batch.to_pylist():
                 known = {name: value for name, value in row.items() if value is not None}
                 if "extra" in known:
-                    known["extra"] = _extra_of(known["extra"])
+                    known["extra"] = extra_of(known["extra"])
                 stream.write(json.dumps(known, ensure_ascii=False) + "\n")
 
 
@@ -401,19 +400,9 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _extra_of(text: str) -> dict[str, Any]:
-    try:
-        extra = parse_json(text)
-    except ValueError as error:
-        raise ManifestError(f"'extra' is not JSON ({error}): {text[:40]!r}", field="extra") from error
-    if not isinstance(extra, dict):
-        raise ManifestError(f"'extra' must be a JSON object, got {text[:40]!r}", field="extra")
-    return extra
-
-
 def _to_utterance(row: dict[str, Any]) -> Utterance:
     for name in LIST_FIELDS:
         if row.get(name) is not None:
             row[name] = tuple(row[name])
     text = row.pop("extra", None)
-    return Utterance(**row, extra={} if text is None else _extra_of(text))
+    return Utterance(**row, extra={} if text is None else extra_of(text))

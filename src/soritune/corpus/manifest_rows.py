@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from soritune.corpus.reading.field_mapping import FieldMapping
-from soritune.corpus.reading.json_text import read_json
+from soritune.corpus.reading.json_text import parse_noting_repeats
 from soritune.errors import ManifestError
 from soritune.strict_json import parse_json
 
@@ -74,7 +74,7 @@ def _parquet_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict
             for row in batch.to_pylist():
                 line += 1
                 if isinstance(row.get("extra"), str):  # our own files keep it as text
-                    row["extra"] = _extra(row["extra"], path, line)
+                    row["extra"] = extra_of(row["extra"], path, line)
                 yield line, row
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(
@@ -82,11 +82,23 @@ def _parquet_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict
         ) from error
 
 
-def _extra(text: str, path: Path, line: int) -> Any:
+def extra_of(text: str, path: Path | None = None, line: int | None = None) -> dict[str, Any]:
+    """The value of the column `extra`, which own files keep as JSON.
+
+    Raises:
+        ManifestError: it is not a JSON object; `path` and `line` are those of the message.
+    """
     try:
-        return parse_json(text)
+        extra = parse_json(text)
     except ValueError as error:
-        raise ManifestError(f"'extra' is not JSON ({error})", path=path, line=line, field="extra") from error
+        raise ManifestError(
+            f"'extra' is not JSON ({error}): {text[:40]!r}", path=path, line=line, field="extra"
+        ) from error
+    if not isinstance(extra, dict):
+        raise ManifestError(
+            f"'extra' must be a JSON object, got {text[:40]!r}", path=path, line=line, field="extra"
+        )
+    return extra
 
 
 def _jsonl_rows(
@@ -123,7 +135,7 @@ def _json_lines(path: Path, repeated: Counter[str]) -> Iterator[tuple[int, dict[
             if not text.strip():
                 continue
             try:
-                row, twice = read_json(text, parse_constant=float)
+                row, twice = parse_noting_repeats(text, parse_constant=float)
             except ValueError as error:
                 raise ManifestError(f"is not a JSON object ({error})", path=path, line=number) from error
             if not isinstance(row, dict):

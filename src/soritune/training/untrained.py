@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from soritune.errors import TrainingError
 from soritune.training.step import WATCHED_STEPS, Stepper
 
-
 LEAST_WATCHED = 3
 """Steps after which a phase that ends has shown a gradient of every weight. The first matrix of an adapter has no
 gradient in step 1, where the second is zero, and none in step 2 if step 1 had a rate of zero."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from soritune.corpus.reading.json_text import read_json, write_json_lines
+from soritune.corpus.reading.json_text import parse_noting_repeats, write_json_lines
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from soritune.corpus.reading.json_text import read_json, write_json_lines
     ],
 )
 def test_value_and_repeated_keys_are_read(text: str, value: object, repeated: list[str]) -> None:
-    assert read_json(text) == (value, repeated)
+    assert parse_noting_repeats(text) == (value, repeated)
 
 
 def test_text_that_is_not_json_is_refused() -> None:
     with pytest.raises(ValueError, match="Expecting"):
-        read_json('{"a": 1,}')
+        parse_noting_repeats('{"a": 1,}')
     with pytest.raises(ValueError, match="nested too deep"):
-        read_json("[" * 100_000)
+        parse_noting_repeats("[" * 100_000)
 
 
 def test_lines_are_written_in_the_order_of_the_records(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from soritune.strict_json import parse_json
 from soritune.whole_file import whole_file
 
 
-def read_json(text: str, **hooks: Any) -> tuple[Any, list[str]]:
+def parse_noting_repeats(text: str, **hooks: Any) -> tuple[Any, list[str]]:
     """The value of a JSON text, and the keys that occur more than once in one of its objects; the last value counts.
 
     `hooks` are those of `json.loads`; by default, NaN and infinite numbers are None.

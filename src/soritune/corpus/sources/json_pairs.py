@@ -25,7 +25,7 @@ from pydantic import Field, field_validator
 from soritune.corpus.reading.expressions import Expression, compiled, leaves, spelt
 from soritune.corpus.reading.field_mapping import END, FieldValueError
 from soritune.corpus.reading.folder_walk import writable_name
-from soritune.corpus.reading.json_text import read_json
+from soritune.corpus.reading.json_text import parse_noting_repeats
 from soritune.corpus.reading.label_pairs import LABEL_FOLDERS, Pair, find_pairs, names_part_of
 from soritune.corpus.reading.outcomes import Note, Outcome, ReadingError, Rejected, Skipped
 from soritune.corpus.reading.parallel_map import parallel_map
@@ -347,7 +347,7 @@ def load_label(path: Path, encoding: str | None = None) -> tuple[Any, list[str]]
     if not text.strip():
         raise ReadingError("label-empty", "is empty")
     try:
-        return read_json(text)
+        return parse_noting_repeats(text)
     except ValueError as error:
         raise ReadingError("label-not-json", f"is not JSON ({error})") from error
 

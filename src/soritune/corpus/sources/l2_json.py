@@ -32,7 +32,7 @@ from soritune.corpus.reading.given_files import (
     folder_of,
     named_paths,
 )
-from soritune.corpus.reading.json_text import read_json
+from soritune.corpus.reading.json_text import parse_noting_repeats
 from soritune.corpus.reading.outcomes import Outcome, Rejected
 from soritune.corpus.reading.repeated_recordings import ListedRecordings
 from soritune.corpus.reading.text_encoding import EncodingError, decode_text
@@ -178,7 +178,7 @@ def _entries(file: Path) -> tuple[dict[str, Any], list[str]]:
         ManifestError: the file cannot be read, or is not a JSON object.
     """
     try:
-        entries, repeated = read_json(decode_text(file.read_bytes()))
+        entries, repeated = parse_noting_repeats(decode_text(file.read_bytes()))
     except OSError as error:
         raise ManifestError(f"cannot be read ({error.strerror or error})", path=file) from error
     except EncodingError as error:
