@@ -138,3 +138,11 @@ def test_missing_extra_is_named_before_anything_runs(
             check_start(emotion(tmp_path, override))
     finally:
         noise_reduction._library.cache_clear()
+
+
+def test_missing_folder_of_recordings_is_named_before_anything_runs(tmp_path: Path) -> None:
+    override = "augment={noise_files: {folder: nowhere}}"
+    with pytest.raises(
+        SorituneError, match=r"augment\.noise_files: the folder of recordings nowhere cannot be used"
+    ):
+        check_start(emotion(tmp_path, override))
