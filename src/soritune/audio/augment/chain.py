@@ -274,7 +274,8 @@ class Chain:
         for key, member in self.masking.items():
             for row, visit in enumerate(visits):
                 rng = draws.generator(key, int(visit))
-                if chosen[key][row] if key in chosen else rng.random() < member.probability:
+                occurs = rng.random() < member.probability
+                if chosen[key][row] if key in chosen else occurs:
                     member.mask(rng, time[row, : frames[row]], feature[row])
                     corners[row].extend(member.rectangles(rng, int(frames[row]), hidden_size))
         rectangles = np.zeros((len(visits), max(map(len, corners)), 4), dtype=np.int64)
