@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from soritune.corpus.reading.expressions import Expression
+from soritune.errors import RecipeError
 from soritune.recipe import check_recipe, load_recipe, recipe_names, recipe_text
 from soritune.training.batches.plan import plan_epoch
 
@@ -321,6 +322,13 @@ def test_emotion_4class_has_no_augmentation_by_default_and_both_can_be_off() -> 
         "emotion-3class", ["augment.one_of.among.mixup=null", "augment.one_of.among.cutmix=null"]
     )
     assert len(without.augment.one_of.among.members) == 6
+
+
+@pytest.mark.parametrize("key", ["mixup", "one_of.among.cutmix"])
+def test_mixing_is_refused_for_phones_with_the_reason(key: str) -> None:
+    message = f"augment.{key}: mixes several utterances, but the output 'phoneme' is trained by ctc"
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("quickstart", [f"augment.{key}={{}}"])
 
 
 def test_memory_presets_keep_the_clips_per_step() -> None:

@@ -85,6 +85,13 @@ def test_setting_that_changes_nothing_and_faults_are_reported(clips: list[Path],
         every_member({"pich": {}})
 
 
+def test_augmentation_alone_and_in_a_choice_has_two_examples(clips: list[Path], tmp_path: Path) -> None:
+    settings = {"gain": {"factor": (0.5, 0.5)}, "one_of": {"among": {"gain": {"factor": (0.25, 0.25)}}}}
+    examples, _ = examples_of(clips, Chain.of(settings).waveform, tmp_path / "out")
+    assert [example.audio for example in examples] == ["gain.wav", "one_of.among.gain.wav"]
+    assert [example.drawn["factor"] for example in examples] == ["0.5", "0.25"]
+
+
 def test_recipe_without_augmentation_has_no_examples(tones: Manifest) -> None:
     with pytest.raises(AugmentationError, match="the recipe has no augmentation"):
         settings_members(toy(tones).augment)

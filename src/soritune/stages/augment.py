@@ -83,6 +83,8 @@ def examples_of(
     for key, settings in changes.items():
         member = _always(settings)
         name = key.rpartition(".")[2]
+        if any(example.name == name for example in examples):  # alone in the recipe, and in a choice
+            name = key
         shown = _shown(name, member, clip, other, seed)
         if shown is None:
             missing[name] = "changes nothing with these settings"
