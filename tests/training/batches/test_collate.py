@@ -180,6 +180,16 @@ def test_stretched_batches_have_the_durations_of_the_plan(tones: Manifest) -> No
         assert abs(batch.audio_s - tones.durations_s[row] / factor) <= 2 / 16000
 
 
+def test_phones_of_stretched_and_shifted_rows_are_those_of_the_row(tones: Manifest) -> None:
+    augment = AugmentSettings.model_validate({"stretch": {"probability": 1}, "pitch": {"probability": 1}})
+    rows = np.arange(6)
+    plain, changed = (collator(tones, **more)(rows, Draws(0, 0, 0), 0) for more in ({}, {"augment": augment}))
+    assert not torch.equal(plain.inputs["num_samples"], changed.inputs["num_samples"])
+    assert torch.equal(plain.targets["phoneme"].values, changed.targets["phoneme"].values)
+    assert torch.equal(plain.targets["phoneme"].lengths, changed.targets["phoneme"].lengths)
+    assert not changed.failed
+
+
 def test_mixing_is_refused_beside_ctc_with_the_reason(tones: Manifest) -> None:
     with pytest.raises(
         AugmentationError, match=r"augment\.one_of\.among\.mixup: mixes several .* trained by ctc"
