@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from soritune.corpus.reading.expressions import Expression
-from soritune.recipe import load_recipe, recipe_names, recipe_text
+from soritune.errors import RecipeError
+from soritune.recipe import check_recipe, load_recipe, recipe_names, recipe_text
 from soritune.training.batches.plan import plan_epoch
 
 PUBLISHED: dict[str, dict[str, Any]] = {
@@ -27,6 +28,11 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "batches.label_smoothing": 0.1,
         "train.precision": "auto",
         "preprocessing.sample_rate_hz": 16000,
+        "augment.one_of.probability": 0.5,
+        "augment.one_of.second_probability": 0.2,
+        "augment.one_of.among.stretch.factor": [0.8, 1.2],
+        "augment.one_of.among.pitch.semitones": [-2.0, 2.0],
+        "augment.one_of.among.gain.factor": [0.5, 1.5],
     },
     "emotion-3class --preset little-data": {
         "train.learning_rate": 1e-5,
@@ -281,6 +287,48 @@ def test_full_recipe_takes_the_published_steps_and_the_last_half_step_of_each_ep
         plan.num_micro_batches - 1 == 1_771_800 // 8
     )  # and one of the 110,738 steps has an empty micro-batch
     assert len(plan.rows) == 1_771_800
+
+
+BASIC = ["gaussian_noise", "stretch", "pitch", "gain"]
+ADVANCED = ["spec_augment", "mixup", "cutmix", "random_erase"]
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "members"),
+    [
+        ("emotion-3class", None, BASIC + ADVANCED),
+        ("emotion-3class", "basic-augmentation", BASIC),
+        ("emotion-4class", "all-augmentation", BASIC + ADVANCED),
+        ("emotion-4class", "basic-augmentation", BASIC),
+    ],
+)
+def test_emotion_recipes_have_the_published_augmentations(
+    name: str, preset: str | None, members: list[str]
+) -> None:
+    """The eight by name; both recipes have the same settings of each, and a resolved recipe is read unchanged."""
+    recipe = load_recipe(name, presets=[preset] if preset else [])
+    choice = recipe.augment.one_of
+    assert list(choice.among.members) == members
+    assert (choice.probability, choice.second_probability) == (0.5, 0.2)
+    whole = load_recipe("emotion-3class").augment.one_of.among.members
+    assert all(member == whole[key] for key, member in choice.among.members.items())
+    assert check_recipe("again", recipe.resolved()).resolved() == recipe.resolved()
+
+
+def test_emotion_4class_has_no_augmentation_by_default_and_both_can_be_off() -> None:
+    assert not load_recipe("emotion-4class").augment.members
+    assert not load_recipe("emotion-3class", ["augment=null"]).augment.members
+    without = load_recipe(
+        "emotion-3class", ["augment.one_of.among.mixup=null", "augment.one_of.among.cutmix=null"]
+    )
+    assert len(without.augment.one_of.among.members) == 6
+
+
+@pytest.mark.parametrize("key", ["mixup", "one_of.among.cutmix"])
+def test_mixing_is_refused_for_phones_with_the_reason(key: str) -> None:
+    message = f"augment.{key}: mixes several utterances, but the output 'phoneme' is trained by ctc"
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("quickstart", [f"augment.{key}={{}}"])
 
 
 def test_memory_presets_keep_the_clips_per_step() -> None:

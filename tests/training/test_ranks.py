@@ -251,3 +251,26 @@ def test_processes_wait_for_a_preparation_longer_than_their_timeout(toy: Toy) ->
     done = toy.run(["run", "toy.yaml", "-o", "patient", "train.max_steps=1"], sabotage=slow)
     assert done.code == 0, done.err
     assert (toy.folder / "patient" / "scores.json").is_file()
+
+
+def test_augmented_training_of_two_processes_is_that_of_one(tones: Manifest, tmp_path: Path) -> None:
+    """A list with every kind of augmentation: of the waveform, of its length, of features and of batches."""
+    among = {
+        key: {} for key in ("gaussian_noise", "stretch", "pitch", "codec", "random_erase", "mixup", "cutmix")
+    }
+    among |= {"spec_augment": {"time_width_frames": 8}, "feature_erase": {}}
+    recipe = toy_recipe(tones, max_steps=1)
+    recipe["tasks"] = {"emotion": {"labels": ["Anxious", "Kind", "Dry"]}}
+    recipe["augment"] = {"one_of": {"probability": 0.9, "second_probability": 0.5, "among": among}}
+    launched = Toy(tmp_path, recipe)
+    gradients = {}
+    for name, processes, changes in (
+        ("one", 1, ["batches.num_workers=2"]),
+        ("two", 2, []),
+        ("plain", 1, ["augment=null"]),
+    ):
+        done = launched.run(["run", "toy.yaml", "-o", name, *changes], processes, seen=f"seen-{name}")
+        assert done.code == 0, done.err
+        gradients[name] = load_file(tmp_path / f"seen-{name}" / "gradients-1-0.safetensors")
+    assert largest_difference(gradients["two"], gradients["one"])[0] < 1e-5
+    assert largest_difference(gradients["plain"], gradients["one"])[0] > 1e-2

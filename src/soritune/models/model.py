@@ -132,6 +132,7 @@ class SpeechModel(nn.Module):
         *,
         time_mask: Tensor | None = None,
         feature_mask: Tensor | None = None,
+        masked_rectangles: Tensor | None = None,
         **inputs: Tensor,
     ) -> ModelOutput:
         """One forward pass; its arguments are the items of `Batch.inputs`.
@@ -141,13 +142,14 @@ class SpeechModel(nn.Module):
             num_samples: (batch,) int64, on the waveform's device.
             time_mask: (batch, frames) bool, frames that SpecAugment masks, or None.
             feature_mask: (batch, hidden) bool, channels that SpecAugment masks, or None.
+            masked_rectangles: (batch, rectangles, 4) int64, or None; as in `apply_masks`.
             inputs: arrays of the other inputs, by the names of `InputKind.pad`.
         """
         missing = self.geometry.least_samples - waveform.shape[1]
         if missing > 0:
             waveform = nn.functional.pad(waveform, (0, missing))
         num_frames: Tensor = self.geometry.num_frames(num_samples)
-        last, states, valid = self.encode(waveform, num_samples, time_mask, feature_mask)
+        last, states, valid = self.encode(waveform, num_samples, time_mask, feature_mask, masked_rectangles)
         logits: dict[str, Tensor] = {}
         specs = {spec.name: spec for spec in self.outputs}
         joined = {
@@ -173,6 +175,7 @@ class SpeechModel(nn.Module):
         num_samples: Tensor,
         time_mask: Tensor | None = None,
         feature_mask: Tensor | None = None,
+        masked_rectangles: Tensor | None = None,
     ) -> tuple[Tensor, dict[int, Tensor], Tensor]:
         """The encoder alone; arguments as for `forward`, no fewer samples than make a frame.
 
@@ -183,7 +186,9 @@ class SpeechModel(nn.Module):
         """
         geometry = self.geometry
         features = self.encoder.front(waveform, num_samples)
-        hidden = apply_masks(features, time_mask, feature_mask, self.encoder.mask_embedding)
+        hidden = apply_masks(
+            features, time_mask, feature_mask, self.encoder.mask_embedding, masked_rectangles
+        )
         valid = _valid(geometry.num_computed_frames(num_samples), hidden.shape[1])
         last, states = self.encoder.run(hidden, valid, self._kept_layers)
         if geometry.appended_samples:
