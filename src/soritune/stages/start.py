@@ -19,6 +19,7 @@ from soritune.corpus.prepare import source_config
 from soritune.errors import BundleError, ModelError, OutputError, RecipeError, TrainingError
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
+from soritune.tasks.inputs.input import inputs_of, kind_of
 
 if TYPE_CHECKING:
     from soritune.training.phases import Phase
@@ -67,6 +68,8 @@ def check_extras(recipe: Recipe) -> None:
     from soritune.training.phases import resolve_phases
 
     recipe.preprocessing.check_installed()
+    for spec in inputs_of(recipe.make_tasks()):
+        kind_of(spec).check_usable(spec)
     for phase in resolve_phases(recipe.train, recipe.augment, recipe.model.freeze):
         Chain.of(phase.augment).check_usable()
     if recipe.train.tensorboard:

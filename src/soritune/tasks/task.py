@@ -165,6 +165,10 @@ class Task(ABC):
         """Warnings about the values that `label_field` has in the rows of a corpus, as sentences; by default none."""
         return []
 
+    def score_warnings(self, pairs: Sequence[Pair]) -> list[str]:
+        """What a reader of the scores of `pairs` must know before the numbers, as sentences; by default none."""
+        return []
+
     def part_fault(self, rows: Iterable[Utterance]) -> str | None:
         """Why nothing can be learnt from, or judged on, the rows of a split, and the way out; by default None."""
         return None

@@ -38,7 +38,7 @@ class Collator:
         preprocessing: how audio is read.
         num_frames: encoder frames of a number of samples.
         hidden_size: encoder channels, for feature masks.
-        augment: augmentations of training; None for evaluation.
+        augment: augmentations of training; None for evaluation, in which no input is left out either.
         label_smoothing: share of the mass of classification targets spread over all labels.
 
     Raises:
@@ -60,7 +60,7 @@ class Collator:
         self.manifest, self.tasks, self.preprocessing = manifest, tuple(tasks), preprocessing
         self.num_frames, self.hidden_size = num_frames, hidden_size
         self.chain, self.label_smoothing = Chain.of(augment or AugmentSettings()), label_smoothing
-        self.read = SampleReader(manifest, tasks, preprocessing, self.chain)
+        self.read = SampleReader(manifest, tasks, preprocessing, self.chain, drops_inputs=augment is not None)
         self.outputs = {spec.name: spec for task in tasks for spec in task.outputs}
         reasons = refusals(self.chain.mixing, unmixable_parts(self.tasks))
         if reasons:
