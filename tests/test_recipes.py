@@ -109,6 +109,24 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "batches.micro_batches_per_step": 1,
         "train.weight_decay": 0.05,
     },
+    "emotion-4class-text": {
+        "model.encoder": "kresnik/wav2vec2-large-xlsr-korean",
+        "data.source": "speaker-folders",
+        "data.config.labels": {
+            "Anxious": [[21, 30]],
+            "Kind": [[31, 40]],
+            "Dry": [[91, 100]],
+            "Others": [[1, 20], [41, 90], [101, 160]],
+        },
+        "split.by": ["speaker", "script"],
+        "tasks.emotion.labels": ["Anxious", "Kind", "Dry", "Others"],
+        "preprocessing.max_duration_s": 15.0,
+        "train.learning_rate": 3e-5,
+        "train.epochs": 5,
+        "train.warmup_steps": 1000,
+        "batches.batch_size": 4,
+        "batches.micro_batches_per_step": 3,  # for its three processes
+    },
     "child-phoneme": {
         "data.source": "json-pairs",
         "split.given": "split",
@@ -324,6 +342,12 @@ def test_emotion_4class_has_no_augmentation_by_default_and_both_can_be_off() -> 
     assert len(without.augment.one_of.among.members) == 6
 
 
+def test_mixing_is_refused_for_texts_with_the_reason() -> None:
+    for key in ("mixup", "cutmix"):
+        with pytest.raises(RecipeError, match="the input 'text' of a row cannot be mixed with another row's"):
+            load_recipe("emotion-4class-text", [f"augment.{key}={{}}"])
+
+
 @pytest.mark.parametrize("key", ["mixup", "one_of.among.cutmix"])
 def test_mixing_is_refused_for_phones_with_the_reason(key: str) -> None:
     message = f"augment.{key}: mixes several utterances, but the output 'phoneme' is trained by ctc"
@@ -333,7 +357,7 @@ def test_mixing_is_refused_for_phones_with_the_reason(key: str) -> None:
 
 def test_memory_presets_keep_the_clips_per_step() -> None:
     """The same number of clips per step gives the same training."""
-    for name in ("emotion-3class", "emotion-4class"):
+    for name in ("emotion-3class", "emotion-4class", "emotion-4class-text"):
         default = load_recipe(name).batches
         for preset in ("gpu-24gb", "gpu-12gb", "gpu-8gb"):
             if preset in load_recipe(name).presets:
