@@ -42,6 +42,12 @@ COMMANDS: dict[str, list[str]] = {
     "korean_g2p": ["korean_g2p.py data --repeat 1"],
     "demo_baselines": ["demo_baselines.py run"],
     "emotion_baselines": ["emotion_baselines.py folds --group gender"],
+    "emotion_text": [
+        "emotion_text.py m.jsonl --work work --encoder soritune/tiny-ko --folds 2 --epochs 1 --seeds 0 "
+        "--group gender --arms audio text fused --workers 0 --json result.json",
+        "emotion_text.py styles --work synthetic --minutes 0.4 --speakers 3 --folds 3 --epochs 1 --seeds 0 "
+        "--arms fused",
+    ],
     "child_phoneme_comparison": [
         "child_phoneme_comparison.py --work work --minutes 1 --base-steps 1 --repeat 1"
     ],
