@@ -98,3 +98,13 @@ def test_warmup_of_a_short_run_is_cut_to_a_third() -> None:
 def test_group_without_weights_is_refused() -> None:
     with pytest.raises(TrainingError, match="names layers.8-15, lora, but no trained weight"):
         make_optimizer(Toy(), TrainingSettings(learning_rates={"lora": 1e-3, "layers.8-15": 1e-3}))
+
+
+def test_encoder_of_a_text_input_has_a_group_of_its_own() -> None:
+    groups = ("heads", "inputs", "text", "lora", "encoder")
+    assert group_of("inputs.text.encoder.layer.0.weight", groups, None) == "text"
+    assert group_of("inputs.text.encoder.query.lora_A.default.weight", groups, None) == "text"
+    assert group_of("inputs.text.projection.weight", groups, None) == "inputs"
+    assert group_of("encoder.layers.0.q_proj.lora_A.default.weight", groups, 0) == "lora"
+    # Without a rate of its own a pretrained text encoder never gets that of new weights.
+    assert group_of("inputs.text.encoder.layer.0.weight", ("inputs", "lora"), None) is None
