@@ -188,8 +188,9 @@ def main() -> None:
             if arm == "fused":
                 pooled["fused, none"] += answers_of(folder, options.group, with_text=False)
     results = {name: report(name, answers) for name, answers in pooled.items()}
+    print(json.dumps(results))
     if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(results) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
