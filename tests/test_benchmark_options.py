@@ -35,19 +35,25 @@ COMMANDS: dict[str, list[str]] = {
         "h200.py --device cpu --tiny --hours 0.02 --budgets 2 --evaluation-budget 4 --workers 0 --warmup 1 --steps 1 "
         "--no-speed --work work --json result.json"
     ],
+    "augment_speed": ["augment_speed.py --clips 8 --rounds 1 --rows 1000 --json result.json"],
     "kill_resume": ["kill_resume.py --at 5 --seed 1", "kill_resume.py --moments 1 --chain"],
     "flat_memory": ["flat_memory.py --steps 20 --workers 0"],
     "espeak_agreement": ["espeak_agreement.py --sentences 3 --seed 1"],
     "korean_g2p": ["korean_g2p.py data --repeat 1"],
     "demo_baselines": ["demo_baselines.py run"],
     "emotion_baselines": ["emotion_baselines.py folds --group gender"],
+    "emotion_text": [
+        "emotion_text.py m.jsonl --work work --encoder soritune/tiny-ko --folds 2 --epochs 1 --seeds 0 "
+        "--group gender --arms audio text fused --workers 0 --json result.json",
+        "emotion_text.py styles --work synthetic --minutes 0.4 --speakers 3 --folds 3 --epochs 1 --seeds 0 "
+        "--arms fused",
+    ],
     "child_phoneme_comparison": [
         "child_phoneme_comparison.py --work work --minutes 1 --base-steps 1 --repeat 1"
     ],
 }
 """Commands of a test, in a folder with the files of `toy_files`."""
 NOT_HERE: dict[str, str] = {
-    "augmentation.py": "has no option, and measures for a minute at its only size",
     "thread_waiting.py": "has no option, and measures for two minutes at its only size",
     "true_size.py": "needs 12 GB of memory and true models; tests/test_recipes.py takes steps of every recipe",
     "bundled_encoder.py": "needs five real corpora",

@@ -24,6 +24,7 @@ EVERYWHERE = {
     "whole_file",
     "draws",
     "geometry",
+    "hub",
     "identities",
     "inside_folder",
     "strict_json",
@@ -41,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "whole_file": {"errors"},
     "draws": set(),
     "geometry": set(),
+    "hub": {"errors"},
     "identities": set(),
     "korean": set(),
     "audio": {"korean"},
@@ -89,7 +91,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ALSO = {"inference/backends/pytorch.py": {"models"}}
 TORCH_ROOMS = {"models", "training", "stages", "testing"}
-TORCH_FILES = {"inference/backends/pytorch.py"}
+TORCH_FILES = {"inference/backends/pytorch.py", "tasks/inputs/tokenizer_conversion.py"}
+"""The second one imports transformers for a training, from a text encoder without `tokenizer.json`; never torch."""
 TORCH_FREE_FILES = {
     "models/config.py",
     "training/batches/config.py",
@@ -127,8 +130,10 @@ MAY_NAME_FAMILIES = ("models/encoders/", "testing.py")
 MAY_NAME_ALSO = {
     "models/hub_names.py": ("lm_head.weight", "lm_head.bias"),
     "bundles/read.py": ("conv_kernel", "conv_stride"),
+    "models/inputs/text_weights.py": ("num_hidden_layers",),
 }
-"""Heads of transformers that all families share; keys of cards of the first schema, which are converted."""
+"""Heads of transformers that all families share; keys of cards of the first schema, which are converted; the depth of
+a text encoder, for which transformers has one name."""
 
 
 @cache

@@ -69,7 +69,7 @@ def test_unknown_keys_are_refused_with_the_nearest_known_one() -> None:
 def test_any_augmentation_can_be_named_and_overridden() -> None:
     recipe = load_recipe(
         "emotion-3class",
-        ["augment.noise.snr_db=[0, 10]", "augment.speed.probability=1", "augment.spec_augment=null"],
+        ["augment.noise.snr_db=[0, 10]", "augment.speed.probability=1", "augment.one_of=null"],
     )
     assert list(recipe.augment.members) == ["noise", "speed"]
     assert recipe.augment.noise.snr_db == (0.0, 10.0)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from soritune.corpus.reading.expressions import Expression
-from soritune.recipe import load_recipe, recipe_names, recipe_text
+from soritune.errors import RecipeError
+from soritune.recipe import check_recipe, load_recipe, recipe_names, recipe_text
 from soritune.training.batches.plan import plan_epoch
 
 PUBLISHED: dict[str, dict[str, Any]] = {
@@ -27,6 +28,11 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "batches.label_smoothing": 0.1,
         "train.precision": "auto",
         "preprocessing.sample_rate_hz": 16000,
+        "augment.one_of.probability": 0.5,
+        "augment.one_of.second_probability": 0.2,
+        "augment.one_of.among.stretch.factor": [0.8, 1.2],
+        "augment.one_of.among.pitch.semitones": [-2.0, 2.0],
+        "augment.one_of.among.gain.factor": [0.5, 1.5],
     },
     "emotion-3class --preset little-data": {
         "train.learning_rate": 1e-5,
@@ -102,6 +108,24 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "batches.batch_size": 2,
         "batches.micro_batches_per_step": 1,
         "train.weight_decay": 0.05,
+    },
+    "emotion-4class-text": {
+        "model.encoder": "kresnik/wav2vec2-large-xlsr-korean",
+        "data.source": "speaker-folders",
+        "data.config.labels": {
+            "Anxious": [[21, 30]],
+            "Kind": [[31, 40]],
+            "Dry": [[91, 100]],
+            "Others": [[1, 20], [41, 90], [101, 160]],
+        },
+        "split.by": ["speaker", "script"],
+        "tasks.emotion.labels": ["Anxious", "Kind", "Dry", "Others"],
+        "preprocessing.max_duration_s": 15.0,
+        "train.learning_rate": 3e-5,
+        "train.epochs": 5,
+        "train.warmup_steps": 1000,
+        "batches.batch_size": 4,
+        "batches.micro_batches_per_step": 3,  # for its three processes
     },
     "child-phoneme": {
         "data.source": "json-pairs",
@@ -283,9 +307,57 @@ def test_full_recipe_takes_the_published_steps_and_the_last_half_step_of_each_ep
     assert len(plan.rows) == 1_771_800
 
 
+BASIC = ["gaussian_noise", "stretch", "pitch", "gain"]
+ADVANCED = ["spec_augment", "mixup", "cutmix", "random_erase"]
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "members"),
+    [
+        ("emotion-3class", None, BASIC + ADVANCED),
+        ("emotion-3class", "basic-augmentation", BASIC),
+        ("emotion-4class", "all-augmentation", BASIC + ADVANCED),
+        ("emotion-4class", "basic-augmentation", BASIC),
+    ],
+)
+def test_emotion_recipes_have_the_published_augmentations(
+    name: str, preset: str | None, members: list[str]
+) -> None:
+    """The eight by name; both recipes have the same settings of each, and a resolved recipe is read unchanged."""
+    recipe = load_recipe(name, presets=[preset] if preset else [])
+    choice = recipe.augment.one_of
+    assert list(choice.among.members) == members
+    assert (choice.probability, choice.second_probability) == (0.5, 0.2)
+    whole = load_recipe("emotion-3class").augment.one_of.among.members
+    assert all(member == whole[key] for key, member in choice.among.members.items())
+    assert check_recipe("again", recipe.resolved()).resolved() == recipe.resolved()
+
+
+def test_emotion_4class_has_no_augmentation_by_default_and_both_can_be_off() -> None:
+    assert not load_recipe("emotion-4class").augment.members
+    assert not load_recipe("emotion-3class", ["augment=null"]).augment.members
+    without = load_recipe(
+        "emotion-3class", ["augment.one_of.among.mixup=null", "augment.one_of.among.cutmix=null"]
+    )
+    assert len(without.augment.one_of.among.members) == 6
+
+
+def test_mixing_is_refused_for_texts_with_the_reason() -> None:
+    for key in ("mixup", "cutmix"):
+        with pytest.raises(RecipeError, match="the input 'text' of a row cannot be mixed with another row's"):
+            load_recipe("emotion-4class-text", [f"augment.{key}={{}}"])
+
+
+@pytest.mark.parametrize("key", ["mixup", "one_of.among.cutmix"])
+def test_mixing_is_refused_for_phones_with_the_reason(key: str) -> None:
+    message = f"augment.{key}: mixes several utterances, but the output 'phoneme' is trained by ctc"
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("quickstart", [f"augment.{key}={{}}"])
+
+
 def test_memory_presets_keep_the_clips_per_step() -> None:
     """The same number of clips per step gives the same training."""
-    for name in ("emotion-3class", "emotion-4class"):
+    for name in ("emotion-3class", "emotion-4class", "emotion-4class-text"):
         default = load_recipe(name).batches
         for preset in ("gpu-24gb", "gpu-12gb", "gpu-8gb"):
             if preset in load_recipe(name).presets:

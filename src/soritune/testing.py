@@ -122,6 +122,51 @@ def tiny_checkpoint(
     return target
 
 
+def tiny_text_encoder(
+    folder: Path | str, texts: Sequence[str], *, hidden_size: int = 16, seed: int = 0
+) -> Path:
+    """Saves a toy BERT and its tokenizer as transformers does; returns their folder.
+
+    Args:
+        folder: created if it does not exist.
+        texts: the tokenizer is trained on them.
+        hidden_size: channels, a multiple of 2.
+        seed: of the random weights.
+    """
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+    padding, unknown, first, last = special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    tokenizer = Tokenizer(models.WordPiece({}, unk_token=unknown))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=600, special_tokens=special))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A {last}", special_tokens=[(name, special.index(name)) for name in (first, last)]
+    )
+    config = transformers.BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=hidden_size,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=2 * hidden_size,
+        max_position_embeddings=128,
+        # Larger than the usual 0.02, so that two texts have different states.
+        initializer_range=0.2,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = transformers.BertModel(config)
+    target = Path(folder)
+    model.save_pretrained(target)
+    wrapper: Any = transformers.PreTrainedTokenizerFast
+    wrapped = wrapper(
+        tokenizer_object=tokenizer, pad_token=padding, unk_token=unknown, cls_token=first, sep_token=last
+    )
+    wrapped.save_pretrained(target)
+    return target
+
+
 def ctc_output(
     name: str = "phoneme", labels: Sequence[str] = tuple("_abcdefghij|"), **more: Any
 ) -> OutputSpec:

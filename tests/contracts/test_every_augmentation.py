@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from soritune.audio.augment.augmentation import Augmentation
 from soritune.audio.augment.chain import Chain
+from soritune.audio.augment.recordings import RecordedSounds
 from soritune.audio.augment.settings import kinds
 from soritune.draws import Draws
 
 KINDS = {key: kind for key, kind in kinds().items() if issubclass(kind, Augmentation)}
+SOUNDS: dict[str, str] = {}
+"""Settings that recordings need; `recorded` fills them in."""
 DRAWS = Draws(3, 1, 2)
 RATE = 16000
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "recipes.md"
@@ -23,8 +27,23 @@ def key(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Three recordings for the augmentations that take sounds from a folder."""
+    folder = tmp_path_factory.mktemp("sounds")
+    for number in range(3):
+        rng = np.random.default_rng(number)
+        decay = np.exp(-np.arange(4000) / (400 * (number + 1)))
+        soundfile.write(folder / f"{number}.wav", 0.3 * decay * rng.uniform(-1, 1, 4000), RATE)
+    SOUNDS["folder"] = str(folder)
+
+
+def settings_of(key: str) -> dict[str, str]:
+    return SOUNDS if issubclass(KINDS[key], RecordedSounds) else {}
+
+
 def chain(key: str, probability: float = 1.0) -> Chain:
-    return Chain({key: KINDS[key].model_validate({"probability": probability})})
+    return Chain({key: KINDS[key].model_validate({"probability": probability, **settings_of(key)})})
 
 
 def talk(seconds: float = 0.8, rate: int = RATE) -> np.ndarray:
@@ -116,7 +135,7 @@ def test_bounds_of_the_speed_hold_and_are_reached(key: str) -> None:
 
 
 def test_settings_survive_json(key: str) -> None:
-    member = KINDS[key]()
+    member = KINDS[key].model_validate(settings_of(key))
     assert KINDS[key].model_validate_json(member.model_dump_json()) == member
 
 

@@ -15,6 +15,17 @@ def test_masks_write_the_embedding_and_zeros() -> None:
     assert apply_masks(hidden, None, None, None) is hidden
 
 
+def test_rectangles_are_zero_in_their_row_and_empty_ones_hide_nothing() -> None:
+    hidden = torch.ones(2, 3, 4)
+    rectangles = torch.tensor([[[0, 2, 1, 3], [2, 3, 0, 1]], [[1, 3, 3, 4], [0, 0, 0, 0]]])
+    masked = apply_masks(hidden, None, None, None, rectangles)
+    assert masked.tolist() == [
+        [[1, 0, 0, 1], [1, 0, 0, 1], [0, 1, 1, 1]],
+        [[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 0]],
+    ]
+    assert hidden.eq(1).all()
+
+
 def test_input_is_left_unchanged() -> None:
     hidden = torch.ones(1, 3, 4)
     apply_masks(hidden, torch.ones(1, 3, dtype=torch.bool), torch.ones(1, 4, dtype=torch.bool), None)

@@ -67,3 +67,17 @@ def test_card_names_the_weights_and_the_phase(fakes):
     )
     assert "Phase" not in plain
     assert "Weights" not in plain
+
+
+def test_card_names_the_recordings_of_the_augmentation_and_their_licence(fakes):
+    card = {**fakes.card([fakes.phoneme_task()]), "name": "x"}
+    assert "Sounds added" not in model_card(card)
+    origins = [
+        {"augmentation": "noise_files", "folder": "cafe", "files": 930, "licence": "CC BY 4.0"},
+        {"augmentation": "one_of.among.room_files", "folder": "halls", "files": 1, "licence": None},
+    ]
+    text = model_card({**card, "data": {**card.get("data", {}), "recordings": origins}})
+    assert (
+        "| Sounds added in training | cafe (noise_files, 930 files, CC BY 4.0); halls (room_files, 1 file, licence not "
+        "stated) |" in text
+    )

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from tests.stages.toy_recipes import emotion
 
+from soritune.audio.waveform import write_audio
 from soritune.bundles.write import update_card
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
@@ -43,3 +45,19 @@ def test_the_bundle_that_training_begins_with_is_recorded(
     recipe.model = recipe.model.model_copy(update={"init_from": str(start.path)})
     fields = card_fields(recipe, tones, make_splits(tones, SplitSettings(by=("speaker",))))
     assert fields["start"] == {"name": "the pilot", "licence": "MIT", "start": {"name": "its own start"}}
+
+
+def test_recordings_of_the_augmentation_are_recorded_with_their_licence(
+    tones: Manifest, tmp_path: Path
+) -> None:
+    (tmp_path / "cafe").mkdir()
+    write_audio(tmp_path / "cafe" / "a.wav", np.zeros(1600, np.float32), 16000)
+    noise = {"folder": str(tmp_path / "cafe"), "licence": "CC BY 4.0"}
+    splits = make_splits(tones, SplitSettings(by=("speaker",)))
+    assert "recordings" not in card_fields(emotion(tones.root), tones, splits)["data"]
+    recipe = emotion(tones.root)
+    recipe.augment = {"one_of": {"among": {"noise_files": noise, "gain": {}}}}
+    fields = card_fields(recipe, tones, splits)
+    assert fields["data"]["recordings"] == [
+        {"augmentation": "one_of.among.noise_files", "folder": "cafe", "files": 1, "licence": "CC BY 4.0"}
+    ]

@@ -149,3 +149,11 @@ def test_a_base_without_adapters_is_refused(tmp_path: Path) -> None:
         check_start(recipe)
     recipe.model = recipe.model.model_copy(update={"base": None})
     check_start(recipe)
+
+
+def test_missing_folder_of_recordings_is_named_before_anything_runs(tmp_path: Path) -> None:
+    override = "augment={noise_files: {folder: nowhere}}"
+    with pytest.raises(
+        SorituneError, match=r"augment\.noise_files: the folder of recordings nowhere cannot be used"
+    ):
+        check_start(emotion(tmp_path, override))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import unicodedata
 
 import numpy as np
@@ -169,3 +170,73 @@ def test_labels_left_out_have_no_target_and_no_reference() -> None:
 def test_label_that_is_learnt_and_left_out_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is in (labels|rename) and in leave_out"):
         EmotionConfig(labels=("Kind", "Dry"), rename={"Glad": "Kind"}, leave_out=(name,))
+
+
+def reading(**text: object) -> EmotionTask:
+    settings = {"encoder": "owner/model", **text}
+    return EmotionTask(EmotionConfig.model_validate({"labels": ("a", "b"), "weight": 2.0, "text": settings}))
+
+
+def test_text_adds_an_input_and_outputs_of_each_input_alone() -> None:
+    task = reading(audio_weight=0.5, text_weight=0.25, dropout=0.3)
+    (text,) = task.inputs
+    assert (text.column, text.optional, text.dropout) == ("text", True, 0.3)
+    assert [(spec.name, spec.weight, spec.layer, spec.inputs) for spec in task.outputs] == [
+        ("emotion", 2.0, "last", ("text",)),
+        ("emotion_audio", 1.0, "last", ()),
+        ("emotion_text", 0.5, "none", ("text",)),
+    ]
+    assert [spec.name for spec in reading(audio_weight=0, text_weight=0).outputs] == ["emotion"]
+    only = reading(fusion="text_only", audio_weight=0)
+    assert [(spec.name, spec.layer) for spec in only.outputs] == [("emotion", "none")]
+    assert set(task.targets(Utterance(id="x", audio="x", duration_s=1.0, emotion="b"))) == {
+        "emotion",
+        "emotion_audio",
+        "emotion_text",
+    }
+    assert type(task)(task.config).outputs == task.outputs
+
+
+def pair_of(reference: str, model: str, audio: str, text: str | None) -> Pair:
+    alone = {"audio": audio} | ({} if text is None else {"text": text})
+    fields = {"label": model, "confidence": 0.9, "probabilities": {"a": 0.5, "b": 0.5}, "alone": alone}
+    return Pair(f"{reference}{model}", {"label": reference}, Prediction("emotion", fields))
+
+
+def test_rates_of_each_input_alone_equal_numbers_by_hand() -> None:
+    task = reading()
+    pairs = [
+        pair_of("a", "a", "b", "a"),
+        pair_of("a", "a", "a", None),
+        pair_of("b", "b", "b", "b"),
+        pair_of("b", "a", "b", "a"),
+    ]
+    rates = task.score(pairs)
+    assert rates["ua"] == pytest.approx((1 + 1 / 2) / 2)
+    assert rates["ua_audio"] == pytest.approx((1 / 2 + 1) / 2)
+    assert rates["wa_text"] == pytest.approx(2 / 3)  # one row has no text
+    assert rates["ua_text"] == pytest.approx((1 + 1 / 2) / 2)
+    assert set(rates) == set(task.rate_descriptions)
+    table = next(table for table in task.report(pairs).tables if table.title == "By input")
+    assert [row[:2] for row in table.rows] == [
+        ("model", 4),
+        ("the audio alone", 4),
+        ("the text alone", 3),
+    ]
+    assert math.isnan(task.score([pair_of("a", "a", "a", None)])["ua_text"])
+
+
+def test_text_that_predicts_the_label_is_warned_of_with_both_figures() -> None:
+    task = reading()
+    telling = [pair_of(label, label, label, label) for label in "abab"]
+    (warning,) = task.score_warnings(telling)
+    assert "mean recall of 100.0 % on 4 utterances, the model with text and audio 100.0 %" in warning
+    neutral = [pair_of(label, label, label, text) for label, text in zip("aabb", "abab", strict=True)]
+    assert task.score_warnings(neutral) == []
+    assert task.score_warnings([pair_of("a", "a", "a", None)]) == []
+    assert EmotionTask(EmotionConfig(labels=("a", "b"))).score_warnings([]) == []
+
+
+def test_adapters_of_a_frozen_text_encoder_have_no_effect() -> None:
+    assert "text.lora" in reading().config.idle_settings()
+    assert reading(tune="lora").config.idle_settings() == {}

@@ -47,7 +47,10 @@ def test_only_resolution_frame_is_per_frame() -> None:
         ({"weight": True}, "weight of 'x' must be a finite number, got True"),
         ({"weight": float("inf")}, "must be a finite number"),
         ({"weight": float("nan")}, "must be a finite number"),
-        ({"layer": "middle"}, "layer of 'x' must be last, weighted or the number of a layer, got 'middle'"),
+        (
+            {"layer": "middle"},
+            "layer of 'x' must be last, weighted, none or the number of a layer, got 'middle'",
+        ),
         ({"layer": 1.5}, "the number of a layer"),
         ({"layer": False}, "the number of a layer"),
         ({"reads": 1}, "reads of 'x' must be the name of an output, or null, got 1"),

@@ -110,3 +110,13 @@ def test_phase_with_two_warmups_is_refused() -> None:
     with pytest.raises(ValueError, match="warmup_steps has no effect beside warmup_share"):
         TrainingSettings(phases=[{"warmup_steps": 5, "warmup_share": 0.1}])
     TrainingSettings(phases=[{"warmup_steps": 0, "warmup_share": 0.1}])
+
+
+def test_encoder_of_a_text_input_has_a_group_of_its_own() -> None:
+    groups = ("heads", "inputs", "text", "lora", "encoder")
+    assert group_of("inputs.text.encoder.layer.0.weight", groups, None) == "text"
+    assert group_of("inputs.text.encoder.query.lora_A.default.weight", groups, None) == "text"
+    assert group_of("inputs.text.projection.weight", groups, None) == "inputs"
+    assert group_of("encoder.layers.0.q_proj.lora_A.default.weight", groups, 0) == "lora"
+    # Without a rate of its own a pretrained text encoder never gets that of new weights.
+    assert group_of("inputs.text.encoder.layer.0.weight", ("inputs", "lora"), None) is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tests.conftest import TEXTS
 from tests.training.launching import (
     BIN,
     Ended,
@@ -25,6 +26,7 @@ from tests.training.launching import (
 from soritune.bundles.read import load_bundle
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest
+from soritune.testing import tiny_text_encoder
 
 pytestmark = pytest.mark.slow(seconds=10)
 STEPS = 50
@@ -251,3 +253,57 @@ def test_processes_wait_for_a_preparation_longer_than_their_timeout(toy: Toy) ->
     done = toy.run(["run", "toy.yaml", "-o", "patient", "train.max_steps=1"], sabotage=slow)
     assert done.code == 0, done.err
     assert (toy.folder / "patient" / "scores.json").is_file()
+
+
+def test_augmented_training_of_two_processes_is_that_of_one(tones: Manifest, tmp_path: Path) -> None:
+    """A list with every kind of augmentation: of the waveform, of its length, of features and of batches."""
+    among = {
+        key: {} for key in ("gaussian_noise", "stretch", "pitch", "codec", "random_erase", "mixup", "cutmix")
+    }
+    among |= {"spec_augment": {"time_width_frames": 8}, "feature_erase": {}}
+    recipe = toy_recipe(tones, max_steps=1)
+    recipe["tasks"] = {"emotion": {"labels": ["Anxious", "Kind", "Dry"]}}
+    recipe["augment"] = {"one_of": {"probability": 0.9, "second_probability": 0.5, "among": among}}
+    launched = Toy(tmp_path, recipe)
+    gradients = {}
+    for name, processes, changes in (
+        ("one", 1, ["batches.num_workers=2"]),
+        ("two", 2, []),
+        ("plain", 1, ["augment=null"]),
+    ):
+        done = launched.run(["run", "toy.yaml", "-o", name, *changes], processes, seen=f"seen-{name}")
+        assert done.code == 0, done.err
+        gradients[name] = load_file(tmp_path / f"seen-{name}" / "gradients-1-0.safetensors")
+    assert largest_difference(gradients["two"], gradients["one"])[0] < 1e-5
+    assert largest_difference(gradients["plain"], gradients["one"])[0] > 1e-2
+
+
+@pytest.mark.parametrize(("fusion", "tune"), [("gate", "full"), ("cross_attention", "lora")])
+def test_training_with_texts_in_two_processes_is_that_of_one(
+    fusion: str, tune: str, tones: Manifest, tmp_path: Path
+) -> None:
+    """A quarter of the texts are left out, and the text encoder has dropout."""
+    encoder = tiny_text_encoder(tmp_path / "encoder", TEXTS)
+    recipe = toy_recipe(tones, max_steps=3)
+    text = {"encoder": str(encoder), "fusion": fusion, "tune": tune, "width": 8, "dropout": 0.25}
+    recipe["tasks"] = {"emotion": {"labels": ["Anxious", "Kind", "Dry"], "text": text}}
+    recipe["train"]["learning_rates"] = {"text": 1e-4}
+    launched = Toy(tmp_path, recipe)
+    gradients = {}
+    for name, processes, changes in (
+        ("one", 1, ["batches.num_workers=2"]),
+        ("two", 2, []),
+        ("whole", 1, ["tasks.emotion.text.dropout=0"]),
+    ):
+        done = launched.run(["run", "toy.yaml", "-o", name, *changes], processes, seen=f"seen-{name}")
+        assert done.code == 0, done.err
+        gradients[name] = load_file(tmp_path / f"seen-{name}" / "gradients-1-0.safetensors")
+    assert any(name.startswith("inputs.text.encoder.") for name in weights_of(tmp_path / "seen-one"))
+    one, two, whole = (
+        np.concatenate([value.ravel() for value in gradients[name].values()])
+        for name in ("one", "two", "whole")
+    )
+    assert np.linalg.norm(two - one) < 1e-5 * np.linalg.norm(one)
+    assert np.linalg.norm(whole - one) > 1e-2 * np.linalg.norm(one)
+    (start,) = events(tmp_path / "two", "start")
+    assert start["processes"] == 2

@@ -58,3 +58,12 @@ def test_silent_weights_are_refused() -> None:
         match="^2 trainable tensors had no gradient in the first 8 steps, beginning with a.bias;",
     ):
         gradient_check(8, ["a.bias", "b.bias"]).refuse_silent_weights()
+
+
+def test_output_whose_labels_are_left_out_by_chance_is_not_checked() -> None:
+    check = LabelCheck(["emotion", "emotion_text"], epochs_for_all_rows=1, drawn={"emotion_text"})
+    check.add_step([3.0, 0.0])
+    check.end_epoch()
+    check = LabelCheck(["emotion", "emotion_text"], epochs_for_all_rows=1, drawn={"emotion_text"})
+    with pytest.raises(TrainingError, match="no training row had a usable label for emotion though"):
+        check.end_epoch()

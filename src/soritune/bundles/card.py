@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,10 @@ class Bundle:
             BundleError: the card's `inputs` are faulty.
         """
         try:
-            return tuple(InputSpec.from_json(spec) for spec in self.card.get("inputs") or ())
+            specs = tuple(InputSpec.from_json(spec) for spec in self.card.get("inputs") or ())
         except (KeyError, TypeError, ValueError) as error:
             raise self.damaged("inputs", first_fault(error)) from error
+        return tuple(replace(spec, folder=self.path) for spec in specs)
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:

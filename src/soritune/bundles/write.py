@@ -29,6 +29,7 @@ def write_bundle(
     weights: Mapping[str, NDArray[Any]],
     card: Mapping[str, Any],
     json_files: Mapping[str, Any],
+    text_files: Mapping[str, str] | None = None,
     readme: str | None = None,
 ) -> Bundle:
     """Writes a bundle folder: everything into a temporary folder beside it, then one rename. Replaces an old bundle.
@@ -38,6 +39,7 @@ def write_bundle(
         weights: name in the safetensors file to weights.
         card: content of `soritune.json`; `schema`, `created`, `version`, `versions` and `files` are added.
         json_files: other JSON files by name (config.json, adapter_config.json, vocab.json …).
+        text_files: further files, by their path in the bundle.
         readme: text of README.md; None writes a few lines about the card.
 
     Raises:
@@ -55,10 +57,15 @@ def write_bundle(
         )
         for name, content in json_files.items():
             _write_json(building / name, content)
+        for name, text in (text_files or {}).items():
+            (building / name).parent.mkdir(parents=True, exist_ok=True)
+            (building / name).write_text(text, encoding="utf-8")
         full = _complete(card, name=target.name)
         (building / "README.md").write_text(readme or _short_readme(full), encoding="utf-8")
         full["files"] = {
-            file.name: file_sha256(file) for file in sorted(building.iterdir()) if file.name != "README.md"
+            file.relative_to(building).as_posix(): file_sha256(file)
+            for file in sorted(building.rglob("*"))
+            if file.is_file() and file.name != "README.md"
         }
         _write_json(building / CARD_FILE, full)
         _swap(building, target)

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import typer
 
 from soritune import __version__, processes
-from soritune.cli import corpus, g2p, model_info, predict, report, sources, synthesize, train
+from soritune.cli import augment, corpus, g2p, model_info, predict, report, sources, synthesize, train
 from soritune.cli.terminal import print_error
 from soritune.errors import SorituneError
 from soritune.terminal_text import SafeFormatter, write_anything
@@ -43,6 +43,7 @@ app.command("evaluate", rich_help_panel=JUDGE)(report.evaluate)
 app.command("score", rich_help_panel=JUDGE)(report.score)
 app.command("report", rich_help_panel=JUDGE)(report.report)
 app.command("compare", rich_help_panel=JUDGE)(report.compare)
+app.command("augment", rich_help_panel=LOOK)(augment.augment)
 app.command("recipes", rich_help_panel=LOOK)(train.recipes)
 app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)
 app.command("g2p", rich_help_panel=LOOK)(g2p.g2p)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,14 @@ from soritune.audio.voice_activity import Activity, VoiceActivity
 from soritune.errors import AudioError, TaskError
 from soritune.inference.clips import Clip
 from soritune.inference.ensemble import Member, joint_inputs
-from soritune.tasks.inputs.input import encode_inputs, missing_inputs, values_in_request, values_in_row
+from soritune.tasks.inputs.input import (
+    encode_inputs,
+    kind_of,
+    missing_inputs,
+    origins,
+    values_in_request,
+    values_in_row,
+)
 from soritune.tasks.task import Task
 
 logger = logging.getLogger(__name__)
@@ -35,6 +42,8 @@ class ReadClip:
     """Per model its other inputs."""
     left_out: tuple[str, ...] = ()
     """Tasks that lack an input they cannot do without."""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """Facts about the other inputs, by which scores are grouped."""
     error: str | None = None
     activity: Activity | None = None
     """Where the clip holds speech; None if that was not looked for."""
@@ -68,7 +77,7 @@ class ClipReader:
         waveforms: dict[str, NDArray[np.float32]] = {}
         duration, activity = clip.duration_s, None
         try:
-            inputs, left_out = self._encoded_inputs(clip)
+            inputs, left_out, groups = self._encoded_inputs(clip)
             for member in self.members:
                 key = preprocessing_key(member)
                 if key not in waveforms:
@@ -85,20 +94,25 @@ class ClipReader:
             return ReadClip({}, 0.0, error=error.reason)
         except TaskError as error:
             return ReadClip({}, 0.0, error=str(error))
-        return ReadClip(waveforms, duration, inputs, left_out, activity=activity)
+        return ReadClip(waveforms, duration, inputs, left_out, groups, activity=activity)
 
-    def _encoded_inputs(self, clip: Clip) -> tuple[tuple[EncodedInputs, ...], tuple[str, ...]]:
-        """The clip's other inputs as arrays, per model, and the tasks that lack one.
+    def _encoded_inputs(
+        self, clip: Clip
+    ) -> tuple[tuple[EncodedInputs, ...], tuple[str, ...], dict[str, str]]:
+        """The clip's other inputs as arrays, per model, the tasks that lack one, and facts about the inputs.
 
         Raises:
             TaskError: every task lacks one, one cannot be read, or a request has a field that no model reads.
         """
         if not self.inputs and not clip.request:
-            return tuple({} for _ in self.members), ()
+            return tuple({} for _ in self.members), (), {}
         if clip.utterance is not None:
             values = values_in_row(self.inputs, clip.utterance)
+            fields = {name for spec in self.inputs for name in kind_of(spec).origin_fields}
+            facts = {name: getattr(clip.utterance, name, None) for name in fields}
         else:
             values = values_in_request(self.inputs, clip.request)
+            facts = dict(clip.request)
         lacking = {task.name: missing_inputs(task, values) for task in self.tasks}
         left_out = tuple(name for name, missing in lacking.items() if missing)
         if len(left_out) == len(self.tasks):
@@ -108,7 +122,8 @@ class ClipReader:
                 f"column '{spec.column}'" if clip.utterance is not None else f"field '{spec.request_field}'"
             )
             raise TaskError(f"the input '{spec.name}' is missing; give it as the {source}")
-        return tuple(encode_inputs(member.inputs, values) for member in self.members), left_out
+        encoded = tuple(encode_inputs(member.inputs, values) for member in self.members)
+        return encoded, left_out, origins(self.inputs, values, facts)
 
 
 def preprocessing_key(member: Member) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -33,6 +33,8 @@ class Member:
     backend: Backend
     folder: str = ""
     """Name of the bundle's folder; in a run it distinguishes several bundles."""
+    bundle_inputs: tuple[InputSpec, ...] | None = None
+    """The inputs as its bundle stores them, with the folder of their files; None takes those of the tasks."""
 
     @classmethod
     def of(cls, bundle: Bundle, backend: Backend) -> Member:
@@ -59,7 +61,14 @@ class Member:
                 f"{geometry.sample_rate_hz} Hz",
             )
         return cls(
-            bundle.name, bundle.card, tasks, preprocessing, geometry, backend, bundle.path.resolve().name
+            bundle.name,
+            bundle.card,
+            tasks,
+            preprocessing,
+            geometry,
+            backend,
+            bundle.path.resolve().name,
+            bundle.inputs,
         )
 
     @property
@@ -70,7 +79,7 @@ class Member:
     @property
     def inputs(self) -> tuple[InputSpec, ...]:
         """What it reads beside the waveform."""
-        return inputs_of(self.tasks)
+        return inputs_of(self.tasks) if self.bundle_inputs is None else self.bundle_inputs
 
     @property
     def outputs(self) -> dict[str, OutputSpec]:
@@ -126,13 +135,18 @@ def joint_inputs(members: Sequence[Member]) -> tuple[InputSpec, ...]:
     for member in members:
         for spec in member.inputs:
             owner, first = inputs.setdefault(spec.name, (member.name, spec))
-            if replace(first, options={}, optional=False) != replace(spec, options={}, optional=False):
+            if _source(first) != _source(spec):
                 raise BundleError(
                     f"bundles '{owner}' and '{member.name}' cannot be used together: they read the input "
                     f"'{spec.name}' as {first.encoding} from '{first.column}' and as {spec.encoding} from "
                     f"'{spec.column}'; predict with each alone"
                 )
     return tuple(spec for _, spec in inputs.values())
+
+
+def _source(spec: InputSpec) -> tuple[str, str, str]:
+    """What must be equal in the inputs of one name: column, field of a request, and kind."""
+    return spec.column, spec.request_field, spec.encoding
 
 
 def label_orders(member: Member, specs: Mapping[str, OutputSpec]) -> dict[str, list[int]]:

@@ -19,7 +19,7 @@ from soritune.inference.clip_reading import EncodedInputs, ReadClip, is_beyond_t
 from soritune.inference.ensemble import Member, label_orders
 from soritune.inference.posteriors import mean_of, readable
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
-from soritune.tasks.inputs.input import cut_inputs, pad_inputs
+from soritune.tasks.inputs.input import blind_outputs, cut_inputs, pad_inputs
 from soritune.tasks.specs import OutputSpec
 
 
@@ -133,11 +133,15 @@ class MemberRunner:
             inputs = [piece.inputs for piece in batch]
             given |= pad_inputs(member.inputs, inputs, member.geometry.num_frames(lengths))
         arrays = member.backend.run(given)
-        return [self._readable(arrays, position) for position in range(len(batch))]
+        return [self._readable(arrays, position, piece) for position, piece in enumerate(batch)]
 
-    def _readable(self, arrays: Arrays, position: int) -> Outputs:
+    def _readable(self, arrays: Arrays, position: int, piece: _Piece) -> Outputs:
+        """What tasks decode; outputs that read inputs alone are left out if the clip lacks these."""
         outputs: Outputs = {}
+        blind = blind_outputs(self.member.outputs.values(), piece.inputs)
         for name, spec in self.member.outputs.items():
+            if name in blind:
+                continue
             logits = arrays[name][position]
             if spec.per_frame:
                 logits = logits[: int(arrays["num_frames"][position])]
@@ -159,7 +163,9 @@ class MemberRunner:
         ]
         whole: Outputs = {}
         for name, spec in self.member.outputs.items():
-            values = [part[name] for part in parts]
+            values = [part[name] for part in parts if name in part]
+            if not values:
+                continue
             if spec.per_frame:
                 whole[name] = stitch_frames(values, plan, self.member.geometry.samples_per_frame)
             else:

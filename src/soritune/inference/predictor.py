@@ -275,7 +275,7 @@ class Predictor:
                 frame_rates_hz=self._frame_rates_hz,
                 error=error,
                 windows=tuple(self._timed(window) for window in done.windows),
-                groups=dict(clip.groups),
+                groups={**clip.groups, **each.groups},
                 utterance=clip.utterance,
                 prompt=_prompt(clip),
                 start_s=clip.start_s,

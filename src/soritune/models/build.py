@@ -15,7 +15,7 @@ from soritune.models.adoption import adopt_heads, adopt_inputs
 from soritune.models.architecture import check_architecture, encoder_config, make_encoder
 from soritune.models.config import ModelConfig
 from soritune.models.encoders.encoder import family_of
-from soritune.models.freezing import apply_freezing, read_layers
+from soritune.models.freezing import apply_freezing, input_modules, read_layers
 from soritune.models.model import SpeechModel
 from soritune.models.pretrained import described_architecture
 from soritune.models.sizes import check_weights
@@ -175,3 +175,5 @@ def _add_adapters_and_freeze(model: SpeechModel, layers: tuple[int, int] | None,
     apply_freezing(model)
     if model.config.gradient_checkpointing:
         model.encoder.checkpoint_activations()
+        for module in input_modules(model):
+            module.checkpoint_activations()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from soritune.errors import ModelError
 from soritune.models.config import FreezeSettings, ModelConfig
 from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT, EncoderModule
+from soritune.models.inputs.input import InputModule
 from soritune.tasks.specs import OutputSpec
 
 
@@ -45,7 +46,7 @@ def read_layers(outputs: Sequence[OutputSpec], num_layers: int) -> tuple[int, bo
     for spec in outputs:
         if spec.layer == "last":
             deepest, final = num_layers, True
-        else:
+        elif spec.layer != "none":
             deepest = max(deepest, num_layers if spec.layer == "weighted" else int(spec.layer))
     return deepest, final
 
@@ -70,18 +71,29 @@ def apply_freezing(model: Freezable) -> None:
             for name, parameter in module.named_parameters():
                 is_weight = ".lora_" not in name
                 parameter.requires_grad = not (frozen or (is_weight and only_adapters))
-    for parameter in (*model.heads.parameters(), *model.inputs.parameters()):
+    for parameter in model.heads.parameters():
         parameter.requires_grad = not freeze.heads
+    for module in input_modules(model):
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad = not freeze.heads and module.is_trained(name)
     everything = below == 0 and not freeze.encoder and config.lora is None
     embedding = encoder.mask_embedding
     if isinstance(embedding, nn.Parameter):
         embedding.requires_grad = everything
-    model.evaluated = _evaluated(encoder, parts, heads=list(model.heads.values()) if freeze.heads else [])
+    model.evaluated = (
+        *_evaluated(encoder, parts, heads=list(model.heads.values()) if freeze.heads else []),
+        *(part for module in input_modules(model) for part in module.frozen_modules()),
+    )
     encoder.set_front_graph(_trained(parts[FRONT]))
     first = next((index for index, modules in enumerate(parts) if _trained(modules)), len(parts))
     if config.layerdrop > 0 and FIRST_LAYER < first < len(parts):
         raise ModelError(f"layerdrop {config.layerdrop} would drop frozen layers too; set layerdrop to 0")
     model.train(model.training)
+
+
+def input_modules(model: Freezable) -> list[InputModule]:
+    """The modules of the inputs beside the waveform."""
+    return list(model.inputs.values())  # type: ignore[arg-type]
 
 
 def _trains_only_adapters(config: ModelConfig) -> bool:
@@ -115,17 +127,20 @@ def check_frozen(model: Freezable) -> None:
     """
     deepest, final = read_layers(model.outputs, model.encoder.num_layers)
     for name, parameter in model.named_parameters():
-        should_train = _should_train(name, model.config, model.encoder, deepest, final_read=final)
+        should_train = _should_train(name, model, model.config, deepest, final_read=final)
         if should_train != parameter.requires_grad:
             state, order = ("trained", "frozen") if parameter.requires_grad else ("frozen", "trained")
             raise ModelError(f"{name} is {state} and should be {order} by model.freeze and model.lora")
 
 
 def _should_train(
-    name: str, config: ModelConfig, encoder: EncoderModule, deepest: int, *, final_read: bool
+    name: str, model: Freezable, config: ModelConfig, deepest: int, *, final_read: bool
 ) -> bool:
-    freeze = config.freeze
-    if name.startswith(("heads.", "inputs.")):
+    freeze, encoder = config.freeze, model.encoder
+    if name.startswith("inputs."):
+        _, owner, rest = name.split(".", 2)
+        return not freeze.heads and model.inputs[owner].is_trained(rest)  # type: ignore[operator]
+    if name.startswith("heads."):
         return not freeze.heads
     if not name.startswith("encoder."):
         return True  # added after `build_model`; `GradientWatch` watches it
@@ -153,7 +168,7 @@ def trained_names(model: Freezable, freeze: FreezeSettings) -> frozenset[str]:
     return frozenset(
         name
         for name, _ in model.named_parameters()
-        if _should_train(name, config, model.encoder, deepest, final_read=final)
+        if _should_train(name, model, config, deepest, final_read=final)
     )
 
 

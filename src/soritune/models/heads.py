@@ -56,9 +56,12 @@ class Head(nn.Module):
         raise NotImplementedError
 
     def state(self, last: Tensor, states: dict[int, Tensor]) -> Tensor:
-        """The state (batch, frames, hidden) that this head reads, from the last state and the states by layer."""
+        """The state (batch, frames, hidden) that this head reads, from the last state and the states by layer; without
+        channels for an output that reads inputs alone."""
         if self.spec.layer == "last":
             return last
+        if self.spec.layer == "none":
+            return last[..., :0]
         if self.spec.layer == "weighted":
             shares = torch.softmax(self.layer_weights.float(), dim=-1).to(last.dtype)
             total = states[0] * shares[0]

@@ -16,7 +16,7 @@ from soritune.geometry import Geometry
 from soritune.models.config import ModelConfig
 from soritune.models.encoder_module import EncoderModule
 from soritune.models.heads import Head, reading_order
-from soritune.models.inputs.input import InputModule, make_input
+from soritune.models.inputs.input import InputModule, make_input, per_frame
 from soritune.models.losses.loss import log_probabilities, make_head
 from soritune.models.spec_augment import apply_masks
 from soritune.models.starting_point import AdapterBase, LoadReport
@@ -61,15 +61,16 @@ class SpeechModel(nn.Module):
         self.base: AdapterBase | None = None
         self.evaluated: tuple[nn.Module, ...] = ()
         self.inputs = nn.ModuleDict({spec.name: make_input(spec) for spec in inputs})
+        for module in self._input_modules():
+            module.connect(self.hidden_size)
         self._order = reading_order(self.outputs)
         width = {spec.name: len(spec.labels) for spec in self.outputs}
         self.heads = nn.ModuleDict()
         for spec in self.outputs:
             self.heads[spec.name] = make_head(
                 spec,
-                hidden_size=self.hidden_size,
+                width=self._width_of(spec, width[spec.reads] if spec.reads else 0),
                 num_layers=self.num_layers,
-                read_width=(width[spec.reads] if spec.reads else 0) + self._width_of(spec.inputs, spec.name),
                 dropout=encoder.head_dropout,
                 utterance_dropout=config.dropout or 0.0,
                 projector_size=config.projector_size or encoder.projector_size,
@@ -85,11 +86,22 @@ class SpeechModel(nn.Module):
     def _input_modules(self) -> list[InputModule]:
         return list(self.inputs.values())  # type: ignore[arg-type]
 
-    def _width_of(self, names: Sequence[str], output: str) -> int:
-        unknown = next((name for name in names if name not in self.inputs), None)
+    def _width_of(self, spec: OutputSpec, read_width: int) -> int:
+        """Channels that the head of an output reads."""
+        unknown = next((name for name in spec.inputs if name not in self.inputs), None)
         if unknown is not None:
-            raise ModelError(f"output '{output}' reads the input '{unknown}', which no task declares")
-        return sum(module.width for module in self._input_modules() if module.spec.name in names)
+            raise ModelError(f"output '{spec.name}' reads the input '{unknown}', which no task declares")
+        if spec.layer == "none" and not spec.inputs:
+            raise ModelError(
+                f"output '{spec.name}' reads no layer of the encoder and no input; set its layer to last"
+            )
+        width = (0 if spec.layer == "none" else self.hidden_size) + read_width
+        for name in spec.inputs:
+            width = self._input(name).joined_width(width)
+        return width
+
+    def _input(self, name: str) -> InputModule:
+        return self.inputs[name]  # type: ignore[return-value]
 
     @property
     def silent_weights(self) -> tuple[str, ...]:
@@ -132,6 +144,7 @@ class SpeechModel(nn.Module):
         *,
         time_mask: Tensor | None = None,
         feature_mask: Tensor | None = None,
+        masked_rectangles: Tensor | None = None,
         **inputs: Tensor,
     ) -> ModelOutput:
         """One forward pass; its arguments are the items of `Batch.inputs`.
@@ -141,18 +154,18 @@ class SpeechModel(nn.Module):
             num_samples: (batch,) int64, on the waveform's device.
             time_mask: (batch, frames) bool, frames that SpecAugment masks, or None.
             feature_mask: (batch, hidden) bool, channels that SpecAugment masks, or None.
+            masked_rectangles: (batch, rectangles, 4) int64, or None; as in `apply_masks`.
             inputs: arrays of the other inputs, by the names of `InputKind.pad`.
         """
         missing = self.geometry.least_samples - waveform.shape[1]
         if missing > 0:
             waveform = nn.functional.pad(waveform, (0, missing))
         num_frames: Tensor = self.geometry.num_frames(num_samples)
-        last, states, valid = self.encode(waveform, num_samples, time_mask, feature_mask)
+        last, states, valid = self.encode(waveform, num_samples, time_mask, feature_mask, masked_rectangles)
         logits: dict[str, Tensor] = {}
         specs = {spec.name: spec for spec in self.outputs}
-        joined = {
-            module.spec.name: _per_frame(module(inputs, len(last), last.shape[1]), last.shape[1])
-            for module in self._input_modules()
+        values = {
+            module.spec.name: module(inputs, len(last), last.shape[1]) for module in self._input_modules()
         }
         for name in self._order:
             head: Head = self.heads[name]  # type: ignore[assignment]
@@ -160,10 +173,9 @@ class SpeechModel(nn.Module):
             source = specs[name].reads
             if source is not None:
                 scores = log_probabilities(specs[source], logits[source]).to(state.dtype)
-                state = torch.cat([state, _per_frame(scores, state.shape[1])], dim=-1)
-            if specs[name].inputs:
-                values = [joined[input_name].to(state.dtype) for input_name in specs[name].inputs]
-                state = torch.cat([state, *values], dim=-1)
+                state = torch.cat([state, per_frame(scores, state.shape[1])], dim=-1)
+            for input_name in specs[name].inputs:
+                state = self._input(input_name).join(state, values[input_name], inputs)
             logits[name] = head(state, valid)
         return ModelOutput({spec.name: logits[spec.name] for spec in self.outputs}, num_frames)
 
@@ -173,6 +185,7 @@ class SpeechModel(nn.Module):
         num_samples: Tensor,
         time_mask: Tensor | None = None,
         feature_mask: Tensor | None = None,
+        masked_rectangles: Tensor | None = None,
     ) -> tuple[Tensor, dict[int, Tensor], Tensor]:
         """The encoder alone; arguments as for `forward`, no fewer samples than make a frame.
 
@@ -183,7 +196,9 @@ class SpeechModel(nn.Module):
         """
         geometry = self.geometry
         features = self.encoder.front(waveform, num_samples)
-        hidden = apply_masks(features, time_mask, feature_mask, self.encoder.mask_embedding)
+        hidden = apply_masks(
+            features, time_mask, feature_mask, self.encoder.mask_embedding, masked_rectangles
+        )
         valid = _valid(geometry.num_computed_frames(num_samples), hidden.shape[1])
         last, states = self.encoder.run(hidden, valid, self._kept_layers)
         if geometry.appended_samples:
@@ -193,17 +208,12 @@ class SpeechModel(nn.Module):
         return last, states, valid
 
     def _layers_to_keep(self) -> frozenset[int]:
-        layers = {spec.layer for spec in self.outputs} - {"last"}
+        layers = {spec.layer for spec in self.outputs} - {"last", "none"}
         if "weighted" in layers:
             return frozenset(range(self.num_layers + 1))
         numbers = frozenset(int(layer) for layer in layers)
         # A layer that layer drop skipped has the state of the one below it.
         return frozenset(range(max(numbers) + 1)) if numbers and self.config.layerdrop > 0 else numbers
-
-
-def _per_frame(values: Tensor, frames: int) -> Tensor:
-    """(batch, width) as (batch, frames, width); values per frame are returned unchanged."""
-    return values if values.ndim == 3 else values[:, None, :].expand(-1, frames, -1)
 
 
 def _valid(num_frames: Tensor, width: int) -> Tensor:

@@ -6,8 +6,8 @@ Torch is imported only where weights are read.
 from __future__ import annotations
 
 import hashlib
-import logging
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from soritune.bundles.card import ADAPTER_FILE, file_sha256
 from soritune.bundles.packaged import resolve_model_folder
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.errors import ModelError, OutsideFolderError
+from soritune.hub import folder_of_hub, weights_among
 from soritune.inside_folder import path_inside
 from soritune.models.config import ModelConfig
 from soritune.models.encoders.encoder import family_of, model_type_of
@@ -25,8 +26,6 @@ from soritune.strict_json import read_json
 if TYPE_CHECKING:
     from torch import Tensor
 
-HUB_TIMEOUT_S = 10.0
-"""Time limit of one request to the hub."""
 HUB_FILES = (
     "config.json",
     "vocab.json",
@@ -35,8 +34,6 @@ HUB_FILES = (
     "processor_config.json",
     "tokenizer_config.json",
 )
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -198,33 +195,12 @@ def _stored_architecture(source: str) -> dict[str, Any]:
 
 def _from_hub(name: str, *, ask_hub: bool) -> Path:
     """The model's folder in the local hub cache; downloads it if necessary and allowed."""
-    import huggingface_hub
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
-    try:
-        cached = Path(huggingface_hub.snapshot_download(name, local_files_only=True))
-        if PretrainedModel(name, cached).weight_files and (cached / "config.json").is_file():
-            return cached
-    except HFValidationError as error:
-        raise ModelError(
-            f"'{name}' is not a folder here, nor a valid hub name; give a local folder"
-        ) from error
-    except Exception as error:
-        logger.debug("%s is not in the hub cache: %s", name, error)
-    if not ask_hub:
-        raise ModelError(f"'{name}' is neither a folder here nor in the hub's cache")
-    try:
-        # One cheap request first: the downloader itself retries for minutes.
-        siblings = huggingface_hub.HfApi().model_info(name, timeout=HUB_TIMEOUT_S).siblings or []
-        files = [file.rfilename for file in siblings]
-        safetensors = [file for file in files if file.startswith("model") and ".safetensors" in file]
-        weights = safetensors or [file for file in files if file.startswith("pytorch_model")]
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=[*HUB_FILES, *weights]))
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"the hub has no model '{name}' (or it needs a login), and no such folder exists here; check "
-            "the name or give a local folder"
-        ) from error
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{name} could not be reached on the hub ({reason}); give a local folder") from error
+    def is_complete(folder: Path) -> bool:
+        return bool(PretrainedModel(name, folder).weight_files) and (folder / "config.json").is_file()
+
+    return folder_of_hub(name, wanted=_files_of_model, is_complete=is_complete, ask_hub=ask_hub)
+
+
+def _files_of_model(files: Sequence[str]) -> list[str]:
+    return [*HUB_FILES, *weights_among(files)]

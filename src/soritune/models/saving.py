@@ -17,10 +17,12 @@ from soritune.errors import ModelError
 from soritune.models.adapters import adapted_modules, adapter_weights, peft_config, plain_weights
 from soritune.models.config import LoraSettings
 from soritune.models.encoders.encoder import EncoderFamily, family_of
+from soritune.models.freezing import input_modules
 from soritune.models.hub_names import HeadKind
 from soritune.models.losses.loss import head_kind
 from soritune.models.model import SpeechModel
 from soritune.models.starting_point import PEFT_PREFIX
+from soritune.tasks.specs import files_of_input
 from soritune.tasks.task import Task
 
 
@@ -81,7 +83,14 @@ def save_bundle(
     stored = names.to_hf({**weights, **heads}, model.outputs[0].name, kind)
     if as_adapter:
         stored = {PEFT_PREFIX + name: value for name, value in stored.items()}
-    return write_bundle(path, weights=_arrays(stored), card=card, json_files=files, readme=readme)
+    texts = {
+        f"{files_of_input(module.spec.name)}/{name}": text
+        for module in input_modules(model)
+        for name, text in module.files().items()
+    }
+    return write_bundle(
+        path, weights=_arrays(stored), card=card, json_files=files, text_files=texts, readme=readme
+    )
 
 
 def _preprocessing_settings(

@@ -109,6 +109,7 @@ def _training(card: Mapping[str, Any]) -> str:
         ("Recipe", card.get("recipe_name")),
         ("Corpora", ", ".join(data.get("sources") or [])),
         ("Speech", hours),
+        ("Sounds added in training", "; ".join(map(_recordings, data.get("recordings") or []))),
         ("Split", split),
         ("Phase", f"{training['phase']} of {training['phases']}" if training.get("phases") else None),
         ("Step", training.get("step")),
@@ -121,6 +122,13 @@ def _training(card: Mapping[str, Any]) -> str:
     ]
     lines = [f"| {name} | {value} |" for name, value in rows if value not in (None, "")]
     return "\n".join(["## Training", "", "| | |", "|---|---|", *lines])
+
+
+def _recordings(origin: Mapping[str, Any]) -> str:
+    """`musan (noise_files, 930 files, CC BY 4.0)`."""
+    licence = origin.get("licence") or "licence not stated"
+    kind = str(origin.get("augmentation")).rpartition(".")[2]
+    return f"{origin.get('folder')} ({kind}, {counted(int(origin.get('files') or 0), 'file')}, {licence})"
 
 
 def _started_from(start: Mapping[str, Any] | None) -> str:

@@ -23,6 +23,7 @@ from soritune.reports.baselines import baselines
 from soritune.reports.grouping import UNKNOWN, Grouping, grouping
 from soritune.reports.score_warnings import absent_groups, unlabelled, warnings_of
 from soritune.reports.scores import CertainScores, GroupScores, Scores, SpeakerRate, SpeakerScores, TaskScores
+from soritune.tasks.inputs.input import origin_fields
 from soritune.tasks.results import Counts, Pair, Prediction, add_counts
 from soritune.tasks.task import Task
 
@@ -52,12 +53,15 @@ def score_predictions(
     """
     predictions = read_predictions(path)
     tasks: dict[str, TaskScores] = {}
+    group_by = tuple(dict.fromkeys([*group_by, *origin_fields(predictions.tasks)]))
+    of_tasks: list[str] = []
     for task in predictions.tasks:
         pairs = pairs_of(predictions, task.name)
         if pairs:
             counted = CountedPairs.of(task, pairs, resamples, seed, path)
             scores = counted.scores(group_by, num_unlabelled=len(predictions.good) - len(pairs))
             tasks[task.name] = replace(scores, certain=_certain(predictions, counted))
+            of_tasks += task.score_warnings(pairs)
     if not tasks and predictions.failed and not predictions.good:
         first = predictions.failed[0]
         raise ManifestError(
@@ -72,6 +76,7 @@ def score_predictions(
     speakers = {row["groups"].get("speaker") for row in predictions.good} - {None}
     missing = {name: scores.num_unlabelled for name, scores in tasks.items()}
     warnings = [
+        *of_tasks,
         *warnings_of(predictions, len(speakers)),
         *unlabelled(missing, len(predictions.good)),
         *absent_groups(predictions, group_by),

@@ -6,11 +6,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from soritune.audio.augment.chain import Chain
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.splitting.splits import Splits
 from soritune.errors import BundleError
 from soritune.recipe import Recipe
+from soritune.training.phases import resolve_phases
 
 
 def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str, Any]:
@@ -26,12 +28,21 @@ def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str,
             "sources": sorted(sources),
             "hours": {name: row["hours"] for name, row in splits.summary(manifest).items()},
             "synthetic": recipe.data.synthetic or "synthetic" in sources,
+            **_recordings(recipe),
         },
         "git_revision": _git_revision(),
         "seed": recipe.train.seed,
         "licence": recipe.data.licence,
         "start": _start_of(recipe),
     }
+
+
+def _recordings(recipe: Recipe) -> dict[str, Any]:
+    """`recordings`: the folders of sounds that any phase adds to the speech, with their licences; nothing without."""
+    phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
+    origins = [origin for phase in phases for origin in Chain.of(phase.augment).origins()]
+    unique = [origin for number, origin in enumerate(origins) if origin not in origins[:number]]
+    return {"recordings": unique} if unique else {}
 
 
 def _start_of(recipe: Recipe) -> dict[str, Any] | None:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soritune import processes
+from soritune.audio.augment.chain import Chain
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.corpus.prepare import source_config
 from soritune.errors import BundleError, ModelError, OutputError, RecipeError, TrainingError
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
+from soritune.tasks.inputs.input import inputs_of, kind_of
 
 if TYPE_CHECKING:
     from soritune.training.phases import Phase
@@ -31,7 +33,7 @@ def check_start(recipe: Recipe) -> None:
     Raises:
         SorituneError: no corpus there; no such device; an encoder that is neither a folder nor a reachable hub name;
             micro-batches that the processes cannot share; a phase or checkpoint that the recipe does not have; an
-            optional library that is missing.
+            optional library, or a folder of recordings for augmentation, that is missing.
     """
     from soritune.models.devices import pick_device
     from soritune.training.phases import chosen_phases, resolve_phases
@@ -57,14 +59,19 @@ def check_start(recipe: Recipe) -> None:
 
 
 def check_extras(recipe: Recipe) -> None:
-    """Looks for the optional libraries that a recipe's settings need.
+    """Looks for the optional libraries, and the folders of recordings, that a recipe's settings need.
 
     Raises:
-        SorituneError: one is missing; the message names the extra to install.
+        SorituneError: one is missing; the message names the extra to install, or the folder.
     """
     from soritune.training.log import check_tensorboard
+    from soritune.training.phases import resolve_phases
 
     recipe.preprocessing.check_installed()
+    for spec in inputs_of(recipe.make_tasks()):
+        kind_of(spec).check_usable(spec)
+    for phase in resolve_phases(recipe.train, recipe.augment, recipe.model.freeze):
+        Chain.of(phase.augment).check_usable()
     if recipe.train.tensorboard:
         check_tensorboard()
 

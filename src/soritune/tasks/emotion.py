@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -16,6 +17,7 @@ from soritune.identities import identity, whole_number
 from soritune.korean.hangul import composed
 from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.inputs.text_encoder import TextSettings
 from soritune.tasks.labels import OutputSettings, label_index, one_hot
 from soritune.tasks.results import (
     Column,
@@ -28,8 +30,11 @@ from soritune.tasks.results import (
     Section,
     Table,
 )
-from soritune.tasks.specs import OutputSpec
+from soritune.tasks.specs import InputSpec, OutputSpec
 from soritune.tasks.task import Task
+from soritune.tasks.text_labels import labels_by_text
+
+logger = logging.getLogger(__name__)
 
 RATES = {
     "wa": RateDescription(
@@ -45,6 +50,10 @@ RATES = {
         needs_probabilities=True,
     ),
 }
+ALONE = {"audio": "the audio alone", "text": "the text alone"}
+"""What an output beside the task's own may read."""
+NEAR = 0.8
+"""The text alone predicts the label if its mean recall, above that of a guess, reaches this share of the model's."""
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 """Smaller probabilities count as this one, so that a single utterance cannot make the loss infinite; 87 nats."""
 
@@ -62,6 +71,13 @@ class EmotionConfig(OutputSettings):
     """"balanced": rows / (classes × rows of the class), from the training split; or one weight per class."""
     metric: Literal["wa", "ua", "macro_f1"] = "ua"
     """The rate by which models are chosen; the mean recall does not reward a frequent class."""
+    text: TextSettings | None = None
+    """The text of an utterance as a second input; None uses the audio alone."""
+
+    def idle_settings(self) -> dict[str, str]:
+        """See `TaskConfig.idle_settings`."""
+        has_adapters = self.text is None or self.text.tune == "lora"
+        return {} if has_adapters else {"text.lora": "unless tasks.emotion.text.tune=lora"}
 
     @field_validator("labels", "rename", "leave_out", mode="before")
     @classmethod
@@ -139,20 +155,42 @@ class EmotionTask(Task):
             )
 
     @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """The text, if the settings have one."""
+        return () if self.config.text is None else (self.config.text.input_spec(),)
+
+    @property
     def outputs(self) -> tuple[OutputSpec, ...]:
-        """One output, `emotion`."""
-        weights = self.config.class_weights
-        return (
-            OutputSpec(
-                name="emotion",
-                labels=self.config.labels,
-                resolution="utterance",
-                objective="cross_entropy",
-                weight=self.config.weight,
-                layer=self.config.layer,  # type: ignore[arg-type]
-                options={"class_weights": list(weights) if isinstance(weights, tuple) else None},
-            ),
+        """`emotion`; with a text also `emotion_audio` and `emotion_text`, which read one of both."""
+        text, layer = self.config.text, self.config.layer
+        if text is None:
+            return (self._output("emotion", 1.0, layer),)
+        is_text_only = text.fusion == "text_only"
+        outputs = [self._output("emotion", 1.0, "none" if is_text_only else layer, ("text",))]
+        if text.audio_weight:
+            outputs.append(self._output("emotion_audio", text.audio_weight, layer))
+        if text.text_weight and not is_text_only:
+            outputs.append(self._output("emotion_text", text.text_weight, "none", ("text",)))
+        return tuple(outputs)
+
+    def _output(self, name: str, weight: float, layer: int | str, inputs: tuple[str, ...] = ()) -> OutputSpec:
+        class_weights = self.config.class_weights
+        return OutputSpec(
+            name=name,
+            labels=self.config.labels,
+            resolution="utterance",
+            objective="cross_entropy",
+            weight=self.config.weight * weight,
+            layer=layer,  # type: ignore[arg-type]
+            inputs=inputs,
+            options={"class_weights": list(class_weights) if isinstance(class_weights, tuple) else None},
         )
+
+    @property
+    def _alone(self) -> dict[str, str]:
+        """Name of the output by what it reads alone: audio, text."""
+        names = {spec.name for spec in self.outputs}
+        return {what: f"emotion_{what}" for what in ALONE if f"emotion_{what}" in names}
 
     @property
     def primary_metric(self) -> Metric:
@@ -219,16 +257,18 @@ class EmotionTask(Task):
         return notes
 
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
-        """Target mass (labels,), one-hot."""
+        """Target mass (labels,) of each output, one-hot."""
         label = self.label(utterance)
-        if label is None:
-            return {"emotion": None}
-        return {
-            "emotion": one_hot(label_index(label, self.config.labels, "emotion"), len(self.config.labels))
-        }
+        target = None
+        if label is not None:
+            target = one_hot(label_index(label, self.config.labels, "emotion"), len(self.config.labels))
+        return {spec.name: target for spec in self.outputs}
 
     def prepare(self, utterances: Iterable[Utterance]) -> EmotionTask:
         """Replaces "balanced" by numbers, those of scikit-learn's `compute_class_weight("balanced")`."""
+        if self.config.text is not None:
+            utterances = list(utterances)
+            self._check_texts(utterances)
         if self.config.class_weights != "balanced":
             return self
         labels = self.config.labels
@@ -258,14 +298,18 @@ class EmotionTask(Task):
         best = int(probabilities.argmax())
         # Six digits, not six decimals: the loss is the logarithm of a probability, which may be small.
         rounded = [float(f"{p:.6g}") for p in probabilities]
-        return Prediction(
-            self.name,
-            {
-                "label": self.config.labels[best],
-                "confidence": rounded[best],
-                "probabilities": dict(zip(self.config.labels, rounded, strict=True)),
-            },
-        )
+        fields: dict[str, Any] = {
+            "label": self.config.labels[best],
+            "confidence": rounded[best],
+            "probabilities": dict(zip(self.config.labels, rounded, strict=True)),
+        }
+        if self._alone:
+            fields["alone"] = {
+                what: self.config.labels[int(outputs[name].argmax())]
+                for what, name in self._alone.items()
+                if name in outputs
+            }
+        return Prediction(self.name, fields)
 
     def columns(self, prediction: Prediction) -> tuple[Column, ...]:
         """The label and its probability."""
@@ -290,10 +334,21 @@ class EmotionTask(Task):
         ] = 1
         nats = self._nats(pair)
         return {
+            **{f"confusion_{what}": self._confusion_alone(pair, what) for what in self._alone},
             "confusion": confusion,
             "nats": np.asarray(0.0 if nats is None else nats),
             "judged": np.asarray(0.0 if nats is None else 1.0),
         }
+
+    def _confusion_alone(self, pair: Pair, what: str) -> NDArray[np.float64]:
+        """As `confusion`, for the label of the audio or the text alone; zeros if the prediction lacks it."""
+        labels = self.config.labels
+        confusion = np.zeros((len(labels), len(labels)))
+        label = (pair.prediction.fields.get("alone") or {}).get(what)
+        if label is not None:
+            reference = label_index(compose(pair.reference["label"]), labels, "emotion")
+            confusion[reference, labels.index(compose(label))] = 1
+        return confusion
 
     @staticmethod
     def _nats(pair: Pair) -> float | None:
@@ -313,13 +368,23 @@ class EmotionTask(Task):
         size = len(self.config.labels)
         judged = float(counts.get("judged", 0.0))
         loss = float(counts["nats"]) / judged if judged else math.nan
-        return {**confusion_rates(counts.get("confusion", np.zeros((size, size)))), "loss": loss}
+        rates = {**confusion_rates(counts.get("confusion", np.zeros((size, size)))), "loss": loss}
+        for what in self._alone:
+            alone = confusion_rates(counts.get(f"confusion_{what}", np.zeros((size, size))))
+            rates |= {f"{name}_{what}": alone[name] for name in ("wa", "ua")}
+        return rates
 
     @property
     def rate_descriptions(self) -> Mapping[str, RateDescription]:
-        """Descriptions of the rates of a classification."""
-
-        return RATES
+        """Descriptions of the rates of a classification; with a text also those of each input alone."""
+        alone = {
+            f"{name}_{what}": RateDescription(
+                f"{RATES[name].title}, by {ALONE[what]}", higher_is_better=True, needs_probabilities=True
+            )
+            for what in self._alone
+            for name in ("wa", "ua")
+        }
+        return {**RATES, **alone}
 
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Confusion matrix and a table per class."""
@@ -331,15 +396,72 @@ class EmotionTask(Task):
             (label, int(row.support), row.precision, row.recall, row.f1)
             for label, row in zip(self.config.labels, class_table(confusion), strict=True)
         )
+        tables = [Table("Per class", ("class", "utterances", "precision", "recall", "F1"), rows)]
+        if self._alone:
+            tables.append(self._table_by_input(pairs))
         return Section(
             title="Emotion",
-            tables=(Table("Per class", ("class", "utterances", "precision", "recall", "F1"), rows),),
+            tables=tuple(tables),
             matrices=(
                 Matrix(
                     "Confusion", self.config.labels, tuple(tuple(float(v) for v in row) for row in confusion)
                 ),
             ),
         )
+
+    def _table_by_input(self, pairs: Sequence[Pair]) -> Table:
+        """Rates of the model and of each input alone. The text alone is judged on the rows with a text."""
+        counts = [self.count(pair) for pair in pairs]
+        rows = []
+        for title, key in (
+            ("model", "confusion"),
+            *((ALONE[what], f"confusion_{what}") for what in self._alone),
+        ):
+            confusion = sum((count[key] for count in counts), np.zeros(()))
+            rates = confusion_rates(confusion) if np.ndim(confusion) else {"wa": math.nan, "ua": math.nan}
+            rows.append((title, int(np.sum(confusion)), rates["wa"], rates["ua"]))
+        return Table("By input", ("input", "utterances", "wa", "ua"), tuple(rows))
+
+    def score_warnings(self, pairs: Sequence[Pair]) -> list[str]:
+        """A warning with both figures if the text alone predicts the label."""
+        judged = [
+            pair for pair in pairs if (pair.prediction.fields.get("alone") or {}).get("text") is not None
+        ]
+        if "text" not in self._alone or not judged:
+            return []
+        rates = self.score(judged)
+        guess = 1 / len({compose(pair.reference["label"]) for pair in judged})
+        model, text = rates["ua"], rates["ua_text"]
+        if not (text - guess >= NEAR * (model - guess) and text - guess >= (1 - guess) / 4):
+            return []
+        return [
+            f"The text alone predicts the label: it reaches a mean recall of {100 * text:.1f} % on {len(judged)} "
+            f"utterances, the model with text and audio {100 * model:.1f} %. The figures say little about voices."
+        ]
+
+    def _check_texts(self, utterances: Sequence[Utterance]) -> None:
+        """Warns if the texts of the training rows give the labels away.
+
+        Raises:
+            TaskError: no row has a text.
+        """
+        texts = [row for row in utterances if row.text is not None and row.text.strip()]
+        if not texts:
+            raise TaskError(
+                "no row of the training split has a text, which tasks.emotion.text reads; give the rows texts, or set "
+                "tasks.emotion.text=null"
+            )
+        labelled = ((row.text or "", row.speaker, self.label(row)) for row in texts)
+        found = labels_by_text(
+            (text, speaker, label) for text, speaker, label in labelled if label is not None
+        )
+        if found.gives_labels_away:
+            logger.warning(
+                "text alone predicts the label: %.1f %% of the %d training rows whose text other speakers say too have "
+                "the label that it has there most often; the model may learn sentences instead of voices",
+                100 * found.share,
+                found.num_rows,
+            )
 
 
 TASK = EmotionTask

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -34,10 +35,21 @@ class InputSpec:
     """Whether rows without a value are used too."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the kind."""
+    dropout: float = 0.0
+    """Share of the training rows whose value is left out, drawn per row; the input must then be optional."""
+    folder: Path | None = field(default=None, compare=False)
+    """The folder of the bundle that the input was read from; None in a training. It is not part of the JSON."""
+
+    @property
+    def stored_at(self) -> Path | None:
+        """Folder in the bundle with the files of the input, such as a tokenizer; None in a training."""
+        return None if self.folder is None else self.folder / files_of_input(self.name)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, tuples in `options` as lists."""
-        plain: dict[str, Any] = json.loads(json.dumps({**asdict(self), "options": dict(self.options)}))
+        values = {**asdict(self), "options": dict(self.options)}
+        del values["folder"]
+        plain: dict[str, Any] = json.loads(json.dumps(values))
         return plain
 
     @classmethod
@@ -64,9 +76,9 @@ class OutputSpec:
     of another package."""
     weight: float = 1.0
     """Factor of this output's loss in the total."""
-    layer: int | Literal["last", "weighted"] = "last"
+    layer: int | Literal["last", "weighted", "none"] = "last"
     """What the head reads: the encoder's last state, the state after transformer layer n (0 = before the first),
-    or a learnt weighted sum of all of them."""
+    a learnt weighted sum of all of them, or none of them: then it reads its `inputs` alone."""
     reads: str | None = None
     """Name of another output whose log-probabilities are joined to the encoder state this head reads."""
     inputs: tuple[str, ...] = ()
@@ -99,6 +111,11 @@ class OutputSpec:
         """
         values = checked_fields(cls, data, OUTPUT_FIELDS)
         return cls(**{**values, "labels": tuple(values["labels"]), "inputs": tuple(values.get("inputs", ()))})
+
+
+def files_of_input(name: str) -> str:
+    """The folder of an input's files in a bundle, relative to the bundle."""
+    return f"inputs/{name}"
 
 
 # ── JSON ──
@@ -153,7 +170,7 @@ def _is_finite(value: Any) -> bool:
 
 def _is_layer(value: Any) -> bool:
     if isinstance(value, str):
-        return value in ("last", "weighted") or value.isdecimal()
+        return value in ("last", "weighted", "none") or value.isdecimal()
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -163,6 +180,7 @@ INPUT_FIELDS = {
     **dict.fromkeys(("name", "column", "request_field", "encoding"), _TEXT),
     "optional": FieldType("true or false", lambda value: isinstance(value, bool)),
     "options": _SETTINGS,
+    "dropout": FieldType("a share from 0 to below 1", lambda value: _is_finite(value) and 0 <= value < 1),
 }
 """Fields of an `InputSpec`."""
 OUTPUT_FIELDS = {
@@ -171,7 +189,7 @@ OUTPUT_FIELDS = {
     "resolution": FieldType("frame or utterance", lambda value: value in ("frame", "utterance")),
     "objective": _TEXT,
     "weight": FieldType("a finite number", _is_finite),
-    "layer": FieldType("last, weighted or the number of a layer", _is_layer),
+    "layer": FieldType("last, weighted, none or the number of a layer", _is_layer),
     "reads": FieldType(
         "the name of an output, or null", lambda value: value is None or isinstance(value, str)
     ),

@@ -177,6 +177,10 @@ class Task(ABC):
         """The setting that leaves out those of the `values` that are not labels; "" if all of them are labels."""
         return ""
 
+    def score_warnings(self, pairs: Sequence[Pair]) -> list[str]:
+        """What a reader of the scores of `pairs` must know before the numbers, as sentences; by default none."""
+        return []
+
     def part_fault(self, rows: Iterable[Utterance]) -> str | None:
         """Why nothing can be learnt from, or judged on, the rows of a split, and the way out; by default None."""
         return None

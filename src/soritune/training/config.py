@@ -111,8 +111,9 @@ class TrainingSettings(Settings):
     learning_rate: float = Field(2e-5, gt=0, allow_inf_nan=False)
     """Peak rate of everything that is not named in `learning_rates`."""
     learning_rates: dict[str, Rate] = Field(default_factory=dict)
-    """Peak rate per group: "heads", "inputs" (beside the waveform), "encoder", "lora", or transformer layers as
-    "layers.8-15". A rate of 0 only stops the updates; freeze under `model.freeze` to save the computation too."""
+    """Peak rate per group: "heads", "inputs" (beside the waveform), "text" (the encoder of a text input, with its
+    adapters), "encoder", "lora", or transformer layers as "layers.8-15". A rate of 0 only stops the updates; freeze
+    under `model.freeze` to save the computation too."""
     weight_decay: float = Field(0.01, ge=0)
     """Of weight matrices; biases and norms are not decayed."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.98)

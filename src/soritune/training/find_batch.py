@@ -11,14 +11,19 @@ import gc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 
 from soritune.audio.augment.chain import Chain
+from soritune.corpus.utterance import FIELDS
 from soritune.draws import Draws
 from soritune.errors import TrainingError
+from soritune.tasks.inputs.input import encode_inputs, values_in_row
 from soritune.training.batches.batch import Batch
 from soritune.training.batches.collate import Collator
 from soritune.training.devices import make_accelerator
@@ -182,6 +187,19 @@ class _Trial:
         self.rows = run.train_rows[np.argsort(-durations, kind="stable")]
         self.longest_s = float(durations.max()) / min(1.0, *(chain.slowest for chain in chains))
         self.longest_id = str(run.manifest.column("id")[int(self.rows[0])].as_py())
+        self.longest_texts = self._longest_texts(run)
+
+    def _longest_texts(self, run: TrainingRun) -> dict[str, NDArray[Any]]:
+        """The input of each kind that reads a column of texts, from the row with the longest text, by name."""
+        longest: dict[str, NDArray[Any]] = {}
+        for spec in self.collator.read.inputs:
+            column = run.manifest.column(spec.column) if spec.column in FIELDS else None
+            if column is None or not pa.types.is_string(column.type):
+                continue
+            lengths = [len(value or "") for value in column.take(pa.array(run.train_rows)).to_pylist()]
+            row = int(run.train_rows[int(np.argmax(lengths))])
+            longest |= encode_inputs((spec,), values_in_row((spec,), run.manifest.utterance(row)))
+        return longest
 
     def step(self, utterances: int) -> bool:
         """Forward, backward and optimizer step; False if memory runs out. All memory of the step is freed."""
@@ -199,12 +217,16 @@ class _Trial:
         return True
 
     def _batch(self, utterances: int) -> Batch:
-        """The longest rows with their labels; noise as long as the longest clip at the slowest speed."""
+        """The longest rows with their labels; noise as long as the longest clip at the slowest speed, and the longest
+        text."""
         draws = Draws(0, 0, 0)
         length = math.ceil(self.longest_s * self.sample_rate_hz)
         noise = 0.1 * np.random.default_rng(0).standard_normal(length, dtype=np.float32)
         rows = np.resize(self.rows, utterances)
-        samples = [replace(self.collator.read(int(row), draws), waveform=noise) for row in rows]
+        read = [self.collator.read(int(row), draws) for row in rows]
+        samples = [
+            replace(sample, waveform=noise, inputs={**sample.inputs, **self.longest_texts}) for sample in read
+        ]
         batch = self.collator.collate(samples, draws, 0)
         if self.masked:
             batch.inputs["time_mask"] = torch.zeros(utterances, self.num_frames(length), dtype=torch.bool)

@@ -14,6 +14,7 @@ from soritune.errors import TrainingError
 from soritune.training.config import TrainingSettings
 
 _LAYER_GROUP = re.compile(r"layers\.(\d+)-(\d+)")
+_ENCODER_OF_INPUT = re.compile(r"inputs\.\w+\.encoder\.")
 
 
 class Layered(Protocol):
@@ -31,7 +32,8 @@ class Layered(Protocol):
 def group_of(name: str, groups: Iterable[str], layer: int | None) -> str | None:
     """Which of `groups` a parameter belongs to, or None for the default rate.
 
-    Adapters are "lora" before anything else; then layer groups; then "heads", "inputs" and "encoder".
+    The pretrained encoder of an input is "text", its adapters too. Other adapters are "lora" before anything else; then
+    come layer groups; then "heads", "inputs" and "encoder".
 
     Args:
         name: of the parameter.
@@ -39,6 +41,8 @@ def group_of(name: str, groups: Iterable[str], layer: int | None) -> str | None:
         layer: transformer layer of the parameter, or None (`SpeechModel.layer_of`).
     """
     groups = set(groups)
+    if _ENCODER_OF_INPUT.match(name):
+        return "text" if "text" in groups else None
     if "lora_" in name:
         return "lora" if "lora" in groups else None
     if layer is not None:
@@ -53,10 +57,10 @@ def group_of(name: str, groups: Iterable[str], layer: int | None) -> str | None:
 def check_groups(settings: TrainingSettings) -> None:
     """Raises TrainingError if `learning_rates` names an unknown group."""
     for group in settings.learning_rates:
-        if group not in ("heads", "inputs", "encoder", "lora") and not _LAYER_GROUP.fullmatch(group):
+        if group not in ("heads", "inputs", "text", "encoder", "lora") and not _LAYER_GROUP.fullmatch(group):
             raise TrainingError(
-                f"train.learning_rates has the group '{group}'; groups are heads, inputs, encoder, "
-                "lora and layers.FIRST-LAST"
+                f"train.learning_rates has the group '{group}'; groups are heads, inputs, text, "
+                "encoder, lora and layers.FIRST-LAST"
             )
 
 

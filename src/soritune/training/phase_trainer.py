@@ -12,6 +12,7 @@ import torch
 from soritune.errors import TrainingError
 from soritune.models.freezing import frozen_sums
 from soritune.models.model import SpeechModel
+from soritune.tasks.inputs.input import blind_outputs
 from soritune.training.agreement import agree_on_step
 from soritune.training.batches.batch import Batch
 from soritune.training.end_reason import EndReason
@@ -70,7 +71,9 @@ class PhaseTrainer:
         self.epochs, self.stepper = epochs, stepper
         self.evaluations, self.checkpoints, self.evaluates_start = evaluations, checkpoints, evaluates_start
         self.failed_rows, self.skipped_steps = failed_rows, skipped_steps
-        self.label_check = LabelCheck([spec.name for spec in model.outputs], epochs.round)
+        always = [spec.name for spec in model.input_specs if not spec.dropout]
+        names = [spec.name for spec in model.outputs]
+        self.label_check = LabelCheck(names, epochs.round, blind_outputs(model.outputs, always))
         self.gradient_check = GradientCheck(stepper, epochs.total_steps)
         self.progress, self.log, self.group = progress, log, group
         self.explain_out_of_memory = explain_out_of_memory

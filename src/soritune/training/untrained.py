@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from soritune.errors import TrainingError
 from soritune.training.step import WATCHED_STEPS, Stepper
@@ -18,10 +18,13 @@ class LabelCheck:
     Args:
         outputs: names of the outputs.
         epochs_for_all_rows: epochs in which every row comes at least once.
+        drawn: outputs whose labels are left out by chance, so that all of them may be in an epoch of few rows; they are
+            not checked.
     """
 
-    def __init__(self, outputs: Sequence[str], epochs_for_all_rows: int) -> None:
+    def __init__(self, outputs: Sequence[str], epochs_for_all_rows: int, drawn: Collection[str] = ()) -> None:
         self.outputs, self.epochs_for_all_rows = tuple(outputs), epochs_for_all_rows
+        self.drawn = frozenset(drawn)
         self.counts = [0.0] * len(self.outputs)
         self.whole_epochs = 0
 
@@ -38,7 +41,8 @@ class LabelCheck:
         self.whole_epochs += 1
         if self.whole_epochs != self.epochs_for_all_rows:
             return
-        never = [name for name, count in zip(self.outputs, self.counts, strict=True) if not count]
+        counts = zip(self.outputs, self.counts, strict=True)
+        never = [name for name, count in counts if not count and name not in self.drawn]
         if never:
             raise TrainingError(
                 f"no training row had a usable label for {', '.join(never)} though each has come; the reasons, if "

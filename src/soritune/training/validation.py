@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from soritune.draws import Draws
 from soritune.models.losses.loss import log_probabilities
 from soritune.models.model import SpeechModel
-from soritune.tasks.inputs.input import missing_inputs, values_in_row
+from soritune.tasks.inputs.input import blind_outputs, missing_inputs, values_in_row
 from soritune.tasks.objectives.objective import is_time_aligned
 from soritune.tasks.objectives.probabilities import non_finite_output
 from soritune.tasks.results import Counts, Pair, add_counts
@@ -120,6 +120,8 @@ def _count_rows(
             undecodable += 1
             continue
         values = values_in_row(collator.read.inputs, utterance)
+        for name in blind_outputs(model.outputs, values):
+            del outputs[name]
         is_cropped = collator.preprocessing.crops(utterance.duration_s)
         for task in tasks:
             # What was cut off cannot be compared with the whole reference; prediction takes long files in windows.

@@ -29,7 +29,7 @@ class Last(Masking):
 def masks(chain: Chain, frames: list[int]) -> tuple[np.ndarray, np.ndarray]:
     made = chain.masks(np.arange(len(frames)), np.array(frames), 3, Draws(0, 0, 0))
     assert made is not None
-    return made
+    return made.time, made.feature
 
 
 def test_every_utterance_is_masked_by_default_and_none_at_probability_0() -> None:

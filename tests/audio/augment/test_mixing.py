@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from soritune.audio.augment.chain import Chain
-from soritune.audio.augment.mixing import MixableBatch, Mixing, refusals
+from soritune.audio.augment.mixing import MixableBatch, Mixing, mixed_where, partners, refusals
 from soritune.draws import Draws
 from soritune.errors import AugmentationError
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
@@ -115,3 +115,26 @@ def test_only_outputs_with_soft_targets_can_be_mixed() -> None:
         "augment.blend: mixes several utterances, but the output 'phoneme' is trained by ctc per "
         "frame, whose targets cannot be mixed; switch it off (augment.blend=null) or leave that task out"
     )
+
+
+def test_partners_have_the_same_outputs_and_are_never_the_utterance_itself() -> None:
+    present = {
+        "emotion": np.array([True, True, False, True, False, True, True, False]),
+        "tone": np.array([False, False, True, False, False, True, False, True]),
+    }
+    batch = MixableBatch(np.zeros((8, 4), np.float32), np.full(8, 4), {}, present)
+    seen: list[set[int]] = [set() for _ in range(8)]
+    for seed in range(200):
+        partner = partners(batch, np.random.default_rng(seed))
+        assert sorted(partner) == list(range(8))
+        for row, other in enumerate(partner):
+            seen[row].add(int(other))
+    assert [seen[row] for row in (0, 1, 3, 6)] == [{1, 3, 6}, {0, 3, 6}, {0, 1, 6}, {0, 1, 3}]
+    assert (seen[2], seen[7]) == ({7}, {2})
+    assert (seen[4], seen[5]) == ({4}, {5})  # without a label, and the only one with both
+
+
+def test_rows_that_are_not_chosen_keep_everything() -> None:
+    changed = replace(BATCH, waveform=-BATCH.waveform, present={})
+    result = mixed_where(np.array([True, False, True]), BATCH, changed)
+    assert result.waveform[:, 0].tolist() == [-1, 2, -4]

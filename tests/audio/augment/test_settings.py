@@ -60,7 +60,7 @@ def test_only_the_given_keys_are_set() -> None:
     ("given", "messages"),
     [
         ({"sped": {}}, ["augment.sped: unknown key; did you mean 'speed'?"]),
-        ({"chain": {}}, ["augment.chain: unknown key; known here: "]),
+        ({"augmentation": {}}, ["augment.augmentation: unknown key; known here: "]),
         ({"speed": {"factr": 1}}, ["augment.speed.factr: unknown key; did you mean 'factors'?"]),
         (
             {"speed": 3},
@@ -118,5 +118,5 @@ def test_entry_point_that_is_not_an_augmentation_is_reported(tmp_path: Path, mon
 
 def test_contract_files_of_the_folder_are_not_members() -> None:
     assert {"speed", "room", "noise", "microphone", "telephone", "spec_augment"} <= kinds().keys()
-    for name in ("chain", "augmentation", "masks", "mixing", "settings"):
+    for name in ("chain", "augmentation", "masks", "mixing", "recordings", "selection", "settings"):
         assert name not in kinds() and kind_of(name) is None

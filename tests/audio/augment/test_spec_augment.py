@@ -31,7 +31,9 @@ def masks(visits: list[int], frames: list[int]) -> list[str]:
     settings = SpecAugment(probability=0.8, time_width_frames=12)
     made = Chain({"spec_augment": settings}).masks(np.array(visits), np.array(frames), 24, Draws(3, 0, 1))
     assert made is not None
-    return ["".join(".#"[int(hidden)] for hidden in row) for part in made for row in part]
+    return [
+        "".join(".#"[int(hidden)] for hidden in row) for part in (made.time, made.feature) for row in part
+    ]
 
 
 def test_masks_equal_those_of_earlier_versions() -> None:
@@ -54,8 +56,7 @@ def test_masks_of_a_row_do_not_depend_on_other_rows() -> None:
 
 def test_share_of_masked_utterances_is_the_probability() -> None:
     settings = SpecAugment(probability=0.3, time_masks=0, feature_masks=8, feature_width_share=1.0)
-    _, feature = Chain({"spec_augment": settings}).masks(  # type: ignore[misc]
-        np.arange(2000), np.full(2000, 5), 40, Draws(0, 0, 0)
-    )
+    made = Chain({"spec_augment": settings}).masks(np.arange(2000), np.full(2000, 5), 40, Draws(0, 0, 0))
+    assert made is not None and made.rectangles.shape == (2000, 0, 4)
     # 99 % of binomial counts of 2000 at 0.3 lie within 53 of 600; eight masks at once hide nothing in 1 of 10^12.
-    assert abs(int(feature.any(axis=1).sum()) - 600) <= 53
+    assert abs(int(made.feature.any(axis=1).sum()) - 600) <= 53

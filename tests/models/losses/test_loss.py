@@ -12,7 +12,7 @@ from soritune.tasks.specs import OutputSpec
 from soritune.testing import class_output, ctc_output
 
 SIZES = {
-    "hidden_size": 16, "num_layers": 2, "read_width": 0, "dropout": 0.0, "utterance_dropout": 0.0,
+    "width": 16, "num_layers": 2, "dropout": 0.0, "utterance_dropout": 0.0,
     "projector_size": 8, "pooling": "mean",
 }  # fmt: skip
 FRAMES = torch.tensor([7, 5])

@@ -12,6 +12,7 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.draws import Draws
+from soritune.errors import AugmentationError
 from soritune.geometry import frames_of
 from soritune.recipe import make_task
 from soritune.training.batches.batch import Batch
@@ -119,6 +120,81 @@ def test_augmented_row_does_not_depend_on_the_rest_of_the_batch(tones: Manifest)
     length = int(alone.inputs["num_samples"][0])
     assert int(among.inputs["num_samples"][2]) == length
     assert torch.equal(alone.inputs["waveform"][0], among.inputs["waveform"][2, :length])
+
+
+LIST = AugmentSettings.model_validate(
+    {
+        "one_of": {
+            "probability": 0.9,
+            "second_probability": 0.5,
+            "among": {
+                "gaussian_noise": {},
+                "stretch": {},
+                "pitch": {},
+                "gain": {},
+                "loudness": {},
+                "codec": {},
+                "random_erase": {},
+                "mixup": {},
+                "cutmix": {},
+                "spec_augment": {"time_width_frames": 10},
+                "feature_erase": {},
+            },
+        }
+    }
+)
+
+
+def emotion_collator(manifest: Manifest, **changes: object) -> Collator:
+    tasks = [make_task("emotion", {"labels": LABELS})]
+    return Collator(manifest, tasks, Preprocessing(), num_frames=NUM_FRAMES, hidden_size=16, **changes)
+
+
+@pytest.mark.slow
+def test_batches_of_a_list_do_not_depend_on_the_number_of_workers_or_ranks(tones: Manifest) -> None:
+    """Rank r of R makes the micro-batches whose number is r modulo R."""
+    plan = plan_epoch(np.arange(len(tones)), tones.durations_s, BatchSettings(batch_size=6), seed=0)
+    made, indices = emotion_collator(tones, augment=LIST), range(plan.num_micro_batches)
+    alone = dict(zip(indices, load_batches(plan, made, Draws(0, 0, 1), indices, num_workers=0), strict=True))
+    for ranks, workers in ((1, 2), (2, 0), (2, 2)):
+        for rank in range(ranks):
+            mine = indices[rank::ranks]
+            again = load_batches(plan, made, Draws(0, 0, 1), mine, num_workers=workers)
+            for index, batch in zip(mine, again, strict=True):
+                assert batch.inputs.keys() == alone[index].inputs.keys()
+                for name, array in batch.inputs.items():
+                    assert torch.equal(array, alone[index].inputs[name]), name
+                assert torch.equal(batch.targets["emotion"].values, alone[index].targets["emotion"].values)
+    soft = torch.cat([batch.targets["emotion"].values.amax(1) for batch in alone.values()])
+    assert 0 < (soft < 1).sum() < len(tones)  # some are mixed
+    assert any("masked_rectangles" in batch.inputs for batch in alone.values())
+    assert not any(batch.failed for batch in alone.values())
+
+
+def test_stretched_batches_have_the_durations_of_the_plan(tones: Manifest) -> None:
+    made, draws, rows = emotion_collator(tones, augment=LIST), Draws(0, 0, 1), np.arange(len(tones))
+    factors = made.chain.speed_factors(rows, draws)
+    assert 0 < (factors != 1).sum() < len(rows)
+    for row, factor in zip(rows, factors, strict=True):
+        batch = made(np.array([row]), draws, 0)
+        assert abs(batch.audio_s - tones.durations_s[row] / factor) <= 2 / 16000
+
+
+def test_phones_of_stretched_and_shifted_rows_are_those_of_the_row(tones: Manifest) -> None:
+    augment = AugmentSettings.model_validate({"stretch": {"probability": 1}, "pitch": {"probability": 1}})
+    rows = np.arange(6)
+    plain, changed = (collator(tones, **more)(rows, Draws(0, 0, 0), 0) for more in ({}, {"augment": augment}))
+    assert not torch.equal(plain.inputs["num_samples"], changed.inputs["num_samples"])
+    assert torch.equal(plain.targets["phoneme"].values, changed.targets["phoneme"].values)
+    assert torch.equal(plain.targets["phoneme"].lengths, changed.targets["phoneme"].lengths)
+    assert not changed.failed
+
+
+def test_mixing_is_refused_beside_ctc_with_the_reason(tones: Manifest) -> None:
+    with pytest.raises(
+        AugmentationError, match=r"augment\.one_of\.among\.mixup: mixes several .* trained by ctc"
+    ):
+        collator(tones, augment=LIST)
 
 
 def test_evaluation_has_no_masks(tones: Manifest) -> None:

@@ -70,6 +70,22 @@ class Augmentation(Settings, ABC):
             (samples / speed factor,) float32, finite; the length may differ by one sample.
         """
 
+    def check_usable(self) -> None:
+        """Looks for files and libraries that the settings need, before a training starts.
+
+        Raises:
+            AugmentationError: one is missing.
+        """
+        return
+
+    def origin(self) -> dict[str, Any] | None:
+        """What a model card states about recordings that the augmentation takes from a folder of the user.
+
+        Returns:
+            `folder`, `files`, `licence`; None for an augmentation that computes everything.
+        """
+        return None
+
     def speed_factor(self, parameters: Parameters) -> NDArray[np.float64] | float:
         """How many times faster each row plays: duration before / duration after. 1 where the length is kept.
 

@@ -7,12 +7,26 @@ utterance; the model hides what they cover (`models/spec_augment.py`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from soritune.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """The masks of the utterances of a micro-batch."""
+
+    time: NDArray[np.bool_]
+    """(batch, frames), True where all channels of a frame are hidden."""
+    feature: NDArray[np.bool_]
+    """(batch, hidden), True where a channel is hidden in all frames."""
+    rectangles: NDArray[np.int64]
+    """(batch, rectangles, 4): first frame, end frame, first channel, end channel of each; ends are not included. A row
+    with fewer rectangles than another one has empty ones."""
 
 
 class Masking(Settings, ABC):
@@ -30,3 +44,16 @@ class Masking(Settings, ABC):
             time: (frames,) of the encoder; False where no mask covers a frame yet.
             feature: (hidden,) of the encoder; False where no mask covers a channel yet.
         """
+
+    def rectangles(self, rng: np.random.Generator, frames: int, channels: int) -> NDArray[np.int64]:
+        """Parts of the features that are hidden in some frames and some channels; none by default.
+
+        Args:
+            rng: of the utterance, after `mask`.
+            frames: of the encoder.
+            channels: of the encoder.
+
+        Returns:
+            (rectangles, 4): first frame, end frame, first channel, end channel; ends are not included.
+        """
+        return np.zeros((0, 4), dtype=np.int64)

@@ -41,7 +41,7 @@ class Mixing(Settings, ABC):
     """Settings of a kind of mixing, and how it is applied."""
 
     probability: float = Field(0.5, ge=0, le=1)
-    """Share of micro-batches that are mixed."""
+    """Share of micro-batches that are mixed. In a choice such as `one_of`, utterances are chosen instead."""
 
     @abstractmethod
     def mix(self, batch: MixableBatch, rng: np.random.Generator) -> MixableBatch:
@@ -56,11 +56,34 @@ class Mixing(Settings, ABC):
         """
 
 
+def partners(batch: MixableBatch, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A partner for each utterance, drawn among those that have labels for the same outputs.
+
+    Args:
+        batch: its arrays; without `present`, every row counts as labelled.
+        rng: of the micro-batch.
+
+    Returns:
+        (batch,) rows. The utterances with the same outputs form one ring, so that none is its own partner unless it is
+        the only one. A row without any label is its own partner.
+    """
+    count = len(batch.num_samples)
+    partner = np.arange(count)
+    flags = np.stack([*batch.present.values()], axis=1) if batch.present else np.ones((count, 1), dtype=bool)
+    _, group = np.unique(flags, axis=0, return_inverse=True)
+    order = rng.permutation(count)
+    for name in range(int(group.max(initial=-1)) + 1):
+        ring = order[group[order] == name]
+        if flags[ring[0]].any():
+            partner[ring] = np.roll(ring, 1)
+    return partner
+
+
 def refusals(mixing: Iterable[str], unmixable: Sequence[str]) -> list[str]:
     """Why a run cannot mix its batches: a message for each key and each part.
 
     Args:
-        mixing: keys of the `Mixing` members in the recipe.
+        mixing: where the `Mixing` members are in the recipe, below `augment`.
         unmixable: parts of the run that cannot be averaged over utterances, each as a clause that states why.
     """
     return [
@@ -69,6 +92,25 @@ def refusals(mixing: Iterable[str], unmixable: Sequence[str]) -> list[str]:
         for key in mixing
         for cause in unmixable
     ]
+
+
+def mixed_where(chosen: NDArray[np.bool_], before: MixableBatch, after: MixableBatch) -> MixableBatch:
+    """`after` in the rows that are chosen, `before` in the others.
+
+    Args:
+        chosen: (batch,).
+        before, after: of the same shapes.
+    """
+
+    def rows(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
+        return np.where(chosen.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+
+    return MixableBatch(
+        rows(before.waveform, after.waveform),
+        rows(before.num_samples, after.num_samples),
+        {name: rows(target, after.targets[name]) for name, target in before.targets.items()},
+        {name: rows(flags, after.present[name]) for name, flags in before.present.items()},
+    )
 
 
 def checked(key: str, before: MixableBatch, after: MixableBatch) -> MixableBatch:

@@ -14,6 +14,11 @@ from soritune.audio.channels import Float32Array
 from soritune.audio.spectrum import fast_length, mean_power
 from soritune.draws import RowDraws
 
+_CLIPPING_ROUNDS = 20
+"""Corrections of the level for noise that is lost in clipping."""
+_CLOSE_ENOUGH = 0.01
+"""Logarithm of a ratio of powers, 0.04 dB."""
+
 Noise = Literal["none", "steady", "wavering", "hum", "babble", "knocks"]
 
 
@@ -23,7 +28,7 @@ class AdditiveNoise(Augmentation):
     """
 
     snr_db: Annotated[tuple[float, float], within(-40.0, 100.0)] = (5.0, 30.0)
-    """Range of the speech level over the noise level, equally likely in dB."""
+    """Range of the speech level over the noise level after clipping, equally likely in dB."""
     kinds: tuple[Literal["steady", "wavering", "hum", "knocks"], ...] = (
         "steady",
         "wavering",
@@ -71,13 +76,45 @@ class AdditiveNoise(Augmentation):
             generator,
         )
         noise = np.fft.irfft(spectrum, points)[:size]
-        power = active_power(samples, sample_rate_hz) * 10 ** (-float(parameters["snr_db"]) / 10)
-        gain = np.sqrt(power / max(float(np.mean(noise**2)), 1e-20))
-        noisy: Float32Array = (samples + noise * np.float32(gain)).astype(np.float32)
-        return noisy
+        return with_noise(samples, noise, sample_rate_hz, float(parameters["snr_db"]))
 
 
 AUGMENTATION = AdditiveNoise
+
+
+def with_noise(
+    samples: Float32Array, noise: NDArray[np.floating], sample_rate_hz: int, snr_db: float
+) -> Float32Array:
+    """Adds noise at a level relative to the active speech, and clips the sum at full scale.
+
+    The ratio is that of the result: where clipping takes away noise, more is added. Full scale is 1, or the peak of the
+    speech where it is higher.
+
+    Args:
+        samples: (samples,) speech.
+        noise: (samples,) of any level.
+        sample_rate_hz: of both.
+        snr_db: level of the active speech over that of the noise.
+    """
+    power = active_power(samples, sample_rate_hz) * 10 ** (-snr_db / 10)
+    gain = np.sqrt(power / max(float(np.mean(noise**2)), 1e-20)) if len(noise) else 0.0
+    noisy: Float32Array = (samples + noise * np.float32(gain)).astype(np.float32)
+    full_scale = np.float32(max(1.0, float(np.abs(samples).max(initial=0.0))))
+    if np.abs(noisy).max(initial=0.0) <= full_scale:
+        return noisy
+    # The power of the clipped noise rises with the gain, but by less than its square: a secant in the logarithms.
+    logarithm, slope, latest = float(np.log(gain)), 2.0, (0.0, 0.0)
+    for number in range(_CLIPPING_ROUNDS):
+        noisy = np.clip(noisy, -full_scale, full_scale)
+        missing = float(np.log(power / max(float(np.mean((noisy - samples) ** 2)), 1e-20)))
+        if abs(missing) < _CLOSE_ENOUGH:
+            break
+        if number and logarithm != latest[0]:
+            slope = min(max((latest[1] - missing) / (logarithm - latest[0]), 0.1), 2.0)
+        latest = (logarithm, missing)
+        logarithm += min(missing / slope, 3.0)
+        noisy = (samples + noise * np.float32(np.exp(logarithm))).astype(np.float32)
+    return np.clip(noisy, -full_scale, full_scale)
 
 
 def noise_spectrum(

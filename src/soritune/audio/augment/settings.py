@@ -14,13 +14,14 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from soritune.audio.augment.augmentation import Augmentation
 from soritune.audio.augment.masks import Masking
 from soritune.audio.augment.mixing import Mixing
+from soritune.audio.augment.selection import Selection
 from soritune.errors import AugmentationError, RecipeError, UnknownNameError
 from soritune.registry import load_member, member_names, members
 from soritune.settings import Settings, faults_of
 
 PACKAGE, ATTRIBUTE = "soritune.audio.augment", "AUGMENTATION"
-Member = Augmentation | Masking | Mixing
-Kind = type[Augmentation] | type[Masking] | type[Mixing]
+Member = Augmentation | Masking | Mixing | Selection
+Kind = type[Augmentation] | type[Masking] | type[Mixing] | type[Selection]
 
 
 def kinds() -> dict[str, Kind]:
@@ -51,14 +52,14 @@ def _key(name: str) -> str:
 
 
 def _is_kind(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Augmentation | Masking | Mixing)
+    return isinstance(kind, type) and issubclass(kind, Member)
 
 
 def _checked_kind(key: str, kind: Any) -> Kind:
     if not _is_kind(kind):
         raise AugmentationError(
             f"augment.{key}: the entry point of {PACKAGE} gives {kind!r}; it must give a subclass of Augmentation, "
-            "Masking or Mixing"
+            "Masking, Mixing or Selection"
         )
     checked: Kind = kind
     return checked

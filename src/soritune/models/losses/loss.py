@@ -132,9 +132,8 @@ def head_kind(spec: OutputSpec, pooling: str) -> HeadKind | None:
 def make_head(
     spec: OutputSpec,
     *,
-    hidden_size: int,
+    width: int,
     num_layers: int,
-    read_width: int,
     dropout: float,
     projector_size: int,
     pooling: str,
@@ -144,9 +143,8 @@ def make_head(
 
     Args:
         spec: the output.
-        hidden_size: channels of the encoder's states.
+        width: channels it reads per frame: those of the encoder's states, of another output and of inputs.
         num_layers: transformer layers of the encoder.
-        read_width: further channels it reads per frame, from another output and from inputs.
         dropout: see `HeadSettings`, and for the other arguments too.
         projector_size: width of the projector.
         pooling: "mean" or "attentive".
@@ -159,16 +157,17 @@ def make_head(
     """
 
     check_output(spec)
-    if isinstance(spec.layer, str) and spec.layer not in ("last", "weighted") and not spec.layer.isdigit():
+    named = ("last", "weighted", "none")
+    if isinstance(spec.layer, str) and spec.layer not in named and not spec.layer.isdigit():
         raise ModelError(
             f"output '{spec.name}' reads layer '{spec.layer}'; use last, weighted or 0 … {num_layers}"
         )
-    if spec.layer not in ("last", "weighted") and not 0 <= int(spec.layer) <= num_layers:
+    if spec.layer not in named and not 0 <= int(spec.layer) <= num_layers:
         raise ModelError(
             f"output '{spec.name}' reads layer {spec.layer}; the encoder has layers 0 … {num_layers}"
         )
     settings = HeadSettings(
-        width=hidden_size + read_width,
+        width=width,
         num_layers=num_layers,
         dropout=dropout,
         utterance_dropout=utterance_dropout,

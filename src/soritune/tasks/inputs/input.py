@@ -10,9 +10,9 @@ Shapes: batch, frames (encoder frames), width (numbers per input).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from soritune.corpus.utterance import FIELDS, Utterance
 from soritune.errors import TaskError
 from soritune.registry import load_identifier
-from soritune.tasks.specs import InputSpec
+from soritune.tasks.specs import InputSpec, OutputSpec
 from soritune.tasks.task import Task
 
 PACKAGE = "soritune.tasks.inputs"
@@ -28,12 +28,15 @@ PROMPT = "text"
 """Field of a request with the text the speaker was asked to read."""
 PRESENT = "_present"
 """End of the name of the array that marks the rows with a value."""
-ARGUMENTS_OF_MODELS = ("waveform", "num_samples", "time_mask", "feature_mask")
+ARGUMENTS_OF_MODELS = ("waveform", "num_samples", "time_mask", "feature_mask", "masked_rectangles")
 """Other arguments of a model, which no input may be called."""
 
 
 class InputKind(ABC):
     """How values of one kind become arrays."""
+
+    origin_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields of a row or request that `origin` reads; scores are always given apart for the values it returns."""
 
     def check(self, spec: InputSpec) -> None:
         """Refuses settings of `spec.options` that this kind does not have.
@@ -45,6 +48,27 @@ class InputKind(ABC):
             raise TaskError(
                 f"input '{spec.name}': {spec.encoding} takes no options, got {sorted(spec.options)}"
             )
+
+    def check_usable(self, spec: InputSpec) -> None:
+        """Looks for the files that the kind needs, before a training is prepared; by default none.
+
+        Raises:
+            SorituneError: one is missing.
+        """
+        return
+
+    def is_absent(self, value: Any) -> bool:
+        """Whether a value stands for none; by default None does."""
+        return value is None
+
+    def origin(self, value: Any, facts: Mapping[str, Any]) -> dict[str, str]:
+        """Facts about a value by which predictions are grouped and scored apart, such as its source; by default none.
+
+        Args:
+            value: of the row or request; None if it is absent.
+            facts: fields of the row or of the request.
+        """
+        return {}
 
     @abstractmethod
     def encode(self, spec: InputSpec, value: Any) -> NDArray[Any]:
@@ -114,6 +138,11 @@ def inputs_of(tasks: Iterable[Task]) -> tuple[InputSpec, ...]:
                 raise TaskError(f"two tasks declare the input '{spec.name}' differently; rename one of them")
             if not spec.name.isidentifier() or spec.name in ARGUMENTS_OF_MODELS:
                 raise TaskError(f"'{spec.name}' cannot be the name of an input; use another identifier")
+            if spec.dropout and not spec.optional:
+                raise TaskError(
+                    f"the input '{spec.name}' is left out of a share of {spec.dropout:g} of the training rows, so it "
+                    "must be optional"
+                )
     return tuple(specs.values())
 
 
@@ -124,10 +153,10 @@ def value_in_row(spec: InputSpec, utterance: Utterance) -> Any:
     return utterance.extra.get(spec.column)
 
 
-def values_in_row(specs: Iterable[InputSpec], utterance: Utterance) -> dict[str, Any]:
+def values_in_row(specs: Sequence[InputSpec], utterance: Utterance) -> dict[str, Any]:
     """The values of inputs in a manifest row by the input's name; absent ones are left out."""
     values = {spec.name: value_in_row(spec, utterance) for spec in specs}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in values.items() if not _is_absent(specs, name, value)}
 
 
 def values_in_request(specs: Sequence[InputSpec], request: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +166,8 @@ def values_in_request(specs: Sequence[InputSpec], request: Mapping[str, Any]) ->
         TaskError: a field that no input reads. `text`, the prompt, may always be given.
     """
     known = {spec.request_field: spec.name for spec in specs}
-    unknown = sorted(map(str, set(request) - {*known, PROMPT}))
+    facts = {field for spec in specs for field in kind_of(spec).origin_fields}
+    unknown = sorted(map(str, set(request) - {*known, *facts, PROMPT}))
     if unknown:
         raise TaskError(
             f"the model reads no field {', '.join(unknown)}; it reads {', '.join(sorted(known)) or 'audio alone'}"
@@ -147,7 +177,39 @@ def values_in_request(specs: Sequence[InputSpec], request: Mapping[str, Any]) ->
         raise TaskError(
             f"the field '{PROMPT}' must be the text the speaker was asked to read, got {prompt!r:.60}"
         )
-    return {known[key]: value for key, value in request.items() if key in known and value is not None}
+    values = {known[key]: value for key, value in request.items() if key in known}
+    return {name: value for name, value in values.items() if not _is_absent(specs, name, value)}
+
+
+def _is_absent(specs: Sequence[InputSpec], name: str, value: Any) -> bool:
+    return value is None or any(kind_of(spec).is_absent(value) for spec in specs if spec.name == name)
+
+
+def origins(
+    specs: Iterable[InputSpec], values: Mapping[str, Any], facts: Mapping[str, Any]
+) -> dict[str, str]:
+    """Facts about the values of a row or request by which its prediction is grouped.
+
+    Args:
+        specs: the model's inputs.
+        values: by the input's name; absent ones are left out.
+        facts: fields of the row or request.
+    """
+    groups: dict[str, str] = {}
+    for spec in specs:
+        groups |= kind_of(spec).origin(values.get(spec.name), facts)
+    return groups
+
+
+def origin_fields(tasks: Iterable[Task]) -> tuple[str, ...]:
+    """The fields by whose values predictions of these tasks are always scored apart."""
+    fields = (field for spec in inputs_of(tasks) for field in kind_of(spec).origin_fields)
+    return tuple(dict.fromkeys(fields))
+
+
+def blind_outputs(outputs: Iterable[OutputSpec], given: Collection[str]) -> set[str]:
+    """Names of the outputs that read inputs alone, none of which is among the names `given`."""
+    return {spec.name for spec in outputs if spec.layer == "none" and not set(spec.inputs) & set(given)}
 
 
 def missing_inputs(task: Task, values: Mapping[str, Any]) -> list[str]:

@@ -49,8 +49,8 @@ class Batch:
 
     inputs: dict[str, Tensor]
     """`waveform` (batch, samples) float32, zero-padded; `num_samples` (batch,) int64; `time_mask` (batch, frames) and
-    `feature_mask` (batch, hidden) bool, True where SpecAugment hides, absent without it; and the arrays of the other
-    inputs (`tasks/inputs/`)."""
+    `feature_mask` (batch, hidden) bool, True where SpecAugment hides, absent without it; `masked_rectangles` (batch,
+    rectangles, 4), absent without any; and the arrays of the other inputs (`tasks/inputs/`)."""
     targets: dict[str, Target]
     rows: NDArray[np.int64]
     """Manifest rows, (batch,)."""

@@ -38,7 +38,7 @@ class Collator:
         preprocessing: how audio is read.
         num_frames: encoder frames of a number of samples.
         hidden_size: encoder channels, for feature masks.
-        augment: augmentations of training; None for evaluation.
+        augment: augmentations of training; None for evaluation, in which no input is left out either.
         label_smoothing: share of the mass of classification targets spread over all labels.
 
     Raises:
@@ -60,7 +60,7 @@ class Collator:
         self.manifest, self.tasks, self.preprocessing = manifest, tuple(tasks), preprocessing
         self.num_frames, self.hidden_size = num_frames, hidden_size
         self.chain, self.label_smoothing = Chain.of(augment or AugmentSettings()), label_smoothing
-        self.read = SampleReader(manifest, tasks, preprocessing, self.chain)
+        self.read = SampleReader(manifest, tasks, preprocessing, self.chain, drops_inputs=augment is not None)
         self.outputs = {spec.name: spec for task in tasks for spec in task.outputs}
         reasons = refusals(self.chain.mixing, unmixable_parts(self.tasks))
         if reasons:
@@ -94,15 +94,17 @@ class Collator:
             for name, spec in self.outputs.items()
         }
         if self.chain.mixing and len(samples):
-            padded, lengths, targets = self._mixed(padded, lengths, targets, draws, micro_batch)
+            padded, lengths, targets = self._mixed(padded, lengths, targets, draws, micro_batch, visits)
             frames = self._frames(lengths)
         arrays: dict[str, NDArray[Any]] = {"waveform": padded, "num_samples": lengths}
         arrays |= pad_inputs(self.read.inputs, [sample.inputs for sample in samples], frames)
         masks = self.chain.masks(visits, frames, self.hidden_size, draws)
         masked_share = 0.0
         if masks is not None:
-            arrays["time_mask"], arrays["feature_mask"] = masks
-            masked_share = float(masks[0].sum()) / max(int(frames.sum()), 1)
+            arrays["time_mask"], arrays["feature_mask"] = masks.time, masks.feature
+            if masks.rectangles.size:
+                arrays["masked_rectangles"] = masks.rectangles
+            masked_share = float(masks.time.sum()) / max(int(frames.sum()), 1)
         return Batch(
             inputs={name: _tensor(array) for name, array in arrays.items()},
             targets=targets,
@@ -141,11 +143,13 @@ class Collator:
         targets: Mapping[str, Target],
         draws: Draws,
         micro_batch: int,
+        visits: NDArray[np.int64],
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], dict[str, Target]]:
         """Waveforms, their lengths and targets after mixing."""
         values = {name: target.values.numpy() for name, target in targets.items()}
         has_label = {name: target.present.numpy() for name, target in targets.items()}
-        mixed = self.chain.mix(MixableBatch(padded, lengths, values, has_label), draws, micro_batch)
+        batch = MixableBatch(padded, lengths, values, has_label)
+        mixed = self.chain.mix(batch, draws, micro_batch, visits)
         built = {}
         for name, mass in mixed.targets.items():
             is_present = mixed.present[name]

@@ -18,7 +18,14 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.manifest import Manifest
 from soritune.draws import Draws
 from soritune.errors import AudioError, SorituneError
-from soritune.tasks.inputs.input import cut_inputs, encode_inputs, inputs_of, missing_inputs, values_in_row
+from soritune.tasks.inputs.input import (
+    blind_outputs,
+    cut_inputs,
+    encode_inputs,
+    inputs_of,
+    missing_inputs,
+    values_in_row,
+)
 from soritune.tasks.objectives.objective import cropping_fault
 from soritune.tasks.task import Task
 
@@ -50,6 +57,7 @@ class SampleReader:
         tasks: declare outputs and inputs, and make targets.
         preprocessing: how audio is read.
         chain: augmentations.
+        drops_inputs: whether inputs are left out of a share of the rows (`InputSpec.dropout`), as in training.
 
     Attributes:
         inputs: the inputs of all tasks, each once.
@@ -59,11 +67,20 @@ class SampleReader:
     """
 
     def __init__(
-        self, manifest: Manifest, tasks: Sequence[Task], preprocessing: Preprocessing, chain: Chain
+        self,
+        manifest: Manifest,
+        tasks: Sequence[Task],
+        preprocessing: Preprocessing,
+        chain: Chain,
+        *,
+        drops_inputs: bool = False,
     ) -> None:
         self.manifest, self.tasks = manifest, tuple(tasks)
         self.preprocessing, self.chain = preprocessing, chain
         self.inputs = inputs_of(self.tasks)
+        self.outputs = tuple(spec for task in self.tasks for spec in task.outputs)
+        self.drops_inputs = drops_inputs
+        self._dropouts = {spec.name: spec.dropout for spec in self.inputs}
 
     def __call__(self, visit: int, draws: Draws) -> Sample:
         """The sample of a visit; a row that cannot be read becomes silence with the reason in `failure`."""
@@ -74,6 +91,11 @@ class SampleReader:
             reason = error.reason if isinstance(error, AudioError) else str(error)
             silence = np.zeros(self.preprocessing.sample_rate_hz, np.float32)
             return Sample(row, visit, silence, failure=reason)
+
+    def _is_dropped(self, name: str, visit: int, draws: Draws) -> bool:
+        """Whether a visit goes without the input `name`; a function of seed, phase, epoch and visit."""
+        rng = draws.for_rows(f"input.{name}", np.array([visit], dtype=np.int64))
+        return bool(rng.occurs(self._dropouts[name])[0])
 
     def _read(self, row: int, visit: int, draws: Draws) -> Sample:
         utterance = self.manifest.utterance(row)
@@ -86,11 +108,17 @@ class SampleReader:
         )
         waveform = self.chain.apply(waveform, self.preprocessing.sample_rate_hz, visit, draws)
         values = values_in_row(self.inputs, utterance)
+        lacking = {task.name for task in self.tasks if missing_inputs(task, values)}
+        if self.drops_inputs:
+            values = {
+                name: value for name, value in values.items() if not self._is_dropped(name, visit, draws)
+            }
         targets: dict[str, NDArray[Any] | None] = {}
         for task in self.tasks:
             # A task is not trained on a row that lacks one of its required inputs.
-            if not missing_inputs(task, values):
+            if task.name not in lacking:
                 targets.update(task.targets(utterance))
+        targets |= dict.fromkeys(blind_outputs(self.outputs, values))
         inputs = encode_inputs(self.inputs, values)
         faults: list[str] = []
         limit = self.preprocessing.max_duration_s
@@ -98,7 +126,7 @@ class SampleReader:
             # An input along time is cut like the sound, to a millisecond.
             kept_ms, whole_ms = max(round(limit * 1000), 1), max(round(utterance.duration_s * 1000), 1)
             inputs = cut_inputs(self.inputs, inputs, 0, min(kept_ms, whole_ms), whole_ms)
-            for spec in (spec for task in self.tasks for spec in task.outputs):
+            for spec in self.outputs:
                 fault = cropping_fault(spec, utterance.duration_s, limit)
                 if fault is not None and targets.get(spec.name) is not None:
                     targets[spec.name] = None

@@ -1,0 +1,68 @@
+"""The recipe emotion-4class-text on toy encoders, started in three processes as its header has it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.stages.conftest import tree  # noqa: F401  (a fixture)
+from tests.training.launching import BIN, Toy, events, free_port, wait
+
+from soritune.bundles.read import load_bundle
+from soritune.inference.predictor import Predictor
+from soritune.testing import tiny_config, tiny_text_encoder
+
+pytestmark = pytest.mark.slow(seconds=40)
+TEXTS = ("오늘 은 맑습니다", "내일 은 비 가 옵니다", "여기 에 앉으세요")
+
+
+@pytest.fixture
+def corpus(tree: Path, tmp_path: Path) -> Path:  # noqa: F811
+    """Folders of persons with `script.txt`, which lacks the text of every fourth file."""
+    root = tmp_path / "ROOT"
+    shutil.copytree(tree, root)
+    for person in root.iterdir():
+        clips = sorted(path.stem for path in (person / "wav_48000").iterdir())
+        lines = [f"{clip}\t{TEXTS[i % 3]}" for i, clip in enumerate(clips) if i % 4]
+        (person / "script.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root
+
+
+def test_recipe_runs_in_three_processes(corpus: Path, tmp_path: Path) -> None:
+    encoder = tiny_text_encoder(tmp_path / "text-encoder", TEXTS)
+    launcher = [str(BIN / "accelerate"), "launch", "--multi_gpu", "--num_processes=3"]
+    launcher += ["--main_process_port", str(free_port())]
+    words = ["--module", "soritune", "run", "emotion-4class-text", f"data={corpus}", "--output", "run"]
+    words += [
+        f"tasks.emotion.text.encoder={encoder}",
+        "model.random_weights=true",
+        f"model.architecture={json.dumps(tiny_config(norm='layer'))}",
+        "split.by=[speaker]",
+        "train.max_steps=2",
+        "train.device=cpu",
+        "evaluate.resamples=100",
+        "evaluate.audio=false",
+        "batches.num_workers=0",
+    ]
+    toy = Toy(tmp_path, {})
+    done = wait(toy.start_raw([*launcher, *words], toy.environment(None, None)))
+    assert done.code == 0, done.err
+    (start,) = events(tmp_path / "run", "start")
+    assert start["processes"] == 3
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    emotion = scores["tasks"]["emotion"]
+    assert {"ua", "ua_audio", "ua_text"} <= set(emotion["rates"])
+    assert set(emotion["groups"]["text_source"]) == {"gold", "none"}
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "text alone" in page and "By origin of the text" in page
+
+    bundle = load_bundle(tmp_path / "run" / "bundles" / "last")
+    assert [spec.name for spec in bundle.outputs] == ["emotion", "emotion_audio", "emotion_text"]
+    shutil.rmtree(encoder)
+    clip = next(iter(sorted(corpus.glob("M2000/wav_48000/*_000021*"))))
+    rows = list(
+        Predictor.load(bundle.path, device="cpu").predict([{"audio": str(clip), "text": TEXTS[0]}, clip])
+    )
+    assert all(row["tasks"]["emotion"]["prediction"]["label"] for row in rows)
