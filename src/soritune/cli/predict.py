@@ -306,8 +306,8 @@ def _print_without_speech(kept: _Kept, vad: str) -> None:
     from soritune.reports.score_warnings import VAD_TITLES
 
     print_error(
-        f"{kept.without_speech} of {kept.predicted} clips hold no speech, as found by {VAD_TITLES[vad]}; "
-        "they are in no share",
+        f"{kept.without_speech} of {kept.predicted} clips hold no speech, as found by {VAD_TITLES[vad]}; their "
+        "predictions mean nothing and are in no share",
         style="yellow",
     )
 
