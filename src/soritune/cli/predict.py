@@ -222,7 +222,7 @@ def _request(given: list[str] | None, manifest: Path | None) -> dict[str, Any]:
 
 
 def _refuse_unread_prompt(predictor: Predictor, request: dict[str, Any]) -> None:
-    """Refuses `--input text=…` if no task compares what was said with a prompt, and no input reads it.
+    """Refuses `--input text=…` if neither a task nor an input of the model reads it.
 
     Raises:
         TaskError: the text would be ignored.
