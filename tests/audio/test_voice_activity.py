@@ -124,7 +124,7 @@ def test_seconds_of_speech_in_a_stretch() -> None:
 
 
 def test_short_clip_has_no_noise_floor() -> None:
-    """A vowel of 0.3 s is as even as a tone; only silence is told from it."""
+    """A vowel of 0.3 s is as even as a tone; only silence differs from it."""
     tone = NOT_SPEECH["tone"][: round(0.3 * RATE)].astype(np.float32)
     assert EnergyGate().find(tone, RATE).has_speech()
     assert not EnergyGate().find(0 * tone, RATE).has_speech()

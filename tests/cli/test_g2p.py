@@ -55,7 +55,7 @@ def test_text_without_a_reading_is_reported(capsys, tmp_path):
 
 
 def test_bad_input_is_refused_with_the_reason(tmp_path):
-    with pytest.raises(TextError, match="cannot be read"):
+    with pytest.raises(TextError, match="does not exist"):
         g2p(file=tmp_path / "none.txt", tagger="none")
     with pytest.raises(TextError, match="give one of them"):
         g2p("가", file=tmp_path / "none.txt", tagger="none")

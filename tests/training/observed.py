@@ -6,6 +6,7 @@ the rank may be "all". A signal is sent by the process itself, or while the proc
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -28,7 +29,17 @@ GRADIENTS_OF = 3
 
 
 def observe(folder: Path) -> None:
-    """Writes rows-<rank>.jsonl, one line per step, and gradients-<step>-<rank> and weights-<rank> as safetensors."""
+    """Writes rows-<rank>.jsonl, one line per step, and gradients-<step>-<rank> and weights-<rank> as safetensors.
+
+    threads-<rank>.json holds the names of the threads while the process trains and as the interpreter ends.
+    """
+    atexit.register(lambda: note_threads("end"))  # registered first, called last
+    names: dict[str, list[str]] = {}
+
+    def note_threads(when: str) -> None:
+        names[when] = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+        (folder / f"threads-{RANK}.json").write_text(json.dumps(names))
+
     real_step, real_clip = step.Stepper.step, torch.nn.utils.clip_grad_norm_
     real_begin, real_train = loop.begin_phase, loop._train_phases
     taken = 0
@@ -43,6 +54,7 @@ def observe(folder: Path) -> None:
         with (folder / f"rows-{RANK}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps([phase_index, more["done"], [b.rows.tolist() for b in micro]]) + "\n")
         real_step(self, micro, counts, **more)
+        note_threads("training")
 
     def noted_clip(parameters: Any, *rest: Any) -> Any:
         nonlocal taken

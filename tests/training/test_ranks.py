@@ -82,6 +82,15 @@ def test_gradients_depend_on_dropout_and_augmentation(toy: Toy, one: Path) -> No
     assert largest_difference(mine, alone)[0] > 1e-2
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="this system does not list threads in /proc")
+def test_no_thread_of_the_exchanges_outlives_the_interpreter(toy: Toy, two: tuple[Path, Ended]) -> None:
+    """One that does can abort the process with signal 6 after all its work is done."""
+    for rank in (0, 1):
+        threads = json.loads((toy.folder / "seen-two" / f"threads-{rank}.json").read_text())
+        assert any(name.startswith("pt_gloo") for name in threads["training"])
+        assert not [name for name in threads["end"] if name.startswith("pt_gloo")]
+
+
 def test_weights_are_equal_after_fifty_steps(toy: Toy, one: Path, two: tuple[Path, Ended]) -> None:
     first, second = (weights_of(toy.folder / "seen-two", rank) for rank in (0, 1))
     assert all(np.array_equal(first[name], second[name]) for name in first)  # equal among the processes

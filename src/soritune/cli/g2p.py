@@ -136,6 +136,8 @@ def _lines(file: Path | None) -> Iterator[str]:
             return
         with file.open(encoding="utf-8-sig") as lines:
             yield from (line.rstrip("\r\n") for line in lines)
+    except FileNotFoundError as error:
+        raise TextError(f"{file} does not exist; name a file of lines of text") from error
     except (OSError, UnicodeDecodeError) as error:
         raise TextError(f"{file or 'stdin'}: cannot be read ({error}); expected UTF-8 text") from error
 

@@ -137,12 +137,22 @@ def main() -> None:
         _discard_output()
         code = 0
     except OSError as error:
-        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+        if error.filename is not None or error.errno not in _OUTPUT_ERRORS or not _output_fails():
             raise  # of a file whose error should have been reported where it was opened
         print_error(f"error: the output cannot be written ({error.strerror})")
         _discard_output()
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _output_fails() -> bool:
+    """Whether standard output, and not another file, takes nothing more; writes a line end to it if it does."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _discard_output() -> None:

@@ -222,7 +222,7 @@ def _request(given: list[str] | None, manifest: Path | None) -> dict[str, Any]:
 
 
 def _refuse_unread_prompt(predictor: Predictor, request: dict[str, Any]) -> None:
-    """Refuses `--input text=…` if no task compares what was said with a prompt, and no input reads it.
+    """Refuses `--input text=…` if neither a task nor an input of the model reads it.
 
     Raises:
         TaskError: the text would be ignored.
@@ -306,8 +306,8 @@ def _print_without_speech(kept: _Kept, vad: str) -> None:
     from soritune.reports.score_warnings import VAD_TITLES
 
     print_error(
-        f"{kept.without_speech} of {kept.predicted} clips hold no speech, as found by {VAD_TITLES[vad]}; "
-        "they are in no share",
+        f"{kept.without_speech} of {kept.predicted} clips hold no speech, as found by {VAD_TITLES[vad]}; their "
+        "predictions mean nothing and are in no share",
         style="yellow",
     )
 

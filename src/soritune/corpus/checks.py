@@ -85,7 +85,7 @@ class CheckResult:
     notes: dict[str, int] = field(default_factory=dict)
     """Remark on utterances that are kept → how many it concerns."""
     marks: MarkCount = field(default_factory=MarkCount)
-    """Transcript marks in the texts of the clean rows."""
+    """Transcript marks in the texts of all rows, as `prepare` counts them."""
     audio_hashes: Hashed | None = None
     """What the audio of the clean rows is compared by; None if the files were not decoded."""
 
@@ -150,13 +150,13 @@ def check_manifest(
     likenesses = np.zeros((len(manifest) if compares else 0, SIZE), dtype=np.int8)
     with ThreadPoolExecutor(threads) as pool:
         for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
+            marks.add(utterance.text)
             if result.fault is not None:
                 keep[row] = False
                 quarantined.append(
                     Quarantined(utterance.id, utterance.audio, result.fault, result.stage, result.kind)
                 )
             else:
-                marks.add(utterance.text)
                 unread.add(text_of(utterance))
             if result.fault is None and decode:
                 qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))

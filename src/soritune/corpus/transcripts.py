@@ -55,7 +55,8 @@ class MarkCount:
         quoted = ", ".join(f"'{mark}' ({count:,})" for mark, count in self.marks.most_common(_QUOTED))
         return (
             f"{self.marked:,} of {self.texts:,} texts have transcript marks, such as {quoted}, which would be read "
-            f"aloud as words; prepare the corpus with {self.setting}"
+            f"aloud as words; prepare the corpus with {self.setting} (prepare --set, in a recipe "
+            f"data.config.{self.setting})"
         )
 
     @property
@@ -73,7 +74,8 @@ class MarkCount:
         if self.texts and self.marked / self.texts > share:
             allowed = share if setting is None else setting
             raise ManifestError(
-                f"{self.sentence}, or allow them with max_marked_share=1 (it is {allowed:g})",
+                f"{self.sentence}, or allow them with max_marked_share=1 (data.config.max_marked_share, check "
+                f"--max-marked-share; it is {allowed:g})",
                 path=path,
                 field="text",
             )

@@ -95,11 +95,11 @@ SPEAKER = re.compile(
     rf"|^\s*[(<]\s*(?:(?![남여]\s*[)>]\s*(?:\d|화장실)){_ROLE_NAME}|{_NUMBERED}|{_NAMED}(?<=\d))\s*[)>](?=\s*\S)",
     re.MULTILINE,
 )
-"""The name of a speaker before what is said: 화자1:, A:, M1 :, (상담원)."""
+"""The name of a speaker at the start of a turn: 화자1:, A:, M1 :, (상담원)."""
 TURN = re.compile(
     rf"(?:^\s*|(?<=[.?!…~])\s+)(?:{_CODE}|{_KNOWN})[ \t]*:{_AFTER_LABEL}(?=[ \t]*(?!\d)\S)", re.MULTILINE
 )
-"""A short code before what is said, at the start or after the end of a sentence: a speaker if a text has several."""
+"""A short code at the start of a text or of a sentence: a speaker if a text has several."""
 
 CHAT = re.compile(
     r"(?m:^\s*\*[A-Z]{2,3}\d{0,2}:)"

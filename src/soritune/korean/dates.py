@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from soritune.korean.alternatives import NUMERAL_END, either
 from soritune.korean.counters import find_counter, read_counted
-from soritune.korean.hangul import NO_CODA, coda_of
+from soritune.korean.hangul import NO_CODA, coda_of, is_attached
 from soritune.korean.morphology import is_particle_sequence
 from soritune.korean.numbers import read_decimal, read_digits, read_sino
 from soritune.korean.signs import UNIT_OPEN
@@ -118,7 +118,7 @@ def _date(match: re.Match[str]) -> str:
 
 def _space_after(match: re.Match[str]) -> str:
     """Return a space unless a particle or a counter is attached to the match."""
-    return "" if "가" <= match.string[match.end() : match.end() + 1] <= "힣" else " "
+    return "" if is_attached(match) else " "
 
 
 def _short_date(match: re.Match[str]) -> str:
@@ -269,8 +269,7 @@ def _power(match: re.Match[str]) -> str:
     joined = [f"{spoken_base}의 {power}" for power in powers]
     bare = [f"{spoken_base} {power}" for power in powers]
     forms = (joined + bare if number in words else joined) if base[0].isdigit() else bare + joined
-    following = match.string[match.end() : match.end() + 1]
-    return either(*forms) + ("" if "가" <= following <= "힣" else " ")
+    return either(*forms) + _space_after(match)
 
 
 def _mixed(match: re.Match[str]) -> str:

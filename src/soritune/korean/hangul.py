@@ -6,6 +6,7 @@ package work on three small integers instead of letters. Read next: `boundaries.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 ONSETS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
@@ -34,6 +35,11 @@ Syllable = tuple[int, int, int]
 def is_syllable(character: str) -> bool:
     """Tell whether one character is a precomposed Hangul syllable (가-힣)."""
     return "가" <= character <= "힣"
+
+
+def is_attached(match: re.Match[str]) -> bool:
+    """Tell whether a syllable follows a match directly, as a particle or a counter does."""
+    return is_syllable(match.string[match.end() : match.end() + 1])
 
 
 def split(character: str) -> Syllable:

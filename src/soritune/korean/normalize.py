@@ -14,7 +14,7 @@ from soritune.identities import is_invisible
 from soritune.korean.alternatives import MARKS, NUMERAL_END, all_readings, either, principal_reading
 from soritune.korean.counters import read_counted
 from soritune.korean.dates import read_patterns
-from soritune.korean.hangul import NO_CODA, coda_of
+from soritune.korean.hangul import NO_CODA, coda_of, is_attached
 from soritune.korean.hanja import IDEOGRAPHS, read_hanja
 from soritune.korean.numbers import read_decimal, read_digits, read_sino
 from soritune.korean.ranges import join_ranges, join_words, read_ranges
@@ -48,6 +48,11 @@ _ROMAN_VALUE = {
     **{"IX": "구", "X": "십", "XI": "십일", "XII": "십이", "XIII": "십삼"},
 }
 _CURRENCY = "".join(map(re.escape, _MONEY))
+_LANDS = {
+    **{"US": "미국 ", "A": "호주 ", "C": "캐나다 "},
+    **{"HK": "홍콩 ", "NT": "대만 ", "S": "싱가포르 "},
+}
+"""Letters before a sign of money."""
 # 12A석, 84A타입: the letter belongs to the name of the thing
 _LETTERED = "[A-K](?:석|좌석|타입|형(?!광)|동|호|블록|구역|게이트|열|반|조)"
 _NUMBER = re.compile(
@@ -114,21 +119,13 @@ def _number(match: re.Match[str]) -> str:
         text = read_unit(unit, text, before)
     if money:
         large = _LARGE.match(after)
-        land = {
-            "US": "미국 ",
-            "A": "호주 ",
-            "C": "캐나다 ",
-            "HK": "홍콩 ",
-            "NT": "대만 ",
-            "S": "싱가포르 ",
-        }.get(match["land"] or "", "")
+        land = _LANDS.get(match["land"], "")
         name = land + _MONEY[money]
         if large:  # $5만: the name of the currency comes after 만
             return f"{ordinal}{text}{_MONEY_LATER}{' ' if land else ''}{name}{_MONEY_LATER}"
         text += (" " if match["land"] else "") + name
     # A Latin letter may follow (B1, 4D); Hangul stays attached, since 개, 년, 원 ... belong to the number.
-    attached = after[:1] and "가" <= after[0] <= "힣"
-    return ordinal + text + ((NUMERAL_END if not (unit or money) else "") if attached else " ")
+    return ordinal + text + ((NUMERAL_END if not (unit or money) else "") if is_attached(match) else " ")
 
 
 _MONEY_LATER = "\ue012"
@@ -289,12 +286,11 @@ def _signed_letter(match: re.Match[str]) -> str:
 
 
 def _fixed(match: re.Match[str]) -> str:
-    following = match.string[match.end() : match.end() + 1]
     if "+" in match[0] and (
         _IN_SUM.match(match.string, match.end()) or match.string[: match.start()].endswith("+")
     ):
         return match[0]
-    return _FIXED[match[0]] + ("" if "가" <= following <= "힣" else " ")
+    return _FIXED[match[0]] + ("" if is_attached(match) else " ")
 
 
 @dataclass(frozen=True, slots=True)

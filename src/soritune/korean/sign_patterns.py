@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from soritune.korean.hangul import NO_CODA, coda_of
+from soritune.korean.hangul import NO_CODA, coda_of, is_attached
 from soritune.korean.morphology import is_particle_sequence
 from soritune.korean.numbers import read_digits, read_sino
 from soritune.korean.readings import readings
@@ -120,7 +120,7 @@ def _length(match: re.Match[str]) -> str:
             return match[0]
     elif sign in _PAIRED and before.count(_PAIRED[sign]) > before.count(sign):
         return match[0]
-    following = "" if "가" <= after[:1] <= "힣" else " "
+    following = "" if is_attached(match) else " "
     return f"{number}{'피트' if sign in chr(39) + '′’' else '인치'}{following}"
 
 
@@ -128,9 +128,8 @@ def _short_year(match: re.Match[str]) -> str:
     year, _, month, day, month_alone = match.groups()
     if not 1 <= int(month or month_alone) <= 12 or (day and not 1 <= int(day) <= 31):
         return match[0]
-    attached = "가" <= match.string[match.end() : match.end() + 1] <= "힣"
     spoken = f"{year}년 {int(month or month_alone)}월" + (f" {int(day)}일" if day else "")
-    return spoken + ("" if attached else " ")
+    return spoken + ("" if is_attached(match) else " ")
 
 
 def _decimal_comma(match: re.Match[str]) -> str:
@@ -148,9 +147,8 @@ def _internet_number(match: re.Match[str]) -> str:
     is_address = all(int(part) <= 255 for part in parts) and (len(parts[0]) == 3 or parts[0] == "10")
     if not is_address or _BEFORE_VERSION.search(match.string[: match.start()]):
         return match[0]
-    attached = "가" <= match.string[match.end() : match.end() + 1] <= "힣"
     return " 점 ".join(read_digits(part) if len(part) == 3 else read_sino(part) for part in parts) + (
-        "" if attached else " "
+        "" if is_attached(match) else " "
     )
 
 
@@ -158,8 +156,7 @@ def _digit_groups(match: re.Match[str]) -> str:
     groups = [group.strip() for group in match[0].split("-")]
     if sum(map(len, groups)) < _LONG_CODE_DIGITS:
         return match[0]
-    attached = "가" <= match.string[match.end() : match.end() + 1] <= "힣"
-    return " ".join(map(read_digits, groups)) + ("" if attached else " ")
+    return " ".join(map(read_digits, groups)) + ("" if is_attached(match) else " ")
 
 
 def _meat_grade(match: re.Match[str]) -> str:
@@ -201,7 +198,7 @@ def _address(match: re.Match[str]) -> str:
     if scheme:
         spoken = f"{scheme[:-3]} 콜론 슬래시 슬래시 {spoken}"
     spoken += path.replace("/", " 슬래시 ").replace(".", " 점 ")
-    return spoken.rstrip() if "가" <= match.string[match.end() : match.end() + 1] <= "힣" else spoken
+    return spoken.rstrip() if is_attached(match) else spoken
 
 
 _PATTERNS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (

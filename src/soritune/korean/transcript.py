@@ -135,6 +135,7 @@ def find_marks(text: str) -> list[Mark]:
     marks: list[Mark] = []
 
     def take(kind: Kind, pattern: re.Pattern[str], accepts: Callable[[re.Match[str]], Kind | None]) -> None:
+        """Moves what a pattern matches from `text` to `marks`, if `accepts` gives its kind."""
         nonlocal text
 
         def replace(match: re.Match[str]) -> str:

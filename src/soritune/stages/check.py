@@ -71,14 +71,11 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
     )
     lost, on_purpose = by_purpose(checked.quarantined)
     logger.info("check: %d utterances clean, %d left out", len(checked.clean), len(lost))
-    if on_purpose:
-        console.message(
-            f"check: {len(on_purpose):,} utterances have labels that the settings leave out on purpose"
-        )
+    _report_left_out("check", on_purpose, console)
     log_quarantined("check", checked.quarantined)
     for remark, count in checked.notes.items():
         console.warning(f"{count} utterances noted: {remark}")
-    values = [(task, _label_values(task, manifest)) for task in tasks]
+    values = [(task, label_values(task, manifest)) for task in tasks]
     for note in [note for task, labels in values for note in task.leave_out_notes(labels)]:
         console.warning(f"check: {note}")
     advice = [advice for task, labels in values if (advice := task.leave_out_advice(labels))]
@@ -94,7 +91,14 @@ def by_purpose(rows: Iterable[Quarantined]) -> tuple[list[Quarantined], list[Qua
     return lost, on_purpose
 
 
-def _label_values(task: Task, manifest: Manifest) -> list[str]:
+def _report_left_out(stage: str, rows: Sequence[Quarantined], console: Console) -> None:
+    if rows:
+        console.message(
+            f"{stage}: {len(rows):,} utterances have labels that the settings leave out on purpose"
+        )
+
+
+def label_values(task: Task, manifest: Manifest) -> list[str]:
     """The values that the label of a task has in a manifest."""
     if task.label_field is None:
         return []
@@ -223,10 +227,7 @@ def usable_rows(
         console.warning(unread.sentence)
     lost, on_purpose = by_purpose(unusable)
     logger.info("labels: %d utterances can be learnt from, %d left out", len(kept), len(lost))
-    if on_purpose:
-        console.message(
-            f"labels: {len(on_purpose):,} utterances have labels that the settings leave out on purpose"
-        )
+    _report_left_out("labels", on_purpose, console)
     if lost:
         console.warning(
             f"{len(lost)} of {len(manifest)} utterances are left out, reasons in {QUARANTINE_FILE}; the first: "
@@ -248,6 +249,7 @@ def task_problem(task: Task) -> RowProblem:
     """A function that states why a row is unusable for a task: a missing field, an unknown label, or no target."""
 
     def problem(utterance: Utterance) -> RowFault | None:
+        """The first fault of a row."""
         missing = [
             field
             for field in task.required_fields
@@ -307,6 +309,7 @@ def row_problem(recipe: Recipe) -> RowProblem:
         return None if reason is None else RowFault(reason, f"target-unlearnable:{spec.name}")
 
     def problem(utterance: Utterance) -> RowFault | None:
+        """The first fault of a row."""
         faults, targets, absences = [], dict[str, NDArray[Any] | None](), list[str]()
         values = values_in_row(inputs, utterance)
         try:

@@ -15,7 +15,7 @@ from soritune.errors import SplitError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
-from soritune.stages.check import by_purpose, check_corpus
+from soritune.stages.check import by_purpose, check_corpus, label_values
 from soritune.stages.compared_audio import compare_audio
 from soritune.stages.prepare import prepare_corpus
 from soritune.tasks.task import Task, label_fields
@@ -75,11 +75,8 @@ def refuse_parts(
 
 def label_notes(tasks: Sequence[Task], manifest: Manifest) -> list[str]:
     """Warnings of the tasks about the labels that a manifest has."""
-    notes = []
-    for task in tasks:
-        if task.label_field is not None:
-            notes += task.label_notes(manifest.column(task.label_field).drop_null().unique().to_pylist())
-    return notes
+    with_label = [task for task in tasks if task.label_field is not None]
+    return [note for task in with_label for note in task.label_notes(label_values(task, manifest))]
 
 
 def _left_out(manifest: Manifest, folder: Path) -> str | None:

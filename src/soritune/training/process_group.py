@@ -6,6 +6,7 @@ on every process as soon as one of them has stopped. Which process this is: `pro
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import hashlib
@@ -99,6 +100,7 @@ class ProcessGroup:
             self._store = PrefixStore("soritune", next(meeting)[0])
             # `Any`: its type stub lacks the exchanges.
             self._group: Any = ProcessGroupGloo(self._store, self.rank, self.size, limit)
+            atexit.register(self._end_threads)
         except (RuntimeError, ValueError) as error:
             address = f"{os.environ.get('MASTER_ADDR', '?')}:{os.environ.get('MASTER_PORT', '?')}"
             raise OtherProcessError(
@@ -247,6 +249,22 @@ class ProcessGroup:
         self.total([0.0], patient=self.rank != 0)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+    def _end_threads(self) -> None:
+        """Ends the threads of the exchanges while the interpreter still runs.
+
+        A thread releases the tensors of its last exchange after the exchange has returned. If the interpreter is
+        finalizing by then, taking its lock ends the thread inside C++, and the process aborts with signal 6.
+        """
+
+        def release() -> None:
+            del self._group  # joins the threads
+            if torch.distributed.is_initialized() and torch.distributed.get_backend() == "gloo":
+                torch.distributed.destroy_process_group()
+
+        # An exchange that still waits for a process that does not answer cannot be ended.
+        with contextlib.suppress(RuntimeError):
+            _within(STORE_S, release)
 
     def _announced(self) -> str | None:
         """Why another process stopped, if one has announced it."""

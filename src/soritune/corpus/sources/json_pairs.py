@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from soritune.corpus.reading.expressions import Expression, compiled, leaves, spelt
 from soritune.corpus.reading.field_mapping import END, FieldValueError
@@ -29,7 +29,6 @@ from soritune.corpus.reading.json_text import parse_noting_repeats
 from soritune.corpus.reading.label_pairs import LABEL_FOLDERS, Pair, find_pairs, names_part_of
 from soritune.corpus.reading.outcomes import Note, Outcome, ReadingError, Rejected, Skipped
 from soritune.corpus.reading.parallel_map import parallel_map
-from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reading.split_names import SPLIT_FOLDERS, SplitFolders
 from soritune.corpus.reading.text_encoding import decode_text
 from soritune.corpus.reading.value_reader import MAPPABLE, ReaderConfig, ValueReader, check_fields
@@ -37,6 +36,7 @@ from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 from soritune.korean.hangul import composed
+from soritune.settings import Settings
 
 _BY_NAME = (
     "text",
@@ -58,8 +58,10 @@ _THREADS = 8
 _FIELDS = tuple(name for name in MAPPABLE if name != "audio")
 
 
-class Lookup(SourceConfig):
+class Lookup(Settings):
     """A table within a label."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     table: str
     """Expression for a list of objects, or for an object whose keys are the ids; read from the whole label."""
@@ -73,21 +75,27 @@ class Lookup(SourceConfig):
     def _valid(cls, given: str) -> str:
         return Expression(given).text
 
-    def entry(self, part: Any, document: Any) -> tuple[Any, Any]:
-        """The id in a stretch, and the entry with it; None where there is no such value.
+    def wanted(self, part: Any, document: Any) -> Any:
+        """The id in a stretch, or else in its label; None without one.
 
         Raises:
-            ReadingError: an expression fails.
+            ReadingError: the expression fails.
         """
-        wanted = Expression(self.value).search(part)
-        wanted = Expression(self.value).search(document) if wanted is None else wanted
+        expression = Expression(self.value)
+        found = expression.search(part)
+        return expression.search(document) if found is None else found
+
+    def entries(self, document: Any) -> dict[str, Any]:
+        """Id → entry of the table in a label.
+
+        Raises:
+            ReadingError: the expression fails.
+        """
         table = Expression(self.table).search(document)
         if isinstance(table, dict):
-            entries = {str(key).strip(): entry for key, entry in table.items()}
-        else:
-            objects = [entry for entry in table or () if isinstance(entry, dict)]
-            entries = {str(entry[self.key]).strip(): entry for entry in objects if self.key in entry}
-        return wanted, None if wanted is None else entries.get(str(wanted).strip())
+            return {str(key).strip(): entry for key, entry in table.items()}
+        objects = [entry for entry in table or () if isinstance(entry, dict)]
+        return {str(entry[self.key]).strip(): entry for entry in objects if self.key in entry}
 
 
 class JsonPairsConfig(ReaderConfig):
@@ -203,10 +211,11 @@ class _Reader:
             reason = "label in which a key occurs more than once (the last one is read)"
             example = f"{composed(pair.label)}: {', '.join(repeated[:3])}"
             outcomes.append(Note(reason, 1, example, kind="key-repeated"))
+        tables: dict[str, dict[str, Any]] = {}
         for number, part in enumerate(parts, start=1):
             name = pair.name if self.utterances is None else f"{pair.name}#{number}"
             try:
-                part, notes = self._looked_up(part, document, f"{label} '{name}'")
+                part, notes = self._looked_up(part, document, tables, f"{label} '{name}'")
                 outcomes += notes
                 outcomes.append(self._utterance(part, document, pair, name))
             except FieldValueError as error:
@@ -214,14 +223,22 @@ class _Reader:
                 outcomes.append(Rejected(pair.audio, reason, name, kind=error.kind))
         return outcomes
 
-    def _looked_up(self, part: Any, document: Any, location: str) -> tuple[Any, list[Note]]:
-        """The stretch with the entries of `lookups` under their names, and notes on those that do not exist."""
+    def _looked_up(
+        self, part: Any, document: Any, tables: dict[str, dict[str, Any]], location: str
+    ) -> tuple[Any, list[Note]]:
+        """The stretch with the entries of `lookups` under their names, and notes on those that do not exist.
+
+        `tables` keeps the tables of the label for its other stretches.
+        """
         notes = []
         for name, lookup in self.config.lookups.items():
             try:
-                wanted, entry = lookup.entry(part, document)
+                wanted = lookup.wanted(part, document)
+                if name not in tables:
+                    tables[name] = lookup.entries(document)
             except ReadingError as error:
                 raise FieldValueError(f"lookups.{name}", str(error), _EXPRESSION) from error
+            entry = None if wanted is None else tables[name].get(str(wanted).strip())
             if entry is None:
                 reason = f"lookup '{name}' without an entry in its table"
                 notes.append(Note(reason, 1, f"{location}: {wanted!r}", kind=f"lookup-missing:{name}"))

@@ -158,9 +158,9 @@ def _cut_by_length(
     lengths = sorted_s * np.exp(rng.uniform(-_LENGTH_JITTER, _LENGTH_JITTER, len(sorted_s)))
     longest_first = np.argsort(lengths, kind="stable")[::-1]
     durations_s = sorted_s[longest_first]
-    sizes = np.zeros(0, dtype=np.int64)
+    seconds, sizes = durations_s.tolist(), np.zeros(0, dtype=np.int64)
     for least_fill, ratio in [(1.0, 0.0), *product(_LEAST_FILLS, _LENGTH_RATIOS)]:
-        sizes = np.asarray(_sizes(durations_s.tolist(), settings, ratio, least_fill), dtype=np.int64)
+        sizes = np.asarray(_sizes(seconds, settings, ratio, least_fill), dtype=np.int64)
         if settings.batch_size or _padding(durations_s, sizes) <= MAX_PADDING:
             break
     return sizes, longest_first
