@@ -51,6 +51,8 @@ class Geometry:
     """Sample rate of the waveform."""
     appended_samples: int = 0
     """Silence that the encoder's front end appends to a clip. Its frames are computed and then dropped."""
+    max_frames: int | None = None
+    """Frames that the encoder can compute at once, such as its positions; None means any number."""
 
     def __post_init__(self) -> None:
         if not self.paddings:
@@ -71,6 +73,8 @@ class Geometry:
             raise ValueError(
                 f"paddings and appended_samples must be whole numbers of at least 0, got {counts}"
             )
+        if self.max_frames is not None and not (_is_whole(self.max_frames) and self.max_frames > 0):
+            raise ValueError(f"max_frames must be a whole number above 0, got {self.max_frames!r}")
 
     @property
     def samples_per_frame(self) -> int:
@@ -92,6 +96,18 @@ class Geometry:
             needed = max((needed - 1) * stride + kernel - padding, 1)
         return needed
 
+    @property
+    def longest_samples(self) -> float:
+        """Samples of the longest clip whose frames can be computed at once; infinite without `max_frames`."""
+        if self.max_frames is None:
+            return math.inf
+        most = self.max_frames
+        for kernel, stride, padding in zip(
+            reversed(self.kernels), reversed(self.strides), reversed(self.paddings), strict=True
+        ):
+            most = most * stride - 1 + kernel - padding
+        return max(most - self.appended_samples, 0)
+
     def num_frames(self, num_samples: Samples) -> Samples:
         """Frames of a clip, for an int, NumPy array or tensor of integers; without the frames of appended silence."""
         return frames_of(num_samples, self.kernels, self.strides, self.paddings)
@@ -109,6 +125,7 @@ class Geometry:
             "strides": list(self.strides),
             "paddings": list(self.paddings),
             "appended_samples": self.appended_samples,
+            **({} if self.max_frames is None else {"max_frames": self.max_frames}),
         }
 
     @classmethod
@@ -119,7 +136,7 @@ class Geometry:
             ValueError: a key is missing or unknown, or a value is out of range.
         """
         known = {"sample_rate_hz", "kernels", "strides", "paddings", "appended_samples"}
-        if not isinstance(data, Mapping) or set(data) != known:
+        if not isinstance(data, Mapping) or set(data) - {"max_frames"} != known:
             raise ValueError(f"a geometry has the keys {', '.join(sorted(known))}, got {data!r}")
         axes = {name: data[name] for name in ("kernels", "strides", "paddings")}
         wrong = next((name for name, axis in axes.items() if not isinstance(axis, list | tuple)), None)
@@ -129,6 +146,7 @@ class Geometry:
             **{name: tuple(axis) for name, axis in axes.items()},
             sample_rate_hz=data["sample_rate_hz"],
             appended_samples=data["appended_samples"],
+            max_frames=data.get("max_frames"),
         )
 
 

@@ -61,7 +61,8 @@ class MemberRunner:
     ) -> None:
         self.member, self.index = member, index
         self.rate = member.preprocessing.sample_rate_hz
-        self.windows = windows.limited(member.preprocessing.max_duration_s)
+        longest_s = member.geometry.longest_samples / member.geometry.sample_rate_hz
+        self.windows = windows.limited(member.preprocessing.max_duration_s).limited(longest_s)
         self.limit = padded_seconds * self.rate
         self._orders = label_orders(member, specs)
         self._key = preprocessing_key(member)

@@ -14,7 +14,7 @@ from soritune.models.adapters import adapter_layers, add_lora, load_adapter_weig
 from soritune.models.adoption import adopt_heads, adopt_inputs
 from soritune.models.architecture import check_architecture, encoder_config, make_encoder
 from soritune.models.config import ModelConfig
-from soritune.models.encoders.encoder import family_of
+from soritune.models.encoders.encoder import family_of, with_front
 from soritune.models.freezing import apply_freezing, input_modules, read_layers
 from soritune.models.model import SpeechModel
 from soritune.models.pretrained import described_architecture
@@ -48,7 +48,10 @@ def build_model(
     _check_names(outputs)
     start = find_start(config)
     hf = encoder_config(
-        start.architecture, source=start.source, dropout=config.dropout, layerdrop=config.layerdrop
+        with_front(start.architecture, config.front, start.source),
+        source=start.source,
+        dropout=config.dropout,
+        layerdrop=config.layerdrop,
     )
     config = _with_lora_targets(config, hf.model_type)
     layers = _layers_with_adapters(config, outputs, family_of(hf.model_type, start.source).num_layers(hf))

@@ -59,6 +59,9 @@ class ModelConfig(Settings):
     base: str | None = None
     """Folder or hub name of the base of the adapters that the training starts from, if it is not where their card
     states. A base is looked up on the hub only under a name that is given here."""
+    front: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the encoder's front end, for families that have some, such as the silence that is appended to a clip;
+    {} keeps the encoder's own."""
     dropout: float | None = Field(None, ge=0, lt=1)
     """Sets hidden, attention, feature-projection and head dropout, and lowers a higher activation dropout to this
     value (0 switches all off); None keeps the encoder's own."""

@@ -37,6 +37,8 @@ class HubNames:
     """Prefix of the encoder's weights in a class with a head. No module of the encoder may have this name."""
     bare_prefix: str = ""
     """Prefix in the class without a head."""
+    other_prefixes: tuple[str, ...] = ()
+    """Prefixes in further classes, which are read only."""
     old_names: tuple[tuple[str, str], ...] = ()
     """(old, new) ends of names that transformers or PyTorch have changed since."""
     heads: Mapping[HeadKind, Mapping[str, str]] = field(default_factory=lambda: HEAD_NAMES)
@@ -74,7 +76,7 @@ class HubNames:
         A head of transformers becomes that of the output `primary`. The weights may be of a model with or without a
         head, and have old or new names.
         """
-        prefixes = [prefix for prefix in (self.prefix, self.bare_prefix) if prefix]
+        prefixes = [prefix for prefix in (self.prefix, self.bare_prefix, *self.other_prefixes) if prefix]
         prefix = next((p for p in prefixes if any(name.startswith(p) for name in weights)), "")
 
         heads = {theirs: ours for table in self.heads.values() for ours, theirs in table.items()}

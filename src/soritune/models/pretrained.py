@@ -20,7 +20,7 @@ from soritune.errors import ModelError, OutsideFolderError
 from soritune.hub import folder_of_hub, weights_among
 from soritune.inside_folder import path_inside
 from soritune.models.config import ModelConfig
-from soritune.models.encoders.encoder import family_of, model_type_of
+from soritune.models.encoders.encoder import family_of, model_type_of, with_front
 from soritune.strict_json import read_json
 
 if TYPE_CHECKING:
@@ -177,7 +177,9 @@ def architecture_of(config: ModelConfig) -> dict[str, Any]:
         ModelError, BundleError: it cannot be found.
     """
     source = config.starts_from
-    return described_architecture(config) if source is None else _stored_architecture(source)
+    if source is None:
+        return described_architecture(config)
+    return with_front(_stored_architecture(source), config.front, source)
 
 
 def described_architecture(config: ModelConfig) -> dict[str, Any]:
@@ -186,7 +188,8 @@ def described_architecture(config: ModelConfig) -> dict[str, Any]:
     Raises:
         ModelError, BundleError: neither exists.
     """
-    return dict(config.architecture) if config.architecture else _stored_architecture(config.encoder)
+    plain = dict(config.architecture) if config.architecture else _stored_architecture(config.encoder)
+    return with_front(plain, config.front)
 
 
 def _stored_architecture(source: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def save_bundle(
     kind = names.usable(head_kind(model.outputs[0], model.config.pooling))
     config = hf_config(model, family, kind)
     card = {**_card(model, tasks, settings, config), **(card_fields or {})}
-    files: dict[str, Any] = {"preprocessor_config.json": family.preprocessor_config(settings)}
+    files: dict[str, Any] = {"preprocessor_config.json": family.preprocessor_config(settings, config)}
     if kind == "ctc":
         files |= family.tokenizer_files(model.outputs[0])
     heads = {f"heads.{name}": value for name, value in model.heads.state_dict().items()}

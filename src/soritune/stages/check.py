@@ -6,6 +6,7 @@ Rows that cannot be used are added to quarantine.jsonl with their reasons. Nothi
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -298,6 +299,7 @@ def row_problem(recipe: Recipe) -> RowProblem:
     inputs = inputs_of(tasks)
     names = " or ".join(task.name for task in tasks)
     count_frames = _frame_counter(recipe)
+    excess = _excess(recipe)
 
     def target_fault(spec: OutputSpec, target: NDArray[Any], utterance: Utterance) -> RowFault | None:
         limit = recipe.preprocessing.max_duration_s
@@ -310,6 +312,9 @@ def row_problem(recipe: Recipe) -> RowProblem:
 
     def problem(utterance: Utterance) -> RowFault | None:
         """The first fault of a row."""
+        too_long = excess(utterance.duration_s)
+        if too_long is not None:
+            return RowFault(too_long, "too-long-for-encoder")
         faults, targets, absences = [], dict[str, NDArray[Any] | None](), list[str]()
         values = values_in_row(inputs, utterance)
         try:
@@ -365,3 +370,24 @@ def _frame_counter(recipe: Recipe) -> Callable[[float], int]:
         return geometry.num_frames(int(seconds / fastest * geometry.sample_rate_hz))
 
     return frames
+
+
+def _excess(recipe: Recipe) -> Callable[[float], str | None]:
+    """Seconds of a clip to the reason why the encoder cannot take it at the slowest speed of any phase, or None."""
+    geometry, limit = geometry_of_recipe(recipe), recipe.preprocessing.max_duration_s
+    phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
+    slowest = min(1.0, *(Chain.of(phase.augment).slowest for phase in phases))
+    longest_s = slowest * geometry.longest_samples / geometry.sample_rate_hz
+
+    def reason(seconds: float) -> str | None:
+        if seconds <= longest_s or (
+            limit is not None and recipe.preprocessing.crops(seconds) and limit <= longest_s
+        ):
+            return None
+        slowed = "" if slowest == 1 else " when it is slowed down by the augmentations"
+        return (
+            f"lasts {seconds:.1f} s, and the encoder takes {longest_s:.1f} s at most{slowed}; cut the recording, or "
+            f"set preprocessing.max_duration_s={math.floor(longest_s)}"
+        )
+
+    return reason

@@ -34,6 +34,8 @@ class EncoderFamily(ABC):
     """Weights that may be missing in a model folder: only training reads them."""
     other_keys: ClassVar[tuple[str, ...]] = ()
     """Keys of an architecture that are used although transformers' configuration does not have them."""
+    front_settings: ClassVar[Mapping[str, Any]] = {}
+    """Settings of the front end that a recipe may change (`model.front`) and config.json keeps, with their defaults."""
     extractor_type: ClassVar[str | None] = None
     """Class of transformers that gives such an encoder its input; None if it is not known."""
 
@@ -94,8 +96,15 @@ class EncoderFamily(ABC):
         """Whether transformers and peft can open an adapter alone and use it."""
         return True
 
-    def preprocessor_config(self, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
-        """preprocessor_config.json of a feature extractor equal to `preprocessing`; by default its sample rate only."""
+    def preprocessor_config(
+        self, preprocessing: Mapping[str, Any], architecture: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """preprocessor_config.json of a feature extractor equal to `preprocessing`; by default its sample rate only.
+
+        Args:
+            preprocessing: settings of `Preprocessing`.
+            architecture: config.json.
+        """
         return {"sampling_rate": int(preprocessing.get("sample_rate_hz", 16000))}
 
     def stored_preprocessing(self, stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,6 +187,27 @@ def model_type_of(config: Mapping[str, object]) -> object:
         if any(str(name).startswith(beginnings) for name in classes):
             return model_type
     return None
+
+
+def with_front(
+    architecture: Mapping[str, Any], front: Mapping[str, Any], source: str = "architecture"
+) -> dict[str, Any]:
+    """A config.json with a recipe's settings of the encoder's front end (`model.front`).
+
+    Raises:
+        ModelError: the family has no such setting.
+    """
+    known = family_of(architecture.get("model_type"), source).front_settings if front else {}
+    unknown = next((name for name in front if name not in known), None)
+    if unknown is not None:
+        settings = (
+            f"it has {', '.join(known)}" if known else "its front end has no settings; leave model.front out"
+        )
+        raise ModelError(
+            f"model.front.{unknown}: {source} is of type {architecture.get('model_type')}, which has no such setting; "
+            f"{settings}"
+        )
+    return {**architecture, **front}
 
 
 def geometry_of(

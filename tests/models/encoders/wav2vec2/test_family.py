@@ -75,9 +75,9 @@ def test_adapters_alone_are_saved_except_for_wavlm() -> None:
 
 
 def test_feature_extractor_has_the_preprocessing() -> None:
-    settings = FAMILY.preprocessor_config({"sample_rate_hz": 8000, "normalize": False})
+    settings = FAMILY.preprocessor_config({"sample_rate_hz": 8000, "normalize": False}, {})
     assert (settings["sampling_rate"], settings["do_normalize"]) == (8000, False)
-    defaults = FAMILY.preprocessor_config({})
+    defaults = FAMILY.preprocessor_config({}, {})
     assert transformers.Wav2Vec2FeatureExtractor(**defaults).to_dict().items() >= defaults.items()
 
 

@@ -96,7 +96,9 @@ class Wav2Vec2Family(EncoderFamily):
         """False for WavLM: plain peft and transformers would silently ignore its adapters."""
         return model_type != "wavlm"
 
-    def preprocessor_config(self, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+    def preprocessor_config(
+        self, preprocessing: Mapping[str, Any], architecture: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """For a `Wav2Vec2FeatureExtractor`."""
         return {
             "feature_extractor_type": "Wav2Vec2FeatureExtractor",
