@@ -1,0 +1,269 @@
+"""Makes a folder that transformers opens as a `WhisperModel` out of a CTranslate2 folder or one of transformers.
+
+    python release/whisper_base.py --from FOLDER_OR_HUB_NAME --output FOLDER
+
+The folder gets the weights in half precision, config.json, preprocessor_config.json, and `tensors.json` with the
+SHA-256 of every tensor, so that anyone can compare them with those of `openai/whisper-base`. `--compare tensors.json`
+compares them with an earlier folder.
+
+Format of CTranslate2's model.bin, version 6, little-endian: version, name of the model, revision, number of variables;
+for each variable its name, shape, type and bytes; then aliases. A name is its length with a final zero (uint16), then
+its bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import struct
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from soritune.models.pretrained import open_pretrained
+from soritune.whole_file import write_text
+
+VERSION, MODEL = 6, "WhisperSpec"
+TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+"""CTranslate2's number of a type → NumPy's type."""
+HEAD_SIZE = 64
+"""Channels of an attention head, in all sizes of Whisper."""
+
+
+class ConversionError(Exception):
+    """A folder that cannot be converted."""
+
+
+def read_ctranslate2(file: Path) -> dict[str, NDArray[Any]]:
+    """The variables of a model.bin by name, without aliases.
+
+    Raises:
+        ConversionError: another version or model, or a file that ends early.
+    """
+    with file.open("rb") as stream:
+        (version,) = _read(stream, "<I")
+        if version != VERSION:
+            raise ConversionError(f"{file} has version {version} of CTranslate2's format; {VERSION} is known")
+        name = _name(stream)
+        if name != MODEL:
+            raise ConversionError(f"{file} holds a model '{name}', not a {MODEL}")
+        _, count = _read(stream, "<II")
+        return dict(_variable(stream, file) for _ in range(count))
+
+
+def _variable(stream: BinaryIO, file: Path) -> tuple[str, NDArray[Any]]:
+    name = _name(stream)
+    (rank,) = _read(stream, "<B")
+    shape = _read(stream, f"<{rank}I")
+    kind, size = _read(stream, "<BI")
+    if kind not in TYPES:
+        raise ConversionError(f"{file}: the variable {name} has type {kind}, which is not known")
+    content = stream.read(size)
+    if len(content) < size:
+        raise ConversionError(f"{file} ends inside the variable {name}; copy it again")
+    return name, np.frombuffer(content, dtype=TYPES[kind]).reshape(shape)
+
+
+def _read(stream: BinaryIO, layout: str) -> tuple[int, ...]:
+    size = struct.calcsize(layout)
+    content = stream.read(size)
+    if len(content) < size:
+        raise ConversionError(f"{stream.name} ends early; copy it again")
+    return struct.unpack(layout, content)
+
+
+def _name(stream: BinaryIO) -> str:
+    (length,) = _read(stream, "<H")
+    return stream.read(length).rstrip(b"\0").decode()
+
+
+def to_transformers(variables: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """CTranslate2's variables under the names of `WhisperModel`.
+
+    Projections to queries, keys and values are stacked by rows there; the key projection has no bias in transformers.
+
+    Raises:
+        ConversionError: a variable without a counterpart, weights that were quantised, or a bias of keys.
+    """
+    tensors: dict[str, NDArray[Any]] = {}
+    for name, value in variables.items():
+        if name in ("decoder/projection/weight", "decoder/projection/bias") or np.ndim(value) == 0:
+            continue  # tied to the embedding; scalars are settings
+        if value.dtype.kind != "f":
+            raise ConversionError(
+                f"{name} is quantised ({value.dtype}); take the model in float16 or float32"
+            )
+        for theirs, part in _renamed(name, value):
+            tensors[theirs] = part
+    return tensors
+
+
+def _renamed(name: str, value: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    side, *path = name.split("/")
+    if path[0] in ("conv1", "conv2"):
+        yield f"{side}.{path[0]}.{path[1]}", value
+    elif path[0] == "embeddings":
+        yield f"{side}.embed_tokens.weight", value
+    elif path[0] == "position_encodings":
+        yield f"{side}.embed_positions.weight", value
+    elif path[0] == "layer_norm":
+        yield f"{side}.layer_norm.{_norm(path[1])}", value
+    elif path[0].startswith("layer_"):
+        layer = f"{side}.layers.{int(path[0].removeprefix('layer_'))}"
+        yield from _of_layer(layer, path[1], path[2], path[3], value)
+    else:
+        raise ConversionError(f"the variable {name} has no counterpart in transformers")
+
+
+def _of_layer(
+    layer: str, part: str, module: str, kind: str, value: NDArray[Any]
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    if part == "ffn":
+        names = {"layer_norm": "final_layer_norm", "linear_0": "fc1", "linear_1": "fc2"}
+        yield f"{layer}.{names[module]}.{_norm(kind)}", value
+        return
+    attention = {"self_attention": "self_attn", "attention": "encoder_attn"}[part]
+    if module == "layer_norm":
+        yield f"{layer}.{attention}_layer_norm.{_norm(kind)}", value
+        return
+    projections = {
+        ("self_attention", "linear_0"): ("q_proj", "k_proj", "v_proj"),
+        ("self_attention", "linear_1"): ("out_proj",),
+        ("attention", "linear_0"): ("q_proj",),
+        ("attention", "linear_1"): ("k_proj", "v_proj"),
+        ("attention", "linear_2"): ("out_proj",),
+    }[part, module]
+    for projection, rows in zip(projections, np.split(value, len(projections)), strict=True):
+        if (projection, kind) != ("k_proj", "bias"):
+            yield f"{layer}.{attention}.{projection}.{kind}", rows
+        elif rows.any():
+            raise ConversionError(
+                f"{layer}.{attention}: the keys have a bias, which transformers does not have"
+            )
+
+
+def _norm(kind: str) -> str:
+    return {"gamma": "weight", "beta": "bias"}.get(kind, kind)
+
+
+def architecture_of(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """config.json, from the shapes of the tensors."""
+
+    def layers(side: str) -> int:
+        return len({name.split(".")[2] for name in tensors if name.startswith(f"{side}.layers.")})
+
+    channels, bins, _ = tensors["encoder.conv1.weight"].shape
+    return {
+        "model_type": "whisper",
+        "architectures": ["WhisperModel"],
+        "d_model": channels,
+        "num_mel_bins": bins,
+        "vocab_size": len(tensors["decoder.embed_tokens.weight"]),
+        "encoder_layers": layers("encoder"),
+        "decoder_layers": layers("decoder"),
+        "encoder_attention_heads": channels // HEAD_SIZE,
+        "decoder_attention_heads": channels // HEAD_SIZE,
+        "encoder_ffn_dim": len(tensors["encoder.layers.0.fc1.weight"]),
+        "decoder_ffn_dim": len(tensors["decoder.layers.0.fc1.weight"]),
+        "max_source_positions": len(tensors["encoder.embed_positions.weight"]),
+        "max_target_positions": len(tensors["decoder.embed_positions.weight"]),
+    }
+
+
+def checksums(tensors: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """SHA-256 of each tensor in half precision, little-endian, by name."""
+    return {
+        name: hashlib.sha256(np.ascontiguousarray(value.astype("<f2")).tobytes()).hexdigest()
+        for name, value in sorted(tensors.items())
+    }
+
+
+def read_source(source: str) -> dict[str, NDArray[Any]]:
+    """The tensors of a folder or hub name, under the names of `WhisperModel`.
+
+    Raises:
+        ConversionError: it holds no Whisper.
+    """
+    folder = Path(source)
+    if (folder / "model.bin").is_file():
+        return to_transformers(read_ctranslate2(folder / "model.bin"))
+    tensors = {
+        name.removeprefix("model."): value.numpy()
+        for name, value in open_pretrained(source).weights().items()
+    }
+    tensors.pop("proj_out.weight", None)  # tied to the embedding
+    if "encoder.conv1.weight" not in tensors or "decoder.embed_tokens.weight" not in tensors:
+        raise ConversionError(f"{source} is not a whole Whisper: it lacks its encoder or its decoder")
+    return tensors
+
+
+def convert(source: str, output: Path) -> dict[str, str]:
+    """Writes the folder; returns the checksums of its tensors.
+
+    Raises:
+        ConversionError: the tensors are not those of a `WhisperModel`.
+    """
+    import transformers
+
+    tensors = {
+        name: np.ascontiguousarray(value.astype(np.float16)) for name, value in read_source(source).items()
+    }
+    architecture = architecture_of(tensors)
+    output.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, output / "model.safetensors", metadata={"format": "pt"})
+    write_text(output / "config.json", json.dumps(architecture, indent=1) + "\n")
+    extractor = transformers.WhisperFeatureExtractor(feature_size=architecture["num_mel_bins"])
+    extractor.save_pretrained(output)
+    _check_strictly(tensors, architecture)
+    sums = checksums(tensors)
+    write_text(output / "tensors.json", json.dumps(sums, indent=1) + "\n")
+    return sums
+
+
+def _check_strictly(tensors: Mapping[str, NDArray[Any]], architecture: Mapping[str, Any]) -> None:
+    import torch
+    import transformers
+
+    with torch.device("meta"):
+        model = transformers.WhisperModel(transformers.WhisperConfig(**architecture))
+    try:
+        state = {name: torch.from_numpy(value.copy()) for name, value in tensors.items()}
+        model.load_state_dict(state, strict=True, assign=True)
+    except RuntimeError as error:
+        raise ConversionError(f"the tensors are not those of a WhisperModel: {error}") from error
+
+
+def main() -> int:
+    """Converts and prints the number of tensors, and of those that differ from `--compare`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--from", dest="source", required=True, help="folder, or hub name")
+    parser.add_argument("--output", type=Path, required=True, help="folder to make")
+    parser.add_argument("--compare", type=Path, help="tensors.json of another folder")
+    options = parser.parse_args()
+    try:
+        sums = convert(options.source, options.output)
+    except ConversionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{len(sums)} tensors in {options.output}")
+    if options.compare is None:
+        return 0
+    others = json.loads(options.compare.read_text(encoding="utf-8"))
+    differing = sorted(name for name in {*sums, *others} if sums.get(name) != others.get(name))
+    print(
+        f"{len(differing)} tensors differ from {options.compare}"
+        + (f", first {differing[0]}" if differing else "")
+    )
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
