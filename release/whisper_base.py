@@ -99,8 +99,7 @@ def to_transformers(variables: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[
             raise ConversionError(
                 f"{name} is quantised ({value.dtype}); take the model in float16 or float32"
             )
-        for theirs, part in _renamed(name, value):
-            tensors[theirs] = part
+        tensors.update(_renamed(name, value))
     return tensors
 
 
