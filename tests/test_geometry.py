@@ -53,7 +53,23 @@ def test_frames_of_appended_silence_are_computed_but_not_counted() -> None:
     assert geometry.num_computed_frames(np.array([4000])).tolist() == [22]
 
 
+@pytest.mark.parametrize("appended", [0, 8000])
+def test_longest_clip_has_as_many_frames_as_can_be_computed(appended: int) -> None:
+    geometry = Geometry((400, 3, 3), (160, 1, 2), (240, 2, 2), appended_samples=appended, max_frames=1500)
+    longest = int(geometry.longest_samples)
+    assert longest + appended == 3000 * 160 + 159
+    assert geometry.num_computed_frames(longest) == 1500
+    assert geometry.num_computed_frames(longest + 1) == 1501
+
+
+def test_clips_have_any_length_without_a_limit_of_frames() -> None:
+    assert WHISPER.longest_samples == float("inf")
+    assert "max_frames" not in WHISPER.to_json()
+
+
 def test_geometry_is_restored_from_json() -> None:
+    limited = Geometry((400, 3), (160, 2), max_frames=1500)
+    assert Geometry.from_json(limited.to_json()) == limited
     geometry = Geometry((400, 3), (160, 2), (0, 1), sample_rate_hz=8000, appended_samples=800)
     assert Geometry.from_json(geometry.to_json()) == geometry
 
@@ -66,6 +82,7 @@ def test_geometry_is_restored_from_json() -> None:
         ({"kernels": [10, 2.5]}, "whole numbers above 0"),
         ({"paddings": [-1, 0]}, "whole numbers of at least 0"),
         ({"appended_samples": True}, "whole numbers of at least 0"),
+        ({"max_frames": 0}, "max_frames must be a whole number above 0, got 0"),
         ({"kernels": "abc"}, "kernels must be a list"),
         ({"colour": 3}, "has the keys appended_samples, kernels"),
     ],

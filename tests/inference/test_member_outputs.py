@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from scipy.special import log_softmax
 
 from soritune.errors import BundleError
+from soritune.geometry import Geometry
 from soritune.inference.clip_outputs import WindowOutputs
 from soritune.inference.clip_reading import ReadClip, preprocessing_key
 from soritune.inference.member_outputs import ClipOutputs, MemberRunner, mean_outputs
@@ -46,6 +48,16 @@ def test_pieces_are_batched_within_the_budget_in_their_order(fakes):
     runner(member, seconds=4.0).outputs(clips)
     # 3 × 2 s and 2 × 5 s would pass 4 s; a piece beyond the budget is a batch of its own.
     assert member.backend.batch_shapes == [(2, 16000), (2, 32000), (1, 80000), (1, 16000)]
+
+
+def test_clips_that_the_model_cannot_take_at_once_are_cut(fakes):
+    member = fakes.member([fakes.emotion_task()])
+    limited = Geometry(
+        (400,), (320,), max_frames=250
+    )  # 400 + 249 × 320 samples, and 319 more without a new frame
+    member = dataclasses.replace(member, geometry=limited)
+    runner(member).outputs(read_clips(member, 5.0, 6.0))
+    assert member.backend.batch_shapes == [(3, 80399)]  # a whole clip, and two windows of the other
 
 
 def test_long_clip_has_windows_with_times(fakes):

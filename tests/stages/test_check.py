@@ -50,6 +50,35 @@ def test_checks_count_frames_at_the_sample_rate_of_the_recipe() -> None:
     assert fault == RowFault("24 phoneme symbols need 24 frames, there are 23", "target-unlearnable:phoneme")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "seconds", "reason"),
+    [
+        ([], 29.5, None),
+        ([], 30.0, "lasts 30.0 s, and the encoder takes 29.5 s at most; cut the recording, or set "),
+        (
+            ["augment.speed={factors: [0.9, 1.1]}"],
+            27.0,
+            "takes 26.6 s at most when it is slowed down by the augm",
+        ),
+        (["preprocessing.max_duration_s=20", "tasks={emotion: {labels: [a, b]}}"], 40.0, None),
+    ],
+)
+def test_clips_that_the_encoder_cannot_take_are_listed(
+    overrides: list[str], seconds: float, reason: str | None
+) -> None:
+    start = [
+        "data=x",
+        "augment.speed=null",
+        "model.random_weights=true",
+        "model.architecture={model_type: whisper}",
+    ]
+    recipe = load_recipe("quickstart", [*start, *overrides])
+    row = Utterance(id="a", audio="a.wav", duration_s=seconds, phones=("A",), emotion="a", speaker="s")
+    fault = row_problem(recipe)(row)
+    assert (fault is None) == (reason is None), fault
+    assert reason is None or reason in str(fault)
+
+
 @pytest.mark.slow
 def test_frames_are_counted_without_torch() -> None:
     code = (

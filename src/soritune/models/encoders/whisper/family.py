@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from soritune.errors import ModelError
 from soritune.geometry import Geometry
 from soritune.models.encoders.encoder import EncoderFamily
+from soritune.models.encoders.whisper.spectrogram import FFT_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ
 from soritune.models.hub_names import HEAD_NAMES, HeadKind, HubNames
 from soritune.tasks.specs import OutputSpec
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SAMPLE_RATE_HZ = 16000
-FFT_SAMPLES, HOP_SAMPLES = 400, 160
-"""Window and step of the spectrogram (Radford et al. 2022, section 2.1: 25 ms and 10 ms)."""
 KERNELS, STRIDES, PADDINGS = (FFT_SAMPLES, 3, 3), (HOP_SAMPLES, 1, 2), (FFT_SAMPLES - HOP_SAMPLES, 2, 2)
 """The spectrogram, counted as a convolution, and the two convolutions. n samples give floor(n / 160) mel frames: the
 feature extractor drops the last frame of a centred transform."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from soritune.models.encoders.whisper.family import FFT_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ
+from soritune.models.encoders.whisper.spectrogram import FFT_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ
 
 FLOOR = 1e-10
 """Least power of a mel bin."""
