@@ -77,7 +77,7 @@ class ClipReader:
         waveforms: dict[str, NDArray[np.float32]] = {}
         duration, activity = clip.duration_s, None
         try:
-            inputs, left_out, groups = self._encoded_inputs(clip)
+            inputs, left_out, groups = self.encoded_inputs(clip)
             for member in self.members:
                 key = preprocessing_key(member)
                 if key not in waveforms:
@@ -96,7 +96,7 @@ class ClipReader:
             return ReadClip({}, 0.0, error=str(error))
         return ReadClip(waveforms, duration, inputs, left_out, groups, activity=activity)
 
-    def _encoded_inputs(
+    def encoded_inputs(
         self, clip: Clip
     ) -> tuple[tuple[EncodedInputs, ...], tuple[str, ...], dict[str, str]]:
         """The clip's other inputs as arrays, per model, the tasks that lack one, and facts about the inputs.

@@ -20,14 +20,17 @@ from soritune.audio.voice_activity import VadName, voice_activity
 from soritune.bundles.read import load_bundle
 from soritune.errors import BundleError, TaskError
 from soritune.inference.backends.backend import OpenBackend
-from soritune.inference.clip_outputs import Posteriors, WindowOutputs
+from soritune.inference.clip_outputs import Outputs, Posteriors, WindowOutputs
 from soritune.inference.clip_reading import ClipReader, ReadClip
 from soritune.inference.clips import Clip, Item, Rows, clips_of
 from soritune.inference.distribution import Distribution, label_distribution
 from soritune.inference.ensemble import Member, frame_rates, joint_tasks
+from soritune.inference.label_windows import LabelWindows, label_windows
 from soritune.inference.member_outputs import ClipOutputs, MemberRunner, mean_outputs
 from soritune.inference.predictions import Row
-from soritune.inference.rows import checked_confidence, row_of
+from soritune.inference.rows import checked_confidence, is_timed_by_window, row_of
+from soritune.inference.window_reading import WindowReader
+from soritune.inference.windowed_clips import WindowedClip, WindowRunner
 from soritune.inference.windows import WindowSettings
 from soritune.registry import load_member
 from soritune.run_folder import choose_bundle
@@ -62,6 +65,9 @@ class Predictor:
         vad: what finds speech, so that clips and windows without it are marked: auto (Silero if the extra `vad` is
             installed, else the energy gate), silero, energy or off.
         min_confidence: labels with a lower probability are marked as uncertain; None marks none.
+        window_s: length of windows, each of which gets a label with its times, whatever the length of the clip; None
+            cuts only clips that are too long for the models.
+        hop_s: from the start of one of these windows to the start of the next; None is `window_s`.
     """
 
     def __init__(
@@ -73,6 +79,8 @@ class Predictor:
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
         vad: VadName = "auto",
         min_confidence: float | None = None,
+        window_s: float | None = None,
+        hop_s: float | None = None,
     ) -> None:
         if not members:
             raise BundleError("no model was given; name at least one bundle")
@@ -98,6 +106,11 @@ class Predictor:
             MemberRunner(member, index, self.outputs, self.windows, self.padded_seconds)
             for index, member in enumerate(self.members)
         ]
+        self.label_windows = label_windows(window_s, hop_s)
+        """The windows that get labels; None if only long clips are cut."""
+        self._window_runner = (
+            None if self.label_windows is None else self._make_window_runner(self.label_windows)
+        )
 
     @classmethod
     def load(
@@ -113,6 +126,8 @@ class Predictor:
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
         vad: VadName = "auto",
         min_confidence: float | None = None,
+        window_s: float | None = None,
+        hop_s: float | None = None,
     ) -> Predictor:
         """Opens one or several models.
 
@@ -123,16 +138,18 @@ class Predictor:
             backend: what runs the models.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
-            padded_seconds, windows, decoder, vad, min_confidence: as for the class.
+            padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s: as for the class.
 
         Raises:
             BundleError: a folder that is not a model, bundles whose labels differ, or a base without an adapter bundle.
-            TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, or a
-                minimum confidence for bundles without a task that gives one label.
+            TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, a minimum
+                confidence for bundles without a task that gives one label, windows for bundles without a task that
+                has one result per clip, or windows that the models do not take.
             UnknownNameError: no such backend, checkpoint or decoder.
         """
         decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read
         checked_confidence(min_confidence)
+        label_windows(window_s, hop_s)
         voice_activity(vad)
         folders = [paths] if isinstance(paths, str | Path) else list(paths)
         bundles = [load_bundle(choose_bundle(folder, checkpoint)) for folder in folders]
@@ -150,6 +167,8 @@ class Predictor:
             decoder=decoder,
             vad=vad,
             min_confidence=min_confidence,
+            window_s=window_s,
+            hop_s=hop_s,
         )
 
     def predict(
@@ -218,7 +237,56 @@ class Predictor:
             block_size=_BLOCK,
         )
 
+    def _make_window_runner(self, settings: LabelWindows) -> WindowRunner:
+        """
+        Raises:
+            TaskError: every task gives its results frame by frame, or the models do not take such windows.
+        """
+        if not any(is_timed_by_window(task) for task in self.tasks):
+            names = ", ".join(task.name for task in self.tasks)
+            raise TaskError(
+                f"window_s has no effect: the results of the model ({names}) have their own times; leave it out"
+            )
+        # A window is a clip of its own, which is not cut again.
+        longest = max(self.windows.longest_s, settings.window_s)
+        windows = self.windows.model_copy(update={"longest_s": longest})
+        runners = [
+            MemberRunner(member, index, self.outputs, windows, self.padded_seconds)
+            for index, member in enumerate(self.members)
+        ]
+        return WindowRunner(WindowReader(self._reader, settings), runners, self.outputs, self.padded_seconds)
+
     def _through(
+        self,
+        clips: Iterable[Clip],
+        finish: Callable[[Posteriors], Result],
+        *,
+        progress: Callable[[int], None] | None,
+        block_size: int,
+    ) -> Iterator[Result]:
+        """The result of `finish` for each clip's posteriors, in the order of the clips."""
+        if self._window_runner is None:
+            yield from self._in_batches(clips, finish, progress=progress, block_size=block_size)
+            return
+        for done in self._by_window(self._window_runner, clips):
+            yield finish(done)
+            if progress is not None:
+                progress(1)
+
+    def _by_window(self, runner: WindowRunner, clips: Iterable[Clip]) -> Iterator[Posteriors]:
+        """Clips with a result for every window; outputs with frames are those of `_in_batches`."""
+        if not any(spec.per_frame for spec in self.outputs.values()):
+            yield from (self._windowed(call) for call in runner.run(clips))
+            return
+        waiting = iter(clips)
+        while block := list(islice(waiting, _POSTERIOR_BLOCK)):
+            whole = self._in_batches(block, lambda done: done, progress=None, block_size=len(block))
+            for call, frames in zip(runner.run(block), whole, strict=True):
+                done = self._windowed(call)
+                kept = {name: value for name, value in frames.outputs.items() if self.outputs[name].per_frame}
+                yield frames if frames.error is not None else replace(done, outputs={**kept, **done.outputs})
+
+    def _in_batches(
         self,
         clips: Iterable[Clip],
         finish: Callable[[Posteriors], Result],
@@ -258,35 +326,77 @@ class Predictor:
         outputs = iter([mean_outputs(self.outputs, models) for models in zip(*by_model, strict=True)])
         for clip, each in zip(clips, read, strict=True):
             done = ClipOutputs({}) if each.error is not None else next(outputs)
-            error = each.error
-            faulty = non_finite_output(done.whole)
-            if faulty is not None:
-                done, error = ClipOutputs({}), f"the model's output '{faulty}' is not finite; {NOT_FINITE}"
-            left_out = {
-                spec.name for task in self.tasks if task.name in each.left_out for spec in task.outputs
-            }
-            yield Posteriors(
-                id=clip.id,
-                audio=clip.audio,
+            yield self._result(
+                clip,
+                done.whole,
+                tuple(self._timed(window) for window in done.windows),
                 duration_s=each.duration_s,
-                outputs={name: value for name, value in done.whole.items() if name not in left_out},
                 left_out=each.left_out,
-                labels=self._labels,
-                frame_rates_hz=self._frame_rates_hz,
-                error=error,
-                windows=tuple(self._timed(window) for window in done.windows),
-                groups={**clip.groups, **each.groups},
-                utterance=clip.utterance,
-                prompt=_prompt(clip),
-                start_s=clip.start_s,
-                channel=clip.channel,
+                groups=each.groups,
                 has_speech=each.error is not None or each.has_speech(),
+                error=each.error,
             )
+
+    def _windowed(self, call: WindowedClip) -> Posteriors:
+        """A clip with a result for every window."""
+        is_good = call.error is None
+        windows = call.timed() if is_good else ()
+        faulty = next((name for window in windows if (name := non_finite_output(window.outputs))), None)
+        result = self._result(
+            call.clip,
+            call.whole(self.outputs) if is_good and faulty is None else {},
+            windows if faulty is None else (),
+            duration_s=call.duration_s if is_good else 0.0,
+            left_out=call.left_out,
+            groups=call.groups,
+            has_speech=not is_good or call.has_speech,
+            error=call.error if faulty is None else _not_finite(faulty),
+        )
+        return replace(result, is_windowed=True)
+
+    def _result(
+        self,
+        clip: Clip,
+        outputs: Outputs,
+        windows: tuple[WindowOutputs, ...],
+        *,
+        duration_s: float,
+        left_out: tuple[str, ...],
+        groups: Mapping[str, str],
+        has_speech: bool,
+        error: str | None,
+    ) -> Posteriors:
+        """What the models gave for a clip; with an error where an output is not finite."""
+        faulty = non_finite_output(outputs)
+        if faulty is not None:
+            outputs, windows, error = {}, (), _not_finite(faulty)
+        absent = {spec.name for task in self.tasks if task.name in left_out for spec in task.outputs}
+        return Posteriors(
+            id=clip.id,
+            audio=clip.audio,
+            duration_s=duration_s,
+            outputs={name: value for name, value in outputs.items() if name not in absent},
+            left_out=left_out,
+            labels=self._labels,
+            frame_rates_hz=self._frame_rates_hz,
+            error=error,
+            windows=windows,
+            groups={**clip.groups, **groups},
+            utterance=clip.utterance,
+            prompt=_prompt(clip),
+            start_s=clip.start_s,
+            channel=clip.channel,
+            has_speech=has_speech,
+        )
 
     def _timed(self, window: WindowOutputs) -> WindowOutputs:
         """A window with its outputs of resolution "utterance", which have no times but those of their window."""
         timed = {name: value for name, value in window.outputs.items() if not self.outputs[name].per_frame}
         return replace(window, outputs=timed)
+
+
+def _not_finite(output: str) -> str:
+    return f"the model's output '{output}' is not finite; {NOT_FINITE}"
 
 
 def _prompt(clip: Clip) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 from soritune.errors import SorituneError, TaskError
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.predictions import Row
+from soritune.inference.segments import segments_of
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.results import Prediction
 from soritune.tasks.task import Task
@@ -27,6 +28,11 @@ def checked_confidence(minimum: float | None, tasks: Sequence[Task] | None = Non
             f"a minimum confidence has no effect: no task of the model gives one label ({names}); leave it out"
         )
     return minimum
+
+
+def is_timed_by_window(task: Task) -> bool:
+    """Whether a task's results have no times but those of their windows: none of its outputs has frames."""
+    return not any(spec.per_frame for spec in task.outputs)
 
 
 def row_of(
@@ -72,8 +78,8 @@ def _decoded(
         row["no_speech"] = True
     if posteriors.channel is not None:
         row["channel"] = posteriors.channel
-    timed = [task for task in tasks if not any(spec.per_frame for spec in task.outputs)]
-    if len(posteriors.windows) > 1 and timed:
+    timed = [task for task in tasks if is_timed_by_window(task)]
+    if timed and (len(posteriors.windows) > 1 or posteriors.is_windowed):
         # A long file over time; outputs with frames have their times already.
         row["windows"] = [
             {
@@ -82,11 +88,15 @@ def _decoded(
                 "tasks": {
                     task.name: _marked(task, task.decode(window.outputs, prompt, decoder), min_confidence)
                     for task in timed
+                    if window.outputs
                 },
                 **({} if window.has_speech else {"no_speech": True}),
             }
             for window in posteriors.windows
         ]
+        labelled = [task.name for task in timed if task.single_label]
+        if labelled:
+            row["segments"] = {name: segments_of(row["windows"], name) for name in labelled}
     return row
 
 
