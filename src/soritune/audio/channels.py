@@ -11,12 +11,21 @@ from numpy.typing import NDArray
 from soritune.errors import AudioError
 
 Float32Array = NDArray[np.float32]
+CHANNEL_NAMES = ("left", "right")
+"""Names of the channels 0 and 1."""
+EACH = "each"
+"""Stands for all channels of a recording, each as a clip of its own."""
 
 _CANCELLING = 0.1
 """The mean of channels with less than this share of their power has lost the speech. Equal channels have 1,
 independent ones 1 / channels; below 0.1, two channels have a correlation below -0.8."""
 _DEAD_DB = 40.0
 """A channel this far below the loudest one holds no speech."""
+
+
+def channel_name(channel: int) -> str:
+    """left, right, 2, 3, …"""
+    return CHANNEL_NAMES[channel] if 0 <= channel < len(CHANNEL_NAMES) else str(channel)
 
 
 def to_mono(samples: NDArray[Any], path: str | Path, channel: int | None = None) -> Float32Array:
@@ -43,7 +52,7 @@ def _one_channel(samples: NDArray[Any], path: str | Path, channel: int | None) -
         if not 0 <= channel < samples.shape[1]:
             raise AudioError(
                 path,
-                f"has {samples.shape[1]} channels, so channel {channel} (from 0) does not exist",
+                f"has {samples.shape[1]} channel{'' if samples.shape[1] == 1 else 's'}, so channel {channel} (from 0) does not exist",
                 "channel-missing",
             )
         return np.ascontiguousarray(samples[:, channel], dtype=np.float32)

@@ -96,9 +96,7 @@ class ClipReader:
             return ReadClip({}, 0.0, error=str(error))
         return ReadClip(waveforms, duration, inputs, left_out, groups, activity=activity)
 
-    def encoded_inputs(
-        self, clip: Clip
-    ) -> tuple[tuple[EncodedInputs, ...], tuple[str, ...], dict[str, str]]:
+    def encoded_inputs(self, clip: Clip) -> tuple[tuple[EncodedInputs, ...], tuple[str, ...], dict[str, str]]:
         """The clip's other inputs as arrays, per model, the tasks that lack one, and facts about the inputs.
 
         Raises:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from soritune.audio.channels import CHANNEL_NAMES, EACH, channel_name
 from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
 from soritune.audio.pcm import PcmFormat
 from soritune.audio.preprocessing import is_rate, samples_array
@@ -33,11 +34,6 @@ GROUP_FIELDS = (
 """Utterance fields that a prediction keeps, so that scores can be grouped by them later."""
 LONGEST_GROUP = 40
 """Longer values of `extra` are texts rather than names of groups, and are left out of the predictions."""
-
-CHANNEL_NAMES = ("left", "right")
-"""Names of the channels 0 and 1."""
-EACH = "each"
-"""Stands for all channels of a recording, each as a clip of its own."""
 
 Samples = tuple[Any, int]
 """(samples,) or (samples, channels), an array, tensor or list, and the sample rate in Hz."""
@@ -86,7 +82,8 @@ class Rows(Protocol):
 
 Item = str | Path | Samples | Mapping[str, Any]
 """A file, a folder, samples with their rate, or a request: a mapping with one of these as `audio`, an `id`, a
-`channel` (a number, "left", "right" or "each"), the format `pcm` of headerless files, a prompt `text` and the model's other inputs."""
+`channel` (a number from 0, "left", "right" or "each"), the format `pcm` of headerless files, a prompt `text` and the
+model's other inputs."""
 
 
 def clips_of(items: Iterable[Item] | Rows, groups: Mapping[str, Any] | None) -> Iterator[Clip]:
@@ -120,11 +117,6 @@ def clips_of_paths(
         yield Clip(
             id=str(path), audio=str(path), path=Path(path), duration_s=duration, channel=channel, pcm=pcm
         )
-
-
-def channel_name(channel: int) -> str:
-    """left, right, 2, 3, …"""
-    return CHANNEL_NAMES[channel] if 0 <= channel < len(CHANNEL_NAMES) else str(channel)
 
 
 def of_channel(clip: Clip, channel: int | str | None) -> Iterator[Clip]:
@@ -243,10 +235,9 @@ def _reading_fault(request: Mapping[str, Any]) -> str | None:
     """Why the `channel` or the `pcm` of a request cannot be used."""
     channel, pcm = request.get("channel"), request.get("pcm")
     is_number = isinstance(channel, Integral) and not isinstance(channel, bool)
-    if channel is not None and not is_number and channel not in (*CHANNEL_NAMES, EACH):
-        return (
-            f"the request's channel is {channel!r}; it is a whole number, from 0, or {', '.join(CHANNEL_NAMES)} or {EACH}"
-        )
+    is_name = isinstance(channel, str) and channel in (*CHANNEL_NAMES, EACH)
+    if channel is not None and not is_number and not is_name:
+        return f"the request's channel is {channel!r}; it is a whole number, from 0, or left, right or each"
     try:
         if pcm is not None:
             PcmFormat.parse(str(pcm))

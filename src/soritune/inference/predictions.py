@@ -122,6 +122,12 @@ def _check_predicted_row(row: JsonObject) -> None:
                 probabilities.share(label)
         if answer.values.get("reference") is not None:
             answer.object("reference")
+    if row.values.get("windows") is not None:
+        for window in row.listed("windows"):
+            if not 0 <= window.number("start_s") <= window.number("end_s") < math.inf:
+                raise window.fault(f"'{window.where('end_s')}' must be a time after 'start_s'")
+            for prediction in window.objects("tasks").values():
+                prediction.share("confidence")
 
 
 def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:

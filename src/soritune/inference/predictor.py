@@ -11,7 +11,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,23 +19,23 @@ from soritune.audio.voice_activity import VadName, voice_activity
 from soritune.bundles.read import load_bundle
 from soritune.errors import BundleError, TaskError
 from soritune.inference.backends.backend import OpenBackend
-from soritune.inference.clip_outputs import Outputs, Posteriors, WindowOutputs
+from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.clip_reading import ClipReader, ReadClip
+from soritune.inference.clip_results import ClipResults
 from soritune.inference.clips import Clip, Item, Rows, clips_of
 from soritune.inference.distribution import Distribution, label_distribution
-from soritune.inference.ensemble import Member, frame_rates, joint_tasks
+from soritune.inference.ensemble import Member, joint_tasks
 from soritune.inference.label_windows import LabelWindows, label_windows
 from soritune.inference.member_outputs import ClipOutputs, MemberRunner, mean_outputs
 from soritune.inference.predictions import Row
 from soritune.inference.rows import checked_confidence, is_timed_by_window, row_of
 from soritune.inference.window_reading import WindowReader
-from soritune.inference.windowed_clips import WindowedClip, WindowRunner
+from soritune.inference.windowed_clips import WindowRunner
 from soritune.inference.windows import WindowSettings
 from soritune.registry import load_member
 from soritune.run_folder import choose_bundle
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
 from soritune.tasks.objectives.objective import refuse_idle_decoder
-from soritune.tasks.objectives.probabilities import non_finite_output
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +45,6 @@ _BLOCK = 2048
 _POSTERIOR_BLOCK = 256
 """The same where log-probabilities are kept until all clips of a block are done: 256 clips of 10 s with 1,000 labels
 are half a gigabyte."""
-
-
-NOT_FINITE = "the model is damaged, or cannot take this recording"
 
 
 class Predictor:
@@ -94,8 +90,7 @@ class Predictor:
         refuse_idle_decoder(self.decoder, self.tasks)
         self.outputs = {spec.name: spec for task in self.tasks for spec in task.outputs}
         """The outputs by name, with labels, objective and resolution."""
-        self._labels = {name: spec.labels for name, spec in self.outputs.items()}
-        self._frame_rates_hz = frame_rates(self.members, self.outputs)
+        self._results = ClipResults(self.members, self.tasks, self.outputs)
         self.vad = voice_activity(vad)
         """What finds speech; None if it is not looked for."""
         self.min_confidence = checked_confidence(min_confidence, self.tasks)
@@ -276,15 +271,12 @@ class Predictor:
     def _by_window(self, runner: WindowRunner, clips: Iterable[Clip]) -> Iterator[Posteriors]:
         """Clips with a result for every window; outputs with frames are those of `_in_batches`."""
         if not any(spec.per_frame for spec in self.outputs.values()):
-            yield from (self._windowed(call) for call in runner.run(clips))
+            yield from map(self._results.of_windows, runner.run(clips))
             return
         waiting = iter(clips)
         while block := list(islice(waiting, _POSTERIOR_BLOCK)):
             whole = self._in_batches(block, lambda done: done, progress=None, block_size=len(block))
-            for call, frames in zip(runner.run(block), whole, strict=True):
-                done = self._windowed(call)
-                kept = {name: value for name, value in frames.outputs.items() if self.outputs[name].per_frame}
-                yield frames if frames.error is not None else replace(done, outputs={**kept, **done.outputs})
+            yield from map(self._results.of_windows, runner.run(block), whole)
 
     def _in_batches(
         self,
@@ -325,83 +317,9 @@ class Predictor:
         by_model = [runner.outputs(good) for runner in self._runners] if good else []
         outputs = iter([mean_outputs(self.outputs, models) for models in zip(*by_model, strict=True)])
         for clip, each in zip(clips, read, strict=True):
-            done = ClipOutputs({}) if each.error is not None else next(outputs)
-            yield self._result(
-                clip,
-                done.whole,
-                tuple(self._timed(window) for window in done.windows),
-                duration_s=each.duration_s,
-                left_out=each.left_out,
-                groups=each.groups,
-                has_speech=each.error is not None or each.has_speech(),
-                error=each.error,
+            yield self._results.of_clip(
+                clip, each, ClipOutputs({}) if each.error is not None else next(outputs)
             )
-
-    def _windowed(self, call: WindowedClip) -> Posteriors:
-        """A clip with a result for every window."""
-        is_good = call.error is None
-        windows = call.timed() if is_good else ()
-        faulty = next((name for window in windows if (name := non_finite_output(window.outputs))), None)
-        result = self._result(
-            call.clip,
-            call.whole(self.outputs) if is_good and faulty is None else {},
-            windows if faulty is None else (),
-            duration_s=call.duration_s if is_good else 0.0,
-            left_out=call.left_out,
-            groups=call.groups,
-            has_speech=not is_good or call.has_speech,
-            error=call.error if faulty is None else _not_finite(faulty),
-        )
-        return replace(result, is_windowed=True)
-
-    def _result(
-        self,
-        clip: Clip,
-        outputs: Outputs,
-        windows: tuple[WindowOutputs, ...],
-        *,
-        duration_s: float,
-        left_out: tuple[str, ...],
-        groups: Mapping[str, str],
-        has_speech: bool,
-        error: str | None,
-    ) -> Posteriors:
-        """What the models gave for a clip; with an error where an output is not finite."""
-        faulty = non_finite_output(outputs)
-        if faulty is not None:
-            outputs, windows, error = {}, (), _not_finite(faulty)
-        absent = {spec.name for task in self.tasks if task.name in left_out for spec in task.outputs}
-        return Posteriors(
-            id=clip.id,
-            audio=clip.audio,
-            duration_s=duration_s,
-            outputs={name: value for name, value in outputs.items() if name not in absent},
-            left_out=left_out,
-            labels=self._labels,
-            frame_rates_hz=self._frame_rates_hz,
-            error=error,
-            windows=windows,
-            groups={**clip.groups, **groups},
-            utterance=clip.utterance,
-            prompt=_prompt(clip),
-            start_s=clip.start_s,
-            channel=clip.channel,
-            has_speech=has_speech,
-        )
-
-    def _timed(self, window: WindowOutputs) -> WindowOutputs:
-        """A window with its outputs of resolution "utterance", which have no times but those of their window."""
-        timed = {name: value for name, value in window.outputs.items() if not self.outputs[name].per_frame}
-        return replace(window, outputs=timed)
-
-
-def _not_finite(output: str) -> str:
-    return f"the model's output '{output}' is not finite; {NOT_FINITE}"
-
-
-def _prompt(clip: Clip) -> str | None:
-    text = getattr(clip.utterance, "text", None) if clip.utterance is not None else clip.request.get("text")
-    return text if isinstance(text, str) else None
 
 
 def _batches(clips: Sequence[Clip], padded_seconds: float) -> list[list[int]]:

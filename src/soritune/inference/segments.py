@@ -5,14 +5,14 @@ The windows are those of a row of a predictions file. This file is part of the f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 Segment = dict[str, Any]
 """`{"start_s", "end_s", "label", "confidence", "windows"}`; an uncertain one has no label, and `"uncertain": true`."""
 DIGITS = 6
-"""Of times in seconds: a sample lasts 20 µs or more."""
+"""Decimals of times in seconds, of which a sample has 20 µs or more, and of mean probabilities."""
 
 
 class OwnedWindow(NamedTuple):
@@ -28,15 +28,11 @@ def owned_windows(windows: Sequence[Mapping[str, Any]]) -> list[OwnedWindow]:
 
     Windows that overlap share the overlap half and half, so that no two parts overlap.
     """
-    borders = [
-        (before["end_s"] + after["start_s"]) / 2 for before, after in zip(windows, windows[1:], strict=False)
-    ]
+    borders = [(before["end_s"] + after["start_s"]) / 2 for before, after in pairwise(windows)]
     return [
         OwnedWindow(
             window["start_s"] if index == 0 else round(max(borders[index - 1], window["start_s"]), DIGITS),
-            window["end_s"]
-            if index == len(borders)
-            else round(min(borders[index], window["end_s"]), DIGITS),
+            window["end_s"] if index == len(borders) else round(min(borders[index], window["end_s"]), DIGITS),
             window,
         )
         for index, window in enumerate(windows)
@@ -59,7 +55,7 @@ def segments_of(windows: Sequence[Mapping[str, Any]], task: str) -> list[Segment
                 "start_s": parts[0].start_s,
                 "end_s": parts[-1].end_s,
                 "label": label,
-                "confidence": sum(known) / len(known) if known else None,
+                "confidence": round(sum(known) / len(known), DIGITS) if known else None,
                 "windows": len(parts),
                 **({"uncertain": True} if state == "uncertain" else {}),
             }
@@ -92,13 +88,12 @@ def label_seconds(segments: Sequence[Segment]) -> dict[str | None, float]:
     return seconds
 
 
-def labelled_rows(
-    rows: Sequence[Mapping[str, Any]], task: str
-) -> Iterator[tuple[Mapping[str, Any], list[Segment]]]:
-    """The rows that the task predicted, each with its segments."""
-    for row in rows:
-        if task in row.get("tasks", {}):
-            yield row, segments_of(windows_of(row), task)
+def segments_in(row: Mapping[str, Any], task: str) -> list[Segment]:
+    """The segments of a predicted row, for a task that gives one label; a row that was not cut is a single window."""
+    stored: Mapping[str, list[Segment]] = row.get("segments") or {}
+    if "windows" not in row and task in stored:
+        return stored[task]
+    return segments_of(windows_of(row), task)
 
 
 def _prediction(owned: OwnedWindow, task: str) -> Mapping[str, Any]:

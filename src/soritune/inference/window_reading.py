@@ -40,9 +40,7 @@ class WindowReader:
 
     def __init__(self, reader: ClipReader, settings: LabelWindows) -> None:
         self.reader, self.settings = reader, settings
-        self._preprocessings = {
-            preprocessing_key(member): member.preprocessing for member in reader.members
-        }
+        self._preprocessings = {preprocessing_key(member): member.preprocessing for member in reader.members}
         for preprocessing in self._preprocessings.values():
             _check_length(settings.window_s, preprocessing)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from soritune.audio.channels import CHANNEL_NAMES, EACH
 from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
 from soritune.audio.pcm import PcmFormat
 from soritune.bundles.packaged import packaged_models
@@ -62,18 +63,30 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def reading_of(channel: int | None, pcm: str | None, manifest: Path | None) -> dict[str, Any]:
+def reading_of(channel: str | None, pcm: str | None, manifest: Path | None) -> dict[str, Any]:
     """How files are read, as keys of a request (`inference/clips.py`).
 
+    Args:
+        channel: a number from 0, left, right or each.
+        pcm: the format of headerless files.
+        manifest: the manifest whose rows are predicted instead of files.
+
     Raises:
-        AudioError: rows of a manifest are predicted, which state it themselves, or `pcm` is not a format.
+        AudioError: rows of a manifest are predicted, which state it themselves; `channel` is another text, or `pcm` is
+            not a format.
     """
-    reading = {name: value for name, value in (("channel", channel), ("pcm", pcm)) if value is not None}
+    given: dict[str, Any] = {"channel": channel, "pcm": pcm}
+    reading = {name: value for name, value in given.items() if value is not None}
     if reading and manifest is not None:
         raise AudioError(
             manifest,
             f"its rows state how they are read; leave out --{' and --'.join(reading)}, which are for files",
         )
+    if channel is not None:
+        if channel.isascii() and channel.isdigit():
+            reading["channel"] = int(channel)
+        elif channel not in (*CHANNEL_NAMES, EACH):
+            raise AudioError("--channel", f"must be left, right, each or a number from 0, not '{channel}'")
     if pcm is not None:
         try:
             PcmFormat.parse(pcm)
