@@ -49,7 +49,9 @@ def write_call(path: Path, minutes: float, rate: int) -> None:
 def save_model(folder: Path) -> Path:
     """A bundle of the package's encoder with an untrained head for three labels."""
     task = make_task("emotion", {"labels": ["calm", "tense", "warm"]})
-    model = build_model(ModelConfig(encoder=str(resolve_model_folder("soritune/tiny-ko"))), task.outputs, seed=0)
+    model = build_model(
+        ModelConfig(encoder=str(resolve_model_folder("soritune/tiny-ko"))), task.outputs, seed=0
+    )
     return save_bundle(model, folder, tasks=[task], preprocessing=Preprocessing()).path
 
 
@@ -80,7 +82,9 @@ def main() -> None:
     parser.add_argument("--window-s", type=float, default=5.0)
     parser.add_argument("--hop-s", type=float, default=2.5)
     parser.add_argument("--rate", type=int, default=8000)
-    parser.add_argument("--measure", nargs=2, metavar=("BUNDLE", "CALL"), help="in this process, one recording")
+    parser.add_argument(
+        "--measure", nargs=2, metavar=("BUNDLE", "CALL"), help="in this process, one recording"
+    )
     options = parser.parse_args()
     if options.measure:
         measure(*options.measure, options.window_s, options.hop_s)

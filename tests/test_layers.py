@@ -313,7 +313,9 @@ def test_no_cycle_between_files() -> None:
     assert cycles(imports) == []
 
 
-PREDICTIONS_FORMAT = {f"soritune.inference.{name}" for name in ("predictions", "header", "json_values")}
+PREDICTIONS_FORMAT = {
+    f"soritune.inference.{name}" for name in ("predictions", "header", "json_values", "segments")
+}
 """The files of `inference` that describe what it writes, and load no model."""
 
 

@@ -50,9 +50,10 @@ def _one_channel(samples: NDArray[Any], path: str | Path, channel: int | None) -
         samples = samples[:, None]
     if channel is not None:
         if not 0 <= channel < samples.shape[1]:
+            count = "1 channel" if samples.shape[1] == 1 else f"{samples.shape[1]} channels"
             raise AudioError(
                 path,
-                f"has {samples.shape[1]} channel{'' if samples.shape[1] == 1 else 's'}, so channel {channel} (from 0) does not exist",
+                f"has {count}, so channel {channel} (from 0) does not exist",
                 "channel-missing",
             )
         return np.ascontiguousarray(samples[:, channel], dtype=np.float32)

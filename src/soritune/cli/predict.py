@@ -212,7 +212,8 @@ def predict(
         if kept.failed:
             print_error(f"{kept.failed} of {total} files could not be predicted")
     if channel == "each" and kept.single_channel:
-        print_error(f"{kept.single_channel} of the files have one channel, which is predicted", style="dim")
+        verb = "has" if kept.single_channel == 1 else "have"
+        print_error(f"{kept.single_channel} of the files {verb} one channel, which is predicted", style="dim")
     if kept.without_speech and predictor.vad is not None:
         _print_without_speech(kept, predictor.vad.name)
     if kept.failed:

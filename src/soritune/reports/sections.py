@@ -19,11 +19,14 @@ from soritune.reports.page_tables import certain_table, group_table, rates_table
 from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
 from soritune.reports.scores import TaskScores
+from soritune.reports.timeline import Track, label_colours, timeline_lines
 from soritune.tasks.results import Alignment, Pair
 from soritune.tasks.task import Task
 
 WORST_ERRORS = 8
 """Confident errors shown."""
+TIMELINES_SHOWN = 6
+"""Recordings that were cut whose labels are shown over time."""
 CLASSES_DRAWN = 12
 """With more classes than this, bars say less than the table."""
 
@@ -65,6 +68,7 @@ def task_section(
         "ece": "–" if calibration is None else f"{calibration.ece:.3f}",
         "tables": [shown_table(part) for part in section.tables if part.rows],
         "errors": errors,
+        "timelines": _timelines(task, pairs, rows),
         "alignments": alignments,
         "has_players": any(item["player"] for item in [*errors, *alignments]),
     }
@@ -88,6 +92,35 @@ def _errors(
         }
         for pair in wrong[:WORST_ERRORS]
     ]
+
+
+def _timelines(task: Task, pairs: Sequence[Pair], rows: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Labels over time of recordings that were cut, wrong ones and long ones first; None without any."""
+    cut = [pair for pair in pairs if rows[pair.id].get("windows")]
+    if not cut or not has_single_labels(task, pairs):
+        return None
+    cut.sort(
+        key=lambda pair: (
+            pair.prediction.fields["label"] == pair.reference["label"],
+            -pair.duration_s,
+            pair.id,
+        )
+    )
+    colours = label_colours(task.outputs[0].labels)
+    return {
+        "colours": colours,
+        "recordings": [
+            {
+                "id": pair.id,
+                "reference": pair.reference["label"],
+                "predicted": pair.prediction.fields["label"],
+                "lines": timeline_lines([Track.of(rows[pair.id], task.name)], colours),
+            }
+            for pair in cut[:TIMELINES_SHOWN]
+        ],
+        "note": f"{counted(len(cut), 'recording')} predicted in windows; wrong ones first, then by length"
+        + (f"; {TIMELINES_SHOWN} are shown." if len(cut) > TIMELINES_SHOWN else "."),
+    }
 
 
 def _alignment(

@@ -1,25 +1,31 @@
-"""The templates of pages, and what all of them can use: tables and timelines. Next: `reports/report.py`."""
+"""The templates of pages, and the parts that all of them can use: tables, timelines. Next: `reports/report.py`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
+from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
+
+PARTS = {"table": "part", "timeline": "lines", "swatches": "colours"}
+"""Parts that pages share: the function's and the template's name, and what the template calls its value."""
 
 
 def page_environment() -> Environment:
-    """Templates with the functions `table(part)` and `timeline(lines)`; text is escaped."""
+    """Templates with a function for each part; text is escaped."""
     environment = Environment(
         loader=FunctionLoader(resource), autoescape=True, undefined=StrictUndefined, trim_blocks=False
     )
-    table = environment.get_template("table.html.j2")
-    environment.globals["table"] = lambda part: Markup(table.render(part=part))  # noqa: S704  (escaped inside)
-    strips = environment.get_template("timeline.html.j2")
-    environment.globals["timeline"] = lambda lines: Markup(  # noqa: S704  (escaped inside)
-        strips.render(lines=lines)
-    )
+    for name, argument in PARTS.items():
+        environment.globals[name] = _part(environment.get_template(f"{name}.html.j2"), argument)
     return environment
+
+
+def _part(template: Template, argument: str) -> Callable[[Any], Markup]:
+    """A function that renders a part of a page."""
+    return lambda value: Markup(template.render({argument: value}))  # noqa: S704  (escaped inside)
 
 
 def resource(name: str) -> str:
