@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -60,46 +60,37 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(bundle: str, call: str, window_s: float, hop_s: float) -> None:
-    """Predicts one recording and prints the figures."""
+def measure(bundle: Path, call: Path, window_s: float, hop_s: float) -> dict[str, float]:
+    """Predicts one recording in a process of its own."""
     predictor = Predictor.load(bundle, device="cpu", vad="energy", window_s=window_s, hop_s=hop_s)
     (_,) = predictor.predict((np.random.default_rng(0).uniform(-0.1, 0.1, 16000 * 5), 16000))
     loaded, begin = peak_mib(), time.monotonic()
     rows = list(predictor.predict({"audio": call, "channel": "each"}))
-    result = {
+    return {
         "seconds_of_audio": sum(row["duration_s"] for row in rows),
         "windows": sum(len(row["windows"]) for row in rows),
         "seconds": round(time.monotonic() - begin, 1),
         "loaded_mib": round(loaded),
         "peak_mib": round(peak_mib()),
     }
-    print(json.dumps(result))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, nargs="+", default=[10.0, 60.0])
     parser.add_argument("--window-s", type=float, default=5.0)
     parser.add_argument("--hop-s", type=float, default=2.5)
     parser.add_argument("--rate", type=int, default=8000)
-    parser.add_argument(
-        "--measure", nargs=2, metavar=("BUNDLE", "CALL"), help="in this process, one recording"
-    )
     options = parser.parse_args()
-    if options.measure:
-        measure(*options.measure, options.window_s, options.hop_s)
-        return
+    processes = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         bundle = save_model(Path(folder) / "bundle")
         for minutes in options.minutes:
             call = Path(folder) / f"{minutes:g}.wav"
             write_call(call, minutes, options.rate)
-            lengths = ["--window-s", str(options.window_s), "--hop-s", str(options.hop_s)]
-            done = subprocess.run(
-                [sys.executable, __file__, *lengths, "--measure", bundle, call],
-                check=True, capture_output=True, text=True,
-            )  # fmt: skip
-            print(json.dumps({"minutes": minutes, **json.loads(done.stdout)}), flush=True)
+            with ProcessPoolExecutor(1, mp_context=processes) as pool:
+                done = pool.submit(measure, bundle, call, options.window_s, options.hop_s).result()
+            print(json.dumps({"minutes": minutes, **done}), flush=True)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "augment_speed": ["augment_speed.py --clips 8 --rounds 1 --rows 1000 --json result.json"],
     "kill_resume": ["kill_resume.py --at 5 --seed 1", "kill_resume.py --moments 1 --chain"],
+    "call_memory": ["call_memory.py --minutes 0.5 --window-s 10 --hop-s 10 --rate 8000"],
     "flat_memory": ["flat_memory.py --steps 20 --workers 0"],
     "espeak_agreement": ["espeak_agreement.py --sentences 3 --seed 1"],
     "korean_g2p": ["korean_g2p.py data --repeat 1"],

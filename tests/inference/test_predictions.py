@@ -117,6 +117,12 @@ GOOD = {"id": "a", "audio": "a.wav", "duration_s": 1, "groups": {}, "tasks": {}}
             [{**GOOD, "tasks": {"e": {"prediction": {"probabilities": {"x": -1}}}}}],
             "'tasks.e.prediction.prob.*x' must",
         ),
+        ([{**GOOD, "windows": [{"start_s": 2, "end_s": 1, "tasks": {}}]}], "'windows.0..end_s' must be a time"),
+        ([{**GOOD, "windows": [{"start_s": 0, "end_s": 1}]}], "'windows.0..tasks' is missing"),
+        (
+            [{**GOOD, "windows": [{"start_s": 0, "end_s": 1, "tasks": {"e": {"label": []}}}]}],
+            "'windows.0..tasks.e.label' must be a text",
+        ),
     ],
 )
 def test_values_that_cannot_be_are_refused(tmp_path, rows, message):

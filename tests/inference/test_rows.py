@@ -62,6 +62,18 @@ def test_windows_have_predictions_of_tasks_without_frames(tasks, posteriors):
     assert "windows" not in row_of(replace(posteriors, windows=windows), tasks[1:], GREEDY)
 
 
+def test_windows_for_labels_without_speech_have_no_prediction_and_one_is_enough(tasks, posteriors):
+    silent = WindowOutputs(2.0, 4.0, {}, has_speech=False)
+    windows = (WindowOutputs(0.0, 2.0, {"emotion": CALM}), silent)
+    row = row_of(replace(posteriors, windows=windows, is_windowed=True), tasks, GREEDY)
+    assert row["windows"][1] == {"start_s": 2.0, "end_s": 4.0, "tasks": {}, "no_speech": True}
+    segment = {"start_s": 0.0, "end_s": 2.0, "label": "calm", "confidence": 0.7, "windows": 1}
+    assert row["segments"] == {"emotion": [segment]}
+    row = row_of(replace(posteriors, windows=windows[:1], is_windowed=True), tasks, GREEDY)
+    assert len(row["windows"]) == 1
+    assert "windows" not in row_of(replace(posteriors, windows=windows[:1]), tasks, GREEDY)
+
+
 def test_clip_that_failed_is_a_row_with_its_error(tasks, posteriors):
     failed = {"id": "u", "audio": "a.wav", "error": "is empty"}
     assert row_of(replace(posteriors, error="is empty"), tasks, GREEDY) == failed

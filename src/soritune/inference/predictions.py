@@ -128,6 +128,8 @@ def _check_predicted_row(row: JsonObject) -> None:
                 raise window.fault(f"'{window.where('end_s')}' must be a time after 'start_s'")
             for prediction in window.objects("tasks").values():
                 prediction.share("confidence")
+                if prediction.values.get("label") is not None:
+                    prediction.text("label")
 
 
 def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:

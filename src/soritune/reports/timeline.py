@@ -42,10 +42,11 @@ class Track:
     @classmethod
     def of(cls, row: Mapping[str, Any], task: str) -> Track:
         """The segments of a predicted row, for a task that gives one label."""
+        channel = row.get("channel")
         return cls(
             id=str(row["id"]),
             audio=str(row["audio"]),
-            channel=row.get("channel"),
+            channel=channel if isinstance(channel, int) else None,
             start_s=row.get("start_s") or 0.0,
             duration_s=row["duration_s"],
             segments=segments_in(row, task),
