@@ -113,7 +113,7 @@ class WindowRunner:
         yield from unfinished
 
     def _windows(self, call: WindowedClip) -> Iterator[tuple[int, ReadWindow]]:
-        """The windows to run: those with speech, or the first one if there are none."""
+        """The windows to run: those with speech, or the first one if no window has speech."""
         first: ReadWindow | None = None
         try:
             for index, window in enumerate(self.reader.read(call.clip)):

@@ -160,7 +160,7 @@ def shown_label(segment: Segment) -> str:
 
 
 def _bars(track: Track, colours: Mapping[str, str], first: float, last: float) -> list[dict[str, Any]]:
-    """The segments within a line; one that goes on to the next line is cut."""
+    """The segments within a line; one that continues on the next line is cut."""
     bars = []
     for segment in track.segments:
         start, end = max(segment["start_s"], first), min(segment["end_s"], last)

@@ -57,7 +57,7 @@ def labelling_tasks(tasks: Iterable[Task]) -> list[Task]:
     """The tasks whose labels a timeline shows.
 
     Raises:
-        TaskError: there is none.
+        TaskError: no task gives one label.
     """
     every = list(tasks)
     labelling = [task for task in every if task.single_label]
