@@ -117,7 +117,10 @@ GOOD = {"id": "a", "audio": "a.wav", "duration_s": 1, "groups": {}, "tasks": {}}
             [{**GOOD, "tasks": {"e": {"prediction": {"probabilities": {"x": -1}}}}}],
             "'tasks.e.prediction.prob.*x' must",
         ),
-        ([{**GOOD, "windows": [{"start_s": 2, "end_s": 1, "tasks": {}}]}], "'windows.0..end_s' must be a time"),
+        (
+            [{**GOOD, "windows": [{"start_s": 2, "end_s": 1, "tasks": {}}]}],
+            "'windows.0..end_s' must be a time",
+        ),
         ([{**GOOD, "windows": [{"start_s": 0, "end_s": 1}]}], "'windows.0..tasks' is missing"),
         (
             [{**GOOD, "windows": [{"start_s": 0, "end_s": 1, "tasks": {"e": {"label": []}}}]}],

@@ -97,7 +97,7 @@ def timeline_lines(tracks: Sequence[Track], colours: Mapping[str, str]) -> list[
     end = max((track.duration_s for track in tracks), default=0.0)
     span = min(end, LINE_S) or 1.0
     step = next((step for step in _TICK_STEPS_S if span / step <= TICKS), _TICK_STEPS_S[-1])
-    lines = []
+    lines: list[dict[str, Any]] = []
     first = 0.0
     while first < end or not lines:
         last = first + span
