@@ -66,7 +66,8 @@ def single_rater_confusion(counts: ArrayLike) -> NDArray[np.float64]:
         others[:, rating] -= 1
         majority = majority_labels(others)
         decided = majority >= 0
-        np.add.at(confusion, (majority[decided], rating), units[decided, rating])
+        weights = units[decided, rating]
+        confusion[:, rating] = np.bincount(majority[decided], weights=weights, minlength=num_labels)
     return confusion
 
 
@@ -89,4 +90,5 @@ def _with_ratings(counts: ArrayLike, least: int) -> NDArray[np.float64]:
     ratings = np.asarray(counts, dtype=np.float64)
     if ratings.ndim != 2:
         ratings = ratings.reshape(0, ratings.shape[-1] if ratings.ndim else 0)
-    return ratings[ratings.sum(axis=1) >= least]
+    enough: NDArray[np.float64] = ratings[ratings.sum(axis=1) >= least]
+    return enough
