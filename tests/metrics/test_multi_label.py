@@ -10,8 +10,8 @@ from soritune.metrics.multi_label import average_precision, label_counts, label_
 
 
 def drawn(rows: int = 60, labels: int = 4) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(3)
-    truth = rng.random((rows, labels)) < [0.5, 0.3, 0.2, 0.05][:labels]
+    rng = np.random.default_rng(1)
+    truth = rng.random((rows, labels)) < [0.5, 0.3, 0.2, 0.1][:labels]
     return truth, np.clip(0.6 * truth + rng.random((rows, labels)).round(1) * 0.6, 0, 1)
 
 

@@ -24,7 +24,7 @@ from soritune.metrics.multi_label import (
     multi_label_rates,
 )
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.emotion import LEAST_PROBABILITY, EmotionTask
+from soritune.tasks.emotion import EmotionTask
 from soritune.tasks.label_names import LabelNames, compose
 from soritune.tasks.labels import label_index, rate
 from soritune.tasks.ratings import field_value, labels_in, ratings_of
@@ -43,6 +43,8 @@ from soritune.tasks.specs import OutputSpec
 from soritune.tasks.task import Task
 
 OUTPUT = "emotion_multilabel"
+LEAST_PROBABILITY = 1e-12
+"""Smaller probabilities, that a label holds or does not, count as this one: 27.6 nats."""
 RATES = {
     "macro_f1": RateDescription("mean F1 of the labels", higher_is_better=True),
     "micro_f1": RateDescription("F1 over all labels of all clips", higher_is_better=True),
@@ -224,7 +226,7 @@ class EmotionMultilabelTask(Task):
         targets = [target for row in utterances if (target := self._target(row)) is not None]
         if not targets:
             return self
-        means = np.mean(targets, axis=0, dtype=np.float64)
+        means = np.stack(targets).astype(np.float64).mean(axis=0).tolist()
         return EmotionMultilabelTask(
             self.config.model_copy(update={"prevalence": tuple(float(f"{mean:.6g}") for mean in means)})
         )
@@ -241,7 +243,8 @@ class EmotionMultilabelTask(Task):
         return self._prediction(np.exp(outputs[OUTPUT].astype(np.float64)))
 
     def _prediction(self, probabilities: NDArray[np.float64]) -> Prediction:
-        rounded = [float(f"{p:.6g}") for p in probabilities]
+        # Twelve digits: the loss of a label that does not hold is the logarithm of 1 - p.
+        rounded = [float(f"{p:.12g}") for p in probabilities]
         named = dict(zip(self.config.labels, rounded, strict=True))
         labels = [label for label, p in named.items() if p >= self.config.threshold]
         return Prediction(self.name, {"labels": labels, "probabilities": named})
