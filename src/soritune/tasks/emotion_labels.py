@@ -70,7 +70,7 @@ class EmotionLabels(Task):
         return not votes.any() or (is_left_out and self.label(utterance) is None)
 
     def missing_label_reason(self, utterance: Utterance) -> str | None:
-        """Why a row whose ratings may be its label has none."""
+        """Why a row is without a label where ratings may give one."""
         if self.config.rated_target is None:
             return None
         columns = " or ".join(self.config.ratings)

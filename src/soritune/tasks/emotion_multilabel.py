@@ -1,4 +1,4 @@
-"""Emotions of an utterance, of which several may hold at once, or no one.
+"""Emotions of an utterance, of which any number may hold at once.
 
 It is a task of its own beside `emotion`: a set of labels has no single confidence, and calibration, the confusion
 matrix, the distribution of labels and a minimum confidence are of single labels (`Task.single_label`).

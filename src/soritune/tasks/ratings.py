@@ -23,7 +23,7 @@ Ratings = Counter[tuple[str, ...]]
 
 
 def ratings_of(utterance: Utterance, columns: Sequence[str], known: Collection[str] = ()) -> Ratings:
-    """The ratings of a row; empty if it has none.
+    """The ratings of a row; empty without any rating.
 
     Args:
         utterance: the row.
