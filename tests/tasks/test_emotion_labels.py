@@ -134,6 +134,16 @@ def test_soft_targets_may_be_smoothed_and_mixed() -> None:
     assert objective.is_mixable(spec)
 
 
+def test_class_weights_count_the_mass_of_soft_targets() -> None:
+    """0.75 of Kind with weight 1 and 0.25 of Dry with weight 4; mixed evenly with Anxious of weight 2, half of each."""
+    (spec,) = task("soft", class_weights=[2, 1, 4]).outputs
+    objective, target = objective_of(spec), task("soft").targets(FOUR)["emotion"]
+    assert target is not None
+    assert objective.pad(spec, [target], np.array([5])).count == pytest.approx(0.75 + 1.0)
+    mixed = 0.5 * target + 0.5 * np.array([1, 0, 0], dtype=np.float32)
+    assert objective.pad(spec, [mixed], np.array([5])).count == pytest.approx(0.875 + 1.0)
+
+
 def test_low_agreement_of_training_rows_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         task("soft").prepare([FOUR, TIED, row("Anxious", "Dry"), row("Kind", "Anxious")])

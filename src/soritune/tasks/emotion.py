@@ -217,7 +217,9 @@ class EmotionTask(EmotionLabels):
     def _reference_index(self, pair: Pair) -> int | None:
         """The class of the reference; None for ratings without a majority."""
         label = pair.reference["label"]
-        return None if label is None else label_index(compose(label), self.config.labels, "emotion")
+        if label is None and pair.reference.get("ratings"):
+            return None
+        return label_index(compose(label), self.config.labels, "emotion")
 
     def _loss_counts(self, pair: Pair, mass: NDArray[np.float64] | None, prefix: str) -> Counts:
         """Cross-entropy of one utterance to the mass of each class, and whether it has one."""
