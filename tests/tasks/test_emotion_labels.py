@@ -47,7 +47,10 @@ def test_ties_have_soft_targets_and_no_label() -> None:
     assert task("soft").reference(TIED) == {"label": None, "ratings": {"Kind": 1, "Dry": 1}}
     judge = task("majority")
     assert target_of(judge, TIED) is None and judge.reference(TIED) is None
-    assert judge.missing_label_reason(TIED) == "has 2 ratings that are tied between Kind and Dry"
+    assert (
+        judge.missing_label_reason(TIED)
+        == "has 2 ratings that are tied between Kind and Dry (tasks.emotion.ties)"
+    )
     assert not judge.leaves_out(TIED) and task("majority", ties="leave_out").leaves_out(TIED)
     assert task("soft").missing_label_reason(TIED) is None
 
