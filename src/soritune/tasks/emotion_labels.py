@@ -81,7 +81,8 @@ class EmotionLabels(Task):
             return f"has only ratings that are left out, in {columns}"
         if self.config.rated_target == "soft" or self.label(utterance) is not None:
             return None
-        return f"has {int(votes.sum())} ratings that are tied between {' and '.join(self._most(votes))} (tasks.emotion.ties)"
+        tied = " and ".join(self._most(votes))
+        return f"has {int(votes.sum())} ratings that are tied between {tied} (tasks.emotion.ties)"
 
     @property
     def derives_labels(self) -> bool:
