@@ -283,7 +283,11 @@ def _calibration(task: Task, pairs: Sequence[Pair]) -> Calibration | None:
     if not has_single_labels(task, pairs):
         return None
     # A model whose outputs are not finite has no confidence; the JSON has null there.
-    sure = [pair for pair in pairs if pair.prediction.fields["confidence"] is not None]
+    sure = [
+        pair
+        for pair in pairs
+        if pair.prediction.fields["confidence"] is not None and pair.reference["label"] is not None
+    ]
     if not sure:
         return None
     confidence = [float(pair.prediction.fields["confidence"]) for pair in sure]

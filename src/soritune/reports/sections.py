@@ -80,7 +80,8 @@ def _errors(
     """Wrong labels the model was surest of; empty for tasks that give no label."""
     if not has_single_labels(task, pairs):
         return []
-    wrong = [pair for pair in pairs if pair.prediction.fields["label"] != pair.reference["label"]]
+    labelled = [pair for pair in pairs if pair.reference["label"] is not None]
+    wrong = [pair for pair in labelled if pair.prediction.fields["label"] != pair.reference["label"]]
     wrong.sort(key=lambda pair: (-(pair.prediction.fields["confidence"] or 0.0), pair.id))
     return [
         {

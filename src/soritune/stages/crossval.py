@@ -25,6 +25,7 @@ from soritune.run_folder import RunFolder
 from soritune.stages.check import check_corpus
 from soritune.stages.compared_audio import compare_audio
 from soritune.stages.evaluate import evaluate_run
+from soritune.stages.label_columns import with_labels
 from soritune.stages.prepare import prepare_corpus, root_of
 from soritune.stages.split import refuse_parts
 from soritune.stages.start import check_start, open_folder
@@ -71,7 +72,7 @@ def crossval(
     manifest = _checked_rows(recipe, files, group, console)
     audio = compare_audio(manifest, recipe.split.copies, console=console)
     all_splits = make_folds(
-        manifest,
+        with_labels(recipe.make_tasks(), manifest),
         group_by=group_by,
         folds=folds,
         val_share=val_share,
