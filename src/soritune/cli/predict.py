@@ -120,10 +120,17 @@ def predict(
     min_confidence: Annotated[
         float | None, typer.Option(help="Labels with a lower probability (0 to 1) are uncertain.")
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Instead of --min-confidence: the share (0.01 to 1) of validation clips that keep their label."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
     from soritune.errors import SorituneError
+    from soritune.inference.certainty import checked_coverage
     from soritune.inference.predictor import Predictor
     from soritune.run_folder import choose_bundle
     from soritune.stages.predict import default_model, find_files, predict_rows, reading_of, select_rows
@@ -141,6 +148,7 @@ def predict(
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
     )
+    checked_coverage(coverage, min_confidence)
     request = _request(given, manifest)
     reading = reading_of(channel, pcm, manifest)
     folders = [choose_bundle(path, checkpoint) for path in bundle or [default_model()]]
@@ -165,6 +173,7 @@ def predict(
         decoder=reader,
         vad=vad,
         min_confidence=min_confidence,
+        coverage=coverage,
     )
     values_in_request(predictor.inputs, request)  # a wrong name is reported before the first file is read
     _refuse_unread_prompt(predictor, request)

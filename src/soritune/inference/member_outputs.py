@@ -17,7 +17,7 @@ from soritune.inference.backends.backend import Arrays
 from soritune.inference.clip_outputs import Outputs, WindowOutputs
 from soritune.inference.clip_reading import EncodedInputs, ReadClip, is_beyond_training, preprocessing_key
 from soritune.inference.ensemble import Member, label_orders
-from soritune.inference.posteriors import mean_of, readable
+from soritune.inference.posteriors import mean_of, readable, tempered
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
 from soritune.tasks.inputs.input import blind_outputs, cut_inputs, pad_inputs
 from soritune.tasks.specs import OutputSpec
@@ -79,7 +79,8 @@ class MemberRunner:
             for piece, outputs in zip(batch, self._run(batch), strict=True):
                 parts[piece.clip].append(outputs)
         return [
-            self._joined(clip, outputs, plan) for clip, outputs, plan in zip(clips, parts, plans, strict=True)
+            self._calibrated(self._joined(clip, outputs, plan))
+            for clip, outputs, plan in zip(clips, parts, plans, strict=True)
         ]
 
     def _plan(self, clip: ReadClip) -> list[Window]:
@@ -175,6 +176,21 @@ class MemberRunner:
             for (start, end), part, speech in zip(spans, parts, has_speech, strict=True)
         )
         return ClipOutputs(whole, tuple(windows))
+
+    def _calibrated(self, clip: ClipOutputs) -> ClipOutputs:
+        """A clip at the temperatures of the model's outputs, which are fitted on whole clips. It comes after the mean
+        over windows, whose most probable label it therefore keeps."""
+        if self.member.calibration is None:
+            return clip
+        windows = (replace(window, outputs=self._tempered(window.outputs)) for window in clip.windows)
+        return ClipOutputs(self._tempered(clip.whole), tuple(windows))
+
+    def _tempered(self, outputs: Outputs) -> Outputs:
+        temperatures = {} if self.member.calibration is None else self.member.calibration.temperatures
+        return {
+            name: tempered(values, temperatures[name]) if name in temperatures else values
+            for name, values in outputs.items()
+        }
 
 
 def mean_outputs(specs: Mapping[str, OutputSpec], models: Sequence[ClipOutputs]) -> ClipOutputs:

@@ -178,6 +178,10 @@ def _pooled_header(headers: Sequence[Header], path: Path) -> Header:
         "data": data,
         "synthetic": any(header.synthetic for header in headers),
     }
+    stated = [header.content.get("thresholds") for header in headers]
+    if any(thresholds != stated[0] for thresholds in stated):
+        # Each model has its own threshold of a coverage, and the rows below it are marked one by one.
+        first = {key: value for key, value in first.items() if key not in ("coverage", "thresholds")}
     return Header({**first, **changed})
 
 

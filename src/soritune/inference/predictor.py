@@ -20,6 +20,7 @@ from soritune.audio.voice_activity import VadName, voice_activity
 from soritune.bundles.read import load_bundle
 from soritune.errors import BundleError, TaskError
 from soritune.inference.backends.backend import OpenBackend
+from soritune.inference.certainty import checked_confidence, checked_coverage, thresholds_of
 from soritune.inference.clip_outputs import Posteriors, WindowOutputs
 from soritune.inference.clip_reading import ClipReader, ReadClip
 from soritune.inference.clips import Clip, Item, Rows, clips_of
@@ -27,7 +28,7 @@ from soritune.inference.distribution import Distribution, label_distribution
 from soritune.inference.ensemble import Member, frame_rates, joint_tasks
 from soritune.inference.member_outputs import ClipOutputs, MemberRunner, mean_outputs
 from soritune.inference.predictions import Row
-from soritune.inference.rows import checked_confidence, row_of
+from soritune.inference.rows import row_of
 from soritune.inference.windows import WindowSettings
 from soritune.registry import load_member
 from soritune.run_folder import choose_bundle
@@ -62,6 +63,8 @@ class Predictor:
         vad: what finds speech, so that clips and windows without it are marked: auto (Silero if the extra `vad` is
             installed, else the energy gate), silero, energy or off.
         min_confidence: labels with a lower probability are marked as uncertain; None marks none.
+        coverage: instead of it, the share of clips that keep their label, 0.01 to 1: labels with a lower probability
+            than those of this share of the validation clips are uncertain. `soritune calibrate` stores the thresholds.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Predictor:
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
         vad: VadName = "auto",
         min_confidence: float | None = None,
+        coverage: float | None = None,
     ) -> None:
         if not members:
             raise BundleError("no model was given; name at least one bundle")
@@ -90,7 +94,9 @@ class Predictor:
         self._frame_rates_hz = frame_rates(self.members, self.outputs)
         self.vad = voice_activity(vad)
         """What finds speech; None if it is not looked for."""
-        self.min_confidence = checked_confidence(min_confidence, self.tasks)
+        self.min_confidence, self.coverage = min_confidence, coverage
+        self.thresholds = thresholds_of(self.members, self.tasks, min_confidence, coverage)
+        """The least probability of a certain label, by task."""
         self._reader = ClipReader(self.members, self.tasks, self.vad)
         self.inputs = self._reader.inputs
         """What the models read beside the waveform."""
@@ -113,6 +119,8 @@ class Predictor:
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
         vad: VadName = "auto",
         min_confidence: float | None = None,
+        coverage: float | None = None,
+        calibrated: bool = True,
     ) -> Predictor:
         """Opens one or several models.
 
@@ -123,16 +131,19 @@ class Predictor:
             backend: what runs the models.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
-            padded_seconds, windows, decoder, vad, min_confidence: as for the class.
+            padded_seconds, windows, decoder, vad, min_confidence, coverage: as for the class.
+            calibrated: apply the temperatures that the bundles have.
 
         Raises:
-            BundleError: a folder that is not a model, bundles whose labels differ, or a base without an adapter bundle.
+            BundleError: a folder that is not a model, bundles whose labels differ, a base without an adapter bundle,
+                or a coverage without thresholds.
             TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, or a
-                minimum confidence for bundles without a task that gives one label.
+                minimum confidence or coverage for bundles without a task that gives one label.
             UnknownNameError: no such backend, checkpoint or decoder.
         """
         decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read
         checked_confidence(min_confidence)
+        checked_coverage(coverage, min_confidence)
         voice_activity(vad)
         folders = [paths] if isinstance(paths, str | Path) else list(paths)
         bundles = [load_bundle(choose_bundle(folder, checkpoint)) for folder in folders]
@@ -142,7 +153,9 @@ class Predictor:
         members = []
         for bundle in bundles:
             moved = {"base": base} if base is not None and bundle.is_adapter else {}
-            members.append(Member.of(bundle, opener(bundle.path, device=device, **moved)))
+            members.append(
+                Member.of(bundle, opener(bundle.path, device=device, **moved), calibrated=calibrated)
+            )
         return cls(
             members,
             padded_seconds=padded_seconds,
@@ -150,6 +163,7 @@ class Predictor:
             decoder=decoder,
             vad=vad,
             min_confidence=min_confidence,
+            coverage=coverage,
         )
 
     def predict(
@@ -213,7 +227,7 @@ class Predictor:
         """As `predict`, for clips made elsewhere."""
         return self._through(
             clips,
-            lambda done: row_of(done, self.tasks, self.decoder, self.min_confidence),
+            lambda done: row_of(done, self.tasks, self.decoder, self.thresholds),
             progress=progress,
             block_size=_BLOCK,
         )
