@@ -9,12 +9,13 @@ from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import load_manifest, write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, load_splits, make_splits
 from soritune.corpus.utterance import Utterance
-from soritune.errors import BundleError, SplitError, TaskError
+from soritune.errors import BundleError, ManifestError, SplitError, TaskError
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.predictions import read_predictions
 from soritune.metrics.calibration import fit_temperature
 from soritune.progress import Console
 from soritune.recipe import load_recipe
+from soritune.reports.compare import compare
 from soritune.stages.calibrate import calibrate, calibrate_after_training, fit
 from soritune.stages.evaluate import evaluate
 
@@ -231,3 +232,37 @@ def test_degenerate_fits_are_reported(fakes):
     assert wrong.outputs["emotion"].temperature == 20.0
     assert "at its upper bound, 20" in wrong.warnings[0]
     assert json.dumps(wrong.to_json())
+
+
+def test_normalised_evaluation_leaves_out_enrolment_clips_and_is_compared_with_its_like_alone(run):
+    with pytest.raises(BundleError, match="soritune calibrate RUN --speaker-norm"):
+        evaluate(run, speaker_norm=2, **OPTIONS)
+    calibrate(run, speaker_norm=True)
+    features = load_bundle(run / "bundles" / "best_emotion_ua").training_features
+    assert (features.rows, features.speakers) == (12, 2)
+    plain = evaluate(run, **OPTIONS)
+    stored = (run / "scores.json").read_bytes()
+    scores = evaluate(run, speaker_norm=2, **OPTIONS)
+    assert (run / "scores.json").read_bytes() == stored
+    assert scores["files"]["scores"] == str(run / "scores-speaker-norm-2.json")
+    assert (plain["num_utterances"], scores["num_utterances"]) == (24, 16)
+    assert scores["header"]["speaker_norm"] == {"speakers": 4, "clips": [2, 2]}
+    assert "coverages" not in scores["tasks"]["emotion"]
+    for report in ("report-speaker-norm-2.txt", "report-speaker-norm-2.html"):
+        text = (run / report).read_text(encoding="utf-8")
+        assert "with normalisation per speaker from 2 enrolment clips" in text
+    files = [run / "scores-speaker-norm-2.json", run / "scores.json"]
+    with pytest.raises(ManifestError, match="with normalisation per speaker and .* without it"):
+        compare(files)
+    evaluate(run, speaker_norm=3, **OPTIONS)
+    (task,) = compare([files[0], run / "scores-speaker-norm-3.json"], resamples=100).tasks
+    assert any("numbers of enrolment clips differ" in note for note in task.notes)
+
+
+def test_features_of_training_rows_do_not_depend_on_other_rows_or_labels(run):
+    calibrate(run, speaker_norm=True)
+    first = load_bundle(run / "bundles" / "best_emotion_ua").card["speaker_norm"]
+    for split in ("train", "val", "test"):
+        relabelled(run, split)
+    calibrate(run, speaker_norm=True)
+    assert load_bundle(run / "bundles" / "best_emotion_ua").card["speaker_norm"] == first

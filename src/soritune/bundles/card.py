@@ -13,6 +13,8 @@ from safetensors.numpy import load_file
 
 from soritune.bundles.calibration import KEY as CALIBRATION
 from soritune.bundles.calibration import BundleCalibration
+from soritune.bundles.speaker_norm import KEY as SPEAKER_NORM
+from soritune.bundles.speaker_norm import TrainingFeatures
 from soritune.errors import BundleError, OutsideFolderError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
 from soritune.inside_folder import path_inside
@@ -146,6 +148,19 @@ class Bundle:
             return None if content is None else BundleCalibration.from_json(content)
         except ValueError as error:
             raise self.damaged(CALIBRATION, str(error)) from error
+
+    @property
+    def training_features(self) -> TrainingFeatures | None:
+        """Statistics for normalisation per speaker; None if none were computed.
+
+        Raises:
+            BundleError: the card's `speaker_norm` is faulty.
+        """
+        content = self.card.get(SPEAKER_NORM)
+        try:
+            return None if content is None else TrainingFeatures.from_json(content)
+        except ValueError as error:
+            raise self.damaged(SPEAKER_NORM, str(error)) from error
 
     def damaged(self, key: str, fault: str) -> BundleError:
         """The error to raise if the card's `key` cannot be used."""

@@ -32,6 +32,12 @@ def calibrate(
         str | None,
         typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
     ] = None,
+    speaker_norm: Annotated[
+        bool,
+        typer.Option(
+            "--speaker-norm", help="Also store what normalisation per speaker needs, from training rows."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Fit temperatures and thresholds of coverage on a run's validation rows, and store them in its bundle."""
@@ -44,6 +50,7 @@ def calibrate(
         backend=backend,
         base=base,
         root=root,
+        speaker_norm=speaker_norm,
         console=progress.Console(quiet=as_json),
     )
     if as_json:

@@ -95,6 +95,12 @@ def evaluate(
             help="Instead of --min-confidence: the share (0.01 to 1) of validation clips that keep their label."
         ),
     ] = None,
+    speaker_norm: Annotated[
+        int | None,
+        typer.Option(
+            help="Normalise features per speaker by this number of clips of each, which are not judged."
+        ),
+    ] = None,
     copies: Annotated[
         Literal["apart", "allow", "ignore"],
         typer.Option(
@@ -142,6 +148,7 @@ def evaluate(
         vad=vad,
         min_confidence=min_confidence,
         coverage=coverage,
+        speaker_norm=speaker_norm,
         copies=copies,
         console=progress.Console(quiet=as_json),
     )

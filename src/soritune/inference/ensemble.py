@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from soritune.audio.preprocessing import Preprocessing
 from soritune.bundles.calibration import KEY, BundleCalibration
 from soritune.bundles.card import Bundle
+from soritune.bundles.speaker_norm import TrainingFeatures
 from soritune.errors import BundleError
 from soritune.geometry import Geometry
 from soritune.inference.backends.backend import Backend
@@ -38,6 +39,8 @@ class Member:
     """The inputs as its bundle stores them, with the folder of their files; None takes those of the tasks."""
     calibration: BundleCalibration | None = None
     """The temperatures that are applied to its outputs, and its thresholds; None leaves its outputs as they are."""
+    training_features: TrainingFeatures | None = None
+    """Statistics of its features in training, for normalisation per speaker."""
 
     @classmethod
     def of(cls, bundle: Bundle, backend: Backend, *, calibrated: bool = True) -> Member:
@@ -73,6 +76,7 @@ class Member:
             bundle.path.resolve().name,
             bundle.inputs,
             _calibration(bundle) if calibrated else None,
+            bundle.training_features,
         )
 
     @property

@@ -95,7 +95,7 @@ class Header:
         for task in content.listed("tasks"):
             task.text("name")
             task.object("config")
-        for key in ("bundle", "data", "decoder", "versions", "thresholds"):
+        for key in ("bundle", "data", "decoder", "versions", "thresholds", "speaker_norm"):
             if content.values.get(key) is not None:
                 content.object(key)
         for bundle in (content.values.get("bundle"), *(content.values.get("bundles") or ())):
@@ -187,6 +187,15 @@ class Header:
         """The least probability of a label of a task that is not uncertain; None if no label is."""
         threshold: float | None = (self.content.get("thresholds") or {}).get(task, self.min_confidence)
         return threshold
+
+    @property
+    def speaker_norm(self) -> str | None:
+        """`normalisation per speaker from 5 enrolment clips`; None without it."""
+        record = self.content.get("speaker_norm")
+        if record is None:
+            return None
+        least, most = record.get("clips", (None, None))
+        return f"normalisation per speaker from {least if least == most else f'{least} to {most}'} enrolment clips"
 
     @property
     def created(self) -> str | None:

@@ -51,6 +51,7 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
             **({} if predictor.vad is None else {"vad": predictor.vad.name}),
             **({} if predictor.min_confidence is None else {"min_confidence": predictor.min_confidence}),
             **_coverage(predictor),
+            **({} if predictor.speaker_norm is None else {"speaker_norm": predictor.speaker_norm}),
             "bundle": bundles[0],
             "bundles": bundles,
             "tasks": tasks,

@@ -146,6 +146,11 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
             raise ManifestError(
                 f"was read by another decoder than {parts[0]}; pool predictions of one decoder", path=part
             )
+        if (predictions.header.speaker_norm is None) != (first.header.speaker_norm is None):
+            raise ManifestError(
+                f"and {parts[0]} are with and without normalisation per speaker, which are not pooled",
+                path=part,
+            )
         for row in predictions.rows:
             if row["id"] in sources:
                 raise ManifestError(

@@ -29,6 +29,7 @@ from soritune.inference.ensemble import Member, frame_rates, joint_tasks
 from soritune.inference.member_outputs import ClipOutputs, MemberRunner, mean_outputs
 from soritune.inference.predictions import Row
 from soritune.inference.rows import row_of
+from soritune.inference.speaker_norm import Features, norm_record, speaker_norm, training_features
 from soritune.inference.windows import WindowSettings
 from soritune.registry import load_member
 from soritune.run_folder import choose_bundle
@@ -104,6 +105,8 @@ class Predictor:
             MemberRunner(member, index, self.outputs, self.windows, self.padded_seconds)
             for index, member in enumerate(self.members)
         ]
+        self.speaker_norm: dict[str, Any] | None = None
+        """The number of speakers and clips of `enrol`, as a predictions file states it."""
 
     @classmethod
     def load(
@@ -165,6 +168,56 @@ class Predictor:
             min_confidence=min_confidence,
             coverage=coverage,
         )
+
+    def enrol(self, items: Iterable[Item] | Rows) -> None:
+        """Normalises features per speaker from now on, by statistics of these clips; their labels are not used.
+
+        Rows of a manifest are the enrolment clips of their speakers, and only clips of these can then be predicted.
+        Files are clips of one speaker, by whose statistics every clip is normalised. Temperatures are not applied,
+        because they were fitted without it.
+
+        Raises:
+            BundleError: a model without statistics of its training.
+            TaskError: a coverage is set, a clip cannot be read, or a speaker has fewer than two clips.
+        """
+        if self.coverage is not None:
+            raise TaskError(
+                "a coverage was fitted without normalisation per speaker and has no meaning with it; leave one out"
+            )
+        for member in self.members:
+            training_features(member)
+        clips = list(clips_of(items, None))
+        speakers: list[str | None] = []
+        features: list[list[Features]] = [[] for _ in self.members]
+        for batch in _batches(clips, self.padded_seconds):
+            read = [self._reader.read(clips[index]) for index in batch]
+            for index, each in zip(batch, read, strict=True):
+                if each.error is not None:
+                    raise TaskError(f"the enrolment clip {clips[index].id} cannot be used: {each.error}")
+            speakers += [each.speaker for each in read]
+            for runner, of_member in zip(self._runners, features, strict=True):
+                of_member += runner.features(read)
+        if None in speakers and len(set(speakers)) > 1:
+            raise TaskError(
+                "some of the enrolment clips have no speaker; give the speaker of each, or of none"
+            )
+        norms = [
+            speaker_norm(member, of_member, speakers)
+            for member, of_member in zip(self.members, features, strict=True)
+        ]
+        self.members = tuple(replace(member, calibration=None) for member in self.members)
+        self._runners = [
+            MemberRunner(member, index, self.outputs, self.windows, self.padded_seconds, norm)
+            for index, (member, norm) in enumerate(zip(self.members, norms, strict=True))
+        ]
+        self.speaker_norm = norm_record(speakers)
+
+    def features(self, items: Iterable[Item] | Rows) -> Iterator[Features]:
+        """The pooled features of the first model for each clip that can be read, (pieces, channels) per output."""
+        clips = list(clips_of(items, None))
+        for batch in _batches(clips, self.padded_seconds):
+            read = [self._reader.read(clips[index]) for index in batch]
+            yield from self._runners[0].features([each for each in read if each.error is None])
 
     def predict(
         self,
@@ -267,6 +320,7 @@ class Predictor:
 
     def _posteriors(self, clips: Sequence[Clip], read: Sequence[ReadClip]) -> Iterator[Posteriors]:
         """One batch through all models."""
+        read = [self._with_known_speaker(each) for each in read]
         good = [each for each in read if each.error is None]
         by_model = [runner.outputs(good) for runner in self._runners] if good else []
         outputs = iter([mean_outputs(self.outputs, models) for models in zip(*by_model, strict=True)])
@@ -296,6 +350,14 @@ class Predictor:
                 channel=clip.channel,
                 has_speech=each.error is not None or each.has_speech(),
             )
+
+    def _with_known_speaker(self, clip: ReadClip) -> ReadClip:
+        """The clip, with an error if it has to be normalised and its speaker has no enrolment clips."""
+        norm = self._runners[0].norm
+        if norm is None or clip.error is not None or norm.knows(clip.speaker):
+            return clip
+        who = "it has no speaker" if clip.speaker is None else f"its speaker '{clip.speaker}' has none"
+        return replace(clip, error=f"normalisation per speaker needs enrolment clips, and {who}")
 
     def _timed(self, window: WindowOutputs) -> WindowOutputs:
         """A window with its outputs of resolution "utterance", which have no times but those of their window."""

@@ -75,7 +75,7 @@ def certain_title(certain: CertainScores, total: int) -> str:
 
 COVERAGE_TITLE = "Clips that keep their label"
 COVERAGE_NOTE = (
-    "Labels below the threshold are uncertain, and clips without speech have none. The thresholds are those of the "
+    "Labels below the threshold are uncertain, and clips without speech keep no label. The thresholds are those of the "
     "validation clips, so the share of the judged clips differs from the stated one."
 )
 

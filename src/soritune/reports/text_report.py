@@ -61,7 +61,8 @@ def text_report(scores: Scores) -> str:
     header = scores.header
     name, split = header.model.name or "model", header.data.split or "all"
     decoded = f", decoder {header.decoder_text}" if header.decoder else ""
-    console.print(Text(f"{name}, judged on split {split}{decoded}"), soft_wrap=True)
+    norm = f", with {header.speaker_norm}" if header.speaker_norm else ""
+    console.print(Text(f"{name}, judged on split {split}{decoded}{norm}"), soft_wrap=True)
     for part in score_tables(scores):
         console.print(part, soft_wrap=isinstance(part, Text))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"

@@ -5,6 +5,7 @@ Test rows are never read. Next: `metrics/calibration.py`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 from soritune.bundles.calibration import KEY, BundleCalibration, OutputCalibration
 from soritune.bundles.card import Bundle
 from soritune.bundles.read import load_bundle
+from soritune.bundles.speaker_norm import KEY as SPEAKER_NORM
+from soritune.bundles.speaker_norm import FeatureStatistics, TrainingFeatures
 from soritune.bundles.write import update_card
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import BundleError, SplitError, TaskError
+from soritune.inference.backends.backend import PoolingBackend
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.posteriors import tempered
 from soritune.inference.predictor import Predictor
@@ -31,6 +35,7 @@ from soritune.metrics.calibration import (
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
+from soritune.stages.enrolment import hash_of
 from soritune.stages.judged import JudgedModel
 from soritune.stages.prepare import root_of
 from soritune.tasks.objectives.objective import objective_of
@@ -40,6 +45,8 @@ from soritune.tasks.task import Task
 FEW_ROWS = 100
 """With fewer validation clips, a warning states that the temperature is uncertain."""
 VALIDATION = "val"
+MOST_TRAINING_ROWS = 1000
+"""Training clips whose features normalisation per speaker uses: enough for a mean and a deviation per channel."""
 
 
 def calibrate(
@@ -50,6 +57,7 @@ def calibrate(
     backend: str = "pytorch",
     base: str | None = None,
     root: Path | str | None = None,
+    speaker_norm: bool = False,
     console: Console = SILENT,
 ) -> BundleCalibration:
     """Fits the temperatures of a bundle's outputs and its thresholds of coverage, and writes them into its card.
@@ -59,6 +67,7 @@ def calibrate(
         checkpoint: bundle of the run; None or "best" is the best by the first task's primary metric.
         device, backend, base: as for `Predictor.load`.
         root: where relative audio paths start, instead of what the manifest states.
+        speaker_norm: also store the statistics of features of training clips that normalisation per speaker needs.
         console: where the progress bar and warnings are shown; nothing is shown by default.
 
     Raises:
@@ -83,7 +92,10 @@ def calibrate(
     fitted = fit(predictor.tasks, posteriors)
     for warning in fitted.warnings:
         console.warning(warning)
-    update_card(model.bundle, **{KEY: fitted.to_json()})
+    fields = {KEY: fitted.to_json()}
+    if speaker_norm:
+        fields[SPEAKER_NORM] = _training_features(predictor, model.run, root, console).to_json()
+    update_card(model.bundle, **fields)
     return fitted
 
 
@@ -102,24 +114,51 @@ def calibrate_after_training(recipe: Recipe, folder: Path, *, console: Console =
         console.warning(f"the probabilities are not calibrated: {error}")
 
 
+def _training_features(
+    predictor: Predictor, run: RunFolder, root: Path | str | None, console: Console
+) -> TrainingFeatures:
+    """Statistics of the features of training rows, at most `MOST_TRAINING_ROWS`, drawn by the hash of their ids."""
+    if not isinstance(predictor.members[0].backend, PoolingBackend):
+        raise BundleError("the backend gives no features, which normalisation per speaker needs")
+    rows = _rows_of(run, "train", root)
+    ids = rows.column("id").to_pylist()
+    chosen = sorted(sorted(range(len(ids)), key=lambda index: hash_of(ids[index]))[:MOST_TRAINING_ROWS])
+    rows = rows.select(chosen)
+    outputs: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
+    with console.bar("features of training clips", len(rows)) as bar:
+        for features in predictor.features(rows):
+            bar.advance()
+            for name, values in features.items():
+                outputs[name].append(values)
+    return TrainingFeatures(
+        len(rows),
+        len(set(rows.column("speaker").to_pylist()) - {None}),
+        {name: FeatureStatistics.of(np.concatenate(values)) for name, values in outputs.items()},
+    )
+
+
 def validation_rows(run: RunFolder, root: Path | str | None) -> Manifest:
     """The rows of the validation split.
 
     Raises:
-        SplitError: there is none.
+        SplitError: the split is empty.
     """
-    rows = load_manifest(run.checked, root=root)
-    chosen = rows.select(load_splits(run.splits).indices(rows, VALIDATION))
+    chosen = _rows_of(run, VALIDATION, root)
     if not len(chosen):
         raise SplitError(f"the validation split of {run.path} is empty; set split.ratios.val and train again")
     return chosen
+
+
+def _rows_of(run: RunFolder, split: str, root: Path | str | None) -> Manifest:
+    rows = load_manifest(run.checked, root=root)
+    return rows.select(load_splits(run.splits).indices(rows, split))
 
 
 def outputs_to_fit(bundle: Bundle) -> list[OutputSpec]:
     """The outputs with one label per utterance.
 
     Raises:
-        TaskError: there is none.
+        TaskError: no output is of this kind.
     """
     chosen = [spec for spec in bundle.outputs if objective_of(spec).is_choice(spec)]
     if not chosen:

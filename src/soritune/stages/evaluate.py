@@ -19,6 +19,7 @@ from soritune.reports.evaluation import Evaluation
 from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.stages.enrolment import checked_clips, split_enrolment
 from soritune.stages.judged import Judged, JudgedModel, judge_data, judge_manifest, judge_run
 from soritune.stages.judged_audio import report_leaks
 from soritune.stages.judged_data import refuse_stray_options, refuse_unknown_labels, refuse_unlabelled
@@ -56,6 +57,7 @@ def evaluate(
     vad: VadName = "auto",
     min_confidence: float | None = None,
     coverage: float | None = None,
+    speaker_norm: int | None = None,
     copies: Copies = "apart",
     console: Console = SILENT,
 ) -> Evaluation:
@@ -88,6 +90,8 @@ def evaluate(
         min_confidence: labels with a lower probability are uncertain. All clips are scored; beside these scores are
             those of the clips with speech and a certain label, and the share of such clips.
         coverage: instead of it, the share of validation clips that keep their label, as for `Predictor`.
+        speaker_norm: normalise features per speaker by this number of clips of each speaker, which are not judged
+            (`stages/enrolment.py`). The names of the results state it, and they are never compared with others.
         copies: rows with the audio of rows that the model was trained on. "apart" refuses them, "allow" judges them
             with a warning in the scores, "ignore" compares no audio. The split train or all of the own run is not
             compared.
@@ -107,6 +111,7 @@ def evaluate(
     decoder = make_decoder(decoder)
     checked_confidence(min_confidence)
     checked_coverage(coverage, min_confidence)
+    checked_clips(speaker_norm)
     refuse_stray_options(
         data,
         audio_paths,
@@ -141,6 +146,10 @@ def evaluate(
         min_confidence=min_confidence,
         coverage=coverage,
     )
+    if speaker_norm is not None:
+        enrolled, left = split_enrolment(judged.rows, speaker_norm)
+        judged = judged.normalised(left, speaker_norm)
+        predictor.enrol(enrolled)
     _predict(predictor, judged, console)
     return _score_and_report(judged, group_by, resamples, audio)
 
