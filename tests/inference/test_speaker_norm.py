@@ -70,7 +70,10 @@ def test_clip_of_a_speaker_without_enrolment_fails_alone(member, rows):
     predictor.enrol(rows.select([0, 1]))
     known, unknown = predictor.predict(rows.select([2, 7]))
     assert "error" not in known
-    assert unknown["error"] == "normalisation per speaker needs enrolment clips, and its speaker 'b' has none"
+    assert (
+        unknown["error"] == "normalisation per speaker is impossible: "
+        "no enrolment clip of its speaker 'b' was given"
+    )
 
 
 def test_temperatures_are_not_applied_and_a_coverage_is_refused(member, rows):

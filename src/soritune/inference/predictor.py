@@ -170,7 +170,7 @@ class Predictor:
         )
 
     def enrol(self, items: Iterable[Item] | Rows) -> None:
-        """Normalises features per speaker from now on, by statistics of these clips; their labels are not used.
+        """Normalises features per speaker in all later calls, by statistics of these clips; their labels are not used.
 
         Rows of a manifest are the enrolment clips of their speakers, and only clips of these can then be predicted.
         Files are clips of one speaker, by whose statistics every clip is normalised. Temperatures are not applied,
@@ -356,8 +356,12 @@ class Predictor:
         norm = self._runners[0].norm
         if norm is None or clip.error is not None or norm.knows(clip.speaker):
             return clip
-        who = "it has no speaker" if clip.speaker is None else f"its speaker '{clip.speaker}' has none"
-        return replace(clip, error=f"normalisation per speaker needs enrolment clips, and {who}")
+        lacking = (
+            "the clip has no speaker"
+            if clip.speaker is None
+            else f"no enrolment clip of its speaker '{clip.speaker}' was given"
+        )
+        return replace(clip, error=f"normalisation per speaker is impossible: {lacking}")
 
     def _timed(self, window: WindowOutputs) -> WindowOutputs:
         """A window with its outputs of resolution "utterance", which have no times but those of their window."""

@@ -47,7 +47,7 @@ def training_features(member: Member) -> TrainingFeatures:
     """A model's statistics of its training.
 
     Raises:
-        BundleError: it has none, or its backend gives no features.
+        BundleError: the card lacks them, or the backend gives no features.
     """
     if member.training_features is None:
         raise BundleError(
