@@ -114,7 +114,7 @@ class EvaluationSettings(Settings):
     """Put audio players into the report."""
     calibrate: bool = False
     """Fit a temperature per output with one label, and thresholds of coverage, on the validation split after training;
-    the bundle that is judged stores them."""
+    the bundle that is judged and the best one store them."""
     decoder: str | dict[str, Any] = GREEDY
     """What reads the CTC outputs after training: a name in `tasks/decoding`, or `{name: …}` with its settings beside
     the name. Validation during training is always greedy, because it is done after every epoch."""

@@ -174,6 +174,14 @@ def test_run_without_validation_rows_and_bundle_without_run_are_reported(run, fa
     assert load_bundle(run / "bundles" / "best_emotion_ua").calibration is None
 
 
+def test_judged_and_best_bundle_are_calibrated_after_training(run):
+    recipe = load_recipe("demo", ["data=x"])
+    recipe.data.root, recipe.evaluate.checkpoint = None, "last"
+    calibrate_after_training(recipe, run, console=Recorder())
+    judged, best = (load_bundle(run / "bundles" / name).calibration for name in ("last", "best_emotion_ua"))
+    assert judged == best is not None
+
+
 class Recorder(Console):
     def __init__(self):
         super().__init__(quiet=True)

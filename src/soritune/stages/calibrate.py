@@ -34,7 +34,7 @@ from soritune.metrics.calibration import (
 )
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
-from soritune.run_folder import RunFolder
+from soritune.run_folder import RunFolder, choose_bundle
 from soritune.stages.enrolment import hash_of
 from soritune.stages.judged import JudgedModel
 from soritune.stages.prepare import root_of
@@ -100,16 +100,12 @@ def calibrate(
 
 
 def calibrate_after_training(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> None:
-    """Calibrates the bundle that the recipe's run is judged by; only reports why if that cannot be done."""
-    name = recipe.evaluate.checkpoint
+    """Calibrates the bundle that the recipe's run is judged by, and the best one, which is used if only the run is
+    named; only reports why if that cannot be done."""
+    judged, best = choose_bundle(folder, recipe.evaluate.checkpoint), choose_bundle(folder)
     try:
-        calibrate(
-            folder,
-            checkpoint=None if name == "best" else name,
-            device=recipe.train.device,
-            root=root_of(recipe),
-            console=console,
-        )
+        for bundle in dict.fromkeys((judged, best)):
+            calibrate(bundle, device=recipe.train.device, root=root_of(recipe), console=console)
     except (SplitError, TaskError) as error:
         console.warning(f"the probabilities are not calibrated: {error}")
 
