@@ -63,6 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "bundles",
         "corpus",
         "inference",
+        "metrics",
         "models",
         "recipe",
         "reports",
@@ -109,6 +110,7 @@ TORCH_FREE_FILES = {
     "stages/origin.py",
     "stages/predict.py",
     "stages/evaluate.py",
+    "stages/calibrate.py",
     "stages/judged.py",
     "stages/judged_data.py",
 }

@@ -315,6 +315,24 @@ def test_minimum_confidence_of_a_model_without_labels_is_refused(models, clips):
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--coverage", "0.8"], "has no thresholds of coverage; `soritune calibrate RUN` fits them"),
+        (["--coverage", "0.8", "--min-confidence", "0.5"], "give one of them"),
+        (["--coverage", "80"], "the coverage is 80; it is the share of clips that keep their label"),
+        (["--speaker-norm", "3"], "--speaker-norm has no effect without --manifest; --enrol is for files"),
+        (["--enrol", "."], "`soritune calibrate RUN --speaker-norm` computes them"),
+    ],
+)
+def test_coverage_and_normalisation_without_what_they_need_are_refused(
+    models, clips, monkeypatch, options, sentence
+):
+    monkeypatch.chdir(clips)
+    result = CliRunner().invoke(APP, [str(clips / "b.WAV"), "-b", models["emotion"], *options])
+    assert sentence in str(result.exception)
+
+
 def test_file_that_is_also_in_a_folder_is_predicted_once(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = [Path("a.wav"), tmp_path / "a.wav", Path("b.wav")]

@@ -64,6 +64,17 @@ class FakeBackend:
             arrays[spec.name] = logits
         return arrays
 
+    def run_pooled(self, inputs):
+        rows = [
+            self.features(line[:length].astype(np.float64)).mean(0)
+            for line, length in zip(inputs["waveform"], inputs["num_samples"], strict=True)
+        ]
+        whole = [spec.name for spec in self.outputs if spec.resolution == "utterance"]
+        return self.run(inputs), {name: np.stack(rows).astype(np.float32) for name in whole}
+
+    def classify(self, pooled):
+        return {name: (features @ self.weights[name]).astype(np.float32) for name, features in pooled.items()}
+
 
 PITCHES_HZ = {"calm": 100.0, "tense": 200.0, "warm": 400.0}
 

@@ -15,7 +15,18 @@ from typing import Annotated, Literal
 import typer
 
 from soritune import __version__, processes
-from soritune.cli import augment, corpus, g2p, model_info, predict, report, sources, synthesize, train
+from soritune.cli import (
+    augment,
+    calibrate,
+    corpus,
+    g2p,
+    model_info,
+    predict,
+    report,
+    sources,
+    synthesize,
+    train,
+)
 from soritune.cli.terminal import print_error
 from soritune.errors import SorituneError
 from soritune.terminal_text import SafeFormatter, write_anything
@@ -42,6 +53,7 @@ app.command("predict", rich_help_panel=JUDGE)(predict.predict)
 app.command("evaluate", rich_help_panel=JUDGE)(report.evaluate)
 app.command("score", rich_help_panel=JUDGE)(report.score)
 app.command("report", rich_help_panel=JUDGE)(report.report)
+app.command("calibrate", rich_help_panel=JUDGE)(calibrate.calibrate)
 app.command("compare", rich_help_panel=JUDGE)(report.compare)
 app.command("augment", rich_help_panel=LOOK)(augment.augment)
 app.command("recipes", rich_help_panel=LOOK)(train.recipes)

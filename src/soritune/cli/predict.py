@@ -128,6 +128,20 @@ def predict(
     min_confidence: Annotated[
         float | None, typer.Option(help="Labels with a lower probability (0 to 1) are uncertain.")
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Instead of --min-confidence: the share (0.01 to 1) of validation clips that keep their label."
+        ),
+    ] = None,
+    speaker_norm: Annotated[
+        int | None,
+        typer.Option(help="Normalise features per speaker by this number of the manifest's clips of each."),
+    ] = None,
+    enrol: Annotated[
+        Path | None,
+        typer.Option(help="Folder with clips of the one speaker of the files, to normalise features by."),
+    ] = None,
     window_s: WindowSeconds = None,
     hop_s: HopSeconds = None,
     timeline: TimelineFiles = None,
@@ -135,8 +149,10 @@ def predict(
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
     from soritune.errors import SorituneError
+    from soritune.inference.certainty import checked_coverage
     from soritune.inference.predictor import Predictor
     from soritune.run_folder import choose_bundle
+    from soritune.stages.enrolment import checked_clips, split_enrolment
     from soritune.stages.predict import default_model, find_files, predict_rows, reading_of, select_rows
     from soritune.tasks.inputs.input import values_in_request
 
@@ -150,10 +166,15 @@ def predict(
         {
             "split": "without --splits" if splits is None else None,
             "hop_s": "without --window-s" if window_s is None else None,
+            "speaker_norm": "without --manifest; --enrol is for files" if manifest is None else None,
+            "enrol": "with --manifest; --speaker-norm is for its rows" if manifest is not None else None,
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
     )
     check_timelines(timeline or [])
+    checked_coverage(coverage, min_confidence)
+    checked_clips(speaker_norm)
+    clips_of_speaker = None if enrol is None else find_files([enrol])
     request = _request(given, manifest)
     reading = reading_of(channel, pcm, manifest)
     folders = [choose_bundle(path, checkpoint) for path in bundle or [default_model()]]
@@ -180,9 +201,15 @@ def predict(
         min_confidence=min_confidence,
         window_s=window_s,
         hop_s=hop_s,
+        coverage=coverage,
     )
     values_in_request(predictor.inputs, request)  # a wrong name is reported before the first file is read
     _refuse_unread_prompt(predictor, request)
+    if speaker_norm is not None:
+        enrolled, items = split_enrolment(items, speaker_norm)
+        predictor.enrol(enrolled)
+    elif clips_of_speaker is not None:
+        predictor.enrol([{**request, **reading, "audio": path} for path in clips_of_speaker])
     single_label_tasks = frozenset(task.name for task in predictor.tasks if task.single_label)
     kept = _Kept(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
     console = progress.Console(quiet=as_json or len(items) < 10)

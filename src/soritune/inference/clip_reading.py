@@ -47,6 +47,8 @@ class ReadClip:
     error: str | None = None
     activity: Activity | None = None
     """Where the clip holds speech; None if that was not looked for."""
+    speaker: str | None = None
+    """Of a manifest row."""
 
     def has_speech(self, start_s: float = 0.0, end_s: float = float("inf")) -> bool:
         """Whether a stretch may hold speech."""
@@ -94,7 +96,9 @@ class ClipReader:
             return ReadClip({}, 0.0, error=error.reason)
         except TaskError as error:
             return ReadClip({}, 0.0, error=str(error))
-        return ReadClip(waveforms, duration, inputs, left_out, groups, activity=activity)
+        return ReadClip(
+            waveforms, duration, inputs, left_out, groups, activity=activity, speaker=_speaker(clip)
+        )
 
     def encoded_inputs(self, clip: Clip) -> tuple[tuple[EncodedInputs, ...], tuple[str, ...], dict[str, str]]:
         """The clip's other inputs as arrays, per model, the tasks that lack one, and facts about the inputs.
@@ -148,3 +152,8 @@ def _waveform(clip: Clip, preprocessing: Preprocessing) -> NDArray[np.float32]:
 def _finished(waveform: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """Finished, unless only its windows are."""
     return waveform if is_beyond_training(preprocessing, waveform) else preprocessing.finish(waveform)
+
+
+def _speaker(clip: Clip) -> str | None:
+    speaker = clip.groups.get("speaker")
+    return None if speaker is None else str(speaker)

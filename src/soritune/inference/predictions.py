@@ -154,6 +154,11 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
             raise ManifestError(
                 f"was read by another decoder than {parts[0]}; pool predictions of one decoder", path=part
             )
+        if (predictions.header.speaker_norm is None) != (first.header.speaker_norm is None):
+            raise ManifestError(
+                f"and {parts[0]} are with and without normalisation per speaker, which are not pooled",
+                path=part,
+            )
         for row in predictions.rows:
             if row["id"] in sources:
                 raise ManifestError(
@@ -186,6 +191,10 @@ def _pooled_header(headers: Sequence[Header], path: Path) -> Header:
         "data": data,
         "synthetic": any(header.synthetic for header in headers),
     }
+    stated = [header.content.get("thresholds") for header in headers]
+    if any(thresholds != stated[0] for thresholds in stated):
+        # Each model has its own threshold of a coverage, and the rows below it are marked one by one.
+        first = {key: value for key, value in first.items() if key not in ("coverage", "thresholds")}
     return Header({**first, **changed})
 
 

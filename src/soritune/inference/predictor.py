@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from soritune.audio.voice_activity import VadName, voice_activity
 from soritune.bundles.read import load_bundle
 from soritune.errors import BundleError, TaskError
 from soritune.inference.backends.backend import OpenBackend
+from soritune.inference.certainty import checked_confidence, checked_coverage, thresholds_of
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.clip_reading import ClipReader, ReadClip
 from soritune.inference.clip_results import ClipResults
@@ -28,7 +30,8 @@ from soritune.inference.ensemble import Member, joint_tasks
 from soritune.inference.label_windows import LabelWindows, label_windows
 from soritune.inference.member_outputs import ClipOutputs, MemberRunner, mean_outputs
 from soritune.inference.predictions import Row
-from soritune.inference.rows import checked_confidence, is_timed_by_window, row_of
+from soritune.inference.rows import is_timed_by_window, row_of
+from soritune.inference.speaker_norm import Features, norm_record, speaker_norm, training_features
 from soritune.inference.window_reading import WindowReader
 from soritune.inference.windowed_clips import WindowRunner
 from soritune.inference.windows import WindowSettings
@@ -61,6 +64,8 @@ class Predictor:
         vad: what finds speech, so that clips and windows without it are marked: auto (Silero if the extra `vad` is
             installed, else the energy gate), silero, energy or off.
         min_confidence: labels with a lower probability are marked as uncertain; None marks none.
+        coverage: instead of it, the share of clips that keep their label, 0.01 to 1: labels with a lower probability
+            than those of this share of the validation clips are uncertain. `soritune calibrate` stores the thresholds.
         window_s: length of windows, each of which gets a label with its times, whatever the length of the clip; None
             cuts only clips that are too long for the models.
         hop_s: from the start of one of these windows to the start of the next; None is `window_s`.
@@ -75,6 +80,7 @@ class Predictor:
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
         vad: VadName = "auto",
         min_confidence: float | None = None,
+        coverage: float | None = None,
         window_s: float | None = None,
         hop_s: float | None = None,
     ) -> None:
@@ -93,7 +99,9 @@ class Predictor:
         self._results = ClipResults(self.members, self.tasks, self.outputs)
         self.vad = voice_activity(vad)
         """What finds speech; None if it is not looked for."""
-        self.min_confidence = checked_confidence(min_confidence, self.tasks)
+        self.min_confidence, self.coverage = min_confidence, coverage
+        self.thresholds = thresholds_of(self.members, self.tasks, min_confidence, coverage)
+        """The least probability of a certain label, by task."""
         self._reader = ClipReader(self.members, self.tasks, self.vad)
         self.inputs = self._reader.inputs
         """What the models read beside the waveform."""
@@ -106,6 +114,8 @@ class Predictor:
         self._window_runner = (
             None if self.label_windows is None else self._make_window_runner(self.label_windows)
         )
+        self.speaker_norm: dict[str, Any] | None = None
+        """The number of speakers and clips of `enrol`, as a predictions file states it."""
 
     @classmethod
     def load(
@@ -123,6 +133,8 @@ class Predictor:
         min_confidence: float | None = None,
         window_s: float | None = None,
         hop_s: float | None = None,
+        coverage: float | None = None,
+        calibrated: bool = True,
     ) -> Predictor:
         """Opens one or several models.
 
@@ -133,18 +145,21 @@ class Predictor:
             backend: what runs the models.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
-            padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s: as for the class.
+            padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s, coverage: as for the class.
+            calibrated: apply the temperatures that the bundles have.
 
         Raises:
-            BundleError: a folder that is not a model, bundles whose labels differ, or a base without an adapter bundle.
+            BundleError: a folder that is not a model, bundles whose labels differ, a base without an adapter bundle, or
+                a coverage without thresholds.
             TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, a minimum
-                confidence for bundles without a task that gives one label, windows for bundles without a task that
-                has one result per clip, or windows that the models do not take.
+                confidence or coverage for bundles without a task that gives one label, windows for bundles without a
+                task that has one result per clip, or windows that the models do not take.
             UnknownNameError: no such backend, checkpoint or decoder.
         """
         decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read
         checked_confidence(min_confidence)
         label_windows(window_s, hop_s)
+        checked_coverage(coverage, min_confidence)
         voice_activity(vad)
         folders = [paths] if isinstance(paths, str | Path) else list(paths)
         bundles = [load_bundle(choose_bundle(folder, checkpoint)) for folder in folders]
@@ -154,7 +169,9 @@ class Predictor:
         members = []
         for bundle in bundles:
             moved = {"base": base} if base is not None and bundle.is_adapter else {}
-            members.append(Member.of(bundle, opener(bundle.path, device=device, **moved)))
+            members.append(
+                Member.of(bundle, opener(bundle.path, device=device, **moved), calibrated=calibrated)
+            )
         return cls(
             members,
             padded_seconds=padded_seconds,
@@ -164,7 +181,64 @@ class Predictor:
             min_confidence=min_confidence,
             window_s=window_s,
             hop_s=hop_s,
+            coverage=coverage,
         )
+
+    def enrol(self, items: Iterable[Item] | Rows) -> None:
+        """Normalises features per speaker in all later calls, by statistics of these clips; their labels are not used.
+
+        Rows of a manifest are the enrolment clips of their speakers, and only clips of these can then be predicted.
+        Files are clips of one speaker, by whose statistics every clip is normalised. Temperatures are not applied,
+        because they were fitted without it.
+
+        Raises:
+            BundleError: a model without statistics of its training.
+            TaskError: a coverage or windows for labels are set, a clip cannot be read, or a speaker has fewer than two
+                clips.
+        """
+        if self.coverage is not None:
+            raise TaskError(
+                "a coverage was fitted without normalisation per speaker and has no meaning with it; leave one out"
+            )
+        if self.label_windows is not None:
+            raise TaskError(
+                "windows for labels and normalisation per speaker cannot be combined, because its statistics are of "
+                "whole clips; leave one out"
+            )
+        for member in self.members:
+            training_features(member)
+        clips = list(clips_of(items, None))
+        speakers: list[str | None] = []
+        features: list[list[Features]] = [[] for _ in self.members]
+        for batch in _batches(clips, self.padded_seconds):
+            read = [self._reader.read(clips[index]) for index in batch]
+            for index, each in zip(batch, read, strict=True):
+                if each.error is not None:
+                    raise TaskError(f"the enrolment clip {clips[index].id} cannot be used: {each.error}")
+            speakers += [each.speaker for each in read]
+            for runner, of_member in zip(self._runners, features, strict=True):
+                of_member += runner.features(read)
+        if None in speakers and len(set(speakers)) > 1:
+            raise TaskError(
+                "some of the enrolment clips have no speaker; give the speaker of each, or of none"
+            )
+        norms = [
+            speaker_norm(member, of_member, speakers)
+            for member, of_member in zip(self.members, features, strict=True)
+        ]
+        self.members = tuple(replace(member, calibration=None) for member in self.members)
+        self._runners = [
+            MemberRunner(member, index, self.outputs, self.windows, self.padded_seconds, norm)
+            for index, (member, norm) in enumerate(zip(self.members, norms, strict=True))
+        ]
+        self.speaker_norm = norm_record(speakers)
+
+    def features(self, items: Iterable[Item] | Rows) -> Iterator[Features]:
+        """The pooled features of the first model for each clip that can be read, (pieces, channels) per output."""
+        clips = list(clips_of(items, None))
+        for batch in _batches(clips, self.padded_seconds):
+            read = [self._reader.read(clips[index]) for index in batch]
+            yield from self._runners[0].features([each for each in read if each.error is None])
 
     def predict(
         self,
@@ -227,7 +301,7 @@ class Predictor:
         """As `predict`, for clips made elsewhere."""
         return self._through(
             clips,
-            lambda done: row_of(done, self.tasks, self.decoder, self.min_confidence),
+            lambda done: row_of(done, self.tasks, self.decoder, self.thresholds),
             progress=progress,
             block_size=_BLOCK,
         )
@@ -313,6 +387,7 @@ class Predictor:
 
     def _posteriors(self, clips: Sequence[Clip], read: Sequence[ReadClip]) -> Iterator[Posteriors]:
         """One batch through all models."""
+        read = [self._with_known_speaker(each) for each in read]
         good = [each for each in read if each.error is None]
         by_model = [runner.outputs(good) for runner in self._runners] if good else []
         outputs = iter([mean_outputs(self.outputs, models) for models in zip(*by_model, strict=True)])
@@ -320,6 +395,18 @@ class Predictor:
             yield self._results.of_clip(
                 clip, each, ClipOutputs({}) if each.error is not None else next(outputs)
             )
+
+    def _with_known_speaker(self, clip: ReadClip) -> ReadClip:
+        """The clip, with an error if it has to be normalised and its speaker has no enrolment clips."""
+        norm = self._runners[0].norm
+        if norm is None or clip.error is not None or norm.knows(clip.speaker):
+            return clip
+        lacking = (
+            "the clip has no speaker"
+            if clip.speaker is None
+            else f"no enrolment clip of its speaker '{clip.speaker}' was given"
+        )
+        return replace(clip, error=f"normalisation per speaker is impossible: {lacking}")
 
 
 def _batches(clips: Sequence[Clip], padded_seconds: float) -> list[list[int]]:

@@ -46,6 +46,10 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
             "These rows chose between models (validation split); a test split is the honest judge.",
         ),
         (
+            in_validation and any(model.calibration for model in header.models),
+            "Temperature and thresholds were fitted on these rows, so the calibration looks better than it is.",
+        ),
+        (
             num_speakers < RELIABLE_SPEAKERS,
             f"{known} known speaker{plural}: with fewer than {RELIABLE_SPEAKERS} no interval is reliable.",
         ),

@@ -14,8 +14,8 @@ from soritune.reports.figures import (
     matrix_figure,
     speaker_figure,
 )
-from soritune.reports.numbers import counted, hours_text, is_share, percent
-from soritune.reports.page_tables import certain_table, group_table, rates_table, shown_table
+from soritune.reports.numbers import counted, hours_text, is_share, percent, temperature_note
+from soritune.reports.page_tables import certain_table, coverage_table, group_table, rates_table, shown_table
 from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
 from soritune.reports.scores import TaskScores
@@ -56,6 +56,7 @@ def task_section(
         + (f" Left out: {counted(unlabelled, 'clip')} without a reference." if unlabelled else ""),
         "rates": rates_table(task, scores),
         "certain": certain_table(task, scores),
+        "coverage": coverage_table(task, scores),
         "figures": figures,
         "speaker_note": _speaker_note(scores),
         "groups": [group_table(task, field, groups, scores) for field, groups in scores.groups.items()],
@@ -65,7 +66,8 @@ def task_section(
             for matrix in section.matrices
             if len(matrix.labels) <= CLASSES_DRAWN
         ],
-        "ece": "–" if calibration is None else f"{calibration.ece:.3f}",
+        "ece": temperature_note(scores)
+        or ("" if calibration is None else f"Expected calibration error {calibration.ece:.3f}."),
         "tables": [shown_table(part) for part in section.tables if part.rows],
         "errors": errors,
         "timelines": _timelines(task, pairs, rows),

@@ -11,14 +11,15 @@ from soritune.audio.voice_activity import VadName
 from soritune.corpus.lists import make_manifest
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.splitting.splits import Copies
+from soritune.inference.certainty import checked_confidence, checked_coverage
 from soritune.inference.predictor import Predictor
-from soritune.inference.rows import checked_confidence
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.stages.enrolment import checked_clips, split_enrolment
 from soritune.stages.judged import Judged, JudgedModel, judge_data, judge_manifest, judge_run
 from soritune.stages.judged_audio import report_leaks
 from soritune.stages.judged_data import refuse_stray_options, refuse_unknown_labels, refuse_unlabelled
@@ -55,6 +56,8 @@ def evaluate(
     decoder: str | Mapping[str, Any] | Decoder = GREEDY,
     vad: VadName = "auto",
     min_confidence: float | None = None,
+    coverage: float | None = None,
+    speaker_norm: int | None = None,
     copies: Copies = "apart",
     console: Console = SILENT,
 ) -> Evaluation:
@@ -86,6 +89,9 @@ def evaluate(
         device, backend, base, decoder, vad: as for `Predictor.load`. Clips without speech are marked and reported.
         min_confidence: labels with a lower probability are uncertain. All clips are scored; beside these scores are
             those of the clips with speech and a certain label, and the share of such clips.
+        coverage: instead of it, the share of validation clips that keep their label, as for `Predictor`.
+        speaker_norm: normalise features per speaker by this number of clips of each speaker, which are not judged
+            (`stages/enrolment.py`). The names of the results state it, and they are never compared with others.
         copies: rows with the audio of rows that the model was trained on. "apart" refuses them, "allow" judges them
             with a warning in the scores, "ignore" compares no audio. The split train or all of the own run is not
             compared.
@@ -95,7 +101,7 @@ def evaluate(
         The content of scores.json, the paths of predictions, scores and report under "files", and methods that draw.
 
     Raises:
-        BundleError: no model there, or a bundle without a manifest.
+        BundleError: no model there, a bundle without a manifest, or a coverage for a bundle without thresholds.
         SplitError: no such split, nothing in it, or rows with the audio of training rows.
         ManifestError: no row has a reference; lists of different lengths; or an option without what it goes with, as
             `labels` without `audio_paths`.
@@ -104,6 +110,8 @@ def evaluate(
     """
     decoder = make_decoder(decoder)
     checked_confidence(min_confidence)
+    checked_coverage(coverage, min_confidence)
+    checked_clips(speaker_norm)
     refuse_stray_options(
         data,
         audio_paths,
@@ -136,7 +144,12 @@ def evaluate(
         decoder=decoder,
         vad=vad,
         min_confidence=min_confidence,
+        coverage=coverage,
     )
+    if speaker_norm is not None:
+        enrolled, left = split_enrolment(judged.rows, speaker_norm)
+        judged = judged.normalised(left, speaker_norm)
+        predictor.enrol(enrolled)
     _predict(predictor, judged, console)
     return _score_and_report(judged, group_by, resamples, audio)
 

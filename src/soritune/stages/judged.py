@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,11 @@ class ResultFiles:
             folder.text_report(split_suffix + suffix),
         )
 
+    def marked(self, suffix: str) -> ResultFiles:
+        """The files with a suffix in their names."""
+        paths = (self.predictions, self.scores, self.report, self.text_report)
+        return ResultFiles(self.folder, *(path.with_stem(f"{path.stem}{suffix}") for path in paths))
+
     def to_json(self) -> dict[str, str]:
         """Their paths, as under "files" of an `Evaluation`."""
         return {
@@ -148,6 +153,10 @@ class Judged:
     """Rows of the corpus that could not be read; they count as failed."""
     updates_card: bool = False
     """Whether the model card gets these scores: a run's own test split, judged as its recipe does."""
+
+    def normalised(self, rows: Manifest, clips: int) -> Judged:
+        """The same with the `rows` that remain without the enrolment clips, and with names that state their number."""
+        return replace(self, rows=rows, files=self.files.marked(f"-speaker-norm-{clips}"), updates_card=False)
 
 
 def judge_run(
