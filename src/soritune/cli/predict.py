@@ -120,6 +120,12 @@ def predict(
     min_confidence: Annotated[
         float | None, typer.Option(help="Labels with a lower probability (0 to 1) are uncertain.")
     ] = None,
+    withhold: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An input beside the audio, such as text, that the model goes without on all rows; may be repeated."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
@@ -138,6 +144,7 @@ def predict(
         context,
         {
             "split": "without --splits" if splits is None else None,
+            "withhold": "without --manifest" if manifest is None else None,
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
     )
@@ -165,6 +172,7 @@ def predict(
         decoder=reader,
         vad=vad,
         min_confidence=min_confidence,
+        withhold=withhold or (),
     )
     values_in_request(predictor.inputs, request)  # a wrong name is reported before the first file is read
     _refuse_unread_prompt(predictor, request)

@@ -89,6 +89,12 @@ def evaluate(
             help="Labels with a lower probability (0 to 1) are uncertain; the others are scored apart too."
         ),
     ] = None,
+    withhold: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An input beside the audio, such as text, that the model goes without on all rows; may be repeated."
+        ),
+    ] = None,
     copies: Annotated[
         Literal["apart", "allow", "ignore"],
         typer.Option(
@@ -135,6 +141,7 @@ def evaluate(
         decoder=chosen_decoder(decoder, decoder_set),
         vad=vad,
         min_confidence=min_confidence,
+        withhold=withhold or (),
         copies=copies,
         console=progress.Console(quiet=as_json),
     )

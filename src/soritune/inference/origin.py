@@ -30,7 +30,7 @@ CARD_KEYS = (
 
 def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> Header:
     """What a predictions file states about its origin; `decoder` only where it is not the greedy one, `vad` only
-    where speech was looked for, `min_confidence` only where one was set.
+    where speech was looked for, `min_confidence` only where one was set, `withheld` only where an input was.
 
     Args:
         predictor: the models.
@@ -49,6 +49,7 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
             **({} if decoder is None else {"decoder": decoder}),
             **({} if predictor.vad is None else {"vad": predictor.vad.name}),
             **({} if predictor.min_confidence is None else {"min_confidence": predictor.min_confidence}),
+            **({} if not predictor.withheld else {"withheld": list(predictor.withheld)}),
             "bundle": bundles[0],
             "bundles": bundles,
             "tasks": tasks,

@@ -62,6 +62,7 @@ class Predictor:
         vad: what finds speech, so that clips and windows without it are marked: auto (Silero if the extra `vad` is
             installed, else the energy gate), silero, energy or off.
         min_confidence: labels with a lower probability are marked as uncertain; None marks none.
+        withhold: names of inputs beside the waveform, such as "text", that no clip gets, even where it has them.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Predictor:
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
         vad: VadName = "auto",
         min_confidence: float | None = None,
+        withhold: Sequence[str] = (),
     ) -> None:
         if not members:
             raise BundleError("no model was given; name at least one bundle")
@@ -91,7 +93,9 @@ class Predictor:
         self.vad = voice_activity(vad)
         """What finds speech; None if it is not looked for."""
         self.min_confidence = checked_confidence(min_confidence, self.tasks)
-        self._reader = ClipReader(self.members, self.tasks, self.vad)
+        self._reader = ClipReader(self.members, self.tasks, self.vad, withhold)
+        self.withheld = self._reader.withheld
+        """Names of the inputs that no clip gets."""
         self.inputs = self._reader.inputs
         """What the models read beside the waveform."""
         self._runners = [
@@ -113,6 +117,7 @@ class Predictor:
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
         vad: VadName = "auto",
         min_confidence: float | None = None,
+        withhold: Sequence[str] = (),
     ) -> Predictor:
         """Opens one or several models.
 
@@ -123,12 +128,13 @@ class Predictor:
             backend: what runs the models.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
-            padded_seconds, windows, decoder, vad, min_confidence: as for the class.
+            padded_seconds, windows, decoder, vad, min_confidence, withhold: as for the class.
 
         Raises:
             BundleError: a folder that is not a model, bundles whose labels differ, or a base without an adapter bundle.
-            TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, or a
-                minimum confidence for bundles without a task that gives one label.
+            TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, a
+                minimum confidence for bundles without a task that gives one label, or an input to withhold that the
+                bundles do not read or cannot do without.
             UnknownNameError: no such backend, checkpoint or decoder.
         """
         decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read
@@ -150,6 +156,7 @@ class Predictor:
             decoder=decoder,
             vad=vad,
             min_confidence=min_confidence,
+            withhold=withhold,
         )
 
     def predict(

@@ -145,6 +145,9 @@ def _notes(scores: Sequence[Scores], models: Sequence[TaskScores], common: Seque
     decoders = [side.header.decoder_text for side in scores]
     if len(set(decoders)) > 1:
         notes.append(f"The outputs were read by different decoders: {', '.join(decoders)}.")
+    withheld = [" and ".join(side.header.withheld) or "nothing" for side in scores]
+    if len(set(withheld)) > 1:
+        notes.append(f"Inputs were withheld from the models: {', '.join(withheld)}.")
     for title, marked in (
         ("Trained on", [side.header.trained_on_synthetic for side in scores]),
         ("Judged on", [bool(side.header.data.synthetic) for side in scores]),
