@@ -4,9 +4,10 @@
     python benchmarks/phone_augmentation.py --output exp/phone_augmentation --summary     # only the tables
 
 $SORITUNE_DATA is the folder with the corpora. The recipe `quickstart` is trained on folds of speakers of each corpus
-as three arms, with the same folds, seeds, learning rate and number of steps; the last averaged weights are judged on
+in three arms, with the same folds, seeds, learning rate and number of steps; the last averaged weights are judged on
 the held-out speakers, and nothing is chosen on them.
 
+    start          the encoder of the recipe as it is, not trained on these corpora
     none           no augmentation
     spec_augment   the masks of the recipe, without its changes of speed
     all            a chain: speed, pitch, erased spans, gain, rooms, noise, microphones, telephone and codec, each with
@@ -14,7 +15,7 @@ the held-out speakers, and nothing is chosen on them.
 
 The held-out clips are judged as they are, in noise at 20, 10, 5 and 0 dB below the active speech, and in a room:
 
-    pink     steady pink noise: a kind that `all` is trained with, at other levels than most of its draws
+    pink     steady pink noise: one of the kinds that `all` is trained with, there at 5 to 30 dB
     babble   six voices of another corpus: no arm is trained with babble, nor with these speakers
     room     reverberation of 0.6 s with a direct sound as loud as the rest, as across a table; `all` is trained in
              other rooms of this kind
@@ -56,7 +57,6 @@ from soritune.metrics.bootstrap import Interval, paired_difference, speaker_inte
 from soritune.progress import Console
 from soritune.recipe import Recipe, load_recipe
 from soritune.reports.score import score_predictions
-from soritune.reports.scores import load_scores
 from soritune.stages.crossval import crossval
 from soritune.stages.predict import predict_rows, select_rows
 from soritune.tasks.results import Counts, add_counts
@@ -92,6 +92,8 @@ AUGMENT: dict[str, dict[str, Any] | None] = {
     },
 }
 """Arm to its `augment`; members are applied in this order."""
+START, ENCODER = "start", "soritune/tiny-ko"
+"""The encoder of `quickstart` as it is, judged beside the arms."""
 SNRS_DB = (20, 10, 5, 0)
 ROOM = {"decay_s": 0.6, "direct_db": 0.0, "absorption": 0.6, "reflections": 6}
 VOICES = 6
@@ -222,37 +224,36 @@ def _babble(voices: Sequence[Float32Array], size: int, generator: np.random.Gene
     return babble
 
 
-def judge(folder: Path, corpus: str, work: Path) -> None:
-    """Predicts and counts every condition that is not judged yet, with the model of each fold."""
+def judge(folder: Path, corpus: str, work: Path, models: Sequence[tuple[str, Path | None]]) -> None:
+    """Predicts and counts every condition that is not judged yet.
+
+    Args:
+        folder: where the counts go.
+        corpus: whose rows are judged.
+        work: has the rows.
+        models: bundles, or runs whose last bundle is judged, each with the splits whose test rows it predicts; None for
+            all rows.
+    """
     missing = [name for name in CONDITIONS if not (folder / "judged" / f"{name}.json").exists()]
     if not missing:
         return
-    folds = sorted(folder.glob("fold-*"))
-    predictors = [Predictor.load(fold, checkpoint="last", device="cpu", vad="off") for fold in folds]
+    opened = [
+        (Predictor.load(model, checkpoint="last" if splits else None, device="cpu", vad="off"), splits)
+        for model, splits in models
+    ]
     for condition in missing:
         manifest = condition_rows(corpus, condition, work)
-        speakers: dict[str, Counts] = {}
-        config: dict[str, Any] = {}
-        for fold, predictor in zip(folds, predictors, strict=True):
-            rows, data = select_rows(manifest, fold / "splits.parquet", "test", bundles=[])
-            file = fold / "judged" / f"{condition}.jsonl"
+        judged: dict[str, Any] = {}
+        for number, (predictor, splits) in enumerate(opened, start=1):
+            rows, data = select_rows(manifest, splits, "test", bundles=[])
+            file = folder / "judged" / f"{condition}-{number}.jsonl"
             predict_rows(predictor, rows, file, data=data)
-            scores = score_predictions(file, resamples=0)
-            found = scores.tasks["phoneme"].speakers
-            if speakers.keys() & found.keys():
+            speakers = score_predictions(file, resamples=0).tasks["phoneme"].speakers
+            if judged.keys() & speakers.keys():
                 sys.exit(f"{folder}: a speaker is judged in two folds")
-            speakers |= {name: speaker.counts for name, speaker in found.items()}
-            config = next(task for task in scores.header.content["tasks"] if task["name"] == "phoneme")[
-                "config"
-            ]
-        content = {
-            "config": config,
-            "speakers": {
-                name: {key: np.asarray(value).tolist() for key, value in counts.items()}
-                for name, counts in speakers.items()
-            },
-        }
-        _write_json(folder / "judged" / f"{condition}.json", content)
+            for name, speaker in speakers.items():
+                judged[name] = {key: np.asarray(value).tolist() for key, value in speaker.counts.items()}
+        _write_json(folder / "judged" / f"{condition}.json", {"speakers": judged})
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -260,13 +261,16 @@ def _write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
-def judged(
-    work: Path, corpus: str, arm: str, condition: str, seeds: Sequence[int]
-) -> dict[str, Counts] | None:
-    """Counts of each speaker, summed over the seeds; None if one is missing."""
-    files = [work / "runs" / f"{corpus}-{arm}-s{seed}" / "judged" / f"{condition}.json" for seed in seeds]
+def run_folder(work: Path, corpus: str, arm: str, seed: int) -> Path:
+    """The folder of an arm; that of the untrained start has no seed."""
+    return work / "runs" / (f"{corpus}-{START}" if arm == START else f"{corpus}-{arm}-s{seed}")
+
+
+def counts_of(work: Path, corpus: str, arm: str, condition: str, seeds: Sequence[int]) -> dict[str, Counts]:
+    """Counts of each speaker, summed over the seeds; empty if one is missing."""
+    files = [run_folder(work, corpus, arm, seed) / "judged" / f"{condition}.json" for seed in seeds]
     if not all(file.exists() for file in files):
-        return None
+        return {}
     read = [json.loads(file.read_text("utf-8"))["speakers"] for file in files]
     return {
         speaker: add_counts(
@@ -277,50 +281,31 @@ def judged(
 
 
 def summarise(work: Path, options: argparse.Namespace) -> str:
-    """Writes summary.json and summary.md over the seeds that every arm has."""
-    task = make_task("phoneme", {"inventory": "korean"})
+    """Writes summary.json and summary.md, over the seeds that every arm has."""
     summary: dict[str, Any] = {}
     lines: list[str] = []
+    arms = [START, *options.arms]
     for corpus in options.corpora:
         seeds = [
             seed
             for seed in options.seeds
-            if all(judged(work, corpus, arm, CONDITIONS[-1], [seed]) for arm in options.arms)
+            if all(counts_of(work, corpus, arm, name, [seed]) for arm in options.arms for name in CONDITIONS)
         ]
         if not seeds:
             continue
-        arms = options.arms
-        lines += [
-            f"## {corpus}: PER, seeds {seeds}",
-            "",
-            f"| | {' | '.join(arms)} | {' | '.join(f'{arm} − {arms[0]}' for arm in arms[1:])} |",
-        ]
-        lines.append("|---" * (2 * len(arms)) + "|")
+        gaps = [f"{arm} − {options.arms[0]}" for arm in options.arms[1:]]
+        lines += [f"## {corpus}: PER, seeds {', '.join(map(str, seeds))}", ""]
+        lines += [f"| | {' | '.join([*arms, *gaps])} |", "|---" * (1 + len(arms) + len(gaps)) + "|"]
         for condition in CONDITIONS:
-            counts = {arm: judged(work, corpus, arm, condition, seeds) for arm in arms}
-            known = {arm: part for arm, part in counts.items() if part is not None}
-            if len(known) < len(arms):
-                continue
-            rates = {
-                arm: speaker_intervals(list(part.values()), task.rates, contributes_fn=task.contributes)[
-                    "per"
-                ]
-                for arm, part in known.items()
-            }
-            gaps = {
-                arm: paired_difference(
-                    list(known[arms[0]].values()),
-                    list(known[arm].values()),
-                    task.rates,
-                    contributes_fn=task.contributes,
-                )["per"]
-                for arm in arms[1:]
-            }
-            summary.setdefault(corpus, {"seeds": seeds, "conditions": {}})["conditions"][condition] = {
+            counts = {arm: counts_of(work, corpus, arm, condition, seeds) for arm in arms}
+            rates, differences = _compared({arm: part for arm, part in counts.items() if part}, options.arms)
+            summary.setdefault(corpus, {"seeds": seeds})[condition] = {
                 "per": {arm: rate.to_json() for arm, rate in rates.items()},
-                "difference": {arm: gap.to_json() for arm, gap in gaps.items()},
+                f"minus {options.arms[0]}": {arm: gap.to_json() for arm, gap in differences.items()},
             }
-            cells = [_percent(rate) for rate in rates.values()] + [_points(gap) for gap in gaps.values()]
+            cells = [_percent(rates.get(arm)) for arm in arms] + [
+                _points(gap) for gap in differences.values()
+            ]
             lines.append(f"| {condition} | {' | '.join(cells)} |")
         lines.append("")
     text = "\n".join(lines) + "\n"
@@ -329,7 +314,27 @@ def summarise(work: Path, options: argparse.Namespace) -> str:
     return text
 
 
-def _percent(rate: Interval) -> str:
+def _compared(
+    counts: Mapping[str, dict[str, Counts]], arms: Sequence[str]
+) -> tuple[dict[str, Interval], dict[str, Interval]]:
+    """PER of everything, and that of each arm minus that of the first, paired over speakers."""
+    task = make_task("phoneme", {"inventory": "korean"})
+    more = {"contributes_fn": task.contributes}
+    rates = {
+        arm: speaker_intervals(list(speakers.values()), task.rates, **more)["per"]
+        for arm, speakers in counts.items()
+    }
+    first = list(counts[arms[0]].values())
+    gaps = {
+        arm: paired_difference(first, list(counts[arm].values()), task.rates, **more)["per"]
+        for arm in arms[1:]
+    }
+    return rates, gaps
+
+
+def _percent(rate: Interval | None) -> str:
+    if rate is None:
+        return "–"
     return f"{100 * rate.value:.1f} % [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
 
 
@@ -363,25 +368,29 @@ def main() -> None:
         sys.exit(f"{work} was started with other settings ({file}); choose another --output")
     _write_json(file, settings_of(options))
     started = time.monotonic()
-    for seed in options.seeds:
+    for seed in [] if options.summary else options.seeds:
         for corpus in options.corpora:
-            for arm in [] if options.summary else options.arms:
-                folder = work / "runs" / f"{corpus}-{arm}-s{seed}"
-                recipe = recipe_of(arm, rows_of(corpus, work), seed, options)
-                if not (folder / "scores.json").exists():
-                    crossval(recipe, folder, folds=options.folds, val_share=0.0, console=Console(quiet=True))
-                    per = load_scores(folder).tasks["phoneme"].rates["per"].value
-                    for checkpoints in folder.glob("fold-*/checkpoints"):
-                        shutil.rmtree(checkpoints)
-                    print(
-                        f"{time.monotonic() - started:6.0f} s  {folder.name}: PER {100 * per:.1f} %",
-                        flush=True,
-                    )
-                judge(folder, corpus, work)
-                print(f"{time.monotonic() - started:6.0f} s  {folder.name}: judged", flush=True)
+            for arm in (*options.arms, START):
+                folder = run_folder(work, corpus, arm, seed)
+                judge(folder, corpus, work, trained(folder, corpus, arm, seed, work, options))
+                print(f"{time.monotonic() - started:6.0f} s  {folder.name}", flush=True)
             print(summarise(work, options), flush=True)
     if options.summary:
         print(summarise(work, options))
+
+
+def trained(
+    folder: Path, corpus: str, arm: str, seed: int, work: Path, options: argparse.Namespace
+) -> list[tuple[str, Path | None]]:
+    """The models of an arm, as for `judge`; they are trained unless they exist."""
+    if arm == START:
+        return [(ENCODER, None)]
+    if not (folder / "scores.json").exists():
+        recipe = recipe_of(arm, rows_of(corpus, work), seed, options)
+        crossval(recipe, folder, folds=options.folds, val_share=0.0, console=Console(quiet=True))
+        for checkpoints in folder.glob("fold-*/checkpoints"):
+            shutil.rmtree(checkpoints)
+    return [(str(fold), fold / "splits.parquet") for fold in sorted(folder.glob("fold-*"))]
 
 
 if __name__ == "__main__":
