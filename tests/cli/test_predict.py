@@ -11,7 +11,7 @@ from soritune.cli.predict import _without_repeats, predict
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.utterance import Utterance
-from soritune.errors import AudioError, BundleError, SorituneError, SplitError
+from soritune.errors import AudioError, BundleError, SorituneError, SplitError, TaskError
 from soritune.inference.predictions import read_predictions
 from soritune.inference.predictor import Predictor
 from soritune.korean import KOREAN
@@ -306,6 +306,15 @@ def test_prompt_that_no_task_reads_is_refused(models, clips, fakes, monkeypatch)
     )
     monkeypatch.setattr(type(fakes.phoneme_task()), "reads_prompt", True)
     call(*arguments)
+
+
+def test_withholding_is_refused_where_it_cannot_act(models, clips, tmp_path):
+    with pytest.raises(SorituneError, match="--withhold has no effect without --manifest; leave it out"):
+        call(clips / "b.WAV", "-b", models["emotion"], "--withhold", "text")
+    rows = [Utterance(id="a", audio=str(clips / "b.WAV"), duration_s=1.0, text="가")]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    with pytest.raises(TaskError, match="'text' cannot be withheld from a model that does not read it"):
+        call("--manifest", manifest.path, "-b", models["emotion"], "--withhold", "text")
 
 
 def test_minimum_confidence_of_a_model_without_labels_is_refused(models, clips):

@@ -22,11 +22,15 @@ from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.draws import Draws
-from soritune.errors import TaskError
+from soritune.errors import ManifestError, TaskError
+from soritune.inference.predictions import pool_predictions, read_predictions
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 from soritune.recipe import make_task
+from soritune.reports.compare import compare
 from soritune.reports.score import score_predictions
+from soritune.reports.scores import load_scores
+from soritune.stages.predict import predict_rows
 from soritune.tasks.inputs import text_encoder
 from soritune.testing import tiny_text_encoder
 from soritune.training.batches.sample import SampleReader
@@ -191,8 +195,6 @@ def test_scores_are_given_apart_by_the_origin_of_the_text(
 ) -> None:
     bundle, manifest = judged
     predictor = Predictor.load(bundle, device="cpu")
-    from soritune.stages.predict import predict_rows
-
     predict_rows(predictor, manifest, tmp_path / "predictions.jsonl", data={})
     scores = score_predictions(tmp_path / "predictions.jsonl", group_by=("speaker",), resamples=100)
     emotion = scores.tasks["emotion"]
@@ -234,6 +236,60 @@ def test_command_takes_a_text_and_rows_of_a_manifest(judged: tuple[Path, Manifes
     assert done.exit_code == 0, done.output
     predicted = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()[1:]]
     assert sum(row["groups"].get("text_source") == "none" for row in predicted) == 12
+
+
+@pytest.mark.slow
+def test_withheld_texts_give_the_answers_of_rows_without_a_text(
+    judged: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    bundle, manifest = judged
+    without = [replace(row, text=None, text_source=None) for row in manifest.utterances()]
+    silent = write_manifest(tmp_path / "silent.parquet", without, root=manifest.root)
+    expected = list(Predictor.load(bundle, device="cpu").predict(silent))
+    withholding = Predictor.load(bundle, device="cpu", withhold=("text",))
+    given = list(withholding.predict(manifest))
+    for row, reference in zip(given, expected, strict=True):
+        assert row["groups"]["text_source"] == "none"
+        assert row["tasks"]["emotion"]["prediction"] == reference["tasks"]["emotion"]["prediction"]
+        assert "text" not in row["tasks"]["emotion"]["prediction"]["alone"]
+    with pytest.raises(ManifestError, match="no row has a value of 'text', so withholding it has no effect"):
+        predict_rows(withholding, silent, None, data={})
+
+
+@pytest.mark.slow
+def test_commands_withhold_texts_and_state_it(judged: tuple[Path, Manifest], tmp_path: Path) -> None:
+    bundle, manifest = judged
+
+    def call(*words: str) -> Any:
+        done = CliRunner().invoke(app, [*words, "--withhold", "text"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done
+
+    call("predict", "--manifest", str(manifest.path), "-b", str(bundle), "-o", str(tmp_path / "p.jsonl"))
+    assert read_predictions(tmp_path / "p.jsonl").header.withheld == ("text",)
+    out = tmp_path / "out"
+    call(
+        "evaluate",
+        str(bundle),
+        "--manifest",
+        str(manifest.path),
+        "--no-audio",
+        "--copies",
+        "ignore",
+        "-o",
+        str(out),
+    )
+    scores = load_scores(out)
+    assert set(scores.tasks["emotion"].groups["text_source"]) == {"none"}
+    assert "The model was judged without its input text, withheld from all rows." in scores.warnings
+    assert scores.tasks["emotion"].rates["wa"].value < 0.9  # noise tells nothing
+    predict_rows(Predictor.load(bundle, device="cpu"), manifest, tmp_path / "gold.jsonl", data={})
+    whole = score_predictions(tmp_path / "gold.jsonl", group_by=("speaker",), resamples=0)
+    whole.save(tmp_path / "gold.json")
+    notes = compare([tmp_path / "gold.json", out]).tasks[0].notes
+    assert "Inputs were withheld from the models: nothing, text." in notes
+    with pytest.raises(ManifestError, match="was made with other inputs than"):
+        pool_predictions([tmp_path / "gold.jsonl", tmp_path / "p.jsonl"], tmp_path / "pooled.jsonl")
 
 
 @pytest.mark.slow

@@ -128,6 +128,12 @@ def predict(
     min_confidence: Annotated[
         float | None, typer.Option(help="Labels with a lower probability (0 to 1) are uncertain.")
     ] = None,
+    withhold: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An input beside the audio, such as text, that the model goes without on all rows; may be repeated."
+        ),
+    ] = None,
     coverage: Annotated[
         float | None,
         typer.Option(
@@ -168,6 +174,7 @@ def predict(
             "hop_s": "without --window-s" if window_s is None else None,
             "speaker_norm": "without --manifest; --enrol is for files" if manifest is None else None,
             "enrol": "with --manifest; --speaker-norm is for its rows" if manifest is not None else None,
+            "withhold": "without --manifest" if manifest is None else None,
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
     )
@@ -202,6 +209,7 @@ def predict(
         window_s=window_s,
         hop_s=hop_s,
         coverage=coverage,
+        withhold=withhold or (),
     )
     values_in_request(predictor.inputs, request)  # a wrong name is reported before the first file is read
     _refuse_unread_prompt(predictor, request)

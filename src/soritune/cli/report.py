@@ -89,6 +89,12 @@ def evaluate(
             help="Labels with a lower probability (0 to 1) are uncertain; the others are scored apart too."
         ),
     ] = None,
+    withhold: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An input beside the audio, such as text, that the model goes without on all rows; may be repeated."
+        ),
+    ] = None,
     coverage: Annotated[
         float | None,
         typer.Option(
@@ -149,6 +155,7 @@ def evaluate(
         min_confidence=min_confidence,
         coverage=coverage,
         speaker_norm=speaker_norm,
+        withhold=withhold or (),
         copies=copies,
         console=progress.Console(quiet=as_json),
     )

@@ -20,6 +20,7 @@ from soritune.tasks.inputs.input import (
     kind_of,
     missing_inputs,
     origins,
+    refuse_withholding,
     values_in_request,
     values_in_row,
 )
@@ -62,14 +63,24 @@ class ClipReader:
         members: the models.
         tasks: what the models predict together.
         vad: what finds speech in a clip; None looks for none.
+        withhold: names of inputs beside the waveform that no clip gets.
+
+    Raises:
+        TaskError: `withhold` names an input that the models do not read, or cannot do without.
     """
 
     def __init__(
-        self, members: Sequence[Member], tasks: Sequence[Task], vad: VoiceActivity | None = None
+        self,
+        members: Sequence[Member],
+        tasks: Sequence[Task],
+        vad: VoiceActivity | None = None,
+        withhold: Sequence[str] = (),
     ) -> None:
         self.members, self.tasks, self.vad = members, tasks, vad
         self.inputs = joint_inputs(members)
         """What the models read beside the waveform."""
+        refuse_withholding(self.inputs, withhold)
+        self.withheld = tuple(dict.fromkeys(withhold))
 
     def read(self, clip: Clip) -> ReadClip:
         """Decodes a clip once per distinct preprocessing. Files beyond a model's `max_duration_s` are read whole and
@@ -115,6 +126,7 @@ class ClipReader:
         else:
             values = values_in_request(self.inputs, clip.request)
             facts = dict(clip.request)
+        values = {name: value for name, value in values.items() if name not in self.withheld}
         lacking = {task.name: missing_inputs(task, values) for task in self.tasks}
         left_out = tuple(name for name, missing in lacking.items() if missing)
         if len(left_out) == len(self.tasks):

@@ -198,6 +198,11 @@ class Header:
         return f"normalisation per speaker from {least if least == most else f'{least} to {most}'} enrolment clips"
 
     @property
+    def withheld(self) -> tuple[str, ...]:
+        """Names of the inputs that the models went without, although rows may have them."""
+        return tuple(map(str, self.content.get("withheld") or ()))
+
+    @property
     def created(self) -> str | None:
         """When the predictions were made, in ISO 8601."""
         created: str | None = self.content.get("created")

@@ -31,8 +31,8 @@ CARD_KEYS = (
 
 def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> Header:
     """What a predictions file states about its origin; `decoder` only where it is not the greedy one, `vad` only
-    where speech was looked for, `min_confidence`, `label_windows`, and `coverage` with its `thresholds` only where they
-    were set.
+    where speech was looked for, `min_confidence`, `label_windows`, `withheld`, and `coverage` with its `thresholds`
+    only where they were set.
 
     Args:
         predictor: the models.
@@ -58,6 +58,7 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
             ),
             **_coverage(predictor),
             **({} if predictor.speaker_norm is None else {"speaker_norm": predictor.speaker_norm}),
+            **({} if not predictor.withheld else {"withheld": list(predictor.withheld)}),
             "bundle": bundles[0],
             "bundles": bundles,
             "tasks": tasks,

@@ -138,7 +138,7 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
     The header is the first part's; its bundle is the first of `bundles`, and `data` states how many parts were pooled.
 
     Raises:
-        ManifestError: no part, parts of different tasks or decoders, or a clip that is in two of them.
+        ManifestError: no part, parts of different tasks, decoders or inputs, or a clip that is in two of them.
     """
     if not parts:
         raise ManifestError("no predictions to pool; give at least one file", path=path)
@@ -157,6 +157,11 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
         if (predictions.header.speaker_norm is None) != (first.header.speaker_norm is None):
             raise ManifestError(
                 f"and {parts[0]} are with and without normalisation per speaker, which are not pooled",
+                path=part,
+            )
+        if predictions.header.withheld != first.header.withheld:
+            raise ManifestError(
+                f"was made with other inputs than {parts[0]}; pool predictions that withhold the same",
                 path=part,
             )
         for row in predictions.rows:

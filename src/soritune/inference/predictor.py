@@ -69,6 +69,7 @@ class Predictor:
         window_s: length of windows, each of which gets a label with its times, whatever the length of the clip; None
             cuts only clips that are too long for the models.
         hop_s: from the start of one of these windows to the start of the next; None is `window_s`.
+        withhold: names of inputs beside the waveform, such as "text", that no clip gets, even where it has them.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Predictor:
         coverage: float | None = None,
         window_s: float | None = None,
         hop_s: float | None = None,
+        withhold: Sequence[str] = (),
     ) -> None:
         if not members:
             raise BundleError("no model was given; name at least one bundle")
@@ -102,7 +104,9 @@ class Predictor:
         self.min_confidence, self.coverage = min_confidence, coverage
         self.thresholds = thresholds_of(self.members, self.tasks, min_confidence, coverage)
         """The least probability of a certain label, by task."""
-        self._reader = ClipReader(self.members, self.tasks, self.vad)
+        self._reader = ClipReader(self.members, self.tasks, self.vad, withhold)
+        self.withheld = self._reader.withheld
+        """Names of the inputs that no clip gets."""
         self.inputs = self._reader.inputs
         """What the models read beside the waveform."""
         self._runners = [
@@ -135,6 +139,7 @@ class Predictor:
         hop_s: float | None = None,
         coverage: float | None = None,
         calibrated: bool = True,
+        withhold: Sequence[str] = (),
     ) -> Predictor:
         """Opens one or several models.
 
@@ -145,7 +150,8 @@ class Predictor:
             backend: what runs the models.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
-            padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s, coverage: as for the class.
+            padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s, coverage, withhold: as for the
+                class.
             calibrated: apply the temperatures that the bundles have.
 
         Raises:
@@ -153,7 +159,8 @@ class Predictor:
                 a coverage without thresholds.
             TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, a minimum
                 confidence or coverage for bundles without a task that gives one label, windows for bundles without a
-                task that has one result per clip, or windows that the models do not take.
+                task that has one result per clip, windows that the models do not take, or an input to withhold that
+                the bundles do not read or cannot do without.
             UnknownNameError: no such backend, checkpoint or decoder.
         """
         decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read
@@ -182,6 +189,7 @@ class Predictor:
             window_s=window_s,
             hop_s=hop_s,
             coverage=coverage,
+            withhold=withhold,
         )
 
     def enrol(self, items: Iterable[Item] | Rows) -> None:

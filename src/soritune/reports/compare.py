@@ -156,6 +156,9 @@ def _notes(scores: Sequence[Scores], models: Sequence[TaskScores], common: Seque
     norms = [side.header.speaker_norm for side in scores]
     if len(set(norms)) > 1:
         notes.append(f"The numbers of enrolment clips differ: {'; '.join(map(str, norms))}.")
+    withheld = [" and ".join(side.header.withheld) or "nothing" for side in scores]
+    if len(set(withheld)) > 1:
+        notes.append(f"Inputs were withheld from the models: {', '.join(withheld)}.")
     for title, marked in (
         ("Trained on", [side.header.trained_on_synthetic for side in scores]),
         ("Judged on", [bool(side.header.data.synthetic) for side in scores]),

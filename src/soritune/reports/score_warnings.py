@@ -58,6 +58,10 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
             f"{unsure} of {total} predictions have no probability: the model gave no number for them.",
         ),
         (
+            bool(header.withheld),
+            f"The model was judged without its input {' and '.join(header.withheld)}, withheld from all rows.",
+        ),
+        (
             silent > 0,
             f"{silent} of {total} clips hold no speech, as found by {VAD_TITLES.get(header.vad or '', 'a detector')}; "
             "they are scored anyway.",

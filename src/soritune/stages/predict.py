@@ -19,12 +19,13 @@ from soritune.bundles.packaged import packaged_models
 from soritune.bundles.read import is_bundle
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
-from soritune.errors import AudioError, BundleError, SplitError
+from soritune.errors import AudioError, BundleError, ManifestError, SplitError
 from soritune.inference.origin import make_header
 from soritune.inference.predictions import Row, write_predictions
 from soritune.inference.predictor import Predictor
 from soritune.progress import SILENT, Console
 from soritune.run_folder import is_run, rows_seen
+from soritune.tasks.inputs.input import values_in_row
 
 RECOGNISER = "soritune/tiny-ko"
 """The model that is used if the caller names no model."""
@@ -167,7 +168,10 @@ def predict_rows(
 
     Raises:
         OutputError: the file cannot be written.
+        ManifestError: an input is withheld that no row has.
     """
+    if isinstance(items, Manifest):
+        _refuse_idle_withholding(predictor, items)
     groups = {"split": data["split"]} if "split" in data else None
     with console.bar("predict", len(items)) as bar:
         rows = watch(_joined(predictor.predict(items, groups=groups, progress=bar.advance), unusable))
@@ -176,6 +180,15 @@ def predict_rows(
         else:
             for _ in rows:
                 pass
+
+
+def _refuse_idle_withholding(predictor: Predictor, rows: Manifest) -> None:
+    for spec in predictor.inputs:
+        if spec.name in predictor.withheld and not any(values_in_row([spec], row) for row in rows):
+            raise ManifestError(
+                f"no row has a value of '{spec.name}', so withholding it has no effect; leave it out",
+                path=rows.path,
+            )
 
 
 def _joined(predicted: Iterable[Row], unusable: Iterable[Row]) -> Iterator[Row]:
