@@ -220,7 +220,9 @@ class CachedHead:
         self.model.train()
         counts = add_counts(
             [
-                self.task.count(Pair(u.id, self.task.reference(u) or {}, self.task.decode({self.spec.name: s})))
+                self.task.count(
+                    Pair(u.id, self.task.reference(u) or {}, self.task.decode({self.spec.name: s}))
+                )
                 for u, s in zip(utterances, scores, strict=True)
             ]
         )
@@ -278,7 +280,9 @@ def check(name: str, options: argparse.Namespace) -> dict[str, float]:
         train_recipe(recipe, corpus.manifest, corpus.splits[0], work / "run")
         usual = load_model(RunFolder(work / "run").bundle("last")).heads.state_dict()
         gaps[arm] = max(float((usual[key] - weight).abs().max()) for key, weight in cached.last.items())
-        print(f"{name} {arm}: largest difference of a head weight after one epoch {gaps[arm]:.2g}", flush=True)
+        print(
+            f"{name} {arm}: largest difference of a head weight after one epoch {gaps[arm]:.2g}", flush=True
+        )
     if max(gaps.values()) > 1e-4:
         raise SystemExit("the cache does not give the weights of the usual training")
     return gaps
@@ -291,11 +295,15 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="cache, results and summary.json")
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
-    parser.add_argument("--arms", nargs="+", default=["none", "basic", "all"], choices=["none", "basic", "all"])
+    parser.add_argument(
+        "--arms", nargs="+", default=["none", "basic", "all"], choices=["none", "basic", "all"]
+    )
     parser.add_argument("--schedules", nargs="+", default=list(SCHEDULES), choices=list(SCHEDULES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--copies", type=int, default=10, help="augmented copies of every clip")
-    parser.add_argument("--group", default="script_type", help="field of the rows that results are also given for")
+    parser.add_argument(
+        "--group", default="script_type", help="field of the rows that results are also given for"
+    )
     parser.add_argument("--set", action="append", default=[], help="an override for every recipe, KEY=VALUE")
     parser.add_argument("--check", action="store_true", help="compare with the usual training first")
     options = parser.parse_args()
@@ -329,7 +337,10 @@ def train_arm(name: str, arm: str, seed: int, corpus: Corpus, options: argparse.
         for fold in folds:
             counts, epochs = CachedHead(recipe, fold, encodings, options.copies).train()
             (speaker,) = {corpus.manifest.utterance(int(row)).speaker for row in fold.test_rows}
-            speakers[str(speaker)] = {"epochs": epochs, **{key: np.asarray(c).tolist() for key, c in counts.items()}}
+            speakers[str(speaker)] = {
+                "epochs": epochs,
+                **{key: np.asarray(c).tolist() for key, c in counts.items()},
+            }
         file.parent.mkdir(exist_ok=True)
         write_text(file, json.dumps(speakers))
         print(f"{file.stem}: {time.monotonic() - began:.0f} s", flush=True)

@@ -1,2 +1,5 @@
 """Part of `emotion_augmentation.py`: tables."""
-def summarise(options, results): return {}
+
+
+def summarise(options, results):
+    return {}

@@ -153,6 +153,21 @@ class RunFolder:
         return RunFolder(self.path / f"fold-{number:02d}")
 
     @property
+    def states(self) -> Path:
+        """The encoder's mean states of every row, of a sweep over layers."""
+        return self.path / "states.safetensors"
+
+    @property
+    def layers(self) -> Path:
+        """The figures of a sweep over layers."""
+        return self.path / "layers.json"
+
+    @property
+    def layers_figure(self) -> Path:
+        """The same as a drawing."""
+        return self.path / "layers.svg"
+
+    @property
     def crossval(self) -> Path:
         """The settings that a cross-validation was started with."""
         return self.path / "crossval.json"

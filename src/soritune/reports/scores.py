@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +107,22 @@ class Baseline:
     rates: Mapping[str, float]
     differences: Mapping[str, Interval]
     """Per rate: the model's minus this baseline's, over the same resampled speakers; empty without a model."""
+    groups: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    """Field to value of the field to rates; only of trained baselines."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         differences = {name: interval.to_json() for name, interval in self.differences.items()}
-        return {"description": self.description, "rates": dict(self.rates), "differences": differences}
+        groups = {
+            name: {value: dict(rates) for value, rates in values.items()}
+            for name, values in self.groups.items()
+        }
+        return {
+            "description": self.description,
+            "rates": dict(self.rates),
+            "differences": differences,
+            **({"groups": groups} if groups else {}),
+        }
 
     @classmethod
     def read(cls, content: JsonObject) -> Baseline:
@@ -119,8 +130,12 @@ class Baseline:
         rates = content.object("rates")
         return cls(
             content.text("description"),
-            {name: rates.number(name) for name in rates},
+            _numbers(rates),
             _intervals(content, "differences"),
+            {
+                name: {value: _numbers(group.object(value)) for value in group}
+                for name, group in (content.objects("groups") if "groups" in content else {}).items()
+            },
         )
 
 
@@ -338,6 +353,10 @@ def load_scores(path: Path | str) -> Scores:
     except (OSError, ValueError) as error:
         raise ManifestError(f"cannot be read as scores ({error}); {REMEDY}", path=file) from error
     return Scores.from_json(content, file)
+
+
+def _numbers(content: JsonObject) -> dict[str, float]:
+    return {name: content.number(name) for name in content}
 
 
 def _intervals(content: JsonObject, key: str) -> dict[str, Interval]:
