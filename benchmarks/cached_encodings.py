@@ -12,16 +12,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from soritune.corpus.manifest import Manifest
 from soritune.draws import Draws
+from soritune.models.mean_states import mean_states
 from soritune.models.model import SpeechModel
 from soritune.recipe import Recipe
 from soritune.training.batches.batch import Batch
@@ -53,13 +54,12 @@ class Encodings:
     """Encodes clips and keeps the results in a folder.
 
     Args:
-        model: with the frozen encoder.
+        model: as `build_state_model` makes it.
         folder: of the cache.
     """
 
     def __init__(self, model: SpeechModel, folder: Path) -> None:
-        self.model, self.folder = model.eval(), folder
-        model._kept_layers = frozenset(range(model.num_layers + 1))
+        self.model, self.folder = model, folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def encode(self, batch: Batch, row: int) -> NDArray[np.float32]:
@@ -74,11 +74,7 @@ class Encodings:
             if name in batch.inputs:
                 mask = batch.inputs[name][row : row + 1]
                 inputs[name] = mask[:, :frames] if name == "time_mask" else mask
-        with torch.no_grad():
-            last, states, valid = self.model.encode(**inputs)
-        count = valid.sum()
-        every = [*(states[layer] for layer in range(self.model.num_layers + 1)), last]
-        return torch.stack([(state[0] * valid[0, :, None]).sum(dim=0) / count for state in every]).numpy()
+        return mean_states(self.model, inputs)[0].numpy()
 
     def rows(self, recipe: Recipe, samples: SampleMemo, draws: Draws) -> NDArray[np.float32]:
         """(rows, states, hidden) of every row of the manifest as augmented in one epoch, but not mixed.
@@ -137,7 +133,7 @@ class Encodings:
         for key in collator.chain.mixing:
             mixed |= chosen[key]
         values, counts, states = [], [], []
-        for number, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        for number, (start, stop) in enumerate(pairwise(offsets)):
             batch = collator.collate([samples(int(v), draws) for v in visits[start:stop]], draws, number)
             (target,) = batch.targets.values()
             if batch.failed or not bool(target.present.all()):

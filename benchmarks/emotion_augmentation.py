@@ -1,4 +1,4 @@
-"""What augmentation is worth for `emotion-3class` and `emotion-4class` on a small real corpus, one speaker out at a time.
+"""What augmentation is worth for `emotion-3class` and `emotion-4class` on a small real corpus, speaker by speaker.
 
     python benchmarks/emotion_augmentation.py $SORITUNE_DATA/ko_emotion_selvas/manifest.jsonl --work exp/augmentation
 
@@ -16,9 +16,8 @@ import argparse
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +34,9 @@ from soritune.corpus.splitting.folds import make_folds
 from soritune.corpus.splitting.splits import Splits
 from soritune.draws import Draws, seed_of
 from soritune.inference.json_values import without_nan
-from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.models.loading import load_model
 from soritune.models.losses.loss import log_probabilities
+from soritune.models.mean_states import build_state_model
 from soritune.recipe import Recipe, load_recipe
 from soritune.run_folder import RunFolder
 from soritune.stages.check import check_corpus
@@ -45,7 +44,7 @@ from soritune.stages.prepare import prepare_corpus
 from soritune.stages.train import build_run, train_recipe
 from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.results import Counts, Pair, add_counts
-from soritune.tasks.task import Task, label_fields
+from soritune.tasks.task import label_fields
 from soritune.training.batches.batch import Batch, Target
 from soritune.training.devices import make_accelerator
 from soritune.training.epochs import Epochs
@@ -252,9 +251,9 @@ class CachedHead:
             if selection.entered(values, progress).get(VALUE) == 0:
                 best = {name: weight.clone() for name, weight in model.heads.state_dict().items()}
             stopping = settings.early_stopping
-            if not selection.monitored_improved(values, progress) and stopping is not None:
-                if progress.stale_evaluations >= stopping.patience:
-                    break
+            improved = selection.monitored_improved(values, progress)
+            if stopping is not None and not improved and progress.stale_evaluations >= stopping.patience:
+                break
         self.last = {name: weight.clone() for name, weight in model.heads.state_dict().items()}
         model.heads.load_state_dict(best)
         return self.judge(self.fold.test_rows)[1], epoch + 1
@@ -262,7 +261,8 @@ class CachedHead:
 
 def encodings_of(recipe: Recipe, corpus: Corpus, work: Path) -> Encodings:
     """The cache, with the frozen encoder."""
-    return Encodings(build_run(recipe, corpus.manifest, corpus.splits[0], work).model, work / "cache")
+    spec = recipe.make_tasks()[0].outputs[0]
+    return Encodings(build_state_model(recipe.model, spec, seed=0), work / "cache")
 
 
 def check(name: str, options: argparse.Namespace) -> dict[str, float]:
@@ -312,13 +312,16 @@ def main() -> None:
     results: dict[str, Any] = {}
     for name in options.recipes:
         if options.check:
-            results.setdefault("check", {})[name] = check(name, options)
+            results[f"check {name}"] = check(name, options)
         corpus = corpus_of(recipe_of(name, "none", "recipe", 0, options), options.work / name)
         for seed in options.seeds:
             for arm in options.arms:
                 train_arm(name, arm, seed, corpus, options)
-    summary = summarise(options, results)
-    (options.work / "summary.json").write_text(json.dumps(without_nan(summary), indent=1) + "\n", "utf-8")
+        results[name] = summarise(
+            recipe_of(name, "none", "recipe", 0, options), corpus.manifest, corpus.splits, options
+        )
+    content = json.dumps(without_nan({**results, "versions": versions()}), ensure_ascii=False, indent=1)
+    write_text(options.work / "summary.json", content + "\n")
 
 
 def train_arm(name: str, arm: str, seed: int, corpus: Corpus, options: argparse.Namespace) -> None:

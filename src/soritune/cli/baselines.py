@@ -10,8 +10,8 @@ from rich.table import Table
 
 from soritune import progress
 from soritune.cli.report import AsJson, Audio
-from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import escape, print_json, print_line
+from soritune.cli.terminal import output as terminal
 from soritune.run_folder import RunFolder
 
 if TYPE_CHECKING:

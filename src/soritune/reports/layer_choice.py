@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -185,5 +186,10 @@ def draw_layers(choice: LayerChoice, colours: Palette) -> Figure:
 
 
 def inner_best(layers: Sequence[str], inner: Mapping[str, Interval]) -> str:
-    """The layer with the highest rate; of several, the lowest layer."""
-    return max(layers, key=lambda layer: (inner[layer].value, -layers.index(layer)))
+    """The layer with the highest known rate; of several, the lowest layer."""
+
+    def order(layer: str) -> tuple[float, int]:
+        value = inner[layer].value
+        return (value if math.isfinite(value) else -math.inf, -layers.index(layer))
+
+    return max(layers, key=order)

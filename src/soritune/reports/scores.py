@@ -238,8 +238,8 @@ class TaskScores:
         primary = scores.primary_metric.name
         parts: dict[str, Mapping[str, Interval | SpeakerRate]] = {"": scores.rates}
         parts |= {f"speakers.{name}.": speaker.rates for name, speaker in scores.speakers.items()}
-        for field, values in scores.groups.items():
-            parts |= {f"groups.{field}.{value}.": group.rates for value, group in values.items()}
+        for name, values in scores.groups.items():
+            parts |= {f"groups.{name}.{value}.": group.rates for value, group in values.items()}
         for prefix, rates in parts.items():
             if primary not in rates:
                 raise content.fault(f"'{content.where(f'{prefix}rates.{primary}')}' is missing")

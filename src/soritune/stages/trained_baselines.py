@@ -108,7 +108,7 @@ def with_trained_baselines(
     """
     refuse_without_label(predictions.tasks)
     tasks = [task for task in predictions.tasks if task.single_label and task.name in scores.tasks]
-    statistics = _statistics(manifest, folds, console)
+    statistics = statistics_of(manifest, folds, console=console)
     of_tasks = dict(scores.tasks)
     for task in tasks:
         answers = fold_answers(task, manifest, folds, statistics)
@@ -132,7 +132,9 @@ def refuse_without_label(tasks: Sequence[Task]) -> None:
         raise TaskError(f"{names}: no task gives an utterance one label, which the trained baselines need")
 
 
-def _statistics(manifest: Manifest, folds: Sequence[Fold], console: Console) -> NDArray[np.float64]:
+def statistics_of(
+    manifest: Manifest, folds: Sequence[Fold], *, console: Console = SILENT
+) -> NDArray[np.float64]:
     """(rows, numbers) of the rows of all folds; zeros for a row whose audio cannot be read."""
     rows = np.unique(np.concatenate([part for fold in folds for part in (fold.train, fold.test)]))
     size = len(voice_statistics(np.zeros(SAMPLE_RATE_HZ, np.float32)))
