@@ -10,6 +10,7 @@ RUN/checkpoints/step-N/    what a resumed training starts from
 RUN/bundles/NAME/          models; those of phases before the last begin with phase1_, phase2_ …
 RUN/predictions/SPLIT.jsonl, RUN/scores.json, RUN/report.html, RUN/report.txt
 RUN/evaluation/DATA/       the same four, and manifest and quarantine, for data that is not the run's own
+RUN/states.safetensors     mean states of an encoder, layers.json and layers.svg: of a sweep over layers
 RUN/fold-NN/               the runs of a cross-validation; crossval.json has the settings that it was started with
 
 The names of the files that `soritune prepare`, `check` and `split` write elsewhere too are defined in

@@ -24,9 +24,7 @@ def fold(number: int, *values: float) -> FoldChoice:
 
 
 def choice(*folds: FoldChoice) -> LayerChoice:
-    return LayerChoice(
-        "r", "e", "emotion", "ua", 30, 3, LAYERS, folds, around(0.6), around(0.5), around(0.1)
-    )
+    return LayerChoice("r", "e", "emotion", "ua", 30, 3, LAYERS, folds, around(0.6), around(0.5), around(0.1))
 
 
 def test_the_best_layer_is_chosen_and_of_equal_ones_the_lowest() -> None:

@@ -35,14 +35,14 @@ class Messages(Console):
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Manifest:
-    return write_manifest(tmp_path / "m.parquet", write_tones(tmp_path, speakers=2, per_style=1), root=tmp_path)
+    return write_manifest(
+        tmp_path / "m.parquet", write_tones(tmp_path, speakers=2, per_style=1), root=tmp_path
+    )
 
 
 @pytest.fixture
 def recipe(rows: Manifest) -> Recipe:
-    recipe = load_recipe(
-        "emotion-3class", [f"data={rows.path}", "train.device=cpu", "batches.num_workers=0"]
-    )
+    recipe = load_recipe("emotion-3class", [f"data={rows.path}", "train.device=cpu", "batches.num_workers=0"])
     recipe.model.random_weights = True
     recipe.model.architecture = tiny_config(norm="layer")
     return recipe

@@ -54,7 +54,7 @@ def log_mel(
     return levels
 
 
-def mel_triangles(hertz: NDArray[np.float64], bands: int, sample_rate_hz: int) -> NDArray[np.float64]:
+def mel_triangles(hertz: NDArray[np.floating], bands: int, sample_rate_hz: int) -> NDArray[np.float64]:
     """(bands, bins) triangular filters of equal width on the scale 2595 log10(1 + f / 700), up to half the rate.
 
     Args:

@@ -73,6 +73,6 @@ def pitch_track(wave: NDArray[np.floating]) -> NDArray[np.float64]:
 def _cosines() -> NDArray[np.float64]:
     """(coefficients, bands): the first rows of the orthonormal cosine transform (DCT-II)."""
     band = (2 * np.arange(_BANDS) + 1) / (2 * _BANDS)
-    rows = np.sqrt(2 / _BANDS) * np.cos(np.pi * np.arange(_COEFFICIENTS)[:, None] * band)
+    rows: NDArray[np.float64] = np.sqrt(2 / _BANDS) * np.cos(np.pi * np.arange(_COEFFICIENTS)[:, None] * band)
     rows[0] /= np.sqrt(2)
     return rows

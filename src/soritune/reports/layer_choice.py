@@ -15,10 +15,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from soritune.inference.json_values import without_nan
-from soritune.metrics.bootstrap import Interval
+from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.reports.figure_files import Palette
 from soritune.reports.numbers import has_range, percent, range_text
+from soritune.tasks.results import Counts
+from soritune.tasks.task import Task
 
+PerSpeaker = dict[str, Counts]
+"""Summed counts of each speaker."""
 SCHEMA = "soritune.layers/1"
 DEFAULT = "last"
 """What a head reads unless its task's settings name a layer."""
@@ -183,6 +187,24 @@ def draw_layers(choice: LayerChoice, colours: Palette) -> Figure:
         axis.spines[side].set_color(colours.line)
     figure.tight_layout()
     return figure
+
+
+def primary_interval(task: Task, counts: PerSpeaker, resamples: int = 1000) -> Interval:
+    """The task's primary rate over speakers."""
+    return speaker_intervals(
+        list(counts.values()), task.rates, resamples=resamples, contributes_fn=task.contributes
+    )[task.primary_metric.name]
+
+
+def primary_difference(task: Task, before: PerSpeaker, after: PerSpeaker, resamples: int = 1000) -> Interval:
+    """The primary rate of `after` minus that of `before`, paired over the same speakers."""
+    return paired_difference(
+        [before[name] for name in after],
+        list(after.values()),
+        task.rates,
+        resamples=resamples,
+        contributes_fn=task.contributes,
+    )[task.primary_metric.name]
 
 
 def inner_best(layers: Sequence[str], inner: Mapping[str, Interval]) -> str:

@@ -19,12 +19,20 @@ from soritune.corpus.manifest import Manifest
 from soritune.corpus.splitting.folds import make_folds
 from soritune.corpus.splitting.splits import Splits
 from soritune.errors import SplitError, TaskError
-from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.models.mean_states import build_state_model, state_names
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.reports.figure_files import save_figure
-from soritune.reports.layer_choice import DEFAULT, FoldChoice, LayerChoice, draw_layers, inner_best
+from soritune.reports.layer_choice import (
+    DEFAULT,
+    FoldChoice,
+    LayerChoice,
+    PerSpeaker,
+    draw_layers,
+    inner_best,
+    primary_difference,
+    primary_interval,
+)
 from soritune.run_folder import RunFolder
 from soritune.stages.cached_states import cached_states
 from soritune.stages.check import check_corpus
@@ -40,7 +48,6 @@ from soritune.whole_file import write_text
 
 INNER_FOLDS = 5
 """Groups of training speakers, each judged by classifiers of the others."""
-PerSpeaker = dict[str, Counts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,7 @@ def sweep_layers(
     """Judges every layer of the recipe's encoder, and writes states.safetensors, layers.json and layers.svg.
 
     Args:
-        recipe: has corpus, encoder, preprocessing and task; nothing of it is trained.
+        recipe: has corpus, encoder, preprocessing and task; the encoder is not trained.
         output: folder of the sweep, with the corpus's files as in a run.
         folds: outer folds of speakers, as `crossval` makes them; None leaves one speaker out at a time.
         own_split: take the recipe's own split as the only outer fold instead.
@@ -133,7 +140,9 @@ def sweep_layers(
         else _crossval_folds(recipe, manifest, folds, console)
     )
     probe = _probe(recipe, task, manifest, files, console)
-    choices, chosen_counts, default_counts = [], {}, {}
+    choices: list[FoldChoice] = []
+    chosen_counts: PerSpeaker = {}
+    default_counts: PerSpeaker = {}
     with console.bar("layers", total=len(all_splits) * len(probe.layers)) as bar:
         for number, splits in enumerate(all_splits, start=1):
             advance = partial(bar.advance, 1)
@@ -141,22 +150,19 @@ def sweep_layers(
             choices.append(choice)
             chosen_counts |= by_chosen
             default_counts |= by_default
-    rate, rates = task.primary_metric.name, task.rates
-    speakers = list(chosen_counts)
-    after, before = [chosen_counts[name] for name in speakers], [default_counts[name] for name in speakers]
     draws = recipe.evaluate.resamples
     result = LayerChoice(
         recipe=recipe.name,
         encoder=str(recipe.model.starts_from or recipe.model.encoder),
         task=task.name,
-        rate=rate,
+        rate=task.primary_metric.name,
         num_rows=int((probe.labels >= 0).sum()),
-        num_speakers=len(speakers),
+        num_speakers=len(chosen_counts),
         layers=probe.layers,
         folds=tuple(choices),
-        outer=speaker_intervals(after, rates, resamples=draws)[rate],
-        outer_default=speaker_intervals(before, rates, resamples=draws)[rate],
-        difference=paired_difference(before, after, rates, resamples=draws)[rate],
+        outer=primary_interval(task, chosen_counts, draws),
+        outer_default=primary_interval(task, default_counts, draws),
+        difference=primary_difference(task, default_counts, chosen_counts, draws),
     )
     write_text(files.layers, json.dumps(result.to_json(), ensure_ascii=False, indent=1) + "\n")
     save_figure(files.layers_figure, partial(draw_layers, result))
@@ -235,10 +241,9 @@ def _outer_fold(
     task = probe.task.prepare(probe.manifest.utterances(train))
     rate = task.primary_metric.name
     parts = inner_parts(train, probe.speakers, inner_folds)
-    inner: dict[str, Interval] = {}
+    inner = {}
     for layer in probe.layers:
-        counts = probe.per_speaker(task, parts, layer)
-        inner[layer] = speaker_intervals(list(counts.values()), task.rates)[rate]
+        inner[layer] = primary_interval(task, probe.per_speaker(task, parts, layer))
         advance()
     chosen = inner_best(probe.layers, inner)
     by_chosen = probe.per_speaker(task, [(train, test)], chosen)

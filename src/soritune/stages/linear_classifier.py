@@ -50,7 +50,10 @@ def classify_numbers(
 
 
 def classify_texts(
-    train: Sequence[str], labels: NDArray[np.int64], test: Sequence[str], num_labels: int
+    train: Sequence[str] | NDArray[np.object_],
+    labels: NDArray[np.int64],
+    test: Sequence[str] | NDArray[np.object_],
+    num_labels: int,
 ) -> NDArray[np.float32]:
     """Log-probabilities (test texts, labels) by a linear classifier of n-grams of one to three characters.
 
@@ -78,4 +81,5 @@ def _log_probabilities(
             model.fit(train, labels)
         probabilities[:, known] = np.maximum(model.predict_proba(test), LEAST_PROBABILITY)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    return np.log(probabilities).astype(np.float32)
+    logarithms: NDArray[np.float32] = np.log(probabilities).astype(np.float32)
+    return logarithms
