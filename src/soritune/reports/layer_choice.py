@@ -164,7 +164,7 @@ def draw_layers(choice: LayerChoice, colours: Palette) -> Figure:
     steps = np.arange(len(choice.layers))
     for fold in choice.folds if len(choice.folds) > 1 else ():
         values = [100 * fold.inner[layer].value for layer in choice.layers]
-        axis.plot(steps, values, color=colours.line, linewidth=1.0)
+        axis.plot(steps, values, color=colours.muted, linewidth=0.9, alpha=0.45)
     means = [100 * choice.mean(layer) for layer in choice.layers]
     axis.plot(steps, means, color=colours.accent, linewidth=1.8, marker="o", markersize=4)
     if len(choice.folds) == 1:
