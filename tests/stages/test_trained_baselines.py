@@ -15,7 +15,8 @@ from tests.stages.toy_recipes import emotion
 
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.splitting.folds import make_folds
-from soritune.errors import TaskError
+from soritune.corpus.splitting.splits import Splits, load_splits
+from soritune.errors import ManifestError, TaskError
 from soritune.metrics.classification import confusion_rates
 from soritune.reports.score import score_predictions
 from soritune.reports.scores import load_scores
@@ -117,6 +118,20 @@ def test_a_run_gets_baselines_in_scores_and_report(finished: tuple[Path, RunResu
 
 
 @pytest.mark.slow
+def test_predictions_of_other_rows_than_the_test_rows_are_refused(
+    finished: tuple[Path, RunResult], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished[0], folder)
+    manifest = load_manifest(folder / "checked.parquet")
+    judged = set(splits_of(folder).ids("test"))
+    others = next(s for s in make_folds(manifest, folds=3) if not judged <= set(s.ids("test")))
+    others.save(folder / "splits.parquet")
+    with pytest.raises(ManifestError, match="not a test row of the splits"):
+        add_trained_baselines(folder, audio=False)
+
+
+@pytest.mark.slow
 def test_a_cross_validation_with_baselines_judges_both_on_the_same_rows(tree: Path, tmp_path: Path) -> None:
     recipe = emotion(tree, "train.max_steps=1")
     scores = crossval(recipe, tmp_path / "cv", folds=2, baselines=True)
@@ -128,7 +143,5 @@ def test_a_cross_validation_with_baselines_judges_both_on_the_same_rows(tree: Pa
     assert again.tasks["emotion"].baselines[VOICE].to_json() == voice
 
 
-def splits_of(folder: Path):  # type: ignore[no-untyped-def]
-    from soritune.corpus.splitting.splits import load_splits
-
+def splits_of(folder: Path) -> Splits:
     return load_splits(folder / "splits.parquet")

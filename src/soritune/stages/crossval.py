@@ -70,9 +70,9 @@ def crossval(
     """
     from soritune.training.process_group import process_group
 
+    group = process_group()
     if baselines:
         refuse_without_label(recipe.make_tasks())
-    group = process_group()
     files = RunFolder(Path(output))
     manifest = _checked_rows(recipe, files, group, console)
     audio = compare_audio(manifest, recipe.split.copies, console=console)

@@ -20,7 +20,7 @@ from soritune.audio.waveform import read_audio
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import Splits, load_splits
 from soritune.corpus.utterance import Utterance
-from soritune.errors import AudioError, TaskError
+from soritune.errors import AudioError, ManifestError, TaskError
 from soritune.inference.predictions import Predictions, read_predictions
 from soritune.progress import SILENT, Console
 from soritune.reports.report import write_report
@@ -105,8 +105,10 @@ def with_trained_baselines(
 
     Raises:
         TaskError: no task gives an utterance one label.
+        ManifestError: predictions of other rows than the test rows.
     """
     refuse_without_label(predictions.tasks)
+    _refuse_other_rows(predictions, manifest, folds)
     tasks = [task for task in predictions.tasks if task.single_label and task.name in scores.tasks]
     statistics = statistics_of(manifest, folds, console=console)
     of_tasks = dict(scores.tasks)
@@ -119,6 +121,22 @@ def with_trained_baselines(
         trained = {name: _baseline(name, answers[name], counted, list(before.groups)) for name in answers}
         of_tasks[task.name] = dataclasses.replace(before, baselines={**before.baselines, **trained})
     return dataclasses.replace(scores, tasks=of_tasks)
+
+
+def _refuse_other_rows(predictions: Predictions, manifest: Manifest, folds: Sequence[Fold]) -> None:
+    """Refuses predictions of rows that no fold tests.
+
+    Raises:
+        ManifestError: there is such a row.
+    """
+    ids = manifest.ids
+    tested = {ids[row] for fold in folds for row in fold.test}
+    odd = next((row["id"] for row in predictions.good if row["id"] not in tested), None)
+    if odd is not None:
+        raise ManifestError(
+            f"the predictions contain '{odd}', which is not a test row of the splits in this folder; judge the test "
+            "split with `soritune evaluate`"
+        )
 
 
 def refuse_without_label(tasks: Sequence[Task]) -> None:
