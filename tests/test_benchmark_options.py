@@ -42,7 +42,11 @@ COMMANDS: dict[str, list[str]] = {
     "espeak_agreement": ["espeak_agreement.py --sentences 3 --seed 1"],
     "korean_g2p": ["korean_g2p.py data --repeat 1"],
     "demo_baselines": ["demo_baselines.py run"],
-    "emotion_baselines": ["emotion_baselines.py folds --group gender"],
+    "emotion_augmentation": [
+        "emotion_augmentation.py m.jsonl --work work --recipes emotion-3class --arms none all --schedules recipe head "
+        "--seeds 0 --copies 1 --group gender --check --set tasks.emotion.labels=[Anxious,Kind,Dry] "
+        "--set tasks.emotion.rename={} --set train.epochs=2 --set data.config={}"
+    ],
     "emotion_text": [
         "emotion_text.py m.jsonl --work work --encoder soritune/tiny-ko --folds 2 --epochs 1 --seeds 0 "
         "--group gender --arms audio text fused --workers 0 --json result.json",
@@ -99,7 +103,7 @@ def test_every_option_of_every_benchmark_is_run_or_has_a_reason() -> None:
 
 @pytest.fixture
 def toy_files(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """m.jsonl of tones, `data` for the converter, and for baselines a run and a cross-validation of a toy model."""
+    """m.jsonl of tones, `data` for the converter, and for baselines a run of a toy model."""
     rows = write_tones(tmp_path, speakers=4, per_style=2)
     write_manifest(tmp_path / "m.jsonl", rows, root=tmp_path)
     name = request.node.callspec.params["name"]
@@ -126,10 +130,7 @@ def toy_files(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             "train": {"learning_rate": 1e-3, "device": "cpu", "threads": 1, "max_steps": 1},
         }
         (tmp_path / "toy.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
-        verb = ["run", "toy.yaml", "-o", "run"]
-        if name == "emotion_baselines":
-            verb = ["crossval", "toy.yaml", "-o", "folds", "--folds", "2"]
-        done = run([sys.executable, "-m", "soritune", *verb], tmp_path)
+        done = run([sys.executable, "-m", "soritune", "run", "toy.yaml", "-o", "run"], tmp_path)
         assert done.returncode == 0, done.stderr[-2000:]
     return tmp_path
 

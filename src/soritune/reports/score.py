@@ -189,7 +189,7 @@ class CountedPairs:
                 for field in dict.fromkeys(group_by)
                 if field != "speaker" and any(field in pair.groups for pair in self.pairs)
             },
-            baselines=baselines(self.task, self.pairs, self._differences),
+            baselines=baselines(self.task, self.pairs, self.differences),
             calibration=_calibration(self.task, self.pairs),
             speakers=self._speakers(),
             num_unlabelled=num_unlabelled,
@@ -209,7 +209,7 @@ class CountedPairs:
             contributes_fn=self.task.contributes,
         )
 
-    def _differences(self, guessed: Sequence[Counts]) -> Mapping[str, Interval]:
+    def differences(self, guessed: Sequence[Counts]) -> Mapping[str, Interval]:
         """The model's rates minus a baseline's, whose counts are in the order of the pairs."""
         baseline = _sums(guessed, self.speakers.names)
         return paired_difference(
@@ -221,12 +221,16 @@ class CountedPairs:
             contributes_fn=self.task.contributes,
         )
 
+    def positions(self, field: str) -> dict[str, list[int]]:
+        """The positions of the pairs with each value of a field of their groups."""
+        return _positions(grouping([pair.groups.get(field) for pair in self.pairs]))
+
     def _groups(self, field: str) -> dict[str, GroupScores]:
-        values = grouping([pair.groups.get(field) for pair in self.pairs])
-        is_coarse = len(values.ordered) > GROUPS_WITH_ALL_DRAWS
+        positions = self.positions(field)
+        is_coarse = len(positions) > GROUPS_WITH_ALL_DRAWS
         draws = min(self.resamples, FEWER_DRAWS) if is_coarse else self.resamples
         groups = {}
-        for name, inside in _positions(values).items():
+        for name, inside in positions.items():
             counts = _sums([self.counts[i] for i in inside], [self.speakers.names[i] for i in inside])
             groups[name] = GroupScores(
                 num_utterances=len(inside),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +115,22 @@ class Baseline:
     rates: Mapping[str, float]
     differences: Mapping[str, Interval]
     """Per rate: the model's minus this baseline's, over the same resampled speakers; empty without a model."""
+    groups: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    """Field to value of the field to rates; only of trained baselines."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         differences = {name: interval.to_json() for name, interval in self.differences.items()}
-        return {"description": self.description, "rates": dict(self.rates), "differences": differences}
+        groups = {
+            name: {value: dict(rates) for value, rates in values.items()}
+            for name, values in self.groups.items()
+        }
+        return {
+            "description": self.description,
+            "rates": dict(self.rates),
+            "differences": differences,
+            **({"groups": groups} if groups else {}),
+        }
 
     @classmethod
     def read(cls, content: JsonObject) -> Baseline:
@@ -127,8 +138,12 @@ class Baseline:
         rates = content.object("rates")
         return cls(
             content.text("description"),
-            {name: rates.number(name) for name in rates},
+            _numbers(rates),
             intervals_of(content, "differences"),
+            {
+                name: {value: _numbers(group.object(value)) for value in group}
+                for name, group in (content.objects("groups") if "groups" in content else {}).items()
+            },
         )
 
 
@@ -212,8 +227,8 @@ class TaskScores:
         primary = scores.primary_metric.name
         parts: dict[str, Mapping[str, Interval | SpeakerRate]] = {"": scores.rates}
         parts |= {f"speakers.{name}.": speaker.rates for name, speaker in scores.speakers.items()}
-        for field, values in scores.groups.items():
-            parts |= {f"groups.{field}.{value}.": group.rates for value, group in values.items()}
+        for name, values in scores.groups.items():
+            parts |= {f"groups.{name}.{value}.": group.rates for value, group in values.items()}
         for prefix, rates in parts.items():
             if primary not in rates:
                 raise content.fault(f"'{content.where(f'{prefix}rates.{primary}')}' is missing")
@@ -327,6 +342,10 @@ def load_scores(path: Path | str) -> Scores:
     except (OSError, ValueError) as error:
         raise ManifestError(f"cannot be read as scores ({error}); {REMEDY}", path=file) from error
     return Scores.from_json(content, file)
+
+
+def _numbers(content: JsonObject) -> dict[str, float]:
+    return {name: content.number(name) for name in content}
 
 
 def _count(counts: JsonObject, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
