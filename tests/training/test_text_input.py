@@ -168,6 +168,21 @@ def test_text_is_learnt_saved_reopened_and_used_from_a_request(
     assert faulty[0]["error"] == "input 'text' must be a text, got 5"
 
 
+def test_text_only_trains_and_answers_where_there_is_a_text(
+    make_run: MakeRun, rows: Manifest, encoder: Path, tmp_path: Path
+) -> None:
+    some = [replace(row, text=None) if int(row.id) % 5 == 0 else row for row in rows.utterances()]
+    manifest = write_manifest(tmp_path / "some.parquet", some, root=rows.root)
+    run = run_of(make_run, manifest, encoder, text={"fusion": "text_only"}, epochs=1)
+    train(run)
+    predictor = Predictor.load(run.folder / "bundles" / "last", device="cpu")
+    audio = str(rows.audio_path(rows.utterance(0)))
+    requests = [{"audio": audio}, {"audio": audio, "text": " "}, {"audio": audio, "text": WORDS["Kind"][0]}]
+    without, blank, given = predictor.predict(requests)
+    assert without["error"] == blank["error"] == "the input 'text' is missing; give it as the field 'text'"
+    assert given["tasks"]["emotion"]["prediction"]["label"] in LABELS
+
+
 @pytest.fixture(scope="module")
 def judged(rows: Manifest, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     """A bundle of a short training, and rows a third of which have no text."""

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
-from soritune.identities import identity, whole_number
+from soritune.identities import identity, whole_number, without_invisible
 from soritune.korean.hangul import composed
 from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
@@ -76,8 +76,14 @@ class EmotionConfig(OutputSettings):
 
     def idle_settings(self) -> dict[str, str]:
         """See `TaskConfig.idle_settings`."""
-        has_adapters = self.text is None or self.text.tune == "lora"
-        return {} if has_adapters else {"text.lora": "unless tasks.emotion.text.tune=lora"}
+        if self.text is None:
+            return {}
+        idle = {} if self.text.tune == "lora" else {"text.lora": "unless tasks.emotion.text.tune=lora"}
+        if self.text.fusion == "text_only":
+            idle |= dict.fromkeys(
+                ("text.dropout", "text.text_weight"), "with tasks.emotion.text.fusion=text_only"
+            )
+        return idle
 
     @field_validator("labels", "rename", "leave_out", mode="before")
     @classmethod
@@ -445,7 +451,7 @@ class EmotionTask(Task):
         Raises:
             TaskError: no row has a text.
         """
-        texts = [row for row in utterances if row.text is not None and row.text.strip()]
+        texts = [row for row in utterances if row.text is not None and without_invisible(row.text).strip()]
         if not texts:
             raise TaskError(
                 "no row of the training split has a text, which tasks.emotion.text reads; give the rows texts, or set "

@@ -48,7 +48,7 @@ class TextOptions(Settings):
     fusion: Literal["concat", "gate", "cross_attention", "text_only"] = "concat"
     """How a head joins text and audio. "concat": the vector of the text beside each frame (late concatenation).
     "gate": a learnt mixture of both (Arevalo et al. 2017). "cross_attention": each frame attends to the tokens.
-    "text_only": no audio at all, as a baseline."""
+    "text_only": no audio at all, as a baseline; rows and requests then need a text."""
     tune: Literal["frozen", "lora", "full"] = "frozen"
     """What of the text encoder is trained: nothing, adapters, or all weights. Its rate is
     `train.learning_rates.text`."""
@@ -71,9 +71,11 @@ class TextSettings(TextOptions):
     """Weight of an output that reads the text alone, relative to the task's own; 0 leaves it out."""
 
     def input_spec(self) -> InputSpec:
-        """The input that reads the field `text` of a row or request."""
+        """The input that reads the field `text` of a row or request; required if there is no audio to fall back on."""
         options = self.model_dump(mode="json", include=set(TextOptions.model_fields))
-        return InputSpec("text", "text", "text", "text", optional=True, options=options, dropout=self.dropout)
+        optional = self.fusion != "text_only"
+        dropout = self.dropout if optional else 0.0
+        return InputSpec("text", "text", "text", "text", optional=optional, options=options, dropout=dropout)
 
 
 def options_of(spec: InputSpec) -> TextOptions:
