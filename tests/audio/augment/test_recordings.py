@@ -59,5 +59,7 @@ def test_broken_recording_is_refused_before_training(tmp_path: Path) -> None:
     Chain({"noise_files": NoiseFiles(folder=str(folder))}).check_usable()
     other = sounds(tmp_path / "street")
     (other / "d.wav").write_text("a download that failed", encoding="utf-8")
-    with pytest.raises(AugmentationError, match=r"augment\.noise_files: a recording .*d\.wav: is not audio.*street"):
+    with pytest.raises(
+        AugmentationError, match=r"augment\.noise_files: a recording .*d\.wav: is not audio.*street"
+    ):
         Chain({"noise_files": NoiseFiles(folder=str(other))}).check_usable()

@@ -13,7 +13,12 @@ from torch import Tensor, nn
 
 from soritune.errors import ModelError
 from soritune.models.inputs.input import InputModule
-from soritune.models.inputs.text_weights import add_adapters, load_pretrained, make_text_encoder
+from soritune.models.inputs.text_weights import (
+    add_adapters,
+    check_tokenizer,
+    load_pretrained,
+    make_text_encoder,
+)
 from soritune.tasks.inputs.input import PRESENT
 from soritune.tasks.inputs.text import MASK
 from soritune.tasks.inputs.text_encoder import TOKENIZER_FILE, options_of, tokenizer_of
@@ -34,6 +39,7 @@ class TextModule(InputModule):
         super().__init__(spec)
         self.options = options_of(spec)
         self.encoder = make_text_encoder(spec, self.options)
+        check_tokenizer(self.encoder, spec)
         if self.options.tune == "lora":
             add_adapters(self.encoder, self.options)
         self.projection = nn.Linear(int(self.encoder.config.hidden_size), self.width)
