@@ -117,7 +117,7 @@ def every_member(settings: Mapping[str, Any]) -> tuple[dict[str, Member], dict[s
         if issubclass(kind, Selection):
             if key in settings:
                 raise AugmentationError(
-                    f"augment.{key} is a choice among augmentations, which are shown one by one; set them themselves, or "
+                    f"augment.{key} is a choice among augmentations, which are shown one by one; set these, or "
                     "give a recipe with --recipe"
                 )
         elif own is None:
