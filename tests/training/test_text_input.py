@@ -168,6 +168,14 @@ def test_text_is_learnt_saved_reopened_and_used_from_a_request(
     assert faulty[0]["error"] == "input 'text' must be a text, got 5"
 
 
+@pytest.mark.slow
+def test_second_phase_starts_from_the_first_one(make_run: MakeRun, rows: Manifest, encoder: Path) -> None:
+    phases = [{"epochs": 1, "freeze": {"encoder": True}}, {"epochs": 1}]
+    run = run_of(make_run, rows, encoder, text={"tune": "full"}, phases=phases, learning_rate=1e-3)
+    assert train(run).stopped == "end"
+    Predictor.load(run.folder / "bundles" / "last", device="cpu")
+
+
 def test_text_only_trains_and_answers_where_there_is_a_text(
     make_run: MakeRun, rows: Manifest, encoder: Path, tmp_path: Path
 ) -> None:
