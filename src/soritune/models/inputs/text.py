@@ -83,6 +83,10 @@ class TextModule(InputModule):
             return True
         return self.options.tune == "full" or (self.options.tune == "lora" and ".lora_" in name)
 
+    def can_keep(self, before: InputSpec) -> bool:
+        """Only if both tokenizers give the same numbers to the same tokens."""
+        return tokenizer_of(before).get_vocab() == tokenizer_of(self.spec).get_vocab()
+
     def frozen_modules(self) -> tuple[nn.Module, ...]:
         """The encoder, if none of its weights is trained."""
         return (self.encoder,) if self.options.tune == "frozen" else ()
