@@ -236,6 +236,7 @@ def test_text_that_predicts_the_label_is_warned_of_with_both_figures() -> None:
     neutral = [pair_of(label, label, label, text) for label, text in zip("aabb", "abab", strict=True)]
     assert task.score_warnings(neutral) == []
     assert task.score_warnings([pair_of("a", "a", "a", None)]) == []
+    assert task.score_warnings([pair_of("a", "a", "a", "a")] * 4) == []  # one label is no evidence
     assert EmotionTask(EmotionConfig(labels=("a", "b"))).score_warnings([]) == []
 
 

@@ -435,8 +435,10 @@ class EmotionTask(Task):
         ]
         if "text" not in self._alone or not judged:
             return []
-        rates = self.score(judged)
-        guess = 1 / len({compose(pair.reference["label"]) for pair in judged})
+        num_labels = len({compose(pair.reference["label"]) for pair in judged})
+        if num_labels < 2:
+            return []
+        rates, guess = self.score(judged), 1 / num_labels
         model, text = rates["ua"], rates["ua_text"]
         if not (text - guess >= NEAR * (model - guess) and text - guess >= (1 - guess) / 4):
             return []
