@@ -104,7 +104,7 @@ def _adopted(labels: tuple[str, ...], stored: tuple[str, ...], kept: set[str]) -
 
 
 def adopt_inputs(start: StartingPoint, inputs: nn.ModuleDict) -> None:
-    """Fills new modules of inputs with stored weights of the same names, shapes and meaning, and reports it in `start`."""
+    """Fills new inputs with stored weights of the same names, shapes and meaning, and reports it in `start`."""
     before = {(spec.name, spec.encoding): spec for spec in start.input_specs}
     modules: dict[str, InputModule] = dict(inputs.items())  # type: ignore[arg-type]
     for name, module in modules.items():

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TOKENIZER_FILE = "tokenizer.json"
 NO_WEIGHTS = (".bin", ".safetensors", ".h5", ".msgpack", ".onnx", ".ot", ".pt", ".gguf", ".ckpt")
 """Ends of names of files that are not downloaded, unless they are the weights."""
+VOCABULARIES = ("vocab", "spiece", "sentencepiece", "spm", "bpe", "merges")
+"""Beginnings of names of files of older tokenizers."""
 
 
 class TextAdapters(Settings):
@@ -114,9 +116,10 @@ def _wanted(files: Sequence[str]) -> list[str]:
 
 
 def _is_complete(folder: Path) -> bool:
-    return (folder / "config.json").is_file() and bool(
-        weights_among([file.name for file in folder.iterdir()])
-    )
+    """False for a model that another program has stored without its tokenizer, or without its weights."""
+    names = [file.name for file in folder.iterdir()]
+    has_tokenizer = any(name == TOKENIZER_FILE or name.startswith(VOCABULARIES) for name in names)
+    return "config.json" in names and has_tokenizer and bool(weights_among(names))
 
 
 def tokenizer_of(spec: InputSpec) -> Tokenizer:
