@@ -169,6 +169,16 @@ def test_text_is_learnt_saved_reopened_and_used_from_a_request(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tune", ["frozen", "lora"])
+def test_rows_with_a_text_may_be_rare(make_run: MakeRun, rows: Manifest, encoder: Path, tune: str) -> None:
+    some = [replace(row, text=row.text if row.id == "47" else None) for row in rows.utterances()]
+    manifest = write_manifest(rows.root / "rare.parquet", some, root=rows.root)
+    text = {"fusion": "gate", "tune": tune, "text_weight": 0}
+    run = run_of(make_run, manifest, encoder, text=text, epochs=2, batches={"padded_seconds": 1.5})
+    assert train(run).stopped == "end"  # the first steps have no text at all
+
+
+@pytest.mark.slow
 def test_second_phase_starts_from_the_first_one(make_run: MakeRun, rows: Manifest, encoder: Path) -> None:
     phases = [{"epochs": 1, "freeze": {"encoder": True}}, {"epochs": 1}]
     run = run_of(make_run, rows, encoder, text={"tune": "full"}, phases=phases, learning_rate=1e-3)
