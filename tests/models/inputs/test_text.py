@@ -153,6 +153,13 @@ def test_weights_of_a_batch_without_texts_still_send_gradients(build: Build) -> 
     assert all(weight.grad is not None for weight in model.parameters() if weight.requires_grad)
 
 
+def test_encoder_that_a_phase_freezes_has_no_dropout(build: Build) -> None:
+    model = build({"freeze": {"heads": True}}, tune="full").train()
+    assert not any(parameter.requires_grad for parameter in model.inputs.parameters())
+    assert not any(module.training for module in model.inputs["text"].modules())
+    assert build(tune="full").train().inputs["text"].training
+
+
 def test_frozen_encoder_has_the_pretrained_weights(build: Build) -> None:
     from transformers import AutoModel
 
