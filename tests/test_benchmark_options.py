@@ -62,6 +62,7 @@ NOT_HERE: dict[str, str] = {
     "thread_waiting.py": "has no option, and measures for two minutes at its only size",
     "true_size.py": "needs 12 GB of memory and true models; tests/test_recipes.py takes steps of every recipe",
     "bundled_encoder.py": "needs five real corpora",
+    "phone_augmentation.py": "needs three real corpora",
     "same_figures.py": "needs three real corpora; tests/contracts/test_identical_samples.py compares layouts",
     "two_checkouts.py": "its parts run in tests/test_benchmarks.py",
 }

@@ -172,6 +172,39 @@ def test_text_is_learnt_saved_reopened_and_used_from_a_request(
     assert faulty[0]["error"] == "input 'text' must be a text, got 5"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("tune", ["frozen", "lora"])
+def test_rows_with_a_text_may_be_rare(make_run: MakeRun, rows: Manifest, encoder: Path, tune: str) -> None:
+    some = [replace(row, text=row.text if row.id == "47" else None) for row in rows.utterances()]
+    manifest = write_manifest(rows.root / "rare.parquet", some, root=rows.root)
+    text = {"fusion": "gate", "tune": tune, "text_weight": 0}
+    run = run_of(make_run, manifest, encoder, text=text, epochs=2, batches={"padded_seconds": 1.5})
+    assert train(run).stopped == "end"  # the first steps have no text at all
+
+
+@pytest.mark.slow
+def test_second_phase_starts_from_the_first_one(make_run: MakeRun, rows: Manifest, encoder: Path) -> None:
+    phases = [{"epochs": 1, "freeze": {"encoder": True}}, {"epochs": 1}]
+    run = run_of(make_run, rows, encoder, text={"tune": "full"}, phases=phases, learning_rate=1e-3)
+    assert train(run).stopped == "end"
+    Predictor.load(run.folder / "bundles" / "last", device="cpu")
+
+
+def test_text_only_trains_and_answers_where_there_is_a_text(
+    make_run: MakeRun, rows: Manifest, encoder: Path, tmp_path: Path
+) -> None:
+    some = [replace(row, text=None) if int(row.id) % 5 == 0 else row for row in rows.utterances()]
+    manifest = write_manifest(tmp_path / "some.parquet", some, root=rows.root)
+    run = run_of(make_run, manifest, encoder, text={"fusion": "text_only"}, epochs=1)
+    train(run)
+    predictor = Predictor.load(run.folder / "bundles" / "last", device="cpu")
+    audio = str(rows.audio_path(rows.utterance(0)))
+    requests = [{"audio": audio}, {"audio": audio, "text": " "}, {"audio": audio, "text": WORDS["Kind"][0]}]
+    without, blank, given = predictor.predict(requests)
+    assert without["error"] == blank["error"] == "the input 'text' is missing; give it as the field 'text'"
+    assert given["tasks"]["emotion"]["prediction"]["label"] in LABELS
+
+
 @pytest.fixture(scope="module")
 def judged(rows: Manifest, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     """A bundle of a short training, and rows a third of which have no text."""

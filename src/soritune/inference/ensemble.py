@@ -125,7 +125,9 @@ def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:
     owners: dict[str, tuple[str, OutputSpec]] = {}
     for member in members:
         for task in member.tasks:
-            tasks.setdefault(task.name, task)
+            known = tasks.get(task.name)
+            if known is None or len(task.outputs) > len(known.outputs):
+                tasks[task.name] = task
             for spec in task.outputs:
                 owner, first = owners.setdefault(spec.name, (member.name, spec))
                 if set(first.labels) != set(spec.labels) or not same_meaning(first, spec):
@@ -133,6 +135,13 @@ def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:
                         f"bundles '{owner}' and '{member.name}' cannot be averaged: "
                         f"{_difference(first, spec)}; predict with each alone"
                     )
+    joint = {spec.name for task in tasks.values() for spec in task.outputs}
+    for name, (owner, _) in owners.items():
+        if name not in joint:
+            raise BundleError(
+                f"the bundles cannot be averaged: only some of them have the output '{name}', such as '{owner}', and "
+                "others have further ones; predict with each alone"
+            )
     return tuple(tasks.values())
 
 

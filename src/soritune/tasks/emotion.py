@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
+from soritune.identities import without_invisible
 from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.emotion_labels import EmotionLabels
@@ -349,8 +350,10 @@ class EmotionTask(EmotionLabels):
         ]
         if "text" not in self._alone or not judged:
             return []
-        rates = self.score(judged)
-        guess = 1 / len({compose(pair.reference["label"]) for pair in judged})
+        num_labels = len({compose(pair.reference["label"]) for pair in judged})
+        if num_labels < 2:
+            return []
+        rates, guess = self.score(judged), 1 / num_labels
         model, text = rates["ua"], rates["ua_text"]
         if not (text - guess >= NEAR * (model - guess) and text - guess >= (1 - guess) / 4):
             return []
@@ -365,7 +368,7 @@ class EmotionTask(EmotionLabels):
         Raises:
             TaskError: no row has a text.
         """
-        texts = [row for row in utterances if row.text is not None and row.text.strip()]
+        texts = [row for row in utterances if row.text is not None and without_invisible(row.text).strip()]
         if not texts:
             raise TaskError(
                 "no row of the training split has a text, which tasks.emotion.text reads; give the rows texts, or set "

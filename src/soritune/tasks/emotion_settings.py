@@ -35,6 +35,9 @@ class EmotionConfig(LabelNames):
         idle = {}
         if self.text is not None and self.text.tune != "lora":
             idle["text.lora"] = "unless tasks.emotion.text.tune=lora"
+        if self.text is not None and self.text.fusion == "text_only":
+            why = "with tasks.emotion.text.fusion=text_only"
+            idle |= dict.fromkeys(("text.dropout", "text.text_weight"), why)
         if self.rated_target is None:
             why = "unless tasks.emotion.rated_target is set to soft or majority"
             idle |= dict.fromkeys(("ratings", "ties"), why)

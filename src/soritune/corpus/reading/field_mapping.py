@@ -14,7 +14,7 @@ from typing import Any
 
 from soritune.corpus.reading.missing_values import OLDEST, MissingValues
 from soritune.corpus.reading.outcomes import ReadingError
-from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
+from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, TEXT_SOURCES, Utterance
 from soritune.errors import ManifestError, nearest
 from soritune.identities import whole_number
 from soritune.korean.hangul import composed
@@ -31,7 +31,6 @@ TEXT_FIELDS = tuple(
 )
 END = "end_s"
 """Not an utterance field: the end of a stretch; becomes `duration_s`."""
-TEXT_SOURCES = ("gold", "asr", "none")
 
 
 class FieldValueError(ReadingError):
