@@ -51,7 +51,7 @@ COMMANDS: dict[str, list[str]] = {
         "emotion_text.py m.jsonl --work work --encoder soritune/tiny-ko --folds 2 --epochs 1 --seeds 0 "
         "--group gender --arms audio text fused --workers 0 --json result.json",
         "emotion_text.py styles --work synthetic --minutes 0.4 --speakers 3 --folds 3 --epochs 1 --seeds 0 "
-        "--arms fused",
+        "--arms fused --rate 1e-3 --set train.weight_decay=0.1",
     ],
     "child_phoneme_comparison": [
         "child_phoneme_comparison.py --work work --minutes 1 --base-steps 1 --repeat 1"
