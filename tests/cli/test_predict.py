@@ -334,7 +334,10 @@ def test_minimum_confidence_of_a_model_without_labels_is_refused(models, clips):
         (["--coverage", "80"], "the coverage is 80; it is the share of clips that keep their label"),
         (["--speaker-norm", "3"], "--speaker-norm has no effect without --manifest; --enrol is for files"),
         (["--enrol", "."], "`soritune calibrate RUN --speaker-norm` computes them"),
-        (["--enrol", ".", "--channel", "each"], "--enrol has no effect with --channel each, whose channels are"),
+        (
+            ["--enrol", ".", "--channel", "each"],
+            "--enrol has no effect with --channel each, whose channels are",
+        ),
     ],
 )
 def test_coverage_and_normalisation_without_what_they_need_are_refused(

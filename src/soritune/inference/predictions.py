@@ -172,7 +172,8 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
             )
         if predictions.header.label_windows != first.header.label_windows:
             raise ManifestError(
-                f"was cut into other windows than {parts[0]}; pool predictions with the same windows", path=part
+                f"was cut into other windows than {parts[0]}; pool predictions with the same windows",
+                path=part,
             )
         for row in predictions.rows:
             if row["id"] in sources:
