@@ -152,3 +152,17 @@ def test_confidence_on_other_clips_than_it_was_fitted_on_is_reported(
     # The temperature cannot be undone in the mean over windows.
     undone = scores.tasks["emotion"].uncalibrated
     assert (undone is not None) is (is_calibrated and "withheld" in stated)
+
+
+@pytest.mark.parametrize("calibrated", [0, 1, 2])
+def test_models_with_and_without_a_temperature_are_reported(predictions, tmp_path, calibrated):
+    predictions()
+    file = tmp_path / "p.jsonl"
+    head, _, rows = file.read_text(encoding="utf-8").partition("\n")
+    header = json.loads(head)
+    (bundle,) = header["bundles"]
+    header["bundles"] = [bundle | ({"calibration": FITTED} if n < calibrated else {}) for n in range(2)]
+    file.write_text(f"{json.dumps(header)}\n{rows}", encoding="utf-8")
+    warnings = warnings_of(read_predictions(file), num_speakers=10)
+    sentences = [text for text in warnings if text.startswith("1 of 2 models have a temperature;")]
+    assert len(sentences) == (calibrated == 1)

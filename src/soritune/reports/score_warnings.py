@@ -30,7 +30,9 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
     known, failed, total = num_speakers or "No", len(predictions.failed), len(predictions.rows)
     plural = "" if num_speakers == 1 else "s"
     unsure = _unsure(predictions)
-    is_calibrated = any(model.calibration for model in header.models)
+    num_models = len(header.models)
+    num_calibrated = sum(model.calibration is not None for model in header.models)
+    is_calibrated = num_calibrated > 0
     silent = sum(bool(row.get("no_speech")) for row in predictions.good)
     warnings = [
         (header.synthetic, _synthetic_warning(header)),
@@ -61,6 +63,11 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
         (
             bool(header.withheld),
             f"The model was judged without its input {' and '.join(header.withheld)}, withheld from all rows.",
+        ),
+        (
+            0 < num_calibrated < num_models,
+            f"{num_calibrated} of {num_models} models have a temperature; the probabilities of the others are as "
+            "trained, so confidence and loss are of both kinds.",
         ),
         (
             bool(header.withheld) and is_calibrated,
