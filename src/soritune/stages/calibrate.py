@@ -221,9 +221,10 @@ def _too_few(name: str, kept: Sequence[Posteriors]) -> str | None:
     if len(kept) >= LEAST_ROWS and not few_speakers:
         return None
     have = f"{len(kept)} of its validation clips {'has' if len(kept) == 1 else 'have'} a label"
+    same = ", all of one speaker" if kept and few_speakers else ""
     return (
-        f"'{name}' has no temperature: {have}{', all of one speaker' if len(speakers) == 1 and few_speakers else ''}; "
-        f"{LEAST_ROWS} clips of {LEAST_SPEAKERS} speakers are the least (set split.ratios.val, or --val-share of crossval, higher)"
+        f"'{name}' has no temperature: {have}{same}; {LEAST_ROWS} clips of {LEAST_SPEAKERS} speakers are the least "
+        "(set split.ratios.val, or --val-share of crossval, higher)"
     )
 
 
