@@ -238,6 +238,7 @@ def test_rows_without_a_label_have_thresholds_but_no_likelihood(fakes):
         (2, "ab", "2 of its validation clips have a label; 20 clips of 2 speakers are the least"),
         (19, "ab", "19 of its validation clips have a label;"),
         (40, "a", "40 of its validation clips have a label, all of one speaker;"),
+        (40, ["\uac00", "\u1100\u1161"], "40 of its validation clips have a label, all of one speaker;"),
         (20, "ab", None),
         (20, [None], None),
     ],

@@ -22,6 +22,7 @@ from soritune.bundles.write import update_card
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import BundleError, SplitError, TaskError
+from soritune.identities import identity
 from soritune.inference.backends.backend import PoolingBackend
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.posteriors import tempered
@@ -210,13 +211,18 @@ def fit(tasks: Sequence[Task], posteriors: Sequence[Posteriors]) -> BundleCalibr
     if not outputs:
         raise TaskError("; ".join(refused) or "no output has one label per utterance")
     warnings += refused
-    speakers = len({done.groups.get("speaker") for done in posteriors} - {None})
+    speakers = len(_speakers(posteriors) - {None})
     return BundleCalibration(outputs, thresholds, len(posteriors), speakers, tuple(warnings))
+
+
+def _speakers(rows: Sequence[Posteriors]) -> set[str | None]:
+    """The different speakers of rows, in one spelling of each; None stands for those that are not known."""
+    return {identity(done.groups.get("speaker")) for done in rows}
 
 
 def _too_few(name: str, kept: Sequence[Posteriors]) -> str | None:
     """Why the labelled rows of an output give no temperature; None if they do."""
-    speakers = {done.groups.get("speaker") for done in kept}
+    speakers = _speakers(kept)
     few_speakers = None not in speakers and len(speakers) < LEAST_SPEAKERS
     if len(kept) >= LEAST_ROWS and not few_speakers:
         return None
@@ -243,7 +249,7 @@ def _fitted_output(
     return OutputCalibration(
         temperature=fit.temperature,
         rows=len(kept),
-        speakers=len({done.groups.get("speaker") for done in kept} - {None}),
+        speakers=len(_speakers(kept) - {None}),
         nll_before=fit.nll_before,
         nll_after=fit.nll_after,
         ece_before=calibration_of(logs, targets).ece,
