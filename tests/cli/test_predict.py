@@ -7,6 +7,8 @@ import soundfile
 import typer
 from typer.testing import CliRunner
 
+from soritune.bundles.calibration import BundleCalibration, OutputCalibration
+from soritune.bundles.write import update_card
 from soritune.cli.predict import _without_repeats, predict
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
@@ -332,6 +334,10 @@ def test_minimum_confidence_of_a_model_without_labels_is_refused(models, clips):
         (["--coverage", "80"], "the coverage is 80; it is the share of clips that keep their label"),
         (["--speaker-norm", "3"], "--speaker-norm has no effect without --manifest; --enrol is for files"),
         (["--enrol", "."], "`soritune calibrate RUN --speaker-norm` computes them"),
+        (
+            ["--enrol", ".", "--channel", "each"],
+            "--enrol has no effect with --channel each, whose channels are",
+        ),
     ],
 )
 def test_coverage_and_normalisation_without_what_they_need_are_refused(
@@ -340,6 +346,17 @@ def test_coverage_and_normalisation_without_what_they_need_are_refused(
     monkeypatch.chdir(clips)
     result = CliRunner().invoke(APP, [str(clips / "b.WAV"), "-b", models["emotion"], *options])
     assert sentence in str(result.exception)
+
+
+def test_coverage_of_windows_is_reported_as_that_of_whole_clips(models, clips, tmp_path):
+    output = OutputCalibration(1.5, 120, 6, 0.9, 0.7, 0.11, 0.04)
+    thresholds = {"emotion": (*([0.1] * 99), 0.0)}
+    fitted = BundleCalibration({"emotion": output}, thresholds, 120, 6)
+    update_card(Path(models["emotion"]), calibration=fitted.to_json())
+    arguments = (clips / "b.WAV", "-b", models["emotion"], "--vad", "off", "--coverage", "0.8")
+    sentence = "the thresholds of --coverage were fitted on whole clips, not on windows"
+    assert sentence not in call(*arguments).stderr
+    assert sentence in " ".join(call(*arguments, "--window-s", "0.5").stderr.split())
 
 
 def test_file_that_is_also_in_a_folder_is_predicted_once(tmp_path, capsys, monkeypatch):

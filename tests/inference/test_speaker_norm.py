@@ -76,6 +76,22 @@ def test_clip_of_a_speaker_without_enrolment_fails_alone(member, rows):
     )
 
 
+def test_speakers_are_compared_in_one_spelling(member, rows, tmp_path):
+    """A name with composed and with decomposed Hangul is one speaker."""
+    spelt = [
+        replace(row, speaker=("\uac00", "\u1100\u1161")[index % 2])
+        for index, row in enumerate(rows.utterances([0, 1, 2, 3]))
+    ]
+    write_manifest(tmp_path / "spelt.parquet", spelt, root=tmp_path)
+    twice = load_manifest(tmp_path / "spelt.parquet")
+    predictor, expected = Predictor([member], vad="off"), Predictor([member], vad="off")
+    predictor.enrol(twice.select([0, 1, 2]))
+    expected.enrol(rows.select([0, 1, 2]))
+    assert predictor.speaker_norm == expected.speaker_norm == {"speakers": 1, "clips": [3, 3]}
+    (found,), (same,) = predictor.posteriors(twice.select([3])), expected.posteriors(rows.select([3]))
+    np.testing.assert_array_equal(found.outputs["emotion"], same.outputs["emotion"])
+
+
 def test_windows_for_labels_are_refused(member, rows):
     predictor = Predictor([member], vad="off", window_s=0.5)
     with pytest.raises(

@@ -211,35 +211,78 @@ def rows_of(fakes, probabilities, labels, speakers):
 
 
 def test_fit_worked_by_hand(fakes):
-    """Three clips at 0.9, two right: 2/3 is the best confidence, and all thresholds below 100 % are that."""
-    posteriors = rows_of(fakes, [[0.9, 0.1]] * 3, ["calm", "calm", "tense"], ["a", "b", "a"])
+    """21 clips at 0.9, two of three right: 2/3 is the best confidence, and all thresholds below 100 % are that."""
+    posteriors = rows_of(fakes, [[0.9, 0.1]] * 21, ["calm", "calm", "tense"] * 7, "aba" * 7)
     fitted = fit([fakes.emotion_task(("calm", "tense"))], posteriors)
     output = fitted.outputs["emotion"]
     assert output.temperature == pytest.approx(np.log(9) / np.log(2), rel=1e-5)
     assert (output.ece_before, output.ece_after) == (pytest.approx(0.9 - 2 / 3), pytest.approx(0, abs=1e-5))
     assert fitted.thresholds["emotion"][:99] == pytest.approx([2 / 3] * 99, rel=1e-5)
-    assert (output.rows, output.speakers) == (3, 2)
-    assert "fitted on 3 validation clips; fewer than 100" in fitted.warnings[0]
+    assert (output.rows, output.speakers) == (21, 2)
+    assert "fitted on 21 validation clips; fewer than 100" in fitted.warnings[0]
 
 
 def test_rows_without_a_label_have_thresholds_but_no_likelihood(fakes):
-    posteriors = rows_of(fakes, [[0.9, 0.1]] * 4, ["calm", "calm", "tense", None], ["a"] * 4)
+    posteriors = rows_of(fakes, [[0.9, 0.1]] * 32, ["calm", "calm", "tense", None] * 8, "aabb" * 8)
     fitted = fit([fakes.emotion_task(("calm", "tense"))], posteriors)
-    assert (fitted.outputs["emotion"].rows, fitted.rows) == (3, 4)
-    assert any("clips of one speaker" in text for text in fitted.warnings)
-    with pytest.raises(TaskError, match="no validation row has a label"):
-        fit([fakes.emotion_task(("calm", "tense"))], posteriors[3:])
+    assert (fitted.outputs["emotion"].rows, fitted.rows) == (24, 32)
+    with pytest.raises(
+        TaskError, match="'emotion' has no temperature: 0 of its validation clips have a label;"
+    ):
+        fit([fakes.emotion_task(("calm", "tense"))], posteriors[3::4])
+
+
+@pytest.mark.parametrize(
+    ("rows", "speakers", "fault"),
+    [
+        (2, "ab", "2 of its validation clips have a label; 20 clips of 2 speakers are the least"),
+        (19, "ab", "19 of its validation clips have a label;"),
+        (40, "a", "40 of its validation clips have a label, all of one speaker;"),
+        (40, ["\uac00", "\u1100\u1161"], "40 of its validation clips have a label, all of one speaker;"),
+        (20, "ab", None),
+        (20, [None], None),
+    ],
+)
+def test_too_few_clips_or_speakers_give_no_temperature(fakes, rows, speakers, fault):
+    names = [speakers[n % len(speakers)] for n in range(rows)]
+    labels = ["calm" if n % 3 else "tense" for n in range(rows)]
+    posteriors = rows_of(fakes, [[0.9, 0.1]] * rows, labels, names)
+    tasks = [fakes.emotion_task(("calm", "tense"))]
+    if fault is None:
+        assert fit(tasks, posteriors).outputs["emotion"].rows == rows
+        return
+    with pytest.raises(TaskError, match=fault):
+        fit(tasks, posteriors)
 
 
 def test_degenerate_fits_are_reported(fakes):
     task = fakes.emotion_task(("calm", "tense"))
-    right = fit([task], rows_of(fakes, [[0.9, 0.1]] * 2, ["calm"] * 2, "ab"))
+    right = fit([task], rows_of(fakes, [[0.9, 0.1]] * 20, ["calm"] * 20, "ab" * 10))
     assert right.outputs["emotion"].temperature == 1.0
     assert right.warnings[0] == "every validation clip is right, so the temperature of 'emotion' stays 1"
-    wrong = fit([task], rows_of(fakes, [[0.9, 0.1]] * 2, ["tense"] * 2, "ab"))
+    wrong = fit([task], rows_of(fakes, [[0.9, 0.1]] * 20, ["tense"] * 20, "ab" * 10))
     assert wrong.outputs["emotion"].temperature == 20.0
     assert "at its upper bound, 20" in wrong.warnings[0]
     assert json.dumps(wrong.to_json())
+
+
+def test_few_validation_clips_leave_a_bundle_uncalibrated_but_with_features_of_training(run):
+    first = calibrate(run)
+    rows = load_manifest(run / "checked.parquet")
+    settings = SplitSettings(by=("speaker",), ratios={"train": 0.5, "val": 0.1, "test": 0.4})
+    make_splits(rows, settings).save(run / "splits.parquet")
+    with pytest.raises(TaskError, match="6 of its validation clips have a label, all of one speaker"):
+        calibrate(run)
+    console = Recorder()
+    assert calibrate(run, speaker_norm=True, console=console).outputs == {}
+    assert console.warnings == [
+        "the probabilities are not calibrated: 'emotion' has no temperature: 6 of its validation clips have a label, "
+        "all of one speaker; 20 clips of 2 speakers are the least (set split.ratios.val, or --val-share of crossval, "
+        "higher)"
+    ]
+    bundle = load_bundle(run / "bundles" / "best_emotion_ua")
+    assert bundle.training_features.rows == 30
+    assert bundle.calibration == first
 
 
 def test_normalised_evaluation_leaves_out_enrolment_clips_and_is_compared_with_its_like_alone(run):

@@ -10,7 +10,7 @@ from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.splitting.grouping import strata_of
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.utterance import Utterance
-from soritune.stages.label_columns import label_values, with_labels
+from soritune.stages.label_columns import label_ids, label_values, with_labels
 from soritune.tasks.task import Task, make_task
 
 LABELS = ["joy", "anger"]
@@ -93,3 +93,10 @@ def test_values_are_labels_of_every_rater(rated: Manifest) -> None:
     assert label_values(majority(), rated) == label_values(several(), rated) == ["anger", "joy"]
     assert label_values(make_task("emotion", {"labels": LABELS}), rated) == []
     assert label_values(make_task("phoneme", {}), rated) == []
+
+
+def test_tied_rows_of_soft_ratings_have_no_label_id(rated: Manifest) -> None:
+    """Joy is 0 and anger 1; only the second row is tied. `majority` leaves out the same row."""
+    for target in ("soft", "majority"):
+        ids = label_ids(majority(rated_target=target, ratings=["ratings"]), rated)
+        assert ids.tolist() == [0, -1, *[0, 1] * 9]

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from soritune.corpus.manifest import Manifest, load_manifest
+from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.errors import SplitError, TaskError
+from soritune.progress import SILENT
 from soritune.recipe import Recipe, load_recipe
 from soritune.stages import layer_sweep
+from soritune.stages.label_columns import with_labels
 from soritune.stages.layer_sweep import inner_parts, sweep_layers
 from soritune.testing import tiny_config
 
@@ -93,6 +95,46 @@ def test_the_judged_speaker_has_no_part_in_the_choice(
     again = sweep_layers(recipe, tmp_path / "again", inner_folds=5)
     fold = next(fold for fold in again.folds if fold.test_speakers == ("s0",))
     assert {layer: i.value for layer, i in fold.inner.items()} == inner["s0"]
+
+
+def test_rated_rows_have_the_folds_of_crossval_and_tied_ones_are_not_judged(
+    recipe: Recipe, tones: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        dataclasses.replace(row, extra={"raters": ["Kind", "Dry"] if number % 6 == 0 else [row.emotion] * 2})
+        for number, row in enumerate(tones)
+    ]
+    manifest = write_manifest(tmp_path / "rated.parquet", rows, root=tones.root)
+    recipe.data.root = str(manifest.path)
+    recipe.tasks["emotion"] |= {"ratings": ["raters"], "rated_target": "soft"}
+    recipe.split = recipe.split.model_copy(update={"stratify": ("emotion",)})
+    monkeypatch.setattr(layer_sweep, "cached_states", made_up(1))
+    result = sweep_layers(recipe, tmp_path / "sweep", folds=2, inner_folds=2)
+    assert result.num_rows == 30
+    seen: list[Manifest] = []
+    monkeypatch.setattr(layer_sweep, "make_folds", lambda rows, **_: seen.append(rows) or [])
+    checked = load_manifest(tmp_path / "sweep" / "checked.parquet")
+    layer_sweep._crossval_folds(recipe, checked, 2, SILENT)
+    (strata,) = (rows.column("emotion").to_pylist() for rows in seen)
+    majorities = with_labels(recipe.make_tasks(), checked).column("emotion").to_pylist()
+    assert strata == majorities
+    assert strata.count(None) == 6
+
+
+def test_speakers_are_compared_as_ids_in_the_inner_folds(
+    recipe: Recipe, tones: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same name in two spellings is one speaker, so no inner fold trains on it and judges it."""
+    names = {"s0": "\uac00", "s1": "\u1100\u1161"}
+    rows = [dataclasses.replace(row, speaker=names.get(str(row.speaker), row.speaker)) for row in tones]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tones.root)
+    recipe.data.root = str(manifest.path)
+    monkeypatch.setattr(layer_sweep, "cached_states", made_up(1))
+    result = sweep_layers(recipe, tmp_path / "sweep", folds=2, inner_folds=2)
+    assert result.num_speakers == 5
+    assert sorted(name for fold in result.folds for name in fold.test_speakers) == [
+        "s2", "s3", "s4", "s5", "\uac00"
+    ]  # fmt: skip
 
 
 def test_the_own_split_is_one_fold_with_the_test_split_as_judge(

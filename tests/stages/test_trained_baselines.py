@@ -82,6 +82,29 @@ def test_rows_without_a_text_leave_the_text_baseline_out(tones: Manifest, tmp_pa
     assert set(fold_answers(TASK, rows, folds_of(rows), np.zeros((36, 2)))) == {VOICE}
 
 
+def rated(tones: Manifest, folder: Path) -> Manifest:
+    """Two raters for each row, who agree on its label except for the first row of each speaker."""
+    seen: set[str | None] = set()
+    rows = []
+    for row in tones:
+        given = [row.emotion, row.emotion] if row.speaker in seen else ["Kind", "Dry"]
+        seen.add(row.speaker)
+        rows.append(dataclasses.replace(row, extra={**row.extra, "raters": given}))
+    return write_manifest(folder / "rated.parquet", rows, root=tones.root)
+
+
+def test_rows_with_tied_ratings_are_answered_and_not_trained_on(tones: Manifest, tmp_path: Path) -> None:
+    manifest = rated(tones, tmp_path)
+    settings = {"labels": list(LABELS), "ratings": ["raters"], "rated_target": "soft"}
+    task = make_task("emotion", settings)
+    folds = folds_of(manifest)
+    answers = fold_answers(task, manifest, folds, np.zeros((36, 2)))
+    assert set(answers[TEXT]) == {row.id for row in manifest}
+    ties = [n for n, row in enumerate(manifest) if set(row.extra["raters"]) == {"Kind", "Dry"}]
+    without = [dataclasses.replace(fold, train=fold.train[~np.isin(fold.train, ties)]) for fold in folds]
+    assert answers[TEXT] == fold_answers(TASK, manifest, without, np.zeros((36, 2)))[TEXT]
+
+
 def test_a_task_without_one_label_is_refused() -> None:
     refuse_without_label([TASK])
     phones = make_task("phoneme", {"inventory": "korean", "source": "phones"})

@@ -73,7 +73,8 @@ def _print(fitted: BundleCalibration) -> None:
             str(output.speakers),
             *(f"{number:.4f}" for number in numbers),
         )
-    terminal().print(table)
+    if fitted.outputs:
+        terminal().print(table)
     for task, thresholds in fitted.thresholds.items():
         shown = ", ".join(f"{share:.0%} at {thresholds[round(100 * share) - 1]:.3f}" for share in SHOWN)
         print_line(f"{task}: validation clips that keep their label: {shown}")

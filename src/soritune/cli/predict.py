@@ -173,7 +173,7 @@ def predict(
             "split": "without --splits" if splits is None else None,
             "hop_s": "without --window-s" if window_s is None else None,
             "speaker_norm": "without --manifest; --enrol is for files" if manifest is None else None,
-            "enrol": "with --manifest; --speaker-norm is for its rows" if manifest is not None else None,
+            "enrol": _idle_enrolment(manifest, channel),
             "withhold": "without --manifest" if manifest is None else None,
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
@@ -211,6 +211,8 @@ def predict(
         coverage=coverage,
         withhold=withhold or (),
     )
+    if coverage is not None:
+        _warn_of_other_clips(predictor)
     values_in_request(predictor.inputs, request)  # a wrong name is reported before the first file is read
     _refuse_unread_prompt(predictor, request)
     if speaker_norm is not None:
@@ -253,6 +255,15 @@ def predict(
         _print_without_speech(kept, predictor.vad.name)
     if kept.failed:
         raise typer.Exit(1)
+
+
+def _idle_enrolment(manifest: Path | None, channel: str | None) -> str | None:
+    """Why `--enrol` cannot act."""
+    if manifest is not None:
+        return "with --manifest; --speaker-norm is for its rows"
+    if channel == "each":
+        return "with --channel each, whose channels are different speakers; predict one --channel at a time"
+    return None
 
 
 def _is_bundle(model: str) -> bool:
@@ -306,6 +317,21 @@ def _refuse_unread_prompt(predictor: Predictor, request: dict[str, Any]) -> None
         names = ", ".join(task.name for task in predictor.tasks)
         raise TaskError(
             f"--input {PROMPT}=… has no effect, because no task of the model ({names}) reads a prompt"
+        )
+
+
+def _warn_of_other_clips(predictor: Predictor) -> None:
+    """Reports that a coverage was fitted on other clips than those that are predicted."""
+    fitted = []
+    if predictor.label_windows is not None:
+        fitted.append("on whole clips, not on windows")
+    if predictor.withheld:
+        fitted.append(f"with the input {' and '.join(predictor.withheld)}")
+    if fitted:
+        print_error(
+            f"the thresholds of --coverage were fitted {' and '.join(fitted)}; the share of labels that are kept may "
+            "be far from it",
+            style="yellow",
         )
 
 

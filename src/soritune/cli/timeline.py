@@ -147,7 +147,7 @@ def _print_shares(console: Console, task: Task, recorder: TimelineRecorder) -> N
     from soritune.reports.timeline import clock
 
     by_channel = {channel: sums for (name, channel), sums in recorder.seconds.items() if name == task.name}
-    table = _table(f"{task.name}: time with speech")
+    table = _table(f"{task.name}: time of windows with speech")
     table.add_column("label")
     for channel in by_channel:
         table.add_column(f"{channel} time".strip(), justify="right")

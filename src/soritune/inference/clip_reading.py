@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from soritune.audio.preprocessing import Preprocessing
 from soritune.audio.voice_activity import Activity, VoiceActivity
 from soritune.errors import AudioError, TaskError
+from soritune.identities import identity
 from soritune.inference.clips import Clip
 from soritune.inference.ensemble import Member, joint_inputs
 from soritune.tasks.inputs.input import (
@@ -49,7 +50,7 @@ class ReadClip:
     activity: Activity | None = None
     """Where the clip holds speech; None if that was not looked for."""
     speaker: str | None = None
-    """Of a manifest row."""
+    """Of a manifest row, in the one spelling by which speakers are compared."""
 
     def has_speech(self, start_s: float = 0.0, end_s: float = float("inf")) -> bool:
         """Whether a stretch may hold speech."""
@@ -168,4 +169,4 @@ def _finished(waveform: NDArray[np.float32], preprocessing: Preprocessing) -> ND
 
 def _speaker(clip: Clip) -> str | None:
     speaker = clip.groups.get("speaker")
-    return None if speaker is None else str(speaker)
+    return None if speaker is None else identity(str(speaker))

@@ -95,7 +95,7 @@ class Header:
         for task in content.listed("tasks"):
             task.text("name")
             task.object("config")
-        for key in ("bundle", "data", "decoder", "versions", "thresholds", "speaker_norm"):
+        for key in ("bundle", "data", "decoder", "versions", "thresholds", "speaker_norm", "label_windows"):
             if content.values.get(key) is not None:
                 content.object(key)
         for bundle in (content.values.get("bundle"), *(content.values.get("bundles") or ())):
@@ -182,6 +182,12 @@ class Header:
         """The stated share of clips that keep their label; None if none was stated."""
         coverage: float | None = self.content.get("coverage")
         return coverage
+
+    @property
+    def label_windows(self) -> Mapping[str, float] | None:
+        """`window_s` and `hop_s` of the windows that every clip was cut into; None if only long clips were cut."""
+        windows: Mapping[str, float] | None = self.content.get("label_windows")
+        return windows
 
     def threshold(self, task: str) -> float | None:
         """The least probability of a label of a task that is not uncertain; None if no label is."""

@@ -138,7 +138,8 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
     The header is the first part's; its bundle is the first of `bundles`, and `data` states how many parts were pooled.
 
     Raises:
-        ManifestError: no part, parts of different tasks, decoders or inputs, or a clip that is in two of them.
+        ManifestError: no part, parts of different tasks, decoders, inputs, windows or uncertain labels, or a clip that
+            is in two of them.
     """
     if not parts:
         raise ManifestError("no predictions to pool; give at least one file", path=path)
@@ -164,6 +165,16 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
                 f"was made with other inputs than {parts[0]}; pool predictions that withhold the same",
                 path=part,
             )
+        if _uncertainty(predictions) != _uncertainty(first):
+            raise ManifestError(
+                f"has another minimum confidence or coverage than {parts[0]}; pool predictions with the same one",
+                path=part,
+            )
+        if predictions.header.label_windows != first.header.label_windows:
+            raise ManifestError(
+                f"was cut into other windows than {parts[0]}; pool predictions with the same windows",
+                path=part,
+            )
         for row in predictions.rows:
             if row["id"] in sources:
                 raise ManifestError(
@@ -177,6 +188,11 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
 
 def _labels(predictions: Predictions) -> list[list[tuple[str, ...]]]:
     return [[spec.labels for spec in task.outputs] for task in predictions.tasks]
+
+
+def _uncertainty(predictions: Predictions) -> tuple[float | None, float | None]:
+    """How labels were marked as uncertain."""
+    return predictions.header.min_confidence, predictions.header.coverage
 
 
 def _pooled_header(headers: Sequence[Header], path: Path) -> Header:
@@ -196,6 +212,11 @@ def _pooled_header(headers: Sequence[Header], path: Path) -> Header:
         "data": data,
         "synthetic": any(header.synthetic for header in headers),
     }
+    norms = [header.content["speaker_norm"] for header in headers if header.speaker_norm is not None]
+    if norms:
+        least, most = zip(*(norm["clips"] for norm in norms), strict=True)
+        speakers = sum(norm["speakers"] for norm in norms)
+        changed["speaker_norm"] = {"speakers": speakers, "clips": [min(least), max(most)]}
     stated = [header.content.get("thresholds") for header in headers]
     if any(thresholds != stated[0] for thresholds in stated):
         # Each model has its own threshold of a coverage, and the rows below it are marked one by one.

@@ -159,6 +159,9 @@ def _notes(scores: Sequence[Scores], models: Sequence[TaskScores], common: Seque
     withheld = [" and ".join(side.header.withheld) or "nothing" for side in scores]
     if len(set(withheld)) > 1:
         notes.append(f"Inputs were withheld from the models: {', '.join(withheld)}.")
+    windows = [side.header.label_windows for side in scores]
+    if any(each != windows[0] for each in windows):
+        notes.append("The clips were cut into different windows, whose mean is judged.")
     for title, marked in (
         ("Trained on", [side.header.trained_on_synthetic for side in scores]),
         ("Judged on", [bool(side.header.data.synthetic) for side in scores]),

@@ -102,10 +102,11 @@ def temperature_note(scores: TaskScores) -> str | None:
     before, after = scores.uncalibrated, scores.calibration
     if before is None or after is None:
         return None
+    speakers = counted(before.fitted_speakers, "speaker") if before.fitted_speakers else "unknown speakers"
     return (
         f"Expected calibration error {after.ece:.3f}, and {before.calibration.ece:.3f} without the temperature "
         f"{before.temperature:.2f}, which was fitted on {counted(before.fitted_rows, 'validation clip')} of "
-        f"{counted(before.fitted_speakers, 'speaker')}."
+        f"{speakers}."
     )
 
 

@@ -315,8 +315,11 @@ def _calibration_of_model(predictions: Predictions) -> BundleCalibration | None:
 
 
 def _uncalibrated(predictions: Predictions, all_pairs: CountedPairs) -> Uncalibrated | None:
-    """The calibration of the probabilities without the model's temperature, which is exactly undone."""
+    """The calibration of the probabilities without the model's temperature, which is exactly undone; None if each is
+    the mean over windows that had the temperature before, of which it cannot be."""
     task, fitted = all_pairs.task, _calibration_of_model(predictions)
+    if predictions.header.label_windows is not None:
+        return None
     output = None if fitted is None else fitted.outputs.get(task.outputs[0].name)
     if output is None or not has_single_labels(task, all_pairs.pairs):
         return None

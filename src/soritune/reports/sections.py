@@ -104,7 +104,7 @@ def _timelines(task: Task, pairs: Sequence[Pair], rows: Mapping[str, Any]) -> di
         return None
     cut.sort(
         key=lambda pair: (
-            pair.prediction.fields["label"] == pair.reference["label"],
+            pair.reference["label"] in (None, pair.prediction.fields["label"]),
             -pair.duration_s,
             pair.id,
         )
@@ -115,7 +115,7 @@ def _timelines(task: Task, pairs: Sequence[Pair], rows: Mapping[str, Any]) -> di
         "recordings": [
             {
                 "id": pair.id,
-                "reference": pair.reference["label"],
+                "reference": pair.reference["label"] or "(tied ratings)",
                 "predicted": pair.prediction.fields["label"],
                 "lines": timeline_lines([Track.of(rows[pair.id], task.name)], colours),
             }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from soritune.bundles.write import update_card
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import BundleError, SplitError, TaskError
+from soritune.identities import identity
 from soritune.inference.backends.backend import PoolingBackend
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.posteriors import tempered
@@ -42,6 +44,9 @@ from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.specs import OutputSpec
 from soritune.tasks.task import Task
 
+LEAST_ROWS, LEAST_SPEAKERS = 20, 2
+"""With fewer labelled validation clips, or clips of fewer speakers, there is no temperature: that of two clips may be
+20, which makes all probabilities alike. Clips whose speakers are not known are not refused."""
 FEW_ROWS = 100
 """With fewer validation clips, a warning states that the temperature is uncertain."""
 VALIDATION = "val"
@@ -70,10 +75,15 @@ def calibrate(
         speaker_norm: also store the statistics of features of training clips that normalisation per speaker needs.
         console: where the progress bar and warnings are shown; nothing is shown by default.
 
+    Returns:
+        What was fitted. With `speaker_norm` it is without outputs, and the card keeps what it has, where validation
+        rows are too few.
+
     Raises:
         BundleError: no model there, or one that is not part of a run.
         SplitError: the run has no validation rows.
-        TaskError: no output with one label per utterance, or no row with such a label.
+        TaskError: no output with one label per utterance, or too few validation rows with such a label
+            (`LEAST_ROWS`, `LEAST_SPEAKERS`).
     """
     model = JudgedModel.find(target, checkpoint)
     if model.run is None or not model.run.splits.is_file():
@@ -83,20 +93,29 @@ def calibrate(
         )
     bundle = load_bundle(model.bundle)
     outputs_to_fit(bundle)
-    rows = validation_rows(model.run, root)
     predictor = Predictor.load(
         model.bundle, backend=backend, device=device, base=base, vad="off", calibrated=False
     )
-    with console.bar("calibrate", len(rows)) as bar:
-        posteriors = [done for done in predictor.posteriors(rows, progress=bar.advance) if done.error is None]
-    fitted = fit(predictor.tasks, posteriors)
+    fields: dict[str, Any] = {}
+    try:
+        fitted = _fitted(predictor, validation_rows(model.run, root), console)
+        fields[KEY] = fitted.to_json()
+    except (SplitError, TaskError) as error:
+        if not speaker_norm:  # which needs training rows alone
+            raise
+        fitted = BundleCalibration({}, warnings=(f"the probabilities are not calibrated: {error}",))
     for warning in fitted.warnings:
         console.warning(warning)
-    fields = {KEY: fitted.to_json()}
     if speaker_norm:
         fields[SPEAKER_NORM] = _training_features(predictor, model.run, root, console).to_json()
     update_card(model.bundle, **fields)
     return fitted
+
+
+def _fitted(predictor: Predictor, rows: Manifest, console: Console) -> BundleCalibration:
+    with console.bar("calibrate", len(rows)) as bar:
+        posteriors = [done for done in predictor.posteriors(rows, progress=bar.advance) if done.error is None]
+    return fit(predictor.tasks, posteriors)
 
 
 def calibrate_after_training(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> None:
@@ -170,40 +189,67 @@ def fit(tasks: Sequence[Task], posteriors: Sequence[Posteriors]) -> BundleCalibr
     """The calibration of a model, from its own log-probabilities of rows with labels.
 
     Raises:
-        TaskError: no row has a label.
+        TaskError: no output has `LEAST_ROWS` rows with a label, of `LEAST_SPEAKERS` speakers.
     """
     outputs: dict[str, OutputCalibration] = {}
     thresholds: dict[str, tuple[float, ...]] = {}
     warnings: list[str] = []
+    refused: list[str] = []
     for task in tasks:
         for spec in task.outputs:
             if objective_of(spec).is_choice(spec):
-                fitted = _fitted_output(task, spec, posteriors)
-                if fitted is not None:
-                    outputs[spec.name] = fitted
+                kept, targets = _labelled(task, spec, posteriors)
+                too_few = _too_few(spec.name, kept)
+                if too_few is None:
+                    outputs[spec.name] = fitted = _fitted_output(spec, kept, targets)
                     warnings += _warnings(spec.name, fitted)
+                else:
+                    refused.append(too_few)
         if task.single_label and task.outputs[0].name in outputs:
             confidences = _confidences(task, posteriors, outputs)
             thresholds[task.name] = coverage_thresholds(confidences)
     if not outputs:
-        raise TaskError("no validation row has a label, so no temperature can be fitted; label some of them")
-    speakers = len({done.groups.get("speaker") for done in posteriors} - {None})
+        raise TaskError("; ".join(refused) or "no output has one label per utterance")
+    warnings += refused
+    speakers = len(_speakers(posteriors) - {None})
     return BundleCalibration(outputs, thresholds, len(posteriors), speakers, tuple(warnings))
 
 
-def _fitted_output(
-    task: Task, spec: OutputSpec, posteriors: Sequence[Posteriors]
-) -> OutputCalibration | None:
-    """The temperature of one output; None if no row has a label for it."""
-    kept, targets = _labelled(task, spec, posteriors)
-    if not kept:
+def _speakers(rows: Sequence[Posteriors]) -> set[str | None]:
+    """The different speakers of rows, in one spelling of each; None stands for those that are not known."""
+    return {identity(done.groups.get("speaker")) for done in rows}
+
+
+def _too_few(name: str, kept: Sequence[Posteriors]) -> str | None:
+    """Why the labelled rows of an output give no temperature; None if they do."""
+    speakers = _speakers(kept)
+    few_speakers = None not in speakers and len(speakers) < LEAST_SPEAKERS
+    if len(kept) >= LEAST_ROWS and not few_speakers:
         return None
+    have = f"{len(kept)} of its validation clips {'has' if len(kept) == 1 else 'have'} a label"
+    same = ", all of one speaker" if kept and few_speakers else ""
+    return (
+        f"'{name}' has no temperature: {have}{same}; {LEAST_ROWS} clips of {LEAST_SPEAKERS} speakers are the least "
+        "(set split.ratios.val, or --val-share of crossval, higher)"
+    )
+
+
+def _fitted_output(
+    spec: OutputSpec, kept: Sequence[Posteriors], targets: NDArray[np.float64]
+) -> OutputCalibration:
+    """The temperature of one output.
+
+    Args:
+        spec: the output.
+        kept: the rows with a label.
+        targets: (rows, labels), the probability of each label in them.
+    """
     logs = np.stack([done.outputs[spec.name] for done in kept]).astype(np.float64)
     fit = fit_temperature(logs, targets)
     return OutputCalibration(
         temperature=fit.temperature,
         rows=len(kept),
-        speakers=len({done.groups.get("speaker") for done in kept} - {None}),
+        speakers=len(_speakers(kept) - {None}),
         nll_before=fit.nll_before,
         nll_after=fit.nll_after,
         ece_before=calibration_of(logs, targets).ece,
@@ -253,7 +299,8 @@ def _warnings(name: str, fitted: OutputCalibration) -> list[str]:
             f"the temperature of '{name}' is fitted on {fitted.rows} validation clips; fewer than {FEW_ROWS} make it "
             "uncertain"
         )
-    if fitted.speakers <= 1:
-        known = "one speaker" if fitted.speakers else "no known speaker"
-        warnings.append(f"the temperature of '{name}' is fitted on clips of {known}; others may differ")
+    if fitted.speakers < LEAST_SPEAKERS:
+        warnings.append(
+            f"the temperature of '{name}' is fitted on clips of unknown speakers; others may differ"
+        )
     return warnings

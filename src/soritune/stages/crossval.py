@@ -97,6 +97,7 @@ def crossval(
         "folds": folds,
         "val_share": val_share,
         "corpus": manifest.hash,
+        "evaluate.calibrate": recipe.evaluate.calibrate,
     }
     group.on_main(partial(_refuse_other_settings, files, settings))
     for number, splits in enumerate(all_splits, start=1):

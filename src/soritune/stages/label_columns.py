@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from soritune.corpus.manifest import Manifest
 from soritune.tasks.task import Task
 
@@ -34,3 +37,11 @@ def label_values(task: Task, manifest: Manifest) -> list[str]:
         return sorted({label for utterance in manifest for label in task.written_labels(utterance)})
     values: list[str] = manifest.column(task.label_field).drop_null().unique().to_pylist()
     return values
+
+
+def label_ids(task: Task, manifest: Manifest) -> NDArray[np.int64]:
+    """(rows,) the label of each row as its position in the task's first output; -1 without a label, such as a row on
+    whose label raters disagree."""
+    labels = [(task.reference(utterance) or {}).get("label") for utterance in manifest]
+    known = task.outputs[0].labels
+    return np.array([-1 if label is None else known.index(label) for label in labels], np.int64)

@@ -19,6 +19,7 @@ from soritune.corpus.manifest import Manifest
 from soritune.corpus.splitting.folds import make_folds
 from soritune.corpus.splitting.splits import Splits
 from soritune.errors import SplitError, TaskError
+from soritune.identities import identity
 from soritune.models.mean_states import build_state_model, state_names
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
@@ -37,6 +38,7 @@ from soritune.run_folder import RunFolder
 from soritune.stages.cached_states import cached_states
 from soritune.stages.check import check_corpus
 from soritune.stages.compared_audio import compare_audio
+from soritune.stages.label_columns import label_ids, with_labels
 from soritune.stages.linear_classifier import classify_numbers
 from soritune.stages.prepare import prepare_corpus
 from soritune.stages.split import refuse_parts, split_corpus
@@ -188,7 +190,7 @@ def _crossval_folds(recipe: Recipe, manifest: Manifest, folds: int | None, conso
     """The folds of `crossval` with the same recipe."""
     audio = compare_audio(manifest, recipe.split.copies, console=console)
     all_splits = make_folds(
-        manifest,
+        with_labels(recipe.make_tasks(), manifest),
         folds=folds,
         seed=recipe.split.seed,
         stratify=recipe.split.stratify,
@@ -214,15 +216,14 @@ def _probe(recipe: Recipe, task: Task, manifest: Manifest, files: RunFolder, con
     model = build_state_model(
         recipe.model, spec, seed=recipe.train.seed, sample_rate_hz=recipe.preprocessing.sample_rate_hz
     )
-    references = [task.reference(utterance) for utterance in manifest]
     return Probe(
         task=task,
         spec=spec,
         manifest=manifest,
         states=cached_states(recipe, manifest, model, files.states, console=console),
         layers=tuple(state_names(model.num_layers)),
-        labels=np.array([-1 if part is None else spec.labels.index(part["label"]) for part in references]),
-        speakers=np.array(manifest.column("speaker").to_pylist(), dtype=object),
+        labels=label_ids(task, manifest),
+        speakers=np.array([identity(name) for name in manifest.column("speaker").to_pylist()], dtype=object),
     )
 
 

@@ -27,6 +27,7 @@ from soritune.reports.report import write_report
 from soritune.reports.score import CountedPairs, pairs_of
 from soritune.reports.scores import Baseline, Scores, load_scores
 from soritune.run_folder import RunFolder
+from soritune.stages.label_columns import label_ids
 from soritune.stages.linear_classifier import classify_numbers, classify_texts
 from soritune.tasks.results import Pair, Prediction, add_counts
 from soritune.tasks.task import Task
@@ -192,10 +193,7 @@ def fold_answers(
     """
     spec = task.outputs[0]
     utterances = list(manifest)
-    references = [task.reference(utterance) for utterance in utterances]
-    labels = np.array(
-        [-1 if reference is None else spec.labels.index(reference["label"]) for reference in references]
-    )
+    labels = label_ids(task, manifest)
     texts = np.array([utterance.text or "" for utterance in utterances], dtype=object)
     answers: Answers = {}
     for fold in folds:
