@@ -265,7 +265,7 @@ def _labelled(
     """The rows with this output and a label, and the probability of each label in them, (rows, labels).
 
     The label is the one that rates judge by: the majority where there are several ratings, also if training has their
-    shares as targets, so that a confidence is the chance of being right. Tied rows have none.
+    shares as targets, so that a confidence is the chance of being right. Tied rows are left out.
     """
     with_output = [done for done in posteriors if spec.name in done.outputs]
     if task.single_label:
