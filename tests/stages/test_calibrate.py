@@ -18,6 +18,7 @@ from soritune.recipe import load_recipe
 from soritune.reports.compare import compare
 from soritune.stages.calibrate import calibrate, calibrate_after_training, fit
 from soritune.stages.evaluate import evaluate
+from soritune.tasks.task import make_task
 
 LABELS = ("calm", "tense", "warm")
 OPTIONS = {"resamples": 100, "vad": "off", "audio": False}
@@ -230,6 +231,22 @@ def test_rows_without_a_label_have_thresholds_but_no_likelihood(fakes):
         TaskError, match="'emotion' has no temperature: 0 of its validation clips have a label;"
     ):
         fit([fakes.emotion_task(("calm", "tense"))], posteriors[3::4])
+
+
+def test_soft_ratings_are_calibrated_by_the_label_that_rates_judge_by(fakes):
+    """30 clips at 0.9 with three ratings each. The majority is right in 20 of them, so 2/3 is the best confidence, as
+    without ratings. Ten further clips with tied ratings have no label."""
+    task = make_task("emotion", {"labels": ["calm", "tense"], "ratings": ["raters"], "rated_target": "soft"})
+    raters = [["calm", "calm", "tense"]] * 20 + [["tense", "tense", "calm"]] * 10 + [["calm", "tense"]] * 10
+    rows = [
+        replace(done, utterance=replace(done.utterance, extra={"raters": given}))
+        for done, given in zip(rows_of(fakes, [[0.9, 0.1]] * 40, [None] * 40, "ab" * 20), raters, strict=True)
+    ]
+    fitted = fit([task], rows)
+    output = fitted.outputs["emotion"]
+    assert (output.rows, fitted.rows) == (30, 40)
+    assert output.temperature == pytest.approx(np.log(9) / np.log(2), rel=1e-5)
+    assert (output.ece_before, output.ece_after) == (pytest.approx(0.9 - 2 / 3), pytest.approx(0, abs=1e-5))
 
 
 @pytest.mark.parametrize(

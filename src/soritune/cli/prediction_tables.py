@@ -100,7 +100,7 @@ def _cell(row: Row, task: str, column: Column, *, is_first: bool) -> str:
         return "–"
     if column.kind == "share":
         return f"{100 * value:.1f} %"
-    return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+    return " ".join(map(str, value)) or column.empty if isinstance(value, list) else str(value)
 
 
 def _print_distribution(console: Console, name: str, distribution: Distribution) -> None:

@@ -40,6 +40,7 @@ from soritune.run_folder import RunFolder, choose_bundle
 from soritune.stages.enrolment import hash_of
 from soritune.stages.judged import JudgedModel
 from soritune.stages.prepare import root_of
+from soritune.tasks.labels import one_hot
 from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.specs import OutputSpec
 from soritune.tasks.task import Task
@@ -261,14 +262,27 @@ def _fitted_output(
 def _labelled(
     task: Task, spec: OutputSpec, posteriors: Sequence[Posteriors]
 ) -> tuple[list[Posteriors], NDArray[np.float64]]:
-    """The rows with this output and a label, and the probability of each label in them, (rows, labels)."""
+    """The rows with this output and a label, and the probability of each label in them, (rows, labels).
+
+    The label is the one that rates judge by: the majority where there are several ratings, also if training has their
+    shares as targets, so that a confidence is the chance of being right. Tied rows are left out.
+    """
     with_output = [done for done in posteriors if spec.name in done.outputs]
-    targets = [task.targets(done.utterance)[spec.name] for done in with_output]
+    if task.single_label:
+        targets = [_judged_target(task, spec, done) for done in with_output]
+    else:
+        targets = [task.targets(done.utterance)[spec.name] for done in with_output]
     padded = objective_of(spec).pad(spec, targets, np.ones(len(targets), np.int64))
     mass = np.asarray(padded.values, np.float64)
     has_label = mass.sum(axis=1) > 0
     kept = [done for done, labelled in zip(with_output, has_label, strict=True) if labelled]
     return kept, mass[has_label] / mass[has_label].sum(axis=1, keepdims=True)
+
+
+def _judged_target(task: Task, spec: OutputSpec, done: Posteriors) -> NDArray[np.float32] | None:
+    """The reference label as a target, (labels,); None without one."""
+    label = (task.reference(done.utterance) or {}).get("label")
+    return None if label is None else one_hot(spec.labels.index(label), len(spec.labels))
 
 
 def _confidences(

@@ -251,7 +251,7 @@ class EmotionMultilabelTask(Task):
 
     def columns(self, prediction: Prediction) -> tuple[Column, ...]:
         """The labels."""
-        return (Column("emotions", "labels"),)
+        return (Column("emotions", "labels", empty="(none)"),)
 
     def guesses(self) -> tuple[Guess, ...]:
         """Every label, and the mean of each label in the training split as its probability."""
