@@ -301,6 +301,7 @@ def main() -> None:
     results = report({name: pooled[name] for name in JUDGED if name in pooled})
     if options.json:
         write_text(options.json, json.dumps(results, indent=1) + "\n")
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":
