@@ -22,7 +22,7 @@ The learning rates are those of the options below; they were not tuned on these 
                  (--corpora: trained on one corpus).
     emotion      `crossval` that leaves out one speaker of ko_emotion_selvas at a time: UA of all, of the text-neutral
                  part em* and of ne*. Also `frozen`, a trained weighted sum of the layers of the frozen encoder, and the
-                 baselines of emotion_baselines.py on the same folds.
+                 baselines of `soritune baselines` on the same folds.
     l2           `run` on the 47 training speakers of both folders of speechocean762, phones and error labels by CTC,
                  evaluated on the 16 speakers of their validation and test files: PER, error_… and mdd_…, compared with
                  baselines that use no audio. The encoder was also trained on the English phones of the 47; neither

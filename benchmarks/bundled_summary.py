@@ -15,14 +15,17 @@ from typing import Any
 
 import numpy as np
 from bundled_queue import DONE, Queue, write_json
-from bundled_runs import ADAPTED, BOTH, EMOTIONS, ENCODER, METHODS, RANDOM, Run, about, manifest_of
+from bundled_runs import ADAPTED, BOTH, ENCODER, METHODS, RANDOM, Run, about, manifest_of
+from emotion_augmentation_summary import baseline_counts
 
 from soritune.bundles.versions import versions
 from soritune.corpus.manifest import load_manifest
+from soritune.corpus.splitting.splits import load_splits
 from soritune.inference.json_values import without_nan
 from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.reports.compare import verdict
 from soritune.reports.scores import load_scores
+from soritune.stages.trained_baselines import Fold
 from soritune.tasks.results import Counts, add_counts
 from soritune.tasks.task import Task
 
@@ -136,8 +139,8 @@ def emotion(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
     folder = next(finished, None)
     if folder is None:
         return result
-    task, speakers, _ = read_scores(folder)
-    simple = _simple(work, folder, next(iter(speakers.values())))
+    task, _, _ = read_scores(folder)
+    simple = _simple(work, folder, task)
     encoder = side(work, "emotion", ENCODER, seeds)
     for name, chosen in GROUPS.items():
         part = result[name]
@@ -153,25 +156,27 @@ def emotion(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
     return result
 
 
-def _simple(work: Path, folder: Path, like: Counts) -> dict[str, PerSpeaker]:
-    """Confusion matrices of the baselines per speaker; computed once and cached in a file."""
+def _simple(work: Path, folder: Path, task: Task) -> dict[str, PerSpeaker]:
+    """Counts of the baselines per speaker; computed once and cached in a file."""
     file = work / "emotion_baselines.json"
     if not file.exists():
-        from emotion_baselines import guesses_of
-
-        baselines = guesses_of(folder)
-        indices = [EMOTIONS.index(label) for label in baselines.labels]
-        content: dict[str, Any] = {name: {} for name in baselines.guesses}
-        for name, guess in baselines.guesses.items():
-            for reference, predicted, speaker in zip(baselines.truth, guess, baselines.speakers, strict=True):
-                row = content[name].setdefault(speaker, np.zeros((len(EMOTIONS), len(EMOTIONS))).tolist())
-                row[indices[reference]][indices[predicted]] += 1
+        manifest = load_manifest(folder / "checked.parquet")
+        splits = [load_splits(part / "splits.parquet") for part in sorted(folder.glob("fold-*"))]
+        counted = baseline_counts(task, manifest, [Fold.of(part, manifest) for part in splits])
+        content = {
+            name: {
+                speaker: {key: np.asarray(value).tolist() for key, value in row.items()}
+                for speaker, row in rows.items()
+            }
+            for name, rows in counted.items()
+        }
         write_json(file, content)
     cached = json.loads(file.read_text("utf-8"))
-    empty = {key: np.zeros_like(value) for key, value in like.items()}
     return {
-        name: {speaker: {**empty, "confusion": np.asarray(row)} for speaker, row in speakers.items()}
-        for name, speakers in cached.items()
+        name: {
+            speaker: {key: np.asarray(value) for key, value in row.items()} for speaker, row in rows.items()
+        }
+        for name, rows in cached.items()
     }
 
 

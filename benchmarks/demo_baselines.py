@@ -2,9 +2,9 @@
 
     python benchmarks/demo_baselines.py demo/run        after `make demo`
 
-The features are duration, percentiles and deviation of the pitch, and the voiced share of each clip
-(`emotion_baselines.py`). A linear classifier and boosted trees are trained on the clips of the model's training and
-validation speakers and scored on the run's test clips. The run's mean recall is compared with each by speaker.
+The features are duration, percentiles and deviation of the pitch, and the voiced share of each clip. A linear
+classifier and boosted trees are trained on the clips of the model's training and validation speakers and scored on the
+run's test clips. The run's mean recall is compared with each by speaker.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from emotion_baselines import RATE, pitch_of
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from soritune.audio.voice_statistics import SAMPLE_RATE_HZ, pitch_track
 from soritune.audio.waveform import read_audio
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
@@ -32,13 +32,13 @@ Confusions = dict[str, NDArray[np.float64]]
 
 def duration_and_pitch(path: Path) -> NDArray[np.float64]:
     """(7,): seconds; 10, 50 and 90 % of the pitch in semitones, its deviation and range; voiced share."""
-    wave = read_audio(path, sample_rate_hz=RATE).astype(np.float64)
-    pitch = pitch_of(wave)
+    wave = read_audio(path, sample_rate_hz=SAMPLE_RATE_HZ).astype(np.float64)
+    pitch = pitch_track(wave)
     voiced = 12 * np.log2(pitch[pitch > 0] / 100)
     low, middle, high = np.percentile(voiced, [10, 50, 90]) if len(voiced) > 3 else (0.0, 0.0, 0.0)
     spread = float(voiced.std()) if len(voiced) else 0.0
     return np.array(
-        [len(wave) / RATE, low, middle, high, spread, high - low, len(voiced) / max(1, len(pitch))]
+        [len(wave) / SAMPLE_RATE_HZ, low, middle, high, spread, high - low, len(voiced) / max(1, len(pitch))]
     )
 
 

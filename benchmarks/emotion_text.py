@@ -3,47 +3,68 @@
     python benchmarks/emotion_text.py $SORITUNE_DATA/ko_emotion_selvas/manifest.jsonl --work FOLDER
     python benchmarks/emotion_text.py styles --work FOLDER
 
-The recipe `emotion-4class-text` with data, labels and both encoders replaced is trained on the same folds as three
-arms: audio alone, text alone, and both. The arm with both is judged with the texts as they are (gold) and without any
-(none). The speech encoder is frozen. The text encoder is a small one with random weights, trained on the folds.
-`styles` is synthetic speech whose sentences fit every style.
+The recipe `emotion-4class-text` with data, labels and both encoders replaced is trained on the same folds of speakers
+as three arms: audio alone, text alone, and both. The arm with both is judged with the texts as they are (gold) and
+without any (none), by the same bundles, and by its further outputs that read the audio or the text alone. The last
+weights are judged, and nothing is chosen. The speech encoder is frozen, so its states are computed once for all
+trainings. The text encoder is a small one with random weights, trained on the folds. `styles` is synthetic speech whose
+sentences fit every style. Finished trainings are not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import shutil
+import sys
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.prepare import prepare
 from soritune.corpus.splitting.splits import load_splits
 from soritune.corpus.utterance import Utterance
 from soritune.inference.predictor import Predictor
-from soritune.metrics.bootstrap import Interval, speaker_intervals
+from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.metrics.classification import confusion_rates
+from soritune.models.model import SpeechModel
 from soritune.progress import Console
 from soritune.recipe import Recipe, load_recipe
 from soritune.stages.crossval import crossval
 from soritune.testing import tiny_text_encoder
+from soritune.whole_file import write_text
 
 ARMS = {"audio": None, "text": "text_only", "fused": "concat"}
 """Name of an arm to the fusion of its text."""
 TEXT_CHANNELS = 64
+JUDGED = ("audio", "text", "fused, gold", "fused, none", "fused, audio alone", "fused, text alone")
+DIFFERENCES = (
+    ("fused, gold", "audio"),
+    ("fused, gold", "text"),
+    ("fused, none", "audio"),
+    ("fused, gold", "fused, none"),
+)
 Answer = tuple[str, str, str, str]
 """Speaker, group, reference and predicted label of an utterance."""
+Counts = Mapping[str, NDArray[np.float64]]
 
 
 def corpus_of(options: argparse.Namespace) -> Manifest:
     """The rows, written to `work`/corpus; texts are gold."""
     folder = options.work / "corpus"
+    if (folder / "labelled.parquet").exists():
+        return load_manifest(folder / "labelled.parquet")
     if options.corpus == "styles":
         config: dict[str, Any] = {"minutes": options.minutes, "speakers": options.speakers, "seed": 1}
         manifest = prepare("synthetic", options.work / "speech", config, folder).manifest
@@ -71,14 +92,18 @@ def recipe_of(arm: str, options: argparse.Namespace, manifest: Manifest, encoder
         "tasks.emotion.layer=weighted",
         "batches.batch_size=16",
         "batches.micro_batches_per_step=1",
-        f"batches.num_workers={options.workers}",
+        "batches.num_workers=0",
         f"train.epochs={options.epochs}",
-        "train.learning_rate=1e-3",
+        f"train.learning_rate={options.rate}",
+        f"train.learning_rates.inputs={options.rate}",
         "train.warmup_steps=0",
         "train.schedule=cosine",
         "train.early_stopping=null",
         "train.device=cpu",
+        "train.threads=1",
+        f"train.save_every_steps={NEVER}",
         f"train.seed={seed}",
+        "evaluate.checkpoint=last",
         "evaluate.audio=false",
     ]
     if ARMS[arm] is None:
@@ -92,30 +117,89 @@ def recipe_of(arm: str, options: argparse.Namespace, manifest: Manifest, encoder
         ]
     if arm == "text":
         overrides += ["tasks.emotion.text.dropout=0", "tasks.emotion.text.audio_weight=0"]
-    return load_recipe("emotion-4class-text", overrides)
+    return load_recipe("emotion-4class-text", [*overrides, *options.set])
 
 
-def answers_of(folder: Path, group: str, *, with_text: bool) -> list[Answer]:
-    """The predictions of a cross-validation for the test rows of its folds."""
+NEVER = 1_000_000
+
+
+@contextmanager
+def cached_states() -> Iterator[None]:
+    """Computes the states of each waveform once. Only for an encoder that is frozen and the same in all models.
+
+    A clip has the same states alone and in a batch, so the states of its own frames are kept.
+    """
+    encode = SpeechModel.encode
+    kept: dict[bytes, tuple[Tensor, dict[int, Tensor]]] = {}
+
+    def encoded(
+        model: SpeechModel, waveform: Tensor, num_samples: Tensor, *masks: Tensor | None
+    ) -> tuple[Tensor, dict[int, Tensor], Tensor]:
+        if any(mask is not None for mask in masks) or any(
+            p.requires_grad for p in model.encoder.parameters()
+        ):
+            raise RuntimeError("states can be kept for a frozen encoder without masks only")
+        layers = str(sorted(model._kept_layers)).encode()
+        keys = [
+            hashlib.sha256(row[:size].numpy().tobytes() + layers).digest()
+            for row, size in zip(waveform, num_samples.tolist(), strict=True)
+        ]
+        frames = model.geometry.num_frames(num_samples).clamp(min=1).tolist()
+        if any(key not in kept for key in keys):
+            with torch.no_grad():
+                last, states, _ = encode(model, waveform, num_samples)
+            for row, (key, size) in enumerate(zip(keys, frames, strict=True)):
+                kept[key] = (
+                    last[row, :size].clone(),
+                    {layer: state[row, :size].clone() for layer, state in states.items()},
+                )
+        read = [kept[key] for key in keys]
+        pad = torch.nn.utils.rnn.pad_sequence
+        last = pad([row[0] for row in read], batch_first=True)
+        states = {layer: pad([row[1][layer] for row in read], batch_first=True) for layer in read[0][1]}
+        return last, states, torch.arange(max(frames)) < torch.tensor(frames)[:, None]
+
+    SpeechModel.encode = encoded  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        SpeechModel.encode = encode  # type: ignore[method-assign]
+
+
+def answers_of(folder: Path, arm: str, group: str) -> dict[str, list[Answer]]:
+    """The predictions of a cross-validation for the test rows of its folds, by name of `JUDGED`."""
     manifest = load_manifest(folder / "checked.parquet")
-    answers = []
+    answers: dict[str, list[Answer]] = defaultdict(list)
     for fold in sorted(folder.glob("fold-*")):
         rows = load_splits(fold / "splits.parquet").indices(manifest, "test").tolist()
-        utterances = [manifest.utterance(row) for row in rows]
-        if not with_text:
-            utterances = [replace(row, text=None, text_source="none") for row in utterances]
-        predictor = Predictor.load(fold, device="cpu", vad="off")
-        for utterance, row in zip(utterances, predictor.predict(_Rows(utterances, manifest)), strict=True):
-            answer = row["tasks"]["emotion"]
-            answers.append(
-                (
-                    str(utterance.speaker),
-                    str(utterance.extra.get(group, "all")),
-                    answer["reference"]["label"],
-                    answer["prediction"]["label"],
-                )
-            )
+        gold = [manifest.utterance(row) for row in rows]
+        without = [replace(row, text=None, text_source="none") for row in gold]
+        predictor = Predictor.load(fold, checkpoint="last", device="cpu", vad="off")
+        for name, utterances in (("gold", gold), ("none", without)) if arm == "fused" else (("", gold),):
+            predicted = list(predictor.predict(_Rows(utterances, manifest)))
+            for utterance, row in zip(utterances, predicted, strict=True):
+                answer = row["tasks"]["emotion"]
+                labels = {f"{arm}, {name}" if name else arm: answer["prediction"]["label"]}
+                if name == "gold":
+                    alone = answer["prediction"]["alone"]
+                    labels |= {f"fused, {what} alone": alone[what] for what in ("audio", "text")}
+                for judged, label in labels.items():
+                    extra = str(utterance.extra.get(group, "all"))
+                    answers[judged].append(
+                        (str(utterance.speaker), extra, answer["reference"]["label"], label)
+                    )
+        if arm == "fused":
+            _check_requests(predictor, [str(manifest.audio_path(row)) for row in gold], predicted)
     return answers
+
+
+def _check_requests(predictor: Predictor, paths: Sequence[str], without: Sequence[Mapping[str, Any]]) -> None:
+    """Requests without a text must get the answers of rows without one, from the same model."""
+    for row, reference in zip(predictor.predict([{"audio": path} for path in paths]), without, strict=True):
+        given = row["tasks"]["emotion"]["prediction"]["probabilities"]
+        expected = reference["tasks"]["emotion"]["prediction"]["probabilities"]
+        if any(abs(given[label] - expected[label]) > 1e-3 for label in expected):
+            sys.exit(f"{row['audio']}: a request without a text gives {given}, a row without one {expected}")
 
 
 class _Rows:
@@ -128,31 +212,62 @@ class _Rows:
         return iter(self.rows)
 
 
-def recall_of(answers: Iterable[Answer], labels: list[str]) -> Interval:
-    """Mean recall with its interval over speakers."""
-    counts: Mapping[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((len(labels), len(labels))))
+def counts_of(answers: Iterable[Answer], labels: list[str]) -> dict[str, Counts]:
+    """The confusions of each speaker."""
+    tables: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((len(labels), len(labels))))
     for speaker, _, reference, label in answers:
-        counts[speaker][labels.index(reference), labels.index(label)] += 1
-    return speaker_intervals([{"c": table} for table in counts.values()], lambda c: confusion_rates(c["c"]))[
-        "ua"
-    ]
+        tables[speaker][labels.index(reference), labels.index(label)] += 1
+    return {speaker: {"c": tables[speaker]} for speaker in sorted(tables)}
 
 
-def report(name: str, answers: list[Answer]) -> dict[str, Any]:
-    """Prints and returns the mean recall in total and by group."""
-    labels = sorted({answer[2] for answer in answers})
-    groups = sorted({answer[1] for answer in answers})
-    result = {}
+def _rates(counts: Counts) -> Mapping[str, float]:
+    return confusion_rates(counts["c"])
+
+
+def report(pooled: Mapping[str, list[Answer]]) -> dict[str, Any]:
+    """Prints and returns mean recalls and their differences, in total, by group, and by speaker."""
+    every = next(iter(pooled.values()))
+    labels = sorted({answer[2] for answer in every})
+    groups = sorted({answer[1] for answer in every})
+    result: dict[str, Any] = {}
     for group in ["all", *groups] if len(groups) > 1 else ["all"]:
-        chosen = [answer for answer in answers if group in ("all", answer[1])]
-        recall = recall_of(chosen, labels)
-        speakers = len({answer[0] for answer in chosen})
-        print(
-            f"{name:14} {group:24} UA {100 * recall.value:5.1f} %  [{100 * recall.low:.1f}, {100 * recall.high:.1f}]  "
-            f"{len(chosen)} utterances, {speakers} speakers"
-        )
-        result[group] = {"ua": recall.value, "low": recall.low, "high": recall.high, "speakers": speakers}
+        counts = {
+            name: counts_of([answer for answer in answers if group in ("all", answer[1])], labels)
+            for name, answers in pooled.items()
+        }
+        for name, speakers in counts.items():
+            recall = speaker_intervals(list(speakers.values()), _rates)["ua"]
+            print(f"{group:24} {name:34} UA {_shown(recall)}")
+            each = {speaker: _rates(table)["ua"] for speaker, table in speakers.items()}
+            result.setdefault(group, {})[name] = recall.to_json() | {"by_speaker": each}
+        for second, first in DIFFERENCES:
+            if first in counts and second in counts:
+                gap = paired_difference(list(counts[first].values()), list(counts[second].values()), _rates)
+                print(f"{group:24} {f'{second} - {first}':34} UA {_shown(gap['ua'])}")
+                result[group][f"{second} - {first}"] = gap["ua"].to_json()
     return result
+
+
+def _shown(rate: Interval) -> str:
+    return f"{100 * rate.value:6.1f}  [{100 * rate.low:.1f}, {100 * rate.high:.1f}]  {rate.num_speakers} speakers"
+
+
+def judged_arm(
+    arm: str, seed: int, options: argparse.Namespace, manifest: Manifest, encoder: Path
+) -> dict[str, list[Answer]]:
+    """The answers of an arm; it is trained if it is not stored."""
+    folder = options.work / f"{arm}-{seed}"
+    file = folder / "answers.json"
+    if not file.exists():
+        started = time.monotonic()
+        recipe = recipe_of(arm, options, manifest, encoder, seed)
+        crossval(recipe, folder, folds=options.folds, val_share=0.0, console=Console(quiet=True))
+        write_text(file, json.dumps(answers_of(folder, arm, options.group), ensure_ascii=False) + "\n")
+        for part in (*folder.glob("fold-*/checkpoints"), *folder.glob("fold-*/bundles")):
+            shutil.rmtree(part)
+        print(f"{folder.name}: {time.monotonic() - started:.0f} s", flush=True)
+    read: dict[str, list[Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return {name: [tuple(answer) for answer in answers] for name, answers in read.items()}
 
 
 def main() -> None:
@@ -165,11 +280,12 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--folds", type=int, help="without it one speaker is left out at a time")
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--group", default="script_type", help="a field by which the figures are given apart")
     parser.add_argument("--minutes", type=float, default=54, help="of synthetic speech")
     parser.add_argument("--speakers", type=int, default=18, help="of synthetic speech")
-    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--set", nargs="+", default=[], help="further overrides of the recipe, KEY=VALUE")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -177,20 +293,15 @@ def main() -> None:
     texts = [str(text) for text in manifest.column("text").to_pylist() if text]
     encoder = tiny_text_encoder(options.work / "text-encoder", texts, hidden_size=TEXT_CHANNELS)
     pooled: dict[str, list[Answer]] = defaultdict(list)
-    for seed in options.seeds:
-        for arm in options.arms:
-            folder = options.work / f"{arm}-{seed}"
-            recipe = recipe_of(arm, options, manifest, encoder.absolute(), seed)
-            crossval(recipe, folder, folds=options.folds, console=Console(quiet=True))
-            pooled[arm if arm != "fused" else "fused, gold"] += answers_of(
-                folder, options.group, with_text=True
-            )
-            if arm == "fused":
-                pooled["fused, none"] += answers_of(folder, options.group, with_text=False)
-    results = {name: report(name, answers) for name, answers in pooled.items()}
-    print(json.dumps(results))
+    with cached_states():
+        for seed in options.seeds:
+            for arm in options.arms:
+                for name, answers in judged_arm(arm, seed, options, manifest, encoder.absolute()).items():
+                    pooled[name] += answers
+    results = report({name: pooled[name] for name in JUDGED if name in pooled})
     if options.json:
-        options.json.write_text(json.dumps(results) + "\n", encoding="utf-8")
+        write_text(options.json, json.dumps(results, indent=1) + "\n")
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -99,6 +99,12 @@ TRAININGS: dict[str, Training] = {
         "model.encoder={inputs}/group-classes",
         "model.gradient_checkpointing=true",
     ),
+    "emotion-4class-text": _tones(
+        "emotion-4class-text",
+        "tasks.emotion.labels=[high, low]",
+        "model.encoder={inputs}/layer-ctc",
+        "tasks.emotion.text.encoder={inputs}/text",
+    ),
     "child-phoneme": _on("child-phoneme", "pairs", *_CHILD),
     "child-phoneme layer-rates": _on("child-phoneme", "pairs", *_CHILD, "--preset", "layer-rates"),
     "child-phoneme full": _on("child-phoneme", "pairs", *_CHILD, "--preset", "full"),
@@ -199,7 +205,7 @@ def _make_encoders(folder: Path) -> None:
     import transformers
     from true_size_inputs import child_vocabulary
 
-    from soritune.testing import tiny_checkpoint, tiny_config
+    from soritune.testing import tiny_checkpoint, tiny_config, tiny_text_encoder
 
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     first, added = child_vocabulary()
@@ -212,6 +218,7 @@ def _make_encoders(folder: Path) -> None:
     tiny_checkpoint(folder / "layer-ctc", tiny_config(norm="layer"), old_names=True, **phones)
     tiny_checkpoint(folder / "deep", deep, old_names=True)
     tiny_checkpoint(folder / "deep-ctc", deep, old_names=True, **phones)
+    tiny_text_encoder(folder / "text", TEXTS)
     for family in ("wav2vec2", "hubert", "wavlm"):
         for norm in ("group", "layer"):
             tiny_checkpoint(folder / f"{family}-{norm}", tiny_config(family, norm, layers=3))

@@ -37,16 +37,21 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "augment_speed": ["augment_speed.py --clips 8 --rounds 1 --rows 1000 --json result.json"],
     "kill_resume": ["kill_resume.py --at 5 --seed 1", "kill_resume.py --moments 1 --chain"],
+    "call_memory": ["call_memory.py --minutes 0.5 --window-s 10 --hop-s 10 --rate 8000"],
     "flat_memory": ["flat_memory.py --steps 20 --workers 0"],
     "espeak_agreement": ["espeak_agreement.py --sentences 3 --seed 1"],
     "korean_g2p": ["korean_g2p.py data --repeat 1"],
     "demo_baselines": ["demo_baselines.py run"],
-    "emotion_baselines": ["emotion_baselines.py folds --group gender"],
+    "emotion_augmentation": [
+        "emotion_augmentation.py m.jsonl --work work --recipes emotion-3class --arms none all --schedules recipe head "
+        "--seeds 0 --copies 1 --group gender --check --set tasks.emotion.labels=[Anxious,Kind,Dry] "
+        "--set tasks.emotion.rename={} --set train.epochs=2 --set data.config={}"
+    ],
     "emotion_text": [
         "emotion_text.py m.jsonl --work work --encoder soritune/tiny-ko --folds 2 --epochs 1 --seeds 0 "
-        "--group gender --arms audio text fused --workers 0 --json result.json",
+        "--group gender --arms audio text fused --json result.json",
         "emotion_text.py styles --work synthetic --minutes 0.4 --speakers 3 --folds 3 --epochs 1 --seeds 0 "
-        "--arms fused",
+        "--arms fused --rate 1e-3 --set train.weight_decay=0.1",
     ],
     "child_phoneme_comparison": [
         "child_phoneme_comparison.py --work work --minutes 1 --base-steps 1 --repeat 1"
@@ -57,6 +62,7 @@ NOT_HERE: dict[str, str] = {
     "thread_waiting.py": "has no option, and measures for two minutes at its only size",
     "true_size.py": "needs 12 GB of memory and true models; tests/test_recipes.py takes steps of every recipe",
     "bundled_encoder.py": "needs five real corpora",
+    "phone_augmentation.py": "needs three real corpora",
     "same_figures.py": "needs three real corpora; tests/contracts/test_identical_samples.py compares layouts",
     "two_checkouts.py": "its parts run in tests/test_benchmarks.py",
 }
@@ -98,7 +104,7 @@ def test_every_option_of_every_benchmark_is_run_or_has_a_reason() -> None:
 
 @pytest.fixture
 def toy_files(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """m.jsonl of tones, `data` for the converter, and for baselines a run and a cross-validation of a toy model."""
+    """m.jsonl of tones, `data` for the converter, and for baselines a run of a toy model."""
     rows = write_tones(tmp_path, speakers=4, per_style=2)
     write_manifest(tmp_path / "m.jsonl", rows, root=tmp_path)
     name = request.node.callspec.params["name"]
@@ -125,10 +131,7 @@ def toy_files(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             "train": {"learning_rate": 1e-3, "device": "cpu", "threads": 1, "max_steps": 1},
         }
         (tmp_path / "toy.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
-        verb = ["run", "toy.yaml", "-o", "run"]
-        if name == "emotion_baselines":
-            verb = ["crossval", "toy.yaml", "-o", "folds", "--folds", "2"]
-        done = run([sys.executable, "-m", "soritune", *verb], tmp_path)
+        done = run([sys.executable, "-m", "soritune", "run", "toy.yaml", "-o", "run"], tmp_path)
         assert done.returncode == 0, done.stderr[-2000:]
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""The recipe emotion-4class-text on toy encoders, started in three processes as its header has it."""
+"""The recipe emotion-4class-text on toy encoders, started in several processes as its header has it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from tests.stages.conftest import tree  # noqa: F401  (a fixture)
-from tests.training.launching import BIN, Toy, events, free_port, wait
+from tests.training.launching import BIN, Toy, events, free_port, rows_seen, wait, weights_of
 
 from soritune.bundles.read import load_bundle
 from soritune.inference.predictor import Predictor
@@ -30,22 +32,28 @@ def corpus(tree: Path, tmp_path: Path) -> Path:  # noqa: F811
     return root
 
 
-def test_recipe_runs_in_three_processes(corpus: Path, tmp_path: Path) -> None:
-    encoder = tiny_text_encoder(tmp_path / "text-encoder", TEXTS)
-    launcher = [str(BIN / "accelerate"), "launch", "--multi_gpu", "--num_processes=3"]
-    launcher += ["--main_process_port", str(free_port())]
-    words = ["--module", "soritune", "run", "emotion-4class-text", f"data={corpus}", "--output", "run"]
-    words += [
+def words_of(corpus: Path, encoder: Path) -> list[str]:
+    """The recipe on toy encoders."""
+    return [
+        "run",
+        "emotion-4class-text",
+        f"data={corpus}",
         f"tasks.emotion.text.encoder={encoder}",
         "model.random_weights=true",
-        f"model.architecture={json.dumps(tiny_config(norm='layer'))}",
+        f"model.architecture={json.dumps(tiny_config(norm='layer', hidden_dropout=0.1))}",
         "split.by=[speaker]",
-        "train.max_steps=2",
         "train.device=cpu",
         "evaluate.resamples=100",
         "evaluate.audio=false",
         "batches.num_workers=0",
     ]
+
+
+def test_recipe_runs_in_three_processes(corpus: Path, tmp_path: Path) -> None:
+    encoder = tiny_text_encoder(tmp_path / "text-encoder", TEXTS)
+    launcher = [str(BIN / "accelerate"), "launch", "--multi_gpu", "--num_processes=3"]
+    launcher += ["--main_process_port", str(free_port())]
+    words = ["--module", "soritune", *words_of(corpus, encoder), "--output", "run", "train.max_steps=2"]
     toy = Toy(tmp_path, {})
     done = wait(toy.start_raw([*launcher, *words], toy.environment(None, None)))
     assert done.code == 0, done.err
@@ -66,3 +74,24 @@ def test_recipe_runs_in_three_processes(corpus: Path, tmp_path: Path) -> None:
         Predictor.load(bundle.path, device="cpu").predict([{"audio": str(clip), "text": TEXTS[0]}, clip])
     )
     assert all(row["tasks"]["emotion"]["prediction"]["label"] for row in rows)
+
+
+def test_two_processes_train_as_one(corpus: Path, tmp_path: Path) -> None:
+    """With `gpu-12gb`, whose 6 micro-batches of a step can be shared by two; some rows have no text."""
+    encoder = tiny_text_encoder(tmp_path / "text-encoder", TEXTS)
+    toy = Toy(tmp_path, {})
+    for name, processes in (("one", 1), ("two", 2)):
+        words = [*words_of(corpus, encoder), "--preset", "gpu-12gb", "train.max_steps=3", "-o", name]
+        done = toy.run(words, processes, seen=f"seen-{name}")
+        assert done.code == 0, done.err
+    assert events(tmp_path / "two", "start")[0]["processes"] == 2
+    assert rows_seen(tmp_path / "seen-one", 1) == rows_seen(tmp_path / "seen-two", 2)
+    gradients = [
+        load_file(tmp_path / f"seen-{name}" / "gradients-1-0.safetensors") for name in ("one", "two")
+    ]
+    one, two = (np.concatenate([value.ravel() for value in values.values()]) for values in gradients)
+    assert np.linalg.norm(one) > 0
+    assert np.linalg.norm(two - one) < 1e-5 * np.linalg.norm(one)
+    ranks = [weights_of(tmp_path / "seen-two", rank) for rank in (0, 1)]
+    assert any(name.startswith("inputs.text.") for name in ranks[0])
+    assert all(np.array_equal(ranks[0][name], ranks[1][name]) for name in ranks[0])

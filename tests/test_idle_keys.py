@@ -74,6 +74,11 @@ def test_built_in_recipe_alone_is_silent(name: str, caplog: pytest.LogCaptureFix
             "train.warmup_share has no effect with",
         ),
         (
+            "quickstart",
+            ["evaluate.calibrate=true"],
+            "evaluate.calibrate has no effect because no task has an output with one label per utterance",
+        ),
+        (
             "l2-multitask",
             ["task=phoneme", "error_weight=2"],
             "tasks.mispronunciation.error_weight has no effect with",
@@ -105,6 +110,8 @@ def test_given_key_without_effect_is_reported(
             "child-phoneme",
             ["split.ratios={train: 0.9, val: 0.1, test: 0}"],
         ),  # the given split needs no test part
+        ("emotion-3class", ["evaluate.calibrate=true"]),
+        ("quickstart", ["evaluate.calibrate=false"]),
         ("emotion-3class", ["train.warmup_share=null", "train.warmup_steps=50"]),
         ("emotion-3class", ["model.pooling=attentive", "batches.label_smoothing=0.2", "split.seed=1"]),
         ("quickstart", ["batches.label_smoothing=0", "model.projector_size=null"]),

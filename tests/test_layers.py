@@ -63,6 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "bundles",
         "corpus",
         "inference",
+        "metrics",
         "models",
         "recipe",
         "reports",
@@ -109,6 +110,7 @@ TORCH_FREE_FILES = {
     "stages/origin.py",
     "stages/predict.py",
     "stages/evaluate.py",
+    "stages/calibrate.py",
     "stages/judged.py",
     "stages/judged_data.py",
 }
@@ -313,7 +315,9 @@ def test_no_cycle_between_files() -> None:
     assert cycles(imports) == []
 
 
-PREDICTIONS_FORMAT = {f"soritune.inference.{name}" for name in ("predictions", "header", "json_values")}
+PREDICTIONS_FORMAT = {
+    f"soritune.inference.{name}" for name in ("predictions", "header", "json_values", "segments")
+}
 """The files of `inference` that describe what it writes, and load no model."""
 
 

@@ -19,6 +19,7 @@ _PUBLIC = {
     "Predictor": "soritune.inference.predictor",
     "Preprocessing": "soritune.audio.preprocessing",
     "Utterance": "soritune.corpus.utterance",
+    "calibrate": "soritune.stages.calibrate",
     "evaluate": "soritune.stages.evaluate",
     "load_manifest": "soritune.corpus.manifest",
     "load_recipe": "soritune.recipe",

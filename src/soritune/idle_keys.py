@@ -96,6 +96,11 @@ def _without_smoothing(recipe: Settings, tasks: Sequence[Task]) -> str | None:
     return None if acts else "because no output has labels that can be smoothed"
 
 
+def _without_choice(recipe: Settings, tasks: Sequence[Task]) -> str | None:
+    has_one = any(objective_of(spec).is_choice(spec) for task in tasks for spec in task.outputs)
+    return None if has_one else "because no task has an output with one label per utterance"
+
+
 def _ascending(recipe: Settings, tasks: Sequence[Task]) -> str | None:
     return "with batches.order=ascending" if recipe["batches"]["order"] == "ascending" else None
 
@@ -139,6 +144,7 @@ _RULES: tuple[Rule, ...] = (
     ("model.freeze.layers", _frozen_encoder),
     ("batches.label_smoothing", _without_smoothing),
     ("batches.first_epoch_ascending", _ascending),
+    ("evaluate.calibrate", _without_choice),
     ("train.warmup_steps", _with_share),
     ("train.warmup_steps", _one_cycle),
     ("train.warmup_share", _one_cycle),

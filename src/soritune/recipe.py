@@ -112,6 +112,9 @@ class EvaluationSettings(Settings):
     """Bundle judged after training: "best" takes the first task's primary metric, or a bundle's name."""
     audio: bool = True
     """Put audio players into the report."""
+    calibrate: bool = False
+    """Fit a temperature per output with one label, and thresholds of coverage, on the validation split after training;
+    the bundle that is judged and the best one store them."""
     decoder: str | dict[str, Any] = GREEDY
     """What reads the CTC outputs after training: a name in `tasks/decoding`, or `{name: …}` with its settings beside
     the name. Validation during training is always greedy, because it is done after every epoch."""

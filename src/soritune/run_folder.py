@@ -10,6 +10,7 @@ RUN/checkpoints/step-N/    what a resumed training starts from
 RUN/bundles/NAME/          models; those of phases before the last begin with phase1_, phase2_ …
 RUN/predictions/SPLIT.jsonl, RUN/scores.json, RUN/report.html, RUN/report.txt
 RUN/evaluation/DATA/       the same four, and manifest and quarantine, for data that is not the run's own
+RUN/states.safetensors     mean states of an encoder, layers.json and layers.svg: of a sweep over layers
 RUN/fold-NN/               the runs of a cross-validation; crossval.json has the settings that it was started with
 
 The names of the files that `soritune prepare`, `check` and `split` write elsewhere too are defined in
@@ -151,6 +152,21 @@ class RunFolder:
     def fold(self, number: int) -> RunFolder:
         """The run of one fold of a cross-validation, counted from 1."""
         return RunFolder(self.path / f"fold-{number:02d}")
+
+    @property
+    def states(self) -> Path:
+        """The encoder's mean states of every row, of a sweep over layers."""
+        return self.path / "states.safetensors"
+
+    @property
+    def layers(self) -> Path:
+        """The figures of a sweep over layers."""
+        return self.path / "layers.json"
+
+    @property
+    def layers_figure(self) -> Path:
+        """The same as a drawing."""
+        return self.path / "layers.svg"
 
     @property
     def crossval(self) -> Path:

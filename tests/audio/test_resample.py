@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from soritune.audio.resample import change_speed, resample
+from soritune.audio.resample import change_speed, resample, resample_blocks
 
 
 def tone(rate: int, hz: float = 500.0) -> np.ndarray:
@@ -42,3 +42,19 @@ def test_rates_and_factors_that_are_not_positive_are_refused() -> None:
     with pytest.raises(ValueError, match="must be positive, got -1"):
         change_speed(tone(16000), -1)
     assert len(resample(np.empty(0, np.float32), 8000, 16000)) == 0
+
+
+@pytest.mark.parametrize(("from_hz", "to_hz"), [(8000, 16000), (44100, 16000), (16000, 16000)])
+@pytest.mark.parametrize("size", [997, 50_000])
+def test_blocks_are_resampled_without_a_seam(from_hz: int, to_hz: int, size: int) -> None:
+    samples = np.random.default_rng(0).standard_normal(20_000).astype(np.float32)
+    blocks = [samples[at : at + size] for at in range(0, len(samples), size)]
+    whole = resample(samples, from_hz, to_hz)
+    joined = np.concatenate(list(resample_blocks(blocks, from_hz, to_hz)))
+    assert len(joined) == len(whole)
+    np.testing.assert_allclose(joined, whole, atol=1e-5)
+
+
+def test_blocks_at_a_rate_that_is_not_positive_are_refused() -> None:
+    with pytest.raises(ValueError, match="positive"):
+        list(resample_blocks([], 0, 16000))

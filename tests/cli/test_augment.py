@@ -74,6 +74,16 @@ def test_draws_of_a_recipe_are_shown_for_rows(tones: Manifest) -> None:
         (["--manifest", "m.parquet"], "--manifest needs --recipe"),
         (["a.wav", "b.wav", "c.wav", "--out", "x"], "at most another one"),
         (["clip.wav", "--recipe", "emotion-4class", "--out", "x"], "the recipe has no augmentation"),
+        (["clip.wav", "--out", "x", "--rows", "3"], "--rows has no effect without --manifest"),
+        (["clip.wav", "--out", "x", "--preset", "overfitting"], "--preset has no effect without --recipe"),
+        (
+            ["--manifest", "m", "--recipe", "emotion-3class", "--seed", "1"],
+            "--seed has no effect with --manifest",
+        ),
+        (
+            ["--manifest", "m", "--recipe", "emotion-3class", "--out", "x"],
+            "--out has no effect with --manifest",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(arguments: list[str], message: str) -> None:

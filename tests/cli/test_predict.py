@@ -7,11 +7,13 @@ import soundfile
 import typer
 from typer.testing import CliRunner
 
+from soritune.bundles.calibration import BundleCalibration, OutputCalibration
+from soritune.bundles.write import update_card
 from soritune.cli.predict import _without_repeats, predict
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.utterance import Utterance
-from soritune.errors import AudioError, BundleError, SorituneError, SplitError
+from soritune.errors import AudioError, BundleError, SorituneError, SplitError, TaskError
 from soritune.inference.predictions import read_predictions
 from soritune.inference.predictor import Predictor
 from soritune.korean import KOREAN
@@ -308,11 +310,53 @@ def test_prompt_that_no_task_reads_is_refused(models, clips, fakes, monkeypatch)
     call(*arguments)
 
 
+def test_withholding_is_refused_where_it_cannot_act(models, clips, tmp_path):
+    with pytest.raises(SorituneError, match="--withhold has no effect without --manifest; leave it out"):
+        call(clips / "b.WAV", "-b", models["emotion"], "--withhold", "text")
+    rows = [Utterance(id="a", audio=str(clips / "b.WAV"), duration_s=1.0, text="가")]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    with pytest.raises(TaskError, match="'text' cannot be withheld from a model that does not read it"):
+        call("--manifest", manifest.path, "-b", models["emotion"], "--withhold", "text")
+
+
 def test_minimum_confidence_of_a_model_without_labels_is_refused(models, clips):
     arguments = [str(clips / "b.WAV"), "-b", models["phoneme"], "--min-confidence", "0.5"]
     assert "no task of the model gives one label (phoneme)" in str(
         CliRunner().invoke(APP, arguments).exception
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--coverage", "0.8"], "has no thresholds of coverage; `soritune calibrate RUN` fits them"),
+        (["--coverage", "0.8", "--min-confidence", "0.5"], "give one of them"),
+        (["--coverage", "80"], "the coverage is 80; it is the share of clips that keep their label"),
+        (["--speaker-norm", "3"], "--speaker-norm has no effect without --manifest; --enrol is for files"),
+        (["--enrol", "."], "`soritune calibrate RUN --speaker-norm` computes them"),
+        (
+            ["--enrol", ".", "--channel", "each"],
+            "--enrol has no effect with --channel each, whose channels are",
+        ),
+    ],
+)
+def test_coverage_and_normalisation_without_what_they_need_are_refused(
+    models, clips, monkeypatch, options, sentence
+):
+    monkeypatch.chdir(clips)
+    result = CliRunner().invoke(APP, [str(clips / "b.WAV"), "-b", models["emotion"], *options])
+    assert sentence in str(result.exception)
+
+
+def test_coverage_of_windows_is_reported_as_that_of_whole_clips(models, clips, tmp_path):
+    output = OutputCalibration(1.5, 120, 6, 0.9, 0.7, 0.11, 0.04)
+    thresholds = {"emotion": (*([0.1] * 99), 0.0)}
+    fitted = BundleCalibration({"emotion": output}, thresholds, 120, 6)
+    update_card(Path(models["emotion"]), calibration=fitted.to_json())
+    arguments = (clips / "b.WAV", "-b", models["emotion"], "--vad", "off", "--coverage", "0.8")
+    sentence = "the thresholds of --coverage were fitted on whole clips, not on windows"
+    assert sentence not in call(*arguments).stderr
+    assert sentence in " ".join(call(*arguments, "--window-s", "0.5").stderr.split())
 
 
 def test_file_that_is_also_in_a_folder_is_predicted_once(tmp_path, capsys, monkeypatch):

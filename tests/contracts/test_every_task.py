@@ -21,6 +21,7 @@ from soritune.tasks.task import Task
 TASKS: dict[str, type[Task]] = members("soritune.tasks", "TASK")
 CONFIGS: dict[str, dict[str, Any]] = {
     "emotion": {"labels": ["Anxious", "Kind", "Dry"]},
+    "emotion-multilabel": {"labels": ["Anxious", "Kind", "Dry"]},
     "phoneme": {},
     "mispronunciation": {"labels": "correct-incorrect", "inventory": "korean"},
 }

@@ -56,3 +56,28 @@ def test_folder_may_be_named_in_another_composition_of_hangul(clip, tmp_path):
     Path(clip("a.wav", 1.0)).rename(folder / "a.wav")
     (match,) = clips_of(str(tmp_path / unicodedata.normalize("NFC", "녹음")), None)
     assert match.path == folder / "a.wav"
+
+
+def test_each_channel_is_a_clip_and_what_cannot_be_split_is_one():
+    stereo, mono = (np.zeros((1600, 2), np.float32), 16000), (np.zeros(1600, np.float32), 16000)
+    requests = [
+        {"audio": stereo, "channel": "each", "id": "call", "text": "가"},
+        {"audio": mono, "channel": "each"},
+        {"audio": stereo, "channel": "right"},
+        {"audio": "gone.wav", "channel": "each"},
+        {"audio": stereo, "channel": "both"},
+    ]
+    clips = list(clips_of(requests, None))
+    assert [(clip.id, clip.channel) for clip in clips] == [
+        ("call#left", 0),
+        ("call#right", 1),
+        ("1", None),
+        ("2", 1),
+        ("gone.wav", None),
+        ("4", None),
+    ]
+    assert clips[0].request == clips[1].request == {"text": "가"}
+    assert (
+        clips[5].fault
+        == "the request's channel is 'both'; it is a whole number, from 0, or left, right or each"
+    )

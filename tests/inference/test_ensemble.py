@@ -7,6 +7,7 @@ import pytest
 from soritune.bundles.card import Bundle
 from soritune.errors import BundleError
 from soritune.inference.ensemble import Member, joint_tasks, label_orders
+from soritune.tasks.emotion import EmotionConfig, EmotionTask
 from soritune.tasks.specs import OutputSpec
 
 
@@ -24,6 +25,20 @@ def test_tasks_are_joined_by_name(fakes):
         fakes.member([fakes.phoneme_task(), fakes.emotion_task()]),
     ]
     assert [task.name for task in joint_tasks(members)] == ["emotion", "phoneme"]
+
+
+def test_further_outputs_of_a_later_model_are_kept(fakes):
+    def member(**text):
+        settings = {"labels": ("calm", "tense"), "text": {"encoder": "owner/model", **text} if text else None}
+        return fakes.member([EmotionTask(EmotionConfig.model_validate(settings))])
+
+    plain, both = member(), member(width=8)
+    for members in ([plain, both], [both, plain]):
+        (task,) = joint_tasks(members)
+        assert [spec.name for spec in task.outputs] == ["emotion", "emotion_audio", "emotion_text"]
+    audio, text = member(text_weight=0), member(audio_weight=0)
+    with pytest.raises(BundleError, match="only some of them have the output 'emotion_text'"):
+        joint_tasks([audio, text])
 
 
 def test_columns_are_reordered_to_the_first_model(fakes):

@@ -32,6 +32,7 @@ def test_parts_that_a_header_lacks_are_empty():
     header = Header({"tasks": []})
     assert (header.model, header.models, header.data) == (ModelRecord(), (), JudgedRows())
     assert (header.synthetic, header.decoder, header.decoder_text) == (False, None, "greedy")
+    assert header.withheld == ()
     assert (header.created, header.versions, header.tasks) == (None, {}, ())
 
 

@@ -1,10 +1,12 @@
 import dataclasses
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from soritune.bundles.calibration import BundleCalibration, OutputCalibration
 from soritune.errors import BundleError
 from soritune.geometry import Geometry
 from soritune.inference.clip_outputs import WindowOutputs
@@ -122,3 +124,38 @@ def test_different_numbers_of_frames_are_refused(fakes):
     models = [ClipOutputs({"phoneme": np.zeros((count, 5), np.float32)}) for count in (10, 11)]
     with pytest.raises(BundleError, match=r"give 'phoneme' in different numbers of frames \(10, 11\)"):
         mean_outputs(specs, models)
+
+
+def at_temperature(member, temperature):
+    output = OutputCalibration(temperature, 9, 3, 1.0, 0.9, 0.2, 0.1)
+    return replace(member, calibration=BundleCalibration({"emotion": output}))
+
+
+def test_temperature_divides_the_logits_of_its_output_alone(fakes):
+    member = fakes.member([fakes.phoneme_task(), fakes.emotion_task()])
+    clips = read_clips(member, 1.0, 0.3)
+    for before, after in zip(
+        runner(member).outputs(clips), runner(at_temperature(member, 2.5)).outputs(clips), strict=True
+    ):
+        expected = log_softmax(before.whole["emotion"].astype(np.float64) / 2.5)
+        np.testing.assert_allclose(after.whole["emotion"], expected, atol=1e-6)
+        np.testing.assert_array_equal(after.whole["phoneme"], before.whole["phoneme"])
+
+
+def test_temperature_never_changes_the_label_of_a_long_clip(fakes):
+    """It acts on the mean over the windows: the mean of windows at a temperature may have another best label."""
+    member = fakes.member([fakes.emotion_task()])
+    clips = read_clips(member, 25.0, 40.0)
+    windows = {"longest_s": 10, "window_s": 10, "overlap_s": 1}
+    for before, after in zip(
+        runner(member, **windows).outputs(clips),
+        runner(at_temperature(member, 4.0), **windows).outputs(clips),
+        strict=True,
+    ):
+        expected = log_softmax(before.whole["emotion"].astype(np.float64) / 4)
+        np.testing.assert_allclose(after.whole["emotion"], expected, atol=1e-6)
+        assert after.whole["emotion"].argmax() == before.whole["emotion"].argmax()
+        for first, second in zip(before.windows, after.windows, strict=True):
+            expected = log_softmax(first.outputs["emotion"].astype(np.float64) / 4)
+            np.testing.assert_allclose(second.outputs["emotion"], expected, atol=1e-6)
+            assert (first.start_s, first.end_s) == (second.start_s, second.end_s)

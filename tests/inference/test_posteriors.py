@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from soritune.inference.posteriors import mean_of, readable
+from soritune.inference.posteriors import mean_of, readable, tempered
 from soritune.tasks.specs import OutputSpec
 
 LABELS = ("a", "b")
@@ -39,3 +39,10 @@ def test_ctc_averages_log_probabilities():
 def test_mean_of_very_small_probabilities_is_finite():
     parts = [np.array([0.0, -200.0], dtype=np.float32)] * 2
     assert np.isfinite(mean_of(CLASSES, parts)).all()
+
+
+def test_temperature_divides_logits_worked_by_hand():
+    """Odds 9 : 1 become 3 : 1 at temperature 2, and 81 : 1 at 1/2."""
+    logs = np.log(np.array([0.9, 0.1], np.float32))
+    np.testing.assert_allclose(np.exp(tempered(logs, 2.0)), [0.75, 0.25], rtol=1e-5)
+    np.testing.assert_allclose(np.exp(tempered(logs, 0.5)), [81 / 82, 1 / 82], rtol=1e-5)

@@ -117,6 +117,15 @@ GOOD = {"id": "a", "audio": "a.wav", "duration_s": 1, "groups": {}, "tasks": {}}
             [{**GOOD, "tasks": {"e": {"prediction": {"probabilities": {"x": -1}}}}}],
             "'tasks.e.prediction.prob.*x' must",
         ),
+        (
+            [{**GOOD, "windows": [{"start_s": 2, "end_s": 1, "tasks": {}}]}],
+            "'windows.0..end_s' must be a time",
+        ),
+        ([{**GOOD, "windows": [{"start_s": 0, "end_s": 1}]}], "'windows.0..tasks' is missing"),
+        (
+            [{**GOOD, "windows": [{"start_s": 0, "end_s": 1, "tasks": {"e": {"label": []}}}]}],
+            "'windows.0..tasks.e.label' must be a text",
+        ),
     ],
 )
 def test_values_that_cannot_be_are_refused(tmp_path, rows, message):
@@ -182,3 +191,41 @@ def test_folds_with_common_clips_or_other_labels_are_not_pooled(fakes, tmp_path)
         pool_predictions([one, other], tmp_path / "all.jsonl")
     with pytest.raises(ManifestError, match="at least one"):
         pool_predictions([], tmp_path / "all.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("stated", "fault"),
+    [
+        ({"min_confidence": 0.6}, "another minimum confidence or coverage"),
+        ({"coverage": 0.8, "thresholds": {"emotion": 0.4}}, "another minimum confidence or coverage"),
+        ({"label_windows": {"window_s": 5.0, "hop_s": 2.5}}, "other windows"),
+    ],
+)
+def test_predictions_with_other_uncertain_labels_or_windows_are_not_pooled(fakes, tmp_path, stated, fault):
+    parts = [
+        fakes.write_rows(tmp_path / f"{n}.jsonl", [fakes.emotion_task()], fakes.prediction_rows({f"s{n}": 4}))
+        for n in range(3)
+    ]
+    for part in parts[1:]:
+        restated(part, stated)
+    with pytest.raises(ManifestError, match=fault):
+        pool_predictions(parts[:2], tmp_path / "all.jsonl")
+    pooled = read_predictions(pool_predictions(parts[1:], tmp_path / "all.jsonl"))
+    assert {name: pooled.header.content[name] for name in stated} == stated
+
+
+def test_enrolment_clips_of_pooled_predictions_are_added(fakes, tmp_path):
+    parts = []
+    for n, norm in enumerate(({"speakers": 2, "clips": [5, 5]}, {"speakers": 1, "clips": [3, 3]})):
+        rows = fakes.prediction_rows({f"s{n}": 4})
+        parts.append(fakes.write_rows(tmp_path / f"{n}.jsonl", [fakes.emotion_task()], rows))
+        restated(parts[n], {"speaker_norm": norm})
+    header = read_predictions(pool_predictions(parts, tmp_path / "all.jsonl")).header
+    assert header.content["speaker_norm"] == {"speakers": 3, "clips": [3, 5]}
+    assert header.speaker_norm == "normalisation per speaker from 3 to 5 enrolment clips"
+
+
+def restated(path, stated):
+    """Adds to the header of a predictions file."""
+    head, _, rows = path.read_text(encoding="utf-8").partition("\n")
+    path.write_text(f"{json.dumps({**json.loads(head), **stated})}\n{rows}", encoding="utf-8")

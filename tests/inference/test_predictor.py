@@ -8,6 +8,8 @@ import pytest
 
 from soritune.audio import noise_reduction
 from soritune.audio.noise_reduction import NoiseReduction
+from soritune.bundles.calibration import BundleCalibration, OutputCalibration
+from soritune.bundles.write import update_card
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, BundleError, SorituneError, TaskError, UnknownNameError
@@ -365,3 +367,57 @@ def test_missing_extra_of_a_model_is_named_before_anything_is_read(fakes, monkey
             Predictor([member])
     finally:
         noise_reduction._library.cache_clear()
+
+
+def calibrated(temperature):
+    output = OutputCalibration(temperature, 9, 3, 1.0, 0.9, 0.2, 0.1)
+    thresholds = (*(1 - percent / 100 for percent in range(1, 100)), 0.0)
+    return BundleCalibration({"emotion": output}, {"emotion": thresholds}, 9, 3)
+
+
+def test_each_member_of_an_ensemble_has_its_own_temperature(fakes, clip):
+    tasks = [fakes.emotion_task()]
+    path = clip("a.wav", 1.0)
+    members = [fakes.member(tasks, name=str(seed), seed=seed) for seed in (0, 1)]
+    alone = [np.exp(frames_of(Predictor([member]), path)["emotion"].astype(np.float64)) for member in members]
+    powers = [p ** (1 / t) / (p ** (1 / t)).sum() for p, t in zip(alone, (2.0, 0.5), strict=True)]
+    joint = Predictor(
+        [dataclasses.replace(m, calibration=calibrated(t)) for m, t in zip(members, (2.0, 0.5), strict=True)]
+    )
+    found = np.exp(frames_of(joint, path)["emotion"])
+    np.testing.assert_allclose(found, (powers[0] + powers[1]) / 2, atol=1e-5)
+
+
+def test_temperature_of_a_bundle_is_applied_unless_declined(fakes, tmp_path, clip, monkeypatch):
+    task = fakes.emotion_task()
+    monkeypatch.setattr(
+        "soritune.inference.predictor.load_member",
+        lambda package, attribute, name, kind: lambda path, *, device: fakes.FakeBackend([task]),
+    )
+    fakes.make_bundle(tmp_path / "b", [task])
+    path = clip("a.wav", 1.0)
+    plain = frames_of(Predictor.load(tmp_path / "b"), path)["emotion"]
+    update_card(tmp_path / "b", calibration=calibrated(3.0).to_json())
+    tempered = frames_of(Predictor.load(tmp_path / "b"), path)["emotion"]
+    assert tempered.argmax() == plain.argmax()
+    assert tempered.max() < plain.max()
+    declined = frames_of(Predictor.load(tmp_path / "b", calibrated=False), path)["emotion"]
+    np.testing.assert_array_equal(declined, plain)
+    update_card(
+        tmp_path / "b", calibration={**calibrated(3.0).to_json(), "outputs": {"phoneme": {"temperature": 1}}}
+    )
+    with pytest.raises(BundleError, match="'calibration' is faulty"):
+        Predictor.load(tmp_path / "b")
+
+
+def test_coverage_marks_labels_below_the_threshold_of_the_bundle(fakes, clip):
+    tasks = [fakes.emotion_task()]
+    member = dataclasses.replace(fakes.member(tasks), calibration=calibrated(1.0))
+    path = clip("a.wav", 1.0)
+    (row,) = Predictor([member]).predict([path])
+    percent = round(100 * (1 - row["tasks"]["emotion"]["prediction"]["confidence"]))
+    for coverage, is_uncertain in (((percent - 2) / 100, True), ((percent + 2) / 100, False), (1.0, False)):
+        (marked,) = Predictor([member], coverage=coverage).predict([path])
+        assert marked["tasks"]["emotion"]["prediction"].get("uncertain", False) is is_uncertain
+    with pytest.raises(TaskError, match="give one of them"):
+        Predictor([member], coverage=0.8, min_confidence=0.5)

@@ -6,7 +6,7 @@ import pytest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
 from soritune.inference.clip_outputs import Posteriors, WindowOutputs
-from soritune.inference.rows import checked_confidence, row_of
+from soritune.inference.rows import row_of
 from soritune.tasks.decoding.decoder import make_decoder
 from soritune.tasks.emotion import EmotionTask
 
@@ -62,6 +62,18 @@ def test_windows_have_predictions_of_tasks_without_frames(tasks, posteriors):
     assert "windows" not in row_of(replace(posteriors, windows=windows), tasks[1:], GREEDY)
 
 
+def test_windows_for_labels_without_speech_have_no_prediction_and_one_is_enough(tasks, posteriors):
+    silent = WindowOutputs(2.0, 4.0, {}, has_speech=False)
+    windows = (WindowOutputs(0.0, 2.0, {"emotion": CALM}), silent)
+    row = row_of(replace(posteriors, windows=windows, is_windowed=True), tasks, GREEDY)
+    assert row["windows"][1] == {"start_s": 2.0, "end_s": 4.0, "tasks": {}, "no_speech": True}
+    segment = {"start_s": 0.0, "end_s": 2.0, "label": "calm", "confidence": 0.7, "windows": 1}
+    assert row["segments"] == {"emotion": [segment]}
+    row = row_of(replace(posteriors, windows=windows[:1], is_windowed=True), tasks, GREEDY)
+    assert len(row["windows"]) == 1
+    assert "windows" not in row_of(replace(posteriors, windows=windows[:1]), tasks, GREEDY)
+
+
 def test_clip_that_failed_is_a_row_with_its_error(tasks, posteriors):
     failed = {"id": "u", "audio": "a.wav", "error": "is empty"}
     assert row_of(replace(posteriors, error="is empty"), tasks, GREEDY) == failed
@@ -77,8 +89,9 @@ def test_row_whose_reference_is_faulty_is_a_row_with_an_error(posteriors, fakes)
     assert row == {"id": "u", "audio": "a.wav", "error": "the label is faulty"}
 
 
-def test_minimum_confidence_without_labels_has_no_effect_and_is_refused(fakes):
-    assert checked_confidence(0.5, [fakes.emotion_task()]) == 0.5
-    with pytest.raises(TaskError, match=r"no effect: no task of the model gives one label \(phoneme\)"):
-        checked_confidence(0.5, [fakes.phoneme_task()])
-    assert checked_confidence(None, [fakes.phoneme_task()]) is None
+def test_label_below_the_threshold_of_its_task_is_uncertain(tasks, posteriors):
+    """The label has 0.7; a label at the threshold is kept."""
+    for threshold, uncertain in ((0.0, False), (0.69, False), (0.7, False), (0.71, True)):
+        row = row_of(posteriors, tasks, GREEDY, {"emotion": threshold})
+        assert row["tasks"]["emotion"]["prediction"].get("uncertain", False) is uncertain
+        assert "uncertain" not in row["tasks"]["phoneme"]["prediction"]

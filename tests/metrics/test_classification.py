@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
-from soritune.metrics.classification import calibration, class_table, confusion_matrix, confusion_rates
+from soritune.metrics.classification import class_table, confusion_matrix, confusion_rates
 
 
 def test_rates_of_two_classes_worked_by_hand():
@@ -45,16 +45,3 @@ def test_rates_with_absent_classes_agree_with_scikit_learn():
 
 def test_rates_without_rows_are_nan():
     assert all(math.isnan(value) for value in confusion_rates(np.zeros((3, 3))).values())
-    assert math.isnan(calibration([], []).ece)
-
-
-def test_calibration_worked_by_hand():
-    # Two rows at 0.9, one right: gap 0.4, share 1/2. Two at 0.6, both right: gap 0.4, share 1/2.
-    result = calibration([0.9, 0.9, 0.6, 0.6], [1, 0, 1, 1])
-    assert result.ece == pytest.approx(0.4)
-    assert [(row.rows, row.accuracy) for row in result.bins] == [(2, 1.0), (2, 0.5)]
-
-
-def test_confidence_at_an_edge_is_in_the_lower_bin():
-    result = calibration([0.5, 0.0, 1.0], [1, 0, 1], num_bins=2)
-    assert [(row.low, row.rows) for row in result.bins] == [(0.0, 2), (0.5, 1)]

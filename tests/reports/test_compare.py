@@ -119,3 +119,14 @@ def test_names_contain_the_checkpoints_if_they_differ(fakes, tmp_path):
     other = scored("three", "tuned", "best_emotion_ua")
     assert compare([last, other]).names == ("toy (last)", "tuned (best_emotion_ua)")
     assert compare([best, other]).names == ("toy", "tuned")
+
+
+def test_scores_of_whole_clips_and_of_windows_are_told_apart(scored):
+    first, second = scored("first", {"a": 1}), scored("second", {"a": 2})
+    file = second / "scores.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["header"]["label_windows"] = {"window_s": 5.0, "hop_s": 2.5}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    note = "The clips were cut into different windows, whose mean is judged."
+    assert note in compare([first, second]).tasks[0].notes
+    assert note not in compare([second, second]).tasks[0].notes

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from soritune.metrics.bootstrap import Interval
-from soritune.metrics.classification import CalibrationBin
+from soritune.metrics.calibration import CalibrationBin
 from soritune.reports.figures import calibration_figure, history_figure, matrix_figure, speaker_figure
 from soritune.reports.scores import SpeakerRate, SpeakerScores
 

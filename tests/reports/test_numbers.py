@@ -1,8 +1,11 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 
 from soritune.metrics.bootstrap import Interval
+from soritune.metrics.calibration import Calibration
+from soritune.reports.confidence_scores import Uncalibrated
 from soritune.reports.numbers import (
     baseline_notes,
     counted,
@@ -12,6 +15,7 @@ from soritune.reports.numbers import (
     range_text,
     rate_range_text,
     rate_text,
+    temperature_note,
 )
 from soritune.reports.scores import Baseline, TaskScores
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
@@ -77,3 +81,13 @@ def test_difference_of_a_rate_that_is_not_a_share_has_no_points():
     baselines = {"majority": Baseline("majority", {}, {"steps": interval(-0.5, -0.61234, -0.4)})}
     notes = baseline_notes(Steps(EMOTION.config), scores_of("steps", baselines))
     assert notes == ["steps: 0.5000 below majority [0.4000, 0.6123]"]
+
+
+@pytest.mark.parametrize(("speakers", "of"), [(0, "unknown speakers"), (1, "1 speaker"), (4, "4 speakers")])
+def test_temperature_note_states_the_speakers_that_are_known(speakers, of):
+    before = Uncalibrated(1.5, Calibration(0.2, ()), 24, speakers)
+    scores = SimpleNamespace(uncalibrated=before, calibration=Calibration(0.1, ()))
+    assert temperature_note(scores) == (
+        "Expected calibration error 0.100, and 0.200 without the temperature 1.50, which was fitted on 24 validation "
+        f"clips of {of}."
+    )

@@ -153,6 +153,29 @@ def test_same_input_same_figures(run):
     assert first == second
 
 
+def test_recordings_that_were_cut_are_shown_over_time(fakes, tmp_path):
+    rows = fakes.prediction_rows({"s00": 3, "s01": 5})
+    rows[0] |= {
+        "duration_s": 40.0,
+        "windows": [
+            {
+                "start_s": 20.0 * k,
+                "end_s": 20.0 * (k + 1),
+                "tasks": {"emotion": {"label": label, "confidence": 0.7}},
+            }
+            for k, label in enumerate(("calm", "tense"))
+        ],
+    }
+    path = fakes.write_rows(
+        tmp_path / "predictions" / "test.jsonl", [fakes.emotion_task()], rows, data={"split": "test"}
+    )
+    score_predictions(path, resamples=50).save(tmp_path / "scores.json")
+    html, page = page_of(tmp_path)
+    titles = [attributes["title"] for _, attributes in page.attributes if "title" in attributes]
+    assert titles == ["0:00.0–0:20.0 calm 70.0 %", "0:20.0–0:40.0 tense 70.0 %"]
+    assert "Labels over time" in html and html.count('class="swatches"') == 1
+
+
 def test_failed_clips_are_listed(twelve):
     score_predictions(twelve / "predictions" / "test.jsonl", resamples=50).save(twelve / "scores.json")
     html, _ = page_of(twelve)

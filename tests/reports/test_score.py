@@ -6,10 +6,13 @@ import pytest
 
 from soritune.errors import ManifestError
 from soritune.inference.predictions import read_predictions
+from soritune.reports.players import Players
 from soritune.reports.report import render_report, write_report
 from soritune.reports.score import score_predictions
 from soritune.reports.scores import load_scores
+from soritune.reports.sections import task_section
 from soritune.reports.text_report import text_report
+from soritune.tasks.emotion import EmotionConfig, EmotionTask
 
 
 def test_rates_are_those_of_summed_counts(twelve):
@@ -217,3 +220,24 @@ def test_row_that_does_not_fit_the_task_is_refused_by_its_id(fakes, tmp_path, pa
     path = fakes.write_rows(tmp_path / "p.jsonl", [fakes.emotion_task()], rows)
     with pytest.raises(ManifestError, match=f"row '{rows[1]['id']}': .*{message}"):
         score_predictions(path, resamples=20)
+
+
+def test_rows_without_a_reference_label_are_in_no_calibration(fakes, tmp_path):
+    """Ratings without a majority: the reference has no label, and a task of ratings judges the row by `soft_loss`."""
+    task = EmotionTask(EmotionConfig(labels=fakes.emotion_task().config.labels, rated_target="soft"))
+    rows = fakes.prediction_rows({f"s{k:02d}": 6 for k in range(12)})
+    plain = score_predictions(fakes.write_rows(tmp_path / "a.jsonl", [task], rows), resamples=20).tasks[
+        "emotion"
+    ]
+    first, second = task.config.labels[:2]
+    for row in rows[::6]:
+        row["tasks"]["emotion"]["reference"] = {"label": None, "ratings": {first: 1, second: 1}}
+    path = fakes.write_rows(tmp_path / "b.jsonl", [task], rows)
+    scores = score_predictions(path, resamples=20)
+    tied = scores.tasks["emotion"]
+    assert sum(row.rows for row in plain.calibration.bins) == 72
+    assert sum(row.rows for row in tied.calibration.bins) == 60
+    assert np.isfinite(tied.rates["soft_loss"].value)
+    assert any(text.startswith("12 of 72 clips have ratings without a majority") for text in scores.warnings)
+    section = task_section(task, tied, read_predictions(path), Players(None))
+    assert all(row["reference"] for row in section["errors"])

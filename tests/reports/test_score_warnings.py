@@ -105,3 +105,64 @@ def test_clips_without_speech_are_counted_and_scored_nevertheless(fakes, tmp_pat
     (warning,) = warnings_of(read_predictions(path), num_speakers=10)
     assert warning.startswith(f"7 of 60 clips hold no speech, as found by {title}")
     assert score_predictions(path, resamples=10).num_utterances == 60
+
+
+FITTED = {
+    "rows": 24,
+    "speakers": 4,
+    "outputs": {
+        "emotion": {
+            "temperature": 2.0, "rows": 24, "speakers": 4, "nll_before": 1.0, "nll_after": 0.9, "ece_before": 0.2,
+            "ece_after": 0.1,
+        }
+    },
+    "thresholds": {"emotion": [*([0.5] * 99), 0.0]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_calibrated", [False, True])
+@pytest.mark.parametrize(
+    ("stated", "what", "fitted"),
+    [
+        (
+            {"label_windows": {"window_s": 5.0, "hop_s": 2.5}},
+            "Every clip was cut into windows of 5 s every 2.5 s; its label is the mean of those with speech.",
+            "Temperature and thresholds were fitted on whole clips",
+        ),
+        (
+            {"withheld": ["text"]},
+            "The model was judged without its input text",
+            "Temperature and thresholds were fitted with these inputs",
+        ),
+    ],
+)
+def test_confidence_on_other_clips_than_it_was_fitted_on_is_reported(
+    predictions, tmp_path, stated, what, fitted, is_calibrated
+):
+    predictions()
+    file = tmp_path / "p.jsonl"
+    head, _, rows = file.read_text(encoding="utf-8").partition("\n")
+    header = json.loads(head) | stated
+    if is_calibrated:
+        header["bundles"][0]["calibration"] = header["bundle"]["calibration"] = FITTED
+    file.write_text(f"{json.dumps(header)}\n{rows}", encoding="utf-8")
+    scores = score_predictions(file, group_by=(), resamples=10)
+    assert sum(text.startswith(what) for text in scores.warnings) == 1
+    assert sum(text.startswith(fitted) for text in scores.warnings) == is_calibrated
+    # The temperature cannot be undone in the mean over windows.
+    undone = scores.tasks["emotion"].uncalibrated
+    assert (undone is not None) is (is_calibrated and "withheld" in stated)
+
+
+@pytest.mark.parametrize("calibrated", [0, 1, 2])
+def test_models_with_and_without_a_temperature_are_reported(predictions, tmp_path, calibrated):
+    predictions()
+    file = tmp_path / "p.jsonl"
+    head, _, rows = file.read_text(encoding="utf-8").partition("\n")
+    header = json.loads(head)
+    (bundle,) = header["bundles"]
+    header["bundles"] = [bundle | ({"calibration": FITTED} if n < calibrated else {}) for n in range(2)]
+    file.write_text(f"{json.dumps(header)}\n{rows}", encoding="utf-8")
+    warnings = warnings_of(read_predictions(file), num_speakers=10)
+    sentences = [text for text in warnings if text.startswith("1 of 2 models have a temperature;")]
+    assert len(sentences) == (calibrated == 1)

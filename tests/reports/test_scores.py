@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 
@@ -39,6 +40,18 @@ def test_what_is_read_is_written_again_byte_for_byte(saved, tmp_path):
     assert len(scores.warnings) == 5
     again = scores.save(tmp_path / "again.json")
     assert again.read_bytes() == saved.read_bytes()
+
+
+def test_groups_of_a_baseline_are_written_only_where_it_has_them_and_read_again(saved, tmp_path):
+    scores = load_scores(saved)
+    emotion = scores.tasks["emotion"]
+    majority = emotion.baselines["majority"]
+    assert majority.groups == {}
+    groups = {"gender": {"F": {"ua": 0.5, "wa": 0.25}, "M": {"ua": 0.75}}}
+    trained = dataclasses.replace(majority, groups=groups)
+    emotion = dataclasses.replace(emotion, baselines={"majority": majority, "trained": trained})
+    dataclasses.replace(scores, tasks={**scores.tasks, "emotion": emotion}).save(tmp_path / "more.json")
+    assert load_scores(tmp_path / "more.json").tasks["emotion"].baselines["trained"].groups == groups
 
 
 def test_order_of_the_keys_is_that_of_the_documented_file(saved):

@@ -48,3 +48,48 @@ def test_most_confident_errors_come_first(fakes, tmp_path):
     assert [row["confidence"] for row in section["errors"][:2]] == ["61.0 %", "60.0 %"]
     assert len(section["errors"]) == 8
     assert all(row["reference"] != row["predicted"] for row in section["errors"])
+
+
+def test_recordings_that_were_cut_have_timelines_wrong_ones_first(fakes, tmp_path):
+    rows = fakes.prediction_rows({"s00": 4})
+    for index, row in enumerate(rows):
+        prediction = row["tasks"]["emotion"]["prediction"]
+        row["duration_s"] = 40.0 + index
+        row["windows"] = [
+            {"start_s": 20.0 * k, "end_s": 20.0 * (k + 1), "tasks": {"emotion": prediction}} for k in range(2)
+        ]
+    del rows[0]["windows"]
+    path = fakes.write_rows(tmp_path / "test.jsonl", [fakes.emotion_task()], rows, data={"split": "test"})
+    scores = score_predictions(path, resamples=50).tasks["emotion"]
+    part = task_section(fakes.emotion_task(), scores, read_predictions(path), Players(None))["timelines"]
+    assert [item["id"] for item in part["recordings"]] == ["s00_5", "s00_4", "s00_3", "s00_2", "s00_1"]
+    assert part["note"] == "5 recordings predicted in windows; wrong ones first, then by length."
+    (bar,) = part["recordings"][0]["lines"][0]["tracks"][0]["bars"]
+    assert bar["colour"] == part["colours"][part["recordings"][0]["predicted"]]
+    for row in rows:
+        row.pop("windows", None)
+    fakes.write_rows(path, [fakes.emotion_task()], rows, data={"split": "test"})
+    assert (
+        task_section(fakes.emotion_task(), scores, read_predictions(path), Players(None))["timelines"] is None
+    )
+
+
+def test_recordings_with_tied_ratings_are_not_among_the_wrong_timelines(fakes, tmp_path):
+    """Rows 4 and 5 are wrong; the ratings of the longest one are tied, so no label of it is wrong."""
+    labels = ("calm", "tense", "warm")
+    task = EmotionTask(EmotionConfig(labels=labels, ratings=("raters",), rated_target="soft"))
+    rows = fakes.prediction_rows({"s00": 4})
+    for index, row in enumerate(rows):
+        answer = row["tasks"]["emotion"]
+        answer["reference"] = {
+            "label": answer["reference"]["label"],
+            "ratings": {answer["reference"]["label"]: 2},
+        }
+        row["duration_s"] = 40.0 + index
+        row["windows"] = [{"start_s": 0.0, "end_s": 20.0, "tasks": {"emotion": answer["prediction"]}}]
+    rows[5]["tasks"]["emotion"]["reference"] = {"label": None, "ratings": {"calm": 1, "warm": 1}}
+    path = fakes.write_rows(tmp_path / "test.jsonl", [task], rows, data={"split": "test"})
+    scores = score_predictions(path, resamples=20).tasks["emotion"]
+    part = task_section(task, scores, read_predictions(path), Players(None))["timelines"]
+    assert [item["id"] for item in part["recordings"]][:2] == ["s00_4", "s00_5"]
+    assert part["recordings"][1]["reference"] == "(tied ratings)"

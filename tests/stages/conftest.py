@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,18 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     broken = np.full(24000, np.nan, dtype=np.float32)
     soundfile.write(bad / "F2001_000027.wav", broken, 48000, subtype="FLOAT")
     soundfile.write(bad / "F2001_000028.wav", np.ones(2400) * 0.1, 48000)  # 0.05 s
+    return root
+
+
+@pytest.fixture(scope="session")
+def scripted_tree(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tree` with script.txt, in which every file has a text of its own."""
+    root = tmp_path_factory.mktemp("scripted") / "tree"
+    shutil.copytree(tree, root)
+    for person in root.iterdir():
+        names = sorted(file.stem for file in (person / "wav_48000").iterdir())
+        lines = [f"{name}\t가나 {name} 다라\n" for name in names]
+        (person / "script.txt").write_text("".join(lines), encoding="utf-8")
     return root
 
 

@@ -85,6 +85,24 @@ def test_setting_that_changes_nothing_and_faults_are_reported(clips: list[Path],
         every_member({"pich": {}})
 
 
+def test_setting_without_effect_is_refused_or_leaves_the_member_out() -> None:
+    members, left_out = every_member({"pitch": None, "room_files": None})
+    assert "pitch" not in members
+    assert left_out["pitch"] == left_out["room_files"] == "switched off"
+    with pytest.raises(AugmentationError, match=r"augment\.one_of is a choice among augmentations"):
+        every_member({"one_of": {"among": {"pitch": {}}}})
+    with pytest.raises(AugmentationError, match=r"augment\.noise_files"):
+        every_member({"noise_files": 5})
+
+
+def test_clip_is_never_overwritten(clips: list[Path], tmp_path: Path) -> None:
+    gain = clips[0].rename(tmp_path / "gain.wav")
+    before = gain.read_bytes()
+    with pytest.raises(AugmentationError, match="where it may be overwritten; choose another folder"):
+        examples_of([gain], every_member({})[0], tmp_path)
+    assert gain.read_bytes() == before
+
+
 def test_augmentation_alone_and_in_a_choice_has_two_examples(clips: list[Path], tmp_path: Path) -> None:
     settings = {"gain": {"factor": (0.5, 0.5)}, "one_of": {"among": {"gain": {"factor": (0.25, 0.25)}}}}
     examples, _ = examples_of(clips, Chain.of(settings).waveform, tmp_path / "out")

@@ -46,6 +46,8 @@ def test_folds_share_the_manifest_by_a_link_or_a_copy(
 
 def test_folds_begun_with_other_settings_are_not_reused(tree: Path, tmp_path: Path) -> None:
     crossval(emotion(tree, "train.max_steps=1"), tmp_path / "cv", folds=2)
+    with pytest.raises(OutputError, match=r"begun with other settings under evaluate\.calibrate;"):
+        crossval(emotion(tree, "train.max_steps=1", "evaluate.calibrate=false"), tmp_path / "cv", folds=2)
     with pytest.raises(OutputError, match="begun with other settings under train"):
         crossval(emotion(tree, "train.max_steps=2"), tmp_path / "cv", folds=2)
 

@@ -98,6 +98,14 @@ def test_names_in_another_folder_have_the_split_only(run: Path, tmp_path: Path) 
     assert not judged.updates_card
 
 
+def test_results_without_an_input_get_a_suffix_and_do_not_enter_the_card(run: Path) -> None:
+    model = JudgedModel.find(run, None)
+    judged = judge_run(model, "test", splits=None, output=None, root=None, decoder=GREEDY, withhold=("text",))
+    assert in_folder(judged.files.predictions, run) == "predictions/test-without-text.jsonl"
+    assert in_folder(judged.files.scores, run) == "scores-without-text.json"
+    assert not judged.updates_card
+
+
 def test_the_bundle_and_decoder_that_the_recipe_names_get_no_suffix(run: Path) -> None:
     model = JudgedModel.find(run, "last")
     assert (model.checkpoint_suffix(), model.decoder_suffix(GREEDY)) == ("-last", "")

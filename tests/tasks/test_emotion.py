@@ -188,6 +188,8 @@ def test_text_adds_an_input_and_outputs_of_each_input_alone() -> None:
     ]
     assert [spec.name for spec in reading(audio_weight=0, text_weight=0).outputs] == ["emotion"]
     only = reading(fusion="text_only", audio_weight=0)
+    assert (only.inputs[0].optional, only.inputs[0].dropout) == (False, 0.0)  # nothing to fall back on
+    assert {"text.dropout", "text.text_weight"} <= set(only.config.idle_settings())
     assert [(spec.name, spec.layer) for spec in only.outputs] == [("emotion", "none")]
     assert set(task.targets(Utterance(id="x", audio="x", duration_s=1.0, emotion="b"))) == {
         "emotion",
@@ -234,9 +236,10 @@ def test_text_that_predicts_the_label_is_warned_of_with_both_figures() -> None:
     neutral = [pair_of(label, label, label, text) for label, text in zip("aabb", "abab", strict=True)]
     assert task.score_warnings(neutral) == []
     assert task.score_warnings([pair_of("a", "a", "a", None)]) == []
+    assert task.score_warnings([pair_of("a", "a", "a", "a")] * 4) == []  # one label is no evidence
     assert EmotionTask(EmotionConfig(labels=("a", "b"))).score_warnings([]) == []
 
 
 def test_adapters_of_a_frozen_text_encoder_have_no_effect() -> None:
     assert "text.lora" in reading().config.idle_settings()
-    assert reading(tune="lora").config.idle_settings() == {}
+    assert "text.lora" not in reading(tune="lora").config.idle_settings()

@@ -107,7 +107,8 @@ def test_task_is_found_by_name() -> None:
     assert task_kind("emotion") is EmotionTask
     for name in ("task", "specs", "results", "parts", "emotions"):
         with pytest.raises(
-            UnknownNameError, match=f"unknown task '{name}'; known: emotion, mispronunciation, "
+            UnknownNameError,
+            match=f"unknown task '{name}'; known: emotion, emotion-multilabel, mispronunciation, ",
         ):
             task_kind(name)
 

@@ -16,6 +16,18 @@ def test_texts_in_one_style_give_labels_away() -> None:
     assert labels_by_text(styled).share == 1.0
 
 
+def test_speakers_with_neutral_texts_do_not_hide_the_others() -> None:
+    labels = ("a", "b", "c", "d")
+    styled = [
+        (f"{label}{number}", f"s{s}", label) for s in range(6) for label in labels for number in range(5)
+    ]
+    neutral = [(f"n{number}", f"t{s}", label) for s in range(3) for label in labels for number in range(5)]
+    found = labels_by_text(styled + neutral)
+    assert found.num_right == 120 + 15 and 0.7 < found.share < 0.8
+    assert found.gives_labels_away
+    assert not labels_by_text([("1", f"s{s}", "a") for s in range(30)]).gives_labels_away
+
+
 def test_texts_in_every_style_give_nothing_away() -> None:
     neutral = [(text, f"s{s}", label) for s in range(6) for text in ("1", "2") for label in ("a", "b")]
     assert labels_by_text(neutral).num_rows == 24

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from soritune.errors import OutputError, TrainingError
+from soritune.models.trainable_state import trainable_state
 from soritune.run_folder import RunFolder
 from soritune.training.checkpoint import (
     DamagedCheckpointError,
@@ -20,6 +21,7 @@ from soritune.training.checkpoint import (
     load_checkpoint,
     load_weights,
     newest_checkpoint,
+    put_weights,
     restore_optimizer,
     save_checkpoint,
     save_weights,
@@ -280,3 +282,15 @@ def test_moment_that_does_not_fit_is_refused(name: str) -> None:
     _, optimizer = trained()
     with pytest.raises(TrainingError, match="does not fit"):
         restore_optimizer(optimizer, {name: torch.zeros(5, 5, 5)})
+
+
+def test_weights_of_a_phase_include_buffers_that_are_not_stored_in_bundles() -> None:
+    def made(value: float) -> nn.Module:
+        model = nn.Linear(2, 2)
+        model.register_buffer("positions", torch.full((3,), value), persistent=False)
+        return model
+
+    first, second = made(1.0), made(2.0)
+    put_weights(second, {name: value.clone() for name, value in trainable_state(first).items()})
+    assert torch.equal(second.positions, first.positions)
+    assert torch.equal(second.weight, first.weight)

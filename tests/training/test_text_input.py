@@ -22,11 +22,15 @@ from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.draws import Draws
-from soritune.errors import TaskError
+from soritune.errors import ManifestError, TaskError
+from soritune.inference.predictions import pool_predictions, read_predictions
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 from soritune.recipe import make_task
+from soritune.reports.compare import compare
 from soritune.reports.score import score_predictions
+from soritune.reports.scores import load_scores
+from soritune.stages.predict import predict_rows
 from soritune.tasks.inputs import text_encoder
 from soritune.testing import tiny_text_encoder
 from soritune.training.batches.sample import SampleReader
@@ -168,6 +172,39 @@ def test_text_is_learnt_saved_reopened_and_used_from_a_request(
     assert faulty[0]["error"] == "input 'text' must be a text, got 5"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("tune", ["frozen", "lora"])
+def test_rows_with_a_text_may_be_rare(make_run: MakeRun, rows: Manifest, encoder: Path, tune: str) -> None:
+    some = [replace(row, text=row.text if row.id == "47" else None) for row in rows.utterances()]
+    manifest = write_manifest(rows.root / "rare.parquet", some, root=rows.root)
+    text = {"fusion": "gate", "tune": tune, "text_weight": 0}
+    run = run_of(make_run, manifest, encoder, text=text, epochs=2, batches={"padded_seconds": 1.5})
+    assert train(run).stopped == "end"  # the first steps have no text at all
+
+
+@pytest.mark.slow
+def test_second_phase_starts_from_the_first_one(make_run: MakeRun, rows: Manifest, encoder: Path) -> None:
+    phases = [{"epochs": 1, "freeze": {"encoder": True}}, {"epochs": 1}]
+    run = run_of(make_run, rows, encoder, text={"tune": "full"}, phases=phases, learning_rate=1e-3)
+    assert train(run).stopped == "end"
+    Predictor.load(run.folder / "bundles" / "last", device="cpu")
+
+
+def test_text_only_trains_and_answers_where_there_is_a_text(
+    make_run: MakeRun, rows: Manifest, encoder: Path, tmp_path: Path
+) -> None:
+    some = [replace(row, text=None) if int(row.id) % 5 == 0 else row for row in rows.utterances()]
+    manifest = write_manifest(tmp_path / "some.parquet", some, root=rows.root)
+    run = run_of(make_run, manifest, encoder, text={"fusion": "text_only"}, epochs=1)
+    train(run)
+    predictor = Predictor.load(run.folder / "bundles" / "last", device="cpu")
+    audio = str(rows.audio_path(rows.utterance(0)))
+    requests = [{"audio": audio}, {"audio": audio, "text": " "}, {"audio": audio, "text": WORDS["Kind"][0]}]
+    without, blank, given = predictor.predict(requests)
+    assert without["error"] == blank["error"] == "the input 'text' is missing; give it as the field 'text'"
+    assert given["tasks"]["emotion"]["prediction"]["label"] in LABELS
+
+
 @pytest.fixture(scope="module")
 def judged(rows: Manifest, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     """A bundle of a short training, and rows a third of which have no text."""
@@ -191,8 +228,6 @@ def test_scores_are_given_apart_by_the_origin_of_the_text(
 ) -> None:
     bundle, manifest = judged
     predictor = Predictor.load(bundle, device="cpu")
-    from soritune.stages.predict import predict_rows
-
     predict_rows(predictor, manifest, tmp_path / "predictions.jsonl", data={})
     scores = score_predictions(tmp_path / "predictions.jsonl", group_by=("speaker",), resamples=100)
     emotion = scores.tasks["emotion"]
@@ -234,6 +269,60 @@ def test_command_takes_a_text_and_rows_of_a_manifest(judged: tuple[Path, Manifes
     assert done.exit_code == 0, done.output
     predicted = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()[1:]]
     assert sum(row["groups"].get("text_source") == "none" for row in predicted) == 12
+
+
+@pytest.mark.slow
+def test_withheld_texts_give_the_answers_of_rows_without_a_text(
+    judged: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    bundle, manifest = judged
+    without = [replace(row, text=None, text_source=None) for row in manifest.utterances()]
+    silent = write_manifest(tmp_path / "silent.parquet", without, root=manifest.root)
+    expected = list(Predictor.load(bundle, device="cpu").predict(silent))
+    withholding = Predictor.load(bundle, device="cpu", withhold=("text",))
+    given = list(withholding.predict(manifest))
+    for row, reference in zip(given, expected, strict=True):
+        assert row["groups"]["text_source"] == "none"
+        assert row["tasks"]["emotion"]["prediction"] == reference["tasks"]["emotion"]["prediction"]
+        assert "text" not in row["tasks"]["emotion"]["prediction"]["alone"]
+    with pytest.raises(ManifestError, match="no row has a value of 'text', so withholding it has no effect"):
+        predict_rows(withholding, silent, None, data={})
+
+
+@pytest.mark.slow
+def test_commands_withhold_texts_and_state_it(judged: tuple[Path, Manifest], tmp_path: Path) -> None:
+    bundle, manifest = judged
+
+    def call(*words: str) -> Any:
+        done = CliRunner().invoke(app, [*words, "--withhold", "text"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done
+
+    call("predict", "--manifest", str(manifest.path), "-b", str(bundle), "-o", str(tmp_path / "p.jsonl"))
+    assert read_predictions(tmp_path / "p.jsonl").header.withheld == ("text",)
+    out = tmp_path / "out"
+    call(
+        "evaluate",
+        str(bundle),
+        "--manifest",
+        str(manifest.path),
+        "--no-audio",
+        "--copies",
+        "ignore",
+        "-o",
+        str(out),
+    )
+    scores = load_scores(out)
+    assert set(scores.tasks["emotion"].groups["text_source"]) == {"none"}
+    assert "The model was judged without its input text, withheld from all rows." in scores.warnings
+    assert scores.tasks["emotion"].rates["wa"].value < 0.9  # noise tells nothing
+    predict_rows(Predictor.load(bundle, device="cpu"), manifest, tmp_path / "gold.jsonl", data={})
+    whole = score_predictions(tmp_path / "gold.jsonl", group_by=("speaker",), resamples=0)
+    whole.save(tmp_path / "gold.json")
+    notes = compare([tmp_path / "gold.json", out]).tasks[0].notes
+    assert "Inputs were withheld from the models: nothing, text." in notes
+    with pytest.raises(ManifestError, match="was made with other inputs than"):
+        pool_predictions([tmp_path / "gold.jsonl", tmp_path / "p.jsonl"], tmp_path / "pooled.jsonl")
 
 
 @pytest.mark.slow

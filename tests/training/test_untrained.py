@@ -28,7 +28,7 @@ def test_label_in_any_step_is_enough() -> None:
 
 
 def gradient_check(watched_steps: int, silent: list[str]) -> GradientCheck:
-    stepper: Any = SimpleNamespace(watched_steps=watched_steps, watch=SimpleNamespace(silent=lambda: silent))
+    stepper: Any = SimpleNamespace(watched_steps=watched_steps, silent_weights=lambda: silent)
     return GradientCheck(stepper, total_steps=20)
 
 

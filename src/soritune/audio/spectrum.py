@@ -49,15 +49,26 @@ def log_mel(
     padded = np.pad(samples, (0, max(size - len(samples), 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:frames]
     power = np.abs(np.fft.rfft(windows * np.hanning(size), axis=1)) ** 2 / size
+    triangles = mel_triangles(np.fft.rfftfreq(size, 1 / sample_rate_hz), bands, sample_rate_hz)
+    levels: NDArray[np.float32] = (10 * np.log10(np.maximum(power @ triangles.T, 1e-12))).astype(np.float32)
+    return levels
+
+
+def mel_triangles(hertz: NDArray[np.floating], bands: int, sample_rate_hz: int) -> NDArray[np.float64]:
+    """(bands, bins) triangular filters of equal width on the scale 2595 log10(1 + f / 700), up to half the rate.
+
+    Args:
+        hertz: (bins,) frequencies of the bins of a transform.
+        bands: number of filters.
+        sample_rate_hz: of the samples.
+    """
     top = 2595 * np.log10(1 + sample_rate_hz / 1400)
     edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
-    hertz = np.fft.rfftfreq(size, 1 / sample_rate_hz)
     rising = (hertz - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - hertz) / np.diff(edges)[1:, None]
-    triangles = np.clip(np.minimum(rising, falling), 0, None)
+    triangles: NDArray[np.float64] = np.clip(np.minimum(rising, falling), 0, None)
     # A low band may lie between two bins of the transform; it then takes the nearest one.
     nearest = np.argmin(np.abs(hertz - edges[1:-1, None]), axis=1)
     empty = triangles.sum(axis=1) == 0
     triangles[empty, nearest[empty]] = 1.0
-    levels: NDArray[np.float32] = (10 * np.log10(np.maximum(power @ triangles.T, 1e-12))).astype(np.float32)
-    return levels
+    return triangles

@@ -42,15 +42,16 @@ class Activity(NamedTuple):
 
     def speech_s(self, start_s: float = 0.0, end_s: float = float("inf")) -> float:
         """Seconds of speech in a stretch."""
-        return float(self._inside(start_s, end_s).sum()) * self.frame_s
+        return float(self.inside(start_s, end_s).sum()) * self.frame_s
 
     def has_speech(self, start_s: float = 0.0, end_s: float = float("inf")) -> bool:
         """Whether a stretch holds speech without a gap for `SHORTEST_SPEECH_S`."""
-        changes = np.flatnonzero(np.diff(self._inside(start_s, end_s), prepend=False, append=False))
+        changes = np.flatnonzero(np.diff(self.inside(start_s, end_s), prepend=False, append=False))
         longest = int((changes[1::2] - changes[::2]).max(initial=0))
         return longest * self.frame_s >= SHORTEST_SPEECH_S
 
-    def _inside(self, start_s: float, end_s: float) -> NDArray[np.bool_]:
+    def inside(self, start_s: float, end_s: float) -> NDArray[np.bool_]:
+        """The frames of a stretch."""
         last = len(self.frames) if end_s == float("inf") else int(np.ceil(end_s / self.frame_s))
         return self.frames[int(start_s / self.frame_s) : last]
 

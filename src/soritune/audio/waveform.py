@@ -146,6 +146,31 @@ def decode(
     return Decoded(samples, rate)
 
 
+def decode_blocks(
+    path: str | Path,
+    *,
+    start_s: float | None = None,
+    duration_s: float | None = None,
+    pcm: str | None = None,
+    block_s: float = 60.0,
+) -> Iterator[Decoded]:
+    """As `decode`, in blocks of `block_s` seconds, so that a file of hours takes the memory of a block.
+
+    What only PyAV reads (M4A, WebM) is one block.
+
+    Raises:
+        AudioError: as `decode`; of a truncated file only after its last block.
+    """
+    file = _existing(path)
+    start = inspect(file, has_format=pcm is not None)
+    try:
+        yield from _blocks(file, start, pcm, start_s, duration_s, block_s)
+    except soundfile.SoundFileError as error:  # raised before the first block
+        refuse_truncated(file, start.missing_bytes)
+        samples, rate = decode_all(file, error)
+        yield Decoded(_part(samples, file, rate, start_s, duration_s, None), rate)
+
+
 def write_audio(path: str | Path, waveform: Float32Array, sample_rate_hz: int) -> None:
     """Writes (samples,) as 16-bit audio in the format of the suffix (.wav, .flac, .ogg, .mp3); clips at ±1.
 
@@ -299,10 +324,45 @@ def _decode(
             samples = sound.read(count, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
             raise AudioError(file, f"is truncated or damaged ({error})", "audio-damaged") from error
-    if len(samples) + MISSING_TAIL_S * rate < count:
-        raise AudioError(
-            file, f"is truncated: {len(samples)} of {count} samples can be decoded", "audio-truncated"
-        )
-    if len(samples) == 0:
-        raise AudioError(file, "holds no samples", "audio-without-samples")
+    _refuse_missing_tail(file, rate, len(samples), count)
     return samples, rate
+
+
+def _blocks(
+    file: Path,
+    start: FileStart,
+    pcm: str | None,
+    start_s: float | None,
+    duration_s: float | None,
+    block_s: float,
+) -> Iterator[Decoded]:
+    """A part of a file by libsndfile, block by block."""
+    with _opened(file, start, pcm) as sound:
+        rate = int(sound.samplerate)
+        total = 0
+        try:
+            _checked_header(file, rate, sound.channels, sound.frames)
+            refuse_truncated(file, start.missing_bytes)
+            first, count = _span(file, rate, sound.frames, start_s, duration_s)
+            if first:
+                sound.seek(first)
+            while total < count:
+                size = min(max(round(block_s * rate), 1), count - total)
+                samples = sound.read(size, dtype="float32", always_2d=True)
+                if len(samples) == 0:
+                    break
+                total += len(samples)
+                yield Decoded(samples, rate)
+        except soundfile.SoundFileError as error:
+            raise AudioError(file, f"is truncated or damaged ({error})", "audio-damaged") from error
+    _refuse_missing_tail(file, rate, total, count)
+
+
+def _refuse_missing_tail(file: Path, rate: int, decoded: int, expected: int) -> None:
+    """Refuses a part of which fewer samples could be decoded than the header states, or none."""
+    if decoded + MISSING_TAIL_S * rate < expected:
+        raise AudioError(
+            file, f"is truncated: {decoded} of {expected} samples can be decoded", "audio-truncated"
+        )
+    if decoded == 0:
+        raise AudioError(file, "holds no samples", "audio-without-samples")

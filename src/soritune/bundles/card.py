@@ -11,6 +11,10 @@ from typing import Any
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from soritune.bundles.calibration import KEY as CALIBRATION
+from soritune.bundles.calibration import BundleCalibration
+from soritune.bundles.speaker_norm import KEY as SPEAKER_NORM
+from soritune.bundles.speaker_norm import TrainingFeatures
 from soritune.errors import BundleError, OutsideFolderError, TaskError, UnknownNameError
 from soritune.geometry import Geometry
 from soritune.inside_folder import path_inside
@@ -131,6 +135,32 @@ class Bundle:
             return dict(self.card["encoder"]["config"])
         except (KeyError, TypeError, ValueError) as error:
             raise self.damaged("encoder", first_fault(error)) from error
+
+    @property
+    def calibration(self) -> BundleCalibration | None:
+        """Temperatures and thresholds of its probabilities; None if none were fitted.
+
+        Raises:
+            BundleError: the card's `calibration` is faulty.
+        """
+        content = self.card.get(CALIBRATION)
+        try:
+            return None if content is None else BundleCalibration.from_json(content)
+        except ValueError as error:
+            raise self.damaged(CALIBRATION, str(error)) from error
+
+    @property
+    def training_features(self) -> TrainingFeatures | None:
+        """Statistics for normalisation per speaker; None if none were computed.
+
+        Raises:
+            BundleError: the card's `speaker_norm` is faulty.
+        """
+        content = self.card.get(SPEAKER_NORM)
+        try:
+            return None if content is None else TrainingFeatures.from_json(content)
+        except ValueError as error:
+            raise self.damaged(SPEAKER_NORM, str(error)) from error
 
     def damaged(self, key: str, fault: str) -> BundleError:
         """The error to raise if the card's `key` cannot be used."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from soritune.cli.given_options import refuse_idle
 from soritune.cli.source_options import settings_of
 from soritune.cli.terminal import escape, print_json, print_line
 from soritune.cli.terminal import output as terminal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def augment(
+    context: typer.Context,
     clips: Annotated[
         list[Path] | None,
         typer.Argument(help="The clip to change, and optionally another one that is mixed with it."),
@@ -50,6 +52,17 @@ def augment(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Hear and see what augmentations do to a clip, or list what a recipe draws for the rows of a manifest."""
+    with_rows, of_recipe = "with --manifest", "without --recipe"
+    refuse_idle(
+        context,
+        {
+            "out": with_rows if manifest is not None else None,
+            "seed": f"{with_rows}, because the recipe's train.seed is used" if manifest is not None else None,
+            "rows": "without --manifest" if manifest is None else None,
+            "epochs": "without --manifest" if manifest is None else None,
+            "preset": of_recipe if recipe is None else None,
+        },
+    )
     from soritune.corpus.manifest import load_manifest
     from soritune.recipe import load_recipe
     from soritune.stages.augment import drawn_rows, every_member, examples_of, settings_members

@@ -128,6 +128,7 @@ def check(
     from soritune.corpus.reading.source_config import MAX_MARKED_SHARE
     from soritune.corpus.unread_text import text_to_pronounce
     from soritune.stages.check import by_purpose, check_rows, pronounced_text, task_problem
+    from soritune.stages.label_columns import with_labels
     from soritune.tasks.task import make_task
 
     task_settings = settings_of(settings)
@@ -138,7 +139,7 @@ def check(
     tasks = [make_task(name, task_settings.get(name, {})) for name in task or ()]
     rows = _loaded(manifest, root, field, constant)
     result = check_rows(
-        rows,
+        with_labels(tasks, rows),
         out,
         [task_problem(each) for each in tasks],
         decode=decode,

@@ -15,7 +15,20 @@ from typing import Annotated, Literal
 import typer
 
 from soritune import __version__, processes
-from soritune.cli import augment, corpus, g2p, model_info, predict, report, sources, synthesize, train
+from soritune.cli import (
+    augment,
+    baselines,
+    calibrate,
+    corpus,
+    g2p,
+    layers,
+    model_info,
+    predict,
+    report,
+    sources,
+    synthesize,
+    train,
+)
 from soritune.cli.terminal import print_error
 from soritune.errors import SorituneError
 from soritune.terminal_text import SafeFormatter, write_anything
@@ -31,6 +44,7 @@ TRAIN, CORPUS, JUDGE, LOOK = "Training", "Corpus", "Predicting and judging", "Lo
 app.command("run", rich_help_panel=TRAIN)(train.run)
 app.command("train", rich_help_panel=TRAIN)(train.train)
 app.command("crossval", rich_help_panel=TRAIN)(train.crossval)
+app.command("layers", rich_help_panel=TRAIN)(layers.layers)
 app.command("demo", rich_help_panel=TRAIN)(train.demo)
 app.command("prepare", rich_help_panel=CORPUS)(corpus.prepare)
 app.command("check", rich_help_panel=CORPUS)(corpus.check)
@@ -42,7 +56,9 @@ app.command("predict", rich_help_panel=JUDGE)(predict.predict)
 app.command("evaluate", rich_help_panel=JUDGE)(report.evaluate)
 app.command("score", rich_help_panel=JUDGE)(report.score)
 app.command("report", rich_help_panel=JUDGE)(report.report)
+app.command("calibrate", rich_help_panel=JUDGE)(calibrate.calibrate)
 app.command("compare", rich_help_panel=JUDGE)(report.compare)
+app.command("baselines", rich_help_panel=JUDGE)(baselines.baselines)
 app.command("augment", rich_help_panel=LOOK)(augment.augment)
 app.command("recipes", rich_help_panel=LOOK)(train.recipes)
 app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 from soritune.cli.given_options import refuse_idle
-from soritune.cli.terminal import output as terminal
+from soritune.cli.prediction_tables import SHOWN, print_predictions, wide_console
 from soritune.cli.terminal import print_error, print_json, print_line
-from soritune.terminal_text import SafeConsole, visible
+from soritune.cli.timeline import (
+    HopSeconds,
+    TimelineFiles,
+    TimelineRecorder,
+    WindowSeconds,
+    check_timelines,
+    print_timelines,
+)
 
 if TYPE_CHECKING:
     from soritune.inference.distribution import Distribution
     from soritune.inference.predictions import Row
     from soritune.inference.predictor import Predictor
-    from soritune.tasks.results import Column
     from soritune.tasks.task import Task
 
 PURPOSE = "for trying things out and as a start for fine-tuning, not for judging a person's pronunciation"
-SHOWN = 100
-"""Rows of the table on the terminal."""
 
 
 @dataclass(slots=True)
@@ -45,6 +45,8 @@ class _Kept:
     predicted: int = 0
     failed: int = 0
     without_speech: int = 0
+    single_channel: int = 0
+    """Predicted clips that are not of one channel among several."""
 
     def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Passes the rows on as they come."""
@@ -52,8 +54,10 @@ class _Kept:
             has_failed = "error" in row
             self.failed, self.predicted = self.failed + has_failed, self.predicted + (not has_failed)
             self.without_speech += bool(row.get("no_speech"))
+            self.single_channel += not has_failed and "channel" not in row
             if self.keep_all or len(self.rows) < SHOWN or has_failed:
-                self.rows.append(row)
+                # Windows of hours are many, and the tables do not show them.
+                self.rows.append(row if self.keep_all else {k: v for k, v in row.items() if k != "windows"})
             for name in self.single_label_tasks & row.get("tasks", {}).keys():
                 prediction = row["tasks"][name]["prediction"]
                 light = {key: prediction.get(key) for key in ("label", "confidence", "uncertain")}
@@ -105,7 +109,11 @@ def predict(
         ),
     ] = None,
     channel: Annotated[
-        int | None, typer.Option(help="Channel of every file, from 0; without it the mean of all.", min=0)
+        str | None,
+        typer.Option(
+            help="Channel of every file: left, right or a number from 0; each predicts every channel by itself. "
+            "Without it the mean of all."
+        ),
     ] = None,
     pcm: Annotated[
         str | None,
@@ -120,12 +128,37 @@ def predict(
     min_confidence: Annotated[
         float | None, typer.Option(help="Labels with a lower probability (0 to 1) are uncertain.")
     ] = None,
+    withhold: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An input beside the audio, such as text, that the model goes without on all rows; may be repeated."
+        ),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Instead of --min-confidence: the share (0.01 to 1) of validation clips that keep their label."
+        ),
+    ] = None,
+    speaker_norm: Annotated[
+        int | None,
+        typer.Option(help="Normalise features per speaker by this number of the manifest's clips of each."),
+    ] = None,
+    enrol: Annotated[
+        Path | None,
+        typer.Option(help="Folder with clips of the one speaker of the files, to normalise features by."),
+    ] = None,
+    window_s: WindowSeconds = None,
+    hop_s: HopSeconds = None,
+    timeline: TimelineFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
     from soritune.errors import SorituneError
+    from soritune.inference.certainty import checked_coverage
     from soritune.inference.predictor import Predictor
     from soritune.run_folder import choose_bundle
+    from soritune.stages.enrolment import checked_clips, split_enrolment
     from soritune.stages.predict import default_model, find_files, predict_rows, reading_of, select_rows
     from soritune.tasks.inputs.input import values_in_request
 
@@ -138,9 +171,17 @@ def predict(
         context,
         {
             "split": "without --splits" if splits is None else None,
+            "hop_s": "without --window-s" if window_s is None else None,
+            "speaker_norm": "without --manifest; --enrol is for files" if manifest is None else None,
+            "enrol": _idle_enrolment(manifest, channel),
+            "withhold": "without --manifest" if manifest is None else None,
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
     )
+    check_timelines(timeline or [])
+    checked_coverage(coverage, min_confidence)
+    checked_clips(speaker_norm)
+    clips_of_speaker = None if enrol is None else find_files([enrol])
     request = _request(given, manifest)
     reading = reading_of(channel, pcm, manifest)
     folders = [choose_bundle(path, checkpoint) for path in bundle or [default_model()]]
@@ -165,23 +206,64 @@ def predict(
         decoder=reader,
         vad=vad,
         min_confidence=min_confidence,
+        window_s=window_s,
+        hop_s=hop_s,
+        coverage=coverage,
+        withhold=withhold or (),
     )
+    if coverage is not None:
+        _warn_of_other_clips(predictor)
     values_in_request(predictor.inputs, request)  # a wrong name is reported before the first file is read
     _refuse_unread_prompt(predictor, request)
+    if speaker_norm is not None:
+        enrolled, items = split_enrolment(items, speaker_norm)
+        predictor.enrol(enrolled)
+    elif clips_of_speaker is not None:
+        predictor.enrol([{**request, **reading, "audio": path} for path in clips_of_speaker])
     single_label_tasks = frozenset(task.name for task in predictor.tasks if task.single_label)
     kept = _Kept(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
     console = progress.Console(quiet=as_json or len(items) < 10)
-    predict_rows(predictor, items, output, data=data, watch=kept.watch, console=console)
+    is_timed = window_s is not None or bool(timeline)
+    recorder = TimelineRecorder(timeline or [], predictor.tasks, is_shown=is_timed and not as_json)
+    predict_rows(
+        predictor,
+        items,
+        output,
+        data=data,
+        watch=lambda rows: kept.watch(recorder.watch(rows)),
+        console=console,
+    )
     is_collection = manifest is not None or any(path.is_dir() for path in audio or [])
     distributions = _distributions(predictor.tasks, kept) if is_collection else {}
     if as_json:
         _print_json(kept, distributions, output)
     else:
-        _print_tables(predictor.tasks, kept, distributions, output)
+        total = kept.predicted + kept.failed
+        print_predictions(predictor.tasks, kept.rows, distributions, total=total)
+        if is_timed:
+            print_timelines(wide_console(), recorder)
+        if output is not None:
+            print_line(f"{kept.predicted} predictions in {output}")
+        for path in timeline or []:
+            print_line(f"timeline in {path}")
+        if kept.failed:
+            print_error(f"{kept.failed} of {total} files could not be predicted")
+    if channel == "each" and kept.single_channel:
+        verb = "has" if kept.single_channel == 1 else "have"
+        print_error(f"{kept.single_channel} of the files {verb} one channel, which is predicted", style="dim")
     if kept.without_speech and predictor.vad is not None:
         _print_without_speech(kept, predictor.vad.name)
     if kept.failed:
         raise typer.Exit(1)
+
+
+def _idle_enrolment(manifest: Path | None, channel: str | None) -> str | None:
+    """Why `--enrol` cannot act."""
+    if manifest is not None:
+        return "with --manifest; --speaker-norm is for its rows"
+    if channel == "each":
+        return "with --channel each, whose channels are different speakers; predict one --channel at a time"
+    return None
 
 
 def _is_bundle(model: str) -> bool:
@@ -238,6 +320,21 @@ def _refuse_unread_prompt(predictor: Predictor, request: dict[str, Any]) -> None
         )
 
 
+def _warn_of_other_clips(predictor: Predictor) -> None:
+    """Reports that a coverage was fitted on other clips than those that are predicted."""
+    fitted = []
+    if predictor.label_windows is not None:
+        fitted.append("on whole clips, not on windows")
+    if predictor.withheld:
+        fitted.append(f"with the input {' and '.join(predictor.withheld)}")
+    if fitted:
+        print_error(
+            f"the thresholds of --coverage were fitted {' and '.join(fitted)}; the share of labels that are kept may "
+            "be far from it",
+            style="yellow",
+        )
+
+
 def _print_default_model() -> None:
     """Reports on standard error which model is used when none is named."""
     from soritune.stages.predict import RECOGNISER
@@ -274,33 +371,6 @@ def _print_json(kept: _Kept, distributions: dict[str, Distribution], output: Pat
     print_json(without_nan(content))
 
 
-def _print_tables(
-    tasks: tuple[Task, ...], kept: _Kept, distributions: dict[str, Distribution], output: Path | None
-) -> None:
-    console = _wide_console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("file", overflow="fold")
-    rows = kept.rows[:SHOWN]
-    fields = _columns(tasks, kept.rows)
-    for _, column in fields:
-        table.add_column(column.title, justify="left" if column.kind == "text" else "right", overflow="fold")
-    for row, name in zip(rows, _short_names([str(row["id"]) for row in rows]), strict=True):
-        if "error" in row:
-            table.add_row(Text(visible(name)), Text(row["error"], style="red"), *[""] * (len(fields) - 1))
-        else:
-            table.add_row(Text(visible(name)), *(Text(cell) for cell in _cells(row, fields)))
-    console.print(table)
-    total = kept.predicted + kept.failed
-    if total > SHOWN:
-        console.print(f"… {total - SHOWN} more; --output or --json has all of them", style="dim")
-    for task, distribution in distributions.items():
-        _print_distribution(console, task, distribution)
-    if output is not None:
-        print_line(f"{kept.predicted} predictions in {output}")
-    if kept.failed:
-        print_error(f"{kept.failed} of {total} files could not be predicted")
-
-
 def _print_without_speech(kept: _Kept, vad: str) -> None:
     """Reports on standard error the clips in which no speech was found, and how it was looked for."""
     from soritune.reports.score_warnings import VAD_TITLES
@@ -310,68 +380,3 @@ def _print_without_speech(kept: _Kept, vad: str) -> None:
         "predictions mean nothing and are in no share",
         style="yellow",
     )
-
-
-def _wide_console() -> Console:
-    """As wide as the terminal; for a file or a pipe, wide enough for a line of phones."""
-    console = terminal()
-    return console if console.is_terminal else SafeConsole(width=160)
-
-
-def _short_names(ids: list[str]) -> list[str]:
-    """File names without their folders if they still distinguish the rows, else the ids unchanged."""
-    names = [Path(name).name for name in ids]
-    return names if len(set(names)) == len(set(ids)) else ids
-
-
-def _columns(tasks: tuple[Task, ...], rows: list[Row]) -> list[tuple[str, Column]]:
-    """Task and column of each table column after the file's name, for predictions like the first one."""
-    from soritune.tasks.results import Column, Prediction
-
-    first: Row = next((row for row in rows if "error" not in row), {"tasks": {}})
-    columns = [
-        (task.name, column)
-        for task in tasks
-        if task.name in first["tasks"]
-        for column in task.columns(Prediction.from_json(first["tasks"][task.name]["prediction"]))
-    ]
-    return columns or [("", Column("", ""))]
-
-
-def _cells(row: Row, fields: list[tuple[str, Column]]) -> list[str]:
-    """The cells of a row; a task without an answer to show has a mark in its first column."""
-    seen: set[str] = set()
-    cells = []
-    for task, column in fields:
-        cells.append(_cell(row, task, column, is_first=task not in seen))
-        seen.add(task)
-    return cells
-
-
-def _cell(row: Row, task: str, column: Column, *, is_first: bool) -> str:
-    if is_first and row.get("no_speech"):
-        return "(no speech)"
-    if is_first and row["tasks"].get(task, {}).get("prediction", {}).get("uncertain"):
-        return "(uncertain)"
-    value = row["tasks"].get(task, {}).get("prediction", {}).get(column.field)
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "–"
-    if column.kind == "share":
-        return f"{100 * value:.1f} %"
-    return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
-
-
-def _print_distribution(console: Console, name: str, distribution: Distribution) -> None:
-    table = Table(title=f"{name}: {distribution.total} clips", title_justify="left", box=None, pad_edge=False)
-    table.title_style, table.header_style = "bold", "dim"
-    table.add_column("label")
-    for title in ("clips", "share", "mean probability"):
-        table.add_column(title, justify="right")
-    for row in distribution.labels:
-        confidence = "–" if row.mean_confidence is None else f"{100 * row.mean_confidence:.1f} %"
-        table.add_row(Text(row.label), str(row.count), f"{100 * row.share:.1f} %", confidence)
-    console.print()
-    console.print(table)
-    for count, reason in ((distribution.no_speech, "without speech"), (distribution.uncertain, "uncertain")):
-        if count:
-            console.print(f"{count} {reason}, in no share", style="dim")

@@ -89,6 +89,24 @@ def evaluate(
             help="Labels with a lower probability (0 to 1) are uncertain; the others are scored apart too."
         ),
     ] = None,
+    withhold: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An input beside the audio, such as text, that the model goes without on all rows; may be repeated."
+        ),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Instead of --min-confidence: the share (0.01 to 1) of validation clips that keep their label."
+        ),
+    ] = None,
+    speaker_norm: Annotated[
+        int | None,
+        typer.Option(
+            help="Normalise features per speaker by this number of clips of each, which are not judged."
+        ),
+    ] = None,
     copies: Annotated[
         Literal["apart", "allow", "ignore"],
         typer.Option(
@@ -135,6 +153,9 @@ def evaluate(
         decoder=chosen_decoder(decoder, decoder_set),
         vad=vad,
         min_confidence=min_confidence,
+        coverage=coverage,
+        speaker_norm=speaker_norm,
+        withhold=withhold or (),
         copies=copies,
         console=progress.Console(quiet=as_json),
     )

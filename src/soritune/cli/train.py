@@ -144,7 +144,7 @@ def train(
     )
     with joined_processes():
         settings = _recipe_of(recipe, overrides, preset, phase)
-        for key in _overridden(overrides, ("split", "data.max_lost_share")):
+        for key in overridden(overrides, ("split", "data.max_lost_share")):
             logger.warning(
                 "%s has no effect in `train`, which reads ready splits; --splits names others", key
             )
@@ -174,6 +174,10 @@ def crossval(
     val_share: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of each training part that chooses the weights.")
     ] = 0.1,
+    baselines: Annotated[
+        bool,
+        typer.Option("--baselines", help="Also train simple classifiers on the same folds, as `baselines`."),
+    ] = False,
     output: Output = None,
     preset: Preset = None,
     as_json: AsJson = False,
@@ -194,6 +198,7 @@ def crossval(
             folds=folds,
             group_by=tuple(by.replace("+", ",").split(",")),
             val_share=val_share,
+            baselines=baselines,
             console=progress.Console(quiet=as_json),
         )
         _print_result(folder, None, scores, as_json)
@@ -275,11 +280,11 @@ def _refuse_overrides(overrides: list[str] | None, keys: tuple[str, ...], reason
     Raises:
         RecipeError: there is such an override.
     """
-    for key in _overridden(overrides, keys):
+    for key in overridden(overrides, keys):
         raise RecipeError("overrides", [f"{key}: has no effect {reason}, or leave it out"])
 
 
-def _overridden(overrides: list[str] | None, names: tuple[str, ...]) -> list[str]:
+def overridden(overrides: list[str] | None, names: tuple[str, ...]) -> list[str]:
     """The keys of overrides that are one of `names` or inside one."""
     keys = [override.partition("=")[0] for override in overrides or ()]
     return [key for key in keys if any(key == name or key.startswith(f"{name}.") for name in names)]

@@ -6,7 +6,7 @@ Bad utterances go to `quarantine.jsonl` with a reason. The others are the clean 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -233,7 +233,8 @@ def _levels(qualities: list[tuple[float, float, float]]) -> dict[str, float]:
 def count_tables(
     manifest: Manifest, columns: Sequence[str] = COUNTED
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Per column with values: value → utterances, hours, speakers. Rows without a value count under "–"."""
+    """Per column with values: value → utterances, hours, speakers. Rows without a value count under "–", and rows with
+    a list under each of its values."""
     durations = manifest.durations_s
     speakers = np.array([identity(name) for name in manifest.column("speaker").to_pylist()], dtype=object)
     tables: dict[str, dict[str, dict[str, Any]]] = {}
@@ -241,18 +242,27 @@ def count_tables(
         column = manifest.column(name)
         if column.null_count == len(column):
             continue
-        values = np.array(
-            ["–" if value is None else str(value) for value in column.to_pylist()], dtype=object
-        )
         tables[name] = {
             value: {
-                "utterances": int((inside := values == value).sum()),
+                "utterances": int(inside.sum()),
                 "hours": float(durations[inside].sum()) / 3600,
                 "speakers": len({speaker for speaker in speakers[inside] if speaker is not None}),
             }
-            for value in sorted(set(values))
+            for value, inside in _rows_by_value(column.to_pylist())
         }
     return tables
+
+
+def _rows_by_value(cells: Sequence[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Each value in order, and a mask (rows,) of the rows that have it."""
+    if any(isinstance(cell, list) for cell in cells):
+        lists = [set(cell or ["–"]) for cell in cells]
+        for value in sorted(set[str]().union(*lists)):
+            yield value, np.array([value in values for values in lists], dtype=bool)
+        return
+    values = np.array(["–" if value is None else str(value) for value in cells], dtype=object)
+    for value in sorted(set(values)):
+        yield value, values == value
 
 
 def write_quarantine(path: str | Path, rows: Iterable[Quarantined]) -> int:

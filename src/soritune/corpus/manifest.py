@@ -82,6 +82,7 @@ class Manifest:
         self._rows = rows
         self._columns: dict[str, pa.ChunkedArray] = {}
         self._hash: str | None = None
+        self._replaced: dict[str, pa.ChunkedArray] = {}
         if table is not None:
             self._columns = {name: table.column(name) for name in table.column_names}
             self._absent = set(FIELDS) - set(self._columns)
@@ -106,6 +107,19 @@ class Manifest:
 
         A name that is not an `Utterance` field is looked up in `extra`: text, or numbers if every value is a number.
         """
+        return self._replaced[name] if name in self._replaced else self._own_column(name)
+
+    def with_column(self, name: str, values: Sequence[str | Sequence[str] | None]) -> Manifest:
+        """The same rows, of which `column(name)` gives other values: texts, or lists of texts. The utterances, the hash
+        and what is written keep the manifest's own values."""
+        is_list = any(isinstance(value, list | tuple) for value in values)
+        column = pa.array(values, pa.list_(pa.string()) if is_list else pa.string())
+        view = self.select(np.arange(len(self)))
+        view._hash = self._hash
+        view._replaced = {**self._replaced, name: pa.chunked_array([column])}
+        return view
+
+    def _own_column(self, name: str) -> pa.ChunkedArray:
         if name not in FIELDS:
             return self._extra_column(name)
         column = self._stored_column(name)
@@ -124,7 +138,7 @@ class Manifest:
     def _extra_column(self, name: str) -> pa.ChunkedArray:
         values = [
             None if text is None or f'"{name}"' not in text else extra_of(text).get(name)
-            for text in self.column("extra").to_pylist()
+            for text in self._own_column("extra").to_pylist()
         ]
         known = [value for value in values if value is not None]
         if known and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known):
@@ -168,7 +182,7 @@ class Manifest:
         """The rows at `indices` (all by default), in that order; quicker than `utterance` for each of them."""
         chosen = self if indices is None else self.select(indices)
         names = chosen._present()
-        columns = [chosen.column(name) for name in names]
+        columns = [chosen._own_column(name) for name in names]
         for start in range(0, len(chosen), 4096):
             parts = [column.slice(start, 4096).to_pylist() for column in columns]
             for values in zip(*parts, strict=True):
@@ -195,11 +209,12 @@ class Manifest:
         part = object.__new__(Manifest)
         part.__dict__.update(self.__dict__)
         part._rows, part._hash = (chosen if self._rows is None else self._rows[chosen]), None
+        part._replaced = {name: column.take(pa.array(chosen)) for name, column in self._replaced.items()}
         return part
 
     def table(self) -> pa.Table:
         """All columns as an Arrow table with `SCHEMA`."""
-        return pa.table([self.column(name) for name in FIELDS], schema=SCHEMA)
+        return pa.table([self._own_column(name) for name in FIELDS], schema=SCHEMA)
 
     def audio_path(self, utterance: Utterance) -> Path:
         """Path of the utterance's file.
@@ -214,7 +229,7 @@ class Manifest:
     def hash(self) -> str:
         """sha256 of every value in order. Does not depend on root, path, file format or row groups."""
         if self._hash is None:
-            self._hash = content_hash(self.column, SCHEMA_VERSION, len(self))
+            self._hash = content_hash(self._own_column, SCHEMA_VERSION, len(self))
         return self._hash
 
     def __getstate__(self) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 TextSource = Literal["gold", "asr", "none"]
+TEXT_SOURCES: tuple[TextSource, ...] = get_args(TextSource)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ Outputs = dict[str, Float32Array]
 
 @dataclass(frozen=True, slots=True)
 class WindowOutputs:
-    """The outputs of resolution "utterance" for one stretch of a long file."""
+    """The outputs of resolution "utterance" for one stretch of a long file; none for a window for labels (`window_s`)
+    without speech."""
 
     start_s: float
     end_s: float
@@ -49,6 +50,8 @@ class Posteriors:
     """Why the clip could not be used; None if it could."""
     windows: tuple[WindowOutputs, ...] = ()
     """Of a file that was cut: each stretch with its outputs of resolution "utterance"; frames are joined."""
+    is_windowed: bool = False
+    """Whether labels were requested for windows (`window_s`); there may be a single one then."""
     groups: Mapping[str, Any] = field(default_factory=dict)
     """Of a manifest row: speaker, gender and so on, and the groups that the caller added."""
     utterance: Any = None

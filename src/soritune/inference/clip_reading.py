@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from soritune.audio.preprocessing import Preprocessing
 from soritune.audio.voice_activity import Activity, VoiceActivity
 from soritune.errors import AudioError, TaskError
+from soritune.identities import identity
 from soritune.inference.clips import Clip
 from soritune.inference.ensemble import Member, joint_inputs
 from soritune.tasks.inputs.input import (
@@ -20,6 +21,7 @@ from soritune.tasks.inputs.input import (
     kind_of,
     missing_inputs,
     origins,
+    refuse_withholding,
     values_in_request,
     values_in_row,
 )
@@ -47,6 +49,8 @@ class ReadClip:
     error: str | None = None
     activity: Activity | None = None
     """Where the clip holds speech; None if that was not looked for."""
+    speaker: str | None = None
+    """Of a manifest row, in the one spelling by which speakers are compared."""
 
     def has_speech(self, start_s: float = 0.0, end_s: float = float("inf")) -> bool:
         """Whether a stretch may hold speech."""
@@ -60,14 +64,24 @@ class ClipReader:
         members: the models.
         tasks: what the models predict together.
         vad: what finds speech in a clip; None looks for none.
+        withhold: names of inputs beside the waveform that no clip gets.
+
+    Raises:
+        TaskError: `withhold` names an input that the models do not read, or cannot do without.
     """
 
     def __init__(
-        self, members: Sequence[Member], tasks: Sequence[Task], vad: VoiceActivity | None = None
+        self,
+        members: Sequence[Member],
+        tasks: Sequence[Task],
+        vad: VoiceActivity | None = None,
+        withhold: Sequence[str] = (),
     ) -> None:
         self.members, self.tasks, self.vad = members, tasks, vad
         self.inputs = joint_inputs(members)
         """What the models read beside the waveform."""
+        refuse_withholding(self.inputs, withhold)
+        self.withheld = tuple(dict.fromkeys(withhold))
 
     def read(self, clip: Clip) -> ReadClip:
         """Decodes a clip once per distinct preprocessing. Files beyond a model's `max_duration_s` are read whole and
@@ -77,7 +91,7 @@ class ClipReader:
         waveforms: dict[str, NDArray[np.float32]] = {}
         duration, activity = clip.duration_s, None
         try:
-            inputs, left_out, groups = self._encoded_inputs(clip)
+            inputs, left_out, groups = self.encoded_inputs(clip)
             for member in self.members:
                 key = preprocessing_key(member)
                 if key not in waveforms:
@@ -94,11 +108,11 @@ class ClipReader:
             return ReadClip({}, 0.0, error=error.reason)
         except TaskError as error:
             return ReadClip({}, 0.0, error=str(error))
-        return ReadClip(waveforms, duration, inputs, left_out, groups, activity=activity)
+        return ReadClip(
+            waveforms, duration, inputs, left_out, groups, activity=activity, speaker=_speaker(clip)
+        )
 
-    def _encoded_inputs(
-        self, clip: Clip
-    ) -> tuple[tuple[EncodedInputs, ...], tuple[str, ...], dict[str, str]]:
+    def encoded_inputs(self, clip: Clip) -> tuple[tuple[EncodedInputs, ...], tuple[str, ...], dict[str, str]]:
         """The clip's other inputs as arrays, per model, the tasks that lack one, and facts about the inputs.
 
         Raises:
@@ -113,6 +127,7 @@ class ClipReader:
         else:
             values = values_in_request(self.inputs, clip.request)
             facts = dict(clip.request)
+        values = {name: value for name, value in values.items() if name not in self.withheld}
         lacking = {task.name: missing_inputs(task, values) for task in self.tasks}
         left_out = tuple(name for name, missing in lacking.items() if missing)
         if len(left_out) == len(self.tasks):
@@ -150,3 +165,8 @@ def _waveform(clip: Clip, preprocessing: Preprocessing) -> NDArray[np.float32]:
 def _finished(waveform: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """Finished, unless only its windows are."""
     return waveform if is_beyond_training(preprocessing, waveform) else preprocessing.finish(waveform)
+
+
+def _speaker(clip: Clip) -> str | None:
+    speaker = clip.groups.get("speaker")
+    return None if speaker is None else identity(str(speaker))

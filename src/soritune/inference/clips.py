@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from soritune.audio.channels import CHANNEL_NAMES, EACH, channel_name
 from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
 from soritune.audio.pcm import PcmFormat
 from soritune.audio.preprocessing import is_rate, samples_array
@@ -81,7 +82,8 @@ class Rows(Protocol):
 
 Item = str | Path | Samples | Mapping[str, Any]
 """A file, a folder, samples with their rate, or a request: a mapping with one of these as `audio`, an `id`, a
-`channel`, the format `pcm` of headerless files, a prompt `text` and the model's other inputs."""
+`channel` (a number from 0, "left", "right" or "each"), the format `pcm` of headerless files, a prompt `text` and the
+model's other inputs."""
 
 
 def clips_of(items: Iterable[Item] | Rows, groups: Mapping[str, Any] | None) -> Iterator[Clip]:
@@ -115,6 +117,34 @@ def clips_of_paths(
         yield Clip(
             id=str(path), audio=str(path), path=Path(path), duration_s=duration, channel=channel, pcm=pcm
         )
+
+
+def of_channel(clip: Clip, channel: int | str | None) -> Iterator[Clip]:
+    """A clip with the channel that a request names, or a clip for each of its channels, called `ID#left`, `ID#right`,
+    `ID#2`, …; a recording with one channel, or one that cannot be read, remains one clip."""
+    if channel != EACH:
+        number = CHANNEL_NAMES.index(channel) if isinstance(channel, str) else channel
+        yield replace(clip, channel=number)
+        return
+    count = _num_channels(clip)
+    if count < 2:
+        yield clip
+        return
+    for number in range(count):
+        yield replace(clip, id=f"{clip.id}#{channel_name(number)}", channel=number)
+
+
+def _num_channels(clip: Clip) -> int:
+    """Of a file or of samples in memory; 0 if it cannot be read."""
+    if clip.samples is not None:
+        samples = clip.samples[0]
+        return int(samples.shape[1]) if samples.ndim == 2 and samples.shape[1] <= samples.shape[0] else 1
+    if clip.path is None:
+        return 0
+    try:
+        return read_header(clip.path, pcm=clip.pcm).num_channels
+    except AudioError:
+        return 0
 
 
 def is_samples(item: object) -> bool:
@@ -191,21 +221,23 @@ def _mixed_clips(items: Any) -> Iterator[Clip]:
             )
         elif isinstance(audio, str | Path):
             channel, pcm = request.pop("channel", None), request.pop("pcm", None)
-            for clip in clips_of_paths(_files([audio]), channel, pcm):
-                yield replace(clip, id=name or clip.id, request=request)
+            for clip in clips_of_paths(_files([audio]), None, pcm):
+                yield from of_channel(replace(clip, id=name or clip.id, request=request), channel)
         elif not is_samples(audio):
             raise AudioError("predict", f"item {index} is {reprlib.repr(item)}; give {GIVEN}")
         else:
             channel = request.pop("channel", None)
             for clip in clips_of_samples([audio]):
-                yield replace(clip, id=name or str(index), channel=channel, request=request)
+                yield from of_channel(replace(clip, id=name or str(index), request=request), channel)
 
 
 def _reading_fault(request: Mapping[str, Any]) -> str | None:
     """Why the `channel` or the `pcm` of a request cannot be used."""
     channel, pcm = request.get("channel"), request.get("pcm")
-    if channel is not None and (isinstance(channel, bool) or not isinstance(channel, Integral)):
-        return f"the request's channel is {channel!r}; it is a whole number, from 0"
+    is_number = isinstance(channel, Integral) and not isinstance(channel, bool)
+    is_name = isinstance(channel, str) and channel in (*CHANNEL_NAMES, EACH)
+    if channel is not None and not is_number and not is_name:
+        return f"the request's channel is {channel!r}; it is a whole number, from 0, or left, right or each"
     try:
         if pcm is not None:
             PcmFormat.parse(str(pcm))

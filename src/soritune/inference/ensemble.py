@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from soritune.audio.preprocessing import Preprocessing
+from soritune.bundles.calibration import KEY, BundleCalibration
 from soritune.bundles.card import Bundle
+from soritune.bundles.speaker_norm import TrainingFeatures
 from soritune.errors import BundleError
 from soritune.geometry import Geometry
 from soritune.inference.backends.backend import Backend
@@ -35,10 +37,14 @@ class Member:
     """Name of the bundle's folder; in a run it distinguishes several bundles."""
     bundle_inputs: tuple[InputSpec, ...] | None = None
     """The inputs as its bundle stores them, with the folder of their files; None takes those of the tasks."""
+    calibration: BundleCalibration | None = None
+    """The temperatures that are applied to its outputs, and its thresholds; None leaves its outputs as they are."""
+    training_features: TrainingFeatures | None = None
+    """Statistics of its features in training, for normalisation per speaker."""
 
     @classmethod
-    def of(cls, bundle: Bundle, backend: Backend) -> Member:
-        """The bundle's own settings around a loaded backend.
+    def of(cls, bundle: Bundle, backend: Backend, *, calibrated: bool = True) -> Member:
+        """The bundle's own settings around a loaded backend; its temperatures only if `calibrated`.
 
         Raises:
             BundleError: the card is faulty, or its tasks name other labels than its outputs.
@@ -69,6 +75,8 @@ class Member:
             backend,
             bundle.path.resolve().name,
             bundle.inputs,
+            _calibration(bundle) if calibrated else None,
+            bundle.training_features,
         )
 
     @property
@@ -87,6 +95,21 @@ class Member:
         return {spec.name: spec for task in self.tasks for spec in task.outputs}
 
 
+def _calibration(bundle: Bundle) -> BundleCalibration | None:
+    """The bundle's calibration.
+
+    Raises:
+        BundleError: the card is faulty, or has a temperature of an output that is not a choice of one label.
+    """
+    calibration = bundle.calibration
+    if calibration is not None:
+        choices = {spec.name for spec in bundle.outputs if objective_of(spec).is_choice(spec)}
+        others = sorted(calibration.outputs.keys() - choices)
+        if others:
+            raise bundle.damaged(KEY, f"'{others[0]}' is not an output with one label per utterance")
+    return calibration
+
+
 def _composed(labels: Sequence[str]) -> list[str]:
     """Labels with Hangul as whole syllables, however they were typed."""
     return [composed(label) for label in labels]
@@ -102,7 +125,9 @@ def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:
     owners: dict[str, tuple[str, OutputSpec]] = {}
     for member in members:
         for task in member.tasks:
-            tasks.setdefault(task.name, task)
+            known = tasks.get(task.name)
+            if known is None or len(task.outputs) > len(known.outputs):
+                tasks[task.name] = task
             for spec in task.outputs:
                 owner, first = owners.setdefault(spec.name, (member.name, spec))
                 if set(first.labels) != set(spec.labels) or not same_meaning(first, spec):
@@ -110,6 +135,13 @@ def joint_tasks(members: Sequence[Member]) -> tuple[Task, ...]:
                         f"bundles '{owner}' and '{member.name}' cannot be averaged: "
                         f"{_difference(first, spec)}; predict with each alone"
                     )
+    joint = {spec.name for task in tasks.values() for spec in task.outputs}
+    for name, (owner, _) in owners.items():
+        if name not in joint:
+            raise BundleError(
+                f"the bundles cannot be averaged: only some of them have the output '{name}', such as '{owner}', and "
+                "others have further ones; predict with each alone"
+            )
     return tuple(tasks.values())
 
 

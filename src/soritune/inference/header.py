@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from soritune.bundles.calibration import KEY as CALIBRATION
+from soritune.bundles.calibration import BundleCalibration
 from soritune.inference.json_values import JsonObject
 from soritune.tasks.decoding.decoder import decoder_text
 from soritune.tasks.task import Task, make_task
@@ -36,6 +38,8 @@ class ModelRecord:
     training: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     """What it was trained on; these three are parts of the card."""
+    calibration: BundleCalibration | None = None
+    """The temperatures that were applied to its outputs."""
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> ModelRecord:
@@ -43,6 +47,8 @@ class ModelRecord:
         values: dict[str, Any] = {name: content.get(name) for name in cls.__dataclass_fields__}
         for part in ("encoder", "training", "data"):
             values[part] = values[part] or {}
+        if values[CALIBRATION] is not None:
+            values[CALIBRATION] = BundleCalibration.from_json(values[CALIBRATION])
         return cls(**values)
 
 
@@ -89,9 +95,14 @@ class Header:
         for task in content.listed("tasks"):
             task.text("name")
             task.object("config")
-        for key in ("bundle", "data", "decoder", "versions"):
+        for key in ("bundle", "data", "decoder", "versions", "thresholds", "speaker_norm", "label_windows"):
             if content.values.get(key) is not None:
                 content.object(key)
+        for bundle in (content.values.get("bundle"), *(content.values.get("bundles") or ())):
+            try:
+                ModelRecord.of(bundle if isinstance(bundle, Mapping) else {})
+            except ValueError as error:
+                raise content.fault(f"'bundle.{CALIBRATION}' is faulty ({error})") from error
         return cls(content.values)
 
     def to_json(self) -> dict[str, Any]:
@@ -165,6 +176,37 @@ class Header:
         """The lowest probability of a label that is not marked as uncertain; None if none is."""
         minimum: float | None = self.content.get("min_confidence")
         return minimum
+
+    @property
+    def coverage(self) -> float | None:
+        """The stated share of clips that keep their label; None if none was stated."""
+        coverage: float | None = self.content.get("coverage")
+        return coverage
+
+    @property
+    def label_windows(self) -> Mapping[str, float] | None:
+        """`window_s` and `hop_s` of the windows that every clip was cut into; None if only long clips were cut."""
+        windows: Mapping[str, float] | None = self.content.get("label_windows")
+        return windows
+
+    def threshold(self, task: str) -> float | None:
+        """The least probability of a label of a task that is not uncertain; None if no label is."""
+        threshold: float | None = (self.content.get("thresholds") or {}).get(task, self.min_confidence)
+        return threshold
+
+    @property
+    def speaker_norm(self) -> str | None:
+        """`normalisation per speaker from 5 enrolment clips`; None without it."""
+        record = self.content.get("speaker_norm")
+        if record is None:
+            return None
+        least, most = record.get("clips", (None, None))
+        return f"normalisation per speaker from {least if least == most else f'{least} to {most}'} enrolment clips"
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """Names of the inputs that the models went without, although rows may have them."""
+        return tuple(map(str, self.content.get("withheld") or ()))
 
     @property
     def created(self) -> str | None:

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.errors import BundleError
-from soritune.inference.backends.backend import Arrays
+from soritune.inference.backends.backend import Arrays, PoolingBackend
 from soritune.inference.clip_outputs import Outputs, WindowOutputs
 from soritune.inference.clip_reading import EncodedInputs, ReadClip, is_beyond_training, preprocessing_key
 from soritune.inference.ensemble import Member, label_orders
-from soritune.inference.posteriors import mean_of, readable
+from soritune.inference.posteriors import mean_of, readable, tempered
+from soritune.inference.speaker_norm import Features, SpeakerNorm
 from soritune.inference.windows import Window, WindowSettings, plan_windows, stitch_frames
 from soritune.tasks.inputs.input import blind_outputs, cut_inputs, pad_inputs
 from soritune.tasks.specs import OutputSpec
@@ -38,6 +39,7 @@ class _Piece(NamedTuple):
     """Position of the clip in the batch."""
     waveform: NDArray[np.float32]
     inputs: EncodedInputs
+    speaker: str | None
 
 
 class MemberRunner:
@@ -49,6 +51,7 @@ class MemberRunner:
         specs: the joint outputs, whose order of labels the results have.
         windows: how long files are cut; shorter than that where training used shorter clips.
         padded_seconds: budget of a batch: pieces × longest of them, in seconds.
+        norm: how features are normalised per speaker; None leaves them as they are.
     """
 
     def __init__(
@@ -58,8 +61,9 @@ class MemberRunner:
         specs: Mapping[str, OutputSpec],
         windows: WindowSettings,
         padded_seconds: float,
+        norm: SpeakerNorm | None = None,
     ) -> None:
-        self.member, self.index = member, index
+        self.member, self.index, self.norm = member, index, norm
         self.rate = member.preprocessing.sample_rate_hz
         longest_s = member.geometry.longest_samples / member.geometry.sample_rate_hz
         self.windows = windows.limited(member.preprocessing.max_duration_s).limited(longest_s)
@@ -70,17 +74,32 @@ class MemberRunner:
     def outputs(self, clips: Sequence[ReadClip]) -> list[ClipOutputs]:
         """The outputs of each clip, from a batch of whole clips and batches of windows."""
         plans = [self._plan(clip) for clip in clips]
-        pieces = [
-            self._piece(position, clip, window)
-            for position, (clip, plan) in enumerate(zip(clips, plans, strict=True))
-            for window in plan
-        ]
+        pieces = self._pieces(clips, plans)
         parts: list[list[Outputs]] = [[] for _ in clips]
         for batch in self._batches(pieces):
             for piece, outputs in zip(batch, self._run(batch), strict=True):
                 parts[piece.clip].append(outputs)
         return [
-            self._joined(clip, outputs, plan) for clip, outputs, plan in zip(clips, parts, plans, strict=True)
+            self._calibrated(self._joined(clip, outputs, plan))
+            for clip, outputs, plan in zip(clips, parts, plans, strict=True)
+        ]
+
+    def features(self, clips: Sequence[ReadClip]) -> list[Features]:
+        """The pooled features of each clip, (pieces, channels) per output, not normalised."""
+        assert isinstance(self.member.backend, PoolingBackend)
+        pieces = self._pieces(clips, [self._plan(clip) for clip in clips])
+        parts: list[list[Features]] = [[] for _ in clips]
+        for batch in self._batches(pieces):
+            _, pooled = self.member.backend.run_pooled(self._given(batch))
+            for position, piece in enumerate(batch):
+                parts[piece.clip].append({name: values[position] for name, values in pooled.items()})
+        return [{name: np.stack([part[name] for part in clip]) for name in clip[0]} for clip in parts]
+
+    def _pieces(self, clips: Sequence[ReadClip], plans: Sequence[Sequence[Window]]) -> list[_Piece]:
+        return [
+            self._piece(position, clip, window)
+            for position, (clip, plan) in enumerate(zip(clips, plans, strict=True))
+            for window in plan
         ]
 
     def _plan(self, clip: ReadClip) -> list[Window]:
@@ -95,7 +114,7 @@ class MemberRunner:
         stretch = waveform[window.start : window.stop]
         if is_beyond_training(preprocessing, waveform):
             stretch = preprocessing.finish(stretch)
-        return _Piece(position, stretch, self._inputs(clip, window))
+        return _Piece(position, stretch, self._inputs(clip, window), clip.speaker)
 
     def _inputs(self, clip: ReadClip, window: Window) -> EncodedInputs:
         """A clip's other inputs for one of its windows."""
@@ -124,6 +143,28 @@ class MemberRunner:
 
     def _run(self, batch: Sequence[_Piece]) -> list[Outputs]:
         """What tasks decode, per piece, without padding."""
+        given, backend = self._given(batch), self.member.backend
+        if self.norm is None:
+            arrays = backend.run(given)
+        else:
+            assert isinstance(backend, PoolingBackend)
+            arrays, pooled = backend.run_pooled(given)
+            arrays |= backend.classify(
+                {name: self._normalised(name, pooled[name], batch) for name in self.norm.training.outputs}
+            )
+        return [self._readable(arrays, position, piece) for position, piece in enumerate(batch)]
+
+    def _normalised(
+        self, name: str, features: NDArray[np.float32], batch: Sequence[_Piece]
+    ) -> NDArray[np.float32]:
+        assert self.norm is not None
+        moved = [
+            self.norm.mapped(name, row, piece.speaker) for row, piece in zip(features, batch, strict=True)
+        ]
+        return np.stack(moved)
+
+    def _given(self, batch: Sequence[_Piece]) -> Arrays:
+        """The input of the backend."""
         member = self.member
         lengths = np.array([len(piece.waveform) for piece in batch], dtype=np.int64)
         padded = np.zeros((len(batch), int(lengths.max())), dtype=np.float32)
@@ -133,8 +174,7 @@ class MemberRunner:
         if member.inputs:
             inputs = [piece.inputs for piece in batch]
             given |= pad_inputs(member.inputs, inputs, member.geometry.num_frames(lengths))
-        arrays = member.backend.run(given)
-        return [self._readable(arrays, position, piece) for position, piece in enumerate(batch)]
+        return given
 
     def _readable(self, arrays: Arrays, position: int, piece: _Piece) -> Outputs:
         """What tasks decode; outputs that read inputs alone are left out if the clip lacks these."""
@@ -176,6 +216,21 @@ class MemberRunner:
             for (start, end), part, speech in zip(spans, parts, has_speech, strict=True)
         )
         return ClipOutputs(whole, tuple(windows))
+
+    def _calibrated(self, clip: ClipOutputs) -> ClipOutputs:
+        """A clip at the temperatures of the model's outputs, which are fitted on whole clips. It comes after the mean
+        over windows, whose most probable label it therefore keeps."""
+        if self.member.calibration is None:
+            return clip
+        windows = (replace(window, outputs=self._tempered(window.outputs)) for window in clip.windows)
+        return ClipOutputs(self._tempered(clip.whole), tuple(windows))
+
+    def _tempered(self, outputs: Outputs) -> Outputs:
+        temperatures = {} if self.member.calibration is None else self.member.calibration.temperatures
+        return {
+            name: tempered(values, temperatures[name]) if name in temperatures else values
+            for name, values in outputs.items()
+        }
 
 
 def mean_outputs(specs: Mapping[str, OutputSpec], models: Sequence[ClipOutputs]) -> ClipOutputs:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from soritune.bundles.calibration import KEY as CALIBRATION
 from soritune.bundles.card import ADAPTER_FILE, WEIGHTS_FILE
 from soritune.bundles.versions import versions
 from soritune.inference.ensemble import Member
@@ -30,7 +31,8 @@ CARD_KEYS = (
 
 def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> Header:
     """What a predictions file states about its origin; `decoder` only where it is not the greedy one, `vad` only
-    where speech was looked for, `min_confidence` only where one was set.
+    where speech was looked for, `min_confidence`, `label_windows`, `withheld`, and `coverage` with its `thresholds`
+    only where they were set.
 
     Args:
         predictor: the models.
@@ -49,6 +51,14 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
             **({} if decoder is None else {"decoder": decoder}),
             **({} if predictor.vad is None else {"vad": predictor.vad.name}),
             **({} if predictor.min_confidence is None else {"min_confidence": predictor.min_confidence}),
+            **(
+                {}
+                if predictor.label_windows is None
+                else {"label_windows": predictor.label_windows.model_dump()}
+            ),
+            **_coverage(predictor),
+            **({} if predictor.speaker_norm is None else {"speaker_norm": predictor.speaker_norm}),
+            **({} if not predictor.withheld else {"withheld": list(predictor.withheld)}),
             "bundle": bundles[0],
             "bundles": bundles,
             "tasks": tasks,
@@ -59,8 +69,14 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
     )
 
 
+def _coverage(predictor: Predictor) -> dict[str, Any]:
+    if predictor.coverage is None:
+        return {}
+    return {"coverage": predictor.coverage, "thresholds": dict(predictor.thresholds)}
+
+
 def excerpt(member: Member) -> dict[str, Any]:
-    """The part of a bundle's card that goes with its predictions."""
+    """The part of a bundle's card that goes with its predictions; `calibration` only if it was applied."""
     card = member.card
     files = card.get("files", {})
     return {
@@ -70,4 +86,5 @@ def excerpt(member: Member) -> dict[str, Any]:
         "encoder": dict(card.get("encoder", {})),
         "data": dict(card.get("data") or {}),
         **{key: card.get(key) for key in CARD_KEYS},
+        **({} if member.calibration is None else {CALIBRATION: member.calibration.to_json()}),
     }

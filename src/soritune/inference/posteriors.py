@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.tasks.objectives.objective import objective_of
-from soritune.tasks.objectives.probabilities import Float32Array
+from soritune.tasks.objectives.probabilities import Float32Array, log_softmax
 from soritune.tasks.specs import OutputSpec
 
 
@@ -25,3 +25,8 @@ def mean_of(
 ) -> Float32Array:
     """Mean of results of `readable` over models or windows; all parts have the same shape."""
     return objective_of(spec).mean(spec, parts, weights)
+
+
+def tempered(log_probabilities: Float32Array, temperature: float) -> Float32Array:
+    """Log-probabilities of the logits divided by a temperature, (labels,); their order is kept."""
+    return log_softmax(log_probabilities.astype(np.float64) / temperature)

@@ -122,6 +122,14 @@ def _check_predicted_row(row: JsonObject) -> None:
                 probabilities.share(label)
         if answer.values.get("reference") is not None:
             answer.object("reference")
+    if row.values.get("windows") is not None:
+        for window in row.listed("windows"):
+            if not 0 <= window.number("start_s") <= window.number("end_s") < math.inf:
+                raise window.fault(f"'{window.where('end_s')}' must be a time after 'start_s'")
+            for prediction in window.objects("tasks").values():
+                prediction.share("confidence")
+                if prediction.values.get("label") is not None:
+                    prediction.text("label")
 
 
 def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
@@ -130,7 +138,8 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
     The header is the first part's; its bundle is the first of `bundles`, and `data` states how many parts were pooled.
 
     Raises:
-        ManifestError: no part, parts of different tasks or decoders, or a clip that is in two of them.
+        ManifestError: no part, parts of different tasks, decoders, inputs, windows or uncertain labels, or a clip that
+            is in two of them.
     """
     if not parts:
         raise ManifestError("no predictions to pool; give at least one file", path=path)
@@ -146,6 +155,26 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
             raise ManifestError(
                 f"was read by another decoder than {parts[0]}; pool predictions of one decoder", path=part
             )
+        if (predictions.header.speaker_norm is None) != (first.header.speaker_norm is None):
+            raise ManifestError(
+                f"and {parts[0]} are with and without normalisation per speaker, which are not pooled",
+                path=part,
+            )
+        if predictions.header.withheld != first.header.withheld:
+            raise ManifestError(
+                f"was made with other inputs than {parts[0]}; pool predictions that withhold the same",
+                path=part,
+            )
+        if _uncertainty(predictions) != _uncertainty(first):
+            raise ManifestError(
+                f"has another minimum confidence or coverage than {parts[0]}; pool predictions with the same one",
+                path=part,
+            )
+        if predictions.header.label_windows != first.header.label_windows:
+            raise ManifestError(
+                f"was cut into other windows than {parts[0]}; pool predictions with the same windows",
+                path=part,
+            )
         for row in predictions.rows:
             if row["id"] in sources:
                 raise ManifestError(
@@ -159,6 +188,11 @@ def pool_predictions(parts: Sequence[Path | str], path: Path | str) -> Path:
 
 def _labels(predictions: Predictions) -> list[list[tuple[str, ...]]]:
     return [[spec.labels for spec in task.outputs] for task in predictions.tasks]
+
+
+def _uncertainty(predictions: Predictions) -> tuple[float | None, float | None]:
+    """How labels were marked as uncertain."""
+    return predictions.header.min_confidence, predictions.header.coverage
 
 
 def _pooled_header(headers: Sequence[Header], path: Path) -> Header:
@@ -178,6 +212,15 @@ def _pooled_header(headers: Sequence[Header], path: Path) -> Header:
         "data": data,
         "synthetic": any(header.synthetic for header in headers),
     }
+    norms = [header.content["speaker_norm"] for header in headers if header.speaker_norm is not None]
+    if norms:
+        least, most = zip(*(norm["clips"] for norm in norms), strict=True)
+        speakers = sum(norm["speakers"] for norm in norms)
+        changed["speaker_norm"] = {"speakers": speakers, "clips": [min(least), max(most)]}
+    stated = [header.content.get("thresholds") for header in headers]
+    if any(thresholds != stated[0] for thresholds in stated):
+        # Each model has its own threshold of a coverage, and the rows below it are marked one by one.
+        first = {key: value for key, value in first.items() if key not in ("coverage", "thresholds")}
     return Header({**first, **changed})
 
 

@@ -20,20 +20,25 @@ from soritune.audio.voice_activity import VadName, voice_activity
 from soritune.bundles.read import load_bundle
 from soritune.errors import BundleError, TaskError
 from soritune.inference.backends.backend import OpenBackend
-from soritune.inference.clip_outputs import Posteriors, WindowOutputs
+from soritune.inference.certainty import checked_confidence, checked_coverage, thresholds_of
+from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.clip_reading import ClipReader, ReadClip
+from soritune.inference.clip_results import ClipResults
 from soritune.inference.clips import Clip, Item, Rows, clips_of
 from soritune.inference.distribution import Distribution, label_distribution
-from soritune.inference.ensemble import Member, frame_rates, joint_tasks
+from soritune.inference.ensemble import Member, joint_tasks
+from soritune.inference.label_windows import LabelWindows, label_windows
 from soritune.inference.member_outputs import ClipOutputs, MemberRunner, mean_outputs
 from soritune.inference.predictions import Row
-from soritune.inference.rows import checked_confidence, row_of
+from soritune.inference.rows import is_timed_by_window, row_of
+from soritune.inference.speaker_norm import Features, norm_record, speaker_norm, training_features
+from soritune.inference.window_reading import WindowReader
+from soritune.inference.windowed_clips import WindowRunner
 from soritune.inference.windows import WindowSettings
 from soritune.registry import load_member
 from soritune.run_folder import choose_bundle
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
 from soritune.tasks.objectives.objective import refuse_idle_decoder
-from soritune.tasks.objectives.probabilities import non_finite_output
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +48,6 @@ _BLOCK = 2048
 _POSTERIOR_BLOCK = 256
 """The same where log-probabilities are kept until all clips of a block are done: 256 clips of 10 s with 1,000 labels
 are half a gigabyte."""
-
-
-NOT_FINITE = "the model is damaged, or cannot take this recording"
 
 
 class Predictor:
@@ -62,6 +64,12 @@ class Predictor:
         vad: what finds speech, so that clips and windows without it are marked: auto (Silero if the extra `vad` is
             installed, else the energy gate), silero, energy or off.
         min_confidence: labels with a lower probability are marked as uncertain; None marks none.
+        coverage: instead of it, the share of clips that keep their label, 0.01 to 1: labels with a lower probability
+            than those of this share of the validation clips are uncertain. `soritune calibrate` stores the thresholds.
+        window_s: length of windows, each of which gets a label with its times, whatever the length of the clip; None
+            cuts only clips that are too long for the models.
+        hop_s: from the start of one of these windows to the start of the next; None is `window_s`.
+        withhold: names of inputs beside the waveform, such as "text", that no clip gets, even where it has them.
     """
 
     def __init__(
@@ -73,6 +81,10 @@ class Predictor:
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
         vad: VadName = "auto",
         min_confidence: float | None = None,
+        coverage: float | None = None,
+        window_s: float | None = None,
+        hop_s: float | None = None,
+        withhold: Sequence[str] = (),
     ) -> None:
         if not members:
             raise BundleError("no model was given; name at least one bundle")
@@ -86,18 +98,28 @@ class Predictor:
         refuse_idle_decoder(self.decoder, self.tasks)
         self.outputs = {spec.name: spec for task in self.tasks for spec in task.outputs}
         """The outputs by name, with labels, objective and resolution."""
-        self._labels = {name: spec.labels for name, spec in self.outputs.items()}
-        self._frame_rates_hz = frame_rates(self.members, self.outputs)
+        self._results = ClipResults(self.members, self.tasks, self.outputs)
         self.vad = voice_activity(vad)
         """What finds speech; None if it is not looked for."""
-        self.min_confidence = checked_confidence(min_confidence, self.tasks)
-        self._reader = ClipReader(self.members, self.tasks, self.vad)
+        self.min_confidence, self.coverage = min_confidence, coverage
+        self.thresholds = thresholds_of(self.members, self.tasks, min_confidence, coverage)
+        """The least probability of a certain label, by task."""
+        self._reader = ClipReader(self.members, self.tasks, self.vad, withhold)
+        self.withheld = self._reader.withheld
+        """Names of the inputs that no clip gets."""
         self.inputs = self._reader.inputs
         """What the models read beside the waveform."""
         self._runners = [
             MemberRunner(member, index, self.outputs, self.windows, self.padded_seconds)
             for index, member in enumerate(self.members)
         ]
+        self.label_windows = label_windows(window_s, hop_s)
+        """The windows that get labels; None if only long clips are cut."""
+        self._window_runner = (
+            None if self.label_windows is None else self._make_window_runner(self.label_windows)
+        )
+        self.speaker_norm: dict[str, Any] | None = None
+        """The number of speakers and clips of `enrol`, as a predictions file states it."""
 
     @classmethod
     def load(
@@ -113,6 +135,11 @@ class Predictor:
         decoder: str | Mapping[str, Any] | Decoder = GREEDY,
         vad: VadName = "auto",
         min_confidence: float | None = None,
+        window_s: float | None = None,
+        hop_s: float | None = None,
+        coverage: float | None = None,
+        calibrated: bool = True,
+        withhold: Sequence[str] = (),
     ) -> Predictor:
         """Opens one or several models.
 
@@ -123,16 +150,23 @@ class Predictor:
             backend: what runs the models.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
-            padded_seconds, windows, decoder, vad, min_confidence: as for the class.
+            padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s, coverage, withhold: as for the
+                class.
+            calibrated: apply the temperatures that the bundles have.
 
         Raises:
-            BundleError: a folder that is not a model, bundles whose labels differ, or a base without an adapter bundle.
-            TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, or a
-                minimum confidence for bundles without a task that gives one label.
+            BundleError: a folder that is not a model, bundles whose labels differ, a base without an adapter bundle, or
+                a coverage without thresholds.
+            TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, a minimum
+                confidence or coverage for bundles without a task that gives one label, windows for bundles without a
+                task that has one result per clip, windows that the models do not take, or an input to withhold that
+                the bundles do not read or cannot do without.
             UnknownNameError: no such backend, checkpoint or decoder.
         """
         decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read
         checked_confidence(min_confidence)
+        label_windows(window_s, hop_s)
+        checked_coverage(coverage, min_confidence)
         voice_activity(vad)
         folders = [paths] if isinstance(paths, str | Path) else list(paths)
         bundles = [load_bundle(choose_bundle(folder, checkpoint)) for folder in folders]
@@ -142,7 +176,9 @@ class Predictor:
         members = []
         for bundle in bundles:
             moved = {"base": base} if base is not None and bundle.is_adapter else {}
-            members.append(Member.of(bundle, opener(bundle.path, device=device, **moved)))
+            members.append(
+                Member.of(bundle, opener(bundle.path, device=device, **moved), calibrated=calibrated)
+            )
         return cls(
             members,
             padded_seconds=padded_seconds,
@@ -150,7 +186,67 @@ class Predictor:
             decoder=decoder,
             vad=vad,
             min_confidence=min_confidence,
+            window_s=window_s,
+            hop_s=hop_s,
+            coverage=coverage,
+            withhold=withhold,
         )
+
+    def enrol(self, items: Iterable[Item] | Rows) -> None:
+        """Normalises features per speaker in all later calls, by statistics of these clips; their labels are not used.
+
+        Rows of a manifest are the enrolment clips of their speakers, and only clips of these can then be predicted.
+        Files are clips of one speaker, by whose statistics every clip is normalised. Temperatures are not applied,
+        because they were fitted without it.
+
+        Raises:
+            BundleError: a model without statistics of its training.
+            TaskError: a coverage or windows for labels are set, a clip cannot be read, or a speaker has fewer than two
+                clips.
+        """
+        if self.coverage is not None:
+            raise TaskError(
+                "a coverage was fitted without normalisation per speaker and has no meaning with it; leave one out"
+            )
+        if self.label_windows is not None:
+            raise TaskError(
+                "windows for labels and normalisation per speaker cannot be combined, because its statistics are of "
+                "whole clips; leave one out"
+            )
+        for member in self.members:
+            training_features(member)
+        clips = list(clips_of(items, None))
+        speakers: list[str | None] = []
+        features: list[list[Features]] = [[] for _ in self.members]
+        for batch in _batches(clips, self.padded_seconds):
+            read = [self._reader.read(clips[index]) for index in batch]
+            for index, each in zip(batch, read, strict=True):
+                if each.error is not None:
+                    raise TaskError(f"the enrolment clip {clips[index].id} cannot be used: {each.error}")
+            speakers += [each.speaker for each in read]
+            for runner, of_member in zip(self._runners, features, strict=True):
+                of_member += runner.features(read)
+        if None in speakers and len(set(speakers)) > 1:
+            raise TaskError(
+                "some of the enrolment clips have no speaker; give the speaker of each, or of none"
+            )
+        norms = [
+            speaker_norm(member, of_member, speakers)
+            for member, of_member in zip(self.members, features, strict=True)
+        ]
+        self.members = tuple(replace(member, calibration=None) for member in self.members)
+        self._runners = [
+            MemberRunner(member, index, self.outputs, self.windows, self.padded_seconds, norm)
+            for index, (member, norm) in enumerate(zip(self.members, norms, strict=True))
+        ]
+        self.speaker_norm = norm_record(speakers)
+
+    def features(self, items: Iterable[Item] | Rows) -> Iterator[Features]:
+        """The pooled features of the first model for each clip that can be read, (pieces, channels) per output."""
+        clips = list(clips_of(items, None))
+        for batch in _batches(clips, self.padded_seconds):
+            read = [self._reader.read(clips[index]) for index in batch]
+            yield from self._runners[0].features([each for each in read if each.error is None])
 
     def predict(
         self,
@@ -213,12 +309,58 @@ class Predictor:
         """As `predict`, for clips made elsewhere."""
         return self._through(
             clips,
-            lambda done: row_of(done, self.tasks, self.decoder, self.min_confidence),
+            lambda done: row_of(done, self.tasks, self.decoder, self.thresholds),
             progress=progress,
             block_size=_BLOCK,
         )
 
+    def _make_window_runner(self, settings: LabelWindows) -> WindowRunner:
+        """
+        Raises:
+            TaskError: every task gives its results frame by frame, or the models do not take such windows.
+        """
+        if not any(is_timed_by_window(task) for task in self.tasks):
+            names = ", ".join(task.name for task in self.tasks)
+            raise TaskError(
+                f"window_s has no effect: the results of the model ({names}) have their own times; leave it out"
+            )
+        # A window is a clip of its own, which is not cut again.
+        longest = max(self.windows.longest_s, settings.window_s)
+        windows = self.windows.model_copy(update={"longest_s": longest})
+        runners = [
+            MemberRunner(member, index, self.outputs, windows, self.padded_seconds)
+            for index, member in enumerate(self.members)
+        ]
+        return WindowRunner(WindowReader(self._reader, settings), runners, self.outputs, self.padded_seconds)
+
     def _through(
+        self,
+        clips: Iterable[Clip],
+        finish: Callable[[Posteriors], Result],
+        *,
+        progress: Callable[[int], None] | None,
+        block_size: int,
+    ) -> Iterator[Result]:
+        """The result of `finish` for each clip's posteriors, in the order of the clips."""
+        if self._window_runner is None:
+            yield from self._in_batches(clips, finish, progress=progress, block_size=block_size)
+            return
+        for done in self._by_window(self._window_runner, clips):
+            yield finish(done)
+            if progress is not None:
+                progress(1)
+
+    def _by_window(self, runner: WindowRunner, clips: Iterable[Clip]) -> Iterator[Posteriors]:
+        """Clips with a result for every window; outputs with frames are those of `_in_batches`."""
+        if not any(spec.per_frame for spec in self.outputs.values()):
+            yield from map(self._results.of_windows, runner.run(clips))
+            return
+        waiting = iter(clips)
+        while block := list(islice(waiting, _POSTERIOR_BLOCK)):
+            whole = self._in_batches(block, lambda done: done, progress=None, block_size=len(block))
+            yield from map(self._results.of_windows, runner.run(block), whole)
+
+    def _in_batches(
         self,
         clips: Iterable[Clip],
         finish: Callable[[Posteriors], Result],
@@ -253,45 +395,26 @@ class Predictor:
 
     def _posteriors(self, clips: Sequence[Clip], read: Sequence[ReadClip]) -> Iterator[Posteriors]:
         """One batch through all models."""
+        read = [self._with_known_speaker(each) for each in read]
         good = [each for each in read if each.error is None]
         by_model = [runner.outputs(good) for runner in self._runners] if good else []
         outputs = iter([mean_outputs(self.outputs, models) for models in zip(*by_model, strict=True)])
         for clip, each in zip(clips, read, strict=True):
-            done = ClipOutputs({}) if each.error is not None else next(outputs)
-            error = each.error
-            faulty = non_finite_output(done.whole)
-            if faulty is not None:
-                done, error = ClipOutputs({}), f"the model's output '{faulty}' is not finite; {NOT_FINITE}"
-            left_out = {
-                spec.name for task in self.tasks if task.name in each.left_out for spec in task.outputs
-            }
-            yield Posteriors(
-                id=clip.id,
-                audio=clip.audio,
-                duration_s=each.duration_s,
-                outputs={name: value for name, value in done.whole.items() if name not in left_out},
-                left_out=each.left_out,
-                labels=self._labels,
-                frame_rates_hz=self._frame_rates_hz,
-                error=error,
-                windows=tuple(self._timed(window) for window in done.windows),
-                groups={**clip.groups, **each.groups},
-                utterance=clip.utterance,
-                prompt=_prompt(clip),
-                start_s=clip.start_s,
-                channel=clip.channel,
-                has_speech=each.error is not None or each.has_speech(),
+            yield self._results.of_clip(
+                clip, each, ClipOutputs({}) if each.error is not None else next(outputs)
             )
 
-    def _timed(self, window: WindowOutputs) -> WindowOutputs:
-        """A window with its outputs of resolution "utterance", which have no times but those of their window."""
-        timed = {name: value for name, value in window.outputs.items() if not self.outputs[name].per_frame}
-        return replace(window, outputs=timed)
-
-
-def _prompt(clip: Clip) -> str | None:
-    text = getattr(clip.utterance, "text", None) if clip.utterance is not None else clip.request.get("text")
-    return text if isinstance(text, str) else None
+    def _with_known_speaker(self, clip: ReadClip) -> ReadClip:
+        """The clip, with an error if it has to be normalised and its speaker has no enrolment clips."""
+        norm = self._runners[0].norm
+        if norm is None or clip.error is not None or norm.knows(clip.speaker):
+            return clip
+        lacking = (
+            "the clip has no speaker"
+            if clip.speaker is None
+            else f"no enrolment clip of its speaker '{clip.speaker}' was given"
+        )
+        return replace(clip, error=f"normalisation per speaker is impossible: {lacking}")
 
 
 def _batches(clips: Sequence[Clip], padded_seconds: float) -> list[list[int]]:

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from soritune.errors import SorituneError, TaskError
+from soritune.errors import SorituneError
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.predictions import Row
+from soritune.inference.segments import segments_of
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.results import Prediction
 from soritune.tasks.task import Task
 
+NO_THRESHOLDS: Mapping[str, float] = MappingProxyType({})
 
-def checked_confidence(minimum: float | None, tasks: Sequence[Task] | None = None) -> float | None:
-    """The lowest probability of a label that is not uncertain.
 
-    Raises:
-        TaskError: it is not a probability, or none of the `tasks` gives one label.
-    """
-    if minimum is not None and not 0 <= minimum <= 1:
-        raise TaskError(f"the minimum confidence is {minimum}; it is a probability, from 0 to 1")
-    if minimum is not None and tasks is not None and not any(task.single_label for task in tasks):
-        names = ", ".join(task.name for task in tasks)
-        raise TaskError(
-            f"a minimum confidence has no effect: no task of the model gives one label ({names}); leave it out"
-        )
-    return minimum
+def is_timed_by_window(task: Task) -> bool:
+    """Whether a task's results have no times but those of their windows: none of its outputs has frames."""
+    return not any(spec.per_frame for spec in task.outputs)
 
 
 def row_of(
-    posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder, min_confidence: float | None = None
+    posteriors: Posteriors,
+    tasks: Sequence[Task],
+    decoder: Decoder,
+    thresholds: Mapping[str, float] = NO_THRESHOLDS,
 ) -> Row:
     """The row of a clip; with an `error` if it could not be read, decoded or compared with its reference.
 
-    A clip or window in which no speech was found has `no_speech`; a label below `min_confidence` has `uncertain`.
+    A clip or window in which no speech was found has `no_speech`; a label below the threshold of its task has
+    `uncertain`.
     """
     if posteriors.error is not None:
         return _failed(posteriors, posteriors.error)
     try:
-        return _decoded(posteriors, tasks, decoder, min_confidence)
+        return _decoded(posteriors, tasks, decoder, thresholds)
     except SorituneError as error:
         return _failed(posteriors, str(error))
 
@@ -49,7 +46,7 @@ def _failed(posteriors: Posteriors, reason: str) -> Row:
 
 
 def _decoded(
-    posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder, min_confidence: float | None
+    posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder, thresholds: Mapping[str, float]
 ) -> Row:
     utterance = posteriors.utterance
     prompt = posteriors.prompt
@@ -57,7 +54,7 @@ def _decoded(
     tasks = [task for task in tasks if task.name not in posteriors.left_out]
     for task in tasks:
         reference = None if utterance is None else task.reference(utterance)
-        prediction = _marked(task, task.decode(posteriors.outputs, prompt, decoder), min_confidence)
+        prediction = _marked(task, task.decode(posteriors.outputs, prompt, decoder), thresholds)
         answers[task.name] = {"prediction": prediction, "reference": reference}
     row: Row = {
         "id": posteriors.id,
@@ -72,29 +69,33 @@ def _decoded(
         row["no_speech"] = True
     if posteriors.channel is not None:
         row["channel"] = posteriors.channel
-    timed = [task for task in tasks if not any(spec.per_frame for spec in task.outputs)]
-    if len(posteriors.windows) > 1 and timed:
+    timed = [task for task in tasks if is_timed_by_window(task)]
+    if timed and (len(posteriors.windows) > 1 or posteriors.is_windowed):
         # A long file over time; outputs with frames have their times already.
         row["windows"] = [
             {
                 "start_s": window.start_s,
                 "end_s": window.end_s,
                 "tasks": {
-                    task.name: _marked(task, task.decode(window.outputs, prompt, decoder), min_confidence)
+                    task.name: _marked(task, task.decode(window.outputs, prompt, decoder), thresholds)
                     for task in timed
+                    if window.outputs
                 },
                 **({} if window.has_speech else {"no_speech": True}),
             }
             for window in posteriors.windows
         ]
+        labelled = [task.name for task in timed if task.single_label]
+        if labelled:
+            row["segments"] = {name: segments_of(row["windows"], name) for name in labelled}
     return row
 
 
-def _marked(task: Task, prediction: Prediction, min_confidence: float | None) -> dict[str, Any]:
+def _marked(task: Task, prediction: Prediction, thresholds: Mapping[str, float]) -> dict[str, Any]:
     """A prediction as JSON, with `uncertain` if it is a label with too small a probability, or with none."""
     fields = prediction.to_json()
-    if min_confidence is not None and task.single_label:
+    if task.name in thresholds:
         confidence = fields.get("confidence")
-        if confidence is None or not confidence >= min_confidence:  # also nan
+        if confidence is None or not confidence >= thresholds[task.name]:  # also nan
             fields["uncertain"] = True
     return fields

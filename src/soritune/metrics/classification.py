@@ -7,7 +7,6 @@ compare with scikit-learn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -63,52 +62,6 @@ def confusion_rates(confusion: ArrayLike) -> dict[str, float]:
         "macro_f1": float(np.nanmean(f1)),
         "micro_f1": accuracy,
     }
-
-
-class CalibrationBin(NamedTuple):
-    """Rows with a confidence in (low, high]: their number, mean confidence and accuracy."""
-
-    low: float
-    high: float
-    rows: int
-    confidence: float
-    accuracy: float
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How well confidence predicts accuracy. `ece`: expected calibration error, 0 to 1; nan without rows."""
-
-    ece: float
-    bins: tuple[CalibrationBin, ...]
-    """Bins that hold rows, by increasing confidence."""
-
-
-def calibration(confidence: ArrayLike, correct: ArrayLike, *, num_bins: int = 10) -> Calibration:
-    """Expected calibration error over equal-width bins: sum of (share of rows) x |accuracy - mean confidence|.
-
-    Source: Naeini et al. 2015; Guo et al. 2017 (arXiv 1706.04599), with bins (low, high] as there.
-
-    Args:
-        confidence: (rows,) probability of the predicted label, 0 to 1.
-        correct: (rows,) whether that label was correct.
-        num_bins: Number of bins between 0 and 1.
-    """
-    confidences = np.asarray(confidence, dtype=np.float64)
-    hits = np.asarray(correct, dtype=np.float64)
-    if not confidences.size:
-        return Calibration(float("nan"), ())
-    bin_of_row = np.clip(np.ceil(confidences * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
-    bins = []
-    for bin_index in range(num_bins):
-        in_bin = bin_of_row == bin_index
-        count = int(in_bin.sum())
-        if count:
-            edges = bin_index / num_bins, (bin_index + 1) / num_bins
-            means = float(confidences[in_bin].mean()), float(hits[in_bin].mean())
-            bins.append(CalibrationBin(*edges, count, *means))
-    error = sum(row.rows * abs(row.accuracy - row.confidence) for row in bins) / confidences.size
-    return Calibration(float(error), tuple(bins))
 
 
 def _class_arrays(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

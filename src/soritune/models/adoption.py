@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from soritune.models.heads import Head
+from soritune.models.inputs.input import InputModule
 from soritune.models.starting_point import UNNAMED, StartingPoint, StoredHead
 from soritune.tasks.objectives.objective import objective_of, same_kind
-from soritune.tasks.specs import InputSpec, OutputSpec
+from soritune.tasks.specs import OutputSpec
 
 
 class Adopted(NamedTuple):
@@ -103,11 +104,15 @@ def _adopted(labels: tuple[str, ...], stored: tuple[str, ...], kept: set[str]) -
 
 
 def adopt_inputs(start: StartingPoint, inputs: nn.ModuleDict) -> None:
-    """Fills new modules of inputs with stored weights of the same names and shapes, and reports it in `start`."""
-    for name, module in inputs.items():
+    """Fills new inputs with stored weights of the same names, shapes and meaning, and reports it in `start`."""
+    before = {(spec.name, spec.encoding): spec for spec in start.input_specs}
+    modules: dict[str, InputModule] = dict(inputs.items())  # type: ignore[arg-type]
+    for name, module in modules.items():
         state = module.state_dict()
         stored = start.inputs.get(name, {})
         fits = stored.keys() == state.keys() and all(stored[key].shape == state[key].shape for key in state)
+        source = before.get((name, module.spec.encoding))
+        fits = fits and (source is None or module.can_keep(source))
         if fits:
             module.load_state_dict(stored)
         else:
@@ -117,9 +122,9 @@ def adopt_inputs(start: StartingPoint, inputs: nn.ModuleDict) -> None:
         )
 
 
-def _changed_options(start: StartingPoint, module: nn.Module) -> str:
+def _changed_options(start: StartingPoint, module: InputModule) -> str:
     """The difference from the input that the weights were trained on, as the end of a message; empty without one."""
-    after: InputSpec = module.spec  # type: ignore[assignment]
+    after = module.spec
     before = next((spec for spec in start.input_specs if spec.name == after.name), None)
     if before is None or (before.encoding, dict(before.options)) == (after.encoding, dict(after.options)):
         return ""

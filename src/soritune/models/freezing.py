@@ -82,7 +82,11 @@ def apply_freezing(model: Freezable) -> None:
         embedding.requires_grad = everything
     model.evaluated = (
         *_evaluated(encoder, parts, heads=list(model.heads.values()) if freeze.heads else []),
-        *(part for module in input_modules(model) for part in module.frozen_modules()),
+        *(
+            part
+            for module in input_modules(model)
+            for part in ((module,) if freeze.heads else module.frozen_modules())
+        ),
     )
     encoder.set_front_graph(_trained(parts[FRONT]))
     first = next((index for index, modules in enumerate(parts) if _trained(modules)), len(parts))

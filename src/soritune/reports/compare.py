@@ -75,11 +75,19 @@ def compare(paths: Sequence[Path | str], *, resamples: int = 1000, seed: int = 0
     """Compares models by their scores.json (or the folders that hold one); the first is the reference.
 
     Raises:
-        ManifestError: fewer than two files, one that is not a scores file, or no task that all have.
+        ManifestError: fewer than two files, one that is not a scores file, no task that all have, or scores with and
+            without normalisation per speaker.
     """
     if len(paths) < 2:
         raise ManifestError("a comparison needs at least two scores files")
     scores = [load_scores(path) for path in paths]
+    normalised = [side.header.speaker_norm is not None for side in scores]
+    if len(set(normalised)) > 1:
+        which = paths[normalised.index(True)], paths[normalised.index(False)]
+        raise ManifestError(
+            f"{which[0]} was judged with normalisation per speaker and {which[1]} without it, on other clips; judge "
+            "both alike before you compare them"
+        )
     shared = [name for name in scores[0].tasks if all(name in model.tasks for model in scores)]
     if not shared:
         tasks = "; ".join(
@@ -145,6 +153,15 @@ def _notes(scores: Sequence[Scores], models: Sequence[TaskScores], common: Seque
     decoders = [side.header.decoder_text for side in scores]
     if len(set(decoders)) > 1:
         notes.append(f"The outputs were read by different decoders: {', '.join(decoders)}.")
+    norms = [side.header.speaker_norm for side in scores]
+    if len(set(norms)) > 1:
+        notes.append(f"The numbers of enrolment clips differ: {'; '.join(map(str, norms))}.")
+    withheld = [" and ".join(side.header.withheld) or "nothing" for side in scores]
+    if len(set(withheld)) > 1:
+        notes.append(f"Inputs were withheld from the models: {', '.join(withheld)}.")
+    windows = [side.header.label_windows for side in scores]
+    if any(each != windows[0] for each in windows):
+        notes.append("The clips were cut into different windows, whose mean is judged.")
     for title, marked in (
         ("Trained on", [side.header.trained_on_synthetic for side in scores]),
         ("Judged on", [bool(side.header.data.synthetic) for side in scores]),

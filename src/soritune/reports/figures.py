@@ -18,7 +18,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from soritune.metrics.bootstrap import Interval
-from soritune.metrics.classification import CalibrationBin, ClassRates
+from soritune.metrics.calibration import CalibrationBin
+from soritune.metrics.classification import ClassRates
 from soritune.reports.figure_files import PAGE, Palette, inline_svg
 from soritune.reports.numbers import has_range
 from soritune.reports.scores import SpeakerScores

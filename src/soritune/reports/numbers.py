@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from soritune.metrics.bootstrap import Interval
-from soritune.reports.scores import CertainScores, SpeakerRate, TaskScores
+from soritune.reports.confidence_scores import CertainScores
+from soritune.reports.scores import SpeakerRate, TaskScores
 from soritune.tasks.task import Task
 
 UNKNOWN_NUMBER = "–"
@@ -64,10 +65,48 @@ def hours_text(hours: float) -> str:
 
 
 def certain_title(certain: CertainScores, total: int) -> str:
-    """`Clips with speech and a label of at least 60.0 %: 45 of 60 (75.0 %)`."""
+    """`Clips with speech and a label of at least 60.0 %: 45 of 60 (75.0 %)`; with the coverage that was stated."""
+    stated = "" if certain.coverage is None else f", stated coverage {certain.coverage:.0%}"
     return (
         f"Clips with speech and a label of at least {percent(certain.min_confidence)}: "
-        f"{certain.num_utterances:,} of {total:,} ({percent(certain.share)})"
+        f"{certain.num_utterances:,} of {total:,} ({percent(certain.share)}{stated})"
+    )
+
+
+COVERAGE_TITLE = "Clips that keep their label"
+COVERAGE_NOTE = (
+    "Labels below the threshold are uncertain, and clips without speech keep no label. The thresholds are those of the "
+    "validation clips, so the share of the judged clips differs from the stated one."
+)
+
+
+def coverage_rows(task: Task, scores: TaskScores) -> tuple[list[str], list[list[str]]]:
+    """Titles and cells of a table of rates against coverage; no cells if there are no thresholds."""
+    primary = scores.primary_metric.name
+    others = [rate for rate in scores.rates if rate != primary and is_share(task, rate)]
+    rates = [primary, *others[:1]]
+    titles = ["stated", "threshold", "clips", "share", *(text for rate in rates for text in (rate, "95 %"))]
+    rows = []
+    for row in scores.coverages:
+        cells = [f"{row.coverage:.0%}", f"{row.threshold:.3f}", f"{row.num_utterances:,}", percent(row.share)]
+        for rate in rates:
+            interval = row.rates.get(rate)
+            cells.append(rate_text(task, rate, None if interval is None else interval.value))
+            cells.append(UNKNOWN_NUMBER if interval is None else rate_range_text(task, rate, interval))
+        rows.append(cells)
+    return titles, rows
+
+
+def temperature_note(scores: TaskScores) -> str | None:
+    """What the temperature changes: `Expected calibration error 0.041, and 0.112 without the temperature 1.83 …`."""
+    before, after = scores.uncalibrated, scores.calibration
+    if before is None or after is None:
+        return None
+    speakers = counted(before.fitted_speakers, "speaker") if before.fitted_speakers else "unknown speakers"
+    return (
+        f"Expected calibration error {after.ece:.3f}, and {before.calibration.ece:.3f} without the temperature "
+        f"{before.temperature:.2f}, which was fitted on {counted(before.fitted_rows, 'validation clip')} of "
+        f"{speakers}."
     )
 
 

@@ -23,7 +23,8 @@ def lead(scores: Scores) -> str:
     where = f"the {data.split} split" if data.split not in (None, "all") else "a manifest"
     pooled = f", {data.pooled} folds together" if data.pooled else ""
     size = f"{counted(scores.num_utterances, 'clip')} of {counted(scores.num_speakers, 'speaker')}"
-    return f"{' and '.join(scores.tasks)} judged on {where}{pooled}: {size}"
+    norm = f", with {scores.header.speaker_norm}" if scores.header.speaker_norm else ""
+    return f"{' and '.join(scores.tasks)} judged on {where}{pooled}{norm}: {size}"
 
 
 def rate_tiles(scores: Scores) -> list[dict[str, Any]]:

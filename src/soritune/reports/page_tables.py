@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soritune.reports.numbers import (
+    COVERAGE_NOTE,
+    COVERAGE_TITLE,
     baseline_notes,
     certain_title,
     counted,
+    coverage_rows,
     is_share,
     percent,
     rate_range_text,
@@ -73,6 +76,19 @@ def certain_table(task: Task, scores: TaskScores) -> dict[str, Any] | None:
         "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
         "rows": rows,
         "note": "",
+    }
+
+
+def coverage_table(task: Task, scores: TaskScores) -> dict[str, Any] | None:
+    """Rates over the clips that keep their label, by coverage; None without thresholds."""
+    titles, rows = coverage_rows(task, scores)
+    if not rows:
+        return None
+    return {
+        "title": COVERAGE_TITLE,
+        "columns": [_column(name, True) for name in titles],
+        "rows": [{"cells": [_cell(text, numeric=True) for text in row], "primary": False} for row in rows],
+        "note": COVERAGE_NOTE,
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from soritune.bundles.calibration import BundleCalibration
+from soritune.reports.numbers import counted
 from soritune.reports.scores import Scores
 
 
@@ -22,6 +24,7 @@ def provenance(scores: Scores) -> list[tuple[str, str]]:
         ("Models averaged", ", ".join(names) if len(names) > 1 and not data.pooled else None),
         ("Folds pooled", data.pooled),
         ("Decoder", header.decoder_text if header.decoder else None),
+        ("Temperature", _temperatures(model.calibration) if len(names) == 1 else None),
         ("Weights (sha256)", model.sha256),
         (
             "Encoder",
@@ -56,3 +59,14 @@ def _training_text(training: Mapping[str, Any], created: str | None) -> str | No
     parts = [f"step {training.get('step')}", f"epoch {epoch:.4g}" if isinstance(epoch, int | float) else ""]
     parts += [f"{training['weights']} weights" if training.get("weights") else "", created or ""]
     return ", ".join(part for part in parts if part)
+
+
+def _temperatures(calibration: BundleCalibration | None) -> str | None:
+    """`emotion 1.83, fitted on 120 validation clips of 6 speakers`."""
+    if calibration is None:
+        return None
+    return "; ".join(
+        f"{name} {output.temperature:.2f}, fitted on {counted(output.rows, 'validation clip')} of "
+        f"{counted(output.speakers, 'speaker')}"
+        for name, output in calibration.outputs.items()
+    )

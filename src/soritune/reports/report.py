@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from soritune.errors import ManifestError
@@ -22,6 +20,7 @@ from soritune.reports.players import Players
 from soritune.reports.provenance import provenance
 from soritune.reports.scores import Scores, load_scores
 from soritune.reports.sections import task_section
+from soritune.reports.templates import page_environment, resource
 from soritune.run_folder import RunFolder
 from soritune.whole_file import write_text
 
@@ -97,13 +96,13 @@ def render_report(
     contents += [{"id": "provenance", "title": "Where this comes from"}]
     recipe = scores.header.model.recipe
     failed = predictions.failed
-    environment = _environment()
+    environment = page_environment()
     return environment.get_template(
         "report.html.j2"
     ).render(
         title=title(scores),
         lead=lead(scores),
-        css=Markup(_resource("report.css")),  # noqa: S704  (our own file)
+        css=Markup(resource("report.css")),  # noqa: S704  (our own file)
         contents=contents,
         banners=[
             {"text": text, "kind": "strong" if index == 0 else ""}
@@ -143,16 +142,3 @@ def _predictions_of(run: RunFolder, scores: Scores) -> Path:
         if path.is_file():
             return path
     raise ManifestError(f"{name} is missing, here and under predictions/; give --predictions", path=run.path)
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FunctionLoader(_resource), autoescape=True, undefined=StrictUndefined, trim_blocks=False
-    )
-    part = environment.get_template("table.html.j2")
-    environment.globals["table"] = lambda table: Markup(part.render(part=table))  # noqa: S704  (escaped inside)
-    return environment
-
-
-def _resource(name: str) -> str:
-    return files("soritune.reports").joinpath(name).read_text(encoding="utf-8")

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
+from soritune.bundles.calibration import BundleCalibration
 from soritune.bundles.versions import versions
 from soritune.errors import ManifestError, SorituneError
 from soritune.inference.predictions import Predictions, read_predictions
 from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
-from soritune.metrics.classification import Calibration, calibration
+from soritune.metrics.calibration import Calibration, calibration, without_temperature
 from soritune.reports.baselines import baselines
+from soritune.reports.confidence_scores import CertainScores, CoverageScores, Uncalibrated
 from soritune.reports.grouping import UNKNOWN, Grouping, grouping
 from soritune.reports.score_warnings import absent_groups, unlabelled, warnings_of
-from soritune.reports.scores import CertainScores, GroupScores, Scores, SpeakerRate, SpeakerScores, TaskScores
+from soritune.reports.scores import GroupScores, Scores, SpeakerRate, SpeakerScores, TaskScores
 from soritune.tasks.inputs.input import origin_fields
 from soritune.tasks.results import Counts, Pair, Prediction, add_counts
 from soritune.tasks.task import Task
@@ -34,6 +36,8 @@ SPEAKERS_WITH_INTERVALS = 200
 GROUPS_WITH_ALL_DRAWS = 20
 """Scripts or sessions can be thousands of groups. With more groups than this, coarser intervals are enough."""
 FEWER_DRAWS = 200
+COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
+"""Shares of validation clips that keep their label, for which rates are given."""
 
 
 def score_predictions(
@@ -60,7 +64,12 @@ def score_predictions(
         if pairs:
             counted = CountedPairs.of(task, pairs, resamples, seed, path)
             scores = counted.scores(group_by, num_unlabelled=len(predictions.good) - len(pairs))
-            tasks[task.name] = replace(scores, certain=_certain(predictions, counted))
+            tasks[task.name] = replace(
+                scores,
+                certain=_certain(predictions, counted),
+                uncalibrated=_uncalibrated(predictions, counted),
+                coverages=_coverages(predictions, counted),
+            )
             of_tasks += task.score_warnings(pairs)
     if not tasks and predictions.failed and not predictions.good:
         first = predictions.failed[0]
@@ -180,7 +189,7 @@ class CountedPairs:
                 for field in dict.fromkeys(group_by)
                 if field != "speaker" and any(field in pair.groups for pair in self.pairs)
             },
-            baselines=baselines(self.task, self.pairs, self._differences),
+            baselines=baselines(self.task, self.pairs, self.differences),
             calibration=_calibration(self.task, self.pairs),
             speakers=self._speakers(),
             num_unlabelled=num_unlabelled,
@@ -200,7 +209,7 @@ class CountedPairs:
             contributes_fn=self.task.contributes,
         )
 
-    def _differences(self, guessed: Sequence[Counts]) -> Mapping[str, Interval]:
+    def differences(self, guessed: Sequence[Counts]) -> Mapping[str, Interval]:
         """The model's rates minus a baseline's, whose counts are in the order of the pairs."""
         baseline = _sums(guessed, self.speakers.names)
         return paired_difference(
@@ -212,12 +221,16 @@ class CountedPairs:
             contributes_fn=self.task.contributes,
         )
 
+    def positions(self, field: str) -> dict[str, list[int]]:
+        """The positions of the pairs with each value of a field of their groups."""
+        return _positions(grouping([pair.groups.get(field) for pair in self.pairs]))
+
     def _groups(self, field: str) -> dict[str, GroupScores]:
-        values = grouping([pair.groups.get(field) for pair in self.pairs])
-        is_coarse = len(values.ordered) > GROUPS_WITH_ALL_DRAWS
+        positions = self.positions(field)
+        is_coarse = len(positions) > GROUPS_WITH_ALL_DRAWS
         draws = min(self.resamples, FEWER_DRAWS) if is_coarse else self.resamples
         groups = {}
-        for name, inside in _positions(values).items():
+        for name, inside in positions.items():
             counts = _sums([self.counts[i] for i in inside], [self.speakers.names[i] for i in inside])
             groups[name] = GroupScores(
                 num_utterances=len(inside),
@@ -246,22 +259,77 @@ class CountedPairs:
 
 
 def _certain(predictions: Predictions, all_pairs: CountedPairs) -> CertainScores | None:
-    """Rates over the clips that hold speech and have a certain label; None without a minimum confidence."""
-    task, minimum = all_pairs.task, predictions.header.min_confidence
-    if minimum is None or not task.single_label:
+    """Rates over the clips that hold speech and have a certain label; None if no label counts as uncertain."""
+    task, header = all_pairs.task, predictions.header
+    threshold = header.threshold(task.name)
+    if threshold is None or not task.single_label:
         return None
-    silent = {row["id"] for row in predictions.good if row.get("no_speech")}
+    silent = _silent(predictions)
     pairs = [
         pair
         for pair in all_pairs.pairs
         if pair.id not in silent and not pair.prediction.fields.get("uncertain")
     ]
-    counted = CountedPairs.of(task, pairs, all_pairs.resamples, all_pairs.seed) if pairs else None
-    return CertainScores(
-        min_confidence=minimum,
-        num_utterances=len(pairs),
-        share=len(pairs) / len(all_pairs.pairs),
-        rates={} if counted is None else counted.over_all(),
+    share, rates = _over(pairs, all_pairs)
+    return CertainScores(threshold, len(pairs), share, rates, header.coverage)
+
+
+def _coverages(predictions: Predictions, all_pairs: CountedPairs) -> tuple[CoverageScores, ...]:
+    """Rates over the clips that hold speech and keep their label, at several coverages of the validation clips; empty
+    unless the predictions are those of a single model with thresholds."""
+    task, calibration = all_pairs.task, _calibration_of_model(predictions)
+    if calibration is None or not has_single_labels(task, all_pairs.pairs):
+        return ()
+    silent = _silent(predictions)
+    rows = []
+    for coverage in COVERAGES:
+        threshold = calibration.threshold(task.name, coverage)
+        if threshold is None:
+            return ()
+        pairs = [
+            pair
+            for pair in all_pairs.pairs
+            if pair.id not in silent and (pair.prediction.fields["confidence"] or 0.0) >= threshold
+        ]
+        rows.append(CoverageScores(coverage, threshold, len(pairs), *_over(pairs, all_pairs)))
+    return tuple(rows)
+
+
+def _over(pairs: Sequence[Pair], all_pairs: CountedPairs) -> tuple[float, dict[str, Interval]]:
+    """The share that some of the pairs are, and the rates over them; none without pairs."""
+    if not pairs:
+        return 0.0, {}
+    counted = CountedPairs.of(all_pairs.task, pairs, all_pairs.resamples, all_pairs.seed)
+    return len(pairs) / len(all_pairs.pairs), counted.over_all()
+
+
+def _silent(predictions: Predictions) -> set[str]:
+    """Ids of the clips without speech."""
+    return {row["id"] for row in predictions.good if row.get("no_speech")}
+
+
+def _calibration_of_model(predictions: Predictions) -> BundleCalibration | None:
+    """The calibration of the model, if there is one model."""
+    models = predictions.header.models
+    return models[0].calibration if len(models) == 1 else None
+
+
+def _uncalibrated(predictions: Predictions, all_pairs: CountedPairs) -> Uncalibrated | None:
+    """The calibration of the probabilities without the model's temperature, which is exactly undone; None if each is
+    the mean over windows that had the temperature before, of which it cannot be."""
+    task, fitted = all_pairs.task, _calibration_of_model(predictions)
+    if predictions.header.label_windows is not None:
+        return None
+    output = None if fitted is None else fitted.outputs.get(task.outputs[0].name)
+    if output is None or not has_single_labels(task, all_pairs.pairs):
+        return None
+    pairs = _judged_with_confidence(all_pairs.pairs)
+    if not pairs or not all("probabilities" in pair.prediction.fields for pair in pairs):
+        return None
+    stated = [list(pair.prediction.fields["probabilities"].values()) for pair in pairs]
+    before = without_temperature(stated, output.temperature).max(axis=1)
+    return Uncalibrated(
+        output.temperature, calibration(before, _is_right(pairs)), output.rows, output.speakers
     )
 
 
@@ -282,13 +350,26 @@ def _calibration(task: Task, pairs: Sequence[Pair]) -> Calibration | None:
     """Expected calibration error, for predictions of a label with a confidence; else None."""
     if not has_single_labels(task, pairs):
         return None
-    # A model whose outputs are not finite has no confidence; the JSON has null there.
-    sure = [pair for pair in pairs if pair.prediction.fields["confidence"] is not None]
+    sure = _judged_with_confidence(pairs)
     if not sure:
         return None
     confidence = [float(pair.prediction.fields["confidence"]) for pair in sure]
-    correct = [pair.prediction.fields["label"] == pair.reference["label"] for pair in sure]
-    return calibration(confidence, correct)
+    return calibration(confidence, _is_right(sure))
+
+
+def _judged_with_confidence(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs with a confidence and a reference label. A model whose outputs are not finite has no confidence; a row
+    on whose label raters disagree has no label."""
+    return [
+        pair
+        for pair in pairs
+        if pair.prediction.fields.get("confidence") is not None and pair.reference["label"] is not None
+    ]
+
+
+def _is_right(pairs: Sequence[Pair]) -> list[bool]:
+    """Whether the label of each pair is the reference label."""
+    return [pair.prediction.fields["label"] == pair.reference["label"] for pair in pairs]
 
 
 def _sums(counts: Sequence[Counts], names: Sequence[str]) -> dict[str, Counts]:

@@ -30,6 +30,9 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
     known, failed, total = num_speakers or "No", len(predictions.failed), len(predictions.rows)
     plural = "" if num_speakers == 1 else "s"
     unsure = _unsure(predictions)
+    num_models = len(header.models)
+    num_calibrated = sum(model.calibration is not None for model in header.models)
+    is_calibrated = num_calibrated > 0
     silent = sum(bool(row.get("no_speech")) for row in predictions.good)
     warnings = [
         (header.synthetic, _synthetic_warning(header)),
@@ -46,12 +49,39 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
             "These rows chose between models (validation split); a test split is the honest judge.",
         ),
         (
+            in_validation and is_calibrated,
+            "Temperature and thresholds were fitted on these rows, so the calibration looks better than it is.",
+        ),
+        (
             num_speakers < RELIABLE_SPEAKERS,
             f"{known} known speaker{plural}: with fewer than {RELIABLE_SPEAKERS} no interval is reliable.",
         ),
         (
             unsure > 0,
             f"{unsure} of {total} predictions have no probability: the model gave no number for them.",
+        ),
+        (
+            bool(header.withheld),
+            f"The model was judged without its input {' and '.join(header.withheld)}, withheld from all rows.",
+        ),
+        (
+            0 < num_calibrated < num_models,
+            f"{num_calibrated} of {num_models} models have a temperature; the probabilities of the others are as "
+            "trained, so confidence and loss are of both kinds.",
+        ),
+        (
+            bool(header.withheld) and is_calibrated,
+            "Temperature and thresholds were fitted with these inputs, so confidence and coverage may be far off "
+            "without them.",
+        ),
+        (
+            header.label_windows is not None,
+            f"Every clip was cut into windows{_window_text(header)}; its label is the mean of those with speech.",
+        ),
+        (
+            header.label_windows is not None and is_calibrated,
+            "Temperature and thresholds were fitted on whole clips, so confidence and coverage may be far off for "
+            "windows.",
         ),
         (
             silent > 0,
@@ -92,6 +122,12 @@ def _synthetic_warning(header: Header) -> str:
         else "; the speech that it is judged on is not marked as synthetic"
     )
     return f"Trained on synthetic speech, at least in part{judged}."
+
+
+def _window_text(header: Header) -> str:
+    """` of 5 s every 2.5 s`."""
+    windows = header.label_windows or {}
+    return f" of {windows['window_s']:g} s every {windows['hop_s']:g} s" if len(windows) == 2 else ""
 
 
 def _unsure(predictions: Predictions) -> int:

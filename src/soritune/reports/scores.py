@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,15 @@ from soritune.errors import ManifestError
 from soritune.inference.header import Header
 from soritune.inference.json_values import JsonObject, without_nan
 from soritune.metrics.bootstrap import Interval
-from soritune.metrics.classification import Calibration, CalibrationBin
+from soritune.metrics.calibration import Calibration
+from soritune.reports.confidence_scores import (
+    CertainScores,
+    CoverageScores,
+    Uncalibrated,
+    calibration_json,
+    calibration_of,
+    intervals_of,
+)
 from soritune.run_folder import RunFolder
 from soritune.strict_json import read_json
 from soritune.tasks.results import Counts, Metric
@@ -95,7 +103,7 @@ class GroupScores:
             content.whole("num_utterances"),
             content.whole("num_speakers"),
             content.number("hours"),
-            _intervals(content, "rates"),
+            intervals_of(content, "rates"),
         )
 
 
@@ -107,11 +115,22 @@ class Baseline:
     rates: Mapping[str, float]
     differences: Mapping[str, Interval]
     """Per rate: the model's minus this baseline's, over the same resampled speakers; empty without a model."""
+    groups: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    """Field to value of the field to rates; only of trained baselines."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         differences = {name: interval.to_json() for name, interval in self.differences.items()}
-        return {"description": self.description, "rates": dict(self.rates), "differences": differences}
+        groups = {
+            name: {value: dict(rates) for value, rates in values.items()}
+            for name, values in self.groups.items()
+        }
+        return {
+            "description": self.description,
+            "rates": dict(self.rates),
+            "differences": differences,
+            **({"groups": groups} if groups else {}),
+        }
 
     @classmethod
     def read(cls, content: JsonObject) -> Baseline:
@@ -119,39 +138,12 @@ class Baseline:
         rates = content.object("rates")
         return cls(
             content.text("description"),
-            {name: rates.number(name) for name in rates},
-            _intervals(content, "differences"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class CertainScores:
-    """Rates over the clips with speech whose label is not uncertain, beside those over all clips."""
-
-    min_confidence: float
-    num_utterances: int
-    share: float
-    """Of the clips of the task, 0 to 1: the coverage."""
-    rates: Mapping[str, Interval]
-    """Empty without such clips."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "min_confidence": self.min_confidence,
-            "num_utterances": self.num_utterances,
-            "share": self.share,
-            "rates": {name: interval.to_json() for name, interval in self.rates.items()},
-        }
-
-    @classmethod
-    def read(cls, content: JsonObject) -> CertainScores:
-        """Reads what `to_json` wrote."""
-        return cls(
-            content.number("min_confidence"),
-            content.whole("num_utterances"),
-            content.number("share"),
-            _intervals(content, "rates"),
+            _numbers(rates),
+            intervals_of(content, "differences"),
+            {
+                name: {value: _numbers(group.object(value)) for value in group}
+                for name, group in (content.objects("groups") if "groups" in content else {}).items()
+            },
         )
 
 
@@ -173,7 +165,11 @@ class TaskScores:
     num_unlabelled: int
     """Predicted utterances without a reference, which are not scored."""
     certain: CertainScores | None = None
-    """Only where a minimum confidence was set, for predictions that are one label."""
+    """Only where a minimum confidence or a coverage was set, for predictions that are one label."""
+    uncalibrated: Uncalibrated | None = None
+    """The calibration without the temperature of the model; only for a single model with a temperature."""
+    coverages: tuple[CoverageScores, ...] = ()
+    """Only for a single model with thresholds of coverage; the highest coverage first."""
 
     @property
     def primary_interval(self) -> Interval:
@@ -193,10 +189,12 @@ class TaskScores:
                 for field, groups in self.groups.items()
             },
             "baselines": {name: baseline.to_json() for name, baseline in self.baselines.items()},
-            "calibration": None if self.calibration is None else _calibration_json(self.calibration),
+            "calibration": None if self.calibration is None else calibration_json(self.calibration),
             "speakers": {name: scores.to_json() for name, scores in self.speakers.items()},
             "num_unlabelled": self.num_unlabelled,
             **({} if self.certain is None else {"certain": self.certain.to_json()}),
+            **({} if self.uncalibrated is None else {"uncalibrated": self.uncalibrated.to_json()}),
+            **({"coverages": [row.to_json() for row in self.coverages]} if self.coverages else {}),
         }
 
     @classmethod
@@ -209,22 +207,28 @@ class TaskScores:
             num_utterances=content.whole("num_utterances"),
             num_speakers=content.whole("num_speakers"),
             hours=content.number("hours"),
-            rates=_intervals(content, "rates"),
+            rates=intervals_of(content, "rates"),
             groups={
                 field: {value: GroupScores.read(group.object(value)) for value in group}
                 for field, group in groups.items()
             },
             baselines={name: Baseline.read(part) for name, part in content.objects("baselines").items()},
-            calibration=_calibration(content),
+            calibration=calibration_of(content, "calibration"),
             speakers={name: SpeakerScores.read(part) for name, part in content.objects("speakers").items()},
             num_unlabelled=content.whole("num_unlabelled"),
             certain=CertainScores.read(content.object("certain")) if "certain" in content else None,
+            uncalibrated=Uncalibrated.read(content.object("uncalibrated"))
+            if "uncalibrated" in content
+            else None,
+            coverages=tuple(map(CoverageScores.read, content.listed("coverages")))
+            if "coverages" in content
+            else (),
         )
         primary = scores.primary_metric.name
         parts: dict[str, Mapping[str, Interval | SpeakerRate]] = {"": scores.rates}
         parts |= {f"speakers.{name}.": speaker.rates for name, speaker in scores.speakers.items()}
-        for field, values in scores.groups.items():
-            parts |= {f"groups.{field}.{value}.": group.rates for value, group in values.items()}
+        for name, values in scores.groups.items():
+            parts |= {f"groups.{name}.{value}.": group.rates for value, group in values.items()}
         for prefix, rates in parts.items():
             if primary not in rates:
                 raise content.fault(f"'{content.where(f'{prefix}rates.{primary}')}' is missing")
@@ -340,38 +344,8 @@ def load_scores(path: Path | str) -> Scores:
     return Scores.from_json(content, file)
 
 
-def _intervals(content: JsonObject, key: str) -> dict[str, Interval]:
-    return {
-        name: Interval(
-            part.number("value"),
-            part.number("low"),
-            part.number("high"),
-            part.whole("num_speakers"),
-            part.flag("reliable"),
-        )
-        for name, part in content.objects(key).items()
-    }
-
-
-def _calibration_json(calibration: Calibration) -> dict[str, Any]:
-    return {"ece": calibration.ece, "bins": [row._asdict() for row in calibration.bins]}
-
-
-def _calibration(content: JsonObject) -> Calibration | None:
-    if "calibration" in content and content.values["calibration"] is None:
-        return None
-    part = content.object("calibration")
-    bins = (
-        CalibrationBin(
-            row.number("low"),
-            row.number("high"),
-            row.whole("rows"),
-            row.number("confidence"),
-            row.number("accuracy"),
-        )
-        for row in part.listed("bins")
-    )
-    return Calibration(part.number("ece"), tuple(bins))
+def _numbers(content: JsonObject) -> dict[str, float]:
+    return {name: content.number(name) for name in content}
 
 
 def _count(counts: JsonObject, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -14,16 +14,19 @@ from soritune.reports.figures import (
     matrix_figure,
     speaker_figure,
 )
-from soritune.reports.numbers import counted, hours_text, is_share, percent
-from soritune.reports.page_tables import certain_table, group_table, rates_table, shown_table
+from soritune.reports.numbers import counted, hours_text, is_share, percent, temperature_note
+from soritune.reports.page_tables import certain_table, coverage_table, group_table, rates_table, shown_table
 from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
 from soritune.reports.scores import TaskScores
+from soritune.reports.timeline import Track, label_colours, timeline_lines
 from soritune.tasks.results import Alignment, Pair
 from soritune.tasks.task import Task
 
 WORST_ERRORS = 8
 """Confident errors shown."""
+TIMELINES_SHOWN = 6
+"""Recordings that were cut whose labels are shown over time."""
 CLASSES_DRAWN = 12
 """With more classes than this, bars say less than the table."""
 
@@ -53,6 +56,7 @@ def task_section(
         + (f" Left out: {counted(unlabelled, 'clip')} without a reference." if unlabelled else ""),
         "rates": rates_table(task, scores),
         "certain": certain_table(task, scores),
+        "coverage": coverage_table(task, scores),
         "figures": figures,
         "speaker_note": _speaker_note(scores),
         "groups": [group_table(task, field, groups, scores) for field, groups in scores.groups.items()],
@@ -62,9 +66,11 @@ def task_section(
             for matrix in section.matrices
             if len(matrix.labels) <= CLASSES_DRAWN
         ],
-        "ece": "–" if calibration is None else f"{calibration.ece:.3f}",
+        "ece": temperature_note(scores)
+        or ("" if calibration is None else f"Expected calibration error {calibration.ece:.3f}."),
         "tables": [shown_table(part) for part in section.tables if part.rows],
         "errors": errors,
+        "timelines": _timelines(task, pairs, rows),
         "alignments": alignments,
         "has_players": any(item["player"] for item in [*errors, *alignments]),
     }
@@ -76,7 +82,8 @@ def _errors(
     """Wrong labels the model was surest of; empty for tasks that give no label."""
     if not has_single_labels(task, pairs):
         return []
-    wrong = [pair for pair in pairs if pair.prediction.fields["label"] != pair.reference["label"]]
+    labelled = [pair for pair in pairs if pair.reference["label"] is not None]
+    wrong = [pair for pair in labelled if pair.prediction.fields["label"] != pair.reference["label"]]
     wrong.sort(key=lambda pair: (-(pair.prediction.fields["confidence"] or 0.0), pair.id))
     return [
         {
@@ -88,6 +95,35 @@ def _errors(
         }
         for pair in wrong[:WORST_ERRORS]
     ]
+
+
+def _timelines(task: Task, pairs: Sequence[Pair], rows: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Labels over time of recordings that were cut, wrong ones and long ones first; None without any."""
+    cut = [pair for pair in pairs if rows[pair.id].get("windows")]
+    if not cut or not has_single_labels(task, pairs):
+        return None
+    cut.sort(
+        key=lambda pair: (
+            pair.reference["label"] in (None, pair.prediction.fields["label"]),
+            -pair.duration_s,
+            pair.id,
+        )
+    )
+    colours = label_colours(task.outputs[0].labels)
+    return {
+        "colours": colours,
+        "recordings": [
+            {
+                "id": pair.id,
+                "reference": pair.reference["label"] or "(tied ratings)",
+                "predicted": pair.prediction.fields["label"],
+                "lines": timeline_lines([Track.of(rows[pair.id], task.name)], colours),
+            }
+            for pair in cut[:TIMELINES_SHOWN]
+        ],
+        "note": f"{counted(len(cut), 'recording')} predicted in windows; wrong ones first, then by length"
+        + (f"; {TIMELINES_SHOWN} are shown." if len(cut) > TIMELINES_SHOWN else "."),
+    }
 
 
 def _alignment(

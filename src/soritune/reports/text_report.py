@@ -10,17 +10,22 @@ from rich.table import Table
 from rich.text import Text
 
 from soritune.metrics.classification import class_table
+from soritune.reports.confidence_scores import CertainScores
 from soritune.reports.confusion import Confusion, confusion_of
 from soritune.reports.numbers import (
+    COVERAGE_NOTE,
+    COVERAGE_TITLE,
     baseline_notes,
     certain_title,
     counted,
+    coverage_rows,
     percent,
     plain_number,
     rate_range_text,
     rate_text,
+    temperature_note,
 )
-from soritune.reports.scores import CertainScores, Scores, TaskScores
+from soritune.reports.scores import Scores, TaskScores
 from soritune.tasks.task import Task
 from soritune.terminal_text import SafeConsole
 
@@ -56,7 +61,8 @@ def text_report(scores: Scores) -> str:
     header = scores.header
     name, split = header.model.name or "model", header.data.split or "all"
     decoded = f", decoder {header.decoder_text}" if header.decoder else ""
-    console.print(Text(f"{name}, judged on split {split}{decoded}"), soft_wrap=True)
+    norm = f", with {header.speaker_norm}" if header.speaker_norm else ""
+    console.print(Text(f"{name}, judged on split {split}{decoded}{norm}"), soft_wrap=True)
     for part in score_tables(scores):
         console.print(part, soft_wrap=isinstance(part, Text))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
@@ -70,13 +76,21 @@ def score_tables(scores: Scores) -> Iterator[RenderableType]:
     for name, task_scores in scores.tasks.items():
         yield Text("")
         yield _rates(tasks[name], task_scores)
-        for note in baseline_notes(tasks[name], task_scores):
-            yield Text(f"{note}, paired over speakers", style="dim")
+        for baseline_note in baseline_notes(tasks[name], task_scores):
+            yield Text(f"{baseline_note}, paired over speakers", style="dim")
         if task_scores.certain is not None:
             yield Text("")
             yield Text(certain_title(task_scores.certain, task_scores.num_utterances), style="bold")
             if task_scores.certain.rates:
                 yield _certain(tasks[name], task_scores, task_scores.certain)
+        note = temperature_note(task_scores)
+        if note is not None:
+            yield Text("")
+            yield Text(note)
+        if task_scores.coverages:
+            yield Text("")
+            yield _coverages(tasks[name], task_scores)
+            yield Text(COVERAGE_NOTE, style="dim")
         confusion = confusion_of(scores, name)
         if confusion is not None and len(confusion.labels) <= CLASSES_SHOWN:
             yield Text("")
@@ -114,6 +128,16 @@ def _certain(task: Task, scores: TaskScores, certain: CertainScores) -> Table:
             rate_range_text(task, rate, interval) + doubt,
             rate_text(task, rate, scores.rates[rate].value if rate in scores.rates else None),
         )
+    return table
+
+
+def _coverages(task: Task, scores: TaskScores) -> Table:
+    table = _table(COVERAGE_TITLE)
+    titles, rows = coverage_rows(task, scores)
+    for title in titles:
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

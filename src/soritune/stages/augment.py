@@ -69,9 +69,14 @@ def examples_of(
 
     Raises:
         AudioError: a clip cannot be read.
-        AugmentationError: an augmentation needs files or a codec that do not exist.
+        AugmentationError: an augmentation needs files or a codec that do not exist, or a clip is in the folder itself.
         OutputError: the folder cannot be written to.
     """
+    for path in clips:
+        if path.resolve().parent == folder.resolve():
+            raise AugmentationError(
+                f"{path} is in {folder}, where it may be overwritten; choose another folder"
+            )
     clip = read_audio(clips[0], sample_rate_hz=RATE_HZ)
     other = read_audio(clips[1], sample_rate_hz=RATE_HZ) if len(clips) > 1 else clip[::-1].copy()
     chain = Chain(members)
@@ -103,19 +108,25 @@ def every_member(settings: Mapping[str, Any]) -> tuple[dict[str, Member], dict[s
     """All augmentations with these settings by key, and why one cannot be shown.
 
     Raises:
-        AugmentationError: a setting has a fault.
+        AugmentationError: a setting has a fault, or it is one of a choice, which is not shown here.
     """
     given: dict[str, Any] = {}
     left_out: dict[str, str] = {}
     for key, kind in kinds().items():
+        own = settings.get(key, {})
         if issubclass(kind, Selection):
-            continue
-        own = settings.get(key) or {}
-        if issubclass(kind, RecordedSounds) and "folder" not in own:
+            if key in settings:
+                raise AugmentationError(
+                    f"augment.{key} is a choice among augmentations, which are shown one by one; set these, or "
+                    "give a recipe with --recipe"
+                )
+        elif own is None:
+            left_out[key] = "switched off"
+        elif issubclass(kind, RecordedSounds) and isinstance(own, Mapping) and "folder" not in own:
             left_out[key] = f"needs recordings; give --set {key}.folder=FOLDER"
-            continue
-        given[key] = own
-    unknown = {key: value for key, value in settings.items() if key not in given}
+        else:
+            given[key] = own
+    unknown = {key: value for key, value in settings.items() if key not in (*given, *left_out)}
     chain = Chain.of({**given, **unknown})
     return {**chain.waveform, **chain.masking, **chain.mixing}, left_out
 

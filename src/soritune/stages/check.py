@@ -40,6 +40,7 @@ from soritune.models.encoders.encoder import geometry_of
 from soritune.models.pretrained import architecture_of
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
+from soritune.stages.label_columns import label_values
 from soritune.stages.prepare import log_quarantined
 from soritune.tasks.inputs.input import encode_inputs, inputs_of, missing_inputs, values_in_row
 from soritune.tasks.objectives.objective import check_output, cropping_fault, objective_of
@@ -97,14 +98,6 @@ def _report_left_out(stage: str, rows: Sequence[Quarantined], console: Console) 
         console.message(
             f"{stage}: {len(rows):,} utterances have labels that the settings leave out on purpose"
         )
-
-
-def label_values(task: Task, manifest: Manifest) -> list[str]:
-    """The values that the label of a task has in a manifest."""
-    if task.label_field is None:
-        return []
-    values: list[str] = manifest.column(task.label_field).drop_null().unique().to_pylist()
-    return values
 
 
 def _refuse_losses(clean: Manifest, folder: Path, most: float, advice: Sequence[str]) -> None:
@@ -253,7 +246,7 @@ def task_problem(task: Task) -> RowProblem:
         """The first fault of a row."""
         missing = [
             field
-            for field in task.required_fields
+            for field in task.needed_fields
             if getattr(utterance, field, utterance.extra.get(field)) is None
         ]
         if missing:
@@ -279,6 +272,8 @@ def task_problem(task: Task) -> RowProblem:
 def _left_out_on_purpose(tasks: Sequence[Task], utterance: Utterance) -> RowFault:
     """The fault of a row that settings leave out."""
     named = next(task for task in tasks if task.leaves_out(utterance))
+    if (reason := named.missing_label_reason(utterance)) is not None:
+        return RowFault(f"{reason}, which tasks.{named.name} leaves out on purpose", ON_PURPOSE)
     label = getattr(utterance, named.label_field or "", None)
     return RowFault(f"has the label '{label}', which tasks.{named.name} leaves out on purpose", ON_PURPOSE)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.folds import make_folds
 from soritune.corpus.splitting.splits import Splits
 from soritune.errors import OutputError
-from soritune.inference.predictions import pool_predictions
+from soritune.inference.predictions import pool_predictions, read_predictions
 from soritune.processes import wait_until_visible
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
@@ -25,10 +25,12 @@ from soritune.run_folder import RunFolder
 from soritune.stages.check import check_corpus
 from soritune.stages.compared_audio import compare_audio
 from soritune.stages.evaluate import evaluate_run
+from soritune.stages.label_columns import with_labels
 from soritune.stages.prepare import prepare_corpus, root_of
 from soritune.stages.split import refuse_parts
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import settings_that_affect_results, train_recipe
+from soritune.stages.trained_baselines import Fold, refuse_without_label, with_trained_baselines
 from soritune.strict_json import read_json
 from soritune.tasks.task import label_fields
 from soritune.training.end_reason import EndReason
@@ -45,6 +47,7 @@ def crossval(
     folds: int | None = None,
     group_by: tuple[str, ...] = ("speaker",),
     val_share: float = 0.1,
+    baselines: bool = False,
     console: Console = SILENT,
 ) -> Evaluation | None:
     """Trains once per fold and scores all held-out utterances together. Finished folds are not repeated.
@@ -55,6 +58,7 @@ def crossval(
         folds: number of folds; None leaves one speaker out at a time.
         group_by: what train and test must not share: speaker, or speaker and script.
         val_share: share of each fold's training hours that chooses the weights.
+        baselines: also train simple classifiers on the same folds (`stages/trained_baselines.py`).
         console: where progress is shown; nothing is shown by default.
 
     Returns:
@@ -63,15 +67,18 @@ def crossval(
 
     Raises:
         OutputError: the folder holds a cross-validation with other settings.
+        TaskError: baselines of a recipe without a task that gives an utterance one label.
     """
     from soritune.training.process_group import process_group
 
     group = process_group()
+    if baselines:
+        refuse_without_label(recipe.make_tasks())
     files = RunFolder(Path(output))
     manifest = _checked_rows(recipe, files, group, console)
     audio = compare_audio(manifest, recipe.split.copies, console=console)
     all_splits = make_folds(
-        manifest,
+        with_labels(recipe.make_tasks(), manifest),
         group_by=group_by,
         folds=folds,
         val_share=val_share,
@@ -90,11 +97,13 @@ def crossval(
         "folds": folds,
         "val_share": val_share,
         "corpus": manifest.hash,
+        "evaluate.calibrate": recipe.evaluate.calibrate,
     }
     group.on_main(partial(_refuse_other_settings, files, settings))
     for number, splits in enumerate(all_splits, start=1):
         _train_fold(recipe, files, number, manifest, splits, group, console)
-    return group.on_main(partial(_score_together, recipe, files, len(all_splits)))
+    parts = [Fold.of(splits, manifest) for splits in all_splits] if baselines else []
+    return group.on_main(partial(_score_together, recipe, files, manifest, len(all_splits), parts, console))
 
 
 def _checked_rows(recipe: Recipe, files: RunFolder, group: ProcessGroup, console: Console) -> Manifest:
@@ -156,7 +165,14 @@ def _begin_fold(files: RunFolder, fold: RunFolder, splits: Splits) -> bool:
     return fold.events.exists() and fold.has_checkpoint
 
 
-def _score_together(recipe: Recipe, files: RunFolder, num_folds: int) -> Evaluation:
+def _score_together(
+    recipe: Recipe,
+    files: RunFolder,
+    manifest: Manifest,
+    num_folds: int,
+    baseline_folds: Sequence[Fold],
+    console: Console,
+) -> Evaluation:
     folds = [files.fold(number) for number in range(1, num_folds + 1)]
     rows = [
         {"fold": number, **load_scores(fold.scores()).to_json()["tasks"]}
@@ -164,6 +180,10 @@ def _score_together(recipe: Recipe, files: RunFolder, num_folds: int) -> Evaluat
     ]
     pooled = pool_predictions([fold.predictions() for fold in folds], files.predictions())
     scores = score_predictions(pooled, group_by=recipe.evaluate.group_by, resamples=recipe.evaluate.resamples)
+    if baseline_folds:
+        scores = with_trained_baselines(
+            scores, read_predictions(pooled), manifest, baseline_folds, console=console
+        )
     scores.save(files.scores())
     write_report(files.path, scores_path=files.scores(), audio=recipe.evaluate.audio)
     return Evaluation(scores, folds=rows)

@@ -14,6 +14,7 @@ from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
 from soritune.stages.check import by_purpose
+from soritune.stages.label_columns import with_labels
 from soritune.stages.split import corpus_to_splits
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import build_run
@@ -56,7 +57,7 @@ def _dry_run(recipe: Recipe, folder: Path, console: Console) -> dict[str, Any]:
     epochs = _epochs_of_phases(run)
     longest_first = _longest_first(recipe, run, epochs)
     return {
-        "splits": splits.summary(manifest, label_fields(run.tasks)),
+        "splits": splits.summary(with_labels(run.tasks, manifest), label_fields(run.tasks)),
         "policy": splits.policy,
         "quarantined": len(by_purpose(read_quarantine(RunFolder(folder).quarantine))[0]),
         "steps_per_epoch": max(each.plan(0).num_steps for each in epochs),

@@ -8,23 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from soritune.audio.voice_activity import VadName
+from soritune.bundles.read import load_bundle
 from soritune.corpus.lists import make_manifest
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.splitting.splits import Copies
+from soritune.inference.certainty import checked_confidence, checked_coverage
 from soritune.inference.predictor import Predictor
-from soritune.inference.rows import checked_confidence
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.stages.enrolment import checked_clips, split_enrolment
 from soritune.stages.judged import Judged, JudgedModel, judge_data, judge_manifest, judge_run
 from soritune.stages.judged_audio import report_leaks
 from soritune.stages.judged_data import refuse_stray_options, refuse_unknown_labels, refuse_unlabelled
 from soritune.stages.predict import predict_rows
 from soritune.stages.prepare import root_of
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
+from soritune.tasks.inputs.input import inputs_of, refuse_withholding
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,9 @@ def evaluate(
     decoder: str | Mapping[str, Any] | Decoder = GREEDY,
     vad: VadName = "auto",
     min_confidence: float | None = None,
+    coverage: float | None = None,
+    speaker_norm: int | None = None,
+    withhold: Sequence[str] = (),
     copies: Copies = "apart",
     console: Console = SILENT,
 ) -> Evaluation:
@@ -63,9 +69,9 @@ def evaluate(
     A run folder brings its manifest and splits, and results go into it as `predictions/<split>.jsonl`, `scores.json`,
     `report.html` and `report.txt`. The names get a suffix for a split other than test, and for a bundle or decoder
     other than the run's own choice (the best and the greedy one, or the recipe's `evaluate.checkpoint` and
-    `evaluate.decoder`): `scores-val.json`, `report-last.html`, `predictions/val-last.jsonl`. A bundle elsewhere needs
-    `manifest`; without `splits` all its rows are judged, as the split "all". Other speech is given as `data`, or as
-    lists.
+    `evaluate.decoder`), and for withheld inputs: `scores-val.json`, `report-last.html`, `predictions/val-last.jsonl`,
+    `scores-without-text.json`. A bundle elsewhere needs `manifest`; without `splits` all its rows are judged, as the
+    split "all". Other speech is given as `data`, or as lists.
 
     Args:
         target: run folder, bundle folder, or the name of a model of the package.
@@ -86,6 +92,10 @@ def evaluate(
         device, backend, base, decoder, vad: as for `Predictor.load`. Clips without speech are marked and reported.
         min_confidence: labels with a lower probability are uncertain. All clips are scored; beside these scores are
             those of the clips with speech and a certain label, and the share of such clips.
+        coverage: instead of it, the share of validation clips that keep their label, as for `Predictor`.
+        speaker_norm: normalise features per speaker by this number of clips of each speaker, which are not judged
+            (`stages/enrolment.py`). The names of the results state it, and they are never compared with others.
+        withhold: names of inputs beside the audio, such as "text", that the model goes without on all rows.
         copies: rows with the audio of rows that the model was trained on. "apart" refuses them, "allow" judges them
             with a warning in the scores, "ignore" compares no audio. The split train or all of the own run is not
             compared.
@@ -95,15 +105,17 @@ def evaluate(
         The content of scores.json, the paths of predictions, scores and report under "files", and methods that draw.
 
     Raises:
-        BundleError: no model there, or a bundle without a manifest.
+        BundleError: no model there, a bundle without a manifest, or a coverage for a bundle without thresholds.
         SplitError: no such split, nothing in it, or rows with the audio of training rows.
-        ManifestError: no row has a reference; lists of different lengths; or an option without what it goes with, as
-            `labels` without `audio_paths`.
+        ManifestError: no row has a reference, or a value of an input to withhold; lists of different lengths; or an
+            option without what it goes with, as `labels` without `audio_paths`.
         TaskError: labels for a model without such a task, labels that the model does not have (all of them are
-            named), or a decoder that does not fit it.
+            named), a decoder that does not fit it, or an input to withhold that it does not read or cannot do without.
     """
     decoder = make_decoder(decoder)
     checked_confidence(min_confidence)
+    checked_coverage(coverage, min_confidence)
+    checked_clips(speaker_norm)
     refuse_stray_options(
         data,
         audio_paths,
@@ -112,21 +124,28 @@ def evaluate(
         files={"manifest": manifest, "splits": splits},
         of_manifests={"root": root, "split": None if split in ("test", "all") else split},
     )
+    withhold = tuple(dict.fromkeys(withhold))
     model = JudgedModel.find(target, checkpoint)
+    refuse_withholding(inputs_of(load_bundle(model.bundle).tasks), withhold)
     if audio_paths is not None:
         field = None if labels is None else model.label_field()
         data = make_manifest(audio_paths, labels, label_field=field, speakers=speakers, texts=texts)
     folder = None if output is None else Path(output)
     if data is not None:
-        judged = judge_data(model, data, source=source, settings=settings, output=folder, decoder=decoder)
+        judged = judge_data(
+            model, data, source=source, settings=settings, output=folder, decoder=decoder, withhold=withhold
+        )
     else:
         splits = None if splits is None else Path(splits)
         if manifest is not None:
             judged = judge_manifest(
-                model, Path(manifest), split, splits=splits, output=folder, root=root, decoder=decoder
-            )
+                model, Path(manifest), split, splits=splits, output=folder, root=root, decoder=decoder,
+                withhold=withhold,
+            )  # fmt: skip
         else:
-            judged = judge_run(model, split, splits=splits, output=folder, root=root, decoder=decoder)
+            judged = judge_run(
+                model, split, splits=splits, output=folder, root=root, decoder=decoder, withhold=withhold
+            )
     report_leaks(judged, None if data is not None or manifest or splits else split, copies, console=console)
     predictor = Predictor.load(
         model.bundle,
@@ -136,7 +155,13 @@ def evaluate(
         decoder=decoder,
         vad=vad,
         min_confidence=min_confidence,
+        coverage=coverage,
+        withhold=withhold,
     )
+    if speaker_norm is not None:
+        enrolled, left = split_enrolment(judged.rows, speaker_norm)
+        judged = judged.normalised(left, speaker_norm)
+        predictor.enrol(enrolled)
     _predict(predictor, judged, console)
     return _score_and_report(judged, group_by, resamples, audio)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,10 @@ class JudgedModel:
                 pass
         return f"-{decoder.name}"
 
+    def reading_suffix(self, decoder: Decoder, withhold: Sequence[str]) -> str:
+        """The suffix of the decoder, and `-without-<input>` for each input that is withheld."""
+        return self.decoder_suffix(decoder) + "".join(f"-without-{name}" for name in withhold)
+
     def is_declared_synthetic(self) -> bool:
         """Whether the recipe of the model's run marks its corpus as synthetic (`data.synthetic`)."""
         return bool(((self.card.get("recipe") or {}).get("data") or {}).get("synthetic"))
@@ -115,7 +119,8 @@ class ResultFiles:
             folder: of the results.
             split: of the predictions.
             split_suffix: added to the other names, for another split than the test split.
-            suffix: added to all names, for another bundle or decoder than the one that the run is judged by.
+            suffix: added to all names, for another bundle or decoder than the one that the run is judged by, and for
+                inputs that are withheld.
         """
         return cls(
             folder.path,
@@ -124,6 +129,11 @@ class ResultFiles:
             folder.report(split_suffix + suffix),
             folder.text_report(split_suffix + suffix),
         )
+
+    def marked(self, suffix: str) -> ResultFiles:
+        """The files with a suffix in their names."""
+        paths = (self.predictions, self.scores, self.report, self.text_report)
+        return ResultFiles(self.folder, *(path.with_stem(f"{path.stem}{suffix}") for path in paths))
 
     def to_json(self) -> dict[str, str]:
         """Their paths, as under "files" of an `Evaluation`."""
@@ -149,6 +159,10 @@ class Judged:
     updates_card: bool = False
     """Whether the model card gets these scores: a run's own test split, judged as its recipe does."""
 
+    def normalised(self, rows: Manifest, clips: int) -> Judged:
+        """The same with the `rows` that remain without the enrolment clips, and with names that state their number."""
+        return replace(self, rows=rows, files=self.files.marked(f"-speaker-norm-{clips}"), updates_card=False)
+
 
 def judge_run(
     model: JudgedModel,
@@ -158,6 +172,7 @@ def judge_run(
     output: Path | None,
     root: Path | str | None,
     decoder: Decoder,
+    withhold: Sequence[str] = (),
 ) -> Judged:
     """A split of the model's own run.
 
@@ -181,7 +196,9 @@ def judge_run(
     if model.is_declared_synthetic():
         data["synthetic"] = True
     into_run = output is None or output.resolve() == run.path.resolve()
-    checkpoint, reading = (model.checkpoint_suffix(), model.decoder_suffix(decoder)) if into_run else ("", "")
+    checkpoint, reading = (
+        (model.checkpoint_suffix(), model.reading_suffix(decoder, withhold)) if into_run else ("", "")
+    )
     split_suffix = _split_suffix(split)
     files = ResultFiles.named(
         RunFolder(output or run.path),
@@ -202,6 +219,7 @@ def judge_manifest(
     output: Path | None,
     root: Path | str | None,
     decoder: Decoder,
+    withhold: Sequence[str] = (),
 ) -> Judged:
     """A manifest instead of the run's own, or a split of it.
 
@@ -216,7 +234,9 @@ def judge_manifest(
         model.results.evaluation(name) if output is None else RunFolder(output),
         split=data["split"],
         split_suffix="" if splits is None else _split_suffix(split),
-        suffix="" if output is not None else model.checkpoint_suffix() + model.decoder_suffix(decoder),
+        suffix=""
+        if output is not None
+        else model.checkpoint_suffix() + model.reading_suffix(decoder, withhold),
     )
     return Judged(model, rows, data, files)
 
@@ -229,6 +249,7 @@ def judge_data(
     settings: Mapping[str, Any] | None,
     output: Path | None,
     decoder: Decoder,
+    withhold: Sequence[str] = (),
 ) -> Judged:
     """Rows in memory, or a corpus that is read here.
 
@@ -251,7 +272,9 @@ def judge_data(
         folder,
         split=header["split"],
         split_suffix="",
-        suffix="" if output is not None else model.checkpoint_suffix() + model.decoder_suffix(decoder),
+        suffix=""
+        if output is not None
+        else model.checkpoint_suffix() + model.reading_suffix(decoder, withhold),
     )
     return Judged(model, rows, header, files, tuple(unusable))
 

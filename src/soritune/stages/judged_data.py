@@ -131,7 +131,7 @@ def refuse_unlabelled(tasks: Iterable[Task], rows: Manifest) -> None:
         names = " and ".join(f"'{task.name}'" for task in tasks)
         absences = (task.missing_label_reason(utterance) for utterance in rows for task in tasks)
         first = next((f"; the first: {absence}" for absence in absences if absence), "")
-        fields = ", ".join(dict.fromkeys(field for task in tasks for field in task.required_fields))
+        fields = ", ".join(dict.fromkeys(field for task in tasks for field in task.needed_fields))
         raise ManifestError(
             f"labels are missing: none of {len(rows)} rows has what the model's {names} is judged by"
             f"{f' ({fields})' if fields else ''}{first}; give labels with the paths, or data that has them"

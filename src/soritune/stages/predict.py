@@ -12,18 +12,20 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from soritune.audio.channels import CHANNEL_NAMES, EACH
 from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
 from soritune.audio.pcm import PcmFormat
 from soritune.bundles.packaged import packaged_models
 from soritune.bundles.read import is_bundle
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import load_splits
-from soritune.errors import AudioError, BundleError, SplitError
+from soritune.errors import AudioError, BundleError, ManifestError, SplitError
 from soritune.inference.origin import make_header
 from soritune.inference.predictions import Row, write_predictions
 from soritune.inference.predictor import Predictor
 from soritune.progress import SILENT, Console
 from soritune.run_folder import is_run, rows_seen
+from soritune.tasks.inputs.input import values_in_row
 
 RECOGNISER = "soritune/tiny-ko"
 """The model that is used if the caller names no model."""
@@ -62,18 +64,30 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def reading_of(channel: int | None, pcm: str | None, manifest: Path | None) -> dict[str, Any]:
+def reading_of(channel: str | None, pcm: str | None, manifest: Path | None) -> dict[str, Any]:
     """How files are read, as keys of a request (`inference/clips.py`).
 
+    Args:
+        channel: a number from 0, left, right or each.
+        pcm: the format of headerless files.
+        manifest: the manifest whose rows are predicted instead of files.
+
     Raises:
-        AudioError: rows of a manifest are predicted, which state it themselves, or `pcm` is not a format.
+        AudioError: rows of a manifest are predicted, which state it themselves; `channel` is another text, or `pcm` is
+            not a format.
     """
-    reading = {name: value for name, value in (("channel", channel), ("pcm", pcm)) if value is not None}
+    given: dict[str, Any] = {"channel": channel, "pcm": pcm}
+    reading = {name: value for name, value in given.items() if value is not None}
     if reading and manifest is not None:
         raise AudioError(
             manifest,
             f"its rows state how they are read; leave out --{' and --'.join(reading)}, which are for files",
         )
+    if channel is not None:
+        if channel.isascii() and channel.isdigit():
+            reading["channel"] = int(channel)
+        elif channel not in (*CHANNEL_NAMES, EACH):
+            raise AudioError("--channel", f"must be left, right, each or a number from 0, not '{channel}'")
     if pcm is not None:
         try:
             PcmFormat.parse(pcm)
@@ -154,7 +168,10 @@ def predict_rows(
 
     Raises:
         OutputError: the file cannot be written.
+        ManifestError: an input is withheld that no row has.
     """
+    if isinstance(items, Manifest):
+        _refuse_idle_withholding(predictor, items)
     groups = {"split": data["split"]} if "split" in data else None
     with console.bar("predict", len(items)) as bar:
         rows = watch(_joined(predictor.predict(items, groups=groups, progress=bar.advance), unusable))
@@ -163,6 +180,15 @@ def predict_rows(
         else:
             for _ in rows:
                 pass
+
+
+def _refuse_idle_withholding(predictor: Predictor, rows: Manifest) -> None:
+    for spec in predictor.inputs:
+        if spec.name in predictor.withheld and not any(values_in_row([spec], row) for row in rows):
+            raise ManifestError(
+                f"no row has a value of '{spec.name}', so withholding it has no effect; leave it out",
+                path=rows.path,
+            )
 
 
 def _joined(predicted: Iterable[Row], unusable: Iterable[Row]) -> Iterator[Row]:

@@ -15,8 +15,9 @@ from soritune.errors import SplitError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
-from soritune.stages.check import by_purpose, check_corpus, label_values
+from soritune.stages.check import by_purpose, check_corpus
 from soritune.stages.compared_audio import compare_audio
+from soritune.stages.label_columns import label_values, with_labels
 from soritune.stages.prepare import prepare_corpus
 from soritune.tasks.task import Task, label_fields
 
@@ -43,14 +44,15 @@ def split_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
     left_out, labels = _left_out(manifest, folder), label_fields(tasks)
     audio = compare_audio(manifest, recipe.split.copies, console=console)
     try:
-        splits = make_splits(manifest, recipe.split, label_fields=labels, audio_hashes=audio.hashes)
+        labelled = with_labels(tasks, manifest)
+        splits = make_splits(labelled, recipe.split, label_fields=labels, audio_hashes=audio.hashes)
         refuse_parts(tasks, manifest, splits)
     except SplitError as error:
         raise SplitError(f"{error}; {left_out}" if left_out else str(error)) from error
     splits.policy["warnings"][:0] = [*([left_out] if left_out else []), *label_notes(tasks, manifest)]
     audio.warn(splits, manifest)
     splits.save(RunFolder(folder).splits)
-    for name, row in splits.summary(manifest, labels).items():
+    for name, row in splits.summary(labelled, labels).items():
         logger.info("split: %s %s", name, json.dumps(row, ensure_ascii=False))
     for warning in splits.policy["warnings"]:
         console.warning(f"split: {warning}")

@@ -21,11 +21,13 @@ from soritune.corpus.splitting.splits import Splits
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
+from soritune.stages.calibrate import calibrate_after_training
 from soritune.stages.check import usable_rows
 from soritune.stages.origin import card_fields
 from soritune.stages.split import refuse_parts
 from soritune.stages.start import check_extras, open_folder
 from soritune.tasks.inputs.input import inputs_of
+from soritune.training.end_reason import EndReason
 from soritune.whole_file import write_text
 
 if TYPE_CHECKING:
@@ -90,7 +92,10 @@ def train_recipe(
     logger.info("model: %s", training.model.load_report)
     logger.debug("versions: %s", json.dumps(versions()))
     console.message(str(training.model.load_report))
-    return train(training, resume=resume, console=console)
+    result = train(training, resume=resume, console=console)
+    if recipe.evaluate.calibrate and result.stopped != EndReason.INTERRUPTED:
+        group.on_main(lambda: calibrate_after_training(recipe, folder, console=console))
+    return result
 
 
 def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) -> TrainingRun:

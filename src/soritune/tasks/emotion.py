@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
-from soritune.identities import identity, whole_number
-from soritune.korean.hangul import composed
+from soritune.identities import without_invisible
 from soritune.metrics.classification import class_table, confusion_rates
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.inputs.text_encoder import TextSettings
-from soritune.tasks.labels import OutputSettings, label_index, one_hot
+from soritune.tasks.emotion_labels import EmotionLabels
+from soritune.tasks.emotion_settings import EmotionConfig
+from soritune.tasks.label_names import compose
+from soritune.tasks.labels import label_index, one_hot, rate
+from soritune.tasks.rater_votes import (
+    agreement_table,
+    agreement_warning,
+    stacked_votes,
+    votes_in,
+)
 from soritune.tasks.results import (
     Column,
     Counts,
@@ -31,7 +37,6 @@ from soritune.tasks.results import (
     Table,
 )
 from soritune.tasks.specs import InputSpec, OutputSpec
-from soritune.tasks.task import Task
 from soritune.tasks.text_labels import labels_by_text
 
 logger = logging.getLogger(__name__)
@@ -50,95 +55,30 @@ RATES = {
         needs_probabilities=True,
     ),
 }
+SOFT_LOSS = RateDescription(
+    "mean cross-entropy in nats to the shares of the ratings, tied ones too",
+    higher_is_better=False,
+    is_share=False,
+    needs_probabilities=True,
+)
 ALONE = {"audio": "the audio alone", "text": "the text alone"}
 """What an output beside the task's own may read."""
+WITHOUT_TIES = (
+    "Rows with tied ratings have no label and are not among these, so the raters agree less than this."
+)
+TIED = "{} of {} clips have ratings without a majority; soft_loss judges them, and no other rate."
 NEAR = 0.8
 """The text alone predicts the label if its mean recall, above that of a guess, reaches this share of the model's."""
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 """Smaller probabilities count as this one, so that a single utterance cannot make the loss infinite; 87 nats."""
 
 
-class EmotionConfig(OutputSettings):
-    """Settings of the task `emotion`."""
-
-    labels: tuple[str, ...]
-    """The classes, in the order of the model's output."""
-    rename: dict[str, str] = Field(default_factory=dict)
-    """Corpus label -> class, for corpora with other names or for grouping labels."""
-    leave_out: tuple[str, ...] = ()
-    """Corpus labels whose rows are left out on purpose; they do not count as lost."""
-    class_weights: Literal["none", "balanced"] | tuple[float, ...] = "none"
-    """"balanced": rows / (classes × rows of the class), from the training split; or one weight per class."""
-    metric: Literal["wa", "ua", "macro_f1"] = "ua"
-    """The rate by which models are chosen; the mean recall does not reward a frequent class."""
-    text: TextSettings | None = None
-    """The text of an utterance as a second input; None uses the audio alone."""
-
-    def idle_settings(self) -> dict[str, str]:
-        """See `TaskConfig.idle_settings`."""
-        has_adapters = self.text is None or self.text.tune == "lora"
-        return {} if has_adapters else {"text.lora": "unless tasks.emotion.text.tune=lora"}
-
-    @field_validator("labels", "rename", "leave_out", mode="before")
-    @classmethod
-    def _composed(cls, value: Any) -> Any:
-        """Hangul typed on a Mac is decomposed; equal labels must be equal texts."""
-        if isinstance(value, dict):
-            return {compose(key): compose(name) for key, name in value.items()}
-        return [compose(name) for name in value] if isinstance(value, list | tuple) else value
-
-    @model_validator(mode="after")
-    def _left_out_once(self) -> EmotionConfig:
-        for name, known in (("labels", self.labels), ("rename", self.rename)):
-            both = [label for label in self.leave_out if label in known]
-            if both:
-                raise ValueError(
-                    f"{', '.join(both)} is in {name} and in leave_out; take it out of one of them"
-                )
-        return self
-
-    @field_validator("class_weights")
-    @classmethod
-    def _sound(cls, weights: Any) -> Any:
-        if isinstance(weights, tuple) and (not all(0 <= w < math.inf for w in weights) or sum(weights) == 0):
-            raise ValueError("class weights must be finite, none below zero, and not all zero")
-        return weights
-
-    @field_validator("labels")
-    @classmethod
-    def _distinct(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
-        if len(labels) < 2 or len(set(labels)) != len(labels):
-            raise ValueError(f"labels must be at least two distinct names, got {list(labels)}")
-        spelt: dict[str | None, str] = {}
-        for label in labels:
-            first = spelt.setdefault(identity(label), label)
-            if first != label:
-                raise ValueError(
-                    f"labels {first!a} and {label!a} differ only by signs that cannot be seen; remove these signs"
-                )
-        return labels
-
-
-def compose(text: Any) -> Any:
-    """Text in Unicode's composed form (NFC) without outer spaces, a whole number as text; any other value unchanged."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        return str(text)
-    return composed(text).strip() if isinstance(text, str) else text
-
-
-def _labelled(value: str) -> Utterance:
-    """A row that has nothing but a label."""
-    return Utterance(id="", audio="", duration_s=0.0, emotion=value)
-
-
-class EmotionTask(Task):
+class EmotionTask(EmotionLabels):
     """Cross-entropy over `labels` on the whole utterance."""
 
     name: ClassVar[str] = "emotion"
     Config: ClassVar[type[EmotionConfig]] = EmotionConfig
-    required_fields: ClassVar[tuple[str, ...]] = ("emotion",)
     single_label: ClassVar[bool] = True
-    label_field: ClassVar[str | None] = "emotion"
     hub_tag: ClassVar[str | None] = "audio-classification"
     limits: ClassVar[tuple[str, ...]] = (
         "Inferring emotions of people at work or in education from their voice is prohibited in the European "
@@ -147,7 +87,7 @@ class EmotionTask(Task):
     )
 
     def __init__(self, config: EmotionConfig) -> None:
-        self.config: EmotionConfig = config
+        self.config = config
         if isinstance(config.class_weights, tuple) and len(config.class_weights) != len(config.labels):
             raise TaskError(
                 f"emotion has {len(config.labels)} labels but {len(config.class_weights)} class weights; "
@@ -197,86 +137,22 @@ class EmotionTask(Task):
         """`metric` of the settings, by default unweighted accuracy."""
         return Metric(self.config.metric, higher_is_better=True)
 
-    def label(self, utterance: Utterance) -> str | None:
-        """The class of a row after `rename`, or None if it has no label or one that is left out."""
-        label = self._written(utterance)
-        return (
-            None if label is None or label in self.config.leave_out else self.config.rename.get(label, label)
-        )
-
-    def _written(self, utterance: Utterance) -> str | None:
-        """The label of a row in the corpus, as the settings spell it."""
-        if utterance.emotion is None:
-            return None
-        label: str = compose(utterance.emotion)
-        config, whole = self.config, whole_number(label)
-        if whole.isdecimal() and not any(
-            label in names for names in (config.rename, config.labels, config.leave_out)
-        ):
-            return whole
-        return label
-
-    def leaves_out(self, utterance: Utterance) -> bool:
-        """Whether the label is one of `leave_out`."""
-        return self._written(utterance) in self.config.leave_out
-
-    def leave_out_notes(self, values: Collection[str]) -> list[str]:
-        """Labels of `leave_out` that no row has."""
-        written = {self._written(_labelled(value)) for value in values}
-        idle = [label for label in self.config.leave_out if label not in written]
-        return (
-            [f"tasks.emotion.leave_out has {', '.join(idle)}, which no utterance is labelled"] if idle else []
-        )
-
-    def leave_out_advice(self, values: Collection[str]) -> str:
-        """`leave_out` with all labels that the model would not have."""
-        config = self.config
-        others = {
-            label
-            for value in values
-            if (label := self._written(_labelled(value))) is not None
-            and label not in config.leave_out
-            and config.rename.get(label, label) not in config.labels
-        }
-        listed = ", ".join([*config.leave_out, *sorted(others)])
-        return f"leave rows out on purpose with tasks.emotion.leave_out=[{listed}]" if others else ""
-
-    def label_notes(self, values: Collection[str]) -> list[str]:
-        """Classes without an utterance, and names in `rename` that no utterance has."""
-        written = {compose(value) for value in values}
-        classes = {self.label(_labelled(value)) for value in written}
-        absent = [label for label in self.config.labels if label not in classes]
-        idle = [label for label in self.config.rename if label not in written]
-        notes = []
-        if absent:
-            notes.append(
-                f"no utterance at all is labelled {', '.join(absent)}, which tasks.emotion.labels contains"
-            )
-        if idle:
-            notes.append(f"tasks.emotion.rename has {', '.join(idle)}, which no usable utterance is labelled")
-        return notes
-
-    def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
-        """Target mass (labels,) of each output, one-hot."""
-        label = self.label(utterance)
-        target = None
-        if label is not None:
-            target = one_hot(label_index(label, self.config.labels, "emotion"), len(self.config.labels))
-        return {spec.name: target for spec in self.outputs}
-
     def prepare(self, utterances: Iterable[Utterance]) -> EmotionTask:
-        """Replaces "balanced" by numbers, those of scikit-learn's `compute_class_weight("balanced")`."""
+        """Replaces "balanced" by numbers: all mass / (classes × mass of the class), where each row has the mass of its
+        target. For one label per row these are those of scikit-learn's `compute_class_weight("balanced")`."""
+        utterances = list(utterances)
         if self.config.text is not None:
-            utterances = list(utterances)
             self._check_texts(utterances)
+        if self.config.rated_target is not None:
+            self.check_ratings(utterances)
         if self.config.class_weights != "balanced":
             return self
         labels = self.config.labels
         counts = np.zeros(len(labels))
         for utterance in utterances:
-            label = self.label(utterance)
-            if label is not None:
-                counts[label_index(label, labels, "emotion")] += 1
+            target = self.target(utterance)
+            if target is not None:
+                counts += target
         if (counts == 0).any():
             missing = ", ".join(label for label, n in zip(labels, counts, strict=True) if n == 0)
             raise TaskError(
@@ -315,29 +191,43 @@ class EmotionTask(Task):
         """The label and its probability."""
         return (Column(self.name, "label"), Column("probability", "confidence", "share"))
 
-    def reference(self, utterance: Utterance) -> dict[str, Any] | None:
-        """`{"label": …}`."""
-        label = self.label(utterance)
-        return None if label is None else {"label": label}
-
     def count(self, pair: Pair) -> Counts:
         """The counts of one utterance.
 
-        `confusion` is (labels, labels) with a single one (rows reference, columns prediction); `nats` is -log of the
-        probability of the reference; `judged` is 1 if the prediction has such a probability.
+        `confusion` is (labels, labels) with a single one (rows reference, columns prediction), or without any if the
+        reference has no label; `nats` is -log of the probability of the reference; `judged` is 1 if the prediction has
+        such a probability. `soft_nats` and `soft_judged` are the same for the shares of the ratings.
         """
         labels = self.config.labels
         confusion = np.zeros((len(labels), len(labels)))
-        confusion[
-            label_index(compose(pair.reference["label"]), labels, "emotion"),
-            label_index(compose(pair.prediction.fields["label"]), labels, "emotion"),
-        ] = 1
-        nats = self._nats(pair)
-        return {
+        predicted = label_index(compose(pair.prediction.fields["label"]), labels, "emotion")
+        reference = self._reference_index(pair)
+        if reference is not None:
+            confusion[reference, predicted] = 1
+        one = None if reference is None else one_hot(reference, len(labels)).astype(np.float64)
+        counts: Counts = {
             **{f"confusion_{what}": self._confusion_alone(pair, what) for what in self._alone},
             "confusion": confusion,
-            "nats": np.asarray(0.0 if nats is None else nats),
-            "judged": np.asarray(0.0 if nats is None else 1.0),
+            **self._loss_counts(pair, one, ""),
+        }
+        if self.config.rated_target is not None:
+            votes = votes_in(pair.reference, labels)
+            counts |= self._loss_counts(pair, one if votes is None else votes / votes.sum(), "soft_")
+        return counts
+
+    def _reference_index(self, pair: Pair) -> int | None:
+        """The class of the reference; None for ratings without a majority."""
+        label = pair.reference["label"]
+        if label is None and pair.reference.get("ratings"):
+            return None
+        return label_index(compose(label), self.config.labels, "emotion")
+
+    def _loss_counts(self, pair: Pair, mass: NDArray[np.float64] | None, prefix: str) -> Counts:
+        """Cross-entropy of one utterance to the mass of each class, and whether it has one."""
+        nats = None if mass is None else self._nats(pair, mass)
+        return {
+            f"{prefix}nats": np.asarray(0.0 if nats is None else nats),
+            f"{prefix}judged": np.asarray(0.0 if nats is None else 1.0),
         }
 
     def _confusion_alone(self, pair: Pair, what: str) -> NDArray[np.float64]:
@@ -345,20 +235,26 @@ class EmotionTask(Task):
         labels = self.config.labels
         confusion = np.zeros((len(labels), len(labels)))
         label = (pair.prediction.fields.get("alone") or {}).get(what)
-        if label is not None:
-            reference = label_index(compose(pair.reference["label"]), labels, "emotion")
+        reference = self._reference_index(pair)
+        if label is not None and reference is not None:
             confusion[reference, labels.index(compose(label))] = 1
         return confusion
 
-    @staticmethod
-    def _nats(pair: Pair) -> float | None:
-        """Cross-entropy of one utterance; None where the probability is missing, null or nan."""
-        reference = compose(pair.reference["label"])
-        probabilities = pair.prediction.fields.get("probabilities") or {}
-        probability = next((p for label, p in probabilities.items() if compose(label) == reference), None)
-        if probability is None or not math.isfinite(probability):
-            return None
-        return -math.log(max(probability, LEAST_PROBABILITY))
+    def _nats(self, pair: Pair, mass: NDArray[np.float64]) -> float | None:
+        """Cross-entropy of one utterance; None where a probability is missing, null or nan."""
+        probabilities = {
+            compose(label): value
+            for label, value in (pair.prediction.fields.get("probabilities") or {}).items()
+        }
+        total = 0.0
+        for label, share in zip(self.config.labels, mass, strict=True):
+            if not share:
+                continue
+            probability = probabilities.get(label)
+            if probability is None or not math.isfinite(probability):
+                return None
+            total -= float(share) * math.log(max(probability, LEAST_PROBABILITY))
+        return total
 
     def rates(self, counts: Counts) -> dict[str, float]:
         """wa, ua, macro_f1 and micro_f1 as EmoBox names them, and `loss`, the mean cross-entropy in nats.
@@ -366,9 +262,12 @@ class EmotionTask(Task):
         Utterances have equal weight in the loss: no class weights, no smoothing of labels.
         """
         size = len(self.config.labels)
-        judged = float(counts.get("judged", 0.0))
-        loss = float(counts["nats"]) / judged if judged else math.nan
-        rates = {**confusion_rates(counts.get("confusion", np.zeros((size, size)))), "loss": loss}
+        rates = {
+            **confusion_rates(counts.get("confusion", np.zeros((size, size)))),
+            "loss": rate(counts.get("nats", 0.0), counts.get("judged", 0.0)),
+        }
+        if self.config.rated_target is not None:
+            rates["soft_loss"] = rate(counts.get("soft_nats", 0.0), counts.get("soft_judged", 0.0))
         for what in self._alone:
             alone = confusion_rates(counts.get(f"confusion_{what}", np.zeros((size, size))))
             rates |= {f"{name}_{what}": alone[name] for name in ("wa", "ua")}
@@ -384,7 +283,8 @@ class EmotionTask(Task):
             for what in self._alone
             for name in ("wa", "ua")
         }
-        return {**RATES, **alone}
+        soft = {} if self.config.rated_target is None else {"soft_loss": SOFT_LOSS}
+        return {**RATES, **soft, **alone}
 
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Confusion matrix and a table per class."""
@@ -399,6 +299,10 @@ class EmotionTask(Task):
         tables = [Table("Per class", ("class", "utterances", "precision", "recall", "F1"), rows)]
         if self._alone:
             tables.append(self._table_by_input(pairs))
+        votes = stacked_votes(pairs, self.config.labels)
+        if self.config.rated_target is not None and len(votes):
+            hides_ties = self.config.rated_target == "majority" and self.config.ties != "emotion"
+            tables.append(agreement_table(votes, WITHOUT_TIES if hides_ties else ""))
         return Section(
             title="Emotion",
             tables=tuple(tables),
@@ -423,14 +327,33 @@ class EmotionTask(Task):
         return Table("By input", ("input", "utterances", "wa", "ua"), tuple(rows))
 
     def score_warnings(self, pairs: Sequence[Pair]) -> list[str]:
+        """Warnings if raters agree little or have no majority, and if the text alone predicts the label."""
+        return [*self._rating_warnings(pairs), *self._text_warnings(pairs)]
+
+    def _rating_warnings(self, pairs: Sequence[Pair]) -> list[str]:
+        if self.config.rated_target is None:
+            return []
+        tied = sum(pair.reference["label"] is None for pair in pairs)
+        warning = agreement_warning(stacked_votes(pairs, self.config.labels))
+        return [
+            *([] if warning is None else [warning]),
+            *([TIED.format(tied, len(pairs))] if tied else []),
+        ]
+
+    def _text_warnings(self, pairs: Sequence[Pair]) -> list[str]:
         """A warning with both figures if the text alone predicts the label."""
         judged = [
-            pair for pair in pairs if (pair.prediction.fields.get("alone") or {}).get("text") is not None
+            pair
+            for pair in pairs
+            if pair.reference["label"] is not None
+            and (pair.prediction.fields.get("alone") or {}).get("text") is not None
         ]
         if "text" not in self._alone or not judged:
             return []
-        rates = self.score(judged)
-        guess = 1 / len({compose(pair.reference["label"]) for pair in judged})
+        num_labels = len({compose(pair.reference["label"]) for pair in judged})
+        if num_labels < 2:
+            return []
+        rates, guess = self.score(judged), 1 / num_labels
         model, text = rates["ua"], rates["ua_text"]
         if not (text - guess >= NEAR * (model - guess) and text - guess >= (1 - guess) / 4):
             return []
@@ -445,7 +368,7 @@ class EmotionTask(Task):
         Raises:
             TaskError: no row has a text.
         """
-        texts = [row for row in utterances if row.text is not None and row.text.strip()]
+        texts = [row for row in utterances if row.text is not None and without_invisible(row.text).strip()]
         if not texts:
             raise TaskError(
                 "no row of the training split has a text, which tasks.emotion.text reads; give the rows texts, or set "

@@ -54,6 +54,8 @@ class Column(NamedTuple):
     """Field of the prediction; its value may be absent or None."""
     kind: Literal["text", "number", "share"] = "text"
     """Text (a list is joined by spaces), a number as it is, or a share from 0 to 1 in percent."""
+    empty: str = ""
+    """Shown for an empty list."""
 
 
 class Guess(NamedTuple):

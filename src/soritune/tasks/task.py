@@ -63,8 +63,9 @@ class Task(ABC):
     """Utterance fields, or keys of `extra`, without which a row cannot be a training row of this task."""
     single_label: ClassVar[bool] = False
     """Whether every prediction is one of the labels of the first output: its fields `label` and `confidence` (the
-    label's probability, None without probabilities), judged against `label` of the reference. Calibration, the
-    worst errors and the distribution of labels follow from it."""
+    label's probability, None without probabilities), judged against `label` of the reference, which is None in rows
+    that have something else to be judged by. Calibration, the worst errors and the distribution of labels follow from
+    it."""
     label_field: ClassVar[str | None] = None
     """Manifest column (an utterance field, or a key of `extra`) with the label of an utterance, for tasks with such
     a label, as emotion; summaries of splits count its values. None for tasks of phones or text."""
@@ -90,6 +91,11 @@ class Task(ABC):
     @abstractmethod
     def primary_metric(self) -> Metric:
         """The rate by which models are chosen."""
+
+    @property
+    def needed_fields(self) -> tuple[str, ...]:
+        """`required_fields` under these settings; by default all of them."""
+        return self.required_fields
 
     @abstractmethod
     def targets(self, utterance: Utterance) -> dict[str, NDArray[Any] | None]:
@@ -176,6 +182,21 @@ class Task(ABC):
     def leave_out_advice(self, values: Collection[str]) -> str:
         """The setting that leaves out those of the `values` that are not labels; "" if all of them are labels."""
         return ""
+
+    @property
+    def derives_labels(self) -> bool:
+        """Whether the labels of a row are more than the value of `label_field`, as with several raters; then tables and
+        notes take `table_labels` and `written_labels` instead of the column. By default False."""
+        return False
+
+    def written_labels(self, utterance: Utterance) -> tuple[str, ...]:
+        """If `derives_labels`: the labels in a row as the corpus writes them. A faulty row has no labels."""
+        return ()
+
+    def table_labels(self, utterance: Utterance) -> tuple[str, ...]:
+        """If `derives_labels`: the classes of a row, at most one of a task with `single_label`. A faulty row has no
+        labels."""
+        return ()
 
     def score_warnings(self, pairs: Sequence[Pair]) -> list[str]:
         """What a reader of the scores of `pairs` must know before the numbers, as sentences; by default none."""

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 LEAST_ROWS = 20
 """With fewer rows to judge, no share is reported."""
-HIGH_SHARE = 0.8
-LEAST_GAIN = 0.1
-"""The share must be so much above that of the commonest label."""
+HIGH_GAIN = 0.5
+"""Half of the way from the share of the commonest label to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +28,10 @@ class TextLabels:
 
     @property
     def gives_labels_away(self) -> bool:
-        """Whether the text alone predicts the label in most rows, and far better than the commonest label does."""
-        if self.num_rows < LEAST_ROWS:
+        """Whether the text alone predicts most of the labels that the commonest one does not."""
+        if self.num_rows < LEAST_ROWS or self.commonest == self.num_rows:
             return False
-        return self.share >= max(HIGH_SHARE, self.commonest / self.num_rows + LEAST_GAIN)
+        return self.num_right - self.commonest >= HIGH_GAIN * (self.num_rows - self.commonest)
 
 
 def labels_by_text(rows: Iterable[tuple[str, str | None, str]]) -> TextLabels:

@@ -154,12 +154,12 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def put_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Copies weights into the model, by name.
+    """Copies weights into the model, by name. Buffers that a bundle does not store are among them, such as positions.
 
     Raises:
         TrainingError: a weight that the model does not have, or of another shape.
     """
-    copy_weights(dict(model.state_dict()), weights)
+    copy_weights({**model.state_dict(), **dict(model.named_buffers())}, weights)
 
 
 @torch.no_grad()

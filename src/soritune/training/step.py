@@ -10,6 +10,7 @@ unchanged: the fused optimizer skips it on the device. The loop collects such st
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from soritune.models.gradient_watch import GradientWatch
 from soritune.models.model import SpeechModel
+from soritune.tasks.inputs.input import PRESENT
 from soritune.training.averaging import Averager
 from soritune.training.batches.batch import Batch
 from soritune.training.checkpoint import Loaded, restore_optimizer
@@ -29,6 +31,9 @@ from soritune.training.optimizer import make_optimizer, set_learning_rates
 WATCHED_STEPS = 8
 """Steps after which every trainable tensor must have had a gradient. An adapter's first factor has a zero gradient in
 step 1."""
+LEAST_WATCHED = 3
+"""Steps after which a phase that ends has shown a gradient of every weight. The first matrix of an adapter has no
+gradient in step 1, where the second is zero, and none in step 2 if step 1 had a rate of zero."""
 
 
 class Stepper:
@@ -56,6 +61,7 @@ class Stepper:
         self.averager = None if settings.ema is None else Averager(model, settings.ema)
         self.watch = GradientWatch(model)
         self.watched_steps = 0
+        self._steps_with = Counter[str]()
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.sums = torch.zeros(len(model.outputs), device=accelerator.device)
         self.counts = [0.0] * len(model.outputs)
@@ -72,6 +78,21 @@ class Stepper:
         """Nothing runs ahead of the host, so waiting for the device after every step costs nothing."""
         device: torch.device = self.accelerator.device
         return self.num_processes == 1 and device.type == "cpu"
+
+    def silent_weights(self) -> list[str]:
+        """Names of trained weights without a gradient in all watched steps. Those of an input that too few of these
+        steps had are left out: rows with it may be rare, or drawn to go without it."""
+        rare = tuple(
+            f"inputs.{spec.name}."
+            for spec in self.model.input_specs
+            if self._steps_with[spec.name] < LEAST_WATCHED
+        )
+        return [name for name in self.watch.silent() if not name.startswith(rare)]
+
+    def _inputs_of(self, micro: Sequence[Batch]) -> set[str]:
+        """Names of the inputs that a row of these micro-batches has."""
+        names = (spec.name for spec in self.model.input_specs)
+        return {name for name in names if any(bool(batch.inputs[name + PRESENT].any()) for batch in micro)}
 
     def restore(self, loaded: Loaded) -> None:
         """Optimizer moments, averages and loss scale of a checkpoint."""
@@ -125,6 +146,7 @@ class Stepper:
         if watched and not (scaled and not bool(torch.isfinite(self.norm))):
             self.watch.observe()
             self.watched_steps += 1
+            self._steps_with.update(self._inputs_of(micro))
         if not scaled:
             # Read by the fused kernel, which then changes nothing. A loss scaler does the same by itself.
             self.optimizer.found_inf = skipped.float()  # type: ignore[attr-defined]

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from soritune.errors import TrainingError
-from soritune.training.step import WATCHED_STEPS, Stepper
-
-LEAST_WATCHED = 3
-"""Steps after which a phase that ends has shown a gradient of every weight. The first matrix of an adapter has no
-gradient in step 1, where the second is zero, and none in step 2 if step 1 had a rate of zero."""
+from soritune.training.step import LEAST_WATCHED, WATCHED_STEPS, Stepper
 
 
 class LabelCheck:
@@ -75,8 +71,7 @@ class GradientCheck:
             TrainingError: a weight had no gradient.
         """
         self.passed = True
-        watch = self.stepper.watch
-        silent = watch.silent()
+        silent = self.stepper.silent_weights()
         if silent:
             raise TrainingError(
                 f"{len(silent)} trainable tensors had no gradient in the first {self.stepper.watched_steps} steps, "

@@ -74,3 +74,12 @@ def test_codec_that_libsndfile_lacks_is_refused_before_training(monkeypatch: pyt
         Chain({"codec": Codec()}).check_usable()
     with pytest.raises(ValidationError, match="name at least one codec"):
         Codec(kinds=())
+
+
+@pytest.mark.parametrize("kind", ["mp3", "vorbis", "opus", "adpcm", "gsm"])
+def test_clipped_recording_does_not_wrap_around(kind: Any) -> None:
+    tone = 0.2 * np.sin(2 * np.pi * 310 * np.arange(16000) / 16000)
+    clipped = np.clip(20 * tone, -1, 1).astype(np.float32)  # resampling overshoots full scale
+    settings = {"kind": np.str_(kind), "strength": 0.0}
+    coded = Codec(kinds=(kind,)).apply(clipped, 16000, settings, np.random.default_rng(0))
+    assert np.corrcoef(clipped, coded)[0, 1] > 0.85

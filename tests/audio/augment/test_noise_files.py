@@ -50,3 +50,12 @@ def test_broken_recording_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"RIFF0000")
     with pytest.raises(AugmentationError, match=r"recording of noise cannot be read: .*broken\.wav"):
         chain(tmp_path).apply(TONE, RATE, 0, DRAWS)
+
+
+def test_constant_offset_of_a_recording_is_not_noise(tmp_path: Path) -> None:
+    recording = 0.3 + np.random.default_rng(0).uniform(-0.01, 0.01, 2 * RATE)
+    soundfile.write(tmp_path / "cafe.wav", recording, RATE, subtype="FLOAT")
+    made = chain(tmp_path)
+    added = made.apply(TONE, RATE, 0, DRAWS).astype(np.float64) - TONE
+    heard = 10 * np.log10(0.02 / np.var(added))
+    assert heard == pytest.approx(made.drawn(0, DRAWS)["noise_files"]["snr_db"][0], abs=0.05)

@@ -156,3 +156,9 @@ def test_invalid_settings_are_refused_with_their_path(given: Any, message: str) 
         AugmentSettings.model_validate({"one_of": given})
     faults = faults_of(caught.value, AugmentSettings, "augment")
     assert any(message in fault for fault in faults), faults
+
+
+def test_plan_of_a_choice_that_changes_nothing_keeps_durations() -> None:
+    made = chain({"stretch": {}, "speed": {}}, probability=0.0)
+    assert (made.speed_factors(ROWS[:200], DRAWS) == 1.0).all()
+    assert (made.fastest, made.slowest) == (1.0, 1.0)

@@ -52,3 +52,14 @@ def test_missing_or_empty_folder_is_refused_before_training(tmp_path: Path) -> N
         Chain({"noise_files": NoiseFiles(folder=str(tmp_path / "empty"))}).check_usable()
     with pytest.raises(ValidationError, match="folder"):
         NoiseFiles()
+
+
+def test_broken_recording_is_refused_before_training(tmp_path: Path) -> None:
+    folder = sounds(tmp_path / "cafe")
+    Chain({"noise_files": NoiseFiles(folder=str(folder))}).check_usable()
+    other = sounds(tmp_path / "street")
+    (other / "d.wav").write_text("a download that failed", encoding="utf-8")
+    with pytest.raises(
+        AugmentationError, match=r"augment\.noise_files: a recording .*d\.wav: is not audio.*street"
+    ):
+        Chain({"noise_files": NoiseFiles(folder=str(other))}).check_usable()

@@ -32,6 +32,8 @@ def test_fields_constants_and_other_names() -> None:
         ("channel", 1.0, 1),
         ("phones", "G A | N A", ("G", "A", "|", "N", "A")),
         ("phones", ["G", "A"], ("G", "A")),
+        ("emotion", ["joy", "anger"], "joy|anger"),
+        ("emotion", [], None),
         ("text", "", ""),
         ("speaker", "", None),
         ("snr_db", None, None),

@@ -55,6 +55,27 @@ def test_backend_gives_logits_of_the_model(bundle):
     assert arrays["num_frames"].tolist() == expected.num_frames.tolist()
 
 
+@pytest.mark.parametrize("pooling", ["mean", "attentive"])
+def test_classified_features_are_the_logits_of_outputs_for_utterances(fakes, tmp_path, pooling):
+    tasks = [fakes.emotion_task(), fakes.phoneme_task()]
+    config = ModelConfig(
+        encoder="tiny", architecture=tiny_config(norm="layer"), random_weights=True, pooling=pooling
+    )
+    model = build_model(config, [spec for task in tasks for spec in task.outputs], seed=0)
+    save_bundle(model, tmp_path / "b", tasks=tasks, preprocessing=Preprocessing(), card_fields={"seed": 0})
+    backend = PytorchBackend(tmp_path / "b", device="cpu")
+    inputs = {
+        "waveform": np.random.default_rng(0).normal(size=(2, 16000)).astype(np.float32),
+        "num_samples": np.array([16000, 8000]),
+    }
+    arrays, pooled = backend.run_pooled(inputs)
+    for name, logits in backend.run(inputs).items():
+        np.testing.assert_array_equal(arrays[name], logits)
+    assert list(pooled) == ["emotion"]
+    np.testing.assert_allclose(backend.classify(pooled)["emotion"], arrays["emotion"], atol=1e-6)
+    assert not any(head.last_linear()._forward_pre_hooks for head in backend.model.heads.values())
+
+
 def test_every_task_is_predicted(predictor, clip):
     row = next(predictor.predict([clip("a.wav", 1.0)]))
     assert row["tasks"]["emotion"]["prediction"]["label"] in {"calm", "tense", "warm"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from transformers import AutoModel
 
 from soritune.errors import ModelError
 from soritune.models.build import build_model, count_model
@@ -40,7 +42,7 @@ def task_of(encoder: Path, **settings: Any) -> EmotionTask:
 @pytest.fixture(scope="module")
 def build(encoder: Path) -> Build:
     def make(config: dict[str, Any] | None = None, **settings: Any) -> SpeechModel:
-        task = task_of(encoder, **settings)
+        task = task_of(**{"encoder": encoder, **settings})
         model = {"encoder": "toy", "architecture": tiny_config(norm="layer"), "random_weights": True}
         return build_model(
             ModelConfig.model_validate(model | (config or {})), task.outputs, seed=0, inputs=task.inputs
@@ -109,8 +111,6 @@ def test_output_of_the_text_alone_does_not_hear_the_audio(build: Build) -> None:
 
 
 def test_late_concatenation_equals_the_mean_of_token_states_beside_the_frames(build: Build) -> None:
-    from transformers import AutoModel
-
     model = build().eval()
     text: Any = model.inputs["text"]
     reference = AutoModel.from_pretrained(text.options.encoder).eval()
@@ -151,6 +151,13 @@ def test_weights_of_a_batch_without_texts_still_send_gradients(build: Build) -> 
     output = model(*waves(2), **arrays_of(model, (None, None)))
     sum(value.sum() for value in output.logits.values()).backward()
     assert all(weight.grad is not None for weight in model.parameters() if weight.requires_grad)
+
+
+def test_encoder_that_a_phase_freezes_has_no_dropout(build: Build) -> None:
+    model = build({"freeze": {"heads": True}}, tune="full").train()
+    assert not any(parameter.requires_grad for parameter in model.inputs.parameters())
+    assert not any(module.training for module in model.inputs["text"].modules())
+    assert build(tune="full").train().inputs["text"].training
 
 
 def test_frozen_encoder_has_the_pretrained_weights(build: Build) -> None:
@@ -207,6 +214,28 @@ def test_training_that_starts_from_a_bundle_keeps_the_text_weights(
     started = build({"encoder": str(tmp_path / "bundle"), "random_weights": False, "architecture": {}}).eval()
     assert started.load_report.is_complete
     assert torch.allclose(logits(started, TEXTS)["emotion"], logits(model, TEXTS)["emotion"], atol=1e-6)
+
+
+def test_weights_for_another_tokenizer_are_not_kept(build: Build, encoder: Path, tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    save_bundle(
+        build(), tmp_path / "bundle", tasks=[task_of(encoder)], preprocessing={"sample_rate_hz": 16000}
+    )
+    other = tiny_text_encoder(tmp_path / "other", TEXTS, seed=9)
+    file = other / "tokenizer.json"
+    data = json.loads(file.read_text(encoding="utf-8"))
+    vocabulary = data["model"]["vocab"]  # of the same size: two tokens exchange their numbers
+    first, second = [token for token in vocabulary if not token.startswith("[")][:2]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    file.write_text(json.dumps(data), encoding="utf-8")
+    assert Tokenizer.from_file(str(file)).get_vocab_size() == len(vocabulary)
+    start = {"encoder": str(tmp_path / "bundle"), "random_weights": False, "architecture": {}}
+    started = build(start, encoder=str(other))
+    assert started.load_report.new_parts == ("input text",)
+    text: Any = started.inputs["text"]
+    own = AutoModel.from_pretrained(other).get_input_embeddings().weight
+    assert torch.equal(text.encoder.get_input_embeddings().weight, own)
 
 
 def test_parameters_are_counted_without_weights(build: Build, encoder: Path) -> None:

@@ -8,7 +8,12 @@ import torch
 import transformers
 
 from soritune.errors import ModelError
-from soritune.models.inputs.text_weights import add_adapters, load_pretrained, make_text_encoder
+from soritune.models.inputs.text_weights import (
+    add_adapters,
+    check_tokenizer,
+    load_pretrained,
+    make_text_encoder,
+)
 from soritune.tasks.inputs.text_encoder import TextSettings
 from soritune.testing import tiny_text_encoder
 
@@ -57,6 +62,24 @@ def test_model_with_a_decoder_is_refused(tmp_path: Path) -> None:
     transformers.T5Config().save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="is an encoder with a decoder"):
         made(TextSettings(encoder=str(tmp_path)))
+
+
+def test_encoder_of_speech_is_refused(tmp_path: Path) -> None:
+    from soritune.testing import tiny_checkpoint
+
+    with pytest.raises(ModelError, match="reads input_values, not tokens; give a text encoder"):
+        made(TextSettings(encoder=str(tiny_checkpoint(tmp_path / "speech"))))
+
+
+def test_tokenizer_of_another_encoder_is_refused(folder: Path) -> None:
+    settings = TextSettings(encoder=str(folder))
+    check_tokenizer(made(settings), settings.input_spec())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 5}))
+    with pytest.raises(
+        ModelError, match=r"input 'text': its tokenizer has \d+ tokens and its text encoder 5"
+    ):
+        check_tokenizer(made(settings), settings.input_spec())
 
 
 def test_model_with_code_of_its_own_is_refused(folder: Path) -> None:

@@ -11,6 +11,7 @@ from soritune.tasks.inputs.input import (
     inputs_of,
     kind_of,
     missing_inputs,
+    refuse_withholding,
     values_in_request,
     values_in_row,
 )
@@ -54,6 +55,18 @@ def test_values_of_a_request_are_read_by_request_field() -> None:
 def test_only_required_inputs_are_reported_missing() -> None:
     assert missing_inputs(asking(AGE, PITCH), {}) == ["age"]
     assert missing_inputs(asking(AGE, PITCH), {"age": 3}) == []
+
+
+def test_only_optional_inputs_of_the_model_can_be_withheld() -> None:
+    refuse_withholding((AGE, PITCH), ["pitch"])
+    with pytest.raises(TaskError, match="'age' cannot be withheld, because the model needs it"):
+        refuse_withholding((AGE, PITCH), ["age"])
+    with pytest.raises(
+        TaskError, match="'text' cannot be withheld .*; its inputs beside the audio are age, pitch"
+    ):
+        refuse_withholding((AGE, PITCH), ["text"])
+    with pytest.raises(TaskError, match="it reads the audio alone"):
+        refuse_withholding((), ["text"])
 
 
 def test_unknown_kind_is_refused() -> None:

@@ -68,7 +68,7 @@ def test_long_text_is_cut_with_its_end_kept(spec_of: Spec) -> None:
 
 def test_blank_text_is_absent_in_rows_and_requests(spec_of: Spec) -> None:
     specs = (spec_of(),)
-    for text in (None, "", "  \n"):
+    for text in (None, "", "  \n", "\u200b", " \ufeff\u3164\x00"):
         assert values_in_row(specs, row(text)) == {}
         assert values_in_request(specs, {"text": text}) == {}
     assert values_in_row(specs, row("가나")) == {"text": "가나"}
@@ -102,7 +102,16 @@ def test_origin_of_a_text_is_kept(spec_of: Spec) -> None:
     assert origin(row("가나", "asr")) == {"text_source": "asr"}
     assert origin(row("가나")) == {}
     assert origin(row(None, "gold")) == origin(row(" ")) == {"text_source": "none"}
+    assert origin(row("가나", "none")) == {"text_source": "unknown"}  # the model has read the text
     assert values_in_request(specs, {"text": "가나", "text_source": "asr"}) == {"text": "가나"}
+    with pytest.raises(TaskError, match="text_source must be one of gold, asr, none, got 'whisper'"):
+        origins(specs, {"text": "가나"}, {"text_source": "whisper"})
+
+
+def test_half_of_a_character_is_refused(spec_of: Spec) -> None:
+    with pytest.raises(TaskError, match="input 'text' has half of a character, which is not valid Unicode"):
+        encode_inputs((spec_of(),), {"text": "가나\ud83d"})
+    assert len(encode_inputs((spec_of(),), {"text": "가나😀"})["text"]) > 0
 
 
 def test_unknown_options_are_refused(spec_of: Spec) -> None:

@@ -54,6 +54,26 @@ def test_encoder_in_the_cache_of_the_hub_is_not_downloaded(
     assert encoder_folder("owner/model") == folder
 
 
+def test_encoder_in_the_cache_without_its_tokenizer_is_downloaded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_text_encoder(tmp_path / "encoder", ["가나 다라"])
+    part = tmp_path / "cached"
+    part.mkdir()
+    for name in ("config.json", "model.safetensors"):  # what AutoModel.from_pretrained stores
+        (part / name).write_bytes((folder / name).read_bytes())
+    info = type("Info", (), {"siblings": []})
+
+    def snapshot(name: str, **options: object) -> str:
+        return str(part if options.get("local_files_only") else folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *a, **k: info)
+    assert encoder_folder("owner/model") == folder
+    (part / "vocab.txt").write_text("[PAD]", encoding="utf-8")
+    assert encoder_folder("owner/model") == part
+
+
 def test_damaged_tokenizer_is_reported(tmp_path: Path) -> None:
     folder = tiny_text_encoder(tmp_path / "encoder", ["가나 다라"])
     (folder / "tokenizer.json").write_text("{", encoding="utf-8")

@@ -172,7 +172,9 @@ class Chain:
             AugmentationError: a member draws a factor outside its own bounds.
         """
         factors = np.ones(len(visits))
-        chosen = self.chosen(visits, draws) if self.changes_length else {}
+        if not self.changes_length:
+            return factors
+        chosen = self.chosen(visits, draws)
         for key, member in self.waveform.items():
             if (member.fastest, member.slowest) != (1.0, 1.0):
                 rng = draws.for_rows(key, visits)

@@ -99,9 +99,9 @@ class Codec(Augmentation):
         form = _FORMATS[str(parameters["kind"])]
         scale = np.float32(max(1.0, float(np.abs(samples).max(initial=0.0))))
         rate = _rate_of(form, sample_rate_hz)
-        coded = _through(
-            form, resample(samples / scale, sample_rate_hz, rate), rate, float(parameters["strength"])
-        )
+        # Resampling overshoots full scale by a little; libsndfile would wrap such samples around in GSM and ADPCM.
+        given = np.clip(resample(samples / scale, sample_rate_hz, rate), -1.0, 1.0)
+        coded = _through(form, given, rate, float(parameters["strength"]))
         decoded = resample(coded, rate, sample_rate_hz)
         result = np.zeros(len(samples), np.float32)
         result[: len(decoded)] = decoded[: len(samples)]

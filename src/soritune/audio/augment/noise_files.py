@@ -21,7 +21,8 @@ from soritune.errors import AudioError, AugmentationError
 class NoiseFiles(RecordedSounds):
     """Adds a part of a recording at a level relative to the active speech.
 
-    A recording that is shorter than the utterance is repeated. Digital silence remains silent.
+    A recording that is shorter than the utterance is repeated, and its constant offset is removed. Digital silence
+    remains silent.
     """
 
     snr_db: Annotated[tuple[float, float], within(-40.0, 100.0)] = (5.0, 30.0)
@@ -63,7 +64,8 @@ def _part(file: Path, size: int, sample_rate_hz: int, start: float) -> Float32Ar
     duration_s, needed_s = _duration_s(file), size / sample_rate_hz
     begin_s = start * max(duration_s - needed_s, 0.0)
     part = read_audio(file, start_s=begin_s, at_most_s=needed_s + 0.01, sample_rate_hz=sample_rate_hz)
-    return np.resize(part, size)
+    # A constant offset of a recorder cannot be heard, and would count as noise.
+    return np.resize(part - np.mean(part), size)
 
 
 @lru_cache(maxsize=65536)

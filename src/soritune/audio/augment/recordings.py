@@ -16,6 +16,7 @@ from pydantic import Field
 
 from soritune.audio.augment.augmentation import Augmentation
 from soritune.audio.files import find_audio
+from soritune.audio.waveform import read_header
 from soritune.draws import RowDraws
 from soritune.errors import AudioError, AugmentationError
 
@@ -37,8 +38,12 @@ class RecordedSounds(Augmentation):
         return _files_below(self.folder)
 
     def check_usable(self) -> None:
-        """Looks for the files before a training starts; raises as `files`."""
-        self.files()
+        """Opens every file before a training starts: one that cannot be read would cost the rows that draw it.
+
+        Raises:
+            AugmentationError: as `files`, or a file is not audio, or it is empty.
+        """
+        _check_headers(self.folder)
 
     def origin(self) -> dict[str, Any]:
         """Name of the folder, number of files, licence."""
@@ -50,9 +55,9 @@ class RecordedSounds(Augmentation):
 
     def draw_files(self, rng: RowDraws) -> NDArray[np.str_]:
         """(rows,) relative paths, all files equally likely."""
-        files = np.asarray(self.files())
-        chosen: NDArray[np.str_] = files[(rng.uniform("file") * len(files)).astype(np.int64)]
-        return chosen
+        files = self.files()
+        numbers = (rng.uniform("file") * len(files)).astype(np.int64)
+        return np.array([files[number] for number in numbers], dtype=np.str_)
 
 
 @lru_cache(maxsize=64)
@@ -65,3 +70,15 @@ def _files_below(folder: str) -> tuple[str, ...]:
     if not files:
         raise AugmentationError(f"the folder of recordings {folder} holds no audio file")
     return tuple(file.relative_to(root).as_posix() for file in files)
+
+
+@lru_cache(maxsize=64)
+def _check_headers(folder: str) -> None:
+    """Reads the header of every file; once in a process."""
+    for name in _files_below(folder):
+        try:
+            read_header(Path(folder, name))
+        except AudioError as error:
+            raise AugmentationError(
+                f"a recording cannot be used: {error}; remove it from the folder {folder}"
+            ) from None

@@ -14,7 +14,7 @@ from typing import Any
 
 from soritune.corpus.reading.missing_values import OLDEST, MissingValues
 from soritune.corpus.reading.outcomes import ReadingError
-from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
+from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, TEXT_SOURCES, Utterance
 from soritune.errors import ManifestError, nearest
 from soritune.identities import whole_number
 from soritune.korean.hangul import composed
@@ -31,7 +31,6 @@ TEXT_FIELDS = tuple(
 )
 END = "end_s"
 """Not an utterance field: the end of a stretch; becomes `duration_s`."""
-TEXT_SOURCES = ("gold", "asr", "none")
 
 
 class FieldValueError(ReadingError):
@@ -171,7 +170,8 @@ def convert(name: str, value: Any) -> Any:
 
     None and NaN are missing, and so is an empty string in any field but `text` and `script_id`. Texts but those of
     `AS_WRITTEN` are composed (NFC) and stripped. Phones and error labels are stripped but not composed: a task finds
-    them in its inventory. A number, and a name that is one, is a text without the fraction 0: 2.0 becomes "2".
+    them in its inventory. A list of emotions is joined by `|`. A number, and a name that is one, is a text without the
+    fraction 0: 2.0 becomes "2".
 
     Raises:
         FieldValueError: the value has another type.
@@ -187,6 +187,8 @@ def convert(name: str, value: Any) -> Any:
         if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
             raise FieldValueError(name, f"must be a list of strings, got {_short(value)}", "field-type")
         return tuple(_encodable(name, item).strip() for item in items)
+    if name == "emotion" and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+        value = "|".join(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise FieldValueError(name, f"must be text, got {_short(value)}", "field-type")
     if isinstance(value, float) and value.is_integer():

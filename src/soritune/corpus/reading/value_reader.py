@@ -19,7 +19,6 @@ from soritune.corpus.reading.field_mapping import (
     FLOAT_FIELDS,
     INT_FIELDS,
     LIST_FIELDS,
-    TEXT_SOURCES,
     FieldValueError,
     canonical_extra,
     convert,
@@ -27,7 +26,7 @@ from soritune.corpus.reading.field_mapping import (
 )
 from soritune.corpus.reading.missing_values import OLDEST, MissingValues
 from soritune.corpus.reading.source_config import SourceConfig
-from soritune.corpus.utterance import FIELDS, Utterance
+from soritune.corpus.utterance import FIELDS, TEXT_SOURCES, Utterance
 from soritune.errors import nearest
 from soritune.identities import whole_number
 from soritune.korean.hangul import composed

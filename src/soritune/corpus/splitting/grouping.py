@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +63,36 @@ class Groups:
         return len(self._names)
 
 
+class Labels(NamedTuple):
+    """The labels of rows; a row may have several."""
+
+    names: tuple[str, ...]
+    """The different labels, sorted."""
+    rows: Codes
+    """(entries,) the row of each label of a row."""
+    codes: Codes
+    """(entries,) the index in `names` of that label."""
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray) -> Labels:
+        """The labels in a column of single values, or of lists."""
+        rows = np.arange(len(column))
+        if pa.types.is_list(column.type):
+            array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+            rows, column = (
+                pc.list_parent_indices(array).to_numpy(),
+                pa.chunked_array([pc.list_flatten(array)]),
+            )
+        groups = _encode(column.cast(pa.string()))
+        known = groups.codes >= 0
+        return cls(groups.names, rows[known], groups.codes[known])
+
+    def counts(self, inside: NDArray[np.bool_]) -> dict[str, int]:
+        """Label → number of its rows among those that are `inside` (rows,), which may be 0."""
+        counts = np.bincount(self.codes[inside[self.rows]], minlength=len(self.names)).tolist()
+        return dict(zip(self.names, counts, strict=True))
+
+
 MOST_NAMES = 3
 """Speakers under which one person's recording is listed at most, by several ids or by mistake."""
 
@@ -73,7 +104,7 @@ class Columns:
     hours: NDArray[np.float64]
     speakers: Groups
     scripts: Groups
-    labels: Mapping[str, Groups]
+    labels: Mapping[str, Labels]
     """Column → the labels in it, for columns with any label."""
     recordings: Codes | None = None
     """(utterances,) equal for rows with the same samples, -1 for unknown ones; None if the audio is not compared."""
@@ -96,12 +127,12 @@ class Columns:
         audio_hashes: AudioHashes | None = None,
     ) -> Columns:
         """The columns of a manifest; `label_fields` are columns with the label of an utterance."""
-        labels = {name: _encode(manifest.column(name).cast(pa.string())) for name in label_fields}
+        labels = {name: Labels.of(manifest.column(name)) for name in label_fields}
         return cls(
             manifest.durations_s / 3600,
             speakers_of(manifest),
             scripts_of(manifest),
-            {name: groups for name, groups in labels.items() if len(groups)},
+            {name: each for name, each in labels.items() if each.names},
             None if audio_hashes is None else recordings_of(audio_hashes),
         )
 
@@ -185,7 +216,8 @@ def strata_of(manifest: Manifest, columns: Sequence[str]) -> list[Groups]:
         if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
             strata.append(_binned(np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64), name))
         else:
-            strata.append(_encode(column.cast(pa.string())))
+            joined = pc.binary_join(column, "|") if pa.types.is_list(column.type) else column
+            strata.append(_encode(joined.cast(pa.string())))
     return strata
 
 

@@ -32,7 +32,7 @@ from soritune.corpus.splitting.copies import (
     separate_copies,
     shared_recordings,
 )
-from soritune.corpus.splitting.grouping import Columns, Groups, identity_warnings, strata_of, with_values
+from soritune.corpus.splitting.grouping import Columns, identity_warnings, strata_of, with_values
 from soritune.errors import SplitError
 from soritune.settings import Settings
 from soritune.strict_json import parse_json
@@ -163,9 +163,7 @@ class Splits:
                 "speakers": len(np.setdiff1d(speakers.codes[inside], [-1])),
             }
             if columns.labels:
-                row["labels"] = {
-                    field: _label_counts(groups, inside) for field, groups in columns.labels.items()
-                }
+                row["labels"] = {field: labels.counts(inside) for field, labels in columns.labels.items()}
             result[name] = row
         return result
 
@@ -183,12 +181,6 @@ class Splits:
         table = pa.table({"id": self._ids, "split": names}).replace_schema_metadata(metadata)
         with whole_file(path) as part:
             pq.write_table(table, part, compression="zstd")
-
-
-def _label_counts(groups: Groups, inside: NDArray[np.bool_]) -> dict[str, int]:
-    """Label → number of its rows among those that are `inside` (rows,), which may be 0."""
-    counts = np.bincount(groups.codes[inside & (groups.codes >= 0)], minlength=len(groups)).tolist()
-    return dict(zip(groups.names, counts, strict=True))
 
 
 def load_splits(path: str | Path) -> Splits:
@@ -355,8 +347,8 @@ def _warnings(
         )
     for name in SPLITS:
         inside = codes == _code(name)
-        for field, groups in columns.labels.items():
-            absent = [label for label, count in _label_counts(groups, inside).items() if count == 0]
+        for field, labels in columns.labels.items():
+            absent = [label for label, count in labels.counts(inside).items() if count == 0]
             if inside.any() and absent:
                 of_field = f" ({field})" if len(columns.labels) > 1 else ""
                 warnings.append(f"{name} has no utterance labelled {', '.join(absent)}{of_field}")

@@ -7,7 +7,7 @@ A file in this folder binds `BACKEND` to a callable `(path, *, device, base) -> 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -31,6 +31,21 @@ class Backend(Protocol):
             Per output its logits, (batch, frames, labels) or (batch, labels) float32; and "num_frames"
             (batch,) int64, the frames of each utterance that are not padding.
         """
+        ...
+
+
+@runtime_checkable
+class PoolingBackend(Protocol):
+    """A backend that also gives the pooled features of outputs for whole utterances, and reads changed ones. Only
+    normalisation per speaker needs it."""
+
+    def run_pooled(self, inputs: Arrays) -> tuple[Arrays, Arrays]:
+        """What `Backend.run` returns, and per output for whole utterances the features (batch, channels) float32 that
+        its last linear layer reads."""
+        ...
+
+    def classify(self, pooled: Arrays) -> Arrays:
+        """Per output the logits (batch, labels) float32 of such features."""
         ...
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
+from torch import nn
 
 from soritune.bundles.read import load_bundle
 from soritune.inference.backends.backend import Arrays
@@ -41,6 +43,38 @@ class PytorchBackend:
         arrays: Arrays = {name: logits.float().cpu().numpy() for name, logits in output.logits.items()}
         arrays["num_frames"] = output.num_frames.cpu().numpy().astype(np.int64)
         return arrays
+
+    def run_pooled(self, inputs: Arrays) -> tuple[Arrays, Arrays]:
+        """See `PoolingBackend.run_pooled`."""
+        pooled: dict[str, torch.Tensor] = {}
+
+        def keep(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+            def hook(module: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+                pooled[name] = arguments[0]
+
+            return hook
+
+        hooks = [layer.register_forward_pre_hook(keep(name)) for name, layer in self._last_layers().items()]
+        try:
+            arrays = self.run(inputs)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return arrays, {name: features.float().cpu().numpy() for name, features in pooled.items()}
+
+    def classify(self, pooled: Arrays) -> Arrays:
+        """See `PoolingBackend.classify`."""
+        layers = self._last_layers()
+        with torch.inference_mode():
+            return {
+                name: layers[name](torch.from_numpy(features).to(self.device)).float().cpu().numpy()
+                for name, features in pooled.items()
+            }
+
+    def _last_layers(self) -> dict[str, nn.Linear]:
+        """The last layer of each output for whole utterances."""
+        heads = {spec.name: self.model.heads[spec.name] for spec in self.model.outputs if not spec.per_frame}
+        return {name: head.last_linear() for name, head in heads.items()}  # type: ignore[operator]
 
 
 BACKEND = PytorchBackend

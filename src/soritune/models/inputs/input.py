@@ -91,6 +91,10 @@ class InputModule(nn.Module, ABC):
         """Whether the weight `name` of the module is trained where inputs are; by default True."""
         return True
 
+    def can_keep(self, before: InputSpec) -> bool:
+        """Whether weights that were trained on the input `before` mean the same here; by default True."""
+        return True
+
     def frozen_modules(self) -> tuple[nn.Module, ...]:
         """Modules that stay in evaluation mode in training, because none of their weights is trained."""
         return ()

@@ -13,7 +13,12 @@ from torch import Tensor, nn
 
 from soritune.errors import ModelError
 from soritune.models.inputs.input import InputModule
-from soritune.models.inputs.text_weights import add_adapters, load_pretrained, make_text_encoder
+from soritune.models.inputs.text_weights import (
+    add_adapters,
+    check_tokenizer,
+    load_pretrained,
+    make_text_encoder,
+)
 from soritune.tasks.inputs.input import PRESENT
 from soritune.tasks.inputs.text import MASK
 from soritune.tasks.inputs.text_encoder import TOKENIZER_FILE, options_of, tokenizer_of
@@ -34,6 +39,7 @@ class TextModule(InputModule):
         super().__init__(spec)
         self.options = options_of(spec)
         self.encoder = make_text_encoder(spec, self.options)
+        check_tokenizer(self.encoder, spec)
         if self.options.tune == "lora":
             add_adapters(self.encoder, self.options)
         self.projection = nn.Linear(int(self.encoder.config.hidden_size), self.width)
@@ -76,6 +82,10 @@ class TextModule(InputModule):
         if not name.startswith("encoder."):
             return True
         return self.options.tune == "full" or (self.options.tune == "lora" and ".lora_" in name)
+
+    def can_keep(self, before: InputSpec) -> bool:
+        """Only if both tokenizers give the same numbers to the same tokens."""
+        return tokenizer_of(before).get_vocab() == tokenizer_of(self.spec).get_vocab()
 
     def frozen_modules(self) -> tuple[nn.Module, ...]:
         """The encoder, if none of its weights is trained."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from soritune.errors import ModelError
 from soritune.models.sizes import check_depth
-from soritune.tasks.inputs.text_encoder import TextOptions, encoder_folder
+from soritune.tasks.inputs.text_encoder import TextOptions, encoder_folder, tokenizer_of
 from soritune.tasks.specs import InputSpec
 
 UNUSED = ("pooler",)
@@ -37,6 +37,8 @@ def make_text_encoder(spec: InputSpec, options: TextOptions) -> Any:
                 f"{folder} is an encoder with a decoder; give the folder or name of a text encoder"
             )
         encoder: Any = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+        if encoder.main_input_name != "input_ids":
+            raise ModelError(f"{folder} reads {encoder.main_input_name}, not tokens; give a text encoder")
         _check_positions(encoder, options.max_tokens, str(folder))
     except ModelError:
         raise
@@ -63,6 +65,23 @@ def _check_positions(encoder: Any, max_tokens: int, source: str) -> None:
     if usable is not None and 0 < usable < max_tokens:
         raise ModelError(
             f"the text encoder {source} reads at most {usable} tokens, and max_tokens is {max_tokens}; lower it"
+        )
+
+
+def check_tokenizer(encoder: Any, spec: InputSpec) -> None:
+    """Refuses a tokenizer of another encoder.
+
+    Tokens that were added to a tokenizer may lie beyond the embeddings: they need not occur in a text.
+
+    Raises:
+        ModelError: it has more tokens than the encoder has embeddings.
+    """
+    tokens = tokenizer_of(spec).get_vocab_size(with_added_tokens=False)
+    embeddings = int(encoder.get_input_embeddings().num_embeddings)
+    if tokens > embeddings:
+        raise ModelError(
+            f"input '{spec.name}': its tokenizer has {tokens} tokens and its text encoder {embeddings}; they do not "
+            "belong together"
         )
 
 

@@ -217,6 +217,22 @@ def missing_inputs(task: Task, values: Mapping[str, Any]) -> list[str]:
     return [spec.name for spec in task.inputs if not spec.optional and values.get(spec.name) is None]
 
 
+def refuse_withholding(specs: Sequence[InputSpec], names: Iterable[str]) -> None:
+    """Checks the names of inputs that a model is to go without.
+
+    Raises:
+        TaskError: the model reads no such input, or cannot do without it.
+    """
+    by_name = {spec.name: spec for spec in specs}
+    for name in names:
+        if name not in by_name:
+            known = ", ".join(sorted(by_name))
+            reads = f"its inputs beside the audio are {known}" if known else "it reads the audio alone"
+            raise TaskError(f"'{name}' cannot be withheld from a model that does not read it; {reads}")
+        if not by_name[name].optional:
+            raise TaskError(f"'{name}' cannot be withheld, because the model needs it for every clip")
+
+
 def encode_inputs(specs: Iterable[InputSpec], values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """One row's values as arrays, by the input's name; absent ones are left out.
 

@@ -1,4 +1,4 @@
-"""A text, such as what is said in an utterance: tokens for a text encoder; a blank text counts as none."""
+"""A text, such as what is said in an utterance, as tokens; a text that cannot be seen counts as none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from soritune.corpus.utterance import TEXT_SOURCES
 from soritune.errors import TaskError
+from soritune.identities import without_invisible
 from soritune.korean.hangul import composed
 from soritune.tasks.inputs.input import PRESENT, InputKind
 from soritune.tasks.inputs.text_encoder import options_of, tokenizer_of
@@ -35,18 +37,33 @@ class TextInput(InputKind):
 
     def is_absent(self, value: Any) -> bool:
         """True for None and for a text without a visible character."""
-        return value is None or (isinstance(value, str) and not value.strip())
+        return value is None or (isinstance(value, str) and not without_invisible(value).strip())
 
     def origin(self, value: Any, facts: Mapping[str, Any]) -> dict[str, str]:
-        """`text_source`: none without a text, else as the row or request has it; nothing if it does not."""
-        source = "none" if value is None else facts.get(ORIGIN)
-        return {} if source is None else {ORIGIN: str(source)}
+        """`text_source`: none without a text, else as the row or request has it; nothing if it does not.
+
+        The source of a text that calls itself none is unknown: the model has read it.
+
+        Raises:
+            TaskError: no such source.
+        """
+        source = facts.get(ORIGIN)
+        if source is not None and source not in TEXT_SOURCES:
+            raise TaskError(f"{ORIGIN} must be one of {', '.join(TEXT_SOURCES)}, got {source!r:.60}")
+        if value is None:
+            return {ORIGIN: "none"}
+        return {} if source is None else {ORIGIN: "unknown" if source == "none" else str(source)}
 
     def encode(self, spec: InputSpec, value: Any) -> NDArray[Any]:
         """(tokens,) int64: ids with those at the ends, at least one and at most `max_tokens`."""
         if not isinstance(value, str):
             raise TaskError(
                 f"input '{spec.name}' must be a text, got {value!r:.60}", f"input-value:{spec.name}"
+            )
+        if not _is_unicode(value):
+            raise TaskError(
+                f"input '{spec.name}' has half of a character, which is not valid Unicode: {value!a:.60}",
+                f"input-value:{spec.name}",
             )
         ids = tokenizer_of(spec).encode(composed(value).strip()).ids
         if not ids:
@@ -71,6 +88,11 @@ class TextInput(InputKind):
                 mask[index, : len(row)] = True
         present = np.array([row is not None for row in rows], dtype=bool)
         return {spec.name: tokens, spec.name + MASK: mask, spec.name + PRESENT: present}
+
+
+def _is_unicode(text: str) -> bool:
+    """False for a text with half of a surrogate pair, which JSON can hold and no tokenizer takes."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 INPUT = TextInput()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TOKENIZER_FILE = "tokenizer.json"
 NO_WEIGHTS = (".bin", ".safetensors", ".h5", ".msgpack", ".onnx", ".ot", ".pt", ".gguf", ".ckpt")
 """Ends of names of files that are not downloaded, unless they are the weights."""
+VOCABULARIES = ("vocab", "spiece", "sentencepiece", "spm", "bpe", "merges")
+"""Beginnings of names of files of older tokenizers."""
 
 
 class TextAdapters(Settings):
@@ -48,7 +50,7 @@ class TextOptions(Settings):
     fusion: Literal["concat", "gate", "cross_attention", "text_only"] = "concat"
     """How a head joins text and audio. "concat": the vector of the text beside each frame (late concatenation).
     "gate": a learnt mixture of both (Arevalo et al. 2017). "cross_attention": each frame attends to the tokens.
-    "text_only": no audio at all, as a baseline."""
+    "text_only": no audio at all, as a baseline; rows and requests then need a text."""
     tune: Literal["frozen", "lora", "full"] = "frozen"
     """What of the text encoder is trained: nothing, adapters, or all weights. Its rate is
     `train.learning_rates.text`."""
@@ -71,9 +73,11 @@ class TextSettings(TextOptions):
     """Weight of an output that reads the text alone, relative to the task's own; 0 leaves it out."""
 
     def input_spec(self) -> InputSpec:
-        """The input that reads the field `text` of a row or request."""
+        """The input that reads the field `text` of a row or request; required if there is no audio to fall back on."""
         options = self.model_dump(mode="json", include=set(TextOptions.model_fields))
-        return InputSpec("text", "text", "text", "text", optional=True, options=options, dropout=self.dropout)
+        optional = self.fusion != "text_only"
+        dropout = self.dropout if optional else 0.0
+        return InputSpec("text", "text", "text", "text", optional=optional, options=options, dropout=dropout)
 
 
 def options_of(spec: InputSpec) -> TextOptions:
@@ -112,9 +116,10 @@ def _wanted(files: Sequence[str]) -> list[str]:
 
 
 def _is_complete(folder: Path) -> bool:
-    return (folder / "config.json").is_file() and bool(
-        weights_among([file.name for file in folder.iterdir()])
-    )
+    """False for a model that another program has stored without its tokenizer, or without its weights."""
+    names = [file.name for file in folder.iterdir()]
+    has_tokenizer = any(name == TOKENIZER_FILE or name.startswith(VOCABULARIES) for name in names)
+    return "config.json" in names and has_tokenizer and bool(weights_among(names))
 
 
 def tokenizer_of(spec: InputSpec) -> Tokenizer:

@@ -1,0 +1,80 @@
+"""`soritune calibrate`: temperatures and thresholds of coverage for a bundle, from its run's validation rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from soritune import progress
+from soritune.cli.terminal import output as terminal
+from soritune.cli.terminal import print_json, print_line
+
+if TYPE_CHECKING:
+    from soritune.bundles.calibration import BundleCalibration
+
+SHOWN = (0.9, 0.8, 0.7, 0.5)
+"""Coverages whose thresholds are printed."""
+
+
+def calibrate(
+    target: Annotated[str, typer.Argument(help="Run folder, or a bundle in one.")],
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Bundle of the run: best, last, best_loss, …")
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    backend: Annotated[str, typer.Option(help="What runs the model.")] = "pytorch",
+    base: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
+    ] = None,
+    speaker_norm: Annotated[
+        bool,
+        typer.Option(
+            "--speaker-norm", help="Also store what normalisation per speaker needs, from training rows."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Fit temperatures and thresholds of coverage on a run's validation rows, and store them in its bundle."""
+    from soritune.stages.calibrate import calibrate as fit
+
+    fitted = fit(
+        target,
+        checkpoint=checkpoint,
+        device=device,
+        backend=backend,
+        base=base,
+        root=root,
+        speaker_norm=speaker_norm,
+        console=progress.Console(quiet=as_json),
+    )
+    if as_json:
+        print_json(fitted.to_json())
+    else:
+        _print(fitted)
+
+
+def _print(fitted: BundleCalibration) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("output")
+    for title in ("temperature", "clips", "speakers", "NLL before", "after", "ECE before", "after"):
+        table.add_column(title, justify="right")
+    for name, output in fitted.outputs.items():
+        numbers = (output.nll_before, output.nll_after, output.ece_before, output.ece_after)
+        table.add_row(
+            Text(name),
+            f"{output.temperature:.3f}",
+            str(output.rows),
+            str(output.speakers),
+            *(f"{number:.4f}" for number in numbers),
+        )
+    if fitted.outputs:
+        terminal().print(table)
+    for task, thresholds in fitted.thresholds.items():
+        shown = ", ".join(f"{share:.0%} at {thresholds[round(100 * share) - 1]:.3f}" for share in SHOWN)
+        print_line(f"{task}: validation clips that keep their label: {shown}")

@@ -1,0 +1,171 @@
+"""Options and output of `soritune predict` about labels over time: --window-s, --hop-s, --timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from soritune.terminal_text import visible
+
+if TYPE_CHECKING:
+    from soritune.inference.predictions import Row
+    from soritune.reports.timeline import Track
+    from soritune.tasks.task import Task
+
+SEGMENTS_SHOWN = 40
+"""Lines of the table on the terminal."""
+
+WindowSeconds = Annotated[
+    float | None,
+    typer.Option("--window-s", help="A label for every window of this length in seconds, with its times."),
+]
+HopSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--hop-s", help="From the start of a window to the next; without it, windows do not overlap."
+    ),
+]
+TimelineFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--timeline",
+        help="Write labels over time: a line per window (.csv), windows and segments (.json), or a page with bars "
+        "(.html); may be repeated.",
+    ),
+]
+
+
+def check_timelines(paths: Sequence[Path]) -> None:
+    """Refuses paths before a model is loaded.
+
+    Raises:
+        OutputError: a suffix that is not that of a format, or a path that is given twice.
+    """
+    from soritune.errors import OutputError
+    from soritune.reports.timeline_files import check_timeline
+
+    for number, path in enumerate(paths):
+        check_timeline(path)
+        if path.absolute() in {other.absolute() for other in paths[:number]}:
+            raise OutputError(f"--timeline {path} is given twice; name it once")
+
+
+class TimelineRecorder:
+    """Writes timelines while rows are predicted, and keeps what the terminal shows of them.
+
+    Args:
+        paths: of the files.
+        tasks: of the predictor.
+        is_shown: whether the terminal shows segments.
+
+    Raises:
+        TaskError: no task gives one label.
+    """
+
+    def __init__(self, paths: Sequence[Path], tasks: Sequence[Task], *, is_shown: bool) -> None:
+        from soritune.reports.timeline_files import labelling_tasks
+
+        self.paths, self.is_shown = paths, is_shown
+        self.tasks = labelling_tasks(tasks) if paths else [task for task in tasks if task.single_label]
+        self.tracks: dict[str, list[Track]] = {task.name: [] for task in self.tasks}
+        """Task to the first clips with their segments."""
+        self.hidden = 0
+        """Segments that are not among them."""
+        self.seconds: dict[tuple[str, str], dict[str | None, float]] = {}
+        """Task and channel to the seconds of each label over all clips."""
+
+    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Passes the rows on as they come. The files are complete after the last row, and absent after an error."""
+        from soritune.reports.timeline_files import timeline_file
+
+        with ExitStack() as stack:
+            writers = [stack.enter_context(timeline_file(path, self.tasks)) for path in self.paths]
+            for row in rows:
+                for add in writers:
+                    add(row)
+                if self.is_shown:
+                    self._keep(row)
+                yield row
+
+    def _keep(self, row: Row) -> None:
+        from soritune.inference.segments import label_seconds
+        from soritune.reports.timeline import Track
+
+        for task, kept in self.tracks.items():
+            if task not in row.get("tasks", {}):
+                continue
+            track = Track.of(row, task)
+            shown = sum(len(other.segments) for other in kept)
+            if shown < SEGMENTS_SHOWN:
+                kept.append(track)
+            else:
+                self.hidden += len(track.segments)
+            sums = self.seconds.setdefault((task, track.channel_name), {})
+            for label, seconds in label_seconds(track.segments).items():
+                sums[label] = sums.get(label, 0.0) + seconds
+
+
+def print_timelines(console: Console, recorder: TimelineRecorder) -> None:
+    """Prints segments with their times, and the time of each label by channel."""
+    for task in recorder.tasks:
+        if not any(track.segments for track in recorder.tracks[task.name]):
+            continue
+        _print_segments(console, task.name, recorder)
+        _print_shares(console, task, recorder)
+
+
+def _print_segments(console: Console, task: str, recorder: TimelineRecorder) -> None:
+    from soritune.reports.numbers import percent
+    from soritune.reports.timeline import clock, shown_label
+
+    table = _table(f"{task}: segments")
+    for title in ("file", "from", "to", "label", "mean probability"):
+        table.add_column(title, justify="left" if title in ("file", "label") else "right", overflow="fold")
+    lines = [(track, segment) for track in recorder.tracks[task] for segment in track.segments]
+    for track, segment in lines[:SEGMENTS_SHOWN]:
+        times = (clock(segment[name] + track.start_s, digits=1) for name in ("start_s", "end_s"))
+        name = Path(track.id).name
+        table.add_row(
+            Text(visible(name)), *times, Text(visible(shown_label(segment))), percent(segment["confidence"])
+        )
+    console.print()
+    console.print(table)
+    hidden = len(lines[SEGMENTS_SHOWN:]) + recorder.hidden
+    if hidden:
+        console.print(f"… {hidden} more segments; --timeline or --json has all of them", style="dim")
+
+
+def _print_shares(console: Console, task: Task, recorder: TimelineRecorder) -> None:
+    from soritune.reports.numbers import percent
+    from soritune.reports.timeline import clock
+
+    by_channel = {channel: sums for (name, channel), sums in recorder.seconds.items() if name == task.name}
+    table = _table(f"{task.name}: time of windows with speech")
+    table.add_column("label")
+    for channel in by_channel:
+        table.add_column(f"{channel} time".strip(), justify="right")
+        table.add_column("share", justify="right")
+    labels: list[str | None] = [*task.outputs[0].labels]
+    labels += [None] if any(None in sums for sums in by_channel.values()) else []
+    for label in labels:
+        cells = []
+        for sums in by_channel.values():
+            total = sum(sums.values())
+            seconds = sums.get(label, 0.0)
+            cells += [clock(seconds), percent(seconds / total if total else None)]
+        table.add_row(Text("(uncertain)" if label is None else visible(label)), *cells)
+    console.print()
+    console.print(table)
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.title_style, table.header_style = "bold", "dim"
+    return table

@@ -1,0 +1,33 @@
+"""The templates of pages, and the parts that all of them can use: tables, timelines. Next: `reports/report.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+PARTS = {"table": "part", "timeline": "lines", "swatches": "colours"}
+"""Parts that pages share: the function's and the template's name, and what the template calls its value."""
+
+
+def page_environment() -> Environment:
+    """Templates with a function for each part; text is escaped."""
+    environment = Environment(
+        loader=FunctionLoader(resource), autoescape=True, undefined=StrictUndefined, trim_blocks=False
+    )
+    for name, argument in PARTS.items():
+        environment.globals[name] = _part(environment.get_template(f"{name}.html.j2"), argument)
+    return environment
+
+
+def _part(template: Template, argument: str) -> Callable[[Any], Markup]:
+    """A function that renders a part of a page."""
+    return lambda value: Markup(template.render({argument: value}))  # noqa: S704  (escaped inside)
+
+
+def resource(name: str) -> str:
+    """The text of a file of this folder."""
+    return files("soritune.reports").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,40 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from soritune.bundles.calibration import BundleCalibration, OutputCalibration
+from soritune.cli.main import app
+
+FITTED = BundleCalibration(
+    {"emotion": OutputCalibration(1.5, 120, 6, 0.9, 0.7, 0.11, 0.04)},
+    {"emotion": (*(1 - percent / 100 for percent in range(1, 100)), 0.0)},
+    120,
+    6,
+)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    given = []
+
+    def fit(target, **options):
+        given.append((target, options))
+        return FITTED
+
+    monkeypatch.setattr("soritune.stages.calibrate.calibrate", fit)
+    return given
+
+
+def test_calibration_is_printed(calls):
+    result = CliRunner().invoke(app, ["calibrate", "runs/a", "--checkpoint", "last", "--device", "cpu"])
+    assert result.exit_code == 0, result.output
+    assert "1.500" in result.stdout
+    assert "emotion: validation clips that keep their label: 90% at 0.100, 80% at 0.200" in result.stdout
+    ((target, options),) = calls
+    assert (target, options["checkpoint"], options["device"]) == ("runs/a", "last", "cpu")
+
+
+def test_calibration_as_json(calls):
+    result = CliRunner().invoke(app, ["calibrate", "runs/a", "--json"])
+    assert json.loads(result.stdout) == FITTED.to_json()

@@ -1,0 +1,25 @@
+import pytest
+
+from soritune.errors import TaskError
+from soritune.inference.label_windows import LabelWindows, label_windows
+
+
+def test_windows_follow_each_other_unless_a_hop_is_given():
+    assert label_windows(None, None) is None
+    assert label_windows(5.0, None) == LabelWindows(window_s=5, hop_s=5)
+    assert label_windows(5.0, 2.5) == LabelWindows(window_s=5, hop_s=2.5)
+
+
+@pytest.mark.parametrize(
+    ("window_s", "hop_s", "text"),
+    [
+        (None, 2.0, "hop_s needs window_s"),
+        (2.0, 5.0, r"hop_s \(5\) must be at most window_s \(2\)"),
+        (0.0, None, "window_s 0.0: input should be greater than 0"),
+        (5.0, -1.0, "hop_s -1.0: input should be greater than 0"),
+        (float("inf"), None, "window_s inf: input should be a finite number"),
+    ],
+)
+def test_lengths_that_cannot_be_are_refused(window_s, hop_s, text):
+    with pytest.raises(TaskError, match=text):
+        label_windows(window_s, hop_s)
