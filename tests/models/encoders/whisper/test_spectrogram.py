@@ -6,4 +6,4 @@ from soritune.models.encoders.whisper.spectrogram import FFT_SAMPLES, HOP_SAMPLE
 def test_numbers_are_those_of_the_feature_extractor() -> None:
     extractor = transformers.WhisperFeatureExtractor()
     expected = (extractor.n_fft, extractor.hop_length, extractor.sampling_rate)
-    assert (FFT_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ) == expected
+    assert expected == (FFT_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ)
