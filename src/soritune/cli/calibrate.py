@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soritune import progress
+from soritune.cli.model_options import Backend, Base, Device
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_json, print_line
 
@@ -26,12 +27,9 @@ def calibrate(
         str | None, typer.Option(help="Bundle of the run: best, last, best_loss, …")
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    backend: Annotated[str, typer.Option(help="What runs the model.")] = "pytorch",
-    base: Annotated[
-        str | None,
-        typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
-    ] = None,
+    device: Device = "auto",
+    backend: Backend = "pytorch",
+    base: Base = None,
     speaker_norm: Annotated[
         bool,
         typer.Option(

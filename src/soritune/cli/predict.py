@@ -12,6 +12,7 @@ import typer
 from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 from soritune.cli.given_options import refuse_idle
+from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
 from soritune.cli.prediction_tables import SHOWN, print_predictions, wide_console
 from soritune.cli.terminal import print_error, print_json, print_line
 from soritune.cli.timeline import (
@@ -93,12 +94,9 @@ def predict(
     checkpoint: Annotated[
         str | None, typer.Option(help="Bundle of a run folder: best, last, best_loss, …")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    backend: Annotated[str, typer.Option(help="What runs the model.")] = "pytorch",
-    base: Annotated[
-        str | None,
-        typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
-    ] = None,
+    device: Device = "auto",
+    backend: Backend = "pytorch",
+    base: Base = None,
     decoder: DecoderName = "greedy",
     decoder_set: DecoderValues = None,
     given: Annotated[
@@ -128,18 +126,8 @@ def predict(
     min_confidence: Annotated[
         float | None, typer.Option(help="Labels with a lower probability (0 to 1) are uncertain.")
     ] = None,
-    withhold: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An input beside the audio, such as text, that the model goes without on all rows; may be repeated."
-        ),
-    ] = None,
-    coverage: Annotated[
-        float | None,
-        typer.Option(
-            help="Instead of --min-confidence: the share (0.01 to 1) of validation clips that keep their label."
-        ),
-    ] = None,
+    withhold: Withheld = None,
+    coverage: Coverage = None,
     speaker_norm: Annotated[
         int | None,
         typer.Option(help="Normalise features per speaker by this number of the manifest's clips of each."),

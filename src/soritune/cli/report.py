@@ -14,6 +14,7 @@ from rich.text import Text
 from soritune import progress
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 from soritune.cli.given_options import refuse_idle
+from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
 from soritune.cli.source_options import settings_of
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_json, print_line
@@ -71,12 +72,9 @@ def evaluate(
     group_by: GroupBy = None,
     resamples: Resamples = 1000,
     audio: Audio = True,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    backend: Annotated[str, typer.Option(help="What runs the model.")] = "pytorch",
-    base: Annotated[
-        str | None,
-        typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved."),
-    ] = None,
+    device: Device = "auto",
+    backend: Backend = "pytorch",
+    base: Base = None,
     decoder: DecoderName = "greedy",
     decoder_set: DecoderValues = None,
     vad: Annotated[
@@ -89,18 +87,8 @@ def evaluate(
             help="Labels with a lower probability (0 to 1) are uncertain; the others are scored apart too."
         ),
     ] = None,
-    withhold: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An input beside the audio, such as text, that the model goes without on all rows; may be repeated."
-        ),
-    ] = None,
-    coverage: Annotated[
-        float | None,
-        typer.Option(
-            help="Instead of --min-confidence: the share (0.01 to 1) of validation clips that keep their label."
-        ),
-    ] = None,
+    withhold: Withheld = None,
+    coverage: Coverage = None,
     speaker_norm: Annotated[
         int | None,
         typer.Option(

@@ -1,4 +1,4 @@
-"""A text, such as what is said in an utterance, as tokens; a text that cannot be seen counts as none."""
+"""A text, such as the transcript of an utterance, as tokens; a text that cannot be seen counts as none."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class TextSettings(TextOptions):
     """Weight of an output that reads the text alone, relative to the task's own; 0 leaves it out."""
 
     def input_spec(self) -> InputSpec:
-        """The input that reads the field `text` of a row or request; required if there is no audio to fall back on."""
+        """The input that reads the field `text` of a row or request; required if the model reads the text alone."""
         options = self.model_dump(mode="json", include=set(TextOptions.model_fields))
         optional = self.fusion != "text_only"
         dropout = self.dropout if optional else 0.0
