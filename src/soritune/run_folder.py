@@ -6,6 +6,7 @@ RUN/manifest.parquet       the corpus as it was read; quarantine.jsonl has what 
 RUN/checked.parquet        the rows that can be used; audio_hashes.parquet has hashes of their samples
 RUN/splits.parquet         train, val and test of them
 RUN/train.jsonl, train.log events of the training, as JSON and as text; tensorboard/ when requested
+RUN/encoder_states/        states of an encoder that is not trained, if they are kept
 RUN/checkpoints/step-N/    what a resumed training starts from
 RUN/bundles/NAME/          models; those of phases before the last begin with phase1_, phase2_ …
 RUN/predictions/SPLIT.jsonl, RUN/scores.json, RUN/report.html, RUN/report.txt
@@ -97,6 +98,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def encoder_states(self) -> Path:
+        """States of an encoder that is not trained."""
+        return self.path / "encoder_states"
 
     @property
     def has_checkpoint(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from soritune.tasks.specs import OutputSpec
 
-ModelType = Literal["wav2vec2", "hubert", "wavlm"]
+ModelType = Literal["wav2vec2", "hubert", "wavlm", "whisper"]
 Norm = Literal["group", "layer"]
 FAMILIES: tuple[tuple[ModelType, Norm], ...] = (
     ("wav2vec2", "group"),
@@ -19,7 +19,18 @@ FAMILIES: tuple[tuple[ModelType, Norm], ...] = (
     ("wavlm", "group"),
     ("wavlm", "layer"),
 )
-"""Every kind of encoder that soritune supports, as arguments of `tiny_config`."""
+"""Every kind of encoder that reads the waveform itself, as arguments of `tiny_config`."""
+ALL_FAMILIES: tuple[tuple[ModelType, Norm], ...] = (*FAMILIES, ("whisper", "layer"))
+"""These and the encoders that read a spectrogram."""
+
+_WHISPER: dict[str, Any] = {
+    "d_model": 16,
+    "decoder_layers": 1,
+    "max_target_positions": 8,
+    "classifier_proj_size": 8,
+    "init_std": 0.2,
+}
+_WHISPER_PARTS = (("attention_heads", 2), ("ffn_dim", 32))
 
 
 def tiny_config(
@@ -29,11 +40,14 @@ def tiny_config(
     **changes: Any,
 ) -> dict[str, Any]:
     """`architecture` of a toy encoder: hidden 16, 2 heads, the real front end's stride of 320 samples in 3
-    convolutions.
+    convolutions; of Whisper a decoder of one layer too.
 
     norm "group" is built like wav2vec2-base, HuBERT-base and WavLM-base (norm after each layer), "layer" like
     the large models (norm before each layer, and a last one).
     """
+    if model_type == "whisper":
+        sizes = {f"{half}_{part}": size for half in ("encoder", "decoder") for part, size in _WHISPER_PARTS}
+        return {"model_type": model_type, **_WHISPER, **sizes, "encoder_layers": layers, **changes}
     large = norm == "layer"
     config: dict[str, Any] = {
         "model_type": model_type,

@@ -17,7 +17,7 @@ from soritune.errors import ModelError
 from soritune.models.config import FreezeSettings, ModelConfig
 from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT, EncoderModule
 from soritune.models.inputs.input import InputModule
-from soritune.tasks.specs import OutputSpec
+from soritune.tasks.specs import OutputSpec, layer_numbers
 
 
 class Freezable(Protocol):
@@ -46,8 +46,10 @@ def read_layers(outputs: Sequence[OutputSpec], num_layers: int) -> tuple[int, bo
     for spec in outputs:
         if spec.layer == "last":
             deepest, final = num_layers, True
-        elif spec.layer != "none":
-            deepest = max(deepest, num_layers if spec.layer == "weighted" else int(spec.layer))
+        elif spec.layer == "weighted":
+            deepest = num_layers
+        else:
+            deepest = max(deepest, *layer_numbers(spec), 0)
     return deepest, final
 
 

@@ -68,6 +68,8 @@ class Head(nn.Module):
             for layer in range(1, self.num_layers + 1):
                 total = total + states[layer] * shares[layer]
             return total
+        if isinstance(self.spec.layer, tuple):
+            return torch.cat([states[layer] for layer in self.spec.layer], dim=-1)
         return states[int(self.spec.layer)]
 
     def last_linear(self) -> nn.Linear:

@@ -6,7 +6,7 @@ Shapes: batch, samples, frames (encoder frames), hidden (encoder channels), labe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,10 @@ from soritune.models.inputs.input import InputModule, make_input, per_frame
 from soritune.models.losses.loss import log_probabilities, make_head
 from soritune.models.spec_augment import apply_masks
 from soritune.models.starting_point import AdapterBase, LoadReport
-from soritune.tasks.specs import InputSpec, OutputSpec
+from soritune.tasks.specs import InputSpec, OutputSpec, layer_numbers, num_states
+
+ORIGIN_KEYS = ("_name_or_path", "transformers_version", "architectures", "torch_dtype", "dtype")
+"""Keys of a configuration that change nothing in the encoder."""
 
 
 class ModelOutput(NamedTuple):
@@ -95,7 +98,7 @@ class SpeechModel(nn.Module):
             raise ModelError(
                 f"output '{spec.name}' reads no layer of the encoder and no input; set its layer to last"
             )
-        width = (0 if spec.layer == "none" else self.hidden_size) + read_width
+        width = self.hidden_size * num_states(spec) + read_width
         for name in spec.inputs:
             width = self._input(name).joined_width(width)
         return width
@@ -139,29 +142,37 @@ class SpeechModel(nn.Module):
 
     def forward(
         self,
-        waveform: Tensor,
-        num_samples: Tensor,
+        waveform: Tensor | None = None,
+        num_samples: Tensor | None = None,
         *,
         time_mask: Tensor | None = None,
         feature_mask: Tensor | None = None,
         masked_rectangles: Tensor | None = None,
+        states: Tensor | None = None,
         **inputs: Tensor,
     ) -> ModelOutput:
         """One forward pass; its arguments are the items of `Batch.inputs`.
 
         Args:
-            waveform: (batch, samples) float32, normalised, zero-padded.
+            waveform: (batch, samples) float32, normalised, zero-padded; None with `states`.
             num_samples: (batch,) int64, on the waveform's device.
             time_mask: (batch, frames) bool, frames that SpecAugment masks, or None.
             feature_mask: (batch, hidden) bool, channels that SpecAugment masks, or None.
             masked_rectangles: (batch, rectangles, 4) int64, or None; as in `apply_masks`.
+            states: (batch, frames, states, hidden) of `kept_states`, in place of the waveform; then the encoder is not
+                run.
             inputs: arrays of the other inputs, by the names of `InputKind.pad`.
         """
-        missing = self.geometry.least_samples - waveform.shape[1]
-        if missing > 0:
-            waveform = nn.functional.pad(waveform, (0, missing))
+        assert num_samples is not None
         num_frames: Tensor = self.geometry.num_frames(num_samples)
-        last, states, valid = self.encode(waveform, num_samples, time_mask, feature_mask, masked_rectangles)
+        if states is None:
+            assert waveform is not None
+            last, by_layer, valid = self.encode(
+                self._long_enough(waveform), num_samples, time_mask, feature_mask, masked_rectangles
+            )
+        else:
+            last, by_layer = self._unpacked(states)
+            valid = _valid(num_frames, states.shape[1])
         logits: dict[str, Tensor] = {}
         specs = {spec.name: spec for spec in self.outputs}
         values = {
@@ -169,7 +180,7 @@ class SpeechModel(nn.Module):
         }
         for name in self._order:
             head: Head = self.heads[name]  # type: ignore[assignment]
-            state = head.state(last, states)
+            state = head.state(last, by_layer)
             source = specs[name].reads
             if source is not None:
                 scores = log_probabilities(specs[source], logits[source]).to(state.dtype)
@@ -207,11 +218,60 @@ class SpeechModel(nn.Module):
             valid = _valid(geometry.num_frames(num_samples), frames)
         return last, states, valid
 
+    @property
+    def state_names(self) -> tuple[int | str, ...]:
+        """The states that heads read: numbers of layers, and "last"."""
+        is_last_read = any(spec.layer in ("last", "none") for spec in self.outputs)
+        return (*sorted(self._kept_layers), *(("last",) if is_last_read else ()))
+
+    @property
+    def num_kept_states(self) -> int:
+        """Number of `state_names`."""
+        return len(self.state_names)
+
+    @property
+    def encoder_settings(self) -> dict[str, Any]:
+        """The configuration of the encoder, as JSON, without where it came from."""
+        settings: dict[str, Any] = dict(self.encoder.config.to_dict())
+        return {key: value for key, value in settings.items() if key not in ORIGIN_KEYS}
+
+    def kept_states(
+        self,
+        waveform: Tensor,
+        num_samples: Tensor,
+        *,
+        time_mask: Tensor | None = None,
+        feature_mask: Tensor | None = None,
+        masked_rectangles: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """What the heads read of the encoder; arguments as for `forward`.
+
+        Returns:
+            (batch, frames, states, hidden) in the order of `state_names`, and (batch,) int64 valid frames.
+        """
+        last, by_layer, _ = self.encode(
+            self._long_enough(waveform), num_samples, time_mask, feature_mask, masked_rectangles
+        )
+        chosen = [last if name == "last" else by_layer[int(name)] for name in self.state_names]
+        num_frames: Tensor = self.geometry.num_frames(num_samples)
+        return torch.stack(chosen, dim=2), num_frames
+
+    def _unpacked(self, states: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
+        """The reverse of `kept_states`: the last state, without channels if it is not kept, and the states by layer."""
+        each = dict(zip(self.state_names, states.float().unbind(dim=2), strict=True))
+        last = each.pop("last", None)
+        by_layer = {int(layer): state for layer, state in each.items()}
+        return next(iter(by_layer.values())) if last is None else last, by_layer
+
+    def _long_enough(self, waveform: Tensor) -> Tensor:
+        """The waveform with zeros behind it, so that it has a frame."""
+        missing = self.geometry.least_samples - waveform.shape[1]
+        return nn.functional.pad(waveform, (0, missing)) if missing > 0 else waveform
+
     def _layers_to_keep(self) -> frozenset[int]:
-        layers = {spec.layer for spec in self.outputs} - {"last", "none"}
-        if "weighted" in layers:
+        if any(spec.layer == "weighted" for spec in self.outputs):
             return frozenset(range(self.num_layers + 1))
-        numbers = frozenset(int(layer) for layer in layers)
+        numbers = frozenset(number for spec in self.outputs for number in layer_numbers(spec))
         # A layer that layer drop skipped has the state of the one below it.
         return frozenset(range(max(numbers) + 1)) if numbers and self.config.layerdrop > 0 else numbers
 

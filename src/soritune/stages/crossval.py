@@ -33,6 +33,7 @@ from soritune.stages.train import settings_that_affect_results, train_recipe
 from soritune.stages.trained_baselines import Fold, refuse_without_label, with_trained_baselines
 from soritune.strict_json import read_json
 from soritune.tasks.task import label_fields
+from soritune.training.batches.config import BatchSettings
 from soritune.training.end_reason import EndReason
 from soritune.whole_file import write_text
 
@@ -142,7 +143,9 @@ def _train_fold(
         KeyboardInterrupt: the training was interrupted; its checkpoint is kept.
     """
     fold = files.fold(number)
-    fold_recipe = recipe.model_copy(update={"name": f"{recipe.name}-fold-{number:02d}"})
+    fold_recipe = recipe.model_copy(
+        update={"name": f"{recipe.name}-fold-{number:02d}", "batches": _with_shared_states(recipe, files)}
+    )
     if group.from_main(fold.scores().exists):
         return
     resume = group.from_main(partial(_begin_fold, files, fold, splits))
@@ -151,6 +154,15 @@ def _train_fold(
         console.message(f"interrupted in fold {number}; the same command resumes there")
         raise KeyboardInterrupt
     group.on_main(partial(evaluate_run, fold_recipe, fold.path, console=console))
+
+
+def _with_shared_states(recipe: Recipe, files: RunFolder) -> BatchSettings:
+    """The recipe's batches; stored states of an encoder are those of all folds."""
+    stored = recipe.batches.encoder_states
+    if stored is None or stored.folder is not None:
+        return recipe.batches
+    shared = stored.model_copy(update={"folder": str(files.encoder_states)})
+    return recipe.batches.model_copy(update={"encoder_states": shared})
 
 
 def _begin_fold(files: RunFolder, fold: RunFolder, splits: Splits) -> bool:

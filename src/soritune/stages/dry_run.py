@@ -53,7 +53,12 @@ def _dry_run(recipe: Recipe, folder: Path, console: Console) -> dict[str, Any]:
     open_folder(folder)
     manifest, splits = corpus_to_splits(recipe, folder, console=console)
     run = build_run(recipe, manifest, splits, folder)
-    check_phases(run.model, run.tasks, resolve_phases(run.settings, run.augment, run.model.config.freeze))
+    check_phases(
+        run.model,
+        run.tasks,
+        resolve_phases(run.settings, run.augment, run.model.config.freeze),
+        keeps_states=run.batches.encoder_states is not None,
+    )
     epochs = _epochs_of_phases(run)
     longest_first = _longest_first(recipe, run, epochs)
     return {

@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 FREE_SETTINGS = {
     "batches": ("num_workers",),
+    "batches.encoder_states": ("max_gigabytes", "folder"),
     "train": (
         "device",
         "threads",
@@ -145,7 +146,16 @@ def settings_that_affect_results(resolved: dict[str, Any]) -> dict[str, Any]:
         if key not in ("evaluate", "data", "name", "description")
     }
     for section, names in FREE_SETTINGS.items():
-        kept[section] = {key: value for key, value in kept[section].items() if key not in names}
+        *path, last = section.split(".")
+        holder = kept
+        for part in path:
+            holder[part] = dict(holder[part])
+            holder = holder[part]
+        if holder.get(last) is None:
+            # A setting that is new and not used: runs of before are resumed.
+            del holder[last]
+        else:
+            holder[last] = {key: value for key, value in holder[last].items() if key not in names}
     # A digest sorts keys, but augmentations in another order give other samples.
     kept["augment"] = [[key, value] for key, value in kept["augment"].items() if value is not None]
     return kept

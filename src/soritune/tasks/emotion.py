@@ -113,7 +113,9 @@ class EmotionTask(EmotionLabels):
             outputs.append(self._output("emotion_text", text.text_weight, "none", ("text",)))
         return tuple(outputs)
 
-    def _output(self, name: str, weight: float, layer: int | str, inputs: tuple[str, ...] = ()) -> OutputSpec:
+    def _output(
+        self, name: str, weight: float, layer: int | str | tuple[int, ...], inputs: tuple[str, ...] = ()
+    ) -> OutputSpec:
         class_weights = self.config.class_weights
         return OutputSpec(
             name=name,

@@ -27,8 +27,9 @@ class OutputSettings(TaskConfig):
 
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Factor of this output's loss in the total."""
-    layer: int | str = "last"
-    """What the head reads: "last", "weighted" (learnt sum of all layers) or the number of a transformer layer."""
+    layer: int | str | tuple[int, ...] = "last"
+    """What the head reads: "last", "weighted" (learnt sum of all layers), the number of a transformer layer, or several
+    numbers, whose states are joined."""
 
 
 def label_index(label: str, labels: Sequence[str], what: str) -> int:

@@ -30,6 +30,7 @@ from soritune.metrics.mispronunciation import (
     mispronunciation_rates,
 )
 from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.frame_heads import FrameHeadSettings
 from soritune.tasks.labels import BLANK, rate, read_symbols, symbol_ids
 from soritune.tasks.phones.annotated_phones import LETTERS, Scheme
 from soritune.tasks.phones.annotation_reader import AnnotationReader
@@ -82,10 +83,14 @@ class MispronunciationConfig(TaskConfig):
     """Factor of the phone output's loss in the total."""
     error_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Factor of the error output's loss in the total."""
-    phoneme_layer: int | str = "last"
-    """What the phone head reads: "last", "weighted" or the number of a transformer layer."""
-    error_layer: int | str = "last"
+    phoneme_layer: int | str | tuple[int, ...] = "last"
+    """What the phone head reads: "last", "weighted", the number of a transformer layer, or several numbers."""
+    error_layer: int | str | tuple[int, ...] = "last"
     """What the error head reads."""
+    phoneme_head: FrameHeadSettings = Field(default_factory=FrameHeadSettings)
+    """What is between that and the linear layer of the phones."""
+    error_head: FrameHeadSettings = Field(default_factory=FrameHeadSettings)
+    """The same of the labels."""
 
     @model_validator(mode="after")
     def _sound(self) -> MispronunciationConfig:
@@ -103,9 +108,13 @@ class MispronunciationConfig(TaskConfig):
 
     def idle_settings(self) -> dict[str, str]:
         """Settings of an output that `task` leaves out."""
-        parts = {"phoneme": ("error_weight", "error_layer"), "both": ()}
-        idle = parts.get(self.task, ("phoneme_weight", "phoneme_layer", "phoneme_output"))
-        return dict.fromkeys(idle, f"with tasks.mispronunciation.task={self.task}")
+        parts = {"phoneme": ("error_weight", "error_layer", "error_head"), "both": ()}
+        idle = parts.get(self.task, ("phoneme_weight", "phoneme_layer", "phoneme_output", "phoneme_head"))
+        return {
+            **self.phoneme_head.idle_settings("phoneme_head"),
+            **self.error_head.idle_settings("error_head"),
+            **dict.fromkeys(idle, f"with tasks.mispronunciation.task={self.task}"),
+        }
 
     @property
     def phones(self) -> tuple[str, ...]:
@@ -150,8 +159,16 @@ class MispronunciationTask(Task):
                 self._phone_index,
                 config.phoneme_weight,
                 config.phoneme_layer,
+                config.phoneme_head,
             ),
-            (self.has_labels, "error", self._label_index, config.error_weight, config.error_layer),
+            (
+                self.has_labels,
+                "error",
+                self._label_index,
+                config.error_weight,
+                config.error_layer,
+                config.error_head,
+            ),
         )
         return tuple(
             OutputSpec(
@@ -162,8 +179,9 @@ class MispronunciationTask(Task):
                 weight=weight,
                 layer=layer,  # type: ignore[arg-type]
                 options={"blank": index[BLANK]},
+                head=head.stored(),
             )
-            for is_learnt, name, index, weight, layer in parts
+            for is_learnt, name, index, weight, layer, head in parts
             if is_learnt
         )
 

@@ -16,11 +16,11 @@ from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY, phonemize, phones_to_hangul
 from soritune.metrics.edit_distance import character_counts, phone_counts, word_phone_counts
 from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.frame_heads import FrameOutputSettings
 from soritune.tasks.labels import (
     BLANK,
     SPECIAL_TOKENS,
     UNKNOWN,
-    OutputSettings,
     in_spelling_of,
     rate,
     read_symbols,
@@ -44,7 +44,7 @@ _HANGUL = re.compile(r"[\u1100-\u115e\u1161-\u11ff\uac00-\ud7a3]")
 _LATIN_WORD = re.compile(r"(?<!\S)[A-Za-z]?[a-z]+(?:'[a-z]+)?[.,!?;:]*(?!\S)")
 
 
-class PhonemeConfig(OutputSettings):
+class PhonemeConfig(FrameOutputSettings):
     """Settings of the task `phoneme`."""
 
     inventory: Literal["korean", "arpabet"] | tuple[str, ...] = "korean"
@@ -62,11 +62,15 @@ class PhonemeConfig(OutputSettings):
     """The model's labels in their order, blank ([PAD]) included; empty means [PAD] [UNK] | phones <s> </s>."""
 
     def idle_settings(self) -> dict[str, str]:
-        """`boundary` if no phones are derived from texts."""
+        """`boundary` if no phones are derived from texts; settings that the kind of head does not have."""
+        idle = self.head.idle_settings("head")
         if self.inventory != "korean":
-            return {"boundary": "with this inventory, because only Korean phones are derived from texts"}
+            return {
+                **idle,
+                "boundary": "with this inventory, because only Korean phones are derived from texts",
+            }
         read = self.source in ("phones", "perceived")
-        return {"boundary": f"with tasks.phoneme.source={self.source}"} if read else {}
+        return {**idle, **({"boundary": f"with tasks.phoneme.source={self.source}"} if read else {})}
 
 
 class PhonemeTask(Task):
@@ -109,6 +113,7 @@ class PhonemeTask(Task):
                 weight=self.config.weight,
                 layer=self.config.layer,  # type: ignore[arg-type]
                 options={"blank": self._index[BLANK]},
+                head=self.config.head.stored(),
             ),
         )
 

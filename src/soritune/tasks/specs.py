@@ -76,9 +76,10 @@ class OutputSpec:
     of another package."""
     weight: float = 1.0
     """Factor of this output's loss in the total."""
-    layer: int | Literal["last", "weighted", "none"] = "last"
+    layer: int | tuple[int, ...] | Literal["last", "weighted", "none"] = "last"
     """What the head reads: the encoder's last state, the state after transformer layer n (0 = before the first),
-    a learnt weighted sum of all of them, or none of them: then it reads its `inputs` alone."""
+    the states after several layers side by side, a learnt weighted sum of all of them, or none of them: then it reads
+    its `inputs` alone."""
     reads: str | None = None
     """Name of another output whose log-probabilities are joined to the encoder state this head reads."""
     inputs: tuple[str, ...] = ()
@@ -86,6 +87,9 @@ class OutputSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the objective: `blank` of ctc, `class_weights` of cross_entropy (one per label or None), `temperature`
     of kl_divergence."""
+    head: Mapping[str, Any] = field(default_factory=dict)
+    """What is between the state and the linear layer of an output per frame, as `tasks/frame_heads.py` describes it; {}
+    is nothing."""
 
     @property
     def per_frame(self) -> bool:
@@ -94,12 +98,17 @@ class OutputSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` makes an equal object of it."""
-        return {
+        values = {
             **asdict(self),
             "labels": list(self.labels),
+            "layer": list(self.layer) if isinstance(self.layer, tuple) else self.layer,
             "inputs": list(self.inputs),
             "options": dict(self.options),
         }
+        if not values["head"]:
+            # Bundles of models without one are the same as before there were such heads.
+            del values["head"]
+        return values
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> OutputSpec:
@@ -110,7 +119,23 @@ class OutputSpec:
             ValueError: an unknown key, or a value of another type.
         """
         values = checked_fields(cls, data, OUTPUT_FIELDS)
-        return cls(**{**values, "labels": tuple(values["labels"]), "inputs": tuple(values.get("inputs", ()))})
+        names = {"labels": tuple(values["labels"]), "inputs": tuple(values.get("inputs", ()))}
+        layer = values.get("layer", "last")
+        return cls(**{**values, **names, "layer": tuple(layer) if isinstance(layer, list) else layer})
+
+
+def layer_numbers(spec: OutputSpec) -> tuple[int, ...]:
+    """Transformer layers that the head of an output reads by number; () for "last", "weighted" and "none"."""
+    if isinstance(spec.layer, tuple):
+        return spec.layer
+    return () if spec.layer in ("last", "weighted", "none") else (int(spec.layer),)
+
+
+def num_states(spec: OutputSpec) -> int:
+    """States of the encoder that the head of an output reads side by side."""
+    if isinstance(spec.layer, tuple):
+        return len(spec.layer)
+    return 0 if spec.layer == "none" else 1
 
 
 def files_of_input(name: str) -> str:
@@ -171,6 +196,12 @@ def _is_finite(value: Any) -> bool:
 def _is_layer(value: Any) -> bool:
     if isinstance(value, str):
         return value in ("last", "weighted", "none") or value.isdecimal()
+    if isinstance(value, list | tuple):
+        return len(value) > 1 and all(_is_whole(number) for number in value)
+    return _is_whole(value)
+
+
+def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -189,11 +220,12 @@ OUTPUT_FIELDS = {
     "resolution": FieldType("frame or utterance", lambda value: value in ("frame", "utterance")),
     "objective": _TEXT,
     "weight": FieldType("a finite number", _is_finite),
-    "layer": FieldType("last, weighted, none or the number of a layer", _is_layer),
+    "layer": FieldType("last, weighted, none, the number of a layer, or several numbers", _is_layer),
     "reads": FieldType(
         "the name of an output, or null", lambda value: value is None or isinstance(value, str)
     ),
     "inputs": FieldType("a list of names", _is_names),
     "options": _SETTINGS,
+    "head": _SETTINGS,
 }
 """Fields of an `OutputSpec`."""

@@ -21,6 +21,7 @@ from soritune.training.batches.batch import Batch
 from soritune.training.batches.collate import Collator
 from soritune.training.batches.loader import load_batches
 from soritune.training.batches.plan import EpochPlan, plan_epoch
+from soritune.training.encoder_states.fill import EncoderStates
 from soritune.training.phases import Phase
 from soritune.training.run import TrainingRun
 
@@ -31,6 +32,7 @@ class Epochs:
     Args:
         run: gives rows, tasks, preprocessing, batches and seed, and the model's geometry.
         phase: gives augmentation, share of the data, epochs and steps.
+        states: stored states of the encoder; None reads the audio.
 
     Attributes:
         rows: manifest rows of the phase.
@@ -41,7 +43,7 @@ class Epochs:
         plain_collator: makes batches of an evaluation.
     """
 
-    def __init__(self, run: TrainingRun, phase: Phase) -> None:
+    def __init__(self, run: TrainingRun, phase: Phase, states: EncoderStates | None = None) -> None:
         self.manifest, self.batches = run.manifest, run.batches
         self.settings, self.phase_index, self.seed = phase.settings, phase.index, run.settings.seed
         self.durations_s = durations_of(run)
@@ -62,8 +64,13 @@ class Epochs:
             num_frames=geometry.num_frames,
             hidden_size=run.model.hidden_size,
         )
-        self.collator = make_collator(augment=phase.augment, label_smoothing=run.batches.label_smoothing)
-        self.plain_collator = make_collator()
+        self.states = states
+        self.collator = make_collator(
+            augment=phase.augment,
+            label_smoothing=run.batches.label_smoothing,
+            states=None if states is None else states.train,
+        )
+        self.plain_collator = make_collator(states=None if states is None else states.plain)
         self.chain = self.collator.chain
         self._plans: dict[int, EpochPlan] = {}
         self._weights = self._row_weights()
@@ -126,7 +133,7 @@ class Epochs:
         """Plan of an epoch; only the last one is kept in memory."""
         if epoch not in self._plans:
             rows = self.visits(epoch)
-            factors = self.chain.speed_factors(rows, self.draws(epoch))
+            factors = self._speed_factors(rows, epoch)
             self._plans = {
                 epoch: plan_epoch(
                     rows,
@@ -138,6 +145,17 @@ class Epochs:
                 )
             }
         return self._plans[epoch]
+
+    def _speed_factors(self, visits: NDArray[np.int64], epoch: int) -> NDArray[np.float64]:
+        """The factor by which each visit of an epoch is shortened."""
+        if self.states is None:
+            return self.chain.speed_factors(visits, self.draws(epoch))
+        keys, factors = self.states.keys, np.ones(len(visits))
+        copies = np.array([keys.copy_of(visit, epoch) for visit in visits.tolist()], dtype=np.int64)
+        for copy in np.unique(copies).tolist():
+            rows = visits[copies == copy] % len(self.manifest)
+            factors[copies == copy] = self.chain.speed_factors(rows, keys.draws(copy))
+        return factors
 
     def _count_steps(self) -> int:
         settings = self.settings

@@ -64,7 +64,7 @@ def train(run: TrainingRun, *, resume: bool = False, console: Console = SILENT) 
     config = run.model.config
     phases = resolve_phases(run.settings, run.augment, config.freeze)
     chosen = chosen_phases(phases, run.settings.phase)
-    check_phases(run.model, run.tasks, phases)
+    check_phases(run.model, run.tasks, phases, keeps_states=run.batches.encoder_states is not None)
     folder = RunFolder(run.folder)
     loaded: Loaded | None = None
     if resume or (run.settings.phase is not None and checkpoints(folder)):

@@ -18,6 +18,7 @@ from soritune.models.parameter_table import parameter_table
 from soritune.models.trainable_state import load_trainable_state
 from soritune.run_folder import RunFolder
 from soritune.training.checkpoint import Loaded, load_weights, put_weights
+from soritune.training.encoder_states.fill import EncoderStates
 from soritune.training.epochs import Epochs
 from soritune.training.evaluations import Evaluations
 from soritune.training.failed_rows import FailedRows
@@ -70,7 +71,10 @@ def begin_phase(
     else:
         origin = _put_start(model, folder, progress)
         progress.next_phase(phase.index)
-    epochs = Epochs(run, phase)
+    states = None
+    if run.batches.encoder_states is not None:
+        states = EncoderStates(run, phase, accelerator=accelerator, group=group, console=log.console)
+    epochs = Epochs(run, phase, states)
     stepper = Stepper(model, settings, accelerator, sample_rate_hz=run.preprocessing.sample_rate_hz)
     if loaded is not None:
         stepper.restore(loaded)

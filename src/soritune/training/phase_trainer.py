@@ -82,9 +82,10 @@ class PhaseTrainer:
     def run(self, interrupt: Interrupt) -> EndReason:
         """Trains the phase to its end; returns why it ended."""
         progress = self.progress
-        if self.evaluates_start and progress.step == 0:
+        reason = None if self._encode_clips(interrupt) else EndReason.INTERRUPTED
+        if reason is None and self.evaluates_start and progress.step == 0:
             self.evaluations.run_on_start()
-        reason = self._ended_before()
+        reason = reason or self._ended_before()
         while reason is None and progress.epoch < self.settings.epochs:
             reason = self._epoch(interrupt)
             if reason is None:
@@ -98,6 +99,16 @@ class PhaseTrainer:
         else:
             self._close(reason)
         return reason
+
+    def _encode_clips(self, interrupt: Interrupt) -> bool:
+        """Stores the encoder's states of all clips, where they are kept; returns whether it came to its end."""
+        states = self.epochs.states
+        return states is None or states.fill(
+            self.epochs.trained_rows,
+            self.evaluations.all_rows,
+            self.epochs.durations_s,
+            lambda: interrupt.requested,
+        )
 
     def release(self) -> None:
         """Lets another phase train the model; the last call."""

@@ -47,7 +47,7 @@ class CtcLoss(Loss):
 
     def head_kind(self, spec: OutputSpec, pooling: str) -> HeadKind | None:
         """The head of `ForCTC`, which reads the last state."""
-        return "ctc" if spec.layer == "last" else None
+        return "ctc" if spec.layer == "last" and not spec.head else None
 
 
 LOSS = CtcLoss()

@@ -19,9 +19,10 @@ from torch import Tensor
 from soritune.errors import ModelError
 from soritune.models.heads import FrameHead, Head, HeadSettings, UtteranceHead
 from soritune.models.hub_names import HeadKind
+from soritune.models.sequence_head import SequenceHead
 from soritune.registry import load_identifier
 from soritune.tasks.objectives.objective import check_output
-from soritune.tasks.specs import OutputSpec
+from soritune.tasks.specs import OutputSpec, layer_numbers
 
 FOLDER = "soritune.models.losses"
 
@@ -39,8 +40,11 @@ class Loss(ABC):
     """Head and loss of an objective. Instances have no state."""
 
     def head(self, spec: OutputSpec) -> type[Head]:
-        """The head of an output; by default a linear layer per frame, or a pooled head per utterance."""
-        return FrameHead if spec.per_frame else UtteranceHead
+        """The head of an output; by default a linear layer per frame, with layers along time below it if the output
+        has a `head`, or a pooled head per utterance."""
+        if not spec.per_frame:
+            return UtteranceHead
+        return SequenceHead if spec.head else FrameHead
 
     @abstractmethod
     def loss_sum(
@@ -162,9 +166,19 @@ def make_head(
         raise ModelError(
             f"output '{spec.name}' reads layer '{spec.layer}'; use last, weighted or 0 … {num_layers}"
         )
-    if spec.layer not in named and not 0 <= int(spec.layer) <= num_layers:
+    numbers = layer_numbers(spec)
+    beyond = next((number for number in numbers if not 0 <= number <= num_layers), None)
+    if beyond is not None:
         raise ModelError(
-            f"output '{spec.name}' reads layer {spec.layer}; the encoder has layers 0 … {num_layers}"
+            f"output '{spec.name}' reads layer {beyond}; the encoder has layers 0 … {num_layers}"
+        )
+    if len(set(numbers)) < len(numbers):
+        raise ModelError(
+            f"output '{spec.name}' reads the layers {', '.join(map(str, numbers))}; name each once"
+        )
+    if isinstance(spec.layer, tuple) and len(numbers) < 2:
+        raise ModelError(
+            f"output '{spec.name}' has a list of {len(numbers)} layers; give several, or one number"
         )
     settings = HeadSettings(
         width=width,

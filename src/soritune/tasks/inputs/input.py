@@ -28,7 +28,7 @@ PROMPT = "text"
 """Field of a request with the text the speaker was asked to read."""
 PRESENT = "_present"
 """End of the name of the array that marks the rows with a value."""
-ARGUMENTS_OF_MODELS = ("waveform", "num_samples", "time_mask", "feature_mask", "masked_rectangles")
+ARGUMENTS_OF_MODELS = ("waveform", "num_samples", "time_mask", "feature_mask", "masked_rectangles", "states")
 """Other arguments of a model, which no input may be called."""
 
 

@@ -50,7 +50,8 @@ class Batch:
     inputs: dict[str, Tensor]
     """`waveform` (batch, samples) float32, zero-padded; `num_samples` (batch,) int64; `time_mask` (batch, frames) and
     `feature_mask` (batch, hidden) bool, True where SpecAugment hides, absent without it; `masked_rectangles` (batch,
-    rectangles, 4), absent without any; and the arrays of the other inputs (`tasks/inputs/`)."""
+    rectangles, 4), absent without any; and the arrays of the other inputs (`tasks/inputs/`). With stored states of
+    the encoder, `states` (batch, frames, states, hidden) float16 stands in place of `waveform` and the masks."""
     targets: dict[str, Target]
     rows: NDArray[np.int64]
     """Manifest rows, (batch,)."""
@@ -69,12 +70,12 @@ class Batch:
     @property
     def longest_samples(self) -> int:
         """Samples of the longest row."""
-        return int(self.inputs["waveform"].shape[1])
+        return int(self.inputs["num_samples"].max()) if len(self.rows) else 0
 
     @property
     def padded_samples(self) -> int:
         """Samples of all rows, padding included."""
-        return int(self.inputs["waveform"].numel())
+        return len(self.rows) * self.longest_samples
 
     def to(self, device: torch.device) -> Batch:
         """The same with its tensors on `device`."""

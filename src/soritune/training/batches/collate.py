@@ -27,6 +27,7 @@ from soritune.tasks.specs import OutputSpec
 from soritune.tasks.task import Task
 from soritune.training.batches.batch import Batch, Target
 from soritune.training.batches.sample import Sample, SampleReader
+from soritune.training.encoder_states.keys import KeyedRows
 
 
 class Collator:
@@ -40,6 +41,7 @@ class Collator:
         hidden_size: encoder channels, for feature masks.
         augment: augmentations of training; None for evaluation, in which no input is left out either.
         label_smoothing: share of the mass of classification targets spread over all labels.
+        states: stored states of the encoder, which a batch has in place of waveforms; None reads the audio.
 
     Raises:
         AugmentationError: batches are to be mixed, and an output or an input cannot be mixed.
@@ -56,11 +58,15 @@ class Collator:
         hidden_size: int,
         augment: AugmentSettings | None = None,
         label_smoothing: float = 0.0,
+        states: KeyedRows | None = None,
     ) -> None:
         self.manifest, self.tasks, self.preprocessing = manifest, tuple(tasks), preprocessing
         self.num_frames, self.hidden_size = num_frames, hidden_size
         self.chain, self.label_smoothing = Chain.of(augment or AugmentSettings()), label_smoothing
-        self.read = SampleReader(manifest, tasks, preprocessing, self.chain, drops_inputs=augment is not None)
+        self.states = states
+        self.read = SampleReader(
+            manifest, tasks, preprocessing, self.chain, drops_inputs=augment is not None, states=states
+        )
         self.outputs = {spec.name: spec for task in tasks for spec in task.outputs}
         reasons = refusals(self.chain.mixing, unmixable_parts(self.tasks))
         if reasons:
@@ -84,7 +90,7 @@ class Collator:
         failed = [(sample.row, sample.failure) for sample in samples if sample.failure is not None]
         unread = frozenset(row for row, _ in failed)
         failed += [(sample.row, fault) for sample in samples for fault in sample.faults]
-        lengths = np.array([len(sample.waveform) for sample in samples], dtype=np.int64)
+        lengths = np.array([sample.num_samples for sample in samples], dtype=np.int64)
         frames = self._frames(lengths)
         padded = np.zeros((len(samples), int(lengths.max(initial=0))), dtype=np.float32)
         for line, sample in zip(padded, samples, strict=True):
@@ -96,9 +102,14 @@ class Collator:
         if self.chain.mixing and len(samples):
             padded, lengths, targets = self._mixed(padded, lengths, targets, draws, micro_batch, visits)
             frames = self._frames(lengths)
-        arrays: dict[str, NDArray[Any]] = {"waveform": padded, "num_samples": lengths}
+        arrays: dict[str, NDArray[Any]] = {"num_samples": lengths}
+        if self.states is None:
+            arrays = {"waveform": padded, **arrays}
+        else:
+            arrays["states"] = _padded_states(samples, frames, self.states.shape)
         arrays |= pad_inputs(self.read.inputs, [sample.inputs for sample in samples], frames)
-        masks = self.chain.masks(visits, frames, self.hidden_size, draws)
+        # Stored states were computed with their masks.
+        masks = None if self.states else self.chain.masks(visits, frames, self.hidden_size, draws)
         masked_share = 0.0
         if masks is not None:
             arrays["time_mask"], arrays["feature_mask"] = masks.time, masks.feature
@@ -156,6 +167,18 @@ class Collator:
             rows = [row if present else None for row, present in zip(mass, is_present, strict=True)]
             built[name] = _target(objective_of(self.outputs[name]).pad(self.outputs[name], rows, lengths))
         return mixed.waveform, mixed.num_samples, built
+
+
+def _padded_states(
+    samples: Sequence[Sample], frames: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.float16]:
+    """(batch, frames, states, hidden) zero-padded; zeros for a sample that has none."""
+    clips = [sample.encoded for sample in samples]
+    padded = np.zeros((len(samples), max(int(frames.max(initial=1)), 1), *shape), dtype=np.float16)
+    for line, clip in zip(padded, clips, strict=True):
+        if clip is not None:
+            line[: len(clip.states)] = clip.states
+    return padded
 
 
 def _target(padded: PaddedTargets) -> Target:

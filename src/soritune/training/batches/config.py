@@ -9,6 +9,18 @@ from pydantic import Field, field_validator, model_validator
 from soritune.settings import Settings
 
 
+class EncoderStateSettings(Settings):
+    """An encoder that is not trained is computed once: its states are kept on disk, and heads are trained on them."""
+
+    copies: int = Field(4, ge=1, le=100)
+    """Augmented versions of each row, which take turns over the epochs; without augmentations there is one."""
+    max_gigabytes: float = Field(20.0, gt=0)
+    """Most disk space that the states may take; more is refused before anything is computed."""
+    folder: str | None = None
+    """Where they are kept; null is the run's folder, and for `crossval` that of all folds. Runs of the same encoder and
+    audio share a folder: equal clips are encoded once."""
+
+
 class BatchSettings(Settings):
     """How utterances become micro-batches and micro-batches become steps."""
 
@@ -33,6 +45,8 @@ class BatchSettings(Settings):
     """Loader processes. None uses the cores that training leaves free (at most 8), 0 loads in the training process."""
     evaluation_padded_seconds: float = Field(120.0, gt=0)
     """Budget of a micro-batch in evaluation."""
+    encoder_states: EncoderStateSettings | None = None
+    """Keep the states of a frozen encoder on disk; null computes them in every epoch."""
 
     @field_validator("source_weights")
     @classmethod

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from soritune.audio.augment.chain import Chain
 from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.manifest import Manifest
+from soritune.corpus.utterance import Utterance
 from soritune.draws import Draws
 from soritune.errors import AudioError, SorituneError
 from soritune.tasks.inputs.input import (
@@ -28,6 +29,8 @@ from soritune.tasks.inputs.input import (
 )
 from soritune.tasks.objectives.objective import cropping_fault
 from soritune.tasks.task import Task
+from soritune.training.encoder_states.keys import KeyedRows
+from soritune.training.encoder_states.store import EncodedClip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Sample:
     visit: int
     """The row; for a further visit, with new random numbers, the row plus a multiple of the manifest's length."""
     waveform: NDArray[np.float32]
-    """(samples,); a second of silence where the row could not be read."""
+    """(samples,); a second of silence where the row could not be read; empty where the encoder's states are stored."""
     inputs: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Output of `InputKind.encode` by the input's name; inputs that the row does not have are left out."""
     targets: dict[str, NDArray[Any] | None] = field(default_factory=dict)
@@ -47,6 +50,13 @@ class Sample:
     """Why some outputs cannot be trained on the row, although it has their labels."""
     failure: str | None = None
     """Why the row could not be read; its weight is zero then."""
+    encoded: EncodedClip | None = None
+    """The encoder's states, where they are stored."""
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of the clip, whether it has them or states."""
+        return len(self.waveform) if self.encoded is None else self.encoded.num_samples
 
 
 class SampleReader:
@@ -58,6 +68,7 @@ class SampleReader:
         preprocessing: how audio is read.
         chain: augmentations.
         drops_inputs: whether inputs are left out of a share of the rows (`InputSpec.dropout`), as in training.
+        states: stored states of the encoder, which are read in place of the audio; None reads the audio.
 
     Attributes:
         inputs: the inputs of all tasks, each once.
@@ -74,7 +85,9 @@ class SampleReader:
         chain: Chain,
         *,
         drops_inputs: bool = False,
+        states: KeyedRows | None = None,
     ) -> None:
+        self.states = states
         self.manifest, self.tasks = manifest, tuple(tasks)
         self.preprocessing, self.chain = preprocessing, chain
         self.inputs = inputs_of(self.tasks)
@@ -99,14 +112,10 @@ class SampleReader:
 
     def _read(self, row: int, visit: int, draws: Draws) -> Sample:
         utterance = self.manifest.utterance(row)
-        waveform = self.preprocessing.read(
-            self.manifest.audio_path(utterance),
-            start_s=utterance.start_s,
-            duration_s=utterance.duration_s if utterance.start_s is not None else None,
-            channel=utterance.channel,
-            pcm=utterance.pcm,
-        )
-        waveform = self.chain.apply(waveform, self.preprocessing.sample_rate_hz, visit, draws)
+        if self.states is None:
+            encoded, waveform = None, self._read_audio(utterance, visit, draws)
+        else:
+            encoded, waveform = self.states(visit, draws.epoch), np.zeros(0, np.float32)
         values = values_in_row(self.inputs, utterance)
         lacking = {task.name for task in self.tasks if missing_inputs(task, values)}
         if self.drops_inputs:
@@ -131,4 +140,16 @@ class SampleReader:
                 if fault is not None and targets.get(spec.name) is not None:
                     targets[spec.name] = None
                     faults.append(f"{spec.name}: {fault}")
-        return Sample(row, visit, self.preprocessing.finish(waveform), inputs, targets, tuple(faults))
+        return Sample(row, visit, waveform, inputs, targets, tuple(faults), encoded=encoded)
+
+    def _read_audio(self, utterance: Utterance, visit: int, draws: Draws) -> NDArray[np.float32]:
+        """The samples of a visit, augmented and normalised."""
+        waveform = self.preprocessing.read(
+            self.manifest.audio_path(utterance),
+            start_s=utterance.start_s,
+            duration_s=utterance.duration_s if utterance.start_s is not None else None,
+            channel=utterance.channel,
+            pcm=utterance.pcm,
+        )
+        waveform = self.chain.apply(waveform, self.preprocessing.sample_rate_hz, visit, draws)
+        return self.preprocessing.finish(waveform)

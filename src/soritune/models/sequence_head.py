@@ -1,0 +1,123 @@
+"""Heads per frame with layers along time: residual convolutions, or a bidirectional GRU. The torch half of
+`tasks/frame_heads.py`.
+
+They are for encoders that are not trained themselves. A clip alone and in a padded batch give the same logits.
+
+Shapes: batch, frames, width (channels that the head reads), channels (its own), labels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from soritune.errors import ModelError
+from soritune.models.heads import Head, HeadSettings
+from soritune.settings import first_fault
+from soritune.tasks.frame_heads import FrameHeadSettings
+from soritune.tasks.specs import OutputSpec
+
+
+class SequenceHead(Head):
+    """Layer norm, projection, layers along time, and a linear layer with a row per label."""
+
+    def __init__(self, spec: OutputSpec, width: int, num_layers: int, settings: FrameHeadSettings) -> None:
+        super().__init__(spec, num_layers)
+        self.norm = nn.LayerNorm(width)
+        self.projection = nn.Linear(width, settings.width)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.body: ResidualConvolutions | BidirectionalGru = (
+            ResidualConvolutions(settings) if settings.kind == "convolution" else BidirectionalGru(settings)
+        )
+        self.linear = nn.Linear(settings.width, len(spec.labels))
+
+    @classmethod
+    def of(cls, spec: OutputSpec, settings: HeadSettings) -> SequenceHead:
+        """A head for `spec`.
+
+        Raises:
+            ModelError: `spec.head` has a fault.
+        """
+        try:
+            chosen = FrameHeadSettings.model_validate(dict(spec.head))
+        except ValueError as error:
+            raise ModelError(
+                f"the head of output '{spec.name}' has a fault ({first_fault(error)})"
+            ) from error
+        return cls(spec, settings.width, settings.num_layers, chosen)
+
+    def forward(self, state: Tensor, valid: Tensor) -> Tensor:
+        """(batch, frames, width) and (batch, frames) bool to (batch, frames, labels)."""
+        hidden = nn.functional.gelu(self.projection(self.norm(state)))
+        logits: Tensor = self.linear(self.body(self.dropout(hidden), valid))
+        return logits
+
+    def last_linear(self) -> nn.Linear:
+        """The linear layer with a row per label."""
+        return self.linear
+
+    def initialise(self, seed: int) -> None:
+        """New weights from `seed` alone: uniform within 1 / sqrt(inputs of a unit), as torch draws them."""
+        generator = torch.Generator().manual_seed(seed)
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv1d):
+                bound = 1 / math.sqrt(module.weight[0].numel())
+            elif isinstance(module, nn.GRU):
+                bound = 1 / math.sqrt(module.hidden_size)
+            else:
+                continue
+            for weight in module.parameters(recurse=False):
+                if not weight.is_meta:
+                    drawn = torch.rand(weight.shape, generator=generator)
+                    weight.data.copy_((2 * drawn - 1) * bound)
+
+
+class ResidualConvolutions(nn.Module):
+    """Convolutions along time, each with a layer norm before it and added to its input."""
+
+    def __init__(self, settings: FrameHeadSettings) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(settings.width) for _ in range(settings.layers))
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(settings.width, settings.width, settings.kernel_frames, padding="same")
+            for _ in range(settings.layers)
+        )
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
+        """(batch, frames, channels) and (batch, frames) bool to (batch, frames, channels)."""
+        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+            # A clip alone ends in the zeros of the padding.
+            known = norm(hidden).masked_fill(~valid[:, :, None], 0.0)
+            changed = convolution(known.transpose(1, 2)).transpose(1, 2)
+            hidden = hidden + self.dropout(nn.functional.gelu(changed))
+        return hidden
+
+
+class BidirectionalGru(nn.Module):
+    """A bidirectional GRU (Cho et al. 2014) that ends with each clip's last frame."""
+
+    def __init__(self, settings: FrameHeadSettings) -> None:
+        super().__init__()
+        self.gru = nn.GRU(
+            settings.width,
+            settings.width // 2,
+            num_layers=settings.layers,
+            bidirectional=True,
+            batch_first=True,
+            dropout=settings.dropout if settings.layers > 1 else 0.0,
+        )
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
+        """(batch, frames, channels) and (batch, frames) bool to (batch, frames, channels), 0 behind a clip."""
+        packed = nn.utils.rnn.pack_padded_sequence(
+            hidden, valid.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        states, _ = nn.utils.rnn.pad_packed_sequence(
+            self.gru(packed)[0], batch_first=True, total_length=hidden.shape[1]
+        )
+        result: Tensor = self.dropout(states)
+        return result
