@@ -83,8 +83,10 @@ def test_weights_depend_on_the_seed_alone_and_all_are_drawn(head: dict[str, obje
     first, again, other = make(head), make(head), make(head, seed=4)
     for name, weight in first.named_parameters():
         assert torch.equal(weight, again.state_dict()[name])
-        assert ".norms." in f".{name}" or name.startswith("norm.") or not torch.equal(
-            weight, other.state_dict()[name]
+        assert (
+            ".norms." in f".{name}"
+            or name.startswith("norm.")
+            or not torch.equal(weight, other.state_dict()[name])
         )
 
 
