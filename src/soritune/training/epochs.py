@@ -21,7 +21,7 @@ from soritune.training.batches.batch import Batch
 from soritune.training.batches.collate import Collator
 from soritune.training.batches.loader import load_batches
 from soritune.training.batches.plan import EpochPlan, plan_epoch
-from soritune.training.encoder_states.fill import EncoderStates
+from soritune.training.encoder_states import EncoderStates
 from soritune.training.phases import Phase
 from soritune.training.run import TrainingRun
 

@@ -48,7 +48,7 @@ def check_phases(
 
 def _refuse_changing_states(model: SpeechModel, phase: Phase) -> None:
     """Raises:
-    TrainingError: the states of the encoder would not stay as they were stored.
+    TrainingError: training would change the states of the encoder that are stored.
     """
     trained = next((name for name, _ in model.encoder.named_parameters() if _.requires_grad), None)
     if trained is not None:

@@ -18,7 +18,7 @@ from soritune.models.parameter_table import parameter_table
 from soritune.models.trainable_state import load_trainable_state
 from soritune.run_folder import RunFolder
 from soritune.training.checkpoint import Loaded, load_weights, put_weights
-from soritune.training.encoder_states.fill import EncoderStates
+from soritune.training.encoder_states import EncoderStates
 from soritune.training.epochs import Epochs
 from soritune.training.evaluations import Evaluations
 from soritune.training.failed_rows import FailedRows

@@ -51,7 +51,7 @@ class Batch:
     """`waveform` (batch, samples) float32, zero-padded; `num_samples` (batch,) int64; `time_mask` (batch, frames) and
     `feature_mask` (batch, hidden) bool, True where SpecAugment hides, absent without it; `masked_rectangles` (batch,
     rectangles, 4), absent without any; and the arrays of the other inputs (`tasks/inputs/`). With stored states of
-    the encoder, `states` (batch, frames, states, hidden) float16 stands in place of `waveform` and the masks."""
+    the encoder, `states` (batch, frames, states, hidden) float16 replaces `waveform` and the masks."""
     targets: dict[str, Target]
     rows: NDArray[np.int64]
     """Manifest rows, (batch,)."""

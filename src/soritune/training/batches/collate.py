@@ -27,7 +27,7 @@ from soritune.tasks.specs import OutputSpec
 from soritune.tasks.task import Task
 from soritune.training.batches.batch import Batch, Target
 from soritune.training.batches.sample import Sample, SampleReader
-from soritune.training.encoder_states.keys import KeyedRows
+from soritune.training.batches.state_keys import KeyedRows
 
 
 class Collator:
@@ -172,7 +172,7 @@ class Collator:
 def _padded_states(
     samples: Sequence[Sample], frames: NDArray[np.int64], shape: tuple[int, int]
 ) -> NDArray[np.float16]:
-    """(batch, frames, states, hidden) zero-padded; zeros for a sample that has none."""
+    """(batch, frames, states, hidden) zero-padded; zeros for a sample without states."""
     clips = [sample.encoded for sample in samples]
     padded = np.zeros((len(samples), max(int(frames.max(initial=1)), 1), *shape), dtype=np.float16)
     for line, clip in zip(padded, clips, strict=True):

@@ -29,8 +29,8 @@ from soritune.tasks.inputs.input import (
 )
 from soritune.tasks.objectives.objective import cropping_fault
 from soritune.tasks.task import Task
-from soritune.training.encoder_states.keys import KeyedRows
-from soritune.training.encoder_states.store import EncodedClip
+from soritune.training.batches.state_keys import KeyedRows
+from soritune.training.batches.state_store import EncodedClip
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.errors import TrainingError
 from soritune.models.model import SpeechModel
 from soritune.run_folder import RunFolder
-from soritune.training.encoder_states.fill import EncoderStates
+from soritune.training.encoder_states import EncoderStates
 from soritune.training.end_reason import EndReason
 from soritune.training.log import read_events
 from soritune.training.loop import train

@@ -1,6 +1,6 @@
 """States of clips on disk, in files of safetensors that are written whole: what is there is complete.
 
-The name of a tensor is the clip's key and its number of samples. Next: `training/encoder_states/keys.py`.
+The name of a tensor is the clip's key and its number of samples. Next: `training/batches/state_keys.py`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class StateStore:
         return sum(file.stat().st_size for file in self.folder.glob(f"*{SUFFIX}"))
 
     def get(self, key: str) -> EncodedClip | None:
-        """The states of a clip; None if it has none.
+        """The states of a clip; None if it is not stored.
 
         Raises:
             TrainingError: the file was removed or damaged after it had been listed.

@@ -12,8 +12,8 @@ from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.audio_hashes import Hashed, save_audio_hashes
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.errors import AudioError
-from soritune.training.encoder_states.keys import KeyedRows, RowKeys, encoder_digest
-from soritune.training.encoder_states.store import EncodedClip, StateStore
+from soritune.training.batches.state_keys import KeyedRows, RowKeys, encoder_digest
+from soritune.training.batches.state_store import EncodedClip, StateStore
 
 SPEED = {"speed": {"probability": 0.5}}
 

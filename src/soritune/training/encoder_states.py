@@ -23,8 +23,8 @@ from soritune.training.batches.batch import Batch
 from soritune.training.batches.collate import Collator
 from soritune.training.batches.loader import load_batches
 from soritune.training.batches.plan import plan_evaluation
-from soritune.training.encoder_states.keys import KeyedRows, RowKeys, encoder_digest
-from soritune.training.encoder_states.store import EncodedClip, StateStore
+from soritune.training.batches.state_keys import KeyedRows, RowKeys, encoder_digest
+from soritune.training.batches.state_store import EncodedClip, StateStore
 from soritune.training.phases import Phase
 from soritune.training.process_group import ProcessGroup
 from soritune.training.run import TrainingRun

@@ -20,7 +20,7 @@ from soritune.corpus.audio_hashes import hash_samples, read_row, stored_audio_ha
 from soritune.corpus.manifest import Manifest
 from soritune.draws import Draws
 from soritune.errors import AudioError
-from soritune.training.encoder_states.store import EncodedClip, StateStore
+from soritune.training.batches.state_store import EncodedClip, StateStore
 
 VERSION = 1
 """Of the computation; another number makes all stored states void."""
@@ -93,7 +93,7 @@ class RowKeys:
             value = 0 if self._hashes is None else int(self._hashes[row])
             utterance = self.manifest.utterance(row)
             if value == 0:
-                # No stored hash, or sound that does not vary and has none: equal to another only with its file.
+                # No stored hash, or sound that does not vary and has no hash: equal to another only with its file.
                 value = hash_samples(read_row(self.manifest, utterance)) if self._hashes is None else 0
             place = "" if value else f"{utterance.audio}|{utterance.start_s}|{utterance.channel}"
             self._contents[row] = f"{value:016x}|{utterance.duration_s:.4f}|{place}"

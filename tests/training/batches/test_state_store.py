@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from soritune.errors import TrainingError
-from soritune.training.encoder_states.store import EncodedClip, StateStore
+from soritune.training.batches.state_store import EncodedClip, StateStore
 
 
 def clip(frames: int, value: float, num_samples: int = 100) -> EncodedClip:
