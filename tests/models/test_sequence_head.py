@@ -53,13 +53,19 @@ def test_a_frame_reads_frames_on_both_sides(head: dict[str, object]) -> None:
     assert reached == ([2, 3, 4, 5, 6] if head["kind"] == "convolution" else list(range(9)))
 
 
-def test_gru_equals_torch_on_each_clip_alone() -> None:
+def test_gru_equals_the_bidirectional_one_of_torch_on_packed_sequences() -> None:
     gru = BidirectionalGru(FrameHeadSettings.model_validate(GRU)).eval()
-    hidden = torch.randn(2, 6, 8)
-    valid = torch.arange(6) < torch.tensor([6, 3])[:, None]
-    result = gru(hidden, valid)
-    assert torch.allclose(result[1, :3], gru.gru(hidden[1:, :3])[0][0], atol=1e-6)
-    assert not result[1, 3:].any()
+    theirs = torch.nn.GRU(8, 4, num_layers=2, bidirectional=True, batch_first=True)
+    for layer in range(2):
+        for suffix, direction in (("", gru.forwards[layer]), ("_reverse", gru.backwards[layer])):
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                weight = getattr(theirs, f"{name}_l{layer}{suffix}")
+                weight.data.copy_(getattr(direction, f"{name}_l0"))
+    sizes = torch.tensor([6, 3, 1])
+    hidden, valid = torch.randn(3, 6, 8), torch.arange(6) < sizes[:, None]
+    packed = torch.nn.utils.rnn.pack_padded_sequence(hidden, sizes, batch_first=True)
+    expected, _ = torch.nn.utils.rnn.pad_packed_sequence(theirs(packed)[0], batch_first=True)
+    assert torch.allclose(gru(hidden, valid)[valid], expected[valid], atol=1e-6)
 
 
 def test_convolution_adds_a_hand_worked_change() -> None:

@@ -96,27 +96,27 @@ class ResidualConvolutions(nn.Module):
 
 
 class BidirectionalGru(nn.Module):
-    """A bidirectional GRU (Cho et al. 2014) that ends with each clip's last frame."""
+    """A bidirectional GRU (Cho et al. 2014) that ends with each clip's last frame.
+
+    Both directions are GRUs of torch over the padded batch; for the second one, each clip is reversed in its place. On
+    a CPU this takes less than half the time of packed sequences.
+    """
 
     def __init__(self, settings: FrameHeadSettings) -> None:
         super().__init__()
-        self.gru = nn.GRU(
-            settings.width,
-            settings.width // 2,
-            num_layers=settings.layers,
-            bidirectional=True,
-            batch_first=True,
-            dropout=settings.dropout if settings.layers > 1 else 0.0,
-        )
+        sizes = [(settings.width, settings.width // 2)] * settings.layers
+        self.forwards = nn.ModuleList(nn.GRU(*size, batch_first=True) for size in sizes)
+        self.backwards = nn.ModuleList(nn.GRU(*size, batch_first=True) for size in sizes)
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
-        """(batch, frames, channels) and (batch, frames) bool to (batch, frames, channels), 0 behind a clip."""
-        packed = nn.utils.rnn.pack_padded_sequence(
-            hidden, valid.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        states, _ = nn.utils.rnn.pad_packed_sequence(
-            self.gru(packed)[0], batch_first=True, total_length=hidden.shape[1]
-        )
-        result: Tensor = self.dropout(states)
-        return result
+        """(batch, frames, channels) and (batch, frames) bool to (batch, frames, channels)."""
+        position = torch.arange(hidden.shape[1], device=hidden.device)
+        from_end = valid.sum(dim=1, keepdim=True) - 1 - position
+        # Frames behind a clip stay where they are, behind it.
+        order = torch.where(from_end >= 0, from_end, position)[:, :, None]
+        for ahead, back in zip(self.forwards, self.backwards, strict=True):
+            reverse = back(hidden.gather(1, order.expand_as(hidden)))[0]
+            states = (ahead(hidden)[0], reverse.gather(1, order.expand_as(reverse)))
+            hidden = self.dropout(torch.cat(states, dim=-1))
+        return hidden
