@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import torch
 import transformers
-from release.pack_encoder import CORPORA, check
+from release.pack_bundle import CORPORA, check
 from typer.testing import CliRunner
 
 from soritune.audio.waveform import read_audio

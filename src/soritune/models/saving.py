@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from soritune.bundles.card import Bundle
+from soritune.bundles.notice import KEY as NOTICE
 from soritune.bundles.write import write_bundle
 from soritune.errors import ModelError
 from soritune.models.adapters import adapted_modules, adapter_weights, peft_config, plain_weights
@@ -175,6 +176,7 @@ def _card(
         },
         "preprocessing": preprocessing,
         "model": model.config.model_dump(mode="json"),
+        NOTICE: model.notice,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from release.pack_encoder import LOCAL, check, corpus_of, pack
+from release.pack_bundle import LOCAL, check, corpus_of, pack
 
 from soritune.audio.preprocessing import Preprocessing
 from soritune.bundles.card import Bundle
