@@ -61,7 +61,8 @@ def save_bundle(
     names = family.hub_names(model_type)
     as_adapter = _as_adapter(model, family, adapter_only)
     settings = _preprocessing_settings(model, preprocessing)
-    kind = names.usable(head_kind(model.outputs[0], model.config.pooling))
+    primary = model.outputs[0]
+    kind = family.stored_head(names.usable(head_kind(primary, model.config.pooling)), primary)
     config = hf_config(model, family, kind)
     card = {**_card(model, tasks, settings, config), **(card_fields or {})}
     files: dict[str, Any] = {"preprocessor_config.json": family.preprocessor_config(settings, config)}

@@ -84,6 +84,15 @@ class EncoderFamily(ABC):
     def build(self, config: Any, geometry: Geometry) -> EncoderModule:
         """An encoder with random weights from torch's generator, on torch's default device."""
 
+    def stored_head(self, kind: HeadKind | None, spec: OutputSpec) -> HeadKind | None:
+        """The kind of head of transformers that gives the output's logits; None stores it under soritune's names.
+
+        Args:
+            kind: the one that the output's objective has; returned by default.
+            spec: the output.
+        """
+        return kind
+
     def head_config(self, kind: HeadKind | None, spec: OutputSpec, projector_size: int) -> dict[str, Any]:
         """Additional keys of config.json for the class with a head of `kind`; by default {}."""
         return {}

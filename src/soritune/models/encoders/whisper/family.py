@@ -117,11 +117,15 @@ class WhisperFamily(EncoderFamily):
 
         return WhisperEncoder(config, geometry)
 
+    def stored_head(self, kind: HeadKind | None, spec: OutputSpec) -> HeadKind | None:
+        """None for a weighted sum of layers: that of transformers has the last state after the final norm."""
+        return None if spec.layer == "weighted" else kind
+
     def head_config(self, kind: HeadKind | None, spec: OutputSpec, projector_size: int) -> dict[str, Any]:
-        """For `WhisperForAudioClassification`: width of the projector, and whether it reads all layers."""
+        """For `WhisperForAudioClassification`: width of the projector; it reads the last state."""
         if kind != "classification":
             return {}
-        return {"classifier_proj_size": projector_size, "use_weighted_layer_sum": spec.layer == "weighted"}
+        return {"classifier_proj_size": projector_size, "use_weighted_layer_sum": False}
 
     def reads_weighted_layers(self, architecture: Mapping[str, Any]) -> bool:
         """`use_weighted_layer_sum`."""
