@@ -181,7 +181,7 @@ class Bundle:
 
     @property
     def notice(self) -> str | None:
-        """The notice of the weights that it derives from; None if there is none.
+        """The notice of the weights that it derives from; None without a notice.
 
         Raises:
             BundleError: it is not a text.
@@ -193,7 +193,7 @@ class Bundle:
 
     @property
     def measured(self) -> tuple[Measured, ...]:
-        """Error rates that were measured with it; empty if the card has none.
+        """Error rates that were measured with it; empty if the card lists no rate.
 
         Raises:
             BundleError: the card's `measured` is faulty.

@@ -18,7 +18,7 @@ LONGEST = 50_000
 
 
 def folder_notice(folder: Path) -> str | None:
-    """The text of the notices and licences of a model's folder; None if it has none."""
+    """The text of the notices and licences of a model's folder; None without such a file."""
     return joined_notices(
         (folder / name).read_text(encoding="utf-8", errors="replace")[:LONGEST]
         for name in NOTICE_FILES
@@ -36,7 +36,7 @@ def joined_notices(notices: Iterable[str | None]) -> str | None:
 
 
 def notice_section(card: Mapping[str, Any]) -> str | None:
-    """The notice of a card as a section of README.md; None if it has none."""
+    """The notice of a card as a section of README.md; None without a notice."""
     notice = card.get(KEY)
     if not isinstance(notice, str) or not notice.strip():
         return None
