@@ -2,9 +2,11 @@
 
     python release/whisper_base.py --from FOLDER_OR_HUB_NAME --output FOLDER
 
-The folder gets the weights in half precision, config.json, preprocessor_config.json, and `tensors.json` with the
-SHA-256 of every tensor, so that anyone can compare them with those of `openai/whisper-base`. `--compare tensors.json`
-compares them with an earlier folder.
+The folder gets the weights in half precision, config.json, preprocessor_config.json, the licence with where the weights
+are from (`NOTICE`, which bundles that are trained from it carry on), and `tensors.json` with the SHA-256 of every
+tensor, so that anyone can compare them with those of `openai/whisper-base`. `--compare tensors.json` compares them with
+an earlier folder. `--original tensors.json` states that this other folder was made from OpenAI's own files: if all
+tensors are equal, `NOTICE` says so, and no longer that the weights were obtained from a re-upload.
 
 Format of CTranslate2's model.bin, version 6, little-endian: version, name of the model, revision, number of variables;
 for each variable its name, shape, type and bytes; then aliases. A name is its length with a final zero (uint16), then
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import struct
 import sys
 from collections.abc import Iterator, Mapping
@@ -26,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from soritune.errors import SorituneError
 from soritune.models.pretrained import open_pretrained
 from soritune.whole_file import write_text
 
@@ -34,6 +38,42 @@ TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 """CTranslate2's number of a type → NumPy's type."""
 HEAD_SIZE = 64
 """Channels of an attention head, in all sizes of Whisper."""
+
+
+PUBLISHED = {384: "tiny", 512: "base", 768: "small", 1024: "medium", 1280: "large"}
+"""Width of a multilingual model → its size in the name."""
+REUPLOAD = (
+    "Obtained from a re-upload. The tensors have not been compared with those of {name}; their SHA-256 are in "
+    "tensors.json."
+)
+FROM_HUB = "Obtained from the hub as {name}."
+COMPARED = (
+    "Obtained from a re-upload. All tensors are equal to those of {name}, by their SHA-256 in tensors.json."
+)
+LICENCE = """\
+MIT License
+
+Copyright (c) 2022 OpenAI
+
+Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software and associated documentation files (the "Software"), to deal
+in the Software without restriction, including without limitation the rights
+to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+"""
+"""Of Whisper's code and weights, https://github.com/openai/whisper."""
 
 
 class ConversionError(Exception):
@@ -65,12 +105,19 @@ def _variable(stream: BinaryIO, file: Path) -> tuple[str, NDArray[Any]]:
     if kind not in TYPES:
         raise ConversionError(f"{file}: the variable {name} has type {kind}, which is not known")
     content = stream.read(size)
+    if size % np.dtype(TYPES[kind]).itemsize:
+        raise ConversionError(f"{file}: the variable {name} ends inside a value; copy it again")
     if len(content) < size:
         raise ConversionError(f"{file} ends inside the variable {name}; copy it again")
-    return name, np.frombuffer(content, dtype=TYPES[kind]).reshape(shape)
+    values = np.frombuffer(content, dtype=TYPES[kind])
+    if values.size != math.prod(shape):
+        raise ConversionError(
+            f"{file}: the variable {name} has {values.size} values and the shape {shape}; copy it again"
+        )
+    return name, values.reshape(shape)
 
 
-def _read(stream: BinaryIO, layout: str) -> tuple[int, ...]:
+def _read(stream: BinaryIO, layout: str) -> tuple[Any, ...]:
     size = struct.calcsize(layout)
     content = stream.read(size)
     if len(content) < size:
@@ -80,7 +127,8 @@ def _read(stream: BinaryIO, layout: str) -> tuple[int, ...]:
 
 def _name(stream: BinaryIO) -> str:
     (length,) = _read(stream, "<H")
-    return stream.read(length).rstrip(b"\0").decode()
+    (name,) = _read(stream, f"<{length}s")
+    return bytes(name).rstrip(b"\0").decode(errors="replace")
 
 
 def to_transformers(variables: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -99,7 +147,13 @@ def to_transformers(variables: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[
             raise ConversionError(
                 f"{name} is quantised ({value.dtype}); take the model in float16 or float32"
             )
-        tensors.update(_renamed(name, value))
+        try:
+            tensors.update(_renamed(name, value))
+        except (KeyError, IndexError, ValueError) as error:
+            raise ConversionError(
+                f"the variable {name} of shape {value.shape} has no counterpart in transformers; take a Whisper as "
+                "published"
+            ) from error
     return tensors
 
 
@@ -117,7 +171,7 @@ def _renamed(name: str, value: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]
         layer = f"{side}.layers.{int(path[0].removeprefix('layer_'))}"
         yield from _of_layer(layer, path[1], path[2], path[3], value)
     else:
-        raise ConversionError(f"the variable {name} has no counterpart in transformers")
+        raise KeyError(name)
 
 
 def _of_layer(
@@ -152,12 +206,31 @@ def _norm(kind: str) -> str:
 
 
 def architecture_of(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """config.json, from the shapes of the tensors."""
+    """config.json, from the shapes of the tensors.
+
+    Raises:
+        ConversionError: the encoder or the decoder is missing.
+    """
+
+    ends = ("layers.0.fc1.weight", "embed_positions.weight")
+    needed = ["encoder.conv1.weight", "decoder.embed_tokens.weight"]
+    needed += [f"{side}.{end}" for side in ("encoder", "decoder") for end in ends]
+    lacking = next((name for name in needed if name not in tensors), None)
+    if lacking is not None:
+        raise ConversionError(
+            f"it is not a whole Whisper: the tensor {lacking} is missing; take the whole file"
+        )
+    shape = tensors["encoder.conv1.weight"].shape
+    if len(shape) != 3 or shape[0] % HEAD_SIZE:
+        raise ConversionError(
+            f"the tensor encoder.conv1.weight has the shape {shape}; a Whisper has three dimensions there, the first "
+            f"a multiple of {HEAD_SIZE}"
+        )
+    channels, bins, _ = shape
 
     def layers(side: str) -> int:
         return len({name.split(".")[2] for name in tensors if name.startswith(f"{side}.layers.")})
 
-    channels, bins, _ = tensors["encoder.conv1.weight"].shape
     return {
         "model_type": "whisper",
         "architectures": ["WhisperModel"],
@@ -188,6 +261,7 @@ def read_source(source: str) -> dict[str, NDArray[Any]]:
 
     Raises:
         ConversionError: it holds no Whisper.
+        ModelError: it is not a folder of a model.
     """
     folder = Path(source)
     if (folder / "model.bin").is_file():
@@ -197,45 +271,88 @@ def read_source(source: str) -> dict[str, NDArray[Any]]:
         for name, value in open_pretrained(source).weights().items()
     }
     tensors.pop("proj_out.weight", None)  # tied to the embedding
-    if "encoder.conv1.weight" not in tensors or "decoder.embed_tokens.weight" not in tensors:
-        raise ConversionError(f"{source} is not a whole Whisper: it lacks its encoder or its decoder")
     return tensors
 
 
-def convert(source: str, output: Path) -> dict[str, str]:
+def notice(source: str, name: str, sums: Mapping[str, str], original: Mapping[str, str] | None) -> str:
+    """The text of NOTICE: the name of the weights, where they are from, their licence.
+
+    Args:
+        source: the folder or hub name that they were read from.
+        name: their published name.
+        sums: checksums of the tensors.
+        original: checksums of OpenAI's own; None if they are not at hand.
+    """
+    if source.startswith("openai/whisper-") and not Path(source).exists():
+        origin = FROM_HUB
+    else:
+        origin = COMPARED if original is not None and dict(original) == dict(sums) else REUPLOAD
+    return f"Whisper, {name}, by OpenAI.\n\n{origin.format(name=name)}\n\n{LICENCE}"
+
+
+def convert(source: str, output: Path, original: Mapping[str, str] | None = None) -> dict[str, str]:
     """Writes the folder; returns the checksums of its tensors.
+
+    Args:
+        source: folder or hub name.
+        output: folder to make.
+        original: checksums of the tensors of OpenAI's own files, as `tensors.json` has them.
 
     Raises:
         ConversionError: the tensors are not those of a `WhisperModel`.
     """
     import transformers
 
-    tensors = {
-        name: np.ascontiguousarray(value.astype(np.float16)) for name, value in read_source(source).items()
-    }
+    with np.errstate(over="ignore"):
+        tensors = {
+            name: np.ascontiguousarray(value.astype(np.float16))
+            for name, value in read_source(source).items()
+        }
     architecture = architecture_of(tensors)
+    _check_strictly(tensors, architecture)
     output.mkdir(parents=True, exist_ok=True)
     save_file(tensors, output / "model.safetensors", metadata={"format": "pt"})
     write_text(output / "config.json", json.dumps(architecture, indent=1) + "\n")
     extractor = transformers.WhisperFeatureExtractor(feature_size=architecture["num_mel_bins"])
     extractor.save_pretrained(output)
-    _check_strictly(tensors, architecture)
     sums = checksums(tensors)
     write_text(output / "tensors.json", json.dumps(sums, indent=1) + "\n")
+    name = f"openai/whisper-{PUBLISHED.get(architecture['d_model'], 'unknown')}"
+    write_text(output / "NOTICE", notice(source, name, sums, original))
     return sums
 
 
 def _check_strictly(tensors: Mapping[str, NDArray[Any]], architecture: Mapping[str, Any]) -> None:
+    """Compares names and shapes with those of transformers' `WhisperModel`.
+
+    Raises:
+        ConversionError: the first tensor that is missing, unknown, of another shape or not finite.
+    """
     import torch
     import transformers
 
-    with torch.device("meta"):
-        model = transformers.WhisperModel(transformers.WhisperConfig(**architecture))
     try:
-        state = {name: torch.from_numpy(value.copy()) for name, value in tensors.items()}
-        model.load_state_dict(state, strict=True, assign=True)
-    except RuntimeError as error:
-        raise ConversionError(f"the tensors are not those of a WhisperModel: {error}") from error
+        with torch.device("meta"):
+            model = transformers.WhisperModel(transformers.WhisperConfig(**architecture))
+    except (AssertionError, ValueError, RuntimeError) as error:
+        raise ConversionError(f"transformers cannot build a WhisperModel of these sizes ({error})") from error
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    for name in sorted({*expected, *tensors}):
+        if name not in tensors:
+            raise ConversionError(f"the tensor {name} is missing; take the whole file of a Whisper")
+        if name not in expected:
+            raise ConversionError(
+                f"the tensor {name} is not one of a WhisperModel of this size; take a Whisper as published"
+            )
+        if tensors[name].shape != expected[name]:
+            raise ConversionError(
+                f"the tensor {name} has the shape {tensors[name].shape} instead of {expected[name]}; take a Whisper as "
+                "published"
+            )
+        if not np.isfinite(tensors[name]).all():
+            raise ConversionError(
+                f"the tensor {name} has values that are not finite in half precision; copy the file again"
+            )
 
 
 def main() -> int:
@@ -246,22 +363,28 @@ def main() -> int:
     parser.add_argument("--from", dest="source", required=True, help="folder, or hub name")
     parser.add_argument("--output", type=Path, required=True, help="folder to make")
     parser.add_argument("--compare", type=Path, help="tensors.json of another folder")
+    parser.add_argument(
+        "--original",
+        type=Path,
+        help="tensors.json of a folder made from OpenAI's own files, to be compared with",
+    )
     options = parser.parse_args()
+    original = json.loads(options.original.read_text(encoding="utf-8")) if options.original else None
     try:
-        sums = convert(options.source, options.output)
-    except ConversionError as error:
+        sums = convert(options.source, options.output, original)
+    except (ConversionError, SorituneError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"{len(sums)} tensors in {options.output}")
-    if options.compare is None:
-        return 0
-    others = json.loads(options.compare.read_text(encoding="utf-8"))
-    differing = sorted(name for name in {*sums, *others} if sums.get(name) != others.get(name))
-    print(
-        f"{len(differing)} tensors differ from {options.compare}"
-        + (f", first {differing[0]}" if differing else "")
-    )
-    return 1 if differing else 0
+    failed = False
+    for file in filter(None, (options.compare, options.original)):
+        others = json.loads(file.read_text(encoding="utf-8"))
+        differing = sorted(name for name in {*sums, *others} if sums.get(name) != others.get(name))
+        print(
+            f"{len(differing)} tensors differ from {file}" + (f", first {differing[0]}" if differing else "")
+        )
+        failed = failed or bool(differing)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

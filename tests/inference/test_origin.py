@@ -32,8 +32,15 @@ def test_synthetic_rows_and_synthetic_training_are_marked_apart(fakes, predictor
     assert (training.synthetic, training.trained_on_synthetic, training.data.synthetic) == (True, True, False)
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "adapter_model.safetensors"])
-def test_checksum_is_that_of_the_weights(fakes, file):
+@pytest.mark.parametrize(
+    ("fields", "file"),
+    [
+        ({}, "model.safetensors"),
+        ({"kind": "adapter"}, "adapter_model.safetensors"),
+        ({"weights_format": "int8"}, "model.int8.safetensors"),
+    ],
+)
+def test_checksum_is_that_of_the_weights(fakes, fields, file):
     member = fakes.member([fakes.emotion_task()])
-    member.card["files"] = {"config.json": "abc", file: "feed"}
+    member.card.update(fields, files={"config.json": "abc", file: "feed"})
     assert make_header(Predictor([member])).model.sha256 == "feed"

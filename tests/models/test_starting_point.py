@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 
+from soritune.bundles.write import update_card
 from soritune.errors import ModelError
 from soritune.models.build import build_model
 from soritune.models.config import LoraSettings, ModelConfig
@@ -218,3 +219,26 @@ def test_vocabulary_with_gaps_is_reported_and_not_used(tmp_path) -> None:
     folder = tiny_checkpoint(tmp_path, tiny_config(), head="ctc", vocabulary=THEIRS)
     (folder / "vocab.json").write_text(json.dumps({"a": 0, "b": 2}))
     assert "does not number its symbols" in str(build(folder, ctc_output()).load_report)
+
+
+def test_notice_of_a_folder_goes_with_every_bundle_that_starts_from_it(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "start")
+    assert build(folder, ctc_output()).notice is None
+    (folder / "LICENSE").write_text("Copyright (c) A\n", encoding="utf-8")
+    lora = LoraSettings(rank=2)
+    first = save_bundle(build(folder, ctc_output()), tmp_path / "first", **PLAIN)
+    adapters = save_bundle(build(folder, ctc_output(), lora=lora), tmp_path / "adapters", **PLAIN)
+    assert first.notice == adapters.notice == "Copyright (c) A"
+    assert adapters.is_adapter
+    # A bundle whose notice was lost still gets that of its base.
+    update_card(adapters.path, notice=None)
+    for source in (first.path, adapters.path):
+        again = save_bundle(build("x", ctc_output(), init_from=str(source)), tmp_path / "again", **PLAIN)
+        assert again.notice == "Copyright (c) A"
+    assert build(tiny_checkpoint(tmp_path / "other"), ctc_output()).notice is None
+
+
+def test_random_weights_have_no_notice(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "start")
+    (folder / "NOTICE").write_text("Copyright (c) A\n", encoding="utf-8")
+    assert build(folder, ctc_output(), random_weights=True, architecture=tiny_config()).notice is None

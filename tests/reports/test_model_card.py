@@ -3,6 +3,7 @@ import yaml
 
 from soritune.reports.model_card import model_card, write_model_card
 from soritune.reports.score import score_predictions
+from soritune.tasks.task import make_task
 
 
 def front_matter(text):
@@ -80,4 +81,48 @@ def test_card_names_the_recordings_of_the_augmentation_and_their_licence(fakes):
     assert (
         "| Sounds added in training | cafe (noise_files, 930 files, CC BY 4.0); halls (room_files, 1 file, licence not "
         "stated) |" in text
+    )
+
+
+def test_card_states_what_no_model_of_speech_is_for_before_the_limits_of_its_tasks(fakes):
+    text = model_card({**fakes.card([fakes.phoneme_task(), fakes.emotion_task()]), "name": "x"})
+    uses = text.split("## What it must not be used for\n\n")[1].split("\n\n")[0].splitlines()
+    assert all(use.startswith("- ") and use.endswith(".") for use in uses)
+    for word in (
+        "hiring",
+        "grades",
+        "Diagnosis",
+        "who speaks",
+        "Surveillance",
+        "other languages than Korean",
+    ):
+        assert any(word in use for use in uses), word
+    assert text.index("## What it must not be used for") < text.index("## Limits")
+
+
+def test_languages_of_the_tasks_are_those_it_was_trained_on(fakes):
+    english = make_task("mispronunciation", {"language": "en-US", "labels": "correct-incorrect"})
+    text = model_card({**fakes.card([english]), "name": "x"})
+    assert "other languages than English, which" in text
+    both = model_card({**fakes.card([fakes.phoneme_task(), english]), "name": "x"})
+    assert "other languages than Korean and English, which" in both
+
+
+def test_card_carries_the_notice_of_the_weights_on(fakes):
+    card = {**fakes.card([fakes.phoneme_task()]), "name": "x"}
+    assert "Notice" not in model_card(card)
+    text = model_card({**card, "notice": "MIT License\n\nCopyright (c) A\n"})
+    assert "## Notice\n" in text and "```text\nMIT License\n\nCopyright (c) A\n```" in text
+
+
+def test_card_has_the_rates_that_were_measured_until_it_is_judged(fakes, twelve):
+    rate = {"set": "read", "rate": "phoneme/per", "value": 0.3, "interval": [0.2, 0.4], "speakers": 5}
+    card = {**fakes.card([fakes.phoneme_task()]), "name": "x", "measured": [rate]}
+    assert (
+        "Measured: phone error rate 30.0 % [20.0, 40.0] (read, 5 speakers). Intervals: 95 %."
+        in model_card(card)
+    )
+    scores = score_predictions(twelve / "predictions" / "test.jsonl", resamples=10)
+    assert "Measured" not in model_card(
+        {**card, "tasks": fakes.card([fakes.emotion_task()])["tasks"]}, scores
     )

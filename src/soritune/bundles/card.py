@@ -13,6 +13,10 @@ from safetensors.numpy import load_file
 
 from soritune.bundles.calibration import KEY as CALIBRATION
 from soritune.bundles.calibration import BundleCalibration
+from soritune.bundles.int8_weights import from_int8
+from soritune.bundles.measured import KEY as MEASURED
+from soritune.bundles.measured import Measured, measured_from_json
+from soritune.bundles.notice import KEY as NOTICE
 from soritune.bundles.speaker_norm import KEY as SPEAKER_NORM
 from soritune.bundles.speaker_norm import TrainingFeatures
 from soritune.errors import BundleError, OutsideFolderError, TaskError, UnknownNameError
@@ -28,6 +32,10 @@ SCHEMA, FIRST_SCHEMA = "soritune.bundle/2", "soritune.bundle/1"
 CARD_FILE = "soritune.json"
 WEIGHTS_FILE = "model.safetensors"
 ADAPTER_FILE = "adapter_model.safetensors"
+INT8_FILE = "model.int8.safetensors"
+"""Weights as `int8_weights.py` stores them. transformers does not open a file of this name."""
+WEIGHTS_FORMAT, INT8 = "weights_format", "int8"
+"""The card's key for weights that are not stored as they are, and the only such format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +116,14 @@ class Bundle:
         return dict(self.card["preprocessing"])
 
     @property
+    def is_int8(self) -> bool:
+        """Whether its weights are stored as int8."""
+        return self.card.get(WEIGHTS_FORMAT) == INT8
+
+    @property
     def weights_path(self) -> Path:
         """The file with the weights."""
-        return self.path / (ADAPTER_FILE if self.is_adapter else WEIGHTS_FILE)
+        return self.path / weights_file(self.card)
 
     @property
     def geometry(self) -> Geometry:
@@ -166,18 +179,46 @@ class Bundle:
         """The error to raise if the card's `key` cannot be used."""
         return BundleError(f"{self.path / CARD_FILE}: '{key}' is faulty ({fault}); copy the bundle again")
 
+    @property
+    def notice(self) -> str | None:
+        """The notice of the weights that it derives from; None without a notice.
+
+        Raises:
+            BundleError: it is not a text.
+        """
+        notice = self.card.get(NOTICE)
+        if notice is not None and not isinstance(notice, str):
+            raise self.damaged(NOTICE, f"is {notice!r}, not a text")
+        return notice
+
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """Error rates that were measured with it; empty if the card lists no rate.
+
+        Raises:
+            BundleError: the card's `measured` is faulty.
+        """
+        try:
+            return measured_from_json(self.card.get(MEASURED) or [])
+        except ValueError as error:
+            raise self.damaged(MEASURED, str(error)) from error
+
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Name in the file to weights.
+        """Name in the file to weights; those stored as int8 in float32.
 
         Raises:
             BundleError: the file is damaged.
         """
         try:
-            return dict(load_file(str(self.weights_path)))
+            stored = dict(load_file(str(self.weights_path)))
         except Exception as error:
             raise BundleError(
                 f"{self.weights_path} cannot be read as safetensors ({error}); copy it again"
             ) from error
+        try:
+            return from_int8(stored) if self.is_int8 else stored
+        except ValueError as error:
+            raise BundleError(f"{self.weights_path} is damaged: {error}; copy it again") from error
 
     def check_files(self) -> None:
         """Compares every file with the checksum in the card.
@@ -206,6 +247,13 @@ class Bundle:
                 f"  {output.name}: {output.objective}, {shape}, {len(output.labels)} labels: {shown}"
             )
         return "\n".join(lines)
+
+
+def weights_file(card: Mapping[str, Any]) -> str:
+    """Name of the file with the weights of a bundle with this card."""
+    if card.get("kind") == "adapter":
+        return ADAPTER_FILE
+    return INT8_FILE if card.get(WEIGHTS_FORMAT) == INT8 else WEIGHTS_FILE
 
 
 def file_sha256(path: Path | str) -> str:

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from soritune.bundles.card import ADAPTER_FILE, CARD_FILE, SCHEMA, WEIGHTS_FILE, Bundle, file_sha256
+from soritune.bundles.card import (
+    CARD_FILE,
+    INT8,
+    SCHEMA,
+    WEIGHTS_FORMAT,
+    Bundle,
+    file_sha256,
+    weights_file,
+)
+from soritune.bundles.int8_weights import to_int8
+from soritune.bundles.notice import notice_section
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.bundles.versions import versions
 from soritune.errors import OutputError
@@ -36,7 +46,7 @@ def write_bundle(
 
     Args:
         path: the folder to make.
-        weights: name in the safetensors file to weights.
+        weights: name in the safetensors file to weights; they become int8 if the card's `weights_format` is that.
         card: content of `soritune.json`; `schema`, `created`, `version`, `versions` and `files` are added.
         json_files: other JSON files by name (config.json, adapter_config.json, vocab.json …).
         text_files: further files, by their path in the bundle.
@@ -44,17 +54,16 @@ def write_bundle(
 
     Raises:
         OutputError: the folder cannot be written.
+        ValueError: weights that cannot be stored as int8.
     """
     target = Path(path).absolute()
     building = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-    kind = card.get("kind", "full")
     try:
         building.mkdir(parents=True)
-        arrays = {name: np.ascontiguousarray(value) for name, value in weights.items()}
+        stored = to_int8(weights) if card.get(WEIGHTS_FORMAT) == INT8 else weights
+        arrays = {name: np.ascontiguousarray(value) for name, value in stored.items()}
         # transformers refuses a safetensors file without the name of the library that it was written for.
-        save_file(
-            arrays, str(building / (ADAPTER_FILE if kind == "adapter" else WEIGHTS_FILE)), {"format": "pt"}
-        )
+        save_file(arrays, str(building / weights_file(card)), {"format": "pt"})
         for name, content in json_files.items():
             _write_json(building / name, content)
         for name, text in (text_files or {}).items():
@@ -102,9 +111,10 @@ def _complete(card: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _short_readme(card: Mapping[str, Any]) -> str:
     tasks = ", ".join(task["name"] for task in card.get("tasks", [])) or "none"
     base = f"\nNeeds its base: {card['base']['source']}\n" if card.get("base") else ""
+    notice = notice_section(card)
     return (
         f"# {card['name']}\n\nA soritune bundle ({card['kind']}). Tasks: {tasks}.\n{base}\n"
-        f"    soritune predict --bundle . clip.wav\n"
+        f"    soritune predict --bundle . clip.wav\n" + (f"\n{notice}\n" if notice else "")
     )
 
 

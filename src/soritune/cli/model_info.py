@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.cli.terminal import escape, print_json
 from soritune.cli.terminal import output as terminal
 from soritune.errors import BundleError
@@ -25,7 +26,7 @@ def model_info(
     target: Annotated[
         str,
         typer.Argument(
-            help="Recipe (name or YAML file), bundle, soritune/tiny-ko, or folder saved by transformers."
+            help=f"Recipe (name or YAML file), bundle, {DEFAULT_MODEL}, or folder saved by transformers."
         ),
     ],
     overrides: Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from soritune import progress
+from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
@@ -76,8 +77,8 @@ def predict(
         typer.Option(
             "--bundle",
             "-b",
-            help="Model folder (a bundle or a run), or soritune/tiny-ko; several are averaged. Without it, "
-            "soritune/tiny-ko.",
+            help=f"Model folder (a bundle or a run), or a model of the package; several are averaged. Without it, "
+            f"{DEFAULT_MODEL}.",
         ),
     ] = None,
     manifest: Annotated[
@@ -183,8 +184,7 @@ def predict(
     else:
         files = _without_repeats(find_files(audio or []))
         items = [{**request, **reading, "audio": path} for path in files] if request or reading else files
-    if not bundle:
-        _print_default_model()
+    _print_models(folders, is_default=not bundle)
     reader = chosen_decoder(decoder, decoder_set)
     predictor = Predictor.load(
         folders,
@@ -323,14 +323,23 @@ def _warn_of_other_clips(predictor: Predictor) -> None:
         )
 
 
-def _print_default_model() -> None:
-    """Reports on standard error which model is used when none is named."""
-    from soritune.stages.predict import RECOGNISER
+def _print_models(folders: Sequence[Path], *, is_default: bool) -> None:
+    """Reports on standard error which model is used when none is named, and the error rates that cards have."""
+    from soritune.bundles.measured import measured_text
+    from soritune.bundles.read import load_bundle
 
-    print_error(
-        f"{RECOGNISER}: Korean phones, trained on synthetic speech; {PURPOSE}; --bundle names another model",
-        style="dim",
-    )
+    for bundle in map(load_bundle, folders):
+        if is_default:
+            synthetic = (
+                ", trained on synthetic speech" if (bundle.card.get("data") or {}).get("synthetic") else ""
+            )
+            print_error(
+                f"{bundle.name}: Korean phones{synthetic}; {PURPOSE}; --bundle names another model",
+                style="dim",
+            )
+        if bundle.measured:
+            text = measured_text(bundle.measured, bundle.tasks)
+            print_error(f"{bundle.name}, measured: {text}", style="dim")
 
 
 def _distributions(tasks: Iterable[Task], kept: _Kept) -> dict[str, Distribution]:

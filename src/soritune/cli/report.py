@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soritune import progress
+from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
@@ -37,7 +38,7 @@ _DEFAULT_GROUPS = ("gender",)
 
 def evaluate(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(help="Run folder, bundle folder, or soritune/tiny-ko.")],
+    target: Annotated[str, typer.Argument(help=f"Run folder, bundle folder, or {DEFAULT_MODEL}.")],
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     checkpoint: Annotated[
         str | None,

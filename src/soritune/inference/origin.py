@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from soritune.bundles.calibration import KEY as CALIBRATION
-from soritune.bundles.card import ADAPTER_FILE, WEIGHTS_FILE
+from soritune.bundles.card import weights_file
 from soritune.bundles.versions import versions
 from soritune.inference.ensemble import Member
 from soritune.inference.header import SCHEMA, Header
@@ -82,7 +82,7 @@ def excerpt(member: Member) -> dict[str, Any]:
     return {
         "name": member.name,
         "folder": member.folder,
-        "sha256": files.get(WEIGHTS_FILE) or files.get(ADAPTER_FILE),
+        "sha256": files.get(weights_file(card)),
         "encoder": dict(card.get("encoder", {})),
         "data": dict(card.get("data") or {}),
         **{key: card.get(key) for key in CARD_KEYS},

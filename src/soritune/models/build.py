@@ -69,6 +69,7 @@ def build_model(
     if start.adapter is not None:
         load_adapter_weights(model.encoder, start.adapter[1])
     model.base = start.base
+    model.notice = start.notice
     model.load_report = start.report
     return model
 

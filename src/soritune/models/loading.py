@@ -79,7 +79,7 @@ def load_model(
         head.load_state_dict(dict(heads[name]))
     for name, module in model.inputs.items():
         module.load_state_dict(dict(start.inputs.get(name, {})))
-    model.base, model.load_report = start.base, start.report
+    model.base, model.load_report, model.notice = start.base, start.report, start.notice
     model.requires_grad_(False)
     return model.to(device).eval()
 

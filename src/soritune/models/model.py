@@ -47,6 +47,7 @@ class SpeechModel(nn.Module):
         inputs: a module per input beside the waveform, by name.
         config: the settings it was built with.
         load_report: where the weights came from.
+        notice: what a licence of these weights requires to go with every copy; None if nothing is stated.
         base: the base that an adapter bundle may name, or None.
         evaluated: frozen modules that stay in evaluation mode under `train()`.
     """
@@ -61,6 +62,7 @@ class SpeechModel(nn.Module):
         super().__init__()
         self.encoder, self.outputs, self.config = encoder, tuple(outputs), config
         self.load_report = LoadReport()
+        self.notice: str | None = None
         self.base: AdapterBase | None = None
         self.evaluated: tuple[nn.Module, ...] = ()
         self.inputs = nn.ModuleDict({spec.name: make_input(spec) for spec in inputs})

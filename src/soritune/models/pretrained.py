@@ -13,7 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soritune.bundles.card import ADAPTER_FILE, file_sha256
+from soritune.bundles.card import ADAPTER_FILE, INT8_FILE, file_sha256
+from soritune.bundles.int8_weights import from_int8
+from soritune.bundles.notice import NOTICE_FILES
 from soritune.bundles.packaged import resolve_model_folder
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.errors import ModelError, OutsideFolderError
@@ -33,6 +35,7 @@ HUB_FILES = (
     "preprocessor_config.json",
     "processor_config.json",
     "tokenizer_config.json",
+    *NOTICE_FILES,
 )
 
 
@@ -66,10 +69,12 @@ class PretrainedModel:
     def weight_files(self) -> tuple[Path, ...]:
         """Files of the weights, in one or several shards; safetensors are preferred to pytorch_model.bin.
 
+        A bundle whose weights are stored as int8 has them in a file of its own.
+
         Raises:
             ModelError: an index of shards that cannot be read, or files of the index are missing.
         """
-        for name in ("model.safetensors", "pytorch_model.bin"):
+        for name in ("model.safetensors", "pytorch_model.bin", INT8_FILE):
             if (self.folder / name).is_file():
                 return (self.folder / name,)
             index = self.folder / f"{name}.index.json"
@@ -120,7 +125,12 @@ class PretrainedModel:
         weights: dict[str, Tensor] = {}
         for file in self.weight_files:
             try:
-                if file.suffix == ".safetensors":
+                if file.name == INT8_FILE:
+                    from safetensors.numpy import load_file as load_arrays
+
+                    stored = from_int8(load_arrays(str(file)))
+                    weights.update({name: torch.from_numpy(value) for name, value in stored.items()})
+                elif file.suffix == ".safetensors":
                     from safetensors.torch import load_file
 
                     weights.update(load_file(str(file)))

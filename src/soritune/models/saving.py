@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from soritune.bundles.card import Bundle
+from soritune.bundles.notice import KEY as NOTICE
 from soritune.bundles.write import write_bundle
 from soritune.errors import ModelError
 from soritune.models.adapters import adapted_modules, adapter_weights, peft_config, plain_weights
@@ -60,7 +61,8 @@ def save_bundle(
     names = family.hub_names(model_type)
     as_adapter = _as_adapter(model, family, adapter_only)
     settings = _preprocessing_settings(model, preprocessing)
-    kind = names.usable(head_kind(model.outputs[0], model.config.pooling))
+    primary = model.outputs[0]
+    kind = names.usable(head_kind(primary, model.config.pooling))
     config = hf_config(model, family, kind)
     card = {**_card(model, tasks, settings, config), **(card_fields or {})}
     files: dict[str, Any] = {"preprocessor_config.json": family.preprocessor_config(settings, config)}
@@ -175,6 +177,7 @@ def _card(
         },
         "preprocessing": preprocessing,
         "model": model.config.model_dump(mode="json"),
+        NOTICE: model.notice,
     }
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from soritune.bundles.card import Bundle
 from soritune.bundles.hf_files import read_vocabulary
+from soritune.bundles.notice import folder_notice, joined_notices
 from soritune.bundles.packaged import packaged_name
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.errors import BundleError, ModelError
@@ -102,6 +103,8 @@ class StartingPoint:
     """What an adapter bundle can name as its base; None when the encoder as it is now is not stored in a folder."""
     input_specs: tuple[InputSpec, ...] = ()
     """The declarations of `inputs`."""
+    notice: str | None = None
+    """What a licence of the weights requires to go with every copy; None if nothing is stated."""
     messages: list[str] = field(default_factory=list)
     new_parts: list[str] = field(default_factory=list)
     """As in `LoadReport`; both lists grow while the new model adopts heads and inputs."""
@@ -142,7 +145,9 @@ def _start_from_pretrained(source: str) -> StartingPoint:
     weights = _names_of(model.config, source).from_hf(model.weights(), UNNAMED)
     encoder, heads, _ = split_weights(weights)
     refuse_non_finite(weights, source)
-    start = StartingPoint(model.config, encoder, source, base=AdapterBase(model))
+    start = StartingPoint(
+        model.config, encoder, source, base=AdapterBase(model), notice=folder_notice(model.folder)
+    )
     family = family_of(model.config["model_type"], source)
     num_layers = family.num_layers(encoder_config(model.config, source=source))
     unused = _beyond_last_layer(encoder, num_layers)
@@ -238,6 +243,7 @@ def start_from_bundle(
         start, heads = _start_from_adapters(bundle, weights, base, opened)
     else:
         start, heads = _start_from_full_bundle(bundle, weights)
+    start.notice = joined_notices([bundle.notice, start.notice])
     start.heads += [StoredHead(spec, heads.get(spec.name, {})) for spec in bundle.outputs]
     refuse_non_finite(weights, str(bundle.path))
     if bundle.is_adapter and start.encoder is not None:
@@ -292,9 +298,17 @@ def _start_from_adapters(
         adapter=(settings, adapters),
         base=AdapterBase(model),
         input_specs=bundle.inputs,
+        notice=_notice_of(model),
     )
     start.messages.append(f"encoder: all weights from {model.source}, adapters from bundle {bundle.path}")
     return start, heads
+
+
+def _notice_of(model: PretrainedModel) -> str | None:
+    """The notice of a base: that of its card if it is a bundle."""
+    if is_bundle(model.folder):
+        return load_bundle(model.folder).notice
+    return folder_notice(model.folder)
 
 
 def _check_adapters(bundle: Bundle, settings: LoraSettings, adapters: Mapping[str, Tensor]) -> None:

@@ -8,12 +8,23 @@ from typing import Any
 
 import yaml
 
+from soritune.bundles.measured import KEY as MEASURED
+from soritune.bundles.measured import measured_from_json, measured_text
+from soritune.bundles.notice import notice_section
 from soritune.inference.header import tasks_of
 from soritune.reports.numbers import counted, rate_range_text, rate_text
 from soritune.reports.scores import Scores, TaskScores
 from soritune.run_folder import read_card
 from soritune.tasks.task import Task
 from soritune.whole_file import write_text
+
+EXCLUDED_USES = (
+    "Decisions about a person: hiring, dismissal, admission, grades with consequences, insurance, police, borders.",
+    "Diagnosis, screening or therapy. Its errors would count as errors of the speaker.",
+    "Recognising or verifying who speaks, or inferring a speaker's origin, health, age or sex.",
+    "Surveillance, or recordings of people who do not know of it.",
+)
+LANGUAGES = {"ko": "Korean", "en": "English"}
 
 
 def model_card(card: Mapping[str, Any], scores: Scores | None = None) -> str:
@@ -34,7 +45,10 @@ def model_card(card: Mapping[str, Any], scores: Scores | None = None) -> str:
         _summary(card, tasks, scores),
         _use(card),
     ]
-    parts += [_training(card), _results(scores)]
+    parts += [_training(card), _results(card, tasks, scores), _excluded_uses(tasks)]
+    notice = notice_section(card)
+    if notice is not None:
+        parts.append(notice)
     limits = [" ".join(task.limits) for task in tasks if task.limits]
     if limits:
         parts.append("\n\n".join(["## Limits", *limits]))
@@ -141,8 +155,11 @@ def _started_from(start: Mapping[str, Any] | None) -> str:
     return ", itself from ".join(starts)
 
 
-def _results(scores: Scores | None) -> str:
+def _results(card: Mapping[str, Any], tasks: Sequence[Task], scores: Scores | None) -> str:
     if scores is None:
+        measured = measured_from_json(card.get(MEASURED) or [])
+        if measured:
+            return f"## Results\n\nMeasured: {measured_text(measured, tasks)}. Intervals: 95 %."
         return "## Results\n\nNot judged yet: `soritune evaluate` writes this part."
     header = scores.header
     decoded = f", decoder {header.decoder_text}" if header.decoder else ""
@@ -154,9 +171,9 @@ def _results(scores: Scores | None) -> str:
         "Intervals: 95 %, bootstrap over speakers.",
     ]
     lines += [f"\n> {text}" for text in scores.warnings]
-    tasks = header.tasks_by_name
+    judged = header.tasks_by_name
     for name, task_scores in scores.tasks.items():
-        lines += ["", *_rates(tasks[name], task_scores)]
+        lines += ["", *_rates(judged[name], task_scores)]
     return "\n".join(lines)
 
 
@@ -169,6 +186,15 @@ def _rates(task: Task, scores: TaskScores) -> list[str]:
         cells += [rate_text(task, rate, baseline.rates.get(rate)) for baseline in scores.baselines.values()]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _excluded_uses(tasks: Sequence[Task]) -> str:
+    """Uses that no model of speech is for. A task adds its own as `limits`."""
+    given = (str(getattr(task.config, "language", None) or "ko") for task in tasks)
+    codes = dict.fromkeys(language.partition("-")[0].lower() for language in given)
+    languages = " and ".join(LANGUAGES.get(code, code) for code in codes)
+    uses = [*EXCLUDED_USES, f"Speech in other languages than {languages}, which it was not trained on."]
+    return "\n".join(["## What it must not be used for", "", *(f"- {use}" for use in uses)])
 
 
 def _synthetic(card: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from soritune.audio.channels import CHANNEL_NAMES, EACH
 from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
 from soritune.audio.pcm import PcmFormat
+from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.bundles.packaged import packaged_models
 from soritune.bundles.read import is_bundle
 from soritune.corpus.manifest import Manifest, load_manifest
@@ -27,9 +28,6 @@ from soritune.progress import SILENT, Console
 from soritune.run_folder import is_run, rows_seen
 from soritune.tasks.inputs.input import values_in_row
 
-RECOGNISER = "soritune/tiny-ko"
-"""The model that is used if the caller names no model."""
-
 
 def default_model() -> str:
     """Name of the model of the package that is used when none is named.
@@ -37,9 +35,9 @@ def default_model() -> str:
     Raises:
         BundleError: this installation comes without it.
     """
-    if RECOGNISER not in packaged_models():
+    if DEFAULT_MODEL not in packaged_models():
         raise BundleError("no model was given; name a bundle or run folder with --bundle")
-    return RECOGNISER
+    return DEFAULT_MODEL
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:

@@ -112,6 +112,9 @@ class WhisperEncoder(EncoderModule):
             if number in keep_layers:
                 states[number] = hidden
         last: Tensor = self.layer_norm(hidden)
+        if self.num_layers in keep_layers:
+            # As in transformers, whose weighted sum of layers has the last state behind the norm.
+            states[self.num_layers] = last
         return last, states
 
     def fill_buffers(self) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from release.pack_encoder import LOCAL, check, corpus_of, pack
+from release.pack_bundle import LOCAL, changes, check, corpus_of, pack
+from safetensors.numpy import load_file, save_file
 
+from release import pack_bundle
 from soritune.audio.preprocessing import Preprocessing
 from soritune.bundles.card import Bundle
 from soritune.bundles.read import load_bundle
@@ -164,6 +167,129 @@ def test_what_must_not_be_published_is_refused(trained: Bundle, packed: Bundle, 
     (copy / "extra.safetensors").write_bytes(b"0" * 12_000_001)
     with pytest.raises(ValueError, match="at most 12,000,000"):
         check(copy)
+
+
+# ── int8, of an encoder that did not start from random weights ──
+
+
+@pytest.fixture(scope="module")
+def fine_tuned(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Whisper with a phoneme head, for which transformers has no class."""
+    import transformers
+
+    root = tmp_path_factory.mktemp("researcher")
+    sizes = {"d_model": 256, "encoder_layers": 2, "encoder_ffn_dim": 512, "encoder_attention_heads": 4}
+    sizes |= {
+        "decoder_layers": 1,
+        "decoder_ffn_dim": 16,
+        "decoder_attention_heads": 4,
+        "max_target_positions": 8,
+    }
+    torch.manual_seed(0)
+    transformers.WhisperModel(transformers.WhisperConfig(**sizes)).save_pretrained(root / "whisper")
+    (root / "whisper" / "NOTICE").write_text("Copyright (c) A", encoding="utf-8")
+    task = make_task("phoneme", {"inventory": "korean", "source": "phones", "language": "ko"})
+    model = build_model(ModelConfig(encoder=str(root / "whisper")), task.outputs, seed=1)
+    fields = {
+        **CARD,
+        "recipe": {**CARD["recipe"], "model": {"encoder": str(root / "whisper"), "base": "/x/y"}},
+    }
+    return save_bundle(
+        model, root / "runs" / "best", tasks=[task], preprocessing=Preprocessing(), card_fields=fields
+    )
+
+
+@pytest.fixture(scope="module")
+def small(fine_tuned: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    measured = [{"set": "read", "rate": "phoneme/per", "value": 0.3, "interval": [0.2, 0.4], "speakers": 5}]
+    return pack(
+        fine_tuned.path,
+        tmp_path_factory.mktemp("package") / "base-xx",
+        weights_format="int8",
+        encoder_from="maker/whisper",
+        measured=measured,
+        longest_s=20,
+    )
+
+
+def test_int8_keeps_the_head_and_the_facts(fine_tuned: Bundle, small: Bundle) -> None:
+    assert small.name == "soritune/base-xx" and small.is_int8
+    assert small.weights().keys() == fine_tuned.weights().keys()
+    assert {"heads.phoneme.linear.weight"} <= small.weights().keys()
+    stored = load_file(small.weights_path)
+    assert {value.dtype.name for value in stored.values()} == {"int8", "float16", "float32"}
+    card = small.card
+    assert card["encoder"]["source"] == card["recipe"]["model"]["encoder"] == "maker/whisper"
+    assert (card["model"]["encoder"], card["model"]["init_from"]) == ("soritune/base-xx", None)
+    assert card["notice"] == "Copyright (c) A"
+    assert card["preprocessing"]["max_duration_s"] == 20
+    assert [entry.value for entry in small.measured] == [0.3]
+    assert not (small.path / "vocab.json").exists()
+    small.check_files()
+
+
+def test_changes_are_those_of_the_log_probabilities(fine_tuned: Bundle, small: Bundle) -> None:
+    assert changes(fine_tuned.path, fine_tuned.path) == (0.0, 1.0)
+    largest, same = changes(fine_tuned.path, small.path)
+    assert 0 < largest < 0.5
+    assert 0.8 < same <= 1
+
+
+def test_a_hand_written_card_gets_the_notice_once(fine_tuned: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "base-xx"
+    folder.mkdir()
+    (folder / "README.md").write_text("written by hand\n", encoding="utf-8")
+    for _ in range(2):
+        pack(fine_tuned.path, folder, encoder_from="maker/whisper")
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("written by hand\n\n## Notice\n") and text.count("Copyright (c) A") == 1
+    assert not load_bundle(folder).is_int8
+
+
+def test_the_start_of_the_encoder_must_be_named(fine_tuned: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match="did not start from random weights; name its start with --encoder-from"
+    ):
+        pack(fine_tuned.path, tmp_path / "x", weights_format="int8")
+    with pytest.raises(ValueError, match="the interval of phoneme/per does not hold its value"):
+        pack(
+            fine_tuned.path,
+            tmp_path / "x",
+            encoder_from="a/b",
+            measured=[{"set": "s", "rate": "phoneme/per", "value": 0.3, "interval": [0.4, 0.5]}],
+        )
+    assert not (tmp_path / "x").exists()
+
+
+def test_full_precision_in_an_int8_folder_is_refused(small: Bundle, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in small.path.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    check(copy)
+    file = copy / small.weights_path.name
+    stored = load_file(file)
+    save_file({**stored, "odd": np.ones(3, np.float32)}, str(file), {"format": "pt"})
+    with pytest.raises(ValueError, match="odd and 0 more weights are not in half precision"):
+        check(copy)
+
+
+def test_the_command_prints_sizes_and_changes(
+    fine_tuned: Bundle,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    arguments = [str(fine_tuned.path), str(tmp_path / "x"), "--int8", "--encoder-from", "maker/whisper"]
+    monkeypatch.setattr(sys, "argv", ["pack_bundle.py", *arguments])
+    pack_bundle.main()
+    lines = capsys.readouterr().out.splitlines()
+    sizes = [
+        sum(file.stat().st_size for file in path.iterdir()) for path in (fine_tuned.path, tmp_path / "x")
+    ]
+    assert f"{fine_tuned.path}: {sizes[0]:,} bytes" in lines
+    assert any(line.startswith(f"{tmp_path / 'x'}: {sizes[1]:,} bytes in") for line in lines)
+    assert lines[-1].startswith("largest change of a log-probability: 0.")
 
 
 @pytest.mark.parametrize("text", ["in /tmp/x", '"/home/kim"', "(C:\\Users)", "~/x", "../runs", "files: /"])
