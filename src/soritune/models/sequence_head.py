@@ -1,6 +1,7 @@
 """Heads per frame with layers along time: residual convolutions, or a bidirectional GRU.
 
-They are the torch half of `tasks/frame_heads.py`, and for encoders that are not trained themselves. A clip alone and in a padded batch give the same logits.
+They are the torch half of `tasks/frame_heads.py`, for encoders that are not trained themselves. A clip alone and in a
+padded batch give the same logits.
 
 Shapes: batch, frames, width (channels that the head reads), channels (its own), labels.
 """
