@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from soritune.bundles.calibration import BundleCalibration, OutputCalibration
 from soritune.bundles.write import update_card
-from soritune.cli.predict import _without_repeats, predict
+from soritune.cli.predict import predict, without_repeats
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.utterance import Utterance
@@ -362,5 +362,5 @@ def test_coverage_of_windows_is_reported_as_that_of_whole_clips(models, clips, t
 def test_file_that_is_also_in_a_folder_is_predicted_once(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = [Path("a.wav"), tmp_path / "a.wav", Path("b.wav")]
-    assert _without_repeats(files) == [Path("a.wav"), Path("b.wav")]
+    assert without_repeats(files) == [Path("a.wav"), Path("b.wav")]
     assert "1 of the files are given more than once" in capsys.readouterr().err

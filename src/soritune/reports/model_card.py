@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from soritune.inference.header import tasks_of
+from soritune.inference.header import RECOGNISED_LABELS, tasks_of
 from soritune.reports.numbers import counted, rate_range_text, rate_text
 from soritune.reports.scores import Scores, TaskScores
 from soritune.run_folder import read_card
@@ -80,6 +80,11 @@ def _summary(card: Mapping[str, Any], tasks: Sequence[Task], scores: Scores | No
         on_people = scores is not None and scores.header.data.synthetic is False
         shown = "" if on_people else ": nothing it does with people's voices has been shown"
         lines.append(f"**Trained on synthetic speech**, at least in part{shown}.")
+    recognised = _recognised_labels(card)
+    if recognised:
+        lines.append(
+            f"**Labels from recognised text**: {recognised}; what the recogniser got wrong was learnt too."
+        )
     outputs = [
         f"- `{output['name']}`: {output['objective']}, one answer per {output['resolution']}, "
         f"{len(output['labels'])} labels: {' '.join(output['labels'])}"
@@ -109,6 +114,7 @@ def _training(card: Mapping[str, Any]) -> str:
         ("Recipe", card.get("recipe_name")),
         ("Corpora", ", ".join(data.get("sources") or [])),
         ("Speech", hours),
+        ("Labels from recognised text", _recognised_labels(card)),
         ("Sounds added in training", "; ".join(map(_recordings, data.get("recordings") or []))),
         ("Split", split),
         ("Phase", f"{training['phase']} of {training['phases']}" if training.get("phases") else None),
@@ -169,6 +175,12 @@ def _rates(task: Task, scores: TaskScores) -> list[str]:
         cells += [rate_text(task, rate, baseline.rates.get(rate)) for baseline in scores.baselines.values()]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _recognised_labels(card: Mapping[str, Any]) -> str | None:
+    """`120 of 132 training and validation rows`; None without any."""
+    counts = (card.get("data") or {}).get(RECOGNISED_LABELS)
+    return f"{counts['rows']} of {counts['of']} training and validation rows" if counts else None
 
 
 def _synthetic(card: Mapping[str, Any]) -> bool:

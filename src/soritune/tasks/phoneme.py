@@ -223,6 +223,16 @@ class PhonemeTask(Task):
         """Descriptions of the error rates of phones, words and syllables."""
         return RATES
 
+    def score_warnings(self, pairs: Sequence[Pair]) -> list[str]:
+        """A warning if references come from recognised text."""
+        count = sum(pair.groups.get("text_source") == "asr" and "text" in pair.reference for pair in pairs)
+        if not count:
+            return []
+        return [
+            f"The references of {count} of {len(pairs)} clips come from recognised text, whose errors count as the "
+            "model's."
+        ]
+
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Weakest phones, commonest confusions, and the utterances with the most errors, aligned."""
         tables, alignments = phone_tables(
