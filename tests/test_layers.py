@@ -484,7 +484,17 @@ def test_torch_free_rooms_load_no_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    "absent", ["torchaudio", "datasets", "kiwipiepy", "espeakng_loader", "av", "tensorboard", "noisereduce", "faster_whisper"]
+    "absent",
+    [
+        "torchaudio",
+        "datasets",
+        "kiwipiepy",
+        "espeakng_loader",
+        "av",
+        "tensorboard",
+        "noisereduce",
+        "faster_whisper",
+    ],
 )
 @pytest.mark.slow
 def test_imports_without_extras(absent: str) -> None:

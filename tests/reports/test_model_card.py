@@ -81,3 +81,12 @@ def test_card_names_the_recordings_of_the_augmentation_and_their_licence(fakes):
         "| Sounds added in training | cafe (noise_files, 930 files, CC BY 4.0); halls (room_files, 1 file, licence not "
         "stated) |" in text
     )
+
+
+def test_card_states_labels_from_recognised_text(fakes):
+    card = {**fakes.card([fakes.phoneme_task()]), "name": "x"}
+    assert "recognised text" not in model_card(card)
+    card["data"] = {**card["data"], "recognised_labels": {"rows": 8, "of": 20}}
+    text = model_card(card)
+    assert "**Labels from recognised text**: 8 of 20 training and validation rows;" in text
+    assert "| Labels from recognised text | 8 of 20 training and validation rows |" in text

@@ -127,10 +127,13 @@ def _print(result: Transcription, predictions: Path | None) -> None:
     for kind, title in TITLES.items():
         if result.reasons[kind]:
             print_error(
-                f"{counted(result.reasons[kind], 'clip')} {title}, such as {result.examples[kind]}", style="yellow"
+                f"{counted(result.reasons[kind], 'clip')} {title}, such as {result.examples[kind]}",
+                style="yellow",
             )
     if result.failed:
-        print_error(f"{counted(result.failed, 'clip')} could not be read, such as {result.examples['asr-unreadable']}")
+        print_error(
+            f"{counted(result.failed, 'clip')} could not be read, such as {result.examples['asr-unreadable']}"
+        )
     if result.reasons:
         print_line(f"set aside: {result.quarantine}")
     if predictions is not None:

@@ -70,7 +70,7 @@ def _rows(task: PhonemeTask, results: Iterable[Result], language: str) -> Iterat
             continue
         try:
             reference = None if clip.utterance is None else task.reference(clip.utterance)
-            prediction = phones_of_text(task, text, language)
+            prediction = phones_of_text(task, text.text, text.confidence, language)
         except SorituneError as error:
             yield {**row, "error": str(error)}
             continue
@@ -81,11 +81,11 @@ def _rows(task: PhonemeTask, results: Iterable[Result], language: str) -> Iterat
         yield {**row, **text.fields()}
 
 
-def phones_of_text(task: PhonemeTask, text: RecognisedText, language: str) -> Prediction:
+def phones_of_text(task: PhonemeTask, text: str, confidence: float | None, language: str) -> Prediction:
     """The phones of a recognised text; none for a text that is not Korean."""
-    row = Utterance(id="", audio="", duration_s=text.duration_s, text=text.text, language=language)
+    row = Utterance(id="", audio="", duration_s=0.0, text=text, language=language)
     phones = task.phones_of(row) or []
     return Prediction(
         task.name,
-        {"phones": phones, "confidence": text.confidence, "hangul": phones_to_hangul(phones)},
+        {"phones": phones, "confidence": confidence, "hangul": phones_to_hangul(phones)},
     )

@@ -86,6 +86,8 @@ class FasterWhisper:
         library = _library()
         folder = _folder(str(model))
         place, _, index = device.partition(":")
+        if index and not (index.isascii() and index.isdigit()):
+            raise ModelError(f"the device '{device}' is unknown; use auto, cpu, cuda or cuda:1")
         try:
             opened = library(
                 str(folder),
