@@ -127,8 +127,8 @@ OF_FAMILIES = re.compile(
     re.IGNORECASE,
 )
 """Names of encoder families, of their modules in transformers and of keys of their configurations."""
-MAY_NAME_FAMILIES = ("models/encoders/", "testing.py", "inference/recognition/faster_whisper.py")
-"""`testing.py` makes a toy of each family; a library of recognisers has the name of one."""
+MAY_NAME_FAMILIES = ("models/encoders/", "testing.py", "inference/recognition/ctranslate2.py")
+"""`testing.py` makes a toy of each family; the library of the recogniser has the name of one."""
 MAY_NAME_ALSO = {
     "models/hub_names.py": ("lm_head.weight", "lm_head.bias"),
     "bundles/read.py": ("conv_kernel", "conv_stride"),

@@ -2,12 +2,14 @@ import pytest
 
 from soritune.cli.recognition_options import open_recogniser
 from soritune.errors import ModelError
-from soritune.inference.recognition.faster_whisper import FasterWhisper
+from soritune.inference.recognition.ctranslate2 import CTranslate2Recogniser
 
 
 def test_options_reach_the_recogniser(monkeypatch):
     given = []
-    monkeypatch.setattr(FasterWhisper, "load", lambda model, **options: given.append((model, options)))
+    monkeypatch.setattr(
+        CTranslate2Recogniser, "load", lambda model, **options: given.append((model, options))
+    )
     open_recogniser("folder", language="en", beam_size=5, device="cpu", compute_type="float32")
     open_recogniser("folder")
     own = {"language": "en", "beam_size": 5, "device": "cpu", "compute_type": "float32"}

@@ -48,6 +48,9 @@ def baselines(
         print_json(scores.to_json())
         return
     show_baselines(scores)
+    for task_scores in scores.tasks.values() if recognised is not None else ():
+        for name, baseline in task_scores.baselines.items():
+            print_line(f"{name}: {baseline.description}", style="dim")
     print_line(f"report: {RunFolder(folder).report()}")
 
 

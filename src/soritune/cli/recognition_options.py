@@ -29,8 +29,8 @@ def open_recogniser(
     Raises:
         SorituneError: the extra is missing, or the model cannot be opened.
     """
-    from soritune.inference.recognition.faster_whisper import FasterWhisper
+    from soritune.inference.recognition.ctranslate2 import CTranslate2Recogniser
 
-    return FasterWhisper.load(
+    return CTranslate2Recogniser.load(
         model, language=language, beam_size=beam_size, device=device, compute_type=compute_type
     )

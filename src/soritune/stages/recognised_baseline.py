@@ -17,7 +17,9 @@ from soritune.stages.trained_baselines import baseline_of
 from soritune.tasks.phoneme import PhonemeTask
 
 NAME = "recognised_text"
-DESCRIPTION = "the text of the recogniser {} through the G2P, nothing trained; it hears words and hides mispronunciations"
+DESCRIPTION = (
+    "the text of {} through the G2P, nothing trained; a recogniser hears words and hides mispronunciations"
+)
 
 
 def add_recognised_baseline(

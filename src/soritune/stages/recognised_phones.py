@@ -17,7 +17,6 @@ from soritune.inference.clips import Clip
 from soritune.inference.header import FROM_TEXT, SCHEMA, Header
 from soritune.inference.predictions import Row, write_predictions
 from soritune.inference.recognition.recogniser import RecognisedText, Recogniser
-from soritune.korean import phones_to_hangul
 from soritune.tasks.phoneme import PhonemeConfig, PhonemeTask
 from soritune.tasks.results import Prediction
 
@@ -85,7 +84,4 @@ def phones_of_text(task: PhonemeTask, text: str, confidence: float | None, langu
     """The phones of a recognised text; none for a text that is not Korean."""
     row = Utterance(id="", audio="", duration_s=0.0, text=text, language=language)
     phones = task.phones_of(row) or []
-    return Prediction(
-        task.name,
-        {"phones": phones, "confidence": confidence, "hangul": phones_to_hangul(phones)},
-    )
+    return task.prediction_of(phones, confidence)

@@ -1,6 +1,6 @@
 """The contract of a recogniser: samples in, words with times and confidence out.
 
-Next: `inference/recognition/faster_whisper.py`.
+Next: `inference/recognition/ctranslate2.py`.
 """
 
 from __future__ import annotations

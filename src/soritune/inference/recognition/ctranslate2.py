@@ -1,4 +1,4 @@
-"""A recogniser of Whisper models with the library faster-whisper (extra `asr`), which runs them by CTranslate2.
+"""A recogniser of Whisper models in the format of CTranslate2, with the library faster-whisper (extra `asr`).
 
 https://github.com/SYSTRAN/faster-whisper, MIT. Greedy decoding is the default: it is the fastest, and its text depends
 on the clip and the model alone, because nothing is drawn. Each stretch of 30 s is recognised without the text before
@@ -31,8 +31,8 @@ _OF_TRANSFORMERS = ("model.safetensors", "model.safetensors.index.json", "pytorc
 _EXAMPLE = "Systran/faster-whisper-base"
 
 
-class FasterWhisper:
-    """Whisper by faster-whisper. `FasterWhisper.load` opens a folder or a model of the hub.
+class CTranslate2Recogniser:
+    """Whisper, by faster-whisper. `CTranslate2Recogniser.load` opens a folder or a model of the hub.
 
     Args:
         model: the library's own model.
@@ -66,7 +66,7 @@ class FasterWhisper:
         beam_size: int = 1,
         device: str = "auto",
         compute_type: str = "int8",
-    ) -> FasterWhisper:
+    ) -> CTranslate2Recogniser:
         """Opens a model.
 
         Args:

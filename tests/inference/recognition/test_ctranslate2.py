@@ -15,7 +15,7 @@ import pytest
 
 from soritune.audio.preprocessing import Preprocessing
 from soritune.errors import ModelError, SorituneError
-from soritune.inference.recognition.faster_whisper import FasterWhisper
+from soritune.inference.recognition.ctranslate2 import CTranslate2Recogniser
 from soritune.inference.recognition.recogniser import READING
 from soritune.korean import phonemize
 from soritune.metrics.edit_distance import phone_counts
@@ -67,7 +67,7 @@ def stretch(text, words, no_speech=0.1, compression=0.9):
 
 
 def test_nothing_is_drawn_and_no_text_is_carried_over(folder, library):
-    FasterWhisper.load(folder, device="cuda:1", compute_type="float16", beam_size=3).recognise(
+    CTranslate2Recogniser.load(folder, device="cuda:1", compute_type="float16", beam_size=3).recognise(
         np.zeros(16000, np.float32)
     )
     path, options = library.opened[0]
@@ -89,7 +89,7 @@ def test_stretches_become_one_text_with_the_worst_signs(folder, library):
         stretch(" 안녕 하세요.", [(" 안녕", 0.0, 0.5, 0.9), (" 하세요.", 0.5, 0.9, 0.7)], 0.2, 1.1),
         stretch(" \u1102\u1166", [(" \u1102\u1166", 0.9, 30.0, math.nan), ("  ", 1.0, 1.0, 1.0)], 0.7, 0.8),
     ]
-    text = FasterWhisper.load(folder).recognise(np.zeros(24000, np.float32))
+    text = CTranslate2Recogniser.load(folder).recognise(np.zeros(24000, np.float32))
     assert text.text == "안녕 하세요. 네"  # composed
     assert [word.word for word in text.words] == ["안녕", "하세요.", "네"]
     assert text.words[-1].end_s == 1.5  # not after the end of the clip
@@ -98,12 +98,12 @@ def test_stretches_become_one_text_with_the_worst_signs(folder, library):
 
 
 def test_a_clip_without_speech_has_no_words(folder, library):
-    text = FasterWhisper.load(folder).recognise(np.zeros(16000, np.float32))
+    text = CTranslate2Recogniser.load(folder).recognise(np.zeros(16000, np.float32))
     assert (text.text, text.words, text.confidence) == ("", (), 0.0)
 
 
 def test_record_names_the_weights_and_all_settings(folder, library):
-    record = FasterWhisper.load(folder, language="en").record()
+    record = CTranslate2Recogniser.load(folder, language="en").record()
     assert record == {
         "name": "모델",
         "library": "faster-whisper",
@@ -117,7 +117,7 @@ def test_record_names_the_weights_and_all_settings(folder, library):
 def test_a_missing_extra_is_reported(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     with pytest.raises(SorituneError, match=r"needs faster-whisper: pip install 'soritune\[asr\]'"):
-        FasterWhisper.load(folder)
+        CTranslate2Recogniser.load(folder)
 
 
 def written(path: Path, **files: bytes) -> Path:
@@ -147,47 +147,47 @@ def written(path: Path, **files: bytes) -> Path:
 )
 def test_a_folder_of_another_kind_is_refused(tmp_path, library, files, message):
     with pytest.raises(ModelError, match=message):
-        FasterWhisper.load(written(tmp_path / "x", **files))
+        CTranslate2Recogniser.load(written(tmp_path / "x", **files))
     assert library.opened == []
 
 
 def test_a_name_that_is_not_on_the_hub_is_refused_in_one_sentence(tmp_path, library, monkeypatch):
     with pytest.raises(ModelError, match=r"there is no folder base; give a CTranslate2 folder .* Systran/"):
-        FasterWhisper.load("base")
+        CTranslate2Recogniser.load("base")
     with pytest.raises(ModelError, match="there is no folder .*/missing"):
-        FasterWhisper.load(tmp_path / "missing")
+        CTranslate2Recogniser.load(tmp_path / "missing")
     with pytest.raises(ModelError, match="is a file; give the CTranslate2 folder"):
-        FasterWhisper.load(written(tmp_path / "y", model__bin=b"") / "model.bin")
+        CTranslate2Recogniser.load(written(tmp_path / "y", model__bin=b"") / "model.bin")
     asked = []
 
     def no_hub(name, **options):
         asked.append(name)
         raise ModelError(f"{name} could not be reached on the hub")
 
-    monkeypatch.setattr("soritune.inference.recognition.faster_whisper.folder_of_hub", no_hub)
+    monkeypatch.setattr("soritune.inference.recognition.ctranslate2.folder_of_hub", no_hub)
     with pytest.raises(ModelError, match="owner/model could not be reached"):
-        FasterWhisper.load("owner/model")
+        CTranslate2Recogniser.load("owner/model")
     assert asked == ["owner/model"]
 
 
 def test_weights_of_another_language_are_refused(folder, library):
     library.languages = ["en"]
     with pytest.raises(ModelError, match="recognises English alone, and the language is ko"):
-        FasterWhisper.load(folder)
-    assert FasterWhisper.load(folder, language="en").language == "en"
+        CTranslate2Recogniser.load(folder)
+    assert CTranslate2Recogniser.load(folder, language="en").language == "en"
     library.languages = ["ko", "en"]
     with pytest.raises(ModelError, match="does not recognise the language 'kor'"):
-        FasterWhisper.load(folder, language="kor")
+        CTranslate2Recogniser.load(folder, language="kor")
 
 
 def test_what_the_library_refuses_is_one_sentence(folder, library):
     library.error = ValueError("Requested float16 compute type\nand more")
     with pytest.raises(ModelError, match=r"cannot be opened \(Requested float16 compute type\); check"):
-        FasterWhisper.load(folder)
+        CTranslate2Recogniser.load(folder)
     with pytest.raises(ModelError, match=r"must be 1 \(greedy\) or more, got 0"):
-        FasterWhisper.load(folder, beam_size=0)
+        CTranslate2Recogniser.load(folder, beam_size=0)
     with pytest.raises(ModelError, match="the device 'cuda:x' is unknown"):
-        FasterWhisper.load(folder, device="cuda:x")
+        CTranslate2Recogniser.load(folder, device="cuda:x")
 
 
 @pytest.mark.slow(seconds=15)
@@ -201,7 +201,7 @@ def test_real_weights_recognise_read_korean():
     if not data or not root.is_dir():
         pytest.skip("SORITUNE_DATA has no ko_speech_selvas")
     rows = [json.loads(line) for line in (root / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
-    recogniser = FasterWhisper.load(weights)
+    recogniser = CTranslate2Recogniser.load(weights)
     edits = np.zeros(4)
     for row in rows[:5]:
         samples = READING.read(root / row["audio"])
