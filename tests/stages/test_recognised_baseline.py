@@ -40,7 +40,7 @@ def scored(fakes: ModuleType, tmp_path: Path) -> Path:
             }
         )
     path = fakes.write_rows(
-        tmp_path / "run" / "predictions" / "test.jsonl", [task], rows, data={"split": "test"}
+        tmp_path / "run" / "predictions" / "val.jsonl", [task], rows, data={"split": "val"}
     )
     score_predictions(path, resamples=50).save(tmp_path / "run" / "scores.json")
     return tmp_path / "run"
@@ -71,7 +71,7 @@ def test_texts_of_other_rows_are_refused(fakes: ModuleType, scored: Path, tmp_pa
     with pytest.raises(ManifestError, match=r"lacks 3 of 4 clips that were scored, such as 'b'"):
         add_recognised_baseline(scored, heard(tmp_path / "p.jsonl", a="사과"))
     with pytest.raises(ManifestError, match="has no recognised text; write it with `soritune transcribe"):
-        add_recognised_baseline(scored, scored / "predictions" / "test.jsonl")
+        add_recognised_baseline(scored, scored / "predictions" / "val.jsonl")
     assert set(load_scores(scored / "scores.json").tasks["phoneme"].baselines) == {"empty"}
 
 

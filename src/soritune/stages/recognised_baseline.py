@@ -8,7 +8,7 @@ from typing import Any
 
 from soritune.errors import ManifestError, TaskError
 from soritune.inference.predictions import read_predictions
-from soritune.reports.report import write_report
+from soritune.reports.report import predictions_of, write_report
 from soritune.reports.score import CountedPairs, pairs_of
 from soritune.reports.scores import Scores, load_scores
 from soritune.run_folder import RunFolder
@@ -39,7 +39,7 @@ def add_recognised_baseline(
     """
     files = RunFolder(Path(folder))
     scores = load_scores(files.scores())
-    predictions = read_predictions(files.predictions())
+    predictions = read_predictions(predictions_of(files, scores))
     tasks = [
         task
         for task in predictions.tasks

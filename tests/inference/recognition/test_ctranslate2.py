@@ -38,7 +38,9 @@ def folder(tmp_path):
 @pytest.fixture
 def library(monkeypatch):
     """A module `faster_whisper` whose models note how they are called."""
-    calls = SimpleNamespace(opened=[], transcribed=[], languages=["ko", "en"], stretches=[], error=None)
+    calls = SimpleNamespace(
+        opened=[], transcribed=[], languages=["ko", "en"], stretches=[], error=None, failure=None
+    )
 
     class Model:
         def __init__(self, path, **options):
@@ -49,7 +51,12 @@ def library(monkeypatch):
 
         def transcribe(self, samples, **options):
             calls.transcribed.append((len(samples), options))
-            return iter(calls.stretches), None
+            return self.stretches(), None
+
+        def stretches(self):
+            if calls.failure is not None:  # as the library, when the first stretch is read
+                raise calls.failure
+            yield from calls.stretches
 
     module = ModuleType("faster_whisper")
     module.WhisperModel = Model
@@ -184,6 +191,11 @@ def test_what_the_library_refuses_is_one_sentence(folder, library):
     library.error = ValueError("Requested float16 compute type\nand more")
     with pytest.raises(ModelError, match=r"cannot be opened \(Requested float16 compute type\); check"):
         CTranslate2Recogniser.load(folder)
+    library.error, library.failure = None, RuntimeError("Library libcublas.so.12 is not found")
+    with pytest.raises(
+        ModelError, match=r"모델 failed \(Library libcublas.so.12 is not found\); the device cpu"
+    ):
+        CTranslate2Recogniser.load(folder).recognise(np.zeros(16000, np.float32))
     with pytest.raises(ModelError, match=r"must be 1 \(greedy\) or more, got 0"):
         CTranslate2Recogniser.load(folder, beam_size=0)
     with pytest.raises(ModelError, match="the device 'cuda:x' is unknown"):

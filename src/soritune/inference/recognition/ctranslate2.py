@@ -98,9 +98,9 @@ class CTranslate2Recogniser:
             )
         except Exception as error:
             # CTranslate2 raises ValueError and RuntimeError alike for weights, devices and arithmetic.
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
-                f"the recogniser {model} cannot be opened ({reason}); check the folder, the device and the compute type"
+                f"the recogniser {model} cannot be opened ({_first_line(error)}); check the folder, the device and the "
+                "compute type"
             ) from error
         _check_language(opened, str(model), language)
         name = Path(str(model)).resolve().name if Path(str(model)).is_dir() else str(model)
@@ -127,34 +127,51 @@ class CTranslate2Recogniser:
         }
 
     def recognise(self, samples: NDArray[np.float32]) -> RecognisedText:
-        """See `Recogniser.recognise`. No temperature is tried but 0, at which nothing is drawn."""
-        stretches, _ = self._model.transcribe(
-            samples,
-            language=self.language,
-            beam_size=self.beam_size,
-            temperature=0.0,
-            condition_on_previous_text=False,
-            word_timestamps=True,
-        )
-        duration_s = len(samples) / SAMPLE_RATE_HZ
-        texts: list[str] = []
-        words: list[Word] = []
-        no_speech = compression = 0.0
-        for stretch in stretches:
-            texts.append(composed(stretch.text).strip())
-            no_speech = max(no_speech, _share(stretch.no_speech_prob))
-            compression = max(compression, float(stretch.compression_ratio))
-            words += [
-                Word(
-                    composed(word.word).strip(),
-                    min(float(word.start), duration_s),
-                    min(float(word.end), duration_s),
-                    _share(word.probability),
-                )
-                for word in stretch.words or ()
-                if word.word.strip()
-            ]
-        return RecognisedText(" ".join(filter(None, texts)), tuple(words), duration_s, no_speech, compression)
+        """See `Recogniser.recognise`. No temperature is tried but 0, at which nothing is drawn.
+
+        Raises:
+            ModelError: the library fails, as without the libraries of a GPU, or memory.
+        """
+        try:
+            stretches, _ = self._model.transcribe(
+                samples,
+                language=self.language,
+                beam_size=self.beam_size,
+                temperature=0.0,
+                condition_on_previous_text=False,
+                word_timestamps=True,
+            )
+            return _joined(list(stretches), len(samples) / SAMPLE_RATE_HZ)
+        except RuntimeError as error:
+            raise ModelError(
+                f"the recogniser {self.name} failed ({_first_line(error)}); the device cpu needs no libraries of a GPU"
+            ) from error
+
+
+def _joined(stretches: list[Any], duration_s: float) -> RecognisedText:
+    """The text of all stretches, with the worst of their signs."""
+    texts: list[str] = []
+    words: list[Word] = []
+    no_speech = compression = 0.0
+    for stretch in stretches:
+        texts.append(composed(stretch.text).strip())
+        no_speech = max(no_speech, _share(stretch.no_speech_prob))
+        compression = max(compression, float(stretch.compression_ratio))
+        words += [
+            Word(
+                composed(word.word).strip(),
+                min(float(word.start), duration_s),
+                min(float(word.end), duration_s),
+                _share(word.probability),
+            )
+            for word in stretch.words or ()
+            if word.word.strip()
+        ]
+    return RecognisedText(" ".join(filter(None, texts)), tuple(words), duration_s, no_speech, compression)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _share(value: float) -> float:
