@@ -14,7 +14,7 @@ from tests.inference.recognition.toy_recogniser import ToyRecogniser, recognised
 
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
-from soritune.errors import ManifestError, OutputError, SorituneError
+from soritune.errors import AudioError, ManifestError, OutputError, SorituneError
 from soritune.inference.predictions import read_predictions
 from soritune.inference.recognition.recogniser import RecognisedText
 from soritune.korean import phonemize
@@ -150,6 +150,8 @@ def test_outputs_that_are_not_its_own_are_refused(files: list[Path], tmp_path: P
         transcribe(files, ToyRecogniser(), tmp_path / "asr.txt")
     with pytest.raises(ManifestError, match="is the id of 2 clips"):
         transcribe([files[0], files[0]], ToyRecogniser(), tmp_path / "asr.jsonl")
+    with pytest.raises(AudioError, match="samples in memory cannot be a row of a manifest"):
+        transcribe([files[0], (np.zeros(16000), 16000)], ToyRecogniser(), tmp_path / "asr.jsonl")
     with pytest.raises(SorituneError, match="must be from 0 to 1, got 60"):
         transcribe(files, ToyRecogniser(), tmp_path / "asr.jsonl", min_confidence=60)
 

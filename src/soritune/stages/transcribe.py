@@ -91,7 +91,7 @@ def transcribe(
     """Recognises the words of clips and writes a manifest.
 
     Args:
-        items: what `Predictor.predict` takes: files, folders, requests, or a `Manifest`.
+        items: what `Predictor.predict` takes, except samples in memory: files, folders, requests, or a `Manifest`.
         recogniser: makes text from speech.
         output: the manifest, .jsonl or .parquet.
         min_confidence: clips whose words have a lower mean confidence are set aside.
@@ -103,7 +103,7 @@ def transcribe(
     Raises:
         OutputError: an output cannot be written, or is another file, of an earlier call, or of another recogniser.
         ManifestError: another suffix than .jsonl or .parquet, or two clips with one id.
-        AudioError: a folder without audio files.
+        AudioError: a folder without audio files, or samples in memory.
     """
     file = Path(output)
     manifest_kind(file)
@@ -118,7 +118,7 @@ def transcribe(
         )
     groups = {"split": data["split"]} if data and "split" in data else None
     clips = list(clips_of(items, groups))
-    _refuse_repeated_ids(clips)
+    _refuse_unusable(clips)
     texts = _recognise(clips, recogniser, result, resume=resume, console=console)
     rows: list[Utterance] = []
     quarantined: list[Quarantined] = []
@@ -223,11 +223,17 @@ def _stored_path(clip: Clip, folder: Path) -> str:
     return os.path.relpath(path, base) if path.startswith(os.path.join(base, "")) else path
 
 
-def _refuse_repeated_ids(clips: list[Clip]) -> None:
+def _refuse_unusable(clips: list[Clip]) -> None:
     """
     Raises:
+        AudioError: samples in memory.
         ManifestError: two clips have one id.
     """
+    if any(clip.samples is not None for clip in clips):
+        raise AudioError(
+            "transcribe",
+            "samples in memory cannot be a row of a manifest; write them to files, and give those",
+        )
     count = Counter(clip.id for clip in clips)
     name, times = max(count.items(), key=lambda item: item[1], default=("", 0))
     if times > 1:
