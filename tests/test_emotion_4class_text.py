@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tests.inference.recognition.toy_recogniser import ToyRecogniser
 from tests.stages.conftest import tree  # noqa: F401  (a fixture)
 from tests.training.launching import BIN, Toy, events, free_port, rows_seen, wait, weights_of
 
 from soritune.bundles.read import load_bundle
 from soritune.inference.predictor import Predictor
+from soritune.inference.recognition.alongside import predict_with_text
 from soritune.testing import tiny_config, tiny_text_encoder
 
 pytestmark = pytest.mark.slow(seconds=40)
@@ -74,6 +76,15 @@ def test_recipe_runs_in_three_processes(corpus: Path, tmp_path: Path) -> None:
         Predictor.load(bundle.path, device="cpu").predict([{"audio": str(clip), "text": TEXTS[0]}, clip])
     )
     assert all(row["tasks"]["emotion"]["prediction"]["label"] for row in rows)
+
+    # Recognised text is read as the same text in a request is, and a given text is kept.
+    predictor = Predictor.load(bundle.path, device="cpu")
+    toy = ToyRecogniser(TEXTS[0], TEXTS[1])
+    items = [str(clip), {"audio": str(clip), "text": TEXTS[0], "text_source": "gold"}]
+    recognised = list(predict_with_text(predictor, toy, items))
+    assert [row["groups"].get("text_source") for row in recognised] == ["asr", "gold"]
+    assert [row["text"] for row in recognised] == [TEXTS[0], TEXTS[1]]
+    assert {json.dumps(row["tasks"]) for row in recognised} == {json.dumps(rows[0]["tasks"])}
 
 
 def test_two_processes_train_as_one(corpus: Path, tmp_path: Path) -> None:

@@ -72,11 +72,11 @@ INPUT = {"name": "age", "column": "age", "request_field": "age_years", "encoding
         ({"outputs": [{**SPEC, "resolution": "clip"}]}, "resolution of 'emotion' must be frame or utterance"),
         (
             {"outputs": [{**SPEC, "layer": [1]}]},
-            "layer of 'emotion' must be last, weighted, none or the number",
+            "layer of 'emotion' must be last, weighted, none, the number",
         ),
         (
             {"outputs": [{**SPEC, "layer": True}]},
-            "layer of 'emotion' must be last, weighted, none or the number",
+            "layer of 'emotion' must be last, weighted, none, the number",
         ),
         ({"outputs": [{**SPEC, "inputs": "age"}]}, "inputs of 'emotion' must be a list of names, got 'age'"),
         ({"outputs": [{**SPEC, "inputs": None}]}, "inputs of 'emotion' must be a list of names, got None"),

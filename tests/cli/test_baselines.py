@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from tests.inference.recognition.toy_recogniser import ToyRecogniser, recognised
 from typer.testing import CliRunner, Result
 
 from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest
+from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, SorituneError
+from soritune.inference.clips import Clip
 from soritune.recipe import load_recipe
+from soritune.reports.score import score_predictions
+from soritune.stages.recognised_phones import write_recognised_phones
 from soritune.stages.run import run
+from soritune.tasks.phoneme import PhonemeConfig, PhonemeTask
 from soritune.testing import tiny_config
 
 
@@ -44,3 +51,29 @@ def test_a_folder_without_scores_is_refused(tmp_path: Path) -> None:
     done = soritune(tmp_path)
     assert isinstance(done.exception, ManifestError)
     assert "cannot be read as scores" in str(done.exception)
+
+
+def test_recognised_text_is_added_without_training(fakes: ModuleType, tmp_path: Path) -> None:
+    row = Utterance(id="a", audio="a.wav", duration_s=1.0, speaker="s", text="사과")
+    task = PhonemeTask(PhonemeConfig())
+    prediction = {"task": "phoneme", "phones": ["S", "A"], "confidence": 0.5, "hangul": "사"}
+    answer = {"prediction": prediction, "reference": task.reference(row)}
+    rows = [
+        {
+            "id": "a",
+            "audio": "a.wav",
+            "duration_s": 1.0,
+            "groups": {"speaker": "s"},
+            "tasks": {"phoneme": answer},
+        }
+    ]
+    folder = tmp_path / "run"
+    path = fakes.write_rows(folder / "predictions" / "test.jsonl", [task], rows, data={"split": "test"})
+    score_predictions(path, resamples=5).save(folder / "scores.json")
+    texts = tmp_path / "texts.jsonl"
+    write_recognised_phones(texts, [(Clip(id="a", audio="a.wav"), recognised("사과"))], ToyRecogniser())
+    done = soritune(folder, "--recognised", texts, "--no-audio")
+    assert done.exit_code == 0
+    assert "recognised_text" in done.stdout and "hides mispronunciations" in done.stdout
+    content = json.loads(soritune(folder, "--recognised", texts, "--no-audio", "--json").stdout)
+    assert content["tasks"]["phoneme"]["baselines"]["recognised_text"]["rates"]["per"] == 0.0

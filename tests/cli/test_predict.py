@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import soundfile
 import typer
+from tests.inference.recognition.toy_recogniser import ToyRecogniser
 from typer.testing import CliRunner
 
 from soritune.bundles.calibration import BundleCalibration, OutputCalibration
 from soritune.bundles.write import update_card
-from soritune.cli.predict import _without_repeats, predict
+from soritune.cli.predict import predict, without_repeats
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.utterance import Utterance
@@ -362,5 +363,37 @@ def test_coverage_of_windows_is_reported_as_that_of_whole_clips(models, clips, t
 def test_file_that_is_also_in_a_folder_is_predicted_once(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = [Path("a.wav"), tmp_path / "a.wav", Path("b.wav")]
-    assert _without_repeats(files) == [Path("a.wav"), Path("b.wav")]
+    assert without_repeats(files) == [Path("a.wav"), Path("b.wav")]
     assert "1 of the files are given more than once" in capsys.readouterr().err
+
+
+def test_text_is_recognised_beside_the_prediction(models, clips, tmp_path, monkeypatch):
+    opened = []
+
+    def open_toy(model, **options):
+        opened.append((model, options))
+        return ToyRecogniser("가 나", "다", "라 마")
+
+    monkeypatch.setattr("soritune.cli.predict.open_recogniser", open_toy)
+    output = tmp_path / "p.jsonl"
+    shown = call(clips, "-b", models["emotion"], "--text", "--asr-model", "recogniser", "-o", output).stdout
+    assert "text" in shown.splitlines()[0]
+    assert all(any(text in line for line in shown.splitlines()) for text in ("가 나", "라 마"))
+    assert opened == [("recogniser", {"device": "auto"})]
+    predictions = read_predictions(output)
+    assert [(row["text"], row["text_source"]) for row in predictions.rows] == [
+        ("가 나", "asr"),
+        ("다", "asr"),
+        ("라 마", "asr"),
+    ]
+    assert predictions.rows[0]["words"][1]["word"] == "나"
+    assert predictions.header.recogniser_text == "toy (toys, ko, beam 1, int8)"
+    plain = call(clips, "-b", models["emotion"]).stdout
+    assert "text" not in plain.splitlines()[0]
+
+
+def test_text_and_its_recogniser_need_each_other(models, clips):
+    with pytest.raises(SorituneError, match="--text needs --asr-model"):
+        call(clips, "-b", models["emotion"], "--text")
+    with pytest.raises(SorituneError, match="--asr-model has no effect without --text; leave it out"):
+        call(clips, "-b", models["emotion"], "--asr-model", "recogniser")

@@ -60,3 +60,19 @@ def test_tasks_of_a_card_are_rebuilt_in_order(fakes):
     tasks = [fakes.phoneme_task(), fakes.emotion_task()]
     rebuilt = tasks_of(fakes.card(tasks))
     assert [task.config for task in rebuilt] == [task.config for task in tasks]
+
+
+def test_recogniser_and_labels_from_recognised_text_are_read():
+    record = {"name": "base", "library": "lib", "language": "ko", "beam_size": 1, "compute_type": "int8"}
+    models = [{"name": "a"}, {"name": "b", "data": {"recognised_labels": {"rows": 3, "of": 9}}}]
+    header = Header(
+        {"tasks": [], "recogniser": record, "bundle": models[0], "bundles": models, "from_text": True}
+    )
+    assert header.recogniser_text == "base (lib, ko, beam 1, int8)"
+    assert header.trained_on_recognised == (3, 9)
+    assert header.is_from_text
+    without = Header({"tasks": []})
+    assert (without.recogniser, without.recogniser_text) == (None, None)
+    assert (without.trained_on_recognised, without.is_from_text) == (None, False)
+    with pytest.raises(ManifestError, match="'recogniser' must be an object"):
+        Header.read(JsonObject({"tasks": [], "recogniser": "base"}, "p.jsonl", "write it again"))

@@ -1,4 +1,5 @@
 import pytest
+from tests.inference.recognition.toy_recogniser import ToyRecogniser
 
 from soritune.inference.origin import make_header
 from soritune.inference.predictor import Predictor
@@ -44,3 +45,10 @@ def test_checksum_is_that_of_the_weights(fakes, fields, file):
     member = fakes.member([fakes.emotion_task()])
     member.card.update(fields, files={"config.json": "abc", file: "feed"})
     assert make_header(Predictor([member])).model.sha256 == "feed"
+
+
+def test_the_recogniser_is_recorded_where_there_is_one(predictor):
+    assert make_header(predictor).recogniser_text is None
+    header = make_header(predictor, recogniser=ToyRecogniser())
+    assert header.recogniser == ToyRecogniser().record()
+    assert not header.is_from_text

@@ -126,3 +126,12 @@ def test_card_has_the_rates_that_were_measured_until_it_is_judged(fakes, twelve)
     assert "Measured" not in model_card(
         {**card, "tasks": fakes.card([fakes.emotion_task()])["tasks"]}, scores
     )
+
+
+def test_card_states_labels_from_recognised_text(fakes):
+    card = {**fakes.card([fakes.phoneme_task()]), "name": "x"}
+    assert "recognised text" not in model_card(card)
+    card["data"] = {**card["data"], "recognised_labels": {"rows": 8, "of": 20}}
+    text = model_card(card)
+    assert "**Labels from recognised text**: 8 of 20 training and validation rows;" in text
+    assert "| Labels from recognised text | 8 of 20 training and validation rows |" in text

@@ -52,3 +52,14 @@ def test_averaged_models_are_named_and_pooled_folds_are_counted(scores):
     facts = dict(provenance(replace(scores, header=pooled)))
     assert "Models averaged" not in facts
     assert (facts["Folds pooled"], facts["Split rule"]) == ("2", "random")
+
+
+def test_recogniser_and_labels_from_recognised_text_are_named(scores):
+    content = scores.header.content
+    bundle = {**content["bundle"], "data": {"recognised_labels": {"rows": 8, "of": 20}}}
+    recogniser = {"name": "base", "library": "lib", "language": "ko", "beam_size": 5, "compute_type": "int8"}
+    facts = dict(
+        provenance(replace(scores, header=Header({**content, "bundle": bundle, "recogniser": recogniser})))
+    )
+    assert facts["Labels from recognised text"] == "8 of 20 training and validation rows"
+    assert facts["Recogniser"] == "base (lib, ko, beam 5, int8)"

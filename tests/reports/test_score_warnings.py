@@ -1,7 +1,9 @@
 import json
+from dataclasses import replace
 
 import pytest
 
+from soritune.inference.header import Header
 from soritune.inference.predictions import read_predictions
 from soritune.reports.score import score_predictions
 from soritune.reports.score_warnings import absent_groups, unlabelled, warnings_of
@@ -166,3 +168,14 @@ def test_models_with_and_without_a_temperature_are_reported(predictions, tmp_pat
     warnings = warnings_of(read_predictions(file), num_speakers=10)
     sentences = [text for text in warnings if text.startswith("1 of 2 models have a temperature;")]
     assert len(sentences) == (calibrated == 1)
+
+
+def test_recognised_text_in_training_and_as_the_model_is_stated(predictions):
+    plain = predictions()
+    bundle = {**plain.header.content["bundle"], "data": {"recognised_labels": {"rows": 8, "of": 20}}}
+    trained = replace(plain, header=Header({**plain.header.content, "bundle": bundle}))
+    (warning,) = warnings_of(trained, num_speakers=10)
+    assert warning.startswith("Trained on labels from recognised text: 8 of 20 training and validation rows;")
+    of_text = replace(plain, header=Header({**plain.header.content, "from_text": True}))
+    (warning,) = warnings_of(of_text, num_speakers=10)
+    assert "hears words, so it hides mispronunciations" in warning

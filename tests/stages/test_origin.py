@@ -14,6 +14,7 @@ from soritune.audio.waveform import write_audio
 from soritune.bundles.write import update_card
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
+from soritune.recipe import load_recipe
 from soritune.stages.origin import card_fields
 
 
@@ -61,3 +62,20 @@ def test_recordings_of_the_augmentation_are_recorded_with_their_licence(
     assert fields["data"]["recordings"] == [
         {"augmentation": "one_of.among.noise_files", "folder": "cafe", "files": 1, "licence": "CC BY 4.0"}
     ]
+
+
+def test_rows_whose_phones_come_from_recognised_text_are_counted(tones: Manifest, tmp_path: Path) -> None:
+    """Of training and validation rows, and for tasks that read phones off the text alone."""
+    splits = make_splits(tones, SplitSettings(by=("speaker",)))
+    inside = {tones.ids[n] for part in ("train", "val") for n in splits.indices(tones, part)}
+    rows = [replace(row, text="가나", text_source="asr" if n % 2 else "gold") for n, row in enumerate(tones)]
+    rows = [replace(row, phones=("G", "A")) if n % 4 == 1 else row for n, row in enumerate(rows)]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tones.root)
+    expected = sum(row.id in inside for n, row in enumerate(rows) if n % 4 == 3)
+    phonetic = load_recipe("quickstart", [f"data={tmp_path / 'm.parquet'}"])
+    assert card_fields(phonetic, manifest, splits)["data"]["recognised_labels"] == {
+        "rows": expected,
+        "of": len(inside),
+    }
+    assert "recognised_labels" not in card_fields(phonetic, tones, splits)["data"]
+    assert "recognised_labels" not in card_fields(emotion(tones.root), manifest, splits)["data"]

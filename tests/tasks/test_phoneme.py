@@ -178,3 +178,22 @@ def test_accented_phones_match_the_inventory_in_either_spelling(form: str, writt
     target = task.targets(row)["phoneme"]
     assert target is not None
     assert [task.vocabulary[index] for index in target] == task.phones_of(row)
+
+
+def test_references_from_recognised_text_are_marked_and_counted() -> None:
+    task = PhonemeTask(PhonemeConfig())
+    rows = [
+        row(text="네", text_source="asr"),
+        row(text="네", text_source="gold"),
+        row(text="네", text_source="asr", phones=("N", "E")),  # not the text's phones
+    ]
+    references = [task.reference(utterance) for utterance in rows]
+    assert references == [
+        {"phones": ["N", "E"], "text": "네", "text_source": "asr"},
+        {"phones": ["N", "E"], "text": "네"},
+        {"phones": ["N", "E"], "text": "네"},
+    ]
+    pairs = [Pair("u", reference or {}, Prediction("phoneme", {"phones": []})) for reference in references]
+    (warning,) = task.score_warnings(pairs)
+    assert warning.startswith("The references of 1 of 3 clips come from recognised text")
+    assert task.score_warnings(pairs[1:]) == []

@@ -49,7 +49,7 @@ def test_only_resolution_frame_is_per_frame() -> None:
         ({"weight": float("nan")}, "must be a finite number"),
         (
             {"layer": "middle"},
-            "layer of 'x' must be last, weighted, none or the number of a layer, got 'middle'",
+            "layer of 'x' must be last, weighted, none, the number of a layer, or several numbers, got 'middle'",
         ),
         ({"layer": 1.5}, "the number of a layer"),
         ({"layer": False}, "the number of a layer"),

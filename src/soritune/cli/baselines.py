@@ -1,4 +1,4 @@
-"""`soritune baselines`: simple classifiers on the splits of a run or a cross-validation, beside its model."""
+"""`soritune baselines`: simple classifiers on the splits of a run, or recognised text, beside its model."""
 
 from __future__ import annotations
 
@@ -22,17 +22,35 @@ if TYPE_CHECKING:
 def baselines(
     folder: Annotated[Path, typer.Argument(help="Folder of a run or a cross-validation that was scored.")],
     root: Annotated[Path | None, typer.Option(help="Where the rows' audio paths start.")] = None,
+    recognised: Annotated[
+        Path | None,
+        typer.Option(
+            help="Add recognised text instead, as `transcribe --predictions` wrote it for the same rows."
+        ),
+    ] = None,
     audio: Audio = True,
     as_json: AsJson = False,
 ) -> None:
-    """Add baselines to scores and report: the text alone, and MFCC with pitch, trained on the same speakers."""
-    from soritune.stages.trained_baselines import add_trained_baselines
+    """Add baselines to scores and report: the text alone, and MFCC with pitch, trained on the same speakers.
 
-    scores = add_trained_baselines(folder, root=root, audio=audio, console=progress.Console(quiet=as_json))
+    For phones: recognised text through the G2P (--recognised), which needs no training.
+    """
+    if recognised is not None:
+        from soritune.stages.recognised_baseline import add_recognised_baseline
+
+        scores = add_recognised_baseline(folder, recognised, root=root, audio=audio)
+    else:
+        from soritune.stages.trained_baselines import add_trained_baselines
+
+        console = progress.Console(quiet=as_json)
+        scores = add_trained_baselines(folder, root=root, audio=audio, console=console)
     if as_json:
         print_json(scores.to_json())
         return
     show_baselines(scores)
+    for task_scores in scores.tasks.values() if recognised is not None else ():
+        for name, baseline in task_scores.baselines.items():
+            print_line(f"{name}: {baseline.description}", style="dim")
     print_line(f"report: {RunFolder(folder).report()}")
 
 

@@ -28,6 +28,7 @@ from soritune.cli import (
     sources,
     synthesize,
     train,
+    transcribe,
 )
 from soritune.cli.terminal import print_error
 from soritune.errors import SorituneError
@@ -51,6 +52,7 @@ app.command("check", rich_help_panel=CORPUS)(corpus.check)
 app.command("split", rich_help_panel=CORPUS)(corpus.split)
 app.command("folds", rich_help_panel=CORPUS)(corpus.folds)
 app.command("synthesize", rich_help_panel=CORPUS)(synthesize.synthesize)
+app.command("transcribe", rich_help_panel=CORPUS)(transcribe.transcribe)
 app.add_typer(sources.app, name="sources", rich_help_panel=CORPUS)
 app.command("predict", rich_help_panel=JUDGE)(predict.predict)
 app.command("evaluate", rich_help_panel=JUDGE)(report.evaluate)

@@ -15,6 +15,7 @@ from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_deco
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
 from soritune.cli.prediction_tables import SHOWN, print_predictions, wide_console
+from soritune.cli.recognition_options import AsrModel, open_recogniser
 from soritune.cli.terminal import print_error, print_json, print_line
 from soritune.cli.timeline import (
     HopSeconds,
@@ -140,6 +141,10 @@ def predict(
     window_s: WindowSeconds = None,
     hop_s: HopSeconds = None,
     timeline: TimelineFiles = None,
+    text: Annotated[
+        bool, typer.Option("--text", help="Also recognise the words; inputs that read a text get them.")
+    ] = False,
+    asr_model: AsrModel = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
@@ -154,6 +159,10 @@ def predict(
     # A model takes seconds to load; faulty arguments are reported before that.
     if bool(audio) == (manifest is not None):
         raise SorituneError("give either audio files (or folders) or --manifest")
+    if text and asr_model is None:
+        raise SorituneError(
+            "--text needs --asr-model, a recogniser: a CTranslate2 folder, or a name on the hub"
+        )
     if manifest is None and (splits is not None or root is not None):
         raise SorituneError(f"{'--splits' if splits is not None else '--root'} needs --manifest")
     refuse_idle(
@@ -164,6 +173,7 @@ def predict(
             "speaker_norm": "without --manifest; --enrol is for files" if manifest is None else None,
             "enrol": _idle_enrolment(manifest, channel),
             "withhold": "without --manifest" if manifest is None else None,
+            "asr_model": None if text else "without --text",
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
     )
@@ -182,10 +192,11 @@ def predict(
     if manifest is not None:
         items, data = select_rows(manifest, splits, split, bundles=folders, root=root)
     else:
-        files = _without_repeats(find_files(audio or []))
+        files = without_repeats(find_files(audio or []))
         items = [{**request, **reading, "audio": path} for path in files] if request or reading else files
     _print_models(folders, is_default=not bundle)
     reader = chosen_decoder(decoder, decoder_set)
+    recogniser = None if asr_model is None else open_recogniser(asr_model, device=device)
     predictor = Predictor.load(
         folders,
         backend=backend,
@@ -219,6 +230,7 @@ def predict(
         output,
         data=data,
         watch=lambda rows: kept.watch(recorder.watch(rows)),
+        recogniser=recogniser,
         console=console,
     )
     is_collection = manifest is not None or any(path.is_dir() for path in audio or [])
@@ -265,7 +277,7 @@ def _is_among(path: Path, others: Iterable[Path]) -> bool:
     return path.resolve() in {other.resolve() for other in others}
 
 
-def _without_repeats(files: Sequence[Path]) -> list[Path]:
+def without_repeats(files: Sequence[Path]) -> list[Path]:
     """The files, each once, as a file may also be in a folder that is given."""
     kept = list({file.absolute(): file for file in reversed(files)}.values())[::-1]
     if len(kept) < len(files):

@@ -40,13 +40,18 @@ def print_predictions(
     table.add_column("file", overflow="fold")
     fields = _columns(tasks, rows)
     rows = rows[:SHOWN]
+    has_text = any("text" in row for row in rows)
+    if has_text:
+        table.add_column("text", overflow="fold")
     for _, column in fields:
         table.add_column(column.title, justify="left" if column.kind == "text" else "right", overflow="fold")
     for row, name in zip(rows, _short_names([str(row["id"]) for row in rows]), strict=True):
         if "error" in row:
-            table.add_row(Text(visible(name)), Text(row["error"], style="red"), *[""] * (len(fields) - 1))
+            empty = [""] * (len(fields) - 1 + has_text)
+            table.add_row(Text(visible(name)), Text(row["error"], style="red"), *empty)
         else:
-            table.add_row(Text(visible(name)), *(Text(cell) for cell in _cells(row, fields)))
+            text = [visible(str(row.get("text") or "–"))] if has_text else []
+            table.add_row(Text(visible(name)), *(Text(cell) for cell in (*text, *_cells(row, fields))))
     console.print(table)
     if total > SHOWN:
         console.print(f"… {total - SHOWN} more; --output or --json has all of them", style="dim")

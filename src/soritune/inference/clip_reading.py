@@ -29,6 +29,9 @@ from soritune.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
+TEXT_FIELD = "text"
+"""Field of a row with the text of its speech."""
+
 EncodedInputs = Mapping[str, NDArray[Any]]
 """The other inputs of a model as arrays, by name."""
 
@@ -127,6 +130,8 @@ class ClipReader:
         else:
             values = values_in_request(self.inputs, clip.request)
             facts = dict(clip.request)
+        if clip.recognised is not None:
+            values, facts = self._with_recognised(values, facts, clip.recognised)
         values = {name: value for name, value in values.items() if name not in self.withheld}
         lacking = {task.name: missing_inputs(task, values) for task in self.tasks}
         left_out = tuple(name for name, missing in lacking.items() if missing)
@@ -139,6 +144,15 @@ class ClipReader:
             raise TaskError(f"the input '{spec.name}' is missing; give it as the {source}")
         encoded = tuple(encode_inputs(member.inputs, values) for member in self.members)
         return encoded, left_out, origins(self.inputs, values, facts)
+
+    def _with_recognised(
+        self, values: dict[str, Any], facts: dict[str, Any], text: str
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Values and facts with a recognised text in the inputs that read the text of a row and have no value."""
+        specs = [spec for spec in self.inputs if spec.column == TEXT_FIELD and spec.name not in values]
+        read = {spec.name: text for spec in specs if not kind_of(spec).is_absent(text)}
+        origin = {name: "asr" for spec in specs if read for name in kind_of(spec).origin_fields}
+        return {**values, **read}, {**facts, **origin}
 
 
 def preprocessing_key(member: Member) -> str:

@@ -65,6 +65,8 @@ class Clip:
     """Fields of a request beside the audio, for the model's other inputs (`InputSpec.request_field`)."""
     fault: str | None = None
     """Why a request cannot be predicted."""
+    recognised: str | None = None
+    """Text of a recogniser, for an input that reads the clip's text and is given no other."""
 
 
 @runtime_checkable

@@ -16,6 +16,13 @@ from soritune.tasks.decoding.decoder import decoder_text
 from soritune.tasks.task import Task, make_task
 
 SCHEMA = "soritune.predictions/1"
+FROM_TEXT = "from_text"
+"""Key of a header whose phones are those of recognised words, by the G2P."""
+
+
+RECOGNISED_LABELS = "recognised_labels"
+"""Key of a card's data: training and validation rows whose labels come from recognised text, and all of them."""
+_OBJECTS = ("decoder", "versions", "thresholds", "speaker_norm", "label_windows", "recogniser")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ class Header:
         for task in content.listed("tasks"):
             task.text("name")
             task.object("config")
-        for key in ("bundle", "data", "decoder", "versions", "thresholds", "speaker_norm", "label_windows"):
+        for key in (*_OBJECTS, "bundle", "data"):
             if content.values.get(key) is not None:
                 content.object(key)
         for bundle in (content.values.get("bundle"), *(content.values.get("bundles") or ())):
@@ -153,6 +160,41 @@ class Header:
     def trained_on_synthetic(self) -> bool:
         """Whether a model was trained on synthetic speech, at least in part."""
         return any(model.data.get("synthetic") for model in (self.model, *self.models))
+
+    @property
+    def recogniser(self) -> Mapping[str, Any] | None:
+        """Name and settings of the recogniser whose text is in the rows; None without one."""
+        recogniser: Mapping[str, Any] | None = self.content.get("recogniser")
+        return recogniser
+
+    @property
+    def recogniser_text(self) -> str | None:
+        """The recogniser as people read it: `base (faster-whisper, ko, beam 1, int8)`."""
+        record = self.recogniser
+        if record is None:
+            return None
+        facts = [
+            record.get("library"),
+            record.get("language"),
+            f"beam {record.get('beam_size')}",
+            record.get("compute_type"),
+        ]
+        return f"{record.get('name')} ({', '.join(str(fact) for fact in facts if fact)})"
+
+    @property
+    def is_from_text(self) -> bool:
+        """Whether the phones are those of recognised words, by the G2P, and not of a phone model."""
+        return bool(self.content.get(FROM_TEXT))
+
+    @property
+    def trained_on_recognised(self) -> tuple[int, int] | None:
+        """Training and validation rows whose labels come from recognised text, and all of them, of the first model that
+        has any; None without."""
+        for model in (self.model, *self.models):
+            counts = model.data.get(RECOGNISED_LABELS)
+            if counts:
+                return int(counts["rows"]), int(counts["of"])
+        return None
 
     @property
     def decoder(self) -> Mapping[str, Any] | None:

@@ -12,6 +12,7 @@ from soritune.bundles.versions import versions
 from soritune.inference.ensemble import Member
 from soritune.inference.header import SCHEMA, Header
 from soritune.inference.predictor import Predictor
+from soritune.inference.recognition.recogniser import Recogniser
 from soritune.tasks.decoding.decoder import record_of
 
 CARD_KEYS = (
@@ -29,7 +30,9 @@ CARD_KEYS = (
 """Keys of a bundle's card that go with its predictions, beside its encoder and data."""
 
 
-def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> Header:
+def make_header(
+    predictor: Predictor, data: Mapping[str, Any] | None = None, recogniser: Recogniser | None = None
+) -> Header:
     """What a predictions file states about its origin; `decoder` only where it is not the greedy one, `vad` only
     where speech was looked for, `min_confidence`, `label_windows`, `withheld`, and `coverage` with its `thresholds`
     only where they were set.
@@ -38,6 +41,7 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
         predictor: the models.
         data: of the manifest, if the rows come from one: `manifest_hash`, `split`, `policy` of the splits,
             `synthetic`, `root` (where the audio of the rows is), `seen` (`run_folder.rows_seen`).
+        recogniser: whose text is in the rows.
     """
     known = dict(data or {})
     bundles = [excerpt(member) for member in predictor.members]
@@ -59,6 +63,7 @@ def make_header(predictor: Predictor, data: Mapping[str, Any] | None = None) -> 
             **_coverage(predictor),
             **({} if predictor.speaker_norm is None else {"speaker_norm": predictor.speaker_norm}),
             **({} if not predictor.withheld else {"withheld": list(predictor.withheld)}),
+            **({} if recogniser is None else {"recogniser": recogniser.record()}),
             "bundle": bundles[0],
             "bundles": bundles,
             "tasks": tasks,

@@ -11,7 +11,7 @@ import yaml
 from soritune.bundles.measured import KEY as MEASURED
 from soritune.bundles.measured import measured_from_json, measured_text
 from soritune.bundles.notice import notice_section
-from soritune.inference.header import tasks_of
+from soritune.inference.header import RECOGNISED_LABELS, tasks_of
 from soritune.reports.numbers import counted, rate_range_text, rate_text
 from soritune.reports.scores import Scores, TaskScores
 from soritune.run_folder import read_card
@@ -94,6 +94,11 @@ def _summary(card: Mapping[str, Any], tasks: Sequence[Task], scores: Scores | No
         on_people = scores is not None and scores.header.data.synthetic is False
         shown = "" if on_people else ": nothing it does with people's voices has been shown"
         lines.append(f"**Trained on synthetic speech**, at least in part{shown}.")
+    recognised = _recognised_labels(card)
+    if recognised:
+        lines.append(
+            f"**Labels from recognised text**: {recognised}; what the recogniser got wrong was learnt too."
+        )
     outputs = [
         f"- `{output['name']}`: {output['objective']}, one answer per {output['resolution']}, "
         f"{len(output['labels'])} labels: {' '.join(output['labels'])}"
@@ -123,6 +128,7 @@ def _training(card: Mapping[str, Any]) -> str:
         ("Recipe", card.get("recipe_name")),
         ("Corpora", ", ".join(data.get("sources") or [])),
         ("Speech", hours),
+        ("Labels from recognised text", _recognised_labels(card)),
         ("Sounds added in training", "; ".join(map(_recordings, data.get("recordings") or []))),
         ("Split", split),
         ("Phase", f"{training['phase']} of {training['phases']}" if training.get("phases") else None),
@@ -195,6 +201,12 @@ def _excluded_uses(tasks: Sequence[Task]) -> str:
     languages = " and ".join(LANGUAGES.get(code, code) for code in codes)
     uses = [*EXCLUDED_USES, f"Speech in other languages than {languages}, which it was not trained on."]
     return "\n".join(["## What it must not be used for", "", *(f"- {use}" for use in uses)])
+
+
+def _recognised_labels(card: Mapping[str, Any]) -> str | None:
+    """`120 of 132 training and validation rows`; None without any."""
+    counts = (card.get("data") or {}).get(RECOGNISED_LABELS)
+    return f"{counts['rows']} of {counts['of']} training and validation rows" if counts else None
 
 
 def _synthetic(card: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from soritune.bundles.calibration import BundleCalibration
+from soritune.inference.header import Header
 from soritune.reports.numbers import counted
 from soritune.reports.scores import Scores
 
@@ -42,6 +43,8 @@ def provenance(scores: Scores) -> list[tuple[str, str]]:
         ("Training manifest (sha256)", trained.get("manifest_hash")),
         ("Corpora", ", ".join(trained.get("sources") or [])),
         ("Training speech", "synthetic, at least in part" if header.trained_on_synthetic else None),
+        ("Labels from recognised text", _recognised(header)),
+        ("Recogniser", header.recogniser_text),
         ("Speech judged", "synthetic, at least in part" if data.synthetic else None),
         ("Licence of the model", model.licence),
         ("Code revision", model.git_revision),
@@ -50,6 +53,12 @@ def provenance(scores: Scores) -> list[tuple[str, str]]:
         ("Scored", f"{scores.created}, {scores.resamples} resamples, seed {scores.seed}"),
     ]
     return [(name, str(value)) for name, value in rows if value not in (None, "")]
+
+
+def _recognised(header: Header) -> str | None:
+    """`120 of 132 training and validation rows`."""
+    counts = header.trained_on_recognised
+    return None if counts is None else f"{counts[0]} of {counts[1]} training and validation rows"
 
 
 def _training_text(training: Mapping[str, Any], created: str | None) -> str | None:

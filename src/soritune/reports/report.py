@@ -56,7 +56,7 @@ def write_report(
     """
     run = RunFolder(Path(folder))
     scores = load_scores(scores_path or run.scores())
-    predictions = read_predictions(predictions_path or _predictions_of(run, scores))
+    predictions = read_predictions(predictions_path or predictions_of(run, scores))
     root = audio_root or predictions.header.data.root
     html = render_report(
         scores,
@@ -136,7 +136,12 @@ def _history_note(events: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(parts) + "." if parts else ""
 
 
-def _predictions_of(run: RunFolder, scores: Scores) -> Path:
+def predictions_of(run: RunFolder, scores: Scores) -> Path:
+    """The predictions file in a folder from which its scores were computed.
+
+    Raises:
+        ManifestError: it is missing.
+    """
     name = scores.predictions
     for path in (path_inside(folder, name, links=True) for folder in (run.predictions().parent, run.path)):
         if path.is_file():

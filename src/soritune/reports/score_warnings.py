@@ -13,6 +13,10 @@ VAD_TITLES = {
     "energy": "an energy gate (pip install 'soritune[vad]' for a detector of speech)",
 }
 """What looked for speech, as part of a sentence."""
+FROM_TEXT_WARNING = (
+    "The phones are those of recognised words, by the G2P, and nothing was trained: a recogniser hears words, so it "
+    "hides mispronunciations."
+)
 
 
 def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
@@ -36,6 +40,8 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
     silent = sum(bool(row.get("no_speech")) for row in predictions.good)
     warnings = [
         (header.synthetic, _synthetic_warning(header)),
+        (header.is_from_text, FROM_TEXT_WARNING),
+        (header.trained_on_recognised is not None, _recognised_warning(header)),
         (
             list(policy.get("by", [])) == ["random"],
             "Random split: speakers of the test set were also heard in training; that flatters every number.",
@@ -122,6 +128,14 @@ def _synthetic_warning(header: Header) -> str:
         else "; the speech that it is judged on is not marked as synthetic"
     )
     return f"Trained on synthetic speech, at least in part{judged}."
+
+
+def _recognised_warning(header: Header) -> str:
+    rows, total = header.trained_on_recognised or (0, 0)
+    return (
+        f"Trained on labels from recognised text: {rows} of {total} training and validation rows; what the recogniser "
+        "got wrong was learnt too."
+    )
 
 
 def _window_text(header: Header) -> str:

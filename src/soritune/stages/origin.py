@@ -6,11 +6,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.compute as pc
+
 from soritune.audio.augment.chain import Chain
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.splitting.splits import Splits
 from soritune.errors import BundleError
+from soritune.inference.header import RECOGNISED_LABELS
 from soritune.recipe import Recipe
 from soritune.training.phases import resolve_phases
 
@@ -29,12 +33,25 @@ def card_fields(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str,
             "hours": {name: row["hours"] for name, row in splits.summary(manifest).items()},
             "synthetic": recipe.data.synthetic or "synthetic" in sources,
             **_recordings(recipe),
+            **_recognised_labels(recipe, manifest, splits),
         },
         "git_revision": _git_revision(),
         "seed": recipe.train.seed,
         "licence": recipe.data.licence,
         "start": _start_of(recipe),
     }
+
+
+def _recognised_labels(recipe: Recipe, manifest: Manifest, splits: Splits) -> dict[str, Any]:
+    """How many training and validation rows have phones of recognised text as their labels; nothing without any."""
+    chosen = np.concatenate([splits.indices(manifest, name) for name in ("train", "val")])
+    recognised = pc.fill_null(pc.equal(manifest.column("text_source"), "asr"), False).to_numpy()
+    tasks = recipe.make_tasks()
+    rows = sum(
+        any(task.pronounced_text(row) is not None for task in tasks)
+        for row in manifest.utterances(chosen[recognised[chosen]])
+    )
+    return {RECOGNISED_LABELS: {"rows": rows, "of": len(chosen)}} if rows else {}
 
 
 def _recordings(recipe: Recipe) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from soritune.errors import AudioError, BundleError, ManifestError, SplitError
 from soritune.inference.origin import make_header
 from soritune.inference.predictions import Row, write_predictions
 from soritune.inference.predictor import Predictor
+from soritune.inference.recognition.alongside import predict_with_text
+from soritune.inference.recognition.recogniser import Recogniser
 from soritune.progress import SILENT, Console
 from soritune.run_folder import is_run, rows_seen
 from soritune.tasks.inputs.input import values_in_row
@@ -151,6 +153,7 @@ def predict_rows(
     data: dict[str, Any],
     unusable: Iterable[Row] = (),
     watch: Callable[[Iterable[Row]], Iterable[Row]] = iter,
+    recogniser: Recogniser | None = None,
     console: Console = SILENT,
 ) -> None:
     """Predicts and writes a predictions file.
@@ -162,6 +165,8 @@ def predict_rows(
         data: of the header, as `select_rows` gives it.
         unusable: rows with errors that are added at the end.
         watch: sees every row as it is made, and passes it on.
+        recogniser: adds the recognised text of each clip to its row, and gives it to inputs that read a text and have
+            no other.
         console: where the progress bar is shown; nothing is shown by default.
 
     Raises:
@@ -172,9 +177,13 @@ def predict_rows(
         _refuse_idle_withholding(predictor, items)
     groups = {"split": data["split"]} if "split" in data else None
     with console.bar("predict", len(items)) as bar:
-        rows = watch(_joined(predictor.predict(items, groups=groups, progress=bar.advance), unusable))
+        if recogniser is None:
+            predicted = predictor.predict(items, groups=groups, progress=bar.advance)
+        else:
+            predicted = predict_with_text(predictor, recogniser, items, groups=groups, progress=bar.advance)
+        rows = watch(_joined(predicted, unusable))
         if output is not None:
-            write_predictions(output, make_header(predictor, data), rows)
+            write_predictions(output, make_header(predictor, data, recogniser), rows)
         else:
             for _ in rows:
                 pass

@@ -119,7 +119,10 @@ def with_trained_baselines(
             console.message(f"{task.name}: no row has a text, so the baseline {TEXT} is left out")
         counted = CountedPairs.of(task, pairs_of(predictions, task.name), scores.resamples, scores.seed)
         before = scores.tasks[task.name]
-        trained = {name: _baseline(name, answers[name], counted, list(before.groups)) for name in answers}
+        trained = {
+            name: baseline_of(DESCRIPTIONS[name], answers[name], counted, list(before.groups))
+            for name in answers
+        }
         of_tasks[task.name] = dataclasses.replace(before, baselines={**before.baselines, **trained})
     return dataclasses.replace(scores, tasks=of_tasks)
 
@@ -209,8 +212,8 @@ def fold_answers(
     return answers
 
 
-def _baseline(
-    name: str, answers: Mapping[str, Prediction], counted: CountedPairs, fields: Sequence[str]
+def baseline_of(
+    description: str, answers: Mapping[str, Prediction], counted: CountedPairs, fields: Sequence[str]
 ) -> Baseline:
     """Rates of the answers, also by the values of `fields`, beside the model's."""
     task = counted.task
@@ -225,7 +228,7 @@ def _baseline(
     }
     rates = _finite(task.rates(add_counts(counts)))
     gaps = {rate: gap for rate, gap in differences.items() if rate in rates}
-    return Baseline(DESCRIPTIONS[name], rates, gaps, groups)
+    return Baseline(description, rates, gaps, groups)
 
 
 def _finite(rates: Mapping[str, float]) -> dict[str, float]:

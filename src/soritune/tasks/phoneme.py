@@ -177,7 +177,10 @@ class PhonemeTask(Task):
         symbols, confidence = read_symbols(
             outputs["phoneme"], self.vocabulary, dropped=SPECIAL_TOKENS, decoder=decoder
         )
-        phones = _trim_boundaries(symbols)
+        return self.prediction_of(_trim_boundaries(symbols), confidence)
+
+    def prediction_of(self, phones: list[str], confidence: float | None) -> Prediction:
+        """A prediction of these phones, with `|` between words."""
         fields: dict[str, Any] = {"phones": phones, "confidence": confidence}
         if self._is_korean:
             fields["hangul"] = phones_to_hangul(phones)
@@ -189,11 +192,17 @@ class PhonemeTask(Task):
         return (phones, Column("Hangul", "hangul")) if self._is_korean else (phones,)
 
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
-        """`{"phones": […]}`, with the text if the row has one."""
+        """`{"phones": […]}`, with the text if the row has one, and `text_source` if the phones are those of recognised
+        text."""
         phones = self.phones_of(utterance)
         if phones is None:
             return None
-        return {"phones": phones, **({"text": utterance.text} if utterance.text else {})}
+        recognised = utterance.text_source == "asr" and self.pronounced_text(utterance) is not None
+        return {
+            "phones": phones,
+            **({"text": utterance.text} if utterance.text else {}),
+            **({"text_source": "asr"} if recognised else {}),
+        }
 
     def count(self, pair: Pair) -> Counts:
         """Edits by kind over phones (`|` left out), over words of phones, and over Hangul rebuilt from phones."""
@@ -227,6 +236,16 @@ class PhonemeTask(Task):
     def rate_descriptions(self) -> Mapping[str, RateDescription]:
         """Descriptions of the error rates of phones, words and syllables."""
         return RATES
+
+    def score_warnings(self, pairs: Sequence[Pair]) -> list[str]:
+        """A warning if references come from recognised text."""
+        count = sum(pair.reference.get("text_source") == "asr" for pair in pairs)
+        if not count:
+            return []
+        return [
+            f"The references of {count} of {len(pairs)} clips come from recognised text, whose errors count as the "
+            "model's."
+        ]
 
     def report(self, pairs: Sequence[Pair]) -> Section:
         """Weakest phones, commonest confusions, and the utterances with the most errors, aligned."""

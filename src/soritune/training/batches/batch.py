@@ -70,7 +70,8 @@ class Batch:
     @property
     def longest_samples(self) -> int:
         """Samples of the longest row."""
-        return int(self.inputs["num_samples"].max()) if len(self.rows) else 0
+        waveform = self.inputs.get("waveform")
+        return int(self.inputs["num_samples"].max() if waveform is None else waveform.shape[1])
 
     @property
     def padded_samples(self) -> int:

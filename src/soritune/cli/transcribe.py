@@ -1,0 +1,142 @@
+"""`soritune transcribe`: audio in, a manifest with recognised words out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from soritune import progress
+from soritune.cli.given_options import refuse_idle
+from soritune.cli.model_options import Device
+from soritune.cli.predict import without_repeats
+from soritune.cli.recognition_options import MODEL_HELP, BeamSize, ComputeType, Language, open_recogniser
+from soritune.cli.terminal import print_error, print_json, print_line
+
+if TYPE_CHECKING:
+    from soritune.stages.transcribe import Transcription
+
+TITLES = {
+    "asr-no-words": "without words",
+    "asr-no-speech": "with words that may be invented",
+    "asr-repetition": "with text that repeats itself",
+    "asr-low-confidence": "below the minimum confidence",
+}
+"""Kind of a reason → what is counted."""
+
+
+def transcribe(
+    context: typer.Context,
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Manifest that is written, .jsonl or .parquet.")
+    ],
+    audio: Annotated[list[Path] | None, typer.Argument(help="Audio files, or folders of them.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Transcribe the rows of a manifest instead of files.")
+    ] = None,
+    splits: Annotated[
+        Path | None, typer.Option(help="Splits file, to take one split of the manifest.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split to take when --splits is given.")] = "test",
+    root: Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            help="Channel of every file: left, right or a number from 0; each takes all, one by one."
+        ),
+    ] = None,
+    pcm: Annotated[
+        str | None,
+        typer.Option(help="Encoding, rate and channels of files without a header (.pcm), as s16le:16000."),
+    ] = None,
+    language: Language = "ko",
+    beam_size: BeamSize = 1,
+    min_confidence: Annotated[
+        float, typer.Option(help="Clips whose words have a lower mean confidence (0 to 1) are set aside.")
+    ] = 0.6,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the texts of all clips as phones, by the G2P, as predictions to score."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the texts that an earlier call recognised.")
+    ] = False,
+    device: Device = "auto",
+    compute_type: ComputeType = "int8",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Recognise the words of files, folders or a manifest, and write a manifest that can be trained on.
+
+    Clips with doubtful text are set aside in a quarantine file beside the output. A recogniser hears words, so it hides
+    mispronunciations.
+    """
+    from soritune.errors import SorituneError
+    from soritune.inference.recognition.acceptance import checked_min_confidence
+    from soritune.stages.predict import find_files, reading_of, select_rows
+    from soritune.stages.transcribe import transcribe as run_transcription
+
+    if bool(audio) == (manifest is not None):
+        raise SorituneError("give either audio files (or folders) or --manifest")
+    if manifest is None and (splits is not None or root is not None):
+        raise SorituneError(f"{'--splits' if splits is not None else '--root'} needs --manifest")
+    refuse_idle(context, {"split": "without --splits" if splits is None else None})
+    checked_min_confidence(min_confidence)
+    reading = reading_of(channel, pcm, manifest)
+    items: Any
+    data: dict[str, Any] = {}
+    if manifest is not None:
+        items, data = select_rows(manifest, splits, split, bundles=[], root=root)
+    else:
+        items = [{**reading, "audio": path} for path in without_repeats(find_files(audio or []))]
+    recogniser = open_recogniser(
+        model, language=language, beam_size=beam_size, device=device, compute_type=compute_type
+    )
+    result = run_transcription(
+        items,
+        recogniser,
+        output,
+        min_confidence=min_confidence,
+        resume=resume,
+        predictions=predictions,
+        data=data,
+        console=progress.Console(quiet=as_json),
+    )
+    if as_json:
+        print_json(result.to_json() | ({} if predictions is None else {"predictions": str(predictions)}))
+    else:
+        _print(result, predictions)
+    if result.failed or result.manifest is None:
+        raise typer.Exit(1)
+
+
+def _print(result: Transcription, predictions: Path | None) -> None:
+    """What was made, and why clips were set aside."""
+    from soritune.reports.numbers import counted
+
+    kept = 0 if result.manifest is None else len(result.manifest)
+    if kept:
+        print_line(f"{counted(kept, 'row')} with recognised text in {result.output}")
+    if result.resumed:
+        print_line(f"recognised by an earlier call: {counted(result.resumed, 'clip')}", style="dim")
+    if result.given_texts:
+        print_line(f"texts that rows had before, kept as given_text: {result.given_texts}", style="dim")
+    for kind, title in TITLES.items():
+        if result.reasons[kind]:
+            print_error(
+                f"{counted(result.reasons[kind], 'clip')} {title}, such as {result.examples[kind]}",
+                style="yellow",
+            )
+    if result.failed:
+        print_error(
+            f"{counted(result.failed, 'clip')} could not be read, such as {result.examples['asr-unreadable']}"
+        )
+    if result.reasons:
+        print_line(f"set aside: {result.quarantine}")
+    if predictions is not None:
+        print_line(f"phones of all texts in {predictions}; `soritune score {predictions}` judges them")
+    if not kept:
+        print_error("no clip has a text that can be a label, so no manifest was written")

@@ -1,0 +1,1 @@
+"""From audio to words: recognisers of other libraries, and what is done with their text."""
