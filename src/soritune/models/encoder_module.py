@@ -32,6 +32,8 @@ class EncoderModule(nn.Module, ABC):
 
     geometry: Geometry
     config: Any
+    top_layer: int | None = None
+    """The highest layer that is read; None if the last state is read, or all layers are."""
 
     @property
     @abstractmethod
@@ -93,7 +95,8 @@ class EncoderModule(nn.Module, ABC):
 
         Returns:
             The last state (batch, frames, hidden), after any final norm; and the states of `keep_layers`: 0 is the
-            input of the first layer, n the output of layer n before any final norm (transformers' `hidden_states`).
+            input of the first layer, n the output of layer n (transformers' `hidden_states`). With `top_layer`, the
+            layers above it may be left out, and the last state is then that of the highest layer that was computed.
         """
 
     def fill_buffers(self) -> None:

@@ -82,6 +82,8 @@ class SpeechModel(nn.Module):
                 pooling=config.pooling,
             )
         self._kept_layers = self._layers_to_keep()
+        is_last_read = any(spec.layer in ("last", "none") for spec in self.outputs)
+        self.encoder.top_layer = None if is_last_read else max(self._kept_layers)
 
     @property
     def input_specs(self) -> tuple[InputSpec, ...]:

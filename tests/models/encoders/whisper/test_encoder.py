@@ -173,6 +173,19 @@ def test_kept_states_of_dropped_layers_are_those_below(folder: Path, waves: Any)
     assert torch.equal(encoder.layer_norm(states[0]), states[3])
 
 
+def test_layers_above_the_highest_that_is_read_are_not_computed(folder: Path, waves: Any) -> None:
+    wave, lengths = waves
+    called = []
+    logits = {}
+    for layer in (2, "last"):
+        model = build(folder, outputs=(ctc_output("low", layer=2), ctc_output(layer=layer))).eval()
+        for number, block in enumerate(model.encoder.layers, start=1):
+            block.register_forward_hook(lambda *_, key=(layer, number): called.append(key))
+        logits[layer] = model(wave, lengths).logits["low"]
+    assert called == [(2, 1), (2, 2), ("last", 1), ("last", 2), ("last", 3)]
+    assert torch.equal(logits[2], logits["last"])
+
+
 def test_sizes_are_those_of_the_config(folder: Path) -> None:
     encoder = build(folder, dropout=0.25, outputs=(class_output(layer="weighted"),)).encoder
     assert (encoder.hidden_size, encoder.num_layers, encoder.projector_size) == (16, 3, 8)

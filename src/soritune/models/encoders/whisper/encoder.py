@@ -106,11 +106,14 @@ class WhisperEncoder(EncoderModule):
         hidden = nn.functional.dropout(hidden, self.config.dropout, self.training)
         mask = None if bool(valid.all()) else valid[:, None, None, :]
         states = {0: hidden} if 0 in keep_layers else {}
-        for number, layer in enumerate(self.layers, start=1):
+        top = self.num_layers if self.top_layer is None else self.top_layer
+        for number, layer in enumerate(self.layers[:top], start=1):
             if not (self.training and torch.rand(()) < self.config.encoder_layerdrop):
                 hidden = layer(hidden, mask)
             if number in keep_layers:
                 states[number] = hidden
+        if top < self.num_layers:
+            return hidden, states
         last: Tensor = self.layer_norm(hidden)
         if self.num_layers in keep_layers:
             # As in transformers, whose weighted sum of layers has the last state behind the norm.
