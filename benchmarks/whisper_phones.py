@@ -8,7 +8,7 @@ $SORITUNE_DATA is the folder with the corpora `ko_speech_selvas` (read speech, 1
 trained on five folds of the 22 speakers, without validation speakers; the last averaged weights are judged on the
 held-out speakers and nothing is chosen on them. Phones are derived from the texts by the project's G2P.
 
-    folds      the encoder not trained, a GRU above layers 4 and 6, all five folds and all seeds
+    folds      the encoder not trained, convolutions above layers 4 and 6, all five folds and all seeds
     ways       on the first folds, one seed, with the same head: adapters on all layers, the upper half, all weights
     curve      on the first fold, one seed: nested sets of whole training speakers, about 2, 5, 10, 20 and 30 minutes
     labels     as `folds` with one seed, on texts that a recogniser gave (`--recognised`, from `soritune transcribe`) in
@@ -98,7 +98,11 @@ def rows_of(options: argparse.Namespace) -> Manifest:
             manifest = prepare("manifest", data_folder(), config, path.parent / "data" / corpus).manifest
             rows += [
                 dataclasses.replace(
-                    row, id=f"{corpus}/{row.id}", speaker=f"{corpus}/{row.speaker}", source=corpus
+                    row,
+                    id=f"{corpus}/{row.id}",
+                    audio=str(manifest.audio_path(row).resolve()),
+                    speaker=f"{corpus}/{row.speaker}",
+                    source=corpus,
                 )
                 for row in manifest
                 if longest_s is None or row.duration_s <= longest_s
@@ -477,7 +481,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(RUN), default=list(RUN))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--way-folds", type=int, default=2)
     parser.add_argument("--way-epochs", type=int, default=10)
     parser.add_argument("--minutes", nargs="+", type=int, default=list(CURVE_MINUTES))

@@ -63,6 +63,7 @@ NOT_HERE: dict[str, str] = {
     "true_size.py": "needs 12 GB of memory and true models; tests/test_recipes.py takes steps of every recipe",
     "bundled_encoder.py": "needs five real corpora",
     "phone_augmentation.py": "needs three real corpora",
+    "predict_speed.py": "its peer needs the weights of Whisper base",
     "whisper_phones.py": "needs two real corpora and the weights of Whisper base",
     "same_figures.py": "needs three real corpora; tests/contracts/test_identical_samples.py compares layouts",
     "two_checkouts.py": "its parts run in tests/test_benchmarks.py",
