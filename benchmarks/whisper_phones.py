@@ -481,7 +481,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(RUN), default=list(RUN))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--way-folds", type=int, default=2)
     parser.add_argument("--way-epochs", type=int, default=10)
     parser.add_argument("--minutes", nargs="+", type=int, default=list(CURVE_MINUTES))
