@@ -113,6 +113,13 @@ def test_doubtful_and_faulty_clips_are_set_aside_with_the_reason(files: list[Pat
     assert result.seconds == 4.0
 
 
+def test_a_text_that_fills_pages_is_shortened_in_its_reason(files: list[Path], tmp_path: Path) -> None:
+    toy = ToyRecogniser(recognised("네 " * 100, 0.9, compression=20.0))
+    result = transcribe(files[:1], toy, tmp_path / "asr.jsonl")
+    (entry,) = read_quarantine(result.quarantine)
+    assert entry.reason.endswith(f": '{('네 ' * 100)[:59]}…'")
+
+
 def test_a_resumed_call_recognises_new_clips_only(files: list[Path], tmp_path: Path) -> None:
     class Interrupted(ToyRecogniser):
         def recognise(self, samples: Any) -> RecognisedText:

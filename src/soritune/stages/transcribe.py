@@ -25,6 +25,8 @@ from soritune.progress import SILENT, Console
 from soritune.stages.recognised_phones import write_recognised_phones
 from soritune.stages.recognition_log import RecognitionLog
 
+LONGEST_SHOWN = 60
+"""Characters of a text in a message."""
 STAGE, UNREADABLE = "transcribe", "asr-unreadable"
 GIVEN_TEXT, GIVEN_SOURCE = "given_text", "given_text_source"
 """Keys of `extra` for the text that a row had before, and its origin."""
@@ -131,7 +133,7 @@ def transcribe(
         if fault is None:
             rows.append(recognised_row(clip, text, recogniser, file.parent))
         else:
-            reason = f"{fault.reason}: '{text.text}'" if text.text else fault.reason
+            reason = f"{fault.reason}: '{_shown(text.text)}'" if text.text else fault.reason
             quarantined.append(Quarantined(clip.id, clip.audio, reason, STAGE, fault.kind))
     for entry in quarantined:
         result.reasons[entry.kind] += 1
@@ -145,6 +147,11 @@ def transcribe(
     else:
         file.unlink(missing_ok=True)  # rows of an earlier call with another threshold
     return result
+
+
+def _shown(text: str) -> str:
+    """The beginning of a text, for a message: one that repeats itself fills pages."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 
 def _recognise(
