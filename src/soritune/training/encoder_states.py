@@ -203,7 +203,7 @@ class EncoderStates:
         """Whether this process encodes a clip: by its key, and not by its place among the missing clips, because those
         differ between the processes if another run fills the folder meanwhile."""
         accelerator = self.accelerator
-        return int(self._key(clip), 16) % accelerator.num_processes == accelerator.process_index
+        return bool(int(self._key(clip), 16) % accelerator.num_processes == accelerator.process_index)
 
     def _encode_copy(
         self, copy: int | None, rows: NDArray[np.int64], durations_s: NDArray[np.float64]
