@@ -46,6 +46,7 @@ def test_numbers_that_are_not_shares_are_not_in_percent() -> None:
         ({"value": "low"}, "the values of phoneme/per are not finite numbers"),
         ({"value": float("nan")}, "not finite numbers"),
         ({"value": True}, "not finite numbers"),
+        ({"value": 10**400}, "too large to convert"),
         ({"interval": [0.2, 0.3]}, "the interval of phoneme/per does not hold its value"),
         ({"interval": [0.2]}, "index out of range"),
         ({"interval": 0.2}, "not subscriptable"),

@@ -148,6 +148,23 @@ def test_head_of_another_width_is_not_adopted() -> None:
     assert adopt(head_of(class_output(), seed=2), StoredHead(class_output(), {})) is None
 
 
+@pytest.mark.parametrize(
+    ("stored", "new"),
+    [
+        ({"kind": "gru", "width": 16, "layers": 2}, {}),
+        ({"kind": "gru", "width": 16, "layers": 2}, {"kind": "gru", "width": 16, "layers": 1}),
+        ({"kind": "convolution", "width": 16, "layers": 1}, {}),
+    ],
+)
+def test_head_with_other_layers_below_its_rows_is_not_adopted(stored, new, checkpoint, tmp_path) -> None:
+    """The states of the toy have 16 channels too, so that every weight of the new head would fit."""
+    save_bundle(build(checkpoint(), ctc_output(head=stored)), tmp_path / "one", **PLAIN)
+    head_like_it = build("x", ctc_output(head={**stored, "dropout": 0.4}), init_from=str(tmp_path / "one"))
+    assert not head_like_it.load_report.new_parts
+    other = build("x", ctc_output(head=new), init_from=str(tmp_path / "one"))
+    assert other.load_report.new_parts == ("head phoneme",)
+
+
 def test_rows_of_kept_labels_are_copied_and_other_rows_are_not() -> None:
     """Rows of a, b, c; b and a are kept in the order b, x, a."""
     stored = StoredHead(class_output(labels=("a", "b", "c")), head_of(class_output(), seed=1).state_dict())

@@ -36,6 +36,15 @@ def test_texts_are_kept_for_the_same_stretch_of_the_same_file(tmp_path: Path) ->
         ] * 3
 
 
+def test_a_name_or_text_with_a_line_separator_is_read_again(tmp_path: Path) -> None:
+    """Unicode has more ends of lines than the file: U+2028, U+0085."""
+    file, name = tmp_path / "log.jsonl", "a\u2028b"
+    with RecognitionLog(file, SETTINGS, resume=False) as log:
+        log.add(clip(name), recognised("가\x85나"))
+    with RecognitionLog(file, SETTINGS, resume=True) as log:
+        assert log.get(clip(name)) == recognised("가\x85나")
+
+
 @pytest.mark.parametrize("cut", [1, 20, 60])
 def test_a_line_that_was_not_finished_is_recognised_again(tmp_path: Path, cut: int) -> None:
     file = tmp_path / "log.jsonl"

@@ -221,3 +221,57 @@ def test_states_of_a_batch_have_zeros_behind_each_clip(make_run: MakeRun) -> Non
     frames = run.model.geometry.num_frames(batch.inputs["num_samples"])
     for row, number in enumerate(frames.tolist()):
         assert kept[row, :number].any() and not kept[row, number:].any()
+
+
+def test_processes_encode_every_clip_although_another_run_fills_the_folder_meanwhile(
+    make_run: MakeRun, tones: Manifest, tmp_path: Path
+) -> None:
+    """The second process lists the folder after another run has written some of the clips into it."""
+    from types import SimpleNamespace
+
+    from tests.training.parts import phases_of
+
+    from soritune.progress import SILENT
+    from soritune.training.batches.state_store import StateStore
+    from soritune.training.devices import make_accelerator
+    from soritune.training.process_group import process_group
+
+    kept = {"folder": str(tmp_path / "shared")}
+    run = run_of(make_run, "run", kept=kept)
+    phase, group = phases_of(run)[0], process_group()
+    real = make_accelerator(run.settings)
+
+    def process(index: int, count: int, run: TrainingRun = run) -> EncoderStates:
+        accelerator: Any = SimpleNamespace(
+            process_index=index,
+            num_processes=count,
+            device=real.device,
+            mixed_precision=real.mixed_precision,
+            autocast=real.autocast,
+        )
+        return EncoderStates(run, phase, accelerator=accelerator, group=group, console=SILENT)
+
+    def fill(states: EncoderStates, rows: np.ndarray[Any, Any]) -> None:
+        assert states.fill(rows, rows[:0], states.run.manifest.durations_s, lambda: False)
+
+    rows = np.arange(len(tones))
+    first = process(0, 2)
+    fill(process(0, 1), rows[:5])
+    fill(process(1, 2), rows)
+    fill(first, rows)
+    assert len(StateStore(tmp_path / "shared")) == len(tones)
+
+
+def test_store_leaves_other_files_and_files_in_the_making_alone(tmp_path: Path) -> None:
+    from soritune.training.batches.state_store import EncodedClip, StateStore
+
+    others = [tmp_path / ".0123456789abcdef.0a1b2c3d.safetensors", tmp_path / "model.safetensors"]
+    for file in others:
+        file.write_bytes(b"part of a file")
+    damaged = tmp_path / f"{'a' * 24}.safetensors"
+    damaged.write_bytes(b"part of a file")
+    store = StateStore(tmp_path)
+    assert store.num_damaged == 1 and not damaged.exists()
+    assert all(file.read_bytes() == b"part of a file" for file in others) and store.num_bytes == 0
+    store.put({"k": EncodedClip(320, np.zeros((1, 1, 4), np.float16))})
+    assert "k" in StateStore(tmp_path)

@@ -53,7 +53,7 @@ def measured_from_json(content: Any) -> tuple[Measured, ...]:
             interval = entry.get("interval")
             low_high = None if interval is None else (interval[0], interval[1])
             entries.append(Measured(**{**entry, "interval": low_high}))
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError) as error:
             raise ValueError(str(error)) from error
     return tuple(entries)
 

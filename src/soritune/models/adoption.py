@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -55,10 +55,12 @@ def _unnamed(free: Mapping[str, StoredHead], spec: OutputSpec) -> StoredHead | N
 def adopt(head: Head, stored: StoredHead) -> Adopted | None:
     """Copies the rows of labels that `stored` has too into `head`; None when nothing may be copied.
 
-    Nothing may be copied from a head that reads other inputs or another output: its columns have other meanings.
+    Nothing may be copied from a head that reads other inputs or another output, or that has other layers below its
+    rows: its columns have other meanings.
     """
     reads_same = (stored.spec.inputs, stored.spec.reads) == (head.spec.inputs, head.spec.reads)
-    if not same_kind(stored.spec, head.spec) or not stored.weights or not reads_same:
+    is_built_same = _without_dropout(stored.spec.head) == _without_dropout(head.spec.head)
+    if not same_kind(stored.spec, head.spec) or not stored.weights or not (reads_same and is_built_same):
         return None
     state = head.state_dict()
     last = next(name for name, module in head.named_modules() if module is head.last_linear())
@@ -78,6 +80,10 @@ def adopt(head: Head, stored: StoredHead) -> Adopted | None:
                 if row is not None:
                     tensor[index].copy_(stored.weights[name][row])
     return _adopted(head.spec.labels, stored.spec.labels, kept)
+
+
+def _without_dropout(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "dropout"}
 
 
 def _shapes_fit(

@@ -83,7 +83,8 @@ class SpeechModel(nn.Module):
             )
         self._kept_layers = self._layers_to_keep()
         is_last_read = any(spec.layer in ("last", "none") for spec in self.outputs)
-        self.encoder.top_layer = None if is_last_read else max(self._kept_layers)
+        # A model without outputs, of which only the encoder is looked at, has all layers.
+        self.encoder.top_layer = None if is_last_read else max(self._kept_layers, default=None)
 
     @property
     def input_specs(self) -> tuple[InputSpec, ...]:

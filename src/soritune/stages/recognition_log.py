@@ -92,7 +92,8 @@ class RecognitionLog:
         """
         content = self.path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
-        lines = whole.decode("utf-8", "replace").splitlines()
+        # Not `splitlines`, which also splits at characters that a text or a name may have, such as U+2028.
+        lines = whole.decode("utf-8", "replace").split("\n")[:-1]
         try:
             header, *rows = [parse_json(line) for line in lines] or [{"schema": SCHEMA}]
             if not isinstance(header, dict) or header.get("schema") != SCHEMA:

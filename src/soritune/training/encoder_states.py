@@ -176,6 +176,7 @@ class EncoderStates:
         self, missing: Sequence[_Missing], durations_s: NDArray[np.float64], is_stopped: Callable[[], bool]
     ) -> bool:
         """Encodes this process's share of the clips; returns whether it was stopped before its end."""
+        missing = [clip for clip in missing if self._is_of_this_process(clip)]
         if not missing:
             return False
         model = self.run.model
@@ -198,11 +199,17 @@ class EncoderStates:
         logger.info("encoded %d clips into %s", len(self.store) - done, self.store.folder)
         return False
 
+    def _is_of_this_process(self, clip: _Missing) -> bool:
+        """Whether this process encodes a clip: by its key, and not by its place among the missing clips, because those
+        differ between the processes if another run fills the folder meanwhile."""
+        accelerator = self.accelerator
+        return bool(int(self._key(clip), 16) % accelerator.num_processes == accelerator.process_index)
+
     def _encode_copy(
         self, copy: int | None, rows: NDArray[np.int64], durations_s: NDArray[np.float64]
     ) -> Iterator[int]:
         """Encodes one version of some rows; yields the number of clips of each batch, and writes files on the way."""
-        run, accelerator = self.run, self.accelerator
+        run = self.run
         collator = Collator(
             run.manifest,
             (),
@@ -212,9 +219,9 @@ class EncoderStates:
             augment=None if copy is None else self.phase.augment,
         )
         plan = plan_evaluation(rows, durations_s, padded_seconds=run.batches.evaluation_padded_seconds)
-        indices = list(range(accelerator.process_index, plan.num_micro_batches, accelerator.num_processes))
+        indices = range(plan.num_micro_batches)
         batches = load_batches(
-            plan, collator, self.keys.draws(copy or 0), indices, num_workers=run.batches.num_workers
+            plan, collator, self.keys.draws(copy or 0), list(indices), num_workers=run.batches.num_workers
         )
         waiting: dict[str, EncodedClip] = {}
         size = 0

@@ -6,7 +6,9 @@ The name of a tensor is the clip's key and its number of samples. Next: `trainin
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from soritune.errors import TrainingError
 from soritune.whole_file import write_bytes
 
 SUFFIX = ".safetensors"
+NAME_BYTES = 12
+_NAME = re.compile(rf"[0-9a-f]{{{2 * NAME_BYTES}}}{re.escape(SUFFIX)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +55,28 @@ class StateStore:
         self.refresh()
 
     def refresh(self) -> None:
-        """Lists the files that were written since the last call, by any process."""
-        for file in sorted(self.folder.glob(f"*{SUFFIX}")):
+        """Lists the files that were written since the last call, by any process.
+
+        Raises:
+            TrainingError: a file may not be read.
+        """
+        for file in self._files():
             if file in self._listed:
                 continue
             try:
                 with safe_open(file, "numpy") as content:
                     names = list(content.keys())
-            except (SafetensorError, OSError):
+            except SafetensorError:
                 file.unlink(missing_ok=True)
                 self.num_damaged += 1
                 continue
+            except FileNotFoundError:
+                continue  # another run has removed it as damaged
+            except OSError as error:
+                raise TrainingError(
+                    f"{file} cannot be read ({error}); make it readable, or name another folder with "
+                    "batches.encoder_states.folder"
+                ) from error
             self._listed.add(file)
             self._place.update((name.partition(":")[0], (file, name)) for name in names)
 
@@ -77,7 +92,15 @@ class StateStore:
     @property
     def num_bytes(self) -> int:
         """Size of the folder's files."""
-        return sum(file.stat().st_size for file in self.folder.glob(f"*{SUFFIX}"))
+        sizes = 0
+        for file in self._files():
+            with suppress(FileNotFoundError):  # another run has removed it as damaged
+                sizes += file.stat().st_size
+        return sizes
+
+    def _files(self) -> list[Path]:
+        """The files of states: no other files of the folder, and none that another process is writing."""
+        return sorted(file for file in self.folder.glob(f"*{SUFFIX}") if _NAME.fullmatch(file.name))
 
     def get(self, key: str) -> EncodedClip | None:
         """The states of a clip; None if it is not stored.
@@ -111,7 +134,7 @@ class StateStore:
         named = {
             f"{key}:{clip.num_samples}": np.ascontiguousarray(clip.states) for key, clip in clips.items()
         }
-        digest = hashlib.blake2b("".join(sorted(named)).encode(), digest_size=12).hexdigest()
+        digest = hashlib.blake2b("".join(sorted(named)).encode(), digest_size=NAME_BYTES).hexdigest()
         file = write_bytes(self.folder / f"{digest}{SUFFIX}", save(named))
         self._listed.add(file)
         self._place.update((name.partition(":")[0], (file, name)) for name in named)

@@ -84,6 +84,7 @@ def test_other_rates_are_refused() -> None:
         ({"appended_silence_s": -1}, "appended_silence_s is -1; it must be a number of seconds from 0 to 30"),
         ({"appended_silence_s": "long"}, "appended_silence_s is 'long'"),
         ({"level_dbfs": 3}, "level_dbfs is 3; it must be a level from -100 to 0, or null"),
+        ({"appended_silence_s": 10**400}, "it must be a number of seconds from 0 to 30"),
         (
             {"silence": 1},
             r"model\.front\.silence: .* has no such setting; it has appended_silence_s, level_dbfs",
