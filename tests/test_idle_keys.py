@@ -85,6 +85,16 @@ def test_built_in_recipe_alone_is_silent(name: str, caplog: pytest.LogCaptureFix
         ),
         (
             "quickstart",
+            ["batches.encoder_states={copies: 3}", "augment=null"],
+            "batches.encoder_states.copies has no effect because nothing is augmented",
+        ),
+        (
+            "quickstart",
+            ["batches.encoder_states={}", "model.layerdrop=0.1"],
+            "model.layerdrop has no effect with batches.encoder_states",
+        ),
+        (
+            "quickstart",
             ["tasks.phoneme={source: phones, boundary: phrase}"],
             "tasks.phoneme.boundary has no effect with tasks.phoneme.source=phones",
         ),
@@ -112,6 +122,7 @@ def test_given_key_without_effect_is_reported(
         ),  # the given split needs no test part
         ("emotion-3class", ["evaluate.calibrate=true"]),
         ("quickstart", ["evaluate.calibrate=false"]),
+        ("quickstart", ["batches.encoder_states={copies: 3}", "augment.speed={}"]),
         ("emotion-3class", ["train.warmup_share=null", "train.warmup_steps=50"]),
         ("emotion-3class", ["model.pooling=attentive", "batches.label_smoothing=0.2", "split.seed=1"]),
         ("quickstart", ["batches.label_smoothing=0", "model.projector_size=null"]),

@@ -134,6 +134,18 @@ def _frozen_encoder(recipe: Settings, tasks: Sequence[Task]) -> str | None:
     return "with model.freeze.encoder=true" if freeze["encoder"] and freeze["layers"] else None
 
 
+def _without_augmentation(recipe: Settings, tasks: Sequence[Task]) -> str | None:
+    phases = [phase.get("augment") or {} for phase in recipe["train"]["phases"] or ()]
+    members = [value for each in (recipe.get("augment") or {}, *phases) for value in each.values()]
+    is_plain = all(member is None for member in members)
+    return "because nothing is augmented, so that each row has one version" if is_plain else None
+
+
+def _stored_states(recipe: Settings, tasks: Sequence[Task]) -> str | None:
+    is_stored = recipe["batches"]["encoder_states"] is not None
+    return "with batches.encoder_states, because the encoder is not trained" if is_stored else None
+
+
 _RULES: tuple[Rule, ...] = (
     *((f"split.{name}", _with_given_split) for name in ("by", "seed", "stratify")),
     ("split.ratios", _ratios_of_given_split),
@@ -143,6 +155,8 @@ _RULES: tuple[Rule, ...] = (
     ("model.random_weights", _with_start),
     ("model.freeze.layers", _frozen_encoder),
     ("batches.label_smoothing", _without_smoothing),
+    ("batches.encoder_states.copies", _without_augmentation),
+    ("model.layerdrop", _stored_states),
     ("batches.first_epoch_ascending", _ascending),
     ("evaluate.calibrate", _without_choice),
     ("train.warmup_steps", _with_share),

@@ -48,3 +48,9 @@ def test_a_notice_that_is_not_a_text_is_reported(tmp_path: Path) -> None:
     bundle = write(tmp_path / "b", notice=["A"])
     with pytest.raises(BundleError, match=r"'notice' is faulty \(is \['A'\], not a text\)"):
         _ = bundle.notice
+
+
+def test_a_notice_with_a_fence_stays_inside_its_own() -> None:
+    section = notice_section({"notice": "A\n```\n# not a heading"})
+    assert section is not None
+    assert section.endswith("\n````text\nA\n```\n# not a heading\n````")

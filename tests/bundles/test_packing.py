@@ -244,3 +244,14 @@ def test_the_model_of_the_package_unpacks_by_its_name(tmp_path: Path) -> None:
     assert torch.equal(
         log_probabilities(load_model(plain.path)), log_probabilities(load_model("soritune/tiny-ko"))
     )
+
+
+def test_links_are_left_out_and_a_file_that_is_not_a_text_is_named(full: Bundle, tmp_path: Path) -> None:
+    folder = copy_of(full, tmp_path / "copy")
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "leak.txt").symlink_to(tmp_path / "secret.txt")
+    packed = pack_bundle(folder, tmp_path / "packed")
+    assert not (packed.path / "leak.txt").exists()
+    (folder / "scores.bin").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BundleError, match=r"scores\.bin is not a text, .*move it out of the folder"):
+        pack_bundle(folder, tmp_path / "again")

@@ -177,6 +177,15 @@ def test_rows_of_kept_labels_are_copied_and_other_rows_are_not() -> None:
     assert torch.equal(head.projector.weight, stored.weights["projector.weight"])
 
 
+def test_a_head_that_reads_another_layer_is_kept_and_reported() -> None:
+    stored = StoredHead(class_output(layer=1), head_of(class_output(layer=1), seed=1).state_dict())
+    adopted = adopt(head_of(class_output(layer="last"), seed=2), stored)
+    assert adopted is not None
+    assert adopted.text == "kept, all 3 labels; it was trained on layer 1 and reads layer last"
+    same = adopt(head_of(class_output(layer=1), seed=2), stored)
+    assert same is not None and same.text == "kept, all 3 labels"
+
+
 def test_inputs_are_adopted_by_name_and_changed_options_are_reported() -> None:
     age = InputSpec("age", "age", "age", "number", options={"mean": 10.0})
     pitch = InputSpec("pitch", "pitch", "pitch", "frame_numbers", options={"width": 2})

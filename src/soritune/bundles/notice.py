@@ -6,6 +6,7 @@ it in turn.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,7 @@ LONGEST = 50_000
 
 def folder_notice(folder: Path) -> str | None:
     """The text of the notices and licences of a model's folder; None without such a file."""
-    return joined_notices(
-        (folder / name).read_text(encoding="utf-8", errors="replace")[:LONGEST]
-        for name in NOTICE_FILES
-        if (folder / name).is_file()
-    )
+    return joined_notices(_beginning(folder / name) for name in NOTICE_FILES if (folder / name).is_file())
 
 
 def joined_notices(notices: Iterable[str | None]) -> str | None:
@@ -40,4 +37,11 @@ def notice_section(card: Mapping[str, Any]) -> str | None:
     notice = card.get(KEY)
     if not isinstance(notice, str) or not notice.strip():
         return None
-    return f"## Notice\n\nThe weights derive from weights with this notice:\n\n```text\n{notice.strip()}\n```"
+    fence = max((run for run in re.findall("`+", notice)), key=len, default="``") + "`"
+    fence = fence if len(fence) >= 3 else "```"
+    return f"## Notice\n\nThe weights derive from weights with this notice:\n\n{fence}text\n{notice.strip()}\n{fence}"
+
+
+def _beginning(file: Path) -> str:
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        return stream.read(LONGEST)

@@ -43,11 +43,15 @@ def _written(bundle: Bundle, target: Path, weights_format: str | None) -> Bundle
         )
     if target.resolve() == bundle.path.resolve():
         raise BundleError(f"{target} is the bundle itself; give another folder for the result")
+    # Links are left out: a bundle of a stranger could point anywhere.
     files = {
-        file.relative_to(bundle.path).as_posix(): file for file in bundle.path.rglob("*") if file.is_file()
+        file.relative_to(bundle.path).as_posix(): file
+        for file in bundle.path.rglob("*")
+        if file.is_file() and not file.is_symlink()
     }
     left_out = (*WRITTEN_ANEW, bundle.weights_path.name)
     readme = files.get("README.md")
+    texts = {name: _text(file) for name, file in files.items() if name not in left_out}
     weights = {name: value.astype(np.float32) for name, value in bundle.weights().items()}
     try:
         return write_bundle(
@@ -55,10 +59,17 @@ def _written(bundle: Bundle, target: Path, weights_format: str | None) -> Bundle
             weights=weights,
             card={**bundle.card, WEIGHTS_FORMAT: weights_format},
             json_files={},
-            text_files={
-                name: file.read_text(encoding="utf-8") for name, file in files.items() if name not in left_out
-            },
-            readme=readme.read_text(encoding="utf-8") if readme else None,
+            text_files=texts,
+            readme=_text(readme) if readme else None,
         )
     except ValueError as error:
         raise BundleError(f"the weights of {bundle.path} cannot be packed: {error}") from error
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BundleError(
+            f"{file} is not a text, and a bundle has texts beside its weights; move it out of the folder"
+        ) from error

@@ -79,7 +79,18 @@ def adopt(head: Head, stored: StoredHead) -> Adopted | None:
             for index, row in enumerate(rows):
                 if row is not None:
                     tensor[index].copy_(stored.weights[name][row])
-    return _adopted(head.spec.labels, stored.spec.labels, kept)
+    adopted = _adopted(head.spec.labels, stored.spec.labels, kept)
+    if stored.name == UNNAMED or _layers(stored.spec) == _layers(head.spec):
+        return adopted
+    text = (
+        f"{adopted.text}; it was trained on layer {_layers(stored.spec)} and reads layer {_layers(head.spec)}"
+    )
+    return adopted._replace(text=text)
+
+
+def _layers(spec: OutputSpec) -> str:
+    """The layers that a head reads, in words."""
+    return " and ".join(map(str, spec.layer)) if isinstance(spec.layer, tuple) else str(spec.layer)
 
 
 def _without_dropout(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
@@ -40,6 +41,17 @@ def test_key_changes_with_everything_that_states_depend_on(tones: Manifest) -> N
     assert len(others) == 9 and plain.plain(0) not in others
     # Without augmentation the seed changes nothing, so seeds and folds share states.
     assert keys_of(tones, seed=1, phase=2).plain(0) == keys_of(tones, SPEED).plain(0) == plain.plain(0)
+
+
+def test_key_changes_with_the_recordings_of_an_augmentation(tones: Manifest, tmp_path: Path) -> None:
+    file = tmp_path / "noise" / "a.wav"
+    file.parent.mkdir()
+    soundfile.write(file, np.random.default_rng(0).uniform(-0.1, 0.1, 16000), 16000)
+    augment = {"noise_files": {"folder": str(tmp_path / "noise"), "licence": "own"}}
+    before = keys_of(tones, augment).copy(0, 0)
+    assert keys_of(tones, augment).copy(0, 0) == before
+    soundfile.write(file, np.random.default_rng(1).uniform(-0.1, 0.1, 17000), 16000)
+    assert keys_of(tones, augment).copy(0, 0) != before
 
 
 def test_equal_sound_has_an_equal_key_in_another_manifest(tones: Manifest, tmp_path: Path) -> None:

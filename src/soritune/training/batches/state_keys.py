@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soritune.audio.augment.chain import Chain
+from soritune.audio.augment.recordings import RecordedSounds
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.audio_hashes import hash_samples, read_row, stored_audio_hashes
@@ -55,7 +58,7 @@ class RowKeys:
         self._plain = f"{VERSION}|{encoder}|{preprocessing.model_dump_json()}"
         # A list, since the order of augmentations matters.
         members = [item for item in augment.model_dump(mode="json").items() if item[1] is not None]
-        self._augment = json.dumps(members, sort_keys=True, default=str) if members else ""
+        self._augment = json.dumps([members, _recordings(augment)], default=str) if members else ""
         stored = stored_audio_hashes(manifest)
         self._hashes: NDArray[np.uint64] | None = None if stored is None else stored.hashes
         self._contents: dict[int, str] = {}
@@ -153,6 +156,16 @@ def encoder_digest(
         digest.update(np.ascontiguousarray(weights[name]).tobytes())
     digest.update(json.dumps([dict(config), list(kept)], sort_keys=True, default=str).encode())
     return digest.hexdigest()
+
+
+def _recordings(augment: AugmentSettings) -> list[list[Any]]:
+    """Name, size and time of change of the files that augmentations take sounds from."""
+    files: list[list[Any]] = []
+    for member in Chain.of(augment).waveform.values():
+        if isinstance(member, RecordedSounds):
+            states = ((name, (Path(member.folder) / name).stat()) for name in member.files())
+            files += [[name, state.st_size, state.st_mtime_ns] for name, state in states]
+    return files
 
 
 def _digest(*parts: str) -> str:
