@@ -233,6 +233,9 @@ def _json_files(bundle: Bundle) -> dict[str, Any]:
 def _recipe(recipe: Mapping[str, Any], encoder_from: str | None) -> dict[str, Any]:
     """The resolved recipe without the locations of its corpora and of its start."""
     data = {key: value for key, value in recipe["data"].items() if key not in ("root", "config")}
+    stored = recipe.get("batches", {}).get("encoder_states")
+    if stored is not None:
+        recipe = {**recipe, "batches": {**recipe["batches"], "encoder_states": {**stored, "folder": None}}}
     if encoder_from is None:
         return {**recipe, "data": data}
     model = {**recipe.get("model", {}), "encoder": encoder_from, "init_from": None, "base": None}

@@ -308,3 +308,10 @@ def test_the_card_is_plain_json(packed: Bundle) -> None:
     text = (packed.path / "soritune.json").read_text(encoding="utf-8")
     assert json.loads(text)["encoder"]["config"]["dtype"] == "float32"
     assert load_bundle(packed.path).name == "soritune/tiny-ko"
+
+
+def test_the_folder_of_stored_states_is_left_out_of_the_recipe() -> None:
+    recipe = {"data": {"root": "/x"}, "batches": {"encoder_states": {"folder": "/tmp/states", "copies": 1}}}
+    kept = pack_bundle._recipe(recipe, None)
+    assert kept["batches"]["encoder_states"] == {"folder": None, "copies": 1}
+    assert recipe["batches"]["encoder_states"]["folder"] == "/tmp/states"
