@@ -374,6 +374,8 @@ def per(counts: Mapping[str, Counts]) -> str:
     interval: Interval = speaker_intervals(
         list(counts.values()), task.rates, contributes_fn=task.contributes
     )["per"]
+    if len(counts) < 2:
+        return f"{100 * interval.value:.1f} %"
     return f"{100 * interval.value:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
