@@ -136,6 +136,21 @@ TRAININGS: dict[str, Training] = {
         ),
         audio="demo-corpus",
     ),
+    "ko-base": Training(
+        "ko-base",
+        (
+            "data={runs}/synthetic/manifest.parquet",
+            "model.encoder={inputs}/layer-ctc",
+            "model.architecture={}",
+            "tasks.phoneme.layer=[1, 2]",
+            "batches.source_weights={}",
+            "batches.padded_seconds=12",
+            "augment.codec=null",
+            "train.max_steps=3",
+        ),
+        before=(_SYNTHESIZE,),
+        audio="synthetic",
+    ),
     "bundled-encoder": Training(
         "bundled-encoder",
         (

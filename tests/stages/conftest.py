@@ -15,7 +15,7 @@ from tests.conftest import STYLES, TEXTS, write_tones
 from tests.stages.toy_recipes import emotion
 from tests.test_l2_multitask import write_corpus
 
-from soritune.corpus.manifest import write_manifest
+from soritune.corpus.manifest import load_manifest, write_manifest
 from soritune.stages.run import RunResult, run
 
 NUMBERS = {"Anxious": 21, "Kind": 31, "Dry": 91}
@@ -115,3 +115,11 @@ def two_languages(tmp_path: Path) -> Path:
             }
         rows.append(dataclasses.replace(row, **fields, extra={"split": parts.get(str(row.speaker), "train")}))
     return write_manifest(folder / "manifest.parquet", rows, root=folder).root / "manifest.parquet"
+
+
+@pytest.fixture
+def one_language(two_languages: Path) -> Path:
+    """The same with Korean phones for the English speakers too, as the nearest ones."""
+    manifest = load_manifest(two_languages)
+    rows = [dataclasses.replace(row, phones=row.phones or ("D", "A")) for row in manifest]
+    return write_manifest(two_languages.with_name("korean.parquet"), rows, root=manifest.root).path  # type: ignore[return-value]

@@ -22,4 +22,6 @@ def emotion(tree: Path, *overrides: str) -> Recipe:
 def toy_encoder(name: str) -> dict[str, Any]:
     """24 thin layers for the recipes that choose among layers; the norm of each recipe's own encoder."""
     norm = "group" if name == "l2-multitask" else "layer"
-    return tiny_config(norm=norm, layers=24 if name.startswith("child-phoneme") else 2)
+    return tiny_config(
+        norm=norm, layers={"child-phoneme": 24, "child-phoneme-full": 24, "ko-base": 4}.get(name, 2)
+    )

@@ -50,3 +50,12 @@ def test_voice_depends_only_on_settings_part_and_number(tmp_path: Path) -> None:
     assert (tmp_path / "a" / first[0].audio).read_bytes() == (tmp_path / "b" / second[0].audio).read_bytes()
     make_voice(tmp_path / "a", settings, "train", 1)
     assert read_rows(rows_file(tmp_path / "a", "train", 1))[0].text != first[0].text
+
+
+def test_part_of_a_file_that_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    settings = SynthesisSettings(seed=3, utterances_per_voice=1)
+    folder = tmp_path / "audio" / "train" / "00000"
+    folder.mkdir(parents=True)
+    (folder / ".s3-train-00000-0.baa0f3bb.flac").write_bytes(b"fLaC")
+    make_voice(tmp_path, settings, "train", 0)
+    assert [path.name for path in folder.iterdir()] == ["s3-train-00000-000.flac"]

@@ -84,3 +84,15 @@ def test_interrupted_work_finishes_what_was_begun(tmp_path: Path) -> None:
 def test_workers_ignore_interrupts_of_the_terminal() -> None:
     with worker_pool(1, "") as pool:
         assert pool.submit(interrupt_process, 0).result() == 7
+
+
+def test_no_process_can_be_interrupted_from_the_moment_it_starts() -> None:
+    """Each ignores Ctrl-C, or holds it back until it does: bit 1 of the masks in /proc is SIGINT."""
+    with worker_pool(4, "") as pool:
+        numbers = list(pool._processes)
+        assert len(numbers) == 4
+        for number in numbers:
+            status = Path(f"/proc/{number}/status").read_text()
+            masks = {line.split(":")[0]: line.split()[-1] for line in status.splitlines() if "Sig" in line}
+            assert (int(masks["SigBlk"], 16) | int(masks["SigIgn"], 16)) & 0b10
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,8 @@ def make_voice(root: Path, settings: SynthesisSettings, part: Part, number: int)
         SorituneError: espeak-ng is missing, or a file cannot be written.
     """
     synthesizer = Synthesizer()
+    # A process that was killed may have left a part of a file.
+    shutil.rmtree(root / "audio" / part / f"{number:05d}", ignore_errors=True)
     voice = draw_voice(_rng(settings, part, number, _VOICE), part, settings.voices, synthesizer.description)
     accent_rng = _rng(settings, part, number, _VOICE, 1)
     accent, pauses = draw_accent(accent_rng), float(2 * settings.pauses * accent_rng.random())

@@ -27,6 +27,8 @@ def worker_pool(processes: int, kept: str) -> Iterator[ProcessPoolExecutor]:
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_ignore_interrupts) as pool:
         try:
+            with _interrupts_held():
+                pool.submit(_nothing).result()
             yield pool
         except BrokenProcessPool:
             raise SorituneError(
@@ -37,6 +39,25 @@ def worker_pool(processes: int, kept: str) -> Iterator[ProcessPoolExecutor]:
             raise
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Delays Ctrl-C while the processes start: they inherit this, so that none is ended before it ignores it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _nothing() -> None:
+    """Starts the processes."""
+
+
 def _ignore_interrupts() -> None:
     """Leaves Ctrl-C to the parent process, which waits for the work in progress and stops."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
