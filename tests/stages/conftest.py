@@ -122,4 +122,6 @@ def one_language(two_languages: Path) -> Path:
     """The same with Korean phones for the English speakers too, as the nearest ones."""
     manifest = load_manifest(two_languages)
     rows = [dataclasses.replace(row, phones=row.phones or ("D", "A")) for row in manifest]
-    return write_manifest(two_languages.with_name("korean.parquet"), rows, root=manifest.root).path  # type: ignore[return-value]
+    path = two_languages.with_name("korean.parquet")
+    write_manifest(path, rows, root=manifest.root)
+    return path

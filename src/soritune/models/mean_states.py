@@ -46,9 +46,7 @@ def mean_states(model: SpeechModel, inputs: Mapping[str, Tensor]) -> Tensor:
         model: as `build_state_model` makes it.
         inputs: `waveform`, `num_samples` and the masks of a batch.
     """
-    missing = model.geometry.least_samples - inputs["waveform"].shape[1]
-    waveform = torch.nn.functional.pad(inputs["waveform"], (0, max(missing, 0)))
-    last, states, valid = model.encode(**{**inputs, "waveform": waveform})
+    last, states, valid = model.encode(**inputs)
     shares = valid.float() / valid.sum(dim=1, keepdim=True)
     every = [*(states[layer] for layer in range(model.num_layers + 1)), last]
     return torch.stack([torch.einsum("bf,bfh->bh", shares, state.float()) for state in every], dim=1)

@@ -82,9 +82,8 @@ class SpeechModel(nn.Module):
                 pooling=config.pooling,
             )
         self._kept_layers = self._layers_to_keep()
-        is_last_read = any(spec.layer in ("last", "none") for spec in self.outputs)
         # A model without outputs, of which only the encoder is looked at, has all layers.
-        self.encoder.top_layer = None if is_last_read else max(self._kept_layers, default=None)
+        self.encoder.top_layer = None if self._is_last_read else max(self._kept_layers, default=None)
 
     @property
     def input_specs(self) -> tuple[InputSpec, ...]:
@@ -173,7 +172,7 @@ class SpeechModel(nn.Module):
         if states is None:
             assert waveform is not None
             last, by_layer, valid = self.encode(
-                self._long_enough(waveform), num_samples, time_mask, feature_mask, masked_rectangles
+                waveform, num_samples, time_mask, feature_mask, masked_rectangles
             )
         else:
             last, by_layer = self._unpacked(states)
@@ -203,7 +202,7 @@ class SpeechModel(nn.Module):
         feature_mask: Tensor | None = None,
         masked_rectangles: Tensor | None = None,
     ) -> tuple[Tensor, dict[int, Tensor], Tensor]:
-        """The encoder alone; arguments as for `forward`, no fewer samples than make a frame.
+        """The encoder alone; arguments as for `forward`.
 
         Returns:
             The last state (batch, frames, hidden), the states that heads read by layer, and the valid frames
@@ -211,6 +210,9 @@ class SpeechModel(nn.Module):
             caller drops such rows.
         """
         geometry = self.geometry
+        missing = geometry.least_samples - waveform.shape[1]
+        if missing > 0:
+            waveform = nn.functional.pad(waveform, (0, missing))
         features = self.encoder.front(waveform, num_samples)
         hidden = apply_masks(
             features, time_mask, feature_mask, self.encoder.mask_embedding, masked_rectangles
@@ -226,8 +228,12 @@ class SpeechModel(nn.Module):
     @property
     def state_names(self) -> tuple[int | str, ...]:
         """The states that heads read: numbers of layers, and "last"."""
-        is_last_read = any(spec.layer in ("last", "none") for spec in self.outputs)
-        return (*sorted(self._kept_layers), *(("last",) if is_last_read else ()))
+        return (*sorted(self._kept_layers), *(("last",) if self._is_last_read else ()))
+
+    @property
+    def _is_last_read(self) -> bool:
+        """Whether a head reads the last state; one that reads inputs alone takes its number of frames from it."""
+        return any(spec.layer in ("last", "none") for spec in self.outputs)
 
     @property
     def num_kept_states(self) -> int:
@@ -254,9 +260,7 @@ class SpeechModel(nn.Module):
         Returns:
             (batch, frames, states, hidden) in the order of `state_names`, and (batch,) int64 valid frames.
         """
-        last, by_layer, _ = self.encode(
-            self._long_enough(waveform), num_samples, time_mask, feature_mask, masked_rectangles
-        )
+        last, by_layer, _ = self.encode(waveform, num_samples, time_mask, feature_mask, masked_rectangles)
         chosen = [last if name == "last" else by_layer[int(name)] for name in self.state_names]
         num_frames: Tensor = self.geometry.num_frames(num_samples)
         return torch.stack(chosen, dim=2), num_frames
@@ -267,11 +271,6 @@ class SpeechModel(nn.Module):
         last = each.pop("last", None)
         by_layer = {int(layer): state for layer, state in each.items()}
         return next(iter(by_layer.values())) if last is None else last, by_layer
-
-    def _long_enough(self, waveform: Tensor) -> Tensor:
-        """The waveform with zeros behind it, so that it has a frame."""
-        missing = self.geometry.least_samples - waveform.shape[1]
-        return nn.functional.pad(waveform, (0, missing)) if missing > 0 else waveform
 
     def _layers_to_keep(self) -> frozenset[int]:
         if any(spec.layer == "weighted" for spec in self.outputs):

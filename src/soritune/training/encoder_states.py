@@ -123,9 +123,8 @@ class EncoderStates:
 
     def _missing(self, train_rows: NDArray[np.int64], plain_rows: NDArray[np.int64]) -> list[_Missing]:
         """Clips without states, each once."""
-        wanted = [_Missing(row, copy) for copy in range(self.copies) for row in train_rows.tolist()]
-        if not self.augments:
-            wanted = [_Missing(row, None) for row in train_rows.tolist()]
+        copies = range(self.copies) if self.augments else (None,)
+        wanted = [_Missing(row, copy) for copy in copies for row in train_rows.tolist()]
         wanted += [_Missing(row, None) for row in plain_rows.tolist()]
         missing: dict[str, _Missing] = {}
         for clip in wanted:

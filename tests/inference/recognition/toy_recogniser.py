@@ -1,4 +1,4 @@
-"""A recogniser that recognises what it is told to, in turn, without audio."""
+"""A recogniser that returns given texts one after another and reads no audio."""
 
 from __future__ import annotations
 

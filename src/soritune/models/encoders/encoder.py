@@ -116,6 +116,20 @@ class EncoderFamily(ABC):
         return {}
 
 
+class ClassifierFamily(EncoderFamily):
+    """A family whose class for utterances in transformers has a projector, and may read a weighted sum of layers."""
+
+    def head_config(self, kind: HeadKind | None, spec: OutputSpec, projector_size: int) -> dict[str, Any]:
+        """For the class with a head for utterances: width of the projector, and whether it reads all layers."""
+        if kind != "classification":
+            return {}
+        return {"classifier_proj_size": projector_size, "use_weighted_layer_sum": spec.layer == "weighted"}
+
+    def reads_weighted_layers(self, architecture: Mapping[str, Any]) -> bool:
+        """`use_weighted_layer_sum`."""
+        return bool(architecture.get("use_weighted_layer_sum"))
+
+
 def families() -> dict[str, EncoderFamily]:
     """The family of each model type.
 

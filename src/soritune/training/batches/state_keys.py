@@ -55,10 +55,12 @@ class RowKeys:
     ) -> None:
         self.manifest, self.copies = manifest, copies
         self._seed, self._phase = seed, phase
-        self._plain = f"{VERSION}|{encoder}|{preprocessing.model_dump_json()}"
+        # Digests, because a key is made for every visit of every epoch.
+        self._plain = _digest(str(VERSION), encoder, preprocessing.model_dump_json())
         # A list, since the order of augmentations matters.
         members = [item for item in augment.model_dump(mode="json").items() if item[1] is not None]
-        self._augment = json.dumps([members, _recordings(augment)], default=str) if members else ""
+        changes = json.dumps([members, _recordings(augment)], default=str)
+        self._augment = _digest(changes) if members else ""
         stored = stored_audio_hashes(manifest)
         self._hashes: NDArray[np.uint64] | None = None if stored is None else stored.hashes
         self._contents: dict[int, str] = {}

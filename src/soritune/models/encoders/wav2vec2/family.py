@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from soritune.errors import ModelError
 from soritune.geometry import Geometry
-from soritune.models.encoders.encoder import EncoderFamily
-from soritune.models.hub_names import HeadKind, HubNames
+from soritune.models.encoders.encoder import ClassifierFamily
+from soritune.models.hub_names import HubNames
 from soritune.tasks.specs import OutputSpec
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ OLD_NAMES: tuple[tuple[str, str], ...] = (
 """(old, new): PyTorch stored weight norm under the old names until 2.1."""
 
 
-class Wav2Vec2Family(EncoderFamily):
+class Wav2Vec2Family(ClassifierFamily):
     """wav2vec2 (with XLS-R), HuBERT and WavLM, which differ in attention and in the norm of the front end."""
 
     model_types: ClassVar[tuple[str, ...]] = tuple(CLASS_PREFIX)
@@ -81,16 +81,6 @@ class Wav2Vec2Family(EncoderFamily):
         from soritune.models.encoders.wav2vec2.encoder import Wav2Vec2Encoder
 
         return Wav2Vec2Encoder(config, geometry)
-
-    def head_config(self, kind: HeadKind | None, spec: OutputSpec, projector_size: int) -> dict[str, Any]:
-        """For `ForSequenceClassification`: width of the projector, and whether it reads all layers."""
-        if kind != "classification":
-            return {}
-        return {"classifier_proj_size": projector_size, "use_weighted_layer_sum": spec.layer == "weighted"}
-
-    def reads_weighted_layers(self, architecture: Mapping[str, Any]) -> bool:
-        """`use_weighted_layer_sum`."""
-        return bool(architecture.get("use_weighted_layer_sum"))
 
     def saves_adapters(self, model_type: str) -> bool:
         """False for WavLM: plain peft and transformers would silently ignore its adapters."""

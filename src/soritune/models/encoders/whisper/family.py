@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from soritune.errors import ModelError
 from soritune.geometry import Geometry
-from soritune.models.encoders.encoder import EncoderFamily
+from soritune.models.encoders.encoder import ClassifierFamily
 from soritune.models.encoders.whisper.spectrogram import FFT_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ
-from soritune.models.hub_names import HEAD_NAMES, HeadKind, HubNames
-from soritune.tasks.specs import OutputSpec
+from soritune.models.hub_names import HEAD_NAMES, HubNames
 
 if TYPE_CHECKING:
     from soritune.models.encoder_module import EncoderModule
@@ -32,7 +31,7 @@ LEVEL_DBFS = -26.0
 """Active speech level of telephony (ITU-T P.56, P.830), where recordings of unknown level are usually set."""
 
 
-class WhisperFamily(EncoderFamily):
+class WhisperFamily(ClassifierFamily):
     """The encoder half of Whisper. The decoder of a folder is not read.
 
     Clips are not padded to 30 s. `front_settings` are stored in config.json: `appended_silence_s` is the silence behind
@@ -116,16 +115,6 @@ class WhisperFamily(EncoderFamily):
         from soritune.models.encoders.whisper.encoder import WhisperEncoder
 
         return WhisperEncoder(config, geometry)
-
-    def head_config(self, kind: HeadKind | None, spec: OutputSpec, projector_size: int) -> dict[str, Any]:
-        """For `WhisperForAudioClassification`: width of the projector, and whether it reads all layers."""
-        if kind != "classification":
-            return {}
-        return {"classifier_proj_size": projector_size, "use_weighted_layer_sum": spec.layer == "weighted"}
-
-    def reads_weighted_layers(self, architecture: Mapping[str, Any]) -> bool:
-        """`use_weighted_layer_sum`."""
-        return bool(architecture.get("use_weighted_layer_sum"))
 
     def preprocessor_config(
         self, preprocessing: Mapping[str, Any], architecture: Mapping[str, Any]
