@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soritune import progress
+from soritune.cli.file_options import Root
 from soritune.cli.model_options import Backend, Base, Device
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_json, print_line
@@ -26,7 +26,7 @@ def calibrate(
     checkpoint: Annotated[
         str | None, typer.Option(help="Bundle of the run: best, last, best_loss, …")
     ] = None,
-    root: Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")] = None,
+    root: Root = None,
     device: Device = "auto",
     backend: Backend = "pytorch",
     base: Base = None,

@@ -12,6 +12,7 @@ import typer
 from soritune import progress
 from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
+from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_rows
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
 from soritune.cli.prediction_tables import SHOWN, print_predictions, wide_console
@@ -85,11 +86,9 @@ def predict(
     manifest: Annotated[
         Path | None, typer.Option(help="Predict the rows of a manifest instead of files.")
     ] = None,
-    splits: Annotated[
-        Path | None, typer.Option(help="Splits file, to take one split of the manifest.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Split to take when --splits is given.")] = "test",
-    root: Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")] = None,
+    splits: Splits = None,
+    split: Split = "test",
+    root: Root = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write predictions.jsonl here.")
     ] = None,
@@ -115,10 +114,7 @@ def predict(
             "Without it the mean of all."
         ),
     ] = None,
-    pcm: Annotated[
-        str | None,
-        typer.Option(help="Encoding, rate and channels of files without a header (.pcm), as s16le:16000."),
-    ] = None,
+    pcm: Pcm = None,
     vad: Annotated[
         Literal["auto", "silero", "energy", "off"],
         typer.Option(
@@ -157,14 +153,11 @@ def predict(
     from soritune.tasks.inputs.input import values_in_request
 
     # A model takes seconds to load; faulty arguments are reported before that.
-    if bool(audio) == (manifest is not None):
-        raise SorituneError("give either audio files (or folders) or --manifest")
+    check_files_or_rows(audio, manifest, splits, root)
     if text and asr_model is None:
         raise SorituneError(
             "--text needs --asr-model, a recogniser: a CTranslate2 folder, or a name on the hub"
         )
-    if manifest is None and (splits is not None or root is not None):
-        raise SorituneError(f"{'--splits' if splits is not None else '--root'} needs --manifest")
     refuse_idle(
         context,
         {

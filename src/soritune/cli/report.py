@@ -14,6 +14,7 @@ from rich.text import Text
 from soritune import progress
 from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
+from soritune.cli.file_options import Root
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
 from soritune.cli.source_options import settings_of
@@ -64,7 +65,7 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE of the source's settings; the value is YAML."),
     ] = None,
-    root: Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")] = None,
+    root: Root = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the results.")] = None,
     plots: Annotated[
         Literal["svg", "png"] | None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soritune import progress
+from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_rows
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Device
 from soritune.cli.predict import without_repeats
@@ -36,21 +37,16 @@ def transcribe(
     manifest: Annotated[
         Path | None, typer.Option(help="Transcribe the rows of a manifest instead of files.")
     ] = None,
-    splits: Annotated[
-        Path | None, typer.Option(help="Splits file, to take one split of the manifest.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Split to take when --splits is given.")] = "test",
-    root: Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")] = None,
+    splits: Splits = None,
+    split: Split = "test",
+    root: Root = None,
     channel: Annotated[
         str | None,
         typer.Option(
             help="Channel of every file: left, right or a number from 0; each takes all, one by one."
         ),
     ] = None,
-    pcm: Annotated[
-        str | None,
-        typer.Option(help="Encoding, rate and channels of files without a header (.pcm), as s16le:16000."),
-    ] = None,
+    pcm: Pcm = None,
     language: Language = "ko",
     beam_size: BeamSize = 1,
     min_confidence: Annotated[
@@ -74,15 +70,11 @@ def transcribe(
     Clips with doubtful text are set aside in a quarantine file beside the output. A recogniser hears words, so it hides
     mispronunciations.
     """
-    from soritune.errors import SorituneError
     from soritune.inference.recognition.acceptance import checked_min_confidence
     from soritune.stages.predict import find_files, reading_of, select_rows
     from soritune.stages.transcribe import transcribe as run_transcription
 
-    if bool(audio) == (manifest is not None):
-        raise SorituneError("give either audio files (or folders) or --manifest")
-    if manifest is None and (splits is not None or root is not None):
-        raise SorituneError(f"{'--splits' if splits is not None else '--root'} needs --manifest")
+    check_files_or_rows(audio, manifest, splits, root)
     refuse_idle(context, {"split": "without --splits" if splits is None else None})
     checked_min_confidence(min_confidence)
     reading = reading_of(channel, pcm, manifest)

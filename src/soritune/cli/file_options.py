@@ -1,0 +1,32 @@
+"""Options of the verbs that take audio files or the rows of a manifest: --splits, --split, --root, --pcm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soritune.errors import SorituneError
+
+Splits = Annotated[Path | None, typer.Option(help="Splits file, to take one split of the manifest.")]
+Split = Annotated[str, typer.Option(help="Split to take when --splits is given.")]
+Root = Annotated[Path | None, typer.Option(help="Where the manifest's audio paths start.")]
+Pcm = Annotated[
+    str | None,
+    typer.Option(help="Encoding, rate and channels of files without a header (.pcm), as s16le:16000."),
+]
+
+
+def check_files_or_rows(
+    audio: list[Path] | None, manifest: Path | None, splits: Path | None, root: Path | None
+) -> None:
+    """Checks that a verb gets either files or a manifest, and options of a manifest only with one.
+
+    Raises:
+        SorituneError: it does not.
+    """
+    if bool(audio) == (manifest is not None):
+        raise SorituneError("give either audio files (or folders) or --manifest")
+    if manifest is None and (splits is not None or root is not None):
+        raise SorituneError(f"{'--splits' if splits is not None else '--root'} needs --manifest")
