@@ -104,6 +104,17 @@ def test_a_file_of_something_else_is_made_anew(
     assert np.array_equal(before, after) is (change == "damage")
 
 
+def test_another_front_end_makes_the_file_anew(
+    rows: Manifest, recipe: Recipe, tmp_path: Path, encoded: list[int]
+) -> None:
+    """Its settings are in the configuration of the encoder, not in its weights."""
+    recipe.model.architecture = tiny_config("whisper")
+    for front in ({}, {"appended_silence_s": 2.0}):
+        recipe.model.front = front
+        cached_states(recipe, rows, model_of(recipe), tmp_path / "states.safetensors")
+    assert encoded == [6, 6]
+
+
 def test_a_row_that_cannot_be_read_is_reported(rows: Manifest, recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / rows.utterance(2).audio).write_bytes(b"")
     with pytest.raises(AudioError, match=rows.utterance(2).audio):

@@ -275,3 +275,17 @@ def test_store_leaves_other_files_and_files_in_the_making_alone(tmp_path: Path) 
     assert all(file.read_bytes() == b"part of a file" for file in others) and store.num_bytes == 0
     store.put({"k": EncodedClip(320, np.zeros((1, 1, 4), np.float16))})
     assert "k" in StateStore(tmp_path)
+
+
+def test_files_that_were_damaged_are_reported_and_their_clips_encoded_again(
+    make_run: MakeRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = run_of(make_run, "run", kept={}, epochs=1)
+    train(run)
+    (file,) = RunFolder(run.folder).encoder_states.iterdir()
+    file.write_bytes(file.read_bytes()[:20])
+    again = run_of(make_run, "again", kept={"folder": str(file.parent)}, epochs=1)
+    with caplog.at_level("WARNING"):
+        train(again)
+    assert "1 files in" in caplog.text and "were damaged" in caplog.text
+    assert losses_of(again) == losses_of(run)

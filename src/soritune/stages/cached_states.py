@@ -28,6 +28,7 @@ from soritune.recipe import Recipe
 from soritune.training.batches.collate import Collator
 from soritune.training.batches.loader import load_batches
 from soritune.training.batches.plan import plan_evaluation
+from soritune.training.encoder_states import digest_of
 from soritune.whole_file import write_bytes
 
 VERSION = "1"
@@ -84,10 +85,7 @@ def _stored(file: Path, expected: dict[str, str], console: Console) -> NDArray[n
 
 def _fingerprint(recipe: Recipe, manifest: Manifest, model: SpeechModel) -> str:
     """A digest of everything that the states depend on."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    digest = hashlib.sha256(digest_of(model).encode())
     digest.update(recipe.preprocessing.model_dump_json().encode())
     digest.update(manifest.hash.encode())
     hashes = stored_audio_hashes(manifest)

@@ -77,7 +77,7 @@ class EncoderStates:
         self.store = StateStore(Path(settings.folder or RunFolder(run.folder).encoder_states))
         self.keys = RowKeys(
             run.manifest,
-            _digest_of(run.model, str(accelerator.mixed_precision)),
+            digest_of(run.model, str(accelerator.mixed_precision)),
             run.preprocessing,
             phase.augment,
             seed=run.settings.seed,
@@ -119,6 +119,12 @@ class EncoderStates:
             fault = error
         (num_stopped,) = self.group.agree(fault, [float(stopped)], patient=True)
         self.store.refresh()
+        if self.store.num_damaged:
+            logger.warning(
+                "%d files in %s were damaged and are removed; their clips were encoded again",
+                self.store.num_damaged,
+                self.store.folder,
+            )
         return num_stopped == 0
 
     def _missing(self, train_rows: NDArray[np.int64], plain_rows: NDArray[np.int64]) -> list[_Missing]:
@@ -260,8 +266,13 @@ class EncoderStates:
                 yield row, EncodedClip(int(samples[index]), states[index, :frames].numpy())
 
 
-def _digest_of(model: SpeechModel, precision: str) -> str:
-    """The digest of the model's encoder and of the states that its heads read."""
+def digest_of(model: SpeechModel, precision: str = "no") -> str:
+    """The digest of the model's encoder and of the states that its heads read.
+
+    Args:
+        model: with its weights.
+        precision: in which the states are computed, as accelerate names it.
+    """
     weights = {
         name: value.detach().cpu().float().numpy() for name, value in model.encoder.state_dict().items()
     }
