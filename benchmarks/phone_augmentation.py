@@ -32,7 +32,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import shutil
 import sys
 import time
@@ -41,6 +40,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from judged_speakers import (
+    CORPORA,
+    as_counts,
+    difference,
+    percent,
+    phone_error_rate,
+    points,
+    prepared,
+    scored,
+    summed,
+    write_json,
+)
 from numpy.typing import NDArray
 
 from soritune.audio.augment.noise import active_power, noise_spectrum, with_noise
@@ -49,21 +60,17 @@ from soritune.audio.channels import Float32Array
 from soritune.audio.spectrum import fast_length
 from soritune.audio.waveform import read_audio, write_audio
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
-from soritune.corpus.prepare import prepare
 from soritune.corpus.utterance import Utterance
 from soritune.draws import seed_of
 from soritune.inference.predictor import Predictor
-from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
+from soritune.metrics.bootstrap import Interval
 from soritune.progress import Console
 from soritune.recipe import Recipe, load_recipe
-from soritune.reports.score import score_predictions
 from soritune.stages.crossval import crossval
 from soritune.stages.predict import predict_rows, select_rows
-from soritune.tasks.results import Counts, add_counts
-from soritune.tasks.task import make_task
+from soritune.tasks.results import Counts
 from soritune.whole_file import write_text
 
-CORPORA = ("ko_speech_selvas", "pansori_tedxkr")
 SHORT_S, CLIPS_A_SPEAKER = 6.0, 15
 """Of a corpus above `LARGE_H` hours: the longest clip taken, and how many of each speaker, evenly spaced."""
 LARGE_H = 0.3
@@ -101,20 +108,11 @@ CONDITIONS = ("clean", *(f"{kind}-{snr}" for kind in ("pink", "babble") for snr 
 RATE_HZ = 16000
 
 
-def data_folder() -> Path:
-    """$SORITUNE_DATA; exits with a message if it is not a folder."""
-    given = os.environ.get("SORITUNE_DATA")
-    if not given or not Path(given).is_dir():
-        sys.exit(f"set SORITUNE_DATA to the folder that holds {' and '.join(CORPORA)}")
-    return Path(given).resolve()
-
-
 def rows_of(corpus: str, work: Path) -> Manifest:
     """The rows that are trained on and judged, written to `work`/data/<corpus>.parquet."""
     path = work / "data" / f"{corpus}.parquet"
     if not path.exists():
-        config = {"files": [f"{corpus}/manifest.jsonl"], "fields": {"duration_s": "duration"}}
-        manifest = prepare("manifest", data_folder(), config, work / "data" / corpus).manifest
+        manifest = prepared(corpus, work / "data" / corpus)
         rows = list(manifest)
         if manifest.hours > LARGE_H:
             rows = [row for speaker in _by_speaker(rows).values() for row in _spread(speaker)]
@@ -248,17 +246,11 @@ def judge(folder: Path, corpus: str, work: Path, models: Sequence[tuple[str, Pat
             rows, data = select_rows(manifest, splits, "test", bundles=[])
             file = folder / "judged" / f"{condition}-{number}.jsonl"
             predict_rows(predictor, rows, file, data=data)
-            speakers = score_predictions(file, resamples=0).tasks["phoneme"].speakers
+            speakers = scored(file)
             if judged.keys() & speakers.keys():
                 sys.exit(f"{folder}: a speaker is judged in two folds")
-            for name, speaker in speakers.items():
-                judged[name] = {key: np.asarray(value).tolist() for key, value in speaker.counts.items()}
-        _write_json(folder / "judged" / f"{condition}.json", {"speakers": judged})
-
-
-def _write_json(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+            judged |= speakers
+        write_json(folder / "judged" / f"{condition}.json", {"speakers": judged})
 
 
 def run_folder(work: Path, corpus: str, arm: str, seed: int) -> Path:
@@ -271,13 +263,7 @@ def counts_of(work: Path, corpus: str, arm: str, condition: str, seeds: Sequence
     files = [run_folder(work, corpus, arm, seed) / "judged" / f"{condition}.json" for seed in seeds]
     if not all(file.exists() for file in files):
         return {}
-    read = [json.loads(file.read_text("utf-8"))["speakers"] for file in files]
-    return {
-        speaker: add_counts(
-            [{key: np.asarray(value) for key, value in part[speaker].items()} for part in read]
-        )
-        for speaker in sorted(read[0])
-    }
+    return summed([as_counts(json.loads(file.read_text("utf-8"))["speakers"]) for file in files])
 
 
 def summarise(work: Path, options: argparse.Namespace) -> str:
@@ -303,13 +289,11 @@ def summarise(work: Path, options: argparse.Namespace) -> str:
                 "per": {arm: rate.to_json() for arm, rate in rates.items()},
                 f"minus {options.arms[0]}": {arm: gap.to_json() for arm, gap in differences.items()},
             }
-            cells = [_percent(rates.get(arm)) for arm in arms] + [
-                _points(gap) for gap in differences.values()
-            ]
+            cells = [percent(rates.get(arm)) for arm in arms] + [points(gap) for gap in differences.values()]
             lines.append(f"| {condition} | {' | '.join(cells)} |")
         lines.append("")
     text = "\n".join(lines) + "\n"
-    _write_json(work / "summary.json", summary)
+    write_json(work / "summary.json", summary)
     write_text(work / "summary.md", text)
     return text
 
@@ -318,29 +302,9 @@ def _compared(
     counts: Mapping[str, dict[str, Counts]], arms: Sequence[str]
 ) -> tuple[dict[str, Interval], dict[str, Interval]]:
     """PER of everything, and that of each arm minus that of the first, paired over speakers."""
-    task = make_task("phoneme", {"inventory": "korean"})
-    more = {"contributes_fn": task.contributes}
-    rates = {
-        arm: speaker_intervals(list(speakers.values()), task.rates, **more)["per"]
-        for arm, speakers in counts.items()
-    }
-    first = list(counts[arms[0]].values())
-    gaps = {
-        arm: paired_difference(first, list(counts[arm].values()), task.rates, **more)["per"]
-        for arm in arms[1:]
-    }
+    rates = {arm: phone_error_rate(speakers) for arm, speakers in counts.items()}
+    gaps = {arm: difference(counts[arms[0]], counts[arm]) for arm in arms[1:]}
     return rates, gaps
-
-
-def _percent(rate: Interval | None) -> str:
-    if rate is None:
-        return "–"
-    return f"{100 * rate.value:.1f} % [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
-
-
-def _points(gap: Interval) -> str:
-    text = f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
-    return text.replace("-", "−")
 
 
 def settings_of(options: argparse.Namespace) -> Mapping[str, Any]:
@@ -366,7 +330,7 @@ def main() -> None:
     file = work / "settings.json"
     if file.exists() and json.loads(file.read_text("utf-8")) != settings_of(options):
         sys.exit(f"{work} was started with other settings ({file}); choose another --output")
-    _write_json(file, settings_of(options))
+    write_json(file, settings_of(options))
     started = time.monotonic()
     for seed in [] if options.summary else options.seeds:
         for corpus in options.corpora:

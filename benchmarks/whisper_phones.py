@@ -25,9 +25,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import shutil
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -35,23 +33,31 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from judged_speakers import (
+    as_counts,
+    data_folder,
+    difference,
+    percent,
+    phone_error_rate,
+    points,
+    prepared,
+    scored,
+    summed,
+    write_json,
+)
 
 from soritune.audio.waveform import read_audio, write_audio
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
-from soritune.corpus.prepare import prepare
 from soritune.corpus.splitting.folds import make_folds
 from soritune.corpus.splitting.splits import Splits
 from soritune.draws import seed_of
 from soritune.inference.predictor import Predictor
-from soritune.metrics.bootstrap import Interval, paired_difference, speaker_intervals
 from soritune.progress import Console
 from soritune.recipe import Recipe, load_recipe
-from soritune.reports.score import score_predictions
 from soritune.run_folder import RunFolder
 from soritune.stages.predict import predict_rows, select_rows
 from soritune.stages.train import train_recipe
-from soritune.tasks.results import Counts, add_counts
-from soritune.tasks.task import make_task
+from soritune.tasks.results import Counts
 from soritune.whole_file import write_text
 
 CORPORA = {"ko_speech_selvas": "read speech", "pansori_tedxkr": "talks"}
@@ -80,22 +86,13 @@ SILENCES_S = (0.0, 0.5, 2.0, 30.0)
 RATE_HZ = 16000
 
 
-def data_folder() -> Path:
-    """$SORITUNE_DATA; exits with a message if it is not a folder."""
-    given = os.environ.get("SORITUNE_DATA")
-    if not given or not Path(given).is_dir():
-        sys.exit(f"set SORITUNE_DATA to the folder that holds {' and '.join(CORPORA)}")
-    return Path(given).resolve()
-
-
 def rows_of(options: argparse.Namespace) -> Manifest:
     """The rows of both corpora; a speaker's name has its corpus before it."""
     path, longest_s = options.rows, options.longest_s
     if not path.exists():
         rows = []
         for corpus in CORPORA:
-            config = {"files": [f"{corpus}/manifest.jsonl"], "fields": {"duration_s": "duration"}}
-            manifest = prepare("manifest", data_folder(), config, path.parent / "data" / corpus).manifest
+            manifest = prepared(corpus, path.parent / "data" / corpus)
             rows += [
                 dataclasses.replace(
                     row,
@@ -168,7 +165,7 @@ def judged(
         print(f"  {folder.name} fold {number}: {seconds:.0f} s of training so far", flush=True)
     minutes = float(rows.durations_s[folds[-1].indices(rows, "train")].sum() / 60)
     content = {"speakers": speakers, "seconds": seconds, "steps": steps, "minutes": minutes}
-    _write_json(file, content)
+    write_json(file, content)
     return content
 
 
@@ -177,11 +174,7 @@ def counts_of(model: Path | str, tested: Path, splits: Path | None, file: Path) 
     predictor = Predictor.load(model, checkpoint="last" if splits else None, device="cpu", vad="off")
     rows, data = select_rows(tested, splits, "test" if splits else "all", bundles=[], root=data_folder())
     predict_rows(predictor, rows, file, data=data)
-    scored = score_predictions(file, resamples=0).tasks["phoneme"].speakers
-    return {
-        speaker: {key: np.asarray(value).tolist() for key, value in part.counts.items()}
-        for speaker, part in scored.items()
-    }
+    return scored(file)
 
 
 def nested(splits: Splits, manifest: Manifest, minutes: float) -> Splits:
@@ -228,11 +221,6 @@ def repeated_sentences(folds: Sequence[Splits], manifest: Manifest) -> set[str]:
 def _sentence(manifest: Manifest, row: np.int64) -> str:
     """The letters of a row's text."""
     return "".join(sign for sign in manifest.utterance(int(row)).text or "" if sign.isalnum())
-
-
-def _write_json(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def run_folds(options: argparse.Namespace) -> None:
@@ -284,7 +272,7 @@ def run_labels(options: argparse.Namespace) -> None:
     for number in range(1, len(folds) + 1):
         fold = options.output / "folds" / f"seed-{options.seeds[0]}" / f"fold-{number}"
         given |= counts_of(fold, tested, fold / "splits.parquet", folder / f"given-{number}.jsonl")
-    _write_json(folder / "given.json", {"speakers": given, "left_out": len(repeated)})
+    write_json(folder / "given.json", {"speakers": given, "left_out": len(repeated)})
 
 
 def run_silence(options: argparse.Namespace) -> None:
@@ -300,14 +288,14 @@ def run_silence(options: argparse.Namespace) -> None:
             ]
             padded = file.with_suffix(".parquet")
             write_manifest(padded, rows, root=data_folder())
-            _write_json(file, counts_of(bundle_of(fold), padded, None, file.with_suffix(".jsonl")))
+            write_json(file, counts_of(bundle_of(fold), padded, None, file.with_suffix(".jsonl")))
         file = options.output / "silence" / f"front-{silence:g}.json"
         if not file.exists() and silence < 30:
             copy = options.output / "silence" / f"front-{silence:g}"
             changed_front(bundle_of(fold), copy, silence)
             plain = options.output / "silence" / "plain.parquet"
             write_manifest(plain, list(chosen), root=data_folder())
-            _write_json(file, counts_of(copy, plain, None, file.with_suffix(".jsonl")))
+            write_json(file, counts_of(copy, plain, None, file.with_suffix(".jsonl")))
 
 
 def bundle_of(fold: Path) -> Path:
@@ -327,7 +315,7 @@ def changed_front(source: Path, target: Path, silence_s: float) -> None:
         config["appended_silence_s"] = silence_s
         if card is not None:
             card["geometry"]["appended_samples"] = round(silence_s * RATE_HZ)
-        _write_json(target / name, content)
+        write_json(target / name, content)
 
 
 def _with_silence(manifest: Manifest, row: Any, silence_s: float, folder: Path) -> Any:
@@ -350,10 +338,7 @@ def read_counts(file: Path) -> dict[str, Counts]:
     if not file.exists():
         return {}
     content = json.loads(file.read_text("utf-8"))
-    speakers = content.get("speakers", content)
-    return {
-        name: {key: np.asarray(value) for key, value in counts.items()} for name, counts in speakers.items()
-    }
+    return as_counts(content.get("speakers", content))
 
 
 def of_corpus(counts: Mapping[str, Counts], corpus: str) -> dict[str, Counts]:
@@ -361,34 +346,14 @@ def of_corpus(counts: Mapping[str, Counts], corpus: str) -> dict[str, Counts]:
     return {name: counts[name] for name in sorted(counts) if name.startswith(f"{corpus}/")}
 
 
-def summed(parts: Sequence[Mapping[str, Counts]]) -> dict[str, Counts]:
-    """Counts of each speaker, summed over seeds."""
-    return {name: add_counts([part[name] for part in parts]) for name in sorted(parts[0])} if parts else {}
-
-
 def per(counts: Mapping[str, Counts]) -> str:
     """The phone error rate with its interval over speakers."""
-    if not counts:
-        return "–"
-    task = make_task("phoneme", {"inventory": "korean"})
-    interval: Interval = speaker_intervals(
-        list(counts.values()), task.rates, contributes_fn=task.contributes
-    )["per"]
-    if len(counts) < 2:
-        return f"{100 * interval.value:.1f} %"
-    return f"{100 * interval.value:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    return percent(phone_error_rate(counts) if counts else None)
 
 
 def gap(first: Mapping[str, Counts], second: Mapping[str, Counts]) -> str:
     """The second rate minus the first, paired over speakers."""
-    if not first or first.keys() != second.keys():
-        return "–"
-    task = make_task("phoneme", {"inventory": "korean"})
-    interval = paired_difference(
-        list(first.values()), list(second.values()), task.rates, contributes_fn=task.contributes
-    )["per"]
-    text = f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
-    return text.replace("-", "−")
+    return points(difference(first, second)) if first and first.keys() == second.keys() else "–"
 
 
 def table(title: str, head: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
