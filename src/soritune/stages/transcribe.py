@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -212,14 +212,13 @@ def recognised_row(clip: Clip, text: RecognisedText, recogniser: Recogniser, fol
         given[GIVEN_TEXT] = row.text
         if row.text_source is not None:
             given[GIVEN_SOURCE] = row.text_source
-    values = {name: getattr(row, name) for name in Utterance.__dataclass_fields__}
-    values |= {
+    return replace(
+        row,
         **changed,
-        "script_id": row.script,
-        "language": row.language or recogniser.language,
-        "extra": {**row.extra, **given, **facts},
-    }
-    return Utterance(**values)
+        script_id=row.script,
+        language=row.language or recogniser.language,
+        extra={**row.extra, **given, **facts},
+    )
 
 
 def _stored_path(clip: Clip, folder: Path) -> str:
