@@ -1,14 +1,17 @@
 """Does a text beside the audio help emotion, and what is left where the text is missing?
 
     python benchmarks/emotion_text.py $SORITUNE_DATA/ko_emotion_selvas/manifest.jsonl --work FOLDER
+    python benchmarks/emotion_text.py $SORITUNE_DATA/ko_emotion_selvas/manifest.jsonl --work FOLDER --recognised FILE
     python benchmarks/emotion_text.py styles --work FOLDER
 
 The recipe `emotion-4class-text` with data, labels and both encoders replaced is trained on the same folds of speakers
 as three arms: audio alone, text alone, and both. The arm with both is judged with the texts as they are (gold) and
 without any (none), by the same bundles, and by its further outputs that read the audio or the text alone. The last
 weights are judged, and nothing is chosen. The speech encoder is frozen, so its states are computed once for all
-trainings. The text encoder is a small one with random weights, trained on the folds. `styles` is synthetic speech whose
-sentences fit every style. Finished trainings are not repeated.
+trainings. The text encoder is a small one with random weights, trained on the folds. With `--recognised`, the arms that
+read a text are also judged with the words of a recogniser (asr), a manifest that `soritune transcribe` wrote; a row
+that it set aside has no text. `styles` is synthetic speech whose sentences fit every style. Finished trainings are not
+repeated.
 """
 
 from __future__ import annotations
@@ -48,10 +51,22 @@ from soritune.whole_file import write_text
 ARMS = {"audio": None, "text": "text_only", "fused": "concat"}
 """Name of an arm to the fusion of its text."""
 TEXT_CHANNELS = 64
-JUDGED = ("audio", "text", "fused, gold", "fused, none", "fused, audio alone", "fused, text alone")
+JUDGED = (
+    "audio",
+    "text",
+    "text, asr",
+    "fused, gold",
+    "fused, asr",
+    "fused, none",
+    "fused, audio alone",
+    "fused, text alone",
+)
 DIFFERENCES = (
     ("fused, gold", "audio"),
     ("fused, gold", "text"),
+    ("fused, asr", "audio"),
+    ("fused, asr", "text, asr"),
+    ("fused, gold", "fused, asr"),
     ("fused, none", "audio"),
     ("fused, gold", "fused, none"),
 )
@@ -166,16 +181,41 @@ def cached_states() -> Iterator[None]:
         SpeechModel.encode = encode  # type: ignore[method-assign]
 
 
-def answers_of(folder: Path, arm: str, group: str) -> dict[str, list[Answer]]:
+def recognised_texts(path: Path | None) -> dict[str, str] | None:
+    """The text that a recogniser gave for each row, by the row's id; None without a file."""
+    if path is None:
+        return None
+    return {row.id: row.text for row in load_manifest(path).utterances() if row.text}
+
+
+def texts_of(
+    arm: str, gold: Sequence[Utterance], recognised: Mapping[str, str] | None
+) -> Iterator[tuple[str, list[Utterance]]]:
+    """The rows with the texts that an arm is judged with, and the name of these texts ("" for the only ones)."""
+    yield ("gold" if arm == "fused" else ""), list(gold)
+    if recognised is not None and arm != "audio":
+        yield (
+            "asr",
+            [
+                replace(row, text=text, text_source="asr" if text else "none")
+                for row, text in ((row, recognised.get(row.id)) for row in gold)
+            ],
+        )
+    if arm == "fused":  # the last one: requests without a text are compared with it
+        yield "none", [replace(row, text=None, text_source="none") for row in gold]
+
+
+def answers_of(
+    folder: Path, arm: str, group: str, recognised: Mapping[str, str] | None
+) -> dict[str, list[Answer]]:
     """The predictions of a cross-validation for the test rows of its folds, by name of `JUDGED`."""
     manifest = load_manifest(folder / "checked.parquet")
     answers: dict[str, list[Answer]] = defaultdict(list)
     for fold in sorted(folder.glob("fold-*")):
         rows = load_splits(fold / "splits.parquet").indices(manifest, "test").tolist()
         gold = [manifest.utterance(row) for row in rows]
-        without = [replace(row, text=None, text_source="none") for row in gold]
         predictor = Predictor.load(fold, checkpoint="last", device="cpu", vad="off")
-        for name, utterances in (("gold", gold), ("none", without)) if arm == "fused" else (("", gold),):
+        for name, utterances in texts_of(arm, gold, recognised):
             predicted = list(predictor.predict(_Rows(utterances, manifest)))
             for utterance, row in zip(utterances, predicted, strict=True):
                 answer = row["tasks"]["emotion"]
@@ -262,12 +302,13 @@ def judged_arm(
         started = time.monotonic()
         recipe = recipe_of(arm, options, manifest, encoder, seed)
         crossval(recipe, folder, folds=options.folds, val_share=0.0, console=Console(quiet=True))
-        write_text(file, json.dumps(answers_of(folder, arm, options.group), ensure_ascii=False) + "\n")
+        answers = answers_of(folder, arm, options.group, recognised_texts(options.recognised))
+        write_text(file, json.dumps(answers, ensure_ascii=False) + "\n")
         for part in (*folder.glob("fold-*/checkpoints"), *folder.glob("fold-*/bundles")):
             shutil.rmtree(part)
         print(f"{folder.name}: {time.monotonic() - started:.0f} s", flush=True)
-    read: dict[str, list[Any]] = json.loads(file.read_text(encoding="utf-8"))
-    return {name: [tuple(answer) for answer in answers] for name, answers in read.items()}
+    stored: dict[str, list[Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return {name: [tuple(answer) for answer in answers] for name, answers in stored.items()}
 
 
 def main() -> None:
@@ -286,6 +327,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=54, help="of synthetic speech")
     parser.add_argument("--speakers", type=int, default=18, help="of synthetic speech")
     parser.add_argument("--set", nargs="+", default=[], help="further overrides of the recipe, KEY=VALUE")
+    parser.add_argument("--recognised", type=Path, help="the same rows with the words of a recogniser")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)

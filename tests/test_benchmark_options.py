@@ -49,7 +49,7 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "emotion_text": [
         "emotion_text.py m.jsonl --work work --encoder soritune/tiny-ko --folds 2 --epochs 1 --seeds 0 "
-        "--group gender --arms audio text fused --json result.json",
+        "--group gender --arms audio text fused --recognised m.jsonl --json result.json",
         "emotion_text.py styles --work synthetic --minutes 0.4 --speakers 3 --folds 3 --epochs 1 --seeds 0 "
         "--arms fused --rate 1e-3 --set train.weight_decay=0.1",
     ],

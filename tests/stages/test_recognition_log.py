@@ -36,6 +36,20 @@ def test_texts_are_kept_for_the_same_stretch_of_the_same_file(tmp_path: Path) ->
         ] * 3
 
 
+def test_a_file_that_was_recorded_again_is_recognised_again(tmp_path: Path) -> None:
+    audio, file = tmp_path / "a.wav", tmp_path / "log.jsonl"
+    audio.write_bytes(b"first take")
+    with RecognitionLog(file, SETTINGS, resume=False) as log:
+        log.add(clip(path=audio), recognised("가"))
+    with RecognitionLog(file, SETTINGS, resume=True) as log:
+        assert log.get(clip(path=audio)) == recognised("가")
+        audio.write_bytes(b"another take")
+        assert log.get(clip(path=audio)) is None
+        log.add(clip(path=audio), recognised("나"))
+    with RecognitionLog(file, SETTINGS, resume=True) as log:
+        assert log.get(clip(path=audio)) == recognised("나")
+
+
 def test_a_name_or_text_with_a_line_separator_is_read_again(tmp_path: Path) -> None:
     """Unicode has more ends of lines than the file: U+2028, U+0085."""
     file, name = tmp_path / "log.jsonl", "a\u2028b"

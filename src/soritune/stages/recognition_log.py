@@ -116,10 +116,22 @@ class RecognitionLog:
 
 
 def _key(clip: Clip) -> Key:
-    """Equal for the same stretch of the same file under the same id; JSON keeps it equal."""
+    """Equal for the same stretch of the same, unchanged file under the same id; JSON keeps it equal.
+
+    A file counts as unchanged while its size and its time of modification are the same, as for `make`.
+    """
     length = None if clip.start_s is None else clip.duration_s
     path = clip.audio if clip.path is None else str(clip.path.absolute())
-    key = (clip.id, path, clip.start_s, length, clip.channel, clip.pcm)
+    key = (clip.id, path, *_version(clip.path), clip.start_s, length, clip.channel, clip.pcm)
     return tuple(
         part.encode("utf-8", "backslashreplace").decode() if isinstance(part, str) else part for part in key
     )
+
+
+def _version(path: Path | None) -> tuple[int | None, int | None]:
+    """Size in bytes and time of modification in ns; None for samples in memory and for a file that is missing."""
+    try:
+        status = None if path is None else path.stat()
+    except OSError:  # reading the clip reports it
+        status = None
+    return (None, None) if status is None else (status.st_size, status.st_mtime_ns)
