@@ -16,6 +16,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "soritune"
 
 EVERYWHERE = {
     "errors",
+    "extras",
     "registry",
     "settings",
     "processes",
@@ -32,6 +33,7 @@ EVERYWHERE = {
 """The ground: files without a subject of their own, open to all rooms."""
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "extras": {"errors"},
     "registry": {"errors"},
     "settings": {"errors"},
     "processes": {"errors"},
@@ -132,10 +134,11 @@ MAY_NAME_FAMILIES = ("models/encoders/", "testing.py", "inference/recognition/ct
 MAY_NAME_ALSO = {
     "models/hub_names.py": ("lm_head.weight", "lm_head.bias"),
     "bundles/read.py": ("conv_kernel", "conv_stride"),
+    "extras.py": ("faster_whisper",),
     "models/inputs/text_weights.py": ("num_hidden_layers",),
 }
-"""Heads of transformers that all families share; keys of cards of the first schema, which are converted; the depth of
-a text encoder, for which transformers has one name."""
+"""Heads of transformers that all families share; keys of cards of the first schema, which are converted; the library of a
+recogniser; the depth of a text encoder, for which transformers has one name."""
 
 
 @cache

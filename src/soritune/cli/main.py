@@ -32,6 +32,7 @@ from soritune.cli import (
 )
 from soritune.cli.terminal import print_error
 from soritune.errors import SorituneError
+from soritune.extras import missing_library
 from soritune.terminal_text import SafeFormatter, write_anything
 
 app = typer.Typer(
@@ -143,6 +144,13 @@ def main() -> None:
         logging.getLogger("soritune").debug("traceback", exc_info=True)
         _report_once(error, partial(print_error, f"error: {error}"))
         code = error.exit_code
+    except ModuleNotFoundError as error:
+        missing = missing_library(error)
+        if missing is None:
+            raise
+        # Without torch, several processes cannot agree on which one reports it.
+        print_error(f"error: {missing}")
+        code = missing.exit_code
     except typer.TyperException as error:  # wrong verb or option: typer's own wording
         print_error(
             f"error: {error}; `soritune --help` lists the verbs, `soritune VERB --help` their options"
