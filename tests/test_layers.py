@@ -25,6 +25,7 @@ EVERYWHERE = {
     "whole_file",
     "draws",
     "geometry",
+    "host_memory",
     "hub",
     "identities",
     "inside_folder",
@@ -44,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "whole_file": {"errors"},
     "draws": set(),
     "geometry": set(),
+    "host_memory": set(),
     "hub": {"errors"},
     "identities": set(),
     "korean": set(),
@@ -74,10 +76,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "training",
     },
     "testing": {"tasks"},
+    "doctor": {"", "reports"},
     "cli": {
         "",
         "bundles",
         "corpus",
+        "doctor",
         "inference",
         "korean",
         "models",
@@ -94,8 +98,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ALSO = {"inference/backends/pytorch.py": {"models"}}
 TORCH_ROOMS = {"models", "training", "stages", "testing"}
-TORCH_FILES = {"inference/backends/pytorch.py", "tasks/inputs/tokenizer_conversion.py"}
-"""The second one imports transformers for a training, from a text encoder without `tokenizer.json`; never torch."""
+TORCH_FILES = {
+    "doctor/machine.py",
+    "inference/backends/pytorch.py",
+    "tasks/inputs/tokenizer_conversion.py",
+}
+"""The first one asks torch for its devices if it is installed. The last one imports transformers for a training, from
+a text encoder without `tokenizer.json`; never torch."""
 TORCH_FREE_FILES = {
     "models/config.py",
     "training/batches/config.py",
@@ -137,8 +146,8 @@ MAY_NAME_ALSO = {
     "extras.py": ("faster_whisper",),
     "models/inputs/text_weights.py": ("num_hidden_layers",),
 }
-"""Heads of transformers that all families share; keys of cards of the first schema, which are converted; the library of a
-recogniser; the depth of a text encoder, for which transformers has one name."""
+"""Heads of transformers that all families share; keys of cards of the first schema, which are converted; the library
+of a recogniser; the depth of a text encoder, for which transformers has one name."""
 
 
 @cache

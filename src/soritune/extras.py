@@ -5,6 +5,7 @@ The core of soritune works without torch. Which versions an extra installs is in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 from soritune.errors import MissingLibraryError
@@ -55,10 +56,16 @@ def _extra_of(module: str) -> str | None:
     return next((extra for extra, modules in MODULES.items() if module in modules), None)
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "torch, transformers and peft"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def _missing(purpose: str, modules: list[str]) -> MissingLibraryError:
     extras = list(dict.fromkeys(filter(None, map(_extra_of, modules))))
-    names = " and ".join(filter(None, (", ".join(modules[:-1]), modules[-1])))
     verb = "is" if len(modules) == 1 else "are"
     return MissingLibraryError(
-        f"{purpose} needs {names}, which {verb} not installed: {install_command(*extras)}", extras, modules
+        f"{purpose} needs {listed(modules)}, which {verb} not installed: {install_command(*extras)}",
+        extras,
+        modules,
     )

@@ -20,6 +20,7 @@ from soritune.cli import (
     baselines,
     calibrate,
     corpus,
+    doctor,
     g2p,
     layers,
     model_info,
@@ -66,6 +67,7 @@ app.command("augment", rich_help_panel=LOOK)(augment.augment)
 app.command("recipes", rich_help_panel=LOOK)(train.recipes)
 app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)
 app.command("g2p", rich_help_panel=LOOK)(g2p.g2p)
+app.command("doctor", rich_help_panel=LOOK)(doctor.doctor)
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 SPIN_COUNT = "10000"
