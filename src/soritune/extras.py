@@ -14,6 +14,7 @@ TORCH_STACK = ("torch", "transformers", "peft", "accelerate")
 MODULES = {
     "train": (*TORCH_STACK, "sklearn"),
     "onnx": ("onnxruntime",),
+    "export": ("onnx", "onnxscript"),
     "speech": ("espeakng_loader",),
     "track": ("tensorboard",),
     "korean": ("kiwipiepy",),
@@ -23,7 +24,7 @@ MODULES = {
     "asr": ("faster_whisper",),
     "hangul-figures": ("koreanize_matplotlib",),
 }
-"""Extra → the modules that it installs and that soritune imports."""
+"""Extra → the modules that it installs and that soritune imports. `export` also has those of `train` and `onnx`."""
 
 
 def install_command(*extras: str) -> str:

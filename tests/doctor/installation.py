@@ -15,6 +15,8 @@ REQUIREMENTS = [
     'torch<3,>=2.6; extra == "train"',
     'peft<1,>=0.18; extra == "train"',
     'onnxruntime>=1.20; extra == "onnx"',
+    'soritune[onnx]; extra == "export"',
+    'onnx>=1.18; extra == "export"',
     'soritune[train]; extra == "dev"',
     'pytest>=8; extra == "dev"',
 ]
@@ -30,7 +32,7 @@ def install(monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
         return installed[name]
 
     stated = Message()
-    for extra in ("train", "onnx", "dev"):
+    for extra in ("train", "onnx", "export", "dev"):
         stated["Provides-Extra"] = extra
     monkeypatch.setattr(importlib.metadata, "version", version)
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: REQUIREMENTS)

@@ -92,6 +92,7 @@ def test_json_has_states_and_commands(examined: Callable[..., Examination]) -> N
     assert [(extra["name"], extra["state"], extra["command"]) for extra in content["extras"]] == [
         ("train", "missing", "pip install 'soritune[train]'"),
         ("onnx", "installed", None),
+        ("export", "missing", "pip install 'soritune[export]'"),
     ]
     assert content["features"][1]["command"] == "pip install 'soritune[onnx]'"
     assert content["machine"]["cores"] >= 1

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 from tests.command_tree import help_texts
+from tests.lean_environment import declared
 
 from soritune.doctor import features
 from soritune.doctor.features import FEATURES, Feature, Finding, find_features
@@ -97,11 +100,16 @@ def test_hangul_figures_are_missing_without_a_font(
 
 
 def test_each_extra_belongs_to_a_feature() -> None:
-    named = {extra for feature in FEATURES for extra in feature.extras}
-    assert named | {"hangul-figures"} == set(MODULES)
-    for feature in FEATURES:
-        known = {module for extra in feature.extras for module in MODULES[extra]}
-        assert not feature.extras or set(feature.modules) <= known
+    assert {extra for feature in FEATURES for extra in feature.extras} | {"hangul-figures"} == set(MODULES)
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_extras_of_a_feature_install_its_modules(feature: Feature) -> None:
+    libraries = packages_distributions()
+    needed = {canonicalize_name(libraries[module][0]) for module in feature.modules}
+    assert needed <= declared(*feature.extras).keys()
+    if feature.extras:
+        assert not needed <= declared().keys()
 
 
 def test_commands_in_the_purposes_exist() -> None:

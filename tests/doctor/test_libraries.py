@@ -27,7 +27,16 @@ def test_core_has_the_requirements_of_this_system_without_an_extra(monkeypatch: 
 
 
 def test_development_is_not_an_extra_for_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(extras_of(monkeypatch)) == {"train", "onnx"}
+    assert set(extras_of(monkeypatch)) == {"train", "onnx", "export"}
+
+
+def test_extra_that_requires_another_one_has_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, libraries = extras_of(monkeypatch, onnx="1.23")["export"]
+    assert state == "missing"
+    assert [(library.name, library.version) for library in libraries] == [
+        ("onnxruntime", None),
+        ("onnx", "1.23"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ FEATURES = (
     Feature("train", "run, train, crossval, demo", ("train",), TORCH_STACK),
     Feature("predict-pytorch", "predict and evaluate with PyTorch", ("train",), TORCH_STACK[:3]),
     Feature("predict-onnx", "predict and evaluate with ONNX Runtime", ("onnx",), MODULES["onnx"]),
+    Feature("export", "export", ("export",), ("torch", "transformers", *MODULES["onnx"], *MODULES["export"])),
     Feature("baselines", "baselines, layers", ("train",), ("sklearn",)),
     Feature("tensorboard", "train.tensorboard", ("train", "track"), ("torch", *MODULES["track"])),
     Feature("transcribe", "transcribe, predict --text", ("asr",), MODULES["asr"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from typing import Literal
@@ -67,15 +68,25 @@ def required_libraries() -> tuple[tuple[Library, ...], tuple[Extra, ...]] | None
         return None
     requirements = [Requirement(text) for text in texts]
     core = tuple(_library(each) for each in requirements if _applies(each, ""))
-    extras = [
-        Extra(
-            name,
-            tuple(_library(each) for each in requirements if not _applies(each, "") and _applies(each, name)),
-        )
+    extras = (
+        Extra(name, tuple(map(_library, _of_extra(requirements, name))))
         for name in names
         if name not in _FOR_DEVELOPMENT
-    ]
+    )
     return core, tuple(extras)
+
+
+def _of_extra(requirements: Sequence[Requirement], extra: str) -> list[Requirement]:
+    """What an extra adds to the core. A requirement of further extras of soritune stands for what these add."""
+    added = []
+    for each in requirements:
+        if _applies(each, "") or not _applies(each, extra):
+            continue
+        if canonicalize_name(each.name) == "soritune":
+            added += [inner for name in sorted(each.extras) for inner in _of_extra(requirements, name)]
+        else:
+            added.append(each)
+    return added
 
 
 def _applies(requirement: Requirement, extra: str) -> bool:
