@@ -85,7 +85,7 @@ def test_corpus_is_prepared_predicted_and_scored(lean: Environment, folder: Path
         done = lean.soritune(*arguments, cwd=folder)
         assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
     scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-    assert scores["tasks"]["emotion"]["overall"]["utterances"] == 8
+    assert scores["tasks"]["emotion"]["num_utterances"] == 8
 
 
 @pytest.mark.slow(seconds=3)
