@@ -521,6 +521,7 @@ def test_imports_without_extras(absent: str) -> None:
 
 WITHOUT_TESTS = {
     "__main__.py",  # two lines, run by the tests of several processes
+    "corpus/file_names.py",  # five names
     "corpus/sources/source.py",  # the types of a contract; tests/contracts/test_every_source.py runs over its members
     "testing.py",  # toy models of the tests
     "training/end_reason.py",  # four names

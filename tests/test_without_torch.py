@@ -102,6 +102,31 @@ def test_predictions_are_those_of_pytorch(lean: Environment, folder: Path) -> No
         assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=1e-3)
 
 
+def imported(lean: Environment, *arguments: str | Path) -> set[str]:
+    """The modules that a command imports."""
+    done = lean.run("-X", "importtime", "-m", "soritune", *arguments)
+    assert done.returncode == 0, done.stderr
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line}
+
+
+@pytest.mark.slow(seconds=2)
+def test_prediction_starts_without_the_libraries_of_corpora_and_reports(
+    lean: Environment, folder: Path
+) -> None:
+    modules = imported(lean, "predict", folder / "00.wav", "--bundle", folder / "onnx")
+    assert modules >= {"numpy", "onnxruntime", "pydantic"}
+    assert not modules & {"pyarrow", "matplotlib", "jinja2", "huggingface_hub", "tokenizers", "jmespath"}
+    # Each compiles hundreds of patterns.
+    assert not modules & {"soritune.korean.normalization", "soritune.korean.annotation"}
+
+
+@pytest.mark.slow(seconds=2)
+def test_help_starts_without_numbers_and_settings(lean: Environment) -> None:
+    modules = imported(lean, "--help")
+    assert "soritune.cli.predict" in modules
+    assert not modules & {"numpy", "pydantic", "pydantic_core", "yaml", "pyarrow"}
+
+
 @pytest.mark.slow(seconds=1)
 def test_text_is_read_aloud(lean: Environment) -> None:
     assert lean.soritune("g2p", "한국어를 배웁니다").stdout == "한구거를 배움니다\n"

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from soritune import __version__, processes
+from soritune import processes
 from soritune.cli import (
     augment,
     baselines,
@@ -82,6 +82,8 @@ SHARED = ("run", "train", "crossval")
 
 def _show_version(requested: bool) -> None:
     if requested:
+        from soritune import __version__
+
         sys.stdout.write(f"soritune {__version__}\n")
         raise typer.Exit
 
