@@ -217,8 +217,8 @@ def _readme(bundle: Bundle, model: TracedModel, *, has_tokens: bool) -> str:
     text = (
         f'# {bundle.name} for ONNX Runtime\n\nTasks: {tasks}.\n\n    pip install "soritune[onnx]"\n'
         f"    soritune predict --bundle . clip.wav\n\nOther programs give `{graph.waveform}` (batch, samples), float32 "
-        f"at {bundle.geometry.sample_rate_hz} Hz in [-1, 1], and get:\n\n{outputs}\n\nLabels are in the metadata of the "
-        "file and in soritune.json"
+        f"at {bundle.geometry.sample_rate_hz} Hz in [-1, 1], and get:\n\n{outputs}\n\nLabels are in the metadata of "
+        "the file and in soritune.json"
     )
     text += ", those of the first output in tokens.txt too.\n" if has_tokens else ".\n"
     notice = notice_section(bundle.card)
