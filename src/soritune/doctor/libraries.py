@@ -17,7 +17,7 @@ from soritune.extras import install_command
 State = Literal["installed", "missing", "conflict"]
 OTHER_BUILDS = {"onnxruntime": ("onnxruntime-gpu",)}
 """Library → packages that provide the same modules for other devices."""
-_FOR_DEVELOPMENT = ("dev",)
+_FOR_DEVELOPMENT = ("dev", "peers")
 
 
 @dataclass(frozen=True, slots=True)

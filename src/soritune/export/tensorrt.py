@@ -39,12 +39,13 @@ def command(graph: OnnxGraph, geometry: Geometry, *, padded: bool) -> str:
 
 def page(graph: OnnxGraph, geometry: Geometry, *, padded: bool) -> str:
     """tensorrt.md."""
-    text = f"# TensorRT\n\n**Not run**: no machine with TensorRT was at hand.\n\n    {_indented(graph, geometry, False)}\n"
+    text = "# TensorRT\n\n**Not run**: no machine with TensorRT was at hand.\n\n"
+    text += f"    {_indented(graph, geometry, False)}\n"
     if padded:
         text += f"\nThe graph for padded batches:\n\n    {_indented(graph, geometry, True)}\n"
     return text + (
-        "\nThe engine normalises the waveform, since TensorRT takes the input `normalize` as the constant true. Compare "
-        "its log-probabilities with those of ONNX Runtime before you use it.\n"
+        "\nThe engine normalises the waveform, since TensorRT takes the input `normalize` as the constant true. "
+        "Compare its log-probabilities with those of ONNX Runtime before you use it.\n"
     )
 
 
