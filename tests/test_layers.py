@@ -35,7 +35,7 @@ EVERYWHERE = {
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "extras": {"errors"},
-    "registry": {"errors"},
+    "registry": {"errors", "extras"},
     "settings": {"errors"},
     "processes": {"errors"},
     "progress": {"processes", "terminal_text"},
