@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from soritune.identities import FILLERS, identity, is_invisible, lookalike, whole_number
-from soritune.korean.normalize import normalize
+from soritune.korean.normalization import normalize
 from soritune.korean.transcript import clean_transcript
 
 NAME = "김 서연"

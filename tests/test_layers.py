@@ -16,6 +16,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "soritune"
 
 EVERYWHERE = {
     "errors",
+    "extras",
     "registry",
     "settings",
     "processes",
@@ -24,6 +25,7 @@ EVERYWHERE = {
     "whole_file",
     "draws",
     "geometry",
+    "host_memory",
     "hub",
     "identities",
     "inside_folder",
@@ -32,7 +34,8 @@ EVERYWHERE = {
 """The ground: files without a subject of their own, open to all rooms."""
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "registry": {"errors"},
+    "extras": {"errors"},
+    "registry": {"errors", "extras"},
     "settings": {"errors"},
     "processes": {"errors"},
     "progress": {"processes", "terminal_text"},
@@ -42,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "whole_file": {"errors"},
     "draws": set(),
     "geometry": set(),
+    "host_memory": set(),
     "hub": {"errors"},
     "identities": set(),
     "korean": set(),
@@ -72,10 +76,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "training",
     },
     "testing": {"tasks"},
+    "doctor": {"", "reports"},
     "cli": {
         "",
         "bundles",
         "corpus",
+        "doctor",
         "inference",
         "korean",
         "models",
@@ -92,8 +98,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ALSO = {"inference/backends/pytorch.py": {"models"}}
 TORCH_ROOMS = {"models", "training", "stages", "testing"}
-TORCH_FILES = {"inference/backends/pytorch.py", "tasks/inputs/tokenizer_conversion.py"}
-"""The second one imports transformers for a training, from a text encoder without `tokenizer.json`; never torch."""
+TORCH_FILES = {
+    "doctor/machine.py",
+    "inference/backends/pytorch.py",
+    "tasks/inputs/tokenizer_conversion.py",
+}
+"""The first one asks torch for its devices if it is installed. The last one imports transformers for a training, from
+a text encoder without `tokenizer.json`; never torch."""
 TORCH_FREE_FILES = {
     "models/config.py",
     "training/batches/config.py",
@@ -132,10 +143,11 @@ MAY_NAME_FAMILIES = ("models/encoders/", "testing.py", "inference/recognition/ct
 MAY_NAME_ALSO = {
     "models/hub_names.py": ("lm_head.weight", "lm_head.bias"),
     "bundles/read.py": ("conv_kernel", "conv_stride"),
+    "extras.py": ("faster_whisper",),
     "models/inputs/text_weights.py": ("num_hidden_layers",),
 }
-"""Heads of transformers that all families share; keys of cards of the first schema, which are converted; the depth of
-a text encoder, for which transformers has one name."""
+"""Heads of transformers that all families share; keys of cards of the first schema, which are converted; the library
+of a recogniser; the depth of a text encoder, for which transformers has one name."""
 
 
 @cache
@@ -509,6 +521,7 @@ def test_imports_without_extras(absent: str) -> None:
 
 WITHOUT_TESTS = {
     "__main__.py",  # two lines, run by the tests of several processes
+    "corpus/file_names.py",  # five names
     "corpus/sources/source.py",  # the types of a contract; tests/contracts/test_every_source.py runs over its members
     "testing.py",  # toy models of the tests
     "training/end_reason.py",  # four names

@@ -132,6 +132,14 @@ class OutputError(SorituneError):
         super().__init__(f"{problem}; {advice}" if advice else problem)
 
 
+class MissingLibraryError(SorituneError):
+    """A library of an extra that is not installed. Attributes: `extras` that install it, `modules` that are missing."""
+
+    def __init__(self, message: str, extras: Sequence[str], modules: Sequence[str]) -> None:
+        self.extras, self.modules = list(extras), list(modules)
+        super().__init__(message)
+
+
 class MemberError(SorituneError):
     """A member of an open folder that is provided by another package and cannot be used."""
 

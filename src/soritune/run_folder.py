@@ -24,16 +24,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from soritune.bundles.card import CARD_FILE
 from soritune.bundles.packaged import resolve_model_folder
 from soritune.bundles.read import is_bundle, load_bundle
-from soritune.corpus.manifest import CHECKED_FILE, MANIFEST_FILE, QUARANTINE_FILE, SPLITS_FILE, Manifest
-from soritune.corpus.splitting.splits import Splits, load_splits
+from soritune.corpus.file_names import CHECKED_FILE, MANIFEST_FILE, QUARANTINE_FILE, SPLITS_FILE
 from soritune.errors import BundleError, SplitError, UnknownNameError
+
+if TYPE_CHECKING:
+    from soritune.corpus.manifest import Manifest
+    from soritune.corpus.splitting.splits import Splits
 
 BUNDLES = "bundles"
 
@@ -207,6 +208,8 @@ def rows_seen(bundles: Iterable[Path | str], rows: Manifest) -> dict[str, int] |
     Rows are recognised by their ids in the splits of the bundles' runs, whatever file `rows` was read from. None when
     no bundle is part of a run that has splits.
     """
+    from soritune.corpus.splitting.splits import load_splits
+
     train, val = set[int](), set[int]()
     has_splits = False
     for bundle in bundles:
@@ -225,7 +228,7 @@ def rows_seen(bundles: Iterable[Path | str], rows: Manifest) -> dict[str, int] |
 
 def _indices(splits: Splits, rows: Manifest, split: str) -> set[int]:
     try:
-        return set(np.asarray(splits.indices(rows, split)).tolist())
+        return set(splits.indices(rows, split).tolist())
     except SplitError:  # no id in common: another corpus
         return set()
 

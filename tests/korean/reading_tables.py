@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-from soritune.korean.normalize import normalize, unread
+from soritune.korean.normalization import normalize, unread
 from soritune.korean.readings import readings, unit_bases
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "korean-numbers.md"

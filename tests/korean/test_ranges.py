@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from soritune.korean.alternatives import NUMERAL_END
-from soritune.korean.normalize import normalize, phrase_readings
+from soritune.korean.normalization import normalize, phrase_readings
 
 
 def spoken(text: str) -> str:

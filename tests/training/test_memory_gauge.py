@@ -10,7 +10,6 @@ import torch
 from soritune.training import memory_gauge
 from soritune.training.memory_gauge import (
     HostGauge,
-    available_gb,
     peak_gb,
     reset_peak,
     resident_gb,
@@ -61,7 +60,6 @@ def test_high_water_mark_includes_freed_memory() -> None:
     del block
     assert peak_gb() - before == pytest.approx(0.2, abs=0.05)
     assert resident_gb() < before + 0.1
-    assert 0 < available_gb() < 100_000
 
 
 @pytest.mark.parametrize(("platform", "unit"), [("darwin", 1), ("linux", 1024)])

@@ -12,7 +12,6 @@ from soritune import progress
 from soritune.cli.report import AsJson, Audio
 from soritune.cli.terminal import escape, print_json, print_line
 from soritune.cli.terminal import output as terminal
-from soritune.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from soritune.reports.scores import Scores, TaskScores
@@ -51,6 +50,8 @@ def baselines(
     for task_scores in scores.tasks.values() if recognised is not None else ():
         for name, baseline in task_scores.baselines.items():
             print_line(f"{name}: {baseline.description}", style="dim")
+    from soritune.run_folder import RunFolder
+
     print_line(f"report: {RunFolder(folder).report()}")
 
 

@@ -67,7 +67,7 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Turn a corpus into a manifest. What cannot be used goes to quarantine.jsonl with its reason."""
-    from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE
+    from soritune.corpus.file_names import MANIFEST_FILE, QUARANTINE_FILE
     from soritune.corpus.prepare import prepare as run
 
     root, config = source_settings(source, paths, settings, field, constant, prefix)
@@ -124,7 +124,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Decode every file and check every row. Faulty rows go to quarantine.jsonl, the others to checked.parquet."""
-    from soritune.corpus.manifest import QUARANTINE_FILE
+    from soritune.corpus.file_names import QUARANTINE_FILE
     from soritune.corpus.reading.source_config import MAX_MARKED_SHARE
     from soritune.corpus.unread_text import text_to_pronounce
     from soritune.stages.check import by_purpose, check_rows, pronounced_text, task_problem

@@ -17,7 +17,7 @@ from soritune.terminal_text import json_line
 
 if TYPE_CHECKING:
     from soritune.korean.g2p import Boundary, Pronouncer
-    from soritune.korean.normalize import Unread
+    from soritune.korean.normalization import Unread
     from soritune.korean.transcript import Mark
 
 _REPORTED_LINES = 20
@@ -58,7 +58,7 @@ def g2p(
     also under `marks`), and signs and letters without a reading, which are left out (also under `unread`).
     """
     from soritune.korean.g2p import Pronouncer
-    from soritune.korean.normalize import unread
+    from soritune.korean.normalization import unread
     from soritune.korean.transcript import clean_transcript, find_marks
 
     if text is not None and file is not None:
@@ -152,7 +152,7 @@ def _output_lines(
     faults: tuple[Sequence[Mark], Sequence[Unread]] | None,
 ) -> Iterable[str]:
     """The output lines for one line of text; JSON if its marks and characters without a reading are given."""
-    from soritune.korean.normalize import normalize
+    from soritune.korean.normalization import normalize
     from soritune.korean.phones import hangul_to_phones
 
     forms = pronouncer.variants(line, boundary) if variants else [pronouncer.pronounce(line, boundary)]

@@ -14,7 +14,6 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_json, print_line
 from soritune.cli.train import AsJson, Overrides, Preset, RecipeName, overridden
-from soritune.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 USED = (
@@ -59,6 +58,7 @@ def layers(
 ) -> None:
     """Find the layer of the frozen encoder that a linear head reads best, without the speakers that are judged."""
     from soritune.recipe import load_recipe
+    from soritune.run_folder import RunFolder
     from soritune.stages.layer_sweep import sweep_layers
 
     refuse_idle(context, {"folds": "with --split" if own_split else None})

@@ -14,12 +14,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from soritune import __version__, processes
+from soritune import processes
 from soritune.cli import (
     augment,
     baselines,
     calibrate,
     corpus,
+    doctor,
+    export,
     g2p,
     layers,
     model_info,
@@ -32,6 +34,7 @@ from soritune.cli import (
 )
 from soritune.cli.terminal import print_error
 from soritune.errors import SorituneError
+from soritune.extras import missing_library
 from soritune.terminal_text import SafeFormatter, write_anything
 
 app = typer.Typer(
@@ -41,7 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-TRAIN, CORPUS, JUDGE, LOOK = "Training", "Corpus", "Predicting and judging", "Looking things up"
+TRAIN, CORPUS, JUDGE = "Training", "Corpus", "Predicting and judging"
+DELIVER, LOOK = "Exporting", "Looking things up"
 app.command("run", rich_help_panel=TRAIN)(train.run)
 app.command("train", rich_help_panel=TRAIN)(train.train)
 app.command("crossval", rich_help_panel=TRAIN)(train.crossval)
@@ -61,10 +65,12 @@ app.command("report", rich_help_panel=JUDGE)(report.report)
 app.command("calibrate", rich_help_panel=JUDGE)(calibrate.calibrate)
 app.command("compare", rich_help_panel=JUDGE)(report.compare)
 app.command("baselines", rich_help_panel=JUDGE)(baselines.baselines)
+app.add_typer(export.app, name="export", rich_help_panel=DELIVER)
 app.command("augment", rich_help_panel=LOOK)(augment.augment)
 app.command("recipes", rich_help_panel=LOOK)(train.recipes)
 app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)
 app.command("g2p", rich_help_panel=LOOK)(g2p.g2p)
+app.command("doctor", rich_help_panel=LOOK)(doctor.doctor)
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 SPIN_COUNT = "10000"
@@ -76,6 +82,8 @@ SHARED = ("run", "train", "crossval")
 
 def _show_version(requested: bool) -> None:
     if requested:
+        from soritune import __version__
+
         sys.stdout.write(f"soritune {__version__}\n")
         raise typer.Exit
 
@@ -143,6 +151,13 @@ def main() -> None:
         logging.getLogger("soritune").debug("traceback", exc_info=True)
         _report_once(error, partial(print_error, f"error: {error}"))
         code = error.exit_code
+    except ModuleNotFoundError as error:
+        missing = missing_library(error)
+        if missing is None:
+            raise
+        # Without torch, several processes cannot agree on which one reports it.
+        print_error(f"error: {missing}")
+        code = missing.exit_code
     except typer.TyperException as error:  # wrong verb or option: typer's own wording
         print_error(
             f"error: {error}; `soritune --help` lists the verbs, `soritune VERB --help` their options"

@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import yaml
-from pydantic import BaseModel
-
 from soritune.errors import ManifestError
 
 
@@ -90,6 +87,8 @@ def settings_of(
     Raises:
         ManifestError: an item that is not KEY=VALUE, a value that is not YAML, or two values for one key.
     """
+    import yaml
+
     settings: dict[str, Any] = {}
     for name, text in pairs(items, option).items():
         kind = (kinds or {}).get(name.split(".", 1)[0])
@@ -119,6 +118,8 @@ def _is_text(kind: Any) -> bool:
 
 def _has_settings(kind: Any) -> bool:
     """Whether a value of this type has settings of its own."""
+    from pydantic import BaseModel
+
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 

@@ -21,7 +21,6 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.source_options import source_settings
 from soritune.cli.terminal import escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal
-from soritune.corpus.idle_settings import KIND
 from soritune.errors import ManifestError
 from soritune.terminal_text import SafeConsole
 
@@ -155,6 +154,8 @@ def _show(result: Preview, of_recipe: set[str]) -> None:
 
 def _show_reasons(result: Preview) -> None:
     """Rejected, skipped and noted things, by kind, the commonest first."""
+    from soritune.corpus.idle_settings import KIND
+
     for title, tallies in (
         ("rejected", result.rejected),
         ("skipped", result.skipped),

@@ -40,7 +40,7 @@ def synthesize(
     Voices, rooms, microphones and noise are drawn for every voice and utterance (docs/synthetic-speech.md).
     A result on this speech has to be confirmed on people.
     """
-    from soritune.corpus.manifest import MANIFEST_FILE, SPLITS_FILE
+    from soritune.corpus.file_names import MANIFEST_FILE, SPLITS_FILE
     from soritune.corpus.synthetic.factory import synthesize as run
     from soritune.corpus.synthetic.settings import SynthesisSettings
     from soritune.settings import faults_of

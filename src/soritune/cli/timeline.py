@@ -48,6 +48,8 @@ def check_timelines(paths: Sequence[Path]) -> None:
     Raises:
         OutputError: a suffix that is not that of a format, or a path that is given twice.
     """
+    if not paths:
+        return
     from soritune.errors import OutputError
     from soritune.reports.timeline_files import check_timeline
 

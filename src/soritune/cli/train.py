@@ -18,8 +18,6 @@ from soritune.cli.report import show_scores
 from soritune.cli.terminal import output as terminal
 from soritune.cli.terminal import print_json, print_line
 from soritune.errors import RecipeError
-from soritune.run_folder import RunFolder
-from soritune.training.end_reason import EndReason
 
 if TYPE_CHECKING:
     from soritune.recipe import Recipe
@@ -87,6 +85,7 @@ def run(
     from soritune.stages.dry_run import dry_run
     from soritune.stages.find_batch import find_batch
     from soritune.stages.run import run as run_recipe
+    from soritune.training.end_reason import EndReason
 
     only = "with --dry-run" if dry else "with --find-batch" if find else None
     refuse_idle(
@@ -133,10 +132,12 @@ def train(
     """Train only, from a manifest and its splits."""
     from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.splits import load_splits
+    from soritune.run_folder import RunFolder
     from soritune.stages.find_batch import find_batch
     from soritune.stages.prepare import root_of
     from soritune.stages.start import warn_of_other_preprocessing
     from soritune.stages.train import train_recipe
+    from soritune.training.end_reason import EndReason
 
     refuse_idle(
         context,
@@ -315,6 +316,7 @@ def _print_result(
         _print_training(training)
     if scores is not None:
         from soritune.reports.text_report import summary
+        from soritune.run_folder import RunFolder
 
         show_scores(scores.all_scores)
         print_line(f"\ntest {summary(scores.all_scores)}")

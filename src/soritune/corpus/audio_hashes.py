@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from soritune.audio.channels import Float32Array
 from soritune.audio.quality import is_constant
 from soritune.audio.waveform import read_audio
-from soritune.corpus.manifest import AUDIO_HASHES_FILE, Manifest, load_manifest
+from soritune.corpus.file_names import AUDIO_HASHES_FILE
+from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.reading.parallel_map import parallel_map
 from soritune.corpus.sound_likeness import LENGTH_S, SIZE, Likeness, likeness
 from soritune.corpus.utterance import Utterance

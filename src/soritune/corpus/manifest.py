@@ -40,11 +40,6 @@ from soritune.inside_folder import leads_outside
 from soritune.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
-MANIFEST_FILE, CHECKED_FILE = "manifest.parquet", "checked.parquet"
-SPLITS_FILE, QUARANTINE_FILE = "splits.parquet", "quarantine.jsonl"
-AUDIO_HASHES_FILE = "audio_hashes.parquet"
-"""Names of the files of a prepared corpus: all rows, those that can be used, their splits, what was left out, and
-hashes of the samples of the rows that can be used."""
 SCHEMA_VERSION = "soritune.manifest/1"
 _BATCH_ROWS = 32768
 

@@ -20,8 +20,9 @@ from soritune.audio.files import as_on_disk
 from soritune.audio.waveform import MISSING_TAIL_S, read_header
 from soritune.corpus.audio_root import within_root
 from soritune.corpus.checks import Quarantined, write_quarantine
+from soritune.corpus.file_names import MANIFEST_FILE, QUARANTINE_FILE
 from soritune.corpus.idle_settings import KIND
-from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE, Manifest, write_manifest
+from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.reading.folder_walk import writable_name
 from soritune.corpus.reading.outcomes import Note, Outcome, Rejected, Skipped, shortened
 from soritune.corpus.reading.parallel_map import parallel_map

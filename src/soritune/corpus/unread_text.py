@@ -1,6 +1,7 @@
 """Characters that a phone label derived from text loses: emoji, other scripts, Hanja without a reading.
 
-They are counted over a corpus and reported once, with an example. `korean/normalize.py` decides what has no reading.
+They are counted over a corpus and reported once, with an example. `korean/normalization.py` decides what has no
+reading.
 """
 
 from __future__ import annotations

@@ -1,19 +1,28 @@
-"""Korean text, pronunciation and phones; standard library only (kiwipiepy is used if it is installed)."""
+"""Korean text, pronunciation and phones; standard library only (kiwipiepy is used if it is installed).
 
-from soritune.korean.g2p import Pronouncer, explain, phonemize, pronounce, variants
-from soritune.korean.layout import Change
-from soritune.korean.normalize import Unread, normalize, unread
-from soritune.korean.phones import (
-    ARPABET,
-    KOREAN,
-    PHONES,
-    WORD_BOUNDARY,
-    Inventory,
-    Phone,
-    hangul_to_phones,
-    load_vocabulary,
-    phones_to_hangul,
-)
+The public names load on first use: a program that needs the letters alone does not compile the rules.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from soritune.korean.g2p import Pronouncer, explain, phonemize, pronounce, variants
+    from soritune.korean.layout import Change
+    from soritune.korean.normalization import Unread, normalize, unread
+    from soritune.korean.phones import (
+        ARPABET,
+        KOREAN,
+        PHONES,
+        WORD_BOUNDARY,
+        Inventory,
+        Phone,
+        hangul_to_phones,
+        load_vocabulary,
+        phones_to_hangul,
+    )
 
 __all__ = [
     "ARPABET",
@@ -35,3 +44,15 @@ __all__ = [
     "unread",
     "variants",
 ]
+_FILES = {
+    **dict.fromkeys(("Pronouncer", "explain", "phonemize", "pronounce", "variants"), "g2p"),
+    "Change": "layout",
+    **dict.fromkeys(("Unread", "normalize", "unread"), "normalization"),
+}
+"""Name → the file that has it, if that is not `phones.py`."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module(f"soritune.korean.{_FILES.get(name, 'phones')}"), name)
+    raise AttributeError(f"module 'soritune.korean' has no attribute '{name}'")

@@ -1,6 +1,6 @@
 """Texts with more than one reading: the readings stand side by side in the text until all passes are done.
 
-A choice is three private-use characters around its readings, the principal one first. The passes of `normalize.py`
+A choice is three private-use characters around its readings, the principal one first. The passes of `normalization.py`
 that come after the one that made the choice leave it alone, since none of them looks for these characters.
 """
 

@@ -21,7 +21,7 @@ from soritune.korean.layout import Change, Line, Word, combine
 from soritune.korean.lexicon import Lexicon, load_lexicon
 from soritune.korean.linking import link_marks
 from soritune.korean.morphology import Analysis, analyse, analyse_numeral, is_report, stem_by_context
-from soritune.korean.normalize import marked_phrases, phrase_readings
+from soritune.korean.normalization import marked_phrases, phrase_readings
 from soritune.korean.phones import hangul_to_phones
 from soritune.korean.tagger import Retag, load_tagger
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
-from markupsafe import Markup
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+    from markupsafe import Markup
 
 PARTS = {"table": "part", "timeline": "lines", "swatches": "colours"}
 """Parts that pages share: the function's and the template's name, and what the template calls its value."""
@@ -15,6 +16,8 @@ PARTS = {"table": "part", "timeline": "lines", "swatches": "colours"}
 
 def page_environment() -> Environment:
     """Templates with a function for each part; text is escaped."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
     environment = Environment(
         loader=FunctionLoader(resource), autoescape=True, undefined=StrictUndefined, trim_blocks=False
     )
@@ -25,6 +28,8 @@ def page_environment() -> Environment:
 
 def _part(template: Template, argument: str) -> Callable[[Any], Markup]:
     """A function that renders a part of a page."""
+    from markupsafe import Markup
+
     return lambda value: Markup(template.render({argument: value}))  # noqa: S704  (escaped inside)
 
 

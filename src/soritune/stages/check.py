@@ -27,7 +27,8 @@ from soritune.corpus.checks import (
     read_quarantine,
     write_quarantine,
 )
-from soritune.corpus.manifest import CHECKED_FILE, QUARANTINE_FILE, Manifest, write_manifest
+from soritune.corpus.file_names import CHECKED_FILE, QUARANTINE_FILE
+from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.prepare import source_config
 from soritune.corpus.reading.source_config import MAX_MARKED_SHARE
 from soritune.corpus.reasons import commonest

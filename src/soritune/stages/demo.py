@@ -14,6 +14,7 @@ from typing import Any
 from soritune.corpus.manifest import load_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import OutputError
+from soritune.extras import TORCH_STACK, require
 from soritune.inference.predictor import Predictor
 from soritune.progress import SILENT, Console
 from soritune.recipe import load_recipe
@@ -43,6 +44,7 @@ def run_demo(folder: Path, *, console: Console = SILENT) -> dict[str, Any]:
         OutputError: the folder already holds a demo, or cannot be written to.
         SorituneError: the extra `speech` (espeak-ng) is missing.
     """
+    require("the demo", *TORCH_STACK)
     run, corpus = RunFolder(folder / RUN), folder / CORPUS
     if run.checkpoints.exists():
         raise OutputError(f"{folder} already holds a demo; remove it or give another --output")

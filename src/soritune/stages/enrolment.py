@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
-from soritune.corpus.manifest import Manifest
 from soritune.errors import SplitError, TaskError
 from soritune.identities import identity
 from soritune.inference.speaker_norm import LEAST_CLIPS
+
+if TYPE_CHECKING:
+    from soritune.corpus.manifest import Manifest
 
 
 def checked_clips(clips: int | None) -> int | None:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.corpus.audio_hashes import MOST_DECODED, Hashed, audio_hashes, stored_audio_hashes
-from soritune.corpus.manifest import AUDIO_HASHES_FILE, load_manifest
+from soritune.corpus.file_names import AUDIO_HASHES_FILE
+from soritune.corpus.manifest import load_manifest
 from soritune.corpus.sound_likeness import MOST_ROWS, alike
 from soritune.corpus.splitting.grouping import identity_warnings, speakers_of
 from soritune.corpus.splitting.splits import Copies, load_splits

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Any
 
 from soritune.audio.channels import CHANNEL_NAMES, EACH
 from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
@@ -18,8 +16,6 @@ from soritune.audio.pcm import PcmFormat
 from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.bundles.packaged import packaged_models
 from soritune.bundles.read import is_bundle
-from soritune.corpus.manifest import Manifest, load_manifest
-from soritune.corpus.splitting.splits import load_splits
 from soritune.errors import AudioError, BundleError, ManifestError, SplitError
 from soritune.inference.origin import make_header
 from soritune.inference.predictions import Row, write_predictions
@@ -29,6 +25,9 @@ from soritune.inference.recognition.recogniser import Recogniser
 from soritune.progress import SILENT, Console
 from soritune.run_folder import is_run, rows_seen
 from soritune.tasks.inputs.input import values_in_row
+
+if TYPE_CHECKING:
+    from soritune.corpus.manifest import Manifest
 
 
 def default_model() -> str:
@@ -116,6 +115,9 @@ def select_rows(
     Raises:
         ManifestError, SplitError: a file cannot be read, or there is no such row.
     """
+    from soritune.corpus.manifest import load_manifest
+    from soritune.corpus.splitting.splits import load_splits
+
     rows = load_manifest(manifest, root=root)
     if splits is None:
         chosen, policy = rows, {}
@@ -135,6 +137,8 @@ def describe_rows(manifest: Manifest, chosen: Manifest, bundles: Iterable[Path])
 
     "seen" has the number of rows that the bundles were trained on or chosen by, if their runs are known.
     """
+    import pyarrow.compute as pc
+
     seen = rows_seen(bundles, chosen)
     return {
         "manifest_hash": manifest.hash,
@@ -173,8 +177,11 @@ def predict_rows(
         OutputError: the file cannot be written.
         ManifestError: an input is withheld that no row has.
     """
-    if isinstance(items, Manifest):
-        _refuse_idle_withholding(predictor, items)
+    if predictor.withheld:
+        from soritune.corpus.manifest import Manifest
+
+        if isinstance(items, Manifest):
+            _refuse_idle_withholding(predictor, items)
     groups = {"split": data["split"]} if "split" in data else None
     with console.bar("predict", len(items)) as bar:
         if recogniser is None:

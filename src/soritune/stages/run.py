@@ -19,6 +19,7 @@ import yaml
 from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import Splits, load_splits
+from soritune.extras import TORCH_STACK, require
 from soritune.processes import wait_until_visible
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe, check_recipe
@@ -77,6 +78,7 @@ def run(
     Raises:
         SorituneError: a stage fails; what earlier stages wrote is kept.
     """
+    require("training", *TORCH_STACK)
     from soritune.training.process_group import process_group
 
     group = process_group()

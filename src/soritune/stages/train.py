@@ -18,6 +18,7 @@ from soritune.corpus.audio_hashes import save_audio_hashes, stored_audio_hashes
 from soritune.corpus.checks import Quarantined, write_quarantine
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.splitting.splits import Splits
+from soritune.extras import TORCH_STACK, require
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
@@ -74,6 +75,7 @@ def train_recipe(
         resume: continue from the newest checkpoint.
         console: where progress is shown; nothing is shown by default.
     """
+    require("training", *TORCH_STACK)
     from soritune.training.loop import train
     from soritune.training.process_group import process_group
 

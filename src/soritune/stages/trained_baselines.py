@@ -21,6 +21,7 @@ from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import Splits, load_splits
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, ManifestError, TaskError
+from soritune.extras import require
 from soritune.inference.predictions import Predictions, read_predictions
 from soritune.progress import SILENT, Console
 from soritune.reports.report import write_report
@@ -71,8 +72,10 @@ def add_trained_baselines(
 
     Raises:
         ManifestError: scores, predictions, rows or splits are missing.
+        MissingLibraryError: scikit-learn is not installed.
         TaskError: no task gives an utterance one label.
     """
+    require("a baseline", "sklearn")
     files = RunFolder(Path(folder))
     scores = load_scores(files.scores())
     predictions = read_predictions(files.predictions())

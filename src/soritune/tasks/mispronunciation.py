@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
-from soritune.korean import ARPABET, KOREAN
+from soritune.korean.phones import ARPABET, KOREAN
 from soritune.metrics.edit_distance import edit_counts
 from soritune.metrics.error_labels import CORRECT, NUM_COUNTS, error_label_counts, error_label_rates
 from soritune.metrics.mispronunciation import (

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
-from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY, phonemize, phones_to_hangul
+from soritune.korean.phones import ARPABET, KOREAN, WORD_BOUNDARY, phones_to_hangul
 from soritune.metrics.edit_distance import character_counts, phone_counts, word_phone_counts
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.frame_heads import FrameOutputSettings
@@ -136,7 +136,11 @@ class PhonemeTask(Task):
                 "only the korean inventory can be derived from text; give the manifest a phones column"
             )
         text = self.pronounced_text(utterance)
-        return None if text is None else phonemize(text, boundary=self.config.boundary)
+        if text is None:
+            return None
+        from soritune.korean.g2p import phonemize  # its rules are compiled when it is imported
+
+        return phonemize(text, boundary=self.config.boundary)
 
     def pronounced_text(self, utterance: Utterance) -> str | None:
         """The text of a row whose phones are derived from it."""

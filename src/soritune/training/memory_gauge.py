@@ -11,7 +11,7 @@ from typing import Protocol
 
 import torch
 
-GB = 1e9
+from soritune.host_memory import GB, available_gb
 
 
 class MemoryGauge(Protocol):
@@ -93,21 +93,6 @@ def resident_gb() -> float:
     import psutil  # type: ignore[import-untyped,unused-ignore]
 
     return float(psutil.Process().memory_info().rss) / GB
-
-
-def available_gb() -> float:
-    """Memory that this process could still get: the machine's, or its container's if that is less."""
-    import psutil  # type: ignore[import-untyped,unused-ignore]
-
-    free = float(psutil.virtual_memory().available)
-    try:
-        group = Path("/sys/fs/cgroup")
-        limit = (group / "memory.max").read_text().strip()
-        if limit.isdecimal():
-            free = min(free, float(limit) - float((group / "memory.current").read_text()))
-    except OSError:
-        pass
-    return max(free, 0.0) / GB
 
 
 def reset_peak() -> None:

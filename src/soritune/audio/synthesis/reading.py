@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soritune.korean.g2p import Boundary, Pronouncer, pronouncer
-from soritune.korean.normalize import marked_phrases
+from soritune.korean.normalization import marked_phrases
 from soritune.korean.phones import WORD_BOUNDARY, hangul_to_phones
 
 _MOST_WORDS = 8

@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import Field
 
-from soritune.corpus.manifest import MANIFEST_FILE, manifest_root
+from soritune.corpus.file_names import MANIFEST_FILE
+from soritune.corpus.manifest import manifest_root
 from soritune.corpus.manifest_rows import read_rows
 from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError
 from soritune.corpus.reading.given_files import named_paths

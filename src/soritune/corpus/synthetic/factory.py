@@ -28,7 +28,8 @@ import numpy as np
 
 from soritune.audio.synthesis.espeak import Synthesizer
 from soritune.audio.synthesis.sentences import PARTS, Part
-from soritune.corpus.manifest import MANIFEST_FILE, SPLITS_FILE, Manifest, write_manifest
+from soritune.corpus.file_names import MANIFEST_FILE, SPLITS_FILE
+from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.synthetic.settings import SynthesisSettings
 from soritune.corpus.synthetic.voice_work import make_voice, read_rows, rows_file

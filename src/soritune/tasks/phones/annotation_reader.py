@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
-from soritune.korean import WORD_BOUNDARY
+from soritune.korean.phones import WORD_BOUNDARY
 from soritune.tasks.labels import in_spelling_of, label_index
 from soritune.tasks.phones.annotated_phones import (
     Scheme,
