@@ -198,7 +198,7 @@ def _to_int8(
             raise ModelError(
                 f"int8 loses {worst.loss:.2f} points of {worst.task}/{worst.rate} on {settings.data} "
                 f"({worst.float32:.4f} → {worst.int8:.4f}), more than the {settings.max_loss:g} allowed; keep some "
-                "layers in float32 (--keep-float32), allow more (--max-loss), or write it all the same (--force)"
+                "layers in float32 (--keep-float32), allow more (--max-loss), or write it anyway (--force)"
             )
         _write_card(bundle, folder, model, facts)
         return measured
