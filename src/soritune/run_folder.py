@@ -6,6 +6,7 @@ RUN/manifest.parquet       the corpus as it was read; quarantine.jsonl has what 
 RUN/checked.parquet        the rows that can be used; audio_hashes.parquet has hashes of their samples
 RUN/splits.parquet         train, val and test of them
 RUN/train.jsonl, train.log events of the training, as JSON and as text; tensorboard/ when requested
+RUN/tracking.json          the id under which trackers know the run, when trackers are requested
 RUN/encoder_states/        states of an encoder that is not trained, if they are kept
 RUN/checkpoints/step-N/    what a resumed training starts from
 RUN/bundles/NAME/          models; those of phases before the last begin with phase1_, phase2_ …
@@ -93,6 +94,11 @@ class RunFolder:
     def tensorboard(self) -> Path:
         """Event files of TensorBoard, when requested."""
         return self.path / "tensorboard"
+
+    @property
+    def tracking(self) -> Path:
+        """The id under which trackers know the run."""
+        return self.path / "tracking.json"
 
     @property
     def checkpoints(self) -> Path:
@@ -199,6 +205,12 @@ def run_of(bundle: Path | str) -> Path | None:
         if path.parent.name == BUNDLES and is_run(run):
             return run
     return None
+
+
+def crossval_of(fold: Path) -> Path | None:
+    """The folder of the cross-validation that the run in the folder `fold` is a part of, or None."""
+    is_fold = re.fullmatch(r"fold-\d+", fold.name) and RunFolder(fold.parent).crossval.is_file()
+    return fold.parent if is_fold else None
 
 
 def rows_seen(bundles: Iterable[Path | str], rows: Manifest) -> dict[str, int] | None:
