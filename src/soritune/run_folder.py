@@ -161,6 +161,15 @@ class RunFolder:
         """Folder of results on data that is not the run's own."""
         return RunFolder(self.path / "evaluation" / name)
 
+    def evaluations(self) -> list[RunFolder]:
+        """Folders of results on data that is not the run's own, by name."""
+        folder = self.evaluation("any").path.parent
+        return [RunFolder(path) for path in sorted(folder.glob("*")) if path.is_dir()]
+
+    def all_scores(self) -> list[Path]:
+        """Scores of every bundle, split and decoder, those without a suffix first."""
+        return sorted(self.path.glob("scores*.json"), key=lambda path: (len(path.name), path.name))
+
     def fold(self, number: int) -> RunFolder:
         """The run of one fold of a cross-validation, counted from 1."""
         return RunFolder(self.path / f"fold-{number:02d}")
