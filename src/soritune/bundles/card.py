@@ -17,6 +17,8 @@ from soritune.bundles.int8_weights import from_int8
 from soritune.bundles.measured import KEY as MEASURED
 from soritune.bundles.measured import Measured, measured_from_json
 from soritune.bundles.notice import KEY as NOTICE
+from soritune.bundles.onnx_graph import KEY as ONNX_KEY
+from soritune.bundles.onnx_graph import ONNX, ONNX_FILE, OnnxGraph
 from soritune.bundles.speaker_norm import KEY as SPEAKER_NORM
 from soritune.bundles.speaker_norm import TrainingFeatures
 from soritune.errors import BundleError, OutsideFolderError, TaskError, UnknownNameError
@@ -35,7 +37,8 @@ ADAPTER_FILE = "adapter_model.safetensors"
 INT8_FILE = "model.int8.safetensors"
 """Weights as `int8_weights.py` stores them. transformers does not open a file of this name."""
 WEIGHTS_FORMAT, INT8 = "weights_format", "int8"
-"""The card's key for weights that are not stored as they are, and the only such format."""
+"""The card's key for weights that are not safetensors of transformers' names, and one of its values; the other one is
+that of `onnx_graph.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,23 @@ class Bundle:
     def is_int8(self) -> bool:
         """Whether its weights are stored as int8."""
         return self.card.get(WEIGHTS_FORMAT) == INT8
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether it is an ONNX folder: graphs for ONNX Runtime in place of weights."""
+        return self.card.get(WEIGHTS_FORMAT) == ONNX
+
+    @property
+    def onnx_graph(self) -> OnnxGraph:
+        """What the graphs of an ONNX folder take and give.
+
+        Raises:
+            BundleError: the card does not have it, or a faulty one.
+        """
+        try:
+            return OnnxGraph.from_json(self.card.get(ONNX_KEY))
+        except ValueError as error:
+            raise self.damaged(ONNX_KEY, str(error)) from error
 
     @property
     def weights_path(self) -> Path:
@@ -207,8 +227,13 @@ class Bundle:
         """Name in the file to weights; those stored as int8 in float32.
 
         Raises:
-            BundleError: the file is damaged.
+            BundleError: the file is damaged, or the bundle is an ONNX folder.
         """
+        if self.is_onnx:
+            raise BundleError(
+                f"{self.path} is an ONNX folder, which has a graph in place of weights; give the bundle that it was "
+                "exported from"
+            )
         try:
             stored = dict(load_file(str(self.weights_path)))
         except Exception as error:
@@ -253,7 +278,8 @@ def weights_file(card: Mapping[str, Any]) -> str:
     """Name of the file with the weights of a bundle with this card."""
     if card.get("kind") == "adapter":
         return ADAPTER_FILE
-    return INT8_FILE if card.get(WEIGHTS_FORMAT) == INT8 else WEIGHTS_FILE
+    stored = card.get(WEIGHTS_FORMAT)
+    return ONNX_FILE if stored == ONNX else INT8_FILE if stored == INT8 else WEIGHTS_FILE
 
 
 def file_sha256(path: Path | str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from soritune.bundles.card import CARD_FILE, FIRST_SCHEMA, INT8, SCHEMA, WEIGHTS_FORMAT, Bundle
+from soritune.bundles.onnx_graph import ONNX
 from soritune.bundles.packaged import resolve_model_folder
 from soritune.errors import BundleError
 from soritune.geometry import Geometry
@@ -55,9 +56,9 @@ def load_bundle(path: Path | str) -> Bundle:
     if card["kind"] not in ("full", "adapter"):
         raise bundle.damaged("kind", f"is {card['kind']!r}, neither 'full' nor 'adapter'")
     weights_format = card.get(WEIGHTS_FORMAT)
-    if weights_format is not None and (weights_format != INT8 or bundle.is_adapter):
+    if weights_format is not None and (weights_format not in (INT8, ONNX) or bundle.is_adapter):
         raise bundle.damaged(
-            WEIGHTS_FORMAT, f"is {weights_format!r}; the weights of a full bundle can be {INT8!r}"
+            WEIGHTS_FORMAT, f"is {weights_format!r}; the weights of a full bundle can be {INT8!r} or {ONNX!r}"
         )
     if not bundle.weights_path.is_file():
         raise BundleError(f"{folder} lacks {bundle.weights_path.name}; copy the whole folder")

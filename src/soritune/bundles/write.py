@@ -69,14 +69,7 @@ def write_bundle(
         for name, text in (text_files or {}).items():
             (building / name).parent.mkdir(parents=True, exist_ok=True)
             (building / name).write_text(text, encoding="utf-8")
-        full = _complete(card, name=target.name)
-        (building / "README.md").write_text(readme or _short_readme(full), encoding="utf-8")
-        full["files"] = {
-            file.relative_to(building).as_posix(): file_sha256(file)
-            for file in sorted(building.rglob("*"))
-            if file.is_file() and file.name != "README.md"
-        }
-        _write_json(building / CARD_FILE, full)
+        write_card(building, card, name=target.name, readme=readme)
         _swap(building, target)
     except (OSError, SafetensorError) as error:
         # safetensors reports a full disk with its own exception, which is not an OSError.
@@ -85,6 +78,18 @@ def write_bundle(
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return load_bundle(target)
+
+
+def write_card(folder: Path, card: Mapping[str, Any], *, name: str, readme: str | None = None) -> None:
+    """Writes README.md and the card of a bundle, whose other files are in the folder; arguments as for `write_bundle`."""
+    full = _complete(card, name=name)
+    (folder / "README.md").write_text(readme or _short_readme(full), encoding="utf-8")
+    full["files"] = {
+        file.relative_to(folder).as_posix(): file_sha256(file)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name not in ("README.md", CARD_FILE)
+    }
+    _write_json(folder / CARD_FILE, full)
 
 
 def update_card(path: Path | str, **fields: Any) -> Bundle:

@@ -28,7 +28,7 @@ def calibrate(
     ] = None,
     root: Root = None,
     device: Device = "auto",
-    backend: Backend = "pytorch",
+    backend: Backend = "auto",
     base: Base = None,
     speaker_norm: Annotated[
         bool,

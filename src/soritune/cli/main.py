@@ -20,6 +20,7 @@ from soritune.cli import (
     baselines,
     calibrate,
     corpus,
+    export,
     g2p,
     layers,
     model_info,
@@ -41,7 +42,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-TRAIN, CORPUS, JUDGE, LOOK = "Training", "Corpus", "Predicting and judging", "Looking things up"
+TRAIN, CORPUS, JUDGE = "Training", "Corpus", "Predicting and judging"
+DELIVER, LOOK = "Exporting", "Looking things up"
 app.command("run", rich_help_panel=TRAIN)(train.run)
 app.command("train", rich_help_panel=TRAIN)(train.train)
 app.command("crossval", rich_help_panel=TRAIN)(train.crossval)
@@ -61,6 +63,7 @@ app.command("report", rich_help_panel=JUDGE)(report.report)
 app.command("calibrate", rich_help_panel=JUDGE)(calibrate.calibrate)
 app.command("compare", rich_help_panel=JUDGE)(report.compare)
 app.command("baselines", rich_help_panel=JUDGE)(baselines.baselines)
+app.add_typer(export.app, name="export", rich_help_panel=DELIVER)
 app.command("augment", rich_help_panel=LOOK)(augment.augment)
 app.command("recipes", rich_help_panel=LOOK)(train.recipes)
 app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
-Backend = Annotated[str, typer.Option(help="What runs the model.")]
+Backend = Annotated[
+    str, typer.Option(help="What runs the model: pytorch or onnx-runtime; auto is what the folder is for.")
+]
 Base = Annotated[
     str | None, typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved.")
 ]

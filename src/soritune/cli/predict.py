@@ -96,7 +96,7 @@ def predict(
         str | None, typer.Option(help="Bundle of a run folder: best, last, best_loss, …")
     ] = None,
     device: Device = "auto",
-    backend: Backend = "pytorch",
+    backend: Backend = "auto",
     base: Base = None,
     decoder: DecoderName = "greedy",
     decoder_set: DecoderValues = None,

@@ -75,7 +75,7 @@ def evaluate(
     resamples: Resamples = 1000,
     audio: Audio = True,
     device: Device = "auto",
-    backend: Backend = "pytorch",
+    backend: Backend = "auto",
     base: Base = None,
     decoder: DecoderName = "greedy",
     decoder_set: DecoderValues = None,

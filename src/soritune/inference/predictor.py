@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from soritune.audio.voice_activity import VadName, voice_activity
 from soritune.bundles.read import load_bundle
 from soritune.errors import BundleError, TaskError
-from soritune.inference.backends.backend import OpenBackend
+from soritune.inference.backends.backend import AUTO, OpenBackend, backend_of
 from soritune.inference.certainty import checked_confidence, checked_coverage, thresholds_of
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.clip_reading import ClipReader, ReadClip
@@ -127,7 +127,7 @@ class Predictor:
         paths: str | Path | Sequence[str | Path],
         *,
         checkpoint: str | None = None,
-        backend: str = "pytorch",
+        backend: str = AUTO,
         device: str = "auto",
         base: str | None = None,
         padded_seconds: float | None = None,
@@ -147,7 +147,7 @@ class Predictor:
             paths: bundle folders, run folders, of which the best bundle is taken, or names of models of the package
                 (`soritune/tiny-ko`).
             checkpoint: another bundle of the run folders, such as "last".
-            backend: what runs the models.
+            backend: what runs the models: pytorch or onnx-runtime; auto is what each folder is for.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
             padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s, coverage, withhold: as for the
@@ -170,11 +170,14 @@ class Predictor:
         voice_activity(vad)
         folders = [paths] if isinstance(paths, str | Path) else list(paths)
         bundles = [load_bundle(choose_bundle(folder, checkpoint)) for folder in folders]
-        opener: OpenBackend = load_member("soritune.inference.backends", "BACKEND", backend, "backend")
+        openers: list[OpenBackend] = [
+            load_member("soritune.inference.backends", "BACKEND", backend_of(bundle, backend), "backend")
+            for bundle in bundles
+        ]
         if base is not None and not any(bundle.is_adapter for bundle in bundles):
             raise BundleError(f"{bundles[0].path} is a full bundle and needs no base; leave --base out")
         members = []
-        for bundle in bundles:
+        for bundle, opener in zip(bundles, openers, strict=True):
             moved = {"base": base} if base is not None and bundle.is_adapter else {}
             members.append(
                 Member.of(bundle, opener(bundle.path, device=device, **moved), calibrated=calibrated)

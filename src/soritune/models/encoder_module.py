@@ -99,6 +99,17 @@ class EncoderModule(nn.Module, ABC):
             layers above it may be left out, and the last state is then that of the highest layer that was computed.
         """
 
+    def prepare_tracing(self, *, padded: bool) -> None:
+        """Called once before the encoder is traced to a graph of another program; by default nothing is changed.
+
+        A traced encoder has no branch that depends on values. It may replace operations that other programs lack, as
+        long as results are the same within rounding.
+
+        Args:
+            padded: whether rows of a batch may be padded; otherwise masks can be left out.
+        """
+        return
+
     def fill_buffers(self) -> None:
         """Computes the buffers that are not stored with the weights, such as a window or a filter bank, on the CPU.
 

@@ -5,7 +5,7 @@ Shapes: batch, samples, frames (encoder frames), hidden (encoder channels), labe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -177,6 +177,13 @@ class SpeechModel(nn.Module):
         else:
             last, by_layer = self._unpacked(states)
             valid = _valid(num_frames, states.shape[1])
+        logits = self.logits_of(last, by_layer, valid, inputs)
+        return ModelOutput(logits, num_frames)
+
+    def logits_of(
+        self, last: Tensor, by_layer: dict[int, Tensor], valid: Tensor, inputs: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The heads alone: logits by output name, from what `encode` returns and the arrays of the other inputs."""
         logits: dict[str, Tensor] = {}
         specs = {spec.name: spec for spec in self.outputs}
         values = {
@@ -192,7 +199,7 @@ class SpeechModel(nn.Module):
             for input_name in specs[name].inputs:
                 state = self._input(input_name).join(state, values[input_name], inputs)
             logits[name] = head(state, valid)
-        return ModelOutput({spec.name: logits[spec.name] for spec in self.outputs}, num_frames)
+        return {spec.name: logits[spec.name] for spec in self.outputs}
 
     def encode(
         self,

@@ -60,7 +60,7 @@ def calibrate(
     *,
     checkpoint: str | None = None,
     device: str = "auto",
-    backend: str = "pytorch",
+    backend: str = "auto",
     base: str | None = None,
     root: Path | str | None = None,
     speaker_norm: bool = False,

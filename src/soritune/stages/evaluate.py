@@ -53,7 +53,7 @@ def evaluate(
     resamples: int = 1000,
     audio: bool = True,
     device: str = "auto",
-    backend: str = "pytorch",
+    backend: str = "auto",
     base: str | None = None,
     decoder: str | Mapping[str, Any] | Decoder = GREEDY,
     vad: VadName = "auto",

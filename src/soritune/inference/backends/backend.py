@@ -11,6 +11,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from soritune.bundles.card import Bundle
+from soritune.errors import BundleError
+
+AUTO, PYTORCH, ONNX_RUNTIME = "auto", "pytorch", "onnx-runtime"
+"""The backend that a bundle is for, and the two that it can be."""
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -56,3 +61,24 @@ class OpenBackend(Protocol):
         """Opens the bundle at `path` on `device` ("auto", "cpu", "cuda", "cuda:1"). `base` is the folder or hub name of
         an adapter bundle's base, if it is not the one in the card."""
         ...
+
+
+def backend_of(bundle: Bundle, name: str = AUTO) -> str:
+    """The backend that runs a bundle: the one that is named, or with "auto" ONNX Runtime for an ONNX folder and PyTorch
+    for any other bundle.
+
+    Raises:
+        BundleError: the one that is named runs the other kind of bundle.
+    """
+    fitting, other = (ONNX_RUNTIME, PYTORCH) if bundle.is_onnx else (PYTORCH, ONNX_RUNTIME)
+    if name == other:
+        kind = "an ONNX folder" if bundle.is_onnx else "not an ONNX folder"
+        way = (
+            "give the bundle that it was exported from"
+            if bundle.is_onnx
+            else "export it with `soritune export onnx`"
+        )
+        raise BundleError(
+            f"{bundle.path} is {kind}, which {name} does not run; leave --backend out, or {way}"
+        )
+    return fitting if name == AUTO else name

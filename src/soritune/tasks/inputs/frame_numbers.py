@@ -47,6 +47,15 @@ class FrameNumbersInput(InputKind):
         values: NDArray[Any] = row[targets_of_frames(len(row), total)[first : first + count]]
         return values
 
+    def example(self, spec: InputSpec) -> Any:
+        """Three steps."""
+        width = int(spec.options.get("width", 1))
+        return [[0.1 * (step + channel) for channel in range(width)] for step in range(3)]
+
+    def free_axes(self, spec: InputSpec) -> dict[str, tuple[int, ...]]:
+        """The frames."""
+        return {spec.name: (1,)}
+
     def pad(
         self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
     ) -> dict[str, NDArray[Any]]:

@@ -90,6 +90,14 @@ class InputKind(ABC):
         """
         return row
 
+    def example(self, spec: InputSpec) -> Any:
+        """A value with which an exported model is tried; None, by default, tries it without a value."""
+        return None
+
+    def free_axes(self, spec: InputSpec) -> dict[str, tuple[int, ...]]:
+        """The axes beside the first one that have any size, by the names of `pad`; by default none."""
+        return {}
+
     @abstractmethod
     def pad(
         self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
@@ -271,6 +279,20 @@ def pad_inputs(
     for spec in specs:
         arrays |= kind_of(spec).pad(spec, [row.get(spec.name) for row in rows], num_frames)
     return arrays
+
+
+def example_inputs(specs: Iterable[InputSpec]) -> dict[str, NDArray[Any]]:
+    """One row's arrays of the `InputKind.example` of each input."""
+    specs = tuple(specs)
+    return encode_inputs(specs, {spec.name: kind_of(spec).example(spec) for spec in specs})
+
+
+def free_axes(specs: Iterable[InputSpec]) -> dict[str, tuple[int, ...]]:
+    """The axes of the arrays of `pad_inputs` that have any size, beside that of the batch."""
+    axes: dict[str, tuple[int, ...]] = {}
+    for spec in specs:
+        axes |= kind_of(spec).free_axes(spec)
+    return axes
 
 
 def finite_numbers(spec: InputSpec, value: Any, shape: str) -> NDArray[np.float32]:

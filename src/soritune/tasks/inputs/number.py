@@ -41,6 +41,10 @@ class NumberInput(InputKind):
         scale = {**OPTIONS, **spec.options}
         return np.asarray((number - scale["mean"]) / scale["deviation"], dtype=np.float32)
 
+    def example(self, spec: InputSpec) -> Any:
+        """The mean and a half."""
+        return float(spec.options.get("mean", 0.0)) + 0.5
+
     def pad(
         self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
     ) -> dict[str, NDArray[Any]]:

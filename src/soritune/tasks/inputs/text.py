@@ -73,6 +73,14 @@ class TextInput(InputKind):
             )
         return np.asarray(ids, dtype=np.int64)
 
+    def example(self, spec: InputSpec) -> Any:
+        """A sentence."""
+        return "오늘은 날씨가 좋습니다"
+
+    def free_axes(self, spec: InputSpec) -> dict[str, tuple[int, ...]]:
+        """The tokens."""
+        return {spec.name: (1,), spec.name + MASK: (1,)}
+
     def pad(
         self, spec: InputSpec, rows: Sequence[NDArray[Any] | None], num_frames: NDArray[np.int64]
     ) -> dict[str, NDArray[Any]]:

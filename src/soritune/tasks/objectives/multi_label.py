@@ -41,6 +41,12 @@ class MultiLabel(DenseObjective):
         """log σ of each logit."""
         return log_sigmoid(logits)
 
+    def logits(self, spec: OutputSpec, log_probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
+        """log(p / (1 - p)) of each label."""
+        wide = np.minimum(log_probabilities.astype(np.float64), -np.finfo(np.float64).tiny)
+        logits: NDArray[np.floating] = (wide - np.log(-np.expm1(wide))).astype(np.float32)
+        return logits
+
     def constant_guess(self, spec: OutputSpec) -> ConstantGuess | None:
         """Per utterance: no label applies."""
         if spec.per_frame:

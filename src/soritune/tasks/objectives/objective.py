@@ -142,6 +142,10 @@ class Objective(ABC):
         """The values that `Task.decode` reads, ([frames,] labels) like `logits`; by default their log-softmax."""
         return log_softmax(logits)
 
+    def logits(self, spec: OutputSpec, log_probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Logits from which `log_probabilities` gives these values again; by default the values, which softmax keeps."""
+        return log_probabilities
+
     def mean(
         self, spec: OutputSpec, parts: Sequence[Float32Array], weights: Sequence[float] | None = None
     ) -> Float32Array:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from soritune.geometry import Geometry
 from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT, EncoderModule
@@ -30,6 +31,8 @@ class Wav2Vec2Encoder(EncoderModule):
     feature_extractor: nn.Module
     feature_projection: nn.Module
     encoder: nn.Module
+    masked: bool = True
+    """False in a graph for batches without padding."""
 
     def __init__(self, config: Any, geometry: Geometry) -> None:
         super().__init__()
@@ -86,7 +89,7 @@ class Wav2Vec2Encoder(EncoderModule):
 
     def front(self, waveform: Tensor, num_samples: Tensor) -> Tensor:
         """Convolutions and projection."""
-        with sample_counts(self, num_samples):
+        with sample_counts(self, num_samples if self.masked else None):
             features = self.feature_extractor(waveform).transpose(1, 2)
         projected = self.feature_projection(features)
         hidden: Tensor = projected[0] if isinstance(projected, tuple) else projected
@@ -97,7 +100,9 @@ class Wav2Vec2Encoder(EncoderModule):
     ) -> tuple[Tensor, dict[int, Tensor]]:
         """Positions and transformer layers; see `EncoderModule.run`."""
         with self._states(keep_layers) as states:
-            last: Tensor = self.encoder(features, attention_mask=valid).last_hidden_state
+            last: Tensor = self.encoder(
+                features, attention_mask=valid if self.masked else None
+            ).last_hidden_state
         for layer in range(1, self.num_layers + 1):
             # A layer that layer drop skipped passes its input on.
             if layer in keep_layers and layer not in states:
@@ -163,6 +168,14 @@ class Wav2Vec2Encoder(EncoderModule):
             front._requires_grad = True
         else:
             front._freeze_parameters()
+
+    def prepare_tracing(self, *, padded: bool) -> None:
+        """Leaves out the masks of attention and group norm where no row is padded; the weights of the positional
+        convolution, which are stored as length and direction, become plain ones."""
+        self.masked = padded
+        convolution: nn.Module = self.encoder.pos_conv_embed.conv  # type: ignore[union-attr,assignment]
+        if parametrize.is_parametrized(convolution, "weight"):
+            parametrize.remove_parametrizations(convolution, "weight")
 
     def checkpoint_activations(self) -> None:
         """Checkpointing of transformers, without reentrant autograd."""

@@ -39,6 +39,10 @@ class WhisperEncoder(EncoderModule):
     conv1: nn.Conv1d
     conv2: nn.Conv1d
     layer_norm: nn.LayerNorm
+    traced: bool = False
+    """True in a graph of another program, where no branch may depend on values."""
+    masked: bool = True
+    """False in a graph for batches without padding."""
 
     def __init__(self, config: Any, geometry: Geometry) -> None:
         super().__init__()
@@ -96,7 +100,7 @@ class WhisperEncoder(EncoderModule):
         """
         frames = features.shape[1]
         positions: Tensor = self.embed_positions.weight  # type: ignore[assignment, union-attr]
-        if frames > len(positions):
+        if not self.traced and frames > len(positions):
             raise ModelError(
                 f"a clip has {frames:,} frames and the encoder {len(positions):,} positions; set "
                 f"preprocessing.max_duration_s to {self.geometry.longest_samples / self.geometry.sample_rate_hz:.1f} "
@@ -104,7 +108,8 @@ class WhisperEncoder(EncoderModule):
             )
         hidden = features + positions[:frames].to(features.dtype)
         hidden = nn.functional.dropout(hidden, self.config.dropout, self.training)
-        mask = None if bool(valid.all()) else valid[:, None, None, :]
+        needless = not self.masked or (not self.traced and bool(valid.all()))
+        mask = None if needless else valid[:, None, None, :]
         states = {0: hidden} if 0 in keep_layers else {}
         top = self.num_layers if self.top_layer is None else self.top_layer
         for number, layer in enumerate(self.layers[:top], start=1):
@@ -119,6 +124,11 @@ class WhisperEncoder(EncoderModule):
             # As in transformers, whose weighted sum of layers has the last state behind the norm.
             states[self.num_layers] = last
         return last, states
+
+    def prepare_tracing(self, *, padded: bool) -> None:
+        """The spectrogram by convolutions with fixed kernels, and no branch that depends on lengths."""
+        self.traced, self.masked = True, padded
+        self.log_mel.use_convolutions()
 
     def fill_buffers(self) -> None:
         """The window and the filters of the spectrogram."""

@@ -5,6 +5,8 @@ Equal to transformers' `WhisperFeatureExtractor` without its padding to 30 s (Ra
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -28,12 +30,14 @@ class LogMel(nn.Module):
 
     window: Tensor
     filters: Tensor
+    kernels: Tensor | None
 
     def __init__(self, num_bins: int, level_dbfs: float | None) -> None:
         super().__init__()
         self.num_bins, self.level_dbfs = num_bins, level_dbfs
         self.register_buffer("window", torch.zeros(FFT_SAMPLES), persistent=False)
         self.register_buffer("filters", torch.zeros(num_bins, FFT_SAMPLES // 2 + 1), persistent=False)
+        self.register_buffer("kernels", None, persistent=False)
         if not self.filters.is_meta:
             self.fill()
 
@@ -69,17 +73,32 @@ class LogMel(nn.Module):
         with torch.autocast(waveform.device.type, enabled=False):
             scaled = self._at_level(waveform.float(), num_samples)
             stretches = _reflected(scaled, num_samples + appended, appended)
-            spectrum = torch.stft(
-                stretches, FFT_SAMPLES, HOP_SAMPLES, window=self.window, center=False, return_complex=True
-            )[..., :-1]
-            power = spectrum.real.square() + spectrum.imag.square()
-            decades = (self.filters @ power).clamp(min=FLOOR).log10()
+            decades = (self.filters @ self._power(stretches)).clamp(min=FLOOR).log10()
             frames = (num_samples + appended) // HOP_SAMPLES
             valid = torch.arange(decades.shape[-1], device=frames.device) < frames[:, None]
             lowest = torch.finfo(decades.dtype).min
             loudest = decades.amax(dim=1).masked_fill(~valid, lowest).amax(dim=1)
             decades = torch.maximum(decades, (loudest - RANGE)[:, None, None])
             return ((decades + 4.0) / 4.0).masked_fill(~valid[:, None, :], 0.0), frames
+
+    def use_convolutions(self) -> None:
+        """From now on, the Fourier transform is a convolution with fixed kernels, which every runtime has."""
+        turn = 2 * math.pi * torch.arange(FFT_SAMPLES, dtype=torch.float64) / FFT_SAMPLES
+        angle = turn * torch.arange(FFT_SAMPLES // 2 + 1, dtype=torch.float64)[:, None]
+        window = torch.hann_window(FFT_SAMPLES, dtype=torch.float64)
+        kernels = torch.cat([angle.cos(), angle.sin()]) * window
+        self.kernels = kernels[:, None, :].float().to(self.filters.device)
+
+    def _power(self, stretches: Tensor) -> Tensor:
+        """(batch, frequencies, frames): the squared spectrum of each window, without that of the last one."""
+        if self.kernels is not None:
+            parts = nn.functional.conv1d(stretches[:, None, :], self.kernels, stride=HOP_SAMPLES)[..., :-1]
+            cosines, sines = parts.square().chunk(2, dim=1)
+            return cosines + sines
+        spectrum = torch.stft(
+            stretches, FFT_SAMPLES, HOP_SAMPLES, window=self.window, center=False, return_complex=True
+        )[..., :-1]
+        return spectrum.real.square() + spectrum.imag.square()
 
     def _at_level(self, waveform: Tensor, num_samples: Tensor) -> Tensor:
         """The clips with the root mean square of `level_dbfs`."""
