@@ -8,19 +8,14 @@ from typing import Annotated
 import typer
 
 from soritune import progress
+from soritune.cli.export import AsJson, Checkpoint, Output, Source
 from soritune.cli.terminal import print_json, print_line
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def export_hub(
-    source: Annotated[
-        str, typer.Argument(help="Bundle folder, run folder, or the name of a model of the package.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
-    checkpoint: Annotated[
-        str | None, typer.Option(help="Bundle of the run: best, last, best_loss, …")
-    ] = None,
+    source: Source,
+    output: Output,
+    checkpoint: Checkpoint = None,
     repo: Annotated[str | None, typer.Option(help="OWNER/NAME, for the commands in the card.")] = None,
     title: Annotated[str | None, typer.Option(help="Of the card; else the bundle's name.")] = None,
     licence: Annotated[

@@ -14,13 +14,14 @@ from typing import Any
 
 from pydantic import Field
 
-from soritune.bundles.card import CARD_FILE, WEIGHTS_FORMAT, Bundle, file_sha256
+from soritune.bundles.card import CARD_FILE, Bundle, file_sha256
 from soritune.bundles.licences import licences_of
 from soritune.bundles.packing import unpack_bundle
 from soritune.bundles.published import KEY, is_machine_path, published_card
 from soritune.bundles.read import load_bundle
 from soritune.errors import BundleError, ManifestError
 from soritune.export.exporter import Exported
+from soritune.hub import check_repository_name
 from soritune.inside_folder import path_inside
 from soritune.progress import Console
 from soritune.reports.hub_card import HubOptions, HubResult, hub_card
@@ -31,8 +32,8 @@ from soritune.strict_json import read_json
 
 README = "README.md"
 ADAPTER_CONFIG = "adapter_config.json"
-ONNX = "onnx"
-"""The subfolder of an ONNX export, and the format of its weights in its card."""
+ONNX_FOLDER = "onnx"
+"""The subfolder of an ONNX export."""
 
 
 class HubSettings(Settings):
@@ -74,8 +75,11 @@ class HubExporter:
             BundleError: licences that forbid it, or that are not stated; an ONNX folder in place of a bundle, or one
                 of another model; an adapter whose base others cannot find.
             ManifestError: scores that are not of this bundle.
+            OutputError: a `repo` that is not a name on the hub.
         """
         _refuse_unpublishable(bundle, settings)
+        if settings.repo is not None:
+            check_repository_name(settings.repo)
         restrictions = _checked_licences(bundle, settings)
         results = _results(bundle, settings)
         if not results and not bundle.card.get("measured"):
@@ -86,7 +90,7 @@ class HubExporter:
         bundle.check_files()
         card = _written_bundle(bundle, folder, settings)
         if settings.onnx is not None:
-            _copy_onnx(bundle, settings.onnx, folder / ONNX, settings.base_model)
+            _copy_onnx(bundle, settings.onnx, folder / ONNX_FOLDER, settings.base_model)
         card[KEY] = {"licence": settings.licence, "forbidden": restrictions}
         _write_json(folder / CARD_FILE, card)
         options = HubOptions(
@@ -119,7 +123,7 @@ def folder_files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _refuse_unpublishable(bundle: Bundle, settings: HubSettings) -> None:
-    if bundle.card.get(WEIGHTS_FORMAT) == ONNX:
+    if bundle.is_onnx:
         raise BundleError(
             f"{bundle.path} is an ONNX export; give the bundle that it was made from, and this folder as --onnx"
         )
@@ -267,7 +271,7 @@ def _copy_onnx(bundle: Bundle, source: Path, target: Path, base: str | None) -> 
         BundleError: it is not one, or is of another model.
     """
     exported = load_bundle(source)
-    if exported.card.get(WEIGHTS_FORMAT) != ONNX:
+    if not exported.is_onnx:
         raise BundleError(f"{source} is not an ONNX export; write one with `soritune export onnx`")
     same = ("outputs", "training", "seed", "preprocessing")
     differing = [key for key in same if exported.card.get(key) != bundle.card.get(key)]

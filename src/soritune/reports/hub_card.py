@@ -263,12 +263,15 @@ def _transformers(card: Mapping[str, Any], repo: str) -> list[str]:
         ]
     if name.endswith("ForCTC"):
         code = (
+            "import torch\n"
             "from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer\n\n"
-            f'model = AutoModelForCTC.from_pretrained("{repo}").eval()\n'
+            f'model = AutoModelForCTC.from_pretrained("{repo}").float().eval()\n'
             f'features = AutoFeatureExtractor.from_pretrained("{repo}")\n'
             f'inputs = features(samples, sampling_rate={rate}, return_tensors="pt")  # mono, {rate} Hz\n'
             f'tokenizer = AutoTokenizer.from_pretrained("{repo}")\n'
-            "print(tokenizer.batch_decode(model(**inputs).logits.argmax(-1)))"
+            "with torch.no_grad():\n"
+            "    logits = model(**inputs).logits\n"
+            "print(tokenizer.batch_decode(logits.argmax(-1)))"
         )
     elif name.endswith("Classification"):
         code = (

@@ -17,6 +17,7 @@ from soritune.bundles.read import load_bundle
 from soritune.bundles.versions import versions
 from soritune.errors import BundleError, OutputError
 from soritune.export.hub import README, folder_files
+from soritune.hub import check_repository_name
 from soritune.progress import SILENT, Console
 
 
@@ -73,12 +74,12 @@ def push_to_hub(
     bundle = load_bundle(path)
     if KEY not in bundle.card:
         raise BundleError(
-            f"{path} is not a folder of `soritune export hub`, which checks licences and writes the card; write one with "
-            "it, read its README.md, and give that folder"
+            f"{path} is not a folder of `soritune export hub`, which checks licences and writes the card; write one, "
+            "read its README.md, and give that folder"
         )
     bundle.check_files()
     _check_card(path / README)
-    _check_name(repo)
+    check_repository_name(repo)
     result = Push(repo, {name: file.stat().st_size for name, file in folder_files(path)})
     if dry_run:
         return result
@@ -125,20 +126,8 @@ def _check_card(readme: Path) -> None:
         ModelCard(readme.read_text(encoding="utf-8"))
     except Exception as error:  # of YAML, of the library's checks, of the file system
         raise BundleError(
-            f"the front matter of {readme} cannot be read ({' '.join(str(error).split())[:200]}); correct it, or export "
-            "the folder again"
-        ) from error
-
-
-def _check_name(repo: str) -> None:
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
-    try:
-        validate_repo_id(repo)
-    except HFValidationError as error:
-        raise OutputError(
-            f"'{repo}' is not a name on the hub ({' '.join(str(error).split())})", "give --repo OWNER/NAME"
+            f"the front matter of {readme} cannot be read ({' '.join(str(error).split())[:200]}); correct it, or "
+            "export the folder again"
         ) from error
 
 
