@@ -1,4 +1,4 @@
-"""What the graphs of an ONNX folder take and give: the section `onnx` of its card, repeated in the metadata of the files.
+"""What the graphs of an ONNX folder take and give: section `onnx` of its card, repeated in the metadata of the files.
 
 An ONNX folder is a bundle with `model.onnx` in place of weights. It takes `input_values` (batch, samples), the raw
 waveform at the bundle's sample rate, and normalises it if the bundle's preprocessing does. It gives the
@@ -24,7 +24,8 @@ ONNX_FILE = "model.onnx"
 LENGTHS_FILE = "model.lengths.onnx"
 """For padded batches."""
 CLASSIFIERS_FILE = "classifiers.safetensors"
-"""The last linear layers of outputs for whole utterances, `NAME.weight` and `NAME.bias`, for normalisation per speaker."""
+"""The last linear layers of outputs for whole utterances, `NAME.weight` and `NAME.bias`; normalisation per speaker needs
+them."""
 METADATA_KEY = "soritune"
 """Key of the same description in the metadata of an ONNX file, as JSON."""
 BLANK = "<blk>"

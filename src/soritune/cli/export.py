@@ -86,13 +86,18 @@ def sherpa(
     name: Annotated[
         str | None, typer.Option("--ctc-output", help="The CTC output of a model with several.")
     ] = None,
+    onnx_asr: Annotated[
+        bool, typer.Option("--onnx-asr", help="Also write the folder onnx-asr, for the library of that name.")
+    ] = False,
     older: Older = False,
     tolerance: Tolerance = 1e-3,
     base: BaseModel = None,
     as_json: AsJson = False,
 ) -> None:
     """sherpa-onnx: model.onnx and tokens.txt, for its C#, Android, C and other interfaces."""
-    settings = {"output": name, "older": older, "tolerance": tolerance, "base": base}
+    settings = {
+        "output": name, "onnx_asr": onnx_asr, "older": older, "tolerance": tolerance, "base": base
+    }  # fmt: skip
     _run("sherpa", context, source, output, settings, checkpoint, as_json)
 
 

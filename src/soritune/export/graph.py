@@ -48,7 +48,7 @@ class SpeechGraph(nn.Module):
         """The tensors of `OnnxGraph.output_names`, of those of `OnnxGraph.input_names`."""
         given = dict(zip(self.names, tensors, strict=True))
         waveform = given.pop(self.graph.waveform)
-        rows, width = waveform.shape
+        width = waveform.shape[1]
         if self.padded:
             num_samples = given.pop(self.graph.lengths)
             inside = torch.arange(width, device=waveform.device)[None, :] < num_samples[:, None]

@@ -20,13 +20,12 @@ from soritune.export.exporter import Exported
 from soritune.export.int8 import quantise
 from soritune.export.judged_int8 import Cost, costs
 from soritune.export.parity import LARGEST_DIFFERENCE
-from soritune.export.tokens import write_tokens
+from soritune.export.tokens import TOKENS_FILE, write_tokens
 from soritune.export.traced_model import TracedModel, traced
 from soritune.progress import Console
 from soritune.settings import Settings
 from soritune.tasks.objectives.objective import objective_of
 
-TOKENS_FILE = "tokens.txt"
 _FLOAT32 = ".float32"
 _SCORED = ".scored"
 
@@ -156,7 +155,12 @@ def _carried(bundle: Bundle) -> list[Path]:
 def _write_card(bundle: Bundle, folder: Path, model: TracedModel, facts: dict[str, Any]) -> None:
     card = {**bundle.card, "kind": "full", "base": None, "adapter": None, WEIGHTS_FORMAT: ONNX, KEY: facts}
     card.pop("files", None)
-    write_card(folder, card, name=bundle.name, readme=_readme(bundle, model, facts))
+    write_card(
+        folder,
+        card,
+        name=bundle.name,
+        readme=_readme(bundle, model, has_tokens=(folder / TOKENS_FILE).is_file()),
+    )
 
 
 def _to_int8(
@@ -203,7 +207,7 @@ def _to_int8(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _readme(bundle: Bundle, model: TracedModel, facts: dict[str, Any]) -> str:
+def _readme(bundle: Bundle, model: TracedModel, *, has_tokens: bool) -> str:
     graph = model.graph
     tasks = ", ".join(task["name"] for task in bundle.card["tasks"])
     outputs = "\n".join(
@@ -212,11 +216,11 @@ def _readme(bundle: Bundle, model: TracedModel, facts: dict[str, Any]) -> str:
     )
     text = (
         f'# {bundle.name} for ONNX Runtime\n\nTasks: {tasks}.\n\n    pip install "soritune[onnx]"\n'
-        f"    soritune predict --bundle . clip.wav\n\nOther programs give `{graph.waveform}` (batch, samples), float32 at "
-        f"{bundle.geometry.sample_rate_hz} Hz in [-1, 1], and get:\n\n{outputs}\n\nLabels are in the metadata of the "
+        f"    soritune predict --bundle . clip.wav\n\nOther programs give `{graph.waveform}` (batch, samples), float32 "
+        f"at {bundle.geometry.sample_rate_hz} Hz in [-1, 1], and get:\n\n{outputs}\n\nLabels are in the metadata of the "
         "file and in soritune.json"
     )
-    text += ", those of the first output in tokens.txt too.\n" if "tokens" in str(facts) else ".\n"
+    text += ", those of the first output in tokens.txt too.\n" if has_tokens else ".\n"
     notice = notice_section(bundle.card)
     return text + (f"\n{notice}\n" if notice else "")
 

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from soritune.audio.preprocessing import Preprocessing
 from soritune.bundles.onnx_graph import LENGTHS_FILE, ONNX_FILE, OnnxGraph
 from soritune.errors import ModelError
+from soritune.geometry import Geometry
 from soritune.models.model import SpeechModel
 from soritune.tasks.inputs.input import example_inputs, pad_inputs
 from soritune.tasks.objectives.objective import objective_of
+from soritune.tasks.specs import OutputSpec
 
 Array = NDArray[Any]
 CLIPS, LONGEST_S, ROWS = 20, 4.0, 4
@@ -64,15 +66,19 @@ class Parity:
             "graphs": self.graphs,
         }
 
-    def check(self, tolerance: float = LARGEST_DIFFERENCE) -> None:
+    def check(self, tolerance: float = LARGEST_DIFFERENCE, on: str = "the same audio") -> None:
         """
+        Args:
+            tolerance: allowed difference of log-probabilities.
+            on: what the graph was given, as part of a sentence.
+
         Raises:
             ModelError: a threshold is missed.
         """
         share = self.equal / self.decisions if self.decisions else 1.0
         if not (self.difference <= tolerance and share >= LEAST_EQUAL):
             raise ModelError(
-                f"the exported graph does not give the results of the model: log-probabilities differ by up to "
+                f"the exported graph does not give the results of the model on {on}: log-probabilities differ by up to "
                 f"{self.difference:.2g} (allowed: {tolerance:g}) and {share:.1%} of the decisions are equal (needed: "
                 f"{LEAST_EQUAL:.1%}); nothing was written"
             )
@@ -122,17 +128,11 @@ def tried_clips(model: SpeechModel, preprocessing: Preprocessing) -> list[TriedC
 
 def compare(model: SpeechModel, graph: OnnxGraph, clips: Sequence[TriedClip], folder: Path) -> Parity:
     """Runs the graphs in `folder` on the clips, as they are and as the preprocessing gives them."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     parity = Parity(clips=len(clips))
     for name, padded, rows in ((ONNX_FILE, False, 1), (LENGTHS_FILE, True, 1), (LENGTHS_FILE, True, ROWS)):
         if not (folder / name).is_file():
             continue
-        session = onnxruntime.InferenceSession(
-            str(folder / name), options, providers=["CPUExecutionProvider"]
-        )
+        session = _session(folder / name)
         # Clips of very different lengths are together in a batch.
         batches = [clips[first :: len(clips) // rows] for first in range(len(clips) // rows)]
         for normalises in (True, False) if graph.normalizes else (False,):
@@ -140,6 +140,34 @@ def compare(model: SpeechModel, graph: OnnxGraph, clips: Sequence[TriedClip], fo
                 _compare_batch(session, model, graph, batch, parity, padded=padded, normalises=normalises)
         parity.graphs.append(f"{name}, {'alone' if rows == 1 else f'{rows} in a padded batch'}")
     return parity
+
+
+def compare_scaled(
+    clips: Sequence[TriedClip], graph: OnnxGraph, spec: OutputSpec, geometry: Geometry, file: Path
+) -> Parity:
+    """Runs a graph for equal lengths that does not normalise on clips of zero mean and unit variance."""
+    session = _session(file)
+    parity = Parity(clips=len(clips))
+    for clip in clips:
+        scaled = Preprocessing(normalize=True).finish(clip.waveform)
+        (values,) = session.run([graph.graph_name(spec.name)], {graph.waveform: scaled[None]})
+        result = _in_order(graph, spec, values[0])[: geometry.num_frames(len(scaled))]
+        parity.add(clip.outputs[spec.name], result, is_choice=True)
+    return parity
+
+
+def _session(file: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def _in_order(graph: OnnxGraph, spec: OutputSpec, values: Array) -> Array:
+    """Columns of the graph in the order of the model's labels."""
+    order = graph.order_of(spec)
+    return values if order is None else values[..., np.argsort(order)]
 
 
 def _compare_batch(
@@ -166,9 +194,7 @@ def _compare_batch(
     for row, (clip, length) in enumerate(zip(batch, lengths, strict=True)):
         frames = model.geometry.num_frames(length)
         for spec in (spec for spec in model.outputs if spec.name in graph.outputs):
-            result = values[graph.graph_name(spec.name)][row]
-            order = graph.order_of(spec)
-            result = result if order is None else result[..., np.argsort(order)]
+            result = _in_order(graph, spec, values[graph.graph_name(spec.name)][row])
             parity.add(
                 clip.outputs[spec.name],
                 result[:frames] if spec.per_frame else result,

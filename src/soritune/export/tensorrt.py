@@ -39,7 +39,8 @@ def command(graph: OnnxGraph, geometry: Geometry, *, padded: bool) -> str:
 
 def page(graph: OnnxGraph, geometry: Geometry, *, padded: bool) -> str:
     """tensorrt.md."""
-    text = f"# TensorRT\n\n**Not run**: no machine with TensorRT was at hand.\n\n    {_indented(graph, geometry, False)}\n"
+    text = "# TensorRT\n\n**Not run**: no machine with TensorRT was at hand.\n\n"
+    text += f"    {_indented(graph, geometry, False)}\n"
     if padded:
         text += f"\nThe graph for padded batches:\n\n    {_indented(graph, geometry, True)}\n"
     return text + (

@@ -8,6 +8,10 @@ from pathlib import Path
 from soritune.bundles.onnx_graph import BLANK
 from soritune.errors import ModelError
 
+TOKENS_FILE = "tokens.txt"
+WORD_BOUNDARY = "|"
+"""Label of the gap between words, in models of transformers and here."""
+
 
 def write_tokens(file: Path, labels: Sequence[str]) -> None:
     """Writes a line `symbol number` for each label; the first one is the blank, whatever its label is.
@@ -22,5 +26,12 @@ def write_tokens(file: Path, labels: Sequence[str]) -> None:
             "in the settings of the task"
         )
     symbols = [BLANK, *labels[1:]]
+    lines = (f"{symbol} {number}\n" for number, symbol in enumerate(symbols))
+    file.write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def write_vocabulary(file: Path, labels: Sequence[str]) -> None:
+    """The same as onnx-asr reads it, with its own sign for the gap between words."""
+    symbols = [BLANK, *("▁" if label == WORD_BOUNDARY else label for label in labels[1:])]
     lines = (f"{symbol} {number}\n" for number, symbol in enumerate(symbols))
     file.write_text("".join(lines), encoding="utf-8", newline="\n")

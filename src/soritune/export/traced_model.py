@@ -22,7 +22,7 @@ from soritune.bundles.onnx_graph import (
 )
 from soritune.bundles.versions import versions
 from soritune.errors import BundleError
-from soritune.export.parity import LARGEST_DIFFERENCE, Parity, compare, tried_clips
+from soritune.export.parity import LARGEST_DIFFERENCE, Parity, TriedClip, compare, tried_clips
 from soritune.export.tracing import complete, trace
 from soritune.models.adapters import merge_adapters
 from soritune.models.loading import load_model
@@ -42,6 +42,8 @@ class TracedModel:
     """"dynamo" or "legacy"; the second one if either graph was made by it."""
     opset: int
     parity: Parity
+    clips: list[TriedClip]
+    """Those of the comparison."""
 
 
 def check_libraries() -> None:
@@ -112,7 +114,7 @@ def traced(
     parity = compare(model, graph, clips, folder)
     parity.check(tolerance)
     _write_classifiers(model, graph, folder)
-    return TracedModel(graph, exporter, opset, parity)
+    return TracedModel(graph, exporter, opset, parity, clips)
 
 
 def _metadata(bundle: Bundle) -> dict[str, Any]:

@@ -143,7 +143,7 @@ class Objective(ABC):
         return log_softmax(logits)
 
     def logits(self, spec: OutputSpec, log_probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Logits from which `log_probabilities` gives these values again; by default the values, which softmax keeps."""
+        """Logits from which `log_probabilities` gives these values again; by default the values themselves."""
         return log_probabilities
 
     def mean(
