@@ -27,7 +27,7 @@ def test_bundle_becomes_a_folder_and_a_list_of_what_would_be_sent(bundle: Bundle
     folder = tmp_path / "hub"
     options = ["--licence", "mit", "--dataset", "me/a", "--dataset", "me/b", "--intended-use", "Tests."]
     shown = call("export", "hub", bundle.path, "--output", folder, *options)
-    assert shown.splitlines()[0] == str(folder)
+    assert shown.splitlines()[-1] == str(folder)
     text = (folder / "README.md").read_text(encoding="utf-8")
     assert "license: mit" in text and "- me/b" in text and "\nTests.\n" in text
     listed = call("push-to-hub", folder, "--repo", "me/emotion", "--dry-run")

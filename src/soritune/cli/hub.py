@@ -67,9 +67,9 @@ def export_hub(
     if as_json:
         print_json({"folder": str(result.folder), **result.exported.facts})
         return
-    print_line(str(result.folder))
     for line in result.exported.lines:
         print_line(line)
+    print_line(str(result.folder))
 
 
 def push_to_hub(

@@ -232,7 +232,7 @@ def _result(name: str, scores: Scores, *, of_own: bool = False) -> HubResult:
 def _readable_scores(path: Path) -> Scores | None:
     try:
         return load_scores(path)
-    except ManifestError:  # of another version, or damaged: it is not among what was asked for
+    except ManifestError:  # of another version, or damaged
         return None
 
 

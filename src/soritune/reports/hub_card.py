@@ -53,7 +53,7 @@ class HubOptions:
     """Of the weights: an id of the hub, or a name."""
     licence_link: str | None = None
     base_model: str | None = None
-    """Published name of the weights that training started from, if the card has none."""
+    """Published name of the weights that training started from, if the bundle does not state it."""
     datasets: tuple[str, ...] = ()
     """Names of data sets on the hub that it was trained on."""
     intended_use: str | None = None
