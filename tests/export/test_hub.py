@@ -110,6 +110,16 @@ def test_licences_that_forbid_publication_are_refused(
     assert "**Licences of the training data forbid" in text
 
 
+def test_licence_of_the_weights_that_permits_more_is_reported(
+    bundle_of_run: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    update_card(bundle_of_run.path, licence="CC BY-NC 4.0")
+    for licence, folder in (("mit", "first"), ("cc-by-nc-4.0", "second")):
+        settings = {"licence": licence, "allow_nc_nd": True}
+        export("hub", bundle_of_run.path, tmp_path / folder, settings, console=Console())
+    assert capsys.readouterr().err.count("permits commercial use of the weights") == 1
+
+
 def test_licence_of_a_start_or_of_added_sounds_is_refused_too(bundle_of_run: Bundle, tmp_path: Path) -> None:
     update_card(bundle_of_run.path, start={"name": "first", "licence": "CC BY-NC 4.0"})
     with pytest.raises(BundleError, match="start first: CC BY-NC 4.0 forbids commercial use"):

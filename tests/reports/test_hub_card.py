@@ -43,7 +43,10 @@ def test_results_are_read_by_the_library_of_the_hub(card: dict[str, Any], result
     assert (wa.dataset_type, wa.dataset_split) == ("me/speech", "test")
     low, high = wa.metric_args["interval_95"]
     assert low < 70.83 < high <= 100 and wa.metric_args["speakers"] == 12
-    assert wa.metric_name.endswith(", %")
+    assert wa.metric_args["reliable"] is True
+    assert wa.metric_name == "wa, %"
+    assert own["ua"].metric_name == "unweighted accuracy: mean recall of the classes, %"
+    assert own["loss"].metric_name == "loss" and own["loss"].metric_value < 3
     other = rates(read_card, "다른 말뭉치")
     assert other["wa"].dataset_type == "다른-말뭉치"
     assert read_card.data.metrics == ["ua"]

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from soritune.bundles.card import CARD_FILE, Bundle, file_sha256
-from soritune.bundles.licences import licences_of
+from soritune.bundles.licences import forbidden_by, licences_of
 from soritune.bundles.packing import unpack_bundle
 from soritune.bundles.published import KEY, is_machine_path, published_card
 from soritune.bundles.read import load_bundle
@@ -86,6 +86,12 @@ class HubExporter:
             console.warning(
                 "no scores of this bundle were found, so its card states that it was not judged; `soritune evaluate` "
                 "writes them into its run, and --scores takes those of elsewhere"
+            )
+        permitted = [what for what in restrictions if what not in forbidden_by(settings.licence or "")]
+        if settings.licence is not None and permitted:
+            console.warning(
+                f"{settings.licence} permits {' and '.join(permitted)} of the weights, and a licence of the training "
+                "data forbids that"
             )
         bundle.check_files()
         card = _written_bundle(bundle, folder, settings)

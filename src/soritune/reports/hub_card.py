@@ -153,8 +153,17 @@ class _Entry:
     data: str
     data_type: str
     split: str | None
-    rates: Mapping[str, tuple[float, tuple[float, float] | None, int | None]]
-    """Rate to value, interval and number of speakers."""
+    rates: Mapping[str, _Rate]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    value: float
+    interval: tuple[float, float] | None
+    """95 %, over speakers."""
+    speakers: int | None
+    reliable: bool | None = None
+    """Whether there were enough speakers; None if that is not known."""
 
 
 def _scored(results: Sequence[HubResult], options: HubOptions) -> Iterator[_Entry]:
@@ -162,10 +171,11 @@ def _scored(results: Sequence[HubResult], options: HubOptions) -> Iterator[_Entr
         of_hub = options.datasets if result.of_own_corpus and len(options.datasets) == 1 else ()
         for task, scores in result.scores.tasks.items():
             rates = {
-                name: (
+                name: _Rate(
                     interval.value,
                     (interval.low, interval.high) if has_range(interval) else None,
                     interval.num_speakers,
+                    interval.reliable,
                 )
                 for name, interval in scores.rates.items()
                 if math.isfinite(interval.value)
@@ -180,7 +190,8 @@ def _measured(card: Mapping[str, Any]) -> Iterator[_Entry]:
         by_set.setdefault((entry.rate.partition("/")[0], entry.set), []).append(entry)
     for (task, data), entries in by_set.items():
         rates = {
-            entry.rate.partition("/")[2]: (entry.value, entry.interval, entry.speakers) for entry in entries
+            entry.rate.partition("/")[2]: _Rate(entry.value, entry.interval, entry.speakers)
+            for entry in entries
         }
         yield _Entry(task, data, _slug(data), None, rates)
 
@@ -192,27 +203,26 @@ def _index_entry(task: Task, entry: _Entry) -> dict[str, Any]:
     return {
         "task": {"type": task.hub_tag or FALLBACK_TAG, "name": task.name},
         "dataset": dataset,
-        "metrics": [_metric(task, rate, *numbers) for rate, numbers in entry.rates.items()],
+        "metrics": [_metric(task, name, rate) for name, rate in entry.rates.items()],
     }
 
 
-def _metric(
-    task: Task, rate: str, value: float, interval: tuple[float, float] | None, speakers: int | None
-) -> dict[str, Any]:
+def _metric(task: Task, name: str, rate: _Rate) -> dict[str, Any]:
     """Shares are in percent, as their names state."""
-    description = task.rate_descriptions.get(rate)
-    title = rate if description is None else description.title.split(",")[0]
-    factor, places, unit = (100, 2, ", %") if is_share(task, rate) else (1, 4, "")
-    metric: dict[str, Any] = {
-        "type": rate,
-        "name": f"{title}{unit}",
-        "value": round(factor * value, places),
-    }
+    description = task.rate_descriptions.get(name)
+    # Titles of the other rates refer to that of the primary one.
+    title = name.replace("_", " ")
+    if description is not None and name == task.primary_metric.name:
+        title = description.title.split(",")[0]
+    factor, places, unit = (100, 2, ", %") if is_share(task, name) else (1, 4, "")
+    metric = {"type": name, "name": f"{title}{unit}", "value": round(factor * rate.value, places)}
     facts: dict[str, Any] = {}
-    if interval is not None:
-        facts["interval_95"] = [round(factor * end, places) for end in interval]
-    if speakers is not None:
-        facts |= {"resampled": "speakers", "speakers": speakers}
+    if rate.interval is not None:
+        facts["interval_95"] = [round(factor * end, places) for end in rate.interval]
+    if rate.speakers is not None:
+        facts |= {"resampled": "speakers", "speakers": rate.speakers}
+    if rate.reliable is not None:
+        facts["reliable"] = rate.reliable
     return {**metric, "args": facts} if facts else metric
 
 
