@@ -54,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"audio", "bundles", "korean", "run_folder", "tasks"},
     "reports": {"audio", "bundles", "inference", "metrics", "run_folder", "tasks"},
     "models": {"bundles", "tasks"},
+    "export": {"audio", "bundles", "corpus", "inference", "models", "reports", "tasks"},
     "training": {"audio", "bundles", "corpus", "models", "run_folder", "tasks"},
     "idle_keys": {"tasks"},
     "recipe": {"audio", "corpus", "idle_keys", "models", "tasks", "training"},
@@ -62,6 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "audio",
         "bundles",
         "corpus",
+        "export",
         "inference",
         "metrics",
         "models",
@@ -91,10 +93,15 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Room (file or folder) to the rooms it imports from, beside itself and `EVERYWHERE`. "" is the package itself."""
 
 ALSO = {"inference/backends/pytorch.py": {"models"}}
-TORCH_ROOMS = {"models", "training", "stages", "testing"}
+TORCH_ROOMS = {"export", "models", "training", "stages", "testing"}
 TORCH_FILES = {"inference/backends/pytorch.py", "tasks/inputs/tokenizer_conversion.py"}
 """The second one imports transformers for a training, from a text encoder without `tokenizer.json`; never torch."""
 TORCH_FREE_FILES = {
+    "export/exporter.py",
+    "export/int8.py",
+    "export/judged_int8.py",
+    "export/tensorrt.py",
+    "export/tokens.py",
     "models/config.py",
     "training/batches/config.py",
     "training/batches/plan.py",
@@ -138,9 +145,10 @@ MAY_NAME_ALSO = {
     "models/hub_names.py": ("lm_head.weight", "lm_head.bias"),
     "bundles/read.py": ("conv_kernel", "conv_stride"),
     "models/inputs/text_weights.py": ("num_hidden_layers",),
+    "export/sherpa.py": ("wav2vec2-ctc",),
 }
 """Heads of transformers that all families share; keys of cards of the first schema, which are converted; the depth of
-a text encoder, for which transformers has one name."""
+a text encoder, for which transformers has one name; a type of onnx-asr's models, whatever their encoder is."""
 
 
 @cache

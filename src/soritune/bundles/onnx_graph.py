@@ -24,8 +24,8 @@ ONNX_FILE = "model.onnx"
 LENGTHS_FILE = "model.lengths.onnx"
 """For padded batches."""
 CLASSIFIERS_FILE = "classifiers.safetensors"
-"""The last linear layers of outputs for whole utterances, `NAME.weight` and `NAME.bias`; normalisation per speaker needs
-them."""
+"""The last linear layers of outputs for whole utterances, `NAME.weight` and `NAME.bias`, which normalisation per
+speaker needs."""
 METADATA_KEY = "soritune"
 """Key of the same description in the metadata of an ONNX file, as JSON."""
 BLANK = "<blk>"

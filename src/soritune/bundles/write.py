@@ -81,7 +81,7 @@ def write_bundle(
 
 
 def write_card(folder: Path, card: Mapping[str, Any], *, name: str, readme: str | None = None) -> None:
-    """Writes README.md and the card of a bundle whose other files are in the folder; arguments as for `write_bundle`."""
+    """Writes README.md and the card into a folder with the other files; arguments as for `write_bundle`."""
     full = _complete(card, name=name)
     (folder / "README.md").write_text(readme or _short_readme(full), encoding="utf-8")
     full["files"] = {

@@ -198,7 +198,7 @@ def _to_int8(
             raise ModelError(
                 f"int8 loses {worst.loss:.2f} points of {worst.task}/{worst.rate} on {settings.data} "
                 f"({worst.float32:.4f} → {worst.int8:.4f}), more than the {settings.max_loss:g} allowed; keep some "
-                "layers in float32 (--keep-float32), allow more (--max-loss), or write it all the same (--force)"
+                "layers in float32 (--keep-float32), allow more (--max-loss), or write it anyway (--force)"
             )
         _write_card(bundle, folder, model, facts)
         return measured
@@ -217,8 +217,8 @@ def _readme(bundle: Bundle, model: TracedModel, *, has_tokens: bool) -> str:
     text = (
         f'# {bundle.name} for ONNX Runtime\n\nTasks: {tasks}.\n\n    pip install "soritune[onnx]"\n'
         f"    soritune predict --bundle . clip.wav\n\nOther programs give `{graph.waveform}` (batch, samples), float32 "
-        f"at {bundle.geometry.sample_rate_hz} Hz in [-1, 1], and get:\n\n{outputs}\n\nLabels are in the metadata of the "
-        "file and in soritune.json"
+        f"at {bundle.geometry.sample_rate_hz} Hz in [-1, 1], and get:\n\n{outputs}\n\nLabels are in the metadata of "
+        "the file and in soritune.json"
     )
     text += ", those of the first output in tokens.txt too.\n" if has_tokens else ".\n"
     notice = notice_section(bundle.card)

@@ -44,8 +44,8 @@ def page(graph: OnnxGraph, geometry: Geometry, *, padded: bool) -> str:
     if padded:
         text += f"\nThe graph for padded batches:\n\n    {_indented(graph, geometry, True)}\n"
     return text + (
-        "\nThe engine normalises the waveform, since TensorRT takes the input `normalize` as the constant true. Compare "
-        "its log-probabilities with those of ONNX Runtime before you use it.\n"
+        "\nThe engine normalises the waveform, since TensorRT takes the input `normalize` as the constant true. "
+        "Compare its log-probabilities with those of ONNX Runtime before you use it.\n"
     )
 
 

@@ -29,19 +29,18 @@ class MaskedGroupNorm(nn.Module):
                 f"one group per channel is needed, got {norm.num_groups} for {norm.num_channels} channels"
             )
         self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
-        self.kernel, self.stride = kernel, stride
+        self.kernel, self.stride, self.channels = kernel, stride, norm.num_channels
         self.num_samples: Tensor | None = None
         """(batch,) int64: samples of each row, set during a forward pass."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(batch, channels, frames of the first convolution) to the same."""
-        channels, frames = hidden.shape[1:]
         if self.num_samples is None:
-            return nn.functional.group_norm(hidden, channels, self.weight, self.bias, self.eps)
+            return nn.functional.group_norm(hidden, self.channels, self.weight, self.bias, self.eps)
         num_valid = frames_of(self.num_samples, (self.kernel,), (self.stride,)).clamp(min=1)
         if self._by_row(hidden):
             return self._normalise_rows(hidden, num_valid.tolist())
-        valid = (torch.arange(frames, device=hidden.device) < num_valid[:, None])[:, None, :]
+        valid = (torch.arange(hidden.shape[2], device=hidden.device) < num_valid[:, None])[:, None, :]
         count = num_valid[:, None, None].float()
         # In float32 like group norms under autocast: the sums are over tens of thousands of frames.
         values = hidden.float()
