@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"audio", "bundles", "korean", "run_folder", "tasks"},
     "reports": {"audio", "bundles", "inference", "metrics", "run_folder", "tasks"},
     "models": {"bundles", "tasks"},
-    "export": {"audio", "bundles", "corpus", "inference", "models", "reports", "tasks"},
+    "export": {"audio", "bundles", "corpus", "inference", "models", "reports", "run_folder", "tasks"},
     "training": {"audio", "bundles", "corpus", "models", "run_folder", "tasks"},
     "idle_keys": {"tasks"},
     "recipe": {"audio", "corpus", "idle_keys", "models", "tasks", "training"},
@@ -98,6 +98,7 @@ TORCH_FILES = {"inference/backends/pytorch.py", "tasks/inputs/tokenizer_conversi
 """The second one imports transformers for a training, from a text encoder without `tokenizer.json`; never torch."""
 TORCH_FREE_FILES = {
     "export/exporter.py",
+    "export/hub.py",
     "export/int8.py",
     "export/judged_int8.py",
     "export/tensorrt.py",
@@ -116,6 +117,7 @@ TORCH_FREE_FILES = {
     "training/tracking/trackio.py",
     "training/tracking/wandb.py",
     "stages/prepare.py",
+    "stages/push_to_hub.py",
     "stages/check.py",
     "stages/split.py",
     "stages/start.py",
