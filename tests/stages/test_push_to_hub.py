@@ -175,6 +175,14 @@ def test_card_with_a_faulty_front_matter_is_refused(text: str, folder: Path) -> 
         push_to_hub(folder, "me/emotion", dry_run=True)
 
 
+def test_changed_onnx_export_is_refused(folder: Path, fakes: ModuleType) -> None:
+    onnx = fakes.make_bundle(folder / "onnx", [fakes.emotion_task()])
+    assert "onnx/config.json" in push_to_hub(folder, "me/emotion", dry_run=True).files
+    (onnx.path / "config.json").write_text("{}{}")
+    with pytest.raises(BundleError, match="onnx/config.json is not the file"):
+        push_to_hub(folder, "me/emotion", dry_run=True)
+
+
 def test_changed_weights_are_refused(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"other")
     with pytest.raises(BundleError, match="sha256 differs"):

@@ -16,7 +16,7 @@ from soritune.bundles.published import KEY
 from soritune.bundles.read import load_bundle
 from soritune.bundles.versions import versions
 from soritune.errors import BundleError, OutputError
-from soritune.export.hub import README, folder_files
+from soritune.export.hub import ONNX_FOLDER, README, folder_files
 from soritune.hub import check_repository_name
 from soritune.progress import SILENT, Console
 
@@ -78,6 +78,8 @@ def push_to_hub(
             "read its README.md, and give that folder"
         )
     bundle.check_files()
+    if (path / ONNX_FOLDER).is_dir():
+        load_bundle(path / ONNX_FOLDER).check_files()
     _check_card(path / README)
     check_repository_name(repo)
     result = Push(repo, {name: file.stat().st_size for name, file in folder_files(path)})
