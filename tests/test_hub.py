@@ -5,8 +5,8 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from soritune.errors import ModelError
-from soritune.hub import folder_of_hub, weights_among
+from soritune.errors import ModelError, OutputError
+from soritune.hub import check_repository_name, folder_of_hub, weights_among
 
 
 def find(name: str = "owner/model", **more: bool) -> Path:
@@ -52,3 +52,14 @@ def test_safetensors_are_preferred() -> None:
     files = ["config.json", "model-1.safetensors", "model.safetensors.index.json", "pytorch_model.bin"]
     assert weights_among(files) == files[1:3]
     assert weights_among(files[3:]) == files[3:]
+
+
+@pytest.mark.parametrize("name", ["", "a/b/c", "me/two words", "me/-x", "한국/모델"])
+def test_invalid_name_of_a_repository_is_refused(name: str) -> None:
+    with pytest.raises(OutputError, match="is not a name on the hub"):
+        check_repository_name(name)
+
+
+def test_names_with_and_without_an_owner_are_valid() -> None:
+    check_repository_name("me/model-1.0")
+    check_repository_name("model_1")

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from soritune.run_folder import (
     bundle_names,
     checkpoint_order,
     choose_bundle,
+    crossval_of,
     is_run,
     rows_seen,
     run_of,
@@ -127,3 +129,25 @@ def test_best_weights_are_listed(tmp_path):
     for file in (*files, run.checkpoints / "other.safetensors"):
         file.touch()
     assert run.all_best_weights() == files
+
+
+def test_fold_knows_its_cross_validation(tmp_path: Path) -> None:
+    folds = RunFolder(tmp_path / "folds")
+    folds.path.mkdir()
+    fold = folds.fold(3).path
+    assert crossval_of(fold) is None
+    folds.crossval.write_text("{}")
+    assert crossval_of(fold) == folds.path
+    assert crossval_of(folds.path / "fold") is None
+
+
+def test_scores_without_a_suffix_come_first(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for name in ("-last", "", "-val"):
+        run.scores(name).write_text("{}")
+        talks = run.evaluation("talks")
+        talks.path.mkdir(parents=True, exist_ok=True)
+        talks.scores(name).write_text("{}")
+    assert run.all_scores() == [run.scores(), run.scores("-val"), run.scores("-last")]
+    assert run.evaluations() == [run.evaluation("talks")]
+    assert RunFolder(tmp_path / "nothing").evaluations() == []

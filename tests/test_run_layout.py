@@ -23,6 +23,7 @@ FILES = {
         RUN.quarantine,
         RUN.events,
         RUN.text_log,
+        RUN.tracking,
         RUN.scores(),
         RUN.report(),
         RUN.text_report(),

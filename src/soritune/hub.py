@@ -1,4 +1,4 @@
-"""Folders of models on the Hugging Face hub: found in its cache, or downloaded."""
+"""Folders of models on the Hugging Face hub: found in its cache, or downloaded; names of repositories."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from soritune.errors import ModelError
+from soritune.errors import ModelError, OutputError
 
 HUB_TIMEOUT_S = 10.0
 """Time limit of one request to the hub."""
@@ -66,3 +66,21 @@ def weights_among(files: Sequence[str]) -> list[str]:
     """The files with the weights of a model: safetensors, or without them those of PyTorch."""
     safetensors = [file for file in files if file.startswith("model") and ".safetensors" in file]
     return safetensors or [file for file in files if file.startswith("pytorch_model")]
+
+
+def check_repository_name(name: str) -> None:
+    """Checks the name of a repository, `owner/name`, or a name below one's own account.
+
+    Raises:
+        OutputError: it is not one.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        reason = " ".join(str(error).split())
+        raise OutputError(
+            f"'{name}' is not a name on the hub ({reason})", "give --repo OWNER/NAME"
+        ) from error

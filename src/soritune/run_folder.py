@@ -6,6 +6,7 @@ RUN/manifest.parquet       the corpus as it was read; quarantine.jsonl has what 
 RUN/checked.parquet        the rows that can be used; audio_hashes.parquet has hashes of their samples
 RUN/splits.parquet         train, val and test of them
 RUN/train.jsonl, train.log events of the training, as JSON and as text; tensorboard/ when requested
+RUN/tracking.json          the id under which trackers know the run, when trackers are requested
 RUN/encoder_states/        states of an encoder that is not trained, if they are kept
 RUN/checkpoints/step-N/    what a resumed training starts from
 RUN/bundles/NAME/          models; those of phases before the last begin with phase1_, phase2_ …
@@ -96,6 +97,11 @@ class RunFolder:
         return self.path / "tensorboard"
 
     @property
+    def tracking(self) -> Path:
+        """The id under which trackers know the run."""
+        return self.path / "tracking.json"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.path / "checkpoints"
@@ -156,6 +162,15 @@ class RunFolder:
         """Folder of results on data that is not the run's own."""
         return RunFolder(self.path / "evaluation" / name)
 
+    def evaluations(self) -> list[RunFolder]:
+        """Folders of results on data that is not the run's own, by name."""
+        folder = self.evaluation("any").path.parent
+        return [RunFolder(path) for path in sorted(folder.glob("*")) if path.is_dir()]
+
+    def all_scores(self) -> list[Path]:
+        """Scores of every bundle, split and decoder, those without a suffix first."""
+        return sorted(self.path.glob("scores*.json"), key=lambda path: (len(path.name), path.name))
+
     def fold(self, number: int) -> RunFolder:
         """The run of one fold of a cross-validation, counted from 1."""
         return RunFolder(self.path / f"fold-{number:02d}")
@@ -200,6 +215,12 @@ def run_of(bundle: Path | str) -> Path | None:
         if path.parent.name == BUNDLES and is_run(run):
             return run
     return None
+
+
+def crossval_of(fold: Path) -> Path | None:
+    """The folder of the cross-validation that the run in the folder `fold` is a part of, or None."""
+    is_fold = re.fullmatch(r"fold-\d+", fold.name) and RunFolder(fold.parent).crossval.is_file()
+    return fold.parent if is_fold else None
 
 
 def rows_seen(bundles: Iterable[Path | str], rows: Manifest) -> dict[str, int] | None:

@@ -126,6 +126,8 @@ def test_encoder_with_other_preprocessing_is_reported_once(
     [
         ("preprocessing.noise_reduction=true", "noisereduce", "denoise"),
         ("train.tensorboard=true", "torch.utils.tensorboard", "track"),
+        ("train.track=[wandb]", "wandb", "wandb"),
+        ("train.track=[trackio]", "trackio", "trackio"),
     ],
 )
 def test_missing_extra_is_named_before_anything_runs(

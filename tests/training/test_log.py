@@ -6,6 +6,7 @@ import pytest
 
 from soritune.errors import OutputError, OutsideFolderError
 from soritune.training.log import Meter, RunLog, read_events
+from soritune.training.tracking.tensorboard import TensorBoard
 
 
 def test_events_are_written_and_read_back(tmp_path: Path) -> None:
@@ -49,8 +50,7 @@ def test_meter_is_a_ratio_of_sums() -> None:
 
 
 def test_tensorboard_files_are_written_on_request(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")
-    with RunLog(tmp_path, tensorboard=True) as log:
+    with RunLog(tmp_path, trackers=[TensorBoard()]) as log:
         log.event("step", step=1, loss=0.5)
     assert list((tmp_path / "tensorboard").glob("events.*"))
 

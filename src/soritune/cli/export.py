@@ -13,7 +13,7 @@ from soritune.cli.terminal import print_json, print_line
 
 app = typer.Typer(
     name="export",
-    help="Write a bundle in the format of another program: onnx, sherpa.",
+    help="Write a bundle in the format of another program: onnx, sherpa, hub.",
     no_args_is_help=True,
 )
 

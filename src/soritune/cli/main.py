@@ -23,6 +23,7 @@ from soritune.cli import (
     doctor,
     export,
     g2p,
+    hub,
     layers,
     model_info,
     predict,
@@ -65,7 +66,9 @@ app.command("report", rich_help_panel=JUDGE)(report.report)
 app.command("calibrate", rich_help_panel=JUDGE)(calibrate.calibrate)
 app.command("compare", rich_help_panel=JUDGE)(report.compare)
 app.command("baselines", rich_help_panel=JUDGE)(baselines.baselines)
+export.app.command("hub")(hub.export_hub)
 app.add_typer(export.app, name="export", rich_help_panel=DELIVER)
+app.command("push-to-hub", rich_help_panel=DELIVER)(hub.push_to_hub)
 app.command("augment", rich_help_panel=LOOK)(augment.augment)
 app.command("recipes", rich_help_panel=LOOK)(train.recipes)
 app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)

@@ -40,19 +40,26 @@ def model_card(card: Mapping[str, Any], scores: Scores | None = None) -> str:
     """
     tasks = tasks_of(card)
     parts = [
-        _front_matter(card, tasks),
+        front_matter_text(front_matter(card, tasks)),
         f"# {card.get('name', 'model')}",
-        _summary(card, tasks, scores),
+        summary(card, tasks, scores),
         _use(card),
+        training_section(card),
+        f"## Results\n\n{results_text(card, tasks, scores)}",
+        *closing_sections(card, tasks),
     ]
-    parts += [_training(card), _results(card, tasks, scores), _excluded_uses(tasks)]
-    notice = notice_section(card)
-    if notice is not None:
-        parts.append(notice)
-    limits = [" ".join(task.limits) for task in tasks if task.limits]
-    if limits:
-        parts.append("\n\n".join(["## Limits", *limits]))
     return "\n\n".join(parts) + "\n"
+
+
+def closing_sections(card: Mapping[str, Any], tasks: Sequence[Task]) -> list[str]:
+    """Excluded uses, the notice of the weights, and the limits of the tasks; the last two where there are any."""
+    limits = [" ".join(task.limits) for task in tasks if task.limits]
+    sections = [
+        _excluded_uses(tasks),
+        notice_section(card),
+        "\n\n".join(["## Limits", *limits]) if limits else None,
+    ]
+    return [section for section in sections if section is not None]
 
 
 def write_model_card(bundle: Path | str, scores: Scores | None = None) -> Path:
@@ -65,7 +72,8 @@ def write_model_card(bundle: Path | str, scores: Scores | None = None) -> Path:
     return write_text(Path(bundle) / "README.md", model_card(read_card(bundle), scores))
 
 
-def _front_matter(card: Mapping[str, Any], tasks: Sequence[Task]) -> str:
+def front_matter(card: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, Any]:
+    """The fields that the hub reads, as far as the card has them."""
     random = (card.get("model") or {}).get("random_weights")
     base = None if random else (card.get("encoder") or {}).get("source")
     synthetic = ["synthetic-data"] if _synthetic(card) else []
@@ -78,11 +86,16 @@ def _front_matter(card: Mapping[str, Any], tasks: Sequence[Task]) -> str:
         "license_name": card.get("licence"),
         "tags": ["soritune", "speech", *(task.name for task in tasks), *synthetic],
     }
-    known = {name: value for name, value in fields.items() if value is not None}
-    return f"---\n{yaml.safe_dump(known, allow_unicode=True, sort_keys=False)}---"
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def _summary(card: Mapping[str, Any], tasks: Sequence[Task], scores: Scores | None) -> str:
+def front_matter_text(fields: Mapping[str, Any]) -> str:
+    """The fields as YAML between lines of hyphens."""
+    return f"---\n{yaml.safe_dump(dict(fields), allow_unicode=True, sort_keys=False)}---"
+
+
+def summary(card: Mapping[str, Any], tasks: Sequence[Task], scores: Scores | None) -> str:
+    """What the model is, what its training means for a reader, and its outputs."""
     encoder = card.get("encoder") or {}
     names = " and ".join(task.name for task in tasks)
     lines = [f"A {encoder.get('model_type', 'speech')} model for {names}, trained with soritune."]
@@ -113,7 +126,8 @@ def _use(card: Mapping[str, Any]) -> str:
     return f"## Use\n\n{command}\n\nAny rate and format is resampled to {rate} Hz mono."
 
 
-def _training(card: Mapping[str, Any]) -> str:
+def training_section(card: Mapping[str, Any]) -> str:
+    """The facts about the training, as a table."""
     data, training = card.get("data") or {}, card.get("training") or {}
     policy = data.get("split") or {}
     hours = ", ".join(f"{name} {value:.2f} h" for name, value in (data.get("hours") or {}).items())
@@ -161,17 +175,16 @@ def _started_from(start: Mapping[str, Any] | None) -> str:
     return ", itself from ".join(starts)
 
 
-def _results(card: Mapping[str, Any], tasks: Sequence[Task], scores: Scores | None) -> str:
+def results_text(card: Mapping[str, Any], tasks: Sequence[Task], scores: Scores | None) -> str:
+    """The scores as tables; without them what the card has about its error, or that it was not judged."""
     if scores is None:
         measured = measured_from_json(card.get(MEASURED) or [])
         if measured:
-            return f"## Results\n\nMeasured: {measured_text(measured, tasks)}. Intervals: 95 %."
-        return "## Results\n\nNot judged yet: `soritune evaluate` writes this part."
+            return f"Measured: {measured_text(measured, tasks)}. Intervals: 95 %."
+        return "Not judged yet: `soritune evaluate` writes this part."
     header = scores.header
     decoded = f", decoder {header.decoder_text}" if header.decoder else ""
     lines = [
-        "## Results",
-        "",
         f"Split {header.data.split or 'all'}{decoded}: "
         f"{counted(scores.num_utterances, 'clip')} of {counted(scores.num_speakers, 'speaker')}. "
         "Intervals: 95 %, bootstrap over speakers.",
@@ -196,11 +209,16 @@ def _rates(task: Task, scores: TaskScores) -> list[str]:
 
 def _excluded_uses(tasks: Sequence[Task]) -> str:
     """Uses that no model of speech is for. A task adds its own as `limits`."""
-    given = (str(getattr(task.config, "language", None) or "ko") for task in tasks)
-    codes = dict.fromkeys(language.partition("-")[0].lower() for language in given)
-    languages = " and ".join(LANGUAGES.get(code, code) for code in codes)
+    languages = " and ".join(languages_of(tasks).values())
     uses = [*EXCLUDED_USES, f"Speech in other languages than {languages}, which it was not trained on."]
     return "\n".join(["## What it must not be used for", "", *(f"- {use}" for use in uses)])
+
+
+def languages_of(tasks: Sequence[Task]) -> dict[str, str]:
+    """Codes of the tasks' languages and their names: `{"ko": "Korean"}`."""
+    given = (str(getattr(task.config, "language", None) or "ko") for task in tasks)
+    codes = dict.fromkeys(language.partition("-")[0].lower() for language in given)
+    return {code: LANGUAGES.get(code, code) for code in codes}
 
 
 def _recognised_labels(card: Mapping[str, Any]) -> str | None:

@@ -64,7 +64,6 @@ def check_extras(recipe: Recipe) -> None:
     Raises:
         SorituneError: one is missing; the message names the extra to install, or the folder.
     """
-    from soritune.training.log import check_tensorboard
     from soritune.training.phases import resolve_phases
 
     recipe.preprocessing.check_installed()
@@ -72,8 +71,8 @@ def check_extras(recipe: Recipe) -> None:
         kind_of(spec).check_usable(spec)
     for phase in resolve_phases(recipe.train, recipe.augment, recipe.model.freeze):
         Chain.of(phase.augment).check_usable()
-    if recipe.train.tensorboard:
-        check_tensorboard()
+    for tracker in recipe.train.make_trackers():
+        tracker.check_usable()
 
 
 def _check_judged_bundle(recipe: Recipe, phases: Sequence[Phase]) -> None:

@@ -46,6 +46,7 @@ FREE_SETTINGS = {
         "keep_newest",
         "keep_epochs",
         "tensorboard",
+        "track",
         "log_every_steps",
         "phase",
         "phases",

@@ -16,6 +16,7 @@ from pydantic import (
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.models.config import FreezeSettings
 from soritune.settings import Settings
+from soritune.training.tracking.tracker import Tracker, checked_trackers, make_tracker
 
 BestName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 """Becomes part of a folder's name."""
@@ -165,7 +166,9 @@ class TrainingSettings(Settings):
     seed: int = 0
     """Of the run: order, augmentation, dropout, new heads."""
     tensorboard: bool = False
-    """Write event files beside the JSON log; needs the extra `track`."""
+    """The same as `track: [tensorboard]`."""
+    track: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Programs that are sent the numbers of the log: `[tensorboard]`, or `{wandb: {project: …}}` with settings."""
 
     @field_validator("keep_epochs")
     @classmethod
@@ -173,6 +176,11 @@ class TrainingSettings(Settings):
         if not isinstance(value, bool) and value < 1:
             raise ValueError("give true, false, or how many of the newest epochs to keep (at least 1)")
         return value
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _known_trackers(cls, value: Any) -> dict[str, dict[str, Any]]:
+        return checked_trackers(value)
 
     @field_validator("phases", mode="before")
     @classmethod
@@ -188,3 +196,8 @@ class TrainingSettings(Settings):
         if any(name.isdecimal() for name in names):
             raise ValueError("a number cannot be the name of a phase; phases are already counted from 1")
         return self
+
+    def make_trackers(self) -> tuple[Tracker, ...]:
+        """The trackers, not yet started."""
+        named: dict[str, dict[str, Any]] = ({"tensorboard": {}} if self.tensorboard else {}) | self.track
+        return tuple(make_tracker(name, settings) for name, settings in named.items())

@@ -1,4 +1,4 @@
-"""The log of a run: JSON lines, a text log to follow with `tail -f`, TensorBoard, a progress bar."""
+"""The log of a run: JSON lines, a text log to follow with `tail -f`, its trackers, a progress bar."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from soritune import processes
-from soritune.errors import OutputError, TrainingError
+from soritune.errors import OutputError
 from soritune.inside_folder import path_inside
 from soritune.progress import SILENT, Bar, Console
 from soritune.run_folder import RunFolder
 from soritune.strict_json import parse_json
 from soritune.terminal_text import visible
+from soritune.training.trackers import Trackers, last_steps
+from soritune.training.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +33,9 @@ class RunLog:
         folder: the run's folder.
         keep: lengths to cut the run's files to first, so that a resumed run continues there, by the names of
             `RunFolder.growing_files`; None empties the logs.
-        step: steps so far; TensorBoard drops what came after them.
-        tensorboard: write event files too.
+        step: steps so far.
+        trackers: what is sent the numbers too.
+        config: the recipe with all its settings, for the trackers.
         console: where the bar and the main lines are shown; nothing is shown by default.
     """
 
@@ -42,10 +45,12 @@ class RunLog:
         *,
         keep: Mapping[str, int] | None = None,
         step: int = 0,
-        tensorboard: bool = False,
+        trackers: Sequence[Tracker] = (),
+        config: Mapping[str, Any] | None = None,
         console: Console = SILENT,
     ) -> None:
         is_writer = processes.is_main()  # of several processes only one writes
+        sent: dict[str, int] = {}
         self.folder = RunFolder(folder)
         self.console = console
         try:
@@ -53,6 +58,7 @@ class RunLog:
             if is_writer:
                 for name in self.folder.growing_files:
                     path_inside(folder, name)  # a link would lead the log into another file
+                sent = last_steps(self.folder.events) if trackers and keep is not None else {}
                 self._cut(keep)
             events, text = (
                 (self.folder.events, self.folder.text_log) if is_writer else (Path(os.devnull),) * 2
@@ -63,13 +69,16 @@ class RunLog:
             raise OutputError(
                 f"{folder} cannot be written to ({error.strerror})", "choose another --output"
             ) from error
-        self._board = (
-            _open_tensorboard(self.folder, None if keep is None else step)
-            if tensorboard and is_writer
-            else None
-        )
         self._open_bar = contextlib.ExitStack()
         self._bar: Bar | None = None
+        self._trackers = Trackers(
+            trackers if is_writer else (),
+            folder,
+            config=config or {},
+            step=None if keep is None else step,
+            sent=sent,
+            report=self.message,
+        )
 
     def _cut(self, keep: Mapping[str, int] | None) -> None:
         """Empties the logs, or cuts all growing files to the length they had at the checkpoint."""
@@ -93,10 +102,10 @@ class RunLog:
         if error is not None:
             with contextlib.suppress(OutputError):
                 self.message(f"stopped: {error or type(error).__name__}")
-        for file in (self._json, self._text, self._board):
+        self._trackers.finish(failed=error is not None)
+        for file in (self._json, self._text):
             with contextlib.suppress(OSError):
-                if file is not None:
-                    file.close()
+                file.close()
 
     def lengths(self) -> dict[str, int]:
         """Lengths of the run's growing files once they are on the disk; a checkpoint keeps them."""
@@ -108,16 +117,14 @@ class RunLog:
         return {name: path.stat().st_size if path.exists() else 0 for name, path in growing.items()}
 
     def event(self, event: str, **values: Any) -> None:
-        """One JSON line, one text line, and the numbers to TensorBoard under their own names."""
+        """One JSON line, one text line, and the numbers to the trackers under their own names."""
         record = {"event": event, "time": round(time.time(), 3), **values}
         self._write(self._json, json.dumps(record, ensure_ascii=False, default=float) + "\n")
         numbers = {k: v for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
         shown = " ".join(f"{key}={_short(value)}" for key, value in numbers.items())
         self.message(f"{event} {shown}", to_terminal=event in ("evaluate", "end"))
-        if self._board is not None and "step" in values:
-            for key, value in numbers.items():
-                if key != "step":
-                    self._board.add_scalar(key, value, values["step"])
+        if "step" in values:
+            self._trackers.log(event, {k: v for k, v in numbers.items() if k != "step"}, values["step"])
 
     def message(self, text: str, *, to_terminal: bool = True) -> None:
         """A line for people."""
@@ -187,26 +194,3 @@ def _short(value: float) -> str:
     if isinstance(value, int) or not math.isfinite(value):
         return str(value)
     return f"{value:.4g}"
-
-
-def check_tensorboard() -> None:
-    """Imports what writes TensorBoard's files.
-
-    Raises:
-        TrainingError: it is not installed.
-    """
-    _summary_writer()
-
-
-def _open_tensorboard(folder: RunFolder, step: int | None) -> Any:
-    return _summary_writer()(str(folder.tensorboard), purge_step=None if step is None else step + 1)
-
-
-def _summary_writer() -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise TrainingError(
-            "train.tensorboard=true needs the extra 'track'; install soritune[track] or set train.tensorboard=false"
-        ) from None
-    return SummaryWriter

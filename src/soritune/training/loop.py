@@ -74,7 +74,8 @@ def train(run: TrainingRun, *, resume: bool = False, console: Console = SILENT) 
         run.folder,
         keep=loaded.files if loaded else None,
         step=loaded.progress.step if loaded else 0,
-        tensorboard=run.settings.tensorboard,
+        trackers=run.settings.make_trackers(),
+        config=run.card.get("recipe"),
         console=console,
     )
     to_train = [phase for phase in chosen if first is not None and phase.index >= first.index]
