@@ -71,7 +71,7 @@ def choose(units: Floats, wanted: Wanted, seed: int) -> Mask:
         inside[candidates] = _exhaustive(units[candidates], wanted)
         return inside
     best, lowest = inside[candidates], np.inf
-    for _ in range(int(np.clip(20_000 // len(candidates), _RESTARTS, _MOST_RESTARTS))):
+    for _ in range(int(np.clip(2_000 // len(candidates), _RESTARTS, _MOST_RESTARTS))):
         chosen = _start(units[candidates], wanted, rng)
         cost = _improve(units[candidates], chosen, wanted, rng)
         if cost < lowest - 1e-12:
