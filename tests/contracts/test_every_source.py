@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 from tests.conftest import write_tones
+from tests.corpus.layouts.text_grids import text_grid
 
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.prepare import prepare
@@ -129,24 +130,6 @@ def build_speechocean762(root: Path) -> tuple[Path, dict[str, Any], int]:
     scores = {row.id: {"text": "WE", "accuracy": 8, "words": [word]} for row in rows}
     (root / "resource" / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
     return root, {}, 3
-
-
-def text_grid(tiers: dict[str, list[tuple[float, float, str]]]) -> str:
-    """A long TextGrid, as Praat's manual describes it."""
-    end = max(intervals[-1][1] for intervals in tiers.values())
-    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
-    lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
-    for number, (name, intervals) in enumerate(tiers.items(), start=1):
-        lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{name}"']
-        lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
-        for index, (start, stop, text) in enumerate(intervals, start=1):
-            lines += [
-                f"        intervals [{index}]:",
-                f"            xmin = {start}",
-                f"            xmax = {stop}",
-            ]
-            lines += [f'            text = "{text}"']
-    return "\n".join(lines) + "\n"
 
 
 def build_l2_arctic(root: Path) -> tuple[Path, dict[str, Any], int]:

@@ -111,7 +111,7 @@ def read_folder(folder: Path, name: str) -> Iterator[KaldiRow | Rejected | Note]
             continue
         if has_texts and utterance not in texts.values:
             yield Note(
-                f"utterance without a line in text of {name} (kept, without a text)",
+                f"utterance without a line in {texts.file} (kept, without a text)",
                 1,
                 utterance,
                 kind="text-line-missing",
@@ -127,7 +127,7 @@ def read_folder(folder: Path, name: str) -> Iterator[KaldiRow | Rejected | Note]
             )
     if segments is not None and (rest := [key for key in scp.values if key not in used]):
         yield Note(
-            f"recording in {WAV_SCP} of {name} without a segment (not read)",
+            f"recording in {scp.file} without a segment (not read)",
             len(rest),
             rest[0],
             kind="segment-missing",
