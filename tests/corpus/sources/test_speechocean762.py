@@ -29,7 +29,7 @@ CALL: dict[str, Any] = {
     "phones-accuracy": [0.0, 0.2, 0.4],
     "mispronunciations": [
         {"canonical-phone": "K", "index": 0, "pronounced-phone": "<unk>"},
-        {"canonical-phone": "AO", "index": 1, "pronounced-phone": "AA*"},
+        {"canonical-phone": "AO", "index": 1, "pronounced-phone": "AA* R"},
         {"canonical-phone": "L", "index": 2, "pronounced-phone": "<DEL>"},
     ],
 }
@@ -59,10 +59,10 @@ def test_scores_become_aligned_phones_and_labels(tmp_path: Path) -> None:
     entry = {**ENTRY, "words": [WE, CALL]}
     result = read("speechocean762", corpus(tmp_path / "c", {"000010011": entry}), tmp_path / "out")
     row = result.rows["000010011"]
-    assert row.canonical == ("w", "iy", "k", "ao", "l")
-    assert row.perceived == ("w", "iy", "err", "aa", "sil")
-    assert row.error_labels == ("C", "C", "S", "S", "D")
-    assert row.phones == ("w", "iy", "err", "aa")
+    assert row.canonical == ("w", "iy", "k", "ao", "sil", "l")
+    assert row.perceived == ("w", "iy", "err", "aa", "r", "sil")
+    assert row.error_labels == ("C", "C", "S", "S", "I", "D")
+    assert row.phones == ("w", "iy", "err", "aa", "r")
     assert (row.text, row.speaker, row.gender, row.age) == ("WE CALL", "0001", "m", 6.0)
     assert (row.language, row.first_language) == ("en", "zh")
     assert row.extra["phone_scores"] == [2.0, 1.8, 0.0, 0.2, 0.4]

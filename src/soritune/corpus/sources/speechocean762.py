@@ -6,8 +6,8 @@
 
 `canonical` are the phones of the words, in lower case without stress. A phone with an entry under `mispronunciations`
 (those with a score below 0.5) has the label S and is perceived as its entry states, or the label D if that is `<DEL>`;
-all others count as pronounced correctly (C). `<unk>` is perceived as `err`, and the mark `*` (nearly this phone) is
-dropped. The scores are kept in `extra`: `phone_scores`, `word_lengths` (phones per word), `word_scores` and `scores`.
+all others count as pronounced correctly (C). If an entry states several phones, those after the first are inserted (I,
+canonical `sil`). `<unk>` is perceived as `err`, and the mark `*` (nearly this phone) is dropped. The scores are kept in `extra`: `phone_scores`, `word_lengths` (phones per word), `word_scores` and `scores`.
 
 CC BY 4.0 (Zhang et al., Interspeech 2021), OpenSLR 101. The first language of all speakers is Mandarin. Known fault: a
 phone with a score from 0.5 on may be accented, and no entry states how.
@@ -100,10 +100,11 @@ def annotation_of(entry: Any) -> tuple[dict[str, list[str]], dict[str, Any]]:
         phone_scores += scores
         word_scores.append({key: word[key] for key in ("accuracy", "stress", "total") if key in word})
         for index, phone in enumerate(phones):
-            pronounced = instead.get(index)
-            canonical.append(phone)
-            perceived.append(phone if pronounced is None else pronounced)
-            labels.append("C" if pronounced is None else "D" if pronounced == _GAP else "S")
+            pronounced = instead.get(index, [phone])
+            canonical += [phone, *[_GAP] * (len(pronounced) - 1)]
+            perceived += pronounced
+            label = "C" if index not in instead else "D" if pronounced == [_GAP] else "S"
+            labels += [label, *["I"] * (len(pronounced) - 1)]
     spoken = [phone for phone, label in zip(perceived, labels, strict=True) if label != "D"]
     extra = {
         "phone_scores": phone_scores,
@@ -114,8 +115,8 @@ def annotation_of(entry: Any) -> tuple[dict[str, list[str]], dict[str, Any]]:
     return {"canonical": canonical, "perceived": perceived, "error_labels": labels, "phones": spoken}, extra
 
 
-def _word(word: Any, number: int) -> tuple[list[str], list[float], dict[int, str]]:
-    """The phones of a word, their scores, and index → phone that was pronounced instead (`sil`: left out).
+def _word(word: Any, number: int) -> tuple[list[str], list[float], dict[int, list[str]]]:
+    """The phones of a word, their scores, and index → phones that were pronounced instead (`sil`: left out).
 
     Raises:
         ReadingError: the word is not as the corpus describes it.
@@ -130,7 +131,7 @@ def _word(word: Any, number: int) -> tuple[list[str], list[float], dict[int, str
         raise ReadingError(
             "entry-format", f"{where} has {len(phones)} phones and {len(scores)} scores of phones"
         )
-    instead: dict[int, str] = {}
+    instead: dict[int, list[str]] = {}
     for fault in word.get("mispronunciations") or []:
         try:
             index, expected = int(fault["index"]), _phone(fault["canonical-phone"])
@@ -150,9 +151,13 @@ def _phone(text: str) -> str:
     return re.sub(r"[^a-z]", "", text.lower())
 
 
-def _pronounced(text: str) -> str:
+def _pronounced(text: str) -> list[str]:
     plain = text.strip().lower()
-    return {"<del>": _GAP, "<unk>": _UNKNOWN}.get(plain) or _phone(plain) or _UNKNOWN
+    if plain == "<del>":
+        return [_GAP]
+    return [phone for part in plain.split() if (phone := _UNKNOWN if part == "<unk>" else _phone(part))] or [
+        _UNKNOWN
+    ]
 
 
 def _scores(root: Path) -> Mapping[str, Any]:
