@@ -32,7 +32,7 @@ FIELDS = {
 """X of a file `utt2X` or `spk2X` → utterance field; any other X is a name in `extra`."""
 UNREAD = ("utt", "dur", "uniq", "num_frames", "num_samples", "category", "sid")
 """X of files that repeat others, or that the audio itself answers."""
-_CHANNELS = {"A": 0, "B": 1, "1": 0, "2": 1}
+_SIDES = {"A": 0, "B": 1}
 _ARCHIVE = re.compile(r"\.(ark|scp|h5|npz):\S+$|\.ark(\[.*\])?$")
 
 
@@ -149,10 +149,13 @@ class _Stretch:
             reason = f"{self.location}: expected UTTERANCE RECORDING START END, got {1 + len(parts)} words"
             return Rejected(utterance, reason, utterance, kind="segment-format")
         self.recording, start, end = parts[:3]
-        # Kaldi writes -1 for the end of the recording.
-        self.given = {"start_s": start, END: None if end in ("-1", "-1.0") else end}
-        if (side := (channels.get(self.recording) or "").split()[-1:]) and side[0] in _CHANNELS:
-            self.given["channel"] = _CHANNELS[side[0]]
+        # Kaldi writes -1 for the end of the recording; from 0 to -1 is the whole recording.
+        is_open = end in ("-1", "-1.0")
+        if not (is_open and re.fullmatch(r"0+(\.0*)?", start)):
+            self.given = {"start_s": start, END: None if is_open else end}
+        side = (channels.get(self.recording) or "").split()[-1:]
+        if side and (side[0] in _SIDES or side[0].isdecimal()):
+            self.given["channel"] = _SIDES[side[0]] if side[0] in _SIDES else int(side[0]) - 1
         return None
 
 

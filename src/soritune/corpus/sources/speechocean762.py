@@ -7,7 +7,8 @@
 `canonical` are the phones of the words, in lower case without stress. A phone with an entry under `mispronunciations`
 (those with a score below 0.5) has the label S and is perceived as its entry states, or the label D if that is `<DEL>`;
 all others count as pronounced correctly (C). If an entry states several phones, those after the first are inserted (I,
-canonical `sil`). `<unk>` is perceived as `err`, and the mark `*` (nearly this phone) is dropped. The scores are kept in `extra`: `phone_scores`, `word_lengths` (phones per word), `word_scores` and `scores`.
+canonical `sil`). `<unk>` is perceived as `err`, and the mark `*` (nearly this phone) is dropped. The scores are kept in
+`extra`: `phone_scores`, `word_lengths` (phones per word), `word_scores` and `scores`.
 
 CC BY 4.0 (Zhang et al., Interspeech 2021), OpenSLR 101. The first language of all speakers is Mandarin. Known fault: a
 phone with a score from 0.5 on may be accented, and no entry states how.
