@@ -40,22 +40,22 @@ def manifest(tmp_path: Path) -> Manifest:
     rows = [
         Utterance(
             id="s1-whole", audio="소리/가 1.wav", duration_s=2.0, sample_rate_hz=16000, speaker="s1",
-            text="안녕 하세요", emotion="기쁨", phones=("A", "NN"), canonical=("a", "b"), perceived=("a", "sil"), error_labels=("C", "D"),
-            age=7.5, gender="f", first_language="ko", script_id="7", snr_db=12.25, extra={"dialect": "서울", "n": 3},
-            **common,
+            text="안녕 하세요", emotion="기쁨", phones=("A", "NN"), canonical=("a", "b"),
+            perceived=("a", "sil"), error_labels=("C", "D"), age=7.5, gender="f", first_language="ko",
+            script_id="7", snr_db=12.25, extra={"dialect": "서울", "n": 3}, **common,
         ),
         Utterance(
-            id="s2-call-1", audio="소리/call.wav", duration_s=1.0, start_s=0.5, channel=0, sample_rate_hz=8000,
-            speaker="s2", text="네 | 아니요", emotion="화남", age=8.0, gender="m", extra={"n": 4, "list": [1, 2]},
-            **common,
+            id="s2-call-1", audio="소리/call.wav", duration_s=1.0, start_s=0.5, channel=0,
+            sample_rate_hz=8000, speaker="s2", text="네 | 아니요", emotion="화남", age=8.0, gender="m",
+            extra={"n": 4, "list": [1, 2]}, **common,
         ),
         Utterance(
-            id="s2-call-2", audio="소리/call.wav", duration_s=1.25, start_s=1.75, channel=1, sample_rate_hz=8000,
-            speaker="s2", gender="m", age=8.0, text="음", **common,
+            id="s2-call-2", audio="소리/call.wav", duration_s=1.25, start_s=1.75, channel=1,
+            sample_rate_hz=8000, speaker="s2", gender="m", age=8.0, text="음", **common,
         ),
         Utterance(
-            id="s3-call-3", audio="소리/call.wav", duration_s=3.0, sample_rate_hz=8000, speaker="s3", text="\"따옴표\"",
-            **common,
+            id="s3-call-3", audio="소리/call.wav", duration_s=3.0, sample_rate_hz=8000, speaker="s3",
+            text="\"따옴표\"", **common,
         ),
     ]  # fmt: skip
     return write_manifest(root / "manifest.jsonl", rows, root=root)

@@ -17,6 +17,7 @@ from tests.corpus.layouts.text_grids import text_grid
 
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.prepare import prepare
+from soritune.corpus.preview import preview
 from soritune.corpus.reading.folder_walk import is_audio
 from soritune.corpus.sources.source import Source
 from soritune.errors import ManifestError
@@ -222,6 +223,17 @@ def test_empty_recording_is_quarantined_by_its_kind(name: str, tmp_path: Path) -
     prepared = prepare(name, root, config, tmp_path / "out")
     assert len(prepared.manifest) == count - 1
     assert [(row.kind, row.stage) for row in prepared.quarantined] == [("audio-empty", "prepare")]
+
+
+def test_preview_finds_the_rows_and_their_recordings(name: str, tmp_path: Path) -> None:
+    if name == "synthetic":
+        pytest.skip("makes its corpus itself")
+    (tmp_path / "corpus").mkdir()
+    root, config, count = BUILDERS[name](tmp_path / "corpus")
+    before = sorted((tmp_path / "corpus").rglob("*"))
+    seen = preview(name, root, config)
+    assert (seen.fault, seen.utterances, seen.audio_checked, seen.audio_faults) == (None, count, count, {})
+    assert sorted((tmp_path / "corpus").rglob("*")) == before
 
 
 def test_unknown_settings_are_refused(name: str, tmp_path: Path) -> None:

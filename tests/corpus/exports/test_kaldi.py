@@ -38,7 +38,7 @@ def test_files_are_sorted_by_the_bytes_of_their_keys(tmp_path: Path) -> None:
         "utt2spk": "S-2 S-2\ns-1 s\n가-1 가\n",
         "spk2utt": "S-2 S-2\ns s-1\n가 가-1\n",
         "utt2dur": "S-2 3\ns-1 3\n가-1 3\n",
-        "utt2gender": "가-1 f\n",
+        "spk2gender": "가 f\n",
         "utt2age": "가-1 7.5\n",
     }
     assert notes == ["1 rows without a speaker have themselves as speaker"]
@@ -56,6 +56,16 @@ def test_stretches_and_channels_become_segments(tmp_path: Path) -> None:
     assert written["segments"] == "a recording-0000000 0.500000 1.500000\nb recording-0000001 0 -1\n"
     assert written["reco2file_and_channel"] == "recording-0000000 recording-0000000 B\n"
     assert notes == ["Kaldi does not hold 'extra', which 1 rows have"]
+
+
+def test_gender_that_changes_within_a_speaker_is_that_of_the_rows(tmp_path: Path) -> None:
+    rows = [
+        Utterance(id=f"s-{n}", audio="b 1.wav", duration_s=3.0, speaker="s", gender=gender)
+        for n, gender in enumerate(("f", None, "m"))
+    ]
+    write({None: manifest(tmp_path, *rows)}, tmp_path / "out")
+    written = files_of(tmp_path / "out")
+    assert "spk2gender" not in written and written["utt2gender"] == "s-0 f\ns-2 m\n"
 
 
 def test_ids_without_their_speaker_are_reported(tmp_path: Path) -> None:

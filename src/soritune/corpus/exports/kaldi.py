@@ -73,8 +73,23 @@ def _tables(manifest: Manifest) -> tuple[dict[str, dict[str, str]], int, int]:
         if row.channel is not None:
             side = "AB"[row.channel] if row.channel < 2 else str(row.channel + 1)
             tables.setdefault("reco2file_and_channel", {})[recording] = f"{recording} {side}"
+    _move_to_speakers(tables, "gender")
     tables["spk2utt"] = {name: " ".join(sorted(keys, key=str.encode)) for name, keys in speakers.items()}
     return tables, unspoken, unprefixed
+
+
+def _move_to_speakers(tables: dict[str, dict[str, str]], name: str) -> None:
+    """Moves `utt2NAME` to `spk2NAME`, which Kaldi's own tools read, for speakers whose rows all have the same value."""
+    values, of_speaker = tables.get(f"utt2{name}", {}), dict[str, set[str | None]]()
+    for key, speaker in tables["utt2spk"].items():
+        of_speaker.setdefault(speaker, set()).add(values.get(key))
+    same = {
+        speaker: found for speaker, (found, *others) in of_speaker.items() if not others and found is not None
+    }
+    tables[f"spk2{name}"] = same
+    tables[f"utt2{name}"] = {
+        key: value for key, value in values.items() if tables["utt2spk"][key] not in same
+    }
 
 
 def _times(row: Utterance) -> str:
