@@ -87,6 +87,9 @@ def test_scores_become_aligned_phones_and_labels(tmp_path: Path) -> None:
             "of 'l' at 0",
         ),
         ({**CALL, "mispronunciations": [{"index": 0}]}, "without index or phones"),
+        ({**WE, "phones": None}, "has no lists of phones and of their scores"),
+        ({**WE, "phones-accuracy": ["good", 1]}, "has no lists of phones and of their scores"),
+        ({**CALL, "mispronunciations": ["K"]}, "without index or phones"),
         ("WE", "word 1 of its entry in scores.json is not an object"),
     ],
 )
@@ -95,6 +98,11 @@ def test_entries_that_contradict_themselves_are_rejected(word: Any, reason: str,
     result = read("speechocean762", corpus(tmp_path / "c", entries), tmp_path / "out")
     kind, sentence = result.rejected["000010011"]
     assert kind == "entry-format" and reason in sentence and sentence.startswith("train/wav.scp line 1: ")
+
+
+def test_low_score_without_an_entry_is_an_unknown_phone() -> None:
+    sequences, _ = annotation_of({"words": [{**WE, "phones-accuracy": [0.5, 0.49]}]})
+    assert (sequences["error_labels"], sequences["perceived"]) == (["C", "S"], ["w", "err"])
 
 
 def test_corpus_without_scores_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@
 `canonical` are the phones of the words, in lower case without stress. A phone with an entry under `mispronunciations`
 (those with a score below 0.5) has the label S and is perceived as its entry states, or the label D if that is `<DEL>`;
 all others count as pronounced correctly (C). If an entry states several phones, those after the first are inserted (I,
-canonical `sil`). `<unk>` is perceived as `err`, and the mark `*` (nearly this phone) is dropped. The scores are kept in
+canonical `sil`). `<unk>`, and a score below 0.5 without an entry, are perceived as `err`; the mark `*` (nearly this
+phone) is dropped. The scores are kept in
 `extra`: `phone_scores`, `word_lengths` (phones per word), `word_scores` and `scores`.
 
 CC BY 4.0 (Zhang et al., Interspeech 2021), OpenSLR 101. The first language of all speakers is Mandarin. Known fault: a
@@ -35,6 +36,8 @@ from soritune.errors import ManifestError
 _SCORES = "scores.json"
 _LEVELS = ("accuracy", "completeness", "fluency", "prosodic", "total")
 _GAP, _UNKNOWN = "sil", "err"
+_WRONG = 0.5
+"""Phones with a lower score have an entry of what was pronounced."""
 
 
 class Speechocean762Config(ReaderConfig):
@@ -125,19 +128,21 @@ def _word(word: Any, number: int) -> tuple[list[str], list[float], dict[int, lis
     where = f"word {number} of its entry in scores.json"
     if not isinstance(word, dict):
         raise ReadingError("entry-format", f"{where} is not an object")
-    written = word.get("phones", [])
-    phones = [_phone(p) for p in (written.split() if isinstance(written, str) else written)]
-    scores = word.get("phones-accuracy", [])
+    written, scores = word.get("phones"), word.get("phones-accuracy")
+    written = written.split() if isinstance(written, str) else written
+    if not _is_list(written, str) or not _is_list(scores, (int, float)):
+        raise ReadingError("entry-format", f"{where} has no lists of phones and of their scores")
+    phones = [_phone(phone) for phone in written]
     if not phones or len(phones) != len(scores):
         raise ReadingError(
             "entry-format", f"{where} has {len(phones)} phones and {len(scores)} scores of phones"
         )
-    instead: dict[int, list[str]] = {}
+    instead = {index: [_UNKNOWN] for index, score in enumerate(scores) if score < _WRONG}
     for fault in word.get("mispronunciations") or []:
         try:
             index, expected = int(fault["index"]), _phone(fault["canonical-phone"])
             pronounced = _pronounced(fault["pronounced-phone"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise ReadingError(
                 "entry-format", f"{where} has a mispronunciation without index or phones"
             ) from None
@@ -146,6 +151,10 @@ def _word(word: Any, number: int) -> tuple[list[str], list[float], dict[int, lis
             raise ReadingError("entry-format", reason)
         instead[index] = pronounced
     return phones, [float(score) for score in scores], instead
+
+
+def _is_list(value: Any, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
 def _phone(text: str) -> str:
