@@ -100,6 +100,13 @@ def test_paths_columns_and_faulty_rows(tmp_path: Path) -> None:
     assert result.rejected["test-0000003"] == ("audio-unnamed", "test.parquet row 3: has no recording")
 
 
+def test_audio_folder_without_embedded_recordings_is_noted(tmp_path: Path) -> None:
+    tone(tmp_path / "a.wav")
+    table(tmp_path / "train.parquet", audio=paths("a.wav"))
+    result = read("hf-datasets", tmp_path, tmp_path / "out", audio_folder="audio")
+    assert list(result.notes) == ["audio_folder is not used, because no recording is inside a table"]
+
+
 def test_names_of_labels_come_from_the_features(tmp_path: Path) -> None:
     tone(tmp_path / "a.wav")
     features = {"clip": {"_type": "Audio"}, "mood": {"_type": "ClassLabel", "names": ["기쁨", "화남"]}}

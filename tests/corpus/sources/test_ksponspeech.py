@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.corpus.layouts.prepared import read
+from tests.corpus.layouts.prepared import read, tone
 
 from soritune.errors import ManifestError
 
@@ -75,6 +75,14 @@ def test_recordings_without_lists_are_paired_with_their_text(tmp_path: Path) -> 
         "KsponSpeech_000002": ("text-missing", "has no KsponSpeech_000002.txt beside it"),
         f"{SECOND.replace('02', '09')}.txt": ("recording-missing", "has no recording of its name"),
     }
+
+
+def test_defaults_without_effect_are_not_noted_and_given_settings_are(tmp_path: Path) -> None:
+    tone(tmp_path / "a.wav")
+    (tmp_path / "train.trn").write_text("a.wav :: 네\n", encoding="utf-8")
+    assert read("ksponspeech", tmp_path, tmp_path / "out").notes == {}
+    given = read("ksponspeech", tmp_path, tmp_path / "out", pcm="s16le:8000", transcript="ksponspeech")
+    assert len(given.notes) == 2
 
 
 def test_folder_without_lists_and_recordings_is_refused(tmp_path: Path) -> None:

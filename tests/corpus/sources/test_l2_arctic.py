@@ -84,6 +84,13 @@ def test_faulty_annotations_are_rejected_with_the_place(tmp_path: Path) -> None:
     )
 
 
+def test_unannotated_without_such_recordings_is_noted(tmp_path: Path) -> None:
+    speaker(tmp_path / "c", "HKK", "arctic_a0001", ["S"])
+    assert read("l2-arctic", tmp_path / "c", tmp_path / "out").notes == {}
+    notes = read("l2-arctic", tmp_path / "c", tmp_path / "out", unannotated=True).notes
+    assert list(notes) == ["unannotated has no effect, because every recording has an annotation"]
+
+
 def test_folder_without_speakers_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="holds no folder with annotation and wav of one speaker"):
         read("l2-arctic", tmp_path, tmp_path / "out")

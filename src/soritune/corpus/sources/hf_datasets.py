@@ -87,6 +87,7 @@ def read_corpus(root: Path, config: HfDatasetsConfig) -> Iterator[Outcome]:
             ValueReader.of(config, composed(home.resolve().name), config.language),
             _base(root, config),
             None if config.audio_folder is None else home / config.audio_folder,
+            config._matched,
         )
         index = 0
         for file in part.files:
@@ -153,6 +154,8 @@ class _RowReader:
     values: ValueReader
     base: Path
     audio_folder: Path | None
+    matched: set[tuple[str, str]]
+    """Gets ("audio_folder", "") when a recording is written."""
 
     def read(self, row: Mapping[str, Any], index: int, location: str) -> Outcome:
         """The utterance of a row, or why it is rejected."""
@@ -196,6 +199,7 @@ class _RowReader:
                 "audio-embedded",
                 "its recording is inside the table; set audio_folder=FOLDER, to which such recordings are written",
             )
+        self.matched.add(("audio_folder", ""))
         file = self.audio_folder / f"{_file_name(name, path, content)}"
         if not (file.is_file() and file.stat().st_size == len(content) and file.read_bytes() == content):
             write_bytes(file, content)

@@ -117,6 +117,8 @@ def _speaker_rows(
                 "recording without annotation (read with unannotated=true)", 1, path, kind="label-missing"
             )
             continue
+        if stem not in grids:
+            config._matched.add(("unannotated", ""))
         try:
             given: dict[str, Any] = {**speaker, "text": _transcript(folder, stem), "script_id": stem}
             if stem in grids:

@@ -128,7 +128,8 @@ def _word(word: Any, number: int) -> tuple[list[str], list[float], dict[int, lis
     where = f"word {number} of its entry in scores.json"
     if not isinstance(word, dict):
         raise ReadingError("entry-format", f"{where} is not an object")
-    written, scores = word.get("phones"), word.get("phones-accuracy")
+    written: Any = word.get("phones")
+    scores: Any = word.get("phones-accuracy")
     written = written.split() if isinstance(written, str) else written
     if not _is_list(written, str) or not _is_list(scores, (int, float)):
         raise ReadingError("entry-format", f"{where} has no lists of phones and of their scores")
@@ -138,7 +139,8 @@ def _word(word: Any, number: int) -> tuple[list[str], list[float], dict[int, lis
             "entry-format", f"{where} has {len(phones)} phones and {len(scores)} scores of phones"
         )
     instead = {index: [_UNKNOWN] for index, score in enumerate(scores) if score < _WRONG}
-    for fault in word.get("mispronunciations") or []:
+    faults = word.get("mispronunciations") or []
+    for fault in faults if isinstance(faults, list) else [faults]:
         try:
             index, expected = int(fault["index"]), _phone(fault["canonical-phone"])
             pronounced = _pronounced(fault["pronounced-phone"])
