@@ -53,6 +53,7 @@ COMMANDS: dict[str, list[str]] = {
         "emotion_text.py styles --work synthetic --minutes 0.4 --speakers 3 --folds 3 --epochs 1 --seeds 0 "
         "--arms fused --rate 1e-3 --set train.weight_decay=0.1",
     ],
+    "subset": ["subset.py --rows 30000 --speakers 300 --hours 10 --draws 20 --seed 1 --output result.json"],
     "child_phoneme_comparison": [
         "child_phoneme_comparison.py --work work --minutes 1 --base-steps 1 --repeat 1"
     ],

@@ -522,6 +522,7 @@ def test_torch_free_rooms_load_no_torch() -> None:
         "tensorboard",
         "noisereduce",
         "faster_whisper",
+        "praatio",
     ],
 )
 @pytest.mark.slow

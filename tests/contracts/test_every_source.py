@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 from tests.conftest import write_tones
+from tests.corpus.layouts.text_grids import text_grid
 
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.prepare import prepare
+from soritune.corpus.preview import preview
 from soritune.corpus.reading.folder_walk import is_audio
 from soritune.corpus.sources.source import Source
 from soritune.errors import ManifestError
@@ -64,12 +68,126 @@ def build_l2_json(root: Path) -> tuple[Path, dict[str, Any], int]:
     return root, {}, 3
 
 
+def build_kaldi(root: Path) -> tuple[Path, dict[str, Any], int]:
+    rows = write_tones(root, speakers=1, per_style=1)
+    for name, lines in {
+        "wav.scp": [f"{row.id} {row.audio}" for row in rows],
+        "text": [f"{row.id} {row.text}" for row in rows],
+        "utt2spk": [f"{row.id} {row.speaker}" for row in rows],
+    }.items():
+        (root / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root, {}, 3
+
+
+def build_ksponspeech(root: Path) -> tuple[Path, dict[str, Any], int]:
+    folder = root / "KsponSpeech_01" / "KsponSpeech_0001"
+    folder.mkdir(parents=True)
+    samples = (3000 * np.sin(np.arange(8000) / 20)).astype("<i2")
+    names = [f"KsponSpeech_01/KsponSpeech_0001/KsponSpeech_{number:06d}.pcm" for number in (1, 2, 3)]
+    for name in names:
+        (root / name).write_bytes(samples.tobytes())
+    (root / "KsponSpeech_scripts").mkdir()
+    lines = "".join(f"{name} :: o/ 그래 {number}번\n" for number, name in enumerate(names))
+    (root / "KsponSpeech_scripts" / "train.trn").write_text(lines, encoding="utf-8")
+    return root, {"constants": {"speaker": "unknown"}}, 3  # the corpus does not name its speakers
+
+
+def build_nemo(root: Path) -> tuple[Path, dict[str, Any], int]:
+    rows = write_tones(root, speakers=1, per_style=1)
+    lines = [
+        json.dumps({"audio_filepath": row.audio, "duration": 0.5, "text": row.text, "speaker": row.speaker})
+        for row in rows
+    ]
+    (root / "train_manifest.json").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root, {}, 3
+
+
+def build_lhotse(root: Path) -> tuple[Path, dict[str, Any], int]:
+    cuts = []
+    for row in write_tones(root, speakers=1, per_style=1):
+        info = soundfile.info(root / row.audio)
+        seconds = info.frames / info.samplerate
+        source = {"type": "file", "channels": [0], "source": row.audio}
+        recording = {"id": row.id, "sources": [source], "sampling_rate": info.samplerate, "duration": seconds}
+        said = {"id": row.id, "recording_id": row.id, "start": 0, "duration": seconds, "speaker": row.speaker}
+        cut = {"id": row.id, "start": 0, "duration": seconds, "channel": 0, "supervisions": [said]}
+        cuts.append(
+            json.dumps({**cut, "recording": {**recording, "num_samples": info.frames}, "type": "MonoCut"})
+        )
+    (root / "cuts_train.jsonl").write_text("\n".join(cuts) + "\n", encoding="utf-8")
+    return root, {}, 3
+
+
+def build_speechocean762(root: Path) -> tuple[Path, dict[str, Any], int]:
+    rows = write_tones(root, speakers=1, per_style=1)
+    (root / "train").mkdir()
+    (root / "resource").mkdir()
+    for name, lines in {
+        "wav.scp": [f"{row.id}\t{row.audio}" for row in rows],
+        "utt2spk": [f"{row.id}\t0001" for row in rows],
+    }.items():
+        (root / "train" / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    word = {"text": "WE", "accuracy": 10, "phones": ["W", "IY0"], "phones-accuracy": [2.0, 2.0]}
+    scores = {row.id: {"text": "WE", "accuracy": 8, "words": [word]} for row in rows}
+    (root / "resource" / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
+    return root, {}, 3
+
+
+def build_l2_arctic(root: Path) -> tuple[Path, dict[str, Any], int]:
+    for folder in ("wav", "annotation", "transcript"):
+        (root / "HKK" / folder).mkdir(parents=True)
+    for number in (1, 2, 3):
+        stem = f"arctic_a{number:04d}"
+        soundfile.write(root / "HKK" / "wav" / f"{stem}.wav", 0.1 * np.sin(np.arange(16000) / number), 16000)
+        grid = text_grid({"phones": [(0, 0.4, "sil"), (0.4, 0.7, "AH0"), (0.7, 1, "V,B,s")]})
+        (root / "HKK" / "annotation" / f"{stem}.TextGrid").write_text(grid, encoding="utf-8")
+        (root / "HKK" / "transcript" / f"{stem}.txt").write_text("of", encoding="utf-8")
+    return root, {}, 3
+
+
+def build_seoul_corpus(root: Path) -> tuple[Path, dict[str, Any], int]:
+    (root / "sound").mkdir()
+    (root / "label").mkdir()
+    for number in (1, 2, 3):
+        soundfile.write(
+            root / "sound" / f"s01m16m{number}.flac", 0.1 * np.sin(np.arange(22050) / number), 22050
+        )
+        grid = text_grid({"utt.ortho.": [(0, 0.4, "<SIL>"), (0.4, 1, f"그래 {number}")]})
+        (root / "label" / f"s01m16m{number}.TextGrid").write_text(grid, encoding="utf-8")
+    return root, {}, 3
+
+
+def build_hf_datasets(root: Path) -> tuple[Path, dict[str, Any], int]:
+    rows = write_tones(root, speakers=1, per_style=1)
+    table = pa.table(
+        {
+            "audio": pa.array(
+                [{"bytes": None, "path": row.audio} for row in rows],
+                pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+            ),
+            "sentence": [row.text for row in rows],
+            "speaker_id": [row.speaker for row in rows],
+        }
+    )
+    (root / "data").mkdir()
+    pq.write_table(table, root / "data" / "train-00000-of-00001.parquet")
+    return root, {}, 3
+
+
 BUILDERS: dict[str, Callable[[Path], tuple[Path, dict[str, Any], int]]] = {
     "csv": build_csv,
+    "hf-datasets": build_hf_datasets,
     "json-pairs": build_json_pairs,
+    "kaldi": build_kaldi,
+    "ksponspeech": build_ksponspeech,
+    "l2-arctic": build_l2_arctic,
     "l2-json": build_l2_json,
+    "lhotse": build_lhotse,
     "manifest": build_manifest_file,
+    "nemo": build_nemo,
+    "seoul-corpus": build_seoul_corpus,
     "speaker-folders": build_speaker_folders,
+    "speechocean762": build_speechocean762,
     "synthetic": build_synthetic,
 }
 
@@ -105,6 +223,17 @@ def test_empty_recording_is_quarantined_by_its_kind(name: str, tmp_path: Path) -
     prepared = prepare(name, root, config, tmp_path / "out")
     assert len(prepared.manifest) == count - 1
     assert [(row.kind, row.stage) for row in prepared.quarantined] == [("audio-empty", "prepare")]
+
+
+def test_preview_finds_the_rows_and_their_recordings(name: str, tmp_path: Path) -> None:
+    if name == "synthetic":
+        pytest.skip("makes its corpus itself")
+    (tmp_path / "corpus").mkdir()
+    root, config, count = BUILDERS[name](tmp_path / "corpus")
+    before = sorted((tmp_path / "corpus").rglob("*"))
+    seen = preview(name, root, config)
+    assert (seen.fault, seen.utterances, seen.audio_checked, seen.audio_faults) == (None, count, count, {})
+    assert sorted((tmp_path / "corpus").rglob("*")) == before
 
 
 def test_unknown_settings_are_refused(name: str, tmp_path: Path) -> None:

@@ -20,6 +20,22 @@ def test_clips_of_samples_are_numbered():
     assert [(clip.id, clip.duration_s) for clip in clips] == [("0", 0.5), ("1", 1.0)]
 
 
+def test_rows_of_hugging_face_datasets_are_samples():
+    audio = {"path": None, "array": np.zeros(8000), "sampling_rate": 16000}
+    row = {"id": "u", "audio": audio, "text": "네"}
+    alone, of_list, of_row = (next(iter(clips_of(given, None))) for given in (audio, [audio], [row]))
+    for clip in (alone, of_list, of_row):
+        assert (len(clip.samples[0]), clip.samples[1], clip.duration_s, clip.fault) == (
+            8000,
+            16000,
+            0.5,
+            None,
+        )
+    assert (of_row.id, of_row.request) == ("u", {"text": "네"})
+    (wrong,) = clips_of([{"array": np.zeros(8000), "sampling_rate": "fast"}], None)
+    assert "fast" in wrong.fault
+
+
 def test_clips_of_rows_have_path_stretch_channel_and_groups(tmp_path):
     row = Utterance(id="u", audio="x.wav", duration_s=2.0, start_s=1.0, channel=1, text="가  나", snr_db=12.0)
     manifest = write_manifest(tmp_path / "m.jsonl", [row], root=tmp_path)

@@ -25,10 +25,12 @@ from soritune.cli import (
     g2p,
     hub,
     layers,
+    manifest_to,
     model_info,
     predict,
     report,
     sources,
+    subset,
     synthesize,
     train,
     transcribe,
@@ -56,6 +58,8 @@ app.command("prepare", rich_help_panel=CORPUS)(corpus.prepare)
 app.command("check", rich_help_panel=CORPUS)(corpus.check)
 app.command("split", rich_help_panel=CORPUS)(corpus.split)
 app.command("folds", rich_help_panel=CORPUS)(corpus.folds)
+app.command("subset", rich_help_panel=CORPUS)(subset.subset)
+app.command("manifest-to", rich_help_panel=CORPUS)(manifest_to.manifest_to)
 app.command("synthesize", rich_help_panel=CORPUS)(synthesize.synthesize)
 app.command("transcribe", rich_help_panel=CORPUS)(transcribe.transcribe)
 app.add_typer(sources.app, name="sources", rich_help_panel=CORPUS)

@@ -22,6 +22,8 @@ _OF_PATHS = {
     "speaker_pattern": "speaker_pattern matches no path",
     "drop_prefix": "drop_prefix begins no path",
     "audio_root": "audio_root has no effect, because no path is relative",
+    "audio_folder": "audio_folder is not used, because no recording is inside a table",
+    "unannotated": "unannotated has no effect, because every recording has an annotation",
 }
 """Setting that a reader marks as matched → what is noted if it was not."""
 

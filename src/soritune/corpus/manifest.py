@@ -289,8 +289,29 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance], *, root: s
     return load_manifest(file, root=root_path)
 
 
+def copy_manifest(path: str | Path, manifest: Manifest) -> Manifest:
+    """Writes the rows of a manifest as .parquet, column by column: for parts of corpora with millions of rows.
+
+    Raises:
+        ManifestError: the suffix is not .parquet.
+        OutputError: the file cannot be written.
+    """
+    file = Path(path)
+    if manifest_kind(file) != "parquet":
+        raise ManifestError("is written as .parquet; name the file so", path=file)
+    schema = SCHEMA.with_metadata(_metadata(_stored_root(file, manifest.root)))
+    with whole_file(file) as part:
+        table = manifest.table().replace_schema_metadata(schema.metadata)
+        pq.write_table(table, part, compression="zstd", row_group_size=_BATCH_ROWS)
+    return load_manifest(file, root=manifest.root)
+
+
+def _metadata(root: str) -> dict[str, str]:
+    return {"soritune.schema": SCHEMA_VERSION, "soritune.root": root}
+
+
 def _write_parquet(path: Path, utterances: Iterable[Utterance], root: str) -> None:
-    schema = SCHEMA.with_metadata({"soritune.schema": SCHEMA_VERSION, "soritune.root": root})
+    schema = SCHEMA.with_metadata(_metadata(root))
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in _batches(utterances, path):
             writer.write_batch(batch)

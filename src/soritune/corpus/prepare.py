@@ -212,7 +212,8 @@ class _Reading:
                     yield result
                 if self.progress is not None:
                     self.progress(seen)
-        if self.config.pcm is not None and audio_of and not headerless:
+        is_given = self.config.pcm is not None and "pcm" in self.config.model_fields_set
+        if is_given and audio_of and not headerless:
             reason = "pcm is used for no recording, because all of them have headers"
             add_to(self.notes, f"{KIND}:pcm", reason, "", len(audio_of))
         for note in stated.notes():

@@ -152,7 +152,8 @@ class _Cleaner:
         if self.emptied:
             reason = "text without words, only marks (kept, without a text)"
             yield Note(reason, self.emptied, self.first_emptied, kind="transcript-empty")
-        if self.config.transcript != "plain" and not self.changed:
+        is_given = self.config.transcript != "plain" and "transcript" in self.config.model_fields_set
+        if is_given and not self.changed:
             reason = (
                 f"{setting} changed no text"
                 if self.left.texts

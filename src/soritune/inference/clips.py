@@ -83,7 +83,8 @@ class Rows(Protocol):
 
 
 Item = str | Path | Samples | Mapping[str, Any]
-"""A file, a folder, samples with their rate, or a request: a mapping with one of these as `audio`, an `id`, a
+"""A file, a folder, samples with their rate (also as `{"array": …, "sampling_rate": …}`, as rows of Hugging Face
+datasets have them), or a request: a mapping with one of these as `audio`, an `id`, a
 `channel` (a number from 0, "left", "right" or "each"), the format `pcm` of headerless files, a prompt `text` and the
 model's other inputs."""
 
@@ -207,10 +208,13 @@ def _path_of(manifest: Rows, utterance: Any) -> tuple[Path | None, str | None]:
 
 def _mixed_clips(items: Any) -> Iterator[Clip]:
     for index, item in enumerate(items):
-        request = dict(item) if isinstance(item, Mapping) else {}
-        audio = request.pop("audio", None) if isinstance(item, Mapping) else item
+        given = {"audio": item} if isinstance(item, Mapping) and _is_decoded(item) else item
+        request = dict(given) if isinstance(given, Mapping) else {}
+        audio = request.pop("audio", None) if isinstance(given, Mapping) else given
+        if _is_decoded(audio):
+            audio = (audio["array"], audio["sampling_rate"])
         name = str(request.pop("id")) if "id" in request else None
-        if isinstance(item, Mapping) and not isinstance(audio, str | Path) and not is_samples(audio):
+        if isinstance(given, Mapping) and not isinstance(audio, str | Path) and not is_samples(audio):
             fault = (
                 "the request lacks the key audio: a path, or samples with their rate"
                 if audio is None
@@ -231,6 +235,11 @@ def _mixed_clips(items: Any) -> Iterator[Clip]:
             channel = request.pop("channel", None)
             for clip in clips_of_samples([audio]):
                 yield from of_channel(replace(clip, id=name or str(index), request=request), channel)
+
+
+def _is_decoded(audio: object) -> bool:
+    """Whether a value is decoded audio of a data set of Hugging Face: its samples and their rate by name."""
+    return isinstance(audio, Mapping) and audio.get("array") is not None and "sampling_rate" in audio
 
 
 def _reading_fault(request: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
+from soritune.corpus.reading.field_mapping import canonical_extra
 from soritune.corpus.reading.outcomes import STRETCHES_UNMAPPED, Note, Outcome, Rejected, Skipped, shortened
 from soritune.corpus.utterance import FIELDS, Utterance
 
@@ -109,8 +110,11 @@ class Contradiction:
 
 def content_of(utterance: Utterance) -> int:
     """Equal for rows with equal values in all fields and in `extra`, except for the split."""
-    extra = frozenset(pair for pair in utterance.extra.items() if pair[0] != "split")
-    return hash((_values(utterance), extra))
+    extra = {name: value for name, value in utterance.extra.items() if name != "split"}
+    try:
+        return hash((_values(utterance), frozenset(extra.items())))
+    except TypeError:  # lists and objects in `extra`
+        return hash((_values(utterance), canonical_extra(extra)))
 
 
 def _values(utterance: Utterance) -> tuple[Any, ...]:

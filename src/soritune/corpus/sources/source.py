@@ -10,6 +10,7 @@ describes the corpus: its publisher, its licence, its layout and its known fault
 - folders: `folder_walk.py`, `label_pairs.py` (a JSON label per recording), `script_file.py` (texts by file name);
 - lists: `given_files.py` (which files), `table_rows.py` and `table_columns.py` (CSV), `audio_paths.py` (paths as
   written elsewhere), `repeated_recordings.py` (recordings listed more than once);
+- other toolkits: `kaldi_folder.py`, `json_lines.py`, `arrow_dataset.py` (Hugging Face), `textgrids.py` (Praat);
 - values: `value_reader.py` (other publishers' values to an utterance), `expressions.py` (JMESPath), `split_names.py`;
 - files: `text_encoding.py`, `json_text.py`.
 """
