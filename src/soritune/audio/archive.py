@@ -58,13 +58,17 @@ class ZipArchive:
         path = self.path / name
         _refuse_large(path, info.file_size)
         if info.flag_bits & 1:
-            raise AudioError(path, "is encrypted in its ZIP archive; unpack it with the password", "archive-encrypted")
+            raise AudioError(
+                path, "is encrypted in its ZIP archive; unpack it with the password", "archive-encrypted"
+            )
         try:
             return self._zip.read(info)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
             raise AudioError(path, f"is damaged in its ZIP archive ({error})", "archive-damaged") from error
         except (NotImplementedError, RuntimeError) as error:
-            raise AudioError(path, f"cannot be read from its ZIP archive ({error})", "archive-unreadable") from error
+            raise AudioError(
+                path, f"cannot be read from its ZIP archive ({error})", "archive-unreadable"
+            ) from error
 
 
 class TarArchive:
@@ -81,7 +85,7 @@ class TarArchive:
         self.path = path
         self._lock = threading.Lock()
         try:
-            self._tar = tarfile.open(path, encoding="utf-8", errors="surrogateescape")
+            self._tar = tarfile.open(path, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - stays open
             members = [info for info in self._tar if info.isreg()]
         except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
             raise AudioError(path, f"is a damaged TAR archive ({error})", "archive-damaged") from error
@@ -169,5 +173,7 @@ def _plain(name: str) -> str:
 def _refuse_large(path: Path, size: int) -> None:
     if size > LARGEST_BYTES:
         raise AudioError(
-            path, f"has {size / 1e9:.1f} GB, and an archive's file is read into memory; unpack it", "archive-large"
+            path,
+            f"has {size / 1e9:.1f} GB, and an archive's file is read into memory; unpack it",
+            "archive-large",
         )

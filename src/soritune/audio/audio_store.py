@@ -97,7 +97,9 @@ class AudioStore:
         if container is None:
             return None
         names = (name for name in container.names() if Path(name).suffix.lower() in SUFFIXES)
-        visible = (name for name in names if not any(part.startswith((".", "__MACOSX")) for part in name.split("/")))
+        visible = (
+            name for name in names if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+        )
         return [path / name for name in sorted(visible)]
 
     def _keep(self, name: str, container: object, content: bytes) -> bytes:

@@ -61,14 +61,14 @@ class Shard:
         if row is None:
             return None
         if row >= len(self):
-            reason = f"is not there: the shard has {len(self)} rows, so it is truncated or of another manifest; {_AGAIN}"
+            reason = (
+                f"is missing: the shard has {len(self)} rows, so it is truncated or another one; {_AGAIN}"
+            )
             raise AudioError(self.path / name, reason, "shard-damaged")
         content = _read_at(self.path, int(self._starts[row]), int(self._sizes[row]))
         expected, checksum = int(self._checksums[row]), zlib.crc32(content)
         if checksum != expected:
-            reason = (
-                f"is damaged: its bytes have the checksum {checksum:08x}, and the shard states {expected:08x}; {_AGAIN}"
-            )
+            reason = f"is damaged: its bytes have the checksum {checksum:08x}, and the shard states {expected:08x}; {_AGAIN}"
             raise AudioError(self.path / name, reason, "shard-damaged")
         return content
 
@@ -114,7 +114,9 @@ def _positions(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArra
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint32)
     found, lengths = np.concatenate(starts), np.concatenate(sizes)
     if len(found) and (found.min() < 0 or (found + lengths).max() > size):
-        raise AudioError(path, f"is a damaged shard: its rows lie outside of the file; {_AGAIN}", "shard-damaged")
+        raise AudioError(
+            path, f"is a damaged shard: its rows lie outside of the file; {_AGAIN}", "shard-damaged"
+        )
     return found, lengths, np.concatenate(checksums)
 
 

@@ -208,7 +208,7 @@ class _Patched(io.RawIOBase):
     """A file for reading, some of whose bytes are replaced."""
 
     def __init__(self, file: AudioFile, patches: dict[int, bytes]) -> None:
-        self._stream: Any = file.open(buffering=0)
+        self._stream = file.open(buffering=0)
         self._patches = patches
 
     def readable(self) -> bool:
@@ -226,7 +226,7 @@ class _Patched(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         start = self._stream.tell()
         view = memoryview(buffer).cast("B")
-        count = self._stream.readinto(view) or 0
+        count: int = self._stream.readinto(view) or 0  # type: ignore[attr-defined]  # a raw file or BytesIO
         for position, content in self._patches.items():
             first, last = max(position, start), min(position + len(content), start + count)
             if first < last:

@@ -23,6 +23,7 @@ from soritune.cli import (
     g2p,
     layers,
     model_info,
+    pack,
     predict,
     report,
     sources,
@@ -51,6 +52,7 @@ app.command("prepare", rich_help_panel=CORPUS)(corpus.prepare)
 app.command("check", rich_help_panel=CORPUS)(corpus.check)
 app.command("split", rich_help_panel=CORPUS)(corpus.split)
 app.command("folds", rich_help_panel=CORPUS)(corpus.folds)
+app.command("pack", rich_help_panel=CORPUS)(pack.pack)
 app.command("synthesize", rich_help_panel=CORPUS)(synthesize.synthesize)
 app.command("transcribe", rich_help_panel=CORPUS)(transcribe.transcribe)
 app.add_typer(sources.app, name="sources", rich_help_panel=CORPUS)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from soritune.audio.audio_store import STORE
 from soritune.audio.channels import CHANNEL_NAMES, EACH, channel_name
 from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
 from soritune.audio.pcm import PcmFormat
