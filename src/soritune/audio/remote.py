@@ -59,8 +59,8 @@ def read_url(url: str, path: Path) -> bytes:
         ) from None
     _forget_connections(fsspec)
     try:
-        with fsspec.open(url, "rb") as stream:
-            content: bytes = stream.read()
+        system, name = fsspec.core.url_to_fs(url)
+        content: bytes = system.cat_file(name)
     except FileNotFoundError as error:
         raise MissingAudioError(path) from error
     except ImportError as error:

@@ -173,7 +173,9 @@ class PackedFolder:
             OutputError: a shard is missing, or a file cannot be written.
         """
         summary = self._summary()
-        num_left_out = write_quarantine(self.path / QUARANTINE_FILE, self._left_out())
+        is_finished = self.is_finished()
+        if not is_finished:
+            write_quarantine(self.path / QUARANTINE_FILE, self._left_out())
         if not summary["rows"]:
             first = next(self._left_out())
             raise ManifestError(
@@ -181,7 +183,7 @@ class PackedFolder:
                 path=self.source.path,
             )
         file = self.path / MANIFEST_FILE
-        if self.is_finished():
+        if is_finished:
             manifest = load_manifest(file)
         else:
             manifest = write_manifest(file, self._packed_rows(), root=self.path)
@@ -190,7 +192,7 @@ class PackedFolder:
             write_text(self.path / PLAN_FILE, json.dumps(plan, indent=1) + "\n")
         return Packed(
             manifest,
-            num_left_out,
+            int(summary["left_out"]),
             self.num_shards,
             num_new,
             int(summary["bytes"]),
