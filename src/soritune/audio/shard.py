@@ -68,7 +68,7 @@ class Shard:
         content = _read_at(self.path, int(self._starts[row]), int(self._sizes[row]))
         expected, checksum = int(self._checksums[row]), zlib.crc32(content)
         if checksum != expected:
-            reason = f"is damaged: its bytes have the checksum {checksum:08x}, and the shard states {expected:08x}; {_AGAIN}"
+            reason = f"is damaged: it has the checksum {checksum:08x}, and the shard states {expected:08x}; {_AGAIN}"
             raise AudioError(self.path / name, reason, "shard-damaged")
         return content
 

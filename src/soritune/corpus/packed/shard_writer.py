@@ -51,8 +51,8 @@ _COLUMNS = {
     CHECKSUM_COLUMN: "uint32",
     "recording": "string",
 }
-"""`duration_s` is that of the manifest, `checksum` the CRC-32 of `audio`, `recording` the path that was packed. The types
-have the same names in Arrow and in `datasets` of Hugging Face."""
+"""`duration_s` is that of the manifest, `checksum` the CRC-32 of `audio`, `recording` the path that was packed. The
+types have the same names in Arrow and in `datasets` of Hugging Face."""
 _FEATURES = {name: {"dtype": kind, "_type": "Value"} for name, kind in _COLUMNS.items()}
 SCHEMA = pa.schema(
     [(name, pa.type_for_alias(kind)) for name, kind in _COLUMNS.items()],
