@@ -1,6 +1,6 @@
 """Recordings inside ZIP and TAR archives, read without unpacking. Next: `audio/audio_store.py`.
 
-Korean ZIP programs write names in CP949 without saying so. Such names are decoded, and names are matched as on disk:
+Korean ZIP programs write names in CP949 without a flag for it. They are decoded. Names are matched as on disk:
 whatever the form of Hangul, and in any case of the suffix (`audio/files.py`).
 """
 

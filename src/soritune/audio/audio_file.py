@@ -10,12 +10,12 @@ from typing import IO
 
 @dataclass(frozen=True, slots=True)
 class AudioFile:
-    """A whole file. The decoders read every file through this class, so that they need not know where it lies."""
+    """A whole file. The decoders read every file through this class, so that they need not know where it is."""
 
     path: Path
     """Its path for messages; one that exists if `content` is None."""
     content: bytes | None = None
-    """Its bytes, if it lies in a container or on another machine; None for a file on disk."""
+    """Its bytes, if it is in a container or on another machine; None for a file on disk."""
 
     @classmethod
     def of(cls, file: Path | AudioFile) -> AudioFile:

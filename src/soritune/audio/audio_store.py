@@ -1,4 +1,4 @@
-"""Where a recording lies: the one place that knows containers. Next: `audio/waveform.py`.
+"""Where a recording is: the one place that knows containers. Next: `audio/waveform.py`.
 
 A path leads to a file on disk, or into a container:
 

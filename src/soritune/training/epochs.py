@@ -225,10 +225,10 @@ def durations_of(run: TrainingRun) -> NDArray[np.float64]:
 
 
 def shards_of(manifest: Manifest) -> NDArray[np.int64]:
-    """(utterances,) number of the shard of a packed corpus that each row lies in.
+    """(utterances,) number of the shard of a packed corpus that has each row.
 
     Raises:
-        TrainingError: a row does not lie in a shard.
+        TrainingError: a row is not in a shard.
     """
     paths = manifest.column("audio").to_pylist()
     files = [path.rpartition("/")[0] for path in paths]

@@ -164,13 +164,12 @@ def test_processes_share_every_epoch_exactly_with_kills_in_between(packed: Manif
                 assert sorted(seen[epoch]) == list(range(ROWS))  # complete, and no row for two processes
             orders.append(lines)
         assert orders[0] == orders[1]
-    files = {(order, ranks): (logs / f"{ranks}-0.jsonl").read_text() for ranks in (1, 2, 4)}
-    rows_of_steps = [
-        [sorted(sum(json.loads(line)[2], [])) for line in text.splitlines()] for text in files.values()
-    ]
-    assert (
-        rows_of_steps[0] == rows_of_steps[1] == rows_of_steps[2]
-    )  # a step has the same rows on any processes
+    rows_of_steps = []
+    for ranks in (1, 2, 4):
+        lines = [json.loads(line) for line in (logs / f"{ranks}-0.jsonl").read_text().splitlines()]
+        rows_of_steps.append([sorted(row for rows in of_ranks for row in rows) for _, _, of_ranks in lines])
+    # A step has the same rows on any number of processes.
+    assert rows_of_steps[0] == rows_of_steps[1] == rows_of_steps[2]
 
 
 def test_batches_are_those_of_the_loose_files(packed: Manifest, make_run: Callable[..., TrainingRun]) -> None:

@@ -148,7 +148,7 @@ class PackedFolder:
             yield done
 
     def unfinish(self) -> None:
-        """Records that shards are packed from now on, so that `finish` writes the manifest again."""
+        """Records that shards are about to be packed, so that `finish` writes the manifest again."""
         file = self.path / PLAN_FILE
         plan = read_json(file)
         if plan.pop("finished", None) is not None:
@@ -206,7 +206,7 @@ class PackedFolder:
             yield from done.left_out.values()
 
     def _packed_rows(self) -> Iterator[Utterance]:
-        """The rows as they lie in the shards: everything else about them stays as it was."""
+        """The rows of the shards in their order; everything but the place of their audio is unchanged."""
         for number, done in enumerate(self._markers()):
             shard = self.shard(number).relative_to(self.path).as_posix()
             kept = (row for row in self.rows(number) if row.id not in done.left_out)

@@ -70,7 +70,7 @@ class ShardJob:
     """The rows of one shard. It can be sent to another process."""
 
     file: Path
-    """Of the shard; the done-marker lies beside it."""
+    """Of the shard; the done-marker is beside it."""
     root: Path
     """Where relative audio paths start."""
     utterances: Sequence[Utterance]

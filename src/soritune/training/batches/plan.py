@@ -85,7 +85,7 @@ def plan_epoch(
         durations_s: their durations as they will be computed (after a change of speed), same length.
         settings: size of a micro-batch, number per step, order.
         seed, phase, epoch: the order is a function of these.
-        shards: number of the file that each row lies in, same length; is used by the order "shard_window" alone.
+        shards: number of the file that has each row, same length; is used by the order "shard_window" alone.
     """
     rng = np.random.default_rng(seed_of(seed, "plan", phase, epoch))
     if settings.order == "shard_window":
