@@ -211,9 +211,6 @@ def timed(make: Callable[[], Iterator[Any]], seconds: float) -> dict[str, float]
     for _ in make():
         pass
     wall = time.perf_counter() - started
-    import gc
-
-    gc.collect()
     return {"audio-s/s": seconds / wall, "audio-s/s per core": seconds / (cpu_seconds() - before)}
 
 
