@@ -105,6 +105,11 @@ def _ascending(recipe: Settings, tasks: Sequence[Task]) -> str | None:
     return "with batches.order=ascending" if recipe["batches"]["order"] == "ascending" else None
 
 
+def _without_windows(recipe: Settings, tasks: Sequence[Task]) -> str | None:
+    order = recipe["batches"]["order"]
+    return None if order == "shard_window" else f"with batches.order={order}"
+
+
 def _with_start(recipe: Settings, tasks: Sequence[Task]) -> str | None:
     source = recipe["model"]["init_from"]
     return None if source is None else f"with model.init_from={source}"
@@ -158,6 +163,7 @@ _RULES: tuple[Rule, ...] = (
     ("batches.encoder_states.copies", _without_augmentation),
     ("model.layerdrop", _stored_states),
     ("batches.first_epoch_ascending", _ascending),
+    ("batches.window_shards", _without_windows),
     ("evaluate.calibrate", _without_choice),
     ("train.warmup_steps", _with_share),
     ("train.warmup_steps", _one_cycle),

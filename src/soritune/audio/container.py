@@ -7,11 +7,12 @@ noise of another rate. So a file is given to them only if it begins like a known
 from __future__ import annotations
 
 import codecs
-import os
+import io
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from soritune.audio.audio_file import AudioFile
 from soritune.audio.pcm import EXAMPLE, PCM_SUFFIXES
 from soritune.audio.streamed import SampleBytes, sample_bytes
 from soritune.audio.truncation import missing_bytes
@@ -94,19 +95,22 @@ class FileStart(NamedTuple):
     """How many bytes it is shorter than its header or its last page states."""
 
 
-def inspect(file: Path, *, has_format: bool = False) -> FileStart:
+def inspect(sound_file: Path | AudioFile, *, has_format: bool = False) -> FileStart:
     """Reads what the first bytes of a file state about it, in one pass.
 
     Args:
-        file: exists and is not empty.
+        sound_file: exists and is not empty.
         has_format: The caller knows the format of samples alone, so bytes of no known format are samples.
 
     Raises:
         AudioError: it is a pointer of Git LFS or git-annex, text, an archive, or of no known format.
     """
+    sound_file = AudioFile.of(sound_file)
+    file = sound_file.path
     try:
-        with file.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
+        with sound_file.open() as stream:
+            size = stream.seek(0, io.SEEK_END)
+            stream.seek(0)
             head = stream.read(_START_BYTES)
             if not _has_header(file, head):
                 head += stream.read(_HEAD_BYTES - len(head))
@@ -160,7 +164,8 @@ def _refuse_text(file: Path, head: bytes, is_whole: bool) -> None:
     """Refuses what is certainly not samples."""
     for beginning, name in _ARCHIVES.items():
         if head.startswith(beginning):
-            raise AudioError(file, f"is not audio, but a {name} archive; unpack it", "audio-format")
+            advice = f"name a recording in it: {file.name}/NAME" if name == "zip" else "unpack it"
+            raise AudioError(file, f"is not audio, but a {name} archive; {advice}", "audio-format")
     start = head[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<?xml", b"<error")):
         raise AudioError(file, "is not audio, but a web page; download the file again", "audio-format")

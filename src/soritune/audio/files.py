@@ -70,7 +70,7 @@ def as_on_disk(path: Path) -> Path:
         if os.path.lexists(step):
             spelt = step
             continue
-        name = _names_of(spelt).get(_spelling(part))
+        name = _names_of(spelt).get(spelling_of(part))
         if name is None:
             return path
         spelt = spelt / name
@@ -90,12 +90,12 @@ def _names_of(folder: Path) -> Mapping[str, str | None]:
 def _listed(folder: str, changed_ns: int) -> Mapping[str, str | None]:
     names: dict[str, str | None] = {}
     for name in os.listdir(folder):
-        spelling = _spelling(name)
+        spelling = spelling_of(name)
         names[spelling] = None if spelling in names else name
     return names
 
 
-def _spelling(name: str) -> str:
+def spelling_of(name: str) -> str:
     """Equal for names that mean the same file."""
     stem, suffix = os.path.splitext(unicodedata.normalize("NFC", name))
     return stem + suffix.lower()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import soundfile
 
+from soritune.audio.audio_file import AudioFile
 from soritune.errors import AudioError
 
 PCM_SUFFIXES = frozenset({".pcm", ".raw"})
@@ -67,7 +68,7 @@ class PcmFormat(NamedTuple):
             raise ValueError(f"has {channels} channels; it must be 1 to {_MOST_CHANNELS}")
         return cls(encoding, rate, channels)
 
-    def open(self, file: Path) -> soundfile.SoundFile:
+    def open(self, file: Path | AudioFile) -> soundfile.SoundFile:
         """The file as samples of this format; bytes after the last whole sample are ignored.
 
         Raises:
@@ -75,7 +76,7 @@ class PcmFormat(NamedTuple):
         """
         subtype, endian = _ENCODINGS[self.encoding]
         return soundfile.SoundFile(
-            str(file),
+            AudioFile.of(file).source,
             samplerate=self.sample_rate_hz,
             channels=self.num_channels,
             format="RAW",

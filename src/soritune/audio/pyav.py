@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from soritune.audio.audio_file import AudioFile
 from soritune.errors import AudioError
 
 _MISSING_TAIL_S = 0.5
@@ -27,7 +28,7 @@ class StreamInfo(NamedTuple):
     duration_s: float
 
 
-def read_stream_info(file: Path, error: Exception) -> StreamInfo:
+def read_stream_info(file: Path | AudioFile, error: Exception) -> StreamInfo:
     """Rate, channels and length of a file, without decoding it.
 
     Raises:
@@ -42,15 +43,16 @@ def read_stream_info(file: Path, error: Exception) -> StreamInfo:
     return StreamInfo(rate, channels, seconds)
 
 
-def decode_all(file: Path, error: Exception) -> tuple[NDArray[np.float32], int]:
+def decode_all(sound_file: Path | AudioFile, error: Exception) -> tuple[NDArray[np.float32], int]:
     """The whole stream, since PyAV seeks inexactly: (samples, channels) float32, and its rate.
 
     Raises:
         AudioError: PyAV is not installed, or the file is not audio, is damaged, truncated or empty.
     """
-    container = _open(file, error)
+    container = _open(sound_file, error)
     import av
 
+    file = AudioFile.of(sound_file).path
     parts: list[NDArray[Any]] = []
     with container:
         stream = container.streams.audio[0]
@@ -80,8 +82,10 @@ def _stated_s(container: Any) -> float:
     return (container.duration or 0) / 1e6 if is_known else 0.0
 
 
-def _open(file: Path, error: Exception) -> Any:
+def _open(sound_file: Path | AudioFile, error: Exception) -> Any:
     """An open container with at least one audio stream."""
+    sound_file = AudioFile.of(sound_file)
+    file = sound_file.path
     try:
         import av
     except ImportError:
@@ -92,7 +96,7 @@ def _open(file: Path, error: Exception) -> Any:
             "audio-format",
         ) from error
     try:
-        container = av.open(str(file), metadata_errors="ignore")
+        container = av.open(sound_file.source, metadata_errors="ignore")
     except (av.error.FFmpegError, OSError, ValueError) as failure:
         raise AudioError(file, "is not audio, or is damaged", "audio-damaged") from failure
     if not container.streams.audio:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from soritune.audio.audio_file import AudioFile
+
 _PLACEHOLDERS = (range(0x7FFF0000, 0x80000200), range(0xFFFF0000, 0x100000000))
 """Lengths that programs write because the field cannot hold the true one or they do not know it."""
 _LONGEST_64_BITS = 1 << 62
@@ -63,9 +65,9 @@ def sample_bytes(stream: IO[bytes], head: bytes, size: int) -> SampleBytes | Non
     return None
 
 
-def with_true_length(file: Path, samples: SampleBytes) -> io.BufferedReader:
+def with_true_length(file: Path | AudioFile, samples: SampleBytes) -> io.BufferedReader:
     """The file as it reads with the length up to its end."""
-    return io.BufferedReader(_Patched(file, samples.patches))
+    return io.BufferedReader(_Patched(AudioFile.of(file), samples.patches))
 
 
 def _wav_bytes(stream: IO[bytes], head: bytes, size: int) -> SampleBytes | None:
@@ -205,8 +207,8 @@ def _nist_bytes(stream: IO[bytes], size: int) -> SampleBytes | None:
 class _Patched(io.RawIOBase):
     """A file for reading, some of whose bytes are replaced."""
 
-    def __init__(self, file: Path, patches: dict[int, bytes]) -> None:
-        self._stream = file.open("rb", buffering=0)
+    def __init__(self, file: AudioFile, patches: dict[int, bytes]) -> None:
+        self._stream = file.open(buffering=0)
         self._patches = patches
 
     def readable(self) -> bool:
@@ -224,7 +226,7 @@ class _Patched(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         start = self._stream.tell()
         view = memoryview(buffer).cast("B")
-        count = self._stream.readinto(view) or 0
+        count: int = self._stream.readinto(view) or 0  # type: ignore[attr-defined]  # a raw file or BytesIO
         for position, content in self._patches.items():
             first, last = max(position, start), min(position + len(content), start + count)
             if first < last:

@@ -20,6 +20,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from soritune.audio.audio_file import AudioFile
+from soritune.audio.audio_store import STORE
 from soritune.audio.channels import Float32Array, to_mono
 from soritune.audio.container import Content, FileStart, inspect
 from soritune.audio.decoder_messages import attributed_to
@@ -70,17 +72,18 @@ def read_header(path: str | Path, *, pcm: str | None = None) -> AudioHeader:
         AudioError: the file is missing (`MissingAudioError`), empty, truncated (where the header shows it), headerless
             without `pcm`, or not audio.
     """
-    file = _existing(path)
-    start = inspect(file, has_format=pcm is not None)
+    sound_file = _existing(path)
+    file = sound_file.path
+    start = inspect(sound_file, has_format=pcm is not None)
     try:
-        with _opened(file, start, pcm) as sound:
+        with _opened(sound_file, start, pcm) as sound:
             header = _checked_header(file, sound.samplerate, sound.channels, sound.frames)
     except soundfile.SoundFileError as error:
         refuse_truncated(file, start.missing_bytes)
-        stream = read_stream_info(file, error)
+        stream = read_stream_info(sound_file, error)
         frames = round(stream.duration_s * stream.sample_rate_hz)
         if frames < 1:  # the length is not stated, as in recordings of a browser
-            frames = len(decode_all(file, error)[0])
+            frames = len(decode_all(sound_file, error)[0])
         return _checked_header(file, stream.sample_rate_hz, stream.num_channels, frames)
     refuse_truncated(file, start.missing_bytes)
     return header._replace(is_headerless=start.content is Content.HEADERLESS)
@@ -135,13 +138,14 @@ def decode(
         AudioError: the file is missing (`MissingAudioError`), empty, truncated, headerless without `pcm` or not audio,
             or ends before the part does.
     """
-    file = _existing(path)
-    start = inspect(file, has_format=pcm is not None)
+    sound_file = _existing(path)
+    file = sound_file.path
+    start = inspect(sound_file, has_format=pcm is not None)
     try:
-        samples, rate = _decode(file, start, pcm, start_s, duration_s, at_most_s)
+        samples, rate = _decode(sound_file, start, pcm, start_s, duration_s, at_most_s)
     except soundfile.SoundFileError as error:
         refuse_truncated(file, start.missing_bytes)
-        samples, rate = decode_all(file, error)
+        samples, rate = decode_all(sound_file, error)
         samples = _part(samples, file, rate, start_s, duration_s, at_most_s)
     return Decoded(samples, rate)
 
@@ -161,13 +165,14 @@ def decode_blocks(
     Raises:
         AudioError: as `decode`; of a truncated file only after its last block.
     """
-    file = _existing(path)
-    start = inspect(file, has_format=pcm is not None)
+    sound_file = _existing(path)
+    file = sound_file.path
+    start = inspect(sound_file, has_format=pcm is not None)
     try:
-        yield from _blocks(file, start, pcm, start_s, duration_s, block_s)
+        yield from _blocks(sound_file, start, pcm, start_s, duration_s, block_s)
     except soundfile.SoundFileError as error:  # raised before the first block
         refuse_truncated(file, start.missing_bytes)
-        samples, rate = decode_all(file, error)
+        samples, rate = decode_all(sound_file, error)
         yield Decoded(_part(samples, file, rate, start_s, duration_s, None), rate)
 
 
@@ -192,8 +197,8 @@ def write_audio(path: str | Path, waveform: Float32Array, sample_rate_hz: int) -
     write_bytes(file, encoded.getbuffer())
 
 
-def _existing(path: str | Path) -> Path:
-    """The path of a file that exists and is not empty, as it is spelt on disk."""
+def _existing(path: str | Path) -> AudioFile:
+    """A file that exists and is not empty: on disk, as it is spelt there, or in a container (`AudioStore`)."""
     if not isinstance(path, str | os.PathLike):
         reason = (
             f"must be a path, not a {type(path).__name__}; `Preprocessing.apply` takes samples and their rate"
@@ -211,10 +216,13 @@ def _existing(path: str | Path) -> Path:
     try:
         try:
             status = file.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            contained = STORE.find(file)
+            if contained is not None:
+                return contained
             file = as_on_disk(file)
             status = file.stat()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingAudioError(file) from error
     except OSError as error:
         raise AudioError(file, str(error), "audio-unreadable") from error
@@ -222,7 +230,7 @@ def _existing(path: str | Path) -> Path:
         raise AudioError(file, "is not a file", "audio-not-a-file")
     if status.st_size == 0:
         raise AudioError(file, "is empty (0 bytes)", "audio-empty")
-    return file
+    return AudioFile(file)
 
 
 def _checked_header(file: Path, rate: int, channels: int, frames: int) -> AudioHeader:
@@ -272,13 +280,14 @@ def _part(
 
 
 @contextmanager
-def _opened(file: Path, start: FileStart, pcm: str | None) -> Iterator[soundfile.SoundFile]:
+def _opened(sound_file: AudioFile, start: FileStart, pcm: str | None) -> Iterator[soundfile.SoundFile]:
     """The file by libsndfile: as its given format, or with the length up to its end if it was streamed.
 
     Raises:
         AudioError: it is headerless and has no given format, or the given one cannot be read.
         soundfile.SoundFileError: libsndfile does not read it to its end.
     """
+    file = sound_file.path
     if start.content is Content.HEADERLESS:
         if pcm is None:
             raise headerless(file)
@@ -286,24 +295,24 @@ def _opened(file: Path, start: FileStart, pcm: str | None) -> Iterator[soundfile
             described = PcmFormat.parse(pcm)
         except ValueError as error:
             raise AudioError(file, f"cannot be read: pcm {error}", "audio-headerless") from error
-        with described.open(file) as sound:
+        with described.open(sound_file) as sound:
             yield sound
     elif start.content is Content.MPEG:
-        with attributed_to(file), soundfile.SoundFile(str(file)) as sound:
+        with attributed_to(file), soundfile.SoundFile(sound_file.source) as sound:
             yield sound
     else:
         if start.samples is not None and start.samples.is_streamed:
-            with with_true_length(file, start.samples) as stream, soundfile.SoundFile(stream) as sound:
+            with with_true_length(sound_file, start.samples) as stream, soundfile.SoundFile(stream) as sound:
                 yield sound
         else:
-            with soundfile.SoundFile(str(file)) as sound:
+            with soundfile.SoundFile(sound_file.source) as sound:
                 if sound.frames > _UNKNOWN_FRAMES:
                     raise soundfile.SoundFileError("the header does not state the length")
                 yield sound
 
 
 def _decode(
-    file: Path,
+    sound_file: AudioFile,
     start: FileStart,
     pcm: str | None,
     start_s: float | None,
@@ -311,7 +320,8 @@ def _decode(
     at_most_s: float | None,
 ) -> tuple[NDArray[Any], int]:
     """A part of a file by libsndfile: (samples, channels) float32, and its rate."""
-    with _opened(file, start, pcm) as sound:
+    file = sound_file.path
+    with _opened(sound_file, start, pcm) as sound:
         rate = int(sound.samplerate)
         try:
             _checked_header(file, rate, sound.channels, sound.frames)
@@ -329,7 +339,7 @@ def _decode(
 
 
 def _blocks(
-    file: Path,
+    sound_file: AudioFile,
     start: FileStart,
     pcm: str | None,
     start_s: float | None,
@@ -337,7 +347,8 @@ def _blocks(
     block_s: float,
 ) -> Iterator[Decoded]:
     """A part of a file by libsndfile, block by block."""
-    with _opened(file, start, pcm) as sound:
+    file = sound_file.path
+    with _opened(sound_file, start, pcm) as sound:
         rate = int(sound.samplerate)
         total = 0
         try:

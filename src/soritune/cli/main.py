@@ -27,6 +27,7 @@ from soritune.cli import (
     layers,
     manifest_to,
     model_info,
+    pack,
     predict,
     report,
     sources,
@@ -60,6 +61,7 @@ app.command("split", rich_help_panel=CORPUS)(corpus.split)
 app.command("folds", rich_help_panel=CORPUS)(corpus.folds)
 app.command("subset", rich_help_panel=CORPUS)(subset.subset)
 app.command("manifest-to", rich_help_panel=CORPUS)(manifest_to.manifest_to)
+app.command("pack", rich_help_panel=CORPUS)(pack.pack)
 app.command("synthesize", rich_help_panel=CORPUS)(synthesize.synthesize)
 app.command("transcribe", rich_help_panel=CORPUS)(transcribe.transcribe)
 app.add_typer(sources.app, name="sources", rich_help_panel=CORPUS)

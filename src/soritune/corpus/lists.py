@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from soritune.audio.remote import url_of
 from soritune.audio.waveform import read_header
 from soritune.corpus.manifest import SCHEMA, Manifest
 from soritune.corpus.reading.field_mapping import FieldMapping, FieldValueError
@@ -123,7 +124,8 @@ def write_list(path: Path | str, manifest: Manifest) -> Path:
     records = []
     for utterance in manifest:
         row = {name: getattr(utterance, name) for name in FIELDS if name != "extra"}
-        row["audio"] = str(manifest.audio_path(utterance).absolute())
+        path = manifest.audio_path(utterance).absolute()
+        row["audio"] = url_of(path) or str(path)
         if utterance.start_s is None:
             row["duration_s"] = None
         known = {name: value for name, value in {**utterance.extra, **row}.items() if value is not None}

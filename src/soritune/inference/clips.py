@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from soritune.audio.audio_store import STORE
 from soritune.audio.channels import CHANNEL_NAMES, EACH, channel_name
 from soritune.audio.files import SUFFIXES, as_on_disk, find_audio
 from soritune.audio.pcm import PcmFormat
@@ -258,12 +259,16 @@ def _reading_fault(request: Mapping[str, Any]) -> str | None:
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[str | Path]:
-    """The paths, folders replaced by the audio files in them."""
+    """The paths, folders and archives replaced by the audio files in them."""
     for path in paths:
-        if not as_on_disk(Path(path)).is_dir():
-            yield path
-            continue
-        inside = find_audio(path)
+        if as_on_disk(Path(path)).is_dir():
+            inside = find_audio(path)
+        else:
+            members = STORE.recordings_in(Path(path))
+            if members is None:
+                yield path
+                continue
+            inside = members
         if not inside:
             raise AudioError(path, f"contains no audio file; known suffixes: {', '.join(sorted(SUFFIXES))}")
         yield from inside

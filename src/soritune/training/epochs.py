@@ -14,6 +14,8 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from soritune.audio.shard import SHARD_SUFFIX
+from soritune.corpus.manifest import Manifest
 from soritune.corpus.splitting.subsets import nested_rows, values_of, visited_rows
 from soritune.draws import Draws, seed_of
 from soritune.errors import TrainingError
@@ -74,6 +76,7 @@ class Epochs:
         self.chain = self.collator.chain
         self._plans: dict[int, EpochPlan] = {}
         self._weights = self._row_weights()
+        self._shards = shards_of(run.manifest) if run.batches.order == "shard_window" else None
         self.total_steps = self._count_steps()
 
     @property
@@ -142,6 +145,7 @@ class Epochs:
                     seed=self.seed,
                     phase=self.phase_index,
                     epoch=epoch,
+                    shards=None if self._shards is None else self._shards[rows % len(self.manifest)],
                 )
             }
         return self._plans[epoch]
@@ -218,3 +222,22 @@ def durations_of(run: TrainingRun) -> NDArray[np.float64]:
     limit = run.preprocessing.max_duration_s
     durations = run.manifest.durations_s
     return durations if limit is None else np.minimum(durations, limit)
+
+
+def shards_of(manifest: Manifest) -> NDArray[np.int64]:
+    """(utterances,) number of the shard of a packed corpus that has each row.
+
+    Raises:
+        TrainingError: a row is not in a shard.
+    """
+    paths = manifest.column("audio").to_pylist()
+    files = [path.rpartition("/")[0] for path in paths]
+    loose = next(
+        (path for path, file in zip(paths, files, strict=True) if not file.endswith(SHARD_SUFFIX)), None
+    )
+    if loose is not None:
+        raise TrainingError(
+            f"batches.order=shard_window needs a packed corpus, but the audio of a row is {loose}; pack it with "
+            "`soritune pack`, or set batches.order=random"
+        )
+    return np.unique(np.array(files), return_inverse=True)[1].astype(np.int64)

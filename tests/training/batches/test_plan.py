@@ -142,3 +142,78 @@ def test_epoch_of_1771800_rows_is_planned() -> None:
     durations = corpus(1_771_800)
     plan = plan_epoch(np.arange(len(durations)), durations, BatchSettings(padded_seconds=160), seed=0)
     assert plan.padding_share < 0.02
+
+
+@given(
+    count=st.integers(1, 300),
+    shards=st.integers(1, 12),
+    window=st.integers(1, 5),
+    per_step=st.integers(1, 4),
+    epoch=st.integers(0, 2),
+)
+@settings(max_examples=60, deadline=None)
+def test_windows_of_shards_follow_each_other_and_every_row_comes_once(
+    count: int, shards: int, window: int, per_step: int, epoch: int
+) -> None:
+    durations = corpus(count)
+    shard_of = np.sort(np.random.default_rng(count).integers(0, shards, count))
+    batches = BatchSettings(
+        padded_seconds=30, micro_batches_per_step=per_step, order="shard_window", window_shards=window
+    )
+    plan = plan_epoch(np.arange(count), durations, batches, seed=4, epoch=epoch, shards=shard_of)
+    assert sorted(plan.rows.tolist()) == list(range(count))
+    assert plan.num_micro_batches == plan.num_steps * per_step
+    for index in range(plan.num_micro_batches):
+        micro = plan.micro_batch(index)
+        assert len(micro) <= 1 or len(micro) * durations[micro].max() <= 30 + 1e-6
+    assert all(len(plan.micro_batch(index)) for index in range(plan.num_micro_batches - per_step + 1))
+    # In reading order the shards of a window are left before those of the next one are begun.
+    present = len(np.unique(shard_of))
+    first, last = {}, {}
+    for position, shard in enumerate(shard_of[plan.rows].tolist()):
+        first.setdefault(shard, position)
+        last[shard] = position
+    in_order = sorted(first, key=first.__getitem__)
+    windows = np.split(np.array(in_order), range(window, present, window))
+    for before, after in pairwise(windows):
+        assert max(last[shard] for shard in before.tolist()) < min(first[shard] for shard in after.tolist())
+
+
+def test_windows_are_shuffled_inside_and_among_each_other() -> None:
+    durations, rows = corpus(4000), np.arange(4000)
+    shard_of = rows // 200
+    batches = BatchSettings(padded_seconds=60, order="shard_window", window_shards=4)
+
+    def plan(**of: int) -> list[int]:
+        made = plan_epoch(rows, durations, batches, shards=shard_of, **({"seed": 1} | of))
+        assert made.padding_share <= 0.05
+        return made.rows.tolist()
+
+    assert plan() == plan()
+    assert len({tuple(plan()), tuple(plan(epoch=1)), tuple(plan(seed=2)), tuple(plan(phase=1))}) == 4
+    windows = [{shard_of[row] for row in plan(epoch=epoch)[:800]} for epoch in range(4)]
+    assert all(len(window) == 4 for window in windows)
+    assert len({frozenset(window) for window in windows}) == 4
+    # A tenth of a window already has rows of all its shards.
+    assert len({shard_of[row] for row in plan()[:80]}) == 4
+
+
+def test_rows_of_a_window_lie_in_few_files() -> None:
+    """What the order is for: the files that are read around any moment are those of two windows at most."""
+    rows = np.arange(2000)
+    shard_of = rows // 100
+    plain = plan_epoch(rows, corpus(2000), BatchSettings(batch_size=8), seed=0)
+    windowed = plan_epoch(
+        rows,
+        corpus(2000),
+        BatchSettings(batch_size=8, order="shard_window", window_shards=2),
+        seed=0,
+        shards=shard_of,
+    )
+    assert all(len(set(shard_of[windowed.rows[start : start + 100]])) <= 4 for start in range(0, 1900, 50))
+    assert len(set(shard_of[plain.rows[:100]])) > 10
+
+
+def test_first_epoch_ascending_contradicts_windows() -> None:
+    with pytest.raises(ValueError, match="first_epoch_ascending reads all shards in turn"):
+        BatchSettings(batch_size=4, order="shard_window", first_epoch_ascending=True)

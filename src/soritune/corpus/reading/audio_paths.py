@@ -7,8 +7,11 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from soritune.audio.audio_store import STORE
 from soritune.audio.files import as_on_disk
+from soritune.audio.remote import is_url
 from soritune.corpus.reading.folder_walk import is_audio
+from soritune.errors import AudioError
 from soritune.inside_folder import leads_outside
 
 
@@ -35,7 +38,10 @@ class AudioFinder:
         self._prefix = plain_path(drop_prefix).rstrip("/") + "/" if drop_prefix else ""
 
     def find(self, written: str) -> str | None:
-        """The path of the file that `written` means, or None if no such file exists."""
+        """The path of the file that `written` means, on disk or in an archive, or None if no such file exists. A URL is
+        returned as it is."""
+        if is_url(written.strip()):
+            return written.strip()
         path = self._path(written)
         starts = [path] if posixpath.isabs(path) else [f"{folder}/{path}" for folder in self._folders]
         spellings = [spelling for start in starts for spelling in _spellings(start)]
@@ -43,6 +49,8 @@ class AudioFinder:
         if file is None:  # names on disk that differ in the form of Hangul or the case of the suffix
             spelt = (str(as_on_disk(Path(spelling))) for spelling in spellings)
             file = next(filter(os.path.isfile, spelt), None)
+        if file is None:
+            file = next(filter(_is_contained, spellings), None)
         return None if file is None else self._result(path, file)
 
     def expected(self, written: str) -> str:
@@ -68,6 +76,14 @@ class AudioFinder:
     def _below(self, path: str) -> str:
         normal = os.path.normpath(path)
         return normal[len(self._base) + 1 :] if normal.startswith(self._base + os.sep) else normal
+
+
+def _is_contained(path: str) -> bool:
+    """Whether a path leads into an archive that has it. A damaged archive has everything: reading gives the reason."""
+    try:
+        return STORE.has(Path(path))
+    except AudioError:
+        return True
 
 
 def plain_path(written: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import Field
 
+from soritune.audio.remote import is_url
 from soritune.corpus.file_names import MANIFEST_FILE
 from soritune.corpus.manifest import manifest_root
 from soritune.corpus.manifest_rows import read_rows
@@ -65,7 +66,7 @@ def read_corpus(root: Path, config: ManifestFileConfig) -> Iterator[Outcome]:
                 name = mapping.prefix + name if name else ""
                 yield Rejected(audio, f"{file.name} line {line}: {error}", name, kind=error.kind)
                 continue
-            if base != folder and not os.path.isabs(utterance.audio):
+            if base != folder and not os.path.isabs(utterance.audio) and not is_url(utterance.audio):
                 utterance = replace(utterance, audio=os.path.relpath(folder / utterance.audio, base))
             yield utterance
         for key, count in sorted(repeated.items()):

@@ -1,10 +1,13 @@
-"""The processes that make speech, and the error when the system ends one of them."""
+"""The processes that make speech or pack it, and the error when the system ends one of them."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -12,27 +15,35 @@ from contextlib import contextmanager
 
 from soritune.errors import SorituneError
 
+_WATCHED_S = 0.5
+"""How often a process looks whether its parent lives."""
+
 
 @contextmanager
-def worker_pool(processes: int, kept: str) -> Iterator[ProcessPoolExecutor]:
-    """Processes that make speech. When the work is interrupted, they finish what they have begun.
+def worker_pool(processes: int, kept: str, work: str = "makes speech") -> Iterator[ProcessPoolExecutor]:
+    """Processes that work on parts of a corpus. When the work is interrupted, they finish what they have begun.
+
+    They end with their parent, also when that is killed.
 
     Args:
         processes: their number.
         kept: second half of the error message: what is kept of the work, and how to resume it.
+        work: what a process does, for the message.
 
     Raises:
         SorituneError: a process was ended from outside.
     """
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_ignore_interrupts) as pool:
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_begin, initargs=(os.getpid(),)
+    ) as pool:
         try:
             with _interrupts_held():
                 pool.submit(_nothing).result()
             yield pool
         except BrokenProcessPool:
             raise SorituneError(
-                f"a process that makes speech was ended from outside, as the system does when memory runs out; {kept}"
+                f"a process that {work} was ended from outside, as the system does when memory runs out; {kept}"
             ) from None
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -54,6 +65,18 @@ def _interrupts_held() -> Iterator[None]:
 
 def _nothing() -> None:
     """Starts the processes."""
+
+
+def _begin(parent: int) -> None:
+    _ignore_interrupts()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process soon after its parent, which has no chance to end it if it is killed itself."""
+    while os.getppid() == parent:
+        time.sleep(_WATCHED_S)
+    os._exit(1)
 
 
 def _ignore_interrupts() -> None:

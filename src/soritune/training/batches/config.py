@@ -34,8 +34,12 @@ class BatchSettings(Settings):
     """How often an epoch visits a row, by the row's field `source`; a source that is not named has 1. In a manifest of
     several corpora, 3 visits each row of a small corpus three times per epoch, and 0.25 each row of a large one once in
     four epochs."""
-    order: Literal["random", "ascending", "descending"] = "random"
-    """Order of the micro-batches of an epoch by duration; utterances of similar duration always share one."""
+    order: Literal["random", "ascending", "descending", "shard_window"] = "random"
+    """Order of the micro-batches of an epoch by duration; utterances of similar duration always share one.
+    "shard_window" is for packed corpora on slow disks: the shards are shuffled, and so are the utterances of
+    `window_shards` of them at a time."""
+    window_shards: int = Field(8, ge=1)
+    """Shards that are read at the same time with order=shard_window; more of them mix the corpus better."""
     first_epoch_ascending: bool = False
     """Shortest first in the first epoch only: CTC learns sooner from random weights."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
@@ -55,6 +59,14 @@ class BatchSettings(Settings):
         if invalid is not None:
             raise ValueError(f"{invalid} is {value[invalid]}; a weight is a number from 0 to 1000")
         return value
+
+    @model_validator(mode="after")
+    def _one_order(self) -> BatchSettings:
+        if self.order == "shard_window" and self.first_epoch_ascending:
+            raise ValueError(
+                "first_epoch_ascending reads all shards in turn, against order=shard_window; leave one of them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_size(self) -> BatchSettings:

@@ -76,6 +76,7 @@ def plan_epoch(
     seed: int,
     phase: int = 0,
     epoch: int = 0,
+    shards: NDArray[np.int64] | None = None,
 ) -> EpochPlan:
     """Plans one epoch.
 
@@ -84,8 +85,12 @@ def plan_epoch(
         durations_s: their durations as they will be computed (after a change of speed), same length.
         settings: size of a micro-batch, number per step, order.
         seed, phase, epoch: the order is a function of these.
+        shards: number of the file that has each row, same length; is used by the order "shard_window" alone.
     """
     rng = np.random.default_rng(seed_of(seed, "plan", phase, epoch))
+    if settings.order == "shard_window":
+        assert shards is not None
+        return _plan_in_windows(rows, durations_s, shards, settings, rng)
     by_duration = np.lexsort((rng.random(len(rows)), durations_s))
     sorted_s = durations_s[by_duration]
     sizes, order = _cut(sorted_s, settings, rng)
@@ -97,14 +102,63 @@ def plan_epoch(
     )
     pieces = [np.arange(offsets[b], offsets[b + 1]) for b in batch_order]
     sizes = sizes[batch_order]
+    return _plan_of(
+        rows[np.concatenate(pieces)] if pieces else rows,
+        sizes,
+        settings,
+        padded_s=float((longest[batch_order] * sizes).sum()),
+        speech_s=float(sorted_s.sum()),
+    )
+
+
+def _plan_of(
+    rows: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    settings: BatchSettings,
+    *,
+    padded_s: float,
+    speech_s: float,
+) -> EpochPlan:
+    """The plan of micro-batches in their order, with empty ones up to a whole step."""
     per_step = settings.micro_batches_per_step
     filler = -len(sizes) % per_step
     return EpochPlan(
-        rows=rows[np.concatenate(pieces)] if pieces else rows,
+        rows=rows,
         offsets=np.concatenate([[0], np.cumsum(sizes), np.full(filler, sizes.sum())]).astype(np.int64),
         micro_batches_per_step=per_step,
-        padded_s=float((longest[batch_order] * sizes).sum()),
-        speech_s=float(sorted_s.sum()),
+        padded_s=padded_s,
+        speech_s=speech_s,
+    )
+
+
+def _plan_in_windows(
+    rows: NDArray[np.int64],
+    durations_s: NDArray[np.float64],
+    shards: NDArray[np.int64],
+    settings: BatchSettings,
+    rng: np.random.Generator,
+) -> EpochPlan:
+    """The shards in a random order; the rows of `window_shards` of them at a time are planned as an epoch is.
+
+    A reader then has only the shards of a window open, and each is read through in one part of the epoch.
+    """
+    numbers, codes = np.unique(shards, return_inverse=True)
+    position = np.empty(len(numbers), dtype=np.int64)
+    position[rng.permutation(len(numbers))] = np.arange(len(numbers))
+    window_of = position[codes] // settings.window_shards
+    by_window = np.argsort(window_of, kind="stable")
+    edges = np.searchsorted(window_of[by_window], np.arange(int(window_of.max(initial=-1)) + 2))
+    inside = settings.model_copy(update={"order": "random", "micro_batches_per_step": 1})
+    plans = []
+    for start, stop in pairwise(edges.tolist()):
+        part = by_window[start:stop]
+        plans.append(plan_epoch(rows[part], durations_s[part], inside, seed=int(rng.integers(1 << 62))))
+    return _plan_of(
+        np.concatenate([plan.rows for plan in plans]) if plans else rows,
+        np.concatenate([np.diff(plan.offsets) for plan in plans]) if plans else np.zeros(0, dtype=np.int64),
+        settings,
+        padded_s=sum(plan.padded_s for plan in plans),
+        speech_s=sum(plan.speech_s for plan in plans),
     )
 
 
