@@ -49,9 +49,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "corpus": {"audio", "korean"},
     "tasks": {"corpus", "korean", "metrics"},
+    "assessment": {"audio", "korean", "tasks"},
     "bundles": {"tasks"},
     "run_folder": {"bundles", "corpus"},
-    "inference": {"audio", "bundles", "korean", "run_folder", "tasks"},
+    "inference": {"assessment", "audio", "bundles", "korean", "run_folder", "tasks"},
     "reports": {"audio", "bundles", "inference", "metrics", "run_folder", "tasks"},
     "models": {"bundles", "tasks"},
     "training": {"audio", "bundles", "corpus", "models", "run_folder", "tasks"},
@@ -59,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recipe": {"audio", "corpus", "idle_keys", "models", "tasks", "training"},
     "recipes": set(),
     "stages": {
+        "assessment",
         "audio",
         "bundles",
         "corpus",
@@ -74,6 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": {"tasks"},
     "cli": {
         "",
+        "assessment",
         "bundles",
         "corpus",
         "inference",

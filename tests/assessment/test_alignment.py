@@ -92,7 +92,9 @@ def test_frames_needed() -> None:
 
 
 def test_too_few_frames_are_reported_in_one_sentence() -> None:
-    with pytest.raises(TaskError, match=r"has 2 frames and the text needs at least 3; it is too short") as error:
+    with pytest.raises(
+        TaskError, match=r"has 2 frames and the text needs at least 3; it is too short"
+    ) as error:
         viterbi(drawn(2, 3, 0), [1, 1], 0)
     assert error.value.kind == "alignment-too-short"
     with pytest.raises(TaskError, match="has 0 frames"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.assessment.test_alignment import drawn, paths_of
 
 from soritune.assessment.alignment import log_likelihood, occupancy, viterbi
 from soritune.assessment.gop import score_slots
 from soritune.errors import TaskError
-from tests.assessment.test_alignment import drawn, paths_of
 
 
 def summed(given: NDArray[np.float64], ids: list[int], blank: int) -> float:

@@ -142,7 +142,7 @@ def _lattice(
     needed = max(frames_needed(symbols), 1)
     if len(given) < needed:
         raise TaskError(
-            f"the recording has {len(given)} frames and the text needs at least {needed}; it is too short for this text",
+            f"the recording has {len(given)} frames and the text needs at least {needed}; it is too short",
             TOO_SHORT,
         )
     states = np.full(2 * len(symbols) + 1, blank, dtype=np.int64)

@@ -51,7 +51,8 @@ class SlotScores:
         with the deletion: the vector LPR. +inf for impossible ones."""
         given = np.concatenate([self.substitutions, self.deletions[:, None]], axis=1)
         with np.errstate(invalid="ignore"):
-            return np.where(np.isneginf(given), np.inf, self.expected[:, None] - given)
+            ratios: Float64 = np.where(np.isneginf(given), np.inf, self.expected[:, None] - given)
+            return ratios
 
     def probabilities(self, allowed: NDArray[np.bool_] | None = None) -> Float64:
         """(slots, labels + 1) probability of each label in its slot and, last, of none; every row sums to one.
@@ -61,7 +62,9 @@ class SlotScores:
         """
         given = np.concatenate([self.substitutions, self.deletions[:, None]], axis=1)
         if allowed is not None:
-            given = np.where(np.concatenate([allowed, np.ones((len(given), 1), bool)], axis=1), given, -np.inf)
+            given = np.where(
+                np.concatenate([allowed, np.ones((len(given), 1), bool)], axis=1), given, -np.inf
+            )
         peak = given.max(axis=1, keepdims=True, initial=-np.inf)
         shares = np.exp(given - np.where(np.isfinite(peak), peak, 0.0))
         total = shares.sum(axis=1, keepdims=True)

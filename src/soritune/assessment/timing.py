@@ -6,7 +6,7 @@ between two phones are therefore divided between them, unless they are a pause: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,16 @@ class Tiers:
     def to_json(self) -> dict[str, Any]:
         """`{"phones": [{"text", "start_s", "end_s"}, …], "syllables": […], "words": […]}`."""
         return {name: [part.to_json() for part in getattr(self, name)] for name in TIERS}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Tiers:
+        """Reads what `to_json` wrote."""
+        return cls(
+            **{
+                name: tuple(Interval(part["text"], part["start_s"], part["end_s"]) for part in content[name])
+                for name in TIERS
+            }
+        )
 
     def named(self) -> list[tuple[str, tuple[Interval, ...]]]:
         """The tiers that are not empty, from words to phones."""

@@ -211,7 +211,7 @@ def frame_rates(members: Sequence[Member], specs: Mapping[str, OutputSpec]) -> d
 
 
 def first_frames(members: Sequence[Member], specs: Mapping[str, OutputSpec]) -> dict[str, float]:
-    """Where frame 0 of every output of resolution "frame" begins, in seconds; the mean over the members that have it."""
+    """Where frame 0 of every output of resolution "frame" begins, in seconds; the mean over members."""
     starts: dict[str, list[float]] = {}
     for member in members:
         for name in member.outputs:

@@ -80,11 +80,14 @@ class PronouncedText:
             ]
             first_word += len(line.words)
         self.choices = [
-            Choice(number, index, is_vowel, len(accepted))
+            Choice(number, index, is_vowel, count)
             for number in range(len(self._lines))
-            for is_vowel, table in ((False, self._outcomes[number]), (True, self._vowels[number]))
-            for index, accepted in enumerate(table)
-            if len(accepted) > 1
+            for is_vowel, counts in (
+                (False, [len(accepted) for accepted in self._outcomes[number]]),
+                (True, [len(accepted) for accepted in self._vowels[number]]),
+            )
+            for index, count in enumerate(counts)
+            if count > 1
         ]
         """Places with several accepted sounds. The linking of two words over a space is one; a pause is another."""
         self._number = {
@@ -102,7 +105,9 @@ class PronouncedText:
                 outcome = self._outcomes[number][index][self._pick(picks, number, index, False)]
                 written = self._vowels[number][index][self._pick(picks, number, index, True)]
                 vowel = pronounced_vowel(spelled[0], written, onset)
-                of_vowel = () if vowel == spelled[1] else (_vowel_article(spelled[1], written),)
+                of_vowel: tuple[str, ...] = (
+                    () if vowel == spelled[1] else (_vowel_article(spelled[1], written),)
+                )
                 applied = tuple(dict.fromkeys(article for article in (*outcome[2], outcome[3]) if article))
                 of_coda = _without(applied, _OF_ONSET) if outcome[0] != spelled[2] else ()
                 symbols = hangul_to_phones(join(onset, vowel, outcome[0]))
