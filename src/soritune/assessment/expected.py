@@ -6,6 +6,7 @@ The form that fits the recording best is expected, so that no accepted form can 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,9 +24,12 @@ from soritune.korean import (
     pronounced_readings,
     written_words,
 )
+from soritune.korean.hangul import is_syllable
 
 CONTEXT = 8
 """Symbols on each side within which two accepted forms are compared."""
+UNREADABLE_TEXT = "text-not-readable"
+"""Kind of the error about a text without anything to pronounce in Korean."""
 _IPA = {phone.symbol: phone.ipa for inventory in (ARPABET, KOREAN) for phone in inventory.phones}
 
 
@@ -139,6 +143,13 @@ def expected_of_phones(phones: Sequence[str], labels: Sequence[str]) -> Expected
     return Expected(tuple(symbols), placed, tuple(syllables), tuple(words), tuple(words))
 
 
+def is_korean_text(text: str) -> bool:
+    """Whether a text has Hangul or digits, so that the Korean G2P may read it; it would spell other words letter by
+    letter."""
+    composed = unicodedata.normalize("NFKC", text)
+    return any(is_syllable(character) or character.isdigit() for character in composed)
+
+
 def _words(phones: Sequence[str]) -> tuple[list[int], list[str]]:
     """The word of each phone, and the words as phones with spaces."""
     word_of: list[int] = []
@@ -173,9 +184,11 @@ def expected_of_text(
         raise TaskError(
             f"the model lacks the Korean phones {' '.join(missing[:8])}, so no text can be read for it; give phones"
         )
-    readings = pronounced_readings(text)
+    readings = pronounced_readings(text) if is_korean_text(text) else []
     if not any(reading.syllables for reading in readings):
-        raise TaskError(f"'{text[:40]}' has nothing that can be pronounced; give a Korean text")
+        raise TaskError(
+            f"'{text[:40]}' is not a Korean text that can be pronounced; write it in Hangul", UNREADABLE_TEXT
+        )
     given = np.asarray(log_probabilities, dtype=np.float64)
     best = max(readings, key=lambda reading: _fit(reading, given, labels, blank))
     picks = _spoken_picks(best, given, labels, blank)

@@ -68,7 +68,8 @@ class SlotScores:
         peak = given.max(axis=1, keepdims=True, initial=-np.inf)
         shares = np.exp(given - np.where(np.isfinite(peak), peak, 0.0))
         total = shares.sum(axis=1, keepdims=True)
-        return np.divide(shares, total, out=np.full_like(shares, np.nan), where=total > 0)
+        result: Float64 = np.divide(shares, total, out=np.full_like(shares, np.nan), where=total > 0)
+        return result
 
     def goodness(
         self, ids: Ids, allowed: NDArray[np.bool_] | None = None, *, per_frame: bool = False
