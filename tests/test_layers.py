@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "corpus": {"audio", "korean"},
     "tasks": {"corpus", "korean", "metrics"},
-    "assessment": {"audio", "korean", "tasks"},
+    "assessment": {"audio", "korean"},
     "bundles": {"tasks"},
     "run_folder": {"bundles", "corpus"},
     "inference": {"assessment", "audio", "bundles", "korean", "run_folder", "tasks"},

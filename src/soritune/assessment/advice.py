@@ -24,7 +24,7 @@ def _entries() -> tuple[Mapping[str, Any], ...]:
 
 
 def letter_of(symbol: str | None) -> str:
-    """How a sound is named for people: the Korean letter, or the symbol where there is none."""
+    """How a sound is named for people: the Korean letter, or the symbol where it has no letter."""
     return "-" if symbol is None else _LETTERS.get(symbol, symbol)
 
 

@@ -44,7 +44,7 @@ def confusable(phone: str) -> frozenset[str]:
 
 
 def allowed_substitutions(phones: Sequence[str], labels: Sequence[str]) -> NDArray[np.bool_]:
-    """(phones, labels) which label may stand in the place of each phone, for `SlotScores.goodness`."""
+    """(phones, labels) which labels are compared with each phone, for `SlotScores.goodness`."""
     allowed = np.zeros((len(phones), len(labels)), dtype=np.bool_)
     for row, phone in enumerate(phones):
         near = confusable(phone)

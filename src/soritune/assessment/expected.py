@@ -69,7 +69,7 @@ class Expected:
     written: tuple[str, ...] = ()
     """For each word, the word of the given text that it comes from."""
     alternatives: tuple[frozenset[str | None], ...] = ()
-    """Per phone, what other accepted forms have in its place; None is no phone."""
+    """Per phone, what other accepted forms have in its place; None for a missing phone."""
 
     def ids(self, labels: Sequence[str]) -> list[int]:
         """The symbols as columns.

@@ -22,7 +22,7 @@ _POOL = (
     "가나다라마바사아자하고노도로모보소오조호구누두루무부수우주후기니디리미비시이지히거너더러머버서어저허"
     "는은을를인한간단만반산전정성경동공중장상강방생일길말물발들금"
 )
-"""Syllables that stand in decoys beside those of the text, so that short texts have enough decoys."""
+"""Syllables that decoys have beside those of the text, so that short texts have enough decoys."""
 
 
 class Relatedness(NamedTuple):

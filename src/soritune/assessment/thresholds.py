@@ -32,7 +32,7 @@ class Thresholds(Settings):
     least_language_probability: float = Field(ge=0, le=1)
     """Speech is in another language if a recogniser is at least this sure of it; used only with a recogniser."""
     least_speech_s: float = Field(ge=0)
-    """Less speech is none, in seconds."""
+    """With less speech than this, in seconds, a recording counts as silent."""
     least_level_dbfs: float = Field(le=0)
     """Quieter recordings are not assessed: root-mean-square level relative to full scale."""
     most_clipped_share: float = Field(ge=0, le=1)

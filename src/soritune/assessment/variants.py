@@ -1,6 +1,6 @@
 """Further accepted pronunciations, such as habits of children, from a file of the user.
 
-A line has the expected phone, what is accepted in its place, and the reason, separated by tabs; `-` is no phone:
+A line has the expected phone, what is accepted in its place, and the reason, separated by tabs; `-` stands for a missing phone:
 
     SS	S	children of four
     H	-	ㅎ between vowels
@@ -17,7 +17,7 @@ from soritune.errors import TextError
 from soritune.korean import KOREAN
 
 Variants = Mapping[tuple[str, str | None], str]
-"""Expected phone and accepted one (None is no phone) → reason."""
+"""Expected phone and accepted one (None for a missing phone) → reason."""
 NONE = "-"
 
 

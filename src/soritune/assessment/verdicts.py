@@ -28,11 +28,11 @@ class PhoneVerdict:
 
     kind: Kind
     recognised: str | None
-    """The most probable phone in this place; None is no phone."""
+    """The most probable phone in this place; None for a missing phone."""
     probability: float
     """Of the expected phone in its place, given the others."""
     candidates: tuple[tuple[str | None, float], ...]
-    """The most probable phones with their probabilities, the first one first; None is no phone."""
+    """The most probable phones with their probabilities, the first one first; None for a missing phone."""
     accepted: str | None = None
     """Why another phone than the expected one is not an error: `standard`, or the reason in the file of variants."""
 

@@ -65,7 +65,7 @@ def assess(
 ) -> None:
     """Assess how a known text was pronounced, phone by phone, with reasons.
 
-    A recording that cannot be assessed is no failure: its answer states why. Not validated on learners of Korean.
+    A recording that cannot be assessed does not fail: its answer states why. Not validated on learners of Korean.
     """
     from soritune.assessment.thresholds import load_thresholds
     from soritune.assessment.variants import load_variants

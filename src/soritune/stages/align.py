@@ -20,7 +20,7 @@ from soritune.tasks.specs import OutputSpec
 
 @dataclass(frozen=True, slots=True)
 class AlignedClip:
-    """A clip with the times of its text, or why it has none."""
+    """A clip with the times of its text, or why it has no times."""
 
     id: str
     audio: str

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from soritune import __version__
 from soritune.assessment.answer import PhoneOutput, Recording, Request, assess, unreadable
 from soritune.assessment.thresholds import Thresholds, load_thresholds
 from soritune.assessment.variants import Variants
 from soritune.audio.quality import measure_quality
 from soritune.audio.voice_activity import VadName, voice_activity
+from soritune.bundles.versions import versions
 from soritune.errors import AudioError
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.clips import clips_of
@@ -93,7 +93,7 @@ def _model(predictor: Predictor, detector: LanguageDetector | None) -> Answer:
         record = excerpt(member)
         models.append({name: record.get(name) for name in ("name", "folder", "sha256", "created")})
     return {
-        "soritune": __version__,
+        "soritune": versions().get("soritune"),
         "models": models,
         "language_detector": None if detector is None else detector.name,
         "validated": False,
