@@ -111,6 +111,8 @@ TORCH_FREE_FILES = {
     "stages/split.py",
     "stages/start.py",
     "stages/origin.py",
+    "stages/align.py",
+    "stages/assess.py",
     "stages/predict.py",
     "stages/evaluate.py",
     "stages/calibrate.py",

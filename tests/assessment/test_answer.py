@@ -83,6 +83,7 @@ def test_error_has_kind_candidates_and_advice() -> None:
         (replace(GOOD, speech_s=0.05), "no-speech"),
         (replace(GOOD, quality=Quality(30.0, 0.0, -70.0, 0.5)), "too-quiet"),
         (replace(GOOD, quality=Quality(30.0, 0.2, -3.0, 0.5)), "clipped"),
+        (replace(GOOD, duration_s=0.5), "too-short"),  # 17 phones
         (replace(GOOD, language=("en", 0.97)), "other-language"),
         (replace(GOOD, language=("en", 0.3)), "assessed"),
         (replace(GOOD, language=("ko", 0.97)), "assessed"),

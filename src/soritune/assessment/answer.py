@@ -104,6 +104,7 @@ def assess(
     try:
         _check_recording(recording, thresholds)
         expected = _expected(request, output)
+        _check_length(expected, recording, thresholds)
         relation = relatedness(expected, output.log_probabilities, output.labels, output.blank)
         facts["relatedness"] = None if relation is None else _rounded(relation._asdict())
         _check_related(recording, relation, thresholds)
@@ -217,6 +218,19 @@ def _expected(request: Request, output: PhoneOutput) -> Expected:
         raise
     except TextError as error:
         raise _Refused("text-not-readable", str(error)) from error
+
+
+def _check_length(expected: Expected, recording: Recording, thresholds: Thresholds) -> None:
+    """
+    Raises:
+        _Refused: no speaker is so fast.
+    """
+    if len(expected.phones) > thresholds.most_phones_per_s * recording.duration_s:
+        raise _Refused(
+            "too-short",
+            f"the text has {len(expected.phones)} phones and the recording {recording.duration_s:.2f} s, which is less "
+            f"than {thresholds.most_phones_per_s:g} phones per second need; it is too short for this text",
+        )
 
 
 def _check_related(recording: Recording, relation: Relatedness | None, thresholds: Thresholds) -> None:

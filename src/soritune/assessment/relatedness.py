@@ -16,8 +16,9 @@ from soritune.assessment.alignment import Float64, LogProbabilities, frames_need
 from soritune.assessment.expected import Expected, ids_of
 from soritune.korean import WORD_BOUNDARY, hangul_to_phones
 
-DECOYS = 24
-"""Decoys per text."""
+DECOYS, DRAWN = 24, 96
+"""Decoys per text, and how many are drawn: those are kept whose length is nearest to that of the text, because the
+probability of a text that hardly fits into the recording depends on its length alone."""
 _POOL = (
     "가나다라마바사아자하고노도로모보소오조호구누두루무부수우주후기니디리미비시이지히거너더러머버서어저허"
     "는은을를인한간단만반산전정성경동공중장상강방생일길말물발들금"
@@ -66,7 +67,7 @@ def decoys_of(expected: Expected) -> list[tuple[str, ...]]:
     positions = _word_starts(expected)
     rng = np.random.default_rng(0)
     decoys = []
-    for _ in range(DECOYS):
+    for _ in range(DRAWN):
         picked = rng.integers(0, len(pool), len(units))
         decoy: list[str] = []
         for number, index in enumerate(picked):
@@ -74,7 +75,8 @@ def decoys_of(expected: Expected) -> list[tuple[str, ...]]:
                 decoy.append(WORD_BOUNDARY)
             decoy += pool[index]
         decoys.append(tuple(decoy))
-    return decoys
+    size = len(expected.symbols)
+    return sorted(decoys, key=lambda decoy: abs(len(decoy) - size))[:DECOYS]
 
 
 def _word_starts(expected: Expected) -> set[int]:

@@ -29,6 +29,8 @@ class Thresholds(Settings):
     """Speech is another text if this one is better than decoys by less per phone (`Relatedness.margin`)."""
     least_deviation: float
     """The same in standard deviations of the decoys (`Relatedness.deviation`)."""
+    most_phones_per_s: float = Field(gt=0)
+    """A recording with less time for the phones of its text is too short for it."""
     least_language_probability: float = Field(ge=0, le=1)
     """Speech is in another language if a recogniser is at least this sure of it; used only with a recogniser."""
     least_speech_s: float = Field(ge=0)

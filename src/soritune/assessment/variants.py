@@ -1,6 +1,7 @@
 """Further accepted pronunciations, such as habits of children, from a file of the user.
 
-A line has the expected phone, what is accepted in its place, and the reason, separated by tabs; `-` stands for a missing phone:
+A line has the expected phone, what is accepted in its place, and the reason, separated by tabs; `-` stands for a
+missing phone:
 
     SS	S	children of four
     H	-	ㅎ between vowels

@@ -55,6 +55,7 @@ def assess_clips(
     limits = thresholds or load_thresholds()
     model = _model(predictor, detector)
     finder = voice_activity(vad)
+    items = list(items) if isinstance(items, Iterator) else items  # it is read twice
     clips = clips_of(items, None)
     for clip, done in zip(clips, predictor.posteriors(items, progress=progress), strict=True):
         request = _request(done, phones)
