@@ -91,3 +91,27 @@ def test_invalid_geometry_is_refused(changes: dict[str, object], message: str) -
     good = Geometry((10, 3), (5, 2)).to_json()
     with pytest.raises(ValueError, match=message):
         Geometry.from_json({**good, **changes})
+
+
+def test_frames_begin_around_the_samples_that_they_are_computed_from() -> None:
+    """Each frame of convolutions of ones weighs the samples by how often it uses them: its centre is their mean."""
+    layers = [
+        torch.nn.Conv1d(1, 1, kernel, stride, bias=False)
+        for kernel, stride in zip(BASE_KERNEL, BASE_STRIDE, strict=True)
+    ]
+    for layer in layers:
+        torch.nn.init.ones_(layer.weight)
+    samples = torch.zeros(1, 1, 16000, requires_grad=True)
+    frames = torch.nn.Sequential(*layers)(samples)
+    geometry = Geometry(BASE_KERNEL, BASE_STRIDE)
+    for frame in (0, 1, 20):
+        (weights,) = torch.autograd.grad(frames[0, 0, frame], samples, retain_graph=True)
+        centre = float((weights[0, 0] * (torch.arange(16000) + 0.5)).sum() / weights.sum()) / 16000
+        start = geometry.first_frame_s + frame / geometry.frame_rate_hz
+        assert start + 0.5 / geometry.frame_rate_hz == pytest.approx(centre, abs=1e-6)
+
+
+def test_first_frame_of_a_padded_front_end_is_centred_at_the_start_of_the_clip() -> None:
+    """The spectrogram is centred (`torch.stft` with `center=True`), and so are both convolutions."""
+    assert WHISPER.first_frame_s == pytest.approx(-0.01)
+    assert Geometry((3,), (1,), (2,), sample_rate_hz=1).first_frame_s == 0.0

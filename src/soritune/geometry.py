@@ -87,6 +87,24 @@ class Geometry:
         return self.sample_rate_hz / self.samples_per_frame
 
     @property
+    def first_frame_s(self) -> float:
+        """Where frame 0 begins, in seconds; frame f begins `f / frame_rate_hz` later.
+
+        A frame stands for `samples_per_frame` samples around the centre of the samples that it is computed from.
+        Padding comes first on the left, until frame 0 of a convolution is centred on its first input. Frame 0 of a
+        padded front end may therefore begin before the clip: the value is then negative.
+
+        >>> Geometry((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)).first_frame_s  # samples 0 to 399, centre 200
+        0.0025
+        """
+        centre, step = 0.5, 1
+        paddings = self.paddings or (0,) * len(self.kernels)
+        for kernel, stride, padding in zip(self.kernels, self.strides, paddings, strict=True):
+            centre += ((kernel - 1) / 2 - min(padding, kernel // 2)) * step
+            step *= stride
+        return (centre - step / 2) / self.sample_rate_hz
+
+    @property
     def least_samples(self) -> int:
         """Samples of the shortest clip that has a frame."""
         needed = 1

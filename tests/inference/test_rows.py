@@ -95,3 +95,19 @@ def test_label_below_the_threshold_of_its_task_is_uncertain(tasks, posteriors):
         row = row_of(posteriors, tasks, GREEDY, {"emotion": threshold})
         assert row["tasks"]["emotion"]["prediction"].get("uncertain", False) is uncertain
         assert "uncertain" not in row["tasks"]["phoneme"]["prediction"]
+
+
+def test_times_are_those_of_the_decoded_phones(tasks, posteriors):
+    row = row_of(
+        replace(posteriors, frame_rates_hz={"phoneme": 50.0}, first_frames_s={"phoneme": 0.0025}),
+        tasks,
+        GREEDY,
+        times=True,
+    )
+    prediction = row["tasks"]["phoneme"]["prediction"]
+    phones = [phone for phone in prediction["phones"] if phone != "|"]
+    assert [part["text"] for part in prediction["times"]["phones"]] == phones
+    starts = [part["start_s"] for part in prediction["times"]["phones"]]
+    assert starts == sorted(starts)
+    assert "times" not in row["tasks"]["emotion"]["prediction"]
+    assert "times" not in row_of(posteriors, tasks, GREEDY)["tasks"]["phoneme"]["prediction"]

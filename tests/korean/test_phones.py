@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soritune.errors import TextError
-from soritune.korean import ARPABET, KOREAN, PHONES, hangul_to_phones, load_vocabulary, phones_to_hangul
+from soritune.korean import (
+    ARPABET,
+    KOREAN,
+    PHONES,
+    hangul_pieces,
+    hangul_to_phones,
+    load_vocabulary,
+    phones_to_hangul,
+)
 
 # Symbol by symbol from the published vocabulary: 11 plain, 5 tense, 4 aspirated, 3 coda stops, 7 + 10 vowels.
 PUBLISHED_ROWS = """
@@ -82,3 +90,20 @@ def test_broken_vocabulary_file_is_refused(tmp_path):
     path.write_text('["A"]', encoding="utf-8")
     with pytest.raises(TextError, match="token to integer id"):
         load_vocabulary(path)
+
+
+@given(st.lists(st.sampled_from([*PHONES, "|"])))
+def test_pieces_stand_for_all_phones_in_order(phones):
+    pieces = hangul_pieces(phones)
+    assert "".join(text for text, _ in pieces) == phones_to_hangul(phones)
+    assert sum(size for _, size in pieces) == len(phones)
+    at = 0
+    for text, size in pieces:
+        if "가" <= text <= "힣":
+            # L is an onset only after L, so a syllable that begins with it is read back as R.
+            again = [
+                "L" if n == 0 and phones[at] == "L" else phone
+                for n, phone in enumerate(hangul_to_phones(text))
+            ]
+            assert again == list(phones[at : at + size])
+        at += size

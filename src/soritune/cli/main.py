@@ -16,6 +16,8 @@ import typer
 
 from soritune import processes
 from soritune.cli import (
+    align,
+    assess,
     augment,
     baselines,
     calibrate,
@@ -66,6 +68,8 @@ app.command("synthesize", rich_help_panel=CORPUS)(synthesize.synthesize)
 app.command("transcribe", rich_help_panel=CORPUS)(transcribe.transcribe)
 app.add_typer(sources.app, name="sources", rich_help_panel=CORPUS)
 app.command("predict", rich_help_panel=JUDGE)(predict.predict)
+app.command("assess", rich_help_panel=JUDGE)(assess.assess)
+app.command("align", rich_help_panel=JUDGE)(align.align)
 app.command("evaluate", rich_help_panel=JUDGE)(report.evaluate)
 app.command("score", rich_help_panel=JUDGE)(report.score)
 app.command("report", rich_help_panel=JUDGE)(report.report)

@@ -18,6 +18,17 @@ from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
 from soritune.cli.prediction_tables import SHOWN, print_predictions, wide_console
 from soritune.cli.recognition_options import AsrModel, open_recogniser
 from soritune.cli.terminal import print_error, print_json, print_line
+from soritune.cli.time_options import (
+    Ctm,
+    Srt,
+    TextGrids,
+    Tier,
+    Vtt,
+    idle_tier,
+    print_time_files,
+    time_outputs,
+    watch_times,
+)
 from soritune.cli.timeline import (
     HopSeconds,
     TimelineFiles,
@@ -137,6 +148,14 @@ def predict(
     window_s: WindowSeconds = None,
     hop_s: HopSeconds = None,
     timeline: TimelineFiles = None,
+    times: Annotated[
+        bool, typer.Option("--times", help="Give the times of phones, syllables and words in predictions.")
+    ] = False,
+    textgrid: TextGrids = None,
+    ctm: Ctm = None,
+    srt: Srt = None,
+    vtt: Vtt = None,
+    tier: Tier = "words",
     text: Annotated[
         bool, typer.Option("--text", help="Also recognise the words; inputs that read a text get them.")
     ] = False,
@@ -167,10 +186,15 @@ def predict(
             "enrol": _idle_enrolment(manifest, channel),
             "withhold": "without --manifest" if manifest is None else None,
             "asr_model": None if text else "without --text",
+            "times": None
+            if as_json or output or textgrid or ctm or srt or vtt
+            else "without --json, --output or a file of times",
+            "tier": idle_tier(ctm, srt, vtt),
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
     )
     check_timelines(timeline or [])
+    files_of_times = time_outputs(textgrid, ctm, srt, vtt, tier)
     checked_coverage(coverage, min_confidence)
     checked_clips(speaker_norm)
     clips_of_speaker = None if enrol is None else find_files([enrol])
@@ -202,6 +226,7 @@ def predict(
         hop_s=hop_s,
         coverage=coverage,
         withhold=withhold or (),
+        times=times or files_of_times.any,
     )
     if coverage is not None:
         _warn_of_other_clips(predictor)
@@ -222,7 +247,7 @@ def predict(
         items,
         output,
         data=data,
-        watch=lambda rows: kept.watch(recorder.watch(rows)),
+        watch=lambda rows: kept.watch(recorder.watch(watch_times(rows, files_of_times))),
         recogniser=recogniser,
         console=console,
     )
@@ -239,6 +264,7 @@ def predict(
             print_line(f"{kept.predicted} predictions in {output}")
         for path in timeline or []:
             print_line(f"timeline in {path}")
+        print_time_files(files_of_times)
         if kept.failed:
             print_error(f"{kept.failed} of {total} files could not be predicted")
     if channel == "each" and kept.single_channel:

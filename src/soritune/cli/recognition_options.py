@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from soritune.inference.recognition.recogniser import Recogniser
+    from soritune.inference.recognition.ctranslate2 import CTranslate2Recogniser
 
 MODEL_HELP = "Recogniser: a CTranslate2 folder, or a name on the hub, as OWNER/NAME (extra asr)."
 AsrModel = Annotated[str | None, typer.Option(help=MODEL_HELP)]
@@ -23,7 +23,7 @@ def open_recogniser(
     beam_size: int = 1,
     device: str = "auto",
     compute_type: str = "int8",
-) -> Recogniser:
+) -> CTranslate2Recogniser:
     """The recogniser that the options name.
 
     Raises:

@@ -43,7 +43,9 @@ class Posteriors:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Output name to the label of each column."""
     frame_rates_hz: Mapping[str, float] = field(default_factory=dict)
-    """Output name to frames per second, for the outputs that have frames: frame f begins at f / rate seconds."""
+    """Output name to frames per second, for the outputs that have frames."""
+    first_frames_s: Mapping[str, float] = field(default_factory=dict)
+    """Output name to where its frame 0 begins, in seconds (`Geometry.first_frame_s`): frame f begins f / rate later."""
     left_out: tuple[str, ...] = ()
     """Tasks without outputs here, because the clip lacks an input that they need."""
     error: str | None = None

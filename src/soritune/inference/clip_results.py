@@ -8,7 +8,7 @@ from dataclasses import replace
 from soritune.inference.clip_outputs import Outputs, Posteriors, WindowOutputs
 from soritune.inference.clip_reading import ReadClip
 from soritune.inference.clips import Clip
-from soritune.inference.ensemble import Member, frame_rates
+from soritune.inference.ensemble import Member, first_frames, frame_rates
 from soritune.inference.member_outputs import ClipOutputs
 from soritune.inference.windowed_clips import WindowedClip
 from soritune.tasks.objectives.probabilities import non_finite_output
@@ -33,6 +33,7 @@ class ClipResults:
         self.tasks, self.outputs = tasks, outputs
         self._labels = {name: spec.labels for name, spec in outputs.items()}
         self._frame_rates_hz = frame_rates(members, outputs)
+        self._first_frames_s = first_frames(members, outputs)
 
     def of_clip(self, clip: Clip, read: ReadClip, done: ClipOutputs) -> Posteriors:
         """A clip, and its windows if it is too long for the models."""
@@ -99,6 +100,7 @@ class ClipResults:
             left_out=left_out,
             labels=self._labels,
             frame_rates_hz=self._frame_rates_hz,
+            first_frames_s=self._first_frames_s,
             error=error,
             windows=windows,
             groups={**clip.groups, **groups},

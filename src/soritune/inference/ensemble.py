@@ -208,3 +208,13 @@ def frame_rates(members: Sequence[Member], specs: Mapping[str, OutputSpec]) -> d
                     "cannot be averaged; predict with each alone"
                 )
     return rates
+
+
+def first_frames(members: Sequence[Member], specs: Mapping[str, OutputSpec]) -> dict[str, float]:
+    """Where frame 0 of every output of resolution "frame" begins, in seconds; the mean over members."""
+    starts: dict[str, list[float]] = {}
+    for member in members:
+        for name in member.outputs:
+            if specs[name].per_frame:
+                starts.setdefault(name, []).append(member.geometry.first_frame_s)
+    return {name: sum(values) / len(values) for name, values in starts.items()}

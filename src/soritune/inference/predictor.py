@@ -70,6 +70,7 @@ class Predictor:
             cuts only clips that are too long for the models.
         hop_s: from the start of one of these windows to the start of the next; None is `window_s`.
         withhold: names of inputs beside the waveform, such as "text", that no clip gets, even where it has them.
+        times: predictions of phones have the times of phones, syllables and words.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Predictor:
         window_s: float | None = None,
         hop_s: float | None = None,
         withhold: Sequence[str] = (),
+        times: bool = False,
     ) -> None:
         if not members:
             raise BundleError("no model was given; name at least one bundle")
@@ -96,6 +98,10 @@ class Predictor:
         self.windows = windows or WindowSettings()
         self.decoder = make_decoder(decoder)
         refuse_idle_decoder(self.decoder, self.tasks)
+        self.times = times
+        if times and all(task.phone_output is None for task in self.tasks):
+            names = ", ".join(task.name for task in self.tasks)
+            raise TaskError(f"times are those of phones, and no task of the model ({names}) gives phones")
         self.outputs = {spec.name: spec for task in self.tasks for spec in task.outputs}
         """The outputs by name, with labels, objective and resolution."""
         self._results = ClipResults(self.members, self.tasks, self.outputs)
@@ -140,6 +146,7 @@ class Predictor:
         coverage: float | None = None,
         calibrated: bool = True,
         withhold: Sequence[str] = (),
+        times: bool = False,
     ) -> Predictor:
         """Opens one or several models.
 
@@ -150,17 +157,17 @@ class Predictor:
             backend: what runs the models: pytorch or onnx-runtime; auto is what each folder is for.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
-            padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s, coverage, withhold: as for the
-                class.
+            padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s, coverage, withhold, times: as for
+                the class.
             calibrated: apply the temperatures that the bundles have.
 
         Raises:
             BundleError: a folder that is not a model, bundles whose labels differ, a base without an adapter bundle, or
                 a coverage without thresholds.
-            TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, a minimum
-                confidence or coverage for bundles without a task that gives one label, windows for bundles without a
-                task that has one result per clip, windows that the models do not take, or an input to withhold that
-                the bundles do not read or cannot do without.
+            TaskError: settings that the decoder does not take, a decoder for bundles without a CTC output, times for
+                bundles without phones, a minimum confidence or coverage for bundles without a task that gives one
+                label, windows for bundles without a task that has one result per clip, windows that the models do not
+                take, or an input to withhold that the bundles do not read or cannot do without.
             UnknownNameError: no such backend, checkpoint or decoder.
         """
         decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read
@@ -193,6 +200,7 @@ class Predictor:
             hop_s=hop_s,
             coverage=coverage,
             withhold=withhold,
+            times=times,
         )
 
     def enrol(self, items: Iterable[Item] | Rows) -> None:
@@ -312,7 +320,7 @@ class Predictor:
         """As `predict`, for clips made elsewhere."""
         return self._through(
             clips,
-            lambda done: row_of(done, self.tasks, self.decoder, self.thresholds),
+            lambda done: row_of(done, self.tasks, self.decoder, self.thresholds, times=self.times),
             progress=progress,
             block_size=_BLOCK,
         )

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from soritune.assessment.timing import FrameTimes, Tiers, recognised_tiers
 from soritune.errors import SorituneError
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.predictions import Row
 from soritune.inference.segments import segments_of
 from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.results import Prediction
 from soritune.tasks.task import Task
 
@@ -27,16 +29,18 @@ def row_of(
     tasks: Sequence[Task],
     decoder: Decoder,
     thresholds: Mapping[str, float] = NO_THRESHOLDS,
+    *,
+    times: bool = False,
 ) -> Row:
     """The row of a clip; with an `error` if it could not be read, decoded or compared with its reference.
 
     A clip or window in which no speech was found has `no_speech`; a label below the threshold of its task has
-    `uncertain`.
+    `uncertain`. With `times`, predictions of phones have the times of phones, syllables and words in the clip.
     """
     if posteriors.error is not None:
         return _failed(posteriors, posteriors.error)
     try:
-        return _decoded(posteriors, tasks, decoder, thresholds)
+        return _decoded(posteriors, tasks, decoder, thresholds, times)
     except SorituneError as error:
         return _failed(posteriors, str(error))
 
@@ -46,7 +50,11 @@ def _failed(posteriors: Posteriors, reason: str) -> Row:
 
 
 def _decoded(
-    posteriors: Posteriors, tasks: Sequence[Task], decoder: Decoder, thresholds: Mapping[str, float]
+    posteriors: Posteriors,
+    tasks: Sequence[Task],
+    decoder: Decoder,
+    thresholds: Mapping[str, float],
+    times: bool,
 ) -> Row:
     utterance = posteriors.utterance
     prompt = posteriors.prompt
@@ -55,6 +63,8 @@ def _decoded(
     for task in tasks:
         reference = None if utterance is None else task.reference(utterance)
         prediction = _marked(task, task.decode(posteriors.outputs, prompt, decoder), thresholds)
+        if times and task.phone_output is not None:
+            prediction["times"] = _tiers(posteriors, task, prediction["phones"]).to_json()
         answers[task.name] = {"prediction": prediction, "reference": reference}
     row: Row = {
         "id": posteriors.id,
@@ -99,3 +109,22 @@ def _marked(task: Task, prediction: Prediction, thresholds: Mapping[str, float])
         if confidence is None or not confidence >= thresholds[task.name]:  # also nan
             fields["uncertain"] = True
     return fields
+
+
+def _tiers(posteriors: Posteriors, task: Task, phones: Sequence[str]) -> Tiers:
+    """The times of recognised phones."""
+    name = task.phone_output
+    spec = next(spec for spec in task.outputs if spec.name == name)
+    blank = objective_of(spec).blank_of(spec)
+    assert name is not None
+    assert blank is not None
+    return recognised_tiers(
+        phones, posteriors.outputs[name], spec.labels, blank, frame_times(posteriors, name)
+    )
+
+
+def frame_times(posteriors: Posteriors, output: str) -> FrameTimes:
+    """The times of the frames of an output of a clip."""
+    return FrameTimes(
+        posteriors.first_frames_s.get(output, 0.0), posteriors.frame_rates_hz[output], posteriors.duration_s
+    )

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from soritune.korean.g2p import Pronouncer, explain, phonemize, pronounce, variants
+    from soritune.korean.g2p import Pronouncer, explain, phonemize, pronounce, pronounced_readings, variants
     from soritune.korean.layout import Change
     from soritune.korean.normalization import Unread, normalize, unread
     from soritune.korean.phones import (
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
         WORD_BOUNDARY,
         Inventory,
         Phone,
+        hangul_pieces,
         hangul_to_phones,
         load_vocabulary,
         phones_to_hangul,
     )
+    from soritune.korean.pronounced_text import PlacedPhone, PronouncedText, written_words
 
 __all__ = [
     "ARPABET",
@@ -32,22 +34,28 @@ __all__ = [
     "Change",
     "Inventory",
     "Phone",
+    "PlacedPhone",
+    "PronouncedText",
     "Pronouncer",
     "Unread",
     "explain",
+    "hangul_pieces",
     "hangul_to_phones",
     "load_vocabulary",
     "normalize",
     "phonemize",
     "phones_to_hangul",
     "pronounce",
+    "pronounced_readings",
     "unread",
     "variants",
+    "written_words",
 ]
 _FILES = {
-    **dict.fromkeys(("Pronouncer", "explain", "phonemize", "pronounce", "variants"), "g2p"),
+    **dict.fromkeys(("Pronouncer", "explain", "phonemize", "pronounce", "pronounced_readings", "variants"), "g2p"),
     "Change": "layout",
     **dict.fromkeys(("Unread", "normalize", "unread"), "normalization"),
+    **dict.fromkeys(("PlacedPhone", "PronouncedText", "written_words"), "pronounced_text"),
 }
 """Name → the file that has it, if that is not `phones.py`."""
 

@@ -23,6 +23,7 @@ from soritune.korean.linking import link_marks
 from soritune.korean.morphology import Analysis, analyse, analyse_numeral, is_report, stem_by_context
 from soritune.korean.normalization import marked_phrases, phrase_readings
 from soritune.korean.phones import hangul_to_phones
+from soritune.korean.pronounced_text import PronouncedText
 from soritune.korean.tagger import Retag, load_tagger
 
 Boundary = Literal["phrase", "word"]
@@ -96,6 +97,15 @@ class Pronouncer:
         principal = [forms[0] for forms in readings]
         rest = [form for forms in itertools.zip_longest(*readings) for form in forms if form is not None]
         return list(dict.fromkeys([*principal, *rest]))[:limit]
+
+    def pronounced_readings(self, text: str) -> list[PronouncedText]:
+        """Return the readings of a text, the principal one first; see the function of the same name."""
+        readings = []
+        for phrases in phrase_readings(text, _READING_LIMIT):
+            words = list(self._analysed(phrases))
+            if words:
+                readings.append(PronouncedText(words))
+        return readings
 
     def phonemize(self, text: str, boundary: Boundary = "phrase") -> list[str]:
         """Return the phones of the standard pronunciation; see the function of the same name."""
@@ -278,6 +288,30 @@ def phonemize(
     ['S', 'O', 'N', 'EU', 'L', '|', 'J', 'A', 'p', 'GG', 'O']
     """
     return pronouncer(tagger, lexicon).phonemize(text, boundary)
+
+
+def pronounced_readings(
+    text: str, *, tagger: Tagger = "auto", lexicon: str | Path | None = None
+) -> list[PronouncedText]:
+    """Return the readings of a text with phones that keep their place in it, and with the accepted choices.
+
+    The principal pronunciation has a pause at every space, as `boundary="word"` of `pronounce`; linking is a choice.
+
+    Args:
+        text: see `pronounce`.
+        tagger: see `pronounce`.
+        lexicon: see `pronounce`.
+
+    Returns:
+        The readings, the principal one first: 3번 is 세 번 or 삼 번. Empty for a text without anything to read.
+
+    Raises:
+        TextError: see `pronounce`.
+
+    >>> [phone.articles for phone in pronounced_readings("국물", tagger="none")[0].phones()]
+    [(), (), ('18',), (), (), ()]
+    """
+    return pronouncer(tagger, lexicon).pronounced_readings(text)
 
 
 def explain(

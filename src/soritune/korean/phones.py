@@ -220,40 +220,57 @@ def phones_to_hangul(phones: Sequence[str]) -> str:
     >>> phones_to_hangul(["H", "A", "k", "GG", "iO"])
     '학꾜'
     """
-    pieces: list[str] = []
+    return "".join(text for text, _ in hangul_pieces(phones))
+
+
+def hangul_pieces(phones: Sequence[str]) -> list[tuple[str, int]]:
+    """Rebuild pronounced Hangul piece by piece; see `phones_to_hangul`.
+
+    Returns:
+        Syllables, single letters and spaces in order, each with the number of phones that it stands for.
+
+    Raises:
+        TextError: a symbol is not in the inventory.
+
+    >>> hangul_pieces(["H", "A", "k", "GG", "iO"])
+    [('학', 3), ('꾜', 2)]
+    """
+    pieces: list[tuple[str, int]] = []
     open_syllable: tuple[int, int] | None = None
     onset: str | None = None
+
+    def close(*coda: int) -> None:
+        if open_syllable:
+            size = 1 + (open_syllable[0] != hangul.NO_ONSET) + len(coda)
+            pieces.append((hangul.join(*open_syllable, *coda), size))
+
     for position, symbol in enumerate(phones):
         vowel = _LETTER_OF_VOWEL.get(symbol)
         if vowel is not None:
-            if open_syllable:
-                pieces.append(hangul.join(*open_syllable))
+            close()
             open_syllable = (_LETTER_OF_ONSET[onset] if onset else hangul.NO_ONSET, vowel)
             onset = None
             continue
         if onset:
-            pieces.append(_ISOLATED[onset])
+            pieces.append((_ISOLATED[onset], 1))
             onset = None
         following = phones[position + 1] if position + 1 < len(phones) else WORD_BOUNDARY
         if symbol in _LETTER_OF_ONSET and following in _LETTER_OF_VOWEL:
-            if open_syllable:
-                pieces.append(hangul.join(*open_syllable))
+            close()
             open_syllable, onset = None, symbol
         elif symbol in _LETTER_OF_CODA and open_syllable:
-            pieces.append(hangul.join(*open_syllable, _LETTER_OF_CODA[symbol]))
+            close(_LETTER_OF_CODA[symbol])
             open_syllable = None
         elif symbol in _ISOLATED or symbol == WORD_BOUNDARY:
-            if open_syllable:
-                pieces.append(hangul.join(*open_syllable))
+            close()
             open_syllable = None
-            pieces.append(" " if symbol == WORD_BOUNDARY else _ISOLATED[symbol])
+            pieces.append((" " if symbol == WORD_BOUNDARY else _ISOLATED[symbol], 1))
         else:
             raise TextError(
                 f"'{symbol}' (position {position}) is not a Korean phone; known: {' '.join(PHONES)} |"
             )
-    if open_syllable:
-        pieces.append(hangul.join(*open_syllable))
-    return "".join(pieces)
+    close()
+    return pieces
 
 
 def load_vocabulary(path: str | Path, inventory: Inventory = KOREAN) -> dict[str, int]:

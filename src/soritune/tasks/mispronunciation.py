@@ -186,6 +186,11 @@ class MispronunciationTask(Task):
         )
 
     @property
+    def phone_output(self) -> str | None:
+        """The output of the perceived phones, if they are learnt."""
+        return self.config.phoneme_output if self.has_phones else None
+
+    @property
     def primary_metric(self) -> Metric:
         """F1 of the errors by aligned labels, or the phone error rate if no labels are learnt."""
         return Metric("error_f1", True) if self.has_labels else Metric("per", False)

@@ -118,6 +118,11 @@ class PhonemeTask(Task):
         )
 
     @property
+    def phone_output(self) -> str:
+        """`phoneme`."""
+        return "phoneme"
+
+    @property
     def primary_metric(self) -> Metric:
         """Phone error rate; lower is better."""
         return Metric("per", higher_is_better=False)

@@ -88,6 +88,12 @@ class Task(ABC):
         """The model's outputs for this task, the primary one first."""
 
     @property
+    def phone_output(self) -> str | None:
+        """The output whose symbols are the `phones` of a prediction, so that they can be aligned with it; None without
+        phones."""
+        return None
+
+    @property
     @abstractmethod
     def primary_metric(self) -> Metric:
         """The rate by which models are chosen."""

@@ -53,6 +53,11 @@ def library(monkeypatch):
             calls.transcribed.append((len(samples), options))
             return self.stretches(), None
 
+        def detect_language(self, samples):
+            if calls.failure is not None:
+                raise calls.failure
+            return "en", 0.75, [("en", 0.75), ("ko", 0.25)]
+
         def stretches(self):
             if calls.failure is not None:  # as the library, when the first stretch is read
                 raise calls.failure
@@ -102,6 +107,14 @@ def test_stretches_become_one_text_with_the_worst_signs(folder, library):
     assert text.words[-1].end_s == 1.5  # not after the end of the clip
     assert text.confidence == pytest.approx((0.9 + 0.7 + 0) / 3)
     assert (text.no_speech, text.compression, text.duration_s) == (0.7, 1.1, 1.5)
+
+
+def test_detected_language_has_a_probability(folder, library):
+    recogniser = CTranslate2Recogniser.load(folder)
+    assert recogniser.detect_language(np.zeros(16000, np.float32)) == ("en", 0.75)
+    library.failure = RuntimeError("no library of the GPU\nmore")
+    with pytest.raises(ModelError, match=r"failed \(no library of the GPU\)"):
+        recogniser.detect_language(np.zeros(16000, np.float32))
 
 
 def test_a_clip_without_speech_has_no_words(folder, library):

@@ -72,3 +72,10 @@ def test_head_with_only_special_symbols_matching_is_new() -> None:
     ours = OutputSpec("p", ("[PAD]", "|", "a"), "frame", "ctc", options={"blank": 0})
     theirs = OutputSpec("_", ("<pad>", "|", "b"), "frame", "ctc", options={"blank": 0})
     assert CTC.matching_rows(ours, theirs) == [None, None, None]
+
+
+def test_objective_names_its_blank_and_others_have_no_blank() -> None:
+    assert CTC.blank_of(ctc_output(options={"blank": 2})) == 2
+    assert CTC.blank_of(ctc_output(options={})) == 0
+    other = OutputSpec("emotion", ("a", "b"), "utterance", "cross_entropy")
+    assert objective_of(other).blank_of(other) is None

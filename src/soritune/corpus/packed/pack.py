@@ -29,7 +29,8 @@ import pyarrow.compute as pc
 from soritune.audio.shard import SCHEMA_VERSION, SHARD_SUFFIX, row_name
 from soritune.corpus.audio_hashes import Hashed, save_audio_hashes, stored_audio_hashes
 from soritune.corpus.checks import Quarantined, write_quarantine
-from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE, Manifest, load_manifest, write_manifest
+from soritune.corpus.file_names import MANIFEST_FILE, QUARANTINE_FILE
+from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.packed.shard_writer import (
     SAMPLE_RATE_HZ,
     ShardDone,

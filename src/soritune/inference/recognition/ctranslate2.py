@@ -147,6 +147,18 @@ class CTranslate2Recogniser:
                 f"the recogniser {self.name} failed ({_first_line(error)}); the device cpu needs no libraries of a GPU"
             ) from error
 
+    def detect_language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
+        """See `LanguageDetector.detect_language`.
+
+        Raises:
+            ModelError: the library fails.
+        """
+        try:
+            language, probability, _ = self._model.detect_language(samples)
+        except RuntimeError as error:
+            raise ModelError(f"the recogniser {self.name} failed ({_first_line(error)})") from error
+        return str(language), _share(probability)
+
 
 def _joined(stretches: list[Any], duration_s: float) -> RecognisedText:
     """The text of all stretches, with the worst of their signs."""

@@ -116,8 +116,27 @@ class Recogniser(Protocol):
         ...
 
 
+class LanguageDetector(Protocol):
+    """Detects the language of speech."""
+
+    name: str
+
+    def detect_language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
+        """Code and probability of the language of (samples,) at `SAMPLE_RATE_HZ`, from their first 30 s."""
+        ...
+
+
 def recognise_clip(recogniser: Recogniser, clip: Clip) -> RecognisedText:
     """Reads a clip and recognises its words.
+
+    Raises:
+        AudioError: the clip cannot be read, or is too short.
+    """
+    return recogniser.recognise(read_clip(clip))
+
+
+def read_clip(clip: Clip) -> NDArray[np.float32]:
+    """(samples,) of a clip at `SAMPLE_RATE_HZ` and its own level.
 
     Raises:
         AudioError: the clip cannot be read, or is too short.
@@ -125,7 +144,7 @@ def recognise_clip(recogniser: Recogniser, clip: Clip) -> RecognisedText:
     if clip.fault is not None:
         raise AudioError(clip.audio, clip.fault)
     if clip.samples is not None:
-        return recogniser.recognise(READING.read_samples(*clip.samples, clip.channel))
+        return READING.read_samples(*clip.samples, clip.channel)
     assert clip.path is not None
     length = clip.duration_s if clip.start_s is not None else None
-    return recogniser.recognise(READING.read(clip.path, clip.start_s, length, clip.channel, clip.pcm))
+    return READING.read(clip.path, clip.start_s, length, clip.channel, clip.pcm)

@@ -49,6 +49,10 @@ class Ctc(Objective):
                 f"{len(spec.labels)} labels"
             )
 
+    def blank_of(self, spec: OutputSpec) -> int:
+        """The option `blank`."""
+        return blank_of(spec)
+
     def target_fault(self, spec: OutputSpec, target: NDArray[Any]) -> str | None:
         """A wrong shape or type, ids that no label has, a blank among them, or no symbol."""
         ids, blank = np.asarray(target), blank_of(spec)

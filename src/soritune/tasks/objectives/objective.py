@@ -161,6 +161,11 @@ class Objective(ABC):
         """The mean of `parts` (parts, …) with `shares` (parts,), summing to one; by default of probabilities."""
         return mean_of_probabilities(parts, shares)
 
+    def blank_of(self, spec: OutputSpec) -> int | None:
+        """Index of the label that stands for no symbol; None for an objective without one, whose outputs cannot be
+        aligned with a sequence."""
+        return None
+
     def empty_output(self, spec: OutputSpec) -> Float32Array:
         """The output for an utterance without usable audio: (0, labels) per frame, else that of equal logits."""
         width = len(spec.labels)

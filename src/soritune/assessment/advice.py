@@ -1,0 +1,62 @@
+"""Advice for a speaker in Korean and English: one thing first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from soritune.assessment.expected import Expected
+from soritune.assessment.verdicts import PhoneVerdict
+from soritune.korean import KOREAN
+from soritune.korean.layout import ARTICLE_TITLES
+
+_LETTERS = {phone.symbol: phone.letters[:1] or phone.symbol for phone in KOREAN.phones}
+
+
+@cache
+def _entries() -> tuple[Mapping[str, Any], ...]:
+    text = (files("soritune.assessment") / "advice.yaml").read_text(encoding="utf-8")
+    return tuple(yaml.safe_load(text))
+
+
+def letter_of(symbol: str | None) -> str:
+    """How a sound is named for people: the Korean letter, or the symbol where it has no letter."""
+    return "-" if symbol is None else _LETTERS.get(symbol, symbol)
+
+
+def first_advice(expected: Expected, judged: Sequence[PhoneVerdict]) -> dict[str, Any] | None:
+    """What to practise first: the error that is least like the expected phone.
+
+    Returns:
+        `id`, `phone` (its number), `word`, `ko`, `en`, and `article` if a pronunciation rule is concerned; None without
+        an error.
+    """
+    wrong = [number for number, verdict in enumerate(judged) if verdict.kind != "correct"]
+    if not wrong:
+        return None
+    worst = min(wrong, key=lambda number: judged[number].probability)
+    phone, verdict = expected.phones[worst], judged[worst]
+    word = "" if phone.word is None else (expected.written or expected.words)[phone.word]
+    heard = verdict.recognised
+    entry = next(each for each in _entries() if _fits(each, phone.symbol, heard))
+    facts = {
+        "word": word,
+        "expected": phone.letter or letter_of(phone.symbol),
+        "recognised": letter_of(heard),
+    }
+    article = next((number for number in phone.articles if number in ARTICLE_TITLES), None)
+    ko, en = entry["ko"].format(**facts), entry["en"].format(**facts)
+    if article is not None:
+        ko += f" (표준 발음법 제{article}항)"
+        en += f" (Standard Pronunciation, article {article}: {ARTICLE_TITLES[article]})"
+    return {"id": entry["id"], "phone": worst, "word": phone.word, "ko": ko, "en": en, "article": article}
+
+
+def _fits(entry: Mapping[str, Any], expected: str, recognised: str | None) -> bool:
+    return ("expected" not in entry or expected in entry["expected"]) and (
+        "recognised" not in entry or ("-" if recognised is None else recognised) in entry["recognised"]
+    )

@@ -1,0 +1,142 @@
+"""What was spoken in the place of each expected phone, and between the phones. Next: `assessment/answer.py`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from soritune.assessment.alignment import Alignment, Float64, LogProbabilities
+from soritune.assessment.expected import Expected
+from soritune.assessment.gop import SlotScores, score_slots
+from soritune.assessment.thresholds import Thresholds
+from soritune.assessment.variants import Variants
+from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY
+
+Kind = Literal["correct", "substitution", "deletion"]
+CANDIDATES = 3
+"""Candidates that are given per phone."""
+_NAMED = {*KOREAN.symbols, *ARPABET.symbols}
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneVerdict:
+    """What was spoken in the place of one expected phone."""
+
+    kind: Kind
+    recognised: str | None
+    """The most probable phone in this place; None for a missing phone."""
+    probability: float
+    """Of the expected phone in its place, given the others."""
+    candidates: tuple[tuple[str | None, float], ...]
+    """The most probable phones with their probabilities, the first one first; None for a missing phone."""
+    accepted: str | None = None
+    """Why another phone than the expected one is not an error: `standard`, or the reason in the file of variants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """A phone that was spoken and is not expected."""
+
+    before: int
+    """It is before the expected phone with this number; their count if it is after the last one."""
+    recognised: str
+    log_ratio: float
+    """How much more probable the text is with it, as a natural logarithm."""
+
+
+def phone_labels(labels: Sequence[str]) -> list[int]:
+    """Columns of the labels that are phones: those of a known inventory, else all without the form of a special token.
+
+    >>> phone_labels(["[PAD]", "|", "A", "G", "<s>"])
+    [2, 3]
+    """
+    named = [index for index, label in enumerate(labels) if label in _NAMED]
+    if named:
+        return named
+    special = ("[", "<")
+    return [
+        index
+        for index, label in enumerate(labels)
+        if label != WORD_BOUNDARY and not (label.startswith(special) and len(label) > 1)
+    ]
+
+
+def verdicts(
+    expected: Expected,
+    log_probabilities: LogProbabilities,
+    labels: Sequence[str],
+    blank: int,
+    alignment: Alignment,
+    thresholds: Thresholds,
+    variants: Variants | None = None,
+) -> tuple[list[PhoneVerdict], list[Insertion]]:
+    """Judges the phones of a recording.
+
+    Args:
+        expected: of its text.
+        log_probabilities: (frames, labels).
+        labels: label of each column.
+        blank: index of the blank.
+        alignment: of the expected symbols.
+        thresholds: what counts as an error.
+        variants: further accepted pronunciations.
+
+    Returns:
+        A verdict per expected phone, and the insertions.
+    """
+    ids = expected.ids(labels)
+    slots = [phone.at for phone in expected.phones]
+    candidates = [index for index in phone_labels(labels) if index != blank]
+    scores = score_slots(log_probabilities, ids, blank, candidates, slots=slots, alignment=alignment)
+    shares = scores.probabilities()
+    alternatives = expected.alternatives or (frozenset(),) * len(slots)
+    judged = [
+        _verdict(shares[row], ids[at], labels, thresholds, alternatives[row], variants or {})
+        for row, at in enumerate(slots)
+    ]
+    return judged, _insertions(scores, expected, labels, thresholds)
+
+
+def _verdict(
+    shares: Float64,
+    own: int,
+    labels: Sequence[str],
+    thresholds: Thresholds,
+    alternatives: frozenset[str | None],
+    variants: Variants,
+) -> PhoneVerdict:
+    names: list[str | None] = [*labels, None]
+    order = np.argsort(-shares, kind="stable")
+    candidates = tuple((names[index], float(shares[index])) for index in order[:CANDIDATES])
+    probability = float(shares[own])
+    recognised = candidates[0][0]
+    expected = labels[own]
+    if not math.isfinite(probability):  # nothing fits at all
+        return PhoneVerdict("deletion", None, 0.0, ())
+    if recognised == expected or math.log(max(probability, 1e-300)) >= thresholds.phone_log_probability:
+        return PhoneVerdict("correct", recognised, probability, candidates)
+    accepted = "standard" if recognised in alternatives else variants.get((expected, recognised))
+    if accepted is not None:
+        return PhoneVerdict("correct", recognised, probability, candidates, accepted)
+    kind: Kind = "deletion" if recognised is None else "substitution"
+    return PhoneVerdict(kind, recognised, probability, candidates)
+
+
+def _insertions(
+    scores: SlotScores, expected: Expected, labels: Sequence[str], thresholds: Thresholds
+) -> list[Insertion]:
+    """One for each place between two phones at most; a place beside a word boundary is one place."""
+    best: dict[int, tuple[float, int]] = {}
+    before: Mapping[int, int] = {phone.at: number for number, phone in enumerate(expected.phones)}
+    number = len(expected.phones)
+    for gap in range(len(expected.symbols), -1, -1):
+        number = before.get(gap, number)
+        row = scores.insertions[gap]
+        column = int(row.argmax())
+        if row[column] > thresholds.insertion_log_ratio and row[column] > best.get(number, (-np.inf, 0))[0]:
+            best[number] = (float(row[column]), column)
+    return [Insertion(place, labels[column], ratio) for place, (ratio, column) in sorted(best.items())]

@@ -1,0 +1,151 @@
+"""`soritune assess`: audio and its text in, an assessment of the pronunciation out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from soritune import progress
+from soritune.bundles.default_model import DEFAULT_MODEL
+from soritune.cli.align import check_texts, clips_and_model
+from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_rows
+from soritune.cli.given_options import refuse_idle
+from soritune.cli.model_options import Backend, Base, Device
+from soritune.cli.recognition_options import AsrModel, open_recogniser
+from soritune.cli.terminal import print_error, print_json, print_line
+
+SHOWN = 20
+"""Clips that are printed."""
+KINDS = {"substitution": "→", "deletion": "not heard"}
+
+
+def assess(
+    context: typer.Context,
+    audio: Annotated[list[Path] | None, typer.Argument(help="Audio files; all have the same --text.")] = None,
+    text: Annotated[str | None, typer.Option(help="What the speaker was asked to say.")] = None,
+    phones: Annotated[
+        str | None, typer.Option(help="Instead of --text: phones with spaces between, | between words.")
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Assess the rows of a manifest by their own texts instead of files.")
+    ] = None,
+    splits: Splits = None,
+    split: Split = "test",
+    root: Root = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option("--bundle", "-b", help=f"Model folder with phones; without it, {DEFAULT_MODEL}."),
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Bundle of a run folder: best, last, best_loss, …")
+    ] = None,
+    thresholds: Annotated[
+        Path | None, typer.Option(help="File of thresholds (YAML) instead of those of the package.")
+    ] = None,
+    variants: Annotated[
+        Path | None,
+        typer.Option(help="File of further accepted pronunciations: phone, accepted phone, reason."),
+    ] = None,
+    vad: Annotated[
+        Literal["auto", "silero", "energy", "off"],
+        typer.Option(help="What finds speech: auto, silero, energy or off."),
+    ] = "auto",
+    asr_model: AsrModel = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a JSON line per clip here.")
+    ] = None,
+    pcm: Pcm = None,
+    device: Device = "auto",
+    backend: Backend = "pytorch",
+    base: Base = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Assess how a known text was pronounced, phone by phone, with reasons.
+
+    A recording that cannot be assessed does not fail: its answer states why. Not validated on learners of Korean.
+    """
+    from soritune.assessment.thresholds import load_thresholds
+    from soritune.assessment.variants import load_variants
+    from soritune.inference.predictor import Predictor
+    from soritune.stages.assess import assess_clips
+    from soritune.whole_file import whole_file
+
+    check_files_or_rows(audio, manifest, splits, root)
+    check_texts(text, phones, manifest)
+    refuse_idle(context, {"split": "without --splits" if splits is None else None})
+    limits = load_thresholds(thresholds)
+    accepted = None if variants is None else load_variants(variants)
+    items, folder = clips_and_model(audio, text, manifest, splits, split, root, bundle, checkpoint, pcm)
+    detector = None if asr_model is None else open_recogniser(asr_model, device=device)
+    predictor = Predictor.load(folder, device=device, backend=backend, base=base, vad="off")
+    kept: list[dict[str, Any]] = []
+    total = unreadable = 0
+    console = progress.Console(quiet=as_json or len(items) < 10)
+    with console.bar("assess", len(items)) as bar:
+        answers = assess_clips(
+            predictor,
+            items,
+            phones=phones.split() if phones else None,
+            thresholds=limits,
+            variants=accepted,
+            detector=detector,
+            vad=vad,
+            progress=bar.advance,
+        )
+        if output is None:
+            for answer in answers:
+                total, unreadable = total + 1, unreadable + (answer["outcome"] == "unreadable-audio")
+                if as_json or len(kept) < SHOWN:
+                    kept.append(answer)
+        else:
+            with whole_file(output) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
+                for answer in answers:
+                    total, unreadable = total + 1, unreadable + (answer["outcome"] == "unreadable-audio")
+                    stream.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
+                    if len(kept) < SHOWN and not as_json:
+                        kept.append(answer)
+    if as_json:
+        summary = {"clips": total, "unreadable": unreadable}
+        print_json(summary | ({"answers": kept} if output is None else {"output": str(output)}))
+    else:
+        for answer in kept:
+            _print(answer)
+        if output is not None:
+            print_line(f"{total} answers in {output}")
+        print_error(f"{answer_notice(kept)}", style="dim")
+    if unreadable:
+        raise typer.Exit(1)
+
+
+def answer_notice(answers: list[dict[str, Any]]) -> str:
+    """What a reader of answers must know."""
+    return str(answers[0]["notice"]) if answers else "no clip"
+
+
+def _print(answer: dict[str, Any]) -> None:
+    """Words with their errors, and what to practise first."""
+    print_line(answer["id"], style="bold")
+    if not answer["assessable"]:
+        print_line(f"  not assessable ({answer['outcome']}): {answer['reason']}", style="yellow")
+        return
+    for word in answer["words"]:
+        phones = [phone for syllable in word["syllables"] for phone in syllable["phones"]]
+        faults = [_fault(phone) for phone in phones if phone["kind"] != "correct"]
+        text = word["text"] or " ".join(phone["letter"] for phone in phones)
+        times = f"{word['start_s']:8.3f} {word['end_s']:8.3f}"
+        print_line(f"  {times}  {text}  {'; '.join(faults) or 'ok'}")
+    for insertion in answer["insertions"]:
+        print_line(f"  {insertion['at_s']:8.3f}           inserted {insertion['letter']}")
+    advice = answer["advice"]
+    if advice is not None:
+        print_line(f"  {advice['ko']}")
+        print_line(f"  {advice['en']}")
+
+
+def _fault(phone: dict[str, Any]) -> str:
+    if phone["kind"] == "deletion":
+        return f"{phone['letter']} {KINDS['deletion']}"
+    return f"{phone['letter']} {KINDS['substitution']} {phone['recognised_letter']}"

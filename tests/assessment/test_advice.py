@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from tests.assessment.made_output import FIRST, read, spoken
+
+from soritune.assessment.advice import first_advice, letter_of
+from soritune.assessment.expected import expected_of_text
+from soritune.assessment.verdicts import PhoneVerdict
+from soritune.korean import KOREAN
+
+EXPECTED = expected_of_text("국물 좋아요", spoken(read("국물 좋아요")), FIRST, 0)
+CORRECT = PhoneVerdict("correct", "A", 0.9, ())
+
+
+def verdicts_with(**wrong: PhoneVerdict) -> list[PhoneVerdict]:
+    return [wrong.get(f"p{number}", CORRECT) for number in range(len(EXPECTED.phones))]
+
+
+def test_no_error_no_advice() -> None:
+    assert first_advice(EXPECTED, verdicts_with()) is None
+
+
+def test_least_probable_error_comes_first_in_both_languages() -> None:
+    advice = first_advice(
+        EXPECTED,
+        verdicts_with(
+            p0=PhoneVerdict("substitution", "GG", 0.2, ()), p2=PhoneVerdict("deletion", None, 0.01, ())
+        ),
+    )
+    assert advice is not None
+    assert (advice["id"], advice["phone"], advice["word"], advice["article"]) == ("coda-missing", 2, 0, "18")
+    assert "'국물'의 받침 ㅇ" in advice["ko"]
+    assert "표준 발음법 제18항" in advice["ko"]
+    assert "final ㅇ in '국물' was not heard" in advice["en"]
+    assert "article 18: nasalisation" in advice["en"]
+
+
+def test_every_pair_of_phones_has_advice() -> None:
+    for symbol in [*KOREAN.symbols, None]:
+        kind = "deletion" if symbol is None else "substitution"
+        for number in range(len(EXPECTED.phones)):
+            advice = first_advice(
+                EXPECTED, verdicts_with(**{f"p{number}": PhoneVerdict(kind, symbol, 0.1, ())})
+            )
+            assert advice is not None
+            assert advice["ko"]
+            assert "{" not in advice["ko"] + advice["en"]
+
+
+def test_lax_consonant_that_sounded_tense() -> None:
+    advice = first_advice(EXPECTED, verdicts_with(p0=PhoneVerdict("substitution", "GG", 0.1, ())))
+    assert advice is not None
+    assert advice["id"] == "lax-as-tense"
+    assert "ㄲ" in advice["ko"]
+    assert "ㄲ" in advice["en"]
+
+
+def test_letters() -> None:
+    assert [letter_of(symbol) for symbol in ("G", "oE", "AH", None)] == ["ㄱ", "ㅙ", "AH", "-"]

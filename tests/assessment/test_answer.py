@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.assessment.made_output import FIRST, LAST, output_of, read
+
+from soritune.assessment.answer import PhoneOutput, Recording, Request, assess, fluency, unreadable
+from soritune.assessment.thresholds import load_thresholds
+from soritune.assessment.timing import Interval, Tiers
+from soritune.audio.quality import Quality
+from soritune.korean import KOREAN
+
+TEXT = "오늘은 날씨가 좋아요."
+GOOD = Recording("c1", "clip.wav", 4.0, Quality(30.0, 0.0, -20.0, 0.8), 3.0)
+THRESHOLDS = load_thresholds().model_copy(update={"phone_log_probability": -3.0, "insertion_log_ratio": 2.0})
+
+
+def answer(text: str | None, output: PhoneOutput, recording: Recording = GOOD) -> dict[str, Any]:
+    result = assess(Request(text=text), recording, output, THRESHOLDS)
+    json.dumps(result, allow_nan=False)
+    return result
+
+
+@pytest.mark.parametrize("labels", [FIRST, LAST])
+def test_hierarchy_of_text_words_syllables_and_phones(labels: tuple[str, ...]) -> None:
+    result = answer(TEXT, output_of(read(TEXT), labels))
+    assert (result["assessable"], result["outcome"], result["reason"]) == (True, "assessed", None)
+    assert [word["text"] for word in result["words"]] == ["오늘은", "날씨가", "좋아요."]
+    assert [syllable["text"] for syllable in result["words"][2]["syllables"]] == ["좋", "아", "요"]
+    phones = [p for word in result["words"] for s in word["syllables"] for p in s["phones"]]
+    assert [phone["expected"] for phone in phones] == [symbol for symbol in read(TEXT) if symbol != "|"]
+    assert [phone["index"] for phone in phones] == list(range(len(phones)))
+    assert all(phone["expected"] in KOREAN.symbols and phone["letter"] and phone["ipa"] for phone in phones)
+    assert all(phone["start_s"] < phone["end_s"] for phone in phones)
+    assert result["counts"] == {
+        "phones": len(phones),
+        "correct": len(phones),
+        "substitution": 0,
+        "deletion": 0,
+        "insertion": 0,
+    }
+    assert result["scores"] is None
+    assert result["advice"] is None
+    assert result["thresholds"] == THRESHOLDS.to_json()
+
+
+def test_rule_concerned_is_named() -> None:
+    text = "국물"
+    result = assess(
+        Request(text=text), GOOD, output_of(read(text)), THRESHOLDS.model_copy(update={"least_margin": -9})
+    )
+    coda = result["words"][0]["syllables"][0]["phones"][2]
+    assert coda["expected"] == "NG"
+    assert coda["rules"] == [{"article": "18", "title": "nasalisation"}]
+
+
+def test_error_has_kind_candidates_and_advice() -> None:
+    symbols = ["R" if symbol == "N" and at < 3 else symbol for at, symbol in enumerate(read(TEXT))]
+    result = answer(TEXT, output_of(symbols))
+    wrong = [
+        phone
+        for word in result["words"]
+        for syllable in word["syllables"]
+        for phone in syllable["phones"]
+        if phone["kind"] != "correct"
+    ]
+    assert [(p["expected"], p["kind"], p["recognised"], p["recognised_letter"]) for p in wrong] == [
+        ("N", "substitution", "R", "ㄹ")
+    ]
+    assert wrong[0]["candidates"][0]["phone"] == "R"
+    assert sum(candidate["probability"] for candidate in wrong[0]["candidates"]) <= 1.00001
+    assert result["words"][0]["errors"] == 1
+    assert result["advice"]["phone"] == wrong[0]["index"]
+
+
+@pytest.mark.parametrize(
+    ("recording", "outcome"),
+    [
+        (replace(GOOD, speech_s=0.05), "no-speech"),
+        (replace(GOOD, quality=Quality(30.0, 0.0, -70.0, 0.5)), "too-quiet"),
+        (replace(GOOD, quality=Quality(30.0, 0.2, -3.0, 0.5)), "clipped"),
+        (replace(GOOD, duration_s=0.5), "too-short"),  # 17 phones
+        (replace(GOOD, language=("en", 0.97)), "other-language"),
+        (replace(GOOD, language=("en", 0.3)), "assessed"),
+        (replace(GOOD, language=("ko", 0.97)), "assessed"),
+        (replace(GOOD, quality=None, speech_s=None), "assessed"),
+    ],
+)
+def test_outcome_is_a_code_with_a_reason(recording: Recording, outcome: str) -> None:
+    result = answer(TEXT, output_of(read(TEXT)), recording)
+    assert result["outcome"] == outcome
+    assert result["assessable"] == (outcome == "assessed")
+    assert (result["reason"] is None) == (outcome == "assessed")
+    assert (result["words"] is None) == (outcome != "assessed")
+
+
+def test_unrelated_speech_is_refused() -> None:
+    result = answer("어제는 버스를 탔어요", output_of(read(TEXT)))
+    assert result["outcome"] == "unrelated-speech"
+    assert result["relatedness"]["margin"] < THRESHOLDS.least_margin
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [(None, "no-text"), ("  ", "no-text"), ("hello", "text-not-readable"), ("긴 글" * 40, "too-short")],
+)
+def test_unusable_text_is_an_outcome(text: str | None, outcome: str) -> None:
+    assert answer(text, output_of(["A", "B"]))["outcome"] == outcome
+
+
+def test_no_frames_at_all_is_too_short() -> None:
+    output = replace(output_of(["A"]), log_probabilities=np.zeros((0, len(FIRST))))
+    assert answer("가", output)["outcome"] == "too-short"
+
+
+def test_quality_that_is_unknown_is_null() -> None:
+    result = answer(
+        TEXT, output_of(read(TEXT)), replace(GOOD, quality=Quality(float("nan"), 0.0, -20.0, 0.8))
+    )
+    assert result["recording"]["snr_db"] is None
+    assert result["language"] is None
+
+
+def test_unreadable_recording() -> None:
+    result = unreadable(Request(text=TEXT), GOOD, THRESHOLDS, "does not exist")
+    assert (result["outcome"], result["reason"], result["words"]) == (
+        "unreadable-audio",
+        "does not exist",
+        None,
+    )
+
+
+def test_pauses_and_rates_by_hand() -> None:
+    # 4 syllables in 2 s, of which 0.5 s are a pause; the gap of 0.1 s is no pause, but no speech either.
+    phones = (Interval("A", 1.0, 1.4), Interval("B", 1.5, 2.0), Interval("A", 2.5, 3.0))
+    assert fluency(Tiers(phones), 4) == {
+        "pauses": [[2.0, 2.5]],
+        "speech_rate": 2.0,
+        "articulation_rate": round(4 / 1.4, 3),
+    }
+    assert fluency(Tiers(phones), 0)["speech_rate"] is None

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+from tests.assessment.made_output import FIRST, LAST, read, spoken
+
+from soritune.assessment.alignment import viterbi
+from soritune.assessment.expected import expected_of_phones, expected_of_text
+from soritune.assessment.thresholds import Thresholds, load_thresholds
+from soritune.assessment.variants import Variants
+from soritune.assessment.verdicts import Insertion, PhoneVerdict, phone_labels, verdicts
+
+
+@pytest.fixture
+def strict() -> Thresholds:
+    return load_thresholds().model_copy(update={"phone_log_probability": -3.0, "insertion_log_ratio": 4.0})
+
+
+def judged(
+    text: str,
+    symbols: list[str],
+    thresholds: Thresholds,
+    labels: tuple[str, ...] = FIRST,
+    variants: Variants | None = None,
+) -> tuple[list[PhoneVerdict], list[Insertion]]:
+    given, blank = spoken(symbols, labels), labels.index("[PAD]")
+    expected = expected_of_text(text, given, labels, blank)
+    path = viterbi(given, expected.ids(labels), blank)
+    return verdicts(expected, given, labels, blank, path, thresholds, variants)
+
+
+TEXT = "오늘은 날씨가 좋아요"
+
+
+@pytest.mark.parametrize("labels", [FIRST, LAST])
+def test_right_pronunciation_has_no_error(strict: Thresholds, labels: tuple[str, ...]) -> None:
+    phones, insertions = judged(TEXT, read(TEXT), strict, labels)
+    assert {verdict.kind for verdict in phones} == {"correct"}
+    assert insertions == []
+    assert all(verdict.probability > 0.9 for verdict in phones)
+
+
+@pytest.mark.parametrize("labels", [FIRST, LAST])
+@pytest.mark.parametrize("replacement", ["S", None])
+def test_one_exchanged_or_missing_phone_changes_only_its_own_verdict(
+    strict: Thresholds, labels: tuple[str, ...], replacement: str | None
+) -> None:
+    """Each phone of the text in turn; the verdict of every neighbour stays."""
+    whole = read(TEXT)
+    for at, symbol in enumerate(whole):
+        if symbol == "|" or symbol == replacement:
+            continue
+        changed = [*whole[:at], *([] if replacement is None else [replacement]), *whole[at + 1 :]]
+        if replacement in (*whole[at - 1 : at], *whole[at + 1 : at + 2]):
+            continue
+        phones, insertions = judged(TEXT, changed, strict, labels)
+        number = len([each for each in whole[:at] if each != "|"])
+        kinds = [verdict.kind for verdict in phones]
+        assert kinds[number] == ("deletion" if replacement is None else "substitution"), (at, symbol)
+        assert kinds[:number] + kinds[number + 1 :] == ["correct"] * (len(kinds) - 1)
+        assert phones[number].recognised == replacement
+        assert phones[number].candidates[0][0] == replacement
+        assert insertions == []
+
+
+def test_inserted_phone_is_named_with_its_place(strict: Thresholds) -> None:
+    whole = read(TEXT)
+    phones, insertions = judged(TEXT, [*whole[:3], "M", *whole[3:]], strict)
+    assert {verdict.kind for verdict in phones} == {"correct"}
+    assert [(each.before, each.recognised) for each in insertions] == [(3, "M")]
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [("주의", "주이"), ("시계", "시게"), ("김밥", "김빱"), ("외국", "웨국"), ("민주주의의", "민주주이에")],
+)
+def test_accepted_forms_are_never_errors(strict: Thresholds, text: str, form: str) -> None:
+    from soritune.korean import hangul_to_phones
+
+    phones, insertions = judged(text, hangul_to_phones(form), strict)
+    assert {verdict.kind for verdict in phones} == {"correct"}
+    assert insertions == []
+
+
+def test_variant_of_the_user_is_no_error(strict: Thresholds) -> None:
+    symbols = ["S" if symbol == "SS" else symbol for symbol in read("날씨")]
+    phones, _ = judged("날씨", symbols, strict)
+    assert [verdict.kind for verdict in phones].count("substitution") == 1
+    phones, _ = judged("날씨", symbols, strict, variants={("SS", "S"): "children"})
+    assert {verdict.kind for verdict in phones} == {"correct"}
+    assert [verdict.accepted for verdict in phones if verdict.accepted] == ["children"]
+
+
+def test_threshold_decides(strict: Thresholds) -> None:
+    symbols = ["O" if symbol == "A" else symbol for symbol in read("나")]
+    lenient = strict.model_copy(update={"phone_log_probability": -1000.0})
+    assert judged("나", symbols, strict)[0][1].kind == "substitution"
+    verdict = judged("나", symbols, lenient)[0][1]
+    assert (verdict.kind, verdict.recognised, verdict.accepted) == ("correct", "O", None)
+
+
+def test_phones_of_an_inventory_of_ones_own(strict: Thresholds) -> None:
+    labels = ("x1", "x2", "[PAD]", "<s>", "|")
+    assert phone_labels(labels) == [0, 1]
+    given = spoken(["x1", "x2"], labels)
+    expected = expected_of_phones(["x1", "x1"], labels)
+    path = viterbi(given, expected.ids(labels), 2)
+    phones, _ = verdicts(expected, given, labels, 2, path, strict)
+    assert [verdict.kind for verdict in phones] == ["correct", "substitution"]
+    assert phones[1].recognised == "x2"
