@@ -73,7 +73,7 @@ def pack(
 
 
 def _print(packed: Packed, folder: Path) -> None:
-    from soritune.corpus.manifest import QUARANTINE_FILE
+    from soritune.corpus.file_names import QUARANTINE_FILE
 
     for sentence in packed.damaged:
         print_markup(f"[yellow]{escape(sentence)}[/yellow]")
