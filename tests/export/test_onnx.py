@@ -50,7 +50,7 @@ def test_tokens_are_written_for_a_primary_ctc_output(tiny_ko: str, tmp_path: Pat
 def test_int8_is_scored_and_both_figures_are_in_the_card(
     toy_export: ToyExport, tones: Manifest, tmp_path: Path
 ) -> None:
-    source, float32 = toy_export("wav2vec2", "layer")
+    source, _ = toy_export("wav2vec2", "layer")
     settings: dict[str, Any] = {
         "older": True, "int8": True, "data": tones.path, "root": tones.root, "max_loss": 100.0
     }  # fmt: skip
@@ -63,8 +63,6 @@ def test_int8_is_scored_and_both_figures_are_in_the_card(
         assert cost["rows"] == len(tones)
     phones = scores["phoneme"]
     assert phones["loss_points"] == pytest.approx(100 * (phones["int8"] - phones["float32"]))
-    smaller = (result.folder / "model.onnx").stat().st_size / (float32 / "model.onnx").stat().st_size
-    assert smaller < 1
     assert not list(tmp_path.glob(".*"))
 
 

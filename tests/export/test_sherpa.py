@@ -57,6 +57,8 @@ def test_onnx_folder_whose_first_output_is_another_is_refused(toy_export: ToyExp
 def test_onnx_folder_is_copied(tiny_ko: str, tmp_path: Path) -> None:
     settings = {"older": True, "padded": False, "int8": True, "force": True}
     folder = export("onnx", tiny_ko, tmp_path / "int8", settings).folder
+    # 5.3 million weights, most of them a byte each.
+    assert 6e6 < (folder / "model.onnx").stat().st_size < 8e6
     copied = export("sherpa", folder, tmp_path / "sherpa").folder
     for name in ("model.onnx", "tokens.txt"):
         assert (copied / name).read_bytes() == (folder / name).read_bytes()

@@ -29,7 +29,7 @@ ToyExport = Callable[[str, str], tuple[Path, Path]]
 def test_adapters_are_merged(tmp_path: Path) -> None:
     base = tiny_checkpoint(tmp_path / "base", tiny_config(norm="layer"))
     task = make_task("phoneme", {})
-    model = build_model(ModelConfig(init_from=str(base), lora=LoraSettings(rank=2)), task.outputs, seed=0)
+    model = build_model(ModelConfig(encoder=str(base), lora=LoraSettings(rank=2)), task.outputs, seed=0)
     for name, weight in model.encoder.named_parameters():
         if ".lora_B" in name:
             weight.data.normal_()
@@ -62,7 +62,7 @@ def test_graph_with_other_results_is_refused(
     trace = traced_model.trace
 
     def broken(model: Any, *args: Any, **options: Any) -> tuple[str, int]:
-        model.heads["phoneme"].linear.bias.data += np.linspace(0, 1, len(model.heads["phoneme"].linear.bias))
+        model.heads["phoneme"].linear.bias.data[5] += 1.0
         return trace(model, *args, **options)
 
     monkeypatch.setattr(traced_model, "trace", broken)

@@ -25,7 +25,8 @@ def quantise(file: Path, kept: Sequence[str] = ()) -> int:
 
     Args:
         file: the ONNX file, which is replaced.
-        kept: parts of names of modules whose weights are left in float32, such as "layers.0." or "heads.".
+        kept: parts of names of modules whose weights are left in float32, such as "layers.0.", or "phoneme." for the
+            head of this output.
 
     Returns:
         The number of weights that were changed.

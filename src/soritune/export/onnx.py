@@ -36,7 +36,7 @@ class OnnxSettings(Settings):
     int8: bool = False
     """Weights of matrix products as int8: about a third of the size, and faster on a CPU."""
     keep_float32: list[str] = Field(default_factory=list)
-    """Parts of names of modules whose weights stay in float32 with `int8`, such as "heads." or "layers.0."."""
+    """Parts of names of modules whose weights stay in float32 with `int8`, such as "layers.0."."""
     data: Path | None = None
     """Manifest with references, on which float32 and int8 are scored."""
     root: Path | None = None
