@@ -80,13 +80,15 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     subsets = json.loads(done.stdout)["subsets"]
     for part in subsets:
         part["distance"] = float(np.mean(list(part["distances"].values())))
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     manifest = load_manifest(corpus)
     return {
         "rows": len(manifest),
         "hours": manifest.hours,
         "speakers": arguments.speakers,
         "seconds": seconds,
-        "peak_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "peak_mib": used.ru_maxrss / 1024,
         "subsets": subsets,
         "best_of_random": random_draws(manifest, arguments.hours, arguments.draws, arguments.seed),
         "draws": arguments.draws,
@@ -114,7 +116,10 @@ def main() -> None:
             f"speakers, mean distance {part['distance']:.4f}"
         )
     print(f"best of {result['draws']:,} random draws: mean distance {result['best_of_random']:.4f}")
-    print(f"soritune subset in a fresh process: {result['seconds']:.1f} s, peak {result['peak_mib']:.0f} MiB")
+    print(
+        f"soritune subset in a fresh process: {result['seconds']:.1f} s, {result['cpu_seconds']:.1f} s of CPU time, "
+        f"peak {result['peak_mib']:.0f} MiB"
+    )
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=1), encoding="utf-8")
 

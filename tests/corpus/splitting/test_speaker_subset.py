@@ -132,6 +132,12 @@ def test_impossible_request_is_refused_with_the_reason(
         make_subsets(manifest, hours, shares=shares)
 
 
+def test_share_that_the_chosen_speakers_cannot_give_is_refused(tmp_path: Path) -> None:
+    manifest = corpus(tmp_path, {name: (1.0, {}) for name in ("a", "b", "c")})
+    with pytest.raises(SplitError, match=r"the share of 75 % \(1.5 h\) .* among 2 of the next larger share"):
+        make_subsets(manifest, 2.0, shares=[0.75])
+
+
 def test_rows_without_speaker_are_never_taken_and_are_counted(tmp_path: Path) -> None:
     rows = [
         Utterance(id="a", audio="a.wav", duration_s=3600.0, speaker="a"),

@@ -173,10 +173,11 @@ def _chosen(
     chosen = choose(population.units[among], wanted, seed)
     taken = float(lengths[chosen].sum())
     if not wanted.fits(taken):
+        larger = "" if share == 1 else " of the next larger share (another seed chooses others)"
         raise SplitError(
             f"{what} cannot be taken: no set of whole speakers with {hours:.4g} to {most:.4g} h was found among "
-            f"{len(lengths):,}, the nearest has {taken:.4g} h; ask for other hours, or allow more with --tolerance "
-            f"(now {100 * tolerance:g} %)"
+            f"{len(lengths):,}{larger}, the nearest has {taken:.4g} h; ask for other hours, or allow more with "
+            f"--tolerance (now {100 * tolerance:g} %)"
         )
     inside = np.zeros(len(among), dtype=bool)
     inside[np.flatnonzero(among)[chosen]] = True
