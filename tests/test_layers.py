@@ -479,6 +479,8 @@ def test_torch_free_rooms_load_no_torch() -> None:
         "stages.split",
         "stages.predict",
         "stages.evaluate",
+        "stages.align",
+        "stages.assess",
         "processes",
         "cli.main",
     ]
@@ -499,6 +501,7 @@ def test_torch_free_rooms_load_no_torch() -> None:
         "tensorboard",
         "noisereduce",
         "faster_whisper",
+        "praatio",
     ],
 )
 @pytest.mark.slow
