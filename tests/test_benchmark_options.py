@@ -35,6 +35,7 @@ COMMANDS: dict[str, list[str]] = {
         "h200.py --device cpu --tiny --hours 0.02 --budgets 2 --evaluation-budget 4 --workers 0 --warmup 1 --steps 1 "
         "--no-speed --work work --json result.json"
     ],
+    "gop_speed": ["gop_speed.py --seconds 1 --phones 6 --sentences 2 --rounds 1 --json result.json"],
     "augment_speed": ["augment_speed.py --clips 8 --rounds 1 --rows 1000 --json result.json"],
     "kill_resume": ["kill_resume.py --at 5 --seed 1", "kill_resume.py --moments 1 --chain"],
     "call_memory": ["call_memory.py --minutes 0.5 --window-s 10 --hop-s 10 --rate 8000"],

@@ -507,6 +507,8 @@ def test_torch_free_rooms_load_no_torch() -> None:
         "stages.split",
         "stages.predict",
         "stages.evaluate",
+        "stages.align",
+        "stages.assess",
         "processes",
         "cli.main",
     ]
