@@ -66,8 +66,11 @@ def assert_equal(given: dict[str, np.ndarray], expected: dict[str, np.ndarray]) 
 def test_outputs_are_those_of_pytorch(kind: str, norm: str, toy_export: ToyExport) -> None:
     source, folder = toy_export(kind, norm)
     torch, runtime = PytorchBackend(source, device="cpu"), OnnxRuntimeBackend(folder, device="cpu")
-    for lengths in ([9000], [9000, 9000], [9000, 4000, 2000], [torch.model.geometry.least_samples - 1]):
+    for lengths in ([9000], [9000, 9000], [9000, 4000, 2000], [torch.model.geometry.least_samples]):
         assert_equal(runtime.run(batch(lengths)), torch.run(batch(lengths)))
+    too_short = runtime.run(batch([torch.model.geometry.least_samples - 1]))
+    assert too_short["num_frames"].tolist() == [0]
+    assert np.isfinite(too_short["emotion"]).all()
 
 
 def test_padded_batch_without_its_graph_is_run_row_by_row(toy_export: ToyExport, tmp_path: Path) -> None:
@@ -139,7 +142,8 @@ def test_text_beside_the_audio(tmp_path: Path) -> None:
         for output, expected in other.outputs.items():
             np.testing.assert_allclose(mine.outputs[output], expected, atol=1e-3)
             values.append(tuple(expected.ravel().tolist()))
-    assert len(set(values)) == len(values) >= 3
+    # Of three outputs, the one of the audio alone has the same values for each text.
+    assert len(set(values)) >= len(requests) * 2
 
 
 def test_windows_of_a_long_clip_are_not_normalised_again(toy_export: ToyExport) -> None:
