@@ -26,6 +26,7 @@ from soritune.audio.shard import SHARD_SUFFIX, Shard
 from soritune.errors import AudioError
 
 Container = ZipArchive | TarArchive | Shard
+_ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", SHARD_SUFFIX)
 _MOST_ARCHIVES = 16
 """Archives that a process keeps open; the list of files of a large one takes memory."""
 _MOST_SHARDS = 4096
@@ -87,7 +88,7 @@ class AudioStore:
             AudioError: it is damaged.
         """
         file = as_on_disk(path)
-        if not file.is_file() or file.suffix.lower() in SUFFIXES:
+        if not file.name.lower().endswith(_ARCHIVE_SUFFIXES) or not file.is_file():
             return None
         status = file.stat()
         container = self._opened(file, (status.st_ino, status.st_size, status.st_mtime_ns))
