@@ -13,11 +13,11 @@ import transformers
 from release.pack_bundle import CORPORA, check
 from typer.testing import CliRunner
 
-import soritune
 from soritune.audio.waveform import read_audio
 from soritune.bundles.card import INT8, WEIGHTS_FORMAT
 from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.bundles.packaged import PACKAGED_FOLDER
+from soritune.bundles.packing import unpack_bundle
 from soritune.bundles.read import load_bundle
 from soritune.cli.main import app
 from soritune.corpus.manifest import Manifest
@@ -45,6 +45,8 @@ def test_the_folder_is_small_and_complete_and_contains_no_machine_paths() -> Non
     assert sum(value.size for value in encoder.values()) == ENCODER_PARAMETERS
     assert {value.dtype for value in weights.values()} == {np.dtype(np.float32)}
     for file in FOLDER.iterdir():
+        if file.suffix == ".safetensors":  # any two letters occur in millions of numbers
+            continue
         content = file.read_bytes().replace(b"runs/quickstart", b"")
         for word in (b"/tmp", b"/home", b"/root", b"/work", b"runs/", socket.gethostname().encode()):
             assert word not in content, (file.name, word)
@@ -86,7 +88,7 @@ def test_the_level_of_a_recording_changes_nothing(unseen: Manifest) -> None:
 
 
 def test_the_unpacked_folder_opens_in_transformers_with_the_same_states(tmp_path: Path) -> None:
-    plain = soritune.unpack_bundle(NAME, tmp_path / "plain").path
+    plain = unpack_bundle(NAME, tmp_path / "plain").path
     theirs = transformers.WhisperModel.from_pretrained(plain).encoder.eval()
     ours = load_model(FOLDER).encoder.eval()
     for name, value in theirs.state_dict().items():

@@ -146,7 +146,7 @@ def test_the_name_is_never_looked_up_on_a_hub(no_hub: None, tmp_path: Path) -> N
 def test_an_unknown_name_is_refused_with_the_packaged_models(key: str, no_hub: None, tmp_path: Path) -> None:
     sentence = (
         "'soritune/tiny-kr' is neither a model of this package nor a folder here; "
-        "the package has: soritune/tiny-ko"
+        "the package has: soritune/ko-base, soritune/tiny-ko"
     )
     with pytest.raises(SorituneError, match=sentence):
         build_model(
