@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/phone_augmentation.py --output exp/phone_augmentation
     python benchmarks/phone_augmentation.py --output exp/phone_augmentation --summary     # only the tables
 
-$SORITUNE_DATA is the folder with the corpora. The recipe `quickstart` is trained on folds of speakers of each corpus
-in three arms, with the same folds, seeds, learning rate and number of steps; the last averaged weights are judged on
-the held-out speakers, and nothing is chosen on them.
+$SORITUNE_DATA is the folder with the corpora. The recipe `quickstart` with its preset `tiny-ko` is
+trained on folds of speakers of each corpus in three arms, with the same folds, seeds, learning rate and number of
+steps; the last averaged weights are judged on the held-out speakers, and nothing is chosen on them.
 
     start          the encoder of the recipe as it is, not trained on these corpora
     none           no augmentation
@@ -135,7 +135,7 @@ def _spread(rows: Sequence[Utterance]) -> list[Utterance]:
 
 
 def recipe_of(arm: str, manifest: Manifest, seed: int, options: argparse.Namespace) -> Recipe:
-    """`quickstart` on the rows, with the augmentation of the arm."""
+    """`quickstart` with its preset `tiny-ko` on the rows, with the augmentation of the arm."""
     return load_recipe(
         "quickstart",
         [
@@ -152,6 +152,7 @@ def recipe_of(arm: str, manifest: Manifest, seed: int, options: argparse.Namespa
             "evaluate.checkpoint=last",
             "evaluate.audio=false",
         ],
+        presets=("tiny-ko",),
     )
 
 

@@ -100,6 +100,11 @@ def _step(side: Checkout, corpus: Path, work: Path, steps: int, threads: int) ->
     settings = (
         f"data={corpus}",
         "data.source=manifest",
+        # The same model in both checkouts, whichever model of the package their `quickstart` starts from.
+        "model.encoder=soritune/tiny-ko",
+        "model.freeze={feature_encoder: false}",
+        "tasks.phoneme={inventory: korean, boundary: word}",
+        "batches.encoder_states=null",
         "batches.padded_seconds=16",
         "batches.num_workers=0",
         "train.device=cpu",

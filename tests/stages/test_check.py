@@ -29,9 +29,9 @@ from soritune.tasks.task import make_task
 from soritune.testing import tiny_config
 
 
-def test_checks_count_frames_as_the_packaged_model_does() -> None:
-    """One second gives the model of the package 48 frames, and 49 by the kernels of published wav2vec2 models."""
-    recipe = load_recipe("quickstart", ["data=x", "augment.speed=null"])
+def test_checks_count_frames_as_the_small_packaged_model_does() -> None:
+    """One second gives the small model of the package 48 frames, and 49 by the kernels of published wav2vec2 models."""
+    recipe = load_recipe("quickstart", ["data=x", "augment.speed=null"], presets=["tiny-ko"])
     assert geometry_of_recipe(recipe) == load_bundle("soritune/tiny-ko").geometry
     alternating = ["A", "O"] * 24
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=(*alternating, "A"), speaker="s")
@@ -42,7 +42,8 @@ def test_checks_count_frames_as_the_packaged_model_does() -> None:
 
 
 def test_checks_count_frames_at_the_sample_rate_of_the_recipe() -> None:
-    recipe = load_recipe("quickstart", ["data=x", "augment.speed=null", "preprocessing.sample_rate_hz=8000"])
+    overrides = ["data=x", "augment.speed=null", "preprocessing.sample_rate_hz=8000"]
+    recipe = load_recipe("quickstart", overrides, presets=["tiny-ko"])
     # Kernels 64, 8, 4, 4 and strides 16, 5, 2, 2 over 8,000 samples: 497, 98, 48 and 23 frames.
     assert geometry_of_recipe(recipe).num_frames(8000) == 23
     row = Utterance(id="a", audio="a.wav", duration_s=1.0, phones=tuple("AO" * 12), speaker="s")
@@ -72,7 +73,7 @@ def test_clips_that_the_encoder_cannot_take_are_listed(
         "model.random_weights=true",
         "model.architecture={model_type: whisper}",
     ]
-    recipe = load_recipe("quickstart", [*start, *overrides])
+    recipe = load_recipe("quickstart", [*start, *overrides], presets=["tiny-ko"])
     row = Utterance(id="a", audio="a.wav", duration_s=seconds, phones=("A",), emotion="a", speaker="s")
     fault = row_problem(recipe)(row)
     assert (fault is None) == (reason is None), fault

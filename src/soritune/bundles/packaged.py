@@ -1,4 +1,4 @@
-"""Models that come with the package, by name: `soritune/tiny-ko`."""
+"""Models that come with the package, by name: `soritune/ko-base`, `soritune/tiny-ko`."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ class Predictor:
 
         Args:
             paths: bundle folders, run folders, of which the best bundle is taken, or names of models of the package
-                (`soritune/tiny-ko`).
+                (`soritune/ko-base`).
             checkpoint: another bundle of the run folders, such as "last".
             backend: what runs the models: pytorch or onnx-runtime; auto is what each folder is for.
             device: auto, cpu, cuda or cuda:1.

@@ -47,7 +47,7 @@ class ModelConfig(Settings):
 
     encoder: str
     """Hub name or local folder of a model of a known family, with or without a head; a bundle; or the name of a model
-    of the package, `soritune/tiny-ko`."""
+    of the package, such as `soritune/ko-base`."""
     architecture: dict[str, Any] = Field(default_factory=dict)
     """The encoder's config in Hugging Face's keys (with `model_type`): for counting without weights and for
     random starts."""
