@@ -59,7 +59,14 @@ def test_the_card_records_the_origin_of_the_weights() -> None:
     assert "MIT License" in card["notice"] and "re-upload" in card["notice"]
     assert {entry["speakers"] for entry in card["measured"]} == {10, 12}
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    for word in ("license: mit", "base_model: openai/whisper-base", "MIT License", "CC BY 4.0", "re-upload", "hiring"):
+    for word in (
+        "license: mit",
+        "base_model: openai/whisper-base",
+        "MIT License",
+        "CC BY 4.0",
+        "re-upload",
+        "hiring",
+    ):
         assert word in text
     assert "@" not in text.replace("@import", "")  # encloses the place of a measured figure
 

@@ -52,7 +52,9 @@ __all__ = [
     "written_words",
 ]
 _FILES = {
-    **dict.fromkeys(("Pronouncer", "explain", "phonemize", "pronounce", "pronounced_readings", "variants"), "g2p"),
+    **dict.fromkeys(
+        ("Pronouncer", "explain", "phonemize", "pronounce", "pronounced_readings", "variants"), "g2p"
+    ),
     "Change": "layout",
     **dict.fromkeys(("Unread", "normalize", "unread"), "normalization"),
     **dict.fromkeys(("PlacedPhone", "PronouncedText", "written_words"), "pronounced_text"),
