@@ -14,7 +14,10 @@ from soritune.progress import SILENT, Console
 
 MAY_PRINT = ("cli/", "progress.py", "terminal_text.py")
 RENDERS_TEXT = {"reports/text_report.py": "renders tables into a string"}
-CATCHES_TEXT = {"audio/decoder_messages.py": "catches what C code prints on standard error, and logs it"}
+CATCHES_TEXT = {
+    "audio/decoder_messages.py": "catches what C code prints on standard error, and logs it",
+    "training/trackers.py": "moves what tracking libraries print from standard output to standard error",
+}
 
 
 def test_a_message_is_shown_exactly_as_given_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

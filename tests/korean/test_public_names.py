@@ -8,12 +8,14 @@ import sys
 import pytest
 
 import soritune.korean
-from soritune.korean import g2p, layout, normalization, phones
+from soritune.korean import g2p, layout, normalization, phones, pronounced_text
+
+FILES = (g2p, layout, normalization, phones, pronounced_text)
 
 
 @pytest.mark.parametrize("name", soritune.korean.__all__)
 def test_public_name_is_that_of_one_file(name: str) -> None:
-    found = [getattr(file, name) for file in (g2p, layout, normalization, phones) if hasattr(file, name)]
+    found = [getattr(file, name) for file in FILES if hasattr(file, name)]
     assert getattr(soritune.korean, name) in found
 
 

@@ -101,7 +101,7 @@ def test_paths_without_audio_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_default_model_must_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_model() == "soritune/tiny-ko"
+    assert default_model() == "soritune/ko-base"
     monkeypatch.setattr("soritune.stages.predict.packaged_models", lambda: [])
     with pytest.raises(BundleError, match="no model was given"):
         default_model()
