@@ -27,6 +27,7 @@ from soritune.cli import (
     model_info,
     predict,
     report,
+    serve,
     sources,
     synthesize,
     train,
@@ -45,7 +46,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 TRAIN, CORPUS, JUDGE = "Training", "Corpus", "Predicting and judging"
-DELIVER, LOOK = "Exporting", "Looking things up"
+DELIVER, LOOK = "Exporting and serving", "Looking things up"
 app.command("run", rich_help_panel=TRAIN)(train.run)
 app.command("train", rich_help_panel=TRAIN)(train.train)
 app.command("crossval", rich_help_panel=TRAIN)(train.crossval)
@@ -66,6 +67,7 @@ app.command("calibrate", rich_help_panel=JUDGE)(calibrate.calibrate)
 app.command("compare", rich_help_panel=JUDGE)(report.compare)
 app.command("baselines", rich_help_panel=JUDGE)(baselines.baselines)
 app.add_typer(export.app, name="export", rich_help_panel=DELIVER)
+app.command("serve", rich_help_panel=DELIVER)(serve.serve)
 app.command("augment", rich_help_panel=LOOK)(augment.augment)
 app.command("recipes", rich_help_panel=LOOK)(train.recipes)
 app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)
