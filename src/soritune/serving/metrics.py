@@ -68,7 +68,7 @@ class Metrics:
         if MULTIPROCESS not in os.environ:
             return generate_latest(self.registry)
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
 
@@ -80,7 +80,7 @@ def forget_dead_processes() -> None:
     processes = {path.stem.rpartition("_")[2] for path in Path(folder).glob("gauge_live*.db")}
     for process in processes:
         if process.isdigit() and not _is_alive(int(process)):
-            mark_process_dead(int(process))
+            mark_process_dead(int(process))  # type: ignore[no-untyped-call]
 
 
 def _is_alive(process: int) -> bool:
