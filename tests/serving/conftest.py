@@ -52,7 +52,9 @@ def speechlike(seconds: float, rate: int = 16_000, seed: int = 1) -> Any:
     time = np.arange(round(seconds * rate)) / rate
     buzz = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 20))
     syllables = np.maximum(0, np.sin(2 * np.pi * 3 * time)) * ((time > 0.3) & (time < seconds - 0.3))
-    return 0.2 * syllables * (buzz + 0.3 * rng.standard_normal(len(time))) + 1e-4 * rng.standard_normal(len(time))
+    return 0.2 * syllables * (buzz + 0.3 * rng.standard_normal(len(time))) + 1e-4 * rng.standard_normal(
+        len(time)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,9 @@ def test_symbols_have_the_frames_of_the_decoder_as_seconds() -> None:
 
 def test_phones_answer_is_the_prediction_with_times() -> None:
     answer = Answer(
-        "m", row({"phones": ["G", "A"], "confidence": 0.5, "hangul": "가"}), {"phoneme": (Symbol("G", 0, 0.1, 0.5),)}
+        "m",
+        row({"phones": ["G", "A"], "confidence": 0.5, "hangul": "가"}),
+        {"phoneme": (Symbol("G", 0, 0.1, 0.5),)},
     )
     assert answer.phones_json() == {
         "model": "m",
@@ -55,7 +57,9 @@ def test_text_of_phones_that_are_not_korean_is_the_phones() -> None:
 
 def test_emotion_answer_has_the_label_and_its_windows() -> None:
     windows = [{"start_s": 0.0, "end_s": 1.0, "tasks": {}}]
-    answer = Answer("m", row({"label": "x", "confidence": 0.9}, "emotion", windows=windows, no_speech=True), {})
+    answer = Answer(
+        "m", row({"label": "x", "confidence": 0.9}, "emotion", windows=windows, no_speech=True), {}
+    )
     assert answer.emotion_json() == {
         "model": "m",
         "duration_s": 1.0,

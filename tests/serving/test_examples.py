@@ -21,7 +21,9 @@ def test_examples_have_the_keys_of_answers(connect: Connect, clip: Path) -> None
         assert list(client.post(route, files=files).json()) == list(example(shown))
     assert set(example(examples.EMOTION)) <= set(client.post("/v1/emotion", files=files).json())
     assert list(client.get("/healthz").json()) == list(example(examples.HEALTH))
-    sent = client.post("/invocations", content=clip.read_bytes(), headers={"Content-Type": "audio/wav"}).json()
+    sent = client.post(
+        "/invocations", content=clip.read_bytes(), headers={"Content-Type": "audio/wav"}
+    ).json()
     assert list(sent) == list(example(examples.INVOCATION))
 
 

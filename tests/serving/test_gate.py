@@ -110,9 +110,7 @@ class Slow:
         monkeypatch.setattr(predictor, "run", waiting)
 
 
-@pytest.mark.parametrize(
-    ("limits", "status"), [({"max_concurrent": 1}, 503), ({"max_per_client": 1}, 429)]
-)
+@pytest.mark.parametrize(("limits", "status"), [({"max_concurrent": 1}, 503), ({"max_per_client": 1}, 429)])
 def test_request_beyond_the_limit_is_refused_with_when_to_try_again(
     connect: Connect, clip: Path, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int], status: int
 ) -> None:
@@ -159,7 +157,9 @@ def test_keys_guard_models_and_metrics_but_not_health(connect: Connect, clip: Pa
 
 def test_request_id_is_kept_if_it_is_a_plain_one(connect: Connect) -> None:
     client = connect()
-    assert client.get("/healthz", headers={"X-Request-Id": "abc-1.2_3"}).headers["X-Request-Id"] == "abc-1.2_3"
+    assert (
+        client.get("/healthz", headers={"X-Request-Id": "abc-1.2_3"}).headers["X-Request-Id"] == "abc-1.2_3"
+    )
     for wrong in ("a" * 65, "a b", '"}', ""):
         assert client.get("/healthz", headers={"X-Request-Id": wrong}).headers["X-Request-Id"] != wrong
     error = client.get("/nowhere", headers={"X-Request-Id": "x9"}).json()["error"]
@@ -178,7 +178,12 @@ def test_log_has_facts_and_neither_names_nor_texts(
         )
     (fields,) = [getattr(record, FIELDS) for record in caplog.records if record.getMessage() == "request"]
     assert fields["route"] == "/v1/phonemes"
-    assert (fields["status"], fields["model"], fields["audio_s"], fields["client"]) == (200, "toy", 2.0, "alice")
+    assert (fields["status"], fields["model"], fields["audio_s"], fields["client"]) == (
+        200,
+        "toy",
+        2.0,
+        "alice",
+    )
     logged = json.dumps([{**record.__dict__, "args": None} for record in caplog.records], default=str)
     for hidden in ("private-name", "hidden", "right", answer.json()["hangul"]):
         assert hidden not in logged

@@ -21,7 +21,15 @@ def contents(invocation: Invocation) -> list[tuple[bytes, str | None]]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["audio/wav", "audio/wave", "audio/x-flac", "audio/webm;codecs=opus", "application/octet-stream", "AUDIO/MPEG"]
+    "kind",
+    [
+        "audio/wav",
+        "audio/wave",
+        "audio/x-flac",
+        "audio/webm;codecs=opus",
+        "application/octet-stream",
+        "AUDIO/MPEG",
+    ],
 )
 def test_body_of_audio_is_one_recording(kind: str) -> None:
     invocation = read(b"bytes", kind)
@@ -33,13 +41,20 @@ def test_body_of_audio_is_one_recording(kind: str) -> None:
     ("body", "kind", "expected", "is_list"),
     [
         (json.dumps({"audio": A, "model": "m"}), "application/json", [(b"first", "m")], False),
-        (json.dumps({"instances": [{"audio": A}, {"audio": B}]}), "application/json", [(b"first", None), (b"second", None)], True),
+        (
+            json.dumps({"instances": [{"audio": A}, {"audio": B}]}),
+            "application/json",
+            [(b"first", None), (b"second", None)],
+            True,
+        ),
         (json.dumps([{"audio": B}]), "application/json; charset=utf-8", [(b"second", None)], True),
         (f"{A}\n{B}\n", "text/csv", [(b"first", None), (b"second", None)], True),
         (f"model,audio\nm,{A}\n,{B}\n", "text/csv", [(b"first", "m"), (b"second", None)], True),
     ],
 )
-def test_json_and_csv_hold_base64(body: str, kind: str, expected: list[tuple[bytes, str | None]], is_list: bool) -> None:
+def test_json_and_csv_hold_base64(
+    body: str, kind: str, expected: list[tuple[bytes, str | None]], is_list: bool
+) -> None:
     invocation = read(body, kind)
     assert contents(invocation) == expected
     assert invocation.is_list is is_list

@@ -21,7 +21,9 @@ def test_key_is_found_by_the_published_hash_of_its_text() -> None:
 
 def test_file_has_a_hash_and_a_name_per_line(tmp_path: Path) -> None:
     file = tmp_path / "keys"
-    file.write_text(f"# staff\n\n{ABC}  alice\n{hashlib.sha256(b'x').hexdigest()}  a school\n", encoding="utf-8")
+    file.write_text(
+        f"# staff\n\n{ABC}  alice\n{hashlib.sha256(b'x').hexdigest()}  a school\n", encoding="utf-8"
+    )
     keys = read_keys(file)
     assert (keys.owner("abc"), keys.owner("x")) == ("alice", "a school")
 

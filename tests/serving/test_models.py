@@ -24,7 +24,9 @@ def emotion_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("emotion") / "bundle"
     task = make_task("emotion", {"labels": ["기쁨", "화남"]})
     config = ModelConfig(encoder="none", random_weights=True, architecture=tiny_config(norm="layer"))
-    save_bundle(build_model(config, task.outputs, seed=1), folder, tasks=[task], preprocessing=Preprocessing())
+    save_bundle(
+        build_model(config, task.outputs, seed=1), folder, tasks=[task], preprocessing=Preprocessing()
+    )
     return folder
 
 
@@ -70,9 +72,7 @@ def test_corrupt_bundle_is_one_sentence(toy: dict[str, Path], tmp_path: Path, fi
         opened(tmp_path / "broken")
 
 
-def test_programs_without_an_event_loop_get_the_same_answer(
-    toy: dict[str, Path], clip: Path
-) -> None:
+def test_programs_without_an_event_loop_get_the_same_answer(toy: dict[str, Path], clip: Path) -> None:
     models = opened(toy["onnx-runtime"])
     answer = models.named(None).answer_now(Upload(clip.read_bytes()))
     assert answer.prediction("phoneme") is not None

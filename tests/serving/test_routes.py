@@ -55,12 +55,15 @@ def test_same_clip_has_the_same_answer_by_every_way_in(
 
     (from_batch,) = client.post("/v1/batch", files={"files": clip.read_bytes()}).json()["answers"]
     assert from_batch["tasks"] == expected
-    assert client.post("/invocations", content=clip.read_bytes(), headers={"Content-Type": "audio/wav"}).json() == (
-        from_batch
-    )
+    assert client.post(
+        "/invocations", content=clip.read_bytes(), headers={"Content-Type": "audio/wav"}
+    ).json() == (from_batch)
     assert streamed(client, clip)["answer"] == from_batch
     phones = post(client, "/v1/phonemes", clip).json()
-    assert (phones["phones"], phones["hangul"]) == (expected["phoneme"]["phones"], expected["phoneme"]["hangul"])
+    assert (phones["phones"], phones["hangul"]) == (
+        expected["phoneme"]["phones"],
+        expected["phoneme"]["hangul"],
+    )
     emotion = post(client, "/v1/emotion", clip).json()
     assert {**expected["emotion"], **emotion} == emotion
 
@@ -69,7 +72,9 @@ def test_times_of_phones_rise_within_the_clip(connect: Connect, clip: Path) -> N
     content = post(connect(), "/v1/phonemes", clip).json()
     times = content["times"]
     # Boundaries at the ends, and repeated ones, are left out of the text but have times.
-    assert [each["symbol"] for each in times if each["symbol"] != "|"] == [p for p in content["phones"] if p != "|"]
+    assert [each["symbol"] for each in times if each["symbol"] != "|"] == [
+        p for p in content["phones"] if p != "|"
+    ]
     starts = [each["start_s"] for each in times]
     assert starts == sorted(starts)
     assert all(0 <= each["start_s"] < each["end_s"] <= content["duration_s"] for each in times)
@@ -139,7 +144,9 @@ class Dictation:
         return {}
 
     def recognise(self, samples: np.ndarray) -> RecognisedText:
-        return RecognisedText(f"{len(samples)}", (Word(f"{len(samples)}", 0.1, 0.4, 0.5),), len(samples) / 16_000)
+        return RecognisedText(
+            f"{len(samples)}", (Word(f"{len(samples)}", 0.1, 0.4, 0.5),), len(samples) / 16_000
+        )
 
 
 def test_recogniser_is_chosen_by_its_name_and_gives_words(
@@ -160,7 +167,9 @@ def test_unknown_model_is_not_found(connect: Connect, clip: Path) -> None:
 
 def test_json_and_csv_have_the_answer_of_the_file(connect: Connect, clip: Path) -> None:
     client, text = connect(), base64.b64encode(clip.read_bytes()).decode()
-    alone = client.post("/invocations", content=clip.read_bytes(), headers={"Content-Type": "audio/x-wav"}).json()
+    alone = client.post(
+        "/invocations", content=clip.read_bytes(), headers={"Content-Type": "audio/x-wav"}
+    ).json()
     assert client.post("/invocations", json={"audio": text}).json() == alone
     listed = client.post("/invocations", content=f"audio\n{text}\n", headers={"Content-Type": "text/csv"})
     assert listed.json() == {"predictions": [alone]}

@@ -23,9 +23,7 @@ def test_subtitles_end_at_pauses_and_when_they_are_long() -> None:
 
 def test_srt_and_vtt_are_as_their_formats_are_published() -> None:
     words = transcript(Word("가", 0.1234, 0.5, 1), Word("나", 3661.5, 3662.0, 1))
-    assert words.srt() == (
-        "1\n00:00:00,123 --> 00:00:00,500\n가\n\n2\n01:01:01,500 --> 01:01:02,000\n나\n"
-    )
+    assert words.srt() == ("1\n00:00:00,123 --> 00:00:00,500\n가\n\n2\n01:01:01,500 --> 01:01:02,000\n나\n")
     assert words.vtt() == (
         "WEBVTT\n\n00:00:00.123 --> 00:00:00.500\n가\n\n01:01:01.500 --> 01:01:02.000\n나\n"
     )

@@ -93,7 +93,15 @@ def test_container_is_refused_when_more_is_decoded_than_is_allowed(is_seekable: 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"RIFF", b"\0" * 1000, b"RIFF\xff\xff\xff\xffWAVEfmt ", b"<html></html>", b"OggS" * 300, b"fLaC" + b"\xff" * 64],
+    [
+        b"",
+        b"RIFF",
+        b"\0" * 1000,
+        b"RIFF\xff\xff\xff\xffWAVEfmt ",
+        b"<html></html>",
+        b"OggS" * 300,
+        b"fLaC" + b"\xff" * 64,
+    ],
 )
 def test_what_is_not_audio_is_one_sentence_without_a_path(data: bytes) -> None:
     error = refused(data, 60)

@@ -26,7 +26,10 @@ from soritune.serving.metrics import Metrics, forget_dead_processes
 from soritune.serving.models import ServedModels
 from soritune.serving.settings import ServeSettings, settings_in
 
-DESCRIPTION = "Korean phones, styles of speaking and transcripts from recordings. Recordings are neither kept nor logged."
+DESCRIPTION = (
+    "Korean phones, styles of speaking and transcripts from recordings. Recordings are neither kept nor "
+    "logged."
+)
 PAGE = Path(__file__).parent / "page"
 """Folder of the page at `/`, which is mounted if it has an index.html."""
 

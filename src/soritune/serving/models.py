@@ -122,9 +122,11 @@ class ServedModel:
         return _given(await asyncio.wrap_future(waiting))
 
     def close(self) -> None:
-        """Runs what is waiting, and ends the thread of the queue."""
-        if self._batcher is not None:
-            self._batcher.close()
+        """Runs what is waiting, and ends the thread of the queue; a later request starts another one."""
+        with self._starting:
+            batcher, self._batcher = self._batcher, None
+        if batcher is not None:
+            batcher.close()
 
     def _queue(self) -> MicroBatcher[Reading, Answer | RequestError]:
         with self._starting:
@@ -174,7 +176,7 @@ class ServedModels:
         models: Sequence[ServedModel],
         settings: ServeSettings,
         recogniser: Recogniser | None = None,
-        readers: ThreadPoolExecutor | None = None,
+        readers: Executor | None = None,
     ) -> None:
         self.settings, self.recogniser, self._readers = settings, recogniser, readers
         self._by_name = {model.name: model for model in models}
@@ -270,11 +272,9 @@ class ServedModels:
                 raise fault_of(error, limit) from None
 
     def close(self) -> None:
-        """Ends the threads of all models."""
+        """Ends the queues of all models."""
         for model in self:
             model.close()
-        if self._readers is not None:
-            self._readers.shutdown(wait=False, cancel_futures=True)
 
 
 def named_folders(settings: ServeSettings) -> list[tuple[str, Path]]:
