@@ -77,6 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "testing": {"tasks"},
     "doctor": {"", "reports"},
+    "serving": {"", "audio", "bundles", "inference", "korean", "run_folder", "tasks"},
     "cli": {
         "",
         "bundles",
@@ -88,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recipe",
         "reports",
         "run_folder",
+        "serving",
         "stages",
         "tasks",
         "training",
@@ -480,6 +482,8 @@ def test_torch_free_rooms_load_no_torch() -> None:
     ]
     free += [
         "inference.predictor",
+        "serving.app",
+        "serving.server",
         "reports.score",
         "reports.report",
         "recipe",
