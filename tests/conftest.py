@@ -216,3 +216,38 @@ def twelve(fakes: ModuleType, tmp_path: Path) -> Path:
         tmp_path / "predictions" / "test.jsonl", [fakes.emotion_task()], rows, data={"split": "test"}
     )
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def toy_export(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], tuple[Path, Path]]:
+    """A toy bundle of a family and norm with a CTC output and one for utterances, and the ONNX folder exported from it;
+    each is exported once."""
+    done: dict[tuple[str, str], tuple[Path, Path]] = {}
+
+    def export_once(kind: str, norm: str) -> tuple[Path, Path]:
+        if (kind, norm) not in done:
+            from soritune.audio.preprocessing import Preprocessing
+            from soritune.models.build import build_model
+            from soritune.models.config import ModelConfig
+            from soritune.models.saving import save_bundle
+            from soritune.stages.export import export
+            from soritune.tasks.task import make_task
+            from soritune.testing import tiny_config
+
+            folder = tmp_path_factory.mktemp(f"{kind}-{norm}")
+            tasks = [
+                make_task("emotion", {"labels": ["Anxious", "Kind", "Dry"], "layer": "weighted"}),
+                make_task("phoneme", {}),
+            ]
+            config = ModelConfig(
+                encoder="toy",
+                architecture=tiny_config(kind, norm),  # type: ignore[arg-type]
+                random_weights=True,
+            )
+            model = build_model(config, [spec for task in tasks for spec in task.outputs], seed=3)
+            save_bundle(model, folder / "bundle", tasks=tasks, preprocessing=Preprocessing())
+            export("onnx", folder / "bundle", folder / "onnx", {"older": True})
+            done[kind, norm] = (folder / "bundle", folder / "onnx")
+        return done[kind, norm]
+
+    return export_once

@@ -53,6 +53,11 @@ COMMANDS: dict[str, list[str]] = {
         "emotion_text.py styles --work synthetic --minutes 0.4 --speakers 3 --folds 3 --epochs 1 --seeds 0 "
         "--arms fused --rate 1e-3 --set train.weight_decay=0.1",
     ],
+    "onnx_speed": [
+        "onnx_speed.py speed --models toy --seconds 0.5 --threads 1 --rounds 1 --turns 1 --older --json result.json",
+        "onnx_speed.py quality m.jsonl --root . --model soritune/tiny-ko --rows 6 --keep-float32 phoneme. --older "
+        "--json result.json",
+    ],
     "child_phoneme_comparison": [
         "child_phoneme_comparison.py --work work --minutes 1 --base-steps 1 --repeat 1"
     ],
@@ -60,6 +65,7 @@ COMMANDS: dict[str, list[str]] = {
 """Commands of a test, in a folder with the files of `toy_files`."""
 NOT_HERE: dict[str, str] = {
     "thread_waiting.py": "has no option, and measures for two minutes at its only size",
+    "sherpa_tokens.py": "its peer is in the extra `peers`, which a development install lacks; needs real clips",
     "true_size.py": "needs 12 GB of memory and true models; tests/test_recipes.py takes steps of every recipe",
     "bundled_encoder.py": "needs five real corpora",
     "phone_augmentation.py": "needs three real corpora",

@@ -35,7 +35,7 @@ EVERYWHERE = {
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "extras": {"errors"},
-    "registry": {"errors"},
+    "registry": {"errors", "extras"},
     "settings": {"errors"},
     "processes": {"errors"},
     "progress": {"processes", "terminal_text"},
@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"audio", "bundles", "korean", "run_folder", "tasks"},
     "reports": {"audio", "bundles", "inference", "metrics", "run_folder", "tasks"},
     "models": {"bundles", "tasks"},
+    "export": {"audio", "bundles", "corpus", "inference", "models", "reports", "tasks"},
     "training": {"audio", "bundles", "corpus", "models", "run_folder", "tasks"},
     "idle_keys": {"tasks"},
     "recipe": {"audio", "corpus", "idle_keys", "models", "tasks", "training"},
@@ -66,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "audio",
         "bundles",
         "corpus",
+        "export",
         "inference",
         "metrics",
         "models",
@@ -99,7 +101,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Room (file or folder) to the rooms it imports from, beside itself and `EVERYWHERE`. "" is the package itself."""
 
 ALSO = {"inference/backends/pytorch.py": {"models"}}
-TORCH_ROOMS = {"models", "training", "stages", "testing"}
+TORCH_ROOMS = {"export", "models", "training", "stages", "testing"}
 TORCH_FILES = {
     "doctor/machine.py",
     "inference/backends/pytorch.py",
@@ -108,6 +110,11 @@ TORCH_FILES = {
 """The first one asks torch for its devices if it is installed. The last one imports transformers for a training, from
 a text encoder without `tokenizer.json`; never torch."""
 TORCH_FREE_FILES = {
+    "export/exporter.py",
+    "export/int8.py",
+    "export/judged_int8.py",
+    "export/tensorrt.py",
+    "export/tokens.py",
     "models/config.py",
     "training/batches/config.py",
     "training/batches/plan.py",
@@ -147,9 +154,11 @@ MAY_NAME_ALSO = {
     "bundles/read.py": ("conv_kernel", "conv_stride"),
     "extras.py": ("faster_whisper",),
     "models/inputs/text_weights.py": ("num_hidden_layers",),
+    "export/sherpa.py": ("wav2vec2-ctc",),
 }
 """Heads of transformers that all families share; keys of cards of the first schema, which are converted; the library
-of a recogniser; the depth of a text encoder, for which transformers has one name."""
+of a recogniser; the depth of a text encoder, for which transformers has one name; a type of onnx-asr's models,
+whatever their encoder is."""
 
 
 @cache

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.conftest import MUTE_DECODER
 
-from soritune.errors import MemberError, UnknownNameError
+from soritune.errors import MemberError, MissingLibraryError, UnknownNameError
 from soritune.registry import load_identifier, load_member, members
 
 
@@ -96,3 +97,22 @@ def test_package_installed_later_is_found(external_package: Callable[[str, str, 
     assert set(members(*DECODERS)) == {"greedy"}
     external_package(DECODERS[0], "mute", MUTE_DECODER)
     assert set(members(*DECODERS)) == {"greedy", "mute"}
+
+
+def test_member_whose_library_is_not_installed_fails_only_when_requested(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backends = ("soritune.inference.backends", "BACKEND")
+    monkeypatch.delitem(sys.modules, "soritune.inference.backends.pytorch", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    sentence = (
+        "'pytorch' of soritune.inference.backends needs torch, which is not installed: "
+        "pip install 'soritune[train]'"
+    )
+    with pytest.raises(MissingLibraryError) as caught:
+        load_member(*backends, "pytorch", "backend")
+    assert str(caught.value) == sentence
+    assert "pytorch" not in members(*backends)
+    with pytest.raises(UnknownNameError) as unknown:
+        load_member(*backends, "pytroch", "backend")
+    assert sentence in str(unknown.value)

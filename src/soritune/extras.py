@@ -48,10 +48,10 @@ def require(purpose: str, *modules: str) -> None:
         raise _missing(purpose, missing)
 
 
-def missing_library(error: ModuleNotFoundError) -> MissingLibraryError | None:
+def missing_library(error: ModuleNotFoundError, purpose: str = "this command") -> MissingLibraryError | None:
     """The failed import of a library of an extra as an expected failure; None for any other module."""
     top = (error.name or "").partition(".")[0]
-    return _missing("this command", [top]) if _extra_of(top) and find_spec(top) is None else None
+    return _missing(purpose, [top]) if _extra_of(top) and find_spec(top) is None else None
 
 
 def _extra_of(module: str) -> str | None:

@@ -5,7 +5,8 @@ hyphens in the names that users type. Other packages add members through an entr
 folder (`soritune.tasks`, `soritune.corpus.sources`, `soritune.export`).
 
 A package that cannot be imported must not stop work that does not need it. Lists omit its member and log a warning;
-an error is raised only when that member is requested.
+an error is raised only when that member is requested. So it is with a member of a folder whose library comes with an
+extra that is not installed, without the warning.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from soritune.errors import MemberError, UnknownNameError
+from soritune.errors import MemberError, MissingLibraryError, UnknownNameError
+from soritune.extras import missing_library
 
 logger = logging.getLogger(__name__)
 _SearchPath = tuple[tuple[str, int], ...]
@@ -45,7 +47,7 @@ class Members:
     usable: dict[str, Member] = field(default_factory=dict)
     """By name."""
     faults: dict[str, str] = field(default_factory=dict)
-    """Name of a member of another package → a sentence on why it cannot be used."""
+    """Name of a member that cannot be used → a sentence on the reason."""
 
 
 def member_names(package: str) -> list[str]:
@@ -64,6 +66,7 @@ def load_member(package: str, attribute: str, name: str, kind: str) -> Any:
     Raises:
         UnknownNameError: no such member; the message lists the known names and the nearest.
         MemberError: another package provides it and cannot be imported, or several packages provide it.
+        MissingLibraryError: it needs a library of an extra that is not installed.
     """
     files = {file.replace("_", "-"): file for file in _files(package)}
     in_folder = _in_folder(package, attribute, files[name]) if name in files else None
@@ -111,7 +114,11 @@ def all_members(package: str, attribute: str, fits: Callable[[Any], bool] | None
     """
     known = Members()
     for file in _files(package):
-        member = _in_folder(package, attribute, file)
+        try:
+            member = _in_folder(package, attribute, file)
+        except MissingLibraryError as error:
+            known.faults[file.replace("_", "-")] = str(error)
+            continue
         if member is not None:
             known.usable[file.replace("_", "-")] = member
     for name, entries in _entry_points_by_name(package).items():
@@ -152,8 +159,18 @@ def _entry_points_by_name(package: str) -> dict[str, list[EntryPoint]]:
 
 
 def _in_folder(package: str, attribute: str, file: str) -> Member | None:
-    """The member in a file of the folder; None if the file does not bind `attribute`."""
-    module = importlib.import_module(f"{package}.{file}")
+    """The member in a file of the folder; None if the file does not bind `attribute`.
+
+    Raises:
+        MissingLibraryError: it imports a library of an extra that is not installed.
+    """
+    try:
+        module = importlib.import_module(f"{package}.{file}")
+    except ModuleNotFoundError as error:
+        missing = missing_library(error, f"'{file.replace('_', '-')}' of {package}")
+        if missing is None:
+            raise
+        raise missing from error
     return Member(getattr(module, attribute), "soritune") if hasattr(module, attribute) else None
 
 

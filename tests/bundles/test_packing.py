@@ -211,7 +211,7 @@ def test_damaged_weights_are_reported_in_one_sentence(
 def test_an_unknown_format_is_refused(packed: Bundle, weights_format: Any, tmp_path: Path) -> None:
     folder = copy_of(packed, tmp_path / "copy")
     with pytest.raises(
-        BundleError, match=r"'weights_format' is faulty \(is .*can be 'int8'\); copy the bundle"
+        BundleError, match=r"'weights_format' is faulty \(is .*can be 'int8' or 'onnx'\); copy the bundle"
     ):
         update_card(folder, weights_format=weights_format)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from pydantic import ValidationError
 from rich.table import Table
 
 from soritune import progress
@@ -327,6 +326,8 @@ def _shares(ratios: str) -> dict[str, float]:
 
 
 def _split_settings(**values: Any) -> SplitSettings:
+    from pydantic import ValidationError
+
     from soritune.corpus.splitting.splits import SplitSettings
     from soritune.settings import faults_of
 

@@ -87,7 +87,7 @@ def sherpa(
         str | None, typer.Option("--ctc-output", help="The CTC output of a model with several.")
     ] = None,
     onnx_asr: Annotated[
-        bool, typer.Option("--onnx-asr", help="Also write the folder onnx-asr, for the library of that name.")
+        bool, typer.Option("--onnx-asr", help="Also write the folder onnx-asr, for the library onnx-asr.")
     ] = False,
     older: Older = False,
     tolerance: Tolerance = 1e-3,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from soritune import progress
 from soritune.cli.corpus import Json
@@ -40,6 +39,8 @@ def synthesize(
     Voices, rooms, microphones and noise are drawn for every voice and utterance (docs/synthetic-speech.md).
     A result on this speech has to be confirmed on people.
     """
+    from pydantic import ValidationError
+
     from soritune.corpus.file_names import MANIFEST_FILE, SPLITS_FILE
     from soritune.corpus.synthetic.factory import synthesize as run
     from soritune.corpus.synthetic.settings import SynthesisSettings

@@ -12,8 +12,9 @@ from typing import Any
 
 from soritune.errors import ModelError
 
-OPERATORS = ("MatMul",)
-"""Convolutions are left in float32: with them as int8 a graph is slower and further from the model."""
+OPERATORS = ("MatMul", "Gemm")
+"""Those with a matrix of weights; the library makes the first of the second. Convolutions are left in float32: with
+them as int8 a graph is slower and further from the model."""
 _SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata of a node: the modules of torch that it comes from."""
 
@@ -24,7 +25,8 @@ def quantise(file: Path, kept: Sequence[str] = ()) -> int:
 
     Args:
         file: the ONNX file, which is replaced.
-        kept: parts of names of modules whose weights are left in float32, such as "layers.0." or "heads.".
+        kept: parts of names of modules whose weights are left in float32, such as "layers.0.", or "phoneme." for the
+            head of this output.
 
     Returns:
         The number of weights that were changed.
@@ -58,17 +60,20 @@ def quantise(file: Path, kept: Sequence[str] = ()) -> int:
         quantize_dynamic(
             str(file),
             str(result),
-            op_types_to_quantize=list(OPERATORS),
+            op_types_to_quantize=["MatMul"],
             per_channel=True,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=excluded,
+            nodes_to_exclude=[*excluded, *(f"{node}_MatMul" for node in excluded)],
             extra_options={"MatMulConstBOnly": True},
         )
     written = onnx.load(str(result))
     onnx.helper.set_model_props(written, metadata)
     onnx.save(written, str(file))
     result.unlink()
-    return len(modules) - len(excluded)
+    return sum(
+        weights.data_type == onnx.TensorProto.INT8 and len(weights.dims) == 2
+        for weights in written.graph.initializer
+    )
 
 
 def _module_of(node: Any) -> str:

@@ -36,7 +36,7 @@ class OnnxSettings(Settings):
     int8: bool = False
     """Weights of matrix products as int8: about a third of the size, and faster on a CPU."""
     keep_float32: list[str] = Field(default_factory=list)
-    """Parts of names of modules whose weights stay in float32 with `int8`, such as "heads." or "layers.0."."""
+    """Parts of names of modules whose weights stay in float32 with `int8`, such as "layers.0."."""
     data: Path | None = None
     """Manifest with references, on which float32 and int8 are scored."""
     root: Path | None = None
@@ -198,7 +198,7 @@ def _to_int8(
             raise ModelError(
                 f"int8 loses {worst.loss:.2f} points of {worst.task}/{worst.rate} on {settings.data} "
                 f"({worst.float32:.4f} → {worst.int8:.4f}), more than the {settings.max_loss:g} allowed; keep some "
-                "layers in float32 (--keep-float32), allow more (--max-loss), or write it all the same (--force)"
+                "layers in float32 (--keep-float32), allow more (--max-loss), or write it anyway (--force)"
             )
         _write_card(bundle, folder, model, facts)
         return measured

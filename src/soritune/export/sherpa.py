@@ -41,7 +41,7 @@ class SherpaSettings(Settings):
     tolerance: float = Field(LARGEST_DIFFERENCE, gt=0)
     """Allowed difference of log-probabilities from PyTorch's."""
     onnx_asr: bool = False
-    """Also write the folder onnx-asr, for the library of that name: the graph that takes lengths, and its files."""
+    """Also write the folder onnx-asr, for the library onnx-asr: the graph that takes lengths, and its files."""
     base: str | None = None
     """Folder or hub name of an adapter bundle's base, where it has moved."""
 
@@ -87,7 +87,7 @@ def _ctc_output(bundle: Bundle, name: str | None) -> OutputSpec:
     """The output that sherpa-onnx reads.
 
     Raises:
-        BundleError: there is none, or the model needs more than audio at 16 kHz.
+        BundleError: the model has no such output, or needs more than audio at 16 kHz.
     """
     outputs = {spec.name: spec for spec in bundle.outputs if objective_of(spec).needs_decoder}
     if not outputs:

@@ -82,7 +82,7 @@ class LogMel(nn.Module):
             return ((decades + 4.0) / 4.0).masked_fill(~valid[:, None, :], 0.0), frames
 
     def use_convolutions(self) -> None:
-        """From now on, the Fourier transform is a convolution with fixed kernels, which every runtime has."""
+        """Makes the Fourier transform a convolution with fixed kernels, which every runtime has."""
         turn = 2 * math.pi * torch.arange(FFT_SAMPLES, dtype=torch.float64) / FFT_SAMPLES
         angle = turn * torch.arange(FFT_SAMPLES // 2 + 1, dtype=torch.float64)[:, None]
         window = torch.hann_window(FFT_SAMPLES, dtype=torch.float64)
