@@ -53,6 +53,9 @@ COMMANDS: dict[str, list[str]] = {
         "emotion_text.py styles --work synthetic --minutes 0.4 --speakers 3 --folds 3 --epochs 1 --seeds 0 "
         "--arms fused --rate 1e-3 --set train.weight_decay=0.1",
     ],
+    "serve_load": [
+        "serve_load.py . --most 4 --model soritune/tiny-ko --clients 2 --seconds 2 --workers 2 --kill --json result.json"
+    ],
     "onnx_speed": [
         "onnx_speed.py speed --models toy --seconds 0.5 --threads 1 --rounds 1 --turns 1 --older --json result.json",
         "onnx_speed.py quality m.jsonl --root . --model soritune/tiny-ko --rows 6 --keep-float32 phoneme. --older "

@@ -204,6 +204,8 @@ class ServedModels:
             )
             for name, folder in named_folders(settings)
         ]
+        if settings.enable_emotion and not any(model.has_emotion for model in models):
+            raise SorituneError("--enable-emotion has no effect: no model infers emotions; leave it out")
         recogniser: Recogniser | None = None
         if settings.asr_model is not None:
             from soritune.inference.recognition.ctranslate2 import CTranslate2Recogniser
