@@ -54,7 +54,8 @@ COMMANDS: dict[str, list[str]] = {
         "--arms fused --rate 1e-3 --set train.weight_decay=0.1",
     ],
     "serve_load": [
-        "serve_load.py . --most 4 --model soritune/tiny-ko --clients 2 --seconds 2 --workers 2 --kill --json result.json"
+        "serve_load.py . --most 4 --model soritune/tiny-ko --clients 2 --seconds 2 --workers 2 --kill "
+        "--json result.json"
     ],
     "onnx_speed": [
         "onnx_speed.py speed --models toy --seconds 0.5 --threads 1 --rounds 1 --turns 1 --older --json result.json",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,15 @@ def test_faulty_file_of_keys_is_refused_at_the_start(toy: dict[str, Path], tmp_p
     (tmp_path / "keys").write_text("a key itself\n", encoding="utf-8")
     with pytest.raises(SorituneError, match="line 1"):
         open_app(ServeSettings(models=(f"toy={toy['onnx-runtime']}",), vad="off", api_keys=tmp_path / "keys"))
+
+
+def test_program_of_the_document_makes_an_app(toy: dict[str, Path]) -> None:
+    text = (Path(__file__).parent.parent.parent / "docs" / "serving.md").read_text(encoding="utf-8")
+    block = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[-1]
+    names: dict[str, Any] = {}
+    exec(block.replace("soritune/tiny-ko", f"toy={toy['onnx-runtime']}"), names)
+    with TestClient(names["app"]) as client:
+        assert client.get("/healthz").json()["models"] == [{"name": "toy", "tasks": ["phoneme"]}]
 
 
 WITHOUT_TORCH = """

@@ -17,10 +17,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.lean_environment import declared, make_environment
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_stream
 
 from soritune.errors import MissingLibraryError, SorituneError
+from soritune.extras import TORCH_STACK
 from soritune.serving import server
 from soritune.serving.settings import ServeSettings
 
@@ -37,13 +39,17 @@ def free_port() -> int:
 class Process:
     """`soritune serve` on a port of its own."""
 
-    def __init__(self, log: Path, *arguments: str | Path) -> None:
+    def __init__(self, log: Path, *arguments: str | Path, python: str | Path = sys.executable) -> None:
         self.port = free_port()
         self.log = log
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        if python != sys.executable:
+            environment = {
+                name: value for name, value in environment.items() if not name.startswith("PYTHON")
+            }
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "soritune", "serve", *map(str, arguments), "--port", str(self.port)],
+                [python, "-m", "soritune", "serve", *map(str, arguments), "--port", str(self.port)],
                 stderr=file,
                 env=environment,
             )
@@ -204,6 +210,20 @@ def test_sigterm_finishes_requests_in_progress(running: Process, clip: Path) -> 
     logged = [json.loads(line) for line in lines if line.startswith("{")]
     assert {"request", "stream"} <= {each["event"] for each in logged}
     assert len(logged) >= len(lines) - 1  # the first line is for the person who started it
+
+
+@pytest.mark.slow(seconds=5)
+def test_declared_dependencies_suffice_to_serve_an_exported_model(
+    toy: dict[str, Path], clip: Path, tmp_path: Path
+) -> None:
+    """An environment with the extras `onnx` and `serve` alone, which has no torch."""
+    lean = make_environment(tmp_path / "venv", "onnx", "serve")
+    process = Process(tmp_path / "log", toy["onnx-runtime"], python=lean.python)
+    try:
+        assert phones(process, clip)["phones"]
+    finally:
+        assert process.stop() == 0
+    assert not declared("onnx", "serve").keys() & set(TORCH_STACK)
 
 
 @pytest.mark.slow(seconds=8)
