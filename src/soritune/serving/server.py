@@ -58,11 +58,11 @@ def run(settings: ServeSettings) -> None:
     named_folders(settings)  # a wrong name is reported before the workers start
     if settings.api_keys is not None:
         read_keys(settings.api_keys)
+    _check_port(uvicorn.Config("soritune.serving.server:worker_app", **options))
     with tempfile.TemporaryDirectory(prefix="soritune-metrics-") as folder:
         os.environ.update(settings.environment(), **{METRICS_FOLDER: folder})
         threads = max(1, (os.cpu_count() or 1) // settings.workers)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-        _check_port(uvicorn.Config("soritune.serving.server:worker_app", **options))
         uvicorn.run("soritune.serving.server:worker_app", factory=True, workers=settings.workers, **options)
         failure = Path(folder) / FAILURE
         if failure.exists():
