@@ -50,15 +50,15 @@ def run(settings: ServeSettings) -> None:
     }
     log_as_json(settings.log_level)
     if settings.workers == 1:
+        _check_port(settings)
         config = uvicorn.Config(open_app(settings), **options)
-        _check_port(config)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn raises it again once everything is finished
         uvicorn.Server(config).run()
         return
     named_folders(settings)  # a wrong name is reported before the workers start
     if settings.api_keys is not None:
         read_keys(settings.api_keys)
-    _check_port(uvicorn.Config("soritune.serving.server:worker_app", **options))
+    _check_port(settings)
     with tempfile.TemporaryDirectory(prefix="soritune-metrics-") as folder:
         os.environ.update(settings.environment(), **{METRICS_FOLDER: folder})
         threads = max(1, (os.cpu_count() or 1) // settings.workers)
@@ -84,17 +84,17 @@ def worker_app() -> Any:
         sys.exit(error.exit_code)
 
 
-def _check_port(config: Any) -> None:
+def _check_port(settings: ServeSettings) -> None:
     """
     Raises:
         SorituneError: the address cannot be used.
     """
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((config.host, config.port))
+            probe.bind((settings.host, settings.port))
         except OSError as error:
             raise SorituneError(
-                f"{config.host}:{config.port} cannot be used ({error.strerror}); choose another --port or --host"
+                f"{settings.host}:{settings.port} cannot be used ({error.strerror}); choose another --port or --host"
             ) from None
