@@ -221,7 +221,8 @@ def test_sigterm_finishes_requests_in_progress(running: Process, clip: Path) -> 
     assert running.process.wait(60) == 0
     lines = running.log.read_text(encoding="utf-8").splitlines()
     logged = [json.loads(line) for line in lines if line.startswith("{")]
-    assert {"request", "stream"} <= {each["event"] for each in logged}
+    assert {"ready", "request", "stream", "stopped"} <= {each["event"] for each in logged}
+    assert "127.0.0.1" not in "".join(lines[1:])
     assert len(logged) >= len(lines) - 1  # the first line is for the person who started it
 
 
