@@ -26,6 +26,7 @@ MODULES = {
     "asr": ("faster_whisper",),
     "textgrid": ("praatio",),
     "remote": ("fsspec",),
+    "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "websockets"),
     "hangul-figures": ("koreanize_matplotlib",),
 }
 """Extra → the modules that it installs and that soritune imports. `export` also has those of `train` and `onnx`."""
