@@ -11,8 +11,9 @@ import pytest
 from tests.stages.toy_recipes import MANIFEST
 
 from soritune.bundles.read import load_bundle
-from soritune.corpus.checks import Quarantined, RowFault, read_quarantine, write_quarantine
+from soritune.corpus.checks import Quarantined, read_quarantine, write_quarantine
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
+from soritune.corpus.row_check import RowFault
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError
 from soritune.progress import Console

@@ -45,6 +45,9 @@ SPLITS_FILE, QUARANTINE_FILE = "splits.parquet", "quarantine.jsonl"
 AUDIO_HASHES_FILE = "audio_hashes.parquet"
 """Names of the files of a prepared corpus: all rows, those that can be used, their splits, what was left out, and
 hashes of the samples of the rows that can be used."""
+CHECK_PARTS_FOLDER, MEASURES_FILE = "check_parts", "measures.parquet"
+CHECK_FILE, CHECK_PAGE = "check.json", "check.html"
+"""A check that is under way, and what it measured: by row, as a summary, and as a page."""
 SCHEMA_VERSION = "soritune.manifest/1"
 _BATCH_ROWS = 32768
 

@@ -5,37 +5,49 @@ Rows that cannot be used are added to quarantine.jsonl with their reasons. Nothi
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from soritune import __version__
 from soritune.audio.augment.chain import Chain
-from soritune.corpus.audio_hashes import save_audio_hashes
+from soritune.corpus.audio_hashes import SAMPLE_RATE_HZ, save_audio_hashes
+from soritune.corpus.check_parts import CheckFolder, checked_parts, shard_of
 from soritune.corpus.checks import (
     ON_PURPOSE,
     CheckResult,
     Quarantined,
-    RowFault,
-    RowProblem,
-    TextOf,
-    check_manifest,
+    check_settings,
+    join_parts,
     read_quarantine,
     write_quarantine,
 )
-from soritune.corpus.manifest import CHECKED_FILE, QUARANTINE_FILE, Manifest, write_manifest
+from soritune.corpus.manifest import (
+    AUDIO_HASHES_FILE,
+    CHECKED_FILE,
+    QUARANTINE_FILE,
+    Manifest,
+    write_manifest,
+)
 from soritune.corpus.prepare import source_config
 from soritune.corpus.reading.source_config import MAX_MARKED_SHARE
 from soritune.corpus.reasons import commonest
+from soritune.corpus.row_check import CheckSettings, MadeBy, RowFault, RowProblem, TextOf
 from soritune.corpus.transcripts import MarkCount
 from soritune.corpus.unread_text import UnreadCount, text_to_pronounce
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, SorituneError, TaskError, TextError, WrongSettingError
 from soritune.geometry import Geometry
+from soritune.models.config import ModelConfig
 from soritune.models.encoders.encoder import geometry_of
 from soritune.models.pretrained import architecture_of
 from soritune.progress import SILENT, Console
@@ -47,6 +59,7 @@ from soritune.tasks.objectives.objective import check_output, cropping_fault, ob
 from soritune.tasks.specs import OutputSpec
 from soritune.tasks.task import Task
 from soritune.training.phases import resolve_phases
+from soritune.whole_file import remove_leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +82,7 @@ def check_corpus(recipe: Recipe, manifest: Manifest, folder: Path, *, console: C
         min_duration_s=recipe.preprocessing.min_duration_s,
         max_marked_share=_max_marked_share(recipe),
         text_of=pronounced_text(tasks),
+        resumes=json.dumps(recipe.model_dump(mode="json"), sort_keys=True),
         console=console,
     )
     lost, on_purpose = by_purpose(checked.quarantined)
@@ -125,12 +139,13 @@ def check_rows(
     folder: Path | None,
     row_problems: Sequence[RowProblem],
     *,
-    decode: bool = True,
-    min_duration_s: float = 0.1,
     label_fields: Sequence[str] = (),
     max_marked_share: float = MAX_MARKED_SHARE,
-    text_of: TextOf = text_to_pronounce,
+    resumes: str | None = None,
+    anew: bool = False,
+    workers: int | None = None,
     console: Console = SILENT,
+    **settings: Any,
 ) -> CheckResult:
     """Checks a manifest; its clean rows, hashes of their audio and the quarantined rows go into `folder`, if any.
 
@@ -140,31 +155,40 @@ def check_rows(
     Args:
         manifest: what to check.
         folder: where checked.parquet and quarantine.jsonl go.
-        row_problems, decode, min_duration_s, label_fields, text_of: as for `check_manifest`.
+        row_problems: as `CheckSettings.problems`.
+        label_fields: columns with the label of an utterance, which get a table too.
         max_marked_share: a manifest of which more texts than this share have transcript marks is refused.
+        resumes: what the problems depend on, as text. With it, an interrupted check resumes in `folder`.
+        anew: do not use what an interrupted check left.
+        workers: processes; None takes one per core.
         console: where the progress bar and warnings are shown.
+        settings: the other fields of `CheckSettings`.
 
     Raises:
         ManifestError: no row can be used, or too many texts have transcript marks.
     """
+    chosen = check_settings(manifest, problems=tuple(row_problems), **settings)
+    parts = None if folder is None or resumes is None else open_parts(manifest, folder, chosen, resumes)
+    if parts is not None:
+        parts.begin(anew=anew)
+        report_resumed(parts, console)
     with console.bar("check", len(manifest)) as bar:
-        result = check_manifest(
-            manifest,
-            row_problems,
-            decode=decode,
-            min_duration_s=min_duration_s,
-            progress=bar.update,
-            label_fields=label_fields,
-            text_of=text_of,
-        )
+        tables = checked_parts(manifest, chosen, parts, workers=workers, progress=bar.update)
+        result = join_parts(manifest, chosen, tables, label_fields=label_fields)
     all_reasons = ""
     if folder is not None:
+        for name in (QUARANTINE_FILE, CHECKED_FILE, AUDIO_HASHES_FILE):
+            remove_leftovers(folder / name)
         file = folder / QUARANTINE_FILE
         is_beside = manifest.path is not None and manifest.path.parent.resolve() == folder.resolve()
-        checked_ids = set(manifest.ids)
         earlier = read_quarantine(file) if is_beside else []
-        kept = [row for row in earlier if row.stage == "prepare" or row.id not in checked_ids]
-        write_quarantine(file, [*kept, *result.quarantined])
+        ids = pc.is_in(pa.array([row.id for row in earlier], pa.string()), value_set=manifest.column("id"))
+        kept = [
+            row
+            for row, is_checked in zip(earlier, ids.to_pylist(), strict=True)
+            if row.stage == "prepare" or not is_checked
+        ]
+        write_quarantine(file, chain(kept, result.quarantined))
         all_reasons = f"; all reasons are in {file}"
     if not len(result.clean):
         first = f"; the first: {result.quarantined[0].reason}" if result.quarantined else ""
@@ -177,7 +201,62 @@ def check_rows(
     written = write_manifest(folder / CHECKED_FILE, result.clean, root=manifest.root)
     if result.audio_hashes is not None:
         save_audio_hashes(folder, written, result.audio_hashes)
+    if parts is not None:
+        parts.remove()
     return replace(result, clean=written)
+
+
+def open_parts(manifest: Manifest, folder: Path, settings: CheckSettings, resumes: str) -> CheckFolder:
+    """The parts of a check in its folder; `resumes` is what the problems of rows depend on."""
+    fields = {
+        name: getattr(settings, name)
+        for name in CheckSettings.__dataclass_fields__
+        if name not in ("problems", "text_of")
+    }
+    fingerprint = json.dumps(
+        {"version": __version__, "given": resumes, **fields}, sort_keys=True, ensure_ascii=False
+    )
+    return CheckFolder.of(folder, manifest, settings, fingerprint)
+
+
+def report_resumed(parts: CheckFolder, console: Console) -> None:
+    """Shows how much of a check was already done."""
+    done = parts.num_parts - len(parts.missing(range(parts.num_parts)))
+    if done:
+        rows = sum(parts.num_rows(number) for number in range(done))
+        console.message(f"check: resumes; about {rows:,} of {len(parts.manifest):,} rows were done")
+
+
+def check_shard(
+    manifest: Manifest,
+    folder: Path,
+    row_problems: Sequence[RowProblem],
+    shard: str,
+    *,
+    resumes: str,
+    workers: int | None = None,
+    console: Console = SILENT,
+    **settings: Any,
+) -> tuple[int, int]:
+    """Checks the parts of one machine of several, which share the folder; `check_rows` then joins all parts.
+
+    Args:
+        manifest, folder, row_problems, resumes, workers, console, settings: as for `check_rows`.
+        shard: `2/8` for the second of eight machines.
+
+    Returns:
+        How many parts are done, by all machines, and their total.
+
+    Raises:
+        OutputError: the folder has the parts of another check.
+    """
+    chosen = check_settings(manifest, problems=tuple(row_problems), **settings)
+    parts = open_parts(manifest, folder, chosen, resumes)
+    numbers = shard_of(shard, parts.num_parts)
+    parts.begin(shared=True)
+    with console.bar(f"check {shard}") as bar:
+        checked_parts(manifest, chosen, parts, numbers=numbers, workers=workers, progress=bar.update)
+    return parts.num_parts - len(parts.missing(range(parts.num_parts))), parts.num_parts
 
 
 def _report_marks(count: MarkCount, most: float, manifest: Manifest, console: Console) -> None:
@@ -232,15 +311,26 @@ def usable_rows(
 
 def pronounced_text(tasks: Sequence[Task]) -> TextOf:
     """A function that gives the text from which one of the tasks derives the phones of a row, or None."""
+    return MadeBy(_pronounced_text, tuple(tasks))
 
+
+def _pronounced_text(tasks: Sequence[Task]) -> TextOf:
     def text_of(utterance: Utterance) -> str | None:
         return next((text for task in tasks if (text := task.pronounced_text(utterance)) is not None), None)
 
     return text_of
 
 
-def task_problem(task: Task) -> RowProblem:
-    """A function that states why a row is unusable for a task: a missing field, an unknown label, or no target."""
+def task_problem(task: Task, geometry: Geometry | None = None) -> RowProblem:
+    """A function that states why a row is unusable for a task: a missing field, an unknown label, or no target.
+
+    With the geometry of an encoder, also a target that its frames cannot spell.
+    """
+    return MadeBy(_task_problem, task, geometry)
+
+
+def _task_problem(task: Task, geometry: Geometry | None) -> RowProblem:
+    specs = {spec.name: spec for spec in task.outputs}
 
     def problem(utterance: Utterance) -> RowFault | None:
         """The first fault of a row."""
@@ -258,8 +348,17 @@ def task_problem(task: Task) -> RowProblem:
             raise WrongSettingError(f"utterance '{utterance.id}': {error}") from error
         except (TaskError, TextError) as error:
             return RowFault(str(error), error.kind or _INVALID)
-        if any(target is not None for target in targets.values()):
+        known = {name: target for name, target in targets.items() if target is not None}
+        if known and geometry is None:
             return None
+        if known and geometry is not None:
+            frames = geometry.num_frames(int(utterance.duration_s * geometry.sample_rate_hz))
+            faults = {
+                name: objective_of(specs[name]).row_fault(specs[name], target, frames)
+                for name, target in known.items()
+            }
+            name, reason = next(iter(faults.items()))
+            return None if None in faults.values() else RowFault(str(reason), f"target-unlearnable:{name}")
         if task.leaves_out(utterance):
             return _left_out_on_purpose([task], utterance)
         absence = task.missing_label_reason(utterance)
@@ -278,6 +377,15 @@ def _left_out_on_purpose(tasks: Sequence[Task], utterance: Utterance) -> RowFaul
     return RowFault(f"has the label '{label}', which tasks.{named.name} leaves out on purpose", ON_PURPOSE)
 
 
+def geometry_of_encoder(name: str) -> Geometry:
+    """How samples at 16 kHz become frames in a model, by its name as in `model.encoder`.
+
+    Raises:
+        ModelError, BundleError: it cannot be found.
+    """
+    return geometry_of(architecture_of(ModelConfig(encoder=name)), SAMPLE_RATE_HZ, name)
+
+
 def row_problem(recipe: Recipe) -> RowProblem:
     """A function that states why a row cannot be learnt from, or gives None.
 
@@ -287,6 +395,10 @@ def row_problem(recipe: Recipe) -> RowProblem:
     Raises:
         SorituneError: a task declares an output in a way that its objective refuses.
     """
+    return MadeBy(_row_problem, recipe)
+
+
+def _row_problem(recipe: Recipe) -> RowProblem:
     tasks = recipe.make_tasks()
     outputs = [spec for task in tasks for spec in task.outputs]
     for spec in outputs:
