@@ -143,7 +143,8 @@ class CheckFolder:
                 yield table
             except (OSError, ValueError, pa.ArrowException) as error:
                 raise OutputError(
-                    f"{self.file(number)} cannot be read ({error})", "delete it and run the same command again"
+                    f"{self.file(number)} cannot be read ({error})",
+                    "delete it and run the same command again",
                 ) from error
 
     def remove(self) -> None:
@@ -223,9 +224,7 @@ def checked_parts(
     count = -(-len(manifest) // ROWS_PER_PART)
     wanted = range(count) if numbers is None else numbers
     missing = list(wanted) if folder is None else folder.missing(wanted)
-    sizes = {
-        number: min(ROWS_PER_PART, len(manifest) - number * ROWS_PER_PART) for number in wanted
-    }
+    sizes = {number: min(ROWS_PER_PART, len(manifest) - number * ROWS_PER_PART) for number in wanted}
     done = sum(sizes.values()) - sum(sizes[number] for number in missing)
     total = sum(sizes.values())
     results: dict[int, pa.Table] = {}

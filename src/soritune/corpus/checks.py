@@ -41,6 +41,7 @@ _DEAD_CHANNEL = "one channel holds no signal and halves the mean; set channel to
 ON_PURPOSE = "label-left-out"
 """Kind of the rows whose label the settings of a task leave out; they do not count as lost."""
 
+
 @dataclass(frozen=True, slots=True)
 class Quarantined:
     """An utterance that is left out, and why."""

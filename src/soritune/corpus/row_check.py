@@ -154,9 +154,7 @@ class _Checked:
     likeness: NDArray[np.int8] | None = None
 
 
-def check_part(
-    job: PartJob, *, threads: int = 1, progress: Callable[[int], None] | None = None
-) -> pa.Table:
+def check_part(job: PartJob, *, threads: int = 1, progress: Callable[[int], None] | None = None) -> pa.Table:
     """Checks the rows of a part: a table with `SCHEMA`.
 
     Args:
@@ -185,9 +183,7 @@ def check_part(
     return _table(rows, marks, unread)
 
 
-def _check(
-    root: Path, utterance: Utterance, settings: CheckSettings, vad: VoiceActivity | None
-) -> _Checked:
+def _check(root: Path, utterance: Utterance, settings: CheckSettings, vad: VoiceActivity | None) -> _Checked:
     for problem in settings.problems:
         fault = problem(utterance)
         if fault is not None:
@@ -203,9 +199,7 @@ def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
     return _Checked(f"lasts {seconds:.3f} s; at least {min_duration_s} s are needed", "too-short", stage)
 
 
-def _decode(
-    root: Path, utterance: Utterance, settings: CheckSettings, vad: VoiceActivity | None
-) -> _Checked:
+def _decode(root: Path, utterance: Utterance, settings: CheckSettings, vad: VoiceActivity | None) -> _Checked:
     whole = utterance.start_s is None
     try:
         refuse_outside(utterance.audio, root)
