@@ -178,6 +178,8 @@ def check_rows(
         write_quarantine(file, chain(kept, result.quarantined))
         all_reasons = f"; all reasons are in {file}"
     if not len(result.clean):
+        if parts is not None:
+            parts.remove()
         first = f"; the first: {result.quarantined[0].reason}" if result.quarantined else ""
         raise ManifestError(
             f"none of its {len(manifest):,} utterances can be used{first}{all_reasons}", path=manifest.path
