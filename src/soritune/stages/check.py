@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from soritune import __version__
+from soritune.bundles.versions import versions
 from soritune.corpus.audio_hashes import save_audio_hashes
 from soritune.corpus.check_parts import CheckFolder, checked_parts, shard_of
 from soritune.corpus.checks import (
@@ -205,7 +205,7 @@ def open_parts(manifest: Manifest, folder: Path, settings: CheckSettings, resume
         if name not in ("problems", "text_of")
     }
     fingerprint = json.dumps(
-        {"version": __version__, "given": resumes, **fields}, sort_keys=True, ensure_ascii=False
+        {"version": versions().get("soritune"), "given": resumes, **fields}, sort_keys=True, ensure_ascii=False
     )
     return CheckFolder.of(folder, manifest, settings, fingerprint)
 
