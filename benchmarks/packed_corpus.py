@@ -359,7 +359,8 @@ def main() -> None:
             results[name] = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
             print(f"{name:45}" + "   ".join(f"{value:10,.1f} {key}" for key, value in results[name].items()))
     if given.json is not None:
-        given.json.write_text(json.dumps(results, indent=1))
+        given.json.write_text(json.dumps(results))
+        print(json.dumps(results))
 
 
 if __name__ == "__main__":

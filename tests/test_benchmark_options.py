@@ -39,6 +39,10 @@ COMMANDS: dict[str, list[str]] = {
     "kill_resume": ["kill_resume.py --at 5 --seed 1", "kill_resume.py --moments 1 --chain"],
     "call_memory": ["call_memory.py --minutes 0.5 --window-s 10 --hop-s 10 --rate 8000"],
     "flat_memory": ["flat_memory.py --steps 20 --workers 0"],
+    "packed_corpus": [
+        "packed_corpus.py . --work work --hours 0.005 --wav-hours 0.002 --rows 10 --rounds 1 --workers 0 "
+        "--only packed, --json result.json"
+    ],
     "espeak_agreement": ["espeak_agreement.py --sentences 3 --seed 1"],
     "korean_g2p": ["korean_g2p.py data --repeat 1"],
     "demo_baselines": ["demo_baselines.py run"],

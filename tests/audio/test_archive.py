@@ -38,6 +38,28 @@ def test_names_in_cp949_without_a_flag_are_korean(tmp_path: Path) -> None:
     assert not archive.has("아이들")
 
 
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ("첫째".encode("cp949"), "첫째"),  # these bytes are valid UTF-8, too, for other letters
+        ("첫째".encode(), "첫째"),
+        (unicodedata.normalize("NFD", "가").encode(), unicodedata.normalize("NFD", "가")),
+    ],
+)
+def test_encoding_of_short_names(tmp_path: Path, raw: bytes, name: str) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT, encoding="latin-1") as archive:
+        archive.addfile(tarfile.TarInfo(raw.decode("latin-1")))
+    assert TarArchive(path).names() == [name]
+
+
+def test_name_that_is_valid_in_both_encodings_is_found_by_either(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("é.wav"))
+    assert TarArchive(tmp_path / "a.tar").has("é.wav")
+    assert TarArchive(tmp_path / "a.tar").has("챕.wav")
+
+
 def test_names_in_utf8_with_and_without_the_flag(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "flagged.zip", "w") as archive:
         archive.writestr(NAME, b"one", zipfile.ZIP_DEFLATED)

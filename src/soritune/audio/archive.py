@@ -6,17 +6,20 @@ whatever the form of Hangul, and in any case of the suffix (`audio/files.py`).
 
 from __future__ import annotations
 
-import os
+import re
 import tarfile
 import threading
 import zipfile
 import zlib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from soritune.audio.files import spelling_of
 from soritune.errors import AudioError
 
+_HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
 LARGEST_BYTES = 1 << 31
 """A member is read into memory as a whole; a larger one is refused."""
 
@@ -34,13 +37,12 @@ class ZipArchive:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise AudioError(path, f"is a damaged ZIP archive ({error})", "archive-damaged") from error
-        self._members = {
-            spelling_of(_name_in_zip(info)): info for info in self._zip.infolist() if not info.is_dir()
-        }
+        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        self._names, self._members = _by_name([(_names_in_zip(info), info) for info in infos])
 
     def names(self) -> list[str]:
         """Paths of its files, with "/" between folders."""
-        return [_name_in_zip(info) for info in self._members.values()]
+        return self._names
 
     def has(self, name: str) -> bool:
         """Whether it has a file at this path."""
@@ -89,11 +91,11 @@ class TarArchive:
             members = [info for info in self._tar if info.isreg()]
         except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
             raise AudioError(path, f"is a damaged TAR archive ({error})", "archive-damaged") from error
-        self._members = {spelling_of(_name_in_tar(info)): info for info in members}
+        self._names, self._members = _by_name([(_names_in_tar(info), info) for info in members])
 
     def names(self) -> list[str]:
         """Paths of its files, with "/" between folders."""
-        return [_name_in_tar(info) for info in self._members.values()]
+        return self._names
 
     def has(self, name: str) -> bool:
         """Whether it has a file at this path."""
@@ -140,30 +142,44 @@ def open_archive(path: Path) -> ZipArchive | TarArchive | None:
     return None
 
 
-def _name_in_zip(info: zipfile.ZipInfo) -> str:
+_Member = TypeVar("_Member")
+
+
+def _by_name(members: Sequence[tuple[list[str], _Member]]) -> tuple[list[str], dict[str, _Member]]:
+    """The likeliest name of each member, and the members by the spelling of every name that they may have."""
+    found: dict[str, _Member] = {}
+    for choice in range(2):
+        for names, member in members:
+            if choice < len(names):
+                found.setdefault(spelling_of(names[choice]), member)
+    return [names[0] for names, _ in members], found
+
+
+def _names_in_zip(info: zipfile.ZipInfo) -> list[str]:
     """The path of a member. Without the flag of UTF-8, Python reads names as CP437: they are UTF-8 or CP949."""
     name = info.filename
-    if not info.flag_bits & 0x800 and not name.isascii():
-        name = _decoded(name.encode("cp437")) or name
-    return _plain(name)
+    if info.flag_bits & 0x800 or name.isascii():
+        return [_plain(name)]
+    return [_plain(text) for text in _decoded(name.encode("cp437"))] or [_plain(name)]
 
 
-def _name_in_tar(info: tarfile.TarInfo) -> str:
+def _names_in_tar(info: tarfile.TarInfo) -> list[str]:
     name = info.name
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        name = _decoded(os.fsencode(name)) or name
-    return _plain(name)
+    if name.isascii():
+        return [_plain(name)]
+    return [_plain(text) for text in _decoded(name.encode("utf-8", "surrogateescape"))] or [_plain(name)]
 
 
-def _decoded(raw: bytes) -> str | None:
+def _decoded(raw: bytes) -> list[str]:
+    """Bytes of a name as text, the likelier one first: UTF-8, or CP949 if that alone has Hangul.
+
+    A short name in CP949 can be valid UTF-8, so that both are possible.
+    """
+    texts = []
     for encoding in ("utf-8", "cp949"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return None
+        with suppress(UnicodeDecodeError):
+            texts.append(raw.decode(encoding))
+    return sorted(texts, key=lambda text: _HANGUL.search(text) is None)
 
 
 def _plain(name: str) -> str:

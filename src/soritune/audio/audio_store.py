@@ -26,6 +26,7 @@ from soritune.audio.shard import SHARD_SUFFIX, Shard
 from soritune.errors import AudioError
 
 Container = ZipArchive | TarArchive | Shard
+_ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", SHARD_SUFFIX)
 _MOST_ARCHIVES = 16
 """Archives that a process keeps open; the list of files of a large one takes memory."""
 _MOST_SHARDS = 4096
@@ -53,26 +54,23 @@ class AudioStore:
             AudioError: the container or the recording is damaged, or a URL cannot be read.
         """
         place = self._container_at(path)
-        if place is None:
+        content = None if place is None else self._member(*place)
+        if content is None:
             url = url_of(path)
-            if url is None:
-                return None
-            kept = self._last
-            if kept is not None and kept[0] == url:
-                return AudioFile(path, kept[2])
-            return self._filled(path, self._keep(url, None, read_url(url, path)))
-        container, name = place
+            content = (
+                None if url is None else self._kept(url, None) or self._keep(url, None, read_url(url, path))
+            )
+        if content == b"":
+            raise AudioError(path, "is empty (0 bytes)", "audio-empty")
+        return None if content is None else AudioFile(path, content)
+
+    def _member(self, container: Container, name: str) -> bytes | None:
         if isinstance(container, Shard):
-            content = container.read(name)
-        else:
-            kept = self._last
-            if kept is not None and kept[0] == name and kept[1] is container:
-                content = kept[2]
-            else:
-                content = container.read(name)
-                if content is not None:
-                    self._keep(name, container, content)
-        return None if content is None else self._filled(path, content)
+            return container.read(name)
+        content = self._kept(name, container)
+        if content is None and (content := container.read(name)) is not None:
+            self._keep(name, container, content)
+        return content
 
     def has(self, path: Path) -> bool:
         """Whether a path that is not a file on disk leads to a recording. Every URL counts: it is not opened.
@@ -81,7 +79,7 @@ class AudioStore:
             AudioError: the container is damaged.
         """
         place = self._container_at(path)
-        return url_of(path) is not None if place is None else place[0].has(place[1])
+        return (place is not None and place[0].has(place[1])) or url_of(path) is not None
 
     def recordings_in(self, path: Path) -> list[Path] | None:
         """The recordings in an archive or shard by their suffix, sorted; None if the path is not that of one.
@@ -90,7 +88,7 @@ class AudioStore:
             AudioError: it is damaged.
         """
         file = as_on_disk(path)
-        if not file.is_file() or file.suffix.lower() in SUFFIXES:
+        if not file.name.lower().endswith(_ARCHIVE_SUFFIXES) or not file.is_file():
             return None
         status = file.stat()
         container = self._opened(file, (status.st_ino, status.st_size, status.st_mtime_ns))
@@ -106,11 +104,9 @@ class AudioStore:
         self._last = (name, container, content) if len(content) <= _KEPT_BYTES else None
         return content
 
-    @staticmethod
-    def _filled(path: Path, content: bytes) -> AudioFile:
-        if not content:
-            raise AudioError(path, "is empty (0 bytes)", "audio-empty")
-        return AudioFile(path, content)
+    def _kept(self, name: str, container: object) -> bytes | None:
+        last = self._last
+        return last[2] if last is not None and last[0] == name and last[1] is container else None
 
     def _container_at(self, path: Path) -> tuple[Container, str] | None:
         """The container on the way to a path, and the rest of the path."""

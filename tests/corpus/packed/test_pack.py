@@ -275,3 +275,13 @@ def test_killed_at_ten_moments_it_resumes_to_the_same_bytes(tmp_path: Path) -> N
     last: Packed = pack(loose, output, rows_per_shard=10, workers=1)
     assert last.num_new == 0
     assert content(output) == whole
+
+
+def test_parts_of_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    loose = corpus(tmp_path / "in")
+    parts = [tmp_path / "out" / name for name in (".manifest.0123abcd.parquet", ".pack.89abcdef.json")]
+    parts[0].parent.mkdir()
+    for part in parts:
+        part.touch()
+    pack(loose, tmp_path / "out", workers=1)
+    assert not any(part.exists() for part in parts)

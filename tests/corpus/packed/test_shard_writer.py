@@ -193,10 +193,10 @@ def test_leftovers_of_killed_writers_alone_are_removed(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     host = socket.gethostname()
-    stale = tmp_path / f".shard-00001.{ended.pid}@{host}.arrow"
+    stale = tmp_path / f".shard-00001.arrow.{ended.pid}@{host}"
     kept = [
-        tmp_path / f".shard-00001.{os.getpid()}@{host}.arrow",
-        tmp_path / f".shard-00001.{ended.pid}@another.host.arrow",
+        tmp_path / f".shard-00001.arrow.{os.getpid()}@{host}",
+        tmp_path / f".shard-00001.arrow.{ended.pid}@another.host",
         tmp_path / "shard-00001.arrow",
     ]
     for file in (stale, *kept):

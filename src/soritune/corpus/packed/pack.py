@@ -29,7 +29,14 @@ import pyarrow.compute as pc
 from soritune.audio.shard import SCHEMA_VERSION, SHARD_SUFFIX, row_name
 from soritune.corpus.audio_hashes import Hashed, save_audio_hashes, stored_audio_hashes
 from soritune.corpus.checks import Quarantined, write_quarantine
-from soritune.corpus.manifest import MANIFEST_FILE, QUARANTINE_FILE, Manifest, load_manifest, write_manifest
+from soritune.corpus.manifest import (
+    AUDIO_HASHES_FILE,
+    MANIFEST_FILE,
+    QUARANTINE_FILE,
+    Manifest,
+    load_manifest,
+    write_manifest,
+)
 from soritune.corpus.packed.shard_writer import (
     SAMPLE_RATE_HZ,
     ShardDone,
@@ -147,6 +154,14 @@ class PackedFolder:
                 raise OutputError(f"{self.shard(number)} is not done", "run `soritune pack` again")
             yield done
 
+    def remove_leftovers(self) -> None:
+        """Removes the parts of files that killed runs left."""
+        remove_leftovers(self.path / SHARDS_FOLDER)
+        for name in (PLAN_FILE, MANIFEST_FILE, QUARANTINE_FILE, AUDIO_HASHES_FILE):
+            stem, _, suffix = name.partition(".")
+            for part in self.path.glob(f".{stem}.????????.{suffix}"):  # as `whole_file` names them
+                part.unlink(missing_ok=True)
+
     def unfinish(self) -> None:
         """Records that shards are about to be packed, so that `finish` writes the manifest again."""
         file = self.path / PLAN_FILE
@@ -261,7 +276,7 @@ def pack(
         raise ManifestError("has no rows to pack", path=manifest.path)
     folder = PackedFolder(Path(output), manifest, rows_per_shard)
     folder.begin()
-    remove_leftovers(folder.path / SHARDS_FOLDER)
+    folder.remove_leftovers()
     damaged: list[str] = []
     missing = []
     for number in range(folder.num_shards):
@@ -277,7 +292,6 @@ def pack(
     for file in (marker_of(folder.shard(number)) for number in missing):
         file.unlink(missing_ok=True)
     _write_all(folder, missing, workers or os.cpu_count() or 1, progress)
-    remove_leftovers(folder.path / SHARDS_FOLDER)
     return folder.finish(num_new=len(missing), damaged=tuple(damaged))
 
 

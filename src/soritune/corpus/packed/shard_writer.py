@@ -27,22 +27,21 @@ import soundfile
 from numpy.typing import NDArray
 
 from soritune.audio.channels import Float32Array
-from soritune.audio.shard import AUDIO_COLUMN, CHECKSUM_COLUMN, SCHEMA_VERSION, SHARD_SUFFIX
+from soritune.audio.shard import AUDIO_COLUMN, CHECKSUM_COLUMN, SCHEMA_VERSION
 from soritune.audio.waveform import read_audio
 from soritune.corpus.audio_root import refuse_outside
 from soritune.corpus.checks import Quarantined
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, OutputError
 from soritune.strict_json import read_json
-from soritune.whole_file import write_text
 
 SAMPLE_RATE_HZ = 16000
 _BATCH_ROWS = 256
 _BATCH_BYTES = 32 << 20
 """A record batch ends at this many rows or bytes: a writer holds one of them in memory."""
 _STAGE = "pack"
-_PART = re.compile(rf"\..+\.(?P<process>\d+)@(?P<host>.+){re.escape(SHARD_SUFFIX)}")
-"""The name of a shard that is being written."""
+_PART = re.compile(r"\..+\.(?P<process>\d+)@(?P<host>.+)")
+"""The name of a shard or marker that is being written."""
 _COLUMNS = {
     "id": "string",
     AUDIO_COLUMN: "large_binary",
@@ -154,12 +153,17 @@ def write_shard(job: ShardJob) -> ShardDone:
                 job.file.unlink(missing_ok=True)
             else:
                 os.replace(part, job.file)
+        with _written_beside(marker_of(job.file)) as (part, stream):
+            text = json.dumps(asdict(done), ensure_ascii=False, indent=1) + "\n"
+            stream.write(text.encode("utf-8", "backslashreplace"))
+            stream.flush()
+            os.fsync(stream.fileno())
+            os.replace(part, marker_of(job.file))
     except OSError as error:
         raise OutputError(
             f"{job.file} cannot be written ({error.strerror or error})",
             "finished shards are kept; make room and run the same command again",
         ) from error
-    write_text(marker_of(job.file), json.dumps(asdict(done), ensure_ascii=False, indent=1) + "\n")
     return done
 
 
@@ -257,7 +261,7 @@ class _Hashed(io.RawIOBase):
 def _written_beside(file: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """A file to write beside `file`, which is removed unless it is renamed. Its name has the process that writes it."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.stem}.{os.getpid()}@{socket.gethostname()}{SHARD_SUFFIX}")
+    part = file.with_name(f".{file.name}.{os.getpid()}@{socket.gethostname()}")
     try:
         with part.open("wb") as stream:
             yield part, stream
@@ -268,7 +272,7 @@ def _written_beside(file: Path) -> Iterator[tuple[Path, IO[bytes]]]:
 
 def remove_leftovers(folder: Path) -> None:
     """Removes what writers on this machine left when they were killed."""
-    for part in folder.glob(f".*{SHARD_SUFFIX}"):
+    for part in folder.glob(".*@*"):
         match = _PART.fullmatch(part.name)
         if match and match["host"] == socket.gethostname() and not psutil.pid_exists(int(match["process"])):
             with suppress(OSError):
