@@ -120,9 +120,8 @@ class CheckFolder:
             return False
         decoded = [row for row, stage in enumerate(faults.column("stage").to_pylist()) if stage == "decode"]
         kinds = faults.column("kind").to_pylist()
-        names = self.manifest.column("audio")
         for row in decoded:
-            name = names[number * ROWS_PER_PART + row].as_py()
+            name = self.manifest.utterance(number * ROWS_PER_PART + row).audio
             with suppress(OSError):
                 status = (self.manifest.root / name).stat()
                 if kinds[row] == "audio-missing" or status.st_mtime > written_at:

@@ -90,14 +90,13 @@ def summarise(
         splits: whose overlap is reported.
     """
     clean = result.clean
-    lost = sum(1 for row in result.quarantined if row.stage != "prepare")
     sampled = int((~np.isnan(result.measures["speech_share"])).sum())
     hashes = None if result.audio_hashes is None else result.audio_hashes.hashes
     return {
         "schema": SCHEMA_VERSION,
         "utterances": len(clean),
         "hours": clean.hours,
-        "quarantined": lost,
+        "quarantined": len(result.quarantined),
         "reasons": [
             {"kind": kind, "utterances": count, "example": row.reason, "id": row.id, "stage": row.stage}
             for kind, count, row in result.quarantined.by_kind
@@ -188,7 +187,7 @@ def _rows(
     manifest: Manifest, rows: NDArray[np.int64], order: Sequence[int] | NDArray[np.int64]
 ) -> list[tuple[int, dict[str, Any]]]:
     """What a page shows and plays of some rows, with their place in `rows`."""
-    chosen = manifest.utterances(rows[np.asarray(order, dtype=np.int64)])
+    chosen = [manifest.utterance(int(rows[place])) for place in order]
     return [
         (
             int(place),

@@ -65,12 +65,10 @@ class QuarantinedRows(Sequence[Quarantined]):
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Quarantined]:
-        start = 0
-        for batch in self._faults.to_batches(max_chunksize=4096):
-            names = [self._rows.column(name).slice(start, len(batch)).to_pylist() for name in ("id", "audio")]
-            faults = [batch.column(name).to_pylist() for name in ("fault", "stage", "kind")]
-            yield from map(Quarantined, *names, *faults)
-            start += len(batch)
+        columns = [self._rows.column(name) for name in ("id", "audio")]
+        columns += [self._faults.column(name) for name in ("fault", "stage", "kind")]
+        for start in range(0, len(self), 4096):
+            yield from map(Quarantined, *(column.slice(start, 4096).to_pylist() for column in columns))
 
     @overload
     def __getitem__(self, index: int) -> Quarantined: ...
@@ -175,7 +173,7 @@ def join_parts(
     clean = manifest if keep.all() else manifest.select(keep)
     columns = ("fault", "stage", "kind")
     empty = pa.table({name: pa.array([], pa.string()) for name in columns})
-    quarantined = QuarantinedRows(manifest.select(~keep), pa.concat_tables([empty, *faults]))
+    quarantined = QuarantinedRows(manifest.select(~keep), pa.concat_tables([empty, *faults]).combine_chunks())
     notes = {_DEAD_CHANNEL: dead} if dead else {}
     if unread.affected:
         notes[unread.sentence] = unread.affected

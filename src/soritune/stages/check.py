@@ -205,7 +205,9 @@ def open_parts(manifest: Manifest, folder: Path, settings: CheckSettings, resume
         if name not in ("problems", "text_of")
     }
     fingerprint = json.dumps(
-        {"version": versions().get("soritune"), "given": resumes, **fields}, sort_keys=True, ensure_ascii=False
+        {"version": versions().get("soritune"), "given": resumes, **fields},
+        sort_keys=True,
+        ensure_ascii=False,
     )
     return CheckFolder.of(folder, manifest, settings, fingerprint)
 
