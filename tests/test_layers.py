@@ -85,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         "",
         "assessment",
+        "audio",
         "bundles",
         "corpus",
         "doctor",
@@ -135,6 +136,8 @@ TORCH_FREE_FILES = {
     "stages/prepare.py",
     "stages/push_to_hub.py",
     "stages/check.py",
+    "stages/check_report.py",
+    "stages/row_problems.py",
     "stages/split.py",
     "stages/start.py",
     "stages/origin.py",

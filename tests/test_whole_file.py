@@ -15,7 +15,7 @@ from soritune.audio.waveform import write_audio
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import OutputError
-from soritune.whole_file import whole_file, write_text
+from soritune.whole_file import remove_leftovers, whole_file, write_text
 
 
 def test_file_is_replaced_only_at_the_end(tmp_path: Path) -> None:
@@ -93,3 +93,22 @@ def test_full_disk_is_reported_for_audio(tmp_path: Path, suffix: str) -> None:
     messages = subprocess.run(command, capture_output=True, text=True, check=False).stderr
     assert messages.strip().splitlines()[-1].startswith("soritune.errors.OutputError:")
     assert not list(tmp_path.iterdir())
+
+
+def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
+    target = tmp_path / "checked.parquet"
+    with whole_file(target) as part:
+        left = part.with_name(part.name)
+        part.write_bytes(b"half")
+        (tmp_path / "copy").hardlink_to(part)
+    (tmp_path / "copy").rename(left)  # as after a kill
+    others = [
+        tmp_path / name
+        for name in (".checked.0.parquet", ".other.01234567.parquet", "checked.01234567.parquet")
+    ]
+    for other in others:
+        other.touch()
+    remove_leftovers(target)
+    assert not left.exists()
+    assert target.read_bytes() == b"half"
+    assert all(other.exists() for other in others)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +24,7 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     target = Path(path)
     if not target.name:
         raise OutputError(f"{target} is a folder and cannot be written as a file; name a file in it")
-    # Only part of the stem: a name of the maximum length must not become longer.
-    temporary = target.with_name(f".{target.stem[:16]}.{secrets.token_hex(4)}{target.suffix}")
+    temporary = target.with_name(f"{_temporary_stem(target)}{secrets.token_hex(4)}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
@@ -38,6 +38,21 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         # If its folder is a file or cannot be entered, the temporary file does not exist either.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _temporary_stem(target: Path) -> str:
+    """How temporary names begin. Only part of the stem: a name of the maximum length must not become longer."""
+    return f".{target.stem[:16]}."
+
+
+def remove_leftovers(path: Path | str) -> None:
+    """Removes what writers of `path` left when they were killed. No other process may be writing it."""
+    target = Path(path)
+    name = re.compile(re.escape(_temporary_stem(target)) + "[0-9a-f]{8}" + re.escape(target.suffix))
+    with contextlib.suppress(OSError):
+        for file in target.parent.iterdir():
+            if name.fullmatch(file.name):
+                file.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path | str, content: bytes | memoryview) -> Path:

@@ -14,7 +14,7 @@ import soundfile
 import typer
 from typer.testing import CliRunner
 
-from soritune.cli import corpus
+from soritune.cli import check, corpus
 from soritune.corpus.manifest import load_manifest, write_manifest
 from soritune.corpus.splitting.splits import load_splits
 from soritune.corpus.utterance import Utterance
@@ -22,7 +22,7 @@ from soritune.errors import ManifestError, OutputError, SplitError, TaskError
 from soritune.tasks.emotion import EmotionTask
 
 app = typer.Typer(pretty_exceptions_enable=False)
-for verb in (corpus.prepare, corpus.check, corpus.split, corpus.folds):
+for verb in (corpus.prepare, check.check, corpus.split, corpus.folds):
     app.command(verb.__name__)(verb)
 
 

@@ -11,14 +11,14 @@ import soundfile
 import typer
 from typer.testing import CliRunner
 
-from soritune.cli import corpus, pack
+from soritune.cli import check, pack
 from soritune.corpus.manifest import load_manifest, write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, OutputError
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command("pack")(pack.pack)
-app.command("check")(corpus.check)
+app.command("check")(check.check)
 
 
 def soritune(*arguments: object, code: int = 0) -> str:

@@ -12,13 +12,13 @@ import soundfile
 
 from soritune.corpus.checks import (
     Quarantined,
-    RowFault,
     check_manifest,
     count_tables,
     read_quarantine,
     write_quarantine,
 )
 from soritune.corpus.manifest import Manifest, write_manifest
+from soritune.corpus.row_check import RowFault
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, OutputError
 
@@ -206,7 +206,7 @@ def test_likeness_is_computed_only_if_it_is_compared(tmp_path: Path, monkeypatch
     def refuse(_: np.ndarray) -> np.ndarray:
         raise AssertionError
 
-    monkeypatch.setattr("soritune.corpus.checks.likeness", refuse)
+    monkeypatch.setattr("soritune.corpus.row_check.likeness", refuse)
     monkeypatch.setattr("soritune.corpus.checks.MOST_ROWS", 0)
     hashed = check_manifest(manifest).audio_hashes
     assert hashed is not None and hashed.likeness is None and hashed.hashes.all()

@@ -36,7 +36,7 @@ from soritune.models.gradient_watch import check_gradients
 from soritune.models.loading import load_model
 from soritune.models.model import SpeechModel
 from soritune.recipe import load_recipe
-from soritune.stages.check import geometry_of_recipe
+from soritune.stages.row_problems import geometry_of_recipe
 from soritune.testing import class_output, ctc_output
 
 pytestmark = pytest.mark.slow

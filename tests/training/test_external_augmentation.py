@@ -19,7 +19,7 @@ from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.draws import Draws
 from soritune.errors import AugmentationError, RecipeError
 from soritune.recipe import Recipe, check_recipe, make_task
-from soritune.stages.check import row_problem
+from soritune.stages.row_problems import row_problem
 from soritune.stages.run import run
 from soritune.testing import tiny_config
 from soritune.training.batches.collate import Collator

@@ -1,8 +1,7 @@
-"""`soritune prepare`, `check`, `split`, `folds`: from a corpus folder to a manifest and splits."""
+"""`soritune prepare`, `split`, `folds`: from a corpus folder to a manifest and splits."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,41 +11,34 @@ from rich.table import Table
 
 from soritune import progress
 from soritune.cli.given_options import refuse_idle
-from soritune.cli.source_options import constants, pairs, settings_of, source_settings
+from soritune.cli.manifest_options import (
+    ConstantOption,
+    FieldOption,
+    Json,
+    PrefixOption,
+    RootOption,
+    SettingsOption,
+    StrictOption,
+    counts_text,
+    label_fields,
+    loaded_manifest,
+    manifest_counts,
+    print_quarantined,
+)
+from soritune.cli.source_options import source_settings
 from soritune.cli.terminal import escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal
-from soritune.errors import OutputError, SplitError, TaskError
+from soritune.errors import OutputError, SplitError
 
 if TYPE_CHECKING:
-    from soritune.corpus.checks import Quarantined
     from soritune.corpus.manifest import Manifest
     from soritune.corpus.splitting.splits import Splits, SplitSettings
 
-logger = logging.getLogger(__name__)
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-RootOption = Annotated[
-    Path | None, typer.Option(help="Where relative audio paths start; default: as stored.")
-]
-FieldOption = Annotated[
-    list[str] | None,
-    typer.Option("--field", help="FIELD=NAME: read an utterance field from the file's NAME."),
-]
-ConstantOption = Annotated[
-    list[str] | None,
-    typer.Option("--constant", help="FIELD=VALUE for every row without a value in this field."),
-]
-SettingsOption = Annotated[
-    list[str] | None, typer.Option("--set", help="KEY=VALUE of the source's settings; the value is YAML.")
-]
 CopiesOption = Annotated[
     Literal["apart", "allow", "ignore"],
     typer.Option(
         help="Rows with the same audio: keep them in one split, allow them in several, or compare no audio."
     ),
-]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything is quarantined.")]
-PrefixOption = Annotated[
-    bool, typer.Option("--prefix", help="Put each manifest's folder name before its ids.")
 ]
 
 
@@ -72,7 +64,7 @@ def prepare(
     root, config = source_settings(source, paths, settings, field, constant, prefix)
     with progress.Console(quiet=as_json).bar("prepare") as bar:
         made = run(source, root, config, out, progress=bar.update)
-    counts = _manifest_json(made.manifest)
+    counts = manifest_counts(made.manifest)
     if as_json:
         print_json(
             {
@@ -84,99 +76,12 @@ def prepare(
             }
         )
     else:
-        print_markup(f"{_counts(counts)} → {escape(str(out / MANIFEST_FILE))}")
+        print_markup(f"{counts_text(counts)} → {escape(str(out / MANIFEST_FILE))}")
         for title, reasons in (("skipped", made.skipped), ("noted", made.notes)):
             for reason, count in reasons.items():
                 print_markup(f"{count:,} {title}: {escape(reason)}")
-        _print_quarantined(made.quarantined, out / QUARANTINE_FILE)
+        print_quarantined(made.quarantined, out / QUARANTINE_FILE)
     if strict and made.quarantined:
-        raise typer.Exit(1)
-
-
-def check(
-    manifest: Annotated[Path, typer.Argument(help="manifest.parquet or .jsonl")],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder for checked.parquet (the clean rows) and quarantine.jsonl."),
-    ] = None,
-    task: Annotated[
-        list[str] | None,
-        typer.Option("--task", help="Also list rows this task cannot use; may be given again."),
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="TASK.KEY=VALUE, e.g. emotion.labels=[Anxious,Kind,Dry]")
-    ] = None,
-    field: FieldOption = None,
-    constant: ConstantOption = None,
-    root: RootOption = None,
-    decode: Annotated[bool, typer.Option(help="Decode every file.")] = True,
-    min_duration_s: Annotated[float, typer.Option(help="Shorter utterances are quarantined.")] = 0.1,
-    max_marked_share: Annotated[
-        float | None,
-        typer.Option(
-            help="Refuse a manifest of which more texts have transcript marks such as b/; default: as for sources.",
-            min=0,
-            max=1,
-        ),
-    ] = None,
-    strict: StrictOption = False,
-    as_json: Json = False,
-) -> None:
-    """Decode every file and check every row. Faulty rows go to quarantine.jsonl, the others to checked.parquet."""
-    from soritune.corpus.file_names import QUARANTINE_FILE
-    from soritune.corpus.reading.source_config import MAX_MARKED_SHARE
-    from soritune.corpus.unread_text import text_to_pronounce
-    from soritune.stages.check import by_purpose, check_rows, pronounced_text, task_problem
-    from soritune.stages.label_columns import with_labels
-    from soritune.tasks.task import make_task
-
-    task_settings = settings_of(settings)
-    stray = sorted(set(task_settings) - set(task or ()))
-    if stray:
-        known = f"the tasks that are checked are: {', '.join(task)}" if task else "no task is checked"
-        raise TaskError(f"--set {stray[0]}.… has no effect, because {known}; add --task {stray[0]}")
-    tasks = [make_task(name, task_settings.get(name, {})) for name in task or ()]
-    rows = _loaded(manifest, root, field, constant)
-    result = check_rows(
-        with_labels(tasks, rows),
-        out,
-        [task_problem(each) for each in tasks],
-        decode=decode,
-        min_duration_s=min_duration_s,
-        label_fields=_label_fields(),
-        max_marked_share=MAX_MARKED_SHARE if max_marked_share is None else max_marked_share,
-        text_of=pronounced_text(tasks) if tasks else text_to_pronounce,
-        console=progress.Console(quiet=as_json),
-    )
-    counts = _manifest_json(result.clean)
-    lost, on_purpose = by_purpose(result.quarantined)
-    if as_json:
-        quarantined = [{"id": q.id, "reason": q.reason, "stage": q.stage} for q in lost]
-        marked = {"texts": result.marks.marked, "marks": dict(result.marks.marks.most_common(20))}
-        more = {"tables": result.tables, "levels": result.levels, "notes": result.notes}
-        print_json(
-            {
-                **counts,
-                "quarantined": quarantined,
-                "left_out": len(on_purpose),
-                **more,
-                "transcript_marks": marked,
-            }
-        )
-    else:
-        print_markup(f"{_counts(counts)} clean")
-        for column, table in result.tables.items():
-            _print_table(column, table)
-        if result.levels:
-            print_markup(
-                "levels: " + ", ".join(f"{name} {value:.3g}" for name, value in result.levels.items())
-            )
-        for remark, count in result.notes.items():
-            print_markup(f"[yellow]{count:,} noted[/yellow]: {escape(remark)}")
-        if on_purpose:
-            print_markup(f"{len(on_purpose):,} left out on purpose: {escape(on_purpose[0].reason)}")
-        _print_quarantined(lost, None if out is None else out / QUARANTINE_FILE)
-    if strict and lost:
         raise typer.Exit(1)
 
 
@@ -234,9 +139,9 @@ def split(
         given=given,
         copies=copies,
     )
-    loaded = _loaded(manifest, root, field, constant)
+    loaded = loaded_manifest(manifest, root, field, constant)
     audio = compare_audio(loaded, copies, console=progress.Console(quiet=as_json))
-    splits = make_splits(loaded, settings, label_fields=_label_fields(), audio_hashes=audio.hashes)
+    splits = make_splits(loaded, settings, label_fields=label_fields(), audio_hashes=audio.hashes)
     audio.warn(splits, loaded)
     splits.save(out)
     _print_splits([splits], loaded, [out], as_json)
@@ -270,7 +175,7 @@ def folds(
 
     by_script = "script" in _names(by)
     refuse_idle(context, {"script_blocks": None if by_script else "without script in --by"})
-    loaded = _loaded(manifest, root, field, constant)
+    loaded = loaded_manifest(manifest, root, field, constant)
     audio = compare_audio(loaded, copies, console=progress.Console(quiet=as_json))
     made = make_folds(
         loaded,
@@ -280,7 +185,7 @@ def folds(
         seed=seed,
         stratify=_names(stratify),
         script_blocks=script_blocks,
-        label_fields=_label_fields(),
+        label_fields=label_fields(),
         audio_hashes=audio.hashes,
         copies=copies,
     )
@@ -290,33 +195,6 @@ def folds(
     for splits, file in zip(made, files, strict=True):
         splits.save(file)
     _print_splits(made, loaded, files, as_json)
-
-
-def _loaded(
-    manifest: Path, root: Path | None, field: list[str] | None, constant: list[str] | None
-) -> Manifest:
-    """The manifest as the options state that it is read; a constant that no row takes is a warning."""
-    from soritune.corpus.manifest import load_manifest
-    from soritune.corpus.reading.field_mapping import convert
-
-    given = constants(constant)
-    rows = load_manifest(manifest, root=root, fields=pairs(field, "--field"), constants=given)
-    for name, value in given.items():
-        wanted = convert(name, value)
-        values = (tuple(v) if isinstance(v, list) else v for v in rows.column(name).unique().to_pylist())
-        if wanted not in values:
-            logger.warning(
-                "--constant %s=%s is used in no row, because every row has another value", name, value
-            )
-    return rows
-
-
-def _label_fields() -> tuple[str, ...]:
-    """The manifest columns with labels of any task that is installed; these verbs have no recipe."""
-    from soritune.registry import members
-    from soritune.tasks.task import is_task, label_fields
-
-    return label_fields(members("soritune.tasks", "TASK", is_task).values())
 
 
 def _shares(ratios: str) -> dict[str, float]:
@@ -351,43 +229,8 @@ def _numbers(text: str, option: str, count: int) -> list[float]:
     return numbers
 
 
-def _manifest_json(manifest: Manifest) -> dict[str, Any]:
-    from soritune.corpus.splitting.grouping import speakers_of
-
-    return {
-        "utterances": len(manifest),
-        "hours": manifest.hours,
-        "speakers": len(speakers_of(manifest)),
-        "root": str(manifest.root),
-    }
-
-
-def _counts(counts: dict[str, Any]) -> str:
-    return f"{counts['utterances']:,} utterances, {counts['hours']:.2f} h, {counts['speakers']:,} speakers"
-
-
-def _print_table(column: str, rows: dict[str, dict[str, Any]]) -> None:
-    table = Table(column)
-    for heading in ("utterances", "hours", "speakers"):
-        table.add_column(heading, justify="right")
-    for value, row in rows.items():
-        table.add_row(escape(value), f"{row['utterances']:,}", f"{row['hours']:.2f}", f"{row['speakers']:,}")
-    terminal(wrap=False).print(table)
-
-
-def _print_quarantined(rows: Sequence[Quarantined], file: Path | None) -> None:
-    if not rows:
-        return
-    arrow = "" if file is None else f" → {escape(str(file))}"
-    print_markup(f"[yellow]{len(rows):,} quarantined[/yellow]{arrow}")
-    for row in rows[:5]:
-        print_markup(f"  {escape(row.id or row.audio)}: {escape(row.reason)} ({row.stage})")
-    if len(rows) > 5:
-        print_markup(f"  … and {len(rows) - 5:,} more")
-
-
 def _print_splits(made: Sequence[Splits], manifest: Manifest, files: Sequence[Path], as_json: bool) -> None:
-    summaries = [splits.summary(manifest, _label_fields()) for splits in made]
+    summaries = [splits.summary(manifest, label_fields()) for splits in made]
     if as_json:
         results = [
             {"out": str(file), "splits": summary, "policy": splits.policy}

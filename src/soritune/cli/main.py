@@ -21,6 +21,7 @@ from soritune.cli import (
     augment,
     baselines,
     calibrate,
+    check,
     corpus,
     doctor,
     export,
@@ -59,7 +60,7 @@ app.command("crossval", rich_help_panel=TRAIN)(train.crossval)
 app.command("layers", rich_help_panel=TRAIN)(layers.layers)
 app.command("demo", rich_help_panel=TRAIN)(train.demo)
 app.command("prepare", rich_help_panel=CORPUS)(corpus.prepare)
-app.command("check", rich_help_panel=CORPUS)(corpus.check)
+app.command("check", rich_help_panel=CORPUS)(check.check)
 app.command("split", rich_help_panel=CORPUS)(corpus.split)
 app.command("folds", rich_help_panel=CORPUS)(corpus.folds)
 app.command("subset", rich_help_panel=CORPUS)(subset.subset)

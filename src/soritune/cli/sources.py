@@ -10,14 +10,14 @@ import typer
 from rich.cells import cell_len
 from rich.table import Table
 
-from soritune.cli.corpus import (
+from soritune.cli.given_options import refuse_idle
+from soritune.cli.manifest_options import (
     ConstantOption,
     FieldOption,
     Json,
     PrefixOption,
     SettingsOption,
 )
-from soritune.cli.given_options import refuse_idle
 from soritune.cli.source_options import source_settings
 from soritune.cli.terminal import escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal

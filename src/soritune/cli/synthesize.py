@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from soritune import progress
-from soritune.cli.corpus import Json
 from soritune.cli.given_options import refuse_idle
+from soritune.cli.manifest_options import Json
 from soritune.cli.source_options import settings_of
 from soritune.cli.terminal import escape, print_json
 from soritune.cli.terminal import output as terminal

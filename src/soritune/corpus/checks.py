@@ -5,58 +5,41 @@ Bad utterances go to `quarantine.jsonl` with a reason. The others are the clean 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from soritune.audio.channels import dead_channels, to_mono
-from soritune.audio.quality import is_constant, measure_quality
-from soritune.audio.resample import resample
-from soritune.audio.waveform import decode
-from soritune.corpus.audio_hashes import SAMPLE_RATE_HZ, Hashed, hash_samples
+from soritune.corpus.audio_hashes import Hashed
+from soritune.corpus.check_parts import Progress, checked_parts
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reading.json_text import write_json_lines
-from soritune.corpus.reading.parallel_map import parallel_map
-from soritune.corpus.sound_likeness import MOST_ROWS, SIZE, likeness
+from soritune.corpus.row_check import MEASURES, CheckSettings, RowProblem, TextOf, add_counts
+from soritune.corpus.sound_likeness import MOST_ROWS, SIZE
 from soritune.corpus.transcripts import MarkCount
 from soritune.corpus.unread_text import UnreadCount, text_to_pronounce
-from soritune.corpus.utterance import Utterance
-from soritune.errors import AudioError, ManifestError
+from soritune.errors import ManifestError
 from soritune.identities import identity
 from soritune.strict_json import parse_json
 
-Progress = Callable[[int, int], None]
-"""Called with the number of utterances done and their total."""
 COUNTED = ("gender", "language", "source", "sample_rate_hz")
 """Columns whose values are counted in every corpus."""
 
 
+CLIPPED_SHARE = 0.001
+"""Share of samples at full scale from which an utterance counts as clipped."""
 _DEAD_CHANNEL = "one channel holds no signal and halves the mean; set channel to the other one"
-
-
-@dataclass(frozen=True, slots=True)
-class RowFault:
-    """Why a row cannot be used for some purpose: a label outside the set, a missing field."""
-
-    reason: str
-    kind: str
-    """A short identifier; rows of equal kind are counted together."""
 
 
 ON_PURPOSE = "label-left-out"
 """Kind of the rows whose label the settings of a task leave out; they do not count as lost."""
-
-RowProblem = Callable[[Utterance], RowFault | None]
-"""The fault of a row, or None."""
-
-TextOf = Callable[[Utterance], str | None]
-"""The text that the phones of a row are derived from, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +55,45 @@ class Quarantined:
     """A short identifier; rows of equal kind are counted together (`corpus/reasons.py`)."""
 
 
+class QuarantinedRows(Sequence[Quarantined]):
+    """The rows that a check leaves out, in order. They are kept by column: a corpus may lose millions."""
+
+    def __init__(self, rows: Manifest, faults: pa.Table) -> None:
+        self._rows, self._faults = rows, faults
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Quarantined]:
+        columns = [self._rows.column(name) for name in ("id", "audio")]
+        columns += [self._faults.column(name) for name in ("fault", "stage", "kind")]
+        for start in range(0, len(self), 4096):
+            yield from map(Quarantined, *(column.slice(start, 4096).to_pylist() for column in columns))
+
+    @overload
+    def __getitem__(self, index: int) -> Quarantined: ...
+    @overload
+    def __getitem__(self, index: slice) -> QuarantinedRows: ...
+    def __getitem__(self, index: int | slice) -> Quarantined | QuarantinedRows:
+        """A row, or some of them."""
+        numbers = np.arange(len(self))[index]
+        if isinstance(index, slice):
+            return QuarantinedRows(self._rows.select(numbers), self._faults.take(pa.array(numbers)))
+        return next(iter(self[int(numbers) : int(numbers) + 1]))
+
+    @cached_property
+    def by_kind(self) -> list[tuple[str, int, Quarantined]]:
+        """Each kind with its number of rows and its first row, the commonest first."""
+        kinds = self._faults.column("kind").to_pylist()
+        return [(kind, count, self[kinds.index(kind)]) for kind, count in Counter(kinds).most_common()]
+
+
 @dataclass(frozen=True)
 class CheckResult:
     """The clean rows and the others."""
 
     clean: Manifest
-    quarantined: list[Quarantined]
+    quarantined: QuarantinedRows
     tables: dict[str, dict[str, dict[str, Any]]]
     """Column → value → utterances, hours, speakers; of the clean rows."""
     levels: dict[str, float] = field(default_factory=dict)
@@ -88,21 +104,8 @@ class CheckResult:
     """Transcript marks in the texts of all rows, as `prepare` counts them."""
     audio_hashes: Hashed | None = None
     """What the audio of the clean rows is compared by; None if the files were not decoded."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """Result of one row: its fault, or else the quality of its sound."""
-
-    fault: str | None = None
-    kind: str = ""
-    stage: str = "decode"
-    snr_db: float = float("nan")
-    clipped_share: float = float("nan")
-    level_dbfs: float = float("nan")
-    has_dead_channel: bool = False
-    audio_hash: int = 0
-    likeness: NDArray[np.int8] | None = None
+    measures: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Name (`MEASURES`) → (clean rows,), nan where it was not measured."""
 
 
 def check_manifest(
@@ -116,117 +119,86 @@ def check_manifest(
     label_fields: Sequence[str] = (),
     text_of: TextOf = text_to_pronounce,
 ) -> CheckResult:
-    """Checks every row, and decodes every file if `decode` is set.
+    """Checks every row, and decodes every file if `decode` is set; keeps nothing on disk.
 
     Args:
         manifest: What to check.
-        row_problems: Called for every row, in order; the first fault counts.
-        decode: Decode the audio: finds truncated and damaged files, NaN samples, digital silence, and lengths
-            that differ from the manifest's by more than 0.1 s and 2 %.
-        min_duration_s: Shorter utterances are quarantined.
-        workers: Threads that decode (libsndfile runs in parallel); None takes one per core.
-        progress: Called after every row.
+        row_problems, decode, min_duration_s, text_of: As in `CheckSettings`.
+        workers, progress: As for `checked_parts`.
         label_fields: Columns with the label of an utterance, which get a table too.
-        text_of: Gives the texts in which characters without a reading are counted.
     """
-    threads = workers or os.cpu_count() or 1
-    compares = decode and len(manifest) <= MOST_ROWS
+    settings = check_settings(
+        manifest, problems=row_problems, text_of=text_of, decode=decode, min_duration_s=min_duration_s
+    )
+    parts = checked_parts(manifest, settings, workers=workers, progress=progress)
+    return join_parts(manifest, settings, parts, label_fields=label_fields)
 
-    def check(utterance: Utterance) -> _Checked:
-        for problem in row_problems:
-            fault = problem(utterance)
-            if fault is not None:
-                return _Checked(fault.reason, fault.kind, "check")
-        if utterance.duration_s < min_duration_s:
-            return _too_short(utterance.duration_s, min_duration_s, "check")
-        return _decode(manifest, utterance, min_duration_s, compares) if decode else _Checked()
 
-    keep = np.ones(len(manifest), dtype=bool)
-    quarantined: list[Quarantined] = []
-    qualities: list[tuple[float, float, float]] = []
+def check_settings(manifest: Manifest, *, decode: bool = True, **settings: Any) -> CheckSettings:
+    """Settings for a manifest: the rows of a very large one are not compared by what they sound like."""
+    return CheckSettings(decode=decode, compares=decode and len(manifest) <= MOST_ROWS, **settings)
+
+
+def join_parts(
+    manifest: Manifest,
+    settings: CheckSettings,
+    parts: Iterable[pa.Table],
+    *,
+    label_fields: Sequence[str] = (),
+) -> CheckResult:
+    """The result of a manifest from the results of its parts, in their order."""
+    total, start = len(manifest), 0
+    keep = np.ones(total, dtype=bool)
+    faults: list[pa.Table] = []
+    measured = {name: np.full(total, np.nan) for name in MEASURES}
     dead = 0
+    hashes = np.zeros(total, dtype=np.uint64)
+    likenesses = np.zeros((total if settings.compares else 0, SIZE), dtype=np.int8)
     marks, unread = MarkCount(), UnreadCount()
-    hashes = np.zeros(len(manifest), dtype=np.uint64)
-    likenesses = np.zeros((len(manifest) if compares else 0, SIZE), dtype=np.int8)
-    with ThreadPoolExecutor(threads) as pool:
-        for row, (utterance, result) in enumerate(parallel_map(pool, check, manifest, 16 * threads)):
-            marks.add(utterance.text)
-            if result.fault is not None:
-                keep[row] = False
-                quarantined.append(
-                    Quarantined(utterance.id, utterance.audio, result.fault, result.stage, result.kind)
-                )
-            else:
-                unread.add(text_of(utterance))
-            if result.fault is None and decode:
-                qualities.append((result.level_dbfs, result.snr_db, result.clipped_share))
-                dead += result.has_dead_channel
-                hashes[row] = result.audio_hash
-                if compares and result.likeness is not None:
-                    likenesses[row] = result.likeness
-            if progress is not None:
-                progress(row + 1, len(manifest))
+    for part in parts:
+        rows = slice(start, start + len(part))
+        start += len(part)
+        add_counts(part, marks, unread)
+        keep[rows] = part.column("fault").is_null().to_numpy()
+        if not keep[rows].all():
+            lost = part.select(["fault", "stage", "kind"]).filter(pc.is_valid(part.column("fault")))
+            faults.append(lost.replace_schema_metadata(None))
+        for name, values in measured.items():
+            values[rows] = part.column(name).to_numpy()
+        dead += int(pc.sum(part.column("has_dead_channel")).as_py() or 0)
+        hashes[rows] = part.column("hash").to_numpy()
+        if settings.compares:
+            content = (value or bytes(SIZE) for value in part.column("likeness").to_pylist())
+            likenesses[rows] = np.frombuffer(b"".join(content), dtype=np.int8).reshape(-1, SIZE)
     clean = manifest if keep.all() else manifest.select(keep)
-    tables = count_tables(clean, (*label_fields, *COUNTED))
+    columns = ("fault", "stage", "kind")
+    empty = pa.table({name: pa.array([], pa.string()) for name in columns})
+    quarantined = QuarantinedRows(manifest.select(~keep), pa.concat_tables([empty, *faults]).combine_chunks())
     notes = {_DEAD_CHANNEL: dead} if dead else {}
     if unread.affected:
         notes[unread.sentence] = unread.affected
-    hashed = Hashed(hashes[keep], likenesses[keep] if compares else None) if decode else None
-    return CheckResult(clean, quarantined, tables, _levels(qualities), notes, marks, hashed)
+    hashed = None
+    if settings.decode:
+        hashed = Hashed(hashes[keep], likenesses[keep] if settings.compares else None)
+    measures = {name: values[keep] for name, values in measured.items()}
+    levels = _levels(*(measures[name] for name in ("level_dbfs", "snr_db", "clipped_share")))
+    tables = count_tables(clean, (*label_fields, *COUNTED))
+    return CheckResult(clean, quarantined, tables, levels, notes, marks, hashed, measures)
 
 
-def _too_short(seconds: float, min_duration_s: float, stage: str) -> _Checked:
-    return _Checked(f"lasts {seconds:.3f} s; at least {min_duration_s} s are needed", "too-short", stage)
-
-
-def _decode(manifest: Manifest, utterance: Utterance, min_duration_s: float, compares: bool) -> _Checked:
-    whole = utterance.start_s is None
-    try:
-        path = manifest.audio_path(utterance)
-        decoded = decode(
-            path,
-            start_s=utterance.start_s,
-            duration_s=None if whole else utterance.duration_s,
-            pcm=utterance.pcm,
-        )
-        samples = to_mono(decoded.samples, path, utterance.channel)
-        waveform = resample(samples, decoded.sample_rate_hz, SAMPLE_RATE_HZ)
-    except AudioError as error:
-        return _Checked(error.reason, error.kind)
-    seconds = len(waveform) / SAMPLE_RATE_HZ
-    if seconds < min_duration_s:
-        return _too_short(seconds, min_duration_s, "decode")
-    if abs(seconds - utterance.duration_s) > max(0.1, 0.02 * utterance.duration_s):
-        return _Checked(
-            f"lasts {seconds:.3f} s, but the manifest says {utterance.duration_s:.3f} s", "length-differs"
-        )
-    if not waveform.any():
-        return _Checked("is silent: every sample is zero", "silent")
-    if is_constant(samples):
-        return _Checked(f"is silent: its samples do not vary (they are about {samples.mean():.3g})", "silent")
-    quality = measure_quality(waveform, SAMPLE_RATE_HZ)
-    dead = dead_channels(decoded.samples) if utterance.channel is None else []
-    return _Checked(
-        snr_db=quality.snr_db,
-        clipped_share=quality.clipped_share,
-        level_dbfs=quality.level_dbfs,
-        has_dead_channel=bool(dead),
-        audio_hash=hash_samples(waveform),
-        likeness=likeness(waveform) if compares else None,
-    )
-
-
-def _levels(qualities: list[tuple[float, float, float]]) -> dict[str, float]:
-    """Medians and means over (level, signal-to-noise ratio, clipped share) of each utterance."""
-    if not qualities:
+def _levels(
+    level: NDArray[np.float64], snr: NDArray[np.float64], clipped: NDArray[np.float64]
+) -> dict[str, float]:
+    """Medians and means of (clean rows,); empty if no row was decoded."""
+    decoded = ~np.isnan(level)
+    if not decoded.any():
         return {}
-    level, snr, clipped = np.array(qualities).T
     known = snr[~np.isnan(snr)]
     return {
-        "level_dbfs": float(np.median(level)),
+        "level_dbfs": float(np.median(level[decoded])),
         "snr_db": float(np.median(known)) if len(known) else float("nan"),
-        "clipped_share": float(clipped.mean()),
-        "clipped_utterances": float((clipped > 0.001).sum()),
+        "clipped_share": float(clipped[decoded].mean()),
+        "clipped_utterances": float((clipped[decoded] > CLIPPED_SHARE).sum()),
     }
 
 
@@ -236,7 +208,7 @@ def count_tables(
     """Per column with values: value → utterances, hours, speakers. Rows without a value count under "–", and rows with
     a list under each of its values."""
     durations = manifest.durations_s
-    speakers = np.array([identity(name) for name in manifest.column("speaker").to_pylist()], dtype=object)
+    speakers = _speaker_codes(manifest.column("speaker"))
     tables: dict[str, dict[str, dict[str, Any]]] = {}
     for name in columns:
         column = manifest.column(name)
@@ -244,25 +216,39 @@ def count_tables(
             continue
         tables[name] = {
             value: {
-                "utterances": int(inside.sum()),
-                "hours": float(durations[inside].sum()) / 3600,
-                "speakers": len({speaker for speaker in speakers[inside] if speaker is not None}),
+                "utterances": len(rows),
+                "hours": float(durations[rows].sum()) / 3600,
+                "speakers": len(np.setdiff1d(speakers[rows], [-1])),
             }
-            for value, inside in _rows_by_value(column.to_pylist())
+            for value, rows in _rows_by_value(column)
         }
     return tables
 
 
-def _rows_by_value(cells: Sequence[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Each value in order, and a mask (rows,) of the rows that have it."""
-    if any(isinstance(cell, list) for cell in cells):
-        lists = [set(cell or ["–"]) for cell in cells]
+def _speaker_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """(rows,) a number for each speaker, -1 without one; names that are written in several ways are one speaker."""
+    coded = column.combine_chunks().dictionary_encode()
+    names = [identity(name) for name in coded.dictionary.to_pylist()]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    of_code = np.array([-1 if name is None else numbers[name] for name in names] + [-1], dtype=np.int64)
+    return np.asarray(of_code[pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)])
+
+
+def _rows_by_value(column: pa.ChunkedArray) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Each value in order, and the rows that have it."""
+    if pa.types.is_list(column.type):
+        lists = [set(cell or ["–"]) for cell in column.to_pylist()]
         for value in sorted(set[str]().union(*lists)):
-            yield value, np.array([value in values for values in lists], dtype=bool)
+            yield value, np.flatnonzero([value in values for values in lists])
         return
-    values = np.array(["–" if value is None else str(value) for value in cells], dtype=object)
-    for value in sorted(set(values)):
-        yield value, values == value
+    coded = column.combine_chunks().dictionary_encode()
+    texts = [*map(str, coded.dictionary.to_pylist()), "–"]
+    codes = pc.fill_null(coded.indices, len(texts) - 1).to_numpy(zero_copy_only=False)
+    codes_of: dict[str, list[int]] = {}
+    for code in np.unique(codes):
+        codes_of.setdefault(texts[code], []).append(code)
+    for value in sorted(codes_of):
+        yield value, np.flatnonzero(np.isin(codes, codes_of[value]))
 
 
 def write_quarantine(path: str | Path, rows: Iterable[Quarantined]) -> int:
