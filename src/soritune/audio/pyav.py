@@ -7,6 +7,7 @@ Each function takes the error with which libsndfile refused the file, as the cau
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,10 @@ from soritune.errors import AudioError
 
 _MISSING_TAIL_S = 0.5
 """How much of its stated length a container may lack. Discontinuous Opus sends a packet at least every 0.4 s."""
+MOST_VALUES: ContextVar[int | None] = ContextVar("MOST_VALUES", default=None)
+"""Most samples × channels that are decoded; a file with more raises an error of kind `TOO_LONG`. None has no limit. A
+server sets it, because a container may state no length and a small file may hold hours of silence."""
+TOO_LONG = "audio-too-long"
 
 
 class StreamInfo(NamedTuple):
@@ -47,7 +52,8 @@ def decode_all(sound_file: Path | AudioFile, error: Exception) -> tuple[NDArray[
     """The whole stream, since PyAV seeks inexactly: (samples, channels) float32, and its rate.
 
     Raises:
-        AudioError: PyAV is not installed, or the file is not audio, is damaged, truncated or empty.
+        AudioError: PyAV is not installed, or the file is not audio, is damaged, truncated or empty, or has more than
+            `MOST_VALUES`.
     """
     container = _open(sound_file, error)
     import av
@@ -57,11 +63,15 @@ def decode_all(sound_file: Path | AudioFile, error: Exception) -> tuple[NDArray[
     with container:
         stream = container.streams.audio[0]
         rate = int(stream.rate or 0)
+        most, count = MOST_VALUES.get(), 0
         stated_s, end_s = _stated_s(container), 0.0
         to_planar = av.AudioResampler(format="fltp")
         try:
             for frame in container.decode(stream):
                 end_s = (frame.time or 0.0) + frame.samples / rate
+                count += frame.samples * len(frame.layout.channels)
+                if most is not None and count > most:
+                    raise AudioError(file, f"has more than {most} samples × channels", TOO_LONG)
                 parts.extend(plane.to_ndarray() for plane in to_planar.resample(frame))
             parts.extend(plane.to_ndarray() for plane in to_planar.resample(None))
         except (av.error.FFmpegError, OSError, ValueError) as failure:

@@ -32,6 +32,7 @@ from soritune.cli import (
     pack,
     predict,
     report,
+    serve,
     sources,
     subset,
     synthesize,
@@ -51,7 +52,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 TRAIN, CORPUS, JUDGE = "Training", "Corpus", "Predicting and judging"
-DELIVER, LOOK = "Exporting", "Looking things up"
+DELIVER, LOOK = "Exporting and serving", "Looking things up"
 app.command("run", rich_help_panel=TRAIN)(train.run)
 app.command("train", rich_help_panel=TRAIN)(train.train)
 app.command("crossval", rich_help_panel=TRAIN)(train.crossval)
@@ -79,6 +80,7 @@ app.command("baselines", rich_help_panel=JUDGE)(baselines.baselines)
 export.app.command("hub")(hub.export_hub)
 app.add_typer(export.app, name="export", rich_help_panel=DELIVER)
 app.command("push-to-hub", rich_help_panel=DELIVER)(hub.push_to_hub)
+app.command("serve", rich_help_panel=DELIVER)(serve.serve)
 app.command("augment", rich_help_panel=LOOK)(augment.augment)
 app.command("recipes", rich_help_panel=LOOK)(train.recipes)
 app.command("model-info", rich_help_panel=LOOK)(model_info.model_info)

@@ -56,6 +56,7 @@ FEATURES = (
     Feature("compressed-audio", "M4A, AAC, WebM, FLAC in a pipe", ("audio",), MODULES["audio"]),
     Feature("noise-reduction", "preprocessing.noise_reduction", ("denoise",), MODULES["denoise"]),
     Feature("speech-detector", "finding speech by Silero", ("vad",), MODULES["vad"]),
+    Feature("serve", "serve", ("serve",), MODULES["serve"]),
     Feature("tagger", "doubtful words in g2p", ("korean",), MODULES["korean"]),
 )
 """Features that depend only on modules."""

@@ -320,10 +320,22 @@ class Predictor:
         """As `predict`, for clips made elsewhere."""
         return self._through(
             clips,
-            lambda done: row_of(done, self.tasks, self.decoder, self.thresholds, times=self.times),
+            self.row,
             progress=progress,
             block_size=_BLOCK,
         )
+
+    def read(self, clip: Clip) -> ReadClip:
+        """A clip as `run` takes it, with an `error` if it cannot be used. May be called by several threads."""
+        return self._reader.read(clip)
+
+    def run(self, clips: Sequence[Clip], read: Sequence[ReadClip]) -> list[Posteriors]:
+        """One batch of clips that `read` has read, for callers that queue and batch requests by themselves."""
+        return list(self._posteriors(clips, read))
+
+    def row(self, posteriors: Posteriors) -> Row:
+        """What `predict` returns for a clip with these posteriors."""
+        return row_of(posteriors, self.tasks, self.decoder, self.thresholds, times=self.times)
 
     def _make_window_runner(self, settings: LabelWindows) -> WindowRunner:
         """

@@ -1,0 +1,81 @@
+"""Examples of answers for the OpenAPI description of the app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TIMES = [
+    {"symbol": "G", "start_s": 0.12, "end_s": 0.14, "confidence": 0.98},
+    {"symbol": "A", "start_s": 0.16, "end_s": 0.18, "confidence": 0.97},
+]
+_HEAD = {"model": "soritune/tiny-ko", "duration_s": 0.62, "speech": True}
+_PREDICTION = {"phones": ["G", "A"], "confidence": 0.975, "hangul": "가"}
+_ALL = {**_HEAD, "tasks": {"phoneme": {"task": "phoneme", **_PREDICTION}}, "symbols": {"phoneme": _TIMES}}
+
+
+def _json(description: str, example: Any) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"example": example}}}
+
+
+def _error(code: str) -> dict[str, Any]:
+    return {
+        "error": {
+            "message": "the recording is not audio, or is damaged",
+            "type": "invalid_request_error",
+            "code": code,
+            "request_id": "5f0c",
+        }
+    }
+
+
+BATCH = _json(
+    "An answer or an error per recording, in their order", {"answers": [_ALL, _error("audio-damaged")]}
+)
+PHONES = _json(
+    "Phones, their times, and the text that they make",
+    {**_HEAD, **_PREDICTION, "text": "가", "text_kind": "as_pronounced", "times": _TIMES},
+)
+EMOTION = _json(
+    "A label with its probability",
+    {
+        **_HEAD,
+        "task": "emotion",
+        "label": "Happy",
+        "confidence": 0.81,
+        "probabilities": {"Happy": 0.81, "Sad": 0.19},
+    },
+)
+TRANSCRIPTION = _json(
+    "A transcript; text, srt and vtt are plain text",
+    {"text": "가", "text_kind": "as_pronounced", "model": "soritune/tiny-ko"},
+)
+INVOCATION = _json("All tasks; several recordings are a list under `predictions`", _ALL)
+HEALTH = _json(
+    "The server is ready",
+    {
+        "status": "ok",
+        "models": [{"name": "soritune/tiny-ko", "tasks": ["phoneme"]}],
+        "recogniser": None,
+        "emotion": False,
+        "limits": {
+            "bytes": 26214400,
+            "seconds": 600.0,
+            "files": 32,
+            "concurrent": 64,
+            "answer_seconds": 60.0,
+        },
+    },
+)
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: _json(description, _error(code))
+    for status, description, code in (
+        (400, "The model does not answer this route", "model-unfit"),
+        (401, "The API key is missing or wrong", "invalid_api_key"),
+        (404, "There is no such model", "model_not_found"),
+        (408, "The body did not arrive in time", "upload-slow"),
+        (413, "Too many bytes, seconds or recordings", "body-too-large"),
+        (422, "A field or the recording cannot be used", "audio-damaged"),
+        (429, "The client has too many requests in progress", "too-many-requests"),
+        (503, "The server is busy; Retry-After has the seconds to wait", "busy"),
+    )
+}

@@ -1,0 +1,244 @@
+"""The routes of the app. Next: `serving/models.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from soritune.serving.answers import Answer
+from soritune.serving.examples import BATCH, EMOTION, ERRORS, HEALTH, INVOCATION, PHONES, TRANSCRIPTION
+from soritune.serving.faults import RequestError, busy
+from soritune.serving.invocations import Instance, read_invocation, write_answers
+from soritune.serving.metrics import CONTENT_TYPE, Metrics
+from soritune.serving.models import ServedModel, ServedModels
+from soritune.serving.settings import EMOTION_IS_OFF, ServeSettings
+from soritune.serving.transcriptions import Format, Transcript
+from soritune.serving.uploads import Upload
+
+router = APIRouter()
+Result = TypeVar("Result")
+Recording = Annotated[UploadFile, File(description="WAV, FLAC, MP3, Ogg, M4A, WebM or another audio file.")]
+ModelName = Annotated[
+    str | None, Form(description="A model of /healthz; without it the first one that fits.")
+]
+
+
+@router.post("/v1/phonemes", responses={200: PHONES, **ERRORS}, summary="Phones with times, and Hangul")
+async def phonemes(request: Request, file: Recording, model: ModelName = None) -> JSONResponse:
+    """What a speaker pronounced, phone by phone."""
+    served = _models(request).named(model, lambda each: each.has_phones)
+    answer = await _answered(request, served, await _upload(file))
+    return JSONResponse(answer.phones_json())
+
+
+@router.post(
+    "/v1/emotion",
+    responses={200: EMOTION, 403: ERRORS[400], **ERRORS},
+    summary="Style of speaking, where enabled",
+)
+async def emotion(request: Request, file: Recording, model: ModelName = None) -> JSONResponse:
+    """The label of a recording, and of its windows if it is long. Off unless the server enables it."""
+    if not _settings(request).enable_emotion:
+        raise RequestError(403, EMOTION_IS_OFF, "emotion-off")
+    served = _models(request).named(model, lambda each: each.has_emotion)
+    answer = await _answered(request, served, await _upload(file))
+    return JSONResponse(answer.emotion_json())
+
+
+@router.post("/v1/batch", responses={200: BATCH, **ERRORS}, summary="Several recordings at once")
+async def batch(
+    request: Request,
+    files: Annotated[list[UploadFile], File(description="Recordings; the answers have their order.")],
+    model: ModelName = None,
+) -> JSONResponse:
+    """All tasks of a model for each recording; one that cannot be used has an error, and the others are answered."""
+    most = _settings(request).max_files
+    if len(files) > most:
+        raise RequestError(
+            413, f"the request has {len(files)} recordings; send at most {most} at once", "too-many-files"
+        )
+    instances = [Instance(await _upload(file), model) for file in files]
+    answers = await _answer_all(request, instances)
+    return JSONResponse(
+        {"answers": [answer.to_json() for answer in answers]}  # of a fault: {"error": …}
+    )
+
+
+@router.post(
+    "/v1/audio/transcriptions",
+    responses={200: TRANSCRIPTION, **ERRORS},
+    summary="A transcript in the form of OpenAI",
+)
+async def transcriptions(
+    request: Request,
+    file: Recording,
+    model: ModelName = None,
+    response_format: Annotated[Format, Form()] = "json",
+) -> Response:
+    """Hangul as it is pronounced (`text_kind` as_pronounced), or words if `model` is the recogniser of the server.
+
+    `timestamp_granularities[]` takes word and segment, with verbose_json. Further fields of OpenAI, such as language,
+    prompt and temperature, are accepted and ignored.
+    """
+    models, upload = _models(request), await _upload(file)
+    if models.is_recogniser(model):
+        assert models.recogniser is not None
+        recognised = await _in_time(request, models.recognise(upload))
+        transcript = Transcript.of_words(models.recogniser.name, models.recogniser.language, recognised)
+        _count(request, transcript.model, transcript.duration_s)
+    else:
+        served = models.named(model, lambda each: each.has_phones)
+        transcript = Transcript.of_answer(await _answered(request, served, upload))
+    if response_format == "json":
+        return JSONResponse(transcript.to_json())
+    if response_format == "verbose_json":
+        form = await request.form()
+        given = [str(value) for value in form.getlist("timestamp_granularities[]")]
+        return JSONResponse(transcript.verbose_json(given or ("segment",)))
+    if response_format == "text":
+        return PlainTextResponse(transcript.text + "\n")
+    if response_format == "srt":
+        return PlainTextResponse(transcript.srt(), media_type="application/x-subrip")
+    return PlainTextResponse(transcript.vtt(), media_type="text/vtt")
+
+
+@router.get("/v1/models", summary="The models, in the form of OpenAI")
+async def list_models(request: Request) -> JSONResponse:
+    """Names that the field `model` takes."""
+    data = [{"id": name, "object": "model", "owned_by": "soritune"} for name in _models(request).names]
+    return JSONResponse({"object": "list", "data": data})
+
+
+@router.get("/ping", summary="200 once the models are open (SageMaker)")
+async def ping() -> Response:
+    """The health check of SageMaker."""
+    return Response(status_code=200)
+
+
+@router.post(
+    "/invocations",
+    responses={200: INVOCATION, 415: ERRORS[400], **ERRORS},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "audio/wav": {"schema": {"type": "string", "format": "binary"}},
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "audio": {"type": "string", "format": "byte"},
+                            "model": {"type": "string"},
+                        },
+                        "required": ["audio"],
+                    }
+                },
+                "text/csv": {"schema": {"type": "string"}, "example": "audio\nUklGR…\n"},
+            },
+        }
+    },
+    summary="Audio, JSON or CSV in, JSON out (SageMaker)",
+)
+async def invocations(request: Request) -> JSONResponse:
+    """All tasks of a model for one recording, or for several in JSON or CSV."""
+    body = await request.body()
+    kind = request.headers.get("content-type", "")
+    invocation = await asyncio.to_thread(read_invocation, body, kind, max_files=_settings(request).max_files)
+    answers = await _answer_all(request, invocation.instances)
+    return JSONResponse(write_answers(answers, invocation))
+
+
+@router.get("/healthz", responses={200: HEALTH}, summary="Models, tasks and limits")
+async def healthz(request: Request) -> JSONResponse:
+    """What a client needs to know before it sends a recording."""
+    models, settings = _models(request), _settings(request)
+    described = [{"name": each.name, "tasks": list(each.tasks)} for each in models]
+    return JSONResponse(
+        {
+            "status": "ok",
+            "models": described,
+            "recogniser": None if models.recogniser is None else models.recogniser.name,
+            "emotion": settings.enable_emotion,
+            "limits": {
+                "bytes": settings.max_bytes,
+                "seconds": settings.max_seconds,
+                "files": settings.max_files,
+                "concurrent": settings.max_concurrent,
+                "answer_seconds": settings.answer_seconds,
+            },
+        }
+    )
+
+
+@router.get("/metrics", summary="Counts for Prometheus")
+async def metrics(request: Request) -> Response:
+    """Requests, seconds, batches, streams."""
+    text = await asyncio.to_thread(_metrics(request).text)
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+def _models(request: Request) -> ServedModels:
+    models: ServedModels = request.app.state.models
+    return models
+
+
+def _settings(request: Request) -> ServeSettings:
+    settings: ServeSettings = request.app.state.settings
+    return settings
+
+
+def _metrics(request: Request) -> Metrics:
+    counts: Metrics = request.app.state.metrics
+    return counts
+
+
+async def _upload(file: UploadFile) -> Upload:
+    return Upload(await file.read())
+
+
+async def _answered(request: Request, model: ServedModel, upload: Upload) -> Answer:
+    answer = await _in_time(request, model.answer(upload))
+    _count(request, model.name, answer.duration_s)
+    return answer
+
+
+async def _answer_all(request: Request, instances: list[Instance]) -> list[Answer | RequestError]:
+    """The answer or the fault of each recording; they wait in the queue together."""
+
+    async def one(instance: Instance) -> Answer | RequestError:
+        try:
+            return await _models(request).named(instance.model).answer(instance.upload)
+        except RequestError as fault:
+            return fault
+
+    answers = await _in_time(request, asyncio.gather(*(one(each) for each in instances)))
+    for answer in answers:
+        if isinstance(answer, Answer):
+            _count(request, answer.model, answer.duration_s)
+    return list(answers)
+
+
+async def _in_time(request: Request, work: Awaitable[Result]) -> Result:
+    """
+    Raises:
+        RequestError: 503, the answer takes too long.
+    """
+    seconds = _settings(request).answer_seconds
+    try:
+        return await asyncio.wait_for(work, seconds)
+    except TimeoutError:
+        raise busy(
+            f"the answer took more than {seconds:g} s; send the request again, or less audio", "slow"
+        ) from None
+
+
+def _count(request: Request, model: str, seconds: float) -> None:
+    """Adds to the counts and to the line in the log."""
+    facts = request.state.facts
+    facts["model"] = model
+    facts["audio_s"] = round(facts.get("audio_s", 0.0) + seconds, 3)
+    _metrics(request).audio_seconds.labels(model).inc(seconds)

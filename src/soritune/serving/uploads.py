@@ -1,0 +1,108 @@
+"""The bytes of an upload as a clip: in memory, never under a name of the client's, and never longer than is allowed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soritune.audio.pyav import MOST_VALUES, TOO_LONG
+from soritune.audio.waveform import read_header
+from soritune.errors import AudioError
+from soritune.inference.clips import Clip
+from soritune.serving.faults import RequestError
+
+NAME = "upload"
+"""What an upload is called in messages; the name that a client gives it is never used."""
+VALUES_PER_SECOND = 192_000
+"""Samples × channels that a second may have: stereo at 96 kHz. A small file of silence may hold hours of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One recording of a request: the bytes of a file, or samples."""
+
+    data: bytes = b""
+    samples: tuple[NDArray[Any], int] | None = None
+    """(samples,) and the rate, instead of `data`."""
+
+
+@contextmanager
+def clip_of(upload: Upload, max_seconds: float) -> Iterator[Clip]:
+    """A clip that can be read inside this context.
+
+    Raises:
+        RequestError: 413 for a recording that is too long, or has too many channels or too high a rate; 422 for one
+            that cannot be read.
+    """
+    if upload.samples is not None:
+        samples, rate = upload.samples
+        _check_length(len(samples) / rate, max_seconds)
+        yield Clip(id=NAME, audio="(samples)", samples=(samples, rate), duration_s=len(samples) / rate)
+        return
+    if not upload.data:
+        raise RequestError(422, "the recording is empty (0 bytes)", "audio-empty")
+    most = round(max_seconds * VALUES_PER_SECOND)
+    limit = MOST_VALUES.set(most)
+    try:
+        with _file_of(upload.data) as path:
+            try:
+                header = read_header(path)
+            except AudioError as error:
+                raise fault_of(error, max_seconds) from None
+            _check_length(header.duration_s, max_seconds)
+            if header.num_frames * header.num_channels > most:
+                raise too_long(max_seconds)
+            yield Clip(id=NAME, audio=NAME, path=path, duration_s=header.duration_s)
+    finally:
+        MOST_VALUES.reset(limit)
+
+
+def fault_of(error: AudioError, max_seconds: float) -> RequestError:
+    """An error of reading as that of a request."""
+    if error.kind == TOO_LONG:
+        return too_long(max_seconds)
+    return RequestError(422, f"the recording {error.reason}", error.kind or "audio-unusable")
+
+
+def too_long(max_seconds: float) -> RequestError:
+    """A recording beyond the limit."""
+    return RequestError(
+        413,
+        f"the recording has more than {max_seconds:g} s, or more than {VALUES_PER_SECOND:,} samples × channels per "
+        "second; send shorter parts",
+        "audio-too-long",
+    )
+
+
+def _check_length(seconds: float, max_seconds: float) -> None:
+    if seconds > max_seconds:
+        raise too_long(max_seconds)
+
+
+@contextmanager
+def _file_of(data: bytes) -> Iterator[Path]:
+    """A path at which libraries that take names read the bytes: a file in memory on Linux, else a temporary one."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create(NAME, os.MFD_CLOEXEC)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            yield Path(f"/proc/self/fd/{descriptor}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / NAME
+        path.write_bytes(data)
+        yield path
+
+
+def int16_samples(data: bytes | bytearray) -> NDArray[np.int16]:
+    """Little-endian int16 as (samples,)."""
+    return np.frombuffer(bytes(data), dtype="<i2").astype(np.int16, copy=False)

@@ -1,0 +1,192 @@
+"""The routes over real models: equal answers by every way in, OpenAI's form, and the routes of SageMaker."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from tests.serving.conftest import Connect
+from typer.testing import CliRunner
+
+from soritune.cli.main import app as command_line
+from soritune.inference.predictor import Predictor
+from soritune.inference.recognition.recogniser import RecognisedText, Word
+
+
+def post(client: Any, route: str, clip: Path, **fields: Any) -> Any:
+    return client.post(route, files={"file": ("clip.wav", clip.read_bytes())}, data=fields)
+
+
+def streamed(client: Any, clip: Path, **config: Any) -> dict[str, Any]:
+    """The final message of a stream with the samples of a file."""
+    samples, rate = soundfile.read(clip, dtype="int16")
+    data = samples.astype("<i2").tobytes()
+    with client.websocket_connect("/v1/stream") as socket:
+        socket.send_json({"sample_rate": rate, **config})
+        for start in range(0, len(data), 6400):
+            socket.send_bytes(data[start : start + 6400])
+        socket.send_json({"event": "end"})
+        while (message := socket.receive_json())["event"] not in ("final", "error"):
+            pass
+    return dict(message)
+
+
+@pytest.mark.parametrize("backend", ["pytorch", "onnx-runtime"])
+def test_same_clip_has_the_same_answer_by_every_way_in(
+    toy: dict[str, Path], clip: Path, connect: Connect, backend: str
+) -> None:
+    """The command line, Python, HTTP and the end of a stream, exactly, with every number."""
+    folder = str(toy[backend])
+    client = connect(models=(f"toy={folder}",), enable_emotion=True)
+    done = CliRunner().invoke(
+        command_line, ["predict", str(clip), "--bundle", folder, "--vad", "energy", "--json"]
+    )
+    (row,) = json.loads(done.stdout)["predictions"]
+    expected = {name: answer["prediction"] for name, answer in row["tasks"].items()}
+    assert expected["phoneme"]["phones"]
+
+    (from_python,) = Predictor.load(folder, vad="energy").predict([clip])
+    assert {name: each["prediction"] for name, each in from_python["tasks"].items()} == expected
+
+    (from_batch,) = client.post("/v1/batch", files={"files": clip.read_bytes()}).json()["answers"]
+    assert from_batch["tasks"] == expected
+    assert client.post(
+        "/invocations", content=clip.read_bytes(), headers={"Content-Type": "audio/wav"}
+    ).json() == (from_batch)
+    assert streamed(client, clip)["answer"] == from_batch
+    phones = post(client, "/v1/phonemes", clip).json()
+    assert (phones["phones"], phones["hangul"]) == (
+        expected["phoneme"]["phones"],
+        expected["phoneme"]["hangul"],
+    )
+    emotion = post(client, "/v1/emotion", clip).json()
+    assert {**expected["emotion"], **emotion} == emotion
+
+
+def test_times_of_phones_rise_within_the_clip(connect: Connect, clip: Path) -> None:
+    content = post(connect(), "/v1/phonemes", clip).json()
+    times = content["times"]
+    # Boundaries at the ends, and repeated ones, are left out of the text but have times.
+    assert [each["symbol"] for each in times if each["symbol"] != "|"] == [
+        p for p in content["phones"] if p != "|"
+    ]
+    starts = [each["start_s"] for each in times]
+    assert starts == sorted(starts)
+    assert all(0 <= each["start_s"] < each["end_s"] <= content["duration_s"] for each in times)
+
+
+def test_emotion_is_off_and_the_answer_names_the_law(connect: Connect, clip: Path) -> None:
+    answer = post(connect(), "/v1/emotion", clip)
+    assert answer.status_code == 403
+    assert "AI Act" in answer.json()["error"]["message"]
+
+
+def test_emotion_is_nowhere_unless_enabled(connect: Connect, clip: Path) -> None:
+    client, data = connect(), clip.read_bytes()
+    answers = [
+        client.post("/v1/batch", files={"files": data}).json()["answers"][0],
+        client.post("/invocations", content=data, headers={"Content-Type": "audio/wav"}).json(),
+        streamed(client, clip)["answer"],
+    ]
+    assert [list(answer["tasks"]) for answer in answers] == [["phoneme"]] * 3
+    assert client.get("/healthz").json()["models"] == [{"name": "toy", "tasks": ["phoneme"]}]
+
+
+def test_one_faulty_file_of_a_batch_leaves_the_others(connect: Connect, clip: Path) -> None:
+    files = [("files", ("../../etc/passwd", clip.read_bytes())), ("files", ("b", b"no audio at all" * 100))]
+    first, second = connect().post("/v1/batch", files=files).json()["answers"]
+    assert first["tasks"]["phoneme"]["phones"]
+    assert second["error"]["code"] == "audio-format"
+
+
+@pytest.mark.parametrize("form", ["json", "text", "verbose_json", "srt", "vtt"])
+def test_transcription_has_the_form_of_openai(connect: Connect, clip: Path, form: str) -> None:
+    client = connect()
+    text = post(client, "/v1/phonemes", clip).json()["text"]
+    answer = post(
+        client,
+        "/v1/audio/transcriptions",
+        clip,
+        model="toy",
+        response_format=form,
+        language="ko",
+        temperature="0",
+        prompt="anything",
+        unknown="ignored",
+        **{"timestamp_granularities[]": ["word", "segment"]},
+    )
+    assert answer.status_code == 200
+    if form == "text":
+        assert answer.text == text + "\n"
+    elif form == "json":
+        assert answer.json() == {"text": text, "text_kind": "as_pronounced", "model": "toy"}
+    elif form == "verbose_json":
+        content = answer.json()
+        assert " ".join(word["word"] for word in content["words"]) == content["text"] == text
+        assert " ".join(part["text"] for part in content["segments"]) == text
+        assert content["duration"] == pytest.approx(2.0)
+    else:
+        assert answer.text.startswith("WEBVTT" if form == "vtt" else "1\n00:00:")
+        assert text.split()[0] in answer.text
+
+
+class Dictation:
+    """A recogniser that states how many samples it was given."""
+
+    name, language = "dictation", "ko"
+
+    def record(self) -> dict[str, Any]:
+        return {}
+
+    def recognise(self, samples: np.ndarray) -> RecognisedText:
+        return RecognisedText(
+            f"{len(samples)}", (Word(f"{len(samples)}", 0.1, 0.4, 0.5),), len(samples) / 16_000
+        )
+
+
+def test_recogniser_is_chosen_by_its_name_and_gives_words(
+    connect: Connect, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect()
+    monkeypatch.setattr(client.app.state.models, "recogniser", Dictation())  # type: ignore[attr-defined]
+    content = post(client, "/v1/audio/transcriptions", clip, model="dictation").json()
+    assert content == {"text": "32000", "text_kind": "words", "model": "dictation"}
+    assert client.get("/v1/models").json()["data"][1]["id"] == "dictation"
+
+
+def test_unknown_model_is_not_found(connect: Connect, clip: Path) -> None:
+    answer = post(connect(), "/v1/phonemes", clip, model="../../../etc")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+    assert "toy" in answer.json()["error"]["message"]
+
+
+def test_json_and_csv_have_the_answer_of_the_file(connect: Connect, clip: Path) -> None:
+    client, text = connect(), base64.b64encode(clip.read_bytes()).decode()
+    alone = client.post(
+        "/invocations", content=clip.read_bytes(), headers={"Content-Type": "audio/x-wav"}
+    ).json()
+    assert client.post("/invocations", json={"audio": text}).json() == alone
+    listed = client.post("/invocations", content=f"audio\n{text}\n", headers={"Content-Type": "text/csv"})
+    assert listed.json() == {"predictions": [alone]}
+
+
+def test_ping_and_health_answer(connect: Connect) -> None:
+    assert connect().get("/ping").status_code == 200
+    health = connect().get("/healthz").json()
+    assert (health["status"], health["emotion"], health["recogniser"]) == ("ok", False, None)
+
+
+def test_requests_are_counted_by_route(connect: Connect, clip: Path) -> None:
+    client = connect(max_seconds=599)
+    post(client, "/v1/phonemes", clip)
+    client.get("/a/made-up/path")
+    text = client.get("/metrics").text
+    assert 'soritune_requests_total{route="/v1/phonemes",status="200"} 1.0' in text
+    assert 'soritune_requests_total{route="unmatched",status="404"} 1.0' in text
+    assert 'soritune_audio_seconds_total{model="toy"} 2.0' in text
+    assert "made-up" not in text

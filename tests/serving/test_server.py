@@ -1,0 +1,255 @@
+"""The server as a process: the clients of docs/serving.md, signals, workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as connect_stream
+
+from soritune.errors import MissingLibraryError, SorituneError
+from soritune.serving import server
+from soritune.serving.settings import ServeSettings
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "serving.md"
+ADDRESS = "127.0.0.1:8000"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """`soritune serve` on a port of its own."""
+
+    def __init__(self, log: Path, *arguments: str | Path) -> None:
+        self.port = free_port()
+        self.log = log
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "soritune", "serve", *map(str, arguments), "--port", str(self.port)],
+                stderr=file,
+                env=environment,
+            )
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                if httpx2.get(f"{self.url}/ping").status_code == 200:
+                    break
+            except httpx2.TransportError:
+                assert self.process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.1)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def running(toy: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    log = tmp_path_factory.mktemp("log") / "log"
+    process = Process(log, f"toy={toy['onnx-runtime']}", "--vad", "energy")
+    yield process
+    if process.process.poll() is None:
+        process.process.kill()
+        process.process.wait()
+
+
+def block(language: str) -> str:
+    """The first block of a language in the document."""
+    match = re.search(
+        rf"^```{language}\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert match is not None
+    assert ADDRESS in match[1]
+    return match[1]
+
+
+def run_client(running: Process, clip: Path, command: list[str], text: str) -> str:
+    """What a client of the document prints, beside the clip, with the address of the process."""
+    return subprocess.run(
+        command,
+        input=text.replace(ADDRESS, f"127.0.0.1:{running.port}"),
+        cwd=clip.parent,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def phones(running: Process, clip: Path) -> dict[str, Any]:
+    with clip.open("rb") as file:
+        answer = httpx2.post(f"{running.url}/v1/phonemes", files={"file": file})
+    assert answer.status_code == 200
+    return dict(answer.json())
+
+
+@pytest.mark.slow(seconds=5)
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_of_the_document(running: Process, clip: Path) -> None:
+    out = run_client(running, clip, ["bash", "-e"], block("bash"))
+    first, rest = out.split("}]}", 1)
+    expected = phones(running, clip)
+    assert json.loads(first + "}]}") == expected
+    assert "00:00:0" in rest
+    assert rest.count('"tasks"') == 1
+
+
+@pytest.mark.slow(seconds=2)
+def test_python_of_the_document(running: Process, clip: Path) -> None:
+    lines = run_client(running, clip, [sys.executable, "-"], block("python")).splitlines()
+    assert lines[0] == lines[-1] == phones(running, clip)["hangul"]
+
+
+def node_options() -> list[str] | None:
+    """How Node runs a module with WebSocket; None if there is no Node that can."""
+    node = shutil.which("node")
+    if node is None:
+        return None
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    major = int(version.strip().removeprefix("v").split(".")[0])
+    if major < 20:
+        return None
+    flags = [] if major >= 22 else ["--experimental-websocket"]
+    return [node, *flags, "--input-type=module"]
+
+
+@pytest.mark.slow(seconds=2)
+@pytest.mark.skipif(node_options() is None, reason="no Node with WebSocket is installed")
+def test_javascript_of_the_document(running: Process, clip: Path) -> None:
+    options = node_options()
+    assert options is not None
+    lines = run_client(running, clip, options, block("javascript")).splitlines()
+    assert lines == [phones(running, clip)["hangul"]] * 2
+
+
+def flood(stream: Any) -> None:
+    """Sends messages of 1 MiB until the connection is closed."""
+    for _ in range(100):
+        stream.send(b"\0" * 2**20)
+    stream.recv(timeout=30)
+
+
+@pytest.mark.slow(seconds=2)
+def test_flood_of_a_real_socket_is_cut_off(running: Process) -> None:
+    """Messages beyond 256 KiB are not even read whole."""
+    with connect_stream(f"ws://127.0.0.1:{running.port}/v1/stream", max_size=None) as stream:
+        stream.send("{}")
+        assert json.loads(stream.recv())["event"] == "ready"
+        with pytest.raises(ConnectionClosed) as caught:
+            flood(stream)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1009
+    assert httpx2.get(f"{running.url}/ping").status_code == 200
+
+
+@pytest.mark.slow(seconds=2)
+def test_truncated_upload_leaves_the_server_answering(running: Process, clip: Path) -> None:
+    head = (
+        "POST /v1/phonemes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+    )
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", running.port)) as sender:
+            sender.sendall(head.encode())
+    assert phones(running, clip)["phones"]
+
+
+@pytest.mark.slow(seconds=3)
+def test_sigterm_finishes_requests_in_progress(running: Process, clip: Path) -> None:
+    """The last test of this process: its body comes in two halves, with the signal between them."""
+    body = clip.read_bytes()
+    half = len(body) // 2
+    head = (
+        f"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: audio/wav\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", running.port), timeout=60) as sender:
+        sender.sendall(head.encode() + body[:half])
+        time.sleep(0.5)
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        with pytest.raises(httpx2.TransportError):
+            httpx2.get(f"{running.url}/ping")
+        sender.sendall(body[half:])
+        answer = b""
+        while b'"symbols"' not in answer:
+            part = sender.recv(65536)
+            assert part, answer
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert running.process.wait(60) in (0, -signal.SIGTERM)
+    lines = running.log.read_text(encoding="utf-8").splitlines()
+    logged = [json.loads(line) for line in lines if line.startswith("{")]
+    assert {"request", "stream"} <= {each["event"] for each in logged}
+    assert len(logged) >= len(lines) - 1  # the first line is for the person who started it
+
+
+@pytest.mark.slow(seconds=8)
+def test_worker_that_is_killed_is_replaced(toy: dict[str, Path], clip: Path, tmp_path: Path) -> None:
+    process = Process(tmp_path / "log", toy["onnx-runtime"], "--vad", "energy", "--workers", "2")
+    try:
+        assert phones(process, clip)["phones"]
+        children = Path(f"/proc/{process.process.pid}/task/{process.process.pid}/children")
+        workers = workers_of(children)
+        os.kill(workers[0], signal.SIGKILL)
+        deadline = time.monotonic() + 120
+        while len(set(workers_of(children)) - {workers[0]}) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        done = 0
+        while done < 4:  # connections that the killed worker had accepted fail; further ones do not
+            try:
+                assert phones(process, clip)["phones"]
+                done += 1
+            except httpx2.TransportError:
+                assert time.monotonic() < deadline
+        text = httpx2.get(f"{process.url}/metrics").text
+        counted = re.findall(r'soritune_requests_total\{route="/v1/phonemes",status="200"\} ([\d.]+)', text)
+        assert sum(map(float, counted)) >= 5  # of all workers, the killed one too
+    finally:
+        process.stop()
+    assert process.process.returncode in (0, -signal.SIGTERM)
+
+
+def workers_of(children: Path) -> list[int]:
+    """Processes of the server; not the tracker of resources that Python starts beside them."""
+    listed = [int(each) for each in children.read_text().split()]
+    return [each for each in listed if b"resource_tracker" not in Path(f"/proc/{each}/cmdline").read_bytes()]
+
+
+def test_taken_port_is_one_sentence(toy: dict[str, Path]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        settings = ServeSettings(models=(f"toy={toy['onnx-runtime']}",), port=port, workers=2)
+        with pytest.raises(SorituneError, match=f"127.0.0.1:{port} cannot be used"):
+            server.run(settings)
+
+
+def test_missing_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(MissingLibraryError, match=r"soritune\[serve\]"):
+        server.run(ServeSettings())
