@@ -19,7 +19,7 @@ MODES = ("realtime", "serverless", "async")
 ARCHIVE = "model.tar.gz"
 VARIANT = "AllTraffic"
 LARGEST_SERVERLESS_MB = 6144
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,48}")
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,36}")
 Call = tuple[str, str, dict[str, Any]]
 """Service, method, parameters."""
 
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="deploy.py", description=(__doc__ or "").splitlines()[0])
     made.add_argument("--mode", choices=MODES, default="realtime")
     made.add_argument(
-        "--name", required=True, help="of the endpoint: letters, digits and hyphens, at most 50"
+        "--name", required=True, help="of the endpoint: letters, digits and hyphens, at most 37"
     )
     made.add_argument("--image", help="URI of the image in ECR, made of the Dockerfile")
     made.add_argument("--role", help="ARN of the role that SageMaker takes")
@@ -49,49 +49,66 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def version_of(archive: Path) -> str:
-    """Eight digits of the archive's SHA-256: a new model has new names, and the same model the same ones."""
+def version_of(options: argparse.Namespace, archive: Path) -> str:
+    """Eight digits of what is deployed: the archive and the options. SageMaker changes no model and no configuration.
+
+    So a changed deployment has new names, and an equal one the same.
+    """
     digest = hashlib.sha256()
     with archive.open("rb") as file:
         while block := file.read(2**20):
             digest.update(block)
+    chosen = [
+        options.mode, options.image, options.role, options.bucket, options.prefix, options.instance, options.count,
+        options.memory_mb, options.concurrency,
+    ]  # fmt: skip
+    digest.update(json.dumps(chosen).encode())
     return digest.hexdigest()[:8]
 
 
-def calls(options: argparse.Namespace, archive: Path) -> Iterator[Call]:
+def creation(options: argparse.Namespace, archive: Path) -> Iterator[Call]:
     """The calls of a deployment in their order."""
-    version = version_of(archive)
-    names = {"model": f"{options.name}-{version}", "config": f"{options.name}-{version}-{options.mode}"}
-    if options.delete:
-        yield "sagemaker", "delete_endpoint", {"EndpointName": options.name}
-        yield "sagemaker", "delete_endpoint_config", {"EndpointConfigName": names["config"]}
-        yield "sagemaker", "delete_model", {"ModelName": names["model"]}
-        return
-    key = f"{options.prefix.strip('/')}/{options.name}/{version}/{ARCHIVE}".lstrip("/")
+    name = f"{options.name}-{options.mode}-{version_of(options, archive)}"
+    prefix = f"{options.prefix.strip('/')}/{options.name}".lstrip("/")
+    key = f"{prefix}/{name}/{ARCHIVE}"
     yield "s3", "upload_file", {"Filename": str(archive), "Bucket": options.bucket, "Key": key}
     container = {
         "Image": options.image,
         "ModelDataUrl": f"s3://{options.bucket}/{key}",
         "Environment": environment(options.mode),
     }
-    yield "sagemaker", "create_model", {
-        "ModelName": names["model"], "PrimaryContainer": container, "ExecutionRoleArn": options.role
-    }  # fmt: skip
-    config: dict[str, Any] = {
-        "EndpointConfigName": names["config"], "ProductionVariants": [variant(options, names["model"])]
-    }  # fmt: skip
+    model = {"ModelName": name, "PrimaryContainer": container, "ExecutionRoleArn": options.role}
+    yield "sagemaker", "create_model", model
+    config: dict[str, Any] = {"EndpointConfigName": name, "ProductionVariants": [variant(options, name)]}
     if options.mode == "async":
-        results = f"s3://{options.bucket}/{options.prefix.strip('/')}/{options.name}/results"
         config["AsyncInferenceConfig"] = {
-            "OutputConfig": {"S3OutputPath": results},
+            "OutputConfig": {"S3OutputPath": f"s3://{options.bucket}/{prefix}/results"},
             "ClientConfig": {"MaxConcurrentInvocationsPerInstance": options.concurrency},
         }
     yield "sagemaker", "create_endpoint_config", config
-    yield "sagemaker", "update_endpoint" if options.update else "create_endpoint", {
-        "EndpointName": options.name, "EndpointConfigName": names["config"]
-    }  # fmt: skip
+    method = "update_endpoint" if options.update else "create_endpoint"
+    yield "sagemaker", method, {"EndpointName": options.name, "EndpointConfigName": name}
     if not options.no_wait:
         yield "sagemaker", "wait:endpoint_in_service", {"EndpointName": options.name}
+
+
+def deletion(options: argparse.Namespace, client: Callable[[str], Any] | None) -> Iterator[Call]:
+    """The calls that delete an endpoint, its configuration and its models; files in S3 stay.
+
+    Args:
+        options: of the command line.
+        client: looks the names up; None, of a dry run, leaves placeholders in their place.
+    """
+    config, models = "CONFIGURATION OF THE ENDPOINT", ["MODEL OF THE CONFIGURATION"]
+    if client is not None:
+        sagemaker = client("sagemaker")
+        config = sagemaker.describe_endpoint(EndpointName=options.name)["EndpointConfigName"]
+        described = sagemaker.describe_endpoint_config(EndpointConfigName=config)
+        models = [each["ModelName"] for each in described["ProductionVariants"]]
+    yield "sagemaker", "delete_endpoint", {"EndpointName": options.name}
+    yield "sagemaker", "delete_endpoint_config", {"EndpointConfigName": config}
+    for model in models:
+        yield "sagemaker", "delete_model", {"ModelName": model}
 
 
 def variant(options: argparse.Namespace, model: str) -> dict[str, Any]:
@@ -118,7 +135,7 @@ def fault(options: argparse.Namespace, archive: Path) -> str | None:
     if not archive.is_file():
         return f"there is no {archive}; run deploy.py of the folder that soritune export sagemaker made"
     if not _NAME.fullmatch(options.name):
-        return f"--name {options.name!r} is not letters, digits and single hyphens between them, at most 50"
+        return f"--name {options.name!r} is not letters, digits and hyphens between them, at most 37"
     needed = () if options.delete else ("image", "role", "bucket")
     for name in needed:
         if not getattr(options, name):
@@ -154,7 +171,9 @@ def main(arguments: list[str] | None = None, client: Callable[[str], Any] | None
     if problem:
         sys.stderr.write(f"{problem}\n")
         return 2
-    if client is None and not options.dry_run:
+    if options.dry_run:
+        client = None
+    elif client is None:
         try:
             import boto3
         except ModuleNotFoundError:
@@ -162,18 +181,18 @@ def main(arguments: list[str] | None = None, client: Callable[[str], Any] | None
             return 2
         session = boto3.session.Session(region_name=options.region)
         client = session.client
-    for call in calls(options, archive):
-        service, method, parameters = call
-        sys.stdout.write(json.dumps({"call": f"{service}.{method}", "parameters": parameters}) + "\n")
-        sys.stdout.flush()
-        if options.dry_run:
-            continue
-        assert client is not None
-        try:
-            make(call, client)
-        except Exception as error:  # of boto3, whose classes may be absent here
-            sys.stderr.write(f"{service}.{method} failed: {error}\n")
-            return 1
+    label = "the look-up of the endpoint"
+    try:
+        plan = deletion(options, client) if options.delete else creation(options, archive)
+        for call in plan:
+            label = f"{call[0]}.{call[1]}"
+            sys.stdout.write(json.dumps({"call": label, "parameters": call[2]}) + "\n")
+            sys.stdout.flush()
+            if client is not None:
+                make(call, client)
+    except Exception as error:  # of boto3, whose classes may be absent here
+        sys.stderr.write(f"{label} failed: {error}\n")
+        return 1
     return 0
 
 
