@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Two training processes or test workers that each take all cores only get in each other's way.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test check bench install clean
+.PHONY: demo serve test check bench install clean
 
 install: $(STAMP)
 
@@ -18,6 +18,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/soritune demo --output demo
+
+serve: $(STAMP)
+	$(BIN)/soritune serve
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -59,6 +59,10 @@ COMMANDS: dict[str, list[str]] = {
         "--arms fused --rate 1e-3 --set train.weight_decay=0.1",
     ],
     "subset": ["subset.py --rows 30000 --speakers 300 --hours 10 --draws 20 --seed 1 --output result.json"],
+    "serve_load": [
+        "serve_load.py . --most 4 --model soritune/tiny-ko --clients 2 --seconds 2 --workers 2 --kill "
+        "--json result.json"
+    ],
     "onnx_speed": [
         "onnx_speed.py speed --models toy --seconds 0.5 --threads 1 --rounds 1 --turns 1 --older --json result.json",
         "onnx_speed.py quality m.jsonl --root . --model soritune/tiny-ko --rows 6 --keep-float32 phoneme. --older "

@@ -81,6 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "testing": {"tasks"},
     "doctor": {"", "reports"},
+    "serving": {"", "audio", "bundles", "inference", "korean", "run_folder", "tasks"},
     "cli": {
         "",
         "assessment",
@@ -93,6 +94,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recipe",
         "reports",
         "run_folder",
+        "serving",
         "stages",
         "tasks",
         "training",
@@ -501,6 +503,8 @@ def test_torch_free_rooms_load_no_torch() -> None:
     ]
     free += [
         "inference.predictor",
+        "serving.app",
+        "serving.server",
         "reports.score",
         "reports.report",
         "recipe",

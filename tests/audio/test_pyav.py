@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from soritune.audio.pyav import decode_all, read_stream_info
+from soritune.audio.pyav import MOST_VALUES, TOO_LONG, decode_all, read_stream_info
 from soritune.audio.waveform import read_audio, read_header
 from soritune.errors import AudioError
 
@@ -82,3 +82,20 @@ def test_cut_webm_is_truncated(tmp_path: Path) -> None:
     (tmp_path / "b.webm").write_bytes(content[: len(content) // 2])
     with pytest.raises(AudioError, match=r"is truncated: 1\.\d+ of 3\.\d+ s can be decoded"):
         read_audio(tmp_path / "b.webm")
+
+
+def test_decoding_stops_at_the_most_values_that_are_allowed(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "a.wav", np.stack([tone(1.0), tone(1.0)], axis=1), 16000)
+    for most, is_refused in ((32_000, False), (31_999, True)):
+        limit = MOST_VALUES.set(most)
+        try:
+            if is_refused:
+                with pytest.raises(AudioError) as caught:
+                    decode_all(tmp_path / "a.wav", ValueError())
+                assert caught.value.kind == TOO_LONG
+            else:
+                assert decode_all(tmp_path / "a.wav", ValueError())[0].shape == (16_000, 2)
+        finally:
+            MOST_VALUES.reset(limit)

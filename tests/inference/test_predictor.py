@@ -13,6 +13,7 @@ from soritune.bundles.write import update_card
 from soritune.corpus.manifest import write_manifest
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError, BundleError, SorituneError, TaskError, UnknownNameError
+from soritune.inference.clips import clips_of_paths
 from soritune.inference.predictor import Predictor
 from soritune.inference.windows import WindowSettings
 
@@ -80,6 +81,15 @@ def test_clip_alone_equals_clip_in_a_batch_and_order_is_kept(fakes, clip):
         assert alone["tasks"]["phoneme"] == row["tasks"]["phoneme"]
         one, other = (r["tasks"]["emotion"]["prediction"]["probabilities"] for r in (alone, row))
         assert one == pytest.approx(other, abs=1e-4)
+
+
+def test_parts_of_predict_give_its_rows(fakes, clip, tmp_path):
+    """Reading, running a batch and decoding, as a server does them one by one."""
+    predictor = Predictor([fakes.member([fakes.emotion_task(), fakes.phoneme_task()])])
+    paths = [clip("a.wav", 1.0), tmp_path / "missing.wav", clip("b.wav", 2.0, seed=1)]
+    clips = list(clips_of_paths(paths))
+    posteriors = predictor.run(clips, [predictor.read(each) for each in clips])
+    assert [predictor.row(each) for each in posteriors] == list(predictor.predict(paths))
 
 
 def test_batches_stay_within_the_budget(fakes, clip):

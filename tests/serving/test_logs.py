@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
 
-from soritune.serving.logs import FIELDS, JsonFormatter
+import pytest
+
+from soritune.serving.logs import FIELDS, JsonFormatter, log_as_json
 
 
 def record(**more: object) -> logging.LogRecord:
@@ -35,3 +38,19 @@ def test_traceback_is_within_the_line() -> None:
         line = JsonFormatter().format(record(exc_info=sys.exc_info()))
     assert "\n" not in line
     assert "ValueError: boom" in json.loads(line)["traceback"]
+
+
+def test_every_logger_of_the_process_writes_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    root, err = logging.getLogger(), io.StringIO()
+    monkeypatch.setattr(root, "handlers", root.handlers)
+    monkeypatch.setattr(sys, "stderr", err)
+    levels = {name: logging.getLogger(name).level for name in ("soritune", "uvicorn", None)}
+    try:
+        log_as_json("INFO")
+        logging.getLogger("soritune.x").info("known")
+        logging.getLogger("uvicorn.error").info("127.0.0.1 - /v1/stream?key=hidden")
+        logging.getLogger("other").warning("of a library")
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+    assert [json.loads(line)["event"] for line in err.getvalue().splitlines()] == ["known", "of a library"]

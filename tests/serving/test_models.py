@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from soritune.errors import BundleError
+from soritune.errors import BundleError, SorituneError
 from soritune.serving.faults import RequestError
 from soritune.serving.models import ServedModels, named_folders
 from soritune.serving.settings import ServeSettings
@@ -48,6 +48,11 @@ def test_requests_choose_among_several_models(toy: dict[str, Path], emotion_only
 def test_model_whose_every_task_is_off_is_refused(emotion_only: Path) -> None:
     with pytest.raises(BundleError, match="--enable-emotion"):
         opened(emotion_only)
+
+
+def test_enabling_emotion_without_a_model_for_it_is_refused() -> None:
+    with pytest.raises(SorituneError, match="no effect"):
+        opened("soritune/tiny-ko", enable_emotion=True)
 
 
 def test_two_models_with_one_name_are_refused(toy: dict[str, Path]) -> None:

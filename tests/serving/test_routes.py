@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.serving.conftest import Connect
+from tests.serving.conftest import Connect, speechlike
 from typer.testing import CliRunner
 
 from soritune.cli.main import app as command_line
@@ -95,6 +95,39 @@ def test_emotion_is_nowhere_unless_enabled(connect: Connect, clip: Path) -> None
     ]
     assert [list(answer["tasks"]) for answer in answers] == [["phoneme"]] * 3
     assert client.get("/healthz").json()["models"] == [{"name": "toy", "tasks": ["phoneme"]}]
+
+
+def test_emotion_over_time_is_that_of_the_command_line(
+    connect: Connect, clip: Path, toy: dict[str, Path]
+) -> None:
+    client = connect(enable_emotion=True)
+    content = post(client, "/v1/emotion", clip, window_s="1", hop_s="0.5").json()
+    predictor = Predictor.load(toy["onnx-runtime"], vad="energy", window_s=1, hop_s=0.5)
+    (row,) = predictor.predict([clip])
+    assert (content["windows"], content["segments"]) == (row["windows"], row["segments"])
+    assert [window["start_s"] for window in content["windows"]] == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"window_s": "1", "hop_s": "0.1"}, {"window_s": "0.001"}, {"window_s": "nan"}, {"hop_s": "1"}]
+)
+def test_windows_that_cost_too_much_or_are_too_short_are_refused(
+    connect: Connect, clip: Path, fields: dict[str, str]
+) -> None:
+    answer = post(connect(enable_emotion=True), "/v1/emotion", clip, **fields)
+    assert answer.status_code == 422
+    assert "window_s" in answer.json()["error"]["message"]
+
+
+def test_windows_of_a_long_recording_have_no_emotion_unless_enabled(connect: Connect, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "long.wav", speechlike(35.0), 16_000, subtype="PCM_16")
+    files = {"files": (tmp_path / "long.wav").read_bytes()}
+    (enabled,) = connect(enable_emotion=True).post("/v1/batch", files=files).json()["answers"]
+    (disabled,) = connect().post("/v1/batch", files=files).json()["answers"]
+    assert enabled["windows"]
+    assert enabled["segments"]["emotion"]
+    assert not {"windows", "segments"} & set(disabled)
+    assert disabled["symbols"] == enabled["symbols"]
 
 
 def test_one_faulty_file_of_a_batch_leaves_the_others(connect: Connect, clip: Path) -> None:

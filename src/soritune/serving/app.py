@@ -5,6 +5,7 @@ Next: `serving/gate.py`, `serving/routes.py`, `serving/stream.py`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,10 +23,12 @@ from soritune.serving import routes, stream
 from soritune.serving.faults import RequestError
 from soritune.serving.gate import REQUEST_ID, Gate
 from soritune.serving.keys import read_keys
+from soritune.serving.logs import FIELDS
 from soritune.serving.metrics import Metrics, forget_dead_processes
 from soritune.serving.models import ServedModels
 from soritune.serving.settings import ServeSettings, settings_in
 
+logger = logging.getLogger(__name__)
 DESCRIPTION = (
     "Korean phones, styles of speaking and transcripts from recordings. Recordings are neither kept nor "
     "logged."
@@ -60,8 +63,10 @@ def build_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         forget_dead_processes()
+        logger.info("ready", extra={FIELDS: {"models": models.names, "emotion": settings.enable_emotion}})
         yield
         models.close()
+        logger.info("stopped")
 
     app = FastAPI(
         title="soritune",

@@ -10,7 +10,6 @@ from typing import Any
 
 FIELDS = "fields"
 """Attribute of a log record with further fields: `logger.info("request", extra={FIELDS: {...}})`."""
-LOUD = ("uvicorn", "uvicorn.error")
 
 
 class JsonFormatter(logging.Formatter):
@@ -37,5 +36,6 @@ def log_as_json(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    for name in ("soritune", *LOUD):
-        logging.getLogger(name).setLevel(level)
+    logging.getLogger("soritune").setLevel(level)
+    # At INFO uvicorn logs addresses and the queries of addresses.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

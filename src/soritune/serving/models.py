@@ -13,10 +13,11 @@ from typing import NamedTuple
 from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.bundles.packaged import packaged_name
 from soritune.bundles.read import load_bundle
-from soritune.errors import AudioError, BundleError, SorituneError
+from soritune.errors import AudioError, BundleError, SorituneError, TaskError
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.clip_reading import ReadClip
 from soritune.inference.clips import Clip
+from soritune.inference.predictions import Row
 from soritune.inference.predictor import Predictor
 from soritune.inference.recognition.recogniser import RecognisedText, Recogniser, recognise_clip
 from soritune.run_folder import choose_bundle
@@ -24,7 +25,7 @@ from soritune.serving.answers import BLANK_OPTION, EMOTION, PHONES, Answer, symb
 from soritune.serving.batching import MicroBatcher
 from soritune.serving.faults import RequestError, busy
 from soritune.serving.settings import EMOTION_IS_OFF, ServeSettings
-from soritune.serving.uploads import Upload, clip_of, fault_of
+from soritune.serving.uploads import NAME, Upload, clip_of, fault_of
 
 
 class Reading(NamedTuple):
@@ -67,6 +68,7 @@ class ServedModel:
         self._readers, self._observe = readers, observe
         self._batcher: MicroBatcher[Reading, Answer | RequestError] | None = None
         self._starting = threading.Lock()
+        self._over_time = ThreadPoolExecutor(max_workers=1, thread_name_prefix="soritune-windows")
 
     @property
     def has_phones(self) -> bool:
@@ -121,12 +123,36 @@ class ServedModel:
             raise busy("the server is stopping; send the request again", "stopping") from None
         return _given(await asyncio.wrap_future(waiting))
 
+    async def answer_over_time(self, upload: Upload, window_s: float, hop_s: float) -> Answer:
+        """The answer with a result for every window of the recording, one request at a time.
+
+        Raises:
+            RequestError: the upload cannot be used, or the model does not take such windows.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._over_time, self._answer_over_time, upload, window_s, hop_s
+        )
+
     def close(self) -> None:
         """Runs what is waiting, and ends the thread of the queue; a later request starts another one."""
         with self._starting:
             batcher, self._batcher = self._batcher, None
         if batcher is not None:
             batcher.close()
+
+    def _answer_over_time(self, upload: Upload, window_s: float, hop_s: float) -> Answer:
+        try:
+            predictor = Predictor(
+                self.predictor.members, vad=self.settings.vad, window_s=window_s, hop_s=hop_s
+            )
+        except TaskError as error:
+            raise RequestError(422, str(error), "window") from None
+        limit = self.settings.max_seconds
+        with clip_of(upload, limit) as clip:
+            (row,) = predictor.predict_clips([clip])
+        if "error" in row:
+            raise fault_of(AudioError(NAME, row["error"]), limit)
+        return Answer(self.name, self._shown(row), {})
 
     def _queue(self) -> MicroBatcher[Reading, Answer | RequestError]:
         with self._starting:
@@ -139,26 +165,27 @@ class ServedModel:
         row = self.predictor.row(posteriors)
         if "error" in row:
             return RequestError(422, f"the recording cannot be predicted: {row['error']}", "not-predicted")
-        tasks = {name: answer for name, answer in row["tasks"].items() if name in self.tasks}
-        shown = {**row, "tasks": tasks}
-        if "windows" in row:
-            shown["windows"] = [
-                {
-                    **window,
-                    "tasks": {name: each for name, each in window["tasks"].items() if name in self.tasks},
-                }
-                for window in row["windows"]
-            ]
-        if "segments" in row:
-            shown["segments"] = {name: each for name, each in row["segments"].items() if name in self.tasks}
+        shown = self._shown(row)
         symbols = {
             spec.name: symbols_of(posteriors, spec, self.predictor.decoder)
             for task in self.predictor.tasks
-            if task.name in tasks
+            if task.name in shown["tasks"]
             for spec in task.outputs
             if spec.per_frame and BLANK_OPTION in spec.options and spec.name in posteriors.outputs
         }
         return Answer(self.name, shown, symbols)
+
+    def _shown(self, row: Row) -> Row:
+        """A row with the tasks that are served."""
+        shown = {**row, "tasks": {name: each for name, each in row["tasks"].items() if name in self.tasks}}
+        windows = [
+            {**window, "tasks": {name: each for name, each in window["tasks"].items() if name in self.tasks}}
+            for window in shown.pop("windows", ())
+        ]
+        segments = {name: each for name, each in shown.pop("segments", {}).items() if name in self.tasks}
+        if any(window["tasks"] for window in windows):
+            shown["windows"] = windows
+        return {**shown, "segments": segments} if segments else shown
 
 
 class ServedModels:
@@ -204,6 +231,8 @@ class ServedModels:
             )
             for name, folder in named_folders(settings)
         ]
+        if settings.enable_emotion and not any(model.has_emotion for model in models):
+            raise SorituneError("--enable-emotion has no effect: no model infers emotions; leave it out")
         recogniser: Recogniser | None = None
         if settings.asr_model is not None:
             from soritune.inference.recognition.ctranslate2 import CTranslate2Recogniser

@@ -20,6 +20,8 @@ from soritune.serving.transcriptions import Format, Transcript
 from soritune.serving.uploads import Upload
 
 router = APIRouter()
+MOST_OVERLAP = 8
+"""Windows over each second of a recording."""
 Result = TypeVar("Result")
 Recording = Annotated[UploadFile, File(description="WAV, FLAC, MP3, Ogg, M4A, WebM or another audio file.")]
 ModelName = Annotated[
@@ -40,12 +42,34 @@ async def phonemes(request: Request, file: Recording, model: ModelName = None) -
     responses={200: EMOTION, 403: ERRORS[400], **ERRORS},
     summary="Style of speaking, where enabled",
 )
-async def emotion(request: Request, file: Recording, model: ModelName = None) -> JSONResponse:
-    """The label of a recording, and of its windows if it is long. Off unless the server enables it."""
+async def emotion(
+    request: Request,
+    file: Recording,
+    model: ModelName = None,
+    window_s: Annotated[
+        float | None, Form(gt=0, allow_inf_nan=False, description="A label per window.")
+    ] = None,
+    hop_s: Annotated[
+        float | None, Form(gt=0, allow_inf_nan=False, description="From window to window.")
+    ] = None,
+) -> JSONResponse:
+    """The label of a recording, and of its windows if it is long or `window_s` is given. Off unless the server enables
+    it."""
     if not _settings(request).enable_emotion:
         raise RequestError(403, EMOTION_IS_OFF, "emotion-off")
     served = _models(request).named(model, lambda each: each.has_emotion)
-    answer = await _answered(request, served, await _upload(file))
+    if window_s is None:
+        if hop_s is not None:
+            raise RequestError(422, "hop_s has no effect without window_s; give both, or neither", "window")
+        answer = await _answered(request, served, await _upload(file))
+        return JSONResponse(answer.emotion_json())
+    hop_s = window_s if hop_s is None else hop_s
+    if window_s > MOST_OVERLAP * hop_s:
+        raise RequestError(
+            422, f"hop_s is {hop_s:g}; it is at least 1/{MOST_OVERLAP} of window_s ({window_s:g})", "window"
+        )
+    answer = await _in_time(request, served.answer_over_time(await _upload(file), window_s, hop_s))
+    _count(request, served.name, answer.duration_s)
     return JSONResponse(answer.emotion_json())
 
 

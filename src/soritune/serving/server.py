@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
+import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from soritune.errors import SorituneError
 from soritune.extras import MODULES, require
 from soritune.serving.settings import ServeSettings, settings_in
 
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Variable that prometheus_client reads when it is imported (`serving/metrics.py`)."""
+FAILURE = "failure.txt"
+"""File in that folder, with the sentence why a worker could not start."""
 LARGEST_MESSAGE, MOST_MESSAGES = 2**18, 8
 """Of a WebSocket, in bytes; messages that wait unread. Beyond these the connection is not read."""
 
@@ -36,24 +44,29 @@ def run(settings: ServeSettings) -> None:
         "server_header": False,
         "ws_max_size": LARGEST_MESSAGE,
         "ws_max_queue": MOST_MESSAGES,
+        "timeout_worker_healthcheck": 30,
         "timeout_graceful_shutdown": settings.drain_seconds,
         "lifespan": "on",
     }
     log_as_json(settings.log_level)
     if settings.workers == 1:
+        _check_port(settings)
         config = uvicorn.Config(open_app(settings), **options)
-        _check_port(config)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn raises it again once everything is finished
         uvicorn.Server(config).run()
         return
-    named_folders(settings)  # workers that cannot start would be started again for ever
+    named_folders(settings)  # a wrong name is reported before the workers start
     if settings.api_keys is not None:
         read_keys(settings.api_keys)
+    _check_port(settings)
     with tempfile.TemporaryDirectory(prefix="soritune-metrics-") as folder:
-        os.environ.update(settings.environment(), PROMETHEUS_MULTIPROC_DIR=folder)
+        os.environ.update(settings.environment(), **{METRICS_FOLDER: folder})
         threads = max(1, (os.cpu_count() or 1) // settings.workers)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-        _check_port(uvicorn.Config("soritune.serving.server:worker_app", **options))
         uvicorn.run("soritune.serving.server:worker_app", factory=True, workers=settings.workers, **options)
+        failure = Path(folder) / FAILURE
+        if failure.exists():
+            raise SorituneError(failure.read_text(encoding="utf-8"))
 
 
 def worker_app() -> Any:
@@ -63,22 +76,25 @@ def worker_app() -> Any:
 
     settings = settings_in()
     log_as_json(settings.log_level)
-    return open_app(settings)
+    try:
+        return open_app(settings)
+    except SorituneError as error:  # would be started again for ever
+        (Path(os.environ[METRICS_FOLDER]) / FAILURE).write_text(str(error), encoding="utf-8")
+        os.kill(os.getppid(), signal.SIGTERM)
+        sys.exit(error.exit_code)
 
 
-def _check_port(config: Any) -> None:
+def _check_port(settings: ServeSettings) -> None:
     """
     Raises:
         SorituneError: the address cannot be used.
     """
-    import socket
-
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((config.host, config.port))
+            probe.bind((settings.host, settings.port))
         except OSError as error:
             raise SorituneError(
-                f"{config.host}:{config.port} cannot be used ({error.strerror}); choose another --port or --host"
+                f"{settings.host}:{settings.port} cannot be used ({error.strerror}); choose another --port or --host"
             ) from None
