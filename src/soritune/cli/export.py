@@ -13,7 +13,7 @@ from soritune.cli.terminal import print_json, print_line
 
 app = typer.Typer(
     name="export",
-    help="Write a bundle in the format of another program: onnx, sherpa, hub.",
+    help="Write a bundle in the format of another program: onnx, sherpa, sagemaker, hub.",
     no_args_is_help=True,
 )
 
@@ -99,6 +99,31 @@ def sherpa(
         "output": name, "onnx_asr": onnx_asr, "older": older, "tolerance": tolerance, "base": base
     }  # fmt: skip
     _run("sherpa", context, source, output, settings, checkpoint, as_json)
+
+
+@app.command("sagemaker")
+def sagemaker(
+    context: typer.Context,
+    source: Source,
+    output: Output,
+    checkpoint: Checkpoint = None,
+    wheel: Annotated[
+        Path | None,
+        typer.Option(
+            help="A wheel of soritune for the archive and the image; without it the released version."
+        ),
+    ] = None,
+    enable_emotion: Annotated[
+        bool,
+        typer.Option(
+            "--enable-emotion", help="Answer for emotions; read docs/serving.md about the law first."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Amazon SageMaker: model.tar.gz, a Dockerfile, and deploy.py for three kinds of endpoints."""
+    settings = {"wheel": wheel, "enable_emotion": enable_emotion}
+    _run("sagemaker", context, source, output, settings, checkpoint, as_json)
 
 
 def _run(
