@@ -101,7 +101,9 @@ def test_file_and_microphone_give_the_same_phones(browser: Browser, speech: Path
 
     browser.press("r")
     browser.wait("document.getElementById('record').getAttribute('aria-pressed') === 'true'")
-    browser.wait(f"parseFloat(document.getElementById('status').textContent.match(/[0-9.]+/)?.[0]) > {seconds}")
+    browser.wait(
+        f"parseFloat(document.getElementById('status').textContent.match(/[0-9.]+/)?.[0]) > {seconds}"
+    )
     assert browser.value("document.querySelectorAll('#phones button').length") > 5  # partial results
     browser.press("r")
     browser.wait(DONE)
@@ -160,7 +162,9 @@ def test_emotion_is_shown_only_where_it_is_enabled(
             browser.choose_file("#file", clip)
             browser.wait("/[0-9.]+초에서/.test(document.getElementById('status').textContent)")
             assert browser.value("document.getElementById('emotion').hidden") is not enabled
-            labels = browser.value("[...document.querySelectorAll('#probabilities dt')].map((each) => each.textContent)")
+            labels = browser.value(
+                "[...document.querySelectorAll('#probabilities dt')].map((each) => each.textContent)"
+            )
             assert sorted(labels) == (["기쁨", "화남"] if enabled else [])
             assert browser.complaints == []
     finally:
@@ -176,7 +180,9 @@ def keys_of(language: str) -> set[str]:
 def test_both_languages_have_every_text() -> None:
     assert keys_of("en") == keys_of("ko")
     html, script = ((PAGE / name).read_text(encoding="utf-8") for name in ("index.html", "page.js"))
-    used = set(re.findall(r'data-text="([\w-]+)"', html)) | set(re.findall(r'(?:say|report)\("([\w-]+)"', script))
+    used = set(re.findall(r'data-text="([\w-]+)"', html)) | set(
+        re.findall(r'(?:say|report)\("([\w-]+)"', script)
+    )
     assert used <= keys_of("en")
     assert len(used) > 15
 
