@@ -53,9 +53,9 @@ def test_report_names_its_sample_and_what_is_suspicious(manifest: Manifest, tmp_
     summary = json.loads((tmp_path / "out" / "check.json").read_text(encoding="utf-8"))
     assert summary["speech_sample"] == {"detector": "energy", "utterances": 6, "share": 1.0}
     assert answer["report"] == str(tmp_path / "out" / "check.html")
-    assert answer["suspicious"]["have a text that is too long or too short for their duration"] == 1
+    assert answer["suspicious"]["a text too long or too short for the duration"] == 1
     printed = soritune(manifest.path, "--vad", "off")
-    assert "1 suspicious: have a text that is too long or too short" in printed
+    assert "1 suspicious: a text too long or too short" in printed
     soritune(manifest.path, "-o", tmp_path / "plain", "--vad", "off", "--no-report")
     assert sorted(file.name for file in (tmp_path / "plain").iterdir()) == [
         "audio_hashes.parquet",

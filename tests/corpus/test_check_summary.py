@@ -89,7 +89,7 @@ def test_each_fault_is_found_in_its_row_alone(tmp_path: Path) -> None:
     assert (copies["groups"], copies["utterances"]) == (1, 3)
     assert [row["id"] for row in copies["largest"][0]["rows"]] == ["u7", "u8", "u9"]
     assert summary["speech_sample"] == {"detector": "energy", "utterances": 9, "share": 1.0}
-    assert remarks(summary)["have the same audio as another one"] == 3
+    assert remarks(summary)["the same audio as another row"] == 3
 
 
 def test_bandwidth_of_a_low_rate_is_not_suspicious(tmp_path: Path) -> None:

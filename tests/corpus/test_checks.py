@@ -97,6 +97,13 @@ def test_bad_utterances_are_quarantined_by_kind_and_good_ones_kept(folder: Path)
         "u14": "channel-missing",
     }
     reasons = {row.id: row.reason for row in result.quarantined}
+    assert result.quarantined[-1].id == "u14"
+    assert [row.id for row in result.quarantined[1:8:3]] == ["u5", "u8", "u11"]
+    assert result.quarantined[:0] == []
+    assert result.quarantined == list(result.quarantined) != []
+    assert result.quarantined.by_kind[0][:2] == ("too-short", 2)
+    with pytest.raises(IndexError):
+        result.quarantined[10]
     assert reasons["u8"] == reasons["u9"] == "lasts 0.050 s; at least 0.1 s are needed"
     assert reasons["u11"] == "lasts 1.000 s, but the manifest says 7.000 s"
     assert all(reasons.values())

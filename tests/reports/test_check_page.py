@@ -46,7 +46,7 @@ def summary() -> dict[str, Any]:
         "name": "clipped_share",
         "title": "Samples at full scale",
         "unit": "%",
-        "remark": "have clipped samples",
+        "remark": "clipped samples",
         "utterances": 3,
         "suspicious": 2,
         "below": None,
@@ -92,7 +92,7 @@ def test_page_is_one_file_that_plays_the_worst_recordings(tmp_path: Path) -> Non
     assert "is &lt;empty&gt;" in text
     assert "prefers-color-scheme: dark" in text
     assert "width=device-width" in text
-    assert "2 utterances have clipped samples." in text
+    assert "2 utterances: clipped samples" in text
     assert "3 utterances: 1 % 0 %, median 0.05 %, 99 % 25 %. 2 above 0.1 %." in text
     assert "a sample of 2 of 3 utterances, drawn by their number, by silero" in text
     assert "12.5 %" in text

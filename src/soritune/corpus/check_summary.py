@@ -44,37 +44,37 @@ class Measure:
     title: str
     unit: Literal["", "%", "dB", "dBFS", "Hz"]
     remark: str
-    """What is said of suspicious rows: "N utterances …"."""
+    """What suspicious rows have: "N utterances: …"."""
     below: float | None = None
     above: float | None = None
 
 
 _MEASURES = (
-    Measure("level_dbfs", "Level", "dBFS", "are quieter than -50 dBFS", below=-50.0),
-    Measure("clipped_share", "Samples at full scale", "%", "have clipped samples", above=CLIPPED_SHARE),
-    Measure("dc_offset", "Constant offset", "%", "have a constant offset", above=_MOST_DC),
-    Measure("silent_share", "Silence", "%", "are mostly silent", above=_MOST_SILENCE),
+    Measure("level_dbfs", "Level", "dBFS", "quieter than -50 dBFS", below=-50.0),
+    Measure("clipped_share", "Samples at full scale", "%", "clipped samples", above=CLIPPED_SHARE),
+    Measure("dc_offset", "Constant offset", "%", "a constant offset", above=_MOST_DC),
+    Measure("silent_share", "Silence", "%", "mostly silence", above=_MOST_SILENCE),
     Measure(
         "bandwidth_hz",
         "Bandwidth",
         "Hz",
-        "end at telephone bandwidth although their rate is higher",
+        "telephone bandwidth at a higher rate",
         below=_TELEPHONE_HZ,
     ),
-    Measure("snr_db", "Signal-to-noise ratio by level", "dB", "are noisy by their level", below=5.0),
-    Measure("speech_share", "Speech (sample)", "%", "hold little speech", below=_LEAST_SPEECH),
+    Measure("snr_db", "Signal-to-noise ratio by level", "dB", "noisy by level", below=5.0),
+    Measure("speech_share", "Speech (sample)", "%", "little speech", below=_LEAST_SPEECH),
     Measure(
         "speech_snr_db",
         "Signal-to-noise ratio by speech (sample)",
         "dB",
-        "have a signal-to-noise ratio under 10 dB",
+        "a signal-to-noise ratio below 10 dB",
         below=_LEAST_SNR_DB,
     ),
     Measure(
         "letters_per_s",
         "Letters per second",
         "",
-        "have a text that is too long or too short for their duration",
+        "a text too long or too short for the duration",
     ),
 )
 
@@ -124,7 +124,7 @@ def remarks(summary: dict[str, Any]) -> dict[str, int]:
         measure["remark"]: measure["suspicious"] for measure in summary["measures"] if measure["suspicious"]
     }
     if summary["copies"] and summary["copies"]["utterances"]:
-        notes["have the same audio as another one"] = summary["copies"]["utterances"]
+        notes["the same audio as another row"] = summary["copies"]["utterances"]
     return notes
 
 

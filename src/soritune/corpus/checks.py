@@ -70,6 +70,9 @@ class QuarantinedRows(Sequence[Quarantined]):
         for start in range(0, len(self), 4096):
             yield from map(Quarantined, *(column.slice(start, 4096).to_pylist() for column in columns))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
     @overload
     def __getitem__(self, index: int) -> Quarantined: ...
     @overload

@@ -56,7 +56,7 @@ def write_check_page(path: Path, summary: Mapping[str, Any], title: str, root: P
             ],
             banners=[
                 *(
-                    f"{counted(measure['suspicious'], 'utterance')} {measure['remark']}."
+                    f"{counted(measure['suspicious'], 'utterance')}: {measure['remark']}"
                     for measure in summary["measures"]
                     if measure["suspicious"]
                 ),
