@@ -55,7 +55,9 @@ class Browser:
                 stdout=log,
                 start_new_session=True,
             )
-        port = self._wait(lambda: re.search(r"DevTools listening on ws://[^:]+:(\d+)/", self._log.read_text()))
+        port = self._wait(
+            lambda: re.search(r"DevTools listening on ws://[^:]+:(\d+)/", self._log.read_text())
+        )
         pages = httpx2.get(f"http://127.0.0.1:{port[1]}/json/list").json()
         (page,) = [each for each in pages if each["type"] == "page"]
         self._socket = connect(page["webSocketDebuggerUrl"], max_size=None)
@@ -114,7 +116,9 @@ class Browser:
     def press(self, key: str) -> None:
         """A key as the keyboard sends it."""
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, text=key if len(key) == 1 else "")
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, text=key if len(key) == 1 else ""
+            )
 
     def choose_file(self, selector: str, path: Path) -> None:
         """Puts a file into an input."""

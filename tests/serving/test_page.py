@@ -17,7 +17,7 @@ from tests.serving.conftest import Connect
 from tests.serving.test_server import Process
 
 from soritune.audio.synthesis.espeak import Synthesizer
-from soritune.korean.g2p import G2P
+from soritune.korean.g2p import Pronouncer
 from soritune.metrics.edit_distance import edit_counts
 from soritune.serving.app import PAGE
 
@@ -74,7 +74,7 @@ def browser(server: Process, speech: Path, tmp_path: Path) -> Iterator[Browser]:
 
 def rate(phones: list[str]) -> float:
     """Phone error rate of the sentences in percent, without word boundaries."""
-    g2p = G2P()
+    g2p = Pronouncer()
     expected = [phone for text in SENTENCES for phone in g2p.phonemize(text) if phone != "|"]
     *edits, length = edit_counts(expected, [phone for phone in phones if phone != "|"])
     return 100 * sum(edits) / length
@@ -101,7 +101,9 @@ def test_file_and_microphone_give_the_same_phones(browser: Browser, speech: Path
 
     browser.press("r")
     browser.wait("document.getElementById('record').getAttribute('aria-pressed') === 'true'")
-    browser.wait(f"parseFloat(document.getElementById('status').textContent.match(/[0-9.]+/)?.[0]) > {seconds}")
+    browser.wait(
+        f"parseFloat(document.getElementById('status').textContent.match(/[0-9.]+/)?.[0]) > {seconds}"
+    )
     assert browser.value("document.querySelectorAll('#phones button').length") > 5  # partial results
     browser.press("r")
     browser.wait(DONE)
@@ -160,7 +162,9 @@ def test_emotion_is_shown_only_where_it_is_enabled(
             browser.choose_file("#file", clip)
             browser.wait("/[0-9.]+초에서/.test(document.getElementById('status').textContent)")
             assert browser.value("document.getElementById('emotion').hidden") is not enabled
-            labels = browser.value("[...document.querySelectorAll('#probabilities dt')].map((each) => each.textContent)")
+            labels = browser.value(
+                "[...document.querySelectorAll('#probabilities dt')].map((each) => each.textContent)"
+            )
             assert sorted(labels) == (["기쁨", "화남"] if enabled else [])
             assert browser.complaints == []
     finally:
@@ -176,7 +180,9 @@ def keys_of(language: str) -> set[str]:
 def test_both_languages_have_every_text() -> None:
     assert keys_of("en") == keys_of("ko")
     html, script = ((PAGE / name).read_text(encoding="utf-8") for name in ("index.html", "page.js"))
-    used = set(re.findall(r'data-text="([\w-]+)"', html)) | set(re.findall(r'(?:say|report)\("([\w-]+)"', script))
+    used = set(re.findall(r'data-text="([\w-]+)"', html)) | set(
+        re.findall(r'(?:say|report)\("([\w-]+)"', script)
+    )
     assert used <= keys_of("en")
     assert len(used) > 15
 
