@@ -160,7 +160,7 @@ def test_emotion_is_shown_only_where_it_is_enabled(
             browser.open(f"{process.url}/")
             browser.wait(READY)
             browser.choose_file("#file", clip)
-            browser.wait("/[0-9.]+초에서/.test(document.getElementById('status').textContent)")
+            browser.wait("/s of audio|초에서/.test(document.getElementById('status').textContent)")
             assert browser.value("document.getElementById('emotion').hidden") is not enabled
             labels = browser.value(
                 "[...document.querySelectorAll('#probabilities dt')].map((each) => each.textContent)"
