@@ -17,7 +17,7 @@ from tests.serving.conftest import Connect
 from tests.serving.test_server import Process
 
 from soritune.audio.synthesis.espeak import Synthesizer
-from soritune.korean.g2p import G2P
+from soritune.korean.g2p import Pronouncer
 from soritune.metrics.edit_distance import edit_counts
 from soritune.serving.app import PAGE
 
@@ -74,7 +74,7 @@ def browser(server: Process, speech: Path, tmp_path: Path) -> Iterator[Browser]:
 
 def rate(phones: list[str]) -> float:
     """Phone error rate of the sentences in percent, without word boundaries."""
-    g2p = G2P()
+    g2p = Pronouncer()
     expected = [phone for text in SENTENCES for phone in g2p.phonemize(text) if phone != "|"]
     *edits, length = edit_counts(expected, [phone for phone in phones if phone != "|"])
     return 100 * sum(edits) / length
@@ -160,7 +160,7 @@ def test_emotion_is_shown_only_where_it_is_enabled(
             browser.open(f"{process.url}/")
             browser.wait(READY)
             browser.choose_file("#file", clip)
-            browser.wait("/[0-9.]+초에서/.test(document.getElementById('status').textContent)")
+            browser.wait("/s of audio|초에서/.test(document.getElementById('status').textContent)")
             assert browser.value("document.getElementById('emotion').hidden") is not enabled
             labels = browser.value(
                 "[...document.querySelectorAll('#probabilities dt')].map((each) => each.textContent)"
