@@ -30,7 +30,7 @@ def test_interface_of_both_graphs() -> None:
 
 
 def test_json_restores_the_same_object() -> None:
-    graph = OnnxGraph.of(SPECS, ["age"])
+    graph = OnnxGraph.of(SPECS, ["age"], source="ab12")
     content = json.loads(json.dumps(graph.to_json()))
     assert OnnxGraph.from_json({**content, "opset": 20}) == graph
 
@@ -43,6 +43,7 @@ def test_json_restores_the_same_object() -> None:
         ({"outputs": {"a": "bc"}}, "lists of names"),
         ({"outputs": {}}, "lists of names"),
         ({"inputs": [3]}, "lists of names"),
+        ({"source": None}, "source is None, not a str"),
         ({"normalizes": "yes"}, "normalizes is 'yes', not a bool"),
     ],
 )

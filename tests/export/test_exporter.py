@@ -1,4 +1,5 @@
-from soritune.export.exporter import PACKAGE, Exported
+from soritune.bundles.read import load_bundle
+from soritune.export.exporter import PACKAGE, Exported, longest_clip
 from soritune.registry import members
 from soritune.settings import Settings
 
@@ -15,3 +16,9 @@ def test_every_member_fulfils_the_contract() -> None:
 
 def test_result_without_facts_is_empty() -> None:
     assert Exported() == Exported({}, ())
+
+
+def test_page_states_the_longest_clip_of_whisper() -> None:
+    ko_base, tiny_ko = (load_bundle(f"soritune/{name}").geometry for name in ("ko-base", "tiny-ko"))
+    assert "clips up to 30.0 s" in longest_clip(ko_base)
+    assert longest_clip(tiny_ko) == ""

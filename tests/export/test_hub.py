@@ -11,6 +11,7 @@ import pytest
 from huggingface_hub import ModelCard, metadata_load
 
 from soritune.bundles.card import Bundle
+from soritune.bundles.onnx_graph import OnnxGraph
 from soritune.bundles.packing import pack_bundle
 from soritune.bundles.read import load_bundle
 from soritune.bundles.write import update_card, write_bundle
@@ -189,7 +190,7 @@ def test_int8_weights_become_those_that_transformers_opens(tmp_path: Path) -> No
     assert exported.weights().keys() == packed.weights().keys()
 
 
-def as_onnx(bundle: Bundle, path: Path, **changes: object) -> Bundle:
+def as_onnx(bundle: Bundle, path: Path, source: str | None = None, **changes: object) -> Bundle:
     """A folder as `export onnx` writes it, but for its graph."""
     card = {**bundle.card, "weights_format": "onnx", "onnx": {}, **changes}
     folder = write_bundle(
@@ -199,7 +200,10 @@ def as_onnx(bundle: Bundle, path: Path, **changes: object) -> Bundle:
         json_files={},
         text_files={"model.onnx": "graph", "tokens.txt": "a 0\n"},
     )
-    return update_card(folder.path, weights_format="onnx")
+    source = source or bundle.card["files"][bundle.weights_path.name]
+    return update_card(
+        folder.path, weights_format="onnx", onnx=OnnxGraph.of(bundle.outputs, source=source).to_json()
+    )
 
 
 def test_onnx_export_goes_into_its_own_folder(bundle_of_run: Bundle, tmp_path: Path) -> None:
@@ -218,6 +222,10 @@ def test_onnx_export_of_another_model_is_refused(bundle_of_run: Bundle, tmp_path
     other = as_onnx(bundle_of_run, tmp_path / "other", seed=99)
     with pytest.raises(BundleError, match=r"another model .*differ in seed"):
         export_hub(bundle_of_run.path, tmp_path / "hub", onnx=str(other.path))
+    # Two runs of one recipe with other learning rates: their last bundles have equal cards.
+    twin = as_onnx(bundle_of_run, tmp_path / "twin", source="0" * 64)
+    with pytest.raises(BundleError, match="was exported from other weights than those of"):
+        export_hub(bundle_of_run.path, tmp_path / "hub", onnx=str(twin.path))
     with pytest.raises(BundleError, match="is not an ONNX export"):
         export_hub(bundle_of_run.path, tmp_path / "hub", onnx=str(bundle_of_run.path))
     with pytest.raises(BundleError, match="is an ONNX export; give the bundle that it was made from"):

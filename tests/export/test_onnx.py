@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,25 @@ def test_int8_that_loses_more_is_refused_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
     forced = export("onnx", source, tmp_path / "out", {**settings, "force": True})
     assert load_bundle(forced.folder).card["onnx"]["int8"]["scores"][0]["loss_points"] == 1.0
+
+
+def test_int8_of_a_task_that_was_not_scored_is_refused(
+    toy_export: ToyExport, tones: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from soritune.export import onnx as module
+    from soritune.export.judged_int8 import Cost
+
+    cost = Cost("emotion", "uar", 0.8, 0.8, 0.0, (0.0, 0.0), 36)
+    monkeypatch.setattr(module, "costs", lambda *args: [cost])
+    source, _ = toy_export("wav2vec2", "layer")
+    settings = {"older": True, "padded": False, "int8": True, "data": tones.path, "root": tones.root}
+    with pytest.raises(ModelError, match="has no references of phoneme, so int8 was not scored on it"):
+        export("onnx", source, tmp_path / "out", settings)
+    assert not list(tmp_path.iterdir())
+    not_a_number = Cost("phoneme", "per", 0.5, math.nan, math.nan, (math.nan, math.nan), 36)
+    monkeypatch.setattr(module, "costs", lambda *args: [cost, not_a_number])
+    with pytest.raises(ModelError, match="int8 loses nan points of phoneme/per"):
+        export("onnx", source, tmp_path / "out", settings)
 
 
 @pytest.mark.parametrize(

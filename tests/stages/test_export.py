@@ -9,7 +9,7 @@ import pytest
 from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.splitting.splits import SplitSettings, make_splits
-from soritune.errors import BundleError, ModelError, OutputError, UnknownNameError
+from soritune.errors import BundleError, MissingLibraryError, ModelError, OutputError, UnknownNameError
 from soritune.export.exporter import Exported
 from soritune.run_folder import RunFolder
 from soritune.settings import Settings
@@ -87,3 +87,14 @@ def test_exported_bundle_of_a_run_is_judged_and_calibrated_there(
     assert bundle.calibration is not None
     scores = evaluate(run.path, checkpoint="onnx", split="test", audio=False, vad="off", copies="ignore")
     assert set(scores["tasks"]) == {"emotion", "phoneme"}
+
+
+def test_missing_library_of_a_format_names_the_extra_of_exports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MissingLibraryError("torch is missing", ["train"], ["torch"])
+
+    monkeypatch.setattr(stage, "load_member", fail)
+    with pytest.raises(MissingLibraryError, match=r"export onnx needs torch.*soritune\[export\]"):
+        export("onnx", "soritune/tiny-ko", tmp_path / "out")

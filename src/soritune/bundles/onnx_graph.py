@@ -50,6 +50,8 @@ class OnnxGraph:
     """Outputs for whole utterances whose pooled features the graph gives too."""
     has_frames: bool = False
     """Whether it gives the encoder's last states too."""
+    source: str = ""
+    """sha256 of the weights that it was made from."""
 
     waveform = "input_values"
     lengths = "input_lengths"
@@ -64,11 +66,12 @@ class OnnxGraph:
         *,
         normalizes: bool = True,
         frames: bool = False,
+        source: str = "",
     ) -> OnnxGraph:
         """The graphs of a model with these outputs and arrays of inputs."""
         labels = {spec.name: tuple(spec.labels[column] for column in _columns(spec)) for spec in outputs}
         pooled = tuple(spec.name for spec in outputs if not spec.per_frame)
-        return cls(labels, tuple(inputs), normalizes, pooled, frames)
+        return cls(labels, tuple(inputs), normalizes, pooled, frames, source)
 
     def input_names(self, *, padded: bool) -> tuple[str, ...]:
         """Names of the inputs in the order of the graph; the switch is last."""
@@ -101,6 +104,7 @@ class OnnxGraph:
             "normalizes": self.normalizes,
             "pooled": list(self.pooled),
             "frames": self.has_frames,
+            "source": self.source,
         }
 
     @classmethod
@@ -110,7 +114,9 @@ class OnnxGraph:
         Raises:
             ValueError: a key is missing, or a value has another type.
         """
-        kinds = {"outputs": dict, "inputs": list, "normalizes": bool, "pooled": list, "frames": bool}
+        kinds = {
+            "outputs": dict, "inputs": list, "normalizes": bool, "pooled": list, "frames": bool, "source": str
+        }  # fmt: skip
         if not isinstance(data, Mapping):
             raise ValueError(f"is {data!r:.60}, not a JSON object")
         for key, kind in kinds.items():
@@ -127,6 +133,7 @@ class OnnxGraph:
             data["normalizes"],
             tuple(data["pooled"]),
             data["frames"],
+            data["source"],
         )
 
 

@@ -7,11 +7,13 @@ the empty folder that an exporter writes into, and renames it when the exporter 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from soritune.bundles.card import Bundle
+from soritune.geometry import Geometry
 from soritune.progress import Console
 from soritune.settings import Settings
 
@@ -54,3 +56,11 @@ class Exporter(Protocol):
                 the results of the bundle. Nothing is left behind.
         """
         ...
+
+
+def longest_clip(geometry: Geometry) -> str:
+    """A sentence for the page of an export whose graph takes no longer clip; empty if it takes any."""
+    if math.isinf(geometry.longest_samples):
+        return ""
+    seconds = geometry.longest_samples / geometry.sample_rate_hz
+    return f"\nThe graph takes clips up to {seconds:.1f} s; cut longer ones.\n"

@@ -286,6 +286,11 @@ def _copy_onnx(bundle: Bundle, source: Path, target: Path, base: str | None) -> 
             f"{source} was exported from another model than {bundle.path} (their cards differ in "
             f"{', '.join(differing)}); export this bundle"
         )
+    if exported.onnx_graph.source != file_sha256(bundle.weights_path):
+        raise BundleError(
+            f"{source} was exported from other weights than those of {bundle.path} (their sha256 differs); export this "
+            "bundle"
+        )
     exported.check_files()
     for name, path in folder_files(exported.path):
         if name != README:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from soritune.bundles.write import write_card
 from soritune.corpus.manifest import load_manifest
 from soritune.errors import BundleError, ModelError
 from soritune.export import tensorrt
-from soritune.export.exporter import Exported
+from soritune.export.exporter import Exported, longest_clip
 from soritune.export.int8 import quantise
 from soritune.export.judged_int8 import Cost, costs
 from soritune.export.parity import LARGEST_DIFFERENCE
@@ -175,7 +176,7 @@ def _to_int8(
     """Replaces the graphs of the folder by int8 ones, and scores them.
 
     Raises:
-        ModelError: they lose more than is allowed.
+        ModelError: they lose more than is allowed, or a task was not scored.
     """
     names = [name for name in (ONNX_FILE, LENGTHS_FILE) if (folder / name).is_file()]
     if rows is not None:
@@ -193,12 +194,19 @@ def _to_int8(
         work.mkdir()
         measured = list(costs(float32, folder, rows, work, console))
         facts["int8"] |= {"scores": [cost.to_json() for cost in measured], "data": str(settings.data)}
-        worst = max(measured, key=lambda cost: cost.loss, default=None)
+        # A rate that is not a number counts as the worst.
+        worst = max(measured, key=lambda cost: math.inf if math.isnan(cost.loss) else cost.loss, default=None)
         if worst is not None and not worst.loss <= settings.max_loss and not settings.force:
             raise ModelError(
                 f"int8 loses {worst.loss:.2f} points of {worst.task}/{worst.rate} on {settings.data} "
                 f"({worst.float32:.4f} → {worst.int8:.4f}), more than the {settings.max_loss:g} allowed; keep some "
                 "layers in float32 (--keep-float32), allow more (--max-loss), or write it anyway (--force)"
+            )
+        unscored = [task.name for task in bundle.tasks if task.name not in {cost.task for cost in measured}]
+        if unscored and not settings.force:
+            raise ModelError(
+                f"{settings.data} has no references of {', '.join(unscored)}, so int8 was not scored on it; give data "
+                "with references of every task, or write it anyway (--force)"
             )
         _write_card(bundle, folder, model, facts)
         return measured
@@ -221,6 +229,7 @@ def _readme(bundle: Bundle, model: TracedModel, *, has_tokens: bool) -> str:
         "the file and in soritune.json"
     )
     text += ", those of the first output in tokens.txt too.\n" if has_tokens else ".\n"
+    text += longest_clip(bundle.geometry)
     notice = notice_section(bundle.card)
     return text + (f"\n{notice}\n" if notice else "")
 

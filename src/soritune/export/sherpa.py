@@ -19,7 +19,7 @@ from soritune.bundles.card import Bundle
 from soritune.bundles.notice import notice_section
 from soritune.bundles.onnx_graph import LENGTHS_FILE, ONNX_FILE
 from soritune.errors import BundleError
-from soritune.export.exporter import Exported
+from soritune.export.exporter import Exported, longest_clip
 from soritune.export.parity import LARGEST_DIFFERENCE, compare_scaled
 from soritune.export.tokens import TOKENS_FILE, write_tokens, write_vocabulary
 from soritune.export.traced_model import traced
@@ -147,6 +147,7 @@ def _readme(bundle: Bundle, spec: OutputSpec) -> str:
         f"    stream.accept_waveform({RATE_HZ}, samples)  # float32 in [-1, 1]\n"
         "    recognizer.decode_stream(stream)\n    print(stream.result.tokens, stream.result.timestamps)\n"
     )
+    text += longest_clip(bundle.geometry)
     notice = notice_section(bundle.card)
     return text + (f"\n{notice}\n" if notice else "")
 

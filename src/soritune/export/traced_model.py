@@ -12,7 +12,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from soritune.audio.preprocessing import Preprocessing
-from soritune.bundles.card import Bundle
+from soritune.bundles.card import Bundle, file_sha256
 from soritune.bundles.onnx_graph import (
     CLASSIFIERS_FILE,
     LENGTHS_FILE,
@@ -96,6 +96,7 @@ def traced(
         array_names(model.input_specs),
         normalizes=preprocessing.normalize,
         frames=frames,
+        source=file_sha256(bundle.weights_path),
     )
     # Before the model is changed by tracing.
     clips = tried_clips(model, preprocessing)

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from soritune.bundles.read import load_bundle
-from soritune.errors import OutputError, RecipeError
+from soritune.errors import MissingLibraryError, OutputError, RecipeError
 from soritune.export.exporter import PACKAGE, Exported, Exporter
+from soritune.extras import install_command, listed
 from soritune.progress import SILENT, Console
 from soritune.registry import load_member
 from soritune.run_folder import choose_bundle
@@ -52,11 +53,21 @@ def export(
 
     Raises:
         UnknownNameError: no such format or checkpoint.
+        MissingLibraryError: the format needs a library that is not installed.
         RecipeError: a setting that the format does not have, or a wrong value.
         BundleError: no model there, or one that cannot be exported so.
         OutputError: the folder cannot be written, or has files.
     """
-    exporter: Exporter = load_member(PACKAGE, "EXPORTER", format, "format")
+    try:
+        exporter: Exporter = load_member(PACKAGE, "EXPORTER", format, "format")
+    except MissingLibraryError as error:
+        # The extra of the module alone, such as that of torch, is not enough.
+        extra = "export"
+        raise MissingLibraryError(
+            f"export {format} needs {listed(error.modules)}, which is not installed: {install_command(extra)}",
+            [extra],
+            error.modules,
+        ) from error
     try:
         chosen = exporter.settings.model_validate(dict(settings or {}))
     except ValidationError as error:

@@ -199,6 +199,11 @@ def other_labels(proto: Any) -> None:
     stored.value = json.dumps(content)
 
 
+def other_weights(proto: Any) -> None:
+    (stored,) = [each for each in proto.metadata_props if each.key == METADATA_KEY]
+    stored.value = json.dumps({**json.loads(stored.value), "source": "0" * 64})
+
+
 def other_opset(proto: Any) -> None:
     proto.opset_import[0].version = 99
 
@@ -219,6 +224,10 @@ def other_input(proto: Any) -> None:
         (
             other_labels,
             "another model: the labels of 'emotion' differ, such as 'Dry' instead of 'Anxious'; copy",
+        ),
+        (
+            other_weights,
+            "is the graph of another model: it was made from other weights .their sha256 differs.; copy",
         ),
         (other_opset, r"cannot be opened by ONNX Runtime .*; copy it again, or export the bundle again"),
     ],
