@@ -23,7 +23,12 @@ def test_product_equals_the_convolution(kernel: int, stride: int, bias: bool) ->
 
 @pytest.mark.parametrize(
     "convolution",
-    [nn.Conv1d(4, 4, 3, groups=2), nn.Conv1d(4, 4, 3, padding=1), nn.Conv1d(4, 4, 3, dilation=2), nn.Conv1d(4, 4, 2, 3)],
+    [
+        nn.Conv1d(4, 4, 3, groups=2),
+        nn.Conv1d(4, 4, 3, padding=1),
+        nn.Conv1d(4, 4, 3, dilation=2),
+        nn.Conv1d(4, 4, 2, 3),
+    ],
 )
 def test_other_convolutions_are_refused(convolution: nn.Conv1d) -> None:
     with pytest.raises(ValueError, match="not a plain convolution"):
