@@ -4,10 +4,10 @@
     python benchmarks/onnx_speed.py quality MANIFEST --model soritune/tiny-ko --rows 200 --json quality.json
 
 `speed` exports each model once and measures one clip at a time: the forward pass of PyTorch in float32 ("eager"), and
-ONNX Runtime with float32 and with int8 weights. Each arm is a process of its own with its number of threads; arms take
-turns, and the fastest round of each counts. Models: a name or folder of a bundle; "base" has the shape of
-wav2vec2-base with a CTC head, "mel-base" that of Whisper's base encoder, both with random weights, so that only their
-speed and size mean anything; "toy" is small, to try the program.
+ONNX Runtime with float32 and with int8 weights. Each number of threads is a process of its own, where the arms take
+turns call by call. The fastest call of each counts, and the load of the machine is in the result. Models: a name or
+folder of a bundle; "base" has the shape of wav2vec2-base with a CTC head, "mel-base" that of Whisper's base encoder,
+both with random weights, so that only their speed and size mean anything; "toy" is small, to try the program.
 
 `quality` scores the float32 and the int8 graph on rows with references and prints the difference of the primary rate
 with its 95 % interval, paired over speakers.
@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ import numpy as np
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
 ARMS = ("eager", "float32", "int8")
 RATE_HZ = 16000
-PHONES = 45
+PAUSE_S = 0.02
+"""Before each call, so that threads of the last one that still spin do not slow it."""
 
 
 def flags() -> list[str]:
@@ -69,34 +71,43 @@ def random_bundle(name: str, folder: Path) -> Path:
     return save_bundle(model, folder / name, tasks=[task], preprocessing=Preprocessing()).path
 
 
-def measure(arm: str, folder: Path, seconds: float, rounds: int) -> float:
-    """Seconds of the fastest of several calls."""
+def measure(folders: dict[str, str], lengths: Sequence[float], rounds: int) -> list[dict[str, float]]:
+    """For each length in seconds, the seconds of the fastest call of each arm. Arms take turns, call by call."""
     from soritune.inference.backends.backend import OpenBackend
     from soritune.registry import load_member
 
-    name = "pytorch" if arm == "eager" else "onnx-runtime"
-    opener: OpenBackend = load_member("soritune.inference.backends", "BACKEND", name, "backend")
-    backend = opener(folder, device="cpu")
-    length = round(seconds * RATE_HZ)
-    waveform = np.random.default_rng(0).standard_normal((1, length)).astype(np.float32)
-    inputs = {"waveform": waveform, "num_samples": np.array([length])}
-    backend.run(inputs)
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        backend.run(inputs)
-        times.append(time.perf_counter() - start)
-    return min(times)
+    backends = {}
+    for arm, folder in folders.items():
+        name = "pytorch" if arm == "eager" else "onnx-runtime"
+        opener: OpenBackend = load_member("soritune.inference.backends", "BACKEND", name, "backend")
+        backends[arm] = opener(Path(folder), device="cpu")
+    results = []
+    for seconds in lengths:
+        length = round(seconds * RATE_HZ)
+        waveform = np.random.default_rng(0).standard_normal((1, length)).astype(np.float32)
+        inputs = {"waveform": waveform, "num_samples": np.array([length])}
+        best = dict.fromkeys(backends, float("inf"))
+        for _ in range(rounds + 1):  # the first of them fills caches
+            for arm, backend in backends.items():
+                time.sleep(PAUSE_S)
+                start = time.perf_counter()
+                backend.run(inputs)
+                best[arm] = min(best[arm], time.perf_counter() - start)
+        results.append(best)
+    return results
 
 
-def in_process(arm: str, folder: Path, seconds: float, threads: int, rounds: int) -> float:
+def in_process(
+    folders: dict[str, str], lengths: Sequence[float], threads: int, rounds: int
+) -> list[dict[str, float]]:
     """`measure` in a process with this number of threads."""
-    words = [sys.executable, __file__, "arm", arm, str(folder), str(seconds), str(rounds)]
+    words = [sys.executable, __file__, "arms", json.dumps(folders), json.dumps(lengths), str(rounds)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         sys.exit(done.stderr)
-    return float(done.stdout.splitlines()[-1])
+    results: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return results
 
 
 def speed(options: argparse.Namespace) -> dict[str, Any]:
@@ -123,18 +134,15 @@ def speed(options: argparse.Namespace) -> dict[str, Any]:
                 for arm, each in folders.items()
                 if arm != "eager"
             }
+            paths = {arm: str(each) for arm, each in folders.items()}
             for threads in options.threads:
-                for seconds in options.seconds:
-                    best = dict.fromkeys(ARMS, float("inf"))
-                    for _ in range(options.turns):
-                        for arm, each in folders.items():
-                            best[arm] = min(
-                                best[arm], in_process(arm, each, seconds, threads, options.rounds)
-                            )
+                measured = in_process(paths, options.seconds, threads, options.rounds)
+                for seconds, best in zip(options.seconds, measured, strict=True):
                     row = {
                         "model": name, "threads": threads, "seconds": seconds, "mb": sizes,
                         "ms": {arm: round(1000 * value, 2) for arm, value in best.items()},
                         "faster": {arm: round(best["eager"] / best[arm], 2) for arm in ARMS[1:]},
+                        "load": round(os.getloadavg()[0], 1),
                     }  # fmt: skip
                     Console().message(json.dumps(row))
                     results.append(row)
@@ -160,9 +168,9 @@ def quality(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["arm"]:
-        arm, folder, seconds, rounds = sys.argv[2:]
-        print(measure(arm, Path(folder), float(seconds), int(rounds)))
+    if sys.argv[1:2] == ["arms"]:
+        folders, lengths, rounds = sys.argv[2:]
+        print(json.dumps(measure(json.loads(folders), json.loads(lengths), int(rounds))))
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -170,8 +178,7 @@ def main() -> None:
     fast.add_argument("--models", nargs="+", default=["base", "soritune/tiny-ko", "mel-base"])
     fast.add_argument("--seconds", nargs="+", type=float, default=[2.0, 10.0])
     fast.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    fast.add_argument("--rounds", type=int, default=5, help="calls of a process")
-    fast.add_argument("--turns", type=int, default=3, help="processes of each arm")
+    fast.add_argument("--rounds", type=int, default=15, help="calls of each arm")
     good = verbs.add_parser("quality")
     good.add_argument("manifest", type=Path)
     good.add_argument("--model", default="soritune/tiny-ko")

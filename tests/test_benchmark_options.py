@@ -64,7 +64,7 @@ COMMANDS: dict[str, list[str]] = {
         "--json result.json"
     ],
     "onnx_speed": [
-        "onnx_speed.py speed --models toy --seconds 0.5 --threads 1 --rounds 1 --turns 1 --older --json result.json",
+        "onnx_speed.py speed --models toy --seconds 0.5 --threads 1 --rounds 1 --older --json result.json",
         "onnx_speed.py quality m.jsonl --root . --model soritune/tiny-ko --rows 6 --keep-float32 phoneme. --older "
         "--json result.json",
     ],

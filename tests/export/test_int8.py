@@ -26,8 +26,9 @@ def int8_weights(file: Path) -> int:
 
 def test_weights_of_matrix_products_become_int8(file: Path) -> None:
     metadata = {each.key: each.value for each in onnx.load(str(file)).metadata_props}
-    # Two layers of four attention and two feed-forward weights, the projection of the front, and three of the heads.
-    assert quantise(file) == int8_weights(file) == 2 * 6 + 1 + 3
+    # Two layers of four attention and two feed-forward weights, all convolutions of the front but the first, its
+    # projection, and three of the heads.
+    assert quantise(file) == int8_weights(file) == 2 * 6 + 2 + 1 + 3
     assert {each.key: each.value for each in onnx.load(str(file)).metadata_props} == metadata
     assert not list(file.parent.glob("int8-*"))
 

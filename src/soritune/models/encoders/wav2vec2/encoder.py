@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 from soritune.geometry import Geometry
 from soritune.models.encoder_module import ENTRY, FIRST_LAYER, FRONT, EncoderModule
 from soritune.models.encoders.wav2vec2.group_norm import mask_group_norm, sample_counts
+from soritune.models.encoders.wav2vec2.matrix_products import MatrixFront
 from soritune.models.encoders.wav2vec2.wavlm_attention import replace_wavlm_attention
 
 _LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
@@ -170,9 +171,12 @@ class Wav2Vec2Encoder(EncoderModule):
             front._freeze_parameters()
 
     def prepare_tracing(self, *, padded: bool) -> None:
-        """Leaves out the masks of attention and group norm where no row is padded; the weights of the positional
-        convolution, which are stored as length and direction, become plain ones."""
+        """Leaves out the masks of attention and group norm where no row is padded. The front end's convolutions become
+        matrix products. The weights of the positional convolution, which are stored as length and direction, become
+        plain ones."""
         self.masked = padded
+        if not isinstance(self.feature_extractor, MatrixFront):
+            self.feature_extractor = MatrixFront(self.feature_extractor)
         convolution: nn.Module = self.encoder.pos_conv_embed.conv  # type: ignore[union-attr,assignment]
         if parametrize.is_parametrized(convolution, "weight"):
             parametrize.remove_parametrizations(convolution, "weight")
