@@ -9,7 +9,7 @@ import pytest
 from tests.assessment.made_output import FIRST, LAST, output_of, read
 
 from soritune.assessment.answer import PhoneOutput, Recording, Request, assess, fluency, unreadable
-from soritune.assessment.thresholds import load_thresholds
+from soritune.assessment.thresholds import packaged_thresholds
 from soritune.assessment.timing import Interval, Tiers
 from soritune.audio.quality import Quality
 from soritune.korean import KOREAN

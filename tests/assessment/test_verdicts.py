@@ -5,7 +5,7 @@ from tests.assessment.made_output import FIRST, LAST, read, spoken
 
 from soritune.assessment.alignment import viterbi
 from soritune.assessment.expected import expected_of_phones, expected_of_text
-from soritune.assessment.thresholds import Thresholds, load_thresholds
+from soritune.assessment.thresholds import Thresholds, packaged_thresholds
 from soritune.assessment.variants import Variants
 from soritune.assessment.verdicts import Insertion, PhoneVerdict, phone_labels, verdicts
 

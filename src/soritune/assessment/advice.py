@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from soritune.assessment.expected import Expected
-from soritune.assessment.verdicts import PhoneVerdict
+from soritune.assessment.verdicts import ERRORS, PhoneVerdict
 from soritune.korean import KOREAN
 from soritune.korean.layout import ARTICLE_TITLES
 
@@ -29,13 +29,13 @@ def letter_of(symbol: str | None) -> str:
 
 
 def first_advice(expected: Expected, judged: Sequence[PhoneVerdict]) -> dict[str, Any] | None:
-    """What to practise first: the error that is least like the expected phone.
+    """What to practise first: the error that is least like the expected phone. What is unclear is never named.
 
     Returns:
         `id`, `phone` (its number), `word`, `ko`, `en`, and `article` if a pronunciation rule is concerned; None without
         an error.
     """
-    wrong = [number for number, verdict in enumerate(judged) if verdict.kind != "correct"]
+    wrong = [number for number, verdict in enumerate(judged) if verdict.kind in ERRORS]
     if not wrong:
         return None
     worst = min(wrong, key=lambda number: judged[number].probability)

@@ -16,7 +16,10 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Device
 from soritune.cli.recognition_options import AsrModel, open_recogniser
 from soritune.cli.terminal import print_error, print_json, print_line
+from soritune.errors import SorituneError
 
+IDLE_IN_CHOICE = ("thresholds", "variants", "vad", "asr_model", "output", "html", "language")
+"""Options that do not act with --choose-thresholds."""
 SHOWN = 20
 """Clips that are printed."""
 KINDS = {"substitution": "→", "deletion": "not heard"}
@@ -43,7 +46,14 @@ def assess(
         str | None, typer.Option(help="Bundle of a run folder: best, last, best_loss, …")
     ] = None,
     thresholds: Annotated[
-        Path | None, typer.Option(help="File of thresholds (YAML) instead of those of the package.")
+        Path | None, typer.Option(help="File of thresholds (YAML) instead of those of the model.")
+    ] = None,
+    choose_thresholds: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of an assessment: choose thresholds on the rows of --manifest, of speakers whose "
+            "pronunciation counts as right, and write them here."
+        ),
     ] = None,
     variants: Annotated[
         Path | None,
@@ -71,14 +81,24 @@ def assess(
     from soritune.assessment.variants import load_variants
     from soritune.inference.predictor import Predictor
     from soritune.stages.assess import assess_clips
+    from soritune.stages.assessment_thresholds import thresholds_of_model
     from soritune.whole_file import whole_file
 
     check_files_or_rows(audio, manifest, splits, root)
     check_texts(text, phones, manifest)
-    refuse_idle(context, {"split": "without --splits" if splits is None else None})
-    limits = load_thresholds(thresholds)
+    idle = {"split": "without --splits" if splits is None else None}
+    if choose_thresholds is not None:
+        if manifest is None:
+            raise SorituneError("--choose-thresholds needs --manifest, with rows that have `speaker` and `text`")
+        idle |= dict.fromkeys(IDLE_IN_CHOICE, "with --choose-thresholds")
+    refuse_idle(context, idle)
+    limits = None if thresholds is None else load_thresholds(thresholds)
     accepted = None if variants is None else load_variants(variants)
     items, folder = clips_and_model(audio, text, manifest, splits, split, root, bundle, checkpoint, pcm)
+    if choose_thresholds is not None:
+        _choose(choose_thresholds, items, folder, device, backend, base, as_json)
+        return
+    limits = limits or thresholds_of_model(folder)
     detector = None if asr_model is None else open_recogniser(asr_model, device=device)
     predictor = Predictor.load(folder, device=device, backend=backend, base=base, vad="off")
     kept: list[dict[str, Any]] = []
@@ -120,6 +140,28 @@ def assess(
         raise typer.Exit(1)
 
 
+def _choose(
+    path: Path, rows: Any, folder: Path, device: str, backend: str, base: str | None, as_json: bool
+) -> None:
+    """Chooses thresholds on rows and writes them."""
+    from soritune.assessment.thresholds import write_thresholds
+    from soritune.inference.predictor import Predictor
+    from soritune.stages.assessment_thresholds import choose_on_rows
+
+    predictor = Predictor.load(folder, device=device, backend=backend, base=base, vad="off")
+    with progress.Console(quiet=as_json).bar("measure", len(rows)) as bar:
+        chosen, figures = choose_on_rows(predictor, rows, path.stem, progress=bar.advance)
+    write_thresholds(path, chosen)
+    if as_json:
+        print_json({"output": str(path), "thresholds": chosen.to_json(), "on_the_same_rows": figures})
+        return
+    print_line(f"{path}: {chosen.origin}")
+    print_line(
+        f"on the same rows: {figures['right_accepted']:.1%} of right texts accepted, {figures['other_rejected']:.1%} of "
+        f"other texts rejected, {figures['phones_called_wrong']:.1%} of phones called wrong"
+    )
+
+
 def answer_notice(answers: list[dict[str, Any]]) -> str:
     """What a reader of answers must know."""
     return str(answers[0]["notice"]) if answers else "no clip"
@@ -148,4 +190,6 @@ def _print(answer: dict[str, Any]) -> None:
 def _fault(phone: dict[str, Any]) -> str:
     if phone["kind"] == "deletion":
         return f"{phone['letter']} {KINDS['deletion']}"
+    if phone["kind"] == "unclear":
+        return f"{phone['letter']} unclear"
     return f"{phone['letter']} {KINDS['substitution']} {phone['recognised_letter']}"

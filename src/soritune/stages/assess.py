@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from soritune.assessment.answer import PhoneOutput, Recording, Request, assess, unreadable
-from soritune.assessment.thresholds import Thresholds, load_thresholds
+from soritune.assessment.thresholds import Thresholds
 from soritune.assessment.variants import Variants
 from soritune.audio.quality import measure_quality
 from soritune.audio.voice_activity import VadName, voice_activity
@@ -20,6 +20,7 @@ from soritune.inference.predictor import Predictor
 from soritune.inference.recognition.recogniser import SAMPLE_RATE_HZ, LanguageDetector, read_clip
 from soritune.inference.rows import frame_times
 from soritune.stages.align import phone_spec
+from soritune.stages.assessment_thresholds import thresholds_of_predictor
 
 Answer = dict[str, Any]
 """See `assessment/answer.py`, with `model`, `versions` and `detector`."""
@@ -42,17 +43,17 @@ def assess_clips(
         predictor: a model with phones.
         items: requests with `text`, or a `Manifest` whose rows have texts or phones.
         phones: of every clip, instead of texts; `|` is between words.
-        thresholds: what counts as an error; None takes those of the package.
+        thresholds: what counts as an error; None takes those of the model.
         variants: further accepted pronunciations.
         detector: of the language of the speech; None detects none.
         vad: what finds speech.
         progress: called with how many more clips are done.
 
     Raises:
-        TaskError: the model gives no phones, or lacks some of those that are expected.
+        TaskError: the model gives no phones, or lacks some of those that are expected, or has no thresholds.
     """
     spec, blank = phone_spec(predictor)
-    limits = thresholds or load_thresholds()
+    limits = thresholds or thresholds_of_predictor(predictor)
     model = _model(predictor, detector)
     finder = voice_activity(vad)
     items = list(items) if isinstance(items, Iterator) else items  # it is read twice
