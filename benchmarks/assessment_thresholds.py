@@ -126,7 +126,9 @@ def exchanges(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="soritune/ko-base")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
@@ -135,7 +137,9 @@ def main() -> None:
     parser.add_argument("--thresholds", type=Path)
     parser.add_argument("--name", default="chosen")
     parser.add_argument("--write", type=Path, help="write the chosen thresholds here")
-    parser.add_argument("--synthetic", type=Path, help="manifest of synthetic voices that the model has not heard")
+    parser.add_argument(
+        "--synthetic", type=Path, help="manifest of synthetic voices that the model has not heard"
+    )
     options = parser.parse_args()
     predictor = Predictor.load(options.model, vad="off")
     spec, blank = phone_spec(predictor)
@@ -167,11 +171,18 @@ def main() -> None:
         thresholds = load_thresholds(options.thresholds)
     if options.write is not None:
         write_thresholds(options.write, thresholds)
-    result: dict[str, Any] = {"thresholds": thresholds.to_json(), "chosen_on": figures(part(True), thresholds)}
+    result: dict[str, Any] = {
+        "thresholds": thresholds.to_json(),
+        "chosen_on": figures(part(True), thresholds),
+    }
     result["judged_on"] = figures(part(False), thresholds)
     for corpus in CORPORA:
         result[f"judged_on {corpus}"] = figures(part(False, corpus), thresholds)
-    read = [(row["text"], given[row["id"]]) for row in rows if row["corpus"] == CORPORA[0] and not row["chosen_on"]]
+    read = [
+        (row["text"], given[row["id"]])
+        for row in rows
+        if row["corpus"] == CORPORA[0] and not row["chosen_on"]
+    ]
     result["exchanged, read speech"] = exchanges(read[:40], labels, blank, thresholds, 3)
     if options.synthetic is not None:
         manifest = load_manifest(options.synthetic)

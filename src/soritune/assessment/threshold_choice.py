@@ -85,7 +85,7 @@ def swapped_texts(clip: Spoken, texts: Sequence[str]) -> list[str]:
         for text in dict.fromkeys(texts)
         if text != clip.text and abs(_syllables(text) - _syllables(clip.text)) <= WITHIN_SYLLABLES
     ]
-    random.Random(clip.id).shuffle(near)
+    random.Random(clip.id).shuffle(near)  # noqa: S311
     return near[:SWAPPED]
 
 

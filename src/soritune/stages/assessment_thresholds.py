@@ -1,4 +1,4 @@
-"""The thresholds of an assessment by model: found beside it, or chosen on rows. Next: `assessment/threshold_choice.py`."""
+"""The thresholds of a model for an assessment: found, or chosen on rows. Next: `assessment/threshold_choice.py`."""
 
 from __future__ import annotations
 
