@@ -56,3 +56,33 @@ def test_lax_consonant_that_sounded_tense() -> None:
 
 def test_letters() -> None:
     assert [letter_of(symbol) for symbol in ("G", "oE", "AH", None)] == ["ㄱ", "ㅙ", "AH", "-"]
+
+
+def test_unclear_phone_is_never_named() -> None:
+    assert first_advice(EXPECTED, verdicts_with(p0=PhoneVerdict("unclear", "A", 0.0, ()))) is None
+    advice = first_advice(
+        EXPECTED,
+        verdicts_with(
+            p0=PhoneVerdict("unclear", "A", 0.0, ()), p1=PhoneVerdict("substitution", "O", 0.1, ())
+        ),
+    )
+    assert advice is not None
+    assert advice["phone"] == 1
+
+
+def test_advice_about_one_feature_needs_a_phone_that_differs_in_it() -> None:
+    """국 with ㅂ for ㄱ is not a matter of the throat or of air: the general sentence names what was recognised."""
+    advice = first_advice(EXPECTED, verdicts_with(p0=PhoneVerdict("substitution", "BB", 0.1, ())))
+    assert advice is not None
+    assert advice["id"] == "substitution"
+
+
+def test_missing_onset_is_not_called_a_final() -> None:
+    """국물 is [궁물]: phone 3 is the onset ㅁ, phone 2 the coda ㅇ."""
+    assert [EXPECTED.phones[number].position for number in (2, 3)] == ["coda", "onset"]
+    for number, name in ((2, "coda-missing"), (3, "deletion")):
+        advice = first_advice(
+            EXPECTED, verdicts_with(**{f"p{number}": PhoneVerdict("deletion", None, 0.1, ())})
+        )
+        assert advice is not None
+        assert advice["id"] == name

@@ -9,14 +9,16 @@ import pytest
 from tests.assessment.made_output import FIRST, LAST, output_of, read
 
 from soritune.assessment.answer import PhoneOutput, Recording, Request, assess, fluency, unreadable
-from soritune.assessment.thresholds import load_thresholds
+from soritune.assessment.thresholds import packaged_thresholds
 from soritune.assessment.timing import Interval, Tiers
 from soritune.audio.quality import Quality
 from soritune.korean import KOREAN
 
 TEXT = "오늘은 날씨가 좋아요."
 GOOD = Recording("c1", "clip.wav", 4.0, Quality(30.0, 0.0, -20.0, 0.8), 3.0)
-THRESHOLDS = load_thresholds().model_copy(update={"phone_log_probability": -3.0, "insertion_log_ratio": 2.0})
+TINY_KO = packaged_thresholds("tiny-ko")
+assert TINY_KO is not None
+THRESHOLDS = TINY_KO.model_copy(update={"phone_log_probability": -3.0, "insertion_log_ratio": 2.0})
 
 
 def answer(text: str | None, output: PhoneOutput, recording: Recording = GOOD) -> dict[str, Any]:
@@ -41,6 +43,7 @@ def test_hierarchy_of_text_words_syllables_and_phones(labels: tuple[str, ...]) -
         "correct": len(phones),
         "substitution": 0,
         "deletion": 0,
+        "unclear": 0,
         "insertion": 0,
     }
     assert result["scores"] is None

@@ -4,25 +4,35 @@ from pathlib import Path
 
 import pytest
 
-from soritune.assessment.thresholds import load_thresholds
+from soritune.assessment.thresholds import load_thresholds, packaged_thresholds, write_thresholds
 from soritune.errors import TaskError
 
 
-def test_thresholds_of_the_package_state_their_origin() -> None:
-    thresholds = load_thresholds()
-    assert thresholds.name == "default-1"
-    assert "not validated" in " ".join(thresholds.origin.split())
+@pytest.mark.parametrize("model", ["tiny-ko", "ko-base"])
+def test_thresholds_of_the_package_state_their_model_and_origin(model: str) -> None:
+    thresholds = packaged_thresholds(model)
+    assert thresholds is not None
+    assert thresholds.name.startswith(model)
+    origin = " ".join(thresholds.origin.split()).casefold()
+    assert f"for soritune/{model}." in origin
+    assert "not validated on" in origin
     assert thresholds.to_json().keys() == set(type(thresholds).model_fields)
 
 
-def test_own_file(tmp_path: Path) -> None:
-    import yaml
+def test_unknown_model_has_none() -> None:
+    assert packaged_thresholds("of-another") is None
 
-    path = tmp_path / "mine.yaml"
-    path.write_text(
-        yaml.safe_dump(load_thresholds().to_json() | {"name": "mine", "phone_log_probability": -3})
-    )
-    assert load_thresholds(path).phone_log_probability == -3
+
+def test_written_file_is_read_back_and_the_key_of_newer_files_is_optional(tmp_path: Path) -> None:
+    thresholds = packaged_thresholds("tiny-ko")
+    assert thresholds is not None
+    own = thresholds.model_copy(update={"name": "mine", "phone_log_probability": -3.0})
+    path = tmp_path / "own.yaml"
+    write_thresholds(path, own)
+    assert load_thresholds(path) == own
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(line for line in lines if "least_candidate" not in line), encoding="utf-8")
+    assert load_thresholds(path).least_candidate_probability == 0.5
 
 
 @pytest.mark.parametrize(

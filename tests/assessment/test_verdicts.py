@@ -5,14 +5,19 @@ from tests.assessment.made_output import FIRST, LAST, read, spoken
 
 from soritune.assessment.alignment import viterbi
 from soritune.assessment.expected import expected_of_phones, expected_of_text
-from soritune.assessment.thresholds import Thresholds, load_thresholds
+from soritune.assessment.thresholds import Thresholds, packaged_thresholds
 from soritune.assessment.variants import Variants
 from soritune.assessment.verdicts import Insertion, PhoneVerdict, phone_labels, verdicts
+from soritune.korean import KOREAN
+
+
+TINY_KO = packaged_thresholds("tiny-ko")
+assert TINY_KO is not None
 
 
 @pytest.fixture
 def strict() -> Thresholds:
-    return load_thresholds().model_copy(update={"phone_log_probability": -3.0, "insertion_log_ratio": 4.0})
+    return TINY_KO.model_copy(update={"phone_log_probability": -3.0, "insertion_log_ratio": 4.0})
 
 
 def judged(
@@ -29,6 +34,7 @@ def judged(
 
 
 TEXT = "오늘은 날씨가 좋아요"
+VOWELS = {phone.symbol for phone in KOREAN.phones if phone.position == "vowel"}
 
 
 @pytest.mark.parametrize("labels", [FIRST, LAST])
@@ -55,7 +61,8 @@ def test_one_exchanged_or_missing_phone_changes_only_its_own_verdict(
         phones, insertions = judged(TEXT, changed, strict, labels)
         number = len([each for each in whole[:at] if each != "|"])
         kinds = [verdict.kind for verdict in phones]
-        assert kinds[number] == ("deletion" if replacement is None else "substitution"), (at, symbol)
+        kind = "unclear" if symbol in VOWELS else "substitution"  # a vowel is not said as a consonant
+        assert kinds[number] == ("deletion" if replacement is None else kind), (at, symbol)
         assert kinds[:number] + kinds[number + 1 :] == ["correct"] * (len(kinds) - 1)
         assert phones[number].recognised == replacement
         assert phones[number].candidates[0][0] == replacement
@@ -107,3 +114,32 @@ def test_phones_of_an_inventory_of_ones_own(strict: Thresholds) -> None:
     phones, _ = verdicts(expected, given, labels, 2, path, strict)
     assert [verdict.kind for verdict in phones] == ["correct", "substitution"]
     assert phones[1].recognised == "x2"
+
+
+def test_vowel_recognised_as_a_consonant_is_unclear(strict: Thresholds) -> None:
+    """In 오늘은 the second phone is ㅡ's word; ㅗ is replaced with ㅋ, which nobody says for it."""
+    whole = read("오늘은")
+    phones, _ = judged("오늘은", ["Kh", *whole[1:]], strict)
+    assert phones[0].recognised == "Kh"
+    assert phones[0].kind == "unclear"
+    assert phones[0].probability < 0.05
+
+
+def test_error_without_a_probable_candidate_is_unclear(strict: Thresholds) -> None:
+    """ㅗ is improbable, and ㅓ and ㅜ share its place: at 0.5 neither is named, at 0.3 the better one is."""
+    whole = read("오늘은")
+    given = spoken(whole)
+    row = given[2]  # the frame of the first symbol
+    row[:] = -14.0
+    row[FIRST.index("EO")], row[FIRST.index("U")] = -0.80, -0.82
+    row[FIRST.index("[PAD]")] = -3.0
+    expected = expected_of_text("오늘은", given, FIRST, 0)
+    path = viterbi(given, expected.ids(FIRST), 0)
+    kinds = []
+    for least in (0.5, 0.3):
+        limits = strict.model_copy(update={"least_candidate_probability": least})
+        phone = verdicts(expected, given, FIRST, 0, path, limits)[0][0]
+        assert phone.recognised == "EO"
+        assert 0.3 < phone.candidates[0][1] < 0.5
+        kinds.append(phone.kind)
+    assert kinds == ["unclear", "substitution"]

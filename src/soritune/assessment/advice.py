@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from soritune.assessment.expected import Expected
-from soritune.assessment.verdicts import PhoneVerdict
+from soritune.assessment.confusable import confusable
+from soritune.assessment.expected import Expected, ExpectedPhone
+from soritune.assessment.verdicts import ERRORS, PhoneVerdict
 from soritune.korean import KOREAN
 from soritune.korean.layout import ARTICLE_TITLES
 
@@ -29,20 +30,20 @@ def letter_of(symbol: str | None) -> str:
 
 
 def first_advice(expected: Expected, judged: Sequence[PhoneVerdict]) -> dict[str, Any] | None:
-    """What to practise first: the error that is least like the expected phone.
+    """What to practise first: the error that is least like the expected phone. What is unclear is never named.
 
     Returns:
         `id`, `phone` (its number), `word`, `ko`, `en`, and `article` if a pronunciation rule is concerned; None without
         an error.
     """
-    wrong = [number for number, verdict in enumerate(judged) if verdict.kind != "correct"]
+    wrong = [number for number, verdict in enumerate(judged) if verdict.kind in ERRORS]
     if not wrong:
         return None
     worst = min(wrong, key=lambda number: judged[number].probability)
     phone, verdict = expected.phones[worst], judged[worst]
     word = "" if phone.word is None else (expected.written or expected.words)[phone.word]
     heard = verdict.recognised
-    entry = next(each for each in _entries() if _fits(each, phone.symbol, heard))
+    entry = next(each for each in _entries() if _fits(each, phone, heard))
     facts = {
         "word": word,
         "expected": phone.letter or letter_of(phone.symbol),
@@ -56,7 +57,10 @@ def first_advice(expected: Expected, judged: Sequence[PhoneVerdict]) -> dict[str
     return {"id": entry["id"], "phone": worst, "word": phone.word, "ko": ko, "en": en, "article": article}
 
 
-def _fits(entry: Mapping[str, Any], expected: str, recognised: str | None) -> bool:
-    return ("expected" not in entry or expected in entry["expected"]) and (
-        "recognised" not in entry or ("-" if recognised is None else recognised) in entry["recognised"]
+def _fits(entry: Mapping[str, Any], phone: ExpectedPhone, recognised: str | None) -> bool:
+    return (
+        ("expected" not in entry or phone.symbol in entry["expected"])
+        and ("recognised" not in entry or ("-" if recognised is None else recognised) in entry["recognised"])
+        and ("position" not in entry or phone.position == entry["position"])
+        and ("confusable" not in entry or recognised in confusable(phone.symbol))
     )

@@ -24,7 +24,7 @@ from soritune.assessment.relatedness import Relatedness, relatedness
 from soritune.assessment.thresholds import Thresholds
 from soritune.assessment.timing import DIGITS, FrameTimes, Interval, Tiers
 from soritune.assessment.variants import Variants
-from soritune.assessment.verdicts import Insertion, PhoneVerdict, verdicts
+from soritune.assessment.verdicts import ERRORS, Insertion, PhoneVerdict, verdicts
 from soritune.audio.quality import Quality
 from soritune.errors import TaskError, TextError
 from soritune.korean import KOREAN
@@ -282,7 +282,7 @@ def _word_parts(expected: Expected, judged: Sequence[PhoneVerdict], tiers: Tiers
         syllable = word["syllables"][-1]
         syllable["phones"].append(_phone(number, phone, verdict, times))
         syllable["end_s"] = word["end_s"] = times.end_s
-        word["errors"] += verdict.kind != "correct"
+        word["errors"] += verdict.kind in ERRORS
     return words
 
 
@@ -332,7 +332,7 @@ def _insertion(insertion: Insertion, tiers: Tiers) -> dict[str, Any]:
 
 
 def _counts(judged: Sequence[PhoneVerdict], insertions: Sequence[Insertion]) -> dict[str, int]:
-    counts = {"phones": len(judged)} | dict.fromkeys(("correct", "substitution", "deletion"), 0)
+    counts = {"phones": len(judged)} | dict.fromkeys(("correct", "substitution", "deletion", "unclear"), 0)
     for verdict in judged:
         counts[verdict.kind] += 1
     return counts | {"insertion": len(insertions)}

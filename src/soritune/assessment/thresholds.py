@@ -1,8 +1,9 @@
-"""The thresholds of an assessment, from a file that states where they come from."""
+"""The thresholds of an assessment, which belong to one model, from a file that states where they come from."""
 
 from __future__ import annotations
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from pydantic import Field, ValidationError
 
 from soritune.errors import TaskError
 from soritune.settings import Settings, faults_of
+from soritune.whole_file import write_text
+
+FILE_NAME = "thresholds.yaml"
+"""The thresholds of a bundle, beside its card."""
 
 
 class Thresholds(Settings):
@@ -25,6 +30,8 @@ class Thresholds(Settings):
     insertion_log_ratio: float = Field(ge=0)
     """A phone is an insertion if the text with it is more probable than without it by more than this, as a natural
     logarithm."""
+    least_candidate_probability: float = Field(default=0.5, ge=0, le=1)
+    """An error is unclear, and not named, if the most probable phone in its place has a lower probability."""
     least_margin: float
     """Speech is another text if this one is better than decoys by less per phone (`Relatedness.margin`)."""
     least_deviation: float
@@ -45,13 +52,32 @@ class Thresholds(Settings):
         return self.model_dump()
 
 
-def load_thresholds(path: Path | str | None = None) -> Thresholds:
-    """Reads thresholds; None reads those of the package.
+def packaged_thresholds(model: str) -> Thresholds | None:
+    """The thresholds of a model of the package by the last part of its name, such as `tiny-ko`; None without a file."""
+    source = files("soritune.assessment") / "thresholds" / f"{model}.yaml"
+    return _read(source) if source.is_file() else None
+
+
+def load_thresholds(path: Path | str) -> Thresholds:
+    """Reads a file of thresholds.
 
     Raises:
         TaskError: a file that cannot be read, or values that are not thresholds.
     """
-    source = files("soritune.assessment") / "thresholds.yaml" if path is None else Path(path)
+    return _read(Path(path))
+
+
+def write_thresholds(path: Path | str, thresholds: Thresholds) -> None:
+    """Writes a file that `load_thresholds` reads.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    text = yaml.safe_dump(thresholds.to_json(), allow_unicode=True, sort_keys=False, width=110)
+    write_text(path, f"# Thresholds of an assessment, for one model alone.\n{text}")
+
+
+def _read(source: Path | Traversable) -> Thresholds:
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -59,7 +85,9 @@ def load_thresholds(path: Path | str | None = None) -> Thresholds:
             f"the thresholds {source} cannot be read ({type(error).__name__}: {error})"
         ) from error
     if not isinstance(content, dict):
-        raise TaskError(f"the thresholds {source} are not a mapping; see thresholds.yaml in the package")
+        raise TaskError(
+            f"the thresholds {source} are not a mapping; `soritune assess --choose-thresholds FILE` writes such a file"
+        )
     try:
         return Thresholds.model_validate(content)
     except ValidationError as error:

@@ -16,10 +16,14 @@ from soritune.assessment.thresholds import Thresholds
 from soritune.assessment.variants import Variants
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY
 
-Kind = Literal["correct", "substitution", "deletion"]
+Kind = Literal["correct", "substitution", "deletion", "unclear"]
+"""`unclear`: the expected phone is improbable, and what was spoken instead is not certain enough to name."""
+ERRORS = ("substitution", "deletion")
+"""Kinds that count as errors and that advice may name."""
 CANDIDATES = 3
 """Candidates that are given per phone."""
 _NAMED = {*KOREAN.symbols, *ARPABET.symbols}
+_VOWELS = {phone.symbol for each in (KOREAN, ARPABET) for phone in each.phones if phone.position == "vowel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +120,24 @@ def _verdict(
     recognised = candidates[0][0]
     expected = labels[own]
     if not math.isfinite(probability):  # nothing fits at all
-        return PhoneVerdict("deletion", None, 0.0, ())
+        return PhoneVerdict("unclear", None, 0.0, ())
     if recognised == expected or math.log(max(probability, 1e-300)) >= thresholds.phone_log_probability:
         return PhoneVerdict("correct", recognised, probability, candidates)
     accepted = "standard" if recognised in alternatives else variants.get((expected, recognised))
     if accepted is not None:
         return PhoneVerdict("correct", recognised, probability, candidates, accepted)
     kind: Kind = "deletion" if recognised is None else "substitution"
+    if candidates[0][1] < thresholds.least_candidate_probability or not _comparable(expected, recognised):
+        kind = "unclear"
     return PhoneVerdict(kind, recognised, probability, candidates)
+
+
+def _comparable(expected: str, recognised: str | None) -> bool:
+    """Whether a speaker may have said one for the other: a vowel in the place of a consonant is an error of the
+    recogniser or of the alignment. Phones of unknown inventories are."""
+    if recognised is None or expected not in _NAMED or recognised not in _NAMED:
+        return True
+    return (expected in _VOWELS) == (recognised in _VOWELS)
 
 
 def _insertions(

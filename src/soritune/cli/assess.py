@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,12 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Device
 from soritune.cli.recognition_options import AsrModel, open_recogniser
 from soritune.cli.terminal import print_error, print_json, print_line
+from soritune.errors import SorituneError
 
+IDLE_IN_CHOICE = ("thresholds", "variants", "vad", "asr_model", "output", "html", "language")
+"""Options that do not act with --choose-thresholds."""
+PLAYERS, PLAYED_S = 400, 60
+"""At most so many clips of at most so many seconds are heard in pages: 20 kB per second."""
 SHOWN = 20
 """Clips that are printed."""
 KINDS = {"substitution": "→", "deletion": "not heard"}
@@ -43,7 +49,14 @@ def assess(
         str | None, typer.Option(help="Bundle of a run folder: best, last, best_loss, …")
     ] = None,
     thresholds: Annotated[
-        Path | None, typer.Option(help="File of thresholds (YAML) instead of those of the package.")
+        Path | None, typer.Option(help="File of thresholds (YAML) instead of those of the model.")
+    ] = None,
+    choose_thresholds: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of an assessment: choose thresholds on the rows of --manifest, of speakers whose "
+            "pronunciation counts as right, and write them here."
+        ),
     ] = None,
     variants: Annotated[
         Path | None,
@@ -57,6 +70,13 @@ def assess(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write a JSON line per clip here.")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page here: one learner with players, or a class if rows have several `speaker`."
+        ),
+    ] = None,
+    language: Annotated[Literal["ko", "en"], typer.Option(help="Language of the page: ko or en.")] = "ko",
     pcm: Pcm = None,
     device: Device = "auto",
     backend: Backend = "pytorch",
@@ -71,16 +91,32 @@ def assess(
     from soritune.assessment.variants import load_variants
     from soritune.inference.predictor import Predictor
     from soritune.stages.assess import assess_clips
+    from soritune.stages.assessment_thresholds import thresholds_of_model
     from soritune.whole_file import whole_file
 
     check_files_or_rows(audio, manifest, splits, root)
     check_texts(text, phones, manifest)
-    refuse_idle(context, {"split": "without --splits" if splits is None else None})
-    limits = load_thresholds(thresholds)
+    idle = {
+        "split": "without --splits" if splits is None else None,
+        "language": "without --html" if html is None else None,
+    }
+    if choose_thresholds is not None:
+        if manifest is None:
+            raise SorituneError(
+                "--choose-thresholds needs --manifest, with rows that have `speaker` and `text`"
+            )
+        idle |= dict.fromkeys(IDLE_IN_CHOICE, "with --choose-thresholds")
+    refuse_idle(context, idle)
+    limits = None if thresholds is None else load_thresholds(thresholds)
     accepted = None if variants is None else load_variants(variants)
     items, folder = clips_and_model(audio, text, manifest, splits, split, root, bundle, checkpoint, pcm)
+    if choose_thresholds is not None:
+        _choose(choose_thresholds, items, folder, device, backend, base, as_json)
+        return
+    limits = limits or thresholds_of_model(folder)
     detector = None if asr_model is None else open_recogniser(asr_model, device=device)
     predictor = Predictor.load(folder, device=device, backend=backend, base=base, vad="off")
+    pages = None if html is None else Pages(html, language)
     kept: list[dict[str, Any]] = []
     total = unreadable = 0
     console = progress.Console(quiet=as_json or len(items) < 10)
@@ -94,7 +130,10 @@ def assess(
             detector=detector,
             vad=vad,
             progress=bar.advance,
+            listen=None if pages is None else pages.listen,
         )
+        if pages is not None:
+            answers = pages.collect(answers)
         if output is None:
             for answer in answers:
                 total, unreadable = total + 1, unreadable + (answer["outcome"] == "unreadable-audio")
@@ -107,6 +146,7 @@ def assess(
                     stream.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
                     if len(kept) < SHOWN and not as_json:
                         kept.append(answer)
+    written = 0 if pages is None else pages.write()
     if as_json:
         summary = {"clips": total, "unreadable": unreadable}
         print_json(summary | ({"answers": kept} if output is None else {"output": str(output)}))
@@ -115,9 +155,61 @@ def assess(
             _print(answer)
         if output is not None:
             print_line(f"{total} answers in {output}")
+        if pages is not None:
+            print_line(f"{pages.path}{f' and {written - 1} pages of learners' if written > 1 else ''}")
         print_error(f"{answer_notice(kept)}", style="dim")
     if unreadable:
         raise typer.Exit(1)
+
+
+class Pages:
+    """Collects answers and sounds for the pages of `--html`."""
+
+    def __init__(self, path: Path, language: Literal["ko", "en"]) -> None:
+        self.path, self.language = path, language
+        self.answers: list[dict[str, Any]] = []
+        self.audio: dict[str, str] = {}
+
+    def listen(self, clip: str, samples: Any) -> None:
+        """Keeps the sound of a clip, unless it is long or there are many."""
+        from soritune.reports.players import audio_uri
+
+        if len(self.audio) < PLAYERS and len(samples) <= PLAYED_S * 16_000:
+            self.audio[clip] = audio_uri(samples, lossless=True)
+
+    def collect(self, answers: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The answers, which are kept."""
+        for answer in answers:
+            self.answers.append(answer)
+            yield answer
+
+    def write(self) -> int:
+        """Writes the pages and returns their number."""
+        from soritune.reports.assessment_page import write_pages
+
+        return len(write_pages(self.path, self.answers, self.audio, self.language))
+
+
+def _choose(
+    path: Path, rows: Any, folder: Path, device: str, backend: str, base: str | None, as_json: bool
+) -> None:
+    """Chooses thresholds on rows and writes them."""
+    from soritune.assessment.thresholds import write_thresholds
+    from soritune.inference.predictor import Predictor
+    from soritune.stages.assessment_thresholds import choose_on_rows
+
+    predictor = Predictor.load(folder, device=device, backend=backend, base=base, vad="off")
+    with progress.Console(quiet=as_json).bar("measure", len(rows)) as bar:
+        chosen, figures = choose_on_rows(predictor, rows, path.stem, progress=bar.advance)
+    write_thresholds(path, chosen)
+    if as_json:
+        print_json({"output": str(path), "thresholds": chosen.to_json(), "on_the_same_rows": figures})
+        return
+    print_line(f"{path}: {chosen.origin}")
+    print_line(
+        f"on the same rows: {figures['right_accepted']:.1%} of right texts accepted, "
+        f"{figures['other_rejected']:.1%} of other texts rejected, {figures['phones_called_wrong']:.1%} of phones called wrong"
+    )
 
 
 def answer_notice(answers: list[dict[str, Any]]) -> str:
@@ -148,4 +240,6 @@ def _print(answer: dict[str, Any]) -> None:
 def _fault(phone: dict[str, Any]) -> str:
     if phone["kind"] == "deletion":
         return f"{phone['letter']} {KINDS['deletion']}"
+    if phone["kind"] == "unclear":
+        return f"{phone['letter']} unclear"
     return f"{phone['letter']} {KINDS['substitution']} {phone['recognised_letter']}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -41,6 +42,8 @@ class Member:
     """The temperatures that are applied to its outputs, and its thresholds; None leaves its outputs as they are."""
     training_features: TrainingFeatures | None = None
     """Statistics of its features in training, for normalisation per speaker."""
+    path: Path | None = None
+    """Folder of the bundle, if it was loaded from one."""
 
     @classmethod
     def of(cls, bundle: Bundle, backend: Backend, *, calibrated: bool = True) -> Member:
@@ -77,6 +80,7 @@ class Member:
             bundle.inputs,
             _calibration(bundle) if calibrated else None,
             bundle.training_features,
+            bundle.path,
         )
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 
 import soundfile
 
+from soritune.audio.channels import Float32Array
 from soritune.audio.waveform import read_audio
 from soritune.errors import AudioError
 from soritune.inside_folder import leads_outside
@@ -50,8 +51,13 @@ class Players:
         except AudioError:
             return None
         self.left -= 1
-        buffer = io.BytesIO()
-        kind = "mp3" if "MP3" in soundfile.available_formats() else "flac"
-        soundfile.write(buffer, waveform, _RATE_HZ, format=kind.upper())
-        encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-        return f"data:audio/{'mpeg' if kind == 'mp3' else kind};base64,{encoded}"
+        return audio_uri(waveform, lossless="MP3" not in soundfile.available_formats())
+
+
+def audio_uri(samples: Float32Array, *, lossless: bool) -> str:
+    """Samples of 16 kHz as a data URI: FLAC, whose times are exact, or MP3, which is smaller."""
+    buffer = io.BytesIO()
+    kind = "flac" if lossless else "mp3"
+    soundfile.write(buffer, samples, _RATE_HZ, format=kind.upper())
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"data:audio/{'flac' if lossless else 'mpeg'};base64,{encoded}"

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from soritune.assessment.answer import PhoneOutput, Recording, Request, assess, unreadable
-from soritune.assessment.thresholds import Thresholds, load_thresholds
+from soritune.assessment.thresholds import Thresholds
 from soritune.assessment.variants import Variants
+from soritune.audio.channels import Float32Array
 from soritune.audio.quality import measure_quality
 from soritune.audio.voice_activity import VadName, voice_activity
 from soritune.bundles.versions import versions
@@ -20,6 +21,7 @@ from soritune.inference.predictor import Predictor
 from soritune.inference.recognition.recogniser import SAMPLE_RATE_HZ, LanguageDetector, read_clip
 from soritune.inference.rows import frame_times
 from soritune.stages.align import phone_spec
+from soritune.stages.assessment_thresholds import thresholds_of_predictor
 
 Answer = dict[str, Any]
 """See `assessment/answer.py`, with `model`, `versions` and `detector`."""
@@ -35,6 +37,7 @@ def assess_clips(
     detector: LanguageDetector | None = None,
     vad: VadName = "auto",
     progress: Callable[[int], None] | None = None,
+    listen: Callable[[str, Float32Array], None] | None = None,
 ) -> Iterator[Answer]:
     """The answers for clips, in order; a clip in a batch gets the same answer as alone.
 
@@ -42,32 +45,36 @@ def assess_clips(
         predictor: a model with phones.
         items: requests with `text`, or a `Manifest` whose rows have texts or phones.
         phones: of every clip, instead of texts; `|` is between words.
-        thresholds: what counts as an error; None takes those of the package.
+        thresholds: what counts as an error; None takes those of the model.
         variants: further accepted pronunciations.
         detector: of the language of the speech; None detects none.
         vad: what finds speech.
         progress: called with how many more clips are done.
+        listen: called with the id and the samples, at 16 kHz, of each clip that could be read.
 
     Raises:
-        TaskError: the model gives no phones, or lacks some of those that are expected.
+        TaskError: the model gives no phones, or lacks some of those that are expected, or has no thresholds.
     """
     spec, blank = phone_spec(predictor)
-    limits = thresholds or load_thresholds()
+    limits = thresholds or thresholds_of_predictor(predictor)
     model = _model(predictor, detector)
     finder = voice_activity(vad)
     items = list(items) if isinstance(items, Iterator) else items  # it is read twice
     clips = clips_of(items, None)
     for clip, done in zip(clips, predictor.posteriors(items, progress=progress), strict=True):
         request = _request(done, phones)
+        facts = model | _speaker(done)
         recording = Recording(done.id, done.audio, done.duration_s)
         if done.error is not None:
-            yield model | unreadable(request, recording, limits, done.error)
+            yield facts | unreadable(request, recording, limits, done.error)
             continue
         try:
             samples = read_clip(clip)
         except AudioError as error:
-            yield model | unreadable(request, recording, limits, error.reason)
+            yield facts | unreadable(request, recording, limits, error.reason)
             continue
+        if listen is not None:
+            listen(done.id, samples)
         recording = replace(
             recording,
             quality=measure_quality(samples, SAMPLE_RATE_HZ),
@@ -75,7 +82,7 @@ def assess_clips(
             language=None if detector is None else detector.detect_language(samples),
         )
         output = PhoneOutput(done.outputs[spec.name], spec.labels, blank, frame_times(done, spec.name))
-        yield model | assess(request, recording, output, limits, variants=variants)
+        yield facts | assess(request, recording, output, limits, variants=variants)
 
 
 def _request(done: Posteriors, phones: list[str] | None) -> Request:
@@ -85,6 +92,13 @@ def _request(done: Posteriors, phones: list[str] | None) -> Request:
         return Request(text=done.prompt)
     row_phones = getattr(done.utterance, "phones", None)
     return Request(phones=list(row_phones)) if row_phones else Request()
+
+
+def _speaker(done: Posteriors) -> Answer:
+    """Who spoke and when, of a row that states it (`speaker`, and `date` among its further fields)."""
+    row = done.utterance
+    date = None if row is None else row.extra.get("date")
+    return {"speaker": None if row is None else row.speaker, "date": None if date is None else str(date)}
 
 
 def _model(predictor: Predictor, detector: LanguageDetector | None) -> Answer:

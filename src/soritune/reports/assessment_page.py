@@ -1,0 +1,268 @@
+"""Pages of assessments: one per learner with players, and a table of the class. Next: `reports/weak_sounds.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import yaml
+
+from soritune.reports.numbers import percent
+from soritune.reports.templates import page_environment, resource
+from soritune.reports.weak_sounds import (
+    Answer,
+    Sound,
+    phones_of,
+    right_share,
+    sounds_of,
+    weakest,
+)
+from soritune.whole_file import write_text
+
+Language = Literal["ko", "en"]
+SOUNDS_SHOWN = 8
+"""Weakest sounds of a learner, and of a class."""
+DATES_SHOWN = 8
+"""The last dates of a class."""
+
+
+def write_pages(
+    path: Path | str, answers: Sequence[Answer], audio: Mapping[str, str], language: Language
+) -> list[Path]:
+    """Writes the page of one learner, or that of a class with the pages of its learners in a folder beside it.
+
+    Args:
+        path: of the HTML file; the learners' pages of a class are in the folder of the same name without suffix.
+        answers: of `soritune assess`; their `speaker` is the learner.
+        audio: data URIs by the answers' ids; answers without one have no player.
+        language: of the pages.
+
+    Returns:
+        The files, the class first.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    path = Path(path)
+    learners: dict[str | None, list[Answer]] = {}
+    for answer in answers:
+        learners.setdefault(answer.get("speaker"), []).append(answer)
+    if len(learners) < 2:
+        name = next(iter(learners), None)
+        return [write_text(path, learner_page(name, answers, audio, language))]
+    folder = path.with_suffix("")
+    names = _file_names(list(learners))
+    links = {name: f"{quote(folder.name)}/{quote(file)}" for name, file in names.items()}
+    pages = [write_text(path, class_page(learners, links, language))]
+    for name, own in learners.items():
+        pages.append(write_text(folder / names[name], learner_page(name, own, audio, language)))
+    return pages
+
+
+def learner_page(
+    learner: str | None, answers: Sequence[Answer], audio: Mapping[str, str], language: Language
+) -> str:
+    """The page of one learner: what to practise first, the weakest sounds, and every sentence with its phones."""
+    words = page_words(language)
+    sounds = sounds_of(answers)
+    right, total = right_share(sounds)
+    return _render(
+        "assessment_page.html.j2",
+        language,
+        answers,
+        title=learner or words["title"],
+        kicker=words["title"] if learner else "soritune assess",
+        lead=words["lead"].format(clips=len(answers), phones=total, correct=right),
+        first=_first(answers, language),
+        weak=_sounds_table(weakest(sounds)[:SOUNDS_SHOWN], words),
+        clips=[_clip(answer, audio.get(answer["id"]), words) for answer in answers],
+    )
+
+
+def class_page(
+    learners: Mapping[str | None, Sequence[Answer]], links: Mapping[str | None, str], language: Language
+) -> str:
+    """The table of a class: every learner with the weakest sounds, these sounds by learner, and over time."""
+    words = page_words(language)
+    every = [answer for answers in learners.values() for answer in answers]
+    sounds = {learner: sounds_of(answers) for learner, answers in learners.items()}
+    shown = weakest(sounds_of(every))[:SOUNDS_SHOWN]
+    rows = []
+    for learner, answers in learners.items():
+        right, total = right_share(sounds[learner])
+        rows.append(
+            {
+                "name": learner or words["no_learner"],
+                "link": links.get(learner),
+                "clips": len(answers),
+                "right": percent(right / total) if total else "–",
+                "total": total,
+                "weakest": [
+                    (_name(sound, words), _count(sound)) for _, sound in weakest(sounds[learner])[:3]
+                ],
+                "cells": [_heat(sounds[learner].get(symbol)) for symbol, _ in shown],
+                "dates": {},
+            }
+        )
+    dates = sorted({answer["date"] for answer in every if answer.get("date")})[-DATES_SHOWN:]
+    for row, answers in zip(rows, learners.values(), strict=True):
+        row["dates"] = [_share_on(date, answers) for date in dates]
+    return _render(
+        "assessment_class.html.j2",
+        language,
+        every,
+        title=words["class_title"],
+        lead=words["class_lead"].format(learners=len(learners), clips=len(every)),
+        rows=rows,
+        sounds=[_name(sound, words) for _, sound in shown],
+        dates=dates,
+    )
+
+
+@cache
+def page_words(language: Language) -> Mapping[str, Any]:
+    """The words of the pages in a language."""
+    content: dict[str, Any] = yaml.safe_load(resource("assessment_page.yaml"))
+    words: Mapping[str, Any] = content[language]
+    return words
+
+
+def _render(template: str, language: Language, answers: Sequence[Answer], **values: Any) -> str:
+    words = page_words(language)
+    first = answers[0] if answers else {}
+    models = ", ".join(str(model.get("name")) for model in first.get("models", ()))
+    footer = words["model"].format(
+        models=models or "–",
+        thresholds=first.get("thresholds", {}).get("name", "–"),
+        version=first.get("soritune", "–"),
+    )
+    page = page_environment().get_template(template)
+    css = resource("report.css") + resource("assessment_page.css")
+    return page.render(css=css, words=words, language=language, footer=footer, **values)
+
+
+def _file_names(learners: Sequence[str | None]) -> dict[str | None, str]:
+    """A file for each learner; a second one of the same letters gets `-2`."""
+    names: dict[str | None, str] = {}
+    for learner in learners:
+        stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in learner or "no-name")[:60]
+        number, name = 1, f"{stem}.html"
+        while name.casefold() in (used.casefold() for used in names.values()):
+            number += 1
+            name = f"{stem}-{number}.html"
+        names[learner] = name
+    return names
+
+
+def _first(answers: Sequence[Answer], language: Language) -> dict[str, Any] | None:
+    """The advice about the weakest sound that any advice names; None without advice."""
+    advised = [answer for answer in answers if answer["advice"] is not None]
+    if not advised:
+        return None
+    order = {symbol: number for number, (symbol, _) in enumerate(weakest(sounds_of(answers)))}
+
+    def rank(answer: Answer) -> int:
+        phone = _advised_phone(answer)
+        return order.get(phone["expected"] + ("-" if phone["position"] == "coda" else ""), len(order))
+
+    answer = min(advised, key=rank)
+    phone = _advised_phone(answer)
+    word = next(word for word, each in phones_of(answer) if each is phone)
+    return {
+        "text": answer["advice"][language],
+        "clip": answer["id"],
+        "letter": phone["letter"],
+        "word": word["text"],
+        "start_s": word["start_s"],
+        "end_s": word["end_s"],
+    }
+
+
+def _advised_phone(answer: Answer) -> Mapping[str, Any]:
+    index = answer["advice"]["phone"]
+    return next(phone for _, phone in phones_of(answer) if phone["index"] == index)
+
+
+def _name(sound: Sound, words: Mapping[str, Any]) -> str:
+    return words["final"].format(letter=sound.letter) if sound.is_final else sound.letter
+
+
+def _count(sound: Sound) -> str:
+    return f"{sound.errors}/{sound.total}"
+
+
+def _sounds_table(sounds: Sequence[tuple[str, Sound]], words: Mapping[str, Any]) -> dict[str, Any]:
+    rows = []
+    for _, sound in sounds:
+        low, high = sound.interval
+        recognised = ", ".join(
+            f"{words['missing'] if letter is None else letter} ×{count}"
+            for letter, count in sound.recognised.most_common(3)
+        )
+        example = sound.example[1] if sound.example else None
+        cells = [(_name(sound, words), "", False), (_count(sound), f"{percent(low)} – {percent(high)}", True)]
+        cells += [(recognised, "", False), (example or "", "", False)]
+        rows.append(
+            {
+                "primary": False,
+                "cells": [
+                    {"text": text, "small": small, "numeric": numeric, "share": None}
+                    for text, small, numeric in cells
+                ],
+            }
+        )
+    titles = [
+        (words["sound"], False),
+        (words["errors"], True),
+        (words["heard"], False),
+        (words["example"], False),
+    ]
+    columns = [{"title": title, "numeric": numeric} for title, numeric in titles]
+    return {"columns": columns, "rows": rows, "note": words["ranking_note"]}
+
+
+def _clip(answer: Answer, audio: str | None, words: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template shows of one sentence."""
+    insertions: dict[int, list[str]] = {}
+    for insertion in answer["insertions"] or ():
+        insertions.setdefault(insertion["before"], []).append(insertion["letter"])
+    errors = [
+        {"word": word["text"] or "", "phone": phone}
+        for word, phone in phones_of(answer)
+        if phone["kind"] != "correct"
+    ]
+    fluency = answer["fluency"] or {}
+    facts = []
+    if fluency.get("articulation_rate"):
+        facts.append(words["rate"].format(rate=f"{fluency['articulation_rate']:.1f}"))
+    if fluency.get("pauses"):
+        facts.append(words["pauses"].format(count=len(fluency["pauses"])))
+    return {
+        "id": answer["id"],
+        "text": answer["text"] or " ".join(phone["letter"] for _, phone in phones_of(answer)),
+        "audio": audio,
+        "date": answer.get("date"),
+        "words": answer["words"] or (),
+        "insertions": insertions,
+        "last": (answer["counts"] or {}).get("phones", 0),
+        "errors": errors,
+        "facts": " · ".join(facts),
+        "reason": None
+        if answer["assessable"]
+        else words["outcomes"].get(answer["outcome"], answer["reason"]),
+    }
+
+
+def _heat(sound: Sound | None) -> dict[str, Any]:
+    """A cell of the class: the share of errors as the strength of its colour."""
+    if sound is None or sound.total == 0:
+        return {"text": "", "strength": 0}
+    return {"text": _count(sound), "strength": round(100 * sound.errors / sound.total)}
+
+
+def _share_on(date: str, answers: Sequence[Answer]) -> dict[str, Any]:
+    right, total = right_share(sounds_of([answer for answer in answers if answer.get("date") == date]))
+    return {"text": percent(right / total) if total else "", "total": total}

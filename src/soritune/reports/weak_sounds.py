@@ -1,0 +1,94 @@
+"""Which sounds are said wrong most often, counted over the answers of an assessment."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Answer = Mapping[str, Any]
+ERRORS = ("substitution", "deletion")
+"""Kinds of phones that are errors; unclear ones are neither right nor wrong."""
+_Z = 1.959964
+"""Of the 95 % interval."""
+
+
+@dataclass(slots=True)
+class Sound:
+    """How often one expected phone was right."""
+
+    letter: str
+    is_final: bool
+    """Whether it is at the end of a syllable."""
+    total: int = 0
+    """How often it was judged: unclear ones are left out."""
+    errors: int = 0
+    recognised: Counter[str | None] = field(default_factory=Counter)
+    """The letters that were recognised instead; None for a missing phone."""
+    example: tuple[str, str | None] | None = None
+    """The answer's id and the word of its least probable error."""
+    _least: float = math.inf
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The Wilson interval of 95 % of the share of errors."""
+        return wilson(self.errors, self.total)
+
+    def add(self, answer: Answer, word: Mapping[str, Any], phone: Mapping[str, Any]) -> None:
+        """Counts one phone."""
+        if phone["kind"] not in (*ERRORS, "correct"):
+            return
+        self.total += 1
+        if phone["kind"] in ERRORS:
+            self.errors += 1
+            self.recognised[phone["recognised_letter"]] += 1
+            if phone["probability"] < self._least:
+                self._least, self.example = phone["probability"], (answer["id"], word["text"])
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The interval of 95 % of a share (Wilson 1927).
+
+    >>> [round(end, 3) for end in wilson(0, 10)], [round(end, 3) for end in wilson(10, 20)]
+    ([0.0, 0.278], [0.299, 0.701])
+    """
+    if total == 0:
+        return 0.0, 1.0
+    share, spread = count / total, _Z**2 / total
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(share * (1 - share) * spread + (spread / 2) ** 2) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def phones_of(answer: Answer) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The words and phones of an answer; none if the recording was not assessed."""
+    for word in answer["words"] or ():
+        for syllable in word["syllables"]:
+            for phone in syllable["phones"]:
+                yield word, phone
+
+
+def sounds_of(answers: Iterable[Answer]) -> dict[str, Sound]:
+    """Every phone that was judged, by its symbol, with what was recognised instead."""
+    sounds: dict[str, Sound] = {}
+    for answer in answers:
+        for word, phone in phones_of(answer):
+            symbol = phone["expected"] + ("-" if phone["position"] == "coda" else "")
+            sound = sounds.setdefault(symbol, Sound(phone["letter"], phone["position"] == "coda"))
+            sound.add(answer, word, phone)
+    return sounds
+
+
+def weakest(sounds: Mapping[str, Sound]) -> list[tuple[str, Sound]]:
+    """Those with errors, the weakest one first: by the lower end of the interval, so that a rare phone with one error
+    does not come before a frequent one with many."""
+    wrong = [(symbol, sound) for symbol, sound in sounds.items() if sound.errors]
+    return sorted(wrong, key=lambda pair: (-pair[1].interval[0], pair[0]))
+
+
+def right_share(sounds: Mapping[str, Sound]) -> tuple[int, int]:
+    """How many phones were right, and how many were judged."""
+    total = sum(sound.total for sound in sounds.values())
+    return total - sum(sound.errors for sound in sounds.values()), total
