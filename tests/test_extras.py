@@ -42,13 +42,13 @@ def test_missing_modules_are_named_with_the_extras_that_install_them(monkeypatch
     with pytest.raises(MissingLibraryError) as caught:
         require("a baseline", "sklearn", "onnxruntime")
     assert str(caught.value) == (
-        "a baseline needs sklearn, which is not installed: pip install 'soritune[train]'"
+        "a baseline needs scikit-learn, which is not installed: pip install 'soritune[train]'"
     )
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingLibraryError) as caught:
         require("this", "sklearn", "numpy", "onnxruntime")
     assert str(caught.value) == (
-        "this needs sklearn and onnxruntime, which are not installed: pip install 'soritune[train,onnx]'"
+        "this needs scikit-learn and onnxruntime, which are not installed: pip install 'soritune[train,onnx]'"
     )
     assert (caught.value.extras, caught.value.modules) == (["train", "onnx"], ["sklearn", "onnxruntime"])
 

@@ -31,6 +31,9 @@ MODULES = {
 }
 """Extra → the modules that it installs and that soritune imports. `export` also has those of `train` and `onnx`."""
 
+LIBRARIES = {"sklearn": "scikit-learn", "faster_whisper": "faster-whisper", "av": "PyAV"}
+"""Module → the name that people know, where these differ."""
+
 
 def install_command(*extras: str) -> str:
     """The command that installs extras, for a shell."""
@@ -70,8 +73,9 @@ def listed(names: Sequence[str]) -> str:
 def _missing(purpose: str, modules: list[str]) -> MissingLibraryError:
     extras = list(dict.fromkeys(filter(None, map(_extra_of, modules))))
     verb = "is" if len(modules) == 1 else "are"
+    names = [LIBRARIES.get(module, module) for module in modules]
     return MissingLibraryError(
-        f"{purpose} needs {listed(modules)}, which {verb} not installed: {install_command(*extras)}",
+        f"{purpose} needs {listed(names)}, which {verb} not installed: {install_command(*extras)}",
         extras,
         modules,
     )

@@ -10,7 +10,7 @@ import pytest
 
 from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest
-from soritune.errors import BundleError, ModelError, RecipeError
+from soritune.errors import BundleError, ManifestError, ModelError, RecipeError
 from soritune.stages.export import export
 from soritune.testing import ALL_FAMILIES
 
@@ -99,6 +99,12 @@ def test_int8_of_a_task_that_was_not_scored_is_refused(
     with pytest.raises(ModelError, match="has no references of phoneme, so int8 was not scored on it"):
         export("onnx", source, tmp_path / "out", settings)
     assert not list(tmp_path.iterdir())
+    def without_references(*args: object) -> list[Cost]:
+        raise ManifestError("has no row with a reference", path=tmp_path / "float32.jsonl")
+
+    monkeypatch.setattr(module, "costs", without_references)
+    with pytest.raises(ModelError, match="int8 cannot be scored on .*no row has a reference"):
+        export("onnx", source, tmp_path / "out", settings)
     not_a_number = Cost("phoneme", "per", 0.5, math.nan, math.nan, (math.nan, math.nan), 36)
     monkeypatch.setattr(module, "costs", lambda *args: [cost, not_a_number])
     with pytest.raises(ModelError, match="int8 loses nan points of phoneme/per"):

@@ -15,7 +15,7 @@ from soritune.bundles.onnx_graph import KEY, LENGTHS_FILE, ONNX, ONNX_FILE
 from soritune.bundles.versions import versions
 from soritune.bundles.write import write_card
 from soritune.corpus.manifest import load_manifest
-from soritune.errors import BundleError, ModelError
+from soritune.errors import BundleError, ManifestError, ModelError
 from soritune.export import tensorrt
 from soritune.export.exporter import Exported, longest_clip
 from soritune.export.int8 import quantise
@@ -192,7 +192,13 @@ def _to_int8(
         if rows is None:
             return []
         work.mkdir()
-        measured = list(costs(float32, folder, rows, work, console))
+        try:
+            measured = list(costs(float32, folder, rows, work, console))
+        except ManifestError as error:  # it names a file of predictions, which is removed
+            raise ModelError(
+                f"int8 cannot be scored on {settings.data}: no row has a reference for the tasks of the model; give a "
+                "manifest with references, or leave --data out and force"
+            ) from error
         facts["int8"] |= {"scores": [cost.to_json() for cost in measured], "data": str(settings.data)}
         # A rate that is not a number counts as the worst.
         worst = max(measured, key=lambda cost: math.inf if math.isnan(cost.loss) else cost.loss, default=None)
