@@ -1,7 +1,7 @@
 """Deploys the folder of `soritune export sagemaker` as an endpoint of Amazon SageMaker.
 
-The exporter copies this file as `deploy.py`. It needs boto3 and nothing else; `--dry-run` prints every call and makes
-none, and does not need boto3 either.
+The exporter copies this file as `deploy.py`. It needs boto3 and nothing else; `--dry-run` only prints every
+call, and does not need boto3.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         "--delete", action="store_true", help="delete the endpoint, its configuration and its model"
     )
     made.add_argument("--no-wait", action="store_true", help="do not wait until the endpoint is in service")
-    made.add_argument("--dry-run", action="store_true", help="print the calls as JSON lines and make none")
+    made.add_argument("--dry-run", action="store_true", help="only print the calls, as JSON lines")
     return made
 
 
