@@ -73,7 +73,7 @@ class Answer:
 
     @property
     def has_emotion(self) -> bool:
-        """Whether it has a label for `/v1/emotion`; a model that reads a text has none without it."""
+        """Whether it has a label for `/v1/emotion`; a model that reads a text gives no label without it."""
         return any(name in EMOTION for name in self.row["tasks"])
 
     def to_json(self) -> dict[str, Any]:
