@@ -156,6 +156,7 @@ TORCH_FREE_FILES = {
     "stages/origin.py",
     "stages/align.py",
     "stages/assess.py",
+    "stages/assessment_thresholds.py",
     "stages/predict.py",
     "stages/evaluate.py",
     "stages/calibrate.py",

@@ -10,7 +10,6 @@ from soritune.assessment.variants import Variants
 from soritune.assessment.verdicts import Insertion, PhoneVerdict, phone_labels, verdicts
 from soritune.korean import KOREAN
 
-
 TINY_KO = packaged_thresholds("tiny-ko")
 assert TINY_KO is not None
 

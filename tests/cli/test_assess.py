@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from soritune.cli.assess import assess
-from soritune.errors import TaskError, TextError
+from soritune.errors import SorituneError, TaskError, TextError
 
 APP = typer.Typer()
 APP.command()(assess)
@@ -61,3 +61,55 @@ def test_faulty_files_of_settings_are_refused_before_the_model_is_loaded(clip, t
         run(clip("a.wav", 1.0), "--text", "가", "--thresholds", tmp_path / "t.yaml")
     with pytest.raises(TextError, match="is not a variant"):
         run(clip("a.wav", 1.0), "--text", "가", "--variants", tmp_path / "v.tsv")
+
+
+def test_chosen_thresholds_are_written_and_used(unseen, tiny_ko, tmp_path):
+    manifest = unseen.root / "manifest.parquet"
+    chosen = tmp_path / "mine.yaml"
+    result = run("--manifest", manifest, "-b", tiny_ko, "--choose-thresholds", chosen)
+    assert "of right texts accepted" in result.stdout
+    row = next(unseen.utterances())
+    content = json.loads(
+        run(
+            unseen.audio_path(row), "--text", row.text, "-b", tiny_ko, "--thresholds", chosen, "--json"
+        ).stdout
+    )
+    assert content["answers"][0]["thresholds"]["name"] == "mine"
+
+
+def test_options_that_do_not_act_are_refused(clip, tmp_path):
+    file = clip("a.wav", 1.0)
+    with pytest.raises(SorituneError, match="--choose-thresholds needs --manifest"):
+        run(file, "--text", "가", "--choose-thresholds", tmp_path / "t.yaml")
+    with pytest.raises(SorituneError, match="--language has no effect without --html"):
+        run(file, "--text", "가", "--language", "en")
+    with pytest.raises(SorituneError, match="--html has no effect with --choose-thresholds"):
+        run(
+            "--manifest",
+            tmp_path / "m.jsonl",
+            "--choose-thresholds",
+            tmp_path / "t.yaml",
+            "--html",
+            tmp_path / "p.html",
+        )
+
+
+def test_page_of_a_clip_has_its_sound(unseen, tiny_ko, tmp_path):
+    row = next(unseen.utterances())
+    page = tmp_path / "page.html"
+    result = run(
+        unseen.audio_path(row), "--text", row.text, "-b", tiny_ko, "--html", page, "--language", "en"
+    )
+    assert "page.html" in result.stdout
+    text = page.read_text(encoding="utf-8")
+    assert "data:audio/flac;base64," in text
+    assert "Practise first" in text
+
+
+def test_pages_of_a_class(unseen, tiny_ko, tmp_path):
+    page = tmp_path / "class.html"
+    result = run("--manifest", unseen.root / "manifest.parquet", "-b", tiny_ko, "--html", page, "--json")
+    content = json.loads(result.stdout)
+    speakers = {answer["speaker"] for answer in content["answers"]}
+    assert len(speakers) > 1
+    assert len(list((tmp_path / "class").glob("*.html"))) == len(speakers)

@@ -208,7 +208,8 @@ def _choose(
     print_line(f"{path}: {chosen.origin}")
     print_line(
         f"on the same rows: {figures['right_accepted']:.1%} of right texts accepted, "
-        f"{figures['other_rejected']:.1%} of other texts rejected, {figures['phones_called_wrong']:.1%} of phones called wrong"
+        f"{figures['other_rejected']:.1%} of other texts rejected, "
+        f"{figures['phones_called_wrong']:.1%} of phones called wrong"
     )
 
 

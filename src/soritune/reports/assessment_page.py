@@ -257,10 +257,10 @@ def _clip(answer: Answer, audio: str | None, words: Mapping[str, Any]) -> dict[s
 
 
 def _heat(sound: Sound | None) -> dict[str, Any]:
-    """A cell of the class: the share of errors as the strength of its colour."""
+    """A cell of the class; its colour is stronger, the higher the lower end of the interval of its share of errors."""
     if sound is None or sound.total == 0:
         return {"text": "", "strength": 0}
-    return {"text": _count(sound), "strength": round(100 * sound.errors / sound.total)}
+    return {"text": _count(sound), "strength": min(90, round(200 * sound.interval[0]))}
 
 
 def _share_on(date: str, answers: Sequence[Answer]) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.reports.test_weak_sounds import answer, phone
+
+from soritune.reports.assessment_page import class_page, learner_page, write_pages
+from soritune.reports.templates import resource
+
+
+class Buttons(HTMLParser):
+    """The attributes of every button."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[dict[str, str | None]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "button":
+            self.found.append(dict(attrs))
+
+
+def wrong(name: str = "a", **more: Any) -> dict[str, Any]:
+    phones = [
+        phone(0, "G", "ㄱ"),
+        phone(1, "EO", "ㅓ", "substitution", "ㅗ"),
+        phone(2, "S", "ㅅ", "unclear", "ㅏ"),
+    ]
+    advice = {
+        "id": "eo-as-o",
+        "phone": 1,
+        "word": 0,
+        "ko": "모음은 ㅓ예요.",
+        "en": "The vowel is ㅓ.",
+        "article": None,
+    }
+    return answer(phones, name, advice=advice, **more)
+
+
+def test_both_languages_have_the_same_words() -> None:
+    content = yaml.safe_load(resource("assessment_page.yaml"))
+    assert content["ko"].keys() == content["en"].keys()
+    assert content["ko"]["outcomes"].keys() == content["en"]["outcomes"].keys()
+    for language in ("ko", "en"):
+        page = learner_page("민서", [wrong()], {}, language)
+        assert f'lang="{language}"' in page
+        assert content[language]["notice"] in page
+        assert wrong()["advice"][language] in page
+
+
+def test_every_phone_plays_its_own_times_and_has_its_kind() -> None:
+    page = learner_page(None, [wrong()], {"a": "data:audio/flac;base64,AAAA"}, "en")
+    phones = [each for each in Buttons(page).found if (each["class"] or "").startswith("phone")]
+    assert [each["class"] for each in phones] == ["phone correct", "phone substitution", "phone unclear"]
+    assert [float(each["data-to"] or 0) - float(each["data-from"] or 0) for each in phones] == pytest.approx(
+        [0.1] * 3
+    )
+    assert 'src="data:audio/flac;base64,AAAA"' in page
+    assert "→ ㅗ" in page
+    assert "→ ㅏ" not in page  # an unclear phone names nothing
+
+
+def test_page_is_one_file() -> None:
+    page = learner_page("민서", [wrong()], {"a": "data:audio/flac;base64,AAAA"}, "ko")
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "http" not in page
+
+
+def test_names_and_texts_are_escaped() -> None:
+    page = learner_page("<b>x</b>", [wrong(text="<script>1</script>")], {}, "ko")
+    assert "<b>x</b>" not in page
+    assert "<script>1" not in page
+
+
+def test_recording_that_was_not_assessed_states_why_in_the_language() -> None:
+    failed = answer(
+        [], assessable=False, outcome="too-quiet", reason="r", words=None, insertions=None, counts=None
+    )
+    failed["fluency"] = None
+    assert "더 크게" in learner_page(None, [failed], {}, "ko")
+    assert "Speak louder" in learner_page(None, [failed], {}, "en")
+
+
+def test_class_has_a_row_and_a_page_per_learner(tmp_path: Path) -> None:
+    answers = [wrong("a", speaker="민서"), wrong("b", speaker="A/n"), wrong("c", speaker="A?n")]
+    paths = write_pages(tmp_path / "class.html", answers, {}, "en")
+    assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
+        "class.html",
+        "class/민서.html",
+        "class/A-n.html",
+        "class/A-n-2.html",
+    ]
+    text = paths[0].read_text(encoding="utf-8")
+    assert 'href="class/A-n-2.html"' in text
+    assert "1/1" in text  # ㅓ: one of one
+    assert "50.0 %" in text  # one right, one wrong, the unclear one left out
+
+
+def test_one_learner_gets_one_page(tmp_path: Path) -> None:
+    assert write_pages(tmp_path / "p.html", [wrong(speaker="a")], {}, "ko") == [tmp_path / "p.html"]
+
+
+def test_dates_are_columns_of_the_class() -> None:
+    first = answer([phone(0, "G", "ㄱ", "deletion")], "a", "x", date="2026-03-02")
+    second = answer([phone(0, "G", "ㄱ")], "b", "x", date="2026-04-02")
+    page = class_page({"x": [second, first], "y": [answer([phone(0, "G", "ㄱ")], "c", "y")]}, {}, "en")
+    row = page[page.index("Share of right sounds by date") :]
+    assert row.index("2026-03-02") < row.index("2026-04-02")
+    assert row.index("0.0 %") < row.index("100.0 %")
