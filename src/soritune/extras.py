@@ -31,7 +31,7 @@ MODULES = {
 }
 """Extra → the modules that it installs and that soritune imports. `export` also has those of `train` and `onnx`."""
 
-LIBRARIES = {"sklearn": "scikit-learn", "faster_whisper": "faster-whisper", "av": "PyAV"}
+LIBRARIES = {"sklearn": "scikit-learn", "av": "PyAV"}
 """Module → the name that people know, where these differ."""
 
 

@@ -99,6 +99,7 @@ def test_int8_of_a_task_that_was_not_scored_is_refused(
     with pytest.raises(ModelError, match="has no references of phoneme, so int8 was not scored on it"):
         export("onnx", source, tmp_path / "out", settings)
     assert not list(tmp_path.iterdir())
+
     def without_references(*args: object) -> list[Cost]:
         raise ManifestError("has no row with a reference", path=tmp_path / "float32.jsonl")
 
