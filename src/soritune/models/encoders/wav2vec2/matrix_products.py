@@ -30,7 +30,7 @@ class FramesLinear(nn.Linear):
         # (out, in, kernel): the frames under a kernel follow each other, each with all of its channels.
         weight = convolution.weight.detach().transpose(1, 2).reshape(convolution.out_channels, -1)
         self.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
-        self.register_parameter("bias", convolution.bias)
+        self.bias = convolution.bias  # type: ignore[assignment]  # None without a bias, as in nn.Linear
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(batch, frames, channels) to (batch, fewer frames, channels)."""
