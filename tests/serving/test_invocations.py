@@ -76,6 +76,7 @@ def test_json_and_csv_hold_base64(
         (b'{"audio": "%%%"}', "application/json", 422, "base64"),
         ('{"audio": "한"}'.encode(), "application/json", 422, "base64"),
         (b'{"audio": "", "model": {}}', "application/json", 422, "json"),
+        (b'{"audio": "", "text": 3}', "application/json", 422, "json"),
         (b"\xff\xfe", "application/json", 422, "json"),
         (b"\xff\xfe", "text/csv", 422, "csv"),
         (b"", "text/csv", 422, "no-audio"),

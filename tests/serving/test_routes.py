@@ -13,9 +13,15 @@ import soundfile
 from tests.serving.conftest import Connect, speechlike
 from typer.testing import CliRunner
 
+from soritune.audio.preprocessing import Preprocessing
 from soritune.cli.main import app as command_line
 from soritune.inference.predictor import Predictor
 from soritune.inference.recognition.recogniser import RecognisedText, Word
+from soritune.models.build import build_model
+from soritune.models.config import ModelConfig
+from soritune.models.saving import save_bundle
+from soritune.tasks.task import make_task
+from soritune.testing import tiny_config, tiny_text_encoder
 
 
 def post(client: Any, route: str, clip: Path, **fields: Any) -> Any:
@@ -223,3 +229,22 @@ def test_requests_are_counted_by_route(connect: Connect, clip: Path) -> None:
     assert 'soritune_requests_total{route="unmatched",status="404"} 1.0' in text
     assert 'soritune_audio_seconds_total{model="toy"} 2.0' in text
     assert "made-up" not in text
+
+
+def test_model_that_reads_a_text_takes_it_as_a_field(connect: Connect, clip: Path, tmp_path: Path) -> None:
+    encoder = tiny_text_encoder(tmp_path / "text", ["가나 다라", "사과 나무"])
+    text = {"encoder": str(encoder), "width": 8, "fusion": "text_only"}
+    tasks = [make_task("phoneme", {}), make_task("emotion", {"labels": ["a", "b"], "text": text})]
+    outputs = tuple(spec for task in tasks for spec in task.outputs)
+    config = ModelConfig(encoder="toy", architecture=tiny_config(norm="layer"), random_weights=True)
+    model = build_model(config, outputs, seed=1, inputs=tasks[1].inputs)
+    save_bundle(model, tmp_path / "bundle", tasks=tasks, preprocessing=Preprocessing())
+    client = connect(models=(f"toy={tmp_path / 'bundle'}",), enable_emotion=True)
+    (row,) = Predictor.load(tmp_path / "bundle", vad="energy").predict({"audio": clip, "text": "사과 나무"})
+    content = post(client, "/v1/emotion", clip, text="사과 나무").json()
+    assert content["probabilities"] == row["tasks"]["emotion"]["prediction"]["probabilities"]
+    sent = {"audio": base64.b64encode(clip.read_bytes()).decode(), "text": "사과 나무"}
+    invoked = client.post("/invocations", json=sent).json()
+    assert invoked["tasks"]["emotion"]["probabilities"] == content["probabilities"]
+    refused = post(client, "/v1/emotion", clip)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "no-text")

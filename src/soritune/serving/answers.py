@@ -71,6 +71,11 @@ class Answer:
         answer = self.row["tasks"].get(task)
         return None if answer is None else answer["prediction"]
 
+    @property
+    def has_emotion(self) -> bool:
+        """Whether it has a label for `/v1/emotion`; a model that reads a text gives no label without it."""
+        return any(name in EMOTION for name in self.row["tasks"])
+
     def to_json(self) -> dict[str, Any]:
         """All tasks."""
         return _finite(

@@ -97,10 +97,10 @@ def _instance(content: Any, subject: str) -> Instance:
         raise RequestError(
             422, f'{subject} is not {{"audio": BASE64}}; give the bytes of a file as base64', "json"
         )
-    model = content.get("model")
-    if not isinstance(model, str | None):
-        raise RequestError(422, f"the model of {subject} is not a text", "json")
-    return Instance(Upload(_decoded(content["audio"], subject)), model)
+    model, text = content.get("model"), content.get("text")
+    if not isinstance(model, str | None) or not isinstance(text, str | None):
+        raise RequestError(422, f"the model or the text of {subject} is not a text", "json")
+    return Instance(Upload(_decoded(content["audio"], subject), text=text), model)
 
 
 def _from_csv(body: bytes) -> Invocation:

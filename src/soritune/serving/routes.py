@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -46,6 +46,7 @@ async def emotion(
     request: Request,
     file: Recording,
     model: ModelName = None,
+    text: Annotated[str | None, Form(description="What is said, for models that read it.")] = None,
     window_s: Annotated[
         float | None, Form(gt=0, allow_inf_nan=False, description="A label per window.")
     ] = None,
@@ -61,16 +62,16 @@ async def emotion(
     if window_s is None:
         if hop_s is not None:
             raise RequestError(422, "hop_s has no effect without window_s; give both, or neither", "window")
-        answer = await _answered(request, served, await _upload(file))
-        return JSONResponse(answer.emotion_json())
+        answer = await _answered(request, served, await _upload(file, text))
+        return JSONResponse(_emotion_of(answer))
     hop_s = window_s if hop_s is None else hop_s
     if window_s > MOST_OVERLAP * hop_s:
         raise RequestError(
             422, f"hop_s is {hop_s:g}; it is at least 1/{MOST_OVERLAP} of window_s ({window_s:g})", "window"
         )
-    answer = await _in_time(request, served.answer_over_time(await _upload(file), window_s, hop_s))
+    answer = await _in_time(request, served.answer_over_time(await _upload(file, text), window_s, hop_s))
     _count(request, served.name, answer.duration_s)
-    return JSONResponse(answer.emotion_json())
+    return JSONResponse(_emotion_of(answer))
 
 
 @router.post("/v1/batch", responses={200: BATCH, **ERRORS}, summary="Several recordings at once")
@@ -220,8 +221,18 @@ def _metrics(request: Request) -> Metrics:
     return counts
 
 
-async def _upload(file: UploadFile) -> Upload:
-    return Upload(await file.read())
+async def _upload(file: UploadFile, text: str | None = None) -> Upload:
+    return Upload(await file.read(), text=text)
+
+
+def _emotion_of(answer: Answer) -> dict[str, Any]:
+    """
+    Raises:
+        RequestError: the model needs an input that the request lacks.
+    """
+    if not answer.has_emotion:
+        raise RequestError(422, f"the model {answer.model} needs the field text for its label", "no-text")
+    return answer.emotion_json()
 
 
 async def _answered(request: Request, model: ServedModel, upload: Upload) -> Answer:

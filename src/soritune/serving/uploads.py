@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from soritune.audio.pyav import MOST_VALUES, TOO_LONG
 from soritune.audio.waveform import read_header
 from soritune.errors import AudioError
+from soritune.inference.clip_reading import TEXT_FIELD
 from soritune.inference.clips import Clip
 from soritune.serving.faults import RequestError
 
@@ -32,6 +33,13 @@ class Upload:
     data: bytes = b""
     samples: tuple[NDArray[Any], int] | None = None
     """(samples,) and the rate, instead of `data`."""
+    text: str | None = None
+    """What is said in it, for models that also read a text."""
+
+    @property
+    def request(self) -> dict[str, str]:
+        """The fields beside the audio, as a predictor takes them."""
+        return {} if self.text is None else {TEXT_FIELD: self.text}
 
 
 @contextmanager
@@ -45,7 +53,13 @@ def clip_of(upload: Upload, max_seconds: float) -> Iterator[Clip]:
     if upload.samples is not None:
         samples, rate = upload.samples
         _check_length(len(samples) / rate, max_seconds)
-        yield Clip(id=NAME, audio="(samples)", samples=(samples, rate), duration_s=len(samples) / rate)
+        yield Clip(
+            id=NAME,
+            audio="(samples)",
+            samples=(samples, rate),
+            duration_s=len(samples) / rate,
+            request=upload.request,
+        )
         return
     if not upload.data:
         raise RequestError(422, "the recording is empty (0 bytes)", "audio-empty")
@@ -60,7 +74,7 @@ def clip_of(upload: Upload, max_seconds: float) -> Iterator[Clip]:
             _check_length(header.duration_s, max_seconds)
             if header.num_frames * header.num_channels > most:
                 raise too_long(max_seconds)
-            yield Clip(id=NAME, audio=NAME, path=path, duration_s=header.duration_s)
+            yield Clip(id=NAME, audio=NAME, path=path, duration_s=header.duration_s, request=upload.request)
     finally:
         MOST_VALUES.reset(limit)
 
@@ -69,7 +83,7 @@ def fault_of(error: AudioError, max_seconds: float) -> RequestError:
     """An error of reading as that of a request."""
     if error.kind == TOO_LONG:
         return too_long(max_seconds)
-    return RequestError(422, f"the recording {error.reason}", error.kind or "audio-unusable")
+    return RequestError(422, f"the recording cannot be used: {error.reason}", error.kind or "audio-unusable")
 
 
 def too_long(max_seconds: float) -> RequestError:
