@@ -114,6 +114,7 @@ def test_requirements_of_the_archive_lie_where_it_is_unpacked(unpacked: Path) ->
     assert (unpacked / path.removeprefix("/opt/ml/model/")).is_file()
 
 
+@pytest.mark.slow(seconds=10)
 def test_exported_graphs_need_no_torch(toy_onnx: Path, tmp_path: Path) -> None:
     export("sagemaker", toy_onnx, tmp_path / "out", {})
     text = (tmp_path / "out" / "requirements.txt").read_text(encoding="utf-8")

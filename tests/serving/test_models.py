@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.errors import BundleError, SorituneError
 from soritune.serving.faults import RequestError
 from soritune.serving.models import ServedModels, named_folders
@@ -64,7 +65,7 @@ def test_two_models_with_one_name_are_refused(toy: dict[str, Path]) -> None:
 
 def test_package_has_a_model_without_a_name() -> None:
     ((name, folder),) = named_folders(ServeSettings())
-    assert name == "soritune/tiny-ko"
+    assert name == DEFAULT_MODEL
     assert (folder / "soritune.json").is_file()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from tests.serving.browser import Browser
+from tests.serving.browser import Browser, chromium
 from tests.serving.conftest import Connect
 from tests.serving.test_server import Process
 
@@ -51,14 +51,14 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    process = Process(tmp_path_factory.mktemp("server") / "log", "--vad", "energy")
+    process = Process(tmp_path_factory.mktemp("server") / "log", "soritune/tiny-ko", "--vad", "energy")
     yield process
     process.stop()
 
 
 @pytest.fixture
 def browser(server: Process, speech: Path, tmp_path: Path) -> Iterator[Browser]:
-    """A browser with the page of the model of the package; its microphone plays the sentences once."""
+    """A browser with the page; its microphone plays the sentences once."""
     with Browser(
         tmp_path / "browser",
         "--lang=en-US",
@@ -169,6 +169,16 @@ def test_emotion_is_shown_only_where_it_is_enabled(
             assert browser.complaints == []
     finally:
         process.stop()
+
+
+def test_missing_browser_fails_in_continuous_integration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CI", "1")
+    with pytest.raises(pytest.fail.Exception, match="chromium is not installed"):
+        chromium()
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception):
+        chromium()
 
 
 def keys_of(language: str) -> set[str]:
