@@ -22,7 +22,7 @@ from soritune.errors import SorituneError
 IDLE_IN_CHOICE = ("thresholds", "variants", "vad", "asr_model", "output", "html", "language")
 """Options that do not act with --choose-thresholds."""
 PLAYERS, PLAYED_S = 400, 60
-"""At most so many clips of at most so many seconds are heard in pages: 20 kB per second."""
+"""Number of clips, and their longest duration in seconds, whose sound pages contain: 20 kB per second."""
 SHOWN = 20
 """Clips that are printed."""
 KINDS = {"substitution": "→", "deletion": "not heard"}

@@ -90,7 +90,7 @@ def class_page(
     every = [answer for answers in learners.values() for answer in answers]
     sounds = {learner: sounds_of(answers) for learner, answers in learners.items()}
     shown = weakest(sounds_of(every))[:SOUNDS_SHOWN]
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for learner, answers in learners.items():
         right, total = right_share(sounds[learner])
         rows.append(

@@ -1,4 +1,4 @@
-"""Which sounds are said wrong most often, counted over the answers of an assessment."""
+"""Which phones have the most errors, counted over the answers of an assessment."""
 
 from __future__ import annotations
 

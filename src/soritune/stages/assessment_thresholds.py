@@ -19,7 +19,7 @@ def thresholds_of_model(model: str | Path) -> Thresholds:
     """The thresholds of a model: `thresholds.yaml` beside its card, else those of the package for its name.
 
     Raises:
-        TaskError: it has none.
+        TaskError: there are no thresholds.
     """
     folder = resolve_model_folder(model)
     if (folder / FILE_NAME).is_file():
@@ -39,7 +39,7 @@ def thresholds_of_predictor(predictor: Predictor) -> Thresholds:
     """The thresholds of a loaded model.
 
     Raises:
-        TaskError: it has none, or several models are averaged.
+        TaskError: there are no thresholds, or several models are averaged.
     """
     if len(predictor.members) > 1:
         raise TaskError(
