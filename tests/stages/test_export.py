@@ -62,7 +62,7 @@ def test_folder_with_files_is_left_alone(tiny_ko: str, tmp_path: Path) -> None:
 
 
 def test_unknown_format_and_model_are_refused(tiny_ko: str, tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="onnx, sherpa"):
+    with pytest.raises(UnknownNameError, match="hub, onnx, sagemaker, sherpa"):
         export("tflite", tiny_ko, tmp_path / "out")
     with pytest.raises(BundleError, match="does not exist"):
         export("names", tmp_path / "model", tmp_path / "out")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from soritune.bundles.default_model import DEFAULT_MODEL
+
 _TIMES = [
     {"symbol": "G", "start_s": 0.12, "end_s": 0.14, "confidence": 0.98},
     {"symbol": "A", "start_s": 0.16, "end_s": 0.18, "confidence": 0.97},
 ]
-_HEAD = {"model": "soritune/tiny-ko", "duration_s": 0.62, "speech": True}
+_HEAD = {"model": DEFAULT_MODEL, "duration_s": 0.62, "speech": True}
 _PREDICTION = {"phones": ["G", "A"], "confidence": 0.975, "hangul": "가"}
 _ALL = {**_HEAD, "tasks": {"phoneme": {"task": "phoneme", **_PREDICTION}}, "symbols": {"phoneme": _TIMES}}
 
@@ -47,14 +49,14 @@ EMOTION = _json(
 )
 TRANSCRIPTION = _json(
     "A transcript; text, srt and vtt are plain text",
-    {"text": "가", "text_kind": "as_pronounced", "model": "soritune/tiny-ko"},
+    {"text": "가", "text_kind": "as_pronounced", "model": DEFAULT_MODEL},
 )
 INVOCATION = _json("All tasks; several recordings are a list under `predictions`", _ALL)
 HEALTH = _json(
     "The server is ready",
     {
         "status": "ok",
-        "models": [{"name": "soritune/tiny-ko", "tasks": ["phoneme"]}],
+        "models": [{"name": DEFAULT_MODEL, "tasks": ["phoneme"]}],
         "recogniser": None,
         "emotion": False,
         "limits": {
