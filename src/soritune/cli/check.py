@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from soritune import progress
-from soritune.audio.voice_activity import VadName
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.manifest_options import (
     ConstantOption,
@@ -72,7 +71,8 @@ def check(
         ),
     ] = None,
     vad: Annotated[
-        VadName, typer.Option(help="What finds speech: silero if it is installed, else the energy gate.")
+        Literal["auto", "silero", "energy", "off"],
+        typer.Option(help="What finds speech: silero if it is installed, else the energy gate."),
     ] = "auto",
     vad_rows: Annotated[
         str, typer.Option(help="About how many rows are searched for speech, drawn by their number; or all.")

@@ -59,7 +59,7 @@ FEATURES = (
     Feature("noise-reduction", "preprocessing.noise_reduction", ("denoise",), MODULES["denoise"]),
     Feature("speech-detector", "finding speech by Silero", ("vad",), MODULES["vad"]),
     Feature("textgrid", "TextGrid files, read and written", ("textgrid",), MODULES["textgrid"]),
-    Feature("remote-audio", "recordings behind URLs", ("remote",), (*MODULES["remote"], "aiohttp")),
+    Feature("remote-audio", "recordings behind URLs", ("remote",), MODULES["remote"]),
     Feature("serve", "serve", ("serve",), MODULES["serve"]),
     Feature("tagger", "doubtful words in g2p", ("korean",), MODULES["korean"]),
 )
