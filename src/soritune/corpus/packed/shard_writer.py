@@ -274,6 +274,14 @@ def remove_leftovers(folder: Path) -> None:
     """Removes what writers on this machine left when they were killed."""
     for part in folder.glob(".*@*"):
         match = _PART.fullmatch(part.name)
-        if match and match["host"] == socket.gethostname() and not psutil.pid_exists(int(match["process"])):
+        if match and match["host"] == socket.gethostname() and not _runs(int(match["process"])):
             with suppress(OSError):
                 part.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Whether there is such a process; one that has ended and waits to be collected does not run."""
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
