@@ -116,7 +116,7 @@ def test_phones_of_an_inventory_of_ones_own(strict: Thresholds) -> None:
 
 
 def test_vowel_recognised_as_a_consonant_is_unclear(strict: Thresholds) -> None:
-    """In 오늘은 the second phone is ㅡ's word; ㅗ is replaced with ㅋ, which nobody says for it."""
+    """In 오늘은 the second phone is ㅡ's word; ㅗ is replaced with ㅋ, which is no variant of it."""
     whole = read("오늘은")
     phones, _ = judged("오늘은", ["Kh", *whole[1:]], strict)
     assert phones[0].recognised == "Kh"

@@ -11,9 +11,10 @@ from soritune.cli.main import app
 @pytest.mark.parametrize(
     ("option", "verbs"),
     [
-        ("--device", ("predict", "evaluate", "calibrate")),
-        ("--backend", ("predict", "evaluate", "calibrate")),
-        ("--base", ("predict", "evaluate", "calibrate")),
+        ("--checkpoint", ("predict", "align", "assess")),
+        ("--device", ("predict", "evaluate", "calibrate", "align", "assess")),
+        ("--backend", ("predict", "evaluate", "calibrate", "align", "assess")),
+        ("--base", ("predict", "evaluate", "calibrate", "align", "assess")),
         ("--withhold", ("predict", "evaluate")),
         ("--coverage", ("predict", "evaluate")),
     ],

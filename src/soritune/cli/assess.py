@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal
 import typer
 
 from soritune import progress
-from soritune.bundles.default_model import DEFAULT_MODEL
-from soritune.cli.align import check_texts, clips_and_model
 from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_rows
 from soritune.cli.given_options import refuse_idle
-from soritune.cli.model_options import Backend, Base, Device
+from soritune.cli.model_options import Backend, Base, Checkpoint, Device
 from soritune.cli.recognition_options import AsrModel, open_recogniser
-from soritune.cli.terminal import print_error, print_json, print_line
+from soritune.cli.terminal import AsJson, print_error, print_json, print_line
+from soritune.cli.text_options import PhoneModel, Phones, SpokenFiles, check_texts, clips_and_model
 from soritune.errors import SorituneError
 
 IDLE_IN_CHOICE = ("thresholds", "variants", "vad", "asr_model", "output", "html", "language")
@@ -30,24 +29,17 @@ KINDS = {"substitution": "→", "deletion": "not heard"}
 
 def assess(
     context: typer.Context,
-    audio: Annotated[list[Path] | None, typer.Argument(help="Audio files; all have the same --text.")] = None,
+    audio: SpokenFiles = None,
     text: Annotated[str | None, typer.Option(help="What the speaker was asked to say.")] = None,
-    phones: Annotated[
-        str | None, typer.Option(help="Instead of --text: phones with spaces between, | between words.")
-    ] = None,
+    phones: Phones = None,
     manifest: Annotated[
         Path | None, typer.Option(help="Assess the rows of a manifest by their own texts instead of files.")
     ] = None,
     splits: Splits = None,
     split: Split = "test",
     root: Root = None,
-    bundle: Annotated[
-        str | None,
-        typer.Option("--bundle", "-b", help=f"Model folder with phones; without it, {DEFAULT_MODEL}."),
-    ] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option(help="Bundle of a run folder: best, last, best_loss, …")
-    ] = None,
+    bundle: PhoneModel = None,
+    checkpoint: Checkpoint = None,
     thresholds: Annotated[
         Path | None, typer.Option(help="File of thresholds (YAML) instead of those of the model.")
     ] = None,
@@ -79,9 +71,9 @@ def assess(
     language: Annotated[Literal["ko", "en"], typer.Option(help="Language of the page: ko or en.")] = "ko",
     pcm: Pcm = None,
     device: Device = "auto",
-    backend: Backend = "pytorch",
+    backend: Backend = "auto",
     base: Base = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Assess how a known text was pronounced, phone by phone, with reasons.
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.source_options import settings_of
-from soritune.cli.terminal import escape, print_json, print_line
+from soritune.cli.terminal import AsJson, escape, print_json, print_line
 from soritune.cli.terminal import output as terminal
 from soritune.errors import AugmentationError
 
@@ -49,7 +49,7 @@ def augment(
     rows: Annotated[int, typer.Option(help="With --manifest: number of rows, from the first.", min=1)] = 10,
     epochs: Annotated[int, typer.Option(help="With --manifest: number of epochs.", min=1)] = 2,
     seed: Annotated[int, typer.Option(help="Another seed draws other examples.", min=0)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Hear and see what augmentations do to a clip, or list what a recipe draws for the rows of a manifest."""
     with_rows, of_recipe = "with --manifest", "without --recipe"

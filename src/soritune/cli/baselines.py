@@ -9,8 +9,8 @@ import typer
 from rich.table import Table
 
 from soritune import progress
-from soritune.cli.report import AsJson, Audio
-from soritune.cli.terminal import escape, print_json, print_line
+from soritune.cli.report import Audio
+from soritune.cli.terminal import AsJson, escape, print_json, print_line
 from soritune.cli.terminal import output as terminal
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from rich.text import Text
 from soritune import progress
 from soritune.cli.file_options import Root
 from soritune.cli.model_options import Backend, Base, Device
+from soritune.cli.terminal import AsJson, print_json, print_line
 from soritune.cli.terminal import output as terminal
-from soritune.cli.terminal import print_json, print_line
 
 if TYPE_CHECKING:
     from soritune.bundles.calibration import BundleCalibration
@@ -36,7 +36,7 @@ def calibrate(
             "--speaker-norm", help="Also store what normalisation per speaker needs, from training rows."
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fit temperatures and thresholds of coverage on a run's validation rows, and store them in its bundle."""
     from soritune.stages.calibrate import calibrate as fit

@@ -13,7 +13,6 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.manifest_options import (
     ConstantOption,
     FieldOption,
-    Json,
     RootOption,
     StrictOption,
     counts_text,
@@ -24,7 +23,7 @@ from soritune.cli.manifest_options import (
     print_table,
 )
 from soritune.cli.source_options import settings_of
-from soritune.cli.terminal import escape, print_json, print_markup
+from soritune.cli.terminal import AsJson, escape, print_json, print_markup
 from soritune.errors import SorituneError, TaskError
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def check(
         bool, typer.Option("--restart", help="Check everything again instead of resuming.")
     ] = False,
     strict: StrictOption = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Decode every file and check every row. Faulty rows go to quarantine.jsonl, the others to checked.parquet."""
     from soritune.audio.voice_activity import voice_activity

@@ -14,7 +14,6 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.manifest_options import (
     ConstantOption,
     FieldOption,
-    Json,
     PrefixOption,
     RootOption,
     SettingsOption,
@@ -26,7 +25,7 @@ from soritune.cli.manifest_options import (
     print_quarantined,
 )
 from soritune.cli.source_options import source_settings
-from soritune.cli.terminal import escape, print_json, print_markup
+from soritune.cli.terminal import AsJson, escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal
 from soritune.errors import OutputError, SplitError
 
@@ -55,7 +54,7 @@ def prepare(
     settings: SettingsOption = None,
     prefix: PrefixOption = False,
     strict: StrictOption = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turn a corpus into a manifest. What cannot be used goes to quarantine.jsonl with its reason."""
     from soritune.corpus.file_names import MANIFEST_FILE, QUARANTINE_FILE
@@ -108,7 +107,7 @@ def split(
     field: FieldOption = None,
     constant: ConstantOption = None,
     root: RootOption = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Put utterances into train, val and test so that no speaker, and no known script, is in two of them."""
     from soritune.corpus.splitting.splits import make_splits
@@ -167,7 +166,7 @@ def folds(
     field: FieldOption = None,
     constant: ConstantOption = None,
     root: RootOption = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make several splits that together test every speaker once."""
     from soritune.corpus.splitting.folds import make_folds

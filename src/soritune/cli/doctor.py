@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from soritune.cli.terminal import escape, print_error, print_json, print_line
+from soritune.cli.terminal import AsJson, escape, print_error, print_json, print_line
 from soritune.cli.terminal import output as terminal
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def doctor(
         list[str] | None,
         typer.Option("--require", help="End with 1 unless this feature or extra works; may be repeated."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show versions, devices, what runs here, and the command that installs what is missing."""
     from soritune.doctor.examination import examine

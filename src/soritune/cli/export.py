@@ -9,7 +9,7 @@ import typer
 
 from soritune import progress
 from soritune.cli.given_options import is_given
-from soritune.cli.terminal import print_json, print_line
+from soritune.cli.terminal import AsJson, print_json, print_line
 
 app = typer.Typer(
     name="export",
@@ -27,7 +27,6 @@ Tolerance = Annotated[float, typer.Option(help="Allowed difference of log-probab
 BaseModel = Annotated[
     str | None, typer.Option(help="Folder or hub name of an adapter bundle's base, where it has moved.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 @app.command("onnx")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from soritune import progress
-from soritune.cli.export import AsJson, Checkpoint, Output, Source
-from soritune.cli.terminal import print_json, print_line
+from soritune.cli.export import Checkpoint, Output, Source
+from soritune.cli.terminal import AsJson, print_json, print_line
 
 
 def export_hub(

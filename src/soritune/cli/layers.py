@@ -11,9 +11,9 @@ from rich.table import Table
 
 from soritune import progress
 from soritune.cli.given_options import refuse_idle
+from soritune.cli.terminal import AsJson, print_json, print_line
 from soritune.cli.terminal import output as terminal
-from soritune.cli.terminal import print_json, print_line
-from soritune.cli.train import AsJson, Overrides, Preset, RecipeName, overridden
+from soritune.cli.train import Overrides, Preset, RecipeName, overridden
 
 logger = logging.getLogger(__name__)
 USED = (

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from soritune.corpus.manifest import Manifest
 
 logger = logging.getLogger(__name__)
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 RootOption = Annotated[
     Path | None, typer.Option(help="Where relative audio paths start; default: as stored.")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soritune.cli.file_options import Root
-from soritune.cli.terminal import escape, print_json, print_markup
+from soritune.cli.terminal import AsJson, escape, print_json, print_markup
 from soritune.errors import OutputError, SplitError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def manifest_to(
         typer.Option(help="Splits file; each split is then written apart, without the unused rows."),
     ] = None,
     root: Root = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a manifest as Kaldi, NeMo, lhotse or Hugging Face datasets read it. Audio is not copied."""
     from soritune.corpus.exports.export import Export

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from soritune.bundles.default_model import DEFAULT_MODEL
-from soritune.cli.terminal import escape, print_json
+from soritune.cli.terminal import AsJson, escape, print_json
 from soritune.cli.terminal import output as terminal
 from soritune.errors import BundleError
 
@@ -35,7 +35,7 @@ def model_info(
     preset: Annotated[
         list[str] | None, typer.Option("--preset", help="A preset of the recipe; may be given again.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count a model's parameters, trained and all, from its shapes alone; nothing is downloaded."""
     from soritune.bundles.packaged import resolve_model_folder

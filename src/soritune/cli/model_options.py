@@ -1,4 +1,4 @@
-"""Options of the verbs that run a model: --device, --backend, --base, --withhold, --coverage."""
+"""Options of the verbs that run a model: --checkpoint, --device, --backend, --base, --withhold, --coverage."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+Checkpoint = Annotated[str | None, typer.Option(help="Bundle of a run folder: best, last, best_loss, …")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 Backend = Annotated[
     str, typer.Option(help="What runs the model: pytorch or onnx-runtime; auto is what the folder is for.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soritune import progress
-from soritune.cli.terminal import escape, print_json, print_markup
+from soritune.cli.terminal import AsJson, escape, print_json, print_markup
 
 if TYPE_CHECKING:
     from soritune.corpus.packed.pack import Packed
@@ -34,7 +34,7 @@ def pack(
         typer.Option("--verify", help="Compare finished shards with their hashes; pack damaged ones again."),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a row is left out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Pack recordings into shards of 16 kHz FLAC. The same command resumes; finished shards are not packed again."""
     from soritune.corpus.manifest import load_manifest

@@ -14,10 +14,10 @@ from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_rows
 from soritune.cli.given_options import refuse_idle
-from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
+from soritune.cli.model_options import Backend, Base, Checkpoint, Coverage, Device, Withheld
 from soritune.cli.prediction_tables import SHOWN, print_predictions, wide_console
 from soritune.cli.recognition_options import AsrModel, open_recogniser
-from soritune.cli.terminal import print_error, print_json, print_line
+from soritune.cli.terminal import AsJson, print_error, print_json, print_line
 from soritune.cli.time_options import (
     Ctm,
     Srt,
@@ -103,9 +103,7 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write predictions.jsonl here.")
     ] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option(help="Bundle of a run folder: best, last, best_loss, …")
-    ] = None,
+    checkpoint: Checkpoint = None,
     device: Device = "auto",
     backend: Backend = "auto",
     base: Base = None,
@@ -160,7 +158,7 @@ def predict(
         bool, typer.Option("--text", help="Also recognise the words; inputs that read a text get them.")
     ] = False,
     asr_model: AsrModel = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
     from soritune.errors import SorituneError

@@ -18,8 +18,8 @@ from soritune.cli.file_options import Root
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
 from soritune.cli.source_options import settings_of
+from soritune.cli.terminal import AsJson, print_json, print_line
 from soritune.cli.terminal import output as terminal
-from soritune.cli.terminal import print_json, print_line
 
 if TYPE_CHECKING:
     from soritune.reports.compare import TaskComparison
@@ -32,7 +32,6 @@ GroupBy = Annotated[
     ),
 ]
 Resamples = Annotated[int, typer.Option(help="Bootstrap draws of speakers behind every interval.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Audio = Annotated[bool, typer.Option("--audio/--no-audio", help="Put audio players into the report.")]
 _DEFAULT_GROUPS = ("gender",)
 

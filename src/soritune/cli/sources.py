@@ -14,12 +14,11 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.manifest_options import (
     ConstantOption,
     FieldOption,
-    Json,
     PrefixOption,
     SettingsOption,
 )
 from soritune.cli.source_options import source_settings
-from soritune.cli.terminal import escape, print_json, print_markup
+from soritune.cli.terminal import AsJson, escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal
 from soritune.errors import ManifestError
 from soritune.terminal_text import SafeConsole
@@ -33,7 +32,7 @@ _CELL = 32
 
 
 @app.callback()
-def sources(context: typer.Context, as_json: Json = False) -> None:
+def sources(context: typer.Context, as_json: AsJson = False) -> None:
     """List the corpus layouts that `prepare` reads; `sources preview` shows what one reads from a corpus."""
     if context.invoked_subcommand is not None:
         name = context.invoked_subcommand
@@ -71,7 +70,7 @@ def preview(
         int | None,
         typer.Option(help="Stop after this number of things; 0 looks at the whole corpus.", min=0),
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the first rows a source reads from a corpus, the corpus's other fields, and what cannot be used.
 

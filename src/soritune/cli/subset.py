@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from soritune.cli.file_options import Root
-from soritune.cli.terminal import escape, print_json, print_markup
+from soritune.cli.terminal import AsJson, escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal
 from soritune.errors import OutputError, SplitError
 
@@ -44,7 +44,7 @@ def subset(
     ] = 5.0,
     seed: Annotated[int, typer.Option(help="Another seed gives another subset.")] = 0,
     root: Root = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Choose whole speakers with a given number of hours that resemble the whole corpus."""
     from soritune.corpus.manifest import copy_manifest, load_manifest

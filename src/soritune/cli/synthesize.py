@@ -9,9 +9,8 @@ import typer
 
 from soritune import progress
 from soritune.cli.given_options import refuse_idle
-from soritune.cli.manifest_options import Json
 from soritune.cli.source_options import settings_of
-from soritune.cli.terminal import escape, print_json
+from soritune.cli.terminal import AsJson, escape, print_json
 from soritune.cli.terminal import output as terminal
 from soritune.errors import RecipeError
 
@@ -32,7 +31,7 @@ def synthesize(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE, e.g. voices.children=0.5 or recording.telephone=0"),
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make synthetic Korean speech with its phones: any hours, from a seed, resumable.
 

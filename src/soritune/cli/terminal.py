@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape as rich_escape
 
 from soritune.terminal_text import SafeConsole, json_line, visible
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+"""The option for `print_json`."""
 
 
 def output(*, wrap: bool = True) -> Console:

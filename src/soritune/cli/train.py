@@ -15,8 +15,8 @@ from rich.table import Table
 from soritune import processes, progress
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.report import show_scores
+from soritune.cli.terminal import AsJson, print_json, print_line
 from soritune.cli.terminal import output as terminal
-from soritune.cli.terminal import print_json, print_line
 from soritune.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -60,7 +60,6 @@ MemoryGb = Annotated[
         help="With --find-batch: gigabytes that may be used; all free ones by default.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def run(

@@ -13,7 +13,7 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Device
 from soritune.cli.predict import without_repeats
 from soritune.cli.recognition_options import MODEL_HELP, BeamSize, ComputeType, Language, open_recogniser
-from soritune.cli.terminal import print_error, print_json, print_line
+from soritune.cli.terminal import AsJson, print_error, print_json, print_line
 
 if TYPE_CHECKING:
     from soritune.stages.transcribe import Transcription
@@ -63,7 +63,7 @@ def transcribe(
     ] = False,
     device: Device = "auto",
     compute_type: ComputeType = "int8",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Recognise the words of files, folders or a manifest, and write a manifest that can be trained on.
 

@@ -46,7 +46,7 @@ async def emotion(
     request: Request,
     file: Recording,
     model: ModelName = None,
-    text: Annotated[str | None, Form(description="What is said, for models that read it.")] = None,
+    text: Annotated[str | None, Form(description="The spoken text, for models that read one.")] = None,
     window_s: Annotated[
         float | None, Form(gt=0, allow_inf_nan=False, description="A label per window.")
     ] = None,

@@ -34,7 +34,7 @@ class Upload:
     samples: tuple[NDArray[Any], int] | None = None
     """(samples,) and the rate, instead of `data`."""
     text: str | None = None
-    """What is said in it, for models that also read a text."""
+    """The spoken text, for models that also read one."""
 
     @property
     def request(self) -> dict[str, str]:
