@@ -27,6 +27,7 @@ MODULES = {
     "textgrid": ("praatio",),
     "remote": ("aiohttp",),
     "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "websockets"),
+    "ray": ("ray",),
     "hangul-figures": ("koreanize_matplotlib",),
 }
 """Extra → the modules that it installs and that soritune imports. `export` also has those of `train` and `onnx`."""

@@ -63,7 +63,7 @@ def address(toy: dict[str, Path]) -> Iterator[str]:
 def plain(toy: dict[str, Path], connect: Connect) -> TestClient:
     """The same models without Ray."""
     models = tuple(f"{backend}={toy[backend]}" for backend in ("onnx-runtime", "pytorch"))
-    return connect(models=models, device="cpu", enable_emotion=True)
+    return connect(models=models, device="cpu", enable_emotion=True, max_bytes=1_000_000)
 
 
 def posted(post: Callable[..., Any], route: str, clip: Path, model: str) -> Any:

@@ -61,6 +61,7 @@ FEATURES = (
     Feature("textgrid", "TextGrid files, read and written", ("textgrid",), MODULES["textgrid"]),
     Feature("remote-audio", "recordings behind URLs", ("remote",), MODULES["remote"]),
     Feature("serve", "serve", ("serve",), MODULES["serve"]),
+    Feature("serve-ray", "soritune.serving.ray", ("serve", "ray"), (*MODULES["serve"], "ray.serve")),
     Feature("tagger", "doubtful words in g2p", ("korean",), MODULES["korean"]),
 )
 """Features that depend only on modules."""

@@ -12,8 +12,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from ray import serve
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soritune.errors import SorituneError
+from soritune.serving.gate import REQUEST_ID
 from soritune.serving.settings import ServeSettings
 from soritune.settings import faults_of
 
@@ -72,10 +75,25 @@ def app(arguments: Mapping[str, Any]) -> serve.Application:
         from soritune.serving.logs import log_as_json
 
         log_as_json(settings.log_level)
-        return open_app(settings)
+        return _WithoutRequestId(open_app(settings))
 
     deployment = serve.deployment(serve.ingress(build)(), name="soritune")
     return deployment.options(**options(settings)).bind()
+
+
+class _WithoutRequestId:
+    """Leaves out the header with the request's id, which Ray's proxy gives the app and adds to each answer by itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_without(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                del MutableHeaders(scope=message)[REQUEST_ID]
+            await send(message)
+
+        await self._app(scope, receive, send_without)
 
 
 def options(settings: RaySettings) -> dict[str, Any]:
