@@ -20,6 +20,7 @@ from starlette.formparsers import MultiPartParser
 
 import soritune
 from soritune.serving import routes, stream
+from soritune.serving.allocator import return_large_blocks
 from soritune.serving.faults import RequestError
 from soritune.serving.gate import REQUEST_ID, Gate
 from soritune.serving.keys import read_keys
@@ -103,6 +104,7 @@ def open_app(settings: ServeSettings | None = None) -> FastAPI:
         SorituneError: a setting, a model or the file of keys is faulty.
     """
     settings = settings_in() if settings is None else settings
+    return_large_blocks()
     metrics = Metrics()
     return build_app(ServedModels.open(settings, metrics.observe_batch), settings, metrics=metrics)
 
