@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Two training processes or test workers that each take all cores only get in each other's way.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo serve test check bench install clean
+.PHONY: demo serve test check bench install clean test-long load soak lost-worker lost-replica
 
 install: $(STAMP)
 
@@ -31,6 +31,23 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
+
+# The server under load, for 20 minutes, and with a process that is killed: half an hour of two idle cores.
+CLIPS ?= $${SORITUNE_DATA:-../shared/data}/ko_speech_selvas
+LOAD := benchmarks/serve_load.py $(CLIPS) --check
+test-long: load soak lost-worker lost-replica
+
+load: $(STAMP)
+	OMP_NUM_THREADS=2 $(BIN)/python $(LOAD) --clients 50 --seconds 60
+
+soak: $(STAMP)
+	OMP_NUM_THREADS=2 $(BIN)/python $(LOAD) --clients 50 --seconds 1200
+
+lost-worker: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python $(LOAD) --workers 2 --kill --seconds 30
+
+lost-replica: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python $(LOAD) --workers 2 --kill --seconds 30 --ray
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/korean_g2p.py $${SORITUNE_DATA:-../shared/data}

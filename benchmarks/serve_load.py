@@ -3,15 +3,18 @@
     OMP_NUM_THREADS=2 python benchmarks/serve_load.py CLIPS --clients 50 --seconds 60
     OMP_NUM_THREADS=2 python benchmarks/serve_load.py CLIPS --clients 50 --seconds 1200        # memory every minute
     OMP_NUM_THREADS=1 python benchmarks/serve_load.py CLIPS --workers 2 --kill                  # a worker dies half-way
+    OMP_NUM_THREADS=1 python benchmarks/serve_load.py CLIPS --workers 2 --kill --ray            # a replica of Ray Serve
 
-Each part is a process of its own, and the parts do not run at the same time:
+Each part is a process of its own, and the parts do not run at the same time; `--kill` has the last one alone:
 
     offline   `Predictor.predict` of all clips, three times; the fastest counts. Audio seconds per second
     lone      one clip at a time: milliseconds of `Predictor.predict` and of a request, medians over the clips
     load      clients that send a clip as soon as the one before is answered: milliseconds, audio seconds per second,
-              errors, and the memory of the server at the beginning, every minute and at the end
+              errors, CPU time, and the memory of the server at the beginning, every minute and at the end
 
-A request that fails is sent once more; failures of the first and of the second attempt are counted apart.
+A request that fails is sent once more; failures of the first and of the second attempt are counted apart. `--check`
+ends with 1 and a sentence per limit that is missed: 85 % of the offline rate, 10 ms for a lone request, no failed
+request (with `--kill` none after its second attempt), and 5 % more memory than after two minutes.
 """
 
 from __future__ import annotations
@@ -34,6 +37,10 @@ from typing import Any
 import numpy as np
 import psutil
 
+from soritune.inference.json_values import without_nan
+
+LEAST_SHARE, MOST_LONE_MS, MOST_GROWTH = 0.85, 10.0, 1.05
+WARM_MINUTES = 2
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 BOUNDARY = "soritune-load"
 
@@ -53,11 +60,12 @@ def offline(model: str, files: list[Path]) -> dict[str, float]:
     predictor = Predictor.load(model, device="cpu")
     rows = list(predictor.predict(files))  # warms up
     seconds = sum(row.get("duration_s", 0.0) for row in rows)
-    rounds = []
+    rounds, cpu = [], time.process_time()
     for _ in range(3):
         start = time.perf_counter()
         list(predictor.predict(files))
         rounds.append(time.perf_counter() - start)
+    cpu = time.process_time() - cpu
     alone = []
     for file in files[:30]:
         start = time.perf_counter()
@@ -66,17 +74,22 @@ def offline(model: str, files: list[Path]) -> dict[str, float]:
     return {
         "audio_s": seconds,
         "offline_rate": seconds / min(rounds),
+        "offline_cpu_ms": 1000 * cpu / seconds / len(rounds),
         "lone_predictor_ms": 1000 * statistics.median(alone),
     }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class Server:
     """`soritune serve` on a free port."""
 
     def __init__(self, model: str, workers: int) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         command = ["serve", model, "--port", str(self.port), "--workers", str(workers), "--device", "cpu"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "soritune", *command, "--log-level", "WARNING", "--max-concurrent", "256"]
@@ -107,10 +120,44 @@ class Server:
         """Resident memory of all of them."""
         return sum(child.memory_info().rss for child in self.workers()) / 1e6
 
+    def cpu_seconds(self) -> float:
+        """CPU time of all of them so far."""
+        times = [child.cpu_times() for child in self.workers()]
+        return sum(each.user + each.system for each in times)
+
     def stop(self) -> int:
         """Ends the server as an operator would; its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(120)
+
+
+class RayServer(Server):
+    """The same app under Ray Serve, in a Ray of its own; the workers are its replicas."""
+
+    def __init__(self, model: str, workers: int) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        import ray
+        from ray import serve
+
+        from soritune.serving.ray import app
+
+        self.port = free_port()
+        ray.init("local", include_dashboard=False, log_to_driver=False, num_cpus=workers + 1)
+        serve.start(http_options={"host": "127.0.0.1", "port": self.port})
+        arguments = {"models": model, "replicas": workers, "device": "cpu", "max_concurrent": 256}
+        serve.run(app({**arguments, "log_level": "WARNING"}), name="soritune", route_prefix="/")
+
+    def workers(self) -> list[psutil.Process]:
+        children = psutil.Process().children(recursive=True)
+        return [child for child in children if child.name().startswith("ray::ServeReplica:soritune")]
+
+    def stop(self) -> int:
+        import ray
+        from ray import serve
+
+        serve.shutdown()
+        ray.shutdown()
+        return 0
 
 
 class Client:
@@ -170,7 +217,7 @@ def body_of(file: Path) -> bytes:
 def load(server: Server, bodies: list[bytes], options: argparse.Namespace) -> dict[str, Any]:
     """What many clients see."""
     clients = [Client(server.port, bodies, seed) for seed in range(options.clients)]
-    memory = [server.memory_mb()]
+    memory, cpu, own_cpu = [server.memory_mb()], server.cpu_seconds(), time.process_time()
     start = time.monotonic()
     until = start + options.seconds
     threads = [threading.Thread(target=client.run, args=(until,)) for client in clients]
@@ -185,18 +232,39 @@ def load(server: Server, bodies: list[bytes], options: argparse.Namespace) -> di
     for thread in threads:
         thread.join()
     seconds = time.monotonic() - start
+    audio_s = sum(client.audio_s for client in clients)
+    cpu = np.nan if options.kill else server.cpu_seconds() - cpu
     times = np.array([each for client in clients for each in client.milliseconds])
     return {
         "requests": len(times),
         "p50_ms": float(np.percentile(times, 50)),
         "p95_ms": float(np.percentile(times, 95)),
         "p99_ms": float(np.percentile(times, 99)),
-        "served_rate": sum(client.audio_s for client in clients) / seconds,
+        "served_rate": audio_s / seconds,
+        "server_cpu_ms": 1000 * cpu / audio_s,
+        "client_cpu_ms": 1000 * (time.process_time() - own_cpu) / audio_s,
         "failed_once": sum(client.failed_once for client in clients),
         "failed_twice": sum(client.failed_twice for client in clients),
         "faults": sorted(set().union(*(client.faults for client in clients))),
         "memory_mb": [round(each, 1) for each in memory],
     }
+
+
+def misses(result: dict[str, Any], options: argparse.Namespace) -> list[str]:
+    """A sentence per limit that is missed."""
+    found = []
+    if result["failed_twice"] or (result["failed_once"] and not options.kill):
+        found.append(f"failed requests: {result['failed_once']}, {result['failed_twice']} of them twice")
+    if result.get("share_of_offline", 1) < LEAST_SHARE:
+        found.append(f"share of the offline rate: {result['share_of_offline']:.3f}, below {LEAST_SHARE}")
+    more = result.get("lone_request_ms", 0) - result.get("lone_predictor_ms", 0)
+    if more > MOST_LONE_MS:
+        found.append(f"a lone request takes {more:.1f} ms more than Predictor, above {MOST_LONE_MS:g}")
+    if result.get("memory_growth", 1) > MOST_GROWTH:
+        found.append(f"memory grew to {result['memory_growth']:.3f} of that after {WARM_MINUTES} minutes")
+    if result["exit_code"]:
+        found.append(f"the server ended with {result['exit_code']}")
+    return found
 
 
 def main() -> None:
@@ -209,7 +277,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--ray", action="store_true", help="under Ray Serve, with --workers replicas")
     parser.add_argument("--kill", action="store_true", help="SIGKILL of a worker half-way; needs --workers 2")
+    parser.add_argument("--check", action="store_true", help="end with 1 where a limit is missed")
     parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--part", choices=["offline"], help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -219,39 +289,43 @@ def main() -> None:
     if options.part == "offline":
         print(json.dumps(offline(options.model, files)))
         return
-    own = [
-        sys.executable,
-        __file__,
-        str(options.clips),
-        "--model",
-        options.model,
-        "--most",
-        str(options.most),
-    ]
-    done = subprocess.run([*own, "--part", "offline"], check=True, capture_output=True, text=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    result: dict[str, Any] = {}
+    if not options.kill:
+        own = [sys.executable, __file__, str(options.clips), "--most", str(options.most)]
+        command = [*own, "--model", options.model, "--part", "offline"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        result = json.loads(done.stdout.splitlines()[-1])
     bodies = [body_of(file) for file in files]
-    server = Server(options.model, options.workers)
+    server = (RayServer if options.ray else Server)(options.model, options.workers)
     try:
         lone = Client(server.port, bodies, 0)
         for body in bodies[:3]:
             lone.attempt(body)
-        alone = []
-        for body in bodies[:30]:
-            start = time.perf_counter()
-            lone.attempt(body)
-            alone.append(time.perf_counter() - start)
-        result["lone_request_ms"] = 1000 * statistics.median(alone)
+        if not options.kill:
+            alone = []
+            for body in bodies[:30]:
+                start = time.perf_counter()
+                lone.attempt(body)
+                alone.append(time.perf_counter() - start)
+            result["lone_request_ms"] = 1000 * statistics.median(alone)
         result |= load(server, bodies, options)
     finally:
         code = server.stop()
-    result["share_of_offline"] = result["served_rate"] / result["offline_rate"]
+    if not options.kill:
+        result["share_of_offline"] = result["served_rate"] / result["offline_rate"]
+    memory = result["memory_mb"]
+    if len(memory) > 2 * WARM_MINUTES + 1:
+        result["memory_growth"] = max(memory[WARM_MINUTES:]) / memory[WARM_MINUTES]
     result["exit_code"] = code
     for name, value in result.items():
         print(f"{name:20} {value if not isinstance(value, float) else round(value, 3)}")
-    print(json.dumps(result))
+    missed = misses(result, options) if options.check else []
+    for sentence in missed:
+        print(sentence, file=sys.stderr)
+    print(json.dumps(without_nan(result)))
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(without_nan(result), indent=1) + "\n", encoding="utf-8")
+    sys.exit(1 if missed else 0)
 
 
 if __name__ == "__main__":

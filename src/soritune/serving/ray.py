@@ -49,7 +49,9 @@ class RaySettings(ServeSettings):
         if given:
             raise ValueError(f"{', '.join(given)}: set by Ray Serve; leave out, and use its http_options")
         if self.max_replicas is not None and self.max_replicas <= self.replicas:
-            raise ValueError(f"max_replicas is {self.max_replicas}; it has to be above replicas ({self.replicas})")
+            raise ValueError(
+                f"max_replicas is {self.max_replicas}; it has to be above replicas ({self.replicas})"
+            )
         if self.num_gpus > 1 and not self.num_gpus.is_integer():
             raise ValueError(f"num_gpus is {self.num_gpus:g}; above 1 it has to be a whole number")
         return self
@@ -82,7 +84,7 @@ def app(arguments: Mapping[str, Any]) -> serve.Application:
 
 
 class _WithoutRequestId:
-    """Leaves out the header with the request's id, which Ray's proxy gives the app and adds to each answer by itself."""
+    """Leaves out the header with the request's id: Ray's proxy adds it to every answer, with the id that it gave the app."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
