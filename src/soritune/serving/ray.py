@@ -84,7 +84,7 @@ def app(arguments: Mapping[str, Any]) -> serve.Application:
 
 
 class _WithoutRequestId:
-    """Leaves out the header with the request's id: Ray's proxy adds it to every answer, with the id that it gave the app."""
+    """Leaves out the header with the request's id: Ray's proxy adds it to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
