@@ -47,7 +47,7 @@ lost-worker: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python $(LOAD) --workers 2 --kill --seconds 30
 
 lost-replica: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python $(LOAD) --workers 2 --kill --seconds 30 --ray
+	OMP_NUM_THREADS=1 $(BIN)/python $(LOAD) --workers 2 --kill --seconds 30 --under ray
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/korean_g2p.py $${SORITUNE_DATA:-../shared/data}

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=2 python benchmarks/serve_load.py CLIPS --clients 50 --seconds 60
     OMP_NUM_THREADS=2 python benchmarks/serve_load.py CLIPS --clients 50 --seconds 1200        # memory every minute
     OMP_NUM_THREADS=1 python benchmarks/serve_load.py CLIPS --workers 2 --kill                  # a worker dies half-way
-    OMP_NUM_THREADS=1 python benchmarks/serve_load.py CLIPS --workers 2 --kill --ray            # a replica of Ray Serve
+    OMP_NUM_THREADS=1 python benchmarks/serve_load.py CLIPS --workers 2 --kill --under ray      # a replica of Ray dies
 
 Each part is a process of its own, and the parts do not run at the same time; `--kill` has the last one alone:
 
@@ -277,7 +277,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--ray", action="store_true", help="under Ray Serve, with --workers replicas")
+    parser.add_argument(
+        "--under", choices=["uvicorn", "ray"], default="uvicorn", help="ray: with --workers replicas"
+    )
     parser.add_argument("--kill", action="store_true", help="SIGKILL of a worker half-way; needs --workers 2")
     parser.add_argument("--check", action="store_true", help="end with 1 where a limit is missed")
     parser.add_argument("--json", type=Path, help="write the result here")
@@ -296,7 +298,7 @@ def main() -> None:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         result = json.loads(done.stdout.splitlines()[-1])
     bodies = [body_of(file) for file in files]
-    server = (RayServer if options.ray else Server)(options.model, options.workers)
+    server = (RayServer if options.under == "ray" else Server)(options.model, options.workers)
     try:
         lone = Client(server.port, bodies, 0)
         for body in bodies[:3]:

@@ -60,8 +60,8 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "subset": ["subset.py --rows 30000 --speakers 300 --hours 10 --draws 20 --seed 1 --output result.json"],
     "serve_load": [
-        "serve_load.py . --most 4 --model soritune/tiny-ko --clients 2 --seconds 2 --workers 2 --kill "
-        "--json result.json"
+        "serve_load.py . --most 4 --model soritune/tiny-ko --clients 2 --seconds 2 --workers 2 --kill --check "
+        "--under uvicorn --json result.json"
     ],
     "onnx_speed": [
         "onnx_speed.py speed --models toy --seconds 0.5 --threads 1 --rounds 1 --older --json result.json",

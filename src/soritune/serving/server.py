@@ -42,6 +42,8 @@ def run(settings: ServeSettings) -> None:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "loop": "asyncio",  # the same with and without the libraries that another package may have installed
+        "http": "h11",
         "ws_max_size": LARGEST_MESSAGE,
         "ws_max_queue": MOST_MESSAGES,
         "timeout_worker_healthcheck": 30,
