@@ -26,6 +26,7 @@ MODULES = {
     "asr": ("faster_whisper",),
     "textgrid": ("praatio",),
     "remote": ("aiohttp",),
+    "ray": ("ray",),
     "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "websockets"),
     "hangul-figures": ("koreanize_matplotlib",),
 }
