@@ -26,8 +26,8 @@ MODULES = {
     "asr": ("faster_whisper",),
     "textgrid": ("praatio",),
     "remote": ("aiohttp",),
-    "ray": ("ray",),
     "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "websockets"),
+    "ray": ("ray",),
     "hangul-figures": ("koreanize_matplotlib",),
 }
 """Extra → the modules that it installs and that soritune imports. `export` also has those of `train` and `onnx`."""

@@ -2,8 +2,8 @@
 
 Ray places the jobs, waits for resources, and repeats the jobs of a node that is lost. A job writes a file, looks first
 whether this file is there, and returns little, so that a repeated job costs nothing and the files alone state what is
-done. Jobs without a state are tasks. Jobs that need a model are calls of actors, which open it once, in a pool of Ray
-Data. Ray is imported when a job is started.
+done. Jobs without a state are tasks; jobs that need a model are calls of actors, which open it once. Ray is imported
+when a job is started.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,14 +95,18 @@ class RayEngine:
         Raises:
             SorituneError: of a job, or Ray cannot be reached or gives a job up.
         """
+        stream = iter(jobs)
+        first = list(islice(stream, 1))
+        if not first:
+            return
         with self._connected() as ray:
             task = ray.remote(num_cpus=1, max_retries=RETRIES)(_run)
             origin = _origin(paths)
-            stream = iter(jobs)
+            waiting = chain(first, stream)
             running: list[Any] = []
             while True:
                 more = max(0, self._most_tasks(ray) - len(running))
-                running += [task.remote(origin, function, job) for job in islice(stream, more)]
+                running += [task.remote(origin, function, job) for job in islice(waiting, more)]
                 if not running:
                     return
                 ready, _ = ray.wait(running[:1] if in_order else running, num_returns=1)
@@ -119,42 +123,49 @@ class RayEngine:
         paths: Sequence[Path] = (),
         uses_gpu: bool = True,
     ) -> Iterator[int]:
-        """Runs jobs in a pool of actors; gives the number of each job, from 0, when it is done.
+        """Runs jobs in a pool of actors of one CPU; gives the number of each job, from 0, when it is done.
 
         Args:
             opener: called once by every actor, as to load a model; gives the function of a job.
-            jobs: are kept in the object store of Ray, which moves them to the disk when they are many.
+            jobs: are taken as they are needed, so that few of them are in memory.
             paths: that every node must see.
             uses_gpu: whether an actor takes GPUs if there are any.
 
         Raises:
             SorituneError: of a job, or Ray cannot be reached or gives a job up.
         """
+        numbered = enumerate(jobs)
+        first = list(islice(numbered, 1))
+        if not first:
+            return
         with self._connected() as ray:
-            data: Any = importlib.import_module("ray.data")
-            stored = [ray.put(job) for job in jobs]
-            if not stored:
-                return
             resources = ray.cluster_resources()
             gpus = 0.0 if not uses_gpu else self.gpus or (1.0 if resources.get("GPU") else 0.0)
             fitting = resources.get("GPU", 0.0) / gpus if gpus else resources.get("CPU", 0.0)
-            most = min(self.actors or max(1, int(fitting)), len(stored))
-            data.DataContext.get_current().enable_progress_bars = False
-            logging.getLogger("ray.data").setLevel(logging.ERROR)
-            numbers = data.from_items(
-                [{"number": number} for number in range(len(stored))], override_num_blocks=len(stored)
-            )
-            # In lists, references are passed as such, and an actor gets an object when it needs it.
-            done = numbers.map(
-                _Actor,
-                fn_constructor_args=(_origin(paths), [ray.put(opener)], stored),
-                compute=data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=most),
-                num_cpus=1,
-                num_gpus=gpus,
-            )
-            with _sentences():
-                for row in done.iter_rows():
-                    yield int(row["number"])
+            kind = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_task_retries=RETRIES)(_Actor)
+            origin, shared = _origin(paths), [ray.put(opener)]
+            first += islice(numbered, (self.actors or max(1, int(fitting))) - 1)
+            waiting = chain(first, numbered)
+            # An actor that has opened its models gets a job, and then one job after the other: none waits for an actor
+            # for which the cluster has no room. Without jobs, an actor ends, and what it used is free for others.
+            actors = [kind.remote(origin, shared) for _ in first]
+            running = {actor.open.remote(): actor for actor in actors}
+            del actors
+            unfinished = 0
+            while running:
+                ready, _ = ray.wait(list(running), num_returns=1)
+                actor = running.pop(ready[0])
+                with _sentences():
+                    number = ray.get(ready[0])
+                following = next(waiting, None)
+                if following is not None:
+                    running[actor.run.remote(*following)] = actor
+                    unfinished += 1
+                if number is not None:
+                    unfinished -= 1
+                    yield number
+                if following is None and not unfinished:
+                    return
 
     def _most_tasks(self, ray: Any) -> int:
         """Tasks that Ray is given at a time; it starts as many of them as there are CPUs."""
@@ -254,16 +265,23 @@ def _run(origin: Origin, function: Callable[[Job], Result], job: Job) -> Result:
 
 
 class _Actor:
-    """An actor: opens what its jobs need, and runs them."""
+    """Opens what its jobs need, once, and runs them."""
 
-    def __init__(self, origin: Origin, opener: Sequence[Any], jobs: Sequence[Any]) -> None:
-        enter(origin)
-        self._jobs = jobs
-        self._function = _ray().get(opener[0])()
+    def __init__(self, origin: Origin, opener: Sequence[Any]) -> None:
+        self._origin, self._opener = origin, opener
+        self._function: Callable[[Any], object] | None = None
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        self._function(_ray().get(self._jobs[int(row["number"])]))
-        return row
+    def open(self) -> None:
+        """Opens what the jobs need; an actor that Ray has started again does so at its next job."""
+        enter(self._origin)
+        self._function = self._function or _ray().get(self._opener[0])()
+
+    def run(self, number: int, job: object) -> int:
+        """Runs a job and gives its number back."""
+        self.open()
+        assert self._function is not None
+        self._function(job)
+        return number
 
 
 @contextmanager
@@ -276,28 +294,15 @@ def _sentences() -> Iterator[None]:
     ray = _ray()
     try:
         yield
-    except (ray.exceptions.RayError, ray.exceptions.UserCodeException) as error:
-        expected = _expected(error)
-        if expected is not None:
-            raise expected from None
-        if isinstance(error, ray.exceptions.RayTaskError):
-            raise
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, SorituneError):
+            raise error.cause from None
+        raise
+    except ray.exceptions.RayError as error:
         raise SorituneError(
             f"Ray gave up a job whose process or node was lost {RETRIES + 1} times ({_first_line(error)}); what is "
             "done is kept, and the same command resumes; if memory ran out, give fewer --actors"
         ) from error
-
-
-def _expected(error: BaseException) -> SorituneError | None:
-    """The expected failure that an error of Ray was caused by."""
-    seen: BaseException | None = error
-    for _ in range(8):
-        if seen is None:
-            return None
-        if isinstance(seen, SorituneError) and not hasattr(seen, "cause"):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return None
 
 
 def _ray() -> Any:
