@@ -65,8 +65,15 @@ VISIBLE_WITHIN_S = 60.0
 directories."""
 
 
-def wait_until_visible(path: Path) -> Path:
+def wait_until_visible(
+    path: Path, *, writer: str = "the first process", folder: str = "the run's folder"
+) -> Path:
     """Waits until a path that another process wrote exists here, and returns it.
+
+    Args:
+        path: of a file or folder.
+        writer: who has it, for the message.
+        folder: what has to be shared, for the message.
 
     Raises:
         OutputError: it does not appear within a minute.
@@ -75,8 +82,8 @@ def wait_until_visible(path: Path) -> Path:
     while not path.exists():
         if time.monotonic() - started > VISIBLE_WITHIN_S:
             raise OutputError(
-                f"{path} does not exist here, though the first process wrote it; the run's folder must be on a file "
-                "system that all machines share, at the same path"
+                f"{path} does not exist here, though {writer} wrote it; {folder} must be on a file system that all "
+                "machines share, at the same path"
             )
         time.sleep(0.2)
     return path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from soritune import progress
+from soritune.cli.engine_options import Actors, Engine, RayAddress, chosen_engine
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.manifest_options import (
     ConstantOption,
@@ -90,6 +91,9 @@ def check(
         bool, typer.Option("--restart", help="Check everything again instead of resuming.")
     ] = False,
     strict: StrictOption = False,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    actors: Actors = None,
     as_json: AsJson = False,
 ) -> None:
     """Decode every file and check every row. Faulty rows go to quarantine.jsonl, the others to checked.parquet."""
@@ -102,7 +106,12 @@ def check(
     from soritune.stages.label_columns import with_labels
     from soritune.stages.row_problems import geometry_of_encoder, pronounced_text, task_problem
 
-    _refuse_idle(context, task, out, decode, vad, shard)
+    _refuse_idle(context, task, out, decode, vad, shard, engine)
+    cluster = chosen_engine(context, engine, ray_address, actors)
+    if cluster is not None and out is None:
+        raise SorituneError(
+            "--engine ray needs --out, a folder that all machines see, for the parts that they check"
+        )
     tasks = _tasks(task, settings)
     rows = loaded_manifest(manifest, root, field, constant)
     detector = voice_activity(vad) if decode else None
@@ -139,6 +148,7 @@ def check(
         max_marked_share=MAX_MARKED_SHARE if max_marked_share is None else max_marked_share,
         anew=restart,
         reports=reports,
+        engine=cluster,
         **how,
     )
     lost = _print(result, reports, out, as_json)
@@ -153,6 +163,7 @@ def _refuse_idle(
     decode: bool,
     vad: str,
     shard: str | None,
+    engine: str,
 ) -> None:
     no_folder = "without --out" if out is None else None
     in_shard = None if shard is None else "with --shard; give it when the shards are joined, without --shard"
@@ -161,7 +172,7 @@ def _refuse_idle(
         {
             "encoder": None if task else "without --task",
             "report": no_folder or in_shard,
-            "shard": no_folder,
+            "shard": no_folder or ("with --engine ray, which divides the work" if engine == "ray" else None),
             "restart": no_folder or ("with --shard; delete the folder with the parts" if shard else None),
             "splits": in_shard,
             "strict": in_shard,

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from soritune import progress
+from soritune.cli.engine_options import Actors, Engine, RayAddress, chosen_engine
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.manifest_options import (
     ConstantOption,
@@ -42,6 +43,7 @@ CopiesOption = Annotated[
 
 
 def prepare(
+    context: typer.Context,
     source: Annotated[str, typer.Argument(help="Layout of the corpus; `soritune sources` lists them.")],
     paths: Annotated[
         list[Path], typer.Argument(help="The corpus: a folder, or one or several manifest files.")
@@ -54,15 +56,19 @@ def prepare(
     settings: SettingsOption = None,
     prefix: PrefixOption = False,
     strict: StrictOption = False,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    actors: Actors = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn a corpus into a manifest. What cannot be used goes to quarantine.jsonl with its reason."""
     from soritune.corpus.file_names import MANIFEST_FILE, QUARANTINE_FILE
     from soritune.corpus.prepare import prepare as run
 
+    cluster = chosen_engine(context, engine, ray_address, actors)
     root, config = source_settings(source, paths, settings, field, constant, prefix)
     with progress.Console(quiet=as_json).bar("prepare") as bar:
-        made = run(source, root, config, out, progress=bar.update)
+        made = run(source, root, config, out, progress=bar.update, engine=cluster)
     counts = manifest_counts(made.manifest)
     if as_json:
         print_json(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soritune import progress
+from soritune.cli.engine_options import Actors, Engine, RayAddress, chosen_engine
 from soritune.cli.terminal import AsJson, escape, print_json, print_markup
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def pack(
+    context: typer.Context,
     manifest: Annotated[Path, typer.Argument(help="manifest.parquet or .jsonl")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the shards and for the manifest of their rows.")
@@ -34,12 +36,16 @@ def pack(
         typer.Option("--verify", help="Compare finished shards with their hashes; pack damaged ones again."),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a row is left out.")] = False,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    actors: Actors = None,
     as_json: AsJson = False,
 ) -> None:
     """Pack recordings into shards of 16 kHz FLAC. The same command resumes; finished shards are not packed again."""
     from soritune.corpus.manifest import load_manifest
     from soritune.corpus.packed.pack import pack as run
 
+    cluster = chosen_engine(context, engine, ray_address, actors)
     rows = load_manifest(manifest, root=root)
     console = progress.Console(quiet=as_json)
     with console.bar("pack", total=len(rows)) as bar:
@@ -51,6 +57,7 @@ def pack(
             retry=retry,
             verify=verify,
             progress=bar.update,
+            engine=cluster,
         )
     if as_json:
         print_json(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ import typer
 from soritune import progress
 from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
+from soritune.cli.engine_options import Actors, Engine, GpusPerActor, RayAddress, chosen_engine
 from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_rows
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Checkpoint, Coverage, Device, Withheld
@@ -158,6 +160,10 @@ def predict(
         bool, typer.Option("--text", help="Also recognise the words; inputs that read a text get them.")
     ] = False,
     asr_model: AsrModel = None,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    actors: Actors = None,
+    gpus_per_actor: GpusPerActor = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
@@ -165,6 +171,7 @@ def predict(
     from soritune.inference.certainty import checked_coverage
     from soritune.inference.predictor import Predictor
     from soritune.run_folder import choose_bundle
+    from soritune.stages.cluster_prediction import ClusterPrediction
     from soritune.stages.enrolment import checked_clips, split_enrolment
     from soritune.stages.predict import default_model, find_files, predict_rows, reading_of, select_rows
     from soritune.tasks.inputs.input import values_in_request
@@ -191,6 +198,9 @@ def predict(
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
     )
+    ray = chosen_engine(context, engine, ray_address, actors, gpus_per_actor, device=device)
+    if ray is not None and output is None:
+        raise SorituneError("--engine ray needs --output, beside which all machines write their parts")
     check_timelines(timeline or [])
     files_of_times = time_outputs(textgrid, ctm, srt, vtt, tier)
     checked_coverage(coverage, min_confidence)
@@ -211,11 +221,13 @@ def predict(
         items = [{**request, **reading, "audio": path} for path in files] if request or reading else files
     _print_models(folders, is_default=not bundle)
     reader = chosen_decoder(decoder, decoder_set)
-    recogniser = None if asr_model is None else open_recogniser(asr_model, device=device)
-    predictor = Predictor.load(
+    # With a cluster, the models are opened here to check the arguments and to write the header, which need no GPU.
+    here = device if ray is None else "cpu"
+    recogniser = None if asr_model is None else open_recogniser(asr_model, device=here)
+    load = partial(
+        Predictor.load,
         folders,
         backend=backend,
-        device=device,
         base=base,
         decoder=reader,
         vad=vad,
@@ -226,19 +238,32 @@ def predict(
         withhold=withhold or (),
         times=times or files_of_times.any,
     )
+    predictor = load(device=here)
     if coverage is not None:
         _warn_of_other_clips(predictor)
     values_in_request(predictor.inputs, request)  # a wrong name is reported before the first file is read
     _refuse_unread_prompt(predictor, request)
+    enrolled: Any = None
     if speaker_norm is not None:
         enrolled, items = split_enrolment(items, speaker_norm)
-        predictor.enrol(enrolled)
     elif clips_of_speaker is not None:
-        predictor.enrol([{**request, **reading, "audio": path} for path in clips_of_speaker])
+        enrolled = [{**request, **reading, "audio": path} for path in clips_of_speaker]
+    if enrolled is not None:
+        predictor.enrol(enrolled)
     single_label_tasks = frozenset(task.name for task in predictor.tasks if task.single_label)
     kept = _Kept(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
     console = progress.Console(quiet=as_json or len(items) < 10)
     is_timed = window_s is not None or bool(timeline)
+    cluster = None
+    if ray is not None:
+        cluster = ClusterPrediction(
+            ray,
+            partial(load, device=device),
+            None if asr_model is None else partial(open_recogniser, asr_model, device=device),
+            enrolled,
+            reads=[*folders, *(audio or [items.root])],
+            uses_gpu=device != "cpu",
+        )
     recorder = TimelineRecorder(timeline or [], predictor.tasks, is_shown=is_timed and not as_json)
     predict_rows(
         predictor,
@@ -247,6 +272,7 @@ def predict(
         data=data,
         watch=lambda rows: kept.watch(recorder.watch(watch_times(rows, files_of_times))),
         recogniser=recogniser,
+        cluster=cluster,
         console=console,
     )
     is_collection = manifest is not None or any(path.is_dir() for path in audio or [])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from soritune import progress
+from soritune.cli.engine_options import Actors, Engine, GpusPerActor, RayAddress, chosen_engine
 from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_rows
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Device
@@ -63,6 +65,10 @@ def transcribe(
     ] = False,
     device: Device = "auto",
     compute_type: ComputeType = "int8",
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    actors: Actors = None,
+    gpus_per_actor: GpusPerActor = None,
     as_json: AsJson = False,
 ) -> None:
     """Recognise the words of files, folders or a manifest, and write a manifest that can be trained on.
@@ -71,12 +77,14 @@ def transcribe(
     mispronunciations.
     """
     from soritune.inference.recognition.acceptance import checked_min_confidence
+    from soritune.stages.cluster_transcription import ClusterTranscription
     from soritune.stages.predict import find_files, reading_of, select_rows
     from soritune.stages.transcribe import transcribe as run_transcription
 
     check_files_or_rows(audio, manifest, splits, root)
     refuse_idle(context, {"split": "without --splits" if splits is None else None})
     checked_min_confidence(min_confidence)
+    ray = chosen_engine(context, engine, ray_address, actors, gpus_per_actor, device=device)
     reading = reading_of(channel, pcm, manifest)
     items: Any
     data: dict[str, Any] = {}
@@ -84,9 +92,21 @@ def transcribe(
         items, data = select_rows(manifest, splits, split, bundles=[], root=root)
     else:
         items = [{**reading, "audio": path} for path in without_repeats(find_files(audio or []))]
-    recogniser = open_recogniser(
-        model, language=language, beam_size=beam_size, device=device, compute_type=compute_type
-    )
+    load = partial(open_recogniser, model, language=language, beam_size=beam_size)
+    cluster = None
+    if ray is None:
+        recogniser = load(device=device, compute_type=compute_type)
+    else:
+        # It only states its settings here, where the arithmetic of the actors may not be available.
+        recogniser = load(device="cpu", compute_type="default")
+        recogniser.compute_type = compute_type
+        folder = [Path(model)] if Path(model).is_dir() else []
+        cluster = ClusterTranscription(
+            ray,
+            partial(load, device=device, compute_type=compute_type),
+            reads=[*folder, *(audio or [items.root])],
+            uses_gpu=device != "cpu",
+        )
     result = run_transcription(
         items,
         recogniser,
@@ -95,6 +115,7 @@ def transcribe(
         resume=resume,
         predictions=predictions,
         data=data,
+        cluster=cluster,
         console=progress.Console(quiet=as_json),
     )
     if as_json:

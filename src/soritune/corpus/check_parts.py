@@ -28,6 +28,7 @@ from soritune.corpus.manifest import Manifest
 from soritune.corpus.row_check import SCHEMA, CheckSettings, PartJob, check_part
 from soritune.corpus.synthetic.workers import worker_pool
 from soritune.errors import OutputError, SorituneError
+from soritune.ray_engine import RayEngine, finished_file
 from soritune.strict_json import read_json
 from soritune.whole_file import whole_file, write_text
 
@@ -204,6 +205,7 @@ def checked_parts(
     numbers: Sequence[int] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    engine: RayEngine | None = None,
 ) -> Iterator[pa.Table]:
     """Checks the parts of a manifest that are not done, and returns the results of all parts.
 
@@ -216,6 +218,7 @@ def checked_parts(
         numbers: parts to check, if not all; then nothing is returned.
         workers: processes, or threads; None takes one per core. Does not change the result.
         progress: called with the number of rows done and their total.
+        engine: checks the parts on a cluster, which needs a folder; None uses `workers` of this machine.
 
     Raises:
         OutputError: a result cannot be written.
@@ -236,7 +239,12 @@ def checked_parts(
     if done:
         report(done)
     processes = workers or os.cpu_count() or 1
-    if count <= 1 or processes == 1:
+    if engine is not None:
+        assert folder is not None
+        for number in _by_cluster(folder, missing, engine):
+            done += sizes[number]
+            report(done)
+    elif count <= 1 or processes == 1:
         threads = processes if count <= 1 else 1
         for number in missing:
             before = done
@@ -289,6 +297,24 @@ def _by_processes(
                 for following in islice(waiting, 1):
                     running[start(following)] = following
                 yield number, result
+
+
+def _by_cluster(folder: CheckFolder, missing: Sequence[int], engine: RayEngine) -> Iterator[int]:
+    """The parts as they finish."""
+    for number in missing:
+        folder.file(number).unlink(missing_ok=True)  # where recordings have changed since
+    jobs = ((number, folder.file(number), folder.job(number)) for number in missing)
+    for number in engine.tasks(_write_unless_done, jobs, paths=[folder.path, folder.manifest.root]):
+        finished_file(folder.file(number))
+        yield number
+
+
+def _write_unless_done(job: tuple[int, Path, PartJob]) -> int:
+    """Checks a part unless it is done: a cluster may repeat a job whose result it has lost."""
+    number, file, rows = job
+    if not file.exists():
+        write_part(rows, file)
+    return number
 
 
 def shard_of(text: str, count: int) -> list[int]:

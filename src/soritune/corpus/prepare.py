@@ -6,34 +6,33 @@ Next: `corpus/checks.py`, which checks the manifest.
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from soritune.audio.files import as_on_disk
-from soritune.audio.waveform import MISSING_TAIL_S, read_header
-from soritune.corpus.audio_root import within_root
 from soritune.corpus.checks import Quarantined, write_quarantine
-from soritune.corpus.file_names import MANIFEST_FILE, QUARANTINE_FILE
+from soritune.corpus.file_names import MANIFEST_FILE, PREPARE_PARTS_FOLDER, QUARANTINE_FILE
+from soritune.corpus.headers import HeaderReader, Measured, default_threads
 from soritune.corpus.idle_settings import KIND
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.reading.folder_walk import writable_name
-from soritune.corpus.reading.outcomes import Note, Outcome, Rejected, Skipped, shortened
-from soritune.corpus.reading.parallel_map import parallel_map
+from soritune.corpus.reading.outcomes import Note, Outcome, Skipped
 from soritune.corpus.reading.source_config import SourceConfig
 from soritune.corpus.reasons import Tally, add_to, commonest
 from soritune.corpus.sources.source import Source
 from soritune.corpus.stated_lengths import DIFFERS, StatedLengths
 from soritune.corpus.transcripts import read_outcomes
 from soritune.corpus.utterance import Utterance
-from soritune.errors import AudioError, ManifestError, OutputError, SorituneError
+from soritune.errors import ManifestError, OutputError, SorituneError
 from soritune.korean.hangul import composed
+from soritune.ray_engine import RayEngine
 from soritune.registry import load_member
 from soritune.settings import keys_at
 
@@ -98,6 +97,7 @@ def prepare(
     *,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
+    engine: RayEngine | None = None,
 ) -> Prepared:
     """Streams a source into `out_dir`/manifest.parquet and `out_dir`/quarantine.jsonl.
 
@@ -112,6 +112,7 @@ def prepare(
         out_dir: Folder for the two files; is made if it does not exist.
         workers: Threads that read headers; None takes 4 per core.
         progress: Called with the number of utterances looked at so far.
+        engine: Reads the headers on a cluster; None uses `workers` of this machine. Does not change the result.
 
     Raises:
         ManifestError: the corpus cannot be read, ids of several manifests repeat, or nothing in it can be used.
@@ -130,7 +131,15 @@ def prepare(
     try:
         base = source.base(root, config)
         outcomes = reading.until_fault(read_outcomes(source, root, config))
-        manifest = write_manifest(file, reading.utterances(outcomes, base, workers), root=base)
+        reader = HeaderReader(base, root, config.pcm, config.outside_root)
+        parts = out / PREPARE_PARTS_FOLDER
+        measured = (
+            reader.by_threads(outcomes, workers or default_threads())
+            if engine is None
+            else reader.by_cluster(outcomes, parts, engine)
+        )
+        manifest = write_manifest(file, reading.utterances(measured), root=base)
+        shutil.rmtree(parts, ignore_errors=True)
     except BaseException:
         if not _reads(root, config, file):
             with suppress(OSError):
@@ -179,39 +188,32 @@ class _Reading:
         except SorituneError as error:
             self.fault = error
 
-    def utterances(self, outcomes: Iterator[Outcome], base: Path, workers: int | None) -> Iterator[Utterance]:
-        """The measured utterances.
+    def utterances(self, measured: Iterable[tuple[Outcome, Measured]]) -> Iterator[Utterance]:
+        """The utterances that can be used, of all outcomes with what was measured of them.
 
         Raises:
             SorituneError: the source failed, or nothing can be used.
         """
-        threads = workers or 4 * (os.cpu_count() or 1)
         audio_of: dict[str, str] = {}
         seen, headerless, stated = 0, False, StatedLengths()
-        with ThreadPoolExecutor(threads) as pool:
-            for outcome, result in parallel_map(
-                pool,
-                lambda outcome: _measured(outcome, base, self.root, self.config),
-                outcomes,
-                64 * threads,
-            ):
-                if isinstance(outcome, (Skipped, Note)):
-                    tallies = self.skipped if isinstance(outcome, Skipped) else self.notes
-                    add_to(tallies, outcome.kind, outcome.reason, outcome.example, outcome.count)
-                    continue
-                seen += 1
-                if isinstance(result, Utterance) and result.id in audio_of:
-                    result = self._repeated(result, audio_of[result.id])
-                if isinstance(result, Quarantined):
-                    self.quarantined.append(result)
-                elif isinstance(result, Utterance):
-                    audio_of[result.id] = result.audio
-                    headerless = headerless or result.pcm is not None
-                    if isinstance(outcome, Utterance):
-                        stated.add(outcome, result.duration_s)
-                    yield result
-                if self.progress is not None:
-                    self.progress(seen)
+        for outcome, result in measured:
+            if isinstance(outcome, (Skipped, Note)):
+                tallies = self.skipped if isinstance(outcome, Skipped) else self.notes
+                add_to(tallies, outcome.kind, outcome.reason, outcome.example, outcome.count)
+                continue
+            seen += 1
+            if isinstance(result, Utterance) and result.id in audio_of:
+                result = self._repeated(result, audio_of[result.id])
+            if isinstance(result, Quarantined):
+                self.quarantined.append(result)
+            elif isinstance(result, Utterance):
+                audio_of[result.id] = result.audio
+                headerless = headerless or result.pcm is not None
+                if isinstance(outcome, Utterance):
+                    stated.add(outcome, result.duration_s)
+                yield result
+            if self.progress is not None:
+                self.progress(seen)
         is_given = self.config.pcm is not None and "pcm" in self.config.model_fields_set
         if is_given and audio_of and not headerless:
             reason = "pcm is used for no recording, because all of them have headers"
@@ -258,44 +260,3 @@ def _reads(root: Path, config: SourceConfig, file: Path) -> bool:
     """Whether a source reads the very file that is to be written."""
     read = [root, root / file.name, *(root / name for name in getattr(config, "files", ()))]
     return any(path.resolve() == file.resolve() for path in read)
-
-
-def _measured(
-    outcome: Outcome, base: Path, corpus: Path, config: SourceConfig
-) -> Utterance | Quarantined | None:
-    """An utterance with length and rate from its file's header, or the quarantined row; None for mere counts."""
-    if isinstance(outcome, (Skipped, Note)):
-        return None
-    if isinstance(outcome, Rejected):
-        return Quarantined(outcome.id, outcome.audio, outcome.reason, "prepare", outcome.kind)
-    try:
-        row = within_root(outcome, base, corpus, outside_root=config.outside_root)
-        return _with_header(row, base, config.pcm)
-    except AudioError as error:
-        name, audio, reason = map(shortened, (outcome.id, outcome.audio, error.reason))
-        return Quarantined(name, audio, reason, "prepare", error.kind)
-
-
-def _with_header(utterance: Utterance, base: Path, pcm: str | None) -> Utterance:
-    """The utterance with length and rate from its file's header, or from `pcm` if the file has no header.
-
-    Raises:
-        AudioError: the file cannot be read, or lacks the channel or the stretch.
-    """
-    header = read_header(base / utterance.audio, pcm=utterance.pcm or pcm)
-    if utterance.channel is not None and utterance.channel >= header.num_channels:
-        raise AudioError(
-            utterance.audio,
-            f"has {header.num_channels} channels, so channel {utterance.channel} does not exist",
-            "channel-missing",
-        )
-    lasts = f"lasts {header.duration_s:.3f} s"
-    left = header.duration_s - (utterance.start_s or 0.0)
-    if left <= 0:
-        reason = f"{lasts}, but the utterance begins at {utterance.start_s} s"
-        raise AudioError(utterance.audio, reason, "stretch-begins-late")
-    length = left if utterance.start_s is None or utterance.duration_s == 0 else utterance.duration_s
-    if length > left + MISSING_TAIL_S:
-        raise AudioError(utterance.audio, f"{lasts}, but the utterance ends later", "stretch-ends-late")
-    extra = {**utterance.extra, "pcm": utterance.pcm or pcm} if header.is_headerless else utterance.extra
-    return replace(utterance, duration_s=min(length, left), sample_rate_hz=header.sample_rate_hz, extra=extra)

@@ -38,6 +38,7 @@ from soritune.corpus.transcripts import MarkCount
 from soritune.corpus.unread_text import UnreadCount
 from soritune.errors import ManifestError
 from soritune.progress import SILENT, Console
+from soritune.ray_engine import RayEngine
 from soritune.recipe import Recipe
 from soritune.stages.label_columns import label_values
 from soritune.stages.prepare import log_quarantined
@@ -124,6 +125,7 @@ def check_rows(
     resumes: str | None = None,
     anew: bool = False,
     workers: int | None = None,
+    engine: RayEngine | None = None,
     reports: Callable[[CheckResult, CheckSettings], None] | None = None,
     console: Console = SILENT,
     **settings: Any,
@@ -142,6 +144,7 @@ def check_rows(
         resumes: what the problems depend on, as text. With it, an interrupted check resumes in `folder`.
         anew: do not use what an interrupted check left.
         workers: processes; None takes one per core.
+        engine: checks on a cluster, which needs `folder` and `resumes`; None uses `workers` of this machine.
         reports: called with the result when its files are written, before an interrupted check would start anew.
         console: where the progress bar and warnings are shown.
         settings: the other fields of `CheckSettings`.
@@ -155,7 +158,7 @@ def check_rows(
         parts.begin(anew=anew)
         report_resumed(parts, console)
     with console.bar("check", len(manifest)) as bar:
-        tables = checked_parts(manifest, chosen, parts, workers=workers, progress=bar.update)
+        tables = checked_parts(manifest, chosen, parts, workers=workers, progress=bar.update, engine=engine)
         result = join_parts(manifest, chosen, tables, label_fields=label_fields)
     all_reasons = ""
     if folder is not None:

@@ -17,6 +17,7 @@ from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.bundles.packaged import packaged_models
 from soritune.bundles.read import is_bundle
 from soritune.errors import AudioError, BundleError, ManifestError, SplitError
+from soritune.inference.clips import clips_of
 from soritune.inference.origin import make_header
 from soritune.inference.predictions import Row, write_predictions
 from soritune.inference.predictor import Predictor
@@ -24,6 +25,7 @@ from soritune.inference.recognition.alongside import predict_with_text
 from soritune.inference.recognition.recogniser import Recogniser
 from soritune.progress import SILENT, Console
 from soritune.run_folder import is_run, rows_seen
+from soritune.stages.cluster_prediction import ClusterPrediction, remove_parts
 from soritune.tasks.inputs.input import values_in_row
 
 if TYPE_CHECKING:
@@ -158,6 +160,7 @@ def predict_rows(
     unusable: Iterable[Row] = (),
     watch: Callable[[Iterable[Row]], Iterable[Row]] = iter,
     recogniser: Recogniser | None = None,
+    cluster: ClusterPrediction | None = None,
     console: Console = SILENT,
 ) -> None:
     """Predicts and writes a predictions file.
@@ -171,6 +174,8 @@ def predict_rows(
         watch: sees every row as it is made, and passes it on.
         recogniser: adds the recognised text of each clip to its row, and gives it to inputs that read a text and have
             no other.
+        cluster: predicts there instead of here, which needs an output; `predictor` then only states what the header
+            has.
         console: where the progress bar is shown; nothing is shown by default.
 
     Raises:
@@ -183,14 +188,24 @@ def predict_rows(
         if isinstance(items, Manifest):
             _refuse_idle_withholding(predictor, items)
     groups = {"split": data["split"]} if "split" in data else None
+    header = None if output is None else make_header(predictor, data, recogniser)
     with console.bar("predict", len(items)) as bar:
-        if recogniser is None:
+        if cluster is not None:
+            assert output is not None
+            assert header is not None
+            settings = {key: value for key, value in header.to_json().items() if key != "created"}
+            predicted = cluster.rows(
+                clips_of(items, groups), output, (settings, predictor.times), bar.advance
+            )
+        elif recogniser is None:
             predicted = predictor.predict(items, groups=groups, progress=bar.advance)
         else:
             predicted = predict_with_text(predictor, recogniser, items, groups=groups, progress=bar.advance)
         rows = watch(_joined(predicted, unusable))
-        if output is not None:
-            write_predictions(output, make_header(predictor, data, recogniser), rows)
+        if output is not None and header is not None:
+            write_predictions(output, header, rows)
+            if cluster is not None:
+                remove_parts(output)
         else:
             for _ in rows:
                 pass

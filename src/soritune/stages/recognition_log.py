@@ -65,7 +65,7 @@ class RecognitionLog:
 
     def get(self, clip: Clip) -> RecognisedText | None:
         """The text of a clip that is done."""
-        return self.texts.get(_key(clip))
+        return self.texts.get(key_of(clip))
 
     def add(self, clip: Clip, text: RecognisedText) -> None:
         """Keeps the text of a clip.
@@ -73,9 +73,9 @@ class RecognitionLog:
         Raises:
             OutputError: the disk is full.
         """
-        self.texts[_key(clip)] = text
+        self.texts[key_of(clip)] = text
         try:
-            self._write({"clip": _key(clip), **text.to_json()})
+            self._write({"clip": key_of(clip), **text.to_json()})
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written ({error.strerror})") from error
 
@@ -115,7 +115,7 @@ class RecognitionLog:
         return len(whole) if lines else 0
 
 
-def _key(clip: Clip) -> Key:
+def key_of(clip: Clip) -> Key:
     """Equal for the same stretch of the same, unchanged file under the same id; JSON keeps it equal.
 
     A file counts as unchanged while its size and its time of modification are the same, as for `make`.

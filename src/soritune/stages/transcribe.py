@@ -22,8 +22,9 @@ from soritune.inference.clips import Clip, clips_of
 from soritune.inference.recognition.acceptance import MIN_CONFIDENCE, checked_min_confidence, why_set_aside
 from soritune.inference.recognition.recogniser import RecognisedText, Recogniser, recognise_clip
 from soritune.progress import SILENT, Console
+from soritune.stages.cluster_transcription import ClusterTranscription
 from soritune.stages.recognised_phones import write_recognised_phones
-from soritune.stages.recognition_log import RecognitionLog
+from soritune.stages.recognition_log import RecognitionLog, key_of
 
 LONGEST_SHOWN = 60
 """Characters of a text in a message."""
@@ -88,6 +89,7 @@ def transcribe(
     resume: bool = False,
     predictions: Path | None = None,
     data: Mapping[str, Any] | None = None,
+    cluster: ClusterTranscription | None = None,
     console: Console = SILENT,
 ) -> Transcription:
     """Recognises the words of clips and writes a manifest.
@@ -100,6 +102,7 @@ def transcribe(
         resume: keep the texts of an earlier call with the same recogniser.
         predictions: also write the texts as phones, of all clips, as predictions that can be scored.
         data: what their header states about the rows, as `select_rows` gives it.
+        cluster: recognises there instead of here; `recogniser` then only states its settings.
         console: where the progress bar is shown; nothing is shown by default.
 
     Raises:
@@ -121,7 +124,7 @@ def transcribe(
     groups = {"split": data["split"]} if data and "split" in data else None
     clips = list(clips_of(items, groups))
     _refuse_unusable(clips)
-    texts = _recognise(clips, recogniser, result, resume=resume, console=console)
+    texts = _recognise(clips, recogniser, result, resume=resume, cluster=cluster, console=console)
     rows: list[Utterance] = []
     quarantined: list[Quarantined] = []
     for clip, text in zip(clips, texts, strict=True):
@@ -155,7 +158,13 @@ def _shown(text: str) -> str:
 
 
 def _recognise(
-    clips: list[Clip], recogniser: Recogniser, result: Transcription, *, resume: bool, console: Console
+    clips: list[Clip],
+    recogniser: Recogniser,
+    result: Transcription,
+    *,
+    resume: bool,
+    cluster: ClusterTranscription | None,
+    console: Console,
 ) -> list[RecognisedText | AudioError]:
     """The text of each clip, or why it cannot be read."""
     texts: list[RecognisedText | AudioError] = []
@@ -163,6 +172,11 @@ def _recognise(
         RecognitionLog(result.log, recogniser.record(), resume=resume) as log,
         console.bar("transcribe", len(clips)) as bar,
     ):
+        if cluster is not None:
+            result.resumed = sum(log.get(clip) is not None for clip in clips)
+            folder = result.output.with_name(f"{result.output.name}.parts")
+            failed = cluster.recognise(clips, log, folder, recogniser.record(), bar.advance)
+            return [log.get(clip) or failed[key_of(clip)] for clip in clips]
         for clip in clips:
             known = log.get(clip)
             result.resumed += known is not None

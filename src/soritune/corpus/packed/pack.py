@@ -38,12 +38,14 @@ from soritune.corpus.packed.shard_writer import (
     marker_of,
     read_marker,
     remove_leftovers,
+    remove_parts_of,
     sha256_of,
     write_shard,
 )
 from soritune.corpus.synthetic.workers import worker_pool
 from soritune.corpus.utterance import Utterance
 from soritune.errors import ManifestError, OutputError
+from soritune.ray_engine import RayEngine, finished_file
 from soritune.strict_json import read_json
 from soritune.whole_file import write_text
 
@@ -250,6 +252,7 @@ def pack(
     retry: bool = False,
     verify: bool = False,
     progress: Progress | None = None,
+    engine: RayEngine | None = None,
 ) -> Packed:
     """Packs the recordings of a manifest into a folder, or those that are missing in it.
 
@@ -261,6 +264,7 @@ def pack(
         retry: Pack shards again from which rows were left out, since their recordings may be there now.
         verify: Read finished shards and compare them with their hashes; damaged ones are packed again.
         progress: called with the number of rows that are done, and their total.
+        engine: packs the shards on a cluster; None uses `workers` of this machine. Does not change a byte.
 
     Raises:
         ManifestError: the manifest has no rows, or no row can be packed.
@@ -285,7 +289,7 @@ def pack(
         folder.unfinish()
     for file in (marker_of(folder.shard(number)) for number in missing):
         file.unlink(missing_ok=True)
-    _write_all(folder, missing, workers or os.cpu_count() or 1, progress)
+    _write_all(folder, missing, workers or os.cpu_count() or 1, progress, engine)
     return folder.finish(num_new=len(missing), damaged=tuple(damaged))
 
 
@@ -299,7 +303,13 @@ def _fault(file: Path, done: ShardDone) -> str | None:
     )
 
 
-def _write_all(folder: PackedFolder, missing: list[int], workers: int, progress: Progress | None) -> None:
+def _write_all(
+    folder: PackedFolder,
+    missing: list[int],
+    workers: int,
+    progress: Progress | None,
+    engine: RayEngine | None,
+) -> None:
     """Packs shards, at most two per process in preparation, so that the rows of a large manifest are not all held."""
     total = len(folder.source)
     rows_of = {
@@ -314,6 +324,13 @@ def _write_all(folder: PackedFolder, missing: list[int], workers: int, progress:
             progress(done_rows, total)
 
     report(0)
+    if engine is not None:
+        jobs = ((number, folder.job(number)) for number in missing)
+        for number in engine.tasks(_write_numbered, jobs, paths=[folder.path, folder.source.root]):
+            finished_file(marker_of(folder.shard(number)))
+            report(rows_of[number])
+        remove_parts_of(folder.path / SHARDS_FOLDER, [folder.shard(number) for number in missing])
+        return
     workers = min(workers, len(missing))
     if workers <= 1:
         for number in missing:
@@ -333,3 +350,11 @@ def _write_all(folder: PackedFolder, missing: list[int], workers: int, progress:
                 report(rows_of[number])
                 for following in islice(numbers, 1):
                     running[pool.submit(write_shard, folder.job(following))] = following
+
+
+def _write_numbered(job: tuple[int, ShardJob]) -> int:
+    """Packs a shard unless it is done: a cluster may repeat a job whose result it has lost."""
+    number, shard = job
+    if read_marker(shard.file) is None:
+        write_shard(shard)
+    return number

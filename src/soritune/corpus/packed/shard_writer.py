@@ -279,6 +279,15 @@ def remove_leftovers(folder: Path) -> None:
                 part.unlink()
 
 
+def remove_parts_of(folder: Path, done: Sequence[Path]) -> None:
+    """Removes what writers on any machine left of shards that are done: a lost node does not come back for them."""
+    names = {file.name for shard in done for file in (shard, marker_of(shard))}
+    for part in folder.glob(".*@*"):
+        if _PART.fullmatch(part.name) and part.name[1:].rsplit("@", 1)[0].rsplit(".", 1)[0] in names:
+            with suppress(OSError):
+                part.unlink()
+
+
 def _runs(process: int) -> bool:
     """Whether there is such a process; one that has ended and waits to be collected does not run."""
     try:

@@ -37,10 +37,21 @@ def predict_with_text(
     Raises:
         AudioError: a folder without audio files, or an item of another type.
     """
+    return predict_clips_with_text(predictor, recogniser, clips_of(items, groups), progress=progress)
+
+
+def predict_clips_with_text(
+    predictor: Predictor,
+    recogniser: Recogniser,
+    clips: Iterable[Clip],
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Row]:
+    """As `predict_with_text`, for clips made elsewhere."""
     waiting: deque[RecognisedText | None] = deque()
 
     def recognised() -> Iterator[Clip]:
-        for clip in clips_of(items, groups):
+        for clip in clips:
             try:
                 text = recognise_clip(recogniser, clip)
             except AudioError:  # the predictor reports it
