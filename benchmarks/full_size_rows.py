@@ -7,8 +7,8 @@ process of its own, after its imports. Memory is what the process needs more tha
 
     plan          reads the lengths and plans an epoch with 160 padded seconds per micro-batch
     restore       the same in a fresh process for the state (epoch, step); gives the next 50 micro-batches
-    uninterrupted all micro-batches of the epoch up to there and the next 50, whose rows must be those of `restore`
-    split         `soritune split`, whole speakers, by age, SNR, length and gender, beside the best of --draws random ones
+    uninterrupted all micro-batches of the epoch up to there and the next 50, which must be those of `restore`
+    split         `soritune split`, whole speakers, by age, SNR, length, gender, beside the best of --draws random ones
     first_step    `soritune train` on a toy encoder until the first step is logged: everything that a training reads
     lhotse        (peer) the same rows as lazy cuts, DynamicBucketingSampler with 50 buckets, all of an epoch
     group_by_length (peer) lengths as a list, and the order of Hugging Face's length-grouped sampler
@@ -254,7 +254,8 @@ for batch in (made := sampler()):
     lengths = [cut.duration for cut in batch]
     speech, padded = speech + sum(lengths), padded + max(lengths) * len(lengths)
 seconds = time.perf_counter() - started
-print(json.dumps({"seconds": seconds, "micro_batches": count, "rows": cuts, "padding": 100 * (1 - speech / padded)}))
+cpu_s = time.process_time()
+print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, "micro_batches": count, "rows": cuts, "padding": 100 * (1 - speech / padded)}))
 """
 
 
