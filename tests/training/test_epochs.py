@@ -58,7 +58,7 @@ def test_loading_begins_at_any_step(make_run: MakeRun) -> None:
         assert epochs.rows_of_step(1, step, [1]).tolist() == micro[1]
 
 
-class TwoProcesses(Accelerator):
+class OneOfSeveral(Accelerator):
     """Looks like process `rank` of `size`."""
 
     def __init__(self, rank: int, size: int = 2) -> None:
@@ -78,14 +78,46 @@ def test_processes_share_the_micro_batches_of_a_step(make_run: MakeRun) -> None:
     epochs = epochs_of(run)
     alone = [[b.rows.tolist() for b in micro] for micro in epochs.load(0, 0, make_accelerator(run.settings))]
     shared = [
-        [[b.rows.tolist() for b in micro] for micro in epochs.load(0, 0, TwoProcesses(rank))]
+        [[b.rows.tolist() for b in micro] for micro in epochs.load(0, 0, OneOfSeveral(rank))]
         for rank in (0, 1)
     ]
     assert alone == [first + second for first, second in zip(*shared, strict=True)]
     with pytest.raises(
         TrainingError, match="=2 cannot be shared evenly by 3 processes; choose a multiple of 3"
     ):
-        next(epochs.load(0, 0, TwoProcesses(0, 3)))
+        next(epochs.load(0, 0, OneOfSeveral(0, 3)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_ranks_and_workers_share_three_epochs_over_an_interruption(
+    ranks: int, workers: int, make_run: MakeRun
+) -> None:
+    """Every process is replaced by a new one inside the second epoch, after a step that it had prefetched beyond."""
+    batches = {"padded_seconds": 1.5, "micro_batches_per_step": 4, "num_workers": workers}
+    stopped_epoch, stopped_step = 1, 2
+    visited: dict[int, list[list[list[int]]]] = {}
+    for rank in range(ranks):
+        first, second = (epochs_of(make_run(epochs=3, batches=batches)) for _ in range(2))
+        process = OneOfSeveral(rank, ranks)
+        before = first.load(stopped_epoch, 0, process)
+        parts = {
+            0: list(first.load(0, 0, process)),
+            stopped_epoch: [next(before) for _ in range(stopped_step)],
+            2: list(second.load(2, 0, process)),
+        }
+        before.close()  # type: ignore[attr-defined]
+        rest = list(second.load(stopped_epoch, stopped_step, process))
+        assert rest
+        parts[stopped_epoch] += rest
+        for epoch, steps in parts.items():
+            rows = [[row for batch in micro for row in batch.rows.tolist()] for micro in steps]
+            visited.setdefault(epoch, []).append(rows)
+    for rows_of_ranks in visited.values():
+        assert len({len(steps) for steps in rows_of_ranks}) == 1  # equal steps
+        rows = [row for steps in rows_of_ranks for step in steps for row in step]
+        assert sorted(rows) == list(range(30))  # all of them, and none twice
+    assert len({str(rows) for rows in visited.values()}) == 3
 
 
 def test_checksum_depends_on_rows_order_and_micro_batches(make_run: MakeRun) -> None:

@@ -13,18 +13,61 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Generic, TypeVar
 
 from soritune.audio.files import spelling_of
 from soritune.errors import AudioError
 
 _HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
+_Member = TypeVar("_Member")
 LARGEST_BYTES = 1 << 31
 """A member is read into memory as a whole; a larger one is refused."""
 
 
-class ZipArchive:
+@dataclass(slots=True)
+class Listing:
+    """What lies directly in a folder, sorted."""
+
+    folders: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+
+class Archive(Generic[_Member]):
+    """What ZIP and TAR files have in common: their files by name."""
+
+    path: Path
+    _names: list[str]
+    _members: dict[str, _Member]
+
+    def names(self) -> list[str]:
+        """Paths of its files, with "/" between folders."""
+        return self._names
+
+    def has(self, name: str) -> bool:
+        """Whether it has a file at this path."""
+        return spelling_of(name) in self._members
+
+    @cached_property
+    def folders(self) -> dict[str, Listing]:
+        """Path of a folder → what lies in it; "" is the archive itself."""
+        folders: dict[str, Listing] = {"": Listing()}
+        for name in sorted(set(self._names)):
+            parts = name.split("/")
+            if not all(parts) or ".." in parts:
+                continue
+            for depth in range(1, len(parts)):
+                inner, outer = "/".join(parts[:depth]), "/".join(parts[: depth - 1])
+                if inner not in folders:
+                    folders[inner] = Listing()
+                    folders[outer].folders.append(parts[depth - 1])
+            folders["/".join(parts[:-1])].files.append(parts[-1])
+        return folders
+
+
+class ZipArchive(Archive[zipfile.ZipInfo]):
     """A ZIP file.
 
     Raises:
@@ -39,14 +82,6 @@ class ZipArchive:
             raise AudioError(path, f"is a damaged ZIP archive ({error})", "archive-damaged") from error
         infos = [info for info in self._zip.infolist() if not info.is_dir()]
         self._names, self._members = _by_name([(_names_in_zip(info), info) for info in infos])
-
-    def names(self) -> list[str]:
-        """Paths of its files, with "/" between folders."""
-        return self._names
-
-    def has(self, name: str) -> bool:
-        """Whether it has a file at this path."""
-        return spelling_of(name) in self._members
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a file; None if there is no such file.
@@ -73,7 +108,7 @@ class ZipArchive:
             ) from error
 
 
-class TarArchive:
+class TarArchive(Archive[tarfile.TarInfo]):
     """A TAR file, also a compressed one.
 
     A compressed archive has no random access: it is decompressed from its beginning for its list of files, and again
@@ -92,14 +127,6 @@ class TarArchive:
         except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
             raise AudioError(path, f"is a damaged TAR archive ({error})", "archive-damaged") from error
         self._names, self._members = _by_name([(_names_in_tar(info), info) for info in members])
-
-    def names(self) -> list[str]:
-        """Paths of its files, with "/" between folders."""
-        return self._names
-
-    def has(self, name: str) -> bool:
-        """Whether it has a file at this path."""
-        return spelling_of(name) in self._members
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a file; None if there is no such file.
@@ -140,9 +167,6 @@ def open_archive(path: Path) -> ZipArchive | TarArchive | None:
     except OSError as error:
         raise AudioError(path, f"cannot be read ({error.strerror or error})", "audio-unreadable") from error
     return None
-
-
-_Member = TypeVar("_Member")
 
 
 def _by_name(members: Sequence[tuple[list[str], _Member]]) -> tuple[list[str], dict[str, _Member]]:

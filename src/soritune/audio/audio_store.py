@@ -18,7 +18,7 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from soritune.audio.archive import TarArchive, ZipArchive, open_archive
+from soritune.audio.archive import Listing, TarArchive, ZipArchive, open_archive
 from soritune.audio.audio_file import AudioFile
 from soritune.audio.files import SUFFIXES, as_on_disk
 from soritune.audio.remote import read_url, url_of
@@ -99,6 +99,27 @@ class AudioStore:
             name for name in names if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
         )
         return [path / name for name in sorted(visible)]
+
+    def listing(self, path: Path) -> Listing | None:
+        """What lies directly in an archive, or in a folder inside one; None if the path leads to neither.
+
+        Raises:
+            AudioError: the archive is damaged.
+        """
+        place = self._container_at(path / "file")
+        if place is None or isinstance(place[0], Shard):
+            return None
+        inside = place[1].rpartition("/")[0]
+        return place[0].folders.get(inside)
+
+    def content(self, path: Path) -> bytes | None:
+        """The bytes of any file in an archive; None if the path leads to none.
+
+        Raises:
+            AudioError: the archive or the file is damaged.
+        """
+        place = self._container_at(path)
+        return None if place is None else place[0].read(place[1])
 
     def _keep(self, name: str, container: object, content: bytes) -> bytes:
         self._last = (name, container, content) if len(content) <= _KEPT_BYTES else None

@@ -34,6 +34,7 @@ from soritune.corpus.reading.field_mapping import (
     convert,
 )
 from soritune.corpus.reading.missing_values import MISSING_FIELDS, MissingValues
+from soritune.corpus.repeated_ids import repeated_ids
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError
 from soritune.inside_folder import leads_outside
@@ -129,6 +130,27 @@ class Manifest:
                 raise ManifestError("was changed while it was in use; load it again", path=self.path)
             self._columns[name] = pq.read_table(self.path, columns=[name], memory_map=True).column(0)
         return self._columns[name]
+
+    def _parts(self, name: str) -> Iterator[pa.Array]:
+        """A field that every row of the file has, part by part; nothing of it is kept in memory."""
+        if self._stamp is None or name in self._columns:
+            yield from self._stored_column(name).chunks
+            return
+        assert self.path is not None
+        with pq.ParquetFile(self.path, memory_map=True) as file:
+            for batch in file.iter_batches(_BATCH_ROWS, columns=[name]):
+                yield batch.column(0)
+
+    def _lacks_values(self, name: str) -> bool:
+        """Whether a row of the file has no value, by the file's statistics if it has them."""
+        if self._stamp is None or name in self._absent:
+            return bool(self._stored_column(name).null_count)
+        assert self.path is not None
+        metadata = pq.read_metadata(self.path)
+        column = metadata.schema.to_arrow_schema().names.index(name)
+        groups = (metadata.row_group(number).column(column) for number in range(metadata.num_row_groups))
+        counts = [group.statistics.null_count if group.is_stats_set else None for group in groups]
+        return any(part.null_count for part in self._parts(name)) if None in counts else any(counts)
 
     def _extra_column(self, name: str) -> pa.ChunkedArray:
         values = [
@@ -371,9 +393,8 @@ def _utterances_of(path: Path, mapping: FieldMapping) -> Iterator[Utterance]:
 def _checked(manifest: Manifest, path: Path) -> Manifest:
     """Refuses duplicate ids, missing required values and impossible lengths; works on whole columns."""
     for name in REQUIRED_FIELDS:
-        column = manifest.column(name)
-        if column.null_count:
-            row = int(pc.index(pc.is_null(column), True).as_py())
+        if manifest._lacks_values(name):
+            row = int(pc.index(pc.is_null(manifest.column(name)), True).as_py())
             raise ManifestError(f"'{name}' is missing in row {row + 1}", path=path, line=row + 1, field=name)
     durations = manifest.durations_s
     bad = np.flatnonzero(~(np.isfinite(durations) & (durations > 0)))
@@ -381,14 +402,11 @@ def _checked(manifest: Manifest, path: Path) -> Manifest:
         row = int(bad[0])
         message = f"'duration_s' must be above 0, got {durations[row]} for '{manifest.column('id')[row]}'"
         raise ManifestError(message, path=path, line=row + 1, field="duration_s")
-    ids = manifest.column("id")
-    if pc.count_distinct(ids).as_py() != len(ids):
-        counts = pc.value_counts(ids.combine_chunks())
-        repeated = counts.filter(pc.greater(counts.field("counts"), 1))
-        name = repeated.field("values")[0].as_py()
+    repeated = repeated_ids(lambda: manifest._parts("id"))
+    if repeated:
+        name, count = next(iter(repeated.items()))
         raise ManifestError(
-            f"id '{name}' occurs {repeated.field('counts')[0]} times ({len(repeated)} ids are repeated); "
-            "ids must be unique",
+            f"id '{name}' occurs {count} times ({len(repeated)} ids are repeated); ids must be unique",
             path=path,
             field="id",
         )

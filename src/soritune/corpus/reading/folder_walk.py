@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soritune.audio.files import SUFFIXES
+from soritune.corpus.reading.corpus_files import is_archive, is_compressed, listing
 from soritune.corpus.reading.outcomes import Rejected, Skipped
 from soritune.errors import ManifestError
+from soritune.korean.hangul import composed
 
 _SYSTEM_FOLDERS = ("__MACOSX", "lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir")
 """Folders that operating systems add to a corpus."""
@@ -34,16 +36,21 @@ class Folder:
         return f"{self.relative}/{name}" if self.relative else name
 
 
-def walk_folders(root: Path) -> Iterator[Folder]:
+def walk_folders(root: Path, *, archives: bool = False) -> Iterator[Folder]:
     """Every folder from `root` down once, parents first, in order of names.
 
     Links to folders outside of `root` are followed.
 
+    Args:
+        root: The corpus.
+        archives: Also enter ZIP and TAR files, or begin in one: each is a folder with its name. One that lies beside
+            what it holds, or beside a folder of its name, is unpacked already and is skipped.
+
     Raises:
         ManifestError: the folder does not exist or cannot be listed.
     """
-    if not root.is_dir():
-        raise ManifestError("is not a folder" if root.exists() else "does not exist", path=root)
+    if not (root.is_dir() or (archives and root.is_file() and is_archive(root.name))):
+        raise ManifestError(_no_folder(root, archives=archives), path=root)
     home, seen = os.path.realpath(root), dict[tuple[int, int], str]()
     waiting = [""]
     while waiting:
@@ -52,22 +59,67 @@ def walk_folders(root: Path) -> Iterator[Folder]:
         shown = writable_name(relative)[0]
         folder = Folder(Path(path), relative, [], [], [])
         try:
-            status = os.stat(path)
-            identity = (status.st_dev, status.st_ino)
-            if _leads_back(path, home) or seen.setdefault(identity, relative) != relative:
+            on_disk = os.path.isdir(path)
+            status = os.stat(path) if on_disk else None
+            identity = (0, 0) if status is None else (status.st_dev, status.st_ino)
+            if on_disk and (_leads_back(path, home) or seen.setdefault(identity, relative) != relative):
                 reason = "link to a folder that is read by its own name"
                 folder.outcomes.append(Skipped(reason, 1, shown, kind="folder-repeated"))
             else:
-                for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
-                    if _is_visible(entry.name):
-                        (folder.folders if _is_folder(entry) else folder.names).append(entry.name)
+                found = listing(folder.path)
+                folder.folders.extend(filter(_is_visible, found.folders))
+                folder.names.extend(filter(_is_visible, found.files))
+                if archives:
+                    _find_archives(folder, on_disk=on_disk)
         except OSError as error:
             if not relative:
                 raise ManifestError(f"cannot be listed ({error.strerror})", path=root) from error
-            reason = f"folder cannot be listed ({error.strerror})"
-            folder.outcomes.append(Rejected(shown, reason, kind="folder-unreadable"))
+            if is_archive(relative):
+                folder.outcomes.append(Rejected(shown, str(error.strerror), kind="archive-damaged"))
+            else:
+                reason = f"folder cannot be listed ({error.strerror})"
+                folder.outcomes.append(Rejected(shown, reason, kind="folder-unreadable"))
         yield folder
         waiting += [folder.path_of(name) for name in reversed(folder.folders)]
+
+
+def _no_folder(root: Path, *, archives: bool) -> str:
+    if not root.exists():
+        return "does not exist"
+    if archives and is_compressed(root.name):
+        return "is a compressed TAR, whose files cannot be read one by one; unpack it"
+    return "is neither a folder nor a ZIP or TAR archive" if archives else "is not a folder"
+
+
+def _find_archives(folder: Folder, *, on_disk: bool) -> None:
+    """Moves the archives among the files of a folder to its folders, or to what is not read."""
+    for name in [name for name in folder.names if is_archive(name) or is_compressed(name)]:
+        folder.names.remove(name)
+        shown = writable_name(folder.path_of(name))[0]
+        if not on_disk:
+            reason = "archive inside an archive, which is not read; unpack the outer one"
+            folder.outcomes.append(Skipped(reason, 1, shown, kind="archive-nested"))
+        elif is_compressed(name):
+            reason = "compressed TAR, which is not read; unpack it"
+            folder.outcomes.append(Skipped(reason, 1, shown, kind="archive-compressed"))
+        elif _is_unpacked(folder, name):
+            reason = "archive beside what it holds"
+            folder.outcomes.append(Skipped(reason, 1, shown, kind="archive-unpacked"))
+        else:
+            folder.folders.append(name)
+    folder.folders.sort()
+
+
+def _is_unpacked(folder: Folder, name: str) -> bool:
+    beside = {composed(other) for other in (*folder.folders, *folder.names)}
+    if composed(os.path.splitext(name)[0]) in map(composed, folder.folders):
+        return True
+    try:
+        inside = listing(folder.path / name)
+    except OSError:
+        return False  # its fault is reported when it is entered
+    contents = [composed(other) for other in (*inside.folders, *inside.files) if _is_visible(other)]
+    return bool(contents) and beside.issuperset(contents)
 
 
 def is_audio(name: str) -> bool:
@@ -94,13 +146,6 @@ def writable_name(path: str) -> tuple[str, str | None]:
 
 def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name not in _SYSTEM_FOLDERS
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # a link to a place without permission; reading it reports the fault
 
 
 def _leads_back(path: str, home: str) -> bool:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from soritune.audio.files import as_on_disk
+from soritune.corpus.reading.corpus_files import is_file, is_folder
 from soritune.corpus.reading.split_names import split_of_file
 from soritune.errors import ManifestError
 
 
 def folder_of(root: Path) -> Path:
     """ROOT itself if it is a folder, else the folder of the file ROOT."""
-    return root if root.is_dir() else root.parent
+    return root if is_folder(root) else root.parent
 
 
 def named_paths(root: Path, names: Sequence[str]) -> list[Path]:
@@ -30,7 +31,7 @@ def existing_files(paths: Iterable[Path]) -> list[Path]:
     """
     files = list(paths)
     for file in files:
-        if not file.is_file():
+        if not is_file(file):
             raise ManifestError("is not a file" if file.exists() else "does not exist", path=file)
     return files
 

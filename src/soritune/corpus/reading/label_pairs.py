@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from soritune.audio.archive import Listing
 from soritune.audio.files import recordings
+from soritune.corpus.reading.corpus_files import is_archive, is_folder, listing, unpacked
 from soritune.corpus.reading.folder_walk import (
     Folder,
     walk_folders,
@@ -50,7 +52,7 @@ def find_pairs(
     """
     labels_of = {audio: label for label, audio in parallel.items()}
     _folders_of.cache_clear()
-    for folder in walk_folders(root):
+    for folder in walk_folders(root, archives=True):
         yield from folder.outcomes
         for name, why in splits.left_out(folder.folders).items():
             folder.folders.remove(name)
@@ -103,6 +105,10 @@ def _renamed(part: str, names: Mapping[str, str], *, exact: bool) -> str:
     return full
 
 
+def _bare_name(name: str) -> str:
+    return os.path.splitext(name)[0] if is_archive(name) else name
+
+
 def _without_number(name: str) -> str:
     return name[match.end() :] if (match := _NUMBER.match(name)) else name
 
@@ -114,24 +120,30 @@ def _spelt_on_disk(root: Path, parts: list[tuple[str, str]], parent: str = "") -
         return
     (old, new), *rest = parts
     same = new == composed(old)
-    if same and os.path.isdir(root / parent / old):
+    if same and is_folder(root / parent / old):
         spellings: Iterable[str] = (old,)
     else:
-        spellings = _folders_of(root / parent)[0 if same else 1].get(new, ())
+        known = _folders_of(root / parent)[0 if same else 1]
+        spellings = known.get(new) or known.get(_bare_name(new), ())
     for name in spellings:
         yield from _spelt_on_disk(root, rest, _join(parent, name))
 
 
 @lru_cache(maxsize=32)
 def _folders_of(path: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Composed name → names on disk; and the same for names without the number before them."""
+    """Composed name → names on disk; and the same for names without the number before them. Archives are folders, also
+    under their names without the suffix, as one of two parallel trees may be unpacked."""
     full: dict[str, list[str]] = {}
     bare: dict[str, list[str]] = {}
-    for name in _listed(path, lambda name: os.path.isdir(path / name)):
-        plain = composed(name)
-        full.setdefault(plain, []).append(name)
-        for key in {plain, _without_number(plain)}:
-            bare.setdefault(key, []).append(name)
+    try:
+        inside = listing(path)
+    except OSError:
+        inside = Listing()
+    for name in (*inside.folders, *filter(is_archive, inside.files)):
+        for plain in dict.fromkeys((composed(name), _bare_name(composed(name)))):
+            full.setdefault(plain, []).append(name)
+            for key in {plain, _without_number(plain)}:
+                bare.setdefault(key, []).append(name)
     return full, bare
 
 
@@ -171,7 +183,7 @@ def _matched(
             yield Rejected(_join(label_folder, label), writable_name(reason)[0], kind="label-second")
             continue
         label_of[partner] = _join(label_folder, label)
-        path = composed(_join(audio_folder, partner))
+        path = composed(unpacked(_join(audio_folder, partner)))
         name = path if stems[composed(_stem(partner))] > 1 else _stem(path)
         yield Pair(_join(label_folder, label), _join(audio_folder, partner), name)
 
@@ -214,7 +226,7 @@ def _left_out_labels(path: Path, name: str, why: str) -> Iterator[Skipped]:
     cause = (
         "left out by split_folders" if why == "unwanted" else f"passed over, {composed(name)}_split is there"
     )
-    for folder in walk_folders(path):
+    for folder in walk_folders(path, archives=True):
         labels = [label for label in folder.names if is_label(label)]
         if labels:
             yield Skipped(
@@ -227,10 +239,10 @@ def _left_out_labels(path: Path, name: str, why: str) -> Iterator[Skipped]:
 
 def _listed(path: Path, condition: Callable[[str], bool]) -> list[str]:
     try:
-        names = sorted(os.listdir(path))
+        inside = listing(path)
     except OSError:
         return []
-    return [name for name in names if not name.startswith(".") and condition(name)]
+    return [name for name in sorted((*inside.folders, *inside.files)) if condition(name)]
 
 
 def _stem(name: str) -> str:

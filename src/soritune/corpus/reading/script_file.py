@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from soritune.corpus.reading.corpus_files import read_file
 from soritune.corpus.reading.folder_walk import is_audio, writable_name
 from soritune.corpus.reading.outcomes import Note, Rejected
 from soritune.corpus.reading.text_encoding import EncodingError, decode_text
@@ -43,7 +44,7 @@ class Script:
         """Reads a script. Its faults are kept for `report`."""
         script = cls(path)
         try:
-            text = decode_text(file.read_bytes())
+            text = decode_text(read_file(file))
         except EncodingError as error:
             script.fault, script.fault_kind = str(error), error.kind
             return script

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from soritune.corpus.reading.corpus_files import read_file
 from soritune.corpus.reading.outcomes import ReadingError
 from soritune.errors import SorituneError
 from soritune.korean.hangul import composed
@@ -41,12 +44,13 @@ class TextGridFile:
         except ImportError as error:
             raise SorituneError("TextGrid files need praatio: pip install 'soritune[textgrid]'") from error
         try:
-            grid = textgrid.openTextgrid(
-                str(path),
-                includeEmptyIntervals=True,
-                reportingMode="silence",
-                duplicateNamesMode="rename",
-            )
+            with _on_disk(path) as file:
+                grid = textgrid.openTextgrid(
+                    str(file),
+                    includeEmptyIntervals=True,
+                    reportingMode="silence",
+                    duplicateNamesMode="rename",
+                )
         except Exception as error:  # praatio raises errors of many types about damaged files
             raise ReadingError(
                 "textgrid-damaged", f"is not a readable TextGrid ({_first_line(error)})"
@@ -73,6 +77,18 @@ class TextGridFile:
             known = ", ".join(self._tiers) or "none"
             raise ReadingError("textgrid-tier", f"has no interval tier '{name}'; there are: {known}")
         yield from self._tiers[key]
+
+
+@contextmanager
+def _on_disk(path: Path) -> Iterator[Path]:
+    """The file itself, or a copy of one in an archive, as praatio opens files by their names."""
+    if path.is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.TextGrid"
+        copy.write_bytes(read_file(path))
+        yield copy
 
 
 def _plain(name: str) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
 
+from soritune.corpus.reading.corpus_files import read_file, unpacked
 from soritune.corpus.reading.expressions import Expression, compiled, leaves, spelt
 from soritune.corpus.reading.field_mapping import END, FieldValueError
 from soritune.corpus.reading.folder_walk import writable_name
@@ -277,7 +278,7 @@ class _Reader:
         )
         extra = {key: self._search(key, expression, part, document) for key, expression in self.extra.items()}
         extra = {key: value for key, value in extra.items() if value is not None}
-        parts = [*pair.audio.split("/")[:-1], *pair.label.split("/")[:-1]]
+        parts = [*unpacked(pair.audio).split("/")[:-1], *unpacked(pair.label).split("/")[:-1]]
         if (split := self.splits.split_of(parts)) is not None:
             extra.setdefault("split", split)
         utterance = self.values.utterance(given, name=name, audio=pair.audio, extra=extra)
@@ -358,7 +359,7 @@ def load_label(path: Path, encoding: str | None = None) -> tuple[Any, list[str]]
         ReadingError: the file cannot be read or decoded, is empty, or is not JSON.
     """
     try:
-        text = composed(decode_text(path.read_bytes(), encoding))
+        text = composed(decode_text(read_file(path), encoding))
     except OSError as error:
         raise ReadingError("label-unreadable", f"cannot be read ({error.strerror or error})") from error
     if not text.strip():

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from soritune.corpus.reading.audio_paths import AudioFinder
+from soritune.corpus.reading.corpus_files import is_archive, is_folder, listing, read_file
 from soritune.corpus.reading.field_mapping import FieldValueError
 from soritune.corpus.reading.folder_walk import walk_folders, writable_name
 from soritune.corpus.reading.given_files import add_split, existing_files, folder_of, named_paths
@@ -67,10 +68,11 @@ def read_corpus(root: Path, config: KsponSpeechConfig) -> Iterator[Outcome]:
         yield from _pairs(home, values)
         return
     listed = ListedRecordings("line")
+    # KsponSpeech_01.zip holds KsponSpeech_01/…, and lists begin with this folder.
+    archives = [home / name for name in listing(home).files if is_archive(name)]
     for file in lists:
-        finder = AudioFinder(
-            [home, file.parent, file.parent.parent], home, config.drop_prefix, config._matched
-        )
+        folders = [home, file.parent, file.parent.parent, *archives]
+        finder = AudioFinder(folders, home, config.drop_prefix, config._matched)
         for number, line in enumerate(_text_of(file).split("\n"), start=1):
             if not line.strip():
                 continue
@@ -106,7 +108,7 @@ def _row(audio: str, text: str, location: str, extra: dict[str, str], values: Va
 def _pairs(home: Path, values: ValueReader) -> Iterator[Outcome]:
     """Recordings with the texts beside them, folder by folder."""
     recordings = 0
-    for folder in walk_folders(home):
+    for folder in walk_folders(home, archives=True):
         yield from folder.outcomes
         texts = {os.path.splitext(name)[0] for name in folder.names if name.lower().endswith(".txt")}
         audio = [name for name in folder.names if os.path.splitext(name)[1].lower() in _PAIRED]
@@ -121,7 +123,7 @@ def _pairs(home: Path, values: ValueReader) -> Iterator[Outcome]:
             else:
                 location = folder.path_of(f"{stem}.txt")
                 try:
-                    text = decode_text((folder.path / f"{stem}.txt").read_bytes())
+                    text = decode_text(read_file(folder.path / f"{stem}.txt"))
                 except (OSError, EncodingError) as error:
                     reason = f"{location}: cannot be read ({getattr(error, 'strerror', None) or error})"
                     yield Rejected(path, reason, composed(stem), kind="text-unreadable")
@@ -138,7 +140,7 @@ def _pairs(home: Path, values: ValueReader) -> Iterator[Outcome]:
 
 def _text_of(file: Path) -> str:
     try:
-        return decode_text(file.read_bytes())
+        return decode_text(read_file(file))
     except OSError as error:
         raise ManifestError(f"cannot be read ({error.strerror or error})", path=file) from error
     except EncodingError as error:
@@ -146,11 +148,11 @@ def _text_of(file: Path) -> str:
 
 
 def _lists(root: Path, config: KsponSpeechConfig) -> list[Path]:
-    if config.files or not root.is_dir():
+    if config.files or not is_folder(root):
         return existing_files(named_paths(root, config.files))
     return [
         folder.path / name
-        for folder in walk_folders(root)
+        for folder in walk_folders(root, archives=True)
         for name in folder.names
         if name.lower().endswith(".trn")
     ]

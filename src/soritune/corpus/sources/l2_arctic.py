@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from soritune.corpus.reading.corpus_files import listing, read_file
 from soritune.corpus.reading.field_mapping import FieldValueError
 from soritune.corpus.reading.folder_walk import walk_folders
 from soritune.corpus.reading.outcomes import Outcome, ReadingError, Rejected, Skipped
@@ -81,13 +82,13 @@ def read_corpus(root: Path, config: L2ArcticConfig) -> Iterator[Outcome]:
     values = ValueReader.of(config, "L2-ARCTIC", config.language)
     known = {name: (gender, l1) for l1, names in SPEAKERS.items() for name, gender in names.items()}
     seen = False
-    for folder in walk_folders(root):
+    for folder in walk_folders(root, archives=True):
         yield from folder.outcomes
         if _ANNOTATION not in folder.folders or _WAV not in folder.folders:
             continue
         seen = True
         folder.folders.clear()
-        speaker = folder.path.resolve().name
+        speaker = folder.path.resolve().name.removesuffix(".zip")
         gender, l1 = known.get(speaker, (None, None))
         given = {"speaker": speaker, "gender": gender, "first_language": l1}
         yield from _speaker_rows(folder.path, folder.relative, given, values, config)
@@ -99,11 +100,11 @@ def _speaker_rows(
     folder: Path, relative: str, speaker: dict[str, str | None], values: ValueReader, config: L2ArcticConfig
 ) -> Iterator[Outcome]:
     prefix = f"{relative}/" if relative else ""
-    audio = {os.path.splitext(name)[0]: name for name in sorted(os.listdir(folder / _WAV)) if name[0] != "."}
+    audio = {os.path.splitext(name)[0]: name for name in listing(folder / _WAV).files}
     grids = {
         os.path.splitext(name)[0]: name
-        for name in sorted(os.listdir(folder / _ANNOTATION))
-        if name.lower().endswith(".textgrid") and name[0] != "."
+        for name in listing(folder / _ANNOTATION).files
+        if name.lower().endswith(".textgrid")
     }
     for stem in sorted({*audio, *grids}):
         name = f"{speaker['speaker']}-{stem}"
@@ -178,7 +179,7 @@ def _phone(text: str) -> str:
 def _transcript(folder: Path, stem: str) -> str | None:
     file = folder / _TRANSCRIPT / f"{stem}.txt"
     try:
-        return " ".join(decode_text(file.read_bytes()).split())
+        return " ".join(decode_text(read_file(file)).split())
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -57,7 +57,7 @@ def read_corpus(root: Path, config: SeoulCorpusConfig) -> Iterator[Outcome]:
     values = ValueReader.of(config, "Seoul Corpus", config.language)
     grids: dict[str, str] = {}
     audio: dict[str, str] = {}
-    for folder in walk_folders(root):
+    for folder in walk_folders(root, archives=True):
         yield from folder.outcomes
         for name in folder.names:
             stem, suffix = os.path.splitext(name)

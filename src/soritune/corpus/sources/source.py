@@ -7,7 +7,8 @@ describes the corpus: its publisher, its licence, its layout and its known fault
 
 `corpus/reading/` has what most layouts need:
 
-- folders: `folder_walk.py`, `label_pairs.py` (a JSON label per recording), `script_file.py` (texts by file name);
+- folders: `folder_walk.py` and `corpus_files.py` (also inside archives), `label_pairs.py` (a JSON label per recording),
+  `script_file.py` (texts by file name);
 - lists: `given_files.py` (which files), `table_rows.py` and `table_columns.py` (CSV), `audio_paths.py` (paths as
   written elsewhere), `repeated_recordings.py` (recordings listed more than once);
 - other toolkits: `kaldi_folder.py`, `json_lines.py`, `arrow_dataset.py` (Hugging Face), `textgrids.py` (Praat);

@@ -25,6 +25,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from soritune.audio.files import recordings
+from soritune.corpus.reading.corpus_files import unpacked
 from soritune.corpus.reading.field_mapping import TEXT_FIELDS, FieldValueError, convert
 from soritune.corpus.reading.folder_walk import Folder, walk_folders, writable_name
 from soritune.corpus.reading.outcomes import Note, Outcome, Rejected, Skipped
@@ -118,7 +119,7 @@ def read_corpus(root: Path, config: SpeakerFoldersConfig) -> Iterator[Outcome]:
     scripts: list[tuple[str, Script]] = []
     files = fitting = 0
     first, text_files, found_script = "", list[str](), False
-    for folder in walk_folders(root):
+    for folder in walk_folders(root, archives=True):
         while scripts and not _is_below(folder.relative, scripts[-1][0]):
             yield from scripts.pop()[1].report()
         yield from folder.outcomes
@@ -135,7 +136,7 @@ def read_corpus(root: Path, config: SpeakerFoldersConfig) -> Iterator[Outcome]:
             if fault is not None:
                 yield Rejected(shown, fault, kind="name-not-utf8")
                 continue
-            match = _fit(pattern, composed(path))
+            match = _fit(pattern, composed(unpacked(path)))
             fitting += match is not None
             yield from _outcomes(path, name, match, nearest_first, source, config)
     while scripts:
@@ -158,9 +159,9 @@ def read_corpus(root: Path, config: SpeakerFoldersConfig) -> Iterator[Outcome]:
 def _recordings(folder: Folder) -> Iterator[tuple[str, str]]:
     """(path, id) of a folder's audio. An id is the path without its suffix, unless two files would then share it."""
     paths = [folder.path_of(name) for name in recordings(folder.names)]
-    stems = Counter(composed(path).rsplit(".", 1)[0] for path in paths)
+    stems = Counter(composed(unpacked(path)).rsplit(".", 1)[0] for path in paths)
     for path in paths:
-        name = composed(path)
+        name = composed(unpacked(path))
         yield path, name.rsplit(".", 1)[0] if stems[name.rsplit(".", 1)[0]] == 1 else name
 
 
