@@ -29,5 +29,9 @@ class PhonesModule(InputModule):
         ids = nn.functional.pad(ids[:, :frames], (0, frames - ids[:, :frames].shape[1]))
         return ids[..., None].float()
 
+    def join(self, state: Tensor, values: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+        """The ids as the last channel, in the type and on the device of the state."""
+        return torch.cat([state, values.to(state)], dim=-1)
+
 
 INPUT = PhonesModule
