@@ -96,7 +96,8 @@ def test_the_run_keeps_the_checkpoints_of_the_original_by_its_names(
     finished: tuple[Path, RunResult],
 ) -> None:
     folder, _ = finished
-    expected = {"best_loss", "best_phoneme_per", "best_error_acc", "best_mispronunciation_error_f1"}
+    expected = {"best_loss", "best_phoneme_per", "best_error_acc", "best_mdd_f1"}
+    expected |= {"best_mispronunciation_error_f1"}
     assert set(bundle_names(folder)) == expected | {"epoch_1", "epoch_2", "last"}
     assert [spec.name for spec in load_bundle(folder / "bundles" / "last").outputs] == ["phoneme", "error"]
     assert choose_bundle(folder).name == "best_mispronunciation_error_f1"
@@ -186,7 +187,7 @@ def test_every_override_of_the_original_trains(corpus: Path, tmp_path: Path, ove
     assert any(name.endswith("/per") for name in rates) == (task != "error")
     assert any(name.endswith("/error_f1") for name in rates) == (task != "phoneme")
     kept = set(bundle_names(tmp_path / "run"))
-    assert ("best_phoneme_per" in kept) == (task != "error")
+    assert ("best_phoneme_per" in kept) == ("best_mdd_f1" in kept) == (task != "error")
     assert ("best_error_acc" in kept) == (task != "phoneme")
 
 

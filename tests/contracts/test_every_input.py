@@ -28,6 +28,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "number": (3.0, -1.0, "a text"),
     "frame_numbers": ([1.0, 2.0, 3.0], [4.0], "a text"),
     "text": ("가나 다라", "마바", 5),
+    "phones": (["b", "a"], "a", 5),
 }
 """By kind: two values, and one that it refuses."""
 KINDS = tuple(VALUES)
@@ -38,8 +39,11 @@ def spec_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], InputSp
     folder = tiny_text_encoder(tmp_path_factory.mktemp("inputs") / "encoder", ["가나 다라", "마바"])
 
     def spec(kind: str) -> InputSpec:
-        options = {"encoder": str(folder), "width": 8} if kind == "text" else {}
-        return InputSpec("given", "given", "given", kind, optional=True, options=options)
+        options: dict[str, dict[str, Any]] = {
+            "text": {"encoder": str(folder), "width": 8},
+            "phones": {"symbols": ["[PAD]", "a", "b"]},
+        }
+        return InputSpec("given", "given", "given", kind, optional=True, options=options.get(kind, {}))
 
     return spec
 

@@ -49,6 +49,12 @@ def _failed(posteriors: Posteriors, reason: str) -> Row:
     return {"id": posteriors.id, "audio": posteriors.audio, "error": reason}
 
 
+def _prompt(posteriors: Posteriors, task: Task) -> str | None:
+    """What a task's `decode` gets as the prompt of a clip."""
+    row = posteriors.utterance
+    return posteriors.prompt if row is None else task.prompt_of(row)
+
+
 def _decoded(
     posteriors: Posteriors,
     tasks: Sequence[Task],
@@ -57,11 +63,11 @@ def _decoded(
     times: bool,
 ) -> Row:
     utterance = posteriors.utterance
-    prompt = posteriors.prompt
     answers = {}
     tasks = [task for task in tasks if task.name not in posteriors.left_out]
     for task in tasks:
         reference = None if utterance is None else task.reference(utterance)
+        prompt = _prompt(posteriors, task)
         prediction = _marked(task, task.decode(posteriors.outputs, prompt, decoder), thresholds)
         if times and task.phone_output is not None:
             prediction["times"] = _tiers(posteriors, task, prediction["phones"]).to_json()
@@ -87,7 +93,9 @@ def _decoded(
                 "start_s": window.start_s,
                 "end_s": window.end_s,
                 "tasks": {
-                    task.name: _marked(task, task.decode(window.outputs, prompt, decoder), thresholds)
+                    task.name: _marked(
+                        task, task.decode(window.outputs, _prompt(posteriors, task), decoder), thresholds
+                    )
                     for task in timed
                     if window.outputs
                 },

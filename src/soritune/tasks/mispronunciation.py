@@ -1,7 +1,8 @@
 """Mispronunciation: the phones that a learner pronounced, and a label (correct, or the kind of error) per position.
 
 Two CTC outputs on one encoder: `phoneme` over the pronounced phones, `error` over the labels. The first gives errors
-by comparison with the canonical phones (`metrics/mispronunciation.py`, protocol `kaldi`), the second directly.
+by comparison with the canonical phones (`metrics/mispronunciation.py`, protocol `kaldi`), the second directly. A third
+output, `segment`, labels each canonical phone from the frames in which it is spoken (`tasks/phones/error_slots.py`).
 
 Published systems report the accuracy of labels by position, in which "always correct" is best. It is kept as
 `error_acc` because they choose checkpoints by it, but here models are chosen by `error_f1`; `metrics/error_labels.py`
@@ -11,15 +12,13 @@ defines both.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
 from soritune.corpus.utterance import Utterance
 from soritune.errors import TaskError
-from soritune.korean.phones import ARPABET, KOREAN
 from soritune.metrics.edit_distance import edit_counts
 from soritune.metrics.error_labels import CORRECT, NUM_COUNTS, error_label_counts, error_label_rates
 from soritune.metrics.mispronunciation import (
@@ -30,10 +29,11 @@ from soritune.metrics.mispronunciation import (
     mispronunciation_rates,
 )
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.frame_heads import FrameHeadSettings
 from soritune.tasks.labels import BLANK, rate, read_symbols, symbol_ids
-from soritune.tasks.phones.annotated_phones import LETTERS, Scheme
+from soritune.tasks.mispronunciation_settings import MispronunciationConfig
+from soritune.tasks.phones.annotated_phones import LETTERS
 from soritune.tasks.phones.annotation_reader import AnnotationReader
+from soritune.tasks.phones.labels_by_phone import LabelsByPhone
 from soritune.tasks.phones.language import language_mismatch
 from soritune.tasks.phones.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
 from soritune.tasks.phones.phone_tables import WORST_CASES, phone_tables, worst_alignments
@@ -48,78 +48,12 @@ from soritune.tasks.results import (
     RateDescription,
     Section,
 )
-from soritune.tasks.specs import OutputSpec
-from soritune.tasks.task import Task, TaskConfig
+from soritune.tasks.specs import InputSpec, OutputSpec
+from soritune.tasks.task import Task
 
-UNINTELLIGIBLE = "err"
-"""A sound that annotators could not identify; a phone of its own in second-language corpora."""
-L2_ARPABET: tuple[str, ...] = (*(phone.lower() for phone in ARPABET.symbols), UNINTELLIGIBLE)
-INVENTORIES: dict[str, tuple[str, ...]] = {"arpabet": L2_ARPABET, "korean": KOREAN.symbols}
 PHONE_COUNTS, PROTOCOL_COUNTS = 4, 7
 OF_ERRORS = ("precision", "recall", "f1")
 """Rates to which only speakers who make errors contribute."""
-
-
-class MispronunciationConfig(TaskConfig):
-    """Settings of the task `mispronunciation`."""
-
-    task: Literal["phoneme", "error", "both"] = "both"
-    """The outputs of the model."""
-    labels: Scheme
-    """What the letters of `error_labels` mean: C and I (or E) for any error, or C, S, D, and I for an insertion. No
-    default: corpora differ."""
-    inventory: Literal["korean", "arpabet"] | tuple[str, ...] = "arpabet"
-    """The phones: "arpabet" is 39 in lower case without stress and `err`; "korean"; or the symbols themselves."""
-    fold: tuple[Literal["case", "stress"], ...] = ()
-    """Of the arpabet inventory: read AH as ah ("case"), ah0 as ah ("stress")."""
-    language: str | None = None
-    """Rows in any other language (manifest field `language`) are ignored; with or without a region (`en`, `en-US`).
-    null takes all rows."""
-    gap: str = SILENCE
-    """Symbol of a gap in the aligned phones and of real silence."""
-    phoneme_output: str = Field("phoneme", min_length=1)
-    """Name of the phone output; change it if another task's output is called `phoneme` too."""
-    phoneme_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
-    """Factor of the phone output's loss in the total."""
-    error_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
-    """Factor of the error output's loss in the total."""
-    phoneme_layer: int | str | tuple[int, ...] = "last"
-    """What the phone head reads: "last", "weighted", the number of a transformer layer, or several numbers."""
-    error_layer: int | str | tuple[int, ...] = "last"
-    """What the error head reads."""
-    phoneme_head: FrameHeadSettings = Field(default_factory=FrameHeadSettings)
-    """What is between that and the linear layer of the phones."""
-    error_head: FrameHeadSettings = Field(default_factory=FrameHeadSettings)
-    """The same of the labels."""
-
-    @model_validator(mode="after")
-    def _sound(self) -> MispronunciationConfig:
-        phones = self.phones
-        if len(set(phones)) != len(phones) or not phones:
-            raise ValueError(f"inventory must be distinct phones, got {list(phones)}")
-        if self.fold and self.inventory != "arpabet":
-            raise ValueError(
-                "fold is for inventory=arpabet only; in other inventories case and digits distinguish phones"
-            )
-        reserved = next((symbol for symbol in (self.gap, BLANK, SILENCE) if symbol in phones), None)
-        if reserved is not None:
-            raise ValueError(f"'{reserved}' is a gap, a silence or the blank and cannot be a phone too")
-        return self
-
-    def idle_settings(self) -> dict[str, str]:
-        """Settings of an output that `task` leaves out."""
-        parts = {"phoneme": ("error_weight", "error_layer", "error_head"), "both": ()}
-        idle = parts.get(self.task, ("phoneme_weight", "phoneme_layer", "phoneme_output", "phoneme_head"))
-        return {
-            **self.phoneme_head.idle_settings("phoneme_head"),
-            **self.error_head.idle_settings("error_head"),
-            **dict.fromkeys(idle, f"with tasks.mispronunciation.task={self.task}"),
-        }
-
-    @property
-    def phones(self) -> tuple[str, ...]:
-        """The symbols of the inventory."""
-        return INVENTORIES[self.inventory] if isinstance(self.inventory, str) else self.inventory
 
 
 class MispronunciationTask(Task):
@@ -134,6 +68,7 @@ class MispronunciationTask(Task):
         self.has_phones = config.task in ("phoneme", "both")
         self.has_labels = config.task in ("error", "both")
         self.phones = config.phones
+        self.has_segments = config.segment_head is not None
         self.letters = LETTERS[config.labels]
         self._phone_index = {s: i for i, s in enumerate((BLANK, *self.phones, config.gap))}
         self._label_index = {s: i for i, s in enumerate((BLANK, *self.letters))}
@@ -145,8 +80,9 @@ class MispronunciationTask(Task):
             fold=config.fold,
             folding_helps=config.inventory == "arpabet",
             checks_phones=self.has_phones,
-            reads_labels=self.has_labels,
+            reads_labels=self.has_labels or self.has_segments,
         )
+        self.by_phone = LabelsByPhone(config, self._reader, self._phone_index)
 
     @property
     def outputs(self) -> tuple[OutputSpec, ...]:
@@ -170,7 +106,7 @@ class MispronunciationTask(Task):
                 config.error_head,
             ),
         )
-        return tuple(
+        sequences = tuple(
             OutputSpec(
                 name=name,
                 labels=tuple(index),
@@ -184,6 +120,34 @@ class MispronunciationTask(Task):
             for is_learnt, name, index, weight, layer, head in parts
             if is_learnt
         )
+        return (*sequences, *self.by_phone.outputs)
+
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """The phones of the text, if there is a segment head."""
+        return self.by_phone.inputs
+
+    @property
+    def reads_prompt(self) -> bool:
+        """Whether labels are read by phone of the text."""
+        return bool(self.by_phone.parts)
+
+    def prompt_of(self, utterance: Utterance) -> str | None:
+        """The canonical phones of a row, with spaces between them; the text if labels are not read by phone."""
+        if not self.reads_prompt:
+            return utterance.text
+        return None if utterance.canonical is None else " ".join(utterance.canonical)
+
+    @property
+    def swaps_prompts(self) -> bool:
+        """Whether the segment head is trained on other texts too."""
+        return self.by_phone.swaps_prompts
+
+    def swapped(
+        self, utterance: Utterance, other: Utterance, generator: np.random.Generator
+    ) -> tuple[dict[str, Any], dict[str, NDArray[Any] | None]]:
+        """The text of the other row, or some of its phones, for the segment head alone."""
+        return self.by_phone.swapped(utterance, other, generator)
 
     @property
     def phone_output(self) -> str | None:
@@ -192,12 +156,15 @@ class MispronunciationTask(Task):
 
     @property
     def primary_metric(self) -> Metric:
-        """F1 of the errors by aligned labels, or the phone error rate if no labels are learnt."""
+        """F1 of the errors by aligned labels, or the phone error rate if no labels are learnt; with a segment head, the
+        area under its ROC curve."""
+        if self.has_segments:
+            return Metric("segment_auc", True)
         return Metric("error_f1", True) if self.has_labels else Metric("per", False)
 
     def part_fault(self, rows: Iterable[Utterance]) -> str | None:
         """Rows without a single error, if labels are learnt: every rate of errors would be undefined."""
-        if not self.has_labels:
+        if not (self.has_labels or self.has_segments):
             return None
         for row in rows:
             try:
@@ -233,6 +200,7 @@ class MispronunciationTask(Task):
             targets["error"] = (
                 None if row.labels is None else symbol_ids(row.labels, self._label_index, "label")
             )
+        targets |= self.by_phone.targets(row)
         return targets
 
     def decode(
@@ -241,7 +209,11 @@ class MispronunciationTask(Task):
         prompt: str | None = None,
         decoder: Decoder | None = None,
     ) -> Prediction:
-        """The symbols of each output as `decoder` reads it; silence is not a phone."""
+        """The symbols of each output as `decoder` reads it; silence is not a phone.
+
+        If labels are read by phone of the text, `prompt` is the canonical phones; without them, slots are read as
+        `decoder` reads them.
+        """
         fields: dict[str, Any] = {}
         if self.has_phones:
             dropped = (BLANK, self.config.gap)
@@ -255,11 +227,13 @@ class MispronunciationTask(Task):
             fields["labels"], fields["labels_confidence"] = read_symbols(
                 outputs["error"], tuple(self._label_index), dropped=(BLANK,), decoder=decoder
             )
+        fields |= self.by_phone.read(outputs, prompt)
         return Prediction(self.name, fields)
 
     def columns(self, prediction: Prediction) -> tuple[Column, ...]:
         """The phones and the labels, as far as the model has such outputs."""
-        return tuple(Column(field, field) for field in ("phones", "labels") if field in prediction.fields)
+        fields = ("phones", "labels", "segment_labels")
+        return tuple(Column(field.replace("_", " "), field) for field in fields if field in prediction.fields)
 
     def reference(self, utterance: Utterance) -> dict[str, Any] | None:
         """`{"phones", "canonical", "perceived", "labels"}`; None for a field that the row does not have.
@@ -308,7 +282,7 @@ class MispronunciationTask(Task):
             counts["label"] = np.zeros(NUM_COUNTS)
             if reference["labels"] is not None:
                 counts["label"] += error_label_counts(reference["labels"], fields["labels"])
-        return counts
+        return counts | self.by_phone.count(reference, fields)
 
     def rates(self, counts: Counts) -> dict[str, float]:
         """per and mdd_… of the phone output, error_… of the labels; only for trained outputs."""
@@ -327,7 +301,7 @@ class MispronunciationTask(Task):
         if self.has_labels:
             labels = error_label_rates(counts.get("label", np.zeros(NUM_COUNTS)))
             rates |= {f"error_{name}": value for name, value in labels.items()}
-        return rates
+        return rates | self.by_phone.rates(counts)
 
     def contributes(self, counts: Counts) -> dict[str, bool]:
         """Only speakers who made at least one error contribute to precision, recall and F1."""
@@ -341,8 +315,9 @@ class MispronunciationTask(Task):
         if self.has_labels:
             _, _, _, detected, _, missed, *_ = counts.get("label", np.zeros(NUM_COUNTS))
             errors["error"] = detected + missed
+        errors |= dict(self.by_phone.num_errors(counts))
         for part, number in errors.items():
-            names = [f"{part}_{name}" for name in OF_ERRORS]
+            names = [f"{part}_{name}" for name in (*OF_ERRORS, "auc")]
             contributes |= {name: bool(number > 0) for name in names if name in contributes}
         return contributes
 
@@ -391,6 +366,7 @@ class MispronunciationTask(Task):
             fields |= {"phones": [s for s in expected if s != self.config.gap], "confidence": 1.0}
         if self.has_labels:
             fields |= {"labels": [CORRECT] * len(reference["labels"] or []), "labels_confidence": 1.0}
+        fields |= self.by_phone.correct(reference)
         return Prediction(self.name, fields)
 
     def missing_label_reason(self, utterance: Utterance) -> str | None:

@@ -69,8 +69,6 @@ class Task(ABC):
     label_field: ClassVar[str | None] = None
     """Manifest column (an utterance field, or a key of `extra`) with the label of an utterance, for tasks with such
     a label, as emotion; summaries of splits count its values. None for tasks of phones or text."""
-    reads_prompt: ClassVar[bool] = False
-    """Whether `decode` uses the prompt; `soritune predict` refuses `--input text=…` if no task of the model does."""
     hub_tag: ClassVar[str | None] = None
     """`pipeline_tag` of a model card on the Hugging Face hub, such as "audio-classification"; None where none fits."""
     limits: ClassVar[tuple[str, ...]] = ()
@@ -86,6 +84,31 @@ class Task(ABC):
     @abstractmethod
     def outputs(self) -> tuple[OutputSpec, ...]:
         """The model's outputs for this task, the primary one first."""
+
+    @property
+    def reads_prompt(self) -> bool:
+        """Whether `decode` uses the prompt; `soritune predict` refuses `--input text=…` if no task of the model
+        does."""
+        return False
+
+    def prompt_of(self, utterance: Utterance) -> str | None:
+        """The prompt of a row, for `decode`: by default its text."""
+        return utterance.text
+
+    @property
+    def swaps_prompts(self) -> bool:
+        """Whether `swapped` may change training rows."""
+        return False
+
+    def swapped(
+        self, utterance: Utterance, other: Utterance, generator: np.random.Generator
+    ) -> tuple[dict[str, Any], dict[str, NDArray[Any] | None]]:
+        """A training row as if the speaker had been asked to say something of `other`.
+
+        Returns:
+            Values of inputs by name, and targets by output, that replace those of the row; by default none.
+        """
+        return {}, {}
 
     @property
     def phone_output(self) -> str | None:
@@ -126,7 +149,7 @@ class Task(ABC):
 
         Args:
             outputs: name -> log-probabilities, (frames, labels) or (labels,).
-            prompt: the text the speaker was asked to read, or None.
+            prompt: what the speaker was asked to read, as `prompt_of` gives it, or None.
             decoder: reads the CTC outputs; None is the greedy one. Tasks without such outputs ignore it.
         """
 

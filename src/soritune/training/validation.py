@@ -130,7 +130,7 @@ def _count_rows(
             )
             reference = None if is_unusable else task.reference(utterance)
             if reference is not None:
-                pair = Pair(utterance.id, reference, task.decode(outputs, utterance.text))
+                pair = Pair(utterance.id, reference, task.decode(outputs, task.prompt_of(utterance)))
                 counted.append((task.name, task.count(pair)))
     return counted, undecodable
 

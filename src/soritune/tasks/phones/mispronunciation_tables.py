@@ -9,6 +9,7 @@ from soritune.metrics.edit_distance import align
 from soritune.metrics.error_labels import CORRECT, ERROR, as_correct_or_error
 from soritune.metrics.mispronunciation import MispronunciationCounts, mispronunciation_rates
 from soritune.tasks.labels import rate
+from soritune.tasks.phones.error_slots import descriptions
 from soritune.tasks.phones.phone_tables import PHONE_RATES
 from soritune.tasks.results import Pair, RateDescription, Table
 
@@ -50,6 +51,8 @@ RATES = {
         "label error rate: edits of labels per reference label", higher_is_better=False
     ),
     "error_ser": RateDescription("share of clips with any label wrong", higher_is_better=False),
+    **descriptions("slot", "from the labels of slots"),
+    **descriptions("segment", "from the segment head"),
 }
 TOP_SPEAKERS = 3
 """Number of speakers whose share of all errors shows how much the rates depend on a few people."""

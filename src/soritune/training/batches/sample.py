@@ -67,7 +67,8 @@ class SampleReader:
         tasks: declare outputs and inputs, and make targets.
         preprocessing: how audio is read.
         chain: augmentations.
-        drops_inputs: whether inputs are left out of a share of the rows (`InputSpec.dropout`), as in training.
+        drops_inputs: whether inputs are left out of a share of the rows (`InputSpec.dropout`), and prompts are swapped
+            (`Task.swapped`), as in training.
         states: stored states of the encoder, which are read in place of the audio; None reads the audio.
 
     Attributes:
@@ -127,6 +128,12 @@ class SampleReader:
             # A task is not trained on a row that lacks one of its required inputs.
             if task.name not in lacking:
                 targets.update(task.targets(utterance))
+        if self.drops_inputs:
+            for task in self.tasks:
+                if task.swaps_prompts and task.name not in lacking:
+                    changed, labels = self._swapped(task, utterance, visit, draws)
+                    values |= changed
+                    targets |= labels
         targets |= dict.fromkeys(blind_outputs(self.outputs, values))
         inputs = encode_inputs(self.inputs, values)
         faults: list[str] = []
@@ -141,6 +148,14 @@ class SampleReader:
                     targets[spec.name] = None
                     faults.append(f"{spec.name}: {fault}")
         return Sample(row, visit, waveform, inputs, targets, tuple(faults), encoded=encoded)
+
+    def _swapped(
+        self, task: Task, utterance: Utterance, visit: int, draws: Draws
+    ) -> tuple[dict[str, Any], dict[str, NDArray[Any] | None]]:
+        """What a task changes in a row with the prompt of another row, which is drawn for each visit."""
+        generator = draws.generator(f"prompt.{task.name}", visit)
+        other = self.manifest.utterance(int(generator.integers(len(self.manifest))))
+        return task.swapped(utterance, other, generator)
 
     def _read_audio(self, utterance: Utterance, visit: int, draws: Draws) -> NDArray[np.float32]:
         """The samples of a visit, augmented and normalised."""
