@@ -23,7 +23,9 @@ def test_copy_of_a_model_has_none_until_they_are_copied(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"has no thresholds .* --choose-thresholds"):
         thresholds_of_model(folder)
     assert copy_thresholds("soritune/tiny-ko", folder) == packaged_thresholds("tiny-ko")
-    assert load_thresholds(folder / FILE_NAME) == thresholds_of_model(folder) == packaged_thresholds("tiny-ko")
+    assert (
+        load_thresholds(folder / FILE_NAME) == thresholds_of_model(folder) == packaged_thresholds("tiny-ko")
+    )
 
 
 def test_copy_of_a_model_without_thresholds_gets_no_file(tmp_path: Path) -> None:

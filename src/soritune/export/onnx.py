@@ -249,8 +249,8 @@ def _readme(bundle: Bundle, model: TracedModel, *, has_tokens: bool, thresholds:
     text += longest_clip(bundle.geometry)
     if thresholds is not None:
         text += (
-            f"\n`soritune assess --bundle .` uses the thresholds {thresholds} of the bundle, in thresholds.yaml: they fit, "
-            f"because the graphs give its log-probabilities (within {model.parity.difference:.1e} on "
+            f"\n`soritune assess --bundle .` uses the thresholds {thresholds} of the bundle, in thresholds.yaml. They "
+            f"fit, because the graphs give its log-probabilities (within {model.parity.difference:.1e} on "
             f"{model.parity.clips} clips).\n"
         )
     elif known_thresholds(bundle.path) is not None:

@@ -98,9 +98,7 @@ class Assessor:
             done.outputs[self.spec.name], self.spec.labels, self.blank, frame_times(done, self.spec.name)
         )
         request = request_of(done, phones)
-        return self._facts(done) | assess(
-            request, recording, output, self.thresholds, variants=self.variants
-        )
+        return self._facts(done) | assess(request, recording, output, self.thresholds, variants=self.variants)
 
     def unreadable(self, done: Posteriors, reason: str, phones: Sequence[str] | None = None) -> Answer:
         """The answer for a recording that could not be read."""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from soritune.assessment.thresholds import FILE_NAME, Thresholds, load_thresholds, packaged_thresholds, write_thresholds
+from soritune.assessment.thresholds import (
+    FILE_NAME,
+    Thresholds,
+    load_thresholds,
+    packaged_thresholds,
+    write_thresholds,
+)
 from soritune.bundles.packaged import PACKAGED, packaged_name, resolve_model_folder
 from soritune.errors import TaskError
 from soritune.inference.predictor import Predictor

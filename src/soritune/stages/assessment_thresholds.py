@@ -8,7 +8,6 @@ from typing import Any
 from soritune.assessment.threshold_choice import Measured, Spoken, choose_thresholds, figures, measure
 from soritune.assessment.thresholds import Thresholds
 from soritune.corpus.manifest import Manifest
-from soritune.errors import TaskError
 from soritune.inference.assessor import phone_spec
 from soritune.inference.predictor import Predictor
 
