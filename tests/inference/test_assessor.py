@@ -35,7 +35,9 @@ def test_measures_are_those_of_the_samples(tiny_ko: str) -> None:
 def test_recording_that_failed_is_unreadable(tiny_ko: str) -> None:
     assessor = Assessor(Predictor.load(tiny_ko, vad="off"))
     failed = Posteriors(id="a", audio="a.wav", error="it is damaged", prompt="가")
-    measures = Measures(quality=assessor.measure(np.ones(8000, np.float32)).quality, speech_s=None, language=None)
+    measures = Measures(
+        quality=assessor.measure(np.ones(8000, np.float32)).quality, speech_s=None, language=None
+    )
     answer = assessor.answer(failed, measures)
     assert (answer["outcome"], answer["reason"]) == ("unreadable-audio", "it is damaged")
     assert answer["models"][0]["name"] == "soritune/tiny-ko"

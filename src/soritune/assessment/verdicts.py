@@ -123,7 +123,13 @@ def verdicts(
     alternatives = expected.alternatives or (frozenset(),) * len(slots)
     native = accepted_reductions(expected)
     judged = [
-        _verdict(shares[row], ids[at], labels, thresholds, _Accepted(alternatives[row], native[row], variants or {}))
+        _verdict(
+            shares[row],
+            ids[at],
+            labels,
+            thresholds,
+            _Accepted(alternatives[row], native[row], variants or {}),
+        )
         for row, at in enumerate(slots)
     ]
     return judged, _insertions(scores, expected, labels, thresholds)
