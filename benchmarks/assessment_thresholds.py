@@ -34,8 +34,8 @@ from soritune.assessment.thresholds import Thresholds, load_thresholds, write_th
 from soritune.assessment.verdicts import ERRORS, PhoneVerdict, verdicts
 from soritune.corpus.manifest import load_manifest
 from soritune.errors import TaskError, TextError
+from soritune.inference.assessor import phone_spec
 from soritune.inference.predictor import Predictor
-from soritune.stages.align import phone_spec
 
 CORPORA = ("ko_speech_selvas", "pansori_tedxkr")
 NEIGHBOURS = 3

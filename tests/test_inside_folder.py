@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from soritune.errors import OutsideFolderError
-from soritune.inside_folder import is_absolute, leads_outside, name_fault, path_inside
+from soritune.inside_folder import file_names, is_absolute, leads_outside, name_fault, path_inside
 
 OUTSIDE = [
     "../x",
@@ -76,3 +76,8 @@ def test_text_that_is_not_a_folder_name_has_a_fault(name: str) -> None:
 @pytest.mark.parametrize("name", ["emo", "감정 1", "a.b", "v2-last_3", "a+b", "x" * 40])
 def test_usual_name_has_no_fault(name: str) -> None:
     assert name_fault(name) is None
+
+
+def test_file_names_are_apart_whatever_the_case_and_never_paths() -> None:
+    names = file_names(["r16", "R16", "../x", "", "summary"], ".json", taken=("summary.json",))
+    assert names == ["r16.json", "R16-2.json", "---x.json", "no-name.json", "summary-2.json"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from soritune.errors import OutsideFolderError
@@ -60,3 +61,27 @@ def name_fault(name: str) -> str | None:
     if any(unicodedata.category(character) == "Cc" for character in name):
         return "has a control character"
     return None
+
+
+def file_names(names: Sequence[str], suffix: str, taken: Iterable[str] = ()) -> list[str]:
+    """A file name for each of the names: letters, digits, - and _; a second one of the same letters gets `-2`.
+
+    Args:
+        names: any texts.
+        suffix: of the files, with its full stop.
+        taken: file names that are not given.
+
+    >>> file_names(["r16", "r16", "한 글/x"], ".json")
+    ['r16.json', 'r16-2.json', '한-글-x.json']
+    """
+    used = {name.casefold() for name in taken}
+    found = []
+    for given in names:
+        stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in given)[:60] or "no-name"
+        number, name = 1, stem + suffix
+        while name.casefold() in used:
+            number += 1
+            name = f"{stem}-{number}{suffix}"
+        used.add(name.casefold())
+        found.append(name)
+    return found

@@ -11,6 +11,9 @@ import pytest
 from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest
 from soritune.errors import BundleError, ManifestError, ModelError, RecipeError
+from soritune.inference.predictor import Predictor
+from soritune.reports.weak_sounds import phones_of
+from soritune.stages.assess import assess_clips
 from soritune.stages.export import export
 from soritune.testing import ALL_FAMILIES
 
@@ -46,6 +49,41 @@ def test_tokens_are_written_for_a_primary_ctc_output(tiny_ko: str, tmp_path: Pat
     assert "trtexec" in (folder / "tensorrt.md").read_text(encoding="utf-8")
     assert not (folder / "model.lengths.onnx").exists()
     assert "frames" in load_bundle(folder).onnx_graph.output_names()
+
+
+def test_assessment_by_the_graph_has_the_verdicts_of_pytorch(
+    tiny_ko: str, unseen: Manifest, tmp_path: Path
+) -> None:
+    """The thresholds of the package's model go with its graph."""
+    result = export("onnx", tiny_ko, tmp_path / "out", {"older": True, "padded": False})
+    assert load_bundle(result.folder).card["onnx"]["assessment_thresholds"] == "tiny-ko-2"
+    assert "thresholds tiny-ko-2 of the bundle" in (result.folder / "README.md").read_text(encoding="utf-8")
+    by_pytorch, by_graph = (
+        list(assess_clips(Predictor.load(folder, vad="off"), unseen, vad="energy"))
+        for folder in (tiny_ko, result.folder)
+    )
+    assert any(answer["assessable"] for answer in by_pytorch)
+    for one, other in zip(by_pytorch, by_graph, strict=True):
+        assert (one["outcome"], one["counts"]) == (other["outcome"], other["counts"])
+        assert one["thresholds"] == other["thresholds"]
+        assert _verdicts(one) == _verdicts(other)
+        assert one["advice"] == other["advice"]
+
+
+def _verdicts(answer: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [
+        (phone["expected"], phone["kind"], phone["recognised"], phone["start_s"], phone["end_s"])
+        for _, phone in phones_of(answer)
+    ]
+
+
+def test_graph_of_int8_has_no_thresholds(tiny_ko: str, tmp_path: Path) -> None:
+    settings = {"older": True, "padded": False, "int8": True, "force": True}
+    folder = export("onnx", tiny_ko, tmp_path / "out", settings).folder
+    assert not (folder / "thresholds.yaml").exists()
+    assert "thresholds of `soritune assess` that the bundle has are not here" in (
+        folder / "README.md"
+    ).read_text(encoding="utf-8")
 
 
 def test_int8_is_scored_and_both_figures_are_in_the_card(

@@ -18,7 +18,14 @@ from soritune.serving.app import build_app, open_app
 from soritune.serving.models import ServedModels
 from soritune.serving.settings import ServeSettings
 
-POST = ("/v1/phonemes", "/v1/emotion", "/v1/batch", "/v1/audio/transcriptions", "/invocations")
+POST = (
+    "/v1/phonemes",
+    "/v1/emotion",
+    "/v1/pronunciation",
+    "/v1/batch",
+    "/v1/audio/transcriptions",
+    "/invocations",
+)
 GET = ("/v1/models", "/ping", "/healthz", "/metrics")
 ROUTES = (*POST, *GET)
 

@@ -1,4 +1,4 @@
-"""Which thresholds a model has, and the choice on rows."""
+"""Bundles with and without thresholds, and the choice on rows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from soritune.corpus.manifest import Manifest
 from soritune.errors import TaskError
 from soritune.inference.predictor import Predictor
 from soritune.stages.assess import assess_clips
-from soritune.stages.assessment_thresholds import choose_on_rows, thresholds_of_model
-
-
-def test_models_of_the_package_have_their_own() -> None:
-    assert thresholds_of_model("soritune/tiny-ko") == packaged_thresholds("tiny-ko")
-    assert thresholds_of_model("soritune/ko-base") == packaged_thresholds("ko-base")
+from soritune.stages.assessment_thresholds import choose_on_rows
 
 
 def test_bundle_without_thresholds_is_refused_and_with_a_file_is_not(

@@ -98,7 +98,7 @@ def assess(
     *,
     variants: Variants | None = None,
 ) -> dict[str, Any]:
-    """The answer for one recording, without the model's name (`stages/assess.py` adds it)."""
+    """The answer for one recording, without the model's name (`inference/assessor.py` adds it)."""
     facts = _facts(request, recording, thresholds)
     relation: Relatedness | None = None
     try:
@@ -306,6 +306,7 @@ def _phone(number: int, phone: ExpectedPhone, verdict: PhoneVerdict, times: Inte
             for symbol, p in verdict.candidates
         ],
         "accepted": verdict.accepted,
+        "accepted_kind": verdict.accepted_kind,
         "rules": [
             {"article": article, "title": ARTICLE_TITLES.get(article, "listed word")}
             for article in phone.articles

@@ -12,12 +12,15 @@ import numpy as np
 from soritune.assessment.alignment import Alignment, Float64, LogProbabilities
 from soritune.assessment.expected import Expected
 from soritune.assessment.gop import SlotScores, score_slots
+from soritune.assessment.reductions import accepted_reductions
 from soritune.assessment.thresholds import Thresholds
 from soritune.assessment.variants import Variants
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY
 
 Kind = Literal["correct", "substitution", "deletion", "unclear"]
 """`unclear`: the expected phone is improbable, and what was spoken instead is not certain enough to name."""
+AcceptedKind = Literal["standard", "native", "file"]
+"""Who accepts it: the Standard Pronunciation, the list of common native reductions (`reductions.py`), or a file."""
 ERRORS = ("substitution", "deletion")
 """Kinds that count as errors and that advice may name."""
 CANDIDATES = 3
@@ -38,7 +41,9 @@ class PhoneVerdict:
     candidates: tuple[tuple[str | None, float], ...]
     """The most probable phones with their probabilities, the first one first; None for a missing phone."""
     accepted: str | None = None
-    """Why another phone than the expected one is not an error: `standard`, or the reason in the file of variants."""
+    """Why another phone than the expected one is not an error: `standard`, the id of a reduction, or the reason in the
+    file of variants."""
+    accepted_kind: AcceptedKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,24 @@ class Insertion:
     recognised: str
     log_ratio: float
     """How much more probable the text is with it, as a natural logarithm."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """What is accepted in the place of one phone."""
+
+    standard: frozenset[str | None]
+    native: Mapping[str | None, str]
+    variants: Variants
+
+    def reason(self, expected: str, recognised: str | None) -> tuple[str, AcceptedKind] | None:
+        if recognised in self.standard:
+            return "standard", "standard"
+        if (expected, recognised) in self.variants:
+            return self.variants[expected, recognised], "file"
+        if recognised in self.native:
+            return self.native[recognised], "native"
+        return None
 
 
 def phone_labels(labels: Sequence[str]) -> list[int]:
@@ -98,8 +121,15 @@ def verdicts(
     scores = score_slots(log_probabilities, ids, blank, candidates, slots=slots, alignment=alignment)
     shares = scores.probabilities()
     alternatives = expected.alternatives or (frozenset(),) * len(slots)
+    native = accepted_reductions(expected)
     judged = [
-        _verdict(shares[row], ids[at], labels, thresholds, alternatives[row], variants or {})
+        _verdict(
+            shares[row],
+            ids[at],
+            labels,
+            thresholds,
+            _Accepted(alternatives[row], native[row], variants or {}),
+        )
         for row, at in enumerate(slots)
     ]
     return judged, _insertions(scores, expected, labels, thresholds)
@@ -110,8 +140,7 @@ def _verdict(
     own: int,
     labels: Sequence[str],
     thresholds: Thresholds,
-    alternatives: frozenset[str | None],
-    variants: Variants,
+    accepts: _Accepted,
 ) -> PhoneVerdict:
     names: list[str | None] = [*labels, None]
     order = np.argsort(-shares, kind="stable")
@@ -123,9 +152,9 @@ def _verdict(
         return PhoneVerdict("unclear", None, 0.0, ())
     if recognised == expected or math.log(max(probability, 1e-300)) >= thresholds.phone_log_probability:
         return PhoneVerdict("correct", recognised, probability, candidates)
-    accepted = "standard" if recognised in alternatives else variants.get((expected, recognised))
+    accepted = accepts.reason(expected, recognised)
     if accepted is not None:
-        return PhoneVerdict("correct", recognised, probability, candidates, accepted)
+        return PhoneVerdict("correct", recognised, probability, candidates, *accepted)
     kind: Kind = "deletion" if recognised is None else "substitution"
     if candidates[0][1] < thresholds.least_candidate_probability or not _comparable(expected, recognised):
         kind = "unclear"

@@ -81,9 +81,9 @@ def assess(
     """
     from soritune.assessment.thresholds import load_thresholds
     from soritune.assessment.variants import load_variants
+    from soritune.inference.model_thresholds import thresholds_of_model
     from soritune.inference.predictor import Predictor
     from soritune.stages.assess import assess_clips
-    from soritune.stages.assessment_thresholds import thresholds_of_model
     from soritune.whole_file import whole_file
 
     check_files_or_rows(audio, manifest, splits, root)

@@ -22,7 +22,7 @@ from soritune.cli.terminal import AsJson, print_json, print_line
 from soritune.cli.terminal import output as terminal
 
 if TYPE_CHECKING:
-    from soritune.reports.compare import TaskComparison
+    from soritune.reports.compare import Comparison, TaskComparison
     from soritune.reports.scores import Scores
 
 GroupBy = Annotated[
@@ -218,11 +218,23 @@ def report(
 
 
 def compare(
+    context: typer.Context,
     scores: Annotated[
         list[Path], typer.Argument(help="scores.json files or folders with one; the first is compared to.")
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the comparison as JSON here.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a JSON per model, summary.json and comparison.html: groups with their gaps, phones, "
+            "examples with players. Also for a single model."
+        ),
+    ] = None,
+    audio: Audio = True,
+    audio_root: Annotated[
+        Path | None, typer.Option(help="Where the clips are now, if they were moved.")
     ] = None,
     resamples: Resamples = 1000,
     as_json: AsJson = False,
@@ -231,14 +243,44 @@ def compare(
     from soritune.reports.compare import compare as run_comparison
     from soritune.whole_file import write_text
 
-    comparison = run_comparison(scores, resamples=resamples)
+    no_page = "without --report" if report is None else None
+    refuse_idle(context, {"audio": no_page, "audio_root": no_page or (None if audio else "with --no-audio")})
+    alone = len(scores) == 1 and report is not None and output is None
+    comparison = None if alone else run_comparison(scores, resamples=resamples)
+    content = {} if comparison is None else comparison.to_json()
     if output is not None:
-        write_text(output, json.dumps(comparison.to_json(), ensure_ascii=False, indent=1) + "\n")
+        write_text(output, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    if report is not None:
+        files = _write_comparison(report, scores, comparison, resamples, audio, audio_root)
+        content["files"] = [str(file) for file in files]
     if as_json:
-        print_json(comparison.to_json())
+        print_json(content)
         return
-    for task in comparison.tasks:
-        _print_comparison(comparison.names, task)
+    if comparison is not None:
+        for task in comparison.tasks:
+            _print_comparison(comparison.names, task)
+    if report is not None:
+        print_line(f"report: {content['files'][-1]}")
+
+
+def _write_comparison(
+    folder: Path,
+    paths: list[Path],
+    comparison: Comparison | None,
+    resamples: int,
+    audio: bool,
+    audio_root: Path | None,
+) -> list[Path]:
+    """The files of `compare --report`."""
+    from soritune.reports.compare import model_names
+    from soritune.reports.comparison_page import write_comparison
+    from soritune.reports.model_analysis import ModelAnalysis
+
+    models = [
+        ModelAnalysis.of(name, path, resamples=resamples)
+        for name, path in zip(model_names(paths), paths, strict=True)
+    ]
+    return write_comparison(folder, models, comparison, audio=audio, audio_root=audio_root)
 
 
 def show_scores(scores: Scores) -> None:

@@ -23,12 +23,15 @@ from soritune.export.judged_int8 import Cost, costs
 from soritune.export.parity import LARGEST_DIFFERENCE
 from soritune.export.tokens import TOKENS_FILE, write_tokens
 from soritune.export.traced_model import TracedModel, traced
+from soritune.inference.model_thresholds import copy_thresholds, known_thresholds
 from soritune.progress import Console
 from soritune.settings import Settings
 from soritune.tasks.objectives.objective import objective_of
 
 _FLOAT32 = ".float32"
 _SCORED = ".scored"
+THRESHOLDS = "assessment_thresholds"
+"""Key of the card: the name of the thresholds of `soritune assess` that the folder has."""
 
 
 class OnnxSettings(Settings):
@@ -117,11 +120,17 @@ class OnnxExporter:
             page = tensorrt.page(model.graph, bundle.geometry, padded=settings.padded)
             (folder / tensorrt.FILE).write_text(page, encoding="utf-8")
             facts["tensorrt"] = tensorrt.record(model.graph, bundle.geometry, padded=settings.padded)
-        _write_card(bundle, folder, model, facts)
         lines = [
             f"{model.parity.clips} clips: log-probabilities within {model.parity.difference:.1e} of PyTorch's, "
             f"{model.parity.equal} of {model.parity.decisions} decisions equal"
         ]
+        # They fit a graph with the same log-probabilities: not one of int8, or of a larger tolerance.
+        is_same = not settings.int8 and model.parity.difference <= LARGEST_DIFFERENCE
+        chosen = copy_thresholds(bundle.path, folder) if is_same else None
+        if chosen is not None:
+            facts[THRESHOLDS] = chosen.name
+            lines.append(f"thresholds of `soritune assess`: {chosen.name}, those of the bundle")
+        _write_card(bundle, folder, model, facts)
         if settings.int8:
             measured = _to_int8(bundle, folder, model, facts, settings, rows, console)
             lines += [str(cost) for cost in measured] or ["int8 was not scored on any data"]
@@ -160,7 +169,9 @@ def _write_card(bundle: Bundle, folder: Path, model: TracedModel, facts: dict[st
         folder,
         card,
         name=bundle.name,
-        readme=_readme(bundle, model, has_tokens=(folder / TOKENS_FILE).is_file()),
+        readme=_readme(
+            bundle, model, has_tokens=(folder / TOKENS_FILE).is_file(), thresholds=facts.get(THRESHOLDS)
+        ),
     )
 
 
@@ -221,7 +232,7 @@ def _to_int8(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _readme(bundle: Bundle, model: TracedModel, *, has_tokens: bool) -> str:
+def _readme(bundle: Bundle, model: TracedModel, *, has_tokens: bool, thresholds: str | None) -> str:
     graph = model.graph
     tasks = ", ".join(task["name"] for task in bundle.card["tasks"])
     outputs = "\n".join(
@@ -236,6 +247,17 @@ def _readme(bundle: Bundle, model: TracedModel, *, has_tokens: bool) -> str:
     )
     text += ", those of the first output in tokens.txt too.\n" if has_tokens else ".\n"
     text += longest_clip(bundle.geometry)
+    if thresholds is not None:
+        text += (
+            f"\n`soritune assess --bundle .` uses the thresholds {thresholds} of the bundle, in thresholds.yaml. They "
+            f"fit, because the graphs give its log-probabilities (within {model.parity.difference:.1e} on "
+            f"{model.parity.clips} clips).\n"
+        )
+    elif known_thresholds(bundle.path) is not None:
+        text += (
+            "\nThe thresholds of `soritune assess` that the bundle has are not here, because the graphs give other "
+            "log-probabilities; choose them with --choose-thresholds.\n"
+        )
     notice = notice_section(bundle.card)
     return text + (f"\n{notice}\n" if notice else "")
 

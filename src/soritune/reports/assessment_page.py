@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import yaml
 
+from soritune.inside_folder import file_names
 from soritune.reports.numbers import percent
 from soritune.reports.templates import page_environment, resource
 from soritune.reports.weak_sounds import (
@@ -54,7 +55,7 @@ def write_pages(
         name = next(iter(learners), None)
         return [write_text(path, learner_page(name, answers, audio, language))]
     folder = path.with_suffix("")
-    names = _file_names(list(learners))
+    names = dict(zip(learners, file_names([name or "" for name in learners], ".html"), strict=True))
     links = {name: f"{quote(folder.name)}/{quote(file)}" for name, file in names.items()}
     pages = [write_text(path, class_page(learners, links, language))]
     for name, own in learners.items():
@@ -142,19 +143,6 @@ def _render(template: str, language: Language, answers: Sequence[Answer], **valu
     page = page_environment().get_template(template)
     css = resource("report.css") + resource("assessment_page.css")
     return page.render(css=css, words=words, language=language, footer=footer, **values)
-
-
-def _file_names(learners: Sequence[str | None]) -> dict[str | None, str]:
-    """A file for each learner; a second one of the same letters gets `-2`."""
-    names: dict[str | None, str] = {}
-    for learner in learners:
-        stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in learner or "no-name")[:60]
-        number, name = 1, f"{stem}.html"
-        while name.casefold() in (used.casefold() for used in names.values()):
-            number += 1
-            name = f"{stem}-{number}.html"
-        names[learner] = name
-    return names
 
 
 def _first(answers: Sequence[Answer], language: Language) -> dict[str, Any] | None:

@@ -101,6 +101,15 @@ def compare(paths: Sequence[Path | str], *, resamples: int = 1000, seed: int = 0
     )
 
 
+def model_names(paths: Sequence[Path | str]) -> tuple[str, ...]:
+    """The names of models in a comparison of these scores files.
+
+    Raises:
+        ManifestError: one is not a scores file.
+    """
+    return _names(paths, [load_scores(path) for path in paths])
+
+
 def verdict(difference: Interval, higher_is_better: bool) -> str:
     """better, worse, or not distinguishable: whether the interval of a difference excludes zero."""
     if not (math.isfinite(difference.low) and math.isfinite(difference.high)):
@@ -193,6 +202,6 @@ def _with_checkpoint(names: Sequence[str], checkpoints: Sequence[str]) -> list[s
     if len(set(checkpoints)) == 1:
         return list(names)
     return [
-        f"{name} ({checkpoint})" if checkpoint not in ("", name) else name
+        f"{name} ({checkpoint})" if checkpoint not in ("", name, name.rpartition("/")[2]) else name
         for name, checkpoint in zip(names, checkpoints, strict=True)
     ]

@@ -21,6 +21,7 @@ from starlette.formparsers import MultiPartParser
 import soritune
 from soritune.serving import routes, stream
 from soritune.serving.allocator import return_large_blocks
+from soritune.serving.assessments import Assessments
 from soritune.serving.faults import RequestError
 from soritune.serving.gate import REQUEST_ID, Gate
 from soritune.serving.keys import read_keys
@@ -78,6 +79,7 @@ def build_app(
         lifespan=lifespan,
     )
     app.state.models, app.state.settings, app.state.metrics, app.state.keys = models, settings, metrics, keys
+    app.state.assessments = Assessments(models)
     app.include_router(routes.router)
     app.include_router(stream.router)
     app.add_exception_handler(RequestError, _on_fault)

@@ -33,6 +33,12 @@ class Reading(NamedTuple):
 
     clip: Clip
     read: ReadClip
+    wants_outputs: bool = False
+    """Whether the batch gives its outputs instead of the answer of its tasks."""
+
+
+Result = Answer | Posteriors | RequestError
+"""What the queue has for a reading."""
 
 
 class ServedModel:
@@ -66,7 +72,7 @@ class ServedModel:
         if not self.tasks:
             raise BundleError(f"the model {name} has no task that is served: {EMOTION_IS_OFF}")
         self._readers, self._observe = readers, observe
-        self._batcher: MicroBatcher[Reading, Answer | RequestError] | None = None
+        self._batcher: MicroBatcher[Reading, Result] | None = None
         self._starting = threading.Lock()
         self._over_time = ThreadPoolExecutor(max_workers=1, thread_name_prefix="soritune-windows")
 
@@ -86,20 +92,27 @@ class ServedModel:
         Raises:
             RequestError: it cannot be used.
         """
+        with clip_of(upload, self.settings.max_seconds) as clip:
+            return self.read_clip(clip)
+
+    def read_clip(self, clip: Clip) -> Reading:
+        """The same for a clip that can be read now.
+
+        Raises:
+            RequestError: it cannot be used.
+        """
         limit = self.settings.max_seconds
-        with clip_of(upload, limit) as clip:
-            try:
-                read = self.predictor.read(clip)
-            except AudioError as error:
-                raise fault_of(error, limit) from None
+        try:
+            read = self.predictor.read(clip)
+        except AudioError as error:
+            raise fault_of(error, limit) from None
         if read.error is not None:
             raise fault_of(AudioError(clip.audio, read.error), limit)
         return Reading(clip, read)
 
     def run(self, batch: Sequence[Reading]) -> list[Answer | RequestError]:
         """The answers of a batch."""
-        done = self.predictor.run([each.clip for each in batch], [each.read for each in batch])
-        return [self._answer(each) for each in done]
+        return [self._answer(each) for each in self._outputs(batch)]
 
     def answer_now(self, upload: Upload) -> Answer:
         """The answer without a queue, for programs that serve one request at a time.
@@ -117,11 +130,19 @@ class ServedModel:
         """
         loop = asyncio.get_running_loop()
         reading = await loop.run_in_executor(self._readers, self.read, upload)
-        try:
-            waiting = self._queue().submit(reading, reading.read.duration_s)
-        except RuntimeError:
-            raise busy("the server is stopping; send the request again", "stopping") from None
-        return _given(await asyncio.wrap_future(waiting))
+        answer = await self._queued(reading)
+        assert not isinstance(answer, Posteriors)
+        return _given(answer)
+
+    async def outputs_of(self, reading: Reading) -> Posteriors:
+        """The outputs of a clip by the queue, for other ways to judge them than its tasks.
+
+        Raises:
+            RequestError: the server is stopping.
+        """
+        done = await self._queued(reading._replace(wants_outputs=True))
+        assert isinstance(done, Posteriors)
+        return done
 
     async def answer_over_time(self, upload: Upload, window_s: float, hop_s: float) -> Answer:
         """The answer with a result for every window of the recording, one request at a time.
@@ -154,11 +175,29 @@ class ServedModel:
             raise fault_of(AudioError(NAME, row["error"]), limit)
         return Answer(self.name, self._shown(row), {})
 
-    def _queue(self) -> MicroBatcher[Reading, Answer | RequestError]:
+    async def _queued(self, reading: Reading) -> Result:
+        try:
+            waiting = self._queue().submit(reading, reading.read.duration_s)
+        except RuntimeError:
+            raise busy("the server is stopping; send the request again", "stopping") from None
+        return await asyncio.wrap_future(waiting)
+
+    def _outputs(self, batch: Sequence[Reading]) -> list[Posteriors]:
+        return self.predictor.run([each.clip for each in batch], [each.read for each in batch])
+
+    def _run_queued(self, batch: Sequence[Reading]) -> list[Result]:
+        return [
+            done if each.wants_outputs else self._answer(done)
+            for each, done in zip(batch, self._outputs(batch), strict=True)
+        ]
+
+    def _queue(self) -> MicroBatcher[Reading, Result]:
         with self._starting:
             if self._batcher is None:
                 budget = self.settings.batch_seconds or self.predictor.padded_seconds
-                self._batcher = MicroBatcher(self.run, budget, lambda count: self._observe(self.name, count))
+                self._batcher = MicroBatcher(
+                    self._run_queued, budget, lambda count: self._observe(self.name, count)
+                )
             return self._batcher
 
     def _answer(self, posteriors: Posteriors) -> Answer | RequestError:
@@ -205,7 +244,7 @@ class ServedModels:
         recogniser: Recogniser | None = None,
         readers: Executor | None = None,
     ) -> None:
-        self.settings, self.recogniser, self._readers = settings, recogniser, readers
+        self.settings, self.recogniser, self.readers = settings, recogniser, readers
         self._by_name = {model.name: model for model in models}
         self._recognising = threading.Lock()
 
@@ -288,7 +327,7 @@ class ServedModels:
         Raises:
             RequestError: it cannot be used.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._recognise, upload)
+        return await asyncio.get_running_loop().run_in_executor(self.readers, self._recognise, upload)
 
     def _recognise(self, upload: Upload) -> RecognisedText:
         assert self.recogniser is not None

@@ -10,7 +10,17 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from soritune.serving.answers import Answer
-from soritune.serving.examples import BATCH, EMOTION, ERRORS, HEALTH, INVOCATION, PHONES, TRANSCRIPTION
+from soritune.serving.assessments import MOST_CHARACTERS, Assessments
+from soritune.serving.examples import (
+    BATCH,
+    EMOTION,
+    ERRORS,
+    HEALTH,
+    INVOCATION,
+    PHONES,
+    PRONUNCIATION,
+    TRANSCRIPTION,
+)
 from soritune.serving.faults import RequestError, busy
 from soritune.serving.invocations import Instance, read_invocation, write_answers
 from soritune.serving.metrics import CONTENT_TYPE, Metrics
@@ -72,6 +82,40 @@ async def emotion(
     answer = await _in_time(request, served.answer_over_time(await _upload(file, text), window_s, hop_s))
     _count(request, served.name, answer.duration_s)
     return JSONResponse(_emotion_of(answer))
+
+
+@router.post(
+    "/v1/pronunciation",
+    responses={200: PRONUNCIATION, **ERRORS},
+    summary="How a known text was pronounced, phone by phone",
+)
+async def pronunciation(
+    request: Request,
+    file: Recording,
+    text: Annotated[
+        str | None, Form(max_length=MOST_CHARACTERS, description="What the speaker was asked to say.")
+    ] = None,
+    phones: Annotated[
+        str | None,
+        Form(max_length=MOST_CHARACTERS, description="The same as phones, instead of a text: G A | N A."),
+    ] = None,
+    model: ModelName = None,
+) -> JSONResponse:
+    """The answer of `soritune assess`. A recording that cannot be assessed, such as one of another text, is answered
+    too: `assessable` is false, and `outcome` and `reason` state why. Not validated on learners of Korean."""
+    assessments = _assessments(request)
+    served = assessments.named(model)
+    symbols = phones.split() if phones else []
+    if bool(symbols) == bool(text and text.strip()):
+        raise RequestError(
+            422,
+            "give what the speaker was asked to say as the field text, or as phones, one of the two",
+            "no-text",
+        )
+    upload = await _upload(file, text)
+    answer = await _in_time(request, assessments.answer(served, upload, symbols or None))
+    _count(request, served.name, answer["recording"]["duration_s"])
+    return JSONResponse(answer)
 
 
 @router.post("/v1/batch", responses={200: BATCH, **ERRORS}, summary="Several recordings at once")
@@ -188,6 +232,7 @@ async def healthz(request: Request) -> JSONResponse:
             "models": described,
             "recogniser": None if models.recogniser is None else models.recogniser.name,
             "emotion": settings.enable_emotion,
+            "pronunciation": _assessments(request).names,
             "limits": {
                 "bytes": settings.max_bytes,
                 "seconds": settings.max_seconds,
@@ -209,6 +254,11 @@ async def metrics(request: Request) -> Response:
 def _models(request: Request) -> ServedModels:
     models: ServedModels = request.app.state.models
     return models
+
+
+def _assessments(request: Request) -> Assessments:
+    assessments: Assessments = request.app.state.assessments
+    return assessments
 
 
 def _settings(request: Request) -> ServeSettings:

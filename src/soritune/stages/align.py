@@ -11,10 +11,10 @@ from soritune.assessment.expected import Expected, expected_of_phones, expected_
 from soritune.assessment.timing import DIGITS, Tiers
 from soritune.corpus.manifest import Manifest
 from soritune.errors import SorituneError, TaskError
+from soritune.inference.assessor import phone_spec
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.predictor import Predictor
 from soritune.inference.rows import frame_times
-from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.specs import OutputSpec
 
 
@@ -42,22 +42,6 @@ class AlignedClip:
             "log_probability": self.log_probability,
             **self.tiers.to_json(),
         }
-
-
-def phone_spec(predictor: Predictor) -> tuple[OutputSpec, int]:
-    """The output with phones, and the index of its blank.
-
-    Raises:
-        TaskError: no task of the model gives phones.
-    """
-    for task in predictor.tasks:
-        if task.phone_output is not None:
-            spec = predictor.outputs[task.phone_output]
-            blank = objective_of(spec).blank_of(spec)
-            if blank is not None:
-                return spec, blank
-    names = ", ".join(task.name for task in predictor.tasks)
-    raise TaskError(f"no task of the model ({names}) gives phones; name a model that does with --bundle")
 
 
 def expected_of_clip(
