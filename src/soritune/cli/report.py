@@ -33,7 +33,6 @@ GroupBy = Annotated[
 ]
 Resamples = Annotated[int, typer.Option(help="Bootstrap draws of speakers behind every interval.")]
 Audio = Annotated[bool, typer.Option("--audio/--no-audio", help="Put audio players into the report.")]
-_DEFAULT_GROUPS = ("gender",)
 
 
 def evaluate(
@@ -133,7 +132,7 @@ def evaluate(
         settings=settings_of(settings),
         output=output,
         root=root,
-        group_by=group_by or _DEFAULT_GROUPS,
+        group_by=group_by or None,
         resamples=resamples,
         audio=audio,
         device=device,
@@ -176,7 +175,7 @@ def score(
     from soritune.reports.score import score_predictions
     from soritune.run_folder import RunFolder
 
-    scores = score_predictions(predictions, group_by=group_by or _DEFAULT_GROUPS, resamples=resamples)
+    scores = score_predictions(predictions, group_by=group_by or None, resamples=resamples)
     path = scores.save(output or RunFolder(predictions.parent).scores())
     if as_json:
         print_json(scores.to_json())

@@ -59,7 +59,8 @@ def inline_svg(figure: Figure) -> str:
     width = re.search(r'viewBox="0 0 ([\d.]+)', head)
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
     # Text may be wider in the browser's font than estimated here, hence the visible overflow.
-    style = f"width:{width[1] if width else 600}pt;max-width:100%;height:auto;overflow:visible"
+    size = f"{width[1] if width else 600}pt"
+    style = f"--width:{size};width:{size};max-width:100%;height:auto;overflow:visible"
     text = f'{head} style="{style}">{rest}'
     text = re.sub(r"font:\s*(?:\w+ )?([\d.]+px)[^;\"]*", r"font-size: \1", text)
     text = re.sub(r"font-family:[^;\"]*;?", "", text)

@@ -16,10 +16,12 @@ from soritune.inference.certainty import checked_confidence, checked_coverage
 from soritune.inference.predictor import Predictor
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
+from soritune.reports.before import with_before
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.model_card import write_model_card
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.run_folder import START, bundle_names
 from soritune.stages.enrolment import checked_clips, split_enrolment
 from soritune.stages.judged import Judged, JudgedModel, judge_data, judge_manifest, judge_run
 from soritune.stages.judged_audio import report_leaks
@@ -49,7 +51,7 @@ def evaluate(
     texts: Sequence[str | None] | None = None,
     output: Path | str | None = None,
     root: Path | str | None = None,
-    group_by: Sequence[str] = ("gender",),
+    group_by: Sequence[str] | None = None,
     resamples: int = 1000,
     audio: bool = True,
     device: str = "auto",
@@ -86,7 +88,7 @@ def evaluate(
         output: folder for the results, where no checkpoint or decoder is added to their names; default: the run folder,
             `evaluation/<manifest or data>` in it when one is given, or `evaluation/<bundle>` for a bundle.
         root: where relative audio paths start, instead of what the manifest states.
-        group_by: fields rates are also given for.
+        group_by: fields rates are also given for, as for `score_predictions`.
         resamples: bootstrap draws of speakers.
         audio: put players into the report.
         device, backend, base, decoder, vad: as for `Predictor.load`. Clips without speech are marked and reported.
@@ -180,7 +182,7 @@ def evaluate_run(
         folder,
         split=split,
         checkpoint=None if chosen == "best" else chosen,
-        group_by=recipe.evaluate.group_by,
+        group_by=recipe.evaluate.requested_groups,
         resamples=recipe.evaluate.resamples,
         audio=recipe.evaluate.audio,
         device=recipe.train.device,
@@ -188,6 +190,15 @@ def evaluate_run(
         root=root_of(recipe),
         console=console,
     )
+
+
+def evaluate_after_training(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> Evaluation:
+    """Judges the test split of a run as its recipe states; the weights that the run was given are judged first, so that
+    the scores have them beside those of the result."""
+    has_start = START in bundle_names(folder)
+    if recipe.evaluate.before and has_start and recipe.evaluate.checkpoint != START:
+        evaluate_run(recipe, folder, checkpoint=START, console=console)
+    return evaluate_run(recipe, folder, console=console)
 
 
 def _predict(predictor: Predictor, judged: Judged, console: Console) -> None:
@@ -205,9 +216,12 @@ def _predict(predictor: Predictor, judged: Judged, console: Console) -> None:
     )
 
 
-def _score_and_report(judged: Judged, group_by: Sequence[str], resamples: int, audio: bool) -> Evaluation:
+def _score_and_report(
+    judged: Judged, group_by: Sequence[str] | None, resamples: int, audio: bool
+) -> Evaluation:
     files = judged.files
     scores = score_predictions(files.predictions, group_by=group_by, resamples=resamples)
+    scores = with_before(scores, judged.before)
     scores.save(files.scores)
     write_report(
         files.folder,

@@ -27,7 +27,7 @@ from soritune.reports.evaluation import Evaluation
 from soritune.reports.history import plot_history
 from soritune.reports.text_report import summary
 from soritune.run_folder import RunFolder
-from soritune.stages.evaluate import evaluate_run
+from soritune.stages.evaluate import evaluate_after_training
 from soritune.stages.prepare import root_of
 from soritune.stages.split import corpus_to_splits
 from soritune.stages.start import check_start, open_folder
@@ -87,7 +87,7 @@ def run(
     given_rows = data if isinstance(data, Manifest) else None
 
     def judge() -> Evaluation:
-        scores = evaluate_run(recipe, folder, console=console)
+        scores = evaluate_after_training(recipe, folder, console=console)
         note(folder, f"test {summary(scores.all_scores)}")
         return scores
 
