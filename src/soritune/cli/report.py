@@ -32,6 +32,11 @@ GroupBy = Annotated[
     ),
 ]
 Resamples = Annotated[int, typer.Option(help="Bootstrap draws of speakers behind every interval.")]
+Language = Annotated[Literal["en", "ko"], typer.Option(help="Language of the report: en or ko.")]
+Phones = Annotated[
+    Literal["jamo", "ipa", "codes"] | None,
+    typer.Option(help="How the report writes phones: jamo, ipa or codes (default: jamo for Korean phones)."),
+]
 Audio = Annotated[bool, typer.Option("--audio/--no-audio", help="Put audio players into the report.")]
 
 
@@ -72,6 +77,8 @@ def evaluate(
     group_by: GroupBy = None,
     resamples: Resamples = 1000,
     audio: Audio = True,
+    language: Language = "en",
+    phones: Phones = None,
     device: Device = "auto",
     backend: Backend = "auto",
     base: Base = None,
@@ -135,6 +142,8 @@ def evaluate(
         group_by=group_by or None,
         resamples=resamples,
         audio=audio,
+        language=language,
+        phones=phones,
         device=device,
         backend=backend,
         base=base,
@@ -193,6 +202,8 @@ def report(
         Path | None, typer.Option("--output", "-o", help="report.html in the folder by default.")
     ] = None,
     audio: Audio = True,
+    language: Language = "en",
+    phones: Phones = None,
     audio_root: Annotated[
         Path | None, typer.Option(help="Where the clips are now, if they were moved.")
     ] = None,
@@ -209,6 +220,8 @@ def report(
         output=output,
         audio=audio,
         audio_root=audio_root,
+        language=language,
+        phones=phones,
     )
     if as_json:
         print_json({"report": str(path), "bytes": path.stat().st_size})

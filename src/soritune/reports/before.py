@@ -16,6 +16,7 @@ from soritune.reports.scores import Scores, TaskScores, load_scores
 from soritune.tasks.specs import is_kept
 from soritune.tasks.task import Task
 
+BEFORE = "the model before fine-tuning"
 NEW_HEAD_NOTE = "Before fine-tuning there is nothing to score: the head of this task is new."
 NOT_JUDGED_NOTE = "The model was not judged on these clips before fine-tuning."
 
@@ -51,12 +52,12 @@ def with_before(scores: Scores, path: Path | None) -> Scores:
 def before_note(task: Task, scores: TaskScores, header: Header) -> str | None:
     """One sentence on before and after, for every model that was fine-tuned; None for others.
 
-    With scores of both it is the primary rate: `per: 12.3 points below before fine-tuning [10.1, 14.6], paired over
+    With scores of both it is the primary rate: `per: 12.3 points below the model before fine-tuning [10.1, 14.6], paired over
     speakers.`
     """
     if scores.before is not None:
         rate = scores.primary_metric.name
-        note = difference_note(task, rate, scores.before.differences.get(rate), "before fine-tuning")
+        note = difference_note(task, rate, scores.before.differences.get(rate), BEFORE)
         return None if note is None else f"{note}, paired over speakers."
     training = header.model.training
     if not training or not training.get("step"):

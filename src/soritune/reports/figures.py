@@ -65,8 +65,8 @@ def draw_history(
         for (name, series), colour in zip(rates.items(), lines, strict=False):
             shown = name if len(tasks) > 1 else name.partition("/")[2]
             axis.plot(*series, color=colour, linewidth=1.8, marker="o", markersize=3, label=shown)
-        _style(axis, colours, "Validation")
-        _name_lines(axis)
+        _style(axis, colours, "Validation", rows_of_names=math.ceil(len(rates) / 2))
+        _name_lines(axis, columns=2)
     if panels[2]:
         axis = next(axes)
         exponent = math.floor(math.log10(max(*lr[1], 1e-12)))
@@ -183,7 +183,7 @@ def draw_classes(
     axis.set_xlim(0, 1.1)
     axis.set_xticks([0, 0.25, 0.5, 0.75, 1])
     _style(axis, colours, "", grid_axis="x")
-    axis.tick_params(axis="y", labelcolor=colours.ink)
+    axis.tick_params(axis="y", labelcolor=colours.ink, pad=9)  # letters of other scripts are wider
     axis.spines["left"].set_visible(False)
     axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     _name_lines(axis)
@@ -261,12 +261,12 @@ def _series(events: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float],
     return [step for step, _ in points], [value for _, value in points]
 
 
-def _name_lines(axis: Axes) -> None:
+def _name_lines(axis: Axes, *, columns: int = 3) -> None:
     """The lines' names in their colours, at the right of the title."""
     axis.legend(
         loc="lower right",
         bbox_to_anchor=(1.02, 0.99),
-        ncols=3,
+        ncols=columns,
         frameon=False,
         fontsize=8.5,
         handlelength=1.0,
@@ -278,10 +278,18 @@ def _name_lines(axis: Axes) -> None:
 
 
 def _style(
-    axis: Axes, colours: Palette, title: str, *, grid_axis: str = "y", xlabel: str | None = "step"
+    axis: Axes,
+    colours: Palette,
+    title: str,
+    *,
+    grid_axis: str = "y",
+    xlabel: str | None = "step",
+    rows_of_names: int = 1,
 ) -> None:
+    """Grid and title; more names of lines than fit beside the title are between it and the lines."""
     if title:
-        axis.set_title(title, loc="left", fontsize=10, color=colours.ink, pad=8)
+        pad = 8 if rows_of_names < 2 else 8 + 13 * rows_of_names
+        axis.set_title(title, loc="left", fontsize=10, color=colours.ink, pad=pad)
         if xlabel:
             axis.set_xlabel(xlabel, color=colours.muted, fontsize=8.5)
     axis.grid(True, axis=grid_axis, color=colours.line, linewidth=0.8)  # type: ignore[arg-type]

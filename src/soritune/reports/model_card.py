@@ -199,7 +199,7 @@ def results_text(card: Mapping[str, Any], tasks: Sequence[Task], scores: Scores 
 def _rates(task: Task, scores: TaskScores) -> list[str]:
     """A table of Markdown."""
     before = scores.before
-    titles = [task.name, *(["before fine-tuning"] if before else []), "value", "95 % interval"]
+    titles = [task.name, *(["before fine-tuning", "after"] if before else ["value"]), "95 % interval"]
     titles += [f"baseline: {name}" for name in scores.baselines]
     lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
     for rate, interval in scores.rates.items():

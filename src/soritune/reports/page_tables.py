@@ -34,7 +34,7 @@ GROUP_TITLES = {"snr_db": "SNR (dB)", "age": "age", "text_source": "origin of th
 def rates_table(task: Task, scores: TaskScores, header: Header) -> dict[str, Any]:
     """Every rate with its interval, before fine-tuning and after it, and the baselines."""
     before = scores.before
-    columns = ["rate", *(["before fine-tuning"] if before else []), "value", "95 % interval"]
+    columns = ["rate", *(["before fine-tuning", "after"] if before else ["value"]), "95 % interval"]
     columns += [f"baseline: {name}" for name in scores.baselines]
     titles = {rate: description.title for rate, description in task.rate_descriptions.items()}
     rows = []
@@ -58,6 +58,7 @@ def rates_table(task: Task, scores: TaskScores, header: Header) -> dict[str, Any
     return {
         "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
         "rows": rows,
+        "has_intervals": True,
         "note": note,
     }
 
@@ -82,6 +83,7 @@ def certain_table(task: Task, scores: TaskScores) -> dict[str, Any] | None:
         "title": certain_title(scores.certain, scores.num_utterances),
         "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
         "rows": rows,
+        "has_intervals": True,
         "note": "",
     }
 
