@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
@@ -112,6 +112,10 @@ class EvaluationSettings(Settings):
     """Bundle judged after training: "best" takes the first task's primary metric, or a bundle's name."""
     audio: bool = True
     """Put audio players into the report."""
+    language: Literal["en", "ko"] = "en"
+    """Language of the report: English or Korean."""
+    phones: Literal["jamo", "ipa", "codes"] | None = None
+    """How the report writes phones; null is jamo for Korean phones and codes for others."""
     before: bool = True
     """Judge the weights that the run was given too, so that the report has the scores before and after fine-tuning;
     nothing is judged where all heads are new."""

@@ -52,8 +52,8 @@ def with_before(scores: Scores, path: Path | None) -> Scores:
 def before_note(task: Task, scores: TaskScores, header: Header) -> str | None:
     """One sentence on before and after, for every model that was fine-tuned; None for others.
 
-    With scores of both it is the primary rate: `per: 12.3 points below the model before fine-tuning [10.1, 14.6], paired over
-    speakers.`
+    With scores of both it is the primary rate: `per: 12.3 points below the model before fine-tuning [10.1, 14.6],
+    paired over speakers.`
     """
     if scores.before is not None:
         rate = scores.primary_metric.name

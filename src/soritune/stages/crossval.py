@@ -202,7 +202,13 @@ def _score_together(
     before = _score_before(recipe, files, folds)
     scores = with_before(scores, before)
     scores.save(files.scores())
-    write_report(files.path, scores_path=files.scores(), audio=recipe.evaluate.audio)
+    write_report(
+        files.path,
+        scores_path=files.scores(),
+        audio=recipe.evaluate.audio,
+        language=recipe.evaluate.language,
+        phones=recipe.evaluate.phones,
+    )
     return Evaluation(scores, folds=rows)
 
 

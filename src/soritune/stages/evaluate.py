@@ -19,8 +19,10 @@ from soritune.recipe import Recipe
 from soritune.reports.before import with_before
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.model_card import write_model_card
+from soritune.reports.phone_notation import check_notation
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.reports.words import Language
 from soritune.run_folder import START, bundle_names
 from soritune.stages.enrolment import checked_clips, split_enrolment
 from soritune.stages.judged import Judged, JudgedModel, judge_data, judge_manifest, judge_run
@@ -30,6 +32,7 @@ from soritune.stages.predict import predict_rows
 from soritune.stages.prepare import root_of
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
 from soritune.tasks.inputs.input import inputs_of, refuse_withholding
+from soritune.tasks.phones.notation import Notation
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,8 @@ def evaluate(
     group_by: Sequence[str] | None = None,
     resamples: int = 1000,
     audio: bool = True,
+    language: Language = "en",
+    phones: Notation | None = None,
     device: str = "auto",
     backend: str = "auto",
     base: str | None = None,
@@ -91,6 +96,7 @@ def evaluate(
         group_by: fields rates are also given for, as for `score_predictions`.
         resamples: bootstrap draws of speakers.
         audio: put players into the report.
+        language, phones: of the report, as for `write_report`.
         device, backend, base, decoder, vad: as for `Predictor.load`. Clips without speech are marked and reported.
         min_confidence: labels with a lower probability are uncertain. All clips are scored; beside these scores are
             those of the clips with speech and a certain label, and the share of such clips.
@@ -148,6 +154,7 @@ def evaluate(
             judged = judge_run(
                 model, split, splits=splits, output=folder, root=root, decoder=decoder, withhold=withhold
             )
+    check_notation(load_bundle(model.bundle).tasks, phones)
     report_leaks(judged, None if data is not None or manifest or splits else split, copies, console=console)
     predictor = Predictor.load(
         model.bundle,
@@ -165,7 +172,7 @@ def evaluate(
         judged = judged.normalised(left, speaker_norm)
         predictor.enrol(enrolled)
     _predict(predictor, judged, console)
-    return _score_and_report(judged, group_by, resamples, audio)
+    return _score_and_report(judged, group_by, resamples, audio, language, phones)
 
 
 def evaluate_run(
@@ -185,6 +192,8 @@ def evaluate_run(
         group_by=recipe.evaluate.requested_groups,
         resamples=recipe.evaluate.resamples,
         audio=recipe.evaluate.audio,
+        language=recipe.evaluate.language,
+        phones=recipe.evaluate.phones,
         device=recipe.train.device,
         decoder=recipe.evaluate.decoder,
         root=root_of(recipe),
@@ -217,7 +226,12 @@ def _predict(predictor: Predictor, judged: Judged, console: Console) -> None:
 
 
 def _score_and_report(
-    judged: Judged, group_by: Sequence[str] | None, resamples: int, audio: bool
+    judged: Judged,
+    group_by: Sequence[str] | None,
+    resamples: int,
+    audio: bool,
+    language: Language,
+    phones: Notation | None,
 ) -> Evaluation:
     files = judged.files
     scores = score_predictions(files.predictions, group_by=group_by, resamples=resamples)
@@ -229,6 +243,8 @@ def _score_and_report(
         predictions_path=files.predictions,
         output=files.report,
         audio=audio,
+        language=language,
+        phones=phones,
     )
     if judged.updates_card:
         write_model_card(judged.model.bundle, scores)
