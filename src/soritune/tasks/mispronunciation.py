@@ -362,7 +362,7 @@ class MispronunciationTask(Task):
             tables += error_tables(labelled, self.letters)
             if not self.has_phones:
                 rows = ((p.id, p.reference["labels"], p.prediction.fields["labels"]) for p in labelled)
-                alignments += worst_alignments(rows, WORST_CASES)
+                alignments += worst_alignments(rows, WORST_CASES, is_of_phones=False)
         if self.has_phones:
             counts = {
                 name: [n for n in (self.mispronunciations(pair, name) for pair in pairs) if n is not None]

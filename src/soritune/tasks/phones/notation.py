@@ -40,6 +40,6 @@ def written_phones(inventory: str | tuple[str, ...]) -> tuple[WrittenPhone, ...]
 
 
 def _jamo(phone: Phone) -> str:
-    if phone.position == "coda" or phone.symbol == "L":
+    if phone.letters and (phone.position == "coda" or phone.symbol == "L"):
         return f"-{phone.letters}"
     return MERGED.get(phone.symbol, phone.letters)

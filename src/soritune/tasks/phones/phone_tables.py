@@ -58,11 +58,14 @@ def phone_tables(
 
 
 def worst_alignments(
-    rows: Iterable[tuple[str, Sequence[str], Sequence[str]]], count: int = WORST_CASES
+    rows: Iterable[tuple[str, Sequence[str], Sequence[str]]],
+    count: int = WORST_CASES,
+    *,
+    is_of_phones: bool = True,
 ) -> tuple[Alignment, ...]:
-    """The `count` utterances with the highest error rate, aligned, worst first; for symbols other than phones."""
+    """The `count` utterances with the highest error rate, aligned, worst first."""
     aligned = [
-        _with_error_rate(name, align(reference, hypothesis).columns, is_of_phones=False)
+        _with_error_rate(name, align(reference, hypothesis).columns, is_of_phones=is_of_phones)
         for name, reference, hypothesis in rows
     ]
     return worst(aligned, count)
