@@ -69,6 +69,24 @@ def inline_svg(figure: Figure) -> str:
     return text
 
 
+class Picture:
+    """A drawing that notebooks show; `save` writes it to a file."""
+
+    def __init__(self, draw: Drawing, name: str) -> None:
+        self._draw, self._name = draw, name
+
+    def save(self, path: Path | str) -> Path:
+        """Writes a `.svg` or `.png` file; errors as for `save_figure`."""
+        return save_figure(path, self._draw)
+
+    def _repr_svg_(self) -> str:
+        """Called by notebooks."""
+        return _svg_of(self._draw(PAPER))
+
+    def __repr__(self) -> str:
+        return f"Picture of {self._name}; .save('FILE.svg') writes it"
+
+
 def save_figure(path: Path | str, draw: Drawing) -> Path:
     """Draws on white and writes a `.svg` or `.png` file, at once or not at all.
 
