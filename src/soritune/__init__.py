@@ -20,6 +20,7 @@ _PUBLIC = {
     "make_manifest": "soritune.corpus.lists",
     "plot_history": "soritune.reports.history",
     "run": "soritune.stages.run",
+    "show_history": "soritune.reports.history",
 }
 __all__ = [*_PUBLIC, "__version__"]
 

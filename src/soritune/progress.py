@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from soritune import processes
+from soritune.notebook_display import NotebookBar, NotebookDisplay, is_notebook
 from soritune.terminal_text import SafeConsole
 
 
@@ -25,7 +26,7 @@ from soritune.terminal_text import SafeConsole
 class Bar:
     """A progress bar while it is shown."""
 
-    _progress: Progress
+    _progress: Progress | NotebookBar
     _task: TaskID
 
     def advance(self, count: int = 1) -> None:
@@ -40,7 +41,8 @@ class Bar:
 class Console:
     """Shows messages and progress bars on standard error.
 
-    Of several processes only the first shows them. Bars are shown on a terminal only.
+    Of several processes only the first shows them. Bars are shown on a terminal only, and in a notebook, where all bars
+    share one display and messages are lines of the cell's output.
 
     Args:
         quiet: show nothing.
@@ -48,7 +50,11 @@ class Console:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet or not processes.is_main()
-        self._rich = SafeConsole(stderr=True, quiet=self.quiet)
+        self._notebook = NotebookDisplay() if is_notebook() and not self.quiet else None
+        in_cell = self._notebook is not None
+        self._rich = SafeConsole(
+            stderr=not in_cell, quiet=self.quiet, force_jupyter=False if in_cell else None
+        )
 
     def message(self, text: str, *, style: str | None = None) -> None:
         """Shows a line exactly as given: without markup, highlighting or wrapping."""
@@ -74,6 +80,10 @@ class Console:
             transient: whether the bar disappears at the end.
             counted: show the number of finished items; False if `state` shows the amount in another unit.
         """
+        if self._notebook is not None:
+            yield Bar(NotebookBar(self._notebook, label, total), TaskID(0))
+            self._notebook.clear()
+            return
         columns: list[ProgressColumn] = [TextColumn("[bold]{task.description}"), BarColumn()]
         if counted:
             columns.append(MofNCompleteColumn())

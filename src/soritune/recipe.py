@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
@@ -112,12 +112,24 @@ class EvaluationSettings(Settings):
     """Bundle judged after training: "best" takes the first task's primary metric, or a bundle's name."""
     audio: bool = True
     """Put audio players into the report."""
+    language: Literal["en", "ko"] = "en"
+    """Language of the report: English or Korean."""
+    phones: Literal["jamo", "ipa", "codes"] | None = None
+    """How the report writes phones; null is jamo for Korean phones and codes for others."""
+    before: bool = True
+    """Judge the weights that the run was given too, so that the report has the scores before and after fine-tuning;
+    nothing is judged where all heads are new."""
     calibrate: bool = False
     """Fit a temperature per output with one label, and thresholds of coverage, on the validation split after training;
     the bundle that is judged and the best one store them."""
     decoder: str | dict[str, Any] = GREEDY
     """What reads the CTC outputs after training: a name in `tasks/decoding`, or `{name: …}` with its settings beside
     the name. Validation during training is always greedy, because it is done after every epoch."""
+
+    @property
+    def requested_groups(self) -> tuple[str, ...] | None:
+        """`group_by` if the recipe states it; None where the default may name fields that no row has."""
+        return self.group_by if "group_by" in self.model_fields_set else None
 
 
 class Alias(Settings):

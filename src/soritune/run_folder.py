@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from soritune.corpus.splitting.splits import Splits
 
 BUNDLES = "bundles"
+START = "start"
+"""Name of the bundle with the weights that a run was given."""
 
 
 @dataclass(frozen=True, slots=True)

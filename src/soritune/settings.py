@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from soritune.errors import RecipeError, nearest
@@ -20,6 +22,14 @@ class Settings(BaseModel):
     def key_types(cls) -> dict[str, Any]:
         """Every key and the type of its value."""
         return {name: field.annotation for name, field in cls.model_fields.items()}
+
+    def __repr__(self) -> str:
+        """The settings that differ from their defaults, as YAML below the name."""
+        changed = self.model_dump(mode="json", exclude_defaults=True)
+        if not changed:
+            return f"{type(self).__name__} (defaults)"
+        text = yaml.safe_dump(changed, allow_unicode=True, sort_keys=False)
+        return f"{type(self).__name__}\n{indent(text.rstrip(), '  ')}"
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Checks and sets a value; a refused value changes no setting.

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from tests.models.conftest import perturbed
 
 from soritune.audio.preprocessing import Preprocessing
+from soritune.bundles.read import load_bundle
 from soritune.errors import ModelError
 from soritune.models.adapters import adapted_modules
 from soritune.models.config import LoraSettings
@@ -18,6 +19,7 @@ from soritune.models.loading import load_model
 from soritune.models.model import SpeechModel
 from soritune.models.saving import save_bundle
 from soritune.tasks.emotion import TASK as EMOTION
+from soritune.tasks.phoneme import PhonemeConfig, PhonemeTask
 from soritune.testing import FAMILIES, class_output, ctc_output
 
 LORA = LoraSettings(rank=2, alpha=4)
@@ -149,6 +151,27 @@ def test_ctc_tokenizer_reads_the_vocabulary(build, tmp_path) -> None:
     assert tokenizer.decode(ids) == "가 나" or tokenizer.decode(ids) == "ㄱㅏ ㄴㅏ"
     processor = transformers.AutoProcessor.from_pretrained(bundle.path)
     assert processor.feature_extractor.do_normalize
+
+
+def test_phones_are_apart_in_the_text_of_transformers(build, tmp_path) -> None:
+    labels = PhonemeTask(PhonemeConfig()).vocabulary
+    bundle = save(build(outputs=(ctc_output(labels=labels),)), tmp_path / "b")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(bundle.path)
+    assert len(tokenizer) == len(labels) == 45
+    phones = ["G", "GG", "A", "|", "N", "NG", "oA"]
+    ids = [labels.index(symbol) for phone in phones for symbol in (phone, phone, "[PAD]")]
+    assert tokenizer.decode(ids).split() == tokenizer.batch_decode([ids])[0].split() == phones
+    assert tokenizer.convert_tokens_to_ids(phones) == [labels.index(phone) for phone in phones]
+    processor = transformers.AutoProcessor.from_pretrained(bundle.path)
+    assert processor.decode(ids).split() == phones
+
+
+def test_packaged_phones_are_apart_in_the_text_of_transformers() -> None:
+    bundle = load_bundle("soritune/tiny-ko")
+    (spec,) = (output for output in bundle.outputs if output.objective == "ctc")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(bundle.path)
+    phones = ["GG", "A", "N", "NG"]
+    assert tokenizer.decode([spec.labels.index(phone) for phone in phones]).split() == phones
 
 
 def test_outputs_without_a_head_in_transformers_are_saved_headless(build, waves, tmp_path) -> None:

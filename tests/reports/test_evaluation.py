@@ -79,7 +79,7 @@ def test_text_report_has_warnings_rates_classes_and_confusion(judged, tmp_path):
     lines = text.splitlines()
     assert "! 2 known speakers: with fewer than 10 no interval is reliable." in lines
     assert next(line for line in lines if line.startswith("loss ")).split()[1] == "0.8664"
-    assert next(line for line in lines if line.startswith("wa ")).split()[1] == "75.0"
+    assert next(line for line in lines if line.startswith("accuracy (wa) ")).split()[2] == "75.0"
     assert ["친절", "3", "60.0", "%", "100.0", "%", "75.0", "%"] in [line.split() for line in lines]
     assert ["건조", "0", "1", "1"] in [line.split() for line in lines]
     assert judged.write_report(tmp_path / "r.txt").read_text(encoding="utf-8") == text

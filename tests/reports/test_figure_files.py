@@ -14,7 +14,7 @@ from soritune.errors import OutputError
 from soritune.metrics.classification import class_table
 from soritune.reports import figure_files
 from soritune.reports.figure_files import PAGE, font_with, save_figure
-from soritune.reports.figures import class_figure, draw_classes, draw_history, draw_matrix
+from soritune.reports.figures import class_figures, draw_classes, draw_history, draw_matrix
 
 COUNTS = [[3, 1], [0, 2]]
 HANGUL = partial(draw_matrix, ["불안", "친절"], COUNTS)
@@ -97,7 +97,7 @@ def test_bars_of_classes_show_precision_recall_and_f1(tmp_path):
     # precision 3/3, 2/3; recall 3/4, 2/2; F1 6/7, 4/5; the class without clips has dashes.
     assert {"100 %", "67 %", "75 %", "86 %", "80 %"} <= set(words)
     assert words.count("–") == 3
-    assert "var(--accent)" in class_figure(["가", "나", "다"], table)
+    assert "var(--accent)" in class_figures(["가", "나", "다"], table)[0]
 
 
 def test_history_names_losses_and_rates(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from soritune.metrics.bootstrap import Interval
 from soritune.metrics.calibration import CalibrationBin
-from soritune.reports.figures import calibration_figure, history_figure, matrix_figure, speaker_figure
+from soritune.reports.figures import calibration_figure, history_figures, matrix_figure, speaker_figures
 from soritune.reports.scores import SpeakerRate, SpeakerScores
 
 UNKNOWN = float("nan")
@@ -36,11 +36,11 @@ def test_history_shows_what_the_log_has():
         {"event": "step", "step": 1, "loss": 2.0},
         {"event": "evaluate", "step": 4, "val/a/b": float("nan")},
     ]
-    words = texts(history_figure(events, ["a/b"]))
+    words = texts(history_figures(events, ["a/b"])[0])
     assert "Loss" in words
     assert "Validation" not in words
-    assert history_figure([], []) is None
-    assert history_figure([{"event": "start", "step": 0}], ["a/b"]) is None
+    assert history_figures([], []) is None
+    assert history_figures([{"event": "start", "step": 0}], ["a/b"]) is None
 
 
 def speakers(values):
@@ -49,14 +49,14 @@ def speakers(values):
 
 def test_speakers_are_sorted_and_speakers_without_a_value_are_left_out():
     overall = Interval(0.3, UNKNOWN, UNKNOWN, 3, False)
-    words = texts(speaker_figure(speakers({"나": 0.5, "가": 0.1, "다": UNKNOWN}), "per", overall))
+    words = texts(speaker_figures(speakers({"나": 0.5, "가": 0.1, "다": UNKNOWN}), "per", overall)[0])
     assert [text for text in words if text in "가나다"] == ["가", "나"]
-    assert speaker_figure(speakers({"a": UNKNOWN}), "per", overall) is None
+    assert speaker_figures(speakers({"a": UNKNOWN}), "per", overall) is None
 
 
 def test_best_and_worst_of_many_speakers_are_drawn():
     overall = Interval(0.3, 0.2, 0.4, 200, True)
-    words = texts(speaker_figure(speakers({f"s{k:03d}": k / 200 for k in range(200)}), "per", overall))
+    words = texts(speaker_figures(speakers({f"s{k:03d}": k / 200 for k in range(200)}), "per", overall)[0])
     names = [text for text in words if re.fullmatch(r"s\d+", text or "")]
     assert len(names) == 60
     assert {"s000", "s029", "s170", "s199"} <= set(names)

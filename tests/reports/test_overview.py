@@ -36,7 +36,7 @@ def test_lead_names_tasks_split_and_size(scores):
 
 def test_rate_tile_has_interval_and_baseline(scores):
     (tile,) = rate_tiles(scores)
-    assert tile["name"] == "emotion: ua (higher is better)"
+    assert tile["name"] == "emotion: mean recall (ua), higher is better"
     assert tile["number"] == "70.8 %"
     assert tile["note"].startswith("95 % interval ") and tile["note"].endswith(" · baseline 33.3 %")
     assert tile["gauge"]["value"] == 70.83

@@ -6,8 +6,8 @@ from soritune.tasks.results import Table
 
 
 def test_table_of_rates_has_the_baseline_and_marks_the_primary_rate(fakes, twelve):
-    scores = score_predictions(twelve / "predictions" / "test.jsonl", resamples=50).tasks["emotion"]
-    table = rates_table(fakes.emotion_task(), scores)
+    scores = score_predictions(twelve / "predictions" / "test.jsonl", resamples=50)
+    table = rates_table(fakes.emotion_task(), scores.tasks["emotion"], scores.header)
     assert [column["title"] for column in table["columns"]] == [
         "rate",
         "value",
@@ -23,7 +23,8 @@ def test_rate_of_few_speakers_is_marked_unreliable(fakes, tmp_path):
     path = fakes.write_rows(
         tmp_path / "p.jsonl", [fakes.emotion_task()], fakes.prediction_rows({"a": 6, "b": 3})
     )
-    table = rates_table(fakes.emotion_task(), score_predictions(path, resamples=20).tasks["emotion"])
+    scores = score_predictions(path, resamples=20)
+    table = rates_table(fakes.emotion_task(), scores.tasks["emotion"], scores.header)
     assert {row["cells"][2]["small"] for row in table["rows"]} == {"unreliable, 2 speakers"}
 
 

@@ -94,7 +94,8 @@ def test_page_shows_the_numbers_of_the_scores(run):
 def test_figures_have_hangul_as_text_and_the_colours_of_the_page(run):
     html, _ = page_of(run)
     figures = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
-    assert len(figures) == 6  # two speaker plots, confusion, classes, calibration, history
+    # Confusion and calibration; for wide and narrow pages two speaker plots, classes and history.
+    assert len(figures) == 2 + 2 * 4
     assert any("불안</text>" in figure for figure in figures)
     assert all("var(--" in figure for figure in figures)
     assert "DejaVu" not in html

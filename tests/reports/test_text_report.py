@@ -17,8 +17,8 @@ def both(fakes, tmp_path):
 
 def test_summary_has_every_rate_with_its_usual_name(both):
     emotion, phoneme = summary(score_predictions(both, resamples=0)).split("; ")
-    assert emotion.startswith("emotion: accuracy (wa) 0.7500, ua 0.7500, ")
-    assert phoneme.startswith("phoneme: per 0.3333, ")
+    assert emotion.startswith("emotion: accuracy (wa) 0.7500, mean recall (ua) 0.7500, ")
+    assert phoneme.startswith("phoneme: phone error rate (per) 0.3333, ")
 
 
 def test_summary_has_a_dash_for_an_unknown_rate(fakes, tmp_path):
@@ -36,9 +36,9 @@ def test_report_has_title_warnings_rates_and_tables(both):
     assert lines[0] == "toy, judged on split val"
     assert lines[1].startswith("! 2 known speakers: with fewer than 10")
     assert "emotion: 12 clips, 2 speakers" in lines
-    rate = next(line for line in lines if line.startswith("ua "))
+    rate = next(line for line in lines if line.startswith("mean recall (ua) "))
     # Value, interval, and the baseline: one of three classes.
-    assert rate.split()[:3] == ["ua", "75.0", "%"] and rate.endswith("unreliable              33.3 %")
+    assert rate.split()[2:5] == ["(ua)", "75.0", "%"] and rate.endswith("unreliable              33.3 %")
     assert ["calm", "3", "1", "0"] in [line.split() for line in lines]
     assert not any(
         line.startswith("reference") for line in lines[lines.index("phoneme: 12 clips, 2 speakers") :]

@@ -268,7 +268,7 @@ def test_rates_of_an_output_that_is_not_trained_are_absent() -> None:
     phones, labels = task(task="phoneme"), task(task="error")
     assert not [name for name in phones.rates({}) if name.startswith("error")]
     assert {name.split("_")[0] for name in labels.rates({})} == {"error"}
-    assert phones.primary_metric == ("per", False)
+    assert phones.primary_metric == ("mdd_f1", True)
     assert labels.primary_metric == task().primary_metric == ("error_f1", True)
     assert set(phones.widest().rates({})) == set(task().rates({})) == set(labels.widest().rates({}))
 

@@ -50,7 +50,7 @@ class Recorder:
         self.calls.append((ranks, self.in_model))
 
     def save_start(self, values: dict[str, float], progress: Progress) -> None:
-        self.calls.append(("start", values["loss"]))
+        self.calls.append(("start", values.get("loss")))
 
     def save_epoch(self, keep: bool | int, values: dict[str, float], *_: Any, **__: Any) -> None:
         self.calls.append(("epoch", keep, values, self.in_model))
@@ -124,6 +124,8 @@ def test_without_validation_rows_nothing_is_evaluated() -> None:
     made, recorder = evaluations([], sample=0)
     made.all_rows = np.arange(0)
     made.run_on_start()
+    assert recorder.calls == [("start", None)]
+    recorder.calls.clear()
     assert made.run() == ({}, True)
     assert recorder.calls == []
     made.finish()

@@ -32,8 +32,12 @@ GroupBy = Annotated[
     ),
 ]
 Resamples = Annotated[int, typer.Option(help="Bootstrap draws of speakers behind every interval.")]
+Language = Annotated[Literal["en", "ko"], typer.Option(help="Language of the report: en or ko.")]
+Phones = Annotated[
+    Literal["jamo", "ipa", "codes"] | None,
+    typer.Option(help="How the report writes phones: jamo, ipa or codes (default: jamo for Korean phones)."),
+]
 Audio = Annotated[bool, typer.Option("--audio/--no-audio", help="Put audio players into the report.")]
-_DEFAULT_GROUPS = ("gender",)
 
 
 def evaluate(
@@ -73,6 +77,8 @@ def evaluate(
     group_by: GroupBy = None,
     resamples: Resamples = 1000,
     audio: Audio = True,
+    language: Language = "en",
+    phones: Phones = None,
     device: Device = "auto",
     backend: Backend = "auto",
     base: Base = None,
@@ -133,9 +139,11 @@ def evaluate(
         settings=settings_of(settings),
         output=output,
         root=root,
-        group_by=group_by or _DEFAULT_GROUPS,
+        group_by=group_by or None,
         resamples=resamples,
         audio=audio,
+        language=language,
+        phones=phones,
         device=device,
         backend=backend,
         base=base,
@@ -176,7 +184,7 @@ def score(
     from soritune.reports.score import score_predictions
     from soritune.run_folder import RunFolder
 
-    scores = score_predictions(predictions, group_by=group_by or _DEFAULT_GROUPS, resamples=resamples)
+    scores = score_predictions(predictions, group_by=group_by or None, resamples=resamples)
     path = scores.save(output or RunFolder(predictions.parent).scores())
     if as_json:
         print_json(scores.to_json())
@@ -194,6 +202,8 @@ def report(
         Path | None, typer.Option("--output", "-o", help="report.html in the folder by default.")
     ] = None,
     audio: Audio = True,
+    language: Language = "en",
+    phones: Phones = None,
     audio_root: Annotated[
         Path | None, typer.Option(help="Where the clips are now, if they were moved.")
     ] = None,
@@ -210,6 +220,8 @@ def report(
         output=output,
         audio=audio,
         audio_root=audio_root,
+        language=language,
+        phones=phones,
     )
     if as_json:
         print_json({"report": str(path), "bytes": path.stat().st_size})

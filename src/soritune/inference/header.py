@@ -197,6 +197,11 @@ class Header:
         return None
 
     @property
+    def new_parts(self) -> tuple[str, ...]:
+        """Heads and inputs of the first model that had new weights before it was trained: `head <output>`."""
+        return tuple(map(str, self.model.training.get("new_parts") or ()))
+
+    @property
     def decoder(self) -> Mapping[str, Any] | None:
         """Name and settings of the decoder; None for the greedy one."""
         decoder: Mapping[str, Any] | None = self.content.get("decoder")

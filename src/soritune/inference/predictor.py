@@ -127,6 +127,16 @@ class Predictor:
         self.speaker_norm: dict[str, Any] | None = None
         """The number of speakers and clips of `enrol`, as a predictions file states it."""
 
+    def __repr__(self) -> str:
+        """Models, tasks, and what the input becomes."""
+        models = ", ".join(
+            member.name if member.folder in ("", member.name) else f"{member.name} ({member.folder})"
+            for member in self.members
+        )
+        tasks = ", ".join(task.name for task in self.tasks)
+        rate = self.members[0].preprocessing.sample_rate_hz
+        return f"Predictor of {models}: {tasks}, from audio at {rate:,} Hz"
+
     @classmethod
     def load(
         cls,

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from soritune.errors import OutputError, TaskError
 from soritune.metrics.classification import ClassRates, class_table
 from soritune.reports.confusion import Confusion, confusion_of
-from soritune.reports.figure_files import save_figure
+from soritune.reports.figure_files import Picture
 from soritune.reports.figures import draw_classes, draw_matrix
+from soritune.reports.notebook_html import notebook_html
 from soritune.reports.scores import Scores
 from soritune.reports.text_report import text_report
 from soritune.whole_file import write_bytes, write_text
@@ -82,8 +83,7 @@ class Evaluation(dict[str, Any]):
             TaskError: no task has classes.
             OutputError: as `save_figure`.
         """
-        labels, confusion = self._confusion()
-        return save_figure(path, partial(draw_matrix, labels, confusion.tolist()))
+        return self.show_confusion_matrix().save(path)
 
     def plot_class_metrics(self, path: Path | str) -> Path:
         """Draws precision, recall and F1 of every class with its number of clips into a .svg or .png file.
@@ -92,8 +92,34 @@ class Evaluation(dict[str, Any]):
             TaskError: no task has classes.
             OutputError: as `save_figure`.
         """
+        return self.show_class_metrics().save(path)
+
+    def show_confusion_matrix(self) -> Picture:
+        """The confusion matrix, for a notebook, which shows the result of a cell.
+
+        Raises:
+            TaskError: no task has classes.
+        """
         labels, confusion = self._confusion()
-        return save_figure(path, partial(draw_classes, labels, class_table(confusion)))
+        return Picture(partial(draw_matrix, labels, confusion.tolist()), "the confusion matrix")
+
+    def show_class_metrics(self) -> Picture:
+        """Precision, recall and F1 of every class, for a notebook.
+
+        Raises:
+            TaskError: no task has classes.
+        """
+        labels, confusion = self._confusion()
+        return Picture(partial(draw_classes, labels, class_table(confusion)), "the rates of classes")
+
+    def __repr__(self) -> str:
+        """`report()`, and where the page is."""
+        page = self.get("files", {}).get("report")
+        return self.report().rstrip() + (f"\n\nreport: {page}" if page else "")
+
+    def _repr_html_(self) -> str:
+        """Called by notebooks: warnings and rates as tables."""
+        return notebook_html(self.all_scores, self.get("files", {}).get("report"))
 
     def report(self) -> str:
         """Warnings, rates with intervals, classes and confusion as plain text."""

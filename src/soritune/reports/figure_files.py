@@ -59,13 +59,32 @@ def inline_svg(figure: Figure) -> str:
     width = re.search(r'viewBox="0 0 ([\d.]+)', head)
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
     # Text may be wider in the browser's font than estimated here, hence the visible overflow.
-    style = f"width:{width[1] if width else 600}pt;max-width:100%;height:auto;overflow:visible"
+    size = f"{width[1] if width else 600}pt"
+    style = f"--width:{size};width:{size};max-width:100%;height:auto;overflow:visible"
     text = f'{head} style="{style}">{rest}'
     text = re.sub(r"font:\s*(?:\w+ )?([\d.]+px)[^;\"]*", r"font-size: \1", text)
     text = re.sub(r"font-family:[^;\"]*;?", "", text)
     for variable, stand_in in PAGE._asdict().items():
         text = text.replace(stand_in, f"var(--{variable})")
     return text
+
+
+class Picture:
+    """A drawing that notebooks show; `save` writes it to a file."""
+
+    def __init__(self, draw: Drawing, name: str) -> None:
+        self._draw, self._name = draw, name
+
+    def save(self, path: Path | str) -> Path:
+        """Writes a `.svg` or `.png` file; errors as for `save_figure`."""
+        return save_figure(path, self._draw)
+
+    def _repr_svg_(self) -> str:
+        """Called by notebooks."""
+        return _svg_of(self._draw(PAPER))
+
+    def __repr__(self) -> str:
+        return f"Picture of {self._name}; .save('FILE.svg') writes it"
 
 
 def save_figure(path: Path | str, draw: Drawing) -> Path:

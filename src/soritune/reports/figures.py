@@ -24,14 +24,19 @@ from soritune.reports.figure_files import PAGE, Palette, inline_svg
 from soritune.reports.numbers import has_range
 from soritune.reports.scores import SpeakerScores
 
+NARROW = 3.3
+"""Inches that fit a telephone at the size of letters of a wide page."""
+Chart = str | tuple[str, str]
+"""One drawing for the page, or a wide and a narrow one."""
 SPEAKERS_SHOWN = 60
 """Speakers in a dot plot; the best and the worst are kept when there are more."""
 
 
 def draw_history(
-    events: Sequence[Mapping[str, Any]], metrics: Sequence[str], colours: Palette
+    events: Sequence[Mapping[str, Any]], metrics: Sequence[str], colours: Palette, *, narrow: bool = False
 ) -> Figure | None:
-    """Losses, the named validation rates (as `<task>/<rate>`) and the learning rate over steps; None without events."""
+    """Losses, the named validation rates (as `<task>/<rate>`) and the learning rate over steps, side by side or, if
+    `narrow`, below each other; None without events."""
     steps = [event for event in events if event.get("event") == "step"]
     checks = [event for event in events if event.get("event") == "evaluate"]
     loss, val_loss = _series(steps, "loss"), _series(checks, "val/loss")
@@ -42,8 +47,9 @@ def draw_history(
     panels = [bool(loss[0] or val_loss[0]), bool(rates), bool(lr[0])]
     if not any(panels):
         return None
-    figure = Figure(figsize=(3.6 * sum(panels), 2.7))
-    axes = iter(np.atleast_1d(figure.subplots(1, sum(panels))).tolist())
+    count = sum(panels)
+    figure = Figure(figsize=(NARROW, 2.6 * count) if narrow else (3.6 * count, 2.7))
+    axes = iter(np.atleast_1d(figure.subplots(*((count, 1) if narrow else (1, count)))).tolist())
     if panels[0]:
         axis = next(axes)
         axis.plot(*loss, color=colours.muted, linewidth=1.2, label="train")
@@ -59,8 +65,8 @@ def draw_history(
         for (name, series), colour in zip(rates.items(), lines, strict=False):
             shown = name if len(tasks) > 1 else name.partition("/")[2]
             axis.plot(*series, color=colour, linewidth=1.8, marker="o", markersize=3, label=shown)
-        _style(axis, colours, "Validation")
-        _name_lines(axis)
+        _style(axis, colours, "Validation", rows_of_names=math.ceil(len(rates) / 2))
+        _name_lines(axis, columns=2)
     if panels[2]:
         axis = next(axes)
         exponent = math.floor(math.log10(max(*lr[1], 1e-12)))
@@ -76,6 +82,7 @@ def draw_speakers(
     colours: Palette,
     *,
     in_percent: bool = True,
+    narrow: bool = False,
 ) -> Figure | None:
     """A dot per speaker with the interval over that speaker's utterances; the line and band are all speakers."""
     rows = [(name, scores.rates[rate]) for name, scores in speakers.items()]
@@ -86,7 +93,7 @@ def draw_speakers(
     if len(rows) > SPEAKERS_SHOWN:
         half = SPEAKERS_SHOWN // 2
         rows = rows[:half] + rows[-half:]
-    figure = Figure(figsize=(7.2, 0.62 + 0.235 * len(rows)))
+    figure = Figure(figsize=(NARROW if narrow else 7.2, 0.62 + 0.235 * len(rows)))
     axis = figure.subplots()
     heights = np.arange(len(rows))
     if has_range(overall):
@@ -152,11 +159,13 @@ def draw_matrix(labels: Sequence[str], counts: Sequence[Sequence[float]], colour
     return _fitted(figure, pad=0.4)
 
 
-def draw_classes(labels: Sequence[str], rates: Sequence[ClassRates], colours: Palette) -> Figure:
+def draw_classes(
+    labels: Sequence[str], rates: Sequence[ClassRates], colours: Palette, *, narrow: bool = False
+) -> Figure:
     """Precision, recall and F1 of every class as bars, in the order of the labels from above; a dash for a rate without
     a denominator."""
     size = len(labels)
-    figure = Figure(figsize=(4.6, 0.95 + 0.78 * size))
+    figure = Figure(figsize=(NARROW if narrow else 4.6, 0.95 + 0.78 * size))
     axis = figure.subplots()
     kinds = (("precision", colours.muted), ("recall", colours.second), ("f1", colours.accent))
     for number, (kind, colour) in enumerate(kinds):
@@ -174,7 +183,7 @@ def draw_classes(labels: Sequence[str], rates: Sequence[ClassRates], colours: Pa
     axis.set_xlim(0, 1.1)
     axis.set_xticks([0, 0.25, 0.5, 0.75, 1])
     _style(axis, colours, "", grid_axis="x")
-    axis.tick_params(axis="y", labelcolor=colours.ink)
+    axis.tick_params(axis="y", labelcolor=colours.ink, pad=9)  # letters of other scripts are wider
     axis.spines["left"].set_visible(False)
     axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     _name_lines(axis)
@@ -198,22 +207,25 @@ def draw_calibration(bins: Sequence[CalibrationBin], colours: Palette) -> Figure
     return _fitted(figure, pad=0.4)
 
 
-def history_figure(events: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> str | None:
+def history_figures(events: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> Chart | None:
     """`draw_history` for the page."""
-    figure = draw_history(events, metrics, PAGE)
-    return None if figure is None else inline_svg(figure)
+    wide, narrow = (draw_history(events, metrics, PAGE, narrow=narrow) for narrow in (False, True))
+    return None if wide is None or narrow is None else (inline_svg(wide), inline_svg(narrow))
 
 
-def speaker_figure(
+def speaker_figures(
     speakers: Mapping[str, SpeakerScores],
     rate: str,
     overall: Interval,
     *,
     in_percent: bool = True,
-) -> str | None:
+) -> Chart | None:
     """`draw_speakers` for the page."""
-    figure = draw_speakers(speakers, rate, overall, PAGE, in_percent=in_percent)
-    return None if figure is None else inline_svg(figure)
+    wide, narrow = (
+        draw_speakers(speakers, rate, overall, PAGE, in_percent=in_percent, narrow=narrow)
+        for narrow in (False, True)
+    )
+    return None if wide is None or narrow is None else (inline_svg(wide), inline_svg(narrow))
 
 
 def matrix_figure(labels: Sequence[str], counts: Sequence[Sequence[float]]) -> str:
@@ -221,9 +233,10 @@ def matrix_figure(labels: Sequence[str], counts: Sequence[Sequence[float]]) -> s
     return inline_svg(draw_matrix(labels, counts, PAGE))
 
 
-def class_figure(labels: Sequence[str], rates: Sequence[ClassRates]) -> str:
+def class_figures(labels: Sequence[str], rates: Sequence[ClassRates]) -> Chart:
     """`draw_classes` for the page."""
-    return inline_svg(draw_classes(labels, rates, PAGE))
+    wide, narrow = (inline_svg(draw_classes(labels, rates, PAGE, narrow=narrow)) for narrow in (False, True))
+    return wide, narrow
 
 
 def calibration_figure(bins: Sequence[CalibrationBin]) -> str:
@@ -248,12 +261,12 @@ def _series(events: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float],
     return [step for step, _ in points], [value for _, value in points]
 
 
-def _name_lines(axis: Axes) -> None:
+def _name_lines(axis: Axes, *, columns: int = 3) -> None:
     """The lines' names in their colours, at the right of the title."""
     axis.legend(
         loc="lower right",
         bbox_to_anchor=(1.02, 0.99),
-        ncols=3,
+        ncols=columns,
         frameon=False,
         fontsize=8.5,
         handlelength=1.0,
@@ -265,10 +278,18 @@ def _name_lines(axis: Axes) -> None:
 
 
 def _style(
-    axis: Axes, colours: Palette, title: str, *, grid_axis: str = "y", xlabel: str | None = "step"
+    axis: Axes,
+    colours: Palette,
+    title: str,
+    *,
+    grid_axis: str = "y",
+    xlabel: str | None = "step",
+    rows_of_names: int = 1,
 ) -> None:
+    """Grid and title; more names of lines than fit beside the title are between it and the lines."""
     if title:
-        axis.set_title(title, loc="left", fontsize=10, color=colours.ink, pad=8)
+        pad = 8 if rows_of_names < 2 else 8 + 13 * rows_of_names
+        axis.set_title(title, loc="left", fontsize=10, color=colours.ink, pad=pad)
         if xlabel:
             axis.set_xlabel(xlabel, color=colours.muted, fontsize=8.5)
     axis.grid(True, axis=grid_axis, color=colours.line, linewidth=0.8)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from soritune.errors import ManifestError
-from soritune.reports.figure_files import Palette, save_figure
+from soritune.reports.figure_files import Palette, Picture
 from soritune.reports.figures import draw_history
 from soritune.run_folder import RunFolder
 from soritune.strict_json import parse_json
@@ -32,6 +32,15 @@ def plot_history(run: Path | str, path: Path | str) -> Path:
         ManifestError: the run has no events that could be drawn.
         OutputError: as `save_figure`.
     """
+    return show_history(run).save(path)
+
+
+def show_history(run: Path | str) -> Picture:
+    """The same as `plot_history`, for a notebook, which shows the result of a cell.
+
+    Raises:
+        ManifestError: the run has no events that could be drawn.
+    """
     log = RunFolder(Path(run)).events if Path(run).is_dir() else Path(run)
     if not log.is_file():
         raise ManifestError("does not exist; give a run folder, in which training wrote it", path=log)
@@ -39,7 +48,7 @@ def plot_history(run: Path | str, path: Path | str) -> Path:
     draw = partial(draw_history, events, history_rates(events))
     if draw(Palette(*["#000000"] * 6)) is None:
         raise ManifestError("has no step and no evaluation yet, so there is nothing to draw", path=log)
-    return save_figure(path, draw)  # type: ignore[arg-type]
+    return Picture(draw, f"the training in {run}")  # type: ignore[arg-type]
 
 
 def history_rates(events: Sequence[Mapping[str, Any]], first: Sequence[str] = ()) -> list[str]:

@@ -198,10 +198,14 @@ def results_text(card: Mapping[str, Any], tasks: Sequence[Task], scores: Scores 
 
 def _rates(task: Task, scores: TaskScores) -> list[str]:
     """A table of Markdown."""
-    titles = [task.name, "value", "95 % interval", *(f"baseline: {name}" for name in scores.baselines)]
+    before = scores.before
+    titles = [task.name, *(["before fine-tuning", "after"] if before else ["value"]), "95 % interval"]
+    titles += [f"baseline: {name}" for name in scores.baselines]
     lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
     for rate, interval in scores.rates.items():
-        cells = [f"`{rate}`", rate_text(task, rate, interval.value), rate_range_text(task, rate, interval)]
+        first = before.rates.get(rate) if before else None
+        cells = [f"`{rate}`", *([rate_text(task, rate, first.value if first else None)] if before else [])]
+        cells += [rate_text(task, rate, interval.value), rate_range_text(task, rate, interval)]
         cells += [rate_text(task, rate, baseline.rates.get(rate)) for baseline in scores.baselines.values()]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

@@ -47,6 +47,12 @@ def rate_text(task: Task, rate: str, value: float | None) -> str:
     return plain_number(value)
 
 
+def rate_name(task: Task, rate: str) -> str:
+    """`phone error rate (per)`, or the rate alone if it has no other name."""
+    description = task.rate_descriptions.get(rate)
+    return f"{description.known_as} ({rate})" if description and description.known_as else rate
+
+
 def rate_range_text(task: Task, rate: str, interval: Interval) -> str:
     """The interval of a rate, in the unit of `rate_text`."""
     if is_share(task, rate) or not has_range(interval):
@@ -113,17 +119,22 @@ def temperature_note(scores: TaskScores) -> str | None:
 def baseline_notes(task: Task, scores: TaskScores) -> list[str]:
     """The primary rate against each baseline, paired over speakers: `ua: 33.9 points above majority [26.7, 40.2]`."""
     rate = scores.primary_metric.name
+    notes = [
+        difference_note(task, rate, baseline.differences.get(rate), name)
+        for name, baseline in scores.baselines.items()
+    ]
+    return [note for note in notes if note is not None]
+
+
+def difference_note(task: Task, rate: str, difference: Interval | None, name: str) -> str | None:
+    """A paired difference from what `name` names: `ua: 33.9 points above majority [26.7, 40.2]`; None without one."""
+    if difference is None or not math.isfinite(difference.low):
+        return None
     factor, unit, digits = (100, " points", 1) if is_share(task, rate) else (1, "", 4)
-    notes = []
-    for name, baseline in scores.baselines.items():
-        difference = baseline.differences.get(rate)
-        if difference is None or not math.isfinite(difference.low):
-            continue
-        value, low, high = factor * difference.value, factor * difference.low, factor * difference.high
-        side = "above" if value >= 0 else "below"
-        if value < 0:
-            value, low, high = -value, -high, -low
-        doubt = "" if difference.reliable else ", unreliable"
-        size, bottom, top = (f"{number:.{digits}f}" for number in (value, low, high))
-        notes.append(f"{rate}: {size}{unit} {side} {name} [{bottom}, {top}]{doubt}")
-    return notes
+    value, low, high = factor * difference.value, factor * difference.low, factor * difference.high
+    side = "above" if value >= 0 else "below"
+    if value < 0:
+        value, low, high = -value, -high, -low
+    doubt = "" if difference.reliable else ", unreliable"
+    size, bottom, top = (f"{number:.{digits}f}" for number in (value, low, high))
+    return f"{rate}: {size}{unit} {side} {name} [{bottom}, {top}]{doubt}"

@@ -6,7 +6,15 @@ import math
 from typing import Any
 
 from soritune.metrics.bootstrap import Interval
-from soritune.reports.numbers import counted, has_range, hours_text, is_share, rate_range_text, rate_text
+from soritune.reports.numbers import (
+    counted,
+    has_range,
+    hours_text,
+    is_share,
+    rate_name,
+    rate_range_text,
+    rate_text,
+)
 from soritune.reports.scores import Scores, TaskScores
 from soritune.tasks.task import Task
 
@@ -24,7 +32,7 @@ def lead(scores: Scores) -> str:
     pooled = f", {data.pooled} folds together" if data.pooled else ""
     size = f"{counted(scores.num_utterances, 'clip')} of {counted(scores.num_speakers, 'speaker')}"
     norm = f", with {scores.header.speaker_norm}" if scores.header.speaker_norm else ""
-    return f"{' and '.join(scores.tasks)} judged on {where}{pooled}{norm}: {size}"
+    return f"{', '.join(scores.tasks)} judged on {where}{pooled}{norm}: {size}"
 
 
 def rate_tiles(scores: Scores) -> list[dict[str, Any]]:
@@ -51,13 +59,18 @@ def _rate_tile(task: Task, scores: TaskScores) -> dict[str, Any]:
     baseline = next((part.rates.get(metric.name) for part in scores.baselines.values()), None)
     better = "higher is better" if metric.higher_is_better else "lower is better"
     spread = f"95 % interval {rate_range_text(task, metric.name, interval)}"
+    if scores.before is not None and metric.name in scores.before.rates:
+        before = scores.before.rates[metric.name].value
+        spread_before = f" · before fine-tuning {rate_text(task, metric.name, before)}"
+    else:
+        spread_before = ""
     beside = "" if baseline is None else f" · baseline {rate_text(task, metric.name, baseline)}"
     return {
         "big": True,
-        "name": f"{task.name}: {metric.name} ({better})",
+        "name": f"{task.name}: {rate_name(task, metric.name)}, {better}",
         "number": rate_text(task, metric.name, interval.value),
         "gauge": _gauge(interval, baseline) if is_share(task, metric.name) else None,
-        "note": (spread if has_range(interval) else "no interval") + beside,
+        "note": (spread if has_range(interval) else "no interval") + spread_before + beside,
     }
 
 

@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from soritune.inference.header import Header
+from soritune.metrics.bootstrap import Interval
+from soritune.reports.before import before_note
 from soritune.reports.numbers import (
     COVERAGE_NOTE,
     COVERAGE_TITLE,
@@ -28,15 +31,18 @@ ROWS_SHOWN = 12
 GROUP_TITLES = {"snr_db": "SNR (dB)", "age": "age", "text_source": "origin of the text"}
 
 
-def rates_table(task: Task, scores: TaskScores) -> dict[str, Any]:
-    """Every rate with its interval and the baselines."""
-    columns = ["rate", "value", "95 % interval", *(f"baseline: {name}" for name in scores.baselines)]
+def rates_table(task: Task, scores: TaskScores, header: Header) -> dict[str, Any]:
+    """Every rate with its interval, before fine-tuning and after it, and the baselines."""
+    before = scores.before
+    columns = ["rate", *(["before fine-tuning", "after"] if before else ["value"]), "95 % interval"]
+    columns += [f"baseline: {name}" for name in scores.baselines]
     titles = {rate: description.title for rate, description in task.rate_descriptions.items()}
     rows = []
     for rate, interval in scores.rates.items():
         warning = "" if interval.reliable else f"unreliable, {counted(interval.num_speakers, 'speaker')}"
         cells = [
             _cell(rate, small=titles.get(rate, "")),
+            *([_cell(rate_text(task, rate, _value(before.rates, rate)), numeric=True)] if before else []),
             _cell(rate_text(task, rate, interval.value), numeric=True),
             _cell(rate_range_text(task, rate, interval), numeric=True, small=warning),
             *(
@@ -47,10 +53,12 @@ def rates_table(task: Task, scores: TaskScores) -> dict[str, Any]:
         rows.append({"cells": cells, "primary": rate == scores.primary_metric.name})
     notes = [f"Baseline {name}: {baseline.description}." for name, baseline in scores.baselines.items()]
     notes += [f"{note}, paired over speakers." for note in baseline_notes(task, scores)]
-    note = " ".join(["Intervals: 95 %, bootstrap over speakers.", *notes])
+    compared = before_note(task, scores, header)
+    note = " ".join([*([compared] if compared else []), "Intervals: 95 %, bootstrap over speakers.", *notes])
     return {
         "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
         "rows": rows,
+        "has_intervals": True,
         "note": note,
     }
 
@@ -75,6 +83,7 @@ def certain_table(task: Task, scores: TaskScores) -> dict[str, Any] | None:
         "title": certain_title(scores.certain, scores.num_utterances),
         "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
         "rows": rows,
+        "has_intervals": True,
         "note": "",
     }
 
@@ -124,7 +133,11 @@ def group_table(
 
 
 def _value_text(task: Task, group: GroupScores, rate: str) -> str:
-    return rate_text(task, rate, group.rates[rate].value if rate in group.rates else None)
+    return rate_text(task, rate, _value(group.rates, rate))
+
+
+def _value(rates: Mapping[str, Interval], rate: str) -> float | None:
+    return rates[rate].value if rate in rates else None
 
 
 def shown_table(table: Table) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,19 @@ from markupsafe import Markup
 from soritune.errors import ManifestError
 from soritune.inference.predictions import Predictions, read_predictions
 from soritune.inside_folder import path_inside
-from soritune.reports.figures import history_figure
+from soritune.reports.figures import Chart, history_figures
 from soritune.reports.history import history_rates, read_events
 from soritune.reports.numbers import hours_text
 from soritune.reports.overview import lead, rate_tiles, size_tiles, title
+from soritune.reports.phone_notation import check_notation
 from soritune.reports.players import Players
 from soritune.reports.provenance import provenance
 from soritune.reports.scores import Scores, load_scores
 from soritune.reports.sections import task_section
 from soritune.reports.templates import page_environment, resource
+from soritune.reports.words import Language, Words
 from soritune.run_folder import RunFolder
+from soritune.tasks.phones.notation import Notation
 from soritune.whole_file import write_text
 
 FAILED_SHOWN = 50
@@ -35,6 +39,8 @@ def write_report(
     output: Path | str | None = None,
     audio: bool = True,
     audio_root: Path | str | None = None,
+    language: Language = "en",
+    phones: Notation | None = None,
 ) -> Path:
     """Writes the report of a run folder (or of any folder that holds the two files).
 
@@ -46,6 +52,8 @@ def write_report(
         output: default `folder/report.html`.
         audio: put players for the worst clips into the page.
         audio_root: where relative audio paths start; default: what the predictions file states.
+        language: of the page: `en` or `ko`.
+        phones: how phones are written: `jamo`, `ipa` or `codes`; default: jamo for Korean phones, codes for others.
 
     Returns:
         The report's path.
@@ -53,6 +61,7 @@ def write_report(
     Raises:
         ManifestError: scores or predictions are missing or damaged.
         OutputError: the path cannot be written to.
+        TaskError: no task has phones in the notation `phones`.
     """
     run = RunFolder(Path(folder))
     scores = load_scores(scores_path or run.scores())
@@ -63,6 +72,8 @@ def write_report(
         predictions,
         events=read_events(run.events),
         players=Players(root if audio else None),
+        words=Words(language),
+        phones=phones,
     )
     return write_text(output or run.report(), html)
 
@@ -73,6 +84,8 @@ def render_report(
     *,
     events: Sequence[Mapping[str, Any]] = (),
     players: Players | None = None,
+    words: Words | None = None,
+    phones: Notation | None = None,
 ) -> str:
     """The page as text.
 
@@ -81,26 +94,32 @@ def render_report(
         predictions: the same predictions.
         events: training events (`train.jsonl`), for the history plot.
         players: makes audio players; None leaves them out.
+        words: the texts of the page; None is English.
+        phones: as for `write_report`.
     """
+    words = words or Words()
+    check_notation(predictions.tasks, phones)
     makers = players or Players(None)
     tasks = predictions.header.tasks_by_name
     sections = [
-        task_section(tasks[name], task_scores, predictions, makers)
+        task_section(tasks[name], task_scores, predictions, makers, phones)
         for name, task_scores in scores.tasks.items()
         if name in tasks
     ]
     primary = [f"{name}/{task_scores.primary_metric.name}" for name, task_scores in scores.tasks.items()]
-    history = history_figure(events, history_rates(events, primary))
+    history = history_figures(events, history_rates(events, primary))
     contents = [{"id": section["id"], "title": section["title"]} for section in sections]
     contents += [{"id": "history", "title": "Training"}] if history else []
     contents += [{"id": "provenance", "title": "Where this comes from"}]
     recipe = scores.header.model.recipe
     failed = predictions.failed
-    environment = page_environment()
+    environment = page_environment(words)
+    environment.globals["chart"] = partial(_chart, words)
     return environment.get_template(
         "report.html.j2"
     ).render(
         title=title(scores),
+        language=words.language,
         lead=lead(scores),
         css=Markup(resource("report.css")),  # noqa: S704  (our own file)
         contents=contents,
@@ -117,6 +136,16 @@ def render_report(
         failed=failed[:FAILED_SHOWN],
         failed_more=len(failed) if len(failed) > FAILED_SHOWN else None,
         footer=f"Written by soritune {scores.versions.get('soritune', '')}, {scores.created}.",
+    )
+
+
+def _chart(words: Words, figure: Chart) -> Markup:
+    """A figure, and its narrow form for telephones if it has one."""
+    texts = [words.figure(svg) for svg in ((figure,) if isinstance(figure, str) else figure)]
+    kinds = ["wide", "narrow"] if len(texts) == 2 else [""]
+    return Markup("").join(
+        Markup(f'<figure class="{kind}">{text}</figure>')  # noqa: S704  (our own drawing)
+        for kind, text in zip(kinds, texts, strict=True)
     )
 
 

@@ -36,19 +36,22 @@ SPEAKERS_WITH_INTERVALS = 200
 GROUPS_WITH_ALL_DRAWS = 20
 """Scripts or sessions can be thousands of groups. With more groups than this, coarser intervals are enough."""
 FEWER_DRAWS = 200
+DEFAULT_GROUPS = ("gender",)
+"""Fields that rates are given for unless others are requested."""
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
 """Shares of validation clips that keep their label, for which rates are given."""
 
 
 def score_predictions(
-    path: Path | str, *, group_by: Sequence[str] = ("gender",), resamples: int = 1000, seed: int = 0
+    path: Path | str, *, group_by: Sequence[str] | None = None, resamples: int = 1000, seed: int = 0
 ) -> Scores:
     """Scores a predictions file.
 
     Args:
         path: predictions.jsonl with references (made from a manifest).
-        group_by: fields of the rows' groups that rates are also given for: gender, age, source, snr_db, …;
-            single speakers are always given.
+        group_by: fields of the rows' groups that rates are also given for: gender, age, source, snr_db, …; single
+            speakers are always given. None groups by `DEFAULT_GROUPS`, as far as rows have them; fields that are
+            requested and that no row has are reported.
         resamples: bootstrap draws of speakers.
         seed: of the draws.
 
@@ -57,7 +60,12 @@ def score_predictions(
     """
     predictions = read_predictions(path)
     tasks: dict[str, TaskScores] = {}
-    group_by = tuple(dict.fromkeys([*group_by, *origin_fields(predictions.tasks)]))
+    requested = group_by or ()
+    group_by = tuple(
+        dict.fromkeys(
+            [*(DEFAULT_GROUPS if group_by is None else group_by), *origin_fields(predictions.tasks)]
+        )
+    )
     of_tasks: list[str] = []
     for task in predictions.tasks:
         pairs = pairs_of(predictions, task.name)
@@ -88,7 +96,7 @@ def score_predictions(
         *of_tasks,
         *warnings_of(predictions, len(speakers)),
         *unlabelled(missing, len(predictions.good)),
-        *absent_groups(predictions, group_by),
+        *absent_groups(predictions, requested),
     ]
     return Scores(
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -42,6 +42,7 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
         (header.synthetic, _synthetic_warning(header)),
         (header.is_from_text, FROM_TEXT_WARNING),
         (header.trained_on_recognised is not None, _recognised_warning(header)),
+        (bool(_untrained(header)), _untrained_warning(header)),
         (
             list(policy.get("by", [])) == ["random"],
             "Random split: speakers of the test set were also heard in training; that flatters every number.",
@@ -114,6 +115,15 @@ def absent_groups(predictions: Predictions, group_by: Sequence[str]) -> list[str
     known = {name for row in predictions.good for name in row["groups"]}
     absent = [name for name in group_by if name not in known and name != "speaker"]
     return [f"Not grouped by {', '.join(absent)}: no row has it."] if absent else []
+
+
+def _untrained(header: Header) -> tuple[str, ...]:
+    """Heads and inputs with new weights of a model that was not trained."""
+    return header.new_parts if header.model.training.get("step") == 0 else ()
+
+
+def _untrained_warning(header: Header) -> str:
+    return f"Not trained yet, so what depends on it is chance: {', '.join(_untrained(header))}."
 
 
 def _synthetic_warning(header: Header) -> str:

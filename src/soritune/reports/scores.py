@@ -18,6 +18,7 @@ from soritune.inference.header import Header
 from soritune.inference.json_values import JsonObject, without_nan
 from soritune.metrics.bootstrap import Interval
 from soritune.metrics.calibration import Calibration
+from soritune.reports.before_scores import BeforeScores
 from soritune.reports.confidence_scores import (
     CertainScores,
     CoverageScores,
@@ -170,6 +171,8 @@ class TaskScores:
     """The calibration without the temperature of the model; only for a single model with a temperature."""
     coverages: tuple[CoverageScores, ...] = ()
     """Only for a single model with thresholds of coverage; the highest coverage first."""
+    before: BeforeScores | None = None
+    """Before fine-tuning, of a run whose starting point could be judged on the same clips."""
 
     @property
     def primary_interval(self) -> Interval:
@@ -195,6 +198,7 @@ class TaskScores:
             **({} if self.certain is None else {"certain": self.certain.to_json()}),
             **({} if self.uncalibrated is None else {"uncalibrated": self.uncalibrated.to_json()}),
             **({"coverages": [row.to_json() for row in self.coverages]} if self.coverages else {}),
+            **({} if self.before is None else {"before": self.before.to_json()}),
         }
 
     @classmethod
@@ -223,6 +227,7 @@ class TaskScores:
             coverages=tuple(map(CoverageScores.read, content.listed("coverages")))
             if "coverages" in content
             else (),
+            before=BeforeScores.read(content.object("before")) if "before" in content else None,
         )
         primary = scores.primary_metric.name
         parts: dict[str, Mapping[str, Interval | SpeakerRate]] = {"": scores.rates}

@@ -9,17 +9,20 @@ from soritune.inference.predictions import Predictions
 from soritune.metrics.classification import class_table
 from soritune.reports.figures import (
     SPEAKERS_SHOWN,
+    Chart,
     calibration_figure,
-    class_figure,
+    class_figures,
     matrix_figure,
-    speaker_figure,
+    speaker_figures,
 )
-from soritune.reports.numbers import counted, hours_text, is_share, percent, temperature_note
+from soritune.reports.numbers import counted, hours_text, is_share, percent, rate_name, temperature_note
 from soritune.reports.page_tables import certain_table, coverage_table, group_table, rates_table, shown_table
+from soritune.reports.phone_notation import LEGEND_NOTES, PhoneTexts
 from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
 from soritune.reports.scores import TaskScores
 from soritune.reports.timeline import Track, label_colours, timeline_lines
+from soritune.tasks.phones.notation import Notation
 from soritune.tasks.results import Alignment, Pair
 from soritune.tasks.task import Task
 
@@ -32,16 +35,21 @@ CLASSES_DRAWN = 12
 
 
 def task_section(
-    task: Task, scores: TaskScores, predictions: Predictions, players: Players
+    task: Task,
+    scores: TaskScores,
+    predictions: Predictions,
+    players: Players,
+    notation: Notation | None = None,
 ) -> dict[str, Any]:
     """What the template shows of one task."""
     pairs = pairs_of(predictions, task.name)
-    section = task.report(pairs)
+    phones = PhoneTexts.of(task, notation)
+    section = phones.written(task.report(pairs))
     rows = {row["id"]: row for row in predictions.good}
     primary, calibration = scores.primary_metric.name, scores.calibration
-    figures: dict[str, str | None] = {"speakers": None, "calibration": None}
+    figures: dict[str, Chart | None] = {"speakers": None, "calibration": None}
     if len(scores.speakers) > 1:
-        figures["speakers"] = speaker_figure(
+        figures["speakers"] = speaker_figures(
             scores.speakers, primary, scores.primary_interval, in_percent=is_share(task, primary)
         )
     if calibration is not None and calibration.bins:
@@ -54,15 +62,15 @@ def task_section(
         "title": section.title,
         "note": _counts_text(scores)
         + (f" Left out: {counted(unlabelled, 'clip')} without a reference." if unlabelled else ""),
-        "rates": rates_table(task, scores),
+        "rates": rates_table(task, scores, predictions.header),
         "certain": certain_table(task, scores),
         "coverage": coverage_table(task, scores),
         "figures": figures,
-        "speaker_note": _speaker_note(scores),
+        "speaker_note": _speaker_note(task, scores),
         "groups": [group_table(task, field, groups, scores) for field, groups in scores.groups.items()],
         "matrices": [{"title": m.title, "svg": matrix_figure(m.labels, m.counts)} for m in section.matrices],
         "classes": [
-            class_figure(matrix.labels, class_table(matrix.counts))
+            class_figures(matrix.labels, class_table(matrix.counts))
             for matrix in section.matrices
             if len(matrix.labels) <= CLASSES_DRAWN
         ],
@@ -72,6 +80,8 @@ def task_section(
         "errors": errors,
         "timelines": _timelines(task, pairs, rows),
         "alignments": alignments,
+        "legend": phones.legend() if any(item.is_of_phones for item in section.alignments) else [],
+        "legend_note": LEGEND_NOTES[phones.notation],
         "has_players": any(item["player"] for item in [*errors, *alignments]),
     }
 
@@ -159,11 +169,11 @@ def _counts_text(scores: TaskScores) -> str:
     )
 
 
-def _speaker_note(scores: TaskScores) -> str:
+def _speaker_note(task: Task, scores: TaskScores) -> str:
     many = len(scores.speakers) > SPEAKERS_SHOWN
     better = "to the right" if scores.primary_metric.higher_is_better else "to the left"
     return (
-        f"{scores.primary_metric.name} of each speaker with a 95 % interval over the speaker's own clips; "
-        f"better is {better}. Line and band: all speakers together."
+        f"{rate_name(task, scores.primary_metric.name)} of each speaker with a 95 % interval over the speaker's own "
+        f"clips; better is {better}. Line and band: all speakers together."
         + (f" The {SPEAKERS_SHOWN // 2} lowest and highest are shown." if many else "")
     )

@@ -14,13 +14,28 @@ PARTS = {"table": "part", "timeline": "lines", "swatches": "colours"}
 """Parts that pages share: the function's and the template's name, and what the template calls its value."""
 
 
-def page_environment() -> Environment:
-    """Templates with a function for each part; text is escaped."""
+class Untranslated:
+    """Texts as they are: `_` of pages in one language."""
+
+    def __call__(self, text: str) -> str:
+        """The text."""
+        return text
+
+    cell = __call__
+
+
+def page_environment(words: Callable[[str], str] | None = None) -> Environment:
+    """Templates with a function for each part; text is escaped.
+
+    Args:
+        words: what the templates call `_`: a text in the language of the page (`reports/words.py`).
+    """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
         loader=FunctionLoader(resource), autoescape=True, undefined=StrictUndefined, trim_blocks=False
     )
+    environment.globals["_"] = words or Untranslated()
     for name, argument in PARTS.items():
         environment.globals[name] = _part(environment.get_template(f"{name}.html.j2"), argument)
     return environment

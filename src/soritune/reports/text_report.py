@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soritune.metrics.classification import class_table
+from soritune.reports.before import before_note
 from soritune.reports.confidence_scores import CertainScores
 from soritune.reports.confusion import Confusion, confusion_of
 from soritune.reports.numbers import (
@@ -21,6 +22,7 @@ from soritune.reports.numbers import (
     coverage_rows,
     percent,
     plain_number,
+    rate_name,
     rate_range_text,
     rate_text,
     temperature_note,
@@ -41,17 +43,11 @@ def summary(scores: Scores) -> str:
     parts = []
     for name, task_scores in scores.tasks.items():
         rates = [
-            f"{_rate_name(tasks[name], rate)} {plain_number(interval.value)}"
+            f"{rate_name(tasks[name], rate)} {plain_number(interval.value)}"
             for rate, interval in task_scores.rates.items()
         ]
         parts.append(f"{name}: {', '.join(rates)}")
     return "; ".join(parts)
-
-
-def _rate_name(task: Task, rate: str) -> str:
-    """`accuracy (wa)`, or the rate alone if it has no other name."""
-    description = task.rate_descriptions.get(rate)
-    return f"{description.known_as} ({rate})" if description and description.known_as else rate
 
 
 def text_report(scores: Scores) -> str:
@@ -76,6 +72,9 @@ def score_tables(scores: Scores) -> Iterator[RenderableType]:
     for name, task_scores in scores.tasks.items():
         yield Text("")
         yield _rates(tasks[name], task_scores)
+        compared = before_note(tasks[name], task_scores, scores.header)
+        if compared is not None:
+            yield Text(compared, style="dim")
         for baseline_note in baseline_notes(tasks[name], task_scores):
             yield Text(f"{baseline_note}, paired over speakers", style="dim")
         if task_scores.certain is not None:
@@ -104,14 +103,25 @@ def _rates(task: Task, scores: TaskScores) -> Table:
         f"{task.name}: {counted(scores.num_utterances, 'clip')}, {counted(scores.num_speakers, 'speaker')}"
     )
     table.add_column("rate")
-    for title in ("value", "95 % interval", *(f"baseline: {name}" for name in scores.baselines)):
+    before = scores.before
+    titles = ["before", "after"] if before else ["value"]
+    for title in (*titles, "95 % interval", *(f"baseline: {name}" for name in scores.baselines)):
         table.add_column(title, justify="right")
     for rate, interval in scores.rates.items():
         style = "bold" if rate == scores.primary_metric.name else ""
         doubt = "" if interval.reliable else " unreliable"
         beside = [rate_text(task, rate, baseline.rates.get(rate)) for baseline in scores.baselines.values()]
         spread = rate_range_text(task, rate, interval) + doubt
-        table.add_row(rate, rate_text(task, rate, interval.value), spread, *beside, style=style)
+        first = before.rates.get(rate) if before else None
+        values = [rate_text(task, rate, first.value if first else None)] if before else []
+        table.add_row(
+            rate_name(task, rate),
+            *values,
+            rate_text(task, rate, interval.value),
+            spread,
+            *beside,
+            style=style,
+        )
     return table
 
 

@@ -17,14 +17,15 @@ from soritune.inference.predictions import pool_predictions, read_predictions
 from soritune.processes import wait_until_visible
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
+from soritune.reports.before import with_before
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
 from soritune.reports.scores import load_scores
-from soritune.run_folder import RunFolder
+from soritune.run_folder import START, RunFolder
 from soritune.stages.check import check_corpus
 from soritune.stages.compared_audio import compare_audio
-from soritune.stages.evaluate import evaluate_run
+from soritune.stages.evaluate import evaluate_after_training
 from soritune.stages.label_columns import with_labels
 from soritune.stages.prepare import prepare_corpus, root_of
 from soritune.stages.split import refuse_parts
@@ -153,7 +154,7 @@ def _train_fold(
     if result.stopped == EndReason.INTERRUPTED:
         console.message(f"interrupted in fold {number}; the same command resumes there")
         raise KeyboardInterrupt
-    group.on_main(partial(evaluate_run, fold_recipe, fold.path, console=console))
+    group.on_main(partial(evaluate_after_training, fold_recipe, fold.path, console=console))
 
 
 def _with_shared_states(recipe: Recipe, files: RunFolder) -> BatchSettings:
@@ -191,14 +192,36 @@ def _score_together(
         for number, fold in enumerate(folds, start=1)
     ]
     pooled = pool_predictions([fold.predictions() for fold in folds], files.predictions())
-    scores = score_predictions(pooled, group_by=recipe.evaluate.group_by, resamples=recipe.evaluate.resamples)
+    scores = score_predictions(
+        pooled, group_by=recipe.evaluate.requested_groups, resamples=recipe.evaluate.resamples
+    )
     if baseline_folds:
         scores = with_trained_baselines(
             scores, read_predictions(pooled), manifest, baseline_folds, console=console
         )
+    before = _score_before(recipe, files, folds)
+    scores = with_before(scores, before)
     scores.save(files.scores())
-    write_report(files.path, scores_path=files.scores(), audio=recipe.evaluate.audio)
+    write_report(
+        files.path,
+        scores_path=files.scores(),
+        audio=recipe.evaluate.audio,
+        language=recipe.evaluate.language,
+        phones=recipe.evaluate.phones,
+    )
     return Evaluation(scores, folds=rows)
+
+
+def _score_before(recipe: Recipe, files: RunFolder, folds: Sequence[RunFolder]) -> Path | None:
+    """Scores of the weights that all folds were given; None if some fold did not judge them."""
+    predictions = [fold.predictions(f"test-{START}") for fold in folds]
+    if not all(path.is_file() for path in predictions):
+        return None
+    pooled = pool_predictions(predictions, files.predictions(f"test-{START}"))
+    scores = score_predictions(
+        pooled, group_by=recipe.evaluate.requested_groups, resamples=recipe.evaluate.resamples
+    )
+    return scores.save(files.scores(f"-{START}"))
 
 
 def _stored_settings(file: Path) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from soritune.extras import TORCH_STACK, require
 from soritune.inference.predictor import Predictor
 from soritune.progress import SILENT, Console
 from soritune.recipe import load_recipe
-from soritune.reports.numbers import baseline_notes
+from soritune.reports.before import before_note
+from soritune.reports.numbers import baseline_notes, rate_name
 from soritune.reports.scores import Scores
 from soritune.run_folder import RunFolder, choose_bundle
 from soritune.stages.run import run as run_recipe
@@ -26,12 +27,6 @@ from soritune.stages.start import open_folder
 from soritune.training.end_reason import EndReason
 
 CORPUS, RUN = "corpus", "run"
-SHOWN_RATES = (
-    ("phoneme", "per", "phone error rate"),
-    ("emotion", "ua", "mean recall of 3 styles"),
-    ("mispronunciation", "mdd_f1", "F1 of mispronounced phones"),
-)
-"""Task, rate, and the rate in words."""
 
 
 def run_demo(folder: Path, *, console: Console = SILENT) -> dict[str, Any]:
@@ -62,13 +57,13 @@ def run_demo(folder: Path, *, console: Console = SILENT) -> dict[str, Any]:
     clip, reference = _unseen_clip(run)
     model = choose_bundle(run.path, "last")  # the one that was judged
     (row,) = Predictor.load(model).predict([clip])
-    predictions = {task: row["tasks"][task]["prediction"] for task, _, _ in SHOWN_RATES}
+    predictions = {task: row["tasks"][task]["prediction"] for task in row["tasks"]}
     _show_clip(console, clip, reference, predictions)
     console.message(f"try: soritune predict --bundle {model} {clip}")
     return {
         "synthetic": True,
         "folder": str(folder),
-        "rates": {task: result.scores["tasks"][task]["rates"] for task, _, _ in SHOWN_RATES},
+        "rates": {task: result.scores["tasks"][task]["rates"] for task in predictions},
         "clip": str(clip),
         "said": reference,
         "predictions": predictions,
@@ -87,13 +82,15 @@ def _unseen_clip(run: RunFolder) -> tuple[Path, dict[str, Any]]:
 def _show_rates(console: Console, scores: Scores) -> None:
     console.heading("synthetic speech, voices not used in the fine-tuning")
     tasks = scores.header.tasks_by_name
-    for task, rate, title in SHOWN_RATES:
-        interval = scores.interval(task, rate)
+    for task, task_scores in scores.tasks.items():
+        interval = task_scores.primary_interval
+        name = rate_name(tasks[task], task_scores.primary_metric.name)
         console.message(
-            f"{title}: {100 * interval.value:.1f} % (95 % interval over {interval.num_speakers} synthetic voices "
-            f"{100 * interval.low:.1f}–{100 * interval.high:.1f} %)",
+            f"{task}, {name}: {100 * interval.value:.1f} % (95 % interval over {interval.num_speakers} synthetic "
+            f"voices {100 * interval.low:.1f}–{100 * interval.high:.1f} %)",
         )
-        for note in baseline_notes(tasks[task], scores.tasks[task]):
+        compared = before_note(tasks[task], task_scores, scores.header)
+        for note in [*baseline_notes(tasks[task], task_scores), *([compared] if compared else [])]:
             console.message(f"  {note}")
 
 

@@ -16,10 +16,14 @@ from soritune.inference.certainty import checked_confidence, checked_coverage
 from soritune.inference.predictor import Predictor
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
+from soritune.reports.before import with_before
 from soritune.reports.evaluation import Evaluation
 from soritune.reports.model_card import write_model_card
+from soritune.reports.phone_notation import check_notation
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
+from soritune.reports.words import Language
+from soritune.run_folder import START, bundle_names
 from soritune.stages.enrolment import checked_clips, split_enrolment
 from soritune.stages.judged import Judged, JudgedModel, judge_data, judge_manifest, judge_run
 from soritune.stages.judged_audio import report_leaks
@@ -28,6 +32,7 @@ from soritune.stages.predict import predict_rows
 from soritune.stages.prepare import root_of
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
 from soritune.tasks.inputs.input import inputs_of, refuse_withholding
+from soritune.tasks.phones.notation import Notation
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +54,11 @@ def evaluate(
     texts: Sequence[str | None] | None = None,
     output: Path | str | None = None,
     root: Path | str | None = None,
-    group_by: Sequence[str] = ("gender",),
+    group_by: Sequence[str] | None = None,
     resamples: int = 1000,
     audio: bool = True,
+    language: Language = "en",
+    phones: Notation | None = None,
     device: str = "auto",
     backend: str = "auto",
     base: str | None = None,
@@ -86,9 +93,10 @@ def evaluate(
         output: folder for the results, where no checkpoint or decoder is added to their names; default: the run folder,
             `evaluation/<manifest or data>` in it when one is given, or `evaluation/<bundle>` for a bundle.
         root: where relative audio paths start, instead of what the manifest states.
-        group_by: fields rates are also given for.
+        group_by: fields rates are also given for, as for `score_predictions`.
         resamples: bootstrap draws of speakers.
         audio: put players into the report.
+        language, phones: of the report, as for `write_report`.
         device, backend, base, decoder, vad: as for `Predictor.load`. Clips without speech are marked and reported.
         min_confidence: labels with a lower probability are uncertain. All clips are scored; beside these scores are
             those of the clips with speech and a certain label, and the share of such clips.
@@ -146,6 +154,7 @@ def evaluate(
             judged = judge_run(
                 model, split, splits=splits, output=folder, root=root, decoder=decoder, withhold=withhold
             )
+    check_notation(load_bundle(model.bundle).tasks, phones)
     report_leaks(judged, None if data is not None or manifest or splits else split, copies, console=console)
     predictor = Predictor.load(
         model.bundle,
@@ -163,7 +172,7 @@ def evaluate(
         judged = judged.normalised(left, speaker_norm)
         predictor.enrol(enrolled)
     _predict(predictor, judged, console)
-    return _score_and_report(judged, group_by, resamples, audio)
+    return _score_and_report(judged, group_by, resamples, audio, language, phones)
 
 
 def evaluate_run(
@@ -180,14 +189,25 @@ def evaluate_run(
         folder,
         split=split,
         checkpoint=None if chosen == "best" else chosen,
-        group_by=recipe.evaluate.group_by,
+        group_by=recipe.evaluate.requested_groups,
         resamples=recipe.evaluate.resamples,
         audio=recipe.evaluate.audio,
+        language=recipe.evaluate.language,
+        phones=recipe.evaluate.phones,
         device=recipe.train.device,
         decoder=recipe.evaluate.decoder,
         root=root_of(recipe),
         console=console,
     )
+
+
+def evaluate_after_training(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> Evaluation:
+    """Judges the test split of a run as its recipe states; the weights that the run was given are judged first, so that
+    the scores have them beside those of the result."""
+    has_start = START in bundle_names(folder)
+    if recipe.evaluate.before and has_start and recipe.evaluate.checkpoint != START:
+        evaluate_run(recipe, folder, checkpoint=START, console=console)
+    return evaluate_run(recipe, folder, console=console)
 
 
 def _predict(predictor: Predictor, judged: Judged, console: Console) -> None:
@@ -205,9 +225,17 @@ def _predict(predictor: Predictor, judged: Judged, console: Console) -> None:
     )
 
 
-def _score_and_report(judged: Judged, group_by: Sequence[str], resamples: int, audio: bool) -> Evaluation:
+def _score_and_report(
+    judged: Judged,
+    group_by: Sequence[str] | None,
+    resamples: int,
+    audio: bool,
+    language: Language,
+    phones: Notation | None,
+) -> Evaluation:
     files = judged.files
     scores = score_predictions(files.predictions, group_by=group_by, resamples=resamples)
+    scores = with_before(scores, judged.before)
     scores.save(files.scores)
     write_report(
         files.folder,
@@ -215,6 +243,8 @@ def _score_and_report(judged: Judged, group_by: Sequence[str], resamples: int, a
         predictions_path=files.predictions,
         output=files.report,
         audio=audio,
+        language=language,
+        phones=phones,
     )
     if judged.updates_card:
         write_model_card(judged.model.bundle, scores)

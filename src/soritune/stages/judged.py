@@ -14,7 +14,7 @@ from soritune.bundles.read import load_bundle
 from soritune.corpus.manifest import Manifest
 from soritune.errors import BundleError, OutputError, SplitError, TaskError
 from soritune.inference.predictions import Row
-from soritune.run_folder import RunFolder, bundle_names, choose_bundle, is_run, run_of
+from soritune.run_folder import START, RunFolder, bundle_names, choose_bundle, is_run, run_of
 from soritune.stages.judged_data import prepared_rows, unusable_rows
 from soritune.stages.predict import describe_rows, select_rows
 from soritune.tasks.decoding.decoder import GREEDY, Decoder
@@ -156,12 +156,15 @@ class Judged:
     files: ResultFiles
     unusable: tuple[Row, ...] = ()
     """Rows of the corpus that could not be read; they count as failed."""
+    before: Path | None = None
+    """Scores of the same rows before the run's fine-tuning, if they were judged."""
     updates_card: bool = False
     """Whether the model card gets these scores: a run's own test split, judged as its recipe does."""
 
     def normalised(self, rows: Manifest, clips: int) -> Judged:
         """The same with the `rows` that remain without the enrolment clips, and with names that state their number."""
-        return replace(self, rows=rows, files=self.files.marked(f"-speaker-norm-{clips}"), updates_card=False)
+        files = self.files.marked(f"-speaker-norm-{clips}")
+        return replace(self, rows=rows, files=files, before=None, updates_card=False)
 
 
 def judge_run(
@@ -206,8 +209,10 @@ def judge_run(
         split_suffix=split_suffix,
         suffix=checkpoint + reading,
     )
+    is_start = model.bundle.resolve().name == START
+    before = run.scores(f"{split_suffix}-{START}{reading}") if into_run and not is_start else None
     updates_card = into_run and not split_suffix and not reading
-    return Judged(model, rows, data, files, updates_card=updates_card)
+    return Judged(model, rows, data, files, before=before, updates_card=updates_card)
 
 
 def judge_manifest(

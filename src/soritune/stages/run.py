@@ -11,23 +11,27 @@ import json
 import logging
 import os
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
 
 import yaml
 
 from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import Splits, load_splits
+from soritune.errors import OutputError
 from soritune.extras import TORCH_STACK, require
 from soritune.processes import wait_until_visible
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe, check_recipe
 from soritune.reports.evaluation import Evaluation
-from soritune.reports.history import plot_history
+from soritune.reports.figure_files import Picture
+from soritune.reports.history import plot_history, show_history
 from soritune.reports.text_report import summary
 from soritune.run_folder import RunFolder
-from soritune.stages.evaluate import evaluate_run
+from soritune.stages.evaluate import evaluate_after_training
 from soritune.stages.prepare import root_of
 from soritune.stages.split import corpus_to_splits
 from soritune.stages.start import check_start, open_folder
@@ -43,7 +47,7 @@ _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunResult:
     """The outcome of `run`."""
 
@@ -56,13 +60,29 @@ class RunResult:
         """Draws the training's history into a .svg or .png file, as `plot_history` does."""
         return plot_history(self.folder, path)
 
+    def show_history(self) -> Picture:
+        """The training's history, for a notebook, which shows the result of a cell."""
+        return show_history(self.folder)
+
+    def __repr__(self) -> str:
+        """Folder, steps, and the scores as text."""
+        scores = "no test split was judged" if self.scores is None else repr(self.scores)
+        return f"{self._headline()}\n{scores}"
+
+    def _repr_html_(self) -> str:
+        """Called by notebooks."""
+        return f"<p>{escape(self._headline())}</p>{'' if self.scores is None else self.scores._repr_html_()}"
+
+    def _headline(self) -> str:
+        return f"Run in {self.folder}: {self.training.steps} steps, {self.training.seconds:.0f} s"
+
 
 def run(
     recipe: Recipe,
     output: Path | str,
     *,
     data: Manifest | Path | str | None = None,
-    resume: bool = False,
+    resume: bool | Literal["auto"] = False,
     console: Console = SILENT,
 ) -> RunResult:
     """Runs every stage of a recipe in the folder `output`.
@@ -72,10 +92,12 @@ def run(
         output: the run's folder.
         data: the corpus, instead of `recipe.data.root`; or a `Manifest`, which is written to `output`/data.jsonl and
             read from there by the source `manifest`.
-        resume: continue from the newest checkpoint.
+        resume: continue from the newest checkpoint. "auto" does so if the folder holds a run, so that a cell of a
+            notebook can be run again, after it was interrupted or finished.
         console: where progress is shown, as `soritune.Console()`; nothing is shown by default.
 
     Raises:
+        OutputError: with `resume="auto"`, the folder holds a run of other rows in memory.
         SorituneError: a stage fails; what earlier stages wrote is kept.
     """
     require("training", *TORCH_STACK)
@@ -85,15 +107,16 @@ def run(
     folder = Path(output)
     recipe = _with_data(recipe, data, folder)
     given_rows = data if isinstance(data, Manifest) else None
+    resumes = group.from_main(lambda: _can_resume(folder, given_rows)) if resume == "auto" else bool(resume)
 
     def judge() -> Evaluation:
-        scores = evaluate_run(recipe, folder, console=console)
+        scores = evaluate_after_training(recipe, folder, console=console)
         note(folder, f"test {summary(scores.all_scores)}")
         return scores
 
-    inputs = group.on_main(lambda: _training_inputs(recipe, folder, given_rows, resume, console))
+    inputs = group.on_main(lambda: _training_inputs(recipe, folder, given_rows, resumes, console))
     manifest, splits = inputs or _inputs_from_main(recipe, folder)
-    result = train_recipe(recipe, manifest, splits, folder, resume=resume, console=console)
+    result = train_recipe(recipe, manifest, splits, folder, resume=resumes, console=console)
     scores = None
     if result.stopped != EndReason.INTERRUPTED and len(splits.indices(manifest, "test")):
         scores = group.on_main(judge)
@@ -115,6 +138,25 @@ def _training_inputs(
         report_resumed(recipe, files, console)
         return load_manifest(files.checked, root=root_of(recipe)), load_splits(files.splits)
     return corpus_to_splits(recipe, folder, console=console)
+
+
+def _can_resume(folder: Path, given_rows: Manifest | None) -> bool:
+    """Whether the folder holds a run of these rows, so that it is resumed.
+
+    Raises:
+        OutputError: it holds a run of other rows.
+    """
+    files = RunFolder(folder)
+    if not files.has_checkpoint or given_rows is None:
+        return files.has_checkpoint
+    with TemporaryDirectory() as scratch:
+        same = files.given_rows.is_file() and (
+            write_list(Path(scratch) / files.given_rows.name, given_rows).read_bytes()
+            == files.given_rows.read_bytes()
+        )
+    if not same:
+        raise OutputError(f"{folder} holds a run of other rows", "give another output folder, or remove it")
+    return True
 
 
 def report_resumed(recipe: Recipe, files: RunFolder, console: Console) -> None:

@@ -28,6 +28,7 @@ from soritune.stages.origin import card_fields
 from soritune.stages.split import refuse_parts
 from soritune.stages.start import check_extras, open_folder
 from soritune.tasks.inputs.input import inputs_of
+from soritune.tasks.specs import is_kept
 from soritune.training.end_reason import EndReason
 from soritune.whole_file import write_text
 
@@ -138,6 +139,7 @@ def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) 
         },
         card=card_fields(recipe, manifest, splits),
         can_predict=model.load_report.is_complete,
+        keeps_start=any(is_kept(task.outputs, task.inputs, model.load_report.new_parts) for task in tasks),
     )
 
 

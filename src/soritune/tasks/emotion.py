@@ -45,8 +45,10 @@ RATES = {
     "wa": RateDescription(
         "weighted accuracy: share of clips that are right", higher_is_better=True, known_as="accuracy"
     ),
-    "ua": RateDescription("unweighted accuracy: mean recall of the classes", higher_is_better=True),
-    "macro_f1": RateDescription("mean F1 of the classes", higher_is_better=True),
+    "ua": RateDescription(
+        "unweighted accuracy: mean recall of the classes", higher_is_better=True, known_as="mean recall"
+    ),
+    "macro_f1": RateDescription("mean F1 of the classes", higher_is_better=True, known_as="mean F1"),
     "micro_f1": RateDescription("F1 over all clips", higher_is_better=True),
     "loss": RateDescription(
         "mean cross-entropy in nats, every clip alike, labels not smoothed",

@@ -46,7 +46,7 @@ OUTPUT = "emotion_multilabel"
 LEAST_PROBABILITY = 1e-12
 """Smaller probabilities, that a label holds or does not, count as this one: 27.6 nats."""
 RATES = {
-    "macro_f1": RateDescription("mean F1 of the labels", higher_is_better=True),
+    "macro_f1": RateDescription("mean F1 of the labels", higher_is_better=True, known_as="mean F1"),
     "micro_f1": RateDescription("F1 over all labels of all clips", higher_is_better=True),
     "subset_accuracy": RateDescription("share of clips with exactly the right labels", higher_is_better=True),
     "loss": RateDescription(

@@ -36,6 +36,7 @@ from soritune.tasks.phones.annotation_reader import AnnotationReader
 from soritune.tasks.phones.labels_by_phone import LabelsByPhone
 from soritune.tasks.phones.language import language_mismatch
 from soritune.tasks.phones.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
+from soritune.tasks.phones.notation import WrittenPhone, written_phones
 from soritune.tasks.phones.phone_tables import WORST_CASES, phone_tables, worst_alignments
 from soritune.tasks.results import (
     Alignment,
@@ -155,12 +156,17 @@ class MispronunciationTask(Task):
         return self.config.phoneme_output if self.has_phones else None
 
     @property
+    def written_phones(self) -> tuple[WrittenPhone, ...]:
+        """Korean phones as letters and in IPA, English phones in IPA."""
+        return written_phones(self.config.inventory)
+
+    @property
     def primary_metric(self) -> Metric:
-        """F1 of the errors by aligned labels, or the phone error rate if no labels are learnt; with a segment head, the
-        area under its ROC curve."""
+        """F1 of the errors by aligned labels; with a segment head, the area under its ROC curve; if no labels are learnt,
+        F1 of the mispronunciations that the recognised phones show."""
         if self.has_segments:
             return Metric("segment_auc", True)
-        return Metric("error_f1", True) if self.has_labels else Metric("per", False)
+        return Metric("error_f1" if self.has_labels else "mdd_f1", True)
 
     def part_fault(self, rows: Iterable[Utterance]) -> str | None:
         """Rows without a single error, if labels are learnt: every rate of errors would be undefined."""
@@ -330,7 +336,7 @@ class MispronunciationTask(Task):
             tables += error_tables(labelled, self.letters)
             if not self.has_phones:
                 rows = ((p.id, p.reference["labels"], p.prediction.fields["labels"]) for p in labelled)
-                alignments += worst_alignments(rows, WORST_CASES)
+                alignments += worst_alignments(rows, WORST_CASES, is_of_phones=False)
         if self.has_phones:
             counts = {
                 name: [n for n in (self.mispronunciations(pair, name) for pair in pairs) if n is not None]

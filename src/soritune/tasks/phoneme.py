@@ -27,6 +27,7 @@ from soritune.tasks.labels import (
     symbol_ids,
 )
 from soritune.tasks.phones.language import in_language, language_mismatch
+from soritune.tasks.phones.notation import WrittenPhone, written_phones
 from soritune.tasks.phones.phone_tables import PHONE_RATES, phone_tables
 from soritune.tasks.results import Column, Counts, Metric, Pair, Prediction, RateDescription, Section
 from soritune.tasks.specs import OutputSpec
@@ -121,6 +122,11 @@ class PhonemeTask(Task):
     def phone_output(self) -> str:
         """`phoneme`."""
         return "phoneme"
+
+    @property
+    def written_phones(self) -> tuple[WrittenPhone, ...]:
+        """Korean phones as letters and in IPA, English phones in IPA."""
+        return written_phones(self.config.inventory)
 
     @property
     def primary_metric(self) -> Metric:

@@ -116,6 +116,8 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     note: str = ""
+    phones: tuple[str, ...] = ()
+    """The columns whose cells are phones of the task's inventory; a report may write them as letters or in IPA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ class Alignment:
     id: str
     reference: tuple[str | None, ...]
     hypothesis: tuple[str | None, ...]
+    is_of_phones: bool = True
+    """Whether the symbols are phones."""
 
 
 @dataclass(frozen=True, slots=True)

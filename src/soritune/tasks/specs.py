@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -229,3 +229,14 @@ OUTPUT_FIELDS = {
     "head": _SETTINGS,
 }
 """Fields of an `OutputSpec`."""
+
+
+def is_kept(outputs: Sequence[OutputSpec], inputs: Sequence[InputSpec], new_parts: Sequence[str]) -> bool:
+    """Whether stored weights filled the heads and inputs of a task, so that it could predict before its training.
+
+    Args:
+        outputs, inputs: of the task.
+        new_parts: heads and inputs with new weights, as `head <output>` and `input <input>`.
+    """
+    parts = [f"head {spec.name}" for spec in outputs] + [f"input {spec.name}" for spec in inputs]
+    return not set(parts) & set(new_parts)

@@ -23,6 +23,7 @@ from soritune.errors import TaskError, TaskSettingsError
 from soritune.registry import load_member
 from soritune.settings import faults_of
 from soritune.tasks.decoding.decoder import Decoder
+from soritune.tasks.phones.notation import WrittenPhone
 from soritune.tasks.results import (
     Column,
     Counts,
@@ -117,9 +118,15 @@ class Task(ABC):
         return None
 
     @property
+    def written_phones(self) -> tuple[WrittenPhone, ...]:
+        """The phones of this task in the notations that people read; by default none, so that codes are shown."""
+        return ()
+
+    @property
     @abstractmethod
     def primary_metric(self) -> Metric:
-        """The rate by which models are chosen."""
+        """The headline of the task: the rate by which models are chosen, and the first one in reports, on the terminal
+        and on model cards."""
 
     @property
     def needed_fields(self) -> tuple[str, ...]:

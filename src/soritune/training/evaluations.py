@@ -59,9 +59,15 @@ class Evaluations:
 
     def run_on_start(self) -> None:
         """Evaluates the weights the run was given and keeps them as the bundle `start`."""
-        if len(self.rows):
-            values = self._logged("evaluate", self.rows).values
-            self.group.on_main_briefly(lambda: self.keeper.save_start(values, self.progress))
+        values = self._logged("evaluate", self.rows).values if len(self.rows) else {}
+        self._keep_start(values)
+
+    def keep_start(self) -> None:
+        """Keeps the weights the run was given without an evaluation: some of their heads are new."""
+        self._keep_start({})
+
+    def _keep_start(self, values: dict[str, float]) -> None:
+        self.group.on_main_briefly(lambda: self.keeper.save_start(values, self.progress))
 
     def run(self) -> tuple[dict[str, float], bool]:
         """Evaluates the weights and keeps them if they are among the best so far.

@@ -14,7 +14,7 @@ from soritune.bundles.write import update_card
 from soritune.errors import OutputError
 from soritune.models.model import SpeechModel
 from soritune.models.saving import save_bundle
-from soritune.run_folder import RunFolder
+from soritune.run_folder import START, RunFolder
 from soritune.tasks.task import Task
 from soritune.training.checkpoint import checkpoints, resume_advice
 from soritune.training.phases import Phase
@@ -61,6 +61,9 @@ class BundleKeeper:
             "metrics": {key: value for key, value in values.items() if math.isfinite(value)},
             "weights": "ema" if averaged else "raw",
         }
+        new_parts = self.model.load_report.new_parts
+        if new_parts:
+            training["new_parts"] = list(new_parts)
         if averaged and ema is not None:
             training["ema_decay"] = ema.decay
         if self.phase.count > 1:
@@ -82,7 +85,7 @@ class BundleKeeper:
 
     def save_start(self, values: Mapping[str, float], progress: Progress) -> None:
         """Saves the weights the run was given, as `start`."""
-        self._save(self.folder.bundle("start"), values, progress, averaged=False)
+        self._save(self.folder.bundle(START), values, progress, averaged=False)
 
     def save_best(
         self,

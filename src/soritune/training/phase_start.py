@@ -112,6 +112,7 @@ def begin_phase(
             advice=smaller_batches(run.batches),
         ),
         evaluates_start=run.can_predict,
+        keeps_start=run.keeps_start,
     )
     phase_log.start(
         origin,

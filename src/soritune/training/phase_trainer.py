@@ -48,6 +48,7 @@ class PhaseTrainer:
         group: the processes of the run.
         explain_out_of_memory: what to run a step over micro-batches in.
         evaluates_start: evaluate and keep the weights before the first step.
+        keeps_start: keep them without an evaluation.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class PhaseTrainer:
         group: ProcessGroup,
         explain_out_of_memory: Callable[[Sequence[Batch]], AbstractContextManager[None]],
         evaluates_start: bool,
+        keeps_start: bool = False,
     ) -> None:
         self.phase, self.settings, self.model = phase, phase.settings, model
         self.epochs, self.stepper = epochs, stepper
-        self.evaluations, self.checkpoints, self.evaluates_start = evaluations, checkpoints, evaluates_start
+        self.evaluations, self.checkpoints = evaluations, checkpoints
+        self.evaluates_start, self.keeps_start = evaluates_start, keeps_start
         self.failed_rows, self.skipped_steps = failed_rows, skipped_steps
         always = [spec.name for spec in model.input_specs if not spec.dropout]
         names = [spec.name for spec in model.outputs]
@@ -85,6 +88,8 @@ class PhaseTrainer:
         reason = None if self._encode_clips(interrupt) else EndReason.INTERRUPTED
         if reason is None and self.evaluates_start and progress.step == 0:
             self.evaluations.run_on_start()
+        elif reason is None and self.keeps_start and progress.step == 0:
+            self.evaluations.keep_start()
         reason = reason or self._ended_before()
         while reason is None and progress.epoch < self.settings.epochs:
             reason = self._epoch(interrupt)

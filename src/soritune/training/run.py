@@ -38,3 +38,5 @@ class TrainingRun:
     """Fields of every bundle's card."""
     can_predict: bool = False
     """The starting point has all its heads: it is evaluated and kept before training."""
+    keeps_start: bool = False
+    """The starting point has the heads of some task: it is kept, to judge this task before and after training."""

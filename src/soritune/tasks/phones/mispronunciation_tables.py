@@ -16,7 +16,9 @@ from soritune.tasks.results import Pair, RateDescription, Table
 RATES = {
     **PHONE_RATES,
     "mdd_f1": RateDescription(
-        "F1 of mispronunciations, from the recognised phones; protocol kaldi", higher_is_better=True
+        "F1 of mispronunciations, from the recognised phones; protocol kaldi",
+        higher_is_better=True,
+        known_as="F1 of mispronunciations",
     ),
     "mdd_precision": RateDescription(
         "share of reported mispronunciations that are real; protocol kaldi", higher_is_better=True
@@ -34,10 +36,12 @@ RATES = {
         "share of phones rightly called right or wrong", higher_is_better=True
     ),
     "mdd_extra_insertions": RateDescription(
-        "phones only the model put in, per phone said; part of no mdd_ rate", higher_is_better=False
+        "phones that only the model inserted, per spoken phone; part of no mdd_ rate", higher_is_better=False
     ),
     "error_f1": RateDescription(
-        "F1 of errors by aligned labels, whatever the kind of error", higher_is_better=True
+        "F1 of errors by aligned labels, whatever the kind of error",
+        higher_is_better=True,
+        known_as="F1 of errors",
     ),
     "error_precision": RateDescription("share of reported errors that are real", higher_is_better=True),
     "error_recall": RateDescription("share of errors that are reported", higher_is_better=True),
@@ -157,6 +161,7 @@ def _expected_phone_table(pairs: Sequence[Pair]) -> Table:
         "Errors by expected phone, most mistakes first",
         ("expected phone", "occurrences", "errors", "found", "missed", "false alarms"),
         tuple((p, total[p], errors[p], detected[p], errors[p] - detected[p], alarms[p]) for p in order),
+        phones=("expected phone",),
     )
 
 
@@ -210,6 +215,6 @@ def protocol_table(counts: Mapping[str, Sequence[MispronunciationCounts]]) -> Ta
     note = (
         "Errors found by comparing recognised with expected phones. TA true accept, FR false reject, FA false "
         "accept, CD and DE errors found with the right and the wrong phone named. The rates mdd_… are those of "
-        "kaldi, which does not count phones that only the model put in."
+        "kaldi, which does not count phones that only the model inserted."
     )
     return Table("Mispronunciations from the phones", columns, tuple(rows), note)

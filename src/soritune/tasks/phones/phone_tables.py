@@ -9,10 +9,12 @@ from soritune.metrics.edit_distance import align
 from soritune.tasks.results import Alignment, RateDescription, Table
 
 PHONE_RATES = {
-    "per": RateDescription("phone error rate, without word boundaries", higher_is_better=False),
+    "per": RateDescription(
+        "phone error rate, without word boundaries", higher_is_better=False, known_as="phone error rate"
+    ),
     "per_substitutions": RateDescription("of these: another phone", higher_is_better=False),
-    "per_deletions": RateDescription("of these: not heard", higher_is_better=False),
-    "per_insertions": RateDescription("of these: put in", higher_is_better=False),
+    "per_deletions": RateDescription("of these: not recognised", higher_is_better=False),
+    "per_insertions": RateDescription("of these: inserted", higher_is_better=False),
 }
 WORST_CASES = 12
 """Alignments shown in a report."""
@@ -43,22 +45,28 @@ def phone_tables(
             "Phones by error rate",
             ("phone", "occurrences", "not recognised", "share"),
             tuple((phone, total[phone], wrong[phone], wrong[phone] / total[phone]) for phone in weakest),
+            phones=("phone",),
         ),
         Table(
             "Commonest confusions",
-            ("said", "heard", "times"),
+            ("expected", "recognised", "times"),
             tuple((expected, recognised, n) for (expected, recognised), n in confused.most_common(20)),
+            phones=("expected", "recognised"),
         ),
     )
     return tables, worst(aligned)
 
 
 def worst_alignments(
-    rows: Iterable[tuple[str, Sequence[str], Sequence[str]]], count: int = WORST_CASES
+    rows: Iterable[tuple[str, Sequence[str], Sequence[str]]],
+    count: int = WORST_CASES,
+    *,
+    is_of_phones: bool = True,
 ) -> tuple[Alignment, ...]:
     """The `count` utterances with the highest error rate, aligned, worst first."""
     aligned = [
-        _with_error_rate(name, align(reference, hypothesis).columns) for name, reference, hypothesis in rows
+        _with_error_rate(name, align(reference, hypothesis).columns, is_of_phones=is_of_phones)
+        for name, reference, hypothesis in rows
     ]
     return worst(aligned, count)
 
@@ -69,9 +77,11 @@ def worst(aligned: Iterable[tuple[float, Alignment]], count: int = WORST_CASES) 
     return tuple(alignment for _, alignment in ordered[:count])
 
 
-def _with_error_rate(name: str, columns: Sequence[tuple[str | None, str | None]]) -> tuple[float, Alignment]:
+def _with_error_rate(
+    name: str, columns: Sequence[tuple[str | None, str | None]], *, is_of_phones: bool = True
+) -> tuple[float, Alignment]:
     reference = tuple(expected for expected, _ in columns)
     hypothesis = tuple(recognised for _, recognised in columns)
     errors = sum(expected != recognised for expected, recognised in columns)
     length = sum(expected is not None for expected in reference)
-    return errors / max(length, 1), Alignment(name, reference, hypothesis)
+    return errors / max(length, 1), Alignment(name, reference, hypothesis, is_of_phones)

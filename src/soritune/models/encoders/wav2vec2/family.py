@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -108,7 +109,25 @@ class Wav2Vec2Family(ClassifierFamily):
         }
 
     def tokenizer_files(self, output: OutputSpec) -> dict[str, Any]:
-        """`vocab.json` and `tokenizer_config.json`, loadable as `Wav2Vec2CTCTokenizer`."""
+        """`vocab.json` and `tokenizer_config.json`, loadable by `AutoTokenizer`.
+
+        Symbols of several letters, such as phones, need the tokenizer that writes a space between them: joined, `G G`
+        and `GG` would be the same text. Single letters are joined to words.
+        """
+        symbols = [label for label in output.labels if not re.fullmatch(r"\[.*\]|<.*>", label)]
+        separated = any(len(symbol) > 1 for symbol in symbols)
+        kind: dict[str, Any] = {
+            "tokenizer_class": "Wav2Vec2CTCTokenizer",
+            "word_delimiter_token": "|" if "|" in output.labels else " ",
+            "do_lower_case": False,
+        }
+        if separated:
+            kind = {
+                "tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer",
+                "do_phonemize": False,
+                "phone_delimiter_token": " ",
+                "word_delimiter_token": None,  # the boundary `|` stays in the text, as in labels
+            }
         blank = output.labels[int(output.options.get("blank", 0))]
 
         def special(*names: str) -> str | None:
@@ -117,13 +136,11 @@ class Wav2Vec2Family(ClassifierFamily):
         return {
             "vocab.json": {label: index for index, label in enumerate(output.labels)},
             "tokenizer_config.json": {
-                "tokenizer_class": "Wav2Vec2CTCTokenizer",
+                **kind,
                 "pad_token": blank,
                 # A token outside the vocabulary would be added to it without a logit.
                 "unk_token": special("[UNK]", "<unk>") or blank,
                 "bos_token": special("<s>", "[CLS]") or blank,
                 "eos_token": special("</s>", "[SEP]") or blank,
-                "word_delimiter_token": special("|") or " ",
-                "do_lower_case": False,
             },
         }
