@@ -271,13 +271,13 @@ def _measured(
         return Quarantined(outcome.id, outcome.audio, outcome.reason, "prepare", outcome.kind)
     try:
         row = within_root(outcome, base, corpus, outside_root=config.outside_root)
-        return _with_header(row, base, config.pcm)
+        return with_header(row, base, config.pcm)
     except AudioError as error:
         name, audio, reason = map(shortened, (outcome.id, outcome.audio, error.reason))
         return Quarantined(name, audio, reason, "prepare", error.kind)
 
 
-def _with_header(utterance: Utterance, base: Path, pcm: str | None) -> Utterance:
+def with_header(utterance: Utterance, base: Path, pcm: str | None) -> Utterance:
     """The utterance with length and rate from its file's header, or from `pcm` if the file has no header.
 
     Raises:
