@@ -84,7 +84,7 @@ def test_settings_reach_the_bundle(examples: tuple[Path, dict[str, Any], list[st
     assert card["recipe"]["batches"]["micro_batches_per_step"] == 4
     assert card["outputs"][0]["labels"] == ["Anxious", "Kind", "Dry"]
     assert card["preprocessing"]["max_duration_s"] == 15
-    assert printed[1] == "TrainingSettings: learning_rate: Input should be greater than 0 (got -1)\n"
+    assert printed[1] == "TrainingSettings: learning_rate: must be greater than 0 (got -1)\n"
 
 
 def test_figures_and_reports_are_there(examples: tuple[Path, dict[str, Any], list[str]]) -> None:

@@ -262,7 +262,7 @@ def test_unknown_short_names_and_values_are_refused(tmp_path: Path, override: st
         ({"train": "train.epochs"}, "aliases.train: is a key already"),
         ({"data": "data.root"}, "aliases.data: is a key already"),
         ({"a": {"kye": "train.epochs"}}, "aliases.a.kye: unknown key"),
-        ([1], "aliases: Input should be a valid dictionary"),
+        ([1], "aliases: must be a mapping"),
     ],
 )
 def test_aliases_of_unknown_keys_are_refused(tmp_path: Path, aliases: object, sentence: str) -> None:
@@ -283,15 +283,15 @@ def test_aliases_of_a_task_that_was_replaced_are_not_offered(tmp_path: Path) -> 
     ("overrides", "sentence"),
     [
         (["train.best={a b: loss}"], "train.best.a b: the name has invalid characters; it must match"),
-        (["train.best=loss"], r"train.best: Input should be a list or a mapping \(got 'loss'\)"),
-        (["train.keep_epochs=x"], r"train.keep_epochs: Input should be true, false or a whole number \(got"),
+        (["train.best=loss"], r"train.best: must be a list or a mapping \(got 'loss'\)"),
+        (["train.keep_epochs=x"], r"train.keep_epochs: must be true or false or a whole number \(got"),
         (["gap=ah"], "tasks.mispronunciation: 'ah' is a gap, a silence or the blank"),
         (
             ["inventory=x"],
-            "tasks.mispronunciation.inventory: Input should be 'korean' or 'arpabet' or a list",
+            "tasks.mispronunciation.inventory: must be 'korean' or 'arpabet' or a list",
         ),
-        (["phoneme_weight=.inf"], "tasks.mispronunciation.phoneme_weight: Input should be a finite number"),
-        (["error_weight=.nan"], "tasks.mispronunciation.error_weight: Input should be"),
+        (["phoneme_weight=.inf"], "tasks.mispronunciation.phoneme_weight: must be a finite number"),
+        (["error_weight=.nan"], "tasks.mispronunciation.error_weight: must be"),
         (
             ["phoneme_weight=0", "error_weight=0"],
             "tasks.mispronunciation.phoneme_weight and tasks.mispronunciation.error_weight are all 0, so nothing",

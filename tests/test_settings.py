@@ -56,7 +56,7 @@ def test_missing_key_is_reported() -> None:
 
 def test_wrong_value_is_reported_with_path_and_input() -> None:
     (fault,) = faults({"inner": {"level": "x"}}, "tasks.sample")
-    assert fault.startswith("tasks.sample.inner.level: Input should be a valid integer")
+    assert fault.startswith("tasks.sample.inner.level: must be a whole number")
     assert fault.endswith("(got 'x')")
 
 
@@ -81,19 +81,19 @@ def test_long_input_is_cut_at_300_characters() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_number_that_is_not_finite_is_refused(value: float) -> None:
     (fault,) = faults({"ratio": value})
-    assert fault.startswith("ratio: Input should be a finite number")
+    assert fault.startswith("ratio: must be a finite number")
 
 
 def test_value_of_no_allowed_kind_has_one_line_without_class_names() -> None:
     (fault,) = faults({"choice": "x"})
-    assert fault.startswith("choice: Input should be ")
-    assert "true, false" in fault and fault.endswith("(got 'x')")
+    assert fault.startswith("choice: must be ")
+    assert "true or false" in fault and fault.endswith("(got 'x')")
     assert fault.count("choice") == 1  # the path has no part for the kind
 
 
 def test_fault_inside_one_kind_hides_the_other_kinds() -> None:
     (fault,) = faults({"choice": {"level": "x"}})
-    assert fault.startswith("choice.level: Input should be a valid integer")
+    assert fault.startswith("choice.level: must be a whole number")
     assert faults({"choice": {"lvel": 1}}) == ["choice.lvel: unknown key; did you mean 'level'?"]
 
 
@@ -101,7 +101,7 @@ def test_assigned_value_is_checked() -> None:
     sample = Sample(name="a")
     sample.size = 7
     assert sample.size == 7
-    with pytest.raises(RecipeError, match=r"Sample: size: Input should be a valid integer.*\(got 'x'\)"):
+    with pytest.raises(RecipeError, match=r"Sample: size: must be a whole number.*\(got 'x'\)"):
         sample.size = "x"  # type: ignore[assignment]
 
 

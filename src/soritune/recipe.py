@@ -88,7 +88,7 @@ class DataSettings(Settings):
     """Where the corpus is and how its files become utterances."""
 
     source: str = "manifest"
-    """Name of a reader in `corpus/sources`; `soritune prepare --help` names them."""
+    """Name of a reader in `corpus/sources` (`soritune sources` lists them); "auto" chooses one by the files at `root`."""
     root: str | None = None
     """The corpus folder (or manifest file); given on the command line as `data=ROOT`."""
     config: dict[str, Any] = Field(default_factory=dict)
@@ -346,13 +346,15 @@ def _override(
     """Key and value of an override; None, after adding to `faults`, if it is faulty."""
     given, separator, text = override.partition("=")
     if not separator or not given:
-        raise RecipeError(name, [f"override '{override}' is not of the form key=value"])
+        fits = Path(override).suffix or Path(override).exists()
+        hint = f"did you mean data={override}?" if fits else "such as data=ROOT or train.epochs=20"
+        raise RecipeError(name, [f"override '{override}' is not of the form key=value; {hint}"])
     key = "data.root" if given == "data" else given
     alias = aliases.get(given)
     if alias is not None:
         key = alias.key
     elif "." not in key and key not in Recipe.model_fields:
-        hint = nearest(key, [*aliases, *Recipe.model_fields])
+        hint = nearest(key, [*aliases, *Recipe.model_fields]) or _key_that_ends(key)
         short = f"; short names here: {', '.join(aliases)}" if aliases else ""
         faults.append(f"{key}: unknown key" + (f"; did you mean '{hint}'?" if hint else short))
         return None
@@ -362,6 +364,12 @@ def _override(
     except ValueError as error:
         faults.append(f"{given}: {error}")
         return None
+
+
+def _key_that_ends(name: str) -> str | None:
+    """The dotted key of the one section that has a setting of this name, as `train.epochs` for `epochs`."""
+    sections = [section for section in Recipe.model_fields if name in keys_at(Recipe, [section])]
+    return f"{sections[0]}.{name}" if len(sections) == 1 else None
 
 
 def _drop_aliases_of(data: dict[str, Any], raw: Mapping[str, Any], aliases: Mapping[str, Alias]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from textwrap import indent
 from types import UnionType
@@ -56,7 +57,7 @@ class Settings(BaseModel):
 def faults_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[str]:
     """One line per fault: path (below `prefix`), what came, what was expected, the nearest known key."""
     lines = []
-    faults = [{**fault, "msg": _message(fault)} for fault in error.errors()]
+    faults = [{**fault, "msg": plain_message(fault)} for fault in error.errors()]
     for fault in _merge_kinds(faults, model):
         path = ".".join(str(part) for part in (prefix, *fault["loc"]) if part != "")
         if fault["type"] == "extra_forbidden":
@@ -76,9 +77,24 @@ def faults_of(error: ValidationError, model: type[BaseModel], prefix: str = "") 
     return lines
 
 
-def _message(fault: Any) -> str:
-    """The message of a validator of this package, or of pydantic."""
-    return str(fault["ctx"]["error"] if fault["type"] == "value_error" else fault["msg"])
+def plain_message(fault: Any) -> str:
+    """What is wrong, in words of this package: the message of its validator, or that of pydantic without its terms.
+
+    Args:
+        fault: an element of `ValidationError.errors()`.
+    """
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    if fault["type"] == "extra_forbidden":
+        return "unknown key"
+    message = re.sub(
+        r", unable to .*|, got a number with a fractional part| or instance of \w+", "", fault["msg"]
+    )
+    message = re.sub(r"^(Input|List|Tuple|String|Dictionary|Set|Value) should ", "must ", message)
+    message = re.sub(r" after validation, not (\d+)$", r", not \1", message)
+    for term, words in _KINDS.items():
+        message = message.replace(f"be {term}", f"be {words}").replace(f"or {term}", f"or {words}")
+    return message
 
 
 def _merge_kinds(faults: Sequence[Any], model: type[BaseModel]) -> list[dict[str, Any]]:
@@ -99,25 +115,22 @@ def _merge_kinds(faults: Sequence[Any], model: type[BaseModel]) -> list[dict[str
             entered.add(field)
             merged[renamed["loc"]] = renamed
         elif field in merged:
-            merged[field]["msg"] += f" or {_expected(renamed['msg'])}"
+            merged[field]["msg"] += f" or {renamed['msg'].removeprefix('must be ')}"
         elif field not in entered:
-            merged[field] = {**renamed, "msg": f"Input should be {_expected(renamed['msg'])}"}
+            merged[field] = renamed
     return list(merged.values())
 
 
 _KINDS = {
     "a valid tuple": "a list",
+    "a valid list": "a list",
     "a valid dictionary": "a mapping",
-    "a valid boolean": "true, false",
+    "a valid boolean": "true or false",
     "a valid integer": "a whole number",
+    "a valid number": "a number",
     "a valid string": "text",
 }
-
-
-def _expected(message: str) -> str:
-    """The expected value in a message of pydantic, such as "a list"."""
-    expected = message.removeprefix("Input should be ").split(", unable to")[0]
-    return _KINDS.get(expected, expected)
+"""Terms of pydantic, and what they are called here."""
 
 
 def _union_depth(model: type[BaseModel], path: Sequence[int | str]) -> int | None:
@@ -167,7 +180,7 @@ def first_fault(error: Exception) -> str:
     if isinstance(error, ValidationError):
         fault = error.errors()[0]
         path = ".".join(str(part) for part in fault["loc"])
-        return f"{path}: {_message(fault)}" if path else _message(fault)
+        return f"{path}: {plain_message(fault)}" if path else plain_message(fault)
     if isinstance(error, KeyError):
         return f"no '{error.args[0]}'"
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -151,7 +151,7 @@ def test_very_long_values_are_cut_in_quarantine(tmp_path: Path) -> None:
 def test_unknown_source_setting_and_unusable_paths_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'speaker-folders'"):
         prepare("speaker-folder", tmp_path, {}, tmp_path / "out")
-    with pytest.raises(ManifestError, match="pattrn.*known: .*pattern, labels"):
+    with pytest.raises(ManifestError, match="pattrn: unknown key; did you mean 'pattern'"):
         source_config("speaker-folders", {"pattrn": "x"})
     with pytest.raises(ManifestError, match="does not exist"):
         prepare("manifest", tmp_path / "gone.jsonl", {}, tmp_path / "out")
@@ -179,7 +179,7 @@ def test_two_real_corpora_have_their_stated_lengths(tmp_path: Path) -> None:
 
 
 def test_unknown_nested_setting_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ManifestError, match=r"recording\.romm: .*; known: room, noise, snr_db"):
+    with pytest.raises(ManifestError, match=r"recording\.romm: unknown key; did you mean 'room'"):
         source_config("synthetic", {"recording": {"romm": 1}})
 
 

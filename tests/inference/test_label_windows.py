@@ -15,9 +15,9 @@ def test_windows_follow_each_other_unless_a_hop_is_given():
     [
         (None, 2.0, "hop_s needs window_s"),
         (2.0, 5.0, r"hop_s \(5\) must be at most window_s \(2\)"),
-        (0.0, None, "window_s 0.0: input should be greater than 0"),
-        (5.0, -1.0, "hop_s -1.0: input should be greater than 0"),
-        (float("inf"), None, "window_s inf: input should be a finite number"),
+        (0.0, None, "window_s 0.0: must be greater than 0"),
+        (5.0, -1.0, "hop_s -1.0: must be greater than 0"),
+        (float("inf"), None, "window_s inf: must be a finite number"),
     ],
 )
 def test_lengths_that_cannot_be_are_refused(window_s, hop_s, text):

@@ -41,6 +41,7 @@ from soritune.cli import (
     transcribe,
 )
 from soritune.cli.terminal import print_error
+from soritune.cli.usage import is_bare, usage_sentence
 from soritune.errors import SorituneError
 from soritune.extras import missing_library
 from soritune.terminal_text import SafeFormatter, write_anything
@@ -51,6 +52,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 TRAIN, CORPUS, JUDGE = "Training", "Corpus", "Predicting and judging"
 DELIVER, LOOK = "Exporting and serving", "Looking things up"
@@ -174,10 +176,9 @@ def main() -> None:
         # Without torch, several processes cannot agree on which one reports it.
         print_error(f"error: {missing}")
         code = missing.exit_code
-    except typer.TyperException as error:  # wrong verb or option: typer's own wording
-        print_error(
-            f"error: {error}; `soritune --help` lists the verbs, `soritune VERB --help` their options"
-        )
+    except typer.TyperException as error:  # wrong verb or option
+        if not is_bare(error):
+            print_error(f"error: {usage_sentence(error)}")
         code = 2
     except (typer.Abort, KeyboardInterrupt) as stop:
         _report_once(stop, partial(print_error, "interrupted", style=None))

@@ -16,6 +16,7 @@ from soritune.cli.manifest_options import (
     FieldOption,
     PrefixOption,
     SettingsOption,
+    label_fields,
 )
 from soritune.cli.source_options import source_settings
 from soritune.cli.terminal import AsJson, escape, print_json, print_markup
@@ -51,12 +52,16 @@ def sources(context: typer.Context, as_json: AsJson = False) -> None:
         table.add_row(name, escape(text))
     console = terminal()
     console.print(table)
-    console.print("Try one: soritune sources preview SOURCE ROOT", highlight=False)
+    console.print(
+        "Try one: soritune sources preview SOURCE ROOT, with `auto` to have it chosen", highlight=False
+    )
 
 
 @app.command("preview")
 def preview(
-    source: Annotated[str, typer.Argument(help="Layout of the corpus; `soritune sources` lists them.")],
+    source: Annotated[
+        str, typer.Argument(help="Layout of the corpus; `soritune sources` lists them, `auto` chooses.")
+    ],
     paths: Annotated[list[Path], typer.Argument(help="The corpus: a folder, or one or several files.")],
     field: FieldOption = None,
     constant: ConstantOption = None,
@@ -79,16 +84,28 @@ def preview(
     """
     from soritune.corpus.preview import ENOUGH
     from soritune.corpus.preview import preview as run
+    from soritune.corpus.source_choice import AUTO, choose, run_command
 
+    if source == AUTO and config_from is not None:
+        raise ManifestError("'auto' chooses the source; with --config-from name that of the recipe")
     if source == "synthetic":
         raise ManifestError("the source 'synthetic' makes its corpus; there is nothing to preview")
-    given = _recipe_settings(config_from, source) if config_from else {}
+    given: dict[str, Any] = {}
+    if source == AUTO:
+        choice = choose(paths[0], {}, label_fields())
+        source, given = choice.source, choice.config
+        if not as_json:
+            print_markup(escape(choice.text))
+    elif config_from:
+        given = _recipe_settings(config_from, source)
     root, config = source_settings(source, paths, settings, field, constant, prefix, start=given)
     result = run(source, root, config, limit=limit, scan=ENOUGH if limit_scan is None else limit_scan)
     if as_json:
         print_json(_as_json(result))
     else:
         _show(result, _of_recipe(given, config))
+        if result.utterances or result.suggestions:
+            print_markup(f"to train on it: {escape(run_command(source, root, config, result))}")
     if result.fault is not None:
         raise ManifestError(result.fault)
     if not result.utterances:
@@ -299,5 +316,6 @@ def _as_json(result: Preview) -> dict[str, Any]:
         ],
         "never_filled": result.never_filled,
         "suggestions": result.suggestions,
+        "suggested_root": result.suggested_root,
         "fault": result.fault,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ from rich.table import Table
 
 from soritune import processes, progress
 from soritune.cli.given_options import refuse_idle
+from soritune.cli.manifest_options import FieldOption
 from soritune.cli.report import show_scores
+from soritune.cli.source_options import pairs
 from soritune.cli.terminal import AsJson, print_json, print_line
 from soritune.cli.terminal import output as terminal
 from soritune.errors import RecipeError
@@ -66,6 +69,7 @@ def run(
     context: typer.Context,
     recipe: RecipeName,
     overrides: Overrides = None,
+    field: FieldOption = None,
     output: Output = None,
     preset: Preset = None,
     phase: Phase = None,
@@ -97,7 +101,7 @@ def run(
         },
     )
     with joined_processes():
-        settings = _recipe_of(recipe, overrides, preset, phase)
+        settings = _recipe_of(recipe, [*(overrides or ()), *_field_overrides(field)], preset, phase)
         folder = output or Path("runs") / settings.name
         console = progress.Console(quiet=as_json)
         if dry:
@@ -133,7 +137,7 @@ def train(
     from soritune.corpus.splitting.splits import load_splits
     from soritune.run_folder import RunFolder
     from soritune.stages.find_batch import find_batch
-    from soritune.stages.prepare import root_of
+    from soritune.stages.prepare import root_of, with_chosen_source
     from soritune.stages.start import warn_of_other_preprocessing
     from soritune.stages.train import train_recipe
     from soritune.training.end_reason import EndReason
@@ -151,6 +155,7 @@ def train(
         folder = output or Path("runs") / settings.name
         console = progress.Console(quiet=as_json)
         warn_of_other_preprocessing(settings)
+        settings = with_chosen_source(settings, console=console)
         rows = load_manifest(manifest or RunFolder(folder).checked, root=root_of(settings))
         chosen = load_splits(splits or RunFolder(folder).splits)
         if find:
@@ -165,6 +170,7 @@ def train(
 def crossval(
     recipe: RecipeName,
     overrides: Overrides = None,
+    field: FieldOption = None,
     folds: Annotated[
         int | None, typer.Option(help="Number of folds; one speaker at a time by default.")
     ] = None,
@@ -187,7 +193,8 @@ def crossval(
     from soritune.stages.crossval import crossval as train_folds
 
     with joined_processes():
-        settings = load_recipe(recipe, overrides or (), presets=preset or ())
+        overrides = [*(overrides or ()), *_field_overrides(field)]
+        settings = load_recipe(recipe, overrides, presets=preset or ())
         _warn_of_architecture(settings, overrides)
         reason = "in `crossval`, which makes folds; use --by, --folds and --val-share"
         _refuse_overrides(overrides, ("split.by", "split.ratios", "split.given"), reason)
@@ -240,6 +247,14 @@ def demo(
     result = run_demo(output, console=progress.Console(quiet=as_json))
     if as_json:
         print_json(result)
+
+
+def _field_overrides(fields: list[str] | None) -> list[str]:
+    """`--field FIELD=NAME` as overrides of the source's settings."""
+    named = pairs(fields, "--field")
+    return [
+        f"data.config.fields.{field}={json.dumps(name, ensure_ascii=False)}" for field, name in named.items()
+    ]
 
 
 def _recipe_of(

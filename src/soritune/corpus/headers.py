@@ -52,7 +52,7 @@ class HeaderReader:
             return Quarantined(outcome.id, outcome.audio, outcome.reason, "prepare", outcome.kind)
         try:
             row = within_root(outcome, self.base, self.corpus, outside_root=self.outside_root)
-            return _with_header(row, self.base, self.pcm)
+            return with_header(row, self.base, self.pcm)
         except AudioError as error:
             name, audio, reason = map(shortened, (outcome.id, outcome.audio, error.reason))
             return Quarantined(name, audio, reason, "prepare", error.kind)
@@ -151,7 +151,7 @@ def _restored(outcome: Outcome, line: Mapping[str, Any] | None) -> Measured:
     return replace(outcome, **values, extra=extra)
 
 
-def _with_header(utterance: Utterance, base: Path, pcm: str | None) -> Utterance:
+def with_header(utterance: Utterance, base: Path, pcm: str | None) -> Utterance:
     """The utterance with length and rate from its file's header, or from `pcm` if the file has no header.
 
     Raises:

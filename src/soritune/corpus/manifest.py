@@ -285,6 +285,15 @@ def load_manifest(
     return _checked(Manifest(file, Path(root) if root is not None else file.parent, table=table), file)
 
 
+def manifest_in_memory(utterances: Iterable[Utterance], file: Path, root: Path) -> Manifest:
+    """Rows that were read from the list `file`, whose audio paths start at `root`; a length may be 0.
+
+    Raises:
+        ManifestError: duplicate ids, or a value that cannot be stored.
+    """
+    return Manifest(file, root, table=pa.Table.from_batches(_batches(utterances, file), SCHEMA))
+
+
 def write_manifest(path: str | Path, utterances: Iterable[Utterance], *, root: str | Path) -> Manifest:
     """Writes .parquet or .jsonl (by suffix), the whole file or nothing, and opens it.
 

@@ -30,11 +30,11 @@ from soritune.corpus.sources.source import Source
 from soritune.corpus.stated_lengths import DIFFERS, StatedLengths
 from soritune.corpus.transcripts import read_outcomes
 from soritune.corpus.utterance import Utterance
-from soritune.errors import ManifestError, OutputError, SorituneError
+from soritune.errors import ManifestError, OutputError, SorituneError, nearest
 from soritune.korean.hangul import composed
 from soritune.ray_engine import RayEngine
 from soritune.registry import load_member
-from soritune.settings import keys_at
+from soritune.settings import keys_at, plain_message
 
 _WARNED = ("value-missing", "age-outside", "key-repeated", "columns-alike", DIFFERS)
 """Kinds of notes that mean that values may have been read wrongly."""
@@ -84,8 +84,9 @@ def source_config(name: str, settings: dict[str, Any] | SourceConfig) -> SourceC
             setting = ".".join(str(part) for part in fault["loc"]) or name
             known = keys_at(source.Config, fault["loc"][:-1]) if fault["type"] == "extra_forbidden" else []
             known.sort(key=lambda name: name in SourceConfig.model_fields)  # the source's own ones first
-            tail = f"; known: {', '.join(known)}" if known else ""
-            faults.append(f"{setting}: {fault['msg'].removeprefix('Value error, ')}{tail}")
+            close = nearest(str(fault["loc"][-1]), known) if known else None
+            tail = f"; did you mean '{close}'?" if close else f"; known: {', '.join(known)}" if known else ""
+            faults.append(f"{setting}: {plain_message(fault)}{tail}")
         raise ManifestError(f"source '{name}': {'; '.join(faults)}") from error
 
 

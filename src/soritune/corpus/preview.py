@@ -5,10 +5,11 @@ It shows the author of a mapping which fields the mapping fills, which it never 
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -36,6 +37,8 @@ from soritune.korean.hangul import composed
 
 ENOUGH = 20_000
 """Outcomes after which a preview stops by default."""
+_FOLDERS = 10_000
+"""Most folders in which recordings are looked for."""
 _SURVEYED = 200
 """Rows or label files whose fields are surveyed, and recordings whose headers are read."""
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
@@ -90,6 +93,8 @@ class Preview:
     """If not a single recording was found: the settings that say where audio paths begin."""
     suggestions: dict[str, str] = field(default_factory=dict)
     """Utterance field without values → a field of the corpus with a usual name for it."""
+    suggested_root: str | None = None
+    """If not a single recording was found: the folder below the corpus that has them, for `audio_root`."""
 
     @property
     def looked_at(self) -> int:
@@ -107,8 +112,10 @@ class Preview:
     @property
     def advice(self) -> str:
         """The suggestions as options for the command line."""
-        options = (f"{name}={field}" for name, field in self.suggestions.items())
-        return " ".join(f"--field {shlex.quote(option)}" for option in options)
+        options = [f"--field {shlex.quote(f'{name}={field}')}" for name, field in self.suggestions.items()]
+        if self.suggested_root is not None:
+            options.append(f"--set {shlex.quote(f'audio_root={self.suggested_root}')}")
+        return " ".join(options)
 
 
 def preview(
@@ -154,6 +161,7 @@ def preview(
         and not lengths
         and all(isinstance(error, MissingAudioError) for error in faults.values())
     )
+    path_settings = tuple(name for name in ("audio_root", "drop_prefix") if lost and hasattr(config, name))
     return Preview(
         rows=seen.rows[:limit],
         audio_faults={name: error.reason for name, error in faults.items()},
@@ -169,9 +177,26 @@ def preview(
         fault=fault,
         survey=survey,
         never_filled=_never_filled(config, seen, survey, suggestions),
-        path_settings=tuple(name for name in ("audio_root", "drop_prefix") if lost and hasattr(config, name)),
+        path_settings=path_settings,
         suggestions=suggestions,
+        suggested_root=_folder_of(root, seen.rows[:_SURVEYED]) if "audio_root" in path_settings else None,
     )
+
+
+def _folder_of(root: Path, rows: Sequence[Utterance]) -> str | None:
+    """The folder from which the paths of all rows lead to files, if there is exactly one below the corpus's folder."""
+    base = root if root.is_dir() else root.parent
+    written = [Path(row.audio) for row in rows]
+    if not written or any(path.is_absolute() for path in written):
+        return None
+    folders = []
+    for folder, inner, names in islice(os.walk(base), _FOLDERS):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        if written[0].name in names:
+            start = Path(folder, written[0].name).parents[len(written[0].parts) - 1]
+            if all((start / path).is_file() for path in written):
+                folders.append(start)
+    return folders[0].relative_to(base).as_posix() if len(folders) == 1 else None
 
 
 @dataclass

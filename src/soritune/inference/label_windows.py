@@ -8,6 +8,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from soritune.errors import TaskError
+from soritune.settings import plain_message
 
 
 class LabelWindows(BaseModel):
@@ -44,5 +45,5 @@ def label_windows(window_s: float | None, hop_s: float | None) -> LabelWindows |
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        reason = str(first["ctx"]["error"]) if "error" in first.get("ctx", {}) else first["msg"].lower()
+        reason = plain_message(first)
         raise TaskError(f"{place} {first['input']!r}: {reason}" if place else reason) from error

@@ -27,7 +27,7 @@ from soritune.stages.check import check_corpus
 from soritune.stages.compared_audio import compare_audio
 from soritune.stages.evaluate import evaluate_after_training
 from soritune.stages.label_columns import with_labels
-from soritune.stages.prepare import prepare_corpus, root_of
+from soritune.stages.prepare import prepare_corpus, root_of, with_chosen_source
 from soritune.stages.split import refuse_parts
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import settings_that_affect_results, train_recipe
@@ -77,6 +77,7 @@ def crossval(
     if baselines:
         refuse_without_label(recipe.make_tasks())
     files = RunFolder(Path(output))
+    recipe = with_chosen_source(recipe, console=console)
     manifest = _checked_rows(recipe, files, group, console)
     audio = compare_audio(manifest, recipe.split.copies, console=console)
     all_splits = make_folds(

@@ -15,6 +15,7 @@ from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
 from soritune.stages.check import by_purpose
 from soritune.stages.label_columns import with_labels
+from soritune.stages.prepare import with_chosen_source
 from soritune.stages.split import corpus_to_splits
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import build_run
@@ -42,7 +43,8 @@ def dry_run(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> dict[
     """
     from soritune.training.process_group import process_group
 
-    return process_group().on_main(lambda: _dry_run(recipe, folder, console)) or {}
+    named = with_chosen_source(recipe, console=console)
+    return process_group().on_main(lambda: _dry_run(named, folder, console)) or {}
 
 
 def _dry_run(recipe: Recipe, folder: Path, console: Console) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from soritune.corpus.splitting.splits import Splits
 from soritune.errors import TrainingError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
+from soritune.stages.prepare import with_chosen_source
 from soritune.stages.split import corpus_to_splits
 from soritune.stages.start import check_start
 from soritune.stages.train import build_run
@@ -50,6 +51,7 @@ def find_batch(
     with tempfile.TemporaryDirectory(prefix="soritune-find-batch-") as scratch:
         folder = Path(scratch)
         if manifest is None or splits is None:
+            recipe = with_chosen_source(recipe, console=console)
             check_start(recipe)
             manifest, splits = corpus_to_splits(recipe, folder, console=console)
         return search(

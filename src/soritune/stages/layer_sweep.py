@@ -40,7 +40,7 @@ from soritune.stages.check import check_corpus
 from soritune.stages.compared_audio import compare_audio
 from soritune.stages.label_columns import label_ids, with_labels
 from soritune.stages.linear_classifier import classify_numbers
-from soritune.stages.prepare import prepare_corpus
+from soritune.stages.prepare import prepare_corpus, with_chosen_source
 from soritune.stages.split import refuse_parts, split_corpus
 from soritune.stages.start import check_start, open_folder
 from soritune.tasks.results import Counts, Pair, Prediction, add_counts
@@ -131,6 +131,7 @@ def sweep_layers(
         raise SplitError(f"{inner_folds} inner folds choose nothing; give at least 2")
     task = _task_of(recipe)
     files = RunFolder(Path(output))
+    recipe = with_chosen_source(recipe, console=console)
     check_start(recipe)
     open_folder(files.path)
     manifest = check_corpus(

@@ -108,7 +108,7 @@ def select_rows(
     """The rows of one split of a manifest, and what the header of a predictions file states about them.
 
     Args:
-        manifest: its file.
+        manifest: its file, or a list or table whose recordings give the lengths.
         splits: the splits file; None takes all rows, as the split "all".
         split: train, val, test or all.
         bundles: the models that will predict them.
@@ -117,10 +117,10 @@ def select_rows(
     Raises:
         ManifestError, SplitError: a file cannot be read, or there is no such row.
     """
-    from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.splits import load_splits
+    from soritune.corpus.unmeasured import load_rows
 
-    rows = load_manifest(manifest, root=root)
+    rows = load_rows(manifest, root=root)
     if splits is None:
         chosen, policy = rows, {}
     else:

@@ -9,10 +9,31 @@ from pathlib import Path
 from soritune.corpus.checks import Quarantined
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.prepare import load_source, prepare, source_config
+from soritune.corpus.source_choice import AUTO, choose
+from soritune.errors import RecipeError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 
 logger = logging.getLogger(__name__)
+
+
+def with_chosen_source(recipe: Recipe, *, console: Console = SILENT) -> Recipe:
+    """The recipe itself, or with `data.source: auto` a copy that names the source of its corpus.
+
+    Raises:
+        ManifestError: no source fits, or several do.
+    """
+    if recipe.data.source != AUTO or recipe.data.root is None:
+        return recipe
+    labels = {field for task in recipe.make_tasks() if (field := task.label_field) is not None}
+    root = Path(recipe.data.root)
+    if not root.exists():
+        raise RecipeError(recipe.name, [f"data.root: there is no file or folder {root}"])
+    choice = choose(root, recipe.data.config, labels)
+    console.message(choice.text)
+    copy = recipe.model_copy(deep=True)
+    copy.data.source, copy.data.config = choice.source, choice.config
+    return copy
 
 
 def prepare_corpus(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> Manifest:

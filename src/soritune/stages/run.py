@@ -32,7 +32,7 @@ from soritune.reports.history import plot_history, show_history
 from soritune.reports.text_report import summary
 from soritune.run_folder import RunFolder
 from soritune.stages.evaluate import evaluate_after_training
-from soritune.stages.prepare import root_of
+from soritune.stages.prepare import root_of, with_chosen_source
 from soritune.stages.split import corpus_to_splits
 from soritune.stages.start import check_start, open_folder
 from soritune.stages.train import train_recipe
@@ -105,7 +105,7 @@ def run(
 
     group = process_group()
     folder = Path(output)
-    recipe = _with_data(recipe, data, folder)
+    recipe = with_chosen_source(_with_data(recipe, data, folder), console=console)
     given_rows = data if isinstance(data, Manifest) else None
     resumes = group.from_main(lambda: _can_resume(folder, given_rows)) if resume == "auto" else bool(resume)
 

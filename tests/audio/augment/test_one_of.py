@@ -147,7 +147,7 @@ def test_written_settings_can_be_read_again() -> None:
         ({"among": {"one_of": {"among": {"noise": {}}}}}, "one_of is a choice itself"),
         (
             {"among": MEMBERS, "second_probability": 2},
-            "augment.one_of.second_probability: Input should be less",
+            "augment.one_of.second_probability: must be less",
         ),
     ],
 )

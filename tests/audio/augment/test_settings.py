@@ -64,17 +64,17 @@ def test_only_the_given_keys_are_set() -> None:
         ({"speed": {"factr": 1}}, ["augment.speed.factr: unknown key; did you mean 'factors'?"]),
         (
             {"speed": 3},
-            ["augment.speed: Input should be a valid dictionary or instance of SpeedPerturbation"],
+            ["augment.speed: must be a mapping"],
         ),
         (
             {"noise": {"snr_db": [30, 5]}, "room": {"probability": 2}},
             [
                 "augment.noise.snr_db: give a range from low to high within -40 and 100 (got [30, 5])",
-                "augment.room.probability: Input should be less than or equal to 1 (got 2)",
+                "augment.room.probability: must be less than or equal to 1 (got 2)",
             ],
         ),
-        ({"noise": {"snr_db": [".nan", 5]}}, ["augment.noise.snr_db.0: Input should be"]),
-        ([1], ["augment: Input should be a valid dictionary"]),
+        ({"noise": {"snr_db": [".nan", 5]}}, ["augment.noise.snr_db.0: must be"]),
+        ([1], ["augment: must be a mapping"]),
     ],
 )
 def test_every_fault_is_reported_with_its_path(given: Any, messages: list[str]) -> None:
@@ -97,7 +97,7 @@ def test_changed_members_are_checked_again() -> None:
     ):
         with pytest.raises(RecipeError, match=message):
             setattr(given, name, value)
-    with pytest.raises(RecipeError, match="TelephoneLine: probability: Input should be"):
+    with pytest.raises(RecipeError, match="TelephoneLine: probability: must be"):
         given.telephone.probability = 7
     assert given.members["telephone"].probability == 0.1
 

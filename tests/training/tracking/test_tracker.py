@@ -40,7 +40,7 @@ def test_trackers_are_named_or_mapped_to_settings(train: dict[str, Any], expecte
         ("[wandbb]", r"train\.track: .*'wandbb'.*did you mean 'wandb'"),
         ("[tracker]", "unknown tracker 'tracker'"),
         ("{wandb: {projekt: p}}", r"wandb\.projekt: unknown key; did you mean 'project'"),
-        ("{wandb: {mode: disabled}}", r"wandb\.mode: Input should be 'online' or 'offline'"),
+        ("{wandb: {mode: disabled}}", r"wandb\.mode: must be 'online' or 'offline'"),
         ("{wandb: }", r"wandb: must be a mapping of settings; give \{\} for the defaults"),
         ("{tensorboard: {project: p}}", r"tensorboard\.project: unknown key"),
         ("3", "must be a list of names, or a mapping"),
