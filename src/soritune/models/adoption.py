@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from soritune.bundles.notice import joined_notices
 from soritune.models.heads import Head
 from soritune.models.inputs.input import InputModule
 from soritune.models.starting_point import UNNAMED, StartingPoint, StoredHead
@@ -134,6 +135,7 @@ def adopt_inputs(start: StartingPoint, inputs: nn.ModuleDict) -> None:
             module.load_state_dict(stored)
         else:
             start.new_parts.append(f"input {name}")
+            start.notice = joined_notices([start.notice, module.notice()])
         start.messages.append(
             f"input {name}: {'kept' if fits else 'new weights'}{_changed_options(start, module)}"
         )

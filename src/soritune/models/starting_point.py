@@ -149,7 +149,11 @@ def _start_from_pretrained(source: str) -> StartingPoint:
         model.config, encoder, source, base=AdapterBase(model), notice=folder_notice(model.folder)
     )
     family = family_of(model.config["model_type"], source)
-    num_layers = family.num_layers(encoder_config(model.config, source=source))
+    hf = encoder_config(model.config, source=source)
+    caution = family.caution(hf, source)
+    if caution is not None:
+        logger.warning("%s", caution)
+    num_layers = family.num_layers(hf)
     unused = _beyond_last_layer(encoder, num_layers)
     if unused:
         logger.warning(

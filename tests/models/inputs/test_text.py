@@ -273,3 +273,17 @@ def test_module_names_its_own_class() -> None:
     from soritune.models.inputs.text import INPUT
 
     assert INPUT is TextModule
+
+
+def test_notice_of_the_text_encoder_goes_with_every_bundle_that_starts_from_it(tmp_path: Path) -> None:
+    folder = tiny_text_encoder(tmp_path / "encoder", TEXTS)
+    (folder / "LICENSE").write_text("Copyright (c) T", encoding="utf-8")
+    task = task_of(folder)
+    config = ModelConfig(encoder="toy", architecture=tiny_config(norm="layer"), random_weights=True)
+    model = build_model(config, task.outputs, seed=0, inputs=task.inputs)
+    first = save_bundle(model, tmp_path / "first", tasks=[task], preprocessing={"sample_rate_hz": 16000})
+    assert first.notice == "Copyright (c) T"
+    (folder / "LICENSE").unlink()
+    config = ModelConfig(encoder=str(first.path))
+    again = build_model(config, task.outputs, seed=0, inputs=task.inputs)
+    assert again.notice == "Copyright (c) T"

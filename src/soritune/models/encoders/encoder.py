@@ -76,6 +76,15 @@ class EncoderFamily(ABC):
             ModelError: a configuration of this family that soritune does not support.
         """
 
+    def caution(self, config: Any, source: str) -> str | None:
+        """What a person who starts a training from these weights should know, as a sentence; by default None.
+
+        Args:
+            config: the configuration of the weights.
+            source: name of the weights.
+        """
+        return None
+
     @abstractmethod
     def num_layers(self, config: Any) -> int:
         """Transformer layers of a configuration."""

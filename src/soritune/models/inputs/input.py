@@ -61,6 +61,11 @@ class InputModule(nn.Module, ABC):
     def initialise(self, generator: torch.Generator) -> None:
         """New weights, drawn from `generator` alone."""
 
+    def notice(self) -> str | None:
+        """What the licence of the weights that `initialise` copied requires to go with every copy; None if nothing is
+        stated. By default, nothing is copied."""
+        return None
+
     @abstractmethod
     def forward(self, inputs: Mapping[str, Tensor], batch: int, frames: int) -> Tensor:
         """The channels that heads read.

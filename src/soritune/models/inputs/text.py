@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from soritune.bundles.notice import folder_notice
 from soritune.errors import ModelError
 from soritune.models.inputs.input import InputModule
 from soritune.models.inputs.text_weights import (
@@ -21,7 +22,7 @@ from soritune.models.inputs.text_weights import (
 )
 from soritune.tasks.inputs.input import PRESENT
 from soritune.tasks.inputs.text import MASK
-from soritune.tasks.inputs.text_encoder import TOKENIZER_FILE, options_of, tokenizer_of
+from soritune.tasks.inputs.text_encoder import TOKENIZER_FILE, encoder_folder, options_of, tokenizer_of
 from soritune.tasks.specs import InputSpec
 
 ATTENTION_HEADS = 4
@@ -76,6 +77,10 @@ class TextModule(InputModule):
             else:
                 nn.init.zeros_(parameter)
         load_pretrained(self.encoder, self.options, generator)
+
+    def notice(self) -> str | None:
+        """The notice in the folder of the pretrained encoder."""
+        return folder_notice(encoder_folder(self.options.encoder))
 
     def is_trained(self, name: str) -> bool:
         """The encoder's own weights are trained if `tune` is "full", its adapters if `tune` is "lora"."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +15,6 @@ from soritune.models.hub_names import HEAD_NAMES, HubNames
 if TYPE_CHECKING:
     from soritune.models.encoder_module import EncoderModule
 
-logger = logging.getLogger(__name__)
 
 KERNELS, STRIDES, PADDINGS = (FFT_SAMPLES, 3, 3), (HOP_SAMPLES, 1, 2), (FFT_SAMPLES - HOP_SAMPLES, 2, 2)
 """The spectrogram, counted as a convolution, and the two convolutions. n samples give floor(n / 160) mel frames: the
@@ -95,16 +93,19 @@ class WhisperFamily(ClassifierFamily):
             raise ModelError(f"{source}: level_dbfs is {level!r}; it must be a level from -100 to 0, or null")
         config.level_dbfs = level
         config.appended_silence_s = getattr(config, "appended_silence_s", APPENDED_SILENCE_S)
-        if config.vocab_size == ENGLISH_VOCABULARY:
-            logger.warning(
-                "%s is a Whisper for English only, which has heard no Korean; the multilingual model of the same size "
-                "has the same name without .en",
-                source,
-            )
         if dropout is not None:
             config.dropout = config.attention_dropout = dropout
             config.activation_dropout = min(config.activation_dropout, dropout)
         config.encoder_layerdrop = layerdrop
+
+    def caution(self, config: Any, source: str) -> str | None:
+        """That weights for English only have heard no Korean."""
+        if config.vocab_size != ENGLISH_VOCABULARY:
+            return None
+        return (
+            f"{source} is a Whisper for English only, which has heard no Korean; the multilingual model of the same "
+            "size has the same name without .en"
+        )
 
     def num_layers(self, config: Any) -> int:
         """`encoder_layers`."""
