@@ -29,6 +29,8 @@ EVERYWHERE = {
     "hub",
     "identities",
     "inside_folder",
+    "part_file",
+    "ray_engine",
     "strict_json",
 }
 """The ground: files without a subject of their own, open to all rooms."""
@@ -40,6 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "processes": {"errors"},
     "progress": {"processes", "terminal_text"},
     "inside_folder": {"errors"},
+    "part_file": {"strict_json", "whole_file"},
+    "ray_engine": {"errors", "extras", "processes"},
     "strict_json": set(),
     "terminal_text": set(),
     "whole_file": {"errors"},
@@ -157,6 +161,8 @@ TORCH_FREE_FILES = {
     "stages/align.py",
     "stages/assess.py",
     "stages/assessment_thresholds.py",
+    "stages/cluster_prediction.py",
+    "stages/cluster_transcription.py",
     "stages/predict.py",
     "stages/evaluate.py",
     "stages/calibrate.py",

@@ -106,6 +106,7 @@ def cluster() -> Iterator[Any]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # a busy machine would starve them
         # A lost node is noticed after about 3 s instead of 15.
         timing = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500}
         made = Cluster(

@@ -161,6 +161,7 @@ class RayEngine:
                 if following is not None:
                     running[actor.run.remote(*following)] = actor
                     unfinished += 1
+                del actor
                 if number is not None:
                     unfinished -= 1
                     yield number
