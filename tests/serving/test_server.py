@@ -178,10 +178,14 @@ def test_flood_of_a_real_socket_is_cut_off(running: Process) -> None:
 def test_client_that_sends_faster_than_samples_are_read_has_to_wait(
     toy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """18 MB, while the detector of speech stands still: more than the buffers of both sockets and the queue hold."""
-    go, look = threading.Event(), SpeechEvents.look
+    """18 MB, while the detector of speech stands still: more than the buffers of both sockets and the queue hold.
+
+    Without back-pressure they are sent in a fraction of a second.
+    """
+    looked, go, look = threading.Event(), threading.Event(), SpeechEvents.look
 
     def waiting(self: SpeechEvents, *arguments: Any) -> Any:
+        looked.set()
         assert go.wait(120)
         return look(self, *arguments)
 
@@ -204,11 +208,10 @@ def test_client_that_sends_faster_than_samples_are_read_has_to_wait(
         assert json.loads(stream.recv())["event"] == "ready"
         sender = threading.Thread(target=send, args=(stream,))
         sender.start()
-        before = -1
-        while before != sent[0]:
-            before = sent[0]
-            sender.join(2)
-        assert 0 < before < frames
+        assert looked.wait(120)
+        sender.join(3)
+        assert sender.is_alive()
+        assert sent[0] < frames
         go.set()
         sender.join(120)
         assert sent[0] == frames
