@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,44 @@ def test_unknown_model_is_not_found(connect: Connect, clip: Path) -> None:
     answer = post(connect(), "/v1/phonemes", clip, model="../../../etc")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
     assert "toy" in answer.json()["error"]["message"]
+
+
+OPENED: list[str] = []
+"""Names that Python opens while a test has put an empty string first."""
+
+
+def watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and OPENED:
+        OPENED.append(str(arguments[0]))
+
+
+def test_names_of_a_request_open_no_file(connect: Connect, clip: Path, tmp_path: Path) -> None:
+    """Names of files, models and fields that are paths: only the upload itself is opened, in memory."""
+    client, secret = connect(), tmp_path / "secret.wav"
+    secret.write_bytes(clip.read_bytes())
+    expected = post(client, "/v1/phonemes", clip).json()
+    sys.addaudithook(watch)  # stays until the process ends
+    OPENED.append("")
+    try:
+        for name in (
+            "../../../../etc/passwd",
+            str(secret),
+            "file:///etc/passwd",
+            "C:\\x",
+            "a\0b.wav",
+            "한" * 300,
+        ):
+            answer = client.post("/v1/phonemes", files={"file": (name, clip.read_bytes())})
+            assert (answer.status_code, answer.json()) == (200, expected)
+            assert post(client, "/v1/phonemes", clip, model=name).status_code in (404, 422)
+            body = {"audio": name}
+            assert client.post("/invocations", json=body).status_code == 422
+            assert client.post("/v1/phonemes", data={"file": name}).status_code == 422
+    finally:
+        opened = [name for name in OPENED if name]
+        OPENED.clear()
+    assert len([name for name in opened if name.startswith("/proc/self/fd/")]) >= 6
+    assert [name for name in opened if "passwd" in name or str(tmp_path) in name] == []
 
 
 def test_json_and_csv_have_the_answer_of_the_file(connect: Connect, clip: Path) -> None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import uvicorn
 from tests.lean_environment import declared, make_environment
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_stream
@@ -24,7 +26,9 @@ from websockets.sync.client import connect as connect_stream
 from soritune.errors import MissingLibraryError, SorituneError
 from soritune.extras import TORCH_STACK
 from soritune.serving import server
+from soritune.serving.app import open_app
 from soritune.serving.settings import ServeSettings
+from soritune.serving.speech_events import SpeechEvents
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "serving.md"
 ADDRESS = "127.0.0.1:8000"
@@ -170,6 +174,51 @@ def test_flood_of_a_real_socket_is_cut_off(running: Process) -> None:
     assert httpx2.get(f"{running.url}/ping").status_code == 200
 
 
+@pytest.mark.slow(seconds=4)
+def test_client_that_sends_faster_than_samples_are_read_has_to_wait(
+    toy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """18 MB, while the detector of speech stands still: more than the buffers of both sockets and the queue hold.
+
+    Without back-pressure they are sent in a fraction of a second.
+    """
+    looked, go, look = threading.Event(), threading.Event(), SpeechEvents.look
+
+    def waiting(self: SpeechEvents, *arguments: Any) -> Any:
+        looked.set()
+        assert go.wait(120)
+        return look(self, *arguments)
+
+    monkeypatch.setattr(SpeechEvents, "look", waiting)
+    models = (f"toy={toy['onnx-runtime']}",)
+    settings = ServeSettings(models=models, vad="energy", port=free_port(), max_seconds=600)
+    running = uvicorn.Server(uvicorn.Config(open_app(settings), **server.uvicorn_options(settings)))
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    wait_until(lambda: running.started)
+    frames, sent = 140, [0]
+
+    def send(stream: Any) -> None:
+        for _ in range(frames):
+            stream.send(b"\0" * 2**17)
+            sent[0] += 1
+
+    with connect_stream(f"ws://127.0.0.1:{settings.port}/v1/stream") as stream:
+        stream.send('{"partials": false}')
+        assert json.loads(stream.recv())["event"] == "ready"
+        sender = threading.Thread(target=send, args=(stream,))
+        sender.start()
+        assert looked.wait(120)
+        sender.join(3)
+        assert sender.is_alive()
+        assert sent[0] < frames
+        go.set()
+        sender.join(120)
+        assert sent[0] == frames
+    running.should_exit = True
+    thread.join(60)
+
+
 @pytest.mark.slow(seconds=2)
 def test_truncated_upload_leaves_the_server_answering(running: Process, clip: Path) -> None:
     head = (
@@ -206,10 +255,19 @@ def test_sigterm_finishes_requests_in_progress(running: Process, clip: Path) -> 
         f"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: audio/wav\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", running.port), timeout=60) as sender:
+    with (
+        connect_stream(f"ws://127.0.0.1:{running.port}/v1/stream") as stream,
+        socket.create_connection(("127.0.0.1", running.port), timeout=60) as sender,
+    ):
+        stream.send("{}")
+        assert json.loads(stream.recv())["event"] == "ready"
         sender.sendall(head.encode() + body[:half])
         wait_until(lambda: "in_progress 1.0" in httpx2.get(f"{running.url}/metrics").text)
         running.process.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed) as caught:
+            stream.recv(timeout=60)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1012
         wait_until(lambda: not answers(running))
         sender.sendall(body[half:])
         answer = b""

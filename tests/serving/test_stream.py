@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
 from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from tests.serving.conftest import Connect, speechlike
+
+from soritune.serving import stream
+from soritune.serving.logs import FIELDS
 
 
 def int16(seconds: float, rate: int = 16_000) -> bytes:
@@ -101,6 +108,63 @@ def test_window_of_partial_results_is_bounded_and_times_are_those_of_the_stream(
     assert (partial["start_s"], partial["end_s"]) == (2.0, 3.0)
     assert partial["times"]
     assert all(2.0 <= each["start_s"] <= 3.0 for each in partial["times"])
+
+
+def test_partial_result_that_is_due_while_another_is_computed_is_skipped(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six are due, and the first is held back: no queue grows, and the final answer comes."""
+    client = connect(partial_every_s=0.5, vad="off", max_streams=3)
+    go, run = threading.Event(), (predictor := client.app.state.models.named(None).predictor).run  # type: ignore[attr-defined]
+
+    def waiting(*arguments: Any) -> Any:
+        assert go.wait(60)
+        return run(*arguments)
+
+    monkeypatch.setattr(predictor, "run", waiting)
+    with client.websocket_connect("/v1/stream") as socket:
+        socket.send_json({})
+        for _ in range(6):
+            socket.send_bytes(int16(0.5))
+        while 'outcome="skipped"} 5.0' not in client.get("/metrics").text:
+            time.sleep(0.02)
+        go.set()
+        socket.send_json({"event": "end"})
+        received = messages(socket)
+    assert len([message for message in received if message["event"] == "partial"]) <= 1
+    assert received[-1]["answer"]["duration_s"] == 3.0
+
+
+def test_client_that_reads_nothing_is_given_up(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message that cannot be sent in time ends the stream; the place is free again."""
+    client = connect(max_streams=1, idle_seconds=20)
+    monkeypatch.setattr(stream, "SEND_SECONDS", 0.2)
+    send = WebSocket.send_json
+
+    async def blocked(self: WebSocket, content: Any, mode: str = "text") -> None:
+        if content["event"] != "ready":
+            await asyncio.sleep(60)
+        await send(self, content, mode)
+
+    monkeypatch.setattr(WebSocket, "send_json", blocked)
+    with (
+        caplog.at_level(logging.INFO, "soritune.serving"),
+        client.websocket_connect("/v1/stream") as socket,
+    ):
+        socket.send_json({})
+        assert socket.receive_json()["event"] == "ready"
+        socket.send_bytes(int16(2.0))
+        deadline = time.monotonic() + 60
+        while not (ends := [record for record in caplog.records if record.getMessage() == "stream"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert [getattr(record, FIELDS)["outcome"] for record in ends] == ["unread"]
+    monkeypatch.undo()
+    with client.websocket_connect("/v1/stream") as socket:
+        socket.send_json({})
+        assert socket.receive_json()["event"] == "ready"
 
 
 def test_partial_results_can_be_left_out(connect: Connect) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 from pathlib import Path
 
 import av
@@ -107,6 +108,29 @@ def test_what_is_not_audio_is_one_sentence_without_a_path(data: bytes) -> None:
     error = refused(data, 60)
     assert error.status == 422
     assert "/proc" not in error.message
+
+
+@pytest.mark.parametrize("tail", [b"", b"\n#\0\xff\xfe" * 300], ids=["text", "with bytes"])
+@pytest.mark.parametrize(
+    "playlist",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://{address}/a.ts\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile://{file}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile 'http://{address}/a.wav'\n",
+        "ffconcat version 1.0\nfile '{file}'\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
+    ],
+    ids=["hls url", "hls file", "concat url", "concat file", "rtp"],
+)
+def test_playlist_opens_neither_its_files_nor_its_addresses(playlist: str, tail: bytes, clip: Path) -> None:
+    """FFmpeg follows such files; the recording at the other end is a good one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.2)
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        error = refused(playlist.format(address=address, file=clip).encode() + tail, 60)
+        assert (error.status, error.code) == (422, "audio-format" if not tail else error.code)
+        with pytest.raises(TimeoutError):
+            listener.accept()
 
 
 def test_truncated_upload_is_refused(clip: Path) -> None:

@@ -36,20 +36,7 @@ def run(settings: ServeSettings) -> None:
     from soritune.serving.logs import log_as_json
     from soritune.serving.models import named_folders
 
-    options: dict[str, Any] = {
-        "host": settings.host,
-        "port": settings.port,
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "loop": "asyncio",  # the same with and without the libraries that another package may have installed
-        "http": "h11",
-        "ws_max_size": LARGEST_MESSAGE,
-        "ws_max_queue": MOST_MESSAGES,
-        "timeout_worker_healthcheck": 30,
-        "timeout_graceful_shutdown": settings.drain_seconds,
-        "lifespan": "on",
-    }
+    options = uvicorn_options(settings)
     log_as_json(settings.log_level)
     if settings.workers == 1:
         _check_port(settings)
@@ -69,6 +56,24 @@ def run(settings: ServeSettings) -> None:
         failure = Path(folder) / FAILURE
         if failure.exists():
             raise SorituneError(failure.read_text(encoding="utf-8"))
+
+
+def uvicorn_options(settings: ServeSettings) -> dict[str, Any]:
+    """How uvicorn runs the app, in one process or in several."""
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "loop": "asyncio",  # the same with and without the libraries that another package may have installed
+        "http": "h11",
+        "ws_max_size": LARGEST_MESSAGE,
+        "ws_max_queue": MOST_MESSAGES,
+        "timeout_worker_healthcheck": 30,
+        "timeout_graceful_shutdown": settings.drain_seconds,
+        "lifespan": "on",
+    }
 
 
 def worker_app() -> Any:
