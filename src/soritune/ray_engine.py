@@ -240,8 +240,8 @@ def refuse_unschedulable(resources: Mapping[str, float], gpus: float = 0.0) -> N
         )
     if resources.get("GPU", 0.0) < gpus:
         raise SorituneError(
-            f"a job needs {gpus:g} GPUs, and the cluster has {resources.get('GPU', 0.0):g}; give fewer --gpus-per-actor, "
-            "or --device cpu"
+            f"a job needs {gpus:g} GPUs, and the cluster has {resources.get('GPU', 0.0):g}; give fewer "
+            "--gpus-per-actor, or --device cpu"
         )
 
 
