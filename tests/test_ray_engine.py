@@ -26,7 +26,7 @@ from soritune.extras import find_spec
 from soritune.inference.predictions import read_predictions
 from soritune.inference.predictor import Predictor
 from soritune.inference.recognition.recogniser import RecognisedText, Word
-from soritune.ray_engine import LIBRARIES, Origin, RayEngine, enter, refuse_unreachable
+from soritune.ray_engine import LIBRARIES, Origin, RayEngine, enter, refuse_unreachable, refuse_unschedulable
 from soritune.stages.check import check_rows
 from soritune.stages.cluster_prediction import ClusterPrediction
 from soritune.stages.cluster_transcription import ClusterTranscription
@@ -91,6 +91,16 @@ def test_process_works_in_the_folder_of_the_command(tmp_path: Path, monkeypatch:
     enter(replace(origin, folder=tmp_path / "b"))
     enter(replace(origin, folder=tmp_path / "a"))
     assert Path.cwd() == tmp_path / "a"
+
+
+def test_cluster_without_what_a_job_needs_is_refused() -> None:
+    refuse_unschedulable({"CPU": 1.0, "GPU": 1.0}, 0.25)
+    with pytest.raises(SorituneError, match="the cluster has no CPU for jobs; start Ray on a machine with"):
+        refuse_unschedulable({"memory": 1.0})
+    with pytest.raises(
+        SorituneError, match=r"a job needs 0\.5 GPUs, and the cluster has 0; give fewer --gpus-per-"
+    ):
+        refuse_unschedulable({"CPU": 8.0}, 0.5)
 
 
 def test_libraries_that_results_depend_on_are_installed() -> None:

@@ -13,8 +13,9 @@ import importlib.metadata
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, islice
@@ -100,6 +101,7 @@ class RayEngine:
         if not first:
             return
         with self._connected() as ray:
+            refuse_unschedulable(ray.cluster_resources())
             task = ray.remote(num_cpus=1, max_retries=RETRIES)(_run)
             origin = _origin(paths)
             waiting = chain(first, stream)
@@ -141,7 +143,8 @@ class RayEngine:
         with self._connected() as ray:
             resources = ray.cluster_resources()
             gpus = 0.0 if not uses_gpu else self.gpus or (1.0 if resources.get("GPU") else 0.0)
-            fitting = resources.get("GPU", 0.0) / gpus if gpus else resources.get("CPU", 0.0)
+            refuse_unschedulable(resources, gpus)
+            fitting = resources["GPU"] / gpus if gpus else resources["CPU"]
             kind = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_task_retries=RETRIES)(_Actor)
             origin, shared = _origin(paths), [ray.put(opener)]
             first += islice(numbered, (self.actors or max(1, int(fitting))) - 1)
@@ -191,7 +194,9 @@ class RayEngine:
                 "same versions of Python and Ray"
             ) from error
         try:
-            yield ray
+            # Ray prints what happens to nodes on standard output, which belongs to the result of the command.
+            with redirect_stdout(sys.stderr):
+                yield ray
         finally:
             ray.shutdown()
 
@@ -217,6 +222,27 @@ def refuse_unreachable(address: str) -> None:
             f"no Ray cluster answers at {address} ({getattr(error, 'strerror', None) or error}); check --ray-address, "
             "or start one with: ray start --head --port 6379"
         ) from error
+
+
+def refuse_unschedulable(resources: Mapping[str, float], gpus: float = 0.0) -> None:
+    """Refuses a cluster on which no job could ever start: Ray would wait for a machine that has what is missing.
+
+    Args:
+        resources: of the cluster, as Ray names them.
+        gpus: of a job, which has one CPU.
+
+    Raises:
+        SorituneError: it has no CPU, or fewer GPUs.
+    """
+    if resources.get("CPU", 0.0) < 1:
+        raise SorituneError(
+            "the cluster has no CPU for jobs; start Ray on a machine with --num-cpus 1 or more"
+        )
+    if resources.get("GPU", 0.0) < gpus:
+        raise SorituneError(
+            f"a job needs {gpus:g} GPUs, and the cluster has {resources.get('GPU', 0.0):g}; give fewer "
+            "--gpus-per-actor, or --device cpu"
+        )
 
 
 def _origin(paths: Sequence[Path]) -> Origin:

@@ -60,6 +60,7 @@ FEATURES = (
     Feature("speech-detector", "finding speech by Silero", ("vad",), MODULES["vad"]),
     Feature("textgrid", "TextGrid files, read and written", ("textgrid",), MODULES["textgrid"]),
     Feature("remote-audio", "recordings behind URLs", ("remote",), MODULES["remote"]),
+    Feature("ray", "prepare, check, pack, predict, transcribe --engine ray", ("ray",), MODULES["ray"]),
     Feature("serve", "serve", ("serve",), MODULES["serve"]),
     Feature("serve-ray", "soritune.serving.ray", ("serve", "ray"), (*MODULES["serve"], "ray.serve")),
     Feature("tagger", "doubtful words in g2p", ("korean",), MODULES["korean"]),

@@ -1,6 +1,6 @@
 """Recognition of words on a cluster: actors open the recogniser once, and write a file for every part of the clips.
 
-    OUTPUT.parts/part-000000.jsonl    texts of the first clips that had none
+    OUTPUT.parts/part-000000.jsonl    texts of the first clips without one
 
 The texts of a finished part are moved into the recognition log (`stages/recognition_log.py`), which states what is
 done. Next: `stages/transcribe.py`.
