@@ -255,7 +255,8 @@ for batch in (made := sampler()):
     speech, padded = speech + sum(lengths), padded + max(lengths) * len(lengths)
 seconds = time.perf_counter() - started
 cpu_s = time.process_time()
-print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, "micro_batches": count, "rows": cuts, "padding": 100 * (1 - speech / padded)}))
+result = {"seconds": seconds, "cpu_s": cpu_s, "micro_batches": count, "rows": cuts}
+print(json.dumps({**result, "padding": 100 * (1 - speech / padded)}))
 """
 
 
