@@ -23,6 +23,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import soundfile
 import yaml
@@ -204,7 +206,7 @@ def first_step(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "batches": {"padded_seconds": SECONDS, "num_workers": 2},
         "augment": {"speed": {}, "spec_augment": {}},
         "train": {
-            "device": "cpu", "epochs": 3, "max_steps": 2, "learning_rate": 1e-4, "validation_sample": 20,
+            "device": "cpu", "epochs": 3, "learning_rate": 1e-4, "validation_sample": 20,
             "evaluate_every_steps": 100_000, "log_every_steps": 1, "tensorboard": False,
         },
     }  # fmt: skip
@@ -213,18 +215,21 @@ def first_step(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     command += ["--manifest", str(run / "checked.parquet"), "--splits", str(folder / "splits.parquet")]
     log = run / "train.jsonl"
     log.unlink(missing_ok=True)
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    seconds = None
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    seconds, processor = None, 0.0
     while process.poll() is None and seconds is None:
         time.sleep(0.05)
         if log.exists() and '"event": "step"' in log.read_text(encoding="utf-8"):
             seconds = time.perf_counter() - started
+            for each in (process, *process.children(recursive=True)):
+                processor += sum(each.cpu_times()[:2])
     process.kill()
     _, errors = process.communicate()
     if seconds is None:
         sys.exit(errors.decode() or "the training ended before its first step")
-    return {"seconds": seconds}
+    return {"seconds": seconds, "cpu_s": processor}
 
 
 def write_cuts(folder: Path) -> Path:
@@ -255,7 +260,8 @@ for batch in (made := sampler()):
     speech, padded = speech + sum(lengths), padded + max(lengths) * len(lengths)
 seconds = time.perf_counter() - started
 cpu_s = time.process_time()
-print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, "micro_batches": count, "rows": cuts, "padding": 100 * (1 - speech / padded)}))
+result = {"seconds": seconds, "cpu_s": cpu_s, "micro_batches": count, "rows": cuts}
+print(json.dumps({**result, "padding": 100 * (1 - speech / padded)}))
 """
 
 

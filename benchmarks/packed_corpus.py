@@ -1,11 +1,11 @@
 """How fast recordings are read, decoded and fed to training, loose and packed, beside the disk, the decoder and peers.
 
-    OMP_NUM_THREADS=1 python benchmarks/packed_corpus.py RECORDINGS --work FOLDER --hours 20
+    OMP_NUM_THREADS=1 python benchmarks/packed_corpus.py RECORDINGS [--hours 20] [--work FOLDER]
 
 The recordings of a folder are repeated, each time as files of their own, until they last `--hours`: the size of the
-store is real, its variety is not. `FOLDER` gets them as FLAC at 16 kHz, as WAV at 48 kHz (`--wav-hours`, 346 MB per
-hour), and packed by `soritune pack`; a second run uses what is there. Every figure is that of a process of its own, and
-the median of `--rounds`.
+store is real, its variety is not. A temporary folder, or `FOLDER`, gets them as FLAC at 16 kHz, as WAV at 48 kHz
+(`--wav-hours`, 346 MB per hour), and packed by `soritune pack`; a second run uses what is in `FOLDER`. Every figure is
+that of a process of its own, and the median of `--rounds`.
 
     limits    the disk (the shards in sequence, not in the page cache) and the decoder (FLAC bytes in memory, one core)
     reads     the bytes of random rows, without decoding, from the page cache and (cold) from the disk
@@ -14,7 +14,8 @@ the median of `--rounds`.
               figure of the cores includes the workers
     peers     `librosa.load` in an IterableDataset, and `datasets` of Hugging Face on the shards, both in torch's
               DataLoader, without padding (extra `peers`; left out where they are not installed)
-    memory    growth of the resident set of a process that reads every row, per epoch
+    memory    growth of the resident set of a process that reads every row, per epoch; and the highest sum of the
+              proportional sets of a feed and its workers in each of five epochs
 
 A cold figure drops the files from the page cache by posix_fadvise before the process starts; the cache of a virtual
 disk's host is out of reach.
@@ -30,6 +31,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -48,9 +50,13 @@ from soritune.corpus.packed.pack import pack
 from soritune.corpus.packed.shard_writer import int16_samples
 from soritune.corpus.utterance import Utterance
 from soritune.errors import AudioError
+from soritune.training.batches.config import BatchSettings
+from soritune.training.batches.plan import EpochPlan, plan_epoch
 
 RATE = 16000
 KINDS = ("wav48", "flac", "packed")
+EPOCHS = 5
+"""Epochs over which the memory of the feed is compared."""
 NUM_CLIPS = 400
 """Clips in memory for the limit of the decoder."""
 
@@ -179,30 +185,43 @@ def samples(work: Path, rows: int, seed: int, *, kind: str) -> dict[str, float]:
 def feed(
     work: Path, rows: int, seed: int, *, kind: str, workers: int, order: str = "random"
 ) -> dict[str, float]:
-    from soritune.audio.preprocessing import Preprocessing
-    from soritune.draws import Draws
-    from soritune.geometry import frames_of
-    from soritune.tasks.task import make_task
-    from soritune.training.batches.collate import Collator
-    from soritune.training.batches.config import BatchSettings
-    from soritune.training.batches.loader import load_batches
-    from soritune.training.batches.plan import plan_epoch
+    plan, manifest, indices = planned(work, rows, seed, kind, order)
+    seconds = float(sum(manifest.durations_s[plan.micro_batch(index)].sum() for index in indices))
+    return timed(lambda: iter(batches_of(work, rows, seed, workers, order, kind=kind)), seconds)
+
+
+def planned(
+    work: Path, rows: int, seed: int, kind: str, order: str, epoch: int = 0
+) -> tuple[EpochPlan, Manifest, list[int]]:
+    """An epoch, and the micro-batches of it that have about `rows` rows."""
     from soritune.training.epochs import shards_of
 
     manifest = manifest_of(work, kind)
     settings = BatchSettings.model_validate({"padded_seconds": 160.0, "order": order})
     shards = shards_of(manifest) if order == "shard_window" else None
-    plan = plan_epoch(np.arange(len(manifest)), manifest.durations_s, settings, seed=seed, shards=shards)
+    everyone = np.arange(len(manifest))
+    plan = plan_epoch(everyone, manifest.durations_s, settings, seed=seed, epoch=epoch, shards=shards)
+    counts = np.cumsum([len(plan.micro_batch(index)) for index in range(plan.num_micro_batches)])
+    return plan, manifest, list(range(int(np.searchsorted(counts, rows)) + 1))[: plan.num_micro_batches]
+
+
+def batches_of(
+    work: Path, rows: int, seed: int, workers: int, order: str, epoch: int = 0, *, kind: str = "packed"
+) -> Iterator[Any]:
+    """Batches of training, as its loader makes them."""
+    from soritune.audio.preprocessing import Preprocessing
+    from soritune.draws import Draws
+    from soritune.geometry import frames_of
+    from soritune.tasks.task import make_task
+    from soritune.training.batches.collate import Collator
+    from soritune.training.batches.loader import load_batches
+
+    plan, manifest, indices = planned(work, rows, seed, kind, order, epoch)
     frames = partial(frames_of, kernels=(10,), strides=(320,))
     collator = Collator(
         manifest, (make_task("phoneme", {}),), Preprocessing(), num_frames=frames, hidden_size=8
     )
-    counts = np.cumsum([len(plan.micro_batch(index)) for index in range(plan.num_micro_batches)])
-    indices = list(range(int(np.searchsorted(counts, rows)) + 1))[: plan.num_micro_batches]
-    seconds = float(sum(manifest.durations_s[plan.micro_batch(index)].sum() for index in indices))
-    return timed(
-        lambda: iter(load_batches(plan, collator, Draws(seed, 0, 0), indices, num_workers=workers)), seconds
-    )
+    return load_batches(plan, collator, Draws(seed, 0, epoch), indices, num_workers=workers)
 
 
 def timed(make: Callable[[], Iterator[Any]], seconds: float) -> dict[str, float]:
@@ -271,6 +290,25 @@ def memory(work: Path, rows: int, seed: int) -> dict[str, float]:
     return {"MiB after epoch 1": sizes[0], "MiB more per further epoch": (sizes[3] - sizes[0]) / 3}
 
 
+def feed_memory(work: Path, rows: int, seed: int, *, workers: int, order: str) -> dict[str, float]:
+    """Memory of this process and its workers at the end of each epoch; a page that they share counts once."""
+    import psutil
+
+    sizes: list[float] = []
+
+    def together() -> float:
+        family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        return sum(float(each.memory_full_info().pss) for each in family) / 2**20
+
+    for epoch in range(EPOCHS):
+        largest = 0.0
+        for number, _ in enumerate(batches_of(work, rows, seed, workers, order, epoch)):
+            if number % 20 == 0:
+                largest = max(largest, together())
+        sizes.append(largest)
+    return {f"MiB in epoch {epoch + 1}": size for epoch, size in enumerate(sizes)}
+
+
 def arms(workers: list[int]) -> dict[str, tuple[Callable[..., dict[str, float]], str, bool]]:
     """Name → function, the files that it reads, whether they are dropped from the page cache."""
     made: dict[str, tuple[Callable[..., dict[str, float]], str, bool]] = {
@@ -303,14 +341,23 @@ def arms(workers: list[int]) -> dict[str, tuple[Callable[..., dict[str, float]],
             "packed",
             True,
         )
-    made["memory: packed"] = (memory, "packed", False)
+    made["memory: reads"] = (memory, "packed", False)
+    for number in workers:
+        for order in ("random", "shard_window"):
+            made[f"memory: feed, {number} workers, {order}"] = (
+                partial(feed_memory, workers=number, order=order),
+                "packed",
+                False,
+            )
     return made
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recordings", type=Path, help="folder with recordings")
-    parser.add_argument("--work", type=Path, required=True, help="folder for the corpus, kept between runs")
+    parser.add_argument(
+        "--work", type=Path, help="folder for the corpus, kept between runs; default: a temporary one"
+    )
     parser.add_argument(
         "--hours", type=float, default=20.0, help="of the packed corpus and of the FLAC files"
     )
@@ -326,7 +373,16 @@ def main() -> None:
     if given.arm is not None:
         print(json.dumps(arms(given.workers)[given.arm][0](given.work, given.rows, given.seed)))
         return
-    make_corpus(given.recordings, given.work, given.hours, given.wav_hours)
+    if given.work is not None:
+        measure(given, given.work)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        measure(given, Path(name))
+
+
+def measure(given: argparse.Namespace, work: Path) -> None:
+    """Prints every arm."""
+    make_corpus(given.recordings, work, given.hours, given.wav_hours)
     results: dict[str, dict[str, float]] = {}
     for name, (_, kind, is_cold) in arms(given.workers).items():
         if given.only not in name:
@@ -334,9 +390,9 @@ def main() -> None:
         rounds = []
         for number in range(given.rounds):
             if is_cold:
-                drop_from_cache(files_behind(given.work, kind))
+                drop_from_cache(files_behind(work, kind))
             elif number == 0:
-                for file in files_behind(given.work, kind):
+                for file in files_behind(work, kind):
                     file.read_bytes()
             words = [
                 sys.executable,
@@ -344,6 +400,8 @@ def main() -> None:
                 "ignore",
                 __file__,
                 *sys.argv[1:],
+                "--work",
+                str(work),
                 "--arm",
                 name,
                 "--seed",

@@ -15,7 +15,7 @@ from soritune.corpus.manifest import load_manifest, write_manifest
 from soritune.corpus.utterance import Utterance
 
 pytestmark = [
-    pytest.mark.slow(seconds=15),
+    pytest.mark.slow(seconds=30),
     pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files"),
 ]
 
@@ -69,7 +69,8 @@ def test_check_is_one_sentence_and_continues(tmp_path: Path) -> None:
     full = soritune(*words, tmp_path / "out", blocks=1)
     assert full.returncode == 2
     assert full.stderr.count("error: ") == 1 and "Traceback" not in full.stderr
-    assert "cannot be written (File too large)" in full.stderr
+    assert "File too large); " in full.stderr
+    assert "finished parts are kept; make room and run the same command again" in full.stderr
     assert soritune(*words, tmp_path / "out").returncode == 0
     assert soritune(*words, tmp_path / "whole").returncode == 0
     assert content(tmp_path / "out") == content(tmp_path / "whole")

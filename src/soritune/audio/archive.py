@@ -29,7 +29,7 @@ LARGEST_BYTES = 1 << 31
 
 @dataclass(slots=True)
 class Listing:
-    """What lies directly in a folder, sorted."""
+    """The content of a folder, without that of the folders in it; sorted."""
 
     folders: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Archive(Generic[_Member]):
 
     @cached_property
     def folders(self) -> dict[str, Listing]:
-        """Path of a folder → what lies in it; "" is the archive itself."""
+        """Path of a folder → its content; "" is the archive itself."""
         folders: dict[str, Listing] = {"": Listing()}
         for name in sorted(set(self._names)):
             parts = name.split("/")

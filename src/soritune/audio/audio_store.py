@@ -101,7 +101,7 @@ class AudioStore:
         return [path / name for name in sorted(visible)]
 
     def listing(self, path: Path) -> Listing | None:
-        """What lies directly in an archive, or in a folder inside one; None if the path leads to neither.
+        """The content of an archive, or of a folder inside one; None if the path leads to neither.
 
         Raises:
             AudioError: the archive is damaged.

@@ -132,7 +132,7 @@ class Manifest:
         return self._columns[name]
 
     def _parts(self, name: str) -> Iterator[pa.Array]:
-        """A field that every row of the file has, part by part; nothing of it is kept in memory."""
+        """A field that every row of the file has, part by part; no part is kept in memory."""
         if self._stamp is None or name in self._columns:
             yield from self._stored_column(name).chunks
             return

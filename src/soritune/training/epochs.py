@@ -163,14 +163,15 @@ class Epochs:
 
     def _count_steps(self) -> int:
         settings = self.settings
-        limit = settings.max_steps or math.inf
-        total, steps = 0, 0
-        for epoch in range(settings.epochs):
-            if epoch == 0 or self.chain.changes_length or self._weights is not None:
-                steps = self.plan(epoch).num_steps
-            total += steps
-            if total >= limit:
-                return int(limit)
+        if not (self.chain.changes_length or self._weights is not None):
+            return int(min(self.plan(0).num_steps * settings.epochs, settings.max_steps or math.inf))
+        # From the last epoch to the first, whose plan is then kept for the training that begins with it.
+        epochs = range(settings.epochs)
+        total = 0
+        for epoch in epochs if settings.max_steps else reversed(epochs):
+            total += self.plan(epoch).num_steps
+            if settings.max_steps and total >= settings.max_steps:
+                return settings.max_steps
         return total
 
     def load(self, epoch: int, first: int, accelerator: Accelerator) -> Iterator[list[Batch]]:

@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
 from tests.corpus.layouts.prepared import read, tone
 
+from soritune.audio.waveform import read_audio
 from soritune.corpus.preview import preview
 from soritune.errors import ManifestError
 
@@ -135,3 +137,33 @@ def test_damaged_and_missing_files_are_refused(saved: Path, tmp_path: Path) -> N
     (tmp_path / "empty").mkdir()
     with pytest.raises(ManifestError, match="holds no data set of Hugging Face"):
         read("hf-datasets", tmp_path / "empty", tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", [".parquet", ".arrow"])
+def test_samples_in_the_table_are_written_as_recordings(kind: str, tmp_path: Path) -> None:
+    """Rows as `datasets` decodes them, stored again: mono, stereo, one without samples and one without a rate."""
+    rng = np.random.default_rng(0)
+    mono, stereo = rng.normal(0, 0.1, 8000).astype(np.float32), rng.normal(0, 0.1, (2, 4000))
+    for name, array in {"mono": [mono, [], None], "stereo": [stereo.tolist()]}.items():
+        rates = [16000, 16000, None][: len(array)]
+        audio = pa.StructArray.from_arrays(
+            [pa.array(["/old/가.mp3", None, None][: len(array)]), pa.array(array), pa.array(rates)],
+            ["path", "array", "sampling_rate"],
+        )
+        rows = pa.table({"audio": audio, "text": ["네", "아니요", "어"][: len(array)]})
+        folder = tmp_path / name
+        folder.mkdir()
+        if kind == ".parquet":
+            pq.write_table(rows, folder / "train.parquet")
+        else:
+            with pa.ipc.new_stream(str(folder / "data-00000.arrow"), rows.schema) as writer:
+                writer.write_table(rows)
+            (folder / "state.json").write_text('{"_data_files": [{"filename": "data-00000.arrow"}]}')
+    seen = read("hf-datasets", tmp_path / "mono", tmp_path / "out", audio_folder="audio")
+    (row,) = seen.rows.values()
+    assert (row.text, row.sample_rate_hz, row.duration_s) == ("네", 16000, 0.5)
+    assert np.array_equal(read_audio(seen.root / row.audio), mono)
+    assert sorted(kind for kind, _ in seen.rejected.values()) == ["audio-unnamed", "audio-unnamed"]
+    seen = read("hf-datasets", tmp_path / "stereo", tmp_path / "out", audio_folder="audio")
+    (row,) = seen.rows.values()
+    assert np.array_equal(read_audio(seen.root / row.audio, channel=1), stereo[1].astype(np.float32))

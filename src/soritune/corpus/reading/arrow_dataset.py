@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -94,14 +95,40 @@ def rows_of(file: Path) -> Iterator[dict[str, Any]]:
     try:
         if file.suffix == ".parquet":
             for batch in pq.ParquetFile(file).iter_batches(batch_size=_ROWS):
-                yield from batch.to_pylist()
+                yield from _dicts(batch)
             return
         with pa.memory_map(str(file)) as source:
             for batch in _batches(_reader(source)):
                 for start in range(0, batch.num_rows, _ROWS):
-                    yield from batch.slice(start, _ROWS).to_pylist()
+                    yield from _dicts(batch.slice(start, _ROWS))
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(f"cannot be read ({_first_line(error)})", path=file) from error
+
+
+def _dicts(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """The rows of a batch. Samples (`{"array": …, "sampling_rate": …}`) stay arrays: Python needs 32 bytes for one."""
+    sampled = [field.name for field in batch.schema if _holds_samples(field.type)]
+    rest = batch.drop_columns(sampled) if sampled else batch
+    for index, row in enumerate(rest.to_pylist() if rest.num_columns else [{}] * batch.num_rows):
+        yield {**row, **{name: _sampled(batch.column(name)[index]) for name in sampled}}
+
+
+def _holds_samples(kind: pa.DataType) -> bool:
+    names = {field.name for field in kind} if pa.types.is_struct(kind) else set()
+    return {"array", "sampling_rate"} <= names
+
+
+def _sampled(value: pa.StructScalar) -> dict[str, Any] | None:
+    if not value.is_valid:
+        return None
+    samples = value["array"]
+    if samples.is_valid and pa.types.is_nested(samples.values.type):
+        channels = [channel.values.to_numpy(zero_copy_only=False) for channel in samples.values]
+        array = np.stack(channels) if len({len(channel) for channel in channels}) == 1 else None
+    else:
+        array = samples.values.to_numpy(zero_copy_only=False) if samples.is_valid else None
+    others = {name: value[name].as_py() for name in value if name != "array"}
+    return {**others, "array": array}
 
 
 def _reader(source: pa.NativeFile) -> Any:

@@ -34,7 +34,7 @@ def unpacked(path: str) -> str:
 
 
 def listing(path: Path) -> Listing:
-    """What lies in a folder, on disk or in an archive, or in an archive. Hidden names are left out.
+    """The content of a folder, on disk or in an archive, or of an archive. Hidden names are left out.
 
     Raises:
         OSError: the folder does not exist, or cannot be listed.

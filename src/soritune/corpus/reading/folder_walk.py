@@ -43,8 +43,8 @@ def walk_folders(root: Path, *, archives: bool = False) -> Iterator[Folder]:
 
     Args:
         root: The corpus.
-        archives: Also enter ZIP and TAR files, or begin in one: each is a folder with its name. One that lies beside
-            what it holds, or beside a folder of its name, is unpacked already and is skipped.
+        archives: Also enter ZIP and TAR files, or begin in one: each is a folder with its name. One whose
+            content, or a folder of its name, is beside it is unpacked already and is skipped.
 
     Raises:
         ManifestError: the folder does not exist or cannot be listed.

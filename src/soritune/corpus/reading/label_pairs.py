@@ -124,7 +124,7 @@ def _spelt_on_disk(root: Path, parts: list[tuple[str, str]], parent: str = "") -
         spellings: Iterable[str] = (old,)
     else:
         known = _folders_of(root / parent)[0 if same else 1]
-        spellings = known.get(new) or known.get(_bare_name(new), ())
+        spellings = known.get(new, known.get(_bare_name(new), []))
     for name in spellings:
         yield from _spelt_on_disk(root, rest, _join(parent, name))
 

@@ -5,8 +5,9 @@ ROOT is a folder written by `save_to_disk` (one set, or several splits), a folde
 `speaker_id`, `label` …), `fields` maps others; what no field reads goes to `extra`. Numbers of a label column become
 their names. The split goes to `extra`.
 
-A recording may be a path, or be inside the table. Those inside are written, unchanged, to the folder `audio_folder`,
-which has to be set for such a set; a recording that is already there with the same content is left unchanged.
+A recording may be a path, or be inside the table: as a file, or as samples (`{"array": …, "sampling_rate": …}`). Those
+inside are written, files unchanged and samples as WAV, to the folder `audio_folder`, which has to be set for such a
+set; a recording that is already there with the same content is left unchanged.
 
 Known faults of such sets: paths of the machine on which the set was made, recordings that were never embedded.
 """
@@ -29,6 +30,7 @@ from soritune.corpus.reading.audio_paths import AudioFinder
 from soritune.corpus.reading.field_mapping import FieldValueError
 from soritune.corpus.reading.given_files import folder_of
 from soritune.corpus.reading.outcomes import Outcome, ReadingError, Rejected
+from soritune.corpus.reading.sample_arrays import wav_of
 from soritune.corpus.reading.split_names import GIVEN_NAMES
 from soritune.corpus.reading.value_reader import MAPPABLE, ReaderConfig, ValueReader, check_fields
 from soritune.corpus.sources.source import Source, Survey
@@ -189,9 +191,10 @@ class _RowReader:
         """
         if isinstance(value, str):
             value = {"path": value}
-        if not isinstance(value, Mapping) or not (value.get("path") or value.get("bytes")):
+        is_sampled = isinstance(value, Mapping) and "array" in value
+        if not isinstance(value, Mapping) or not (value.get("path") or value.get("bytes") or is_sampled):
             raise ReadingError("audio-unnamed", "has no recording")
-        content, path = value.get("bytes"), value.get("path") or ""
+        content, path = wav_of(value) if is_sampled else value.get("bytes"), value.get("path") or ""
         if content is None:
             return self.finder.find(path) or self.finder.expected(path)
         if self.audio_folder is None:
@@ -200,7 +203,7 @@ class _RowReader:
                 "its recording is inside the table; set audio_folder=FOLDER, to which such recordings are written",
             )
         self.matched.add(("audio_folder", ""))
-        file = self.audio_folder / f"{_file_name(name, path, content)}"
+        file = self.audio_folder / f"{_file_name(name, path, content, is_sampled=is_sampled)}"
         if not (file.is_file() and file.stat().st_size == len(content) and file.read_bytes() == content):
             write_bytes(file, content)
         absolute = os.path.abspath(file)
@@ -208,9 +211,11 @@ class _RowReader:
         return os.path.relpath(absolute, base) if absolute.startswith(base + os.sep) else absolute
 
 
-def _file_name(name: str, path: str, content: bytes) -> str:
+def _file_name(name: str, path: str, content: bytes, *, is_sampled: bool = False) -> str:
     """The row's name, the stem of the path that the table gives, and a suffix of audio."""
     stem, suffix = os.path.splitext(path.replace("\\", "/").rsplit("/", 1)[-1])
+    if is_sampled:
+        suffix = ".wav"
     if suffix.lower() not in SUFFIXES:
         suffix = next((kind for magic, kind in _MAGIC.items() if content.startswith(magic)), ".wav")
     plain = re.sub(r"[^\w.-]+", "_", composed(stem))[:80]
@@ -245,7 +250,9 @@ def survey(root: Path, config: HfDatasetsConfig, limit: int) -> Survey:
         looked_at += 1
         for name, value in row.items():
             if examples[name] in (None, "", []):
-                embedded = isinstance(value, dict) and isinstance(value.get("bytes"), bytes)
+                embedded = isinstance(value, dict) and (
+                    isinstance(value.get("bytes"), bytes) or "array" in value
+                )
                 examples[name] = f"(recording) {value.get('path') or ''}" if embedded else value
     used = dict.fromkeys(columns.others, "extra") | {
         column: field for field, column in columns.of_field.items()
