@@ -76,7 +76,7 @@ class SegmentHead(Head):
 
     def forward(self, state: Tensor, valid: Tensor) -> Tensor:
         """(batch, frames, width) and (batch, frames) bool to (batch, frames, labels): label of phone i in frame i."""
-        states, scores, ids = state.split([self.states, self.symbols, 1], dim=-1)
+        states, scores, ids = torch.split(state, [self.states, self.symbols, 1], dim=-1)
         # The alignment and the GOP vector do not train the phone output.
         scores = scores.detach().float()
         ids = ids[..., 0].detach().round().long().clamp(0, self.symbols - 1)

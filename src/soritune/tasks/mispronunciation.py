@@ -150,6 +150,16 @@ class MispronunciationTask(Task):
         return self.by_phone.swapped(utterance, other, generator)
 
     @property
+    def has_error_thresholds(self) -> bool:
+        """Whether labels are read by phone of the text."""
+        return self.reads_prompt
+
+    def with_thresholds(self, pairs: Sequence[Pair]) -> MispronunciationTask:
+        """This task with the thresholds of best F1 and of few rejected phones."""
+        thresholds = self.by_phone.chosen_thresholds(pairs)
+        return MispronunciationTask(self.config.model_copy(update={"thresholds": thresholds}))
+
+    @property
     def phone_output(self) -> str | None:
         """The output of the perceived phones, if they are learnt."""
         return self.config.phoneme_output if self.has_phones else None
