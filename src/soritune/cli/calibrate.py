@@ -98,8 +98,8 @@ def _choose(
         for part, values in parts.items():
             best, low = values["best_f1"], values["low_rejection"]
             print_line(
-                f"{task}, {part}: wrong from {best:g} (best F1), from {low:g} (at most 5 % of the correct phones called "
-                f"wrong); {values['speakers']} speakers, {values['phones']} phones"
+                f"{task}, {part}: wrong from {best:g} (best F1), from {low:g} (at most 5 % of the correct phones "
+                f"called wrong); {values['speakers']} speakers, {values['phones']} phones"
             )
 
 
