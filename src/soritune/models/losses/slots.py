@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,9 @@ from soritune.tasks.specs import OutputSpec
 
 class SlotsLoss(Loss):
     """Sum of -log p of each phone's label, in nats."""
+
+    is_traceable: ClassVar[bool] = False
+    """The alignment is a search of Python."""
 
     def head(self, spec: OutputSpec) -> type[Head]:
         """The segment head."""
