@@ -82,7 +82,7 @@ class LabelsByPhone:
                 name=SEGMENT,
                 labels=tuple(self._label_index),
                 resolution="frame",
-                objective="slots",
+                objective="phone_slots",
                 weight=head.weight,
                 layer=head.layer,  # type: ignore[arg-type]
                 reads=self.config.phoneme_output,

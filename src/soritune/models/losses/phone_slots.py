@@ -1,4 +1,4 @@
-"""Cross-entropy over the phones of a text, the torch half of `tasks/objectives/slots.py`."""
+"""Cross-entropy over the phones of a text, the torch half of `tasks/objectives/phone_slots.py`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SlotsLoss(Loss):
     ) -> LossSum:
         """`targets` (batch, phones) int64, padded with any values; `target_lengths` is required."""
         if target_lengths is None:
-            raise ValueError("slots needs target_lengths")
+            raise ValueError("phone_slots needs target_lengths")
         phones = min(targets.shape[1], logits.shape[1])
         position = torch.arange(phones, device=logits.device)
         counted = (position < target_lengths[:, None]) & labelled[:, None]
