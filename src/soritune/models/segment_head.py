@@ -105,7 +105,7 @@ class SegmentHead(Head):
 
         Returns:
             (batch, phones, frames) the weight of each frame for a phone, with as many phones as frames; and
-            (batch, phones, frames) the weight of each frame for a phone, with as many phones as frames; and
+            (batch, phones) bool, which of them exist. A row with too few frames for its phones is like one without.
         """
         batch, frames = ids.shape
         shares = np.zeros((batch, frames, frames), dtype=np.float32)
