@@ -259,3 +259,59 @@ def test_speed_and_predictions_of_a_toy_corpus_are_compared(tmp_path: Path) -> N
     for table in result["speed"]:
         assert len(table["before"]) == len(table["after"]) == 1
         assert table["ratio"] == pytest.approx(table["after"][0] / table["before"][0])
+
+
+def made_phones(seed: int) -> dict[str, Any]:
+    """Two folds' columns of made-up phones: 12 speakers, of whom six train, three choose, three are judged."""
+    rng = np.random.default_rng(seed)
+    count = 1200
+    speaker = rng.integers(0, 12, count)
+    score = np.clip(rng.normal(1.5, 0.7, count), 0, 2).astype(np.float32)
+    noisy = score + rng.normal(0, 0.3, count)
+    return {
+        "score": score,
+        "speaker": np.array([f"{seed}-{number}" for number in speaker]),
+        "phone": rng.integers(1, 4, count),
+        "clip": np.array(["c"] * count),
+        "part": np.where(speaker < 6, 0, np.where(speaker < 9, 1, 2)).astype(np.int8),
+        "segment": np.clip(1 - noisy / 2, 0, 1).astype(np.float32),
+        "slots": rng.random(count).astype(np.float32),
+        "heard": (noisy < 0.5).astype(np.float32),
+        "softmax": noisy.astype(np.float32) - 3,
+        "free": noisy.astype(np.float32) - 2,
+        "vector": np.stack([noisy, rng.normal(size=count)], axis=1).astype(np.float32),
+    }
+
+
+def test_errors_of_learners_are_judged_by_speakers_that_chose_nothing(tmp_path: Path) -> None:
+    """AUC and PCC of one fold against scikit-learn and numpy; tables of two folds."""
+    from argparse import Namespace
+
+    from learner_errors import methods_of, rates_of, run_judge, speaker_counts
+    from sklearn.metrics import roc_auc_score
+
+    from soritune.tasks.results import add_counts
+
+    columns = made_phones(1)
+    values = methods_of(columns, None)
+    test = columns["part"] == 2
+    wrong = columns["score"] < 0.5
+    rates = {
+        name: rates_of(add_counts(speaker_counts(columns, value).values())) for name, value in values.items()
+    }
+    assert (rates["always-correct"]["auc"], rates["always-correct"]["f1"]) == (0.5, 0.0)
+    for method in ("softmax-gop", "disagreement", "slots", "segment"):
+        area = roc_auc_score(wrong[test], values[method][test])
+        assert rates[method]["auc"] == pytest.approx(area, abs=0.01)
+    assert rates["segment"]["auc"] > 0.9 and rates["svr"]["pcc"] > 0.7 and rates["joined"]["auc"] > 0.9
+    assert abs(rates["slots"]["pcc"]) < 0.2
+    assert rates["segment"]["low_false_rejection_rate"] < 0.12
+    # A value that only orders the phones otherwise scaled gives the same.
+    scaled = rates_of(add_counts(speaker_counts(columns, 7 * values["segment"] - 3).values()))
+    assert scaled == pytest.approx(rates["segment"])
+    for fold in (1, 2):
+        np.savez_compressed(tmp_path / f"phones-plain-{fold}.npz", **made_phones(fold))
+    run_judge(Namespace(output=tmp_path, folds=3, encoder="made up"))
+    content = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert (content["folds"], content["speakers"]) == (2, 6)
+    assert content["minus softmax-gop"]["softmax-gop"]["auc"]["value"] == 0.0

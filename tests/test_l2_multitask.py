@@ -23,6 +23,7 @@ from soritune.inference.predictor import Predictor
 from soritune.progress import Console
 from soritune.recipe import Recipe, load_recipe
 from soritune.run_folder import bundle_names, choose_bundle
+from soritune.stages.error_thresholds import choose_error_thresholds
 from soritune.stages.evaluate import evaluate
 from soritune.stages.run import RunResult, run
 from soritune.testing import tiny_config
@@ -195,6 +196,27 @@ def test_every_override_of_the_original_trains(corpus: Path, tmp_path: Path, ove
 def test_every_preset_trains(corpus: Path, tmp_path: Path, preset: str) -> None:
     settings = recipe(corpus, "train.max_steps=1", presets=(preset,))
     assert run(settings, tmp_path / "run").training.steps == 1
+
+
+def test_labels_by_phone_are_trained_judged_and_get_thresholds(corpus: Path, tmp_path: Path) -> None:
+    settings = recipe(corpus, "number_of_epochs=1", presets=("by-phone",))
+    result = run(settings, tmp_path / "run")
+    assert result.scores is not None
+    scores = result.scores["tasks"]["mispronunciation"]
+    assert scores["primary_metric"]["name"] == "segment_auc"
+    assert {"slot_f1", "slot_auc", "segment_f1", "segment_auc"} <= set(scores["rates"])
+    assert choose_bundle(tmp_path / "run").name == "best_mispronunciation_segment_auc"
+    assert "best_mdd_f1" in bundle_names(tmp_path / "run")
+    chosen = choose_error_thresholds(tmp_path / "run", device="cpu")["mispronunciation"]
+    phones = sum(4 + clip for clip in range(CLIPS)) * 2
+    assert set(chosen) == {"slots", "segment"} and chosen["segment"]["phones"] == phones
+    rows = [
+        json.loads(line) for line in (tmp_path / "run/predictions/test.jsonl").read_text().splitlines()[1:]
+    ]
+    for row in rows:
+        prediction, reference = (row["tasks"]["mispronunciation"][key] for key in ("prediction", "reference"))
+        for field in ("labels", "slot_errors", "segment_labels", "segment_errors"):
+            assert len(prediction[field]) == len(reference["canonical"])
 
 
 def test_four_letters_are_a_preset_and_an_unknown_letter_stops_the_run(tmp_path: Path) -> None:

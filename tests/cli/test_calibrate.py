@@ -38,3 +38,23 @@ def test_calibration_is_printed(calls):
 def test_calibration_as_json(calls):
     result = CliRunner().invoke(app, ["calibrate", "runs/a", "--json"])
     assert json.loads(result.stdout) == FITTED.to_json()
+
+
+def test_thresholds_of_errors_are_printed(monkeypatch):
+    values = {"best_f1": 0.31, "low_rejection": 0.6, "speakers": 9, "phones": 4000}
+    monkeypatch.setattr(
+        "soritune.stages.error_thresholds.choose_error_thresholds",
+        lambda target, **options: {"mispronunciation": {"segment": values}},
+    )
+    result = CliRunner().invoke(app, ["calibrate", "runs/a", "--errors"])
+    assert result.exit_code == 0, result.output
+    assert "mispronunciation, segment: wrong from 0.31 (best F1), from 0.6" in " ".join(result.stdout.split())
+    assert json.loads(CliRunner().invoke(app, ["calibrate", "runs/a", "--errors", "--json"]).stdout) == {
+        "mispronunciation": {"segment": values}
+    }
+
+
+def test_speaker_norm_beside_errors_is_refused():
+    result = CliRunner().invoke(app, ["calibrate", "runs/a", "--errors", "--speaker-norm"])
+    assert result.exit_code != 0
+    assert "--speaker-norm has no effect with --errors" in str(result.exception)

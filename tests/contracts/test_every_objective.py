@@ -44,7 +44,7 @@ TARGETS: dict[str, tuple[Draw, dict[str, Any]]] = {
     "multi_label": (lambda rng, shape: rng.random(shape), {}),
     "regression": (lambda rng, shape: rng.normal(size=shape), {}),
     "kl_divergence": (_mass, {"temperature": 2.0}),
-    "slots": (_symbols, {"blank": 0, "symbols": 7}),
+    "phone_slots": (_symbols, {"blank": 0, "symbols": 7}),
 }
 """Objective to a draw of one target, (entries, labels) or (labels,), and options of the output."""
 CASES = [(name, resolution) for name in sorted(OBJECTIVES) for resolution in OBJECTIVES[name].resolutions]

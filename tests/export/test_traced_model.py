@@ -77,3 +77,13 @@ def test_missing_library_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(BundleError, match=r'needs onnxscript, which is not installed.*"soritune\[export\]"'):
         check_libraries()
+
+
+def test_output_that_aligns_a_text_is_refused(tmp_path: Path) -> None:
+    settings = {"labels": "correct-incorrect", "inventory": ["a", "b"], "segment_head": {"width": 8}}
+    task = make_task("mispronunciation", settings)
+    config = ModelConfig(encoder="toy", architecture=tiny_config(norm="layer"), random_weights=True)
+    model = build_model(config, task.outputs, seed=0, inputs=task.inputs)
+    bundle = save_bundle(model, tmp_path / "b", tasks=[task], preprocessing=Preprocessing())
+    with pytest.raises(ModelError, match="'segment' of .* aligns a text, which a graph cannot"):
+        traced(bundle, tmp_path, console=SILENT)

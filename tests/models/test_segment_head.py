@@ -20,7 +20,7 @@ def head(**settings: object) -> SegmentHead:
         "segment",
         LABELS,
         "frame",
-        "slots",
+        "phone_slots",
         reads="phoneme",
         inputs=("canonical",),
         options={"blank": 0, "symbols": SYMBOLS},
@@ -114,11 +114,11 @@ def test_gradient_reaches_states_and_weights_but_not_the_phone_output() -> None:
 
 
 def test_head_without_phones_or_states_is_refused() -> None:
-    spec = OutputSpec("segment", LABELS, "frame", "slots", options={"blank": 0, "symbols": SYMBOLS})
+    spec = OutputSpec("segment", LABELS, "frame", "phone_slots", options={"blank": 0, "symbols": SYMBOLS})
     with pytest.raises(ModelError, match="needs the states of the encoder"):
         SegmentHead.of(spec, HeadSettings(12, 2, 0.0, 0.0, 8, "mean"))
     faulty = OutputSpec(
-        "segment", LABELS, "frame", "slots", reads="x", options={"symbols": 5}, head={"width": 0}
+        "segment", LABELS, "frame", "phone_slots", reads="x", options={"symbols": 5}, head={"width": 0}
     )
     with pytest.raises(ModelError, match="has a fault"):
         SegmentHead.of(faulty, HeadSettings(12, 2, 0.0, 0.0, 8, "mean"))

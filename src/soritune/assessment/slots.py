@@ -44,7 +44,7 @@ def territories(path: Alignment, num_frames: int, reach: int | None = None) -> W
     Args:
         path: alignment of the symbols.
         num_frames: of the recording.
-        reach: most frames that a symbol gets before its first and after its last frame; None is no limit.
+        reach: most frames that a symbol gets before its first and after its last frame; None sets no limit.
 
     Returns:
         (symbols, 2) first frame, and the frame after the last one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,11 +37,20 @@ def calibrate(
             "--speaker-norm", help="Also store what normalisation per speaker needs, from training rows."
         ),
     ] = False,
+    errors: Annotated[
+        bool,
+        typer.Option(
+            "--errors", help="Choose the thresholds of error labels by phone instead, for mispronunciation."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit temperatures and thresholds of coverage on a run's validation rows, and store them in its bundle."""
     from soritune.stages.calibrate import calibrate as fit
 
+    if errors:
+        _choose(target, checkpoint, root, device, backend, base, speaker_norm, as_json)
+        return
     fitted = fit(
         target,
         checkpoint=checkpoint,
@@ -55,6 +65,42 @@ def calibrate(
         print_json(fitted.to_json())
     else:
         _print(fitted)
+
+
+def _choose(
+    target: str,
+    checkpoint: str | None,
+    root: Path | None,
+    device: str,
+    backend: str,
+    base: str | None,
+    speaker_norm: bool,
+    as_json: bool,
+) -> None:
+    from soritune.errors import SorituneError
+    from soritune.stages.error_thresholds import choose_error_thresholds
+
+    if speaker_norm:
+        raise SorituneError("--speaker-norm has no effect with --errors; call calibrate once for each")
+    chosen = choose_error_thresholds(
+        target,
+        checkpoint=checkpoint,
+        device=device,
+        backend=backend,
+        base=base,
+        root=root,
+        console=progress.Console(quiet=as_json),
+    )
+    if as_json:
+        print_json(chosen)
+        return
+    for task, parts in chosen.items():
+        for part, values in parts.items():
+            best, low = values["best_f1"], values["low_rejection"]
+            print_line(
+                f"{task}, {part}: wrong from {best:g} (best F1), from {low:g} (at most 5 % of the correct phones "
+                f"called wrong); {values['speakers']} speakers, {values['phones']} phones"
+            )
 
 
 def _print(fitted: BundleCalibration) -> None:

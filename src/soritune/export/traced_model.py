@@ -21,11 +21,12 @@ from soritune.bundles.onnx_graph import (
     array_names,
 )
 from soritune.bundles.versions import versions
-from soritune.errors import BundleError
+from soritune.errors import BundleError, ModelError
 from soritune.export.parity import LARGEST_DIFFERENCE, Parity, TriedClip, compare, tried_clips
 from soritune.export.tracing import complete, trace
 from soritune.models.adapters import merge_adapters
 from soritune.models.loading import load_model
+from soritune.models.losses.loss import loss_of
 from soritune.models.model import SpeechModel
 from soritune.progress import Console
 from soritune.tasks.specs import OutputSpec
@@ -89,6 +90,12 @@ def traced(
     """
     check_libraries()
     model = load_model(bundle.path, "cpu", base=base)
+    unwritable = next((spec.name for spec in model.outputs if not loss_of(spec).is_traceable), None)
+    if unwritable is not None:
+        raise ModelError(
+            f"the output '{unwritable}' of {bundle.path} aligns a text, which a graph cannot; train without it to "
+            "export the model"
+        )
     merge_adapters(model)
     preprocessing = Preprocessing(**bundle.preprocessing)
     graph = OnnxGraph.of(

@@ -21,7 +21,7 @@ NUM_BINS = 200
 Bins = NDArray[np.float64]
 """(2, bins) phones by verdict, correct and wrong, and by their probability of an error."""
 MOST_REJECTED = 0.05
-"""Largest false rejection rate of the threshold of that name."""
+"""Largest false rejection rate at the threshold of few rejections."""
 
 
 def binned(probabilities: Sequence[float] | NDArray[np.float64], is_wrong: Sequence[bool]) -> Bins:

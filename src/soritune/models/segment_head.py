@@ -76,7 +76,7 @@ class SegmentHead(Head):
 
     def forward(self, state: Tensor, valid: Tensor) -> Tensor:
         """(batch, frames, width) and (batch, frames) bool to (batch, frames, labels): label of phone i in frame i."""
-        states, scores, ids = state.split([self.states, self.symbols, 1], dim=-1)
+        states, scores, ids = torch.split(state, [self.states, self.symbols, 1], dim=-1)
         # The alignment and the GOP vector do not train the phone output.
         scores = scores.detach().float()
         ids = ids[..., 0].detach().round().long().clamp(0, self.symbols - 1)
@@ -90,9 +90,9 @@ class SegmentHead(Head):
             changed = convolution(inside.transpose(1, 2)).transpose(1, 2)
             slots = slots + self.dropout(nn.functional.gelu(changed))
         logits = self.linear(self.dropout(slots))
-        is_none = torch.arange(logits.shape[-1], device=logits.device) == self.blank
-        none = torch.where(is_none, 0.0, IMPOSSIBLE).to(logits.dtype)
-        logits = logits.masked_fill(is_none, IMPOSSIBLE)
+        without_phone = torch.arange(logits.shape[-1], device=logits.device) == self.blank
+        none = torch.where(without_phone, 0.0, IMPOSSIBLE).to(logits.dtype)
+        logits = logits.masked_fill(without_phone, IMPOSSIBLE)
         return torch.where(is_phone[..., None], logits, none)
 
     def spans(self, scores: Tensor, ids: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,8 +104,8 @@ class SegmentHead(Head):
             valid: (batch, frames) bool.
 
         Returns:
-            (batch, phones, frames) the share of each frame in the mean of a phone, with as many phones as frames; and
-            (batch, phones) bool, which of them exist. A row with too few frames for its phones has none.
+            (batch, phones, frames) the weight of each frame for a phone, with as many phones as frames; and
+            (batch, phones) bool, which of them exist. A row with too few frames for its phones is like one without.
         """
         batch, frames = ids.shape
         shares = np.zeros((batch, frames, frames), dtype=np.float32)

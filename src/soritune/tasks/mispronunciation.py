@@ -30,10 +30,10 @@ from soritune.metrics.mispronunciation import (
 )
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.labels import BLANK, rate, read_symbols, symbol_ids
+from soritune.tasks.labels_by_phone import LabelsByPhone
 from soritune.tasks.mispronunciation_settings import MispronunciationConfig
 from soritune.tasks.phones.annotated_phones import LETTERS
 from soritune.tasks.phones.annotation_reader import AnnotationReader
-from soritune.tasks.phones.labels_by_phone import LabelsByPhone
 from soritune.tasks.phones.language import language_mismatch
 from soritune.tasks.phones.mispronunciation_tables import RATES, error_tables, protocol_table, speaker_tables
 from soritune.tasks.phones.notation import WrittenPhone, written_phones
@@ -149,6 +149,16 @@ class MispronunciationTask(Task):
     ) -> tuple[dict[str, Any], dict[str, NDArray[Any] | None]]:
         """The text of the other row, or some of its phones, for the segment head alone."""
         return self.by_phone.swapped(utterance, other, generator)
+
+    @property
+    def has_error_thresholds(self) -> bool:
+        """Whether labels are read by phone of the text."""
+        return self.reads_prompt
+
+    def with_thresholds(self, pairs: Sequence[Pair]) -> MispronunciationTask:
+        """This task with the thresholds of best F1 and of few rejected phones."""
+        thresholds = self.by_phone.chosen_thresholds(pairs)
+        return MispronunciationTask(self.config.model_copy(update={"thresholds": thresholds}))
 
     @property
     def phone_output(self) -> str | None:

@@ -70,7 +70,7 @@ class MispronunciationConfig(TaskConfig):
     """How the labels are read: "greedy" gives as many as the output has; "slots" gives exactly one for each phone of a
     known text. With a phone output, a label is sought where its phone is."""
     segment_head: SegmentHeadSettings | None = None
-    """A further output that labels each phone of the text from the frames in which it is spoken; null has none."""
+    """A further output that labels each phone of the text from the frames in which it is spoken; null leaves it out."""
     thresholds: Mapping[Literal["slots", "segment"], ErrorThresholds] = Field(default_factory=dict)
     """Probabilities of an error from which a phone is called wrong, as `soritune calibrate` finds them on validation
     speakers. Without them it is 0.5 for the segment head, and the most probable path for slots."""

@@ -112,6 +112,19 @@ class Task(ABC):
         return {}, {}
 
     @property
+    def has_error_thresholds(self) -> bool:
+        """Whether `with_thresholds` chooses anything."""
+        return False
+
+    def with_thresholds(self, pairs: Sequence[Pair]) -> Task:
+        """This task with thresholds that are chosen on validation speakers; by default itself.
+
+        Raises:
+            TaskError: nothing can be chosen on these pairs.
+        """
+        return self
+
+    @property
     def phone_output(self) -> str | None:
         """The output whose symbols are the `phones` of a prediction, so that they can be aligned with it; None without
         phones."""

@@ -92,3 +92,50 @@ def test_row_with_an_unknown_label_fails_with_the_reason(tones: Manifest, tmp_pa
     sample = reader(relabelled(tones, tmp_path, "Happy"))(0, DRAWS)
     assert sample.failure is not None and "Happy" in sample.failure
     assert sample.targets == {}
+
+
+def learners(tones: Manifest, tmp_path: Path) -> Manifest:
+    """Three rows with other phones each; every phone is as it should be."""
+    texts = ("g a", "n o m", "d i s a")
+    rows = [
+        replace(
+            tones.utterance(index),
+            phones=None,
+            canonical=tuple(text.split()),
+            perceived=tuple(text.split()),
+            error_labels=("C",) * len(text.split()),
+        )
+        for index, text in enumerate(texts)
+    ]
+    return write_manifest(tmp_path / "learners.parquet", rows, root=tones.root)
+
+
+def test_prompts_are_swapped_in_training_alone_and_only_for_the_output_that_reads_them(
+    tones: Manifest, tmp_path: Path
+) -> None:
+    manifest = learners(tones, tmp_path)
+    settings = {
+        "labels": "correct-incorrect",
+        "inventory": list("gandoimsu"),
+        "segment_head": {"swapped_texts": 0.5},
+    }
+    task = make_task("mispronunciation", settings)
+    chain, plain = Chain.of(AugmentSettings()), Preprocessing()
+    evaluated = SampleReader(manifest, [task], plain, chain)
+    trained = SampleReader(manifest, [task], plain, chain, drops_inputs=True)
+    (spec,) = task.inputs
+    own = [evaluated(row, DRAWS) for row in range(3)]
+    assert [len(sample.inputs[spec.name]) for sample in own] == [2, 3, 4]
+    assert all(set(np.asarray(sample.targets["segment"]).tolist()) == {1} for sample in own)
+    seen = set()
+    for epoch in range(40):
+        draws = Draws(0, 0, epoch)
+        sample = trained(0, draws)
+        again = trained(0, draws)
+        assert np.array_equal(sample.inputs[spec.name], again.inputs[spec.name])
+        assert len(sample.inputs[spec.name]) == len(np.asarray(sample.targets["segment"]))
+        # Both CTC outputs learn what was spoken.
+        for name in ("phoneme", "error"):
+            assert np.array_equal(sample.targets[name], own[0].targets[name])
+        seen.add(len(sample.inputs[spec.name]))
+    assert seen == {2, 3, 4}

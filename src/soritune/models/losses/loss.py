@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,6 +38,9 @@ class LossSum(NamedTuple):
 
 class Loss(ABC):
     """Head and loss of an objective. Instances have no state."""
+
+    is_traceable: ClassVar[bool] = True
+    """Whether the head can be part of the graph of another program."""
 
     def head(self, spec: OutputSpec) -> type[Head]:
         """The head of an output; by default a linear layer per frame, with layers along time below it if the output

@@ -1,6 +1,6 @@
 """Labels of errors by canonical phone: what annotation says of each, what outputs say, and how the two compare.
 
-Positions that are a gap in the canonical phones (silences, insertions) are left out: they are no phone of the text.
+Positions that are a gap in the canonical phones (silences, insertions) are left out: they are not phones of the text.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Slot(NamedTuple):
 
 
 def slot_letters(scheme: Scheme) -> tuple[str, ...]:
-    """The labels that a canonical phone may have, C first: an insertion is none.
+    """The labels that a canonical phone may have, C first; without insertions.
 
     >>> slot_letters("correct-substituted-deleted-inserted")
     ('C', 'S', 'D')
@@ -106,7 +106,7 @@ def slots_of(
 def swapped_text(
     spoken: Sequence[str], other: Sequence[str], *, gap: str, letters: Sequence[str]
 ) -> list[Slot]:
-    """The phones of another text with the labels that they have if `spoken` was said: the two are aligned with the
+    """The phones of another text with the labels that follow from the phones `spoken`: the two are aligned with the
     fewest edits.
 
     Args:
@@ -206,7 +206,7 @@ def read_slots(
 def read_segments(
     log_probabilities: NDArray[np.floating], letters: Sequence[str], blank: int, threshold: float | None
 ) -> LabelledPhones | None:
-    """One label for each phone from an output of the objective `slots`; None if the clip has no phones.
+    """One label for each phone from an output of the objective `phone_slots`; None if the clip has no phones.
 
     Args:
         log_probabilities: (frames, labels): those of phone i in frame i.

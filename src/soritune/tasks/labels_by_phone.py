@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.corpus.utterance import Utterance
+from soritune.errors import TaskError
 from soritune.korean.phones import WORD_BOUNDARY
 from soritune.metrics.error_labels import CORRECT
+from soritune.metrics.slot_errors import NUM_BINS, best_f1_threshold, low_rejection_threshold
 from soritune.tasks.labels import BLANK, in_spelling_of, symbol_ids
-from soritune.tasks.mispronunciation_settings import MispronunciationConfig
+from soritune.tasks.mispronunciation_settings import ErrorThresholds, MispronunciationConfig
 from soritune.tasks.phones.annotated_phones import LETTERS
 from soritune.tasks.phones.annotation_reader import Annotation, AnnotationReader, fold_phone
 from soritune.tasks.phones.error_slots import (
@@ -29,7 +31,7 @@ from soritune.tasks.phones.error_slots import (
     swapped_text,
     windows_of,
 )
-from soritune.tasks.results import Counts
+from soritune.tasks.results import Counts, Pair, add_counts
 from soritune.tasks.specs import InputSpec, OutputSpec
 
 SEGMENT, CANONICAL = "segment", "canonical"
@@ -80,7 +82,7 @@ class LabelsByPhone:
                 name=SEGMENT,
                 labels=tuple(self._label_index),
                 resolution="frame",
-                objective="slots",
+                objective="phone_slots",
                 weight=head.weight,
                 layer=head.layer,  # type: ignore[arg-type]
                 reads=self.config.phoneme_output,
@@ -201,6 +203,31 @@ class LabelsByPhone:
             return None
         read = read_segments(outputs[SEGMENT], self.letters, 0, self.threshold("segment"))
         return read if read is not None and len(read.labels) == len(canonical) else None
+
+    def chosen_thresholds(self, pairs: Sequence[Pair]) -> dict[Part, ErrorThresholds]:
+        """The thresholds of each part, from the clips of validation speakers.
+
+        Raises:
+            TaskError: the clips have no wrong phone, or no correct one.
+        """
+        chosen: dict[Part, ErrorThresholds] = {}
+        speakers = {pair.groups.get("speaker") for pair in pairs} - {None}
+        counts = add_counts(self.count(pair.reference, pair.prediction.fields) for pair in pairs)
+        for part in self.parts:
+            bins = counts.get(f"{RATES[part]}_bins", np.zeros(2 * NUM_BINS)).reshape(2, NUM_BINS)
+            correct, wrong = (int(number) for number in bins.sum(axis=1))
+            if not correct or not wrong:
+                raise TaskError(
+                    f"thresholds need correct and wrong phones, and the validation clips have {correct} and {wrong} "
+                    f"that are annotated and labelled by {part}; choose another split, or a larger validation part"
+                )
+            chosen[part] = ErrorThresholds(
+                best_f1=best_f1_threshold(bins),
+                low_rejection=low_rejection_threshold(bins),
+                speakers=len(speakers),
+                phones=correct + wrong,
+            )
+        return chosen
 
     # ── scores ──
 

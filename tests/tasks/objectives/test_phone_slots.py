@@ -9,7 +9,7 @@ from soritune.errors import TaskError
 from soritune.tasks.objectives.objective import check_output, objective_of
 from soritune.tasks.specs import OutputSpec
 
-SPEC = OutputSpec("segment", ("[PAD]", "C", "S"), "frame", "slots", options={"blank": 0, "symbols": 4})
+SPEC = OutputSpec("segment", ("[PAD]", "C", "S"), "frame", "phone_slots", options={"blank": 0, "symbols": 4})
 
 
 def test_targets_keep_their_length_and_the_count_is_that_of_the_phones() -> None:
@@ -39,4 +39,4 @@ def test_faults_of_targets(target: list[int], fault: str) -> None:
 def test_options_out_of_range_are_refused() -> None:
     for options in ({"blank": 3}, {"blank": True}, {"symbols": -1}):
         with pytest.raises(TaskError, match="give a whole number"):
-            check_output(OutputSpec("segment", ("[PAD]", "C", "S"), "frame", "slots", options=options))
+            check_output(OutputSpec("segment", ("[PAD]", "C", "S"), "frame", "phone_slots", options=options))

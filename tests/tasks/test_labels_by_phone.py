@@ -82,7 +82,7 @@ def test_declarations_of_the_segment_head_are_stored() -> None:
     (spec,) = [spec for spec in judge.outputs if spec.name == "segment"]
     assert (spec.labels, spec.objective, spec.reads, spec.inputs) == (
         (BLANK, "C", "S", "D"),
-        "slots",
+        "phone_slots",
         "phoneme",
         ("canonical",),
     )

@@ -1,6 +1,8 @@
-"""Cross-entropy over the phones of a text, the torch half of `tasks/objectives/slots.py`."""
+"""Cross-entropy over the phones of a text, the torch half of `tasks/objectives/phone_slots.py`."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,9 @@ from soritune.tasks.specs import OutputSpec
 
 class SlotsLoss(Loss):
     """Sum of -log p of each phone's label, in nats."""
+
+    is_traceable: ClassVar[bool] = False
+    """The alignment is a search of Python."""
 
     def head(self, spec: OutputSpec) -> type[Head]:
         """The segment head."""
@@ -29,7 +34,7 @@ class SlotsLoss(Loss):
     ) -> LossSum:
         """`targets` (batch, phones) int64, padded with any values; `target_lengths` is required."""
         if target_lengths is None:
-            raise ValueError("slots needs target_lengths")
+            raise ValueError("phone_slots needs target_lengths")
         phones = min(targets.shape[1], logits.shape[1])
         position = torch.arange(phones, device=logits.device)
         counted = (position < target_lengths[:, None]) & labelled[:, None]

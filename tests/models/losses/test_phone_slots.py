@@ -9,7 +9,7 @@ from soritune.models.losses.loss import loss_of, loss_sum
 from soritune.models.segment_head import SegmentHead
 from soritune.tasks.specs import OutputSpec
 
-SPEC = OutputSpec("segment", ("[PAD]", "C", "S"), "frame", "slots", options={"blank": 0, "symbols": 4})
+SPEC = OutputSpec("segment", ("[PAD]", "C", "S"), "frame", "phone_slots", options={"blank": 0, "symbols": 4})
 
 
 def test_loss_is_the_cross_entropy_of_the_phones_alone() -> None:
