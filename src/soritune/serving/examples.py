@@ -24,6 +24,7 @@ _PHONE = {
     "candidates": [{"phone": "Kh", "letter": "ㅋ", "probability": 0.98}],
     "accepted": None,
     "accepted_kind": None,
+    "accepted_reason": None,
     "rules": [],
     "start_s": 0.1,
     "end_s": 0.2,
@@ -113,7 +114,7 @@ PRONUNCIATION = _json(
             "en": "In '가', say ㄱ without a puff of air; it sounded aspirated, like ㅋ.",
             "article": None,
         },
-        "thresholds": {"name": "ko-base-1", "origin": "…", "phone_log_probability": -16.5},
+        "thresholds": {"name": "ko-base-2", "origin": "…", "phone_log_probability": -13.5},
     },
 )
 TRANSCRIPTION = _json(
