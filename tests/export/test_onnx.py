@@ -56,8 +56,8 @@ def test_assessment_by_the_graph_has_the_verdicts_of_pytorch(
 ) -> None:
     """The thresholds of the package's model go with its graph."""
     result = export("onnx", tiny_ko, tmp_path / "out", {"older": True, "padded": False})
-    assert load_bundle(result.folder).card["onnx"]["assessment_thresholds"] == "tiny-ko-3"
-    assert "thresholds tiny-ko-3 of the bundle" in (result.folder / "README.md").read_text(encoding="utf-8")
+    assert load_bundle(result.folder).card["onnx"]["assessment_thresholds"] == "tiny-ko-2"
+    assert "thresholds tiny-ko-2 of the bundle" in (result.folder / "README.md").read_text(encoding="utf-8")
     by_pytorch, by_graph = (
         list(assess_clips(Predictor.load(folder, vad="off"), unseen, vad="energy"))
         for folder in (tiny_ko, result.folder)
