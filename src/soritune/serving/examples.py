@@ -67,7 +67,7 @@ EMOTION = _json(
     },
 )
 PRONUNCIATION = _json(
-    "The answer of `soritune assess`; here the first phone of 가 was said as 카",
+    "The answer of `soritune assess`; here ㄱ of 가 was pronounced as ㅋ",
     {
         "soritune": "0.1.0",
         "models": [{"name": DEFAULT_MODEL, "folder": "ko-base", "sha256": "91ab…", "created": "2026-11-29"}],
