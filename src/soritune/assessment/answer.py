@@ -320,7 +320,7 @@ def _phone(number: int, phone: ExpectedPhone, verdict: PhoneVerdict, times: Inte
 
 
 def _accepted_reason(verdict: PhoneVerdict) -> dict[str, str] | None:
-    """why another phone than the expected one is not an error, in Korean and English; None where it was not."""
+    """Why another phone than the expected one is not an error, in Korean and English; None where it was not."""
     if verdict.accepted is None:
         return None
     if verdict.accepted_kind == "standard":
