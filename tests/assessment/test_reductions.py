@@ -58,6 +58,9 @@ def changed(text: str, at: int, symbol: str | None) -> list[str]:
         ("감기", 2, "NG", "place-assimilation"),
         ("신문", 2, "M", "place-assimilation"),
         ("되어", 2, None, "contraction"),
+        ("의견", 0, "I", "initial-ui"),
+        ("의사", 0, "EU", "initial-ui"),
+        ("의사", 0, "E", "initial-ui"),
     ],
 )
 def test_reduction_is_accepted_with_its_reason(

@@ -113,3 +113,25 @@ def test_dates_are_columns_of_the_class() -> None:
     row = page[page.index("Share of right sounds by date") :]
     assert row.index("2026-03-02") < row.index("2026-04-02")
     assert row.index("0.0 %") < row.index("100.0 %")
+
+
+def test_weakest_sounds_of_the_class_by_date() -> None:
+    first = answer([phone(0, "G", "ㄱ", "deletion"), phone(1, "G", "ㄱ")], "a", "x", date="2026-03-02")
+    second = answer([phone(0, "G", "ㄱ")], "b", "y", date="2026-04-02")
+    page = class_page({"x": [second, first], "y": [second]}, {}, "en")
+    part = page[page.index("Weakest sounds by date") :]
+    assert part.index(">1/2<") < part.index(">0/2<")
+
+
+@pytest.mark.parametrize(("language", "text"), [("ko", "틀린 것이 아님: 약함"), ("en", "not an error: weak")])
+def test_accepted_phone_is_right_and_the_page_states_why(language: Any, text: str) -> None:
+    accepted = phone(0, "H", "ㅎ") | {
+        "recognised": None,
+        "accepted": "h-weakening",
+        "accepted_kind": "native",
+        "accepted_reason": {"ko": "약함", "en": "weak"},
+    }
+    page = learner_page(None, [answer([accepted, phone(1, "A", "ㅏ")])], {}, language)
+    assert text in page
+    assert 'class="phone substitution"' not in page
+    assert 'class="phone deletion"' not in page

@@ -119,6 +119,10 @@ def test_damaged_file_and_long_recording_are_refused_as_elsewhere(
     assert post(client, tmp_path / "notes.wav", text="가").status_code == 422
     soundfile.write(tmp_path / "long.wav", speechlike(2.0), 16_000)
     assert post(client, tmp_path / "long.wav", text="가").status_code == 413
+    soundfile.write(tmp_path / "longer.wav", [0.0] * 121 * 8_000, 8_000)
+    answer = post(connect(models=(f"ko={tiny_ko}",)), tmp_path / "longer.wav", text="가")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "audio-too-long")
+    assert "more than 120 s" in answer.json()["error"]["message"]
 
 
 def test_model_without_thresholds_is_refused_with_what_to_do(

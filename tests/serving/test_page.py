@@ -17,6 +17,7 @@ from tests.serving.conftest import Connect
 from tests.serving.test_server import Process
 
 from soritune.audio.synthesis.espeak import Synthesizer
+from soritune.corpus.manifest import Manifest
 from soritune.korean.g2p import Pronouncer
 from soritune.metrics.edit_distance import edit_counts
 from soritune.serving.app import PAGE
@@ -115,6 +116,36 @@ def test_file_and_microphone_give_the_same_phones(browser: Browser, speech: Path
             browser.resize(width, 800, dark=dark)
             browser.value("new Promise((done) => setTimeout(done, 300))")
             browser.picture(Path(folder) / f"page-{name}.png")
+
+
+@pytest.mark.slow(seconds=8)
+def test_text_to_read_is_assessed_in_both_languages(browser: Browser, unseen: Manifest, speech: Path) -> None:
+    """A clip with its own text has words with phones, and one with another text has the reason; within 360 pixels."""
+    row = next(unseen.utterances())
+    browser.value(f"document.getElementById('text').value = {json.dumps(row.text)}")
+    browser.choose_file("#file", unseen.audio_path(row))
+    browser.wait("document.querySelectorAll('#assessed .word').length > 0")
+    assert browser.value("document.querySelectorAll('#assessed .word span').length") > 10
+    assert "no recordings of learners" in browser.value("document.getElementById('assessment').textContent")
+    folder = os.environ.get("SORITUNE_SCREENSHOTS")
+    for language, width in (("en", 1100), ("en", 360), ("ko", 360)):
+        if browser.value("document.documentElement.lang") != language:
+            browser.press("l")
+        browser.resize(width, 800)
+        assert browser.value("document.documentElement.scrollWidth") <= width
+        if folder:
+            browser.value("new Promise((done) => setTimeout(done, 300))")
+            browser.picture(Path(folder) / f"assessment-{language}-{width}.png")
+    assert "검증하지 못한" in browser.value("document.getElementById('assessment').textContent")
+    browser.choose_file("#file", speech)
+    browser.wait("document.querySelector('#assessed .note') !== null")
+    assert browser.value("document.querySelector('#assessed .note').textContent").startswith(
+        "평가하지 못했습니다: "
+    )
+    browser.value("document.getElementById('text').value = ''")
+    browser.choose_file("#file", speech)
+    browser.wait("document.getElementById('status').textContent.includes('찾았습니다')")
+    assert browser.value("document.getElementById('assessment').hidden") is True
 
 
 @pytest.mark.slow(seconds=6)

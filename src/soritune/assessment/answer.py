@@ -20,6 +20,7 @@ from soritune.assessment.expected import (
     expected_of_phones,
     expected_of_text,
 )
+from soritune.assessment.reductions import reduction_titles
 from soritune.assessment.relatedness import Relatedness, relatedness
 from soritune.assessment.thresholds import Thresholds
 from soritune.assessment.timing import DIGITS, FrameTimes, Interval, Tiers
@@ -33,6 +34,7 @@ from soritune.korean.layout import ARTICLE_TITLES
 SCHEMA = "soritune.assessment/1"
 LEAST_PAUSE_S = 0.2
 """Shorter gaps between phones are not called pauses."""
+STANDARD = {"ko": "표준 발음법이 허용하는 발음", "en": "accepted by the Standard Pronunciation"}
 _IPA = {phone.symbol: phone.ipa for phone in KOREAN.phones}
 Outcome = Literal[
     "assessed",
@@ -307,6 +309,7 @@ def _phone(number: int, phone: ExpectedPhone, verdict: PhoneVerdict, times: Inte
         ],
         "accepted": verdict.accepted,
         "accepted_kind": verdict.accepted_kind,
+        "accepted_reason": _accepted_reason(verdict),
         "rules": [
             {"article": article, "title": ARTICLE_TITLES.get(article, "listed word")}
             for article in phone.articles
@@ -314,6 +317,17 @@ def _phone(number: int, phone: ExpectedPhone, verdict: PhoneVerdict, times: Inte
         "start_s": times.start_s,
         "end_s": times.end_s,
     }
+
+
+def _accepted_reason(verdict: PhoneVerdict) -> dict[str, str] | None:
+    """Why another phone than the expected one is not an error, in Korean and English; None where it was not."""
+    if verdict.accepted is None:
+        return None
+    if verdict.accepted_kind == "standard":
+        return STANDARD
+    if verdict.accepted_kind == "native":
+        return dict(reduction_titles()[verdict.accepted])
+    return {"ko": verdict.accepted, "en": verdict.accepted}
 
 
 def _insertion(insertion: Insertion, tiers: Tiers) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def copy_thresholds(model: str | Path, folder: Path) -> Thresholds | None:
     """Writes the thresholds of a model beside the card of a copy that gives the same log-probabilities.
 
     Returns:
-        The thresholds; None if the model has none.
+        The thresholds; None for a model without thresholds.
 
     Raises:
         TaskError: the file of the model is faulty.

@@ -120,6 +120,7 @@ def class_page(
         rows=rows,
         sounds=[_name(sound, words) for _, sound in shown],
         dates=dates,
+        sound_dates=_sounds_by_date(shown, dates, every, words),
     )
 
 
@@ -218,9 +219,9 @@ def _clip(answer: Answer, audio: str | None, words: Mapping[str, Any]) -> dict[s
     for insertion in answer["insertions"] or ():
         insertions.setdefault(insertion["before"], []).append(insertion["letter"])
     errors = [
-        {"word": word["text"] or "", "phone": phone}
+        {"word": word["text"] or "", "phone": phone, "accepted": _accepted(phone, words)}
         for word, phone in phones_of(answer)
-        if phone["kind"] != "correct"
+        if phone["kind"] != "correct" or phone.get("accepted") is not None
     ]
     fluency = answer["fluency"] or {}
     facts = []
@@ -244,11 +245,31 @@ def _clip(answer: Answer, audio: str | None, words: Mapping[str, Any]) -> dict[s
     }
 
 
+def _accepted(phone: Mapping[str, Any], words: Mapping[str, Any]) -> str:
+    """Why a phone that was said in another way is right, in the language of the page."""
+    reason = phone.get("accepted_reason")
+    return "" if reason is None else reason[words["code"]] or words["accepted"]
+
+
 def _heat(sound: Sound | None) -> dict[str, Any]:
     """A cell of the class; its colour is stronger, the higher the lower end of the interval of its share of errors."""
     if sound is None or sound.total == 0:
         return {"text": "", "strength": 0}
     return {"text": _count(sound), "strength": min(90, round(200 * sound.interval[0]))}
+
+
+def _sounds_by_date(
+    shown: Sequence[tuple[str, Sound]],
+    dates: Sequence[str],
+    every: Sequence[Answer],
+    words: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """The weakest sounds of the class on each date."""
+    on_date = [sounds_of([answer for answer in every if answer.get("date") == date]) for date in dates]
+    return [
+        {"name": _name(sound, words), "cells": [_heat(sounds.get(symbol)) for sounds in on_date]}
+        for symbol, sound in shown
+    ]
 
 
 def _share_on(date: str, answers: Sequence[Answer]) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from soritune.serving.models import Reading, ServedModel, ServedModels
 from soritune.serving.uploads import Upload, clip_of, fault_of
 
 MOST_CHARACTERS = 2000
-"""Of a text or of phones: some minutes of speech. The time of an assessment grows with both lengths."""
+"""Of a text or of phones."""
+MOST_SECONDS = 120.0
+"""Of a recording, or less if the server allows less: memory and time of an alignment are the product of both lengths."""
 
 
 class Assessments:
@@ -70,7 +72,7 @@ class Assessments:
         return await loop.run_in_executor(self.models.readers, _answer, assessor, done, measures, phones)
 
     def _read(self, model: ServedModel, upload: Upload) -> tuple[Reading, Measures]:
-        limit = model.settings.max_seconds
+        limit = min(model.settings.max_seconds, MOST_SECONDS)
         with clip_of(upload, limit) as clip:
             reading = model.read_clip(clip)
             try:

@@ -24,6 +24,7 @@ _PHONE = {
     "candidates": [{"phone": "Kh", "letter": "ㅋ", "probability": 0.98}],
     "accepted": None,
     "accepted_kind": None,
+    "accepted_reason": None,
     "rules": [],
     "start_s": 0.1,
     "end_s": 0.2,
@@ -66,7 +67,7 @@ EMOTION = _json(
     },
 )
 PRONUNCIATION = _json(
-    "The answer of `soritune assess`; here the first phone of 가 was said as 카",
+    "The answer of `soritune assess`; here ㄱ of 가 was pronounced as ㅋ",
     {
         "soritune": "0.1.0",
         "models": [{"name": DEFAULT_MODEL, "folder": "ko-base", "sha256": "91ab…", "created": "2026-11-29"}],
@@ -113,7 +114,7 @@ PRONUNCIATION = _json(
             "en": "In '가', say ㄱ without a puff of air; it sounded aspirated, like ㅋ.",
             "article": None,
         },
-        "thresholds": {"name": "ko-base-1", "origin": "…", "phone_log_probability": -16.5},
+        "thresholds": {"name": "ko-base-2", "origin": "…", "phone_log_probability": -13.5},
     },
 )
 TRANSCRIPTION = _json(

@@ -33,7 +33,7 @@ class Reading(NamedTuple):
 
     clip: Clip
     read: ReadClip
-    wants_outputs: bool = False
+    needs_outputs: bool = False
     """Whether the batch gives its outputs instead of the answer of its tasks."""
 
 
@@ -140,7 +140,7 @@ class ServedModel:
         Raises:
             RequestError: the server is stopping.
         """
-        done = await self._queued(reading._replace(wants_outputs=True))
+        done = await self._queued(reading._replace(needs_outputs=True))
         assert isinstance(done, Posteriors)
         return done
 
@@ -187,7 +187,7 @@ class ServedModel:
 
     def _run_queued(self, batch: Sequence[Reading]) -> list[Result]:
         return [
-            done if each.wants_outputs else self._answer(done)
+            done if each.needs_outputs else self._answer(done)
             for each, done in zip(batch, self._outputs(batch), strict=True)
         ]
 

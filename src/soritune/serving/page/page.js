@@ -1,3 +1,4 @@
+import { assess, drawAssessment } from "./assessment.js";
 import { drawWave, wavOf } from "./drawing.js";
 import { openMicrophone, openStream } from "./microphone.js";
 import { texts } from "./texts.js";
@@ -7,7 +8,7 @@ const UNSURE = 0.8;
 const get = (id) => document.getElementById(id);
 const state = {
   language: "en", health: null, message: ["starting", {}], fault: null,
-  samples: new Float32Array(0), rate: 16000, symbols: [], recording: null, busy: false,
+  samples: new Float32Array(0), rate: 16000, symbols: [], recording: null, busy: false, assessment: null,
 };
 
 // Words
@@ -41,6 +42,7 @@ function setLanguage(language) {
   get("language").lang = language === "ko" ? "en" : "ko";
   writeButtons();
   writeMessage();
+  showAssessment(state.assessment);
   draw();
 }
 
@@ -130,7 +132,26 @@ function showEmotion(windows, overall) {
   }));
 }
 
+function showAssessment(answer) {
+  state.assessment = answer;
+  get("assessment").hidden = !answer;
+  get("assessed").replaceChildren(...(answer ? drawAssessment(answer, say, state.language) : []));
+}
+
+// A text that was to be said is compared with the recording, after its phones are shown.
+async function assessText(blob) {
+  if (get("text-field").hidden) return;
+  const names = state.health.pronunciation;
+  const model = names.includes(get("model").value) ? get("model").value : names[0];
+  showAssessment(await assess(blob, get("text").value, model, keyHeaders()));
+}
+
+function keyHeaders() {
+  return get("key").value ? { Authorization: `Bearer ${get("key").value}` } : {};
+}
+
 function clear() {
+  showAssessment(null);
   state.samples = new Float32Array(0);
   showPhones([]);
   showHangul("", false);
@@ -193,13 +214,13 @@ async function openFile(file) {
     const form = new FormData();
     form.append("files", file, "recording");
     if (get("model").value) form.append("model", get("model").value);
-    const headers = get("key").value ? { Authorization: `Bearer ${get("key").value}` } : {};
-    const response = await fetch("v1/batch", { method: "POST", body: form, headers }).catch(() => { throw { key: "offline" }; });
+    const response = await fetch("v1/batch", { method: "POST", body: form, headers: keyHeaders() }).catch(() => { throw { key: "offline" }; });
     const content = await response.json();
     if (!response.ok) throw content.error;
     const [answer] = content.answers;
     if (answer.error) throw answer.error;
     showAnswer(answer);
+    await assessText(file);
   } catch (error) {
     fail(faultOf(error));
   } finally {
@@ -283,8 +304,10 @@ async function stopRecording() {
     stream.end();
     state.samples = join(frames);
     state.rate = microphone.rate;
-    if (state.samples.length) setSound(wavOf(state.samples, microphone.rate));
+    const sound = state.samples.length ? wavOf(state.samples, microphone.rate) : null;
+    if (sound) setSound(sound);
     showAnswer(await stream.answer, seen);
+    if (sound) await assessText(sound);
   } catch (error) {
     fail(faultOf(error));
   } finally {
@@ -376,6 +399,7 @@ async function start() {
   try {
     state.health = await (await fetch("healthz")).json();
     get("model").replaceChildren(...state.health.models.map((model) => element("option", model.name)));
+    get("text-field").hidden = !state.health.pronunciation.length;
     get("model-field").hidden = state.health.models.length < 2;
     report("ready");
   } catch {
