@@ -29,6 +29,7 @@ EVERYWHERE = {
     "hub",
     "identities",
     "inside_folder",
+    "notebook_display",
     "strict_json",
 }
 """The ground: files without a subject of their own, open to all rooms."""
@@ -38,7 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": {"errors", "extras"},
     "settings": {"errors"},
     "processes": {"errors"},
-    "progress": {"processes", "terminal_text"},
+    "progress": {"notebook_display", "processes", "terminal_text"},
+    "notebook_display": set(),
     "inside_folder": {"errors"},
     "strict_json": set(),
     "terminal_text": set(),
