@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from html import escape
 from typing import Any
 
@@ -22,6 +23,8 @@ class NotebookDisplay:
     """One display of a cell: bars follow each other in it, and it is empty when nothing is under way."""
 
     def __init__(self) -> None:
+        # Libraries whose bars are not shown ask for ipywidgets.
+        warnings.filterwarnings("ignore", message="IProgress not found")
         self._handle: Any = None
         self._changed = -LEAST_S
 
