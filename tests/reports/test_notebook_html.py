@@ -23,5 +23,5 @@ def test_result_is_shown_as_its_report_and_still_is_a_dict(fakes, tmp_path):
     assert evaluation["num_utterances"] == 12
     picture = evaluation.show_confusion_matrix()
     assert picture._repr_svg_().startswith("<svg") and "calm" in picture._repr_svg_()
-    assert picture.save(tmp_path / "c.svg").read_text(encoding="utf-8").endswith("</svg>\n")
+    assert picture.save(tmp_path / "c.svg").read_text(encoding="utf-8").rstrip().endswith("</svg>")
     assert "confusion" in repr(picture)
