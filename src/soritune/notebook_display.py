@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from html import escape
+from importlib import import_module
 from typing import Any
 
 LEAST_S = 0.2
@@ -50,12 +51,12 @@ class NotebookDisplay:
             self._put("")
 
     def _put(self, html: str) -> None:
-        from IPython.display import HTML, display
-
+        ipython = import_module("IPython.display")
+        content = ipython.HTML(html)
         if self._handle is None:
-            self._handle = display(HTML(html), display_id=True)
+            self._handle = ipython.display(content, display_id=True)
         else:
-            self._handle.update(HTML(html))
+            self._handle.update(content)
 
 
 class NotebookBar:
