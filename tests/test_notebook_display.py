@@ -1,3 +1,4 @@
+import io
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -6,6 +7,7 @@ import pytest
 from soritune import notebook_display
 from soritune.notebook_display import NotebookBar, NotebookDisplay, is_notebook
 from soritune.progress import Console
+from soritune.terminal_text import SafeConsole
 
 
 class ZMQInteractiveShell:
@@ -73,3 +75,10 @@ def test_unknown_total_shows_no_share(shown: list[tuple[str, str]], total: float
     NotebookDisplay().show("train", 3, total, "loss nan" if total is None else "")
     ((_, html),) = shown
     assert "<progress></progress> 3 " in html and "nan /" not in html
+
+
+def test_text_report_of_a_notebook_is_text(shown: list[tuple[str, str]]) -> None:
+    buffer = io.StringIO()
+    SafeConsole(file=buffer, width=80).print("per 0.25")
+    assert buffer.getvalue() == "per 0.25\n"
+    assert shown == []

@@ -419,6 +419,14 @@ def test_table_contains_every_published_system() -> None:
 
 
 @pytest.mark.parametrize("name", recipe_names())
+def test_early_stopping_looks_at_the_loss_or_the_headline_of_a_task(name: str) -> None:
+    recipe = load_recipe(name)
+    headlines = {f"{task.name}/{task.primary_metric.name}" for task in recipe.make_tasks()}
+    stopping = recipe.train.early_stopping
+    assert stopping is None or stopping.monitor in headlines | {"loss"}
+
+
+@pytest.mark.parametrize("name", recipe_names())
 def test_every_preset_resolves(name: str) -> None:
     for preset in load_recipe(name).presets:
         load_recipe(name, presets=[preset])

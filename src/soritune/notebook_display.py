@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from html import escape
+from importlib import import_module
 from typing import Any
 
 LEAST_S = 0.2
@@ -22,6 +24,8 @@ class NotebookDisplay:
     """One display of a cell: bars follow each other in it, and it is empty when nothing is under way."""
 
     def __init__(self) -> None:
+        # Libraries whose bars are not shown ask for ipywidgets.
+        warnings.filterwarnings("ignore", message="IProgress not found")
         self._handle: Any = None
         self._changed = -LEAST_S
 
@@ -47,12 +51,12 @@ class NotebookDisplay:
             self._put("")
 
     def _put(self, html: str) -> None:
-        from IPython.display import HTML, display
-
+        ipython = import_module("IPython.display")
+        content = ipython.HTML(html)
         if self._handle is None:
-            self._handle = display(HTML(html), display_id=True)
+            self._handle = ipython.display(content, display_id=True)
         else:
-            self._handle.update(HTML(html))
+            self._handle.update(content)
 
 
 class NotebookBar:

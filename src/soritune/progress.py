@@ -52,9 +52,7 @@ class Console:
         self.quiet = quiet or not processes.is_main()
         self._notebook = NotebookDisplay() if is_notebook() and not self.quiet else None
         in_cell = self._notebook is not None
-        self._rich = SafeConsole(
-            stderr=not in_cell, quiet=self.quiet, force_jupyter=False if in_cell else None
-        )
+        self._rich = SafeConsole(stderr=not in_cell, quiet=self.quiet)
 
     def message(self, text: str, *, style: str | None = None) -> None:
         """Shows a line exactly as given: without markup, highlighting or wrapping."""

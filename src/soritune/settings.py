@@ -8,7 +8,6 @@ from textwrap import indent
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from soritune.errors import RecipeError, nearest
@@ -29,6 +28,8 @@ class Settings(BaseModel):
         changed = self.model_dump(mode="json", exclude_defaults=True)
         if not changed:
             return f"{type(self).__name__} (defaults)"
+        import yaml  # not needed where settings are only read
+
         text = yaml.safe_dump(changed, allow_unicode=True, sort_keys=False)
         return f"{type(self).__name__}\n{indent(text.rstrip(), '  ')}"
 

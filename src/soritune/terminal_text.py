@@ -71,7 +71,8 @@ class SafeConsole(rich_console.Console):
     """A console of rich that writes text as `visible` makes it; its own colours and cursor movements are kept."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        # In a notebook rich would show everything in the cell, and write nothing to the file that was given.
+        super().__init__(**{"force_jupyter": False, **options})
         if self.width < _LEAST_WIDTH:  # COLUMNS=0, as some terminals and schedulers set it, hides all text
             self.width = _USUAL_WIDTH if self.width < 2 else _LEAST_WIDTH
 

@@ -1,6 +1,6 @@
 import pytest
 
-from soritune.inference.distribution import label_distribution
+from soritune.inference.distribution import Distribution, LabelShare, label_distribution
 
 
 def row(label, confidence):
@@ -60,3 +60,13 @@ def test_clips_without_speech_and_uncertain_labels_are_in_no_share():
         "no_speech": 2,
         "uncertain": 1,
     }
+
+
+def test_distribution_is_shown_as_a_line_per_label() -> None:
+    rows = (LabelShare("calm", 3, 0.75, 0.5), LabelShare("tense", 1, 0.25, None))
+    assert repr(Distribution(4, 0.5, rows, no_speech=2)).splitlines() == [
+        "4 predictions",
+        "calm        3   75.0 %  confidence 0.500",
+        "tense       1   25.0 %",
+        "2 without speech",
+    ]

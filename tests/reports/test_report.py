@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import soundfile
+from tests.serving.browser import Browser
 
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, TaskError
 from soritune.reports.history import read_events
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
@@ -199,3 +200,33 @@ def test_unfinished_line_of_events_is_left_out(tmp_path):
     (tmp_path / "train.jsonl").write_text('{"event": "step", "step": 1}\n{"event": "st')
     assert read_events(tmp_path / "train.jsonl") == [{"event": "step", "step": 1}]
     assert read_events(tmp_path / "gone.jsonl") == []
+
+
+def test_page_fits_a_telephone_and_prints_whole(run, tmp_path):
+    page = write_report(run)
+    with Browser(tmp_path / "browser") as browser:
+        browser.resize(360, 800)
+        browser.open(page.as_uri())
+        assert browser.value("document.documentElement.scrollWidth") == 360
+        shown = "getComputedStyle(document.querySelector('figure.{}')).display"
+        assert [browser.value(shown.format(kind)) for kind in ("wide", "narrow")] == ["none", "block"]
+        # Every cell of a table is inside the page: no column is cut.
+        outside = (
+            "[...document.querySelectorAll('td')].filter(e => e.getBoundingClientRect().right > 360).length"
+        )
+        assert browser.value(outside) == 0
+        browser.resize(1280, 800)
+        assert [browser.value(shown.format(kind)) for kind in ("wide", "narrow")] == ["block", "none"]
+        recipe = "document.querySelector('pre').checkVisibility({contentVisibilityAuto: true})"
+        assert browser.value(recipe) is False
+        browser.call("Emulation.setEmulatedMedia", media="print")
+        assert browser.value(recipe) is True
+        assert browser.value("document.querySelector('pre').getBoundingClientRect().height") > 20
+        assert browser.complaints == []
+
+
+def test_page_is_korean_and_phones_are_codes_on_request(run):
+    html, _ = page_of(run, language="ko")
+    assert '<html lang="ko">' in html and "음소 오류율" in html
+    with pytest.raises(TaskError, match="phones as ipa were requested"):
+        page_of(run, phones="ipa")

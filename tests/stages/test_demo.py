@@ -23,11 +23,10 @@ def test_a_second_demo_in_the_folder_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_the_shown_rates_are_rates_of_the_recipe() -> None:
-    tasks = {task.name: task for task in load_recipe("demo", ["data=x"]).make_tasks()}
-    assert set(tasks) == {task for task, _, _ in demo.SHOWN_RATES}
-    for name, rate, _ in demo.SHOWN_RATES:
-        assert rate in tasks[name].score([])
+def test_headline_of_every_task_of_the_demo() -> None:
+    tasks = load_recipe("demo", ["data=x"]).make_tasks()
+    headlines = {task.name: task.primary_metric.name for task in tasks}
+    assert headlines == {"phoneme": "per", "emotion": "ua", "mispronunciation": "mdd_f1"}
 
 
 def test_the_clip_is_one_of_the_test_split(tones: Manifest, tmp_path: Path) -> None:
@@ -45,17 +44,26 @@ def test_rates_are_shown_with_intervals_and_the_clip_with_its_predictions(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interval = SimpleNamespace(value=0.25, low=0.2, high=0.3, num_speakers=12)
-    names = [task for task, _, _ in demo.SHOWN_RATES]
+    tasks = {task.name: task for task in load_recipe("demo", ["data=x"]).make_tasks()}
     scores = SimpleNamespace(
-        header=SimpleNamespace(tasks_by_name={name: SimpleNamespace(name=name) for name in names}),
-        tasks=dict.fromkeys(names),
-        interval=lambda task, rate: interval,
+        header=SimpleNamespace(
+            tasks_by_name=tasks,
+            new_parts=("head emotion",),
+            model=SimpleNamespace(training={"step": 5}),
+        ),
+        tasks={
+            name: SimpleNamespace(primary_interval=interval, primary_metric=task.primary_metric, before=None)
+            for name, task in tasks.items()
+        },
     )
     monkeypatch.setattr(demo, "baseline_notes", lambda task, scores: [f"a baseline of {task.name}"])
     demo._show_rates(Console(), scores)  # type: ignore[arg-type]
     predictions = {"phoneme": {"hangul": "가나"}, "emotion": {"label": "Kind", "confidence": 0.5}}
     demo._show_clip(Console(), Path("clip.wav"), {"text": "가 나", "emotion": "Dry"}, predictions)
     lines = capsys.readouterr().err.splitlines()
-    assert "phone error rate: 25.0 % (95 % interval over 12 synthetic voices 20.0–30.0 %)" in lines
+    rate = "phone error rate (per): 25.0 % (95 % interval over 12 synthetic voices 20.0–30.0 %)"
+    assert f"phoneme, {rate}" in lines
+    after_emotion = lines[lines.index("  a baseline of emotion") + 1]
+    assert after_emotion == "  Before fine-tuning there is nothing to score: the head of this task is new."
     assert "  a baseline of emotion" in lines
     assert lines[-3:] == ["clip clip.wav", "  reference:  가 나 (Dry)", "  prediction: 가나 (Kind, 50 %)"]

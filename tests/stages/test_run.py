@@ -181,6 +181,42 @@ def test_judging_other_weights_does_not_replace_the_runs_scores(
     assert (folder / "predictions" / "test-best_loss.jsonl").is_file()
 
 
+def test_weights_of_the_start_are_judged_beside_the_result(
+    finished: tuple[Path, RunResult], tree: Path, tmp_path: Path
+) -> None:
+    """A run from a model with the same head; the first run had a new head, and nothing before."""
+    folder, first = finished
+    assert "before" not in first.scores["tasks"]["emotion"]
+    assert "there is nothing to score: the head of this task is new" in (folder / "report.txt").read_text()
+    recipe = emotion(tree, "train.max_steps=1")
+    recipe.model.random_weights = False
+    recipe.model.init_from = str(folder / "bundles" / "last")
+    result = run(recipe, tmp_path / "run")
+    start = json.loads((tmp_path / "run" / "scores-start.json").read_text())["tasks"]["emotion"]
+    after = result.scores["tasks"]["emotion"]
+    assert after["before"]["rates"] == start["rates"]
+    assert after["before"]["differences"]["ua"]["value"] == pytest.approx(
+        after["rates"]["ua"]["value"] - start["rates"]["ua"]["value"]
+    )
+    again = evaluate_run(recipe, tmp_path / "run")
+    assert again["tasks"]["emotion"]["before"] == after["before"]
+    recipe.evaluate.before = False
+    assert "before" not in run(recipe, tmp_path / "other").scores["tasks"]["emotion"]
+
+
+def test_cell_can_be_run_again(tones: Manifest, tmp_path: Path) -> None:
+    recipe = load_recipe("emotion-3class", ["train.max_steps=1", "train.device=cpu", "split.given=null"])
+    recipe.model.random_weights = True
+    recipe.model.architecture = tiny_config(norm="layer")
+    first, second = (run(recipe, tmp_path / "run", data=tones, resume="auto") for _ in range(2))
+    assert first.training.steps == second.training.steps == 1
+    assert second.scores.scores == first.scores.scores
+    assert repr(second).startswith(f"Run in {tmp_path / 'run'}: 1 steps")
+    assert "<table>" in second._repr_html_()
+    with pytest.raises(OutputError, match="holds a run of other rows; give another output folder"):
+        run(recipe, tmp_path / "run", data=tones.select(np.arange(len(tones) - 1)), resume="auto")
+
+
 def test_changed_table_of_a_resumed_run_is_reported(
     tones: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,7 @@ class LabelShare:
     probability is a finite number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Distribution:
     """Labels by how often they were predicted."""
 
@@ -35,6 +35,18 @@ class Distribution:
     """Clips without speech, which are left out of all other numbers."""
     uncertain: int = 0
     """Predictions below the minimum confidence, which are left out of all other numbers."""
+
+    def __repr__(self) -> str:
+        """A line per label: how often it was predicted, its share, its mean confidence."""
+        width = max((len(row.label) for row in self.labels), default=0)
+        lines = [
+            f"{row.label:<{width}}  {row.count:>6,}  {100 * row.share:5.1f} %"
+            + ("" if row.mean_confidence is None else f"  confidence {row.mean_confidence:.3f}")
+            for row in self.labels
+        ]
+        apart = {"without speech": self.no_speech, "uncertain": self.uncertain}
+        counted = [f"{count:,} {name}" for name, count in apart.items() if count]
+        return "\n".join([f"{self.total:,} predictions", *lines, *counted])
 
     @property
     def counts(self) -> dict[str, int]:

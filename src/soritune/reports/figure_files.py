@@ -81,7 +81,8 @@ class Picture:
 
     def _repr_svg_(self) -> str:
         """Called by notebooks."""
-        return _svg_of(self._draw(PAPER))
+        style = '<svg style="max-width:100%;height:auto" '
+        return _svg_of(self._draw(PAPER)).replace("<svg ", style, 1)
 
     def __repr__(self) -> str:
         return f"Picture of {self._name}; .save('FILE.svg') writes it"

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from soritune.metrics.share_interval import wilson
+
 Answer = Mapping[str, Any]
 ERRORS = ("substitution", "deletion")
 """Kinds of phones that are errors; unclear ones are neither right nor wrong."""
-_Z = 1.959964
-"""Of the 95 % interval."""
 
 
 @dataclass(slots=True)
@@ -46,20 +46,6 @@ class Sound:
             self.recognised[phone["recognised_letter"]] += 1
             if phone["probability"] < self._least:
                 self._least, self.example = phone["probability"], (answer["id"], word["text"])
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """The interval of 95 % of a share (Wilson 1927).
-
-    >>> [round(end, 3) for end in wilson(0, 10)], [round(end, 3) for end in wilson(10, 20)]
-    ([0.0, 0.278], [0.299, 0.701])
-    """
-    if total == 0:
-        return 0.0, 1.0
-    share, spread = count / total, _Z**2 / total
-    middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) * spread + (spread / 2) ** 2) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def phones_of(answer: Answer) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:

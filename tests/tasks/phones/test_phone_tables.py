@@ -12,9 +12,20 @@ ROWS = [
 ]
 
 
-def test_phones_are_ordered_by_error_rate() -> None:
+def test_phones_are_ordered_by_the_lower_end_of_their_interval() -> None:
     (by_rate, _), _ = phone_tables(ROWS)
-    assert by_rate.rows == (("c", 1, 1, 1.0), ("b", 2, 1, 0.5), ("a", 3, 0, 0.0))
+    # Wilson: 1 of 1 is 20.7 to 100 %, 1 of 2 is 9.5 to 90.5 %, 0 of 3 is 0 to 56.2 %.
+    assert by_rate.rows == (
+        ("c", 1, 1, 1.0, "21 – 100 %"),
+        ("b", 2, 1, 0.5, "9 – 91 %"),
+        ("a", 3, 0, 0.0, "0 – 56 %"),
+    )
+
+
+def test_rare_phone_with_one_error_does_not_come_first() -> None:
+    rows = [("rare", ["x"], ["y"]), ("frequent", ["z"] * 20, ["z"] * 10 + ["y"] * 10)]
+    (by_rate, _), _ = phone_tables(rows)
+    assert [row[0] for row in by_rate.rows] == ["z", "x"]
 
 
 def test_confusions_include_insertions_and_deletions() -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from soritune.metrics.edit_distance import align
+from soritune.metrics.share_interval import wilson
 from soritune.tasks.results import Alignment, RateDescription, Table
 
 PHONE_RATES = {
@@ -16,6 +17,10 @@ PHONE_RATES = {
     "per_deletions": RateDescription("of these: not recognised", higher_is_better=False),
     "per_insertions": RateDescription("of these: inserted", higher_is_better=False),
 }
+ORDER_NOTE = (
+    "By the lower end of the interval (Wilson), so that a rare phone with one error does not come before a frequent "
+    "one with many."
+)
 WORST_CASES = 12
 """Alignments shown in a report."""
 
@@ -39,12 +44,17 @@ def phone_tables(
             if expected != recognised:
                 confused[(expected or "(inserted)", recognised or "(deleted)")] += 1
         aligned.append(_with_error_rate(name, columns))
-    weakest = sorted(total, key=lambda phone: (-wrong[phone] / total[phone], phone))
+    ranges = {phone: wilson(wrong[phone], total[phone]) for phone in total}
+    weakest = sorted(total, key=lambda phone: (-ranges[phone][0], -wrong[phone] / total[phone], phone))
     tables = (
         Table(
             "Phones by error rate",
-            ("phone", "occurrences", "not recognised", "share"),
-            tuple((phone, total[phone], wrong[phone], wrong[phone] / total[phone]) for phone in weakest),
+            ("phone", "occurrences", "not recognised", "share", "95 % interval"),
+            tuple(
+                (phone, total[phone], wrong[phone], wrong[phone] / total[phone], _range_text(*ranges[phone]))
+                for phone in weakest
+            ),
+            ORDER_NOTE,
             phones=("phone",),
         ),
         Table(
@@ -55,6 +65,10 @@ def phone_tables(
         ),
     )
     return tables, worst(aligned)
+
+
+def _range_text(low: float, high: float) -> str:
+    return f"{100 * low:.0f} – {100 * high:.0f} %"
 
 
 def worst_alignments(
