@@ -20,6 +20,15 @@ from rich.progress import (
 from soritune import processes
 from soritune.terminal_text import SafeConsole
 
+_STAGES = {
+    "prepare": "reading the corpus",
+    "check": "checking the recordings",
+    "encode": "computing the states of the encoder",
+    "train": "training",
+    "predict": "predicting",
+}
+"""Labels of bars that stand for a stage of long work, and the line that replaces the bar where it is not shown."""
+
 
 @dataclass
 class Bar:
@@ -40,7 +49,8 @@ class Bar:
 class Console:
     """Shows messages and progress bars on standard error.
 
-    Of several processes only the first shows them. Bars are shown on a terminal only.
+    Of several processes only the first shows them. Bars are shown on a terminal only; elsewhere a line
+    states which stage has begun.
 
     Args:
         quiet: show nothing.
@@ -79,6 +89,8 @@ class Console:
             columns.append(MofNCompleteColumn())
         columns += [TextColumn("{task.fields[state]}"), TimeElapsedColumn(), TimeRemainingColumn()]
         disable = self.quiet or not self._rich.is_terminal
+        if disable and label in _STAGES:
+            self.message(f"{_STAGES[label]} …", style="dim")
         with Progress(*columns, console=self._rich, disable=disable, transient=transient) as progress:
             yield Bar(progress, progress.add_task(label, total=total, state=""))
 

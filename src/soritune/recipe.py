@@ -88,7 +88,7 @@ class DataSettings(Settings):
     """Where the corpus is and how its files become utterances."""
 
     source: str = "manifest"
-    """Name of a reader in `corpus/sources` (`soritune sources` lists them); "auto" chooses one by the files at `root`."""
+    """A reader in `corpus/sources` (`soritune sources` lists them); "auto" chooses by the files at `root`."""
     root: str | None = None
     """The corpus folder (or manifest file); given on the command line as `data=ROOT`."""
     config: dict[str, Any] = Field(default_factory=dict)

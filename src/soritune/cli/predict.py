@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,7 +18,7 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Checkpoint, Coverage, Device, Withheld
 from soritune.cli.prediction_tables import SHOWN, print_predictions, wide_console
 from soritune.cli.recognition_options import AsrModel, open_recogniser
-from soritune.cli.terminal import AsJson, print_error, print_json, print_line
+from soritune.cli.terminal import AsJson, announce, print_error, print_json, print_line
 from soritune.cli.time_options import (
     Ctm,
     Srt,
@@ -101,8 +102,15 @@ def predict(
     split: Split = "test",
     root: Root = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write predictions.jsonl here.")
+        Path | None,
+        typer.Option("--output", "-o", help="Write the predictions here: a line per clip as .csv or .jsonl."),
     ] = None,
+    header: Annotated[
+        Literal["beside", "first"],
+        typer.Option(
+            help="Where a .jsonl has the facts about model and data: beside it in NAME.header.json, or first."
+        ),
+    ] = "beside",
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     backend: Backend = "auto",
@@ -161,9 +169,11 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
+    announce("loading the libraries and the model", quiet=as_json)
     from soritune.errors import SorituneError
     from soritune.inference.certainty import checked_coverage
     from soritune.inference.predictor import Predictor
+    from soritune.reports.csv_tables import is_csv, predictions_csv
     from soritune.run_folder import choose_bundle
     from soritune.stages.enrolment import checked_clips, split_enrolment
     from soritune.stages.predict import default_model, find_files, predict_rows, reading_of, select_rows
@@ -188,6 +198,7 @@ def predict(
             if as_json or output or textgrid or ctm or srt or vtt
             else "without --json, --output or a file of times",
             "tier": idle_tier(ctm, srt, vtt),
+            "header": None if output and not is_csv(output) else "without --output FILE.jsonl",
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
     )
@@ -237,18 +248,22 @@ def predict(
         predictor.enrol([{**request, **reading, "audio": path} for path in clips_of_speaker])
     single_label_tasks = frozenset(task.name for task in predictor.tasks if task.single_label)
     kept = _Kept(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
-    console = progress.Console(quiet=as_json or len(items) < 10)
+    console = progress.Console(quiet=as_json)
     is_timed = window_s is not None or bool(timeline)
     recorder = TimelineRecorder(timeline or [], predictor.tasks, is_shown=is_timed and not as_json)
-    predict_rows(
-        predictor,
-        items,
-        output,
-        data=data,
-        watch=lambda rows: kept.watch(recorder.watch(watch_times(rows, files_of_times))),
-        recogniser=recogniser,
-        console=console,
-    )
+    with predictions_csv(output, predictor.tasks) if output and is_csv(output) else nullcontext() as add_line:
+        predict_rows(
+            predictor,
+            items,
+            None if is_csv(output) else output,
+            data=data,
+            watch=lambda rows: kept.watch(
+                recorder.watch(watch_times(_added(rows, add_line), files_of_times))
+            ),
+            recogniser=recogniser,
+            header_beside=header == "beside",
+            console=console,
+        )
     is_collection = manifest is not None or any(path.is_dir() for path in audio or [])
     distributions = _distributions(predictor.tasks, kept) if is_collection else {}
     if as_json:
@@ -272,6 +287,14 @@ def predict(
         _print_without_speech(kept, predictor.vad.name)
     if kept.failed:
         raise typer.Exit(1)
+
+
+def _added(rows: Iterable[Row], add: Callable[[Row], None] | None) -> Iterator[Row]:
+    """Passes the rows on, and adds each to a file."""
+    for row in rows:
+        if add is not None:
+            add(row)
+        yield row
 
 
 def _idle_enrolment(manifest: Path | None, channel: str | None) -> str | None:

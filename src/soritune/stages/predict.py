@@ -158,6 +158,7 @@ def predict_rows(
     unusable: Iterable[Row] = (),
     watch: Callable[[Iterable[Row]], Iterable[Row]] = iter,
     recogniser: Recogniser | None = None,
+    header_beside: bool = False,
     console: Console = SILENT,
 ) -> None:
     """Predicts and writes a predictions file.
@@ -171,6 +172,7 @@ def predict_rows(
         watch: sees every row as it is made, and passes it on.
         recogniser: adds the recognised text of each clip to its row, and gives it to inputs that read a text and have
             no other.
+        header_beside: write the header into a file of its own, so that every line of the file is a row.
         console: where the progress bar is shown; nothing is shown by default.
 
     Raises:
@@ -190,7 +192,8 @@ def predict_rows(
             predicted = predict_with_text(predictor, recogniser, items, groups=groups, progress=bar.advance)
         rows = watch(_joined(predicted, unusable))
         if output is not None:
-            write_predictions(output, make_header(predictor, data, recogniser), rows)
+            header = make_header(predictor, data, recogniser)
+            write_predictions(output, header, rows, header_beside=header_beside)
         else:
             for _ in rows:
                 pass

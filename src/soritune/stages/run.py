@@ -19,6 +19,7 @@ import yaml
 from soritune.corpus.lists import write_list
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.splits import Splits, load_splits
+from soritune.errors import OutputError
 from soritune.extras import TORCH_STACK, require
 from soritune.processes import wait_until_visible
 from soritune.progress import SILENT, Console
@@ -63,6 +64,7 @@ def run(
     *,
     data: Manifest | Path | str | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     console: Console = SILENT,
 ) -> RunResult:
     """Runs every stage of a recipe in the folder `output`.
@@ -73,6 +75,7 @@ def run(
         data: the corpus, instead of `recipe.data.root`; or a `Manifest`, which is written to `output`/data.jsonl and
             read from there by the source `manifest`.
         resume: continue from the newest checkpoint.
+        overwrite: replace the run already in the folder, once the recipe has been checked.
         console: where progress is shown, as `soritune.Console()`; nothing is shown by default.
 
     Raises:
@@ -91,6 +94,8 @@ def run(
         note(folder, f"test {summary(scores.all_scores)}")
         return scores
 
+    if overwrite:
+        group.on_main(lambda: _remove_earlier_run(recipe, folder, resume))
     inputs = group.on_main(lambda: _training_inputs(recipe, folder, given_rows, resume, console))
     manifest, splits = inputs or _inputs_from_main(recipe, folder)
     result = train_recipe(recipe, manifest, splits, folder, resume=resume, console=console)
@@ -98,6 +103,24 @@ def run(
     if result.stopped != EndReason.INTERRUPTED and len(splits.indices(manifest, "test")):
         scores = group.on_main(judge)
     return RunResult(folder, result, scores)
+
+
+def _remove_earlier_run(recipe: Recipe, folder: Path, resume: bool) -> None:
+    """Removes the run in `folder`, unless it could not be replaced.
+
+    Raises:
+        OutputError: it is to be resumed too, or the corpus is a part of it.
+    """
+    if resume:
+        raise OutputError("--overwrite replaces a run and --resume continues it; give one of them")
+    root = recipe.data.root
+    if root is not None and RunFolder(folder).given_rows != Path(root):
+        check_start(recipe)
+        if folder.resolve() in Path(root).resolve().parents:
+            raise OutputError(
+                f"{root} is a file of the run in {folder}, which would be removed; copy it first"
+            )
+    open_folder(folder, overwrite=True)
 
 
 def _training_inputs(

@@ -38,3 +38,5 @@ class TrainingRun:
     """Fields of every bundle's card."""
     can_predict: bool = False
     """The starting point has all its heads: it is evaluated and kept before training."""
+    identity_before: dict[str, str] = field(default_factory=dict)
+    """Hashes of settings with fewer epochs, which the checkpoint has when epochs are added to a run."""
