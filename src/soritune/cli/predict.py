@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,8 +14,9 @@ from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_decoder
 from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_rows
 from soritune.cli.given_options import refuse_idle
+from soritune.cli.kept_rows import KeptRows, added
 from soritune.cli.model_options import Backend, Base, Checkpoint, Coverage, Device, Withheld
-from soritune.cli.prediction_tables import SHOWN, print_predictions, wide_console
+from soritune.cli.prediction_tables import print_predictions, wide_console
 from soritune.cli.recognition_options import AsrModel, open_recogniser
 from soritune.cli.terminal import AsJson, announce, print_error, print_json, print_line
 from soritune.cli.time_options import (
@@ -48,41 +48,6 @@ if TYPE_CHECKING:
 PURPOSE = "for trying things out and as a start for fine-tuning, not for judging a person's pronunciation"
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What is kept in memory of the predictions: the first rows, failed rows, and the labels of all rows."""
-
-    keep_all: bool
-    single_label_tasks: frozenset[str]
-    """Names of the tasks whose predictions are one label."""
-    rows: list[Row] = field(default_factory=list)
-    labels: dict[str, list[Row]] = field(default_factory=dict)
-    """Task to rows with nothing but label and confidence."""
-    predicted: int = 0
-    failed: int = 0
-    without_speech: int = 0
-    single_channel: int = 0
-    """Predicted clips that are not of one channel among several."""
-
-    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Passes the rows on as they come."""
-        for row in rows:
-            has_failed = "error" in row
-            self.failed, self.predicted = self.failed + has_failed, self.predicted + (not has_failed)
-            self.without_speech += bool(row.get("no_speech"))
-            self.single_channel += not has_failed and "channel" not in row
-            if self.keep_all or len(self.rows) < SHOWN or has_failed:
-                # Windows of hours are many, and the tables do not show them.
-                self.rows.append(row if self.keep_all else {k: v for k, v in row.items() if k != "windows"})
-            for name in self.single_label_tasks & row.get("tasks", {}).keys():
-                prediction = row["tasks"][name]["prediction"]
-                light = {key: prediction.get(key) for key in ("label", "confidence", "uncertain")}
-                self.labels.setdefault(name, []).append(
-                    {"no_speech": row.get("no_speech"), "tasks": {name: {"prediction": light}}}
-                )
-            yield row
-
-
 def predict(
     context: typer.Context,
     audio: Annotated[list[Path] | None, typer.Argument(help="Audio files, or folders of them.")] = None,
@@ -111,6 +76,12 @@ def predict(
             help="Where a .jsonl has the facts about model and data: beside it in NAME.header.json, or first."
         ),
     ] = "beside",
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Keep the rows of --output, and predict only files that are new or changed."
+        ),
+    ] = False,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     backend: Backend = "auto",
@@ -172,9 +143,12 @@ def predict(
     announce("loading the libraries and the model", quiet=as_json)
     from soritune.errors import SorituneError
     from soritune.inference.certainty import checked_coverage
+    from soritune.inference.origin import make_header
     from soritune.inference.predictor import Predictor
     from soritune.reports.csv_tables import is_csv, predictions_csv
+    from soritune.reports.numbers import counted
     from soritune.run_folder import choose_bundle
+    from soritune.stages.earlier_predictions import earlier_rows, new_files
     from soritune.stages.enrolment import checked_clips, split_enrolment
     from soritune.stages.predict import default_model, find_files, predict_rows, reading_of, select_rows
     from soritune.tasks.inputs.input import values_in_request
@@ -198,6 +172,7 @@ def predict(
             if as_json or output or textgrid or ctm or srt or vtt
             else "without --json, --output or a file of times",
             "tier": idle_tier(ctm, srt, vtt),
+            "resume": _idle_resume(manifest, output),
             "header": None if output and not is_csv(output) else "without --output FILE.jsonl",
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
@@ -214,6 +189,7 @@ def predict(
     if same is not None:
         raise SorituneError(f"the model {same} is given twice, which averages it with itself; name it once")
     items: Any
+    files: list[Path] = []
     data: dict[str, Any] = {}
     if manifest is not None:
         items, data = select_rows(manifest, splits, split, bundles=folders, root=root)
@@ -246,8 +222,15 @@ def predict(
         predictor.enrol(enrolled)
     elif clips_of_speaker is not None:
         predictor.enrol([{**request, **reading, "audio": path} for path in clips_of_speaker])
+    earlier: list[Row] = []
+    if resume and output is not None:
+        earlier = earlier_rows(output, make_header(predictor, data, recogniser))
+        files = new_files(files, earlier)
+        items = [{**request, **reading, "audio": path} for path in files] if request or reading else files
+        kept_text = counted(len(earlier), "row")
+        print_error(f"{kept_text} of {output} kept; {counted(len(files), 'file')} to predict", style="dim")
     single_label_tasks = frozenset(task.name for task in predictor.tasks if task.single_label)
-    kept = _Kept(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
+    kept = KeptRows(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
     console = progress.Console(quiet=as_json)
     is_timed = window_s is not None or bool(timeline)
     recorder = TimelineRecorder(timeline or [], predictor.tasks, is_shown=is_timed and not as_json)
@@ -257,9 +240,8 @@ def predict(
             items,
             None if is_csv(output) else output,
             data=data,
-            watch=lambda rows: kept.watch(
-                recorder.watch(watch_times(_added(rows, add_line), files_of_times))
-            ),
+            earlier=earlier,
+            watch=lambda rows: kept.watch(recorder.watch(watch_times(added(rows, add_line), files_of_times))),
             recogniser=recogniser,
             header_beside=header == "beside",
             console=console,
@@ -289,12 +271,11 @@ def predict(
         raise typer.Exit(1)
 
 
-def _added(rows: Iterable[Row], add: Callable[[Row], None] | None) -> Iterator[Row]:
-    """Passes the rows on, and adds each to a file."""
-    for row in rows:
-        if add is not None:
-            add(row)
-        yield row
+def _idle_resume(manifest: Path | None, output: Path | None) -> str | None:
+    """Why `--resume` cannot act."""
+    if manifest is not None:
+        return "with --manifest; it is for files and folders"
+    return None if output is not None and output.suffix.lower() != ".csv" else "without --output FILE.jsonl"
 
 
 def _idle_enrolment(manifest: Path | None, channel: str | None) -> str | None:
@@ -394,7 +375,7 @@ def _print_models(folders: Sequence[Path], *, is_default: bool) -> None:
             print_error(f"{bundle.name}, measured: {text}", style="dim")
 
 
-def _distributions(tasks: Iterable[Task], kept: _Kept) -> dict[str, Distribution]:
+def _distributions(tasks: Iterable[Task], kept: KeptRows) -> dict[str, Distribution]:
     from soritune.inference.distribution import label_distribution
 
     return {
@@ -404,7 +385,7 @@ def _distributions(tasks: Iterable[Task], kept: _Kept) -> dict[str, Distribution
     }
 
 
-def _print_json(kept: _Kept, distributions: dict[str, Distribution], output: Path | None) -> None:
+def _print_json(kept: KeptRows, distributions: dict[str, Distribution], output: Path | None) -> None:
     from soritune.inference.json_values import without_nan
 
     content: dict[str, Any] = {"predicted": kept.predicted, "failed": kept.failed}
@@ -420,7 +401,7 @@ def _print_json(kept: _Kept, distributions: dict[str, Distribution], output: Pat
     print_json(without_nan(content))
 
 
-def _print_without_speech(kept: _Kept, vad: str) -> None:
+def _print_without_speech(kept: KeptRows, vad: str) -> None:
     """Reports on standard error the clips in which no speech was found, and how it was looked for."""
     from soritune.reports.score_warnings import VAD_TITLES
 

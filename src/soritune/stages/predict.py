@@ -6,7 +6,8 @@ What a model is run on is found here, for `soritune predict` and for `evaluate` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +157,7 @@ def predict_rows(
     *,
     data: dict[str, Any],
     unusable: Iterable[Row] = (),
+    earlier: Iterable[Row] = (),
     watch: Callable[[Iterable[Row]], Iterable[Row]] = iter,
     recogniser: Recogniser | None = None,
     header_beside: bool = False,
@@ -169,6 +171,7 @@ def predict_rows(
         output: the file; None writes none.
         data: of the header, as `select_rows` gives it.
         unusable: rows with errors that are added at the end.
+        earlier: rows of an earlier call, which come first.
         watch: sees every row as it is made, and passes it on.
         recogniser: adds the recognised text of each clip to its row, and gives it to inputs that read a text and have
             no other.
@@ -190,7 +193,7 @@ def predict_rows(
             predicted = predictor.predict(items, groups=groups, progress=bar.advance)
         else:
             predicted = predict_with_text(predictor, recogniser, items, groups=groups, progress=bar.advance)
-        rows = watch(_joined(predicted, unusable))
+        rows = watch(chain(earlier, predicted, unusable))
         if output is not None:
             header = make_header(predictor, data, recogniser)
             write_predictions(output, header, rows, header_beside=header_beside)
@@ -206,8 +209,3 @@ def _refuse_idle_withholding(predictor: Predictor, rows: Manifest) -> None:
                 f"no row has a value of '{spec.name}', so withholding it has no effect; leave it out",
                 path=rows.path,
             )
-
-
-def _joined(predicted: Iterable[Row], unusable: Iterable[Row]) -> Iterator[Row]:
-    yield from predicted
-    yield from unusable
