@@ -37,8 +37,8 @@ class Bar:
     _progress: Progress
     _task: TaskID
 
-    def advance(self, count: int = 1) -> None:
-        """Adds `count` finished items."""
+    def advance(self, count: float = 1) -> None:
+        """Adds `count` finished items; a part of one for long ones."""
         self._progress.advance(self._task, count)
 
     def update(self, done: float, total: float | None = None, state: str = "") -> None:

@@ -342,9 +342,9 @@ def _override(
     if alias is not None:
         key = alias.key
     elif "." not in key and key not in Recipe.model_fields:
-        hint = nearest(key, [*aliases, *Recipe.model_fields]) or _key_that_ends(key)
+        close = nearest(key, [*aliases, *Recipe.model_fields]) or _key_that_ends(key)
         short = f"; short names here: {', '.join(aliases)}" if aliases else ""
-        faults.append(f"{key}: unknown key" + (f"; did you mean '{hint}'?" if hint else short))
+        faults.append(f"{key}: unknown key" + (f"; did you mean '{close}'?" if close else short))
         return None
     value = text if key in LITERAL and text != "null" else _value(text)
     try:

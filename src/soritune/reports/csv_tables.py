@@ -44,8 +44,6 @@ def predictions_csv(path: Path, tasks: Sequence[Task]) -> Iterator[Callable[[Row
     Raises:
         OutputError: the path cannot be written to.
     """
-    first: dict[str, str] = {}
-    """Column → field of the prediction, known from the first clip."""
     labels = {task.name: task.outputs[0].labels for task in tasks if task.single_label}
     with (
         whole_file(path) as part,
@@ -67,8 +65,7 @@ def predictions_csv(path: Path, tasks: Sequence[Task]) -> Iterator[Callable[[Row
                 if task.name in row.get("tasks", {}):
                     line |= _answer(row, task, labels.get(task.name, ()), several=len(tasks) > 1)
             if writer is None and "error" not in row:
-                first.update(dict.fromkeys(name for name in line if name not in (*_CLIP, *_STATE)))
-                writer = begin(list(first))
+                writer = begin([name for name in line if name not in (*_CLIP, *_STATE)])
             if writer is None:
                 waiting.append(line)  # clips that failed before the first one that shows the columns
             else:
