@@ -25,7 +25,7 @@ from soritune.errors import RecipeError, TaskError, TaskSettingsError, UnknownNa
 from soritune.idle_keys import idle_keys, leaves, value_at
 from soritune.inside_folder import name_fault
 from soritune.models.config import ModelConfig
-from soritune.settings import Settings, faults_of, keys_at
+from soritune.settings import Settings, faults_of, keys_at, yaml_fault
 from soritune.tasks.decoding.decoder import GREEDY, make_decoder
 from soritune.tasks.mixable import unmixable_parts
 from soritune.tasks.objectives.objective import refuse_idle_decoder
@@ -253,7 +253,7 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
     except RecursionError:
         raise RecipeError(name, ["is nested too deep"]) from None
     except yaml.YAMLError as error:
-        raise RecipeError(name, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None
+        raise RecipeError(name, [f"is not valid YAML: {yaml_fault(error)}"]) from None
     if not isinstance(raw, dict):
         raise RecipeError(name, [f"must be a mapping of settings, got {type(raw).__name__}"])
     raw.setdefault("name", Path(name).stem)
