@@ -81,6 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "bundles",
         "corpus",
         "export",
+        "idle_keys",
         "inference",
         "metrics",
         "models",

@@ -62,5 +62,5 @@ def new_files(files: Sequence[Path], rows: Iterable[Row]) -> list[Path]:
 
 
 def _changed(audio: Path, written: float) -> bool:
-    """Whether a recording was changed after its prediction; one that is gone was not."""
+    """Whether a recording was changed after its prediction; a deleted one was not."""
     return audio.exists() and audio.stat().st_mtime > written
