@@ -148,6 +148,15 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_list_of_commands_is_complete_and_leads_to_their_sections() -> None:
+    text = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \[`([a-z0-9 -]+)`\]\(#([a-z0-9-]+)\) \|", text, re.MULTILINE)
+    assert [name for name, _ in listed] == list(dict.fromkeys(name for name, _ in listed))
+    assert {f"soritune {name}" for name, _ in listed} == {name for name, _ in help_texts()} - {"soritune"}
+    sections = {title.replace(" ", "-") for title in re.findall(r"^### (.*)$", text, re.MULTILINE)}
+    assert {section for _, section in listed} <= sections
+
+
 def test_local_links_lead_somewhere() -> None:
     broken = []
     for document in documents():

@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "bundles",
         "corpus",
         "export",
+        "idle_keys",
         "inference",
         "metrics",
         "models",

@@ -55,7 +55,14 @@ def test_only_the_first_of_several_processes_shows_messages(
 
 
 def test_a_bar_is_not_drawn_into_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console().bar("labels", 3) as bar:
+        bar.advance(3)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_stage_is_a_line_where_its_bar_is_not_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     with Console().bar("train", 3) as bar:
+        assert capsys.readouterr().err == "training …\n"  # before the stage has done anything
         bar.advance(3)
     assert capsys.readouterr().err == ""
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from soritune.errors import RecipeError
-from soritune.settings import Settings, faults_of, keys_at
+from soritune.settings import Settings, faults_of, keys_at, plain_message, yaml_fault
 
 
 class Inner(Settings):
@@ -133,3 +134,38 @@ def test_keys_below_a_path_are_those_of_the_settings_there() -> None:
 @pytest.mark.parametrize("path", [("size",), ("counts",), ("counts", "a"), ("unknown",), ("inner", "level")])
 def test_path_without_settings_has_no_keys(path: tuple[str, ...]) -> None:
     assert keys_at(Sample, path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "a: 1\nb: [1, 2\n",
+            "line 3, column 1: a bracket or quotation mark is not closed before the end of the file",
+        ),
+        ("a: 1\n  b: 2\n", "line 2, column 4: there is a ':' too many, or the line is indented wrongly"),
+        ("a:\n\tb: 2\n", "line 2, column 1: there is a character that cannot begin a value, such as a tab"),
+        ("a: {b: 1 c: 2}\n", "line 1, column 11: a comma or a closing bracket is missing"),
+    ],
+)
+def test_yaml_fault_has_its_line_and_what_it_means(text: str, sentence: str) -> None:
+    with pytest.raises(yaml.YAMLError) as caught:
+        yaml.safe_load(text)
+    assert yaml_fault(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"size": "x"}, "must be a whole number"),
+        ({"size": 1.5}, "must be a whole number"),
+        ({"ratio": "x"}, "must be a number"),
+        ({"siez": 1}, "unknown key"),
+        ({"low": 11}, "low must not be above high"),
+        ({"inner": 3}, "must be a mapping"),
+    ],
+)
+def test_message_has_no_terms_of_the_library(value: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Sample.model_validate({"name": "a", **value})
+    assert plain_message(caught.value.errors()[0]) == sentence

@@ -21,6 +21,15 @@ from soritune import processes
 from soritune.notebook_display import NotebookBar, NotebookDisplay, is_notebook
 from soritune.terminal_text import SafeConsole
 
+_STAGES = {
+    "prepare": "reading the corpus",
+    "check": "checking the recordings",
+    "encode": "computing the states of the encoder",
+    "train": "training",
+    "predict": "predicting",
+}
+"""Labels of bars that stand for a stage of long work, and the line that replaces the bar where it is not shown."""
+
 
 @dataclass
 class Bar:
@@ -29,8 +38,8 @@ class Bar:
     _progress: Progress | NotebookBar
     _task: TaskID
 
-    def advance(self, count: int = 1) -> None:
-        """Adds `count` finished items."""
+    def advance(self, count: float = 1) -> None:
+        """Adds `count` finished items; a part of one for long ones."""
         self._progress.advance(self._task, count)
 
     def update(self, done: float, total: float | None = None, state: str = "") -> None:
@@ -41,8 +50,8 @@ class Bar:
 class Console:
     """Shows messages and progress bars on standard error.
 
-    Of several processes only the first shows them. Bars are shown on a terminal only, and in a notebook, where all bars
-    share one display and messages are lines of the cell's output.
+    Of several processes only the first shows them. Bars are shown on a terminal, and in a notebook, where all bars
+    share one display and messages are lines of the cell's output. Elsewhere a line states which stage has begun.
 
     Args:
         quiet: show nothing.
@@ -87,6 +96,8 @@ class Console:
             columns.append(MofNCompleteColumn())
         columns += [TextColumn("{task.fields[state]}"), TimeElapsedColumn(), TimeRemainingColumn()]
         disable = self.quiet or not self._rich.is_terminal
+        if disable and label in _STAGES:
+            self.message(f"{_STAGES[label]} …", style="dim")
         with Progress(*columns, console=self._rich, disable=disable, transient=transient) as progress:
             yield Bar(progress, progress.add_task(label, total=total, state=""))
 

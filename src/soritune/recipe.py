@@ -25,7 +25,7 @@ from soritune.errors import RecipeError, TaskError, TaskSettingsError, UnknownNa
 from soritune.idle_keys import idle_keys, leaves, value_at
 from soritune.inside_folder import name_fault
 from soritune.models.config import ModelConfig
-from soritune.settings import Settings, faults_of, keys_at
+from soritune.settings import Settings, faults_of, keys_at, yaml_fault
 from soritune.tasks.decoding.decoder import GREEDY, make_decoder
 from soritune.tasks.mixable import unmixable_parts
 from soritune.tasks.objectives.objective import refuse_idle_decoder
@@ -88,7 +88,7 @@ class DataSettings(Settings):
     """Where the corpus is and how its files become utterances."""
 
     source: str = "manifest"
-    """Name of a reader in `corpus/sources` (`soritune sources` lists them); "auto" chooses one by the files at `root`."""
+    """A reader in `corpus/sources` (`soritune sources` lists them); "auto" chooses by the files at `root`."""
     root: str | None = None
     """The corpus folder (or manifest file); given on the command line as `data=ROOT`."""
     config: dict[str, Any] = Field(default_factory=dict)
@@ -265,7 +265,7 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, presets: Iterable[s
     except RecursionError:
         raise RecipeError(name, ["is nested too deep"]) from None
     except yaml.YAMLError as error:
-        raise RecipeError(name, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None
+        raise RecipeError(name, [f"is not valid YAML: {yaml_fault(error)}"]) from None
     if not isinstance(raw, dict):
         raise RecipeError(name, [f"must be a mapping of settings, got {type(raw).__name__}"])
     raw.setdefault("name", Path(name).stem)
@@ -354,9 +354,9 @@ def _override(
     if alias is not None:
         key = alias.key
     elif "." not in key and key not in Recipe.model_fields:
-        hint = nearest(key, [*aliases, *Recipe.model_fields]) or _key_that_ends(key)
+        close = nearest(key, [*aliases, *Recipe.model_fields]) or _key_that_ends(key)
         short = f"; short names here: {', '.join(aliases)}" if aliases else ""
-        faults.append(f"{key}: unknown key" + (f"; did you mean '{hint}'?" if hint else short))
+        faults.append(f"{key}: unknown key" + (f"; did you mean '{close}'?" if close else short))
         return None
     value = text if key in LITERAL and text != "null" else _value(text)
     try:

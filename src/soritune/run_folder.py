@@ -22,6 +22,7 @@ The names of the files that `soritune prepare`, `check` and `split` write elsewh
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,13 @@ from typing import TYPE_CHECKING, Any
 from soritune.bundles.card import CARD_FILE
 from soritune.bundles.packaged import resolve_model_folder
 from soritune.bundles.read import is_bundle, load_bundle
-from soritune.corpus.file_names import CHECKED_FILE, MANIFEST_FILE, QUARANTINE_FILE, SPLITS_FILE
+from soritune.corpus.file_names import (
+    AUDIO_HASHES_FILE,
+    CHECKED_FILE,
+    MANIFEST_FILE,
+    QUARANTINE_FILE,
+    SPLITS_FILE,
+)
 from soritune.errors import BundleError, SplitError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -196,6 +203,25 @@ class RunFolder:
     def crossval(self) -> Path:
         """The settings that a cross-validation was started with."""
         return self.path / "crossval.json"
+
+
+def remove_run(folder: Path) -> None:
+    """Removes what a run wrote into its folder; other files in it are kept."""
+    run = RunFolder(folder)
+    written = [run.recipe, run.given_rows, run.manifest, run.checked, run.splits, run.quarantine, run.events]
+    written += [run.text_log, run.tracking, run.tensorboard, run.encoder_states, run.checkpoints, run.bundles]
+    written += [run.predictions().parent, run.evaluation("any").path.parent, *run.all_scores()]
+    written += [
+        folder / "wandb",
+        folder / AUDIO_HASHES_FILE,
+        *folder.glob("report*.html"),
+        *folder.glob("report*.txt"),
+    ]
+    for path in written:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def checkpoint_order(path: Path) -> tuple[int, int] | None:

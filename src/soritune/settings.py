@@ -6,11 +6,14 @@ import re
 from collections.abc import Sequence
 from textwrap import indent
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from soritune.errors import RecipeError, nearest
+
+if TYPE_CHECKING:
+    import yaml
 
 
 class Settings(BaseModel):
@@ -174,6 +177,28 @@ def keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
         if current is None:
             return []
     return list(_key_types(current))
+
+
+_YAML_PROBLEMS = (
+    ("mapping values are not allowed here", "there is a ':' too many, or the line is indented wrongly"),
+    (
+        "cannot start any token",
+        "there is a character that cannot begin a value, such as a tab; indent with spaces",
+    ),
+    ("<stream end>", "a bracket or quotation mark is not closed before the end of the file"),
+    ("<block end>", "the line is indented otherwise than those above it"),
+    ("expected ',' or", "a comma or a closing bracket is missing"),
+    ("found unexpected end of stream", "a quotation mark is not closed"),
+)
+"""Parts of what the YAML library reports, and what they mean for the author of a recipe."""
+
+
+def yaml_fault(error: yaml.YAMLError) -> str:
+    """Where a YAML text is faulty and why, as `line 3, column 7: a bracket is not closed`."""
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    mark = getattr(error, "problem_mark", None)
+    where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+    return where + next((text for part, text in _YAML_PROBLEMS if part in problem), problem)
 
 
 def first_fault(error: Exception) -> str:

@@ -113,3 +113,27 @@ def test_timeline_without_windows_has_the_whole_file(model, call, tmp_path):
 def test_options_that_cannot_be_are_refused(model, call, options, error, text):
     with pytest.raises(error, match=text):
         run(call, "-b", model, *options)
+
+
+def test_a_nightly_call_predicts_only_new_recordings(model, call, tmp_path):
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    call.rename(folder / "월요일.wav")
+    command = (
+        folder, "-b", model, "--channel", "each", "--window-s", 5, "--vad", "energy", "-o", tmp_path / "p.jsonl",
+        "--resume", "--timeline", tmp_path / "t.csv",
+    )  # fmt: skip
+    assert "0 rows" in run(*command).stderr
+    first = read_predictions(tmp_path / "p.jsonl").rows
+    (folder / "화요일.wav").write_bytes((folder / "월요일.wav").read_bytes())
+    assert "2 rows of" in (shown := run(*command).stderr) and "1 file to predict" in shown
+    rows = read_predictions(tmp_path / "p.jsonl").rows
+    assert [row["id"].rsplit("/", 1)[1] for row in rows] == [
+        "월요일.wav#left", "월요일.wav#right", "화요일.wav#left", "화요일.wav#right",
+    ]  # fmt: skip
+    assert rows[:2] == first
+    with (tmp_path / "t.csv").open(encoding="utf-8-sig") as stream:
+        lines = list(csv.DictReader(stream))
+    assert len(lines) == 2 * 2 * 4  # two files, two channels, four windows of 5 s
+    with pytest.raises(OutputError, match="predicted with another window"):
+        run(*command, "--hop-s", 2.5)

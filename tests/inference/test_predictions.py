@@ -229,3 +229,41 @@ def restated(path, stated):
     """Adds to the header of a predictions file."""
     head, _, rows = path.read_text(encoding="utf-8").partition("\n")
     path.write_text(f"{json.dumps({**json.loads(head), **stated})}\n{rows}", encoding="utf-8")
+
+
+def test_header_beside_leaves_a_row_on_every_line(header, tmp_path):
+    path = tmp_path / "p.jsonl"
+    assert write_predictions(path, header, ROWS, header_beside=True) == (1, 1)
+    assert [json.loads(line)["id"] for line in path.read_text(encoding="utf-8").splitlines()] == ["a", "b"]
+    assert (tmp_path / "p.header.json").is_file()
+    write_predictions(tmp_path / "q.jsonl", header, ROWS)
+    assert read_predictions(path) == read_predictions(tmp_path / "q.jsonl")
+
+
+def test_header_in_the_file_replaces_one_beside_it(header, tmp_path):
+    path = tmp_path / "p.jsonl"
+    write_predictions(path, header, ROWS, header_beside=True)
+    write_predictions(path, header, ROWS[:1])
+    assert [file.name for file in tmp_path.iterdir()] == ["p.jsonl"]
+    assert len(read_predictions(path).rows) == 1
+
+
+def test_header_of_other_rows_is_refused(header, tmp_path):
+    path = tmp_path / "p.jsonl"
+    write_predictions(path, header, ROWS, header_beside=True)
+    path.write_text(path.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match="is the header of 2 rows, and p.jsonl has 1"):
+        read_predictions(path)
+    (tmp_path / "p.header.json").write_text("{}\n")
+    with pytest.raises(ManifestError, match="is not the header of predictions"):
+        read_predictions(path)
+    (tmp_path / "p.header.json").unlink()
+    with pytest.raises(ManifestError, match="there is no p.header.json beside it"):
+        read_predictions(path)
+
+
+def test_line_of_a_faulty_row_counts_from_the_first_row(header, tmp_path):
+    path = tmp_path / "p.jsonl"
+    write_predictions(path, header, [ROWS[0], {"id": "c"}], header_beside=True)
+    with pytest.raises(ManifestError, match="line 2: a row needs"):
+        read_predictions(path)

@@ -99,6 +99,7 @@ CORPORA = {
     "speaker-folders": "tree",
     "json-pairs": "pairs",
     "l2-json": "learners",
+    "auto": "two_languages",
     "manifest": "two_languages",
 }
 """Source of a recipe → the fixture that writes a corpus for it."""

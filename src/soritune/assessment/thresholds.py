@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from soritune.errors import TaskError
-from soritune.settings import Settings, faults_of
+from soritune.settings import Settings, faults_of, yaml_fault
 from soritune.whole_file import write_text
 
 FILE_NAME = "thresholds.yaml"
@@ -80,10 +80,12 @@ def write_thresholds(path: Path | str, thresholds: Thresholds) -> None:
 def _read(source: Path | Traversable) -> Thresholds:
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TaskError(
-            f"the thresholds {source} cannot be read ({type(error).__name__}: {error})"
-        ) from error
+    except yaml.YAMLError as error:
+        raise TaskError(f"the thresholds {source} are not valid YAML: {yaml_fault(error)}") from error
+    except UnicodeDecodeError as error:
+        raise TaskError(f"the thresholds {source} are not UTF-8 text") from error
+    except OSError as error:
+        raise TaskError(f"the thresholds {source} cannot be read ({error.strerror})") from error
     if not isinstance(content, dict):
         raise TaskError(
             f"the thresholds {source} are not a mapping; `soritune assess --choose-thresholds FILE` writes such a file"

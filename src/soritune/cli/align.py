@@ -11,7 +11,7 @@ from soritune import progress
 from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_rows
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Checkpoint, Device
-from soritune.cli.terminal import AsJson, print_error, print_json, print_line
+from soritune.cli.terminal import AsJson, announce, print_error, print_json, print_line
 from soritune.cli.text_options import PhoneModel, Phones, SpokenFiles, check_texts, clips_and_model
 from soritune.cli.time_options import (
     Ctm,
@@ -59,6 +59,7 @@ def align(
 
     Of the accepted pronunciations of the text the one that fits the recording best is taken.
     """
+    announce("loading the libraries and the model", quiet=as_json)
     from soritune.assessment.time_files import time_files
     from soritune.inference.predictor import Predictor
     from soritune.stages.align import align_clips

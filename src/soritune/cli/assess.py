@@ -14,7 +14,7 @@ from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_r
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Checkpoint, Device
 from soritune.cli.recognition_options import AsrModel, open_recogniser
-from soritune.cli.terminal import AsJson, print_error, print_json, print_line
+from soritune.cli.terminal import AsJson, announce, print_error, print_json, print_line
 from soritune.cli.text_options import PhoneModel, Phones, SpokenFiles, check_texts, clips_and_model
 from soritune.errors import SorituneError
 
@@ -79,6 +79,7 @@ def assess(
 
     A recording that cannot be assessed does not fail: its answer states why. Not validated on learners of Korean.
     """
+    announce("loading the libraries and the model", quiet=as_json)
     from soritune.assessment.thresholds import load_thresholds
     from soritune.assessment.variants import load_variants
     from soritune.inference.model_thresholds import thresholds_of_model

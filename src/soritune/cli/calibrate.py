@@ -12,7 +12,7 @@ from rich.text import Text
 from soritune import progress
 from soritune.cli.file_options import Root
 from soritune.cli.model_options import Backend, Base, Device
-from soritune.cli.terminal import AsJson, print_json, print_line
+from soritune.cli.terminal import AsJson, announce, print_json, print_line
 from soritune.cli.terminal import output as terminal
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def calibrate(
     as_json: AsJson = False,
 ) -> None:
     """Fit temperatures and thresholds of coverage on a run's validation rows, and store them in its bundle."""
+    announce("loading the libraries and the model", quiet=as_json)
     from soritune.stages.calibrate import calibrate as fit
 
     if errors:

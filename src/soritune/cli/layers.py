@@ -11,7 +11,7 @@ from rich.table import Table
 
 from soritune import progress
 from soritune.cli.given_options import refuse_idle
-from soritune.cli.terminal import AsJson, print_json, print_line
+from soritune.cli.terminal import AsJson, announce, print_json, print_line
 from soritune.cli.terminal import output as terminal
 from soritune.cli.train import Overrides, Preset, RecipeName, overridden
 
@@ -57,6 +57,7 @@ def layers(
     as_json: AsJson = False,
 ) -> None:
     """Find the layer of the frozen encoder that a linear head reads best, without the speakers that are judged."""
+    announce("loading the libraries and the model", quiet=as_json)
     from soritune.recipe import load_recipe
     from soritune.run_folder import RunFolder
     from soritune.stages.layer_sweep import sweep_layers

@@ -26,7 +26,8 @@ def model_info(
     target: Annotated[
         str,
         typer.Argument(
-            help=f"Recipe (name or YAML file), bundle, {DEFAULT_MODEL}, or folder saved by transformers."
+            help=f"Recipe (name or YAML file), run folder (its best bundle), bundle, {DEFAULT_MODEL}, or folder saved "
+            "by transformers."
         ),
     ],
     overrides: Annotated[
@@ -39,12 +40,13 @@ def model_info(
 ) -> None:
     """Count a model's parameters, trained and all, from its shapes alone; nothing is downloaded."""
     from soritune.bundles.packaged import resolve_model_folder
+    from soritune.run_folder import is_run
 
     folder = Path(target) if target.endswith((".yaml", ".yml")) else resolve_model_folder(target)
     if folder.is_dir():
         if overrides or preset:
             raise BundleError(f"{folder} is a model; overrides and --preset are for recipes, leave them out")
-        info = describe_folder(folder)
+        info = describe_run(folder) if is_run(folder) else describe_folder(folder)
     else:
         from soritune.recipe import load_recipe
         from soritune.tasks.inputs.input import inputs_of
@@ -100,6 +102,18 @@ def describe(
         "parameters": parameter_table(model).to_json(),
         "variants": _variants(config, outputs, inputs, from_recipe),
     }
+
+
+def describe_run(folder: Path) -> dict[str, Any]:
+    """The same for the bundle that a run folder stands for, with the names of all bundles of the run.
+
+    Raises:
+        BundleError: the run has no bundle yet.
+    """
+    from soritune.run_folder import bundle_names, choose_bundle
+
+    bundle = choose_bundle(folder)
+    return {**describe_folder(bundle), "bundle": bundle.name, "bundles": bundle_names(folder)}
 
 
 def describe_folder(folder: Path) -> dict[str, Any]:
@@ -206,6 +220,12 @@ def _print(info: dict[str, Any]) -> None:
         f"encoder {escape(info['encoder'])}",
         highlight=False,
     )
+    if "bundles" in info:
+        others = ", ".join(name for name in info["bundles"] if name != info["bundle"])
+        console.print(
+            f"bundle {escape(info['bundle'])} of the run" + (f"; also {escape(others)}" if others else ""),
+            highlight=False,
+        )
     parts = Table("part", title="Parameters", title_justify="left")
     for heading in ("trained", "all"):
         parts.add_column(heading, justify="right")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,10 +16,11 @@ from soritune.cli.decoder_options import DecoderName, DecoderValues, chosen_deco
 from soritune.cli.engine_options import Actors, Engine, GpusPerActor, RayAddress, chosen_engine
 from soritune.cli.file_options import Pcm, Root, Split, Splits, check_files_or_rows
 from soritune.cli.given_options import refuse_idle
+from soritune.cli.kept_rows import KeptRows, added
 from soritune.cli.model_options import Backend, Base, Checkpoint, Coverage, Device, Withheld
-from soritune.cli.prediction_tables import SHOWN, print_predictions, wide_console
+from soritune.cli.prediction_tables import print_predictions, wide_console
 from soritune.cli.recognition_options import AsrModel, open_recogniser
-from soritune.cli.terminal import AsJson, print_error, print_json, print_line
+from soritune.cli.terminal import AsJson, announce, print_error, print_json, print_line
 from soritune.cli.time_options import (
     Ctm,
     Srt,
@@ -49,41 +50,6 @@ if TYPE_CHECKING:
 PURPOSE = "for trying things out and as a start for fine-tuning, not for judging a person's pronunciation"
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What is kept in memory of the predictions: the first rows, failed rows, and the labels of all rows."""
-
-    keep_all: bool
-    single_label_tasks: frozenset[str]
-    """Names of the tasks whose predictions are one label."""
-    rows: list[Row] = field(default_factory=list)
-    labels: dict[str, list[Row]] = field(default_factory=dict)
-    """Task to rows with nothing but label and confidence."""
-    predicted: int = 0
-    failed: int = 0
-    without_speech: int = 0
-    single_channel: int = 0
-    """Predicted clips that are not of one channel among several."""
-
-    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Passes the rows on as they come."""
-        for row in rows:
-            has_failed = "error" in row
-            self.failed, self.predicted = self.failed + has_failed, self.predicted + (not has_failed)
-            self.without_speech += bool(row.get("no_speech"))
-            self.single_channel += not has_failed and "channel" not in row
-            if self.keep_all or len(self.rows) < SHOWN or has_failed:
-                # Windows of hours are many, and the tables do not show them.
-                self.rows.append(row if self.keep_all else {k: v for k, v in row.items() if k != "windows"})
-            for name in self.single_label_tasks & row.get("tasks", {}).keys():
-                prediction = row["tasks"][name]["prediction"]
-                light = {key: prediction.get(key) for key in ("label", "confidence", "uncertain")}
-                self.labels.setdefault(name, []).append(
-                    {"no_speech": row.get("no_speech"), "tasks": {name: {"prediction": light}}}
-                )
-            yield row
-
-
 def predict(
     context: typer.Context,
     audio: Annotated[list[Path] | None, typer.Argument(help="Audio files, or folders of them.")] = None,
@@ -103,8 +69,21 @@ def predict(
     split: Split = "test",
     root: Root = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write predictions.jsonl here.")
+        Path | None,
+        typer.Option("--output", "-o", help="Write the predictions here: a line per clip as .csv or .jsonl."),
     ] = None,
+    header: Annotated[
+        Literal["beside", "first"],
+        typer.Option(
+            help="Where a .jsonl has the facts about model and data: beside it in NAME.header.json, or first."
+        ),
+    ] = "beside",
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Keep the rows of --output, and predict only files that are new or changed."
+        ),
+    ] = False,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     backend: Backend = "auto",
@@ -167,11 +146,16 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
+    announce("loading the libraries and the model", quiet=as_json)
     from soritune.errors import SorituneError
     from soritune.inference.certainty import checked_coverage
+    from soritune.inference.origin import make_header
     from soritune.inference.predictor import Predictor
+    from soritune.reports.csv_tables import is_csv, predictions_csv
+    from soritune.reports.numbers import counted
     from soritune.run_folder import choose_bundle
     from soritune.stages.cluster_prediction import ClusterPrediction
+    from soritune.stages.earlier_predictions import earlier_rows, new_files
     from soritune.stages.enrolment import checked_clips, split_enrolment
     from soritune.stages.predict import default_model, find_files, predict_rows, reading_of, select_rows
     from soritune.tasks.inputs.input import values_in_request
@@ -195,12 +179,16 @@ def predict(
             if as_json or output or textgrid or ctm or srt or vtt
             else "without --json, --output or a file of times",
             "tier": idle_tier(ctm, srt, vtt),
+            "resume": _idle_resume(manifest, output),
+            "header": None if output and not is_csv(output) else "without --output FILE.jsonl",
             "checkpoint": "without a run folder as --bundle" if all(map(_is_bundle, bundle or ())) else None,
         },
     )
     ray = chosen_engine(context, engine, ray_address, actors, gpus_per_actor, device=device)
-    if ray is not None and output is None:
-        raise SorituneError("--engine ray needs --output, beside which all machines write their parts")
+    if ray is not None and (output is None or is_csv(output)):
+        raise SorituneError(
+            "--engine ray needs --output FILE.jsonl, beside which all machines write their parts"
+        )
     check_timelines(timeline or [])
     files_of_times = time_outputs(textgrid, ctm, srt, vtt, tier)
     checked_coverage(coverage, min_confidence)
@@ -213,6 +201,7 @@ def predict(
     if same is not None:
         raise SorituneError(f"the model {same} is given twice, which averages it with itself; name it once")
     items: Any
+    files: list[Path] = []
     data: dict[str, Any] = {}
     if manifest is not None:
         items, data = select_rows(manifest, splits, split, bundles=folders, root=root)
@@ -250,9 +239,16 @@ def predict(
         enrolled = [{**request, **reading, "audio": path} for path in clips_of_speaker]
     if enrolled is not None:
         predictor.enrol(enrolled)
+    earlier: list[Row] = []
+    if resume and output is not None:
+        earlier = earlier_rows(output, make_header(predictor, data, recogniser))
+        files = new_files(files, earlier)
+        items = [{**request, **reading, "audio": path} for path in files] if request or reading else files
+        kept_text = counted(len(earlier), "row")
+        print_error(f"{kept_text} of {output} kept; {counted(len(files), 'file')} to predict", style="dim")
     single_label_tasks = frozenset(task.name for task in predictor.tasks if task.single_label)
-    kept = _Kept(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
-    console = progress.Console(quiet=as_json or len(items) < 10)
+    kept = KeptRows(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
+    console = progress.Console(quiet=as_json)
     is_timed = window_s is not None or bool(timeline)
     cluster = None
     if ray is not None:
@@ -265,16 +261,19 @@ def predict(
             uses_gpu=device != "cpu",
         )
     recorder = TimelineRecorder(timeline or [], predictor.tasks, is_shown=is_timed and not as_json)
-    predict_rows(
-        predictor,
-        items,
-        output,
-        data=data,
-        watch=lambda rows: kept.watch(recorder.watch(watch_times(rows, files_of_times))),
-        recogniser=recogniser,
-        cluster=cluster,
-        console=console,
-    )
+    with predictions_csv(output, predictor.tasks) if output and is_csv(output) else nullcontext() as add_line:
+        predict_rows(
+            predictor,
+            items,
+            None if is_csv(output) else output,
+            data=data,
+            earlier=earlier,
+            watch=lambda rows: kept.watch(recorder.watch(watch_times(added(rows, add_line), files_of_times))),
+            recogniser=recogniser,
+            cluster=cluster,
+            header_beside=header == "beside",
+            console=console,
+        )
     is_collection = manifest is not None or any(path.is_dir() for path in audio or [])
     distributions = _distributions(predictor.tasks, kept) if is_collection else {}
     if as_json:
@@ -298,6 +297,13 @@ def predict(
         _print_without_speech(kept, predictor.vad.name)
     if kept.failed:
         raise typer.Exit(1)
+
+
+def _idle_resume(manifest: Path | None, output: Path | None) -> str | None:
+    """Why `--resume` cannot act."""
+    if manifest is not None:
+        return "with --manifest; it is for files and folders"
+    return None if output is not None and output.suffix.lower() != ".csv" else "without --output FILE.jsonl"
 
 
 def _idle_enrolment(manifest: Path | None, channel: str | None) -> str | None:
@@ -397,7 +403,7 @@ def _print_models(folders: Sequence[Path], *, is_default: bool) -> None:
             print_error(f"{bundle.name}, measured: {text}", style="dim")
 
 
-def _distributions(tasks: Iterable[Task], kept: _Kept) -> dict[str, Distribution]:
+def _distributions(tasks: Iterable[Task], kept: KeptRows) -> dict[str, Distribution]:
     from soritune.inference.distribution import label_distribution
 
     return {
@@ -407,7 +413,7 @@ def _distributions(tasks: Iterable[Task], kept: _Kept) -> dict[str, Distribution
     }
 
 
-def _print_json(kept: _Kept, distributions: dict[str, Distribution], output: Path | None) -> None:
+def _print_json(kept: KeptRows, distributions: dict[str, Distribution], output: Path | None) -> None:
     from soritune.inference.json_values import without_nan
 
     content: dict[str, Any] = {"predicted": kept.predicted, "failed": kept.failed}
@@ -423,7 +429,7 @@ def _print_json(kept: _Kept, distributions: dict[str, Distribution], output: Pat
     print_json(without_nan(content))
 
 
-def _print_without_speech(kept: _Kept, vad: str) -> None:
+def _print_without_speech(kept: KeptRows, vad: str) -> None:
     """Reports on standard error the clips in which no speech was found, and how it was looked for."""
     from soritune.reports.score_warnings import VAD_TITLES
 

@@ -18,7 +18,7 @@ from soritune.cli.file_options import Root
 from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Backend, Base, Coverage, Device, Withheld
 from soritune.cli.source_options import settings_of
-from soritune.cli.terminal import AsJson, print_json, print_line
+from soritune.cli.terminal import AsJson, announce, print_json, print_line
 from soritune.cli.terminal import output as terminal
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Predict, score and report in one go: a split of a run, a manifest, or any labelled corpus (--data)."""
+    announce("loading the libraries and the model", quiet=as_json)
     from soritune.bundles.packaged import resolve_model_folder
     from soritune.bundles.read import is_bundle
     from soritune.errors import ManifestError
@@ -174,18 +175,25 @@ def evaluate(
 def score(
     predictions: Annotated[Path, typer.Argument(help="A predictions.jsonl with references.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="scores.json beside the predictions by default.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="A .json or .csv; scores.json beside the predictions by default."
+        ),
     ] = None,
     group_by: GroupBy = None,
     resamples: Resamples = 1000,
     as_json: AsJson = False,
 ) -> None:
     """Score predictions: rates with intervals over speakers, by group, beside a baseline."""
+    from soritune.reports.csv_tables import is_csv, write_scores_csv
     from soritune.reports.score import score_predictions
     from soritune.run_folder import RunFolder
 
     scores = score_predictions(predictions, group_by=group_by or None, resamples=resamples)
-    path = scores.save(output or RunFolder(predictions.parent).scores())
+    if output is not None and is_csv(output):
+        path = write_scores_csv(output, scores)
+    else:
+        path = scores.save(output or RunFolder(predictions.parent).scores())
     if as_json:
         print_json(scores.to_json())
     else:
@@ -235,7 +243,7 @@ def compare(
         list[Path], typer.Argument(help="scores.json files or folders with one; the first is compared to.")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the comparison as JSON here.")
+        Path | None, typer.Option("--output", "-o", help="Write the comparison here, as .json or .csv.")
     ] = None,
     report: Annotated[
         Path | None,
@@ -253,6 +261,7 @@ def compare(
 ) -> None:
     """Compare models: rates beside each other, differences paired over common speakers."""
     from soritune.reports.compare import compare as run_comparison
+    from soritune.reports.csv_tables import is_csv, write_comparison_csv
     from soritune.whole_file import write_text
 
     no_page = "without --report" if report is None else None
@@ -260,7 +269,9 @@ def compare(
     alone = len(scores) == 1 and report is not None and output is None
     comparison = None if alone else run_comparison(scores, resamples=resamples)
     content = {} if comparison is None else comparison.to_json()
-    if output is not None:
+    if output is not None and comparison is not None and is_csv(output):
+        write_comparison_csv(output, comparison)
+    elif output is not None:
         write_text(output, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     if report is not None:
         files = _write_comparison(report, scores, comparison, resamples, audio, audio_root)

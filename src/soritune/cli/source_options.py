@@ -89,6 +89,8 @@ def settings_of(
     """
     import yaml
 
+    from soritune.settings import yaml_fault
+
     settings: dict[str, Any] = {}
     for name, text in pairs(items, option).items():
         kind = (kinds or {}).get(name.split(".", 1)[0])
@@ -105,8 +107,10 @@ def settings_of(
         plain = _is_text(kind) and not parents and not text.lstrip().startswith(("'", '"'))
         try:
             value = yaml.safe_load(text) if not plain or text in ("null", "~") else text
-        except (yaml.YAMLError, RecursionError) as error:
-            raise ManifestError(f"{option} {name}: the value is not YAML ({error})") from error
+        except yaml.YAMLError as error:
+            raise ManifestError(f"{option} {name}: the value is not YAML ({yaml_fault(error)})") from error
+        except RecursionError as error:
+            raise ManifestError(f"{option} {name}: the value is not YAML (it is nested too deep)") from error
         target[last] = value
     return settings
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape as rich_escape
 
+from soritune import processes
 from soritune.terminal_text import SafeConsole, json_line, visible
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -48,6 +49,17 @@ def print_markup(text: str) -> None:
 def print_error(text: str, *, style: str | None = "red") -> None:
     """Prints a line on standard error, as `print_line` does."""
     SafeConsole(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def announce(text: str, *, quiet: bool) -> None:
+    """Shows at once, on standard error, that a command has started: its libraries take seconds to load.
+
+    Args:
+        text: what comes first, such as "loading the model".
+        quiet: show nothing, as with `--json`.
+    """
+    if not quiet and processes.is_main():
+        print_error(f"{text} …", style="dim")
 
 
 def print_json(content: Mapping[str, Any] | list[Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,13 +18,14 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.manifest_options import FieldOption
 from soritune.cli.report import show_scores
 from soritune.cli.source_options import pairs
-from soritune.cli.terminal import AsJson, print_json, print_line
+from soritune.cli.terminal import AsJson, announce, print_json, print_line
 from soritune.cli.terminal import output as terminal
 from soritune.errors import RecipeError
 
 if TYPE_CHECKING:
     from soritune.recipe import Recipe
     from soritune.reports.evaluation import Evaluation
+    from soritune.tasks.task import Task
     from soritune.training.find_batch import FoundBatch
     from soritune.training.loop import TrainingResult
 
@@ -74,6 +75,9 @@ def run(
     preset: Preset = None,
     phase: Phase = None,
     resume: Resume = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run already in the folder.")
+    ] = False,
     dry: Annotated[
         bool,
         typer.Option(
@@ -85,6 +89,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Do everything: prepare, check, split, train, evaluate. Keeps every file."""
+    announce("loading the libraries", quiet=as_json)
     from soritune.stages.dry_run import dry_run
     from soritune.stages.find_batch import find_batch
     from soritune.stages.run import run as run_recipe
@@ -97,6 +102,7 @@ def run(
             "memory_gb": _without_search(dry or not find),
             "find": "with --dry-run" if dry else None,
             "resume": only,
+            "overwrite": only,
             "output": "with --find-batch, which writes nothing" if find else None,
         },
     )
@@ -110,8 +116,8 @@ def run(
         if find:
             _print_found(find_batch(settings, memory_gb=memory_gb, console=console), as_json)
             return
-        result = run_recipe(settings, folder, resume=resume, console=console)
-        _print_result(result.folder, result.training, result.scores, as_json)
+        result = run_recipe(settings, folder, resume=resume, overwrite=overwrite, console=console)
+        _print_result(result.folder, result.training, result.scores, as_json, settings.make_tasks())
     if result.training.stopped == EndReason.INTERRUPTED:
         raise typer.Exit(130)
 
@@ -133,6 +139,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train only, from a manifest and its splits."""
+    announce("loading the libraries", quiet=as_json)
     from soritune.corpus.manifest import load_manifest
     from soritune.corpus.splitting.splits import load_splits
     from soritune.run_folder import RunFolder
@@ -162,7 +169,7 @@ def train(
             _print_found(find_batch(settings, rows, chosen, memory_gb=memory_gb, console=console), as_json)
             return
         result = train_recipe(settings, rows, chosen, folder, resume=resume, console=console)
-        _print_result(folder, result, None, as_json)
+        _print_result(folder, result, None, as_json, settings.make_tasks())
     if result.stopped == EndReason.INTERRUPTED:
         raise typer.Exit(130)
 
@@ -189,6 +196,7 @@ def crossval(
     as_json: AsJson = False,
 ) -> None:
     """Train once per fold and judge all held-out utterances together. Finished folds are not repeated."""
+    announce("loading the libraries", quiet=as_json)
     from soritune.recipe import load_recipe
     from soritune.stages.crossval import crossval as train_folds
 
@@ -242,6 +250,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Train phones, style and mispronunciations on synthetic Korean speech, and judge them on unseen voices."""
+    announce("loading the libraries", quiet=as_json)
     from soritune.stages.demo import run_demo
 
     result = run_demo(output, console=progress.Console(quiet=as_json))
@@ -319,7 +328,11 @@ def joined_processes() -> Iterator[None]:
 
 
 def _print_result(
-    folder: Path, training: TrainingResult | None, scores: Evaluation | None, as_json: bool
+    folder: Path,
+    training: TrainingResult | None,
+    scores: Evaluation | None,
+    as_json: bool,
+    tasks: Sequence[Task] = (),
 ) -> None:
     if not processes.is_main():
         return
@@ -327,13 +340,13 @@ def _print_result(
         print_json({"folder": str(folder), "training": _training_json(training), "scores": scores})
         return
     if training is not None:
-        _print_training(training)
+        _print_training(training, tasks)
     if scores is not None:
-        from soritune.reports.text_report import summary
+        from soritune.reports.text_report import headlines
         from soritune.run_folder import RunFolder
 
         show_scores(scores.all_scores)
-        print_line(f"\ntest {summary(scores.all_scores)}")
+        print_line(f"\ntest {headlines(scores.all_scores)}")
         print_line(f"report: {RunFolder(folder).report()}")
 
 
@@ -348,18 +361,21 @@ def _training_json(training: TrainingResult | None) -> dict[str, Any] | None:
     }
 
 
-def _print_training(training: TrainingResult) -> None:
-    def values(best: Mapping[str, float]) -> str:
-        return ", ".join(f"{name} {value:.4g}" for name, value in best.items())
+def _print_training(training: TrainingResult, tasks: Sequence[Task]) -> None:
+    from soritune.reports.numbers import counted, duration_text
+    from soritune.tasks.headline import headline
 
     console = terminal()
     for phase in training.phases if len(training.phases) > 1 else ():
+        best = headline(tasks, phase["best"])
         console.print(
-            f"phase {phase['index'] + 1}: {phase['steps']} steps ({phase['stopped']}); best: {values(phase['best'])}"
+            f"phase {phase['index'] + 1}: {counted(phase['steps'], 'step')}; best: {best}", highlight=False
         )
+    best = headline(tasks, training.best)
     console.print(
-        f"{training.steps} steps in {training.seconds:.0f} s ({training.stopped}); best on validation: "
-        f"{values(training.best)}"
+        f"{training.stopped.text} after {counted(training.steps, 'step')} in {duration_text(training.seconds)}"
+        + (f"; best: {best}" if best else ""),
+        highlight=False,
     )
 
 
@@ -376,6 +392,8 @@ def _print_dry_run(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
+    from soritune.reports.numbers import counted
+
     console = terminal()
     known = sorted({label for row in result["splits"].values() for label in _labels_of(row)})
     fields = {field for field, _ in known}
@@ -387,11 +405,11 @@ def _print_dry_run(result: dict[str, Any], as_json: bool) -> None:
     console.print(table)
     longest = result["longest_batch"]
     console.print(
-        f"quarantined: {result['quarantined']}; steps per epoch: {result['steps_per_epoch']}; padding: "
-        f"{100 * result['padding_share']:.1f} %; longest batch: {longest['utterances']} utterances of "
-        f"{longest['samples']} samples → {longest['outputs']}"
+        f"{counted(result['quarantined'], 'recording')} left out; {counted(result['steps_per_epoch'], 'step')} per "
+        f"epoch; the longest batch has {counted(longest['utterances'], 'utterance')}",
+        highlight=False,
     )
-    console.print(result["model"], markup=False)
+    console.print(result["model"], markup=False, highlight=False)
     console.print("dry run: no weights were written")
 
 

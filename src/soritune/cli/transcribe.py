@@ -15,7 +15,7 @@ from soritune.cli.given_options import refuse_idle
 from soritune.cli.model_options import Device
 from soritune.cli.predict import without_repeats
 from soritune.cli.recognition_options import MODEL_HELP, BeamSize, ComputeType, Language, open_recogniser
-from soritune.cli.terminal import AsJson, print_error, print_json, print_line
+from soritune.cli.terminal import AsJson, announce, print_error, print_json, print_line
 
 if TYPE_CHECKING:
     from soritune.stages.transcribe import Transcription
@@ -76,6 +76,7 @@ def transcribe(
     Clips with doubtful text are set aside in a quarantine file beside the output. A recogniser hears words, so it hides
     mispronunciations.
     """
+    announce("loading the libraries and the model", quiet=as_json)
     from soritune.inference.recognition.acceptance import checked_min_confidence
     from soritune.stages.cluster_transcription import ClusterTranscription
     from soritune.stages.predict import find_files, reading_of, select_rows

@@ -1,4 +1,4 @@
-"""Which source reads a corpus that names none (`data.source: auto`), and the columns and the folder that it finds.
+"""Which source reads a corpus where `data.source` is `auto`, and the columns and the folder that it finds.
 
 A choice is made from what is there: the suffix of a file, or the files of a folder that only one layout has. Names of
 columns and the folder of the recordings are found as `sources preview` suggests them. Every finding is reported, so

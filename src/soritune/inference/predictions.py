@@ -1,6 +1,7 @@
-"""predictions.jsonl: a header line, then one row per clip. `score` and `report` read it. Next: `reports/score.py`.
+"""predictions.jsonl: one row per clip, and a header, which is the first line or a file beside it.
 
-This file and the two that it imports are the format: they load no model.
+With the header in `predictions.header.json` every line of `predictions.jsonl` is a row, as other programs expect. Every
+reader takes both. This file and the two that it imports are the format: they load no model. Next: `reports/score.py`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from soritune.inference.json_values import JsonObject, without_nan
 from soritune.run_folder import RunFolder
 from soritune.strict_json import parse_json
 from soritune.tasks.task import Task
-from soritune.whole_file import whole_file
+from soritune.whole_file import whole_file, write_text
 
+_ROWS = "num_rows"
+"""Key of a header beside its file: how many rows the file has."""
 _REMEDY = "write the file again with `soritune predict --output`"
 Row = dict[str, Any]
 """`{"id", "audio", "duration_s", "groups", "tasks"}` or `{"id", "audio", "error"}`."""
@@ -48,8 +51,21 @@ class Predictions:
         return [row for row in self.rows if "error" in row]
 
 
-def write_predictions(path: Path | str, header: Header, rows: Iterable[Row]) -> tuple[int, int]:
+def header_file(path: Path | str) -> Path:
+    """The file beside a predictions file that has its header, where the header is not its first line."""
+    return Path(path).with_suffix(".header.json")
+
+
+def write_predictions(
+    path: Path | str, header: Header, rows: Iterable[Row], *, header_beside: bool = False
+) -> tuple[int, int]:
     """Writes a predictions file, at once or not at all; rows may come from a running prediction.
+
+    Args:
+        path: of the file.
+        header: of the predictions.
+        rows: in the order in which they are written.
+        header_beside: write the header into `header_file(path)`, so that the first line of the file is a row.
 
     Returns:
         How many rows were predicted and how many failed.
@@ -64,15 +80,20 @@ def write_predictions(path: Path | str, header: Header, rows: Iterable[Row]) -> 
         whole_file(path) as part,
         part.open("w", encoding="utf-8", errors=escape, newline="\n") as stream,
     ):
-        stream.write(_line(header.to_json()))
+        if not header_beside:
+            stream.write(_line(header.to_json()))
         for row in rows:
             failed, good = failed + ("error" in row), good + ("error" not in row)
             stream.write(_line(row))
+    if header_beside:
+        write_text(header_file(path), _line({**header.to_json(), _ROWS: failed + good}))
+    else:
+        header_file(path).unlink(missing_ok=True)  # of a file that this one replaces
     return good, failed
 
 
 def read_predictions(path: Path | str) -> Predictions:
-    """Reads a predictions file.
+    """Reads a predictions file, with its header as the first line or in the file beside it.
 
     Raises:
         ManifestError: a missing file, one that is not UTF-8 or not a predictions file, a line that is not a JSON
@@ -80,24 +101,49 @@ def read_predictions(path: Path | str) -> Predictions:
     """
     file = Path(path)
     lines = list(_objects(file))
-    if not lines or lines[0].get("schema") != SCHEMA:
+    beside = header_file(file)
+    if lines and lines[0].get("schema") == SCHEMA:
+        header, rows, first_line = JsonObject(lines[0], file, _REMEDY), lines[1:], 2
+    elif beside.is_file():
+        header, rows, first_line = _header_beside(beside, file, len(lines)), lines, 1
+    else:
         schema = lines[0].get("schema") if lines else "nothing"
         raise ManifestError(
-            f"is not a predictions file (its first line has schema {schema!r}, not {SCHEMA!r})", path=file
+            f"is not a predictions file (its first line has schema {schema!r}, not {SCHEMA!r}, and there is no "
+            f"{beside.name} beside it)",
+            path=file,
         )
-    _check_rows(lines[1:], file)
-    header = Header.read(JsonObject(lines[0], file, _REMEDY))
-    return Predictions(header, tuple(lines[1:]))
+    _check_rows(rows, file, first_line)
+    return Predictions(Header.read(header), tuple(rows))
 
 
-def _check_rows(rows: Sequence[Row], file: Path) -> None:
-    """Checks all that scores and reports use of the rows; the header is line 1.
+def _header_beside(beside: Path, file: Path, num_rows: int) -> JsonObject:
+    """The header of a file that has only rows.
+
+    Raises:
+        ManifestError: it is not a header, or that of another file.
+    """
+    content = next(_objects(beside), {})
+    if content.get("schema") != SCHEMA:
+        raise ManifestError(
+            f"is not the header of predictions (schema {content.get('schema')!r})", path=beside
+        )
+    stated = content.pop(_ROWS, None)
+    if stated != num_rows:
+        raise ManifestError(
+            f"is the header of {stated} rows, and {file.name} has {num_rows}; {_REMEDY}", path=beside
+        )
+    return JsonObject(content, beside, _REMEDY)
+
+
+def _check_rows(rows: Sequence[Row], file: Path, first_line: int) -> None:
+    """Checks all that scores and reports use of the rows, the first of which is on line `first_line`.
 
     Raises:
         ManifestError: a value is missing or cannot be, or two rows are of one clip.
     """
     lines: dict[tuple[str, Any], int] = {}
-    for number, values in enumerate(rows, 2):
+    for number, values in enumerate(rows, first_line):
         if "id" not in values or ("tasks" not in values and "error" not in values):
             raise ManifestError("a row needs 'id' and either 'tasks' or 'error'", path=file, line=number)
         row = JsonObject(values, file, _REMEDY, line=number)

@@ -274,7 +274,7 @@ class Predictor:
         items: Iterable[Item] | Rows,
         *,
         groups: Mapping[str, Any] | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> Iterator[Row]:
         """Predicts files, folders, `(waveform, sample rate)` pairs, requests, or the rows of a `Manifest`, in order.
 
@@ -284,7 +284,7 @@ class Predictor:
             items: what to predict, or a single one. A folder stands for the audio files in it and below, sorted. A
                 request is a mapping with the key `audio`, a path or pair, and the fields of the model's other inputs.
             groups: added to the groups of manifest rows (e.g. `{"split": "test"}`).
-            progress: called with how many more clips are done.
+            progress: called with how many more clips are done; with parts of one while windows of a long one are.
 
         Raises:
             AudioError: a folder without audio files, or an item of another type.
@@ -296,7 +296,7 @@ class Predictor:
         items: Iterable[Item] | Rows,
         *,
         groups: Mapping[str, Any] | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> Iterator[Posteriors]:
         """The log-probabilities that `predict` decodes, in the same order, for the same items and arguments.
 
@@ -325,7 +325,7 @@ class Predictor:
         return label_distribution(rows, task=chosen.name, labels=chosen.outputs[0].labels)
 
     def predict_clips(
-        self, clips: Iterable[Clip], *, progress: Callable[[int], None] | None = None
+        self, clips: Iterable[Clip], *, progress: Callable[[float], None] | None = None
     ) -> Iterator[Row]:
         """As `predict`, for clips made elsewhere."""
         return self._through(
@@ -371,34 +371,33 @@ class Predictor:
         clips: Iterable[Clip],
         finish: Callable[[Posteriors], Result],
         *,
-        progress: Callable[[int], None] | None,
+        progress: Callable[[float], None] | None,
         block_size: int,
     ) -> Iterator[Result]:
         """The result of `finish` for each clip's posteriors, in the order of the clips."""
         if self._window_runner is None:
             yield from self._in_batches(clips, finish, progress=progress, block_size=block_size)
             return
-        for done in self._by_window(self._window_runner, clips):
-            yield finish(done)
-            if progress is not None:
-                progress(1)
+        yield from map(finish, self._by_window(self._window_runner, clips, progress))
 
-    def _by_window(self, runner: WindowRunner, clips: Iterable[Clip]) -> Iterator[Posteriors]:
+    def _by_window(
+        self, runner: WindowRunner, clips: Iterable[Clip], progress: Callable[[float], None] | None
+    ) -> Iterator[Posteriors]:
         """Clips with a result for every window; outputs with frames are those of `_in_batches`."""
         if not any(spec.per_frame for spec in self.outputs.values()):
-            yield from map(self._results.of_windows, runner.run(clips))
+            yield from map(self._results.of_windows, runner.run(clips, progress=progress))
             return
         waiting = iter(clips)
         while block := list(islice(waiting, _POSTERIOR_BLOCK)):
             whole = self._in_batches(block, lambda done: done, progress=None, block_size=len(block))
-            yield from map(self._results.of_windows, runner.run(block), whole)
+            yield from map(self._results.of_windows, runner.run(block, progress=progress), whole)
 
     def _in_batches(
         self,
         clips: Iterable[Clip],
         finish: Callable[[Posteriors], Result],
         *,
-        progress: Callable[[int], None] | None,
+        progress: Callable[[float], None] | None,
         block_size: int,
     ) -> Iterator[Result]:
         """The result of `finish` for each clip's posteriors, in the order of the clips. It is called as soon as the

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soritune.errors import AudioError, TaskError
@@ -38,6 +38,8 @@ class WindowedClip:
     """Windows that are not yet run."""
     is_read: bool = False
     error: str | None = None
+    reported: float = 0.0
+    """Share of the recording that was reported as read."""
     left_out: tuple[str, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
 
@@ -94,8 +96,15 @@ class WindowRunner:
         self.kept = {name: spec for name, spec in specs.items() if not spec.per_frame}
         self.batch_size = max(1, int(padded_seconds / reader.settings.window_s))
 
-    def run(self, clips: Iterable[Clip]) -> Iterator[WindowedClip]:
-        """The outputs of each clip in the order of the clips; one that cannot be read has an `error`."""
+    def run(
+        self, clips: Iterable[Clip], *, progress: Callable[[float], None] | None = None
+    ) -> Iterator[WindowedClip]:
+        """The outputs of each clip in the order of the clips; one that cannot be read has an `error`.
+
+        Args:
+            clips: the recordings.
+            progress: called with how many more clips were read; parts of one while a long one is read.
+        """
         batch: list[tuple[WindowedClip, int, ReadClip]] = []
         unfinished: deque[WindowedClip] = deque()
         for clip in clips:
@@ -106,7 +115,9 @@ class WindowRunner:
                 call.waiting += 1
                 if len(batch) >= self.batch_size:
                     self._run(batch)
+                    _report(call, progress, window.end_s / max(clip.duration_s, window.end_s))
             call.is_read = True
+            _report(call, progress, 1.0)
             while unfinished and _is_done(unfinished[0]):
                 yield unfinished.popleft()
         self._run(batch)
@@ -142,6 +153,13 @@ class WindowRunner:
             call.outputs[index] = mean_outputs(self.kept, models).whole
             call.waiting -= 1
         batch.clear()
+
+
+def _report(call: WindowedClip, progress: Callable[[float], None] | None, share: float) -> None:
+    """Reports that a share of a recording is read, less what was reported before."""
+    if progress is not None and share > call.reported:
+        progress(share - call.reported)
+        call.reported = share
 
 
 def _is_done(call: WindowedClip) -> bool:

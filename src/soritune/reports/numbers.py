@@ -70,6 +70,18 @@ def hours_text(hours: float) -> str:
     return f"{hours:.2f} h" if hours >= 1 else f"{60 * hours:.1f} min"
 
 
+def duration_text(seconds: float) -> str:
+    """`64.2` as `1 min 4 s`, `7500` as `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
 def certain_title(certain: CertainScores, total: int) -> str:
     """`Clips with speech and a label of at least 60.0 %: 45 of 60 (75.0 %)`; with the coverage that was stated."""
     stated = "" if certain.coverage is None else f", stated coverage {certain.coverage:.0%}"

@@ -28,6 +28,7 @@ from soritune.reports.numbers import (
     temperature_note,
 )
 from soritune.reports.scores import Scores, TaskScores
+from soritune.tasks.headline import common_name
 from soritune.tasks.task import Task
 from soritune.terminal_text import SafeConsole
 
@@ -47,6 +48,22 @@ def summary(scores: Scores) -> str:
             for rate, interval in task_scores.rates.items()
         ]
         parts.append(f"{name}: {', '.join(rates)}")
+    return "; ".join(parts)
+
+
+def headlines(scores: Scores) -> str:
+    """The primary rate of every task with its interval: `phone error rate 26.3 % [23.2, 28.1]`."""
+    tasks = scores.header.tasks_by_name
+    parts = []
+    for name, task_scores in scores.tasks.items():
+        rate = tasks[name].primary_metric.name
+        interval = task_scores.rates.get(rate)
+        if interval is not None:
+            value = rate_text(tasks[name], rate, interval.value)
+            whose = f"{name}: " if len(scores.tasks) > 1 else ""
+            parts.append(
+                f"{whose}{common_name(tasks[name], rate)} {value} {rate_range_text(tasks[name], rate, interval)}"
+            )
     return "; ".join(parts)
 
 

@@ -68,7 +68,7 @@ def align_clips(
     items: Any,
     *,
     phones: list[str] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Iterator[AlignedClip]:
     """The times of the texts of clips, in order.
 

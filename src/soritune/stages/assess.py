@@ -25,7 +25,7 @@ def assess_clips(
     variants: Variants | None = None,
     detector: LanguageDetector | None = None,
     vad: VadName = "auto",
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
     listen: Callable[[str, Float32Array], None] | None = None,
 ) -> Iterator[Answer]:
     """The answers for clips, in order; a clip in a batch gets the same answer as alone.

@@ -6,7 +6,8 @@ What a model is run on is found here, for `soritune predict` and for `evaluate` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,9 +159,11 @@ def predict_rows(
     *,
     data: dict[str, Any],
     unusable: Iterable[Row] = (),
+    earlier: Iterable[Row] = (),
     watch: Callable[[Iterable[Row]], Iterable[Row]] = iter,
     recogniser: Recogniser | None = None,
     cluster: ClusterPrediction | None = None,
+    header_beside: bool = False,
     console: Console = SILENT,
 ) -> None:
     """Predicts and writes a predictions file.
@@ -171,11 +174,13 @@ def predict_rows(
         output: the file; None writes none.
         data: of the header, as `select_rows` gives it.
         unusable: rows with errors that are added at the end.
+        earlier: rows of an earlier call, which come first.
         watch: sees every row as it is made, and passes it on.
         recogniser: adds the recognised text of each clip to its row, and gives it to inputs that read a text and have
             no other.
         cluster: predicts there instead of here, which needs an output; `predictor` then only states what the header
             has.
+        header_beside: write the header into a file of its own, so that every line of the file is a row.
         console: where the progress bar is shown; nothing is shown by default.
 
     Raises:
@@ -201,9 +206,9 @@ def predict_rows(
             predicted = predictor.predict(items, groups=groups, progress=bar.advance)
         else:
             predicted = predict_with_text(predictor, recogniser, items, groups=groups, progress=bar.advance)
-        rows = watch(_joined(predicted, unusable))
+        rows = watch(chain(earlier, predicted, unusable))
         if output is not None and header is not None:
-            write_predictions(output, header, rows)
+            write_predictions(output, header, rows, header_beside=header_beside)
             if cluster is not None:
                 remove_parts(output)
         else:
@@ -218,8 +223,3 @@ def _refuse_idle_withholding(predictor: Predictor, rows: Manifest) -> None:
                 f"no row has a value of '{spec.name}', so withholding it has no effect; leave it out",
                 path=rows.path,
             )
-
-
-def _joined(predicted: Iterable[Row], unusable: Iterable[Row]) -> Iterator[Row]:
-    yield from predicted
-    yield from unusable

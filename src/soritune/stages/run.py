@@ -83,6 +83,7 @@ def run(
     *,
     data: Manifest | Path | str | None = None,
     resume: bool | Literal["auto"] = False,
+    overwrite: bool = False,
     console: Console = SILENT,
 ) -> RunResult:
     """Runs every stage of a recipe in the folder `output`.
@@ -94,6 +95,7 @@ def run(
             read from there by the source `manifest`.
         resume: continue from the newest checkpoint. "auto" does so if the folder holds a run, so that a cell of a
             notebook can be run again, after it was interrupted or finished.
+        overwrite: replace the run already in the folder, once the recipe has been checked.
         console: where progress is shown, as `soritune.Console()`; nothing is shown by default.
 
     Raises:
@@ -114,6 +116,8 @@ def run(
         note(folder, f"test {summary(scores.all_scores)}")
         return scores
 
+    if overwrite:
+        group.on_main(lambda: _remove_earlier_run(recipe, folder, bool(resume)))
     inputs = group.on_main(lambda: _training_inputs(recipe, folder, given_rows, resumes, console))
     manifest, splits = inputs or _inputs_from_main(recipe, folder)
     result = train_recipe(recipe, manifest, splits, folder, resume=resumes, console=console)
@@ -121,6 +125,24 @@ def run(
     if result.stopped != EndReason.INTERRUPTED and len(splits.indices(manifest, "test")):
         scores = group.on_main(judge)
     return RunResult(folder, result, scores)
+
+
+def _remove_earlier_run(recipe: Recipe, folder: Path, resume: bool) -> None:
+    """Removes the run in `folder`, unless it could not be replaced.
+
+    Raises:
+        OutputError: it is to be resumed too, or the corpus is a part of it.
+    """
+    if resume:
+        raise OutputError("--overwrite replaces a run and --resume continues it; give one of them")
+    root = recipe.data.root
+    if root is not None and RunFolder(folder).given_rows != Path(root):
+        check_start(recipe)
+        if folder.resolve() in Path(root).resolve().parents:
+            raise OutputError(
+                f"{root} is a file of the run in {folder}, which would be removed; copy it first"
+            )
+    open_folder(folder, overwrite=True)
 
 
 def _training_inputs(

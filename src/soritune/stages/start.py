@@ -18,7 +18,7 @@ from soritune.bundles.read import is_bundle, load_bundle
 from soritune.corpus.prepare import source_config
 from soritune.errors import BundleError, ModelError, OutputError, RecipeError, TrainingError
 from soritune.recipe import Recipe
-from soritune.run_folder import RunFolder
+from soritune.run_folder import RunFolder, remove_run
 from soritune.tasks.inputs.input import inputs_of, kind_of
 
 if TYPE_CHECKING:
@@ -143,7 +143,11 @@ def _check_encoder(recipe: Recipe) -> None:
 
 
 def open_folder(
-    folder: Path, *, resume: bool = False, phase: int | str | tuple[int | str, ...] | None = None
+    folder: Path,
+    *,
+    resume: bool = False,
+    phase: int | str | tuple[int | str, ...] | None = None,
+    overwrite: bool = False,
 ) -> bool:
     """Makes the run's folder.
 
@@ -151,6 +155,7 @@ def open_folder(
         folder: of the run.
         resume: continue the run already in this folder.
         phase: phases requested by name; they may follow those that were trained in the folder before.
+        overwrite: remove the run already in this folder.
 
     Returns:
         Whether a run in the folder is resumed.
@@ -173,8 +178,11 @@ def open_folder(
         raise TrainingError(f"{folder} has no whole checkpoint to resume from; start without --resume")
     if not run.has_checkpoint and run.bundles.exists():
         shutil.rmtree(run.bundles)  # of a start that failed before its first checkpoint
+    if overwrite and run.has_checkpoint:
+        remove_run(folder)
     if not resume and run.has_checkpoint and phase is None:
         raise OutputError(
-            f"{folder} already holds a run; continue it with --resume, or choose another --output"
+            f"{folder} already holds a run; continue it with --resume, replace it with --overwrite, or choose another "
+            "--output"
         )
     return run.has_checkpoint

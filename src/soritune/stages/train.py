@@ -25,6 +25,7 @@ from soritune.run_folder import RunFolder
 from soritune.stages.calibrate import calibrate_after_training
 from soritune.stages.check import usable_rows
 from soritune.stages.origin import card_fields
+from soritune.stages.resumed_settings import settings_before
 from soritune.stages.split import refuse_parts
 from soritune.stages.start import check_extras, open_folder
 from soritune.tasks.inputs.input import inputs_of
@@ -84,6 +85,11 @@ def train_recipe(
     check_extras(recipe)
     group = process_group()
     resumed = group.from_main(lambda: open_folder(folder, resume=resume, phase=recipe.train.phase))
+    before = (
+        settings_before(recipe, folder, settings_that_affect_results, console=console)
+        if resumed and resume
+        else None
+    )
     unusable: list[Quarantined] | None = None
     if manifest.path is None or not _same_file(manifest.path, RunFolder(folder).checked):
         # Rows from elsewhere: their labels are unchecked, and `evaluate` will look for them in the run's folder.
@@ -93,6 +99,9 @@ def train_recipe(
         rows = manifest
         manifest = group.on_main(lambda: _write_inputs(recipe, rows, splits, folder, unusable)) or manifest
     training = build_run(recipe, manifest, splits, folder)
+    if before is not None:
+        training.identity_before = _identity_of_settings(before)
+        group.on_main(lambda: write_text(RunFolder(folder).recipe, _recipe_text(recipe)))
     _warn_without_validation(training, console)
     logger.info("model: %s", training.model.load_report)
     logger.debug("versions: %s", json.dumps(versions()))
@@ -132,7 +141,7 @@ def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) 
         augment=recipe.augment,
         settings=recipe.train,
         identity={
-            "recipe": _digest(settings_that_affect_results(recipe.resolved())),
+            **_identity_of_settings(recipe, phases=False),
             "data": _digest([manifest.hash, *row_digests]),
             "labels": _digest([list(spec.labels) for spec in outputs]),
             "base": frozen_digest(model),
@@ -141,6 +150,17 @@ def build_run(recipe: Recipe, manifest: Manifest, splits: Splits, folder: Path) 
         can_predict=model.load_report.is_complete,
         keeps_start=any(is_kept(task.outputs, task.inputs, model.load_report.new_parts) for task in tasks),
     )
+
+
+def _identity_of_settings(recipe: Recipe, *, phases: bool = True) -> dict[str, str]:
+    """Hashes of a recipe's settings, and of its phases, that a checkpoint must share to be resumed."""
+    from soritune.training.phase_start import identity_of
+    from soritune.training.phases import resolve_phases
+
+    hashes = {"recipe": _digest(settings_that_affect_results(recipe.resolved()))}
+    if phases:
+        hashes |= identity_of(resolve_phases(recipe.train, recipe.augment, recipe.model.freeze))
+    return hashes
 
 
 def settings_that_affect_results(resolved: dict[str, Any]) -> dict[str, Any]:
@@ -190,8 +210,12 @@ def _write_inputs(
         if hashes is not None:
             save_audio_hashes(run.path, manifest, hashes)
     splits.save(run.splits)
-    write_text(run.recipe, yaml.safe_dump(recipe.resolved(), allow_unicode=True, sort_keys=False))
+    write_text(run.recipe, _recipe_text(recipe))
     return manifest
+
+
+def _recipe_text(recipe: Recipe) -> str:
+    return yaml.safe_dump(recipe.resolved(), allow_unicode=True, sort_keys=False)
 
 
 def _same_file(first: Path, second: Path) -> bool:

@@ -172,8 +172,8 @@ class MispronunciationTask(Task):
 
     @property
     def primary_metric(self) -> Metric:
-        """F1 of the errors by aligned labels; with a segment head, the area under its ROC curve; if no labels are learnt,
-        F1 of the mispronunciations that the recognised phones show."""
+        """F1 of the errors by aligned labels; with a segment head, the area under its ROC curve; without labels, F1
+        of the mispronunciations that the recognised phones show."""
         if self.has_segments:
             return Metric("segment_auc", True)
         return Metric("error_f1" if self.has_labels else "mdd_f1", True)

@@ -16,3 +16,14 @@ class EndReason(StrEnum):
     """`train.max_steps` was reached inside an epoch or before the last one."""
     INTERRUPTED = "interrupted"
     """Ctrl-C or SIGTERM; the run can be resumed."""
+
+    @property
+    def text(self) -> str:
+        """The reason for people, as the beginning of a sentence."""
+        texts = {
+            EndReason.END: "finished",
+            EndReason.EARLY: "stopped early, because nothing improved,",
+            EndReason.MAX_STEPS: "stopped by train.max_steps",
+            EndReason.INTERRUPTED: "interrupted",
+        }
+        return texts[self]

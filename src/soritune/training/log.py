@@ -117,12 +117,12 @@ class RunLog:
         return {name: path.stat().st_size if path.exists() else 0 for name, path in growing.items()}
 
     def event(self, event: str, **values: Any) -> None:
-        """One JSON line, one text line, and the numbers to the trackers under their own names."""
+        """One JSON line, one text line, and the numbers to the trackers; nothing on the terminal."""
         record = {"event": event, "time": round(time.time(), 3), **values}
         self._write(self._json, json.dumps(record, ensure_ascii=False, default=float) + "\n")
         numbers = {k: v for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
         shown = " ".join(f"{key}={_short(value)}" for key, value in numbers.items())
-        self.message(f"{event} {shown}", to_terminal=event in ("evaluate", "end"))
+        self.message(f"{event} {shown}", to_terminal=False)
         if "step" in values:
             self._trackers.log(event, {k: v for k, v in numbers.items() if k != "step"}, values["step"])
 
@@ -132,6 +132,10 @@ class RunLog:
         logger.info(text)
         if to_terminal:
             self.console.message(text)
+
+    def to_terminal(self, text: str) -> None:
+        """A line on the terminal alone, about an event whose numbers are in the log."""
+        self.console.message(text)
 
     def _write(self, file: IO[str], line: str) -> None:
         try:

@@ -68,7 +68,9 @@ def train(run: TrainingRun, *, resume: bool = False, console: Console = SILENT) 
     folder = RunFolder(run.folder)
     loaded: Loaded | None = None
     if resume or (run.settings.phase is not None and checkpoints(folder)):
-        loaded = newest_checkpoint(folder, run.identity | identity_of(phases))
+        loaded = newest_checkpoint(folder, run.identity | identity_of(phases) | run.identity_before)
+        if run.identity_before:
+            loaded.progress.reopen()
     first = _first_phase(run, phases, chosen, loaded, resume=resume)
     log = RunLog(
         run.folder,

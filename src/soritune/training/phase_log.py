@@ -9,7 +9,9 @@ from typing import Any
 from accelerate import Accelerator
 
 from soritune.models.parameter_table import ParameterTable
+from soritune.tasks.headline import headline
 from soritune.tasks.specs import OutputSpec
+from soritune.tasks.task import Task
 from soritune.training.end_reason import EndReason
 from soritune.training.epochs import Epochs
 from soritune.training.log import Meter, RunLog
@@ -18,6 +20,9 @@ from soritune.training.phases import Phase
 from soritune.training.run_progress import Progress
 from soritune.training.step import Stepper
 from soritune.training.validation import Validation
+
+_SLOW_DATA = 0.2
+"""Share of the time spent waiting for data from which the progress bar shows it."""
 
 
 class PhaseLog:
@@ -28,9 +33,13 @@ class PhaseLog:
         phase: what is trained.
         epochs: of the phase.
         progress: where the run is.
+        tasks: whose rates are shown on the terminal.
     """
 
-    def __init__(self, log: RunLog, phase: Phase, epochs: Epochs, progress: Progress) -> None:
+    def __init__(
+        self, log: RunLog, phase: Phase, epochs: Epochs, progress: Progress, tasks: Sequence[Task] = ()
+    ) -> None:
+        self.tasks = tasks
         self.log, self.phase, self.epochs, self.progress = log, phase, epochs, progress
         self.settings = phase.settings
         self.last_loss = math.nan
@@ -111,11 +120,12 @@ class PhaseLog:
     def show_progress(self, meter: Meter) -> None:
         """Moves the progress bar."""
         phase = f"phase {self.phase.number}/{self.phase.count}  " if self.phase.count > 1 else ""
+        loss = f"  loss {self.last_loss:.3g}" if math.isfinite(self.last_loss) else ""
+        slow = f"  waiting for data {100 * meter.wait_share:.0f} %" if meter.wait_share > _SLOW_DATA else ""
         self.log.show_progress(
             self.progress.phase_step,
             self.epochs.total_steps,
-            f"{phase}epoch {self.progress.epoch + 1}/{self.settings.epochs}  loss {self.last_loss:.3f}  "
-            f"{meter.audio_s_per_s:.0f} audio-s/s  waiting for data {100 * meter.wait_share:.0f} %",
+            f"{phase}epoch {self.progress.epoch + 1}/{self.settings.epochs}{loss}{slow}",
         )
 
     def evaluation(self, event: str, num_rows: int, result: Validation) -> None:
@@ -129,6 +139,16 @@ class PhaseLog:
             failed=result.num_failed,
             **{f"val/{name}": value for name, value in result.values.items()},
         )
+        figures = headline(self.tasks, result.values)
+        if figures:
+            self.log.to_terminal(f"{self._when()}: {figures}")
+
+    def _when(self) -> str:
+        """How far the phase is, for people."""
+        if not self.progress.phase_step:
+            return "before training"
+        phase = f"phase {self.phase.number}, " if self.phase.count > 1 else ""
+        return f"{phase}epoch {self._epochs_done():.3g} of {self.settings.epochs}"
 
     def end(self, reason: EndReason) -> None:
         """The phase has ended; a run of one phase has only the event of the run's end."""

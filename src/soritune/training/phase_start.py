@@ -79,7 +79,7 @@ def begin_phase(
     if loaded is not None:
         stepper.restore(loaded)
     weights = PhaseWeights(model, changed, stepper.averager, folder)
-    phase_log = PhaseLog(log, phase, epochs, progress)
+    phase_log = PhaseLog(log, phase, epochs, progress, run.tasks)
     evaluations = _evaluations(run, phase, epochs, weights, progress, phase_log, accelerator, group)
     trainer = PhaseTrainer(
         phase=phase,

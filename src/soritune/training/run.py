@@ -40,3 +40,5 @@ class TrainingRun:
     """The starting point has all its heads: it is evaluated and kept before training."""
     keeps_start: bool = False
     """The starting point has the heads of some task: it is kept, to judge this task before and after training."""
+    identity_before: dict[str, str] = field(default_factory=dict)
+    """Hashes of settings with fewer epochs, which the checkpoint has when epochs are added to a run."""

@@ -82,6 +82,12 @@ class Progress:
         """Whether every step of the phase so far was skipped."""
         return 0 < self.phase_step == self.phase_skipped_steps
 
+    def reopen(self) -> None:
+        """Takes back the end of the last phase if it ended with its epochs, so that more can be trained."""
+        if self.ended is EndReason.END:
+            self.ended = None
+            self.done.pop()
+
     def next_phase(self, index: int) -> None:
         """Begins phase `index`. Steps of the run and what is known of earlier phases are kept."""
         fresh = Progress(phase=index, step=self.step, done=self.done, non_finite_steps=self.non_finite_steps)

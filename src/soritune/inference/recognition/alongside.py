@@ -20,7 +20,7 @@ def predict_with_text(
     items: Iterable[Item] | Rows,
     *,
     groups: Mapping[str, Any] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Iterator[Row]:
     """The rows of `Predictor.predict`, with the fields of `RecognisedText.fields`.
 

@@ -1,0 +1,39 @@
+"""The one rate of each task by which models are chosen, with its name and unit, for lines on a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from soritune.tasks.task import Task
+
+
+def headline(tasks: Iterable[Task], values: Mapping[str, float]) -> str:
+    """`validation loss 1.41, phone error rate 28.3 %`: the loss, and the primary rate of each task.
+
+    Args:
+        tasks: whose rates the values have.
+        values: `loss` and `TASK/RATE`; those that are missing or not finite are left out.
+    """
+    chosen = list(tasks)
+    parts = []
+    if math.isfinite(values.get("loss", math.nan)):
+        parts.append(f"validation loss {values['loss']:.3g}")
+    for task in chosen:
+        rate = task.primary_metric.name
+        value = values.get(f"{task.name}/{rate}", math.nan)
+        if not math.isfinite(value):
+            continue
+        description = task.rate_descriptions.get(rate)
+        name = common_name(task, rate) + (f" of {task.name}" if len(chosen) > 1 else "")
+        is_share = description is None or description.is_share
+        parts.append(f"{name} {100 * value:.1f} %" if is_share else f"{name} {value:.3g}")
+    return ", ".join(parts)
+
+
+def common_name(task: Task, rate: str) -> str:
+    """What people call a rate: its common name, or its title without what follows a comma or a colon."""
+    description = task.rate_descriptions.get(rate)
+    if description is None:
+        return rate
+    return description.known_as or description.title.split(",")[0].split(":")[0]
