@@ -58,7 +58,7 @@ def test_what_a_cluster_cannot_do_is_refused(tmp_path: Path) -> None:
     )
     (tmp_path / "a.wav").touch()
     error = soritune("predict", str(tmp_path / "a.wav"), "--engine", "ray").exception
-    assert str(error) == "--engine ray needs --output, beside which all machines write their parts"
+    assert str(error) == "--engine ray needs --output FILE.jsonl, beside which all machines write their parts"
 
 
 @pytest.mark.parametrize("verb", ["predict", "transcribe"])

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from soritune.tasks.headline import headline, common_name
+from soritune.tasks.headline import common_name, headline
 from soritune.tasks.task import make_task
 
 PHONES = make_task("phoneme", {"inventory": "korean"}, "")

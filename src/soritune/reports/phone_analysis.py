@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from soritune.inference.json_values import without_nan
 from soritune.metrics.bootstrap import Interval, speaker_intervals
-from soritune.reports.grouping import UNKNOWN
 from soritune.metrics.share_interval import wilson
+from soritune.reports.grouping import UNKNOWN
 from soritune.tasks.phones.phone_errors import confusion_counts, phones_of_pair
 from soritune.tasks.results import Pair
 

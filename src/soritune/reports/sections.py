@@ -22,7 +22,7 @@ from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
 from soritune.reports.scores import TaskScores
 from soritune.reports.timeline import Track, label_colours, timeline_lines
-from soritune.tasks.phones.notation import Notation
+from soritune.tasks.notation import Notation
 from soritune.tasks.results import Alignment, Pair
 from soritune.tasks.task import Task
 
@@ -81,7 +81,7 @@ def task_section(
         "timelines": _timelines(task, pairs, rows),
         "alignments": alignments,
         "legend": phones.legend() if any(item.is_of_phones for item in section.alignments) else [],
-        "legend_note": LEGEND_NOTES[phones.notation],
+        "legend_note": LEGEND_NOTES[notation],
         "has_players": any(item["player"] for item in [*errors, *alignments]),
     }
 
