@@ -395,7 +395,7 @@ def speaker_counts(columns: Columns, value: NDArray[np.float64]) -> dict[str, di
     low = 2.0 if is_constant else low_rejection_threshold(bins) or 0.0
     scale = IsotonicRegression(increasing=False, out_of_bounds="clip")
     scale.fit(rank[is_val], columns["score"][is_val])
-    predicted = scale.predict(rank)
+    predicted = np.zeros(len(rank)) if is_constant else scale.predict(rank)
     counts = {}
     for speaker in np.unique(columns["speaker"][is_test]):
         here = is_test & (columns["speaker"] == speaker)
