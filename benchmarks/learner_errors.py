@@ -72,6 +72,7 @@ FOLDERS = ("speechocean762", "speechocean762_train")
 WRONG_BELOW = 0.5
 ARMS = {"plain": "{}", "swapped": "{swapped_phones: 0.1}"}
 REFERENCE = "softmax-gop"
+NEVER = 1_000_000
 LEAST_LOG = -20.0
 """Log-probabilities and ratios below are cut off, as features and in means."""
 Columns = dict[str, NDArray[Any]]
@@ -154,6 +155,8 @@ def recipe_of(options: argparse.Namespace, arm: str, more: Sequence[str] = ()) -
         "train.device=cpu",
         "train.threads=1",
         "train.keep_epochs=false",
+        f"train.evaluate_every_steps={NEVER}",
+        f"train.save_every_steps={NEVER}",
         "batches.batch_size=null",
         "batches.padded_seconds=60",
         "batches.order=random",
@@ -392,7 +395,7 @@ def speaker_counts(columns: Columns, value: NDArray[np.float64]) -> dict[str, di
     low = 2.0 if is_constant else low_rejection_threshold(bins) or 0.0
     scale = IsotonicRegression(increasing=False, out_of_bounds="clip")
     scale.fit(rank[is_val], columns["score"][is_val])
-    predicted = scale.predict(rank)
+    predicted = np.zeros(len(rank)) if is_constant else scale.predict(rank)
     counts = {}
     for speaker in np.unique(columns["speaker"][is_test]):
         here = is_test & (columns["speaker"] == speaker)

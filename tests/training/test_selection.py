@@ -68,6 +68,17 @@ def test_bundles_can_be_named() -> None:
     ]
 
 
+def test_best_mdd_f1_has_the_weights_with_the_highest_f1_of_the_protocol() -> None:
+    selection, progress = learner(best={"mdd_f1": "mispronunciation/mdd_f1"}), Progress()
+    others = {"loss": 1.0, "mispronunciation/error_f1": 0.0}
+    improved = [
+        "best_mdd_f1" in selection.improved({**others, "mispronunciation/mdd_f1": value}, progress)
+        for value in (0.3, 0.2, float("nan"), 0.35, 0.34)
+    ]
+    assert improved == [True, False, False, True, False]
+    assert "best_mdd_f1" not in learner("error", best={"mdd_f1": "mispronunciation/mdd_f1"}).bundles
+
+
 @pytest.mark.parametrize(
     ("output", "bundles"),
     [
