@@ -136,7 +136,6 @@ class RayServer(Server):
 
     def __init__(self, model: str, workers: int) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", "240")
         import ray
         from ray import serve
 

@@ -40,7 +40,6 @@ def address(toy: dict[str, Path]) -> Iterator[str]:
     port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_raylet_start_wait_time_s", "240")  # a busy machine is not a failure
         ray.init("local", num_cpus=4, num_gpus=1, include_dashboard=False, log_to_driver=False)
         try:
             serve.start(http_options={"host": "127.0.0.1", "port": port})
