@@ -60,7 +60,7 @@ class Image:
         requirements = self.place(words[-1])
         text = requirements.read_text(encoding="utf-8")
         requirements.write_text(text.replace("file:///", f"file://{self.place('/')}/"), encoding="utf-8")
-        command = [str(self.python), *words[1:-1], "--quiet", str(requirements)]
+        command = [str(self.python), *words[1:-1], str(requirements), "--quiet"]
         subprocess.run(command, check=True, env={**os.environ, **self.environment})
 
     def answer(self, model: Path, clip: Path) -> bytes:

@@ -115,7 +115,8 @@ def test_partial_result_that_is_due_while_another_is_computed_is_skipped(
 ) -> None:
     """Six are due, and the first is held back: no queue grows, and the final answer comes."""
     client = connect(partial_every_s=0.5, vad="off", max_streams=3)
-    go, run = threading.Event(), (predictor := client.app.state.models.named(None).predictor).run  # type: ignore[attr-defined]
+    predictor = client.app.state.models.named(None).predictor  # type: ignore[attr-defined]
+    go, run = threading.Event(), predictor.run
 
     def waiting(*arguments: Any) -> Any:
         assert go.wait(60)

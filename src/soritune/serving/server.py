@@ -70,6 +70,7 @@ def uvicorn_options(settings: ServeSettings) -> dict[str, Any]:
         "http": "h11",
         "ws_max_size": LARGEST_MESSAGE,
         "ws_max_queue": MOST_MESSAGES,
+        "ws_per_message_deflate": False,  # a few kilobytes of TCP would become any number of messages in memory
         "timeout_worker_healthcheck": 30,
         "timeout_graceful_shutdown": settings.drain_seconds,
         "lifespan": "on",
