@@ -103,6 +103,27 @@ def test_cluster_without_what_a_job_needs_is_refused() -> None:
         refuse_unschedulable({"CPU": 8.0}, 0.5)
 
 
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        (None, "Ray does not start on this machine (too slow); run"),
+        ("auto", "the Ray cluster at auto cannot be used ("),
+    ],
+)
+def test_ray_that_does_not_start_is_one_sentence(
+    address: str | None, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**_: Any) -> None:
+        raise Exception("too slow\nlogs")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with pytest.raises(SorituneError) as raised:
+        list(RayEngine(address).tasks(len, ["a"]))
+    assert str(raised.value).startswith(sentence)
+
+
 def test_libraries_that_results_depend_on_are_installed() -> None:
     assert LIBRARIES[0] == "soritune"
     assert len(here().versions) == len(LIBRARIES)

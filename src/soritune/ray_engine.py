@@ -187,12 +187,15 @@ class RayEngine:
         local = {} if address else {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
         try:
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            which = f"the cluster at {address}" if address else "a Ray on this machine"
-            raise SorituneError(
-                f"{which} cannot be used ({_first_line(error)}); check --ray-address, and that all machines have the "
-                "same versions of Python and Ray"
-            ) from error
+        except Exception as error:  # Ray raises `Exception` itself where a process does not start in time
+            problem = (
+                f"the Ray cluster at {address} cannot be used ({_first_line(error)}); check --ray-address, and that "
+                "all machines have the same versions of Python and Ray"
+                if address
+                else f"Ray does not start on this machine ({_first_line(error)}); run the command again, or without "
+                "--engine ray"
+            )
+            raise SorituneError(problem) from error
         try:
             # Ray prints what happens to nodes on standard output, which belongs to the result of the command.
             with redirect_stdout(sys.stderr):
