@@ -291,19 +291,18 @@ def test_lost_node_loses_nothing_and_doubles_nothing(cluster: Any, shared_data: 
     def lose() -> None:
         while len(list(shards.glob("*.json"))) < 25:
             time.sleep(0.05)
+        for marker in shards.glob("shard-*.json"):
+            for file in (marker, marker.with_suffix(".arrow")):
+                at_the_loss[file.name] = file.stat().st_mtime_ns
         cluster.remove_node(lost, allow_graceful=False)
-        at_the_loss.update({file.name: file.stat().st_mtime_ns for file in shards.glob("shard-*")})
 
     watcher = threading.Thread(target=lose)
     watcher.start()
     packed = pack(manifest, tmp_path / "ray", rows_per_shard=10, engine=RayEngine())
     watcher.join(timeout=60)
     assert packed.num_new == 120
-    done = {name for name in at_the_loss if name.endswith(".json")}
-    assert 25 <= len(done) < 120
-    for name in done:
-        for file in (shards / name, (shards / name).with_suffix(".arrow")):
-            assert file.stat().st_mtime_ns == at_the_loss[file.name]
+    assert 50 <= len(at_the_loss) < 240
+    assert {name: (shards / name).stat().st_mtime_ns for name in at_the_loss} == at_the_loss
     assert content(tmp_path / "ray") == content(tmp_path / "local")
     assert len(load_manifest(tmp_path / "ray" / "manifest.parquet")) == 1200
 
