@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -129,6 +130,14 @@ def test_libraries_that_results_depend_on_are_installed() -> None:
     assert len(here().versions) == len(LIBRARIES)
 
 
+def started(start: Callable[[], Any], attempts: int = 4) -> Any:
+    """What `start` gives. Ray gives up after 30 s, which a busy machine may need, and raises `Exception` itself."""
+    for _ in range(attempts - 1):
+        with suppress(Exception):
+            return start()
+    return start()
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A head without CPUs and one node with two; tests may add nodes."""
@@ -140,11 +149,9 @@ def cluster() -> Iterator[Any]:
         patch.setenv("RAY_worker_niceness", "0")  # a busy machine would starve them
         # A lost node is noticed after about 3 s instead of 15.
         timing = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500}
-        made = Cluster(
-            initialize_head=True,
-            head_node_args={"num_cpus": 0, "object_store_memory": STORE, "_system_config": timing},
-        )
-        made.add_node(num_cpus=2, object_store_memory=STORE)
+        head = {"num_cpus": 0, "object_store_memory": STORE, "_system_config": timing}
+        made = started(lambda: Cluster(initialize_head=True, head_node_args=head))
+        started(lambda: made.add_node(num_cpus=2, object_store_memory=STORE))
         ray.init(address=made.address, log_to_driver=False)
         yield made
         ray.shutdown()
@@ -284,7 +291,7 @@ def test_lost_node_loses_nothing_and_doubles_nothing(cluster: Any, shared_data: 
     ]
     manifest = write_manifest(tmp_path / "rows.parquet", rows, root=source.root)
     pack(manifest, tmp_path / "local", rows_per_shard=10, workers=2)
-    lost = cluster.add_node(num_cpus=2, object_store_memory=STORE)
+    lost = started(lambda: cluster.add_node(num_cpus=2, object_store_memory=STORE))
     shards = tmp_path / "ray" / "shards"
     at_the_loss: dict[str, int] = {}
 
