@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -103,9 +104,38 @@ def test_cluster_without_what_a_job_needs_is_refused() -> None:
         refuse_unschedulable({"CPU": 8.0}, 0.5)
 
 
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        (None, "Ray does not start on this machine (too slow); run"),
+        ("auto", "the Ray cluster at auto cannot be used ("),
+    ],
+)
+def test_ray_that_does_not_start_is_one_sentence(
+    address: str | None, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**_: Any) -> None:
+        raise Exception("too slow\nlogs")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with pytest.raises(SorituneError) as raised:
+        list(RayEngine(address).tasks(len, ["a"]))
+    assert str(raised.value).startswith(sentence)
+
+
 def test_libraries_that_results_depend_on_are_installed() -> None:
     assert LIBRARIES[0] == "soritune"
     assert len(here().versions) == len(LIBRARIES)
+
+
+def started(start: Callable[[], Any], attempts: int = 4) -> Any:
+    """What `start` gives. Ray gives up after 30 s, which a busy machine may need, and raises `Exception` itself."""
+    for _ in range(attempts - 1):
+        with suppress(Exception):
+            return start()
+    return start()
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +149,9 @@ def cluster() -> Iterator[Any]:
         patch.setenv("RAY_worker_niceness", "0")  # a busy machine would starve them
         # A lost node is noticed after about 3 s instead of 15.
         timing = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500}
-        made = Cluster(
-            initialize_head=True,
-            head_node_args={"num_cpus": 0, "object_store_memory": STORE, "_system_config": timing},
-        )
-        made.add_node(num_cpus=2, object_store_memory=STORE)
+        head = {"num_cpus": 0, "object_store_memory": STORE, "_system_config": timing}
+        made = started(lambda: Cluster(initialize_head=True, head_node_args=head))
+        started(lambda: made.add_node(num_cpus=2, object_store_memory=STORE))
         ray.init(address=made.address, log_to_driver=False)
         yield made
         ray.shutdown()
@@ -263,26 +291,25 @@ def test_lost_node_loses_nothing_and_doubles_nothing(cluster: Any, shared_data: 
     ]
     manifest = write_manifest(tmp_path / "rows.parquet", rows, root=source.root)
     pack(manifest, tmp_path / "local", rows_per_shard=10, workers=2)
-    lost = cluster.add_node(num_cpus=2, object_store_memory=STORE)
+    lost = started(lambda: cluster.add_node(num_cpus=2, object_store_memory=STORE))
     shards = tmp_path / "ray" / "shards"
     at_the_loss: dict[str, int] = {}
 
     def lose() -> None:
         while len(list(shards.glob("*.json"))) < 25:
             time.sleep(0.05)
+        for marker in shards.glob("shard-*.json"):
+            for file in (marker, marker.with_suffix(".arrow")):
+                at_the_loss[file.name] = file.stat().st_mtime_ns
         cluster.remove_node(lost, allow_graceful=False)
-        at_the_loss.update({file.name: file.stat().st_mtime_ns for file in shards.glob("shard-*")})
 
     watcher = threading.Thread(target=lose)
     watcher.start()
     packed = pack(manifest, tmp_path / "ray", rows_per_shard=10, engine=RayEngine())
     watcher.join(timeout=60)
     assert packed.num_new == 120
-    done = {name for name in at_the_loss if name.endswith(".json")}
-    assert 25 <= len(done) < 120
-    for name in done:
-        for file in (shards / name, (shards / name).with_suffix(".arrow")):
-            assert file.stat().st_mtime_ns == at_the_loss[file.name]
+    assert 50 <= len(at_the_loss) < 240
+    assert {name: (shards / name).stat().st_mtime_ns for name in at_the_loss} == at_the_loss
     assert content(tmp_path / "ray") == content(tmp_path / "local")
     assert len(load_manifest(tmp_path / "ray" / "manifest.parquet")) == 1200
 

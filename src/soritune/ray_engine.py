@@ -35,6 +35,7 @@ LIBRARIES = ("soritune", "numpy", "pyarrow", "soundfile", "soxr")
 _STORE_BYTES = 256 << 20
 """Memory for objects of a Ray that is started for one command; more of them go to the disk."""
 _CONNECT_S = 10.0
+_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -183,22 +184,39 @@ class RayEngine:
         if ray.is_initialized():
             yield ray
             return
-        address = self._address
-        local = {} if address else {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
-        try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            which = f"the cluster at {address}" if address else "a Ray on this machine"
-            raise SorituneError(
-                f"{which} cannot be used ({_first_line(error)}); check --ray-address, and that all machines have the "
-                "same versions of Python and Ray"
-            ) from error
+        _start(ray, self._address)
         try:
             # Ray prints what happens to nodes on standard output, which belongs to the result of the command.
             with redirect_stdout(sys.stderr):
                 yield ray
         finally:
             ray.shutdown()
+
+
+def _start(ray: Any, address: str | None) -> None:
+    """Connects to a cluster, or starts a Ray on this machine, which is tried again: it has 30 s to start its processes.
+
+    Raises:
+        SorituneError: it cannot be used.
+    """
+    local = {} if address else {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
+    for attempt in range(1, 2 if address else _STARTS + 1):
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+        except Exception as error:  # Ray raises `Exception` itself where a process does not start in time
+            ray.shutdown()
+            if address:
+                raise SorituneError(
+                    f"the Ray cluster at {address} cannot be used ({_first_line(error)}); check --ray-address, and "
+                    "that all machines have the same versions of Python and Ray"
+                ) from error
+            if attempt == _STARTS:
+                raise SorituneError(
+                    f"Ray does not start on this machine ({_first_line(error)}); run the command again, or without "
+                    "--engine ray"
+                ) from error
+        else:
+            return
 
 
 def refuse_unreachable(address: str) -> None:

@@ -27,6 +27,7 @@ from soritune.corpus.packed.shard_writer import (
     marker_of,
     read_marker,
     remove_leftovers,
+    remove_parts_of,
     write_shard,
 )
 from soritune.corpus.utterance import Utterance
@@ -202,6 +203,16 @@ def test_leftovers_of_killed_writers_alone_are_removed(tmp_path: Path) -> None:
     for file in (stale, *kept):
         file.touch()
     remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+def test_parts_of_done_shards_alone_are_removed_on_all_machines(tmp_path: Path) -> None:
+    done, other = tmp_path / "shard-00001.arrow", tmp_path / "shard-00002.arrow"
+    stale = [tmp_path / f".{name}.12@lost-node" for name in ("shard-00001.arrow", "shard-00001.json")]
+    kept = [tmp_path / ".shard-00002.arrow.12@lost-node", tmp_path / ".shard-00001.arrow", done, other]
+    for file in (*stale, *kept):
+        file.touch()
+    remove_parts_of(tmp_path, [done])
     assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
