@@ -324,6 +324,7 @@ def measure(folder: Path, options: argparse.Namespace, names: list[str]) -> dict
                 )
                 continue
             rounds[name].append(json.loads(done.stdout.splitlines()[-1]))
+            print(f"{name}, round {number + 1}: {json.dumps(rounds[name][-1])}", flush=True)
     results = {}
     for name, values in rounds.items():
         if values:

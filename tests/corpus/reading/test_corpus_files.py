@@ -48,6 +48,12 @@ def test_the_same_folders_and_files(suffix: str, tmp_path: Path) -> None:
     assert walked == [("", ["셋째.txt"]), ("가", ["첫째.json"]), ("가/나", ["둘째.wav"])]
 
 
+def test_workbook_is_no_folder(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "목록.xlsx", "w") as target:
+        target.writestr("xl/workbook.xml", "")
+    assert not is_folder(tmp_path / "목록.xlsx")
+
+
 def test_path_of_the_unpacked_corpus() -> None:
     assert unpacked("원천/TS1.ZIP/a.zip.d/b.zip") == "원천/TS1/a.zip.d/b.zip"
     assert unpacked("a.tar/b.wav") == "a/b.wav"
@@ -74,7 +80,8 @@ def test_archives_are_entered_once_and_only_if_they_are_not_unpacked(tmp_path: P
         "alone.zip/가",
     }
     outcomes = {outcome.kind for folder in folders for outcome in folder.outcomes}
-    assert outcomes == {"archive-unpacked", "archive-nested", "archive-compressed", "archive-damaged"}
+    faults = {"archive-unpacked", "archive-nested", "archive-compressed", "archive-damaged"}
+    assert outcomes == {*faults, "archive-read"}
     unpacked_ones = [o for folder in folders for o in folder.outcomes if o.kind == "archive-unpacked"]
     assert [o.example for o in unpacked_ones] == ["beside.zip", "here/spread.zip"]  # type: ignore[union-attr]
     # A walk that does not ask for archives leaves them among the files, as before.

@@ -85,6 +85,8 @@ def read_file(path: Path) -> bytes:
 
 
 def _contained(path: Path) -> Listing | None:
+    if not any(map(is_archive, path.parts)):  # a workbook is a ZIP file, too
+        return None
     try:
         return STORE.listing(path)
     except AudioError as error:

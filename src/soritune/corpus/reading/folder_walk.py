@@ -9,7 +9,7 @@ from pathlib import Path
 
 from soritune.audio.files import SUFFIXES
 from soritune.corpus.reading.corpus_files import is_archive, is_compressed, listing
-from soritune.corpus.reading.outcomes import Rejected, Skipped
+from soritune.corpus.reading.outcomes import Note, Rejected, Skipped
 from soritune.errors import ManifestError
 from soritune.korean.hangul import composed
 
@@ -28,8 +28,9 @@ class Folder:
     """Its files, sorted, without hidden ones and those that macOS adds (`._name`)."""
     folders: list[str]
     """Its folders, sorted; the walk does not enter those that the caller removes."""
-    outcomes: list[Rejected | Skipped]
-    """What is not read: the folder itself if it cannot be listed, or if it is a link to a folder read elsewhere."""
+    outcomes: list[Rejected | Skipped | Note]
+    """What is not read: the folder itself if it cannot be listed, or if it is a link to a folder read elsewhere. A note
+    if it is an archive."""
 
     def path_of(self, name: str) -> str:
         """The path of one of `names` or `folders`, below the root."""
@@ -71,6 +72,9 @@ def walk_folders(root: Path, *, archives: bool = False) -> Iterator[Folder]:
                 folder.names.extend(filter(_is_visible, found.files))
                 if archives:
                     _find_archives(folder, on_disk=on_disk)
+                    if not on_disk and is_archive(relative):
+                        reason = "archive read as a folder"
+                        folder.outcomes.append(Note(reason, 1, shown, kind="archive-read"))
         except OSError as error:
             if not relative:
                 raise ManifestError(f"cannot be listed ({error.strerror})", path=root) from error

@@ -18,7 +18,7 @@ from soritune.corpus.reading.folder_walk import (
     walk_folders,
     writable_name,
 )
-from soritune.corpus.reading.outcomes import Rejected, Skipped
+from soritune.corpus.reading.outcomes import Note, Rejected, Skipped
 from soritune.corpus.reading.split_names import SplitFolders
 from soritune.korean.hangul import composed
 
@@ -39,7 +39,7 @@ class Pair:
 
 def find_pairs(
     root: Path, parallel: Mapping[str, str], splits: SplitFolders
-) -> Iterator[Pair | Rejected | Skipped]:
+) -> Iterator[Pair | Rejected | Skipped | Note]:
     """Walks a corpus folder by folder and yields its pairs, and what has no partner.
 
     Args:

@@ -315,7 +315,7 @@ def read_corpus(root: Path, config: JsonPairsConfig) -> Iterator[Outcome]:
     pairs = without_partner = 0
     first = ""
 
-    def read(item: Pair | Rejected | Skipped) -> Sequence[Outcome]:
+    def read(item: Pair | Rejected | Skipped | Note) -> Sequence[Outcome]:
         return reader.read(item) if isinstance(item, Pair) else [item]
 
     with ThreadPoolExecutor(_THREADS) as pool:
