@@ -124,6 +124,7 @@ def test_curl_of_the_document(running: Process, clip: Path) -> None:
     assert json.loads(first + "}]}") == expected
     assert "00:00:0" in rest
     assert rest.count('"tasks"') == 1
+    assert rest.count("--choose-thresholds") == 1  # the toy is not assessed with
 
 
 @pytest.mark.slow(seconds=2)

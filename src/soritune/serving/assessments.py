@@ -20,8 +20,7 @@ from soritune.serving.uploads import Upload, clip_of, fault_of
 MOST_CHARACTERS = 2000
 """Of a text or of phones."""
 MOST_SECONDS = 120.0
-"""Of a recording, or less if the server allows less. Memory and time of an alignment are the product of both
-lengths."""
+"""Of a recording, or less if the server allows less: an alignment takes memory and time for the product of both."""
 
 
 class Assessments:

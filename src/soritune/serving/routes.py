@@ -103,8 +103,6 @@ async def pronunciation(
 ) -> JSONResponse:
     """The answer of `soritune assess`. A recording that cannot be assessed, such as one of another text, is answered
     too: `assessable` is false, and `outcome` and `reason` state why. Not validated on learners of Korean."""
-    assessments = _assessments(request)
-    served = assessments.named(model)
     symbols = phones.split() if phones else []
     if bool(symbols) == bool(text and text.strip()):
         raise RequestError(
@@ -112,6 +110,8 @@ async def pronunciation(
             "give what the speaker was asked to say as the field text, or as phones, one of the two",
             "no-text",
         )
+    assessments = _assessments(request)
+    served = assessments.named(model)
     upload = await _upload(file, text)
     answer = await _in_time(request, assessments.answer(served, upload, symbols or None))
     _count(request, served.name, answer["recording"]["duration_s"])
