@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from soritune.errors import TaskError
-from soritune.tasks.phones.notation import NOTATIONS, Notation, WrittenPhone
+from soritune.tasks.notation import NOTATIONS, Notation, WrittenPhone
 from soritune.tasks.results import Alignment, Section, Table
 from soritune.tasks.task import Task
 

@@ -25,7 +25,7 @@ from soritune.reports.sections import task_section
 from soritune.reports.templates import page_environment, resource
 from soritune.reports.words import Language, Words
 from soritune.run_folder import RunFolder
-from soritune.tasks.phones.notation import Notation
+from soritune.tasks.notation import Notation
 from soritune.whole_file import write_text
 
 FAILED_SHOWN = 50

@@ -22,7 +22,7 @@ from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
 from soritune.reports.scores import TaskScores
 from soritune.reports.timeline import Track, label_colours, timeline_lines
-from soritune.tasks.phones.notation import Notation
+from soritune.tasks.notation import Notation
 from soritune.tasks.results import Alignment, Pair
 from soritune.tasks.task import Task
 

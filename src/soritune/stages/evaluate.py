@@ -32,7 +32,7 @@ from soritune.stages.predict import predict_rows
 from soritune.stages.prepare import root_of
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
 from soritune.tasks.inputs.input import inputs_of, refuse_withholding
-from soritune.tasks.phones.notation import Notation
+from soritune.tasks.notation import Notation
 
 logger = logging.getLogger(__name__)
 

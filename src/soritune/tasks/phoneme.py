@@ -26,8 +26,8 @@ from soritune.tasks.labels import (
     read_symbols,
     symbol_ids,
 )
+from soritune.tasks.notation import WrittenPhone, written_phones
 from soritune.tasks.phones.language import in_language, language_mismatch
-from soritune.tasks.phones.notation import WrittenPhone, written_phones
 from soritune.tasks.phones.phone_tables import PHONE_RATES, phone_tables
 from soritune.tasks.results import Column, Counts, Metric, Pair, Prediction, RateDescription, Section
 from soritune.tasks.specs import OutputSpec

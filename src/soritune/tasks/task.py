@@ -23,7 +23,7 @@ from soritune.errors import TaskError, TaskSettingsError
 from soritune.registry import load_member
 from soritune.settings import faults_of
 from soritune.tasks.decoding.decoder import Decoder
-from soritune.tasks.phones.notation import WrittenPhone
+from soritune.tasks.notation import WrittenPhone
 from soritune.tasks.results import (
     Column,
     Counts,

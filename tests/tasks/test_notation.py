@@ -1,5 +1,5 @@
 from soritune.korean.phones import ARPABET, KOREAN, phones_to_hangul
-from soritune.tasks.phones.notation import written_phones
+from soritune.tasks.notation import written_phones
 
 
 def test_korean_phones_are_apart_in_every_notation() -> None:
