@@ -54,7 +54,7 @@ class Words:
         return " ".join(done)
 
     def cell(self, text: str) -> str:
-        """A text that may be data, such as a label or an id, which stays as it is."""
+        """A text that may be data, such as a label or an id, which is left unchanged."""
         known = None if self.language == "en" else _translated(text, self.language)
         return text if known is None else known
 
