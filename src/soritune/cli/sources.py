@@ -48,6 +48,7 @@ def sources(context: typer.Context, as_json: AsJson = False) -> None:
         print_json({"sources": [{"name": name, "description": text} for name, text in descriptions.items()]})
         return
     table = Table("source", "reads")
+    table.columns[0].no_wrap = True
     for name, text in descriptions.items():
         table.add_row(name, escape(text))
     console = terminal()

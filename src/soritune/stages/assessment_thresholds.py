@@ -54,7 +54,7 @@ def choose_on_rows(
     rows: Manifest,
     name: str,
     *,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> tuple[Thresholds, dict[str, Any]]:
     """Chooses thresholds on rows with `speaker` and `text`, of speakers whose pronunciation counts as right.
 
