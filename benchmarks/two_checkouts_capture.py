@@ -209,7 +209,9 @@ def _with_header(checkout: Checkout, scores: dict[str, Any], name: str) -> Table
 
 
 def _rows(checkout: Checkout, path: Path, name: str) -> Tables:
-    header, *rows = read_lines(path)
+    beside = path.with_suffix(".header.json")
+    header, *rows = [*([read_json(beside)] if beside.exists() else []), *read_lines(path)]
+    header.pop("num_rows", None)  # of a header in a file of its own
     return {name: checkout.flat(rows), f"{name}, header": checkout.flat(header)}
 
 

@@ -110,3 +110,8 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
         raise error
     part = error.object[error.start : error.end]
     return "".join(_ALIKE.get(character) or _escape(character) for character in part), error.end
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 speaker`, `1,200 clips`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

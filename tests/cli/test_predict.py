@@ -263,7 +263,7 @@ def test_silence_and_noise_are_marked_and_in_no_share(models, tmp_path):
     )
     result = CliRunner().invoke(APP, options, catch_exceptions=False)
     assert result.stdout.count("(no speech)") == 2
-    assert "2 of 3 clips hold no speech, as found by an energy gate" in result.stderr
+    assert "no speech in 2 of 3 clips, as found by an energy gate" in result.stderr
     result = CliRunner().invoke(APP, [*options[:-1], "off", "--json"], catch_exceptions=False)
     assert "no_speech" not in result.stdout
     assert json.loads(result.stdout)["distribution"]["emotion"]["total"] == 3

@@ -8,7 +8,10 @@ import typer.main
 from typer.testing import CliRunner
 
 from soritune.cli.main import app
+from soritune.cli.train import _field_overrides
 from soritune.cli.usage import is_bare, usage_sentence
+from soritune.errors import RecipeError
+from soritune.recipe import load_recipe
 
 runner = CliRunner()
 
@@ -59,3 +62,25 @@ def test_short_option_for_help_works_everywhere(arguments: list[str]) -> None:
     short, long = (runner.invoke(app, [*arguments[:-1], name]) for name in ("-h", "--help"))
     assert short.exit_code == 0
     assert short.output == long.output
+
+
+def test_fields_are_overrides_of_the_source() -> None:
+    overrides = _field_overrides(["text=전사", "speaker=화자 번호"])
+    recipe = load_recipe("quickstart", ["data=x.csv", *overrides])
+    assert recipe.data.config == {"fields": {"text": "전사", "speaker": "화자 번호"}}
+    assert recipe.data.source == "auto"
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("epochs=3", "did you mean 'train.epochs'?"),
+        ("my.csv", "did you mean data=my.csv?"),
+        ("train.early_stoping.patience=3", "did you mean 'early_stopping'?"),
+        ("tasks.phoneme.head.knd=linear", "did you mean 'kind'?"),
+    ],
+)
+def test_mistyped_override_names_what_was_meant(override: str, sentence: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("quickstart", [override])
+    assert sentence in str(caught.value)

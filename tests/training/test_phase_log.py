@@ -8,6 +8,7 @@ import pytest
 from tests.training.parts import batches_of, counts_of, phases_of, stepper_of
 
 from soritune.models.parameter_table import parameter_table
+from soritune.progress import Console
 from soritune.testing import class_output, ctc_output
 from soritune.training.end_reason import EndReason
 from soritune.training.epochs import Epochs
@@ -137,3 +138,44 @@ def test_total_loss_is_weighted_and_leaves_out_what_is_not_finite(
     """Weights 1 and 1/2."""
     outputs = (ctc_output("a"), class_output("b", weight=0.5))
     assert weighted_loss(outputs, losses) == expected
+
+
+class Lines(Console):
+    """Keeps what would be shown."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.shown: list[str] = []
+
+    def message(self, text: str, *, style: str | None = None) -> None:
+        self.shown.append(text)
+
+
+def test_terminal_has_the_primary_rates_and_the_log_all_numbers(make_run: MakeRun) -> None:
+    run, console = make_run(), Lines()
+    values = {"loss": 2.0, "loss/emotion": 1.0, "emotion/ua": 0.5, "emotion/wa": 0.25, "phoneme/per": 0.125}
+    with RunLog(run.folder, console=console) as log:
+        phase = phases_of(run)[0]
+        progress = Progress(step=8, epoch=2, phase_step=8)
+        PhaseLog(log, phase, Epochs(run, phase), progress, run.tasks).evaluation(
+            "evaluate", 6, Validation(values, 6, 0)
+        )
+    (line,) = console.shown
+    assert line.startswith("epoch 2 of ")
+    assert "validation loss 2, " in line and "phone error rate of phoneme 12.5 %" in line
+    assert "wa" not in line
+    assert "val/emotion/wa=0.25" in (run.folder / "train.log").read_text(encoding="utf-8")
+
+
+def test_bar_has_no_loss_before_the_first_is_known(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, states = make_run(), []
+    with RunLog(run.folder) as log:
+        monkeypatch.setattr(log, "show_progress", lambda step, total, state: states.append(state))
+        shown = phase_log(run, log, Progress())
+        shown.show_progress(Meter())
+        shown.last_loss = 1.2345
+        shown.show_progress(Meter())
+    assert "loss" not in states[0] and "nan" not in states[0]
+    assert states[1].endswith("  loss 1.23")

@@ -16,6 +16,7 @@ from rich.table import Table
 from soritune.cli.source_options import constants, pairs
 from soritune.cli.terminal import escape, print_markup
 from soritune.cli.terminal import output as terminal
+from soritune.terminal_text import counted
 
 if TYPE_CHECKING:
     from soritune.corpus.checks import Quarantined
@@ -83,7 +84,8 @@ def manifest_counts(manifest: Manifest) -> dict[str, Any]:
 
 def counts_text(counts: dict[str, Any]) -> str:
     """The same as a line."""
-    return f"{counts['utterances']:,} utterances, {counts['hours']:.2f} h, {counts['speakers']:,} speakers"
+    utterances, speakers = counted(counts["utterances"], "utterance"), counted(counts["speakers"], "speaker")
+    return f"{utterances}, {counts['hours']:.2f} h, {speakers}"
 
 
 def print_table(column: str, rows: dict[str, dict[str, Any]]) -> None:

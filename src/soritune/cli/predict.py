@@ -40,6 +40,7 @@ from soritune.cli.timeline import (
     check_timelines,
     print_timelines,
 )
+from soritune.terminal_text import counted
 
 if TYPE_CHECKING:
     from soritune.inference.distribution import Distribution
@@ -152,7 +153,6 @@ def predict(
     from soritune.inference.origin import make_header
     from soritune.inference.predictor import Predictor
     from soritune.reports.csv_tables import is_csv, predictions_csv
-    from soritune.reports.numbers import counted
     from soritune.run_folder import choose_bundle
     from soritune.stages.cluster_prediction import ClusterPrediction
     from soritune.stages.earlier_predictions import earlier_rows, new_files
@@ -284,12 +284,12 @@ def predict(
         if is_timed:
             print_timelines(wide_console(), recorder)
         if output is not None:
-            print_line(f"{kept.predicted} predictions in {output}")
+            print_line(f"{counted(kept.predicted, 'prediction')} in {output}")
         for path in timeline or []:
             print_line(f"timeline in {path}")
         print_time_files(files_of_times)
         if kept.failed:
-            print_error(f"{kept.failed} of {total} files could not be predicted")
+            print_error(f"{kept.failed} of {counted(total, 'file')} could not be predicted")
     if channel == "each" and kept.single_channel:
         verb = "has" if kept.single_channel == 1 else "have"
         print_error(f"{kept.single_channel} of the files {verb} one channel, which is predicted", style="dim")
@@ -434,7 +434,7 @@ def _print_without_speech(kept: KeptRows, vad: str) -> None:
     from soritune.reports.score_warnings import VAD_TITLES
 
     print_error(
-        f"{kept.without_speech} of {kept.predicted} clips hold no speech, as found by {VAD_TITLES[vad]}; their "
+        f"no speech in {kept.without_speech} of {counted(kept.predicted, 'clip')}, as found by {VAD_TITLES[vad]}; such "
         "predictions mean nothing and are in no share",
         style="yellow",
     )

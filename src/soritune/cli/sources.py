@@ -22,7 +22,7 @@ from soritune.cli.source_options import source_settings
 from soritune.cli.terminal import AsJson, escape, print_json, print_markup
 from soritune.cli.terminal import output as terminal
 from soritune.errors import ManifestError
-from soritune.terminal_text import SafeConsole
+from soritune.terminal_text import SafeConsole, counted
 
 if TYPE_CHECKING:
     from soritune.corpus.preview import Preview
@@ -48,6 +48,7 @@ def sources(context: typer.Context, as_json: AsJson = False) -> None:
         print_json({"sources": [{"name": name, "description": text} for name, text in descriptions.items()]})
         return
     table = Table("source", "reads")
+    table.columns[0].no_wrap = True
     for name, text in descriptions.items():
         table.add_row(name, escape(text))
     console = terminal()
@@ -144,7 +145,9 @@ def _show(result: Preview, of_recipe: set[str]) -> None:
     if result.rows:
         _show_rows(result)
     scope = "the whole corpus" if result.whole else "not the whole corpus; --limit-scan 0 looks at all of it"
-    print_markup(f"{result.utterances:,} utterances among {result.looked_at:,} things looked at ({scope})")
+    print_markup(
+        f"{counted(result.utterances, 'utterance')} among {counted(result.looked_at, 'thing')} looked at ({scope})"
+    )
     partly = {name: result.utterances - n for name, n in result.values.items() if n < result.utterances}
     if partly:
         print_markup(

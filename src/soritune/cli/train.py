@@ -238,6 +238,7 @@ def recipes(as_json: AsJson = False) -> None:
         )
         return
     table = Table("recipe", "what it trains", "presets")
+    table.columns[0].no_wrap = True
     for recipe in builtin:
         table.add_row(recipe.name, recipe.description, ", ".join(recipe.presets))
     terminal().print(table)

@@ -8,6 +8,7 @@ from soritune.metrics.bootstrap import Interval
 from soritune.reports.confidence_scores import CertainScores
 from soritune.reports.scores import SpeakerRate, TaskScores
 from soritune.tasks.task import Task
+from soritune.terminal_text import counted as counted
 
 UNKNOWN_NUMBER = "–"
 
@@ -58,11 +59,6 @@ def rate_range_text(task: Task, rate: str, interval: Interval) -> str:
     if is_share(task, rate) or not has_range(interval):
         return range_text(interval)
     return f"{interval.low:.4f} – {interval.high:.4f}"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 speaker`, `1,200 clips`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def hours_text(hours: float) -> str:

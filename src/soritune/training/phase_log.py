@@ -12,6 +12,7 @@ from soritune.models.parameter_table import ParameterTable
 from soritune.tasks.headline import headline
 from soritune.tasks.specs import OutputSpec
 from soritune.tasks.task import Task
+from soritune.terminal_text import counted
 from soritune.training.end_reason import EndReason
 from soritune.training.epochs import Epochs
 from soritune.training.log import Meter, RunLog
@@ -86,7 +87,9 @@ class PhaseLog:
             precision=accelerator.mixed_precision,
             seed=self.settings.seed,
         )
-        self.log.message(f"{self.phase} {origin}: {num_rows} utterances, {hours:.2f} h, {total} steps")
+        self.log.message(
+            f"{self.phase} {origin}: {counted(num_rows, 'utterance')}, {hours:.2f} h, {counted(total, 'step')}"
+        )
         for row in parameters.rows:
             self.log.message(f"  {row.part}: {row.trainable:,} of {row.total:,} trained", to_terminal=False)
         if self.settings.warmup_share is None and warmup < self.settings.warmup_steps:
