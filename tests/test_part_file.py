@@ -27,12 +27,12 @@ def test_part_of_another_job_is_not_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"x\n", b"\xff\xfe", b"[1]\n{}\n"])
-def test_other_file_is_no_part(tmp_path: Path, content: bytes) -> None:
+def test_other_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
     assert not is_part(tmp_path / "a", "d1")
 
 
-def test_damaged_part_is_no_part(tmp_path: Path) -> None:
+def test_damaged_part_is_refused(tmp_path: Path) -> None:
     write_part(tmp_path / "a", "d1", [{"x": 1}])
     (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:-3])
     assert read_part(tmp_path / "a", "d1") is None
