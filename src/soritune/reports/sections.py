@@ -81,7 +81,7 @@ def task_section(
         "timelines": _timelines(task, pairs, rows),
         "alignments": alignments,
         "legend": phones.legend() if any(item.is_of_phones for item in section.alignments) else [],
-        "legend_note": LEGEND_NOTES[notation],
+        "legend_note": LEGEND_NOTES[phones.notation],
         "has_players": any(item["player"] for item in [*errors, *alignments]),
     }
 
