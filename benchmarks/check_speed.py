@@ -106,6 +106,7 @@ def main() -> int:
             print(f"{vad}: {growth:.0f} MiB more for {last['rows'] - first['rows']:,} further rows")
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    print(json.dumps(results))
     return 0 if flat else 1
 
 

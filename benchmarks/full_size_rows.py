@@ -371,6 +371,7 @@ def main() -> int:
         )
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    print(json.dumps(results))
     return 0
 
 

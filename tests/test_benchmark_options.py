@@ -58,6 +58,13 @@ COMMANDS: dict[str, list[str]] = {
         "emotion_text.py styles --work synthetic --minutes 0.4 --speakers 3 --folds 3 --epochs 1 --seeds 0 "
         "--arms fused --rate 1e-3 --set train.weight_decay=0.1",
     ],
+    "full_size_rows": [
+        "full_size_rows.py --rows 4000 --speakers 100 --draws 5 --seed 1 --rounds 1 --only plan split "
+        "--peer-python python --json result.json"
+    ],
+    "check_speed": [
+        "check_speed.py . --rows 6 12 --workers 1 --vad energy --most-growth-mib 500 --json result.json"
+    ],
     "subset": ["subset.py --rows 30000 --speakers 300 --hours 10 --draws 20 --seed 1 --output result.json"],
     "serve_load": [
         "serve_load.py . --most 4 --model soritune/tiny-ko --clients 2 --seconds 2 --workers 2 --kill --check "

@@ -20,6 +20,7 @@ WRITES_TEXT = {
 }
 CATCHES_TEXT = {
     "audio/decoder_messages.py": "catches what C code prints on standard error, and logs it",
+    "ray_engine.py": "moves what Ray prints from standard output to standard error",
     "training/trackers.py": "moves what tracking libraries print from standard output to standard error",
 }
 

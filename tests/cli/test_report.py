@@ -82,7 +82,7 @@ def test_evaluate_shows_scores_and_exits_with_1_if_clips_failed(monkeypatch, fol
         "split": "val",
         "checkpoint": "last",
         "audio": False,
-        "group_by": ("gender",),
+        "group_by": None,
     }
     assert {key: asked[key] for key in expected} == expected
 
