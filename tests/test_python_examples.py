@@ -105,8 +105,8 @@ def test_the_end_of_the_training_log_tells_the_test_scores(
     folder, names, _ = examples
     last = (folder / "runs" / "mine" / "train.log").read_text(encoding="utf-8").splitlines()[-1]
     scores = names["result"].scores.scores
-    assert f"test emotion: accuracy (wa) {scores['wa']:.4f}, ua {scores['ua']:.4f}" in last
-    assert f"macro_f1 {scores['macro_f1']:.4f}" in last and f"loss {scores['loss']:.4f}" in last
+    assert f"test emotion: accuracy (wa) {scores['wa']:.4f}, mean recall (ua) {scores['ua']:.4f}" in last
+    assert f"mean F1 (macro_f1) {scores['macro_f1']:.4f}" in last and f"loss {scores['loss']:.4f}" in last
 
 
 def test_predictions_and_their_distribution(examples: tuple[Path, dict[str, Any], list[str]]) -> None:

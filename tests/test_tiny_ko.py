@@ -280,10 +280,11 @@ def test_transformers_gives_the_same_outputs(unseen: Manifest, tiny_ko: str) -> 
     with torch.no_grad():
         best = AutoModelForCTC.from_pretrained(FOLDER).eval()(**inputs).logits.argmax(-1)
     theirs = AutoTokenizer.from_pretrained(FOLDER).batch_decode(best)[0]
+    assert " " in theirs
     (row,) = Predictor.load(tiny_ko).predict([clip])
     ours = [phone for phone in row["tasks"]["phoneme"]["prediction"]["phones"] if phone != "|"]
     assert len(ours) > 5
-    assert theirs.replace(" ", "") == "".join(ours)
+    assert [phone for phone in theirs.split() if phone != "|"] == ours
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ def test_written_file_is_read_back_and_the_key_of_newer_files_is_optional(tmp_pa
     [
         ("- 1", "are not a mapping"),
         ("name: x", "origin: missing"),
-        ("{", "cannot be read"),
+        ("{", "not valid YAML: line 1, column 2"),
         ("phone_log_probabilty: -3", "did you mean 'phone_log_probability'"),
     ],
 )

@@ -113,7 +113,7 @@ NOT_IN_DEV = {"trackio", "wandb"}
 )
 def test_extras_of_a_feature_install_its_modules(feature: Feature) -> None:
     libraries = packages_distributions()
-    needed = {canonicalize_name(libraries[module][0]) for module in feature.modules}
+    needed = {canonicalize_name(libraries[module.split(".")[0]][0]) for module in feature.modules}
     assert needed <= declared(*feature.extras).keys()
     if feature.extras:
         assert not needed <= declared().keys()

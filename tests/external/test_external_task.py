@@ -205,7 +205,7 @@ def test_scores_and_reports_have_its_titles_and_units(run: tuple[Path, dict[str,
         assert text in page
     bits, hits = f"{rates['bits']['value']:.4f}", f"{100 * rates['hits']['value']:.1f} %"
     assert bits in page and hits in page
-    assert "voice: bits (lower is better)" in page
+    assert "voice: bits, lower is better" in page
     text = (folder / "report.txt").read_text(encoding="utf-8")
     assert bits in text and hits in text
     log = (folder / "train.log").read_text(encoding="utf-8").splitlines()[-1]

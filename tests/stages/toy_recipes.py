@@ -24,5 +24,5 @@ def toy_encoder(name: str) -> dict[str, Any]:
     norm = "group" if name == "l2-multitask" else "layer"
     return tiny_config(
         norm=norm,
-        layers={"child-phoneme": 24, "child-phoneme-full": 24, "ko-base": 4, "quickstart": 6}.get(name, 2),
+        layers={"child-phoneme": 24, "child-phoneme-full": 24, "ko-base": 6, "quickstart": 6}.get(name, 2),
     )

@@ -91,7 +91,7 @@ def test_decode_merges_repeats_and_removes_special_tokens_and_outer_boundaries()
 
 def test_report_finds_the_weakest_phone() -> None:
     section = PhonemeTask(PhonemeConfig()).report([pair("S U | B A", "S O | B A NG"), pair("B A", "B A")])
-    assert section.tables[0].rows[0] == ("U", 1, 1, 1.0)
+    assert section.tables[0].rows[0] == ("U", 1, 1, 1.0, "21 – 100 %")  # Wilson 1927
     assert ("U", "O", 1) in section.tables[1].rows
     assert section.alignments[0].id == "u"
 

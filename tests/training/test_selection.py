@@ -82,7 +82,7 @@ def test_best_mdd_f1_has_the_weights_with_the_highest_f1_of_the_protocol() -> No
 @pytest.mark.parametrize(
     ("output", "bundles"),
     [
-        ("phoneme", {"best_loss", "best_mispronunciation_per", "best_phoneme_per"}),
+        ("phoneme", {"best_loss", "best_mispronunciation_mdd_f1", "best_phoneme_per"}),
         ("error", {"best_loss", "best_mispronunciation_error_f1", "best_error_acc"}),
     ],
 )

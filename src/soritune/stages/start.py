@@ -16,6 +16,7 @@ from soritune import processes
 from soritune.audio.augment.chain import Chain
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.corpus.prepare import source_config
+from soritune.corpus.source_choice import AUTO
 from soritune.errors import BundleError, ModelError, OutputError, RecipeError, TrainingError
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder, remove_run
@@ -49,7 +50,8 @@ def check_start(recipe: Recipe) -> None:
     if not recipe.data.synthetic and not Path(recipe.data.root).exists():
         raise RecipeError(recipe.name, [f"data.root: there is no file or folder {recipe.data.root}"])
     check_extras(recipe)
-    source_config(recipe.data.source, recipe.data.config)
+    if recipe.data.source != AUTO:
+        source_config(recipe.data.source, recipe.data.config)
     pick_device(recipe.train.device)
     phases = resolve_phases(recipe.train, recipe.augment, recipe.model.freeze)
     chosen_phases(phases, recipe.train.phase)
