@@ -1,40 +1,62 @@
 from __future__ import annotations
 
+import asyncio
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
 
-from soritune.serving.allocator import CHOICES, return_large_blocks
+from soritune.serving import allocator
+from soritune.serving.allocator import Trimmer
 
 CODE = """
-import ctypes, sys
+import sys
 import numpy as np
-from soritune.serving.allocator import return_large_blocks
-libc = ctypes.CDLL(None)
-FIELDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-class Facts(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in FIELDS]
-libc.mallinfo2.restype = Facts
-if sys.argv[1] == "fixed":
-    assert return_large_blocks()
-np.ones(2**20).sum()  # 8 MiB: freed, which raises the threshold of glibc
-before = libc.mallinfo2().hblks
-kept = np.ones(2**19)
-print(libc.mallinfo2().hblks - before)
+import psutil
+from soritune.serving.allocator import give_back_holes
+process = psutil.Process()
+start = process.memory_info().rss
+blocks = [np.ones(2**15) for _ in range(400)]  # 100 MiB in blocks of 256 KiB, which share the heap
+kept = blocks[-1]
+del blocks
+full = process.memory_info().rss
+assert give_back_holes()
+print((full - start) >> 20, (process.memory_info().rss - start) >> 20)
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc")
-@pytest.mark.parametrize(("mode", "mappings"), [("plain", 0), ("fixed", 1)])
-def test_large_array_after_a_larger_one_has_a_mapping_of_its_own(mode: str, mappings: int) -> None:
-    """4 MiB after 8 MiB: glibc alone puts it into the heap, from which it may not return."""
-    done = subprocess.run([sys.executable, "-c", CODE, mode], capture_output=True, text=True, check=True)
-    assert int(done.stdout) == mappings
+def test_holes_below_a_block_in_use_go_back_to_the_system() -> None:
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**25)}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], capture_output=True, text=True, check=True, env=environment
+    )
+    before, after = map(int, done.stdout.split())
+    assert before > 90
+    assert after < 20
 
 
-@pytest.mark.parametrize("name", CHOICES)
-def test_choice_of_the_user_is_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name, "1")
-    assert not return_large_blocks()
+def test_memory_is_given_back_after_work_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def trim() -> bool:
+        calls.append(1)
+        return len(calls) < 2
+
+    monkeypatch.setattr(allocator, "give_back_holes", trim)
+
+    async def check() -> None:
+        trimmer = Trimmer(0.01)
+        task = asyncio.create_task(trimmer.run())
+        await asyncio.sleep(0.05)
+        assert calls == []
+        trimmer.worked()
+        await asyncio.sleep(0.1)
+        assert calls == [1]
+        trimmer.worked()  # the second time fails, and there is no third
+        await asyncio.wait_for(task, 5)
+        assert calls == [1, 1]
+
+    asyncio.run(check())

@@ -5,10 +5,12 @@ Next: `serving/gate.py`, `serving/routes.py`, `serving/stream.py`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +22,7 @@ from starlette.formparsers import MultiPartParser
 
 import soritune
 from soritune.serving import routes, stream
-from soritune.serving.allocator import return_large_blocks
+from soritune.serving.allocator import Trimmer
 from soritune.serving.assessments import Assessments
 from soritune.serving.faults import RequestError
 from soritune.serving.gate import REQUEST_ID, Gate
@@ -44,6 +46,7 @@ def build_app(
     settings: ServeSettings,
     *,
     metrics: Metrics | None = None,
+    trimmer: Trimmer | None = None,
     page: Path | None = PAGE,
 ) -> FastAPI:
     """An app around open models.
@@ -52,6 +55,7 @@ def build_app(
         models: are closed when the app stops.
         settings: of the server; keys are read from its file.
         metrics: where batches of the models are counted too; None makes new ones.
+        trimmer: runs while the app runs.
         page: folder with an index.html for `/`; None has no page.
 
     Raises:
@@ -66,7 +70,10 @@ def build_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         forget_dead_processes()
         logger.info("ready", extra={FIELDS: {"models": models.names, "emotion": settings.enable_emotion}})
+        task = None if trimmer is None else asyncio.create_task(trimmer.run())
         yield
+        if task is not None:
+            task.cancel()
         models.close()
         logger.info("stopped")
 
@@ -106,9 +113,13 @@ def open_app(settings: ServeSettings | None = None) -> FastAPI:
         SorituneError: a setting, a model or the file of keys is faulty.
     """
     settings = settings_in() if settings is None else settings
-    return_large_blocks()
-    metrics = Metrics()
-    return build_app(ServedModels.open(settings, metrics.observe_batch), settings, metrics=metrics)
+    metrics, trimmer = Metrics(), Trimmer()
+
+    def observe(*facts: Any) -> None:
+        trimmer.worked()
+        metrics.observe_batch(*facts)
+
+    return build_app(ServedModels.open(settings, observe), settings, metrics=metrics, trimmer=trimmer)
 
 
 async def _on_fault(request: Request, fault: Exception) -> JSONResponse:
