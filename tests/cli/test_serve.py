@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ def test_value_out_of_range_is_refused(served: list[ServeSettings], arguments: t
 
 
 def test_folder_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
-    done = invoke(str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = invoke(str(tmp_path), "--port", str(port))
     assert isinstance(done.exception, SorituneError)
     assert "is not a model" in str(done.exception)

@@ -15,20 +15,20 @@ CODE = """
 import sys
 import numpy as np
 import psutil
-from soritune.serving.allocator import give_back_holes
+from soritune.serving.allocator import return_holes
 process = psutil.Process()
 start = process.memory_info().rss
 blocks = [np.ones(2**15) for _ in range(400)]  # 100 MiB in blocks of 256 KiB, which share the heap
 kept = blocks[-1]
 del blocks
 full = process.memory_info().rss
-assert give_back_holes()
+assert return_holes()
 print((full - start) >> 20, (process.memory_info().rss - start) >> 20)
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc")
-def test_holes_below_a_block_in_use_go_back_to_the_system() -> None:
+def test_holes_below_a_block_in_use_return_to_the_system() -> None:
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**25)}
     done = subprocess.run(
         [sys.executable, "-c", CODE], capture_output=True, text=True, check=True, env=environment
@@ -38,14 +38,14 @@ def test_holes_below_a_block_in_use_go_back_to_the_system() -> None:
     assert after < 20
 
 
-def test_memory_is_given_back_after_work_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_returned_after_work_only(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
     def trim() -> bool:
         calls.append(1)
         return len(calls) < 2
 
-    monkeypatch.setattr(allocator, "give_back_holes", trim)
+    monkeypatch.setattr(allocator, "return_holes", trim)
 
     async def check() -> None:
         trimmer = Trimmer(0.01)

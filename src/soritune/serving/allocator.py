@@ -2,8 +2,8 @@
 
 Batches have ever other shapes, and small things live on between their arrays, so that the heap gets holes and the
 process grows by several hundred megabytes. A mapping for every large array would avoid the holes, but each of its
-pages costs a page fault in every batch: a server was a quarter slower. The pages of the holes are given back from time
-to time instead.
+pages costs a page fault in every batch: a server was a quarter slower. Instead, the pages of the holes return to the
+system from time to time.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import asyncio
 import ctypes
 
 PERIOD_S = 10.0
-"""The pages that are given back cost a page fault each when they are used again, so not after every batch."""
+"""A page that was returned costs a page fault when it is used again, so this is not done after every batch."""
 
 
-def give_back_holes() -> bool:
-    """Gives the unused pages of the heap back to the system. False where the C library is not glibc."""
+def return_holes() -> bool:
+    """Returns the unused pages of the heap to the system. False where the C library is not glibc."""
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError):  # Windows, musl
@@ -26,7 +26,7 @@ def give_back_holes() -> bool:
 
 
 class Trimmer:
-    """Gives memory back every few seconds, as long as there is work.
+    """Returns memory every few seconds, as long as there is work.
 
     Args:
         period_s: seconds from one time to the next.
@@ -41,11 +41,11 @@ class Trimmer:
         self._has_worked = True
 
     async def run(self) -> None:
-        """Runs until it is cancelled, or ends at once where memory cannot be given back."""
+        """Runs until it is cancelled, or ends where memory cannot be returned."""
         while True:
             await asyncio.sleep(self._period_s)
             if not self._has_worked:
                 continue
             self._has_worked = False
-            if not await asyncio.to_thread(give_back_holes):
+            if not await asyncio.to_thread(return_holes):
                 return
