@@ -43,7 +43,7 @@ def test_memory_is_returned_after_work_only(monkeypatch: pytest.MonkeyPatch) -> 
 
     def trim() -> bool:
         calls.append(1)
-        return len(calls) < 2
+        return len(calls) < 3
 
     monkeypatch.setattr(allocator, "return_holes", trim)
 
@@ -54,9 +54,9 @@ def test_memory_is_returned_after_work_only(monkeypatch: pytest.MonkeyPatch) -> 
         assert calls == []
         trimmer.worked()
         await asyncio.sleep(0.1)
-        assert calls == [1]
-        trimmer.worked()  # the second time fails, and there is no third
+        assert calls == [1, 1]  # the work may have ended after the first time
+        trimmer.worked()  # the next time fails, and there is no further one
         await asyncio.wait_for(task, 5)
-        assert calls == [1, 1]
+        assert calls == [1, 1, 1]
 
     asyncio.run(check())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 from tests.serving.conftest import Connect
 
 from soritune.serving.app import open_app
@@ -204,3 +205,17 @@ def test_defect_is_a_500_without_its_reason(
     assert answer.json()["error"]["request_id"] == answer.headers["X-Request-Id"]
     monkeypatch.undo()
     assert upload(client, clip.read_bytes()).status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["/speech", "/v"])
+def test_key_is_required_under_a_prefix_too(connect: Connect, clip: Path, keys: Path, prefix: str) -> None:
+    """As under Ray Serve with a route prefix, or behind `root_path`."""
+    settings: ServeSettings = connect(api_keys=keys).app.state.settings  # type: ignore[attr-defined]
+    sent = {"files": {"file": ("a.wav", clip.read_bytes())}}
+    right = {"Authorization": "Bearer right"}
+    with TestClient(open_app(settings), root_path=prefix, raise_server_exceptions=False) as client:
+        for path in ("/v1/models", "/metrics"):
+            assert client.get(f"{prefix}{path}").status_code == 401
+        assert client.post(f"{prefix}/v1/phonemes", **sent).status_code == 401
+        assert client.post(f"{prefix}/v1/phonemes", headers=right, **sent).status_code == 200
+        assert client.get(f"{prefix}/healthz").status_code == 200

@@ -253,8 +253,9 @@ def _spoken_picks(
                 best, gain = pick, better
         if best:
             picks[number] = best
-            current = ids_of(_symbols(text, picks, labels)[0], labels)
-            path = viterbi(given, current, blank)
+            chosen = ids_of(_symbols(text, picks, labels)[0], labels)
+            path = _aligned_anew(given, current, chosen, path, blank)
+            current = chosen
     return picks
 
 
@@ -262,6 +263,32 @@ def _gain(
     given: LogProbabilities, current: Sequence[int], other: Sequence[int], path: Alignment, blank: int
 ) -> float:
     """How much more probable another form of a text is, in the window around the place where they differ."""
+    first, low, high, stop = _window(given, current, other, path)
+    part = other[low : len(other) - (len(current) - high)]
+    frames = given[first:stop]
+    if frames_needed(part) > len(frames):
+        return -np.inf
+    return log_likelihood(frames, part, blank) - log_likelihood(frames, current[low:high], blank)
+
+
+def _aligned_anew(
+    given: LogProbabilities, current: Sequence[int], other: Sequence[int], path: Alignment, blank: int
+) -> Alignment:
+    """The alignment of another form of a text: that of the current one, and a new one in the window."""
+    first, low, high, stop = _window(given, current, other, path)
+    part = viterbi(given[first:stop], other[low : len(other) - (len(current) - high)], blank)
+    return Alignment(
+        np.concatenate([path.first_frames[:low], part.first_frames + first, path.first_frames[high:]]),
+        np.concatenate([path.last_frames[:low], part.last_frames + first, path.last_frames[high:]]),
+        path.log_probability,
+    )
+
+
+def _window(
+    given: LogProbabilities, current: Sequence[int], other: Sequence[int], path: Alignment
+) -> tuple[int, int, int, int]:
+    """Where two forms of a text differ, with their neighbours: first frame, first and last symbol of the current form
+    (exclusive), last frame (exclusive)."""
     same = 0
     while same < min(len(current), len(other)) and current[same] == other[same]:
         same += 1
@@ -275,10 +302,7 @@ def _gain(
         if high == len(current)
         else int(path.last_frames[high - 1] + 1 + path.first_frames[high]) // 2
     )
-    window, part = given[first:stop], other[low : len(other) - (len(current) - high)]
-    if frames_needed(part) > len(window):
-        return -np.inf
-    return log_likelihood(window, part, blank) - log_likelihood(window, current[low:high], blank)
+    return first, low, high, stop
 
 
 def _alternatives(

@@ -19,7 +19,7 @@ def return_holes() -> bool:
     """Returns the unused pages of the heap to the system. False where the C library is not glibc."""
     try:
         trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):  # Windows, musl
+    except (OSError, AttributeError, TypeError):  # musl, Windows
         return False
     trim(0)
     return True
@@ -34,18 +34,18 @@ class Trimmer:
 
     def __init__(self, period_s: float = PERIOD_S) -> None:
         self._period_s = period_s
-        self._has_worked = False
+        self._rounds = 0
 
     def worked(self) -> None:
-        """Notes that a batch was run. May be called by any thread."""
-        self._has_worked = True
+        """Notes that a batch is run, which may end after the next round. May be called by any thread."""
+        self._rounds = 2
 
     async def run(self) -> None:
         """Runs until it is cancelled, or ends where memory cannot be returned."""
         while True:
             await asyncio.sleep(self._period_s)
-            if not self._has_worked:
+            if not self._rounds:
                 continue
-            self._has_worked = False
+            self._rounds -= 1
             if not await asyncio.to_thread(return_holes):
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from soritune.audio.channels import Float32Array
@@ -32,6 +33,8 @@ class Assessments:
 
     def __init__(self, models: ServedModels) -> None:
         self.models = models
+        # Long alignments hold up one another, and no other route.
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="soritune-assess")
         detector = None if models.recogniser is None else _OneAtATime(models.recogniser)
         self._assessors: dict[str, Assessor] = {}
         self._faults: dict[str, str] = {}
@@ -69,7 +72,7 @@ class Assessments:
         assessor, loop = self._assessors[model.name], asyncio.get_running_loop()
         reading, measures = await loop.run_in_executor(self.models.readers, self._read, model, upload)
         done = await model.outputs_of(reading)
-        return await loop.run_in_executor(self.models.readers, _answer, assessor, done, measures, phones)
+        return await loop.run_in_executor(self._threads, _answer, assessor, done, measures, phones)
 
     def _read(self, model: ServedModel, upload: Upload) -> tuple[Reading, Measures]:
         limit = min(model.settings.max_seconds, MOST_SECONDS)

@@ -111,7 +111,7 @@ class _Request:
         self._body = 0
 
     async def answer(self) -> None:
-        path, client = self.scope["path"], None
+        path, client = _path_in_app(self.scope), None
         try:
             if path.startswith(_KEYED):
                 name = self.gate.client(self.scope, self.headers)
@@ -235,3 +235,10 @@ class _Request:
             **self.facts,
         }
         logger.info("request", extra={FIELDS: fields})
+
+
+def _path_in_app(scope: Scope) -> str:
+    """The path that routes are found by: without the prefix under which another server runs the app."""
+    path: str = scope["path"]
+    prefix: str = scope.get("root_path", "")
+    return path[len(prefix) :] if prefix and path.startswith(f"{prefix}/") else path
