@@ -83,7 +83,7 @@ Columns = dict[str, NDArray[Any]]
 
 
 def rows_of(options: argparse.Namespace) -> Manifest:
-    """All clips of both folders; a wrong phone is perceived as `err`, since what was said is known of few."""
+    """All clips of both folders. A wrong phone is perceived as `err`: few rows state which phone was pronounced."""
     path = options.output / "rows.parquet"
     root = data_folder()
     if not path.exists():

@@ -175,3 +175,22 @@ def reading_order(outputs: Sequence[OutputSpec]) -> tuple[str, ...]:
 
         waiting = [name for name in waiting if name not in ready]
     return tuple(order)
+
+
+def initialise_uniformly(head: nn.Module, seed: int) -> None:
+    """New weights from `seed` alone, as torch draws them: uniform within 1 / sqrt(inputs of a unit), those of an
+    embedding within 1. Other modules keep theirs."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in head.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d):
+            bound = 1 / math.sqrt(module.weight[0].numel())
+        elif isinstance(module, nn.GRU):
+            bound = 1 / math.sqrt(module.hidden_size)
+        elif isinstance(module, nn.Embedding):
+            bound = 1.0
+        else:
+            continue
+        for weight in module.parameters(recurse=False):
+            if not weight.is_meta:
+                drawn = torch.rand(weight.shape, generator=generator)
+                weight.data.copy_((2 * drawn - 1) * bound)

@@ -14,8 +14,6 @@ Shapes: batch, frames, phones (of the text), symbols (of the CTC output), width,
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -23,7 +21,7 @@ from torch import Tensor, nn
 from soritune.assessment.alignment import frames_needed, viterbi
 from soritune.assessment.slots import territories
 from soritune.errors import ModelError
-from soritune.models.heads import Head, HeadSettings
+from soritune.models.heads import Head, HeadSettings, initialise_uniformly
 from soritune.settings import first_fault
 from soritune.tasks.segment_head import SegmentHeadSettings
 from soritune.tasks.specs import OutputSpec
@@ -138,16 +136,5 @@ class SegmentHead(Head):
         return self.linear
 
     def initialise(self, seed: int) -> None:
-        """New weights from `seed` alone: uniform within 1 / sqrt(inputs of a unit), as torch draws them."""
-        generator = torch.Generator().manual_seed(seed)
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv1d):
-                bound = 1 / math.sqrt(module.weight[0].numel())
-            elif isinstance(module, nn.Embedding):
-                bound = 1.0
-            else:
-                continue
-            for weight in module.parameters(recurse=False):
-                if not weight.is_meta:
-                    drawn = torch.rand(weight.shape, generator=generator)
-                    weight.data.copy_((2 * drawn - 1) * bound)
+        """New weights, as `initialise_uniformly` draws them."""
+        initialise_uniformly(self, seed)

@@ -8,13 +8,11 @@ Shapes: batch, frames, width (channels that the head reads), channels (its own),
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from soritune.errors import ModelError
-from soritune.models.heads import Head, HeadSettings
+from soritune.models.heads import Head, HeadSettings, initialise_uniformly
 from soritune.settings import first_fault
 from soritune.tasks.frame_heads import FrameHeadSettings
 from soritune.tasks.specs import OutputSpec
@@ -59,19 +57,8 @@ class SequenceHead(Head):
         return self.linear
 
     def initialise(self, seed: int) -> None:
-        """New weights from `seed` alone: uniform within 1 / sqrt(inputs of a unit), as torch draws them."""
-        generator = torch.Generator().manual_seed(seed)
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv1d):
-                bound = 1 / math.sqrt(module.weight[0].numel())
-            elif isinstance(module, nn.GRU):
-                bound = 1 / math.sqrt(module.hidden_size)
-            else:
-                continue
-            for weight in module.parameters(recurse=False):
-                if not weight.is_meta:
-                    drawn = torch.rand(weight.shape, generator=generator)
-                    weight.data.copy_((2 * drawn - 1) * bound)
+        """New weights, as `initialise_uniformly` draws them."""
+        initialise_uniformly(self, seed)
 
 
 class ResidualConvolutions(nn.Module):

@@ -246,7 +246,7 @@ def _clip(answer: Answer, audio: str | None, words: Mapping[str, Any]) -> dict[s
 
 
 def _accepted(phone: Mapping[str, Any], words: Mapping[str, Any]) -> str:
-    """Why a phone that was said in another way is right, in the language of the page."""
+    """Why a pronunciation other than the expected one is right, in the language of the page."""
     reason = phone.get("accepted_reason")
     return "" if reason is None else reason[words["code"]] or words["accepted"]
 

@@ -25,8 +25,9 @@ from soritune.reports.model_card import (
     summary,
     training_section,
 )
-from soritune.reports.numbers import has_range, is_share
+from soritune.reports.numbers import has_range
 from soritune.reports.scores import Scores
+from soritune.tasks.headline import is_share
 from soritune.tasks.task import Task
 
 HUB_LICENCES = {

@@ -7,6 +7,7 @@ import math
 from soritune.metrics.bootstrap import Interval
 from soritune.reports.confidence_scores import CertainScores
 from soritune.reports.scores import SpeakerRate, TaskScores
+from soritune.tasks.headline import is_share
 from soritune.tasks.task import Task
 from soritune.terminal_text import counted as counted
 
@@ -33,12 +34,6 @@ def range_text(interval: Interval | SpeakerRate) -> str:
     if not has_range(interval):
         return UNKNOWN_NUMBER
     return f"{100 * interval.low:.1f} – {100 * interval.high:.1f}"
-
-
-def is_share(task: Task, rate: str) -> bool:
-    """Whether a rate is written in percent; true for rates that the task does not describe."""
-    description = task.rate_descriptions.get(rate)
-    return description is None or description.is_share
 
 
 def rate_text(task: Task, rate: str, value: float | None) -> str:

@@ -10,12 +10,12 @@ from soritune.reports.numbers import (
     counted,
     has_range,
     hours_text,
-    is_share,
     rate_name,
     rate_range_text,
     rate_text,
 )
 from soritune.reports.scores import Scores, TaskScores
+from soritune.tasks.headline import is_share
 from soritune.tasks.task import Task
 
 

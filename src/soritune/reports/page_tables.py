@@ -16,12 +16,12 @@ from soritune.reports.numbers import (
     certain_title,
     counted,
     coverage_rows,
-    is_share,
     percent,
     rate_range_text,
     rate_text,
 )
 from soritune.reports.scores import GroupScores, TaskScores
+from soritune.tasks.headline import is_share
 from soritune.tasks.results import Table
 from soritune.tasks.task import Task
 

@@ -15,13 +15,14 @@ from soritune.reports.figures import (
     matrix_figure,
     speaker_figures,
 )
-from soritune.reports.numbers import counted, hours_text, is_share, percent, rate_name, temperature_note
+from soritune.reports.numbers import counted, hours_text, percent, rate_name, temperature_note
 from soritune.reports.page_tables import certain_table, coverage_table, group_table, rates_table, shown_table
 from soritune.reports.phone_notation import LEGEND_NOTES, PhoneTexts
 from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
 from soritune.reports.scores import TaskScores
 from soritune.reports.timeline import Track, label_colours, timeline_lines
+from soritune.tasks.headline import is_share
 from soritune.tasks.notation import Notation
 from soritune.tasks.results import Alignment, Pair
 from soritune.tasks.task import Task

@@ -111,6 +111,7 @@ class _Request:
         self._body = 0
 
     async def answer(self) -> None:
+        """Answers the request: checks key and limits, runs the app, and logs what happened."""
         path, client = _path_in_app(self.scope), None
         try:
             if path.startswith(_KEYED):

@@ -17,6 +17,20 @@ from soritune.recipe import Recipe
 logger = logging.getLogger(__name__)
 
 
+def existing_root(recipe: Recipe) -> Path:
+    """The corpus of a recipe: a file or a folder.
+
+    Raises:
+        RecipeError: it is not given, or it does not exist.
+    """
+    if recipe.data.root is None:
+        raise RecipeError(recipe.name, ["data.root: missing; give the corpus folder as data=ROOT"])
+    root = Path(recipe.data.root)
+    if not root.exists():
+        raise RecipeError(recipe.name, [f"data.root: there is no file or folder {root}"])
+    return root
+
+
 def with_chosen_source(recipe: Recipe, *, console: Console = SILENT) -> Recipe:
     """The recipe itself, or with `data.source: auto` a copy that names the source of its corpus.
 
@@ -26,10 +40,7 @@ def with_chosen_source(recipe: Recipe, *, console: Console = SILENT) -> Recipe:
     if recipe.data.source != AUTO or recipe.data.root is None:
         return recipe
     labels = {field for task in recipe.make_tasks() if (field := task.label_field) is not None}
-    root = Path(recipe.data.root)
-    if not root.exists():
-        raise RecipeError(recipe.name, [f"data.root: there is no file or folder {root}"])
-    choice = choose(root, recipe.data.config, labels)
+    choice = choose(existing_root(recipe), recipe.data.config, labels)
     console.message(choice.text)
     copy = recipe.model_copy(deep=True)
     copy.data.source, copy.data.config = choice.source, choice.config

@@ -20,6 +20,7 @@ from soritune.corpus.source_choice import AUTO
 from soritune.errors import BundleError, ModelError, OutputError, RecipeError, TrainingError
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder, remove_run
+from soritune.stages.prepare import existing_root
 from soritune.tasks.inputs.input import inputs_of, kind_of
 
 if TYPE_CHECKING:
@@ -45,10 +46,8 @@ def check_start(recipe: Recipe) -> None:
             f"batches.micro_batches_per_step={per_step} cannot be shared evenly by {num_processes} processes; choose a "
             f"multiple of {num_processes}"
         )
-    if recipe.data.root is None:
-        raise RecipeError(recipe.name, ["data.root: missing; give the corpus folder as data=ROOT"])
-    if not recipe.data.synthetic and not Path(recipe.data.root).exists():
-        raise RecipeError(recipe.name, [f"data.root: there is no file or folder {recipe.data.root}"])
+    if recipe.data.root is None or not recipe.data.synthetic:
+        existing_root(recipe)
     check_extras(recipe)
     if recipe.data.source != AUTO:
         source_config(recipe.data.source, recipe.data.config)

@@ -24,10 +24,8 @@ def headline(tasks: Iterable[Task], values: Mapping[str, float]) -> str:
         value = values.get(f"{task.name}/{rate}", math.nan)
         if not math.isfinite(value):
             continue
-        description = task.rate_descriptions.get(rate)
         name = common_name(task, rate) + (f" of {task.name}" if len(chosen) > 1 else "")
-        is_share = description is None or description.is_share
-        parts.append(f"{name} {100 * value:.1f} %" if is_share else f"{name} {value:.3g}")
+        parts.append(f"{name} {100 * value:.1f} %" if is_share(task, rate) else f"{name} {value:.3g}")
     return ", ".join(parts)
 
 
@@ -37,3 +35,9 @@ def common_name(task: Task, rate: str) -> str:
     if description is None:
         return rate
     return description.known_as or description.title.split(",")[0].split(":")[0]
+
+
+def is_share(task: Task, rate: str) -> bool:
+    """Whether a rate is written in percent; true for rates that the task does not describe."""
+    description = task.rate_descriptions.get(rate)
+    return description is None or description.is_share

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from soritune.errors import TaskError
 from soritune.tasks.objectives.objective import ConstantGuess, Objective, PaddedTargets
 from soritune.tasks.objectives.probabilities import Float32Array, log_softmax
+from soritune.tasks.objectives.symbol_ids import ids_fault, padded_ids
 from soritune.tasks.specs import OutputSpec, Resolution
 
 SAME_SYMBOL = ({"[UNK]", "<unk>", "<UNK>"}, {"|", "<space>", " "}, {"<s>", "[CLS]"}, {"</s>", "[SEP]"})
@@ -56,15 +57,10 @@ class Ctc(Objective):
     def target_fault(self, spec: OutputSpec, target: NDArray[Any]) -> str | None:
         """A wrong shape or type, ids that no label has, a blank among them, or no symbol."""
         ids, blank = np.asarray(target), blank_of(spec)
-        if ids.ndim != 1 or (ids.dtype.kind not in "iu" and len(ids)):
-            fault = f"it has the shape {ids.shape} and type {ids.dtype}, expected integer label ids (n,)"
-        elif len(ids) == 0:
+        if ids.shape == (0,):
             return f"its {spec.name} label has no symbol"
-        elif ((ids < 0) | (ids >= len(spec.labels)) | (ids == blank)).any():
-            fault = f"label ids must be 0 … {len(spec.labels) - 1} and not the blank, {blank}"
-        else:
-            return None
-        return f"its {spec.name} target cannot be used: {fault}"
+        fault = ids_fault(spec, ids, blank)
+        return None if fault is None else f"its {spec.name} target cannot be used: {fault}"
 
     def frames_needed(self, spec: OutputSpec, target: NDArray[Any]) -> int:
         """One per symbol, and a blank between equal neighbours (Graves et al. 2006, §3.1)."""
@@ -88,12 +84,7 @@ class Ctc(Objective):
         label_smoothing: float = 0.0,
     ) -> PaddedTargets:
         """`values` (batch, symbols) int64; `lengths` in symbols; `label_smoothing` is ignored."""
-        lengths = np.array([0 if target is None else len(target) for target in targets], dtype=np.int64)
-        symbols = np.zeros((len(targets), max(int(lengths.max(initial=0)), 1)), dtype=np.int64)
-        for row, target in enumerate(targets):
-            if target is not None:
-                symbols[row, : len(target)] = target
-        return PaddedTargets(symbols, lengths, lengths > 0, float(lengths.sum()))
+        return padded_ids(targets)
 
     def weighted_mean(self, parts: NDArray[np.float64], shares: NDArray[np.float64]) -> Float32Array:
         """Log-probabilities are averaged and normalised: a mean of probabilities blurs peaks a frame apart."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from soritune.errors import TaskError
 from soritune.tasks.objectives.objective import Objective, PaddedTargets
+from soritune.tasks.objectives.symbol_ids import ids_fault, padded_ids
 from soritune.tasks.specs import OutputSpec, Resolution
 
 
@@ -39,15 +40,10 @@ class Slots(Objective):
     def target_fault(self, spec: OutputSpec, target: NDArray[Any]) -> str | None:
         """A wrong shape or type, ids that no label has, the blank among them, or no phone."""
         ids, blank = np.asarray(target), int(spec.options.get("blank", 0))
-        if ids.ndim != 1 or ids.dtype.kind not in "iu":
-            fault = f"it has the shape {ids.shape} and type {ids.dtype}, expected integer label ids (n,)"
-        elif len(ids) == 0:
+        fault = ids_fault(spec, ids, blank)
+        if fault is None and len(ids) == 0:
             fault = "it has no phone"
-        elif ((ids < 0) | (ids >= len(spec.labels)) | (ids == blank)).any():
-            fault = f"label ids must be 0 … {len(spec.labels) - 1} and not the blank, {blank}"
-        else:
-            return None
-        return f"its {spec.name} target cannot be used: {fault}"
+        return None if fault is None else f"its {spec.name} target cannot be used: {fault}"
 
     def frames_needed(self, spec: OutputSpec, target: NDArray[Any]) -> int:
         """One per phone."""
@@ -62,12 +58,7 @@ class Slots(Objective):
         label_smoothing: float = 0.0,
     ) -> PaddedTargets:
         """`values` (batch, phones) int64; `lengths` in phones."""
-        lengths = np.array([0 if target is None else len(target) for target in targets], dtype=np.int64)
-        ids = np.zeros((len(targets), max(int(lengths.max(initial=0)), 1)), dtype=np.int64)
-        for line, target in zip(ids, targets, strict=True):
-            if target is not None:
-                line[: len(target)] = target
-        return PaddedTargets(ids, lengths, lengths > 0, float(lengths.sum()))
+        return padded_ids(targets)
 
 
 OBJECTIVE = Slots()

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.korean.phones import ARPABET, KOREAN, WORD_BOUNDARY
+from soritune.korean.phones import WORD_BOUNDARY
 from soritune.metrics.edit_distance import align
+from soritune.tasks.notation import written_phones
 from soritune.tasks.results import Pair
 
-_LETTERS = {phone.symbol: phone.letters for phone in KOREAN.phones}
-_IPA = {phone.symbol: phone.ipa for inventory in (ARPABET, KOREAN) for phone in inventory.phones}
-_CODAS = {"k", "t", "p", "L", "NG"}
+_WRITTEN = {phone.code: phone for name in ("arpabet", "korean") for phone in written_phones(name)}
+"""By code; a code of both inventories is the Korean phone."""
 
 
 def phones_of_pair(pair: Pair) -> tuple[list[str], list[str]] | None:
@@ -47,7 +47,9 @@ def phone_name(symbol: str) -> str:
     >>> phone_name("GG"), phone_name("k"), phone_name("AA"), phone_name("x")
     ('ㄲ GG', '-ㄱ k', 'AA [ɑ]', 'x')
     """
-    letters = _LETTERS.get(symbol)
-    if letters:
-        return f"{'-' if symbol in _CODAS else ''}{letters} {symbol}"
-    return f"{symbol} [{_IPA[symbol]}]" if symbol in _IPA else symbol
+    phone = _WRITTEN.get(symbol)
+    if phone is None:
+        return symbol
+    if phone.letters:
+        return f"{'-' if phone.jamo.startswith('-') else ''}{phone.letters} {symbol}"
+    return f"{symbol} [{phone.ipa}]"
