@@ -10,11 +10,13 @@ Each part is a process of its own, and the parts do not run at the same time; `-
     offline   `Predictor.predict` of all clips, three times; the fastest counts. Audio seconds per second
     lone      one clip at a time: milliseconds of `Predictor.predict` and of a request, medians over the clips
     load      clients that send a clip as soon as the one before is answered: milliseconds, audio seconds per second,
-              errors, CPU time, and the memory of the server at the beginning, every minute and at the end
+              errors, CPU time, and the lowest and the highest memory of the server in every minute
 
 A request that fails is sent once more; failures of the first and of the second attempt are counted apart. `--check`
 ends with 1 and a sentence per limit that is missed: 85 % of the offline rate, 10 ms for a lone request, no failed
-request (with `--kill` none after its second attempt), and 5 % more memory than after two minutes.
+request (with `--kill` none after its second attempt), and 5 % more memory in the later half of the minutes than in the
+earlier half, without the first two minutes. Compared are medians of the lowest and of the highest memory of a minute:
+the memory at one moment depends on the batch that is computed then.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ from soritune.inference.json_values import without_nan
 
 LEAST_SHARE, MOST_LONE_MS, MOST_GROWTH = 0.85, 10.0, 1.05
 WARM_MINUTES = 2
+SAMPLE_S = 0.25
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 BOUNDARY = "soritune-load"
 
@@ -217,7 +221,8 @@ def body_of(file: Path) -> bytes:
 def load(server: Server, bodies: list[bytes], options: argparse.Namespace) -> dict[str, Any]:
     """What many clients see."""
     clients = [Client(server.port, bodies, seed) for seed in range(options.clients)]
-    memory, cpu, own_cpu = [server.memory_mb()], server.cpu_seconds(), time.process_time()
+    memory: list[list[float]] = []
+    cpu, own_cpu = server.cpu_seconds(), time.process_time()
     start = time.monotonic()
     until = start + options.seconds
     threads = [threading.Thread(target=client.run, args=(until,)) for client in clients]
@@ -226,9 +231,12 @@ def load(server: Server, bodies: list[bytes], options: argparse.Namespace) -> di
     if options.kill:
         time.sleep(options.seconds / 2)
         os.kill(server.workers()[0].pid, signal.SIGKILL)
-    while time.monotonic() < until:
-        time.sleep(min(60.0, max(0.05, until - time.monotonic())))
-        memory.append(server.memory_mb())
+    while not options.kill and time.monotonic() < until:
+        minute = int((time.monotonic() - start) // 60)
+        if minute == len(memory):
+            memory.append([])
+        memory[minute].append(server.memory_mb())
+        time.sleep(SAMPLE_S)
     for thread in threads:
         thread.join()
     seconds = time.monotonic() - start
@@ -246,8 +254,18 @@ def load(server: Server, bodies: list[bytes], options: argparse.Namespace) -> di
         "failed_once": sum(client.failed_once for client in clients),
         "failed_twice": sum(client.failed_twice for client in clients),
         "faults": sorted(set().union(*(client.faults for client in clients))),
-        "memory_mb": [round(each, 1) for each in memory],
+        "lowest_memory_mb": [round(min(minute), 1) for minute in memory],
+        "highest_memory_mb": [round(max(minute), 1) for minute in memory],
     }
+
+
+def growth(by_minute: Sequence[float]) -> float | None:
+    """Median of the later half of the minutes relative to the earlier half; None for less than two minutes of each."""
+    minutes = by_minute[WARM_MINUTES:]
+    half = len(minutes) // 2
+    if half < 2:
+        return None
+    return statistics.median(minutes[-half:]) / statistics.median(minutes[:half])
 
 
 def misses(result: dict[str, Any], options: argparse.Namespace) -> list[str]:
@@ -260,8 +278,10 @@ def misses(result: dict[str, Any], options: argparse.Namespace) -> list[str]:
     more = result.get("lone_request_ms", 0) - result.get("lone_predictor_ms", 0)
     if more > MOST_LONE_MS:
         found.append(f"a lone request takes {more:.1f} ms more than Predictor, above {MOST_LONE_MS:g}")
-    if result.get("memory_growth", 1) > MOST_GROWTH:
-        found.append(f"memory grew to {result['memory_growth']:.3f} of that after {WARM_MINUTES} minutes")
+    for name in ("lowest", "highest"):
+        if (result[f"{name}_memory_growth"] or 1) > MOST_GROWTH:
+            grown = result[f"{name}_memory_growth"]
+            found.append(f"the {name} memory of a minute grew to {grown:.3f} of the earlier minutes")
     if result["exit_code"]:
         found.append(f"the server ended with {result['exit_code']}")
     return found
@@ -315,9 +335,8 @@ def main() -> None:
         code = server.stop()
     if not options.kill:
         result["share_of_offline"] = result["served_rate"] / result["offline_rate"]
-    memory = result["memory_mb"]
-    if len(memory) > 2 * WARM_MINUTES + 1:
-        result["memory_growth"] = max(memory[WARM_MINUTES:]) / memory[WARM_MINUTES]
+    for name in ("lowest", "highest"):
+        result[f"{name}_memory_growth"] = growth(result[f"{name}_memory_mb"])
     result["exit_code"] = code
     for name, value in result.items():
         print(f"{name:20} {value if not isinstance(value, float) else round(value, 3)}")
