@@ -97,15 +97,13 @@ class RayEngine:
         Raises:
             SorituneError: of a job, or Ray cannot be reached or gives a job up.
         """
-        stream = iter(jobs)
-        first = list(islice(stream, 1))
-        if not first:
+        waiting = _started(jobs)
+        if waiting is None:
             return
         with self._connected() as ray:
             refuse_unschedulable(ray.cluster_resources())
             task = ray.remote(num_cpus=1, max_retries=RETRIES)(_run)
             origin = _origin(paths)
-            waiting = chain(first, stream)
             running: list[Any] = []
             while True:
                 more = max(0, self._most_tasks(ray) - len(running))
@@ -137,9 +135,8 @@ class RayEngine:
         Raises:
             SorituneError: of a job, or Ray cannot be reached or gives a job up.
         """
-        numbered = enumerate(jobs)
-        first = list(islice(numbered, 1))
-        if not first:
+        waiting = _started(enumerate(jobs))
+        if waiting is None:
             return
         with self._connected() as ray:
             resources = ray.cluster_resources()
@@ -148,8 +145,8 @@ class RayEngine:
             fitting = resources["GPU"] / gpus if gpus else resources["CPU"]
             kind = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_task_retries=RETRIES)(_Actor)
             origin, shared = _origin(paths), [ray.put(opener)]
-            first += islice(numbered, (self.actors or max(1, int(fitting))) - 1)
-            waiting = chain(first, numbered)
+            first = list(islice(waiting, self.actors or max(1, int(fitting))))
+            waiting = chain(first, waiting)
             # An actor that has opened its models gets a job, and then one job after the other: none waits for an actor
             # for which the cluster has no room. Without jobs, an actor ends, and what it used is free for others.
             actors = [kind.remote(origin, shared) for _ in first]
@@ -191,6 +188,14 @@ class RayEngine:
                 yield ray
         finally:
             ray.shutdown()
+
+
+def _started(jobs: Iterable[Job]) -> Iterator[Job] | None:
+    """The jobs as a stream, of which the first one is taken at once; None if there are none, which need no Ray."""
+    stream = iter(jobs)
+    for first in stream:
+        return chain([first], stream)
+    return None
 
 
 def _start(ray: Any, address: str | None) -> None:

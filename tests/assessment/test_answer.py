@@ -12,10 +12,11 @@ from soritune.assessment.answer import PhoneOutput, Recording, Request, assess, 
 from soritune.assessment.thresholds import packaged_thresholds
 from soritune.assessment.timing import Interval, Tiers
 from soritune.audio.quality import Quality
-from soritune.korean import KOREAN
+from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY
 
 TEXT = "오늘은 날씨가 좋아요."
 GOOD = Recording("c1", "clip.wav", 4.0, Quality(30.0, 0.0, -20.0, 0.8), 3.0)
+ENGLISH = ("[PAD]", WORD_BOUNDARY, *ARPABET.symbols)
 TINY_KO = packaged_thresholds("tiny-ko")
 assert TINY_KO is not None
 THRESHOLDS = TINY_KO.model_copy(update={"phone_log_probability": -3.0, "insertion_log_ratio": 2.0})
@@ -99,6 +100,17 @@ def test_outcome_is_a_code_with_a_reason(recording: Recording, outcome: str) -> 
     assert result["assessable"] == (outcome == "assessed")
     assert (result["reason"] is None) == (outcome == "assessed")
     assert (result["words"] is None) == (outcome != "assessed")
+
+
+def test_language_is_compared_with_korean_alone() -> None:
+    """`--phones` of a model of another language states no Korean text."""
+    english = replace(GOOD, language=("en", 0.97))
+    symbols = ["DH", "AH", "K", "AE", "T", "S", "AE", "T"]
+    result = assess(Request(phones=symbols), english, output_of(symbols, ENGLISH), THRESHOLDS)
+    assert (result["outcome"], result["counts"]["correct"]) == ("assessed", len(symbols))
+    korean = read(TEXT)
+    result = assess(Request(phones=korean), english, output_of(korean), THRESHOLDS)
+    assert result["outcome"] == "other-language"
 
 
 def test_unrelated_speech_is_refused() -> None:

@@ -92,6 +92,36 @@ def test_other_changes_remain_errors(text: str, at: int, symbol: str | None) -> 
     assert judged(text, changed(text, at, symbol))[at].kind in ("substitution", "deletion")
 
 
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("의미해요", 0),
+        ("그 의미는", 2),
+        ("주의하세요", 2),
+        ("강의를 들어요", 3),
+        ("나의 책", 2),
+        ("민주주의의 의의", 8),
+    ],
+)
+@pytest.mark.parametrize("spoken_as", [["euI"], ["I"], ["EU"], ["E"], ["EU", "I"]])
+def test_ui_is_never_an_error(text: str, at: int, spoken_as: list[str]) -> None:
+    """Whatever form is expected, and if its two parts are heard one after the other."""
+    symbols = changed(text, at, "euI")
+    place = [index for index, symbol in enumerate(symbols) if symbol != "|"][at]
+    assert symbols[place] == "euI"
+    given = spoken([*symbols[:place], *spoken_as, *symbols[place + 1 :]])
+    expected = expected_of_text(text, given, FIRST, 0)
+    phones, insertions = verdicts(expected, given, FIRST, 0, viterbi(given, expected.ids(FIRST), 0), STRICT)
+    assert [verdict.kind for verdict in phones] == ["correct"] * len(phones)
+    assert insertions == []
+
+
+def test_other_sounds_in_the_place_of_ui_are_errors() -> None:
+    for text, at in (("의미해요", 0), ("주의하세요", 2), ("나의 책", 2)):
+        assert judged(text, changed(text, at, "A"))[at].kind == "substitution"
+    assert judged("희망", changed("희망", 1, "EU"))[1].kind == "substitution"  # a letter for ㅣ (article 5)
+
+
 def test_word_borders_keep_neighbours_apart() -> None:
     """ㅎ at the beginning of a word is not between voiced sounds; ㄷ before a tense sound of the next word is."""
     expected = expected_of_phones(["N", "A", "|", "H", "A", "t", "|", "GG", "A"], FIRST)

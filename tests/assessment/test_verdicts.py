@@ -75,6 +75,12 @@ def test_inserted_phone_is_named_with_its_place(strict: Thresholds) -> None:
     assert [(each.before, each.recognised) for each in insertions] == [(3, "M")]
 
 
+def test_other_insertions_beside_ui_are_reported(strict: Thresholds) -> None:
+    for symbols, found in ((["I", "euI"], [(0, "I")]), (["euI", "N"], [(1, "N")]), (["EU", "euI", "I"], [])):
+        insertions = judged("의사", [*symbols, *read("의사")[1:]], strict)[1]
+        assert [(each.before, each.recognised) for each in insertions] == found
+
+
 @pytest.mark.parametrize(
     ("text", "form"),
     [("주의", "주이"), ("시계", "시게"), ("김밥", "김빱"), ("외국", "웨국"), ("민주주의의", "민주주이에")],

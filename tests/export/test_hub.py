@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard, metadata_load
 
+from soritune.assessment.thresholds import FILE_NAME, Thresholds, packaged_thresholds, write_thresholds
 from soritune.bundles.card import Bundle
-from soritune.bundles.onnx_graph import OnnxGraph
+from soritune.bundles.onnx_graph import THRESHOLDS, OnnxGraph
 from soritune.bundles.packing import pack_bundle
 from soritune.bundles.read import load_bundle
 from soritune.bundles.write import update_card, write_bundle
 from soritune.errors import BundleError, ManifestError, OutputError, RecipeError
+from soritune.inference.model_thresholds import thresholds_of_model
 from soritune.progress import Console
 from soritune.reports.score import score_predictions
 from soritune.run_folder import RunFolder
 from soritune.stages.export import Export, export
+from soritune.stages.push_to_hub import push_to_hub
 
 MakeRun = Callable[..., Bundle]
 
@@ -230,6 +233,70 @@ def test_onnx_export_of_another_model_is_refused(bundle_of_run: Bundle, tmp_path
         export_hub(bundle_of_run.path, tmp_path / "hub", onnx=str(bundle_of_run.path))
     with pytest.raises(BundleError, match="is an ONNX export; give the bundle that it was made from"):
         export_hub(other.path, tmp_path / "hub")
+
+
+def test_thresholds_of_a_model_of_the_package_go_with_it(tmp_path: Path) -> None:
+    result = export_hub(Path("soritune/tiny-ko"), tmp_path / "hub")
+    chosen = packaged_thresholds("tiny-ko")
+    assert chosen is not None and thresholds_of_model(result.folder) == chosen
+    assert FILE_NAME in result.exported.facts["files"]
+    assert "with the thresholds tiny-ko-2 of thresholds.yaml" in (result.folder / "README.md").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_thresholds_beside_a_card_are_copied(bundle_of_run: Bundle, tmp_path: Path) -> None:
+    mine = thresholds("mine")
+    write_thresholds(bundle_of_run.path / FILE_NAME, mine)
+    result = export_hub(bundle_of_run.path, tmp_path / "hub")
+    assert thresholds_of_model(result.folder) == mine
+    assert (
+        push_to_hub(result.folder, "me/emotion", dry_run=True).files[FILE_NAME]
+        == (result.folder / FILE_NAME).stat().st_size
+    )
+
+
+def thresholds(name: str, **changes: float) -> Thresholds:
+    packaged = packaged_thresholds("tiny-ko")
+    assert packaged is not None
+    return packaged.model_copy(update={"name": name, **changes})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("calibration", {"rows": 40, "speakers": 4, "outputs": {}, "thresholds": {}}, "calibration"),
+        ("speaker_norm", {"rows": 40, "speakers": 4, "outputs": {}}, "normalisation per speaker"),
+        ("tasks", [{"name": "emotion", "config": {"labels": ["x", "y"]}}], "settings of the tasks"),
+    ],
+)
+def test_onnx_export_from_before_a_calibration_is_refused(
+    key: str, value: object, named: str, bundle_of_run: Bundle, tmp_path: Path
+) -> None:
+    onnx = as_onnx(bundle_of_run, tmp_path / "onnx")
+    update_card(bundle_of_run.path, **{key: value})
+    with pytest.raises(
+        BundleError, match=rf"the same weights and differ in: .*{named}; export .* again"
+    ) as refused:
+        export_hub(bundle_of_run.path, tmp_path / "hub", onnx=str(onnx.path))
+    assert "\n" not in str(refused.value) and not (tmp_path / "hub").exists()
+    update_card(onnx.path, **{key: value})
+    export_hub(bundle_of_run.path, tmp_path / "hub", onnx=str(onnx.path))
+
+
+def test_onnx_export_with_thresholds_of_before_is_refused(bundle_of_run: Bundle, tmp_path: Path) -> None:
+    write_thresholds(bundle_of_run.path / FILE_NAME, thresholds("new"))
+    onnx = as_onnx(bundle_of_run, tmp_path / "onnx")
+    write_thresholds(onnx.path / FILE_NAME, thresholds("own of int8", least_margin=2.0))
+    result = export_hub(bundle_of_run.path, tmp_path / "hub", onnx=str(onnx.path))
+    assert thresholds_of_model(result.folder).name == "new"
+    assert thresholds_of_model(result.folder / "onnx").name == "own of int8"
+    # The export states that its thresholds are those of the bundle.
+    update_card(onnx.path, onnx={**onnx.card["onnx"], THRESHOLDS: "old"})
+    with pytest.raises(BundleError, match="differ in: thresholds of `soritune assess`"):
+        export_hub(bundle_of_run.path, tmp_path / "again", onnx=str(onnx.path))
+    write_thresholds(onnx.path / FILE_NAME, thresholds("new"))
+    export_hub(bundle_of_run.path, tmp_path / "again", onnx=str(onnx.path))
 
 
 def test_damaged_bundle_is_not_exported(bundle_of_run: Bundle, tmp_path: Path) -> None:

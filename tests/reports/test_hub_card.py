@@ -112,6 +112,13 @@ def test_card_states_licences_and_what_they_forbid(card: dict[str, Any]) -> None
     assert "**Licences of the training data forbid commercial use.**" in text
 
 
+def test_card_names_the_thresholds_of_an_assessment(card: dict[str, Any]) -> None:
+    assert "soritune assess" not in hub_card(card)
+    text = hub_card(card, (), HubOptions(thresholds="mine"))
+    assert "thresholds mine of thresholds.yaml" in text
+    assert 'soritune assess clip.wav --text "…" --bundle model' in text
+
+
 def test_sections_come_in_the_order_of_a_reader(card: dict[str, Any], results: list[HubResult]) -> None:
     text = hub_card({**card, "notice": "MIT License"}, results, HubOptions(intended_use="For tests."))
     titles = [line for line in text.splitlines() if line.startswith(("# ", "## ", "### "))]

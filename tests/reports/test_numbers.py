@@ -8,7 +8,6 @@ from soritune.metrics.calibration import Calibration
 from soritune.reports.confidence_scores import Uncalibrated
 from soritune.reports.numbers import (
     baseline_notes,
-    counted,
     has_range,
     hours_text,
     percent,
@@ -20,6 +19,7 @@ from soritune.reports.numbers import (
 from soritune.reports.scores import Baseline, TaskScores
 from soritune.tasks.emotion import EmotionConfig, EmotionTask
 from soritune.tasks.results import Metric, RateDescription
+from soritune.terminal_text import counted
 
 UNKNOWN = math.nan
 EMOTION = EmotionTask(EmotionConfig(labels=("calm", "tense", "warm")))

@@ -109,7 +109,8 @@ def assess(
         _check_length(expected, recording, thresholds)
         relation = relatedness(expected, output.log_probabilities, output.labels, output.blank)
         facts["relatedness"] = None if relation is None else _rounded(relation._asdict())
-        _check_related(recording, relation, thresholds)
+        _check_language(recording, expected, thresholds)
+        _check_related(relation, thresholds)
         try:
             path = viterbi(output.log_probabilities, expected.ids(output.labels), output.blank)
         except TaskError as error:
@@ -235,17 +236,27 @@ def _check_length(expected: Expected, recording: Recording, thresholds: Threshol
         )
 
 
-def _check_related(recording: Recording, relation: Relatedness | None, thresholds: Thresholds) -> None:
-    """
+def _check_language(recording: Recording, expected: Expected, thresholds: Thresholds) -> None:
+    """A list of phones states no language: one that is not of Korean phones alone is compared with none.
+
     Raises:
-        _Refused: another language or another text was spoken.
+        _Refused: Korean is expected, and another language was spoken.
     """
     language = recording.language
-    if language is not None and language[0] != "ko" and language[1] >= thresholds.least_language_probability:
+    if language is None or any(phone.symbol not in KOREAN.symbols for phone in expected.phones):
+        return
+    if language[0] != "ko" and language[1] >= thresholds.least_language_probability:
         raise _Refused(
             "other-language",
             f"the language of the recording is {language[0]} (probability {language[1]:.2f}), and the text is Korean",
         )
+
+
+def _check_related(relation: Relatedness | None, thresholds: Thresholds) -> None:
+    """
+    Raises:
+        _Refused: another text was spoken.
+    """
     if relation is None:
         return
     if relation.margin < thresholds.least_margin or relation.deviation < thresholds.least_deviation:

@@ -30,6 +30,8 @@ CONTEXT = 8
 """Symbols on each side within which two accepted forms are compared."""
 UNREADABLE_TEXT = "text-not-readable"
 """Kind of the error about a text without anything to pronounce in Korean."""
+UI = "euI"
+"""ㅢ, which has the most accepted forms."""
 _IPA = {phone.symbol: phone.ipa for inventory in (ARPABET, KOREAN) for phone in inventory.phones}
 
 
@@ -70,6 +72,12 @@ class Expected:
     """For each word, the word of the given text that it comes from."""
     alternatives: tuple[frozenset[str | None], ...] = ()
     """Per phone, what other accepted forms have in its place; None for a missing phone."""
+
+    def may_be(self, number: int, symbol: str) -> bool:
+        """Whether the standard accepts a symbol in the place of the phone with this number."""
+        return symbol == self.phones[number].symbol or (
+            bool(self.alternatives) and symbol in self.alternatives[number]
+        )
 
     def ids(self, labels: Sequence[str]) -> list[int]:
         """The symbols as columns.

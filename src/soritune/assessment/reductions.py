@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from soritune.assessment.expected import Expected, ExpectedPhone
+from soritune.assessment.expected import UI, Expected, ExpectedPhone
 from soritune.korean import KOREAN
 
 NONE = "-"
@@ -46,9 +46,9 @@ class Reduction:
     across_words: bool
     same_vowel: bool
 
-    def applies(self, phones: Sequence[ExpectedPhone], at: int) -> bool:
-        """Whether it applies to a phone in its place."""
-        if phones[at].symbol not in self.accepted:
+    def applies(self, phones: Sequence[ExpectedPhone], at: int, symbol: str) -> bool:
+        """Whether it applies to a phone in its place, expected as this symbol."""
+        if symbol not in self.accepted:
             return False
         if self.same_vowel and not _has_same_vowel(phones, at):
             return False
@@ -75,15 +75,19 @@ def reduction_titles() -> Mapping[str, Mapping[str, str]]:
 
 
 def accepted_reductions(expected: Expected) -> list[dict[str | None, str]]:
-    """Per phone, what native speakers say in its place, and the id of the reduction. Nothing for other languages."""
+    """Per phone, what native speakers say in its place, and the id of the reduction. Nothing for other languages.
+
+    A ㅢ has its reductions also where another form of it fits the recording best and is expected (주의 as 주이).
+    """
     phones = expected.phones
     found: list[dict[str | None, str]] = [{} for _ in phones]
     if any(phone.symbol not in KOREAN.symbols for phone in phones):
         return found
     for at, phone in enumerate(phones):
-        for each in reductions():
-            if each.applies(phones, at):
-                found[at].setdefault(each.accepted[phone.symbol], each.id)
+        for symbol in [phone.symbol, UI] if expected.may_be(at, UI) else [phone.symbol]:
+            for each in reductions():
+                if each.applies(phones, at, symbol):
+                    found[at].setdefault(each.accepted[symbol], each.id)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from soritune.assessment.alignment import Alignment, Float64, LogProbabilities
-from soritune.assessment.expected import Expected
+from soritune.assessment.expected import UI, Expected
 from soritune.assessment.gop import SlotScores, score_slots
 from soritune.assessment.reductions import accepted_reductions
 from soritune.assessment.thresholds import Thresholds
@@ -23,6 +23,8 @@ AcceptedKind = Literal["standard", "native", "file"]
 """Who accepts it: the Standard Pronunciation, the list of common native reductions (`reductions.py`), or a file."""
 ERRORS = ("substitution", "deletion")
 """Kinds that count as errors and that advice may name."""
+_FIRST_PART, _SECOND_PART = "EU", "I"
+"""ㅢ begins like ㅡ and ends like ㅣ."""
 CANDIDATES = 3
 """Candidates that are given per phone."""
 _NAMED = {*KOREAN.symbols, *ARPABET.symbols}
@@ -172,14 +174,31 @@ def _comparable(expected: str, recognised: str | None) -> bool:
 def _insertions(
     scores: SlotScores, expected: Expected, labels: Sequence[str], thresholds: Thresholds
 ) -> list[Insertion]:
-    """One for each place between two phones at most; a place beside a word boundary is one place."""
+    """One for each place between two phones at most; a place beside a word boundary is one place.
+
+    ㅡ before ㅢ and ㅣ after it are its two parts, pronounced or recognised one after the other, and no insertions.
+    """
     best: dict[int, tuple[float, int]] = {}
+    parts = _parts_of_ui(expected)
     before: Mapping[int, int] = {phone.at: number for number, phone in enumerate(expected.phones)}
     number = len(expected.phones)
     for gap in range(len(expected.symbols), -1, -1):
         number = before.get(gap, number)
         row = scores.insertions[gap]
+        accepted = [labels.index(part) for place, part in parts if place == number and part in labels]
+        if accepted:
+            row = row.copy()
+            row[accepted] = -np.inf
         column = int(row.argmax())
         if row[column] > thresholds.insertion_log_ratio and row[column] > best.get(number, (-np.inf, 0))[0]:
             best[number] = (float(row[column]), column)
     return [Insertion(place, labels[column], ratio) for place, (ratio, column) in sorted(best.items())]
+
+
+def _parts_of_ui(expected: Expected) -> set[tuple[int, str]]:
+    """The places, as in `Insertion.before`, where a part of ㅢ may be heard beside it, with this part."""
+    places: set[tuple[int, str]] = set()
+    for number in range(len(expected.phones)):
+        if expected.may_be(number, UI):
+            places |= {(number, _FIRST_PART), (number + 1, _SECOND_PART)}
+    return places

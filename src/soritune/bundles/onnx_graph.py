@@ -28,6 +28,8 @@ CLASSIFIERS_FILE = "classifiers.safetensors"
 speaker needs."""
 METADATA_KEY = "soritune"
 """Key of the same description in the metadata of an ONNX file, as JSON."""
+THRESHOLDS = "assessment_thresholds"
+"""Key of the section: the name of the thresholds of `soritune assess` that the folder has from its bundle."""
 BLANK = "<blk>"
 """Name of the blank in tokens.txt."""
 

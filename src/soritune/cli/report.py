@@ -317,8 +317,9 @@ def show_scores(scores: Scores) -> None:
 
 def _print_comparison(names: Sequence[str], task: TaskComparison) -> None:
     from soritune.reports.compare import verdict
-    from soritune.reports.numbers import counted, rate_range_text, rate_text
+    from soritune.reports.numbers import rate_range_text, rate_text
     from soritune.tasks.headline import is_share
+    from soritune.terminal_text import counted
 
     console = terminal()
     table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left", title_style="bold")

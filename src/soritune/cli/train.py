@@ -363,8 +363,9 @@ def _training_json(training: TrainingResult | None) -> dict[str, Any] | None:
 
 
 def _print_training(training: TrainingResult, tasks: Sequence[Task]) -> None:
-    from soritune.reports.numbers import counted, duration_text
+    from soritune.reports.numbers import duration_text
     from soritune.tasks.headline import headline
+    from soritune.terminal_text import counted
 
     console = terminal()
     for phase in training.phases if len(training.phases) > 1 else ():
@@ -393,7 +394,7 @@ def _print_dry_run(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
-    from soritune.reports.numbers import counted
+    from soritune.terminal_text import counted
 
     console = terminal()
     known = sorted({label for row in result["splits"].values() for label in _labels_of(row)})

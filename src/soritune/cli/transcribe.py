@@ -129,7 +129,7 @@ def transcribe(
 
 def _print(result: Transcription, predictions: Path | None) -> None:
     """What was made, and why clips were set aside."""
-    from soritune.reports.numbers import counted
+    from soritune.terminal_text import counted
 
     kept = 0 if result.manifest is None else len(result.manifest)
     if kept:

@@ -10,7 +10,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from soritune.corpus.repeated_ids import repeated_ids
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
 from soritune.errors import ManifestError
 from soritune.inside_folder import leads_outside
+from soritune.part_file import blocks_of
 from soritune.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -359,8 +359,7 @@ def _write_jsonl(path: Path, utterances: Iterable[Utterance]) -> None:
 
 
 def _batches(utterances: Iterable[Utterance], path: Path) -> Iterator[pa.RecordBatch]:
-    rows = iter(utterances)
-    while block := list(islice(rows, _BATCH_ROWS)):
+    for block in blocks_of(utterances, _BATCH_ROWS):
         columns: dict[str, list[Any]] = {name: [] for name in FIELDS}
         for utterance in block:
             try:

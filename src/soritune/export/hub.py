@@ -1,4 +1,5 @@
-"""A folder for the Hugging Face hub: the bundle's files, a full model card, and an ONNX export in `onnx/`.
+"""A folder for the Hugging Face hub: the bundle's files, a full model card, thresholds of `soritune assess` where the
+model has some, and an ONNX export in `onnx/`.
 
 `stages/push_to_hub.py` uploads such a folder. What the licences of the training data forbid is refused here, before
 anything is written.
@@ -14,14 +15,19 @@ from typing import Any
 
 from pydantic import Field
 
+from soritune.bundles.calibration import KEY as CALIBRATION
 from soritune.bundles.card import CARD_FILE, Bundle, file_sha256
 from soritune.bundles.licences import forbidden_by, licences_of
+from soritune.bundles.onnx_graph import KEY as ONNX
+from soritune.bundles.onnx_graph import THRESHOLDS
 from soritune.bundles.packing import unpack_bundle
 from soritune.bundles.published import KEY, is_machine_path, published_card
 from soritune.bundles.read import load_bundle
+from soritune.bundles.speaker_norm import KEY as SPEAKER_NORM
 from soritune.errors import BundleError, ManifestError
 from soritune.export.exporter import Exported
 from soritune.hub import check_repository_name
+from soritune.inference.model_thresholds import copy_thresholds, known_thresholds
 from soritune.inside_folder import path_inside
 from soritune.progress import Console
 from soritune.reports.hub_card import HubOptions, HubResult, hub_card
@@ -72,8 +78,10 @@ class HubExporter:
         """See `Exporter`.
 
         Raises:
-            BundleError: licences that forbid it, or that are not stated; an ONNX folder in place of a bundle, or one
-                of another model; an adapter whose base others cannot find.
+            BundleError: licences that forbid it, or that are not stated; an ONNX folder in place of a bundle, one of
+                another model, or one with another calibration or other thresholds; an adapter whose base others
+                cannot find.
+            TaskError: thresholds that cannot be read.
             ManifestError: scores that are not of this bundle.
             OutputError: a `repo` that is not a name on the hub.
         """
@@ -95,6 +103,7 @@ class HubExporter:
             )
         bundle.check_files()
         card = _written_bundle(bundle, folder, settings)
+        thresholds = copy_thresholds(bundle.path, folder)
         if settings.onnx is not None:
             _copy_onnx(bundle, settings.onnx, folder / ONNX_FOLDER, settings.base_model)
         card[KEY] = {"licence": settings.licence, "forbidden": restrictions}
@@ -107,6 +116,7 @@ class HubExporter:
             datasets=settings.datasets,
             intended_use=settings.intended_use,
             has_onnx=settings.onnx is not None,
+            thresholds=None if thresholds is None else thresholds.name,
         )
         (folder / README).write_text(hub_card(card, results, options), encoding="utf-8")
         files = {name: path.stat().st_size for name, path in folder_files(folder)}
@@ -274,7 +284,8 @@ def _copy_onnx(bundle: Bundle, source: Path, target: Path, base: str | None) -> 
     """Copies an ONNX export.
 
     Raises:
-        BundleError: it is not one, or is of another model.
+        BundleError: it is not one, is of another model, or has another calibration or other thresholds.
+        TaskError: its thresholds cannot be read.
     """
     exported = load_bundle(source)
     if not exported.is_onnx:
@@ -291,12 +302,41 @@ def _copy_onnx(bundle: Bundle, source: Path, target: Path, base: str | None) -> 
             f"{source} was exported from other weights than those of {bundle.path} (their sha256 differs); export this "
             "bundle"
         )
+    _refuse_outdated(bundle, exported)
     exported.check_files()
     for name, path in folder_files(exported.path):
         if name != README:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target / name)
     _write_json(target / CARD_FILE, published_card(exported.card, base=base))
+
+
+def _refuse_outdated(bundle: Bundle, exported: Bundle) -> None:
+    """
+    Raises:
+        BundleError: the bundle was calibrated, or got thresholds, after it was exported, so that the two folders would
+            give different answers for one recording.
+        TaskError: thresholds that cannot be read.
+    """
+    changed = [
+        name
+        for key, name in (
+            (CALIBRATION, "calibration"),
+            (SPEAKER_NORM, "statistics for normalisation per speaker"),
+            ("tasks", "settings of the tasks"),
+        )
+        if exported.card.get(key) != bundle.card.get(key)
+    ]
+    # Without this fact, the folder has thresholds of its own, such as those chosen for int8.
+    if exported.card[ONNX].get(THRESHOLDS) and known_thresholds(exported.path) != known_thresholds(
+        bundle.path
+    ):
+        changed.append("thresholds of `soritune assess`")
+    if changed:
+        raise BundleError(
+            f"{exported.path} and {bundle.path} have the same weights and differ in: {', '.join(changed)}; export the "
+            "bundle to ONNX again, so that both give the same answers"
+        )
 
 
 def _write_json(path: Path, content: Any) -> None:

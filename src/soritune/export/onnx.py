@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from soritune.bundles.card import WEIGHTS_FORMAT, Bundle
 from soritune.bundles.notice import notice_section
-from soritune.bundles.onnx_graph import KEY, LENGTHS_FILE, ONNX, ONNX_FILE
+from soritune.bundles.onnx_graph import KEY, LENGTHS_FILE, ONNX, ONNX_FILE, THRESHOLDS
 from soritune.bundles.versions import versions
 from soritune.bundles.write import write_card
 from soritune.corpus.manifest import load_manifest
@@ -30,8 +30,6 @@ from soritune.tasks.objectives.objective import objective_of
 
 _FLOAT32 = ".float32"
 _SCORED = ".scored"
-THRESHOLDS = "assessment_thresholds"
-"""Key of the card: the name of the thresholds of `soritune assess` that the folder has."""
 
 
 class OnnxSettings(Settings):

@@ -35,6 +35,7 @@ from soritune.inference.speaker_norm import Features, norm_record, speaker_norm,
 from soritune.inference.window_reading import WindowReader
 from soritune.inference.windowed_clips import WindowRunner
 from soritune.inference.windows import WindowSettings
+from soritune.part_file import blocks_of
 from soritune.registry import load_member
 from soritune.run_folder import choose_bundle
 from soritune.tasks.decoding.decoder import GREEDY, Decoder, make_decoder
@@ -387,8 +388,7 @@ class Predictor:
         if not any(spec.per_frame for spec in self.outputs.values()):
             yield from map(self._results.of_windows, runner.run(clips, progress=progress))
             return
-        waiting = iter(clips)
-        while block := list(islice(waiting, _POSTERIOR_BLOCK)):
+        for block in blocks_of(clips, _POSTERIOR_BLOCK):
             whole = self._in_batches(block, lambda done: done, progress=None, block_size=len(block))
             yield from map(self._results.of_windows, runner.run(block, progress=progress), whole)
 
@@ -402,9 +402,8 @@ class Predictor:
     ) -> Iterator[Result]:
         """The result of `finish` for each clip's posteriors, in the order of the clips. It is called as soon as the
         clip's batch is done, so that a block holds its results and not all log-probabilities."""
-        waiting = iter(clips)
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            while block := list(islice(waiting, block_size)):
+            for block in blocks_of(clips, block_size):
                 results: dict[int, Result] = {}
                 batches = _batches(block, self.padded_seconds)
                 following = iter(batches)

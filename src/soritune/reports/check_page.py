@@ -9,9 +9,10 @@ from typing import Any
 from markupsafe import Markup
 
 from soritune.reports.histograms import histogram_figure
-from soritune.reports.numbers import counted, hours_text, percent
+from soritune.reports.numbers import hours_text, percent
 from soritune.reports.players import Players
 from soritune.reports.templates import page_environment, resource
+from soritune.terminal_text import counted
 from soritune.whole_file import write_text
 
 PLAYERS = 60

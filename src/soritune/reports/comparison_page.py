@@ -14,7 +14,7 @@ from soritune.metrics.edit_distance import align
 from soritune.reports.compare import Comparison, TaskComparison, verdict
 from soritune.reports.group_gaps import FIELD_TITLES, FieldGroups
 from soritune.reports.model_analysis import ModelAnalysis, TaskAnalysis
-from soritune.reports.numbers import UNKNOWN_NUMBER, counted, range_text, rate_range_text, rate_text
+from soritune.reports.numbers import UNKNOWN_NUMBER, range_text, rate_range_text, rate_text
 from soritune.reports.phone_analysis import PhoneShare
 from soritune.reports.phone_heat_map import phone_heat_map
 from soritune.reports.players import Players
@@ -23,6 +23,7 @@ from soritune.tasks.headline import is_share
 from soritune.tasks.phones.phone_errors import phone_name, phones_of_pair
 from soritune.tasks.results import Pair
 from soritune.tasks.task import Task
+from soritune.terminal_text import counted
 from soritune.whole_file import write_text
 
 PAGE, SUMMARY = "comparison.html", "summary.json"

@@ -59,6 +59,8 @@ class HubOptions:
     """Names of data sets on the hub that it was trained on."""
     intended_use: str | None = None
     has_onnx: bool = False
+    thresholds: str | None = None
+    """Name of the thresholds of `soritune assess` in the folder; None without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +260,14 @@ def _loading(card: Mapping[str, Any], tasks: Sequence[Task], options: HubOptions
             "Without torch, by ONNX Runtime:",
             "",
             "```\nsoritune predict clip.wav --bundle model/onnx --backend onnx-runtime\n```",
+        ]
+    if options.thresholds is not None:
+        lines += [
+            "",
+            f"How a given text was pronounced, with the thresholds {options.thresholds} of thresholds.yaml, which "
+            "states on what they were chosen:",
+            "",
+            '```\nsoritune assess clip.wav --text "…" --bundle model\n```',
         ]
     lines += ["", *_transformers(card, repo)]
     rate = (card.get("preprocessing") or {}).get("sample_rate_hz", 16000)

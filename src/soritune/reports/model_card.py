@@ -12,10 +12,11 @@ from soritune.bundles.measured import KEY as MEASURED
 from soritune.bundles.measured import measured_from_json, measured_text
 from soritune.bundles.notice import notice_section
 from soritune.inference.header import RECOGNISED_LABELS, tasks_of
-from soritune.reports.numbers import counted, rate_range_text, rate_text
+from soritune.reports.numbers import rate_range_text, rate_text
 from soritune.reports.scores import Scores, TaskScores
 from soritune.run_folder import read_card
 from soritune.tasks.task import Task
+from soritune.terminal_text import counted
 from soritune.whole_file import write_text
 
 EXCLUDED_USES = (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from soritune.reports.numbers import counted
 from soritune.reports.page_tables import rates_table
 from soritune.reports.scores import Scores
 from soritune.reports.templates import page_environment
+from soritune.terminal_text import counted
 
 
 def notebook_html(scores: Scores, report: str | None = None) -> str:

@@ -9,7 +9,7 @@ from soritune.reports.confidence_scores import CertainScores
 from soritune.reports.scores import SpeakerRate, TaskScores
 from soritune.tasks.headline import is_share
 from soritune.tasks.task import Task
-from soritune.terminal_text import counted as counted
+from soritune.terminal_text import counted
 
 UNKNOWN_NUMBER = "–"
 

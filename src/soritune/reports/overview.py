@@ -6,17 +6,11 @@ import math
 from typing import Any
 
 from soritune.metrics.bootstrap import Interval
-from soritune.reports.numbers import (
-    counted,
-    has_range,
-    hours_text,
-    rate_name,
-    rate_range_text,
-    rate_text,
-)
+from soritune.reports.numbers import has_range, hours_text, rate_name, rate_range_text, rate_text
 from soritune.reports.scores import Scores, TaskScores
 from soritune.tasks.headline import is_share
 from soritune.tasks.task import Task
+from soritune.terminal_text import counted
 
 
 def title(scores: Scores) -> str:

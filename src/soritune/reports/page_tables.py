@@ -14,7 +14,6 @@ from soritune.reports.numbers import (
     COVERAGE_TITLE,
     baseline_notes,
     certain_title,
-    counted,
     coverage_rows,
     percent,
     rate_range_text,
@@ -24,6 +23,7 @@ from soritune.reports.scores import GroupScores, TaskScores
 from soritune.tasks.headline import is_share
 from soritune.tasks.results import Table
 from soritune.tasks.task import Task
+from soritune.terminal_text import counted
 
 GROUPS_SHOWN = 40
 ROWS_SHOWN = 12

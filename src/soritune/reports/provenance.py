@@ -7,8 +7,8 @@ from typing import Any
 
 from soritune.bundles.calibration import BundleCalibration
 from soritune.inference.header import Header
-from soritune.reports.numbers import counted
 from soritune.reports.scores import Scores
+from soritune.terminal_text import counted
 
 
 def provenance(scores: Scores) -> list[tuple[str, str]]:

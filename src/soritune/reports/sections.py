@@ -15,7 +15,7 @@ from soritune.reports.figures import (
     matrix_figure,
     speaker_figures,
 )
-from soritune.reports.numbers import counted, hours_text, percent, rate_name, temperature_note
+from soritune.reports.numbers import hours_text, percent, rate_name, temperature_note
 from soritune.reports.page_tables import certain_table, coverage_table, group_table, rates_table, shown_table
 from soritune.reports.phone_notation import LEGEND_NOTES, PhoneTexts
 from soritune.reports.players import Players
@@ -26,6 +26,7 @@ from soritune.tasks.headline import is_share
 from soritune.tasks.notation import Notation
 from soritune.tasks.results import Alignment, Pair
 from soritune.tasks.task import Task
+from soritune.terminal_text import counted
 
 WORST_ERRORS = 8
 """Confident errors shown."""

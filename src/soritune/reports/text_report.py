@@ -18,7 +18,6 @@ from soritune.reports.numbers import (
     COVERAGE_TITLE,
     baseline_notes,
     certain_title,
-    counted,
     coverage_rows,
     percent,
     plain_number,
@@ -30,7 +29,7 @@ from soritune.reports.numbers import (
 from soritune.reports.scores import Scores, TaskScores
 from soritune.tasks.headline import common_name
 from soritune.tasks.task import Task
-from soritune.terminal_text import SafeConsole
+from soritune.terminal_text import SafeConsole, counted
 
 WIDTH = 110
 """Columns of a text file."""

@@ -17,7 +17,6 @@ from markupsafe import Markup
 from soritune.errors import OutputError, TaskError
 from soritune.inference.json_values import without_nan
 from soritune.inference.segments import DIGITS, label_seconds, windows_of
-from soritune.reports.numbers import counted
 from soritune.reports.templates import page_environment, resource
 from soritune.reports.timeline import (
     Track,
@@ -30,6 +29,7 @@ from soritune.reports.timeline import (
     timeline_lines,
 )
 from soritune.tasks.task import Task
+from soritune.terminal_text import counted
 from soritune.whole_file import whole_file
 
 SUFFIXES = (".csv", ".json", ".html")

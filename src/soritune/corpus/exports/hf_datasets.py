@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from soritune.corpus.exports.export import Export, Parts, rows_with_paths, with_
 from soritune.corpus.manifest import SCHEMA, Manifest
 from soritune.corpus.manifest_rows import extra_of
 from soritune.corpus.utterance import FIELDS
+from soritune.part_file import blocks_of
 from soritune.whole_file import whole_file, write_text
 
 _AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -116,8 +116,7 @@ def _common(first: pa.DataType, second: pa.DataType) -> pa.DataType:
 
 
 def _batches(manifest: Manifest, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    rows = rows_with_paths(manifest)
-    while block := list(islice(rows, _BATCH)):
+    for block in blocks_of(rows_with_paths(manifest), _BATCH):
         columns: dict[str, list[Any]] = {name: [] for name in schema.names}
         for row, path in block:
             values = {**row.extra, **with_values(row, tuple(n for n in FIELDS if n != "extra"))}
