@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -122,3 +123,18 @@ def test_long_improbable_sequence_does_not_underflow() -> None:
     result = occupancy(given, ids, 0)
     assert np.isfinite(result.log_likelihood)
     assert (result.symbols.sum(axis=0) >= 1 - 1e-9).all()
+
+
+def test_memory_does_not_grow_with_frames_times_states() -> None:
+    """2,000 frames and 1,201 states are 19 MB as float64; only the steps of the best path are kept, in bytes."""
+    frames, symbols = 2000, 600
+    rng = np.random.default_rng(0)
+    given = np.log(rng.dirichlet(np.ones(20), frames)).astype(np.float32)
+    ids = rng.integers(1, 20, symbols)
+    for work, most in ((log_likelihood, 1e6), (viterbi, 4e6)):
+        tracemalloc.start()
+        try:
+            work(given, ids, 0)
+            assert tracemalloc.get_traced_memory()[1] < most
+        finally:
+            tracemalloc.stop()

@@ -9,9 +9,11 @@ import pytest
 from tests.assessment.made_output import FIRST, LAST, output_of, read
 
 from soritune.assessment.answer import PhoneOutput, Recording, Request, assess, fluency, unreadable
+from soritune.assessment.limits import limited
 from soritune.assessment.thresholds import packaged_thresholds
 from soritune.assessment.timing import Interval, Tiers
 from soritune.audio.quality import Quality
+from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY
 
 TEXT = "오늘은 날씨가 좋아요."
@@ -158,3 +160,19 @@ def test_pauses_and_rates_by_hand() -> None:
         "articulation_rate": round(4 / 1.4, 3),
     }
     assert fluency(Tiers(phones), 0)["speech_rate"] is None
+
+
+def test_text_that_is_too_long_is_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soritune.assessment.expected.log_likelihood", None)  # a call would be a TypeError
+    result = answer(TEXT, output_of(read(TEXT)), replace(GOOD, duration_s=0.5))
+    assert result["outcome"] == "too-short"
+    assert "17 phones and the recording 0.50 s" in result["reason"]
+
+
+def test_only_too_few_frames_are_too_short() -> None:
+    """A label that is no phone is an error, and not a fault of the recording."""
+    output = output_of(read(TEXT))
+    with pytest.raises(TaskError, match="no phone"):
+        assess(Request(phones=["N", "[PAD]"]), GOOD, output, THRESHOLDS)
+    with limited(10, lambda: False), pytest.raises(TaskError, match="send shorter parts"):
+        assess(Request(phones=read(TEXT)), GOOD, output, THRESHOLDS)

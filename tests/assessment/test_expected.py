@@ -122,3 +122,28 @@ def test_korean_text_has_hangul_or_digits() -> None:
     assert is_korean_text("\u1100\u1161")  # decomposed
     assert is_korean_text("3")
     assert not is_korean_text("hello, world!")
+
+
+@pytest.mark.parametrize("symbol", ["[PAD]", "[UNK]", "<s>", "</s>"])
+def test_label_that_is_no_phone_is_refused(symbol: str) -> None:
+    with pytest.raises(TaskError, match=r"is a label of the model and no phone; give phones alone"):
+        expected_of_phones(["G", "A", symbol], FIRST, 0)
+
+
+def test_blank_of_any_name_is_refused() -> None:
+    with pytest.raises(TaskError, match="'-' is a label"):
+        expected_of_phones(["A", "-"], ["A", "-"], 1)
+    assert expected_of_phones(["A", "-"], ["A", "-", "[PAD]"], 2).symbols == ("A", "-")
+
+
+def test_length_is_checked_before_forms_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+
+    def refuse(num_phones: int) -> None:
+        counts.append(num_phones)
+        raise TaskError("too many")
+
+    monkeypatch.setattr("soritune.assessment.expected.log_likelihood", None)  # a call would be a TypeError
+    with pytest.raises(TaskError, match="too many"):
+        expected_of_text("나비 3번", spoken(["A"]), FIRST, 0, refuse)
+    assert counts == [len([phone for phone in read("나비 세번") if phone != "|"])]

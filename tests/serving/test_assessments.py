@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ from starlette.testclient import TestClient
 from tests.serving.conftest import Connect, speechlike
 from typer.testing import CliRunner
 
+from soritune.assessment.limits import Stopped, check_stop
 from soritune.cli.main import app as command_line
 from soritune.corpus.manifest import Manifest
+from soritune.inference.assessor import Assessor
 from soritune.inference.predictor import Predictor
+from soritune.serving import assessments
 from soritune.serving.app import build_app
 from soritune.serving.logs import FIELDS
 from soritune.serving.models import ServedModels
@@ -100,6 +105,7 @@ def test_recording_that_cannot_be_assessed_is_answered_with_the_reason(
         ({"text": "  "}, 422, "no-text"),
         ({"text": "가", "phones": "G A"}, 422, "no-text"),
         ({"phones": "G QQ"}, 422, "phones-unknown"),
+        ({"phones": "G [PAD] A"}, 422, "phones-unknown"),
         ({"text": "가" * 2001}, 422, "invalid-field"),
         ({"text": "가", "model": "none"}, 404, "model_not_found"),
     ],
@@ -162,3 +168,59 @@ def test_texts_are_not_logged(
     records = [vars(record) for record in caplog.records]
     assert [record[FIELDS]["route"] for record in records if record["msg"] == "request"] == [ROUTE]
     assert not any(spoken[1] in str(record) for record in records)
+
+
+class Endless:
+    """Assessments that end only when they are asked to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.stopped = threading.Event(), threading.Event()
+
+        def answer(*arguments: Any) -> Any:
+            self.begun.set()
+            try:
+                while True:
+                    check_stop()
+                    time.sleep(0.01)
+            except Stopped:
+                self.stopped.set()
+                raise
+
+        monkeypatch.setattr(Assessor, "answer", answer)
+
+
+def test_assessment_stops_at_its_deadline(
+    tiny_ko: str, spoken: tuple[Path, str], connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = Endless(monkeypatch)
+    client = connect(models=(f"ko={tiny_ko}",), answer_seconds=3.0)
+    refused = post(client, spoken[0], text=spoken[1])
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "slow")
+    assert endless.stopped.wait(20) or not endless.begun.is_set()
+    monkeypatch.undo()
+    assert client.app.state.assessments._threads.submit(lambda: "free").result(20) == "free"  # type: ignore[attr-defined]
+
+
+def test_assessment_stops_with_the_server(
+    tiny_ko: str, spoken: tuple[Path, str], connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless, answers = Endless(monkeypatch), []
+    client = connect(models=(f"ko={tiny_ko}",))
+    thread = threading.Thread(target=lambda: answers.append(post(client, spoken[0], text=spoken[1])))
+    thread.start()
+    assert endless.begun.wait(60)
+    client.app.state.assessments.close()  # type: ignore[attr-defined]
+    assert endless.stopped.is_set()
+    thread.join(60)
+    assert (answers[0].status_code, answers[0].json()["error"]["code"]) == (503, "stopping")
+    monkeypatch.undo()
+    assert post(client, spoken[0], text=spoken[1]).json()["assessable"] is True
+
+
+def test_text_and_recording_that_are_too_long_together_are_refused(
+    tiny_ko: str, spoken: tuple[Path, str], connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assessments, "MOST_CELLS", 100)
+    answer = post(connect(models=(f"ko={tiny_ko}",)), spoken[0], text=spoken[1])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "assessment-too-large")
+    assert "send shorter parts" in answer.json()["error"]["message"]

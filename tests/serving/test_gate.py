@@ -100,12 +100,14 @@ class Slow:
 
     def __init__(self, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.go = threading.Event(), threading.Event()
+        self.num_clips = 0
         predictor = client.app.state.models.named(None).predictor
         run = predictor.run
 
         def waiting(*arguments: Any) -> Any:
             self.begun.set()
             assert self.go.wait(20)
+            self.num_clips += len(arguments[0])
             return run(*arguments)
 
         monkeypatch.setattr(predictor, "run", waiting)
@@ -127,6 +129,51 @@ def test_request_beyond_the_limit_is_refused_with_when_to_try_again(
     thread.join(20)
     assert answers[0].status_code == 200
     assert upload(client, clip.read_bytes()).status_code == 200
+
+
+def test_client_that_leaves_gives_its_place_back_before_its_answer(
+    connect: Connect, clip: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The model is still at work when the place is free; what waits behind it is not run."""
+    client = connect(max_concurrent=1, max_seconds=300)
+    slow = Slow(client, monkeypatch)
+    body = {"type": "http.request", "body": clip.read_bytes(), "more_body": False}
+    with caplog.at_level(logging.INFO, "soritune.serving"):
+        for _ in range(3):
+            sent = asyncio.run(exchange(client.app, [], [body, 0.3]))
+            assert status_of(sent) == 499
+    assert "soritune_requests_in_progress 0.0" in client.get("/metrics").text
+    logged = [getattr(record, FIELDS) for record in caplog.records if record.getMessage() == "request"]
+    assert [(fields["status"], fields["code"]) for fields in logged] == [(499, "client-left")] * 3
+    slow.go.set()
+    assert upload(client, clip.read_bytes()).status_code == 200
+    assert slow.num_clips <= 2  # of the first one, if its batch had begun, and of the last one
+
+
+@pytest.mark.parametrize(
+    ("origin", "cors", "status"),
+    [
+        (None, (), 200),
+        ("http://testserver", (), 200),
+        ("https://evil.example", (), 403),
+        ("null", (), 403),
+        ("https://page.example", ("https://page.example",), 200),
+        ("https://evil.example", ("https://page.example",), 403),
+        ("https://evil.example", ("*",), 200),
+    ],
+)
+def test_page_of_another_server_is_refused_before_its_request_is_run(
+    connect: Connect, clip: Path, origin: str | None, cors: tuple[str, ...], status: int
+) -> None:
+    """A browser sends a plain POST of any page, and only hides the answer from it."""
+    client = connect(cors=cors)
+    headers = {} if origin is None else {"Origin": origin}
+    answer = upload(client, clip.read_bytes(), headers=headers)
+    assert answer.status_code == status
+    assert client.get("/v1/models", headers=headers).status_code == status
+    assert client.get("/ping", headers=headers).status_code == 200
+    if status == 403:
+        assert answer.json()["error"]["code"] == "origin"
 
 
 def test_slow_answer_is_given_up(connect: Connect, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,6 +148,36 @@ def test_text_to_read_is_assessed_in_both_languages(browser: Browser, unseen: Ma
     assert browser.value("document.getElementById('assessment').hidden") is True
 
 
+@pytest.mark.slow(seconds=12)
+def test_page_states_which_of_several_models_assessed(
+    toy: dict[str, Path], unseen: Manifest, tmp_path: Path
+) -> None:
+    """The chosen model has no thresholds: another one assesses, in both languages by name."""
+    process = Process(
+        tmp_path / "log", f"toy={toy['onnx-runtime']}", "ko=soritune/tiny-ko", "--vad", "energy"
+    )
+    row = next(unseen.utterances())
+    shown = "document.getElementById('assessor').textContent"
+    try:
+        with Browser(tmp_path / "browser", "--lang=en-US") as browser:
+            browser.open(f"{process.url}/")
+            browser.wait(READY)
+            browser.value(f"document.getElementById('text').value = {json.dumps(row.text)}")
+            for chosen, stated in (
+                ("toy", "Assessed by the model ko: the chosen model toy does not assess a text."),
+                ("ko", "Assessed by the model ko."),
+            ):
+                browser.value(f"document.getElementById('model').value = '{chosen}'")
+                browser.choose_file("#file", unseen.audio_path(row))
+                browser.wait(f"{shown} === {json.dumps(stated)}")
+                browser.wait("!document.getElementById('assessment').hidden")
+            browser.press("l")
+            assert browser.value(shown) == "평가한 모델: ko"
+            assert browser.complaints == []
+    finally:
+        process.stop()
+
+
 @pytest.mark.slow(seconds=6)
 def test_keyboard_languages_and_narrow_window(browser: Browser, speech: Path) -> None:
     assert browser.value("document.documentElement.lang") == "en"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -27,7 +28,7 @@ from tests.serving.test_server import free_port
 from websockets.sync.client import connect as connect_stream
 
 from soritune.errors import SorituneError
-from soritune.serving.ray import RaySettings, app, options
+from soritune.serving.ray import ForRay, RaySettings, app, most_stream_bytes, options
 
 MANIFEST = Path(__file__).parent.parent.parent / "docs" / "cluster" / "rayservice.yaml"
 SCHEMA = Path(__file__).parent / "rayservice_schema.json"
@@ -162,12 +163,46 @@ def test_requests_succeed_after_one_retry_where_a_replica_is_killed(address: str
     assert sum(lost for _, lost in counts) == 0
 
 
+def test_stream_that_floods_a_busy_app_is_closed_and_its_messages_dropped() -> None:
+    """Ray keeps what a stream sends without a limit; here the app reads one message and then nothing."""
+    sent: list[Any] = []
+    given = iter([{"type": "websocket.connect"}, *[{"type": "websocket.receive", "bytes": bytes(100)}] * 50])
+    num_given = 0
+
+    async def receive() -> Any:
+        nonlocal num_given
+        num_given += 1
+        return next(given)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def busy(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.accept"})
+        while len(sent) < 2:
+            await asyncio.sleep(0.01)
+        assert await receive() == {"type": "websocket.disconnect", "code": 1009}
+        await send({"type": "websocket.send", "text": "late"})
+
+    asyncio.run(ForRay(busy, 1000)({"type": "websocket"}, receive, send))
+    assert sent == [{"type": "websocket.accept"}, {"type": "websocket.close", "code": 1009}]
+    assert num_given == 12  # the first message, and eleven of 100 bytes
+
+
+def test_longest_recording_fits_into_the_bytes_of_a_stream() -> None:
+    assert most_stream_bytes(RaySettings(max_seconds=10)) >= 10 * 48_000 * 2
+    assert most_stream_bytes(RaySettings(max_seconds=10)) < 10 * 48_000 * 2 * 2
+
+
 def test_options_let_the_app_refuse_what_is_too_much() -> None:
     """A replica takes more requests than its gate lets in, so that the gate answers 503 with Retry-After."""
     settings = RaySettings(max_concurrent=10, max_streams=4, replicas=3, num_cpus=2, drain_seconds=7)
     chosen = options(settings)
     assert chosen.pop("max_ongoing_requests") > 14
+    assert chosen.pop("max_queued_requests") > 14
     assert chosen == {
+        "backpressure_config": {"status_code": 503, "retry_after_s": 1},
         "num_replicas": 3,
         "ray_actor_options": {"num_cpus": 2, "num_gpus": 0},
         "graceful_shutdown_timeout_s": 7,

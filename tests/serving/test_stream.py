@@ -7,6 +7,7 @@ import hashlib
 import logging
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import soundfile
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from tests.serving.conftest import Connect, speechlike
+from tests.serving.test_gate import Slow
 
 from soritune.serving import stream
 from soritune.serving.logs import FIELDS
@@ -271,3 +273,105 @@ def test_key_comes_in_the_header_or_in_the_first_message(connect: Connect, tmp_p
     with client.websocket_connect("/v1/stream", headers={"Authorization": "Bearer right"}) as socket:
         socket.send_json({})
         assert socket.receive_json()["event"] == "ready"
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    file = tmp_path / "keys"
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("alice", "bob")}
+    lines = [f"{digest}  {name}\n" for name, digest in digests.items()]
+    file.write_text("".join(lines), encoding="utf-8")
+    return file
+
+
+def opened(client: TestClient, first: dict[str, Any], place: ExitStack) -> dict[str, Any]:
+    """The first answer to a stream, which stays open as long as `place`."""
+    socket = place.enter_context(client.websocket_connect("/v1/stream"))
+    socket.send_json(first)
+    return dict(socket.receive_json())
+
+
+def test_strangers_take_no_place_of_those_with_a_key(
+    connect: Connect, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream without a key in its header waits for its first message, and has other places until then."""
+    client = connect(api_keys=keys, max_streams=1)
+    monkeypatch.setattr(client.app.state.unknown_streams, "most", 3)  # type: ignore[attr-defined]
+    with ExitStack() as place:
+        for _ in range(2):
+            place.enter_context(client.websocket_connect("/v1/stream"))
+        assert opened(client, {"api_key": "alice"}, place)["event"] == "ready"
+        assert opened(client, {"api_key": "bob"}, place)["code"] == "busy"  # one with a key is open
+        place.enter_context(client.websocket_connect("/v1/stream"))
+        assert refusal(client) == ("busy", 1013)  # three strangers
+    with ExitStack() as place:
+        assert opened(client, {"api_key": "bob"}, place)["event"] == "ready"
+
+
+def test_streams_of_a_client_are_limited_apart_from_its_requests(
+    connect: Connect, keys: Path, clip: Path
+) -> None:
+    client = connect(api_keys=keys, max_per_client=1)
+    header = {"Authorization": "Bearer alice"}
+    with ExitStack() as place:
+        assert opened(client, {"api_key": "alice"}, place)["event"] == "ready"
+        refused = opened(client, {"api_key": "alice"}, place)
+        assert (refused["code"], refused["type"]) == ("too-many-requests", "invalid_request_error")
+        assert opened(client, {"api_key": "bob"}, place)["event"] == "ready"
+        answer = client.post("/v1/phonemes", files={"file": clip.read_bytes()}, headers=header)
+        assert answer.status_code == 200
+
+
+def test_log_of_a_stream_has_its_model_and_whose_key_it_was(
+    connect: Connect, keys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = connect(api_keys=keys)
+    with caplog.at_level(logging.INFO, "soritune.serving"):
+        with client.websocket_connect("/v1/stream") as socket:
+            socket.send_json({"api_key": "alice", "partials": False})
+            socket.send_bytes(int16(1.0))
+            socket.send_json({"event": "end"})
+            messages(socket)
+            closed(socket)
+        assert refusal(client, {"api_key": "wrong"})[0] == "invalid_api_key"
+        lines: list[Any] = []
+        deadline = time.monotonic() + 60
+        while len(lines) < 2:  # a line is written after the stream is closed
+            assert time.monotonic() < deadline
+            lines = [getattr(each, FIELDS) for each in caplog.records if each.getMessage() == "stream"]
+    assert (lines[0]["client"], lines[0]["model"], lines[0]["outcome"]) == ("alice", "toy", "final")
+    assert not {"client", "model"} & lines[1].keys()
+
+
+def test_samples_after_the_end_close_the_stream(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing reads them, so that they would wait in memory; a ping is no sample."""
+    client = connect(max_streams=2)
+    slow = Slow(client, monkeypatch)
+    with client.websocket_connect("/v1/stream") as socket:
+        for message in ({"partials": False}, b"", {"event": "end"}, {"event": "ping"}):
+            socket.send_bytes(int16(1.0)) if message == b"" else socket.send_json(message)
+        assert slow.begun.wait(60)
+        socket.send_bytes(int16(1.0))
+        last = messages(socket)[-1]
+        assert (last["event"], last["code"], closed(socket)) == ("error", "after-end", 1008)
+    slow.go.set()
+
+
+def test_client_that_leaves_after_the_end_gives_its_place_back(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect(max_streams=1, max_seconds=200)
+    slow = Slow(client, monkeypatch)
+    with client.websocket_connect("/v1/stream") as socket:
+        socket.send_json({"partials": False})
+        socket.send_bytes(int16(1.0))
+        socket.send_json({"event": "end"})
+        assert slow.begun.wait(60)
+    deadline = time.monotonic() + 15  # the model is at work for 20 s
+    first: dict[str, Any] = {}
+    while first.get("event") != "ready":
+        assert time.monotonic() < deadline
+        with ExitStack() as place:
+            first = opened(client, {}, place)
+    assert not slow.go.is_set()
+    slow.go.set()

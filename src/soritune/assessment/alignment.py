@@ -7,12 +7,14 @@ blank: 2n + 1 states, where a symbol may follow another one directly if the two 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soritune.assessment.limits import check_size, check_stop
 from soritune.errors import TaskError
 
 LogProbabilities = NDArray[np.floating]
@@ -69,21 +71,22 @@ def viterbi(log_probabilities: LogProbabilities, ids: Ids, blank: int) -> Alignm
     Raises:
         TaskError: fewer frames than the sequence needs, a label that does not exist, or the blank among the symbols.
     """
-    states, skips, emissions = _lattice(log_probabilities, ids, blank)
-    num_frames, num_states = emissions.shape
-    if len(states) == 1:
+    given, states, skips = _lattice(log_probabilities, ids, blank)
+    num_frames, num_states = len(given), len(states)
+    if num_states == 1:
         none = np.zeros(0, dtype=np.int64)
-        return Alignment(none, none, float(emissions.sum()))
+        return Alignment(none, none, float(given[:, blank].sum(dtype=np.float64)))
     best = np.full(num_states, -np.inf)
-    best[:2] = emissions[0, :2]
+    best[:2] = given[0, states[:2]]
     steps = np.zeros((num_frames, num_states), dtype=np.int8)
     moves = np.full((3, num_states), -np.inf)
     for frame in range(1, num_frames):
+        check_stop()
         moves[0] = best
         moves[1, 1:] = best[:-1]
         moves[2, 2:] = np.where(skips[2:], best[:-2], -np.inf)
         steps[frame] = moves.argmax(axis=0)
-        best = moves.max(axis=0) + emissions[frame]
+        best = moves.max(axis=0) + given[frame, states]
     state = num_states - 1 if best[-1] >= best[-2] else num_states - 2
     log_probability = float(best[state])
     path = np.empty(num_frames, dtype=np.int64)
@@ -102,32 +105,34 @@ def occupancy(log_probabilities: LogProbabilities, ids: Ids, blank: int) -> Occu
 
     Args and errors: see `viterbi`.
     """
-    _, skips, emissions = _lattice(log_probabilities, ids, blank)
-    forward = _forward(emissions, skips)
+    given, states, skips = _lattice(log_probabilities, ids, blank)
+    forward = np.stack(list(_forward(given, states, skips)))
     # The lattice read from its end is a lattice too; its state s may skip where the state s + 2 of this one may.
     reversed_skips = np.zeros_like(skips)
     reversed_skips[2:] = skips[2:][::-1]
-    backward = _forward(emissions[::-1, ::-1], reversed_skips)[::-1, ::-1]
+    backward = np.stack(list(_forward(given[::-1], states[::-1], reversed_skips)))[::-1, ::-1]
     total = float(np.logaddexp.reduce(forward[-1, -2:]))
     if not np.isfinite(total):
-        return Occupancy(total, np.zeros((len(emissions), len(ids))))
+        return Occupancy(total, np.zeros((len(given), len(ids))))
     # Both sums contain the emission of the frame itself.
+    emissions = given[:, states].astype(np.float64)
     joint = forward + backward - np.where(np.isfinite(emissions), emissions, 0.0)
     return Occupancy(total, np.exp(joint[:, 1::2] - total))
 
 
 def log_likelihood(log_probabilities: LogProbabilities, ids: Ids, blank: int) -> float:
     """Natural logarithm of the probability of a sequence; see `viterbi`."""
-    _, skips, emissions = _lattice(log_probabilities, ids, blank)
-    return float(np.logaddexp.reduce(_forward(emissions, skips)[-1, -2:]))
+    given, states, skips = _lattice(log_probabilities, ids, blank)
+    (last,) = deque(_forward(given, states, skips), maxlen=1)
+    return float(np.logaddexp.reduce(last[-2:]))
 
 
 def _lattice(
     log_probabilities: LogProbabilities, ids: Ids, blank: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], Float64]:
-    """The label of each state, whether a state may be entered from two states before, and (frames, states)
-    log-probabilities."""
-    given = np.asarray(log_probabilities, dtype=np.float64)
+) -> tuple[LogProbabilities, NDArray[np.int64], NDArray[np.bool_]]:
+    """(frames, labels) log-probabilities, the label of each state, and whether a state may be entered from two states
+    before. (frames, states) would be 300 MB for two minutes of speech, so a caller takes the states frame by frame."""
+    given = np.asarray(log_probabilities)
     symbols = np.asarray(ids, dtype=np.int64)
     if given.ndim != 2 or not 0 <= blank < given.shape[1]:
         raise TaskError(
@@ -145,23 +150,28 @@ def _lattice(
             f"the recording has {len(given)} frames and the text needs at least {needed}; it is too short",
             TOO_SHORT,
         )
+    check_size(len(given), len(symbols))
     states = np.full(2 * len(symbols) + 1, blank, dtype=np.int64)
     states[1::2] = symbols
     skips = np.zeros(len(states), dtype=np.bool_)
     skips[3::2] = symbols[1:] != symbols[:-1]
-    return states, skips, given[:, states]
+    return given, states, skips
 
 
-def _forward(emissions: Float64, skips: NDArray[np.bool_]) -> Float64:
-    """(frames, states) log-probability of all beginnings of paths that are in a state at a frame."""
-    num_frames, num_states = emissions.shape
-    forward = np.full((num_frames, num_states), -np.inf)
-    forward[0, :2] = emissions[0, :2]
+def _forward(
+    given: LogProbabilities, states: NDArray[np.int64], skips: NDArray[np.bool_]
+) -> Iterator[Float64]:
+    """Frame by frame, (states,) log-probability of all beginnings of paths that are in a state at the frame."""
+    before = np.full(len(states), -np.inf)
+    before[:2] = given[0, states[:2]]
+    yield before
     may_skip = np.where(skips[2:], 0.0, -np.inf)
-    for frame in range(1, num_frames):
-        before, now = forward[frame - 1], forward[frame]
+    for frame in range(1, len(given)):
+        check_stop()
+        now = np.empty_like(before)
         now[0] = before[0]
         now[1:] = np.logaddexp(before[1:], before[:-1])
         now[2:] = np.logaddexp(now[2:], before[:-2] + may_skip)
-        now += emissions[frame]
-    return forward
+        now += given[frame, states]
+        yield now
+        before = now

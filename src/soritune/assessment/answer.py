@@ -100,13 +100,18 @@ def assess(
     *,
     variants: Variants | None = None,
 ) -> dict[str, Any]:
-    """The answer for one recording, without the model's name (`inference/assessor.py` adds it)."""
+    """The answer for one recording, without the model's name (`inference/assessor.py` adds it).
+
+    Raises:
+        TaskError: phones that the model does not have, or more than `limited` allows.
+        Stopped: `limited` says so.
+    """
     facts = _facts(request, recording, thresholds)
     relation: Relatedness | None = None
     try:
         _check_recording(recording, thresholds)
-        expected = _expected(request, output)
-        _check_length(expected, recording, thresholds)
+        expected = _expected(request, recording, output, thresholds)
+        _check_length(len(expected.phones), recording, thresholds)
         relation = relatedness(expected, output.log_probabilities, output.labels, output.blank)
         facts["relatedness"] = None if relation is None else _rounded(relation._asdict())
         _check_language(recording, expected, thresholds)
@@ -114,6 +119,8 @@ def assess(
         try:
             path = viterbi(output.log_probabilities, expected.ids(output.labels), output.blank)
         except TaskError as error:
+            if error.kind != TOO_SHORT:
+                raise
             raise _Refused("too-short", str(error)) from error
     except _Refused as refusal:
         return facts | {"assessable": False, "outcome": refusal.outcome, "reason": refusal.reason}
@@ -201,18 +208,26 @@ def _check_recording(recording: Recording, thresholds: Thresholds) -> None:
         )
 
 
-def _expected(request: Request, output: PhoneOutput) -> Expected:
+def _expected(
+    request: Request, recording: Recording, output: PhoneOutput, thresholds: Thresholds
+) -> Expected:
     """
     Raises:
         _Refused: no text, one that cannot be read, or too little time for it.
-        TaskError: phones that the model does not have.
+        TaskError: phones that the model does not have, or more than may be assessed.
     """
     if request.phones is not None:
-        return expected_of_phones(request.phones, output.labels)
+        return expected_of_phones(request.phones, output.labels, output.blank)
     if not request.text or not request.text.strip():
         raise _Refused("no-text", "the recording has no text; give what the speaker was asked to say")
     try:
-        return expected_of_text(request.text, output.log_probabilities, output.labels, output.blank)
+        return expected_of_text(
+            request.text,
+            output.log_probabilities,
+            output.labels,
+            output.blank,
+            lambda num_phones: _check_length(num_phones, recording, thresholds),
+        )
     except TaskError as error:
         if error.kind == TOO_SHORT:
             raise _Refused("too-short", str(error)) from error
@@ -223,15 +238,15 @@ def _expected(request: Request, output: PhoneOutput) -> Expected:
         raise _Refused("text-not-readable", str(error)) from error
 
 
-def _check_length(expected: Expected, recording: Recording, thresholds: Thresholds) -> None:
+def _check_length(num_phones: int, recording: Recording, thresholds: Thresholds) -> None:
     """
     Raises:
         _Refused: no speaker is so fast.
     """
-    if len(expected.phones) > thresholds.most_phones_per_s * recording.duration_s:
+    if num_phones > thresholds.most_phones_per_s * recording.duration_s:
         raise _Refused(
             "too-short",
-            f"the text has {len(expected.phones)} phones and the recording {recording.duration_s:.2f} s, which is less "
+            f"the text has {num_phones} phones and the recording {recording.duration_s:.2f} s, which is less "
             f"than {thresholds.most_phones_per_s:g} phones per second need; it is too short for this text",
         )
 

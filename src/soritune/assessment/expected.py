@@ -7,12 +7,13 @@ The form that fits the recording best is expected, so that no accepted form can 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from soritune.assessment.alignment import Alignment, LogProbabilities, frames_needed, log_likelihood, viterbi
+from soritune.assessment.limits import check_stop
 from soritune.assessment.timing import FrameTimes, Interval, Tiers, phone_times, span
 from soritune.errors import TaskError
 from soritune.korean import (
@@ -122,14 +123,30 @@ def ids_of(symbols: Sequence[str], labels: Sequence[str]) -> list[int]:
     return [column[symbol] for symbol in symbols]
 
 
-def expected_of_phones(phones: Sequence[str], labels: Sequence[str]) -> Expected:
+def is_special(label: str) -> bool:
+    """Whether a label has the form of a token that is no phone.
+
+    >>> [is_special(label) for label in ("[PAD]", "<s>", "A", "[", "|")]
+    [True, True, False, False, False]
+    """
+    return len(label) > 1 and label.startswith(("[", "<"))
+
+
+def expected_of_phones(phones: Sequence[str], labels: Sequence[str], blank: int | None = None) -> Expected:
     """Phones that are given instead of a text, with `|` between words.
 
+    Args:
+        phones: symbols of the model.
+        labels: label of each column.
+        blank: index of the blank; None if a label with the form of a special token is the blank.
+
     Raises:
-        TaskError: no phone, or one that the model does not have.
+        TaskError: no phone, one that the model does not have, or a label that is no phone.
     """
     symbols = [phone for phone in phones if phone != WORD_BOUNDARY or WORD_BOUNDARY in labels]
-    ids_of(symbols, labels)
+    for symbol, column in zip(symbols, ids_of(symbols, labels), strict=True):
+        if column == blank or is_special(symbol):
+            raise TaskError(f"'{symbol}' is a label of the model and no phone; give phones alone")
     kept = [index for index, symbol in enumerate(symbols) if symbol != WORD_BOUNDARY]
     if not kept:
         raise TaskError("no phones were given; write them with spaces between, as in 'S O R I'")
@@ -173,7 +190,11 @@ def _words(phones: Sequence[str]) -> tuple[list[int], list[str]]:
 
 
 def expected_of_text(
-    text: str, log_probabilities: LogProbabilities, labels: Sequence[str], blank: int
+    text: str,
+    log_probabilities: LogProbabilities,
+    labels: Sequence[str],
+    blank: int,
+    check_length: Callable[[int], None] = lambda num_phones: None,
 ) -> Expected:
     """The accepted pronunciation of a Korean text that fits the recording best.
 
@@ -182,6 +203,8 @@ def expected_of_text(
         log_probabilities: (frames, labels) of the recording.
         labels: label of each column.
         blank: index of the blank.
+        check_length: is called with the number of phones of the shortest reading, before any of them is compared with
+            the recording; it may raise.
 
     Raises:
         TaskError: the model lacks Korean phones, or the recording is too short for the text.
@@ -197,6 +220,7 @@ def expected_of_text(
         raise TaskError(
             f"'{text[:40]}' is not a Korean text that can be pronounced; write it in Hangul", UNREADABLE_TEXT
         )
+    check_length(min(len(reading.phones()) for reading in readings))
     given = np.asarray(log_probabilities, dtype=np.float64)
     best = max(readings, key=lambda reading: _fit(reading, given, labels, blank))
     picks = _spoken_picks(best, given, labels, blank)
@@ -255,6 +279,7 @@ def _spoken_picks(
     for number, choice in enumerate(text.choices):
         best, gain = 0, 0.0
         for pick in range(1, choice.count):
+            check_stop()
             other = ids_of(_symbols(text, {**picks, number: pick}, labels)[0], labels)
             better = _gain(given, current, other, path, blank)
             if better > gain:
@@ -327,6 +352,7 @@ def _alternatives(
         for pick in range(choice.count):
             if pick == picks.get(number, 0):
                 continue
+            check_stop()
             form = _symbols(text, {**picks, number: pick}, labels)[0]
             same = 0
             while same < min(len(symbols), len(form)) and symbols[same] == form[same]:

@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soritune.assessment.alignment import Alignment, Float64, Ids, LogProbabilities, viterbi
+from soritune.assessment.limits import check_stop
 
 CONTEXT = 8
 """Symbols on each side of a phone within which it is scored."""
-_BLOCK_FRAMES = 20_000
-"""Places × frames that are scored at once: 20,000 of them with 50 labels are 8 MB per array."""
+_BLOCK_FRAMES = 5_000
+"""Places × frames that are scored at once: 5,000 of them with 50 labels are 2 MB per array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,7 @@ def _scored(
 ) -> tuple[Float64, Float64, Float64]:
     """(places, labels + 1) log-probability of the window with each label at the place and, last, with the symbol that
     is there; (places,) with nothing; (places,) expected frames of the symbol that is there."""
+    check_stop()
     lengths = np.array([cut.end - cut.first for cut in cuts])
     longest = int(lengths.max())
     times = np.arange(longest)

@@ -14,6 +14,7 @@ import numpy as np
 
 from soritune.assessment.alignment import Float64, LogProbabilities, frames_needed
 from soritune.assessment.expected import Expected, ids_of
+from soritune.assessment.limits import check_stop
 from soritune.korean import WORD_BOUNDARY, hangul_to_phones
 
 DECOYS, DRAWN = 24, 96
@@ -98,20 +99,25 @@ def log_likelihoods(
 ) -> list[float]:
     """Natural logarithm of the probability of each of several sequences of labels; -inf for an impossible one."""
     longest = max(len(sequence) for sequence in sequences)
-    states = np.full((len(sequences), 2 * longest + 1), blank)
-    skips = np.full(states.shape, -np.inf)
-    now = np.full(states.shape, -np.inf)
+    labels = np.full((len(sequences), longest), blank)
+    may_skip = np.zeros(labels.shape, dtype=np.bool_)
+    in_symbol = np.full(labels.shape, -np.inf)
+    in_blank = np.full((len(sequences), longest + 1), -np.inf)
     for row, sequence in enumerate(sequences):  # all end in the last column
         part = np.asarray(sequence, dtype=np.int64)
-        begin = 2 * (longest - len(part))
-        states[row, begin + 1 :: 2] = part
-        skips[row, begin + 3 :: 2] = np.where(part[1:] != part[:-1], 0.0, -np.inf)
-        now[row, begin] = 0.0
+        begin = longest - len(part)
+        labels[row, begin:] = part
+        may_skip[row, begin + 1 :] = part[1:] != part[:-1]
+        in_blank[row, begin] = 0.0
     for frame in np.asarray(log_probabilities, dtype=np.float64):
-        moved: Float64 = now.copy()
-        moved[:, 1:] = np.logaddexp(now[:, 1:], now[:, :-1])
-        moved[:, 2:] = np.logaddexp(moved[:, 2:], now[:, :-2] + skips[:, 2:])
-        now = moved + frame[states]
-    if states.shape[1] == 1:
-        return [float(value) for value in now[:, 0]]
-    return [float(value) for value in np.logaddexp(now[:, -1], now[:, -2])]
+        check_stop()
+        # A blank is entered from itself or the symbol before it; a symbol that may be entered directly from the one
+        # before it is entered from the same two states. So one sum serves both.
+        entered = in_blank.copy()
+        entered[:, 1:] = np.logaddexp(in_blank[:, 1:], in_symbol)
+        before: Float64 = np.where(may_skip, entered[:, :-1], in_blank[:, :-1])
+        in_symbol = np.logaddexp(in_symbol, before) + frame[labels]
+        in_blank = entered + frame[blank]
+    if longest == 0:
+        return [float(value) for value in in_blank[:, 0]]
+    return [float(value) for value in np.logaddexp(in_blank[:, -1], in_symbol[:, -1])]

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from soritune.assessment.alignment import Alignment, Float64, LogProbabilities
-from soritune.assessment.expected import UI, Expected
+from soritune.assessment.expected import UI, Expected, is_special
 from soritune.assessment.gop import SlotScores, score_slots
 from soritune.assessment.reductions import accepted_reductions
 from soritune.assessment.thresholds import Thresholds
@@ -86,12 +86,7 @@ def phone_labels(labels: Sequence[str]) -> list[int]:
     named = [index for index, label in enumerate(labels) if label in _NAMED]
     if named:
         return named
-    special = ("[", "<")
-    return [
-        index
-        for index, label in enumerate(labels)
-        if label != WORD_BOUNDARY and not (label.startswith(special) and len(label) > 1)
-    ]
+    return [index for index, label in enumerate(labels) if label != WORD_BOUNDARY and not is_special(label)]
 
 
 def verdicts(

@@ -52,7 +52,8 @@ def serve(
         int, typer.Option(min=1, help="Requests in progress per process; then 503.")
     ] = 64,
     max_per_client: Annotated[
-        int | None, typer.Option(min=1, help="Requests in progress per API key or address; then 429.")
+        int | None,
+        typer.Option(min=1, help="Requests in progress, and streams, per API key or address; then 429."),
     ] = None,
     max_streams: Annotated[int, typer.Option(min=1, help="Open WebSocket streams per process.")] = 16,
     answer_seconds: Annotated[

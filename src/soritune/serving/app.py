@@ -30,6 +30,7 @@ from soritune.serving.keys import read_keys
 from soritune.serving.logs import FIELDS
 from soritune.serving.metrics import Metrics, forget_dead_processes
 from soritune.serving.models import ServedModels
+from soritune.serving.places import Places
 from soritune.serving.settings import ServeSettings, settings_in
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ def build_app(
         SorituneError: the file of keys is faulty.
     """
     metrics = metrics or Metrics()
+    assessments = Assessments(models)
     keys = None if settings.api_keys is None else read_keys(settings.api_keys)
     # Bodies are bounded by max_bytes; within it uploads stay in memory and are never written to a disk.
     MultiPartParser.spool_max_size = max(MultiPartParser.spool_max_size, settings.max_bytes)
@@ -74,6 +76,7 @@ def build_app(
         yield
         if task is not None:
             task.cancel()
+        assessments.close()
         models.close()
         logger.info("stopped")
 
@@ -86,7 +89,9 @@ def build_app(
         lifespan=lifespan,
     )
     app.state.models, app.state.settings, app.state.metrics, app.state.keys = models, settings, metrics, keys
-    app.state.assessments = Assessments(models)
+    app.state.assessments = assessments
+    app.state.streams = Places("streams", settings.max_streams, settings.max_per_client)
+    app.state.unknown_streams = Places("streams without a key", stream.MOST_UNKNOWN)
     app.include_router(routes.router)
     app.include_router(stream.router)
     app.add_exception_handler(RequestError, _on_fault)

@@ -8,20 +8,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from soritune.assessment.limits import TOO_LARGE, Stopped, limited
 from soritune.audio.channels import Float32Array
 from soritune.errors import AudioError, TaskError
 from soritune.inference.assessor import Answer, Assessor, Measures
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.predictor import Predictor
 from soritune.inference.recognition.recogniser import LanguageDetector, read_clip
-from soritune.serving.faults import RequestError
+from soritune.serving.faults import RequestError, busy
 from soritune.serving.models import Reading, ServedModel, ServedModels
 from soritune.serving.uploads import Upload, clip_of, fault_of
 
 MOST_CHARACTERS = 2000
 """Of a text or of phones."""
 MOST_SECONDS = 120.0
-"""Of a recording, or less if the server allows less: an alignment takes memory and time for the product of both."""
+"""Of a recording, or less if the server allows less."""
+MOST_CELLS = 12_000_000
+"""Frames of a recording × phones and word boundaries of its text. An assessment takes about 1 µs of a core for each."""
 
 
 class Assessments:
@@ -33,8 +36,7 @@ class Assessments:
 
     def __init__(self, models: ServedModels) -> None:
         self.models = models
-        # Long alignments hold up one another, and no other route.
-        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="soritune-assess")
+        self._start()
         detector = None if models.recogniser is None else _OneAtATime(models.recogniser)
         self._assessors: dict[str, Assessor] = {}
         self._faults: dict[str, str] = {}
@@ -64,15 +66,36 @@ class Assessments:
         return self.models.named(name, lambda model: model.name in self._assessors)
 
     async def answer(self, model: ServedModel, upload: Upload, phones: Sequence[str] | None) -> Answer:
-        """The answer for an upload and its text, or for given phones.
+        """The answer for an upload and its text, or for given phones. If the caller is cancelled, the work stops.
 
         Raises:
-            RequestError: the upload cannot be used, or the model lacks some of the phones.
+            RequestError: the upload cannot be used, its text is too long for it, the model lacks some of the phones, or
+                the server is stopping.
         """
         assessor, loop = self._assessors[model.name], asyncio.get_running_loop()
         reading, measures = await loop.run_in_executor(self.models.readers, self._read, model, upload)
         done = await model.outputs_of(reading)
-        return await loop.run_in_executor(self._threads, _answer, assessor, done, measures, phones)
+        left, closing = threading.Event(), self._closing
+
+        def work() -> Answer:
+            with limited(MOST_CELLS, lambda: left.is_set() or closing.is_set()):
+                return _answer(assessor, done, measures, phones)
+
+        try:
+            return await loop.run_in_executor(self._threads, work)
+        finally:
+            left.set()
+
+    def close(self) -> None:
+        """Stops what is running and waiting; a later request is answered again."""
+        self._closing.set()
+        self._threads.shutdown(cancel_futures=True)
+        self._start()
+
+    def _start(self) -> None:
+        self._closing = threading.Event()
+        # Long alignments hold up one another, and no other route.
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="soritune-assess")
 
     def _read(self, model: ServedModel, upload: Upload) -> tuple[Reading, Measures]:
         limit = min(model.settings.max_seconds, MOST_SECONDS)
@@ -104,5 +127,9 @@ def _assessor(predictor: Predictor, detector: LanguageDetector | None) -> Assess
 def _answer(assessor: Assessor, done: Posteriors, measures: Measures, phones: Sequence[str] | None) -> Answer:
     try:
         return assessor.answer(done, measures, phones)
+    except Stopped:  # a client that left is not answered
+        raise busy("the server is stopping; send the request again", "stopping") from None
     except TaskError as error:
+        if error.kind == TOO_LARGE:
+            raise RequestError(413, str(error), error.kind) from None
         raise RequestError(422, str(error), "phones-unknown") from None

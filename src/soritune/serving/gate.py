@@ -8,16 +8,18 @@ import logging
 import re
 import time
 import uuid
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from soritune.serving.faults import RequestError, busy
+from soritune.serving.faults import RequestError
 from soritune.serving.keys import ApiKeys, key_in
 from soritune.serving.logs import FIELDS
 from soritune.serving.metrics import Metrics
+from soritune.serving.places import Places
 from soritune.serving.settings import ServeSettings
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,30 @@ _KEYED = (*_LIMITED, "/metrics")
 NO_KEY = RequestError(
     401, "the API key is missing or wrong; send the header Authorization: Bearer KEY", "invalid_api_key"
 )
+
+OTHER_PAGE = RequestError(
+    403, "a page of another server may not use this one unless --cors names its origin", "origin"
+)
+
+
+def may_come_from(headers: Mapping[str, str], cors: Collection[str]) -> bool:
+    """Whether the page that sends a request may use this server: it is of this server, or its origin is allowed.
+
+    A browser sends requests of any page, to local servers too, and the origin alone distinguishes them. Programs send
+    no origin.
+    """
+    origin = headers.get("origin")
+    if origin is None or origin in cors or "*" in cors:
+        return True
+    return urlsplit(origin).netloc == headers.get("host")
+
+
+def client_of(scope: Scope, headers: Mapping[str, str], keys: ApiKeys | None) -> str | None:
+    """The name of the key's holder, or the address where no keys are used; None without a right key."""
+    if keys is not None:
+        return keys.owner(key_in(headers))
+    address = scope.get("client")
+    return address[0] if address else "unknown"
 
 
 class Gate:
@@ -44,7 +70,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, keys: ApiKeys | None, metrics: Metrics) -> None:
         self.app, self.settings, self.keys, self.metrics = app, settings, keys, metrics
-        self._running: Counter[str] = Counter()
+        self._places = Places("requests", settings.max_concurrent, settings.max_per_client)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; streams check themselves (`serving/stream.py`)."""
@@ -53,44 +79,15 @@ class Gate:
             return
         await _Request(self, scope, receive, send).answer()
 
-    def client(self, scope: Scope, headers: Mapping[str, str]) -> str:
-        """The name of the key's holder, or the address where no keys are used.
-
-        Raises:
-            RequestError: 401, no such key.
-        """
-        if self.keys is None:
-            address = scope.get("client")
-            return address[0] if address else "unknown"
-        owner = self.keys.owner(key_in(headers))
-        if owner is None:
-            raise NO_KEY
-        return owner
-
-    def enter(self, client: str) -> None:
+    @contextmanager
+    def entered(self, client: str) -> Iterator[None]:
         """Counts a request that is worked on.
 
         Raises:
             RequestError: 429, the client has too many; 503, the server has.
         """
-        most = self.settings.max_per_client
-        if most is not None and self._running[client] >= most:
-            raise busy(
-                f"this client already has {most} requests in progress; wait for one of them",
-                "too-many-requests",
-                429,
-            )
-        if self._running.total() >= self.settings.max_concurrent:
-            raise busy("the server is at its limit of requests; send the request again", "busy")
-        self._running[client] += 1
-        self.metrics.in_progress.inc()
-
-    def leave(self, client: str) -> None:
-        """The end of what `enter` began."""
-        self._running[client] -= 1
-        if not self._running[client]:
-            del self._running[client]
-        self.metrics.in_progress.dec()
+        with self._places.taken(client), self.metrics.in_progress.track_inprogress():
+            yield
 
 
 class _Request:
@@ -112,17 +109,15 @@ class _Request:
 
     async def answer(self) -> None:
         """Answers the request: checks key and limits, runs the app, and logs what happened."""
-        path, client = _path_in_app(self.scope), None
+        path = _path_in_app(self.scope)
         try:
-            if path.startswith(_KEYED):
-                name = self.gate.client(self.scope, self.headers)
-                if self.gate.keys is not None:
-                    self.facts["client"] = name
-                if path.startswith(_LIMITED) and self.scope["method"] == "POST":
-                    self._check_length()
-                    self.gate.enter(name)
-                    client = name
-            await self.gate.app(self.scope, self.receive, self.send)
+            with ExitStack() as place:
+                if path.startswith(_KEYED):
+                    client = self._checked_client()
+                    if path.startswith(_LIMITED) and self.scope["method"] == "POST":
+                        self._check_length()
+                        place.enter_context(self.gate.entered(client))
+                await self.gate.app(self.scope, self.receive, self.send)
         except RequestError as fault:
             await self._refuse(fault)
         except Exception:
@@ -133,9 +128,21 @@ class _Request:
                 )
             )
         finally:
-            if client is not None:
-                self.gate.leave(client)
             self._log()
+
+    def _checked_client(self) -> str:
+        """
+        Raises:
+            RequestError: 403, a page of another server; 401, no such key.
+        """
+        if not may_come_from(self.headers, self.gate.settings.cors):
+            raise OTHER_PAGE
+        client = client_of(self.scope, self.headers, self.gate.keys)
+        if client is None:
+            raise NO_KEY
+        if self.gate.keys is not None:
+            self.facts["client"] = client
+        return client
 
     async def receive(self) -> Message:
         """The next part of the body, as long as it comes in time and is not too large."""

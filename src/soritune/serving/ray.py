@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +17,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soritune.errors import SorituneError
+from soritune.serving.faults import BUSY_SECONDS
 from soritune.serving.gate import REQUEST_ID
 from soritune.serving.settings import ServeSettings
+from soritune.serving.stream import LARGEST_FRAME, LARGEST_TEXT, MOST_RATE_HZ, MOST_TEXTS, TOO_BIG
 from soritune.settings import faults_of
 
 SERVED_BY_RAY = ("host", "port", "workers")
@@ -77,19 +80,33 @@ def app(arguments: Mapping[str, Any]) -> serve.Application:
         from soritune.serving.logs import log_as_json
 
         log_as_json(settings.log_level)
-        return _WithoutRequestId(open_app(settings))
+        return ForRay(open_app(settings), most_stream_bytes(settings))
 
     deployment = serve.deployment(serve.ingress(build)(), name="soritune")
     return deployment.options(**options(settings)).bind()
 
 
-class _WithoutRequestId:
-    """Leaves out the header with the request's id: Ray's proxy adds it to every answer."""
+class ForRay:
+    """The app as Ray's proxy needs it.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    - The header with the request's id is left out: the proxy adds it to every answer.
+    - The proxy and the replica keep what a stream sends without a limit. So messages are counted as they come, and not
+      only when the app reads them: a stream with more bytes than its longest recording is closed with 1009.
+
+    Args:
+        app: an ASGI application.
+        most_bytes: of the messages of a stream.
+    """
+
+    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+        self._app, self._most_bytes = app, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request or a stream."""
+        if scope["type"] == "websocket":
+            await self._stream(scope, receive, send)
+            return
+
         async def send_without(message: Message) -> None:
             if message["type"] == "http.response.start":
                 del MutableHeaders(scope=message)[REQUEST_ID]
@@ -97,11 +114,50 @@ class _WithoutRequestId:
 
         await self._app(scope, receive, send_without)
 
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        waiting: asyncio.Queue[Message] = asyncio.Queue()
+        is_closed = False
+
+        async def send_while_open(message: Message) -> None:
+            if not is_closed:
+                await send(message)
+
+        async def read() -> None:
+            nonlocal is_closed
+            num_bytes = 0
+            while True:
+                message = await receive()
+                num_bytes += len(message.get("bytes") or b"") + len(message.get("text") or "")
+                if num_bytes > self._most_bytes:
+                    while not waiting.empty():
+                        waiting.get_nowait()
+                    waiting.put_nowait({"type": "websocket.disconnect", "code": TOO_BIG})
+                    await send_while_open({"type": "websocket.close", "code": TOO_BIG})
+                    is_closed = True
+                    return
+                waiting.put_nowait(message)
+                if message["type"] == "websocket.disconnect":
+                    return
+
+        waiting.put_nowait(await receive())  # the connection
+        reading = asyncio.create_task(read())
+        try:
+            await self._app(scope, waiting.get, send_while_open)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+def most_stream_bytes(settings: ServeSettings) -> int:
+    """Of the messages of a stream: samples of the longest recording at the highest rate, and its texts."""
+    return 2 * round(settings.max_seconds * MOST_RATE_HZ) + MOST_TEXTS * LARGEST_TEXT + LARGEST_FRAME
+
 
 def options(settings: RaySettings) -> dict[str, Any]:
     """The options of the deployment.
 
-    The gate of the app answers beyond its limits, with 503 and `Retry-After`, so Ray has to let in somewhat more.
+    The gate of the app answers beyond its limits, with 503 and `Retry-After`, so Ray has to let in somewhat more. What
+    comes beyond that waits at Ray's proxy with its body; as many requests may as a replica takes.
     """
     most = settings.max_concurrent + settings.max_streams + SPARE_REQUESTS
     scaling: dict[str, Any] = {"num_replicas": settings.replicas}
@@ -117,5 +173,7 @@ def options(settings: RaySettings) -> dict[str, Any]:
         **scaling,
         "ray_actor_options": {"num_cpus": settings.num_cpus, "num_gpus": settings.num_gpus},
         "max_ongoing_requests": most,
+        "max_queued_requests": most,
+        "backpressure_config": {"status_code": 503, "retry_after_s": BUSY_SECONDS},
         "graceful_shutdown_timeout_s": settings.drain_seconds,
     }

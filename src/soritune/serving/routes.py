@@ -308,17 +308,30 @@ async def _answer_all(request: Request, instances: list[Instance]) -> list[Answe
 
 
 async def _in_time(request: Request, work: Awaitable[Result]) -> Result:
-    """
+    """The result of work that is cancelled if it takes too long or its client leaves.
+
     Raises:
-        RequestError: 503, the answer takes too long.
+        RequestError: 503, the answer takes too long; 499, the client left, which only the log shows.
     """
     seconds = _settings(request).answer_seconds
+    answer, left = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
     try:
-        return await asyncio.wait_for(work, seconds)
-    except TimeoutError:
-        raise busy(
-            f"the answer took more than {seconds:g} s; send the request again, or less audio", "slow"
-        ) from None
+        await asyncio.wait((answer, left), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        if left.done():
+            raise RequestError(499, "the client left before its answer", "client-left")
+        raise busy(f"the answer took more than {seconds:g} s; send the request again, or less audio", "slow")
+    finally:
+        answer.cancel()
+        left.cancel()
+        await asyncio.gather(answer, left, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    """Returns once the client of a request, whose body has been read, is gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _count(request: Request, model: str, seconds: float) -> None:

@@ -45,7 +45,7 @@ class ServeSettings(BaseModel):
     max_concurrent: int = Field(64, ge=1)
     """Requests that a process works on or keeps waiting at once; further ones are answered by 503."""
     max_per_client: int | None = Field(None, ge=1)
-    """The same for one API key, or one address without keys; further ones are answered by 429."""
+    """The same for one API key, or one address without keys, by 429; and its open streams, apart from these."""
     max_streams: int = Field(16, ge=1)
     """Open WebSocket streams of a process."""
     upload_seconds: float = Field(30.0, gt=0)

@@ -17,19 +17,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Awaitable
+from contextlib import ExitStack
+from typing import Any, NoReturn
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from soritune.serving.answers import EMOTION, PHONES
+from soritune.serving.answers import EMOTION, PHONES, Answer
 from soritune.serving.faults import RequestError, busy
-from soritune.serving.gate import NO_KEY
-from soritune.serving.keys import ApiKeys, key_in
+from soritune.serving.gate import NO_KEY, client_of, may_come_from
+from soritune.serving.keys import ApiKeys
 from soritune.serving.logs import FIELDS
 from soritune.serving.metrics import Metrics
 from soritune.serving.models import ServedModel, ServedModels
+from soritune.serving.places import Places
 from soritune.serving.settings import ServeSettings
 from soritune.serving.speech_events import LOOK_BACK_S, STEP_S, SpeechEvents
 from soritune.serving.uploads import Upload, int16_samples, too_long
@@ -43,7 +45,10 @@ CONFIG_SECONDS = 10.0
 SEND_SECONDS = 10.0
 """Longest time that a client may leave a message unread."""
 LARGEST_TEXT, LARGEST_FRAME = 4096, 2**18
+MOST_RATE_HZ = 48_000
 MOST_TEXTS = 64
+MOST_UNKNOWN = 64
+"""Streams of a process that wait for the first message and its key."""
 NORMAL, POLICY, TOO_BIG, TRY_AGAIN = 1000, 1008, 1009, 1013
 """Codes with which the server closes a stream."""
 _SHORTEST_PARTIAL_S = 0.3
@@ -55,7 +60,7 @@ class StreamConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str | None = None
-    sample_rate: int = Field(16000, ge=8000, le=48000)
+    sample_rate: int = Field(16000, ge=8000, le=MOST_RATE_HZ)
     partials: bool = True
     api_key: str | None = None
 
@@ -63,21 +68,20 @@ class StreamConfig(BaseModel):
 @router.websocket("/v1/stream")
 async def stream(websocket: WebSocket) -> None:
     """One stream, from its first message to its answer."""
-    settings: ServeSettings = websocket.app.state.settings
-    metrics: Metrics = websocket.app.state.metrics
-    if not may_connect(websocket, settings):
+    state = websocket.app.state
+    settings: ServeSettings = state.settings
+    metrics: Metrics = state.metrics
+    if not may_come_from(websocket.headers, settings.cors):
         await websocket.close(POLICY)
         return
     await websocket.accept()
     metrics.streams.inc()
-    state = websocket.app.state
-    state.open_streams = getattr(state, "open_streams", 0) + 1
     running = _Stream(websocket, settings, metrics)
     started, code, status = time.perf_counter(), NORMAL, "final"
+    place = ExitStack()
     try:
-        if state.open_streams > settings.max_streams:
-            raise busy("the server is at its limit of streams; try again", "busy")
-        await running.run(state.models, state.keys)
+        config = await running.enter(place)
+        await running.run(config, state.models)
     except RequestError as fault:
         code, status = _code_of(fault), fault.code
         await running.end(code, {"event": "error", **fault.to_json()["error"]})
@@ -89,23 +93,16 @@ async def stream(websocket: WebSocket) -> None:
     finally:
         running.stop()
         metrics.streams.dec()
-        state.open_streams -= 1
+        place.close()
         fields = {
             "outcome": status,
+            **running.facts,
             "audio_s": round(running.seconds, 3),
             "partials": running.num_partials,
             "skipped": running.num_skipped,
             "ms": round((time.perf_counter() - started) * 1000, 1),
         }
         logger.info("stream", extra={FIELDS: fields})
-
-
-def may_connect(websocket: WebSocket, settings: ServeSettings) -> bool:
-    """Whether a page may open a stream: its origin is this server or is allowed. Programs send no origin."""
-    origin = websocket.headers.get("origin")
-    if origin is None or origin in settings.cors or "*" in settings.cors:
-        return True
-    return urlsplit(origin).netloc == websocket.headers.get("host")
 
 
 class _Stream:
@@ -117,23 +114,59 @@ class _Stream:
         self._rate = 16000
         self._sending = asyncio.Lock()
         self._partial: asyncio.Task[None] | None = None
+        self._texts = 0
         self.num_partials = self.num_skipped = 0
+        self.facts: dict[str, str] = {}
+        """For the log: the model, and the name of the key."""
 
     @property
     def seconds(self) -> float:
         """Of the audio that has come."""
         return len(self._samples) / 2 / self._rate
 
-    async def run(self, models: ServedModels, keys: ApiKeys | None) -> None:
+    async def enter(self, place: ExitStack) -> StreamConfig:
+        """The first message of the stream, which now has a place.
+
+        A stream whose key comes in that message has a place of those without a key until then: a stranger takes
+        none of the others.
+
+        Args:
+            place: takes the place.
+
+        Raises:
+            RequestError: there is no place, or no right key.
+            WebSocketDisconnect: the client left.
+        """
+        state, headers = self._socket.app.state, self._socket.headers
+        keys: ApiKeys | None = state.keys
+        streams: Places = state.streams
+        unknown: Places = state.unknown_streams
+        client = client_of(self._socket.scope, headers, keys)
+        if client is not None:
+            place.enter_context(streams.taken(client))
+            config = await self._config()
+            if keys is not None and config.api_key:
+                client = keys.owner(config.api_key) and client
+        else:
+            with unknown.taken("all"):
+                config = await self._config()
+            client = None if keys is None else keys.owner(config.api_key)
+            if client is not None:
+                place.enter_context(streams.taken(client))
+        if client is None:
+            raise NO_KEY
+        if keys is not None:
+            self.facts["client"] = client
+        return config
+
+    async def run(self, config: StreamConfig, models: ServedModels) -> None:
         """
         Raises:
             RequestError: the stream is refused.
             WebSocketDisconnect: the client left.
         """
-        config = await self._config()
-        if keys is not None and keys.owner(config.api_key or key_in(self._socket.headers)) is None:
-            raise NO_KEY
         model = models.named(config.model)
+        self.facts["model"] = model.name
         self._rate = config.sample_rate
         await self._send(
             {
@@ -149,7 +182,7 @@ class _Stream:
         await self._listen(model, events, partials=config.partials)
         await self._stop_partial()
         samples = int16_samples(self._samples)
-        answer = await self._in_time(model.answer(Upload(samples=(samples, self._rate))))
+        answer = await self._final(model.answer(Upload(samples=(samples, self._rate))))
         self.metrics.audio_seconds.labels(model.name).inc(answer.duration_s)
         await self._send({"event": "final", "answer": answer.to_json()})
 
@@ -182,7 +215,7 @@ class _Stream:
 
     async def _listen(self, model: ServedModel, events: SpeechEvents, *, partials: bool) -> None:
         """Collects samples until the client ends the stream."""
-        texts, examined, decoded = 0, 0.0, 0.0
+        examined = decoded = 0.0
         deadline = time.monotonic() + 2 * self.settings.max_seconds + 60
         while True:
             message = await self._receive(self.settings.idle_seconds)
@@ -191,10 +224,9 @@ class _Stream:
                     408, "the stream is open for too long; end it and open another one", "slow"
                 )
             if not isinstance(message, bytes):
-                texts += 1
                 if message == {"event": "end"}:
                     return
-                raise_unless_ignored(message, texts)
+                self._ignore(message)
                 continue
             if len(message) % 2 or len(message) > LARGEST_FRAME:
                 raise RequestError(
@@ -258,13 +290,53 @@ class _Stream:
             self._partial.cancel()
             await asyncio.gather(self._partial, return_exceptions=True)
 
-    async def _in_time(self, work: Any) -> Any:
-        try:
-            return await asyncio.wait_for(work, self.settings.answer_seconds)
-        except TimeoutError:
-            raise busy(f"the answer took more than {self.settings.answer_seconds:g} s", "slow") from None
+    async def _final(self, work: Awaitable[Answer]) -> Answer:
+        """The final answer, as long as the client waits for it.
 
-    async def _receive(self, seconds: float) -> Any:
+        Raises:
+            RequestError: it takes too long, or samples come after the end: they would wait in memory that may belong
+                to another server in front.
+            WebSocketDisconnect: the client left.
+        """
+        seconds = self.settings.answer_seconds
+        answer, more = asyncio.ensure_future(work), asyncio.ensure_future(self._nothing_more())
+        try:
+            await asyncio.wait((answer, more), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            if more.done():
+                more.result()
+            raise busy(f"the answer took more than {seconds:g} s", "slow")
+        finally:
+            answer.cancel()
+            more.cancel()
+            await asyncio.gather(answer, more, return_exceptions=True)
+
+    async def _nothing_more(self) -> NoReturn:
+        """Reads what comes after the end until it is refused."""
+        while True:
+            message = await self._receive(None)
+            if isinstance(message, bytes):
+                raise RequestError(
+                    422, "samples came after the end of the stream; open another one for them", "after-end"
+                )
+            self._ignore(message)
+
+    def _ignore(self, message: Any) -> None:
+        """Refuses a text message within a stream; `{"event": "ping"}` keeps a stream open.
+
+        Raises:
+            RequestError: it is not one of these, or there are too many.
+        """
+        self._texts += 1
+        if self._texts > MOST_TEXTS:
+            raise RequestError(429, f"the stream has more than {MOST_TEXTS} text messages", "too-many-texts")
+        if message != {"event": "ping"}:
+            raise RequestError(
+                422, 'a text message within a stream is {"event": "end"} or {"event": "ping"}', "event"
+            )
+
+    async def _receive(self, seconds: float | None) -> Any:
         """The next message: bytes, or the value of a JSON text."""
         try:
             message = await asyncio.wait_for(self._socket.receive(), seconds)
@@ -291,20 +363,6 @@ class _Stream:
         """
         async with self._sending:
             await asyncio.wait_for(self._socket.send_json(content), SEND_SECONDS)
-
-
-def raise_unless_ignored(message: Any, count: int) -> None:
-    """Refuses a text message within a stream; `{"event": "ping"}` keeps a stream open.
-
-    Raises:
-        RequestError: it is not one of these, or there are too many.
-    """
-    if count > MOST_TEXTS:
-        raise RequestError(429, f"the stream has more than {MOST_TEXTS} text messages", "too-many-texts")
-    if message != {"event": "ping"}:
-        raise RequestError(
-            422, 'a text message within a stream is {"event": "end"} or {"event": "ping"}', "event"
-        )
 
 
 def _code_of(fault: RequestError) -> int:

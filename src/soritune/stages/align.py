@@ -55,11 +55,11 @@ def expected_of_clip(
     given = posteriors.outputs[spec.name]
     row_phones = getattr(posteriors.utterance, "phones", None)
     if phones is not None:
-        return expected_of_phones(phones, spec.labels)
+        return expected_of_phones(phones, spec.labels, blank)
     if posteriors.prompt:
         return expected_of_text(posteriors.prompt, given, spec.labels, blank)
     if row_phones:
-        return expected_of_phones(list(row_phones), spec.labels)
+        return expected_of_phones(list(row_phones), spec.labels, blank)
     raise TaskError("the clip has no text; give it with --text, or as the column 'text' of the manifest")
 
 

@@ -8,7 +8,7 @@ const UNSURE = 0.8;
 const get = (id) => document.getElementById(id);
 const state = {
   language: "en", health: null, message: ["starting", {}], fault: null,
-  samples: new Float32Array(0), rate: 16000, symbols: [], recording: null, busy: false, assessment: null,
+  samples: new Float32Array(0), rate: 16000, symbols: [], recording: null, busy: false, assessment: null, assessors: null,
 };
 
 // Words
@@ -132,18 +132,23 @@ function showEmotion(windows, overall) {
   }));
 }
 
-function showAssessment(answer) {
+// Of several models, the chosen one may not assess: then the page states which one did.
+function showAssessment(answer, models = state.assessors) {
   state.assessment = answer;
+  state.assessors = models;
   get("assessment").hidden = !answer;
+  get("assessor").hidden = !models;
+  get("assessor").textContent = models ? say(models.used === models.chosen ? "assessor" : "other-assessor", models) : "";
   get("assessed").replaceChildren(...(answer ? drawAssessment(answer, say, state.language) : []));
 }
 
 // A text that was to be said is compared with the recording, after its phones are shown.
 async function assessText(blob) {
   if (get("text-field").hidden) return;
-  const names = state.health.pronunciation;
-  const model = names.includes(get("model").value) ? get("model").value : names[0];
-  showAssessment(await assess(blob, get("text").value, model, keyHeaders()));
+  const names = state.health.pronunciation, chosen = get("model").value;
+  const used = names.includes(chosen) ? chosen : names[0];
+  const answer = await assess(blob, get("text").value, used, keyHeaders());
+  showAssessment(answer, state.health.models.length > 1 ? { used, chosen } : null);
 }
 
 function keyHeaders() {
@@ -151,7 +156,7 @@ function keyHeaders() {
 }
 
 function clear() {
-  showAssessment(null);
+  showAssessment(null, null);
   state.samples = new Float32Array(0);
   showPhones([]);
   showHangul("", false);
