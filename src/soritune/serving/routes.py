@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -28,6 +28,7 @@ from soritune.serving.models import ServedModel, ServedModels
 from soritune.serving.settings import EMOTION_IS_OFF, ServeSettings
 from soritune.serving.transcriptions import Format, Transcript
 from soritune.serving.uploads import Upload
+from soritune.serving.waiting import answer_before
 
 router = APIRouter()
 MOST_OVERLAP = 8
@@ -314,24 +315,23 @@ async def _in_time(request: Request, work: Awaitable[Result]) -> Result:
         RequestError: 503, the answer takes too long; 499, the client left, which only the log shows.
     """
     seconds = _settings(request).answer_seconds
-    answer, left = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
     try:
-        await asyncio.wait((answer, left), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
-            return answer.result()
-        if left.done():
-            raise RequestError(499, "the client left before its answer", "client-left")
-        raise busy(f"the answer took more than {seconds:g} s; send the request again, or less audio", "slow")
-    finally:
-        answer.cancel()
-        left.cancel()
-        await asyncio.gather(answer, left, return_exceptions=True)
+        return await answer_before(work, _left(request), seconds)
+    except TimeoutError:
+        raise busy(
+            f"the answer took more than {seconds:g} s; send the request again, or less audio", "slow"
+        ) from None
 
 
-async def _left(request: Request) -> None:
-    """Returns once the client of a request, whose body has been read, is gone."""
+async def _left(request: Request) -> NoReturn:
+    """Waits until the client of a request, whose body has been read, is gone.
+
+    Raises:
+        RequestError: it is gone.
+    """
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    raise RequestError(499, "the client left before its answer", "client-left")
 
 
 def _count(request: Request, model: str, seconds: float) -> None:

@@ -35,6 +35,7 @@ from soritune.serving.places import Places
 from soritune.serving.settings import ServeSettings
 from soritune.serving.speech_events import LOOK_BACK_S, STEP_S, SpeechEvents
 from soritune.serving.uploads import Upload, int16_samples, too_long
+from soritune.serving.waiting import answer_before
 from soritune.settings import faults_of
 from soritune.strict_json import parse_json
 
@@ -299,18 +300,10 @@ class _Stream:
             WebSocketDisconnect: the client left.
         """
         seconds = self.settings.answer_seconds
-        answer, more = asyncio.ensure_future(work), asyncio.ensure_future(self._nothing_more())
         try:
-            await asyncio.wait((answer, more), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if answer.done():
-                return answer.result()
-            if more.done():
-                more.result()
-            raise busy(f"the answer took more than {seconds:g} s", "slow")
-        finally:
-            answer.cancel()
-            more.cancel()
-            await asyncio.gather(answer, more, return_exceptions=True)
+            return await answer_before(work, self._nothing_more(), seconds)
+        except TimeoutError:
+            raise busy(f"the answer took more than {seconds:g} s", "slow") from None
 
     async def _nothing_more(self) -> NoReturn:
         """Reads what comes after the end until it is refused."""
