@@ -86,6 +86,7 @@ NOT_HERE: dict[str, str] = {
     "true_size.py": "needs 12 GB of memory and true models; tests/test_recipes.py takes steps of every recipe",
     "bundled_encoder.py": "needs five real corpora",
     "assessment_thresholds.py": "needs two real corpora",
+    "language_check.py": "needs three real corpora and weights of Whisper; tests/test_benchmarks.py reads its table",
     "learner_errors.py": "needs two real corpora; tests/test_benchmarks.py judges a fold of made-up phones",
     "phone_augmentation.py": "needs three real corpora",
     "predict_speed.py": "its peer needs the weights of Whisper base",

@@ -315,3 +315,44 @@ def test_errors_of_learners_are_judged_by_speakers_that_chose_nothing(tmp_path: 
     content = json.loads((tmp_path / "results.json").read_text("utf-8"))
     assert (content["folds"], content["speakers"]) == (2, 6)
     assert content["minus softmax-gop"]["softmax-gop"]["auc"]["value"] == 0.0
+
+
+def test_language_check_counts_right_decisions() -> None:
+    """Six answers by hand: what the detected language and the fit of the text decide, each alone and together."""
+    from language_check import KOREAN, in_turn, outcome_without_detector, summary
+
+    rows = [{"speaker": name, "n": number} for number, name in enumerate(["b", "b", "b", "a", "c"])]
+    assert [row["n"] for row in in_turn(rows, 4)] == [3, 0, 4, 1]
+    limits = {"least_language_probability": 0.6, "least_margin": 1.0, "least_deviation": 2.0}
+
+    def answer(corpus: str, code: str, probability: float, margin: float, outcome: str) -> dict[str, Any]:
+        return {
+            "corpus": corpus,
+            "speaker_of_clip": "a",
+            "language": {"code": code, "probability": probability},
+            "relatedness": {"margin": margin, "deviation": 3.0},
+            "thresholds": limits,
+            "outcome": outcome,
+        }
+
+    given = [
+        answer(KOREAN[0], "ko", 0.99, 2.0, "assessed"),
+        answer(KOREAN[0], "ja", 0.70, 2.0, "other-language"),
+        answer(KOREAN[0], "ja", 0.50, 2.0, "assessed"),
+        answer("speechocean762", "en", 0.90, 0.5, "other-language"),
+        answer("speechocean762", "en", 0.55, 0.5, "unrelated-speech"),
+        answer("speechocean762", "ko", 0.55, 1.5, "assessed"),
+    ]
+    assert [outcome_without_detector(each) for each in given] == [
+        *("assessed", "assessed", "assessed"),
+        *("unrelated-speech", "unrelated-speech", "assessed"),
+    ]
+    lines = summary(given).splitlines()
+    assert len(lines) == 4  # no talks
+    assert [cell.strip() for cell in lines[2].split("|")][3:-1] == [
+        *("1", "1 (ja 1)", "1 (ja 1)", "1", "0", "1 (other-language 1)"),
+    ]
+    assert [cell.strip() for cell in lines[3].split("|")][3:-1] == [
+        *("1", "1 (en 1)", "1 (en 1)", "1", "2 (unrelated-speech 2)"),
+        "2 (other-language 1, unrelated-speech 1)",
+    ]
