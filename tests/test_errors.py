@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
+import os
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +19,7 @@ from soritune.errors import (
     TaskSettingsError,
     UnknownNameError,
     nearest,
+    reason_of,
 )
 
 
@@ -63,3 +68,45 @@ def test_every_error_is_restored_from_pickle(error: SorituneError) -> None:
     assert type(restored) is type(error)
     assert str(restored) == str(error)
     assert vars(restored) == vars(error)
+
+
+@pytest.mark.parametrize("code", sorted(errno.errorcode))
+def test_a_reason_has_no_words_of_the_operating_system(code: int) -> None:
+    for error in (
+        OSError(code, os.strerror(code), "x"),
+        ValueError(f"I/O error: {os.strerror(code)} (os error {code})\nmore"),
+    ):
+        reason = reason_of(error)
+        assert reason and os.strerror(code) not in reason and "rrno" not in reason and "\n" not in reason
+
+
+def test_reasons_of_what_really_happens(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes("가".encode("cp949"))
+    cases = {
+        tmp_path / "none": "there is no such file or folder",
+        tmp_path: "it is a folder, not a file",
+        tmp_path / "file" / "x": "a part of its path is a file, not a folder",
+        tmp_path / "file": "it is not UTF-8 text, from byte 0",
+        tmp_path / ("x" * 300): "the name is too long",
+    }
+    for path, reason in cases.items():
+        with pytest.raises((OSError, UnicodeDecodeError)) as caught:
+            path.read_text(encoding="utf-8")
+        assert reason_of(caught.value) == reason
+
+
+def test_other_errors_give_the_first_line_of_their_own_words() -> None:
+    assert reason_of(OSError(errno.EIO, "the archive is cut off")) == "the archive is cut off"
+    assert reason_of(OSError("no number")) == "no number"
+    assert reason_of(ValueError("\n  first \nsecond")) == "first"
+    assert reason_of(KeyboardInterrupt()) == "KeyboardInterrupt"
+
+
+def test_words_of_the_operating_system_are_read_in_one_file_only() -> None:
+    source = Path(reason_of.__code__.co_filename).parent
+    readers = {
+        file.relative_to(source).as_posix()
+        for file in source.rglob("*.py")
+        if re.search(r"error\.strerror|[\"']strerror[\"']", file.read_text(encoding="utf-8"))
+    }
+    assert readers == {"errors.py"}

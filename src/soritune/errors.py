@@ -1,12 +1,16 @@
 """Failures at the edges (files, recipes, requests), each reported in one sentence.
 
 Every class is a `SorituneError`; `str(error)` states what came, what was expected and what to do. The command line
-prints it and exits with `exit_code`. Any other exception is a defect and keeps its traceback.
+prints it and exits with `exit_code`. An error of the operating system about
+a file that no verb checked is printed by `reason_of`. Any other exception is a defect and keeps its traceback.
 """
 
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -170,3 +174,61 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name closest in spelling to `name`, or None when no name is close (difflib ratio < 0.6)."""
     matches = difflib.get_close_matches(name, list(known), n=1)
     return matches[0] if matches else None
+
+
+_SYSTEM_REASONS = {
+    errno.ENOENT: "there is no such file or folder",
+    errno.EISDIR: "it is a folder, not a file",
+    errno.ENOTDIR: "a part of its path is a file, not a folder",
+    errno.EEXIST: "there already is a file or folder of this name",
+    errno.ENOTEMPTY: "the folder is not empty",
+    errno.EACCES: "this user is not allowed to",
+    errno.EPERM: "this user is not allowed to",
+    errno.EROFS: "its disk is read-only",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk space of this user is used up",
+    errno.EFBIG: "the file would be larger than is allowed",
+    errno.EIO: "its disk or network folder reports a fault",
+    errno.ESTALE: "its network folder has changed",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "its links lead in a circle",
+    errno.EBUSY: "another program is using it",
+    errno.ETXTBSY: "another program is using it",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open",
+    errno.ENOMEM: "there is not enough memory",
+    errno.EBADF: "it is closed",
+    errno.ENXIO: "it is closed",
+    errno.EPIPE: "the reader has closed it",
+    errno.EADDRINUSE: "another program uses this port",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.ECONNREFUSED: "the connection was refused",
+    errno.ECONNRESET: "the connection was lost",
+    errno.ETIMEDOUT: "there was no answer in time",
+    errno.ENETUNREACH: "there is no network",
+    errno.EHOSTUNREACH: "the host cannot be reached",
+}
+"""Errors of the operating system in plain words, which fit into brackets after "cannot be read" or "written"."""
+_RUST_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something failed, for the brackets of a sentence: one line, without words of the operating system.
+
+    An error of the operating system in plain words; otherwise the first line of the error's own message, or the name
+    of its class if it has none.
+    """
+    if type(error).__name__ == "gaierror":  # of socket
+        return "there is no host of this name"
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not {error.encoding.upper()} text, from byte {error.start}"
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    if isinstance(error, OSError) and error.errno is not None:
+        if error.strerror and error.strerror != os.strerror(error.errno):
+            return str(error.strerror)  # of a library, or words of our own
+        code = error.errno
+    elif found := _RUST_ERROR.search(first):  # as safetensors reports a full disk
+        code = int(found[1])
+    else:
+        return first
+    return _SYSTEM_REASONS.get(code, f"the operating system refuses it, {errno.errorcode.get(code, code)}")

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from soritune.errors import ModelError, OutputError
+from soritune.errors import ModelError, OutputError, reason_of
 
 HUB_TIMEOUT_S = 10.0
 """Time limit of one request to the hub."""
@@ -58,7 +58,7 @@ def folder_of_hub(
             "the name or give a local folder"
         ) from error
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         raise ModelError(f"{name} could not be reached on the hub ({reason}); give a local folder") from error
 
 

@@ -22,7 +22,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from soritune.errors import OutputError, SorituneError
+from soritune.errors import OutputError, SorituneError, reason_of
 from soritune.extras import require
 from soritune.processes import wait_until_visible
 
@@ -212,12 +212,12 @@ def _start(ray: Any, address: str | None) -> None:
             ray.shutdown()
             if address:
                 raise SorituneError(
-                    f"the Ray cluster at {address} cannot be used ({_first_line(error)}); check --ray-address, and "
+                    f"the Ray cluster at {address} cannot be used ({reason_of(error)}); check --ray-address, and "
                     "that all machines have the same versions of Python and Ray"
                 ) from error
             if attempt == _STARTS:
                 raise SorituneError(
-                    f"Ray does not start on this machine ({_first_line(error)}); run the command again, or without "
+                    f"Ray does not start on this machine ({reason_of(error)}); run the command again, or without "
                     "--engine ray"
                 ) from error
         else:
@@ -242,7 +242,7 @@ def refuse_unreachable(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
     except (OSError, OverflowError) as error:
         raise SorituneError(
-            f"no Ray cluster answers at {address} ({getattr(error, 'strerror', None) or error}); check --ray-address, "
+            f"no Ray cluster answers at {address} ({reason_of(error)}); check --ray-address, "
             "or start one with: ray start --head --port 6379"
         ) from error
 
@@ -350,17 +350,13 @@ def _sentences() -> Iterator[None]:
         raise
     except ray.exceptions.RayError as error:
         raise SorituneError(
-            f"Ray gave up a job whose process or node was lost {RETRIES + 1} times ({_first_line(error)}); what is "
+            f"Ray gave up a job whose process or node was lost {RETRIES + 1} times ({reason_of(error)}); what is "
             "done is kept, and the same command resumes; if memory ran out, give fewer --actors"
         ) from error
 
 
 def _ray() -> Any:
     return importlib.import_module("ray")
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def finished_file(path: Path) -> Path:

@@ -21,7 +21,7 @@ from soritune.audio.augment.mixing import refusals
 from soritune.audio.augment.settings import AugmentSettings
 from soritune.audio.preprocessing import Preprocessing
 from soritune.corpus.splitting.splits import SplitSettings
-from soritune.errors import RecipeError, TaskError, TaskSettingsError, UnknownNameError, nearest
+from soritune.errors import RecipeError, TaskError, TaskSettingsError, UnknownNameError, nearest, reason_of
 from soritune.idle_keys import idle_keys, leaves, value_at
 from soritune.inside_folder import name_fault
 from soritune.models.config import ModelConfig
@@ -239,7 +239,7 @@ def recipe_text(name: str) -> str:
                 name, ["there is no such file; `soritune recipes` lists the built-in recipes"]
             ) from None
         except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(name, [f"cannot be read as UTF-8 text ({error})"]) from None
+            raise RecipeError(name, [f"cannot be read as UTF-8 text ({reason_of(error)})"]) from None
     known = recipe_names()
     if name not in known:
         raise UnknownNameError("recipe", name, known)

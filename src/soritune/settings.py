@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from soritune.errors import RecipeError, nearest
+from soritune.errors import RecipeError, nearest, reason_of
 
 if TYPE_CHECKING:
     import yaml
@@ -209,4 +209,4 @@ def first_fault(error: Exception) -> str:
         return f"{path}: {plain_message(fault)}" if path else plain_message(fault)
     if isinstance(error, KeyError):
         return f"no '{error.args[0]}'"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return reason_of(error)

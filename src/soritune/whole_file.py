@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from soritune.errors import OutputError
+from soritune.errors import OutputError, reason_of
 
 
 @contextlib.contextmanager
@@ -31,9 +31,7 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written ({error.strerror or error}); choose another path"
-        ) from error
+        raise OutputError(f"{target} cannot be written ({reason_of(error)}); choose another path") from error
     finally:
         # If its folder is a file or cannot be entered, the temporary file does not exist either.
         with contextlib.suppress(OSError):

@@ -71,7 +71,9 @@ def test_update_card_changes_one_field_on_disk(tmp_path: Path) -> None:
     assert load_bundle(tmp_path / "b").card["licence"] == "CC-BY-4.0"
 
 
-@pytest.mark.parametrize("fault", [SafetensorError("No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "fault", [SafetensorError("I/O error: No space left on device (os error 28)"), KeyboardInterrupt()]
+)
 def test_a_full_disk_or_an_interrupt_keeps_the_earlier_bundle_alone(
     fault: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,7 +85,7 @@ def test_a_full_disk_or_an_interrupt_keeps_the_earlier_bundle_alone(
 
     monkeypatch.setattr("soritune.bundles.write.save_file", fail)
     kind, words = (
-        (OutputError, "No space left") if isinstance(fault, Exception) else (KeyboardInterrupt, None)
+        (OutputError, "the disk is full") if isinstance(fault, Exception) else (KeyboardInterrupt, None)
     )
     with pytest.raises(kind, match=words):
         write(tmp_path / "b", seed=2)

@@ -137,3 +137,13 @@ def test_full_output_is_one_sentence(arguments: tuple[str, ...]) -> None:
         )
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: the output cannot be written (") and ended.stderr.count("\n") == 1
+
+
+def test_a_file_that_no_verb_checked_is_reported_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "x.txt"
+    code = f"from soritune.cli import main; main.app = lambda **_: open({str(path)!r}); main.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert " ".join(done.stderr.split()) == (
+        f"error: {path} cannot be used (there is no such file or folder); check the path, or give another one"
+    )

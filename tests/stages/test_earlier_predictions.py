@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,11 @@ def test_unchanged_recordings_are_kept(tmp_path: Path) -> None:
     output = tmp_path / "p.jsonl"
     assert earlier_rows(output, header()) == []
     write_predictions(output, header(), rows, header_beside=True)
-    now = output.stat().st_mtime
+    began = datetime.fromisoformat(CONTENT["created"]).timestamp()
+    # "changed" was still being written when it was read: between the beginning of the call and its end.
     for name, age in (("old.wav", -10), ("changed.wav", 10)):
-        os.utime(tmp_path / name, (now + age, now + age))
+        os.utime(tmp_path / name, (began + age, began + age))
+    assert began + 10 < output.stat().st_mtime
     kept = earlier_rows(output, header(created="later", versions={}))
     assert [row["id"] for row in kept] == ["old.wav", "gone.wav"]
     files = [tmp_path / name for name in ("old.wav", "changed.wav", "new.wav", "bad.wav")]
@@ -67,3 +70,13 @@ def test_other_models_and_settings_are_refused(
 
 def test_header_of_a_file_equals_the_one_it_was_made_with() -> None:
     assert differing_parts(header(label_windows=("a",)), header(label_windows=["a"])) == []
+
+
+def test_without_a_time_of_the_call_its_file_has_one(tmp_path: Path) -> None:
+    audio, output = tmp_path / "a.wav", tmp_path / "p.jsonl"
+    audio.touch()
+    row = {"id": "a", "audio": str(audio), "duration_s": 1.0, "groups": {}, "tasks": {}}
+    write_predictions(output, header(created=None), [row])
+    for age, kept in ((-10, ["a"]), (10, [])):
+        os.utime(audio, (output.stat().st_mtime + age,) * 2)
+        assert [row["id"] for row in earlier_rows(output, header())] == kept

@@ -21,7 +21,7 @@ def test_one_task_has_its_loss_and_its_primary_rate() -> None:
 def test_several_tasks_name_theirs() -> None:
     values = {"loss": 2.0, "phoneme/per": 0.1, "emotion/ua": 0.75, "emotion/wa": 0.8}
     assert headline([PHONES, EMOTION], values) == (
-        "validation loss 2, phone error rate of phoneme 10.0 %, mean recall of emotion 75.0 %"
+        "validation loss 2, phoneme: phone error rate 10.0 %, emotion: mean recall 75.0 %"
     )
 
 

@@ -142,7 +142,11 @@ def test_run_without_a_whole_checkpoint_is_refused(run: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(28, "No space left on device"), SafetensorError("No space left on device")]
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        SafetensorError("I/O error: No space left on device (os error 28)"),
+    ],
 )
 def test_failed_write_leaves_the_earlier_checkpoint(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -154,10 +158,10 @@ def test_failed_write_leaves_the_earlier_checkpoint(
 
     monkeypatch.setattr("soritune.training.checkpoint.save_file", full)
     with pytest.raises(
-        OutputError, match="No space left.*; step-1 is whole, make room and continue"
+        OutputError, match="the disk is full.*; step-1 is whole, make room and continue"
     ) as caught:
         save(run, 2)
-    assert caught.value.problem == f"{run.checkpoint(2)} could not be written (No space left on device)"
+    assert caught.value.problem == f"{run.checkpoint(2)} could not be written (the disk is full)"
     assert [path.name for path in run.checkpoints.iterdir()] == ["step-1"]
 
 

@@ -135,7 +135,7 @@ def test_failed_write_advises_to_resume(
     with pytest.raises(OutputError) as caught:
         keeper_of(run, folder).save("last", {}, Progress(), averaged=False)
     assert str(caught.value) == (
-        f"{folder.bundle('last')} cannot be written (No space left on device); step-40 is whole, make room and "
+        f"{folder.bundle('last')} cannot be written (the disk is full); step-40 is whole, make room and "
         "continue from it with --resume"
     )
 

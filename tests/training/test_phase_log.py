@@ -162,7 +162,7 @@ def test_terminal_has_the_primary_rates_and_the_log_all_numbers(make_run: MakeRu
         )
     (line,) = console.shown
     assert line.startswith("epoch 2 of ")
-    assert "validation loss 2, " in line and "phone error rate of phoneme 12.5 %" in line
+    assert "validation loss 2, " in line and "phoneme: phone error rate 12.5 %" in line
     assert "wa" not in line
     assert "val/emotion/wa=0.25" in (run.folder / "train.log").read_text(encoding="utf-8")
 

@@ -273,7 +273,7 @@ def test_full_disk_leaves_the_last_checkpoint_whole(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PhaseCheckpoints, "save", filling)
         with pytest.raises(
-            OutputError, match=r"step-\d+ could not be written \(No space left on device\); step-\d+ is whole"
+            OutputError, match=r"step-\d+ could not be written \(the disk is full\); step-\d+ is whole"
         ):
             train(run)
     assert [path.name for path in checkpoints(RunFolder(run.folder))] == [f"step-{saved[0]}"]

@@ -77,7 +77,7 @@ def test_checkpoint_that_cannot_be_written_stops_both(toy: Toy) -> None:
     assert done.code != 0
     assert done.traces == 0, done.err
     assert len(done.errors) == 1, done.err
-    assert "No space left on device" in done.errors[0] and "step-4 is whole" in done.errors[0]
+    assert "the disk is full" in done.errors[0] and "step-4 is whole" in done.errors[0]
     assert [path.name for path in checkpoints(RunFolder(toy.folder / "full"))][-1] == "step-4"
     again = toy.run([*TRAIN, "-o", "full", "--resume"])
     assert again.code == 0, again.err

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
-from soritune.errors import TaskError
+from soritune.errors import TaskError, reason_of
 from soritune.settings import Settings, faults_of, yaml_fault
 from soritune.whole_file import write_text
 
@@ -85,7 +85,7 @@ def _read(source: Path | Traversable) -> Thresholds:
     except UnicodeDecodeError as error:
         raise TaskError(f"the thresholds {source} are not UTF-8 text") from error
     except OSError as error:
-        raise TaskError(f"the thresholds {source} cannot be read ({error.strerror})") from error
+        raise TaskError(f"the thresholds {source} cannot be read ({reason_of(error)})") from error
     if not isinstance(content, dict):
         raise TaskError(
             f"the thresholds {source} are not a mapping; `soritune assess --choose-thresholds FILE` writes such a file"

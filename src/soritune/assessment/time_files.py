@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from soritune.assessment.timing import Interval, Tiers
-from soritune.errors import OutputError, SorituneError
+from soritune.errors import OutputError, SorituneError, reason_of
 from soritune.whole_file import whole_file
 
 TierName = Literal["phones", "syllables", "words"]
@@ -108,7 +108,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be made ({error.strerror})") from error
+        raise OutputError(f"{folder} cannot be made ({reason_of(error)})") from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from soritune.errors import TextError
+from soritune.errors import TextError, reason_of
 from soritune.korean import KOREAN
 
 Variants = Mapping[tuple[str, str | None], str]
@@ -31,7 +31,7 @@ def load_variants(path: Path | str) -> Variants:
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise TextError(f"{path}: the file of variants cannot be read ({error})") from error
+        raise TextError(f"{path}: the file of variants cannot be read ({reason_of(error)})") from error
     variants: dict[tuple[str, str | None], str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Generic, TypeVar
 
 from soritune.audio.files import spelling_of
-from soritune.errors import AudioError
+from soritune.errors import AudioError, reason_of
 
 _HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
 _Member = TypeVar("_Member")
@@ -79,7 +79,9 @@ class ZipArchive(Archive[zipfile.ZipInfo]):
         try:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise AudioError(path, f"is a damaged ZIP archive ({error})", "archive-damaged") from error
+            raise AudioError(
+                path, f"is a damaged ZIP archive ({reason_of(error)})", "archive-damaged"
+            ) from error
         infos = [info for info in self._zip.infolist() if not info.is_dir()]
         self._names, self._members = _by_name([(_names_in_zip(info), info) for info in infos])
 
@@ -101,7 +103,9 @@ class ZipArchive(Archive[zipfile.ZipInfo]):
         try:
             return self._zip.read(info)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-            raise AudioError(path, f"is damaged in its ZIP archive ({error})", "archive-damaged") from error
+            raise AudioError(
+                path, f"is damaged in its ZIP archive ({reason_of(error)})", "archive-damaged"
+            ) from error
         except (NotImplementedError, RuntimeError) as error:
             raise AudioError(
                 path, f"cannot be read from its ZIP archive ({error})", "archive-unreadable"
@@ -125,7 +129,9 @@ class TarArchive(Archive[tarfile.TarInfo]):
             self._tar = tarfile.open(path, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - stays open
             members = [info for info in self._tar if info.isreg()]
         except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
-            raise AudioError(path, f"is a damaged TAR archive ({error})", "archive-damaged") from error
+            raise AudioError(
+                path, f"is a damaged TAR archive ({reason_of(error)})", "archive-damaged"
+            ) from error
         self._names, self._members = _by_name([(_names_in_tar(info), info) for info in members])
 
     def read(self, name: str) -> bytes | None:
@@ -144,7 +150,9 @@ class TarArchive(Archive[tarfile.TarInfo]):
                 stream: IO[bytes] | None = self._tar.extractfile(info)
                 content = b"" if stream is None else stream.read()
         except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
-            raise AudioError(path, f"is damaged in its TAR archive ({error})", "archive-damaged") from error
+            raise AudioError(
+                path, f"is damaged in its TAR archive ({reason_of(error)})", "archive-damaged"
+            ) from error
         if len(content) < info.size:
             raise AudioError(path, "is damaged: its TAR archive ends before it does", "archive-damaged")
         return content
@@ -165,7 +173,7 @@ def open_archive(path: Path) -> ZipArchive | TarArchive | None:
         if head[257:262] == b"ustar" or is_compressed or path.suffix.lower() == ".tar":
             return TarArchive(path)
     except OSError as error:
-        raise AudioError(path, f"cannot be read ({error.strerror or error})", "audio-unreadable") from error
+        raise AudioError(path, f"cannot be read ({reason_of(error)})", "audio-unreadable") from error
     return None
 
 

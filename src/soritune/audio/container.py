@@ -16,7 +16,7 @@ from soritune.audio.audio_file import AudioFile
 from soritune.audio.pcm import EXAMPLE, PCM_SUFFIXES
 from soritune.audio.streamed import SampleBytes, sample_bytes
 from soritune.audio.truncation import missing_bytes
-from soritune.errors import AudioError
+from soritune.errors import AudioError, reason_of
 
 _START_BYTES = 512
 """Enough to recognise a header."""
@@ -122,7 +122,7 @@ def inspect(sound_file: Path | AudioFile, *, has_format: bool = False) -> FileSt
                 content, samples, missing_bytes(stream, size, samples, is_ogg=head.startswith(b"OggS"))
             )
     except OSError as error:
-        raise AudioError(file, f"cannot be read ({error.strerror or error})", "audio-unreadable") from error
+        raise AudioError(file, f"cannot be read ({reason_of(error)})", "audio-unreadable") from error
 
 
 def _has_header(file: Path, head: bytes) -> bool:

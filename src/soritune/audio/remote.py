@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from soritune.errors import AudioError, MissingAudioError
+from soritune.errors import AudioError, MissingAudioError, reason_of
 
 _URL = re.compile(r"(?:^|[/\\])((?:[a-z][a-z0-9_+.-]+::)*[a-z][a-z0-9_+.-]+:)[/\\]{1,3}(?=[^/\\])")
 _CHAINED = re.compile(r"(::[a-z][a-z0-9_+.-]+:)/(?!/)")
@@ -67,7 +67,7 @@ def read_url(url: str, path: Path) -> bytes:
         reason = f"needs a package for this kind of URL ({error}); pip install 'soritune[remote]' has those of https"
         raise AudioError(path, reason, "remote-package") from error
     except Exception as error:  # every protocol has errors of its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         raise AudioError(path, f"cannot be read ({reason})", "audio-unreadable") from error
     return content
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.errors import AudioError
+from soritune.errors import AudioError, reason_of
 
 SHARD_SUFFIX = ".arrow"
 ROW_SUFFIX = ".flac"
@@ -109,7 +109,7 @@ def _positions(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArra
             size = len(whole)
             del reader, whole
     except (pa.ArrowException, OSError, KeyError) as error:
-        reason = f"is a damaged shard of a packed corpus ({str(error).splitlines()[0]}); {_AGAIN}"
+        reason = f"is a damaged shard of a packed corpus ({reason_of(error)}); {_AGAIN}"
         raise AudioError(path, reason, "shard-damaged") from error
     if not starts:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint32)
@@ -158,7 +158,7 @@ def _read_at(path: Path, start: int, size: int) -> bytes:
                 os.lseek(file.descriptor, start, os.SEEK_SET)
                 content = os.read(file.descriptor, size)
     except OSError as error:
-        raise AudioError(path, f"cannot be read ({error.strerror or error})", "audio-unreadable") from error
+        raise AudioError(path, f"cannot be read ({reason_of(error)})", "audio-unreadable") from error
     return content
 
 

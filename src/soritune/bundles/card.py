@@ -21,7 +21,7 @@ from soritune.bundles.onnx_graph import KEY as ONNX_KEY
 from soritune.bundles.onnx_graph import ONNX, ONNX_FILE, OnnxGraph
 from soritune.bundles.speaker_norm import KEY as SPEAKER_NORM
 from soritune.bundles.speaker_norm import TrainingFeatures
-from soritune.errors import BundleError, OutsideFolderError, TaskError, UnknownNameError
+from soritune.errors import BundleError, OutsideFolderError, TaskError, UnknownNameError, reason_of
 from soritune.geometry import Geometry
 from soritune.inside_folder import path_inside
 from soritune.settings import first_fault
@@ -238,7 +238,7 @@ class Bundle:
             stored = dict(load_file(str(self.weights_path)))
         except Exception as error:
             raise BundleError(
-                f"{self.weights_path} cannot be read as safetensors ({error}); copy it again"
+                f"{self.weights_path} cannot be read as safetensors ({reason_of(error)}); copy it again"
             ) from error
         try:
             return from_int8(stored) if self.is_int8 else stored

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from soritune.bundles.card import Bundle
-from soritune.errors import BundleError
+from soritune.errors import BundleError, reason_of
 from soritune.strict_json import read_json
 
 
@@ -23,7 +23,7 @@ def read_vocabulary(folder: Path | str) -> tuple[str, ...]:
         vocabulary = read_json(file)
     except (OSError, ValueError) as error:
         raise BundleError(
-            f"{file} cannot be read ({error}); a CTC checkpoint needs it to name its labels"
+            f"{file} cannot be read ({reason_of(error)}); a CTC checkpoint needs it to name its labels"
         ) from error
     if (
         isinstance(vocabulary, dict)

@@ -8,7 +8,7 @@ from typing import Any
 from soritune.bundles.card import CARD_FILE, FIRST_SCHEMA, INT8, SCHEMA, WEIGHTS_FORMAT, Bundle
 from soritune.bundles.onnx_graph import ONNX
 from soritune.bundles.packaged import resolve_model_folder
-from soritune.errors import BundleError
+from soritune.errors import BundleError, reason_of
 from soritune.geometry import Geometry
 from soritune.settings import first_fault
 from soritune.strict_json import read_json
@@ -35,7 +35,9 @@ def load_bundle(path: Path | str) -> Bundle:
     try:
         card = read_json(folder / CARD_FILE)
     except (OSError, ValueError) as error:
-        raise BundleError(f"{folder / CARD_FILE} cannot be read ({error}); copy the bundle again") from error
+        raise BundleError(
+            f"{folder / CARD_FILE} cannot be read ({reason_of(error)}); copy the bundle again"
+        ) from error
     if isinstance(card, dict) and card.get("schema") == FIRST_SCHEMA:
         card = _converted(card, folder)
     if not isinstance(card, dict) or card.get("schema") != SCHEMA:

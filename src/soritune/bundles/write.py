@@ -29,7 +29,7 @@ from soritune.bundles.int8_weights import to_int8
 from soritune.bundles.notice import notice_section
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.bundles.versions import versions
-from soritune.errors import OutputError
+from soritune.errors import OutputError, reason_of
 from soritune.whole_file import whole_file
 
 
@@ -73,7 +73,7 @@ def write_bundle(
         _swap(building, target)
     except (OSError, SafetensorError) as error:
         # safetensors reports a full disk with its own exception, which is not an OSError.
-        reason = getattr(error, "strerror", None) or error
+        reason = reason_of(error)
         raise OutputError(f"{target} cannot be written ({reason})", "choose another place") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from soritune.cli.terminal import print_lines
-from soritune.errors import TextError
+from soritune.errors import TextError, reason_of
 from soritune.terminal_text import json_line
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ def _lines(file: Path | None) -> Iterator[str]:
     except FileNotFoundError as error:
         raise TextError(f"{file} does not exist; name a file of lines of text") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise TextError(f"{file or 'stdin'}: cannot be read ({error}); expected UTF-8 text") from error
+        raise TextError(
+            f"{file or 'stdin'}: cannot be read ({reason_of(error)}); expected UTF-8 text"
+        ) from error
 
 
 def _output_lines(

@@ -43,7 +43,7 @@ from soritune.cli import (
 )
 from soritune.cli.terminal import print_error
 from soritune.cli.usage import is_bare, usage_sentence
-from soritune.errors import SorituneError
+from soritune.errors import SorituneError, reason_of
 from soritune.extras import missing_library
 from soritune.terminal_text import SafeFormatter, write_anything
 
@@ -100,6 +100,10 @@ OBJECTS_PER_COLLECTION = 20_000
 garbage: with Python's 700, collections take a fifth of the processor time of `predict` on one clip."""
 SHARED = ("run", "train", "crossval")
 """Verbs whose work several processes share."""
+INFERENCE = ("predict", "assess", "align")
+"""Verbs that use a model and never train one."""
+_OWN_PROCESS = object()
+"""Given to the verbs by `main`, when the process ends with the verb."""
 
 
 def _show_version(requested: bool) -> None:
@@ -128,6 +132,10 @@ def _options(
             f"`soritune {context.invoked_subcommand}` runs in one process, and {processes.count()} were started; only "
             f"{', '.join(SHARED)} share their work, start this one without torchrun or accelerate launch"
         )
+    if context.obj is _OWN_PROCESS and context.invoked_subcommand in INFERENCE:
+        from soritune.models.transformers_import import infer_only
+
+        infer_only()
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if not processes.is_main():  # the terminal is that of the first; each process reports its own failure
         handlers[0].setLevel(logging.ERROR)
@@ -138,7 +146,7 @@ def _options(
         try:
             handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
         except OSError as error:
-            raise SorituneError(f"the log file {log_file} cannot be written ({error.strerror})") from None
+            raise SorituneError(f"the log file {log_file} cannot be written ({reason_of(error)})") from None
     for handler in handlers:
         handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=handlers)
@@ -168,7 +176,7 @@ def main() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, obj=_OWN_PROCESS)
         sys.stdout.flush()
     except SorituneError as error:
         logging.getLogger("soritune").debug("traceback", exc_info=True)
@@ -192,12 +200,23 @@ def main() -> None:
         _discard_output()
         code = 0
     except OSError as error:
-        if error.filename is not None or error.errno not in _OUTPUT_ERRORS or not _output_fails():
-            raise  # of a file whose error should have been reported where it was opened
-        print_error(f"error: the output cannot be written ({error.strerror})")
-        _discard_output()
         code = 2
+        if error.filename is not None:
+            logging.getLogger("soritune").debug("traceback", exc_info=True)
+            _report_once(error, partial(print_error, f"error: {_file_sentence(error)}"))
+        elif error.errno in _OUTPUT_ERRORS and _output_fails():
+            print_error(f"error: the output cannot be written ({reason_of(error)})")
+            _discard_output()
+        else:
+            raise
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _file_sentence(error: OSError) -> str:
+    """Of a file or folder that no verb checked."""
+    path = error.filename
+    name = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else path
+    return f"{name} cannot be used ({reason_of(error)}); check the path, or give another one"
 
 
 def _output_fails() -> bool:

@@ -27,7 +27,7 @@ from soritune.corpus.file_names import CHECK_PARTS_FOLDER
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.row_check import SCHEMA, CheckSettings, PartJob, check_part
 from soritune.corpus.synthetic.workers import worker_pool
-from soritune.errors import OutputError, SorituneError
+from soritune.errors import OutputError, SorituneError, reason_of
 from soritune.ray_engine import RayEngine, finished_file
 from soritune.strict_json import read_json
 from soritune.whole_file import whole_file, write_text
@@ -144,7 +144,7 @@ class CheckFolder:
                 yield table
             except (OSError, ValueError, pa.ArrowException) as error:
                 raise OutputError(
-                    f"{self.file(number)} cannot be read ({error})",
+                    f"{self.file(number)} cannot be read ({reason_of(error)})",
                     "delete it and run the same command again",
                 ) from error
 
@@ -161,7 +161,7 @@ class CheckFolder:
                 shutil.rmtree(self.path)
         except OSError as error:
             raise OutputError(
-                f"{self.path} cannot be deleted ({error.strerror or error})", "delete it and run again"
+                f"{self.path} cannot be deleted ({reason_of(error)})", "delete it and run again"
             ) from error
 
 

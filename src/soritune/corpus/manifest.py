@@ -35,7 +35,7 @@ from soritune.corpus.reading.field_mapping import (
 from soritune.corpus.reading.missing_values import MISSING_FIELDS, MissingValues
 from soritune.corpus.repeated_ids import repeated_ids
 from soritune.corpus.utterance import FIELDS, REQUIRED_FIELDS, Utterance
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 from soritune.inside_folder import leads_outside
 from soritune.part_file import blocks_of
 from soritune.whole_file import whole_file
@@ -427,7 +427,7 @@ def _is_ours(path: Path) -> bool:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        raise ManifestError(f"is not a Parquet file ({str(error).splitlines()[0]})", path=path) from error
+        raise ManifestError(f"is not a Parquet file ({reason_of(error)})", path=path) from error
     version = (schema.metadata or {}).get(b"soritune.schema", b"").decode()
     if version and version != SCHEMA_VERSION:
         raise ManifestError(f"has schema '{version}'; this version reads '{SCHEMA_VERSION}'", path=path)

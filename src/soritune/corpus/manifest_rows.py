@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from soritune.corpus.reading.field_mapping import FieldMapping
 from soritune.corpus.reading.json_text import parse_noting_repeats
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 from soritune.strict_json import parse_json
 
 _SAMPLE_LINES = 1000
@@ -77,9 +77,7 @@ def _parquet_rows(path: Path, mapping: FieldMapping) -> Iterator[tuple[int, dict
                     row["extra"] = extra_of(row["extra"], path, line)
                 yield line, row
     except (pa.ArrowException, OSError) as error:
-        raise ManifestError(
-            f"is not a readable Parquet file ({str(error).splitlines()[0]})", path=path
-        ) from error
+        raise ManifestError(f"is not a readable Parquet file ({reason_of(error)})", path=path) from error
 
 
 def extra_of(text: str, path: Path | None = None, line: int | None = None) -> dict[str, Any]:
@@ -128,7 +126,7 @@ def _json_lines(path: Path, repeated: Counter[str]) -> Iterator[tuple[int, dict[
     try:
         stream = path.open("rb")
     except OSError as error:
-        raise ManifestError(f"cannot be read ({error.strerror})", path=path) from error
+        raise ManifestError(f"cannot be read ({reason_of(error)})", path=path) from error
     with stream:
         for number, raw in enumerate(stream, start=1):
             text = decode_text(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number)

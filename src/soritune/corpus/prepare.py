@@ -30,7 +30,7 @@ from soritune.corpus.sources.source import Source
 from soritune.corpus.stated_lengths import DIFFERS, StatedLengths
 from soritune.corpus.transcripts import read_outcomes
 from soritune.corpus.utterance import Utterance
-from soritune.errors import ManifestError, OutputError, SorituneError, nearest
+from soritune.errors import ManifestError, OutputError, SorituneError, nearest, reason_of
 from soritune.korean.hangul import composed
 from soritune.ray_engine import RayEngine
 from soritune.registry import load_member
@@ -126,7 +126,7 @@ def prepare(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{out}: cannot be made ({error.strerror or error})") from error
+        raise OutputError(f"{out}: cannot be made ({reason_of(error)})") from error
     reading = _Reading(root, config, progress)
     file = out / MANIFEST_FILE
     try:

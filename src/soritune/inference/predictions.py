@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 from soritune.inference.header import SCHEMA, Header
 from soritune.inference.json_values import JsonObject, without_nan
 from soritune.run_folder import RunFolder
@@ -288,7 +288,7 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise ManifestError(f"is not UTF-8 text ({error.reason})", path=file) from error
     except OSError as error:
-        raise ManifestError(f"cannot be read ({error.strerror})", path=file) from error
+        raise ManifestError(f"cannot be read ({reason_of(error)})", path=file) from error
 
 
 def _line(value: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from soritune.errors import TextError
+from soritune.errors import TextError, reason_of
 from soritune.korean import boundaries as b
 from soritune.korean.hangul import ONSET, VOWEL, Syllable, is_syllable, split
 
@@ -209,7 +209,7 @@ def load_lexicon(path: str | Path | None = None) -> Lexicon:
             lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise TextError(
-                f"{path}: cannot read the lexicon ({error}); expected a UTF-8 text file"
+                f"{path}: cannot read the lexicon ({reason_of(error)}); expected a UTF-8 text file"
             ) from error
         read_lexicon(lines, str(path), lexicon)
     return lexicon

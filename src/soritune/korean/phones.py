@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soritune.errors import TextError
+from soritune.errors import TextError, reason_of
 from soritune.korean import hangul
 from soritune.strict_json import read_json
 
@@ -293,7 +293,7 @@ def load_vocabulary(path: str | Path, inventory: Inventory = KOREAN) -> dict[str
         loaded = read_json(path)
     except (OSError, ValueError) as error:
         raise TextError(
-            f"{path}: cannot read the vocabulary ({error}); expected a JSON object from token to id"
+            f"{path}: cannot read the vocabulary ({reason_of(error)}); expected a JSON object from token to id"
         ) from error
     if not isinstance(loaded, dict) or not all(isinstance(index, int) for index in loaded.values()):
         raise TextError(f"{path}: expected a JSON object from token to integer id")

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from soritune.errors import ModelError, nearest
+from soritune.errors import ModelError, nearest, reason_of
 from soritune.geometry import Geometry
 from soritune.models.encoder_module import EncoderModule
 from soritune.models.encoders.encoder import EncoderFamily, family_of
@@ -88,7 +90,7 @@ def encoder_config(
     try:
         config = config_class.from_dict(plain)
     except Exception as error:
-        raise ModelError(f"{source}: transformers refuses this configuration ({error})") from error
+        raise ModelError(f"{source}: transformers refuses this configuration ({reason_of(error)})") from error
     family.configure(config, dropout=dropout, layerdrop=layerdrop, source=source)
     return config
 
@@ -135,12 +137,30 @@ def _built(
     family: EncoderFamily, config: Any, geometry: Geometry, device: str, seed: int, source: str
 ) -> EncoderModule:
     try:
-        with torch.random.fork_rng(devices=[]), torch.device(device):
+        shapes = _OnlyShapes() if device == "meta" else nullcontext()
+        with torch.random.fork_rng(devices=[]), torch.device(device), shapes:
             torch.manual_seed(seed)
             return family.build(config, geometry)
     except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         raise ModelError(f"{source}: no model can be built with these numbers ({reason})") from error
+
+
+class _OnlyShapes(TorchFunctionMode):
+    """For tensors without memory: results of operations by their shapes, where torch would import its compiler."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        if name == "normal_":
+            return args[0] if args else kwargs["tensor"]
+        if (
+            name == "norm_except_dim" and len(args) == 3 and args[2] >= 0
+        ):  # of the weight-normalised convolution of wav2vec2
+            values, _, dim = args
+            return values.new_empty([size if axis == dim else 1 for axis, size in enumerate(values.shape)])
+        return func(*args, **kwargs)
 
 
 def _load(

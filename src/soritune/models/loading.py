@@ -18,6 +18,7 @@ from soritune.models.architecture import encoder_config, make_encoder
 from soritune.models.config import FreezeSettings, stored_model
 from soritune.models.model import SpeechModel
 from soritune.models.starting_point import AdapterBase, start_from_bundle
+from soritune.models.transformers_import import import_model
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ def load_model(
             "init_from": None,
         }
     )
+    import_model(str(start.architecture.get("model_type")))
     hf = encoder_config(start.architecture, source=str(path))
     rate = bundle.geometry.sample_rate_hz
     encoder = make_encoder(hf, start.encoder, sample_rate_hz=rate, source=start.source)

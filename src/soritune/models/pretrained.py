@@ -18,7 +18,7 @@ from soritune.bundles.int8_weights import from_int8
 from soritune.bundles.notice import NOTICE_FILES
 from soritune.bundles.packaged import resolve_model_folder
 from soritune.bundles.read import is_bundle, load_bundle
-from soritune.errors import ModelError, OutsideFolderError
+from soritune.errors import ModelError, OutsideFolderError, reason_of
 from soritune.hub import folder_of_hub, weights_among
 from soritune.inside_folder import path_inside
 from soritune.models.config import ModelConfig
@@ -59,7 +59,7 @@ class PretrainedModel:
             config = read_json(file)
         except (OSError, ValueError) as error:
             raise ModelError(
-                f"{file} cannot be read ({error}); a model folder needs its config.json"
+                f"{file} cannot be read ({reason_of(error)}); a model folder needs its config.json"
             ) from error
         model_type = model_type_of(config) if isinstance(config, dict) else None
         family_of(model_type, self.source)
@@ -143,7 +143,7 @@ class PretrainedModel:
                     "a model.safetensors instead"
                 ) from error
             except Exception as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                reason = reason_of(error)
                 raise ModelError(f"{file} cannot be read ({reason}); it is damaged or incomplete") from error
         for name, value in weights.items():
             if not isinstance(value, torch.Tensor):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from soritune.bundles.read import is_bundle, load_bundle
-from soritune.errors import ModelError
+from soritune.errors import ModelError, reason_of
 from soritune.models.config import ModelConfig
 from soritune.models.encoders.encoder import family_of
 from soritune.models.pretrained import open_pretrained
@@ -64,7 +64,7 @@ def stored_configuration(folder: Path) -> dict[str, Any]:
             content = read_json(file)
         except (OSError, ValueError) as error:
             raise ModelError(
-                f"{file} cannot be read ({error}); copy the model again, or remove the file"
+                f"{file} cannot be read ({reason_of(error)}); copy the model again, or remove the file"
             ) from error
         if not isinstance(content, dict):
             continue

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 from soritune.inference.header import Header
 from soritune.inference.json_values import JsonObject, without_nan
 from soritune.metrics.bootstrap import Interval
@@ -345,7 +345,7 @@ def load_scores(path: Path | str) -> Scores:
     try:
         content = read_json(file)
     except (OSError, ValueError) as error:
-        raise ManifestError(f"cannot be read as scores ({error}); {REMEDY}", path=file) from error
+        raise ManifestError(f"cannot be read as scores ({reason_of(error)}); {REMEDY}", path=file) from error
     return Scores.from_json(content, file)
 
 

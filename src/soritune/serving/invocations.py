@@ -9,6 +9,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from soritune.errors import reason_of
 from soritune.serving.answers import Answer
 from soritune.serving.faults import RequestError
 from soritune.serving.uploads import Upload
@@ -109,7 +110,7 @@ def _from_csv(body: bytes) -> Invocation:
         csv.field_size_limit(_CELL)
         lines = [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True) if line]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise RequestError(422, f"the body is not CSV in UTF-8 ({error})", "csv") from None
+        raise RequestError(422, f"the body is not CSV in UTF-8 ({reason_of(error)})", "csv") from None
     columns: Sequence[str] = ("audio",)
     if lines and "audio" in lines[0]:
         columns, lines = lines[0], lines[1:]

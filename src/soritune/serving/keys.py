@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from soritune.errors import SorituneError
+from soritune.errors import SorituneError, reason_of
 
 _LINE = re.compile(r"([0-9a-fA-F]{64})\s+(\S.*)")
 
@@ -38,8 +38,7 @@ def read_keys(path: Path) -> ApiKeys:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise SorituneError(f"the file of API keys {path} cannot be read ({reason})") from None
+        raise SorituneError(f"the file of API keys {path} cannot be read ({reason_of(error)})") from None
     names: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from soritune.errors import SorituneError
+from soritune.errors import SorituneError, reason_of
 from soritune.extras import MODULES, require
 from soritune.serving.settings import ServeSettings, settings_in
 
@@ -104,5 +104,5 @@ def _check_port(settings: ServeSettings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             raise SorituneError(
-                f"{settings.host}:{settings.port} cannot be used ({error.strerror}); choose another --port or --host"
+                f"{settings.host}:{settings.port} cannot be used ({reason_of(error)}); choose another --port or --host"
             ) from None

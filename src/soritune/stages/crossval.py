@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from soritune.corpus.manifest import Manifest, load_manifest
 from soritune.corpus.splitting.folds import make_folds
 from soritune.corpus.splitting.splits import Splits
-from soritune.errors import OutputError
+from soritune.errors import OutputError, reason_of
 from soritune.inference.predictions import pool_predictions, read_predictions
 from soritune.processes import wait_until_visible
 from soritune.progress import SILENT, Console
@@ -230,7 +230,7 @@ def _stored_settings(file: Path) -> dict[str, Any]:
         stored = read_json(file)
     except (OSError, ValueError) as error:
         raise OutputError(
-            f"{file} cannot be read ({error})", "choose another --output, or remove it"
+            f"{file} cannot be read ({reason_of(error)})", "choose another --output, or remove it"
         ) from error
     return stored if isinstance(stored, dict) else {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ _OF_A_CALL = ("created", "data", "versions", "synthetic")
 
 
 def earlier_rows(output: Path, header: Header) -> list[Row]:
-    """The rows of `output` that are kept: those without an error whose recordings have not changed since.
+    """The rows of `output` that are kept: those without an error whose recordings have not changed since
+    the earlier call began.
 
     Args:
         output: the predictions file of the earlier call; without one, nothing is kept.
@@ -35,8 +37,19 @@ def earlier_rows(output: Path, header: Header) -> list[Row]:
             f"{output} was predicted with another {', '.join(differing)}; --resume needs the same, so choose another "
             "--output or leave --resume out"
         )
-    written = output.stat().st_mtime
-    return [row for row in earlier.good if not _changed(Path(row["audio"]), written)]
+    began = _began(earlier.header, output)
+    return [row for row in earlier.good if not _changed(Path(row["audio"]), began)]
+
+
+def _began(header: Header, output: Path) -> float:
+    """When the earlier call began, in seconds of the epoch, rounded down; a file of older versions has its own time.
+
+    Not its end: a recording that was still being written when it was read has a time between the two.
+    """
+    try:
+        return datetime.fromisoformat(header.created or "").timestamp()
+    except ValueError:
+        return output.stat().st_mtime
 
 
 def differing_parts(first: Header, second: Header) -> list[str]:
@@ -61,6 +74,6 @@ def new_files(files: Sequence[Path], rows: Iterable[Row]) -> list[Path]:
     return [file for file in files if file.absolute() not in done]
 
 
-def _changed(audio: Path, written: float) -> bool:
-    """Whether a recording was changed after its prediction; a deleted one was not."""
-    return audio.exists() and audio.stat().st_mtime > written
+def _changed(audio: Path, began: float) -> bool:
+    """Whether a recording may have changed since it was read; a deleted one did not."""
+    return audio.exists() and audio.stat().st_mtime >= began

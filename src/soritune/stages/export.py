@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from soritune.bundles.read import load_bundle
-from soritune.errors import MissingLibraryError, OutputError, RecipeError
+from soritune.errors import MissingLibraryError, OutputError, RecipeError, reason_of
 from soritune.export.exporter import PACKAGE, Exported, Exporter
 from soritune.extras import install_command, listed
 from soritune.progress import SILENT, Console
@@ -83,7 +83,7 @@ def export(
         os.replace(building, target)
     except OSError as error:
         raise OutputError(
-            f"{target} cannot be written ({error.strerror or error})", "choose another place"
+            f"{target} cannot be written ({reason_of(error)})", "choose another place"
         ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)

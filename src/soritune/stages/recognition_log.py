@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from soritune.errors import OutputError
+from soritune.errors import OutputError, reason_of
 from soritune.inference.clips import Clip
 from soritune.inference.recognition.recogniser import RecognisedText
 from soritune.strict_json import parse_json
@@ -52,7 +52,7 @@ class RecognitionLog:
                 self._write({"schema": SCHEMA, "recogniser": self._settings})
         except OSError as error:
             raise OutputError(
-                f"{path} cannot be written ({error.strerror})", "choose another path"
+                f"{path} cannot be written ({reason_of(error)})", "choose another path"
             ) from error
 
     def __enter__(self) -> RecognitionLog:
@@ -77,7 +77,7 @@ class RecognitionLog:
         try:
             self._write({"clip": key_of(clip), **text.to_json()})
         except OSError as error:
-            raise OutputError(f"{self.path} cannot be written ({error.strerror})") from error
+            raise OutputError(f"{self.path} cannot be written ({reason_of(error)})") from error
 
     def _write(self, content: Mapping[str, Any]) -> None:
         line = json.dumps(content, ensure_ascii=False) + "\n"

@@ -17,7 +17,7 @@ from soritune.audio.augment.chain import Chain
 from soritune.bundles.read import is_bundle, load_bundle
 from soritune.corpus.prepare import source_config
 from soritune.corpus.source_choice import AUTO
-from soritune.errors import BundleError, ModelError, OutputError, RecipeError, TrainingError
+from soritune.errors import BundleError, ModelError, OutputError, RecipeError, TrainingError, reason_of
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder, remove_run
 from soritune.stages.prepare import existing_root
@@ -172,7 +172,7 @@ def open_folder(
         probe.unlink()
     except OSError as error:
         raise OutputError(
-            f"{folder} cannot be written to ({error.strerror}); choose another --output"
+            f"{folder} cannot be written to ({reason_of(error)}); choose another --output"
         ) from None
     run = RunFolder(folder)
     if resume and not run.has_checkpoint:

@@ -24,7 +24,8 @@ def headline(tasks: Iterable[Task], values: Mapping[str, float]) -> str:
         value = values.get(f"{task.name}/{rate}", math.nan)
         if not math.isfinite(value):
             continue
-        name = common_name(task, rate) + (f" of {task.name}" if len(chosen) > 1 else "")
+        # Not "F1 of errors of mispronunciation": names of rates have an "of" themselves.
+        name = (f"{task.name}: " if len(chosen) > 1 else "") + common_name(task, rate)
         parts.append(f"{name} {100 * value:.1f} %" if is_share(task, rate) else f"{name} {value:.3g}")
     return ", ".join(parts)
 

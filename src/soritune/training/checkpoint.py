@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from soritune.errors import OutputError, OutsideFolderError, TrainingError
+from soritune.errors import OutputError, OutsideFolderError, TrainingError, reason_of
 from soritune.inside_folder import path_inside
 from soritune.run_folder import RunFolder, checkpoint_order
 from soritune.strict_json import read_json
@@ -106,9 +106,7 @@ def save_checkpoint(
 
 
 def _not_written(target: Path, error: Exception, advice: str) -> OutputError:
-    # A SafetensorError has no `strerror`.
-    reason = getattr(error, "strerror", None) or error
-    return OutputError(f"{target} could not be written ({reason})", advice)
+    return OutputError(f"{target} could not be written ({reason_of(error)})", advice)
 
 
 def resume_advice(existing: Sequence[Path]) -> str:
@@ -147,8 +145,8 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise TrainingError(
-            f"the weights to start from, {path}, cannot be read ({error}); train the phase before again, or name a "
-            "bundle with model.init_from"
+            f"the weights to start from, {path}, cannot be read ({reason_of(error)}); train the phase before again, or "
+            "name a bundle with model.init_from"
         ) from error
 
 
@@ -244,7 +242,7 @@ def load_checkpoint(path: Path, identity: Mapping[str, str]) -> Loaded:
         files = TypeAdapter(dict[str, NonNegativeInt]).validate_python(state["files"], strict=True)
         made_with = dict(state["identity"])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise DamagedCheckpointError(f"{path} is not a whole checkpoint ({error})") from error
+        raise DamagedCheckpointError(f"{path} is not a whole checkpoint ({reason_of(error)})") from error
     _refuse_foreign_files(path, progress, files)
     for what, digest in made_with.items():
         if identity.get(what) != digest:

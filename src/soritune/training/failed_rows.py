@@ -10,7 +10,7 @@ import torch
 
 from soritune.corpus.checks import read_quarantine, write_quarantine
 from soritune.corpus.manifest import Manifest
-from soritune.errors import OutputError, TrainingError
+from soritune.errors import OutputError, TrainingError, reason_of
 from soritune.run_folder import RunFolder
 from soritune.training.batches.batch import Batch
 from soritune.training.checkpoint import checkpoints, resume_advice
@@ -86,7 +86,7 @@ class FailedRows:
                 file.write("".join(lines))
         except OSError as error:
             advice = resume_advice(checkpoints(self.folder))
-            raise OutputError(f"{path} cannot be written ({error.strerror})", advice) from error
+            raise OutputError(f"{path} cannot be written ({reason_of(error)})", advice) from error
 
 
 def forget_rows(folder: RunFolder) -> None:

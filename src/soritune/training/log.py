@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from soritune import processes
-from soritune.errors import OutputError
+from soritune.errors import OutputError, reason_of
 from soritune.inside_folder import path_inside
 from soritune.progress import SILENT, Bar, Console
 from soritune.run_folder import RunFolder
@@ -67,7 +67,7 @@ class RunLog:
             self._text = text.open("a", encoding="utf-8")
         except OSError as error:
             raise OutputError(
-                f"{folder} cannot be written to ({error.strerror})", "choose another --output"
+                f"{folder} cannot be written to ({reason_of(error)})", "choose another --output"
             ) from error
         self._open_bar = contextlib.ExitStack()
         self._bar: Bar | None = None
@@ -143,7 +143,7 @@ class RunLog:
             file.flush()
         except OSError as error:
             raise OutputError(
-                f"{file.name} cannot be written ({error.strerror})",
+                f"{file.name} cannot be written ({reason_of(error)})",
                 "what was saved so far is whole: make room and continue with --resume",
             ) from error
 
@@ -163,7 +163,7 @@ def note(folder: Path, text: str) -> None:
         with path.open("a", encoding="utf-8") as stream:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
     except OSError as error:
-        raise OutputError(f"{path} cannot be written to ({error.strerror})") from error
+        raise OutputError(f"{path} cannot be written to ({reason_of(error)})") from error
 
 
 class Meter:

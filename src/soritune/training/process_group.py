@@ -26,7 +26,7 @@ from torch.distributed.distributed_c10d import PrefixStore, ProcessGroupGloo
 from torch.distributed.rendezvous import rendezvous
 
 from soritune import processes
-from soritune.errors import TrainingError
+from soritune.errors import TrainingError, reason_of
 
 Result = TypeVar("Result")
 
@@ -105,7 +105,7 @@ class ProcessGroup:
             address = f"{os.environ.get('MASTER_ADDR', '?')}:{os.environ.get('MASTER_PORT', '?')}"
             raise OtherProcessError(
                 f"the {self.size} processes of this run did not all connect to {address} within "
-                f"{limit.total_seconds():g} s ({_first_line(error)}); look at the output of the others, and check "
+                f"{limit.total_seconds():g} s ({reason_of(error)}); look at the output of the others, and check "
                 f"that the machines reach each other (GLOO_SOCKET_IFNAME names the network to use)"
             ) from error
 
@@ -353,8 +353,3 @@ def _within(seconds: float, action: Callable[[], Result]) -> Result:
     if not done:
         raise failed[0] if failed else RuntimeError(f"no answer within {seconds:g} s")
     return done[0]
-
-
-def _first_line(error: Exception) -> str:
-    """Of an error of torch, whose further lines are a stack trace in C++."""
-    return str(error).strip().partition("\n")[0]

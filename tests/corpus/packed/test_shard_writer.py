@@ -185,7 +185,7 @@ def test_error_while_writing_a_batch_is_an_output_error(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shard_writer._Hashed, "write", fail)
-    with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
+    with pytest.raises(OutputError, match=r"cannot be written \(the disk is full\)"):
         write_shard(job(tmp_path, utterances(tmp_path / "in", 3)))
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -77,7 +77,7 @@ def test_folder_that_cannot_be_listed_is_rejected(tmp_path: Path, monkeypatch: p
     folders = list(walk_folders(tmp_path))
     assert [f.path_of(n) for f in folders for n in f.names] == ["b/1.wav"]
     assert [item for folder in folders for item in folder.outcomes] == [
-        Rejected("a", "folder cannot be listed (Permission denied)", kind="folder-unreadable")
+        Rejected("a", "folder cannot be listed (this user is not allowed to)", kind="folder-unreadable")
     ]
 
 

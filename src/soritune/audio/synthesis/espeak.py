@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.errors import SorituneError
+from soritune.errors import SorituneError, reason_of
 
 FEMALE_VARIANTS = (
     "f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "anika", "aunty", "belinda", "linda", "steph",
@@ -151,7 +151,7 @@ class Synthesizer:
                 library = ctypes.CDLL(self._library_path)
             except OSError as error:
                 raise SorituneError(
-                    f"espeak-ng cannot be loaded ({error}); reinstall espeakng-loader"
+                    f"espeak-ng cannot be loaded ({reason_of(error)}); reinstall espeakng-loader"
                 ) from error
             try:
                 data = os.fsencode(self._data_path)

@@ -44,7 +44,7 @@ from soritune.corpus.packed.shard_writer import (
 )
 from soritune.corpus.synthetic.workers import worker_pool
 from soritune.corpus.utterance import Utterance
-from soritune.errors import ManifestError, OutputError
+from soritune.errors import ManifestError, OutputError, reason_of
 from soritune.ray_engine import RayEngine, finished_file
 from soritune.strict_json import read_json
 from soritune.whole_file import write_text
@@ -124,7 +124,9 @@ class PackedFolder:
         except FileNotFoundError:
             stored = None
         except (OSError, ValueError) as error:
-            raise OutputError(f"{file} cannot be read ({error})", "delete it to pack anew") from error
+            raise OutputError(
+                f"{file} cannot be read ({reason_of(error)})", "delete it to pack anew"
+            ) from error
         if stored is None:
             write_text(file, json.dumps(plan, indent=1) + "\n")
             return

@@ -32,7 +32,7 @@ from soritune.audio.waveform import read_audio
 from soritune.corpus.audio_root import refuse_outside
 from soritune.corpus.checks import Quarantined
 from soritune.corpus.utterance import Utterance
-from soritune.errors import AudioError, OutputError
+from soritune.errors import AudioError, OutputError, reason_of
 from soritune.strict_json import read_json
 
 SAMPLE_RATE_HZ = 16000
@@ -161,7 +161,7 @@ def write_shard(job: ShardJob) -> ShardDone:
             os.replace(part, marker_of(job.file))
     except OSError as error:
         raise OutputError(
-            f"{job.file} cannot be written ({error.strerror or error})",
+            f"{job.file} cannot be written ({reason_of(error)})",
             "finished shards are kept; make room and run the same command again",
         ) from error
     return done

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from soritune.corpus.reading.folder_walk import walk_folders
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 from soritune.strict_json import parse_json
 
 _ROWS = 64
@@ -73,7 +73,7 @@ def schema_of(file: Path) -> pa.Schema:
         with pa.memory_map(str(file)) as source:
             return _reader(source).schema
     except (pa.ArrowException, OSError) as error:
-        raise ManifestError(f"cannot be read ({_first_line(error)})", path=file) from error
+        raise ManifestError(f"cannot be read ({reason_of(error)})", path=file) from error
 
 
 def features_of(schema: pa.Schema) -> Mapping[str, Any]:
@@ -102,7 +102,7 @@ def rows_of(file: Path) -> Iterator[dict[str, Any]]:
                 for start in range(0, batch.num_rows, _ROWS):
                     yield from _dicts(batch.slice(start, _ROWS))
     except (pa.ArrowException, OSError) as error:
-        raise ManifestError(f"cannot be read ({_first_line(error)})", path=file) from error
+        raise ManifestError(f"cannot be read ({reason_of(error)})", path=file) from error
 
 
 def _dicts(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
@@ -172,13 +172,9 @@ def _json(file: Path) -> dict[str, Any]:
     try:
         content = parse_json(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ManifestError(f"cannot be read ({error.strerror or error})", path=file) from error
+        raise ManifestError(f"cannot be read ({reason_of(error)})", path=file) from error
     except ValueError as error:
         raise ManifestError(f"is not JSON ({error})", path=file) from error
     if not isinstance(content, dict):
         raise ManifestError("must be a JSON object", path=file)
     return content
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 from soritune.audio.files import SUFFIXES
 from soritune.corpus.reading.corpus_files import is_archive, is_compressed, listing
 from soritune.corpus.reading.outcomes import Note, Rejected, Skipped
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 from soritune.korean.hangul import composed
 
 _SYSTEM_FOLDERS = ("__MACOSX", "lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir")
@@ -77,11 +77,11 @@ def walk_folders(root: Path, *, archives: bool = False) -> Iterator[Folder]:
                         folder.outcomes.append(Note(reason, 1, shown, kind="archive-read"))
         except OSError as error:
             if not relative:
-                raise ManifestError(f"cannot be listed ({error.strerror})", path=root) from error
+                raise ManifestError(f"cannot be listed ({reason_of(error)})", path=root) from error
             if is_archive(relative):
-                folder.outcomes.append(Rejected(shown, str(error.strerror), kind="archive-damaged"))
+                folder.outcomes.append(Rejected(shown, reason_of(error), kind="archive-damaged"))
             else:
-                reason = f"folder cannot be listed ({error.strerror})"
+                reason = f"folder cannot be listed ({reason_of(error)})"
                 folder.outcomes.append(Rejected(shown, reason, kind="folder-unreadable"))
         yield folder
         waiting += [folder.path_of(name) for name in reversed(folder.folders)]

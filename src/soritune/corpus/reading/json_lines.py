@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from soritune.corpus.reading.json_text import parse_noting_repeats
 from soritune.corpus.reading.outcomes import Rejected
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 _GZIP = b"\x1f\x8b"
@@ -30,7 +30,7 @@ def json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]] | Rejected]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ManifestError(f"is damaged: its compressed data cannot be read ({error})", path=file) from error
     except OSError as error:
-        raise ManifestError(f"cannot be read ({error.strerror or error})", path=file) from error
+        raise ManifestError(f"cannot be read ({reason_of(error)})", path=file) from error
 
 
 def is_json_lines(path: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from soritune.corpus.reading.field_mapping import END
 from soritune.corpus.reading.outcomes import Note, Rejected
 from soritune.corpus.reading.text_encoding import EncodingError, decode_text
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 from soritune.korean.hangul import composed
 
 WAV_SCP = "wav.scp"
@@ -219,7 +219,7 @@ def _table(folder: Path, file: str, name: str) -> _Table:
     try:
         text = decode_text(path.read_bytes())
     except OSError as error:
-        raise ManifestError(f"cannot be read ({error.strerror or error})", path=path) from error
+        raise ManifestError(f"cannot be read ({reason_of(error)})", path=path) from error
     except EncodingError as error:
         raise ManifestError(str(error), path=path) from error
     for number, line in enumerate(text.split("\n"), start=1):

@@ -17,6 +17,7 @@ from soritune.corpus.reading.corpus_files import read_file
 from soritune.corpus.reading.folder_walk import is_audio, writable_name
 from soritune.corpus.reading.outcomes import Note, Rejected
 from soritune.corpus.reading.text_encoding import EncodingError, decode_text
+from soritune.errors import reason_of
 from soritune.korean.hangul import composed
 
 _LONGEST_NUMBER = 255
@@ -49,7 +50,7 @@ class Script:
             script.fault, script.fault_kind = str(error), error.kind
             return script
         except OSError as error:
-            script.fault, script.fault_kind = f"cannot be read ({error.strerror or error})", "text-unreadable"
+            script.fault, script.fault_kind = f"cannot be read ({reason_of(error)})", "text-unreadable"
             return script
         for number, line in enumerate(re.split(r"\r\n|\r|\n", composed(text)), start=1):
             script._add(number, line)

@@ -18,7 +18,7 @@ from typing import Literal
 
 from soritune.corpus.reading.folder_walk import is_audio
 from soritune.corpus.reading.text_encoding import EncodingError, codec_of, detect_encoding
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 from soritune.korean.hangul import composed
 
 DELIMITERS = (",", ";", "\t", "|", "::", "||")
@@ -110,9 +110,9 @@ class Table:
             signs = (delimiter,) if delimiter else (sep[1],) if sep else DELIMITERS
             samples = {sign: list(islice(self._cells(sign), _SAMPLE)) for sign in signs}
         except OSError as error:
-            raise ManifestError(f"cannot be read ({error.strerror or error})", path=path) from error
+            raise ManifestError(f"cannot be read ({reason_of(error)})", path=path) from error
         except (EncodingError, UnicodeError, LookupError) as error:
-            reason = str(error) if isinstance(error, EncodingError) else f"is not {encoding} text ({error})"
+            reason = str(error) if isinstance(error, EncodingError) else f"is not {encoding} text"
             raise ManifestError(reason, path=path) from error
         if not any(samples.values()):
             raise ManifestError("is empty", path=path)
@@ -177,7 +177,7 @@ class Table:
         try:
             yield from self._rows(_Lines(self._lines()))
         except UnicodeError as error:
-            raise ManifestError(f"is not {self._encoding} text ({error})", path=self.path) from error
+            raise ManifestError(f"is not {self._encoding} text", path=self.path) from error
 
     def _rows(self, lines: _Lines) -> Iterator[TableRow]:
         header_is_next = self._has_header

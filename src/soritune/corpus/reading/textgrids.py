@@ -10,7 +10,7 @@ from pathlib import Path
 
 from soritune.corpus.reading.corpus_files import read_file
 from soritune.corpus.reading.outcomes import ReadingError
-from soritune.errors import SorituneError
+from soritune.errors import SorituneError, reason_of
 from soritune.korean.hangul import composed
 
 
@@ -53,7 +53,7 @@ class TextGridFile:
                 )
         except Exception as error:  # praatio raises errors of many types about damaged files
             raise ReadingError(
-                "textgrid-damaged", f"is not a readable TextGrid ({_first_line(error)})"
+                "textgrid-damaged", f"is not a readable TextGrid ({reason_of(error)[:120]})"
             ) from error
         self._tiers = {
             tier.name.strip(): [Interval(e.start, e.end, composed(e.label).strip()) for e in tier.entries]
@@ -93,8 +93,3 @@ def _on_disk(path: Path) -> Iterator[Path]:
 
 def _plain(name: str) -> str:
     return name.strip().rstrip(".").casefold()
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:120] if text else type(error).__name__

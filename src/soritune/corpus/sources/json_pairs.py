@@ -35,7 +35,7 @@ from soritune.corpus.reading.text_encoding import decode_text
 from soritune.corpus.reading.value_reader import MAPPABLE, ReaderConfig, ValueReader, check_fields
 from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import Utterance
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 from soritune.korean.hangul import composed
 from soritune.settings import Settings
 
@@ -361,7 +361,7 @@ def load_label(path: Path, encoding: str | None = None) -> tuple[Any, list[str]]
     try:
         text = composed(decode_text(read_file(path), encoding))
     except OSError as error:
-        raise ReadingError("label-unreadable", f"cannot be read ({error.strerror or error})") from error
+        raise ReadingError("label-unreadable", f"cannot be read ({reason_of(error)})") from error
     if not text.strip():
         raise ReadingError("label-empty", "is empty")
     try:

@@ -29,7 +29,7 @@ from soritune.corpus.reading.text_encoding import EncodingError, decode_text
 from soritune.corpus.reading.value_reader import ReaderConfig, ValueReader
 from soritune.corpus.sources.source import Source
 from soritune.corpus.utterance import Utterance
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 from soritune.korean.hangul import composed
 from soritune.korean.transcript import Notation
 
@@ -125,7 +125,7 @@ def _pairs(home: Path, values: ValueReader) -> Iterator[Outcome]:
                 try:
                     text = decode_text(read_file(folder.path / f"{stem}.txt"))
                 except (OSError, EncodingError) as error:
-                    reason = f"{location}: cannot be read ({getattr(error, 'strerror', None) or error})"
+                    reason = f"{location}: cannot be read ({reason_of(error)})"
                     yield Rejected(path, reason, composed(stem), kind="text-unreadable")
                 else:
                     yield _row(path, text, location, {}, values)
@@ -142,7 +142,7 @@ def _text_of(file: Path) -> str:
     try:
         return decode_text(read_file(file))
     except OSError as error:
-        raise ManifestError(f"cannot be read ({error.strerror or error})", path=file) from error
+        raise ManifestError(f"cannot be read ({reason_of(error)})", path=file) from error
     except EncodingError as error:
         raise ManifestError(str(error), path=file) from error
 

@@ -31,7 +31,7 @@ from soritune.corpus.reading.text_encoding import decode_text
 from soritune.corpus.reading.textgrids import Interval, TextGridFile
 from soritune.corpus.reading.value_reader import ReaderConfig, ValueReader
 from soritune.corpus.sources.source import Source
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 
 SPEAKERS = {
     "ar": {"ABA": "m", "SKA": "f", "YBAA": "m", "ZHAA": "f"},
@@ -183,7 +183,7 @@ def _transcript(folder: Path, stem: str) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ReadingError("text-unreadable", f"{file.name} cannot be read ({error.strerror})") from error
+        raise ReadingError("text-unreadable", f"{file.name} cannot be read ({reason_of(error)})") from error
 
 
 SOURCE = Source(

@@ -39,7 +39,7 @@ from soritune.corpus.reading.text_encoding import EncodingError, decode_text
 from soritune.corpus.reading.value_reader import ReaderConfig, ValueReader, check_fields, number_in
 from soritune.corpus.sources.source import Source, Survey
 from soritune.corpus.utterance import Utterance
-from soritune.errors import AudioError, ManifestError, SorituneError
+from soritune.errors import AudioError, ManifestError, SorituneError, reason_of
 from soritune.korean.hangul import composed
 
 FILES = ("train_data.json", "val_data.json", "eval.json")
@@ -180,7 +180,7 @@ def _entries(file: Path) -> tuple[dict[str, Any], list[str]]:
     try:
         entries, repeated = parse_noting_repeats(decode_text(file.read_bytes()))
     except OSError as error:
-        raise ManifestError(f"cannot be read ({error.strerror or error})", path=file) from error
+        raise ManifestError(f"cannot be read ({reason_of(error)})", path=file) from error
     except EncodingError as error:
         raise ManifestError(str(error), path=file) from error
     except ValueError as error:

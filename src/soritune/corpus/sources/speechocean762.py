@@ -31,7 +31,7 @@ from soritune.corpus.reading.outcomes import Outcome, ReadingError, Rejected
 from soritune.corpus.reading.split_names import split_of_file
 from soritune.corpus.reading.value_reader import ReaderConfig, ValueReader
 from soritune.corpus.sources.source import Source
-from soritune.errors import ManifestError
+from soritune.errors import ManifestError, reason_of
 
 _SCORES = "scores.json"
 _LEVELS = ("accuracy", "completeness", "fluency", "prosodic", "total")
@@ -187,7 +187,7 @@ def _scores(root: Path) -> Mapping[str, Any]:
     try:
         content, _ = parse_noting_repeats(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ManifestError(f"cannot be read ({error.strerror or error})", path=file) from error
+        raise ManifestError(f"cannot be read ({reason_of(error)})", path=file) from error
     except ValueError as error:
         raise ManifestError(f"is not JSON ({error})", path=file) from error
     if not isinstance(content, dict):

@@ -33,7 +33,7 @@ from soritune.corpus.splitting.copies import (
     shared_recordings,
 )
 from soritune.corpus.splitting.grouping import Columns, identity_warnings, strata_of, with_values
-from soritune.errors import SplitError
+from soritune.errors import SplitError, reason_of
 from soritune.settings import Settings
 from soritune.strict_json import parse_json
 from soritune.whole_file import whole_file
@@ -197,7 +197,7 @@ def load_splits(path: str | Path) -> Splits:
     try:
         table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
-        raise SplitError(f"{file}: is not a splits file ({str(error).splitlines()[0]})") from error
+        raise SplitError(f"{file}: is not a splits file ({reason_of(error)})") from error
     metadata = table.schema.metadata or {}
     if metadata.get(b"soritune.schema", b"").decode() != SCHEMA_VERSION:
         raise SplitError(

@@ -34,7 +34,7 @@ from soritune.corpus.splitting.splits import SplitSettings, make_splits
 from soritune.corpus.synthetic.settings import SynthesisSettings
 from soritune.corpus.synthetic.voice_work import make_voice, read_rows, rows_file
 from soritune.corpus.synthetic.workers import worker_pool
-from soritune.errors import OutputError
+from soritune.errors import OutputError, reason_of
 from soritune.strict_json import read_json
 from soritune.whole_file import write_text
 
@@ -170,7 +170,7 @@ def _claim(root: Path, settings: SynthesisSettings) -> None:
         )
         write_text(file, text + "\n")
     except (OSError, ValueError) as error:
-        raise OutputError(f"{root}: no corpus can be written there ({error})") from error
+        raise OutputError(f"{root}: no corpus can be written there ({reason_of(error)})") from error
 
 
 def _differences(stored: Any, given: Any, key: str = "") -> Iterator[str]:

@@ -22,7 +22,7 @@ from soritune.bundles.onnx_graph import (
     OnnxGraph,
 )
 from soritune.bundles.read import load_bundle
-from soritune.errors import BundleError, ModelError
+from soritune.errors import BundleError, ModelError, reason_of
 from soritune.inference.backends.backend import Arrays
 from soritune.tasks.objectives.objective import objective_of
 
@@ -188,7 +188,9 @@ class OnnxRuntimeBackend:
         try:
             layers = load_file(str(file))
         except Exception as error:
-            raise BundleError(f"{file} cannot be read as safetensors ({error}); copy it again") from error
+            raise BundleError(
+                f"{file} cannot be read as safetensors ({reason_of(error)}); copy it again"
+            ) from error
         missing = [name for name in self.graph.pooled if f"{name}.weight" not in layers]
         if missing:
             raise BundleError(f"{file} lacks the layer of '{missing[0]}'; copy it again")

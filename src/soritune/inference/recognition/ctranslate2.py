@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soritune.errors import ModelError, SorituneError
+from soritune.errors import ModelError, SorituneError, reason_of
 from soritune.hub import folder_of_hub
 from soritune.inference.recognition.recogniser import SAMPLE_RATE_HZ, RecognisedText, Word
 from soritune.korean.hangul import composed
@@ -99,7 +99,7 @@ class CTranslate2Recogniser:
         except Exception as error:
             # CTranslate2 raises ValueError and RuntimeError alike for weights, devices and arithmetic.
             raise ModelError(
-                f"the recogniser {model} cannot be opened ({_first_line(error)}); check the folder, the device and the "
+                f"the recogniser {model} cannot be opened ({reason_of(error)}); check the folder, the device and the "
                 "compute type"
             ) from error
         _check_language(opened, str(model), language)
@@ -144,7 +144,7 @@ class CTranslate2Recogniser:
             return _joined(list(stretches), len(samples) / SAMPLE_RATE_HZ)
         except RuntimeError as error:
             raise ModelError(
-                f"the recogniser {self.name} failed ({_first_line(error)}); the device cpu needs no libraries of a GPU"
+                f"the recogniser {self.name} failed ({reason_of(error)}); the device cpu needs no libraries of a GPU"
             ) from error
 
     def detect_language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
@@ -156,7 +156,7 @@ class CTranslate2Recogniser:
         try:
             language, probability, _ = self._model.detect_language(samples)
         except RuntimeError as error:
-            raise ModelError(f"the recogniser {self.name} failed ({_first_line(error)})") from error
+            raise ModelError(f"the recogniser {self.name} failed ({reason_of(error)})") from error
         return str(language), _share(probability)
 
 
@@ -180,10 +180,6 @@ def _joined(stretches: list[Any], duration_s: float) -> RecognisedText:
             if word.word.strip()
         ]
     return RecognisedText(" ".join(filter(None, texts)), tuple(words), duration_s, no_speech, compression)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _share(value: float) -> float:

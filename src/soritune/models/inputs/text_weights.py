@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from soritune.errors import ModelError
+from soritune.errors import ModelError, reason_of
 from soritune.models.sizes import check_depth
 from soritune.tasks.inputs.text_encoder import TextOptions, encoder_folder, tokenizer_of
 from soritune.tasks.specs import InputSpec
@@ -44,7 +44,7 @@ def make_text_encoder(spec: InputSpec, options: TextOptions) -> Any:
         raise
     except Exception as error:
         raise ModelError(
-            f"{folder} is not a text encoder that transformers can open ({_first_line(error)})"
+            f"{folder} is not a text encoder that transformers can open ({reason_of(error)})"
         ) from error
     for name in UNUSED:
         if hasattr(encoder, name):
@@ -105,7 +105,7 @@ def add_adapters(encoder: nn.Module, options: TextOptions) -> None:
         inject_adapter_in_model(config, encoder)
     except ValueError as error:
         raise ModelError(
-            f"no adapters can be put on the text encoder {options.encoder} ({_first_line(error)}); name linear modules "
+            f"no adapters can be put on the text encoder {options.encoder} ({reason_of(error)}); name linear modules "
             "of it in lora.targets"
         ) from error
 
@@ -129,7 +129,7 @@ def load_pretrained(encoder: nn.Module, options: TextOptions, generator: torch.G
                 output_loading_info=True,
             )
     except Exception as error:
-        raise ModelError(f"the weights in {folder} cannot be read ({_first_line(error)})") from error
+        raise ModelError(f"the weights in {folder} cannot be read ({reason_of(error)})") from error
     missing = sorted(name for name in report["missing_keys"] if not name.startswith(UNUSED))
     if missing:
         raise ModelError(f"{folder} lacks {len(missing)} weights of its text encoder, first {missing[0]}")
@@ -155,7 +155,3 @@ def _without_bars() -> Iterator[None]:
     finally:
         if were_on:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

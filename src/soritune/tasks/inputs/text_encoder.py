@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
-from soritune.errors import ModelError, TaskError
+from soritune.errors import ModelError, TaskError, reason_of
 from soritune.hub import folder_of_hub, weights_among
 from soritune.settings import Settings, first_fault
 from soritune.tasks.inputs.tokenizer_conversion import converted_tokenizer
@@ -149,7 +149,7 @@ def _tokenizer(source: str, is_stored: bool, max_tokens: int) -> Tokenizer:
     except ModelError:
         raise
     except Exception as error:  # tokenizers raises plain exceptions
-        raise ModelError(f"the tokenizer in {folder} cannot be read ({error})") from error
+        raise ModelError(f"the tokenizer in {folder} cannot be read ({reason_of(error)})") from error
     tokenizer.enable_truncation(max_tokens)
     tokenizer.no_padding()
     return tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from soritune.errors import ModelError
+from soritune.errors import ModelError, reason_of
 
 
 def converted_tokenizer(folder: Path) -> str:
@@ -21,7 +21,7 @@ def converted_tokenizer(folder: Path) -> str:
         if len(tokenizer) <= len(tokenizer.all_special_tokens):
             raise ValueError("it has no vocabulary")
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         raise ModelError(
             f"{folder} has no tokenizer.json, and transformers cannot make one of its tokenizer ({reason}); choose an "
             "encoder with a fast tokenizer"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from soritune.errors import TrainingError
+from soritune.errors import TrainingError, reason_of
 from soritune.whole_file import write_bytes
 
 SUFFIX = ".safetensors"
@@ -74,7 +74,7 @@ class StateStore:
                 continue  # another run has removed it as damaged
             except OSError as error:
                 raise TrainingError(
-                    f"{file} cannot be read ({error}); make it readable, or name another folder with "
+                    f"{file} cannot be read ({reason_of(error)}); make it readable, or name another folder with "
                     "batches.encoder_states.folder"
                 ) from error
             self._listed.add(file)
@@ -118,7 +118,7 @@ class StateStore:
             states = self._open[file].get_tensor(name)
         except (SafetensorError, OSError) as error:
             raise TrainingError(
-                f"{file} cannot be read any more ({error}); resume the run, and its clips are encoded again"
+                f"{file} cannot be read any more ({reason_of(error)}); resume the run, and its clips are encoded again"
             ) from error
         return EncodedClip(int(name.partition(":")[2]), states)
 

@@ -1,0 +1,99 @@
+"""`predict` starts without the libraries that only training needs, and gives the same answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from soritune.inference.predictor import Predictor
+from soritune.models.architecture import _OnlyShapes
+
+pytestmark = pytest.mark.slow
+
+UNUSED = {"accelerate", "scipy", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.tensor"}
+COMMAND = """
+import atexit, sys
+from soritune.cli.main import main
+
+atexit.register(lambda: sys.stderr.write("imported: " + " ".join(sys.modules)))
+main()
+"""
+AFTERWARDS = """
+import sys
+from soritune.bundles.packaged import resolve_model_folder
+from soritune.models import transformers_import
+from soritune.models.loading import load_model
+
+{before}
+load_model(resolve_model_folder("soritune/tiny-ko"))
+loaded = {unused} & set(sys.modules)
+import torch._dynamo, transformers
+from transformers.masking_utils import TransformGetItemToIndex
+
+with TransformGetItemToIndex():
+    pass
+assert torch._dynamo.allow_in_graph.__module__ == "torch._dynamo.decorators", torch._dynamo.allow_in_graph
+assert torch.compiler.disable.__module__ == "torch.compiler"
+assert transformers.utils.import_utils.is_scipy_available() and transformers.utils.is_accelerate_available()
+print(sorted(loaded))
+"""
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done
+
+
+@pytest.mark.parametrize("bundle", ["soritune/tiny-ko", "soritune/ko-base"])
+def test_predict_loads_no_library_that_it_does_not_use(bundle: str, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.wav"
+    sf.write(clip, 0.1 * np.sin(np.arange(16_000) * np.geomspace(0.05, 0.6, 16_000)), 16_000)
+    done = python("-c", COMMAND, "predict", str(clip), "--bundle", bundle, "--vad", "off", "--json")
+    imported = set(done.stderr.rsplit("imported:", 1)[1].split())
+    assert {"torch", "transformers.modeling_utils"} <= imported
+    assert not UNUSED & imported
+    (answer,) = json.loads(done.stdout)["predictions"]
+    (expected,) = Predictor.load(bundle, device="cpu", vad="off").predict([clip])
+    given, wanted = (row["tasks"]["phoneme"]["prediction"]["phones"] for row in (answer, expected))
+    assert given == wanted
+
+
+def test_what_was_hidden_is_there_afterwards() -> None:
+    code = AFTERWARDS.format(before="transformers_import.infer_only()", unused=UNUSED)
+    assert python("-c", code).stdout.strip() == "[]"
+
+
+def test_a_program_that_imports_soritune_gets_all_libraries() -> None:
+    code = AFTERWARDS.format(before="", unused=UNUSED)
+    assert "torch._dynamo" in python("-c", code).stdout
+
+
+def test_a_version_that_needs_a_library_is_imported_with_it() -> None:
+    before = "transformers_import.infer_only(); transformers_import._unchanged = None"
+    assert "accelerate" in python("-c", AFTERWARDS.format(before=before, unused=UNUSED)).stdout
+
+
+def test_shapes_without_memory_are_those_of_torch() -> None:
+    values = torch.randn(4, 3, 5)
+    for dim in (0, 1, 2, -1):
+        with _OnlyShapes():
+            assert (
+                torch.norm_except_dim(values, 2, dim).shape
+                == torch._C._VariableFunctions.norm_except_dim(values, 2, dim).shape
+            )
+        with _OnlyShapes(), torch.device("meta"):
+            assert torch.nn.init.normal_(torch.empty(2, 3)).shape == (2, 3)
