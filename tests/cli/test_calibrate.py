@@ -31,6 +31,7 @@ def test_calibration_is_printed(calls):
     assert result.exit_code == 0, result.output
     assert "1.500" in result.stdout
     assert "emotion: validation clips that keep their label: 90% at 0.100, 80% at 0.200" in result.stdout
+    assert "make new ones: soritune evaluate runs/a --checkpoint last\n" in result.stdout
     ((target, options),) = calls
     assert (target, options["checkpoint"], options["device"]) == ("runs/a", "last", "cpu")
 

@@ -161,3 +161,19 @@ def test_a_dotted_key_sets_a_nested_setting() -> None:
         "styles": ["Kind", "Dry"],
         "speakers": 3,
     }
+
+
+def test_a_table_without_a_speaker_is_reported_with_the_columns_that_could_be_one(tmp_path: Path) -> None:
+    lines = ["파일,감정,팀원"]
+    for number in range(6):
+        soundfile.write(tmp_path / f"{number}.wav", np.full(8000, 0.1, np.float32), 16000)
+        lines.append(f"{number}.wav,{'기쁨' if number % 2 else '화남'},팀{number % 3}")
+    (tmp_path / "labels.csv").write_bytes("\n".join(lines).encode("cp949"))
+    result = soritune("sources", "preview", "auto", tmp_path / "labels.csv")
+    assert result.exit_code == 0
+    assert "no field with the speaker was found" in result.output
+    assert "values are repeated in '팀원': if one of them is the speaker" in result.output
+    assert "--field speaker=COLUMN" in result.output
+    options = ("--field", "audio=파일", "--field", "speaker=팀원")
+    with_speaker = soritune("sources", "preview", "csv", tmp_path / "labels.csv", *options)
+    assert "no field with the speaker" not in with_speaker.output and "COLUMN" not in with_speaker.output

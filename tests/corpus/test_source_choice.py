@@ -123,3 +123,34 @@ def test_nested_settings_of_a_command_are_values_of_yaml(lab: Path) -> None:
     words = shlex.split(run_command("csv", lab, config, preview("csv", lab, {"fields": {"audio": "파일명"}})))
     value = next(word for word in words if word.startswith("data.config.values="))
     assert json.loads(value.partition("=")[2]) == {"gender": {"여": "f"}}
+
+
+@pytest.mark.parametrize("name", ["상담사", "상담원 ID", "고객번호", "화자명", "성우", "발화자"])
+def test_the_person_who_speaks_is_found_by_names_of_call_centres_and_studios(
+    name: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_bytes(f"파일,감정,{name}\na.wav,기쁨,김\nb.wav,화남,이\n".encode("cp949"))
+    choice = choose(table, {}, ["emotion"])
+    assert choice.config["fields"] == {"audio": "파일", "emotion": "감정", "speaker": name}
+    assert f"speaker is read from '{name}'" in choice.text
+
+
+def test_two_people_of_a_call_are_not_chosen_between(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    rows = [f"{n}.wav,기쁨,상{n % 2},고{n % 3},{n},{n / 7:.3f}" for n in range(12)]
+    table.write_text("\n".join(["파일,감정,상담사,고객,번호,점수", *rows]))
+    choice = choose(table, {}, ["emotion"])
+    assert "speaker" not in choice.config["fields"]
+    seen = preview(choice.source, table, choice.config)
+    assert seen.speaker_columns == ("상담사", "고객")  # not the numbers, which are different in every row
+    words = shlex.split(run_command(choice.source, table, choice.config, seen))
+    assert words[words.index("speaker=COLUMN") - 1] == "--field"
+    mapped = {"fields": {**choice.config["fields"], "speaker": "고객"}}
+    assert preview("csv", table, mapped).speaker_columns is None
+
+
+def test_a_column_about_the_customer_is_not_the_other_side(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("파일,감정,상담사,고객만족도\na.wav,기쁨,김,5\n")
+    assert choose(table, {}, ["emotion"]).config["fields"]["speaker"] == "상담사"

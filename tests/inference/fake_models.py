@@ -144,7 +144,7 @@ def card(tasks, *, synthetic=False, max_duration_s=None):
             "sources": ["made"],
             "synthetic": synthetic,
         },
-        "training": {"step": 7, "epoch": 1.5, "metrics": {}, "weights": "raw"},
+        "training": {"step": 7, "epochs_done": 1.5, "metrics": {}, "weights": "raw"},
         "seed": 3,
         "licence": "MIT",
     }

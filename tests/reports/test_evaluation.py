@@ -81,6 +81,7 @@ def test_text_report_has_warnings_rates_classes_and_confusion(judged, tmp_path):
     assert next(line for line in lines if line.startswith("loss ")).split()[1] == "0.8664"
     assert next(line for line in lines if line.startswith("accuracy (wa) ")).split()[2] == "75.0"
     assert ["친절", "3", "60.0", "%", "100.0", "%", "75.0", "%"] in [line.split() for line in lines]
+    assert ["speaker", "clips", "ua", "95", "%", "interval", "wa"] in [line.split() for line in lines]
     assert ["건조", "0", "1", "1"] in [line.split() for line in lines]
     assert judged.write_report(tmp_path / "r.txt").read_text(encoding="utf-8") == text
     assert text in judged.write_report(tmp_path / "r.md").read_text(encoding="utf-8")

@@ -77,6 +77,22 @@ def test_few_speakers_are_reported(predictions, number, start):
     assert warning == f"{start}with fewer than 10 no interval is reliable."
 
 
+@pytest.mark.parametrize(
+    ("number", "data", "advised"),
+    [
+        (1, {"split": "test"}, True),
+        (2, {"split": "test"}, True),
+        (3, {"split": "test"}, False),
+        (0, {"split": "test"}, False),
+        (1, {"split": "test", "pooled": 6}, False),
+        (1, {"split": "test", "manifest_hash": "other"}, False),
+    ],
+)
+def test_one_or_two_speakers_of_the_own_test_split_lead_to_crossval(predictions, number, data, advised):
+    (warning,) = warnings_of(predictions(data={"manifest_hash": "c0ffee", **data}), num_speakers=number)
+    assert warning.endswith(" `soritune crossval` tests every speaker of the corpus once.") is advised
+
+
 def test_failed_clips_are_reported(twelve):
     warnings = warnings_of(read_predictions(twelve / "predictions" / "test.jsonl"), num_speakers=12)
     assert warnings == ["1 of 73 clips could not be read and are not scored."]

@@ -294,8 +294,8 @@ def test_few_validation_clips_leave_a_bundle_uncalibrated_but_with_features_of_t
     assert calibrate(run, speaker_norm=True, console=console).outputs == {}
     assert console.warnings == [
         "the probabilities are not calibrated: 'emotion' has no temperature: 6 of its validation clips have a label, "
-        "all of one speaker; 20 clips of 2 speakers are the least (set split.ratios.val, or --val-share of crossval, "
-        "higher)"
+        "all of one speaker; 20 clips of 2 speakers are the least (train again with a larger share of val "
+        "in split.ratios, which `run --dry-run` names, or with a higher --val-share of crossval)"
     ]
     bundle = load_bundle(run / "bundles" / "best_emotion_ua")
     assert bundle.training_features.rows == 30

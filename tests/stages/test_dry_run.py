@@ -23,6 +23,7 @@ def test_a_dry_run_writes_no_weights(tree: Path, tmp_path: Path) -> None:
     assert result["longest_batch"]["outputs"]["emotion"] == [4, 3]
     assert sum(sum(row["labels"]["emotion"].values()) for row in result["splits"].values()) == 81
     assert result["quarantined"] == 4
+    assert "so `calibrate` will refuse this run" in result["calibration_fault"]
     assert not list((tmp_path / "dry").rglob("*.safetensors")) and not (tmp_path / "dry" / "bundles").exists()
 
 

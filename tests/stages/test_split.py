@@ -91,3 +91,14 @@ def test_class_that_no_row_has_is_a_warning(tones: Manifest, tmp_path: Path) -> 
         "no utterance at all is labelled Sad, which tasks.emotion.labels contains",
         "tasks.emotion.rename has Glad, which no usable utterance is labelled",
     ]
+
+
+def test_a_corpus_without_speakers_is_refused_before_a_recording_is_decoded(
+    tones: Manifest, tmp_path: Path
+) -> None:
+    rows = [dataclasses.replace(row, speaker=None) for row in tones]
+    corpus = write_manifest(tmp_path / "corpus.parquet", rows, root=tones.root).path
+    with pytest.raises(SplitError, match=r"--field speaker=NAME"):
+        corpus_to_splits(toy(corpus), tmp_path / "run")
+    assert (tmp_path / "run" / "manifest.parquet").is_file()
+    assert not (tmp_path / "run" / "checked.parquet").exists()

@@ -25,6 +25,13 @@ def test_several_tasks_name_theirs() -> None:
     )
 
 
+def test_best_values_of_different_epochs_state_them() -> None:
+    values = {"loss": 0.966, "emotion/ua": 0.725}
+    assert headline([EMOTION], values, {"loss": 6.0, "emotion/ua": 14.5}) == (
+        "validation loss 0.966 (epoch 6), mean recall 72.5 % (epoch 14.5)"
+    )
+
+
 @pytest.mark.parametrize("missing", [{}, {"loss": math.nan, "phoneme/per": math.inf}])
 def test_unknown_values_are_left_out(missing: dict[str, float]) -> None:
     assert headline([PHONES], missing) == ""

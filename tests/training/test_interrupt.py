@@ -27,6 +27,31 @@ def test_second_ctrl_c_stops_at_once_and_repeated_sigterm_does_not() -> None:
             signal.raise_signal(signal.SIGINT)
 
 
+def test_the_first_signal_is_reported_at_once_and_others_are_not() -> None:
+    lines: list[str] = []
+    with Interrupt(lines.append) as interrupt:
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.requested and len(lines) == 1
+        signal.raise_signal(signal.SIGTERM)
+    assert len(lines) == 1
+    assert lines[0].startswith("SIGTERM: the run stops after the step") and "Ctrl-C" not in lines[0]
+    with Interrupt(lines.append):
+        signal.raise_signal(signal.SIGINT)
+    assert "Ctrl-C again stops at once" in lines[1]
+
+
+def test_a_signal_during_a_write_to_the_terminal_is_reported_on_standard_error(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def busy(line: str) -> None:
+        raise RuntimeError("reentrant call")
+
+    with Interrupt(busy) as interrupt:
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.requested
+    assert capfd.readouterr().err.startswith("SIGTERM: the run stops")
+
+
 def test_other_threads_leave_signals_to_the_caller() -> None:
     before = signal.getsignal(signal.SIGINT)
     requested: list[bool] = []

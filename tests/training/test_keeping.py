@@ -43,11 +43,11 @@ def names(folder: RunFolder) -> set[str]:
 
 
 def test_card_describes_step_phase_and_weights(run: TrainingRun, folder: RunFolder) -> None:
-    progress = Progress(step=7, epoch=2)
+    progress = Progress(step=7, epoch=2, step_in_epoch=3, steps_of_epoch=4)
     values = {"loss": 0.5, "emotion/ua": float("nan")}
     keeper_of(run, folder, 1).save("last", values, progress, averaged=True)
     keeper_of(run, folder).save("last_raw", {}, progress, averaged=False)
-    common = {"step": 7, "epoch": 2, "phases": 2, "new_parts": ["head emotion", "head phoneme"]}
+    common = {"step": 7, "epochs_done": 2.75, "phases": 2, "new_parts": ["head emotion", "head phoneme"]}
     assert training_of(folder.bundle("phase1_last")) == {
         **common,
         "metrics": {"loss": 0.5},

@@ -179,3 +179,31 @@ def test_bar_has_no_loss_before_the_first_is_known(
         shown.show_progress(Meter())
     assert "loss" not in states[0] and "nan" not in states[0]
     assert states[1].endswith("  loss 1.23")
+
+
+@pytest.mark.parametrize(
+    ("seconds_per_step", "shown"), [(0.1, ""), (15.0, "about 30 s"), (90.0, "about 3.0 min")]
+)
+def test_time_of_an_epoch_is_estimated_after_the_first_steps(
+    seconds_per_step: float, shown: str, make_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run()
+    with RunLog(run.folder, console=Console()) as log:
+        written = phase_log(run, log, Progress())
+        assert written.epochs.plan(0).num_steps == 2
+        written.start(
+            "starts",
+            num_validation_rows=0,
+            accelerator=stepper_of(run)[1].accelerator,
+            parameters=parameter_table(run.model),
+        )
+        meter = Meter()
+        for _ in range(5):
+            meter.add(audio_s=1.0, waited_s=0.0, took_s=seconds_per_step)
+            written.show_progress(meter)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "per epoch" in line]
+    assert len(lines) == bool(shown)
+    if shown:
+        assert lines[0].startswith(f"{shown} per epoch at the speed of the first steps")
+        is_long = seconds_per_step > 30
+        assert ("model.freeze.encoder=true 'batches.encoder_states={}'" in lines[0]) is is_long

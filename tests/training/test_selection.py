@@ -26,6 +26,14 @@ def test_best_of_each_metric_is_kept_separately() -> None:
     assert progress.best == {"loss": 0.9, "emotion/ua": 0.5, "phoneme/per": 0.8}
 
 
+def test_each_best_value_has_the_epoch_it_is_of() -> None:
+    selection, progress = Selection(TASKS, TrainingSettings()), Progress(steps_of_epoch=4, step_in_epoch=4)
+    selection.improved(values(1.0, 0.4, 0.9), progress)  # at the end of the first epoch, which is still open
+    progress.epoch, progress.step_in_epoch = 1, 2
+    selection.improved(values(1.1, 0.5, 0.9), progress)
+    assert progress.best_epochs == {"loss": 1.0, "emotion/ua": 1.5, "phoneme/per": 1.0}
+
+
 def test_of_equal_rates_the_lower_loss_is_better() -> None:
     selection, progress = Selection(TASKS, TrainingSettings()), Progress()
     selection.improved(values(3.0, 0.0, 1.0), progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,6 +67,15 @@ def calibrate(
         print_json(fitted.to_json())
     else:
         _print(fitted)
+        if fitted.outputs:
+            options = {"--checkpoint": checkpoint, "--root": root}
+            given = "".join(
+                f" {name} {quote(str(value))}" for name, value in options.items() if value is not None
+            )
+            print_line(
+                "scores and reports made before have the old probabilities; make new ones: soritune evaluate "
+                f"{quote(target)}{given}"
+            )
 
 
 def _choose(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,6 +106,8 @@ def preview(
         print_json(_as_json(result))
     else:
         _show(result, _of_recipe(given, config))
+        if result.speaker_columns is not None:
+            print_markup(f"[yellow]{escape(_without_speaker(result.speaker_columns))}[/yellow]")
         if result.utterances or result.suggestions:
             print_markup(f"to train on it: {escape(run_command(source, root, config, result))}")
     if result.fault is not None:
@@ -119,6 +122,17 @@ def preview(
         )
     if result.never_filled.keys() - _of_recipe(given, config):
         raise typer.Exit(1)
+
+
+def _without_speaker(columns: Sequence[str]) -> str:
+    """That no speaker was found, and the fields that could be one."""
+    names = ", ".join(f"'{name}'" for name in columns)
+    which = (
+        f"values are repeated in {names}: if one of them is the speaker, map it with --field speaker=COLUMN"
+        if columns
+        else "map the field that has it with --field speaker=COLUMN"
+    )
+    return f"no field with the speaker was found, and without speakers nothing is split by speaker; {which}"
 
 
 def _recipe_settings(recipe: str, source: str) -> dict[str, Any]:
@@ -320,5 +334,6 @@ def _as_json(result: Preview) -> dict[str, Any]:
         "never_filled": result.never_filled,
         "suggestions": result.suggestions,
         "suggested_root": result.suggested_root,
+        "speaker_columns": result.speaker_columns,
         "fault": result.fault,
     }

@@ -357,6 +357,7 @@ def _training_json(training: TrainingResult | None) -> dict[str, Any] | None:
     return {
         "steps": training.steps,
         "best": training.best,
+        "best_epochs": training.best_epochs,
         "stopped": training.stopped,
         "phases": list(training.phases),
     }
@@ -369,11 +370,11 @@ def _print_training(training: TrainingResult, tasks: Sequence[Task]) -> None:
 
     console = terminal()
     for phase in training.phases if len(training.phases) > 1 else ():
-        best = headline(tasks, phase["best"])
+        best = headline(tasks, phase["best"], phase.get("best_epochs"))
         console.print(
             f"phase {phase['index'] + 1}: {counted(phase['steps'], 'step')}; best: {best}", highlight=False
         )
-    best = headline(tasks, training.best)
+    best = headline(tasks, training.best, training.best_epochs)
     console.print(
         f"{training.stopped.text} after {counted(training.steps, 'step')} in {duration_text(training.seconds)}"
         + (f"; best: {best}" if best else ""),

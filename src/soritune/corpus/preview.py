@@ -45,7 +45,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "text": ("text", "stt", "transcript", "transcription", "labeltext", "sentence", "orthographic", "wrd",
              "전사", "전사문", "전사텍스트", "텍스트", "문장", "대본", "발화문"),
     "speaker": ("speaker", "speakerid", "speakername", "spkid", "spk", "recorderid", "userid", "who",
-                "화자", "화자id", "화자번호", "녹음자", "녹음자id", "발화자"),
+                "화자", "화자id", "화자번호", "화자명", "녹음자", "녹음자id", "발화자", "발화자id", "성우", "낭독자",
+                "agent", "agentid", "상담사", "상담사id", "상담사번호", "상담원", "상담원id", "상담원번호",
+                "customer", "customerid", "고객", "고객id", "고객번호"),
     "emotion": ("emotion", "label", "mood", "감정", "감정상태", "감정라벨"),
     "age": ("age", "나이", "연령", "만나이"),
     "gender": ("gender", "sex", "성별"),
@@ -57,6 +59,11 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "audio": ("filepath", "path", "audio", "wav", "filename", "file", "파일명", "파일", "파일경로", "음성파일"),
 }  # fmt: skip
 """Utterance field → names that publishers give it (letters and digits only), for suggestions."""
+_SIDES = (("agent", "상담사", "상담원"), ("customer", "고객"))
+"""Beginnings of names of the two people of a call. Where a corpus has columns of both, neither is suggested as the
+speaker, because only its author knows whose voice a recording holds."""
+_FEWEST_REPEATS = 2
+"""A column may hold speakers if its values have at least so many rows each, on average."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,9 @@ class Preview:
     """Utterance field without values → a field of the corpus with a usual name for it."""
     suggested_root: str | None = None
     """If not a single recording was found: the folder below the corpus that has them, for `audio_root`."""
+    speaker_columns: tuple[str, ...] | None = None
+    """Where no row has a speaker and no field is suggested for it: the fields that could hold one, because few
+    different values are repeated in them. None where speakers are found, or nothing was read."""
 
     @property
     def looked_at(self) -> int:
@@ -179,6 +189,11 @@ def preview(
         never_filled=_never_filled(config, seen, survey, suggestions),
         path_settings=path_settings,
         suggestions=suggestions,
+        speaker_columns=(
+            _speaker_columns(seen.rows, suggestions)
+            if seen.rows and not seen.values["speaker"] and "speaker" not in suggestions
+            else None
+        ),
         suggested_root=_folder_of(root, seen.rows[:_SURVEYED]) if "audio_root" in path_settings else None,
     )
 
@@ -332,12 +347,42 @@ def _suggestions(
         if _is_free(survey, name)
     }
     suggested = {}
-    for name, usual in USUAL_NAMES.items():
+    for name, usual in _usual_names(free).items():
         if values.get(name) or name in unreadable or (name in ("start_s", END) and values and not stretches):
             continue
         if (match := next((free[word] for word in usual if word in free), None)) is not None:
             suggested[name] = match
     return suggested
+
+
+def _usual_names(free: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """`USUAL_NAMES` without the sides of a call if the corpus has fields of both."""
+    words = USUAL_NAMES["speaker"]
+    sides = [[word for word in words if word.startswith(side)] for side in _SIDES]
+    if not all(any(word in free for word in side) for side in sides):
+        return USUAL_NAMES
+    both = {word for side in sides for word in side}
+    return {**USUAL_NAMES, "speaker": tuple(word for word in words if word not in both)}
+
+
+def _speaker_columns(rows: Sequence[Utterance], suggestions: Mapping[str, str]) -> tuple[str, ...]:
+    """Names in `extra` whose values could be speakers: texts or whole numbers, at least two, that are repeated.
+
+    Args:
+        rows: the first rows.
+        suggestions: fields with another meaning, which are left out.
+    """
+    names = dict.fromkeys(name for row in rows for name in row.extra)
+    found = []
+    for name in names:
+        values = [row.extra.get(name) for row in rows]
+        known = [value for value in values if isinstance(value, str | int) and not isinstance(value, bool)]
+        is_whole = len(known) == sum(value not in (None, "") for value in values)
+        if name in suggestions.values() or not is_whole:
+            continue
+        if 2 <= len(set(known)) <= len(known) / _FEWEST_REPEATS:
+            found.append(name)
+    return tuple(found)
 
 
 def _is_free(survey: Survey, name: str) -> bool:

@@ -173,6 +173,8 @@ def run_command(source: str, root: Path, config: Mapping[str, Any], seen: Previe
         f"data.source={source}",
     ]
     words += [f"--field {quote(f'{name}={column}')}" for name, column in fields.items()]
+    if seen.speaker_columns is not None:
+        words.append("--field speaker=COLUMN")  # nothing is split by speaker without it
     words += [quote(f"data.config.{key}={_yaml(value)}") for key, value in settings.items()]
     return " ".join(words)
 

@@ -49,7 +49,7 @@ def rate_name(task: Task, rate: str) -> str:
     return f"{description.known_as} ({rate})" if description and description.known_as else rate
 
 
-def rate_range_text(task: Task, rate: str, interval: Interval) -> str:
+def rate_range_text(task: Task, rate: str, interval: Interval | SpeakerRate) -> str:
     """The interval of a rate, in the unit of `rate_text`."""
     if is_share(task, rate) or not has_range(interval):
         return range_text(interval)
@@ -104,6 +104,26 @@ def coverage_rows(task: Task, scores: TaskScores) -> tuple[list[str], list[list[
             cells.append(UNKNOWN_NUMBER if interval is None else rate_range_text(task, rate, interval))
         rows.append(cells)
     return titles, rows
+
+
+def speaker_rows(task: Task, scores: TaskScores) -> tuple[list[str], list[list[str]]]:
+    """Titles and cells of a table of speakers: clips, the primary rate with its range over the speaker's own clips, and
+    another rate. No cells for tasks whose predictions are not one label, and without speakers."""
+    primary = scores.primary_metric.name
+    others = [rate for rate in scores.rates if rate != primary and is_share(task, rate)][:1]
+    titles = ["speaker", "clips", primary, "95 % interval", *others]
+    rows = []
+    for name, speaker in scores.speakers.items() if task.single_label else ():
+        rate = speaker.rates.get(primary)
+        cells = [name, f"{speaker.num_utterances:,}", rate_text(task, primary, _value_of(rate))]
+        cells.append(UNKNOWN_NUMBER if rate is None else rate_range_text(task, primary, rate))
+        cells += [rate_text(task, each, _value_of(speaker.rates.get(each))) for each in others]
+        rows.append(cells)
+    return titles, rows
+
+
+def _value_of(rate: SpeakerRate | None) -> float | None:
+    return None if rate is None else rate.value
 
 
 def temperature_note(scores: TaskScores) -> str | None:

@@ -18,6 +18,7 @@ from soritune.reports.numbers import (
     percent,
     rate_range_text,
     rate_text,
+    speaker_rows,
 )
 from soritune.reports.scores import GroupScores, TaskScores
 from soritune.tasks.headline import is_share
@@ -130,6 +131,24 @@ def group_table(
         "rows": rows,
         "note": f"{hidden} more groups are in scores.json." if hidden > 0 else "",
     }
+
+
+def speaker_table(task: Task, scores: TaskScores) -> dict[str, Any] | None:
+    """Clips and rates of each speaker; None for tasks whose predictions are not one label, and without speakers."""
+    titles, lines = speaker_rows(task, scores)
+    if not lines:
+        return None
+    rows = [
+        {
+            "cells": [_cell(line[0]), *(_cell(text, numeric=True) for text in line[1:])],
+            "primary": False,
+        }
+        for line in lines
+    ]
+    columns = [_column(name, index > 0) for index, name in enumerate(titles)]
+    cut = ROWS_SHOWN if len(rows) > ROWS_SHOWN + 4 else len(rows)
+    rest = {"columns": columns, "rows": rows[cut:], "note": ""} if cut < len(rows) else None
+    return {"columns": columns, "rows": rows[:cut], "note": "", "rest": rest}
 
 
 def _value_text(task: Task, group: GroupScores, rate: str) -> str:

@@ -64,7 +64,9 @@ def _recognised(header: Header) -> str | None:
 def _training_text(training: Mapping[str, Any], created: str | None) -> str | None:
     if not training:
         return created
-    epoch = training.get("epoch")
+    epoch = training.get(
+        "epochs_done"
+    )  # cards of before have `epoch`, in which the one in progress did not count
     parts = [f"step {training.get('step')}", f"epoch {epoch:.4g}" if isinstance(epoch, int | float) else ""]
     parts += [f"{training['weights']} weights" if training.get("weights") else "", created or ""]
     return ", ".join(part for part in parts if part)

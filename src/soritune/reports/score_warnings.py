@@ -13,6 +13,7 @@ VAD_TITLES = {
     "energy": "an energy gate (pip install 'soritune[vad]' for a detector of speech)",
 }
 """What looked for speech, as part of a sentence."""
+CROSSVAL_ADVICE = " `soritune crossval` tests every speaker of the corpus once."
 FROM_TEXT_WARNING = (
     "The phones are those of recognised words, by the G2P, and nothing was trained: a recogniser hears words, so it "
     "hides mispronunciations."
@@ -34,6 +35,7 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
     known, failed, total = num_speakers or "No", len(predictions.failed), len(predictions.rows)
     plural = "" if num_speakers == 1 else "s"
     unsure = _unsure(predictions)
+    is_own_test = data.split == "test" and is_same and not data.pooled
     num_models = len(header.models)
     num_calibrated = sum(model.calibration is not None for model in header.models)
     is_calibrated = num_calibrated > 0
@@ -61,7 +63,8 @@ def warnings_of(predictions: Predictions, num_speakers: int) -> list[str]:
         ),
         (
             num_speakers < RELIABLE_SPEAKERS,
-            f"{known} known speaker{plural}: with fewer than {RELIABLE_SPEAKERS} no interval is reliable.",
+            f"{known} known speaker{plural}: with fewer than {RELIABLE_SPEAKERS} no interval is reliable."
+            + (CROSSVAL_ADVICE if is_own_test and 0 < num_speakers < 3 else ""),
         ),
         (
             unsure > 0,

@@ -16,7 +16,14 @@ from soritune.reports.figures import (
     speaker_figures,
 )
 from soritune.reports.numbers import hours_text, percent, rate_name, temperature_note
-from soritune.reports.page_tables import certain_table, coverage_table, group_table, rates_table, shown_table
+from soritune.reports.page_tables import (
+    certain_table,
+    coverage_table,
+    group_table,
+    rates_table,
+    shown_table,
+    speaker_table,
+)
 from soritune.reports.phone_notation import LEGEND_NOTES, PhoneTexts
 from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
@@ -69,6 +76,7 @@ def task_section(
         "coverage": coverage_table(task, scores),
         "figures": figures,
         "speaker_note": _speaker_note(task, scores),
+        "speakers": speaker_table(task, scores),
         "groups": [group_table(task, field, groups, scores) for field, groups in scores.groups.items()],
         "matrices": [{"title": m.title, "svg": matrix_figure(m.labels, m.counts)} for m in section.matrices],
         "classes": [

@@ -24,6 +24,7 @@ from soritune.reports.numbers import (
     rate_name,
     rate_range_text,
     rate_text,
+    speaker_rows,
     temperature_note,
 )
 from soritune.reports.scores import Scores, TaskScores
@@ -35,6 +36,8 @@ WIDTH = 110
 """Columns of a text file."""
 CLASSES_SHOWN = 12
 """A confusion matrix with more classes is too wide for text."""
+SPEAKERS_SHOWN = 12
+"""More speakers are in the report only."""
 
 
 def summary(scores: Scores) -> str:
@@ -112,6 +115,9 @@ def score_tables(scores: Scores) -> Iterator[RenderableType]:
             yield _classes(confusion)
             yield Text("")
             yield _matrix(confusion)
+        if 0 < len(task_scores.speakers) <= SPEAKERS_SHOWN and tasks[name].single_label:
+            yield Text("")
+            yield _speakers(tasks[name], task_scores)
 
 
 def _rates(task: Task, scores: TaskScores) -> Table:
@@ -164,6 +170,17 @@ def _coverages(task: Task, scores: TaskScores) -> Table:
         table.add_column(title, justify="right")
     for row in rows:
         table.add_row(*row)
+    return table
+
+
+def _speakers(task: Task, scores: TaskScores) -> Table:
+    titles, rows = speaker_rows(task, scores)
+    table = _table("")
+    table.add_column(titles[0])
+    for title in titles[1:]:
+        table.add_column(title, justify="right")
+    for name, *texts in rows:
+        table.add_row(Text(name), *texts)
     return table
 
 

@@ -37,6 +37,7 @@ from soritune.metrics.calibration import (
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder, choose_bundle
+from soritune.stages.calibration_rows import LEAST_ROWS, LEAST_SPEAKERS, is_enough
 from soritune.stages.enrolment import hash_of
 from soritune.stages.judged import JudgedModel
 from soritune.stages.prepare import root_of
@@ -45,9 +46,6 @@ from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.specs import OutputSpec
 from soritune.tasks.task import Task
 
-LEAST_ROWS, LEAST_SPEAKERS = 20, 2
-"""With fewer labelled validation clips, or clips of fewer speakers, there is no temperature: that of two clips may be
-20, which makes all probabilities alike. Clips whose speakers are not known are not refused."""
 FEW_ROWS = 100
 """With fewer validation clips, a warning states that the temperature is uncertain."""
 VALIDATION = "val"
@@ -224,14 +222,15 @@ def _speakers(rows: Sequence[Posteriors]) -> set[str | None]:
 def _too_few(name: str, kept: Sequence[Posteriors]) -> str | None:
     """Why the labelled rows of an output give no temperature; None if they do."""
     speakers = _speakers(kept)
-    few_speakers = None not in speakers and len(speakers) < LEAST_SPEAKERS
-    if len(kept) >= LEAST_ROWS and not few_speakers:
+    if is_enough(len(kept), None if None in speakers else len(speakers)):
         return None
+    few_speakers = None not in speakers and len(speakers) < LEAST_SPEAKERS
     have = f"{len(kept)} of its validation clips {'has' if len(kept) == 1 else 'have'} a label"
     same = ", all of one speaker" if kept and few_speakers else ""
     return (
         f"'{name}' has no temperature: {have}{same}; {LEAST_ROWS} clips of {LEAST_SPEAKERS} speakers are the least "
-        "(set split.ratios.val, or --val-share of crossval, higher)"
+        "(train again with a larger share of val in split.ratios, which `run --dry-run` names, or with a higher "
+        "--val-share of crossval)"
     )
 
 

@@ -13,6 +13,7 @@ from soritune.errors import TrainingError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
 from soritune.run_folder import RunFolder
+from soritune.stages.calibration_rows import calibration_fault
 from soritune.stages.check import by_purpose
 from soritune.stages.label_columns import with_labels
 from soritune.stages.prepare import with_chosen_source
@@ -34,8 +35,8 @@ def dry_run(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> dict[
     """Prepares, checks and splits, then takes one forward pass on the longest batch; no weights are written.
 
     Returns:
-        `{"splits": summary, "quarantined": n, "longest_batch": {...}, "model": report}`. Of several processes the
-        first does the work; on the others the result is empty.
+        `{"splits": summary, "calibration_fault": sentence or None, "quarantined": n, "longest_batch": {...},
+        "model": report}`. Of several processes the first does the work; on the others the result is empty.
 
     Raises:
         SorituneError: a stage fails; settings of a phase contradict each other; a row of the longest batch cannot be
@@ -54,6 +55,9 @@ def _dry_run(recipe: Recipe, folder: Path, console: Console) -> dict[str, Any]:
     check_start(recipe)
     open_folder(folder)
     manifest, splits = corpus_to_splits(recipe, folder, console=console)
+    uncalibrated = calibration_fault(recipe, manifest, splits)
+    if uncalibrated is not None:
+        console.warning(uncalibrated)
     run = build_run(recipe, manifest, splits, folder)
     check_phases(
         run.model,
@@ -66,6 +70,7 @@ def _dry_run(recipe: Recipe, folder: Path, console: Console) -> dict[str, Any]:
     return {
         "splits": splits.summary(with_labels(run.tasks, manifest), label_fields(run.tasks)),
         "policy": splits.policy,
+        "calibration_fault": uncalibrated,
         "quarantined": len(by_purpose(read_quarantine(RunFolder(folder).quarantine))[0]),
         "steps_per_epoch": max(each.plan(0).num_steps for each in epochs),
         "padding_share": longest_first.padding_share,

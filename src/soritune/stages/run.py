@@ -31,6 +31,7 @@ from soritune.reports.figure_files import Picture
 from soritune.reports.history import plot_history, show_history
 from soritune.reports.text_report import summary
 from soritune.run_folder import RunFolder
+from soritune.stages.calibration_rows import calibration_fault
 from soritune.stages.evaluate import evaluate_after_training
 from soritune.stages.prepare import root_of, with_chosen_source
 from soritune.stages.split import corpus_to_splits
@@ -159,7 +160,11 @@ def _training_inputs(
     if resumed and files.splits.exists():
         report_resumed(recipe, files, console)
         return load_manifest(files.checked, root=root_of(recipe)), load_splits(files.splits)
-    return corpus_to_splits(recipe, folder, console=console)
+    checked, splits = corpus_to_splits(recipe, folder, console=console)
+    fault = calibration_fault(recipe, checked, splits)
+    if fault is not None:
+        console.warning(fault)
+    return checked, splits
 
 
 def _can_resume(folder: Path, given_rows: Manifest | None) -> bool:

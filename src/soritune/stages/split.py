@@ -10,7 +10,7 @@ from pathlib import Path
 from soritune.corpus.checks import read_quarantine
 from soritune.corpus.manifest import Manifest
 from soritune.corpus.reasons import commonest
-from soritune.corpus.splitting.splits import Splits, make_splits
+from soritune.corpus.splitting.splits import Splits, make_splits, refuse_without_speakers
 from soritune.errors import SplitError
 from soritune.progress import SILENT, Console
 from soritune.recipe import Recipe
@@ -25,8 +25,13 @@ logger = logging.getLogger(__name__)
 
 
 def corpus_to_splits(recipe: Recipe, folder: Path, *, console: Console = SILENT) -> tuple[Manifest, Splits]:
-    """Prepares, checks and splits the recipe's corpus: every file that a training in `folder` starts from."""
+    """Prepares, checks and splits the recipe's corpus: every file that a training in `folder` starts from.
+
+    Raises:
+        SplitError: no row has a speaker by which it is to be split; this is known before recordings are decoded.
+    """
     manifest = prepare_corpus(recipe, folder, console=console)
+    refuse_without_speakers(manifest, recipe.split)
     checked = check_corpus(recipe, manifest, folder, console=console)
     return checked, split_corpus(recipe, checked, folder, console=console)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -12,9 +14,16 @@ class Interrupt:
 
     SIGTERM may come repeatedly: torchrun and Kubernetes send it to every process that has not exited yet.
 
+    Args:
+        report: called at once with a line for people when the first request comes, inside the signal's handler.
+
     Attributes:
         requested: a stop is requested.
     """
+
+    def __init__(self, report: Callable[[str], None] | None = None) -> None:
+        self.requested = False
+        self._report_line = report
 
     def __enter__(self) -> Interrupt:
         self.requested = False
@@ -28,11 +37,23 @@ class Interrupt:
         return self
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+        is_first, self.requested = not self.requested, True
         if number == signal.SIGINT:
             if self._by_hand:
                 raise KeyboardInterrupt
             self._by_hand = True
+        if is_first:
+            self._report(signal.Signals(number))
+
+    def _report(self, number: signal.Signals) -> None:
+        if self._report_line is None:
+            return
+        again = "; Ctrl-C again stops at once, without saving" if number == signal.SIGINT else ""
+        line = f"{number.name}: the run stops after the step or evaluation in progress and saves it{again}"
+        try:
+            self._report_line(line)
+        except RuntimeError:  # the signal came while the same stream was being written to
+            os.write(2, f"{line}\n".encode())
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._handlers_before.items():

@@ -57,7 +57,7 @@ class BundleKeeper:
         ema = self.settings.ema
         training: dict[str, Any] = {
             "step": progress.step,
-            "epoch": progress.epoch,
+            "epochs_done": progress.epochs_done,
             "metrics": {key: value for key, value in values.items() if math.isfinite(value)},
             "weights": "ema" if averaged else "raw",
         }

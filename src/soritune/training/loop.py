@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class TrainingResult:
     seconds: float
     phases: tuple[dict[str, Any], ...] = ()
     """Per finished phase: its index, name, steps, why it ended ("stopped"), its best values."""
+    best_epochs: Mapping[str, float] = field(default_factory=dict)
+    """By value in `best`: epochs of the phase that were trained when it was the best."""
 
 
 def train(run: TrainingRun, *, resume: bool = False, console: Console = SILENT) -> TrainingResult:
@@ -128,7 +130,8 @@ def _train_phases(
     if group.rank == 0:
         _clear(RunFolder(run.folder), loaded, run.settings.keep_newest)
     stopped = progress.ended or EndReason.END
-    with Interrupt() as interrupt:
+    log.to_terminal(f"losses and evaluations are also in {log.folder.text_log}")
+    with Interrupt(log.to_terminal) as interrupt:
         for phase in to_train:
             # The next phase begins from a checkpoint at the end of a phase. One inside a phase is resumed.
             inside = loaded if progress.ended is None else None
@@ -153,7 +156,13 @@ def _train_phases(
             lambda: log.event("end", step=progress.step, stopped=stopped, seconds=round(seconds, 1))
         )
     return TrainingResult(
-        run.folder, progress.step, dict(progress.best), stopped, seconds, tuple(progress.done)
+        run.folder,
+        progress.step,
+        dict(progress.best),
+        stopped,
+        seconds,
+        tuple(progress.done),
+        dict(progress.best_epochs),
     )
 
 

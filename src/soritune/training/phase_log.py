@@ -24,6 +24,10 @@ from soritune.training.validation import Validation
 
 _SLOW_DATA = 0.2
 """Share of the time spent waiting for data from which the progress bar shows it."""
+_STEPS_TIMED = 3
+"""Steps after which the time of an epoch is estimated, on the terminal."""
+_SHORT_S, _LONG_S = 20, 60
+"""Seconds of an epoch below which no estimate is needed, and from which a CPU user is shown the quicker setting."""
 
 
 class PhaseLog:
@@ -44,6 +48,8 @@ class PhaseLog:
         self.log, self.phase, self.epochs, self.progress = log, phase, epochs, progress
         self.settings = phase.settings
         self.last_loss = math.nan
+        self._steps_shown = 0
+        self._trains_encoder_on_cpu = False
 
     def message(self, text: str) -> None:
         """A line for people."""
@@ -90,6 +96,9 @@ class PhaseLog:
         self.log.message(
             f"{self.phase} {origin}: {counted(num_rows, 'utterance')}, {hours:.2f} h, {counted(total, 'step')}"
         )
+        self._trains_encoder_on_cpu = accelerator.device.type == "cpu" and any(
+            row.part == "encoder" and row.trainable for row in parameters.rows
+        )
         for row in parameters.rows:
             self.log.message(f"  {row.part}: {row.trainable:,} of {row.total:,} trained", to_terminal=False)
         if self.settings.warmup_share is None and warmup < self.settings.warmup_steps:
@@ -121,7 +130,10 @@ class PhaseLog:
         )
 
     def show_progress(self, meter: Meter) -> None:
-        """Moves the progress bar."""
+        """Moves the progress bar; after the first steps it also estimates the time of an epoch."""
+        self._steps_shown += 1
+        if self._steps_shown == _STEPS_TIMED:
+            self._show_speed(meter)
         phase = f"phase {self.phase.number}/{self.phase.count}  " if self.phase.count > 1 else ""
         loss = f"  loss {self.last_loss:.3g}" if math.isfinite(self.last_loss) else ""
         slow = f"  waiting for data {100 * meter.wait_share:.0f} %" if meter.wait_share > _SLOW_DATA else ""
@@ -130,6 +142,22 @@ class PhaseLog:
             self.epochs.total_steps,
             f"{phase}epoch {self.progress.epoch + 1}/{self.settings.epochs}{loss}{slow}",
         )
+
+    def _show_speed(self, meter: Meter) -> None:
+        seconds = self.epochs.plan(self.progress.epoch).num_steps / meter.steps_per_s
+        if seconds < _SHORT_S:
+            return
+        text = f"{self._time_of(seconds)} per epoch at the speed of the first steps"
+        if self._trains_encoder_on_cpu and seconds >= _LONG_S:
+            text += (
+                "; heads alone train faster on a CPU: model.freeze.encoder=true 'batches.encoder_states={}' computes "
+                "the encoder once"
+            )
+        self.log.to_terminal(text)
+
+    @staticmethod
+    def _time_of(seconds: float) -> str:
+        return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.1f} min"
 
     def evaluation(self, event: str, num_rows: int, result: Validation) -> None:
         """The result of an evaluation."""

@@ -95,7 +95,7 @@ class PhaseTrainer:
             reason = self._epoch(interrupt)
             if reason is None:
                 progress.epoch += 1
-                progress.step_in_epoch = 0
+                progress.step_in_epoch = progress.steps_of_epoch = 0
                 progress.failed_rows = 0
         reason = reason or EndReason.END
         if reason is EndReason.INTERRUPTED:
@@ -132,6 +132,7 @@ class PhaseTrainer:
         """Trains to the end of the epoch; returns the reason if the phase ends inside it."""
         progress = self.progress
         plan, first = self.epochs.plan(progress.epoch), progress.step_in_epoch
+        progress.steps_of_epoch = plan.num_steps
         steps = self.epochs.load(progress.epoch, first, self.stepper.accelerator)
         meter = Meter()
         for _ in range(first, plan.num_steps):
@@ -247,6 +248,7 @@ class PhaseTrainer:
                 "steps": progress.phase_step,
                 "stopped": reason,
                 "best": dict(progress.best),
+                "best_epochs": dict(progress.best_epochs),
                 "weights": progress.best_weights,
             }
         )

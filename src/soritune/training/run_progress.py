@@ -20,6 +20,8 @@ class Progress:
     epoch: int = 0
     """Of the phase."""
     step_in_epoch: int = 0
+    steps_of_epoch: int = 0
+    """Steps of the whole epoch; 0 before it has begun."""
     phase_step: int = 0
     """Optimizer steps of this phase."""
     step: int = 0
@@ -28,6 +30,8 @@ class Progress:
     """Why the phase ended; None while it is being trained."""
     best: dict[str, float] = field(default_factory=dict)
     """Best value in this phase of everything by which bundles are kept."""
+    best_epochs: dict[str, float] = field(default_factory=dict)
+    """By value: `epochs_done` when it was the best."""
     kept: dict[str, list[list[int | float]]] = field(default_factory=dict)
     """By value, best first: [value, step, validation loss] of the weights that are kept."""
     best_weights: str | None = None
@@ -76,6 +80,11 @@ class Progress:
         """Names of the files of weights beside the checkpoints that are read again."""
         files = [self.best_weights, *(done["weights"] for done in self.done)]
         return [name for name in files if name is not None]
+
+    @property
+    def epochs_done(self) -> float:
+        """Epochs of the phase that were trained, with the part of the current one: 14.0 at the end of the 14th."""
+        return self.epoch + self.step_in_epoch / max(self.steps_of_epoch, 1)
 
     @property
     def is_untrained(self) -> bool:

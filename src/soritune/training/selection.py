@@ -88,6 +88,8 @@ class Selection:
                 kept.insert(rank, [value, progress.step, loss])
                 del kept[self.keep :]
                 progress.best[name] = kept[0][0]
+                if rank == 0:
+                    progress.best_epochs[name] = progress.epochs_done
                 ranks[name] = rank
         return ranks
 

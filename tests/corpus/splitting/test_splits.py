@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
-from soritune.corpus.splitting.splits import SplitSettings, load_splits, make_splits
+from soritune.corpus.splitting.splits import (
+    SplitSettings,
+    load_splits,
+    make_splits,
+    refuse_without_speakers,
+)
 from soritune.corpus.utterance import Utterance
 from soritune.errors import OutputError, SplitError
 
@@ -241,6 +246,32 @@ def test_faulty_settings_are_refused() -> None:
     ):
         with pytest.raises(ValidationError):
             SplitSettings(**bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ([0.5, 0.34, 0.16], "{train: 0.5, val: 0.34, test: 0.16}"),
+        ([0.8, 0.2], "{train: 0.8, val: 0.1, test: 0.1}"),
+        ("80/10/10", "{train: 0.8, val: 0.1, test: 0.1}"),
+    ],
+)
+def test_ratios_without_names_are_refused_with_the_names(given: object, shown: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        SplitSettings(ratios=given)  # type: ignore[arg-type]
+    assert f"must give train, val and test by name, such as 'split.ratios={shown}'" in str(refused.value)
+
+
+def test_a_manifest_without_speakers_is_refused_only_if_it_is_split_by_speaker(tmp_path: Path) -> None:
+    rows = [
+        Utterance(id=f"u{n}", audio="a.wav", duration_s=1.0, speaker=None if n else "\u200b")
+        for n in range(4)
+    ]
+    manifest = write_manifest(tmp_path / "m.parquet", rows, root=tmp_path)
+    with pytest.raises(SplitError, match="no utterance has one; map it"):
+        refuse_without_speakers(manifest, SplitSettings(by=("speaker",)))
+    for other in (SplitSettings(by=("random",)), SplitSettings(given="part")):
+        refuse_without_speakers(manifest, other)
 
 
 def test_ratios_that_do_not_add_to_one_are_refused_with_ratios_that_do() -> None:

@@ -34,6 +34,7 @@ from soritune.corpus.splitting.copies import (
 )
 from soritune.corpus.splitting.grouping import Columns, identity_warnings, strata_of, with_values
 from soritune.errors import SplitError, reason_of
+from soritune.identities import identity
 from soritune.settings import Settings
 from soritune.strict_json import parse_json
 from soritune.whole_file import whole_file
@@ -45,6 +46,11 @@ _COMPARED = {"val": ("train", "val"), "test": ("train", "test"), "val-test": ("v
 """Key of `overlap` → the two splits whose speakers and scripts are compared."""
 SCHEMA_VERSION = "soritune.splits/1"
 Copies = Literal["apart", "allow", "ignore"]
+NO_SPEAKERS = (
+    "cannot split by speaker: no utterance has one; map it (--field speaker=NAME, or in a recipe "
+    "data.config.fields.speaker, or data.config.speaker_pattern for the paths of a table), use "
+    "split.by=[script] (--by script), or split.by=[random] (--random), which is recorded as such"
+)
 
 
 class SplitSettings(Settings):
@@ -73,6 +79,21 @@ class SplitSettings(Settings):
     def _words(cls, value: Any) -> Any:
         """One text as a list: `by=random`, `by=speaker,script`, `stratify=emotion`."""
         return tuple(value.replace("+", ",").replace(" ", "").split(",")) if isinstance(value, str) else value
+
+    @field_validator("ratios", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Refuses shares without the names of their splits, and shows them with names.
+
+        Raises:
+            ValueError: the value is not a mapping.
+        """
+        if isinstance(value, Mapping):
+            return value
+        shares = value if isinstance(value, (list, tuple)) and len(value) == len(SPLITS) else ()
+        numbers = all(isinstance(share, int | float) for share in shares)
+        example = dict(zip(SPLITS, shares if shares and numbers else (0.8, 0.1, 0.1), strict=True))
+        raise ValueError(f"must give train, val and test by name, such as {ratios_text(example)}")
 
     @model_validator(mode="after")
     def _consistent(self) -> SplitSettings:
@@ -277,6 +298,21 @@ def make_splits(
     return finish_splits(manifest, columns, codes, settings, warnings)
 
 
+def refuse_without_speakers(manifest: Manifest, settings: SplitSettings) -> None:
+    """Refuses a manifest that will be split by speaker and has none, before work is spent on its recordings.
+
+    Raises:
+        SplitError: no row has a speaker.
+    """
+    by_speaker = settings.given is None and "speaker" in settings.by
+    if (
+        by_speaker
+        and len(manifest)
+        and not any(map(identity, manifest.column("speaker").unique().to_pylist()))
+    ):
+        raise SplitError(NO_SPEAKERS)
+
+
 def finish_splits(
     manifest: Manifest,
     columns: Columns,
@@ -359,8 +395,13 @@ def _with_rest(others: Mapping[str, float]) -> str:
     """Ratios of which train is what the others leave, as settings; if they leave nothing, the default ones."""
     rest = 1 - sum(others.values())
     shares = {"train": rest, **others} if rest > 0 else {"train": 0.8, "val": 0.1, "test": 0.1}
-    listed = ", ".join(f"{name}: {share:g}" for name, share in shares.items())
-    return f"'split.ratios={{{listed}}}' (--ratios {','.join(f'{share:g}' for share in shares.values())})"
+    return f"{ratios_text(shares)} (--ratios {','.join(f'{share:g}' for share in shares.values())})"
+
+
+def ratios_text(ratios: Mapping[str, float]) -> str:
+    """Ratios as an override for a shell: `'split.ratios={train: 0.56, val: 0.34, test: 0.1}'`."""
+    listed = ", ".join(f"{name}: {share:g}" for name, share in ratios.items())
+    return f"'split.ratios={{{listed}}}'"
 
 
 def _code(split: str) -> int:
@@ -414,11 +455,7 @@ def _disjoint_codes(
         part = assign_groups(scripts, strata, hours, ratios, settings.seed, "script")
         return split_codes[part[scripts.codes]]
     if not len(speakers):
-        raise SplitError(
-            "cannot split by speaker: no utterance has one; map it (--field speaker=NAME, or in a recipe "
-            "data.config.fields.speaker, or data.config.speaker_pattern for the paths of a table), use "
-            "split.by=[script] (--by script), or split.by=[random] (--random), which is recorded as such"
-        )
+        raise SplitError(NO_SPEAKERS)
     try:
         part = assign_groups(speakers, strata, hours, ratios, settings.seed, "speaker")
     except SplitError as error:
