@@ -11,11 +11,11 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from soritune.errors import OutputError
+from soritune.inference.clips import Item, clips_of
 from soritune.inference.header import Header
 from soritune.inference.json_values import without_nan
 from soritune.inference.predictions import Row
@@ -38,7 +38,6 @@ class FinishedRows:
     def __init__(self, output: Path, stream: BinaryIO) -> None:
         self.path = unfinished_file(output)
         self._stream = stream
-        self._changed: dict[str, int | None] = {}
 
     def header(self) -> Header | None:
         """That of the call that was killed; None if the file is new."""
@@ -74,22 +73,26 @@ class FinishedRows:
             self._write(header.to_json())
         return rows
 
-    def watch(self, rows: Iterable[Row], files: Sequence[Path]) -> Iterator[Row]:
+    def watch(self, rows: Iterable[Row], items: Sequence[Item]) -> Iterator[Row]:
         """Passes the rows on; those of a recording are written when its last one has come, if none has an error.
 
         Args:
-            rows: in the order of the files; the channels of one follow each other.
-            files: that are predicted.
+            rows: in the order of the items; the channels of one follow each other.
+            items: files, or requests with a file, that are predicted.
         """
+        by_file = {_audio_of(item): item for item in items}
         # A recording that changes while it is predicted is predicted again.
-        changed = {str(file): changed_at(str(file)) for file in files}
-        for audio, group in groupby(rows, key=lambda row: str(row["audio"])):
-            kept = []
-            for row in group:
-                kept.append(row)
-                yield row
-            if not any("error" in row for row in kept):
-                self._write({"audio": audio, "changed": changed.get(audio), "rows": kept})
+        changed = {file: changed_at(file) for file in by_file}
+        kept: list[Row] = []
+        for row in rows:
+            audio = str(row["audio"])
+            if kept and kept[0]["audio"] != audio:
+                kept = []
+            kept.append(row)
+            is_whole = audio in by_file and len(kept) == sum(1 for _ in clips_of([by_file[audio]]))
+            if is_whole and not any("error" in each for each in kept):
+                self._write({"audio": audio, "changed": changed[audio], "rows": kept})
+            yield row
 
     def delete(self) -> None:
         """Deletes the file, when the predictions are written."""
@@ -139,6 +142,11 @@ def changed_at(audio: str) -> int | None:
         return os.stat(audio).st_mtime_ns
     except OSError:
         return None
+
+
+def _audio_of(item: Item) -> str:
+    """The file of an item: itself, or the audio of a request."""
+    return str(item["audio"] if isinstance(item, Mapping) else item)
 
 
 def _inode(path: Path) -> int | None:

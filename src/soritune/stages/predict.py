@@ -232,7 +232,7 @@ def predict_rows(
                 for part in parts
             )
         if finished is not None:
-            predicted = finished.watch(predicted, [Path(_audio_of(item)) for item in items])
+            predicted = finished.watch(predicted, items)
         rows = watch(chain(earlier, predicted, unusable))
         if output is not None and header is not None:
             write_predictions(output, header, rows, header_beside=header_beside)
@@ -243,11 +243,6 @@ def predict_rows(
         else:
             for _ in rows:
                 pass
-
-
-def _audio_of(item: Any) -> Any:
-    """The file of an item: itself, or the audio of a request."""
-    return item["audio"] if isinstance(item, Mapping) else item
 
 
 def _refuse_idle_withholding(predictor: Predictor, rows: Manifest) -> None:
