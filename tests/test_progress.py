@@ -10,7 +10,7 @@ import pytest
 from tests.test_layers import SOURCE, files, parsed
 
 import soritune
-from soritune.progress import SILENT, Console
+from soritune.progress import LINE_EVERY_S, SILENT, Console, ProgressLines
 
 MAY_PRINT = ("cli/", "progress.py", "terminal_text.py")
 RENDERS_TEXT = {"reports/text_report.py": "renders tables into a string"}
@@ -124,3 +124,27 @@ def test_consoles_are_made_by_the_command_line() -> None:
         and str(getattr(node.func, "attr", None) or getattr(node.func, "id", None)).endswith("Console")
     }
     assert {maker for maker in makers if not maker.startswith("cli/")} == {"progress.py", *RENDERS_TEXT}
+
+
+def test_lines_have_counts_and_come_from_time_to_time() -> None:
+    now = 0.0
+    shown: list[str] = []
+    lines = ProgressLines(shown.append, 4, lambda: now)
+    lines.add(1)
+    assert shown == []
+    now = LINE_EVERY_S
+    lines.add(0.5)
+    lines.add(0.5)
+    now = 3 * LINE_EVERY_S
+    lines.add(1 / 3 * 3)
+    assert shown == ["1 of 4 done (38%) after 0:30 min", "3 of 4 done (75%) after 1:30 min"]
+
+
+def test_lines_are_shown_only_on_request_and_not_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soritune.progress.LINE_EVERY_S", 0.0)
+    for lines in (False, True):
+        with Console().bar("labels", 2, lines=lines) as bar:
+            bar.advance()
+    assert capsys.readouterr().err.count("1 of 2 done (50%)") == 1

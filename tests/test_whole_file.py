@@ -112,3 +112,12 @@ def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
     assert not left.exists()
     assert target.read_bytes() == b"half"
     assert all(other.exists() for other in others)
+
+
+def test_leftover_search_spares_a_file_that_is_being_written(tmp_path: Path) -> None:
+    target = tmp_path / "calls.jsonl"
+    with whole_file(target) as part:
+        part.write_text("half")
+        remove_leftovers(target)
+        part.write_text("whole")
+    assert target.read_text() == "whole"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from rich.progress import (
     BarColumn,
@@ -21,6 +23,8 @@ from soritune import processes
 from soritune.notebook_display import NotebookBar, NotebookDisplay, is_notebook
 from soritune.terminal_text import SafeConsole
 
+LINE_EVERY_S = 30.0
+"""Between two lines of `ProgressLines`."""
 _STAGES = {
     "prepare": "reading the corpus",
     "check": "checking the recordings",
@@ -37,21 +41,55 @@ class Bar:
 
     _progress: Progress | NotebookBar
     _task: TaskID
+    _lines: ProgressLines | None = None
 
     def advance(self, count: float = 1) -> None:
         """Adds `count` finished items; a part of one for long ones."""
         self._progress.advance(self._task, count)
+        if self._lines is not None:
+            self._lines.add(count)
 
     def update(self, done: float, total: float | None = None, state: str = "") -> None:
         """Sets the number of finished items, their total, and a short text beside the bar."""
         self._progress.update(self._task, completed=done, total=total, state=state)
 
 
+class ProgressLines:
+    """How much is done as lines, where a bar is not shown: at most one in `LINE_EVERY_S`.
+
+    Args:
+        show: takes a line.
+        total: number of items.
+        clock: seconds from any moment.
+    """
+
+    def __init__(
+        self, show: Callable[[str], None], total: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._show, self._total, self._clock = show, total, clock
+        self._done, self._started = 0.0, clock()
+        self._shown = self._started
+
+    def add(self, count: float) -> None:
+        """Adds finished items, or parts of them."""
+        self._done += count
+        now = self._clock()
+        if now - self._shown >= LINE_EVERY_S:
+            self._shown = now
+            minutes, seconds = divmod(int(now - self._started), 60)
+            # Parts of items are sums of shares, which may be a little below a whole number.
+            whole, share = int(self._done + 1e-6), self._done / max(self._total, 1e-9)
+            self._show(
+                f"{whole:,} of {self._total:,.0f} done ({share:.0%}) after {minutes}:{seconds:02d} min"
+            )
+
+
 class Console:
     """Shows messages and progress bars on standard error.
 
     Of several processes only the first shows them. Bars are shown on a terminal, and in a notebook, where all bars
-    share one display and messages are lines of the cell's output. Elsewhere a line states which stage has begun.
+    share one display and messages are lines of the cell's output. Elsewhere a line states which stage has begun, and
+    where `lines` is requested, more lines how much of it is done.
 
     Args:
         quiet: show nothing.
@@ -77,7 +115,13 @@ class Console:
 
     @contextmanager
     def bar(
-        self, label: str, total: float | None = None, *, transient: bool = True, counted: bool = True
+        self,
+        label: str,
+        total: float | None = None,
+        *,
+        transient: bool = True,
+        counted: bool = True,
+        lines: bool = False,
     ) -> Iterator[Bar]:
         """A progress bar for the duration of a `with` block.
 
@@ -86,6 +130,7 @@ class Console:
             total: number of items; None if it is not known yet.
             transient: whether the bar disappears at the end.
             counted: show the number of finished items; False if `state` shows the amount in another unit.
+            lines: show the number of finished items from time to time where the bar is not shown.
         """
         if self._notebook is not None:
             yield Bar(NotebookBar(self._notebook, label, total), TaskID(0))
@@ -99,7 +144,12 @@ class Console:
         if disable and label in _STAGES:
             self.message(f"{_STAGES[label]} …", style="dim")
         with Progress(*columns, console=self._rich, disable=disable, transient=transient) as progress:
-            yield Bar(progress, progress.add_task(label, total=total, state=""))
+            shows_lines = lines and disable and not self.quiet and total is not None
+            yield Bar(
+                progress,
+                progress.add_task(label, total=total, state=""),
+                ProgressLines(partial(self.message, style="dim"), total or 0.0) if shows_lines else None,
+            )
 
 
 SILENT = Console(quiet=True)

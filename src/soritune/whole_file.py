@@ -11,6 +11,11 @@ from pathlib import Path
 
 from soritune.errors import OutputError, reason_of
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 @contextlib.contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
@@ -27,9 +32,9 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     temporary = target.with_name(f"{_temporary_stem(target)}{secrets.token_hex(4)}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-        yield temporary
-        os.replace(temporary, target)
+        with _held(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)):
+            yield temporary
+            os.replace(temporary, target)
     except OSError as error:
         raise OutputError(f"{target} cannot be written ({reason_of(error)}); choose another path") from error
     finally:
@@ -38,18 +43,50 @@ def whole_file(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def _held(descriptor: int) -> Iterator[None]:
+    """Locks a file while this process writes it, so that others know that it is no leftover."""
+    try:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            os.close(descriptor)  # an open file cannot be renamed there
+            descriptor = -1
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _is_written(file: Path) -> bool:
+    """Whether a process holds the file."""
+    if fcntl is None:
+        return False
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system without locks
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _temporary_stem(target: Path) -> str:
     """How temporary names begin. Only part of the stem: a name of the maximum length must not become longer."""
     return f".{target.stem[:16]}."
 
 
 def remove_leftovers(path: Path | str) -> None:
-    """Removes what writers of `path` left when they were killed. No other process may be writing it."""
+    """Removes what writers of `path` left when they were killed; files that a process is writing stay."""
     target = Path(path)
     name = re.compile(re.escape(_temporary_stem(target)) + "[0-9a-f]{8}" + re.escape(target.suffix))
     with contextlib.suppress(OSError):
         for file in target.parent.iterdir():
-            if name.fullmatch(file.name):
+            if name.fullmatch(file.name) and not _is_written(file):
                 file.unlink(missing_ok=True)
 
 

@@ -102,6 +102,7 @@ def test_speech_over_a_border_of_blocks_counts_as_one_stretch() -> None:
     log = ActivityOfBlocks()
     log.add(0.0, 1.0, Activity(np.arange(40) >= 38, 0.025))
     log.add(1.0, 2.0, Activity(np.arange(40) < 2, 0.025))
-    assert log.has_speech(0.5, 1.5)
-    assert not log.has_speech(0.5, 1.0) and not log.has_speech(1.0, 1.5)
-    assert not log.has_speech(3.0, 4.0)
+    assert log.between(0.5, 1.5).has_speech()
+    assert not log.between(0.5, 1.0).has_speech() and not log.between(1.0, 1.5).has_speech()
+    assert not log.between(3.0, 4.0).has_speech()
+    assert log.between(0.5, 1.5).speech_s() == 0.1

@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -45,6 +46,24 @@ def test_times_are_in_predictions_and_in_every_file(unseen, tiny_ko, tmp_path):
         assert (tmp_path / "vtt" / f"{file.stem}.vtt").read_text(encoding="utf-8").startswith("WEBVTT")
 
 
+def test_table_of_times_has_the_ids_of_the_table_of_predictions(unseen, tiny_ko, tmp_path):
+    files = [unseen.audio_path(row) for row in list(unseen.utterances())[:2]]
+    run(
+        *files, "-b", tiny_ko, "--vad", "off", "-o", tmp_path / "p.csv", "--times-csv", tmp_path / "t.csv",
+    )  # fmt: skip
+    tables = {}
+    for name in ("p", "t"):
+        with (tmp_path / f"{name}.csv").open(encoding="utf-8-sig", newline="") as stream:
+            tables[name] = list(csv.DictReader(stream))
+    for line in tables["p"]:
+        of_clip = [each for each in tables["t"] if each["id"] == line["id"]]
+        phones = [each["text"] for each in of_clip if each["tier"] == "phones"]
+        assert phones == [phone for phone in line["phones"].split() if phone != "|"]
+        words = "".join(each["text"] for each in of_clip if each["tier"] == "words")
+        assert words == line["hangul"].replace(" ", "")
+        assert all(0 <= float(each["start_s"]) <= float(each["end_s"]) for each in of_clip)
+
+
 def test_json_has_times_only_on_request(unseen, tiny_ko):
     file = unseen.audio_path(next(unseen.utterances()))
     with_times = json.loads(run(file, "-b", tiny_ko, "--vad", "off", "--times", "--json").stdout)
@@ -59,6 +78,8 @@ def test_options_that_cannot_act_are_refused(unseen, tiny_ko):
     file = unseen.audio_path(next(unseen.utterances()))
     with pytest.raises(SorituneError, match="--times has no effect without --json"):
         run(file, "-b", tiny_ko, "--times")
+    with pytest.raises(SorituneError, match=r"--output FILE.jsonl or a file of times, such as --times-csv"):
+        run(file, "-b", tiny_ko, "--times", "-o", "p.csv")
     with pytest.raises(SorituneError, match="--tier has no effect without --ctm"):
         run(file, "-b", tiny_ko, "--times", "--json", "--tier", "phones")
 

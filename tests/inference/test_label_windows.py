@@ -6,8 +6,21 @@ from soritune.inference.label_windows import LabelWindows, label_windows
 
 def test_windows_follow_each_other_unless_a_hop_is_given():
     assert label_windows(None, None) is None
-    assert label_windows(5.0, None) == LabelWindows(window_s=5, hop_s=5)
-    assert label_windows(5.0, 2.5) == LabelWindows(window_s=5, hop_s=2.5)
+    assert label_windows(5.0, None) == LabelWindows(window_s=5, hop_s=5, min_speech_s=1)
+    assert label_windows(5.0, 2.5) == LabelWindows(window_s=5, hop_s=2.5, min_speech_s=1)
+
+
+def test_least_speech_is_a_second_or_a_share_of_short_windows():
+    assert label_windows(2.0, None).min_speech_s == pytest.approx(0.4)
+    assert label_windows(20.0, None).min_speech_s == 1
+    assert label_windows(5.0, None, finds_speech=False).min_speech_s == 0
+    assert label_windows(5.0, None, 0.0).min_speech_s == 0
+    windows = label_windows(5.0, None, 2.0)
+    assert (windows.enough_speech_s(5.0), windows.enough_speech_s(2.5)) == (2.0, 1.0)
+    with pytest.raises(TaskError, match=r"min_speech_s \(1\) has no effect with vad off"):
+        label_windows(5.0, None, 1.0, finds_speech=False)
+    with pytest.raises(TaskError, match="min_speech_s needs window_s"):
+        label_windows(None, None, 1.0)
 
 
 @pytest.mark.parametrize(

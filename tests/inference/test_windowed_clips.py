@@ -193,3 +193,44 @@ def test_hour_of_stereo_takes_no_more_memory_than_four_minutes(fakes, tmp_path, 
         assert done.returncode == 0, done.stderr
         peaks.append(int(done.stdout))
     assert peaks[1] - peaks[0] < 23_000
+
+
+def test_window_with_little_speech_has_no_label_and_no_weight(fakes):
+    """5 s of calm, 0.5 s of tense in a window of its own, and silence."""
+    samples = fakes.tones_in_turn(("calm", 5), (None, 4.5), ("tense", 0.5), (None, 5))
+    (row,) = predictor(fakes, hop_s=5).predict((samples, 16000))
+    assert labels_of(row) == ["calm", None, None]
+    assert [(w.get("reason"), w.get("no_speech", False)) for w in row["windows"]] == [
+        (None, False),
+        ("little-speech", False),
+        (None, True),
+    ]
+    speech = [window["speech_s"] for window in row["windows"]]
+    assert 4 < speech[0] <= 5 and 0 < speech[1] <= 0.6 and speech[2] == 0
+    assert [s["label"] for s in row["segments"]["emotion"]] == ["calm", None]
+    prediction = row["tasks"]["emotion"]["prediction"]
+    assert (
+        prediction["probabilities"]["calm"] == pytest.approx(0.8, abs=1e-5) and "uncertain" not in prediction
+    )
+    (every,) = predictor(fakes, hop_s=5, min_speech_s=0).predict((samples, 16000))
+    assert labels_of(every)[1] is not None
+
+
+def test_recording_with_little_speech_alone_has_an_uncertain_label(fakes):
+    samples = fakes.tones_in_turn((None, 7), ("warm", 0.5), (None, 7.5))
+    (row,) = predictor(fakes, hop_s=5).predict((samples, 16000))
+    prediction = row["tasks"]["emotion"]["prediction"]
+    assert (prediction["uncertain"], prediction["reason"]) == (True, "little-speech")
+    assert "no_speech" not in row and labels_of(row) == [None] * 3
+    assert predictor(fakes).distribution([row]).uncertain == 1
+
+
+def test_recording_shorter_than_a_window_needs_the_same_share_of_speech(fakes):
+    (row,) = predictor(fakes).predict((fakes.tones_in_turn(("warm", 0.8)), 16000))
+    assert labels_of(row) == ["warm"]
+
+
+def test_progress_counts_recordings_and_not_their_channels(fakes, call):
+    done = []
+    list(predictor(fakes).predict({"audio": (call, 16000), "channel": "each"}, progress=done.append))
+    assert sum(done) == pytest.approx(1)

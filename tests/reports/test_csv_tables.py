@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 
 from soritune.reports.compare import compare
-from soritune.reports.csv_tables import is_csv, predictions_csv, write_comparison_csv, write_scores_csv
+from soritune.reports.csv_tables import (
+    RowFacts,
+    is_csv,
+    predictions_csv,
+    write_comparison_csv,
+    write_scores_csv,
+)
 from soritune.reports.score import score_predictions
+from soritune.tasks.task import make_task
 
 
 def read(path):
@@ -73,6 +80,38 @@ def test_several_tasks_have_their_names_in_the_columns(fakes, tmp_path):
     (line,) = read(tmp_path / "p.csv")
     assert line["emotion.label"] == "calm"
     assert line["phoneme.phones"] == "a b"
+
+
+def test_rows_of_a_manifest_have_text_attributes_reference_and_errors(fakes, tmp_path):
+    """G A N A against G A N: one deletion of four; the boundary is no phone."""
+
+    def row(name, reference, **groups):
+        answer = {"prediction": {"task": "phoneme", "phones": ["G", "A", "N"]}, "reference": reference}
+        return {"id": name, "audio": name, "duration_s": 1.0, "groups": groups, "tasks": {"phoneme": answer}}
+
+    task = make_task("phoneme", {})
+    facts = RowFacts(
+        ["split", "age", "text"], iter([("a", "가나"), ("left out", "다"), ("b", None), ("c", "라")])
+    )
+    with predictions_csv(tmp_path / "p.csv", [task], facts) as add:
+        add(row("a", None, split="test", age=7.5))
+        add(row("b", {"phones": ["G", "A", "|", "N", "A"]}, split="test", text="mapped"))
+        add({"id": "c", "audio": "c", "error": "is empty"})
+    first, second, third = read(tmp_path / "p.csv")
+    names = ("text", "split", "age", "row.text", "reference_phones", "errors", "reference_length", "error")
+    assert [first[name] for name in names] == ["가나", "test", "7.5", "", "", "", "", ""]
+    assert [second[name] for name in names] == ["", "test", "", "mapped", "G A | N A", "1", "4", ""]
+    assert (third["text"], third["error"]) == ("라", "is empty")
+
+
+def test_labels_of_a_manifest_are_references(fakes, tmp_path):
+    row = emotion_row("a", "calm")
+    row["tasks"]["emotion"]["reference"] = {"label": "warm"}
+    with predictions_csv(tmp_path / "p.csv", [fakes.emotion_task()], RowFacts([], [("a", None)])) as add:
+        add(row)
+    (line,) = read(tmp_path / "p.csv")
+    assert (line["label"], line["reference_label"]) == ("calm", "warm")
+    assert "errors" not in line
 
 
 def test_file_without_a_predicted_clip_has_the_errors(fakes, tmp_path):

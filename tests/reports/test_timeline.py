@@ -69,9 +69,28 @@ def test_shares_are_of_the_time_with_labels():
     cells = [[cell["text"] for cell in row["cells"]] for row in table["rows"]]
     assert cells == [
         ["right", "calm", "0:30", "75.0 %"],
-        ["right", "tense", "0:00", "0.0 %"],
         ["right", "uncertain", "0:10", "25.0 %"],
     ]
+
+
+def test_too_little_speech_is_in_no_share_and_has_no_bar():
+    little = segment(40, 50, None) | {"uncertain": True, "reason": "little-speech", "confidence": None}
+    made = track(segment(0, 30), little, channel=0)
+    cells = [[cell["text"] for cell in row["cells"]] for row in shares_table([made], ["calm"])["rows"]]
+    assert cells == [["left", "calm", "0:30", "100.0 %"], ["left", "too little speech", "0:10", ""]]
+    (line,) = timeline_lines([made], COLOURS)
+    assert len(line["tracks"][0]["bars"]) == len(segments_table([made])["rows"]) == 1
+
+
+def test_channels_have_the_names_that_are_given():
+    names = ("상담사", "고객")
+    tracks = [Track("a", "a.wav", channel, 0.0, 60.0, (), names) for channel in (0, 1, 2)]
+    assert [each.channel_name for each in tracks] == ["상담사", "고객", "2"]
+
+
+def test_late_times_are_marked_because_a_narrow_page_has_no_room_for_them():
+    (line,) = timeline_lines([track(duration=60.0)], COLOURS)
+    assert [tick["text"] for tick in line["ticks"] if tick["is_late"]] == ["0:50", "0:55"]
 
 
 def test_segments_of_all_channels_are_in_the_order_of_their_times():

@@ -5,7 +5,9 @@ import re
 import pytest
 
 from soritune.errors import OutputError, TaskError
-from soritune.reports.timeline_files import timeline_file
+from soritune.inference.origin import make_header
+from soritune.inference.predictor import Predictor
+from soritune.reports.timeline_files import TimelineLook, timeline_file
 
 
 def prediction(label, confidence, **marks):
@@ -23,7 +25,7 @@ def tasks(fakes):
 def rows():
     """A channel of a call, 10 s into its file, with a label, an uncertain one and silence; and a failed row."""
     windows = [
-        {"start_s": 0.0, "end_s": 5.0, "tasks": {"emotion": prediction("화남", 0.8)}},
+        {"start_s": 0.0, "end_s": 5.0, "speech_s": 4.5, "tasks": {"emotion": prediction("화남", 0.8)}},
         {"start_s": 2.5, "end_s": 7.5, "tasks": {"emotion": prediction("calm", 0.4, uncertain=True)}},
         {"start_s": 5.0, "end_s": 10.0, "tasks": {}, "no_speech": True},
     ]
@@ -40,8 +42,8 @@ def rows():
     return [good, {"id": "bad", "audio": "bad.wav", "error": "is empty"}]
 
 
-def write(path, tasks, rows):
-    with timeline_file(path, tasks) as add:
+def write(path, tasks, rows, look=None):
+    with timeline_file(path, tasks, look) as add:
         for row in rows:
             add(row)
     return path
@@ -57,11 +59,23 @@ def test_csv_has_a_line_per_window_and_opens_in_excel(tasks, rows, tmp_path):
         for each in (("화남", 0.8), ("calm", 0.4))
     )
     assert [list(line.values()) for line in lines] == [
-        ["상담, 1.wav", "right", "10.0", "15.0", "화남", "0.8", "false", "false", *certain],
-        ["상담, 1.wav", "right", "12.5", "17.5", "calm", "0.4", "true", "false", *uncertain],
-        ["상담, 1.wav", "right", "15.0", "20.0", "", "", "false", "true", "", "", ""],
+        ["상담, 1.wav", "right", "10.0", "15.0", "화남", "0.8", "false", "false", "", "4.5", *certain],
+        [
+            "상담, 1.wav",
+            "right",
+            "12.5",
+            "17.5",
+            "calm",
+            "0.4",
+            "true",
+            "false",
+            "low-probability",
+            "",
+            *uncertain,
+        ],
+        ["상담, 1.wav", "right", "15.0", "20.0", "", "", "false", "true", "", "", "", "", ""],
     ]
-    assert list(lines[0])[8:] == ["p_calm", "p_tense", "p_화남"]
+    assert list(lines[0])[10:] == ["p_calm", "p_tense", "p_화남"]
 
 
 def test_json_has_windows_segments_and_seconds(tasks, rows, tmp_path):
@@ -85,6 +99,43 @@ def test_page_is_one_file_with_a_bar_per_segment(tasks, rows, tmp_path):
     assert bars[0][3] == "0:00.0–0:03.8 화남 80.0 %" and bars[1][2] == "var(--no-label)"
     assert "<b>상담" not in text and not re.search(r"(?:src|href)=|http", text)
     assert "right" in text and "1 recording" in text
+
+
+def test_window_with_little_speech_has_no_label_and_is_in_no_total(tasks, rows, tmp_path):
+    rows[0]["windows"][0] = {
+        "start_s": 0.0, "end_s": 5.0, "speech_s": 0.06, "tasks": {}, "uncertain": True, "reason": "little-speech",
+    }  # fmt: skip
+    with write(tmp_path / "t.csv", tasks, rows).open(encoding="utf-8-sig", newline="") as stream:
+        line = next(csv.DictReader(stream))
+    assert [line[name] for name in ("label", "confidence", "p_화남", "uncertain", "reason", "speech_s")] == [
+        "", "", "", "true", "little-speech", "0.06",
+    ]  # fmt: skip
+    (clip,) = json.loads(write(tmp_path / "t.json", tasks, rows).read_text(encoding="utf-8"))["clips"]
+    assert (clip["seconds"], clip["uncertain_s"], clip["little_speech_s"]) == ({}, 2.5, 3.75)
+
+
+def test_page_states_its_settings_and_failures_in_the_language_of_its_reader(tasks, rows, fakes, tmp_path):
+    predictor = Predictor([fakes.pitch_member()], window_s=5, min_confidence=0.7, vad="energy")
+    look = TimelineLook(("상담사", "고객"), "ko", make_header(predictor))
+    text = write(tmp_path / "t.html", tasks, rows, look).read_text(encoding="utf-8")
+    shown = re.sub(r"<[^>]+>", "|", text)
+    assert '<html lang="ko">' in text
+    for part in (
+        "고객",
+        "fake",
+        "5초, 5초 간격",
+        "70.0 %",
+        "1초",
+        "에너지 기준",
+        "bad",
+        "is empty",
+        "읽을 수 없는",
+    ):
+        assert part in shown, part
+    page = shown.split("soritune predict|", 1)[1]
+    assert "right" not in page and "calm" in page
+    left = [words for words in re.findall(r"[A-Za-z]{3,}(?: [a-z]{2,})+", page) if words != "is empty"]
+    assert left == ["soritune predict"]
 
 
 def test_no_rows_are_a_valid_file(tasks, tmp_path):

@@ -113,10 +113,23 @@ def test_emotion_over_time_is_that_of_the_command_line(
     (row,) = predictor.predict([clip])
     assert (content["windows"], content["segments"]) == (row["windows"], row["segments"])
     assert [window["start_s"] for window in content["windows"]] == [0.0, 0.5, 1.0]
+    content = post(client, "/v1/emotion", clip, window_s="1", min_speech_s="1").json()
+    predictor = Predictor.load(toy["onnx-runtime"], vad="energy", window_s=1, min_speech_s=1)
+    (row,) = predictor.predict([clip])
+    assert (content["windows"], content["segments"]) == (row["windows"], row["segments"])
+    assert all(window["reason"] == "little-speech" and not window["tasks"] for window in content["windows"])
+    assert content["uncertain"] and content["reason"] == "little-speech"
 
 
 @pytest.mark.parametrize(
-    "fields", [{"window_s": "1", "hop_s": "0.1"}, {"window_s": "0.001"}, {"window_s": "nan"}, {"hop_s": "1"}]
+    "fields",
+    [
+        {"window_s": "1", "hop_s": "0.1"},
+        {"window_s": "0.001"},
+        {"window_s": "nan"},
+        {"hop_s": "1"},
+        {"min_speech_s": "1"},
+    ],
 )
 def test_windows_that_cost_too_much_or_are_too_short_are_refused(
     connect: Connect, clip: Path, fields: dict[str, str]

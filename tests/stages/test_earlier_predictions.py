@@ -63,13 +63,21 @@ def test_other_models_and_settings_are_refused(
     changes: dict[str, Any], parts: list[str], tmp_path: Path
 ) -> None:
     assert sorted(differing_parts(header(), header(**changes))) == parts
+    assert differing_parts(header(**changes), header(), only_known=True).keys() <= {"model"}
     write_predictions(tmp_path / "p.jsonl", header(), [])
-    with pytest.raises(OutputError, match=f"predicted with another .*{parts[0]}"):
+    with pytest.raises(OutputError, match=f"predicted with .*{parts[0]} .*, and this call has"):
         earlier_rows(tmp_path / "p.jsonl", header(**changes))
 
 
+def test_recording_of_which_one_channel_failed_is_predicted_again(tmp_path: Path) -> None:
+    good = {"id": "a#left", "audio": "a.wav", "duration_s": 1.0, "groups": {}, "tasks": {}}
+    bad = {"id": "a#right", "audio": "a.wav", "error": "is not finite"}
+    write_predictions(tmp_path / "p.jsonl", header(), [good, bad])
+    assert earlier_rows(tmp_path / "p.jsonl", header()) == []
+
+
 def test_header_of_a_file_equals_the_one_it_was_made_with() -> None:
-    assert differing_parts(header(label_windows=("a",)), header(label_windows=["a"])) == []
+    assert differing_parts(header(label_windows=("a",)), header(label_windows=["a"])) == {}
 
 
 def test_without_a_time_of_the_call_its_file_has_one(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Files of times: TextGrid (by the library praatio of the extra `textgrid`), CTM, and the subtitles SRT and VTT."""
+"""Files of times: TextGrid (by the library praatio of the extra `textgrid`), CTM, CSV, subtitles (SRT, VTT)."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ TierName = Literal["phones", "syllables", "words"]
 CUE_PAUSE_S, CUE_LONGEST_S, CUE_LETTERS = 0.5, 6.0, 42
 """A subtitle ends at a pause of this length, and is no longer than this in seconds and in characters."""
 _CTM_CHANNEL = "1"
+CSV_COLUMNS = ("id", "tier", "start_s", "end_s", "text")
+"""A line per word, syllable and phone; times are in seconds from the start of the clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,13 @@ class TimeOutputs:
     """Folders with a file per clip."""
     tier: TierName = "words"
     """What a line of CTM or a subtitle is made of."""
+    csv: Path | None = None
+    """One file for all clips, with the ids of the predictions and all tiers."""
 
     @property
     def any(self) -> bool:
         """Whether something is written."""
-        return any((self.textgrid, self.ctm, self.srt, self.vtt))
+        return any((self.textgrid, self.ctm, self.srt, self.vtt, self.csv))
 
     def check(self) -> None:
         """Reports what is wrong before a model is loaded.
@@ -51,6 +56,8 @@ class TimeOutputs:
                 raise OutputError(f"{folder} is a file", "give a folder, which gets a file per clip")
         if self.ctm is not None and self.ctm.is_dir():
             raise OutputError(f"{self.ctm} is a folder", "give a file, such as times.ctm")
+        if self.csv is not None and (self.csv.is_dir() or self.csv.suffix.lower() != ".csv"):
+            raise OutputError(f"{self.csv} is not a .csv file", "give a file, such as times.csv")
 
 
 @dataclass(slots=True)
@@ -75,7 +82,7 @@ AddTimes = Callable[[str, Tiers, float], None]
 
 @contextmanager
 def time_files(outputs: TimeOutputs) -> Iterator[AddTimes]:
-    """A function that writes the times of a clip to all files; the CTM file is written whole or not at all.
+    """A function that writes the times of a clip to all files; those for all clips are written whole or not at all.
 
     Raises:
         OutputError: a path that cannot be written to.
@@ -85,6 +92,16 @@ def time_files(outputs: TimeOutputs) -> Iterator[AddTimes]:
         if outputs.ctm is not None:
             part = stack.enter_context(whole_file(outputs.ctm))
             ctm = stack.enter_context(part.open("w", encoding="utf-8", newline="\n"))
+        table = None
+        if outputs.csv is not None:
+            part = stack.enter_context(whole_file(outputs.csv))
+            # Excel reads Hangul only with a byte order mark.
+            table = csv.writer(
+                stack.enter_context(
+                    part.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
+                )
+            )
+            table.writerow(CSV_COLUMNS)
         for folder in (outputs.textgrid, outputs.srt, outputs.vtt):
             if folder is not None:
                 _make_folder(folder)
@@ -96,6 +113,12 @@ def time_files(outputs: TimeOutputs) -> Iterator[AddTimes]:
                 write_textgrid(outputs.textgrid / f"{name}.TextGrid", tiers, duration_s)
             if ctm is not None:
                 ctm.write(ctm_text(name, _tier(tiers, outputs.tier)))
+            if table is not None:
+                table.writerows(
+                    (clip, tier, each.start_s, each.end_s, each.text)
+                    for tier, intervals in tiers.named()
+                    for each in intervals
+                )
             if outputs.srt is not None:
                 _write(outputs.srt / f"{name}.srt", srt_text(_tier(tiers, outputs.tier)))
             if outputs.vtt is not None:

@@ -114,13 +114,13 @@ class ActivityOfBlocks:
         """Adds what was found in a block."""
         self._blocks.append((start_s, end_s, activity))
 
-    def has_speech(self, start_s: float, end_s: float) -> bool:
-        """Whether a stretch holds speech, as `Activity.has_speech`."""
+    def between(self, start_s: float, end_s: float) -> Activity:
+        """What was found in a stretch, from its own beginning; it has no frames where nothing was added."""
         parts = [
             (activity.inside(max(start_s - first, 0.0), min(end_s, last) - first), activity.frame_s)
             for first, last, activity in self._blocks
             if first < end_s and last > start_s
         ]
         if not parts:
-            return False
-        return Activity(np.concatenate([frames for frames, _ in parts]), parts[0][1]).has_speech()
+            return Activity(np.zeros(0, dtype=bool), 0.0)
+        return Activity(np.concatenate([frames for frames, _ in parts]), parts[0][1])

@@ -41,8 +41,9 @@ class Activity(NamedTuple):
     frame_s: float
 
     def speech_s(self, start_s: float = 0.0, end_s: float = float("inf")) -> float:
-        """Seconds of speech in a stretch."""
-        return float(self.inside(start_s, end_s).sum()) * self.frame_s
+        """Seconds of speech in a stretch, to the millisecond; its last frame may reach beyond it."""
+        seconds = float(self.inside(start_s, end_s).sum()) * self.frame_s
+        return round(min(seconds, end_s - start_s), 3)
 
     def has_speech(self, start_s: float = 0.0, end_s: float = float("inf")) -> bool:
         """Whether a stretch holds speech without a gap for `SHORTEST_SPEECH_S`."""

@@ -20,12 +20,14 @@ from soritune.cli.kept_rows import KeptRows, added
 from soritune.cli.model_options import Backend, Base, Checkpoint, Coverage, Device, Withheld
 from soritune.cli.prediction_tables import print_predictions, wide_console
 from soritune.cli.recognition_options import AsrModel, open_recogniser
+from soritune.cli.resumption import Resumption, print_kept
 from soritune.cli.terminal import AsJson, announce, print_error, print_json, print_line
 from soritune.cli.time_options import (
     Ctm,
     Srt,
     TextGrids,
     Tier,
+    TimesCsv,
     Vtt,
     idle_tier,
     print_time_files,
@@ -33,11 +35,15 @@ from soritune.cli.time_options import (
     watch_times,
 )
 from soritune.cli.timeline import (
+    ChannelNames,
     HopSeconds,
+    MinSpeechSeconds,
+    PageLanguage,
     TimelineFiles,
     TimelineRecorder,
     WindowSeconds,
     check_timelines,
+    names_of_channels,
     print_timelines,
 )
 from soritune.terminal_text import counted
@@ -127,7 +133,10 @@ def predict(
     ] = None,
     window_s: WindowSeconds = None,
     hop_s: HopSeconds = None,
+    min_speech_s: MinSpeechSeconds = None,
     timeline: TimelineFiles = None,
+    channel_names: ChannelNames = None,
+    language: PageLanguage = "en",
     times: Annotated[
         bool, typer.Option("--times", help="Give the times of phones, syllables and words in predictions.")
     ] = False,
@@ -135,6 +144,7 @@ def predict(
     ctm: Ctm = None,
     srt: Srt = None,
     vtt: Vtt = None,
+    times_csv: TimesCsv = None,
     tier: Tier = "words",
     text: Annotated[
         bool, typer.Option("--text", help="Also recognise the words; inputs that read a text get them.")
@@ -148,16 +158,27 @@ def predict(
 ) -> None:
     """Predict files, folders or a manifest. Long files are predicted in windows; a faulty file stops nothing."""
     announce("loading the libraries and the model", quiet=as_json)
+    from soritune.audio.voice_activity import voice_activity
+    from soritune.bundles.read import load_bundle
     from soritune.errors import SorituneError
     from soritune.inference.certainty import checked_coverage
+    from soritune.inference.label_windows import label_windows
     from soritune.inference.origin import make_header
     from soritune.inference.predictor import Predictor
     from soritune.reports.csv_tables import is_csv, predictions_csv
+    from soritune.reports.timeline_files import TimelineLook
     from soritune.run_folder import choose_bundle
     from soritune.stages.cluster_prediction import ClusterPrediction
-    from soritune.stages.earlier_predictions import earlier_rows, new_files
+    from soritune.stages.earlier_predictions import known_settings, new_files
     from soritune.stages.enrolment import checked_clips, split_enrolment
-    from soritune.stages.predict import default_model, find_files, predict_rows, reading_of, select_rows
+    from soritune.stages.predict import (
+        default_model,
+        facts_of_rows,
+        find_files,
+        predict_rows,
+        reading_of,
+        select_rows,
+    )
     from soritune.tasks.inputs.input import values_in_request
 
     # A model takes seconds to load; faulty arguments are reported before that.
@@ -175,9 +196,16 @@ def predict(
             "enrol": _idle_enrolment(manifest, channel),
             "withhold": "without --manifest" if manifest is None else None,
             "asr_model": None if text else "without --text",
+            "min_speech_s": "without --window-s" if window_s is None else None,
+            "channel_names": None
+            if channel == "each" and (timeline or window_s is not None)
+            else "without --channel each and --timeline or --window-s",
+            "language": None
+            if any(path.suffix.lower() == ".html" for path in timeline or [])
+            else "without --timeline FILE.html",
             "times": None
-            if as_json or output or textgrid or ctm or srt or vtt
-            else "without --json, --output or a file of times",
+            if as_json or (output and not is_csv(output)) or textgrid or ctm or srt or vtt or times_csv
+            else "without --json, --output FILE.jsonl or a file of times, such as --times-csv FILE.csv",
             "tier": idle_tier(ctm, srt, vtt),
             "resume": _idle_resume(manifest, output),
             "header": None if output and not is_csv(output) else "without --output FILE.jsonl",
@@ -190,7 +218,10 @@ def predict(
             "--engine ray needs --output FILE.jsonl, beside which all machines write their parts"
         )
     check_timelines(timeline or [])
-    files_of_times = time_outputs(textgrid, ctm, srt, vtt, tier)
+    files_of_times = time_outputs(textgrid, ctm, srt, vtt, tier, times_csv)
+    look = TimelineLook(names_of_channels(channel_names), language)
+    detector = voice_activity(vad)
+    windows = label_windows(window_s, hop_s, min_speech_s, finds_speech=detector is not None)
     checked_coverage(coverage, min_confidence)
     checked_clips(speaker_norm)
     clips_of_speaker = None if enrol is None else find_files([enrol])
@@ -205,9 +236,22 @@ def predict(
     data: dict[str, Any] = {}
     if manifest is not None:
         items, data = select_rows(manifest, splits, split, bundles=folders, root=root)
+        if splits is not None and not as_json:
+            print_error(_split_text(split, len(items), data["of_rows"]), style="dim")
     else:
         files = without_repeats(find_files(audio or []))
         items = [{**request, **reading, "audio": path} for path in files] if request or reading else files
+    resumption = None
+    if resume and output is not None:
+        known = known_settings(
+            map(load_bundle, folders),
+            vad=None if detector is None else detector.name,
+            min_confidence=min_confidence,
+            coverage=coverage,
+            windows=windows,
+            withheld=withhold or (),
+        )
+        resumption = Resumption(context, output, [*(timeline or []), ctm, times_csv], known)
     _print_models(folders, is_default=not bundle)
     reader = chosen_decoder(decoder, decoder_set)
     # With a cluster, the models are opened here to check the arguments and to write the header, which need no GPU.
@@ -223,6 +267,7 @@ def predict(
         min_confidence=min_confidence,
         window_s=window_s,
         hop_s=hop_s,
+        min_speech_s=min_speech_s,
         coverage=coverage,
         withhold=withhold or (),
         times=times or files_of_times.any,
@@ -240,14 +285,15 @@ def predict(
     if enrolled is not None:
         predictor.enrol(enrolled)
     earlier: list[Row] = []
-    if resume and output is not None:
-        earlier = earlier_rows(output, make_header(predictor, data, recogniser))
+    if resumption is not None:
+        earlier = resumption.rows(make_header(predictor, data, recogniser))
         files = new_files(files, earlier)
         items = [{**request, **reading, "audio": path} for path in files] if request or reading else files
-        kept_text = counted(len(earlier), "row")
-        print_error(f"{kept_text} of {output} kept; {counted(len(files), 'file')} to predict", style="dim")
+        print_kept(resumption.output, earlier, files)
     single_label_tasks = frozenset(task.name for task in predictor.tasks if task.single_label)
-    kept = KeptRows(keep_all=as_json and output is None, single_label_tasks=single_label_tasks)
+    kept = KeptRows(
+        keep_all=as_json and output is None, single_label_tasks=single_label_tasks, skipped=len(earlier)
+    )
     console = progress.Console(quiet=as_json)
     is_timed = window_s is not None or bool(timeline)
     cluster = None
@@ -260,14 +306,24 @@ def predict(
             reads=[*folders, *(audio or [items.root])],
             uses_gpu=device != "cpu",
         )
-    recorder = TimelineRecorder(timeline or [], predictor.tasks, is_shown=is_timed and not as_json)
-    with predictions_csv(output, predictor.tasks) if output and is_csv(output) else nullcontext() as add_line:
+    recorder = TimelineRecorder(
+        timeline or [],
+        predictor.tasks,
+        is_shown=is_timed and not as_json,
+        look=look._replace(header=make_header(predictor, data, recogniser)),
+        skipped=len(earlier),
+    )
+    facts = facts_of_rows(items, data) if manifest is not None and is_csv(output) else None
+    with (
+        predictions_csv(output, predictor.tasks, facts) if output and is_csv(output) else nullcontext()
+    ) as add_line:
         predict_rows(
             predictor,
             items,
             None if is_csv(output) else output,
             data=data,
             earlier=earlier,
+            finished=None if resumption is None else resumption.finished,
             watch=lambda rows: kept.watch(recorder.watch(watch_times(added(rows, add_line), files_of_times))),
             recogniser=recogniser,
             cluster=cluster,
@@ -277,19 +333,20 @@ def predict(
     is_collection = manifest is not None or any(path.is_dir() for path in audio or [])
     distributions = _distributions(predictor.tasks, kept) if is_collection else {}
     if as_json:
-        _print_json(kept, distributions, output)
+        _print_json(kept, distributions, output, earlier)
     else:
         total = kept.predicted + kept.failed
         print_predictions(predictor.tasks, kept.rows, distributions, total=total)
         if is_timed:
             print_timelines(wide_console(), recorder)
         if output is not None:
-            print_line(f"{counted(kept.predicted, 'prediction')} in {output}")
+            new = counted(kept.predicted, "new prediction" if earlier else "prediction")
+            print_line(f"{new}{f', {len(earlier) + kept.predicted} in all,' if earlier else ''} in {output}")
         for path in timeline or []:
             print_line(f"timeline in {path}")
         print_time_files(files_of_times)
         if kept.failed:
-            print_error(f"{kept.failed} of {counted(total, 'file')} could not be predicted")
+            print_error(_failed_text(kept, files))
     if channel == "each" and kept.single_channel:
         verb = "has" if kept.single_channel == 1 else "have"
         print_error(f"{kept.single_channel} of the files {verb} one channel, which is predicted", style="dim")
@@ -413,10 +470,27 @@ def _distributions(tasks: Iterable[Task], kept: KeptRows) -> dict[str, Distribut
     }
 
 
-def _print_json(kept: KeptRows, distributions: dict[str, Distribution], output: Path | None) -> None:
+def _split_text(split: str, count: int, total: int) -> str:
+    """Which rows of the manifest are predicted."""
+    every = "" if split == "all" else "; --split all takes every row"
+    return f"{count:,} of {counted(total, 'row')}: the split '{split}'{every}"
+
+
+def _failed_text(kept: KeptRows, files: Sequence[Path]) -> str:
+    """How many files failed, or rows of a manifest."""
+    if files:
+        return f"{len(kept.failed_files)} of {counted(len(files), 'file')} could not be predicted"
+    return f"{kept.failed} of {counted(kept.predicted + kept.failed, 'row')} could not be predicted"
+
+
+def _print_json(
+    kept: KeptRows, distributions: dict[str, Distribution], output: Path | None, earlier: Sequence[Row]
+) -> None:
     from soritune.inference.json_values import without_nan
 
     content: dict[str, Any] = {"predicted": kept.predicted, "failed": kept.failed}
+    if earlier:
+        content["kept"] = len(earlier)
     if kept.without_speech:
         content["without_speech"] = kept.without_speech
     if output is None:

@@ -21,6 +21,10 @@ TextGrids = Annotated[
 Ctm = Annotated[Path | None, typer.Option("--ctm", help="CTM file with a line per word of all clips.")]
 Srt = Annotated[Path | None, typer.Option("--srt", help="Folder for subtitles in SRT per clip.")]
 Vtt = Annotated[Path | None, typer.Option("--vtt", help="Folder for subtitles in WebVTT per clip.")]
+TimesCsv = Annotated[
+    Path | None,
+    typer.Option("--times-csv", help="Table with a line per word, syllable and phone of all clips (.csv)."),
+]
 Tier = Annotated[
     Literal["words", "syllables", "phones"],
     typer.Option(
@@ -35,6 +39,7 @@ def time_outputs(
     srt: Path | None,
     vtt: Path | None,
     tier: Literal["words", "syllables", "phones"],
+    times_csv: Path | None = None,
 ) -> TimeOutputs:
     """The outputs, checked before a model is loaded.
 
@@ -43,7 +48,7 @@ def time_outputs(
     """
     from soritune.assessment.time_files import TimeOutputs
 
-    outputs = TimeOutputs(textgrid, ctm, srt, vtt, tier)
+    outputs = TimeOutputs(textgrid, ctm, srt, vtt, tier, times_csv)
     outputs.check()
     return outputs
 
@@ -72,6 +77,7 @@ def print_time_files(outputs: TimeOutputs) -> None:
     names: Sequence[tuple[str, Path | None]] = (
         ("TextGrid files", outputs.textgrid),
         ("times as CTM", outputs.ctm),
+        ("times as CSV", outputs.csv),
         ("subtitles (SRT)", outputs.srt),
         ("subtitles (WebVTT)", outputs.vtt),
     )

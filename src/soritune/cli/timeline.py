@@ -1,11 +1,11 @@
-"""Options and output of `soritune predict` about labels over time: --window-s, --hop-s, --timeline."""
+"""Options and output of `soritune predict` about labels over time: windows, timelines, names of channels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ from soritune.terminal_text import visible
 if TYPE_CHECKING:
     from soritune.inference.predictions import Row
     from soritune.reports.timeline import Track
+    from soritune.reports.timeline_files import TimelineLook
     from soritune.tasks.task import Task
 
 SEGMENTS_SHOWN = 40
@@ -40,6 +41,40 @@ TimelineFiles = Annotated[
         "(.html); may be repeated.",
     ),
 ]
+
+
+MinSpeechSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--min-speech-s",
+        help="A window with less speech than this in seconds has no label. Default: 1, or a fifth of short windows.",
+    ),
+]
+ChannelNames = Annotated[
+    str | None,
+    typer.Option(
+        "--channel-names", help="Names of the channels in timelines, with commas, as in agent,customer."
+    ),
+]
+PageLanguage = Annotated[Literal["en", "ko"], typer.Option(help="Language of a timeline page: en or ko.")]
+
+
+def names_of_channels(given: str | None) -> tuple[str, ...]:
+    """The names of `--channel-names`.
+
+    Raises:
+        OutputError: one of them is empty, or two are equal.
+    """
+    if given is None:
+        return ()
+    from soritune.errors import OutputError
+
+    names = tuple(name.strip() for name in given.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise OutputError(
+            f"--channel-names {given!r}: give a different name for each channel, as in agent,customer"
+        )
+    return names
 
 
 def check_timelines(paths: Sequence[Path]) -> None:
@@ -66,15 +101,26 @@ class TimelineRecorder:
         paths: of the files.
         tasks: of the predictor.
         is_shown: whether the terminal shows segments.
+        look: names of the channels, and what a page states.
+        skipped: first rows that are those of an earlier call, which the terminal does not show.
 
     Raises:
         TaskError: no task gives one label.
     """
 
-    def __init__(self, paths: Sequence[Path], tasks: Sequence[Task], *, is_shown: bool) -> None:
-        from soritune.reports.timeline_files import labelling_tasks
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        tasks: Sequence[Task],
+        *,
+        is_shown: bool,
+        look: TimelineLook | None = None,
+        skipped: int = 0,
+    ) -> None:
+        from soritune.reports.timeline_files import TimelineLook, labelling_tasks
 
-        self.paths, self.is_shown = paths, is_shown
+        self.paths, self.is_shown, self.skipped = paths, is_shown, skipped
+        self.look = look or TimelineLook()
         self.tasks = labelling_tasks(tasks) if paths else [task for task in tasks if task.single_label]
         self.tracks: dict[str, list[Track]] = {task.name: [] for task in self.tasks}
         """Task to the first clips with their segments."""
@@ -88,11 +134,11 @@ class TimelineRecorder:
         from soritune.reports.timeline_files import timeline_file
 
         with ExitStack() as stack:
-            writers = [stack.enter_context(timeline_file(path, self.tasks)) for path in self.paths]
-            for row in rows:
+            writers = [stack.enter_context(timeline_file(path, self.tasks, self.look)) for path in self.paths]
+            for number, row in enumerate(rows):
                 for add in writers:
                     add(row)
-                if self.is_shown:
+                if self.is_shown and number >= self.skipped:
                     self._keep(row)
                 yield row
 
@@ -103,7 +149,7 @@ class TimelineRecorder:
         for task, kept in self.tracks.items():
             if task not in row.get("tasks", {}):
                 continue
-            track = Track.of(row, task)
+            track = Track.of(row, task, self.look.channel_names)
             shown = sum(len(other.segments) for other in kept)
             if shown < SEGMENTS_SHOWN:
                 kept.append(track)
@@ -124,13 +170,19 @@ def print_timelines(console: Console, recorder: TimelineRecorder) -> None:
 
 
 def _print_segments(console: Console, task: str, recorder: TimelineRecorder) -> None:
+    from soritune.inference.segments import LITTLE_SPEECH
     from soritune.reports.numbers import percent
     from soritune.reports.timeline import clock, shown_label
 
     table = _table(f"{task}: segments")
     for title in ("file", "from", "to", "label", "mean probability"):
         table.add_column(title, justify="left" if title in ("file", "label") else "right", overflow="fold")
-    lines = [(track, segment) for track in recorder.tracks[task] for segment in track.segments]
+    lines = [
+        (track, segment)
+        for track in recorder.tracks[task]
+        for segment in track.segments
+        if segment.get("reason") != LITTLE_SPEECH
+    ]
     for track, segment in lines[:SEGMENTS_SHOWN]:
         times = (clock(segment[name] + track.start_s, digits=1) for name in ("start_s", "end_s"))
         name = Path(track.id).name
@@ -149,12 +201,14 @@ def _print_shares(console: Console, task: Task, recorder: TimelineRecorder) -> N
     from soritune.reports.timeline import clock
 
     by_channel = {channel: sums for (name, channel), sums in recorder.seconds.items() if name == task.name}
-    table = _table(f"{task.name}: time of windows with speech")
+    table = _table(f"{task.name}: time of windows with enough speech")
     table.add_column("label")
     for channel in by_channel:
         table.add_column(f"{channel} time".strip(), justify="right")
         table.add_column("share", justify="right")
-    labels: list[str | None] = [*task.outputs[0].labels]
+    labels: list[str | None] = [
+        label for label in task.outputs[0].labels if any(sums.get(label) for sums in by_channel.values())
+    ]
     labels += [None] if any(None in sums for sums in by_channel.values()) else []
     for label in labels:
         cells = []

@@ -19,13 +19,17 @@ Outputs = dict[str, Float32Array]
 @dataclass(frozen=True, slots=True)
 class WindowOutputs:
     """The outputs of resolution "utterance" for one stretch of a long file; none for a window for labels (`window_s`)
-    without speech."""
+    with too little speech."""
 
     start_s: float
     end_s: float
     outputs: Outputs
     has_speech: bool = True
     """False if speech was looked for and not found."""
+    is_enough: bool = True
+    """Whether the speech lasts as long as a label needs."""
+    speech_s: float | None = None
+    """Seconds of speech; None if it was not looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,8 @@ class Posteriors:
     channel: int | None = None
     has_speech: bool = True
     """False if speech was looked for in the clip and not found."""
+    is_enough: bool = True
+    """False if labels were requested for windows, and no window has as much speech as a label needs."""
 
     @property
     def num_frames(self) -> int | None:

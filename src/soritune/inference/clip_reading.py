@@ -59,6 +59,10 @@ class ReadClip:
         """Whether a stretch may hold speech."""
         return self.activity is None or self.activity.has_speech(start_s, end_s)
 
+    def speech_s(self, start_s: float, end_s: float) -> float | None:
+        """Seconds of speech in a stretch; None if it is not looked for."""
+        return None if self.activity is None else self.activity.speech_s(start_s, end_s)
+
 
 class ClipReader:
     """Reads clips for several models.

@@ -73,7 +73,7 @@ class ClipResults:
             has_speech=not is_good or call.has_speech,
             error=call.error if faulty is None else _not_finite(faulty),
         )
-        return replace(result, is_windowed=True)
+        return replace(result, is_windowed=True, is_enough=not is_good or call.is_enough)
 
     def _result(
         self,

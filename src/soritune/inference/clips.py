@@ -66,6 +66,8 @@ class Clip:
     """Fields of a request beside the audio, for the model's other inputs (`InputSpec.request_field`)."""
     fault: str | None = None
     """Why a request cannot be predicted."""
+    share: float = 1.0
+    """Of the item that it comes from: a channel among several is a part of its recording."""
     recognised: str | None = None
     """Text of a recogniser, for an input that reads the clip's text and is given no other."""
 
@@ -135,7 +137,7 @@ def of_channel(clip: Clip, channel: int | str | None) -> Iterator[Clip]:
         yield clip
         return
     for number in range(count):
-        yield replace(clip, id=f"{clip.id}#{channel_name(number)}", channel=number)
+        yield replace(clip, id=f"{clip.id}#{channel_name(number)}", channel=number, share=clip.share / count)
 
 
 def _num_channels(clip: Clip) -> int:

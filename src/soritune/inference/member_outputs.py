@@ -212,7 +212,7 @@ class MemberRunner:
             else:
                 whole[name] = mean_of(spec, values, weights)
         windows = (
-            WindowOutputs(round(start, 3), round(end, 3), part, speech)
+            WindowOutputs(round(start, 3), round(end, 3), part, speech, speech_s=clip.speech_s(start, end))
             for (start, end), part, speech in zip(spans, parts, has_speech, strict=True)
         )
         return ClipOutputs(whole, tuple(windows))

@@ -70,6 +70,8 @@ class Predictor:
         window_s: length of windows, each of which gets a label with its times, whatever the length of the clip; None
             cuts only clips that are too long for the models.
         hop_s: from the start of one of these windows to the start of the next; None is `window_s`.
+        min_speech_s: seconds of speech below which one of these windows has no label; None is 1, or a fifth of
+            `window_s` if that is less. Without `vad` no window is held back.
         withhold: names of inputs beside the waveform, such as "text", that no clip gets, even where it has them.
         times: predictions of phones have the times of phones, syllables and words.
     """
@@ -86,6 +88,7 @@ class Predictor:
         coverage: float | None = None,
         window_s: float | None = None,
         hop_s: float | None = None,
+        min_speech_s: float | None = None,
         withhold: Sequence[str] = (),
         times: bool = False,
     ) -> None:
@@ -120,7 +123,7 @@ class Predictor:
             MemberRunner(member, index, self.outputs, self.windows, self.padded_seconds)
             for index, member in enumerate(self.members)
         ]
-        self.label_windows = label_windows(window_s, hop_s)
+        self.label_windows = label_windows(window_s, hop_s, min_speech_s, finds_speech=self.vad is not None)
         """The windows that get labels; None if only long clips are cut."""
         self._window_runner = (
             None if self.label_windows is None else self._make_window_runner(self.label_windows)
@@ -154,6 +157,7 @@ class Predictor:
         min_confidence: float | None = None,
         window_s: float | None = None,
         hop_s: float | None = None,
+        min_speech_s: float | None = None,
         coverage: float | None = None,
         calibrated: bool = True,
         withhold: Sequence[str] = (),
@@ -168,8 +172,8 @@ class Predictor:
             backend: what runs the models: pytorch or onnx-runtime; auto is what each folder is for.
             device: auto, cpu, cuda or cuda:1.
             base: folder or hub name of the adapter bundles' base, where it has moved.
-            padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s, coverage, withhold, times: as for
-                the class.
+            padded_seconds, windows, decoder, vad, min_confidence, window_s, hop_s, min_speech_s, coverage, withhold,
+                times: as for the class.
             calibrated: apply the temperatures that the bundles have.
 
         Raises:
@@ -183,7 +187,7 @@ class Predictor:
         """
         decoder = make_decoder(decoder)  # a wrong name is reported before the weights are read
         checked_confidence(min_confidence)
-        label_windows(window_s, hop_s)
+        label_windows(window_s, hop_s, min_speech_s, finds_speech=vad != "off")
         checked_coverage(coverage, min_confidence)
         voice_activity(vad)
         folders = [paths] if isinstance(paths, str | Path) else list(paths)
@@ -209,6 +213,7 @@ class Predictor:
             min_confidence=min_confidence,
             window_s=window_s,
             hop_s=hop_s,
+            min_speech_s=min_speech_s,
             coverage=coverage,
             withhold=withhold,
             times=times,
@@ -285,7 +290,8 @@ class Predictor:
             items: what to predict, or a single one. A folder stands for the audio files in it and below, sorted. A
                 request is a mapping with the key `audio`, a path or pair, and the fields of the model's other inputs.
             groups: added to the groups of manifest rows (e.g. `{"split": "test"}`).
-            progress: called with how many more clips are done; with parts of one while windows of a long one are.
+            progress: called with how many more items are done; with parts of one while windows of a long one are, and
+                where its channels are clips.
 
         Raises:
             AudioError: a folder without audio files, or an item of another type.
@@ -421,7 +427,7 @@ class Predictor:
                     )
                     results.update((i, finish(each)) for i, each in zip(batch, done, strict=True))
                     if progress is not None:
-                        progress(len(batch))
+                        progress(sum(block[i].share for i in batch))
                 yield from (results[index] for index in range(len(block)))
 
     def _posteriors(self, clips: Sequence[Clip], read: Sequence[ReadClip]) -> Iterator[Posteriors]:

@@ -8,15 +8,17 @@ from typing import Any
 
 from soritune.assessment.timing import FrameTimes, Tiers, recognised_tiers
 from soritune.errors import SorituneError
-from soritune.inference.clip_outputs import Posteriors
+from soritune.inference.clip_outputs import Posteriors, WindowOutputs
 from soritune.inference.predictions import Row
-from soritune.inference.segments import segments_of
+from soritune.inference.segments import LITTLE_SPEECH, segments_of
 from soritune.tasks.decoding.decoder import Decoder
 from soritune.tasks.objectives.objective import objective_of
 from soritune.tasks.results import Prediction
 from soritune.tasks.task import Task
 
 NO_THRESHOLDS: Mapping[str, float] = MappingProxyType({})
+LITTLE_SPEECH_MARK: Mapping[str, Any] = MappingProxyType({"uncertain": True, "reason": LITTLE_SPEECH})
+"""What a window, or a label, has if there is less speech than a label needs."""
 
 
 def is_timed_by_window(task: Task) -> bool:
@@ -34,8 +36,9 @@ def row_of(
 ) -> Row:
     """The row of a clip; with an `error` if it could not be read, decoded or compared with its reference.
 
-    A clip or window in which no speech was found has `no_speech`; a label below the threshold of its task has
-    `uncertain`. With `times`, predictions of phones have the times of phones, syllables and words in the clip.
+    A clip or window in which no speech was found has `no_speech`; one with less speech than a label needs, and a label
+    below the threshold of its task, has `uncertain`. With `times`, predictions of phones have the times of phones,
+    syllables and words in the clip.
     """
     if posteriors.error is not None:
         return _failed(posteriors, posteriors.error)
@@ -69,6 +72,8 @@ def _decoded(
         reference = None if utterance is None else task.reference(utterance)
         prompt = _prompt(posteriors, task)
         prediction = _marked(task, task.decode(posteriors.outputs, prompt, decoder), thresholds)
+        if posteriors.has_speech and not posteriors.is_enough and task.single_label:
+            prediction |= LITTLE_SPEECH_MARK
         if times and task.phone_output is not None:
             prediction["times"] = _tiers(posteriors, task, prediction["phones"]).to_json()
         answers[task.name] = {"prediction": prediction, "reference": reference}
@@ -99,7 +104,8 @@ def _decoded(
                     for task in timed
                     if window.outputs
                 },
-                **({} if window.has_speech else {"no_speech": True}),
+                **({} if window.speech_s is None else {"speech_s": window.speech_s}),
+                **_state_of(window),
             }
             for window in posteriors.windows
         ]
@@ -107,6 +113,13 @@ def _decoded(
         if labelled:
             row["segments"] = {name: segments_of(row["windows"], name) for name in labelled}
     return row
+
+
+def _state_of(window: WindowOutputs) -> Mapping[str, Any]:
+    """Why a window has no label."""
+    if not window.has_speech:
+        return {"no_speech": True}
+    return {} if window.is_enough else LITTLE_SPEECH_MARK
 
 
 def _marked(task: Task, prediction: Prediction, thresholds: Mapping[str, float]) -> dict[str, Any]:

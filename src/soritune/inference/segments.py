@@ -10,7 +10,12 @@ from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 Segment = dict[str, Any]
-"""`{"start_s", "end_s", "label", "confidence", "windows"}`; an uncertain one has no label, and `"uncertain": true`."""
+"""`{"start_s", "end_s", "label", "confidence", "windows"}`; an uncertain one has no label, and `"uncertain": true`. One
+of windows with less speech than a label needs also has `"reason": "little-speech"`, and no confidence."""
+LITTLE_SPEECH = "little-speech"
+"""Reason of windows, segments and labels with less speech than a label needs."""
+LOW_PROBABILITY = "low-probability"
+"""Reason of labels below the least probability of a certain one."""
 DIGITS = 6
 """Decimals of times in seconds, of which a sample has 20 µs or more, and of mean probabilities."""
 
@@ -42,7 +47,8 @@ def owned_windows(windows: Sequence[Mapping[str, Any]]) -> list[OwnedWindow]:
 def segments_of(windows: Sequence[Mapping[str, Any]], task: str) -> list[Segment]:
     """Neighbouring windows with one label, joined: label, times, mean confidence and number of windows.
 
-    Uncertain windows form segments without a label. Windows without speech are in no segment and end one.
+    Uncertain windows form segments without a label, those with little speech segments of their own. Windows without
+    speech are in no segment and end one.
     """
     segments = []
     for (state, label), group in groupby(owned_windows(windows), key=lambda each: _state(each, task)):
@@ -57,7 +63,8 @@ def segments_of(windows: Sequence[Mapping[str, Any]], task: str) -> list[Segment
                 "label": label,
                 "confidence": round(sum(known) / len(known), DIGITS) if known else None,
                 "windows": len(parts),
-                **({"uncertain": True} if state == "uncertain" else {}),
+                **({} if state == "label" else {"uncertain": True}),
+                **({"reason": LITTLE_SPEECH} if state == LITTLE_SPEECH else {}),
             }
         )
     return segments
@@ -80,12 +87,29 @@ def windows_of(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def label_seconds(segments: Sequence[Segment]) -> dict[str | None, float]:
-    """Seconds of each label; those of uncertain segments are under None."""
+    """Seconds of each label; those of uncertain segments are under None. Those with little speech are left out."""
     seconds: dict[str | None, float] = {}
     for segment in segments:
+        if segment.get("reason") == LITTLE_SPEECH:
+            continue
         label = segment["label"]
         seconds[label] = seconds.get(label, 0.0) + segment["end_s"] - segment["start_s"]
     return seconds
+
+
+def little_speech_seconds(segments: Sequence[Segment]) -> float:
+    """Seconds of the segments with less speech than a label needs."""
+    return sum(
+        float(segment["end_s"] - segment["start_s"])
+        for segment in segments
+        if segment.get("reason") == LITTLE_SPEECH
+    )
+
+
+def reason_of(window: Mapping[str, Any], prediction: Mapping[str, Any]) -> str | None:
+    """Why the label of a window is uncertain: `little-speech` or `low-probability`; None if it is not."""
+    stated = window.get("reason") or prediction.get("reason")
+    return str(stated) if stated else LOW_PROBABILITY if prediction.get("uncertain") else None
 
 
 def segments_in(row: Mapping[str, Any], task: str) -> list[Segment]:
@@ -104,6 +128,8 @@ def _prediction(owned: OwnedWindow, task: str) -> Mapping[str, Any]:
 def _state(owned: OwnedWindow, task: str) -> tuple[str, str | None]:
     """What has to be equal for windows to be joined."""
     prediction = _prediction(owned, task)
+    if reason_of(owned.window, prediction) == LITTLE_SPEECH and not owned.window.get("no_speech"):
+        return LITTLE_SPEECH, None
     if owned.window.get("no_speech") or not prediction:
         return "no_speech", None
     if prediction.get("uncertain") or prediction.get("label") is None:

@@ -24,6 +24,10 @@ class ReadWindow(NamedTuple):
     start_s: float
     end_s: float
     has_speech: bool
+    is_enough: bool
+    """Whether the speech lasts as long as a label needs."""
+    speech_s: float | None
+    """Seconds of speech; None if speech is not looked for."""
     clip: ReadClip
 
 
@@ -74,13 +78,25 @@ class WindowReader:
             start = stretches[0].start
             stop = start + len(stretches[0].samples)
             start_s, end_s = start / rate, stop / rate
-            has_speech = self.reader.vad is None or activity.has_speech(start_s, end_s)
+            speech_s, has_speech = None, True
+            if self.reader.vad is not None:
+                heard = activity.between(start_s, end_s)
+                speech_s = heard.speech_s(0.0, end_s - start_s)
+                has_speech = heard.has_speech()
+            is_enough = has_speech and (
+                speech_s is None or speech_s >= self.settings.enough_speech_s(end_s - start_s)
+            )
             cut = tuple(
                 self._cut(member, values, clip, start_s, end_s)
                 for member, values in zip(self.reader.members, inputs, strict=True)
             )
             yield ReadWindow(
-                start_s, end_s, has_speech, ReadClip(waveforms, end_s - start_s, cut, left_out, groups)
+                start_s,
+                end_s,
+                has_speech,
+                is_enough,
+                speech_s,
+                ReadClip(waveforms, end_s - start_s, cut, left_out, groups),
             )
 
     def _blocks(

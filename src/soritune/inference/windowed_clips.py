@@ -1,6 +1,6 @@
 """Labels for the windows of recordings of any length: batches of windows, of several recordings if these are short.
 
-Windows without speech are not given to the models and have no label. Next: `inference/segments.py`.
+Windows with too little speech are not given to the models and have no label. Next: `inference/segments.py`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,13 @@ class WindowedClip:
     """(start, end) of each window in seconds."""
     speech: list[bool] = field(default_factory=list)
     """Whether each window has speech."""
+    enough: list[bool] = field(default_factory=list)
+    """Whether each window has as much speech as a label needs."""
+    speech_s: list[float | None] = field(default_factory=list)
+    """Seconds of speech of each window; None if it is not looked for."""
     outputs: dict[int, Outputs] = field(default_factory=dict)
-    """Index of a window to its outputs; those without speech are absent, except for the first if there is no other."""
+    """Index of a window to its outputs; those with too little speech are absent. If all have too little, that with the
+    most speech is here, for the label of the whole recording."""
     waiting: int = 0
     """Windows that are not yet run."""
     is_read: bool = False
@@ -53,17 +58,27 @@ class WindowedClip:
         """Whether any window has speech."""
         return any(self.speech)
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether any window has as much speech as a label needs."""
+        return any(self.enough)
+
     def timed(self) -> tuple[WindowOutputs, ...]:
-        """The windows with their outputs; empty outputs without speech."""
+        """The windows with their outputs; empty outputs with too little speech."""
         return tuple(
             WindowOutputs(
-                round(start, DIGITS), round(end, DIGITS), self.outputs.get(index, {}) if heard else {}, heard
+                round(start, DIGITS),
+                round(end, DIGITS),
+                self.outputs.get(index, {}) if self.enough[index] else {},
+                self.speech[index],
+                self.enough[index],
+                self.speech_s[index],
             )
-            for index, ((start, end), heard) in enumerate(zip(self.windows, self.speech, strict=True))
+            for index, (start, end) in enumerate(self.windows)
         )
 
     def whole(self, specs: Mapping[str, OutputSpec]) -> Outputs:
-        """The mean over the windows with speech, each by the length of the part that it stands for."""
+        """The mean over the windows with enough speech, each by the length of the part that it stands for."""
         owned = owned_windows([{"start_s": start, "end_s": end} for start, end in self.windows])
         indices = sorted(self.outputs)
         means: Outputs = {}
@@ -124,15 +139,18 @@ class WindowRunner:
         yield from unfinished
 
     def _windows(self, call: WindowedClip) -> Iterator[tuple[int, ReadWindow]]:
-        """The windows to run: those with speech, or the first one if no window has speech."""
-        first: ReadWindow | None = None
+        """The windows to run: those with enough speech, or the one with the most speech if there is none."""
+        most: tuple[int, ReadWindow] | None = None
         try:
             for index, window in enumerate(self.reader.read(call.clip)):
-                first = first or window
+                if most is None or _speech_in(window) > _speech_in(most[1]):
+                    most = index, window
                 call.windows.append((window.start_s, window.end_s))
                 call.speech.append(window.has_speech)
+                call.enough.append(window.is_enough)
+                call.speech_s.append(window.speech_s)
                 call.left_out, call.groups = window.clip.left_out, window.clip.groups
-                if window.has_speech:
+                if window.is_enough:
                     yield index, window
         except AudioError as error:
             call.error = error.reason
@@ -140,8 +158,8 @@ class WindowRunner:
             call.error = str(error)
         if call.error is not None:
             logger.debug("%s cannot be used: %s", call.clip.id, call.error)
-        elif first is not None and not call.has_speech:
-            yield 0, first
+        elif most is not None and not call.is_enough:
+            yield most
 
     def _run(self, batch: list[tuple[WindowedClip, int, ReadClip]]) -> None:
         """Runs the models on a batch and empties it."""
@@ -155,10 +173,15 @@ class WindowRunner:
         batch.clear()
 
 
+def _speech_in(window: ReadWindow) -> tuple[bool, float]:
+    """By which the window with the most speech is chosen."""
+    return window.has_speech, window.speech_s or 0.0
+
+
 def _report(call: WindowedClip, progress: Callable[[float], None] | None, share: float) -> None:
     """Reports that a share of a recording is read, less what was reported before."""
     if progress is not None and share > call.reported:
-        progress(share - call.reported)
+        progress((share - call.reported) * call.clip.share)
         call.reported = share
 
 

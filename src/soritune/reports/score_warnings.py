@@ -154,7 +154,7 @@ def _recognised_warning(header: Header) -> str:
 def _window_text(header: Header) -> str:
     """` of 5 s every 2.5 s`."""
     windows = header.label_windows or {}
-    return f" of {windows['window_s']:g} s every {windows['hop_s']:g} s" if len(windows) == 2 else ""
+    return f" of {windows['window_s']:g} s every {windows['hop_s']:g} s" if "hop_s" in windows else ""
 
 
 def _unsure(predictions: Predictions) -> int:

@@ -12,13 +12,21 @@ from itertools import groupby
 from typing import Any
 
 from soritune.audio.channels import channel_name
-from soritune.inference.segments import Segment, label_seconds, segments_in
+from soritune.inference.segments import (
+    LITTLE_SPEECH,
+    Segment,
+    label_seconds,
+    little_speech_seconds,
+    segments_in,
+)
 from soritune.reports.numbers import percent
 
 LINE_S = 900.0
 """Longer recordings continue on the next line, so that a window of some seconds remains visible."""
 TICKS = 12
 """At most about as many times below a line."""
+LATE = 0.8
+"""Times after this share of a line have no room on a narrow page."""
 _TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300)
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b8a800", "#7a5195")
 """Of Okabe and Ito (2008), which people with other colour vision distinguish; the yellow is darker."""
@@ -38,9 +46,11 @@ class Track:
     duration_s: float
     segments: Sequence[Segment]
     """Their times are counted from the beginning of the clip."""
+    channel_names: Sequence[str] = ()
+    """Names of the first channels, such as those of the speakers; without them they are left, right, 2, …"""
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], task: str) -> Track:
+    def of(cls, row: Mapping[str, Any], task: str, channel_names: Sequence[str] = ()) -> Track:
         """The segments of a predicted row, for a task that gives one label."""
         channel = row.get("channel")
         return cls(
@@ -50,12 +60,16 @@ class Track:
             start_s=row.get("start_s") or 0.0,
             duration_s=row["duration_s"],
             segments=segments_in(row, task),
+            channel_names=channel_names,
         )
 
     @property
     def channel_name(self) -> str:
-        """left, right, 2, …; empty if it is not of one channel."""
-        return "" if self.channel is None else channel_name(self.channel)
+        """As `channel_names` have it, or left, right, 2, …; empty if it is not of one channel."""
+        if self.channel is None:
+            return ""
+        names = self.channel_names
+        return names[self.channel] if self.channel < len(names) else channel_name(self.channel)
 
 
 def by_recording(tracks: Iterable[Track]) -> list[list[Track]]:
@@ -109,7 +123,13 @@ def timeline_lines(tracks: Sequence[Track], colours: Mapping[str, str]) -> list[
                     for track in tracks
                 ],
                 "ticks": [
-                    {"left": _share(tick, span), "text": clock(first + tick)} for tick in ticks if tick < span
+                    {
+                        "left": _share(tick, span),
+                        "text": clock(first + tick),
+                        "is_late": tick > LATE * span,
+                    }
+                    for tick in ticks
+                    if tick < span
                 ],
             }
         )
@@ -117,29 +137,40 @@ def timeline_lines(tracks: Sequence[Track], colours: Mapping[str, str]) -> list[
     return lines
 
 
+SHARES_NOTE = (
+    "Shares are of the time of windows with enough speech; where windows overlap, each stands for half of the "
+    "overlap."
+)
+
+
 def shares_table(tracks: Sequence[Track], labels: Sequence[str]) -> dict[str, Any]:
-    """Time of each label by channel, as a table of a page: only windows with speech count."""
+    """Time of each label by channel, as a table of a page: only windows with enough speech count, and labels that no
+    window of a channel has are left out."""
     rows = []
     for track in tracks:
         seconds = label_seconds(track.segments)
         total = sum(seconds.values())
-        shown: list[tuple[str, str | None]] = [(label, label) for label in labels]
+        shown: list[tuple[str, str | None]] = [(label, label) for label in labels if seconds.get(label)]
         shown += [("uncertain", None)] if None in seconds else []
         for name, label in shown:
             share = seconds.get(label, 0.0) / total if total else None
             cells = (track.channel_name, name, clock(seconds.get(label, 0.0)))
             rows.append([*map(_cell, cells[:2]), _cell(cells[2], numeric=True), _share_cell(share)])
-    return _table(
-        ["channel", "label", "time", "share"],
-        2,
-        rows,
-        "Shares are of the time of windows with speech; where windows overlap, each stands for half of the overlap.",
-    )
+        little = little_speech_seconds(track.segments)
+        if little:
+            cells = (track.channel_name, "too little speech", clock(little))
+            rows.append([*map(_cell, cells[:2]), _cell(cells[2], numeric=True), _cell("", numeric=True)])
+    return _table(["channel", "label", "time", "share"], 2, rows, SHARES_NOTE)
 
 
 def segments_table(tracks: Sequence[Track]) -> dict[str, Any]:
-    """The segments of all channels in the order of their times, as a table of a page."""
-    listed = [(segment["start_s"], track, segment) for track in tracks for segment in track.segments]
+    """The segments of all channels with enough speech in the order of their times, as a table of a page."""
+    listed = [
+        (segment["start_s"], track, segment)
+        for track in tracks
+        for segment in track.segments
+        if segment.get("reason") != LITTLE_SPEECH
+    ]
     listed.sort(key=lambda item: item[0])
     rows = [
         [
@@ -155,14 +186,19 @@ def segments_table(tracks: Sequence[Track]) -> dict[str, Any]:
 
 
 def shown_label(segment: Segment) -> str:
-    """The label of a segment, or that it is uncertain."""
+    """The label of a segment, or why it has none."""
+    if segment.get("reason") == LITTLE_SPEECH:
+        return "(too little speech)"
     return "(uncertain)" if segment["label"] is None else str(segment["label"])
 
 
 def _bars(track: Track, colours: Mapping[str, str], first: float, last: float) -> list[dict[str, Any]]:
-    """The segments within a line; one that continues on the next line is cut."""
+    """The segments within a line; one that continues on the next line is cut, and one with too little speech is blank
+    as silence is."""
     bars = []
     for segment in track.segments:
+        if segment.get("reason") == LITTLE_SPEECH:
+            continue
         start, end = max(segment["start_s"], first), min(segment["end_s"], last)
         if start < end:
             times = f"{clock(segment['start_s'], digits=1)}–{clock(segment['end_s'], digits=1)}"

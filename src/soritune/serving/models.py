@@ -144,14 +144,16 @@ class ServedModel:
         assert isinstance(done, Posteriors)
         return done
 
-    async def answer_over_time(self, upload: Upload, window_s: float, hop_s: float) -> Answer:
+    async def answer_over_time(
+        self, upload: Upload, window_s: float, hop_s: float, min_speech_s: float | None = None
+    ) -> Answer:
         """The answer with a result for every window of the recording, one request at a time.
 
         Raises:
             RequestError: the upload cannot be used, or the model does not take such windows.
         """
         return await asyncio.get_running_loop().run_in_executor(
-            self._over_time, self._answer_over_time, upload, window_s, hop_s
+            self._over_time, self._answer_over_time, upload, window_s, hop_s, min_speech_s
         )
 
     def close(self) -> None:
@@ -161,10 +163,16 @@ class ServedModel:
         if batcher is not None:
             batcher.close()
 
-    def _answer_over_time(self, upload: Upload, window_s: float, hop_s: float) -> Answer:
+    def _answer_over_time(
+        self, upload: Upload, window_s: float, hop_s: float, min_speech_s: float | None
+    ) -> Answer:
         try:
             predictor = Predictor(
-                self.predictor.members, vad=self.settings.vad, window_s=window_s, hop_s=hop_s
+                self.predictor.members,
+                vad=self.settings.vad,
+                window_s=window_s,
+                hop_s=hop_s,
+                min_speech_s=min_speech_s,
             )
         except TaskError as error:
             raise RequestError(422, str(error), "window") from None
@@ -222,7 +230,9 @@ class ServedModel:
             for window in shown.pop("windows", ())
         ]
         segments = {name: each for name, each in shown.pop("segments", {}).items() if name in self.tasks}
-        if any(window["tasks"] for window in windows):
+        # Windows in which no speech was found have no task; those of tasks that are not served are left out.
+        has_labels = any(window["tasks"] for window in windows)
+        if has_labels or (windows and shown["tasks"] and not any(each["tasks"] for each in row["windows"])):
             shown["windows"] = windows
         return {**shown, "segments": segments} if segments else shown
 

@@ -64,6 +64,10 @@ async def emotion(
     hop_s: Annotated[
         float | None, Form(gt=0, allow_inf_nan=False, description="From window to window.")
     ] = None,
+    min_speech_s: Annotated[
+        float | None,
+        Form(ge=0, allow_inf_nan=False, description="A window with less speech has no label."),
+    ] = None,
 ) -> JSONResponse:
     """The label of a recording, and of its windows if it is long or `window_s` is given. Off unless the server enables
     it."""
@@ -71,8 +75,11 @@ async def emotion(
         raise RequestError(403, EMOTION_IS_OFF, "emotion-off")
     served = _models(request).named(model, lambda each: each.has_emotion)
     if window_s is None:
-        if hop_s is not None:
-            raise RequestError(422, "hop_s has no effect without window_s; give both, or neither", "window")
+        for name, value in (("hop_s", hop_s), ("min_speech_s", min_speech_s)):
+            if value is not None:
+                raise RequestError(
+                    422, f"{name} has no effect without window_s; give both, or neither", "window"
+                )
         answer = await _answered(request, served, await _upload(file, text))
         return JSONResponse(_emotion_of(answer))
     hop_s = window_s if hop_s is None else hop_s
@@ -80,7 +87,9 @@ async def emotion(
         raise RequestError(
             422, f"hop_s is {hop_s:g}; it is at least 1/{MOST_OVERLAP} of window_s ({window_s:g})", "window"
         )
-    answer = await _in_time(request, served.answer_over_time(await _upload(file, text), window_s, hop_s))
+    answer = await _in_time(
+        request, served.answer_over_time(await _upload(file, text), window_s, hop_s, min_speech_s)
+    )
     _count(request, served.name, answer.duration_s)
     return JSONResponse(_emotion_of(answer))
 

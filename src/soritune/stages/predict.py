@@ -6,7 +6,7 @@ What a model is run on is found here, for `soritune predict` and for `evaluate` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +18,18 @@ from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.bundles.packaged import packaged_models
 from soritune.bundles.read import is_bundle
 from soritune.errors import AudioError, BundleError, ManifestError, SplitError
-from soritune.inference.clips import clips_of
+from soritune.inference.clips import clips_of, clips_of_rows
 from soritune.inference.origin import make_header
 from soritune.inference.predictions import Row, write_predictions
 from soritune.inference.predictor import Predictor
 from soritune.inference.recognition.alongside import predict_with_text
 from soritune.inference.recognition.recogniser import Recogniser
+from soritune.part_file import blocks_of
 from soritune.progress import SILENT, Console
+from soritune.reports.csv_tables import RowFacts
 from soritune.run_folder import is_run, rows_seen
 from soritune.stages.cluster_prediction import ClusterPrediction, remove_parts
+from soritune.stages.finished_rows import FILES_AT_ONCE, FinishedRows
 from soritune.tasks.inputs.input import values_in_row
 
 if TYPE_CHECKING:
@@ -127,12 +130,28 @@ def select_rows(
     else:
         decided = load_splits(splits)
         chosen = rows.select(decided.indices(rows, split))
-        policy = {"split": split, "policy": dict(decided.policy)}
+        policy = {"split": split, "policy": dict(decided.policy), "of_rows": len(rows)}
     if not len(chosen):
         raise SplitError(
             f"the split '{split if policy else 'all'}' of {manifest} has no utterance; choose another with --split"
         )
     return chosen, describe_rows(rows, chosen, bundles) | policy
+
+
+def facts_of_rows(manifest: Manifest, data: Mapping[str, Any]) -> RowFacts:
+    """What a table of predictions states about the rows of a manifest.
+
+    Args:
+        manifest: the rows that are predicted.
+        data: of the header, as `select_rows` gives it.
+    """
+    names = dict.fromkeys(
+        name
+        for clip in clips_of_rows(manifest, {"split": data["split"]} if "split" in data else None)
+        for name in clip.groups
+    )
+    texts = ((row.id, row.text) for row in manifest.utterances())
+    return RowFacts([name for name in names if name != "speaker"], texts)
 
 
 def describe_rows(manifest: Manifest, chosen: Manifest, bundles: Iterable[Path]) -> dict[str, Any]:
@@ -160,6 +179,7 @@ def predict_rows(
     data: dict[str, Any],
     unusable: Iterable[Row] = (),
     earlier: Iterable[Row] = (),
+    finished: FinishedRows | None = None,
     watch: Callable[[Iterable[Row]], Iterable[Row]] = iter,
     recogniser: Recogniser | None = None,
     cluster: ClusterPrediction | None = None,
@@ -175,6 +195,7 @@ def predict_rows(
         data: of the header, as `select_rows` gives it.
         unusable: rows with errors that are added at the end.
         earlier: rows of an earlier call, which come first.
+        finished: keeps the new rows on the disk until the output is written; `items` are files or requests then.
         watch: sees every row as it is made, and passes it on.
         recogniser: adds the recognised text of each clip to its row, and gives it to inputs that read a text and have
             no other.
@@ -194,7 +215,7 @@ def predict_rows(
             _refuse_idle_withholding(predictor, items)
     groups = {"split": data["split"]} if "split" in data else None
     header = None if output is None else make_header(predictor, data, recogniser)
-    with console.bar("predict", len(items)) as bar:
+    with console.bar("predict", len(items), lines=True) as bar:
         if cluster is not None:
             assert output is not None
             assert header is not None
@@ -202,15 +223,23 @@ def predict_rows(
             predicted = cluster.rows(
                 clips_of(items, groups), output, (settings, predictor.times), bar.advance
             )
-        elif recogniser is None:
-            predicted = predictor.predict(items, groups=groups, progress=bar.advance)
         else:
-            predicted = predict_with_text(predictor, recogniser, items, groups=groups, progress=bar.advance)
+            parts = [items] if finished is None else blocks_of(items, FILES_AT_ONCE)
+            predicted = chain.from_iterable(
+                predictor.predict(part, groups=groups, progress=bar.advance)
+                if recogniser is None
+                else predict_with_text(predictor, recogniser, part, groups=groups, progress=bar.advance)
+                for part in parts
+            )
+        if finished is not None:
+            predicted = finished.watch(predicted, items)
         rows = watch(chain(earlier, predicted, unusable))
         if output is not None and header is not None:
             write_predictions(output, header, rows, header_beside=header_beside)
             if cluster is not None:
                 remove_parts(output)
+            if finished is not None:
+                finished.delete()
         else:
             for _ in rows:
                 pass

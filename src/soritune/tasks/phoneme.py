@@ -230,6 +230,11 @@ class PhonemeTask(Task):
             counts["syllable"] = character_counts(phones_to_hangul(reference), phones_to_hangul(hypothesis))
         return {name: np.asarray(edits, dtype=np.float64) for name, edits in counts.items()}
 
+    def errors_of(self, pair: Pair) -> tuple[int, int]:
+        """Substitutions, deletions and insertions of phones, and the number of phones of the reference."""
+        counts = phone_counts(pair.reference["phones"], pair.prediction.fields["phones"])
+        return int(sum(counts[:3])), int(counts[3])
+
     def rates(self, counts: Counts) -> dict[str, float]:
         """per (with its three kinds), word_phone_er, and cer_pron for Korean; all as shares of the reference."""
         zeros = np.zeros(4)

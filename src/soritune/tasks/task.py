@@ -196,6 +196,11 @@ class Task(ABC):
     def count(self, pair: Pair) -> Counts:
         """The counts of one utterance; equal keys and shapes for all pairs."""
 
+    def errors_of(self, pair: Pair) -> tuple[int, int] | None:
+        """Errors of one utterance and the length of its reference, whose sums over utterances give the error rate; by
+        default None, for tasks whose prediction is right or wrong as a whole."""
+        return None
+
     @abstractmethod
     def rates(self, counts: Counts) -> dict[str, float]:
         """Rates of summed counts by name; `nan` where a denominator is zero."""

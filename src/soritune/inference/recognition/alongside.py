@@ -45,7 +45,7 @@ def predict_clips_with_text(
     recogniser: Recogniser,
     clips: Iterable[Clip],
     *,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Iterator[Row]:
     """As `predict_with_text`, for clips made elsewhere."""
     waiting: deque[RecognisedText | None] = deque()
@@ -58,7 +58,7 @@ def predict_clips_with_text(
                 text = None
             waiting.append(text)
             if progress is not None:
-                progress(1)
+                progress(clip.share)
             yield clip if text is None else replace(clip, recognised=text.text)
 
     for row in predictor.predict_clips(recognised()):
