@@ -1,6 +1,6 @@
 import pytest
 
-from soritune.reports.page_tables import group_table, rates_table, shown_table
+from soritune.reports.page_tables import beside_before, group_table, rates_table, shown_table
 from soritune.reports.score import score_predictions
 from soritune.tasks.results import Table
 
@@ -65,3 +65,14 @@ def test_columns_are_shares_numbers_or_text():
 def test_long_tables_fold_unless_few_rows_are_left(count, expected):
     shown = shown_table(Table("T", ("number",), tuple((k,) for k in range(count))))
     assert (len(shown["rows"]), len(shown["rest"]["rows"]) if shown["rest"] else 0) == expected
+
+
+def test_compared_columns_of_the_model_before_stand_in_front_of_its_own():
+    columns = ("phone", "occurrences", "share")
+    after = Table("Phones", columns, (("B", 4, 0.5), ("A", 2, 0.0)), compared=("share",))
+    before = Table("Phones", columns, (("A", 2, 1.0),), compared=("share",))
+    shown = beside_before(after, before)
+    assert shown.columns == ("phone", "occurrences", "share, before fine-tuning", "share")
+    assert shown.rows[1] == ("A", 2, 1.0, 0.0)
+    assert [cell["text"] for cell in shown_table(shown)["rows"][0]["cells"]] == ["B", "4", "–", "50.0 %"]
+    assert beside_before(after, None) is after

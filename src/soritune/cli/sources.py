@@ -85,7 +85,7 @@ def preview(
     """
     from soritune.corpus.preview import ENOUGH
     from soritune.corpus.preview import preview as run
-    from soritune.corpus.source_choice import AUTO, choose, run_command
+    from soritune.corpus.source_choice import AUTO, choose, run_command, source_of
 
     if source == AUTO and config_from is not None:
         raise ManifestError("'auto' chooses the source; with --config-from name that of the recipe")
@@ -93,8 +93,10 @@ def preview(
         raise ManifestError("the source 'synthetic' makes its corpus; there is nothing to preview")
     given: dict[str, Any] = {}
     if source == AUTO:
-        choice = choose(paths[0], {}, label_fields())
-        source, given = choice.source, choice.config
+        source = source_of(paths[0])
+        root, config = source_settings(source, paths, settings, field, constant, prefix)
+        choice = choose(root, config, label_fields())
+        given = _found(choice.config, config)
         if not as_json:
             print_markup(escape(choice.text))
     elif config_from:
@@ -103,7 +105,7 @@ def preview(
     result = run(source, root, config, limit=limit, scan=ENOUGH if limit_scan is None else limit_scan)
     if as_json:
         print_json(_as_json(result))
-    else:
+    elif result.fault is None or result.looked_at:
         _show(result, _of_recipe(given, config))
         if result.utterances or result.suggestions:
             print_markup(f"to train on it: {escape(run_command(source, root, config, result))}")
@@ -119,6 +121,14 @@ def preview(
         )
     if result.never_filled.keys() - _of_recipe(given, config):
         raise typer.Exit(1)
+
+
+def _found(chosen: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The settings that were found, without those that the options of this call give."""
+    found = {name: value for name, value in chosen.items() if name not in options}
+    mapped = options.get("fields", {})
+    fields = {name: column for name, column in chosen.get("fields", {}).items() if name not in mapped}
+    return {**found, **({"fields": fields} if fields else {})}
 
 
 def _recipe_settings(recipe: str, source: str) -> dict[str, Any]:
