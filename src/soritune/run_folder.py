@@ -180,6 +180,10 @@ class RunFolder:
         """Scores of every bundle, split and decoder, those without a suffix first."""
         return sorted(self.path.glob("scores*.json"), key=lambda path: (len(path.name), path.name))
 
+    def scores_of_start(self) -> list[Path]:
+        """Those of `all_scores` that are of the weights that the run was given."""
+        return [path for path in self.all_scores() if START in path.stem.split("-")]
+
     def fold(self, number: int) -> RunFolder:
         """The run of one fold of a cross-validation, counted from 1."""
         return RunFolder(self.path / f"fold-{number:02d}")

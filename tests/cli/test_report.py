@@ -130,3 +130,20 @@ def test_bad_input_is_refused_with_one_sentence(folders, tmp_path):
         with pytest.raises(kind) as raised:
             call(*arguments)
         assert "\n" not in str(raised.value)
+
+
+def test_score_shows_what_the_run_had_before_fine_tuning(fakes, tmp_path):
+    def judge(name, rights, bundle, scores):
+        rows = fakes.prediction_rows(dict.fromkeys(("a", "b", "c"), rights))
+        data = {"split": "test", "manifest_hash": "same"}
+        path = tmp_path / "run" / "predictions" / f"{name}.jsonl"
+        fakes.write_rows(path, [fakes.emotion_task()], rows, data=data)
+        header, rest = path.read_text(encoding="utf-8").split("\n", 1)
+        header = json.dumps({**json.loads(header), "bundle": bundle})
+        path.write_text(f"{header}\n{rest}", encoding="utf-8")
+        return call("score", path, "--output", tmp_path / "run" / scores, "--resamples", 20).stdout
+
+    judge("test-start", 1, {"name": "m", "folder": "start", "training": {"step": 0}}, "scores-start.json")
+    shown = judge("test", 2, {"name": "m", "folder": "best", "training": {"step": 9}}, "scores.json")
+    assert "before" in shown and "above the model before fine-tuning" in " ".join(shown.split())
+    assert load_scores(tmp_path / "run").tasks["emotion"].before is not None

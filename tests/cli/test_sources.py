@@ -177,3 +177,20 @@ def test_a_table_without_a_speaker_is_reported_with_the_columns_that_could_be_on
     options = ("--field", "audio=파일", "--field", "speaker=팀원")
     with_speaker = soritune("sources", "preview", "csv", tmp_path / "labels.csv", *options)
     assert "no field with the speaker" not in with_speaker.output and "COLUMN" not in with_speaker.output
+
+
+def test_folder_with_several_tables_names_the_table_to_give_and_is_read_with_files(tmp_path: Path) -> None:
+    (tmp_path / "녹음").mkdir()
+    lines = ["번호,파일명,화자,전사"]
+    for number in range(6):
+        soundfile.write(tmp_path / "녹음" / f"{number}.wav", np.full(8000, 0.1, np.float32), 16000)
+        lines.append(f"{number},{number}.wav,화자{number},안녕하세요 여러분")
+    (tmp_path / "목록.csv").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "화자정보.csv").write_text("화자,모국어\n화자1,한국어", encoding="utf-8")
+    several = soritune("sources", "preview", "auto", tmp_path)
+    assert f"soritune sources preview auto {tmp_path / '목록.csv'}" in str(several.exception)
+    assert "0 utterances" not in several.output
+    one = soritune("sources", "preview", "auto", tmp_path, "--set", "files=[목록.csv]")
+    assert one.exit_code == 0, one.output
+    command = " ".join(one.output.split("to train on it: ")[1].split())
+    assert "audio=파일명" in command and "audio_root=녹음" in command and "목록.csv" in command

@@ -12,7 +12,14 @@ import soundfile
 import soxr
 
 from soritune.corpus.check_parts import checked_parts
-from soritune.corpus.check_summary import remarks, save_measures, summarise, usual_range
+from soritune.corpus.check_summary import (
+    _contradictions,
+    _range,
+    remarks,
+    save_measures,
+    summarise,
+    usual_range,
+)
 from soritune.corpus.checks import CheckResult, check_settings, join_parts
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.row_check import CheckSettings
@@ -127,3 +134,20 @@ def test_measures_are_stored_beside_the_clean_rows(tmp_path: Path) -> None:
     assert table.column("id").to_pylist() == [f"u{number}" for number in range(1, 10)]
     assert table.column("letters_per_s").to_pylist()[5] == 20.0
     assert table.column("clipped_share").null_count == 0
+
+
+def test_metadata_that_differs_within_a_speaker_is_noted(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(16000, 0.1), 16000)
+    rows = [
+        Utterance(id=f"u{n}", audio="a.wav", duration_s=1.0, speaker=speaker, age=age, gender="f")
+        for n, (speaker, age) in enumerate([("kim", 21), ("kim", 22), ("lee", 30), ("lee", 30), (None, 5)])
+    ]
+    manifest = write_manifest(tmp_path / "manifest.parquet", rows, root=tmp_path)
+    assert _contradictions(manifest) == {"age differs within 1 of 2 speakers": 2}
+
+
+def test_histogram_of_equal_shares_stays_within_shares() -> None:
+    assert _range(np.zeros(3), is_share=True) == (0.0, 0.02)
+    assert _range(np.ones(3), is_share=True) == pytest.approx((0.98, 1.0))
+    assert _range(np.array([0.1, 0.4]), is_share=True) == (0.1, 0.4)
+    assert _range(np.full(3, 60.0), is_share=False) == (59.5, 60.5)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from soritune.inference.header import Header
-from soritune.reports.before import NEW_HEAD_NOTE, NOT_JUDGED_NOTE, before_note, with_before
+from soritune.reports.before import NEW_HEAD_NOTE, NOT_JUDGED_NOTE, before_note, scores_before, with_before
 from soritune.reports.overview import rate_tiles
 from soritune.reports.page_tables import rates_table
 from soritune.reports.score import score_predictions
@@ -78,3 +78,25 @@ def test_model_that_was_not_fine_tuned_has_no_note(fakes, judged):
     assert before_note(fakes.phoneme_task(), start.tasks["phoneme"], start.header) is None
     unknown = judged("unknown", ("A B", "A B"), training={})
     assert before_note(fakes.phoneme_task(), unknown.tasks["phoneme"], unknown.header) is None
+
+
+def test_scores_before_are_found_in_the_run_of_the_predictions(fakes, judged, tmp_path):
+    predictions = tmp_path / "run" / "predictions" / "test.jsonl"
+    after = judged("after", ("A B D A", "A B B A"), folder="best")
+    assert scores_before(predictions, after) is None
+    start = judged("start", ("A B D A", "A D B A"), folder="start")
+    written = start.save(tmp_path / "run" / "scores-start.json")
+    judged("other", ("A B", "B A"), speakers=SPEAKERS[:5], folder="start").save(
+        tmp_path / "run" / "scores-val-start.json"
+    )
+    (tmp_path / "run" / "scores-without-text-start.json").write_text("{", encoding="utf-8")
+    assert scores_before(predictions, after) == written
+    assert scores_before(predictions, start) is None
+
+
+def test_scores_before_of_another_decoder_are_no_comparison(judged, tmp_path):
+    start = judged("start", ("A B D A", "A D B A"), folder="start")
+    header = {**start.header.to_json(), "decoder": {"name": "beam", "settings": {}}}
+    replace(start, header=Header(header)).save(tmp_path / "run" / "scores-start.json")
+    after = judged("after", ("A B D A", "A B B A"), folder="best")
+    assert scores_before(tmp_path / "run" / "predictions" / "test.jsonl", after) is None

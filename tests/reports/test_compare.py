@@ -115,7 +115,7 @@ def test_names_contain_the_checkpoints_if_they_differ(fakes, tmp_path):
         return score_predictions(path, resamples=10).save(tmp_path / run / "scores.json")
 
     best, last = scored("one", "toy", "best_emotion_ua"), scored("two", "toy", "last")
-    assert compare([best, last]).names == ("toy (best_emotion_ua)", "toy (last)")
+    assert compare([best, last]).names == ("one (best_emotion_ua)", "two (last)")
     other = scored("three", "tuned", "best_emotion_ua")
     assert compare([last, other]).names == ("toy (last)", "tuned (best_emotion_ua)")
     assert compare([best, other]).names == ("toy", "tuned")

@@ -89,3 +89,18 @@ def test_json_of_the_command_names_the_files(judged: list[str], tmp_path: Path) 
 def test_options_of_the_page_are_refused_without_it(judged: list[str]) -> None:
     done = CliRunner().invoke(app, ["compare", *judged, "--no-audio"])
     assert "without --report" in str(done.exception)
+
+
+def test_every_interval_over_few_speakers_is_marked_and_tables_stack_on_a_telephone(
+    fakes: ModuleType, tmp_path: Path
+) -> None:
+    for name, hypothesis in HYPOTHESES.items():
+        rows = fakes.phoneme_rows({speaker: [("A B | D", hypothesis)] * 2 for speaker in ("kim", "lee")})
+        path = tmp_path / name / "predictions" / "test.jsonl"
+        fakes.write_rows(path, [fakes.phoneme_task()], rows, name=name, data={"root": str(tmp_path)})
+        score_predictions(path, resamples=20).save(tmp_path / name / "scores.json")
+    run(*(str(tmp_path / name) for name in HYPOTHESES), "--report", str(tmp_path / "out"), "--no-audio")
+    html = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
+    intervals = re.findall(r"<small>([\d.]+ – [^<]*)</small>", html)
+    assert intervals and all(text.endswith("unreliable, 2 speakers") for text in intervals)
+    assert set(re.findall(r"<table[^>]*>", html)) == {'<table class="many">'}

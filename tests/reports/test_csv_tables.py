@@ -140,8 +140,16 @@ def test_scores_have_the_numbers_of_the_json(scored, tmp_path):
         assert int(whole[rate]["speakers"]) == interval.num_speakers
     grouped = {(line["group_by"], line["group"]) for line in lines if line["group_by"]}
     assert grouped == {
-        (field, value) for field, values in scores.tasks["emotion"].groups.items() for value in values
+        *((field, value) for field, values in scores.tasks["emotion"].groups.items() for value in values),
+        *(("speaker", speaker) for speaker in "ab"),
     }
+    rights = {
+        line["group"]: float(line["value"]) * int(line["clips"])
+        for line in lines
+        if (line["group_by"], line["rate"]) == ("speaker", "wa")
+    }
+    assert rights == {"a": pytest.approx(1), "b": pytest.approx(2)}
+    assert {line["reliable"] for line in lines if line["group_by"] == "speaker"} == {""}
 
 
 def test_comparison_has_differences_from_the_first_model(scored, tmp_path):

@@ -6,6 +6,7 @@ from soritune.inference.header import Header
 from soritune.metrics.bootstrap import Interval
 from soritune.reports.overview import lead, rate_tiles, size_tiles, title
 from soritune.reports.score import score_predictions
+from soritune.reports.text_report import headlines
 
 UNKNOWN = float("nan")
 
@@ -65,3 +66,16 @@ def test_size_tiles_state_speakers_outside_training_only_if_that_is_known(scores
     assert size_tiles(with_header(scores, data={"split": "all"}))[1]["note"] == ""
     trained = with_header(scores, bundle={"data": {"hours": {"train": 2.5}}})
     assert (size_tiles(trained)[-1]["name"], size_tiles(trained)[-1]["number"]) == ("Trained on", "2.50 h")
+
+
+def test_interval_over_few_speakers_is_marked_on_the_tile_and_in_the_last_line_of_a_run(fakes, tmp_path):
+    rows = fakes.prediction_rows({"kim": 3, "lee": 4})
+    path = fakes.write_rows(tmp_path / "few.jsonl", [fakes.emotion_task()], rows)
+    few = score_predictions(path, resamples=50)
+    (tile,) = rate_tiles(few)
+    assert "· unreliable, 2 speakers" in tile["note"]
+    assert headlines(few).endswith(", unreliable, 2 speakers")
+
+
+def test_interval_over_enough_speakers_is_not_marked(scores):
+    assert "unreliable" not in rate_tiles(scores)[0]["note"] + headlines(scores)

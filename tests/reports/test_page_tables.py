@@ -1,6 +1,6 @@
 import pytest
 
-from soritune.reports.page_tables import group_table, rates_table, shown_table, speaker_table
+from soritune.reports.page_tables import beside_before, group_table, rates_table, shown_table
 from soritune.reports.score import score_predictions
 from soritune.tasks.results import Table
 
@@ -67,28 +67,12 @@ def test_long_tables_fold_unless_few_rows_are_left(count, expected):
     assert (len(shown["rows"]), len(shown["rest"]["rows"]) if shown["rest"] else 0) == expected
 
 
-def test_table_of_speakers_has_clips_and_rates_of_each(fakes, tmp_path):
-    path = fakes.write_rows(
-        tmp_path / "p.jsonl", [fakes.emotion_task()], fakes.prediction_rows({"김": 6, "이": 3})
-    )
-    scores = score_predictions(path, resamples=20).tasks["emotion"]
-    table = speaker_table(fakes.emotion_task(), scores)
-    assert [column["title"] for column in table["columns"]] == [
-        "speaker",
-        "clips",
-        "ua",
-        "95 % interval",
-        "wa",
-    ]
-    cells = {row["cells"][0]["text"]: [cell["text"] for cell in row["cells"]] for row in table["rows"]}
-    assert (cells["김"][1], cells["김"][4]) == ("6", "100.0 %")  # 6 of 6 clips are right
-    assert (cells["이"][1], cells["이"][4]) == ("6", "50.0 %")
-    assert table["rest"] is None
-
-
-def test_tasks_without_one_label_have_no_table_of_speakers(fakes, tmp_path):
-    path = fakes.write_rows(
-        tmp_path / "p.jsonl", [fakes.phoneme_task()], fakes.phoneme_rows({"s": [("A", "A")]})
-    )
-    scores = score_predictions(path, resamples=0).tasks["phoneme"]
-    assert scores.speakers and speaker_table(fakes.phoneme_task(), scores) is None
+def test_compared_columns_of_the_model_before_stand_in_front_of_its_own():
+    columns = ("phone", "occurrences", "share")
+    after = Table("Phones", columns, (("B", 4, 0.5), ("A", 2, 0.0)), compared=("share",))
+    before = Table("Phones", columns, (("A", 2, 1.0),), compared=("share",))
+    shown = beside_before(after, before)
+    assert shown.columns == ("phone", "occurrences", "share, before fine-tuning", "share")
+    assert shown.rows[1] == ("A", 2, 1.0, 0.0)
+    assert [cell["text"] for cell in shown_table(shown)["rows"][0]["cells"]] == ["B", "4", "–", "50.0 %"]
+    assert beside_before(after, None) is after

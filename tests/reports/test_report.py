@@ -8,6 +8,7 @@ import soundfile
 from tests.serving.browser import Browser
 
 from soritune.errors import ManifestError, TaskError
+from soritune.reports.before import scores_before, with_before
 from soritune.reports.history import read_events
 from soritune.reports.report import write_report
 from soritune.reports.score import score_predictions
@@ -231,3 +232,28 @@ def test_page_is_korean_and_phones_are_codes_on_request(run):
     assert '<html lang="ko">' in html and "음소 오류율" in html
     with pytest.raises(TaskError, match="phones as ipa were requested"):
         page_of(run, phones="ipa")
+
+
+@pytest.mark.parametrize("has_before", [True, False])
+def test_report_of_a_run_has_phones_and_speakers_before_fine_tuning(fakes, tmp_path, has_before):
+    for name, hypothesis, bundle in (
+        ("test-start", "B A | D", {"folder": "start", "training": {"step": 0}}),
+        ("test", "A B | D", {"folder": "best", "training": {"step": 9}}),
+    ):
+        rows = fakes.phoneme_rows({speaker: [("A B | D", hypothesis)] * 2 for speaker in ("kim", "lee")})
+        path = tmp_path / "predictions" / f"{name}.jsonl"
+        fakes.write_rows(path, [fakes.phoneme_task()], rows, data={"split": "test", "manifest_hash": "same"})
+        header, rest = path.read_text(encoding="utf-8").split("\n", 1)
+        header = json.dumps({**json.loads(header), "bundle": {"name": "m", **bundle}})
+        path.write_text(f"{header}\n{rest}", encoding="utf-8")
+        scores = score_predictions(path, resamples=20)
+        if name == "test":
+            with_before(scores, scores_before(path, scores)).save(tmp_path / "scores.json")
+        else:
+            scores.save(tmp_path / "scores-start.json")
+    if not has_before:
+        path.with_name("test-start.jsonl").unlink()
+    html = write_report(tmp_path, audio=False).read_text(encoding="utf-8")
+    assert ("share, before fine-tuning" in html) == has_before
+    assert ("<td>kim</td>" in html or ">kim<" in html) and "over the speaker&#39;s own clips" in html
+    assert ("paired over clips" in html) == has_before

@@ -186,6 +186,20 @@ def test_missing_file_is_refused_with_the_command_that_writes_it(tmp_path):
         load_scores(tmp_path / "gone.json")
 
 
+def test_run_that_was_not_judged_is_named_with_the_commands_that_judge_it(tmp_path):
+    (tmp_path / "my run" / "bundles").mkdir(parents=True)
+    with pytest.raises(ManifestError) as raised:
+        load_scores(tmp_path / "my run")
+    text = str(raised.value)
+    assert "has not been judged" in text and "--resume" in text
+    assert f"`soritune evaluate '{tmp_path / 'my run'}'`" in text
+    (tmp_path / "empty").mkdir()
+    for gone in (tmp_path / "empty", tmp_path / "gone"):
+        with pytest.raises(ManifestError) as raised:
+            load_scores(gone)
+        assert "Errno" not in str(raised.value) and "soritune score" in str(raised.value)
+
+
 def test_path_that_cannot_be_written_to_is_refused(saved, tmp_path):
     scores = load_scores(saved)
     (tmp_path / "file").touch()

@@ -96,6 +96,14 @@ def test_report_finds_the_weakest_phone() -> None:
     assert section.alignments[0].id == "u"
 
 
+def test_report_states_that_accepted_forms_count_as_errors_where_they_occur() -> None:
+    task = PhonemeTask(PhonemeConfig())
+    (with_form, *_), (without, *_) = (
+        task.report([pair("N A euI", recognised)]).tables for recognised in ("N A E", "N A U")
+    )
+    assert "as [ㅔ]" in with_form.note and "as [ㅔ]" not in without.note
+
+
 def test_rows_in_another_language_are_ignored() -> None:
     task = PhonemeTask(PhonemeConfig(language="ko", source="phones"))
     english = row(phones=("dh", "ah"), language="en")

@@ -185,11 +185,13 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score predictions: rates with intervals over speakers, by group, beside a baseline."""
+    from soritune.reports.before import scores_before, with_before
     from soritune.reports.csv_tables import is_csv, write_scores_csv
     from soritune.reports.score import score_predictions
     from soritune.run_folder import RunFolder
 
     scores = score_predictions(predictions, group_by=group_by or None, resamples=resamples)
+    scores = with_before(scores, scores_before(predictions, scores))
     if output is not None and is_csv(output):
         path = write_scores_csv(output, scores)
     else:

@@ -86,7 +86,7 @@ def preview(
     """
     from soritune.corpus.preview import ENOUGH
     from soritune.corpus.preview import preview as run
-    from soritune.corpus.source_choice import AUTO, choose, run_command
+    from soritune.corpus.source_choice import AUTO, choose, run_command, source_of
 
     if source == AUTO and config_from is not None:
         raise ManifestError("'auto' chooses the source; with --config-from name that of the recipe")
@@ -94,8 +94,10 @@ def preview(
         raise ManifestError("the source 'synthetic' makes its corpus; there is nothing to preview")
     given: dict[str, Any] = {}
     if source == AUTO:
-        choice = choose(paths[0], {}, label_fields())
-        source, given = choice.source, choice.config
+        source = source_of(paths[0])
+        root, config = source_settings(source, paths, settings, field, constant, prefix)
+        choice = choose(root, config, label_fields())
+        given = _found(choice.config, config)
         if not as_json:
             print_markup(escape(choice.text))
     elif config_from:
@@ -104,7 +106,7 @@ def preview(
     result = run(source, root, config, limit=limit, scan=ENOUGH if limit_scan is None else limit_scan)
     if as_json:
         print_json(_as_json(result))
-    else:
+    elif result.fault is None or result.looked_at:
         _show(result, _of_recipe(given, config))
         if result.speaker_columns is not None:
             print_markup(f"[yellow]{escape(_without_speaker(result.speaker_columns))}[/yellow]")
@@ -133,6 +135,14 @@ def _without_speaker(columns: Sequence[str]) -> str:
         else "map the field that has it with --field speaker=COLUMN"
     )
     return f"no field with the speaker was found, and without speakers nothing is split by speaker; {which}"
+
+
+def _found(chosen: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The settings that were found, without those that the options of this call give."""
+    found = {name: value for name, value in chosen.items() if name not in options}
+    mapped = options.get("fields", {})
+    fields = {name: column for name, column in chosen.get("fields", {}).items() if name not in mapped}
+    return {**found, **({"fields": fields} if fields else {})}
 
 
 def _recipe_settings(recipe: str, source: str) -> dict[str, Any]:

@@ -29,6 +29,10 @@ SCHEMA_VERSION = "soritune.check/1"
 WORST = 6
 """Rows shown of each measure, and groups of copies."""
 _BINS = 40
+_SHARE_AROUND = 0.02
+"""Width of the axis of shares that are all equal."""
+_OF_A_SPEAKER = ("age", "gender", "first_language")
+"""Fields that one speaker has one value of."""
 _TELEPHONE_HZ = 5000.0
 _MOST_DC, _MOST_SILENCE, _LEAST_SPEECH, _LEAST_SNR_DB = 0.01, 0.8, 0.2, 10.0
 _SPREAD, _LEAST_FACTOR = 5.0, 2.5
@@ -105,7 +109,7 @@ def summarise(
         "decoded": settings.decode,
         "speech_sample": {"detector": vad, "utterances": sampled, "share": settings.vad_share},
         "levels": result.levels,
-        "notes": result.notes,
+        "notes": {**result.notes, **_contradictions(clean)},
         "tables": result.tables,
         "transcript_marks": {"texts": result.marks.marked, "marks": dict(result.marks.marks.most_common(20))},
         "measures": [
@@ -116,6 +120,23 @@ def summarise(
         "copies": None if hashes is None else _copies(clean, hashes),
         "overlap": None if splits is None else _overlap(clean, splits, hashes),
     }
+
+
+def _contradictions(manifest: Manifest) -> dict[str, int]:
+    """Remark → number of utterances, where what should be the same in all rows of a speaker differs."""
+    found = {}
+    speakers = manifest.column("speaker").to_pylist()
+    for name in _OF_A_SPEAKER:
+        seen: dict[str, set[Any]] = {}
+        values = manifest.column(name).to_pylist()
+        for speaker, value in zip(speakers, values, strict=True):
+            if speaker is not None and value is not None:
+                seen.setdefault(speaker, set()).add(value)
+        differing = {speaker for speaker, known in seen.items() if len(known) > 1}
+        if differing:
+            remark = f"{name.replace('_', ' ')} differs within {len(differing):,} of {len(seen):,} speakers"
+            found[remark] = sum(speaker in differing for speaker in speakers)
+    return found
 
 
 def remarks(summary: dict[str, Any]) -> dict[str, int]:
@@ -153,7 +174,7 @@ def _measure(measure: Measure, values: NDArray[np.float64], manifest: Manifest) 
         is_bad &= ~(rates <= 2 * _TELEPHONE_HZ)
     bad = rows[is_bad]
     order = np.argsort(-severity[is_bad], kind="stable")[:WORST]
-    counts, edges = np.histogram(known, bins=_BINS, range=_range(known))
+    counts, edges = np.histogram(known, bins=_BINS, range=_range(known, is_share=measure.unit == "%"))
     return {
         "name": measure.name,
         "title": measure.title,
@@ -179,9 +200,15 @@ def usual_range(rates: NDArray[np.float64]) -> tuple[float, float]:
     return math.exp(middle - factor), math.exp(middle + factor)
 
 
-def _range(values: NDArray[np.float64]) -> tuple[float, float]:
+def _range(values: NDArray[np.float64], *, is_share: bool) -> tuple[float, float]:
+    """The axis of a histogram; around equal shares it stays between 0 and 1."""
     low, high = float(values.min()), float(values.max())
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    if high > low:
+        return low, high
+    if is_share:
+        low = min(max(low - _SHARE_AROUND / 2, 0.0), 1.0 - _SHARE_AROUND)
+        return low, low + _SHARE_AROUND
+    return low - 0.5, high + 0.5
 
 
 def _rows(

@@ -13,12 +13,13 @@ from soritune.reports.before_scores import BeforeScores
 from soritune.reports.grouping import UNKNOWN
 from soritune.reports.numbers import difference_note
 from soritune.reports.scores import Scores, TaskScores, load_scores
+from soritune.run_folder import RunFolder
 from soritune.tasks.specs import is_kept
 from soritune.tasks.task import Task
 
 BEFORE = "the model before fine-tuning"
 NEW_HEAD_NOTE = "Before fine-tuning there is nothing to score: the head of this task is new."
-NOT_JUDGED_NOTE = "The model was not judged on these clips before fine-tuning."
+NOT_JUDGED_NOTE = "No scores of these clips before fine-tuning were found."
 
 
 def with_before(scores: Scores, path: Path | None) -> Scores:
@@ -47,6 +48,27 @@ def with_before(scores: Scores, path: Path | None) -> Scores:
         if name in before.tasks and is_kept(tasks[name].outputs, tasks[name].inputs, scores.header.new_parts)
     }
     return replace(scores, tasks={**scores.tasks, **judged})
+
+
+def scores_before(predictions: Path, scores: Scores) -> Path | None:
+    """The scores of the same clips before fine-tuning, in the run that the predictions are part of.
+
+    Args:
+        predictions: the predictions file of a run, `RUN/predictions/SPLIT.jsonl`.
+        scores: of these predictions.
+
+    Returns:
+        The file of the run's bundle `start`; None if there is none of the same clips, inputs and decoder.
+    """
+    for path in RunFolder.of_predictions(predictions).scores_of_start():
+        try:
+            before = load_scores(path)
+        except ManifestError:
+            continue
+        is_itself = before.header.model.folder == scores.header.model.folder
+        if not is_itself and _same_clips(before, scores):
+            return path
+    return None
 
 
 def before_note(task: Task, scores: TaskScores, header: Header) -> str | None:
@@ -83,6 +105,8 @@ def _same_clips(before: Scores, after: Scores) -> bool:
         "split": (first.split, second.split),
         "folds": (first.pooled, second.pooled),
         "withheld": (before.header.withheld, after.header.withheld),
+        "decoder": (before.header.decoder_text, after.header.decoder_text),
+        "speaker norm": (before.header.speaker_norm, after.header.speaker_norm),
         "clips": (before.num_utterances + before.num_failed, after.num_utterances + after.num_failed),
     }
     return all(one == other for one, other in same.values())

@@ -51,7 +51,7 @@ def write_check_page(path: Path, summary: Mapping[str, Any], title: str, root: P
             contents=contents,
             tiles=[
                 ("can be used", f"{summary['utterances']:,}"),
-                ("hours", hours_text(summary["hours"])),
+                ("speech", hours_text(summary["hours"])),
                 ("left out", f"{summary['quarantined']:,}"),
                 ("same audio", f"{copies['utterances']:,}"),
             ],

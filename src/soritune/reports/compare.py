@@ -186,14 +186,15 @@ def _alike(first: Counts, second: Counts) -> bool:
 
 
 def _names(paths: Sequence[Path | str], scores: Sequence[Scores]) -> tuple[str, ...]:
-    """The bundles' names if they differ, else the folders', else the paths; with the checkpoint if the models are at
-    different ones."""
+    """The bundles' names if all of them differ, else the folders' (runs of one recipe have one name), else the paths;
+    with the checkpoint if the models are at different ones."""
     bundles = [side.header.model.name or "" for side in scores]
     folders = [(Path(path) if Path(path).is_dir() else Path(path).parent).resolve().name for path in paths]
     checkpoints = [side.header.model.folder or "" for side in scores]
     for plain in (bundles, folders, [str(path) for path in paths]):
         names = _with_checkpoint(plain, checkpoints)
-        if len(set(names)) == len(names) and all(plain):
+        is_enough = plain is not bundles or len(set(bundles)) == len(bundles)
+        if is_enough and len(set(names)) == len(names) and all(plain):
             return tuple(names)
     return tuple(str(path) for path in paths)
 

@@ -14,12 +14,18 @@ from soritune.metrics.edit_distance import align
 from soritune.reports.compare import Comparison, TaskComparison, verdict
 from soritune.reports.group_gaps import FIELD_TITLES, FieldGroups
 from soritune.reports.model_analysis import ModelAnalysis, TaskAnalysis
-from soritune.reports.numbers import UNKNOWN_NUMBER, range_text, rate_range_text, rate_text
+from soritune.reports.numbers import (
+    UNKNOWN_NUMBER,
+    doubt_text,
+    points_text,
+    range_text,
+    rate_range_text,
+    rate_text,
+)
 from soritune.reports.phone_analysis import PhoneShare
 from soritune.reports.phone_heat_map import phone_heat_map
 from soritune.reports.players import Players
 from soritune.reports.templates import page_environment, resource
-from soritune.tasks.headline import is_share
 from soritune.tasks.phones.phone_errors import phone_name, phones_of_pair
 from soritune.tasks.results import Pair
 from soritune.tasks.task import Task
@@ -124,7 +130,7 @@ def _rates_table(names: Sequence[str], parts: Sequence[TaskAnalysis]) -> dict[st
                     _cell(
                         rate_text(task, rate, interval.value),
                         numeric=True,
-                        small=rate_range_text(task, rate, interval),
+                        small=rate_range_text(task, rate, interval) + doubt_text(interval),
                     )
                 )
         rows.append({"cells": cells, "primary": rate == primary})
@@ -139,13 +145,13 @@ def _differences_table(names: Sequence[str], compared: TaskComparison) -> dict[s
         gap = difference[compared.primary]
         cells = [
             _cell(f"{name} − {names[0]}"),
-            _cell(_points(compared.task, compared.primary, gap.value), numeric=True),
+            _cell(points_text(compared.task, compared.primary, gap.value), numeric=True),
             _cell(rate_range_text(compared.task, compared.primary, gap), numeric=True),
             _cell(verdict(gap, compared.higher_is_better), small="" if gap.reliable else "unreliable"),
         ]
         rows.append({"cells": cells, "primary": False})
     note = f"Paired over the {compared.common_speakers} speakers that all models were judged on."
-    return _table([compared.primary, "difference", "95 % interval", ""], rows, note, numeric=(1, 2))
+    return _table([compared.primary, "difference", "95 % interval", "verdict"], rows, note, numeric=(1, 2))
 
 
 def _field(field: str, names: Sequence[str], parts: Sequence[TaskAnalysis]) -> dict[str, Any]:
@@ -184,9 +190,8 @@ def _group_cell(task: Task, rate: str, each: FieldGroups | None, group: str) -> 
     if scores is None:
         return _cell(UNKNOWN_NUMBER, numeric=True)
     interval = scores.rates[rate]
-    return _cell(
-        rate_text(task, rate, interval.value), numeric=True, small=rate_range_text(task, rate, interval)
-    )
+    small = rate_range_text(task, rate, interval) + doubt_text(interval)
+    return _cell(rate_text(task, rate, interval.value), numeric=True, small=small)
 
 
 def _gap_cell(task: Task, rate: str, each: FieldGroups | None, group: str, against: str) -> dict[str, Any]:
@@ -194,8 +199,8 @@ def _gap_cell(task: Task, rate: str, each: FieldGroups | None, group: str, again
     gap = next((gap.difference for gap in known if (gap.group, gap.against) == (group, against)), None)
     if gap is None:
         return _cell(UNKNOWN_NUMBER, numeric=True)
-    doubt = "" if gap.reliable else f", {counted(gap.num_speakers, 'speaker')}"
-    return _cell(_points(task, rate, gap.value), numeric=True, small=rate_range_text(task, rate, gap) + doubt)
+    small = rate_range_text(task, rate, gap) + doubt_text(gap)
+    return _cell(points_text(task, rate, gap.value), numeric=True, small=small)
 
 
 def _phones_table(names: Sequence[str], parts: Sequence[TaskAnalysis]) -> dict[str, Any] | None:
@@ -221,7 +226,11 @@ def _phones_table(names: Sequence[str], parts: Sequence[TaskAnalysis]) -> dict[s
 def _phone_cell(phone: PhoneShare | None) -> dict[str, Any]:
     if phone is None:
         return _cell(UNKNOWN_NUMBER, numeric=True)
-    return _cell(f"{100 * phone.share.value:.1f} %", numeric=True, small=range_text(phone.share))
+    return _cell(
+        f"{100 * phone.share.value:.1f} %",
+        numeric=True,
+        small=range_text(phone.share) + doubt_text(phone.share),
+    )
 
 
 def _instead(phone: PhoneShare) -> str:
@@ -297,18 +306,13 @@ def _title(task: Task, rate: str) -> str:
     return "" if described is None else described.title
 
 
-def _points(task: Task, rate: str, value: float) -> str:
-    if value != value:
-        return UNKNOWN_NUMBER
-    return f"{100 * value:+.1f}" if is_share(task, rate) else f"{value:+.4f}"
-
-
 def _table(
     titles: Sequence[str], rows: list[dict[str, Any]], note: str, numeric: Sequence[int] | None = None
 ) -> dict[str, Any]:
     numbers = range(1, len(titles)) if numeric is None else numeric
     columns = [{"title": title, "numeric": index in numbers} for index, title in enumerate(titles)]
-    return {"columns": columns, "rows": rows, "note": note}
+    # `has_intervals` stacks the cells of a row on a telephone, where names of models do not fit beside each other.
+    return {"columns": columns, "rows": rows, "note": note, "has_intervals": True}
 
 
 def _cell(text: str, *, numeric: bool = False, small: str = "") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from soritune.metrics.bootstrap import Interval
 from soritune.reports.compare import Comparison
-from soritune.reports.scores import Scores
+from soritune.reports.scores import Scores, SpeakerRate
 from soritune.tasks.results import Pair, Prediction
 from soritune.tasks.task import Task
 from soritune.whole_file import whole_file, write_bytes
@@ -169,6 +169,9 @@ def _cell(value: Any) -> Any:
 def write_scores_csv(path: Path, scores: Scores) -> Path:
     """A line per task, rate and group; `group_by` is empty for the rate over all clips.
 
+    Every speaker has lines, with `speaker` as `group_by`. Their intervals are over the speaker's own clips, so
+    `reliable`, which counts speakers, is empty.
+
     Raises:
         OutputError: the path cannot be written to.
     """
@@ -178,6 +181,7 @@ def write_scores_csv(path: Path, scores: Scores) -> Path:
         parts += [
             (field, value, group) for field, groups in task.groups.items() for value, group in groups.items()
         ]
+        parts += [("speaker", speaker, part) for speaker, part in task.speakers.items()]
         for field, value, part in parts:
             for rate, interval in part.rates.items():
                 of_rate = {"task": name, "rate": rate, "group_by": field, "group": value}
@@ -205,8 +209,10 @@ def write_comparison_csv(path: Path, comparison: Comparison) -> Path:
     return _write(path, ("task", "rate", "model", *_INTERVAL, *difference), lines)
 
 
-def _interval(interval: Interval) -> dict[str, Any]:
+def _interval(interval: Interval | SpeakerRate) -> dict[str, Any]:
     values = map(_cell, (interval.value, interval.low, interval.high))
+    if isinstance(interval, SpeakerRate):
+        return dict(zip(_INTERVAL, (*values, 1, ""), strict=True))
     reliable = "true" if interval.reliable else "false"
     return dict(zip(_INTERVAL, (*values, interval.num_speakers, reliable), strict=True))
 

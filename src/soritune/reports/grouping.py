@@ -39,6 +39,8 @@ def grouping(values: Sequence[Any]) -> Grouping:
     known = [value for value in values if _is_known(value)]
     if known and all(_is_number(value) for value in known) and len(set(known)) > MANY_VALUES:
         edges = np.unique(np.quantile(np.asarray(known, dtype=np.float64), [0, 0.25, 0.5, 0.75, 1])).tolist()
+        if all(float(value).is_integer() for value in known):
+            edges = list(dict.fromkeys(math.floor(edge) for edge in edges))  # no one is 24.5 years old
         groups = [
             _quarter(float(value), edges) if _is_known(value) else _Group(UNKNOWN, 2) for value in values
         ]
@@ -68,7 +70,11 @@ def _group(value: Any) -> _Group:
     return _Group(name, 0, size) if math.isfinite(size) else _Group(name, 1)
 
 
-def _quarter(value: float, edges: Sequence[float]) -> _Group:
+def _quarter(value: float, edges: Sequence[int] | Sequence[float]) -> _Group:
     pairs = list(itertools.pairwise(edges))
-    low, high = next((pair for pair in pairs if value <= pair[1]), pairs[-1])
+    place = next((place for place, (_, high) in enumerate(pairs) if value <= high), len(pairs) - 1)
+    low, high = pairs[place]
+    if isinstance(low, int):  # quarters of whole numbers do not share an end
+        low += place > 0
+        return _Group(str(low) if low == high else f"{low} to {high}", 0, float(low))
     return _Group(f"{low:.3g} to {high:.3g}", 0, float(f"{low:.3g}"))

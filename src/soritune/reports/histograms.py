@@ -18,6 +18,7 @@ def draw_histogram(
     below: float | None = None,
     above: float | None = None,
     unit: str = "",
+    narrow: bool = False,
 ) -> Figure:
     """Bars on a scale of powers of ten, so that few rows far off are seen beside millions; those beyond the limits have
     the second colour.
@@ -28,8 +29,9 @@ def draw_histogram(
         colours: of the page or the file.
         below, above: limits, in the unit.
         unit: of the axis.
+        narrow: for the width of a telephone.
     """
-    figure = Figure(figsize=(6.2, 1.9))
+    figure = Figure(figsize=(3.3, 1.9) if narrow else (6.2, 1.9))
     axis = figure.subplots()
     left, heights = np.asarray(edges[:-1]), np.asarray(counts)
     width = np.diff(np.asarray(edges))
@@ -64,6 +66,10 @@ def histogram_figure(
     below: float | None = None,
     above: float | None = None,
     unit: str = "",
-) -> str:
-    """`draw_histogram` for the page."""
-    return inline_svg(draw_histogram(edges, counts, PAGE, below=below, above=above, unit=unit))
+) -> tuple[str, str]:
+    """`draw_histogram` for the page: as wide as a page, and as wide as a telephone."""
+    wide, narrow = (
+        inline_svg(draw_histogram(edges, counts, PAGE, below=below, above=above, unit=unit, narrow=narrow))
+        for narrow in (False, True)
+    )
+    return wide, narrow

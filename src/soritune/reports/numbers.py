@@ -43,6 +43,13 @@ def rate_text(task: Task, rate: str, value: float | None) -> str:
     return plain_number(value)
 
 
+def points_text(task: Task, rate: str, value: float) -> str:
+    """A difference of a rate with its sign: `+3.2` points of a share, `-0.0412` of another rate."""
+    if not math.isfinite(value):
+        return UNKNOWN_NUMBER
+    return f"{100 * value:+.1f}" if is_share(task, rate) else f"{value:+.4f}"
+
+
 def rate_name(task: Task, rate: str) -> str:
     """`phone error rate (per)`, or the rate alone if it has no other name."""
     description = task.rate_descriptions.get(rate)
@@ -54,6 +61,11 @@ def rate_range_text(task: Task, rate: str, interval: Interval | SpeakerRate) -> 
     if is_share(task, rate) or not has_range(interval):
         return range_text(interval)
     return f"{interval.low:.4f} – {interval.high:.4f}"
+
+
+def doubt_text(interval: Interval, before: str = ", ") -> str:
+    """What stands behind an interval over few speakers: `, unreliable, 2 speakers`; nothing behind others."""
+    return "" if interval.reliable else f"{before}unreliable, {counted(interval.num_speakers, 'speaker')}"
 
 
 def hours_text(hours: float) -> str:

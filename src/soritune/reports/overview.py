@@ -6,7 +6,14 @@ import math
 from typing import Any
 
 from soritune.metrics.bootstrap import Interval
-from soritune.reports.numbers import has_range, hours_text, rate_name, rate_range_text, rate_text
+from soritune.reports.numbers import (
+    doubt_text,
+    has_range,
+    hours_text,
+    rate_name,
+    rate_range_text,
+    rate_text,
+)
 from soritune.reports.scores import Scores, TaskScores
 from soritune.tasks.headline import is_share
 from soritune.tasks.task import Task
@@ -53,6 +60,8 @@ def _rate_tile(task: Task, scores: TaskScores) -> dict[str, Any]:
     baseline = next((part.rates.get(metric.name) for part in scores.baselines.values()), None)
     better = "higher is better" if metric.higher_is_better else "lower is better"
     spread = f"95 % interval {rate_range_text(task, metric.name, interval)}"
+    if has_range(interval):
+        spread += doubt_text(interval, " · ")
     if scores.before is not None and metric.name in scores.before.rates:
         before = scores.before.rates[metric.name].value
         spread_before = f" · before fine-tuning {rate_text(task, metric.name, before)}"

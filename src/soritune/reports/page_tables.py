@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from soritune.inference.header import Header
@@ -18,7 +19,6 @@ from soritune.reports.numbers import (
     percent,
     rate_range_text,
     rate_text,
-    speaker_rows,
 )
 from soritune.reports.scores import GroupScores, TaskScores
 from soritune.tasks.headline import is_share
@@ -42,12 +42,16 @@ def rates_table(task: Task, scores: TaskScores, header: Header) -> dict[str, Any
     for rate, interval in scores.rates.items():
         warning = "" if interval.reliable else f"unreliable, {counted(interval.num_speakers, 'speaker')}"
         cells = [
-            _cell(rate, small=titles.get(rate, "")),
-            *([_cell(rate_text(task, rate, _value(before.rates, rate)), numeric=True)] if before else []),
-            _cell(rate_text(task, rate, interval.value), numeric=True),
-            _cell(rate_range_text(task, rate, interval), numeric=True, small=warning),
+            table_cell(rate, small=titles.get(rate, "")),
             *(
-                _cell(rate_text(task, rate, baseline.rates.get(rate)), numeric=True)
+                [table_cell(rate_text(task, rate, _value(before.rates, rate)), numeric=True)]
+                if before
+                else []
+            ),
+            table_cell(rate_text(task, rate, interval.value), numeric=True),
+            table_cell(rate_range_text(task, rate, interval), numeric=True, small=warning),
+            *(
+                table_cell(rate_text(task, rate, baseline.rates.get(rate)), numeric=True)
                 for baseline in scores.baselines.values()
             ),
         ]
@@ -57,7 +61,7 @@ def rates_table(task: Task, scores: TaskScores, header: Header) -> dict[str, Any
     compared = before_note(task, scores, header)
     note = " ".join([*([compared] if compared else []), "Intervals: 95 %, bootstrap over speakers.", *notes])
     return {
-        "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
+        "columns": [column_of(name, index > 0) for index, name in enumerate(columns)],
         "rows": rows,
         "has_intervals": True,
         "note": note,
@@ -73,16 +77,16 @@ def certain_table(task: Task, scores: TaskScores) -> dict[str, Any] | None:
         warning = "" if interval.reliable else "unreliable"
         beside = scores.rates[rate].value if rate in scores.rates else None
         cells = [
-            _cell(rate),
-            _cell(rate_text(task, rate, interval.value), numeric=True),
-            _cell(rate_range_text(task, rate, interval), numeric=True, small=warning),
-            _cell(rate_text(task, rate, beside), numeric=True),
+            table_cell(rate),
+            table_cell(rate_text(task, rate, interval.value), numeric=True),
+            table_cell(rate_range_text(task, rate, interval), numeric=True, small=warning),
+            table_cell(rate_text(task, rate, beside), numeric=True),
         ]
         rows.append({"cells": cells, "primary": rate == scores.primary_metric.name})
     columns = ["rate", "value", "95 % interval", "all clips"]
     return {
         "title": certain_title(scores.certain, scores.num_utterances),
-        "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
+        "columns": [column_of(name, index > 0) for index, name in enumerate(columns)],
         "rows": rows,
         "has_intervals": True,
         "note": "",
@@ -96,8 +100,10 @@ def coverage_table(task: Task, scores: TaskScores) -> dict[str, Any] | None:
         return None
     return {
         "title": COVERAGE_TITLE,
-        "columns": [_column(name, True) for name in titles],
-        "rows": [{"cells": [_cell(text, numeric=True) for text in row], "primary": False} for row in rows],
+        "columns": [column_of(name, True) for name in titles],
+        "rows": [
+            {"cells": [table_cell(text, numeric=True) for text in row], "primary": False} for row in rows
+        ],
         "note": COVERAGE_NOTE,
     }
 
@@ -116,39 +122,21 @@ def group_table(
         warning = "" if interval.reliable else "unreliable"
         bar = interval.value if is_share(task, primary) else None
         cells = [
-            _cell(name),
-            _cell(str(group.num_utterances), numeric=True),
-            _cell(str(group.num_speakers), numeric=True),
-            _cell(rate_text(task, primary, interval.value), numeric=True, share=bar),
-            _cell(rate_range_text(task, primary, interval), numeric=True, small=warning),
-            *(_cell(_value_text(task, group, rate), numeric=True) for rate in others),
+            table_cell(name),
+            table_cell(str(group.num_utterances), numeric=True),
+            table_cell(str(group.num_speakers), numeric=True),
+            table_cell(rate_text(task, primary, interval.value), numeric=True, share=bar),
+            table_cell(rate_range_text(task, primary, interval), numeric=True, small=warning),
+            *(table_cell(_value_text(task, group, rate), numeric=True) for rate in others),
         ]
         rows.append({"cells": cells, "primary": False})
     hidden = len(groups) - len(rows)
     return {
         "title": title,
-        "columns": [_column(name, index > 0) for index, name in enumerate(columns)],
+        "columns": [column_of(name, index > 0) for index, name in enumerate(columns)],
         "rows": rows,
         "note": f"{hidden} more groups are in scores.json." if hidden > 0 else "",
     }
-
-
-def speaker_table(task: Task, scores: TaskScores) -> dict[str, Any] | None:
-    """Clips and rates of each speaker; None for tasks whose predictions are not one label, and without speakers."""
-    titles, lines = speaker_rows(task, scores)
-    if not lines:
-        return None
-    rows = [
-        {
-            "cells": [_cell(line[0]), *(_cell(text, numeric=True) for text in line[1:])],
-            "primary": False,
-        }
-        for line in lines
-    ]
-    columns = [_column(name, index > 0) for index, name in enumerate(titles)]
-    cut = ROWS_SHOWN if len(rows) > ROWS_SHOWN + 4 else len(rows)
-    rest = {"columns": columns, "rows": rows[cut:], "note": ""} if cut < len(rows) else None
-    return {"columns": columns, "rows": rows[:cut], "note": "", "rest": rest}
 
 
 def _value_text(task: Task, group: GroupScores, rate: str) -> str:
@@ -169,18 +157,47 @@ def shown_table(table: Table) -> dict[str, Any]:
             if kind == "share":
                 known = isinstance(value, int | float) and math.isfinite(value)
                 cells.append(
-                    _cell(
+                    table_cell(
                         percent(float(value)) if known else "–", numeric=True, share=value if known else None
                     )
                 )
             else:
-                cells.append(_cell(_text(value), numeric=kind == "number"))
+                cells.append(table_cell(_text(value), numeric=kind == "number"))
         rows.append({"cells": cells, "primary": False})
-    columns = [_column(name, kind != "text") for name, kind in zip(table.columns, kinds, strict=True)]
-    # A few last rows are not worth a click.
+    columns = [column_of(name, kind != "text") for name, kind in zip(table.columns, kinds, strict=True)]
+    return cut_table(table.title, columns, rows, table.note)
+
+
+def cut_table(
+    title: str, columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], note: str
+) -> dict[str, Any]:
+    """A table whose rows after `ROWS_SHOWN` unfold; a few last rows are not worth a click."""
     cut = ROWS_SHOWN if len(rows) > ROWS_SHOWN + 4 else len(rows)
     rest = {"columns": columns, "rows": rows[cut:], "note": ""} if cut < len(rows) else None
-    return {"title": table.title, "columns": columns, "rows": rows[:cut], "note": table.note, "rest": rest}
+    return {"title": title, "columns": columns, "rows": rows[:cut], "note": note, "rest": rest}
+
+
+def beside_before(table: Table, before: Table | None) -> Table:
+    """A table of `Task.report` with the columns `Table.compared` of the model before fine-tuning in front of its own.
+
+    Args:
+        table: after fine-tuning; its first column names the rows.
+        before: the same table before it; None leaves the table as it is.
+    """
+    if before is None or not table.compared:
+        return table
+    places = [table.columns.index(name) for name in table.compared]
+    known = {row[0]: row for row in before.rows}
+    added = tuple(f"{name}, before fine-tuning" for name in table.compared)
+
+    def first(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        other = known.get(row[0])
+        missing = [math.nan if isinstance(row[place], float) else None for place in places]
+        return tuple(missing) if other is None else tuple(other[place] for place in places)
+
+    cut = places[0]
+    rows = tuple((*row[:cut], *first(row), *row[cut:]) for row in table.rows)
+    return replace(table, columns=(*table.columns[:cut], *added, *table.columns[cut:]), rows=rows)
 
 
 def _kind(values: Sequence[Any]) -> str:
@@ -199,10 +216,14 @@ def _text(value: Any) -> str:
     return "–" if value is None else str(value)
 
 
-def _column(title: str, numeric: bool) -> dict[str, Any]:
+def column_of(title: str, numeric: bool) -> dict[str, Any]:
+    """A column of a table of the page."""
     return {"title": title, "numeric": numeric}
 
 
-def _cell(text: str, *, numeric: bool = False, small: str = "", share: float | None = None) -> dict[str, Any]:
+def table_cell(
+    text: str, *, numeric: bool = False, small: str = "", share: float | None = None
+) -> dict[str, Any]:
+    """A cell of a table of the page, with a small text beside it, and a bar for a share (0 to 1)."""
     width = None if share is None or not math.isfinite(share) else round(100 * min(max(share, 0.0), 1.0), 1)
     return {"text": text, "numeric": numeric, "small": small, "share": width}

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from soritune.errors import ManifestError
 from soritune.inference.predictions import Predictions, read_predictions
 from soritune.inside_folder import path_inside
+from soritune.reports.before import scores_before
 from soritune.reports.figures import Chart, history_figures
 from soritune.reports.history import history_rates, read_events
 from soritune.reports.numbers import hours_text
@@ -21,7 +22,7 @@ from soritune.reports.phone_notation import check_notation
 from soritune.reports.players import Players
 from soritune.reports.provenance import provenance
 from soritune.reports.scores import Scores, load_scores
-from soritune.reports.sections import task_section
+from soritune.reports.sections import Before, task_section
 from soritune.reports.templates import page_environment, resource
 from soritune.reports.words import Language, Words
 from soritune.run_folder import RunFolder
@@ -65,7 +66,8 @@ def write_report(
     """
     run = RunFolder(Path(folder))
     scores = load_scores(scores_path or run.scores())
-    predictions = read_predictions(predictions_path or predictions_of(run, scores))
+    predictions_path = Path(predictions_path or predictions_of(run, scores))
+    predictions = read_predictions(predictions_path)
     root = audio_root or predictions.header.data.root
     html = render_report(
         scores,
@@ -74,6 +76,7 @@ def write_report(
         players=Players(root if audio else None),
         words=Words(language),
         phones=phones,
+        before=_before(predictions_path, scores),
     )
     return write_text(output or run.report(), html)
 
@@ -86,6 +89,7 @@ def render_report(
     players: Players | None = None,
     words: Words | None = None,
     phones: Notation | None = None,
+    before: Before | None = None,
 ) -> str:
     """The page as text.
 
@@ -96,13 +100,14 @@ def render_report(
         players: makes audio players; None leaves them out.
         words: the texts of the page; None is English.
         phones: as for `write_report`.
+        before: of the same clips before fine-tuning, which tables by speaker, phone and class have beside.
     """
     words = words or Words()
     check_notation(predictions.tasks, phones)
     makers = players or Players(None)
     tasks = predictions.header.tasks_by_name
     sections = [
-        task_section(tasks[name], task_scores, predictions, makers, phones)
+        task_section(tasks[name], task_scores, predictions, makers, phones, before)
         for name, task_scores in scores.tasks.items()
         if name in tasks
     ]
@@ -137,6 +142,18 @@ def render_report(
         failed_more=len(failed) if len(failed) > FAILED_SHOWN else None,
         footer=f"Written by soritune {scores.versions.get('soritune', '')}, {scores.created}.",
     )
+
+
+def _before(predictions_path: Path, scores: Scores) -> Before | None:
+    """What the run has of the same clips before fine-tuning; None without both files."""
+    path = scores_before(predictions_path, scores)
+    if path is None:
+        return None
+    before = load_scores(path)
+    try:
+        return Before(before, read_predictions(predictions_of(RunFolder(path.parent), before)))
+    except ManifestError:  # a report of the result does not need them
+        return None
 
 
 def _chart(words: Words, figure: Chart) -> Markup:

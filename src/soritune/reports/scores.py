@@ -6,6 +6,7 @@ nan stands for a number that cannot be computed; the file has null there.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ from soritune.reports.confidence_scores import (
     calibration_of,
     intervals_of,
 )
-from soritune.run_folder import RunFolder
+from soritune.run_folder import RunFolder, is_run
 from soritune.strict_json import read_json
 from soritune.tasks.results import Counts, Metric
 from soritune.whole_file import write_text
@@ -341,12 +342,27 @@ def load_scores(path: Path | str) -> Scores:
     Raises:
         ManifestError: a missing file, or one that is not complete scores.
     """
-    file = RunFolder(Path(path)).scores() if Path(path).is_dir() else Path(path)
+    folder = Path(path)
+    file = RunFolder(folder).scores() if folder.is_dir() else folder
     try:
         content = read_json(file)
+    except FileNotFoundError as error:
+        raise ManifestError(_missing(folder), path=folder) from error
     except (OSError, ValueError) as error:
         raise ManifestError(f"cannot be read as scores ({reason_of(error)}); {REMEDY}", path=file) from error
     return Scores.from_json(content, file)
+
+
+def _missing(path: Path) -> str:
+    """Why there are no scores at a path, and what to do."""
+    if is_run(path):
+        return (
+            "this run has not been judged, so it has no scores.json; let the training finish (the command that began "
+            f"it, with --resume), or judge what it has trained with `soritune evaluate {shlex.quote(str(path))}`"
+        )
+    if path.is_dir():
+        return f"has no scores.json; {REMEDY}"
+    return f"does not exist; give a scores.json or a folder with one, or {REMEDY}"
 
 
 def _numbers(content: JsonObject) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from soritune.inference.predictions import Predictions
 from soritune.metrics.classification import class_table
@@ -15,23 +15,25 @@ from soritune.reports.figures import (
     matrix_figure,
     speaker_figures,
 )
+from soritune.reports.grouping import UNKNOWN
 from soritune.reports.numbers import hours_text, percent, rate_name, temperature_note
 from soritune.reports.page_tables import (
+    beside_before,
     certain_table,
     coverage_table,
     group_table,
     rates_table,
     shown_table,
-    speaker_table,
 )
 from soritune.reports.phone_notation import LEGEND_NOTES, PhoneTexts
 from soritune.reports.players import Players
 from soritune.reports.score import has_single_labels, pairs_of
-from soritune.reports.scores import TaskScores
+from soritune.reports.scores import Scores, TaskScores
+from soritune.reports.speaker_table import speaker_table
 from soritune.reports.timeline import Track, label_colours, timeline_lines
 from soritune.tasks.headline import is_share
 from soritune.tasks.notation import Notation
-from soritune.tasks.results import Alignment, Pair
+from soritune.tasks.results import Alignment, Pair, Table
 from soritune.tasks.task import Task
 from soritune.terminal_text import counted
 
@@ -43,17 +45,31 @@ CLASSES_DRAWN = 12
 """With more classes than this, bars say less than the table."""
 
 
+class Before(NamedTuple):
+    """The scores and predictions of the weights that a run was given, on the same clips."""
+
+    scores: Scores
+    predictions: Predictions
+
+
 def task_section(
     task: Task,
     scores: TaskScores,
     predictions: Predictions,
     players: Players,
     notation: Notation | None = None,
+    before: Before | None = None,
 ) -> dict[str, Any]:
-    """What the template shows of one task."""
+    """What the template shows of one task; `before` is of the same clips before fine-tuning."""
     pairs = pairs_of(predictions, task.name)
     phones = PhoneTexts.of(task, notation)
     section = phones.written(task.report(pairs))
+    before_scores, before_pairs, before_tables = None, list[Pair](), dict[str, Table]()
+    # Only a head and inputs that were kept can be compared, as `with_before` found.
+    if before is not None and scores.before is not None and task.name in before.scores.tasks:
+        before_scores = before.scores.tasks[task.name]
+        before_pairs = pairs_of(before.predictions, task.name)
+        before_tables = {table.title: table for table in phones.written(task.report(before_pairs)).tables}
     rows = {row["id"]: row for row in predictions.good}
     primary, calibration = scores.primary_metric.name, scores.calibration
     figures: dict[str, Chart | None] = {"speakers": None, "calibration": None}
@@ -76,7 +92,9 @@ def task_section(
         "coverage": coverage_table(task, scores),
         "figures": figures,
         "speaker_note": _speaker_note(task, scores),
-        "speakers": speaker_table(task, scores),
+        "speakers": speaker_table(task, scores, pairs, before_scores, before_pairs)
+        if set(scores.speakers) - {UNKNOWN}
+        else None,
         "groups": [group_table(task, field, groups, scores) for field, groups in scores.groups.items()],
         "matrices": [{"title": m.title, "svg": matrix_figure(m.labels, m.counts)} for m in section.matrices],
         "classes": [
@@ -86,7 +104,11 @@ def task_section(
         ],
         "ece": temperature_note(scores)
         or ("" if calibration is None else f"Expected calibration error {calibration.ece:.3f}."),
-        "tables": [shown_table(part) for part in section.tables if part.rows],
+        "tables": [
+            shown_table(beside_before(part, before_tables.get(part.title)))
+            for part in section.tables
+            if part.rows
+        ],
         "errors": errors,
         "timelines": _timelines(task, pairs, rows),
         "alignments": alignments,

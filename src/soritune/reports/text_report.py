@@ -19,6 +19,7 @@ from soritune.reports.numbers import (
     baseline_notes,
     certain_title,
     coverage_rows,
+    doubt_text,
     percent,
     plain_number,
     rate_name,
@@ -63,9 +64,8 @@ def headlines(scores: Scores) -> str:
         if interval is not None:
             value = rate_text(tasks[name], rate, interval.value)
             whose = f"{name}: " if len(scores.tasks) > 1 else ""
-            parts.append(
-                f"{whose}{common_name(tasks[name], rate)} {value} {rate_range_text(tasks[name], rate, interval)}"
-            )
+            spread = rate_range_text(tasks[name], rate, interval) + doubt_text(interval)
+            parts.append(f"{whose}{common_name(tasks[name], rate)} {value} {spread}")
     return "; ".join(parts)
 
 

@@ -42,9 +42,7 @@ def earlier_rows(output: Path, header: Header, earlier: Predictions | None = Non
     # One channel of a recording may have failed alone; the recording is predicted again as a whole.
     failed = {row["audio"] for row in earlier.failed}
     return [
-        row
-        for row in earlier.good
-        if row["audio"] not in failed and not _changed(Path(row["audio"]), began)
+        row for row in earlier.good if row["audio"] not in failed and not _changed(Path(row["audio"]), began)
     ]
 
 

@@ -300,7 +300,8 @@ class EmotionTask(EmotionLabels):
             (label, int(row.support), row.precision, row.recall, row.f1)
             for label, row in zip(self.config.labels, class_table(confusion), strict=True)
         )
-        tables = [Table("Per class", ("class", "utterances", "precision", "recall", "F1"), rows)]
+        columns = ("class", "utterances", "precision", "recall", "F1")
+        tables = [Table("Per class", columns, rows, compared=("recall", "F1"))]
         if self._alone:
             tables.append(self._table_by_input(pairs))
         votes = stacked_votes(pairs, self.config.labels)

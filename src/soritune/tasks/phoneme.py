@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -40,6 +41,12 @@ RATES = {
         "character error rate of the pronunciation in Hangul", higher_is_better=False
     ),
 }
+ACCEPTED_FORMS = frozenset({("euI", "E"), ("euI", "I"), ("iE", "E")})
+"""Expected and recognised phone of forms that the standard accepts beside the first: 의 as [ㅔ] or [ㅣ], ㅖ as [ㅔ]."""
+ACCEPTED_NOTE = (
+    "The phone error rate counts forms that the standard accepts too, such as 의 as [ㅔ] or [ㅣ] and ㅖ as [ㅔ], as "
+    "errors; assessments accept them."
+)
 _HANGUL = re.compile(r"[\u1100-\u115e\u1161-\u11ff\uac00-\ud7a3]")
 """Hangul after NFKC, which converts other jamo to these; without the two fillers."""
 _LATIN_WORD = re.compile(r"(?<!\S)[A-Za-z]?[a-z]+(?:'[a-z]+)?[.,!?;:]*(?!\S)")
@@ -277,6 +284,10 @@ class PhonemeTask(Task):
             )
             for pair in pairs
         )
+        confusions = {(expected, recognised) for expected, recognised, _ in tables[1].rows}
+        if self._is_korean and confusions & ACCEPTED_FORMS:
+            first = replace(tables[0], note=f"{tables[0].note} {ACCEPTED_NOTE}")
+            tables = (first, *tables[1:])
         return Section(title="Phones", tables=tables, alignments=alignments)
 
 

@@ -118,6 +118,8 @@ class Table:
     note: str = ""
     phones: tuple[str, ...] = ()
     """The columns whose cells are phones of the task's inventory; a report may write them as letters or in IPA."""
+    compared: tuple[str, ...] = ()
+    """The columns that a report also has of the model before fine-tuning; its rows are found by the first column."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,9 @@ def test_tables_of_a_folder_are_found(tmp_path: Path) -> None:
     outcomes = rows(list(read_corpus(tmp_path, CsvConfig())))
     assert {r.audio: r.extra["split"] for r in outcomes} == {"a.wav": "train", "b.wav": "test"}
     (tmp_path / "other.csv").write_text("path,label\nb.wav,x\n")
-    with pytest.raises(ManifestError, match=r"several tables \(other.csv, test.csv, train.csv\)"):
+    with pytest.raises(
+        ManifestError, match=r"several tables \(other.csv, test.csv, train.csv\); give the table"
+    ):
         list(read_corpus(tmp_path, CsvConfig()))
     assert len(rows(list(read_corpus(tmp_path, CsvConfig(files=("other.csv",)))))) == 1
     assert len(rows(list(read_corpus(tmp_path / "other.csv", CsvConfig())))) == 1

@@ -12,6 +12,7 @@ are read once and counted; so is a recording that several splits list.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -207,7 +208,11 @@ def _files(root: Path, config: CsvConfig) -> list[Path]:
     )
     if len(tables) > 1 and not all(split_of_file(path.stem) for path in tables):
         names = ", ".join(path.name for path in tables[:5])
-        raise ManifestError(f"holds several tables ({names}); say which with files=[NAME]", path=root)
+        raise ManifestError(
+            f"holds several tables ({names}); give the table itself, as in `soritune sources preview auto "
+            f"{shlex.quote(str(tables[0]))}`, or name it with files=[NAME]",
+            path=root,
+        )
     if not tables:
         raise ManifestError(
             "holds no .csv or .tsv; name the table itself (a workbook must be saved as CSV first)",

@@ -56,6 +56,7 @@ def phone_tables(
             ),
             ORDER_NOTE,
             phones=("phone",),
+            compared=("share", "95 % interval"),
         ),
         Table(
             "Commonest confusions",
