@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
+from threading import Event
+from threading import enumerate as enumerate_threads
 
 import pytest
 from tests.test_layers import SOURCE, files, parsed
@@ -74,6 +77,34 @@ def test_a_bar_shows_the_number_of_finished_items_and_the_state(capsys: pytest.C
     with console.bar("check", 18, transient=False) as bar:
         bar.update(7, 18, "epoch 1/2")
     assert re.search(r"check.* 7/18 .*epoch 1/2", capsys.readouterr().err)
+
+
+def test_lines_of_progress_where_no_bar_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The bar ends as soon as a line was shown, however long that takes."""
+    console = Console()
+    shown = Event()
+    lines: list[str] = []
+    console.message = lambda text, **_: (lines.append(text), shown.set())  # type: ignore[method-assign]
+    with console.bar("assess", 24, every_s=0.001) as bar:
+        bar.update(12, 24, "(24 recognised)")
+        shown.clear()
+        assert shown.wait(60)
+    assert lines[-1] == "assess 12/24 (24 recognised)"
+    assert not [thread for thread in enumerate_threads() if thread.name == "soritune-progress"]
+    with Console(quiet=True).bar("assess", 24, every_s=0.001) as bar:
+        assert not [thread for thread in enumerate_threads() if thread.name == "soritune-progress"]
+        bar.advance()
+
+
+def test_bar_on_a_terminal_leaves_standard_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a command prints while a bar is shown goes to standard output, also if that is a file."""
+    console = Console()
+    console._rich._force_terminal = True
+    with console.bar("assess", 2):
+        sys.stdout.write("an answer\n")
+    captured = capsys.readouterr()
+    assert captured.out == "an answer\n"
+    assert "an answer" not in captured.err
 
 
 def test_the_console_is_a_public_name() -> None:

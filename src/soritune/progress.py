@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import Event, Thread
 
 from rich.progress import (
     BarColumn,
@@ -47,6 +49,27 @@ class Bar:
         self._progress.update(self._task, completed=done, total=total, state=state)
 
 
+class _Lines:
+    """Shows the state of a bar as a line from time to time, where bars are not shown."""
+
+    def __init__(self, show: Callable[[], None], every_s: float) -> None:
+        self._show, self._every_s = show, every_s
+        self._ended = Event()
+        # A daemon: it must never keep the program from ending.
+        self._thread = Thread(target=self._watch, name="soritune-progress", daemon=True)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(self._every_s):
+            self._show()
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *failure: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
 class Console:
     """Shows messages and progress bars on standard error.
 
@@ -77,7 +100,13 @@ class Console:
 
     @contextmanager
     def bar(
-        self, label: str, total: float | None = None, *, transient: bool = True, counted: bool = True
+        self,
+        label: str,
+        total: float | None = None,
+        *,
+        transient: bool = True,
+        counted: bool = True,
+        every_s: float | None = None,
     ) -> Iterator[Bar]:
         """A progress bar for the duration of a `with` block.
 
@@ -86,6 +115,8 @@ class Console:
             total: number of items; None if it is not known yet.
             transient: whether the bar disappears at the end.
             counted: show the number of finished items; False if `state` shows the amount in another unit.
+            every_s: where bars are not shown, show a line such as `12/24` after each time of this length, in seconds;
+                None shows none.
         """
         if self._notebook is not None:
             yield Bar(NotebookBar(self._notebook, label, total), TaskID(0))
@@ -98,8 +129,24 @@ class Console:
         disable = self.quiet or not self._rich.is_terminal
         if disable and label in _STAGES:
             self.message(f"{_STAGES[label]} …", style="dim")
-        with Progress(*columns, console=self._rich, disable=disable, transient=transient) as progress:
-            yield Bar(progress, progress.add_task(label, total=total, state=""))
+        # What a command prints meanwhile stays on standard output unless both are the same terminal.
+        with Progress(
+            *columns,
+            console=self._rich,
+            disable=disable,
+            transient=transient,
+            redirect_stdout=sys.stdout.isatty(),
+        ) as progress:
+            number = progress.add_task(label, total=total, state="")
+
+            def show() -> None:
+                task = progress.tasks[0]
+                of = "" if task.total is None else f"/{task.total:.0f}"
+                self.message(f"{label} {task.completed:.0f}{of} {task.fields['state']}".rstrip(), style="dim")
+
+            lines = _Lines(show, every_s) if disable and every_s and not self.quiet else nullcontext()
+            with lines:
+                yield Bar(progress, number)
 
 
 SILENT = Console(quiet=True)

@@ -6,7 +6,7 @@ What a model is run on is found here, for `soritune predict` and for `evaluate` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from soritune.tasks.inputs.input import values_in_row
 
 if TYPE_CHECKING:
     from soritune.corpus.manifest import Manifest
+    from soritune.corpus.unmeasured import TableColumns
 
 
 def default_model() -> str:
@@ -105,6 +106,8 @@ def select_rows(
     *,
     bundles: Iterable[Path],
     root: Path | str | None = None,
+    fields: Mapping[str, str] | None = None,
+    report: Callable[[TableColumns], None] | None = None,
 ) -> tuple[Manifest, dict[str, Any]]:
     """The rows of one split of a manifest, and what the header of a predictions file states about them.
 
@@ -114,6 +117,8 @@ def select_rows(
         split: train, val, test or all.
         bundles: the models that will predict them.
         root: where relative audio paths start, instead of what the manifest states.
+        fields: utterance field → the name of its column, where it has no usual one.
+        report: is called with the columns of a table.
 
     Raises:
         ManifestError, SplitError: a file cannot be read, or there is no such row.
@@ -121,7 +126,7 @@ def select_rows(
     from soritune.corpus.splitting.splits import load_splits
     from soritune.corpus.unmeasured import load_rows
 
-    rows = load_rows(manifest, root=root)
+    rows = load_rows(manifest, root=root, fields=fields, report=report)
     if splits is None:
         chosen, policy = rows, {}
     else:
