@@ -343,13 +343,13 @@ def _spoken_picks(
     current = ids_of(_symbols(text, picks, labels)[0], labels)
     path = viterbi(given, current, blank)
     for number, choice in enumerate(text.choices):
-        best, gain = 0, 0.0
+        best, most = 0, 0.0
         for pick in range(1, choice.count):
             check_stop()
             other = ids_of(_symbols(text, {**picks, number: pick}, labels)[0], labels)
             better = gain(given, current, other, path, blank)
-            if better > gain:
-                best, gain = pick, better
+            if better > most:
+                best, most = pick, better
         if best:
             picks[number] = best
             chosen = ids_of(_symbols(text, picks, labels)[0], labels)
